@@ -1,0 +1,45 @@
+# The README's two commands are `make audit` and `make test`. Both make .venv first.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: audit test test-slow lint format schema clean
+
+audit: .venv/installed
+	$(BIN)/ganguard audit digits
+
+test: .venv/installed-dev
+	$(BIN)/pytest -m "not slow"
+
+test-slow: .venv/installed-dev
+	$(BIN)/pytest -m slow --no-cov --durations=5
+
+lint: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+format: .venv/installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+schema: .venv/installed
+	$(BIN)/python -c "from pathlib import Path; from ganguard.audit.results import write_schema; write_schema(Path('docs/results.schema.json'))"
+
+.venv/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "ganguard needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+# torch first and by its exact version: a CPU build where one is found, and no later install replaces it.
+.venv/installed: pyproject.toml constraints.txt | .venv/python
+	$(BIN)/pip install --quiet "$$(grep '^torch==' constraints.txt)"
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable .
+	@touch $@
+
+.venv/installed-dev: .venv/installed
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf .venv build dist src/*.egg-info .coverage .pytest_cache .ruff_cache .import_linter_cache

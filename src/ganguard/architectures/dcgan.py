@@ -1,0 +1,107 @@
+"""DCGAN: strided convolutions with BatchNorm (Radford et al., "Unsupervised Representation Learning with DCGANs", 2016).
+
+G begins at a small map and doubles it with transposed 4x4 convolutions, D halves it with strided ones; a 3x3 convolution
+stands at the image end of both, so that images of one doubling (8x8) still pass two layers.
+"""
+
+from itertools import pairwise
+from typing import ClassVar, Literal
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ganguard.architectures.networks import (
+    ArchitectureSettings,
+    Discriminator,
+    Generator,
+    Networks,
+    Recipe,
+    doublings,
+    require_square,
+)
+from ganguard.base.settings import Positive
+
+SLOPE = 0.2
+MOST_WIDTHS = 8  # channels grow from `width` at the image to at most 8 * width
+
+
+class DCGAN(ArchitectureSettings):
+    """Settings of DCGAN.
+
+    latent_dim: entries of z.
+    width: channels of the layer next to the image; they double with every halving of the side, up to 8 * width.
+    """
+
+    kind: Literal["dcgan"] = "dcgan"
+    latent_dim: Positive = 128
+    width: Positive = 32
+
+    recipe: ClassVar[Recipe] = Recipe(loss="non_saturating", learning_rate=2e-4, betas=(0.5, 0.999), n_dis=1)
+
+    def build(self, image_shape: tuple[int, int, int]) -> Networks:
+        """G and D for square images (C, H, H)."""
+        channels, resolution = require_square(image_shape, self.kind)
+        bottom, k = doublings(resolution, self.kind)
+        widths = [self.width * min(2**level, MOST_WIDTHS) for level in range(k + 1)]  # from the image inwards
+        return Networks(
+            DCGANGenerator(channels, bottom, widths, self.latent_dim),
+            DCGANDiscriminator(channels, bottom, widths),
+        )
+
+
+class DCGANGenerator(Generator):
+    """z (N, latent_dim) -> images (N, channels, bottom * 2^k, bottom * 2^k) in [-1, 1]."""
+
+    def __init__(self, channels: int, bottom: int, widths: list[int], latent_dim: int) -> None:
+        super().__init__()
+        self.latent_dim = latent_dim
+        self.bottom = bottom
+        inner = widths[-1]
+        self.project = nn.Linear(latent_dim, inner * bottom**2)
+        self.norm = nn.BatchNorm2d(inner)
+        self.ups = nn.Sequential(*(_up(wide, narrow) for narrow, wide in reversed(list(pairwise(widths)))))
+        self.to_image = nn.Conv2d(widths[0], channels, 3, padding=1)
+        self.apply(_normal_weights)
+
+    def forward(self, z: Tensor) -> Tensor:
+        h = self.project(z).view(len(z), -1, self.bottom, self.bottom)  # (N, widths[-1], bottom, bottom)
+        h = self.ups(F.relu(self.norm(h)))  # (N, widths[0], H, H)
+        return self.to_image(h).tanh()
+
+
+class DCGANDiscriminator(Discriminator):
+    """images (N, channels, H, H) -> scores (N,)."""
+
+    independent_rows = False
+
+    def __init__(self, channels: int, bottom: int, widths: list[int]) -> None:
+        super().__init__()
+        self.from_image = nn.Conv2d(channels, widths[0], 3, padding=1)
+        self.downs = nn.Sequential(*(_down(narrow, wide) for narrow, wide in pairwise(widths)))
+        self.linear = nn.Linear(widths[-1] * bottom**2, 1)
+        self.apply(_normal_weights)
+
+    def features(self, images: Tensor) -> Tensor:
+        h = F.leaky_relu(self.from_image(images), SLOPE)
+        return self.downs(h).flatten(1)
+
+    def head(self, features: Tensor) -> Tensor:
+        return self.linear(features)
+
+
+def _up(wide: int, narrow: int) -> nn.Sequential:
+    layer = nn.ConvTranspose2d(wide, narrow, 4, stride=2, padding=1, bias=False)
+    return nn.Sequential(layer, nn.BatchNorm2d(narrow), nn.ReLU())
+
+
+def _down(narrow: int, wide: int) -> nn.Sequential:
+    layer = nn.Conv2d(narrow, wide, 4, stride=2, padding=1, bias=False)
+    return nn.Sequential(layer, nn.BatchNorm2d(wide), nn.LeakyReLU(SLOPE))
+
+
+def _normal_weights(module: nn.Module) -> None:
+    """Weights N(0, 0.02), BatchNorm scales N(1, 0.02), as in the paper's section 4."""
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+        nn.init.normal_(module.weight, 0.0, 0.02)
+    elif isinstance(module, nn.BatchNorm2d):
+        nn.init.normal_(module.weight, 1.0, 0.02)

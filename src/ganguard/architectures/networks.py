@@ -1,0 +1,134 @@
+"""What an architecture is: frozen settings that build a generator G and a discriminator D for an image shape."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal, Protocol, cast
+
+import torch
+from pydantic import BeforeValidator, SerializeAsAny
+from torch import Tensor, nn
+
+from ganguard.architectures import ARCHITECTURES
+from ganguard.base.errors import SpecError
+from ganguard.base.images import CHANNELS
+from ganguard.base.settings import Settings
+
+
+class Generator(nn.Module):
+    """G: z (N, latent_dim) -> images (N, C, H, W) float32 in [-1, 1]. The prior of z is N(0, I)."""
+
+    latent_dim: int
+
+
+class Discriminator(nn.Module):
+    """D: images (N, C, H, W) float32 in [-1, 1] -> raw scores (N,), higher = more real.
+
+    independent_rows: whether D scores a training image whatever shares its batch (False with BatchNorm), so that real and
+        generated images may go through it as one batch.
+    """
+
+    independent_rows: bool
+
+    def features(self, images: Tensor) -> Tensor:
+        """The input of D's last layer: (N, F)."""
+        raise NotImplementedError
+
+    def head(self, features: Tensor) -> Tensor:
+        """D's last layer: (N, F) -> (N, 1)."""
+        raise NotImplementedError
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(self.features(images))[:, 0]
+
+
+@dataclass(frozen=True)
+class Networks:
+    """A generator and the discriminator that it is trained against."""
+
+    generator: Generator
+    discriminator: Discriminator
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the paper of an architecture trains it: the defaults where a training's settings leave a value open."""
+
+    loss: Literal["hinge", "non_saturating"]
+    learning_rate: float
+    betas: tuple[float, float]
+    n_dis: int
+
+
+class ArchitectureSettings(Settings):
+    """Base of an architecture's settings; `kind` is its name in the table."""
+
+    kind: str
+
+
+class Architecture(Protocol):
+    """What every architecture's settings can do."""
+
+    recipe: Recipe
+
+    def build(self, image_shape: tuple[int, int, int]) -> Networks: ...
+
+
+def parse_architecture(value: object) -> ArchitectureSettings:
+    """A name ("sngan") or a mapping with `kind` to the settings of that architecture. Raises SpecError."""
+    return value if isinstance(value, ArchitectureSettings) else ARCHITECTURES.parse(value)
+
+
+ArchitectureField = Annotated[SerializeAsAny[ArchitectureSettings], BeforeValidator(parse_architecture)]
+
+
+def build_networks(settings: ArchitectureSettings, image_shape: tuple[int, int, int]) -> Networks:
+    """G and D for images of `image_shape` (C, H, W). Raises SpecError where the architecture has no such shape."""
+    return cast(Architecture, settings).build(image_shape)
+
+
+def require_buildable(settings: ArchitectureSettings, image_shape: tuple[int, int, int]) -> None:
+    """Raise SpecError where the architecture cannot make images (C, H, W); no memory is spent on weights."""
+    with torch.device("meta"):
+        build_networks(settings, image_shape)
+
+
+def recipe_of(settings: ArchitectureSettings) -> Recipe:
+    """The training defaults of an architecture."""
+    return cast(Architecture, settings).recipe
+
+
+MOST_SIDE = 8192  # pixels
+
+
+def doublings(resolution: int, architecture: str) -> tuple[int, int]:
+    """(bottom, k) with resolution = bottom * 2^k, k >= 1 and bottom of 4 to 7: where G begins and how often it doubles.
+
+    Raises SpecError, with the sizes nearest below and above that work, for any other resolution.
+    """
+    if resolution > MOST_SIDE:
+        raise SpecError(f"{architecture} makes images of at most {MOST_SIDE} pixels a side; got {resolution}.")
+    found = _doublings(resolution)
+    if found:
+        return found
+    smaller = next((size for size in range(resolution - 1, 7, -1) if _doublings(size)), None)
+    larger = next(size for size in range(max(resolution + 1, 8), 4 * max(resolution, 8)) if _doublings(size))
+    raise SpecError(
+        f"{architecture} makes square images whose side is 4, 5, 6 or 7 times a power of two; got {resolution}. "
+        f"Resize the images to {f'{smaller} or ' if smaller else ''}{larger}."
+    )
+
+
+def _doublings(resolution: int) -> tuple[int, int] | None:
+    for k in range(1, 12):
+        if resolution % 2**k == 0 and 4 <= resolution >> k <= 7:
+            return resolution >> k, k
+    return None
+
+
+def require_square(image_shape: tuple[int, int, int], architecture: str) -> tuple[int, int]:
+    """(channels, resolution) of a square image shape (C, H, W). Raises SpecError for any other."""
+    channels, height, width = image_shape
+    if channels not in CHANNELS:
+        raise SpecError(f"{architecture} makes images of 1 or 3 channels; got {channels}.")
+    if height != width:
+        raise SpecError(f"{architecture} makes square images; got {height}x{width}. Set `size` of the data set to crop them.")
+    return channels, height

@@ -1,0 +1,1 @@
+"""What every floor above stands on: images, codecs, seeds, cache, settings, plugins, errors."""

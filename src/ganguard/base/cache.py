@@ -1,0 +1,125 @@
+"""Content keys and atomic writes: what was computed is found again, and what is found is whole.
+
+The key of a piece of work hashes everything that its result depends on: its name, the source code of the rooms it runs
+through, its canonical settings, and the digests of its inputs. Results are written beside their place and renamed into it.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+_CHUNK = 1 << 20
+_SOURCES = frozenset({".py", ".j2", ".css"})
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys and no spaces: equal values give equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def content_key(**parts: Any) -> str:
+    """SHA-256 (64 hex digits) of the named parts, each a JSON value."""
+    return hashlib.sha256(canonical_json(parts).encode()).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def tensor_digest(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over names, types, shapes and values of tensors, in the order of their names."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        array = np.ascontiguousarray(tensors[name].detach().cpu().numpy())
+        digest.update(f"{name}:{array.dtype.str}:{array.shape};".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+@cache
+def code_version(*packages: str) -> str:
+    """SHA-256 of every source file (templates too) in the named packages: a change of code is a change of key."""
+    digest = hashlib.sha256()
+    for package in sorted(packages):
+        found = find_spec(package)
+        if found is None or found.origin is None:
+            raise ValueError(f"no package {package!r}")
+        root = Path(found.origin)
+        inside = [file for file in root.parent.rglob("*") if file.suffix in _SOURCES]
+        files = sorted(inside) if root.name == "__init__.py" else [root]
+        for file in files:
+            digest.update(f"{package}/{file.relative_to(root.parent)}:{file_digest(file)};".encode())
+    return digest.hexdigest()
+
+
+@contextmanager
+def atomic_path(path: Path) -> Generator[Path]:
+    """A temporary file beside `path` to write to; on leaving without error it replaces `path`, durably."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o666 & ~_umask())
+        _sync(temporary)
+        temporary.replace(path)
+        _sync(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file atomically, indented, keys in the order given. NaN is refused."""
+    write_bytes(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
+
+
+def publish_directory(temporary: Path, path: Path) -> None:
+    """Rename a finished directory into its place; where the place is taken already, keep what is there."""
+    for file in temporary.rglob("*"):
+        _sync(file)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        temporary.rename(path)
+    except OSError:
+        if not path.is_dir():
+            raise
+        shutil.rmtree(temporary)
+    _sync(path.parent)
+
+
+@cache
+def _umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

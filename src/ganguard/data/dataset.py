@@ -1,0 +1,57 @@
+"""What a data set is: frozen settings that can load themselves."""
+
+from dataclasses import dataclass
+from typing import Annotated, Protocol, cast
+
+from pydantic import BeforeValidator, SerializeAsAny
+from torch import Tensor
+
+from ganguard.base.cache import tensor_digest
+from ganguard.base.progress import Progress, silent
+from ganguard.base.settings import Settings
+from ganguard.data import DATASETS
+
+
+@dataclass(frozen=True)
+class RealImages:
+    """Images (N, C, H, W) uint8; labels (N,) int64, or None; the names of the classes in label order."""
+
+    images: Tensor
+    labels: Tensor | None
+    classes: tuple[str, ...]
+
+    def digest(self) -> str:
+        """SHA-256 of the images and labels."""
+        labels = {} if self.labels is None else {"labels": self.labels}
+        return tensor_digest({"images": self.images, **labels})
+
+
+class DatasetSettings(Settings):
+    """Base of a data set's settings; `kind` is its name in the table."""
+
+    kind: str
+
+
+class Loads(Protocol):
+    """What every data set's settings can do."""
+
+    def fingerprint(self) -> str: ...
+    def load(self, progress: Progress = silent) -> RealImages: ...
+
+
+def parse_dataset(value: object) -> DatasetSettings:
+    """A name ("digits") or a mapping with `kind` to the settings of that data set. Raises SpecError."""
+    return value if isinstance(value, DatasetSettings) else DATASETS.parse(value)
+
+
+DatasetField = Annotated[SerializeAsAny[DatasetSettings], BeforeValidator(parse_dataset)]
+
+
+def fingerprint(settings: DatasetSettings) -> str:
+    """Changes whenever what `load_dataset` would read may have changed; cheap. Raises DataError."""
+    return cast(Loads, settings).fingerprint()
+
+
+def load_dataset(settings: DatasetSettings, progress: Progress = silent) -> RealImages:
+    """Read the images that `settings` describe. Raises DataError."""
+    return cast(Loads, settings).load(progress)

@@ -1,0 +1,46 @@
+"""The split of the real data: `train` is what the provider (and its adversary) holds, `reference` is what grades.
+
+Stratified by class, and chosen by a hash of the index alone: the reference set never varies with seeds, budgets, or what
+the adversary holds.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ganguard.base.errors import DataError
+from ganguard.base.seeds import uniform
+from ganguard.data.dataset import RealImages
+
+TRAIN_SHARE = 0.7
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Row indices (sorted int64) of the real data: `train` 70 %, `reference` 30 %."""
+
+    train: Tensor
+    reference: Tensor
+
+
+def split(real: RealImages) -> Splits:
+    """70 % of each class to `train`, the rest to `reference`. Raises DataError where either would be empty."""
+    count = len(real.images)
+    order = uniform(0, "data.splits", range(count), 1)[:, 0]
+    labels = np.zeros(count, dtype=np.int64) if real.labels is None else real.labels.numpy()
+    in_train = np.zeros(count, dtype=bool)
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        ranked = members[np.argsort(order[members], kind="stable")]
+        in_train[ranked[: round(TRAIN_SHARE * len(members))]] = True
+    if in_train.all() or not in_train.any():
+        raise DataError(f"{count} real images are too few to split 70 : 30. Give at least 4.")
+    return Splits(torch.from_numpy(np.flatnonzero(in_train)), torch.from_numpy(np.flatnonzero(~in_train)))
+
+
+def halves(count: int) -> tuple[Tensor, Tensor]:
+    """Row indices of two random halves of `count` images: how far apart two samples of the same data are."""
+    order = torch.from_numpy(np.argsort(uniform(0, "data.halves", range(count), 1)[:, 0], kind="stable"))
+    return order[: count // 2].sort().values, order[count // 2 :].sort().values

@@ -1,0 +1,117 @@
+"""Bought images on disk: Parquet shards of PNG bytes in the Hugging Face `Image` layout.
+
+A store holds the images of one account from one target under one seed, as a prefix 0, 1, 2 ... of the image index. pandas,
+DuckDB and `datasets` open `data/*.parquet` as it is. Columns: index, seed, image {bytes, path}, and latent where the client
+sent the codes.
+"""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from torch import Tensor
+
+from ganguard.base.cache import atomic_path, write_json
+from ganguard.base.codecs import encode_png
+from ganguard.base.errors import DataError
+from ganguard.data.parquet import read_parquet
+
+Codes = Literal["provider", "client"]
+_DESCRIPTION = "store.json"
+
+
+@dataclass(frozen=True)
+class Store:
+    """A directory of shards.
+
+    target: identity of the target. account, seed: whose images, under which seed.
+    codes: "provider" drew them, or the "client" sent them.
+    """
+
+    directory: Path
+    target: str
+    account: str
+    seed: int
+    codes: Codes = "provider"
+
+    def create(self) -> None:
+        """Make the directory, or see that the one there is this store. Raises DataError where it is another."""
+        path = self.directory / _DESCRIPTION
+        said = {"target": self.target, "account": self.account, "seed": self.seed, "codes": self.codes}
+        if not path.exists():
+            (self.directory / "data").mkdir(parents=True, exist_ok=True)
+            write_json(path, said)
+        elif (found := _description(path)) != said:
+            different = ", ".join(f"{key} {found.get(key)!r}" for key in said if found.get(key) != said[key])
+            raise DataError(f"{self.directory}: holds another harvest ({different}). Choose another directory.")
+
+    def shards(self) -> list[tuple[int, int, Path]]:
+        """(start, stop, file) of every shard, in the order of the image index."""
+        return shards_of(self.directory)
+
+    def write(self, start: int, images: Tensor, latents: Tensor | None) -> Path:
+        """Write images start, start + 1, ... (N, C, H, W) as one shard, atomically."""
+        with ThreadPoolExecutor() as pool:
+            encoded = list(pool.map(encode_png, images))
+        stop = start + len(images)
+        columns = {
+            "index": pa.array(range(start, stop), pa.int64()),
+            "seed": pa.array([self.seed] * len(images), pa.int64()),
+            "image": pa.array([{"bytes": png, "path": None} for png in encoded], _IMAGE),
+        }
+        if latents is not None:
+            columns["latent"] = pa.array(latents.tolist(), pa.list_(pa.float32()))
+        table = pa.table(columns).replace_schema_metadata(_hugging_face(list(columns)))
+        path = self.directory / "data" / f"{start:010d}-{stop:010d}.parquet"
+        with atomic_path(path) as temporary:
+            pq.write_table(table, temporary, write_page_checksum=True, compression="none")
+        return path
+
+    def read(self, count: int) -> Tensor:
+        """The first `count` images, (count, C, H, W) uint8. Raises DataError where fewer are there."""
+        held = 0
+        files: list[Path] = []
+        for start, stop, file in self.shards():
+            if start == held:
+                held, files = stop, [*files, file]
+        if held < count:
+            raise DataError(f"{self.directory}: holds the first {held} images; {count} were asked for. Harvest on.")
+        return read_parquet(files, count)
+
+
+def shards_of(directory: Path) -> list[tuple[int, int, Path]]:
+    """(start, stop, file) of every shard below a store's directory, in the order of the image index."""
+    found: list[tuple[int, int, Path]] = []
+    for file in sorted((directory / "data").glob("*.parquet")):
+        start, _, stop = file.stem.partition("-")
+        if start.isdigit() and stop.isdigit():
+            found.append((int(start), int(stop), file))
+    return found
+
+
+_IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+
+
+def _hugging_face(columns: list[str]) -> dict[bytes, bytes]:
+    """Schema metadata by which `datasets` shows the struct as an image."""
+    kinds = {
+        "index": {"dtype": "int64", "_type": "Value"},
+        "seed": {"dtype": "int64", "_type": "Value"},
+        "image": {"_type": "Image"},
+        "latent": {"feature": {"dtype": "float32", "_type": "Value"}, "_type": "List"},
+    }
+    return {b"huggingface": json.dumps({"info": {"features": {name: kinds[name] for name in columns}}}).encode()}
+
+
+def _description(path: Path) -> dict[str, object]:
+    try:
+        found = json.loads(path.read_bytes())
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise DataError(f"{path}: not the description of a store. Choose another directory.")
+    return found  # pyright: ignore[reportUnknownVariableType]

@@ -1,0 +1,13 @@
+"""What is audited: something that gives images. Each target is a small protocol and an adapter to it."""
+
+from ganguard.base.plugins import PluginTable
+
+TARGETS = PluginTable(
+    "target",
+    "ganguard.targets",
+    {
+        "checkpoint": "ganguard.targets.checkpoint:CheckpointTarget",
+        "python": "ganguard.targets.python_factory:PythonTarget",
+        "torchscript": "ganguard.targets.torchscript:TorchScriptTarget",
+    },
+)

@@ -1,0 +1,27 @@
+"""Micro-batches of one fixed size.
+
+A convolution library picks its kernel by the batch size, and BatchNorm or minibatch statistics mix what shares a batch. So a
+network is only ever run on batches of `MICRO_BATCH` rows, the last one padded: then an image has the same bits however it
+was asked for.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+MICRO_BATCH = 64
+
+
+@torch.inference_mode()
+def in_micro_batches(function: Callable[[Tensor], Tensor], rows: Tensor, device: torch.device) -> Tensor:
+    """`function` of rows (N, ...), applied to `MICRO_BATCH` rows at a time on `device`; results (N, ...) on CPU, in order.
+
+    The last micro-batch is filled up with copies of its first row. N must be at least 1.
+    """
+    outputs: list[Tensor] = []
+    for chunk in rows.split(MICRO_BATCH):
+        missing = MICRO_BATCH - len(chunk)
+        padded = torch.cat([chunk, chunk[:1].expand(missing, *chunk.shape[1:])]) if missing else chunk
+        outputs.append(function(padded.to(device))[: len(chunk)].cpu())
+    return torch.cat(outputs)

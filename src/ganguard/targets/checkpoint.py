@@ -1,0 +1,39 @@
+"""A GAN in ganguard's own checkpoint format as a target: white box, since its discriminator lies beside it."""
+
+from pathlib import Path
+
+from pydantic import field_validator
+
+from ganguard.architectures.checkpoint import load_checkpoint, read_description
+from ganguard.base.cache import content_key
+from ganguard.base.compute import Compute
+from ganguard.targets.load import TargetSettings
+from ganguard.targets.module import WhiteBoxModuleTarget
+
+
+class CheckpointTarget(TargetSettings):
+    """`checkpoint`: a directory that `ganguard train` or `ganguard attack` wrote."""
+
+    checkpoint: str
+
+    @field_validator("checkpoint")
+    @classmethod
+    def _absolute(cls, path: str) -> str:
+        return str(Path(path).expanduser().resolve())
+
+    def fingerprint(self) -> str:
+        """Digest of checkpoint.json, which holds the digests of the weights. Raises CheckpointError."""
+        return content_key(**read_description(Path(self.checkpoint)).model_dump(mode="json"))
+
+    def load(self, compute: Compute) -> WhiteBoxModuleTarget:
+        """Read it back. Raises CheckpointError."""
+        checkpoint = load_checkpoint(Path(self.checkpoint))
+        networks = checkpoint.networks
+        return WhiteBoxModuleTarget(
+            networks.generator,
+            networks.discriminator,
+            latent_dim=networks.generator.latent_dim,
+            identity=f"checkpoint:{checkpoint.digest()}",
+            compute=compute,
+            ours=True,
+        )

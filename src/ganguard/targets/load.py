@@ -1,0 +1,49 @@
+"""From what a user writes under `target:` to a target that gives images."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Protocol, cast
+
+from pydantic import BeforeValidator, SerializeAsAny
+
+from ganguard.base.compute import Compute
+from ganguard.base.errors import SpecError, unknown_name
+from ganguard.base.settings import Settings, parse
+from ganguard.targets import TARGETS
+from ganguard.targets.protocol import BlackBoxTarget
+
+
+class TargetSettings(Settings):
+    """Base of a target's settings. The field that has the name of its kind says where the target is."""
+
+
+class Loads(Protocol):
+    """What every target's settings can do."""
+
+    def fingerprint(self) -> str | None: ...
+    def load(self, compute: Compute) -> BlackBoxTarget: ...
+
+
+def parse_target(value: object) -> TargetSettings:
+    """A mapping with one key that names the kind ({"checkpoint": "runs/a"}) to that target's settings. Raises SpecError."""
+    if isinstance(value, TargetSettings):
+        return value
+    if not isinstance(value, Mapping):
+        raise SpecError(f"target must be a mapping with one of {', '.join(sorted(TARGETS.table()))}; got {value!r}.")
+    values = cast(Mapping[str, Any], value)
+    kinds = [key for key in values if key in TARGETS.table()]
+    if not kinds:
+        raise SpecError(unknown_name("target", next(iter(values), ""), list(TARGETS.table())))
+    return parse(TARGETS.load(kinds[0]), values, "target")
+
+
+TargetField = Annotated[SerializeAsAny[TargetSettings], BeforeValidator(parse_target)]
+
+
+def fingerprint(settings: TargetSettings) -> str | None:
+    """Changes whenever what `load_target` opens may have changed; None where only opening it tells. Raises InputError."""
+    return cast(Loads, settings).fingerprint()
+
+
+def load_target(settings: TargetSettings, compute: Compute) -> BlackBoxTarget:
+    """Open the target that `settings` describe. Raises TargetError or CheckpointError."""
+    return cast(Loads, settings).load(compute)

@@ -1,0 +1,142 @@
+"""A torch module G, and D where there is one, as a target. Checkpoints, factories and TorchScript all become this."""
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+from ganguard.base.cache import tensor_digest
+from ganguard.base.compute import Compute, use_threads
+from ganguard.base.errors import TargetError
+from ganguard.base.images import CHANNELS, require_images, to_float, to_uint8
+from ganguard.base.seeds import normal
+from ganguard.targets.batching import MICRO_BATCH, in_micro_batches
+from ganguard.targets.protocol import Discriminator
+
+RANGE_TOLERANCE = 0.01  # how far outside [-1, 1] a generator's floats may lie before they are taken for another range
+
+
+class ModuleDiscriminator:
+    """D of a GAN, scored in fixed micro-batches. D takes float images in [-1, 1] and gives (N,) or (N, 1) scores."""
+
+    def __init__(self, module: nn.Module, compute: Compute) -> None:
+        self._compute = compute
+        self._module = module.to(compute.torch_device()).eval()
+
+    def scores(self, images: Tensor) -> Tensor:
+        """Images (N, C, H, W) uint8 to raw scores (N,) float32; higher = more real."""
+        scores = self._run(self._module, images)
+        if scores.numel() != len(images):
+            raise TargetError(f"the discriminator must give one score an image; got shape {tuple(scores.shape)}.")
+        return scores.flatten()
+
+    def features(self, images: Tensor) -> Tensor:
+        """Images (N, C, H, W) uint8 to the inputs of D's last layer, (N, F) float32. Raises TargetError without them."""
+        features = getattr(self._module, "features", None)
+        if not callable(features):
+            raise TargetError("the discriminator must have a method features(images) -> (N, F); it has none.")
+        return self._run(features, images)  # pyright: ignore[reportArgumentType]
+
+    def module(self) -> nn.Module:
+        """A copy of the network, to train on."""
+        return copy.deepcopy(self._module).requires_grad_(True)
+
+    def _run(self, function: nn.Module, images: Tensor) -> Tensor:
+        require_images(images, "images", TargetError)
+        with use_threads(self._compute.threads):
+            return in_micro_batches(lambda x: function(to_float(x)).float(), images, self._compute.torch_device())
+
+
+class ModuleTarget:
+    """G as a LatentTarget whose prior is N(0, I).
+
+    G takes z (N, latent_dim) float32 and gives images (N, C, H, W) in [-1, 1]. One micro-batch is drawn at once, to see that
+    it does. Raises TargetError where G raises, or gives another shape, another range, NaN or infinity.
+
+    identity: of the weights. What G makes of them is in its code too, so the micro-batch's digest becomes part of it.
+    ours: G ends in tanh for certain. Of anybody else's, a micro-batch without a single negative value is taken for [0, 1].
+    """
+
+    def __init__(self, module: nn.Module, *, latent_dim: int, identity: str, compute: Compute, ours: bool = False) -> None:
+        self.latent_dim = latent_dim
+        self._compute = compute
+        self._module = module.to(compute.torch_device()).eval()
+        self.image_shape, images = self._probe(ours)
+        self.identity = identity if ours else f"{identity}:{tensor_digest({'probe': images})}"
+
+    def draw_latents(self, indices: range, *, seed: int) -> Tensor:
+        """Codes (len(indices), latent_dim) float32, N(0, I); row i is a pure function of (seed, i)."""
+        return normal(seed, "latents", indices, self.latent_dim)
+
+    def generate(self, latents: Tensor) -> Tensor:
+        """Codes (N, latent_dim) to images (N, C, H, W) uint8. Raises TargetError for other codes, or NaN images."""
+        if latents.ndim != 2 or latents.shape[1] != self.latent_dim or not torch.isfinite(latents).all():
+            raise TargetError(f"codes must be finite and (N, {self.latent_dim}); got shape {tuple(latents.shape)}.")
+        with use_threads(self._compute.threads):
+            return in_micro_batches(self._images, latents.float(), self._compute.torch_device())
+
+    def sample(self, indices: range, *, seed: int) -> Tensor:
+        """Images (len(indices), C, H, W) uint8 of the codes `draw_latents(indices, seed=seed)`."""
+        return self.generate(self.draw_latents(indices, seed=seed))
+
+    def _images(self, z: Tensor) -> Tensor:
+        images = self._run(z)
+        if not torch.isfinite(images).all():
+            raise TargetError("the generator gave NaN or infinity. Check its weights and its precision.")
+        return to_uint8(images)
+
+    def _run(self, z: Tensor) -> Tensor:
+        try:
+            return self._module(z)
+        except (Exception, SystemExit) as problem:  # noqa: BLE001 - a user's generator may raise anything
+            reason = str(problem).strip().splitlines()[0] if str(problem).strip() else type(problem).__name__
+            raise TargetError(f"the generator raised on codes {tuple(z.shape)}: {reason}") from None
+
+    def _probe(self, ours: bool) -> tuple[tuple[int, int, int], Tensor]:
+        """Image shape, and one micro-batch (MICRO_BATCH, C, H, W) uint8."""
+        z = self.draw_latents(range(MICRO_BATCH), seed=0).to(self._compute.torch_device())
+        with torch.inference_mode(), use_threads(self._compute.threads):
+            floats = self._run(z)
+            shape = _require_generator_output(floats, ours)
+            images = to_uint8(floats)
+            if not ours and not torch.equal(images, to_uint8(self._run(z))):
+                raise TargetError(
+                    "the generator gives other images for the same codes. Fix its noise: an image must follow from its code."
+                )
+        return shape, images
+
+
+class WhiteBoxModuleTarget(ModuleTarget):
+    """A ModuleTarget that hands its discriminator over."""
+
+    def __init__(
+        self,
+        module: nn.Module,
+        discriminator: nn.Module,
+        *,
+        latent_dim: int,
+        identity: str,
+        compute: Compute,
+        ours: bool = False,
+    ) -> None:
+        super().__init__(module, latent_dim=latent_dim, identity=identity, compute=compute, ours=ours)
+        self.discriminator: Discriminator = ModuleDiscriminator(discriminator, compute)
+
+
+def _require_generator_output(images: object, ours: bool) -> tuple[int, int, int]:
+    if not isinstance(images, Tensor) or not images.is_floating_point():
+        what = f"{images.dtype} tensor" if isinstance(images, Tensor) else type(images).__name__
+        raise TargetError(f"the generator must give a float tensor of images in [-1, 1]; got {what}.")
+    if images.ndim != 4 or len(images) != MICRO_BATCH or images.shape[1] not in CHANNELS:
+        raise TargetError(
+            f"the generator must give ({MICRO_BATCH}, C, H, W) with C of 1 or 3 for {MICRO_BATCH} codes; "
+            f"got {tuple(images.shape)}."
+        )
+    if not torch.isfinite(images).all():
+        raise TargetError("the generator gave NaN or infinity. Check its weights and its precision.")
+    low, high = images.min().item(), images.max().item()
+    if low < -1 - RANGE_TOLERANCE or high > 1 + RANGE_TOLERANCE or (low >= 0 and not ours):
+        raise TargetError(
+            f"the generator must give images in [-1, 1]; got [{low:.3g}, {high:.3g}]. Scale them, or clamp, in its forward."
+        )
+    return (images.shape[1], images.shape[2], images.shape[3])

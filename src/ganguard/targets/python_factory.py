@@ -1,0 +1,97 @@
+"""A generator that the user's own Python code builds, as a target."""
+
+import importlib
+import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+from pydantic import field_validator
+from torch import nn
+
+from ganguard.base.cache import tensor_digest
+from ganguard.base.compute import Compute
+from ganguard.base.errors import TargetError
+from ganguard.base.settings import Positive
+from ganguard.targets.load import TargetSettings
+from ganguard.targets.module import ModuleTarget, WhiteBoxModuleTarget
+
+
+class PythonTarget(TargetSettings):
+    """`python`: "module:factory", looked for in the current folder too. The factory is called without arguments and returns
+    G, or a pair (G, D), as torch modules.
+
+    G takes z (N, latent_dim) float32, drawn from N(0, I), and gives images (N, C, H, W) in [-1, 1].
+    latent_dim: entries of z; None reads G's attribute `latent_dim`.
+    """
+
+    python: str
+    latent_dim: Positive | None = None
+
+    @field_validator("python")
+    @classmethod
+    def _two_parts(cls, python: str) -> str:
+        module, colon, factory = python.partition(":")
+        if not (module and colon and factory):
+            raise ValueError(f'must be "module:factory"; got {python!r}')
+        return python
+
+    def fingerprint(self) -> None:
+        """What the factory makes is known only once it is called."""
+        return None
+
+    def load(self, compute: Compute) -> ModuleTarget:
+        """Call the factory. Raises TargetError where it is missing, raises, or returns something else."""
+        G, D = _modules(_call(self.python), self.python)
+        latent_dim = self.latent_dim or getattr(G, "latent_dim", None)
+        if not isinstance(latent_dim, int):
+            raise TargetError(f"{self.python}: latent_dim is not known. Set it beside `python:`, or as an attribute of G.")
+        weights = {**G.state_dict(), **{f"D/{name}": value for name, value in (D.state_dict() if D else {}).items()}}
+        identity = f"python:{self.python}:{tensor_digest(weights)}"
+        if D is None:
+            return ModuleTarget(G, latent_dim=latent_dim, identity=identity, compute=compute)
+        return WhiteBoxModuleTarget(G, D, latent_dim=latent_dim, identity=identity, compute=compute)
+
+
+def _call(name: str) -> object:
+    try:
+        with _current_folder_importable():
+            factory = _find(name)
+            return factory()
+    except TargetError:
+        raise
+    except (Exception, SystemExit) as problem:  # noqa: BLE001 - a user's factory may raise anything
+        raise TargetError(f"{name}: the factory raised {type(problem).__name__}: {problem}") from None
+
+
+def _find(name: str) -> Callable[[], object]:
+    module_name, _, factory_name = name.partition(":")
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as problem:
+        raise TargetError(
+            f"{name}: no module {problem.name!r}. Run from the folder that holds it, or install its package."
+        ) from None
+    factory = getattr(module, factory_name, None)
+    if not callable(factory):
+        raise TargetError(f"{name}: module {module_name!r} has no function {factory_name!r}.")
+    return cast(Callable[[], object], factory)
+
+
+def _modules(made: object, name: str) -> tuple[nn.Module, nn.Module | None]:
+    parts: tuple[Any, ...] = cast(tuple[Any, ...], made) if isinstance(made, tuple) else (made,)
+    if not 1 <= len(parts) <= 2 or not all(isinstance(part, nn.Module) for part in parts):
+        got = ", ".join(type(part).__name__ for part in parts)
+        raise TargetError(f"{name}: the factory must return G or (G, D) as torch.nn.Module; got {got or 'nothing'}.")
+    return parts[0], parts[1] if len(parts) == 2 else None
+
+
+@contextmanager
+def _current_folder_importable() -> Generator[None]:
+    folder = str(Path.cwd())
+    sys.path.insert(0, folder)
+    try:
+        yield
+    finally:
+        sys.path.remove(folder)

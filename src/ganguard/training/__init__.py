@@ -1,0 +1,1 @@
+"""GAN training: losses, EMA, the loop; and the small classifier that serves as a feature network."""

@@ -1,0 +1,38 @@
+"""Exponential moving average of a generator's weights, with its buffers (Yazıcı et al. 2019)."""
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+
+class EMA:
+    """A copy of a module whose parameters follow the module's: average <- decay * average + (1 - decay) * parameter.
+
+    Buffers (BatchNorm's running statistics) are averaged in the same way; counters are copied. The decay of step t is
+    min(decay, (1 + t) / (10 + t)), so that the random beginning is forgotten.
+    """
+
+    def __init__(self, module: nn.Module, decay: float) -> None:
+        self.module = copy.deepcopy(module).eval().requires_grad_(False)
+        self.decay = decay
+        self._averages, self._sources = _paired(self.module, module)
+        self._copies = [(a, b) for a, b in zip(self.module.buffers(), module.buffers(), strict=True) if not _averaged(a)]
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        """Move towards the module as it is after `step` (from 0)."""
+        weight = 1 - min(self.decay, (1 + step) / (10 + step))
+        torch._foreach_lerp_(self._averages, self._sources, weight)  # pyright: ignore[reportPrivateUsage, reportPrivateImportUsage]
+        for copied, source in self._copies:
+            copied.copy_(source)
+
+
+def _averaged(tensor: Tensor) -> bool:
+    return tensor.is_floating_point()
+
+
+def _paired(average: nn.Module, source: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
+    averages = [*average.parameters(), *filter(_averaged, average.buffers())]
+    sources = [*source.parameters(), *filter(_averaged, source.buffers())]
+    return averages, [tensor.detach() for tensor in sources]

@@ -1,0 +1,181 @@
+"""The training loop of a GAN: n_dis updates of D, one of G, and an average of G's weights.
+
+Every random number comes from one CPU generator that is saved with the state: a resumed training gives, on CPU, the same
+bits as one that was never interrupted.
+"""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
+
+from ganguard.architectures.checkpoint import save_checkpoint
+from ganguard.architectures.networks import Networks, build_networks
+from ganguard.base.cache import content_key, tensor_digest
+from ganguard.base.compute import Compute, use_threads
+from ganguard.base.errors import StepError
+from ganguard.base.images import shape_of, to_float
+from ganguard.base.progress import Progress, silent
+from ganguard.base.seeds import torch_generator
+from ganguard.training.ema import EMA
+from ganguard.training.losses import LOSSES, AdversarialLoss
+from ganguard.training.settings import CompleteTraining, TrainingSettings
+from ganguard.training.state import load_state, save_state
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+REPORT_EVERY = 50  # steps between progress reports, and between looks at the loss
+
+
+@dataclass
+class GANTraining:
+    """Everything that one update touches."""
+
+    networks: Networks
+    ema: EMA
+    optimizers: dict[str, Optimizer]
+    loss: AdversarialLoss
+    images: Tensor  # (N, C, H, W) uint8 on the device
+    batch_size: int
+    n_dis: int
+    generator: torch.Generator
+    fabric: "Fabric"
+
+    def step(self, step: int) -> Tensor:
+        """One update of G after n_dis of D; returns D's last loss plus G's, (), for the look at its health."""
+        G, D = self.networks.generator, self.networks.discriminator
+        D.requires_grad_(True)
+        for _ in range(self.n_dis - 1):
+            with torch.no_grad():
+                fake = G(self._latents())
+            self._descend("D", self._discriminator_loss(fake))
+        fake = G(self._latents())  # the last update of D and the one of G see the same images
+        loss_d = self._discriminator_loss(fake.detach())
+        self._descend("D", loss_d)
+        D.requires_grad_(False)
+        loss_g = self.loss.generator(D(fake))
+        self._descend("G", loss_g)
+        self.ema.update(step)
+        return loss_d.detach() + loss_g.detach()
+
+    def _discriminator_loss(self, fake: Tensor) -> Tensor:
+        rows = torch.randint(len(self.images), (self.batch_size,), generator=self.generator)
+        real = to_float(self.images[rows.to(self.fabric.device)])
+        D = self.networks.discriminator
+        if D.independent_rows:
+            scores_real, scores_fake = D(torch.cat([real, fake])).chunk(2)
+        else:
+            scores_real, scores_fake = D(real), D(fake)
+        return self.loss.discriminator(scores_real, scores_fake)
+
+    def _latents(self) -> Tensor:
+        z = torch.randn(self.batch_size, self.networks.generator.latent_dim, generator=self.generator)
+        return z.to(self.fabric.device)
+
+    def _descend(self, name: str, loss: Tensor) -> None:
+        self.optimizers[name].zero_grad(set_to_none=True)
+        self.fabric.backward(loss)
+        self.optimizers[name].step()
+
+
+def train_gan(
+    images: Tensor,
+    settings: TrainingSettings,
+    directory: Path,
+    *,
+    seed: int,
+    compute: Compute,
+    progress: Progress = silent,
+) -> Path:
+    """Train a GAN on `images` (N, C, H, W) uint8 and write its checkpoint to `directory`/checkpoint, which is returned.
+
+    The state is saved to `directory`/training.safetensors every `checkpoint_every` steps; a run that finds one there goes
+    on from it. Raises CheckpointError where that file belongs to another training, StepError where a loss is not finite.
+    """
+    identity = content_key(
+        settings=settings.model_dump(mode="json", exclude={"checkpoint_every"}),
+        seed=seed,
+        images=tensor_digest({"images": images}),
+        compute=compute.model_dump(mode="json"),
+    )
+    with use_threads(compute.threads):
+        training = _set_up(images, settings, seed, compute)
+        _run(training, settings, directory / "training.safetensors", identity, progress)
+    networks = Networks(training.ema.module, training.networks.discriminator)  # pyright: ignore[reportArgumentType]
+    provenance = {"training": settings.model_dump(mode="json"), "seed": seed, "images": len(images)}
+    return save_checkpoint(directory / "checkpoint", networks, settings.architecture, shape_of(images), provenance)
+
+
+def _set_up(images: Tensor, settings: TrainingSettings, seed: int, compute: Compute) -> GANTraining:
+    from lightning_fabric import Fabric  # it takes two seconds to import, which readers of finished steps need not wait for
+
+    complete = settings.completed()
+    with seeded_weights(seed):
+        networks = build_networks(settings.architecture, shape_of(images))
+    device = compute.torch_device()
+    fabric = Fabric(accelerator=device.type, devices=1)
+    for module in (networks.generator, networks.discriminator):
+        fabric.to_device(module.train())
+        module.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - 1.2 to 1.3 times faster on CPU
+    return GANTraining(
+        networks=networks,
+        ema=EMA(networks.generator, settings.ema_decay),
+        optimizers={
+            "D": _adam(networks.discriminator, complete),
+            "G": _adam(networks.generator, complete),
+        },
+        loss=LOSSES[complete.loss],
+        images=images.to(device),
+        batch_size=settings.batch_size,
+        n_dis=complete.n_dis,
+        generator=torch_generator(seed, "training"),
+        fabric=fabric,
+    )
+
+
+def _adam(module: nn.Module, complete: CompleteTraining) -> Optimizer:
+    return Adam(module.parameters(), lr=complete.learning_rate, betas=complete.betas, fused=True)
+
+
+@contextmanager
+def seeded_weights(seed: int) -> Generator[None]:
+    """Weights initialised in the body depend on the seed alone; torch's global generator is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(torch_generator(seed, "weights").initial_seed())
+        yield
+
+
+def _run(training: GANTraining, settings: TrainingSettings, path: Path, identity: str, progress: Progress) -> None:
+    modules = {
+        "generator": training.networks.generator,
+        "discriminator": training.networks.discriminator,
+        "ema": training.ema.module,
+    }
+    generator, optimizers = training.generator, training.optimizers
+    begin = load_state(path, identity=identity, modules=modules, optimizers=optimizers, generator=generator)
+    rates = [(group, float(group["lr"])) for optimizer in optimizers.values() for group in optimizer.param_groups]
+    progress(begin, settings.steps, "resumed" if begin else "training")
+    for step in range(begin, settings.steps):
+        if settings.learning_rate_decay == "linear":
+            for group, rate in rates:
+                group["lr"] = rate * (1 - step / settings.steps)
+        loss = training.step(step)
+        done = step + 1
+        if done % REPORT_EVERY == 0 or done == settings.steps:
+            _require_finite(loss, done)
+            progress(done, settings.steps, "training")
+        if done % settings.checkpoint_every == 0 or done == settings.steps:
+            save_state(path, identity=identity, step=done, modules=modules, optimizers=optimizers, generator=generator)
+
+
+def _require_finite(loss: Tensor, step: int) -> None:
+    if not torch.isfinite(loss):
+        raise StepError(
+            f"training diverged: the loss is {loss.item()} at step {step}. Lower learning_rate, or try another loss."
+        )

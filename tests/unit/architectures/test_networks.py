@@ -1,0 +1,109 @@
+import pytest
+from pydantic import BaseModel
+
+from ganguard.architectures.dcgan import DCGAN
+from ganguard.architectures.networks import (
+    ArchitectureField,
+    build_networks,
+    doublings,
+    parse_architecture,
+    recipe_of,
+    require_square,
+)
+from ganguard.architectures.sngan import SNGAN
+from ganguard.base.errors import SpecError
+
+
+@pytest.mark.parametrize(
+    ("resolution", "found"),
+    [
+        (8, (4, 1)),
+        (10, (5, 1)),
+        (12, (6, 1)),
+        (14, (7, 1)),
+        (16, (4, 2)),
+        (28, (7, 2)),
+        (32, (4, 3)),
+        (48, (6, 3)),
+        (80, (5, 4)),
+    ],
+)
+def test_a_side_is_a_small_number_times_a_power_of_two(resolution: int, found: tuple[int, int]) -> None:
+    bottom, k = doublings(resolution, "sngan")
+    assert (bottom, k) == found
+    assert bottom * 2**k == resolution
+
+
+def test_every_side_fits_or_names_two_that_do() -> None:
+    fitting = {bottom * 2**k for bottom in (4, 5, 6, 7) for k in range(1, 8)}
+    for resolution in range(9, 200):
+        if resolution in fitting:
+            assert doublings(resolution, "sngan")
+            continue
+        below, above = max(size for size in fitting if size < resolution), min(s for s in fitting if s > resolution)
+        with pytest.raises(SpecError, match=rf"^sngan makes .*got {resolution}\. Resize the images to {below} or {above}\.$"):
+            doublings(resolution, "sngan")
+
+
+@pytest.mark.parametrize("resolution", [0, 1, 4, 7])
+def test_below_the_smallest_side_only_it_is_named(resolution: int) -> None:
+    with pytest.raises(SpecError, match=rf"got {resolution}\. Resize the images to 8\.$"):
+        doublings(resolution, "dcgan")
+
+
+def test_only_squares_are_made() -> None:
+    assert require_square((3, 16, 16), "dcgan") == (3, 16)
+    with pytest.raises(SpecError, match=r"dcgan makes square images; got 16x20\. Set `size`"):
+        require_square((3, 16, 20), "dcgan")
+
+
+@pytest.mark.parametrize("value", ["sngan", {"kind": "sngan"}, SNGAN()])
+def test_a_name_a_mapping_and_settings_are_read_alike(value: object) -> None:
+    assert parse_architecture(value) == SNGAN()
+
+
+def test_settings_in_a_mapping_are_taken() -> None:
+    assert parse_architecture({"kind": "dcgan", "width": 5}) == DCGAN(width=5)
+
+
+def test_an_unknown_name_lists_the_known_ones() -> None:
+    with pytest.raises(SpecError, match=r"unknown architecture 'sngam'; did you mean 'sngan'\? Known: dcgan, sngan"):
+        parse_architecture("sngam")
+
+
+def test_an_unknown_key_is_named_below_its_architecture() -> None:
+    with pytest.raises(SpecError, match=r"^sngan\.widht: unknown key\. Did you mean 'width'\?"):
+        parse_architecture({"kind": "sngan", "widht": 3})
+
+
+def test_a_field_keeps_the_settings_of_its_kind_when_it_is_written() -> None:
+    """pydantic writes a field by its declared type, which knows neither width nor latent_dim, unless told otherwise."""
+
+    class Spec(BaseModel):
+        architecture: ArchitectureField
+
+    written = Spec(architecture={"kind": "dcgan", "width": 5}).model_dump(mode="json")
+    assert written["architecture"] == {"kind": "dcgan", "width": 5, "latent_dim": 128}
+    assert Spec.model_validate(written).architecture == DCGAN(width=5)
+
+
+def test_the_recipes_are_those_of_the_papers() -> None:
+    dcgan, sngan = recipe_of(DCGAN()), recipe_of(SNGAN())
+    assert (dcgan.loss, dcgan.learning_rate, dcgan.betas, dcgan.n_dis) == ("non_saturating", 2e-4, (0.5, 0.999), 1)
+    assert (sngan.loss, sngan.learning_rate, sngan.betas, sngan.n_dis) == ("hinge", 2e-4, (0.0, 0.9), 5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "image_shape", "counts"),
+    [
+        ("dcgan", (1, 8, 8), (165_345, 34_241)),
+        ("dcgan", (3, 32, 32), (1_218_339, 694_017)),
+        ("sngan", (1, 8, 8), (86_081, 28_161)),
+        ("sngan", (3, 32, 32), (126_019, 66_849)),
+    ],
+)
+def test_parameter_counts_are_pinned(kind: str, image_shape: tuple[int, int, int], counts: tuple[int, int]) -> None:
+    """Published checkpoints stop loading when a layer changes; these counts are of the default settings."""
+    networks = build_networks(parse_architecture(kind), image_shape)
+    found = [sum(p.numel() for p in module.parameters()) for module in (networks.generator, networks.discriminator)]
+    assert tuple(found) == counts

@@ -1,0 +1,85 @@
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from ganguard.base.errors import DataError
+from ganguard.queries.store import Store
+
+
+def _store(tmp_path: Path, **values: object) -> Store:
+    said = {"directory": tmp_path / "store", "target": "ramp", "account": "us", "seed": 7}
+    store = Store(**(said | values))
+    store.create()
+    return store
+
+
+def _images(start: int, stop: int) -> torch.Tensor:
+    return torch.arange(start, stop, dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 1, 3, 3).contiguous()
+
+
+def test_what_is_written_is_read_in_the_order_of_the_index(tmp_path: Path) -> None:
+    store = _store(tmp_path)
+    store.write(2, _images(2, 5), None)
+    store.write(0, _images(0, 2), None)
+    assert torch.equal(store.read(5), _images(0, 5))
+    assert torch.equal(store.read(3), _images(0, 3))
+    assert [(start, stop) for start, stop, _ in store.shards()] == [(0, 2), (2, 5)]
+
+
+def test_a_gap_ends_what_is_held(tmp_path: Path) -> None:
+    store = _store(tmp_path)
+    store.write(0, _images(0, 2), None)
+    store.write(3, _images(3, 5), None)
+    with pytest.raises(DataError, match="holds the first 2 images; 5 were asked for"):
+        store.read(5)
+
+
+def test_columns_say_which_image_it_is(tmp_path: Path) -> None:
+    table = pq.read_table(_store(tmp_path).write(3, _images(3, 5), None))
+    assert table.column_names == ["index", "seed", "image"]
+    assert [str(field.type) for field in table.schema] == ["int64", "int64", "struct<bytes: binary, path: string>"]
+    assert table["index"].to_pylist() == [3, 4]
+    assert table["seed"].to_pylist() == [7, 7]
+
+
+def test_codes_are_kept_where_the_client_sent_them(tmp_path: Path) -> None:
+    codes = torch.tensor([[0.1, -2.5], [3.0, 1e-7]])
+    table = pq.read_table(_store(tmp_path, codes="client").write(0, _images(0, 2), codes))
+    assert table.column_names == ["index", "seed", "image", "latent"]
+    assert str(table.schema.field("latent").type) == "list<element: float>"
+    assert torch.equal(torch.tensor(table["latent"].to_pylist()), codes)
+
+
+def test_the_largest_seed_fits(tmp_path: Path) -> None:
+    path = _store(tmp_path, seed=2**62 - 1).write(0, _images(0, 1), None)
+    assert pq.read_table(path)["seed"].to_pylist() == [2**62 - 1]
+
+
+def test_the_same_store_is_opened_again(tmp_path: Path) -> None:
+    _store(tmp_path).write(0, _images(0, 2), None)
+    assert len(_store(tmp_path).read(2)) == 2
+
+
+@pytest.mark.parametrize("other", [{"target": "x"}, {"account": "them"}, {"seed": 8}, {"codes": "client"}])
+def test_another_harvest_in_the_directory_is_named(tmp_path: Path, other: dict[str, object]) -> None:
+    _store(tmp_path)
+    with pytest.raises(DataError, match=rf"holds another harvest \({next(iter(other))} "):
+        _store(tmp_path, **other)
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"not json"])
+def test_a_description_that_is_none_is_refused(tmp_path: Path, content: bytes) -> None:
+    _store(tmp_path)
+    (tmp_path / "store" / "store.json").write_bytes(content)
+    with pytest.raises(DataError, match=r"store\.json: not the description of a store"):
+        _store(tmp_path)
+
+
+def test_files_of_other_names_are_no_shards(tmp_path: Path) -> None:
+    store = _store(tmp_path)
+    store.write(0, _images(0, 2), None)
+    for name in ("notes.parquet", ".0000000002-0000000004.parquet.x.tmp", "a-b.parquet"):
+        (store.directory / "data" / name).write_bytes(b"")
+    assert len(store.shards()) == 1

@@ -1,0 +1,169 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from ganguard.architectures.checkpoint import load_checkpoint
+from ganguard.base.cache import file_digest
+from ganguard.base.compute import Compute
+from ganguard.base.errors import CheckpointError, StepError
+from ganguard.base.images import to_uint8
+from ganguard.base.seeds import normal
+from ganguard.training.loop import train_gan
+from ganguard.training.settings import TrainingSettings
+
+KINDS = ("dcgan", "sngan")
+Train = Callable[..., Path]
+
+
+class Killed(Exception):
+    """What a test raises where a process would have been killed."""
+
+
+def _settings(kind: str = "dcgan", **values: object) -> TrainingSettings:
+    architecture = {"kind": kind, "width": 4, "latent_dim": 4}
+    return TrainingSettings.model_validate({"architecture": architecture, "batch_size": 8, "steps": 8, **values})
+
+
+@pytest.fixture(scope="module")
+def images() -> Tensor:
+    return torch.from_numpy(np.random.default_rng(0).integers(0, 256, (20, 1, 8, 8), dtype=np.uint8))
+
+
+@pytest.fixture
+def train(images: Tensor, compute: Compute) -> Train:
+    def run(directory: Path, settings: TrainingSettings, *, of: Tensor = images, seed: int = 0, **options: object) -> Path:
+        return train_gan(of, settings, directory, seed=seed, compute=compute, **options)
+
+    return run
+
+
+def _kill_at(step: int) -> Callable[..., None]:
+    def progress(done: int, total: int, note: str = "") -> None:
+        if done >= step:
+            raise Killed
+
+    return progress
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_killed_training_goes_on_to_the_same_bits(tmp_path: Path, train: Train, kind: str) -> None:
+    """Killed at step 50, between the states of 48 and 60: two steps are done again, and nothing shows it."""
+    settings = _settings(kind, steps=52, checkpoint_every=12, n_dis=1)
+    whole = train(tmp_path / "whole", settings)
+    with pytest.raises(Killed):
+        train(tmp_path / "cut", settings, progress=_kill_at(50))
+    assert not (tmp_path / "cut" / "checkpoint").exists()
+    begun: list[int] = []
+    resumed = train(tmp_path / "cut", settings, progress=lambda done, total, note="": begun.append(done))
+    assert begun[0] == 48
+    for name in ("generator", "discriminator"):
+        assert file_digest(whole / f"{name}.safetensors") == file_digest(resumed / f"{name}.safetensors")
+    before, after = (load_file(path / "training.safetensors") for path in (whole.parent, resumed.parent))
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[key], after[key]) for key in before)
+    assert {key.split("/")[0] for key in before} == {"random", "generator", "discriminator", "ema", "G", "D"}
+
+
+def test_a_finished_training_is_not_done_again(tmp_path: Path, train: Train) -> None:
+    first = file_digest(train(tmp_path, _settings()) / "generator.safetensors")
+    steps: list[int] = []
+    again = train(tmp_path, _settings(), progress=lambda done, total, note="": steps.append(done))
+    assert steps == [8]
+    assert file_digest(again / "generator.safetensors") == first
+
+
+def test_saving_more_often_changes_nothing(tmp_path: Path, train: Train) -> None:
+    seldom, often = (train(tmp_path / str(n), _settings(checkpoint_every=n)) for n in (500, 1))
+    assert file_digest(seldom / "generator.safetensors") == file_digest(often / "generator.safetensors")
+
+
+@pytest.mark.parametrize("change", ["settings", "seed", "images"])
+def test_the_state_of_another_training_is_refused(tmp_path: Path, train: Train, images: Tensor, change: str) -> None:
+    train(tmp_path, _settings())
+    settings = _settings(steps=9) if change == "settings" else _settings()
+    with pytest.raises(CheckpointError, match=r"training\.safetensors: belongs to a training with other settings"):
+        train(tmp_path, settings, seed=int(change == "seed"), of=images[1:] if change == "images" else images)
+
+
+def test_a_damaged_state_is_refused(tmp_path: Path, train: Train) -> None:
+    train(tmp_path, _settings())
+    state = tmp_path / "training.safetensors"
+    state.write_bytes(state.read_bytes()[:-9])
+    with pytest.raises(CheckpointError, match=r"training\.safetensors: not a whole training state"):
+        train(tmp_path, _settings())
+
+
+def test_seed_and_images_decide_the_weights(tmp_path: Path, train: Train, images: Tensor) -> None:
+    runs = [("a", 0, images), ("b", 0, images), ("c", 1, images), ("d", 0, 255 - images)]
+    digests = [file_digest(train(tmp_path / d, _settings(), seed=s, of=x) / "generator.safetensors") for d, s, x in runs]
+    assert digests[0] == digests[1]
+    assert len(set(digests)) == 3
+
+
+def test_the_published_generator_is_the_average(tmp_path: Path, train: Train) -> None:
+    path = train(tmp_path, _settings(ema_decay=0.9))
+    state, published = load_file(tmp_path / "training.safetensors"), load_file(path / "generator.safetensors")
+    assert all(torch.equal(value, state[f"ema/{key}"]) for key, value in published.items())
+    assert not torch.equal(published["to_image.weight"], state["generator/to_image.weight"])
+
+
+def test_without_decay_the_last_weights_are_published(tmp_path: Path, train: Train) -> None:
+    path = train(tmp_path, _settings(ema_decay=0))
+    state, published = load_file(tmp_path / "training.safetensors"), load_file(path / "generator.safetensors")
+    assert all(torch.equal(value, state[f"generator/{key}"]) for key, value in published.items())
+
+
+@pytest.mark.parametrize("n_dis", [1, 3])
+def test_each_network_is_updated_as_often_as_said(tmp_path: Path, train: Train, n_dis: int) -> None:
+    train(tmp_path, _settings(n_dis=n_dis))
+    state = load_file(tmp_path / "training.safetensors")
+    assert (state["G/0/step"].item(), state["D/0/step"].item()) == (8, 8 * n_dis)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_training_that_diverges_says_so(tmp_path: Path, train: Train, kind: str) -> None:
+    with pytest.raises(StepError, match=r"diverged: the loss is (nan|inf|-inf) at step 30. Lower learning_rate"):
+        train(tmp_path, _settings(kind, steps=30, learning_rate=1e30, n_dis=1))
+    assert not (tmp_path / "checkpoint").exists()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("level", [40, 215])
+def test_the_level_of_constant_images_is_learnt(tmp_path: Path, train: Train, kind: str, level: int) -> None:
+    flat = torch.full((16, 1, 8, 8), level, dtype=torch.uint8)
+    path = train(tmp_path, _settings(kind, steps=100, learning_rate=2e-3, ema_decay=0.9), of=flat)
+    with torch.inference_mode():
+        images = load_checkpoint(path).networks.generator(normal(1, "latents", range(64), 4))
+    assert abs(to_uint8(images).float().mean().item() - level) < 45  # 88 away before training
+
+
+def test_global_random_states_are_left_alone(tmp_path: Path, train: Train) -> None:
+    torch.manual_seed(3)
+    before, numpy_before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002 - the state is the point
+    first = train(tmp_path / "a", _settings())
+    assert torch.equal(torch.get_rng_state(), before)
+    assert np.array_equal(np.random.get_state()[1], numpy_before)  # noqa: NPY002
+    torch.manual_seed(4)
+    assert file_digest(first / "generator.safetensors") == file_digest(
+        train(tmp_path / "b", _settings()) / "generator.safetensors"
+    )
+
+
+def test_progress_ends_at_the_last_step(tmp_path: Path, train: Train) -> None:
+    calls: list[tuple[int, int]] = []
+    train(tmp_path, _settings(steps=60), progress=lambda done, total, note="": calls.append((done, total)))
+    assert calls == [(0, 60), (50, 60), (60, 60)]
+
+
+def test_provenance_repeats_the_training(tmp_path: Path, train: Train) -> None:
+    provenance = load_checkpoint(train(tmp_path, _settings(), seed=7)).description.provenance
+    assert (provenance["seed"], provenance["images"], provenance["training"]["steps"]) == (7, 20, 8)
+
+
+def test_fewer_images_than_a_batch_are_enough(tmp_path: Path, train: Train, images: Tensor) -> None:
+    assert load_checkpoint(train(tmp_path, _settings(), of=images[:1])).networks.generator.latent_dim == 4

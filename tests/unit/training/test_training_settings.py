@@ -1,0 +1,42 @@
+import pytest
+
+from ganguard.base.errors import SpecError
+from ganguard.base.settings import parse
+from ganguard.training.settings import TrainingSettings
+
+
+def test_what_is_open_comes_from_the_paper() -> None:
+    complete = TrainingSettings(architecture="sngan").completed()
+    assert (complete.loss, complete.learning_rate, complete.betas, complete.n_dis) == ("hinge", 2e-4, (0.0, 0.9), 5)
+
+
+def test_what_is_said_is_kept() -> None:
+    said = {"loss": "non_saturating", "learning_rate": 0.1, "betas": (0.0, 0.0), "n_dis": 2}
+    assert TrainingSettings(architecture="sngan", **said).completed().model_dump() == said
+
+
+def test_settings_come_back_from_json() -> None:
+    """They are stored with every checkpoint and hashed into every key."""
+    settings = TrainingSettings(architecture={"kind": "dcgan", "width": 5}, steps=3, betas=(0.1, 0.2))
+    assert TrainingSettings.model_validate_json(settings.model_dump_json()) == settings
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("steps", 0),
+        ("batch_size", 1.5),
+        ("learning_rate", 0),
+        ("learning_rate", float("nan")),
+        ("betas", [0.5, 1.0]),
+        ("ema_decay", 1),
+        ("ema_decay", -0.1),
+        ("n_dis", 0),
+        ("loss", "wasserstein"),
+        ("checkpoint_every", 0),
+        ("learning_rate_decay", "cosine"),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused_by_name(key: str, value: object) -> None:
+    with pytest.raises(SpecError, match=rf"^train\.{key}"):
+        parse(TrainingSettings, {"architecture": "sngan", key: value}, "train")
