@@ -1,0 +1,36 @@
+"""Fidelity extraction (Hu & Pang 2021): query the target, and train a substitute GAN on the images that come back.
+
+The adversary sees a black box. It knows neither the target's architecture nor its training data; it draws codes from the
+prior, or the provider does, and every image costs one query.
+"""
+
+from typing import Literal
+
+from ganguard.attacks.protocol import Attack, AttackSettings, Knowledge, Substitute, Workspace
+from ganguard.queries.harvest import harvest
+from ganguard.targets.protocol import BlackBoxTarget
+from ganguard.training.loop import train_gan
+
+
+class FidelitySettings(AttackSettings):
+    """query_budget images are bought; `architecture` is the substitute's, and the rest says how it is trained."""
+
+    kind: Literal["fidelity"] = "fidelity"
+
+
+def run(
+    target: BlackBoxTarget, settings: FidelitySettings, knowledge: Knowledge, workspace: Workspace, *, seed: int
+) -> Substitute:
+    """Buy `query_budget` images and train a substitute on them. Knowledge beyond the API is not used.
+
+    seed: of the substitute's weights and training; which images are bought is the store's seed.
+    Raises BudgetError before an image is bought that the account cannot pay.
+    """
+    images = harvest(target, workspace.store, settings.query_budget, workspace.progress)
+    checkpoint = train_gan(
+        images, settings, workspace.directory, seed=seed, compute=workspace.compute, progress=workspace.progress
+    )
+    return Substitute(checkpoint, settings.query_budget)
+
+
+FIDELITY = Attack(FidelitySettings, run)

@@ -1,0 +1,179 @@
+"""From the finished steps of a plan to the audit's results."""
+
+import json
+import platform
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ganguard import __version__
+from ganguard.audit.measuring import read_measurements
+from ganguard.audit.pictures import COLUMNS, GRID_FILE
+from ganguard.audit.plan import Plan
+from ganguard.audit.results import (
+    AccountRecord,
+    AttackRecord,
+    AuditResults,
+    Environment,
+    FeatureRecord,
+    Measurement,
+    Picture,
+    StepRecord,
+    Subject,
+    TargetRecord,
+    UseRecord,
+)
+from ganguard.audit.spec import Spec
+from ganguard.audit.step_cache import Done
+from ganguard.audit.steps import adversary_store, auditor_store, load_real, open_target
+from ganguard.audit.verdicts import verdicts
+from ganguard.base.compute import Compute, cores
+from ganguard.queries.ledger import Ledger
+
+
+def assemble(name: str, spec: Spec, plan: Plan, done: dict[str, Done], audit: Path, processes: int) -> AuditResults:
+    """Collect everything the steps found into one record, and copy sample grids, checkpoints and the feature network
+    beside it."""
+    measurements = _measurements(plan, done)
+    real = load_real(done["real"].directory)
+    target = open_target(done["target"].directory, spec.compute)
+    described = json.loads((done["target"].directory / "target.json").read_text())
+    features = json.loads((done["features"].directory / "features.json").read_text())
+    _copy_checkpoints(plan, done, audit)
+    shutil.copytree(done["features"].directory, audit / "features", dirs_exist_ok=True)
+    return AuditResults(
+        name=name,
+        spec=spec.model_dump(mode="json"),
+        environment=environment(spec.compute, processes),
+        target=TargetRecord(
+            description=described["description"],
+            identity=target.identity,
+            image_shape=target.image_shape,
+            codes=spec.codes,
+        ),
+        real=spec.real.kind,
+        real_images={"train": len(real.train), "reference": len(real.reference)},
+        features=FeatureRecord(
+            kind=spec.features.kind,
+            dimensions=features["dimensions"],
+            held_out_accuracy=features["held_out_accuracy"],
+        ),
+        attacks=tuple(_attack_records(spec)),
+        measurements=tuple(measurements),
+        verdicts=tuple(verdicts(measurements)),
+        accounts=tuple(_accounts(spec, audit, done)),
+        used=tuple(
+            UseRecord(attack=s.label, query_budget=s.settings.query_budget, seed=s.seed, used=_queries(done[s.step]))
+            for s in plan.substitutes
+        ),
+        steps=tuple(StepRecord(name=s.name, kind=s.kind, seconds=round(done[s.name].seconds, 3)) for s in plan.steps),
+        pictures=tuple(_pictures(plan, done, audit, (target.image_shape[1], target.image_shape[2]))),
+    )
+
+
+def _measurements(plan: Plan, done: dict[str, Done]) -> list[Measurement]:
+    found = read_measurements(done["yardsticks"].directory)
+    for substitute in plan.substitutes:
+        whose = {"attack": substitute.label, "query_budget": substitute.settings.query_budget, "seed": substitute.seed}
+        found += [m.model_copy(update=whose) for m in read_measurements(done[substitute.measure].directory)]
+    return found
+
+
+def _attack_records(spec: Spec) -> list[AttackRecord]:
+    return [
+        AttackRecord(
+            label=label,
+            kind=by_budget[0].kind,
+            architecture=by_budget[0].architecture.kind,
+            query_budgets=tuple(settings.query_budget for settings in by_budget),
+            settings=by_budget[0].model_dump(mode="json", exclude={"query_budget", "kind"}),
+        )
+        for label, by_budget in spec.labelled_attacks()
+    ]
+
+
+def images_bought(spec: Spec, audit: Path, done: dict[str, Done]) -> dict[str, int]:
+    """Images that the ledger of `audit` holds for this target, by "auditor" and the adversary's seed."""
+    found = dict.fromkeys(["auditor", *map(str, spec.seeds)], 0)
+    if "target" not in done or not (audit / "ledger.sqlite").is_file():
+        return found
+    target = open_target(done["target"].directory, spec.compute)
+    ledger = Ledger(audit / "ledger.sqlite")
+    reserved = {balance.account: balance.reserved for balance in ledger.balances()}
+    ledger.close()
+    found["auditor"] = sum(reserved.get(auditor_store(audit, target, draw).account, 0) for draw in (0, 1))
+    for seed in spec.seeds:
+        found[str(seed)] = reserved.get(adversary_store(audit, target, seed, spec.codes).account, 0)
+    return found
+
+
+def _accounts(spec: Spec, audit: Path, done: dict[str, Done]) -> list[AccountRecord]:
+    bought = images_bought(spec, audit, done)
+    records = [AccountRecord(account="auditor", role="auditor", seed=None, bought=bought["auditor"])]
+    for seed in spec.seeds:
+        account = f"adversary, seed {seed}"
+        records.append(AccountRecord(account=account, role="adversary", seed=seed, bought=bought[str(seed)]))
+    return records
+
+
+def _queries(substitute: Done) -> int:
+    return int(json.loads((substitute.directory / "substitute.json").read_text())["queries"])
+
+
+def _pictures(plan: Plan, done: dict[str, Done], audit: Path, tile: tuple[int, int]) -> list[Picture]:
+    """Grids of the real data, the target, and each attack's copies under the first seed."""
+
+    def picture(step: str, name: str, subject: Subject, **whose: Any) -> Picture:
+        file = audit / "grids" / f"{name}.png"
+        file.parent.mkdir(exist_ok=True)
+        shutil.copyfile(done[step].directory / GRID_FILE, file)
+        return Picture(subject=subject, file=f"grids/{file.name}", columns=COLUMNS, tile=tile, **whose)
+
+    found = [picture("real", "real", "real"), picture("yardsticks", "target", "target")]
+    first_seed = plan.substitutes[0].seed
+    for s in plan.substitutes:
+        if s.seed == first_seed:
+            budget = s.settings.query_budget
+            name = f"{s.label.replace(' ', '-').replace('#', '')}-{budget}"
+            found.append(picture(s.measure, name, "substitute", attack=s.label, query_budget=budget, seed=s.seed))
+    return found
+
+
+def _copy_checkpoints(plan: Plan, done: dict[str, Done], audit: Path) -> None:
+    """Put the checkpoints where a person finds them: checkpoints/target, checkpoints/<attack>-<budget>-seed<seed>."""
+    wanted = {
+        f"{s.label.replace(' ', '-').replace('#', '')}-{s.settings.query_budget}-seed{s.seed}": done[s.step].directory
+        for s in plan.substitutes
+    }
+    wanted["target"] = done["target"].directory
+    for name, directory in wanted.items():
+        if (directory / "checkpoint").is_dir():
+            shutil.copytree(directory / "checkpoint", audit / "checkpoints" / name, dirs_exist_ok=True)
+
+
+def environment(compute: Compute, processes: int) -> Environment:
+    """Versions and hardware of this machine."""
+    return Environment(
+        ganguard=__version__,
+        python=platform.python_version(),
+        torch=torch.__version__,
+        numpy=np.__version__,
+        platform=platform.platform(),
+        processor=_processor(),
+        cores=cores(),
+        device=str(compute.torch_device()),
+        threads=compute.threads,
+        processes=processes,
+    )
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

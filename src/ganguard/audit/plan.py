@@ -1,0 +1,142 @@
+"""From a spec to the steps that answer it: what is computed from what, before anything is.
+
+    real ─► features ─► yardsticks ─────────────► measure
+    target ─► fit ────► yardsticks, purchase ─► substitute ─► measure
+
+Nothing is bought before target, real data, features and the substitutes' architectures are known to fit each other, and the
+adversary buys after the yardsticks stand.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ganguard.attacks.protocol import AttackSettings
+from ganguard.audit.spec import Spec, TrainTarget
+from ganguard.data.dataset import DatasetSettings, fingerprint
+from ganguard.targets.load import fingerprint as fingerprint_target
+
+DRAWS = 3  # independent sets of images that each substitute is measured by
+
+
+@dataclass(frozen=True)
+class Input:
+    """The output of another step that a step reads: under which role, and which of that step's digests it depends on."""
+
+    role: str
+    step: str
+    part: str = "result"
+
+
+@dataclass(frozen=True)
+class Step:
+    """A piece of work.
+
+    name: unique in its plan, for people. kind: which runner does it. settings: all else that it depends on, as JSON values.
+    inputs: what it reads. after: steps that must have succeeded before, though nothing of theirs is read.
+    volatile: only doing it tells whether anything changed (a user's factory), so it is done anew each time.
+    cost: rough relative time, so that long ones begin first.
+    """
+
+    name: str
+    kind: str
+    settings: dict[str, Any]
+    inputs: tuple[Input, ...] = ()
+    after: tuple[str, ...] = ()
+    volatile: bool = False
+    cost: float = 0.0
+
+
+@dataclass(frozen=True)
+class SubstitutePlan:
+    """The substitute of one attack at one budget under one seed: the names of its two steps, and what it uses."""
+
+    label: str
+    settings: AttackSettings
+    seed: int
+    step: str
+    measure: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The steps in an order in which they can run, and the substitutes among them. bought: images by adversary's seed."""
+
+    steps: tuple[Step, ...]
+    substitutes: tuple[SubstitutePlan, ...]
+    bought: dict[int, int]
+    auditor: int = field(default=0)
+
+
+def make_plan(spec: Spec) -> Plan:
+    """All steps of an audit."""
+    budgets = sorted({settings.query_budget for settings in spec.attacks})
+    steps = [*_ground_steps(spec)]
+    for seed in spec.seeds:
+        settings = {"codes": spec.codes, "seed": seed, "budgets": budgets}
+        inputs = (Input("target", "target"),)
+        steps.append(Step(f"purchase, seed {seed}", "purchase", settings, inputs, after=("yardsticks",)))
+    substitutes: list[SubstitutePlan] = []
+    for seed in spec.seeds:
+        for label, by_budget in spec.labelled_attacks():
+            for settings in by_budget:
+                plan, pair = _substitute_steps(spec, label, settings, seed)
+                substitutes.append(plan)
+                steps.extend(pair)
+    return Plan(tuple(steps), tuple(substitutes), dict.fromkeys(spec.seeds, budgets[-1]), 2 * spec.samples)
+
+
+def _ground_steps(spec: Spec) -> Iterable[Step]:
+    """Real data, target, features, yardsticks: what every substitute is measured with."""
+    yield _real_step("real", spec.real)
+    target = spec.target
+    if isinstance(target, TrainTarget):
+        data = "real"
+        if target.dataset != spec.real:
+            data = "training data"
+            yield _real_step(data, target.dataset)
+        settings = target.model_dump(mode="json", exclude={"dataset", "checkpoint_every"})
+        yield Step("target", "train_target", settings, (Input("real", data),), cost=float(target.steps))
+    else:
+        seen = fingerprint_target(target)
+        opened = {"target": target.model_dump(mode="json"), "codes": spec.codes, "fingerprint": seen}
+        yield Step("target", "open_target", opened, volatile=seen is None)
+    architectures = [a.architecture.model_dump(mode="json") for a in spec.attacks]
+    fits = {"samples": spec.samples, "architectures": [a for i, a in enumerate(architectures) if a not in architectures[:i]]}
+    yield Step("fit", "fit", fits, (Input("real", "real"), Input("target", "target")))
+    yield Step("features", "features", spec.features.model_dump(mode="json"), (Input("real", "real"),), cost=600.0)
+    yield Step(
+        "yardsticks",
+        "yardsticks",
+        {"samples": spec.samples},
+        (Input("real", "real"), Input("target", "target"), Input("features", "features")),
+        after=("fit",),
+        cost=1e6,
+    )
+
+
+def _real_step(name: str, dataset: DatasetSettings) -> Step:
+    return Step(name, "real", dataset.model_dump(mode="json") | {"fingerprint": fingerprint(dataset)})
+
+
+def _substitute_steps(spec: Spec, label: str, settings: AttackSettings, seed: int) -> tuple[SubstitutePlan, list[Step]]:
+    name = f"{label}, {settings.query_budget:,} queries, seed {seed}"
+    train = Step(
+        f"substitute {name}",
+        "substitute",
+        {
+            "attack": settings.model_dump(mode="json", exclude={"checkpoint_every"}),
+            "codes": spec.codes,
+            "seed": seed,
+        },
+        (Input("purchase", f"purchase, seed {seed}", str(settings.query_budget)), Input("target", "target")),
+        cost=float(settings.steps) * settings.batch_size,
+    )
+    measure = Step(
+        f"measure {name}",
+        "measure",
+        {"samples": spec.samples, "draws": DRAWS, "seed": seed},
+        (Input("substitute", train.name), Input("features", "features"), Input("yardsticks", "yardsticks")),
+        cost=1e6,
+    )
+    return SubstitutePlan(label, settings, seed, train.name, measure.name), [train, measure]

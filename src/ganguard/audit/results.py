@@ -1,0 +1,246 @@
+"""What an audit found: frozen records, as JSON (results.json) and Parquet (results.parquet, a row a measured number).
+
+The report and every other reader see these records and nothing else.
+"""
+
+import json
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import ValidationError
+
+from ganguard.base.cache import atomic_path, write_bytes, write_json
+from ganguard.base.errors import DataError
+from ganguard.base.settings import Positive, Settings, explain
+
+Subject = Literal["substitute", "target", "real", "train", "noise"]
+Against = Literal["target", "reference"]
+Outcome = Literal["holds", "fails", "undecided"]
+
+METRICS: dict[str, Literal["lower", "higher"]] = {
+    "frechet_distance": "lower",
+    "precision": "higher",
+    "recall": "higher",
+    "density": "higher",
+    "coverage": "higher",
+}
+"""Every metric of a results file, and which direction is better."""
+
+
+class Measurement(Settings):
+    """One measured number.
+
+    subject: whose images were measured. "target" against "target" are two draws of the target, "real" against "reference" two
+        halves of the real data: the floors that finite samples give. "train" against "reference" are the two splits: how much
+        of an accuracy distance is due to the reference split's being a small sample. "noise" is uniform noise: what bad
+        looks like.
+    attack: label of the attack (AttackRecord.label), for a substitute; query_budget and seed: its own.
+    draw: which of the independent sets of images from the same generator.
+    metric: a key of METRICS. Fréchet distance against the target is fidelity, against the reference split accuracy.
+    images, compared: how many images were measured, and how many they were compared with.
+    """
+
+    subject: Subject
+    attack: str | None = None
+    query_budget: Positive | None = None
+    seed: int | None = None
+    draw: int = 0
+    metric: str
+    against: Against
+    value: float
+    images: int
+    compared: int
+
+
+class AttackRecord(Settings):
+    """One attack of the spec at all of its budgets. label: unique in the results ("fidelity sngan")."""
+
+    label: str
+    kind: str
+    architecture: str
+    query_budgets: tuple[Positive, ...]
+    settings: dict[str, Any]
+
+
+class Verdict(Settings):
+    """Whether a relation that the paper reports holds here.
+
+    ratio, low, high: the geometric mean over seeds of the ratio in `statement`, and its 95 % interval; None with one seed.
+    """
+
+    relation: str
+    statement: str
+    outcome: Outcome
+    reason: str
+    seeds: int
+    ratio: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+class AccountRecord(Settings):
+    """Images that one account bought from the target. role: the auditor's own draws, or an adversary's purchase."""
+
+    account: str
+    role: Literal["auditor", "adversary"]
+    seed: int | None
+    bought: int
+
+
+class UseRecord(Settings):
+    """Images that one substitute was trained on."""
+
+    attack: str
+    query_budget: Positive
+    seed: int
+    used: int
+
+
+class StepRecord(Settings):
+    """A step of the audit, and its wall time in seconds when it was computed."""
+
+    name: str
+    kind: str
+    seconds: float
+
+
+class Picture(Settings):
+    """A grid of sample images, `file` relative to results.json; tiles a row, tile size in pixels (H, W)."""
+
+    subject: Subject
+    attack: str | None = None
+    query_budget: Positive | None = None
+    seed: int | None = None
+    file: str
+    columns: Positive
+    tile: tuple[Positive, Positive]
+
+
+class FeatureRecord(Settings):
+    """The feature network. held_out_accuracy: of the classifier on the reference split, None for other networks."""
+
+    kind: str
+    dimensions: int
+    held_out_accuracy: float | None
+
+
+class TargetRecord(Settings):
+    """What was audited. description: for people; codes: who draws them."""
+
+    description: str
+    identity: str
+    image_shape: tuple[int, int, int]
+    codes: Literal["provider", "client"]
+
+
+class Environment(Settings):
+    """Where the audit ran."""
+
+    ganguard: str
+    python: str
+    torch: str
+    numpy: str
+    platform: str
+    processor: str
+    cores: int
+    device: str
+    threads: int
+    processes: int
+
+
+class AuditResults(Settings):
+    """Everything that an audit found."""
+
+    format: Literal[1] = 1
+    name: str
+    spec: dict[str, Any]
+    environment: Environment
+    target: TargetRecord
+    real: str
+    real_images: dict[Literal["train", "reference"], int]
+    features: FeatureRecord
+    attacks: tuple[AttackRecord, ...]
+    measurements: tuple[Measurement, ...]
+    verdicts: tuple[Verdict, ...]
+    accounts: tuple[AccountRecord, ...]
+    used: tuple[UseRecord, ...]
+    steps: tuple[StepRecord, ...]
+    pictures: tuple[Picture, ...]
+
+    def select(self, **wanted: object) -> list[Measurement]:
+        """Measurements whose fields have the wanted values."""
+        return [m for m in self.measurements if all(getattr(m, key) == value for key, value in wanted.items())]
+
+
+class Summary(Settings):
+    """A number with its spread: mean, sample standard deviation (None for one value), least and greatest.
+
+    count and over: how many values, and what they vary over ("seeds", or "draws" of images where there is one seed).
+    """
+
+    mean: float
+    deviation: float | None
+    least: float
+    greatest: float
+    count: int
+    over: Literal["seeds", "draws"]
+
+
+def summarise(measurements: Iterable[Measurement]) -> Summary | None:
+    """Draws are averaged within a seed, then seeds are summarised; with one seed its draws are. None without any."""
+    by_seed: dict[int | None, list[float]] = {}
+    for measurement in measurements:
+        by_seed.setdefault(measurement.seed, []).append(measurement.value)
+    if not by_seed:
+        return None
+    over: Literal["seeds", "draws"] = "seeds" if len(by_seed) > 1 else "draws"
+    values = [sum(v) / len(v) for v in by_seed.values()] if over == "seeds" else next(iter(by_seed.values()))
+    mean = sum(values) / len(values)
+    squares = sum((value - mean) ** 2 for value in values)
+    deviation = math.sqrt(squares / (len(values) - 1)) if len(values) > 1 else None
+    return Summary(mean=mean, deviation=deviation, least=min(values), greatest=max(values), count=len(values), over=over)
+
+
+def write_results(results: AuditResults, directory: Path) -> None:
+    """Write results.json and results.parquet atomically."""
+    write_json(directory / "results.json", results.model_dump(mode="json"))
+    rows = [m.model_dump() | {"better": METRICS[m.metric]} for m in results.measurements]
+    with atomic_path(directory / "results.parquet") as temporary:
+        pq.write_table(pa.Table.from_pylist(rows, schema=_ROWS), temporary)
+
+
+def read_results(directory: Path) -> AuditResults:
+    """Read results.json back. Raises DataError where it is absent or not one."""
+    path = directory / "results.json"
+    if not path.is_file():
+        raise DataError(f"{path}: no such file. Give the directory that `ganguard audit` wrote.")
+    try:
+        return AuditResults.model_validate_json(path.read_bytes())
+    except ValidationError as problem:
+        raise DataError(explain(problem, AuditResults, str(path))) from None
+
+
+def write_schema(path: Path) -> None:
+    """Write the JSON schema of results.json."""
+    write_bytes(path, (json.dumps(AuditResults.model_json_schema(), indent=2) + "\n").encode())
+
+
+_ROWS = pa.schema(
+    [
+        ("subject", pa.string()),
+        ("attack", pa.string()),
+        ("query_budget", pa.int64()),
+        ("seed", pa.int64()),
+        ("draw", pa.int64()),
+        ("metric", pa.string()),
+        ("against", pa.string()),
+        ("value", pa.float64()),
+        ("better", pa.string()),
+        ("images", pa.int64()),
+        ("compared", pa.int64()),
+    ]
+)

@@ -1,0 +1,24 @@
+"""Kind of step → the function that does it."""
+
+from ganguard.audit.measuring import run_fit, run_measure, run_yardsticks
+from ganguard.audit.steps import (
+    Runner,
+    run_features,
+    run_open_target,
+    run_purchase,
+    run_real,
+    run_substitute,
+    run_train_target,
+)
+
+RUNNERS: dict[str, Runner] = {
+    "real": run_real,
+    "train_target": run_train_target,
+    "open_target": run_open_target,
+    "fit": run_fit,
+    "features": run_features,
+    "yardsticks": run_yardsticks,
+    "purchase": run_purchase,
+    "substitute": run_substitute,
+    "measure": run_measure,
+}

@@ -1,0 +1,139 @@
+"""What a user writes: the spec of an audit, its presets, and changes to it from the command line."""
+
+from collections.abc import Mapping
+from importlib.resources import files
+from itertools import groupby
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+from pydantic import BeforeValidator, Field, SerializeAsAny, field_validator
+
+from ganguard.attacks.protocol import AttackSettings, parse_attack
+from ganguard.base.compute import Compute
+from ganguard.base.errors import SpecError, unknown_name
+from ganguard.base.settings import NonNegative, Positive, Settings, apply_changes, parse, read_yaml
+from ganguard.data.dataset import DatasetField
+from ganguard.metrics.features.network import FeatureField
+from ganguard.queries.store import Codes
+from ganguard.targets import TARGETS
+from ganguard.targets.load import TargetSettings, parse_target
+from ganguard.training.settings import TrainingSettings
+
+
+class TrainTarget(TrainingSettings):
+    """`target: {train: …}`: a GAN that the audit trains itself, on the train split of `dataset`."""
+
+    dataset: DatasetField
+    seed: NonNegative = 0
+
+
+def _target(value: object) -> TrainTarget | TargetSettings:
+    if isinstance(value, TrainTarget | TargetSettings):
+        return value
+    if isinstance(value, Mapping) and "train" in value:
+        values = cast(Mapping[str, Any], value)
+        if len(values) > 1 or not isinstance(values["train"], Mapping):
+            raise SpecError(f"target.train must be a mapping and stand alone; got {dict(values)!r}.")
+        return parse(TrainTarget, cast(Mapping[str, Any], values["train"]), "target.train")
+    known = ["train", *TARGETS.table()]
+    if not isinstance(value, Mapping):
+        raise SpecError(f"target must be a mapping with one of {', '.join(sorted(known))}; got {value!r}.")
+    if not any(key in known for key in value):
+        raise SpecError(unknown_name("target", next(iter(cast(Mapping[str, Any], value)), ""), known))
+    return parse_target(value)
+
+
+def _attacks(value: object) -> list[AttackSettings]:
+    """One settings record for each attack and each of its budgets."""
+    if not isinstance(value, list | tuple) or not value:
+        raise SpecError("attacks must be a list with at least one attack.")
+    found: list[AttackSettings] = []
+    for number, item in enumerate(cast(list[Any], value)):
+        if isinstance(item, AttackSettings):
+            found.append(item)
+            continue
+        if not isinstance(item, Mapping):
+            raise SpecError(f"attacks.{number} must be a mapping with `kind`; got {item!r}.")
+        values = cast(Mapping[str, Any], item)
+        budgets = values.get("query_budget")
+        several = cast(list[Any], budgets) if isinstance(budgets, list) and budgets else [budgets]
+        without = {key: entry for key, entry in values.items() if key != "query_budget"}
+        for budget in several:
+            found.append(parse_attack(without if budget is None else {**without, "query_budget": budget}))
+    return found
+
+
+class Spec(Settings):
+    """An audit.
+
+    target: what is audited: `train:`, or one of the targets' kinds.
+    real: the real images that accuracy is measured against, and that the features are scaled by.
+    features: the network whose features are compared.
+    codes: "provider" draws them, or the adversary, as "client", sends them.
+    attacks: each budget of each attack trains one substitute for each seed.
+    seeds: each reseeds the purchase and the substitutes.
+    samples: images in each set that is measured.
+    compute: device, and threads of each process.
+    """
+
+    target: Annotated[SerializeAsAny[TrainTarget | TargetSettings], BeforeValidator(_target)]
+    real: DatasetField
+    features: FeatureField
+    codes: Codes = "provider"
+    attacks: Annotated[tuple[SerializeAsAny[AttackSettings], ...], BeforeValidator(_attacks)]
+    seeds: tuple[NonNegative, ...] = (0,)
+    samples: Annotated[Positive, Field(ge=6)] = 5000
+    compute: Compute = Compute()
+
+    @field_validator("seeds")
+    @classmethod
+    def _distinct(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if not seeds or len(set(seeds)) < len(seeds):
+            raise ValueError(f"must be one or more distinct whole numbers; got {list(seeds)}")
+        return seeds
+
+    def labelled_attacks(self) -> list[tuple[str, list[AttackSettings]]]:
+        """(label, settings by ascending budget) of each attack. The label is kind and architecture, and a number where two
+        attacks share both."""
+
+        def without_budget(settings: AttackSettings) -> str:
+            return settings.model_dump_json(exclude={"query_budget"})
+
+        found: dict[str, list[AttackSettings]] = {}
+        for _, group in groupby(sorted(self.attacks, key=without_budget), key=without_budget):
+            members = {settings.query_budget: settings for settings in group}
+            found[without_budget(members[min(members)])] = [members[budget] for budget in sorted(members)]
+        labels: list[tuple[str, list[AttackSettings]]] = []
+        for key in dict.fromkeys(map(without_budget, self.attacks)):  # in the order of the spec
+            first = found[key][0]
+            name = f"{first.kind} {first.architecture.kind}"
+            taken = sum(label.split(" #")[0] == name for label, _ in labels)
+            labels.append((f"{name} #{taken + 1}" if taken else name, found[key]))
+        return labels
+
+
+def presets() -> dict[str, str]:
+    """Name → YAML text of every spec that ships."""
+    folder = files("ganguard.audit") / "presets"
+    found = {Path(file.name).stem: file.read_text() for file in folder.iterdir() if file.name.endswith(".yaml")}
+    return dict(sorted(found.items()))
+
+
+def read_spec(spec: str, changes: list[str]) -> tuple[str, Spec]:
+    """The name and the parsed spec of a YAML file or a preset, after `changes` of the form "target.train.steps=100".
+
+    Raises SpecError with one line that names the key.
+    """
+    path = Path(spec)
+    if path.suffix in (".yaml", ".yml") or path.is_file():
+        if not path.is_file():
+            raise SpecError(f"{path}: no such spec file. Known presets: {', '.join(presets())}")
+        name, text = path.stem, path.read_text(errors="replace")
+    elif spec in presets():
+        name, text = spec, presets()[spec]
+    else:
+        raise SpecError(unknown_name("preset", spec, list(presets())) + ". Or give the path of a .yaml file.")
+    values = read_yaml(text, str(spec))
+    if not isinstance(values, dict):
+        raise SpecError(f"{spec}: a spec is a mapping with keys like target, real, attacks; got {type(values).__name__}.")
+    return name, parse(Spec, apply_changes(cast(dict[str, Any], values), changes), "spec")

@@ -1,0 +1,114 @@
+"""Finished steps on disk: found by the key of everything that their result depends on.
+
+A step works in `work/<kind>-<key>` and is renamed into `steps/<kind>-<key>` when it is whole. One that was killed finds what
+it left there and goes on.
+"""
+
+import json
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ganguard.architectures import ARCHITECTURES
+from ganguard.attacks import ATTACKS
+from ganguard.audit.plan import Plan, Step
+from ganguard.base.cache import code_version, content_key, publish_directory, write_json
+from ganguard.base.compute import Compute
+from ganguard.data import DATASETS
+from ganguard.metrics.features import FEATURES
+from ganguard.targets import TARGETS
+
+_RECORD = "step.json"
+_GROUND = ("ganguard.base", "ganguard.data")
+_MAKES_GANS = (*_GROUND, "ganguard.architectures", "ganguard.training")
+_MEASURES = (*_GROUND, "ganguard.architectures", "ganguard.targets", "ganguard.metrics", "ganguard.audit.measuring")
+CODE: dict[str, tuple[str, ...]] = {
+    "real": _GROUND,
+    "train_target": _MAKES_GANS,
+    "open_target": (*_GROUND, "ganguard.architectures", "ganguard.targets"),
+    "fit": (*_GROUND, "ganguard.architectures", "ganguard.targets", "ganguard.metrics.features"),
+    "features": (*_GROUND, "ganguard.metrics.features", "ganguard.training.supervised", "ganguard.training.loop"),
+    "yardsticks": (*_MEASURES, "ganguard.queries"),
+    "purchase": (*_GROUND, "ganguard.architectures", "ganguard.targets", "ganguard.queries"),
+    "substitute": (*_MAKES_GANS, "ganguard.attacks"),
+    "measure": _MEASURES,
+}
+"""Which rooms' source code the result of a kind of step depends on, beside that of the step itself."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """A finished step: where its files are, digests of its parts, and the wall time that it took, in seconds."""
+
+    directory: Path
+    digests: dict[str, str]
+    seconds: float
+
+
+def step_key(step: Step, done: dict[str, Done], compute: Compute) -> str:
+    """The key of a step whose inputs are done: 64 hex digits."""
+    return content_key(
+        kind=step.kind,
+        settings=step.settings,
+        inputs={i.role: done[i.step].digests[i.part] for i in step.inputs},
+        code=code_version(*CODE[step.kind], "ganguard.audit.steps", "ganguard.audit.pictures", *_plugin_packages(step)),
+        compute={"device": compute.torch_device().type, "threads": compute.threads},
+        torch=torch.__version__,
+    )
+
+
+def _plugin_packages(step: Step) -> list[str]:
+    """Other people's packages whose code the step runs through."""
+    settings = step.settings
+    trained: dict[str, Any] = settings.get("attack", settings)
+    named = [
+        (DATASETS, settings.get("kind") if step.kind == "real" else None),
+        (FEATURES, settings.get("kind") if step.kind == "features" else None),
+        (ATTACKS, trained.get("kind") if step.kind == "substitute" else None),
+        (ARCHITECTURES, trained.get("architecture", {}).get("kind")),
+        *((TARGETS, kind) for kind in settings.get("target", {})),
+    ]
+    packages = {table.package(kind) for table, kind in named if kind in table.table()}
+    return sorted(packages - {"ganguard"})
+
+
+def step_directory(audit: Path, step: Step, key: str, state: str) -> Path:
+    """Where a step is when it is "work" in progress, or among the finished "steps"."""
+    return audit / state / f"{step.kind}-{key[:20]}"
+
+
+def find(audit: Path, step: Step, key: str) -> Done | None:
+    """A finished step, or None."""
+    directory = step_directory(audit, step, key, "steps")
+    try:
+        record: dict[str, Any] = json.loads((directory / _RECORD).read_text())
+        return Done(directory, record["digests"], record["seconds"])
+    except (OSError, ValueError, KeyError, TypeError):  # absent, or damaged: do it again
+        return None
+
+
+def finish(audit: Path, step: Step, key: str, digests: dict[str, str], seconds: float) -> Done:
+    """Record a step and rename it into its place."""
+    work = step_directory(audit, step, key, "work")
+    record = {"name": step.name, "key": key, "digests": digests, "seconds": seconds, "finished": time.time()}
+    write_json(work / _RECORD, record)
+    directory = step_directory(audit, step, key, "steps")
+    if directory.exists() and find(audit, step, key) is None:
+        shutil.rmtree(directory)
+    publish_directory(work, directory)
+    return Done(directory, digests, seconds)
+
+
+def find_all(plan: Plan, audit: Path, compute: Compute) -> dict[str, Done]:
+    """The steps of a plan that are finished already, by name. A volatile one never is, nor what reads it."""
+    done: dict[str, Done] = {}
+    for step in plan.steps:
+        if not step.volatile and all(i.step in done for i in step.inputs):
+            found = find(audit, step, step_key(step, done, compute))
+            if found:
+                done[step.name] = found
+    return done

@@ -1,0 +1,208 @@
+"""The work of each kind of step. A runner writes its files to its own directory and returns digests of what it made."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from ganguard.architectures.checkpoint import read_description
+from ganguard.attacks.protocol import Knowledge, Workspace, parse_attack, run_attack
+from ganguard.audit.pictures import save_grid
+from ganguard.base.cache import content_key, tensor_digest, write_json
+from ganguard.base.compute import Compute
+from ganguard.base.errors import MetricError, TargetError
+from ganguard.base.images import to_float
+from ganguard.base.progress import Progress
+from ganguard.base.seeds import derived_seed
+from ganguard.data.dataset import load_dataset, parse_dataset
+from ganguard.data.splits import split
+from ganguard.metrics.features.classifier import WEIGHTS, Classifier, accuracy
+from ganguard.metrics.features.network import Standardisation, extract, load_features, parse_features, require_side
+from ganguard.queries.harvest import harvest
+from ganguard.queries.ledger import Ledger
+from ganguard.queries.metered_target import MeteredTarget, meter
+from ganguard.queries.store import Codes, Store
+from ganguard.targets import TARGETS
+from ganguard.targets.load import load_target, parse_target
+from ganguard.targets.protocol import BlackBoxTarget, LatentTarget
+from ganguard.training.loop import seeded_weights, train_gan
+from ganguard.training.settings import TrainingSettings
+from ganguard.training.supervised import train_classifier
+
+
+@dataclass(frozen=True)
+class StepCall:
+    """What a runner is given: its step's settings, the directories of its inputs by role, its own directory, the directory of
+    the whole audit (where the ledger and the purchases are), and how to compute."""
+
+    settings: dict[str, Any]
+    inputs: dict[str, Path]
+    directory: Path
+    audit: Path
+    compute: Compute
+    progress: Progress
+
+
+Digests = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Real:
+    """The real step's output: images (N, C, H, W) uint8, labels (N,) or None, row indices of the two splits."""
+
+    images: Tensor
+    labels: Tensor | None
+    train: Tensor
+    reference: Tensor
+
+
+def run_real(call: StepCall) -> Digests:
+    """Decode the real images once, and split them."""
+    settings = {key: value for key, value in call.settings.items() if key != "fingerprint"}
+    real = load_dataset(parse_dataset(settings), call.progress)
+    splits = split(real)
+    tensors = {"images": real.images, "train": splits.train, "reference": splits.reference}
+    if real.labels is not None:
+        tensors["labels"] = real.labels
+    save_file({key: value.contiguous() for key, value in tensors.items()}, call.directory / "real.safetensors")
+    save_grid(real.images[splits.train], call.directory)
+    return {"result": tensor_digest(tensors)}
+
+
+def load_real(directory: Path) -> Real:
+    """Read a real step's output."""
+    tensors = load_file(directory / "real.safetensors")
+    return Real(tensors["images"], tensors.get("labels"), tensors["train"], tensors["reference"])
+
+
+def run_train_target(call: StepCall) -> Digests:
+    """Train the target on the train split of its data."""
+    seed = int(call.settings["seed"])
+    training = {key: value for key, value in call.settings.items() if key != "seed"}
+    real = load_real(call.inputs["real"])
+    images = real.images[real.train]
+    settings = TrainingSettings.model_validate(training)
+    train_gan(images, settings, call.directory, seed=seed, compute=call.compute, progress=call.progress)
+    (call.directory / "training.safetensors").unlink()
+    description = f"{settings.architecture.kind} trained here, {settings.steps:,} steps on {len(images):,} images"
+    return _describe_target(call, None, description)
+
+
+def run_open_target(call: StepCall) -> Digests:
+    """Open the user's target, and see that it takes the codes."""
+    settings = call.settings["target"]
+    kind = next(key for key in settings if key in TARGETS.table())
+    return _describe_target(call, settings, f"{kind}: {settings[kind]}")
+
+
+def _describe_target(call: StepCall, settings: dict[str, Any] | None, description: str) -> Digests:
+    """settings: of the user's target; None for the checkpoint that this step trained."""
+    said = {"settings": settings, "description": description}
+    write_json(call.directory / "target.json", said)
+    target = open_target(call.directory, call.compute)
+    write_json(call.directory / "target.json", {**said, "identity": target.identity})
+    if call.settings.get("codes") == "client" and not isinstance(target, LatentTarget):
+        raise TargetError("codes: client, but this target takes no codes. Set codes: provider.")
+    return {"result": content_key(identity=target.identity)}
+
+
+def open_target(directory: Path, compute: Compute) -> BlackBoxTarget:
+    """The target that a target step described."""
+    said = json.loads((directory / "target.json").read_text())
+    target = load_target(parse_target(said["settings"] or {"checkpoint": str(directory / "checkpoint")}), compute)
+    if said.get("identity", target.identity) != target.identity:
+        raise TargetError("the target is another one each time it is opened. Have its factory load weights, or seed them.")
+    return target
+
+
+def run_features(call: StepCall) -> Digests:
+    """Train the feature network if it is a classifier, and fit the scale of the features on the real train split."""
+    real = load_real(call.inputs["real"])
+    settings = parse_features(call.settings)
+    require_side(real.images)
+    held_out: float | None = None
+    if isinstance(settings, Classifier):
+        held_out = _train_classifier(settings, real, call)
+    network = load_features(settings, call.directory, real.images.shape[1])
+    scale = Standardisation.fit(extract(network, real.images[real.train], call.compute))
+    save_file({"mean": scale.mean, "std": scale.std}, call.directory / "scale.safetensors")
+    said = {"settings": call.settings, "dimensions": len(scale.mean), "held_out_accuracy": held_out}
+    write_json(call.directory / "features.json", said)
+    digest = tensor_digest({**network.state_dict(), "scale/mean": scale.mean, "scale/std": scale.std})
+    return {"result": digest}
+
+
+def _train_classifier(settings: Classifier, real: Real, call: StepCall) -> float:
+    if real.labels is None:
+        raise MetricError(
+            "features: classifier learns from labels, and the real data has none. Put each class into a subfolder, or set "
+            "features: random_network."
+        )
+    labels = real.labels
+    with seeded_weights(0):
+        network = settings.untrained(real.images.shape[1], int(labels.max()) + 1)
+    train_classifier(
+        network,
+        real.images[real.train],
+        labels[real.train],
+        steps=settings.steps,
+        seed=0,
+        compute=call.compute,
+        progress=call.progress,
+    )
+    save_file({key: value.contiguous() for key, value in network.cpu().state_dict().items()}, call.directory / WEIGHTS)
+    return accuracy(network, to_float(real.images[real.reference]), labels[real.reference])
+
+
+def adversary_store(audit: Path, target: BlackBoxTarget, seed: int, codes: Codes) -> Store:
+    """Where the adversary's purchase under `seed` is kept. One account buys from one target, once for all its attacks."""
+    account = f"{_short(target)}-adversary-{seed}-{codes}"
+    return Store(audit / "purchases" / account, target.identity, account, derived_seed(seed, "purchase"), codes)
+
+
+def auditor_store(audit: Path, target: BlackBoxTarget, draw: int) -> Store:
+    """Where the auditor's own draws are kept."""
+    account = f"{_short(target)}-auditor-{draw}"
+    return Store(audit / "purchases" / account, target.identity, account, derived_seed(draw, "auditor"))
+
+
+def _short(target: BlackBoxTarget) -> str:
+    return content_key(identity=target.identity)[:8]
+
+
+def open_metered(call: StepCall, store: Store, target: BlackBoxTarget, budget: int) -> MeteredTarget:
+    """The target behind the ledger, with at least `budget` images for the store's account."""
+    ledger = Ledger(call.audit / "ledger.sqlite")
+    ledger.ensure_account(store.account, budget)
+    return meter(target, ledger, store.account)
+
+
+def run_purchase(call: StepCall) -> Digests:
+    """Buy what the largest budget of this seed allows; a smaller one is a prefix of it."""
+    budgets = [int(budget) for budget in call.settings["budgets"]]
+    target = open_target(call.inputs["target"], call.compute)
+    store = adversary_store(call.audit, target, int(call.settings["seed"]), call.settings["codes"])
+    images = harvest(open_metered(call, store, target, max(budgets)), store, max(budgets), call.progress)
+    write_json(call.directory / "purchase.json", {"account": store.account, "budgets": budgets})
+    return {str(budget): tensor_digest({"images": images[:budget]}) for budget in budgets}
+
+
+def run_substitute(call: StepCall) -> Digests:
+    """Run one attack at one budget. Its images lie in the store already."""
+    seed = int(call.settings["seed"])
+    settings = parse_attack(call.settings["attack"])
+    target = open_target(call.inputs["target"], call.compute)
+    store = adversary_store(call.audit, target, seed, call.settings["codes"])
+    metered = meter(target, Ledger(call.audit / "ledger.sqlite"), store.account)
+    workspace = Workspace(call.directory, store, call.compute, call.progress)
+    substitute = run_attack(metered, settings, Knowledge(), workspace, seed=derived_seed(seed, "substitute"))
+    (call.directory / "training.safetensors").unlink(missing_ok=True)
+    write_json(call.directory / "substitute.json", {"queries": substitute.queries})
+    return {"result": content_key(**read_description(substitute.checkpoint).model_dump(mode="json", include={"digests"}))}
+
+
+Runner = Callable[[StepCall], Digests]

@@ -1,0 +1,99 @@
+"""Do the relations that the paper reports hold here? Each is a ratio of two distances, paired by seed.
+
+The reference split is a small sample, which raises every distance to it. What the train split itself measures against it (the
+floor of accuracy) is an upper estimate of that, and is taken off before accuracy is compared with fidelity.
+
+A verdict is decided when the 95 % interval of the mean log-ratio (Student's t over seeds) excludes 0.
+"""
+
+import math
+from itertools import combinations, pairwise
+
+from scipy.special import stdtrit
+
+from ganguard.audit.results import Against, Measurement, Outcome, Verdict
+
+CONFIDENCE = 0.95
+
+Distances = dict[int, float]  # by seed
+
+
+def verdicts(measurements: list[Measurement]) -> list[Verdict]:
+    """R1 (more queries, better fidelity), R2 (fidelity below accuracy) and R3 (the architecture matters), for each attack."""
+    labels = list(dict.fromkeys(m.attack for m in measurements if m.attack is not None))
+    floor = sum(m.value for m in measurements if (m.subject, m.metric) == ("train", "frechet_distance"))
+    found: list[Verdict] = []
+    for label in labels:
+        for fewer, more in pairwise(_budgets(measurements, label)):
+            statement = f"{label}: fidelity distance at {more:,} queries / at {fewer:,} is below 1"
+            first, second = (_distances(measurements, label, budget, "target") for budget in (more, fewer))
+            found.append(_below_one("R1", statement, first, second))
+    for label in labels:
+        most = max(_budgets(measurements, label))
+        statement = f"{label}: fidelity distance / accuracy distance less its floor, at {most:,} queries, is below 1"
+        fidelity, accuracy = (_distances(measurements, label, most, against) for against in ("target", "reference"))
+        above_floor = {seed: distance - floor for seed, distance in accuracy.items()}
+        found.append(_below_one("R2", statement, fidelity, above_floor))
+    for one, other in combinations(labels, 2):
+        for budget in sorted(set(_budgets(measurements, one)) & set(_budgets(measurements, other))):
+            statement = f"fidelity distance of {one} / of {other} at {budget:,} queries differs from 1"
+            pair = [_distances(measurements, label, budget, "target") for label in (one, other)]
+            found.append(_differs_from_one("R3", statement, pair[0], pair[1]))
+    return found
+
+
+def _budgets(measurements: list[Measurement], label: str) -> list[int]:
+    return sorted({m.query_budget for m in measurements if m.attack == label and m.query_budget is not None})
+
+
+def _distances(measurements: list[Measurement], label: str, budget: int, against: Against) -> Distances:
+    values: dict[int, list[float]] = {}
+    for m in measurements:
+        at_hand = (m.attack, m.query_budget, m.against, m.metric) == (label, budget, against, "frechet_distance")
+        if at_hand and m.seed is not None:
+            values.setdefault(m.seed, []).append(m.value)
+    return {seed: sum(draws) / len(draws) for seed, draws in values.items()}
+
+
+def _below_one(relation: str, statement: str, numerator: Distances, denominator: Distances) -> Verdict:
+    return _verdict(relation, statement, numerator, denominator, fails_above=True)
+
+
+def _differs_from_one(relation: str, statement: str, numerator: Distances, denominator: Distances) -> Verdict:
+    return _verdict(relation, statement, numerator, denominator, fails_above=False)
+
+
+def _verdict(relation: str, statement: str, a: Distances, b: Distances, *, fails_above: bool) -> Verdict:
+    seeds = sorted(a.keys() & b.keys())
+    if any(min(a[seed], b[seed]) <= 0 for seed in seeds):
+        reason = "a distance is not above 0 or its floor, so that the ratio has no logarithm"
+        return Verdict(relation=relation, statement=statement, outcome="undecided", reason=reason, seeds=len(seeds))
+    logs = [math.log(a[seed] / b[seed]) for seed in seeds]
+    if len(logs) < 2:
+        reason = "one seed gives no interval; run more seeds"
+        return Verdict(relation=relation, statement=statement, outcome="undecided", reason=reason, seeds=len(logs))
+    mean, low, high = log_interval(logs)
+    outcome: Outcome = "holds" if high < 0 else "undecided"
+    if low > 0:
+        outcome = "fails" if fails_above else "holds"
+    reason = "the 95 % interval excludes 1" if outcome != "undecided" else "the 95 % interval includes 1"
+    ratio, low, high = math.exp(mean), math.exp(low), math.exp(high)
+    return Verdict(
+        relation=relation,
+        statement=statement,
+        outcome=outcome,
+        reason=reason,
+        seeds=len(logs),
+        ratio=ratio,
+        low=low,
+        high=high,
+    )
+
+
+def log_interval(logs: list[float]) -> tuple[float, float, float]:
+    """(mean, low, high): the 95 % t-interval of the mean of two or more numbers."""
+    count = len(logs)
+    mean = sum(logs) / count
+    deviation = math.sqrt(sum((value - mean) ** 2 for value in logs) / (count - 1))
+    half = float(stdtrit(count - 1, (1 + CONFIDENCE) / 2)) * deviation / math.sqrt(count)
+    return mean, mean - half, mean + half

@@ -1,0 +1,79 @@
+"""A small convolutional classifier of the labelled real data; its features are the inputs of its last layer."""
+
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from ganguard.base.errors import CheckpointError
+from ganguard.base.settings import Positive
+from ganguard.metrics.features.network import FeatureNetwork, FeatureSettings
+
+SLOPE = 0.2
+WEIGHTS = "classifier.safetensors"
+
+
+class Classifier(FeatureSettings):
+    """Settings of the classifier.
+
+    width: channels of its first layer.
+    dimensions: D, the number of features.
+    steps: updates of its training on the real training split.
+    """
+
+    kind: Literal["classifier"] = "classifier"
+    learns_labels: ClassVar[bool] = True
+    width: Positive = 32
+    dimensions: Positive = 64
+    steps: Positive = 600
+
+    def untrained(self, channels: int, classes: int) -> "ClassifierNetwork":
+        """An untrained network for images with this many channels and labels with this many classes."""
+        return ClassifierNetwork(channels, classes, self.width, self.dimensions)
+
+    def load(self, directory: Path, channels: int) -> "ClassifierNetwork":
+        """The trained network out of `directory`/classifier.safetensors. Raises CheckpointError."""
+        file = directory / WEIGHTS
+        try:
+            weights = load_file(file)
+            with torch.device("meta"):
+                network = self.untrained(channels, weights["logits.weight"].shape[0])
+            network.load_state_dict(weights, assign=True)
+        except (SafetensorError, OSError, KeyError, RuntimeError) as problem:
+            raise CheckpointError(f"{file}: not the weights of this classifier ({problem}). Train it anew.") from None
+        return network.eval()
+
+
+class ClassifierNetwork(FeatureNetwork):
+    """images (N, channels, H, W) float32 in [-1, 1] -> logits (N, classes). Any H and W of 4 or more.
+
+    Its features are leaky: a plain ReLU leaves some of them at 0 on almost every real image, and standardising such a
+    dimension blows a handful of images up to most of the distance.
+    """
+
+    def __init__(self, channels: int, classes: int, width: int, dimensions: int) -> None:
+        super().__init__()
+        self.conv1, self.norm1 = nn.Conv2d(channels, width, 3, padding=1), nn.BatchNorm2d(width)
+        self.conv2, self.norm2 = nn.Conv2d(width, 2 * width, 3, padding=1), nn.BatchNorm2d(2 * width)
+        self.conv3, self.norm3 = nn.Conv2d(2 * width, 2 * width, 3, padding=1), nn.BatchNorm2d(2 * width)
+        self.hidden = nn.Linear(2 * width * 4, dimensions)
+        self.logits = nn.Linear(dimensions, classes)
+
+    def features(self, images: Tensor) -> Tensor:
+        h = F.relu(self.norm1(self.conv1(images)))
+        h = F.max_pool2d(F.relu(self.norm2(self.conv2(h))), 2)
+        h = F.adaptive_avg_pool2d(F.relu(self.norm3(self.conv3(h))), 2)
+        return F.leaky_relu(self.hidden(h.flatten(1)), SLOPE)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.logits(self.features(images))
+
+
+@torch.inference_mode()
+def accuracy(network: ClassifierNetwork, images: Tensor, labels: Tensor) -> float:
+    """Share of float images (N, C, H, W) whose largest logit is at their label (N,)."""
+    return (network(images).argmax(1) == labels).double().mean().item()

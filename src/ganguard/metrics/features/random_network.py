@@ -1,0 +1,57 @@
+"""A convolutional network with fixed random weights.
+
+Naeem et al. 2020 (section 4.2) compare generators on random VGG features and find them sound where the images are far from
+those that a pretrained network was trained on; no label and no download is needed.
+"""
+
+import math
+from pathlib import Path
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ganguard.base.seeds import normal
+from ganguard.base.settings import NonNegative, Positive
+from ganguard.metrics.features.network import FeatureNetwork, FeatureSettings
+
+
+class RandomNetwork(FeatureSettings):
+    """Settings of the random network.
+
+    dimensions: D, the number of features.
+    seed: of its weights.
+    """
+
+    kind: Literal["random_network"] = "random_network"
+    dimensions: Positive = 64
+    seed: NonNegative = 0
+
+    def load(self, directory: Path, channels: int) -> "RandomConvolutions":
+        """The network for images with this many channels; it is made from its seed, and nothing is read."""
+        return RandomConvolutions(channels, self.dimensions, self.seed)
+
+
+class RandomConvolutions(FeatureNetwork):
+    """Three 3x3 convolutions with leaky ReLU, halving the side after the second, pooled to 2x2, mixed to D dimensions."""
+
+    def __init__(self, channels: int, dimensions: int, seed: int) -> None:
+        super().__init__()
+        shapes = [(32, channels, 3, 3), (64, 32, 3, 3), (64, 64, 3, 3), (dimensions, 256)]
+        self.weights = nn.ParameterList(_he_normal(shape, seed, index) for index, shape in enumerate(shapes))
+        self.requires_grad_(False)
+
+    def features(self, images: Tensor) -> Tensor:
+        first, second, third, mix = self.weights
+        h = F.leaky_relu(F.conv2d(images, first, padding=1), 0.2)
+        h = F.avg_pool2d(F.leaky_relu(F.conv2d(h, second, padding=1), 0.2), 2)
+        h = F.adaptive_avg_pool2d(F.leaky_relu(F.conv2d(h, third, padding=1), 0.2), 2)
+        return F.linear(h.flatten(1), mix)
+
+
+def _he_normal(shape: tuple[int, ...], seed: int, layer: int) -> nn.Parameter:
+    """N(0, 2 / fan_in) weights (He et al. 2015), a pure function of seed, layer and shape."""
+    fan_in = math.prod(shape[1:])
+    rows = normal(seed, f"random_network/{layer}", range(shape[0]), fan_in)
+    return nn.Parameter(torch.reshape(rows * math.sqrt(2 / fan_in), shape))

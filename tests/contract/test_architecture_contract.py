@@ -1,0 +1,119 @@
+"""What every architecture must do, at every size that it takes."""
+
+import pytest
+import torch
+
+from ganguard.architectures import ARCHITECTURES
+from ganguard.architectures.networks import Networks, build_networks, parse_architecture, recipe_of
+from ganguard.base.errors import SpecError
+from ganguard.training.loop import seeded_weights
+from ganguard.training.losses import LOSSES
+
+KINDS = sorted(ARCHITECTURES.builtin)
+
+
+def _build(kind: str, image_shape: tuple[int, int, int], seed: int = 0) -> Networks:
+    with seeded_weights(seed):
+        return build_networks(parse_architecture({"kind": kind, "width": 4, "latent_dim": 6}), image_shape)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("side", [8, 10, 12, 14, 28, 32, 48])
+def test_shapes_fit_each_other(kind: str, channels: int, side: int) -> None:
+    networks = _build(kind, (channels, side, side))
+    images = networks.generator(torch.randn(3, 6, generator=torch.Generator().manual_seed(0)))
+    assert images.shape == (3, channels, side, side)
+    assert images.dtype == torch.float32
+    assert networks.discriminator(images).shape == (3,)
+    features = networks.discriminator.features(images)
+    assert features.ndim == 2
+    assert networks.discriminator.head(features).shape == (3, 1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("side", [4, 9, 11, 30, 33, 100])
+def test_a_side_that_does_not_fit_names_one_that_does(kind: str, side: int) -> None:
+    with pytest.raises(SpecError, match=rf"^{kind} .*got {side}\.") as caught:
+        _build(kind, (1, side, side))
+    offered = [int(word) for word in str(caught.value).rsplit("images to ", 1)[1].rstrip(".").split(" or ")]
+    for size in offered:
+        assert _build(kind, (1, size, size))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_oblong_images_are_refused(kind: str) -> None:
+    with pytest.raises(SpecError, match="8x12"):
+        _build(kind, (1, 8, 12))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("channels", [0, 2, 4])
+def test_images_have_one_or_three_channels(kind: str, channels: int) -> None:
+    with pytest.raises(SpecError, match="channels"):
+        _build(kind, (channels, 8, 8))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_images_stay_in_range_whatever_the_codes(kind: str) -> None:
+    generator = _build(kind, (3, 8, 8)).generator
+    for module in (generator.train(), generator.eval()):
+        images = module(1000 * torch.randn(8, 6, generator=torch.Generator().manual_seed(0)))
+        assert images.abs().max() <= 1
+        assert torch.isfinite(images).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_codes_and_images_matter(kind: str) -> None:
+    networks = _build(kind, (1, 8, 8))
+    images = networks.generator(torch.randn(5, 6, generator=torch.Generator().manual_seed(0)))
+    assert len(images.flatten(1).unique(dim=0)) == 5
+    assert len(networks.discriminator(images).unique()) == 5
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_global_seed_decides_the_weights(kind: str) -> None:
+    one, again, other = (_build(kind, (1, 8, 8), seed).generator.state_dict() for seed in (0, 0, 1))
+    assert all(torch.equal(value, again[key]) for key, value in one.items())
+    assert not torch.equal(one["project.weight"], other["project.weight"])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_parameter_is_trained(kind: str) -> None:
+    networks = _build(kind, (1, 8, 8))
+    z = torch.randn(4, 6, generator=torch.Generator().manual_seed(0))
+    networks.discriminator(networks.generator(z)).square().sum().backward()
+    for module in (networks.generator, networks.discriminator):
+        assert [name for name, p in module.named_parameters() if p.grad is None] == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_rows_are_independent_where_the_discriminator_says_so(kind: str) -> None:
+    """In training mode: the loop scores real and generated images as one batch there. The estimate of the norm is frozen."""
+    discriminator = _build(kind, (1, 8, 8)).discriminator
+    discriminator.train(not discriminator.independent_rows)
+    images = torch.rand(6, 1, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    together, alone = discriminator(images)[:2], discriminator(images[:2])
+    assert torch.allclose(together, alone, atol=1e-5) is discriminator.independent_rows
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_settings_come_back_from_json(kind: str) -> None:
+    settings = parse_architecture({"kind": kind, "width": 5})
+    assert parse_architecture(settings.model_dump(mode="json")) == settings
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("key", ["width", "latent_dim"])
+@pytest.mark.parametrize("value", [0, -1, 1.5, "8", True])
+def test_a_size_that_cannot_be_is_refused_by_name(kind: str, key: str, value: object) -> None:
+    with pytest.raises(SpecError, match=rf"^{kind}\.{key}: "):
+        parse_architecture({"kind": kind, key: value})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_recipe_can_be_followed(kind: str) -> None:
+    recipe = recipe_of(parse_architecture(kind))
+    assert recipe.loss in LOSSES
+    assert recipe.n_dis >= 1
+    assert 0 < recipe.learning_rate < 0.1

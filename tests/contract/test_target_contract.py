@@ -1,0 +1,150 @@
+"""What every target adapter must do, whichever way the generator came."""
+
+import importlib
+import itertools
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from ganguard.architectures.checkpoint import load_checkpoint
+from ganguard.base.compute import Compute
+from ganguard.base.errors import TargetError
+from ganguard.targets import TARGETS
+from ganguard.targets.load import load_target, parse_target
+from ganguard.targets.protocol import LatentTarget, WhiteBoxTarget
+
+FACTORY = """
+from pathlib import Path
+from ganguard.architectures.checkpoint import load_checkpoint
+
+def make():
+    networks = load_checkpoint(Path({path!r})).networks
+    return networks.generator.train(), networks.discriminator.train()
+"""
+_NUMBERS = itertools.count()
+Settings = dict[str, object]
+
+
+def _checkpoint(gan: Path, folder: Path) -> Settings:
+    return {"checkpoint": str(gan)}
+
+
+def _python(gan: Path, folder: Path) -> Settings:
+    name = f"contract_factory_{next(_NUMBERS)}"
+    (folder / f"{name}.py").write_text(FACTORY.format(path=str(gan)))
+    importlib.invalidate_caches()
+    return {"python": f"{name}:make"}
+
+
+def _torchscript(gan: Path, folder: Path) -> Settings:
+    generator = load_checkpoint(gan).networks.generator
+    path = folder / f"{gan.name}.ts"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # torch deprecates TorchScript; users' files still are in it
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # the number of codes is fixed: targets only send 64
+        torch.jit.save(torch.jit.trace(generator, torch.zeros(64, 5)), path)
+    return {"torchscript": str(path), "latent_dim": 5, "trusted": True}
+
+
+ADAPTERS: dict[str, Callable[[Path, Path], Settings]] = {
+    "checkpoint": _checkpoint,
+    "python": _python,
+    "torchscript": _torchscript,
+}
+Open = Callable[..., LatentTarget]
+
+
+def test_every_adapter_is_under_contract() -> None:
+    assert set(ADAPTERS) == set(TARGETS.builtin)
+
+
+@pytest.fixture(params=ADAPTERS)
+def open_target(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tiny_checkpoint: Callable[..., Path],
+    compute: Compute,
+) -> Open:
+    """Open an untrained SNGAN for 8x8 grey images, with weights of the given seed, through one adapter."""
+    monkeypatch.chdir(tmp_path)
+
+    def load(seed: int = 0) -> LatentTarget:
+        gan = tiny_checkpoint(tmp_path / f"gan{seed}", seed=seed)
+        settings = parse_target(ADAPTERS[request.param](gan, tmp_path))
+        assert parse_target(settings.model_dump(mode="json")) == settings
+        return load_target(settings, compute)
+
+    return load
+
+
+def test_it_gives_images_of_its_shape(open_target: Open) -> None:
+    target = open_target()
+    assert isinstance(target, LatentTarget)
+    assert (target.image_shape, target.latent_dim) == ((1, 8, 8), 5)
+    images = target.sample(range(3), seed=0)
+    assert images.dtype == torch.uint8
+    assert images.shape == (3, 1, 8, 8)
+    assert len(images.unique()) > 10
+
+
+def test_sampling_is_drawing_and_generating(open_target: Open) -> None:
+    target = open_target()
+    codes = target.draw_latents(range(60, 80), seed=3)
+    assert torch.equal(target.sample(range(60, 80), seed=3), target.generate(codes))
+
+
+def test_images_are_the_generators_own(open_target: Open, tmp_path: Path) -> None:
+    target = open_target()
+    codes = target.draw_latents(range(7), seed=0)
+    with torch.inference_mode():
+        wanted = load_checkpoint(tmp_path / "gan0").networks.generator(codes)
+    assert (target.generate(codes).float() - (wanted + 1) * 127.5).abs().max() <= 0.51
+
+
+@pytest.mark.parametrize("cuts", [[0, 1, 150], [0, 64, 128, 150], [0, 63, 65, 149, 150], list(range(0, 151, 10))])
+def test_images_are_bit_equal_however_they_are_asked_for(open_target: Open, cuts: list[int]) -> None:
+    target = open_target()
+    whole = target.sample(range(150), seed=1)
+    parts = [target.sample(range(start, stop), seed=1) for start, stop in itertools.pairwise(cuts)]
+    assert torch.equal(torch.cat(parts), whole)
+
+
+def test_seeds_and_indices_give_other_images(open_target: Open) -> None:
+    target = open_target()
+    first = target.sample(range(20), seed=0)
+    assert not (first == target.sample(range(20), seed=1)).flatten(1).all(1).any()
+    assert len(first.flatten(1).unique(dim=0)) == 20
+
+
+def test_the_identity_changes_with_the_weights_alone(open_target: Open) -> None:
+    identities = [open_target(seed).identity.rpartition(":")[2] for seed in (0, 0, 1)]
+    assert identities[0] == identities[1] or "torchscript" in open_target().identity  # a trace is not written bit for bit alike
+    assert identities[0] != identities[2]
+
+
+def test_other_codes_are_refused(open_target: Open) -> None:
+    with pytest.raises(TargetError, match=r"\(N, 5\)"):
+        open_target().generate(torch.zeros(2, 6))
+
+
+def test_scores_do_not_depend_on_how_images_are_grouped(open_target: Open) -> None:
+    target = open_target()
+    if not isinstance(target, WhiteBoxTarget):
+        pytest.skip("no discriminator came with this generator")
+    images = target.sample(range(100), seed=0)
+    whole = target.discriminator.scores(images)
+    for size in (1, 33, 64):
+        assert torch.equal(torch.cat([target.discriminator.scores(part) for part in images.split(size)]), whole)
+    assert torch.equal(target.discriminator.features(images)[70:], target.discriminator.features(images[70:]))
+    assert len(whole.unique()) > 50
+
+
+def test_no_global_random_state_is_touched(open_target: Open) -> None:
+    target = open_target()
+    before = torch.get_rng_state()
+    target.sample(range(3), seed=0)
+    assert torch.equal(torch.get_rng_state(), before)

@@ -1,0 +1,94 @@
+"""The plan: which steps, in which order, and what each result depends on."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from ganguard.audit.plan import Plan, Step, make_plan
+from ganguard.audit.runners import RUNNERS
+from ganguard.audit.spec import Spec
+from ganguard.audit.step_cache import CODE, Done, step_key
+from ganguard.base.compute import Compute
+from ganguard.base.settings import parse
+
+ATTACK = {"kind": "fidelity", "architecture": "sngan", "query_budget": [10, 20]}
+SPEC = {
+    "target": {"train": {"dataset": "digits", "architecture": "sngan", "steps": 10}},
+    "real": "digits",
+    "features": "random_network",
+    "attacks": [ATTACK],
+    "seeds": [0, 1],
+}
+
+
+def plan_of(**changes: object) -> Plan:
+    return make_plan(parse(Spec, {**SPEC, **changes}, "spec"))
+
+
+def keys_of(plan: Plan, threads: int = 1) -> dict[str, str]:
+    """The key of each step, pretending that every step's result is a function of its key."""
+    compute = Compute(threads=threads)
+    done: dict[str, Done] = {}
+    keys: dict[str, str] = {}
+    for step in plan.steps:
+        keys[step.name] = step_key(step, done, compute)
+        parts = ["result", *map(str, step.settings.get("budgets", []))]
+        done[step.name] = Done(None, {part: f"{keys[step.name]} {part}" for part in parts}, 0.0)  # type: ignore[arg-type]
+    return keys
+
+
+def test_steps_come_after_what_they_need() -> None:
+    plan = plan_of()
+    names = [step.name for step in plan.steps]
+    assert len(set(names)) == len(names)
+    for position, step in enumerate(plan.steps):
+        for needed in [*(i.step for i in step.inputs), *step.after]:
+            assert needed in names[:position]
+
+
+def test_every_kind_of_step_has_a_runner_and_says_its_code() -> None:
+    assert RUNNERS.keys() == CODE.keys()
+    assert {step.kind for step in plan_of().steps} <= RUNNERS.keys()
+
+
+def test_one_purchase_serves_all_attacks_of_a_seed() -> None:
+    plan = plan_of(attacks=[ATTACK, {**ATTACK, "architecture": "dcgan", "query_budget": 30}])
+    assert [step.name for step in plan.steps if step.kind == "purchase"] == ["purchase, seed 0", "purchase, seed 1"]
+    assert plan.bought == {0: 30, 1: 30}
+
+
+def test_nothing_is_bought_before_the_yardsticks_stand() -> None:
+    assert all(step.after == ("yardsticks",) for step in plan_of().steps if step.kind == "purchase")
+
+
+def test_a_target_trained_on_the_real_data_decodes_it_once() -> None:
+    assert [step.name for step in plan_of().steps if step.kind == "real"] == ["real"]
+
+
+def test_only_a_factory_is_called_anew_each_time(tmp_path: Path, tiny_checkpoint: Callable[..., Path]) -> None:
+    def opening(target: dict[str, object]) -> Step:
+        return next(step for step in plan_of(target=target).steps if step.name == "target")
+
+    checkpoint = str(tiny_checkpoint(tmp_path / "a"))
+    before = opening({"checkpoint": checkpoint})
+    assert not before.volatile
+    assert opening({"checkpoint": checkpoint}) == before
+    tiny_checkpoint(tmp_path / "a", seed=1)
+    assert opening({"checkpoint": checkpoint}) != before
+    assert opening({"python": "a:b"}).volatile
+
+
+def test_keys_depend_on_what_results_depend_on_and_on_nothing_else() -> None:
+    base = keys_of(plan_of())
+    more_samples = keys_of(plan_of(samples=77))
+    changed = {name for name in base if more_samples[name] != base[name]}
+    assert changed == {name for name in base if name in ("fit", "yardsticks") or name.startswith("measure")}
+    assert (
+        keys_of(plan_of(seeds=[1]))["substitute fidelity sngan, 10 queries, seed 1"]
+        == (base["substitute fidelity sngan, 10 queries, seed 1"])
+    )
+    threads = keys_of(plan_of(), threads=2)
+    assert all(threads[name] != base[name] for name in base)
+
+
+def test_how_often_a_state_is_saved_changes_no_key() -> None:
+    assert keys_of(plan_of(attacks=[{**ATTACK, "checkpoint_every": 3}])) == keys_of(plan_of())

@@ -1,0 +1,151 @@
+"""The command line: exit codes, one clear line for bad input, and each verb on its own."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ganguard.cli.main import main
+
+Cli = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Cli:
+    """Run `ganguard` with arguments in an empty folder: (exit code, standard output, standard error)."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["ganguard", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capsys.readouterr()
+        return int(ended.value.code or 0), out, err
+
+    return run
+
+
+def refused(cli: Cli, *arguments: str) -> str:
+    """The one line of a refusal."""
+    code, out, err = cli(*arguments)
+    assert code == 2
+    assert out == ""
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert "Traceback" not in err
+    return err
+
+
+def test_help_and_version(cli: Cli) -> None:
+    for arguments in ([], ["--help"], ["-h"]):
+        code, out, _ = cli(*arguments)
+        assert code == 0
+        for verb in ("audit", "train", "harvest", "attack", "measure", "report"):
+            assert verb in out
+    assert cli("--version")[1].startswith("ganguard ")
+
+
+def test_help_imports_nothing_heavy() -> None:
+    import subprocess
+
+    code = (
+        "import sys; sys.argv = ['ganguard', '--help']\n"
+        "from ganguard.cli.main import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'numpy', 'sklearn', 'matplotlib', 'pyarrow', 'sqlalchemy', 'scipy'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["audit"], "Missing argument"),
+        (["atack"], "No such command 'atack'"),
+        (["audit", "digits", "--frob"], "No such option"),
+        (["audit", "digist"], "unknown preset 'digist'; did you mean 'digits'? Known: digits, digits-full"),
+        (["audit", "absent.yaml"], "no such spec file"),
+        (["audit", "digits", "--set", "attaks=1"], "unknown key. Did you mean 'attacks'?"),
+        (["audit", "digits", "--set", "attacks.0.kind=fidelty"], "unknown attack 'fidelty'; did you mean 'fidelity'?"),
+        (["audit", "digits", "--set", "attacks.0.query_budget=0"], "query_budget: input should be greater than 0; got 0"),
+        (["audit", "digits", "--set", "attacks.0.query_budget=2.5"], "must be a whole number; got 2.5"),
+        (["train", "digitz", "--out", "x"], "unknown data set 'digitz'; did you mean 'digits'?"),
+        (["train", "digits", "--out", "x", "--architecture", "sngam"], "did you mean 'sngan'?"),
+        (["train", "digits", "--out", "x", "--set", "step=1"], "Did you mean 'steps'?"),
+        (["train", "empty", "--out", "x"], "empty: holds no image files"),
+        (["train", "digits", "--out", "x", "--device", "tpu"], "'cpu', 'cuda' or 'auto'"),
+        (["harvest", "absent", "--out", "x"], "holds no checkpoint.json"),
+        (["harvest", "model.pt", "--out", "x"], "looks like a pickle"),
+        (["harvest", "absent", "--out", "x", "--count", "0"], "--count"),
+        (["harvest", "python:nowhere:make", "--out", "x"], "no module 'nowhere'"),
+        (["harvest", "python:nowhere", "--out", "x"], "module:factory"),
+        (["harvest", "torchscript:g.pt", "--out", "x", "--latent-dim", "3"], "trusted: true"),
+        (["harvest", "absent", "--out", "x", "--codes", "cleint"], "did you mean 'client'?"),
+        (["attack", "fidelty", "absent", "--out", "x"], "did you mean 'fidelity'?"),
+        (["attack", "fidelity", "absent", "--out", "x", "--query-budget", "-3"], "greater than 0; got -3"),
+        (["measure", "digits", "absent"], "unknown data set 'absent'"),
+        (["measure", "digits", "digits", "--features", "classifier"], "must be trained first"),
+        (["report", "empty"], "results.json: no such file"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(cli: Cli, tmp_path: Path, arguments: list[str], said: str) -> None:
+    (tmp_path / "empty").mkdir()
+    assert said in refused(cli, *arguments)
+    assert not (tmp_path / "x" / "ledger.sqlite").exists()
+
+
+def test_verbs_on_their_own(cli: Cli, tmp_path: Path) -> None:
+    """Train, buy, steal, measure: each reads what the one before wrote."""
+    tiny = ["--set", "n_dis=1", "--set", "batch_size=16"]
+    code, out, _ = cli("train", "digits", "--out", "mine", "--steps", "6", *tiny)
+    assert (code, out) == (0, "Checkpoint: mine/checkpoint\n")
+
+    code, out, _ = cli("harvest", "mine/checkpoint", "--out", "bought", "--count", "70")
+    assert code == 0
+    assert "70 images in bought/data; account 'default' has bought 70 of 70." in out
+    code, out, _ = cli("harvest", "mine/checkpoint", "--out", "bought", "--count", "50", "--budget", "100")
+    assert "has bought 70 of 100" in out
+
+    code, out, _ = cli(
+        "attack", "fidelity", "mine/checkpoint", "--out", "copy", "--query-budget", "40", "--set", "steps=5", *tiny
+    )
+    assert code == 0
+    assert "Substitute from 40 queries: copy/checkpoint" in out
+
+    code, out, _ = cli("measure", "copy/checkpoint", "bought", "--samples", "60")
+    assert code == 0
+    measured = json.loads(out)
+    assert measured["images"] == [60, 60]
+    assert measured["frechet_distance"] > 0
+    code, out, _ = cli("measure", "bought", "bought", "--samples", "60")
+    same = json.loads(out)
+    assert same["frechet_distance"] == pytest.approx(0, abs=1e-6)
+    assert (same["precision"], same["recall"], same["coverage"]) == (1, 1, 1)
+
+
+def test_harvest_refuses_another_targets_store(cli: Cli, tiny_checkpoint: Callable[..., Path]) -> None:
+    for name, seed in (("a", 0), ("b", 1)):
+        tiny_checkpoint(Path(name), seed=seed)
+    assert cli("harvest", "a", "--out", "bought", "--count", "5")[0] == 0
+    assert "holds another harvest" in refused(cli, "harvest", "b", "--out", "bought", "--count", "5")
+
+
+def test_a_client_sends_its_codes_and_keeps_them(cli: Cli, tiny_checkpoint: Callable[..., Path]) -> None:
+    import pandas
+
+    tiny_checkpoint(Path("a"))
+    assert cli("harvest", "a", "--out", "bought", "--count", "5", "--codes", "client")[0] == 0
+    rows = pandas.read_parquet("bought/data")
+    assert [len(latent) for latent in rows["latent"]] == [5] * 5
+
+
+def test_dry_run_prints_the_plan_and_does_nothing(cli: Cli, tmp_path: Path) -> None:
+    code, out, _ = cli("audit", "digits", "--dry-run", "--out", "there")
+    assert code == 0
+    for said in ("18 steps, 0 done before", "auditor buys", "20,000", "5,000", "25,000", "12,400"):
+        assert said in out
+    assert not (tmp_path / "there").exists()
