@@ -1,0 +1,168 @@
+"""The page: findings, pictures and tables put into one template, with nothing left outside the file."""
+
+import base64
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from ganguard.audit.report import plots, tables, words
+from ganguard.audit.report.findings import DISTANCE, labels, of_copy, seeds
+from ganguard.audit.report.numbers import number, whole
+from ganguard.audit.results import AuditResults, Picture, summarise
+from ganguard.base.errors import DataError
+
+GRID_WIDTH = 300  # CSS pixels that a grid may take: it fits a phone, and three stand side by side on a screen
+TILE_SIDE = 64  # CSS pixels that a tile may be enlarged to
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A grid of images on the page. width, height: CSS pixels, a whole multiple of the file's; data: base64 of the PNG."""
+
+    title: str
+    note: str
+    alt: str
+    width: int
+    height: int
+    data: str
+
+
+@dataclass(frozen=True)
+class GridRow:
+    """Grids that stand side by side under a heading."""
+
+    heading: str
+    grids: tuple[Grid, ...]
+
+
+def render(results: AuditResults, directory: Path) -> str:
+    """The report as HTML text; the pictures are read from below `directory`.
+
+    Raises DataError where a picture is absent or is no PNG file.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    title = "Copy quality against query budget"
+    said = words.headline(results)
+    description = " ".join([said.lead, *(f"{card.budget}: FD {card.distance}." for card in said.cards), *said.remarks])
+    step_rows, step_total = tables.steps(results)
+    return environment.get_template("report.html.j2").render(
+        results=results,
+        said=said,
+        several_attacks=len(labels(results)) > 1,
+        pictures=[plots.quality_picture(results, shape, title, description) for shape in (plots.WIDE, plots.NARROW)],
+        legend=plots.legend(results),
+        verdicts=tables.verdict_rows(results.verdicts),
+        grid_rows=grid_rows(results, directory),
+        measured=[(against, tables.measure_table(results, against)) for against in ("target", "reference")],
+        limits=words.limits(results),
+        spec=yaml.safe_dump(results.spec, sort_keys=False, allow_unicode=True, default_flow_style=None, width=80),
+        facts=facts(results),
+        steps=step_rows,
+        step_total=step_total,
+        bought=tables.bought(results),
+        used=tables.used(results),
+    )
+
+
+def grid_rows(results: AuditResults, directory: Path) -> list[GridRow]:
+    """Real and target first, then a row an attack with its copies by budget, all at one scale."""
+    files = {picture.file: _read_png(directory / picture.file) for picture in results.pictures}
+    sizes = [_png_size(data) for data in files.values()]
+    scale = _scale(results.pictures, sizes)
+    several_seeds = len(seeds(results)) > 1
+
+    def row(heading: str, pictures: Sequence[Picture]) -> GridRow:
+        return GridRow(heading, tuple(_grid(results, p, files[p.file], scale, several_seeds) for p in pictures))
+
+    order = ("real", "target", "noise")
+    originals = sorted((p for p in results.pictures if p.subject in order), key=lambda p: order.index(p.subject))
+    copied = {
+        label: sorted((p for p in results.pictures if p.attack == label), key=lambda p: (p.query_budget or 0, p.seed or 0))
+        for label in dict.fromkeys([*labels(results), *(p.attack for p in results.pictures if p.attack is not None)])
+    }
+    rows = [row("Real images and the target", originals)] if originals else []
+    return rows + [row(f"Copies: {label}", pictures) for label, pictures in copied.items() if pictures]
+
+
+def facts(results: AuditResults) -> list[tuple[str, str]]:
+    """Where and on what the audit ran, as pairs of a name and a value."""
+    here, features, target = results.environment, results.features, results.target
+    channels, height, width = target.image_shape
+    held_out = features.held_out_accuracy
+    accuracy = "" if held_out is None else f"; right on {held_out:.1%} of held-out real images"
+    split = ", ".join(f"{whole(count)} in {name}" for name, count in results.real_images.items())
+    return [
+        ("target", target.description),
+        ("target's identity", target.identity),
+        ("images", f"{height}×{width} pixels, {'colour' if channels == 3 else 'grey'}"),
+        ("codes drawn by", f"the {target.codes}"),
+        ("real images", f"{results.real} ({split})"),
+        ("features", f"{features.kind}, {whole(features.dimensions)} dimensions{accuracy}"),
+        ("seeds of the copies", ", ".join(str(seed) for seed in seeds(results)) or "no copy was measured"),
+        ("versions", f"ganguard {here.ganguard}, Python {here.python}, PyTorch {here.torch}, NumPy {here.numpy}"),
+        ("machine", f"{here.platform}; {here.processor}, {_units(here.cores, 'core')}"),
+        ("run on", f"{here.device}, {_units(here.processes, 'process', 'es')} of {_units(here.threads, 'thread')}"),
+    ]
+
+
+def _units(count: int, name: str, plural: str = "s") -> str:
+    return f"{whole(count)} {name}{'' if count == 1 else plural}"
+
+
+def _grid(results: AuditResults, picture: Picture, data: bytes, scale: int, several_seeds: bool) -> Grid:
+    width, height = _png_size(data)
+    title, note = _caption(results, picture, several_seeds)
+    return Grid(
+        title=title,
+        note=note,
+        alt=f"Grid of sample images, {picture.columns} a row: {title}",
+        width=width * scale,
+        height=height * scale,
+        data=base64.b64encode(data).decode(),
+    )
+
+
+def _caption(results: AuditResults, picture: Picture, several_seeds: bool) -> tuple[str, str]:
+    """What a grid shows, and the fidelity and the seed of that copy; the seed where several were measured."""
+    if picture.subject != "substitute":
+        return {"real": "Real", "target": "Target", "noise": "Noise"}[picture.subject], ""
+    title = "Copy" if picture.query_budget is None else f"Copy from {whole(picture.query_budget)} images"
+    seed = f"seed {picture.seed}" if several_seeds and picture.seed is not None else ""
+    if picture.attack is None or picture.query_budget is None:
+        return title, seed
+    found = of_copy(results, picture.attack, picture.query_budget, DISTANCE, "target")
+    summary = summarise([m for m in found if picture.seed is None or m.seed == picture.seed])
+    return title, ", ".join(filter(None, [f"fidelity FD {number(summary.mean)}" if summary else "", seed]))
+
+
+def _scale(pictures: Sequence[Picture], sizes: Sequence[tuple[int, int]]) -> int:
+    """How many CSS pixels a side of one image pixel gets: whole, the same for every grid, at least 1."""
+    if not sizes:
+        return 1
+    tile = max(max(picture.tile) for picture in pictures)
+    return max(1, min(GRID_WIDTH // max(width for width, _ in sizes), TILE_SIDE // tile))
+
+
+def _read_png(path: Path) -> bytes:
+    data = path.read_bytes() if path.is_file() else b""
+    if not data.startswith(_PNG):
+        problem = "is not a PNG file" if data else "no such file"
+        raise DataError(f"{path}: {problem}. The results name it as a grid of images; run the audit again to draw it.")
+    return data
+
+
+def _png_size(data: bytes) -> tuple[int, int]:
+    """Width and height in pixels, from the header."""
+    width, height = struct.unpack(">II", data[16:24])
+    return width, height

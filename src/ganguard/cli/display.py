@@ -1,0 +1,84 @@
+"""Progress on the terminal: bars where there is one, plain lines where the output goes to a file or a pipe."""
+
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
+
+if TYPE_CHECKING:
+    from ganguard.audit.execute_local import Event
+    from ganguard.base.progress import Progress
+
+LINE_EVERY = 10.0  # seconds between plain lines about one piece of work
+
+
+def console() -> Console:
+    """Where people read: standard error, so that standard output holds results only."""
+    return Console(stderr=True, highlight=False)
+
+
+class Display:
+    """Shows what happens to each step of an audit; also serves a single piece of work."""
+
+    def __init__(self, shown: Console) -> None:
+        self.console = shown
+        self.bars = Bars(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}"),
+            TimeElapsedColumn(),
+            console=shown,
+            transient=True,
+        )
+        self.cached = 0
+        self._tasks: dict[str, TaskID] = {}
+        self._begun: dict[str, float] = {}
+        self._said: dict[str, float] = {}
+
+    def __call__(self, event: "Event") -> None:
+        """Take one event."""
+        now = time.monotonic()
+        if event.what == "cached":
+            self.cached += 1
+        elif event.what == "begins":
+            self._begun[event.step] = self._said[event.step] = now
+            self._tasks[event.step] = self.bars.add_task(event.step, total=None, note="")
+        elif event.what == "at" and event.step in self._tasks:
+            self.bars.update(self._tasks[event.step], completed=event.done, total=event.total, note=event.note)
+            if not self.console.is_terminal and now - self._said[event.step] >= LINE_EVERY:
+                self._said[event.step] = now
+                self.console.print(f"  {event.step}: {event.note} {event.done:,}/{event.total:,}", soft_wrap=True)
+        elif event.what == "ends" and event.step in self._tasks:
+            self.bars.remove_task(self._tasks.pop(event.step))
+            self.console.print(f"✓ {event.step} ({now - self._begun[event.step]:.1f} s)", soft_wrap=True)
+
+
+@contextmanager
+def display() -> Generator[Display]:
+    """A Display whose bars are live in the body, on a terminal."""
+    shown = Display(console())
+    if not shown.console.is_terminal:
+        yield shown
+        return
+    with shown.bars:
+        yield shown
+
+
+@contextmanager
+def progress_of(work: str) -> Generator["Progress"]:
+    """A progress callable for one piece of work."""
+    from ganguard.audit.execute_local import Event
+
+    with display() as shown:
+        shown(Event("begins", work))
+
+        def progress(done: int, total: int, note: str = "") -> None:
+            shown(Event("at", work, done, total, note))
+
+        yield progress
+        shown(Event("ends", work))

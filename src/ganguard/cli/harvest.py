@@ -1,0 +1,59 @@
+"""`ganguard harvest`: buy images from a target."""
+
+from typing import Annotated, Literal
+
+import typer
+
+from ganguard.cli.options import LARGEST, Device, LatentDim, Out, Seed, TargetArgument, Threads, Trusted
+
+
+def harvest(
+    target: TargetArgument,
+    out: Out,
+    count: Annotated[int, typer.Option(min=1, max=LARGEST, help="Images to have, those bought before included.")] = 1000,
+    account: Annotated[str, typer.Option(help="Account in the ledger that pays.")] = "default",
+    budget: Annotated[
+        int | None, typer.Option(min=1, max=LARGEST, help="Images that the account may buy in all.", show_default="count")
+    ] = None,
+    codes: Annotated[
+        str, typer.Option(help="`provider`: it draws the codes. `client`: they are drawn here, sent, and stored.")
+    ] = "provider",
+    seed: Seed = 0,
+    latent_dim: LatentDim = None,
+    trusted: Trusted = False,
+    threads: Threads = 1,
+    device: Device = "auto",
+) -> None:
+    """Buy images from a target, through a ledger, into a Parquet store.
+
+    Writes `OUT/data/*.parquet` (index, seed, image; pandas, DuckDB and `datasets` open it as it is) and `OUT/ledger.sqlite`.
+    Images bought before are not bought again: a larger count buys the rest, and several processes may harvest at once.
+
+    Example: `ganguard harvest runs/mine/checkpoint --count 1000 --out runs/bought`
+    """
+    from ganguard.base.compute import Compute
+    from ganguard.base.errors import SpecError, unknown_name
+    from ganguard.base.settings import parse
+    from ganguard.cli.display import progress_of
+    from ganguard.cli.options import target_of
+    from ganguard.queries.harvest import harvest as run_harvest
+    from ganguard.queries.ledger import Ledger
+    from ganguard.queries.metered_target import meter
+    from ganguard.queries.store import Store
+    from ganguard.targets.load import load_target
+
+    if codes not in ("provider", "client"):
+        raise SpecError(unknown_name("--codes", codes, ["provider", "client"]))
+    chosen: Literal["provider", "client"] = "client" if codes == "client" else "provider"
+    compute = parse(Compute, {"device": device, "threads": threads}, "compute")
+    opened = load_target(target_of(target, latent_dim, trusted), compute)
+    ledger = Ledger(out / "ledger.sqlite")
+    if budget is None:
+        ledger.ensure_account(account, count)
+    else:
+        ledger.open_account(account, budget)
+    store = Store(out, opened.identity, account, seed, chosen)
+    with progress_of("harvest") as progress:
+        run_harvest(meter(opened, ledger, account), store, count, progress)
+    balance = ledger.balance(account)
+    typer.echo(f"{count:,} images in {out}/data; account {account!r} has bought {balance.reserved:,} of {balance.budget:,}.")

@@ -1,0 +1,87 @@
+"""`ganguard`: the verbs, and how errors become exit codes.
+
+0 done · 1 a step failed · 2 bad input, one line on standard error · 130 interrupted, run the same command again to go on.
+"""
+
+import signal
+import sys
+from typing import Annotated, cast
+
+import typer
+
+from ganguard import __version__
+from ganguard.base.errors import GanguardError, InputError
+from ganguard.cli.attack import attack
+from ganguard.cli.audit import audit
+from ganguard.cli.harvest import harvest
+from ganguard.cli.measure import measure
+from ganguard.cli.report import report
+from ganguard.cli.train import train
+
+app = typer.Typer(
+    name="ganguard",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for verb in (audit, train, harvest, attack, measure, report):
+    app.command()(verb)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"ganguard {__version__}")  # noqa: T201 - what was asked for
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """How well can an image generator be copied by querying it, and what stops that at what price?
+
+    Start with `ganguard audit digits`: it trains a small GAN on real digits, steals it with three query budgets, and writes a
+    report with pictures. Audit only what you own or are authorised to test.
+    """
+
+
+UsageError = cast(type[Exception], typer.BadParameter.__base__)  # typer shows this one of its errors only
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    code: int | None = None
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what schedulers send ends like Ctrl-C
+    try:
+        code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+    except UsageError as problem:
+        _end(f"error: {_usage(problem)}", 2)
+    except InputError as problem:
+        _end(f"error: {problem}", 2)
+    except (PermissionError, NotADirectoryError, IsADirectoryError, FileExistsError, FileNotFoundError) as problem:
+        _end(f"error: {problem.filename}: {problem.strerror}. Choose a path that can be written.", 2)
+    except (GanguardError, OSError) as problem:
+        _end(f"failed: {problem}", 1)
+    except (KeyboardInterrupt, typer.Abort):
+        code = 130
+    except SystemExit as ended:  # typer's own answer to an interrupt
+        code = ended.code if isinstance(ended.code, int) else 1
+    if code == 130:
+        _end("stopped. Run the same command again: it goes on from here.", 130)
+    sys.exit(code or 0)
+
+
+def _usage(problem: Exception) -> str:
+    """What is wrong with the options, and which help tells more."""
+    verbs = [command.callback.__name__ for command in app.registered_commands if command.callback]
+    verb = f"{sys.argv[1]} " if sys.argv[1] in verbs else ""
+    said = cast(str, problem.format_message())  # pyright: ignore[reportAttributeAccessIssue] - names the option
+    return f"{said.rstrip('.')}. See `ganguard {verb}--help`."
+
+
+def _end(line: str, code: int) -> None:
+    print(" ".join(line.split()), file=sys.stderr)  # noqa: T201 - one line, whatever the message was made of
+    sys.exit(code)

@@ -1,0 +1,46 @@
+"""`ganguard measure`: how far apart are two sets of images?"""
+
+from typing import Annotated
+
+import typer
+
+from ganguard.cli.options import Device, Size, Threads
+
+_SET = "a data set's name, a folder of images, a harvest, or a checkpoint"
+
+
+def measure(
+    generated: Annotated[str, typer.Argument(metavar="A", help=f"What is measured: {_SET}.", show_default=False)],
+    reference: Annotated[str, typer.Argument(metavar="B", help=f"What it is measured against: {_SET}.", show_default=False)],
+    features: Annotated[
+        str, typer.Option(help="`random_network`, or the `features` directory of an audit, for its network and scale.")
+    ] = "random_network",
+    samples: Annotated[int, typer.Option(min=2, help="Images that a checkpoint makes, and most that are taken.")] = 5000,
+    size: Size = None,
+    threads: Threads = 1,
+    device: Device = "auto",
+) -> None:
+    """Measure images A against images B.
+
+    Prints Fréchet distance (lower is closer), precision, recall, density and coverage (higher is better), as JSON. Fréchet
+    distances compare only with others of the same feature network and the same numbers of images.
+
+    Example: `ganguard measure runs/copy/checkpoint runs/bought --features audits/digits/features`
+    """
+    import json
+
+    from ganguard.audit.measuring import measure_sets
+    from ganguard.base.compute import Compute
+    from ganguard.base.seeds import derived_seed
+    from ganguard.base.settings import parse
+    from ganguard.cli.display import progress_of
+    from ganguard.cli.image_sets import images_of
+
+    compute = parse(Compute, {"device": device, "threads": threads}, "compute")
+    with progress_of("measure") as progress:
+        seeds = (derived_seed(0, "measure", side) for side in "AB")  # two draws of one generator are two draws
+        sets = zip((generated, reference), seeds, strict=True)
+        a, b = (images_of(text, samples, size, compute, progress, seed) for text, seed in sets)
+        values = measure_sets(a, b, features, compute)
+    said = {"A": generated, "B": reference, "features": features, "images": [len(a), len(b)], **values}
+    typer.echo(json.dumps(said, indent=2))

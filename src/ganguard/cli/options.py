@@ -1,0 +1,58 @@
+"""Options that several verbs share, and what their texts mean."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from ganguard.data.dataset import DatasetSettings
+    from ganguard.targets.load import TargetSettings
+
+LARGEST = 2**62  # the largest number that fits every file and database
+
+TargetArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="TARGET",
+        help="What to query: a checkpoint directory, `python:module:factory`, or `torchscript:FILE`.",
+        show_default=False,
+    ),
+]
+LatentDim = Annotated[int | None, typer.Option(help="Entries of z, for a python or TorchScript target that does not say.")]
+Trusted = Annotated[bool, typer.Option("--trusted", help="Allow a TorchScript file to run: you know where it comes from.")]
+Seed = Annotated[int, typer.Option(min=0, max=LARGEST, help="Same seed, same result.")]
+Out = Annotated[Path, typer.Option(help="Directory for what comes out. A killed run goes on there.", show_default=False)]
+Threads = Annotated[int, typer.Option(min=1, help="CPU threads. Equal results need equal threads.")]
+Device = Annotated[str, typer.Option(help="cpu, cuda, or auto.")]
+Size = Annotated[int | None, typer.Option(min=1, help="Side in pixels: crop a folder's images to squares and resize them.")]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change one setting; dots between nested keys. May be repeated."),
+]
+
+
+def dataset_of(text: str, size: int | None) -> "DatasetSettings":
+    """A data set's name, or the path of a folder of images."""
+    from ganguard.base.errors import SpecError, unknown_name
+    from ganguard.data import DATASETS
+    from ganguard.data.dataset import parse_dataset
+
+    if Path(text).is_dir():
+        return parse_dataset({"kind": "image_folder", "path": text, "size": size})
+    if text not in DATASETS.table():
+        raise SpecError(unknown_name("data set", text, list(DATASETS.table())) + ". Or give the path of a folder of images.")
+    return parse_dataset({"kind": text})
+
+
+def target_of(text: str, latent_dim: int | None, trusted: bool) -> "TargetSettings":
+    """A TARGET argument as settings."""
+    from ganguard.targets.load import parse_target
+
+    kind, colon, rest = text.partition(":")
+    values: dict[str, Any] = {kind: rest} if colon and kind in ("python", "torchscript") else {"checkpoint": text}
+    if latent_dim is not None:
+        values["latent_dim"] = latent_dim
+    if trusted:
+        values["trusted"] = True
+    return parse_target(values)

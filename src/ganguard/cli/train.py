@@ -1,0 +1,46 @@
+"""`ganguard train`: a GAN on real images."""
+
+from typing import Annotated
+
+import typer
+
+from ganguard.cli.options import Changes, Device, Out, Seed, Size, Threads
+
+
+def train(
+    data: Annotated[
+        str, typer.Argument(metavar="DATA", help="A data set's name (`digits`) or a folder of images.", show_default=False)
+    ],
+    out: Out,
+    architecture: Annotated[str, typer.Option(help="`sngan` or `dcgan`.")] = "sngan",
+    steps: Annotated[int, typer.Option(min=1, help="Updates of G.")] = 3000,
+    seed: Seed = 0,
+    size: Size = None,
+    changes: Changes = None,
+    threads: Threads = 1,
+    device: Device = "auto",
+) -> None:
+    """Train a GAN on the train split (70 %) of real images.
+
+    Writes `OUT/checkpoint`, which `harvest`, `attack`, `measure` and an audit's `target: {checkpoint: …}` read. The state is
+    saved as it goes: the same command goes on after a kill, with the same weights as if it had not been killed.
+
+    Example: `ganguard train digits --out runs/mine --steps 3000 --set learning_rate=1e-3 --set n_dis=1`
+    """
+    from ganguard.base.compute import Compute
+    from ganguard.base.settings import apply_changes, parse
+    from ganguard.cli.display import progress_of
+    from ganguard.cli.options import dataset_of
+    from ganguard.data.dataset import load_dataset
+    from ganguard.data.splits import split
+    from ganguard.training.loop import train_gan
+    from ganguard.training.settings import TrainingSettings
+
+    values = apply_changes({"architecture": architecture, "steps": steps}, changes or [])
+    settings = parse(TrainingSettings, values, "train")
+    compute = parse(Compute, {"device": device, "threads": threads}, "compute")
+    with progress_of(f"train {architecture}") as progress:
+        real = load_dataset(dataset_of(data, size), progress)
+        images = real.images[split(real).train]
+        checkpoint = train_gan(images, settings, out, seed=seed, compute=compute, progress=progress)
+    typer.echo(f"Checkpoint: {checkpoint}")
