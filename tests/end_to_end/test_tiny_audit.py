@@ -8,11 +8,11 @@ import pytest
 
 from ganguard.architectures import ARCHITECTURES
 from ganguard.architectures.networks import ArchitectureSettings, Networks, Recipe
-from ganguard.audit.execute_local import Event
+from ganguard.audit.perform import Event
 from ganguard.audit.results import AuditResults, read_results
 from ganguard.audit.run import audit
 from ganguard.audit.spec import Spec
-from ganguard.base.errors import CheckpointError, DataError, InputError, MetricError, SpecError, TargetError
+from ganguard.base.errors import CheckpointError, DataError, InputError, MetricError, SpecError, StepError, TargetError
 from ganguard.base.settings import parse
 
 ATTACK = {"kind": "fidelity", "architecture": "sngan", "query_budget": [70, 130], "steps": 20, "n_dis": 1}
@@ -59,7 +59,7 @@ def test_out_come_report_results_grids_and_checkpoints(audited: Path) -> None:
     assert len(list((audited / "checkpoints").iterdir())) == 1 + 8
     assert all((audited / picture.file).is_file() for picture in results.pictures)
     assert {m.metric for m in results.measurements} >= {"frechet_distance", "precision", "recall", "density", "coverage"}
-    assert len(results.select(subject="substitute", metric="frechet_distance", against="target")) == 8 * 3
+    assert len(results.select(subject="substitute", metric="frechet_distance", against="target")) == 8 * 2
 
 
 def test_it_bought_what_it_says_and_no_more(audited: Path) -> None:
@@ -184,6 +184,50 @@ def test_a_misfit_is_refused_before_an_image_is_bought(
         run(tmp_path / "out", **{"attacks": [ATTACK], "seeds": [0], **changes})
     assert said in str(raised.value)
     assert not (tmp_path / "out" / "purchases").exists()
+
+
+@pytest.fixture(scope="module")
+def partly_failed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One attack diverges; the other is measured."""
+    directory = tmp_path_factory.mktemp("failed")
+    attacks = [ATTACK, {**ATTACK, "architecture": "dcgan", "learning_rate": 1e30}]
+    run(directory, processes=2, attacks=attacks, seeds=[0])
+    return directory
+
+
+def test_a_copy_that_diverges_fails_alone_and_says_why(partly_failed: Path) -> None:
+    results = read_results(partly_failed)
+    assert [(f.attack, f.query_budget, f.seed) for f in results.failures] == [
+        ("fidelity dcgan", 70, 0),
+        ("fidelity dcgan", 130, 0),
+    ]
+    assert all(f.reason.startswith("training diverged: the loss is ") for f in results.failures)
+    assert all("at step 20. No state had been saved before." in f.reason for f in results.failures)
+    assert {m.attack for m in results.select(subject="substitute")} == {"fidelity sngan"}
+    assert {use.attack for use in results.used} == {"fidelity sngan"}
+
+
+def test_the_report_shows_the_failed_cell_with_its_reason(partly_failed: Path) -> None:
+    page = (partly_failed / "report.html").read_text()
+    assert "Copies that failed" in page
+    assert page.count("<td>failed</td>") == 2 * (5 + 6)  # two budgets; five metrics, and sizes where they differ
+    assert page.count("training diverged: the loss is ") == 2 * 2  # in the list, and where the pictures would be
+
+
+def test_the_next_run_tries_what_failed_again_and_nothing_else(partly_failed: Path, tmp_path: Path) -> None:
+    import shutil
+
+    directory = tmp_path / "copy"
+    shutil.copytree(partly_failed, directory)
+    attacks = [ATTACK, {**ATTACK, "architecture": "dcgan", "learning_rate": 1e30}]
+    _, steps = run(directory, attacks=attacks, seeds=[0])
+    assert steps.names("begins") == {f"substitute fidelity dcgan, {budget} queries, seed 0" for budget in (70, 130)}
+
+
+def test_without_a_single_copy_the_audit_fails_and_keeps_what_it_has(tmp_path: Path) -> None:
+    with pytest.raises(StepError, match=r"^substitute .*: training diverged: .* goes on from here"):
+        run(tmp_path, attacks=[{**ATTACK, "learning_rate": 1e30}], seeds=[0])
+    assert len(list((tmp_path / "steps").glob("train_target-*"))) == 1
 
 
 def test_a_users_own_generator_is_audited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from torch import nn
 
 from ganguard import __version__
 from ganguard.architectures.networks import ArchitectureField, ArchitectureSettings, Networks, build_networks
-from ganguard.base.cache import content_key, file_digest, publish_directory, write_json
+from ganguard.base.cache import TEMPORARY, content_key, file_digest, publish_directory, write_json
 from ganguard.base.errors import CheckpointError, SpecError
 from ganguard.base.settings import Settings, explain
 
@@ -64,7 +64,7 @@ def save_checkpoint(
 ) -> Path:
     """Write a checkpoint directory atomically and return its path; one that stands there already is replaced."""
     directory.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f".{directory.name}.", suffix=".tmp"))
+    temporary = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f".{directory.name}.", suffix=TEMPORARY))
     try:
         digests: dict[str, str] = {}
         for name, module in (("generator", networks.generator), ("discriminator", networks.discriminator)):
@@ -84,7 +84,7 @@ def save_checkpoint(
 
 def _replace(directory: Path, new: Path) -> None:
     """Rename `new` to `directory`; what stands there is moved aside first, and back if that fails."""
-    old = new.with_suffix(".old")
+    old = new.with_name(f".old{new.name}")
     if directory.exists():
         directory.rename(old)
     try:

@@ -10,14 +10,16 @@ import numpy as np
 import torch
 
 from ganguard import __version__
+from ganguard.audit.execute_local import Execution
 from ganguard.audit.measuring import read_measurements
 from ganguard.audit.pictures import COLUMNS, GRID_FILE
-from ganguard.audit.plan import Plan
+from ganguard.audit.plan import Plan, Step, SubstitutePlan
 from ganguard.audit.results import (
     AccountRecord,
     AttackRecord,
     AuditResults,
     Environment,
+    FailureRecord,
     FeatureRecord,
     Measurement,
     Picture,
@@ -34,9 +36,10 @@ from ganguard.base.compute import Compute, cores
 from ganguard.queries.ledger import Ledger
 
 
-def assemble(name: str, spec: Spec, plan: Plan, done: dict[str, Done], audit: Path, processes: int) -> AuditResults:
+def assemble(name: str, spec: Spec, plan: Plan, execution: Execution, audit: Path, processes: int) -> AuditResults:
     """Collect everything the steps found into one record, and copy sample grids, checkpoints and the feature network
     beside it."""
+    done = execution.done
     measurements = _measurements(plan, done)
     real = load_real(done["real"].directory)
     target = open_target(done["target"].directory, spec.compute)
@@ -63,13 +66,17 @@ def assemble(name: str, spec: Spec, plan: Plan, done: dict[str, Done], audit: Pa
         ),
         attacks=tuple(_attack_records(spec)),
         measurements=tuple(measurements),
+        failures=tuple(_failures(plan, execution)),
         verdicts=tuple(verdicts(measurements)),
         accounts=tuple(_accounts(spec, audit, done)),
         used=tuple(
             UseRecord(attack=s.label, query_budget=s.settings.query_budget, seed=s.seed, used=_queries(done[s.step]))
             for s in plan.substitutes
+            if s.step in done
         ),
-        steps=tuple(StepRecord(name=s.name, kind=s.kind, seconds=round(done[s.name].seconds, 3)) for s in plan.steps),
+        steps=tuple(
+            StepRecord(name=s.name, kind=s.kind, seconds=round(done[s.name].seconds, 3)) for s in plan.steps if s.name in done
+        ),
         pictures=tuple(_pictures(plan, done, audit, (target.image_shape[1], target.image_shape[2]))),
     )
 
@@ -77,9 +84,36 @@ def assemble(name: str, spec: Spec, plan: Plan, done: dict[str, Done], audit: Pa
 def _measurements(plan: Plan, done: dict[str, Done]) -> list[Measurement]:
     found = read_measurements(done["yardsticks"].directory)
     for substitute in plan.substitutes:
+        if substitute.measure not in done:
+            continue
         whose = {"attack": substitute.label, "query_budget": substitute.settings.query_budget, "seed": substitute.seed}
         found += [m.model_copy(update=whose) for m in read_measurements(done[substitute.measure].directory)]
     return found
+
+
+def _failures(plan: Plan, execution: Execution) -> list[FailureRecord]:
+    steps = {step.name: step for step in plan.steps}
+
+    def cause(step: Step) -> str | None:
+        """The failed step that is behind the absence of this one."""
+        if step.name in execution.failed:
+            return step.name
+        needed = [*(i.step for i in step.inputs), *step.after]
+        return next(filter(None, (cause(steps[name]) for name in needed)), None)
+
+    def record(substitute: SubstitutePlan) -> FailureRecord | None:
+        failed = None if substitute.measure in execution.done else cause(steps[substitute.measure])
+        if failed is None:
+            return None
+        return FailureRecord(
+            attack=substitute.label,
+            query_budget=substitute.settings.query_budget,
+            seed=substitute.seed,
+            step=failed,
+            reason=execution.failed[failed],
+        )
+
+    return list(filter(None, map(record, plan.substitutes)))
 
 
 def _attack_records(spec: Spec) -> list[AttackRecord]:
@@ -124,7 +158,7 @@ def _queries(substitute: Done) -> int:
 
 
 def _pictures(plan: Plan, done: dict[str, Done], audit: Path, tile: tuple[int, int]) -> list[Picture]:
-    """Grids of the real data, the target, and each attack's copies under the first seed."""
+    """Grids of the real data, the target, and each attack's copies under the first seed that has one."""
 
     def picture(step: str, name: str, subject: Subject, **whose: Any) -> Picture:
         file = audit / "grids" / f"{name}.png"
@@ -133,10 +167,11 @@ def _pictures(plan: Plan, done: dict[str, Done], audit: Path, tile: tuple[int, i
         return Picture(subject=subject, file=f"grids/{file.name}", columns=COLUMNS, tile=tile, **whose)
 
     found = [picture("real", "real", "real"), picture("yardsticks", "target", "target")]
-    first_seed = plan.substitutes[0].seed
+    shown: set[tuple[str, int]] = set()
     for s in plan.substitutes:
-        if s.seed == first_seed:
-            budget = s.settings.query_budget
+        budget = s.settings.query_budget
+        if s.measure in done and (s.label, budget) not in shown:
+            shown.add((s.label, budget))
             name = f"{s.label.replace(' ', '-').replace('#', '')}-{budget}"
             found.append(picture(s.measure, name, "substitute", attack=s.label, query_budget=budget, seed=s.seed))
     return found
@@ -147,6 +182,7 @@ def _copy_checkpoints(plan: Plan, done: dict[str, Done], audit: Path) -> None:
     wanted = {
         f"{s.label.replace(' ', '-').replace('#', '')}-{s.settings.query_budget}-seed{s.seed}": done[s.step].directory
         for s in plan.substitutes
+        if s.step in done
     }
     wanted["target"] = done["target"].directory
     for name, directory in wanted.items():

@@ -19,41 +19,69 @@ from ganguard.base.errors import DataError, MetricError
 from ganguard.base.images import shape_of
 from ganguard.base.seeds import derived_seed, torch_generator
 from ganguard.data.splits import halves
-from ganguard.metrics import frechet_distance, precision_recall_density_coverage
+from ganguard.metrics import Balls, frechet_distance, precision_recall_density_coverage
 from ganguard.metrics.features.network import Standardisation, extract, load_features, parse_features, require_side
 from ganguard.queries.harvest import harvest
 from ganguard.targets.checkpoint import CheckpointTarget
 
 MEASUREMENTS = "measurements.json"
 NEIGHBOURS = 5  # k of precision, recall, density and coverage
+DRAWS = 2  # independent sets of images that each generator is measured by
+HALVINGS = 8  # of the auditor's draws of the target, which the floor is the mean of
+_BALLS = "balls.safetensors"
 CHUNK = 1024  # images that are made and turned into features at once
 
 
 def run_yardsticks(call: StepCall) -> Digests:
-    """Buy the auditor's two draws of the target, take the features of everything copies are compared with, and measure the
-    floors (two draws, two halves of the real data, its two splits), the target itself, and noise."""
+    """Buy the auditor's draws of the target, take the features of everything copies are compared with, and measure the floors
+    (two draws, two halves of the real data, its two splits), the target itself, and noise."""
     real, samples = load_real(call.inputs["real"]), int(call.settings["samples"])
     embed = load_embedding(call.inputs["features"], call.compute)
     target = open_target(call.inputs["target"], call.compute)
-    stores = [auditor_store(call.audit, target, draw) for draw in (0, 1)]
+    stores = [auditor_store(call.audit, target, draw) for draw in range(DRAWS)]
     draws = [harvest(open_metered(call, store, target, samples), store, samples, call.progress) for store in stores]
     save_grid(draws[0], call.directory)
-    first, second = embed(draws[0]), embed(draws[1])
-    reference, everything = embed(real.images[real.reference]), embed(real.images)
-    noise = embed_in_chunks(embed, _noise(real.images), samples)
-    one, other = halves(len(everything))
+    everything = embed(real.images)
+    one, other = halves(len(everything), real.labels)
+    first, second, reference, noise, train, half, other_half = (
+        Balls.around(features, k=NEIGHBOURS)
+        for features in (
+            *map(embed, draws),
+            everything[real.reference],
+            embed_in_chunks(embed, _noise(real.images), samples),
+            everything[real.train],
+            everything[one],
+            everything[other],
+        )
+    )
     measurements = [
         *compare("target", second, first, "target"),
-        *compare("target", first, reference, "reference"),
-        *compare("real", everything[one], everything[other], "reference"),
-        *compare("train", everything[real.train], reference, "reference"),
+        *_halvings(torch.cat([first.points, second.points])),
+        *(m for draw, balls in enumerate((first, second)) for m in compare("target", balls, reference, "reference", draw)),
+        *compare("real", half, other_half, "reference"),
+        *compare("train", train, reference, "reference"),
         *compare("noise", noise, first, "target"),
         *compare("noise", noise, reference, "reference"),
     ]
-    features = {"target": first, "reference": reference}
-    save_file(features, call.directory / "features.safetensors")
+    balls = {"target/0": first, "target/1": second, "reference": reference}
+    tensors = {f"{name}/{part}": getattr(b, part) for name, b in balls.items() for part in ("points", "squared_radii")}
+    save_file(tensors, call.directory / _BALLS)
     _write(call.directory, measurements)
-    return {"result": content_key(features=tensor_digest(features), measurements=_dump(measurements))}
+    return {"result": content_key(balls=tensor_digest(tensors), measurements=_dump(measurements))}
+
+
+def _halvings(pool: Tensor) -> list[Measurement]:
+    """The distance of two draws again and again: random halvings of all that the auditor drew, (2 N, D), as draws 1, 2 ...
+
+    One pair of draws says little of what distance to expect; halvings of the same images say much more, and buy nothing.
+    """
+    found: list[Measurement] = []
+    half = len(pool) // 2
+    for draw in range(1, HALVINGS):
+        order = torch.randperm(2 * half, generator=torch_generator(draw, "halving"))
+        distance = frechet_distance(pool[order[:half]], pool[order[half:]])
+        found.append(_measurement("target", "frechet_distance", "target", distance, half, half, draw))
+    return found
 
 
 def run_fit(call: StepCall) -> Digests:
@@ -77,19 +105,20 @@ def run_fit(call: StepCall) -> Digests:
 
 
 def run_measure(call: StepCall) -> Digests:
-    """Fidelity and accuracy, precision, recall, density and coverage of one substitute, for each draw of its images."""
+    """Fidelity and accuracy, precision, recall, density and coverage of one substitute: each draw of its images against
+    another draw of the target's."""
     samples, seed = int(call.settings["samples"]), int(call.settings["seed"])
     embed = load_embedding(call.inputs["features"], call.compute)
-    yardsticks = load_file(call.inputs["yardsticks"] / "features.safetensors")
+    yardsticks = load_file(call.inputs["yardsticks"] / _BALLS)
     checkpoint = CheckpointTarget(checkpoint=str(call.inputs["substitute"] / "checkpoint")).load(call.compute)
     measurements: list[Measurement] = []
-    draws = int(call.settings["draws"])
-    for draw in range(draws):
+    for draw in range(DRAWS):
         draw_seed = derived_seed(seed, "measured", str(draw))
         features = embed_in_chunks(embed, lambda rows, s=draw_seed: checkpoint.sample(rows, seed=s), samples)
-        for against in ("target", "reference"):
-            measurements += compare("substitute", features, yardsticks[against], against, draw)
-        call.progress(draw + 1, draws, "measuring")
+        balls = Balls.around(features, k=NEIGHBOURS)
+        measurements += compare("substitute", balls, _balls(yardsticks, f"target/{draw}"), "target", draw)
+        measurements += compare("substitute", balls, _balls(yardsticks, "reference"), "reference", draw)
+        call.progress(draw + 1, DRAWS, "measuring")
     save_grid(checkpoint.sample(range(TILES), seed=derived_seed(seed, "measured", "0")), call.directory)
     _write(call.directory, measurements)
     return {"result": content_key(measurements=_dump(measurements))}
@@ -117,28 +146,30 @@ def embed_in_chunks(embed: Embedding, make: Callable[[range], Tensor], count: in
     return torch.cat([embed(make(chunk)) for chunk in chunks])
 
 
-def compare(subject: Subject, features: Tensor, against: Tensor, name: Against, draw: int = 0) -> list[Measurement]:
-    """Every metric of features (N, D) against features (M, D), as records that do not say yet whose attack it was."""
-    neighbours = precision_recall_density_coverage(against, features, k=NEIGHBOURS)
+def _balls(tensors: dict[str, Tensor], name: str) -> Balls:
+    return Balls(tensors[f"{name}/points"], tensors[f"{name}/squared_radii"], NEIGHBOURS)
+
+
+def compare(subject: Subject, measured: Balls, against: Balls, name: Against, draw: int = 0) -> list[Measurement]:
+    """Every metric of one set's features against another's, as records that do not say yet whose attack it was."""
+    neighbours = precision_recall_density_coverage(against, measured, k=NEIGHBOURS)
     values = {
-        "frechet_distance": frechet_distance(features, against),
+        "frechet_distance": frechet_distance(measured.points, against.points),
         "precision": neighbours.precision,
         "recall": neighbours.recall,
         "density": neighbours.density,
         "coverage": neighbours.coverage,
     }
-    return [
-        Measurement(
-            subject=subject,
-            draw=draw,
-            metric=metric,
-            against=name,
-            value=value,
-            images=len(features),
-            compared=len(against),
-        )
-        for metric, value in values.items()
-    ]
+    sizes = len(measured.points), len(against.points)
+    return [_measurement(subject, metric, name, value, *sizes, draw) for metric, value in values.items()]
+
+
+def _measurement(
+    subject: Subject, metric: str, against: Against, value: float, images: int, compared: int, draw: int
+) -> Measurement:
+    return Measurement(
+        subject=subject, draw=draw, metric=metric, against=against, value=value, images=images, compared=compared
+    )
 
 
 def measure_sets(a: Tensor, b: Tensor, features: str, compute: Compute) -> dict[str, float]:
@@ -161,7 +192,8 @@ def measure_sets(a: Tensor, b: Tensor, features: str, compute: Compute) -> dict[
         scale = Standardisation.fit(other)
         one, other = scale(one), scale(other)
     with use_threads(compute.threads):
-        return {m.metric: m.value for m in compare("substitute", one, other, "target")}
+        balls, others = Balls.around(one, "A", k=NEIGHBOURS), Balls.around(other, "B", k=NEIGHBOURS)
+        return {m.metric: m.value for m in compare("substitute", balls, others, "target")}
 
 
 def _noise(like: Tensor) -> Callable[[range], Tensor]:

@@ -16,8 +16,6 @@ from ganguard.audit.spec import Spec, TrainTarget
 from ganguard.data.dataset import DatasetSettings, fingerprint
 from ganguard.targets.load import fingerprint as fingerprint_target
 
-DRAWS = 3  # independent sets of images that each substitute is measured by
-
 
 @dataclass(frozen=True)
 class Input:
@@ -135,7 +133,7 @@ def _substitute_steps(spec: Spec, label: str, settings: AttackSettings, seed: in
     measure = Step(
         f"measure {name}",
         "measure",
-        {"samples": spec.samples, "draws": DRAWS, "seed": seed},
+        {"samples": spec.samples, "seed": seed},
         (Input("substitute", train.name), Input("features", "features"), Input("yardsticks", "yardsticks")),
         cost=1e6,
     )

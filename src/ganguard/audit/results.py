@@ -35,7 +35,8 @@ class Measurement(Settings):
     """One measured number.
 
     subject: whose images were measured. "target" against "target" are two draws of the target, "real" against "reference" two
-        halves of the real data: the floors that finite samples give. "train" against "reference" are the two splits: how much
+        halves of the real data: the floors that finite samples give; of the former, draws from 1 up are random halvings of the
+        same images. "train" against "reference" are the two splits: how much
         of an accuracy distance is due to the reference split's being a small sample. "noise" is uniform noise: what bad
         looks like.
     attack: label of the attack (AttackRecord.label), for a substitute; query_budget and seed: its own.
@@ -98,6 +99,16 @@ class UseRecord(Settings):
     query_budget: Positive
     seed: int
     used: int
+
+
+class FailureRecord(Settings):
+    """A copy that could not be trained or measured: which step failed, and why."""
+
+    attack: str
+    query_budget: Positive
+    seed: int
+    step: str
+    reason: str
 
 
 class StepRecord(Settings):
@@ -165,6 +176,7 @@ class AuditResults(Settings):
     features: FeatureRecord
     attacks: tuple[AttackRecord, ...]
     measurements: tuple[Measurement, ...]
+    failures: tuple[FailureRecord, ...] = ()
     verdicts: tuple[Verdict, ...]
     accounts: tuple[AccountRecord, ...]
     used: tuple[UseRecord, ...]

@@ -20,6 +20,7 @@ import numpy as np
 from torch import Tensor
 
 _CHUNK = 1 << 20
+TEMPORARY = ".ganguard.tmp"  # how the names of files and directories end that are being written
 _SOURCES = frozenset({".py", ".j2", ".css"})
 
 
@@ -72,7 +73,7 @@ def code_version(*packages: str) -> str:
 def atomic_path(path: Path) -> Generator[Path]:
     """A temporary file beside `path` to write to; on leaving without error it replaces `path`, durably."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=TEMPORARY)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -83,6 +84,14 @@ def atomic_path(path: Path) -> Generator[Path]:
         _sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_temporaries(directory: Path, name: str = "") -> None:
+    """Remove what writers that were killed left in `directory` and below, of files whose names begin with `name`.
+
+    Only who may write there now, and nobody else, may call this."""
+    for path in list(directory.rglob(f".{name}*{TEMPORARY}")):
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ganguard.base.errors import StepError
 from ganguard.cli.options import Changes
 
 if TYPE_CHECKING:
@@ -52,6 +53,12 @@ def audit(
     if shown.cached:
         shown.console.print(f"{shown.cached} steps were done before and were not repeated.")
     _print_results(results, directory)
+    if results.failures:
+        first = results.failures[0]
+        raise StepError(
+            f"{len(results.failures)} of the copies are missing from the report, which says why. The first: "
+            f"{first.step}: {first.reason}"
+        )
 
 
 def _print_plan(spec: "Spec", directory: Path) -> None:
@@ -97,7 +104,7 @@ def _print_results(results: "AuditResults", directory: Path) -> None:
     def cell(**wanted: object) -> str:
         summary = summarise(results.select(metric="frechet_distance", **wanted))
         if summary is None:
-            return "–"
+            return "failed" if wanted.get("attack") else "–"
         return f"{summary.mean:.3f}" + (f" ± {summary.deviation:.3f}" if summary.deviation is not None else "")
 
     for attack in results.attacks:

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, Tim
 from rich.progress import Progress as Bars
 
 if TYPE_CHECKING:
-    from ganguard.audit.execute_local import Event
+    from ganguard.audit.perform import Event
     from ganguard.base.progress import Progress
 
 LINE_EVERY = 10.0  # seconds between plain lines about one piece of work
@@ -42,20 +42,31 @@ class Display:
 
     def __call__(self, event: "Event") -> None:
         """Take one event."""
-        now = time.monotonic()
         if event.what == "cached":
             self.cached += 1
         elif event.what == "begins":
-            self._begun[event.step] = self._said[event.step] = now
+            self._take_away(event.step)  # where its process was killed, and it begins again
+            self._begun[event.step] = self._said[event.step] = time.monotonic()
             self._tasks[event.step] = self.bars.add_task(event.step, total=None, note="")
         elif event.what == "at" and event.step in self._tasks:
-            self.bars.update(self._tasks[event.step], completed=event.done, total=event.total, note=event.note)
-            if not self.console.is_terminal and now - self._said[event.step] >= LINE_EVERY:
-                self._said[event.step] = now
-                self.console.print(f"  {event.step}: {event.note} {event.done:,}/{event.total:,}", soft_wrap=True)
+            self._move(event)
         elif event.what == "ends" and event.step in self._tasks:
-            self.bars.remove_task(self._tasks.pop(event.step))
-            self.console.print(f"✓ {event.step} ({now - self._begun[event.step]:.1f} s)", soft_wrap=True)
+            self._take_away(event.step)
+            self.console.print(f"✓ {event.step} ({time.monotonic() - self._begun[event.step]:.1f} s)", soft_wrap=True)
+        elif event.what == "fails":
+            self._take_away(event.step)
+            self.console.print(f"✗ {event.step}: {event.note}", soft_wrap=True)
+
+    def _move(self, event: "Event") -> None:
+        self.bars.update(self._tasks[event.step], completed=event.done, total=event.total, note=event.note)
+        now = time.monotonic()
+        if not self.console.is_terminal and now - self._said[event.step] >= LINE_EVERY:
+            self._said[event.step] = now
+            self.console.print(f"  {event.step}: {event.note} {event.done:,}/{event.total:,}", soft_wrap=True)
+
+    def _take_away(self, step: str) -> None:
+        if step in self._tasks:
+            self.bars.remove_task(self._tasks.pop(step))
 
 
 @contextmanager
@@ -72,7 +83,7 @@ def display() -> Generator[Display]:
 @contextmanager
 def progress_of(work: str) -> Generator["Progress"]:
     """A progress callable for one piece of work."""
-    from ganguard.audit.execute_local import Event
+    from ganguard.audit.perform import Event
 
     with display() as shown:
         shown(Event("begins", work))

@@ -3,8 +3,11 @@
 0 done · 1 a step failed · 2 bad input, one line on standard error · 130 interrupted, run the same command again to go on.
 """
 
+import os
 import signal
 import sys
+from collections.abc import Callable
+from types import FrameType
 from typing import Annotated, cast
 
 import typer
@@ -54,7 +57,7 @@ UsageError = cast(type[Exception], typer.BadParameter.__base__)  # typer shows t
 def main() -> None:
     """Run the command line and exit with its code."""
     code: int | None = None
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what schedulers send ends like Ctrl-C
+    _hear_interrupts(_interrupt)
     try:
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
     except UsageError as problem:
@@ -72,6 +75,23 @@ def main() -> None:
     if code == 130:
         _end("stopped. Run the same command again: it goes on from here.", 130)
     sys.exit(code or 0)
+
+
+def _hear_interrupts(handler: Callable[[int, FrameType | None], None]) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):  # the latter is what schedulers send
+        signal.signal(number, handler)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    """The first one lets each room clean up after itself; the second ends at once. Either way the next run goes on."""
+    _hear_interrupts(_end_at_once)
+    raise KeyboardInterrupt
+
+
+def _end_at_once(_number: int, _frame: FrameType | None) -> None:
+    show_cursor = b"\x1b[?25h" if sys.stderr.isatty() else b""
+    os.write(2, show_cursor + b"stopped at once. Run the same command again: it goes on from here.\n")
+    os._exit(130)
 
 
 def _usage(problem: Exception) -> str:

@@ -40,7 +40,11 @@ def split(real: RealImages) -> Splits:
     return Splits(torch.from_numpy(np.flatnonzero(in_train)), torch.from_numpy(np.flatnonzero(~in_train)))
 
 
-def halves(count: int) -> tuple[Tensor, Tensor]:
-    """Row indices of two random halves of `count` images: how far apart two samples of the same data are."""
-    order = torch.from_numpy(np.argsort(uniform(0, "data.halves", range(count), 1)[:, 0], kind="stable"))
-    return order[: count // 2].sort().values, order[count // 2 :].sort().values
+def halves(count: int, labels: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Row indices (sorted) of two random halves of `count` images, stratified by labels (count,) where there are any: how far
+    apart two samples of the same data are. Every second image of a class, in an order drawn by hash of the index."""
+    order = np.argsort(uniform(0, "data.halves", range(count), 1)[:, 0], kind="stable")
+    if labels is not None:
+        order = order[np.argsort(labels.numpy()[order], kind="stable")]
+    dealt = torch.from_numpy(order)
+    return dealt[::2].sort().values, dealt[1::2].sort().values

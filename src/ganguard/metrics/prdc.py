@@ -30,18 +30,41 @@ class PRDC:
     coverage: float
 
 
-def precision_recall_density_coverage(real: Features, fake: Features, *, k: int = 5) -> PRDC:
+@dataclass(frozen=True)
+class Balls:
+    """The balls of one set: points (N, D) float64 and squared radii (N,). They can be compared with many other sets."""
+
+    points: Tensor
+    squared_radii: Tensor
+    k: int
+
+    @staticmethod
+    def around(features: Features, name: str = "features", *, k: int = 5) -> "Balls":
+        """Around each of features (N, D), to its k-th nearest neighbour among the others; N above k.
+
+        Raises MetricError for k below 1, too few rows, another shape, NaN or infinity; it calls the features by `name`.
+        """
+        if k < 1:
+            raise MetricError(f"k must be at least 1; got {k}.")
+        points = as_features(features, name, k + 1)
+        return Balls(points, _squared_radii(points - points.median(0).values, k), k)
+
+
+def precision_recall_density_coverage(real: Features | Balls, fake: Features | Balls, *, k: int = 5) -> PRDC:
     """PRDC of generated features (M, D) against real ones (N, D), by Euclidean distance; N and M above k.
 
-    Raises MetricError for k below 1, too few rows, other shapes, NaN or infinity.
+    Balls may stand for features, where a set is compared with several others. Raises MetricError for k below 1, balls of
+    another k, too few rows, other shapes, NaN or infinity.
     """
-    if k < 1:
-        raise MetricError(f"k must be at least 1; got {k}.")
-    x, y = as_features(real, "real", k + 1), as_features(fake, "fake", k + 1)
+    real_balls = real if isinstance(real, Balls) else Balls.around(real, "real", k=k)
+    fake_balls = fake if isinstance(fake, Balls) else Balls.around(fake, "fake", k=k)
+    if (real_balls.k, fake_balls.k) != (k, k):
+        raise MetricError(f"balls reach to neighbours {real_balls.k} and {fake_balls.k}; k is {k}. Make them with one k.")
+    x, y = real_balls.points, fake_balls.points
     require_same_width(x, y)
     centre = x.median(0).values
     x, y = x - centre, y - centre  # small norms lose the fewest digits
-    real_radii, fake_radii = _squared_radii(x, k), _squared_radii(y, k)
+    real_radii, fake_radii = real_balls.squared_radii, fake_balls.squared_radii
     inside_real = torch.zeros(len(y), dtype=torch.int64)  # real balls around each generated image
     in_fake_ball = torch.zeros(len(x), dtype=torch.bool)
     covered = torch.zeros(len(x), dtype=torch.bool)

@@ -25,7 +25,7 @@ from ganguard.base.seeds import torch_generator
 from ganguard.training.ema import EMA
 from ganguard.training.losses import LOSSES, AdversarialLoss
 from ganguard.training.settings import CompleteTraining, TrainingSettings
-from ganguard.training.state import load_state, save_state
+from ganguard.training.state import load_state, save_state, saved_step
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -168,14 +168,17 @@ def _run(training: GANTraining, settings: TrainingSettings, path: Path, identity
         loss = training.step(step)
         done = step + 1
         if done % REPORT_EVERY == 0 or done == settings.steps:
-            _require_finite(loss, done)
+            _require_finite(loss, done, path)
             progress(done, settings.steps, "training")
         if done % settings.checkpoint_every == 0 or done == settings.steps:
+            _require_finite(loss, done, path)
             save_state(path, identity=identity, step=done, modules=modules, optimizers=optimizers, generator=generator)
 
 
-def _require_finite(loss: Tensor, step: int) -> None:
+def _require_finite(loss: Tensor, step: int, state: Path) -> None:
     if not torch.isfinite(loss):
+        kept = saved_step(state)
+        good = f"The last good state is that of step {kept}, in {state}" if kept else "No state had been saved before"
         raise StepError(
-            f"training diverged: the loss is {loss.item()} at step {step}. Lower learning_rate, or try another loss."
+            f"training diverged: the loss is {loss.item()} at step {step}. {good}. Lower learning_rate, or try another loss."
         )

@@ -35,6 +35,11 @@ def save_state(
         save_file(tensors, temporary, metadata={"training": json.dumps({"identity": identity, "step": step})})
 
 
+def saved_step(path: Path) -> int:
+    """The step whose state lies at `path`; 0 where there is none. Raises CheckpointError where the file is damaged."""
+    return int(_read(path)[1]["step"]) if path.exists() else 0
+
+
 def load_state(
     path: Path,
     *,

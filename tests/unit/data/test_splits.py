@@ -71,7 +71,14 @@ def test_two_images_are_the_least_that_can_be_split() -> None:
 def test_halves_are_disjoint_complete_and_equal_to_within_one(count: int) -> None:
     first, second = halves(count)
     assert sorted(first.tolist() + second.tolist()) == list(range(count))
-    assert 0 <= len(second) - len(first) <= 1
+    assert 0 <= len(first) - len(second) <= 1
+
+
+def test_halves_hold_each_class_equally() -> None:
+    labels = torch.tensor([0] * 31 + [1] * 12 + [2] * 50)
+    first, second = halves(93, labels)
+    assert sorted(first.tolist() + second.tolist()) == list(range(93))
+    assert (labels[first].bincount() - labels[second].bincount()).abs().max() <= 1
 
 
 def test_halves_are_mixed_and_repeatable() -> None:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from ganguard.base.errors import MetricError
-from ganguard.metrics import PRDC, precision_recall_density_coverage
+from ganguard.metrics import PRDC, Balls, precision_recall_density_coverage
 from ganguard.metrics import prdc as prdc_module
 
 
@@ -39,6 +39,17 @@ def test_it_agrees_with_the_definitions(n: int, m: int, width: int, k: int) -> N
     wanted = _slow(real, fake, k)
     assert 0 < wanted.precision < 1 or 0 < wanted.recall < 1
     assert _same(precision_recall_density_coverage(real, fake, k=k), wanted)
+
+
+def test_balls_may_stand_for_features() -> None:
+    generator = np.random.default_rng(3)
+    real, fake = generator.normal(size=(30, 4)) + 5, generator.normal(size=(20, 4)) + 5
+    wanted = precision_recall_density_coverage(real, fake, k=3)
+    real_balls, fake_balls = Balls.around(real, k=3), Balls.around(fake, k=3)
+    assert precision_recall_density_coverage(real_balls, fake_balls, k=3) == wanted
+    assert precision_recall_density_coverage(real_balls, fake, k=3) == wanted
+    with pytest.raises(MetricError, match="one k"):
+        precision_recall_density_coverage(real_balls, fake, k=5)
 
 
 def test_points_on_a_grid_have_ties_everywhere_and_ties_are_inside() -> None:

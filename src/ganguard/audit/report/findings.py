@@ -49,6 +49,19 @@ def budgets(results: AuditResults, attack: str) -> list[int]:
     return sorted({m.query_budget for m in found if m.query_budget is not None})
 
 
+def budgets_planned(results: AuditResults, attack: str) -> list[int]:
+    """Query budgets of an attack, ascending: those of the spec, whether or not a copy came of them, and those measured."""
+    planned = {budget for record in results.attacks if record.label == attack for budget in record.query_budgets}
+    return sorted(planned | set(budgets(results, attack)))
+
+
+def why_failed(results: AuditResults, attack: str, budget: int) -> str:
+    """Why no copy of an attack at a budget was measured; empty where one was, or nothing says that one failed."""
+    if budget in budgets(results, attack):
+        return ""
+    return next((f.reason for f in results.failures if (f.attack, f.query_budget) == (attack, budget)), "")
+
+
 def of_copy(results: AuditResults, attack: str, budget: int, metric: str, against: Against) -> list[Measurement]:
     """One metric of the copies of one attack at one budget: every seed, every draw."""
     return results.select(subject="substitute", attack=attack, query_budget=budget, metric=metric, against=against)

@@ -10,7 +10,7 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ganguard.audit.report import plots, tables, words
-from ganguard.audit.report.findings import DISTANCE, labels, of_copy, seeds
+from ganguard.audit.report.findings import DISTANCE, budgets_planned, labels, of_copy, seeds, why_failed
 from ganguard.audit.report.numbers import number, whole
 from ganguard.audit.results import AuditResults, Picture, summarise
 from ganguard.base.errors import DataError
@@ -22,7 +22,8 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 
 @dataclass(frozen=True)
 class Grid:
-    """A grid of images on the page. width, height: CSS pixels, a whole multiple of the file's; data: base64 of the PNG."""
+    """A grid of images on the page. width, height: CSS pixels, a whole multiple of the file's; data: base64 of the PNG, empty
+    where there is no copy to show, and `note` says why."""
 
     title: str
     note: str
@@ -62,6 +63,7 @@ def render(results: AuditResults, directory: Path) -> str:
         several_attacks=len(labels(results)) > 1,
         pictures=[plots.quality_picture(results, shape, title, description) for shape in (plots.WIDE, plots.NARROW)],
         legend=plots.legend(results),
+        failures=tables.failures(results),
         verdicts=tables.verdict_rows(results.verdicts),
         grid_rows=grid_rows(results, directory),
         measured=[(against, tables.measure_table(results, against)) for against in ("target", "reference")],
@@ -92,7 +94,12 @@ def grid_rows(results: AuditResults, directory: Path) -> list[GridRow]:
         for label in dict.fromkeys([*labels(results), *(p.attack for p in results.pictures if p.attack is not None)])
     }
     rows = [row("Real images and the target", originals)] if originals else []
-    return rows + [row(f"Copies: {label}", pictures) for label, pictures in copied.items() if pictures]
+    for label, pictures in copied.items():
+        absent = {budget: why_failed(results, label, budget) for budget in budgets_planned(results, label)}
+        grids = [*row("", pictures).grids, *(_absent(budget, why) for budget, why in absent.items() if why)]
+        if grids:
+            rows.append(GridRow(f"Copies: {label}", tuple(grids)))
+    return rows
 
 
 def facts(results: AuditResults) -> list[tuple[str, str]]:
@@ -131,6 +138,10 @@ def _grid(results: AuditResults, picture: Picture, data: bytes, scale: int, seve
         height=height * scale,
         data=base64.b64encode(data).decode(),
     )
+
+
+def _absent(budget: int, why: str) -> Grid:
+    return Grid(f"Copy from {whole(budget)} images: failed", why, "", GRID_WIDTH, 0, "")
 
 
 def _caption(results: AuditResults, picture: Picture, several_seeds: bool) -> tuple[str, str]:

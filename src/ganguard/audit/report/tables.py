@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ganguard.audit.report.findings import DISTANCE, YARDSTICKS, budgets, labels, of_copy, of_yardstick
+from ganguard.audit.report.findings import DISTANCE, YARDSTICKS, budgets_planned, labels, of_copy, of_yardstick, why_failed
 from ganguard.audit.report.numbers import DASH, interval, number, seconds, whole, whole_interval, with_spread
 from ganguard.audit.results import METRICS, Against, AuditResults, Measurement, Verdict, summarise
 
 NAMES = {DISTANCE: "Fréchet distance"}
 ARROWS: dict[Literal["lower", "higher"], str] = {"lower": "↓", "higher": "↑"}
+FAILED = "failed"
 SYMBOLS = {"holds": "✓", "fails": "✗", "undecided": "?"}
 
 
@@ -74,7 +75,10 @@ def measure_table(results: AuditResults, against: Against) -> MeasureTable:
             label,
             tuple(
                 _row(whole(budget), [of_copy(results, label, budget, metric, against) for metric in metrics], metrics)
-                for budget in budgets(results, label)
+                if not why_failed(results, label, budget)
+                else Row(whole(budget), (FAILED,) * (len(metrics) + 1))
+                for budget in budgets_planned(results, label)
+                if why_failed(results, label, budget) or of_copy(results, label, budget, DISTANCE, against)
             ),
         )
         for label in labels(results)
@@ -132,6 +136,14 @@ def used(results: AuditResults) -> list[Row]:
     return [
         Row(attack, (whole(budget), ", ".join(str(seed) for seed in sorted(found)), whole(count)))
         for (attack, budget, count), found in together.items()
+    ]
+
+
+def failures(results: AuditResults) -> list[Row]:
+    """Copies that are missing: whose, the step that failed, and why."""
+    return [
+        Row(f"{failure.attack}, {whole(failure.query_budget)} images, seed {failure.seed}", (failure.step, failure.reason))
+        for failure in results.failures
     ]
 
 
