@@ -8,7 +8,7 @@ audit: .venv/installed
 	$(BIN)/ganguard audit digits
 
 test: .venv/installed-dev
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -m "not slow" -n 2 --dist loadfile
 
 test-slow: .venv/installed-dev
 	$(BIN)/pytest -m slow --no-cov --durations=5

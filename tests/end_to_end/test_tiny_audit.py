@@ -72,6 +72,15 @@ def test_it_bought_what_it_says_and_no_more(audited: Path) -> None:
     assert sorted(use.used for use in results.used) == [70] * 4 + [130] * 4
 
 
+def test_the_bought_images_themselves_are_measured(audited: Path) -> None:
+    found = read_results(audited).select(subject="purchase", metric="frechet_distance", against="target")
+    assert {(m.seed, m.query_budget, m.draw, m.images, m.compared) for m in found} == {
+        (seed, budget, draw, budget, 300) for seed in (0, 1) for budget in (70, 130) for draw in (0, 1)
+    }
+    by_budget = {budget: sum(m.value for m in found if m.query_budget == budget) for budget in (70, 130)}
+    assert 0 < by_budget[130] < by_budget[70]
+
+
 def test_a_second_run_computes_nothing_and_says_the_same(audited: Path) -> None:
     before = (audited / "results.json").read_bytes(), (audited / "report.html").read_bytes()
     _, steps = run(audited)
@@ -210,7 +219,7 @@ def test_a_copy_that_diverges_fails_alone_and_says_why(partly_failed: Path) -> N
 def test_the_report_shows_the_failed_cell_with_its_reason(partly_failed: Path) -> None:
     page = (partly_failed / "report.html").read_text()
     assert "Copies that failed" in page
-    assert page.count("<td>failed</td>") == 2 * (5 + 6)  # two budgets; five metrics, and sizes where they differ
+    assert page.count("<td>failed</td>") == 2 * 2 * 6  # two budgets, two tables; five metrics and the sizes
     assert page.count("training diverged: the loss is ") == 2 * 2  # in the list, and where the pictures would be
 
 

@@ -11,16 +11,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from pydantic import ValidationError
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
 from torch import nn
 
 from ganguard import __version__
 from ganguard.architectures.networks import ArchitectureField, ArchitectureSettings, Networks, build_networks
-from ganguard.base.cache import TEMPORARY, content_key, file_digest, publish_directory, write_json
+from ganguard.base.cache import TEMPORARY, content_key, file_digest, naming, publish_directory, write_json, write_tensors
+from ganguard.base.codecs import read_tensors, require_finite, tensor_shapes
 from ganguard.base.errors import CheckpointError, SpecError
-from ganguard.base.settings import Settings, explain
+from ganguard.base.settings import Plain, Settings, one_line, read_record
 
 DESCRIPTION = "checkpoint.json"
 PICKLE_SUFFIXES = frozenset({".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin"})
@@ -39,7 +37,7 @@ class CheckpointDescription(Settings):
     architecture: ArchitectureField
     image_shape: tuple[int, int, int]
     digests: dict[Literal["generator", "discriminator"], str]
-    provenance: dict[str, Any]
+    provenance: Plain
 
 
 @dataclass(frozen=True)
@@ -62,24 +60,39 @@ def save_checkpoint(
     image_shape: tuple[int, int, int],
     provenance: dict[str, Any],
 ) -> Path:
-    """Write a checkpoint directory atomically and return its path; one that stands there already is replaced."""
+    """Write a checkpoint directory atomically and return its path; a checkpoint that stands there already is replaced.
+
+    Raises CheckpointError where something else stands there, and OSError, which names `directory`, where it cannot be written.
+    """
+    _require_replaceable(directory)
     directory.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f".{directory.name}.", suffix=TEMPORARY))
-    try:
-        digests: dict[str, str] = {}
-        for name, module in (("generator", networks.generator), ("discriminator", networks.discriminator)):
-            file = temporary / f"{name}.safetensors"
-            save_file({key: value.cpu().contiguous() for key, value in module.state_dict().items()}, file)
-            digests[name] = file_digest(file)
-        description = CheckpointDescription.model_validate(
-            {"architecture": architecture, "image_shape": image_shape, "digests": digests, "provenance": provenance}
-        )
-        write_json(temporary / DESCRIPTION, description.model_dump(mode="json"))
-        temporary.chmod(0o755)
-        _replace(directory, temporary)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    with naming(directory):
+        temporary = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f".{directory.name}.", suffix=TEMPORARY))
+        try:
+            digests: dict[str, str] = {}
+            for name, module in (("generator", networks.generator), ("discriminator", networks.discriminator)):
+                file = temporary / f"{name}.safetensors"
+                write_tensors(file, {key: value.cpu() for key, value in module.state_dict().items()})
+                digests[name] = file_digest(file)
+            description = CheckpointDescription.model_validate(
+                {"architecture": architecture, "image_shape": image_shape, "digests": digests, "provenance": provenance}
+            )
+            write_json(temporary / DESCRIPTION, description.model_dump(mode="json"))
+            temporary.chmod(0o755)
+            _replace(directory, temporary)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
     return directory
+
+
+def _require_replaceable(directory: Path) -> None:
+    ours = {DESCRIPTION, "generator.safetensors", "discriminator.safetensors"}
+    found = {file.name for file in directory.iterdir()} if directory.is_dir() else {directory.name}
+    if directory.exists() and (foreign := sorted(found - ours)):
+        raise CheckpointError(
+            f"{directory}: a checkpoint is to be written here, and {foreign[0]} is none of its files. Move it away, or choose "
+            f"another directory."
+        )
 
 
 def _replace(directory: Path, new: Path) -> None:
@@ -89,11 +102,10 @@ def _replace(directory: Path, new: Path) -> None:
         directory.rename(old)
     try:
         publish_directory(new, directory)
-    except BaseException:
-        if old.exists():
+    finally:
+        if old.exists() and not directory.exists():
             old.rename(directory)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def read_description(directory: Path) -> CheckpointDescription:
@@ -106,12 +118,7 @@ def read_description(directory: Path) -> CheckpointDescription:
     path = directory / DESCRIPTION
     if not path.is_file():
         raise CheckpointError(f"{directory}: holds no {DESCRIPTION}. Give a directory that `ganguard train` wrote.")
-    try:
-        return CheckpointDescription.model_validate_json(path.read_bytes())
-    except ValidationError as problem:
-        raise CheckpointError(explain(problem, CheckpointDescription, str(path))) from None
-    except SpecError as problem:
-        raise CheckpointError(f"{path}: {problem}") from None
+    return read_record(path, CheckpointDescription, CheckpointError)
 
 
 def load_checkpoint(directory: Path) -> Checkpoint:
@@ -121,7 +128,7 @@ def load_checkpoint(directory: Path) -> Checkpoint:
         try:
             networks = build_networks(description.architecture, description.image_shape)
         except (SpecError, RuntimeError, TypeError, ValueError, OverflowError) as problem:
-            raise CheckpointError(f"{directory / DESCRIPTION}: {problem}") from None
+            raise CheckpointError(f"{directory / DESCRIPTION}: {one_line(problem)}") from None
     for name, module in (("generator", networks.generator), ("discriminator", networks.discriminator)):
         _load_weights(module, directory / f"{name}.safetensors", description.digests.get(name))  # pyright: ignore[reportArgumentType]
         module.eval().requires_grad_(False)
@@ -133,19 +140,21 @@ def _load_weights(module: nn.Module, file: Path, digest: str | None) -> None:
         raise CheckpointError(f"{file}: this file is absent. Copy the whole checkpoint directory.")
     expected = {key: tuple(value.shape) for key, value in module.state_dict().items()}
     try:
-        with safe_open(file, framework="pt") as opened:
-            found = {key: tuple(opened.get_slice(key).get_shape()) for key in opened.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as problem:
+        _require_shapes(tensor_shapes(file), expected, file)
+        if file_digest(file) != digest:
+            raise CheckpointError(f"{file}: differs from the SHA-256 in {DESCRIPTION}. Copy the checkpoint anew.")
+        weights, _ = read_tensors(file)
+    except ValueError as problem:
         raise CheckpointError(
             f"{file}: not a whole safetensors file ({problem}); a pickle is never loaded. Copy the checkpoint anew."
         ) from None
-    _require_shapes(found, expected, file)
-    if file_digest(file) != digest:
-        raise CheckpointError(f"{file}: differs from the SHA-256 in {DESCRIPTION}. Copy the checkpoint anew.")
-    weights = load_file(file)
     for key, value in module.state_dict().items():
         if weights[key].dtype != value.dtype:
             raise CheckpointError(f"{file}: tensor {key!r} must be {value.dtype}; got {weights[key].dtype}.")
+    try:
+        require_finite(weights)
+    except ValueError as problem:
+        raise CheckpointError(f"{file}: {problem}. Its training diverged, or it was changed: train it anew.") from None
     module.load_state_dict(weights, assign=True)
 
 
@@ -153,6 +162,6 @@ def _require_shapes(found: dict[str, tuple[int, ...]], expected: dict[str, tuple
     for key in sorted(expected.keys() | found.keys()):
         if found.get(key) != expected.get(key):
             raise CheckpointError(
-                f"{file}: tensor {key!r} must be {expected.get(key, 'absent')} for the architecture in {DESCRIPTION}; "
-                f"got {found.get(key, 'none')}."
+                f"{file}: tensor {one_line(key, 80)!r} must be {expected.get(key, 'absent')} for the architecture in "
+                f"{DESCRIPTION}; got {one_line(found.get(key, 'none'), 80)}."
             )

@@ -2,7 +2,6 @@
 
 import json
 import platform
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from ganguard import __version__
 from ganguard.audit.execute_local import Execution
 from ganguard.audit.measuring import read_measurements
 from ganguard.audit.pictures import COLUMNS, GRID_FILE
-from ganguard.audit.plan import Plan, Step, SubstitutePlan
+from ganguard.audit.plan import Plan, Step, SubstitutePlan, replay_name
 from ganguard.audit.results import (
     AccountRecord,
     AttackRecord,
@@ -32,6 +31,7 @@ from ganguard.audit.spec import Spec
 from ganguard.audit.step_cache import Done
 from ganguard.audit.steps import adversary_store, auditor_store, load_real, open_target
 from ganguard.audit.verdicts import verdicts
+from ganguard.base.cache import copy_directory, copy_file
 from ganguard.base.compute import Compute, cores
 from ganguard.queries.ledger import Ledger
 
@@ -46,7 +46,7 @@ def assemble(name: str, spec: Spec, plan: Plan, execution: Execution, audit: Pat
     described = json.loads((done["target"].directory / "target.json").read_text())
     features = json.loads((done["features"].directory / "features.json").read_text())
     _copy_checkpoints(plan, done, audit)
-    shutil.copytree(done["features"].directory, audit / "features", dirs_exist_ok=True)
+    copy_directory(done["features"].directory, audit / "features")
     return AuditResults(
         name=name,
         spec=spec.model_dump(mode="json"),
@@ -83,6 +83,9 @@ def assemble(name: str, spec: Spec, plan: Plan, execution: Execution, audit: Pat
 
 def _measurements(plan: Plan, done: dict[str, Done]) -> list[Measurement]:
     found = read_measurements(done["yardsticks"].directory)
+    for seed in plan.bought:
+        if replay_name(seed) in done:
+            found += read_measurements(done[replay_name(seed)].directory)
     for substitute in plan.substitutes:
         if substitute.measure not in done:
             continue
@@ -162,8 +165,7 @@ def _pictures(plan: Plan, done: dict[str, Done], audit: Path, tile: tuple[int, i
 
     def picture(step: str, name: str, subject: Subject, **whose: Any) -> Picture:
         file = audit / "grids" / f"{name}.png"
-        file.parent.mkdir(exist_ok=True)
-        shutil.copyfile(done[step].directory / GRID_FILE, file)
+        copy_file(done[step].directory / GRID_FILE, file)
         return Picture(subject=subject, file=f"grids/{file.name}", columns=COLUMNS, tile=tile, **whose)
 
     found = [picture("real", "real", "real"), picture("yardsticks", "target", "target")]
@@ -187,7 +189,7 @@ def _copy_checkpoints(plan: Plan, done: dict[str, Done], audit: Path) -> None:
     wanted["target"] = done["target"].directory
     for name, directory in wanted.items():
         if (directory / "checkpoint").is_dir():
-            shutil.copytree(directory / "checkpoint", audit / "checkpoints" / name, dirs_exist_ok=True)
+            copy_directory(directory / "checkpoint", audit / "checkpoints" / name)
 
 
 def environment(compute: Compute, processes: int) -> Environment:

@@ -1,4 +1,4 @@
-"""The two kinds of steps that measure: the yardsticks, and each substitute against them."""
+"""The kinds of steps that measure: the yardsticks, and each purchase and each substitute against them."""
 
 import json
 from collections.abc import Callable
@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from ganguard.architectures.networks import parse_architecture, require_buildable
 from ganguard.audit.pictures import TILES, save_grid
 from ganguard.audit.results import Against, Measurement, Subject
-from ganguard.audit.steps import Digests, StepCall, auditor_store, load_real, open_metered, open_target
-from ganguard.base.cache import content_key, tensor_digest, write_json
+from ganguard.audit.steps import Digests, StepCall, adversary_store, auditor_store, load_real, open_metered, open_target
+from ganguard.base.cache import content_key, tensor_digest, write_json, write_tensors
 from ganguard.base.compute import Compute, use_threads
 from ganguard.base.errors import DataError, MetricError
 from ganguard.base.images import shape_of
@@ -65,7 +65,7 @@ def run_yardsticks(call: StepCall) -> Digests:
     ]
     balls = {"target/0": first, "target/1": second, "reference": reference}
     tensors = {f"{name}/{part}": getattr(b, part) for name, b in balls.items() for part in ("points", "squared_radii")}
-    save_file(tensors, call.directory / _BALLS)
+    write_tensors(call.directory / _BALLS, tensors)
     _write(call.directory, measurements)
     return {"result": content_key(balls=tensor_digest(tensors), measurements=_dump(measurements))}
 
@@ -120,6 +120,27 @@ def run_measure(call: StepCall) -> Digests:
         measurements += compare("substitute", balls, _balls(yardsticks, "reference"), "reference", draw)
         call.progress(draw + 1, DRAWS, "measuring")
     save_grid(checkpoint.sample(range(TILES), seed=derived_seed(seed, "measured", "0")), call.directory)
+    _write(call.directory, measurements)
+    return {"result": content_key(measurements=_dump(measurements))}
+
+
+def run_replay(call: StepCall) -> Digests:
+    """What the bought images themselves would measure, by budget: where a copy stands that only replays them."""
+    embed = load_embedding(call.inputs["features"], call.compute)
+    yardsticks = load_file(call.inputs["yardsticks"] / _BALLS)
+    budgets, seed = [int(budget) for budget in call.settings["budgets"]], int(call.settings["seed"])
+    target = open_target(call.inputs["target"], call.compute)
+    store, most = adversary_store(call.audit, target, seed, call.settings["codes"]), max(budgets)
+    features = embed(harvest(open_metered(call, store, target, most), store, most, call.progress))  # what was lost comes again
+    measurements: list[Measurement] = []
+    for budget in budgets:
+        if budget <= NEIGHBOURS:
+            continue
+        balls = Balls.around(features[:budget], k=NEIGHBOURS)
+        found = compare("purchase", balls, _balls(yardsticks, "reference"), "reference")
+        for draw in range(DRAWS):
+            found += compare("purchase", balls, _balls(yardsticks, f"target/{draw}"), "target", draw)
+        measurements += [m.model_copy(update={"query_budget": budget, "seed": seed}) for m in found]
     _write(call.directory, measurements)
     return {"result": content_key(measurements=_dump(measurements))}
 

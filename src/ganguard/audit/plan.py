@@ -2,6 +2,7 @@
 
     real ─► features ─► yardsticks ─────────────► measure
     target ─► fit ────► yardsticks, purchase ─► substitute ─► measure
+                                    purchase ─► replay
 
 Nothing is bought before target, real data, features and the substitutes' architectures are known to fit each other, and the
 adversary buys after the yardsticks stand.
@@ -73,7 +74,8 @@ def make_plan(spec: Spec) -> Plan:
     for seed in spec.seeds:
         settings = {"codes": spec.codes, "seed": seed, "budgets": budgets}
         inputs = (Input("target", "target"),)
-        steps.append(Step(f"purchase, seed {seed}", "purchase", settings, inputs, after=("yardsticks",)))
+        purchase = Step(f"purchase, seed {seed}", "purchase", settings, inputs, after=("yardsticks",))
+        steps += [purchase, Step(replay_name(seed), "replay", settings, (*inputs, *_measured_with(purchase.name, budgets)))]
     substitutes: list[SubstitutePlan] = []
     for seed in spec.seeds:
         for label, by_budget in spec.labelled_attacks():
@@ -111,6 +113,16 @@ def _ground_steps(spec: Spec) -> Iterable[Step]:
         after=("fit",),
         cost=1e6,
     )
+
+
+def replay_name(seed: int) -> str:
+    """The step that measures what was bought under a seed."""
+    return f"replay, seed {seed}"
+
+
+def _measured_with(purchase: str, budgets: list[int]) -> tuple[Input, ...]:
+    bought = Input("purchase", purchase, str(budgets[-1]))
+    return (bought, Input("features", "features"), Input("yardsticks", "yardsticks"))
 
 
 def _real_step(name: str, dataset: DatasetSettings) -> Step:

@@ -6,18 +6,18 @@ The report and every other reader see these records and nothing else.
 import json
 import math
 from collections.abc import Iterable
-from pathlib import Path
-from typing import Any, Literal
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import ValidationError
+from pydantic import Field, field_validator
 
 from ganguard.base.cache import atomic_path, write_bytes, write_json
 from ganguard.base.errors import DataError
-from ganguard.base.settings import Positive, Settings, explain
+from ganguard.base.settings import NonNegative, Plain, Positive, Settings, read_record, shortened
 
-Subject = Literal["substitute", "target", "real", "train", "noise"]
+Subject = Literal["substitute", "purchase", "target", "real", "train", "noise"]
 Against = Literal["target", "reference"]
 Outcome = Literal["holds", "fails", "undecided"]
 
@@ -30,6 +30,9 @@ METRICS: dict[str, Literal["lower", "higher"]] = {
 }
 """Every metric of a results file, and which direction is better."""
 
+LONGEST_PATH = 255  # characters of a picture's
+SMALLEST, GREATEST = 1e-100, 1e100  # of a measured number that is not 0: no square and no ratio of two leaves what floats hold
+
 
 class Measurement(Settings):
     """One measured number.
@@ -38,8 +41,8 @@ class Measurement(Settings):
         halves of the real data: the floors that finite samples give; of the former, draws from 1 up are random halvings of the
         same images. "train" against "reference" are the two splits: how much
         of an accuracy distance is due to the reference split's being a small sample. "noise" is uniform noise: what bad
-        looks like.
-    attack: label of the attack (AttackRecord.label), for a substitute; query_budget and seed: its own.
+        looks like. "purchase" are the bought images themselves: what a copy would measure that only replays them.
+    attack: label of the attack (AttackRecord.label), for a substitute; query_budget and seed: its own, or the purchase's.
     draw: which of the independent sets of images from the same generator.
     metric: a key of METRICS. Fréchet distance against the target is fidelity, against the reference split accuracy.
     images, compared: how many images were measured, and how many they were compared with.
@@ -48,13 +51,20 @@ class Measurement(Settings):
     subject: Subject
     attack: str | None = None
     query_budget: Positive | None = None
-    seed: int | None = None
-    draw: int = 0
+    seed: NonNegative | None = None
+    draw: NonNegative = 0
     metric: str
     against: Against
-    value: float
-    images: int
-    compared: int
+    value: Annotated[float, Field(ge=0, le=GREATEST)]
+    images: Positive
+    compared: Positive
+
+    @field_validator("value")
+    @classmethod
+    def _in_range(cls, value: float) -> float:
+        if 0 < value < SMALLEST:
+            raise ValueError(f"must be 0, or {SMALLEST:g} to {GREATEST:g}; got {value!r}")
+        return value
 
 
 class AttackRecord(Settings):
@@ -64,7 +74,7 @@ class AttackRecord(Settings):
     kind: str
     architecture: str
     query_budgets: tuple[Positive, ...]
-    settings: dict[str, Any]
+    settings: Plain
 
 
 class Verdict(Settings):
@@ -77,10 +87,10 @@ class Verdict(Settings):
     statement: str
     outcome: Outcome
     reason: str
-    seeds: int
-    ratio: float | None = None
-    low: float | None = None
-    high: float | None = None
+    seeds: NonNegative
+    ratio: Annotated[float, Field(ge=0)] | None = None
+    low: Annotated[float, Field(ge=0)] | None = None
+    high: Annotated[float, Field(ge=0)] | None = None
 
 
 class AccountRecord(Settings):
@@ -88,8 +98,8 @@ class AccountRecord(Settings):
 
     account: str
     role: Literal["auditor", "adversary"]
-    seed: int | None
-    bought: int
+    seed: NonNegative | None
+    bought: NonNegative
 
 
 class UseRecord(Settings):
@@ -97,8 +107,8 @@ class UseRecord(Settings):
 
     attack: str
     query_budget: Positive
-    seed: int
-    used: int
+    seed: NonNegative
+    used: NonNegative
 
 
 class FailureRecord(Settings):
@@ -106,7 +116,7 @@ class FailureRecord(Settings):
 
     attack: str
     query_budget: Positive
-    seed: int
+    seed: NonNegative
     step: str
     reason: str
 
@@ -116,27 +126,36 @@ class StepRecord(Settings):
 
     name: str
     kind: str
-    seconds: float
+    seconds: Annotated[float, Field(ge=0, le=1e10)]
 
 
 class Picture(Settings):
-    """A grid of sample images, `file` relative to results.json; tiles a row, tile size in pixels (H, W)."""
+    """A grid of sample images, `file` relative to results.json and below its directory; tiles a row, tile size in pixels
+    (H, W)."""
 
     subject: Subject
     attack: str | None = None
     query_budget: Positive | None = None
-    seed: int | None = None
+    seed: NonNegative | None = None
     file: str
     columns: Positive
     tile: tuple[Positive, Positive]
+
+    @field_validator("file")
+    @classmethod
+    def _below(cls, file: str) -> str:
+        path = PurePosixPath(file)
+        if path.is_absolute() or ".." in path.parts or len(file) > LONGEST_PATH or not file.isprintable():
+            raise ValueError(f"must lead to a file below the directory of the results; got {shortened(file)}")
+        return file
 
 
 class FeatureRecord(Settings):
     """The feature network. held_out_accuracy: of the classifier on the reference split, None for other networks."""
 
     kind: str
-    dimensions: int
-    held_out_accuracy: float | None
+    dimensions: Positive
+    held_out_accuracy: Annotated[float, Field(ge=0, le=1)] | None
 
 
 class TargetRecord(Settings):
@@ -144,7 +163,7 @@ class TargetRecord(Settings):
 
     description: str
     identity: str
-    image_shape: tuple[int, int, int]
+    image_shape: tuple[Positive, Positive, Positive]
     codes: Literal["provider", "client"]
 
 
@@ -157,10 +176,10 @@ class Environment(Settings):
     numpy: str
     platform: str
     processor: str
-    cores: int
+    cores: Positive
     device: str
-    threads: int
-    processes: int
+    threads: Positive
+    processes: Positive
 
 
 class AuditResults(Settings):
@@ -168,11 +187,11 @@ class AuditResults(Settings):
 
     format: Literal[1] = 1
     name: str
-    spec: dict[str, Any]
+    spec: Plain
     environment: Environment
     target: TargetRecord
     real: str
-    real_images: dict[Literal["train", "reference"], int]
+    real_images: dict[Literal["train", "reference"], NonNegative]
     features: FeatureRecord
     attacks: tuple[AttackRecord, ...]
     measurements: tuple[Measurement, ...]
@@ -230,10 +249,7 @@ def read_results(directory: Path) -> AuditResults:
     path = directory / "results.json"
     if not path.is_file():
         raise DataError(f"{path}: no such file. Give the directory that `ganguard audit` wrote.")
-    try:
-        return AuditResults.model_validate_json(path.read_bytes())
-    except ValidationError as problem:
-        raise DataError(explain(problem, AuditResults, str(path))) from None
+    return read_record(path, AuditResults, DataError)
 
 
 def write_schema(path: Path) -> None:

@@ -1,6 +1,6 @@
 """Kind of step → the function that does it."""
 
-from ganguard.audit.measuring import run_fit, run_measure, run_yardsticks
+from ganguard.audit.measuring import run_fit, run_measure, run_replay, run_yardsticks
 from ganguard.audit.steps import (
     Runner,
     run_features,
@@ -19,6 +19,7 @@ RUNNERS: dict[str, Runner] = {
     "features": run_features,
     "yardsticks": run_yardsticks,
     "purchase": run_purchase,
+    "replay": run_replay,
     "substitute": run_substitute,
     "measure": run_measure,
 }

@@ -13,16 +13,17 @@ from typing import Any
 
 import torch
 
+from ganguard import __version__
 from ganguard.architectures import ARCHITECTURES
 from ganguard.attacks import ATTACKS
 from ganguard.audit.plan import Plan, Step
-from ganguard.base.cache import code_version, content_key, publish_directory, write_json
+from ganguard.base.cache import code_version, content_key, file_digest, publish_directory, write_json
 from ganguard.base.compute import Compute
 from ganguard.data import DATASETS
 from ganguard.metrics.features import FEATURES
 from ganguard.targets import TARGETS
 
-_RECORD = "step.json"
+RECORD = "step.json"
 _GROUND = ("ganguard.base", "ganguard.data")
 _MAKES_GANS = (*_GROUND, "ganguard.architectures", "ganguard.training")
 _MEASURES = (*_GROUND, "ganguard.architectures", "ganguard.targets", "ganguard.metrics", "ganguard.audit.measuring")
@@ -34,6 +35,7 @@ CODE: dict[str, tuple[str, ...]] = {
     "features": (*_GROUND, "ganguard.metrics.features", "ganguard.training.supervised", "ganguard.training.loop"),
     "yardsticks": (*_MEASURES, "ganguard.queries"),
     "purchase": (*_GROUND, "ganguard.architectures", "ganguard.targets", "ganguard.queries"),
+    "replay": (*_MEASURES, "ganguard.queries"),
     "substitute": (*_MAKES_GANS, "ganguard.attacks"),
     "measure": _MEASURES,
 }
@@ -85,17 +87,33 @@ def find(audit: Path, step: Step, key: str) -> Done | None:
     """A finished step, or None."""
     directory = step_directory(audit, step, key, "steps")
     try:
-        record: dict[str, Any] = json.loads((directory / _RECORD).read_text())
-        return Done(directory, record["digests"], record["seconds"])
+        record = read_record(directory)
+        whole = all((directory / file).stat().st_size == said["bytes"] for file, said in record["files"].items())
+        return Done(directory, record["digests"], record["seconds"]) if whole else None
     except (OSError, ValueError, KeyError, TypeError):  # absent, or damaged: do it again
         return None
+
+
+def read_record(directory: Path) -> dict[str, Any]:
+    """What a finished step's step.json says. Raises OSError where it is absent, ValueError or KeyError where it is damaged."""
+    record: Any = json.loads((directory / RECORD).read_text())
+    if not isinstance(record, dict) or record.pop("checksum") != content_key(**record):
+        raise ValueError(f"{directory / RECORD}: its checksum is another")
+    return record  # pyright: ignore[reportUnknownVariableType]
 
 
 def finish(audit: Path, step: Step, key: str, digests: dict[str, str], seconds: float) -> Done:
     """Record a step and rename it into its place."""
     work = step_directory(audit, step, key, "work")
-    record = {"name": step.name, "key": key, "digests": digests, "seconds": seconds, "finished": time.time()}
-    write_json(work / _RECORD, record)
+    (work / RECORD).unlink(missing_ok=True)  # of a run that was stopped here
+    files = {
+        file.relative_to(work).as_posix(): {"bytes": file.stat().st_size, "sha256": file_digest(file)}
+        for file in sorted(work.rglob("*"))
+        if file.is_file()
+    }
+    record: dict[str, Any] = {"name": step.name, "key": key, "digests": digests, "seconds": seconds, "finished": time.time()}
+    record |= {"ganguard": __version__, "files": files}
+    write_json(work / RECORD, {**record, "checksum": content_key(**record)})
     directory = step_directory(audit, step, key, "steps")
     if directory.exists() and find(audit, step, key) is None:
         shutil.rmtree(directory)

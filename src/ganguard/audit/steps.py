@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from ganguard.architectures.checkpoint import read_description
 from ganguard.attacks.protocol import Knowledge, Workspace, parse_attack, run_attack
 from ganguard.audit.pictures import save_grid
-from ganguard.base.cache import content_key, tensor_digest, write_json
+from ganguard.base.cache import content_key, tensor_digest, write_json, write_tensors
 from ganguard.base.compute import Compute
 from ganguard.base.errors import MetricError, TargetError
 from ganguard.base.images import to_float
@@ -68,7 +68,7 @@ def run_real(call: StepCall) -> Digests:
     tensors = {"images": real.images, "train": splits.train, "reference": splits.reference}
     if real.labels is not None:
         tensors["labels"] = real.labels
-    save_file({key: value.contiguous() for key, value in tensors.items()}, call.directory / "real.safetensors")
+    write_tensors(call.directory / "real.safetensors", tensors)
     save_grid(real.images[splits.train], call.directory)
     return {"result": tensor_digest(tensors)}
 
@@ -129,7 +129,7 @@ def run_features(call: StepCall) -> Digests:
         held_out = _train_classifier(settings, real, call)
     network = load_features(settings, call.directory, real.images.shape[1])
     scale = Standardisation.fit(extract(network, real.images[real.train], call.compute))
-    save_file({"mean": scale.mean, "std": scale.std}, call.directory / "scale.safetensors")
+    write_tensors(call.directory / "scale.safetensors", {"mean": scale.mean, "std": scale.std})
     said = {"settings": call.settings, "dimensions": len(scale.mean), "held_out_accuracy": held_out}
     write_json(call.directory / "features.json", said)
     digest = tensor_digest({**network.state_dict(), "scale/mean": scale.mean, "scale/std": scale.std})
@@ -154,24 +154,34 @@ def _train_classifier(settings: Classifier, real: Real, call: StepCall) -> float
         compute=call.compute,
         progress=call.progress,
     )
-    save_file({key: value.contiguous() for key, value in network.cpu().state_dict().items()}, call.directory / WEIGHTS)
+    write_tensors(call.directory / WEIGHTS, network.cpu().state_dict())
     return accuracy(network, to_float(real.images[real.reference]), labels[real.reference])
 
 
 def adversary_store(audit: Path, target: BlackBoxTarget, seed: int, codes: Codes) -> Store:
     """Where the adversary's purchase under `seed` is kept. One account buys from one target, once for all its attacks."""
-    account = f"{_short(target)}-adversary-{seed}-{codes}"
+    account = adversary_account(target.identity, seed, codes)
     return Store(audit / "purchases" / account, target.identity, account, derived_seed(seed, "purchase"), codes)
 
 
 def auditor_store(audit: Path, target: BlackBoxTarget, draw: int) -> Store:
     """Where the auditor's own draws are kept."""
-    account = f"{_short(target)}-auditor-{draw}"
+    account = auditor_account(target.identity, draw)
     return Store(audit / "purchases" / account, target.identity, account, derived_seed(draw, "auditor"))
 
 
-def _short(target: BlackBoxTarget) -> str:
-    return content_key(identity=target.identity)[:8]
+def adversary_account(identity: str, seed: int, codes: Codes) -> str:
+    """The account of the adversary who buys from the target of that identity."""
+    return f"{_short(identity)}-adversary-{seed}-{codes}"
+
+
+def auditor_account(identity: str, draw: int) -> str:
+    """The account of the auditor for one draw."""
+    return f"{_short(identity)}-auditor-{draw}"
+
+
+def _short(identity: str) -> str:
+    return content_key(identity=identity)[:8]
 
 
 def open_metered(call: StepCall, store: Store, target: BlackBoxTarget, budget: int) -> MeteredTarget:

@@ -7,6 +7,7 @@ through, its canonical settings, and the digests of its inputs. Results are writ
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Generator, Mapping
@@ -17,11 +18,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors import SafetensorError
+from safetensors.torch import save_file
 from torch import Tensor
 
 _CHUNK = 1 << 20
 TEMPORARY = ".ganguard.tmp"  # how the names of files and directories end that are being written
 _SOURCES = frozenset({".py", ".j2", ".css"})
+_ERROR_NUMBER = re.compile(r"(?:os error|code:) (\d+)")  # in what safetensors says of a write that failed
 
 
 def canonical_json(value: Any) -> str:
@@ -71,19 +75,40 @@ def code_version(*packages: str) -> str:
 
 @contextmanager
 def atomic_path(path: Path) -> Generator[Path]:
-    """A temporary file beside `path` to write to; on leaving without error it replaces `path`, durably."""
+    """A temporary file beside `path` to write to; on leaving without error it replaces `path`, durably.
+
+    An OSError of writing names `path`; what stood there is then as it was.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=TEMPORARY)
-    os.close(handle)
-    temporary = Path(name)
+    with naming(path):
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=TEMPORARY)
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            yield temporary
+            _put(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def _put(temporary: Path, path: Path) -> None:
+    """Rename a file that is finished into its place, durably."""
+    temporary.chmod(0o666 & ~_umask())
+    _sync(temporary)
+    temporary.replace(path)
+    _sync(path.parent)
+
+
+@contextmanager
+def naming(path: Path) -> Generator[None]:
+    """An OSError in the body that names no file, or a temporary one, names `path`."""
     try:
-        yield temporary
-        temporary.chmod(0o666 & ~_umask())
-        _sync(temporary)
-        temporary.replace(path)
-        _sync(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
+        yield
+    except OSError as problem:
+        named = [str(name) for name in (problem.filename, problem.filename2) if name is not None]
+        if problem.errno is not None and (not named or any(TEMPORARY in name for name in named)):
+            problem.filename, problem.filename2 = str(path), None
+        raise
 
 
 def remove_temporaries(directory: Path, name: str = "") -> None:
@@ -103,6 +128,38 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON file atomically, indented, keys in the order given. NaN is refused."""
     write_bytes(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
+    """Write a safetensors file atomically. Raises OSError where that fails, as the other writers do."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    contiguous = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+    with naming(path):
+        # safetensors writes to a file of its own beside the one that it is given: in a directory of ours, a kill leaves no
+        # file that nobody knows
+        directory = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=TEMPORARY))
+        try:
+            save_file(contiguous, directory / "tensors", None if metadata is None else dict(metadata))
+            _put(directory / "tensors", path)
+        except SafetensorError as problem:
+            if not (found := _ERROR_NUMBER.search(str(problem))):
+                raise
+            raise OSError(int(found[1]), os.strerror(int(found[1]))) from problem
+        finally:
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+def copy_file(source: Path, path: Path) -> None:
+    """Copy a file atomically."""
+    with atomic_path(path) as temporary:
+        shutil.copyfile(source, temporary)
+
+
+def copy_directory(source: Path, path: Path) -> None:
+    """Copy every file below `source` to its place below `path`, each atomically; other files that are there stay."""
+    for file in sorted(source.rglob("*")):
+        if file.is_file():
+            copy_file(file, path / file.relative_to(source))
 
 
 def publish_directory(temporary: Path, path: Path) -> None:

@@ -1,19 +1,33 @@
-"""Images to PNG bytes and back. PNG is lossless: what was bought is what is trained on."""
+"""Files to pixels and tensors: PNG and other images, and safetensors. PNG is lossless: what was bought is what is trained on.
+
+What is read may come from anybody: its header is checked before memory is spent on it, and nothing in it is run.
+"""
 
 import io
+import logging
+import threading
+import warnings
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from ganguard.base.errors import DataError
+from ganguard.base.settings import one_line
 
-MAX_PIXELS = 64_000_000  # one image; above it a file is taken for a decompression bomb
+MAX_PIXELS = 8192 * 6144  # one image, which takes 0.5 GB to decode; above it a file is taken for a decompression bomb
+LARGE_PIXELS = 4_000_000  # images larger than this are decoded one at a time, whatever the number of threads
+MOST_HEADER = 4 << 20  # bytes of the header of a safetensors file: some 40,000 tensors
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")  # among Pillow's others is PostScript, which is a program
 _MODES = {1: "L", 3: "RGB"}
 _SIXTEEN_BITS = frozenset({"I", "I;16", "I;16L", "I;16B", "I;16N"})  # Pillow's modes of grey with more than 8 bits
 _GREY = frozenset({"1", "L", "LA", "La", *_SIXTEEN_BITS})
+_ONE_LARGE = threading.Lock()
 
 
 def encode_png(image: Tensor) -> bytes:
@@ -26,31 +40,114 @@ def encode_png(image: Tensor) -> bytes:
 
 
 def decode_image(source: bytes | Path, name: str, channels: int | None = None) -> Tensor:
-    """Bytes or file of any raster format that Pillow reads, to (C, H, W) uint8.
+    """Bytes or file of an image in one of `FORMATS`, whatever its name says, to (C, H, W) uint8.
 
-    channels: 1 or 3 converts; None keeps grey images grey and makes all others RGB.
-    Raises DataError, with `name` in it, where the bytes are no image or the image is larger than `MAX_PIXELS`.
+    channels: 1 or 3 converts; None keeps grey images grey and makes all others RGB. Of an animation, the first image.
+    Raises DataError, with `name` in it, where the bytes are no whole image, or its header says more than `MAX_PIXELS`.
     """
     try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
-            if image.width * image.height > MAX_PIXELS:
+        with (
+            _without_warnings(),
+            Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS) as image,
+        ):
+            size = image.width * image.height
+            if not 0 < size <= MAX_PIXELS:
                 raise DataError(
-                    f"{name}: {image.width}x{image.height} pixels; at most {MAX_PIXELS} are read. Scale it down first."
+                    f"{name}: {image.width}x{image.height} pixels; 1 to {MAX_PIXELS} are read. Scale it to such a size first."
                 )
             mode = _MODES[channels] if channels else ("L" if image.mode in _GREY else "RGB")
-            pixels = np.array(_eight_bits(image, name).convert(mode))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as problem:
-        raise DataError(
-            f"{name}: not an image that can be read ({problem}). Remove it or replace it by a sound file."
-        ) from None
-    return torch.from_numpy(pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1).copy())
+            with _ONE_LARGE if size > LARGE_PIXELS else nullcontext():
+                return _tensor(image, mode, name)
+    except DataError:
+        raise
+    except UnidentifiedImageError:
+        said = "of no format that is read, which are " + ", ".join(FORMATS)
+    except Exception as problem:  # noqa: BLE001 - on a damaged file, Pillow's readers raise whatever they stumble over
+        said = one_line(problem, 120) or type(problem).__name__
+    raise DataError(f"{name}: not an image that can be read ({said}). Remove it or replace it by a sound file.")
+
+
+def _tensor(image: Image.Image, mode: str, name: str) -> Tensor:
+    """The pixels of an opened image, which is closed: what is no longer needed is let go before the next copy is made."""
+    converted = _eight_bits(image, name)
+    if converted.mode != mode:
+        converted = converted.convert(mode)
+    if converted is not image:
+        image.close()
+    pixels = np.asarray(converted)
+    converted.close()
+    return torch.from_numpy(pixels[None].copy() if pixels.ndim == 2 else pixels.transpose(2, 0, 1).copy())
 
 
 def _eight_bits(image: Image.Image, name: str) -> Image.Image:
     """16-bit grey scaled to 8 bits (Pillow's own conversion would clip it); all other images as they are."""
     if image.mode not in _SIXTEEN_BITS:
         return image
-    levels = np.asarray(image).astype(np.int64)
+    levels = np.asarray(image)
     if levels.min() < 0 or levels.max() > 65535:
         raise DataError(f"{name}: levels from {levels.min()} to {levels.max()}; at most 16 bits are read. Scale it down first.")
-    return Image.fromarray(np.round(levels / 257).astype(np.uint8))
+    nearest = (levels.astype(np.int32) + 128) // 257  # of levels / 257, which never lies half way between two bytes
+    return Image.fromarray(nearest.astype(np.uint8))
+
+
+class _Silence:
+    """No warnings, of which Pillow has many for odd files, from when the first thread enters until the last one leaves:
+    `warnings.catch_warnings` alone is not for threads. What Pillow logs goes to who listens, and not to standard error."""
+
+    def __init__(self) -> None:
+        self._lock, self._threads, self._silenced = threading.Lock(), 0, ExitStack()
+        logging.getLogger("PIL").addHandler(logging.NullHandler())
+
+    @contextmanager
+    def __call__(self) -> Generator[None]:
+        with self._lock:
+            if self._threads == 0:
+                self._silenced.enter_context(warnings.catch_warnings(action="ignore"))
+            self._threads += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._threads -= 1
+                if self._threads == 0:
+                    self._silenced.close()
+
+
+_without_warnings = _Silence()
+
+
+def read_tensors(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors of a safetensors file, on CPU, and the texts of its header.
+
+    Raises ValueError, which says why and not of which file, where it is no whole safetensors file.
+    """
+    with _opened(file) as opened:
+        names = opened.keys()
+        return {name: opened.get_tensor(name) for name in names}, dict(opened.metadata() or {})
+
+
+def tensor_shapes(file: Path) -> dict[str, tuple[int, ...]]:
+    """Name → shape of every tensor, from the header of a safetensors file alone. Raises ValueError as `read_tensors` does."""
+    with _opened(file) as opened:
+        names = opened.keys()
+        return {name: tuple(opened.get_slice(name).get_shape()) for name in names}
+
+
+@contextmanager
+def _opened(file: Path) -> Generator[safe_open]:
+    try:
+        with file.open("rb") as raw:
+            header = int.from_bytes(raw.read(8), "little")
+        if header > MOST_HEADER:
+            raise ValueError(f"its header would be of {header:,} bytes; at most {MOST_HEADER:,} are read")
+        with safe_open(file, framework="pt") as opened:
+            yield opened
+    except (SafetensorError, OSError, RuntimeError, TypeError, KeyError, AttributeError) as problem:
+        raise ValueError(one_line(problem, 120)) from None
+
+
+def require_finite(tensors: dict[str, Tensor]) -> None:
+    """Raise ValueError that names the first of `tensors` that holds NaN or infinity."""
+    for name, value in tensors.items():
+        if value.is_floating_point() and not torch.isfinite(value).all():
+            raise ValueError(f"tensor {one_line(name, 80)!r} holds NaN or infinity")

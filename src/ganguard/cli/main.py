@@ -3,6 +3,7 @@
 0 done · 1 a step failed · 2 bad input, one line on standard error · 130 interrupted, run the same command again to go on.
 """
 
+import errno
 import os
 import signal
 import sys
@@ -16,6 +17,7 @@ from ganguard import __version__
 from ganguard.base.errors import GanguardError, InputError
 from ganguard.cli.attack import attack
 from ganguard.cli.audit import audit
+from ganguard.cli.doctor import doctor
 from ganguard.cli.harvest import harvest
 from ganguard.cli.measure import measure
 from ganguard.cli.report import report
@@ -28,7 +30,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (audit, train, harvest, attack, measure, report):
+for verb in (audit, train, harvest, attack, measure, report, doctor):
     app.command()(verb)
 
 
@@ -53,6 +55,21 @@ def _root(
 
 UsageError = cast(type[Exception], typer.BadParameter.__base__)  # typer shows this one of its errors only
 
+_UNUSABLE = frozenset(
+    {
+        errno.EACCES,
+        errno.EEXIST,
+        errno.EISDIR,
+        errno.ELOOP,
+        errno.ENAMETOOLONG,
+        errno.ENOENT,
+        errno.ENOTDIR,
+        errno.EPERM,
+        errno.EROFS,
+    }
+)
+_FULL = frozenset({errno.EDQUOT, errno.EFBIG, errno.ENOSPC})
+
 
 def main() -> None:
     """Run the command line and exit with its code."""
@@ -64,10 +81,10 @@ def main() -> None:
         _end(f"error: {_usage(problem)}", 2)
     except InputError as problem:
         _end(f"error: {problem}", 2)
-    except (PermissionError, NotADirectoryError, IsADirectoryError, FileExistsError, FileNotFoundError) as problem:
-        _end(f"error: {problem.filename}: {problem.strerror}. Choose a path that can be written.", 2)
-    except (GanguardError, OSError) as problem:
+    except GanguardError as problem:
         _end(f"failed: {problem}", 1)
+    except OSError as problem:
+        _end(*_machine(problem))
     except (KeyboardInterrupt, typer.Abort):
         code = 130
     except SystemExit as ended:  # typer's own answer to an interrupt
@@ -92,6 +109,16 @@ def _end_at_once(_number: int, _frame: FrameType | None) -> None:
     show_cursor = b"\x1b[?25h" if sys.stderr.isatty() else b""
     os.write(2, show_cursor + b"stopped at once. Run the same command again: it goes on from here.\n")
     os._exit(130)
+
+
+def _machine(problem: OSError) -> tuple[str, int]:
+    """What the machine refused, in one line, and the exit code for it."""
+    where = f"{problem.filename}: " if problem.filename else ""
+    what = os.strerror(problem.errno) if problem.errno else str(problem).rstrip(".")
+    if problem.errno in _UNUSABLE:
+        return f"error: {where}{what}. Choose a path that can be written.", 2
+    remedy = "Free some space" if problem.errno in _FULL else "See to that"
+    return f"failed: {where}{what}. {remedy}, and run the same command again: it goes on from here.", 1
 
 
 def _usage(problem: Exception) -> str:

@@ -42,5 +42,6 @@ def train(
     with progress_of(f"train {architecture}") as progress:
         real = load_dataset(dataset_of(data, size), progress)
         images = real.images[split(real).train]
+        out.mkdir(parents=True, exist_ok=True)  # so that a path that cannot be written is found before the training, not after
         checkpoint = train_gan(images, settings, out, seed=seed, compute=compute, progress=progress)
     typer.echo(f"Checkpoint: {checkpoint}")

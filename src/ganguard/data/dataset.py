@@ -1,12 +1,17 @@
 """What a data set is: frozen settings that can load themselves."""
 
+import math
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Protocol, cast
 
+import torch
 from pydantic import BeforeValidator, SerializeAsAny
 from torch import Tensor
 
 from ganguard.base.cache import tensor_digest
+from ganguard.base.errors import DataError
 from ganguard.base.progress import Progress, silent
 from ganguard.base.settings import Settings
 from ganguard.data import DATASETS
@@ -55,3 +60,18 @@ def fingerprint(settings: DatasetSettings) -> str:
 def load_dataset(settings: DatasetSettings, progress: Progress = silent) -> RealImages:
     """Read the images that `settings` describe. Raises DataError."""
     return cast(Loads, settings).load(progress)
+
+
+def room_for(count: int, image_shape: Sequence[int], name: str) -> Tensor:
+    """Memory for `count` images: (count, C, H, W) uint8, to be filled. Raises DataError where this machine has not as much."""
+    needed, there = count * math.prod(image_shape), os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        if needed <= there:
+            return torch.empty(count, *image_shape, dtype=torch.uint8)
+    except RuntimeError:  # torch's word for memory that is not to be had
+        pass
+    channels, height, width = image_shape
+    raise DataError(
+        f"{name}: {count:,} images of {width}x{height} pixels and {channels} channels take {needed / 1e9:,.0f} GB; this "
+        f"machine has {there / 1e9:,.0f} GB of memory. Take fewer or smaller images."
+    )

@@ -11,10 +11,11 @@ from torch import Tensor
 
 from ganguard.base.cache import content_key
 from ganguard.base.codecs import decode_image
+from ganguard.base.compute import cores
 from ganguard.base.errors import DataError
 from ganguard.base.progress import Progress, silent
-from ganguard.base.settings import Positive
-from ganguard.data.dataset import DatasetSettings, RealImages
+from ganguard.base.settings import Positive, absolute
+from ganguard.data.dataset import DatasetSettings, RealImages, room_for
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
 
@@ -35,7 +36,7 @@ class ImageFolder(DatasetSettings):
     @field_validator("path")
     @classmethod
     def _absolute(cls, path: str) -> str:
-        return str(Path(path).expanduser().resolve())
+        return absolute(path)
 
     def fingerprint(self) -> str:
         """Changes with any file's path, size or time of change. Raises DataError where there is no folder of images."""
@@ -45,16 +46,28 @@ class ImageFolder(DatasetSettings):
     def load(self, progress: Progress = silent) -> RealImages:
         """All images and, where there are two or more subfolders, the labels. Raises DataError."""
         files = _image_files(Path(self.path))
-        first = decode_image(files[0], str(files[0]), self.channels)
-        channels = self.channels or first.shape[0]
-        with ThreadPoolExecutor() as pool:
-            decoded: list[Tensor] = []
-            for image in pool.map(lambda file: _read(file, channels, self.size), files):
-                decoded.append(image)
-                progress(len(decoded), len(files), "decoding")
-        _require_one_size(decoded, files)
+        channels = self.channels or decode_image(files[0], str(files[0])).shape[0]
+        first = _read(files[0], channels, self.size)
+        images = room_for(len(files), first.shape, self.path)
+
+        def read(number: int) -> None:
+            image = _read(files[number], channels, self.size)
+            if image.shape != first.shape:
+                raise DataError(
+                    f"{files[number]}: {image.shape[2]}x{image.shape[1]} pixels, but {files[0].name} has "
+                    f"{first.shape[2]}x{first.shape[1]}. Set `size` to crop and resize them all."
+                )
+            images[number] = image
+
+        with ThreadPoolExecutor(cores()) as pool:
+            try:
+                for done, _ in enumerate(pool.map(read, range(len(files))), 1):
+                    progress(done, len(files), "decoding")
+            except BaseException:
+                pool.shutdown(cancel_futures=True)  # what is wrong with one file need not wait for the others
+                raise
         classes, labels = _classes(files, Path(self.path))
-        return RealImages(torch.stack(decoded), labels, classes)
+        return RealImages(images, labels, classes)
 
 
 def _image_files(folder: Path) -> list[Path]:
@@ -83,15 +96,6 @@ def centre_crop_resize(image: Tensor, size: int) -> Tensor:
     return torch.stack([torch.frombuffer(bytearray(plane.tobytes()), dtype=torch.uint8) for plane in planes]).view(
         -1, size, size
     )
-
-
-def _require_one_size(images: list[Tensor], files: list[Path]) -> None:
-    for image, file in zip(images, files, strict=True):
-        if image.shape != images[0].shape:
-            raise DataError(
-                f"{file}: {image.shape[2]}x{image.shape[1]} pixels, but {files[0].name} has "
-                f"{images[0].shape[2]}x{images[0].shape[1]}. Set `size` to crop and resize them all."
-            )
 
 
 def _classes(files: list[Path], root: Path) -> tuple[tuple[str, ...], Tensor | None]:

@@ -1,7 +1,16 @@
-"""Images out of Parquet files in the Hugging Face `Image` layout: a struct column `image` of PNG bytes and a path."""
+"""Images out of Parquet files in the Hugging Face `Image` layout: a struct column `image` of PNG bytes and a path.
 
+A few kilobytes of Parquet can say that they hold a terabyte. So rows are decoded a few at a time, only until there are
+enough; and only compressions are taken that cannot blow a file up a thousandfold, which images do not need anyway.
+"""
+
+import hashlib
+import re
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -9,37 +18,120 @@ import torch
 from torch import Tensor
 
 from ganguard.base.codecs import decode_image
+from ganguard.base.compute import cores
 from ganguard.base.errors import DataError
+from ganguard.base.settings import one_line
+from ganguard.data.dataset import room_for
+
+COMPRESSIONS = frozenset({"UNCOMPRESSED", "SNAPPY"})
+MOST_ROWS, MOST_BYTES = 64, 64 << 20  # of a file's rows that are decoded at once, were each as large as the whole file
+
+SHARD_NAME = re.compile(r"(?P<start>[0-9]+)-(?P<stop>[0-9]+)(?:-(?P<digest>[0-9a-f]{16}))?\.parquet")
+"""What a file of a harvest is called: which images it holds, and how its SHA-256 begins. Another's file may lack the latter."""
+
+
+def shard_name(start: int, stop: int, content: bytes) -> str:
+    """The name of a shard of images start, start + 1 ... stop - 1."""
+    return f"{start:010d}-{stop:010d}-{hashlib.sha256(content).hexdigest()[:16]}.parquet"
 
 
 def read_parquet(files: list[Path], count: int | None = None) -> Tensor:
-    """The first `count` images (all, if None) of the files in the order given: (N, C, H, W) uint8. Raises DataError."""
-    images: list[Tensor] = []
-    with ThreadPoolExecutor() as pool:
-        for file in files:
-            if count is not None and len(images) >= count:
+    """The first `count` images (all, if None) of the files in the order given: (N, C, H, W) uint8.
+
+    Raises DataError, also where a file that is named as a shard is not the one that was written under that name.
+    """
+    images, held = torch.empty(0), 0
+
+    def place(number: int, row: tuple[bytes, str]) -> None:
+        image = decode_image(*row)
+        if image.shape != images.shape[1:]:
+            raise DataError(f"{row[1]}: images of {tuple(image.shape)} and {tuple(images.shape[1:])} in one store.")
+        images[number] = image
+
+    with ThreadPoolExecutor(cores()) as pool:
+        for file, rows in ((path, rows) for path in files for rows in _rows(path)):
+            if held == 0:
+                images = room_for(_said(files, count), decode_image(*rows[0]).shape, str(file))
+            wanted = rows[: len(images) - held]
+            list(pool.map(place, range(held, held + len(wanted)), wanted))
+            held += len(wanted)
+            if held == count:
                 break
-            images.extend(pool.map(lambda row: decode_image(*row), _png_rows(file)))
-    if not images:
-        raise DataError("no image in the Parquet files. Give a folder that holds a harvest.")
-    for image in images:
-        if image.shape != images[0].shape:
-            raise DataError(f"images of {tuple(image.shape)} and {tuple(images[0].shape)} in one store.")
-    return torch.stack(images[:count])
+    if held == 0:
+        where = f"{files[0]}: " if files else ""
+        raise DataError(f"{where}no image in the Parquet files. Give a folder that holds a harvest.")
+    return images[:held]
 
 
-def _png_rows(file: Path) -> list[tuple[bytes, str]]:
+def _rows(file: Path) -> Generator[list[tuple[bytes, str]]]:
+    """Bytes of the images, and what to call each, a few rows at a time; never none."""
+    number = 0
+    with _opened(file) as opened:
+        _require_layout(opened, file)
+        at_once = max(1, min(MOST_ROWS, MOST_BYTES // max(1, file.stat().st_size)))
+        for batch in opened.iter_batches(at_once, columns=["image"]):
+            column: Any = batch.column(0)
+            cells: list[bytes | None] = column.flatten()[column.type.get_field_index("bytes")].to_pylist()
+            if cells:
+                yield [_cell(cell, f"{file}, row {number + row}") for row, cell in enumerate(cells)]
+            number += len(cells)
+
+
+def _said(files: list[Path], count: int | None) -> int:
+    """How many images the files say that they hold, and not more than `count`."""
+    held = 0
+    for file in files:
+        if count is None or held < count:
+            with _opened(file) as opened:
+                held += opened.metadata.num_rows
+    return held if count is None else min(held, count)
+
+
+@contextmanager
+def _opened(file: Path) -> Generator[pq.ParquetFile]:
+    """A Parquet file; one that is named as a shard is the one that was written under that name."""
     try:
-        column = pq.read_table(file, columns=["image"], page_checksum_verification=True).column("image")
-        if not pa.types.is_struct(column.type) or column.type.get_field_index("bytes") < 0:
-            raise DataError(f"{file}: not a Parquet file of images (column image is {column.type}, not a struct with bytes).")
-        rows: list[bytes | None] = column.flatten()[column.type.get_field_index("bytes")].to_pylist()
-    except (pa.ArrowInvalid, pa.ArrowKeyError, OSError, KeyError) as problem:
-        raise DataError(f"{file}: not a Parquet file of images ({problem}).") from None
-    return [_png_row(row, f"{file}, row {number}") for number, row in enumerate(rows)]
+        with pq.ParquetFile(_checked(file), page_checksum_verification=True, pre_buffer=False) as opened:
+            yield opened
+    except (pa.ArrowException, OSError, KeyError, ValueError, TypeError, MemoryError) as problem:
+        raise DataError(f"{file}: not a Parquet file of images ({one_line(problem, 120)}).") from None
 
 
-def _png_row(row: bytes | None, name: str) -> tuple[bytes, str]:
-    if row is None:
+def _checked(file: Path) -> Path | pa.BufferReader:
+    """What to read a file from: of a shard, the very bytes that its name was made from."""
+    named = SHARD_NAME.fullmatch(file.name)
+    if named is None or named["digest"] is None:
+        return file
+    content = file.read_bytes()
+    if not hashlib.sha256(content).hexdigest().startswith(named["digest"]):
+        raise DataError(
+            f"{file}: damaged: its SHA-256 is not the one in its name. Remove it and run the purchase again: its images are "
+            f"asked for again, which counts once."
+        )
+    return pa.BufferReader(content)
+
+
+def _require_layout(opened: pq.ParquetFile, file: Path) -> None:
+    schema = opened.schema_arrow
+    index = schema.get_field_index("image")
+    if index < 0:
+        raise DataError(f"{file}: not a Parquet file of images (it has no column image).")
+    kind = schema.field(index).type
+    wanted = pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0
+    if not wanted or kind.field(kind.get_field_index("bytes")).type not in (pa.binary(), pa.large_binary()):
+        raise DataError(
+            f"{file}: not a Parquet file of images (column image is {one_line(kind, 120)}, not a struct with binary bytes)."
+        )
+    groups = (opened.metadata.row_group(number) for number in range(opened.metadata.num_row_groups))
+    found = {group.column(column).compression for group in groups for column in range(group.num_columns)}
+    if not found <= COMPRESSIONS:
+        raise DataError(
+            f"{file}: compressed as {', '.join(sorted(found - COMPRESSIONS))}. PNG and JPEG are compressed already: write the "
+            f"file with compression none or snappy."
+        )
+
+
+def _cell(cell: bytes | None, name: str) -> tuple[bytes, str]:
+    if cell is None:
         raise DataError(f"{name}: holds no bytes. Store the images themselves, not paths.")
-    return row, name
+    return cell, name

@@ -26,7 +26,8 @@ class Splits:
 
 
 def split(real: RealImages) -> Splits:
-    """70 % of each class to `train`, the rest to `reference`. Raises DataError where either would be empty."""
+    """70 % of each class to `train`, the rest to `reference`. Raises DataError where either would be empty: without two images
+    of one class."""
     count = len(real.images)
     order = uniform(0, "data.splits", range(count), 1)[:, 0]
     labels = np.zeros(count, dtype=np.int64) if real.labels is None else real.labels.numpy()
@@ -36,7 +37,8 @@ def split(real: RealImages) -> Splits:
         ranked = members[np.argsort(order[members], kind="stable")]
         in_train[ranked[: round(TRAIN_SHARE * len(members))]] = True
     if in_train.all() or not in_train.any():
-        raise DataError(f"{count} real images are too few to split 70 : 30. Give at least 4.")
+        classes = f" in {len(np.unique(labels))} classes" if count > 1 else ""
+        raise DataError(f"{count} real images{classes} are too few to split each class 70 : 30. Give at least 2 of one class.")
     return Splits(torch.from_numpy(np.flatnonzero(in_train)), torch.from_numpy(np.flatnonzero(~in_train)))
 
 

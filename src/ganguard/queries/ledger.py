@@ -1,49 +1,21 @@
 """The durable record of what each account bought.
 
-1 query = 1 image. A reservation is on disk before the image is asked for, and counts as spent from then on. Asking again under
+1 query = 1 image. A reservation is durable before the image is asked for, and counts as spent from then on. Asking again under
 the same id, after a crash, counts once. So: distinct images delivered <= reserved <= budget, whatever is killed when.
 """
 
 import hashlib
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
-from sqlalchemy import (
-    URL,
-    Column,
-    Connection,
-    Integer,
-    MetaData,
-    String,
-    Table,
-    create_engine,
-    event,
-    func,
-    insert,
-    select,
-    update,
-)
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy import Connection, delete, func, select, update
 
 from ganguard.base.errors import BudgetError
-
-_METADATA = MetaData()
-_ACCOUNTS = Table(
-    "accounts",
-    _METADATA,
-    Column("name", String, primary_key=True),
-    Column("budget", Integer, nullable=False),
-)
-_RESERVATIONS = Table(
-    "reservations",
-    _METADATA,
-    Column("id", String, primary_key=True),
-    Column("account", String, nullable=False, index=True),
-    Column("images", Integer, nullable=False),
-    Column("state", String, nullable=False),  # "reserved", then "delivered"
-    Column("request", String, nullable=False),  # what was asked for, for a person to read
-)
-_BUSY_MS = 60_000
+from ganguard.queries.ledger_database import Damaged, Database, add
+from ganguard.queries.ledger_tables import ACCOUNTS, LARGEST, RESERVATIONS
 
 
 @dataclass(frozen=True)
@@ -62,113 +34,165 @@ def reservation_id(target: str, account: str, request: str) -> str:
 
 
 class Ledger:
-    """Accounts and reservations in an SQLite file; several processes may use it at once."""
+    """Accounts and reservations in an SQLite file, or in PostgreSQL; several processes may use it at once.
 
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._engine = create_engine(URL.create("sqlite", database=str(path)))
-        event.listen(self._engine, "connect", _configure_sqlite)
-        event.listen(self._engine, "begin", _begin_immediate)
-        try:
-            _METADATA.create_all(self._engine)
-        except DatabaseError as problem:
-            raise BudgetError(f"{path}: not a ledger that can be opened ({problem.orig}).") from None
+    place: the file's path, or "postgresql://user:password@host:port/database" as a string (extra `ganguard[postgres]`).
+    Whatever it does raises BudgetError where the place holds no ledger, or one of a schema that this ganguard does not read,
+    and StepError where the machine fails: a full or failing disk, a lock held for more than a minute, a database out of reach.
+    What failed was not done; where an answer was lost on the way, the same call again counts once.
+    """
+
+    def __init__(self, place: Path | str) -> None:
+        self._database = Database(place)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
 
     def close(self) -> None:
         """Close every connection."""
-        self._engine.dispose()
+        self._database.close()
 
     def open_account(self, account: str, budget: int) -> None:
         """Let `account` buy `budget` images in all. An account that exists may have its budget raised, or lowered as far as
-        what it has reserved. Raises BudgetError below that."""
-        with self._engine.begin() as connection:
-            balance = _balance(connection, account)
-            if balance is None:
-                connection.execute(insert(_ACCOUNTS).values(name=account, budget=budget))
-            elif budget < balance.reserved:
+        what it has reserved. Raises BudgetError below that, and for a budget below 0."""
+        _check_budget(account, budget)
+        with self._database.transaction(f"open account {account!r}") as connection:
+            add(connection, ACCOUNTS, {"name": account, "budget": budget})
+            balance = _locked(connection, account)
+            if budget < balance.reserved:
                 raise BudgetError(
                     f"account {account!r} has bought {balance.reserved} images; its budget cannot become {budget}. "
                     f"Give at least {balance.reserved}, or another account."
                 )
-            else:
-                connection.execute(update(_ACCOUNTS).where(_ACCOUNTS.c.name == account).values(budget=budget))
+            connection.execute(update(ACCOUNTS).where(ACCOUNTS.c.name == account).values(budget=budget))
 
     def ensure_account(self, account: str, budget: int) -> None:
-        """Let `account` buy at least `budget` images in all: opens it, or raises its budget, and never lowers it."""
-        with self._engine.begin() as connection:
-            balance = _balance(connection, account)
-            if balance is None:
-                connection.execute(insert(_ACCOUNTS).values(name=account, budget=budget))
-            elif budget > balance.budget:
-                connection.execute(update(_ACCOUNTS).where(_ACCOUNTS.c.name == account).values(budget=budget))
+        """Let `account` buy at least `budget` images in all: opens it, or raises its budget, and never lowers it.
+
+        Raises BudgetError for a budget below 0.
+        """
+        _check_budget(account, budget)
+        with self._database.transaction(f"open account {account!r}") as connection:
+            add(connection, ACCOUNTS, {"name": account, "budget": budget})
+            lower = (ACCOUNTS.c.name == account) & (ACCOUNTS.c.budget < budget)
+            connection.execute(update(ACCOUNTS).where(lower).values(budget=budget))
 
     def reserve(self, reservation: str, account: str, images: int, request: str) -> None:
         """Spend `images` of the account's budget, durably, before they are asked for; once per reservation id.
 
-        Raises BudgetError where there is no such account or less than that is left; nothing is spent then. ValueError for
-        a negative number.
+        Raises BudgetError where there is no such account, where less than that is left, and where the id stands for another
+        account or another number of images: nothing is spent then. ValueError for a negative number.
         """
         if images < 0:
             raise ValueError(f"images must be 0 or more; got {images}")
-        with self._engine.begin() as connection:
-            if connection.execute(select(_RESERVATIONS.c.id).where(_RESERVATIONS.c.id == reservation)).first():
-                return
-            balance = _balance(connection, account)
-            if balance is None:
-                raise BudgetError(f"no account {account!r} in the ledger. Open it with a budget first.")
-            left = balance.budget - balance.reserved
-            if images > left:
-                raise BudgetError(
-                    f"account {account!r} may buy {left} more of its budget of {balance.budget} images; "
-                    f"asked for {images}. Ask for fewer, or raise the budget."
-                )
-            values = {"id": reservation, "account": account, "images": images, "state": "reserved", "request": request}
-            connection.execute(insert(_RESERVATIONS).values(values))
+        with self._database.transaction(f"reserve {images} images for account {account!r}") as connection:
+            balance = _locked(connection, account)  # whoever else reserves for this account waits here
+            made = _reservation(connection, reservation)
+            if made is None:
+                left = balance.budget - balance.reserved
+                if images > left:
+                    raise BudgetError(
+                        f"account {account!r} may buy {left} more of its budget of {balance.budget} images; "
+                        f"asked for {images}. Ask for fewer, or raise the budget."
+                    )
+                values = {"id": reservation, "account": account, "images": images, "state": "reserved", "request": request}
+                if add(connection, RESERVATIONS, values):
+                    return
+                made = _reservation(connection, reservation)  # another account took the id meanwhile
+            _require_same(reservation, made, account, images)
 
     def commit(self, reservation: str) -> None:
-        """Record that the images of a reservation were delivered."""
-        with self._engine.begin() as connection:
-            connection.execute(update(_RESERVATIONS).where(_RESERVATIONS.c.id == reservation).values(state="delivered"))
+        """Record that the images of a reservation were delivered; again and again changes nothing.
+
+        Raises BudgetError where there is no such reservation.
+        """
+        with self._database.transaction("record a delivery") as connection:
+            mine = RESERVATIONS.c.id == reservation
+            if not connection.execute(update(RESERVATIONS).where(mine).values(state="delivered")).rowcount:
+                raise BudgetError(f"no reservation {reservation!r} in the ledger to be delivered. Reserve its images first.")
+
+    def release(self, reservation: str) -> None:
+        """Give back what provably failed before generation: the reservation was not delivered, and nothing of it will be.
+
+        Only for who made it, and while nobody else asks under the same id. Raises BudgetError where it was delivered, and
+        where there is no such reservation.
+        """
+        with self._database.transaction("release a reservation") as connection:
+            mine = RESERVATIONS.c.id == reservation
+            if connection.execute(delete(RESERVATIONS).where(mine, RESERVATIONS.c.state == "reserved")).rowcount:
+                return
+            if _reservation(connection, reservation) is None:
+                raise BudgetError(f"no reservation {reservation!r} in the ledger to be released. Nothing is spent on it.")
+            raise BudgetError(f"reservation {reservation!r} was delivered, so it stays spent. Raise the budget to buy more.")
 
     def balance(self, account: str) -> Balance:
         """What an account may buy and has bought. Raises BudgetError where there is no such account."""
-        with self._engine.begin() as connection:
-            balance = _balance(connection, account)
-        if balance is None:
-            raise BudgetError(f"no account {account!r} in the ledger.")
-        return balance
+        with self._database.transaction(f"read the balance of account {account!r}") as connection:
+            return _balance(connection, account)
 
     def balances(self) -> list[Balance]:
         """Every account, by name."""
-        with self._engine.begin() as connection:
-            names = connection.execute(select(_ACCOUNTS.c.name).order_by(_ACCOUNTS.c.name)).scalars().all()
-            found = [_balance(connection, name) for name in names]
-        return [balance for balance in found if balance is not None]
+        with self._database.transaction("read the balances") as connection:
+            return sorted((_checked(*row) for row in connection.execute(_BALANCES)), key=lambda balance: balance.account)
 
 
-def _balance(connection: Connection, account: str) -> Balance | None:
-    budget = connection.execute(
-        select(_ACCOUNTS.c.budget).where(_ACCOUNTS.c.name == account).with_for_update()
-    ).scalar_one_or_none()
-    if budget is None:
-        return None
-    sums = connection.execute(
-        select(_RESERVATIONS.c.state, func.sum(_RESERVATIONS.c.images))
-        .where(_RESERVATIONS.c.account == account)
-        .group_by(_RESERVATIONS.c.state)
-    ).all()
-    images = {state: int(total) for state, total in sums}
-    return Balance(account, budget, sum(images.values()), images.get("delivered", 0))
+# One statement, so that what it says held at one moment.
+_BALANCES = (
+    select(
+        ACCOUNTS.c.name,
+        ACCOUNTS.c.budget,
+        func.coalesce(func.sum(RESERVATIONS.c.images), 0),
+        func.coalesce(func.sum(RESERVATIONS.c.images).filter(RESERVATIONS.c.state == "delivered"), 0),
+    )
+    .select_from(ACCOUNTS.outerjoin(RESERVATIONS, RESERVATIONS.c.account == ACCOUNTS.c.name))
+    .group_by(ACCOUNTS.c.name, ACCOUNTS.c.budget)
+)
 
 
-def _configure_sqlite(connection: object, _record: object) -> None:
-    connection.isolation_level = None  # pyright: ignore[reportAttributeAccessIssue] - SQLAlchemy's BEGIN, not sqlite3's
-    cursor = connection.cursor()  # pyright: ignore[reportAttributeAccessIssue]
-    cursor.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=FULL")
-    cursor.close()
+def _balance(connection: Connection, account: str) -> Balance:
+    found = connection.execute(_BALANCES.where(ACCOUNTS.c.name == account)).one_or_none()
+    if found is None:
+        raise BudgetError(f"no account {account!r} in the ledger. Open it with a budget first.")
+    return _checked(*found)
 
 
-def _begin_immediate(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")  # take the write lock before reading what is left
+def _checked(account: object, *images: object) -> Balance:
+    """What is promised of a balance, checked as it is read. (PostgreSQL sums to Decimal.)"""
+    budget, reserved, delivered = (int(number) if isinstance(number, int | Decimal) else -1 for number in images)
+    if not isinstance(account, str) or not 0 <= delivered <= reserved <= budget:
+        raise Damaged(f"account {account!r} reads: budget, reserved and delivered {', '.join(map(str, images))}")
+    return Balance(account, budget, reserved, delivered)
+
+
+def _locked(connection: Connection, account: str) -> Balance:
+    """The balance, which nobody else can raise or spend before this transaction ends.
+
+    Two statements: the second sees what was committed while the first waited. (SQLite's lock is held already.)
+    """
+    connection.execute(select(ACCOUNTS.c.name).where(ACCOUNTS.c.name == account).with_for_update())
+    return _balance(connection, account)
+
+
+def _reservation(connection: Connection, reservation: str) -> tuple[str, int] | None:
+    """Account and images of a reservation, if it is there."""
+    asked = select(RESERVATIONS.c.account, RESERVATIONS.c.images).where(RESERVATIONS.c.id == reservation)
+    found = connection.execute(asked).one_or_none()
+    return found and (found.account, found.images)
+
+
+def _require_same(reservation: str, made: tuple[str, int] | None, account: str, images: int) -> None:
+    """One id, one purchase: anything else is a mistake in the caller, or two requests of one hash."""
+    if made != (account, images):
+        came = f"account {made[0]!r} for {made[1]} images" if made else "another account"
+        raise BudgetError(
+            f"reservation {reservation!r} was made by {came}; account {account!r} asks for {images} under the same id. "
+            "Give each request an id of its own (`reservation_id`)."
+        )
+
+
+def _check_budget(account: str, budget: int) -> None:
+    if not 0 <= budget <= LARGEST:
+        raise BudgetError(f"the budget of account {account!r} must be 0 ... {LARGEST} images; got {budget}.")

@@ -7,8 +7,9 @@ from pydantic import field_validator
 from ganguard.architectures.checkpoint import load_checkpoint, read_description
 from ganguard.base.cache import content_key
 from ganguard.base.compute import Compute
-from ganguard.targets.load import TargetSettings
-from ganguard.targets.module import WhiteBoxModuleTarget
+from ganguard.base.settings import absolute
+from ganguard.targets.load import TargetSettings, naming
+from ganguard.targets.module import WhiteBoxModuleTarget, require_micro_batch
 
 
 class CheckpointTarget(TargetSettings):
@@ -19,21 +20,23 @@ class CheckpointTarget(TargetSettings):
     @field_validator("checkpoint")
     @classmethod
     def _absolute(cls, path: str) -> str:
-        return str(Path(path).expanduser().resolve())
+        return absolute(path)
 
     def fingerprint(self) -> str:
         """Digest of checkpoint.json, which holds the digests of the weights. Raises CheckpointError."""
         return content_key(**read_description(Path(self.checkpoint)).model_dump(mode="json"))
 
     def load(self, compute: Compute) -> WhiteBoxModuleTarget:
-        """Read it back. Raises CheckpointError."""
+        """Read it back. Raises CheckpointError, and TargetError where what it makes is not images, or too large ones."""
         checkpoint = load_checkpoint(Path(self.checkpoint))
         networks = checkpoint.networks
-        return WhiteBoxModuleTarget(
-            networks.generator,
-            networks.discriminator,
-            latent_dim=networks.generator.latent_dim,
-            identity=f"checkpoint:{checkpoint.digest()}",
-            compute=compute,
-            ours=True,
-        )
+        with naming(self.checkpoint):
+            require_micro_batch(checkpoint.description.image_shape)
+            return WhiteBoxModuleTarget(
+                networks.generator,
+                networks.discriminator,
+                latent_dim=networks.generator.latent_dim,
+                identity=f"checkpoint:{checkpoint.digest()}",
+                compute=compute,
+                ours=True,
+            )

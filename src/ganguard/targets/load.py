@@ -1,13 +1,14 @@
 """From what a user writes under `target:` to a target that gives images."""
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from typing import Annotated, Any, Protocol, cast
 
 from pydantic import BeforeValidator, SerializeAsAny
 
 from ganguard.base.compute import Compute
-from ganguard.base.errors import SpecError, unknown_name
-from ganguard.base.settings import Settings, parse
+from ganguard.base.errors import SpecError, TargetError, unknown_name
+from ganguard.base.settings import Settings, one_line, parse, shortened
 from ganguard.targets import TARGETS
 from ganguard.targets.protocol import BlackBoxTarget
 
@@ -28,7 +29,7 @@ def parse_target(value: object) -> TargetSettings:
     if isinstance(value, TargetSettings):
         return value
     if not isinstance(value, Mapping):
-        raise SpecError(f"target must be a mapping with one of {', '.join(sorted(TARGETS.table()))}; got {value!r}.")
+        raise SpecError(f"target must be a mapping with one of {', '.join(sorted(TARGETS.table()))}; got {shortened(value)}.")
     values = cast(Mapping[str, Any], value)
     kinds = [key for key in values if key in TARGETS.table()]
     if not kinds:
@@ -42,6 +43,15 @@ TargetField = Annotated[SerializeAsAny[TargetSettings], BeforeValidator(parse_ta
 def fingerprint(settings: TargetSettings) -> str | None:
     """Changes whenever what `load_target` opens may have changed; None where only opening it tells. Raises InputError."""
     return cast(Loads, settings).fingerprint()
+
+
+@contextmanager
+def naming(target: str) -> Generator[None]:
+    """A TargetError in the body says which target it is about, in one line."""
+    try:
+        yield
+    except TargetError as problem:
+        raise TargetError(f"{target}: {one_line(str(problem).removeprefix(f'{target}: '))}") from None
 
 
 def load_target(settings: TargetSettings, compute: Compute) -> BlackBoxTarget:

@@ -1,6 +1,7 @@
 """A torch module G, and D where there is one, as a target. Checkpoints, factories and TorchScript all become this."""
 
 import copy
+import math
 
 import torch
 from torch import Tensor, nn
@@ -10,9 +11,12 @@ from ganguard.base.compute import Compute, use_threads
 from ganguard.base.errors import TargetError
 from ganguard.base.images import CHANNELS, require_images, to_float, to_uint8
 from ganguard.base.seeds import normal
+from ganguard.base.settings import one_line
 from ganguard.targets.batching import MICRO_BATCH, in_micro_batches
 from ganguard.targets.protocol import Discriminator
 
+MOST_LATENTS = 1 << 20  # entries of z
+MOST_BYTES = 4 << 30  # of a micro-batch of float images: 2048x2048 pixels in colour
 RANGE_TOLERANCE = 0.01  # how far outside [-1, 1] a generator's floats may lie before they are taken for another range
 
 
@@ -43,8 +47,15 @@ class ModuleDiscriminator:
 
     def _run(self, function: nn.Module, images: Tensor) -> Tensor:
         require_images(images, "images", TargetError)
+
+        def run(chunk: Tensor) -> Tensor:
+            try:
+                return function(to_float(chunk)).float()
+            except (Exception, SystemExit) as problem:  # noqa: BLE001 - a user's discriminator may raise anything
+                raise TargetError(f"the discriminator raised on images {tuple(chunk.shape)}: {_reason(problem)}") from None
+
         with use_threads(self._compute.threads):
-            return in_micro_batches(lambda x: function(to_float(x)).float(), images, self._compute.torch_device())
+            return in_micro_batches(run, images, self._compute.torch_device())
 
 
 class ModuleTarget:
@@ -58,6 +69,8 @@ class ModuleTarget:
     """
 
     def __init__(self, module: nn.Module, *, latent_dim: int, identity: str, compute: Compute, ours: bool = False) -> None:
+        if not 0 < latent_dim <= MOST_LATENTS:
+            raise TargetError(f"latent_dim must be 1 to {MOST_LATENTS:,}; got {latent_dim}.")
         self.latent_dim = latent_dim
         self._compute = compute
         self._module = module.to(compute.torch_device()).eval()
@@ -81,6 +94,8 @@ class ModuleTarget:
 
     def _images(self, z: Tensor) -> Tensor:
         images = self._run(z)
+        if images.shape != (len(z), *self.image_shape):
+            raise TargetError(f"the generator first made images {self.image_shape}; now it gave {tuple(images.shape)[1:]}.")
         if not torch.isfinite(images).all():
             raise TargetError("the generator gave NaN or infinity. Check its weights and its precision.")
         return to_uint8(images)
@@ -89,8 +104,7 @@ class ModuleTarget:
         try:
             return self._module(z)
         except (Exception, SystemExit) as problem:  # noqa: BLE001 - a user's generator may raise anything
-            reason = str(problem).strip().splitlines()[0] if str(problem).strip() else type(problem).__name__
-            raise TargetError(f"the generator raised on codes {tuple(z.shape)}: {reason}") from None
+            raise TargetError(f"the generator raised on codes {tuple(z.shape)}: {_reason(problem)}") from None
 
     def _probe(self, ours: bool) -> tuple[tuple[int, int, int], Tensor]:
         """Image shape, and one micro-batch (MICRO_BATCH, C, H, W) uint8."""
@@ -121,6 +135,21 @@ class WhiteBoxModuleTarget(ModuleTarget):
     ) -> None:
         super().__init__(module, latent_dim=latent_dim, identity=identity, compute=compute, ours=ours)
         self.discriminator: Discriminator = ModuleDiscriminator(discriminator, compute)
+
+
+def require_micro_batch(image_shape: tuple[int, int, int]) -> None:
+    """Raise TargetError where MICRO_BATCH float images (C, H, W) take more than MOST_BYTES."""
+    if MICRO_BATCH * math.prod(image_shape) * 4 > MOST_BYTES:
+        raise TargetError(
+            f"images {image_shape} (C, H, W) are too large: {MICRO_BATCH} of them, which are made at once, take more than "
+            f"{MOST_BYTES >> 30} GiB."
+        )
+
+
+def _reason(problem: BaseException) -> str:
+    """The first line of what a user's network raised, or the name of its type."""
+    text = str(problem).strip()
+    return one_line(text.splitlines()[0], 200) if text else type(problem).__name__
 
 
 def _require_generator_output(images: object, ours: bool) -> tuple[int, int, int]:

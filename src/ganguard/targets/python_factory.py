@@ -3,19 +3,21 @@
 import importlib
 import sys
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 from torch import nn
 
 from ganguard.base.cache import tensor_digest
 from ganguard.base.compute import Compute
 from ganguard.base.errors import TargetError
-from ganguard.base.settings import Positive
-from ganguard.targets.load import TargetSettings
+from ganguard.base.settings import Positive, one_line, shortened
+from ganguard.targets.load import TargetSettings, naming
 from ganguard.targets.module import ModuleTarget, WhiteBoxModuleTarget
+
+LONGEST_NAME = 200  # characters of "module:factory"
 
 
 class PythonTarget(TargetSettings):
@@ -26,15 +28,15 @@ class PythonTarget(TargetSettings):
     latent_dim: entries of z; None reads G's attribute `latent_dim`.
     """
 
-    python: str
+    python: Annotated[str, Field(max_length=LONGEST_NAME)]
     latent_dim: Positive | None = None
 
     @field_validator("python")
     @classmethod
     def _two_parts(cls, python: str) -> str:
         module, colon, factory = python.partition(":")
-        if not (module and colon and factory):
-            raise ValueError(f'must be "module:factory"; got {python!r}')
+        if not (module and colon and factory and python.isprintable()):
+            raise ValueError(f'must be "module:factory"; got {shortened(python)}')
         return python
 
     def fingerprint(self) -> None:
@@ -45,13 +47,24 @@ class PythonTarget(TargetSettings):
         """Call the factory. Raises TargetError where it is missing, raises, or returns something else."""
         G, D = _modules(_call(self.python), self.python)
         latent_dim = self.latent_dim or getattr(G, "latent_dim", None)
-        if not isinstance(latent_dim, int):
+        if type(latent_dim) is not int:
             raise TargetError(f"{self.python}: latent_dim is not known. Set it beside `python:`, or as an attribute of G.")
-        weights = {**G.state_dict(), **{f"D/{name}": value for name, value in (D.state_dict() if D else {}).items()}}
-        identity = f"python:{self.python}:{tensor_digest(weights)}"
-        if D is None:
-            return ModuleTarget(G, latent_dim=latent_dim, identity=identity, compute=compute)
-        return WhiteBoxModuleTarget(G, D, latent_dim=latent_dim, identity=identity, compute=compute)
+        identity = f"python:{self.python}:{_digest(G, D, self.python)}"
+        with naming(self.python):
+            if D is None:
+                return ModuleTarget(G, latent_dim=latent_dim, identity=identity, compute=compute)
+            return WhiteBoxModuleTarget(G, D, latent_dim=latent_dim, identity=identity, compute=compute)
+
+
+def _digest(G: nn.Module, D: nn.Module | None, name: str) -> str:
+    try:
+        weights = {**G.state_dict(), **{f"D/{key}": value for key, value in (D.state_dict() if D else {}).items()}}
+        return tensor_digest(weights)
+    except (Exception, SystemExit) as problem:  # noqa: BLE001 - a user's module may raise anything, and hold anything
+        raise TargetError(
+            f"{name}: the weights cannot be read ({one_line(problem, 200)}). Have the factory return modules whose state_dict "
+            f"holds tensors, of float32."
+        ) from None
 
 
 def _call(name: str) -> object:
@@ -62,7 +75,7 @@ def _call(name: str) -> object:
     except TargetError:
         raise
     except (Exception, SystemExit) as problem:  # noqa: BLE001 - a user's factory may raise anything
-        raise TargetError(f"{name}: the factory raised {type(problem).__name__}: {problem}") from None
+        raise TargetError(f"{name}: the factory raised {type(problem).__name__}: {one_line(problem, 200)}") from None
 
 
 def _find(name: str) -> Callable[[], object]:
@@ -94,4 +107,5 @@ def _current_folder_importable() -> Generator[None]:
     try:
         yield
     finally:
-        sys.path.remove(folder)
+        with suppress(ValueError):  # the user's code may have removed it
+            sys.path.remove(folder)

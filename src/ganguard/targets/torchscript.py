@@ -1,6 +1,8 @@
 """A TorchScript generator as a target. A TorchScript file is a program: it is run only where the user says it is trusted."""
 
 import warnings
+import zipfile
+from collections import Counter
 from pathlib import Path
 
 import torch
@@ -10,9 +12,11 @@ from torch import nn
 from ganguard.base.cache import file_digest
 from ganguard.base.compute import Compute
 from ganguard.base.errors import TargetError
-from ganguard.base.settings import Positive
-from ganguard.targets.load import TargetSettings
+from ganguard.base.settings import Positive, absolute, one_line
+from ganguard.targets.load import TargetSettings, naming
 from ganguard.targets.module import ModuleTarget
+
+MOST_CODE = 64 << 20  # bytes that the compressed parts of a file, which are its code, may unpack to
 
 
 class TorchScriptTarget(TargetSettings):
@@ -28,7 +32,7 @@ class TorchScriptTarget(TargetSettings):
     @field_validator("torchscript")
     @classmethod
     def _absolute(cls, path: str) -> str:
-        return str(Path(path).expanduser().resolve())
+        return absolute(path)
 
     def fingerprint(self) -> str:
         """Digest of the file. Raises TargetError where it is not trusted or absent."""
@@ -40,10 +44,11 @@ class TorchScriptTarget(TargetSettings):
         return file_digest(file)
 
     def load(self, compute: Compute) -> ModuleTarget:
-        """Load the file. Raises TargetError where it is not trusted, absent, or no TorchScript."""
+        """Load the file. Raises TargetError where it is not trusted, absent, no TorchScript, or no generator of images."""
         identity = f"torchscript:{self.fingerprint()}"
         module = _load(Path(self.torchscript))
-        return ModuleTarget(module, latent_dim=self.latent_dim, identity=identity, compute=compute)
+        with naming(self.torchscript):
+            return ModuleTarget(module, latent_dim=self.latent_dim, identity=identity, compute=compute)
 
 
 def _load(file: Path) -> nn.Module:
@@ -51,7 +56,31 @@ def _load(file: Path) -> nn.Module:
         warnings.filterwarnings("ignore", message=r"`torch\.jit\.load` is deprecated", category=DeprecationWarning)
         warnings.filterwarnings("ignore", message=r"`torch\.jit\.load` is not supported", category=DeprecationWarning)
         try:
-            return torch.jit.load(file, map_location="cpu")
-        except RuntimeError as problem:
-            reason = str(problem).strip().splitlines()[0]
-            raise TargetError(f"{file}: not a TorchScript file ({reason}).") from None
+            parts = _archived(file)
+            module: nn.Module = torch.jit.load(file, map_location="cpu")
+            _require_whole(module, parts)
+            return module
+        except Exception as problem:  # noqa: BLE001 - on a damaged file, zipfile and torch raise whatever they stumble over
+            reason = (str(problem).strip() or type(problem).__name__).splitlines()[0]
+            raise TargetError(f"{file}: not a TorchScript file ({one_line(reason, 200)}).") from None
+
+
+def _archived(file: Path) -> Counter[int]:
+    """Sizes of the parts of an archive. Raises ValueError where it unpacks to more than its own size and MOST_CODE."""
+    with zipfile.ZipFile(file) as archive:
+        parts = archive.infolist()
+    unpacked = sum(part.file_size for part in parts)
+    if unpacked > file.stat().st_size + MOST_CODE:
+        raise ValueError(f"it unpacks to {unpacked:,} bytes")
+    if not any(part.filename.endswith("/constants.pkl") for part in parts):
+        raise ValueError("it holds no TorchScript program")
+    return Counter(part.file_size for part in parts)
+
+
+def _require_whole(module: nn.Module, parts: Counter[int]) -> None:
+    """Raise ValueError where a tensor says that it is larger than the part that holds it: torch would read beyond its end."""
+    storages = (value.untyped_storage() for value in module.state_dict().values())
+    said = {storage.data_ptr(): storage.nbytes() for storage in storages}
+    missing = Counter(size for size in said.values() if size) - parts
+    if missing:
+        raise ValueError(f"no part of it is of {min(missing):,} bytes, as one of its tensors would have to be")

@@ -5,13 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ganguard.base.cache import atomic_path
+from ganguard.base.cache import write_tensors
+from ganguard.base.codecs import read_tensors, require_finite
 from ganguard.base.errors import CheckpointError
+from ganguard.base.settings import LARGEST, one_line
+
+MOMENTS = {"step", "exp_avg", "exp_avg_sq"}  # what Adam keeps of a parameter
 
 
 def save_state(
@@ -31,13 +33,12 @@ def save_state(
         for index, moments in optimizer.state_dict()["state"].items():
             tensors |= {f"{name}/{index}/{key}": value.contiguous() for key, value in moments.items()}
     tensors = {key: value.clone() for key, value in tensors.items()}
-    with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata={"training": json.dumps({"identity": identity, "step": step})})
+    write_tensors(path, tensors, {"training": json.dumps({"identity": identity, "step": step})})
 
 
 def saved_step(path: Path) -> int:
     """The step whose state lies at `path`; 0 where there is none. Raises CheckpointError where the file is damaged."""
-    return int(_read(path)[1]["step"]) if path.exists() else 0
+    return _read(path)[1]["step"] if path.exists() else 0
 
 
 def load_state(
@@ -59,31 +60,53 @@ def load_state(
         raise CheckpointError(
             f"{path}: belongs to a training with other settings, data or seed. Choose another directory, or remove it."
         )
-    for name, module in modules.items():
-        module.load_state_dict(_below(tensors, name))
-    for name, optimizer in optimizers.items():
-        parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        state: dict[int, dict[str, Tensor]] = {}
-        for key, value in _below(tensors, name).items():
-            index, _, moment = key.partition("/")
-            state.setdefault(int(index), {})[moment] = _laid_out_like(value, parameters[int(index)])
-        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    generator.set_state(tensors["random"])
-    return int(saved["step"])
+    try:
+        for name, module in modules.items():
+            module.load_state_dict(_below(tensors, name))
+        for name, optimizer in optimizers.items():
+            parameters = [p for group in optimizer.param_groups for p in group["params"]]
+            state = _moments(_below(tensors, name), parameters)
+            optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+        generator.set_state(tensors["random"])
+    except (KeyError, RuntimeError, TypeError, ValueError) as problem:
+        raise _damaged(path, problem) from None
+    return saved["step"]
+
+
+def _moments(tensors: dict[str, Tensor], parameters: list[Tensor]) -> dict[int, dict[str, Tensor]]:
+    """Adam's state by parameter. Raises ValueError where it is not what Adam keeps of just these parameters."""
+    state: dict[int, dict[str, Tensor]] = {index: {} for index in range(len(parameters))}
+    if tensors.keys() != {f"{index}/{moment}" for index in state for moment in MOMENTS}:
+        raise ValueError("the optimisers' moments are not those of the networks")
+    for key, value in tensors.items():
+        index, _, moment = key.partition("/")
+        parameter = parameters[int(index)]
+        if value.shape != (torch.Size() if moment == "step" else parameter.shape):
+            raise ValueError(f"an optimiser's {key} is of shape {tuple(value.shape)}")
+        state[int(index)][moment] = value if moment == "step" else _laid_out_like(value, parameter)
+    return state
 
 
 def _laid_out_like(moment: Tensor, parameter: Tensor) -> Tensor:
     """An optimiser's moment in the memory format of its parameter: fused Adam walks both as flat memory."""
-    return torch.empty_like(parameter).copy_(moment) if moment.shape == parameter.shape else moment
+    return torch.empty_like(parameter).copy_(moment)
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors, and what is said of them: identity (any JSON value) and step (a positive int)."""
     try:
-        with safe_open(path, framework="pt") as file:
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - safe_open is no dict
-            return tensors, json.loads((file.metadata() or {})["training"])
-    except (SafetensorError, OSError, KeyError, ValueError) as problem:
-        raise CheckpointError(f"{path}: not a whole training state ({problem}). Remove it to train anew.") from None
+        tensors, texts = read_tensors(path)
+        require_finite(tensors)
+        saved = json.loads(texts["training"])
+        if not isinstance(saved, dict) or type(saved.get("step")) is not int or not 0 < saved["step"] <= LARGEST:
+            raise ValueError("it does not say its step")
+        return tensors, saved
+    except (KeyError, ValueError, RecursionError) as problem:
+        raise _damaged(path, problem) from None
+
+
+def _damaged(path: Path, problem: Exception) -> CheckpointError:
+    return CheckpointError(f"{path}: not a whole training state ({one_line(problem, 160)}). Remove it to train anew.")
 
 
 def _below(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:

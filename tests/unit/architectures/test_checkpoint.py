@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import pickle
@@ -86,6 +87,31 @@ def test_a_failed_save_keeps_the_old_checkpoint(saved: Path, tiny_checkpoint: Wr
         tiny_checkpoint(saved, seed=1)
     assert load_checkpoint(saved).digest() == before
     assert os.listdir(saved.parent) == ["gan"]
+
+
+def test_a_save_that_fails_when_it_is_in_place_keeps_a_whole_checkpoint(
+    saved: Path, tiny_checkpoint: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def published(new: Path, directory: Path) -> None:
+        new.rename(directory)
+        raise OSError(errno.EIO, "the parent cannot be synced")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint_module, "publish_directory", published)
+        with pytest.raises(OSError, match="synced"):
+            tiny_checkpoint(saved, seed=1)
+    load_checkpoint(saved)
+    assert os.listdir(saved.parent) == ["gan"]
+
+
+def test_what_is_no_checkpoint_is_not_replaced_by_one(tmp_path: Path, tiny_checkpoint: Write) -> None:
+    (tmp_path / "gan").mkdir()
+    (tmp_path / "gan" / "thesis.tex").write_text("mine")
+    (tmp_path / "file").write_text("mine")
+    for name, named in (("gan", "thesis.tex"), ("file", "file")):
+        with pytest.raises(CheckpointError, match=f"{named} is none of its files"):
+            tiny_checkpoint(tmp_path / name)
+    assert (tmp_path / "gan" / "thesis.tex").read_text() == (tmp_path / "file").read_text() == "mine"
 
 
 @pytest.mark.parametrize("name", ["generator.safetensors", "discriminator.safetensors"])

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -15,12 +16,10 @@ from report_samples import CASES, EMPTY_CELLS, draw_grids, make_results, minimal
 from ganguard.audit.report import write_report
 from ganguard.audit.report.findings import copies
 from ganguard.audit.report.html import grid_rows
-from ganguard.audit.report.plots import NARROW, WIDE, quality_picture
+from ganguard.audit.report.plots import NARROW, WIDE, legend, quality_picture
 from ganguard.audit.report.tables import measure_table
 from ganguard.audit.report.words import headline
-from ganguard.audit.results import (
-    AuditResults,
-)
+from ganguard.audit.results import AuditResults, Measurement
 from ganguard.base.errors import DataError
 
 
@@ -151,6 +150,22 @@ def test_tables_hold_every_copy_and_yardstick_with_directions_and_counts() -> No
     assert [row.heading for row in real.groups[-1].rows] == [
         "target to real images", "two halves of the real images", "noise to real images",
     ]  # fmt: skip
+
+
+def test_the_bought_images_themselves_are_shown_by_budget() -> None:
+    whose: dict[str, Any] = {"subject": "purchase", "seed": 0, "metric": "frechet_distance", "against": "target"}
+    bought = [Measurement(**whose, query_budget=b, value=v, images=b, compared=9) for b, v in ((200, 0.9), (5000, 0.07))]
+    results = make_results()
+    results = results.model_copy(update={"measurements": (*results.measurements, *bought)})
+    group = measure_table(results, "target").groups[-2]
+    assert group.heading == "the bought images themselves"
+    assert [(row.heading, row.cells[0], row.cells[-1]) for row in group.rows] == [
+        ("200", "0.900", "200 / 9"),
+        ("5,000", "0.0700", "5,000 / 9"),
+    ]
+    assert legend(results).replay and not legend(make_results()).replay
+    before, after = (quality_picture(r, WIDE, "", "") for r in (make_results(), results))
+    assert after.count("<path") == before.count("<path") + 1
 
 
 def test_sets_of_other_sizes_get_a_column_that_says_so() -> None:

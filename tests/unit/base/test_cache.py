@@ -1,19 +1,30 @@
+import errno
 import json
 import os
+import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
 
+from ganguard.base import cache
 from ganguard.base.cache import (
+    TEMPORARY,
     atomic_path,
     code_version,
     content_key,
+    copy_directory,
+    copy_file,
     file_digest,
     publish_directory,
+    remove_temporaries,
     tensor_digest,
     write_bytes,
     write_json,
+    write_tensors,
 )
 
 
@@ -113,6 +124,123 @@ def test_a_file_in_the_place_of_a_directory_is_not_lost(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="place"):
         publish_directory(_directory(tmp_path / "work", "new"), tmp_path / "place")
     assert (tmp_path / "place").read_text() == "mine"
+
+
+def test_tensors_come_back_with_what_was_said_of_them(tmp_path: Path) -> None:
+    transposed = torch.arange(6.0).view(2, 3).t()
+    write_tensors(tmp_path / "deep" / "w.safetensors", {"w": transposed.requires_grad_()}, {"step": "3"})
+    assert torch.equal(load_file(tmp_path / "deep" / "w.safetensors")["w"], transposed)
+    with safe_open(tmp_path / "deep" / "w.safetensors", framework="pt") as file:
+        assert file.metadata() == {"step": "3"}
+    (tmp_path / "plain").touch()
+    assert (tmp_path / "deep" / "w.safetensors").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_what_is_no_fault_of_the_disk_stays_what_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise SafetensorError("header too large")
+
+    monkeypatch.setattr(cache, "save_file", refuse)
+    with pytest.raises(SafetensorError):
+        write_tensors(tmp_path / "w", {"w": torch.zeros(1)})
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_directory_is_copied_file_by_file_and_nothing_else_is_touched(tmp_path: Path) -> None:
+    _directory(tmp_path / "a", "new")
+    _directory(tmp_path / "b", "old")
+    (tmp_path / "b" / "mine").write_text("mine")
+    copy_directory(tmp_path / "a", tmp_path / "b")
+    copy_directory(tmp_path / "a", tmp_path / "c")
+    assert (tmp_path / "b" / "inner" / "file").read_text() == (tmp_path / "c" / "inner" / "file").read_text() == "new"
+    assert (tmp_path / "b" / "mine").read_text() == "mine"
+    assert sorted(os.listdir(tmp_path / "b" / "inner")) == ["file"]
+
+
+def test_what_killed_writers_left_is_removed_by_name(tmp_path: Path) -> None:
+    (tmp_path / "inner").mkdir()
+    for name in (f".a.x{TEMPORARY}", f"inner/.a.y{TEMPORARY}", f".b.x{TEMPORARY}", "a", f"a{TEMPORARY}"):
+        (tmp_path / name).touch()
+    (tmp_path / f".a.z{TEMPORARY}").mkdir()
+    (tmp_path / f".a.z{TEMPORARY}" / "file").touch()
+    remove_temporaries(tmp_path, "a.")
+    assert sorted(os.listdir(tmp_path)) == [f".b.x{TEMPORARY}", "a", f"a{TEMPORARY}", "inner"]
+    assert os.listdir(tmp_path / "inner") == []
+    remove_temporaries(tmp_path)
+    assert sorted(os.listdir(tmp_path)) == ["a", f"a{TEMPORARY}", "inner"]
+
+
+def _into(path: Path) -> None:
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(b"new")
+
+
+WRITERS: dict[str, Callable[[Path], None]] = {
+    "atomic_path": _into,
+    "write_bytes": lambda path: write_bytes(path, b"new"),
+    "write_json": lambda path: write_json(path, "new"),
+    "write_tensors": lambda path: write_tensors(path, {"new": torch.zeros(3)}),
+    "copy_file": lambda path: copy_file(Path(__file__), path),
+}
+
+
+def _fail_at(moment: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk is full at a moment of writing. What was written until then lies there."""
+
+    def full(path: object = None, *_: object, **__: object) -> None:
+        if isinstance(path, Path) and moment == "write":
+            os.truncate(path, 2)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def full_of_tensors(_tensors: object, path: Path, *_: object) -> None:
+        path.touch()
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    def full_of_copies(_source: Path, path: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(_source), None, str(path))  # as shutil does
+
+    if moment == "write":
+        monkeypatch.setattr(Path, "write_bytes", full)
+        monkeypatch.setattr(cache, "save_file", full_of_tensors)
+        monkeypatch.setattr(cache.shutil, "copyfile", full_of_copies)
+    elif moment == "sync":
+        monkeypatch.setattr(os, "fsync", full)
+    else:
+        monkeypatch.setattr(Path, "replace", full)
+        monkeypatch.setattr(Path, "rename", full)
+
+
+@pytest.mark.parametrize("moment", ["write", "sync", "rename"])
+@pytest.mark.parametrize("writer", WRITERS)
+@pytest.mark.parametrize("before", [None, b"old"])
+def test_a_full_disk_leaves_what_was_there_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str, writer: str, before: bytes | None
+) -> None:
+    path = tmp_path / "result"
+    if before is not None:
+        path.write_bytes(before)
+    with monkeypatch.context() as patch:
+        _fail_at(moment, patch)
+        with pytest.raises(OSError, match="No space left on device") as raised:
+            WRITERS[writer](path)
+    assert (path.read_bytes() if path.exists() else None) == before
+    assert os.listdir(tmp_path) == ([] if before is None else ["result"])
+    for problem in (raised.value, pickle.loads(pickle.dumps(raised.value))):  # as it comes out of another process
+        assert (problem.errno, problem.filename) == (errno.ENOSPC, str(path))
+
+
+@pytest.mark.parametrize("moment", ["sync", "rename"])
+def test_a_directory_that_cannot_be_published_stays_where_it_was_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    work = _directory(tmp_path / "work", "new")
+    with monkeypatch.context() as patch:
+        _fail_at(moment, patch)
+        with pytest.raises(OSError, match="No space left on device"):
+            publish_directory(work, tmp_path / "place")
+    assert os.listdir(tmp_path) == ["work"]
+    publish_directory(work, tmp_path / "place")
+    assert (tmp_path / "place" / "inner" / "file").read_text() == "new"
 
 
 @pytest.fixture

@@ -1,3 +1,5 @@
+import hashlib
+import re
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -5,7 +7,7 @@ import pytest
 import torch
 
 from ganguard.base.errors import DataError
-from ganguard.queries.store import Store
+from ganguard.queries.store import Store, shards_of
 
 
 def _store(tmp_path: Path, **values: object) -> Store:
@@ -83,3 +85,60 @@ def test_files_of_other_names_are_no_shards(tmp_path: Path) -> None:
     for name in ("notes.parquet", ".0000000002-0000000004.parquet.x.tmp", "a-b.parquet"):
         (store.directory / "data" / name).write_bytes(b"")
     assert len(store.shards()) == 1
+
+
+def test_the_name_of_a_shard_says_what_it_holds_and_its_digest(tmp_path: Path) -> None:
+    path = _store(tmp_path).write(3, _images(3, 5), None)
+    assert path.name == f"0000000003-0000000005-{hashlib.sha256(path.read_bytes()).hexdigest()[:16]}.parquet"
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_a_flipped_bit_anywhere_is_found_and_the_file_named(tmp_path: Path) -> None:
+    store = _store(tmp_path)
+    store.write(0, _images(0, 2), None)
+    path = store.write(2, _images(2, 5), None)
+    sound = path.read_bytes()
+    for place in [*range(0, len(sound) - 600, 61), *range(len(sound) - 600, len(sound), 7)]:
+        path.write_bytes(sound[:place] + bytes([sound[place] ^ 1 << place % 8]) + sound[place + 1 :])
+        with pytest.raises(DataError, match=rf"{re.escape(str(path))}: damaged: .* Remove it .* counts once"):
+            store.read(5)
+        assert len(store.read(2)) == 2
+
+
+@pytest.mark.parametrize("share", [0, 0.5, 0.999])
+def test_a_truncated_shard_is_named(tmp_path: Path, share: float) -> None:
+    store = _store(tmp_path)
+    path = store.write(0, _images(0, 2), None)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(DataError, match=rf"{path.name}: damaged"):
+        store.read(2)
+
+
+@pytest.mark.parametrize("other", [range(2), range(1), range(1, 3), range(4, 5), range(5)])
+def test_two_shards_with_the_same_image_are_refused_and_named(tmp_path: Path, other: range) -> None:
+    store = _store(tmp_path)
+    for start, stop in ((0, 2), (2, 5)):
+        store.write(start, _images(start, stop), None)
+    twin = store.write(other.start, _images(other.start + 1, other.stop + 1), None)
+    for reading in (store.shards, lambda: store.read(2), lambda: shards_of(store.directory)):
+        with pytest.raises(DataError, match=rf"image {max(other.start, 0)} lies in two shards, .*{twin.name}|.*{twin.name}.*"):
+            reading()
+    twin.unlink()
+    assert torch.equal(store.read(5), _images(0, 5))
+
+
+def test_shards_of_names_without_digests_open_as_well(tmp_path: Path) -> None:
+    store = _store(tmp_path)
+    for start, stop in ((0, 2), (2, 5)):
+        path = store.write(start, _images(start, stop), None)
+        path.rename(path.with_name(f"{start:010d}-{stop:010d}.parquet"))
+    assert torch.equal(store.read(5), _images(0, 5))
+
+
+def test_shards_that_hold_fewer_than_their_names_say_are_refused(tmp_path: Path) -> None:
+    store = _store(tmp_path)
+    path = store.write(0, _images(0, 2), None)
+    path.rename(path.with_name(path.name.replace("0000000002", "0000000003")))
+    with pytest.raises(DataError, match="fewer images than their names say"):
+        store.read(3)

@@ -86,6 +86,15 @@ def copies(results: AuditResults) -> list[Copy]:
     ]
 
 
+def replays(results: AuditResults, metric: str = DISTANCE, against: Against = "target") -> dict[int, list[Measurement]]:
+    """One metric of the bought images themselves, by budget, ascending."""
+    found: dict[int, list[Measurement]] = {}
+    for m in results.select(subject="purchase", metric=metric, against=against):
+        if m.query_budget is not None:
+            found.setdefault(m.query_budget, []).append(m)
+    return dict(sorted(found.items()))
+
+
 def yardstick(results: AuditResults, wanted: Yardstick) -> Summary | None:
     """The Fréchet distance of a yardstick, None where it was not measured."""
     return summarise(of_yardstick(results, wanted))

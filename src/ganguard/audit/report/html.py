@@ -1,7 +1,6 @@
 """The page: findings, pictures and tables put into one template, with nothing left outside the file."""
 
 import base64
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from ganguard.base.errors import DataError
 
 GRID_WIDTH = 300  # CSS pixels that a grid may take: it fits a phone, and three stand side by side on a screen
 TILE_SIDE = 64  # CSS pixels that a tile may be enlarged to
+LARGEST_GRID = 64 << 20  # bytes of a grid's file
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -147,7 +147,7 @@ def _absent(budget: int, why: str) -> Grid:
 def _caption(results: AuditResults, picture: Picture, several_seeds: bool) -> tuple[str, str]:
     """What a grid shows, and the fidelity and the seed of that copy; the seed where several were measured."""
     if picture.subject != "substitute":
-        return {"real": "Real", "target": "Target", "noise": "Noise"}[picture.subject], ""
+        return picture.subject.capitalize(), ""
     title = "Copy" if picture.query_budget is None else f"Copy from {whole(picture.query_budget)} images"
     seed = f"seed {picture.seed}" if several_seeds and picture.seed is not None else ""
     if picture.attack is None or picture.query_budget is None:
@@ -166,14 +166,21 @@ def _scale(pictures: Sequence[Picture], sizes: Sequence[tuple[int, int]]) -> int
 
 
 def _read_png(path: Path) -> bytes:
-    data = path.read_bytes() if path.is_file() else b""
-    if not data.startswith(_PNG):
+    try:
+        data = _first_bytes(path, LARGEST_GRID + 1) if path.is_file() else b""
         problem = "is not a PNG file" if data else "no such file"
+    except OSError as refusal:
+        data, problem = b"", f"cannot be read ({refusal.strerror})"
+    if not (data.startswith(_PNG) and data[12:16] == b"IHDR" and len(data) <= LARGEST_GRID and all(_png_size(data))):
         raise DataError(f"{path}: {problem}. The results name it as a grid of images; run the audit again to draw it.")
     return data
 
 
+def _first_bytes(path: Path, count: int) -> bytes:
+    with path.open("rb") as file:
+        return file.read(count)
+
+
 def _png_size(data: bytes) -> tuple[int, int]:
-    """Width and height in pixels, from the header."""
-    width, height = struct.unpack(">II", data[16:24])
-    return width, height
+    """Width and height in pixels, from the header; 0 where it is cut off."""
+    return int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")

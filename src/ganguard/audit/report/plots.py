@@ -30,10 +30,11 @@ from ganguard.audit.report.findings import (
     Yardstick,
     copies,
     labels,
+    replays,
     yardstick,
 )
 from ganguard.audit.report.numbers import number, whole
-from ganguard.audit.results import AuditResults, Summary
+from ganguard.audit.results import AuditResults, Summary, summarise
 
 INK, MUTED, GRID, PAPER = "#1b1f24", "#59626d", "#dce0e5", "#fefefe"
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe and Ito 2008; yellow is too pale
@@ -81,6 +82,7 @@ class Legend:
     fidelity: bool
     accuracy: bool
     yardsticks: bool
+    replay: bool
     zero_left_out: bool
 
 
@@ -94,6 +96,7 @@ def legend(results: AuditResults) -> Legend:
         fidelity=any(_positive(copy.fidelity) for copy in found),
         accuracy=any(_positive(copy.accuracy) for copy in found),
         yardsticks=bool(_rulers(results)),
+        replay=bool(_replay(results)),
         zero_left_out=any(m.value <= 0 for m in results.select(metric=DISTANCE)),
     )
 
@@ -109,12 +112,20 @@ def quality_picture(results: AuditResults, shape: Shape, title: str, description
         figure = Figure(figsize=(shape.size[0] / 72, shape.size[1] / 72), facecolor="none")
         axes = figure.add_axes(shape.box)
         rulers = _rulers(results)
-        _frame(axes, found, [value for _, value in rulers], shape)
+        _frame(axes, found, [*(value for _, value in rulers), *_replay(results).values()], shape)
         drawn = _drawn(results)
         for i, label in enumerate(drawn):
             _curves(axes, [copy for copy in found if copy.attack == label], i, len(drawn))
         _draw_rulers(axes, rulers, shape)
+        replay = _replay(results)
+        axes.plot(list(replay), list(replay.values()), color=MUTED, linewidth=1.4, linestyle=(0, (5, 1.5, 1, 1.5)), zorder=2)
         return _svg(figure, shape, title, description)
+
+
+def _replay(results: AuditResults) -> dict[int, float]:
+    """Mean distance of the bought images themselves to the target, by budget."""
+    means = {budget: summary.mean for budget, found in replays(results).items() if (summary := summarise(found))}
+    return {budget: mean for budget, mean in means.items() if mean > 0}
 
 
 def _drawn(results: AuditResults) -> list[str]:

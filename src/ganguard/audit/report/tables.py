@@ -4,7 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ganguard.audit.report.findings import DISTANCE, YARDSTICKS, budgets_planned, labels, of_copy, of_yardstick, why_failed
+from ganguard.audit.report.findings import (
+    DISTANCE,
+    YARDSTICKS,
+    budgets_planned,
+    labels,
+    of_copy,
+    of_yardstick,
+    replays,
+    why_failed,
+)
 from ganguard.audit.report.numbers import DASH, interval, number, seconds, whole, whole_interval, with_spread
 from ganguard.audit.results import METRICS, Against, AuditResults, Measurement, Verdict, summarise
 
@@ -83,12 +92,19 @@ def measure_table(results: AuditResults, against: Against) -> MeasureTable:
         )
         for label in labels(results)
     ]
+    bought = Group(
+        "the bought images themselves",
+        tuple(
+            _row(whole(budget), [replays(results, metric, against).get(budget, []) for metric in metrics], metrics)
+            for budget in replays(results, against=against)
+        ),
+    )
     rulers = [
         _row(ruler.label, [of_yardstick(results, ruler, metric) for metric in metrics], metrics)
         for ruler in YARDSTICKS
         if ruler.against == against and results.select(subject=ruler.subject, against=against)
     ]
-    groups = [group for group in (*attacks, Group("yardsticks", tuple(rulers))) if group.rows and metrics]
+    groups = [group for group in (*attacks, bought, Group("yardsticks", tuple(rulers))) if group.rows and metrics]
     columns = [f"{NAMES.get(metric, metric)}\N{NO-BREAK SPACE}{ARROWS[METRICS[metric]]}" for metric in metrics]
     if alike is None:
         return MeasureTable("", (*columns, "images / compared with"), tuple(groups))

@@ -5,12 +5,11 @@ from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from ganguard.base.codecs import read_tensors, require_finite
 from ganguard.base.errors import CheckpointError
-from ganguard.base.settings import Positive
+from ganguard.base.settings import Positive, one_line
 from ganguard.metrics.features.network import FeatureNetwork, FeatureSettings
 
 SLOPE = 0.2
@@ -39,12 +38,20 @@ class Classifier(FeatureSettings):
         """The trained network out of `directory`/classifier.safetensors. Raises CheckpointError."""
         file = directory / WEIGHTS
         try:
-            weights = load_file(file)
+            weights, _ = read_tensors(file)
+            if (classes := len(weights["logits.weight"])) == 0:
+                raise ValueError("it knows no classes")
             with torch.device("meta"):
-                network = self.untrained(channels, weights["logits.weight"].shape[0])
+                network = self.untrained(channels, classes)
+            for name, value in network.state_dict().items():
+                if weights[name].dtype != value.dtype:
+                    raise TypeError(f"tensor {name!r} must be {value.dtype}; got {weights[name].dtype}")
+            require_finite(weights)
             network.load_state_dict(weights, assign=True)
-        except (SafetensorError, OSError, KeyError, RuntimeError) as problem:
-            raise CheckpointError(f"{file}: not the weights of this classifier ({problem}). Train it anew.") from None
+        except (KeyError, OverflowError, RuntimeError, TypeError, ValueError) as problem:
+            raise CheckpointError(
+                f"{file}: not the weights of this classifier ({one_line(problem, 160)}). Train it anew."
+            ) from None
         return network.eval()
 
 

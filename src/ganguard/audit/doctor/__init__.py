@@ -1,0 +1,61 @@
+"""What is wrong in a directory that ganguard wrote, and what to do. Everything is read, and nothing is written there."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from ganguard.architectures.checkpoint import DESCRIPTION as CHECKPOINT
+from ganguard.audit.directory import LOCK, OWNER
+from ganguard.audit.doctor.finding import Finding
+from ganguard.audit.doctor.outputs import check_outputs, check_owner, results_in
+from ganguard.audit.doctor.purchases import check_accounts, check_ledger, check_store, stores_in
+from ganguard.audit.doctor.steps import STATE, check_checkpoint, check_leftovers, check_steps, check_training
+from ganguard.base.errors import DataError
+
+__all__ = ["Finding", "examine"]
+
+_LEDGER = "ledger.sqlite"
+
+
+def examine(directory: Path) -> list[Finding]:
+    """Look at all that an audit, an attack, a harvest or a training wrote to `directory`. A damaged file is a finding, never an
+    error. Raises DataError where `directory` is none of theirs."""
+    audited = directory.is_dir() and _is_audit(directory)
+    checkpoints = [path for path in (directory, directory / "checkpoint") if (path / CHECKPOINT).exists()]
+    bought = directory.is_dir() and bool(stores_in(directory))
+    if not (audited or checkpoints or bought or (directory / STATE).exists()):
+        raise DataError(
+            f"{directory}: not a directory that ganguard wrote. Give the --out of an audit, a harvest, an attack or a training."
+        )
+    checks: list[Callable[[Path], list[Finding]]] = []
+    if audited:
+        checks += [check_owner, check_outputs, check_steps]
+    elif bought or checkpoints or (directory / STATE).exists():
+        checks.append(check_training)
+    found = [finding for check in checks for finding in _guarded(check, directory)]
+    found += [finding for path in checkpoints for finding in _guarded(check_checkpoint, path)]
+    return found + _guarded(_check_purchases, directory) + _guarded(check_leftovers, directory)
+
+
+def _is_audit(directory: Path) -> bool:
+    begun = (directory / LOCK).exists() and (directory / "steps").is_dir()
+    return begun or (directory / OWNER).exists() or (directory / "results.json").exists()
+
+
+def _check_purchases(directory: Path) -> list[Finding]:
+    audited = _is_audit(directory)
+    looked_at = [check_store(path, audited=audited) for path in stores_in(directory)]
+    found = [finding for findings, _ in looked_at for finding in findings]
+    stores = [held for _, held in looked_at if held is not None]
+    findings, books = check_ledger(directory / _LEDGER, stores, audited=audited)
+    results = results_in(directory)
+    if books is not None and results is not None:
+        findings += check_accounts(results, books, stores, directory)
+    return found + findings
+
+
+def _guarded(check: Callable[[Path], list[Finding]], directory: Path) -> list[Finding]:
+    try:
+        return check(directory)
+    except Exception as problem:  # noqa: BLE001 - what nobody foresaw is a finding too: the rest is still looked at
+        reason = f"it could not be looked at ({type(problem).__name__}: {problem})"
+        return [Finding("wrong", reason, directory, "See that it can be read, and report this line if it can.")]

@@ -1,0 +1,194 @@
+"""The database under the ledger: an SQLite file or PostgreSQL, its transactions, and its errors in plain words.
+
+Both keep a transaction whole and durable. On SQLite one writes at a time; on PostgreSQL a writer locks the account's row first.
+"""
+
+import errno
+import re
+import sqlite3
+import weakref
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from ganguard.base.errors import BudgetError, GanguardError, StepError
+from ganguard.queries.ledger_tables import prepare_tables
+
+BUSY_MS = 60_000  # how long a transaction waits for others before it gives up
+_IDLE_MS = 60_000  # how long PostgreSQL waits for a machine that vanished inside a transaction, and keeps its locks
+
+
+class Damaged(Exception):
+    """Something was read that no ledger writes."""
+
+
+class Database:
+    """Transactions on the database at `place`, which a new ledger creates. Raises BudgetError where that is no ledger."""
+
+    def __init__(self, place: Path | str) -> None:
+        if isinstance(place, str) and ("://" in place or place.startswith("postgresql")):
+            url = _postgres_url(place)
+            self.name = url.set(drivername="postgresql", query={}).render_as_string()  # the password as ***
+            self._secrets = [str(value) for key, value in url.query.items() if "password" in key] + [url.password or ""]
+            self._engine = _postgres_engine(url, self.name)
+        else:
+            self.name, self._secrets = str(place), list[str]()
+            self._engine = _sqlite_engine(Path(place))
+        weakref.finalize(self, self._engine.dispose)
+        with self.transaction("open the ledger") as connection:
+            prepare_tables(connection, self.name)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+    @contextmanager
+    def transaction(self, wanted: str) -> Generator[Connection]:
+        """All of the block or nothing of it, durably. `wanted` is what an error says could not be done."""
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except SQLAlchemyError as problem:
+            raise _in_plain_words(f"{self.name}: could not {wanted}", problem, self._secrets) from None
+        except UnicodeEncodeError:
+            raise BudgetError(f"{self.name}: could not {wanted}: no database holds that text. Give another name.") from None
+        except (UnicodeDecodeError, Damaged) as problem:
+            raise _in_plain_words(f"{self.name}: could not {wanted}", problem, self._secrets) from None
+
+
+def add(connection: Connection, table: Table, values: dict[str, Any]) -> bool:
+    """Insert a row; False where there is one of the same key already."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    return connection.execute(dialect.insert(table).values(values).on_conflict_do_nothing()).rowcount == 1
+
+
+def _sqlite_engine(path: Path) -> Engine:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        kinds = PermissionError | FileExistsError | FileNotFoundError | NotADirectoryError
+        lasting = isinstance(problem, kinds) or problem.errno == errno.EROFS
+        raise (BudgetError if lasting else StepError)(
+            f"{path}: could not open the ledger: {problem.filename}: {problem.strerror}. Choose a path that can be written."
+        ) from None
+    engine = create_engine(URL.create("sqlite", database=str(path.absolute())))
+    event.listen(engine, "connect", _configure_sqlite)
+    event.listen(engine, "begin", _begin_immediate)
+    return engine
+
+
+def _configure_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # SQLAlchemy's BEGIN, not sqlite3's
+    try:
+        for pragma in (f"busy_timeout={BUSY_MS}", "journal_mode=WAL", "synchronous=FULL"):
+            connection.execute(f"PRAGMA {pragma}").close()
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _begin_immediate(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")  # take the write lock before reading what is left
+
+
+def _postgres_url(place: str) -> URL:
+    """The address with its driver. No message repeats what was given: it may hold a password."""
+    try:
+        url = make_url(place)
+    except (ArgumentError, ValueError):
+        url = None
+    if url is None or place.count("@") > 1:
+        raise BudgetError(
+            "a ledger's address must read postgresql://user:password@host:port/database; what came does not. Write : / ? @ % "
+            "within the user or the password as %3A %2F %3F %40 %25."
+        )
+    if url.drivername not in ("postgresql", "postgresql+psycopg"):
+        raise BudgetError(
+            f"a ledger must be the path of an SQLite file or postgresql://...; got {url.drivername}://... . Give one of these."
+        )
+    return url.set(drivername="postgresql+psycopg")
+
+
+def _postgres_engine(url: URL, name: str) -> Engine:
+    """What is left of a budget is read after the lock on the account is held: only READ COMMITTED sees it as it is then."""
+    try:
+        engine = create_engine(url, isolation_level="READ COMMITTED", pool_pre_ping=True)
+    except ImportError:
+        raise BudgetError(
+            f"{name}: could not open the ledger: PostgreSQL's driver, psycopg, is absent or incomplete. "
+            "Run pip install 'ganguard[postgres]'."
+        ) from None
+    event.listen(engine, "connect", _configure_postgres)
+    return engine
+
+
+def _configure_postgres(connection: Any, _record: object) -> None:
+    connection.execute(f"SET lock_timeout = {BUSY_MS}")
+    connection.execute(f"SET idle_in_transaction_session_timeout = {_IDLE_MS}")
+    connection.commit()
+
+
+class _Cause(NamedTuple):
+    error: type[GanguardError]
+    came: str
+    remedy: str
+
+
+_AGAIN = "then run the same command again: what was reserved counts once."
+_LOCKED = _Cause(StepError, "others kept it locked for too long", f"End the process that holds it, {_AGAIN}")
+_FULL = _Cause(StepError, "the disk is full", f"Free some space, {_AGAIN}")
+_DEVICE = _Cause(StepError, "the disk could not be read or written", f"See whether it is full or failing, {_AGAIN}")
+_DAMAGED = _Cause(BudgetError, "not a ledger that can be opened, or a damaged one", "Give another place, or bring back a copy.")
+_CLOSED = _Cause(BudgetError, "it may not be opened or written", "Give a place that can be written.")
+_ABSENT = _Cause(StepError, "the database does not answer", f"See that it runs and that the address is right, {_AGAIN}")
+_OTHER = _Cause(StepError, "the database refused", f"Mend what it names, {_AGAIN}")
+_SQLITE = {  # primary result code
+    sqlite3.SQLITE_BUSY: _LOCKED,
+    sqlite3.SQLITE_LOCKED: _LOCKED,
+    sqlite3.SQLITE_PROTOCOL: _LOCKED,
+    sqlite3.SQLITE_FULL: _FULL,
+    sqlite3.SQLITE_IOERR: _DEVICE,
+    sqlite3.SQLITE_CORRUPT: _DAMAGED,
+    sqlite3.SQLITE_NOTADB: _DAMAGED,
+    sqlite3.SQLITE_CANTOPEN: _CLOSED,
+    sqlite3.SQLITE_READONLY: _CLOSED,
+    sqlite3.SQLITE_PERM: _CLOSED,
+}
+_POSTGRES = [  # SQLSTATE; the first that matches
+    (r"55P03|40P01|40001", _LOCKED),
+    (r"53100", _FULL),
+    (r"58...", _DEVICE),
+    (r"XX001|XX002", _DAMAGED),
+    (r"42501|25006", _CLOSED),
+    (r"08...|25P03|28...|3D000|53...|57P..", _ABSENT),
+]
+
+
+def _in_plain_words(doing: str, problem: Exception, secrets: list[str]) -> GanguardError:
+    """One line: what was wanted, what came, what to do; an error of the user's input, or of the machine."""
+    origin = problem.orig if isinstance(problem, DBAPIError) and problem.orig else problem
+    said = (str(origin).strip() or type(origin).__name__).splitlines()[0].rstrip(".")
+    for secret in filter(None, secrets):
+        said = said.replace(secret, "***")
+    cause = _cause(origin)
+    return cause.error(f"{doing}: {cause.came} ({said}). {cause.remedy}")
+
+
+def _cause(origin: BaseException) -> _Cause:
+    if isinstance(origin, PoolTimeoutError):
+        return _LOCKED
+    if isinstance(origin, UnicodeDecodeError | Damaged):
+        return _DAMAGED
+    if isinstance(origin, sqlite3.Error):
+        code = getattr(origin, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)  # absent where bytes are no text
+        return _SQLITE.get(code & 0xFF, _OTHER)
+    state = getattr(origin, "sqlstate", None)
+    if state is None:  # said by the driver, not by the server
+        return _ABSENT if type(origin).__name__ == "OperationalError" else _OTHER
+    return next((cause for pattern, cause in _POSTGRES if re.fullmatch(pattern, state)), _OTHER)

@@ -1,0 +1,136 @@
+"""Carries the corpus to its doors in one process, and writes what happened: python malformed_feed.py WORK RESULTS EVERY.
+
+A process of its own, so that its memory is measured, its standard error is seen, and a crash of it is not pytest's.
+"""
+
+import faulthandler
+import json
+import os
+import re
+import resource
+import signal
+import sys
+import time
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from malformed_corpus import DOORS, Case, corpus
+
+from ganguard.base.errors import InputError
+
+LONGEST = 500  # characters of a refusal, beside the path
+PATIENCE = 20  # seconds of processor time before a door is taken to hang
+MOST_ADDRESSES = 16 << 30  # bytes
+AT_RANDOM = re.compile(r"bits flipped|stirred|truncated to| = | nested \d+ deep| is absent| at \d+$|depth \d| is ")
+RUNS_CODE = ("os.system", "os.exec", "os.posix_spawn", "os.spawn", "subprocess.Popen", "pickle.find_class", "socket.connect")
+
+
+class Watch:
+    """Tells what Python itself reports of code being run, once it is on."""
+
+    def __init__(self) -> None:
+        self.on = False
+        self.seen: list[str] = []
+        sys.addaudithook(self)
+
+    def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if self.on and event in RUNS_CODE:
+            self.seen.append(f"{event} {arguments!r:.100}")
+
+
+def judged(case: Case, directory: Path) -> str:
+    """What is wrong with how a door took a case; empty if nothing is."""
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        try:
+            DOORS[case.door](directory, case.given)
+        except InputError as refusal:
+            return _judged(str(refusal), case, directory) or "; ".join(f"warned: {w.message}" for w in warned)
+        except Exception as problem:  # noqa: BLE001 - what no door may let out
+            import traceback
+
+            place = traceback.extract_tb(problem.__traceback__)[-1]
+            return f"raised {type(problem).__name__}: {str(problem)[:200]} ({place.filename.rpartition('/')[2]}:{place.lineno})"
+        return "; ".join(f"warned: {w.message}" for w in warned)
+
+
+def _judged(message: str, case: Case, directory: Path) -> str:
+    if len(message.replace(str(directory), "")) > LONGEST:
+        return f"the refusal has {len(message)} characters: {message[:300]}"
+    if len(message.splitlines()) != 1 or not message.replace(case.given, "").isprintable():
+        return f"the refusal is not one plain line: {message!r:.400}"
+    if not any(name in message for name in case.blames):
+        return f"the refusal names none of {case.blames}: {message}"
+    return ""
+
+
+def _give_up(_number: int, _frame: FrameType | None) -> None:
+    raise TimeoutError(f"no answer within {PATIENCE} s")
+
+
+def thinned(cases: Iterator[Case], every: int) -> Iterator[Case]:
+    """All that is damaged on purpose, and of what is damaged at random one in `every` of a door."""
+    at_random: Counter[str] = Counter()
+    for case in cases:
+        if AT_RANDOM.search(case.name):
+            at_random[case.door] += 1
+        if not AT_RANDOM.search(case.name) or at_random[case.door] % every == 0:
+            yield case
+
+
+class Feeding:
+    """What happened to each case so far."""
+
+    def __init__(self, work: Path) -> None:
+        self.directory, self.marker, self.last = work / "case", work / "it-ran", work / "last"
+        self.watch = Watch()
+        self.counts: Counter[str] = Counter()
+        self.times: list[tuple[float, str]] = []
+        self.wrong: list[str] = []
+
+    def feed(self, case: Case) -> None:
+        name = f"{case.door}: {case.name}"
+        case.lay_out(self.directory)
+        self.last.write_text(name)  # for who looks into a crash
+        self.watch.on = self.counts[case.door] > 0  # what a door imports, it imports for its first case, which is whole
+        signal.setitimer(signal.ITIMER_PROF, PATIENCE)
+        begun = time.process_time()
+        problem = judged(case, self.directory)
+        self.times.append((time.process_time() - begun, name))
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        self.watch.on = False
+        self.counts[case.door] += 1
+        if self.watch.seen or self.marker.exists():
+            problem = f"ran code: {self.watch.seen} {problem}"
+            self.watch.seen.clear()
+        if problem:
+            self.wrong.append(f"{name}: {problem}")
+
+
+def main(work: Path, out: Path, every: int) -> None:
+    faulthandler.enable()
+    torch.set_num_threads(1)
+    resource.setrlimit(resource.RLIMIT_AS, (MOST_ADDRESSES, MOST_ADDRESSES))  # a bomb ends this process, and not the machine
+    signal.signal(signal.SIGPROF, _give_up)
+    os.chdir(work)
+    feeding = Feeding(work)
+    for case in thinned(corpus(str(feeding.marker)), every):
+        feeding.feed(case)
+    said = {
+        "counts": feeding.counts,
+        "wrong": feeding.wrong,
+        "slowest": sorted(feeding.times)[-5:],
+        "seconds": {door: sum(t for t, name in feeding.times if name.startswith(f"{door}: ")) for door in feeding.counts},
+        "peak_megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "processor_seconds": time.process_time(),
+    }
+    out.write_text(json.dumps(said))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))
