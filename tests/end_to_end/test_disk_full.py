@@ -93,6 +93,7 @@ def test_a_full_disk_wherever_an_audit_writes(tmp_path: Path, sound: Path) -> No
     check_whole(tmp_path, whole, sound)
 
 
+@pytest.mark.slow
 def test_a_full_disk_wherever_other_verbs_write(tmp_path: Path) -> None:
     runs = [
         (place, limit, said.split()) for place, (said, _) in VERBS.items() for place, limit in ((place, 0), (START, NO_LIMIT))

@@ -94,6 +94,7 @@ def _strange() -> dict[str, dict[str, Any]]:
         measured(subject="purchase", attack=None, metric="precision", query_budget=9),
     ]
     return values | {
+        "a hundred thousand wrong records": {"measurements": [{}] * 100_000},
         "nothing measured": {"measurements": []},
         "one number": one,
         "nothing planned": {**one, "attacks": [], "spec": {}},

@@ -7,11 +7,11 @@ import json
 import math
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import Field, field_validator
+from pydantic import FailFast, Field, field_validator
 
 from ganguard.base.cache import atomic_path, write_bytes, write_json
 from ganguard.base.errors import DataError
@@ -20,6 +20,9 @@ from ganguard.base.settings import NonNegative, Plain, Positive, Settings, read_
 Subject = Literal["substitute", "purchase", "target", "real", "train", "noise"]
 Against = Literal["target", "reference"]
 Outcome = Literal["holds", "fails", "undecided"]
+R = TypeVar("R")
+Rows = Annotated[tuple[R, ...], FailFast()]
+"""Many records. The first wrong one is enough: all that is wrong with a million may fill any memory."""
 
 METRICS: dict[str, Literal["lower", "higher"]] = {
     "frechet_distance": "lower",
@@ -55,14 +58,14 @@ class Measurement(Settings):
     draw: NonNegative = 0
     metric: str
     against: Against
-    value: Annotated[float, Field(ge=0, le=GREATEST)]
+    value: Annotated[float, Field(json_schema_extra={"minimum": 0, "maximum": GREATEST})]
     images: Positive
     compared: Positive
 
     @field_validator("value")
     @classmethod
     def _in_range(cls, value: float) -> float:
-        if 0 < value < SMALLEST:
+        if value != 0 and not SMALLEST <= value <= GREATEST:
             raise ValueError(f"must be 0, or {SMALLEST:g} to {GREATEST:g}; got {value!r}")
         return value
 
@@ -193,14 +196,14 @@ class AuditResults(Settings):
     real: str
     real_images: dict[Literal["train", "reference"], NonNegative]
     features: FeatureRecord
-    attacks: tuple[AttackRecord, ...]
-    measurements: tuple[Measurement, ...]
-    failures: tuple[FailureRecord, ...] = ()
-    verdicts: tuple[Verdict, ...]
-    accounts: tuple[AccountRecord, ...]
-    used: tuple[UseRecord, ...]
-    steps: tuple[StepRecord, ...]
-    pictures: tuple[Picture, ...]
+    attacks: Rows[AttackRecord]
+    measurements: Rows[Measurement]
+    failures: Rows[FailureRecord] = ()
+    verdicts: Rows[Verdict]
+    accounts: Rows[AccountRecord]
+    used: Rows[UseRecord]
+    steps: Rows[StepRecord]
+    pictures: Rows[Picture]
 
     def select(self, **wanted: object) -> list[Measurement]:
         """Measurements whose fields have the wanted values."""

@@ -53,13 +53,15 @@ def decode_image(source: bytes | Path, name: str, channels: int | None = None) -
             size = image.width * image.height
             if not 0 < size <= MAX_PIXELS:
                 raise DataError(
-                    f"{name}: {image.width}x{image.height} pixels; 1 to {MAX_PIXELS} are read. Scale it to such a size first."
+                    f"{name}: {image.width}x{image.height} pixels; 1 to {MAX_PIXELS:,} are read. Scale it to such a size first."
                 )
             mode = _MODES[channels] if channels else ("L" if image.mode in _GREY else "RGB")
             with _ONE_LARGE if size > LARGE_PIXELS else nullcontext():
                 return _tensor(image, mode, name)
     except DataError:
         raise
+    except Image.DecompressionBombError:  # Pillow's own limit, which lies above ours
+        raise DataError(f"{name}: far more than the {MAX_PIXELS:,} pixels that are read. Scale it down first.") from None
     except UnidentifiedImageError:
         said = "of no format that is read, which are " + ", ".join(FORMATS)
     except Exception as problem:  # noqa: BLE001 - on a damaged file, Pillow's readers raise whatever they stumble over

@@ -66,7 +66,10 @@ def _load(file: Path) -> nn.Module:
 
 
 def _archived(file: Path) -> Counter[int]:
-    """Sizes of the parts of an archive. Raises ValueError where it unpacks to more than its own size and MOST_CODE."""
+    """Sizes of the parts of an archive that hold tensors, which are those with a number for a name.
+
+    Raises ValueError where it is no TorchScript archive, or unpacks to more than its own size and MOST_CODE.
+    """
     with zipfile.ZipFile(file) as archive:
         parts = archive.infolist()
     unpacked = sum(part.file_size for part in parts)
@@ -74,13 +77,16 @@ def _archived(file: Path) -> Counter[int]:
         raise ValueError(f"it unpacks to {unpacked:,} bytes")
     if not any(part.filename.endswith("/constants.pkl") for part in parts):
         raise ValueError("it holds no TorchScript program")
-    return Counter(part.file_size for part in parts)
+    return Counter(part.file_size for part in parts if part.filename.rpartition("/")[2].isdecimal())
 
 
 def _require_whole(module: nn.Module, parts: Counter[int]) -> None:
     """Raise ValueError where a tensor says that it is larger than the part that holds it: torch would read beyond its end."""
     storages = (value.untyped_storage() for value in module.state_dict().values())
-    said = {storage.data_ptr(): storage.nbytes() for storage in storages}
-    missing = Counter(size for size in said.values() if size) - parts
+    try:
+        said = {storage.data_ptr(): storage.nbytes() for storage in storages if storage.nbytes()}
+    except RuntimeError:  # it has no memory at all
+        raise ValueError("one of its tensors is cut off") from None
+    missing = Counter(said.values()) - parts
     if missing:
         raise ValueError(f"no part of it is of {min(missing):,} bytes, as one of its tensors would have to be")

@@ -1,3 +1,4 @@
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,8 +14,9 @@ from ganguard.base.compute import Compute
 from ganguard.base.errors import CheckpointError, StepError
 from ganguard.base.images import to_uint8
 from ganguard.base.seeds import normal
-from ganguard.training.loop import train_gan
+from ganguard.training.loop import GANTraining, train_gan
 from ganguard.training.settings import TrainingSettings
+from ganguard.training.state import saved_step
 
 KINDS = ("dcgan", "sngan")
 Train = Callable[..., Path]
@@ -127,9 +129,23 @@ def test_each_network_is_updated_as_often_as_said(tmp_path: Path, train: Train, 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_training_that_diverges_says_so(tmp_path: Path, train: Train, kind: str) -> None:
-    with pytest.raises(StepError, match=r"diverged: the loss is (nan|inf|-inf) at step 30. Lower learning_rate"):
+    with pytest.raises(StepError, match=r"the loss is (nan|inf|-inf) at step 30. No state had been saved before. Lower"):
         train(tmp_path, _settings(kind, steps=30, learning_rate=1e30, n_dis=1))
     assert not (tmp_path / "checkpoint").exists()
+
+
+def test_a_training_that_diverges_names_its_last_good_state(
+    tmp_path: Path, train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = GANTraining.step
+
+    def wild_from_25(training: GANTraining, number: int) -> torch.Tensor:
+        return step(training, number) * (math.nan if number >= 25 else 1)
+
+    monkeypatch.setattr(GANTraining, "step", wild_from_25)
+    with pytest.raises(StepError, match=r"nan at step 30. The last good state is that of step 20, in .*training.safetensors"):
+        train(tmp_path, _settings(steps=40, checkpoint_every=10))
+    assert saved_step(tmp_path / "training.safetensors") == 20
 
 
 @pytest.mark.parametrize("kind", KINDS)
