@@ -6,6 +6,8 @@ from ganguard.audit.results import AuditResults, summarise
 from ganguard.audit.run import audit
 from ganguard.audit.spec import read_spec
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("digits")]  # one process makes the audit that all of them read
+
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> AuditResults:
@@ -19,40 +21,34 @@ def distance(results: AuditResults, **wanted: object) -> float:
     return summary.mean
 
 
-@pytest.mark.slow
 def test_the_target_is_far_nearer_to_real_digits_than_noise_is(results: AuditResults) -> None:
     target = distance(results, subject="target", against="reference")
     assert target <= distance(results, subject="noise", against="reference") / 50
 
 
-@pytest.mark.slow
 def test_fidelity_falls_with_the_budget(results: AuditResults) -> None:
     for attack in results.attacks:
         by_budget = [distance(results, attack=attack.label, query_budget=b, against="target") for b in (200, 1000, 5000)]
         assert by_budget == sorted(by_budget, reverse=True)
 
 
-@pytest.mark.slow
 def test_a_copy_from_5000_images_is_near_the_floor_and_far_from_one_of_200(results: AuditResults) -> None:
     few, many = (distance(results, attack="fidelity sngan", query_budget=b, against="target") for b in (200, 5000))
     assert many < few / 4  # one seed; README has the spread over seeds, and what the purchase itself has to do with it
     assert many <= 8 * distance(results, subject="target", against="target")
 
 
-@pytest.mark.slow
 def test_the_bought_images_themselves_nearly_are_the_target(results: AuditResults) -> None:
     bought = distance(results, subject="purchase", query_budget=5000, against="target")
     assert bought < distance(results, attack="fidelity sngan", query_budget=5000, against="target")
 
 
-@pytest.mark.slow
 def test_fidelity_is_below_accuracy(results: AuditResults) -> None:
     for attack in results.attacks:
         row = {"attack": attack.label, "query_budget": 5000}
         assert distance(results, **row, against="target") < distance(results, **row, against="reference")
 
 
-@pytest.mark.slow
 def test_the_feature_network_knows_digits(results: AuditResults) -> None:
     assert results.features.held_out_accuracy is not None
     assert results.features.held_out_accuracy > 0.98

@@ -1,5 +1,6 @@
 """Killed anywhere, an audit goes on, and ends as if nothing had happened."""
 
+import itertools
 import os
 import random
 import signal
@@ -12,13 +13,14 @@ import pyarrow.parquet as pq
 import pytest
 from comparing import comparable, start, start_audit, temporaries
 
-from ganguard.audit.runners import RUNNERS
 from ganguard.queries.ledger import Ledger
 
-KILLS = 100
-SHARE = 4  # of the hundred, in the default run
+LIVES = 4  # independent series of kills, a hundred together
+KILLS = 25  # of one series
+SHARE = 4  # in the default run
 OFTEN = 0.003  # seconds between two looks for the moment to kill
-PHASES = [kind for kind in RUNNERS if kind != "open_target"]  # of an audit that trains its target
+PHASES = ["start", "real", "features", "train_target", "fit", "yardsticks", "purchase", "substitute", "measure", "replay"]
+"""Of an audit that trains its target, in the order in which they begin: "start" is any moment of the first seconds."""
 
 
 @pytest.fixture(scope="module")
@@ -30,20 +32,36 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return comparable(directory / "out")
 
 
-def kill_in(phase: str, process: "subprocess.Popen[str]", out: Path, delay: float) -> bool:
-    """Kill the whole process group `delay` seconds after a step of the phase was seen at work, or after the start for the
-    phase "start"; False where the process ended before."""
-    while phase != "start" and not list(out.glob(f"work/{phase}-*")):
-        if process.poll() is not None:
-            process.communicate()
+def seen(phase: str, process: "subprocess.Popen[str]", out: Path, since: float) -> bool:
+    """Wait until this process is at a step of the phase; False where the phase or the process ended before.
+
+    since: when the process began. A directory that an earlier, killed process left behind counts from its next change.
+    """
+    while process.poll() is None:
+        here = [path for step in out.glob(f"work/{phase}-*") for path in (step, *step.rglob("*"))]
+        if any(changed > since for changed in map(changed_at, here)):
+            return True
+        if not here and list(out.glob(f"steps/{phase}-*")):
             return False
         time.sleep(OFTEN)
-    time.sleep(delay)
-    ended = process.poll() is not None
-    if not ended:
+    return False
+
+
+def changed_at(path: Path) -> float:
+    """When a file or directory last changed, in seconds; long ago where it is gone."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def kill(process: "subprocess.Popen[str]") -> bool:
+    """Kill the whole process group; False where the process had ended."""
+    alive = process.poll() is None
+    if alive:
         os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
-    return not ended
+    return alive
 
 
 def nobody_is_left(process: "subprocess.Popen[str]") -> None:
@@ -53,50 +71,51 @@ def nobody_is_left(process: "subprocess.Popen[str]") -> None:
     assert [state for state in states if not state.startswith("Z")] == []
 
 
-def survive(directory: Path, kills: int, undisturbed: dict[str, Any], seed: int) -> dict[str, int]:
-    """Kill audits `kills` times, phase after phase, let each end, and compare; how often each phase was hit."""
-    chance = random.Random(seed)
-    phases = ["start", *PHASES]
-    hit = dict.fromkeys(phases, 0)
-    audits = 0
-    while sum(hit.values()) < kills:
-        audits += 1
-        here = directory / str(audits)
-        for phase in phases:
-            process = start_audit(here)
-            longest = 6.0 if phase == "start" else chance.choice([0.02, 0.3, 2.0])
-            if sum(hit.values()) < kills and kill_in(phase, process, here / "out", chance.uniform(0, longest)):
-                hit[phase] += 1
-                nobody_is_left(process)
-            elif process.poll() is None:
-                process.communicate(timeout=600)
-        process = start_audit(here)
-        _, said = process.communicate(timeout=600)
-        assert process.returncode == 0, said
-        assert comparable(here / "out") == undisturbed
-        assert temporaries(here) == []
-        assert list((here / "out" / "work").iterdir()) == []
+def killed_in(phases: list[str], directory: Path, chance: random.Random) -> list[str]:
+    """Kill one audit once in each of the phases, some moment after it began; in which it was at work then."""
+    hit: list[str] = []
+    process, since = start_audit(directory), time.time()
+    for phase in phases:
+        if phase != "start" and not seen(phase, process, directory / "out", since):
+            continue
+        time.sleep(chance.uniform(0, 6.0 if phase == "start" else chance.choice([0.02, 0.3, 2.0])))
+        if kill(process):
+            hit.append(phase)
+        nobody_is_left(process)
+        process, since = start_audit(directory), time.time()
+    process.communicate(timeout=600)
     return hit
+
+
+def nothing_happened(directory: Path, undisturbed: dict[str, Any]) -> None:
+    """The audit in `directory`, run once more, ends as the undisturbed one did, and leaves nothing behind."""
+    process = start_audit(directory)
+    _, said = process.communicate(timeout=600)
+    assert process.returncode == 0, said
+    assert comparable(directory / "out") == undisturbed
+    assert temporaries(directory) == []
+    assert list((directory / "out" / "work").iterdir()) == []
 
 
 def test_a_share_of_the_kills(tmp_path: Path, undisturbed: dict[str, Any]) -> None:
     chance = random.Random(5)
-    for phase in chance.sample(["train_target", "yardsticks", "purchase", "substitute", "measure"], SHARE):
-        process = start_audit(tmp_path)
-        kill_in(phase, process, tmp_path / "out", chance.uniform(0, 0.3))
-        nobody_is_left(process)
-    process = start_audit(tmp_path)
-    _, said = process.communicate(timeout=600)
-    assert process.returncode == 0, said
-    assert comparable(tmp_path / "out") == undisturbed
-    assert temporaries(tmp_path) == []
+    phases = sorted(chance.sample(PHASES, SHARE), key=PHASES.index)
+    assert killed_in(phases, tmp_path, chance)
+    nothing_happened(tmp_path, undisturbed)
 
 
 @pytest.mark.slow
-def test_a_hundred_kills_in_every_phase(tmp_path: Path, undisturbed: dict[str, Any]) -> None:
-    hit = survive(tmp_path, KILLS, undisturbed, seed=1)
-    longer = {"start", "features", "train_target", "yardsticks", "purchase", "substitute", "measure"}
-    assert all(hit[phase] for phase in longer), hit
+@pytest.mark.parametrize("life", range(LIVES))
+def test_a_hundred_kills_in_every_phase(life: int, tmp_path: Path, undisturbed: dict[str, Any]) -> None:
+    chance = random.Random(life)
+    hit: list[str] = []
+    for audit in itertools.count():
+        if len(hit) >= KILLS:
+            break
+        hit += killed_in(PHASES, tmp_path / str(audit), chance)
+        nothing_happened(tmp_path / str(audit), undisturbed)
+    longer = {"start", "features", "train_target", "yardsticks", "substitute", "measure"}
+    assert longer <= set(hit), hit
 
 
 @pytest.mark.slow
