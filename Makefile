@@ -37,8 +37,11 @@ schema: .venv/installed
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable .
 	@touch $@
 
+# Two packages that tests compare with come alone: one asks for torchvision, which does not import beside a CPU build of torch,
+# the other for an OpenCV with windows.
 .venv/installed-dev: .venv/installed
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --no-deps pypiqe torch-fidelity
 	@touch $@
 
 clean:

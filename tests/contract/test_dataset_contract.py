@@ -27,7 +27,15 @@ def _image_folder(folder: Path) -> dict[str, object]:
     return {"kind": "image_folder", "path": str(folder / "faces"), "size": 8}
 
 
-SOURCES: dict[str, Callable[[Path], dict[str, object]]] = {"digits": _digits, "image_folder": _image_folder}
+def _photo_patches(folder: Path) -> dict[str, object]:
+    return {"kind": "photo_patches", "count": 45, "size": 16}
+
+
+SOURCES: dict[str, Callable[[Path], dict[str, object]]] = {
+    "digits": _digits,
+    "image_folder": _image_folder,
+    "photo_patches": _photo_patches,
+}
 
 
 def test_every_data_set_is_under_contract() -> None:
@@ -45,9 +53,19 @@ def test_it_gives_images_and_labels_that_belong_together(settings: DatasetSettin
     assert real.images.ndim == 4
     assert real.images.shape[1] in (1, 3)
     assert real.images.is_contiguous()
-    assert real.labels.dtype == torch.int64
-    assert real.labels.shape == (len(real.images),)
-    assert sorted(real.labels.unique().tolist()) == list(range(len(real.classes)))
+    assert (real.labels is None) == (real.classes == ())
+    if real.labels is not None:
+        assert real.labels.dtype == torch.int64
+        assert real.labels.shape == (len(real.images),)
+        assert sorted(real.labels.unique().tolist()) == list(range(len(real.classes)))
+
+
+def test_groups_are_numbered_from_0(settings: DatasetSettings) -> None:
+    real = load_dataset(settings)
+    if real.groups is not None:
+        assert real.groups.dtype == torch.int64
+        assert real.groups.shape == (len(real.images),)
+        assert sorted(real.groups.unique().tolist()) == list(range(len(real.groups.unique())))
 
 
 def test_loading_twice_gives_the_same_images(settings: DatasetSettings) -> None:
@@ -55,14 +73,17 @@ def test_loading_twice_gives_the_same_images(settings: DatasetSettings) -> None:
     assert fingerprint(settings) == fingerprint(settings)
 
 
-def test_the_digest_sees_images_and_labels(settings: DatasetSettings) -> None:
+def test_the_digest_sees_images_labels_and_groups(settings: DatasetSettings) -> None:
     real, other = load_dataset(settings), load_dataset(settings)
     other.images[-1, -1, -1, -1] ^= 1
     assert other.digest() != real.digest()
     other.images[-1, -1, -1, -1] ^= 1
     assert other.digest() == real.digest()
-    other.labels[0] += 1
-    assert other.digest() != real.digest()
+    for part in (other.labels, other.groups):
+        if part is not None:
+            part[0] += 1
+            assert other.digest() != real.digest()
+            part[0] -= 1
 
 
 def test_progress_ends_at_its_end(settings: DatasetSettings) -> None:
@@ -76,7 +97,10 @@ def test_it_can_be_split(settings: DatasetSettings) -> None:
     real = load_dataset(settings)
     parts = split(real)
     assert len(parts.train) + len(parts.reference) == len(real.images)
-    assert set(real.labels[parts.train].tolist()) == set(range(len(real.classes)))
+    if real.labels is not None:
+        assert set(real.labels[parts.train].tolist()) == set(range(len(real.classes)))
+    if real.groups is not None:
+        assert not set(real.groups[parts.train].tolist()) & set(real.groups[parts.reference].tolist())
 
 
 def test_settings_come_back_from_json(settings: DatasetSettings) -> None:

@@ -5,19 +5,37 @@ from pathlib import Path
 
 import pytest
 import torch
+from feature_networks import TinyFloats, TinyInception, save_dinov2, save_script
 from safetensors.torch import save_file
 
+from ganguard.base.cache import tensor_digest
 from ganguard.base.compute import Compute
-from ganguard.base.errors import SpecError
+from ganguard.base.errors import MetricError, SpecError
 from ganguard.metrics.features import FEATURES
 from ganguard.metrics.features.classifier import WEIGHTS, Classifier
-from ganguard.metrics.features.network import FeatureNetwork, extract, load_features, parse_features
+from ganguard.metrics.features.network import (
+    FeatureNetwork,
+    FeatureSettings,
+    extract,
+    load_features,
+    parse_features,
+    pinned,
+)
 from ganguard.training.loop import seeded_weights
 
 SETTINGS: dict[str, dict[str, object]] = {
     "classifier": {"kind": "classifier", "width": 4, "dimensions": 6},
+    "huggingface": {"kind": "huggingface", "model": "model"},
+    "inception": {"kind": "inception", "path": "inception.pt", "trusted": True},
     "random_network": {"kind": "random_network", "dimensions": 6},
+    "torchscript": {"kind": "torchscript", "path": "network.pt", "trusted": True},
 }
+FILES: dict[str, Callable[[Path], Path]] = {
+    "huggingface": lambda directory: save_dinov2(directory / "model"),
+    "inception": lambda directory: save_script(TinyInception(), directory / "inception.pt"),
+    "torchscript": lambda directory: save_script(TinyFloats(), directory / "network.pt"),
+}
+CLASSIFIES = {"classifier", "inception"}
 Load = Callable[[int], FeatureNetwork]
 
 
@@ -30,12 +48,26 @@ def kind(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with the files that the settings name."""
+    directory = tmp_path_factory.mktemp("networks")
+    for save in FILES.values():
+        save(directory)
+    return directory
+
+
 @pytest.fixture
-def load(kind: str, tmp_path: Path) -> Load:
+def settings(kind: str, files: Path, monkeypatch: pytest.MonkeyPatch) -> FeatureSettings:
+    monkeypatch.chdir(files)
+    return parse_features(SETTINGS[kind])
+
+
+@pytest.fixture
+def load(settings: FeatureSettings, tmp_path: Path) -> Load:
     """Load the network for images of so many channels; one that must be trained finds its weights."""
 
     def network(channels: int) -> FeatureNetwork:
-        settings = parse_features(SETTINGS[kind])
         if isinstance(settings, Classifier):
             with seeded_weights(0):
                 save_file(settings.untrained(channels, 3).state_dict(), tmp_path / WEIGHTS)
@@ -79,12 +111,42 @@ def test_no_global_random_state_is_touched(load: Load, compute: Compute) -> None
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_settings_come_back_from_json(kind: str) -> None:
-    settings = parse_features(SETTINGS[kind])
+def test_settings_come_back_from_json(settings: FeatureSettings) -> None:
     assert parse_features(settings.model_dump(mode="json")) == settings
-    assert parse_features(kind).kind == kind
+
+
+def test_a_name_alone_is_enough_where_no_file_must_be_named(kind: str) -> None:
+    if kind == "torchscript":
+        with pytest.raises(SpecError, match=r"^torchscript\.path: this key is needed and absent"):
+            parse_features(kind)
+    else:
+        assert parse_features(kind).kind == kind
 
 
 def test_an_unknown_key_is_refused_by_name(kind: str) -> None:
-    with pytest.raises(SpecError, match=rf"^{kind}\.dimension: unknown key\. Did you mean 'dimensions'"):
-        parse_features({"kind": kind, "dimension": 3})
+    known = list(type(parse_features(SETTINGS[kind])).model_fields)[-1]
+    with pytest.raises(SpecError, match=rf"^{kind}\.{known[:-1]}: unknown key\. Did you mean '{known}'"):
+        parse_features({**SETTINGS[kind], known[:-1]: 3})
+
+
+def test_who_classifies_gives_probabilities_and_others_say_so(kind: str, load: Load, compute: Compute) -> None:
+    network, images = load(3), _images(5, 3, 12)
+    if kind in CLASSIFIES:
+        found = extract(network, images, compute, output="probabilities")
+        assert found.shape[0] == 5
+        assert torch.allclose(found.sum(1), torch.ones(5), atol=1e-5)
+        assert len(found.unique(dim=0)) == 5
+    else:
+        with pytest.raises(MetricError, match=r"gives none\. Set features: inception, or features: classifier"):
+            extract(network, images, compute, output="probabilities")
+
+
+def test_pinned_settings_load_the_same_network(settings: FeatureSettings, kind: str, files: Path) -> None:
+    found = pinned(settings)
+    assert (found.fingerprint() is not None) == (kind in FILES)
+    assert pinned(found) == found
+    assert (found == settings) == (kind not in FILES)
+
+
+def test_weights_can_be_hashed(load: Load) -> None:
+    assert len(tensor_digest(load(1).state_dict())) == 64

@@ -106,6 +106,9 @@ def test_a_smaller_budget_needs_no_new_purchase(audited: Path, tmp_path: Path) -
     shutil.copytree(audited, directory)
     results, _ = run(directory, attacks=[{**ATTACK, "query_budget": 70}], seeds=[0])
     assert {a.bought for a in results.accounts if a.role == "adversary"} == {130}
+    kept = {path.name for path in (directory / "checkpoints").iterdir()}
+    assert kept == {"target", "fidelity-sngan-70-seed0"}
+    assert {f"grids/{path.name}" for path in (directory / "grids").iterdir()} == {picture.file for picture in results.pictures}
 
 
 def test_what_was_deleted_is_written_again(audited: Path) -> None:
@@ -131,7 +134,7 @@ def test_two_audits_in_one_directory_are_refused(tmp_path: Path) -> None:
 
     with (tmp_path / ".lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(SpecError, match="another audit is at work here"):
+        with pytest.raises(SpecError, match="another run is at work here"):
             run(tmp_path)
 
 
@@ -171,8 +174,8 @@ def _factory(folder: Path, body: str) -> None:
         ({"real": {"kind": "image_folder", "path": "grey"}, "features": "classifier"}, InputError, "labels"),
         (
             {"real": {"kind": "image_folder", "path": "wide"}, "features": "random_network"},
-            DataError,
-            "real ones are (1, 4, 6)",
+            SpecError,
+            "sngan makes square images; got 4x6",
         ),
         ({"real": {"kind": "image_folder", "path": "few"}, "features": "random_network"}, MetricError, "at least 6 images"),
         ({"attacks": [ATTACK, {**ATTACK, "architecture": "odd"}]}, SpecError, "odd sizes only"),
@@ -219,7 +222,7 @@ def test_a_copy_that_diverges_fails_alone_and_says_why(partly_failed: Path) -> N
 def test_the_report_shows_the_failed_cell_with_its_reason(partly_failed: Path) -> None:
     page = (partly_failed / "report.html").read_text()
     assert "Copies that failed" in page
-    assert page.count("<td>failed</td>") == 2 * 2 * 6  # two budgets, two tables; five metrics and the sizes
+    assert page.count("<td>failed</td>") == 2 * (8 + 8 + 3 + 2)  # two budgets; each table's metrics and sizes
     assert page.count("training diverged: the loss is ") == 2 * 2  # in the list, and where the pictures would be
 
 

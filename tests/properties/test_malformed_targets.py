@@ -13,13 +13,14 @@ from malformed_programs import archive_of, parts_of, program
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
+from ganguard.base import torchscript
 from ganguard.base.compute import Compute
 from ganguard.base.errors import CheckpointError, TargetError
-from ganguard.targets import torchscript
+from ganguard.base.torchscript import MOST_CODE
 from ganguard.targets.checkpoint import CheckpointTarget
 from ganguard.targets.module import MOST_LATENTS, ModuleTarget
 from ganguard.targets.python_factory import PythonTarget
-from ganguard.targets.torchscript import MOST_CODE, TorchScriptTarget
+from ganguard.targets.torchscript import TorchScriptTarget
 from ganguard.training.state import load_state
 
 
@@ -74,7 +75,7 @@ def test_a_state_that_does_not_fit_is_refused(
 
 def test_an_untrusted_program_is_not_opened(tmp_path: Path, compute: Compute, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "g.pt").write_bytes(program())
-    for opener in ("torch.jit.load", "zipfile.ZipFile", "ganguard.targets.torchscript.file_digest"):
+    for opener in ("torch.jit.load", "zipfile.ZipFile", "ganguard.base.torchscript.file_digest"):
         monkeypatch.setattr(opener, lambda *a, **k: pytest.fail("it was opened"))
     for ask in (lambda s: s.load(compute), lambda s: s.fingerprint()):
         with pytest.raises(TargetError, match=r"g\.pt: TorchScript can run code"):

@@ -1,6 +1,6 @@
 """An audit's directory: whose it is, who is at work in it, and what was written out of it.
 
-audit.json    the audit's name, written first
+audit.json    the audit's name, and where its spec came from; written first
 .lock         held by the process that is at work
 .assembled    written last: the key of what the results were made from, and the digest of every file that came out
 """
@@ -11,25 +11,27 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-from pydantic import ValidationError
-
 from ganguard import __version__
 from ganguard.audit.results import read_results
 from ganguard.base.cache import file_digest, write_json
 from ganguard.base.errors import DataError, SpecError
-from ganguard.base.settings import Settings
+from ganguard.base.settings import Settings, read_record
 
 OWNER = "audit.json"
 LOCK = ".lock"
 ASSEMBLED = ".assembled"
-_WRITTEN_OUT = ("results.json", "results.parquet", "report.html", "grids", "features", "checkpoints")
+_COPIES = ("grids", "features", "checkpoints")  # directories that what steps made is copied to
+_WRITTEN_OUT = ("results.json", "results.parquet", "report.html", *_COPIES)
+_OF_COPIES = frozenset({".png", ".json", ".safetensors"})
 
 
 class Owner(Settings):
-    """What audit.json says: the name of the audit, and which ganguard began it."""
+    """What audit.json says: the name of the audit, where its spec came from (None where that was not recorded), and which
+    ganguard began it."""
 
     format: Literal[1] = 1
     name: str
+    source: str | None = None
     ganguard: str = __version__
 
 
@@ -42,15 +44,8 @@ class Assembled(Settings):
 
 def owner_of(directory: Path) -> str | None:
     """The name of the audit that a directory belongs to; None where it is free. Raises SpecError where it holds other files."""
-    path = directory / OWNER
-    if path.exists():
-        try:
-            return Owner.model_validate_json(path.read_bytes()).name
-        except ValidationError:
-            raise SpecError(
-                f"{path}: not what an audit writes, or damaged. Remove it if the audit in {directory} is this one, or choose "
-                f"another --out."
-            ) from None
+    if recorded := _recorded(directory):
+        return recorded.name
     try:
         return read_results(directory).name  # of a ganguard that wrote no audit.json
     except DataError:
@@ -62,28 +57,56 @@ def owner_of(directory: Path) -> str | None:
     return None
 
 
-def require_ours(directory: Path, name: str) -> None:
-    """Raise SpecError where a directory belongs to an audit of another name, or holds other files."""
+def _recorded(directory: Path) -> Owner | None:
+    path = directory / OWNER
+    if not path.exists():
+        return None
+    try:
+        return read_record(path, Owner, SpecError)
+    except SpecError:
+        raise SpecError(
+            f"{path}: not what an audit writes, or damaged. Remove it if the audit in {directory} is this one, or choose "
+            f"another --out."
+        ) from None
+
+
+def require_ours(directory: Path, name: str, source: str | None = None) -> None:
+    """Raise SpecError where a directory belongs to an audit of another name or spec file, or holds other files.
+
+    source: where the spec came from; None where that is not known.
+    """
     owner = owner_of(directory)
     if owner not in (None, name):
         raise SpecError(f"{directory}: holds the audit {owner!r}, and this one is {name!r}. Choose another --out.")
+    recorded = _recorded(directory)
+    if recorded and source and recorded.source not in (None, source):
+        raise SpecError(
+            f"{directory}: holds the audit of {recorded.source}, and this one is of {source}. Choose another --out; or, if "
+            f"the spec was moved, remove {directory / OWNER} and run the same command again."
+        )
 
 
-def take(directory: Path, name: str) -> None:
+def take(directory: Path, name: str, source: str | None = None) -> None:
     """Make a directory the audit's own, under its lock. Raises SpecError where it is another's."""
-    require_ours(directory, name)
-    if not (directory / OWNER).exists():
-        write_json(directory / OWNER, Owner(name=name).model_dump(mode="json"))
+    require_ours(directory, name, source)
+    recorded = _recorded(directory)
+    owner = recorded or Owner(name=name)
+    if owner.source is None and source is not None:
+        owner = owner.model_copy(update={"source": source})
+    if owner != recorded:
+        write_json(directory / OWNER, owner.model_dump(mode="json"))
 
 
 @contextmanager
 def alone(directory: Path) -> Generator[None]:
-    """Nobody else works in the directory while the body does. Raises SpecError where somebody is at it."""
+    """Nobody else works in the directory while the body does; it is made where there is none. Raises SpecError where somebody
+    is at it."""
+    directory.mkdir(parents=True, exist_ok=True)
     with (directory / LOCK).open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise SpecError(f"{directory}: another audit is at work here. Wait for it, or choose another --out.") from None
+            raise SpecError(f"{directory}: another run is at work here. Wait for it, or choose another --out.") from None
         yield
 
 
@@ -96,14 +119,32 @@ def write_assembled(directory: Path, key: str) -> None:
 def read_assembled(directory: Path) -> Assembled | None:
     """What the last run wrote out; None where it did not finish, or its record is damaged."""
     try:
-        return Assembled.model_validate_json((directory / ASSEMBLED).read_bytes())
-    except (OSError, ValidationError):
+        return read_record(directory / ASSEMBLED, Assembled, DataError)
+    except DataError:
         return None
 
 
 def changed_files(directory: Path, assembled: Assembled) -> list[str]:
     """What is absent of the files that came out, or is not as it was written."""
     return [file for file, digest in assembled.files.items() if not _is(directory / file, digest)]
+
+
+Copies = dict[Path, tuple[int, int]]
+
+
+def copies_in(directory: Path) -> Copies:
+    """Every file that an audit copies beside its results, and what tells whether it is written anew: inode and time."""
+    files = (file for name in _COPIES for file in (directory / name).rglob("[!.]*") if file.suffix in _OF_COPIES)
+    return {file: (file.stat().st_ino, file.stat().st_mtime_ns) for file in files if file.is_file()}
+
+
+def remove_stale(directory: Path, before: Copies) -> None:
+    """Remove the copies that were there `before` and were not written anew: the results no longer name them."""
+    for file, written in copies_in(directory).items():
+        if before.get(file) == written:
+            file.unlink()
+            if not any(file.parent.iterdir()):
+                file.parent.rmdir()
 
 
 def _is(file: Path, digest: str) -> bool:

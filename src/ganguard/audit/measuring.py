@@ -1,7 +1,9 @@
 """The kinds of steps that measure: the yardsticks, and each purchase and each substitute against them."""
 
 import json
+import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,25 +12,53 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from ganguard.architectures.networks import parse_architecture, require_buildable
+from ganguard.audit.comparisons import (
+    NEIGHBOURS,
+    as_probabilities,
+    by_itself,
+    compare,
+    compare_pixels,
+    compare_with_purchase,
+    frechet_record,
+)
 from ganguard.audit.pictures import TILES, save_grid
-from ganguard.audit.results import Against, Measurement, Subject
-from ganguard.audit.steps import Digests, StepCall, adversary_store, auditor_store, load_real, open_metered, open_target
+from ganguard.audit.results import Measurement
+from ganguard.audit.steps import (
+    Digests,
+    FeatureDescription,
+    StepCall,
+    adversary_store,
+    auditor_store,
+    load_real,
+    open_metered,
+    open_target,
+)
 from ganguard.base.cache import content_key, tensor_digest, write_json, write_tensors
-from ganguard.base.compute import Compute, use_threads
-from ganguard.base.errors import DataError, MetricError
+from ganguard.base.codecs import read_tensors, require_finite
+from ganguard.base.compute import Compute
+from ganguard.base.errors import CheckpointError, DataError, MetricError
 from ganguard.base.images import shape_of
 from ganguard.base.seeds import derived_seed, torch_generator
-from ganguard.data.splits import halves
-from ganguard.metrics import Balls, frechet_distance, precision_recall_density_coverage
-from ganguard.metrics.features.network import Standardisation, extract, load_features, parse_features, require_side
+from ganguard.base.settings import one_line, read_record
+from ganguard.data.splits import TRAIN_SHARE, halves
+from ganguard.metrics import Balls
+from ganguard.metrics.features.network import (
+    FeatureNetwork,
+    GivesProbabilities,
+    Standardisation,
+    extract,
+    load_features,
+    parse_features,
+)
 from ganguard.queries.harvest import harvest
 from ganguard.targets.checkpoint import CheckpointTarget
 
 MEASUREMENTS = "measurements.json"
-NEIGHBOURS = 5  # k of precision, recall, density and coverage
 DRAWS = 2  # independent sets of images that each generator is measured by
 HALVINGS = 8  # of the auditor's draws of the target, which the floor is the mean of
 _BALLS = "balls.safetensors"
+_BOUGHT = "bought.safetensors"
+FEWEST_REMEMBERED = 2  # bought images, beside which memorisation is measured
 CHUNK = 1024  # images that are made and turned into features at once
 
 
@@ -36,19 +66,20 @@ def run_yardsticks(call: StepCall) -> Digests:
     """Buy the auditor's draws of the target, take the features of everything copies are compared with, and measure the floors
     (two draws, two halves of the real data, its two splits), the target itself, and noise."""
     real, samples = load_real(call.inputs["real"]), int(call.settings["samples"])
-    embed = load_embedding(call.inputs["features"], call.compute)
+    embed, noise_images = load_embedding(call.inputs["features"], call.compute), _noise(real.images)
     target = open_target(call.inputs["target"], call.compute)
     stores = [auditor_store(call.audit, target, draw) for draw in range(DRAWS)]
     draws = [harvest(open_metered(call, store, target, samples), store, samples, call.progress) for store in stores]
     save_grid(draws[0], call.directory)
     everything = embed(real.images)
+    held_out = real.images[real.reference]
     one, other = halves(len(everything), real.labels)
     first, second, reference, noise, train, half, other_half = (
         Balls.around(features, k=NEIGHBOURS)
         for features in (
             *map(embed, draws),
             everything[real.reference],
-            embed_in_chunks(embed, _noise(real.images), samples),
+            _in_chunks(lambda rows: embed(noise_images(rows)), samples),
             everything[real.train],
             everything[one],
             everything[other],
@@ -62,6 +93,10 @@ def run_yardsticks(call: StepCall) -> Digests:
         *compare("train", train, reference, "reference"),
         *compare("noise", noise, first, "target"),
         *compare("noise", noise, reference, "reference"),
+        *compare_pixels("target", draws[1], draws[0], "target"),
+        *compare_pixels("noise", _in_chunks(noise_images, samples), draws[0], "target"),
+        *(m for d, images in enumerate(draws) for m in by_itself("target", images, embed.probabilities(images), d)),
+        *by_itself("real", held_out, embed.probabilities(held_out)),
     ]
     balls = {"target/0": first, "target/1": second, "reference": reference}
     tensors = {f"{name}/{part}": getattr(b, part) for name, b in balls.items() for part in ("points", "squared_radii")}
@@ -79,53 +114,66 @@ def _halvings(pool: Tensor) -> list[Measurement]:
     half = len(pool) // 2
     for draw in range(1, HALVINGS):
         order = torch.randperm(2 * half, generator=torch_generator(draw, "halving"))
-        distance = frechet_distance(pool[order[:half]], pool[order[half:]])
-        found.append(_measurement("target", "frechet_distance", "target", distance, half, half, draw))
+        found.append(frechet_record("target", pool[order[:half]], pool[order[half:]], "target", draw))
     return found
 
 
 def run_fit(call: StepCall) -> Digests:
-    """Refuse what could not be trained or measured, before anything is bought."""
+    """Refuse a target whose images are not of the real ones' shape, before anything is bought."""
     real, target = load_real(call.inputs["real"]), open_target(call.inputs["target"], call.compute)
     if target.image_shape != (wanted := shape_of(real.images)):
         raise DataError(
             f"the target makes images {target.image_shape} (C, H, W), the real ones are {wanted}. "
             f"Set `size` and `channels` of the real data to the target's."
         )
-    require_side(real.images)
+    return {"result": ""}
+
+
+def run_ready(call: StepCall) -> Digests:
+    """Refuse what could not be trained or measured, before anything is trained."""
+    real = load_real(call.inputs["real"])
     for architecture in call.settings["architectures"]:
-        require_buildable(parse_architecture(architecture), target.image_shape)
-    samples = int(call.settings["samples"])
-    if min(samples, len(real.reference)) <= NEIGHBOURS:
+        require_buildable(parse_architecture(architecture), shape_of(real.images))
+    samples, least = int(call.settings["samples"]), NEIGHBOURS + 1
+    if min(samples, len(real.reference)) < least:
         raise MetricError(
-            f"each measured set must hold at least {NEIGHBOURS + 1} images; samples is {samples} and the reference split "
-            f"(30 % of the real images) {len(real.reference)}. Raise samples, or give more real images."
+            f"each measured set must hold at least {least} images; samples is {samples} and the reference split (30 % of the "
+            f"real images) {len(real.reference)}. Set samples to {least} or more, and give at least "
+            f"{math.ceil(least / (1 - TRAIN_SHARE))} real images, in classes of 2 or more."
         )
     return {"result": ""}
 
 
 def run_measure(call: StepCall) -> Digests:
-    """Fidelity and accuracy, precision, recall, density and coverage of one substitute: each draw of its images against
-    another draw of the target's."""
-    samples, seed = int(call.settings["samples"]), int(call.settings["seed"])
+    """Every metric of one substitute: each draw of its images against another draw of the target's and against the reference
+    split, by itself, and the first draw beside what was bought."""
+    samples, seed, budget = (int(call.settings[name]) for name in ("samples", "seed", "query_budget"))
     embed = load_embedding(call.inputs["features"], call.compute)
-    yardsticks = load_file(call.inputs["yardsticks"] / _BALLS)
-    checkpoint = CheckpointTarget(checkpoint=str(call.inputs["substitute"] / "checkpoint")).load(call.compute)
+    yardsticks, bought = load_file(call.inputs["yardsticks"] / _BALLS), load_file(call.inputs["replay"] / _BOUGHT)["features"]
+    target = open_target(call.inputs["target"], call.compute)
+    copy = CheckpointTarget(checkpoint=str(call.inputs["substitute"] / "checkpoint")).load(call.compute)
     measurements: list[Measurement] = []
     for draw in range(DRAWS):
-        draw_seed = derived_seed(seed, "measured", str(draw))
-        features = embed_in_chunks(embed, lambda rows, s=draw_seed: checkpoint.sample(rows, seed=s), samples)
-        balls = Balls.around(features, k=NEIGHBOURS)
-        measurements += compare("substitute", balls, _balls(yardsticks, f"target/{draw}"), "target", draw)
+        images = copy.sample(range(samples), seed=derived_seed(seed, "measured", str(draw)))
+        balls = Balls.around(embed(images), k=NEIGHBOURS)
+        of_target = _balls(yardsticks, f"target/{draw}")
+        measurements += compare("substitute", balls, of_target, "target", draw)
         measurements += compare("substitute", balls, _balls(yardsticks, "reference"), "reference", draw)
+        measurements += by_itself("substitute", images, embed.probabilities(images), draw)
+        if draw == 0:
+            store = auditor_store(call.audit, target, draw)
+            measurements += compare_pixels("substitute", images, store.read(samples), "target")
+            if budget >= FEWEST_REMEMBERED:
+                measurements += compare_with_purchase("substitute", balls.points, bought[:budget], of_target.points)
+            save_grid(images[:TILES], call.directory)
         call.progress(draw + 1, DRAWS, "measuring")
-    save_grid(checkpoint.sample(range(TILES), seed=derived_seed(seed, "measured", "0")), call.directory)
     _write(call.directory, measurements)
     return {"result": content_key(measurements=_dump(measurements))}
 
 
 def run_replay(call: StepCall) -> Digests:
-    """What the bought images themselves would measure, by budget: where a copy stands that only replays them."""
+    """What the bought images themselves would measure, by budget: where a copy stands that only replays them. And how near
+    fresh images of the target come to them: where a copy stands that remembers none."""
     embed = load_embedding(call.inputs["features"], call.compute)
     yardsticks = load_file(call.inputs["yardsticks"] / _BALLS)
     budgets, seed = [int(budget) for budget in call.settings["budgets"]], int(call.settings["seed"])
@@ -134,87 +182,66 @@ def run_replay(call: StepCall) -> Digests:
     features = embed(harvest(open_metered(call, store, target, most), store, most, call.progress))  # what was lost comes again
     measurements: list[Measurement] = []
     for budget in budgets:
+        whose = {"query_budget": budget, "seed": seed}
+        if budget >= FEWEST_REMEMBERED:
+            drawn = [_balls(yardsticks, f"target/{draw}").points for draw in (1, 0)]
+            measurements += [
+                m.model_copy(update=whose) for m in compare_with_purchase("target", drawn[0], features[:budget], drawn[1])
+            ]
         if budget <= NEIGHBOURS:
             continue
         balls = Balls.around(features[:budget], k=NEIGHBOURS)
         found = compare("purchase", balls, _balls(yardsticks, "reference"), "reference")
         for draw in range(DRAWS):
             found += compare("purchase", balls, _balls(yardsticks, f"target/{draw}"), "target", draw)
-        measurements += [m.model_copy(update={"query_budget": budget, "seed": seed}) for m in found]
+        measurements += [m.model_copy(update=whose) for m in found]
+    write_tensors(call.directory / _BOUGHT, {"features": features})
     _write(call.directory, measurements)
-    return {"result": content_key(measurements=_dump(measurements))}
+    parts = {str(budget): tensor_digest({"features": features[:budget]}) for budget in budgets}
+    return {"result": content_key(measurements=_dump(measurements)), **parts}
 
 
-Embedding = Callable[[Tensor], Tensor]
+@dataclass(frozen=True)
+class Embedding:
+    """images (N, C, H, W) uint8 -> standardised features (N, D), and the probabilities of classes where the network has any."""
+
+    network: FeatureNetwork
+    standardise: Standardisation
+    compute: Compute
+
+    def __call__(self, images: Tensor) -> Tensor:
+        return self.standardise(extract(self.network, images, self.compute))
+
+    def probabilities(self, images: Tensor) -> Tensor | None:
+        """(N, classes) float64, or None."""
+        if not isinstance(self.network, GivesProbabilities):
+            return None
+        return as_probabilities(extract(self.network, images, self.compute, output="probabilities"))
 
 
 def load_embedding(directory: Path, compute: Compute) -> Embedding:
-    """images (N, C, H, W) uint8 -> standardised features (N, D), by the network that a features step wrote to `directory`."""
-    settings = parse_features(json.loads((directory / "features.json").read_text())["settings"])
-    scale = load_file(directory / "scale.safetensors")
-    standardise = Standardisation(scale["mean"], scale["std"])
+    """The network that a features step wrote to `directory`, and its scale. Raises InputError where they are damaged."""
+    said = read_record(directory / "features.json", FeatureDescription, CheckpointError)
+    network = load_features(parse_features(said.settings), directory, said.channels)
+    file = directory / "scale.safetensors"
+    try:
+        scale, _ = read_tensors(file)
+        require_finite(scale)
+        mean, std = scale["mean"], scale["std"]
+        if (mean.shape, std.shape) != ((said.dimensions,), (said.dimensions,)):
+            raise ValueError(f"it is of shape {tuple(mean.shape)} and {tuple(std.shape)}, not ({said.dimensions},)")
+    except (KeyError, ValueError) as problem:
+        raise CheckpointError(f"{file}: not the scale of features ({one_line(problem, 160)}). Run the audit again.") from None
+    return Embedding(network, Standardisation(mean, std), compute)
 
-    def embed(images: Tensor) -> Tensor:
-        network = load_features(settings, directory, images.shape[1])
-        return standardise(extract(network, images, compute))
 
-    return embed
-
-
-def embed_in_chunks(embed: Embedding, make: Callable[[range], Tensor], count: int) -> Tensor:
-    """Features (count, D) of the images that `make` gives for ranges of their index, never holding more than a chunk."""
-    chunks = [range(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)]
-    return torch.cat([embed(make(chunk)) for chunk in chunks])
+def _in_chunks(make: Callable[[range], Tensor], count: int) -> Tensor:
+    """What `make` gives for ranges of the index, together, (count, …)."""
+    return torch.cat([make(range(start, min(start + CHUNK, count))) for start in range(0, count, CHUNK)])
 
 
 def _balls(tensors: dict[str, Tensor], name: str) -> Balls:
     return Balls(tensors[f"{name}/points"], tensors[f"{name}/squared_radii"], NEIGHBOURS)
-
-
-def compare(subject: Subject, measured: Balls, against: Balls, name: Against, draw: int = 0) -> list[Measurement]:
-    """Every metric of one set's features against another's, as records that do not say yet whose attack it was."""
-    neighbours = precision_recall_density_coverage(against, measured, k=NEIGHBOURS)
-    values = {
-        "frechet_distance": frechet_distance(measured.points, against.points),
-        "precision": neighbours.precision,
-        "recall": neighbours.recall,
-        "density": neighbours.density,
-        "coverage": neighbours.coverage,
-    }
-    sizes = len(measured.points), len(against.points)
-    return [_measurement(subject, metric, name, value, *sizes, draw) for metric, value in values.items()]
-
-
-def _measurement(
-    subject: Subject, metric: str, against: Against, value: float, images: int, compared: int, draw: int
-) -> Measurement:
-    return Measurement(
-        subject=subject, draw=draw, metric=metric, against=against, value=value, images=images, compared=compared
-    )
-
-
-def measure_sets(a: Tensor, b: Tensor, features: str, compute: Compute) -> dict[str, float]:
-    """Every metric of images a (N, C, H, W) uint8 against images b (M, C, H, W) uint8.
-
-    features: the directory of an audit's features, or the name of a network that needs no training, scaled by b.
-    Raises InputError where the two sets do not fit each other or the features.
-    """
-    if shape_of(a) != shape_of(b):
-        raise MetricError(f"images of {shape_of(a)} and {shape_of(b)} (C, H, W) cannot be compared. Set --size for folders.")
-    if (Path(features) / "features.json").is_file():
-        embed = load_embedding(Path(features), compute)
-        one, other = embed(a), embed(b)
-    else:
-        settings = parse_features(features)
-        if settings.learns_labels:
-            raise MetricError(f"{features} must be trained first. Give the `features` directory of an audit that used it.")
-        network = load_features(settings, Path(), a.shape[1])
-        one, other = (extract(network, images, compute) for images in (a, b))
-        scale = Standardisation.fit(other)
-        one, other = scale(one), scale(other)
-    with use_threads(compute.threads):
-        balls, others = Balls.around(one, "A", k=NEIGHBOURS), Balls.around(other, "B", k=NEIGHBOURS)
-        return {m.metric: m.value for m in compare("substitute", balls, others, "target")}
 
 
 def _noise(like: Tensor) -> Callable[[range], Tensor]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from ganguard.audit.plan import Step
-from ganguard.audit.step_cache import Done, finish, step_directory, step_key
+from ganguard.audit.step_cache import Done, finish, require_whole, step_directory, step_key
 from ganguard.base.cache import remove_temporaries
 from ganguard.base.compute import Compute
 
@@ -36,13 +36,15 @@ def perform(step: Step, done: dict[str, Done], audit: Path, compute: Compute, li
     work.mkdir(parents=True, exist_ok=True)
     remove_temporaries(work)  # of a run that was killed while it wrote
     inputs = {i.role: done[i.step].directory for i in step.inputs}
+    for directory in inputs.values():
+        require_whole(directory)
     listener(Event("begins", step.name))
     begun = time.monotonic()
 
     def progress(done: int, total: int, note: str = "") -> None:
         listener(Event("at", step.name, done, total, note))
 
-    digests = RUNNERS[step.kind](StepCall(step.settings, inputs, work, audit, compute, progress))
+    digests = RUNNERS[step.kind](StepCall(step.settings, inputs, work, audit, compute, progress, step.checkpoint_every))
     finished = finish(audit, step, key, digests, time.monotonic() - begun)
     listener(Event("ends", step.name))
     return finished

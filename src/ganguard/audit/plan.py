@@ -1,11 +1,10 @@
 """From a spec to the steps that answer it: what is computed from what, before anything is.
 
-    real ─► features ─► yardsticks ─────────────► measure
-    target ─► fit ────► yardsticks, purchase ─► substitute ─► measure
-                                    purchase ─► replay
+    real ─► ready ─► target ─► fit ─► yardsticks ─► purchase ─► substitute ─► measure
+    real ─► features ───────────────► yardsticks    purchase ─► replay ─────► measure
 
-Nothing is bought before target, real data, features and the substitutes' architectures are known to fit each other, and the
-adversary buys after the yardsticks stand.
+Nothing is trained before the real data are known to suffice and to fit the substitutes' architectures, nothing is bought before
+the target is known to fit them too, and the adversary buys after the yardsticks stand.
 """
 
 from collections.abc import Iterable
@@ -15,6 +14,7 @@ from typing import Any
 from ganguard.attacks.protocol import AttackSettings
 from ganguard.audit.spec import Spec, TrainTarget
 from ganguard.data.dataset import DatasetSettings, fingerprint
+from ganguard.metrics.features.network import pinned
 from ganguard.targets.load import fingerprint as fingerprint_target
 
 
@@ -35,6 +35,7 @@ class Step:
     inputs: what it reads. after: steps that must have succeeded before, though nothing of theirs is read.
     volatile: only doing it tells whether anything changed (a user's factory), so it is done anew each time.
     cost: rough relative time, so that long ones begin first.
+    checkpoint_every: steps of a training between saved states, of which its result does not depend.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Step:
     after: tuple[str, ...] = ()
     volatile: bool = False
     cost: float = 0.0
+    checkpoint_every: int | None = None
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,9 @@ def make_plan(spec: Spec) -> Plan:
 def _ground_steps(spec: Spec) -> Iterable[Step]:
     """Real data, target, features, yardsticks: what every substitute is measured with."""
     yield _real_step("real", spec.real)
+    architectures = [a.architecture.model_dump(mode="json") for a in spec.attacks]
+    planned = {"samples": spec.samples, "architectures": [a for i, a in enumerate(architectures) if a not in architectures[:i]]}
+    yield Step("ready", "ready", planned, (Input("real", "real"),))
     target = spec.target
     if isinstance(target, TrainTarget):
         data = "real"
@@ -96,15 +101,21 @@ def _ground_steps(spec: Spec) -> Iterable[Step]:
             data = "training data"
             yield _real_step(data, target.dataset)
         settings = target.model_dump(mode="json", exclude={"dataset", "checkpoint_every"})
-        yield Step("target", "train_target", settings, (Input("real", data),), cost=float(target.steps))
+        yield Step(
+            "target",
+            "train_target",
+            settings,
+            (Input("real", data),),
+            after=("ready",),
+            cost=float(target.steps),
+            checkpoint_every=target.checkpoint_every,
+        )
     else:
         seen = fingerprint_target(target)
         opened = {"target": target.model_dump(mode="json"), "codes": spec.codes, "fingerprint": seen}
-        yield Step("target", "open_target", opened, volatile=seen is None)
-    architectures = [a.architecture.model_dump(mode="json") for a in spec.attacks]
-    fits = {"samples": spec.samples, "architectures": [a for i, a in enumerate(architectures) if a not in architectures[:i]]}
-    yield Step("fit", "fit", fits, (Input("real", "real"), Input("target", "target")))
-    yield Step("features", "features", spec.features.model_dump(mode="json"), (Input("real", "real"),), cost=600.0)
+        yield Step("target", "open_target", opened, after=("ready",), volatile=seen is None)
+    yield Step("fit", "fit", {}, (Input("real", "real"), Input("target", "target")))
+    yield Step("features", "features", pinned(spec.features).model_dump(mode="json"), (Input("real", "real"),), cost=600.0)
     yield Step(
         "yardsticks",
         "yardsticks",
@@ -141,12 +152,19 @@ def _substitute_steps(spec: Spec, label: str, settings: AttackSettings, seed: in
         },
         (Input("purchase", f"purchase, seed {seed}", str(settings.query_budget)), Input("target", "target")),
         cost=float(settings.steps) * settings.batch_size,
+        checkpoint_every=settings.checkpoint_every,
     )
     measure = Step(
         f"measure {name}",
         "measure",
-        {"samples": spec.samples, "seed": seed},
-        (Input("substitute", train.name), Input("features", "features"), Input("yardsticks", "yardsticks")),
+        {"samples": spec.samples, "seed": seed, "query_budget": settings.query_budget},
+        (
+            Input("substitute", train.name),
+            Input("features", "features"),
+            Input("yardsticks", "yardsticks"),
+            Input("replay", replay_name(seed), str(settings.query_budget)),
+            Input("target", "target"),
+        ),
         cost=1e6,
     )
     return SubstitutePlan(label, settings, seed, train.name, measure.name), [train, measure]

@@ -11,14 +11,14 @@ from typing import Annotated, Literal, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import FailFast, Field, field_validator
+from pydantic import FailFast, Field, field_validator, model_validator
 
 from ganguard.base.cache import atomic_path, write_bytes, write_json
 from ganguard.base.errors import DataError
 from ganguard.base.settings import NonNegative, Plain, Positive, Settings, read_record, shortened
 
 Subject = Literal["substitute", "purchase", "target", "real", "train", "noise"]
-Against = Literal["target", "reference"]
+Against = Literal["target", "reference", "purchase", "nothing"]
 Outcome = Literal["holds", "fails", "undecided"]
 R = TypeVar("R")
 Rows = Annotated[tuple[R, ...], FailFast()]
@@ -26,12 +26,22 @@ Rows = Annotated[tuple[R, ...], FailFast()]
 
 METRICS: dict[str, Literal["lower", "higher"]] = {
     "frechet_distance": "lower",
+    "frechet_distance_infinity": "lower",
+    "kernel_distance": "lower",
     "precision": "higher",
     "recall": "higher",
     "density": "higher",
     "coverage": "higher",
+    "ndb": "lower",
+    "jsd": "lower",
+    "inception_score": "higher",
+    "piqe": "lower",
+    "authenticity": "higher",
+    "nearest_distance_ratio": "higher",
 }
 """Every metric of a results file, and which direction is better."""
+
+SIGNED = frozenset({"frechet_distance_infinity", "kernel_distance"})  # without bias: equal distributions lie about 0
 
 LONGEST_PATH = 255  # characters of a picture's
 SMALLEST, GREATEST = 1e-100, 1e100  # of a measured number that is not 0: no square and no ratio of two leaves what floats hold
@@ -47,7 +57,10 @@ class Measurement(Settings):
         looks like. "purchase" are the bought images themselves: what a copy would measure that only replays them.
     attack: label of the attack (AttackRecord.label), for a substitute; query_budget and seed: its own, or the purchase's.
     draw: which of the independent sets of images from the same generator.
-    metric: a key of METRICS. Fréchet distance against the target is fidelity, against the reference split accuracy.
+    metric: a key of METRICS. Fréchet distance against the target is fidelity, against the reference split accuracy. A distance
+        whose bias was taken off (Fréchet infinity, kernel) may lie below 0.
+    against: what with. "purchase": with the images that the copy was trained on. "nothing": a measure of one set.
+    spread: standard error of the value, for so many images of these generators; None where it was not measured.
     images, compared: how many images were measured, and how many they were compared with.
     """
 
@@ -58,16 +71,19 @@ class Measurement(Settings):
     draw: NonNegative = 0
     metric: str
     against: Against
-    value: Annotated[float, Field(json_schema_extra={"minimum": 0, "maximum": GREATEST})]
+    value: Annotated[float, Field(json_schema_extra={"minimum": -GREATEST, "maximum": GREATEST})]
+    spread: Annotated[float, Field(ge=0, le=GREATEST)] | None = None
     images: Positive
-    compared: Positive
+    compared: NonNegative
 
-    @field_validator("value")
-    @classmethod
-    def _in_range(cls, value: float) -> float:
-        if value != 0 and not SMALLEST <= value <= GREATEST:
-            raise ValueError(f"must be 0, or {SMALLEST:g} to {GREATEST:g}; got {value!r}")
-        return value
+    @model_validator(mode="after")
+    def _in_range(self) -> "Measurement":
+        size = abs(self.value)
+        if size != 0 and not SMALLEST <= size <= GREATEST:
+            raise ValueError(f"value must be 0, or of {SMALLEST:g} to {GREATEST:g}; got {self.value!r}")
+        if self.value < 0 and self.metric not in SIGNED:
+            raise ValueError(f"value of {shortened(self.metric)} must not be negative; got {self.value!r}")
+        return self
 
 
 class AttackRecord(Settings):
@@ -211,8 +227,10 @@ class AuditResults(Settings):
 
 
 class Summary(Settings):
-    """A number with its spread: mean, sample standard deviation (None for one value), least and greatest.
+    """A number with its spread: mean, deviation (None where nothing tells it), least and greatest.
 
+    deviation: over seeds, the sample standard deviation; with one seed, the standard error of the mean of its draws, from the
+        spreads of the measurements, or where they have none the sample standard deviation of the draws.
     count and over: how many values, and what they vary over ("seeds", or "draws" of images where there is one seed).
     """
 
@@ -226,16 +244,21 @@ class Summary(Settings):
 
 def summarise(measurements: Iterable[Measurement]) -> Summary | None:
     """Draws are averaged within a seed, then seeds are summarised; with one seed its draws are. None without any."""
+    found = list(measurements)
     by_seed: dict[int | None, list[float]] = {}
-    for measurement in measurements:
+    for measurement in found:
         by_seed.setdefault(measurement.seed, []).append(measurement.value)
     if not by_seed:
         return None
     over: Literal["seeds", "draws"] = "seeds" if len(by_seed) > 1 else "draws"
     values = [sum(v) / len(v) for v in by_seed.values()] if over == "seeds" else next(iter(by_seed.values()))
     mean = sum(values) / len(values)
-    squares = sum((value - mean) ** 2 for value in values)
-    deviation = math.sqrt(squares / (len(values) - 1)) if len(values) > 1 else None
+    spreads = [m.spread for m in found if m.spread is not None] if over == "draws" else []
+    if len(spreads) == len(values):
+        deviation = math.sqrt(sum(spread**2 for spread in spreads)) / len(values)
+    else:
+        squares = sum((value - mean) ** 2 for value in values)
+        deviation = math.sqrt(squares / (len(values) - 1)) if len(values) > 1 else None
     return Summary(mean=mean, deviation=deviation, least=min(values), greatest=max(values), count=len(values), over=over)
 
 
@@ -270,6 +293,7 @@ _ROWS = pa.schema(
         ("metric", pa.string()),
         ("against", pa.string()),
         ("value", pa.float64()),
+        ("spread", pa.float64()),
         ("better", pa.string()),
         ("images", pa.int64()),
         ("compared", pa.int64()),

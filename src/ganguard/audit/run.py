@@ -3,7 +3,17 @@
 from pathlib import Path
 
 from ganguard.audit.assemble import assemble
-from ganguard.audit.directory import ASSEMBLED, alone, changed_files, read_assembled, require_ours, take, write_assembled
+from ganguard.audit.directory import (
+    ASSEMBLED,
+    alone,
+    changed_files,
+    copies_in,
+    read_assembled,
+    remove_stale,
+    require_ours,
+    take,
+    write_assembled,
+)
 from ganguard.audit.execute_local import Execution, default_processes, execute
 from ganguard.audit.perform import Listener
 from ganguard.audit.plan import Plan, make_plan
@@ -14,20 +24,29 @@ from ganguard.base.cache import code_version, content_key, remove_temporaries
 from ganguard.base.errors import DataError, StepError
 
 
-def audit(name: str, spec: Spec, directory: Path, *, processes: int | None = None, listener: Listener) -> AuditResults:
+def audit(
+    name: str,
+    spec: Spec,
+    directory: Path,
+    *,
+    processes: int | None = None,
+    listener: Listener,
+    source: str | None = None,
+) -> AuditResults:
     """Run what is not done yet of an audit in `directory`, and write report.html, results.json, results.parquet, sample grids
     and checkpoints there.
 
-    processes: None takes one for each core and thread. A copy that failed leaves its reason in the results, and the others are
-    measured. Raises SpecError where another audit is at work in `directory`, where it belongs to an audit of another name, and
-    where it holds other files; StepError where no copy could be measured.
+    processes: None takes one for each core and thread. source: where the spec came from, as `spec.source_of` tells it. A copy
+    that failed leaves its reason in the results, and the others are measured. Raises SpecError where another run is at work in
+    `directory`, where it belongs to an audit of another name or source, and where it holds other files; StepError where no copy
+    could be measured.
     """
     plan = make_plan(spec)
     processes = processes or default_processes(spec.compute)
     directory.mkdir(parents=True, exist_ok=True)
-    require_ours(directory, name)
+    require_ours(directory, name, source)
     with alone(directory):
-        take(directory, name)
+        take(directory, name, source)
         remove_temporaries(directory)
         execution = execute(plan, directory, spec.compute, processes=processes, listener=listener)
         done = execution.done
@@ -42,9 +61,11 @@ def audit(name: str, spec: Spec, directory: Path, *, processes: int | None = Non
         if standing := _standing(directory, key):
             return standing
         (directory / ASSEMBLED).unlink(missing_ok=True)
+        before = copies_in(directory)
         results = assemble(name, spec, plan, execution, directory, processes)
         write_results(results, directory)
         write_report(results, directory)
+        remove_stale(directory, before)
         write_assembled(directory, key)
     return results
 

@@ -1,6 +1,6 @@
 """Kind of step → the function that does it."""
 
-from ganguard.audit.measuring import run_fit, run_measure, run_replay, run_yardsticks
+from ganguard.audit.measuring import run_fit, run_measure, run_ready, run_replay, run_yardsticks
 from ganguard.audit.steps import (
     Runner,
     run_features,
@@ -13,6 +13,7 @@ from ganguard.audit.steps import (
 
 RUNNERS: dict[str, Runner] = {
     "real": run_real,
+    "ready": run_ready,
     "train_target": run_train_target,
     "open_target": run_open_target,
     "fit": run_fit,

@@ -11,7 +11,18 @@ from pydantic import BeforeValidator, Field, SerializeAsAny, field_validator
 from ganguard.attacks.protocol import AttackSettings, parse_attack
 from ganguard.base.compute import Compute
 from ganguard.base.errors import SpecError, unknown_name
-from ganguard.base.settings import NonNegative, Positive, Settings, apply_changes, parse, read_yaml
+from ganguard.base.settings import (
+    LONGEST_YAML,
+    NonNegative,
+    Positive,
+    Settings,
+    TooLarge,
+    apply_changes,
+    one_line,
+    parse,
+    read_bounded,
+    read_yaml,
+)
 from ganguard.data.dataset import DatasetField
 from ganguard.metrics.features.network import FeatureField
 from ganguard.queries.store import Codes
@@ -59,8 +70,15 @@ def _attacks(value: object) -> list[AttackSettings]:
         several = cast(list[Any], budgets) if isinstance(budgets, list) and budgets else [budgets]
         without = {key: entry for key, entry in values.items() if key != "query_budget"}
         for budget in several:
-            found.append(parse_attack(without if budget is None else {**without, "query_budget": budget}))
+            found.append(_attack(number, without if budget is None else {**without, "query_budget": budget}))
     return found
+
+
+def _attack(number: int, values: Mapping[str, Any]) -> AttackSettings:
+    try:
+        return parse_attack(values)
+    except SpecError as problem:
+        raise SpecError(f"attacks.{number}: {one_line(problem)}") from None
 
 
 class Spec(Settings):
@@ -128,12 +146,26 @@ def read_spec(spec: str, changes: list[str]) -> tuple[str, Spec]:
     if path.suffix in (".yaml", ".yml") or path.is_file():
         if not path.is_file():
             raise SpecError(f"{path}: no such spec file. Known presets: {', '.join(presets())}")
-        name, text = path.stem, path.read_text(errors="replace")
+        name, text = path.stem, _text(path)
     elif spec in presets():
         name, text = spec, presets()[spec]
     else:
         raise SpecError(unknown_name("preset", spec, list(presets())) + ". Or give the path of a .yaml file.")
-    values = read_yaml(text, str(spec))
+    values = read_yaml(text, spec)
     if not isinstance(values, dict):
         raise SpecError(f"{spec}: a spec is a mapping with keys like target, real, attacks; got {type(values).__name__}.")
     return name, parse(Spec, apply_changes(cast(dict[str, Any], values), changes), "spec")
+
+
+def _text(path: Path) -> str:
+    try:
+        content = read_bounded(path, 4 * LONGEST_YAML)
+    except TooLarge:
+        raise SpecError(f"{path}: {path.stat().st_size:,} bytes; at most {LONGEST_YAML:,} characters are read.") from None
+    return content.decode(errors="replace")
+
+
+def source_of(spec: str) -> str:
+    """Where `read_spec` takes this spec from: the full path of its file, or the preset's name."""
+    path = Path(spec)
+    return str(path.resolve()) if path.suffix in (".yaml", ".yml") or path.is_file() else f"preset {spec}"

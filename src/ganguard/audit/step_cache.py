@@ -4,10 +4,10 @@ A step works in `work/<kind>-<key>` and is renamed into `steps/<kind>-<key>` whe
 it left there and goes on.
 """
 
-import json
 import shutil
 import time
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ from ganguard.attacks import ATTACKS
 from ganguard.audit.plan import Plan, Step
 from ganguard.base.cache import code_version, content_key, file_digest, publish_directory, write_json
 from ganguard.base.compute import Compute
+from ganguard.base.errors import DataError
+from ganguard.base.settings import read_json
 from ganguard.data import DATASETS
 from ganguard.metrics.features import FEATURES
 from ganguard.targets import TARGETS
@@ -26,12 +28,20 @@ from ganguard.targets import TARGETS
 RECORD = "step.json"
 _GROUND = ("ganguard.base", "ganguard.data")
 _MAKES_GANS = (*_GROUND, "ganguard.architectures", "ganguard.training")
-_MEASURES = (*_GROUND, "ganguard.architectures", "ganguard.targets", "ganguard.metrics", "ganguard.audit.measuring")
+_MEASURES = (
+    *_GROUND,
+    "ganguard.architectures",
+    "ganguard.targets",
+    "ganguard.metrics",
+    "ganguard.audit.measuring",
+    "ganguard.audit.comparisons",
+)
 CODE: dict[str, tuple[str, ...]] = {
     "real": _GROUND,
+    "ready": (*_GROUND, "ganguard.architectures", "ganguard.audit.measuring"),
     "train_target": _MAKES_GANS,
     "open_target": (*_GROUND, "ganguard.architectures", "ganguard.targets"),
-    "fit": (*_GROUND, "ganguard.architectures", "ganguard.targets", "ganguard.metrics.features"),
+    "fit": (*_GROUND, "ganguard.architectures", "ganguard.targets", "ganguard.audit.measuring"),
     "features": (*_GROUND, "ganguard.metrics.features", "ganguard.training.supervised", "ganguard.training.loop"),
     "yardsticks": (*_MEASURES, "ganguard.queries"),
     "purchase": (*_GROUND, "ganguard.architectures", "ganguard.targets", "ganguard.queries"),
@@ -96,10 +106,19 @@ def find(audit: Path, step: Step, key: str) -> Done | None:
 
 def read_record(directory: Path) -> dict[str, Any]:
     """What a finished step's step.json says. Raises OSError where it is absent, ValueError or KeyError where it is damaged."""
-    record: Any = json.loads((directory / RECORD).read_text())
+    record: Any = read_json(directory / RECORD)
     if not isinstance(record, dict) or record.pop("checksum") != content_key(**record):
         raise ValueError(f"{directory / RECORD}: its checksum is another")
     return record  # pyright: ignore[reportUnknownVariableType]
+
+
+@cache
+def require_whole(directory: Path) -> None:
+    """Raise DataError where a file of a finished step, which another is to read, is not the one that was written. A
+    process looks at each step once."""
+    for file, said in read_record(directory)["files"].items():
+        if file_digest(directory / file) != said["sha256"]:
+            raise DataError(f"{directory / file}: damaged: its SHA-256 is another. Remove {directory}: it is then done again.")
 
 
 def finish(audit: Path, step: Step, key: str, digests: dict[str, str], seconds: float) -> Done:
@@ -114,18 +133,18 @@ def finish(audit: Path, step: Step, key: str, digests: dict[str, str], seconds: 
     record: dict[str, Any] = {"name": step.name, "key": key, "digests": digests, "seconds": seconds, "finished": time.time()}
     record |= {"ganguard": __version__, "files": files}
     write_json(work / RECORD, {**record, "checksum": content_key(**record)})
-    directory = step_directory(audit, step, key, "steps")
-    if directory.exists() and find(audit, step, key) is None:
+    directory, before = step_directory(audit, step, key, "steps"), find(audit, step, key)
+    if directory.exists() and (before is None or (step.volatile and before.digests != digests)):
         shutil.rmtree(directory)
     publish_directory(work, directory)
     return Done(directory, digests, seconds)
 
 
 def find_all(plan: Plan, audit: Path, compute: Compute) -> dict[str, Done]:
-    """The steps of a plan that are finished already, by name. A volatile one never is, nor what reads it."""
+    """The steps of a plan that are finished already, by name. A volatile one is taken to give again what it gave last."""
     done: dict[str, Done] = {}
     for step in plan.steps:
-        if not step.volatile and all(i.step in done for i in step.inputs):
+        if all(i.step in done for i in step.inputs):
             found = find(audit, step, step_key(step, done, compute))
             if found:
                 done[step.name] = found

@@ -4,8 +4,9 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -18,6 +19,7 @@ from ganguard.base.errors import MetricError, TargetError
 from ganguard.base.images import to_float
 from ganguard.base.progress import Progress
 from ganguard.base.seeds import derived_seed
+from ganguard.base.settings import Plain, Positive, Settings
 from ganguard.data.dataset import load_dataset, parse_dataset
 from ganguard.data.splits import split
 from ganguard.metrics.features.classifier import WEIGHTS, Classifier, accuracy
@@ -37,7 +39,7 @@ from ganguard.training.supervised import train_classifier
 @dataclass(frozen=True)
 class StepCall:
     """What a runner is given: its step's settings, the directories of its inputs by role, its own directory, the directory of
-    the whole audit (where the ledger and the purchases are), and how to compute."""
+    the whole audit (where the ledger and the purchases are), how to compute, and how often a training saves its state."""
 
     settings: dict[str, Any]
     inputs: dict[str, Path]
@@ -45,6 +47,21 @@ class StepCall:
     audit: Path
     compute: Compute
     progress: Progress
+    checkpoint_every: int | None = None
+
+    def trained_as(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """The settings of a training, with how often it saves its state."""
+        return settings if self.checkpoint_every is None else {**settings, "checkpoint_every": self.checkpoint_every}
+
+
+class FeatureDescription(Settings):
+    """What features.json says of a feature network. channels: of its images. dimensions: D. held_out_accuracy: of a classifier
+    on the reference split."""
+
+    settings: Plain
+    channels: Positive
+    dimensions: Positive
+    held_out_accuracy: Annotated[float, Field(ge=0, le=1)] | None
 
 
 Digests = dict[str, str]
@@ -85,7 +102,7 @@ def run_train_target(call: StepCall) -> Digests:
     training = {key: value for key, value in call.settings.items() if key != "seed"}
     real = load_real(call.inputs["real"])
     images = real.images[real.train]
-    settings = TrainingSettings.model_validate(training)
+    settings = TrainingSettings.model_validate(call.trained_as(training))
     train_gan(images, settings, call.directory, seed=seed, compute=call.compute, progress=call.progress)
     (call.directory / "training.safetensors").unlink()
     description = f"{settings.architecture.kind} trained here, {settings.steps:,} steps on {len(images):,} images"
@@ -130,8 +147,10 @@ def run_features(call: StepCall) -> Digests:
     network = load_features(settings, call.directory, real.images.shape[1])
     scale = Standardisation.fit(extract(network, real.images[real.train], call.compute))
     write_tensors(call.directory / "scale.safetensors", {"mean": scale.mean, "std": scale.std})
-    said = {"settings": call.settings, "dimensions": len(scale.mean), "held_out_accuracy": held_out}
-    write_json(call.directory / "features.json", said)
+    said = FeatureDescription(
+        settings=call.settings, channels=real.images.shape[1], dimensions=len(scale.mean), held_out_accuracy=held_out
+    )
+    write_json(call.directory / "features.json", said.model_dump(mode="json"))
     digest = tensor_digest({**network.state_dict(), "scale/mean": scale.mean, "scale/std": scale.std})
     return {"result": digest}
 
@@ -204,7 +223,7 @@ def run_purchase(call: StepCall) -> Digests:
 def run_substitute(call: StepCall) -> Digests:
     """Run one attack at one budget. Its images lie in the store already."""
     seed = int(call.settings["seed"])
-    settings = parse_attack(call.settings["attack"])
+    settings = parse_attack(call.trained_as(call.settings["attack"]))
     target = open_target(call.inputs["target"], call.compute)
     store = adversary_store(call.audit, target, seed, call.settings["codes"])
     metered = meter(target, Ledger(call.audit / "ledger.sqlite"), store.account)

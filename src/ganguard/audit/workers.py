@@ -13,6 +13,7 @@ import traceback
 from collections import deque
 from collections.abc import Generator
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -127,6 +128,7 @@ class Pool:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=_serve, args=(theirs, self._audit, self._compute), daemon=True)
+        resource_tracker.ensure_running()  # starting it within start() would take the mask below away
         with _deaf_to_interrupts():
             process.start()
         theirs.close()

@@ -3,23 +3,25 @@
 import os
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from ganguard.base.settings import Positive, Settings
+
+MOST_THREADS = 1024  # far more, and creating them ends the process
 
 
 class Compute(Settings):
     """Device type and CPU threads of one process.
 
     device: "cpu", "cuda" or "auto" (CUDA where there is one).
-    threads: threads that torch uses for one operation. Bit-equal results are promised for equal threads only.
+    threads: threads that torch uses for one operation, 1 to 1024. Bit-equal results are promised for equal threads only.
     """
 
     device: Literal["cpu", "cuda", "auto"] = "cpu"
-    threads: Positive = 1
+    threads: Annotated[Positive, Field(le=MOST_THREADS)] = 1
 
     @field_validator("device")
     @classmethod

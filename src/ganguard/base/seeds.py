@@ -49,11 +49,6 @@ def torch_generator(seed: int, *names: str) -> torch.Generator:
     return generator
 
 
-def numpy_generator(seed: int, *names: str) -> np.random.Generator:
-    """A numpy generator whose state depends on the seed and the names alone."""
-    return np.random.Generator(Philox(key=np.frombuffer(stream_key(seed, *names), dtype="<u8").copy()))
-
-
 def derived_seed(seed: int, *names: str) -> int:
     """A seed in [0, 2^62) that depends on the seed and the names: one person's draws are not another's."""
     return int.from_bytes(stream_key(seed, "derived", *names)[:8], "little") >> 2

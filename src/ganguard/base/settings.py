@@ -6,6 +6,7 @@ All of these may come from anybody. What is read is bounded: the size of a file,
 import copy
 import json
 import math
+import os
 import re
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -87,19 +88,38 @@ def read_record(path: Path, model: type[S], error: type[InputError]) -> S:
     """The JSON file at `path` as `model`. Raises `error` where it cannot be read, is larger than LARGEST_JSON, or does not
     fit."""
     try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST_JSON + 1)
-        if len(content) > LARGEST_JSON:
-            raise error(f"{path}: larger than {LARGEST_JSON:,} bytes, which is the most that is read.")
-        return model.model_validate(_json(content))
+        return model.model_validate(read_json(path))
     except ValidationError as problem:
         raise error(explain(problem, model, str(path))) from None
     except SpecError as problem:
         raise error(f"{path}: {one_line(problem)}") from None
     except OSError as problem:
         raise error(f"{path}: cannot be read ({problem.strerror}).") from None
-    except (ValueError, RecursionError) as problem:
+    except TooLarge as problem:
+        raise error(f"{path}: {problem}.") from None
+    except ValueError as problem:
         raise error(f"{path}: not JSON ({one_line(problem, LONGEST_VALUE)}).") from None
+
+
+class TooLarge(ValueError):
+    """A file is larger than what is read of one of its sort."""
+
+
+def read_bounded(path: Path, most: int) -> bytes:
+    """A file of at most `most` bytes. Raises TooLarge, before anything is read, where it has more; OSError as reading does."""
+    with path.open("rb") as file:
+        if os.fstat(file.fileno()).st_size <= most and len(content := file.read(most + 1)) <= most:
+            return content
+    raise TooLarge(f"larger than {most:,} bytes, which is the most that is read")
+
+
+def read_json(path: Path) -> object:
+    """What a JSON file of at most LARGEST_JSON bytes says. Raises OSError where it cannot be read, ValueError where it is no
+    JSON, or too large."""
+    try:
+        return _json(read_bounded(path, LARGEST_JSON))
+    except RecursionError:
+        raise ValueError("lists or mappings stand too deep within each other") from None
 
 
 def _json(content: bytes) -> object:
@@ -221,5 +241,9 @@ def apply_changes(values: Mapping[str, Any], changes: list[str]) -> dict[str, An
                 place = place[int(key)] if isinstance(place, list) else place.setdefault(key, {})
             place[int(keys[-1]) if isinstance(place, list) else keys[-1]] = read_yaml(text, said)
         except (ValueError, IndexError, TypeError, AttributeError):
+            if isinstance(place, str):
+                where, key = (one_line(part, LONGEST_VALUE) for part in (".".join(keys[:-1]), keys[-1]))
+                whole = f"{where}={{kind: {one_line(place, LONGEST_VALUE)}, {key}: …}}"
+                raise SpecError(f"{said}: only a name stands at {where}. Write the whole: {whole}") from None
             raise SpecError(f"{said}: {one_line(path, LONGEST_VALUE)} does not lead to a value that can be set.") from None
     return changed

@@ -28,10 +28,12 @@ def attack(
     Example: `ganguard attack fidelity runs/mine/checkpoint --query-budget 1000 --out runs/copy --set steps=2500`
     """
     from ganguard.attacks.protocol import Knowledge, Workspace, parse_attack, run_attack
+    from ganguard.audit.directory import alone
     from ganguard.base.compute import Compute
     from ganguard.base.settings import apply_changes, parse
     from ganguard.cli.display import progress_of
     from ganguard.cli.options import target_of
+    from ganguard.queries.harvest import require_room
     from ganguard.queries.ledger import Ledger
     from ganguard.queries.metered_target import meter
     from ganguard.queries.store import Store
@@ -41,10 +43,11 @@ def attack(
     settings = parse_attack(apply_changes(values, changes or []))
     compute = parse(Compute, {"device": device, "threads": threads}, "compute")
     opened = load_target(target_of(target, latent_dim, trusted), compute)
-    ledger = Ledger(out / "ledger.sqlite")
-    ledger.ensure_account("adversary", settings.query_budget)
-    store = Store(out / "purchase", opened.identity, "adversary", seed)
-    with progress_of(f"{kind}, {query_budget:,} queries") as progress:
+    require_room(opened, settings.query_budget, "query_budget")
+    with alone(out), progress_of(f"{kind}, {settings.query_budget:,} queries") as progress:
+        ledger = Ledger(out / "ledger.sqlite")
+        ledger.ensure_account("adversary", settings.query_budget)
+        store = Store(out / "purchase", opened.identity, "adversary", seed)
         workspace = Workspace(out, store, compute, progress)
         substitute = run_attack(meter(opened, ledger, "adversary"), settings, Knowledge(), workspace, seed=seed)
     typer.echo(f"Substitute from {substitute.queries:,} queries: {substitute.checkpoint}")

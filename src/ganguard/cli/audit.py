@@ -1,7 +1,8 @@
 """`ganguard audit`: the whole question, end to end."""
 
+from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +12,7 @@ from ganguard.cli.options import Changes
 if TYPE_CHECKING:
     from ganguard.audit.results import AuditResults
     from ganguard.audit.spec import Spec
+    from ganguard.audit.step_cache import Done
 
 
 def audit(
@@ -38,7 +40,7 @@ def audit(
     - `ganguard audit digits --set seeds=[0,1] --out audits/two-seeds`
     - `ganguard audit my-gan.yaml --dry-run`
     """
-    from ganguard.audit.spec import read_spec
+    from ganguard.audit.spec import read_spec, source_of
 
     name, parsed = read_spec(spec, changes or [])
     directory = out or Path("audits") / name
@@ -49,15 +51,17 @@ def audit(
     from ganguard.cli.display import display
 
     with display() as shown:
-        results = run_audit(name, parsed, directory, processes=processes, listener=shown)
+        source = source_of(spec)
+        results = run_audit(name, parsed, directory, processes=processes, listener=shown, source=source)
     if shown.cached:
-        shown.console.print(f"{shown.cached} steps were done before and were not repeated.")
+        were = "step was done before and was" if shown.cached == 1 else "steps were done before and were"
+        shown.console.print(f"{shown.cached} {were} not repeated.")
     _print_results(results, directory)
     if results.failures:
         first = results.failures[0]
+        are = "copy is" if len(results.failures) == 1 else "copies are"
         raise StepError(
-            f"{len(results.failures)} of the copies are missing from the report, which says why. The first: "
-            f"{first.step}: {first.reason}"
+            f"{len(results.failures)} {are} missing from the report, which says why. The first: {first.step}: {first.reason}"
         )
 
 
@@ -65,17 +69,18 @@ def _print_plan(spec: "Spec", directory: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from ganguard.audit.assemble import images_bought
     from ganguard.audit.plan import make_plan
     from ganguard.audit.step_cache import find_all
 
     plan = make_plan(spec)
     done = find_all(plan, directory, spec.compute)
-    steps = Table("step", "state", title=f"{len(plan.steps)} steps, {len(done)} done before", title_justify="left")
+    anew = [step.name for step in plan.steps if step.volatile and step.name in done]
+    steps = Table("step", "state", title_justify="left")
+    steps.title = f"{len(plan.steps)} steps, {len(done) - len(anew)} done before"
     for step in plan.steps:
-        steps.add_row(step.name, "done" if step.name in done else "to do")
+        steps.add_row(step.name, "opened anew" if step.name in anew else "done" if step.name in done else "to do")
     images = Table("who", "images", "bought before", title="Images", title_justify="left")
-    before = images_bought(spec, directory, done)
+    before = _bought_before(spec, directory, done.get("target"))
     images.add_row("auditor buys, to measure with", f"{plan.auditor:,}", f"{before['auditor']:,}")
     for seed, bought in plan.bought.items():
         images.add_row(f"adversary buys, seed {seed}, once for all attacks", f"{bought:,}", f"{before[str(seed)]:,}")
@@ -89,6 +94,32 @@ def _print_plan(spec: "Spec", directory: Path) -> None:
     images.add_row("used in all", f"{sum(s.settings.query_budget for s in plan.substitutes):,}", "")
     shown = Console(highlight=False)
     shown.print(steps, images)
+    if anew:
+        shown.print(_TAKEN_AS_LAST)
+
+
+_TAKEN_AS_LAST = (
+    "Which target this is, only opening it tells; the plan takes it to be the one that was opened last. Another one would have "
+    "all that depends on it bought and done anew."
+)
+
+
+def _bought_before(spec: "Spec", directory: Path, target: "Done | None") -> dict[str, int]:
+    """Images that the ledger holds for the target that a step opened, by "auditor" and the adversary's seed; it is not opened
+    again."""
+    from ganguard.audit.steps import adversary_account, auditor_account
+    from ganguard.base.settings import read_json
+    from ganguard.queries.ledger import Ledger
+
+    reserved = Counter[str]()
+    if target is None or not (directory / "ledger.sqlite").is_file():
+        return {str(who): 0 for who in ("auditor", *spec.seeds)}
+    with Ledger(directory / "ledger.sqlite") as ledger:
+        reserved.update({balance.account: balance.reserved for balance in ledger.balances()})
+    said: Any = read_json(target.directory / "target.json")
+    identity = str(said["identity"])
+    found = {str(seed): reserved[adversary_account(identity, seed, spec.codes)] for seed in spec.seeds}
+    return found | {"auditor": sum(reserved[auditor_account(identity, draw)] for draw in (0, 1))}
 
 
 def _print_results(results: "AuditResults", directory: Path) -> None:
@@ -116,6 +147,7 @@ def _print_results(results: "AuditResults", directory: Path) -> None:
     table.add_row("noise images", "", *(cell(subject="noise", against=a) for a in ("target", "reference")))
     shown = Console(highlight=False)
     shown.print(table)
-    over = f"{len(results.spec['seeds'])} seeds" if len(results.spec["seeds"]) > 1 else "draws of images; one seed"
-    shown.print(f"± is a standard deviation over {over}.")
+    seeds = len(results.spec["seeds"])
+    over = f"standard deviation over {seeds} seeds" if seeds > 1 else "standard error of measuring so many images; one seed"
+    shown.print(f"± is a {over}.")
     shown.print(f"Report: {directory / 'report.html'}", soft_wrap=True)

@@ -37,6 +37,7 @@ def harvest(
     from ganguard.cli.display import progress_of
     from ganguard.cli.options import target_of
     from ganguard.queries.harvest import harvest as run_harvest
+    from ganguard.queries.harvest import require_room
     from ganguard.queries.ledger import Ledger
     from ganguard.queries.metered_target import meter
     from ganguard.queries.store import Store
@@ -47,6 +48,7 @@ def harvest(
     chosen: Literal["provider", "client"] = "client" if codes == "client" else "provider"
     compute = parse(Compute, {"device": device, "threads": threads}, "compute")
     opened = load_target(target_of(target, latent_dim, trusted), compute)
+    require_room(opened, count, "--count")
     ledger = Ledger(out / "ledger.sqlite")
     if budget is None:
         ledger.ensure_account(account, count)

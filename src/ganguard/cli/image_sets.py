@@ -24,4 +24,5 @@ def images_of(text: str, samples: int, size: int | None, compute: "Compute", pro
         return CheckpointTarget(checkpoint=text).load(compute).sample(range(samples), seed=seed)
     if shards := shards_of(path):
         return read_parquet([file for _, _, file in shards], samples)
+    size = size if path.is_dir() else None  # --size is for the folders among both sets
     return load_dataset(dataset_of(text, size), progress).images[:samples]

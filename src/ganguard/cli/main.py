@@ -5,6 +5,7 @@
 
 import errno
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable
@@ -69,6 +70,8 @@ _UNUSABLE = frozenset(
     }
 )
 _FULL = frozenset({errno.EDQUOT, errno.EFBIG, errno.ENOSPC})
+_OVERFLOWS = ("Storage size calculation overflowed", "Overflow when unpacking long", "multiplication overflow", "is too big")
+_NO_MEMORY = ("can't allocate memory", "MemoryError", "out of memory")  # in torch's words, and a worker's
 
 
 def main() -> None:
@@ -77,18 +80,14 @@ def main() -> None:
     _hear_interrupts(_interrupt)
     try:
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
-    except UsageError as problem:
-        _end(f"error: {_usage(problem)}", 2)
-    except InputError as problem:
-        _end(f"error: {problem}", 2)
-    except GanguardError as problem:
-        _end(f"failed: {problem}", 1)
-    except OSError as problem:
-        _end(*_machine(problem))
     except (KeyboardInterrupt, typer.Abort):
         code = 130
     except SystemExit as ended:  # typer's own answer to an interrupt
         code = ended.code if isinstance(ended.code, int) else 1
+    except Exception as problem:
+        if not (said := _foreseen(problem)):
+            raise
+        _end(*said)
     if code == 130:
         _end("stopped. Run the same command again: it goes on from here.", 130)
     sys.exit(code or 0)
@@ -111,6 +110,17 @@ def _end_at_once(_number: int, _frame: FrameType | None) -> None:
     os._exit(130)
 
 
+def _foreseen(problem: Exception) -> tuple[str, int] | None:
+    """The one line and the exit code for what may go wrong; None where it is a mistake of ours."""
+    if isinstance(problem, UsageError):
+        return f"error: {_usage(problem)}", 2
+    if isinstance(problem, InputError):
+        return f"error: {problem}", 2
+    if isinstance(problem, GanguardError):
+        return f"failed: {problem}", 1
+    return _machine(problem) if isinstance(problem, OSError) else _too_large(problem)
+
+
 def _machine(problem: OSError) -> tuple[str, int]:
     """What the machine refused, in one line, and the exit code for it."""
     where = f"{problem.filename}: " if problem.filename else ""
@@ -121,12 +131,27 @@ def _machine(problem: OSError) -> tuple[str, int]:
     return f"failed: {where}{what}. {remedy}, and run the same command again: it goes on from here.", 1
 
 
+def _too_large(problem: Exception) -> tuple[str, int] | None:
+    """The same of memory that is not to be had, in this process or in one of an audit's; None where it is something else."""
+    text = str(problem)
+    if any(said in text for said in _OVERFLOWS):
+        sizes = re.search(r"sizes=\[([\d, ]{1,200})\]", text)
+        which = f" (of {sizes[1].replace(', ', ' x ')} numbers)" if sizes else ""
+        return f"error: these settings ask for an array{which} that no memory holds. Lower batch_size, width or latent_dim.", 2
+    if not isinstance(problem, MemoryError) and not any(said in text for said in _NO_MEMORY):
+        return None
+    tried = re.search(r"allocate (\d+)(\.\d+ \w+| bytes)", text)
+    wanted = f"; {int(tried[1]):,}{tried[2]} were wanted at once" if tried else ""
+    return f"failed: too little memory{wanted}. Lower batch_size, width, threads or the number of images or processes.", 1
+
+
 def _usage(problem: Exception) -> str:
     """What is wrong with the options, and which help tells more."""
     verbs = [command.callback.__name__ for command in app.registered_commands if command.callback]
     verb = f"{sys.argv[1]} " if sys.argv[1] in verbs else ""
     said = cast(str, problem.format_message())  # pyright: ignore[reportAttributeAccessIssue] - names the option
-    return f"{said.rstrip('.')}. See `ganguard {verb}--help`."
+    said = said if said.endswith("?") else f"{said.rstrip('.')}."
+    return f"{said} See `ganguard {verb}--help`."
 
 
 def _end(line: str, code: int) -> None:

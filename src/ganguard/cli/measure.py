@@ -6,6 +6,8 @@ import typer
 
 from ganguard.cli.options import Device, Size, Threads
 
+DEFAULT = "frechet_distance,precision,recall,density,coverage"
+
 _SET = "a data set's name, a folder of images, a harvest, or a checkpoint"
 
 
@@ -13,8 +15,15 @@ def measure(
     generated: Annotated[str, typer.Argument(metavar="A", help=f"What is measured: {_SET}.", show_default=False)],
     reference: Annotated[str, typer.Argument(metavar="B", help=f"What it is measured against: {_SET}.", show_default=False)],
     features: Annotated[
-        str, typer.Option(help="`random_network`, or the `features` directory of an audit, for its network and scale.")
+        str,
+        typer.Option(
+            help="A network's name (`random_network`, `inception`), a mapping (`{kind: torchscript, path: net.pt, "
+            "trusted: true}`), or the `features` directory of an audit, for its network and scale."
+        ),
     ] = "random_network",
+    metrics: Annotated[
+        str, typer.Option(help="Which to print, with commas between; `all` for every one that these images and features allow.")
+    ] = DEFAULT,
     samples: Annotated[int, typer.Option(min=2, help="Images that a checkpoint makes, and most that are taken.")] = 5000,
     size: Size = None,
     threads: Threads = 1,
@@ -22,14 +31,16 @@ def measure(
 ) -> None:
     """Measure images A against images B.
 
-    Prints Fréchet distance (lower is closer), precision, recall, density and coverage (higher is better), as JSON. Fréchet
-    distances compare only with others of the same feature network and the same numbers of images.
+    Prints JSON. Lower is better for frechet_distance, frechet_distance_infinity, kernel_distance, ndb, jsd, piqe and niqe
+    (of A, its model fitted to B); higher for precision, recall, density, coverage, inception_score (of A), authentic (of A, B
+    being what it was trained on), psnr and ssim (of pairs). Distances compare only with others of the same feature network and
+    the same numbers of images.
 
     Example: `ganguard measure runs/copy/checkpoint runs/bought --features audits/digits/features`
     """
     import json
 
-    from ganguard.audit.measuring import measure_sets
+    from ganguard.audit.two_sets import measure_sets
     from ganguard.base.compute import Compute
     from ganguard.base.seeds import derived_seed
     from ganguard.base.settings import parse
@@ -41,6 +52,6 @@ def measure(
         seeds = (derived_seed(0, "measure", side) for side in "AB")  # two draws of one generator are two draws
         sets = zip((generated, reference), seeds, strict=True)
         a, b = (images_of(text, samples, size, compute, progress, seed) for text, seed in sets)
-        values = measure_sets(a, b, features, compute)
+        values = measure_sets(a, b, features, metrics, compute, progress)
     said = {"A": generated, "B": reference, "features": features, "images": [len(a), len(b)], **values}
     typer.echo(json.dumps(said, indent=2))

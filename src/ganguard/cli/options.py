@@ -33,7 +33,7 @@ Changes = Annotated[
 
 
 def dataset_of(text: str, size: int | None) -> "DatasetSettings":
-    """A data set's name, or the path of a folder of images."""
+    """A data set's name, or the path of a folder of images. Raises SpecError; also for a `size` of data that has its own."""
     from ganguard.base.errors import SpecError, unknown_name
     from ganguard.data import DATASETS
     from ganguard.data.dataset import parse_dataset
@@ -42,7 +42,13 @@ def dataset_of(text: str, size: int | None) -> "DatasetSettings":
         return parse_dataset({"kind": "image_folder", "path": text, "size": size})
     if text not in DATASETS.table():
         raise SpecError(unknown_name("data set", text, list(DATASETS.table())) + ". Or give the path of a folder of images.")
-    return parse_dataset({"kind": text})
+    if text == "image_folder":
+        raise SpecError("image_folder: which folder is not said. Give its path in place of the name.")
+    if size is None:
+        return parse_dataset({"kind": text})
+    if "size" not in DATASETS.load(text).model_fields:
+        raise SpecError(f"--size {size}: the images of {text} have a size of their own. Leave --size out.")
+    return parse_dataset({"kind": text, "size": size})
 
 
 def target_of(text: str, latent_dim: int | None, trusted: bool) -> "TargetSettings":

@@ -27,6 +27,7 @@ def train(
 
     Example: `ganguard train digits --out runs/mine --steps 3000 --set learning_rate=1e-3 --set n_dis=1`
     """
+    from ganguard.audit.directory import alone
     from ganguard.base.compute import Compute
     from ganguard.base.settings import apply_changes, parse
     from ganguard.cli.display import progress_of
@@ -42,6 +43,6 @@ def train(
     with progress_of(f"train {architecture}") as progress:
         real = load_dataset(dataset_of(data, size), progress)
         images = real.images[split(real).train]
-        out.mkdir(parents=True, exist_ok=True)  # so that a path that cannot be written is found before the training, not after
-        checkpoint = train_gan(images, settings, out, seed=seed, compute=compute, progress=progress)
+        with alone(out):  # and a path that cannot be written is found before the training, not after
+            checkpoint = train_gan(images, settings, out, seed=seed, compute=compute, progress=progress)
     typer.echo(f"Checkpoint: {checkpoint}")

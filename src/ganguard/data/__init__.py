@@ -8,5 +8,6 @@ DATASETS = PluginTable(
     {
         "digits": "ganguard.data.digits:Digits",
         "image_folder": "ganguard.data.image_folder:ImageFolder",
+        "photo_patches": "ganguard.data.photo_patches:PhotoPatches",
     },
 )

@@ -19,16 +19,21 @@ from ganguard.data import DATASETS
 
 @dataclass(frozen=True)
 class RealImages:
-    """Images (N, C, H, W) uint8; labels (N,) int64, or None; the names of the classes in label order."""
+    """Images (N, C, H, W) uint8; labels (N,) int64, or None; the names of the classes in label order.
+
+    groups: (N,) int64, numbered from 0; images of one group, such as crops of one photograph, are not independent, and go to
+        the same split. None where every image stands for itself.
+    """
 
     images: Tensor
     labels: Tensor | None
     classes: tuple[str, ...]
+    groups: Tensor | None = None
 
     def digest(self) -> str:
-        """SHA-256 of the images and labels."""
-        labels = {} if self.labels is None else {"labels": self.labels}
-        return tensor_digest({"images": self.images, **labels})
+        """SHA-256 of the images, labels and groups."""
+        parts = {"images": self.images, "labels": self.labels, "groups": self.groups}
+        return tensor_digest({name: part for name, part in parts.items() if part is not None})
 
 
 class DatasetSettings(Settings):

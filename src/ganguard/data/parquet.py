@@ -17,14 +17,16 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
+from ganguard.base.cache import file_digest
 from ganguard.base.codecs import decode_image
 from ganguard.base.compute import cores
 from ganguard.base.errors import DataError
-from ganguard.base.settings import one_line
+from ganguard.base.settings import TooLarge, one_line, read_bounded
 from ganguard.data.dataset import room_for
 
 COMPRESSIONS = frozenset({"UNCOMPRESSED", "SNAPPY"})
 MOST_ROWS, MOST_BYTES = 64, 64 << 20  # of a file's rows that are decoded at once, were each as large as the whole file
+MOST_HELD = 256 << 20  # bytes of a shard that is checked and read from memory; shards of 512 images seldom have more
 
 SHARD_NAME = re.compile(r"(?P<start>[0-9]+)-(?P<stop>[0-9]+)(?:-(?P<digest>[0-9a-f]{16}))?\.parquet")
 """What a file of a harvest is called: which images it holds, and how its SHA-256 begins. Another's file may lack the latter."""
@@ -99,16 +101,28 @@ def _opened(file: Path) -> Generator[pq.ParquetFile]:
 
 def _checked(file: Path) -> Path | pa.BufferReader:
     """What to read a file from: of a shard, the very bytes that its name was made from."""
-    named = SHARD_NAME.fullmatch(file.name)
-    if named is None or named["digest"] is None:
-        return file
-    content = file.read_bytes()
-    if not hashlib.sha256(content).hexdigest().startswith(named["digest"]):
+    source, whole = read_shard(file)
+    if whole is False:
         raise DataError(
             f"{file}: damaged: its SHA-256 is not the one in its name. Remove it and run the purchase again: its images are "
             f"asked for again, which counts once."
         )
-    return pa.BufferReader(content)
+    return source
+
+
+def read_shard(file: Path) -> tuple[Path | pa.BufferReader, bool | None]:
+    """What to read a shard from, and whether it is the one that was written under its name; None where that does not tell.
+
+    What is read is what was looked at, but for a file of more than MOST_HELD bytes, which is not held in memory.
+    """
+    named = SHARD_NAME.fullmatch(file.name)
+    if named is None or named["digest"] is None:
+        return file, None
+    try:
+        content = read_bounded(file, MOST_HELD)
+    except TooLarge:
+        return file, file_digest(file).startswith(named["digest"])
+    return pa.BufferReader(content), hashlib.sha256(content).hexdigest().startswith(named["digest"])
 
 
 def _require_layout(opened: pq.ParquetFile, file: Path) -> None:

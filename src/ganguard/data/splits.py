@@ -1,7 +1,7 @@
 """The split of the real data: `train` is what the provider (and its adversary) holds, `reference` is what grades.
 
-Stratified by class, and chosen by a hash of the index alone: the reference set never varies with seeds, budgets, or what
-the adversary holds.
+Stratified by class, or, where images come in groups, by whole groups; and chosen by a hash of the index (or the group's
+number) alone: the reference set never varies with seeds, budgets, or what the adversary holds.
 """
 
 from dataclasses import dataclass
@@ -19,15 +19,23 @@ TRAIN_SHARE = 0.7
 
 @dataclass(frozen=True)
 class Splits:
-    """Row indices (sorted int64) of the real data: `train` 70 %, `reference` 30 %."""
+    """Row indices (sorted int64) of the real data: `train` 70 %, `reference` 30 %; of groups, as near to it as they allow."""
 
     train: Tensor
     reference: Tensor
 
 
 def split(real: RealImages) -> Splits:
-    """70 % of each class to `train`, the rest to `reference`. Raises DataError where either would be empty: without two images
-    of one class."""
+    """70 % of each class to `train`, the rest to `reference`; of data in groups, about 70 % of all images, in whole groups.
+
+    Raises DataError where either would be empty: without two images of one class, or without two groups.
+    """
+    in_train = _by_class(real) if real.groups is None else _by_group(real.groups.numpy())
+    return Splits(torch.from_numpy(np.flatnonzero(in_train)), torch.from_numpy(np.flatnonzero(~in_train)))
+
+
+def _by_class(real: RealImages) -> np.ndarray:
+    """Which images go to `train`, (N,) bool."""
     count = len(real.images)
     order = uniform(0, "data.splits", range(count), 1)[:, 0]
     labels = np.zeros(count, dtype=np.int64) if real.labels is None else real.labels.numpy()
@@ -39,7 +47,18 @@ def split(real: RealImages) -> Splits:
     if in_train.all() or not in_train.any():
         classes = f" in {len(np.unique(labels))} classes" if count > 1 else ""
         raise DataError(f"{count} real images{classes} are too few to split each class 70 : 30. Give at least 2 of one class.")
-    return Splits(torch.from_numpy(np.flatnonzero(in_train)), torch.from_numpy(np.flatnonzero(~in_train)))
+    return in_train
+
+
+def _by_group(groups: np.ndarray) -> np.ndarray:
+    """The same from groups (N,): in the order of their hashes, as many as come nearest to 70 % of the images."""
+    numbers, sizes = np.unique(groups, return_counts=True)
+    if len(numbers) < 2:
+        raise DataError(f"{len(groups)} real images in fewer than 2 groups cannot be split by group. Give at least 2 groups.")
+    order = np.argsort(uniform(0, "data.splits.groups", range(numbers[-1] + 1), 1)[numbers, 0], kind="stable")
+    in_train = np.cumsum(sizes[order])[:-1]  # images, if the first 1, 2, 3 ... groups go to `train`
+    taken = np.abs(in_train - TRAIN_SHARE * len(groups)).argmin() + 1
+    return np.isin(groups, numbers[order[:taken]])
 
 
 def halves(count: int, labels: Tensor | None = None) -> tuple[Tensor, Tensor]:

@@ -6,15 +6,12 @@ memorised has images many times over, whose balls have radius 0, and a strict < 
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from ganguard.base.errors import MetricError
-from ganguard.metrics.arrays import Features, as_features, require_same_width
-
-BLOCK_ROWS = 128  # rows of the distance matrix in memory at once: few enough to stay in the processor's cache
-TIE = 1e-12  # of |a|² + |b|²: squared distances of a and b that differ by less are equal, and only rounding parts them
+from ganguard.metrics.arrays import Features, as_floats, require_same_width
+from ganguard.metrics.distances import BLOCK, Frame, squared_radii, tile
 
 
 @dataclass(frozen=True)
@@ -32,7 +29,8 @@ class PRDC:
 
 @dataclass(frozen=True)
 class Balls:
-    """The balls of one set: points (N, D) float64 and squared radii (N,). They can be compared with many other sets."""
+    """The balls of one set: points (N, D) float32 or float64, and squared radii (N,) float64. They can be compared with many
+    other sets."""
 
     points: Tensor
     squared_radii: Tensor
@@ -46,8 +44,32 @@ class Balls:
         """
         if k < 1:
             raise MetricError(f"k must be at least 1; got {k}.")
-        points = as_features(features, name, k + 1)
-        return Balls(points, _squared_radii(points - points.median(0).values, k), k)
+        points = as_floats(features, name, k + 1)
+        return Balls(points, squared_radii(points, k), k)
+
+
+@dataclass(frozen=True)
+class Memberships:
+    """Who lies in whose balls. around_fakes: real balls around each generated image, (M,) int64. in_fake_ball, covered: whether
+    each real image lies in some generated ball, and has a generated image in its own, (N,) bool."""
+
+    around_fakes: Tensor
+    in_fake_ball: Tensor
+    covered: Tensor
+    k: int
+
+    def scores(self) -> PRDC:
+        """The four shares."""
+        return PRDC(*(row.mean().item() for row in self._rows()))
+
+    def errors(self) -> PRDC:
+        """Their standard errors over images, the balls being given: what bootstrapping the images tends to."""
+        return PRDC(*((row.std(correction=0) / len(row) ** 0.5).item() for row in self._rows()))
+
+    def _rows(self) -> tuple[Tensor, ...]:
+        """What each is the mean of, in the order of PRDC."""
+        flags = (self.around_fakes > 0, self.in_fake_ball, self.around_fakes.double() / self.k, self.covered)
+        return tuple(row.double() for row in flags)
 
 
 def precision_recall_density_coverage(real: Features | Balls, fake: Features | Balls, *, k: int = 5) -> PRDC:
@@ -56,41 +78,29 @@ def precision_recall_density_coverage(real: Features | Balls, fake: Features | B
     Balls may stand for features, where a set is compared with several others. Raises MetricError for k below 1, balls of
     another k, too few rows, other shapes, NaN or infinity.
     """
+    return memberships(real, fake, k=k).scores()
+
+
+def memberships(real: Features | Balls, fake: Features | Balls, *, k: int = 5) -> Memberships:
+    """What `precision_recall_density_coverage` counts, of the same arguments."""
     real_balls = real if isinstance(real, Balls) else Balls.around(real, "real", k=k)
     fake_balls = fake if isinstance(fake, Balls) else Balls.around(fake, "fake", k=k)
     if (real_balls.k, fake_balls.k) != (k, k):
         raise MetricError(f"balls reach to neighbours {real_balls.k} and {fake_balls.k}; k is {k}. Make them with one k.")
     x, y = real_balls.points, fake_balls.points
     require_same_width(x, y)
-    centre = x.median(0).values
-    x, y = x - centre, y - centre  # small norms lose the fewest digits
-    real_radii, fake_radii = real_balls.squared_radii, fake_balls.squared_radii
-    inside_real = torch.zeros(len(y), dtype=torch.int64)  # real balls around each generated image
+    around_fakes = torch.zeros(len(y), dtype=torch.int64)  # real balls around each generated image
     in_fake_ball = torch.zeros(len(x), dtype=torch.bool)
     covered = torch.zeros(len(x), dtype=torch.bool)
-    for start in range(0, len(x), BLOCK_ROWS):
-        rows = slice(start, start + BLOCK_ROWS)
-        distances = _squared_distances(x[rows], y, slack=TIE)  # (rows, M)
-        inside = (distances <= real_radii[rows, None]).numpy()
-        inside_real += torch.from_numpy(np.count_nonzero(inside, axis=0))  # numpy counts booleans ten times faster
-        covered[rows] = distances.amin(1) <= real_radii[rows]
-        in_fake_ball[rows] = (distances <= fake_radii).any(1)
-    return PRDC(
-        precision=(inside_real > 0).double().mean().item(),
-        recall=in_fake_ball.double().mean().item(),
-        density=inside_real.double().mean().item() / k,
-        coverage=covered.double().mean().item(),
-    )
-
-
-def _squared_radii(points: Tensor, k: int) -> Tensor:
-    """Squared distance of each point to its k-th nearest neighbour among the others, (N,)."""
-    radii = [_squared_distances(block, points).topk(k + 1, largest=False).values[:, -1] for block in points.split(BLOCK_ROWS)]
-    return torch.cat(radii)
-
-
-def _squared_distances(a: Tensor, b: Tensor, slack: float = 0.0) -> Tensor:
-    """|a|² + |b|² - 2 a·b, (len(a), len(b)): one matrix product, right to about 1e-15 of |a|² + |b|², of which a share of
-    `slack` is taken off."""
-    norms_a, norms_b = (points.square().sum(1).mul_(1 - slack) for points in (a, b))
-    return torch.addmm(norms_b, a, b.T, alpha=-2).add_(norms_a[:, None])
+    frame = Frame.around(x, y)
+    for i in range(0, len(x), BLOCK):
+        a = frame.block(x[i : i + BLOCK])
+        for j in range(0, len(y), BLOCK):
+            b = frame.block(y[j : j + BLOCK])
+            distances = tile(a, b)
+            reals, fakes = frame.inside(a, b, distances, real_balls.squared_radii[i : i + BLOCK], balls="a")
+            covered[i + reals] = True
+            around_fakes[j : j + BLOCK] += torch.bincount(fakes, minlength=len(b.rows))
+            reals, _ = frame.inside(a, b, distances, fake_balls.squared_radii[j : j + BLOCK], balls="b")
+            in_fake_ball[i + reals] = True
+    return Memberships(around_fakes, in_fake_ball, covered, k)

@@ -15,6 +15,7 @@ from torch import Tensor
 from ganguard.base.cache import TEMPORARY, remove_temporaries, write_bytes
 from ganguard.base.errors import BudgetError, TargetError
 from ganguard.base.progress import Progress, silent
+from ganguard.data.dataset import room_for
 from ganguard.queries.store import DESCRIPTION, Store
 from ganguard.targets.protocol import BlackBoxTarget, LatentTarget
 
@@ -25,13 +26,14 @@ def harvest(target: BlackBoxTarget, store: Store, count: int, progress: Progress
     """Have images 0 ... count - 1 in the store, buying those that are absent, and return them (count, C, H, W) uint8.
 
     Where the store's codes are the client's, the client draws them from the target's prior and sends them. Raises TargetError
-    where the target takes no codes, BudgetError where the account cannot pay, DataError where a stored shard is damaged: it is
-    not bought again unless it is removed.
+    where the target takes no codes, BudgetError where the account cannot pay, DataError where so many images do not fit into
+    memory, or where a stored shard is damaged: it is not bought again unless it is removed.
     """
     if store.codes == "client" and not isinstance(target, LatentTarget):
         raise TargetError("this target takes no codes: ask with codes: provider.")
+    require_room(target, count, str(store.directory))
     _create(store)
-    cells = [range(start, min(start + SHARD, count)) for start in range(0, count, SHARD)]
+    cells = (range(start, min(start + SHARD, count)) for start in range(0, count, SHARD))
     held, waiting = 0, list[range]()
     for cell in cells:
         if _buy(target, store, cell, wait=False):
@@ -44,6 +46,11 @@ def harvest(target: BlackBoxTarget, store: Store, count: int, progress: Progress
         held += len(cell)
         progress(held, count, "buying")
     return store.read(count)
+
+
+def require_room(target: BlackBoxTarget, count: int, name: str) -> None:
+    """Raise DataError where this machine could not hold `count` images of a target; before any of them is bought."""
+    room_for(count, target.image_shape, name)
 
 
 def _create(store: Store) -> None:

@@ -22,6 +22,7 @@ from torch import Tensor
 from ganguard.base.cache import write_bytes, write_json
 from ganguard.base.codecs import encode_png
 from ganguard.base.errors import DataError
+from ganguard.base.settings import read_json
 from ganguard.data.parquet import SHARD_NAME, read_parquet, shard_name
 
 Codes = Literal["provider", "client"]
@@ -131,8 +132,8 @@ def _hugging_face(columns: list[str]) -> dict[bytes, bytes]:
 
 def _description(path: Path) -> dict[str, object]:
     try:
-        found = json.loads(path.read_bytes())
-    except (ValueError, RecursionError):
+        found = read_json(path)
+    except ValueError:
         found = None
     if not isinstance(found, dict):
         raise DataError(

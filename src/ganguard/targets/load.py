@@ -2,9 +2,7 @@
 
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from typing import Annotated, Any, Protocol, cast
-
-from pydantic import BeforeValidator, SerializeAsAny
+from typing import Any, Protocol, cast
 
 from ganguard.base.compute import Compute
 from ganguard.base.errors import SpecError, TargetError, unknown_name
@@ -35,9 +33,6 @@ def parse_target(value: object) -> TargetSettings:
     if not kinds:
         raise SpecError(unknown_name("target", next(iter(values), ""), list(TARGETS.table())))
     return parse(TARGETS.load(kinds[0]), values, "target")
-
-
-TargetField = Annotated[SerializeAsAny[TargetSettings], BeforeValidator(parse_target)]
 
 
 def fingerprint(settings: TargetSettings) -> str | None:

@@ -108,7 +108,8 @@ def train_gan(
         training = _set_up(images, settings, seed, compute)
         _run(training, settings, directory / "training.safetensors", identity, progress)
     networks = Networks(training.ema.module, training.networks.discriminator)  # pyright: ignore[reportArgumentType]
-    provenance = {"training": settings.model_dump(mode="json"), "seed": seed, "images": len(images)}
+    recipe = settings.model_dump(mode="json", exclude={"checkpoint_every"})
+    provenance = {"training": recipe, "seed": seed, "images": len(images)}
     return save_checkpoint(directory / "checkpoint", networks, settings.architecture, shape_of(images), provenance)
 
 
@@ -172,13 +173,18 @@ def _run(training: GANTraining, settings: TrainingSettings, path: Path, identity
             progress(done, settings.steps, "training")
         if done % settings.checkpoint_every == 0 or done == settings.steps:
             _require_finite(loss, done, path)
-            save_state(path, identity=identity, step=done, modules=modules, optimizers=optimizers, generator=generator)
+            try:
+                save_state(path, identity=identity, step=done, modules=modules, optimizers=optimizers, generator=generator)
+            except ValueError as problem:
+                raise _diverged(str(problem), done, path) from None
 
 
 def _require_finite(loss: Tensor, step: int, state: Path) -> None:
     if not torch.isfinite(loss):
-        kept = saved_step(state)
-        good = f"The last good state is that of step {kept}, in {state}" if kept else "No state had been saved before"
-        raise StepError(
-            f"training diverged: the loss is {loss.item()} at step {step}. {good}. Lower learning_rate, or try another loss."
-        )
+        raise _diverged(f"the loss is {loss.item()}", step, state)
+
+
+def _diverged(what: str, step: int, state: Path) -> StepError:
+    kept = saved_step(state)
+    good = f"The last good state is that of step {kept}, in {state}" if kept else "No state had been saved before"
+    return StepError(f"training diverged: {what} at step {step}. {good}. Lower learning_rate, or try another loss.")

@@ -25,13 +25,17 @@ def save_state(
     optimizers: dict[str, Optimizer],
     generator: torch.Generator,
 ) -> None:
-    """Write step, weights, buffers, optimiser moments and random state atomically. `identity` names the training."""
+    """Write step, weights, buffers, optimiser moments and random state atomically. `identity` names the training.
+
+    Raises ValueError, and keeps the state that was saved before, where a tensor holds NaN or infinity.
+    """
     tensors: dict[str, Tensor] = {"random": generator.get_state()}
     for name, module in modules.items():
         tensors |= {f"{name}/{key}": value.contiguous() for key, value in module.state_dict().items()}
     for name, optimizer in optimizers.items():
         for index, moments in optimizer.state_dict()["state"].items():
             tensors |= {f"{name}/{index}/{key}": value.contiguous() for key, value in moments.items()}
+    require_finite(tensors)
     tensors = {key: value.clone() for key, value in tensors.items()}
     write_tensors(path, tensors, {"training": json.dumps({"identity": identity, "step": step})})
 

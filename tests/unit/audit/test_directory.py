@@ -9,8 +9,10 @@ from ganguard.audit import directory as directory_module
 from ganguard.audit.directory import (
     alone,
     changed_files,
+    copies_in,
     owner_of,
     read_assembled,
+    remove_stale,
     require_ours,
     take,
     write_assembled,
@@ -18,6 +20,7 @@ from ganguard.audit.directory import (
 from ganguard.audit.results import AuditResults, write_results
 from ganguard.audit.run import audit
 from ganguard.audit.spec import Spec
+from ganguard.base.cache import write_bytes
 from ganguard.base.errors import SpecError
 from ganguard.base.settings import parse
 
@@ -92,8 +95,44 @@ def test_results_say_whose_they_are_where_nothing_else_does(tmp_path: Path, tiny
     assert (tmp_path / "audit.json").is_file()
 
 
+def test_a_spec_from_elsewhere_is_refused_with_a_way_out(tmp_path: Path) -> None:
+    take(tmp_path, "mine", "/a/mine.yaml")
+    take(tmp_path, "mine", "/a/mine.yaml")
+    take(tmp_path, "mine")
+    with pytest.raises(
+        SpecError, match=r"holds the audit of /a/mine\.yaml, and this one is of /b/mine\.yaml.* remove .*audit\.json"
+    ):
+        take(tmp_path, "mine", "/b/mine.yaml")
+    (tmp_path / "steps").mkdir()
+    (tmp_path / ".lock").touch()
+    (tmp_path / "audit.json").unlink()
+    take(tmp_path, "mine", "/b/mine.yaml")
+    assert '"source": "/b/mine.yaml"' in (tmp_path / "audit.json").read_text()
+
+
+def test_where_the_spec_came_from_is_added_to_an_older_directory(tmp_path: Path) -> None:
+    (tmp_path / "audit.json").write_text('{"format": 1, "name": "mine", "ganguard": "0.0.9"}')
+    take(tmp_path, "mine", "preset mine")
+    said = (tmp_path / "audit.json").read_text()
+    assert '"source": "preset mine"' in said
+    assert '"ganguard": "0.0.9"' in said
+
+
+def test_copies_that_are_not_written_anew_are_removed_and_nothing_else(tmp_path: Path) -> None:
+    old = ("grids/a.png", "grids/b.png", "checkpoints/a/checkpoint.json", "checkpoints/b/checkpoint.json", "features/f.json")
+    for name in (*old, "grids/notes.txt", "purchases/p.json"):
+        write_bytes(tmp_path / name, b"old")
+    before = copies_in(tmp_path)
+    for name in ("grids/a.png", "checkpoints/a/checkpoint.json", "grids/c.png"):
+        write_bytes(tmp_path / name, b"old")
+    remove_stale(tmp_path, before)
+    kept = ["checkpoints/a/checkpoint.json", "grids/a.png", "grids/c.png", "grids/notes.txt", "purchases/p.json"]
+    assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()) == kept
+    assert not (tmp_path / "checkpoints" / "b").exists()
+
+
 def test_one_at_a_time(tmp_path: Path) -> None:
-    with alone(tmp_path), pytest.raises(SpecError, match="another audit is at work here"), alone(tmp_path):
+    with alone(tmp_path), pytest.raises(SpecError, match="another run is at work here"), alone(tmp_path):
         pass
     with alone(tmp_path):
         pass

@@ -81,7 +81,9 @@ def test_keys_depend_on_what_results_depend_on_and_on_nothing_else() -> None:
     base = keys_of(plan_of())
     more_samples = keys_of(plan_of(samples=77))
     changed = {name for name in base if more_samples[name] != base[name]}
-    assert changed == {name for name in base if name.split(",")[0] in ("fit", "yardsticks", "replay") or name[:7] == "measure"}
+    assert changed == {
+        name for name in base if name.split(",")[0] in ("ready", "yardsticks", "replay") or name[:7] == "measure"
+    }
     assert (
         keys_of(plan_of(seeds=[1]))["substitute fidelity sngan, 10 queries, seed 1"]
         == (base["substitute fidelity sngan, 10 queries, seed 1"])

@@ -136,6 +136,8 @@ def test_tables_hold_every_copy_and_yardstick_with_directions_and_counts() -> No
     table = measure_table(make_results(seeds=5), "target")
     assert tuple(column.replace("\N{NO-BREAK SPACE}", " ") for column in table.columns) == (
         "Fréchet distance ↓",
+        "Fréchet distance, unbiased ↓",
+        "kernel distance ↓",
         "precision ↑",
         "recall ↑",
         "density ↑",
@@ -166,6 +168,33 @@ def test_the_bought_images_themselves_are_shown_by_budget() -> None:
     assert legend(results).replay and not legend(make_results()).replay
     before, after = (quality_picture(r, WIDE, "", "") for r in (make_results(), results))
     assert after.count("<path") == before.count("<path") + 1
+
+
+def test_memorisation_stands_beside_fresh_images_of_the_target() -> None:
+    whose: dict[str, Any] = {"query_budget": 200, "seed": 0, "metric": "authenticity", "against": "purchase", "images": 9}
+    copy = Measurement(**whose, subject="substitute", attack="fidelity sngan", value=0.31, spread=0.02, compared=200)
+    fresh = Measurement(**whose, subject="target", value=0.62, spread=0.01, compared=200)
+    results = make_results()
+    results = results.model_copy(update={"measurements": (*results.measurements, copy, fresh)})
+    first, last = measure_table(results, "purchase").groups
+    assert (first.heading, last.heading) == ("fidelity sngan", "fresh images of the target")
+    assert [row.cells for row in (*first.rows, *last.rows)] == [("0.310 ± 0.020",), ("0.620 ± 0.010",)]
+
+
+def test_what_is_measured_of_one_set_has_yardsticks_of_its_own() -> None:
+    whose: dict[str, Any] = {"metric": "inception_score", "against": "nothing", "compared": 0}
+    scores = [
+        Measurement(**whose, subject="substitute", attack="fidelity sngan", query_budget=200, seed=0, value=8.0, images=9),
+        Measurement(**whose, subject="target", value=9.0, images=9),
+        Measurement(**whose, subject="real", value=9.5, images=5),
+    ]
+    results = make_results()
+    table = measure_table(results.model_copy(update={"measurements": (*results.measurements, *scores)}), "nothing")
+    assert table.columns == ("inception score\N{NO-BREAK SPACE}↑", "images")
+    assert [(row.heading, row.cells) for row in table.groups[-1].rows] == [
+        ("the target", ("9.000", "9")),
+        ("real images (reference split)", ("9.500", "5")),
+    ]
 
 
 def test_sets_of_other_sizes_get_a_column_that_says_so() -> None:

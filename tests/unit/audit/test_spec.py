@@ -63,7 +63,10 @@ def test_a_spec_survives_json() -> None:
         ({"attacks": []}, "attacks must be a list with at least one attack"),
         ({"attacks": ["fidelity"]}, "attacks.0 must be a mapping with `kind`"),
         ({"real": "digit"}, "unknown data set 'digit'; did you mean 'digits'? Known: digits, image_folder"),
-        ({"features": "inseption"}, "unknown feature network 'inseption'. Known: classifier, random_network"),
+        (
+            {"features": "inseption"},
+            "unknown feature network 'inseption'; did you mean 'inception'? Known: classifier, huggingface",
+        ),
         ({"codes": "mine"}, "'provider' or 'client'"),
         ({"samples": 0}, "greater than 0"),
         ({"target": {"checkpont": "x"}}, "unknown target 'checkpont'; did you mean 'checkpoint'?"),

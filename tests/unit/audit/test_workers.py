@@ -132,6 +132,21 @@ def test_no_process_is_left(audit: Path) -> None:
     assert multiprocessing.active_children() == []
 
 
+def test_a_process_never_hears_an_interrupt_of_the_terminal(audit: Path) -> None:
+    import multiprocessing
+    import signal
+    from multiprocessing import resource_tracker
+
+    resource_tracker._resource_tracker._stop()  # type: ignore[attr-defined] - as if this were the first process that is started
+    with workers(2, audit, Compute(), Heard()) as pool:
+        pool.begin(Job(REAL, {}))
+        pool.collect()
+        (child,) = multiprocessing.active_children()
+        status = dict(line.split(":", 1) for line in Path(f"/proc/{child.pid}/status").read_text().splitlines())
+    assert int(status["SigBlk"], 16) >> (signal.SIGINT - 1) & 1
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, set())
+
+
 def test_an_idle_process_that_dies_costs_one_try(audit: Path) -> None:
     import multiprocessing
 

@@ -90,6 +90,18 @@ def test_help_imports_nothing_heavy() -> None:
         (["measure", "digits", "absent"], "unknown data set 'absent'"),
         (["measure", "digits", "digits", "--features", "classifier"], "must be trained first"),
         (["report", "empty"], "results.json: no such file"),
+        (["audi"], "No such command 'audi'. Did you mean 'audit'? See `ganguard --help`."),
+        (["audit", "digits", "--set", "attacks.0.step=1"], "attacks.0: fidelity.step: unknown key. Did you mean 'steps'?"),
+        (["audit", "digits", "--set", "attacks.0.architecture={kind: sngan, deep: 1}"], "attacks.0: sngan.deep: unknown key"),
+        (["train", "digits", "--out", "x", "--set", "architecture.width=8"], "architecture={kind: sngan, width: …}"),
+        (["train", "digits", "--out", "x", "--size", "3"], "--size 3: the images of digits have a size of their own"),
+        (["train", "image_folder", "--out", "x"], "Give its path in place of the name."),
+        (["train", "digits", "--out", "x", "--threads", "100000"], "threads: input should be less than or equal to 1024"),
+        (
+            ["train", "digits", "--out", "x", "--set", f"batch_size={2**62}"],
+            f"an array (of {2**62} x 128 numbers) that no memory",
+        ),
+        (["train", "digits", "--out", "x", "--set", f"architecture={{kind: sngan, width: {2**62}}}"], "that no memory holds"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(cli: Cli, tmp_path: Path, arguments: list[str], said: str) -> None:
@@ -127,6 +139,71 @@ def test_verbs_on_their_own(cli: Cli, tmp_path: Path) -> None:
     assert (same["precision"], same["recall"], same["coverage"]) == (1, 1, 1)
 
 
+@pytest.mark.parametrize("change", ["batch_size=1000000000000", "architecture={kind: sngan, width: 1000000}"])
+def test_memory_that_is_not_to_be_had_is_one_line_and_exit_code_1(cli: Cli, change: str) -> None:
+    code, out, err = cli("train", "digits", "--out", "x", "--set", change)
+    assert (code, out) == (1, "")
+    assert err.splitlines()[-1].startswith("failed: too little memory; ")
+    assert err.splitlines()[-1].endswith(
+        " bytes were wanted at once. Lower batch_size, width, threads or the number of images or processes."
+    )
+
+
+def test_what_went_wrong_in_a_process_of_an_audit_is_told_from_mistakes_of_ours() -> None:
+    from ganguard.cli.main import _too_large
+
+    for problem in (
+        MemoryError(),
+        RuntimeError("MemoryError: "),
+        RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+    ):
+        said = _too_large(problem)
+        assert said is not None
+        assert said[0].startswith("failed: too little memory")
+        assert said[1] == 1
+    assert _too_large(RuntimeError("mat1 and mat2 shapes cannot be multiplied")) is None
+
+
+def test_a_harvest_that_no_memory_holds_buys_nothing(cli: Cli, tiny_checkpoint: Callable[..., Path]) -> None:
+    tiny_checkpoint(Path("a"))
+    for verb in (["harvest", "a", "--count", "1000000000000"], ["attack", "fidelity", "a", "--query-budget", "1000000000000"]):
+        assert "1,000,000,000,000 images of 8x8 pixels" in refused(cli, *verb, "--out", "x")
+        assert not Path("x").exists()
+
+
+def test_two_runs_in_one_directory_are_refused(cli: Cli, tiny_checkpoint: Callable[..., Path]) -> None:
+    from ganguard.audit.directory import alone
+
+    tiny_checkpoint(Path("a"))
+    with alone(Path("x")):
+        for verb in (["train", "digits", "--steps", "1"], ["attack", "fidelity", "a", "--query-budget", "5"]):
+            assert refused(cli, *verb, "--out", "x") == (
+                "error: x: another run is at work here. Wait for it, or choose another --out.\n"
+            )
+    assert [path.name for path in Path("x").iterdir()] == [".lock"]
+
+
+def test_a_spec_of_the_same_name_from_elsewhere_is_refused(cli: Cli, tmp_path: Path) -> None:
+    from ganguard.audit.directory import take
+    from ganguard.audit.spec import presets, source_of
+
+    for folder in ("a", "b", "shared"):
+        Path(folder).mkdir()
+    for folder in ("a", "b"):
+        Path(folder, "spec.yaml").write_text(presets()["digits"])
+    take(Path("shared"), "spec", source_of("a/spec.yaml"))
+    said = refused(cli, "audit", "b/spec.yaml", "--out", "shared")
+    assert f"shared: holds the audit of {tmp_path}/a/spec.yaml, and this one is of {tmp_path}/b/spec.yaml." in said
+    assert source_of("digits") == "preset digits"
+
+
+def test_the_size_of_data_that_can_be_of_any_is_taken() -> None:
+    from ganguard.cli.options import dataset_of
+
+    assert dataset_of("photo_patches", 16).model_dump()["size"] == 16
+    assert dataset_of(".", 16).model_dump()["size"] == 16
+
+
 def test_harvest_refuses_another_targets_store(cli: Cli, tiny_checkpoint: Callable[..., Path]) -> None:
     for name, seed in (("a", 0), ("b", 1)):
         tiny_checkpoint(Path(name), seed=seed)
@@ -146,6 +223,6 @@ def test_a_client_sends_its_codes_and_keeps_them(cli: Cli, tiny_checkpoint: Call
 def test_dry_run_prints_the_plan_and_does_nothing(cli: Cli, tmp_path: Path) -> None:
     code, out, _ = cli("audit", "digits", "--dry-run", "--out", "there")
     assert code == 0
-    for said in ("19 steps, 0 done before", "auditor buys", "20,000", "5,000", "25,000", "12,400"):
+    for said in ("20 steps, 0 done before", "auditor buys", "20,000", "5,000", "25,000", "12,400"):
         assert said in out
     assert not (tmp_path / "there").exists()

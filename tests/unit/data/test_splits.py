@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ganguard.base.errors import DataError
 from ganguard.data.dataset import RealImages
@@ -65,6 +67,68 @@ def test_too_few_images_are_refused(count: int) -> None:
 def test_two_images_are_the_least_that_can_be_split() -> None:
     parts = split(_real(None, count=2))
     assert (len(parts.train), len(parts.reference)) == (1, 1)
+
+
+def _grouped(groups: list[int], labels: list[int] | None = None) -> RealImages:
+    images = torch.zeros(len(groups), 1, 2, 2, dtype=torch.uint8)
+    return RealImages(images, None if labels is None else torch.tensor(labels), (), torch.tensor(groups))
+
+
+GROUPS = st.lists(st.integers(0, 30), min_size=2, max_size=200).filter(lambda groups: len(set(groups)) > 1)
+
+
+@given(GROUPS)
+def test_no_group_is_in_both_parts_and_neither_part_is_empty(groups: list[int]) -> None:
+    parts = split(_grouped(groups))
+    numbers = torch.tensor(groups)
+    assert not set(numbers[parts.train].tolist()) & set(numbers[parts.reference].tolist())
+    assert torch.cat([parts.train, parts.reference]).sort().values.tolist() == list(range(len(groups)))
+    assert len(parts.train) > 0
+    assert len(parts.reference) > 0
+
+
+@given(GROUPS)
+def test_groups_are_split_as_near_to_70_to_30_as_half_of_the_largest_allows(groups: list[int]) -> None:
+    """Where one group holds more than 70 %, either part may have to take it."""
+    largest = torch.tensor(groups).bincount().max().item()
+    excess = abs(len(split(_grouped(groups)).train) - 0.7 * len(groups))
+    assert excess <= (largest / 2 if largest <= 0.3 * len(groups) else largest)
+
+
+def test_ten_equal_groups_are_split_seven_to_three() -> None:
+    groups = torch.arange(1000) % 10
+    parts = split(_grouped(groups.tolist()))
+    assert len(groups[parts.train].unique()) == 7
+    assert (len(parts.train), len(parts.reference)) == (700, 300)
+
+
+@given(GROUPS, st.randoms(use_true_random=False))
+def test_the_order_of_the_images_does_not_matter_to_their_groups(groups: list[int], random: object) -> None:
+    mixed = list(groups)
+    random.shuffle(mixed)
+    first, second = split(_grouped(groups)), split(_grouped(mixed))
+    assert set(torch.tensor(groups)[first.train].tolist()) == set(torch.tensor(mixed)[second.train].tolist())
+
+
+def test_the_number_of_a_group_decides_not_its_rank() -> None:
+    """Of two equal groups, neither the lower nor the higher number is always the one to train on."""
+    trained_on_the_lower = {split(_grouped([number, number + 1])).train.item() == 0 for number in range(12)}
+    assert trained_on_the_lower == {True, False}
+
+
+def test_whole_groups_come_before_equal_shares_of_classes() -> None:
+    labelled, plain = _grouped([0, 0, 1, 1, 2, 2], [0, 1] * 3), _grouped([0, 0, 1, 1, 2, 2])
+    assert torch.equal(split(labelled).train, split(plain).train)
+
+
+def test_two_groups_are_the_least_that_can_be_split() -> None:
+    for groups in ([0] * 90 + [1], [0] + [1] * 90):  # either way round, whichever the hash takes first
+        parts = split(_grouped(groups))
+        assert sorted([len(parts.train), len(parts.reference)]) == [1, 90]
+    with pytest.raises(DataError, match=r"^5 real images in fewer than 2 groups .* at least 2 groups"):
+        split(_grouped([3] * 5))
+    with pytest.raises(DataError, match=r"^0 real images"):
+        split(RealImages(torch.zeros(0, 1, 2, 2, dtype=torch.uint8), None, (), torch.zeros(0, dtype=torch.int64)))
 
 
 @pytest.mark.parametrize("count", [1, 2, 7, 100])

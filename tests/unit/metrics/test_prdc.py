@@ -3,6 +3,7 @@ import pytest
 
 from ganguard.base.errors import MetricError
 from ganguard.metrics import PRDC, Balls, precision_recall_density_coverage
+from ganguard.metrics import distances as distances_module
 from ganguard.metrics import prdc as prdc_module
 
 
@@ -112,7 +113,8 @@ def test_the_size_of_a_block_changes_nothing(monkeypatch: pytest.MonkeyPatch, ro
     generator = np.random.default_rng(0)
     real, fake = generator.normal(size=(70, 3)).round(1), generator.normal(size=(50, 3)).round(1)  # rounded: ties
     whole = precision_recall_density_coverage(real, fake)
-    monkeypatch.setattr(prdc_module, "BLOCK_ROWS", rows)
+    for module in (distances_module, prdc_module):
+        monkeypatch.setattr(module, "BLOCK", rows)
     assert precision_recall_density_coverage(real, fake) == whole
 
 

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -52,6 +53,25 @@ def test_a_target_without_codes_is_refused_before_anything_is_written(tmp_path: 
     with pytest.raises(TargetError, match="codes: provider"):
         harvest(ramp(), _store(tmp_path, codes="client"), 10)
     assert not (tmp_path / "store").exists()
+
+
+def test_more_than_memory_holds_is_refused_before_anything_is_bought(tmp_path: Path, ramp: Ramp) -> None:
+    inner = ramp()
+    with pytest.raises(DataError, match=r"1,000,000,000,000,000 images of 4x4 pixels .* take 16,000,000 GB"):
+        harvest(inner, _store(tmp_path), 10**15)
+    assert inner.asked == []
+    assert not (tmp_path / "store").exists()
+
+
+def test_what_is_bought_is_not_listed_before(tmp_path: Path, ramp: Ramp, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A million cells in no memory, the first of which fails."""
+    monkeypatch.setattr(harvest_module, "SHARD", 2)
+    monkeypatch.setattr(harvest_module, "_buy", lambda *_, **__: next(iter(())))
+    tracemalloc.start()
+    with pytest.raises(StopIteration):
+        harvest(ramp(), _store(tmp_path), 2_000_000)
+    assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    tracemalloc.stop()
 
 
 @pytest.mark.parametrize(("less", "more"), [(3, 5), (3, 8), (8, 20), (13, 30), (16, 17)])

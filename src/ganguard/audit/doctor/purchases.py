@@ -1,7 +1,5 @@
 """What was bought: the shards of every store against the digests in their names, and the ledger against itself and them."""
 
-import hashlib
-import json
 import re
 import shutil
 import sqlite3
@@ -9,6 +7,7 @@ import tempfile
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,8 +16,8 @@ from ganguard.audit.doctor.finding import Finding
 from ganguard.audit.results import AuditResults
 from ganguard.audit.steps import adversary_account, auditor_account
 from ganguard.base.errors import GanguardError
-from ganguard.base.settings import one_line
-from ganguard.data.parquet import SHARD_NAME
+from ganguard.base.settings import one_line, read_json
+from ganguard.data.parquet import read_shard
 from ganguard.queries.ledger import Ledger, reservation_id
 from ganguard.queries.store import DESCRIPTION, list_shards
 
@@ -97,7 +96,7 @@ def check_store(directory: Path, *, audited: bool) -> tuple[list[Finding], Held 
 def _describe(path: Path, images: int) -> Held | None:
     """What store.json says, if it can be read."""
     try:
-        said = json.loads(path.read_bytes())
+        said: Any = read_json(path)
         held = Held(path.parent, str(said["target"]), str(said["account"]), int(said["seed"]), images)
         return held if said["codes"] in ("provider", "client") else None
     except (OSError, ValueError, KeyError, TypeError):
@@ -110,19 +109,31 @@ def _named_by_audit(held: Held) -> bool:
 
 def _check_shard(start: int, stop: int, file: Path) -> tuple[list[Finding], set[int]]:
     """What is the matter with a shard, and the seeds that its rows name."""
-    named = SHARD_NAME.fullmatch(file.name)
-    digest = named["digest"] if named else None
     try:
-        content = file.read_bytes()
-        if not hashlib.sha256(content).hexdigest().startswith(digest or ""):
+        source, whole = read_shard(file)
+        if whole is False:
             return [Finding("wrong", "damaged: its bytes are not those that were stored", file, _ASK_AGAIN)], set()
-        table = pq.read_table(pa.BufferReader(content), columns=["index", "seed"], page_checksum_verification=True)
+        with pq.ParquetFile(source, page_checksum_verification=True) as opened:
+            seeds = _seeds(opened, start, stop)
     except (OSError, pa.ArrowException, KeyError) as problem:
         return [Finding("wrong", f"not a shard that can be read ({one_line(problem, 120)})", file, _ASK_AGAIN)], set()
-    if table["index"].to_pylist() != list(range(start, stop)):
+    if seeds is None:
         return [Finding("wrong", f"its rows are not images {start} to {stop - 1}", file, _ASK_AGAIN)], set()
     unnamed = Finding("note", "its name carries no checksum, so that not all of it can be checked", file)
-    return [unnamed] if digest is None else [], set(table["seed"].to_pylist())
+    return [unnamed] if whole is None else [], seeds
+
+
+def _seeds(opened: pq.ParquetFile, start: int, stop: int) -> set[int] | None:
+    """The seeds that the rows of a shard name; None where they are not those of images start ... stop - 1."""
+    if opened.metadata.num_rows != stop - start:
+        return None
+    seeds, held = set[int](), start
+    for batch in opened.iter_batches(columns=["index", "seed"]):
+        if batch["index"].to_pylist() != list(range(held, held + len(batch))):
+            return None
+        seeds.update(batch["seed"].to_pylist())
+        held += len(batch)
+    return seeds
 
 
 def _check_ranges(directory: Path, shards: list[tuple[int, int, Path]]) -> list[Finding]:

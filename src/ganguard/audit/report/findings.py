@@ -34,7 +34,18 @@ REAL_HALVES = Yardstick("real", "reference", "two halves of the real images", "r
 TWO_SPLITS = Yardstick("train", "reference", "train split to reference split", "two splits")
 NOISE_TO_TARGET = Yardstick("noise", "target", "noise to target", "noise")
 NOISE_TO_REAL = Yardstick("noise", "reference", "noise to real images", "noise")
-YARDSTICKS = (TWO_DRAWS, TARGET_TO_REAL, REAL_HALVES, TWO_SPLITS, NOISE_TO_TARGET, NOISE_TO_REAL)
+TARGET_ALONE = Yardstick("target", "nothing", "the target", "target")
+REAL_ALONE = Yardstick("real", "nothing", "real images (reference split)", "real")
+YARDSTICKS = (
+    TWO_DRAWS,
+    TARGET_TO_REAL,
+    REAL_HALVES,
+    TWO_SPLITS,
+    NOISE_TO_TARGET,
+    NOISE_TO_REAL,
+    TARGET_ALONE,
+    REAL_ALONE,
+)
 
 
 def labels(results: AuditResults) -> list[str]:
@@ -87,9 +98,10 @@ def copies(results: AuditResults) -> list[Copy]:
 
 
 def replays(results: AuditResults, metric: str = DISTANCE, against: Against = "target") -> dict[int, list[Measurement]]:
-    """One metric of the bought images themselves, by budget, ascending."""
+    """One metric of the bought images themselves, by budget, ascending; against the purchase, of fresh images of the target."""
     found: dict[int, list[Measurement]] = {}
-    for m in results.select(subject="purchase", metric=metric, against=against):
+    subject: Subject = "target" if against == "purchase" else "purchase"
+    for m in results.select(subject=subject, metric=metric, against=against):
         if m.query_budget is not None:
             found.setdefault(m.query_budget, []).append(m)
     return dict(sorted(found.items()))

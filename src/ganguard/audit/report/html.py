@@ -4,6 +4,7 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -11,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from ganguard.audit.report import plots, tables, words
 from ganguard.audit.report.findings import DISTANCE, budgets_planned, labels, of_copy, seeds, why_failed
 from ganguard.audit.report.numbers import number, whole
-from ganguard.audit.results import AuditResults, Picture, summarise
+from ganguard.audit.results import Against, AuditResults, Picture, summarise
 from ganguard.base.errors import DataError
 
 GRID_WIDTH = 300  # CSS pixels that a grid may take: it fits a phone, and three stand side by side on a screen
@@ -66,7 +67,8 @@ def render(results: AuditResults, directory: Path) -> str:
         failures=tables.failures(results),
         verdicts=tables.verdict_rows(results.verdicts),
         grid_rows=grid_rows(results, directory),
-        measured=[(against, tables.measure_table(results, against)) for against in ("target", "reference")],
+        measured=[(against, tables.measure_table(results, against)) for against in get_args(Against)],
+        headings=words.HEADINGS,
         limits=words.limits(results),
         spec=yaml.safe_dump(results.spec, sort_keys=False, allow_unicode=True, default_flow_style=None, width=80),
         facts=facts(results),

@@ -17,7 +17,17 @@ from ganguard.audit.report.findings import (
 from ganguard.audit.report.numbers import DASH, interval, number, seconds, whole, whole_interval, with_spread
 from ganguard.audit.results import METRICS, Against, AuditResults, Measurement, Verdict, summarise
 
-NAMES = {DISTANCE: "Fréchet distance"}
+NAMES = {
+    DISTANCE: "Fréchet distance",
+    "frechet_distance_infinity": "Fréchet distance, unbiased",
+    "kernel_distance": "kernel distance",
+    "ndb": "different bins",
+    "jsd": "JS divergence",
+    "inception_score": "inception score",
+    "piqe": "PIQE",
+    "nearest_distance_ratio": "distance to the nearest",
+}
+REPLAYS: dict[Against, str] = {"purchase": "fresh images of the target"}
 ARROWS: dict[Literal["lower", "higher"], str] = {"lower": "↓", "higher": "↑"}
 FAILED = "failed"
 SYMBOLS = {"holds": "✓", "fails": "✗", "undecided": "?"}
@@ -87,16 +97,16 @@ def measure_table(results: AuditResults, against: Against) -> MeasureTable:
                 if not why_failed(results, label, budget)
                 else Row(whole(budget), (FAILED,) * (len(metrics) + 1))
                 for budget in budgets_planned(results, label)
-                if why_failed(results, label, budget) or of_copy(results, label, budget, DISTANCE, against)
+                if why_failed(results, label, budget) or results.select(attack=label, query_budget=budget, against=against)
             ),
         )
         for label in labels(results)
     ]
     bought = Group(
-        "the bought images themselves",
+        REPLAYS.get(against, "the bought images themselves"),
         tuple(
             _row(whole(budget), [replays(results, metric, against).get(budget, []) for metric in metrics], metrics)
-            for budget in replays(results, against=against)
+            for budget in (replays(results, metrics[0], against) if metrics else {})
         ),
     )
     rulers = [
@@ -107,9 +117,11 @@ def measure_table(results: AuditResults, against: Against) -> MeasureTable:
     groups = [group for group in (*attacks, bought, Group("yardsticks", tuple(rulers))) if group.rows and metrics]
     columns = [f"{NAMES.get(metric, metric)}\N{NO-BREAK SPACE}{ARROWS[METRICS[metric]]}" for metric in metrics]
     if alike is None:
-        return MeasureTable("", (*columns, "images / compared with"), tuple(groups))
+        sizes_column = "images" if against == "nothing" else "images / compared with"
+        return MeasureTable("", (*columns, sizes_column), tuple(groups))
     short = [Group(group.heading, tuple(Row(row.heading, row.cells[:-1]) for row in group.rows)) for group in groups]
-    return MeasureTable(f"{whole(alike[0])} images a set, compared with {whole(alike[1])} images", tuple(columns), tuple(short))
+    compared = f", compared with {whole(alike[1])} images" if alike[1] else ""
+    return MeasureTable(f"{whole(alike[0])} images a set{compared}", tuple(columns), tuple(short))
 
 
 def verdict_rows(verdicts: Sequence[Verdict]) -> list[VerdictRow]:
@@ -173,8 +185,9 @@ def _row(heading: str, columns: Sequence[Sequence[Measurement]], metrics: Sequen
     """A row of summaries, one a metric, then how many images were measured and compared with."""
     cells = [_cell(column, metric) for column, metric in zip(columns, metrics, strict=True)]
     every = [m for column in columns for m in column]
-    sizes = f"{whole_interval(m.images for m in every)} / {whole_interval(m.compared for m in every)}" if every else DASH
-    return Row(heading, (*cells, sizes))
+    sizes = whole_interval(m.images for m in every) if every else DASH
+    compared = f" / {whole_interval(m.compared for m in every)}" if any(m.compared for m in every) else ""
+    return Row(heading, (*cells, sizes + compared))
 
 
 def _cell(found: Sequence[Measurement], metric: str) -> str:

@@ -16,7 +16,22 @@ from ganguard.audit.report.findings import (
     yardstick,
 )
 from ganguard.audit.report.numbers import interval, listed, number, whole, whole_interval
-from ganguard.audit.results import AuditResults, Summary
+from ganguard.audit.results import Against, AuditResults, Summary
+
+HEADINGS: dict[Against, tuple[str, str]] = {
+    "target": ("Fidelity: distance to the target", "Each set of images against images of the target"),
+    "reference": (
+        "Accuracy: distance to the held-out real images",
+        "Each set of images against the reference split of the real images, and the two halves against each other",
+    ),
+    "purchase": (
+        "Memorisation: does a copy replay what it was trained on?",
+        "Authenticity: share of images that are farther from the nearest bought image than that one is from its own nearest; "
+        "distance to the nearest bought image, over that of fresh images of the target: near 1 is as far as those, 0 is copies",
+    ),
+    "nothing": ("Each set by itself", "Confident and varied classes (inception score), visible distortion (PIQE)"),
+}
+"""Of the tables of measured numbers: heading, and what is compared."""
 
 HARDLY = 0.05  # a change of distance of less than this share reads as "hardly changes"
 
@@ -156,8 +171,7 @@ def limits(results: AuditResults) -> list[str]:
         f"Fréchet distance sees what its feature network sees ({results.features.kind}, {whole(results.features.dimensions)}"
         " dimensions). Copies that differ in ways these features miss look closer than they are, and single images are not"
         " compared.",
-        "Nothing is said about defences, about whether a copy memorised single images, or about the privacy of the training"
-        " data.",
+        "Nothing is said about defences, or about the privacy of the training data.",
         f"The spread covers {count if found else 'what is stated beside each number'} and nothing else: one trained target,"
         " one split of the data, one feature network.",
     ]

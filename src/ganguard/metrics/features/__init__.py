@@ -7,6 +7,9 @@ FEATURES = PluginTable(
     "ganguard.features",
     {
         "classifier": "ganguard.metrics.features.classifier:Classifier",
+        "huggingface": "ganguard.metrics.features.huggingface:HuggingFace",
+        "inception": "ganguard.metrics.features.inception:Inception",
         "random_network": "ganguard.metrics.features.random_network:RandomNetwork",
+        "torchscript": "ganguard.metrics.features.torchscript:TorchScript",
     },
 )

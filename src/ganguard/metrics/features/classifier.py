@@ -79,6 +79,10 @@ class ClassifierNetwork(FeatureNetwork):
     def forward(self, images: Tensor) -> Tensor:
         return self.logits(self.features(images))
 
+    def probabilities(self, images: Tensor) -> Tensor:
+        """The softmax of the logits, (N, classes)."""
+        return self(images).softmax(1)
+
 
 @torch.inference_mode()
 def accuracy(network: ClassifierNetwork, images: Tensor, labels: Tensor) -> float:

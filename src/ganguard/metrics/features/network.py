@@ -1,39 +1,72 @@
 """What a feature network is, how it is run, and how its features are put on one scale."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar, Protocol, cast
+from typing import Annotated, ClassVar, Literal, Protocol, cast, runtime_checkable
 
 import torch
-from pydantic import BeforeValidator, SerializeAsAny
+from pydantic import BeforeValidator, SerializeAsAny, StringConstraints
 from torch import Tensor, nn
 
 from ganguard.base.compute import Compute, use_threads
-from ganguard.base.errors import MetricError
+from ganguard.base.errors import CheckpointError, MetricError
 from ganguard.base.images import require_images, to_float
 from ganguard.base.progress import Progress, silent
 from ganguard.base.settings import Settings
 from ganguard.metrics.features import FEATURES
 
 CHUNK = 256  # images that go through a feature network at once
+SMALLEST_SIDE = 4  # pixels
+ROUNDING = 1e-3  # how far from 1 the probabilities of an image may sum
+
+Sha256 = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
+Output = Literal["features", "probabilities"]
 
 
 class FeatureSettings(Settings):
     """Base of a feature network's settings; `kind` is its name in the table.
 
     learns_labels: whether the network must be trained on the labelled real data before it can be loaded.
+    libraries: packages beside torch that its features depend on.
     """
 
     kind: str
     learns_labels: ClassVar[bool] = False
+    libraries: ClassVar[tuple[str, ...]] = ()
+
+    def fingerprint(self) -> str | None:
+        """Digest of the files that the settings name, which may change behind their name; None where they name none.
+
+        A kind that names files has a setting `sha256`, and raises CheckpointError where theirs is another.
+        """
+        return None
 
 
 class FeatureNetwork(nn.Module):
-    """images (N, C, H, W) float32 in [-1, 1] -> features (N, D)."""
+    """images (N, C, H, W) -> features (N, D).
+
+    takes: "float", images float32 in [-1, 1]; or "uint8", images as they are: the network has its own scale.
+    smallest_side: of the images that it takes, in pixels.
+    at_once: images that it takes at once, where CHUNK of them would need much memory.
+    """
+
+    takes: ClassVar[Literal["float", "uint8"]] = "float"
+    smallest_side: ClassVar[int] = SMALLEST_SIDE
+    at_once: ClassVar[int | None] = None
 
     def features(self, images: Tensor) -> Tensor:
         """The features, before they are standardised."""
         raise NotImplementedError
+
+
+@runtime_checkable
+class GivesProbabilities(Protocol):
+    """What a network that also classifies can do."""
+
+    def probabilities(self, images: Tensor) -> Tensor:
+        """images (N, C, H, W), as `features` takes them -> the probabilities of the classes (N, classes)."""
+        ...
 
 
 def parse_features(value: object) -> FeatureSettings:
@@ -52,33 +85,92 @@ def load_features(settings: FeatureSettings, directory: Path, channels: int) -> 
     return cast(Loads, settings).load(directory, channels)
 
 
+def pinned(settings: FeatureSettings) -> FeatureSettings:
+    """The same settings with the `sha256` of the files that they name now: others in their place are refused from then on.
+
+    Raises CheckpointError where the files are absent, not trusted, or not those that the settings pin already.
+    """
+    found = settings.fingerprint()
+    return settings if found is None else settings.model_copy(update={"sha256": found})
+
+
+def require_same(name: str, wanted: str | None, found: str) -> str:
+    """`found`, if it is the SHA-256 that is wanted or none is. Raises CheckpointError that names the files otherwise."""
+    if wanted not in (None, found):
+        raise CheckpointError(
+            f"{name}: its SHA-256 must be {wanted}; it is {found}. Put the file back that was there, or set `sha256` to this "
+            f"one's; an audit is then measured anew."
+        )
+    return found
+
+
 FeatureField = Annotated[SerializeAsAny[FeatureSettings], BeforeValidator(parse_features)]
 
 
-SMALLEST_SIDE = 4  # pixels
-
-
-def require_side(images: Tensor) -> None:
-    """Raise MetricError where images (N, C, H, W) are too small for the networks of this room."""
-    if min(images.shape[2:]) < SMALLEST_SIDE:
-        raise MetricError(
-            f"images must be at least {SMALLEST_SIDE}x{SMALLEST_SIDE} pixels for features; got {tuple(images.shape[2:])}."
-        )
+def require_side(images: Tensor, smallest: int = SMALLEST_SIDE) -> None:
+    """Raise MetricError where images (N, C, H, W) are too small for a network that takes sides of `smallest` pixels or more."""
+    if min(images.shape[2:]) < smallest:
+        raise MetricError(f"images must be at least {smallest}x{smallest} pixels for features; got {tuple(images.shape[2:])}.")
 
 
 @torch.inference_mode()
-def extract(network: FeatureNetwork, images: Tensor, compute: Compute, progress: Progress = silent) -> Tensor:
-    """Features (N, D) float32, on CPU, of images (N, C, H, W) uint8, in chunks of `CHUNK`."""
+def extract(
+    network: FeatureNetwork, images: Tensor, compute: Compute, progress: Progress = silent, *, output: Output = "features"
+) -> Tensor:
+    """Features (N, D), or probabilities of classes, float32, on CPU, of images (N, C, H, W) uint8, in chunks of `CHUNK`.
+
+    Raises MetricError for what are no images, or too small; where the network gives no probabilities though these are asked
+    for; and where it gives no finite (N, D).
+    """
     require_images(images, "images", MetricError)
-    require_side(images)
-    device = compute.torch_device()
-    network = network.to(device).eval()
+    require_side(images, network.smallest_side)
+    run, device = _method(network, output), compute.torch_device()
+    network.to(device).eval()
     rows: list[Tensor] = []
+    done = 0
     with use_threads(compute.threads):
-        for chunk in images.split(CHUNK):
-            rows.append(network.features(to_float(chunk.to(device))).float().cpu())
-            progress(min(len(rows) * CHUNK, len(images)), len(images), "features")
+        for chunk in images.split(min(CHUNK, network.at_once or CHUNK)):
+            there = chunk.to(device)
+            given = run(to_float(there) if network.takes == "float" else there)
+            rows.append(_require_rows(given, len(chunk), rows, output))
+            progress(done := done + len(chunk), len(images), output)
     return torch.cat(rows)
+
+
+def _method(network: FeatureNetwork, output: Output) -> Callable[[Tensor], Tensor]:
+    if output == "features":
+        return network.features
+    if not isinstance(network, GivesProbabilities):
+        raise MetricError(
+            f"probabilities of classes were asked for, and {type(network).__name__} gives none. Set features: inception, or "
+            f"features: classifier."
+        )
+    return network.probabilities
+
+
+def _require_rows(given: object, count: int, before: list[Tensor], output: Output) -> Tensor:
+    """What a network gave for `count` images, as float32 on CPU. Raises MetricError where it is not what all networks give."""
+    width = before[0].shape[1] if before else None
+    if not isinstance(given, Tensor) or given.is_complex() or given.ndim != 2 or not _fits(given, count, width):
+        came = f"{given.dtype} {tuple(given.shape)}" if isinstance(given, Tensor) else type(given).__name__
+        raise MetricError(
+            f"a feature network must give {output} ({count}, {width or 'D'}) for {count} images; got {came}. Choose another "
+            f"network, or mend its last layer."
+        )
+    rows = given.float().cpu()
+    if not torch.isfinite(rows).all():
+        raise MetricError(f"the feature network gave NaN or infinity among its {output}. Check its weights, and what it takes.")
+    if output == "probabilities" and not _are_probabilities(rows):
+        raise MetricError("the feature network's probabilities must be 0 or more, and sum to 1 for each image. They do not.")
+    return rows
+
+
+def _fits(rows: Tensor, count: int, width: int | None) -> bool:
+    return len(rows) == count and rows.shape[1] > 0 and width in (None, rows.shape[1])
+
+
+def _are_probabilities(rows: Tensor) -> bool:
+    return bool((rows >= 0).all()) and bool(((rows.sum(1) - 1).abs() < ROUNDING).all())
 
 
 @dataclass(frozen=True)

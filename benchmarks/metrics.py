@@ -1,0 +1,163 @@
+"""How fast the metrics are, beside the packages that people use for the same: both measured in this run, on this machine.
+
+    python benchmarks/metrics.py [fd|prdc|kid|piqe|memory ...]
+
+Needs what `make test` installs. Each line: what was measured, our time, the peer's, their ratio, and the work that cannot be
+left out (the floor: floating point operations at the speed that a matrix product reaches here).
+"""
+
+import importlib.util
+import resource
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import scipy.linalg
+import torch
+
+from ganguard.metrics import (
+    GaussianStatistics,
+    frechet_distance,
+    kernel_distance,
+    piqe,
+    precision_recall_density_coverage,
+)
+
+ROOT = Path(__file__).parent.parent
+D = 2048
+
+
+def peers() -> None:
+    """Make torch-fidelity importable, as the reference tests do."""
+    spec = importlib.util.spec_from_file_location("reference", ROOT / "tests" / "reference" / "conftest.py")
+    if spec is not None and spec.loader is not None:
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))
+
+
+def seconds(work: Callable[[], object], repeats: int = 1) -> float:
+    """The least of several wall times."""
+    times: list[float] = []
+    for _ in range(repeats):
+        begun = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - begun)
+    return min(times)
+
+
+def speed(kind: torch.dtype) -> float:
+    """Floating point operations a second of a matrix product."""
+    a = torch.randn(2048, 2048, dtype=kind)
+    return 2 * 2048**3 / seconds(lambda: a @ a, repeats=5)
+
+
+def row(what: str, ours: float, peer: str, theirs: float, floor: float) -> None:
+    print(f"{what:52} {ours:8.2f} s   {peer:24} {theirs:8.2f} s   {theirs / ours:6.1f} x   floor {floor:6.2f} s", flush=True)
+
+
+def features(count: int, width: int = D, seed: int = 0, decay: float = 4.0) -> np.ndarray:
+    """Features whose variance falls off, as a network's does; float64."""
+    generator = np.random.default_rng(seed)
+    return generator.normal(size=(count, width)) * np.exp(-np.arange(width) / width * decay) + 0.05 * seed
+
+
+def fd() -> None:
+    from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
+
+    def theirs(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> float:
+        return fid_statistics_to_metric(a, b, verbose=False)["frechet_inception_distance"]
+
+    flops = speed(torch.float64)
+    for what, count in (("FD from full-rank statistics", 6000), ("FD from rank-deficient statistics", 1000)):
+        a, b = features(count), features(count, seed=1)
+        ours, peer = (
+            [GaussianStatistics.of(x) for x in (a, b)],
+            [fid_features_to_statistics(torch.from_numpy(x)) for x in (a, b)],
+        )
+        rank = min(count, D)
+        floor = (2 * rank * D * D + 2 * rank * rank * D + 4 / 3 * rank**3) / flops
+        mine = seconds(lambda o=ours: frechet_distance(*o), repeats=3)
+        row(f"{what}, D = {D}", mine, "torch-fidelity 0.4", seconds(lambda p=peer: theirs(*p)), floor)
+        if count > D:
+            s = [np.array(p["sigma"]) for p in peer]
+            row(f"{what}, D = {D}", mine, "scipy sqrtm", seconds(lambda s=s: scipy.linalg.sqrtm(s[0] @ s[1])), floor)
+        print(f"  relative difference from torch-fidelity: {abs(frechet_distance(*ours) / theirs(*peer) - 1):.1e}")
+    a, b = features(1000), features(1000, seed=1)
+    tensors = [torch.from_numpy(x) for x in (a, b)]
+    peer_time = seconds(lambda: theirs(*(fid_features_to_statistics(t) for t in tensors)))
+    floor = (2 * 1000 * 1000 * D + 8 / 3 * 1000**3) / flops
+    row(
+        "FD from N = 1,000 features, D = 2048",
+        seconds(lambda: frechet_distance(a, b), repeats=3),
+        "torch-fidelity 0.4",
+        peer_time,
+        floor,
+    )
+
+
+def prdc() -> None:
+    from prdc import compute_prdc
+
+    count = 10_000
+    a, b = features(count), features(count, seed=1)
+    floor = 2 * D * count * count * (0.5 + 0.5 + 1) / speed(torch.float32)  # each pair of one set once, in float32
+    ours = seconds(lambda: precision_recall_density_coverage(torch.from_numpy(a).float(), torch.from_numpy(b).float()))
+    row(f"P/R/D/C, {count:,} x {count:,} x {D}, k = 5", ours, "prdc 0.2", seconds(lambda: compute_prdc(a, b, 5)), floor)
+
+
+def memory() -> None:
+    """Run alone: what 50,000 rows take above the inputs."""
+    count = 50_000
+    a, b = (torch.randn(count, D, generator=torch.Generator().manual_seed(s)) for s in (0, 1))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    ours = seconds(lambda: precision_recall_density_coverage(a, b))
+    above = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    print(
+        f"P/R/D/C, {count:,} x {count:,} x {D}: {ours:.0f} s, {above:.0f} MB above the inputs of {2 * a.nbytes / 2**20:.0f} MB"
+    )
+
+
+def kid() -> None:
+    from torch_fidelity.metric_kid import kid_features_to_metric
+
+    flops = speed(torch.float32)
+    for count in (3000, 10_000):
+        a, b = (torch.from_numpy(features(count, seed=s)).float() for s in (0, 1))
+        theirs = seconds(lambda a=a, b=b: kid_features_to_metric(a, b, kid_subsets=100, kid_subset_size=1000, verbose=False))
+        products = 3 * count**2 if count <= 3072 else 100 * 2 * 1000**2
+        ours = seconds(lambda a=a, b=b: kernel_distance(a, b))
+        row(f"KID, 100 subsets of 1,000, N = {count:,}", ours, "torch-fidelity 0.4", theirs, 2 * D * products / flops)
+
+
+def quality() -> None:
+    from pypiqe import piqe as pypiqe
+
+    images = torch.randint(0, 256, (64, 3, 256, 256), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    smooth = torch.nn.functional.avg_pool2d(images.float(), 5, 1, 2).to(torch.uint8)
+    arrays = [np.ascontiguousarray(image.permute(1, 2, 0).numpy()) for image in smooth]
+    passes = 64 * 256 * 256 * 4 * 40  # bytes: some forty passes over grey float32 images
+    theirs = seconds(lambda: [pypiqe(array) for array in arrays])
+    torch.set_num_threads(1)  # as an audit's processes have; OpenCV keeps its own
+    row(
+        "PIQE, 64 images of 256 x 256, one thread",
+        seconds(lambda: piqe(smooth), repeats=3),
+        "pypiqe 1.2, one by one",
+        theirs,
+        passes / 1e10,
+    )
+
+
+BENCHMARKS = {"fd": fd, "prdc": prdc, "kid": kid, "piqe": quality, "memory": memory}
+
+
+def main() -> None:
+    peers()
+    names = sys.argv[1:] or [name for name in BENCHMARKS if name != "memory"]
+    print(f"{torch.get_num_threads()} threads, torch {torch.__version__}, numpy {np.__version__}, scipy {scipy.__version__}")
+    for name in names:
+        BENCHMARKS[name]()
+
+
+if __name__ == "__main__":
+    main()

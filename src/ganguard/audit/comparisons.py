@@ -1,0 +1,157 @@
+"""Every metric of one set of images, by itself or against another, as records with their spread.
+
+The spread is the standard error that comes of measuring so many images and no more. It says nothing of how another copy, or
+another purchase, would differ: that is what seeds are for.
+"""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+from torch import Tensor
+
+from ganguard.audit.results import Against, Measurement, Subject
+from ganguard.base.seeds import derived_seed
+from ganguard.metrics import (
+    Balls,
+    GaussianStatistics,
+    frechet_distance,
+    frechet_distance_infinity,
+    inception_score,
+    kernel_distance,
+    kernel_distance_full,
+    memorisation,
+    ndb_jsd,
+    piqe,
+)
+from ganguard.metrics.bootstrap import bootstrap_error
+from ganguard.metrics.frechet import FEWEST_ROWS
+from ganguard.metrics.ndb_jsd import compare_bins
+from ganguard.metrics.prdc import memberships
+
+NEIGHBOURS = 5  # k of precision, recall, density and coverage
+LINE_POINTS, LINES = 3, 10  # sizes that FD infinity's line is fitted to in each bootstrap replicate, and how many of these
+SUBSETS, SUBSET = 20, 1000  # of rows, whose kernel distances say how much that of all varies
+BINS = 100  # of NDB
+FEWEST_A_BIN = 5  # rows a bin: with fewer, no share of a bin can be told from another
+REDRAWN = 200  # histograms that NDB's spread is taken from
+SPLITS = 10  # of the inception score
+SMALLEST_PIQE_SIDE = 16  # pixels: one block
+
+Value = tuple[float, float | None]  # and its spread
+
+
+def compare(subject: Subject, measured: Balls, against: Balls, name: Against, draw: int = 0) -> list[Measurement]:
+    """Every metric of one set's features against another's, as records that do not say yet whose attack it was."""
+    x, y = measured.points, against.points
+    values = {"frechet_distance": _frechet(x, y)}
+    if min(len(x), len(y)) >= FEWEST_ROWS:
+        values["frechet_distance_infinity"] = _frechet_infinity(x, y)
+    values["kernel_distance"] = kernel_distance_full(x, y), _kernel_error(x, y)
+    found = memberships(against, measured, k=NEIGHBOURS)
+    scores, errors = found.scores(), found.errors()
+    for metric in ("precision", "recall", "density", "coverage"):
+        values[metric] = getattr(scores, metric), getattr(errors, metric)
+    return _records(subject, values, name, len(x), len(y), draw)
+
+
+def frechet_record(subject: Subject, x: Tensor, y: Tensor, name: Against, draw: int) -> Measurement:
+    """The Fréchet distance alone, without a spread: for one of many that have a spread together."""
+    return _records(subject, {"frechet_distance": (frechet_distance(x, y), None)}, name, len(x), len(y), draw)[0]
+
+
+def compare_pixels(subject: Subject, measured: Tensor, against: Tensor, name: Against, draw: int = 0) -> list[Measurement]:
+    """NDB and JSD of images (N, C, H, W) uint8 against others, by their pixels; none where there are too few for the bins."""
+    x, y = (images.flatten(1).double() for images in (against, measured))
+    if min(len(x), len(y)) < FEWEST_A_BIN * BINS or len(x.unique(dim=0)) < BINS:
+        return []
+    found = ndb_jsd(x, y, bins=BINS)
+    counts = [np.rint(np.array(p) * n) for p, n in ((found.reference_proportions, len(x)), (found.query_proportions, len(y)))]
+    generator = np.random.default_rng(derived_seed(0, "histograms"))
+    in_x, in_y = (generator.multinomial(int(count.sum()), count / count.sum(), REDRAWN) for count in counts)
+    drawn = [compare_bins(of_x, of_y) for of_x, of_y in zip(in_x, in_y, strict=True)]
+    values: dict[str, Value] = {
+        "ndb": (found.share, float(np.std([again.share for again in drawn]))),
+        "jsd": (found.jsd, float(np.std([again.jsd for again in drawn]))),
+    }
+    return _records(subject, values, name, len(y), len(x), draw)
+
+
+def by_itself(subject: Subject, images: Tensor, probabilities: Tensor | None, draw: int = 0) -> list[Measurement]:
+    """What is measured of one set of images (N, C, H, W) uint8: their inception score, where a network gives the probabilities
+    (N, K) of classes, and their PIQE, where they are large enough."""
+    values: dict[str, Value] = {}
+    if probabilities is not None and len(probabilities) >= SPLITS:
+        score = inception_score(probabilities, splits=SPLITS)
+        values["inception_score"] = score.mean, score.std / math.sqrt(SPLITS)
+    if min(images.shape[2:]) >= SMALLEST_PIQE_SIDE:
+        scores = piqe(images).double()
+        values["piqe"] = scores.mean().item(), (scores.std(correction=0) / len(scores) ** 0.5).item()
+    return _records(subject, values, "nothing", len(images), 0, draw)
+
+
+def compare_with_purchase(
+    subject: Subject, measured: Tensor, bought: Tensor, fresh: Tensor, draw: int = 0
+) -> list[Measurement]:
+    """Does a copy replay what it was trained on? Features measured (N, D) beside the bought (M, D), M at least 2, and beside
+    `fresh`, of images of the target that the adversary never saw."""
+    found = memorisation(bought, measured, held_out=fresh)
+    share = found.authentic
+    values: dict[str, Value] = {"authenticity": (share, math.sqrt(share * (1 - share) / len(measured)))}
+    if found.held_out is not None and found.distance_ratio is not None:
+        error = bootstrap_error(lambda a, b: (a.median() / b.median()).item(), found.distances, found.held_out.distances)
+        values["nearest_distance_ratio"] = found.distance_ratio, error if math.isfinite(error) else None
+    return _records(subject, values, "purchase", len(measured), len(bought), draw)
+
+
+def _frechet(x: Tensor, y: Tensor) -> Value:
+    def of(a: Tensor, b: Tensor) -> float:
+        return frechet_distance(GaussianStatistics.of(a), GaussianStatistics.of(b))
+
+    return frechet_distance(x, y), bootstrap_error(of, x, y)
+
+
+def _frechet_infinity(x: Tensor, y: Tensor) -> Value:
+    def of(a: Tensor, b: Tensor) -> float:
+        return frechet_distance_infinity(a, b, points=LINE_POINTS)
+
+    return frechet_distance_infinity(x, y), bootstrap_error(of, x, y, replicates=LINES)
+
+
+def _kernel_error(x: Tensor, y: Tensor) -> float | None:
+    """The spread between subsets, which falls with the root of their size (Politis & Romano 1994)."""
+    fewest = min(len(x), len(y))
+    size = min(SUBSET, fewest // 2)
+    if size < 2:
+        return None
+    return kernel_distance(x, y, subsets=SUBSETS, subset_size=size).std * math.sqrt(size / fewest)
+
+
+def _records(
+    subject: Subject, values: dict[str, Value], name: Against, images: int, compared: int, draw: int
+) -> list[Measurement]:
+    def records() -> Iterator[Measurement]:
+        for metric, (value, spread) in values.items():
+            yield Measurement(
+                subject=subject,
+                draw=draw,
+                metric=metric,
+                against=name,
+                value=rounded_to_zero(value),
+                spread=None if spread is None else rounded_to_zero(spread),
+                images=images,
+                compared=compared,
+            )
+
+    return list(records())
+
+
+def rounded_to_zero(value: float) -> float:
+    """A number as records hold it: what rounding left of a 0 is 0."""
+    return 0.0 if abs(value) < 1e-100 else float(value)
+
+
+def as_probabilities(rows: Tensor) -> Tensor:
+    """Rows (N, K) of a softmax in float32, each with sum 1 in float64."""
+    rows = rows.double()
+    return rows / rows.sum(1, keepdim=True)

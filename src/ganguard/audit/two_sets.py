@@ -1,0 +1,159 @@
+"""Any two sets of images, measured by any of the metrics: the work behind `ganguard measure`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from ganguard.audit.comparisons import NEIGHBOURS, as_probabilities
+from ganguard.audit.measuring import load_embedding
+from ganguard.base.compute import Compute, use_threads
+from ganguard.base.errors import MetricError, SpecError, unknown_name
+from ganguard.base.images import shape_of
+from ganguard.base.progress import Progress
+from ganguard.base.settings import read_yaml
+from ganguard.metrics import (
+    Balls,
+    fit_niqe,
+    frechet_distance,
+    frechet_distance_infinity,
+    has_texture,
+    inception_score,
+    kernel_distance,
+    memorisation,
+    ndb_jsd,
+    niqe,
+    piqe,
+    precision_recall_density_coverage,
+    psnr,
+    ssim,
+)
+from ganguard.metrics.features.network import (
+    FeatureNetwork,
+    Standardisation,
+    extract,
+    load_features,
+    parse_features,
+)
+
+LARGEST_SUBSET = 1000  # rows of a subset of the kernel distance
+NIQE_BLOCK = 96  # pixels, as published; smaller images are judged by blocks of half their side
+
+
+@dataclass(frozen=True)
+class TwoSets:
+    """Images a (N, C, H, W) uint8, and b (M, C, H, W) uint8 that they are measured against. What metrics share is computed
+    once.
+
+    scale: of the features; None takes it from b.
+    """
+
+    a: Tensor
+    b: Tensor
+    network: FeatureNetwork
+    scale: Standardisation | None
+    compute: Compute
+    progress: Progress
+
+    @cached_property
+    def features(self) -> tuple[Tensor, Tensor]:
+        x, y = (extract(self.network, images, self.compute, self.progress) for images in (self.a, self.b))
+        scale = self.scale or Standardisation.fit(y)
+        return scale(x), scale(y)
+
+    @cached_property
+    def neighbourhoods(self) -> dict[str, float]:
+        x, y = self.features
+        found = precision_recall_density_coverage(
+            Balls.around(y, "B", k=NEIGHBOURS), Balls.around(x, "A", k=NEIGHBOURS), k=NEIGHBOURS
+        )
+        return vars(found)
+
+    @cached_property
+    def histograms(self) -> dict[str, float]:
+        found = ndb_jsd(self.b.flatten(1), self.a.flatten(1))
+        return {"ndb": found.share, "ndb_expected": found.expected_share, "jsd": found.jsd}
+
+    def kernel(self) -> dict[str, float]:
+        size = min(LARGEST_SUBSET, len(self.a), len(self.b))
+        return vars(kernel_distance(*self.features, subset_size=size))
+
+    def score(self) -> dict[str, float]:
+        probabilities = extract(self.network, self.a, self.compute, self.progress, output="probabilities")
+        return vars(inception_score(as_probabilities(probabilities)))
+
+    def memory(self) -> dict[str, float]:
+        x, y = self.features
+        found = memorisation(y, x)
+        return {"authentic": found.authentic, "copies": found.copies, "near_copies": found.near_copies}
+
+    def niqe(self) -> dict[str, float]:
+        """Of the images of a that have texture, which the measure needs: their mean, and the share of a that they are."""
+        model = fit_niqe(self.b, block_size=min(NIQE_BLOCK, min(self.b.shape[2:]) // 4 * 2))  # an even side
+        fit = has_texture(self.a, model)
+        if not fit.any():
+            raise MetricError("no image of A has texture in two of its blocks, which NIQE needs. Measure PIQE instead.")
+        return {"mean": niqe(self.a[fit], model).mean().item(), "share_with_texture": fit.double().mean().item()}
+
+
+MEASURES: dict[str, Callable[[TwoSets], Any]] = {
+    "frechet_distance": lambda s: frechet_distance(*s.features),
+    "frechet_distance_infinity": lambda s: frechet_distance_infinity(*s.features),
+    "kernel_distance": TwoSets.kernel,
+    "precision": lambda s: s.neighbourhoods["precision"],
+    "recall": lambda s: s.neighbourhoods["recall"],
+    "density": lambda s: s.neighbourhoods["density"],
+    "coverage": lambda s: s.neighbourhoods["coverage"],
+    "ndb": lambda s: {"share": s.histograms["ndb"], "expected_of_equal_sets": s.histograms["ndb_expected"]},
+    "jsd": lambda s: s.histograms["jsd"],
+    "inception_score": TwoSets.score,
+    "authentic": TwoSets.memory,
+    "piqe": lambda s: piqe(s.a).mean().item(),
+    "niqe": TwoSets.niqe,
+    "psnr": lambda s: psnr(s.a, s.b).mean().item(),
+    "ssim": lambda s: ssim(s.a, s.b).mean().item(),
+}
+"""What can be measured, by name."""
+
+
+def measure_sets(
+    a: Tensor, b: Tensor, features: str, metrics: str, compute: Compute, progress: Progress
+) -> dict[str, float | dict[str, float] | str]:
+    """Metrics of images a (N, C, H, W) uint8 against images b (M, C, H, W) uint8.
+
+    features: the directory of an audit's features, or a network that needs no training, by name or as a YAML mapping, scaled by
+    b. metrics: names out of MEASURES with commas between, or "all": then one that refuses these sets says why in its place.
+    Raises InputError where the two sets do not fit each other, the features or a metric.
+    """
+    names = list(MEASURES) if metrics == "all" else [name.strip() for name in metrics.split(",")]
+    for name in names:
+        if name not in MEASURES:
+            raise SpecError(unknown_name("metric", name, ["all", *MEASURES]))
+    if shape_of(a) != shape_of(b):
+        raise MetricError(f"images of {shape_of(a)} and {shape_of(b)} (C, H, W) cannot be compared. Set --size for folders.")
+    network, scale = _network(features, a.shape[1], compute)
+    sets = TwoSets(a, b, network, scale, compute, progress)
+    values: dict[str, float | dict[str, float] | str] = {}
+    with use_threads(compute.threads):
+        for done, name in enumerate(names, 1):
+            try:
+                values[name] = MEASURES[name](sets)
+            except MetricError as problem:
+                if metrics != "all":
+                    raise
+                values[name] = f"not measured: {problem}"
+            progress(done, len(names), name)
+    return values
+
+
+def _network(features: str, channels: int, compute: Compute) -> tuple[FeatureNetwork, Standardisation | None]:
+    if (Path(features) / "features.json").is_file():
+        embedding = load_embedding(Path(features), compute)
+        return embedding.network, embedding.standardise
+    settings = parse_features(read_yaml(features, "--features") if features.lstrip().startswith("{") else features)
+    if settings.learns_labels:
+        raise MetricError(f"{settings.kind} must be trained first. Give the `features` directory of an audit that used it.")
+    return load_features(settings, Path(), channels), None

@@ -1,0 +1,174 @@
+"""Images as a pretrained network wants them: channels, side, and the scale that its preprocessor_config.json describes.
+
+The order is that of transformers' image processors: resize, crop, rescale, normalise. As Pillow, which they resize with, and
+unlike a plain interpolation, a resize is antialiased, and both its passes, over the rows and then over the columns, end in
+whole bytes.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from torch import Tensor
+
+from ganguard.base.errors import CheckpointError, MetricError
+from ganguard.base.settings import one_line, read_record
+
+LARGEST_SIDE = 4096  # pixels
+KNOWN = frozenset({"Beit", "Bit", "Blip", "CLIP", "DINOv3ViT", "DeiT", "Siglip", "ViT"})
+"""transformers' processors that do what is done here; others crop or pad in ways of their own."""
+
+Side = Annotated[int, Field(gt=0, le=LARGEST_SIDE)]
+Mode = Literal["nearest-exact", "bilinear", "bicubic"]
+Resample = Literal[0, 2, 3]
+Scale = Annotated[float, Field(gt=0)]
+MODES: dict[Resample, Mode] = {0: "nearest-exact", 2: "bilinear", 3: "bicubic"}  # by Pillow's numbers
+
+
+def with_channels(images: Tensor, channels: int | None) -> Tensor:
+    """Images (N, C, H, W) with so many channels: grey ones are repeated; None takes them as they are. Raises MetricError."""
+    if channels in (None, images.shape[1]):
+        return images
+    if images.shape[1] != 1:
+        raise MetricError(f"the feature network takes grey images, and these have {images.shape[1]} channels. Make them grey.")
+    return images.expand(-1, channels or 1, -1, -1)
+
+
+def resized(images: Tensor, height: int, width: int, mode: Mode) -> Tensor:
+    """Images (N, C, H, W) uint8 to (N, C, height, width) uint8. Raises MetricError for sides over LARGEST_SIDE.
+
+    Rows come first, as in Pillow up to version 12, with which published numbers were made.
+    """
+    if images.shape[2:] == (height, width):
+        return images
+    if max(height, width) > LARGEST_SIDE:
+        raise MetricError(
+            f"the feature network would scale images of {images.shape[2]}x{images.shape[3]} pixels to {height}x{width}; at "
+            f"most {LARGEST_SIDE} a side are made. Crop them first."
+        )
+    floats = images.float()
+    for size in ((images.shape[2], width), (height, width)):
+        floats = F.interpolate(floats, size, mode=mode, antialias=mode != "nearest-exact").add_(0.5).floor_().clamp_(0, 255)
+    return floats.to(torch.uint8)
+
+
+class Edges(BaseModel):
+    """A size as transformers writes it: the shortest edge, or both; null where it does not apply.
+
+    edge: what was written as a bare number: the shortest edge where the centre is cut out afterwards, else both.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    edge: Side | None = None
+    shortest_edge: Side | None = None
+    height: Side | None = None
+    width: Side | None = None
+    longest_edge: None = None
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> "Edges":
+        said = [self.edge, self.shortest_edge, self.height]
+        if said.count(None) != 2 or (self.height is None) != (self.width is None):
+            raise ValueError("must be a number, or shortest_edge, or height and width")
+        return self
+
+    def of(self, height: int, width: int, *, before_crop: bool) -> tuple[int, int]:
+        """The height and width that an image is resized or cut to."""
+        short = self.shortest_edge or (self.edge if before_crop else None)
+        if short is None:
+            return self.height or self.edge or 1, self.width or self.edge or 1
+        longer = short * max(height, width) // min(height, width)
+        return (short, longer) if height <= width else (longer, short)
+
+
+def _from_number(value: object) -> object:
+    return {"edge": value} if isinstance(value, int) else value
+
+
+Size = Annotated[Edges, BeforeValidator(_from_number)]
+
+
+class Preprocessing(BaseModel):
+    """What a preprocessor_config.json says, in its own names. An absent flag follows from the presence of what it needs."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+    image_processor_type: str | None = None
+    feature_extractor_type: str | None = None
+    do_resize: bool | None = None
+    size: Size | None = None
+    resample: Resample | None = None
+    do_center_crop: bool | None = None
+    crop_size: Size | None = None
+    do_rescale: bool | None = None
+    rescale_factor: Scale | None = None
+    do_normalize: bool | None = None
+    image_mean: tuple[float, float, float] | None = None
+    image_std: tuple[Scale, Scale, Scale] | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> "Preprocessing":
+        named = self.image_processor_type or self.feature_extractor_type
+        if named is not None and _stem(named) not in KNOWN:
+            raise ValueError(f"image_processor_type must be one of {', '.join(sorted(KNOWN))}; got {one_line(named, 80)}")
+        if self.resizes and (self.size is None or self.resample is None):
+            raise ValueError("must say size and resample, or do_resize: false")
+        if self.crops and (self.crop_size is None or self.crop_size.shortest_edge):
+            raise ValueError("must say crop_size with height and width, or do_center_crop: false")
+        if self.do_normalize is not False and (self.image_mean is None or self.image_std is None):
+            raise ValueError("must say image_mean and image_std, or do_normalize: false")
+        return self
+
+    @property
+    def resizes(self) -> bool:
+        """Whether images are resized."""
+        return self.size is not None if self.do_resize is None else self.do_resize
+
+    @property
+    def crops(self) -> bool:
+        """Whether the centre is cut out."""
+        return self.crop_size is not None if self.do_center_crop is None else self.do_center_crop
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Images (N, 3, H, W) uint8 to float32 as the network takes them. Raises MetricError where they are too small."""
+        if self.resizes and self.size:
+            side = self.size.of(*images.shape[2:], before_crop=self.crops)
+            images = resized(images, *side, MODES[self.resample or 0])
+        if self.crops and self.crop_size:
+            images = _centre(images, *self.crop_size.of(*images.shape[2:], before_crop=False))
+        floats = images.float()
+        if self.do_rescale is not False:
+            floats = floats * (self.rescale_factor or 1 / 255)
+        if self.do_normalize is not False:
+            mean, std = (floats.new_tensor(values).view(1, 3, 1, 1) for values in (self.image_mean, self.image_std))
+            floats = (floats - mean) / std
+        return floats
+
+
+def read_preprocessing(file: Path) -> Preprocessing:
+    """What a preprocessor_config.json says. Raises CheckpointError where it is absent, damaged, or of no kind known here."""
+    if not file.is_file():
+        raise CheckpointError(
+            f"{file}: no such file: it says how large, and on which scale, the model wants images. Copy it from where the "
+            f"model was published."
+        )
+    return read_record(file, Preprocessing, CheckpointError)
+
+
+def _stem(processor: str) -> str:
+    """ "BitImageProcessorFast" -> "Bit"."""
+    for ending in ("Fast", "Pil", "ImageProcessor", "FeatureExtractor"):
+        processor = processor.removesuffix(ending)
+    return processor
+
+
+def _centre(images: Tensor, height: int, width: int) -> Tensor:
+    """The (height, width) in the middle of images (N, C, H, W)."""
+    top, left = (images.shape[2] - height) // 2, (images.shape[3] - width) // 2
+    if top < 0 or left < 0:
+        raise MetricError(
+            f"the feature network cuts {height}x{width} pixels out of the middle of images; these have "
+            f"{images.shape[2]}x{images.shape[3]}. Give larger images."
+        )
+    return images[:, :, top : top + height, left : left + width]

@@ -1,0 +1,91 @@
+"""Kernel distance: the unbiased squared maximum mean discrepancy of two feature sets (Binkowski et al. 2018, eq. 4, "KID").
+
+    k(x, y) = (x·y / D + 1)³
+    KD = mean of k over pairs within a + mean of k over pairs within b - 2 (mean of k over pairs of one of each)
+
+Pairs within a set are of two different rows. Without bias, KD does not depend on how many images were measured; its value for
+two samples of one distribution is 0 on average, so about half of such values lie below 0.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ganguard.base.errors import MetricError
+from ganguard.base.seeds import torch_generator
+from ganguard.metrics.arrays import Features, MeanStd, as_floats, require_same_width
+
+GRAM_ROWS = 3072  # sets of at most so many rows are compared once, all with all, and subsets are sums over parts of that
+BLOCK_ROWS = 256  # of a set that is compared with itself: each block only with the rows from it on, since k is symmetric
+
+
+def kernel_distance(a: Features, b: Features, *, subsets: int = 100, subset_size: int = 1000, seed: int = 0) -> MeanStd:
+    """KD between random subsets of features (N, D) and (M, D): its mean over them, and its spread; lower is closer.
+
+    Each subset is drawn without repetition from each set. Features in float32 are multiplied in float32 and summed in float64.
+    Raises MetricError where either set has fewer than `subset_size` rows, for fewer than 1 subset of 2 rows, other shapes, NaN
+    or infinity.
+    """
+    if subsets < 1 or subset_size < 2:
+        raise MetricError(f"there must be at least 1 subset of at least 2 rows; got {subsets} of {subset_size}.")
+    x, y = _sets(a, b, subset_size)
+    generator = torch_generator(seed, "kernel_distance")
+    chosen = [[torch.randperm(len(rows), generator=generator)[:subset_size] for rows in (x, y)] for _ in range(subsets)]
+    if max(len(x), len(y)) <= GRAM_ROWS:
+        values = _by_gram_matrices(x, y, *(torch.stack(indices) for indices in zip(*chosen, strict=True)))
+    else:
+        values = np.array([_discrepancy(x[i], y[j]) for i, j in chosen])
+    return MeanStd(float(values.mean()), float(values.std()))
+
+
+def kernel_distance_full(a: Features, b: Features) -> float:
+    """KD between all of features (N, D) and all of (M, D), N and M at least 2: no draw, and no spread. Lower is closer.
+
+    Raises MetricError for fewer rows, other shapes, NaN or infinity.
+    """
+    return _discrepancy(*_sets(a, b, 2))
+
+
+def _sets(a: Features, b: Features, at_least: int) -> tuple[Tensor, Tensor]:
+    x, y = as_floats(a, "a", at_least), as_floats(b, "b", at_least)
+    require_same_width(x, y)
+    kind = torch.promote_types(x.dtype, y.dtype)
+    return x.to(kind), y.to(kind)
+
+
+def _kernel(x: Tensor, y: Tensor) -> Tensor:
+    """k of rows (n, D) and (m, D), (n, m)."""
+    return torch.mm(x, y.T).div_(x.shape[1]).add_(1).pow_(3)
+
+
+def _discrepancy(x: Tensor, y: Tensor) -> float:
+    n, m = len(x), len(y)
+    between = sum(_kernel(rows, y).sum(dtype=torch.float64).item() for rows in x.split(BLOCK_ROWS))
+    return _within(x) / (n * (n - 1)) + _within(y) / (m * (m - 1)) - 2 * between / (n * m)
+
+
+def _within(x: Tensor) -> float:
+    """The sum of k over all pairs of two different rows."""
+    total = 0.0
+    for start in range(0, len(x), BLOCK_ROWS):
+        k = _kernel(x[start : start + BLOCK_ROWS], x[start:])  # the block with itself, then with what follows
+        own = k[:, : len(k)]
+        sums = [part.sum(dtype=torch.float64).item() for part in (k, own, own.diagonal())]
+        total += 2 * sums[0] - sums[1] - sums[2]
+    return total
+
+
+def _by_gram_matrices(x: Tensor, y: Tensor, i: Tensor, j: Tensor) -> np.ndarray:
+    """KD of subsets x[i[s]], y[j[s]], i and j (S, n): with ones at a subset's rows, its sum over k is a product with k."""
+    in_x, in_y = (torch.zeros(len(i), len(rows), dtype=torch.float64).scatter_(1, which, 1) for rows, which in ((x, i), (y, j)))
+
+    def total(left: Tensor, right: Tensor, in_left: Tensor, in_right: Tensor, *, same: bool) -> Tensor:
+        k = _kernel(left, right).double()
+        if same:
+            k.fill_diagonal_(0)
+        return ((in_left @ k) * in_right).sum(1)
+
+    n = i.shape[1]
+    within = total(x, x, in_x, in_x, same=True) + total(y, y, in_y, in_y, same=True)
+    between = total(x, y, in_x, in_y, same=False)
+    return (within / (n * (n - 1)) - 2 * between / n**2).numpy()

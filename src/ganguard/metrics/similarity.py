@@ -1,0 +1,65 @@
+"""How alike paired images are: peak signal-to-noise ratio, and structural similarity (Wang et al. 2004, "Image quality
+assessment: from error visibility to structural similarity", IEEE TIP 13(4))."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from ganguard.base.errors import MetricError
+from ganguard.metrics.piqe import chunks, gaussian_weights, require_pixels, weighted_sum
+
+PEAK = 255.0
+WINDOW, SIGMA = 11, 1.5  # pixels
+C1, C2 = (0.01 * PEAK) ** 2, (0.03 * PEAK) ** 2  # the paper's constants, K_1 = 0.01 and K_2 = 0.03
+
+
+def psnr(a: Tensor, b: Tensor) -> Tensor:
+    """10 log10(255² / mean squared error) in dB, (N,) float64, of images a and b (N, C, H, W) uint8, pair by pair.
+
+    Higher is more alike; equal images have infinity. The error is averaged over pixels and channels.
+    Raises MetricError for what are not two tensors of images of one shape, or images that hold no pixels.
+    """
+    return _pair_by_pair(_psnr, a, b)
+
+
+def ssim(a: Tensor, b: Tensor) -> Tensor:
+    """Mean structural similarity (N,) float64 of images a and b (N, C, H, W) uint8, pair by pair, in [-1, 1]: 1 for equal ones.
+
+    The window is the paper's Gaussian of 11x11 pixels, sigma 1.5, wherever it lies whole in the image; channels are averaged.
+    Where a side is shorter than 11 the window is cut to the largest odd side that fits (7x7 for digits of 8x8) and its
+    weights add up to 1 again. Compare only values of images of one size.
+    Raises MetricError for what are not two tensors of images of one shape, or images that hold no pixels.
+    """
+    return _pair_by_pair(_ssim, a, b)
+
+
+def _pair_by_pair(measure: Callable[[Tensor, Tensor], Tensor], a: Tensor, b: Tensor) -> Tensor:
+    require_pixels(a, "a")
+    require_pixels(b, "b")
+    if a.shape != b.shape:
+        raise MetricError(
+            f"a and b must be pairs of images of one shape; got {tuple(a.shape)} and {tuple(b.shape)}. Crop or resize one."
+        )
+    return torch.cat([measure(x.to(torch.float64), y.to(torch.float64)) for x, y in zip(chunks(a), chunks(b), strict=True)])
+
+
+def _psnr(x: Tensor, y: Tensor) -> Tensor:
+    return 10 * torch.log10(PEAK**2 / (x - y).square().mean((1, 2, 3)))
+
+
+def _ssim(x: Tensor, y: Tensor) -> Tensor:
+    """Equation 13, averaged as in equation 14."""
+    mean = _windowed_mean_of(x)
+    mu_x, mu_y = mean(x), mean(y)
+    var_x, var_y, cov_xy = mean(x * x) - mu_x * mu_x, mean(y * y) - mu_y * mu_y, mean(x * y) - mu_x * mu_y
+    luminance = (2 * mu_x * mu_y + C1) / (mu_x * mu_x + mu_y * mu_y + C1)
+    structure = (2 * cov_xy + C2) / (var_x + var_y + C2)
+    return (luminance * structure).mean((1, 2, 3))
+
+
+def _windowed_mean_of(images: Tensor) -> Callable[[Tensor], Tensor]:
+    """What takes pixels (N, C, H, W) to their Gaussian means wherever the window lies whole in images of this size."""
+    side = min(WINDOW, *images.shape[2:])
+    weights = gaussian_weights((side - 1) // 2, SIGMA)
+    return lambda pixels: weighted_sum(weighted_sum(pixels, weights, 2), weights, 3)

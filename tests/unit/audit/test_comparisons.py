@@ -1,0 +1,87 @@
+"""What an audit measures of two sets, and whether the spreads say how much the numbers really vary."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from ganguard.audit.comparisons import (
+    NEIGHBOURS,
+    as_probabilities,
+    by_itself,
+    compare,
+    compare_pixels,
+    compare_with_purchase,
+)
+from ganguard.audit.results import METRICS, Measurement
+from ganguard.metrics import Balls
+
+
+def _rows(count: int, seed: int, shift: float = 0.0) -> Tensor:
+    return torch.from_numpy(np.random.default_rng(seed).normal(size=(count, 4)) + shift)
+
+
+def _compared(seed: int, count: int = 150, shift: float = 0.5) -> dict[str, Measurement]:
+    a, b = Balls.around(_rows(count, 2 * seed, shift), k=NEIGHBOURS), Balls.around(_rows(count, 2 * seed + 1), k=NEIGHBOURS)
+    return {m.metric: m for m in compare("substitute", a, b, "target", draw=3)}
+
+
+def test_every_number_has_its_sizes_its_draw_and_a_spread() -> None:
+    found = _compared(0)
+    assert set(found) == {
+        "frechet_distance", "frechet_distance_infinity", "kernel_distance", "precision", "recall", "density", "coverage",
+    }  # fmt: skip
+    for m in found.values():
+        assert (m.images, m.compared, m.draw, m.against) == (150, 150, 3, "target")
+        assert m.spread is not None and m.spread > 0
+
+
+def test_the_spreads_are_of_the_size_of_what_repetition_shows() -> None:
+    runs = [_compared(seed) for seed in range(12)]
+    for metric in ("frechet_distance", "frechet_distance_infinity", "kernel_distance"):
+        really = np.std([run[metric].value for run in runs], ddof=1)
+        said = np.mean([run[metric].spread or math.nan for run in runs])
+        assert 0.4 < said / really < 2.5, metric
+
+
+def test_small_sets_lack_what_they_are_too_small_for() -> None:
+    found = _compared(0, count=20)
+    assert "frechet_distance_infinity" not in found
+    assert found["frechet_distance"].spread is not None
+
+
+def _images(count: int, seed: int, side: int = 4, darkest: int = 0) -> Tensor:
+    return torch.randint(darkest, 256, (count, 1, side, side), generator=torch.Generator().manual_seed(seed)).to(torch.uint8)
+
+
+def test_pixels_of_another_distribution_fall_into_other_bins() -> None:
+    same = {m.metric: m for m in compare_pixels("target", _images(600, 0), _images(600, 1), "target")}
+    other = {m.metric: m for m in compare_pixels("target", _images(600, 0, darkest=90), _images(600, 1), "target")}
+    assert other["jsd"].value > 2 * same["jsd"].value
+    assert all(m.spread is not None and m.spread > 0 for m in other.values())
+    assert compare_pixels("target", _images(499, 0), _images(600, 1), "target") == []
+    assert compare_pixels("target", _images(600, 0), _images(600, 1)[:1].expand(600, -1, -1, -1), "target") == []
+
+
+def test_a_copy_that_replays_its_purchase_shows() -> None:
+    bought, fresh = _rows(80, 0), _rows(200, 1)
+    replay = {m.metric: m for m in compare_with_purchase("substitute", bought.repeat(2, 1), bought, fresh)}
+    honest = {m.metric: m for m in compare_with_purchase("substitute", _rows(200, 2), bought, fresh)}
+    assert (replay["authenticity"].value, replay["nearest_distance_ratio"].value) == (0, 0)
+    assert honest["authenticity"].value > 0.2
+    assert honest["nearest_distance_ratio"].value == pytest.approx(1, abs=0.3)
+
+
+def test_one_set_is_scored_where_it_can_be() -> None:
+    probabilities = as_probabilities(torch.randn(50, 3).softmax(1))
+    assert [m.metric for m in by_itself("target", _images(50, 0), probabilities)] == ["inception_score"]
+    assert by_itself("target", _images(50, 0), None) == []
+    large = by_itself("target", _images(3, 0, side=32), None)
+    assert [(m.metric, m.against, m.compared) for m in large] == [("piqe", "nothing", 0)]
+
+
+def test_every_metric_has_a_direction() -> None:
+    assert set(METRICS.values()) == {"lower", "higher"}
+    assert {m.metric for m in compare_pixels("target", _images(600, 0), _images(600, 1), "target")} <= set(METRICS)

@@ -1,0 +1,58 @@
+"""Any metric of any two sets: what `ganguard measure` computes."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from ganguard.audit.two_sets import MEASURES, measure_sets
+from ganguard.base.compute import Compute
+from ganguard.base.errors import InputError
+from ganguard.base.progress import silent
+
+
+def _images(count: int, seed: int, side: int = 8, channels: int = 1) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(0, 256, (count, channels, side, side), generator=generator).to(torch.uint8)
+
+
+def _measured(a: Tensor, b: Tensor, metrics: str, features: str = "random_network") -> dict[str, Any]:
+    return measure_sets(a, b, features, metrics, Compute(), silent)
+
+
+def test_all_of_them_in_one_call_and_those_that_refuse_say_why() -> None:
+    found = _measured(_images(150, 0), _images(150, 1), "all")
+    assert list(found) == list(MEASURES)
+    assert found["frechet_distance"] > 0
+    assert set(found["kernel_distance"]) == {"mean", "std"}
+    assert found["inception_score"].startswith("not measured: probabilities")
+    assert found["niqe"].startswith("not measured: ")
+    assert found["authentic"]["copies"] == 0
+    assert found["ndb"]["expected_of_equal_sets"] == 0.05
+
+
+def test_large_images_have_quality() -> None:
+    found = _measured(_images(12, 0, side=32, channels=3), _images(12, 1, side=32, channels=3), "piqe, niqe,psnr,ssim")
+    assert list(found) == ["piqe", "niqe", "psnr", "ssim"]
+    assert found["niqe"]["mean"] > 0 and found["niqe"]["share_with_texture"] == 1
+    assert found["psnr"] == pytest.approx(7.7, abs=0.3)  # of two images of uniform noise: 10 log10 6
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"metrics": "frechet"}, "unknown metric 'frechet'; did you mean 'frechet_distance'"),
+        ({"metrics": "niqe"}, "block"),
+        ({"metrics": "inception_score"}, "gives none"),
+        ({"metrics": "psnr", "b": _images(9, 1)}, "pairs of images of one shape"),
+        ({"b": _images(12, 1, side=9)}, "cannot be compared"),
+        ({"features": "classifier"}, "must be trained first"),
+        ({"features": "{kind: random_network, dimension: 3}"}, "unknown key. Did you mean 'dimensions'"),
+        ({"features": "{kind"}, "not YAML"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(changes: dict[str, Any], said: str) -> None:
+    values: dict[str, Any] = {"a": _images(12, 0), "b": _images(12, 1), "metrics": "precision"} | changes
+    with pytest.raises(InputError, match=said):
+        _measured(**values)

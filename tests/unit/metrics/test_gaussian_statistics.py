@@ -1,0 +1,98 @@
+"""FD from running statistics, and what FD tends to with more images."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ganguard.base.errors import MetricError
+from ganguard.metrics import GaussianStatistics, frechet_distance, frechet_distance_infinity
+
+
+def _rows(count: int, width: int, seed: int = 0, scale: float = 1.0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(count, width)) * scale + seed
+
+
+def _of_chunks(rows: np.ndarray, cuts: list[int]) -> GaussianStatistics:
+    first, *others = (GaussianStatistics.of(part) for part in np.split(rows, cuts) if len(part))
+    return sum(others, start=first)
+
+
+@given(st.lists(st.integers(1, 59), max_size=6))
+def test_chunks_do_not_matter(cuts: list[int]) -> None:
+    rows = _rows(60, 4) * 100 + 1000
+    whole, parts = GaussianStatistics.of(rows), _of_chunks(rows, sorted(cuts))
+    assert parts.count == 60
+    assert torch.allclose(parts.mean, whole.mean, rtol=1e-13)
+    assert torch.allclose(parts.scatter, whole.scatter, rtol=1e-11, atol=1e-6)
+
+
+def test_they_are_mean_and_unbiased_covariance() -> None:
+    rows = _rows(30, 5)
+    found = GaussianStatistics.of(rows)
+    assert np.allclose(found.mean, rows.mean(0), rtol=1e-13)
+    assert np.allclose(found.covariance(), np.cov(rows, rowvar=False), rtol=1e-12)
+
+
+@pytest.mark.parametrize(("n", "m", "width"), [(80, 90, 6), (20, 90, 40), (90, 20, 40), (10, 12, 40), (2, 50, 3)])
+def test_statistics_give_the_distance_of_the_features(n: int, m: int, width: int) -> None:
+    a, b = _rows(n, width), _rows(m, width, seed=1, scale=1.5)
+    wanted = frechet_distance(a, b)
+    of_a, of_b = GaussianStatistics.of(a), GaussianStatistics.of(b)
+    assert frechet_distance(of_a, of_b) == pytest.approx(wanted, rel=1e-9)
+    assert frechet_distance(of_b, of_a) == pytest.approx(wanted, rel=1e-9)
+    assert frechet_distance(of_a, b) == pytest.approx(wanted, rel=1e-9)
+
+
+def test_constant_features_differ_by_their_means() -> None:
+    a, b = np.full((9, 3), 2.0), np.full((9, 3), 5.0)
+    assert frechet_distance(GaussianStatistics.of(a), GaussianStatistics.of(b)) == pytest.approx(27, rel=1e-12)
+    assert frechet_distance(a, b) == pytest.approx(27, rel=1e-12)
+    mixed = np.concatenate([_rows(9, 2), np.full((9, 1), 4.0)], 1)
+    assert frechet_distance(GaussianStatistics.of(mixed), GaussianStatistics.of(mixed)) == pytest.approx(0, abs=1e-9)
+
+
+def test_equal_statistics_are_0_apart() -> None:
+    for count in (5, 500):
+        found = GaussianStatistics.of(_rows(count, 30))
+        assert frechet_distance(found, found) == pytest.approx(0, abs=1e-7)
+
+
+def test_what_cannot_be_measured_is_refused() -> None:
+    good, one = GaussianStatistics.of(_rows(9, 3)), GaussianStatistics.of(_rows(1, 3))
+    with pytest.raises(MetricError, match="at least 2 rows; got 1"):
+        frechet_distance(good, one)
+    for wrong in (
+        lambda: frechet_distance(good, GaussianStatistics.of(_rows(9, 2))),
+        lambda: good + GaussianStatistics.of([[1.0]]),
+    ):  # type: ignore[arg-type]
+        with pytest.raises(MetricError, match="one width; got 3 and"):
+            wrong()
+
+
+def test_infinity_takes_the_bias_of_small_samples_away() -> None:
+    """Two samples of one distribution: FD is about D²/N-ish, its limit 0."""
+    biased, limits = [], []
+    for seed in range(8):
+        a, b = (np.random.default_rng([seed, side]).normal(size=(600, 10)) for side in (0, 1))
+        biased.append(frechet_distance(a, b))
+        limits.append(frechet_distance_infinity(a, b))
+    assert np.mean(biased) > 0.05
+    assert abs(np.mean(limits)) < 0.2 * np.mean(biased)
+    assert min(limits) < 0
+
+
+def test_infinity_of_sets_far_apart_is_their_distance() -> None:
+    a, b = _rows(2000, 3), _rows(1000, 3, seed=1) + 2
+    exact = 3 * 9.0  # one seed's mean is 0, the other's 1 + 2
+    assert frechet_distance_infinity(a, b) == pytest.approx(exact, rel=0.05)
+    assert frechet_distance_infinity(a, b, seed=1) != frechet_distance_infinity(a, b, seed=2)
+    assert frechet_distance_infinity(a, b, seed=1) == frechet_distance_infinity(a, b, seed=1)
+
+
+def test_infinity_refuses_what_has_no_line() -> None:
+    with pytest.raises(MetricError, match="a must hold at least 60 rows; got 59"):
+        frechet_distance_infinity(_rows(59, 2), _rows(100, 2))
+    with pytest.raises(MetricError, match="points must be at least 2"):
+        frechet_distance_infinity(_rows(99, 2), _rows(100, 2), points=1)

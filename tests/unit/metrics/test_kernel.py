@@ -1,0 +1,102 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ganguard.base.errors import MetricError
+from ganguard.metrics import kernel, kernel_distance, kernel_distance_full
+
+
+def _slow(x: np.ndarray, y: np.ndarray) -> float:
+    """The definition, pair by pair."""
+
+    def k(p: np.ndarray, q: np.ndarray) -> float:
+        return float((p @ q / len(p) + 1) ** 3)
+
+    n, m = len(x), len(y)
+    within_x = np.mean([k(x[i], x[j]) for i in range(n) for j in range(n) if i != j])
+    within_y = np.mean([k(y[i], y[j]) for i in range(m) for j in range(m) if i != j])
+    return float(within_x + within_y - 2 * np.mean([k(p, q) for p in x for q in y]))
+
+
+def _sets(n: int = 30, m: int = 20, width: int = 5, shift: float = 0.3) -> tuple[np.ndarray, np.ndarray]:
+    generator = np.random.default_rng(n + m + width)
+    return generator.normal(size=(n, width)), generator.normal(size=(m, width)) + shift
+
+
+@pytest.mark.parametrize("rows", [1, 7, 256])
+def test_the_full_form_is_the_definition_in_blocks_of_any_size(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
+    monkeypatch.setattr(kernel, "BLOCK_ROWS", rows)
+    x, y = _sets()
+    assert kernel_distance_full(x, y) == pytest.approx(_slow(x, y), rel=1e-11)
+
+
+@pytest.mark.parametrize("gram_rows", [0, 10_000])
+def test_subsets_of_everything_are_the_full_form(monkeypatch: pytest.MonkeyPatch, gram_rows: int) -> None:
+    monkeypatch.setattr(kernel, "GRAM_ROWS", gram_rows)
+    x, y = _sets(n=25, m=25)
+    found = kernel_distance(x, y, subsets=3, subset_size=25)
+    assert found.mean == pytest.approx(_slow(x, y), rel=1e-11)
+    assert found.std == pytest.approx(0, abs=1e-12)
+
+
+def test_both_ways_of_taking_subsets_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = _sets(n=60, m=50)
+    gram = kernel_distance(x, y, subsets=8, subset_size=20, seed=3)
+    monkeypatch.setattr(kernel, "GRAM_ROWS", 0)
+    direct = kernel_distance(x, y, subsets=8, subset_size=20, seed=3)
+    assert (direct.mean, direct.std) == pytest.approx((gram.mean, gram.std), rel=1e-10)
+    assert gram.std > 0
+    assert kernel_distance(x, y, subsets=8, subset_size=20, seed=4) != gram
+
+
+def test_it_is_unbiased() -> None:
+    """Of two samples of one distribution it is 0 on average, however few the rows; the biased form would be 0.2 here."""
+    generator = np.random.default_rng(0)
+    values = [kernel_distance_full(generator.normal(size=(20, 3)), generator.normal(size=(20, 3))) for _ in range(400)]
+    assert abs(np.mean(values)) < 3 * np.std(values) / np.sqrt(len(values))
+    assert min(values) < 0
+
+
+def test_a_set_and_itself() -> None:
+    """Pairs of a row and itself count between the sets and not within, which takes off what the diagonal has above the rest."""
+    x, _ = _sets()
+    gram = (x @ x.T / 5 + 1) ** 3
+    off = (gram.sum() - np.trace(gram)) / (30 * 29)
+    assert kernel_distance_full(x, x) == pytest.approx(2 * off - 2 * gram.mean(), rel=1e-10)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_it_is_symmetric_and_blind_to_the_order_of_rows(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    x, y = generator.normal(size=(12, 3)), generator.normal(size=(9, 3)) * 2
+    wanted = kernel_distance_full(x, y)
+    assert kernel_distance_full(y, x) == pytest.approx(wanted, rel=1e-9, abs=1e-12)
+    assert kernel_distance_full(generator.permutation(x), generator.permutation(y)) == pytest.approx(
+        wanted, rel=1e-9, abs=1e-12
+    )
+
+
+def test_float32_is_close_to_float64() -> None:
+    x, y = _sets(n=300, m=300, width=64, shift=0.1)
+    found = kernel_distance_full(torch.from_numpy(x).float(), torch.from_numpy(y).float())
+    assert found == pytest.approx(kernel_distance_full(x, y), rel=1e-4)
+
+
+GOOD, OTHER = _sets()
+
+
+@pytest.mark.parametrize(
+    ("b", "options", "said"),
+    [
+        (OTHER, {"subset_size": 25}, "b must hold at least 25 rows; got 20"),
+        (OTHER, {"subset_size": 1}, "at least 2 rows; got 100 of 1"),
+        (OTHER, {"subsets": 0}, "at least 1 subset"),
+        (OTHER[:, :2], {"subset_size": 5}, "one width; got 5 and 2"),
+        (np.full_like(OTHER, np.nan), {"subset_size": 5}, "b holds NaN"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(b: np.ndarray, options: dict[str, int], said: str) -> None:
+    with pytest.raises(MetricError, match=said):
+        kernel_distance(GOOD, b, **options)
