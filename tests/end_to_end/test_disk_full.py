@@ -135,7 +135,7 @@ cp -r out/audit kept
 def test_a_disk_that_is_full_indeed_and_then_read_only(tmp_path: Path, sound: Path) -> None:
     (tmp_path / "tiny.yaml").write_text(json.dumps(SPEC))
     (tmp_path / "out").mkdir()
-    sizes = ["8k", "100k", "400k", "1m", "20m"]
+    sizes = ["8k", "100k", "300k", "500k", "20m"]
     (tmp_path / "verb.py").write_text(VERB)
     environment = {**os.environ, "SIZES": " ".join(sizes), "GANGUARD": f"{sys.executable} verb.py"}
     ended = subprocess.run(["unshare", "-Urm", "sh", "-c", MOUNTED], cwd=tmp_path, env=environment, check=False)
