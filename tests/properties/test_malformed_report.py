@@ -46,16 +46,16 @@ def _picture(file: str) -> dict[str, Any]:
 
 
 NESTED = json.loads("[" * 40 + "]" * 40)
-VALUE, IMAGES = "measurements.0.value: ", "measurements.0.images: "
+ROW, VALUE, IMAGES = "measurements.0: ", "measurements.0.value: ", "measurements.0.images: "
 WRONG: dict[str, tuple[dict[str, Any] | str, str]] = {
     "no JSON": ("{", "results.json: not JSON"),
     "a list": ("[]", "results.json: input should be a valid dictionary"),
     "deep": ("[" * 100_000, "results.json: not JSON"),
     "NaN": (_number(value=float("nan")), "results.json: not JSON (NaN is no number there)"),
     "1e999": (json.dumps(_number()).replace("2.5", "1e999"), f"{VALUE}input should be a finite number; got inf"),
-    "too large": (_number(value=1e200), f"{VALUE}must be 0, or 1e-100 to 1e+100; got 1e+200"),
-    "too small": (_number(value=1e-200), f"{VALUE}must be 0, or 1e-100 to 1e+100; got 1e-200"),
-    "below 0": (_number(value=-1.0), f"{VALUE}must be 0, or 1e-100 to 1e+100; got -1.0"),
+    "too large": (_number(value=1e200), f"{ROW}value must be 0, or of 1e-100 to 1e+100; got 1e+200"),
+    "too small": (_number(value=1e-200), f"{ROW}value must be 0, or of 1e-100 to 1e+100; got 1e-200"),
+    "below 0": (_number(value=-1.0), f"{ROW}value of 'frechet_distance' must not be negative; got -1.0"),
     "no images": (_number(images=0), f"{IMAGES}input should be greater than 0; got 0"),
     "a text": (_number(images="many"), f"{IMAGES}must be a whole number; got 'many'"),
     "a huge number": (_number(images=10**30), f"{IMAGES}input should be less than"),
