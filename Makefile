@@ -11,7 +11,7 @@ test: .venv/installed-dev
 	$(BIN)/pytest -m "not slow" -n 2 --dist loadfile
 
 test-slow: .venv/installed-dev
-	$(BIN)/pytest -m slow -n 2 --dist loadgroup --no-cov --durations=5
+	$(BIN)/pytest -m slow -n 2 --dist loadscope --no-cov --durations=5
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .
