@@ -8,7 +8,7 @@ audit: .venv/installed
 	$(BIN)/ganguard audit digits
 
 test: .venv/installed-dev
-	$(BIN)/pytest -m "not slow" -n 2 --dist loadfile
+	$(BIN)/pytest -m "not slow" -n 2 --dist loadfile --no-loadscope-reorder
 
 test-slow: .venv/installed-dev
 	$(BIN)/pytest -m slow -n 2 --dist loadscope --no-cov --durations=5
