@@ -10,12 +10,12 @@ from typing import Any
 from ganguard.base.cache import TEMPORARY
 
 SPEC = """
-target: {train: {dataset: digits, architecture: sngan, steps: 120, n_dis: 1, checkpoint_every: 20}}
+target: {train: {dataset: digits, architecture: sngan, steps: 120, n_dis: 1, batch_size: 16, checkpoint_every: 20}}
 real: digits
 features: {kind: classifier, steps: 60}
 attacks:
-  - {kind: fidelity, architecture: sngan, query_budget: [70, 600], steps: 120, n_dis: 1, checkpoint_every: 20}
-  - {kind: fidelity, architecture: dcgan, query_budget: 600, steps: 120, checkpoint_every: 20}
+  - {kind: fidelity, architecture: sngan, query_budget: [70, 600], steps: 120, n_dis: 1, batch_size: 16, checkpoint_every: 20}
+  - {kind: fidelity, architecture: dcgan, query_budget: 600, steps: 120, batch_size: 16, checkpoint_every: 20}
 samples: 1100
 """
 VERB = "import sys; sys.argv[0] = 'ganguard'; from ganguard.cli.main import main; main()"

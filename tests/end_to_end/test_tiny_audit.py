@@ -15,9 +15,9 @@ from ganguard.audit.spec import Spec
 from ganguard.base.errors import CheckpointError, DataError, InputError, MetricError, SpecError, StepError, TargetError
 from ganguard.base.settings import parse
 
-ATTACK = {"kind": "fidelity", "architecture": "sngan", "query_budget": [70, 130], "steps": 20, "n_dis": 1}
+ATTACK = {"kind": "fidelity", "architecture": "sngan", "query_budget": [70, 130], "steps": 20, "batch_size": 16, "n_dis": 1}
 SPEC = {
-    "target": {"train": {"dataset": "digits", "architecture": "sngan", "steps": 30, "n_dis": 1}},
+    "target": {"train": {"dataset": "digits", "architecture": "sngan", "steps": 30, "batch_size": 16, "n_dis": 1}},
     "real": "digits",
     "features": {"kind": "classifier", "steps": 60},
     "attacks": [ATTACK, {**ATTACK, "architecture": "dcgan"}],

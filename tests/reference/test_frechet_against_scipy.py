@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.linalg import sqrtm
 
-from ganguard.metrics import frechet_distance
+from ganguard.metrics import GaussianStatistics, frechet_distance
 
 FULL_RANK = 1e-6  # relative; scipy's root and our singular values agree to about 1e-12 where covariances are well conditioned
 RANK_DEFICIENT = 1e-6  # relative, with the root of the symmetric form: sqrtm of a singular S_a S_b itself loses half its digits
@@ -33,19 +33,26 @@ def _sets(n: int, m: int, width: int) -> tuple[np.ndarray, np.ndarray]:
     return generator.normal(size=(n, width)) @ mix, generator.normal(size=(m, width)) @ mix.T * 1.5 + 0.3
 
 
-@pytest.mark.parametrize("width", [8, 16, 33, 64])
+WIDTHS = [8, 33, 64, 256, pytest.param(768, marks=pytest.mark.slow), pytest.param(2048, marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize("width", WIDTHS)
 def test_full_rank(width: int) -> None:
-    a, b = _sets(10 * width, 7 * width, width)
-    assert frechet_distance(a, b) == pytest.approx(_with_sqrtm(a, b), rel=FULL_RANK)
+    a, b = _sets(5 * width // 2, 2 * width, width)
+    exact = _with_sqrtm(a, b)
+    assert frechet_distance(a, b) == pytest.approx(exact, rel=FULL_RANK)
+    assert frechet_distance(GaussianStatistics.of(a), GaussianStatistics.of(b)) == pytest.approx(exact, rel=FULL_RANK)
 
 
-@pytest.mark.parametrize("width", [8, 16, 33, 64])
+@pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("which", ["a", "b", "both"])
 def test_rank_deficient(width: int, which: str) -> None:
     """Fewer images than dimensions, the ordinary case of a small purchase."""
     few, many = width // 2, 5 * width
     a, b = _sets(many if which == "b" else few, many if which == "a" else few, width)
-    assert frechet_distance(a, b) == pytest.approx(_with_symmetric_root(a, b), rel=RANK_DEFICIENT)
+    exact = _with_symmetric_root(a, b)
+    assert frechet_distance(a, b) == pytest.approx(exact, rel=RANK_DEFICIENT)
+    assert frechet_distance(GaussianStatistics.of(a), GaussianStatistics.of(b)) == pytest.approx(exact, rel=RANK_DEFICIENT)
 
 
 def test_a_constant_dimension_is_no_obstacle() -> None:

@@ -13,7 +13,8 @@ from skimage import color, data
 from torch import Tensor
 
 from ganguard.base.errors import CheckpointError
-from ganguard.metrics.niqe import FEATURES, NiqeModel, fit_niqe, load_published_niqe, niqe
+from ganguard.metrics.niqe import FEATURES, NiqeModel, fit_niqe, niqe
+from ganguard.metrics.niqe_published import load_published_niqe
 
 SAME = 1e-8  # relative: both compute in float64, and a covariance of condition 1e5 is inverted
 

@@ -9,7 +9,6 @@ from typing import ClassVar, Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import spectral_norm
 
 from ganguard.architectures.networks import (
     ArchitectureSettings,
@@ -20,6 +19,7 @@ from ganguard.architectures.networks import (
     doublings,
     require_square,
 )
+from ganguard.architectures.spectral_norm import Layer, spectral_norm
 from ganguard.base.settings import Positive
 
 
@@ -135,7 +135,7 @@ def _upsample(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
 
 
-def _xavier(layer: nn.Linear | nn.Conv2d, gain: float = 1.0) -> nn.Linear | nn.Conv2d:
+def _xavier(layer: Layer, gain: float = 1.0) -> Layer:
     nn.init.xavier_uniform_(layer.weight, gain)
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)

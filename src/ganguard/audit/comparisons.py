@@ -11,32 +11,40 @@ import numpy as np
 from torch import Tensor
 
 from ganguard.audit.results import Against, Measurement, Subject
+from ganguard.base.errors import MetricError
 from ganguard.base.seeds import derived_seed
 from ganguard.metrics import (
     Balls,
     GaussianStatistics,
+    NiqeModel,
+    fit_niqe,
     frechet_distance,
     frechet_distance_infinity,
+    has_texture,
     inception_score,
     kernel_distance,
     kernel_distance_full,
     memorisation,
     ndb_jsd,
+    niqe,
     piqe,
 )
 from ganguard.metrics.bootstrap import bootstrap_error
 from ganguard.metrics.frechet import FEWEST_ROWS
 from ganguard.metrics.ndb_jsd import compare_bins
+from ganguard.metrics.niqe import SMALLEST_BLOCK, niqe_block
 from ganguard.metrics.prdc import memberships
 
 NEIGHBOURS = 5  # k of precision, recall, density and coverage
 LINE_POINTS, LINES = 3, 10  # sizes that FD infinity's line is fitted to in each bootstrap replicate, and how many of these
+ROWS_A_DIMENSION = 20  # of features: with fewer, the smallest parts that the line goes through are no Gaussians of their rank
 SUBSETS, SUBSET = 20, 1000  # of rows, whose kernel distances say how much that of all varies
 BINS = 100  # of NDB
 FEWEST_A_BIN = 5  # rows a bin: with fewer, no share of a bin can be told from another
 REDRAWN = 200  # histograms that NDB's spread is taken from
 SPLITS = 10  # of the inception score
 SMALLEST_PIQE_SIDE = 16  # pixels: one block
+NIQE_IMAGES = 1000  # that are judged by NIQE
 
 Value = tuple[float, float | None]  # and its spread
 
@@ -45,7 +53,7 @@ def compare(subject: Subject, measured: Balls, against: Balls, name: Against, dr
     """Every metric of one set's features against another's, as records that do not say yet whose attack it was."""
     x, y = measured.points, against.points
     values = {"frechet_distance": _frechet(x, y)}
-    if min(len(x), len(y)) >= FEWEST_ROWS:
+    if min(len(x), len(y)) >= max(FEWEST_ROWS, ROWS_A_DIMENSION * x.shape[1]):
         values["frechet_distance_infinity"] = _frechet_infinity(x, y)
     values["kernel_distance"] = kernel_distance_full(x, y), _kernel_error(x, y)
     found = memberships(against, measured, k=NEIGHBOURS)
@@ -66,9 +74,11 @@ def compare_pixels(subject: Subject, measured: Tensor, against: Tensor, name: Ag
     if min(len(x), len(y)) < FEWEST_A_BIN * BINS or len(x.unique(dim=0)) < BINS:
         return []
     found = ndb_jsd(x, y, bins=BINS)
-    counts = [np.rint(np.array(p) * n) for p, n in ((found.reference_proportions, len(x)), (found.query_proportions, len(y)))]
     generator = np.random.default_rng(derived_seed(0, "histograms"))
-    in_x, in_y = (generator.multinomial(int(count.sum()), count / count.sum(), REDRAWN) for count in counts)
+    in_x, in_y = (
+        generator.multinomial(sum(counts), np.array(counts) / sum(counts), REDRAWN)
+        for counts in (found.reference_counts, found.query_counts)
+    )
     drawn = [compare_bins(of_x, of_y) for of_x, of_y in zip(in_x, in_y, strict=True)]
     values: dict[str, Value] = {
         "ndb": (found.share, float(np.std([again.share for again in drawn]))),
@@ -77,17 +87,37 @@ def compare_pixels(subject: Subject, measured: Tensor, against: Tensor, name: Ag
     return _records(subject, values, name, len(y), len(x), draw)
 
 
-def by_itself(subject: Subject, images: Tensor, probabilities: Tensor | None, draw: int = 0) -> list[Measurement]:
+def by_itself(
+    subject: Subject, images: Tensor, probabilities: Tensor | None, natural: NiqeModel | None, draw: int = 0
+) -> list[Measurement]:
     """What is measured of one set of images (N, C, H, W) uint8: their inception score, where a network gives the probabilities
-    (N, K) of classes, and their PIQE, where they are large enough."""
+    (N, K) of classes; their PIQE, where they are large enough; and, beside the model `natural`, the NIQE of those among the
+    first 1,000 that have texture."""
     values: dict[str, Value] = {}
     if probabilities is not None and len(probabilities) >= SPLITS:
         score = inception_score(probabilities, splits=SPLITS)
         values["inception_score"] = score.mean, score.std / math.sqrt(SPLITS)
     if min(images.shape[2:]) >= SMALLEST_PIQE_SIDE:
         scores = piqe(images).double()
-        values["piqe"] = scores.mean().item(), (scores.std(correction=0) / len(scores) ** 0.5).item()
-    return _records(subject, values, "nothing", len(images), 0, draw)
+        values["piqe"] = _mean(scores)
+    found = _records(subject, values, "nothing", len(images), 0, draw)
+    if natural is not None:
+        judged = images[:NIQE_IMAGES]
+        judged = judged[has_texture(judged, natural)]
+        if len(judged):
+            found += _records(subject, {"niqe": _mean(niqe(judged, natural))}, "nothing", len(judged), 0, draw)
+    return found
+
+
+def natural_model(images: Tensor) -> NiqeModel | None:
+    """The NIQE model of real images (N, C, H, W) uint8; None where they are too small, too few or too flat for one."""
+    block_size = niqe_block(images)
+    if block_size < SMALLEST_BLOCK:
+        return None
+    try:
+        return fit_niqe(images, block_size=block_size)
+    except MetricError:
+        return None
 
 
 def compare_with_purchase(
@@ -102,6 +132,10 @@ def compare_with_purchase(
         error = bootstrap_error(lambda a, b: (a.median() / b.median()).item(), found.distances, found.held_out.distances)
         values["nearest_distance_ratio"] = found.distance_ratio, error if math.isfinite(error) else None
     return _records(subject, values, "purchase", len(measured), len(bought), draw)
+
+
+def _mean(scores: Tensor) -> Value:
+    return scores.mean().item(), (scores.std(correction=0) / len(scores) ** 0.5).item()
 
 
 def _frechet(x: Tensor, y: Tensor) -> Value:

@@ -14,12 +14,14 @@ from torch import Tensor
 from ganguard.architectures.networks import parse_architecture, require_buildable
 from ganguard.audit.comparisons import (
     NEIGHBOURS,
+    NIQE_IMAGES,
     as_probabilities,
     by_itself,
     compare,
     compare_pixels,
     compare_with_purchase,
     frechet_record,
+    natural_model,
 )
 from ganguard.audit.pictures import TILES, save_grid
 from ganguard.audit.results import Measurement
@@ -41,9 +43,10 @@ from ganguard.base.images import shape_of
 from ganguard.base.seeds import derived_seed, torch_generator
 from ganguard.base.settings import one_line, read_record
 from ganguard.data.splits import TRAIN_SHARE, halves
-from ganguard.metrics import Balls
+from ganguard.metrics import Balls, NiqeModel
 from ganguard.metrics.features.network import (
     FeatureNetwork,
+    FeatureSettings,
     GivesProbabilities,
     Standardisation,
     extract,
@@ -58,6 +61,7 @@ DRAWS = 2  # independent sets of images that each generator is measured by
 HALVINGS = 8  # of the auditor's draws of the target, which the floor is the mean of
 _BALLS = "balls.safetensors"
 _BOUGHT = "bought.safetensors"
+_NATURAL = "niqe.safetensors"
 FEWEST_REMEMBERED = 2  # bought images, beside which memorisation is measured
 CHUNK = 1024  # images that are made and turned into features at once
 
@@ -69,6 +73,9 @@ def run_yardsticks(call: StepCall) -> Digests:
     embed, noise_images = load_embedding(call.inputs["features"], call.compute), _noise(real.images)
     target = open_target(call.inputs["target"], call.compute)
     stores = [auditor_store(call.audit, target, draw) for draw in range(DRAWS)]
+    natural = natural_model(real.images[real.train])
+    if natural is not None:
+        natural.save(call.directory / _NATURAL)
     draws = [harvest(open_metered(call, store, target, samples), store, samples, call.progress) for store in stores]
     save_grid(draws[0], call.directory)
     everything = embed(real.images)
@@ -95,8 +102,9 @@ def run_yardsticks(call: StepCall) -> Digests:
         *compare("noise", noise, reference, "reference"),
         *compare_pixels("target", draws[1], draws[0], "target"),
         *compare_pixels("noise", _in_chunks(noise_images, samples), draws[0], "target"),
-        *(m for d, images in enumerate(draws) for m in by_itself("target", images, embed.probabilities(images), d)),
-        *by_itself("real", held_out, embed.probabilities(held_out)),
+        *(m for d, images in enumerate(draws) for m in by_itself("target", images, embed.probabilities(images), natural, d)),
+        *by_itself("real", held_out, embed.probabilities(held_out), natural),
+        *by_itself("noise", noise_images(range(NIQE_IMAGES)), None, natural),
     ]
     balls = {"target/0": first, "target/1": second, "reference": reference}
     tensors = {f"{name}/{part}": getattr(b, part) for name, b in balls.items() for part in ("points", "squared_radii")}
@@ -152,6 +160,7 @@ def run_measure(call: StepCall) -> Digests:
     yardsticks, bought = load_file(call.inputs["yardsticks"] / _BALLS), load_file(call.inputs["replay"] / _BOUGHT)["features"]
     target = open_target(call.inputs["target"], call.compute)
     copy = CheckpointTarget(checkpoint=str(call.inputs["substitute"] / "checkpoint")).load(call.compute)
+    natural = _load_natural(call.inputs["yardsticks"])
     measurements: list[Measurement] = []
     for draw in range(DRAWS):
         images = copy.sample(range(samples), seed=derived_seed(seed, "measured", str(draw)))
@@ -159,7 +168,7 @@ def run_measure(call: StepCall) -> Digests:
         of_target = _balls(yardsticks, f"target/{draw}")
         measurements += compare("substitute", balls, of_target, "target", draw)
         measurements += compare("substitute", balls, _balls(yardsticks, "reference"), "reference", draw)
-        measurements += by_itself("substitute", images, embed.probabilities(images), draw)
+        measurements += by_itself("substitute", images, embed.probabilities(images), natural, draw)
         if draw == 0:
             store = auditor_store(call.audit, target, draw)
             measurements += compare_pixels("substitute", images, store.read(samples), "target")
@@ -205,6 +214,7 @@ def run_replay(call: StepCall) -> Digests:
 class Embedding:
     """images (N, C, H, W) uint8 -> standardised features (N, D), and the probabilities of classes where the network has any."""
 
+    settings: FeatureSettings
     network: FeatureNetwork
     standardise: Standardisation
     compute: Compute
@@ -222,7 +232,8 @@ class Embedding:
 def load_embedding(directory: Path, compute: Compute) -> Embedding:
     """The network that a features step wrote to `directory`, and its scale. Raises InputError where they are damaged."""
     said = read_record(directory / "features.json", FeatureDescription, CheckpointError)
-    network = load_features(parse_features(said.settings), directory, said.channels)
+    settings = parse_features(said.settings)
+    network = load_features(settings, directory, said.channels)
     file = directory / "scale.safetensors"
     try:
         scale, _ = read_tensors(file)
@@ -232,7 +243,11 @@ def load_embedding(directory: Path, compute: Compute) -> Embedding:
             raise ValueError(f"it is of shape {tuple(mean.shape)} and {tuple(std.shape)}, not ({said.dimensions},)")
     except (KeyError, ValueError) as problem:
         raise CheckpointError(f"{file}: not the scale of features ({one_line(problem, 160)}). Run the audit again.") from None
-    return Embedding(network, Standardisation(mean, std), compute)
+    return Embedding(settings, network, Standardisation(mean, std), compute)
+
+
+def _load_natural(directory: Path) -> NiqeModel | None:
+    return NiqeModel.load(directory / _NATURAL) if (directory / _NATURAL).is_file() else None
 
 
 def _in_chunks(make: Callable[[range], Tensor], count: int) -> Tensor:

@@ -24,7 +24,7 @@ R = TypeVar("R")
 Rows = Annotated[tuple[R, ...], FailFast()]
 """Many records. The first wrong one is enough: all that is wrong with a million may fill any memory."""
 
-METRICS: dict[str, Literal["lower", "higher"]] = {
+METRICS: dict[str, Literal["lower", "higher"]] = {  # and which direction is better
     "frechet_distance": "lower",
     "frechet_distance_infinity": "lower",
     "kernel_distance": "lower",
@@ -36,11 +36,10 @@ METRICS: dict[str, Literal["lower", "higher"]] = {
     "jsd": "lower",
     "inception_score": "higher",
     "piqe": "lower",
+    "niqe": "lower",
     "authenticity": "higher",
     "nearest_distance_ratio": "higher",
 }
-"""Every metric of a results file, and which direction is better."""
-
 SIGNED = frozenset({"frechet_distance_infinity", "kernel_distance"})  # without bias: equal distributions lie about 0
 
 LONGEST_PATH = 255  # characters of a picture's
@@ -52,9 +51,9 @@ class Measurement(Settings):
 
     subject: whose images were measured. "target" against "target" are two draws of the target, "real" against "reference" two
         halves of the real data: the floors that finite samples give; of the former, draws from 1 up are random halvings of the
-        same images. "train" against "reference" are the two splits: how much
-        of an accuracy distance is due to the reference split's being a small sample. "noise" is uniform noise: what bad
-        looks like. "purchase" are the bought images themselves: what a copy would measure that only replays them.
+        same images. "train" against "reference" are the two splits: how much of an accuracy distance is due to the reference
+        split's being a small sample. "noise" is uniform noise: what bad looks like. "purchase" are the bought images
+        themselves: what a copy would measure that only replays them.
     attack: label of the attack (AttackRecord.label), for a substitute; query_budget and seed: its own, or the purchase's.
     draw: which of the independent sets of images from the same generator.
     metric: a key of METRICS. Fréchet distance against the target is fidelity, against the reference split accuracy. A distance

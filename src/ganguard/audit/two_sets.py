@@ -31,16 +31,18 @@ from ganguard.metrics import (
     psnr,
     ssim,
 )
+from ganguard.metrics.features.extraction import FeatureCache, extract_stream, network_key
 from ganguard.metrics.features.network import (
     FeatureNetwork,
+    FeatureSettings,
+    Output,
     Standardisation,
-    extract,
     load_features,
     parse_features,
 )
+from ganguard.metrics.niqe import niqe_block
 
 LARGEST_SUBSET = 1000  # rows of a subset of the kernel distance
-NIQE_BLOCK = 96  # pixels, as published; smaller images are judged by blocks of half their side
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class TwoSets:
     """Images a (N, C, H, W) uint8, and b (M, C, H, W) uint8 that they are measured against. What metrics share is computed
     once.
 
-    scale: of the features; None takes it from b.
+    scale: of the features; None takes it from b. cache: where features are found that were made before, and kept.
     """
 
     a: Tensor
@@ -57,10 +59,15 @@ class TwoSets:
     scale: Standardisation | None
     compute: Compute
     progress: Progress
+    cache: FeatureCache | None = None
+
+    def _extracted(self, images: Tensor, output: Output = "features") -> Tensor:
+        total = len(images)
+        return extract_stream(self.network, [images], self.compute, self.progress, total=total, output=output, cache=self.cache)
 
     @cached_property
     def features(self) -> tuple[Tensor, Tensor]:
-        x, y = (extract(self.network, images, self.compute, self.progress) for images in (self.a, self.b))
+        x, y = map(self._extracted, (self.a, self.b))
         scale = self.scale or Standardisation.fit(y)
         return scale(x), scale(y)
 
@@ -82,8 +89,7 @@ class TwoSets:
         return vars(kernel_distance(*self.features, subset_size=size))
 
     def score(self) -> dict[str, float]:
-        probabilities = extract(self.network, self.a, self.compute, self.progress, output="probabilities")
-        return vars(inception_score(as_probabilities(probabilities)))
+        return vars(inception_score(as_probabilities(self._extracted(self.a, "probabilities"))))
 
     def memory(self) -> dict[str, float]:
         x, y = self.features
@@ -92,7 +98,7 @@ class TwoSets:
 
     def niqe(self) -> dict[str, float]:
         """Of the images of a that have texture, which the measure needs: their mean, and the share of a that they are."""
-        model = fit_niqe(self.b, block_size=min(NIQE_BLOCK, min(self.b.shape[2:]) // 4 * 2))  # an even side
+        model = fit_niqe(self.b, block_size=niqe_block(self.b))
         fit = has_texture(self.a, model)
         if not fit.any():
             raise MetricError("no image of A has texture in two of its blocks, which NIQE needs. Measure PIQE instead.")
@@ -120,12 +126,20 @@ MEASURES: dict[str, Callable[[TwoSets], Any]] = {
 
 
 def measure_sets(
-    a: Tensor, b: Tensor, features: str, metrics: str, compute: Compute, progress: Progress
+    a: Tensor,
+    b: Tensor,
+    features: str,
+    metrics: str,
+    compute: Compute,
+    progress: Progress,
+    *,
+    cache: Path | None = None,
 ) -> dict[str, float | dict[str, float] | str]:
     """Metrics of images a (N, C, H, W) uint8 against images b (M, C, H, W) uint8.
 
     features: the directory of an audit's features, or a network that needs no training, by name or as a YAML mapping, scaled by
     b. metrics: names out of MEASURES with commas between, or "all": then one that refuses these sets says why in its place.
+    cache: a directory in which features are kept, by the content of images and network.
     Raises InputError where the two sets do not fit each other, the features or a metric.
     """
     names = list(MEASURES) if metrics == "all" else [name.strip() for name in metrics.split(",")]
@@ -134,8 +148,9 @@ def measure_sets(
             raise SpecError(unknown_name("metric", name, ["all", *MEASURES]))
     if shape_of(a) != shape_of(b):
         raise MetricError(f"images of {shape_of(a)} and {shape_of(b)} (C, H, W) cannot be compared. Set --size for folders.")
-    network, scale = _network(features, a.shape[1], compute)
-    sets = TwoSets(a, b, network, scale, compute, progress)
+    settings, network, scale = _network(features, a.shape[1], compute)
+    kept = None if cache is None else FeatureCache(cache, network_key(settings, network, compute))
+    sets = TwoSets(a, b, network, scale, compute, progress, kept)
     values: dict[str, float | dict[str, float] | str] = {}
     with use_threads(compute.threads):
         for done, name in enumerate(names, 1):
@@ -149,11 +164,11 @@ def measure_sets(
     return values
 
 
-def _network(features: str, channels: int, compute: Compute) -> tuple[FeatureNetwork, Standardisation | None]:
+def _network(features: str, channels: int, compute: Compute) -> tuple[FeatureSettings, FeatureNetwork, Standardisation | None]:
     if (Path(features) / "features.json").is_file():
         embedding = load_embedding(Path(features), compute)
-        return embedding.network, embedding.standardise
+        return embedding.settings, embedding.network, embedding.standardise
     settings = parse_features(read_yaml(features, "--features") if features.lstrip().startswith("{") else features)
     if settings.learns_labels:
         raise MetricError(f"{settings.kind} must be trained first. Give the `features` directory of an audit that used it.")
-    return load_features(settings, Path(), channels), None
+    return settings, load_features(settings, Path(), channels), None

@@ -1,5 +1,6 @@
 """`ganguard measure`: how far apart are two sets of images?"""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -25,6 +26,10 @@ def measure(
         str, typer.Option(help="Which to print, with commas between; `all` for every one that these images and features allow.")
     ] = DEFAULT,
     samples: Annotated[int, typer.Option(min=2, help="Images that a checkpoint makes, and most that are taken.")] = 5000,
+    cache: Annotated[
+        Path | None,
+        typer.Option(help="Keep features here, by the content of images and network, and find them again.", show_default=False),
+    ] = None,
     size: Size = None,
     threads: Threads = 1,
     device: Device = "auto",
@@ -52,6 +57,6 @@ def measure(
         seeds = (derived_seed(0, "measure", side) for side in "AB")  # two draws of one generator are two draws
         sets = zip((generated, reference), seeds, strict=True)
         a, b = (images_of(text, samples, size, compute, progress, seed) for text, seed in sets)
-        values = measure_sets(a, b, features, metrics, compute, progress)
+        values = measure_sets(a, b, features, metrics, compute, progress, cache=cache)
     said = {"A": generated, "B": reference, "features": features, "images": [len(a), len(b)], **values}
     typer.echo(json.dumps(said, indent=2))

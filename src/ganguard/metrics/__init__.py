@@ -6,7 +6,8 @@ from ganguard.metrics.inception_score import inception_score
 from ganguard.metrics.kernel import kernel_distance, kernel_distance_full
 from ganguard.metrics.memorisation import Memorisation, memorisation
 from ganguard.metrics.ndb_jsd import NdbJsd, ndb_jsd
-from ganguard.metrics.niqe import NiqeModel, fit_niqe, has_texture, load_published_niqe, niqe
+from ganguard.metrics.niqe import NiqeModel, fit_niqe, has_texture, niqe
+from ganguard.metrics.niqe_published import load_published_niqe
 from ganguard.metrics.piqe import piqe
 from ganguard.metrics.prdc import PRDC, Balls, precision_recall_density_coverage
 from ganguard.metrics.similarity import psnr, ssim

@@ -25,7 +25,7 @@ class NdbJsd:
     share: NDB / bins, in [0, 1]; lower is better.
     expected_share: what equal distributions measure on average, where the bins do not overfit.
     jsd: Jensen-Shannon divergence of the two histograms by the natural logarithm, in [0, ln 2]; lower is better.
-    reference_proportions, query_proportions: the two histograms, largest bin of the reference first; each sums to 1.
+    reference_counts, query_counts: rows in each bin, the largest bin of the reference first.
     different: which of the bins are counted in different_bins.
     """
 
@@ -34,9 +34,19 @@ class NdbJsd:
     share: float
     expected_share: float
     jsd: float
-    reference_proportions: tuple[float, ...]
-    query_proportions: tuple[float, ...]
+    reference_counts: tuple[int, ...]
+    query_counts: tuple[int, ...]
     different: tuple[bool, ...]
+
+    @property
+    def reference_proportions(self) -> tuple[float, ...]:
+        """The reference's histogram, which sums to 1."""
+        return tuple(count / sum(self.reference_counts) for count in self.reference_counts)
+
+    @property
+    def query_proportions(self) -> tuple[float, ...]:
+        """The query's histogram."""
+        return tuple(count / sum(self.query_counts) for count in self.query_counts)
 
 
 def ndb_jsd(
@@ -83,8 +93,8 @@ def compare_bins(in_reference: np.ndarray, in_query: np.ndarray, significance: f
         share=float(different.mean()),
         expected_share=significance,
         jsd=_jensen_shannon(p_r, p_q),
-        reference_proportions=tuple(p_r.tolist()),
-        query_proportions=tuple(p_q.tolist()),
+        reference_counts=tuple(in_reference.tolist()),
+        query_counts=tuple(in_query.tolist()),
         different=tuple(different.tolist()),
     )
 

@@ -12,17 +12,11 @@ The published model is of blocks of 96x96. Small images want a model of smaller 
 
 import json
 import math
-import struct
-import tokenize
-import zipfile
-import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -30,19 +24,15 @@ from ganguard.base.cache import write_tensors
 from ganguard.base.codecs import read_tensors
 from ganguard.base.errors import CheckpointError, MetricError
 from ganguard.base.settings import Positive, Settings, one_line
-from ganguard.metrics.piqe import chunks, continued, cut_blocks, luma, normalised_contrast, require_pixels, weighted_sum, window
+from ganguard.metrics.piqe import chunks, continued, cut_blocks, luma, normalised_contrast, require_pixels, weighted_sum
 
 FEATURES = 36  # of a block: 18 at each of two scales
+PUBLISHED_BLOCK = 96  # pixels of a side
 SMALLEST_BLOCK = 8  # pixels of a side: at the second scale 16 pixels are left to fit five Gaussians to
 SHARP = 0.75  # a block is fitted to if it is sharper than this share of its image's sharpest one (the paper's T)
 NEIGHBOURS = ((0, 1), (1, 0), (1, 1), (1, -1))  # rows down and columns right of the other pixel of a product
 HALF = (-3 / 256, -9 / 256, 29 / 256, 111 / 256, 111 / 256, 29 / 256, -9 / 256, -3 / 256)
 # the bicubic kernel (a = -1/2) stretched to twice its width, at half-pixel offsets: MATLAB's imresize by 0.5
-PUBLISHED_NAMES = ("mu_prisparam", "mu_pris_param", "cov_prisparam", "cov_pris_param", "gaussian_window")
-DAMAGED = (OSError, ValueError, TypeError, LookupError, ArithmeticError, MemoryError, RuntimeError, EOFError, SyntaxError)
-DAMAGED_INSIDE = (zlib.error, zipfile.BadZipFile, tokenize.TokenError)  # which are of no kind above
-MOST_BYTES = 1 << 20  # of a MATLAB file, of which the published one takes 10,000
-MAT_NUMBERS = {1: "<i1", 2: "<u1", 3: "<i2", 4: "<u2", 5: "<i4", 6: "<u4", 7: "<f4", 9: "<f8"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +45,7 @@ class NiqeModel:
     block_size: int
 
     def __post_init__(self) -> None:
-        _require_block_size(self.block_size)
+        require_block_size(self.block_size)
         shapes, wanted = (tuple(self.mean.shape), tuple(self.covariance.shape)), ((FEATURES,), (FEATURES, FEATURES))
         if shapes != wanted:
             raise MetricError(f"mean and covariance of a NIQE model must be of shapes {wanted}; got {shapes}.")
@@ -86,22 +76,9 @@ class _Description(Settings):
     block_size: Positive
 
 
-def load_published_niqe(path: Path, *, block_size: int = 96) -> NiqeModel:
-    """A model that others published: the authors' `modelparameters.mat`, or `niqe_pris_params.npz` of BasicSR.
-
-    block_size: pixels of a side of the blocks it was made of, which the file does not say; 96 for both of these.
-    Nothing is unpickled. Raises CheckpointError where the file is absent, of another format, or holds no such model, and
-    MetricError for an unfit block size.
-    """
-    _require_block_size(block_size)
-    try:
-        arrays = _read_npz(path) if path.suffix == ".npz" else _read_mat(path)
-        if "gaussian_window" in arrays:
-            _require_our_window(arrays["gaussian_window"])
-        mean, covariance = (_one_of(arrays, name) for name in ("mu", "cov"))
-        return NiqeModel(mean.flatten(), covariance, block_size)
-    except (*DAMAGED, *DAMAGED_INSIDE, MetricError) as problem:
-        raise CheckpointError(f"{path}: not a published NIQE model ({one_line(problem, 160)}). Download it anew.") from None
+def niqe_block(images: Tensor) -> int:
+    """Pixels of a side of the blocks that suit images (N, C, H, W): 96, as published, or for small images half their side."""
+    return min(PUBLISHED_BLOCK, min(images.shape[2:]) // 4 * 2)  # an even number
 
 
 def fit_niqe(images: Tensor, *, block_size: int) -> NiqeModel:
@@ -226,14 +203,14 @@ def _shapes() -> Tensor:
     return torch.stack([alpha, (2 * two - one - three).exp(), ((one - three) / 2).exp(), (two - one).exp()])
 
 
-def _require_block_size(block_size: int) -> None:
+def require_block_size(block_size: int) -> None:
     if block_size < SMALLEST_BLOCK or block_size % 2:
         raise MetricError(f"block_size must be an even number of at least {SMALLEST_BLOCK}; got {block_size}.")
 
 
 def _require_blocks(images: Tensor, block_size: int, least: int) -> None:
     """Raises MetricError where images (N, C, H, W) have fewer than `least` (1 or 2) whole blocks."""
-    _require_block_size(block_size)
+    require_block_size(block_size)
     height, width = images.shape[2:]
     if (height // block_size) * (width // block_size) >= least:
         return
@@ -243,55 +220,3 @@ def _require_blocks(images: Tensor, block_size: int, least: int) -> None:
         f"images must hold at least {least} whole blocks of {block_size}x{block_size}, so {block_size}x{block_size * least} "
         f"pixels or more; got {height}x{width}. {remedy} the images."
     )
-
-
-def _read_npz(path: Path) -> dict[str, Any]:
-    with np.load(path, allow_pickle=False) as arrays:
-        return {name: arrays[name] for name in PUBLISHED_NAMES if name in arrays}
-
-
-def _read_mat(path: Path) -> dict[str, Any]:
-    """The plain arrays of a MATLAB 5 file, by its published format: scipy's reader crashes Python where a file is damaged."""
-    with path.open("rb") as file:
-        content = file.read(MOST_BYTES)
-    if content[124:128] != b"\0\1IM":
-        raise ValueError("it must be a little-endian MATLAB 5 file")
-    arrays: dict[str, Any] = {}
-    for kind, payload in _mat_elements(content[128:]):
-        if kind == 15:  # compressed
-            kind, payload = next(_mat_elements(zlib.decompressobj().decompress(payload, MOST_BYTES)), (0, b""))
-        if kind == 14:  # an array: flags, dimensions, name, and its numbers, column by column
-            (_, flags), (_, shape), (_, name), (number, values) = list(_mat_elements(payload))[:4]
-            if flags[0] == 6 and number in MAT_NUMBERS:  # doubles, stored as whatever holds them
-                arrays[name.decode()] = np.frombuffer(values, MAT_NUMBERS[number]).reshape(
-                    np.frombuffer(shape, "<i4"), order="F"
-                )
-    return arrays
-
-
-def _mat_elements(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Type and content of each element: its tag of 8 bytes holds up to 4 bytes of content itself, or comes before it."""
-    place = 0
-    while place + 8 <= len(data):
-        kind, size = struct.unpack_from("<II", data, place)
-        if kind >> 16:
-            yield kind & 0xFFFF, data[place + 4 : place + 4 + (kind >> 16)]
-            place += 8
-        else:
-            yield kind, data[place + 8 : place + 8 + size]
-            place += 8 + size + (0 if kind == 15 else -size % 8)
-
-
-def _one_of(arrays: dict[str, Any], name: str) -> Tensor:
-    """The array called as the authors do, or as BasicSR does."""
-    known = [known for known in PUBLISHED_NAMES if known.startswith(name)]
-    found = [key for key in known if key in arrays]
-    if not found:
-        raise ValueError(f"it must hold {' or '.join(known)}")
-    return torch.from_numpy(np.array(arrays[found[0]], dtype=np.float64))
-
-
-def _require_our_window(theirs: Any) -> None:
-    ours = np.outer(window(), window())
-    if np.shape(theirs) != ours.shape or not np.allclose(theirs, ours, atol=1e-6):
-        raise ValueError("it was made with another Gaussian window than 7x7, sigma 7/6")

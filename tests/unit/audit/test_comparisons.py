@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ganguard.audit.comparisons import (
@@ -14,6 +15,7 @@ from ganguard.audit.comparisons import (
     compare,
     compare_pixels,
     compare_with_purchase,
+    natural_model,
 )
 from ganguard.audit.results import METRICS, Measurement
 from ganguard.metrics import Balls
@@ -76,10 +78,42 @@ def test_a_copy_that_replays_its_purchase_shows() -> None:
 
 def test_one_set_is_scored_where_it_can_be() -> None:
     probabilities = as_probabilities(torch.randn(50, 3).softmax(1))
-    assert [m.metric for m in by_itself("target", _images(50, 0), probabilities)] == ["inception_score"]
-    assert by_itself("target", _images(50, 0), None) == []
-    large = by_itself("target", _images(3, 0, side=32), None)
+    assert [m.metric for m in by_itself("target", _images(50, 0), probabilities, None)] == ["inception_score"]
+    assert by_itself("target", _images(50, 0), None, None) == []
+    large = by_itself("target", _images(3, 0, side=32), None, None)
     assert [(m.metric, m.against, m.compared) for m in large] == [("piqe", "nothing", 0)]
+
+
+def _textured(count: int, seed: int, side: int = 32) -> Tensor:
+    """Noise of several scales, as photographs have."""
+    generator = torch.Generator().manual_seed(seed)
+    scales = [torch.randn(count, 1, side >> k, side >> k, generator=generator) for k in range(4)]
+    layers = [F.interpolate(s, side, mode="bilinear", align_corners=False) * 2**k for k, s in enumerate(scales)]
+    return (128 + 12 * sum(layers)).clamp(0, 255).to(torch.uint8)
+
+
+def test_niqe_is_of_those_that_have_texture() -> None:
+    natural = natural_model(_textured(80, 0))
+    assert natural is not None and natural.block_size == 16
+    images = _textured(50, 1)
+    clear = by_itself("target", images, None, natural)[-1]
+    images[:10] = 7
+    some = by_itself("target", images, None, natural)[-1]
+    noisy = by_itself("noise", torch.randint(0, 256, images.shape).to(torch.uint8), None, natural)[-1]
+    assert [(m.metric, m.images) for m in (clear, some, noisy)] == [("niqe", 50), ("niqe", 40), ("niqe", 50)]
+    assert noisy.value > 2 * clear.value
+    assert clear.spread is not None and 0 < clear.spread < clear.value
+    assert [m.metric for m in by_itself("target", torch.full((4, 1, 32, 32), 7, dtype=torch.uint8), None, natural)] == ["piqe"]
+
+
+@pytest.mark.parametrize("images", [_images(60, 0, side=8), _textured(1, 0), torch.zeros(60, 1, 32, 32, dtype=torch.uint8)])
+def test_there_is_no_niqe_of_small_few_or_flat_images(images: Tensor) -> None:
+    assert natural_model(images) is None
+
+
+def test_the_unbiased_distance_wants_many_rows_a_dimension() -> None:
+    assert "frechet_distance_infinity" not in _compared(0, count=79)
+    assert "frechet_distance_infinity" in _compared(0, count=80)
 
 
 def test_every_metric_has_a_direction() -> None:

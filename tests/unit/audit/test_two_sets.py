@@ -1,5 +1,6 @@
 """Any metric of any two sets: what `ganguard measure` computes."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,6 +38,19 @@ def test_large_images_have_quality() -> None:
     assert list(found) == ["piqe", "niqe", "psnr", "ssim"]
     assert found["niqe"]["mean"] > 0 and found["niqe"]["share_with_texture"] == 1
     assert found["psnr"] == pytest.approx(7.7, abs=0.3)  # of two images of uniform noise: 10 log10 6
+
+
+def test_features_are_found_again_by_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    a, b = _images(30, 0), _images(40, 1)
+    plain = _measured(a, b, "frechet_distance,precision")
+    first = measure_sets(a, b, "random_network", "frechet_distance,precision", Compute(), silent, cache=tmp_path)
+    kept = sorted(tmp_path.rglob("*.safetensors"))
+    monkeypatch.setattr("ganguard.metrics.features.extraction.extract", lambda *_, **__: pytest.fail("made again"))
+    again = measure_sets(a, b, "random_network", "frechet_distance,precision", Compute(), silent, cache=tmp_path)
+    assert plain == first == again
+    assert len(kept) == 2
+    with pytest.raises(pytest.fail.Exception, match="made again"):
+        measure_sets(_images(30, 2), b, "random_network", "frechet_distance", Compute(), silent, cache=tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from ganguard.base.cache import write_tensors
 from ganguard.base.errors import CheckpointError, MetricError
-from ganguard.metrics.niqe import FEATURES, NiqeModel, fit_niqe, has_texture, load_published_niqe, niqe
+from ganguard.metrics.niqe import FEATURES, NiqeModel, fit_niqe, has_texture, niqe
+from ganguard.metrics.niqe_published import load_published_niqe
 
 SAME = 1e-6  # relative: float64 added up in another order, before a covariance is inverted
 

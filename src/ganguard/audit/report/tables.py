@@ -25,6 +25,7 @@ NAMES = {
     "jsd": "JS divergence",
     "inception_score": "inception score",
     "piqe": "PIQE",
+    "niqe": "NIQE",
     "nearest_distance_ratio": "distance to the nearest",
 }
 REPLAYS: dict[Against, str] = {"purchase": "fresh images of the target"}

@@ -1,0 +1,65 @@
+"""Spectral normalisation (Miyato et al., "Spectral Normalization for GANs", ICLR 2018, section 2.1 and Algorithm 1).
+
+    W_SN = W / sigma,   sigma = uᵀ W v;   in training, before each use:   v <- Wᵀ u / |Wᵀ u|,   u <- W v / |W v|
+
+torch's own parametrization does the same. This one can be built without memory ("meta" device), where torch's imports its
+compiler for three seconds, and does not copy weights that lie with their channels last.
+"""
+
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrize import register_parametrization
+
+EPSILON = 1e-12  # least norm that is divided by
+FIRST_ITERATIONS = 15  # before any training, as in torch
+
+Layer = TypeVar("Layer", nn.Linear, nn.Conv2d)
+
+
+class SpectralNorm(nn.Module):
+    """weight -> weight / sigma. Buffers u (rows,) and v (columns,) approach the first singular vectors of the weight as a
+    matrix: a row for each output channel, a column for each pixel and input channel of its kernel."""
+
+    u: Tensor
+    v: Tensor
+
+    def __init__(self, weight: Tensor) -> None:
+        super().__init__()
+        W = _as_matrix(weight.detach())
+        self.register_buffer("u", torch.randn(W.shape[0], device=W.device))
+        self.register_buffer("v", torch.randn(W.shape[1], device=W.device))
+        if not W.is_meta:
+            self._iterate(W, FIRST_ITERATIONS)
+
+    def forward(self, weight: Tensor) -> Tensor:
+        W = _as_matrix(weight)
+        u, v = self._iterate(W.detach(), 1) if self.training else (self.u, self.v)
+        return weight / torch.dot(u, torch.mv(W, v))
+
+    @torch.no_grad()
+    def _iterate(self, W: Tensor, times: int) -> tuple[Tensor, Tensor]:
+        """New u and v, which are kept: the buffers change, the tensors that are returned never do."""
+        u, v = self.u, self.v
+        for _ in range(times):
+            v = _normalised(torch.mv(W.T, u))
+            u = _normalised(torch.mv(W, v))
+        self.u.copy_(u)
+        self.v.copy_(v)
+        return u, v
+
+
+def spectral_norm(layer: Layer) -> Layer:
+    """Divide a layer's weight by its largest singular value, from here on."""
+    register_parametrization(layer, "weight", SpectralNorm(layer.weight), unsafe=True)  # it keeps shape and type
+    return layer
+
+
+def _as_matrix(weight: Tensor) -> Tensor:
+    """(out, in) as it is, (out, in, h, w) to (out, h * w * in): a view where channels are last in memory."""
+    return weight if weight.ndim == 2 else weight.permute(0, 2, 3, 1).flatten(1)
+
+
+def _normalised(vector: Tensor) -> Tensor:
+    return vector / torch.dot(vector, vector).sqrt().clamp_min(EPSILON)
