@@ -25,13 +25,12 @@ from ganguard.metrics import (
     kernel_distance,
     kernel_distance_full,
     memorisation,
-    ndb_jsd,
     niqe,
     piqe,
 )
 from ganguard.metrics.bootstrap import bootstrap_error
 from ganguard.metrics.frechet import FEWEST_ROWS
-from ganguard.metrics.ndb_jsd import compare_bins
+from ganguard.metrics.ndb_jsd import Bins, compare_bins
 from ganguard.metrics.niqe import SMALLEST_BLOCK, niqe_block
 from ganguard.metrics.prdc import memberships
 
@@ -68,12 +67,19 @@ def frechet_record(subject: Subject, x: Tensor, y: Tensor, name: Against, draw: 
     return _records(subject, {"frechet_distance": (frechet_distance(x, y), None)}, name, len(x), len(y), draw)[0]
 
 
-def compare_pixels(subject: Subject, measured: Tensor, against: Tensor, name: Against, draw: int = 0) -> list[Measurement]:
-    """NDB and JSD of images (N, C, H, W) uint8 against others, by their pixels; none where there are too few for the bins."""
-    x, y = (images.flatten(1).double() for images in (against, measured))
-    if min(len(x), len(y)) < FEWEST_A_BIN * BINS or len(x.unique(dim=0)) < BINS:
+def pixel_bins(images: Tensor) -> Bins | None:
+    """The bins of images (N, C, H, W) uint8 by their pixels; None where they are too few, or too many are alike."""
+    x = images.flatten(1)
+    if len(x) < FEWEST_A_BIN * BINS or len(x.unique(dim=0)) < BINS:
+        return None
+    return Bins.fit(x, BINS)
+
+
+def compare_pixels(subject: Subject, measured: Tensor, against: Bins | None, name: Against, draw: int = 0) -> list[Measurement]:
+    """NDB and JSD of images (N, C, H, W) uint8 against the bins of others; none without bins, or with too few images."""
+    if against is None or len(measured) < FEWEST_A_BIN * BINS:
         return []
-    found = ndb_jsd(x, y, bins=BINS)
+    found = compare_bins(against.counts.numpy(), against.count(measured.flatten(1)))
     generator = np.random.default_rng(derived_seed(0, "histograms"))
     in_x, in_y = (
         generator.multinomial(sum(counts), np.array(counts) / sum(counts), REDRAWN)
@@ -84,7 +90,7 @@ def compare_pixels(subject: Subject, measured: Tensor, against: Tensor, name: Ag
         "ndb": (found.share, float(np.std([again.share for again in drawn]))),
         "jsd": (found.jsd, float(np.std([again.jsd for again in drawn]))),
     }
-    return _records(subject, values, name, len(y), len(x), draw)
+    return _records(subject, values, name, len(measured), int(against.counts.sum()), draw)
 
 
 def by_itself(

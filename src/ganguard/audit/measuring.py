@@ -22,6 +22,7 @@ from ganguard.audit.comparisons import (
     compare_with_purchase,
     frechet_record,
     natural_model,
+    pixel_bins,
 )
 from ganguard.audit.pictures import TILES, save_grid
 from ganguard.audit.results import Measurement
@@ -53,6 +54,7 @@ from ganguard.metrics.features.network import (
     load_features,
     parse_features,
 )
+from ganguard.metrics.ndb_jsd import Bins
 from ganguard.queries.harvest import harvest
 from ganguard.targets.checkpoint import CheckpointTarget
 
@@ -92,6 +94,7 @@ def run_yardsticks(call: StepCall) -> Digests:
             everything[other],
         )
     )
+    bins = pixel_bins(draws[0])
     measurements = [
         *compare("target", second, first, "target"),
         *_halvings(torch.cat([first.points, second.points])),
@@ -100,14 +103,16 @@ def run_yardsticks(call: StepCall) -> Digests:
         *compare("train", train, reference, "reference"),
         *compare("noise", noise, first, "target"),
         *compare("noise", noise, reference, "reference"),
-        *compare_pixels("target", draws[1], draws[0], "target"),
-        *compare_pixels("noise", _in_chunks(noise_images, samples), draws[0], "target"),
-        *(m for d, images in enumerate(draws) for m in by_itself("target", images, embed.probabilities(images), natural, d)),
+        *compare_pixels("target", draws[1], bins, "target"),
+        *compare_pixels("noise", _in_chunks(noise_images, samples), bins, "target"),
+        *by_itself("target", draws[0], embed.probabilities(draws[0]), natural),
         *by_itself("real", held_out, embed.probabilities(held_out), natural),
         *by_itself("noise", noise_images(range(NIQE_IMAGES)), None, natural),
     ]
     balls = {"target/0": first, "target/1": second, "reference": reference}
     tensors = {f"{name}/{part}": getattr(b, part) for name, b in balls.items() for part in ("points", "squared_radii")}
+    if bins is not None:
+        tensors |= {f"bins/{part}": tensor for part, tensor in vars(bins).items()}
     write_tensors(call.directory / _BALLS, tensors)
     _write(call.directory, measurements)
     return {"result": content_key(balls=tensor_digest(tensors), measurements=_dump(measurements))}
@@ -154,11 +159,10 @@ def run_ready(call: StepCall) -> Digests:
 
 def run_measure(call: StepCall) -> Digests:
     """Every metric of one substitute: each draw of its images against another draw of the target's and against the reference
-    split, by itself, and the first draw beside what was bought."""
+    split; the first by itself, by its pixels, and beside what was bought."""
     samples, seed, budget = (int(call.settings[name]) for name in ("samples", "seed", "query_budget"))
     embed = load_embedding(call.inputs["features"], call.compute)
     yardsticks, bought = load_file(call.inputs["yardsticks"] / _BALLS), load_file(call.inputs["replay"] / _BOUGHT)["features"]
-    target = open_target(call.inputs["target"], call.compute)
     copy = CheckpointTarget(checkpoint=str(call.inputs["substitute"] / "checkpoint")).load(call.compute)
     natural = _load_natural(call.inputs["yardsticks"])
     measurements: list[Measurement] = []
@@ -168,10 +172,9 @@ def run_measure(call: StepCall) -> Digests:
         of_target = _balls(yardsticks, f"target/{draw}")
         measurements += compare("substitute", balls, of_target, "target", draw)
         measurements += compare("substitute", balls, _balls(yardsticks, "reference"), "reference", draw)
-        measurements += by_itself("substitute", images, embed.probabilities(images), natural, draw)
         if draw == 0:
-            store = auditor_store(call.audit, target, draw)
-            measurements += compare_pixels("substitute", images, store.read(samples), "target")
+            measurements += by_itself("substitute", images, embed.probabilities(images), natural)
+            measurements += compare_pixels("substitute", images, _bins(yardsticks), "target")
             if budget >= FEWEST_REMEMBERED:
                 measurements += compare_with_purchase("substitute", balls.points, bought[:budget], of_target.points)
             save_grid(images[:TILES], call.directory)
@@ -257,6 +260,11 @@ def _in_chunks(make: Callable[[range], Tensor], count: int) -> Tensor:
 
 def _balls(tensors: dict[str, Tensor], name: str) -> Balls:
     return Balls(tensors[f"{name}/points"], tensors[f"{name}/squared_radii"], NEIGHBOURS)
+
+
+def _bins(tensors: dict[str, Tensor]) -> Bins | None:
+    found = {part.partition("/")[2]: tensor for part, tensor in tensors.items() if part.startswith("bins/")}
+    return Bins(**found) if found else None
 
 
 def _noise(like: Tensor) -> Callable[[range], Tensor]:

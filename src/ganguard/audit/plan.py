@@ -163,7 +163,6 @@ def _substitute_steps(spec: Spec, label: str, settings: AttackSettings, seed: in
             Input("features", "features"),
             Input("yardsticks", "yardsticks"),
             Input("replay", replay_name(seed), str(settings.query_budget)),
-            Input("target", "target"),
         ),
         cost=1e6,
     )

@@ -9,13 +9,16 @@ two-proportions z-test asks whether the query's share p_q differs from the refer
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from scipy.special import erfc, rel_entr
+from torch import Tensor
 
 from ganguard.base.errors import MetricError
 from ganguard.base.seeds import derived_seed
 from ganguard.metrics.arrays import Features, as_features, require_same_width
 
 ITERATIONS = 100  # of k-means, from one start (k-means++)
+ROWS_AT_ONCE = 4096
 NO_SPREAD = 1e-6  # added to each standard deviation before it divides
 
 
@@ -74,13 +77,56 @@ def ndb_jsd(
     Raises MetricError for bins below 2, fewer different rows than bins, a query of one row, significance outside (0, 1), other
     shapes, NaN or infinity.
     """
-    if bins < 2:
-        raise MetricError(f"bins must be at least 2; got {bins}.")
     if not 0 < significance < 1:
         raise MetricError(f"significance must lie between 0 and 1; got {significance}.")
-    x, y = as_features(reference, "reference", bins), as_features(query, "query", 2)
-    require_same_width(x, y)
-    return compare_bins(*_bin_counts(*_scaled(x.numpy(), y.numpy(), whitening), bins, seed), significance)
+    fitted = Bins.fit(reference, bins, seed=seed, whitening=whitening)
+    return compare_bins(fitted.counts.numpy(), fitted.count(query), significance)
+
+
+@dataclass(frozen=True)
+class Bins:
+    """The bins of a reference, to which any number of queries are compared without clustering again.
+
+    centres: (K, D) float64, of the scaled rows. counts: rows of the reference in each, (K,) int64, the largest first.
+    mean, std: (D,) float64, what a row is scaled by; 0 and 1 without whitening.
+    """
+
+    centres: Tensor
+    counts: Tensor
+    mean: Tensor
+    std: Tensor
+
+    @staticmethod
+    def fit(reference: Features, bins: int = 100, *, seed: int = 0, whitening: bool = False) -> "Bins":
+        """By k-means++ on reference (N, D); arguments and errors as of `ndb_jsd`."""
+        from sklearn.cluster import KMeans
+        from threadpoolctl import threadpool_limits
+
+        if bins < 2:
+            raise MetricError(f"bins must be at least 2; got {bins}.")
+        x = as_features(reference, "reference", bins)
+        _require_different_rows(x, bins)
+        mean, std = torch.zeros(x.shape[1]).double(), torch.ones(x.shape[1]).double()
+        if whitening:
+            mean, std = x.mean(0), x.std(0, correction=0) + NO_SPREAD
+        clusters = KMeans(bins, max_iter=ITERATIONS, random_state=derived_seed(seed, "ndb_jsd") % 2**32)
+        with threadpool_limits(1):  # threads add up in the order in which they are done, which is not the same twice
+            clusters.fit(((x - mean) / std).numpy())
+        centres = torch.from_numpy(np.asarray(clusters.cluster_centers_))
+        counts = torch.from_numpy(Bins(centres, torch.empty(0), mean, std).count(x, "reference"))
+        order = counts.argsort(descending=True, stable=True)
+        return Bins(centres[order], counts[order], mean, std)
+
+    def count(self, query: Features, name: str = "query") -> np.ndarray:
+        """Rows of a query (M, D) whose nearest centre is that of each bin, (K,) int64; the first of several equally near."""
+        y = as_features(query, name, 2)
+        require_same_width(self.centres, y)
+        norms = self.centres.square().sum(1)
+        found = torch.zeros(len(self.centres), dtype=torch.int64)
+        for rows in ((y - self.mean) / self.std).split(ROWS_AT_ONCE):
+            nearest = torch.addmm(norms, rows, self.centres.T, alpha=-2).argmin(1)
+            found += torch.bincount(nearest, minlength=len(found))
+        return found.numpy()
 
 
 def compare_bins(in_reference: np.ndarray, in_query: np.ndarray, significance: float = 0.05) -> NdbJsd:
@@ -99,30 +145,13 @@ def compare_bins(in_reference: np.ndarray, in_query: np.ndarray, significance: f
     )
 
 
-def _scaled(x: np.ndarray, y: np.ndarray, whitening: bool) -> tuple[np.ndarray, np.ndarray]:
-    if not whitening:
-        return x, y
-    mean, std = x.mean(0), x.std(0) + NO_SPREAD
-    return (x - mean) / std, (y - mean) / std
-
-
-def _bin_counts(x: np.ndarray, y: np.ndarray, bins: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of x and of y in each bin, (bins,) each; the bins are the clusters of x, the largest first."""
-    from sklearn.cluster import KMeans
-    from threadpoolctl import threadpool_limits
-
-    different_rows = len({hash((row + 0.0).tobytes()) for row in x})  # -0.0 + 0.0 is 0.0
+def _require_different_rows(x: Tensor, bins: int) -> None:
+    different_rows = len({hash((row + 0.0).tobytes()) for row in x.numpy()})  # -0.0 + 0.0 is 0.0
     if different_rows < bins:
         raise MetricError(
             f"{bins} bins need at least {bins} rows of the reference that differ; got {different_rows}. Set bins to at most "
             f"{different_rows}, or measure more images."
         )
-    clusters = KMeans(bins, max_iter=ITERATIONS, random_state=derived_seed(seed, "ndb_jsd") % 2**32)
-    with threadpool_limits(1):  # threads add up in the order in which they are done, which is not the same twice
-        labels = clusters.fit(x).predict(x), clusters.predict(y)
-    in_x, in_y = (np.bincount(each, minlength=bins) for each in labels)
-    order = np.argsort(-in_x, kind="stable")
-    return in_x[order], in_y[order]
 
 
 def _p_values(in_x: np.ndarray, in_y: np.ndarray) -> np.ndarray:

@@ -16,6 +16,7 @@ from ganguard.audit.comparisons import (
     compare_pixels,
     compare_with_purchase,
     natural_model,
+    pixel_bins,
 )
 from ganguard.audit.results import METRICS, Measurement
 from ganguard.metrics import Balls
@@ -59,12 +60,12 @@ def _images(count: int, seed: int, side: int = 4, darkest: int = 0) -> Tensor:
 
 
 def test_pixels_of_another_distribution_fall_into_other_bins() -> None:
-    same = {m.metric: m for m in compare_pixels("target", _images(600, 0), _images(600, 1), "target")}
-    other = {m.metric: m for m in compare_pixels("target", _images(600, 0, darkest=90), _images(600, 1), "target")}
+    same = {m.metric: m for m in compare_pixels("target", _images(600, 0), pixel_bins(_images(600, 1)), "target")}
+    other = {m.metric: m for m in compare_pixels("target", _images(600, 0, darkest=90), pixel_bins(_images(600, 1)), "target")}
     assert other["jsd"].value > 2 * same["jsd"].value
     assert all(m.spread is not None and m.spread > 0 for m in other.values())
-    assert compare_pixels("target", _images(499, 0), _images(600, 1), "target") == []
-    assert compare_pixels("target", _images(600, 0), _images(600, 1)[:1].expand(600, -1, -1, -1), "target") == []
+    assert compare_pixels("target", _images(499, 0), pixel_bins(_images(600, 1)), "target") == []
+    assert compare_pixels("target", _images(600, 0), pixel_bins(_images(600, 1)[:1].expand(600, -1, -1, -1)), "target") == []
 
 
 def test_a_copy_that_replays_its_purchase_shows() -> None:
@@ -118,4 +119,4 @@ def test_the_unbiased_distance_wants_many_rows_a_dimension() -> None:
 
 def test_every_metric_has_a_direction() -> None:
     assert set(METRICS.values()) == {"lower", "higher"}
-    assert {m.metric for m in compare_pixels("target", _images(600, 0), _images(600, 1), "target")} <= set(METRICS)
+    assert {m.metric for m in compare_pixels("target", _images(600, 0), pixel_bins(_images(600, 1)), "target")} <= set(METRICS)
