@@ -7,7 +7,7 @@ import io
 import logging
 import threading
 import warnings
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from ganguard.base.errors import DataError
 from ganguard.base.settings import one_line
 
 MAX_PIXELS = 8192 * 6144  # one image, which takes 0.5 GB to decode; above it a file is taken for a decompression bomb
+PIXELS_A_TASK = 1 << 18  # that a thread is given to decode or encode at once: with less, handing it over takes longer
 LARGE_PIXELS = 4_000_000  # images larger than this are decoded one at a time, whatever the number of threads
 MOST_HEADER = 4 << 20  # bytes of the header of a safetensors file: some 40,000 tensors
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")  # among Pillow's others is PostScript, which is a program
@@ -28,6 +29,11 @@ _MODES = {1: "L", 3: "RGB"}
 _SIXTEEN_BITS = frozenset({"I", "I;16", "I;16L", "I;16B", "I;16N"})  # Pillow's modes of grey with more than 8 bits
 _GREY = frozenset({"1", "L", "LA", "La", *_SIXTEEN_BITS})
 _ONE_LARGE = threading.Lock()
+
+
+def images_a_task(image_shape: Sequence[int]) -> int:
+    """How many images (C, H, W) a thread of a pool should be given at once."""
+    return max(1, PIXELS_A_TASK // max(1, image_shape[-1] * image_shape[-2]))
 
 
 def encode_png(image: Tensor) -> bytes:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ganguard.base.cache import file_digest
-from ganguard.base.codecs import decode_image
+from ganguard.base.codecs import decode_image, images_a_task
 from ganguard.base.compute import cores
 from ganguard.base.errors import DataError
 from ganguard.base.settings import TooLarge, one_line, read_bounded
@@ -44,18 +44,20 @@ def read_parquet(files: list[Path], count: int | None = None) -> Tensor:
     """
     images, held = torch.empty(0), 0
 
-    def place(number: int, row: tuple[bytes, str]) -> None:
-        image = decode_image(*row)
-        if image.shape != images.shape[1:]:
-            raise DataError(f"{row[1]}: images of {tuple(image.shape)} and {tuple(images.shape[1:])} in one store.")
-        images[number] = image
+    def place(first: int, rows: list[tuple[bytes, str]]) -> None:
+        for number, row in enumerate(rows, first):
+            image = decode_image(*row)
+            if image.shape != images.shape[1:]:
+                raise DataError(f"{row[1]}: images of {tuple(image.shape)} and {tuple(images.shape[1:])} in one store.")
+            images[number] = image
 
     with ThreadPoolExecutor(cores()) as pool:
         for file, rows in ((path, rows) for path in files for rows in _rows(path)):
             if held == 0:
                 images = room_for(_said(files, count), decode_image(*rows[0]).shape, str(file))
             wanted = rows[: len(images) - held]
-            list(pool.map(place, range(held, held + len(wanted)), wanted))
+            starts = range(0, len(wanted), images_a_task(images.shape[1:]))
+            list(pool.map(place, (held + i for i in starts), (wanted[i : i + starts.step] for i in starts)))
             held += len(wanted)
             if held == count:
                 break

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from torch import Tensor
 
 from ganguard.base.cache import write_bytes, write_json
-from ganguard.base.codecs import encode_png
+from ganguard.base.codecs import encode_png, images_a_task
 from ganguard.base.errors import DataError
 from ganguard.base.settings import read_json
 from ganguard.data.parquet import SHARD_NAME, read_parquet, shard_name
@@ -61,7 +61,8 @@ class Store:
     def write(self, start: int, images: Tensor, latents: Tensor | None) -> Path:
         """Write images start, start + 1, ... (N, C, H, W) as one shard, atomically."""
         with ThreadPoolExecutor() as pool:
-            encoded = list(pool.map(encode_png, images))
+            parts = pool.map(_encode, images.split(images_a_task(images.shape[1:])))
+            encoded = [png for part in parts for png in part]
         stop = start + len(images)
         columns = {
             "index": pa.array(range(start, stop), pa.int64()),
@@ -128,6 +129,10 @@ def _hugging_face(columns: list[str]) -> dict[bytes, bytes]:
         "latent": {"feature": {"dtype": "float32", "_type": "Value"}, "_type": "List"},
     }
     return {b"huggingface": json.dumps({"info": {"features": {name: kinds[name] for name in columns}}}).encode()}
+
+
+def _encode(images: Tensor) -> list[bytes]:
+    return [encode_png(image) for image in images]
 
 
 def _description(path: Path) -> dict[str, object]:
