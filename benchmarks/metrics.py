@@ -8,6 +8,7 @@ left out (the floor: floating point operations at the speed that a matrix produc
 
 import importlib.util
 import resource
+import statistics
 import sys
 import time
 from collections.abc import Callable
@@ -36,24 +37,27 @@ def peers() -> None:
         spec.loader.exec_module(importlib.util.module_from_spec(spec))
 
 
-def seconds(work: Callable[[], object], repeats: int = 1) -> float:
-    """The least of several wall times."""
-    times: list[float] = []
-    for _ in range(repeats):
-        begun = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - begun)
-    return min(times)
+ROUNDS = 3  # of ours and the peer's in turns: a slow moment of the machine strikes both
+
+
+def seconds(work: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
 
 
 def speed(kind: torch.dtype) -> float:
     """Floating point operations a second of a matrix product."""
     a = torch.randn(2048, 2048, dtype=kind)
-    return 2 * 2048**3 / seconds(lambda: a @ a, repeats=5)
+    return 2 * 2048**3 / min(seconds(lambda: a @ a) for _ in range(5))
 
 
-def row(what: str, ours: float, peer: str, theirs: float, floor: float) -> None:
-    print(f"{what:52} {ours:8.2f} s   {peer:24} {theirs:8.2f} s   {theirs / ours:6.1f} x   floor {floor:6.2f} s", flush=True)
+def row(what: str, ours: Callable[[], object], peer: str, theirs: Callable[[], object], floor: float) -> None:
+    """Medians of both, and the median of the rounds' ratios."""
+    pairs = [(seconds(ours), seconds(theirs)) for _ in range(ROUNDS)]
+    mine, others = (statistics.median(times) for times in zip(*pairs, strict=True))
+    ratio = statistics.median(other / own for own, other in pairs)
+    print(f"{what:52} {mine:8.2f} s   {peer:24} {others:8.2f} s   {ratio:6.1f} x   floor {floor:6.2f} s", flush=True)
 
 
 def features(count: int, width: int = D, seed: int = 0, decay: float = 4.0) -> np.ndarray:
@@ -77,22 +81,22 @@ def fd() -> None:
         )
         rank = min(count, D)
         floor = (2 * rank * D * D + 2 * rank * rank * D + 4 / 3 * rank**3) / flops
-        mine = seconds(lambda o=ours: frechet_distance(*o), repeats=3)
-        row(f"{what}, D = {D}", mine, "torch-fidelity 0.4", seconds(lambda p=peer: theirs(*p)), floor)
+        if count > D:
+            floor = (2 / 3 * D**3 + D**3 + 4 / 3 * D**3) / flops  # two Cholesky factors, a congruence, eigenvalues
+        row(f"{what}, D = {D}", lambda o=ours: frechet_distance(*o), "torch-fidelity 0.4", lambda p=peer: theirs(*p), floor)
         if count > D:
             s = [np.array(p["sigma"]) for p in peer]
-            row(f"{what}, D = {D}", mine, "scipy sqrtm", seconds(lambda s=s: scipy.linalg.sqrtm(s[0] @ s[1])), floor)
+            root = lambda s=s: scipy.linalg.sqrtm(s[0] @ s[1])  # noqa: E731
+            row(f"{what}, D = {D}", lambda o=ours: frechet_distance(*o), "scipy sqrtm", root, floor)
         print(f"  relative difference from torch-fidelity: {abs(frechet_distance(*ours) / theirs(*peer) - 1):.1e}")
     a, b = features(1000), features(1000, seed=1)
     tensors = [torch.from_numpy(x) for x in (a, b)]
-    peer_time = seconds(lambda: theirs(*(fid_features_to_statistics(t) for t in tensors)))
-    floor = (2 * 1000 * 1000 * D + 8 / 3 * 1000**3) / flops
     row(
         "FD from N = 1,000 features, D = 2048",
-        seconds(lambda: frechet_distance(a, b), repeats=3),
+        lambda: frechet_distance(a, b),
         "torch-fidelity 0.4",
-        peer_time,
-        floor,
+        lambda: theirs(*(fid_features_to_statistics(t) for t in tensors)),
+        (2 * 1000 * 1000 * D + 8 / 3 * 1000**3) / flops,
     )
 
 
@@ -102,8 +106,14 @@ def prdc() -> None:
     count = 10_000
     a, b = features(count), features(count, seed=1)
     floor = 2 * D * count * count * (0.5 + 0.5 + 1) / speed(torch.float32)  # each pair of one set once, in float32
-    ours = seconds(lambda: precision_recall_density_coverage(torch.from_numpy(a).float(), torch.from_numpy(b).float()))
-    row(f"P/R/D/C, {count:,} x {count:,} x {D}, k = 5", ours, "prdc 0.2", seconds(lambda: compute_prdc(a, b, 5)), floor)
+    x, y = (torch.from_numpy(rows).float() for rows in (a, b))
+    row(
+        f"P/R/D/C, {count:,} x {count:,} x {D}, k = 5",
+        lambda: precision_recall_density_coverage(x, y),
+        "prdc 0.2",
+        lambda: compute_prdc(a, b, 5),
+        floor,
+    )
 
 
 def memory() -> None:
@@ -124,10 +134,14 @@ def kid() -> None:
     flops = speed(torch.float32)
     for count in (3000, 10_000):
         a, b = (torch.from_numpy(features(count, seed=s)).float() for s in (0, 1))
-        theirs = seconds(lambda a=a, b=b: kid_features_to_metric(a, b, kid_subsets=100, kid_subset_size=1000, verbose=False))
         products = 3 * count**2 if count <= 3072 else 100 * 2 * 1000**2
-        ours = seconds(lambda a=a, b=b: kernel_distance(a, b))
-        row(f"KID, 100 subsets of 1,000, N = {count:,}", ours, "torch-fidelity 0.4", theirs, 2 * D * products / flops)
+        row(
+            f"KID, 100 subsets of 1,000, N = {count:,}",
+            lambda a=a, b=b: kernel_distance(a, b),
+            "torch-fidelity 0.4",
+            lambda a=a, b=b: kid_features_to_metric(a, b, kid_subsets=100, kid_subset_size=1000, verbose=False),
+            2 * D * products / flops,
+        )
 
 
 def quality() -> None:
@@ -137,13 +151,12 @@ def quality() -> None:
     smooth = torch.nn.functional.avg_pool2d(images.float(), 5, 1, 2).to(torch.uint8)
     arrays = [np.ascontiguousarray(image.permute(1, 2, 0).numpy()) for image in smooth]
     passes = 64 * 256 * 256 * 4 * 40  # bytes: some forty passes over grey float32 images
-    theirs = seconds(lambda: [pypiqe(array) for array in arrays])
     torch.set_num_threads(1)  # as an audit's processes have; OpenCV keeps its own
     row(
         "PIQE, 64 images of 256 x 256, one thread",
-        seconds(lambda: piqe(smooth), repeats=3),
+        lambda: piqe(smooth),
         "pypiqe 1.2, one by one",
-        theirs,
+        lambda: [pypiqe(array) for array in arrays],
         passes / 1e10,
     )
 

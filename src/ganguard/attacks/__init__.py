@@ -2,4 +2,12 @@
 
 from ganguard.base.plugins import PluginTable
 
-ATTACKS = PluginTable("attack", "ganguard.attacks", {"fidelity": "ganguard.attacks.fidelity:FIDELITY"})
+ATTACKS = PluginTable(
+    "attack",
+    "ganguard.attacks",
+    {
+        "accuracy_partial_black_box": "ganguard.attacks.accuracy_partial_black_box:PARTIAL_BLACK_BOX",
+        "accuracy_white_box": "ganguard.attacks.accuracy_white_box:WHITE_BOX",
+        "fidelity": "ganguard.attacks.fidelity:FIDELITY",
+    },
+)

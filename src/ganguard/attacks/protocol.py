@@ -10,10 +10,11 @@ from torch import Tensor
 from ganguard.architectures.networks import require_buildable
 from ganguard.attacks import ATTACKS
 from ganguard.base.compute import Compute
+from ganguard.base.errors import TargetError
 from ganguard.base.progress import Progress, silent
 from ganguard.base.settings import Positive, parse
 from ganguard.queries.store import Store
-from ganguard.targets.protocol import BlackBoxTarget
+from ganguard.targets.protocol import BlackBoxTarget, WhiteBoxTarget
 from ganguard.training.settings import TrainingSettings
 
 
@@ -28,10 +29,13 @@ class AttackSettings(TrainingSettings):
 class Knowledge:
     """What this adversary knows beyond the API.
 
-    real_images: some of the target's training images, (N, C, H, W) uint8, or None.
+    real_images: X_r, some of the target's training images, (m, C, H, W) uint8, or None.
+    judge: what it tells good images by: (N, C, H, W) uint8 to a number, lower is better; made of other real images that it
+        holds, and of nothing that grades it.
     """
 
     real_images: Tensor | None = None
+    judge: Callable[[Tensor], float] | None = None
 
 
 @dataclass(frozen=True)
@@ -57,19 +61,18 @@ class Substitute:
 
 
 class Run(Protocol):
-    """The function of an attack."""
+    """The function of an attack. Its own signature says which protocol the target must have."""
 
-    def __call__(
-        self, target: BlackBoxTarget, settings: Any, knowledge: Knowledge, workspace: Workspace, *, seed: int
-    ) -> Substitute: ...
+    def __call__(self, target: Any, settings: Any, knowledge: Knowledge, workspace: Workspace, *, seed: int) -> Substitute: ...
 
 
 @dataclass(frozen=True)
 class Attack:
-    """An entry of the attack table: the type of its settings, and its function."""
+    """An entry of the attack table: the type of its settings, its function, and whether it needs the target's D."""
 
     settings: Callable[..., AttackSettings]
     run: Run
+    white_box: bool = False
 
 
 def parse_attack(value: Mapping[str, Any]) -> AttackSettings:
@@ -81,8 +84,19 @@ def parse_attack(value: Mapping[str, Any]) -> AttackSettings:
 def run_attack(
     target: BlackBoxTarget, settings: AttackSettings, knowledge: Knowledge, workspace: Workspace, *, seed: int
 ) -> Substitute:
-    """Run the attack that `settings` are of. Raises SpecError, before an image is bought, where its architecture cannot make
-    the target's images."""
-    require_buildable(settings.architecture, target.image_shape)
+    """Run the attack that `settings` are of. Raises InputError, before an image is bought, where it does not fit the target."""
+    require_attackable(target, settings)
     attack = cast(Attack, ATTACKS.load(settings.kind))
     return attack.run(target, settings, knowledge, workspace, seed=seed)
+
+
+def require_attackable(target: BlackBoxTarget, settings: AttackSettings) -> None:
+    """Raise SpecError where the substitute's architecture cannot make the target's images, TargetError where a white-box attack
+    finds no discriminator."""
+    require_buildable(settings.architecture, target.image_shape)
+    attack = cast(Attack, ATTACKS.load(settings.kind))
+    if attack.white_box and not isinstance(target, WhiteBoxTarget):
+        raise TargetError(
+            f"{settings.kind} needs the target's discriminator, and this target has none. Give a checkpoint, or a factory that "
+            f"returns (G, D)."
+        )

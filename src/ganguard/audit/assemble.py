@@ -2,6 +2,7 @@
 
 import json
 import platform
+import re
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,9 @@ def _measurements(plan: Plan, done: dict[str, Done]) -> list[Measurement]:
     for seed in plan.bought:
         if replay_name(seed) in done:
             found += read_measurements(done[replay_name(seed)].directory)
+    for step in plan.steps:
+        if step.kind == "known" and step.name in done:
+            found += read_measurements(done[step.name].directory)
     for substitute in plan.substitutes:
         if substitute.measure not in done:
             continue
@@ -174,7 +178,7 @@ def _pictures(plan: Plan, done: dict[str, Done], audit: Path, tile: tuple[int, i
         budget = s.settings.query_budget
         if s.measure in done and (s.label, budget) not in shown:
             shown.add((s.label, budget))
-            name = f"{s.label.replace(' ', '-').replace('#', '')}-{budget}"
+            name = f"{_slug(s.label)}-{budget}"
             found.append(picture(s.measure, name, "substitute", attack=s.label, query_budget=budget, seed=s.seed))
     return found
 
@@ -182,7 +186,7 @@ def _pictures(plan: Plan, done: dict[str, Done], audit: Path, tile: tuple[int, i
 def _copy_checkpoints(plan: Plan, done: dict[str, Done], audit: Path) -> None:
     """Put the checkpoints where a person finds them: checkpoints/target, checkpoints/<attack>-<budget>-seed<seed>."""
     wanted = {
-        f"{s.label.replace(' ', '-').replace('#', '')}-{s.settings.query_budget}-seed{s.seed}": done[s.step].directory
+        f"{_slug(s.label)}-{s.settings.query_budget}-seed{s.seed}": done[s.step].directory
         for s in plan.substitutes
         if s.step in done
     }
@@ -215,3 +219,8 @@ def _processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+def _slug(label: str) -> str:
+    """An attack's label as part of a file's name."""
+    return re.sub(r"[^a-z0-9._]+", "-", label.replace("#", "").replace("%", "percent").lower()).strip("-")

@@ -3,7 +3,6 @@
 import json
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,11 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from ganguard.architectures.networks import parse_architecture, require_buildable
+from ganguard.attacks.protocol import parse_attack, require_attackable
+from ganguard.attacks.subsampling.refining import KEPT
 from ganguard.audit.comparisons import (
     NEIGHBOURS,
     NIQE_IMAGES,
-    as_probabilities,
     by_itself,
     compare,
     compare_pixels,
@@ -24,11 +24,11 @@ from ganguard.audit.comparisons import (
     natural_model,
     pixel_bins,
 )
+from ganguard.audit.embedding import load_embedding
 from ganguard.audit.pictures import TILES, save_grid
 from ganguard.audit.results import Measurement
 from ganguard.audit.steps import (
     Digests,
-    FeatureDescription,
     StepCall,
     adversary_store,
     auditor_store,
@@ -37,23 +37,11 @@ from ganguard.audit.steps import (
     open_target,
 )
 from ganguard.base.cache import content_key, tensor_digest, write_json, write_tensors
-from ganguard.base.codecs import read_tensors, require_finite
-from ganguard.base.compute import Compute
-from ganguard.base.errors import CheckpointError, DataError, MetricError
+from ganguard.base.errors import DataError, MetricError
 from ganguard.base.images import shape_of
 from ganguard.base.seeds import derived_seed, torch_generator
-from ganguard.base.settings import one_line, read_record
-from ganguard.data.splits import TRAIN_SHARE, halves
+from ganguard.data.splits import TRAIN_SHARE, adversary_split, halves
 from ganguard.metrics import Balls, NiqeModel
-from ganguard.metrics.features.network import (
-    FeatureNetwork,
-    FeatureSettings,
-    GivesProbabilities,
-    Standardisation,
-    extract,
-    load_features,
-    parse_features,
-)
 from ganguard.metrics.ndb_jsd import Bins
 from ganguard.queries.harvest import harvest
 from ganguard.targets.checkpoint import CheckpointTarget
@@ -114,8 +102,7 @@ def run_yardsticks(call: StepCall) -> Digests:
     if bins is not None:
         tensors |= {f"bins/{part}": tensor for part, tensor in vars(bins).items()}
     write_tensors(call.directory / _BALLS, tensors)
-    _write(call.directory, measurements)
-    return {"result": content_key(balls=tensor_digest(tensors), measurements=_dump(measurements))}
+    return {"result": content_key(balls=tensor_digest(tensors), measurements=write_measurements(call.directory, measurements))}
 
 
 def _halvings(pool: Tensor) -> list[Measurement]:
@@ -132,13 +119,15 @@ def _halvings(pool: Tensor) -> list[Measurement]:
 
 
 def run_fit(call: StepCall) -> Digests:
-    """Refuse a target whose images are not of the real ones' shape, before anything is bought."""
+    """Refuse a target whose images are not of the real ones' shape, or that an attack does not fit; nothing is bought yet."""
     real, target = load_real(call.inputs["real"]), open_target(call.inputs["target"], call.compute)
     if target.image_shape != (wanted := shape_of(real.images)):
         raise DataError(
             f"the target makes images {target.image_shape} (C, H, W), the real ones are {wanted}. "
             f"Set `size` and `channels` of the real data to the target's."
         )
+    for settings in call.settings["attacks"]:
+        require_attackable(target, parse_attack(settings))
     return {"result": ""}
 
 
@@ -147,6 +136,8 @@ def run_ready(call: StepCall) -> Digests:
     real = load_real(call.inputs["real"])
     for architecture in call.settings["architectures"]:
         require_buildable(parse_architecture(architecture), shape_of(real.images))
+    for fraction in call.settings["real_fractions"]:
+        adversary_split(real.train, fraction, seed=0)
     samples, least = int(call.settings["samples"]), NEIGHBOURS + 1
     if min(samples, len(real.reference)) < least:
         raise MetricError(
@@ -179,8 +170,21 @@ def run_measure(call: StepCall) -> Digests:
                 measurements += compare_with_purchase("substitute", balls.points, bought[:budget], of_target.points)
             save_grid(images[:TILES], call.directory)
         call.progress(draw + 1, DRAWS, "measuring")
-    _write(call.directory, measurements)
-    return {"result": content_key(measurements=_dump(measurements))}
+    measurements += compare_refined(call.inputs["substitute"], bought[:budget], _balls(yardsticks, "reference"))
+    return {"result": content_key(measurements=write_measurements(call.directory, measurements))}
+
+
+def compare_refined(substitute: Path, bought: Tensor, reference: Balls) -> list[Measurement]:
+    """Did refining help? The refined set of a substitute's step, and what Algorithm 1 as it stands would have kept, against the
+    reference split. bought: features (N, D) of the purchase. Nothing for a substitute that refines nothing."""
+    if not (substitute / KEPT).is_file():
+        return []
+    kept = load_file(substitute / KEPT)
+    found: list[Measurement] = []
+    for subject, rows in (("refined", kept["kept"]), ("plain", kept["plain"])):
+        balls = Balls.around(bought[rows], k=NEIGHBOURS)
+        found += compare(subject, balls, reference, "reference")  # pyright: ignore[reportArgumentType]
+    return found
 
 
 def run_replay(call: StepCall) -> Digests:
@@ -208,45 +212,8 @@ def run_replay(call: StepCall) -> Digests:
             found += compare("purchase", balls, _balls(yardsticks, f"target/{draw}"), "target", draw)
         measurements += [m.model_copy(update=whose) for m in found]
     write_tensors(call.directory / _BOUGHT, {"features": features})
-    _write(call.directory, measurements)
     parts = {str(budget): tensor_digest({"features": features[:budget]}) for budget in budgets}
-    return {"result": content_key(measurements=_dump(measurements)), **parts}
-
-
-@dataclass(frozen=True)
-class Embedding:
-    """images (N, C, H, W) uint8 -> standardised features (N, D), and the probabilities of classes where the network has any."""
-
-    settings: FeatureSettings
-    network: FeatureNetwork
-    standardise: Standardisation
-    compute: Compute
-
-    def __call__(self, images: Tensor) -> Tensor:
-        return self.standardise(extract(self.network, images, self.compute))
-
-    def probabilities(self, images: Tensor) -> Tensor | None:
-        """(N, classes) float64, or None."""
-        if not isinstance(self.network, GivesProbabilities):
-            return None
-        return as_probabilities(extract(self.network, images, self.compute, output="probabilities"))
-
-
-def load_embedding(directory: Path, compute: Compute) -> Embedding:
-    """The network that a features step wrote to `directory`, and its scale. Raises InputError where they are damaged."""
-    said = read_record(directory / "features.json", FeatureDescription, CheckpointError)
-    settings = parse_features(said.settings)
-    network = load_features(settings, directory, said.channels)
-    file = directory / "scale.safetensors"
-    try:
-        scale, _ = read_tensors(file)
-        require_finite(scale)
-        mean, std = scale["mean"], scale["std"]
-        if (mean.shape, std.shape) != ((said.dimensions,), (said.dimensions,)):
-            raise ValueError(f"it is of shape {tuple(mean.shape)} and {tuple(std.shape)}, not ({said.dimensions},)")
-    except (KeyError, ValueError) as problem:
-        raise CheckpointError(f"{file}: not the scale of features ({one_line(problem, 160)}). Run the audit again.") from None
-    return Embedding(settings, network, Standardisation(mean, std), compute)
+    return {"result": content_key(measurements=write_measurements(call.directory, measurements)), **parts}
 
 
 def _load_natural(directory: Path) -> NiqeModel | None:
@@ -260,6 +227,11 @@ def _in_chunks(make: Callable[[range], Tensor], count: int) -> Tensor:
 
 def _balls(tensors: dict[str, Tensor], name: str) -> Balls:
     return Balls(tensors[f"{name}/points"], tensors[f"{name}/squared_radii"], NEIGHBOURS)
+
+
+def read_balls(directory: Path, name: str) -> Balls:
+    """Of a yardsticks step: "reference", "target/0" or "target/1"."""
+    return _balls(load_file(directory / _BALLS), name)
 
 
 def _bins(tensors: dict[str, Tensor]) -> Bins | None:
@@ -278,12 +250,11 @@ def _noise(like: Tensor) -> Callable[[range], Tensor]:
     return make
 
 
-def _dump(measurements: list[Measurement]) -> list[dict[str, Any]]:
-    return [measurement.model_dump(mode="json") for measurement in measurements]
-
-
-def _write(directory: Path, measurements: list[Measurement]) -> None:
-    write_json(directory / MEASUREMENTS, _dump(measurements))
+def write_measurements(directory: Path, measurements: list[Measurement]) -> list[dict[str, Any]]:
+    """Write measurements.json, and return what it says."""
+    dumped = [measurement.model_dump(mode="json") for measurement in measurements]
+    write_json(directory / MEASUREMENTS, dumped)
+    return dumped
 
 
 def read_measurements(directory: Path) -> list[Measurement]:

@@ -9,9 +9,11 @@ the target is known to fit them too, and the adversary buys after the yardsticks
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
 from ganguard.attacks.protocol import AttackSettings
+from ganguard.attacks.real_images import real_fraction
 from ganguard.audit.spec import Spec, TrainTarget
 from ganguard.data.dataset import DatasetSettings, fingerprint
 from ganguard.metrics.features.network import pinned
@@ -78,6 +80,8 @@ def make_plan(spec: Spec) -> Plan:
         inputs = (Input("target", "target"),)
         purchase = Step(f"purchase, seed {seed}", "purchase", settings, inputs, after=("yardsticks",))
         steps += [purchase, Step(replay_name(seed), "replay", settings, (*inputs, *_measured_with(purchase.name, budgets)))]
+    for fraction, seed in product(real_fractions(spec), spec.seeds):
+        steps.append(_known_step(fraction, seed))
     substitutes: list[SubstitutePlan] = []
     for seed in spec.seeds:
         for label, by_budget in spec.labelled_attacks():
@@ -92,7 +96,11 @@ def _ground_steps(spec: Spec) -> Iterable[Step]:
     """Real data, target, features, yardsticks: what every substitute is measured with."""
     yield _real_step("real", spec.real)
     architectures = [a.architecture.model_dump(mode="json") for a in spec.attacks]
-    planned = {"samples": spec.samples, "architectures": [a for i, a in enumerate(architectures) if a not in architectures[:i]]}
+    planned = {
+        "samples": spec.samples,
+        "architectures": [a for i, a in enumerate(architectures) if a not in architectures[:i]],
+        "real_fractions": real_fractions(spec),
+    }
     yield Step("ready", "ready", planned, (Input("real", "real"),))
     target = spec.target
     if isinstance(target, TrainTarget):
@@ -114,7 +122,8 @@ def _ground_steps(spec: Spec) -> Iterable[Step]:
         seen = fingerprint_target(target)
         opened = {"target": target.model_dump(mode="json"), "codes": spec.codes, "fingerprint": seen}
         yield Step("target", "open_target", opened, after=("ready",), volatile=seen is None)
-    yield Step("fit", "fit", {}, (Input("real", "real"), Input("target", "target")))
+    attacks = [by_budget[0].model_dump(mode="json") for _, by_budget in spec.labelled_attacks()]
+    yield Step("fit", "fit", {"attacks": attacks}, (Input("real", "real"), Input("target", "target")))
     yield Step("features", "features", pinned(spec.features).model_dump(mode="json"), (Input("real", "real"),), cost=600.0)
     yield Step(
         "yardsticks",
@@ -136,6 +145,28 @@ def _measured_with(purchase: str, budgets: list[int]) -> tuple[Input, ...]:
     return (bought, Input("features", "features"), Input("yardsticks", "yardsticks"))
 
 
+def real_fractions(spec: Spec) -> list[float]:
+    """The shares of the real training images that adversaries of this spec hold, ascending."""
+    return sorted({fraction for attack in spec.attacks if (fraction := real_fraction(attack)) is not None})
+
+
+def known_name(fraction: float, seed: int) -> str:
+    """The step that chooses an adversary's real images."""
+    return f"known real images, {100 * fraction:g} %, seed {seed}"
+
+
+def _known_step(fraction: float, seed: int) -> Step:
+    inputs = (Input("real", "real"), Input("features", "features"), Input("yardsticks", "yardsticks"))
+    return Step(known_name(fraction, seed), "known", {"real_fraction": fraction, "seed": seed}, inputs)
+
+
+def _knowledge(settings: AttackSettings, seed: int) -> tuple[Input, ...]:
+    fraction = real_fraction(settings)
+    if fraction is None:
+        return ()
+    return (Input("known", known_name(fraction, seed)), Input("features", "features"))
+
+
 def _real_step(name: str, dataset: DatasetSettings) -> Step:
     return Step(name, "real", dataset.model_dump(mode="json") | {"fingerprint": fingerprint(dataset)})
 
@@ -150,7 +181,11 @@ def _substitute_steps(spec: Spec, label: str, settings: AttackSettings, seed: in
             "codes": spec.codes,
             "seed": seed,
         },
-        (Input("purchase", f"purchase, seed {seed}", str(settings.query_budget)), Input("target", "target")),
+        (
+            Input("purchase", f"purchase, seed {seed}", str(settings.query_budget)),
+            Input("target", "target"),
+            *_knowledge(settings, seed),
+        ),
         cost=float(settings.steps) * settings.batch_size,
         checkpoint_every=settings.checkpoint_every,
     )

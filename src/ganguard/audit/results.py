@@ -17,13 +17,12 @@ from ganguard.base.cache import atomic_path, write_bytes, write_json
 from ganguard.base.errors import DataError
 from ganguard.base.settings import NonNegative, Plain, Positive, Settings, read_record, shortened
 
-Subject = Literal["substitute", "purchase", "target", "real", "train", "noise"]
+Subject = Literal["substitute", "purchase", "refined", "plain", "known", "target", "real", "train", "noise"]
 Against = Literal["target", "reference", "purchase", "nothing"]
 Outcome = Literal["holds", "fails", "undecided"]
 R = TypeVar("R")
 Rows = Annotated[tuple[R, ...], FailFast()]
 """Many records. The first wrong one is enough: all that is wrong with a million may fill any memory."""
-
 METRICS: dict[str, Literal["lower", "higher"]] = {  # and which direction is better
     "frechet_distance": "lower",
     "frechet_distance_infinity": "lower",
@@ -53,7 +52,8 @@ class Measurement(Settings):
         halves of the real data: the floors that finite samples give; of the former, draws from 1 up are random halvings of the
         same images. "train" against "reference" are the two splits: how much of an accuracy distance is due to the reference
         split's being a small sample. "noise" is uniform noise: what bad looks like. "purchase" are the bought images
-        themselves: what a copy would measure that only replays them.
+        themselves: what a copy would measure that only replays them; "refined" those of them that a white-box attack kept,
+        "plain" those that Algorithm 1 as it stands would have kept. "known" are the real images that the adversary holds.
     attack: label of the attack (AttackRecord.label), for a substitute; query_budget and seed: its own, or the purchase's.
     draw: which of the independent sets of images from the same generator.
     metric: a key of METRICS. Fréchet distance against the target is fidelity, against the reference split accuracy. A distance

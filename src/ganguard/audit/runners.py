@@ -1,13 +1,12 @@
 """Kind of step → the function that does it."""
 
+from ganguard.audit.attacking import run_known, run_purchase, run_substitute
 from ganguard.audit.measuring import run_fit, run_measure, run_ready, run_replay, run_yardsticks
 from ganguard.audit.steps import (
     Runner,
     run_features,
     run_open_target,
-    run_purchase,
     run_real,
-    run_substitute,
     run_train_target,
 )
 
@@ -19,6 +18,7 @@ RUNNERS: dict[str, Runner] = {
     "fit": run_fit,
     "features": run_features,
     "yardsticks": run_yardsticks,
+    "known": run_known,
     "purchase": run_purchase,
     "replay": run_replay,
     "substitute": run_substitute,

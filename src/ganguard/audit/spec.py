@@ -9,6 +9,7 @@ from typing import Annotated, Any, cast
 from pydantic import BeforeValidator, Field, SerializeAsAny, field_validator
 
 from ganguard.attacks.protocol import AttackSettings, parse_attack
+from ganguard.attacks.real_images import real_fraction
 from ganguard.base.compute import Compute
 from ganguard.base.errors import SpecError, unknown_name
 from ganguard.base.settings import (
@@ -111,8 +112,8 @@ class Spec(Settings):
         return seeds
 
     def labelled_attacks(self) -> list[tuple[str, list[AttackSettings]]]:
-        """(label, settings by ascending budget) of each attack. The label is kind and architecture, and a number where two
-        attacks share both."""
+        """(label, settings by ascending budget) of each attack. The label is kind and architecture, what share of the real
+        images is known, and a number where two attacks share all of these."""
 
         def without_budget(settings: AttackSettings) -> str:
             return settings.model_dump_json(exclude={"query_budget"})
@@ -124,7 +125,9 @@ class Spec(Settings):
         labels: list[tuple[str, list[AttackSettings]]] = []
         for key in dict.fromkeys(map(without_budget, self.attacks)):  # in the order of the spec
             first = found[key][0]
-            name = f"{first.kind} {first.architecture.kind}"
+            name = f"{first.kind.replace('_', ' ')} {first.architecture.kind}"
+            if (fraction := real_fraction(first)) is not None:
+                name += f", {100 * fraction:g} % real"
             taken = sum(label.split(" #")[0] == name for label, _ in labels)
             labels.append((f"{name} #{taken + 1}" if taken else name, found[key]))
         return labels

@@ -41,12 +41,13 @@ CODE: dict[str, tuple[str, ...]] = {
     "ready": (*_GROUND, "ganguard.architectures", "ganguard.audit.measuring"),
     "train_target": _MAKES_GANS,
     "open_target": (*_GROUND, "ganguard.architectures", "ganguard.targets"),
-    "fit": (*_GROUND, "ganguard.architectures", "ganguard.targets", "ganguard.audit.measuring"),
+    "fit": (*_GROUND, "ganguard.architectures", "ganguard.targets", "ganguard.attacks", "ganguard.audit.measuring"),
     "features": (*_GROUND, "ganguard.metrics.features", "ganguard.training.supervised", "ganguard.training.loop"),
     "yardsticks": (*_MEASURES, "ganguard.queries"),
+    "known": (*_MEASURES, "ganguard.audit.attacking"),
     "purchase": (*_GROUND, "ganguard.architectures", "ganguard.targets", "ganguard.queries"),
     "replay": (*_MEASURES, "ganguard.queries"),
-    "substitute": (*_MAKES_GANS, "ganguard.attacks"),
+    "substitute": (*_MAKES_GANS, "ganguard.attacks", "ganguard.audit.attacking"),
     "measure": _MEASURES,
 }
 """Which rooms' source code the result of a kind of step depends on, beside that of the step itself."""
@@ -67,10 +68,15 @@ def step_key(step: Step, done: dict[str, Done], compute: Compute) -> str:
         kind=step.kind,
         settings=step.settings,
         inputs={i.role: done[i.step].digests[i.part] for i in step.inputs},
-        code=code_version(*CODE[step.kind], "ganguard.audit.steps", "ganguard.audit.pictures", *_plugin_packages(step)),
+        code=code_version(*_rooms(step), "ganguard.audit.steps", "ganguard.audit.pictures", *_plugin_packages(step)),
         compute={"device": compute.torch_device().type, "threads": compute.threads},
         torch=torch.__version__,
     )
+
+
+def _rooms(step: Step) -> tuple[str, ...]:
+    judged = any(i.role == "known" for i in step.inputs)  # a substitute whose training a metric stops
+    return (*CODE[step.kind], *(_MEASURES if judged else ()))
 
 
 def _plugin_packages(step: Step) -> list[str]:

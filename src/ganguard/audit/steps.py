@@ -10,8 +10,6 @@ from pydantic import Field
 from safetensors.torch import load_file
 from torch import Tensor
 
-from ganguard.architectures.checkpoint import read_description
-from ganguard.attacks.protocol import Knowledge, Workspace, parse_attack, run_attack
 from ganguard.audit.pictures import save_grid
 from ganguard.base.cache import content_key, tensor_digest, write_json, write_tensors
 from ganguard.base.compute import Compute
@@ -24,7 +22,6 @@ from ganguard.data.dataset import load_dataset, parse_dataset
 from ganguard.data.splits import split
 from ganguard.metrics.features.classifier import WEIGHTS, Classifier, accuracy
 from ganguard.metrics.features.network import Standardisation, extract, load_features, parse_features, require_side
-from ganguard.queries.harvest import harvest
 from ganguard.queries.ledger import Ledger
 from ganguard.queries.metered_target import MeteredTarget, meter
 from ganguard.queries.store import Codes, Store
@@ -208,30 +205,6 @@ def open_metered(call: StepCall, store: Store, target: BlackBoxTarget, budget: i
     ledger = Ledger(call.audit / "ledger.sqlite")
     ledger.ensure_account(store.account, budget)
     return meter(target, ledger, store.account)
-
-
-def run_purchase(call: StepCall) -> Digests:
-    """Buy what the largest budget of this seed allows; a smaller one is a prefix of it."""
-    budgets = [int(budget) for budget in call.settings["budgets"]]
-    target = open_target(call.inputs["target"], call.compute)
-    store = adversary_store(call.audit, target, int(call.settings["seed"]), call.settings["codes"])
-    images = harvest(open_metered(call, store, target, max(budgets)), store, max(budgets), call.progress)
-    write_json(call.directory / "purchase.json", {"account": store.account, "budgets": budgets})
-    return {str(budget): tensor_digest({"images": images[:budget]}) for budget in budgets}
-
-
-def run_substitute(call: StepCall) -> Digests:
-    """Run one attack at one budget. Its images lie in the store already."""
-    seed = int(call.settings["seed"])
-    settings = parse_attack(call.trained_as(call.settings["attack"]))
-    target = open_target(call.inputs["target"], call.compute)
-    store = adversary_store(call.audit, target, seed, call.settings["codes"])
-    metered = meter(target, Ledger(call.audit / "ledger.sqlite"), store.account)
-    workspace = Workspace(call.directory, store, call.compute, call.progress)
-    substitute = run_attack(metered, settings, Knowledge(), workspace, seed=derived_seed(seed, "substitute"))
-    (call.directory / "training.safetensors").unlink(missing_ok=True)
-    write_json(call.directory / "substitute.json", {"queries": substitute.queries})
-    return {"result": content_key(**read_description(substitute.checkpoint).model_dump(mode="json", include={"digests"}))}
 
 
 Runner = Callable[[StepCall], Digests]

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from ganguard.audit.comparisons import NEIGHBOURS, as_probabilities
-from ganguard.audit.measuring import load_embedding
+from ganguard.audit.embedding import load_embedding
 from ganguard.base.compute import Compute, use_threads
 from ganguard.base.errors import MetricError, SpecError, unknown_name
 from ganguard.base.images import shape_of
@@ -148,7 +148,7 @@ def measure_sets(
             raise SpecError(unknown_name("metric", name, ["all", *MEASURES]))
     if shape_of(a) != shape_of(b):
         raise MetricError(f"images of {shape_of(a)} and {shape_of(b)} (C, H, W) cannot be compared. Set --size for folders.")
-    settings, network, scale = _network(features, a.shape[1], compute)
+    settings, network, scale = network_of(features, a.shape[1], compute)
     kept = None if cache is None else FeatureCache(cache, network_key(settings, network, compute))
     sets = TwoSets(a, b, network, scale, compute, progress, kept)
     values: dict[str, float | dict[str, float] | str] = {}
@@ -164,7 +164,11 @@ def measure_sets(
     return values
 
 
-def _network(features: str, channels: int, compute: Compute) -> tuple[FeatureSettings, FeatureNetwork, Standardisation | None]:
+def network_of(
+    features: str, channels: int, compute: Compute
+) -> tuple[FeatureSettings, FeatureNetwork, Standardisation | None]:
+    """The network that a text names, for images of `channels`, and its scale where it has one: the directory of an audit's
+    features, a network's name, or a YAML mapping. Raises InputError where there is none, or it must be trained first."""
     if (Path(features) / "features.json").is_file():
         embedding = load_embedding(Path(features), compute)
         return embedding.settings, embedding.network, embedding.standardise

@@ -14,13 +14,16 @@ from scipy.special import stdtrit
 from ganguard.audit.results import Against, Measurement, Outcome, Verdict
 
 CONFIDENCE = 0.95
+FIDELITY, PARTIAL, WHITE = "fidelity", "accuracy partial black box", "accuracy white box"  # how labels begin
 
 Distances = dict[int, float]  # by seed
 
 
 def verdicts(measurements: list[Measurement]) -> list[Verdict]:
-    """R1 (more queries, better fidelity), R2 (fidelity below accuracy) and R3 (the architecture matters), for each attack."""
-    labels = list(dict.fromkeys(m.attack for m in measurements if m.attack is not None))
+    """R1 (more queries, better fidelity), R2 (fidelity below accuracy) and R3 (the architecture matters), for each attack that
+    knows no real images; R4 (real images improve accuracy) and R5 (subsampling improves it further)."""
+    every = list(dict.fromkeys(m.attack for m in measurements if m.subject == "substitute" and m.attack is not None))
+    labels = [label for label in every if not label.startswith((PARTIAL, WHITE))]
     floor = sum(m.value for m in measurements if (m.subject, m.metric) == ("train", "frechet_distance"))
     found: list[Verdict] = []
     for label in labels:
@@ -39,17 +42,33 @@ def verdicts(measurements: list[Measurement]) -> list[Verdict]:
             statement = f"fidelity distance of {one} / of {other} at {budget:,} queries differs from 1"
             pair = [_distances(measurements, label, budget, "target") for label in (one, other)]
             found.append(_differs_from_one("R3", statement, pair[0], pair[1]))
+    for partial in (label for label in every if label.startswith(PARTIAL)):
+        architecture = partial.removeprefix(PARTIAL).partition(",")[0]
+        found += _improves(measurements, "R4", partial, FIDELITY + architecture)
+        found += _improves(measurements, "R5", WHITE + partial.removeprefix(PARTIAL), partial)
+    return found
+
+
+def _improves(measurements: list[Measurement], relation: str, label: str, over: str) -> list[Verdict]:
+    """Is the accuracy distance of one attack below that of another, at each budget that both have?"""
+    found: list[Verdict] = []
+    for budget in sorted(set(_budgets(measurements, label)) & set(_budgets(measurements, over))):
+        statement = f"accuracy distance of {label} / of {over} at {budget:,} queries is below 1"
+        pair = [_distances(measurements, each, budget, "reference") for each in (label, over)]
+        found.append(_below_one(relation, statement, pair[0], pair[1]))
     return found
 
 
 def _budgets(measurements: list[Measurement], label: str) -> list[int]:
-    return sorted({m.query_budget for m in measurements if m.attack == label and m.query_budget is not None})
+    of_copies = (m for m in measurements if (m.subject, m.attack) == ("substitute", label))
+    return sorted({m.query_budget for m in of_copies if m.query_budget is not None})
 
 
 def _distances(measurements: list[Measurement], label: str, budget: int, against: Against) -> Distances:
     values: dict[int, list[float]] = {}
     for m in measurements:
-        at_hand = (m.attack, m.query_budget, m.against, m.metric) == (label, budget, against, "frechet_distance")
+        whose = (m.subject, m.attack, m.query_budget)
+        at_hand = (*whose, m.against, m.metric) == ("substitute", label, budget, against, "frechet_distance")
         if at_hand and m.seed is not None:
             values.setdefault(m.seed, []).append(m.value)
     return {seed: sum(draws) / len(draws) for seed, draws in values.items()}

@@ -4,15 +4,32 @@ from typing import Annotated
 
 import typer
 
-from ganguard.cli.options import Changes, Device, LatentDim, Out, Seed, TargetArgument, Threads, Trusted
+from ganguard.cli.options import Changes, Device, LatentDim, Out, Seed, Size, TargetArgument, Threads, Trusted
 
 
 def attack(
-    kind: Annotated[str, typer.Argument(metavar="ATTACK", help="`fidelity`.", show_default=False)],
+    kind: Annotated[
+        str,
+        typer.Argument(
+            metavar="ATTACK", help="`fidelity`, `accuracy_partial_black_box` or `accuracy_white_box`.", show_default=False
+        ),
+    ],
     target: TargetArgument,
     out: Out,
     query_budget: Annotated[int, typer.Option(help="Images to buy and train on.")] = 1000,
     architecture: Annotated[str, typer.Option(help="The substitute's: `sngan` or `dcgan`.")] = "sngan",
+    real: Annotated[
+        str | None,
+        typer.Option(
+            help="For accuracy attacks: the target's training data, a data set's name or a folder; of its train split, "
+            "`--set real_fraction=0.1` is known to the adversary.",
+            show_default=False,
+        ),
+    ] = None,
+    features: Annotated[
+        str, typer.Option(help="The network that the adversary's judge compares by: as for `ganguard measure`.")
+    ] = "random_network",
+    size: Size = None,
     seed: Seed = 0,
     changes: Changes = None,
     latent_dim: LatentDim = None,
@@ -25,14 +42,20 @@ def attack(
     Writes `OUT/checkpoint` (the substitute), `OUT/purchase` (what was bought) and `OUT/ledger.sqlite`. The same command goes on
     after a kill, and buys nothing twice. Attack only what you own or are authorised to test.
 
+    An accuracy attack trains on, goes on with the real images, and keeps the copy that its judge likes most.
+
     Example: `ganguard attack fidelity runs/mine/checkpoint --query-budget 1000 --out runs/copy --set steps=2500`
     """
-    from ganguard.attacks.protocol import Knowledge, Workspace, parse_attack, run_attack
+    from ganguard.attacks.protocol import Knowledge, Workspace, parse_attack, require_attackable, run_attack
+    from ganguard.attacks.real_images import real_fraction
+    from ganguard.audit.attacking import knowledge_of
     from ganguard.audit.directory import alone
     from ganguard.base.compute import Compute
+    from ganguard.base.errors import SpecError
     from ganguard.base.settings import apply_changes, parse
     from ganguard.cli.display import progress_of
-    from ganguard.cli.options import target_of
+    from ganguard.cli.options import dataset_of, target_of
+    from ganguard.data.dataset import load_dataset
     from ganguard.queries.harvest import require_room
     from ganguard.queries.ledger import Ledger
     from ganguard.queries.metered_target import meter
@@ -43,11 +66,17 @@ def attack(
     settings = parse_attack(apply_changes(values, changes or []))
     compute = parse(Compute, {"device": device, "threads": threads}, "compute")
     opened = load_target(target_of(target, latent_dim, trusted), compute)
+    require_attackable(opened, settings)
     require_room(opened, settings.query_budget, "query_budget")
+    fraction, known = real_fraction(settings), Knowledge()
+    if fraction is not None:
+        if real is None:
+            raise SpecError(f"{kind}: the adversary holds real images. Give --real, the data that the target was trained on.")
+        known = knowledge_of(load_dataset(dataset_of(real, size)), fraction, features, compute, seed=seed)
     with alone(out), progress_of(f"{kind}, {settings.query_budget:,} queries") as progress:
         ledger = Ledger(out / "ledger.sqlite")
         ledger.ensure_account("adversary", settings.query_budget)
         store = Store(out / "purchase", opened.identity, "adversary", seed)
         workspace = Workspace(out, store, compute, progress)
-        substitute = run_attack(meter(opened, ledger, "adversary"), settings, Knowledge(), workspace, seed=seed)
+        substitute = run_attack(meter(opened, ledger, "adversary"), settings, known, workspace, seed=seed)
     typer.echo(f"Substitute from {substitute.queries:,} queries: {substitute.checkpoint}")

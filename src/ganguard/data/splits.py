@@ -4,6 +4,7 @@ Stratified by class, or, where images come in groups, by whole groups; and chose
 number) alone: the reference set never varies with seeds, budgets, or what the adversary holds.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ from ganguard.base.seeds import uniform
 from ganguard.data.dataset import RealImages
 
 TRAIN_SHARE = 0.7
+FEWEST_HELD = 6  # real images of an adversary
 
 
 @dataclass(frozen=True)
@@ -69,3 +71,21 @@ def halves(count: int, labels: Tensor | None = None) -> tuple[Tensor, Tensor]:
         order = order[np.argsort(labels.numpy()[order], kind="stable")]
     dealt = torch.from_numpy(order)
     return dealt[::2].sort().values, dealt[1::2].sort().values
+
+
+def adversary_split(train: Tensor, fraction: float, *, seed: int) -> tuple[Tensor, Tensor]:
+    """X_r, the share `fraction` of the train split (row indices, (N,)) that an adversary holds: what it trains with, and the
+    30 % of it that its judge holds out; sorted. Of one seed, a smaller share is part of a larger.
+
+    Raises DataError where X_r has fewer than 6 images: two for the judge, and four that a density ratio can be fitted to.
+    """
+    held = round(fraction * len(train))
+    if held < FEWEST_HELD:
+        raise DataError(
+            f"real_fraction {fraction:g} of {len(train)} training images is {held}; an adversary needs at least {FEWEST_HELD}. "
+            f"Set real_fraction to {math.ceil(100 * FEWEST_HELD / len(train)) / 100:g} or more."
+        )
+    order = np.argsort(uniform(seed, "data.splits.adversary", range(len(train)), 1)[:, 0], kind="stable")[:held]
+    judged = np.arange(held) % 10 % 3 == 2  # 3 in 10, and 2 of the first 6
+    own, judge = (train[torch.from_numpy(np.sort(order[rows]))] for rows in (~judged, judged))
+    return own, judge

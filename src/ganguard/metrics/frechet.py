@@ -5,8 +5,8 @@
 The last trace is the sum of the singular values of A Bᵀ, where A and B are any factors with S_a = Aᵀ A and S_b = Bᵀ B. So no
 matrix root is taken. From features, a factor is the centred features themselves, or, where they have more rows than columns,
 the triangle of their QR decomposition, which has the same Gram matrix without ever squaring the data. From statistics, it is a
-Cholesky factor with pivots, which has as many rows as the covariance has rank; then the squared singular values are the
-eigenvalues of A S_b Aᵀ.
+Cholesky factor, and the squared singular values are the eigenvalues of A S_b Aᵀ; where a covariance is nearly singular, it is
+a factor with pivots, which has as many rows as the covariance has rank.
 """
 
 import math
@@ -24,6 +24,7 @@ from ganguard.metrics.arrays import Features, as_features, require_same_width
 
 POINTS = 15  # sizes of samples that the line of FD infinity is fitted to (Chong & Forsyth 2020, section 4)
 SMALLEST_SHARE = 0.1  # of the rows, that the smallest of these samples has (ibid.: 5,000 of 50,000)
+NEARLY_SINGULAR = 1e-4  # of the largest entry of a Cholesky factor's diagonal
 FEWEST_ROWS = 4 * POINTS  # so that the sizes differ
 
 
@@ -108,9 +109,14 @@ def _from_statistics(a: GaussianStatistics, b: GaussianStatistics) -> float:
     if len(a.mean) != len(b.mean):
         raise MetricError(f"both statistics must have one width; got {len(a.mean)} and {len(b.mean)}.")
     S_a, S_b = a.covariance(), b.covariance()
-    A, B = _pivoted_cholesky(S_a), _pivoted_cholesky(S_b)
-    factor, S = (A, S_b) if len(A) <= len(B) else (B, S_a)  # the smaller rank has the smaller matrix
-    cross = torch.linalg.eigvalsh(factor @ S @ factor.T).clamp(min=0).sqrt().sum()
+    L = _cholesky(S_a)
+    if L is None or _cholesky(S_b) is None:
+        A, B = _pivoted_cholesky(S_a), _pivoted_cholesky(S_b)
+        factor, S = (A, S_b) if len(A) <= len(B) else (B, S_a)  # the smaller rank has the smaller matrix
+        product = factor @ S @ factor.T
+    else:
+        product = _congruent(S_b, L)
+    cross = torch.linalg.eigvalsh(product).clamp(min=0).sqrt().sum()
     distance = (a.mean - b.mean).square().sum() + S_a.trace() + S_b.trace() - 2 * cross
     return max(0.0, distance.item())
 
@@ -125,6 +131,19 @@ def _covariance_factor(features: Tensor) -> Tensor:
     """A (min(N, D), D) with AᵀA = the unbiased covariance of features (N, D)."""
     centred = (features - features.mean(0)) / math.sqrt(len(features) - 1)
     return torch.linalg.qr(centred, mode="r").R if len(centred) > centred.shape[1] else centred
+
+
+def _cholesky(S: Tensor) -> Tensor | None:
+    """L with L Lᵀ = S (D, D); None where S is so near to singular that rounding might pass for variance."""
+    L, failed = torch.linalg.cholesky_ex(S)
+    roots = L.diagonal()
+    return None if failed.item() or roots.min() < NEARLY_SINGULAR * roots.max() else L
+
+
+def _congruent(S: Tensor, L: Tensor) -> Tensor:
+    """Lᵀ S L, of which the lower triangle is filled: by LAPACK's half of the work that two products take."""
+    product, _ = cast(Any, sla.lapack).dsygst(S.numpy(), L.numpy(), itype=2, lower=1)
+    return torch.from_numpy(product)
 
 
 def _pivoted_cholesky(S: Tensor) -> Tensor:

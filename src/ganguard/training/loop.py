@@ -4,7 +4,7 @@ Every random number comes from one CPU generator that is saved with the state: a
 bits as one that was never interrupted.
 """
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +16,14 @@ from torch.optim import Adam, Optimizer
 
 from ganguard.architectures.checkpoint import save_checkpoint
 from ganguard.architectures.networks import Networks, build_networks
-from ganguard.base.cache import content_key, tensor_digest
+from ganguard.base.cache import content_key, copy_directory, tensor_digest
 from ganguard.base.compute import Compute, use_threads
 from ganguard.base.errors import StepError
 from ganguard.base.images import shape_of, to_float
 from ganguard.base.progress import Progress, silent
 from ganguard.base.seeds import torch_generator
+from ganguard.training.beginning import RANDOM_WEIGHTS, Beginning
+from ganguard.training.early_stopping import Best, Watch
 from ganguard.training.ema import EMA
 from ganguard.training.losses import LOSSES, AdversarialLoss
 from ganguard.training.settings import CompleteTraining, TrainingSettings
@@ -92,33 +94,53 @@ def train_gan(
     seed: int,
     compute: Compute,
     progress: Progress = silent,
+    beginning: Beginning = RANDOM_WEIGHTS,
+    watch: Watch | None = None,
 ) -> Path:
     """Train a GAN on `images` (N, C, H, W) uint8 and write its checkpoint to `directory`/checkpoint, which is returned.
 
     The state is saved to `directory`/training.safetensors every `checkpoint_every` steps; a run that finds one there goes
-    on from it. Raises CheckpointError where that file belongs to another training, StepError where a loss is not finite.
+    on from it. watch: a judge, by which the best G of all looks is published, with the D of that step; None publishes the last.
+    Raises CheckpointError where that file belongs to another training, StepError where a loss is not finite, SpecError where
+    `beginning` is of another architecture.
     """
     identity = content_key(
         settings=settings.model_dump(mode="json", exclude={"checkpoint_every"}),
         seed=seed,
         images=tensor_digest({"images": images}),
         compute=compute.model_dump(mode="json"),
+        **({} if beginning is RANDOM_WEIGHTS else {"beginning": beginning.digest()}),
     )
-    with use_threads(compute.threads):
-        training = _set_up(images, settings, seed, compute)
-        _run(training, settings, directory / "training.safetensors", identity, progress)
-    networks = Networks(training.ema.module, training.networks.discriminator)  # pyright: ignore[reportArgumentType]
     recipe = settings.model_dump(mode="json", exclude={"checkpoint_every"})
     provenance = {"training": recipe, "seed": seed, "images": len(images)}
-    return save_checkpoint(directory / "checkpoint", networks, settings.architecture, shape_of(images), provenance)
+    with use_threads(compute.threads):
+        training = _set_up(images, settings, seed, compute, beginning)
+
+        def publish(place: Path) -> Path:
+            networks = Networks(training.ema.module, training.networks.discriminator)  # pyright: ignore[reportArgumentType]
+            return save_checkpoint(place, networks, settings.architecture, shape_of(images), provenance)
+
+        state = directory / "training.safetensors"
+        best = Best(watch, directory, saved_step(state), seed) if watch else None
+        look = (lambda step: best.look(step, training.ema.module, publish)) if best else _no_look  # pyright: ignore[reportArgumentType]
+        _run(training, settings, state, identity, progress, look)
+    if best:
+        copy_directory(best.checkpoint, directory / "checkpoint")
+        return directory / "checkpoint"
+    return publish(directory / "checkpoint")
 
 
-def _set_up(images: Tensor, settings: TrainingSettings, seed: int, compute: Compute) -> GANTraining:
+def _no_look(step: int) -> None:
+    pass
+
+
+def _set_up(images: Tensor, settings: TrainingSettings, seed: int, compute: Compute, beginning: Beginning) -> GANTraining:
     from lightning_fabric import Fabric  # it takes two seconds to import, which readers of finished steps need not wait for
 
     complete = settings.completed()
     with seeded_weights(seed):
         networks = build_networks(settings.architecture, shape_of(images))
+    beginning.put_into(networks)
     device = compute.torch_device()
     fabric = Fabric(accelerator=device.type, devices=1)
     for module in (networks.generator, networks.discriminator):
@@ -152,7 +174,14 @@ def seeded_weights(seed: int) -> Generator[None]:
         yield
 
 
-def _run(training: GANTraining, settings: TrainingSettings, path: Path, identity: str, progress: Progress) -> None:
+def _run(
+    training: GANTraining,
+    settings: TrainingSettings,
+    path: Path,
+    identity: str,
+    progress: Progress,
+    look: Callable[[int], None],
+) -> None:
     modules = {
         "generator": training.networks.generator,
         "discriminator": training.networks.discriminator,
@@ -162,12 +191,14 @@ def _run(training: GANTraining, settings: TrainingSettings, path: Path, identity
     begin = load_state(path, identity=identity, modules=modules, optimizers=optimizers, generator=generator)
     rates = [(group, float(group["lr"])) for optimizer in optimizers.values() for group in optimizer.param_groups]
     progress(begin, settings.steps, "resumed" if begin else "training")
+    look(begin)
     for step in range(begin, settings.steps):
         if settings.learning_rate_decay == "linear":
             for group, rate in rates:
                 group["lr"] = rate * (1 - step / settings.steps)
         loss = training.step(step)
         done = step + 1
+        look(done)
         if done % REPORT_EVERY == 0 or done == settings.steps:
             _require_finite(loss, done, path)
             progress(done, settings.steps, "training")

@@ -107,6 +107,15 @@ def replays(results: AuditResults, metric: str = DISTANCE, against: Against = "t
     return dict(sorted(found.items()))
 
 
+def others(results: AuditResults, subject: Subject, against: Against) -> dict[str, dict[str, list[Measurement]]]:
+    """All metrics of a subject that is no copy and no yardstick, by whose it is and its budget."""
+    found: dict[str, dict[str, list[Measurement]]] = {}
+    for m in results.select(subject=subject, against=against):
+        budget = f", {m.query_budget:,}" if m.query_budget is not None else ""
+        found.setdefault(f"{m.attack}{budget}", {}).setdefault(m.metric, []).append(m)
+    return found
+
+
 def yardstick(results: AuditResults, wanted: Yardstick) -> Summary | None:
     """The Fréchet distance of a yardstick, None where it was not measured."""
     return summarise(of_yardstick(results, wanted))

@@ -11,6 +11,7 @@ from ganguard.audit.report.findings import (
     labels,
     of_copy,
     of_yardstick,
+    others,
     replays,
     why_failed,
 )
@@ -110,12 +111,20 @@ def measure_table(results: AuditResults, against: Against) -> MeasureTable:
             for budget in (replays(results, metrics[0], against) if metrics else {})
         ),
     )
+    refined = [
+        Group(heading, tuple(_row(name, [found.get(m, []) for m in metrics], metrics) for name, found in rows.items()))
+        for heading, rows in (
+            ("the bought images that subsampling kept", others(results, "refined", against)),
+            ("what Algorithm 1 alone would keep", others(results, "plain", against)),
+            ("the real images that the adversary holds", others(results, "known", against)),
+        )
+    ]
     rulers = [
         _row(ruler.label, [of_yardstick(results, ruler, metric) for metric in metrics], metrics)
         for ruler in YARDSTICKS
         if ruler.against == against and results.select(subject=ruler.subject, against=against)
     ]
-    groups = [group for group in (*attacks, bought, Group("yardsticks", tuple(rulers))) if group.rows and metrics]
+    groups = [group for group in (*attacks, bought, *refined, Group("yardsticks", tuple(rulers))) if group.rows and metrics]
     columns = [f"{NAMES.get(metric, metric)}\N{NO-BREAK SPACE}{ARROWS[METRICS[metric]]}" for metric in metrics]
     if alike is None:
         sizes_column = "images" if against == "nothing" else "images / compared with"

@@ -1,0 +1,97 @@
+"""What an adversary does with real images X_r that it holds (Hu & Pang 2021, accuracy extraction): it goes on with them after
+the generated images, or mixes them in, and stops when a judge says so.
+
+The judge is the adversary's own: it compares with real images that were held out of X_r. Without it, a tiny X_r would simply be
+learnt by heart.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from ganguard.attacks.protocol import AttackSettings, Knowledge, Workspace
+from ganguard.base.cache import copy_directory, copy_file
+from ganguard.base.errors import SpecError
+from ganguard.base.settings import Positive
+from ganguard.training.beginning import RANDOM_WEIGHTS, Beginning
+from ganguard.training.early_stopping import JUDGED, Judge, Watch
+from ganguard.training.loop import train_gan
+
+FOLDERS = ("generated", "real", "mixed")  # below an attack's directory: its trainings
+
+
+class RealImagesSettings(AttackSettings):
+    """Settings of an attack that holds real images.
+
+    real_fraction: share of the target's training images that the adversary holds, X_r.
+    schedule: "fine_tune" trains on generated images, then goes on with X_r; "mix" trains on both at once.
+    real_steps, real_learning_rate: of going on with X_r; None takes the first training's rate.
+    real_share: with "mix", the share of images of X_r among those of an update.
+    judge_every: steps between two looks of the judge.
+    """
+
+    real_fraction: Annotated[float, Field(gt=0, le=1)] = 0.1
+    schedule: Literal["fine_tune", "mix"] = "fine_tune"
+    real_steps: Positive = 500
+    real_learning_rate: Annotated[float, Field(gt=0)] | None = None
+    real_share: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    judge_every: Positive = 100
+
+
+def real_fraction(settings: AttackSettings) -> float | None:
+    """The share of the target's training images that an attack's adversary holds; None where it holds none."""
+    return settings.real_fraction if isinstance(settings, RealImagesSettings) else None
+
+
+def require_real(knowledge: Knowledge) -> tuple[Tensor, Judge]:
+    """X_r (m, C, H, W) uint8 and the judge. Raises SpecError where this adversary has none."""
+    if knowledge.real_images is None or knowledge.judge is None or not len(knowledge.real_images):
+        raise SpecError("this attack needs real images and a judge. Set `real_fraction`, or give `--real`.")
+    return knowledge.real_images, knowledge.judge
+
+
+def train_with_real(
+    generated: Tensor,
+    settings: RealImagesSettings,
+    knowledge: Knowledge,
+    workspace: Workspace,
+    *,
+    seed: int,
+    beginning: Beginning = RANDOM_WEIGHTS,
+) -> Path:
+    """Train a substitute on generated images (N, C, H, W) uint8 and on X_r by the schedule; returns its checkpoint,
+    `workspace.directory`/checkpoint, the best that the judge saw."""
+    X_r, judge = require_real(knowledge)
+    watch, progress = Watch(judge, settings.judge_every), workspace.progress
+    if settings.schedule == "mix":
+        images = mixed(generated, X_r, settings.real_share)
+        place, begin = workspace.directory / "mixed", beginning
+        recipe: RealImagesSettings = settings
+    else:
+        first = train_gan(
+            generated,
+            settings,
+            workspace.directory / "generated",
+            seed=seed,
+            compute=workspace.compute,
+            progress=progress,
+            beginning=beginning,
+        )
+        images, place, begin = X_r, workspace.directory / "real", Beginning(checkpoint=first)
+        rate = settings.real_learning_rate or settings.learning_rate
+        recipe = settings.model_copy(update={"steps": settings.real_steps, "learning_rate": rate})
+    best = train_gan(
+        images, recipe, place, seed=seed, compute=workspace.compute, progress=progress, beginning=begin, watch=watch
+    )
+    copy_directory(best, workspace.directory / "checkpoint")
+    copy_file(place / JUDGED, workspace.directory / JUDGED)
+    return workspace.directory / "checkpoint"
+
+
+def mixed(generated: Tensor, real: Tensor, share: float) -> Tensor:
+    """Both kinds of images (N + r * M, C, H, W): the real ones come r times, so that they are about `share` of all."""
+    times = max(1, round(share / (1 - share) * len(generated) / len(real)))
+    return torch.cat([generated, real.repeat(times, 1, 1, 1)])

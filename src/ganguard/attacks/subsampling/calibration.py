@@ -1,0 +1,80 @@
+"""Density ratios from D's raw score alone: a calibrated probability of being real, as odds.
+
+The score s is that of D as it is: a hinge or Wasserstein D has no sigmoid, and clipping its score to [0, 1] would leave almost
+nothing of it.
+"""
+
+import math
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ganguard.attacks.subsampling.density_ratio import LogRatio, RatioKind
+
+STRENGTHS = 7  # of the penalty that a cross-validation tries
+
+
+def fit_logistic(real: Tensor, fake: Tensor, *, seed: int) -> LogRatio:
+    """log r = a s + b, C = LogisticRegression (Hu & Pang 2021, Algorithm 1). The fit is unique: seed is not used."""
+    return logistic_regression(real, fake)
+
+
+def fit_beta(real: Tensor, fake: Tensor, *, seed: int) -> LogRatio:
+    """log r = a log p - b log(1 - p) + c, p = sigmoid(s) (Kull et al. 2017, "Beta calibration", eq. 5). seed is not used."""
+
+    def logarithms(s: Tensor) -> Tensor:
+        return torch.cat([F.logsigmoid(s), -F.logsigmoid(-s)], 1)
+
+    fitted = logistic_regression(logarithms(real), logarithms(fake))
+    return lambda s: fitted(logarithms(s))
+
+
+def fit_isotonic(real: Tensor, fake: Tensor, *, seed: int) -> LogRatio:
+    """log r is the best rising function of s (Zadrozny & Elkan 2002). At its ends, where all images are of one kind, odds would
+    be 0 or infinite; half an image of the other kind is counted there. seed is not used."""
+    from sklearn.isotonic import IsotonicRegression
+
+    s, y = _labelled(real, fake)
+    fit = IsotonicRegression(out_of_bounds="clip").fit(s[:, 0], y)
+    p = fit.predict(s[:, 0])
+    least = 0.5 / (1 + np.count_nonzero(p <= p.min()))
+    most = 1 - 0.5 / (1 + np.count_nonzero(p >= p.max()))
+    prior = math.log(len(real) / len(fake))
+
+    def log_ratio(x: Tensor) -> Tensor:
+        predicted = np.clip(fit.predict(x[:, 0].double().numpy()), least, most)
+        return torch.from_numpy(np.log(predicted) - np.log1p(-predicted)) - prior
+
+    return log_ratio
+
+
+def logistic_regression(real: Tensor, fake: Tensor, *, folds: int = 0) -> LogRatio:
+    """log r linear in standardised rows. folds: of a cross-validation that chooses the strength of the L2 penalty by log loss;
+    0 takes scikit-learn's, which is next to none for a few features."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import GridSearchCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    x, y = _labelled(real, fake)
+    model = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=1000))
+    if folds:
+        strengths = {"logisticregression__C": np.logspace(-4, 2, STRENGTHS)}
+        model = GridSearchCV(model, strengths, scoring="neg_log_loss", cv=folds)
+    fitted = model.fit(x, y)
+
+    def log_ratio(rows: Tensor) -> Tensor:
+        return torch.from_numpy(np.asarray(fitted.decision_function(rows.double().numpy())))
+
+    return log_ratio
+
+
+def _labelled(real: Tensor, fake: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    return torch.cat([real, fake]).double().numpy(), np.repeat([1, 0], [len(real), len(fake)])
+
+
+LOGISTIC = RatioKind("scores", fit_logistic)
+ISOTONIC = RatioKind("scores", fit_isotonic)
+BETA = RatioKind("scores", fit_beta)

@@ -1,0 +1,43 @@
+"""Where the images come from that a subsampler chooses among: a pool that was bought before, or a stream of fresh queries."""
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from ganguard.base.errors import SpecError
+from ganguard.base.seeds import torch_generator
+
+
+class Propose(Protocol):
+    """Gives independent draws of the generator."""
+
+    def __call__(self, n: int, /) -> tuple[Tensor, Tensor]:
+        """Handles (n, ...), whatever tells the images (an index into a pool, or the images), and their log-odds (n,)."""
+        ...
+
+
+class Pool:
+    """Images that were bought once, drawn with replacement: handles are their indices (n,) int64.
+
+    Chains that walk inside a pool tend to the pool's own images weighted by their odds, not to p_r itself: with few images of
+    large odds in it, many chains end on the same.
+    """
+
+    def __init__(self, log_odds: Tensor, *, seed: int) -> None:
+        self.log_odds = require_log_odds(log_odds, "of the pool")
+        self._generator = torch_generator(seed, "pool")
+
+    def __call__(self, n: int, /) -> tuple[Tensor, Tensor]:
+        rows = torch.randint(len(self.log_odds), (n,), generator=self._generator)
+        return rows, self.log_odds[rows]
+
+
+def require_log_odds(log_odds: Tensor, whose: str, count: int | None = None) -> Tensor:
+    """(N,) finite numbers as float64, N at least 1, or `count`. Raises SpecError for other shapes, NaN and infinity."""
+    found = log_odds.detach().cpu().double()
+    if found.ndim != 1 or len(found) != (len(found) or 1 if count is None else count):
+        raise SpecError(f"log-odds {whose} must be ({'N' if count is None else count},); got {tuple(found.shape)}.")
+    if not torch.isfinite(found.sum()):  # one pass: a sum of finite log-odds does not overflow
+        raise SpecError(f"log-odds {whose} hold NaN or infinity. Take a density ratio whose odds are finite.")
+    return found

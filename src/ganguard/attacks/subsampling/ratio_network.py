@@ -1,0 +1,118 @@
+"""Density ratios by a fresh network on D's features, or on any rows (Ding et al. 2020, "Subsampling Generative Adversarial
+Networks: Density Ratio Estimation in Feature Space with Softplus Loss", IEEE TSP).
+
+The network is theirs: five layers with GroupNorm, ReLU and dropout. Two losses:
+
+    softplus   L = E_g[sigmoid(r) r - softplus(r)] - E_r[sigmoid(r)] + lambda (E_g[r] - 1)²,   r >= 0       (eq. 14)
+    logistic   L = E_r[softplus(-l)] + E_g[softplus(l)],   l = log r                  (a classifier, whose odds are the ratio)
+"""
+
+import math
+from collections.abc import Callable
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim import Adam
+
+from ganguard.attacks.subsampling.density_ratio import LogRatio, RatioKind
+from ganguard.base.errors import StepError
+from ganguard.base.seeds import torch_generator
+
+WIDTHS = (256, 128, 64, 32, 16)  # an eighth of the published 2048 ... 128
+GROUPS = 4
+DROPOUT = 0.2
+BATCH = 512  # rows of each kind in an update
+LEARNING_RATE = 1e-3
+UPDATES = 1000
+PENALTY = 0.1  # lambda: the ratio's mean over generated images is 1
+LEAST_RATIO = 1e-6  # what r = 0 counts as: log r stays finite
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+def softplus_loss(real: Tensor, fake: Tensor, *, penalty: float = PENALTY) -> Tensor:
+    """Of outputs r (N,), at least 0, for real and generated rows."""
+    divergence = (torch.sigmoid(fake) * fake - F.softplus(fake)).mean() - torch.sigmoid(real).mean()
+    return divergence + penalty * (fake.mean() - 1).square()
+
+
+def logistic_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """Of outputs log r (N,)."""
+    return F.softplus(-real).mean() + F.softplus(fake).mean()
+
+
+def ratio_network(features: int, widths: tuple[int, ...] = WIDTHS) -> nn.Sequential:
+    """(N, features) -> (N, 1)."""
+    layers: list[nn.Module] = []
+    for wide, narrow in zip((features, *widths), widths, strict=False):
+        layers += [nn.Linear(wide, narrow), nn.GroupNorm(GROUPS, narrow), nn.ReLU(), nn.Dropout(DROPOUT)]
+    return nn.Sequential(*layers, nn.Linear(widths[-1], 1))
+
+
+def fit_ratio_network(
+    real: Tensor,
+    fake: Tensor,
+    *,
+    seed: int,
+    loss: Loss,
+    output: Callable[[Tensor], Tensor],
+    log_ratio: Callable[[Tensor], Tensor],
+    widths: tuple[int, ...] = WIDTHS,
+    updates: int = UPDATES,
+) -> LogRatio:
+    """Train a network on rows real (m, F) and fake (n, F), standardised by both together.
+
+    output: what the loss sees of the network's last layer (N,). log_ratio: of that, log r. Raises StepError where the loss is
+    not finite.
+    """
+    everything = torch.cat([real, fake])
+    mean, std = everything.mean(0), everything.std(0).clamp_min(1e-12)
+    generator = torch_generator(seed, "ratio_network")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(generator.initial_seed())  # of the weights, and of dropout
+        network = ratio_network(real.shape[1], widths)
+        rows = [((part - mean) / std).float() for part in (real, fake)]
+        _train(network, rows, loss, output, updates, generator)
+    network.eval()
+
+    @torch.inference_mode()
+    def fitted(x: Tensor) -> Tensor:
+        parts = ((x.double() - mean) / std).float().split(1 << 14)
+        return torch.cat([log_ratio(output(network(part)[:, 0])).double() for part in parts])
+
+    return fitted
+
+
+def _train(
+    network: nn.Module,
+    rows: list[Tensor],
+    loss: Loss,
+    output: Callable[[Tensor], Tensor],
+    updates: int,
+    generator: torch.Generator,
+) -> None:
+    optimizer = Adam(network.parameters(), lr=LEARNING_RATE, fused=True)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, updates)
+    value = torch.zeros(())
+    for _ in range(updates):
+        batch = [part[torch.randint(len(part), (min(BATCH, len(part)),), generator=generator)] for part in rows]
+        outputs = output(network(torch.cat(batch))[:, 0])
+        value = loss(*outputs.split([len(part) for part in batch]))
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+        schedule.step()
+    if not math.isfinite(value.item()):
+        raise StepError(f"the density ratio's network diverged: its loss is {value.item()}. Take another density ratio.")
+
+
+def _log_of_ratio(r: Tensor) -> Tensor:
+    return r.clamp_min(LEAST_RATIO).log()
+
+
+fit_softplus_dre = partial(fit_ratio_network, loss=softplus_loss, output=F.relu, log_ratio=_log_of_ratio)
+fit_logistic_dre = partial(fit_ratio_network, loss=logistic_loss, output=lambda r: r, log_ratio=lambda r: r)
+SOFTPLUS_DRE = RatioKind("features", fit_softplus_dre)
+LOGISTIC_DRE = RatioKind("features", fit_logistic_dre)

@@ -1,0 +1,105 @@
+"""The kinds of steps that the adversary does: it buys, chooses the real images X_r that it knows, and trains a substitute.
+
+Its judge is made of real images that it holds out of X_r. The judge compares by the audit's feature network, which is generous:
+an adversary's own would be trained on less.
+"""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from ganguard.architectures.checkpoint import read_description
+from ganguard.attacks.protocol import Knowledge, Workspace, parse_attack, run_attack
+from ganguard.attacks.real_images import FOLDERS
+from ganguard.audit.comparisons import NEIGHBOURS, compare
+from ganguard.audit.embedding import load_embedding
+from ganguard.audit.measuring import read_balls, write_measurements
+from ganguard.audit.results import Measurement
+from ganguard.audit.steps import Digests, StepCall, adversary_store, load_real, open_metered, open_target
+from ganguard.audit.two_sets import network_of
+from ganguard.base.cache import content_key, tensor_digest, write_json, write_tensors
+from ganguard.base.compute import Compute
+from ganguard.base.seeds import derived_seed
+from ganguard.data.dataset import RealImages
+from ganguard.data.splits import adversary_split, split
+from ganguard.metrics import Balls, kernel_distance_full
+from ganguard.metrics.features.network import Standardisation, extract
+from ganguard.queries.harvest import harvest
+from ganguard.queries.ledger import Ledger
+from ganguard.queries.metered_target import meter
+from ganguard.training.early_stopping import Judge
+
+_KNOWN = "known.safetensors"
+
+
+def run_known(call: StepCall) -> Digests:
+    """Choose X_r of a seed, and measure it against the reference split: what "just keep X_r" gives."""
+    real, fraction, seed = load_real(call.inputs["real"]), float(call.settings["real_fraction"]), int(call.settings["seed"])
+    own, judged = adversary_split(real.train, fraction, seed=seed)
+    images = {"own": real.images[own], "judged": real.images[judged]}
+    write_tensors(call.directory / _KNOWN, images)
+    measurements: list[Measurement] = []
+    everything = torch.cat([images["own"], images["judged"]])
+    if len(everything) > NEIGHBOURS:
+        balls = Balls.around(load_embedding(call.inputs["features"], call.compute)(everything), k=NEIGHBOURS)
+        found = compare("known", balls, read_balls(call.inputs["yardsticks"], "reference"), "reference")
+        measurements = [m.model_copy(update={"seed": seed, "attack": share(fraction)}) for m in found]
+    dumped = write_measurements(call.directory, measurements)
+    return {"result": content_key(images=tensor_digest(images), measurements=dumped)}
+
+
+def share(fraction: float) -> str:
+    """How results and reports call X_r of that share of the training images."""
+    return f"{100 * fraction:g} % of the real training images"
+
+
+def knowledge(known: Path, features: Path, compute: Compute) -> Knowledge:
+    """What the adversary of a known step knows."""
+    images = load_file(known / _KNOWN)
+    return Knowledge(images["own"], judge_by(load_embedding(features, compute), images["judged"]))
+
+
+def knowledge_of(real: RealImages, fraction: float, features: str, compute: Compute, *, seed: int) -> Knowledge:
+    """What an adversary knows who holds `fraction` of the train split of `real`, and judges by a network that `features` names
+    as `ganguard measure` does; on the scale of its own images where the network has none. Raises InputError."""
+    own, judged = (real.images[rows] for rows in adversary_split(split(real).train, fraction, seed=seed))
+    _, network, scale = network_of(features, own.shape[1], compute)
+    scale = scale or Standardisation.fit(extract(network, torch.cat([own, judged]), compute))
+    return Knowledge(own, judge_by(lambda images: scale(extract(network, images, compute)), judged))
+
+
+def judge_by(embed: Callable[[Tensor], Tensor], held_out: Tensor) -> Judge:
+    """The kernel distance to real images (M, C, H, W) uint8, whose expectation does not depend on how few they are."""
+    theirs = embed(held_out)
+    return lambda images: kernel_distance_full(embed(images), theirs)
+
+
+def run_purchase(call: StepCall) -> Digests:
+    """Buy what the largest budget of this seed allows; a smaller one is a prefix of it."""
+    budgets = [int(budget) for budget in call.settings["budgets"]]
+    target = open_target(call.inputs["target"], call.compute)
+    store = adversary_store(call.audit, target, int(call.settings["seed"]), call.settings["codes"])
+    images = harvest(open_metered(call, store, target, max(budgets)), store, max(budgets), call.progress)
+    write_json(call.directory / "purchase.json", {"account": store.account, "budgets": budgets})
+    return {str(budget): tensor_digest({"images": images[:budget]}) for budget in budgets}
+
+
+def run_substitute(call: StepCall) -> Digests:
+    """Run one attack at one budget. Its images lie in the store already."""
+    seed = int(call.settings["seed"])
+    settings = parse_attack(call.trained_as(call.settings["attack"]))
+    target = open_target(call.inputs["target"], call.compute)
+    store = adversary_store(call.audit, target, seed, call.settings["codes"])
+    metered = meter(target, Ledger(call.audit / "ledger.sqlite"), store.account)
+    workspace = Workspace(call.directory, store, call.compute, call.progress)
+    known = knowledge(call.inputs["known"], call.inputs["features"], call.compute) if "known" in call.inputs else Knowledge()
+    substitute = run_attack(metered, settings, known, workspace, seed=derived_seed(seed, "substitute"))
+    for folder in FOLDERS:  # trainings on the way
+        shutil.rmtree(call.directory / folder, ignore_errors=True)
+    (call.directory / "training.safetensors").unlink(missing_ok=True)
+    write_json(call.directory / "substitute.json", {"queries": substitute.queries})
+    return {"result": content_key(**read_description(substitute.checkpoint).model_dump(mode="json", include={"digests"}))}

@@ -1,0 +1,87 @@
+"""Keeping the best of a training: a judge looks at G's images now and then, and the G that it liked most is what is published.
+
+An adversary with few real images would otherwise learn them by heart, and could not tell when.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ganguard.architectures.networks import Generator
+from ganguard.base.cache import write_json
+from ganguard.base.errors import CheckpointError, StepError
+from ganguard.base.images import to_uint8
+from ganguard.base.seeds import normal
+from ganguard.base.settings import read_json
+
+JUDGED = "judged.json"
+BEST = "best"
+BATCH = 64  # images that G makes at once
+
+Judge = Callable[[Tensor], float]
+"""Images (N, C, H, W) uint8 to a number; lower is better."""
+
+
+@dataclass(frozen=True)
+class Watch:
+    """judge: what decides. every: steps of G between two looks, of which the first is before any step. count: images looked at,
+    of the same codes each time."""
+
+    judge: Judge
+    every: int
+    count: int = 2000
+
+
+class Best:
+    """The looks at one training, kept in `directory`/judged.json, and its best state so far in `directory`/best.
+
+    begin: the step that the training goes on from. What a killed run saw after it is seen again.
+    """
+
+    def __init__(self, watch: Watch, directory: Path, begin: int, seed: int) -> None:
+        self._watch, self._directory, self._seed = watch, directory, seed
+        self.looks = [(step, score) for step, score in _read(directory / JUDGED) if step <= begin]
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where the best state is."""
+        return self._directory / BEST
+
+    def look(self, step: int, G: Generator, publish: Callable[[Path], object]) -> None:
+        """Judge G (N, latent_dim) -> images as it is after `step`, and publish it to `checkpoint` where it is the best so far,
+        the first of several equally good. Raises StepError where the judge's number is not finite."""
+        if step % self._watch.every or step in dict(self.looks):
+            return
+        score = float(self._watch.judge(self._images(G)))
+        if not abs(score) < float("inf"):
+            raise StepError(f"the judge of a training gave {score} at step {step}. Look at the images and at its real ones.")
+        if all(score < seen for _, seen in self.looks):
+            publish(self.checkpoint)
+        self.looks.append((step, score))
+        write_json(self._directory / JUDGED, self.looks)
+
+    @torch.inference_mode()
+    def _images(self, G: Generator) -> Tensor:
+        z = normal(self._seed, "judged", range(self._watch.count), G.latent_dim)
+        device = next(G.parameters()).device
+        return torch.cat([to_uint8(G(rows.to(device))).cpu() for rows in z.split(BATCH)])
+
+
+def best_step(directory: Path) -> int:
+    """The step that the judge liked most, the first of several. Raises CheckpointError where no look was taken."""
+    looks = _read(directory / JUDGED)
+    if not looks:
+        raise CheckpointError(f"{directory / JUDGED}: no training was judged here. Train with a judge.")
+    return min(looks, key=lambda look: look[1])[0]
+
+
+def _read(path: Path) -> list[tuple[int, float]]:
+    try:
+        found = read_json(path) if path.is_file() else []
+        return [(int(step), float(score)) for step, score in found]  # pyright: ignore[reportGeneralTypeIssues, reportUnknownArgumentType, reportUnknownVariableType]
+    except (TypeError, ValueError, json.JSONDecodeError):
+        raise CheckpointError(f"{path}: not a record of what a judge saw. Remove it to train anew.") from None

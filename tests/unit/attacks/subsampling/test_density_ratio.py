@@ -1,0 +1,140 @@
+"""Every density ratio on data whose ratio is known, through one suite; then what is particular to each."""
+
+import math
+
+import pytest
+import torch
+from sklearn.metrics import roc_auc_score
+from torch import Tensor
+
+from ganguard.attacks.subsampling import fit_density_ratio
+from ganguard.attacks.subsampling.calibration import fit_isotonic, fit_logistic
+from ganguard.attacks.subsampling.density_ratio import RATIOS, reads_of
+from ganguard.attacks.subsampling.diagnostics import diagnose
+from ganguard.attacks.subsampling.ratio_network import logistic_loss, softplus_loss
+from ganguard.base.errors import SpecError
+
+SHIFT = 1.5  # real N(SHIFT, 1), generated N(0, 1): log r = SHIFT x - SHIFT²/2
+NETWORKS = ("softplus_dre", "logistic_dre")
+
+
+def drawn(count: int, mean: float, seed: int) -> Tensor:
+    return torch.randn(count, 1, generator=torch.Generator().manual_seed(seed)).double() + mean
+
+
+def log_ratio(x: Tensor) -> Tensor:
+    return (SHIFT * x - SHIFT**2 / 2)[:, 0]
+
+
+@pytest.mark.parametrize("kind", RATIOS.table())
+class TestEveryRatio:
+    def test_comes_near_the_true_ratio(self, kind: str) -> None:
+        fitted = fit_density_ratio(kind, drawn(4000, SHIFT, 0), drawn(4000, 0, 1), seed=0)
+        x = torch.linspace(-0.5, 2, 26, dtype=torch.float64)[:, None]
+        error = (fitted.log_ratio(x) - log_ratio(x)).abs().mean().item()
+        assert error < (0.35 if kind in (*NETWORKS, "isotonic") else 0.1)
+        assert fitted.diagnosis.auc == pytest.approx(0.5 * math.erfc(-SHIFT / 2), abs=0.02)  # Phi(SHIFT / sqrt 2)
+        assert (fitted.diagnosis.real, fitted.diagnosis.fake) == (2000, 2000)
+
+    def test_is_a_ratio_of_densities_whatever_their_numbers(self, kind: str) -> None:
+        fitted = fit_density_ratio(kind, drawn(400, SHIFT, 0), drawn(4000, 0, 1), seed=0)
+        x = torch.tensor([[0.0], [SHIFT / 2], [SHIFT]], dtype=torch.float64)
+        assert (fitted.log_ratio(x) - log_ratio(x)).abs().mean() < 0.5
+
+    def test_is_finite_even_where_nothing_overlaps(self, kind: str) -> None:
+        fitted = fit_density_ratio(kind, drawn(40, 50, 0), drawn(40, 0, 1), seed=0)
+        far = fitted.log_ratio(torch.tensor([[-1e3], [0.0], [50.0], [1e3]], dtype=torch.float64))
+        assert far.dtype == torch.float64
+        assert far.isfinite().all()
+        assert far[2] > far[1]
+        assert fitted.diagnosis.auc == 1
+
+    def test_the_same_seed_fits_the_same(self, kind: str) -> None:
+        x = drawn(20, 1, 5)
+        state = torch.random.get_rng_state()
+        first, again = (fit_density_ratio(kind, drawn(60, 1, 0), drawn(60, 0, 1), seed=3).log_ratio(x) for _ in range(2))
+        assert torch.equal(first, again)
+        assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_what_each_reads() -> None:
+    assert {kind: reads_of(kind) for kind in RATIOS.table()} == {
+        "logistic": "scores",
+        "isotonic": "scores",
+        "beta": "scores",
+        "feature_head": "features",
+        "softplus_dre": "features",
+        "logistic_dre": "features",
+    }
+
+
+def test_a_feature_head_finds_the_one_feature_that_tells() -> None:
+    noise = torch.randn(2000, 20, generator=torch.Generator().manual_seed(9)).double()
+    real, fake = noise[:300].clone(), noise[1000:2000].clone()
+    real[:, 7] += SHIFT
+    fitted = fit_density_ratio("feature_head", real, fake, seed=0)
+    assert fitted.diagnosis.auc == pytest.approx(0.5 * math.erfc(-SHIFT / 2), abs=0.06)
+    assert abs(fitted.diagnosis.calibration_z) < 3
+
+
+def test_isotonic_odds_end_at_half_an_image() -> None:
+    fitted = fit_isotonic(torch.tensor([[2.0], [3.0], [4.0]]), torch.tensor([[-1.0], [0.0], [1.0]]), seed=0)
+    assert fitted(torch.tensor([[-9.0], [9.0]])).tolist() == pytest.approx([math.log(0.125 / 0.875), math.log(0.875 / 0.125)])
+
+
+def test_a_logistic_ratio_of_a_critics_scores_is_not_clipped() -> None:
+    """Scores of a hinge D lie outside [0, 1]; all of them count."""
+    fitted = fit_logistic(drawn(500, -3, 0), drawn(500, -5, 1), seed=0)
+    values = fitted(torch.tensor([[-6.0], [-5.0], [-4.0], [-3.0]], dtype=torch.float64))
+    assert (values.diff() > 1).all()
+
+
+def test_diagnosis_against_sklearn_and_by_hand() -> None:
+    real, fake = drawn(300, 1, 0)[:, 0].round(decimals=1), drawn(900, 0, 1)[:, 0].round(decimals=1)  # with ties
+    found = diagnose(real, fake)
+    y = torch.cat([torch.ones(300), torch.zeros(900)])
+    assert found.auc == pytest.approx(roc_auc_score(y, torch.cat([real, fake])))
+    p = 1 / (1 + torch.exp(-torch.cat([real, fake])) * 3)
+    assert found.calibration_z == pytest.approx(((y - p).sum() / (p * (1 - p)).sum().sqrt()).item())
+    assert sum(b.count for b in found.reliability) == 1200
+    assert sum(b.observed * b.count for b in found.reliability) == pytest.approx(300)
+    assert [b.predicted for b in found.reliability] == sorted(b.predicted for b in found.reliability)
+    w = fake.exp()
+    assert found.effective_sample_size == pytest.approx((w.sum() ** 2 / w.square().sum() / 900).item())
+
+
+def test_calibrated_ratios_have_z_of_a_standard_normal() -> None:
+    zs = [diagnose(log_ratio(drawn(400, SHIFT, 2 * s)), log_ratio(drawn(400, 0, 2 * s + 1))).calibration_z for s in range(60)]
+    assert abs(sum(zs)) / 60 < 0.5
+    assert sum(abs(z) > 1.96 for z in zs) <= 9
+
+
+def test_the_losses_are_the_published_ones_and_least_at_the_true_ratio() -> None:
+    real, fake = torch.tensor([0.5, 2.0]), torch.tensor([0.0, 1.0, 3.0])
+    s = [1 / (1 + math.exp(-r)) for r in (0.5, 2.0)]
+    g = [1 / (1 + math.exp(-r)) * r - math.log1p(math.exp(r)) for r in (0.0, 1.0, 3.0)]
+    assert softplus_loss(real, fake, penalty=0.1).item() == pytest.approx(sum(g) / 3 - sum(s) / 2 + 0.1 * (4 / 3 - 1) ** 2)
+    x, z = drawn(100_000, SHIFT, 0), drawn(100_000, 0, 1)
+    for loss, of in ((softplus_loss, torch.exp), (logistic_loss, lambda v: v)):
+        losses = [loss(of(log_ratio(x) * t), of(log_ratio(z) * t)).item() for t in (0.8, 1.0, 1.2)]
+        assert min(losses) == losses[1]
+
+
+@pytest.mark.parametrize(
+    ("real", "fake", "message"),
+    [
+        (torch.zeros(3, 1), torch.zeros(9, 1), "at least 4 real images; got 3"),
+        (torch.zeros(9, 1), torch.zeros(3, 1), "at least 4 generated images; got 3"),
+        (torch.zeros(9, 2), torch.zeros(9, 1), r"one width; got \(9, 1\) of generated images"),
+        (torch.zeros(9), torch.zeros(9, 1), r"got \(9,\) of real images"),
+        (torch.full((9, 1), math.nan), torch.zeros(9, 1), "NaN or infinity for real images"),
+    ],
+)
+def test_what_it_refuses(real: Tensor, fake: Tensor, message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        fit_density_ratio("logistic", real, fake, seed=0)
+
+
+def test_an_unknown_ratio_names_the_nearest() -> None:
+    with pytest.raises(SpecError, match="unknown density ratio 'isotonc'; did you mean 'isotonic'"):
+        fit_density_ratio("isotonc", torch.zeros(9, 1), torch.zeros(9, 1), seed=0)

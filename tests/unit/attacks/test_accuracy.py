@@ -1,0 +1,179 @@
+"""Accuracy extraction: what the adversary does with real images and with D."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from ganguard.architectures.checkpoint import load_checkpoint
+from ganguard.attacks.protocol import Knowledge, Workspace, parse_attack, run_attack
+from ganguard.attacks.real_images import mixed, real_fraction
+from ganguard.attacks.subsampling.refining import KEPT, REFINEMENT, Refining, refine
+from ganguard.base.codecs import read_tensors
+from ganguard.base.compute import Compute
+from ganguard.base.errors import SpecError, TargetError
+from ganguard.queries.ledger import Ledger
+from ganguard.queries.metered_target import meter
+from ganguard.queries.store import Store
+from ganguard.training.early_stopping import JUDGED
+
+TINY = {"architecture": {"kind": "dcgan", "width": 4}, "steps": 4, "batch_size": 8, "query_budget": 200}
+
+
+class BrightnessD:
+    """Scores images by their mean brightness; real ones are bright."""
+
+    def __init__(self, nan: bool = False) -> None:
+        self.nan = nan
+
+    def scores(self, images: Tensor) -> Tensor:
+        scores = images.float().mean((1, 2, 3)) / 16
+        return scores * float("nan") if self.nan else scores
+
+    def features(self, images: Tensor) -> Tensor:
+        return torch.stack([self.scores(images), images.float().flatten(1)[:, 0]], 1)
+
+    def module(self) -> nn.Module:
+        return nn.Linear(1, 1)
+
+
+class Box:
+    """A black box of images of random brightness, that counts what it is asked for."""
+
+    identity = "box"
+    image_shape = (1, 8, 8)
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def sample(self, indices: range, *, seed: int) -> Tensor:
+        self.asked += len(indices)
+        levels = torch.tensor([37 * i % 200 for i in indices], dtype=torch.uint8)
+        return levels.view(-1, 1, 1, 1).expand(-1, *self.image_shape).contiguous()
+
+
+class WhiteBox(Box):
+    def __init__(self, D: BrightnessD | None = None) -> None:
+        super().__init__()
+        self.discriminator = D or BrightnessD()
+
+
+def bright(count: int) -> Tensor:
+    levels = 140 + torch.arange(count) * 7 % 60
+    return levels.to(torch.uint8).view(-1, 1, 1, 1).expand(-1, 1, 8, 8).contiguous()
+
+
+def judge(images: Tensor) -> float:
+    return abs(images.double().mean().item() - 170)
+
+
+KNOWLEDGE = Knowledge(bright(30), judge)
+
+
+def attack(target: Box, directory: Path, knowledge: Knowledge = KNOWLEDGE, **settings: object):
+    ledger = Ledger(directory / "ledger.sqlite")
+    ledger.ensure_account("adversary", 500)
+    workspace = Workspace(directory, Store(directory / "store", "box", "adversary", 3), Compute())
+    parsed = parse_attack({**TINY, "real_steps": 4, "judge_every": 2, **settings})
+    return run_attack(meter(target, ledger, "adversary"), parsed, knowledge, workspace, seed=0)
+
+
+@pytest.mark.parametrize("schedule", ["fine_tune", "mix"])
+@pytest.mark.parametrize("kind", ["accuracy_partial_black_box", "accuracy_white_box"])
+def test_it_buys_once_trains_by_the_schedule_and_goes_on(tmp_path: Path, kind: str, schedule: str) -> None:
+    target = WhiteBox()
+    refining = {"refining": {"steps": 20}} if kind == "accuracy_white_box" else {}
+    first = attack(target, tmp_path, kind=kind, schedule=schedule, **refining)
+    assert (target.asked, first.queries) == (200, 200)
+    looks = json.loads((tmp_path / JUDGED).read_text())
+    assert [step for step, _ in looks] == [0, 2, 4]
+    folders = {"fine_tune": {"generated", "real"}, "mix": {"mixed"}}[schedule]
+    assert {p.name for p in tmp_path.iterdir() if p.is_dir()} == {*folders, "checkpoint", "store"}
+    digest = load_checkpoint(first.checkpoint).digest()
+    again = attack(target, tmp_path, kind=kind, schedule=schedule, **refining)
+    assert target.asked == 200
+    assert load_checkpoint(again.checkpoint).digest() == digest
+
+
+def test_the_white_box_refines_towards_the_real_images(tmp_path: Path) -> None:
+    attack(WhiteBox(), tmp_path, kind="accuracy_white_box", refining={"steps": 100, "ratio": "logistic"})
+    bought = WhiteBox().sample(range(200), seed=0).double().mean((1, 2, 3))
+    tensors, _ = read_tensors(tmp_path / KEPT)
+    said = json.loads((tmp_path / REFINEMENT).read_text())
+    assert abs(bought[tensors["kept"]].mean() - 170) < abs(bought.mean() - 170)
+    assert [tried["power"] for tried in said["tried"]] == [0, 0.25, 0.5, 0.75, 1]
+    assert said["chosen"] == min(said["tried"], key=lambda tried: tried["score"])["power"] > 0
+    assert said["plain"]["kind"] == "logistic" and said["plain"]["power"] == 1
+    assert sum(said["log_ratios"]["before"]) == sum(said["log_ratios"]["after"]) == 200
+    rates = [tried["acceptance_rate"] for tried in said["tried"]]
+    assert 0 < rates[4] < rates[1] < 1 == rates[0]
+    assert said["tried"][4]["distinct"] < 200 == said["tried"][0]["distinct"]
+
+
+def test_a_judge_that_dislikes_refining_leaves_the_purchase_as_it_is() -> None:
+    images = WhiteBox().sample(range(200), seed=0)
+    dislikes = refine(images, bright(30), BrightnessD(), Refining(steps=20), lambda seen: seen.double().mean().item(), seed=0)
+    assert dislikes.best.power == 0
+    assert torch.equal(dislikes.kept, torch.arange(200))
+    ties = refine(images, bright(30), BrightnessD(), Refining(steps=20), lambda _: 1.0, seed=0)
+    assert ties.best.power == 0
+
+
+def test_a_target_without_discriminator_is_refused_before_an_image_is_bought(tmp_path: Path) -> None:
+    target = Box()
+    with pytest.raises(TargetError, match="accuracy_white_box needs the target's discriminator, and this target has none"):
+        attack(target, tmp_path, kind="accuracy_white_box")
+    assert target.asked == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "knowledge", "message"),
+    [
+        ({}, Knowledge(), "needs real images and a judge"),
+        ({}, Knowledge(bright(0), judge), "needs real images and a judge"),
+        ({"D": BrightnessD(nan=True)}, KNOWLEDGE, "the discriminator gave NaN or infinity"),
+        ({"start_discriminator": "target"}, KNOWLEDGE, "the target's discriminator is of another architecture"),
+    ],
+)
+def test_what_it_refuses(tmp_path: Path, changes: dict[str, object], knowledge: Knowledge, message: str) -> None:
+    target = WhiteBox(changes.pop("D", None))
+    with pytest.raises(SpecError, match=message):
+        attack(target, tmp_path, knowledge, kind="accuracy_white_box", **changes)
+    assert target.asked == 0
+
+
+def test_more_images_than_were_bought_cannot_be_kept() -> None:
+    with pytest.raises(SpecError, match=r"refining\.count must be at most the images bought, 50; got 51"):
+        refine(bright(50), bright(9), BrightnessD(), Refining(count=51), judge, seed=0)
+    with pytest.raises(SpecError, match="at least 4 real images; got 3"):
+        refine(bright(50), bright(3), BrightnessD(), Refining(), judge, seed=0)
+
+
+def test_mixing_gives_the_real_images_their_share() -> None:
+    both = mixed(bright(200), bright(10), 0.5)
+    assert len(both) == 400
+    assert len(mixed(bright(200), bright(10), 0.01)) == 210
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"real_fraction": 0}, "real_fraction"),
+        ({"real_fraction": 1.5}, "real_fraction"),
+        ({"refining": {"steps": 0}}, "refining.steps"),
+        ({"refining": {"count": 0}}, "refining.count"),
+        ({"refining": {"powers": []}}, "refining.powers"),
+        ({"refining": {"powers": [2]}}, "refining.powers"),
+        ({"refining": {"ratio": "isotonc"}}, "did you mean 'isotonic'"),
+    ],
+)
+def test_settings_out_of_range_are_named(values: dict[str, object], message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        parse_attack({"kind": "accuracy_white_box", "architecture": "sngan", "query_budget": 10, **values})
+
+
+def test_only_attacks_that_hold_real_images_say_how_many() -> None:
+    assert real_fraction(parse_attack({"kind": "accuracy_partial_black_box", **TINY, "real_fraction": 0.2})) == 0.2
+    assert real_fraction(parse_attack({"kind": "fidelity", **TINY})) is None
