@@ -15,13 +15,14 @@ from torch import Tensor
 from ganguard.architectures.checkpoint import read_description
 from ganguard.attacks.protocol import Knowledge, Workspace, parse_attack, run_attack
 from ganguard.attacks.real_images import FOLDERS
+from ganguard.attacks.subsampling.refining import KEPT
 from ganguard.audit.comparisons import NEIGHBOURS, compare
 from ganguard.audit.embedding import load_embedding
 from ganguard.audit.measuring import read_balls, write_measurements
 from ganguard.audit.results import Measurement
 from ganguard.audit.steps import Digests, StepCall, adversary_store, load_real, open_metered, open_target
 from ganguard.audit.two_sets import network_of
-from ganguard.base.cache import content_key, tensor_digest, write_json, write_tensors
+from ganguard.base.cache import content_key, file_digest, tensor_digest, write_json, write_tensors
 from ganguard.base.compute import Compute
 from ganguard.base.seeds import derived_seed
 from ganguard.data.dataset import RealImages
@@ -102,4 +103,7 @@ def run_substitute(call: StepCall) -> Digests:
         shutil.rmtree(call.directory / folder, ignore_errors=True)
     (call.directory / "training.safetensors").unlink(missing_ok=True)
     write_json(call.directory / "substitute.json", {"queries": substitute.queries})
-    return {"result": content_key(**read_description(substitute.checkpoint).model_dump(mode="json", include={"digests"}))}
+    said = read_description(substitute.checkpoint).model_dump(mode="json", include={"digests"})
+    if (call.directory / KEPT).is_file():  # it is measured too, and equal checkpoints may come of other refined sets
+        said["kept"] = file_digest(call.directory / KEPT)
+    return {"result": content_key(**said)}

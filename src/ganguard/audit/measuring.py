@@ -181,7 +181,9 @@ def compare_refined(substitute: Path, bought: Tensor, reference: Balls) -> list[
         return []
     kept = load_file(substitute / KEPT)
     found: list[Measurement] = []
-    for subject, rows in (("refined", kept["kept"]), ("plain", kept["plain"])):
+    for subject, rows in (("refined", kept["kept"]), ("plain", kept.get("plain"))):
+        if rows is None:
+            continue
         balls = Balls.around(bought[rows], k=NEIGHBOURS)
         found += compare(subject, balls, reference, "reference")  # pyright: ignore[reportArgumentType]
     return found

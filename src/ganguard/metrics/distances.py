@@ -15,7 +15,7 @@ from torch import Tensor
 
 BLOCK = 2048  # rows of either set that are compared at once: a tile of distances is 16 MB
 TIE = 1e-12  # of |a|² + |b|²: squared distances of a and b that differ by less are equal, and only rounding parts them
-SPARE = 5  # nearest neighbours that are looked at beyond the k-th, so that rounding cannot hide the k-th
+SPARE = 3  # nearest neighbours that are looked at beyond the k-th, so that rounding cannot hide the k-th
 _UNIT = 2.0**-24  # relative rounding error of float32
 _FLOOR = 1e-30  # what underflow may take from a squared distance of rows whose largest entry is about 1
 _PAIR_BYTES = 1 << 20  # of float64 differences at once: few enough to stay in the cache
@@ -31,6 +31,10 @@ class Block:
     rows: Tensor
     near: Tensor
     norms: Tensor
+
+    def part(self, start: int, stop: int) -> "Block":
+        """Some of its rows."""
+        return Block(self.rows[start:stop], self.near[start:stop], self.norms[start:stop])
 
 
 @dataclass(frozen=True)
@@ -105,8 +109,7 @@ def squared_radii(points: Tensor, k: int) -> Tensor:
     """Squared distance of each of points (N, D) to its k-th nearest neighbour among the others, (N,) float64; N above k."""
     frame = Frame.around(points)
     nearest, which = _nearest_neighbours(frame, points, min(k + SPARE, len(points) - 1))
-    i = torch.arange(len(points)).repeat_interleave(which.shape[1])
-    radii = exact_distances(points, points, i, which.flatten()).view(which.shape).sort(1).values[:, k - 1]
+    radii = _distances_to(points, which).kthvalue(k, 1).values
     scaled, norms = radii * frame.scale**2, _norms(frame, points)
     doubtful = nearest.amax(1) - rounding(points.shape[1], norms, scaled) < scaled  # one that was not looked at may be nearer
     doubtful &= (radii > 0) & (which.shape[1] < len(points) - 1)
@@ -126,14 +129,38 @@ def _nearest_neighbours(frame: Frame, points: Tensor, count: int) -> Pairs:
         nearest[rows], kept = candidates.topk(count, largest=False, sorted=False)
         which[rows] = torch.cat([which[rows], places + begin], 1).gather(1, kept)
 
+    quarter = max(1, BLOCK // 4)
+
+    def serve_both(a: Block, b: Block, i: int, j: int) -> None:
+        """Rows from i on, and others from j on."""
+        distances = tile(a, b)
+        take(slice(i, i + len(a.rows)), distances, j)
+        take(slice(j, j + len(b.rows)), distances.T.contiguous(), i)
+
     for i in range(0, len(points), BLOCK):
-        a, rows = frame.block(points[i : i + BLOCK]), slice(i, i + BLOCK)
-        take(rows, tile(a, a).fill_diagonal_(torch.inf), i)
-        for j in range(i + BLOCK, len(points), BLOCK):  # each pair of blocks serves both
-            distances = tile(a, frame.block(points[j : j + BLOCK]))
-            take(rows, distances, j)
-            take(slice(j, j + BLOCK), distances.T.contiguous(), i)
+        a = frame.block(points[i : i + BLOCK])
+        parts = [(start, a.part(start, start + quarter)) for start in range(0, len(a.rows), quarter)]
+        for number, (start, part) in enumerate(parts):  # a block with itself: what is symmetric is not computed twice
+            rows = slice(i + start, i + start + len(part.rows))
+            take(rows, tile(part, part).fill_diagonal_(torch.inf), i + start)
+            for begin, other in parts[number + 1 :]:
+                serve_both(part, other, i + start, i + begin)
+        for j in range(i + BLOCK, len(points), BLOCK):
+            serve_both(a, frame.block(points[j : j + BLOCK]), i, j)
     return nearest, which
+
+
+def _distances_to(points: Tensor, which: Tensor) -> Tensor:
+    """Squared distances, (N, K) float64, of each of points (N, D) to others, whose indices are `which` (N, K), from their
+    differences."""
+    found = torch.empty(which.shape, dtype=torch.float64)
+    at_once = max(1, _PAIR_BYTES // (8 * points.shape[1] * which.shape[1]))
+    for start in range(0, len(points), at_once):
+        rows = slice(start, start + at_once)
+        differences = points[which[rows]].double()  # (n, K, D)
+        differences -= points[rows, None]
+        found[rows] = differences.square_().sum(2)
+    return found
 
 
 def _norms(frame: Frame, points: Tensor) -> Tensor:

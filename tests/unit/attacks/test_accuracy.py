@@ -121,6 +121,20 @@ def test_a_judge_that_dislikes_refining_leaves_the_purchase_as_it_is() -> None:
     assert ties.best.power == 0
 
 
+def test_powers_whose_chains_are_stuck_are_passed_over() -> None:
+    class Sure(BrightnessD):
+        def scores(self, images: Tensor) -> Tensor:
+            return 40.0 * (images.float().mean((1, 2, 3)) > 138)
+
+    images = WhiteBox().sample(range(60), seed=0).clamp(max=130)
+    found = refine(images, bright(30), Sure(), Refining(steps=2, ratio="logistic"), lambda _: 1.0, seed=0)
+    assert 1.0 in found.stuck and 0.0 not in found.stuck
+    assert found.plain is None
+    assert found.best.power == 0
+    with pytest.raises(SpecError, match="all chains stuck"):
+        refine(images, bright(30), Sure(), Refining(steps=2, ratio="logistic", powers=(1.0,)), lambda _: 1.0, seed=0)
+
+
 def test_a_target_without_discriminator_is_refused_before_an_image_is_bought(tmp_path: Path) -> None:
     target = Box()
     with pytest.raises(TargetError, match="accuracy_white_box needs the target's discriminator, and this target has none"):

@@ -139,6 +139,29 @@ def test_verbs_on_their_own(cli: Cli, tmp_path: Path) -> None:
     assert (same["precision"], same["recall"], same["coverage"]) == (1, 1, 1)
 
 
+def test_an_accuracy_attack_holds_real_images(cli: Cli, tiny_checkpoint: Callable[..., Path]) -> None:
+    target = str(tiny_checkpoint(Path("mine")))
+    common = (
+        "--query-budget",
+        "40",
+        "--set",
+        "steps=2",
+        "--set",
+        "real_steps=2",
+        "--set",
+        "judge_every=1",
+        "--set",
+        "batch_size=8",
+    )
+    code, _, err = cli("attack", "accuracy_partial_black_box", target, "--out", "copy", *common)
+    assert (code, "Give --real, the data that the target was trained on" in err) == (2, True)
+    for kind in ("accuracy_partial_black_box", "accuracy_white_box"):
+        more = ("--set", "refining.steps=5") if kind == "accuracy_white_box" else ()
+        code, out, err = cli("attack", kind, target, "--out", kind, "--real", "digits", *common, *more)
+        assert (code, out) == (0, f"Substitute from 40 queries: {kind}/checkpoint\n"), err
+        assert [step for step, _ in json.loads((Path(kind) / "judged.json").read_text())] == [0, 1, 2]
+
+
 @pytest.mark.parametrize("change", ["batch_size=1000000000000", "architecture={kind: sngan, width: 100000000}"])
 def test_memory_that_is_not_to_be_had_is_one_line_and_exit_code_1(cli: Cli, change: str) -> None:
     code, out, err = cli("train", "digits", "--out", "x", "--set", change)

@@ -24,6 +24,10 @@ NeverMoved = Literal["discard", "restart"]
 CHAINS_A_KEPT = 20  # chains that are run for each one wanted before all are called stuck
 
 
+class ChainsStuck(SpecError):
+    """The chains hardly ever leave the real images that they begin at: this ratio cannot be followed from there."""
+
+
 @dataclass(frozen=True)
 class Chains:
     """What the chains ended on.
@@ -60,7 +64,7 @@ def metropolis_hastings(
     max_chains: at most so many chains are run; None allows 20 * count.
 
     Memory: a few numbers a chain, and the handles of one step. Raises SpecError for count or steps below 1, no real image,
-    log-odds that are NaN or infinite, and where max_chains have run and fewer than count moved.
+    log-odds that are NaN or infinite; ChainsStuck where max_chains have run and fewer than count moved.
     """
     most = CHAINS_A_KEPT * count if max_chains is None else max_chains
     _require(count, steps, most)
@@ -71,7 +75,7 @@ def metropolis_hastings(
     while kept < count:
         chains = min(_wanted(count - kept, kept, started), most - started)
         if chains == 0:
-            raise SpecError(
+            raise ChainsStuck(
                 f"all chains stuck: of {started:,} chains of {steps:,} steps {kept:,} moved, and {count:,} are wanted. Real "
                 "images score far above generated ones: take another density ratio, a lower temper, or more steps."
             )

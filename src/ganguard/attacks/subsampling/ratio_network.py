@@ -60,12 +60,12 @@ def fit_ratio_network(
     output: Callable[[Tensor], Tensor],
     log_ratio: Callable[[Tensor], Tensor],
     widths: tuple[int, ...] = WIDTHS,
-    updates: int = UPDATES,
+    updates: int | None = None,
 ) -> LogRatio:
     """Train a network on rows real (m, F) and fake (n, F), standardised by both together.
 
-    output: what the loss sees of the network's last layer (N,). log_ratio: of that, log r. Raises StepError where the loss is
-    not finite.
+    output: what the loss sees of the network's last layer (N,). log_ratio: of that, log r. updates: None takes 1,000. Raises
+    StepError where the loss is not finite.
     """
     everything = torch.cat([real, fake])
     mean, std = everything.mean(0), everything.std(0).clamp_min(1e-12)
@@ -74,7 +74,7 @@ def fit_ratio_network(
         torch.manual_seed(generator.initial_seed())  # of the weights, and of dropout
         network = ratio_network(real.shape[1], widths)
         rows = [((part - mean) / std).float() for part in (real, fake)]
-        _train(network, rows, loss, output, updates, generator)
+        _train(network, rows, loss, output, updates or UPDATES, generator)
     network.eval()
 
     @torch.inference_mode()

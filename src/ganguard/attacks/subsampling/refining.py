@@ -14,7 +14,7 @@ from pydantic import AfterValidator, Field
 from torch import Tensor
 
 from ganguard.attacks.subsampling.density_ratio import JudgedRatio, fit_density_ratio, reads_of
-from ganguard.attacks.subsampling.metropolis_hastings import Chains, NeverMoved, metropolis_hastings
+from ganguard.attacks.subsampling.metropolis_hastings import Chains, ChainsStuck, NeverMoved, metropolis_hastings
 from ganguard.attacks.subsampling.proposals import Pool
 from ganguard.base.cache import write_json, write_tensors
 from ganguard.base.errors import SpecError
@@ -67,13 +67,15 @@ class Refined:
 
 @dataclass(frozen=True)
 class Refinement:
-    """What was tried and chosen. plain: Algorithm 1 as it stands (logistic ratio, power 1), whatever was chosen."""
+    """What was tried and chosen. stuck: powers at which the chains never left their real images, and why. plain: Algorithm 1 as
+    it stands (logistic ratio, power 1), whatever was chosen; None where its chains were stuck."""
 
     ratio: JudgedRatio
     log_ratios: Tensor  # of the bought images, (N,)
     tried: tuple[Refined, ...]
+    stuck: dict[float, str]
     plain_ratio: JudgedRatio
-    plain: Refined
+    plain: Refined | None
 
     @property
     def best(self) -> Refined:
@@ -98,7 +100,7 @@ def refine(
     """Refine bought images (N, C, H, W) uint8 by D and real images (m, C, H, W) uint8.
 
     judge: of images; lower is better. Raises SpecError for a count above N, fewer than 4 real images, NaN of D, and where all
-    chains are stuck.
+    chains are stuck at every power.
     """
     count = len(images) if settings.count is None else settings.count
     if count > len(images):
@@ -118,8 +120,20 @@ def refine(
 
     ratio, log_ratios = _fitted(settings.ratio, images, real, D, len(images), seed)
     plain_ratio, plain_log_ratios = _fitted(PLAIN, images, real, D, len(real), seed)
-    tried = tuple(walk(log_ratios, power) for power in sorted(set(settings.powers)))
-    return Refinement(ratio, log_ratios[0], tried, plain_ratio, walk(plain_log_ratios, 1.0))
+    tried: list[Refined] = []
+    stuck: dict[float, str] = {}
+    for power in sorted(set(settings.powers)):
+        try:
+            tried.append(walk(log_ratios, power))
+        except ChainsStuck as problem:
+            stuck[power] = str(problem)
+    if not tried:
+        raise ChainsStuck(next(iter(stuck.values())))
+    try:
+        plain = walk(plain_log_ratios, 1.0)
+    except ChainsStuck:
+        plain = None
+    return Refinement(ratio, log_ratios[0], tuple(tried), stuck, plain_ratio, plain)
 
 
 def require_readable(D: Discriminator, real: Tensor, settings: Refining) -> None:
@@ -129,14 +143,16 @@ def require_readable(D: Discriminator, real: Tensor, settings: Refining) -> None
 
 def write_refinement(refinement: Refinement, directory: Path) -> None:
     """Write what was chosen to `directory`/refined.safetensors (kept, plain) and what it was chosen by to refinement.json."""
-    write_tensors(directory / KEPT, {"kept": refinement.kept, "plain": refinement.plain.kept})
+    plain = refinement.plain
+    write_tensors(directory / KEPT, {"kept": refinement.kept} | ({"plain": plain.kept} if plain else {}))
     before, after = refinement.log_ratios, refinement.log_ratios[refinement.kept]
     edges = torch.linspace(before.min().item(), max(before.max().item(), before.min().item() + 1e-9), BINS + 1).double()
     said = {
         "ratio": {"kind": refinement.ratio.kind, **asdict(refinement.ratio.diagnosis)},
         "tried": [refined.said() for refined in refinement.tried],
+        "stuck": {str(power): reason for power, reason in refinement.stuck.items()},
         "chosen": refinement.best.power,
-        "plain": {"kind": PLAIN, **asdict(refinement.plain_ratio.diagnosis), **refinement.plain.said()},
+        "plain": {"kind": PLAIN, **asdict(refinement.plain_ratio.diagnosis), **(plain.said() if plain else {"stuck": True})},
         "log_ratios": {
             "edges": edges.tolist(),
             "before": _histogram(before, edges),

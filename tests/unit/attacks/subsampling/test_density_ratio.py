@@ -26,18 +26,27 @@ def log_ratio(x: Tensor) -> Tensor:
     return (SHIFT * x - SHIFT**2 / 2)[:, 0]
 
 
+@pytest.fixture
+def few_updates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Enough for one dimension."""
+    monkeypatch.setattr("ganguard.attacks.subsampling.ratio_network.UPDATES", 250)
+
+
+@pytest.mark.usefixtures("few_updates")
 @pytest.mark.parametrize("kind", RATIOS.table())
 class TestEveryRatio:
     def test_comes_near_the_true_ratio(self, kind: str) -> None:
-        fitted = fit_density_ratio(kind, drawn(4000, SHIFT, 0), drawn(4000, 0, 1), seed=0)
+        count = 600 if kind in NETWORKS else 4000
+        fitted = fit_density_ratio(kind, drawn(count, SHIFT, 0), drawn(count, 0, 1), seed=0)
         x = torch.linspace(-0.5, 2, 26, dtype=torch.float64)[:, None]
         error = (fitted.log_ratio(x) - log_ratio(x)).abs().mean().item()
-        assert error < (0.35 if kind in (*NETWORKS, "isotonic") else 0.1)
-        assert fitted.diagnosis.auc == pytest.approx(0.5 * math.erfc(-SHIFT / 2), abs=0.02)  # Phi(SHIFT / sqrt 2)
-        assert (fitted.diagnosis.real, fitted.diagnosis.fake) == (2000, 2000)
+        assert error < (0.5 if kind in (*NETWORKS, "isotonic") else 0.1)
+        assert fitted.diagnosis.auc == pytest.approx(0.5 * math.erfc(-SHIFT / 2), abs=0.04)  # Phi(SHIFT / sqrt 2)
+        assert (fitted.diagnosis.real, fitted.diagnosis.fake) == (count // 2, count // 2)
 
     def test_is_a_ratio_of_densities_whatever_their_numbers(self, kind: str) -> None:
-        fitted = fit_density_ratio(kind, drawn(400, SHIFT, 0), drawn(4000, 0, 1), seed=0)
+        fake = 900 if kind in NETWORKS else 4000
+        fitted = fit_density_ratio(kind, drawn(400, SHIFT, 0), drawn(fake, 0, 1), seed=0)
         x = torch.tensor([[0.0], [SHIFT / 2], [SHIFT]], dtype=torch.float64)
         assert (fitted.log_ratio(x) - log_ratio(x)).abs().mean() < 0.5
 
