@@ -1,13 +1,15 @@
 """An audit with adversaries that hold real images: every part runs, and R4 and R5 are asked."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 from doctored import NETWORK, run
 
+from ganguard.attacks.subsampling import metropolis_hastings
 from ganguard.audit.results import AuditResults, read_results
-from ganguard.base.errors import DataError, StepError, TargetError
+from ganguard.base.errors import DataError, TargetError
 
 REAL = {**NETWORK, "query_budget": 60, "real_fraction": 0.05, "real_steps": 4, "judge_every": 2}
 ATTACKS = [
@@ -112,11 +114,11 @@ def test_too_few_real_images_are_refused_before_the_target_is_trained(tmp_path: 
     assert list((tmp_path / "audit" / "steps").glob("train_target-*")) == []
 
 
-def test_chains_that_are_stuck_fail_their_copy_alone(tmp_path: Path) -> None:
-    stuck = {**ATTACKS[2], "refining": {"steps": 1, "ratio": "isotonic", "powers": [1.0]}}
-    try:
-        run(tmp_path / "audit", attacks=[ATTACKS[0], stuck])
-    except StepError:
-        pytest.fail("the other copy is lost")
+def test_chains_that_are_stuck_fail_their_copy_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules[metropolis_hastings.__module__], "_wanted", lambda missing, kept, started: 0)
+    run(tmp_path / "audit", attacks=[ATTACKS[0], {**ATTACKS[2], "refining": {"steps": 1, "powers": [1.0]}}])
     results = read_results(tmp_path / "audit")
-    assert {m.attack for m in results.select(subject="substitute")} >= {"fidelity dcgan"}
+    assert {m.attack for m in results.select(subject="substitute")} == {"fidelity dcgan"}
+    (failure,) = results.failures
+    assert failure.attack == WHITE
+    assert failure.reason.startswith("all chains stuck: of 0 chains")

@@ -22,7 +22,7 @@ def run(
 
     Raises SpecError without X_r, and BudgetError, before an image is bought that the account cannot pay.
     """
-    require_real(knowledge)
+    require_real(knowledge, target.image_shape)
     images = harvest(target, workspace.store, settings.query_budget, workspace.progress)
     checkpoint = train_with_real(images, settings, knowledge, workspace, seed=seed)
     return Substitute(checkpoint, settings.query_budget)

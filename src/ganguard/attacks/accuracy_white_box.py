@@ -35,7 +35,7 @@ def run(
     Raises SpecError without X_r, where D gives NaN, and where all chains are stuck; BudgetError, before an image is bought that
     the account cannot pay.
     """
-    X_r, judge = require_real(knowledge)
+    X_r, judge = require_real(knowledge, target.image_shape)
     D = target.discriminator
     require_readable(D, X_r, settings.refining)
     beginning = Beginning(discriminator=D.module()) if settings.start_discriminator == "target" else RANDOM_WEIGHTS

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from ganguard.attacks.protocol import AttackSettings, Knowledge, Workspace
 from ganguard.base.cache import copy_directory, copy_file
-from ganguard.base.errors import SpecError
+from ganguard.base.errors import DataError, SpecError
+from ganguard.base.images import shape_of
 from ganguard.base.settings import Positive
 from ganguard.training.beginning import RANDOM_WEIGHTS, Beginning
 from ganguard.training.early_stopping import JUDGED, Judge, Watch
@@ -46,10 +47,15 @@ def real_fraction(settings: AttackSettings) -> float | None:
     return settings.real_fraction if isinstance(settings, RealImagesSettings) else None
 
 
-def require_real(knowledge: Knowledge) -> tuple[Tensor, Judge]:
-    """X_r (m, C, H, W) uint8 and the judge. Raises SpecError where this adversary has none."""
+def require_real(knowledge: Knowledge, image_shape: tuple[int, int, int]) -> tuple[Tensor, Judge]:
+    """X_r (m, C, H, W) uint8 and the judge. Raises SpecError where this adversary has none, DataError where they are of another
+    shape than the target's images."""
     if knowledge.real_images is None or knowledge.judge is None or not len(knowledge.real_images):
         raise SpecError("this attack needs real images and a judge. Set `real_fraction`, or give `--real`.")
+    if (found := shape_of(knowledge.real_images)) != image_shape:
+        raise DataError(
+            f"the target makes images {image_shape} (C, H, W), the adversary's real ones are {found}. Set their size."
+        )
     return knowledge.real_images, knowledge.judge
 
 
@@ -64,7 +70,7 @@ def train_with_real(
 ) -> Path:
     """Train a substitute on generated images (N, C, H, W) uint8 and on X_r by the schedule; returns its checkpoint,
     `workspace.directory`/checkpoint, the best that the judge saw."""
-    X_r, judge = require_real(knowledge)
+    X_r, judge = require_real(knowledge, shape_of(generated))
     watch, progress = Watch(judge, settings.judge_every), workspace.progress
     if settings.schedule == "mix":
         images = mixed(generated, X_r, settings.real_share)

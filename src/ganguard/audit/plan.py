@@ -122,7 +122,7 @@ def _ground_steps(spec: Spec) -> Iterable[Step]:
         seen = fingerprint_target(target)
         opened = {"target": target.model_dump(mode="json"), "codes": spec.codes, "fingerprint": seen}
         yield Step("target", "open_target", opened, after=("ready",), volatile=seen is None)
-    attacks = [by_budget[0].model_dump(mode="json") for _, by_budget in spec.labelled_attacks()]
+    attacks = [found[0].model_dump(mode="json", exclude={"checkpoint_every"}) for _, found in spec.labelled_attacks()]
     yield Step("fit", "fit", {"attacks": attacks}, (Input("real", "real"), Input("target", "target")))
     yield Step("features", "features", pinned(spec.features).model_dump(mode="json"), (Input("real", "real"),), cost=600.0)
     yield Step(

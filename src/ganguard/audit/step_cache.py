@@ -35,6 +35,7 @@ _MEASURES = (
     "ganguard.metrics",
     "ganguard.audit.measuring",
     "ganguard.audit.comparisons",
+    "ganguard.audit.embedding",
 )
 CODE: dict[str, tuple[str, ...]] = {
     "real": _GROUND,

@@ -28,8 +28,8 @@ Judge = Callable[[Tensor], float]
 
 @dataclass(frozen=True)
 class Watch:
-    """judge: what decides. every: steps of G between two looks, of which the first is before any step. count: images looked at,
-    of the same codes each time."""
+    """judge: what decides. every: steps of G between two looks, of which the first is before any step, and the last after all.
+    count: images looked at, of the same codes each time."""
 
     judge: Judge
     every: int
@@ -39,12 +39,13 @@ class Watch:
 class Best:
     """The looks at one training, kept in `directory`/judged.json, and its best state so far in `directory`/best.
 
-    begin: the step that the training goes on from. What a killed run saw after it is seen again.
+    begin: the step that the training goes on from, of `steps`. What a killed run saw after it is seen again; all of it, where
+    nothing was saved.
     """
 
-    def __init__(self, watch: Watch, directory: Path, begin: int, seed: int) -> None:
-        self._watch, self._directory, self._seed = watch, directory, seed
-        self.looks = [(step, score) for step, score in _read(directory / JUDGED) if step <= begin]
+    def __init__(self, watch: Watch, directory: Path, begin: int, steps: int, seed: int) -> None:
+        self._watch, self._directory, self._steps, self._seed = watch, directory, steps, seed
+        self.looks = [(step, score) for step, score in _read(directory / JUDGED) if 0 < begin >= step]
 
     @property
     def checkpoint(self) -> Path:
@@ -54,7 +55,7 @@ class Best:
     def look(self, step: int, G: Generator, publish: Callable[[Path], object]) -> None:
         """Judge G (N, latent_dim) -> images as it is after `step`, and publish it to `checkpoint` where it is the best so far,
         the first of several equally good. Raises StepError where the judge's number is not finite."""
-        if step % self._watch.every or step in dict(self.looks):
+        if (step % self._watch.every and step != self._steps) or step in dict(self.looks):
             return
         score = float(self._watch.judge(self._images(G)))
         if not abs(score) < float("inf"):

@@ -121,7 +121,7 @@ def train_gan(
             return save_checkpoint(place, networks, settings.architecture, shape_of(images), provenance)
 
         state = directory / "training.safetensors"
-        best = Best(watch, directory, saved_step(state), seed) if watch else None
+        best = Best(watch, directory, saved_step(state), settings.steps, seed) if watch else None
         look = (lambda step: best.look(step, training.ema.module, publish)) if best else _no_look  # pyright: ignore[reportArgumentType]
         _run(training, settings, state, identity, progress, look)
     if best:

@@ -13,7 +13,7 @@ from ganguard.attacks.real_images import mixed, real_fraction
 from ganguard.attacks.subsampling.refining import KEPT, REFINEMENT, Refining, refine
 from ganguard.base.codecs import read_tensors
 from ganguard.base.compute import Compute
-from ganguard.base.errors import SpecError, TargetError
+from ganguard.base.errors import DataError, SpecError, StepError, TargetError
 from ganguard.queries.ledger import Ledger
 from ganguard.queries.metered_target import meter
 from ganguard.queries.store import Store
@@ -131,7 +131,7 @@ def test_powers_whose_chains_are_stuck_are_passed_over() -> None:
     assert 1.0 in found.stuck and 0.0 not in found.stuck
     assert found.plain is None
     assert found.best.power == 0
-    with pytest.raises(SpecError, match="all chains stuck"):
+    with pytest.raises(StepError, match="all chains stuck"):
         refine(images, bright(30), Sure(), Refining(steps=2, ratio="logistic", powers=(1.0,)), lambda _: 1.0, seed=0)
 
 
@@ -156,6 +156,20 @@ def test_what_it_refuses(tmp_path: Path, changes: dict[str, object], knowledge: 
     with pytest.raises(SpecError, match=message):
         attack(target, tmp_path, knowledge, kind="accuracy_white_box", **changes)
     assert target.asked == 0
+
+
+def test_real_images_of_another_shape_are_refused_before_an_image_is_bought(tmp_path: Path) -> None:
+    target = WhiteBox()
+    large = Knowledge(bright(30).repeat(1, 1, 2, 2), judge)
+    for kind in ("accuracy_partial_black_box", "accuracy_white_box"):
+        with pytest.raises(DataError, match=r"images \(1, 8, 8\) \(C, H, W\), the adversary's real ones are \(1, 16, 16\)"):
+            attack(target, tmp_path, large, kind=kind)
+    assert target.asked == 0
+
+
+def test_a_judge_that_gives_no_number_is_named() -> None:
+    with pytest.raises(StepError, match="the judge of refined images gave nan at power 0"):
+        refine(bright(50), bright(9), BrightnessD(), Refining(steps=5), lambda _: float("nan"), seed=0)
 
 
 def test_more_images_than_were_bought_cannot_be_kept() -> None:

@@ -61,6 +61,12 @@ def test_the_state_with_the_least_score_is_published(tmp_path: Path, compute: Co
     assert load_checkpoint(best).digest() != load_checkpoint(last).digest()
 
 
+def test_the_last_step_is_judged_too(tmp_path: Path, compute: Compute) -> None:
+    watch = Watch(scripted(9, 5, 1)[0].judge, every=40, count=10)
+    train(tmp_path, compute, watch)
+    assert json.loads((tmp_path / JUDGED).read_text()) == [[0, 9], [40, 5], [60, 1]]
+
+
 def test_training_on_may_not_help_at_all(tmp_path: Path, compute: Compute) -> None:
     start = train(tmp_path / "start", compute, None)
     watch, _ = scripted(1, 2, 3, 4)

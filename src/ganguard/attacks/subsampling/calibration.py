@@ -38,9 +38,9 @@ def fit_isotonic(real: Tensor, fake: Tensor, *, seed: int) -> LogRatio:
 
     s, y = _labelled(real, fake)
     fit = IsotonicRegression(out_of_bounds="clip").fit(s[:, 0], y)
-    p = fit.predict(s[:, 0])
-    least = 0.5 / (1 + np.count_nonzero(p <= p.min()))
-    most = 1 - 0.5 / (1 + np.count_nonzero(p >= p.max()))
+    p = fit.predict(s[:, 0])  # the ends are moved no further than to the next level
+    least = min([0.5 / (1 + np.count_nonzero(p <= p.min())), *p[p > 0]])
+    most = max([1 - 0.5 / (1 + np.count_nonzero(p >= p.max())), *p[p < 1]])
     prior = math.log(len(real) / len(fake))
 
     def log_ratio(x: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ The bought images are the pool: those that the density ratio is fitted to are am
 asked for twice. Tempering raises the ratio to a power in [0, 1], which the adversary's judge chooses.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from ganguard.attacks.subsampling.density_ratio import JudgedRatio, fit_density_
 from ganguard.attacks.subsampling.metropolis_hastings import Chains, ChainsStuck, NeverMoved, metropolis_hastings
 from ganguard.attacks.subsampling.proposals import Pool
 from ganguard.base.cache import write_json, write_tensors
-from ganguard.base.errors import SpecError
+from ganguard.base.errors import SpecError, StepError
 from ganguard.base.settings import Positive, Settings
 from ganguard.targets.protocol import Discriminator
 
@@ -99,8 +100,8 @@ def refine(
 ) -> Refinement:
     """Refine bought images (N, C, H, W) uint8 by D and real images (m, C, H, W) uint8.
 
-    judge: of images; lower is better. Raises SpecError for a count above N, fewer than 4 real images, NaN of D, and where all
-    chains are stuck at every power.
+    judge: of images; lower is better. Raises SpecError for a count above N, fewer than 4 real images and NaN of D; StepError
+    where all chains are stuck at every power, and where the judge gives no finite number.
     """
     count = len(images) if settings.count is None else settings.count
     if count > len(images):
@@ -116,24 +117,32 @@ def refine(
                 of_real, pool, count=count, steps=settings.steps, seed=seed, never_moved=settings.never_moved
             )
             kept = chains.handles
-        return Refined(power, kept, judge(images[kept[: settings.judged]]), chains)
+        score = float(judge(images[kept[: settings.judged]]))
+        if not math.isfinite(score):
+            raise StepError(
+                f"the judge of refined images gave {score} at power {power:g}. Look at the images and its real ones."
+            )
+        return Refined(power, kept, score, chains)
 
     ratio, log_ratios = _fitted(settings.ratio, images, real, D, len(images), seed)
     plain_ratio, plain_log_ratios = _fitted(PLAIN, images, real, D, len(real), seed)
+    tried, stuck = _tried(lambda power: walk(log_ratios, power), sorted(set(settings.powers)))
+    if not tried:
+        raise StepError(next(iter(stuck.values())))
+    plain, _ = _tried(lambda power: walk(plain_log_ratios, power), [1.0])
+    return Refinement(ratio, log_ratios[0], tuple(tried), stuck, plain_ratio, plain[0] if plain else None)
+
+
+def _tried(walk: Callable[[float], Refined], powers: list[float]) -> tuple[list[Refined], dict[float, str]]:
+    """What came of each power, and at which the chains were stuck, and why."""
     tried: list[Refined] = []
     stuck: dict[float, str] = {}
-    for power in sorted(set(settings.powers)):
+    for power in powers:
         try:
-            tried.append(walk(log_ratios, power))
+            tried.append(walk(power))
         except ChainsStuck as problem:
             stuck[power] = str(problem)
-    if not tried:
-        raise ChainsStuck(next(iter(stuck.values())))
-    try:
-        plain = walk(plain_log_ratios, 1.0)
-    except ChainsStuck:
-        plain = None
-    return Refinement(ratio, log_ratios[0], tuple(tried), stuck, plain_ratio, plain)
+    return tried, stuck
 
 
 def require_readable(D: Discriminator, real: Tensor, settings: Refining) -> None:

@@ -91,6 +91,14 @@ def test_isotonic_odds_end_at_half_an_image() -> None:
     assert fitted(torch.tensor([[-9.0], [9.0]])).tolist() == pytest.approx([math.log(0.125 / 0.875), math.log(0.875 / 0.125)])
 
 
+def test_isotonic_odds_in_between_are_left_alone() -> None:
+    """One generated image alone at the bottom, then 99 and a real one: their odds are 1 : 99."""
+    fake = torch.cat([torch.tensor([[-5.0]]), torch.zeros(99, 1)])
+    real = torch.cat([torch.zeros(1, 1), torch.full((50, 1), 9.0)])
+    fitted = fit_isotonic(real, fake, seed=0)
+    assert fitted(torch.zeros(1, 1)).item() == pytest.approx(math.log(1 / 99) - math.log(51 / 100))
+
+
 def test_a_logistic_ratio_of_a_critics_scores_is_not_clipped() -> None:
     """Scores of a hinge D lie outside [0, 1]; all of them count."""
     fitted = fit_logistic(drawn(500, -3, 0), drawn(500, -5, 1), seed=0)
