@@ -14,9 +14,9 @@ from torch import Tensor
 
 from ganguard.base.errors import MetricError
 from ganguard.metrics.arrays import Features, as_features, require_same_width
+from ganguard.metrics.distances import TIE, float64_distances
 
 BLOCK_ROWS = 128  # rows of the distance matrix in memory at once: few enough to stay in the processor's cache
-TIE = 1e-12  # of |a|² + |b|²: squared distances of a and b that differ by less are equal, and only rounding parts them
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class _Neighbours:
         radii = torch.empty(len(points), dtype=torch.float64)
         for start in range(0, len(points), BLOCK_ROWS):
             block = points[start : start + BLOCK_ROWS]
-            distances = _squared_distances(block, points)
+            distances = float64_distances(block, points)
             distances.diagonal(start).fill_(math.inf)  # a row is not its own neighbour
             radii[start : start + BLOCK_ROWS] = _of_the_nearest(distances, block, points)
         return _Neighbours(points, radii)
@@ -107,18 +107,12 @@ class _Neighbours:
 
     def _compare(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Of rows (n, D): squared distances to the nearest, which are authentic, and which are copies, (n,) each."""
-        distances = _squared_distances(rows, self.points)  # (n, N)
+        distances = float64_distances(rows, self.points)  # (n, N)
         nearest = _of_the_nearest(distances, rows, self.points)
         for norms in (rows.square().sum(1)[:, None], self.points.square().sum(1)):
             distances -= TIE * norms  # from here on, equal up to rounding means <=
         within = (distances <= nearest[:, None]) & (distances <= self.squared_radii)
         return nearest, ~within.any(1), (distances <= 0).any(1)
-
-
-def _squared_distances(a: Tensor, b: Tensor) -> Tensor:
-    """|a|² + |b|² - 2 a·b, (len(a), len(b)): one matrix product, right to about 1e-15 of |a|² + |b|²."""
-    norms_a, norms_b = a.square().sum(1), b.square().sum(1)
-    return torch.addmm(norms_b, a, b.T, alpha=-2).add_(norms_a[:, None])
 
 
 def _of_the_nearest(distances: Tensor, rows: Tensor, points: Tensor) -> Tensor:

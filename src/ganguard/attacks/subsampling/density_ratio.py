@@ -5,7 +5,6 @@ since both kinds were equally many. Scores of a GAN's D need not order images by
 there are ratios that look at D's penultimate features, too. Each is fitted to one half of the images and judged on the other.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol, cast
 
@@ -42,7 +41,7 @@ class RatioKind:
     """An entry of the table: what a ratio reads of D, and how it is fitted."""
 
     reads: Reads
-    fit: Callable[..., LogRatio]
+    fit: Fit
 
 
 RATIOS = PluginTable(
