@@ -33,7 +33,7 @@ def make():
 @pytest.fixture(scope="module")
 def audited(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("accuracy") / "audit"
-    run(directory, attacks=ATTACKS, seeds=[0, 1])
+    run(directory, attacks=ATTACKS, seeds=[0, 1], features={"kind": "classifier", "steps": 20})
     return directory
 
 
@@ -86,6 +86,20 @@ def test_what_the_adversary_chose_by_is_kept(audited: Path) -> None:
     assert all(len(said["tried"]) == 5 and said["plain"]["kind"] == "logistic" for said in chosen)
     assert len(list(audited.glob("steps/substitute-*/judged.json"))) == 4
     assert list(audited.glob("steps/substitute-*/generated")) == []
+
+
+def test_what_refining_did_is_reported(audited: Path, results: AuditResults) -> None:
+    assert [(r.attack, r.query_budget, r.seed) for r in results.refinements] == [(WHITE, 60, s) for s in (0, 1)]
+    for record in results.refinements:
+        assert record.best.score == min(tried.score for tried in record.tried)
+        assert sum(record.log_ratios.before) == sum(record.log_ratios.after) == 60
+        assert record.classes is not None and len(record.classes.before) == 10
+        assert sum(record.classes.before) == sum(record.classes.after) == 60
+        assert (record.ratio.kind, record.plain.kind) == ("logistic", "logistic")
+    (kept,) = (p for p in results.pictures if p.subject == "kept")
+    assert (audited / kept.file).is_file() and kept.seed == 0
+    page = (audited / "report.html").read_text()
+    assert all(text in page for text in ("Did refining help?", "the judge chose", "Reliability of the ratio", "Class balance"))
 
 
 def test_the_adversarys_real_images_are_of_the_train_split(audited: Path) -> None:

@@ -2,9 +2,10 @@
 
 import pytest
 
-from ganguard.audit.results import AuditResults, summarise
+from ganguard.audit.results import AuditResults
 from ganguard.audit.run import audit
 from ganguard.audit.spec import read_spec
+from ganguard.audit.summaries import summarise
 
 pytestmark = pytest.mark.slow  # all in one process, which makes the audit that they read
 

@@ -85,6 +85,9 @@ class DCGANDiscriminator(Discriminator):
         h = F.leaky_relu(self.from_image(images), SLOPE)
         return self.downs(h).flatten(1)
 
+    def stages(self) -> list[nn.Module]:
+        return [self.from_image, *self.downs]
+
     def head(self, features: Tensor) -> Tensor:
         return self.linear(features)
 

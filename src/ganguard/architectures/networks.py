@@ -32,6 +32,10 @@ class Discriminator(nn.Module):
         """The input of D's last layer: (N, F)."""
         raise NotImplementedError
 
+    def stages(self) -> list[nn.Module]:
+        """The parts of `features`, in the order in which an image passes them."""
+        raise NotImplementedError
+
     def head(self, features: Tensor) -> Tensor:
         """D's last layer: (N, F) -> (N, 1)."""
         raise NotImplementedError

@@ -98,6 +98,9 @@ class SNGANDiscriminator(Discriminator):
     def features(self, images: Tensor) -> Tensor:
         return F.relu(self.blocks(images)).sum(dim=(2, 3))
 
+    def stages(self) -> list[nn.Module]:
+        return list(self.blocks)
+
     def head(self, features: Tensor) -> Tensor:
         return self.linear(features)
 

@@ -7,16 +7,21 @@ How far to refine is the adversary's choice: its judge compares sets that were r
 
 from typing import Literal
 
+from torch import Tensor
+
 from ganguard.attacks.protocol import Attack, Knowledge, Substitute, Workspace
 from ganguard.attacks.real_images import RealImagesSettings, require_real, train_with_real
-from ganguard.attacks.subsampling.refining import Refining, refine, require_readable, write_refinement
+from ganguard.attacks.subsampling.refinement_files import kept_before, write_refinement
+from ganguard.attacks.subsampling.refining import Refining, refine, require_readable
+from ganguard.base.cache import content_key, tensor_digest
+from ganguard.base.compute import use_threads
 from ganguard.queries.harvest import harvest
 from ganguard.targets.protocol import WhiteBoxTarget
 from ganguard.training.beginning import RANDOM_WEIGHTS, Beginning
 
 
 class WhiteBoxSettings(RealImagesSettings):
-    """query_budget images are bought, and are the pool that is refined.
+    """query_budget images are bought, and are the pool, or the stream, that is refined.
 
     refining: density ratio, chains and powers.
     start_discriminator: the substitute's D begins as the "target"'s (which must be of the same architecture), or at "random".
@@ -26,25 +31,66 @@ class WhiteBoxSettings(RealImagesSettings):
     refining: Refining = Refining()
     start_discriminator: Literal["random", "target"] = "random"
 
+    def require_known(self, own: int) -> None:
+        """Raises SpecError also where the budget is too small for the images that refining keeps."""
+        self.refining.require_budget(self.query_budget, own)
+
 
 def run(
     target: WhiteBoxTarget, settings: WhiteBoxSettings, knowledge: Knowledge, workspace: Workspace, *, seed: int
 ) -> Substitute:
     """Buy `query_budget` images, refine them with D and X_r, train a substitute on those kept, and go on with X_r.
 
-    Raises SpecError without X_r, where D gives NaN, and where all chains are stuck; BudgetError, before an image is bought that
-    the account cannot pay.
+    Raises SpecError without X_r, where the budget is too small for refining, and where D gives NaN; StepError where all chains
+    are stuck; BudgetError, before an image is bought that the account cannot pay.
     """
-    X_r, judge = require_real(knowledge, target.image_shape)
-    D = target.discriminator
-    require_readable(D, X_r, settings.refining)
-    beginning = Beginning(discriminator=D.module()) if settings.start_discriminator == "target" else RANDOM_WEIGHTS
-    beginning.require_fits(settings.architecture, target.image_shape)
+    X_r, _ = require_real(knowledge, target.image_shape)
+    settings.require_known(len(X_r))
     images = harvest(target, workspace.store, settings.query_budget, workspace.progress)
-    refinement = refine(images, X_r, D, settings.refining, judge, seed=seed)
-    write_refinement(refinement, workspace.directory)
-    checkpoint = train_with_real(images[refinement.kept], settings, knowledge, workspace, seed=seed, beginning=beginning)
+    kept = _refined(target, images, settings, knowledge, workspace, seed=seed)
+    checkpoint = train_with_real(
+        images[kept], settings, knowledge, workspace, seed=seed, beginning=_beginning(target, settings)
+    )
     return Substitute(checkpoint, settings.query_budget)
 
 
-WHITE_BOX = Attack(WhiteBoxSettings, run, white_box=True)
+def _refined(
+    target: WhiteBoxTarget,
+    images: Tensor,
+    settings: WhiteBoxSettings,
+    knowledge: Knowledge,
+    workspace: Workspace,
+    *,
+    seed: int,
+) -> Tensor:
+    """Indices (N,) of the images to train on: those that an earlier run chose, or chosen now."""
+    (X_r, judge), D = require_real(knowledge, target.image_shape), target.discriminator
+    identity = content_key(
+        images=tensor_digest({"bought": images, "real": X_r, "scores": D.scores(X_r)}),
+        refining=settings.refining.model_dump(mode="json"),
+        judged_by=knowledge.judged_by,
+        seed=seed,
+        compute=workspace.compute.model_dump(mode="json"),
+    )
+    before = kept_before(workspace.directory, identity)
+    if before is not None:
+        return before
+    with use_threads(workspace.compute.threads):
+        refinement = refine(images, X_r, D, settings.refining, judge, seed=seed)
+    write_refinement(refinement, workspace.directory, identity)
+    return refinement.kept
+
+
+def _beginning(target: WhiteBoxTarget, settings: WhiteBoxSettings) -> Beginning:
+    return (
+        Beginning(discriminator=target.discriminator.module()) if settings.start_discriminator == "target" else RANDOM_WEIGHTS
+    )
+
+
+def require(target: WhiteBoxTarget, settings: WhiteBoxSettings) -> None:
+    """Raise InputError where D does not give what the density ratio reads, or cannot be begun from."""
+    require_readable(target.discriminator, target.image_shape, settings.refining)
+    _beginning(target, settings).require_fits(settings.architecture, target.image_shape)
+
+
+WHITE_BOX = Attack(WhiteBoxSettings, run, white_box=True, require=require)

@@ -24,6 +24,17 @@ class AttackSettings(TrainingSettings):
     kind: str
     query_budget: Positive
 
+    def label(self) -> str:
+        """What the attack is called in results and reports, whatever its budget."""
+        return f"{self.kind.replace('_', ' ')} {self.architecture.kind}"
+
+    def buys(self) -> int:
+        """Images that are bought for it."""
+        return self.query_budget
+
+    def require_known(self, own: int) -> None:
+        """Raise SpecError, before anything is bought, where `own` real images to train with do not suffice."""
+
 
 @dataclass(frozen=True)
 class Knowledge:
@@ -32,10 +43,14 @@ class Knowledge:
     real_images: X_r, some of the target's training images, (m, C, H, W) uint8, or None.
     judge: what it tells good images by: (N, C, H, W) uint8 to a number, lower is better; made of other real images that it
         holds, and of nothing that grades it.
+    judged_by: tells judges apart: a training that another judge watched is not gone on with.
+    domain_images: of another domain that the copy is to be moved to, (n, C, H, W) uint8, or None.
     """
 
     real_images: Tensor | None = None
     judge: Callable[[Tensor], float] | None = None
+    judged_by: str = ""
+    domain_images: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -66,13 +81,25 @@ class Run(Protocol):
     def __call__(self, target: Any, settings: Any, knowledge: Knowledge, workspace: Workspace, *, seed: int) -> Substitute: ...
 
 
+class Require(Protocol):
+    """Raises InputError where settings do not fit the target: what can be told before an image is bought."""
+
+    def __call__(self, target: Any, settings: Any, /) -> None: ...
+
+
+def anything(target: Any, settings: Any, /) -> None:
+    """Nothing more is required of a target than that its images can be made."""
+
+
 @dataclass(frozen=True)
 class Attack:
-    """An entry of the attack table: the type of its settings, its function, and whether it needs the target's D."""
+    """An entry of the attack table: the type of its settings, its function, whether it needs the target's D, and what else it
+    requires."""
 
     settings: Callable[..., AttackSettings]
     run: Run
     white_box: bool = False
+    require: Require = anything
 
 
 def parse_attack(value: Mapping[str, Any]) -> AttackSettings:
@@ -92,7 +119,7 @@ def run_attack(
 
 def require_attackable(target: BlackBoxTarget, settings: AttackSettings) -> None:
     """Raise SpecError where the substitute's architecture cannot make the target's images, TargetError where a white-box attack
-    finds no discriminator."""
+    finds no discriminator, or one that does not give what it reads."""
     require_buildable(settings.architecture, target.image_shape)
     attack = cast(Attack, ATTACKS.load(settings.kind))
     if attack.white_box and not isinstance(target, WhiteBoxTarget):
@@ -100,3 +127,4 @@ def require_attackable(target: BlackBoxTarget, settings: AttackSettings) -> None
             f"{settings.kind} needs the target's discriminator, and this target has none. Give a checkpoint, or a factory that "
             f"returns (G, D)."
         )
+    attack.require(target, settings)

@@ -6,7 +6,7 @@ learnt by heart.
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 import torch
 from pydantic import Field
@@ -20,8 +20,6 @@ from ganguard.base.settings import Positive
 from ganguard.training.beginning import RANDOM_WEIGHTS, Beginning
 from ganguard.training.early_stopping import JUDGED, Judge, Watch
 from ganguard.training.loop import train_gan
-
-FOLDERS = ("generated", "real", "mixed")  # below an attack's directory: its trainings
 
 
 class RealImagesSettings(AttackSettings):
@@ -40,6 +38,10 @@ class RealImagesSettings(AttackSettings):
     real_learning_rate: Annotated[float, Field(gt=0)] | None = None
     real_share: Annotated[float, Field(gt=0, lt=1)] = 0.5
     judge_every: Positive = 100
+
+    def label(self) -> str:
+        """Also the share of real images that is known, and whether they are mixed in."""
+        return f"{super().label()}, {100 * self.real_fraction:g} % real{' mixed in' if self.schedule == 'mix' else ''}"
 
 
 def real_fraction(settings: AttackSettings) -> float | None:
@@ -70,34 +72,50 @@ def train_with_real(
 ) -> Path:
     """Train a substitute on generated images (N, C, H, W) uint8 and on X_r by the schedule; returns its checkpoint,
     `workspace.directory`/checkpoint, the best that the judge saw."""
-    X_r, judge = require_real(knowledge, shape_of(generated))
-    watch, progress = Watch(judge, settings.judge_every), workspace.progress
+    place = workspace.directory / ("mixed" if settings.schedule == "mix" else "generated")
+    compute, progress = workspace.compute, workspace.progress
     if settings.schedule == "mix":
+        X_r, _ = require_real(knowledge, shape_of(generated))
         images = mixed(generated, X_r, settings.real_share)
-        place, begin = workspace.directory / "mixed", beginning
-        recipe: RealImagesSettings = settings
-    else:
-        first = train_gan(
-            generated,
-            settings,
-            workspace.directory / "generated",
-            seed=seed,
-            compute=workspace.compute,
-            progress=progress,
-            beginning=beginning,
+        watch = _watch(settings, knowledge)
+        best = train_gan(
+            images, settings, place, seed=seed, compute=compute, progress=progress, beginning=beginning, watch=watch
         )
-        images, place, begin = X_r, workspace.directory / "real", Beginning(checkpoint=first)
-        rate = settings.real_learning_rate or settings.learning_rate
-        recipe = settings.model_copy(update={"steps": settings.real_steps, "learning_rate": rate})
+        return _published(best, place, workspace)
+    first = train_gan(generated, settings, place, seed=seed, compute=compute, progress=progress, beginning=beginning)
+    return go_on_with_real(first, settings, knowledge, workspace, seed=seed)
+
+
+def go_on_with_real(
+    first: Path, settings: RealImagesSettings, knowledge: Knowledge, workspace: Workspace, *, seed: int
+) -> Path:
+    """Train the copy at `first` on X_r; returns `workspace.directory`/checkpoint, the best that the judge saw."""
+    place, rate = workspace.directory / "real", settings.real_learning_rate or settings.learning_rate
     best = train_gan(
-        images, recipe, place, seed=seed, compute=workspace.compute, progress=progress, beginning=begin, watch=watch
+        cast(Tensor, knowledge.real_images),
+        settings.model_copy(update={"steps": settings.real_steps, "learning_rate": rate}),
+        place,
+        seed=seed,
+        compute=workspace.compute,
+        progress=workspace.progress,
+        beginning=Beginning(checkpoint=first),
+        watch=_watch(settings, knowledge),
     )
+    return _published(best, place, workspace)
+
+
+def _watch(settings: RealImagesSettings, knowledge: Knowledge) -> Watch:
+    return Watch(cast(Judge, knowledge.judge), settings.judge_every, judged_by=knowledge.judged_by)
+
+
+def _published(best: Path, place: Path, workspace: Workspace) -> Path:
     copy_directory(best, workspace.directory / "checkpoint")
     copy_file(place / JUDGED, workspace.directory / JUDGED)
     return workspace.directory / "checkpoint"
 
 
 def mixed(generated: Tensor, real: Tensor, share: float) -> Tensor:
-    """Both kinds of images (N + r * M, C, H, W): the real ones come r times, so that they are about `share` of all."""
-    times = max(1, round(share / (1 - share) * len(generated) / len(real)))
-    return torch.cat([generated, real.repeat(times, 1, 1, 1)])
+    """Both kinds of images (r N + s M, C, H, W): one kind comes several times, so that about `share` of all are real."""
+    times = share / (1 - share) * len(generated) / len(real)
+    generated = generated.repeat(max(1, round(1 / times)), 1, 1, 1)
+    return torch.cat([generated, real.repeat(max(1, round(times)), 1, 1, 1)])

@@ -12,19 +12,20 @@ import torch
 from ganguard import __version__
 from ganguard.audit.execute_local import Execution
 from ganguard.audit.measuring import read_measurements
-from ganguard.audit.pictures import COLUMNS, GRID_FILE
+from ganguard.audit.pictures import COLUMNS, DROPPED_FILE, GRID_FILE, KEPT_FILE
 from ganguard.audit.plan import Plan, Step, SubstitutePlan, replay_name
+from ganguard.audit.refined_sets import refinement_records
 from ganguard.audit.results import (
     AccountRecord,
     AttackRecord,
     AuditResults,
+    Depicted,
     Environment,
     FailureRecord,
     FeatureRecord,
     Measurement,
     Picture,
     StepRecord,
-    Subject,
     TargetRecord,
     UseRecord,
 )
@@ -35,6 +36,8 @@ from ganguard.audit.verdicts import verdicts
 from ganguard.base.cache import copy_directory, copy_file
 from ganguard.base.compute import Compute, cores
 from ganguard.queries.ledger import Ledger
+
+REFINED_GRIDS: dict[Depicted, str] = {"kept": KEPT_FILE, "dropped": DROPPED_FILE}
 
 
 def assemble(name: str, spec: Spec, plan: Plan, execution: Execution, audit: Path, processes: int) -> AuditResults:
@@ -68,6 +71,7 @@ def assemble(name: str, spec: Spec, plan: Plan, execution: Execution, audit: Pat
         attacks=tuple(_attack_records(spec)),
         measurements=tuple(measurements),
         failures=tuple(_failures(plan, execution)),
+        refinements=tuple(refinement_records(plan, done)),
         verdicts=tuple(verdicts(measurements)),
         accounts=tuple(_accounts(spec, audit, done)),
         used=tuple(
@@ -88,7 +92,7 @@ def _measurements(plan: Plan, done: dict[str, Done]) -> list[Measurement]:
         if replay_name(seed) in done:
             found += read_measurements(done[replay_name(seed)].directory)
     for step in plan.steps:
-        if step.kind == "known" and step.name in done:
+        if step.kind in ("known", "domain") and step.name in done:
             found += read_measurements(done[step.name].directory)
     for substitute in plan.substitutes:
         if substitute.measure not in done:
@@ -165,21 +169,28 @@ def _queries(substitute: Done) -> int:
 
 
 def _pictures(plan: Plan, done: dict[str, Done], audit: Path, tile: tuple[int, int]) -> list[Picture]:
-    """Grids of the real data, the target, and each attack's copies under the first seed that has one."""
+    """Grids of the real data, the target, and each attack's copies under the first seed that has one, beside what it kept and
+    dropped of the bought images."""
+    found: list[Picture] = []
 
-    def picture(step: str, name: str, subject: Subject, **whose: Any) -> Picture:
+    def add(step: str, name: str, subject: Depicted, source: str = GRID_FILE, **whose: Any) -> None:
         file = audit / "grids" / f"{name}.png"
-        copy_file(done[step].directory / GRID_FILE, file)
-        return Picture(subject=subject, file=f"grids/{file.name}", columns=COLUMNS, tile=tile, **whose)
+        copy_file(done[step].directory / source, file)
+        found.append(Picture(subject=subject, file=f"grids/{file.name}", columns=COLUMNS, tile=tile, **whose))
 
-    found = [picture("real", "real", "real"), picture("yardsticks", "target", "target")]
+    add("real", "real", "real")
+    add("yardsticks", "target", "target")
     shown: set[tuple[str, int]] = set()
     for s in plan.substitutes:
         budget = s.settings.query_budget
         if s.measure in done and (s.label, budget) not in shown:
             shown.add((s.label, budget))
             name = f"{_slug(s.label)}-{budget}"
-            found.append(picture(s.measure, name, "substitute", attack=s.label, query_budget=budget, seed=s.seed))
+            whose: dict[str, Any] = {"attack": s.label, "query_budget": budget, "seed": s.seed}
+            add(s.measure, name, "substitute", **whose)
+            for subject, file in REFINED_GRIDS.items():
+                if (done[s.step].directory / file).is_file():
+                    add(s.step, f"{name}-{subject}", subject, file, **whose)
     return found
 
 

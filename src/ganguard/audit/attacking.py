@@ -13,25 +13,27 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from ganguard.architectures.checkpoint import read_description
-from ganguard.attacks.protocol import Knowledge, Workspace, parse_attack, run_attack
-from ganguard.attacks.real_images import FOLDERS
-from ganguard.attacks.subsampling.refining import KEPT
+from ganguard.attacks.protocol import Knowledge, Workspace, run_attack
+from ganguard.attacks.subsampling.refinement_files import KEPT
+from ganguard.attacks.transfer import TransferSettings
 from ganguard.audit.comparisons import NEIGHBOURS, compare
 from ganguard.audit.embedding import load_embedding
 from ganguard.audit.measuring import read_balls, write_measurements
+from ganguard.audit.pictures import save_kept_and_dropped
 from ganguard.audit.results import Measurement
-from ganguard.audit.steps import Digests, StepCall, adversary_store, load_real, open_metered, open_target
+from ganguard.audit.steps import Digests, StepCall, adversary_store, attack_of, load_real, open_metered, open_target
 from ganguard.audit.two_sets import network_of
 from ganguard.base.cache import content_key, file_digest, tensor_digest, write_json, write_tensors
 from ganguard.base.compute import Compute
 from ganguard.base.seeds import derived_seed
 from ganguard.data.dataset import RealImages
-from ganguard.data.splits import adversary_split, split
+from ganguard.data.splits import adversary_split, some_of, split
 from ganguard.metrics import Balls, kernel_distance_full
-from ganguard.metrics.features.network import Standardisation, extract
+from ganguard.metrics.features.network import FeatureNetwork, Standardisation, extract
 from ganguard.queries.harvest import harvest
 from ganguard.queries.ledger import Ledger
 from ganguard.queries.metered_target import meter
+from ganguard.targets.checkpoint import CheckpointTarget
 from ganguard.training.early_stopping import Judge
 
 _KNOWN = "known.safetensors"
@@ -40,7 +42,7 @@ _KNOWN = "known.safetensors"
 def run_known(call: StepCall) -> Digests:
     """Choose X_r of a seed, and measure it against the reference split: what "just keep X_r" gives."""
     real, fraction, seed = load_real(call.inputs["real"]), float(call.settings["real_fraction"]), int(call.settings["seed"])
-    own, judged = adversary_split(real.train, fraction, seed=seed)
+    own, judged = adversary_split(real.train, fraction, seed=seed, groups=real.groups)
     images = {"own": real.images[own], "judged": real.images[judged]}
     write_tensors(call.directory / _KNOWN, images)
     measurements: list[Measurement] = []
@@ -60,23 +62,29 @@ def share(fraction: float) -> str:
 
 def knowledge(known: Path, features: Path, compute: Compute) -> Knowledge:
     """What the adversary of a known step knows."""
-    images = load_file(known / _KNOWN)
-    return Knowledge(images["own"], judge_by(load_embedding(features, compute), images["judged"]))
+    images, embed = load_file(known / _KNOWN), load_embedding(features, compute)
+    judged_by = _judged_by(embed.network, embed.standardise, images["judged"])
+    return Knowledge(images["own"], judge_by(embed, images["judged"]), judged_by)
 
 
 def knowledge_of(real: RealImages, fraction: float, features: str, compute: Compute, *, seed: int) -> Knowledge:
     """What an adversary knows who holds `fraction` of the train split of `real`, and judges by a network that `features` names
     as `ganguard measure` does; on the scale of its own images where the network has none. Raises InputError."""
-    own, judged = (real.images[rows] for rows in adversary_split(split(real).train, fraction, seed=seed))
+    own, judged = (real.images[rows] for rows in adversary_split(split(real).train, fraction, seed=seed, groups=real.groups))
     _, network, scale = network_of(features, own.shape[1], compute)
     scale = scale or Standardisation.fit(extract(network, torch.cat([own, judged]), compute))
-    return Knowledge(own, judge_by(lambda images: scale(extract(network, images, compute)), judged))
+    judge = judge_by(lambda images: scale(extract(network, images, compute)), judged)
+    return Knowledge(own, judge, _judged_by(network, scale, judged))
 
 
 def judge_by(embed: Callable[[Tensor], Tensor], held_out: Tensor) -> Judge:
     """The kernel distance to real images (M, C, H, W) uint8, whose expectation does not depend on how few they are."""
     theirs = embed(held_out)
     return lambda images: kernel_distance_full(embed(images), theirs)
+
+
+def _judged_by(network: FeatureNetwork, scale: Standardisation, held_out: Tensor) -> str:
+    return tensor_digest({**network.state_dict(), "scale/mean": scale.mean, "scale/std": scale.std, "held out": held_out})
 
 
 def run_purchase(call: StepCall) -> Digests:
@@ -89,21 +97,35 @@ def run_purchase(call: StepCall) -> Digests:
     return {str(budget): tensor_digest({"images": images[:budget]}) for budget in budgets}
 
 
+def _domain_images(call: StepCall, settings: TransferSettings) -> Tensor:
+    """The images that a copy is moved to."""
+    domain = load_real(call.inputs["domain images"])
+    return domain.images[some_of(domain.train, settings.domain_images, seed=int(call.settings["seed"]))]
+
+
 def run_substitute(call: StepCall) -> Digests:
     """Run one attack at one budget. Its images lie in the store already."""
     seed = int(call.settings["seed"])
-    settings = parse_attack(call.trained_as(call.settings["attack"]))
+    settings = attack_of(call.settings["attack"], call.checkpoint_every)
     target = open_target(call.inputs["target"], call.compute)
     store = adversary_store(call.audit, target, seed, call.settings["codes"])
     metered = meter(target, Ledger(call.audit / "ledger.sqlite"), store.account)
     workspace = Workspace(call.directory, store, call.compute, call.progress)
     known = knowledge(call.inputs["known"], call.inputs["features"], call.compute) if "known" in call.inputs else Knowledge()
-    substitute = run_attack(metered, settings, known, workspace, seed=derived_seed(seed, "substitute"))
-    for folder in FOLDERS:  # trainings on the way
-        shutil.rmtree(call.directory / folder, ignore_errors=True)
+    whole = settings
+    if isinstance(settings, TransferSettings):
+        known = Knowledge(domain_images=_domain_images(call, settings))
+    if "stolen" in call.inputs:
+        stolen = CheckpointTarget(checkpoint=str(call.inputs["stolen"] / "checkpoint"))
+        whole = settings.model_copy(update={"substitute": stolen})
+    substitute = run_attack(metered, whole, known, workspace, seed=derived_seed(seed, "substitute"))
+    for folder in filter(Path.is_dir, call.directory.iterdir()):  # trainings on the way
+        if folder != substitute.checkpoint:
+            shutil.rmtree(folder)
     (call.directory / "training.safetensors").unlink(missing_ok=True)
-    write_json(call.directory / "substitute.json", {"queries": substitute.queries})
+    write_json(call.directory / "substitute.json", {"queries": substitute.queries or settings.buys()})
     said = read_description(substitute.checkpoint).model_dump(mode="json", include={"digests"})
     if (call.directory / KEPT).is_file():  # it is measured too, and equal checkpoints may come of other refined sets
         said["kept"] = file_digest(call.directory / KEPT)
+        save_kept_and_dropped(store.read(settings.query_budget), load_file(call.directory / KEPT)["kept"], call.directory)
     return {"result": content_key(**said)}

@@ -1,7 +1,6 @@
 """The kinds of steps that measure: the yardsticks, and each purchase and each substitute against them."""
 
 import json
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,9 +9,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from ganguard.architectures.networks import parse_architecture, require_buildable
-from ganguard.attacks.protocol import parse_attack, require_attackable
-from ganguard.attacks.subsampling.refining import KEPT
+from ganguard.attacks.subsampling.refinement_files import KEPT
 from ganguard.audit.comparisons import (
     NEIGHBOURS,
     NIQE_IMAGES,
@@ -37,10 +34,8 @@ from ganguard.audit.steps import (
     open_target,
 )
 from ganguard.base.cache import content_key, tensor_digest, write_json, write_tensors
-from ganguard.base.errors import DataError, MetricError
-from ganguard.base.images import shape_of
 from ganguard.base.seeds import derived_seed, torch_generator
-from ganguard.data.splits import TRAIN_SHARE, adversary_split, halves
+from ganguard.data.splits import halves
 from ganguard.metrics import Balls, NiqeModel
 from ganguard.metrics.ndb_jsd import Bins
 from ganguard.queries.harvest import harvest
@@ -118,42 +113,13 @@ def _halvings(pool: Tensor) -> list[Measurement]:
     return found
 
 
-def run_fit(call: StepCall) -> Digests:
-    """Refuse a target whose images are not of the real ones' shape, or that an attack does not fit; nothing is bought yet."""
-    real, target = load_real(call.inputs["real"]), open_target(call.inputs["target"], call.compute)
-    if target.image_shape != (wanted := shape_of(real.images)):
-        raise DataError(
-            f"the target makes images {target.image_shape} (C, H, W), the real ones are {wanted}. "
-            f"Set `size` and `channels` of the real data to the target's."
-        )
-    for settings in call.settings.get("attacks", []):
-        require_attackable(target, parse_attack(settings))
-    return {"result": ""}
-
-
-def run_ready(call: StepCall) -> Digests:
-    """Refuse what could not be trained or measured, before anything is trained."""
-    real = load_real(call.inputs["real"])
-    for architecture in call.settings["architectures"]:
-        require_buildable(parse_architecture(architecture), shape_of(real.images))
-    for fraction in call.settings["real_fractions"]:
-        adversary_split(real.train, fraction, seed=0)
-    samples, least = int(call.settings["samples"]), NEIGHBOURS + 1
-    if min(samples, len(real.reference)) < least:
-        raise MetricError(
-            f"each measured set must hold at least {least} images; samples is {samples} and the reference split (30 % of the "
-            f"real images) {len(real.reference)}. Set samples to {least} or more, and give at least "
-            f"{math.ceil(least / (1 - TRAIN_SHARE))} real images, in classes of 2 or more."
-        )
-    return {"result": ""}
-
-
 def run_measure(call: StepCall) -> Digests:
     """Every metric of one substitute: each draw of its images against another draw of the target's and against the reference
     split; the first by itself, by its pixels, and beside what was bought."""
     samples, seed, budget = (int(call.settings[name]) for name in ("samples", "seed", "query_budget"))
     embed = load_embedding(call.inputs["features"], call.compute)
-    yardsticks, bought = load_file(call.inputs["yardsticks"] / _BALLS), load_file(call.inputs["replay"] / _BOUGHT)["features"]
+    yardsticks = load_file(call.inputs["yardsticks"] / _BALLS)
+    bought = load_file(call.inputs["replay"] / _BOUGHT)["features"][:budget] if budget else None
     copy = CheckpointTarget(checkpoint=str(call.inputs["substitute"] / "checkpoint")).load(call.compute)
     natural = _load_natural(call.inputs["yardsticks"])
     measurements: list[Measurement] = []
@@ -166,11 +132,12 @@ def run_measure(call: StepCall) -> Digests:
         if draw == 0:
             measurements += by_itself("substitute", images, embed.probabilities(images), natural)
             measurements += compare_pixels("substitute", images, _bins(yardsticks), "target")
-            if budget >= FEWEST_REMEMBERED:
-                measurements += compare_with_purchase("substitute", balls.points, bought[:budget], of_target.points)
+            if bought is not None and budget >= FEWEST_REMEMBERED:
+                measurements += compare_with_purchase("substitute", balls.points, bought, of_target.points)
             save_grid(images[:TILES], call.directory)
         call.progress(draw + 1, DRAWS, "measuring")
-    measurements += compare_refined(call.inputs["substitute"], bought[:budget], _balls(yardsticks, "reference"))
+    if bought is not None:
+        measurements += compare_refined(call.inputs["substitute"], bought, _balls(yardsticks, "reference"))
     return {"result": content_key(measurements=write_measurements(call.directory, measurements))}
 
 
@@ -182,7 +149,7 @@ def compare_refined(substitute: Path, bought: Tensor, reference: Balls) -> list[
     kept = load_file(substitute / KEPT)
     found: list[Measurement] = []
     for subject, rows in (("refined", kept["kept"]), ("plain", kept.get("plain"))):
-        if rows is None:
+        if rows is None or len(rows) <= NEIGHBOURS:
             continue
         balls = Balls.around(bought[rows], k=NEIGHBOURS)
         found += compare(subject, balls, reference, "reference")  # pyright: ignore[reportArgumentType]
@@ -197,7 +164,8 @@ def run_replay(call: StepCall) -> Digests:
     budgets, seed = [int(budget) for budget in call.settings["budgets"]], int(call.settings["seed"])
     target = open_target(call.inputs["target"], call.compute)
     store, most = adversary_store(call.audit, target, seed, call.settings["codes"]), max(budgets)
-    features = embed(harvest(open_metered(call, store, target, most), store, most, call.progress))  # what was lost comes again
+    images = harvest(open_metered(call, store, target, most), store, most, call.progress)  # what was lost comes again
+    features, probabilities = embed(images), embed.probabilities(images)
     measurements: list[Measurement] = []
     for budget in budgets:
         whose = {"query_budget": budget, "seed": seed}
@@ -213,9 +181,19 @@ def run_replay(call: StepCall) -> Digests:
         for draw in range(DRAWS):
             found += compare("purchase", balls, _balls(yardsticks, f"target/{draw}"), "target", draw)
         measurements += [m.model_copy(update=whose) for m in found]
-    write_tensors(call.directory / _BOUGHT, {"features": features})
-    parts = {str(budget): tensor_digest({"features": features[:budget]}) for budget in budgets}
+    tensors = {"features": features}
+    if probabilities is not None:
+        tensors |= {"classes": probabilities.argmax(1), "class_count": torch.tensor([probabilities.shape[1]])}
+    write_tensors(call.directory / _BOUGHT, tensors)
+    parts = {str(budget): tensor_digest({name: rows[:budget] for name, rows in tensors.items()}) for budget in budgets}
     return {"result": content_key(measurements=write_measurements(call.directory, measurements)), **parts}
+
+
+def read_classes(replay: Path, budget: int) -> tuple[Tensor, int] | None:
+    """Of a replay step: the class (N,) int64 of each image that `budget` buys, as the feature network sees it, and how many
+    classes it knows; None where it knows none."""
+    tensors = load_file(replay / _BOUGHT)
+    return (tensors["classes"][:budget], int(tensors["class_count"])) if "classes" in tensors else None
 
 
 def _load_natural(directory: Path) -> NiqeModel | None:

@@ -11,11 +11,11 @@ from ganguard.base.codecs import encode_png
 COLUMNS, ROWS = 8, 6
 TILES = COLUMNS * ROWS
 GAP = 1  # pixels
-GRID_FILE = "grid.png"
+GRID_FILE, KEPT_FILE, DROPPED_FILE = "grid.png", "kept.png", "dropped.png"
 
 
-def save_grid(images: Tensor, directory: Path) -> None:
-    """Write the first COLUMNS x ROWS of images (N, C, H, W) uint8 as one PNG, grey between the tiles."""
+def save_grid(images: Tensor, directory: Path, file: str = GRID_FILE) -> None:
+    """Write the first COLUMNS x ROWS of images (N, C, H, W) uint8 as one PNG in `directory`, grey between the tiles."""
     tiles = images[:TILES]
     _, channels, height, width = tiles.shape
     rows = -(-len(tiles) // COLUMNS)
@@ -23,4 +23,13 @@ def save_grid(images: Tensor, directory: Path) -> None:
     for index, tile in enumerate(tiles):
         top, left = (index // COLUMNS) * (height + GAP), (index % COLUMNS) * (width + GAP)
         grid[:, top : top + height, left : left + width] = tile
-    write_bytes(directory / GRID_FILE, encode_png(grid))
+    write_bytes(directory / file, encode_png(grid))
+
+
+def save_kept_and_dropped(images: Tensor, kept: Tensor, directory: Path) -> None:
+    """Grids of the images (N, C, H, W) uint8 whose indices are in `kept`, and of those whose are not; none of no images."""
+    is_kept = torch.zeros(len(images), dtype=torch.bool)
+    is_kept[kept] = True
+    for file, chosen in ((KEPT_FILE, is_kept), (DROPPED_FILE, ~is_kept)):
+        if chosen.any():
+            save_grid(images[chosen.nonzero()[:TILES, 0]], directory, file)

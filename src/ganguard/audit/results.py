@@ -4,25 +4,22 @@ The report and every other reader see these records and nothing else.
 """
 
 import json
-import math
-from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import FailFast, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from ganguard.audit.refinements import RefinementRecord
 from ganguard.base.cache import atomic_path, write_bytes, write_json
 from ganguard.base.errors import DataError
-from ganguard.base.settings import NonNegative, Plain, Positive, Settings, read_record, shortened
+from ganguard.base.settings import GREATEST, NonNegative, Plain, Positive, Rows, Settings, read_record, shortened
 
 Subject = Literal["substitute", "purchase", "refined", "plain", "known", "target", "real", "train", "noise"]
-Against = Literal["target", "reference", "purchase", "nothing"]
+Depicted = Literal[Subject, "kept", "dropped"]
+Against = Literal["target", "reference", "domain", "purchase", "nothing"]
 Outcome = Literal["holds", "fails", "undecided"]
-R = TypeVar("R")
-Rows = Annotated[tuple[R, ...], FailFast()]
-"""Many records. The first wrong one is enough: all that is wrong with a million may fill any memory."""
 METRICS: dict[str, Literal["lower", "higher"]] = {  # and which direction is better
     "frechet_distance": "lower",
     "frechet_distance_infinity": "lower",
@@ -42,7 +39,7 @@ METRICS: dict[str, Literal["lower", "higher"]] = {  # and which direction is bet
 SIGNED = frozenset({"frechet_distance_infinity", "kernel_distance"})  # without bias: equal distributions lie about 0
 
 LONGEST_PATH = 255  # characters of a picture's
-SMALLEST, GREATEST = 1e-100, 1e100  # of a measured number that is not 0: no square and no ratio of two leaves what floats hold
+SMALLEST = 1 / GREATEST  # size of a measured number that is not 0: no ratio of two leaves what floats hold
 
 
 class Measurement(Settings):
@@ -58,7 +55,8 @@ class Measurement(Settings):
     draw: which of the independent sets of images from the same generator.
     metric: a key of METRICS. Fréchet distance against the target is fidelity, against the reference split accuracy. A distance
         whose bias was taken off (Fréchet infinity, kernel) may lie below 0.
-    against: what with. "purchase": with the images that the copy was trained on. "nothing": a measure of one set.
+    against: what with. "domain": with the reference split of the domain that a copy was moved to. "purchase": with the
+        images that the copy was trained on. "nothing": a measure of one set.
     spread: standard error of the value, for so many images of these generators; None where it was not measured.
     images, compared: how many images were measured, and how many they were compared with.
     """
@@ -149,9 +147,12 @@ class StepRecord(Settings):
 
 class Picture(Settings):
     """A grid of sample images, `file` relative to results.json and below its directory; tiles a row, tile size in pixels
-    (H, W)."""
+    (H, W).
 
-    subject: Subject
+    subject: as of a Measurement; "kept" and "dropped" are bought images that a white-box attack kept, and never kept.
+    """
+
+    subject: Depicted
     attack: str | None = None
     query_budget: Positive | None = None
     seed: NonNegative | None = None
@@ -214,6 +215,7 @@ class AuditResults(Settings):
     attacks: Rows[AttackRecord]
     measurements: Rows[Measurement]
     failures: Rows[FailureRecord] = ()
+    refinements: Rows[RefinementRecord] = ()
     verdicts: Rows[Verdict]
     accounts: Rows[AccountRecord]
     used: Rows[UseRecord]
@@ -223,42 +225,6 @@ class AuditResults(Settings):
     def select(self, **wanted: object) -> list[Measurement]:
         """Measurements whose fields have the wanted values."""
         return [m for m in self.measurements if all(getattr(m, key) == value for key, value in wanted.items())]
-
-
-class Summary(Settings):
-    """A number with its spread: mean, deviation (None where nothing tells it), least and greatest.
-
-    deviation: over seeds, the sample standard deviation; with one seed, the standard error of the mean of its draws, from the
-        spreads of the measurements, or where they have none the sample standard deviation of the draws.
-    count and over: how many values, and what they vary over ("seeds", or "draws" of images where there is one seed).
-    """
-
-    mean: float
-    deviation: float | None
-    least: float
-    greatest: float
-    count: int
-    over: Literal["seeds", "draws"]
-
-
-def summarise(measurements: Iterable[Measurement]) -> Summary | None:
-    """Draws are averaged within a seed, then seeds are summarised; with one seed its draws are. None without any."""
-    found = list(measurements)
-    by_seed: dict[int | None, list[float]] = {}
-    for measurement in found:
-        by_seed.setdefault(measurement.seed, []).append(measurement.value)
-    if not by_seed:
-        return None
-    over: Literal["seeds", "draws"] = "seeds" if len(by_seed) > 1 else "draws"
-    values = [sum(v) / len(v) for v in by_seed.values()] if over == "seeds" else next(iter(by_seed.values()))
-    mean = sum(values) / len(values)
-    spreads = [m.spread for m in found if m.spread is not None] if over == "draws" else []
-    if len(spreads) == len(values):
-        deviation = math.sqrt(sum(spread**2 for spread in spreads)) / len(values)
-    else:
-        squares = sum((value - mean) ** 2 for value in values)
-        deviation = math.sqrt(squares / (len(values) - 1)) if len(values) > 1 else None
-    return Summary(mean=mean, deviation=deviation, least=min(values), greatest=max(values), count=len(values), over=over)
 
 
 def write_results(results: AuditResults, directory: Path) -> None:

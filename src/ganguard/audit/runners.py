@@ -1,7 +1,8 @@
 """Kind of step → the function that does it."""
 
 from ganguard.audit.attacking import run_known, run_purchase, run_substitute
-from ganguard.audit.measuring import run_fit, run_measure, run_ready, run_replay, run_yardsticks
+from ganguard.audit.measuring import run_measure, run_replay, run_yardsticks
+from ganguard.audit.readiness import run_fit, run_ready
 from ganguard.audit.steps import (
     Runner,
     run_features,
@@ -9,6 +10,7 @@ from ganguard.audit.steps import (
     run_real,
     run_train_target,
 )
+from ganguard.audit.transferring import run_domain, run_measure_transfer
 
 RUNNERS: dict[str, Runner] = {
     "real": run_real,
@@ -23,4 +25,6 @@ RUNNERS: dict[str, Runner] = {
     "replay": run_replay,
     "substitute": run_substitute,
     "measure": run_measure,
+    "domain": run_domain,
+    "measure_transfer": run_measure_transfer,
 }

@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 from importlib.resources import files
-from itertools import groupby
+from itertools import groupby, product
 from pathlib import Path
 from typing import Annotated, Any, cast
 
 from pydantic import BeforeValidator, Field, SerializeAsAny, field_validator
 
 from ganguard.attacks.protocol import AttackSettings, parse_attack
-from ganguard.attacks.real_images import real_fraction
 from ganguard.base.compute import Compute
 from ganguard.base.errors import SpecError, unknown_name
 from ganguard.base.settings import (
@@ -30,6 +29,8 @@ from ganguard.queries.store import Codes
 from ganguard.targets import TARGETS
 from ganguard.targets.load import TargetSettings, parse_target
 from ganguard.training.settings import TrainingSettings
+
+SWEPT = ("query_budget", "real_fraction", "domain_images", "method")  # settings of an attack that may be lists of values
 
 
 class TrainTarget(TrainingSettings):
@@ -56,7 +57,7 @@ def _target(value: object) -> TrainTarget | TargetSettings:
 
 
 def _attacks(value: object) -> list[AttackSettings]:
-    """One settings record for each attack and each of its budgets."""
+    """One settings record for each attack, and for each of the values of what is swept."""
     if not isinstance(value, list | tuple) or not value:
         raise SpecError("attacks must be a list with at least one attack.")
     found: list[AttackSettings] = []
@@ -66,18 +67,21 @@ def _attacks(value: object) -> list[AttackSettings]:
             continue
         if not isinstance(item, Mapping):
             raise SpecError(f"attacks.{number} must be a mapping with `kind`; got {item!r}.")
-        values = cast(Mapping[str, Any], item)
-        budgets = values.get("query_budget")
-        several = cast(list[Any], budgets) if isinstance(budgets, list) and budgets else [budgets]
-        without = {key: entry for key, entry in values.items() if key != "query_budget"}
-        for budget in several:
-            found.append(_attack(number, without if budget is None else {**without, "query_budget": budget}))
+        found += [_attack(number, values) for values in _swept(cast(Mapping[str, Any], item))]
     return found
 
 
+def _swept(values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The settings with each combination of values where a list stands for a setting that may be swept."""
+    lists = {key: cast(list[Any], values[key]) for key in SWEPT if isinstance(values.get(key), list) and values[key]}
+    return [{**values, **dict(zip(lists, chosen, strict=True))} for chosen in product(*lists.values())]
+
+
 def _attack(number: int, values: Mapping[str, Any]) -> AttackSettings:
+    """A copy that exists already needs no kind: `{substitute: {checkpoint: …}, query_budget: …}`."""
+    implied = {"kind": "given"} if "substitute" in values and "kind" not in values else {}
     try:
-        return parse_attack(values)
+        return parse_attack({**implied, **values})
     except SpecError as problem:
         raise SpecError(f"attacks.{number}: {one_line(problem)}") from None
 
@@ -89,7 +93,8 @@ class Spec(Settings):
     real: the real images that accuracy is measured against, and that the features are scaled by.
     features: the network whose features are compared.
     codes: "provider" draws them, or the adversary, as "client", sends them.
-    attacks: each budget of each attack trains one substitute for each seed.
+    attacks: each trains one substitute for each seed. Where query_budget, real_fraction, domain_images or method is a list,
+        each of its values makes an attack of its own.
     seeds: each reseeds the purchase and the substitutes.
     samples: images in each set that is measured.
     compute: device, and threads of each process.
@@ -112,11 +117,10 @@ class Spec(Settings):
         return seeds
 
     def labelled_attacks(self) -> list[tuple[str, list[AttackSettings]]]:
-        """(label, settings by ascending budget) of each attack. The label is kind and architecture, what share of the real
-        images is known, and a number where two attacks share all of these."""
+        """(label, settings by ascending budget) of each attack; two that call themselves the same are numbered."""
 
         def without_budget(settings: AttackSettings) -> str:
-            return settings.model_dump_json(exclude={"query_budget"})
+            return settings.model_dump_json(exclude={"query_budget", "checkpoint_every"})
 
         found: dict[str, list[AttackSettings]] = {}
         for _, group in groupby(sorted(self.attacks, key=without_budget), key=without_budget):
@@ -125,9 +129,7 @@ class Spec(Settings):
         labels: list[tuple[str, list[AttackSettings]]] = []
         for key in dict.fromkeys(map(without_budget, self.attacks)):  # in the order of the spec
             first = found[key][0]
-            name = f"{first.kind.replace('_', ' ')} {first.architecture.kind}"
-            if (fraction := real_fraction(first)) is not None:
-                name += f", {100 * fraction:g} % real"
+            name = first.label()
             taken = sum(label.split(" #")[0] == name for label, _ in labels)
             labels.append((f"{name} #{taken + 1}" if taken else name, found[key]))
         return labels

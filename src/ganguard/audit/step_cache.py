@@ -8,14 +8,14 @@ import shutil
 import time
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from ganguard import __version__
 from ganguard.architectures import ARCHITECTURES
 from ganguard.attacks import ATTACKS
+from ganguard.attacks.subsampling.density_ratio import RATIOS
 from ganguard.audit.plan import Plan, Step
 from ganguard.base.cache import code_version, content_key, file_digest, publish_directory, write_json
 from ganguard.base.compute import Compute
@@ -26,6 +26,7 @@ from ganguard.metrics.features import FEATURES
 from ganguard.targets import TARGETS
 
 RECORD = "step.json"
+LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "pillow")  # whose versions may change a result
 _GROUND = ("ganguard.base", "ganguard.data")
 _MAKES_GANS = (*_GROUND, "ganguard.architectures", "ganguard.training")
 _MEASURES = (
@@ -39,10 +40,10 @@ _MEASURES = (
 )
 CODE: dict[str, tuple[str, ...]] = {
     "real": _GROUND,
-    "ready": (*_GROUND, "ganguard.architectures", "ganguard.audit.measuring"),
+    "ready": (*_GROUND, "ganguard.architectures", "ganguard.attacks", "ganguard.audit.readiness"),
     "train_target": _MAKES_GANS,
     "open_target": (*_GROUND, "ganguard.architectures", "ganguard.targets"),
-    "fit": (*_GROUND, "ganguard.architectures", "ganguard.targets", "ganguard.attacks", "ganguard.audit.measuring"),
+    "fit": (*_GROUND, "ganguard.architectures", "ganguard.targets", "ganguard.attacks", "ganguard.audit.readiness"),
     "features": (*_GROUND, "ganguard.metrics.features", "ganguard.training.supervised", "ganguard.training.loop"),
     "yardsticks": (*_MEASURES, "ganguard.queries"),
     "known": (*_MEASURES, "ganguard.audit.attacking"),
@@ -50,6 +51,8 @@ CODE: dict[str, tuple[str, ...]] = {
     "replay": (*_MEASURES, "ganguard.queries"),
     "substitute": (*_MAKES_GANS, "ganguard.attacks", "ganguard.audit.attacking"),
     "measure": _MEASURES,
+    "domain": (*_MEASURES, "ganguard.audit.transferring"),
+    "measure_transfer": (*_MEASURES, "ganguard.audit.transferring"),
 }
 """Which rooms' source code the result of a kind of step depends on, beside that of the step itself."""
 
@@ -71,7 +74,7 @@ def step_key(step: Step, done: dict[str, Done], compute: Compute) -> str:
         inputs={i.role: done[i.step].digests[i.part] for i in step.inputs},
         code=code_version(*_rooms(step), "ganguard.audit.steps", "ganguard.audit.pictures", *_plugin_packages(step)),
         compute={"device": compute.torch_device().type, "threads": compute.threads},
-        torch=torch.__version__,
+        libraries={name: version(name) for name in LIBRARIES},
     )
 
 
@@ -88,6 +91,7 @@ def _plugin_packages(step: Step) -> list[str]:
         (DATASETS, settings.get("kind") if step.kind == "real" else None),
         (FEATURES, settings.get("kind") if step.kind == "features" else None),
         (ATTACKS, trained.get("kind") if step.kind == "substitute" else None),
+        (RATIOS, trained.get("refining", {}).get("ratio")),
         (ARCHITECTURES, trained.get("architecture", {}).get("kind")),
         *((TARGETS, kind) for kind in settings.get("target", {})),
     ]

@@ -10,6 +10,7 @@ from pydantic import Field
 from safetensors.torch import load_file
 from torch import Tensor
 
+from ganguard.attacks.protocol import AttackSettings, parse_attack
 from ganguard.audit.pictures import save_grid
 from ganguard.base.cache import content_key, tensor_digest, write_json, write_tensors
 from ganguard.base.compute import Compute
@@ -66,12 +67,14 @@ Digests = dict[str, str]
 
 @dataclass(frozen=True)
 class Real:
-    """The real step's output: images (N, C, H, W) uint8, labels (N,) or None, row indices of the two splits."""
+    """The real step's output: images (N, C, H, W) uint8, labels (N,) or None, row indices of the two splits, groups (N,) or
+    None."""
 
     images: Tensor
     labels: Tensor | None
     train: Tensor
     reference: Tensor
+    groups: Tensor | None = None
 
 
 def run_real(call: StepCall) -> Digests:
@@ -80,8 +83,7 @@ def run_real(call: StepCall) -> Digests:
     real = load_dataset(parse_dataset(settings), call.progress)
     splits = split(real)
     tensors = {"images": real.images, "train": splits.train, "reference": splits.reference}
-    if real.labels is not None:
-        tensors["labels"] = real.labels
+    tensors |= {name: part for name, part in (("labels", real.labels), ("groups", real.groups)) if part is not None}
     write_tensors(call.directory / "real.safetensors", tensors)
     save_grid(real.images[splits.train], call.directory)
     return {"result": tensor_digest(tensors)}
@@ -90,7 +92,7 @@ def run_real(call: StepCall) -> Digests:
 def load_real(directory: Path) -> Real:
     """Read a real step's output."""
     tensors = load_file(directory / "real.safetensors")
-    return Real(tensors["images"], tensors.get("labels"), tensors["train"], tensors["reference"])
+    return Real(tensors["images"], tensors.get("labels"), tensors["train"], tensors["reference"], tensors.get("groups"))
 
 
 def run_train_target(call: StepCall) -> Digests:
@@ -131,6 +133,12 @@ def open_target(directory: Path, compute: Compute) -> BlackBoxTarget:
     if said.get("identity", target.identity) != target.identity:
         raise TargetError("the target is another one each time it is opened. Have its factory load weights, or seed them.")
     return target
+
+
+def attack_of(said: dict[str, Any], checkpoint_every: int | None = None) -> AttackSettings:
+    """The attack that a step's settings say."""
+    known = {key: value for key, value in said.items() if key != "fingerprint"}
+    return parse_attack(known if checkpoint_every is None else {**known, "checkpoint_every": checkpoint_every})
 
 
 def run_features(call: StepCall) -> Digests:

@@ -15,15 +15,18 @@ from ganguard.audit.results import Against, Measurement, Outcome, Verdict
 
 CONFIDENCE = 0.95
 FIDELITY, PARTIAL, WHITE = "fidelity", "accuracy partial black box", "accuracy white box"  # how labels begin
+TRANSFER, GIVEN = "transfer", "given copy"
+MOVED, SCRATCH = (" fine-tuned,", " FreezeD,"), " from scratch,"  # methods of transfer, as labels say them
 
 Distances = dict[int, float]  # by seed
 
 
 def verdicts(measurements: list[Measurement]) -> list[Verdict]:
     """R1 (more queries, better fidelity), R2 (fidelity below accuracy) and R3 (the architecture matters), for each attack that
-    knows no real images; R4 (real images improve accuracy) and R5 (subsampling improves it further)."""
+    knows no real images; R4 (real images improve accuracy), R5 (subsampling improves it further), and R6 (a stolen model
+    transfers better than training from scratch)."""
     every = list(dict.fromkeys(m.attack for m in measurements if m.subject == "substitute" and m.attack is not None))
-    labels = [label for label in every if not label.startswith((PARTIAL, WHITE))]
+    labels = [label for label in every if not label.startswith((PARTIAL, WHITE, TRANSFER, GIVEN))]
     floor = sum(m.value for m in measurements if (m.subject, m.metric) == ("train", "frechet_distance"))
     found: list[Verdict] = []
     for label in labels:
@@ -46,15 +49,20 @@ def verdicts(measurements: list[Measurement]) -> list[Verdict]:
         architecture = partial.removeprefix(PARTIAL).partition(",")[0]
         found += _improves(measurements, "R4", partial, FIDELITY + architecture)
         found += _improves(measurements, "R5", WHITE + partial.removeprefix(PARTIAL), partial)
+    for moved, method in ((label, m) for label in every if label.startswith(TRANSFER) for m in MOVED if m in label):
+        found += _improves(measurements, "R6", moved, moved.replace(method, SCRATCH), "domain")
     return found
 
 
-def _improves(measurements: list[Measurement], relation: str, label: str, over: str) -> list[Verdict]:
-    """Is the accuracy distance of one attack below that of another, at each budget that both have?"""
+def _improves(
+    measurements: list[Measurement], relation: str, label: str, over: str, against: Against = "reference"
+) -> list[Verdict]:
+    """Is the distance of one attack below that of another, at each budget that both have?"""
     found: list[Verdict] = []
+    what = "accuracy distance" if against == "reference" else "distance to the other domain"
     for budget in sorted(set(_budgets(measurements, label)) & set(_budgets(measurements, over))):
-        statement = f"accuracy distance of {label} / of {over} at {budget:,} queries is below 1"
-        pair = [_distances(measurements, each, budget, "reference") for each in (label, over)]
+        statement = f"{what} of {label} / of {over} at {budget:,} queries is below 1"
+        pair = [_distances(measurements, each, budget, against) for each in (label, over)]
         found.append(_below_one(relation, statement, pair[0], pair[1]))
     return found
 

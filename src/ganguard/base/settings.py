@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar, cast
 
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, FailFast, Field, ValidationError
 
 from ganguard.base.errors import InputError, SpecError
 
@@ -35,6 +35,9 @@ LARGEST = 2**62  # so that it fits every file and database that it goes to
 Positive = Annotated[int, BeforeValidator(_whole), Field(gt=0, le=LARGEST)]
 NonNegative = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=LARGEST)]
 
+GREATEST = 1e100  # of a measured number: no square and no product of two leaves what floats hold
+Number = Annotated[float, Field(ge=-GREATEST, le=GREATEST)]
+
 LONGEST_VALUE = 80  # characters of a wrong value that a message repeats
 LONGEST_MESSAGE = 400  # characters of a message, beside the name of the file that it is about
 LONGEST_YAML = 100_000  # characters of a spec
@@ -43,6 +46,9 @@ LARGEST_JSON = 16 << 20  # bytes of a JSON file
 DEEPEST = 32  # mappings and lists within each other, in YAML and JSON, and keys with dots between them
 
 S = TypeVar("S", bound=BaseModel)
+R = TypeVar("R")
+Rows = Annotated[tuple[R, ...], FailFast()]
+"""Many records. The first wrong one is enough: all that is wrong with a million may fill any memory."""
 
 
 def _plain(value: dict[str, Any]) -> dict[str, Any]:

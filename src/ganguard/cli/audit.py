@@ -87,11 +87,11 @@ def _print_plan(spec: "Spec", directory: Path) -> None:
     images.add_row("bought in all", f"{plan.auditor + sum(plan.bought.values()):,}", f"{sum(before.values()):,}")
     images.add_section()
     for label, by_budget in spec.labelled_attacks():
-        budgets = " + ".join(f"{settings.query_budget:,}" for settings in by_budget)
-        used = sum(s.settings.query_budget for s in plan.substitutes if s.label == label)
+        budgets = " + ".join(f"{settings.buys():,}" for settings in by_budget)
+        used = sum(s.settings.buys() for s in plan.substitutes if s.label == label)
         times = f", {len(spec.seeds)} times" if len(spec.seeds) > 1 else ""
         images.add_row(f"{label} uses {budgets}{times}", f"{used:,}", "")
-    images.add_row("used in all", f"{sum(s.settings.query_budget for s in plan.substitutes):,}", "")
+    images.add_row("used in all", f"{sum(s.settings.buys() for s in plan.substitutes):,}", "")
     shown = Console(highlight=False)
     shown.print(steps, images)
     if anew:
@@ -126,22 +126,25 @@ def _print_results(results: "AuditResults", directory: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from ganguard.audit.results import summarise
+    from ganguard.audit.summaries import summarise
 
     table = Table("attack", title="Fréchet distance of each copy; lower is closer", title_justify="left")
-    for column in ("queries", "fidelity: to the target", "accuracy: to real images"):
+    moved = ("domain",) if results.select(against="domain") else ()
+    columns = ("queries", "fidelity: to the target", "accuracy: to real images", *("to the other domain" for _ in moved))
+    for column in columns:
         table.add_column(column, justify="right")
 
     def cell(**wanted: object) -> str:
         summary = summarise(results.select(metric="frechet_distance", **wanted))
         if summary is None:
-            return "failed" if wanted.get("attack") else "–"
+            return "failed" if (wanted.get("attack"), wanted.get("query_budget")) in failed else "–"
         return f"{summary.mean:.3f}" + (f" ± {summary.deviation:.3f}" if summary.deviation is not None else "")
 
+    failed = {(failure.attack, failure.query_budget) for failure in results.failures}
     for attack in results.attacks:
         for budget in attack.query_budgets:
             row = {"attack": attack.label, "query_budget": budget}
-            table.add_row(attack.label, f"{budget:,}", cell(**row, against="target"), cell(**row, against="reference"))
+            table.add_row(attack.label, f"{budget:,}", *(cell(**row, against=a) for a in ("target", "reference", *moved)))
     table.add_section()
     table.add_row("the target itself", "", *(cell(subject="target", against=a) for a in ("target", "reference")))
     table.add_row("noise images", "", *(cell(subject="noise", against=a) for a in ("target", "reference")))

@@ -1,28 +1,42 @@
 """Handwritten digits: 1,797 real 8x8 scans in 10 classes that scikit-learn ships (UCI ML, Alpaydin & Kaynak 1998)."""
 
-from typing import Any, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 import torch
+from pydantic import Field, field_validator
 
 from ganguard.base.progress import Progress, silent
 from ganguard.data.dataset import DatasetSettings, RealImages
 
 
 class Digits(DatasetSettings):
-    """The digits at their own 8x8, grey; their 17 levels of ink (0 to 16) are spread over [0, 255]."""
+    """The digits at their own 8x8, grey; their 17 levels of ink (0 to 16) are spread over [0, 255].
+
+    classes: the digits that are taken, ascending; all by default.
+    """
 
     kind: Literal["digits"] = "digits"
+    classes: Annotated[tuple[Annotated[int, Field(ge=0, le=9)], ...], Field(min_length=1)] = tuple(range(10))
+
+    @field_validator("classes")
+    @classmethod
+    def _ascending(cls, classes: tuple[int, ...]) -> tuple[int, ...]:
+        if list(classes) != sorted(set(classes)):
+            raise ValueError(f"must be distinct digits, ascending; got {list(classes)}")
+        return classes
 
     def fingerprint(self) -> str:
         """The digits never change."""
         return "digits"
 
     def load(self, progress: Progress = silent) -> RealImages:
-        """1,797 images (N, 1, 8, 8) uint8 with labels 0 to 9."""
+        """1,797 images of all classes (N, 1, 8, 8) uint8; labels (N,) count the classes from 0."""
         from sklearn.datasets import load_digits
 
         bunch = cast(Any, load_digits())
         ink = torch.from_numpy(bunch.images)  # (1797, 8, 8) float64, whole numbers 0..16
         images = (ink * (255 / 16)).round().to(torch.uint8)[:, None]
+        wanted, digits = torch.tensor(self.classes), torch.from_numpy(bunch.target).long()
+        taken = torch.isin(digits, wanted)
         progress(len(images), len(images), "digits")
-        return RealImages(images, torch.from_numpy(bunch.target).long(), tuple("0123456789"))
+        return RealImages(images[taken], torch.searchsorted(wanted, digits[taken]), tuple(map(str, self.classes)))

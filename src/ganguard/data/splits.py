@@ -17,6 +17,7 @@ from ganguard.data.dataset import RealImages
 
 TRAIN_SHARE = 0.7
 FEWEST_HELD = 6  # real images of an adversary
+FEWEST_JUDGED = 2  # of them, that its judge holds out
 
 
 @dataclass(frozen=True)
@@ -48,16 +49,18 @@ def _by_class(real: RealImages) -> np.ndarray:
         in_train[ranked[: round(TRAIN_SHARE * len(members))]] = True
     if in_train.all() or not in_train.any():
         classes = f" in {len(np.unique(labels))} classes" if count > 1 else ""
-        raise DataError(f"{count} real images{classes} are too few to split each class 70 : 30. Give at least 2 of one class.")
+        raise DataError(
+            f"{_images(count)}{classes} {'is' if count == 1 else 'are'} too few to split 70 : 30 in each class. Give 2 of one."
+        )
     return in_train
 
 
-def _by_group(groups: np.ndarray) -> np.ndarray:
+def _by_group(groups: np.ndarray, stream: str = "data.splits.groups") -> np.ndarray:
     """The same from groups (N,): in the order of their hashes, as many as come nearest to 70 % of the images."""
     numbers, sizes = np.unique(groups, return_counts=True)
     if len(numbers) < 2:
-        raise DataError(f"{len(groups)} real images in fewer than 2 groups cannot be split by group. Give at least 2 groups.")
-    order = np.argsort(uniform(0, "data.splits.groups", range(numbers[-1] + 1), 1)[numbers, 0], kind="stable")
+        raise DataError(f"{_images(len(groups))} in fewer than 2 groups cannot be split by group. Give at least 2 groups.")
+    order = np.argsort(uniform(0, stream, range(numbers[-1] + 1), 1)[numbers, 0], kind="stable")
     in_train = np.cumsum(sizes[order])[:-1]  # images, if the first 1, 2, 3 ... groups go to `train`
     taken = np.abs(in_train - TRAIN_SHARE * len(groups)).argmin() + 1
     return np.isin(groups, numbers[order[:taken]])
@@ -73,19 +76,46 @@ def halves(count: int, labels: Tensor | None = None) -> tuple[Tensor, Tensor]:
     return dealt[::2].sort().values, dealt[1::2].sort().values
 
 
-def adversary_split(train: Tensor, fraction: float, *, seed: int) -> tuple[Tensor, Tensor]:
+def adversary_split(train: Tensor, fraction: float, *, seed: int, groups: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """X_r, the share `fraction` of the train split (row indices, (N,)) that an adversary holds: what it trains with, and the
     30 % of it that its judge holds out; sorted. Of one seed, a smaller share is part of a larger.
 
-    Raises DataError where X_r has fewer than 6 images: two for the judge, and four that a density ratio can be fitted to.
+    groups: of all the real images, (M,) int64, where they come in groups: the judge then holds out whole groups, the last to
+        come by their hash, of about 30 % of the images.
+
+    Raises DataError where X_r has fewer than 6 images: two for the judge, and four that a density ratio can be fitted to; or
+    comes of a single group.
     """
     held = round(fraction * len(train))
     if held < FEWEST_HELD:
         raise DataError(
-            f"real_fraction {fraction:g} of {len(train)} training images is {held}; an adversary needs at least {FEWEST_HELD}. "
-            f"Set real_fraction to {math.ceil(100 * FEWEST_HELD / len(train)) / 100:g} or more."
+            f"real_fraction {fraction:g} of {len(train)} training images is {held:,}; an adversary needs at least "
+            f"{FEWEST_HELD}. Set real_fraction to {math.ceil(100 * FEWEST_HELD / len(train)) / 100:g} or more."
         )
     order = np.argsort(uniform(seed, "data.splits.adversary", range(len(train)), 1)[:, 0], kind="stable")[:held]
-    judged = np.arange(held) % 10 % 3 == 2  # 3 in 10, and 2 of the first 6
+    if groups is None:
+        judged = np.arange(held) % 10 % 3 == 2  # 3 in 10, and 2 of the first 6
+    else:
+        judged = ~_by_group(groups.numpy()[train.numpy()[order]], "data.splits.judge")
+        if judged.sum() < FEWEST_JUDGED or (~judged).sum() < FEWEST_HELD - FEWEST_JUDGED:
+            raise DataError(
+                f"{_images(held)} of {len(np.unique(groups))} groups leave {judged.sum()} to the judge, of at least "
+                f"{FEWEST_JUDGED}, and {(~judged).sum()} to train with, of {FEWEST_HELD - FEWEST_JUDGED}. Raise real_fraction."
+            )
     own, judge = (train[torch.from_numpy(np.sort(order[rows]))] for rows in (~judged, judged))
     return own, judge
+
+
+def some_of(train: Tensor, count: int | None, *, seed: int) -> Tensor:
+    """`count` of the row indices (N,), sorted; all of them for None. Of one seed, fewer are part of more. Raises DataError for
+    more than N."""
+    if count is None:
+        return train
+    if count > len(train):
+        raise DataError(f"domain_images must be at most the training images of the domain, {len(train):,}; got {count:,}.")
+    order = np.argsort(uniform(seed, "data.splits.some", range(len(train)), 1)[:, 0], kind="stable")[:count]
+    return train[torch.from_numpy(np.sort(order))]
+
+
+def _images(count: int) -> str:
+    return "1 real image" if count == 1 else f"{count:,} real images"

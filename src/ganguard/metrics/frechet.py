@@ -108,6 +108,9 @@ def _statistics(value: Features | GaussianStatistics, name: str) -> GaussianStat
 def _from_statistics(a: GaussianStatistics, b: GaussianStatistics) -> float:
     if len(a.mean) != len(b.mean):
         raise MetricError(f"both statistics must have one width; got {len(a.mean)} and {len(b.mean)}.")
+    for one, name in ((a, "a"), (b, "b")):
+        if not (torch.isfinite(one.mean).all() and torch.isfinite(one.scatter).all()):
+            raise MetricError(f"the statistics of {name} hold NaN or infinity. Look at the features that they were made of.")
     S_a, S_b = a.covariance(), b.covariance()
     L = _cholesky(S_a)
     if L is None or _cholesky(S_b) is None:

@@ -7,6 +7,8 @@ Pairs within a set are of two different rows. Without bias, KD does not depend o
 two samples of one distribution is 0 on average, so about half of such values lie below 0.
 """
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -49,7 +51,15 @@ def kernel_distance_full(a: Features, b: Features) -> float:
 def _sets(a: Features, b: Features, at_least: int) -> tuple[Tensor, Tensor]:
     x, y = as_floats(a, "a", at_least), as_floats(b, "b", at_least)
     require_same_width(x, y)
+    largest = max(abs(edge.item()) for rows in (x, y) for edge in rows.aminmax())
+    room = math.log10(torch.finfo(torch.float64).max / max(len(x), len(y)) ** 2)
+    if 6 * math.log10(max(largest, 1)) + 1 > room:
+        raise MetricError(
+            f"entries of features reach {largest:.3g}, whose kernel no float holds. Standardise the features first."
+        )
     kind = torch.promote_types(x.dtype, y.dtype)
+    if 6 * math.log10(max(largest, 1)) + 1 > math.log10(torch.finfo(kind).max / max(len(x), len(y))):
+        kind = torch.float64  # whose sums of rows do not overflow
     return x.to(kind), y.to(kind)
 
 

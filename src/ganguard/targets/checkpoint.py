@@ -22,13 +22,18 @@ class CheckpointTarget(TargetSettings):
     def _absolute(cls, path: str) -> str:
         return absolute(path)
 
+    @property
+    def path(self) -> Path:
+        """The directory."""
+        return Path(self.checkpoint)
+
     def fingerprint(self) -> str:
         """Digest of checkpoint.json, which holds the digests of the weights. Raises CheckpointError."""
-        return content_key(**read_description(Path(self.checkpoint)).model_dump(mode="json"))
+        return content_key(**read_description(self.path).model_dump(mode="json"))
 
     def load(self, compute: Compute) -> WhiteBoxModuleTarget:
         """Read it back. Raises CheckpointError, and TargetError where what it makes is not images, or too large ones."""
-        checkpoint = load_checkpoint(Path(self.checkpoint))
+        checkpoint = load_checkpoint(self.path)
         networks = checkpoint.networks
         with naming(self.checkpoint):
             require_micro_batch(checkpoint.description.image_shape)

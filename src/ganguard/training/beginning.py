@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ganguard.architectures.checkpoint import load_checkpoint
-from ganguard.architectures.networks import ArchitectureSettings, Networks, build_networks
+from ganguard.architectures.checkpoint import load_checkpoint, read_description
+from ganguard.architectures.networks import ArchitectureSettings, Discriminator, Networks, build_networks
 from ganguard.base.cache import content_key, tensor_digest
 from ganguard.base.errors import SpecError
 
@@ -18,10 +18,12 @@ class Beginning:
 
     checkpoint: of the same architecture; G and its average begin as its G, D as its D.
     discriminator: a network with D's weights, which D begins as.
+    frozen: stages of D, counted from the image, that stay as they begin; -1 leaves the last one free.
     """
 
     checkpoint: Path | None = None
     discriminator: nn.Module | None = None
+    frozen: int = 0
 
     def put_into(self, networks: Networks) -> None:
         """Raises SpecError where the weights are of another architecture."""
@@ -32,20 +34,32 @@ class Beginning:
         if self.discriminator is not None:
             _take_over(networks.discriminator, self.discriminator, "the target's discriminator")
 
+    def frozen_parameters(self, D: Discriminator) -> set[nn.Parameter]:
+        """Those of D that are not trained."""
+        stages = D.stages() if self.frozen else []
+        return {parameter for stage in stages[: self.frozen] for parameter in stage.parameters()}
+
     def require_fits(self, architecture: ArchitectureSettings, image_shape: tuple[int, int, int]) -> None:
-        """Raise SpecError, before any work, where `discriminator` is not of the architecture for images (C, H, W)."""
-        if self.discriminator is None:
-            return
+        """Raise SpecError, before any work, where the weights are not of the architecture for images (C, H, W), or its D has no
+        stage beyond the frozen ones."""
         with torch.device("meta"):
-            wanted = build_networks(architecture, image_shape).discriminator.state_dict()
-        found = self.discriminator.state_dict()
-        if {key: value.shape for key, value in found.items()} != {key: value.shape for key, value in wanted.items()}:
+            D = build_networks(architecture, image_shape).discriminator
+        if self.checkpoint is not None:
+            found = read_description(self.checkpoint)
+            if (found.architecture, found.image_shape) != (architecture, image_shape):
+                raise _of_another(f"{self.checkpoint}")
+        if self.discriminator is not None and _shapes(self.discriminator) != _shapes(D):
             raise _of_another("the target's discriminator")
+        if self.frozen and len(D.stages()) <= self.frozen:
+            raise SpecError(
+                f"frozen must leave a stage of D to be trained: {architecture.kind} has {len(D.stages())}; got {self.frozen}."
+            )
 
     def digest(self) -> str:
         """Of the weights, for the identity of a training."""
         parts = [] if self.discriminator is None else [tensor_digest(dict(self.discriminator.state_dict()))]
-        return content_key(checkpoint=load_checkpoint(self.checkpoint).digest() if self.checkpoint else None, parts=parts)
+        checkpoint = load_checkpoint(self.checkpoint).digest() if self.checkpoint else None
+        return content_key(checkpoint=checkpoint, parts=parts, frozen=self.frozen)
 
 
 RANDOM_WEIGHTS = Beginning()
@@ -56,6 +70,10 @@ def _take_over(module: nn.Module, found: nn.Module, what: str) -> None:
         module.load_state_dict(found.state_dict())
     except RuntimeError:
         raise _of_another(what) from None
+
+
+def _shapes(module: nn.Module) -> dict[str, torch.Size]:
+    return {key: value.shape for key, value in module.state_dict().items()}
 
 
 def _of_another(what: str) -> SpecError:

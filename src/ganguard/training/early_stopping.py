@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ganguard.architectures.networks import Generator
-from ganguard.base.cache import write_json
+from ganguard.base.cache import content_key, write_json
 from ganguard.base.errors import CheckpointError, StepError
 from ganguard.base.images import to_uint8
 from ganguard.base.seeds import normal
@@ -29,11 +29,16 @@ Judge = Callable[[Tensor], float]
 @dataclass(frozen=True)
 class Watch:
     """judge: what decides. every: steps of G between two looks, of which the first is before any step, and the last after all.
-    count: images looked at, of the same codes each time."""
+    count: images looked at, of the same codes each time. judged_by: tells judges apart; scores of two are not compared."""
 
     judge: Judge
     every: int
     count: int = 2000
+    judged_by: str = ""
+
+    def digest(self) -> str:
+        """For the identity of a training."""
+        return content_key(every=self.every, count=self.count, judged_by=self.judged_by)
 
 
 class Best:

@@ -94,3 +94,46 @@ def test_keys_depend_on_what_results_depend_on_and_on_nothing_else() -> None:
 
 def test_how_often_a_state_is_saved_changes_no_key() -> None:
     assert keys_of(plan_of(attacks=[{**ATTACK, "checkpoint_every": 3}])) == keys_of(plan_of())
+
+
+NETWORK = {"architecture": "sngan", "query_budget": 20}
+MOVED = {"kind": "transfer", **NETWORK, "domain": {"kind": "digits", "classes": [1, 2]}}
+
+
+def test_what_goes_on_with_a_copy_takes_that_of_another_attack() -> None:
+    moved = {**MOVED, "method": ["fine_tune", "freeze_d", "scratch"], "domain_images": [9, None]}
+    plan = plan_of(attacks=[moved, {"kind": "accuracy_partial_black_box", **NETWORK}, ATTACK], seeds=[0])
+    stolen = {i.step for step in plan.steps for i in step.inputs if i.role == "stolen"}
+    assert stolen == {"substitute fidelity sngan, 20 queries, seed 0"}
+    assert sum(step.kind == "substitute" for step in plan.steps) == 6 + 1 + 2
+    names = [step.name for step in plan.steps]
+    for position, step in enumerate(plan.steps):
+        assert all(i.step in names[:position] for i in step.inputs)
+    keys = keys_of(plan)
+    assert len(set(keys.values())) == len(keys)
+
+
+def test_a_copy_that_no_attack_makes_is_made_once_for_all_that_go_on_with_it() -> None:
+    plan = plan_of(attacks=[{**MOVED, "method": ["fine_tune", "freeze_d"]}], seeds=[0])
+    trained = [step.name for step in plan.steps if step.kind == "substitute"]
+    assert trained[0] == "substitute stolen sngan, 20 queries, seed 0"
+    assert len(trained) == 3
+    assert plan.bought == {0: 20}
+
+
+def test_copies_that_exist_already_buy_nothing(tmp_path: Path, tiny_checkpoint: Callable[..., Path]) -> None:
+    given = {"substitute": {"checkpoint": str(tiny_checkpoint(tmp_path))}, "query_budget": 50}
+    plan = plan_of(attacks=[given, {**MOVED, "method": "scratch"}])
+    assert [step.name for step in plan.steps if step.kind in ("purchase", "replay")] == []
+    assert plan.bought == {0: 0, 1: 0}
+    of_given = [s.seed for s in plan.substitutes if s.label.startswith("given copy")]
+    assert of_given == [0]
+
+
+def test_what_an_adversary_knows_is_of_what_the_target_was_trained_on() -> None:
+    attacks = [{"kind": "accuracy_partial_black_box", **NETWORK}]
+    other = {"train": {**SPEC["target"]["train"], "dataset": {"kind": "digits", "classes": [0, 1, 2]}}}  # type: ignore[dict-item]
+    for changes, expected in (({}, "real"), ({"target": other}, "training data")):
+        plan = plan_of(attacks=attacks, **changes)
+        (known, *_) = [step for step in plan.steps if step.kind == "known"]
+        assert next(i.step for i in known.inputs if i.role == "real") == expected

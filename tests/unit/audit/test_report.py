@@ -15,7 +15,7 @@ from report_samples import CASES, EMPTY_CELLS, draw_grids, make_results, minimal
 
 from ganguard.audit.report import write_report
 from ganguard.audit.report.findings import copies
-from ganguard.audit.report.html import grid_rows
+from ganguard.audit.report.grids import grid_rows, open_gallery
 from ganguard.audit.report.plots import NARROW, WIDE, legend, quality_picture
 from ganguard.audit.report.tables import measure_table
 from ganguard.audit.report.words import headline
@@ -221,7 +221,7 @@ def test_the_picture_names_its_ticks_its_yardsticks_and_itself() -> None:
 def test_grids_share_one_whole_scale_and_come_in_order(tmp_path: Path) -> None:
     results = make_results()
     draw_grids(results, tmp_path)
-    first, *rest = grid_rows(results, tmp_path)
+    first, *rest = grid_rows(results, open_gallery(results, tmp_path))
     assert [grid.title for grid in first.grids] == ["Real", "Target"]
     assert [row.heading for row in rest] == ["Copies: fidelity sngan", "Copies: fidelity dcgan"]
     assert [grid.title for grid in rest[0].grids] == [f"Copy from {b} images" for b in ("200", "1,000", "5,000")]
@@ -239,7 +239,7 @@ def test_grids_of_several_seeds_say_which_and_give_their_own_distance(tmp_path: 
     pictures = tuple(copied[0].model_copy(update={"seed": seed, "file": f"{seed}.png"}) for seed in (1, 0))
     results = results.model_copy(update={"pictures": pictures})
     draw_grids(results, tmp_path)
-    (row,) = grid_rows(results, tmp_path)
+    (row,) = grid_rows(results, open_gallery(results, tmp_path))
     assert [grid.note[-6:] for grid in row.grids] == ["seed 0", "seed 1"]
     assert row.grids[0].note[:-6] != row.grids[1].note[:-6]
 
@@ -248,7 +248,7 @@ def test_large_tiles_are_not_enlarged_and_not_shrunk(tmp_path: Path) -> None:
     plain = make_results().pictures[0].model_copy(update={"tile": (64, 64)})
     results = make_results(pictures=(plain,))
     draw_grids(results, tmp_path)
-    assert grid_rows(results, tmp_path)[0].grids[0].width == 8 * 65 - 1
+    assert grid_rows(results, open_gallery(results, tmp_path))[0].grids[0].width == 8 * 65 - 1
 
 
 def test_budgets_whose_labels_would_touch_are_left_off_the_axis() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from ganguard.audit.report.numbers import interval, listed, number, seconds, whole_interval, with_spread
-from ganguard.audit.results import Summary
+from ganguard.audit.summaries import Summary
 
 
 def summary(mean: float, deviation: float | None) -> Summary:

@@ -7,7 +7,8 @@ import jsonschema
 import pandas
 import pytest
 
-from ganguard.audit.results import AuditResults, Measurement, summarise
+from ganguard.audit.results import AuditResults, Measurement
+from ganguard.audit.summaries import summarise
 from ganguard.audit.verdicts import log_interval, verdicts
 
 SCHEMA = Path(__file__).parents[3] / "docs" / "results.schema.json"
@@ -103,6 +104,18 @@ def test_r3_holds_whichever_architecture_is_better() -> None:
     rows = [distance(1 + seed / 50, seed=seed, attack="a") for seed in range(5)]
     rows += [distance(3 + seed / 50, seed=seed, attack="b") for seed in range(5)]
     assert outcomes(rows)["R3"] == "holds"
+
+
+@pytest.mark.parametrize("method", ["fine-tuned", "FreezeD"])
+@pytest.mark.parametrize(("moved", "outcome"), [(1, "holds"), (9, "fails")])
+def test_r6_compares_with_training_from_scratch_on_as_many_images(method: str, moved: float, outcome: str) -> None:
+    def label(method: str, count: int) -> str:
+        return f"transfer sngan {method}, {count} images"
+
+    rows = [distance(moved + s / 9, seed=s, attack=label(method, 50), against="domain") for s in range(5)]
+    rows += [distance(3 + s / 9, seed=s, attack=label("from scratch", 50), against="domain") for s in range(5)]
+    rows += [distance(5, seed=s, attack=label("from scratch", 200), against="domain") for s in range(5)]
+    assert outcomes(rows) == {"R6": outcome}
 
 
 def test_parquet_holds_a_row_for_each_number(tmp_path: Path, tiny_results: AuditResults) -> None:

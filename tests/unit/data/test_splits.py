@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from ganguard.base.errors import DataError
 from ganguard.data.dataset import RealImages
-from ganguard.data.splits import halves, split
+from ganguard.data.splits import adversary_split, halves, some_of, split
 
 
 def _real(labels: list[int] | None, count: int = 0, pixel: int = 0) -> RealImages:
@@ -60,7 +60,7 @@ def test_nothing_but_index_and_label_matters() -> None:
 
 @pytest.mark.parametrize("count", [0, 1])
 def test_too_few_images_are_refused(count: int) -> None:
-    with pytest.raises(DataError, match=f"^{count} real images are too few"):
+    with pytest.raises(DataError, match=f"^{count} real image(s are| is) too few"):
         split(_real(None, count=count))
 
 
@@ -149,3 +149,29 @@ def test_halves_are_mixed_and_repeatable() -> None:
     first, second = halves(400)
     assert torch.equal(first, halves(400)[0])
     assert abs(np.mean(first.tolist()) - np.mean(second.tolist())) < 60  # two thirds of the data apart if cut in the middle
+
+
+def test_an_adversarys_judge_holds_out_whole_groups() -> None:
+    groups = torch.arange(200) // 10
+    own, judged = adversary_split(torch.arange(200), 0.5, seed=0, groups=groups)
+    assert len(own) + len(judged) == 100
+    assert not set(groups[own].tolist()) & set(groups[judged].tolist())
+    assert 20 <= len(judged) <= 40
+
+
+def test_an_adversary_of_one_group_is_refused() -> None:
+    with pytest.raises(DataError, match="fewer than 2 groups"):
+        adversary_split(torch.arange(60), 0.5, seed=0, groups=torch.zeros(60, dtype=torch.int64))
+    with pytest.raises(DataError, match="leave 3 to the judge, of at least 2, and 3 to train with, of 4"):
+        adversary_split(torch.arange(6), 1.0, seed=0, groups=torch.tensor([0, 0, 0, 1, 1, 2]))
+
+
+def test_some_images_of_a_seed_are_part_of_more() -> None:
+    train = torch.arange(100, 200)
+    few, more = (some_of(train, count, seed=3) for count in (10, 40))
+    assert set(few.tolist()) < set(more.tolist()) < set(train.tolist())
+    assert (len(few), len(more)) == (10, 40)
+    assert torch.equal(some_of(train, None, seed=3), train)
+    assert not torch.equal(some_of(train, 10, seed=4), few)
+    with pytest.raises(DataError, match="at most the training images of the domain, 100; got 101"):
+        some_of(train, 101, seed=0)

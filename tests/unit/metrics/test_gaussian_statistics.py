@@ -1,5 +1,8 @@
 """FD from running statistics, and what FD tends to with more images."""
 
+import math
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -96,3 +99,11 @@ def test_infinity_refuses_what_has_no_line() -> None:
         frechet_distance_infinity(_rows(59, 2), _rows(100, 2))
     with pytest.raises(MetricError, match="points must be at least 2"):
         frechet_distance_infinity(_rows(99, 2), _rows(100, 2), points=1)
+
+
+def test_statistics_that_hold_nan_are_refused() -> None:
+    sound = GaussianStatistics.of(torch.randn(9, 3, generator=torch.Generator().manual_seed(0)))
+    for damaged in (replace(sound, mean=sound.mean * math.nan), replace(sound, scatter=sound.scatter * math.inf)):
+        for pair in ((sound, damaged), (damaged, sound)):
+            with pytest.raises(MetricError, match="hold NaN or infinity"):
+                frechet_distance(*pair)

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -100,3 +102,15 @@ GOOD, OTHER = _sets()
 def test_what_cannot_be_measured_is_refused(b: np.ndarray, options: dict[str, int], said: str) -> None:
     with pytest.raises(MetricError, match=said):
         kernel_distance(GOOD, b, **options)
+
+
+def test_features_too_large_for_float32_are_summed_in_float64() -> None:
+    x = torch.tensor([[1e9, 0.0], [0.0, 1e9], [1e9, 1e9]])
+    assert kernel_distance_full(x, x.flip(0)) == pytest.approx(kernel_distance_full(x.double(), x.double().flip(0)), rel=1e-5)
+    assert math.isfinite(kernel_distance_full(x, 2 * x))
+
+
+def test_features_whose_kernel_no_float_holds_are_refused() -> None:
+    x = torch.full((3, 2), 1e60, dtype=torch.float64)
+    with pytest.raises(MetricError, match="reach 1e\\+60, whose kernel no float holds"):
+        kernel_distance_full(x, x)

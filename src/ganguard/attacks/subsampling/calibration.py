@@ -5,6 +5,7 @@ nothing of it.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -59,16 +60,23 @@ def logistic_regression(real: Tensor, fake: Tensor, *, folds: int = 0) -> LogRat
     from sklearn.preprocessing import StandardScaler
 
     x, y = _labelled(real, fake)
-    model = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=1000))
+    solver = "newton-cholesky" if folds else "lbfgs"  # the former does not mind features that nearly repeat each other
+    model = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=1000, solver=solver))
     if folds:
         strengths = {"logisticregression__C": np.logspace(-4, 2, STRENGTHS)}
-        model = GridSearchCV(model, strengths, scoring="neg_log_loss", cv=folds)
+        model = GridSearchCV(model, strengths, scoring=_balanced_log_likelihood, cv=folds)
     fitted = model.fit(x, y)
 
     def log_ratio(rows: Tensor) -> Tensor:
         return torch.from_numpy(np.asarray(fitted.decision_function(rows.double().numpy())))
 
     return log_ratio
+
+
+def _balanced_log_likelihood(model: Any, x: np.ndarray, y: np.ndarray) -> float:
+    """Mean log probability of the right kind, each kind counting as much as the other, as in the fit."""
+    log_p = model.predict_log_proba(x)
+    return float(np.mean([log_p[y == kind, column].mean() for column, kind in enumerate(model.classes_)]))
 
 
 def _labelled(real: Tensor, fake: Tensor) -> tuple[np.ndarray, np.ndarray]:

@@ -60,12 +60,14 @@ RATIOS = PluginTable(
 
 @dataclass(frozen=True)
 class JudgedRatio:
-    """A fitted ratio, and how it did on the images that it was not fitted to."""
+    """A fitted ratio, and how it did on the images that it was not fitted to. held_out: the rows of real
+    images among them, sorted int64."""
 
     kind: str
     reads: Reads
     log_ratio: LogRatio
     diagnosis: Diagnosis
+    held_out: Tensor
 
 
 def reads_of(kind: str) -> Reads:
@@ -81,15 +83,16 @@ def fit_density_ratio(kind: str, real: Tensor, fake: Tensor, *, seed: int) -> Ju
     entry = cast(RatioKind, RATIOS.load(kind))
     real, fake = _require(real, fake)
     generator = torch_generator(seed, "density_ratio")
-    (real, judged_real), (fake, judged_fake) = (_halves(rows, generator) for rows in (real, fake))
-    log_ratio = entry.fit(real, fake, seed=seed)
-    return JudgedRatio(kind, entry.reads, log_ratio, diagnose(log_ratio(judged_real), log_ratio(judged_fake)))
+    (own_real, held_real), (own_fake, held_fake) = (_halves(len(rows), generator) for rows in (real, fake))
+    log_ratio = entry.fit(real[own_real], fake[own_fake], seed=seed)
+    diagnosis = diagnose(log_ratio(real[held_real]), log_ratio(fake[held_fake]))
+    return JudgedRatio(kind, entry.reads, log_ratio, diagnosis, held_real.sort().values)
 
 
-def _halves(rows: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    order = torch.randperm(len(rows), generator=generator)
-    middle = (len(rows) + 1) // 2
-    return rows[order[:middle]], rows[order[middle:]]
+def _halves(count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    order = torch.randperm(count, generator=generator)
+    middle = (count + 1) // 2
+    return order[:middle], order[middle:]
 
 
 def _require(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:

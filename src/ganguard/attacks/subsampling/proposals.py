@@ -33,6 +33,23 @@ class Pool:
         return rows, self.log_odds[rows]
 
 
+class Stream:
+    """Images that were bought to be offered once each, in the order in which they came: handles are `first`, `first` + 1 ...,
+    (n,) int64. Chains that walk along a stream tend to p_r itself, at one query a proposal."""
+
+    def __init__(self, log_odds: Tensor, *, first: int = 0) -> None:
+        self.log_odds = require_log_odds(log_odds, "of the stream")
+        self._first, self._offered = first, 0
+
+    def __call__(self, n: int, /) -> tuple[Tensor, Tensor]:
+        """Raises SpecError where fewer than n are left."""
+        rows = torch.arange(self._offered, self._offered + n)
+        if self._offered + n > len(self.log_odds):
+            raise SpecError(f"the stream holds {len(self.log_odds):,} images, and {self._offered + n:,} were asked of it.")
+        self._offered += n
+        return rows + self._first, self.log_odds[rows]
+
+
 def require_log_odds(log_odds: Tensor, whose: str, count: int | None = None) -> Tensor:
     """(N,) finite numbers as float64, N at least 1, or `count`. Raises SpecError for other shapes, NaN and infinity."""
     found = log_odds.detach().cpu().double()

@@ -1,10 +1,13 @@
 """Density ratios by a fresh network on D's features, or on any rows (Ding et al. 2020, "Subsampling Generative Adversarial
 Networks: Density Ratio Estimation in Feature Space with Softplus Loss", IEEE TSP).
 
-The network is theirs: five layers with GroupNorm, ReLU and dropout. Two losses:
+Two losses:
 
     softplus   L = E_g[sigmoid(r) r - softplus(r)] - E_r[sigmoid(r)] + lambda (E_g[r] - 1)²,   r >= 0       (eq. 14)
     logistic   L = E_r[softplus(-l)] + E_g[softplus(l)],   l = log r                  (a classifier, whose odds are the ratio)
+
+The first is learnt by their network, of five layers with GroupNorm, ReLU and dropout; the second by three plain layers, which
+are calibrated as they come.
 """
 
 import math
@@ -25,7 +28,8 @@ GROUPS = 4
 DROPOUT = 0.2
 BATCH = 512  # rows of each kind in an update
 LEARNING_RATE = 1e-3
-UPDATES = 1000
+EPOCHS, FEWEST_UPDATES = 80, 1000  # over the larger set, and at least so many updates
+PLAIN_WIDTHS = (256, 256, 256)
 PENALTY = 0.1  # lambda: the ratio's mean over generated images is 1
 LEAST_RATIO = 1e-6  # what r = 0 counts as: log r stays finite
 
@@ -51,6 +55,14 @@ def ratio_network(features: int, widths: tuple[int, ...] = WIDTHS) -> nn.Sequent
     return nn.Sequential(*layers, nn.Linear(widths[-1], 1))
 
 
+def plain_network(features: int, widths: tuple[int, ...] = PLAIN_WIDTHS) -> nn.Sequential:
+    """(N, features) -> (N, 1)."""
+    layers: list[nn.Module] = []
+    for wide, narrow in zip((features, *widths), widths, strict=False):
+        layers += [nn.Linear(wide, narrow), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Linear(widths[-1], 1))
+
+
 def fit_ratio_network(
     real: Tensor,
     fake: Tensor,
@@ -59,22 +71,23 @@ def fit_ratio_network(
     loss: Loss,
     output: Callable[[Tensor], Tensor],
     log_ratio: Callable[[Tensor], Tensor],
-    widths: tuple[int, ...] = WIDTHS,
+    build: Callable[[int], nn.Module],
     updates: int | None = None,
 ) -> LogRatio:
     """Train a network on rows real (m, F) and fake (n, F), standardised by both together.
 
-    output: what the loss sees of the network's last layer (N,). log_ratio: of that, log r. updates: None takes 1,000. Raises
-    StepError where the loss is not finite.
+    build: the network for rows of so many features. output: what the loss sees of its last layer (N,). log_ratio: of that,
+    log r. updates: None takes 80 epochs, and at least 1,000. Raises StepError where the loss is not finite.
     """
     everything = torch.cat([real, fake])
     mean, std = everything.mean(0), everything.std(0).clamp_min(1e-12)
     generator = torch_generator(seed, "ratio_network")
+    updates = updates or max(FEWEST_UPDATES, EPOCHS * max(len(real), len(fake)) // BATCH)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(generator.initial_seed())  # of the weights, and of dropout
-        network = ratio_network(real.shape[1], widths)
+        network = build(real.shape[1])
         rows = [((part - mean) / std).float() for part in (real, fake)]
-        _train(network, rows, loss, output, updates or UPDATES, generator)
+        _train(network, rows, loss, output, updates, generator)
     network.eval()
 
     @torch.inference_mode()
@@ -112,7 +125,11 @@ def _log_of_ratio(r: Tensor) -> Tensor:
     return r.clamp_min(LEAST_RATIO).log()
 
 
-fit_softplus_dre = partial(fit_ratio_network, loss=softplus_loss, output=F.relu, log_ratio=_log_of_ratio)
-fit_logistic_dre = partial(fit_ratio_network, loss=logistic_loss, output=lambda r: r, log_ratio=lambda r: r)
+def _as_it_is(r: Tensor) -> Tensor:
+    return r
+
+
+fit_softplus_dre = partial(fit_ratio_network, loss=softplus_loss, output=F.relu, log_ratio=_log_of_ratio, build=ratio_network)
+fit_logistic_dre = partial(fit_ratio_network, loss=logistic_loss, output=_as_it_is, log_ratio=_as_it_is, build=plain_network)
 SOFTPLUS_DRE = RatioKind("features", fit_softplus_dre)
 LOGISTIC_DRE = RatioKind("features", fit_logistic_dre)

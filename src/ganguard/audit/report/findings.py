@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ganguard.audit.results import Against, AuditResults, Measurement, Subject, Summary, summarise
+from ganguard.audit.results import Against, AuditResults, Measurement, Subject
+from ganguard.audit.summaries import Summary, summarise
 
 DISTANCE = "frechet_distance"
 
@@ -36,6 +37,8 @@ NOISE_TO_TARGET = Yardstick("noise", "target", "noise to target", "noise")
 NOISE_TO_REAL = Yardstick("noise", "reference", "noise to real images", "noise")
 TARGET_ALONE = Yardstick("target", "nothing", "the target", "target")
 REAL_ALONE = Yardstick("real", "nothing", "real images (reference split)", "real")
+DOMAIN_SPLITS = Yardstick("train", "domain", "its train split to its reference split", "two splits")
+DOMAIN_HALVES = Yardstick("real", "domain", "two halves of its images", "its halves")
 YARDSTICKS = (
     TWO_DRAWS,
     TARGET_TO_REAL,
@@ -45,6 +48,8 @@ YARDSTICKS = (
     NOISE_TO_REAL,
     TARGET_ALONE,
     REAL_ALONE,
+    DOMAIN_SPLITS,
+    DOMAIN_HALVES,
 )
 
 

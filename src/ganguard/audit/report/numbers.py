@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from ganguard.audit.results import Summary
+from ganguard.audit.summaries import Summary
 
 SMALLEST = 1e-4  # below it a number is written as digits times a power of ten
 DASH = "–"

@@ -1,22 +1,12 @@
-"""The picture of an audit as inline SVG: copy quality against query budget, both axes logarithmic.
+"""The picture of an audit: copy quality against query budget, both axes logarithmic."""
 
-Colours leave matplotlib as fixed codes and become CSS variables, so that the page decides on light, dark and print. Text stays
-text, in the page's font.
-"""
-
-import io
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from itertools import pairwise
 from typing import Any
 
-import matplotlib
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
-from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from ganguard.audit.report.findings import (
@@ -34,10 +24,10 @@ from ganguard.audit.report.findings import (
     yardstick,
 )
 from ganguard.audit.report.numbers import number, whole
-from ganguard.audit.results import AuditResults, Summary, summarise
+from ganguard.audit.report.svg import INK, MUTED, PAPER, SERIES, Shape, draw
+from ganguard.audit.results import AuditResults
+from ganguard.audit.summaries import Summary, summarise
 
-INK, MUTED, GRID, PAPER = "#1b1f24", "#59626d", "#dce0e5", "#fefefe"
-SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe and Ito 2008; yellow is too pale
 MARKERS = (  # matplotlib's name, and the same shape as an SVG path around (0, 0)
     ("o", "M-4,0a4,4 0 1,0 8,0a4,4 0 1,0 -8,0z"),
     ("s", "M-3.6,-3.6h7.2v7.2h-7.2z"),
@@ -45,24 +35,9 @@ MARKERS = (  # matplotlib's name, and the same shape as an SVG path around (0, 0
     ("D", "M0,-5L5,0L0,5L-5,0z"),
     ("v", "M0,4.4L4.4,-4.4H-4.4z"),
 )
-_VARIABLES = {INK: "--ink", MUTED: "--muted", GRID: "--line", PAPER: "--paper"} | {
-    colour: f"--series-{i}" for i, colour in enumerate(SERIES)
-}
 
-
-@dataclass(frozen=True)
-class Shape:
-    """A format of the picture. Sizes in points; box: left, bottom, width, height of the axes as shares of the picture."""
-
-    name: str
-    size: tuple[float, float]
-    box: tuple[float, float, float, float]
-    font: float
-    wide: bool
-
-
-WIDE = Shape("wide", (660, 340), (0.075, 0.14, 0.60, 0.785), 10.0, True)
-NARROW = Shape("narrow", (300, 350), (0.155, 0.135, 0.54, 0.785), 11.0, False)
+WIDE = Shape("wide", (660, 340), (0.075, 0.14, 0.60, 0.785), 10.0)
+NARROW = Shape("narrow", (300, 350), (0.155, 0.135, 0.54, 0.785), 11.0)
 
 
 @dataclass(frozen=True)
@@ -106,20 +81,16 @@ def quality_picture(results: AuditResults, shape: Shape, title: str, description
     found = copies(results)
     if not _drawn(results):
         return ""
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": f"ganguard {shape.name}", "font.size": shape.font})
-        figure = Figure(figsize=(shape.size[0] / 72, shape.size[1] / 72), facecolor="none")
-        axes = figure.add_axes(shape.box)
-        rulers = _rulers(results)
-        _frame(axes, found, [*(value for _, value in rulers), *_replay(results).values()], shape)
-        drawn = _drawn(results)
+    drawn, rulers, replay = _drawn(results), _rulers(results), _replay(results)
+
+    def paint(axes: Axes) -> None:
+        _frame(axes, found, [*(value for _, value in rulers), *replay.values()], shape)
         for i, label in enumerate(drawn):
             _curves(axes, [copy for copy in found if copy.attack == label], i, len(drawn))
         _draw_rulers(axes, rulers, shape)
-        replay = _replay(results)
         axes.plot(list(replay), list(replay.values()), color=MUTED, linewidth=1.4, linestyle=(0, (5, 1.5, 1, 1.5)), zorder=2)
-        return _svg(figure, shape, title, description)
+
+    return draw(shape, title, description, paint)
 
 
 def _replay(results: AuditResults) -> dict[int, float]:
@@ -161,14 +132,7 @@ def _frame(axes: Axes, found: Sequence[Copy], rulers: Sequence[float], shape: Sh
     low, high = min(values), max(values)
     pad = max((high / low) ** 0.05 * 1.1, math.sqrt(6 * low / high))  # a span of at least 6 holds at least two round values
     axes.set_ylim(low / pad, high * pad)
-    _ticks(axes, _apart(budgets, 0.09 if shape.wide else 0.17), shape)
-    axes.set_facecolor("none")
-    axes.grid(visible=True, color=GRID, linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.tick_params(colors=GRID, labelcolor=INK, length=3)
-    for side, spine in axes.spines.items():
-        spine.set_visible(side in ("left", "bottom"))
-        spine.set_color(MUTED)
+    _ticks(axes, _apart(budgets, 0.09 if shape == WIDE else 0.17), shape)
 
 
 def _ticks(axes: Axes, budgets: Sequence[int], shape: Shape) -> None:
@@ -181,8 +145,8 @@ def _ticks(axes: Axes, budgets: Sequence[int], shape: Shape) -> None:
         axis.set_major_locator(FixedLocator([float(place) for place in places]))
         axis.set_major_formatter(FixedFormatter(texts))
         axis.set_minor_locator(NullLocator())
-    axes.set_xlabel("images bought from the target (log scale)" if shape.wide else "images bought (log scale)", color=INK)
-    y_title = "Fréchet distance (log scale); lower is a closer copy" if shape.wide else "Fréchet distance (log scale)"
+    axes.set_xlabel("images bought from the target (log scale)" if shape == WIDE else "images bought (log scale)", color=INK)
+    y_title = "Fréchet distance (log scale); lower is a closer copy" if shape == WIDE else "Fréchet distance (log scale)"
     left = -shape.box[0] / shape.box[2] + 0.01
     axes.text(left, 1.045, y_title, transform=axes.transAxes, color=INK)
 
@@ -235,12 +199,12 @@ def _draw_rulers(axes: Axes, rulers: Sequence[tuple[Yardstick, float]], shape: S
     """Horizontal lines of the yardsticks, named in the margin on the right, pushed apart where they are close."""
     low, high = (math.log(limit) for limit in axes.get_ylim())
     heights = [(math.log(value) - low) / (high - low) for _, value in rulers]
-    lines = 1 if shape.wide else 2
+    lines = 1 if shape == WIDE else 2
     gap = (lines * 1.25 * shape.font + 3) / (shape.box[3] * shape.size[1])
     for (ruler, value), height, place in zip(rulers, heights, _pushed_apart(heights, gap), strict=True):
         axes.axhline(value, color=MUTED, linewidth=1.1, linestyle=(0, (1, 1.8)), zorder=2)
         axes.plot((1.0, 1.025), (height, place), transform=axes.transAxes, color=MUTED, linewidth=0.8, clip_on=False)
-        text = f"{ruler.label}: {number(value)}" if shape.wide else f"{ruler.short}\n{number(value)}"
+        text = f"{ruler.label}: {number(value)}" if shape == WIDE else f"{ruler.short}\n{number(value)}"
         axes.text(1.035, place, text, transform=axes.transAxes, color=INK, va="center", linespacing=1.1)
 
 
@@ -255,22 +219,3 @@ def _pushed_apart(heights: Sequence[float], gap: float) -> list[float]:
         places[i] = min(places[i], ceiling)
         ceiling = places[i] - gap
     return places
-
-
-def _svg(figure: Figure, shape: Shape, title: str, description: str) -> str:
-    """The figure as an SVG element to stand in HTML: named for screen readers, identifiers unique to its shape."""
-    buffer = io.StringIO()
-    FigureCanvasSVG(figure).print_svg(buffer, metadata={"Creator": None, "Date": None, "Format": None, "Type": None})
-    text = buffer.getvalue()
-    body = text[text.index(">", text.index("<svg")) + 1 :]
-    body = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{shape.name}-", body)
-    body = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", body)
-    for colour, variable in _VARIABLES.items():
-        body = body.replace(colour, f"var({variable})")
-    width, height = (f"{length:g}" for length in shape.size)
-    return (
-        f'<svg class="{shape.name}" viewBox="0 0 {width} {height}" role="img" '
-        f'aria-labelledby="{shape.name}-title {shape.name}-about">\n'
-        f'<title id="{shape.name}-title">{escape(title)}</title>\n'
-        f'<desc id="{shape.name}-about">{escape(description)}</desc>{body}'
-    )

@@ -16,7 +16,8 @@ from ganguard.audit.report.findings import (
     why_failed,
 )
 from ganguard.audit.report.numbers import DASH, interval, number, seconds, whole, whole_interval, with_spread
-from ganguard.audit.results import METRICS, Against, AuditResults, Measurement, Verdict, summarise
+from ganguard.audit.results import METRICS, Against, AuditResults, Measurement, Verdict
+from ganguard.audit.summaries import summarise
 
 NAMES = {
     DISTANCE: "Fréchet distance",

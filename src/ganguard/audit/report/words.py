@@ -16,13 +16,18 @@ from ganguard.audit.report.findings import (
     yardstick,
 )
 from ganguard.audit.report.numbers import interval, listed, number, whole, whole_interval
-from ganguard.audit.results import Against, AuditResults, Summary
+from ganguard.audit.results import Against, AuditResults
+from ganguard.audit.summaries import Summary
 
 HEADINGS: dict[Against, tuple[str, str]] = {
     "target": ("Fidelity: distance to the target", "Each set of images against images of the target"),
     "reference": (
         "Accuracy: distance to the held-out real images",
         "Each set of images against the reference split of the real images, and the two halves against each other",
+    ),
+    "domain": (
+        "Transfer: distance to the other domain's held-out real images",
+        "Each set of images against the reference split of the domain that copies were moved to",
     ),
     "purchase": (
         "Memorisation: does a copy replay what it was trained on?",

@@ -29,7 +29,7 @@ def log_ratio(x: Tensor) -> Tensor:
 @pytest.fixture
 def few_updates(monkeypatch: pytest.MonkeyPatch) -> None:
     """Enough for one dimension."""
-    monkeypatch.setattr("ganguard.attacks.subsampling.ratio_network.UPDATES", 250)
+    monkeypatch.setattr("ganguard.attacks.subsampling.ratio_network.FEWEST_UPDATES", 250)
 
 
 @pytest.mark.usefixtures("few_updates")

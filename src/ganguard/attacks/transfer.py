@@ -1,0 +1,104 @@
+"""Transfer of a stolen model (Hu & Pang 2021, case study): the substitute is moved to another domain, of which the adversary
+has few images, and is compared with training from scratch on the same images for the same steps.
+
+FreezeD (Mo et al. 2020, "Freeze the Discriminator") leaves the stages of D that lie next to the image as they were stolen.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+from torch import Tensor
+
+from ganguard.attacks.existing_copy import GoesOnSettings, copy_to_go_on_with
+from ganguard.attacks.protocol import Attack, Knowledge, Substitute, Workspace
+from ganguard.base.errors import DataError, SpecError
+from ganguard.base.images import shape_of
+from ganguard.base.settings import Positive
+from ganguard.data.dataset import DatasetField
+from ganguard.targets.protocol import BlackBoxTarget
+from ganguard.training.beginning import RANDOM_WEIGHTS, Beginning
+from ganguard.training.loop import train_gan
+
+Method = Literal["fine_tune", "freeze_d", "scratch"]
+METHODS: dict[Method, str] = {"fine_tune": "fine-tuned", "freeze_d": "FreezeD", "scratch": "from scratch"}
+
+
+class TransferSettings(GoesOnSettings):
+    """domain: the data set that the copy is moved to. domain_images: how many of its training images are used; None takes all.
+    method: "fine_tune" trains all of the copy, "freeze_d" leaves stages of D as they are, and "scratch", which buys nothing,
+        begins at random weights.
+    frozen: stages of D that "freeze_d" leaves, counted from the image; None takes all but the last.
+    transfer_steps, transfer_learning_rate: of the training on the domain's images; None takes the first training's rate.
+    """
+
+    kind: Literal["transfer"] = "transfer"
+    domain: DatasetField
+    domain_images: Positive | None = None
+    method: Method = "fine_tune"
+    frozen: Positive | None = None
+    transfer_steps: Positive = 1000
+    transfer_learning_rate: Annotated[float, Field(gt=0)] | None = None
+
+    def label(self) -> str:
+        """Whose transfer it is: architecture, method, and how many images of the domain."""
+        count = "all images" if self.domain_images is None else f"{self.domain_images:,} images"
+        return f"{super().label()} {METHODS[self.method]}, {count}"
+
+    def steals(self) -> bool:
+        """Whether a copy has to be made first: not for training from scratch."""
+        return self.method != "scratch" and super().steals()
+
+    def frozen_stages(self) -> int:
+        """Of D, as a training's beginning counts them."""
+        return (self.frozen or -1) if self.method == "freeze_d" else 0
+
+
+def run(
+    target: BlackBoxTarget, settings: TransferSettings, knowledge: Knowledge, workspace: Workspace, *, seed: int
+) -> Substitute:
+    """Steal a copy, or take the one that `settings` name, and train it on `knowledge.domain_images`.
+
+    Raises SpecError without images of the domain, or where the copy is of another architecture; DataError where they are of
+    another shape than the target's; BudgetError, before an image is bought that the account cannot pay.
+    """
+    images = _domain_images(knowledge, target.image_shape)
+    beginning = RANDOM_WEIGHTS
+    if settings.method != "scratch":
+        copy = copy_to_go_on_with(target, settings, knowledge, workspace, seed=seed)
+        beginning = Beginning(checkpoint=copy, frozen=settings.frozen_stages())
+    rate = settings.transfer_learning_rate or settings.learning_rate
+    recipe = settings.model_copy(update={"steps": settings.transfer_steps, "learning_rate": rate})
+    checkpoint = train_gan(
+        images,
+        recipe,
+        workspace.directory,
+        seed=seed,
+        compute=workspace.compute,
+        progress=workspace.progress,
+        beginning=beginning,
+    )
+    return Substitute(checkpoint, settings.buys())
+
+
+def _domain_images(knowledge: Knowledge, image_shape: tuple[int, int, int]) -> Tensor:
+    images = knowledge.domain_images
+    if images is None or not len(images):
+        raise SpecError("a transfer needs images of the domain that the copy is moved to. Set `domain`, or give `--domain`.")
+    require_domain(images, image_shape)
+    return images
+
+
+def require_domain(images: Tensor, image_shape: tuple[int, int, int]) -> None:
+    """Raise DataError where images (N, C, H, W) of a domain are not of the target's shape (C, H, W)."""
+    if (found := shape_of(images)) != image_shape:
+        raise DataError(f"the target makes images {image_shape} (C, H, W), those of the domain are {found}. Set their size.")
+
+
+def require(target: BlackBoxTarget, settings: TransferSettings) -> None:
+    """Raise InputError where the copy that exists already is of another architecture, or has too few stages to freeze."""
+    checkpoint = settings.substitute.path if settings.substitute else None
+    frozen = settings.frozen_stages()
+    Beginning(checkpoint, frozen=frozen).require_fits(settings.architecture, target.image_shape)
+
+
+TRANSFER = Attack(TransferSettings, run, require=require)

@@ -1,0 +1,55 @@
+"""The kinds of steps that refuse: before a target is trained, and before an image is bought."""
+
+import math
+
+from ganguard.architectures.networks import require_buildable
+from ganguard.attacks.protocol import require_attackable
+from ganguard.attacks.real_images import real_fraction
+from ganguard.attacks.transfer import TransferSettings, require_domain
+from ganguard.audit.comparisons import NEIGHBOURS
+from ganguard.audit.steps import Digests, Real, StepCall, attack_of, load_real, open_target
+from ganguard.base.errors import DataError, MetricError
+from ganguard.base.images import shape_of
+from ganguard.data.splits import TRAIN_SHARE, adversary_split, some_of
+
+
+def run_fit(call: StepCall) -> Digests:
+    """Refuse a target whose images are not of the real ones' shape, or that an attack does not fit; nothing is bought yet."""
+    real, target = load_real(call.inputs["real"]), open_target(call.inputs["target"], call.compute)
+    if target.image_shape != (wanted := shape_of(real.images)):
+        raise DataError(
+            f"the target makes images {target.image_shape} (C, H, W), the real ones are {wanted}. "
+            f"Set `size` and `channels` of the real data to the target's."
+        )
+    for settings in call.settings["attacks"]:
+        require_attackable(target, attack_of(settings))
+    return {"result": ""}
+
+
+def run_ready(call: StepCall) -> Digests:
+    """Refuse what could not be trained or measured, before anything is trained."""
+    real = load_real(call.inputs["real"])
+    _require_trainable(call, real)
+    samples, least = int(call.settings["samples"]), NEIGHBOURS + 1
+    if min(samples, len(real.reference)) < least:
+        raise MetricError(
+            f"each measured set must hold at least {least} images; samples is {samples} and the reference split (30 % of the "
+            f"real images) {len(real.reference)}. Set samples to {least} or more, and give at least "
+            f"{math.ceil(least / (1 - TRAIN_SHARE))} real images, in classes of 2 or more."
+        )
+    return {"result": ""}
+
+
+def _require_trainable(call: StepCall, real: Real) -> None:
+    """Raise InputError where an attack does not fit the real images: those that the target is trained on, or of a domain."""
+    known = load_real(call.inputs["trained on"])
+    domains = [load_real(call.inputs[f"domain {i}"]) for i in range(len(call.settings["domains"]))]
+    for attack in map(attack_of, call.settings["attacks"]):
+        require_buildable(attack.architecture, shape_of(real.images))
+        if (fraction := real_fraction(attack)) is not None:
+            own, _ = adversary_split(known.train, fraction, seed=0, groups=known.groups)
+            attack.require_known(len(own))
+        if isinstance(attack, TransferSettings):
+            domain = domains[call.settings["domains"].index(attack.domain.model_dump(mode="json"))]
+            some_of(domain.train, attack.domain_images, seed=0)
+            require_domain(domain.images, shape_of(real.images))

@@ -1,0 +1,75 @@
+"""How every picture of the report is drawn: inline SVG in the page's own colours and font.
+
+Colours leave matplotlib as fixed codes and become CSS variables, so that the page decides on light, dark and print. Text stays
+text, in the page's font.
+"""
+
+import io
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from html import escape
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+
+INK, MUTED, GRID, PAPER = "#1b1f24", "#59626d", "#dce0e5", "#fefefe"
+SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe and Ito 2008; yellow is too pale
+_VARIABLES = {INK: "--ink", MUTED: "--muted", GRID: "--line", PAPER: "--paper"} | {
+    colour: f"--series-{i}" for i, colour in enumerate(SERIES)
+}
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A format of a picture. name: unique on the page. Sizes in points; box: left, bottom, width, height of the axes as shares
+    of the picture."""
+
+    name: str
+    size: tuple[float, float]
+    box: tuple[float, float, float, float]
+    font: float
+
+
+def draw(shape: Shape, title: str, description: str, paint: Callable[[Axes], None]) -> str:
+    """SVG text of what `paint` puts on axes that have been prepared, named for screen readers."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": f"ganguard {shape.name}", "font.size": shape.font})
+        figure = Figure(figsize=(shape.size[0] / 72, shape.size[1] / 72), facecolor="none")
+        axes = figure.add_axes(shape.box)
+        paint(axes)
+        _bare(axes)
+        return _text(figure, shape, title, description)
+
+
+def _bare(axes: Axes) -> None:
+    """A thin grid behind the data, and no box around them."""
+    axes.set_facecolor("none")
+    axes.grid(visible=True, color=GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.tick_params(colors=GRID, labelcolor=INK, length=3)
+    for side, spine in axes.spines.items():
+        spine.set_visible(side in ("left", "bottom"))
+        spine.set_color(MUTED)
+
+
+def _text(figure: Figure, shape: Shape, title: str, description: str) -> str:
+    """The figure as an SVG element to stand in HTML, its identifiers unique to its shape."""
+    buffer = io.StringIO()
+    FigureCanvasSVG(figure).print_svg(buffer, metadata={"Creator": None, "Date": None, "Format": None, "Type": None})
+    text = buffer.getvalue()
+    body = text[text.index(">", text.index("<svg")) + 1 :]
+    body = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{shape.name}-", body)
+    body = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", body)
+    for colour, variable in _VARIABLES.items():
+        body = body.replace(colour, f"var({variable})")
+    width, height = (f"{length:g}" for length in shape.size)
+    return (
+        f'<svg class="{shape.name}" viewBox="0 0 {width} {height}" role="img" '
+        f'aria-labelledby="{shape.name}-title {shape.name}-about">\n'
+        f'<title id="{shape.name}-title">{escape(title)}</title>\n'
+        f'<desc id="{shape.name}-about">{escape(description)}</desc>{body}'
+    )

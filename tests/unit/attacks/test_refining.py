@@ -1,0 +1,120 @@
+"""Refining a purchase: where chains begin, what a stream costs, and that a resumed attack does not choose anew."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from test_accuracy import KNOWLEDGE, BrightnessD, WhiteBox, attack, bright, judge
+
+from ganguard.attacks.protocol import parse_attack
+from ganguard.attacks.subsampling import refining as module
+from ganguard.attacks.subsampling.density_ratio import fit_density_ratio
+from ganguard.attacks.subsampling.proposals import Stream
+from ganguard.attacks.subsampling.refinement_files import KEPT, REFINEMENT
+from ganguard.attacks.subsampling.refining import Refining, refine
+from ganguard.base.codecs import read_tensors
+from ganguard.base.errors import CheckpointError, SpecError, TargetError
+
+STREAM = {"proposals": "stream", "steps": 10, "count": 15, "ratio": "logistic"}
+
+
+def test_a_stream_gives_each_image_once() -> None:
+    stream = Stream(torch.arange(5.0), first=3)
+    assert [stream(2)[0].tolist(), stream(3)[0].tolist()] == [[3, 4], [5, 6, 7]]
+    with pytest.raises(SpecError, match="holds 5 images, and 6 were asked"):
+        stream(1)
+
+
+def test_chains_along_a_stream_keep_distinct_images_that_no_ratio_was_fitted_to() -> None:
+    images = WhiteBox().sample(range(30 + 150), seed=0)
+    found = refine(images, bright(30), BrightnessD(), Refining(**STREAM), judge, seed=0)
+    for tried in (*found.tried, found.plain):
+        assert tried is not None
+        assert len(tried.kept.unique()) == len(tried.kept) == 15
+        assert tried.kept.min() >= 30
+    walked = [tried.chains for tried in found.tried if tried.chains]
+    assert all(chains.proposals == 150 for chains in walked)
+    bought, kept = (rows.double().mean().item() for rows in (images, images[found.kept]))
+    assert abs(kept - 170) < abs(bought - 170)
+
+
+def test_a_budget_too_small_for_a_stream_is_refused_with_the_number(tmp_path: Path) -> None:
+    target = WhiteBox()
+    with pytest.raises(SpecError, match=r"query_budget must be at least 180 for 15 images of 10 proposals each, after 30"):
+        attack(target, tmp_path, kind="accuracy_white_box", query_budget=179, refining=STREAM)
+    assert target.asked == 0
+    assert attack(target, tmp_path, kind="accuracy_white_box", query_budget=180, refining=STREAM).queries == 180
+
+
+def test_chains_begin_at_real_images_that_the_ratio_was_not_fitted_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    began: list[torch.Tensor] = []
+
+    def spy(starts: torch.Tensor, *args: object, **kwargs: object) -> object:
+        began.append(starts)
+        return real(starts, *args, **kwargs)
+
+    real = module.metropolis_hastings
+    monkeypatch.setattr(module, "metropolis_hastings", spy)
+    refine(WhiteBox().sample(range(60), seed=0), bright(9), BrightnessD(), Refining(steps=20, powers=(1.0,)), judge, seed=0)
+    assert [len(starts) for starts in began] == [4, 4]
+    fitted = fit_density_ratio("logistic", torch.randn(9, 1), torch.randn(8, 1), seed=0)
+    assert len(fitted.held_out) == 4 == len(fitted.held_out.unique())
+
+
+def test_a_resumed_attack_takes_what_was_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = {"kind": "accuracy_white_box", "refining": {"steps": 10, "ratio": "logistic"}}
+    first = attack(WhiteBox(), tmp_path, **settings)
+    before = read_tensors(tmp_path / KEPT)[0]["kept"]
+    monkeypatch.setattr("ganguard.attacks.accuracy_white_box.refine", lambda *a, **k: pytest.fail("refined again"))
+    assert attack(WhiteBox(), tmp_path, **settings).checkpoint == first.checkpoint
+    assert torch.equal(read_tensors(tmp_path / KEPT)[0]["kept"], before)
+
+
+def test_another_refining_in_the_same_directory_chooses_anew(tmp_path: Path) -> None:
+    settings = {"kind": "accuracy_white_box", "refining": {"steps": 10, "ratio": "logistic", "powers": [1.0]}}
+    attack(WhiteBox(), tmp_path, **settings)
+    before = read_tensors(tmp_path / KEPT)[0]["kept"]
+    with pytest.raises(CheckpointError, match="belongs to a training with other settings"):
+        attack(WhiteBox(), tmp_path, **{**settings, "refining": {**settings["refining"], "steps": 50}})
+    assert not torch.equal(read_tensors(tmp_path / KEPT)[0]["kept"], before)
+
+
+def test_a_damaged_choice_is_named(tmp_path: Path) -> None:
+    settings = {"kind": "accuracy_white_box", "refining": {"steps": 10, "ratio": "logistic"}}
+    attack(WhiteBox(), tmp_path, **settings)
+    (tmp_path / KEPT).write_bytes(b"nothing")
+    with pytest.raises(CheckpointError, match=f"{KEPT}: not a refined set"):
+        attack(WhiteBox(), tmp_path, **settings)
+    assert (tmp_path / REFINEMENT).is_file()
+
+
+def test_a_discriminator_without_rows_of_features_is_refused_before_an_image_is_bought(tmp_path: Path) -> None:
+    class Flat(BrightnessD):
+        def features(self, images: torch.Tensor) -> torch.Tensor:
+            return self.scores(images)
+
+    target = WhiteBox(Flat())
+    with pytest.raises(TargetError, match=r"features of 2 images must be \(N, F\); got \(2,\)"):
+        attack(target, tmp_path, KNOWLEDGE, kind="accuracy_white_box")
+    assert target.asked == 0
+
+
+@pytest.mark.parametrize(
+    ("refining", "message"),
+    [
+        ({"count": 1}, "refining.count"),
+        ({"judged": 1}, "refining.judged"),
+        ({"proposals": "stream"}, "proposals: stream needs count"),
+        ({"proposals": "steam"}, "refining.proposals"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(refining: dict[str, object], message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        parse_attack({"kind": "accuracy_white_box", "architecture": "sngan", "query_budget": 10, "refining": refining})
+
+
+def test_more_images_kept_than_bought_are_refused_before_an_image_is_bought(tmp_path: Path) -> None:
+    target = WhiteBox()
+    with pytest.raises(SpecError, match=r"query_budget must be at least 201 for refining\.count, 201; got 200"):
+        attack(target, tmp_path, kind="accuracy_white_box", refining={"count": 201})
+    assert target.asked == 0
