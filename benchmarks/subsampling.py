@@ -1,6 +1,9 @@
-"""What Metropolis-Hastings costs: beside a loop over chains, and beside the bare forward passes of G and D that it needs.
+"""What Metropolis-Hastings costs: beside loops over chains, and beside the bare forward passes of G and D that it needs.
 
-python benchmarks/subsampling.py
+    python benchmarks/subsampling.py
+
+The loops are Algorithm 1's inner one, a chain at a time: with NumPy, as mhgan's mh.py walks (a draw and a comparison a step),
+and the leanest that plain Python allows, over lists of odds that were computed before.
 """
 
 import math
@@ -10,6 +13,7 @@ import statistics
 import time
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,7 +21,7 @@ from ganguard.architectures.networks import build_networks, parse_architecture
 from ganguard.attacks.subsampling import Pool, metropolis_hastings
 
 CHAINS, STEPS = 50_000, 640
-SLOW_CHAINS = 500  # the loop is timed on so many
+SLOW_CHAINS = 100  # the loop is timed on so many
 REPEATS = 3
 LIVE_CHAINS, LIVE_STEPS, SIDE = 512, 20, 32
 
@@ -28,8 +32,18 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - begun
 
 
+def one_chain_in_numpy(start: float, pool: np.ndarray, rng: np.random.Generator) -> int | None:
+    """Algorithm 1's inner loop for one chain, over log-odds."""
+    current, at = start, None
+    for _ in range(STEPS):
+        new = int(rng.integers(len(pool)))
+        if np.log(rng.random()) <= min(0.0, pool[new] - current):
+            current, at = pool[new], new
+    return at
+
+
 def one_chain(start: float, pool: list[float], rng: random.Random) -> int | None:
-    """Algorithm 1's inner loop for one chain, in plain Python, in odds that were computed before."""
+    """The same in plain Python, over odds that were computed before."""
     current, at = math.exp(start), None
     for _ in range(STEPS):
         new = rng.randrange(len(pool))
@@ -41,8 +55,12 @@ def one_chain(start: float, pool: list[float], rng: random.Random) -> int | None
 def on_arrays() -> None:
     scores = torch.randn(100_000, generator=torch.Generator().manual_seed(0)).double()
     real = torch.zeros(100).double()
-    odds, rng = scores.exp().tolist(), random.Random(0)
-    loop = seconds(lambda: [one_chain(0.0, odds, rng) for _ in range(SLOW_CHAINS)]) * CHAINS / SLOW_CHAINS
+    odds, rng, numbers = scores.exp().tolist(), random.Random(0), np.random.default_rng(0)
+    loops = {
+        "NumPy, a chain at a time": lambda: one_chain_in_numpy(0.0, scores.numpy(), numbers),
+        "plain Python over lists": lambda: one_chain(0.0, odds, rng),
+    }
+    times = {name: seconds(lambda w=w: [w() for _ in range(SLOW_CHAINS)]) * CHAINS / SLOW_CHAINS for name, w in loops.items()}
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     ours = statistics.median(
         seconds(lambda: metropolis_hastings(real, Pool(scores, seed=0), count=CHAINS, steps=STEPS, seed=0))
@@ -50,7 +68,8 @@ def on_arrays() -> None:
     )
     above = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     print(f"{CHAINS:,} chains x {STEPS} steps on scores: {ours:.2f} s, {above:.0f} MB above what was there")
-    print(f"  a loop over chains in plain Python: {loop:.1f} s, {loop / ours:.0f} times as long")
+    for name, loop in times.items():
+        print(f"  {name}: {loop:.1f} s, {loop / ours:.0f} times as long")
 
 
 def live() -> None:

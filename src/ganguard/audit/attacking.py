@@ -97,8 +97,13 @@ def run_purchase(call: StepCall) -> Digests:
     return {str(budget): tensor_digest({"images": images[:budget]}) for budget in budgets}
 
 
+def images_of_domain(real: RealImages, settings: TransferSettings, *, seed: int) -> Tensor:
+    """The images of a domain's train split that a copy is moved to, (n, C, H, W) uint8. Raises DataError for more than there
+    are."""
+    return real.images[some_of(split(real).train, settings.domain_images, seed=seed)]
+
+
 def _domain_images(call: StepCall, settings: TransferSettings) -> Tensor:
-    """The images that a copy is moved to."""
     domain = load_real(call.inputs["domain images"])
     return domain.images[some_of(domain.train, settings.domain_images, seed=int(call.settings["seed"]))]
 

@@ -145,7 +145,8 @@ def presets() -> dict[str, str]:
 def read_spec(spec: str, changes: list[str]) -> tuple[str, Spec]:
     """The name and the parsed spec of a YAML file or a preset, after `changes` of the form "target.train.steps=100".
 
-    Raises SpecError with one line that names the key.
+    Where it says `like: PRESET`, that preset's values hold wherever it says nothing. Raises SpecError with one line that names
+    the key.
     """
     path = Path(spec)
     if path.suffix in (".yaml", ".yml") or path.is_file():
@@ -156,10 +157,30 @@ def read_spec(spec: str, changes: list[str]) -> tuple[str, Spec]:
         name, text = spec, presets()[spec]
     else:
         raise SpecError(unknown_name("preset", spec, list(presets())) + ". Or give the path of a .yaml file.")
-    values = read_yaml(text, spec)
-    if not isinstance(values, dict):
-        raise SpecError(f"{spec}: a spec is a mapping with keys like target, real, attacks; got {type(values).__name__}.")
-    return name, parse(Spec, apply_changes(cast(dict[str, Any], values), changes), "spec")
+    return name, parse(Spec, apply_changes(_values(text, spec), changes), "spec")
+
+
+def _values(text: str, spec: str, beneath: tuple[str, ...] = ()) -> dict[str, Any]:
+    """What a spec says, laid over the preset that it is like."""
+    found = read_yaml(text, spec)
+    if not isinstance(found, dict):
+        raise SpecError(f"{spec}: a spec is a mapping with keys like target, real, attacks; got {type(found).__name__}.")
+    values = cast(dict[str, Any], found)
+    if "like" not in values:
+        return values
+    like, others = values.pop("like"), presets()
+    if not isinstance(like, str) or like not in others or like in beneath:
+        raise SpecError(f"{spec}: like: " + unknown_name("preset", like, list(others)))
+    return _laid_over(_values(others[like], like, (*beneath, spec)), values)
+
+
+def _laid_over(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Both mappings' values; where both have one, mappings are laid over each other in turn, and of the rest `over` counts."""
+    both = {
+        key: _laid_over(under[key], value) if isinstance(value, dict) and isinstance(under.get(key), dict) else value
+        for key, value in over.items()
+    }
+    return under | both
 
 
 def _text(path: Path) -> str:

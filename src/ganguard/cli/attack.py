@@ -1,6 +1,6 @@
 """`ganguard attack`: one attack at one budget."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,7 +11,9 @@ def attack(
     kind: Annotated[
         str,
         typer.Argument(
-            metavar="ATTACK", help="`fidelity`, `accuracy_partial_black_box` or `accuracy_white_box`.", show_default=False
+            metavar="ATTACK",
+            help="`fidelity`, `accuracy_partial_black_box`, `accuracy_white_box` or `transfer`.",
+            show_default=False,
         ),
     ],
     target: TargetArgument,
@@ -23,6 +25,14 @@ def attack(
         typer.Option(
             help="For accuracy attacks: the target's training data, a data set's name or a folder; of its train split, "
             "`--set real_fraction=0.1` is known to the adversary.",
+            show_default=False,
+        ),
+    ] = None,
+    domain: Annotated[
+        str | None,
+        typer.Option(
+            help="For transfer: what the copy is moved to, a data set's name or a folder; of its train split, "
+            "`--set domain_images=50` are used.",
             show_default=False,
         ),
     ] = None,
@@ -42,13 +52,15 @@ def attack(
     Writes `OUT/checkpoint` (the substitute), `OUT/purchase` (what was bought) and `OUT/ledger.sqlite`. The same command goes on
     after a kill, and buys nothing twice. Attack only what you own or are authorised to test.
 
-    An accuracy attack trains on, goes on with the real images, and keeps the copy that its judge likes most.
+    An accuracy attack goes on with the real images, and keeps the copy that its judge likes most. A transfer goes on with those
+    of another domain. `--set substitute.checkpoint=DIR` goes on with a copy that exists already, and buys nothing.
 
     Example: `ganguard attack fidelity runs/mine/checkpoint --query-budget 1000 --out runs/copy --set steps=2500`
     """
     from ganguard.attacks.protocol import Knowledge, Workspace, parse_attack, require_attackable, run_attack
     from ganguard.attacks.real_images import real_fraction
-    from ganguard.audit.attacking import knowledge_of
+    from ganguard.attacks.transfer import TransferSettings
+    from ganguard.audit.attacking import images_of_domain, knowledge_of
     from ganguard.audit.directory import alone
     from ganguard.base.compute import Compute
     from ganguard.base.errors import SpecError
@@ -62,20 +74,27 @@ def attack(
     from ganguard.queries.store import Store
     from ganguard.targets.load import load_target
 
-    values = {"kind": kind, "architecture": architecture, "query_budget": query_budget}
+    values: dict[str, Any] = {"kind": kind, "architecture": architecture, "query_budget": query_budget}
+    if domain is not None:
+        values["domain"] = dataset_of(domain, size).model_dump(mode="json")
+    elif kind == "transfer":
+        raise SpecError("transfer: the copy is moved to another domain. Give --domain, a data set's name or a folder.")
     settings = parse_attack(apply_changes(values, changes or []))
     compute = parse(Compute, {"device": device, "threads": threads}, "compute")
     opened = load_target(target_of(target, latent_dim, trusted), compute)
     require_attackable(opened, settings)
-    require_room(opened, settings.query_budget, "query_budget")
+    require_room(opened, settings.buys(), "query_budget")
     fraction, known = real_fraction(settings), Knowledge()
     if fraction is not None:
         if real is None:
             raise SpecError(f"{kind}: the adversary holds real images. Give --real, the data that the target was trained on.")
         known = knowledge_of(load_dataset(dataset_of(real, size)), fraction, features, compute, seed=seed)
-    with alone(out), progress_of(f"{kind}, {settings.query_budget:,} queries") as progress:
+    if isinstance(settings, TransferSettings):
+        known = Knowledge(domain_images=images_of_domain(load_dataset(settings.domain), settings, seed=seed))
+    with alone(out), progress_of(f"{kind}, {settings.buys():,} queries") as progress:
         ledger = Ledger(out / "ledger.sqlite")
-        ledger.ensure_account("adversary", settings.query_budget)
+        if settings.buys():
+            ledger.ensure_account("adversary", settings.buys())
         store = Store(out / "purchase", opened.identity, "adversary", seed)
         workspace = Workspace(out, store, compute, progress)
         substitute = run_attack(meter(opened, ledger, "adversary"), settings, known, workspace, seed=seed)

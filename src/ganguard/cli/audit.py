@@ -18,11 +18,19 @@ if TYPE_CHECKING:
 def audit(
     spec: Annotated[
         str,
-        typer.Argument(metavar="SPEC|PRESET", help="A YAML file, or a preset: `digits`, `digits-full`.", show_default=False),
+        typer.Argument(
+            metavar="SPEC|PRESET",
+            help="A YAML file, or a preset: `digits` (fidelity), `digits-accuracy` (the adversary knows real images, or D) and "
+            "`digits-accuracy-early` (of a target stopped early), each with five seeds as `…-full`; `digits-transfer`.",
+            show_default=False,
+        ),
     ],
     out: Annotated[Path | None, typer.Option(help="Directory for what comes out.", show_default="audits/<name>")] = None,
     changes: Changes = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and its cost in images; do nothing.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="The preset's quick form: short trainings, to see that every part runs.")
+    ] = False,
     processes: Annotated[
         int | None, typer.Option(min=1, help="Steps at work at once.", show_default="one for each core")
     ] = None,
@@ -42,6 +50,7 @@ def audit(
     """
     from ganguard.audit.spec import read_spec, source_of
 
+    spec = f"{spec}-quick" if quick else spec
     name, parsed = read_spec(spec, changes or [])
     directory = out or Path("audits") / name
     if dry_run:

@@ -21,7 +21,8 @@ def spec_with(**changes: object) -> Spec:
 
 
 def test_every_preset_parses_and_says_what_it_is() -> None:
-    assert list(presets()) == ["digits", "digits-full"]
+    accuracy = ["digits-accuracy", "digits-accuracy-early", "digits-accuracy-early-full", "digits-accuracy-full"]
+    assert list(presets()) == ["digits", *accuracy, "digits-accuracy-quick", "digits-full", "digits-transfer"]
     for name, text in presets().items():
         parsed_name, spec = read_spec(name, [])
         assert parsed_name == name
@@ -29,11 +30,44 @@ def test_every_preset_parses_and_says_what_it_is() -> None:
         assert isinstance(spec.target, TrainTarget)
 
 
-def test_digits_full_is_digits_with_five_seeds() -> None:
-    _, digits = read_spec("digits", [])
-    _, full = read_spec("digits-full", [])
+@pytest.mark.parametrize("name", ["digits", "digits-accuracy", "digits-accuracy-early"])
+def test_the_full_form_of_a_preset_has_five_seeds(name: str) -> None:
+    _, once = read_spec(name, [])
+    _, full = read_spec(f"{name}-full", [])
     assert full.seeds == (0, 1, 2, 3, 4)
-    assert full.model_copy(update={"seeds": (0,)}) == digits
+    assert full.model_copy(update={"seeds": (0,)}) == once
+
+
+def test_a_spec_like_a_preset_says_only_what_differs(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("like: digits-accuracy\ntarget: {train: {steps: 7}}\nsamples: 60\n")
+    _, mine = read_spec(str(file), ["seeds=[4]"])
+    _, preset = read_spec("digits-accuracy", [])
+    assert isinstance(mine.target, TrainTarget) and isinstance(preset.target, TrainTarget)
+    assert (mine.target.steps, mine.samples, mine.seeds, mine.attacks) == (7, 60, (4,), preset.attacks)
+    assert mine.target.model_copy(update={"steps": preset.target.steps}) == preset.target
+
+
+def test_a_spec_like_no_preset_names_the_known_ones(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    for like in ("digist", "[1]"):
+        file.write_text(f"like: {like}\n")
+        with pytest.raises(SpecError, match="like: unknown preset"):
+            read_spec(str(file), [])
+
+
+def test_lists_of_what_may_be_swept_make_an_attack_each() -> None:
+    partial = {
+        "kind": "accuracy_partial_black_box",
+        "architecture": "sngan",
+        "query_budget": [10, 20],
+        "real_fraction": [0.1, 0.5],
+    }
+    labelled = spec_with(attacks=[partial]).labelled_attacks()
+    assert [(label, [a.query_budget for a in attacks]) for label, attacks in labelled] == [
+        ("accuracy partial black box sngan, 10 % real", [10, 20]),
+        ("accuracy partial black box sngan, 50 % real", [10, 20]),
+    ]
 
 
 def test_each_budget_becomes_an_attack_and_labels_are_unique() -> None:
@@ -99,7 +133,9 @@ def test_an_unknown_attack_key_names_the_nearest() -> None:
 
 
 def test_an_unknown_preset_names_the_nearest() -> None:
-    with pytest.raises(SpecError, match=r"unknown preset 'digit'; did you mean 'digits'\? Known: digits, digits-full"):
+    with pytest.raises(
+        SpecError, match=r"unknown preset 'digit'; did you mean 'digits'\? Known: digits, .*digits-full, digits-transfer"
+    ):
         read_spec("digit", [])
 
 

@@ -22,6 +22,7 @@ from ganguard.base.seeds import torch_generator
 
 NeverMoved = Literal["discard", "restart"]
 CHAINS_A_KEPT = 20  # chains that are run for each one wanted before all are called stuck
+AT_ONCE = 8192  # chains that advance together: what a step of theirs touches stays in the cache
 
 
 class ChainsStuck(SpecError):
@@ -56,8 +57,8 @@ def metropolis_hastings(
 ) -> Chains:
     """Run chains of `steps` proposals (the paper's K; Turner et al. take 640 for images) until `count` have moved.
 
-    real_log_odds: (m,) of the real images, one of which each chain starts at. All chains advance at once; a chain keeps the
-        handle that it stands on, so nothing is asked for twice.
+    real_log_odds: (m,) of the real images, one of which each chain starts at. Up to 8,192 chains advance at once; a chain
+        keeps the handle that it stands on, so nothing is asked for twice.
     never_moved: "discard" drops a chain that never moved and runs another; "restart" lets it begin at its first proposal
         instead and offers it the same others (Turner et al.'s code), so that a real start which is hard to leave biases
         nothing. Both are counted.
@@ -73,7 +74,7 @@ def metropolis_hastings(
     waves: list[_Wave] = []
     kept = started = 0
     while kept < count:
-        chains = min(_wanted(count - kept, kept, started), most - started)
+        chains = min(_wanted(count - kept, kept, started), most - started, AT_ONCE)
         if chains == 0:
             raise ChainsStuck(
                 f"all chains stuck: of {started:,} chains of {steps:,} steps {kept:,} moved, and {count:,} are wanted. Real "
@@ -109,7 +110,7 @@ def _walk(starts: Tensor, propose: Propose, steps: int, generator: torch.Generat
     for _ in range(steps):
         handles, proposed = propose(len(starts))
         proposed = require_log_odds(proposed, "of the proposals", len(starts))
-        log_u = -torch.empty_like(starts).exponential_(generator=generator)  # of u uniform in (0, 1)
+        log_u = torch.rand(len(starts), generator=generator, dtype=torch.float64).log_()
         for walkers in (main, shadow) if shadow else (main,):
             walkers.offer(handles, proposed, log_u)
     moved = main.moved

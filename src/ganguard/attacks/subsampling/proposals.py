@@ -30,7 +30,7 @@ class Pool:
 
     def __call__(self, n: int, /) -> tuple[Tensor, Tensor]:
         rows = torch.randint(len(self.log_odds), (n,), generator=self._generator)
-        return rows, self.log_odds[rows]
+        return rows, self.log_odds.index_select(0, rows)
 
 
 class Stream:
