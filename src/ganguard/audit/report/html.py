@@ -7,6 +7,7 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ganguard.audit.report import plots, tables, words
+from ganguard.audit.report.dots import dots
 from ganguard.audit.report.findings import labels, seeds
 from ganguard.audit.report.grids import grid_rows, open_gallery
 from ganguard.audit.report.numbers import whole
@@ -37,6 +38,7 @@ def render(results: AuditResults, directory: Path) -> str:
         several_attacks=len(labels(results)) > 1,
         pictures=[plots.quality_picture(results, shape, title, description) for shape in (plots.WIDE, plots.NARROW)],
         legend=plots.legend(results),
+        dots=dots(results),
         failures=tables.failures(results),
         verdicts=tables.verdict_rows(results.verdicts),
         grid_rows=grid_rows(results, gallery),

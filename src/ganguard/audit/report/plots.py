@@ -137,7 +137,7 @@ def _frame(axes: Axes, found: Sequence[Copy], rulers: Sequence[float], shape: Sh
 
 def _ticks(axes: Axes, budgets: Sequence[int], shape: Shape) -> None:
     """Ticks in plain numbers: x at the budgets themselves, y at round values; what each axis is."""
-    heights = _round_values(*axes.get_ylim())
+    heights = round_values(*axes.get_ylim())
     for axis, places, texts in (
         (axes.xaxis, budgets, [whole(budget) for budget in budgets]),
         (axes.yaxis, heights, [f"{value:,g}" for value in heights]),
@@ -164,7 +164,7 @@ def _apart(budgets: Sequence[int], gap: float) -> list[int]:
     return kept[::-1]
 
 
-def _round_values(low: float, high: float) -> list[float]:
+def round_values(low: float, high: float) -> list[float]:
     """Round values within (low, high), both above 0: powers of ten, with their 2- and 5-folds where few decades are shown."""
     decades = math.log10(high / low)
     step = max(1, math.ceil(decades / 8))

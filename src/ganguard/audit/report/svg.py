@@ -33,16 +33,19 @@ class Shape:
     font: float
 
 
-def draw(shape: Shape, title: str, description: str, paint: Callable[[Axes], None]) -> str:
-    """SVG text of what `paint` puts on axes that have been prepared, named for screen readers."""
+def draw(shape: Shape, title: str, description: str, paint: Callable[[Axes], None], prefix: str = "") -> str:
+    """SVG text of what `paint` puts on axes that have been prepared, named for screen readers. prefix: of identifiers, where
+    several pictures of the page have the shape."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": f"ganguard {shape.name}", "font.size": shape.font})
+        matplotlib.rcParams.update(
+            {"svg.fonttype": "none", "svg.hashsalt": f"ganguard {prefix}{shape.name}", "font.size": shape.font}
+        )
         figure = Figure(figsize=(shape.size[0] / 72, shape.size[1] / 72), facecolor="none")
         axes = figure.add_axes(shape.box)
         paint(axes)
         _bare(axes)
-        return _text(figure, shape, title, description)
+        return _text(figure, shape, f"{prefix}{shape.name}", title, description)
 
 
 def _bare(axes: Axes) -> None:
@@ -56,20 +59,20 @@ def _bare(axes: Axes) -> None:
         spine.set_color(MUTED)
 
 
-def _text(figure: Figure, shape: Shape, title: str, description: str) -> str:
-    """The figure as an SVG element to stand in HTML, its identifiers unique to its shape."""
+def _text(figure: Figure, shape: Shape, name: str, title: str, description: str) -> str:
+    """The figure as an SVG element to stand in HTML, its identifiers beginning with its name."""
     buffer = io.StringIO()
     FigureCanvasSVG(figure).print_svg(buffer, metadata={"Creator": None, "Date": None, "Format": None, "Type": None})
     text = buffer.getvalue()
     body = text[text.index(">", text.index("<svg")) + 1 :]
-    body = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{shape.name}-", body)
+    body = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", body)
     body = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", body)
     for colour, variable in _VARIABLES.items():
         body = body.replace(colour, f"var({variable})")
     width, height = (f"{length:g}" for length in shape.size)
     return (
         f'<svg class="{shape.name}" viewBox="0 0 {width} {height}" role="img" '
-        f'aria-labelledby="{shape.name}-title {shape.name}-about">\n'
-        f'<title id="{shape.name}-title">{escape(title)}</title>\n'
-        f'<desc id="{shape.name}-about">{escape(description)}</desc>{body}'
+        f'aria-labelledby="{name}-title {name}-about">\n'
+        f'<title id="{name}-title">{escape(title)}</title>\n'
+        f'<desc id="{name}-about">{escape(description)}</desc>{body}'
     )
