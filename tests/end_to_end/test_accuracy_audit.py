@@ -58,6 +58,11 @@ def test_what_just_keeping_the_real_images_gives_is_shown(results: AuditResults)
     assert [(m.attack, m.seed, m.images) for m in known] == [("5 % of the real training images", s, 63) for s in (0, 1)]
 
 
+def test_whether_a_copy_replays_its_real_images_is_measured(results: AuditResults) -> None:
+    found = results.select(against="known", metric="authenticity")
+    assert {(m.attack, m.seed, m.compared) for m in found} == {(label, s, 44) for label in (PARTIAL, WHITE) for s in (0, 1)}
+
+
 def test_refined_sets_are_measured_beside_plain_algorithm_1(results: AuditResults) -> None:
     for subject in ("refined", "plain"):
         found = results.select(subject=subject, metric="frechet_distance", against="reference")

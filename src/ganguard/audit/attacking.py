@@ -21,7 +21,17 @@ from ganguard.audit.embedding import load_embedding
 from ganguard.audit.measuring import read_balls, write_measurements
 from ganguard.audit.pictures import save_kept_and_dropped
 from ganguard.audit.results import Measurement
-from ganguard.audit.steps import Digests, StepCall, adversary_store, attack_of, load_real, open_metered, open_target
+from ganguard.audit.steps import (
+    KNOWN,
+    Digests,
+    StepCall,
+    adversary_store,
+    attack_of,
+    load_real,
+    open_metered,
+    open_target,
+    read_known,
+)
 from ganguard.audit.two_sets import network_of
 from ganguard.base.cache import content_key, file_digest, tensor_digest, write_json, write_tensors
 from ganguard.base.compute import Compute
@@ -36,15 +46,13 @@ from ganguard.queries.metered_target import meter
 from ganguard.targets.checkpoint import CheckpointTarget
 from ganguard.training.early_stopping import Judge
 
-_KNOWN = "known.safetensors"
-
 
 def run_known(call: StepCall) -> Digests:
     """Choose X_r of a seed, and measure it against the reference split: what "just keep X_r" gives."""
     real, fraction, seed = load_real(call.inputs["real"]), float(call.settings["real_fraction"]), int(call.settings["seed"])
     own, judged = adversary_split(real.train, fraction, seed=seed, groups=real.groups)
     images = {"own": real.images[own], "judged": real.images[judged]}
-    write_tensors(call.directory / _KNOWN, images)
+    write_tensors(call.directory / KNOWN, images)
     measurements: list[Measurement] = []
     everything = torch.cat([images["own"], images["judged"]])
     if len(everything) > NEIGHBOURS:
@@ -62,9 +70,8 @@ def share(fraction: float) -> str:
 
 def knowledge(known: Path, features: Path, compute: Compute) -> Knowledge:
     """What the adversary of a known step knows."""
-    images, embed = load_file(known / _KNOWN), load_embedding(features, compute)
-    judged_by = _judged_by(embed.network, embed.standardise, images["judged"])
-    return Knowledge(images["own"], judge_by(embed, images["judged"]), judged_by)
+    (own, judged), embed = read_known(known), load_embedding(features, compute)
+    return Knowledge(own, judge_by(embed, judged), _judged_by(embed.network, embed.standardise, judged))
 
 
 def knowledge_of(real: RealImages, fraction: float, features: str, compute: Compute, *, seed: int) -> Knowledge:

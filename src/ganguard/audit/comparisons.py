@@ -126,18 +126,18 @@ def natural_model(images: Tensor) -> NiqeModel | None:
         return None
 
 
-def compare_with_purchase(
-    subject: Subject, measured: Tensor, bought: Tensor, fresh: Tensor, draw: int = 0
+def compare_with_training(
+    subject: Subject, measured: Tensor, trained_on: Tensor, fresh: Tensor, name: Against = "purchase"
 ) -> list[Measurement]:
-    """Does a copy replay what it was trained on? Features measured (N, D) beside the bought (M, D), M at least 2, and beside
-    `fresh`, of images of the target that the adversary never saw."""
-    found = memorisation(bought, measured, held_out=fresh)
+    """Does a copy replay what it was trained on? Features measured (N, D) beside the latter's (M, D), M at least 2, and beside
+    `fresh`, of images of the same origin that the adversary never saw."""
+    found = memorisation(trained_on, measured, held_out=fresh)
     share = found.authentic
     values: dict[str, Value] = {"authenticity": (share, math.sqrt(share * (1 - share) / len(measured)))}
     if found.held_out is not None and found.distance_ratio is not None:
         error = bootstrap_error(lambda a, b: (a.median() / b.median()).item(), found.distances, found.held_out.distances)
         values["nearest_distance_ratio"] = found.distance_ratio, error if math.isfinite(error) else None
-    return _records(subject, values, "purchase", len(measured), len(bought), draw)
+    return _records(subject, values, name, len(measured), len(trained_on), 0)
 
 
 def _mean(scores: Tensor) -> Value:

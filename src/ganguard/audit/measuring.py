@@ -16,7 +16,7 @@ from ganguard.audit.comparisons import (
     by_itself,
     compare,
     compare_pixels,
-    compare_with_purchase,
+    compare_with_training,
     frechet_record,
     natural_model,
     pixel_bins,
@@ -32,6 +32,7 @@ from ganguard.audit.steps import (
     load_real,
     open_metered,
     open_target,
+    read_known,
 )
 from ganguard.base.cache import content_key, tensor_digest, write_json, write_tensors
 from ganguard.base.seeds import derived_seed, torch_generator
@@ -133,7 +134,11 @@ def run_measure(call: StepCall) -> Digests:
             measurements += by_itself("substitute", images, embed.probabilities(images), natural)
             measurements += compare_pixels("substitute", images, _bins(yardsticks), "target")
             if bought is not None and budget >= FEWEST_REMEMBERED:
-                measurements += compare_with_purchase("substitute", balls.points, bought, of_target.points)
+                measurements += compare_with_training("substitute", balls.points, bought, of_target.points)
+            if "known" in call.inputs:
+                held = embed(read_known(call.inputs["known"])[0])
+                reference = _balls(yardsticks, "reference").points
+                measurements += compare_with_training("substitute", balls.points, held, reference, "known")
             save_grid(images[:TILES], call.directory)
         call.progress(draw + 1, DRAWS, "measuring")
     if bought is not None:
@@ -172,7 +177,7 @@ def run_replay(call: StepCall) -> Digests:
         if budget >= FEWEST_REMEMBERED:
             drawn = [_balls(yardsticks, f"target/{draw}").points for draw in (1, 0)]
             measurements += [
-                m.model_copy(update=whose) for m in compare_with_purchase("target", drawn[0], features[:budget], drawn[1])
+                m.model_copy(update=whose) for m in compare_with_training("target", drawn[0], features[:budget], drawn[1])
             ]
         if budget <= NEIGHBOURS:
             continue

@@ -152,7 +152,7 @@ def _ground_steps(spec: Spec) -> Iterable[Step]:
 def _purchase_steps(spec: Spec, budgets: list[int], seed: int) -> list[Step]:
     settings = {"codes": spec.codes, "seed": seed, "budgets": budgets}
     inputs = (Input("target", "target"),)
-    purchase = Step(f"purchase, seed {seed}", "purchase", settings, inputs, after=("yardsticks",))
+    purchase = Step(f"purchase, seed {seed}", "purchase", settings, inputs, after=("yardsticks",), cost=1e6)
     return [purchase, Step(replay_name(seed), "replay", settings, (*inputs, *_measured_with(purchase.name, budgets)))]
 
 
@@ -280,4 +280,6 @@ def _measure_step(spec: Spec, train: Step, settings: AttackSettings, seed: int) 
     inputs.append(Input("yardsticks", "yardsticks"))
     if settings.buys():
         inputs.append(Input("replay", replay_name(seed), str(settings.buys())))
+    if (fraction := real_fraction(settings)) is not None:
+        inputs.append(Input("known", known_name(fraction, seed)))
     return Step(name, "measure", {**measured, "query_budget": settings.buys()}, tuple(inputs), cost=1e6)

@@ -18,7 +18,7 @@ from ganguard.base.settings import GREATEST, NonNegative, Plain, Positive, Rows,
 
 Subject = Literal["substitute", "purchase", "refined", "plain", "known", "target", "real", "train", "noise"]
 Depicted = Literal[Subject, "kept", "dropped"]
-Against = Literal["target", "reference", "domain", "purchase", "nothing"]
+Against = Literal["target", "reference", "domain", "purchase", "known", "nothing"]
 Outcome = Literal["holds", "fails", "undecided"]
 METRICS: dict[str, Literal["lower", "higher"]] = {  # and which direction is better
     "frechet_distance": "lower",
@@ -56,7 +56,8 @@ class Measurement(Settings):
     metric: a key of METRICS. Fréchet distance against the target is fidelity, against the reference split accuracy. A distance
         whose bias was taken off (Fréchet infinity, kernel) may lie below 0.
     against: what with. "domain": with the reference split of the domain that a copy was moved to. "purchase": with the
-        images that the copy was trained on. "nothing": a measure of one set.
+        bought images that the copy was trained on. "known": with the real images that its adversary trained it on. "nothing": a
+        measure of one set.
     spread: standard error of the value, for so many images of these generators; None where it was not measured.
     images, compared: how many images were measured, and how many they were compared with.
     """

@@ -52,6 +52,9 @@ class StepCall:
         return settings if self.checkpoint_every is None else {**settings, "checkpoint_every": self.checkpoint_every}
 
 
+KNOWN = "known.safetensors"
+
+
 class FeatureDescription(Settings):
     """What features.json says of a feature network. channels: of its images. dimensions: D. held_out_accuracy: of a classifier
     on the reference split."""
@@ -93,6 +96,12 @@ def load_real(directory: Path) -> Real:
     """Read a real step's output."""
     tensors = load_file(directory / "real.safetensors")
     return Real(tensors["images"], tensors.get("labels"), tensors["train"], tensors["reference"], tensors.get("groups"))
+
+
+def read_known(directory: Path) -> tuple[Tensor, Tensor]:
+    """What a known step chose: real images (m, C, H, W) uint8 to train with, and those that the adversary's judge holds out."""
+    tensors = load_file(directory / KNOWN)
+    return tensors["own"], tensors["judged"]
 
 
 def run_train_target(call: StepCall) -> Digests:

@@ -2,7 +2,7 @@
 
 from safetensors.torch import load_file
 
-from ganguard.audit.comparisons import NEIGHBOURS, by_itself, compare, compare_with_purchase
+from ganguard.audit.comparisons import NEIGHBOURS, by_itself, compare, compare_with_training
 from ganguard.audit.embedding import load_embedding
 from ganguard.audit.measuring import DRAWS, write_measurements
 from ganguard.audit.pictures import TILES, save_grid
@@ -51,7 +51,7 @@ def run_measure_transfer(call: StepCall) -> Digests:
         measurements += compare("substitute", balls, reference, "domain", draw)
         if draw == 0:
             measurements += by_itself("substitute", images, embed.probabilities(images), None)
-            measurements += compare_with_purchase("substitute", balls.points, trained_on, reference.points)
+            measurements += compare_with_training("substitute", balls.points, trained_on, reference.points, "known")
             save_grid(images[:TILES], call.directory)
         call.progress(draw + 1, DRAWS, "measuring")
     return {"result": content_key(measurements=write_measurements(call.directory, measurements))}

@@ -14,7 +14,7 @@ from ganguard.audit.comparisons import (
     by_itself,
     compare,
     compare_pixels,
-    compare_with_purchase,
+    compare_with_training,
     natural_model,
     pixel_bins,
 )
@@ -70,8 +70,8 @@ def test_pixels_of_another_distribution_fall_into_other_bins() -> None:
 
 def test_a_copy_that_replays_its_purchase_shows() -> None:
     bought, fresh = _rows(80, 0), _rows(200, 1)
-    replay = {m.metric: m for m in compare_with_purchase("substitute", bought.repeat(2, 1), bought, fresh)}
-    honest = {m.metric: m for m in compare_with_purchase("substitute", _rows(200, 2), bought, fresh)}
+    replay = {m.metric: m for m in compare_with_training("substitute", bought.repeat(2, 1), bought, fresh)}
+    honest = {m.metric: m for m in compare_with_training("substitute", _rows(200, 2), bought, fresh)}
     assert (replay["authenticity"].value, replay["nearest_distance_ratio"].value) == (0, 0)
     assert honest["authenticity"].value > 0.2
     assert honest["nearest_distance_ratio"].value == pytest.approx(1, abs=0.3)

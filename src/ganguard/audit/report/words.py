@@ -34,6 +34,10 @@ HEADINGS: dict[Against, tuple[str, str]] = {
         "Authenticity: share of images that are farther from the nearest bought image than that one is from its own nearest; "
         "distance to the nearest bought image, over that of fresh images of the target: near 1 is as far as those, 0 is copies",
     ),
+    "known": (
+        "Memorisation of the adversary's real images",
+        "The same beside the real images that the adversary trained with, and held-out real images in place of fresh ones",
+    ),
     "nothing": ("Each set by itself", "Confident and varied classes (inception score), visible distortion (PIQE)"),
 }
 """Of the tables of measured numbers: heading, and what is compared."""
