@@ -66,7 +66,7 @@ def _refined(
     """Indices (N,) of the images to train on: those that an earlier run chose, or chosen now."""
     (X_r, judge), D = require_real(knowledge, target.image_shape), target.discriminator
     identity = content_key(
-        images=tensor_digest({"bought": images, "real": X_r, "scores": D.scores(X_r)}),
+        images=tensor_digest({"bought": images, "real": X_r, "scores": D.scores(X_r), **D.module().state_dict()}),
         refining=settings.refining.model_dump(mode="json"),
         judged_by=knowledge.judged_by,
         seed=seed,

@@ -33,7 +33,7 @@ class TransferSettings(GoesOnSettings):
 
     kind: Literal["transfer"] = "transfer"
     domain: DatasetField
-    domain_images: Positive | None = None
+    domain_images: Annotated[int, Field(ge=2)] | None = None
     method: Method = "fine_tune"
     frozen: Positive | None = None
     transfer_steps: Positive = 1000

@@ -12,6 +12,7 @@ import torch
 from ganguard import __version__
 from ganguard.audit.execute_local import Execution
 from ganguard.audit.measuring import read_measurements
+from ganguard.audit.pairs import improvements
 from ganguard.audit.pictures import COLUMNS, DROPPED_FILE, GRID_FILE, KEPT_FILE
 from ganguard.audit.plan import Plan, Step, SubstitutePlan, replay_name
 from ganguard.audit.refined_sets import refinement_records
@@ -72,7 +73,7 @@ def assemble(name: str, spec: Spec, plan: Plan, execution: Execution, audit: Pat
         measurements=tuple(measurements),
         failures=tuple(_failures(plan, execution)),
         refinements=tuple(refinement_records(plan, done)),
-        verdicts=tuple(verdicts(measurements)),
+        verdicts=tuple(verdicts(measurements, improvements(spec.labelled_attacks()))),
         accounts=tuple(_accounts(spec, audit, done)),
         used=tuple(
             UseRecord(attack=s.label, query_budget=s.settings.query_budget, seed=s.seed, used=_queries(done[s.step]))

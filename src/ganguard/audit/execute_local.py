@@ -57,7 +57,7 @@ class _Run:
     done: dict[str, Done] = field(default_factory=dict[str, Done])
     failed: dict[str, str] = field(default_factory=dict[str, str])
     waiting: list[Step] = field(default_factory=list[Step])
-    running: set[str] = field(default_factory=set[str])
+    running: dict[str, str] = field(default_factory=dict[str, str])
     killed: dict[str, int] = field(default_factory=dict[str, int])
 
     def look_up(self) -> None:
@@ -80,9 +80,11 @@ class _Run:
         while True:
             ready = [s for s in self.waiting if self._inputs_done(s) and all(name in self.done for name in s.after)]
             ready.sort(key=lambda step: -step.cost)
-            for step in ready[: pool.free]:
-                self.running.add(step.name)
-                pool.begin(Job(step, dict(self.done)))
+            for step in ready:
+                key = step_key(step, self.done, self.compute)
+                if pool.free and key not in self.running.values():  # two steps that come to the same are done once
+                    self.running[step.name] = key
+                    pool.begin(Job(step, dict(self.done)))
             if not self.running:
                 return
             for step, outcome in pool.collect():
@@ -90,7 +92,7 @@ class _Run:
             self.look_up()
 
     def _take(self, step: Step, outcome: Done | Exception) -> None:
-        self.running.remove(step.name)
+        del self.running[step.name]
         if isinstance(outcome, Done):
             self.done[step.name] = outcome
         elif isinstance(outcome, StepError):

@@ -86,6 +86,7 @@ def make_plan(spec: Spec) -> Plan:
     copies = [(label, a) for label, by_budget in spec.labelled_attacks() for a in by_budget]
     copies.sort(key=lambda copy: isinstance(copy[1], GoesOnSettings))  # those come after what they go on with
     stolen = {(_recipe(a), seed): _train_name(label, a, seed) for label, a in copies for seed in spec.seeds}
+    of_attacks = len(stolen)
     substitutes: list[SubstitutePlan] = []
     for seed, (label, settings) in product(spec.seeds, copies):
         if isinstance(settings, GivenSettings) and seed != spec.seeds[0]:
@@ -94,7 +95,8 @@ def make_plan(spec: Spec) -> Plan:
         if isinstance(settings, GoesOnSettings) and settings.steals():
             key = _recipe(settings.stealing()), seed
             if key not in stolen:  # no attack of the spec makes this copy
-                steps.append(_train_step(spec, f"stolen {settings.architecture.kind}", settings.stealing(), seed))
+                number = len(stolen) - of_attacks + 1
+                steps.append(_train_step(spec, f"stolen {settings.architecture.kind} #{number}", settings.stealing(), seed))
                 stolen[key] = steps[-1].name
             begins_as = stolen[key]
         train = _train_step(spec, label, settings, seed, begins_as)
@@ -117,6 +119,7 @@ def _ground_steps(spec: Spec) -> Iterable[Step]:
         "samples": spec.samples,
         "attacks": [a for i, a in enumerate(attacks) if a not in attacks[:i]],
         "domains": [dataset.model_dump(mode="json") for dataset in domains(spec)],
+        "seeds": list(spec.seeds),
     }
     of_domains = (Input(f"domain {i}", _real_of(name)) for i, name in enumerate(domain_names(spec)))
     yield Step("ready", "ready", planned, (Input("real", "real"), Input("trained on", trained_on), *of_domains))
@@ -207,7 +210,7 @@ def real_fractions(spec: Spec) -> list[float]:
 
 def known_name(fraction: float, seed: int) -> str:
     """The step that chooses an adversary's real images."""
-    return f"known real images, {100 * fraction:g} %, seed {seed}"
+    return f"known real images, {100 * fraction:.10g} %, seed {seed}"
 
 
 def _known_step(spec: Spec, fraction: float, seed: int) -> Step:

@@ -47,9 +47,15 @@ def _require_trainable(call: StepCall, real: Real) -> None:
     for attack in map(attack_of, call.settings["attacks"]):
         require_buildable(attack.architecture, shape_of(real.images))
         if (fraction := real_fraction(attack)) is not None:
-            own, _ = adversary_split(known.train, fraction, seed=0, groups=known.groups)
-            attack.require_known(len(own))
+            for seed in call.settings["seeds"]:
+                own, _ = adversary_split(known.train, fraction, seed=seed, groups=known.groups)
+                attack.require_known(len(own))
         if isinstance(attack, TransferSettings):
             domain = domains[call.settings["domains"].index(attack.domain.model_dump(mode="json"))]
             some_of(domain.train, attack.domain_images, seed=0)
             require_domain(domain.images, shape_of(real.images))
+            if min(len(domain.reference), len(domain.train)) <= NEIGHBOURS:
+                raise MetricError(
+                    f"domain: its reference split (30 % of {len(domain.images)} images) holds {len(domain.reference)}; a "
+                    f"measured set must hold at least {NEIGHBOURS + 1}. Give more images of the domain."
+                )

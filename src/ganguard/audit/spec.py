@@ -175,12 +175,15 @@ def _values(text: str, spec: str, beneath: tuple[str, ...] = ()) -> dict[str, An
 
 
 def _laid_over(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """Both mappings' values; where both have one, mappings are laid over each other in turn, and of the rest `over` counts."""
+    """Both mappings' values; where both have one, mappings are laid over each other in turn, and of the rest `over` counts. One
+    of another kind stands alone."""
     both = {
         key: _laid_over(under[key], value) if isinstance(value, dict) and isinstance(under.get(key), dict) else value
         for key, value in over.items()
     }
-    return under | both
+    named = {"train", *TARGETS.table()}  # what a target is, instead of a `kind`
+    of_another_kind = over.get("kind", under.get("kind")) != under.get("kind") or (over.keys() & named) - under.keys()
+    return both if of_another_kind else under | both
 
 
 def _text(path: Path) -> str:

@@ -7,6 +7,8 @@ A verdict is decided when the 95 % interval of the mean log-ratio (Student's t o
 """
 
 import math
+from collections.abc import Iterable
+from dataclasses import dataclass
 from itertools import combinations, pairwise
 
 from scipy.special import stdtrit
@@ -14,20 +16,29 @@ from scipy.special import stdtrit
 from ganguard.audit.results import Against, Measurement, Outcome, Verdict
 
 CONFIDENCE = 0.95
-FIDELITY, PARTIAL, WHITE = "fidelity", "accuracy partial black box", "accuracy white box"  # how labels begin
-TRANSFER, GIVEN = "transfer", "given copy"
-MOVED, SCRATCH = (" fine-tuned,", " FreezeD,"), " from scratch,"  # methods of transfer, as labels say them
+KNOWING = ("accuracy", "transfer", "given copy")  # how labels begin of attacks that R1 to R3 do not speak of
 
 Distances = dict[int, float]  # by seed
 
 
-def verdicts(measurements: list[Measurement]) -> list[Verdict]:
+@dataclass(frozen=True)
+class Improvement:
+    """An attack that a relation says is nearer than another: their labels, and to what."""
+
+    relation: str
+    label: str
+    over: str
+    against: Against
+
+
+def verdicts(measurements: list[Measurement], improvements: Iterable[Improvement] = ()) -> list[Verdict]:
     """R1 (more queries, better fidelity), R2 (fidelity below accuracy) and R3 (the architecture matters), for each attack that
-    knows no real images; R4 (real images improve accuracy), R5 (subsampling improves it further), and R6 (a stolen model
-    transfers better than training from scratch)."""
+    knows no real images; and what the `improvements` claim: R4 (real images improve accuracy), R5 (subsampling improves it
+    further), R6 (a stolen model transfers better than training from scratch)."""
     every = list(dict.fromkeys(m.attack for m in measurements if m.subject == "substitute" and m.attack is not None))
-    labels = [label for label in every if not label.startswith((PARTIAL, WHITE, TRANSFER, GIVEN))]
-    floor = sum(m.value for m in measurements if (m.subject, m.metric) == ("train", "frechet_distance"))
+    labels = [label for label in every if not label.startswith(KNOWING)]
+    splits = ("train", "reference", "frechet_distance")
+    floor = sum(m.value for m in measurements if (m.subject, m.against, m.metric) == splits)
     found: list[Verdict] = []
     for label in labels:
         for fewer, more in pairwise(_budgets(measurements, label)):
@@ -45,25 +56,17 @@ def verdicts(measurements: list[Measurement]) -> list[Verdict]:
             statement = f"fidelity distance of {one} / of {other} at {budget:,} queries differs from 1"
             pair = [_distances(measurements, label, budget, "target") for label in (one, other)]
             found.append(_differs_from_one("R3", statement, pair[0], pair[1]))
-    for partial in (label for label in every if label.startswith(PARTIAL)):
-        architecture = partial.removeprefix(PARTIAL).partition(",")[0]
-        found += _improves(measurements, "R4", partial, FIDELITY + architecture)
-        found += _improves(measurements, "R5", WHITE + partial.removeprefix(PARTIAL), partial)
-    for moved, method in ((label, m) for label in every if label.startswith(TRANSFER) for m in MOVED if m in label):
-        found += _improves(measurements, "R6", moved, moved.replace(method, SCRATCH), "domain")
-    return found
+    return found + [verdict for pair in improvements for verdict in _improves(measurements, pair)]
 
 
-def _improves(
-    measurements: list[Measurement], relation: str, label: str, over: str, against: Against = "reference"
-) -> list[Verdict]:
+def _improves(measurements: list[Measurement], pair: Improvement) -> list[Verdict]:
     """Is the distance of one attack below that of another, at each budget that both have?"""
     found: list[Verdict] = []
-    what = "accuracy distance" if against == "reference" else "distance to the other domain"
-    for budget in sorted(set(_budgets(measurements, label)) & set(_budgets(measurements, over))):
-        statement = f"{what} of {label} / of {over} at {budget:,} queries is below 1"
-        pair = [_distances(measurements, each, budget, against) for each in (label, over)]
-        found.append(_below_one(relation, statement, pair[0], pair[1]))
+    what = "accuracy distance" if pair.against == "reference" else "distance to the other domain"
+    for budget in sorted(set(_budgets(measurements, pair.label)) & set(_budgets(measurements, pair.over))):
+        statement = f"{what} of {pair.label} / of {pair.over} at {budget:,} queries is below 1"
+        both = [_distances(measurements, each, budget, pair.against) for each in (pair.label, pair.over)]
+        found.append(_below_one(pair.relation, statement, both[0], both[1]))
     return found
 
 
@@ -97,7 +100,7 @@ def _verdict(relation: str, statement: str, a: Distances, b: Distances, *, fails
         return Verdict(relation=relation, statement=statement, outcome="undecided", reason=reason, seeds=len(seeds))
     logs = [math.log(a[seed] / b[seed]) for seed in seeds]
     if len(logs) < 2:
-        reason = "one seed gives no interval; run more seeds"
+        reason = "one seed gives no interval; run more seeds" if logs else "no seed has a copy of both"
         return Verdict(relation=relation, statement=statement, outcome="undecided", reason=reason, seeds=len(logs))
     mean, low, high = log_interval(logs)
     outcome: Outcome = "holds" if high < 0 else "undecided"

@@ -12,7 +12,7 @@ def attack(
         str,
         typer.Argument(
             metavar="ATTACK",
-            help="`fidelity`, `accuracy_partial_black_box`, `accuracy_white_box` or `transfer`.",
+            help="`fidelity`, `accuracy_partial_black_box`, `accuracy_white_box` or `transfer`; or another package's.",
             show_default=False,
         ),
     ],

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ganguard.base.errors import StepError
+from ganguard.base.errors import SpecError, StepError
 from ganguard.cli.options import Changes
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def audit(
     changes: Changes = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and its cost in images; do nothing.")] = False,
     quick: Annotated[
-        bool, typer.Option("--quick", help="The preset's quick form: short trainings, to see that every part runs.")
+        bool, typer.Option("--quick", help="Of `digits-accuracy`: short trainings, to see that every part runs.")
     ] = False,
     processes: Annotated[
         int | None, typer.Option(min=1, help="Steps at work at once.", show_default="one for each core")
@@ -48,9 +48,11 @@ def audit(
     - `ganguard audit digits --set seeds=[0,1] --out audits/two-seeds`
     - `ganguard audit my-gan.yaml --dry-run`
     """
-    from ganguard.audit.spec import read_spec, source_of
+    from ganguard.audit.spec import presets, read_spec, source_of
 
-    spec = f"{spec}-quick" if quick else spec
+    if quick and (spec := f"{spec}-quick") not in presets():
+        having = ", ".join(name.removesuffix("-quick") for name in presets() if name.endswith("-quick"))
+        raise SpecError(f"--quick: {spec.removesuffix('-quick')} has no quick form; {having} has one.")
     name, parsed = read_spec(spec, changes or [])
     directory = out or Path("audits") / name
     if dry_run:

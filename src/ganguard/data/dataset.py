@@ -23,12 +23,15 @@ class RealImages:
 
     groups: (N,) int64, numbered from 0; images of one group, such as crops of one photograph, are not independent, and go to
         the same split. None where every image stands for itself.
+    indices: (N,) int64, the images' numbers in a larger data set that they are chosen from, whose split they keep. None where
+        they are all of it.
     """
 
     images: Tensor
     labels: Tensor | None
     classes: tuple[str, ...]
     groups: Tensor | None = None
+    indices: Tensor | None = None
 
     def digest(self) -> str:
         """SHA-256 of the images, labels and groups."""

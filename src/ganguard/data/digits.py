@@ -39,4 +39,5 @@ class Digits(DatasetSettings):
         wanted, digits = torch.tensor(self.classes), torch.from_numpy(bunch.target).long()
         taken = torch.isin(digits, wanted)
         progress(len(images), len(images), "digits")
-        return RealImages(images[taken], torch.searchsorted(wanted, digits[taken]), tuple(map(str, self.classes)))
+        labels, indices = torch.searchsorted(wanted, digits[taken]), taken.nonzero()[:, 0]
+        return RealImages(images[taken], labels, tuple(map(str, self.classes)), indices=indices)

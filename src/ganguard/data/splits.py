@@ -40,7 +40,8 @@ def split(real: RealImages) -> Splits:
 def _by_class(real: RealImages) -> np.ndarray:
     """Which images go to `train`, (N,) bool."""
     count = len(real.images)
-    order = uniform(0, "data.splits", range(count), 1)[:, 0]
+    numbers = np.arange(count) if real.indices is None else real.indices.numpy()
+    order = uniform(0, "data.splits", range(int(numbers.max(initial=-1)) + 1), 1)[numbers, 0]
     labels = np.zeros(count, dtype=np.int64) if real.labels is None else real.labels.numpy()
     in_train = np.zeros(count, dtype=bool)
     for label in np.unique(labels):

@@ -135,6 +135,19 @@ class WhiteBoxModuleTarget(ModuleTarget):
     ) -> None:
         super().__init__(module, latent_dim=latent_dim, identity=identity, compute=compute, ours=ours)
         self.discriminator: Discriminator = ModuleDiscriminator(discriminator, compute)
+        if not ours:
+            self.identity += f":{_said_by(self.discriminator, self.sample(range(MICRO_BATCH), seed=0))}"
+
+
+def _said_by(D: Discriminator, images: Tensor) -> str:
+    """Digest of what D makes of images: its code counts, not its weights alone. Attacks that do not ask it may do without."""
+    said: dict[str, Tensor] = {}
+    for name, read in (("scores", D.scores), ("features", D.features)):
+        try:
+            said[name] = read(images)
+        except TargetError:
+            continue
+    return tensor_digest(said)
 
 
 def require_micro_batch(image_shape: tuple[int, int, int]) -> None:

@@ -50,9 +50,11 @@ class Beginning:
                 raise _of_another(f"{self.checkpoint}")
         if self.discriminator is not None and _shapes(self.discriminator) != _shapes(D):
             raise _of_another("the target's discriminator")
-        if self.frozen and len(D.stages()) <= self.frozen:
+        frozen = self.frozen if self.frozen >= 0 else len(D.stages()) + self.frozen
+        if self.frozen and not 0 < frozen < len(D.stages()):
             raise SpecError(
-                f"frozen must leave a stage of D to be trained: {architecture.kind} has {len(D.stages())}; got {self.frozen}."
+                f"frozen must freeze a stage of D and leave one to be trained: {architecture.kind} has {len(D.stages())}; got "
+                f"{frozen}."
             )
 
     def digest(self) -> str:

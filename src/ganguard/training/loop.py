@@ -109,15 +109,15 @@ def train_gan(
     Raises CheckpointError where that file belongs to another training, StepError where a loss is not finite, SpecError where
     `beginning` is of another architecture.
     """
+    recipe = settings.model_dump(mode="json", include=set(TrainingSettings.model_fields) - {"checkpoint_every"})
     identity = content_key(
-        settings=settings.model_dump(mode="json", exclude={"checkpoint_every"}),
+        settings=recipe,
         seed=seed,
         images=tensor_digest({"images": images}),
         compute=compute.model_dump(mode="json"),
         **({} if beginning is RANDOM_WEIGHTS else {"beginning": beginning.digest()}),
         **({"watch": watch.digest()} if watch else {}),
     )
-    recipe = settings.model_dump(mode="json", exclude={"checkpoint_every"})
     provenance = {"training": recipe, "seed": seed, "images": len(images)}
     with use_threads(compute.threads):
         training = _set_up(images, settings, seed, compute, beginning)

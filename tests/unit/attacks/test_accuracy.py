@@ -37,7 +37,7 @@ class BrightnessD:
         return torch.stack([self.scores(images), images.float().flatten(1)[:, 0]], 1)
 
     def module(self) -> nn.Module:
-        return nn.Linear(1, 1)
+        return nn.ParameterDict({"weight": torch.ones(1)})
 
 
 class Box:

@@ -121,7 +121,7 @@ def test_a_moved_copy_is_resumed_bit_for_bit(tmp_path: Path) -> None:
             {"method": "freeze_d", "frozen": 2},
             DOMAIN,
             SpecError,
-            "frozen must leave a stage of D to be trained: sngan has 2; got 2",
+            "leave one to be trained: sngan has 2; got 2",
         ),
         ({"substitute": {"checkpoint": "nowhere"}}, DOMAIN, CheckpointError, "nowhere: holds no checkpoint.json"),
     ],

@@ -116,9 +116,18 @@ def test_what_goes_on_with_a_copy_takes_that_of_another_attack() -> None:
 def test_a_copy_that_no_attack_makes_is_made_once_for_all_that_go_on_with_it() -> None:
     plan = plan_of(attacks=[{**MOVED, "method": ["fine_tune", "freeze_d"]}], seeds=[0])
     trained = [step.name for step in plan.steps if step.kind == "substitute"]
-    assert trained[0] == "substitute stolen sngan, 20 queries, seed 0"
+    assert trained[0] == "substitute stolen sngan #1, 20 queries, seed 0"
     assert len(trained) == 3
     assert plan.bought == {0: 20}
+
+
+def test_copies_of_other_recipes_are_made_apart() -> None:
+    one, other = {**MOVED, "n_dis": 1}, {"kind": "accuracy_partial_black_box", **NETWORK, "n_dis": 2}
+    plan = plan_of(attacks=[one, other])
+    stolen = [step.name for step in plan.steps if "stolen" in step.name]
+    assert len(stolen) == len(set(stolen)) == 4
+    names = [step.name for step in plan.steps]
+    assert len(names) == len(set(names))
 
 
 def test_copies_that_exist_already_buy_nothing(tmp_path: Path, tiny_checkpoint: Callable[..., Path]) -> None:

@@ -40,7 +40,7 @@ def test_audits_of_fidelity_alone_have_none_of_them() -> None:
 
 def test_accuracy_is_shown_with_the_real_images_that_the_adversary_holds() -> None:
     (picture,) = dots(with_measurements(known(5.0)))
-    assert [key.label for key in picture.keys] == ["200 images bought", "1,000 images bought"]
+    assert [key.label for key in picture.keys] == ["query budget 200", "query budget 1,000"]
     assert picture.rulers == ("target to real images: 3.60",)
     wide, narrow = picture.svgs
     for svg, name in ((wide, "reference-wide"), (narrow, "reference-narrow")):

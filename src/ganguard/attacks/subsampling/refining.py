@@ -13,7 +13,7 @@ import torch
 from pydantic import AfterValidator, Field, model_validator
 from torch import Tensor
 
-from ganguard.attacks.subsampling.density_ratio import JudgedRatio, Reads, fit_density_ratio, reads_of
+from ganguard.attacks.subsampling.density_ratio import FEWEST, JudgedRatio, Reads, fit_density_ratio, reads_of
 from ganguard.attacks.subsampling.metropolis_hastings import Chains, ChainsStuck, NeverMoved, metropolis_hastings
 from ganguard.attacks.subsampling.proposals import Pool, Stream
 from ganguard.base.errors import SpecError, StepError, TargetError
@@ -61,6 +61,8 @@ class Refining(Settings):
             why = f"{self.count or 0:,} images of {self.steps:,} proposals each, after {own:,} that the ratio is fitted to"
         else:
             needed, why = self.count or 0, f"refining.count, {self.count or 0:,}"
+            if needed < FEWEST:
+                needed, why = FEWEST, "a density ratio"
         if bought < needed:
             raise SpecError(f"query_budget must be at least {needed:,} for {why}; got {bought:,}.")
 

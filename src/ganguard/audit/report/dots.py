@@ -51,7 +51,7 @@ def dots(results: AuditResults) -> tuple[Dots, ...]:
         note = "Distance of each copy to the held-out real images. Hollow: the real images themselves that the adversary holds."
         found.append(_dots(results, "reference", "Accuracy by what the adversary knows", note))
     if results.select(subject="substitute", against="domain"):
-        note = "Distance of each copy to the held-out real images of the domain that it was moved to."
+        note = "Distance of each copy to held-out real images of the domain it was moved to. From scratch, nothing is bought."
         found.append(_dots(results, "domain", "Transfer to another domain", note))
     return tuple(picture for picture in found if picture.svgs)
 
@@ -80,7 +80,7 @@ def _dots(results: AuditResults, against: Against, heading: str, note: str) -> D
     )
     svgs = tuple(draw(shape, heading, said, paint, prefix=f"{against}-") for shape in shapes)
     keys = tuple(
-        Key(f"{whole(b)} images bought", f"--series-{i % len(SERIES)}", MARKERS[i % len(MARKERS)][1])
+        Key(f"query budget {whole(b)}", f"--series-{i % len(SERIES)}", MARKERS[i % len(MARKERS)][1])
         for i, b in enumerate(every)
     )
     return Dots(heading, note, svgs, keys, tuple(f"{ruler.label}: {number(value)}" for ruler, value in rulers.items()))
