@@ -40,7 +40,7 @@ class Step:
     name: unique in its plan, for people. kind: which runner does it. settings: all else that it depends on, as JSON values.
     inputs: what it reads. after: steps that must have succeeded before, though nothing of theirs is read.
     volatile: only doing it tells whether anything changed (a user's factory), so it is done anew each time.
-    cost: rough relative time, so that long ones begin first.
+    cost: rough relative time, so that long ones begin first; 1e6 for those that others wait for.
     checkpoint_every: steps of a training between saved states, of which its result does not depend.
     """
 
@@ -215,11 +215,11 @@ def known_name(fraction: float, seed: int) -> str:
 
 def _known_step(spec: Spec, fraction: float, seed: int) -> Step:
     inputs = (Input("real", training_data(spec)), Input("features", "features"), Input("yardsticks", "yardsticks"))
-    return Step(known_name(fraction, seed), "known", {"real_fraction": fraction, "seed": seed}, inputs)
+    return Step(known_name(fraction, seed), "known", {"real_fraction": fraction, "seed": seed}, inputs, cost=1e6)
 
 
 def _domain_step(name: str) -> Step:
-    return Step(name, "domain", {}, (Input("real", _real_of(name)), Input("features", "features")))
+    return Step(name, "domain", {}, (Input("real", _real_of(name)), Input("features", "features")), cost=1e6)
 
 
 def _knowledge(spec: Spec, settings: AttackSettings, seed: int) -> tuple[Input, ...]:
