@@ -78,7 +78,7 @@ def test_one_class_has_no_labels_to_learn(folder: Folder, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("count", "classes", "said"),
     [
-        (1, 0, "^1 real images are too few"),
+        (1, 0, "^1 real image is too few"),
         (3, 3, "^3 real images in 3 classes are too few"),
         (9, 9, "Give at least 2 of one class"),
     ],

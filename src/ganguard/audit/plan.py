@@ -219,7 +219,8 @@ def _known_step(spec: Spec, fraction: float, seed: int) -> Step:
 
 
 def _domain_step(name: str) -> Step:
-    return Step(name, "domain", {}, (Input("real", _real_of(name)), Input("features", "features")), cost=1e6)
+    inputs = (Input("real", _real_of(name)), Input("features", "features"))
+    return Step(name, "domain", {}, inputs, after=("ready",), cost=1e6)
 
 
 def _knowledge(spec: Spec, settings: AttackSettings, seed: int) -> tuple[Input, ...]:

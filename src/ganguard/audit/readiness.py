@@ -21,7 +21,7 @@ def run_fit(call: StepCall) -> Digests:
             f"the target makes images {target.image_shape} (C, H, W), the real ones are {wanted}. "
             f"Set `size` and `channels` of the real data to the target's."
         )
-    for settings in call.settings["attacks"]:
+    for settings in call.settings.get("attacks", []):
         require_attackable(target, attack_of(settings))
     return {"result": ""}
 

@@ -50,9 +50,8 @@ def _by_class(real: RealImages) -> np.ndarray:
         in_train[ranked[: round(TRAIN_SHARE * len(members))]] = True
     if in_train.all() or not in_train.any():
         classes = f" in {len(np.unique(labels))} classes" if count > 1 else ""
-        raise DataError(
-            f"{_images(count)}{classes} {'is' if count == 1 else 'are'} too few to split 70 : 30 in each class. Give 2 of one."
-        )
+        are = "is" if count == 1 else "are"
+        raise DataError(f"{_images(count)}{classes} {are} too few to split each class 70 : 30. Give at least 2 of one class.")
     return in_train
 
 
