@@ -104,15 +104,10 @@ def run_purchase(call: StepCall) -> Digests:
     return {str(budget): tensor_digest({"images": images[:budget]}) for budget in budgets}
 
 
-def images_of_domain(real: RealImages, settings: TransferSettings, *, seed: int) -> Tensor:
-    """The images of a domain's train split that a copy is moved to, (n, C, H, W) uint8. Raises DataError for more than there
-    are."""
-    return real.images[some_of(split(real).train, settings.domain_images, seed=seed)]
-
-
-def _domain_images(call: StepCall, settings: TransferSettings) -> Tensor:
-    domain = load_real(call.inputs["domain images"])
-    return domain.images[some_of(domain.train, settings.domain_images, seed=int(call.settings["seed"]))]
+def images_of_domain(images: Tensor, train: Tensor, settings: TransferSettings, *, seed: int) -> Tensor:
+    """Those of a domain's images (N, C, H, W) uint8 that a copy is moved to, out of the rows `train`. Raises DataError for more
+    than there are."""
+    return images[some_of(train, settings.domain_images, seed=seed)]
 
 
 def run_substitute(call: StepCall) -> Digests:
@@ -126,7 +121,8 @@ def run_substitute(call: StepCall) -> Digests:
     known = knowledge(call.inputs["known"], call.inputs["features"], call.compute) if "known" in call.inputs else Knowledge()
     whole = settings
     if isinstance(settings, TransferSettings):
-        known = Knowledge(domain_images=_domain_images(call, settings))
+        domain = load_real(call.inputs["domain images"])
+        known = Knowledge(domain_images=images_of_domain(domain.images, domain.train, settings, seed=seed))
     if "stolen" in call.inputs:
         stolen = CheckpointTarget(checkpoint=str(call.inputs["stolen"] / "checkpoint"))
         whole = settings.model_copy(update={"substitute": stolen})

@@ -68,6 +68,7 @@ def attack(
     from ganguard.cli.display import progress_of
     from ganguard.cli.options import dataset_of, target_of
     from ganguard.data.dataset import load_dataset
+    from ganguard.data.splits import split
     from ganguard.queries.harvest import require_room
     from ganguard.queries.ledger import Ledger
     from ganguard.queries.metered_target import meter
@@ -90,7 +91,9 @@ def attack(
             raise SpecError(f"{kind}: the adversary holds real images. Give --real, the data that the target was trained on.")
         known = knowledge_of(load_dataset(dataset_of(real, size)), fraction, features, compute, seed=seed)
     if isinstance(settings, TransferSettings):
-        known = Knowledge(domain_images=images_of_domain(load_dataset(settings.domain), settings, seed=seed))
+        moved_to = load_dataset(settings.domain)
+        images = images_of_domain(moved_to.images, split(moved_to).train, settings, seed=seed)
+        known = Knowledge(domain_images=images)
     with alone(out), progress_of(f"{kind}, {settings.buys():,} queries") as progress:
         ledger = Ledger(out / "ledger.sqlite")
         if settings.buys():

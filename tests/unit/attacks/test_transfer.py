@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from test_accuracy import Box
 from torch import Tensor
 
 from ganguard.architectures.checkpoint import load_checkpoint
@@ -16,18 +17,6 @@ from ganguard.queries.store import Store
 
 NETWORK = {"architecture": {"kind": "sngan", "width": 4, "latent_dim": 4}, "steps": 3, "batch_size": 8, "query_budget": 100}
 TRANSFER = {"kind": "transfer", **NETWORK, "domain": "digits", "transfer_steps": 3}
-
-
-class Box:
-    identity = "box"
-    image_shape = (1, 8, 8)
-
-    def __init__(self) -> None:
-        self.asked = 0
-
-    def sample(self, indices: range, *, seed: int) -> Tensor:
-        self.asked += len(indices)
-        return torch.stack([torch.full(self.image_shape, 37 * i % 200, dtype=torch.uint8) for i in indices])
 
 
 def ramp(count: int, side: int = 8) -> Tensor:
