@@ -47,8 +47,12 @@ def audit(
     require_ours(directory, name, source)
     with alone(directory):
         take(directory, name, source)
-        remove_temporaries(directory)
-        execution = execute(plan, directory, spec.compute, processes=processes, listener=listener)
+        try:
+            remove_temporaries(directory)  # of a run that was killed
+            execution = execute(plan, directory, spec.compute, processes=processes, listener=listener)
+        except BaseException:
+            remove_temporaries(directory)  # of processes that were stopped while they wrote, or while they tidied up
+            raise
         done = execution.done
         _require_copies(plan, execution)
         key = content_key(
