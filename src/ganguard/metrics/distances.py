@@ -109,13 +109,29 @@ def squared_radii(points: Tensor, k: int) -> Tensor:
     """Squared distance of each of points (N, D) to its k-th nearest neighbour among the others, (N,) float64; N above k."""
     frame = Frame.around(points)
     nearest, which = _nearest_neighbours(frame, points, min(k + SPARE, len(points) - 1))
-    radii = _distances_to(points, which).kthvalue(k, 1).values
-    scaled, norms = radii * frame.scale**2, _norms(frame, points)
+    norms = _norms(frame, points)
+    radii = _kth_exactly(points, nearest, which, k, norms)
+    scaled = radii * frame.scale**2
     doubtful = nearest.amax(1) - rounding(points.shape[1], norms, scaled) < scaled  # one that was not looked at may be nearer
     doubtful &= (radii > 0) & (which.shape[1] < len(points) - 1)
     rows = doubtful.nonzero()[:, 0]
     radii[rows] = _exact_radii(frame, points, rows, k)
     return radii
+
+
+def _kth_exactly(points: Tensor, nearest: Tensor, which: Tensor, k: int, norms: Tensor) -> Tensor:
+    """The k-th smallest squared distance, (N,) float64, to the neighbours `which` (N, K), that float32 puts at `nearest`.
+
+    Float32 shows which of them are surely nearer than the k-th, and which further; only the others, mostly one, are computed
+    from differences. Twice the rounding error parts them (each side may be off by one); a third is for its own rounding.
+    """
+    kth = nearest.kthvalue(k, 1).values.double()
+    doubt = 3 * rounding(points.shape[1], norms, kth.clamp(min=0))
+    beyond = nearest.double() - kth[:, None]
+    found = torch.where(beyond > 0, torch.inf, -torch.inf).double()
+    i, place = (beyond.abs() <= doubt[:, None]).nonzero(as_tuple=True)
+    found[i, place] = exact_distances(points, points, i, which[i, place])
+    return found.kthvalue(k, 1).values
 
 
 def _nearest_neighbours(frame: Frame, points: Tensor, count: int) -> Pairs:
@@ -148,19 +164,6 @@ def _nearest_neighbours(frame: Frame, points: Tensor, count: int) -> Pairs:
         for j in range(i + BLOCK, len(points), BLOCK):
             serve_both(a, frame.block(points[j : j + BLOCK]), i, j)
     return nearest, which
-
-
-def _distances_to(points: Tensor, which: Tensor) -> Tensor:
-    """Squared distances, (N, K) float64, of each of points (N, D) to others, whose indices are `which` (N, K), from their
-    differences."""
-    found = torch.empty(which.shape, dtype=torch.float64)
-    at_once = max(1, _PAIR_BYTES // (8 * points.shape[1] * which.shape[1]))
-    for start in range(0, len(points), at_once):
-        rows = slice(start, start + at_once)
-        differences = points[which[rows]].double()  # (n, K, D)
-        differences -= points[rows, None]
-        found[rows] = differences.square_().sum(2)
-    return found
 
 
 def _norms(frame: Frame, points: Tensor) -> Tensor:
