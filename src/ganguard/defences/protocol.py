@@ -1,0 +1,119 @@
+"""What a defence is: frozen settings that turn codes into other codes, or images into other images.
+
+An input defence sees one request of codes (N, d) at once, an output defence images (N, C, H, W), each with a stream of random
+numbers for every row. Output defences do not depend on how images are grouped; input defences depend on their own request
+alone.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Self
+
+import torch
+from torch import Tensor
+
+from ganguard.base.errors import SpecError
+from ganguard.base.images import to_float, to_uint8
+from ganguard.base.settings import Settings, one_line
+from ganguard.defences import DEFENCES
+from ganguard.defences.streams import Streams
+
+Randomness = Literal["per_code", "per_request"]
+NetworkOf = Callable[[Any], Callable[[Tensor], Tensor]]
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What a defence may need that it cannot make.
+
+    network_of: from the settings of a feature network (its name, or a mapping) to a function of float images (N, C, H, W) in
+        [-1, 1] that gives features (N, D), through which gradients flow.
+    """
+
+    network_of: NetworkOf | None = None
+
+
+class Defence(Settings):
+    """Base of a defence's settings; `kind` is its name in the table.
+
+    randomness: "per_code": the same code of the same client meets the same random numbers, so that asking again and averaging
+        gains nothing. "per_request": fresh ones for every image of every request.
+    """
+
+    kind: str
+    randomness: Randomness = "per_code"
+    side: ClassVar[Literal["input", "output"]]
+
+    def label(self) -> str:
+        """What it is called in results and reports: its kind and its strength."""
+        raise NotImplementedError
+
+    def scaled(self, factor: float) -> Self:
+        """The same defence at `factor` times the strength, as far as strength goes: what an adversary guesses who is wrong."""
+        raise NotImplementedError
+
+
+class InputDefence(Defence):
+    """Moves codes."""
+
+    side = "input"
+
+    def require(self, latent_dim: int) -> None:
+        """Raise SpecError where codes of that length cannot be defended."""
+
+    def move(self, latents: Tensor, streams: Streams) -> Tensor:
+        """The codes (N, d) of one request to those that images are made of, (N, d), differentiable where it is a guess."""
+        raise NotImplementedError
+
+
+class OutputDefence(Defence):
+    """Changes images."""
+
+    side = "output"
+
+    def require(self, image_shape: tuple[int, int, int], tools: Tools) -> None:
+        """Raise InputError where images (C, H, W) cannot be defended, or a tool is absent."""
+
+    def change(self, images: Tensor, streams: Streams, tools: Tools) -> Tensor:
+        """Images (N, C, H, W) uint8 to images of the same shape."""
+        raise NotImplementedError
+
+    def surrogate(self, images: Tensor) -> Tensor:
+        """About what `change` does, to float images in [-1, 1], so that gradients flow: what takes the place of its derivative.
+        The identity, unless a defence knows better (Athalye et al. 2018, BPDA)."""
+        return images
+
+
+def parse_defence(value: object) -> Defence:
+    """A name, or a mapping with `kind`, to the settings of that defence. Raises SpecError."""
+    return value if isinstance(value, Defence) else DEFENCES.parse(value)
+
+
+def parse_chain(value: object) -> tuple[Defence, ...]:
+    """What a spec says of one entry of `defences`: a defence, a list of them (one after the other), or "none".
+
+    Raises SpecError, also where a defence of codes comes after one of images: codes come first.
+    """
+    if value in ("none", None):
+        return ()
+    try:
+        chain = tuple(parse_defence(item) for item in (value if isinstance(value, list | tuple) else [value]))
+    except SpecError as problem:
+        raise SpecError(f"defences: {one_line(problem)}") from None
+    sides = [defence.side for defence in chain]
+    if sides != sorted(sides):
+        raise SpecError("defences: in a chain, those that move codes come before those that change images.")
+    return chain
+
+
+def chain_label(chain: tuple[Defence, ...]) -> str:
+    """What a chain is called: its members' labels, or "none"."""
+    return " + ".join(defence.label() for defence in chain) or "none"
+
+
+def through(defence: OutputDefence, images: Tensor, streams: Streams, tools: Tools) -> Tensor:
+    """Float images (N, C, H, W) in [-1, 1] through an output defence: forward as it is, backward as its surrogate."""
+    with torch.no_grad():
+        defended = to_float(defence.change(to_uint8(images).cpu(), streams, tools)).to(images.device)
+    stand_in = defence.surrogate(images)
+    return stand_in + (defended - stand_in).detach()
