@@ -26,6 +26,10 @@ class GoesOnSettings(AttackSettings):
         """Images that are bought for it: none where a copy is not needed, or exists already."""
         return self.query_budget if self.steals() else 0
 
+    def trains_through(self) -> bool:
+        """Where a copy is made first, as fidelity extraction makes it."""
+        return self.steals()
+
     def stealing(self) -> FidelitySettings:
         """How the copy is made."""
         training = self.model_dump(include=set(TrainingSettings.model_fields))

@@ -17,18 +17,28 @@ class FidelitySettings(AttackSettings):
 
     kind: Literal["fidelity"] = "fidelity"
 
+    def trains_through(self) -> bool:
+        """It can."""
+        return True
+
 
 def run(
     target: BlackBoxTarget, settings: FidelitySettings, knowledge: Knowledge, workspace: Workspace, *, seed: int
 ) -> Substitute:
-    """Buy `query_budget` images and train a substitute on them. Knowledge beyond the API is not used.
+    """Buy `query_budget` images and train a substitute on them. Of knowledge beyond the API, a guessed defence is used.
 
     seed: of the substitute's weights and training; which images are bought is the store's seed.
     Raises BudgetError before an image is bought that the account cannot pay.
     """
     images = harvest(target, workspace.store, settings.query_budget, workspace.progress)
     checkpoint = train_gan(
-        images, settings, workspace.directory, seed=seed, compute=workspace.compute, progress=workspace.progress
+        images,
+        settings,
+        workspace.directory,
+        seed=seed,
+        compute=workspace.compute,
+        progress=workspace.progress,
+        guess=knowledge.guessed_defence,
     )
     return Substitute(checkpoint, settings.query_budget)
 

@@ -15,6 +15,7 @@ from ganguard.base.progress import Progress, silent
 from ganguard.base.settings import Positive, parse
 from ganguard.queries.store import Store
 from ganguard.targets.protocol import BlackBoxTarget, WhiteBoxTarget
+from ganguard.training.guess import Guess
 from ganguard.training.settings import TrainingSettings
 
 
@@ -32,6 +33,10 @@ class AttackSettings(TrainingSettings):
         """Images that are bought for it."""
         return self.query_budget
 
+    def trains_through(self) -> bool:
+        """Whether its adversary can put a guessed defence into the training on what it bought."""
+        return False
+
     def require_known(self, own: int) -> None:
         """Raise SpecError, before anything is bought, where `own` real images to train with do not suffice."""
 
@@ -45,12 +50,15 @@ class Knowledge:
         holds, and of nothing that grades it.
     judged_by: tells judges apart: a training that another judge watched is not gone on with.
     domain_images: of another domain that the copy is to be moved to, (n, C, H, W) uint8, or None.
+    guessed_defence: what it believes that bought images pass through, or None. Only an attack that
+        `trains_through` it makes anything of it.
     """
 
     real_images: Tensor | None = None
     judge: Callable[[Tensor], float] | None = None
     judged_by: str = ""
     domain_images: Tensor | None = None
+    guessed_defence: Guess | None = None
 
 
 @dataclass(frozen=True)

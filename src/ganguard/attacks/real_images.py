@@ -43,6 +43,10 @@ class RealImagesSettings(AttackSettings):
         """Also the share of real images that is known, and whether they are mixed in."""
         return f"{super().label()}, {100 * self.real_fraction:g} % real{' mixed in' if self.schedule == 'mix' else ''}"
 
+    def trains_through(self) -> bool:
+        """Where real images, which pass through no defence, are not mixed with bought ones."""
+        return self.schedule == "fine_tune"
+
 
 def real_fraction(settings: AttackSettings) -> float | None:
     """The share of the target's training images that an attack's adversary holds; None where it holds none."""
@@ -82,7 +86,16 @@ def train_with_real(
             images, settings, place, seed=seed, compute=compute, progress=progress, beginning=beginning, watch=watch
         )
         return _published(best, place, workspace)
-    first = train_gan(generated, settings, place, seed=seed, compute=compute, progress=progress, beginning=beginning)
+    first = train_gan(
+        generated,
+        settings,
+        place,
+        seed=seed,
+        compute=compute,
+        progress=progress,
+        beginning=beginning,
+        guess=knowledge.guessed_defence,
+    )
     return go_on_with_real(first, settings, knowledge, workspace, seed=seed)
 
 

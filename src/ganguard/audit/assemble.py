@@ -3,6 +3,7 @@
 import json
 import platform
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,15 @@ from ganguard.audit.execute_local import Execution
 from ganguard.audit.measuring import read_measurements
 from ganguard.audit.pairs import improvements
 from ganguard.audit.pictures import COLUMNS, DROPPED_FILE, GRID_FILE, KEPT_FILE
-from ganguard.audit.plan import Plan, Step, SubstitutePlan, replay_name
+from ganguard.audit.plan import Plan, SubstitutePlan
+from ganguard.audit.planned_steps import AUDITOR_DRAWS, UNDEFENDED, target_name, utility_name
+from ganguard.audit.protection import protection_verdicts
 from ganguard.audit.refined_sets import refinement_records
 from ganguard.audit.results import (
     AccountRecord,
     AttackRecord,
     AuditResults,
+    DefenceRecord,
     Depicted,
     Environment,
     FailureRecord,
@@ -29,14 +33,18 @@ from ganguard.audit.results import (
     StepRecord,
     TargetRecord,
     UseRecord,
+    Verdict,
 )
+from ganguard.audit.situations import Situation
 from ganguard.audit.spec import Spec
+from ganguard.audit.step import Step
 from ganguard.audit.step_cache import Done
-from ganguard.audit.steps import adversary_store, auditor_store, load_real, open_target
+from ganguard.audit.steps import adversary_account, auditor_account, load_real, open_target, target_identity
 from ganguard.audit.verdicts import verdicts
 from ganguard.base.cache import copy_directory, copy_file
 from ganguard.base.compute import Compute, cores
 from ganguard.queries.ledger import Ledger
+from ganguard.queries.store import Codes
 
 REFINED_GRIDS: dict[Depicted, str] = {"kept": KEPT_FILE, "dropped": DROPPED_FILE}
 
@@ -50,6 +58,7 @@ def assemble(name: str, spec: Spec, plan: Plan, execution: Execution, audit: Pat
     target = open_target(done["target"].directory, spec.compute)
     described = json.loads((done["target"].directory / "target.json").read_text())
     features = json.loads((done["features"].directory / "features.json").read_text())
+    defences = _defences(plan, done, spec.compute)
     _copy_checkpoints(plan, done, audit)
     copy_directory(done["features"].directory, audit / "features")
     return AuditResults(
@@ -70,16 +79,14 @@ def assemble(name: str, spec: Spec, plan: Plan, execution: Execution, audit: Pat
             held_out_accuracy=features["held_out_accuracy"],
         ),
         attacks=tuple(_attack_records(spec)),
+        defences=tuple(record for record, _ in defences),
+        adversaries=tuple(adversary.label() for adversary in spec.adversaries) if defences else (),
         measurements=tuple(measurements),
         failures=tuple(_failures(plan, execution)),
         refinements=tuple(refinement_records(plan, done)),
-        verdicts=tuple(verdicts(measurements, improvements(spec.labelled_attacks()))),
-        accounts=tuple(_accounts(spec, audit, done)),
-        used=tuple(
-            UseRecord(attack=s.label, query_budget=s.settings.query_budget, seed=s.seed, used=_queries(done[s.step]))
-            for s in plan.substitutes
-            if s.step in done
-        ),
+        verdicts=tuple(_verdicts(spec, measurements, [record for record, _ in defences])),
+        accounts=tuple(_accounts(spec, audit, done, plan)),
+        used=tuple(UseRecord(**s.whose(), used=_queries(done[s.step])) for s in plan.substitutes if s.step in done),
         steps=tuple(
             StepRecord(name=s.name, kind=s.kind, seconds=round(done[s.name].seconds, 3)) for s in plan.steps if s.name in done
         ),
@@ -88,19 +95,39 @@ def assemble(name: str, spec: Spec, plan: Plan, execution: Execution, audit: Pat
 
 
 def _measurements(plan: Plan, done: dict[str, Done]) -> list[Measurement]:
-    found = read_measurements(done["yardsticks"].directory)
-    for seed in plan.bought:
-        if replay_name(seed) in done:
-            found += read_measurements(done[replay_name(seed)].directory)
-    for step in plan.steps:
-        if step.kind in ("known", "domain") and step.name in done:
-            found += read_measurements(done[step.name].directory)
-    for substitute in plan.substitutes:
-        if substitute.measure not in done:
-            continue
-        whose = {"attack": substitute.label, "query_budget": substitute.settings.query_budget, "seed": substitute.seed}
-        found += [m.model_copy(update=whose) for m in read_measurements(done[substitute.measure].directory)]
+    wanted: list[tuple[str, dict[str, Any]]] = [("yardsticks", {})]
+    wanted += [(purchase.replay, {"defence": purchase.defence}) for purchase in plan.purchases]
+    wanted += [(step.name, {}) for step in plan.steps if step.kind in ("known", "domain")]
+    wanted += [(utility_name(situation), {"defence": situation.defence}) for situation in plan.defended]
+    wanted += [(substitute.measure, substitute.whose()) for substitute in plan.substitutes]
+    found: list[Measurement] = []
+    for step, whose in wanted:
+        if step in done:
+            found += [m.model_copy(update=whose) for m in read_measurements(done[step].directory)]
     return found
+
+
+Defended = list[tuple[DefenceRecord, Situation]]
+
+
+def _defences(plan: Plan, done: dict[str, Done], compute: Compute) -> Defended:
+    """The defences that could be put up."""
+    found: Defended = []
+    for situation in plan.defended:
+        if (step := target_name(situation)) in done:
+            record = DefenceRecord(
+                label=str(situation.defence),
+                kinds=tuple(defence.kind for defence in situation.chain),
+                settings=tuple(defence.model_dump(mode="json") for defence in situation.chain),
+                identity=open_target(done[step].directory, compute).identity,
+            )
+            found.append((record, situation))
+    return found
+
+
+def _verdicts(spec: Spec, measurements: list[Measurement], defences: list[DefenceRecord]) -> list[Verdict]:
+    undefended = [m for m in measurements if m.defence is None]
+    return verdicts(undefended, improvements(spec.labelled_attacks())) + protection_verdicts(measurements, defences)
 
 
 def _failures(plan: Plan, execution: Execution) -> list[FailureRecord]:
@@ -117,13 +144,7 @@ def _failures(plan: Plan, execution: Execution) -> list[FailureRecord]:
         failed = None if substitute.measure in execution.done else cause(steps[substitute.measure])
         if failed is None:
             return None
-        return FailureRecord(
-            attack=substitute.label,
-            query_budget=substitute.settings.query_budget,
-            seed=substitute.seed,
-            step=failed,
-            reason=execution.failed[failed],
-        )
+        return FailureRecord(**substitute.whose(), step=failed, reason=execution.failed[failed])
 
     return list(filter(None, map(record, plan.substitutes)))
 
@@ -141,28 +162,35 @@ def _attack_records(spec: Spec) -> list[AttackRecord]:
     ]
 
 
-def images_bought(spec: Spec, audit: Path, done: dict[str, Done]) -> dict[str, int]:
-    """Images that the ledger of `audit` holds for this target, by "auditor" and the adversary's seed."""
-    found = dict.fromkeys(["auditor", *map(str, spec.seeds)], 0)
-    if "target" not in done or not (audit / "ledger.sqlite").is_file():
-        return found
-    target = open_target(done["target"].directory, spec.compute)
-    ledger = Ledger(audit / "ledger.sqlite")
-    reserved = {balance.account: balance.reserved for balance in ledger.balances()}
-    ledger.close()
-    found["auditor"] = sum(reserved.get(auditor_store(audit, target, draw).account, 0) for draw in (0, 1))
-    for seed in spec.seeds:
-        found[str(seed)] = reserved.get(adversary_store(audit, target, seed, spec.codes).account, 0)
+Bought = dict[tuple[str | None, int | None], int]
+
+
+def images_bought(plan: Plan, audit: Path, done: dict[str, Done], codes: Codes) -> Bought:
+    """Images that the ledger of `audit` holds, by defence and the adversary's seed, None for the auditor. Opens no target."""
+    reserved = Counter[str]()
+    if (audit / "ledger.sqlite").is_file():
+        with Ledger(audit / "ledger.sqlite") as ledger:
+            reserved.update({balance.account: balance.reserved for balance in ledger.balances()})
+    found: Bought = {}
+    for situation in (UNDEFENDED, *plan.defended):
+        step = target_name(situation)
+        identity = target_identity(done[step].directory) if step in done else ""
+        found[situation.defence, None] = sum(reserved[auditor_account(identity, draw)] for draw in range(AUDITOR_DRAWS))
+        for purchase in plan.purchases:
+            if purchase.defence == situation.defence:
+                account = adversary_account(identity, purchase.seed, codes)
+                found[situation.defence, purchase.seed] = reserved[account]
     return found
 
 
-def _accounts(spec: Spec, audit: Path, done: dict[str, Done]) -> list[AccountRecord]:
-    bought = images_bought(spec, audit, done)
-    records = [AccountRecord(account="auditor", role="auditor", seed=None, bought=bought["auditor"])]
-    for seed in spec.seeds:
-        account = f"adversary, seed {seed}"
-        records.append(AccountRecord(account=account, role="adversary", seed=seed, bought=bought[str(seed)]))
-    return records
+def _accounts(spec: Spec, audit: Path, done: dict[str, Done], plan: Plan) -> list[AccountRecord]:
+    def record(defence: str | None, seed: int | None, bought: int) -> AccountRecord:
+        who = "auditor" if seed is None else f"adversary, seed {seed}"
+        account = f"{who}, behind {defence}" if defence else who
+        role = "auditor" if seed is None else "adversary"
+        return AccountRecord(account=account, role=role, seed=seed, defence=defence, bought=bought)
+
+    return [record(*whose, count) for whose, count in images_bought(plan, audit, done, spec.codes).items()]
 
 
 def _queries(substitute: Done) -> int:
@@ -181,13 +209,16 @@ def _pictures(plan: Plan, done: dict[str, Done], audit: Path, tile: tuple[int, i
 
     add("real", "real", "real")
     add("yardsticks", "target", "target")
-    shown: set[tuple[str, int]] = set()
+    for situation in plan.defended:
+        if (utility := utility_name(situation)) in done:
+            add(utility, f"defended-{_slug(str(situation.defence))}", "defended", defence=situation.defence)
+    shown: set[tuple[str, int, Situation]] = set()
     for s in plan.substitutes:
         budget = s.settings.query_budget
-        if s.measure in done and (s.label, budget) not in shown:
-            shown.add((s.label, budget))
-            name = f"{_slug(s.label)}-{budget}"
-            whose: dict[str, Any] = {"attack": s.label, "query_budget": budget, "seed": s.seed}
+        if s.measure in done and (s.label, budget, s.situation) not in shown:
+            shown.add((s.label, budget, s.situation))
+            name = f"{_slug(s.label + s.situation.suffix)}-{budget}"
+            whose = s.whose()
             add(s.measure, name, "substitute", **whose)
             for subject, file in REFINED_GRIDS.items():
                 if (done[s.step].directory / file).is_file():
@@ -198,7 +229,7 @@ def _pictures(plan: Plan, done: dict[str, Done], audit: Path, tile: tuple[int, i
 def _copy_checkpoints(plan: Plan, done: dict[str, Done], audit: Path) -> None:
     """Put the checkpoints where a person finds them: checkpoints/target, checkpoints/<attack>-<budget>-seed<seed>."""
     wanted = {
-        f"{_slug(s.label)}-{s.settings.query_budget}-seed{s.seed}": done[s.step].directory
+        f"{_slug(s.label + s.situation.suffix)}-{s.settings.query_budget}-seed{s.seed}": done[s.step].directory
         for s in plan.substitutes
         if s.step in done
     }

@@ -5,7 +5,8 @@ an adversary's own would be trained on less.
 """
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -25,12 +26,14 @@ from ganguard.audit.steps import (
     KNOWN,
     Digests,
     StepCall,
+    adversary_client,
     adversary_store,
     attack_of,
     load_real,
     open_metered,
     open_target,
     read_known,
+    tools_for,
 )
 from ganguard.audit.two_sets import network_of
 from ganguard.base.cache import content_key, file_digest, tensor_digest, write_json, write_tensors
@@ -38,6 +41,8 @@ from ganguard.base.compute import Compute
 from ganguard.base.seeds import derived_seed
 from ganguard.data.dataset import RealImages
 from ganguard.data.splits import adversary_split, some_of, split
+from ganguard.defences.protocol import Defence, InputDefence, OutputDefence, Tools, parse_chain, through
+from ganguard.defences.streams import Streams
 from ganguard.metrics import Balls, kernel_distance_full
 from ganguard.metrics.features.network import FeatureNetwork, Standardisation, extract
 from ganguard.queries.harvest import harvest
@@ -45,6 +50,7 @@ from ganguard.queries.ledger import Ledger
 from ganguard.queries.metered_target import meter
 from ganguard.targets.checkpoint import CheckpointTarget
 from ganguard.training.early_stopping import Judge
+from ganguard.training.guess import Guess
 
 
 def run_known(call: StepCall) -> Digests:
@@ -97,8 +103,9 @@ def _judged_by(network: FeatureNetwork, scale: Standardisation, held_out: Tensor
 def run_purchase(call: StepCall) -> Digests:
     """Buy what the largest budget of this seed allows; a smaller one is a prefix of it."""
     budgets = [int(budget) for budget in call.settings["budgets"]]
-    target = open_target(call.inputs["target"], call.compute)
-    store = adversary_store(call.audit, target, int(call.settings["seed"]), call.settings["codes"])
+    seed = int(call.settings["seed"])
+    target = open_target(call.inputs["target"], call.compute, adversary_client(seed))
+    store = adversary_store(call.audit, target, seed, call.settings["codes"])
     images = harvest(open_metered(call, store, target, max(budgets)), store, max(budgets), call.progress)
     write_json(call.directory / "purchase.json", {"account": store.account, "budgets": budgets})
     return {str(budget): tensor_digest({"images": images[:budget]}) for budget in budgets}
@@ -110,19 +117,44 @@ def images_of_domain(images: Tensor, train: Tensor, settings: TransferSettings, 
     return images[some_of(train, settings.domain_images, seed=seed)]
 
 
+def guess_of(chain: Sequence[Defence], tools: Tools) -> Guess:
+    """What an adversary puts into its training who believes that `chain` stands before the target. It knows the defences and
+    draws their random numbers itself; a batch of its training is one request."""
+    moves = [(place, d) for place, d in enumerate(chain) if isinstance(d, InputDefence)]
+    changes = [(place, d) for place, d in enumerate(chain) if isinstance(d, OutputDefence)]
+
+    def codes(latents: Tensor, generator: torch.Generator) -> Tensor:
+        streams = Streams.drawn(len(latents), generator)
+        for place, defence in moves:
+            latents = defence.move(latents, streams.named(str(place)))
+        return latents
+
+    def images(floats: Tensor, generator: torch.Generator) -> Tensor:
+        streams = Streams.drawn(len(floats), generator)
+        for place, defence in changes:
+            floats = through(defence, floats, streams.named(str(place)), tools)
+        return floats
+
+    said = [{**defence.model_dump(mode="json"), "fingerprint": defence.fingerprint()} for defence in chain]
+    return Guess(content_key(guess=said), codes if moves else None, images if changes else None)
+
+
 def run_substitute(call: StepCall) -> Digests:
     """Run one attack at one budget. Its images lie in the store already."""
     seed = int(call.settings["seed"])
     settings = attack_of(call.settings["attack"], call.checkpoint_every)
-    target = open_target(call.inputs["target"], call.compute)
+    target = open_target(call.inputs["target"], call.compute, adversary_client(seed))
     store = adversary_store(call.audit, target, seed, call.settings["codes"])
     metered = meter(target, Ledger(call.audit / "ledger.sqlite"), store.account)
     workspace = Workspace(call.directory, store, call.compute, call.progress)
     known = knowledge(call.inputs["known"], call.inputs["features"], call.compute) if "known" in call.inputs else Knowledge()
+    if "guess" in call.settings:
+        guessed = guess_of(parse_chain(call.settings["guess"]), tools_for(target, call.compute))
+        known = replace(known, guessed_defence=guessed)
     whole = settings
     if isinstance(settings, TransferSettings):
         domain = load_real(call.inputs["domain images"])
-        known = Knowledge(domain_images=images_of_domain(domain.images, domain.train, settings, seed=seed))
+        known = replace(known, domain_images=images_of_domain(domain.images, domain.train, settings, seed=seed))
     if "stolen" in call.inputs:
         stolen = CheckpointTarget(checkpoint=str(call.inputs["stolen"] / "checkpoint"))
         whole = settings.model_copy(update={"substitute": stolen})

@@ -27,6 +27,8 @@ from ganguard.metrics import (
     memorisation,
     niqe,
     piqe,
+    psnr,
+    ssim,
 )
 from ganguard.metrics.bootstrap import bootstrap_error
 from ganguard.metrics.frechet import FEWEST_ROWS
@@ -113,6 +115,16 @@ def by_itself(
         if len(judged):
             found += _records(subject, {"niqe": _mean(niqe(judged, natural))}, "nothing", len(judged), 0, draw)
     return found
+
+
+def compare_pairs(subject: Subject, measured: Tensor, undefended: Tensor) -> list[Measurement]:
+    """PSNR and SSIM of images (N, C, H, W) uint8 to those of the same codes that no defence changed. Pairs that are equal have
+    no PSNR, and are left out of it."""
+    values: dict[str, Value] = {"ssim": _mean(ssim(measured, undefended))}
+    ratios = psnr(measured, undefended)
+    if len(finite := ratios[ratios.isfinite()]):
+        values["psnr"] = _mean(finite)
+    return _records(subject, values, "undefended", len(measured), len(undefended), 0)
 
 
 def natural_model(images: Tensor) -> NiqeModel | None:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ganguard.audit.perform import Event, Listener
-from ganguard.audit.plan import Plan, Step
+from ganguard.audit.plan import Plan
+from ganguard.audit.step import Step
 from ganguard.audit.step_cache import Done, find, step_key
 from ganguard.audit.workers import Job, Killed, Workers, workers
 from ganguard.base.compute import Compute, cores

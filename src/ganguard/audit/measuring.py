@@ -27,6 +27,7 @@ from ganguard.audit.results import Measurement
 from ganguard.audit.steps import (
     Digests,
     StepCall,
+    adversary_client,
     adversary_store,
     auditor_store,
     load_real,
@@ -122,7 +123,7 @@ def run_measure(call: StepCall) -> Digests:
     yardsticks = load_file(call.inputs["yardsticks"] / _BALLS)
     bought = load_file(call.inputs["replay"] / _BOUGHT)["features"][:budget] if budget else None
     copy = CheckpointTarget(checkpoint=str(call.inputs["substitute"] / "checkpoint")).load(call.compute)
-    natural = _load_natural(call.inputs["yardsticks"])
+    natural = load_natural(call.inputs["yardsticks"])
     measurements: list[Measurement] = []
     for draw in range(DRAWS):
         images = copy.sample(range(samples), seed=derived_seed(seed, "measured", str(draw)))
@@ -167,7 +168,7 @@ def run_replay(call: StepCall) -> Digests:
     embed = load_embedding(call.inputs["features"], call.compute)
     yardsticks = load_file(call.inputs["yardsticks"] / _BALLS)
     budgets, seed = [int(budget) for budget in call.settings["budgets"]], int(call.settings["seed"])
-    target = open_target(call.inputs["target"], call.compute)
+    target = open_target(call.inputs["target"], call.compute, adversary_client(seed))
     store, most = adversary_store(call.audit, target, seed, call.settings["codes"]), max(budgets)
     images = harvest(open_metered(call, store, target, most), store, most, call.progress)  # what was lost comes again
     features, probabilities = embed(images), embed.probabilities(images)
@@ -201,7 +202,8 @@ def read_classes(replay: Path, budget: int) -> tuple[Tensor, int] | None:
     return (tensors["classes"][:budget], int(tensors["class_count"])) if "classes" in tensors else None
 
 
-def _load_natural(directory: Path) -> NiqeModel | None:
+def load_natural(directory: Path) -> NiqeModel | None:
+    """Of a yardsticks step: the NIQE model of the real images; None where they allow none."""
     return NiqeModel.load(directory / _NATURAL) if (directory / _NATURAL).is_file() else None
 
 

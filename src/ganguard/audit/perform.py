@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ganguard.audit.plan import Step
+from ganguard.audit.step import Step
 from ganguard.audit.step_cache import Done, finish, require_whole, step_directory, step_key
 from ganguard.base.cache import remove_temporaries
 from ganguard.base.compute import Compute

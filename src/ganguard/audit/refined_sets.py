@@ -9,7 +9,8 @@ from torch import Tensor
 
 from ganguard.attacks.subsampling.refinement_files import KEPT, REFINEMENT
 from ganguard.audit.measuring import read_classes
-from ganguard.audit.plan import Plan, SubstitutePlan, replay_name
+from ganguard.audit.plan import Plan, SubstitutePlan
+from ganguard.audit.planned_steps import replay_name
 from ganguard.audit.refinements import ClassCounts, PlainRecord, RatioRecord, RefinementRecord, Trial
 from ganguard.audit.step_cache import Done
 from ganguard.base.codecs import read_tensors
@@ -41,11 +42,9 @@ def refinement_records(plan: Plan, done: dict[str, Done]) -> list[RefinementReco
 def _record(substitute: SubstitutePlan, done: dict[str, Done]) -> RefinementRecord:
     directory, budget = done[substitute.step].directory, substitute.settings.query_budget
     said = read_record(directory / REFINEMENT, _Written, DataError)
-    replay = done.get(replay_name(substitute.seed))
+    replay = done.get(replay_name(substitute.seed, substitute.situation))
     return RefinementRecord(
-        attack=substitute.label,
-        query_budget=budget,
-        seed=substitute.seed,
+        **substitute.whose(),
         classes=None if replay is None else _count(read_classes(replay.directory, budget), _read(directory)),
         **dict(said),
     )

@@ -126,4 +126,6 @@ class RefinementRecord(Trial):
     attack: str
     query_budget: Positive
     seed: NonNegative
+    defence: str | None = None
+    adversary: str | None = None
     classes: ClassCounts | None

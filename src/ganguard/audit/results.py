@@ -16,9 +16,9 @@ from ganguard.base.cache import atomic_path, write_bytes, write_json
 from ganguard.base.errors import DataError
 from ganguard.base.settings import GREATEST, NonNegative, Plain, Positive, Rows, Settings, read_record, shortened
 
-Subject = Literal["substitute", "purchase", "refined", "plain", "known", "target", "real", "train", "noise"]
+Subject = Literal["substitute", "purchase", "refined", "plain", "known", "target", "defended", "real", "train", "noise"]
 Depicted = Literal[Subject, "kept", "dropped"]
-Against = Literal["target", "reference", "domain", "purchase", "known", "nothing"]
+Against = Literal["target", "reference", "domain", "purchase", "known", "undefended", "nothing"]
 Outcome = Literal["holds", "fails", "undecided"]
 METRICS: dict[str, Literal["lower", "higher"]] = {  # and which direction is better
     "frechet_distance": "lower",
@@ -35,8 +35,10 @@ METRICS: dict[str, Literal["lower", "higher"]] = {  # and which direction is bet
     "niqe": "lower",
     "authenticity": "higher",
     "nearest_distance_ratio": "higher",
+    "psnr": "higher",
+    "ssim": "higher",
 }
-SIGNED = frozenset({"frechet_distance_infinity", "kernel_distance"})  # without bias: equal distributions lie about 0
+SIGNED = frozenset({"frechet_distance_infinity", "kernel_distance", "ssim"})  # without bias, equal distributions lie about 0
 
 LONGEST_PATH = 255  # characters of a picture's
 SMALLEST = 1 / GREATEST  # size of a measured number that is not 0: no ratio of two leaves what floats hold
@@ -51,13 +53,16 @@ class Measurement(Settings):
         split's being a small sample. "noise" is uniform noise: what bad looks like. "purchase" are the bought images
         themselves: what a copy would measure that only replays them; "refined" those of them that a white-box attack kept,
         "plain" those that Algorithm 1 as it stands would have kept. "known" are the real images that the adversary holds.
+        "defended" are the target's images behind a defence, as honest users get them.
     attack: label of the attack (AttackRecord.label), for a substitute; query_budget and seed: its own, or the purchase's.
+    defence, adversary: labels (DefenceRecord.label); None where no defence stood before the target. What stands "against the
+        target" is compared with the undefended target all the same.
     draw: which of the independent sets of images from the same generator.
     metric: a key of METRICS. Fréchet distance against the target is fidelity, against the reference split accuracy. A distance
         whose bias was taken off (Fréchet infinity, kernel) may lie below 0.
     against: what with. "domain": with the reference split of the domain that a copy was moved to. "purchase": with the
-        bought images that the copy was trained on. "known": with the real images that its adversary trained it on. "nothing": a
-        measure of one set.
+        bought images that the copy was trained on. "known": with the real images that its adversary trained it on.
+        "undefended": with the image of the same code that no defence changed. "nothing": a measure of one set.
     spread: standard error of the value, for so many images of these generators; None where it was not measured.
     images, compared: how many images were measured, and how many they were compared with.
     """
@@ -66,6 +71,8 @@ class Measurement(Settings):
     attack: str | None = None
     query_budget: Positive | None = None
     seed: NonNegative | None = None
+    defence: str | None = None
+    adversary: str | None = None
     draw: NonNegative = 0
     metric: str
     against: Against
@@ -110,12 +117,24 @@ class Verdict(Settings):
     high: Annotated[float, Field(ge=0)] | None = None
 
 
+class DefenceRecord(Settings):
+    """A chain of defences. label: unique in the results. kinds: of its members; settings: theirs. identity: of the target
+    behind it."""
+
+    label: str
+    kinds: tuple[str, ...]
+    settings: tuple[Plain, ...]
+    identity: str
+
+
 class AccountRecord(Settings):
-    """Images that one account bought from the target. role: the auditor's own draws, or an adversary's purchase."""
+    """Images that one account bought from the target, behind a defence where it says so. role: the auditor's own draws, or an
+    adversary's purchase."""
 
     account: str
     role: Literal["auditor", "adversary"]
     seed: NonNegative | None
+    defence: str | None = None
     bought: NonNegative
 
 
@@ -125,6 +144,8 @@ class UseRecord(Settings):
     attack: str
     query_budget: Positive
     seed: NonNegative
+    defence: str | None = None
+    adversary: str | None = None
     used: NonNegative
 
 
@@ -134,6 +155,8 @@ class FailureRecord(Settings):
     attack: str
     query_budget: Positive
     seed: NonNegative
+    defence: str | None = None
+    adversary: str | None = None
     step: str
     reason: str
 
@@ -157,6 +180,8 @@ class Picture(Settings):
     attack: str | None = None
     query_budget: Positive | None = None
     seed: NonNegative | None = None
+    defence: str | None = None
+    adversary: str | None = None
     file: str
     columns: Positive
     tile: tuple[Positive, Positive]
@@ -214,6 +239,8 @@ class AuditResults(Settings):
     real_images: dict[Literal["train", "reference"], NonNegative]
     features: FeatureRecord
     attacks: Rows[AttackRecord]
+    defences: Rows[DefenceRecord] = ()
+    adversaries: tuple[str, ...] = ()
     measurements: Rows[Measurement]
     failures: Rows[FailureRecord] = ()
     refinements: Rows[RefinementRecord] = ()
@@ -226,6 +253,12 @@ class AuditResults(Settings):
     def select(self, **wanted: object) -> list[Measurement]:
         """Measurements whose fields have the wanted values."""
         return [m for m in self.measurements if all(getattr(m, key) == value for key, value in wanted.items())]
+
+    def undefended(self) -> "AuditResults":
+        """What there would be without defences."""
+        rows = ("measurements", "failures", "refinements", "used", "pictures")
+        kept = {name: tuple(row for row in getattr(self, name) if row.defence is None) for name in rows}
+        return self.model_copy(update={**kept, "defences": (), "adversaries": ()})
 
 
 def write_results(results: AuditResults, directory: Path) -> None:
@@ -255,6 +288,8 @@ _ROWS = pa.schema(
         ("attack", pa.string()),
         ("query_budget", pa.int64()),
         ("seed", pa.int64()),
+        ("defence", pa.string()),
+        ("adversary", pa.string()),
         ("draw", pa.int64()),
         ("metric", pa.string()),
         ("against", pa.string()),

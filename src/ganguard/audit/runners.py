@@ -1,10 +1,12 @@
 """Kind of step → the function that does it."""
 
 from ganguard.audit.attacking import run_known, run_purchase, run_substitute
+from ganguard.audit.defending import run_utility
 from ganguard.audit.measuring import run_measure, run_replay, run_yardsticks
 from ganguard.audit.readiness import run_fit, run_ready
 from ganguard.audit.steps import (
     Runner,
+    run_defend,
     run_features,
     run_open_target,
     run_real,
@@ -18,6 +20,8 @@ RUNNERS: dict[str, Runner] = {
     "train_target": run_train_target,
     "open_target": run_open_target,
     "fit": run_fit,
+    "defend": run_defend,
+    "utility": run_utility,
     "features": run_features,
     "yardsticks": run_yardsticks,
     "known": run_known,

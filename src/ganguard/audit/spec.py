@@ -6,9 +6,10 @@ from itertools import groupby, product
 from pathlib import Path
 from typing import Annotated, Any, cast
 
-from pydantic import BeforeValidator, Field, SerializeAsAny, field_validator
+from pydantic import BeforeValidator, Field, SerializeAsAny, field_validator, model_validator
 
 from ganguard.attacks.protocol import AttackSettings, parse_attack
+from ganguard.audit.situations import AdversariesField, ChainsField, Naive, Situation, situations
 from ganguard.base.compute import Compute
 from ganguard.base.errors import SpecError, unknown_name
 from ganguard.base.settings import (
@@ -93,8 +94,12 @@ class Spec(Settings):
     real: the real images that accuracy is measured against, and that the features are scaled by.
     features: the network whose features are compared.
     codes: "provider" draws them, or the adversary, as "client", sends them.
-    attacks: each trains one substitute for each seed. Where query_budget, real_fraction, domain_images or method is a list,
-        each of its values makes an attack of its own.
+    attacks: each trains one substitute for each seed, defence and adversary. Where query_budget, real_fraction, domain_images
+        or method is a list, each of its values makes an attack of its own.
+    defences: what stands before the target: "none", a defence, or a list of defences, one after the other. Where a setting of
+        a defence is a list, each of its values makes a defence of its own. "none" is always among them.
+    adversaries: who attacks a defended target: "naive", who trains on what comes back, or `{kind: through_defence}`, who
+        trains through a guess of the defence; where `scale` is a list, each of its values makes an adversary of its own.
     seeds: each reseeds the purchase and the substitutes.
     samples: images in each set that is measured.
     compute: device, and threads of each process.
@@ -105,6 +110,8 @@ class Spec(Settings):
     features: FeatureField
     codes: Codes = "provider"
     attacks: Annotated[tuple[SerializeAsAny[AttackSettings], ...], BeforeValidator(_attacks)]
+    defences: ChainsField = ((),)
+    adversaries: AdversariesField = (Naive(),)
     seeds: tuple[NonNegative, ...] = (0,)
     samples: Annotated[Positive, Field(ge=6)] = 5000
     compute: Compute = Compute()
@@ -115,6 +122,20 @@ class Spec(Settings):
         if not seeds or len(set(seeds)) < len(seeds):
             raise ValueError(f"must be one or more distinct whole numbers; got {list(seeds)}")
         return seeds
+
+    @model_validator(mode="after")
+    def _trainable_through(self) -> "Spec":
+        for settings in self.attacks:
+            mixes = settings.buys() and not settings.trains_through()
+            if mixes and any(s.believed for s in self.situations()):
+                raise ValueError(
+                    f"{settings.label()} cannot train through a defence. Leave it out, or set adversaries: [naive]"
+                )
+        return self
+
+    def situations(self) -> list[Situation]:
+        """Without a defence first, then every defence with every adversary."""
+        return situations(self.defences, self.adversaries)
 
     def labelled_attacks(self) -> list[tuple[str, list[AttackSettings]]]:
         """(label, settings by ascending budget) of each attack; two that call themselves the same are numbered."""

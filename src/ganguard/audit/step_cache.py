@@ -16,7 +16,8 @@ from ganguard import __version__
 from ganguard.architectures import ARCHITECTURES
 from ganguard.attacks import ATTACKS
 from ganguard.attacks.subsampling.density_ratio import RATIOS
-from ganguard.audit.plan import Plan, Step
+from ganguard.audit.plan import Plan
+from ganguard.audit.step import Step
 from ganguard.base.cache import code_version, content_key, file_digest, publish_directory, write_json
 from ganguard.base.compute import Compute
 from ganguard.base.errors import DataError
@@ -26,9 +27,10 @@ from ganguard.metrics.features import FEATURES
 from ganguard.targets import TARGETS
 
 RECORD = "step.json"
-LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "pillow")  # whose versions may change a result
+LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "pillow", "simplejpeg", "kornia")  # whose versions may change a result
 _GROUND = ("ganguard.base", "ganguard.data")
 _MAKES_GANS = (*_GROUND, "ganguard.architectures", "ganguard.training")
+_DEFENDS = ("ganguard.defences", "ganguard.metrics.features")
 _MEASURES = (
     *_GROUND,
     "ganguard.architectures",
@@ -47,9 +49,11 @@ CODE: dict[str, tuple[str, ...]] = {
     "features": (*_GROUND, "ganguard.metrics.features", "ganguard.training.supervised", "ganguard.training.loop"),
     "yardsticks": (*_MEASURES, "ganguard.queries"),
     "known": (*_MEASURES, "ganguard.audit.attacking"),
-    "purchase": (*_GROUND, "ganguard.architectures", "ganguard.targets", "ganguard.queries"),
-    "replay": (*_MEASURES, "ganguard.queries"),
-    "substitute": (*_MAKES_GANS, "ganguard.attacks", "ganguard.audit.attacking"),
+    "defend": (*_GROUND, "ganguard.architectures", "ganguard.targets", *_DEFENDS),
+    "utility": (*_MEASURES, "ganguard.queries", *_DEFENDS, "ganguard.audit.defending"),
+    "purchase": (*_GROUND, "ganguard.architectures", "ganguard.targets", "ganguard.queries", *_DEFENDS),
+    "replay": (*_MEASURES, "ganguard.queries", *_DEFENDS),
+    "substitute": (*_MAKES_GANS, *_DEFENDS, "ganguard.attacks", "ganguard.audit.attacking"),
     "measure": _MEASURES,
     "domain": (*_MEASURES, "ganguard.audit.transferring"),
     "measure_transfer": (*_MEASURES, "ganguard.audit.transferring"),

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ganguard.attacks.protocol import AttackSettings, parse_attack
 from ganguard.audit.pictures import save_grid
-from ganguard.base.cache import content_key, tensor_digest, write_json, write_tensors
+from ganguard.base.cache import code_version, content_key, tensor_digest, write_json, write_tensors
 from ganguard.base.compute import Compute
 from ganguard.base.errors import MetricError, TargetError
 from ganguard.base.images import to_float
@@ -21,6 +21,9 @@ from ganguard.base.seeds import derived_seed
 from ganguard.base.settings import Plain, Positive, Settings
 from ganguard.data.dataset import load_dataset, parse_dataset
 from ganguard.data.splits import split
+from ganguard.defences import DEFENCES
+from ganguard.defences.defended_target import defend
+from ganguard.defences.protocol import Tools, parse_chain
 from ganguard.metrics.features.classifier import WEIGHTS, Classifier, accuracy
 from ganguard.metrics.features.network import Standardisation, extract, load_features, parse_features, require_side
 from ganguard.queries.ledger import Ledger
@@ -53,6 +56,8 @@ class StepCall:
 
 
 KNOWN = "known.safetensors"
+SECRET = b"an audit's own"  # no adversary of an audit uses it, and equal specs meet equal noise
+AUDITOR = "auditor"  # who the auditor is to a defended target
 
 
 class FeatureDescription(Settings):
@@ -135,13 +140,56 @@ def _describe_target(call: StepCall, settings: dict[str, Any] | None, descriptio
     return {"result": content_key(identity=target.identity)}
 
 
-def open_target(directory: Path, compute: Compute) -> BlackBoxTarget:
-    """The target that a target step described."""
+def open_target(directory: Path, compute: Compute, client: str = "") -> BlackBoxTarget:
+    """The target that a target step described, or one before which a defence stands, as `client` meets it."""
     said = json.loads((directory / "target.json").read_text())
-    target = load_target(parse_target(said["settings"] or {"checkpoint": str(directory / "checkpoint")}), compute)
+    if "defences" in said:
+        inner = open_target(directory.parent.parent / "steps" / said["inner"], compute)
+        target = defend(inner, parse_chain(said["defences"]), secret=SECRET, client=client, tools=tools_for(inner, compute))
+    else:
+        target = load_target(parse_target(said["settings"] or {"checkpoint": str(directory / "checkpoint")}), compute)
     if said.get("identity", target.identity) != target.identity:
         raise TargetError("the target is another one each time it is opened. Have its factory load weights, or seed them.")
     return target
+
+
+def target_identity(directory: Path) -> str:
+    """The identity of the target that a target step described; it is not opened."""
+    return str(json.loads((directory / "target.json").read_text())["identity"])
+
+
+def run_defend(call: StepCall) -> Digests:
+    """Put defences before the target, and see that they fit it."""
+    chain = [{key: value for key, value in said.items() if key != "fingerprint"} for said in call.settings["defences"]]
+    said = {"inner": call.inputs["target"].name, "defences": chain}
+    write_json(call.directory / "target.json", said)
+    target = open_target(call.directory, call.compute)
+    write_json(call.directory / "target.json", {**said, "identity": target.identity})
+    others = {DEFENCES.package(defence["kind"]) for defence in chain}
+    return {"result": content_key(identity=target.identity, code=code_version(*others))}
+
+
+def moves_codes(directory: Path) -> bool:
+    """Whether a defended target's step has a defence of codes: then images of a code are not to be compared with it."""
+    said = json.loads((directory / "target.json").read_text())
+    return any(defence.side == "input" for defence in parse_chain(said["defences"]))
+
+
+def tools_for(target: BlackBoxTarget, compute: Compute) -> Tools:
+    """What defences of a target may need: feature networks for its images."""
+
+    def network_of(settings: object) -> Callable[[Tensor], Tensor]:
+        network = load_features(parse_features(settings), Path(), target.image_shape[0])
+        if network.takes != "float":
+            raise MetricError("adversarial noise needs a feature network of float images, so that gradients flow.")
+        return network.to(compute.torch_device()).eval().requires_grad_(False).features
+
+    return Tools(network_of)
+
+
+def adversary_client(seed: int) -> str:
+    """Who the adversary of a seed is to a defended target."""
+    return f"adversary {seed}"
 
 
 def attack_of(said: dict[str, Any], checkpoint_every: int | None = None) -> AttackSettings:

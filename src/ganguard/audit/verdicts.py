@@ -44,18 +44,18 @@ def verdicts(measurements: list[Measurement], improvements: Iterable[Improvement
         for fewer, more in pairwise(_budgets(measurements, label)):
             statement = f"{label}: fidelity distance at {more:,} queries / at {fewer:,} is below 1"
             first, second = (_distances(measurements, label, budget, "target") for budget in (more, fewer))
-            found.append(_below_one("R1", statement, first, second))
+            found.append(below_one("R1", statement, first, second))
     for label in labels:
         most = max(_budgets(measurements, label))
         statement = f"{label}: fidelity distance / accuracy distance less its floor, at {most:,} queries, is below 1"
         fidelity, accuracy = (_distances(measurements, label, most, against) for against in ("target", "reference"))
         above_floor = {seed: distance - floor for seed, distance in accuracy.items()}
-        found.append(_below_one("R2", statement, fidelity, above_floor))
+        found.append(below_one("R2", statement, fidelity, above_floor))
     for one, other in combinations(labels, 2):
         for budget in sorted(set(_budgets(measurements, one)) & set(_budgets(measurements, other))):
             statement = f"fidelity distance of {one} / of {other} at {budget:,} queries differs from 1"
             pair = [_distances(measurements, label, budget, "target") for label in (one, other)]
-            found.append(_differs_from_one("R3", statement, pair[0], pair[1]))
+            found.append(differs_from_one("R3", statement, pair[0], pair[1]))
     return found + [verdict for pair in improvements for verdict in _improves(measurements, pair)]
 
 
@@ -66,7 +66,7 @@ def _improves(measurements: list[Measurement], pair: Improvement) -> list[Verdic
     for budget in sorted(set(_budgets(measurements, pair.label)) & set(_budgets(measurements, pair.over))):
         statement = f"{what} of {pair.label} / of {pair.over} at {budget:,} queries is below 1"
         both = [_distances(measurements, each, budget, pair.against) for each in (pair.label, pair.over)]
-        found.append(_below_one(pair.relation, statement, both[0], both[1]))
+        found.append(below_one(pair.relation, statement, both[0], both[1]))
     return found
 
 
@@ -85,11 +85,13 @@ def _distances(measurements: list[Measurement], label: str, budget: int, against
     return {seed: sum(draws) / len(draws) for seed, draws in values.items()}
 
 
-def _below_one(relation: str, statement: str, numerator: Distances, denominator: Distances) -> Verdict:
+def below_one(relation: str, statement: str, numerator: Distances, denominator: Distances) -> Verdict:
+    """Whether the ratio of two distances, paired by seed, is below 1: it fails where it is above."""
     return _verdict(relation, statement, numerator, denominator, fails_above=True)
 
 
-def _differs_from_one(relation: str, statement: str, numerator: Distances, denominator: Distances) -> Verdict:
+def differs_from_one(relation: str, statement: str, numerator: Distances, denominator: Distances) -> Verdict:
+    """Whether the ratio of two distances, paired by seed, is another than 1."""
     return _verdict(relation, statement, numerator, denominator, fails_above=False)
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ganguard.audit.perform import Event, Listener, perform
-from ganguard.audit.plan import Step
+from ganguard.audit.step import Step
 from ganguard.audit.step_cache import Done
 from ganguard.base.compute import Compute, use_threads
 from ganguard.base.errors import GanguardError

@@ -1,8 +1,7 @@
 """`ganguard audit`: the whole question, end to end."""
 
-from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,7 +11,6 @@ from ganguard.cli.options import Changes
 if TYPE_CHECKING:
     from ganguard.audit.results import AuditResults
     from ganguard.audit.spec import Spec
-    from ganguard.audit.step_cache import Done
 
 
 def audit(
@@ -80,6 +78,7 @@ def _print_plan(spec: "Spec", directory: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from ganguard.audit.assemble import images_bought
     from ganguard.audit.plan import make_plan
     from ganguard.audit.step_cache import find_all
 
@@ -91,16 +90,21 @@ def _print_plan(spec: "Spec", directory: Path) -> None:
     for step in plan.steps:
         steps.add_row(step.name, "opened anew" if step.name in anew else "done" if step.name in done else "to do")
     images = Table("who", "images", "bought before", title="Images", title_justify="left")
-    before = _bought_before(spec, directory, done.get("target"))
-    images.add_row("auditor buys, to measure with", f"{plan.auditor:,}", f"{before['auditor']:,}")
-    for seed, bought in plan.bought.items():
-        images.add_row(f"adversary buys, seed {seed}, once for all attacks", f"{bought:,}", f"{before[str(seed)]:,}")
-    images.add_row("bought in all", f"{plan.auditor + sum(plan.bought.values()):,}", f"{sum(before.values()):,}")
+    before = images_bought(plan, directory, done, spec.codes)
+    auditor = sum(bought for (_, seed), bought in before.items() if seed is None)
+    images.add_row("auditor buys, to measure with", f"{plan.auditor:,}", f"{auditor:,}")
+    for p in plan.purchases:
+        behind = f", behind {p.defence}" if p.defence else ""
+        who = f"adversary buys, seed {p.seed}{behind}, once for all attacks"
+        images.add_row(who, f"{p.images:,}", f"{before[p.defence, p.seed]:,}")
+    bought = plan.auditor + sum(p.images for p in plan.purchases)
+    images.add_row("bought in all", f"{bought:,}", f"{sum(before.values()):,}")
     images.add_section()
     for label, by_budget in spec.labelled_attacks():
         budgets = " + ".join(f"{settings.buys():,}" for settings in by_budget)
         used = sum(s.settings.buys() for s in plan.substitutes if s.label == label)
-        times = f", {len(spec.seeds)} times" if len(spec.seeds) > 1 else ""
+        copies = len(spec.seeds) * len(spec.situations())
+        times = f", {copies} times" if copies > 1 else ""
         images.add_row(f"{label} uses {budgets}{times}", f"{used:,}", "")
     images.add_row("used in all", f"{sum(s.settings.buys() for s in plan.substitutes):,}", "")
     shown = Console(highlight=False)
@@ -113,24 +117,6 @@ _TAKEN_AS_LAST = (
     "Which target this is, only opening it tells; the plan takes it to be the one that was opened last. Another one would have "
     "all that depends on it bought and done anew."
 )
-
-
-def _bought_before(spec: "Spec", directory: Path, target: "Done | None") -> dict[str, int]:
-    """Images that the ledger holds for the target that a step opened, by "auditor" and the adversary's seed; it is not opened
-    again."""
-    from ganguard.audit.steps import adversary_account, auditor_account
-    from ganguard.base.settings import read_json
-    from ganguard.queries.ledger import Ledger
-
-    reserved = Counter[str]()
-    if target is None or not (directory / "ledger.sqlite").is_file():
-        return {str(who): 0 for who in ("auditor", *spec.seeds)}
-    with Ledger(directory / "ledger.sqlite") as ledger:
-        reserved.update({balance.account: balance.reserved for balance in ledger.balances()})
-    said: Any = read_json(target.directory / "target.json")
-    identity = str(said["identity"])
-    found = {str(seed): reserved[adversary_account(identity, seed, spec.codes)] for seed in spec.seeds}
-    return found | {"auditor": sum(reserved[auditor_account(identity, draw)] for draw in (0, 1))}
 
 
 def _print_results(results: "AuditResults", directory: Path) -> None:

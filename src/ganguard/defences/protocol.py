@@ -48,6 +48,10 @@ class Defence(Settings):
         """What it is called in results and reports: its kind and its strength."""
         raise NotImplementedError
 
+    def fingerprint(self) -> str | None:
+        """Digest of the files that the settings name, which may change behind their name; None where they name none."""
+        return None
+
     def scaled(self, factor: float) -> Self:
         """The same defence at `factor` times the strength, as far as strength goes: what an adversary guesses who is wrong."""
         raise NotImplementedError

@@ -25,6 +25,7 @@ from ganguard.base.seeds import torch_generator
 from ganguard.training.beginning import RANDOM_WEIGHTS, Beginning
 from ganguard.training.early_stopping import Best, Watch
 from ganguard.training.ema import EMA
+from ganguard.training.guess import Guess
 from ganguard.training.losses import LOSSES, AdversarialLoss
 from ganguard.training.settings import CompleteTraining, TrainingSettings
 from ganguard.training.state import load_state, save_state, saved_step
@@ -49,16 +50,17 @@ class GANTraining:
     trained: list[nn.Parameter]
     generator: torch.Generator
     fabric: "Fabric"
+    guess: Guess | None = None
 
     def step(self, step: int) -> Tensor:
         """One update of G after n_dis of D; returns D's last loss plus G's, (), for the look at its health."""
-        G, D = self.networks.generator, self.networks.discriminator
+        D = self.networks.discriminator
         self._train_discriminator(True)
         for _ in range(self.n_dis - 1):
             with torch.no_grad():
-                fake = G(self._latents())
+                fake = self._fake()
             self._descend("D", self._discriminator_loss(fake))
-        fake = G(self._latents())  # the last update of D and the one of G see the same images
+        fake = self._fake()  # the last update of D and the one of G see the same images
         loss_d = self._discriminator_loss(fake.detach())
         self._descend("D", loss_d)
         self._train_discriminator(False)
@@ -81,9 +83,13 @@ class GANTraining:
             scores_real, scores_fake = D(real), D(fake)
         return self.loss.discriminator(scores_real, scores_fake)
 
-    def _latents(self) -> Tensor:
+    def _fake(self) -> Tensor:
+        """A batch of G's images, as they would come back if the guess were right."""
         z = torch.randn(self.batch_size, self.networks.generator.latent_dim, generator=self.generator)
-        return z.to(self.fabric.device)
+        if self.guess and self.guess.codes:
+            z = self.guess.codes(z, self.generator)
+        fake = self.networks.generator(z.to(self.fabric.device))
+        return self.guess.images(fake, self.generator) if self.guess and self.guess.images else fake
 
     def _descend(self, name: str, loss: Tensor) -> None:
         self.optimizers[name].zero_grad(set_to_none=True)
@@ -91,7 +97,7 @@ class GANTraining:
         self.optimizers[name].step()
 
 
-def train_gan(
+def train_gan(  # noqa: PLR0913 - all but three stand for what is left out
     images: Tensor,
     settings: TrainingSettings,
     directory: Path,
@@ -101,11 +107,13 @@ def train_gan(
     progress: Progress = silent,
     beginning: Beginning = RANDOM_WEIGHTS,
     watch: Watch | None = None,
+    guess: Guess | None = None,
 ) -> Path:
     """Train a GAN on `images` (N, C, H, W) uint8 and write its checkpoint to `directory`/checkpoint, which is returned.
 
     The state is saved to `directory`/training.safetensors every `checkpoint_every` steps; a run that finds one there goes
     on from it. watch: a judge, by which the best G of all looks is published, with the D of that step; None publishes the last.
+    guess: what `images` have passed through, as far as the adversary knows.
     Raises CheckpointError where that file belongs to another training, StepError where a loss is not finite, SpecError where
     `beginning` is of another architecture.
     """
@@ -117,10 +125,12 @@ def train_gan(
         compute=compute.model_dump(mode="json"),
         **({} if beginning is RANDOM_WEIGHTS else {"beginning": beginning.digest()}),
         **({"watch": watch.digest()} if watch else {}),
+        **({"guess": guess.digest} if guess else {}),
     )
     provenance = {"training": recipe, "seed": seed, "images": len(images)}
     with use_threads(compute.threads):
         training = _set_up(images, settings, seed, compute, beginning)
+        training.guess = guess
 
         def publish(place: Path) -> Path:
             networks = Networks(training.ema.module, training.networks.discriminator)  # pyright: ignore[reportArgumentType]

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from ganguard.audit.plan import Plan, Step, make_plan
+from ganguard.audit.plan import Plan, make_plan
+from ganguard.audit.step import Step
 from ganguard.audit.runners import RUNNERS
 from ganguard.audit.spec import Spec
 from ganguard.audit.step_cache import CODE, Done, step_key
@@ -53,7 +54,7 @@ def test_every_kind_of_step_has_a_runner_and_says_its_code() -> None:
 def test_one_purchase_serves_all_attacks_of_a_seed() -> None:
     plan = plan_of(attacks=[ATTACK, {**ATTACK, "architecture": "dcgan", "query_budget": 30}])
     assert [step.name for step in plan.steps if step.kind == "purchase"] == ["purchase, seed 0", "purchase, seed 1"]
-    assert plan.bought == {0: 30, 1: 30}
+    assert [(p.seed, p.images) for p in plan.purchases] == [(0, 30), (1, 30)]
 
 
 def test_nothing_is_bought_before_the_yardsticks_stand() -> None:
@@ -118,7 +119,7 @@ def test_a_copy_that_no_attack_makes_is_made_once_for_all_that_go_on_with_it() -
     trained = [step.name for step in plan.steps if step.kind == "substitute"]
     assert trained[0] == "substitute stolen sngan #1, 20 queries, seed 0"
     assert len(trained) == 3
-    assert plan.bought == {0: 20}
+    assert [(p.seed, p.images) for p in plan.purchases] == [(0, 20)]
 
 
 def test_copies_of_other_recipes_are_made_apart() -> None:
@@ -134,7 +135,7 @@ def test_copies_that_exist_already_buy_nothing(tmp_path: Path, tiny_checkpoint: 
     given = {"substitute": {"checkpoint": str(tiny_checkpoint(tmp_path))}, "query_budget": 50}
     plan = plan_of(attacks=[given, {**MOVED, "method": "scratch"}])
     assert [step.name for step in plan.steps if step.kind in ("purchase", "replay")] == []
-    assert plan.bought == {0: 0, 1: 0}
+    assert plan.purchases == ()
     of_given = [s.seed for s in plan.substitutes if s.label.startswith("given copy")]
     assert of_given == [0]
 

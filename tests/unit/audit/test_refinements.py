@@ -15,7 +15,8 @@ from refinement_samples import CASES, RATIO, refined, refinement, tried
 from ganguard.attacks.protocol import parse_attack
 from ganguard.attacks.subsampling.refinement_files import KEPT, REFINEMENT
 from ganguard.audit.pictures import DROPPED_FILE, KEPT_FILE, save_kept_and_dropped
-from ganguard.audit.plan import Plan, SubstitutePlan, replay_name
+from ganguard.audit.plan import Plan, SubstitutePlan
+from ganguard.audit.planned_steps import replay_name
 from ganguard.audit.refined_sets import refinement_records
 from ganguard.audit.refinements import RefinementRecord
 from ganguard.audit.results import AuditResults, read_results, write_results
@@ -77,7 +78,7 @@ def written(directory: Path, plain: dict[str, Any]) -> None:
 
 def read(directory: Path) -> RefinementRecord:
     done = {name: Done(directory, {}, 0.0) for name in ("substitute", replay_name(3))}
-    (record,) = refinement_records(Plan((), (SUBSTITUTE,), {}), done)
+    (record,) = refinement_records(Plan((), (SUBSTITUTE,)), done)
     return record
 
 

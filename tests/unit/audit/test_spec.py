@@ -90,7 +90,7 @@ def test_a_spec_survives_json() -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"atacks": []}, "spec.atacks: unknown key. Did you mean 'attacks'? Known: attacks, codes, compute"),
+        ({"atacks": []}, "spec.atacks: unknown key. Did you mean 'attacks'? Known: adversaries, attacks, codes"),
         ({"samples": 5}, "greater than or equal to 6"),
         ({"target": "digits"}, "target must be a mapping with one of checkpoint, python, torchscript, train"),
         ({"seeds": []}, "one or more distinct whole numbers"),

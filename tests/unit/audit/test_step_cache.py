@@ -9,7 +9,8 @@ import pytest
 
 from ganguard.audit.execute_local import Execution, execute
 from ganguard.audit.perform import Event
-from ganguard.audit.plan import Input, Plan, Step
+from ganguard.audit.plan import Plan
+from ganguard.audit.step import Input, Step
 from ganguard.audit.step_cache import read_record
 from ganguard.base.compute import Compute
 
@@ -22,7 +23,7 @@ STEPS = (
 def run(audit: Path) -> tuple[Execution, list[str]]:
     """What came of the steps, and which were done anew."""
     events: list[Event] = []
-    execution = execute(Plan(STEPS, (), {}), audit, Compute(), processes=1, listener=events.append)
+    execution = execute(Plan(STEPS, ()), audit, Compute(), processes=1, listener=events.append)
     return execution, [event.step for event in events if event.what == "begins"]
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from ganguard.audit.measuring import load_embedding
-from ganguard.audit.plan import Step
+from ganguard.audit.step import Step
 from ganguard.audit.step_cache import finish, require_whole, step_directory
 from ganguard.base.compute import Compute
 from ganguard.base.errors import DataError, InputError

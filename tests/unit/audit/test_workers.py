@@ -6,7 +6,8 @@ import pytest
 
 from ganguard.audit.execute_local import Execution, execute
 from ganguard.audit.perform import Event
-from ganguard.audit.plan import Input, Plan, Step
+from ganguard.audit.plan import Plan
+from ganguard.audit.step import Input, Step
 from ganguard.audit.workers import Here, Job, Killed, workers
 from ganguard.base.compute import Compute
 from ganguard.base.errors import TargetError
@@ -75,7 +76,7 @@ def fits(target: Step, name: str = "fit") -> Step:
 
 
 def run(audit: Path, processes: int, *steps: Step, heard: Heard | None = None) -> Execution:
-    return execute(Plan((REAL, *steps), (), {}), audit, Compute(), processes=processes, listener=heard or Heard())
+    return execute(Plan((REAL, *steps), ()), audit, Compute(), processes=processes, listener=heard or Heard())
 
 
 @pytest.mark.parametrize("processes", [1, 2])

@@ -237,8 +237,9 @@ def _not_stored(books: Books, stores: list[Held], path: Path) -> list[Finding]:
 def check_accounts(results: AuditResults, books: Books, stores: list[Held], directory: Path) -> list[Finding]:
     """What the results say was bought against the ledger, and purchases that the results no longer use."""
     found: list[Finding] = []
-    identity, expected = results.target.identity, set[str]()
+    behind, expected = {defence.label: defence.identity for defence in results.defences}, set[str]()
     for record in results.accounts:
+        identity = behind.get(record.defence, results.target.identity) if record.defence else results.target.identity
         if record.role == "auditor":
             accounts = {account for account in books.budgets if account.startswith(auditor_account(identity, 0)[:-1])}
         else:

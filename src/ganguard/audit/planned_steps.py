@@ -1,0 +1,240 @@
+"""Each step of an audit's plan: its name, its settings, and what it reads."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from ganguard.attacks.existing_copy import GoesOnSettings
+from ganguard.attacks.given import GivenSettings
+from ganguard.attacks.protocol import AttackSettings
+from ganguard.attacks.real_images import RealImagesSettings, real_fraction
+from ganguard.attacks.transfer import TransferSettings
+from ganguard.audit.situations import Chain, Situation
+from ganguard.audit.spec import Spec, TrainTarget
+from ganguard.audit.step import Input, Step
+from ganguard.data.dataset import DatasetSettings, fingerprint
+from ganguard.metrics.features.network import pinned
+from ganguard.targets.load import fingerprint as fingerprint_target
+
+UNDEFENDED = Situation()
+AUDITOR_DRAWS = 2  # sets of images of the target that the auditor measures with
+
+
+def ground_steps(spec: Spec) -> Iterable[Step]:
+    """Real data, target, features, yardsticks: what every substitute is measured with."""
+    yield _real_step("real", spec.real)
+    trained_on = training_data(spec)
+    if trained_on != "real" and isinstance(spec.target, TrainTarget):
+        yield _real_step(trained_on, spec.target.dataset)
+    for dataset, name in zip(domains(spec), domain_names(spec), strict=True):
+        yield _real_step(_real_of(name), dataset)
+    attacks = [_settings_of(a) for a in spec.attacks]
+    planned = {
+        "samples": spec.samples,
+        "attacks": [a for i, a in enumerate(attacks) if a not in attacks[:i]],
+        "domains": [dataset.model_dump(mode="json") for dataset in domains(spec)],
+        "seeds": list(spec.seeds),
+    }
+    of_domains = (Input(f"domain {i}", _real_of(name)) for i, name in enumerate(domain_names(spec)))
+    yield Step("ready", "ready", planned, (Input("real", "real"), Input("trained on", trained_on), *of_domains))
+    target = spec.target
+    if isinstance(target, TrainTarget):
+        settings = target.model_dump(mode="json", exclude={"dataset", "checkpoint_every"})
+        yield Step(
+            "target",
+            "train_target",
+            settings,
+            (Input("real", trained_on),),
+            after=("ready",),
+            cost=float(target.steps),
+            checkpoint_every=target.checkpoint_every,
+        )
+    else:
+        seen = fingerprint_target(target)
+        opened = {"target": target.model_dump(mode="json"), "codes": spec.codes, "fingerprint": seen}
+        yield Step("target", "open_target", opened, after=("ready",), volatile=seen is None)
+    attacks = [_settings_of(found[0]) for _, found in spec.labelled_attacks()]
+    yield Step("fit", "fit", {"attacks": attacks}, (Input("real", "real"), Input("target", "target")))
+    yield Step("features", "features", pinned(spec.features).model_dump(mode="json"), (Input("real", "real"),), cost=600.0)
+    yield Step(
+        "yardsticks",
+        "yardsticks",
+        {"samples": spec.samples},
+        (Input("real", "real"), Input("target", "target"), Input("features", "features")),
+        after=("fit", *(target_name(Situation(chain)) for chain in spec.defences if chain)),  # none is refused too late
+        cost=1e6,
+    )
+
+
+def defence_steps(spec: Spec, chain: Chain) -> list[Step]:
+    """The target behind a chain of defences, and what honest users still get of it."""
+    if not chain:
+        return []
+    situation = Situation(chain)
+    defended = Step(
+        target_name(situation),
+        "defend",
+        {"defences": [defence.model_dump(mode="json") | {"fingerprint": defence.fingerprint()} for defence in chain]},
+        (Input("target", "target"),),
+        after=("fit",),
+    )
+    inputs = [Input(role, role) for role in ("real", "features", "yardsticks")]
+    inputs += [Input("target", defended.name), Input("undefended", "target")]
+    return [defended, Step(utility_name(situation), "utility", {"samples": spec.samples}, tuple(inputs), cost=1e6)]
+
+
+def target_name(situation: Situation) -> str:
+    """The step that opens the target, as it stands in a situation."""
+    return f"target{situation.behind}"
+
+
+def utility_name(situation: Situation) -> str:
+    """The step that measures what honest users get behind a defence."""
+    return f"utility{situation.behind}"
+
+
+def purchase_steps(spec: Spec, budgets: list[int], seed: int, situation: Situation) -> list[Step]:
+    settings = {"codes": spec.codes, "seed": seed, "budgets": budgets}
+    inputs = (Input("target", target_name(situation)),)
+    name = _purchase_name(seed, situation)
+    purchase = Step(name, "purchase", settings, inputs, after=("yardsticks",), cost=1e6)
+    replay = replay_name(seed, situation)
+    return [purchase, Step(replay, "replay", settings, (*inputs, *_measured_with(purchase.name, budgets)))]
+
+
+def _purchase_name(seed: int, situation: Situation) -> str:
+    return f"purchase, seed {seed}{situation.behind}"
+
+
+def _settings_of(attack: AttackSettings) -> dict[str, Any]:
+    """All that an attack's result depends on, as JSON values."""
+    said = attack.model_dump(mode="json", exclude={"checkpoint_every"})
+    if isinstance(attack, GivenSettings | GoesOnSettings) and attack.substitute:
+        said["fingerprint"] = attack.substitute.fingerprint()
+    return said
+
+
+def recipe(attack: AttackSettings) -> str:
+    return attack.model_dump_json(exclude={"checkpoint_every"})
+
+
+def replay_name(seed: int, situation: Situation = UNDEFENDED) -> str:
+    """The step that measures what was bought under a seed."""
+    return f"replay, seed {seed}{situation.behind}"
+
+
+def _measured_with(purchase: str, budgets: list[int]) -> tuple[Input, ...]:
+    bought = Input("purchase", purchase, str(budgets[-1]))
+    return (bought, Input("features", "features"), Input("yardsticks", "yardsticks"))
+
+
+def training_data(spec: Spec) -> str:
+    """The step that reads what the target was trained on, as far as is known: "real", unless the spec says otherwise."""
+    other = isinstance(spec.target, TrainTarget) and spec.target.dataset != spec.real
+    return "training data" if other else "real"
+
+
+def domains(spec: Spec) -> list[DatasetSettings]:
+    """The data sets that copies are moved to."""
+    found = [attack.domain for attack in spec.attacks if isinstance(attack, TransferSettings)]
+    return [dataset for i, dataset in enumerate(found) if dataset not in found[:i]]
+
+
+def domain_names(spec: Spec) -> list[str]:
+    """The steps that measure in each of them."""
+    count = len(domains(spec))
+    return ["domain"] if count == 1 else [f"domain {i + 1}" for i in range(count)]
+
+
+def _real_of(domain: str) -> str:
+    return f"real images of {domain}"
+
+
+def real_fractions(spec: Spec) -> list[float]:
+    """The shares of the real training images that adversaries of this spec hold, ascending."""
+    return sorted({fraction for attack in spec.attacks if (fraction := real_fraction(attack)) is not None})
+
+
+def known_name(fraction: float, seed: int) -> str:
+    """The step that chooses an adversary's real images."""
+    return f"known real images, {100 * fraction:.10g} %, seed {seed}"
+
+
+def known_step(spec: Spec, fraction: float, seed: int) -> Step:
+    inputs = (Input("real", training_data(spec)), Input("features", "features"), Input("yardsticks", "yardsticks"))
+    return Step(known_name(fraction, seed), "known", {"real_fraction": fraction, "seed": seed}, inputs, cost=1e6)
+
+
+def domain_step(name: str) -> Step:
+    inputs = (Input("real", _real_of(name)), Input("features", "features"))
+    return Step(name, "domain", {}, inputs, after=("ready",), cost=1e6)
+
+
+def _knowledge(spec: Spec, settings: AttackSettings, seed: int) -> tuple[Input, ...]:
+    if isinstance(settings, TransferSettings):
+        return (_domain_input(spec, settings),)
+    fraction = real_fraction(settings)
+    if fraction is None:
+        return ()
+    return (Input("known", known_name(fraction, seed)), Input("features", "features"))
+
+
+def _domain_input(spec: Spec, settings: TransferSettings) -> Input:
+    return Input("domain images", _real_of(_domain_name(spec, settings)))
+
+
+def _domain_name(spec: Spec, settings: TransferSettings) -> str:
+    return domain_names(spec)[domains(spec).index(settings.domain)]
+
+
+def _real_step(name: str, dataset: DatasetSettings) -> Step:
+    return Step(name, "real", dataset.model_dump(mode="json") | {"fingerprint": fingerprint(dataset)})
+
+
+def train_name(label: str, settings: AttackSettings, seed: int, situation: Situation) -> str:
+    return f"substitute {label}, {settings.query_budget:,} queries, seed {seed}{situation.suffix}"
+
+
+def train_step(
+    spec: Spec, label: str, settings: AttackSettings, seed: int, situation: Situation, stolen: str | None = None
+) -> Step:
+    """The training of a substitute; of one that begins as another, after that one's."""
+    inputs = [Input("target", target_name(situation)), *_knowledge(spec, settings, seed)]
+    if stolen:
+        inputs.append(Input("stolen", stolen))
+    elif settings.buys():
+        inputs.append(Input("purchase", _purchase_name(seed, situation), str(settings.buys())))
+    said: dict[str, Any] = {"attack": _settings_of(settings), "codes": spec.codes, "seed": seed}
+    if situation.believed and not stolen:  # what goes on with a copy that was trained so does not
+        said["guess"] = [defence.model_dump(mode="json") for defence in situation.believed]
+    return Step(
+        train_name(label, settings, seed, situation),
+        "substitute",
+        said,
+        tuple(inputs),
+        after=("fit",),
+        cost=float(_training_steps(settings, stolen)) * settings.batch_size,
+        checkpoint_every=settings.checkpoint_every,
+    )
+
+
+def _training_steps(settings: AttackSettings, stolen: str | None) -> int:
+    """About how long it trains."""
+    if isinstance(settings, TransferSettings):
+        return settings.transfer_steps
+    real = settings.real_steps if isinstance(settings, RealImagesSettings) else 0
+    return real if stolen else settings.steps + real
+
+
+def measure_step(spec: Spec, train: Step, settings: AttackSettings, seed: int, situation: Situation) -> Step:
+    name = train.name.replace("substitute", "measure", 1)
+    measured = {"samples": spec.samples, "seed": seed}
+    inputs = [Input("substitute", train.name), Input("features", "features")]
+    if isinstance(settings, TransferSettings):
+        inputs += [Input("domain", _domain_name(spec, settings)), _domain_input(spec, settings)]
+        return Step(name, "measure_transfer", {**measured, "domain_images": settings.domain_images}, tuple(inputs), cost=1e6)
+    inputs.append(Input("yardsticks", "yardsticks"))
+    if settings.buys():
+        inputs.append(Input("replay", replay_name(seed, situation), str(settings.buys())))
+    if (fraction := real_fraction(settings)) is not None:
+        inputs.append(Input("known", known_name(fraction, seed)))
+    return Step(name, "measure", {**measured, "query_budget": settings.buys()}, tuple(inputs), cost=1e6)

@@ -1,0 +1,146 @@
+"""What an attack meets: a chain of defences, and an adversary who does not know of it, or does."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import product
+from typing import Annotated, Any, Literal, cast
+
+from pydantic import BeforeValidator, Field, PlainSerializer, SerializeAsAny
+
+from ganguard.base.errors import SpecError, unknown_name
+from ganguard.base.settings import Settings, parse
+from ganguard.defences.protocol import Defence, chain_label, parse_chain
+
+Chain = tuple[Defence, ...]
+
+
+def _dumped(chains: tuple[Chain, ...]) -> list[Any]:
+    """As a spec says it: "none", or a list of settings."""
+    return [[defence.model_dump(mode="json") for defence in chain] or "none" for chain in chains]
+
+
+def _chains(value: object) -> tuple[Chain, ...]:
+    """The chains of a spec, "none" first whether it says so or not: every defence is judged beside it."""
+    if not isinstance(value, list | tuple) or not value:
+        raise SpecError("defences must be a list with at least one defence.")
+    listed = cast(list[Any], value)
+    found: dict[str, Chain] = {"none": ()}
+    for number, item in enumerate(swept for entry in listed for swept in _swept(entry)):
+        chain = parse_chain(item)
+        if chain and chain_label(chain) in found:
+            raise SpecError(f"defences.{number}: {chain_label(chain)} stands twice. Leave one out.")
+        found[chain_label(chain)] = chain
+    return tuple(found.values())
+
+
+def _swept(entry: object) -> list[object]:
+    """One entry for each combination of values, where a list stands for one of a single defence."""
+    if not isinstance(entry, Mapping):
+        return [entry]
+    values = cast(Mapping[str, Any], entry)
+    lists = {key: cast(list[Any], value) for key, value in values.items() if isinstance(value, list) and value}
+    return [{**values, **dict(zip(lists, chosen, strict=True))} for chosen in product(*lists.values())]
+
+
+class Naive(Settings):
+    """Trains on what comes back, as if nothing stood between."""
+
+    kind: Literal["naive"] = "naive"
+
+    def label(self) -> str:
+        """What it is called in results and reports."""
+        return "naive"
+
+    def believes(self, chain: Chain) -> Chain:
+        """What it takes the defence to be."""
+        return ()
+
+
+class ThroughDefence(Settings):
+    """Knows which defence there is, and puts its guess of it into its own training.
+
+    guess: "same", or the defences that it believes in. scale: times the strength that it takes them to have.
+    """
+
+    kind: Literal["through_defence"] = "through_defence"
+    guess: Annotated[
+        SerializeAsAny[Literal["same"] | tuple[SerializeAsAny[Defence], ...]],
+        BeforeValidator(lambda value: value if value == "same" else parse_chain(value)),
+    ] = "same"
+    scale: Annotated[float, Field(gt=0, le=100)] = 1.0
+
+    def label(self) -> str:
+        """What it is called: what it believes, and the strength."""
+        through = "it" if self.guess == "same" else chain_label(self.guess)
+        return f"through {through}" + ("" if self.scale == 1 else f", guessed {self.scale:g} times as strong")
+
+    def believes(self, chain: Chain) -> Chain:
+        """What it takes the defence to be."""
+        guessed = chain if self.guess == "same" else self.guess
+        return tuple(defence.scaled(self.scale) for defence in guessed)
+
+
+Adversary = Naive | ThroughDefence
+_NAIVE = Naive()
+ADVERSARIES: dict[str, type[Naive] | type[ThroughDefence]] = {"naive": Naive, "through_defence": ThroughDefence}
+
+
+def _adversaries(value: object) -> tuple[Adversary, ...]:
+    if not isinstance(value, list | tuple) or not value:
+        raise SpecError("adversaries must be a list with at least one adversary.")
+    found: dict[str, Adversary] = {}
+    for number, item in enumerate(cast(list[Any], value)):
+        if isinstance(item, Naive | ThroughDefence):
+            found[item.label()] = item
+            continue
+        values = cast(Mapping[str, Any], item) if isinstance(item, Mapping) else {"kind": item}
+        kind = values.get("kind")
+        if not isinstance(kind, str) or kind not in ADVERSARIES:
+            raise SpecError(f"adversaries.{number}: {unknown_name('adversary', kind, list(ADVERSARIES))}")
+        scales = values.get("scale")
+        for scale in scales if isinstance(scales, list) and scales else [scales]:
+            said = {**values, "scale": scale} if scale is not None else values
+            adversary = parse(ADVERSARIES[kind], said, f"adversaries.{number}")
+            found[adversary.label()] = adversary
+    return tuple(found.values())
+
+
+ChainsField = Annotated[tuple[tuple[Any, ...], ...], BeforeValidator(_chains), PlainSerializer(_dumped)]
+AdversariesField = Annotated[tuple[SerializeAsAny[Adversary], ...], BeforeValidator(_adversaries)]
+
+
+@dataclass(frozen=True)
+class Situation:
+    """A chain of defences, none or more, and who stands before it."""
+
+    chain: Chain = ()
+    adversary: Adversary = _NAIVE
+
+    @property
+    def defence(self) -> str | None:
+        """The chain's label; None without a defence."""
+        return chain_label(self.chain) if self.chain else None
+
+    @property
+    def believed(self) -> Chain:
+        """What the adversary puts into its training."""
+        return self.adversary.believes(self.chain)
+
+    @property
+    def behind(self) -> str:
+        """The end of the name of a step that depends on the defence alone."""
+        return f" behind {self.defence}" if self.chain else ""
+
+    @property
+    def suffix(self) -> str:
+        """The end of the name of a step that depends on both."""
+        return f"{self.behind}, {self.adversary.label()}" if self.chain else ""
+
+    def whose(self) -> dict[str, str | None]:
+        """The fields of a record that say which situation it is of."""
+        return {"defence": self.defence, "adversary": self.adversary.label() if self.chain else None}
+
+
+def situations(chains: tuple[Chain, ...], adversaries: tuple[Adversary, ...]) -> list[Situation]:
+    """Every chain with every adversary; without a defence all adversaries are one."""
+    return [Situation()] + [Situation(chain, adversary) for chain in chains if chain for adversary in adversaries]
