@@ -6,7 +6,11 @@ DEFENCES = PluginTable(
     "defence",
     "ganguard.defences",
     {
+        "adversarial_noise": "ganguard.defences.output_adversarial_noise:AdversarialNoise",
+        "gaussian_filter": "ganguard.defences.output_filter:GaussianFilter",
         "gaussian_noise": "ganguard.defences.output_noise:GaussianNoise",
+        "jpeg": "ganguard.defences.output_jpeg:Jpeg",
         "linear_interpolation": "ganguard.defences.input_linear_interpolation:LinearInterpolation",
+        "median_filter": "ganguard.defences.output_filter:MedianFilter",
     },
 )

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ganguard.audit.plan import Plan, make_plan
-from ganguard.audit.step import Step
 from ganguard.audit.runners import RUNNERS
 from ganguard.audit.spec import Spec
+from ganguard.audit.step import Step
 from ganguard.audit.step_cache import CODE, Done, step_key
 from ganguard.base.compute import Compute
 from ganguard.base.settings import parse

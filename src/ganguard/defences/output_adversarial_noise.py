@@ -1,0 +1,117 @@
+"""Adversarial noise (Hu & Pang 2021): a small perturbation of an image, optimised so that a feature network sees another image.
+
+Its features are driven as far as they go from those of the image as it was, by projected gradient steps: with the norm "linf"
+along the gradient's signs (Madry et al. 2018), with "l2" along the gradient. Carlini and Wagner (2017) keep pixels in range by
+optimising over tanh; black and white pixels, of which digits are full, have no slope there, so it is the first of their three
+ways here: projection.
+"""
+
+from collections.abc import Callable
+from typing import Annotated, Literal, Self
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from ganguard.base.errors import SpecError
+from ganguard.base.images import to_float
+from ganguard.base.settings import Plain, Positive
+from ganguard.defences.protocol import OutputDefence, Tools
+from ganguard.defences.streams import Streams
+from ganguard.targets.batching import in_micro_batches
+
+BYTE = 1 / 127.5  # one step of a byte on the scale of [-1, 1]
+OVERSHOOT = 2.5  # times budget / steps: how long a gradient step is (Madry et al. 2018)
+_NOTHING = 1e-12
+
+Network = Callable[[Tensor], Tensor]
+
+
+class AdversarialNoise(OutputDefence):
+    """budget: of the perturbation, in [0, 255] units: with "linf" the most that a byte changes, with "l2" the root mean square
+    over an image's bytes. Perturbations are cut to whole bytes towards 0, so that it always holds.
+
+    steps: of the optimisation. network: the feature network that is misled: its name, or a mapping as in `features`. One that
+    an audit also measures by would flatter the defence; the default is another than that.
+    """
+
+    kind: Literal["adversarial_noise"] = "adversarial_noise"
+    budget: Annotated[float, Field(ge=0, le=255)]
+    norm: Literal["linf", "l2"] = "linf"
+    steps: Positive = 20
+    network: Plain = Field(default={"kind": "random_network", "seed": 1}, validate_default=True)
+
+    def label(self) -> str:
+        """Kind, budget, and the norm where it is L2."""
+        return f"adversarial noise {self.budget:g}" + (" L2" if self.norm == "l2" else "")
+
+    def scaled(self, factor: float) -> Self:
+        """`factor` times the budget."""
+        return self.model_copy(update={"budget": min(255.0, self.budget * factor)})
+
+    def require(self, image_shape: tuple[int, int, int], tools: Tools) -> None:
+        """Raise InputError where nobody can give it the feature network."""
+        self._network(tools)
+
+    def _network(self, tools: Tools) -> Network:
+        if tools.network_of is None:
+            raise SpecError("adversarial_noise needs a feature network, and was given no means of making one.")
+        return tools.network_of(self.network)
+
+    def change(self, images: Tensor, streams: Streams, tools: Tools) -> Tensor:
+        """Images (N, C, H, W) uint8 and, of each by itself, a perturbation that begins at its own streams' noise."""
+        if self.budget < 1:
+            return images  # no byte may change
+        network = self._network(tools)
+        start = streams.uniform(images[0].numel()).float().mul_(2).sub_(1).view(images.shape)
+        search = self._linf if self.norm == "linf" else self._l2
+
+        def perturb(rows: Tensor) -> Tensor:
+            with torch.inference_mode(False), torch.enable_grad():
+                clean, begin = (part.clone() for part in rows.chunk(2, 1))
+                return search(network, clean, begin)
+
+        device = torch.device("cpu")
+        found = in_micro_batches(perturb, torch.cat([to_float(images), start], 1), device)
+        return (images + (found / BYTE).trunc_()).clamp_(0, 255).to(torch.uint8)
+
+    def _linf(self, network: Network, x: Tensor, start: Tensor) -> Tensor:
+        """Signs of the gradient, from a random start in the box."""
+        budget = self.budget * BYTE
+        seen = network(x).detach()
+        noise = start * budget
+        for _ in range(self.steps):
+            noise.requires_grad_()
+            away = (network(x + noise) - seen).square().sum()
+            (slope,) = torch.autograd.grad(away, noise)
+            stepped = noise.detach() + OVERSHOOT * budget / self.steps * slope.sign()
+            noise = (x + stepped.clamp_(-budget, budget)).clamp_(-1, 1) - x
+        return _with_slack(noise)
+
+    def _l2(self, network: Network, x: Tensor, start: Tensor) -> Tensor:
+        """The gradient's direction, from a random start in the ball."""
+        radius = self.budget * BYTE * x[0].numel() ** 0.5
+        seen = network(x).detach()
+        noise = _within(start, radius)
+        for _ in range(self.steps):
+            noise.requires_grad_()
+            away = (network(x + noise) - seen).square().sum()
+            (slope,) = torch.autograd.grad(away, noise)
+            stepped = noise.detach() + OVERSHOOT * radius / self.steps * slope / _length(slope)
+            noise = (x + _within(stepped, radius)).clamp_(-1, 1) - x
+        return _with_slack(noise)
+
+
+def _length(rows: Tensor) -> Tensor:
+    """Of each of (N, C, H, W), (N, 1, 1, 1)."""
+    return rows.flatten(1).norm(dim=1).clamp(min=_NOTHING)[:, None, None, None]
+
+
+def _within(noise: Tensor, radius: float) -> Tensor:
+    """Noise (N, C, H, W) projected on the ball."""
+    return noise * (radius / _length(noise)).clamp(max=1)
+
+
+def _with_slack(noise: Tensor) -> Tensor:
+    """Whole bytes that rounding put just below themselves stay whole when they are cut."""
+    return noise * (1 + 1e-6)

@@ -1,0 +1,97 @@
+"""Filtering (Hu & Pang 2021): Gaussian and median filters, as scikit-image has them from scipy.ndimage, on every image that is
+given out. At the border the image is repeated ("nearest")."""
+
+from typing import Annotated, Literal, Self
+
+import scipy.ndimage
+import torch
+from pydantic import Field, field_validator
+from torch import Tensor
+
+from ganguard.base.errors import SpecError
+from ganguard.base.images import to_float, to_uint8
+from ganguard.base.settings import Positive
+from ganguard.defences.protocol import OutputDefence, Tools
+from ganguard.defences.streams import Streams
+
+TRUNCATE = 4.0  # standard deviations at which the Gaussian window ends
+
+
+class GaussianFilter(OutputDefence):
+    """sigma: of the Gaussian window, in pixels. 0 leaves images as they are."""
+
+    kind: Literal["gaussian_filter"] = "gaussian_filter"
+    sigma: Annotated[float, Field(ge=0, le=64)]
+
+    def label(self) -> str:
+        """Kind and sigma."""
+        return f"gaussian filter {self.sigma:g}"
+
+    def scaled(self, factor: float) -> Self:
+        """A window of `factor` times the sigma."""
+        return self.model_copy(update={"sigma": min(64.0, self.sigma * factor)})
+
+    def change(self, images: Tensor, streams: Streams, tools: Tools) -> Tensor:
+        """Images (N, C, H, W) uint8, each channel smoothed by itself."""
+        if self.sigma == 0:
+            return images
+        sigma = (0, 0, self.sigma, self.sigma)
+        floats = scipy.ndimage.gaussian_filter(to_float(images).numpy(), sigma, mode="nearest", truncate=TRUNCATE)
+        return to_uint8(torch.from_numpy(floats))
+
+    def surrogate(self, images: Tensor) -> Tensor:
+        """The same window on floats: but for rounding, and the border where an image is smaller than the window, the defence
+        itself."""
+        from kornia.filters import gaussian_blur2d
+
+        reach = int(TRUNCATE * self.sigma + 0.5)
+        if reach == 0:
+            return images
+        padded = torch.nn.functional.pad(images, (reach,) * 4, mode="replicate")
+        size = 2 * reach + 1
+        return gaussian_blur2d(padded, (size, size), (self.sigma, self.sigma))[..., reach:-reach, reach:-reach]
+
+
+class MedianFilter(OutputDefence):
+    """size: side of the square window, in pixels, odd. 1 leaves images as they are."""
+
+    kind: Literal["median_filter"] = "median_filter"
+    size: Annotated[Positive, Field(le=31)] = 3
+
+    @field_validator("size")
+    @classmethod
+    def _odd(cls, size: int) -> int:
+        if size % 2 == 0:
+            raise ValueError(f"must be odd, so that the window has a middle; got {size}")
+        return size
+
+    def label(self) -> str:
+        """Kind and size."""
+        return f"median filter {self.size}"
+
+    def scaled(self, factor: float) -> Self:
+        """A window whose reach around its middle is `factor` times as far, to the nearest pixel."""
+        reach = min(15, round((self.size - 1) / 2 * factor))
+        return self.model_copy(update={"size": 2 * reach + 1})
+
+    def require(self, image_shape: tuple[int, int, int], tools: Tools) -> None:
+        """Raise SpecError where the window does not fit into images (C, H, W)."""
+        if self.size > min(image_shape[1:]):
+            raise SpecError(f"median_filter: size must be at most the images' side, {min(image_shape[1:])}; got {self.size}.")
+
+    def change(self, images: Tensor, streams: Streams, tools: Tools) -> Tensor:
+        """Images (N, C, H, W) uint8, each pixel the median of those around it in its channel."""
+        if self.size == 1:
+            return images
+        size = (1, 1, self.size, self.size)
+        return torch.from_numpy(scipy.ndimage.median_filter(images.numpy(), size, mode="nearest"))
+
+    def surrogate(self, images: Tensor) -> Tensor:
+        """The same on floats: the gradient goes to the pixel that the median is."""
+        from kornia.filters import median_blur
+
+        reach = self.size // 2
+        if reach == 0:
+            return images
+        padded = torch.nn.functional.pad(images, (reach,) * 4, mode="replicate")
+        return median_blur(padded, self.size)[..., reach:-reach, reach:-reach]

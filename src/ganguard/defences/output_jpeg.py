@@ -1,0 +1,66 @@
+"""Compression (Hu & Pang 2021): every image that is given out has been a JPEG file of a chosen quality."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Annotated, Literal, Self
+
+import numpy as np
+import simplejpeg
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from ganguard.base.compute import cores
+from ganguard.defences.protocol import OutputDefence, Tools
+from ganguard.defences.streams import Streams
+
+THREADED = 128 * 128  # pixels from which threads win: below, handing an image over costs more than coding it
+_BLOCK = 16  # pixels of a side that the differentiable JPEG takes multiples of
+
+
+class Jpeg(OutputDefence):
+    """quality: 1 to 100, libjpeg's scale. subsampling: of the chroma. Grey images are coded as three equal channels."""
+
+    kind: Literal["jpeg"] = "jpeg"
+    quality: Annotated[int, Field(ge=1, le=100)]
+    subsampling: Literal["444", "422", "420", "440", "411"] = "420"
+
+    def label(self) -> str:
+        """Kind and quality; the subsampling where it is another than usual."""
+        return f"JPEG {self.quality}" + ("" if self.subsampling == "420" else f" {self.subsampling}")
+
+    def scaled(self, factor: float) -> Self:
+        """The quality whose quantisation tables are `factor` times as coarse, to the nearest: libjpeg multiplies its tables by
+        50 / quality below 50, and by 2 - quality / 50 from there."""
+        times = factor * (50 / self.quality if self.quality < 50 else 2 - self.quality / 50)
+        quality = 50 / times if times > 1 else 50 * (2 - times)
+        return self.model_copy(update={"quality": min(100, max(1, round(quality)))})
+
+    def change(self, images: Tensor, streams: Streams, tools: Tools) -> Tensor:
+        """Images (N, C, H, W) uint8, coded and decoded one by one; large ones in threads."""
+        rows = images.permute(0, 2, 3, 1).expand(-1, -1, -1, 3).contiguous().numpy()
+        changed = np.empty_like(rows)
+
+        def code(part: range) -> None:
+            for i in part:
+                file = simplejpeg.encode_jpeg(rows[i], self.quality, "RGB", self.subsampling)
+                changed[i] = simplejpeg.decode_jpeg(file, "RGB")
+
+        workers = cores() if rows.shape[1] * rows.shape[2] >= THREADED else 1
+        parts = [range(len(rows))[k::workers] for k in range(workers)]
+        if workers == 1:
+            code(parts[0])
+        else:
+            with ThreadPoolExecutor(workers) as pool:
+                list(pool.map(code, parts))
+        return torch.from_numpy(changed).permute(0, 3, 1, 2)[:, : images.shape[1]].contiguous()
+
+    def surrogate(self, images: Tensor) -> Tensor:
+        """Differentiable JPEG (Reich et al. 2024), of three channels: its rounding has the gradient of a polynomial."""
+        from kornia.enhance import jpeg_codec_differentiable
+
+        height, width = images.shape[2:]
+        pad = (0, -width % _BLOCK, 0, -height % _BLOCK)
+        colour = torch.nn.functional.pad(images.expand(-1, 3, -1, -1), pad, mode="replicate").add(1).div(2)
+        quality = torch.tensor([float(self.quality)], device=images.device)
+        coded = jpeg_codec_differentiable(colour, quality)[..., :height, :width].mul(2).sub(1)
+        return coded if images.shape[1] == 3 else coded.mean(1, keepdim=True)
