@@ -212,11 +212,11 @@ def _pictures(plan: Plan, done: dict[str, Done], audit: Path, tile: tuple[int, i
     for situation in plan.defended:
         if (utility := utility_name(situation)) in done:
             add(utility, f"defended-{_slug(str(situation.defence))}", "defended", defence=situation.defence)
-    shown: set[tuple[str, int, Situation]] = set()
+    shown: set[tuple[str, int, str]] = set()
     for s in plan.substitutes:
         budget = s.settings.query_budget
-        if s.measure in done and (s.label, budget, s.situation) not in shown:
-            shown.add((s.label, budget, s.situation))
+        if s.measure in done and (s.label, budget, s.situation.suffix) not in shown:
+            shown.add((s.label, budget, s.situation.suffix))
             name = f"{_slug(s.label + s.situation.suffix)}-{budget}"
             whose = s.whose()
             add(s.measure, name, "substitute", **whose)

@@ -93,7 +93,7 @@ def make_plan(spec: Spec) -> Plan:
     copies = [(label, a) for label, by_budget in spec.labelled_attacks() for a in by_budget]
     copies.sort(key=lambda copy: isinstance(copy[1], GoesOnSettings))  # those come after what they go on with
     stolen = {
-        (recipe(a), seed, situation): train_name(label, a, seed, situation)
+        (recipe(a), seed, situation.suffix): train_name(label, a, seed, situation)
         for label, a in copies
         for seed in spec.seeds
         for situation in spec.situations()
@@ -107,7 +107,7 @@ def make_plan(spec: Spec) -> Plan:
             continue  # it meets no defence
         begins_as = None
         if isinstance(settings, GoesOnSettings) and settings.steals():
-            key = recipe(settings.stealing()), seed, situation
+            key = recipe(settings.stealing()), seed, situation.suffix
             if key not in stolen:  # no attack of the spec makes this copy
                 name = f"stolen {settings.architecture.kind} #{len(stolen) - of_attacks + 1}"
                 steps.append(train_step(spec, name, settings.stealing(), seed, situation))

@@ -9,6 +9,8 @@ from ganguard.base.errors import SpecError, StepError
 from ganguard.cli.options import Changes
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from ganguard.audit.results import AuditResults
     from ganguard.audit.spec import Spec
 
@@ -125,6 +127,8 @@ def _print_results(results: "AuditResults", directory: Path) -> None:
 
     from ganguard.audit.summaries import summarise
 
+    behind = _behind_defences(results)
+    results = results.undefended()
     table = Table("attack", title="Fréchet distance of each copy; lower is closer", title_justify="left")
     moved = ("domain",) if results.select(against="domain") else ()
     columns = ("queries", "fidelity: to the target", "accuracy: to real images", *("to the other domain" for _ in moved))
@@ -147,7 +151,31 @@ def _print_results(results: "AuditResults", directory: Path) -> None:
     table.add_row("noise images", "", *(cell(subject="noise", against=a) for a in ("target", "reference")))
     shown = Console(highlight=False)
     shown.print(table)
+    if behind:
+        shown.print(behind)
     seeds = len(results.spec["seeds"])
     over = f"standard deviation over {seeds} seeds" if seeds > 1 else "standard error of measuring so many images; one seed"
     shown.print(f"± is a {over}.")
     shown.print(f"Report: {directory / 'report.html'}", soft_wrap=True)
+
+
+def _behind_defences(results: "AuditResults") -> "Table | None":
+    """Both sides of each defence; None where there is none."""
+    from rich.table import Table
+
+    from ganguard.audit.protection import protection, utility_distance
+
+    if not results.defences:
+        return None
+    title = "Fréchet distances behind each defence: users want theirs low, the owner wants copies' high"
+    table = Table("defence", title=title, title_justify="left")
+    for column in ("attack", "users: to real images", "naive copy: to the target", "closest copy", "closest adversary"):
+        table.add_column(column, justify="right")
+    for attack in results.attacks:
+        for label in (None, *(defence.label for defence in results.defences)):
+            users = utility_distance(results.measurements, label)
+            copies = protection(results.measurements, attack.label, max(attack.query_budgets), label)
+            naive, closest = (f"{sum(d.values()) / len(d):.3f}" if d else "–" for d in (copies.naive, copies.closest))
+            distance = f"{users.value:.3f}" if users else "–"
+            table.add_row(label or "none", attack.label, distance, naive, closest, copies.closest_adversary or "–")
+    return table

@@ -7,8 +7,10 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ganguard.audit.report import plots, tables, words
+from ganguard.audit.report.defending import defending_section
 from ganguard.audit.report.dots import dots
 from ganguard.audit.report.findings import labels, seeds
+from ganguard.audit.report.frontier import frontier, frontier_keys
 from ganguard.audit.report.grids import grid_rows, open_gallery
 from ganguard.audit.report.numbers import whole
 from ganguard.audit.report.refining import DIAGNOSTICS, refining_section
@@ -27,10 +29,12 @@ def render(results: AuditResults, directory: Path) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    whole_results, results = results, results.undefended()
     title = "Copy quality against query budget"
     said = words.headline(results)
     description = " ".join([said.lead, *(f"{card.budget}: FD {card.distance}." for card in said.cards), *said.remarks])
-    gallery = open_gallery(results, directory)
+    gallery = open_gallery(whole_results, directory)
+    defending = defending_section(whole_results, gallery)
     step_rows, step_total = tables.steps(results)
     return environment.get_template("report.html.j2").render(
         results=results,
@@ -39,20 +43,22 @@ def render(results: AuditResults, directory: Path) -> str:
         pictures=[plots.quality_picture(results, shape, title, description) for shape in (plots.WIDE, plots.NARROW)],
         legend=plots.legend(results),
         dots=dots(results),
-        failures=tables.failures(results),
+        defending=defending,
+        frontiers=[(frontier(attack, i), frontier_keys(attack)) for i, attack in enumerate(defending.attacks)],
+        failures=tables.failures(whole_results),
         verdicts=tables.verdict_rows(results.verdicts),
         grid_rows=grid_rows(results, gallery),
         refining=refining_section(results, gallery),
         diagnostics=DIAGNOSTICS,
         measured=[(against, tables.measure_table(results, against)) for against in get_args(Against)],
         headings=words.HEADINGS,
-        limits=words.limits(results),
+        limits=words.limits(whole_results),
         spec=yaml.safe_dump(results.spec, sort_keys=False, allow_unicode=True, default_flow_style=None, width=80),
         facts=facts(results),
         steps=step_rows,
         step_total=step_total,
-        bought=tables.bought(results),
-        used=tables.used(results),
+        bought=tables.bought(whole_results),
+        used=tables.used(whole_results),
     )
 
 

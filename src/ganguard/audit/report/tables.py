@@ -16,7 +16,7 @@ from ganguard.audit.report.findings import (
     why_failed,
 )
 from ganguard.audit.report.numbers import DASH, interval, number, seconds, whole, whole_interval, with_spread
-from ganguard.audit.results import METRICS, Against, AuditResults, Measurement, Verdict
+from ganguard.audit.results import METRICS, Against, AuditResults, FailureRecord, Measurement, UseRecord, Verdict
 from ganguard.audit.summaries import summarise
 
 NAMES = {
@@ -171,17 +171,25 @@ def used(results: AuditResults) -> list[Row]:
     """Images that each substitute was trained on; seeds that used equally many share a row."""
     together: dict[tuple[str, int, int], list[int]] = {}
     for use in results.used:
-        together.setdefault((use.attack, use.query_budget, use.used), []).append(use.seed)
+        together.setdefault((use.attack + behind(use), use.query_budget, use.used), []).append(use.seed)
     return [
         Row(attack, (whole(budget), ", ".join(str(seed) for seed in sorted(found)), whole(count)))
         for (attack, budget, count), found in together.items()
     ]
 
 
+def behind(record: UseRecord | FailureRecord) -> str:
+    """The end of a copy's name: which defence it was made behind, and by whom."""
+    return f", behind {record.defence}, {record.adversary}" if record.defence else ""
+
+
 def failures(results: AuditResults) -> list[Row]:
     """Copies that are missing: whose, the step that failed, and why."""
     return [
-        Row(f"{failure.attack}, {whole(failure.query_budget)} images, seed {failure.seed}", (failure.step, failure.reason))
+        Row(
+            f"{failure.attack}, {whole(failure.query_budget)} images, seed {failure.seed}{behind(failure)}",
+            (failure.step, failure.reason),
+        )
         for failure in results.failures
     ]
 

@@ -38,6 +38,7 @@ HEADINGS: dict[Against, tuple[str, str]] = {
         "Memorisation of the adversary's real images",
         "The same beside the real images that the adversary trained with, and held-out real images in place of fresh ones",
     ),
+    "undefended": ("Images behind a defence, beside those of the same codes without it", "Pair by pair"),
     "nothing": ("Each set by itself", "Confident and varied classes (inception score), visible distortion (PIQE)"),
 }
 """Of the tables of measured numbers: heading, and what is compared."""
@@ -170,20 +171,33 @@ def _noise(results: AuditResults) -> str:
 
 def limits(results: AuditResults) -> list[str]:
     """What the audit does not prove, one sentence or two each."""
+    adaptive = [adversary for adversary in results.adversaries if adversary != "naive"]
     found = seeds(results)
     count = "one seed" if len(found) == 1 else f"{len(found)} seeds"
     return [
         f"One target and one real data set ({results.real}) were measured. Other models, data or resolutions may behave"
         " otherwise.",
-        "The adversaries are naive: the recipes listed here, at the budgets listed here. A better recipe, longer training or a"
+        "The adversaries follow the recipes listed here, at the budgets listed here. A better recipe, longer training or a"
         " larger budget can give a closer copy, so these distances say what is possible, not what is the best possible.",
         f"Fréchet distance sees what its feature network sees ({results.features.kind}, {whole(results.features.dimensions)}"
         " dimensions). Copies that differ in ways these features miss look closer than they are, and single images are not"
         " compared.",
-        "Nothing is said about defences, or about the privacy of the training data.",
+        _of_defences(results, adaptive),
+        "Nothing is said about the privacy of the training data.",
         f"The spread covers {count if found else 'what is stated beside each number'} and nothing else: one trained target,"
         " one split of the data, one feature network.",
     ]
+
+
+def _of_defences(results: AuditResults, adaptive: list[str]) -> str:
+    if not results.defences:
+        return "Nothing is said about defences."
+    if not adaptive:
+        return "Defences were tried against naive adversaries only. One who knows of a defence may come nearer."
+    return (
+        f"Defences were tried against adversaries who know the kind of defence, and guess its strength ({listed(adaptive)}). "
+        "Another way around a defence may come nearer."
+    )
 
 
 def _images(budget: int) -> str:

@@ -1,0 +1,212 @@
+"""Which defence, at what price? Copies behind each defence against what it leaves to honest users, in words and tables."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ganguard.audit.protection import NAIVE, Protection, protection, utility_distance
+from ganguard.audit.report.grids import Gallery, Grid
+from ganguard.audit.report.numbers import DASH, interval, listed, number, whole
+from ganguard.audit.report.tables import Group, Row
+from ganguard.audit.results import AuditResults
+from ganguard.audit.verdicts import Distances, log_interval
+
+LOSSES = (1.1, 1.5, 2.0)  # times the undefended distance to real images, at which defences are compared
+STATED = 1.5  # the one that is spoken of in words
+UNDEFENDED = "no defence"
+COLUMNS = (
+    "users: FD to real", "times undefended", "coverage", "PSNR, dB", "SSIM", "PIQE", "naive copy: FD", "closest copy: FD",
+    "closest adversary",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Point:
+    """One defence in front of one attack. users: FD to real images; loss: that, over what it is without a defence. copies:
+    distances to the undefended target. dominated: another costs users no more and keeps copies at least as far away, or it
+    keeps them no further away than none."""
+
+    label: str
+    kinds: tuple[str, ...]
+    users: float
+    loss: float
+    copies: Protection
+    dominated: bool = False
+
+    @property
+    def naive(self) -> float:
+        """Mean distance of the copy of who does not know of it; NaN where there is none."""
+        return _mean(self.copies.naive)
+
+    @property
+    def closest(self) -> float:
+        """Mean distance of the closest adversary's copy; NaN where there is none."""
+        return _mean(self.copies.closest)
+
+
+@dataclass(frozen=True)
+class Defended:
+    """What is said of one attack. points: none first; table: a group a kind; at_equal_loss: a row a kind, of LOSSES."""
+
+    heading: str
+    points: tuple[Point, ...]
+    remarks: tuple[str, ...]
+    table: tuple[Group, ...]
+    at_equal_loss: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class DefendingSection:
+    """The section; empty where nothing was defended. strips: images behind each defence, of the same codes."""
+
+    attacks: tuple[Defended, ...]
+    strips: tuple[Grid, ...]
+    losses: tuple[str, ...] = tuple(f"at most {loss:g} times" for loss in LOSSES)
+    columns: tuple[str, ...] = COLUMNS
+
+
+def defending_section(results: AuditResults, gallery: Gallery) -> DefendingSection:
+    """What is said of all defences."""
+    most: dict[str, int] = {}
+    for m in results.select(subject="substitute"):
+        if m.defence and m.attack and m.query_budget:
+            most[m.attack] = max(m.query_budget, most.get(m.attack, 0))
+    order = {UNDEFENDED: 0, **{d.label: i for i, d in enumerate(results.defences, 1)}}
+    pictures = [p for p in results.pictures if p.subject == "defended" or (p.subject == "target" and results.defences)]
+    pictures.sort(key=lambda p: order.get(p.defence or UNDEFENDED, len(order)))
+    strips = tuple(gallery.grid(p, (p.defence or UNDEFENDED).capitalize(), "") for p in pictures)
+    return DefendingSection(tuple(_defended(results, attack, budget) for attack, budget in most.items()), strips)
+
+
+def _defended(results: AuditResults, attack: str, budget: int) -> Defended:
+    points = _points(results, attack, budget)
+    families = _families(points)
+    return Defended(
+        heading=f"{attack}, {whole(budget)} bought images",
+        points=points,
+        remarks=tuple(filter(None, (_best(points), _illusion(points)))),
+        table=tuple(Group(name, tuple(_row(results, p) for p in family)) for name, family in families.items()),
+        at_equal_loss=tuple(Row(name, _at_losses(family)) for name, family in families.items() if name != UNDEFENDED),
+    )
+
+
+def _points(results: AuditResults, attack: str, budget: int) -> tuple[Point, ...]:
+    """Without a defence, and behind each; those of which neither side was measured are left out."""
+    without = utility_distance(results.measurements, None)
+    found: list[Point] = []
+    for record in (None, *results.defences):
+        label, kinds = (record.label, record.kinds) if record else (UNDEFENDED, ())
+        users = utility_distance(results.measurements, record.label if record else None)
+        copies = protection(results.measurements, attack, budget, record.label if record else None)
+        if users and without and without.value > 0 and copies.closest:
+            found.append(Point(label, kinds, users.value, users.value / without.value, copies))
+    return tuple(_marked(point, found) for point in found)
+
+
+def _marked(point: Point, every: Sequence[Point]) -> Point:
+    """A defence that another makes pointless."""
+    beaten = [
+        other
+        for other in every
+        if other != point
+        and (other.loss <= point.loss or not other.kinds)
+        and other.closest >= point.closest
+        and (other.loss, -other.closest) != (point.loss, -point.closest)
+    ]
+    return Point(point.label, point.kinds, point.users, point.loss, point.copies, bool(point.kinds and beaten))
+
+
+def _families(points: Sequence[Point]) -> dict[str, list[Point]]:
+    """Points of the same kinds of defence, the weakest first by what they cost users."""
+    found: dict[str, list[Point]] = {}
+    for point in points:
+        name = " + ".join(kind.replace("_", " ") for kind in point.kinds) or UNDEFENDED
+        found.setdefault(name, []).append(point)
+    return {name: sorted(family, key=lambda p: p.loss) for name, family in found.items()}
+
+
+def families(points: Sequence[Point]) -> dict[str, list[Point]]:
+    """Points by kind of defence, in the order of the spec, each by what it costs users; the undefended one is left out."""
+    return {name: family for name, family in _families(points).items() if name != UNDEFENDED}
+
+
+def _row(results: AuditResults, point: Point) -> Row:
+    defence = None if point.label == UNDEFENDED else point.label
+
+    def measured(metric: str) -> str:
+        subject = "defended" if defence else "target"
+        against = {"coverage": "reference", "piqe": "nothing"}.get(metric, "undefended")
+        found = results.select(subject=subject, defence=defence, metric=metric, against=against, draw=0)
+        return number(found[0].value) if found else DASH
+
+    adversary = point.copies.closest_adversary or NAIVE
+    cells = (
+        number(point.users),
+        number(point.loss),
+        *(measured(metric) for metric in ("coverage", "psnr", "ssim", "piqe")),
+        _spread(point.copies.naive),
+        _spread(point.copies.closest),
+        adversary if defence else DASH,
+    )
+    return Row(f"{point.label} (dominated)" if point.dominated else point.label, cells)
+
+
+def _spread(distances: Distances) -> str:
+    if not distances:
+        return DASH
+    found = distances.values()
+    mean = number(_mean(distances))
+    return mean if len(found) == 1 else f"{mean} ({interval(min(found), max(found))})"
+
+
+def _at_losses(family: Sequence[Point]) -> tuple[str, ...]:
+    cells: list[str] = []
+    for loss in LOSSES:
+        best = max((p for p in family if p.loss <= loss), key=lambda p: p.closest, default=None)
+        cells.append(f"FD {number(best.closest)}: {best.label}" if best else DASH)
+    return tuple(cells)
+
+
+def _best(points: Sequence[Point]) -> str:
+    """Which defence to use at the stated loss, or that none is worth it, with the interval that backs it."""
+    none = next((p for p in points if not p.kinds), None)
+    allowed = [p for p in points if p.kinds and p.loss <= STATED]
+    if none is None or not allowed:
+        return f"No defence leaves honest users within {STATED:g} times their undefended distance to real images."
+    best = max(allowed, key=lambda p: p.closest)
+    times = f"{number(best.closest / none.closest)} times as far as without a defence ({number(none.closest)})"
+    said = (
+        f"Of the {len(allowed)} defences that leave honest users within {STATED:g} times their undefended distance to real "
+        f"images, {best.label} keeps copies furthest away: the closest adversary's is at FD {number(best.closest)}, {times}."
+    )
+    logs = _log_ratios(best.copies.closest, none.copies.closest)
+    if len(logs) < 2:
+        return f"{said} One seed gives no interval, so this is no recommendation yet: run more seeds."
+    _, low, high = log_interval(logs)
+    backed = f"95 % interval {interval(math.exp(low), math.exp(high))} times, over {len(logs)} seeds"
+    if low > 0:
+        return f"{said} Use it, if that price is right ({backed}; it was chosen as the best on these same seeds)."
+    return f"{said} None is worth it at that price: the interval does not exclude 1 ({backed})."
+
+
+def _illusion(points: Sequence[Point]) -> str:
+    """The defence that promises most to who only looks at the naive adversary."""
+    both = [p for p in points if p.kinds and p.copies.naive and p.copies.closest_adversary != NAIVE and p.closest > 0]
+    worst = max(both, key=lambda p: p.naive / p.closest, default=None)
+    if worst is None:
+        return ""
+    others = {p.copies.closest_adversary for p in points if p.kinds} - {None, NAIVE}
+    seen = f"The adversaries who know of the defence ({listed(sorted(map(str, others)))})"
+    return (
+        f"Against an adversary who does not know of it, {worst.label} seems to keep copies at FD {number(worst.naive)}. "
+        f"{seen} come as near as FD {number(worst.closest)}: what stops only the naive is no defence."
+    )
+
+
+def _log_ratios(a: Distances, b: Distances) -> list[float]:
+    seeds = sorted(a.keys() & b.keys())
+    return [math.log(a[seed] / b[seed]) for seed in seeds if a[seed] > 0 and b[seed] > 0]
+
+
+def _mean(distances: Distances) -> float:
+    return sum(distances.values()) / len(distances) if distances else math.nan
