@@ -12,13 +12,14 @@ import torch
 from torch import Tensor
 
 from ganguard.base.cache import content_key, tensor_digest
-from ganguard.base.errors import TargetError
+from ganguard.base.errors import SpecError, TargetError
 from ganguard.base.seeds import stream_key
 from ganguard.defences.protocol import Defence, InputDefence, OutputDefence, Tools
 from ganguard.defences.streams import Streams
 from ganguard.targets.protocol import BlackBoxTarget, Discriminator, LatentTarget, WhiteBoxTarget
 
 REQUEST = 64  # codes that an input defence sees at once
+LONGEST_SECRET = 64  # bytes
 
 
 @dataclass(frozen=True)
@@ -161,6 +162,8 @@ def defend(
     secret: 1 to 64 bytes. Raises TargetError where a defence moves codes that are out of its reach, InputError where one does
     not fit the target's codes or images.
     """
+    if not 1 <= len(secret) <= LONGEST_SECRET:
+        raise SpecError(f"the secret of a defended target must be of 1 to {LONGEST_SECRET} bytes; got {len(secret)}.")
     shield = Shield(tuple(defences), secret, client, tools or Tools())
     _require_fit(target, shield)
     if isinstance(target, LatentTarget):

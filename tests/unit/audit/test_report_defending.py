@@ -1,0 +1,102 @@
+"""The section on defences: who is dominated, what is recommended, and that the page holds it."""
+
+from pathlib import Path
+
+from defence_samples import copy_of, defence, users_of
+
+from ganguard.audit.report.defending import DefendingSection, defending_section
+from ganguard.audit.report.frontier import frontier, frontier_keys
+from ganguard.audit.report.grids import Gallery
+from ganguard.audit.report.html import render
+from ganguard.audit.results import AuditResults
+
+NOISE, JPEG = "gaussian_noise", "jpeg"
+SIDES: dict[str, tuple[str, float, float, float]] = {  # kind, users' FD, naive copies', closest copies'
+    "noise 0.1": (NOISE, 3.3, 3.0, 2.0),
+    "noise 0.4": (NOISE, 9.0, 40.0, 6.0),
+    "JPEG 50": (JPEG, 4.0, 3.2, 1.9),
+    "JPEG 10": (JPEG, 8.0, 12.0, 9.0),
+    "harmful": ("median_filter", 5.0, 1.0, 0.9),
+}
+
+
+def _results(tiny: AuditResults, seeds: int = 5) -> AuditResults:
+    measured = [users_of(3.0, None), *(copy_of(1.5 + 0.01 * seed, seed, None, None) for seed in range(seeds))]
+    for label, (_, users, naive, closest) in SIDES.items():
+        measured.append(users_of(users, label))
+        for seed in range(seeds):
+            measured += [
+                copy_of(naive + 0.01 * seed, seed, label, "naive"),
+                copy_of(closest + 0.01 * seed, seed, label, "through it"),
+            ]
+    return tiny.model_copy(
+        update={
+            "measurements": tuple(measured),
+            "defences": tuple(defence(label, kind) for label, (kind, *_) in SIDES.items()),
+            "adversaries": ("naive", "through it"),
+            "pictures": (),
+        }
+    )
+
+
+def _section(results: AuditResults) -> DefendingSection:
+    return defending_section(results, Gallery({}, 1))
+
+
+def test_what_another_makes_pointless_is_dominated(tiny_results: AuditResults) -> None:
+    (attack,) = _section(_results(tiny_results)).attacks
+    dominated = {p.label for p in attack.points if p.dominated}
+    assert dominated == {"noise 0.4", "JPEG 50", "harmful"}  # by JPEG 10, by noise 0.1, and by no defence
+    assert attack.points[0].label == "no defence"
+
+
+def test_the_recommendation_has_an_interval_or_is_none(tiny_results: AuditResults) -> None:
+    (attack,) = _section(_results(tiny_results)).attacks
+    best, illusion = attack.remarks
+    assert "noise 0.1 keeps copies furthest away" in best
+    assert "1.33 times as far as without a defence" in best
+    assert "Use it, if that price is right (95 % interval 1.3" in best
+    assert "noise 0.4 seems to keep copies at FD 40" in illusion
+    (alone,) = _section(_results(tiny_results, seeds=1)).attacks
+    assert "no recommendation yet" in alone.remarks[0]
+
+
+def test_none_is_worth_it_where_no_copy_is_kept_further_away(tiny_results: AuditResults) -> None:
+    results = _results(tiny_results)
+    kept = [m for m in results.measurements if m.defence in (None, "harmful")]
+    only = results.model_copy(update={"measurements": tuple(kept), "defences": (defence("harmful"),)})
+    (attack,) = _section(only.model_copy(update={"measurements": tuple(_nearer(kept))})).attacks
+    assert "None is worth it at that price" in attack.remarks[0]
+
+
+def _nearer(measurements: list[object]) -> list[object]:
+    """With users of `harmful` within 1.5 times."""
+    return [m.model_copy(update={"value": 4.0}) if m.subject == "defended" else m for m in measurements]  # type: ignore[attr-defined]
+
+
+def test_strengths_are_compared_at_equal_loss(tiny_results: AuditResults) -> None:
+    (attack,) = _section(_results(tiny_results)).attacks
+    rows = {row.heading: row.cells for row in attack.at_equal_loss}
+    assert rows["gaussian noise"] == ("FD 2.02: noise 0.1",) * 3
+    assert rows["jpeg"][0] == "–"
+    assert rows["jpeg"][1:] == ("FD 1.92: JPEG 50",) * 2
+
+
+def test_a_curve_a_kind_is_drawn_and_the_page_holds_both_sides(tiny_results: AuditResults, tmp_path: Path) -> None:
+    results = _results(tiny_results)
+    (attack,) = _section(results).attacks
+    assert [key.label for key in frontier_keys(attack)] == ["gaussian noise", "jpeg", "median filter"]
+    wide, narrow = frontier(attack, 0)
+    assert wide.count("--series-0") > 0
+    assert 'class="narrow"' in narrow
+    page = render(results, tmp_path)
+    assert "Which defence, at what price?" in page
+    assert page.count("noise 0.4 (dominated)") == 1
+    assert "Nothing is said about defences" not in page
+
+
+def test_without_defences_there_is_no_section(tiny_results: AuditResults, tmp_path: Path) -> None:
+    assert _section(tiny_results) == DefendingSection((), ())
+    page = render(tiny_results.model_copy(update={"pictures": ()}), tmp_path)
+    assert "Which defence" not in page
+    assert "Nothing is said about defences" in page

@@ -1,0 +1,88 @@
+"""What a spec says of defences and adversaries, and what comes of it."""
+
+import pytest
+
+from ganguard.audit.planned_steps import target_name
+from ganguard.audit.situations import Situation
+from ganguard.audit.spec import Spec
+from ganguard.base.errors import SpecError
+from ganguard.base.settings import parse
+
+ATTACK = {"kind": "fidelity", "architecture": "sngan", "query_budget": 10, "steps": 5, "n_dis": 1}
+
+
+def _spec(**changes: object) -> Spec:
+    said = {
+        "target": {"train": {"dataset": "digits", "architecture": "sngan", "steps": 5, "n_dis": 1}},
+        "real": "digits",
+        "features": "random_network",
+        "attacks": [ATTACK],
+        **changes,
+    }
+    return parse(Spec, said, "spec")
+
+
+def test_without_defences_there_is_one_situation() -> None:
+    assert [s.whose() for s in _spec().situations()] == [{"defence": None, "adversary": None}]
+
+
+def test_none_comes_first_and_lists_are_swept() -> None:
+    spec = _spec(
+        defences=[{"kind": "gaussian_noise", "std": [0.1, 0.4]}, ["linear_interpolation", {"kind": "jpeg", "quality": 30}]],
+        adversaries=["naive", {"kind": "through_defence", "scale": [0.5, 1]}],
+    )
+    found = [(s.defence, s.whose()["adversary"]) for s in spec.situations()]
+    who = ["naive", "through it, guessed 0.5 times as strong", "through it"]
+    behind = ["gaussian noise 0.1", "gaussian noise 0.4", "linear interpolation 0.5 + JPEG 30"]
+    assert found == [(None, None), *((defence, adversary) for defence in behind for adversary in who)]
+
+
+def test_what_an_adversary_believes() -> None:
+    through = [{"kind": "through_defence", "scale": 2}, {"kind": "through_defence", "guess": {"kind": "jpeg", "quality": 30}}]
+    spec = _spec(defences=[{"kind": "gaussian_noise", "std": 0.1}], adversaries=["naive", *through])
+    believed = [[defence.label() for defence in s.believed] for s in spec.situations()]
+    assert believed == [[], [], ["gaussian noise 0.2"], ["JPEG 30"]]
+
+
+def test_a_spec_with_defences_comes_back_from_json() -> None:
+    spec = _spec(
+        defences=["none", {"kind": "adversarial_noise", "budget": 8}, [{"kind": "jpeg", "quality": 9}]],
+        adversaries=[{"kind": "through_defence", "guess": [{"kind": "jpeg", "quality": 9}], "scale": 0.5}],
+    )
+    said = spec.model_dump(mode="json")
+    assert _spec(defences=said["defences"], adversaries=said["adversaries"]) == spec
+
+
+def test_steps_are_named_by_what_they_depend_on() -> None:
+    (plain, naive, through) = _spec(
+        defences=[{"kind": "jpeg", "quality": 9}], adversaries=["naive", {"kind": "through_defence"}]
+    ).situations()
+    assert [target_name(s) for s in (plain, naive, through)] == ["target", "target behind JPEG 9", "target behind JPEG 9"]
+    assert [s.suffix for s in (plain, naive, through)] == ["", " behind JPEG 9, naive", " behind JPEG 9, through it"]
+    assert Situation().suffix == ""
+
+
+MIXED = {"kind": "accuracy_partial_black_box", "schedule": "mix", **{k: v for k, v in ATTACK.items() if k != "kind"}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"defences": []}, "defences must be a list with at least one"),
+        ({"defences": "jpeg"}, "defences must be a list"),
+        ({"defences": ["jpeg"]}, "quality: this key is needed"),
+        ({"defences": [{"kind": "jpeg", "quality": [9, 9]}]}, "JPEG 9 stands twice"),
+        ({"adversaries": []}, "adversaries must be a list"),
+        ({"adversaries": ["naiv"]}, "did you mean 'naive'"),
+        ({"adversaries": [{"kind": "through_defence", "scale": 0}]}, "greater than 0"),
+        ({"adversaries": [{"kind": "naive", "scale": 1}]}, "scale: unknown key"),
+        (
+            {"attacks": [MIXED], "defences": [{"kind": "jpeg", "quality": 9}], "adversaries": ["through_defence"]},
+            "cannot train through a defence",
+        ),
+    ],
+)
+def test_a_mistake_gets_one_line(changes: dict[str, object], said: str) -> None:
+    with pytest.raises(SpecError, match=said) as raised:
+        _spec(**changes)
+    assert "\n" not in str(raised.value)
