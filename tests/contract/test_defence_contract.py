@@ -9,7 +9,9 @@ from torch import Tensor
 from ganguard.base.errors import SpecError
 from ganguard.base.images import to_float
 from ganguard.defences import DEFENCES
+from ganguard.defences.direction_files import save_direction
 from ganguard.defences.protocol import Defence, InputDefence, OutputDefence, Tools, parse_defence, through
+from ganguard.defences.semantic_directions import Direction
 from ganguard.defences.streams import Streams
 
 STRENGTHS: dict[str, tuple[str, list[Any]]] = {  # the setting that is the strength, from nothing (None: none is nothing) up
@@ -19,9 +21,20 @@ STRENGTHS: dict[str, tuple[str, list[Any]]] = {  # the setting that is the stren
     "jpeg": ("quality", [None, 80, 10]),
     "linear_interpolation": ("weight", [0, 0.1, 0.5]),
     "median_filter": ("size", [1, 3, 5]),
+    "semantic_interpolation": ("amount", [0, 0.5, 2]),
 }
 SHAPES = [(1, 8, 8), (3, 32, 32)]
 KINDS = sorted(STRENGTHS)
+INPUT = ("linear_interpolation", "semantic_interpolation")
+NEEDED: dict[str, dict[str, Any]] = {}  # settings without which a kind is none
+
+
+@pytest.fixture(autouse=True, scope="module")
+def direction(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A direction for codes of 6 entries."""
+    directory = tmp_path_factory.mktemp("direction")
+    save_direction(Direction(torch.eye(6)[2], 0.0, "third", None, None, 1.0, 1), directory)
+    NEEDED["semantic_interpolation"] = {"direction": str(directory)}
 
 
 def _network(settings: object) -> Any:
@@ -34,7 +47,7 @@ TOOLS = Tools(_network)
 
 def _defence(kind: str, place: int = 1) -> Any:
     name, values = STRENGTHS[kind]
-    return parse_defence({"kind": kind, name: values[place]})
+    return parse_defence({"kind": kind, name: values[place], **NEEDED.get(kind, {})})
 
 
 def _images(count: int, shape: tuple[int, int, int]) -> Tensor:
@@ -124,12 +137,12 @@ def test_settings_come_back_and_wrong_ones_are_refused(kind: str) -> None:
     assert parse_defence(defence.model_dump(mode="json")) == defence
     for wrong in ({name: -1}, {name: "much"}, {name: 1e9}, {name: values[1], "strenght": 1}, {name: float("nan")}):
         with pytest.raises(SpecError) as raised:
-            parse_defence({"kind": kind, **wrong})
+            parse_defence({"kind": kind, **NEEDED.get(kind, {}), **wrong})
         assert "\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "linear_interpolation"])
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in INPUT])
 def test_a_guess_goes_forward_as_it_is_and_lets_gradients_back(kind: str, shape: tuple[int, int, int]) -> None:
     defence = _defence(kind)
     assert isinstance(defence, OutputDefence)

@@ -18,6 +18,7 @@ from ganguard import __version__
 from ganguard.base.errors import GanguardError, InputError
 from ganguard.cli.attack import attack
 from ganguard.cli.audit import audit
+from ganguard.cli.directions import directions
 from ganguard.cli.doctor import doctor
 from ganguard.cli.harvest import harvest
 from ganguard.cli.measure import measure
@@ -33,6 +34,7 @@ app = typer.Typer(
 )
 for verb in (audit, train, harvest, attack, measure, report, doctor):
     app.command()(verb)
+app.add_typer(directions, name="directions")
 
 
 def _show_version(wanted: bool) -> None:
@@ -148,6 +150,7 @@ def _too_large(problem: Exception) -> tuple[str, int] | None:
 def _usage(problem: Exception) -> str:
     """What is wrong with the options, and which help tells more."""
     verbs = [command.callback.__name__ for command in app.registered_commands if command.callback]
+    verbs += [group.name for group in app.registered_groups if group.name]
     verb = f"{sys.argv[1]} " if sys.argv[1] in verbs else ""
     said = cast(str, problem.format_message())  # pyright: ignore[reportAttributeAccessIssue] - names the option
     said = said if said.endswith("?") else f"{said.rstrip('.')}."

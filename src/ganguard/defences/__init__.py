@@ -12,5 +12,6 @@ DEFENCES = PluginTable(
         "jpeg": "ganguard.defences.output_jpeg:Jpeg",
         "linear_interpolation": "ganguard.defences.input_linear_interpolation:LinearInterpolation",
         "median_filter": "ganguard.defences.output_filter:MedianFilter",
+        "semantic_interpolation": "ganguard.defences.input_semantic_interpolation:SemanticInterpolation",
     },
 )

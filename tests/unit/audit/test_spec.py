@@ -24,7 +24,8 @@ def spec_with(**changes: object) -> Spec:
 
 def test_every_preset_parses_and_says_what_it_is() -> None:
     accuracy = ["digits-accuracy", "digits-accuracy-early", "digits-accuracy-early-full", "digits-accuracy-full"]
-    assert list(presets()) == ["digits", *accuracy, "digits-accuracy-quick", "digits-full", "digits-transfer"]
+    others = ["digits-accuracy-quick", "digits-defences", "digits-full", "digits-transfer"]
+    assert list(presets()) == ["digits", *accuracy, *others]
     for name, text in presets().items():
         parsed_name, spec = read_spec(name, [])
         assert parsed_name == name

@@ -1,0 +1,248 @@
+"""Semantic directions: along which way in the space of codes does an attribute of the images grow? (Shen et al. 2020,
+"Interpreting the Latent Space of GANs for Semantic Face Editing", InterFaceGAN.)
+
+A linear SVM parts codes whose images have the most of the attribute from codes whose images have the least; the direction is
+the normal of its plane. The plane's intercept, which the published code drops, is kept: without it a code's distance from the
+plane cannot be told. What scores an image is the caller's: directions know codes and scores only.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ganguard.base.cache import content_key, tensor_digest
+from ganguard.base.errors import MetricError
+from ganguard.base.seeds import torch_generator
+from ganguard.base.settings import one_line
+
+SHARE = 0.02  # of all codes, that makes a class (InterFaceGAN's default)
+TRAIN = 0.7  # of a class; the rest is held out
+LEAST = 10  # codes of a class: 7 to train on, 3 held out
+LONGEST_NAME = 200
+NOTHING = 1e-4  # of a unit vector: what is left of one that others span is rounding
+SHOWN = 6  # codes whose images are kept to be looked at
+AT_ONCE = 512  # codes whose images are made at once
+
+Score = Callable[[Tensor], Tensor]
+"""Images (N, C, H, W) uint8 to scores (N,), higher = more of the attribute."""
+
+
+@dataclass(frozen=True, eq=False)
+class Direction:
+    """vector: (d,) float32, of length 1, towards more of the attribute.
+
+    intercept: vector · z + intercept is the distance of a code z from the plane that parts more from less.
+    held_out_accuracy: of that plane, on codes of both classes that the SVM did not see. rest_accuracy: on all codes of neither
+        class, by whether their score is above the median of all. Neither is known once the direction is conditioned.
+    prior_std: standard deviation of an entry of the codes, 1 for N(0, I): the unit of what codes are moved by.
+    samples: how many codes it was fitted to.
+    """
+
+    vector: Tensor
+    intercept: float
+    name: str
+    held_out_accuracy: float | None
+    rest_accuracy: float | None
+    prior_std: float
+    samples: int
+
+    @property
+    def latent_dim(self) -> int:
+        """d."""
+        return len(self.vector)
+
+    def digest(self) -> str:
+        """Of all that moved codes depend on."""
+        return content_key(vector=tensor_digest({"vector": self.vector}), prior_std=self.prior_std)
+
+    def distances(self, latents: Tensor) -> Tensor:
+        """Codes (N, d) to their signed distances (N,) float64 from the plane."""
+        return latents.double() @ self.vector.double() + self.intercept
+
+    def moved(self, latents: Tensor, amounts: Tensor) -> Tensor:
+        """Codes (N, d), each moved by its amount, (N,) or one for all, in units of the prior's standard deviation."""
+        steps = (amounts.double() * self.prior_std).to(latents).reshape(-1, 1)
+        return latents + steps * self.vector.to(latents)
+
+
+def fit_direction(
+    latents: Tensor, scores: Tensor, *, name: str, share: float = SHARE, count: int | None = None, seed: int
+) -> Direction:
+    """The direction along which the scores (N,) of the images of codes (N, d) grow.
+
+    share: of all codes, that each class takes: those with the highest and those with the lowest scores, equal ones in the
+    order given. count: so many codes a class instead. Of each class, 70 % train and 30 % are held out, drawn by `seed`.
+    Raises MetricError for shapes that do not fit, NaN or infinity, too few codes (it says how many are enough), and scores or
+    codes that do not differ between the classes.
+    """
+    _require_scored(latents, scores)
+    size = _class_size(len(scores), share, count)
+    order = scores.double().argsort(stable=True)
+    low, rest, high = order[:size], order[size:-size], order[-size:]
+    if scores[low].max() >= scores[high].min():
+        raise MetricError(
+            f"{name}: the {size} lowest and {size} highest scores must differ; both hold {scores[high].min().item():g}. Such "
+            f"images cannot be ranked by it: choose another attribute, or a smaller share of more samples."
+        )
+    generator = torch_generator(seed, "semantic direction")
+    train, held_out = zip(*(_parted(rows, generator) for rows in (high, low)), strict=True)
+    prior_std = latents.double().var(0).mean().sqrt().item()
+    vector, intercept = _plane(latents, train, prior_std, name)
+    fitted = Direction(vector, intercept, name, None, None, prior_std, len(scores))
+    held = fitted.distances(latents[torch.cat(held_out)]) > 0
+    others = fitted.distances(latents[rest]) > 0
+    return replace(
+        fitted,
+        held_out_accuracy=_share(held == (torch.arange(len(held)) < len(held_out[0]))),
+        rest_accuracy=_share(others == (scores[rest] > scores.double().median())),
+    )
+
+
+def _require_scored(latents: Tensor, scores: Tensor) -> None:
+    if latents.ndim != 2 or latents.shape[1] == 0 or scores.shape != (len(latents),):
+        raise MetricError(
+            f"codes must be (N, d) and scores (N,), one for each; got {tuple(latents.shape)} and {tuple(scores.shape)}."
+        )
+    for what, values in (("codes", latents), ("scores", scores)):
+        if bad := int((~torch.isfinite(values)).sum()):
+            raise MetricError(
+                f"{what} must be finite; {bad:,} of {values.numel():,} are NaN or infinity. Look at what made them."
+            )
+
+
+def _class_size(samples: int, share: float, count: int | None) -> int:
+    """How many codes each class takes. Some must be left for neither: they are the second check."""
+    if count is None and not 0 < share < 0.5:
+        raise MetricError(f"share must be more than 0 and less than 0.5, since it is taken at both ends; got {share:g}.")
+    size = count if count is not None else math.floor(share * samples + 1e-9)  # 0.29 * 100 is a little less than 29
+    if size < LEAST:
+        enough = f"count must be at least {LEAST}" if count is not None else _enough(samples, share)
+        raise MetricError(f"each class must hold at least {LEAST} codes; got {size} of {samples:,}. {enough}.")
+    if 2 * size >= samples:
+        raise MetricError(
+            f"two classes of {size} codes and some besides take at least {2 * size + 1:,} samples; got {samples:,}. Score more."
+        )
+    return size
+
+
+def _enough(samples: int, share: float) -> str:
+    more = f"With share {share:g}, {math.ceil(LEAST / share - 1e-9):,} samples are enough"
+    return f"{more}; with these samples, share {math.ceil(1000 * LEAST / samples) / 1000:g}" if samples > 2 * LEAST else more
+
+
+def _parted(rows: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """One class's rows: to train on, and held out."""
+    mixed = rows[torch.randperm(len(rows), generator=generator)]
+    return mixed[: (cut := int(TRAIN * len(rows)))], mixed[cut:]
+
+
+def _plane(latents: Tensor, classes: Sequence[Tensor], prior_std: float, name: str) -> tuple[Tensor, float]:
+    """Unit normal (d,) float32, and intercept, of the plane that best parts the first class, before it, from the second."""
+    from sklearn.svm import SVC
+
+    rows = torch.cat([*classes])
+    labels = (torch.arange(len(rows)) < len(classes[0])).numpy()
+    codes = latents[rows].double().numpy() / (prior_std or 1.0)  # so that what C weighs does not depend on the prior
+    machine = SVC(kernel="linear").fit(codes, labels)
+    normal = np.asarray(machine.coef_)[0]
+    if (length := float(np.linalg.norm(normal))) < NOTHING:
+        raise MetricError(f"{name}: no plane parts codes with more of it from codes with less, whose codes are alike.")
+    return torch.from_numpy(normal / length).float(), float(machine.intercept_[0]) / length * prior_std
+
+
+def _share(right: Tensor) -> float:
+    return right.double().mean().item()
+
+
+def condition(direction: Direction, *others: Direction) -> Direction:
+    """What is left of a direction beside others: moved along it, codes keep their distance from the others' planes (the paper's
+    conditional manipulation, for any number of others).
+
+    The plane stays where it was for codes without any part in the others' span. Raises MetricError where directions are of
+    different sizes, or nothing is left since the others span it.
+    """
+    if not others:
+        return direction
+    for other in others:
+        if other.latent_dim != direction.latent_dim:
+            raise MetricError(
+                f"{direction.name} is a direction of {direction.latent_dim} entries, and {other.name} one of "
+                f"{other.latent_dim}: they are of different GANs. Condition on directions of the same one."
+            )
+    n = direction.vector.double().numpy()
+    span = torch.stack([other.vector for other in others], 1).double().numpy()  # (d, others)
+    weights = np.linalg.lstsq(span, n, rcond=NOTHING)[0]  # solves the Gram system, though two of the others be alike
+    left = n - span @ weights
+    said = ", ".join(other.name for other in others)
+    if (length := float(np.linalg.norm(left))) < NOTHING:
+        raise MetricError(f"nothing is left of {direction.name} beside {said}. Condition it on fewer directions.")
+    return replace(
+        direction,
+        vector=torch.from_numpy(left / length).float(),
+        intercept=direction.intercept / length,
+        name=one_line(f"{direction.name} beside {said}", LONGEST_NAME - 1),
+        held_out_accuracy=None,
+        rest_accuracy=None,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Effect:
+    """What moving codes does to an attribute.
+
+    amounts: how far codes were moved, in units of the prior's standard deviation. means: of the scores there.
+    spearman: rank correlation of a code's scores with the amounts, mean over codes; a code whose scores are all equal counts 0.
+    monotone: share of codes whose score never falls from one amount to the next, and rises over all of them.
+    images: (codes, amounts, C, H, W) uint8, of the first few codes.
+    """
+
+    amounts: tuple[float, ...]
+    means: tuple[float, ...]
+    spearman: float
+    monotone: float
+    images: Tensor
+
+
+def effect(
+    generate: Callable[[Tensor], Tensor], latents: Tensor, direction: Direction, score: Score, amounts: Sequence[float]
+) -> Effect:
+    """Scores and images of codes (N, d) that are moved along a direction by each amount, in ascending order.
+
+    generate: codes to images (N, C, H, W) uint8. Raises MetricError for codes of another length, no codes, or fewer than two
+    amounts.
+    """
+    amounts = sorted(set(amounts))
+    if latents.ndim != 2 or len(latents) == 0 or latents.shape[1] != direction.latent_dim or len(amounts) < 2:
+        raise MetricError(
+            f"an effect takes codes (N, {direction.latent_dim}) and at least 2 amounts; got codes {tuple(latents.shape)} and "
+            f"{len(amounts)} amounts."
+        )
+    rows: list[Tensor] = []
+    shown: list[Tensor] = []
+    for amount in amounts:
+        of_amount: list[Tensor] = []
+        for codes in latents.split(AT_ONCE):
+            images = generate(direction.moved(codes, torch.tensor(amount)))
+            if not of_amount:
+                shown.append(images[:SHOWN])
+            of_amount.append(score(images).double())
+        rows.append(torch.cat(of_amount))
+    scores = torch.stack(rows, 1)  # (N, amounts)
+    rises = (scores.diff(dim=1) >= 0).all(1) & (scores[:, -1] > scores[:, 0])
+    means = tuple(scores.mean(0).tolist())
+    return Effect(tuple(amounts), means, _spearman(scores.numpy()), _share(rises), torch.stack(shown, 1))
+
+
+def _spearman(scores: np.ndarray) -> float:
+    """Of scores (N, amounts) with the order of the amounts, mean over rows."""
+    from scipy.stats import rankdata
+
+    ranks = rankdata(scores, axis=1)
+    ranks -= ranks.mean(1, keepdims=True)
+    order = np.arange(scores.shape[1]) - (scores.shape[1] - 1) / 2
+    spread = np.sqrt((ranks**2).sum(1) * (order**2).sum())
+    return float(np.mean(np.divide(ranks @ order, spread, out=np.zeros(len(scores)), where=spread > 0)))

@@ -1,0 +1,106 @@
+"""An audit with defences: each is bought from, copied by all adversaries, and measured on both sides."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from doctored import NETWORK, run, wrong
+
+from ganguard.architectures.checkpoint import load_checkpoint
+from ganguard.audit.results import AuditResults, read_results
+from ganguard.base.compute import Compute
+from ganguard.base.errors import SpecError
+from ganguard.base.seeds import derived_seed
+from ganguard.defences.defended_target import defend
+from ganguard.defences.protocol import parse_chain
+from ganguard.queries.store import Store
+from ganguard.targets.checkpoint import CheckpointTarget
+
+NOISE = {"kind": "gaussian_noise", "std": 0.3}
+CHAIN = ["linear_interpolation", {"kind": "jpeg", "quality": 20}]
+LABELS = ["gaussian noise 0.3", "linear interpolation 0.5 + JPEG 20"]
+KNOWING = {"kind": "accuracy_white_box", "query_budget": 40, **NETWORK, "real_fraction": 0.1, "real_steps": 2, "judge_every": 1}
+ADVERSARIES = ["naive", {"kind": "through_defence", "scale": [0.5, 1]}]
+CHANGES = {"defences": [NOISE, CHAIN], "adversaries": ADVERSARIES}
+
+
+@pytest.fixture(scope="module")
+def audited(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("defended") / "audit"
+    run(directory, **CHANGES)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def results(audited: Path) -> AuditResults:
+    return read_results(audited)
+
+
+def test_each_situation_has_its_copy_and_no_two_are_the_same(audited: Path, results: AuditResults) -> None:
+    assert results.failures == ()
+    who = ["naive", "through it, guessed 0.5 times as strong", "through it"]
+    found = results.select(subject="substitute", metric="frechet_distance", against="target", draw=0)
+    situations = {(m.defence, m.adversary) for m in found}
+    assert situations == {(None, None), *((label, adversary) for label in LABELS for adversary in who)}
+    trained = [path for path in (audited / "checkpoints").iterdir() if path.name != "target"]
+    assert len({load_checkpoint(path).digest() for path in trained}) == len(trained) == 7
+
+
+def test_each_defence_is_bought_from_once_and_by_an_account_of_its_own(results: AuditResults) -> None:
+    bought = {(a.role, a.defence): a.bought for a in results.accounts}
+    assert bought == {
+        ("auditor", None): 120,
+        ("adversary", None): 40,
+        **{(role, label): count for label in LABELS for role, count in (("auditor", 60), ("adversary", 40))},
+    }
+    assert len({defence.identity for defence in results.defences}) == 2
+
+
+def test_the_adversary_got_what_stood_before_the_target(audited: Path, results: AuditResults, compute: Compute) -> None:
+    target = CheckpointTarget(checkpoint=str(audited / "checkpoints" / "target")).load(compute)
+    for said, record in zip(([NOISE], CHAIN), results.defences, strict=True):
+        stores = [path for path in (audited / "purchases").iterdir() if "adversary" in path.name]
+        found = [Store(path, record.identity, path.name, 0).read(40) for path in stores]
+        behind = defend(target, parse_chain(said), secret=b"an audit's own", client="adversary 0")
+        wanted = behind.sample(range(40), seed=derived_seed(0, "purchase"))
+        assert sum(torch.equal(images, wanted) for images in found) == 1
+
+
+def test_users_are_measured_behind_each(results: AuditResults) -> None:
+    for label in LABELS:
+        found = {(m.metric, m.against) for m in results.select(subject="defended", defence=label)}
+        assert {("frechet_distance", "reference"), ("coverage", "reference"), ("frechet_distance", "target")} <= found
+        assert (("psnr", "undefended") in found) is (label == LABELS[0])  # codes that were moved make other images
+    assert {p.defence for p in results.pictures if p.subject == "defended"} == set(LABELS)
+
+
+def test_the_report_and_the_doctor_know_of_it(audited: Path) -> None:
+    page = (audited / "report.html").read_text()
+    assert "Which defence, at what price?" in page
+    assert all(label in page for label in LABELS)
+    assert wrong(audited) == []
+
+
+def test_another_defence_leaves_what_was_bought_and_done(audited: Path) -> None:
+    before = {path.name for path in (audited / "steps").iterdir()}
+    changes = {**CHANGES, "defences": [NOISE, CHAIN, {"kind": "median_filter", "size": 3}]}
+    run(audited, **changes)
+    after = {path.name for path in (audited / "steps").iterdir()}
+    assert before <= after
+    kinds = sorted(name.partition("-")[0] for name in after - before)
+    assert kinds == sorted(["defend", "purchase", "replay", "utility", *["measure", "substitute"] * 3])
+
+
+def test_an_adversary_who_knows_more_attacks_through_a_defence_too(tmp_path: Path) -> None:
+    run(tmp_path / "audit", attacks=[KNOWING], defences=[NOISE], adversaries=["naive", "through_defence"])
+    results = read_results(tmp_path / "audit")
+    assert results.failures == ()
+    found = results.select(subject="substitute", metric="frechet_distance", against="reference", draw=0)
+    assert [(m.defence, m.adversary) for m in found] == [(None, None), (LABELS[0], "naive"), (LABELS[0], "through it")]
+    assert {(r.defence, r.adversary) for r in results.refinements} == {(m.defence, m.adversary) for m in found}
+
+
+def test_a_defence_that_does_not_fit_is_refused_before_anything_is_bought(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match=r"at most the images' side, 8; got 9"):
+        run(tmp_path / "audit", defences=[{"kind": "median_filter", "size": 9}])
+    assert not (tmp_path / "audit" / "purchases").exists()
