@@ -58,7 +58,8 @@ Open = Callable[..., LatentTarget]
 
 
 def test_every_adapter_is_under_contract() -> None:
-    assert set(ADAPTERS) == set(TARGETS.builtin)
+    of_no_generator = {"images"}  # its own tests ask for what can be asked of it
+    assert set(ADAPTERS) | of_no_generator == set(TARGETS.builtin)
 
 
 @pytest.fixture(params=ADAPTERS)

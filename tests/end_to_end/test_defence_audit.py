@@ -12,6 +12,7 @@ from ganguard.base.compute import Compute
 from ganguard.base.errors import SpecError
 from ganguard.base.seeds import derived_seed
 from ganguard.defences.defended_target import defend
+from ganguard.defences.direction_files import load_direction
 from ganguard.defences.protocol import parse_chain
 from ganguard.queries.store import Store
 from ganguard.targets.checkpoint import CheckpointTarget
@@ -104,3 +105,45 @@ def test_a_defence_that_does_not_fit_is_refused_before_anything_is_bought(tmp_pa
     with pytest.raises(SpecError, match=r"at most the images' side, 8; got 9"):
         run(tmp_path / "audit", defences=[{"kind": "median_filter", "size": 9}])
     assert not (tmp_path / "audit" / "purchases").exists()
+
+
+def test_directions_are_fitted_to_the_target_and_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ganguard.audit.planned_steps.DIRECTION_SAMPLES", 1000)
+    semantic = {"kind": "semantic_interpolation", "attribute": "slant", "amount": [1, 2]}
+    run(tmp_path / "audit", defences=[semantic], adversaries=["naive", "through_defence"])
+    results = read_results(tmp_path / "audit")
+    assert results.failures == ()
+    (fitted,) = results.directions
+    assert (fitted.attribute, fitted.samples) == ("slant", 1000)
+    labels = [f"semantic interpolation slant {amount}" for amount in (1, 2)]
+    assert [d.label for d in results.defences] == labels
+    direction = load_direction(tmp_path / "audit" / "directions" / "slant")
+    target = CheckpointTarget(checkpoint=str(tmp_path / "audit" / "checkpoints" / "target")).load(Compute())
+    chain = [{**semantic, "amount": 2, "direction": str(tmp_path / "audit" / "directions" / "slant")}]
+    del chain[0]["attribute"]
+    assert direction.latent_dim == target.latent_dim
+    behind = defend(target, parse_chain(chain), secret=b"an audit's own", client="adversary 0")
+    stores = [path for path in (tmp_path / "audit" / "purchases").iterdir() if "adversary" in path.name]
+    found = [Store(path, "", path.name, 0).read(40) for path in stores]
+    assert sum(torch.equal(images, behind.sample(range(40), seed=derived_seed(0, "purchase"))) for images in found) == 1
+    page = (tmp_path / "audit" / "report.html").read_text()
+    assert "Semantic directions: a code a row" in page
+    assert wrong(tmp_path / "audit") == []
+
+
+def test_who_averages_pays_for_every_image_and_trains_on_means(tmp_path: Path) -> None:
+    averaging = {"kind": "averaging", "copies": 4, "moved": [0, 0.1]}
+    run(tmp_path / "audit", defences=[NOISE], adversaries=["naive", averaging], codes="client")
+    results = read_results(tmp_path / "audit")
+    assert results.failures == ()
+    who = ["averaging 4", "averaging 4, codes moved by 0.1"]
+    adversaries = [(a.adversary, a.bought) for a in results.accounts if a.role == "adversary" and a.defence]
+    assert adversaries == [(None, 40), (who[0], 40), (who[1], 40)]
+    assert [(u.adversary, u.used) for u in results.used] == [(None, 40), ("naive", 40), (who[0], 40), (who[1], 40)]
+    assert {m.adversary for m in results.select(subject="substitute", defence=LABELS[0])} == {"naive", *who}
+    bought = {path.name: Store(path, "", path.name, 0) for path in (tmp_path / "audit" / "purchases").iterdir()}
+    same, moved = (bought[name] for name in sorted(bought) if "averaging" in name)
+    plain = bought[same.account.partition("-averaging")[0]]
+    assert torch.equal(same.read(10), plain.read(10))  # the noise follows from the code: asking again gains nothing
+    assert not torch.equal(moved.read(10), plain.read(10))
+    assert wrong(tmp_path / "audit") == []

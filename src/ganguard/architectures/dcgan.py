@@ -4,6 +4,7 @@ G begins at a small map and doubles it with transposed 4x4 convolutions, D halve
 stands at the image end of both, so that images of one doubling (8x8) still pass two layers.
 """
 
+import math
 from itertools import pairwise
 from typing import ClassVar, Literal
 
@@ -22,6 +23,7 @@ from ganguard.architectures.networks import (
 from ganguard.base.settings import Positive
 
 SLOPE = 0.2
+GROUPS = 16  # of channels, at most, that GroupNorm normalises together
 MOST_WIDTHS = 8  # channels grow from `width` at the image to at most 8 * width
 
 
@@ -30,11 +32,14 @@ class DCGAN(ArchitectureSettings):
 
     latent_dim: entries of z.
     width: channels of the layer next to the image; they double with every halving of the side, up to 8 * width.
+    discriminator_norm: "batch" as published, or "group" (Wu & He 2018), which scores each image by itself: what differentially
+        private training needs.
     """
 
     kind: Literal["dcgan"] = "dcgan"
     latent_dim: Positive = 128
     width: Positive = 32
+    discriminator_norm: Literal["batch", "group"] = "batch"
 
     recipe: ClassVar[Recipe] = Recipe(loss="non_saturating", learning_rate=2e-4, betas=(0.5, 0.999), n_dis=1)
 
@@ -45,7 +50,7 @@ class DCGAN(ArchitectureSettings):
         widths = [self.width * min(2**level, MOST_WIDTHS) for level in range(k + 1)]  # from the image inwards
         return Networks(
             DCGANGenerator(channels, bottom, widths, self.latent_dim),
-            DCGANDiscriminator(channels, bottom, widths),
+            DCGANDiscriminator(channels, bottom, widths, self.discriminator_norm),
         )
 
 
@@ -72,12 +77,11 @@ class DCGANGenerator(Generator):
 class DCGANDiscriminator(Discriminator):
     """images (N, channels, H, H) -> scores (N,)."""
 
-    independent_rows = False
-
-    def __init__(self, channels: int, bottom: int, widths: list[int]) -> None:
+    def __init__(self, channels: int, bottom: int, widths: list[int], norm: str) -> None:
         super().__init__()
+        self.independent_rows = norm == "group"
         self.from_image = nn.Conv2d(channels, widths[0], 3, padding=1)
-        self.downs = nn.Sequential(*(_down(narrow, wide) for narrow, wide in pairwise(widths)))
+        self.downs = nn.Sequential(*(_down(narrow, wide, norm) for narrow, wide in pairwise(widths)))
         self.linear = nn.Linear(widths[-1] * bottom**2, 1)
         self.apply(_normal_weights)
 
@@ -97,9 +101,10 @@ def _up(wide: int, narrow: int) -> nn.Sequential:
     return nn.Sequential(layer, nn.BatchNorm2d(narrow), nn.ReLU())
 
 
-def _down(narrow: int, wide: int) -> nn.Sequential:
+def _down(narrow: int, wide: int, norm: str) -> nn.Sequential:
     layer = nn.Conv2d(narrow, wide, 4, stride=2, padding=1, bias=False)
-    return nn.Sequential(layer, nn.BatchNorm2d(wide), nn.LeakyReLU(SLOPE))
+    normalise = nn.BatchNorm2d(wide) if norm == "batch" else nn.GroupNorm(math.gcd(wide, GROUPS), wide)
+    return nn.Sequential(layer, normalise, nn.LeakyReLU(SLOPE))
 
 
 def _normal_weights(module: nn.Module) -> None:

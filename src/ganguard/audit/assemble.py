@@ -2,7 +2,6 @@
 
 import json
 import platform
-import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,11 @@ import numpy as np
 import torch
 
 from ganguard import __version__
+from ganguard.audit.buying import adversary_account, auditor_account
+from ganguard.audit.defending import EFFECT
 from ganguard.audit.execute_local import Execution
 from ganguard.audit.measuring import read_measurements
 from ganguard.audit.pairs import improvements
-from ganguard.audit.pictures import COLUMNS, DROPPED_FILE, GRID_FILE, KEPT_FILE
 from ganguard.audit.plan import Plan, SubstitutePlan
 from ganguard.audit.planned_steps import AUDITOR_DRAWS, UNDEFENDED, target_name, utility_name
 from ganguard.audit.protection import protection_verdicts
@@ -24,29 +24,27 @@ from ganguard.audit.results import (
     AttackRecord,
     AuditResults,
     DefenceRecord,
-    Depicted,
+    DirectionRecord,
     Environment,
     FailureRecord,
     FeatureRecord,
     Measurement,
-    Picture,
     StepRecord,
     TargetRecord,
     UseRecord,
     Verdict,
 )
+from ganguard.audit.shown_files import copy_checkpoints, fitted_directions, pictures
 from ganguard.audit.situations import Situation
 from ganguard.audit.spec import Spec
 from ganguard.audit.step import Step
 from ganguard.audit.step_cache import Done
-from ganguard.audit.steps import adversary_account, auditor_account, load_real, open_target, target_identity
+from ganguard.audit.steps import load_real, open_target, target_identity
 from ganguard.audit.verdicts import verdicts
-from ganguard.base.cache import copy_directory, copy_file
+from ganguard.base.cache import copy_directory
 from ganguard.base.compute import Compute, cores
 from ganguard.queries.ledger import Ledger
 from ganguard.queries.store import Codes
-
-REFINED_GRIDS: dict[Depicted, str] = {"kept": KEPT_FILE, "dropped": DROPPED_FILE}
 
 
 def assemble(name: str, spec: Spec, plan: Plan, execution: Execution, audit: Path, processes: int) -> AuditResults:
@@ -58,8 +56,8 @@ def assemble(name: str, spec: Spec, plan: Plan, execution: Execution, audit: Pat
     target = open_target(done["target"].directory, spec.compute)
     described = json.loads((done["target"].directory / "target.json").read_text())
     features = json.loads((done["features"].directory / "features.json").read_text())
-    defences = _defences(plan, done, spec.compute)
-    _copy_checkpoints(plan, done, audit)
+    defences, directions = _defences(plan, done, spec.compute), _directions(plan, done)
+    copy_checkpoints(plan, done, audit)
     copy_directory(done["features"].directory, audit / "features")
     return AuditResults(
         name=name,
@@ -81,6 +79,7 @@ def assemble(name: str, spec: Spec, plan: Plan, execution: Execution, audit: Pat
         attacks=tuple(_attack_records(spec)),
         defences=tuple(record for record, _ in defences),
         adversaries=tuple(adversary.label() for adversary in spec.adversaries) if defences else (),
+        directions=tuple(directions),
         measurements=tuple(measurements),
         failures=tuple(_failures(plan, execution)),
         refinements=tuple(refinement_records(plan, done)),
@@ -90,13 +89,13 @@ def assemble(name: str, spec: Spec, plan: Plan, execution: Execution, audit: Pat
         steps=tuple(
             StepRecord(name=s.name, kind=s.kind, seconds=round(done[s.name].seconds, 3)) for s in plan.steps if s.name in done
         ),
-        pictures=tuple(_pictures(plan, done, audit, (target.image_shape[1], target.image_shape[2]))),
+        pictures=tuple(pictures(plan, done, audit, (target.image_shape[1], target.image_shape[2]))),
     )
 
 
 def _measurements(plan: Plan, done: dict[str, Done]) -> list[Measurement]:
     wanted: list[tuple[str, dict[str, Any]]] = [("yardsticks", {})]
-    wanted += [(purchase.replay, {"defence": purchase.defence}) for purchase in plan.purchases]
+    wanted += [(purchase.replay, {"defence": purchase.defence, "adversary": purchase.adversary}) for purchase in plan.purchases]
     wanted += [(step.name, {}) for step in plan.steps if step.kind in ("known", "domain")]
     wanted += [(utility_name(situation), {"defence": situation.defence}) for situation in plan.defended]
     wanted += [(substitute.measure, substitute.whose()) for substitute in plan.substitutes]
@@ -123,6 +122,11 @@ def _defences(plan: Plan, done: dict[str, Done], compute: Compute) -> Defended:
             )
             found.append((record, situation))
     return found
+
+
+def _directions(plan: Plan, done: dict[str, Done]) -> list[DirectionRecord]:
+    texts = [(done[step].directory / EFFECT).read_text() for step, _ in fitted_directions(plan, done)]
+    return [DirectionRecord.model_validate_json(text) for text in texts]
 
 
 def _verdicts(spec: Spec, measurements: list[Measurement], defences: list[DefenceRecord]) -> list[Verdict]:
@@ -162,11 +166,12 @@ def _attack_records(spec: Spec) -> list[AttackRecord]:
     ]
 
 
-Bought = dict[tuple[str | None, int | None], int]
+Bought = dict[tuple[str | None, str | None, int | None], int]
 
 
 def images_bought(plan: Plan, audit: Path, done: dict[str, Done], codes: Codes) -> Bought:
-    """Images that the ledger of `audit` holds, by defence and the adversary's seed, None for the auditor. Opens no target."""
+    """Images that the ledger of `audit` holds, by defence, who averages, and the adversary's seed, None for the auditor. It
+    opens no target."""
     reserved = Counter[str]()
     if (audit / "ledger.sqlite").is_file():
         with Ledger(audit / "ledger.sqlite") as ledger:
@@ -175,68 +180,26 @@ def images_bought(plan: Plan, audit: Path, done: dict[str, Done], codes: Codes) 
     for situation in (UNDEFENDED, *plan.defended):
         step = target_name(situation)
         identity = target_identity(done[step].directory) if step in done else ""
-        found[situation.defence, None] = sum(reserved[auditor_account(identity, draw)] for draw in range(AUDITOR_DRAWS))
+        found[situation.defence, None, None] = sum(reserved[auditor_account(identity, draw)] for draw in range(AUDITOR_DRAWS))
         for purchase in plan.purchases:
             if purchase.defence == situation.defence:
-                account = adversary_account(identity, purchase.seed, codes)
-                found[situation.defence, purchase.seed] = reserved[account]
+                account = adversary_account(identity, purchase.seed, codes, purchase.adversary)
+                found[situation.defence, purchase.adversary, purchase.seed] = reserved[account]
     return found
 
 
 def _accounts(spec: Spec, audit: Path, done: dict[str, Done], plan: Plan) -> list[AccountRecord]:
-    def record(defence: str | None, seed: int | None, bought: int) -> AccountRecord:
-        who = "auditor" if seed is None else f"adversary, seed {seed}"
+    def record(defence: str | None, adversary: str | None, seed: int | None, bought: int) -> AccountRecord:
+        who = "auditor" if seed is None else f"adversary, {adversary + ', ' if adversary else ''}seed {seed}"
         account = f"{who}, behind {defence}" if defence else who
         role = "auditor" if seed is None else "adversary"
-        return AccountRecord(account=account, role=role, seed=seed, defence=defence, bought=bought)
+        return AccountRecord(account=account, role=role, seed=seed, defence=defence, adversary=adversary, bought=bought)
 
     return [record(*whose, count) for whose, count in images_bought(plan, audit, done, spec.codes).items()]
 
 
 def _queries(substitute: Done) -> int:
     return int(json.loads((substitute.directory / "substitute.json").read_text())["queries"])
-
-
-def _pictures(plan: Plan, done: dict[str, Done], audit: Path, tile: tuple[int, int]) -> list[Picture]:
-    """Grids of the real data, the target, and each attack's copies under the first seed that has one, beside what it kept and
-    dropped of the bought images."""
-    found: list[Picture] = []
-
-    def add(step: str, name: str, subject: Depicted, source: str = GRID_FILE, **whose: Any) -> None:
-        file = audit / "grids" / f"{name}.png"
-        copy_file(done[step].directory / source, file)
-        found.append(Picture(subject=subject, file=f"grids/{file.name}", columns=COLUMNS, tile=tile, **whose))
-
-    add("real", "real", "real")
-    add("yardsticks", "target", "target")
-    for situation in plan.defended:
-        if (utility := utility_name(situation)) in done:
-            add(utility, f"defended-{_slug(str(situation.defence))}", "defended", defence=situation.defence)
-    shown: set[tuple[str, int, str]] = set()
-    for s in plan.substitutes:
-        budget = s.settings.query_budget
-        if s.measure in done and (s.label, budget, s.situation.suffix) not in shown:
-            shown.add((s.label, budget, s.situation.suffix))
-            name = f"{_slug(s.label + s.situation.suffix)}-{budget}"
-            whose = s.whose()
-            add(s.measure, name, "substitute", **whose)
-            for subject, file in REFINED_GRIDS.items():
-                if (done[s.step].directory / file).is_file():
-                    add(s.step, f"{name}-{subject}", subject, file, **whose)
-    return found
-
-
-def _copy_checkpoints(plan: Plan, done: dict[str, Done], audit: Path) -> None:
-    """Put the checkpoints where a person finds them: checkpoints/target, checkpoints/<attack>-<budget>-seed<seed>."""
-    wanted = {
-        f"{_slug(s.label + s.situation.suffix)}-{s.settings.query_budget}-seed{s.seed}": done[s.step].directory
-        for s in plan.substitutes
-        if s.step in done
-    }
-    wanted["target"] = done["target"].directory
-    for name, directory in wanted.items():
-        if (directory / "checkpoint").is_dir():
-            copy_directory(directory / "checkpoint", audit / "checkpoints" / name)
 
 
 def environment(compute: Compute, processes: int) -> Environment:
@@ -262,8 +225,3 @@ def _processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
-
-
-def _slug(label: str) -> str:
-    """An attack's label as part of a file's name."""
-    return re.sub(r"[^a-z0-9._]+", "-", label.replace("#", "").replace("%", "percent").lower()).strip("-")

@@ -17,24 +17,13 @@ from ganguard.architectures.checkpoint import read_description
 from ganguard.attacks.protocol import Knowledge, Workspace, run_attack
 from ganguard.attacks.subsampling.refinement_files import KEPT
 from ganguard.attacks.transfer import TransferSettings
+from ganguard.audit.buying import open_to_adversary, queries_an_image
 from ganguard.audit.comparisons import NEIGHBOURS, compare
 from ganguard.audit.embedding import load_embedding
 from ganguard.audit.measuring import read_balls, write_measurements
 from ganguard.audit.pictures import save_kept_and_dropped
 from ganguard.audit.results import Measurement
-from ganguard.audit.steps import (
-    KNOWN,
-    Digests,
-    StepCall,
-    adversary_client,
-    adversary_store,
-    attack_of,
-    load_real,
-    open_metered,
-    open_target,
-    read_known,
-    tools_for,
-)
+from ganguard.audit.steps import KNOWN, Digests, StepCall, attack_of, load_real, read_known, tools_for
 from ganguard.audit.two_sets import network_of
 from ganguard.base.cache import content_key, file_digest, tensor_digest, write_json, write_tensors
 from ganguard.base.compute import Compute
@@ -46,8 +35,6 @@ from ganguard.defences.streams import Streams
 from ganguard.metrics import Balls, kernel_distance_full
 from ganguard.metrics.features.network import FeatureNetwork, Standardisation, extract
 from ganguard.queries.harvest import harvest
-from ganguard.queries.ledger import Ledger
-from ganguard.queries.metered_target import meter
 from ganguard.targets.checkpoint import CheckpointTarget
 from ganguard.training.early_stopping import Judge
 from ganguard.training.guess import Guess
@@ -102,13 +89,11 @@ def _judged_by(network: FeatureNetwork, scale: Standardisation, held_out: Tensor
 
 def run_purchase(call: StepCall) -> Digests:
     """Buy what the largest budget of this seed allows; a smaller one is a prefix of it."""
-    budgets = [int(budget) for budget in call.settings["budgets"]]
-    seed = int(call.settings["seed"])
-    target = open_target(call.inputs["target"], call.compute, adversary_client(seed))
-    store = adversary_store(call.audit, target, seed, call.settings["codes"])
-    images = harvest(open_metered(call, store, target, max(budgets)), store, max(budgets), call.progress)
+    budgets, price = [int(budget) for budget in call.settings["budgets"]], queries_an_image(call)
+    target, store = open_to_adversary(call, max(budgets))
+    images = harvest(target, store, max(budgets) // price, call.progress)
     write_json(call.directory / "purchase.json", {"account": store.account, "budgets": budgets})
-    return {str(budget): tensor_digest({"images": images[:budget]}) for budget in budgets}
+    return {str(budget): tensor_digest({"images": images[: budget // price]}) for budget in budgets}
 
 
 def images_of_domain(images: Tensor, train: Tensor, settings: TransferSettings, *, seed: int) -> Tensor:
@@ -126,7 +111,7 @@ def guess_of(chain: Sequence[Defence], tools: Tools) -> Guess:
     def codes(latents: Tensor, generator: torch.Generator) -> Tensor:
         streams = Streams.drawn(len(latents), generator)
         for place, defence in moves:
-            latents = defence.move(latents, streams.named(str(place)))
+            latents = defence.guess(latents, streams.named(str(place)), place)
         return latents
 
     def images(floats: Tensor, generator: torch.Generator) -> Tensor:
@@ -135,17 +120,17 @@ def guess_of(chain: Sequence[Defence], tools: Tools) -> Guess:
             floats = through(defence, floats, streams.named(str(place)), tools)
         return floats
 
-    said = [{**defence.model_dump(mode="json"), "fingerprint": defence.fingerprint()} for defence in chain]
-    return Guess(content_key(guess=said), codes if moves else None, images if changes else None)
+    return Guess(
+        content_key(guess=[defence.said() for defence in chain]), codes if moves else None, images if changes else None
+    )
 
 
 def run_substitute(call: StepCall) -> Digests:
     """Run one attack at one budget. Its images lie in the store already."""
-    seed = int(call.settings["seed"])
-    settings = attack_of(call.settings["attack"], call.checkpoint_every)
-    target = open_target(call.inputs["target"], call.compute, adversary_client(seed))
-    store = adversary_store(call.audit, target, seed, call.settings["codes"])
-    metered = meter(target, Ledger(call.audit / "ledger.sqlite"), store.account)
+    seed, price = int(call.settings["seed"]), queries_an_image(call)
+    paid = attack_of(call.settings["attack"], call.checkpoint_every)
+    settings = paid.model_copy(update={"query_budget": paid.query_budget // price})
+    target, store = open_to_adversary(call, paid.buys())
     workspace = Workspace(call.directory, store, call.compute, call.progress)
     known = knowledge(call.inputs["known"], call.inputs["features"], call.compute) if "known" in call.inputs else Knowledge()
     if "guess" in call.settings:
@@ -158,12 +143,12 @@ def run_substitute(call: StepCall) -> Digests:
     if "stolen" in call.inputs:
         stolen = CheckpointTarget(checkpoint=str(call.inputs["stolen"] / "checkpoint"))
         whole = settings.model_copy(update={"substitute": stolen})
-    substitute = run_attack(metered, whole, known, workspace, seed=derived_seed(seed, "substitute"))
+    substitute = run_attack(target, whole, known, workspace, seed=derived_seed(seed, "substitute"))
     for folder in filter(Path.is_dir, call.directory.iterdir()):  # trainings on the way
         if folder != substitute.checkpoint:
             shutil.rmtree(folder)
     (call.directory / "training.safetensors").unlink(missing_ok=True)
-    write_json(call.directory / "substitute.json", {"queries": substitute.queries or settings.buys()})
+    write_json(call.directory / "substitute.json", {"queries": price * (substitute.queries or settings.buys())})
     said = read_description(substitute.checkpoint).model_dump(mode="json", include={"digests"})
     if (call.directory / KEPT).is_file():  # it is measured too, and equal checkpoints may come of other refined sets
         said["kept"] = file_digest(call.directory / KEPT)

@@ -28,7 +28,7 @@ EFFECT_CODES = 256
 STRIP_FILE = "strip.png"
 _AT_ONCE = 512  # images scored at once
 _BETWEEN = 128  # grey level of the gaps between the tiles of a strip
-_CLASS = re.compile(r"class:(\d{1,6})")
+_CLASS = re.compile(r"class:[0-9]{1,6}")
 
 Probabilities = Callable[[Tensor], Tensor]
 """Images (N, C, H, W) uint8 to probabilities of classes (N, K)."""
@@ -40,16 +40,26 @@ def score_of(attribute: str, probabilities: Probabilities | None = None) -> Scor
     Raises SpecError for another name, and for a class where there are no `probabilities`; the score itself raises it where they
     know no such class.
     """
+    require_attribute(attribute)
     if attribute in ATTRIBUTES:
         return ATTRIBUTES[attribute]
-    if not (found := _CLASS.fullmatch(attribute)):
-        raise SpecError(unknown_name("attribute", shortened(attribute)[1:-1], [*ATTRIBUTES, "class:K"]))
     if probabilities is None:
         raise SpecError(
             f"{attribute}: what an image looks like is told by a classifier. Give --features, the `features` directory of an "
             f"audit that used one."
         )
-    return _class_score(int(found[1]), probabilities)
+    return _class_score(int(attribute.removeprefix("class:")), probabilities)
+
+
+def require_attribute(attribute: str) -> None:
+    """Raise SpecError where nothing scores images by that name."""
+    if attribute not in ATTRIBUTES and not _CLASS.fullmatch(attribute):
+        raise SpecError(unknown_name("attribute", shortened(attribute)[1:-1], [*ATTRIBUTES, "class:K"]))
+
+
+def needs_classifier(attribute: str) -> bool:
+    """Whether it takes the probabilities of a classifier to score an attribute."""
+    return attribute not in ATTRIBUTES
 
 
 def _class_score(k: int, probabilities: Probabilities) -> Score:

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from ganguard.attacks.subsampling.refinement_files import KEPT
+from ganguard.audit.buying import auditor_store, open_metered, open_to_adversary, queries_an_image
 from ganguard.audit.comparisons import (
     NEIGHBOURS,
     NIQE_IMAGES,
@@ -24,17 +25,7 @@ from ganguard.audit.comparisons import (
 from ganguard.audit.embedding import load_embedding
 from ganguard.audit.pictures import TILES, save_grid
 from ganguard.audit.results import Measurement
-from ganguard.audit.steps import (
-    Digests,
-    StepCall,
-    adversary_client,
-    adversary_store,
-    auditor_store,
-    load_real,
-    open_metered,
-    open_target,
-    read_known,
-)
+from ganguard.audit.steps import Digests, StepCall, load_real, open_target, read_known
 from ganguard.base.cache import content_key, tensor_digest, write_json, write_tensors
 from ganguard.base.seeds import derived_seed, torch_generator
 from ganguard.data.splits import halves
@@ -168,21 +159,19 @@ def run_replay(call: StepCall) -> Digests:
     embed = load_embedding(call.inputs["features"], call.compute)
     yardsticks = load_file(call.inputs["yardsticks"] / _BALLS)
     budgets, seed = [int(budget) for budget in call.settings["budgets"]], int(call.settings["seed"])
-    target = open_target(call.inputs["target"], call.compute, adversary_client(seed))
-    store, most = adversary_store(call.audit, target, seed, call.settings["codes"]), max(budgets)
-    images = harvest(open_metered(call, store, target, most), store, most, call.progress)  # what was lost comes again
+    price = queries_an_image(call)
+    target, store = open_to_adversary(call, max(budgets))
+    images = harvest(target, store, max(budgets) // price, call.progress)  # what was lost comes again
     features, probabilities = embed(images), embed.probabilities(images)
     measurements: list[Measurement] = []
     for budget in budgets:
-        whose = {"query_budget": budget, "seed": seed}
-        if budget >= FEWEST_REMEMBERED:
+        whose, bought = {"query_budget": budget, "seed": seed}, features[: budget // price]
+        if len(bought) >= FEWEST_REMEMBERED:
             drawn = [_balls(yardsticks, f"target/{draw}").points for draw in (1, 0)]
-            measurements += [
-                m.model_copy(update=whose) for m in compare_with_training("target", drawn[0], features[:budget], drawn[1])
-            ]
-        if budget <= NEIGHBOURS:
+            measurements += [m.model_copy(update=whose) for m in compare_with_training("target", drawn[0], bought, drawn[1])]
+        if len(bought) <= NEIGHBOURS:
             continue
-        balls = Balls.around(features[:budget], k=NEIGHBOURS)
+        balls = Balls.around(bought, k=NEIGHBOURS)
         found = compare("purchase", balls, _balls(yardsticks, "reference"), "reference")
         for draw in range(DRAWS):
             found += compare("purchase", balls, _balls(yardsticks, f"target/{draw}"), "target", draw)
@@ -191,7 +180,9 @@ def run_replay(call: StepCall) -> Digests:
     if probabilities is not None:
         tensors |= {"classes": probabilities.argmax(1), "class_count": torch.tensor([probabilities.shape[1]])}
     write_tensors(call.directory / _BOUGHT, tensors)
-    parts = {str(budget): tensor_digest({name: rows[:budget] for name, rows in tensors.items()}) for budget in budgets}
+    parts = {
+        str(budget): tensor_digest({name: rows[: budget // price] for name, rows in tensors.items()}) for budget in budgets
+    }
     return {"result": content_key(measurements=write_measurements(call.directory, measurements)), **parts}
 
 

@@ -2,7 +2,7 @@
 
     real ─► ready ─► target ─► fit ─► yardsticks ─► purchase ─► substitute ─► measure
     real ─► features ───────────────► yardsticks    purchase ─► replay ─────► measure
-    target ─► defended target ─► utility, beside the undefended; and purchase ─► ... again
+    target ─► direction ─► defended target ─► utility, beside the undefended; and purchase ─► ... again
     another domain's real images ─► domain          substitute ─► transferred substitute ─► measure, beside domain
 
 Nothing is trained before the real data are known to suffice and to fit the substitutes' architectures, nothing is bought before
@@ -20,9 +20,11 @@ from ganguard.audit.planned_steps import (
     AUDITOR_DRAWS,
     UNDEFENDED,
     defence_steps,
+    direction_steps,
     domain_names,
     domain_step,
     ground_steps,
+    images_of,
     known_step,
     measure_step,
     purchase_steps,
@@ -56,9 +58,11 @@ class SubstitutePlan:
 
 @dataclass(frozen=True)
 class PurchasePlan:
-    """What one adversary buys from one target: behind which defence (None: none), its step and the one that measures it."""
+    """What one adversary buys from one target: behind which defence (None: none), who averages (None: nobody), how many queries
+    it costs, its step and the one that measures it."""
 
     defence: str | None
+    adversary: str | None
     seed: int
     images: int
     step: str
@@ -80,13 +84,17 @@ class Plan:
 def make_plan(spec: Spec) -> Plan:
     """All steps of an audit."""
     budgets = sorted({settings.buys() for settings in spec.attacks} - {0})
-    steps = [*ground_steps(spec)]
+    steps = [*ground_steps(spec), *direction_steps(spec)]
     purchases: list[PurchasePlan] = []
     for chain in spec.defences:
         steps += defence_steps(spec, chain)
-        for seed in spec.seeds if budgets else ():
-            bought = purchase_steps(spec, budgets, seed, Situation(chain))
-            purchases.append(PurchasePlan(Situation(chain).defence, seed, max(budgets), *(step.name for step in bought)))
+        buyers = {s.purchase_suffix: s.bought for s in spec.situations() if s.chain == chain}
+        for buyer, seed in product(buyers.values() if budgets else (), spec.seeds):
+            bought = purchase_steps(spec, budgets, seed, buyer)
+            averages = buyer.averaging
+            queries = images_of(max(budgets), buyer) * (averages.copies if averages else 1)
+            who = averages.label() if averages else None
+            purchases.append(PurchasePlan(buyer.defence, who, seed, queries, *(step.name for step in bought)))
             steps += bought
     steps += [known_step(spec, fraction, seed) for fraction, seed in product(real_fractions(spec), spec.seeds)]
     steps += [domain_step(name) for name in domain_names(spec)]

@@ -8,7 +8,8 @@ from ganguard.attacks.given import GivenSettings
 from ganguard.attacks.protocol import AttackSettings
 from ganguard.attacks.real_images import RealImagesSettings, real_fraction
 from ganguard.attacks.transfer import TransferSettings
-from ganguard.audit.situations import Chain, Situation
+from ganguard.audit.directions import needs_classifier
+from ganguard.audit.situations import Chain, Situation, attributes
 from ganguard.audit.spec import Spec, TrainTarget
 from ganguard.audit.step import Input, Step
 from ganguard.data.dataset import DatasetSettings, fingerprint
@@ -17,6 +18,7 @@ from ganguard.targets.load import fingerprint as fingerprint_target
 
 UNDEFENDED = Situation()
 AUDITOR_DRAWS = 2  # sets of images of the target that the auditor measures with
+DIRECTION_SAMPLES = 10_000  # codes that a semantic direction is fitted to
 
 
 def ground_steps(spec: Spec) -> Iterable[Step]:
@@ -70,16 +72,33 @@ def defence_steps(spec: Spec, chain: Chain) -> list[Step]:
     if not chain:
         return []
     situation = Situation(chain)
+    along = (Input(direction_name(attribute), direction_name(attribute)) for attribute in attributes([chain]))
     defended = Step(
         target_name(situation),
         "defend",
         {"defences": [defence.model_dump(mode="json") | {"fingerprint": defence.fingerprint()} for defence in chain]},
-        (Input("target", "target"),),
+        (Input("target", "target"), *along),
         after=("fit",),
     )
     inputs = [Input(role, role) for role in ("real", "features", "yardsticks")]
     inputs += [Input("target", defended.name), Input("undefended", "target")]
     return [defended, Step(utility_name(situation), "utility", {"samples": spec.samples}, tuple(inputs), cost=1e6)]
+
+
+def direction_name(attribute: str) -> str:
+    """The step that fits a direction to an attribute; the role of what it made, too."""
+    return f"direction {attribute}"
+
+
+def direction_steps(spec: Spec) -> list[Step]:
+    """A step for each attribute that some defence moves codes along."""
+
+    def step(attribute: str) -> Step:
+        settings = {"attribute": attribute, "samples": DIRECTION_SAMPLES, "seed": 0}
+        told = (Input("features", "features"),) if needs_classifier(attribute) else ()
+        return Step(direction_name(attribute), "direction", settings, (Input("target", "target"), *told), ("fit",), cost=1e6)
+
+    return [step(attribute) for attribute in attributes(spec.defences)]
 
 
 def target_name(situation: Situation) -> str:
@@ -93,7 +112,7 @@ def utility_name(situation: Situation) -> str:
 
 
 def purchase_steps(spec: Spec, budgets: list[int], seed: int, situation: Situation) -> list[Step]:
-    settings = {"codes": spec.codes, "seed": seed, "budgets": budgets}
+    settings = {"codes": spec.codes, "seed": seed, "budgets": budgets, **_averaging(situation)}
     inputs = (Input("target", target_name(situation)),)
     name = _purchase_name(seed, situation)
     purchase = Step(name, "purchase", settings, inputs, after=("yardsticks",), cost=1e6)
@@ -102,7 +121,12 @@ def purchase_steps(spec: Spec, budgets: list[int], seed: int, situation: Situati
 
 
 def _purchase_name(seed: int, situation: Situation) -> str:
-    return f"purchase, seed {seed}{situation.behind}"
+    return f"purchase, seed {seed}{situation.purchase_suffix}"
+
+
+def _averaging(situation: Situation) -> dict[str, Any]:
+    """What a step is told that buys, or reads what was bought, where several queries make one image."""
+    return {"averaging": situation.averaging.model_dump(mode="json")} if situation.averaging else {}
 
 
 def _settings_of(attack: AttackSettings) -> dict[str, Any]:
@@ -117,9 +141,14 @@ def recipe(attack: AttackSettings) -> str:
     return attack.model_dump_json(exclude={"checkpoint_every"})
 
 
+def images_of(queries: int, situation: Situation) -> int:
+    """How many images so many queries give to train on."""
+    return queries // situation.averaging.copies if situation.averaging else queries
+
+
 def replay_name(seed: int, situation: Situation = UNDEFENDED) -> str:
     """The step that measures what was bought under a seed."""
-    return f"replay, seed {seed}{situation.behind}"
+    return f"replay, seed {seed}{situation.purchase_suffix}"
 
 
 def _measured_with(purchase: str, budgets: list[int]) -> tuple[Input, ...]:
@@ -203,7 +232,7 @@ def train_step(
         inputs.append(Input("stolen", stolen))
     elif settings.buys():
         inputs.append(Input("purchase", _purchase_name(seed, situation), str(settings.buys())))
-    said: dict[str, Any] = {"attack": _settings_of(settings), "codes": spec.codes, "seed": seed}
+    said: dict[str, Any] = {"attack": _settings_of(settings), "codes": spec.codes, "seed": seed, **_averaging(situation)}
     if situation.believed and not stolen:  # what goes on with a copy that was trained so does not
         said["guess"] = [defence.model_dump(mode="json") for defence in situation.believed]
     return Step(
@@ -237,4 +266,4 @@ def measure_step(spec: Spec, train: Step, settings: AttackSettings, seed: int, s
         inputs.append(Input("replay", replay_name(seed, situation), str(settings.buys())))
     if (fraction := real_fraction(settings)) is not None:
         inputs.append(Input("known", known_name(fraction, seed)))
-    return Step(name, "measure", {**measured, "query_budget": settings.buys()}, tuple(inputs), cost=1e6)
+    return Step(name, "measure", {**measured, "query_budget": images_of(settings.buys(), situation)}, tuple(inputs), cost=1e6)

@@ -10,7 +10,7 @@ from torch import Tensor
 from ganguard.attacks.subsampling.refinement_files import KEPT, REFINEMENT
 from ganguard.audit.measuring import read_classes
 from ganguard.audit.plan import Plan, SubstitutePlan
-from ganguard.audit.planned_steps import replay_name
+from ganguard.audit.planned_steps import images_of, replay_name
 from ganguard.audit.refinements import ClassCounts, PlainRecord, RatioRecord, RefinementRecord, Trial
 from ganguard.audit.step_cache import Done
 from ganguard.base.codecs import read_tensors
@@ -40,7 +40,7 @@ def refinement_records(plan: Plan, done: dict[str, Done]) -> list[RefinementReco
 
 
 def _record(substitute: SubstitutePlan, done: dict[str, Done]) -> RefinementRecord:
-    directory, budget = done[substitute.step].directory, substitute.settings.query_budget
+    directory, budget = done[substitute.step].directory, images_of(substitute.settings.query_budget, substitute.situation)
     said = read_record(directory / REFINEMENT, _Written, DataError)
     replay = done.get(replay_name(substitute.seed, substitute.situation))
     return RefinementRecord(

@@ -7,17 +7,16 @@ import json
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import Field, field_validator, model_validator
 
 from ganguard.audit.refinements import RefinementRecord
-from ganguard.base.cache import atomic_path, write_bytes, write_json
+from ganguard.audit.result_rows import write_rows
+from ganguard.base.cache import write_bytes, write_json
 from ganguard.base.errors import DataError
 from ganguard.base.settings import GREATEST, NonNegative, Plain, Positive, Rows, Settings, read_record, shortened
 
 Subject = Literal["substitute", "purchase", "refined", "plain", "known", "target", "defended", "real", "train", "noise"]
-Depicted = Literal[Subject, "kept", "dropped"]
+Depicted = Literal[Subject, "kept", "dropped", "direction"]
 Against = Literal["target", "reference", "domain", "purchase", "known", "undefended", "nothing"]
 Outcome = Literal["holds", "fails", "undecided"]
 METRICS: dict[str, Literal["lower", "higher"]] = {  # and which direction is better
@@ -127,14 +126,28 @@ class DefenceRecord(Settings):
     identity: str
 
 
+class DirectionRecord(Settings):
+    """A semantic direction that was fitted to the target. samples: codes; held_out_accuracy, rest_accuracy: of the plane that
+    it stands on, for codes of both ends that the SVM did not see, and for all between; spearman, monotone: rank correlation of
+    the attribute with how far fresh codes are moved along it, and the share of codes whose attribute only grows."""
+
+    attribute: str
+    samples: Positive
+    held_out_accuracy: Annotated[float, Field(ge=0, le=1)]
+    rest_accuracy: Annotated[float, Field(ge=0, le=1)]
+    spearman: Annotated[float, Field(ge=-1, le=1)]
+    monotone: Annotated[float, Field(ge=0, le=1)]
+
+
 class AccountRecord(Settings):
     """Images that one account bought from the target, behind a defence where it says so. role: the auditor's own draws, or an
-    adversary's purchase."""
+    adversary's purchase. adversary: who averages; None for who buys every image once."""
 
     account: str
     role: Literal["auditor", "adversary"]
     seed: NonNegative | None
     defence: str | None = None
+    adversary: str | None = None
     bought: NonNegative
 
 
@@ -173,7 +186,8 @@ class Picture(Settings):
     """A grid of sample images, `file` relative to results.json and below its directory; tiles a row, tile size in pixels
     (H, W).
 
-    subject: as of a Measurement; "kept" and "dropped" are bought images that a white-box attack kept, and never kept.
+    subject: as of a Measurement; "kept" and "dropped" are bought images that a white-box attack kept, and never kept;
+        "direction" are codes, a row each, moved along the direction of an `attribute`.
     """
 
     subject: Depicted
@@ -182,6 +196,7 @@ class Picture(Settings):
     seed: NonNegative | None = None
     defence: str | None = None
     adversary: str | None = None
+    attribute: str | None = None
     file: str
     columns: Positive
     tile: tuple[Positive, Positive]
@@ -241,6 +256,7 @@ class AuditResults(Settings):
     attacks: Rows[AttackRecord]
     defences: Rows[DefenceRecord] = ()
     adversaries: tuple[str, ...] = ()
+    directions: Rows[DirectionRecord] = ()
     measurements: Rows[Measurement]
     failures: Rows[FailureRecord] = ()
     refinements: Rows[RefinementRecord] = ()
@@ -265,8 +281,7 @@ def write_results(results: AuditResults, directory: Path) -> None:
     """Write results.json and results.parquet atomically."""
     write_json(directory / "results.json", results.model_dump(mode="json"))
     rows = [m.model_dump() | {"better": METRICS[m.metric]} for m in results.measurements]
-    with atomic_path(directory / "results.parquet") as temporary:
-        pq.write_table(pa.Table.from_pylist(rows, schema=_ROWS), temporary)
+    write_rows(rows, directory / "results.parquet")
 
 
 def read_results(directory: Path) -> AuditResults:
@@ -280,23 +295,3 @@ def read_results(directory: Path) -> AuditResults:
 def write_schema(path: Path) -> None:
     """Write the JSON schema of results.json."""
     write_bytes(path, (json.dumps(AuditResults.model_json_schema(), indent=2) + "\n").encode())
-
-
-_ROWS = pa.schema(
-    [
-        ("subject", pa.string()),
-        ("attack", pa.string()),
-        ("query_budget", pa.int64()),
-        ("seed", pa.int64()),
-        ("defence", pa.string()),
-        ("adversary", pa.string()),
-        ("draw", pa.int64()),
-        ("metric", pa.string()),
-        ("against", pa.string()),
-        ("value", pa.float64()),
-        ("spread", pa.float64()),
-        ("better", pa.string()),
-        ("images", pa.int64()),
-        ("compared", pa.int64()),
-    ]
-)

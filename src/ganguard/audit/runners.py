@@ -1,7 +1,7 @@
 """Kind of step → the function that does it."""
 
 from ganguard.audit.attacking import run_known, run_purchase, run_substitute
-from ganguard.audit.defending import run_utility
+from ganguard.audit.defending import run_direction, run_utility
 from ganguard.audit.measuring import run_measure, run_replay, run_yardsticks
 from ganguard.audit.readiness import run_fit, run_ready
 from ganguard.audit.steps import (
@@ -20,6 +20,7 @@ RUNNERS: dict[str, Runner] = {
     "train_target": run_train_target,
     "open_target": run_open_target,
     "fit": run_fit,
+    "direction": run_direction,
     "defend": run_defend,
     "utility": run_utility,
     "features": run_features,

@@ -1,6 +1,6 @@
 """What an attack meets: a chain of defences, and an adversary who does not know of it, or does."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Annotated, Any, Literal, cast
@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, PlainSerializer, SerializeAsAny
 
 from ganguard.base.errors import SpecError, unknown_name
 from ganguard.base.settings import Settings, parse
+from ganguard.defences.input_semantic_interpolation import SemanticInterpolation
 from ganguard.defences.protocol import Defence, chain_label, parse_chain
 
 Chain = tuple[Defence, ...]
@@ -33,13 +34,21 @@ def _chains(value: object) -> tuple[Chain, ...]:
     return tuple(found.values())
 
 
-def _swept(entry: object) -> list[object]:
-    """One entry for each combination of values, where a list stands for one of a single defence."""
+def _swept(entry: object, which: Sequence[str] | None = None) -> list[Any]:
+    """One entry for each combination of values, where a list stands for one of a single defence or adversary. which: keys where
+    it may; everywhere, unless they are named."""
     if not isinstance(entry, Mapping):
         return [entry]
     values = cast(Mapping[str, Any], entry)
-    lists = {key: cast(list[Any], value) for key, value in values.items() if isinstance(value, list) and value}
+    may = values.keys() if which is None else which
+    lists = {key: cast(list[Any], value) for key, value in values.items() if key in may and isinstance(value, list) and value}
     return [{**values, **dict(zip(lists, chosen, strict=True))} for chosen in product(*lists.values())]
+
+
+def attributes(chains: Iterable[Chain]) -> list[str]:
+    """What directions are to be fitted to, since semantic interpolation along them is among the defences."""
+    semantic = (d for chain in chains for d in chain if isinstance(d, SemanticInterpolation))
+    return list(dict.fromkeys(d.attribute for d in semantic if d.attribute is not None))
 
 
 class Naive(Settings):
@@ -80,9 +89,30 @@ class ThroughDefence(Settings):
         return tuple(defence.scaled(self.scale) for defence in guessed)
 
 
-Adversary = Naive | ThroughDefence
+class Averaging(Settings):
+    """Asks for each image several times, where it may send codes, and trains on the means. It pays for all of them, so that its
+    budget buys fewer.
+
+    copies: how often. moved: how far the codes of one image differ, in standard deviations of a prior N(0, I); 0: not at all.
+    """
+
+    kind: Literal["averaging"] = "averaging"
+    copies: Annotated[int, Field(ge=2, le=10_000)] = 8
+    moved: Annotated[float, Field(ge=0, le=10)] = 0.05
+
+    def label(self) -> str:
+        """What it is called in results and reports."""
+        return f"averaging {self.copies}" + (f", codes moved by {self.moved:g}" if self.moved else "")
+
+    def believes(self, chain: Chain) -> Chain:
+        """What it takes the defence to be, once it has averaged."""
+        return ()
+
+
+Adversary = Naive | ThroughDefence | Averaging
 _NAIVE = Naive()
-ADVERSARIES: dict[str, type[Naive] | type[ThroughDefence]] = {"naive": Naive, "through_defence": ThroughDefence}
+ADVERSARIES: dict[str, type[Adversary]] = {"naive": Naive, "through_defence": ThroughDefence, "averaging": Averaging}
+_SWEPT = ("scale", "copies", "moved")  # settings of an adversary that may be lists of values
 
 
 def _adversaries(value: object) -> tuple[Adversary, ...]:
@@ -90,16 +120,14 @@ def _adversaries(value: object) -> tuple[Adversary, ...]:
         raise SpecError("adversaries must be a list with at least one adversary.")
     found: dict[str, Adversary] = {}
     for number, item in enumerate(cast(list[Any], value)):
-        if isinstance(item, Naive | ThroughDefence):
+        if isinstance(item, Adversary):
             found[item.label()] = item
             continue
         values = cast(Mapping[str, Any], item) if isinstance(item, Mapping) else {"kind": item}
         kind = values.get("kind")
         if not isinstance(kind, str) or kind not in ADVERSARIES:
             raise SpecError(f"adversaries.{number}: {unknown_name('adversary', kind, list(ADVERSARIES))}")
-        scales = values.get("scale")
-        for scale in scales if isinstance(scales, list) and scales else [scales]:
-            said = {**values, "scale": scale} if scale is not None else values
+        for said in _swept(values, _SWEPT):
             adversary = parse(ADVERSARIES[kind], said, f"adversaries.{number}")
             found[adversary.label()] = adversary
     return tuple(found.values())
@@ -127,6 +155,16 @@ class Situation:
         return self.adversary.believes(self.chain)
 
     @property
+    def averaging(self) -> Averaging | None:
+        """How images are bought, if several make one."""
+        return self.adversary if self.chain and isinstance(self.adversary, Averaging) else None
+
+    @property
+    def bought(self) -> "Situation":
+        """The situation as far as a purchase depends on it: adversaries who ask alike share what they buy."""
+        return self if self.averaging else Situation(self.chain)
+
+    @property
     def behind(self) -> str:
         """The end of the name of a step that depends on the defence alone."""
         return f" behind {self.defence}" if self.chain else ""
@@ -135,6 +173,11 @@ class Situation:
     def suffix(self) -> str:
         """The end of the name of a step that depends on both."""
         return f"{self.behind}, {self.adversary.label()}" if self.chain else ""
+
+    @property
+    def purchase_suffix(self) -> str:
+        """The end of the name of a step that depends on what is bought."""
+        return self.suffix if self.averaging else self.behind
 
     def whose(self) -> dict[str, str | None]:
         """The fields of a record that say which situation it is of."""

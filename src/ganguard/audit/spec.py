@@ -9,7 +9,8 @@ from typing import Annotated, Any, cast
 from pydantic import BeforeValidator, Field, SerializeAsAny, field_validator, model_validator
 
 from ganguard.attacks.protocol import AttackSettings, parse_attack
-from ganguard.audit.situations import AdversariesField, ChainsField, Naive, Situation, situations
+from ganguard.audit.directions import require_attribute
+from ganguard.audit.situations import AdversariesField, Averaging, ChainsField, Naive, Situation, attributes, situations
 from ganguard.base.compute import Compute
 from ganguard.base.errors import SpecError, unknown_name
 from ganguard.base.settings import (
@@ -29,12 +30,12 @@ from ganguard.metrics.features.network import FeatureField
 from ganguard.queries.store import Codes
 from ganguard.targets import TARGETS
 from ganguard.targets.load import TargetSettings, parse_target
-from ganguard.training.settings import TrainingSettings
+from ganguard.training.differential_privacy import PrivateTraining
 
 SWEPT = ("query_budget", "real_fraction", "domain_images", "method")  # settings of an attack that may be lists of values
 
 
-class TrainTarget(TrainingSettings):
+class TrainTarget(PrivateTraining):
     """`target: {train: …}`: a GAN that the audit trains itself, on the train split of `dataset`."""
 
     dataset: DatasetField
@@ -59,8 +60,8 @@ def _target(value: object) -> TrainTarget | TargetSettings:
 
 def _attacks(value: object) -> list[AttackSettings]:
     """One settings record for each attack, and for each of the values of what is swept."""
-    if not isinstance(value, list | tuple) or not value:
-        raise SpecError("attacks must be a list with at least one attack.")
+    if not isinstance(value, list | tuple):
+        raise SpecError("attacks must be a list of attacks; it may be empty where defences are.")
     found: list[AttackSettings] = []
     for number, item in enumerate(cast(list[Any], value)):
         if isinstance(item, AttackSettings):
@@ -94,12 +95,14 @@ class Spec(Settings):
     real: the real images that accuracy is measured against, and that the features are scaled by.
     features: the network whose features are compared.
     codes: "provider" draws them, or the adversary, as "client", sends them.
-    attacks: each trains one substitute for each seed, defence and adversary. Where query_budget, real_fraction, domain_images
-        or method is a list, each of its values makes an attack of its own.
+    attacks: each trains one substitute for each seed, defence and adversary; none, where only what defences leave to users is
+        asked. Where query_budget, real_fraction, domain_images or method is a list, each of its values makes an attack of its
+        own.
     defences: what stands before the target: "none", a defence, or a list of defences, one after the other. Where a setting of
         a defence is a list, each of its values makes a defence of its own. "none" is always among them.
-    adversaries: who attacks a defended target: "naive", who trains on what comes back, or `{kind: through_defence}`, who
-        trains through a guess of the defence; where `scale` is a list, each of its values makes an adversary of its own.
+    adversaries: who attacks a defended target: "naive", who trains on what comes back; `{kind: through_defence}`, who trains
+        through a guess of the defence; `{kind: averaging}`, who asks for every image several times. Where a setting is a list,
+        each of its values makes an adversary of its own.
     seeds: each reseeds the purchase and the substitutes.
     samples: images in each set that is measured.
     compute: device, and threads of each process.
@@ -131,6 +134,29 @@ class Spec(Settings):
                 raise ValueError(
                     f"{settings.label()} cannot train through a defence. Leave it out, or set adversaries: [naive]"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _asks_something(self) -> "Spec":
+        if not self.attacks and self.defences == ((),):
+            raise ValueError("attacks must be a list with at least one attack, unless defences are judged alone")
+        return self
+
+    @model_validator(mode="after")
+    def _averageable(self) -> "Spec":
+        averaging = [a for a in self.adversaries if isinstance(a, Averaging)]
+        if averaging and self.codes != "client":
+            raise ValueError("adversaries: averaging asks for the same codes again. Set codes: client")
+        most = max((a.copies for a in averaging), default=1)
+        least = min((settings.buys() for settings in self.attacks if settings.buys()), default=most)
+        if least < most:
+            raise ValueError(f"query_budget of {least} does not pay for one image of {most} copies; set it to at least {most}")
+        return self
+
+    @model_validator(mode="after")
+    def _scorable(self) -> "Spec":
+        for attribute in attributes(self.defences):
+            require_attribute(attribute)
         return self
 
     def situations(self) -> list[Situation]:

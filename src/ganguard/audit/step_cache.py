@@ -49,6 +49,7 @@ CODE: dict[str, tuple[str, ...]] = {
     "features": (*_GROUND, "ganguard.metrics.features", "ganguard.training.supervised", "ganguard.training.loop"),
     "yardsticks": (*_MEASURES, "ganguard.queries"),
     "known": (*_MEASURES, "ganguard.audit.attacking"),
+    "direction": (*_MEASURES, *_DEFENDS, "ganguard.audit.defending", "ganguard.audit.directions"),
     "defend": (*_GROUND, "ganguard.architectures", "ganguard.targets", *_DEFENDS),
     "utility": (*_MEASURES, "ganguard.queries", *_DEFENDS, "ganguard.audit.defending"),
     "purchase": (*_GROUND, "ganguard.architectures", "ganguard.targets", "ganguard.queries", *_DEFENDS),
@@ -76,7 +77,9 @@ def step_key(step: Step, done: dict[str, Done], compute: Compute) -> str:
         kind=step.kind,
         settings=step.settings,
         inputs={i.role: done[i.step].digests[i.part] for i in step.inputs},
-        code=code_version(*_rooms(step), "ganguard.audit.steps", "ganguard.audit.pictures", *_plugin_packages(step)),
+        code=code_version(
+            *_rooms(step), "ganguard.audit.steps", "ganguard.audit.buying", "ganguard.audit.pictures", *_plugin_packages(step)
+        ),
         compute={"device": compute.torch_device().type, "threads": compute.threads},
         libraries={name: version(name) for name in LIBRARIES},
     )

@@ -1,7 +1,7 @@
 """The work of each kind of step. A runner writes its files to its own directory and returns digests of what it made."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,23 +17,20 @@ from ganguard.base.compute import Compute
 from ganguard.base.errors import MetricError, TargetError
 from ganguard.base.images import to_float
 from ganguard.base.progress import Progress
-from ganguard.base.seeds import derived_seed
 from ganguard.base.settings import Plain, Positive, Settings
 from ganguard.data.dataset import load_dataset, parse_dataset
 from ganguard.data.splits import split
 from ganguard.defences import DEFENCES
 from ganguard.defences.defended_target import defend
-from ganguard.defences.protocol import Tools, parse_chain
+from ganguard.defences.input_semantic_interpolation import SemanticInterpolation
+from ganguard.defences.protocol import Defence, Tools, parse_chain
 from ganguard.metrics.features.classifier import WEIGHTS, Classifier, accuracy
 from ganguard.metrics.features.network import Standardisation, extract, load_features, parse_features, require_side
-from ganguard.queries.ledger import Ledger
-from ganguard.queries.metered_target import MeteredTarget, meter
-from ganguard.queries.store import Codes, Store
 from ganguard.targets import TARGETS
 from ganguard.targets.load import load_target, parse_target
 from ganguard.targets.protocol import BlackBoxTarget, LatentTarget
+from ganguard.training.differential_privacy import PrivateTraining
 from ganguard.training.loop import seeded_weights, train_gan
-from ganguard.training.settings import TrainingSettings
 from ganguard.training.supervised import train_classifier
 
 
@@ -57,7 +54,6 @@ class StepCall:
 
 KNOWN = "known.safetensors"
 SECRET = b"an audit's own"  # no adversary of an audit uses it, and equal specs meet equal noise
-AUDITOR = "auditor"  # who the auditor is to a defended target
 
 
 class FeatureDescription(Settings):
@@ -115,10 +111,12 @@ def run_train_target(call: StepCall) -> Digests:
     training = {key: value for key, value in call.settings.items() if key != "seed"}
     real = load_real(call.inputs["real"])
     images = real.images[real.train]
-    settings = TrainingSettings.model_validate(call.trained_as(training))
+    settings = PrivateTraining.model_validate(call.trained_as(training))
     train_gan(images, settings, call.directory, seed=seed, compute=call.compute, progress=call.progress)
     (call.directory / "training.safetensors").unlink()
     description = f"{settings.architecture.kind} trained here, {settings.steps:,} steps on {len(images):,} images"
+    if privacy := settings.differential_privacy:
+        description += f", {f'({privacy.epsilon:g}, {privacy.delta:g})-' if privacy.epsilon else 'not '}differentially private"
     return _describe_target(call, None, description)
 
 
@@ -126,7 +124,8 @@ def run_open_target(call: StepCall) -> Digests:
     """Open the user's target, and see that it takes the codes."""
     settings = call.settings["target"]
     kind = next(key for key in settings if key in TARGETS.table())
-    return _describe_target(call, settings, f"{kind}: {settings[kind]}")
+    where = settings[kind] if isinstance(settings[kind], str) else settings[kind]["kind"]
+    return _describe_target(call, settings, f"{kind}: {where}")
 
 
 def _describe_target(call: StepCall, settings: dict[str, Any] | None, description: str) -> Digests:
@@ -144,13 +143,27 @@ def open_target(directory: Path, compute: Compute, client: str = "") -> BlackBox
     """The target that a target step described, or one before which a defence stands, as `client` meets it."""
     said = json.loads((directory / "target.json").read_text())
     if "defences" in said:
-        inner = open_target(directory.parent.parent / "steps" / said["inner"], compute)
-        target = defend(inner, parse_chain(said["defences"]), secret=SECRET, client=client, tools=tools_for(inner, compute))
+        inner = open_target(_step_beside(directory, said["inner"]), compute)
+        fitted = {attribute: _step_beside(directory, name) for attribute, name in said["directions"].items()}
+        chain = along_fitted(parse_chain(said["defences"]), fitted)
+        target = defend(inner, chain, secret=SECRET, client=client, tools=tools_for(inner, compute))
     else:
         target = load_target(parse_target(said["settings"] or {"checkpoint": str(directory / "checkpoint")}), compute)
     if said.get("identity", target.identity) != target.identity:
         raise TargetError("the target is another one each time it is opened. Have its factory load weights, or seed them.")
     return target
+
+
+def _step_beside(directory: Path, name: str) -> Path:
+    """Another step's directory, by its name on disk. `directory` may be one that is still at work."""
+    return directory.parent.parent / "steps" / name
+
+
+def along_fitted(chain: Sequence[Defence], fitted: Mapping[str, Path]) -> tuple[Defence, ...]:
+    """The chain, with the directions that were fitted to attributes, by attribute."""
+    return tuple(
+        d.along_fitted(fitted[d.attribute]) if isinstance(d, SemanticInterpolation) and d.attribute else d for d in chain
+    )
 
 
 def target_identity(directory: Path) -> str:
@@ -161,7 +174,8 @@ def target_identity(directory: Path) -> str:
 def run_defend(call: StepCall) -> Digests:
     """Put defences before the target, and see that they fit it."""
     chain = [{key: value for key, value in said.items() if key != "fingerprint"} for said in call.settings["defences"]]
-    said = {"inner": call.inputs["target"].name, "defences": chain}
+    fitted = {role.removeprefix("direction "): path.name for role, path in call.inputs.items() if role != "target"}
+    said = {"inner": call.inputs["target"].name, "defences": chain, "directions": fitted}
     write_json(call.directory / "target.json", said)
     target = open_target(call.directory, call.compute)
     write_json(call.directory / "target.json", {**said, "identity": target.identity})
@@ -185,11 +199,6 @@ def tools_for(target: BlackBoxTarget, compute: Compute) -> Tools:
         return network.to(compute.torch_device()).eval().requires_grad_(False).features
 
     return Tools(network_of)
-
-
-def adversary_client(seed: int) -> str:
-    """Who the adversary of a seed is to a defended target."""
-    return f"adversary {seed}"
 
 
 def attack_of(said: dict[str, Any], checkpoint_every: int | None = None) -> AttackSettings:
@@ -237,39 +246,6 @@ def _train_classifier(settings: Classifier, real: Real, call: StepCall) -> float
     )
     write_tensors(call.directory / WEIGHTS, network.cpu().state_dict())
     return accuracy(network, to_float(real.images[real.reference]), labels[real.reference])
-
-
-def adversary_store(audit: Path, target: BlackBoxTarget, seed: int, codes: Codes) -> Store:
-    """Where the adversary's purchase under `seed` is kept. One account buys from one target, once for all its attacks."""
-    account = adversary_account(target.identity, seed, codes)
-    return Store(audit / "purchases" / account, target.identity, account, derived_seed(seed, "purchase"), codes)
-
-
-def auditor_store(audit: Path, target: BlackBoxTarget, draw: int) -> Store:
-    """Where the auditor's own draws are kept."""
-    account = auditor_account(target.identity, draw)
-    return Store(audit / "purchases" / account, target.identity, account, derived_seed(draw, "auditor"))
-
-
-def adversary_account(identity: str, seed: int, codes: Codes) -> str:
-    """The account of the adversary who buys from the target of that identity."""
-    return f"{_short(identity)}-adversary-{seed}-{codes}"
-
-
-def auditor_account(identity: str, draw: int) -> str:
-    """The account of the auditor for one draw."""
-    return f"{_short(identity)}-auditor-{draw}"
-
-
-def _short(identity: str) -> str:
-    return content_key(identity=identity)[:8]
-
-
-def open_metered(call: StepCall, store: Store, target: BlackBoxTarget, budget: int) -> MeteredTarget:
-    """The target behind the ledger, with at least `budget` images for the store's account."""
-    ledger = Ledger(call.audit / "ledger.sqlite")
-    ledger.ensure_account(store.account, budget)
-    return meter(target, ledger, store.account)
 
 
 Runner = Callable[[StepCall], Digests]

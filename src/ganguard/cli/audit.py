@@ -93,12 +93,13 @@ def _print_plan(spec: "Spec", directory: Path) -> None:
         steps.add_row(step.name, "opened anew" if step.name in anew else "done" if step.name in done else "to do")
     images = Table("who", "images", "bought before", title="Images", title_justify="left")
     before = images_bought(plan, directory, done, spec.codes)
-    auditor = sum(bought for (_, seed), bought in before.items() if seed is None)
+    auditor = sum(bought for (_, _, seed), bought in before.items() if seed is None)
     images.add_row("auditor buys, to measure with", f"{plan.auditor:,}", f"{auditor:,}")
     for p in plan.purchases:
         behind = f", behind {p.defence}" if p.defence else ""
-        who = f"adversary buys, seed {p.seed}{behind}, once for all attacks"
-        images.add_row(who, f"{p.images:,}", f"{before[p.defence, p.seed]:,}")
+        averages = f", {p.adversary}" if p.adversary else ""
+        who = f"adversary buys, seed {p.seed}{behind}{averages}, once for all attacks"
+        images.add_row(who, f"{p.images:,}", f"{before[p.defence, p.adversary, p.seed]:,}")
     bought = plan.auditor + sum(p.images for p in plan.purchases)
     images.add_row("bought in all", f"{bought:,}", f"{sum(before.values()):,}")
     images.add_section()

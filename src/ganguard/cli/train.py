@@ -25,6 +25,9 @@ def train(
     Writes `OUT/checkpoint`, which `harvest`, `attack`, `measure` and an audit's `target: {checkpoint: …}` read. The state is
     saved as it goes: the same command goes on after a kill, with the same weights as if it had not been killed.
 
+    With `--set differential_privacy.epsilon=10` and `--set architecture.discriminator_norm=group` a DCGAN is trained with
+    differential privacy (`pip install 'ganguard[dp]'`), and the checkpoint says how much it spent.
+
     Example: `ganguard train digits --out runs/mine --steps 3000 --set learning_rate=1e-3 --set n_dis=1`
     """
     from ganguard.audit.directory import alone
@@ -34,11 +37,11 @@ def train(
     from ganguard.cli.options import dataset_of
     from ganguard.data.dataset import load_dataset
     from ganguard.data.splits import split
+    from ganguard.training.differential_privacy import PrivateTraining
     from ganguard.training.loop import train_gan
-    from ganguard.training.settings import TrainingSettings
 
     values = apply_changes({"architecture": architecture, "steps": steps}, changes or [])
-    settings = parse(TrainingSettings, values, "train")
+    settings = parse(PrivateTraining, values, "train")
     compute = parse(Compute, {"device": device, "threads": threads}, "compute")
     with progress_of(f"train {architecture}") as progress:
         real = load_dataset(dataset_of(data, size), progress)

@@ -67,7 +67,7 @@ class Shield:
     def digest(self) -> str:
         """Of all that images depend on, but for the client."""
         return content_key(
-            defences=[defence.model_dump(mode="json") | {"fingerprint": defence.fingerprint()} for defence in self.defences],
+            defences=[defence.said() for defence in self.defences],
             secret=stream_key(0, "secret", self.secret.hex()).hex(),
         )
 

@@ -43,6 +43,8 @@ class Defence(Settings):
     kind: str
     randomness: Randomness = "per_code"
     side: ClassVar[Literal["input", "output"]]
+    places: ClassVar[frozenset[str]] = frozenset()
+    """Settings that say where files lie. What the files hold is in the fingerprint."""
 
     def label(self) -> str:
         """What it is called in results and reports: its kind and its strength."""
@@ -51,6 +53,10 @@ class Defence(Settings):
     def fingerprint(self) -> str | None:
         """Digest of the files that the settings name, which may change behind their name; None where they name none."""
         return None
+
+    def said(self) -> dict[str, Any]:
+        """All that images depend on, as JSON values: the same wherever files lie."""
+        return {**self.model_dump(mode="json", exclude=set(self.places)), "fingerprint": self.fingerprint()}
 
     def scaled(self, factor: float) -> Self:
         """The same defence at `factor` times the strength, as far as strength goes: what an adversary guesses who is wrong."""
@@ -66,8 +72,13 @@ class InputDefence(Defence):
         """Raise SpecError where codes of that length cannot be defended."""
 
     def move(self, latents: Tensor, streams: Streams) -> Tensor:
-        """The codes (N, d) of one request to those that images are made of, (N, d), differentiable where it is a guess."""
+        """The codes (N, d) of one request to those that images are made of, (N, d)."""
         raise NotImplementedError
+
+    def guess(self, latents: Tensor, streams: Streams, place: int) -> Tensor:
+        """The same to the codes of an adversary's own G, who believes that this defence stands at a place of a chain; not all
+        of `move` may be known to it."""
+        return self.move(latents, streams)
 
 
 class OutputDefence(Defence):
@@ -111,8 +122,12 @@ def parse_chain(value: object) -> tuple[Defence, ...]:
 
 
 def chain_label(chain: tuple[Defence, ...]) -> str:
-    """What a chain is called: its members' labels, or "none"."""
-    return " + ".join(defence.label() for defence in chain) or "none"
+    """What a chain is called: its members' labels, and which of them draw afresh for each request; or "none"."""
+
+    def label(defence: Defence) -> str:
+        return defence.label() + (", afresh each request" if defence.randomness == "per_request" else "")
+
+    return " + ".join(map(label, chain)) or "none"
 
 
 def through(defence: OutputDefence, images: Tensor, streams: Streams, tools: Tools) -> Tensor:

@@ -23,6 +23,7 @@ from ganguard.base.images import shape_of, to_float
 from ganguard.base.progress import Progress, silent
 from ganguard.base.seeds import torch_generator
 from ganguard.training.beginning import RANDOM_WEIGHTS, Beginning
+from ganguard.training.differential_privacy import Guarantee, PrivateTraining, PrivateUpdates, guarantee_of
 from ganguard.training.early_stopping import Best, Watch
 from ganguard.training.ema import EMA
 from ganguard.training.guess import Guess
@@ -51,6 +52,7 @@ class GANTraining:
     generator: torch.Generator
     fabric: "Fabric"
     guess: Guess | None = None
+    private: PrivateUpdates | None = None
 
     def step(self, step: int) -> Tensor:
         """One update of G after n_dis of D; returns D's last loss plus G's, (), for the look at its health."""
@@ -59,19 +61,31 @@ class GANTraining:
         for _ in range(self.n_dis - 1):
             with torch.no_grad():
                 fake = self._fake()
-            self._descend("D", self._discriminator_loss(fake))
+            self._update_discriminator(fake)
         fake = self._fake()  # the last update of D and the one of G see the same images
-        loss_d = self._discriminator_loss(fake.detach())
-        self._descend("D", loss_d)
+        loss_d = self._update_discriminator(fake.detach())
         self._train_discriminator(False)
         loss_g = self.loss.generator(D(fake))
         self._descend("G", loss_g)
         self.ema.update(step)
         return loss_d.detach() + loss_g.detach()
 
+    def make_private(self, guarantee: Guarantee) -> None:
+        """From now on D's updates are differentially private."""
+        self._train_discriminator(True)
+        D, optimizer = self.networks.discriminator, self.optimizers["D"]
+        self.private = PrivateUpdates(D, optimizer, guarantee, self.batch_size)
+
     def _train_discriminator(self, yes: bool) -> None:
         for parameter in self.trained:
             parameter.requires_grad_(yes)
+
+    def _update_discriminator(self, fake: Tensor) -> Tensor:
+        if self.private:
+            return self.private.update(self.images, fake, self.loss, self.generator)
+        loss = self._discriminator_loss(fake)
+        self._descend("D", loss)
+        return loss
 
     def _discriminator_loss(self, fake: Tensor) -> Tensor:
         rows = torch.randint(len(self.images), (self.batch_size,), generator=self.generator)
@@ -114,10 +128,12 @@ def train_gan(  # noqa: PLR0913 - all but three stand for what is left out
     The state is saved to `directory`/training.safetensors every `checkpoint_every` steps; a run that finds one there goes
     on from it. watch: a judge, by which the best G of all looks is published, with the D of that step; None publishes the last.
     guess: what `images` have passed through, as far as the adversary knows.
+    A PrivateTraining is differentially private, and the checkpoint says how much.
     Raises CheckpointError where that file belongs to another training, StepError where a loss is not finite, SpecError where
     `beginning` is of another architecture.
     """
     recipe = settings.model_dump(mode="json", include=set(TrainingSettings.model_fields) - {"checkpoint_every"})
+    guarantee = _guarantee(settings, len(images))
     identity = content_key(
         settings=recipe,
         seed=seed,
@@ -126,11 +142,15 @@ def train_gan(  # noqa: PLR0913 - all but three stand for what is left out
         **({} if beginning is RANDOM_WEIGHTS else {"beginning": beginning.digest()}),
         **({"watch": watch.digest()} if watch else {}),
         **({"guess": guess.digest} if guess else {}),
+        **({"privacy": guarantee.said()} if guarantee else {}),
     )
     provenance = {"training": recipe, "seed": seed, "images": len(images)}
+    provenance |= {"differential_privacy": guarantee.said()} if guarantee else {}
     with use_threads(compute.threads):
         training = _set_up(images, settings, seed, compute, beginning)
         training.guess = guess
+        if guarantee:
+            training.make_private(guarantee)
 
         def publish(place: Path) -> Path:
             networks = Networks(training.ema.module, training.networks.discriminator)  # pyright: ignore[reportArgumentType]
@@ -144,6 +164,13 @@ def train_gan(  # noqa: PLR0913 - all but three stand for what is left out
         copy_directory(best.checkpoint, directory / "checkpoint")
         return directory / "checkpoint"
     return publish(directory / "checkpoint")
+
+
+def _guarantee(settings: TrainingSettings, images: int) -> Guarantee | None:
+    if not isinstance(settings, PrivateTraining) or settings.differential_privacy is None:
+        return None
+    updates = settings.steps * settings.completed().n_dis
+    return guarantee_of(settings.differential_privacy, images=images, batch_size=settings.batch_size, updates=updates)
 
 
 def _no_look(step: int) -> None:

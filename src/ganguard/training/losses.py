@@ -12,15 +12,25 @@ LossName = Literal["hinge", "non_saturating"]
 
 @dataclass(frozen=True)
 class AdversarialLoss:
-    """D's loss of (scores of real, scores of generated images), and G's loss of the latter."""
+    """real, fake: D's loss of scores of real and of generated images, which add up. generator: G's of the latter."""
 
-    discriminator: Callable[[Tensor, Tensor], Tensor]
+    real: Callable[[Tensor], Tensor]
+    fake: Callable[[Tensor], Tensor]
     generator: Callable[[Tensor], Tensor]
 
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        """D's loss of both."""
+        return self.real(real) + self.fake(fake)
 
-def hinge_discriminator(real: Tensor, fake: Tensor) -> Tensor:
-    """E[max(0, 1 - D(x))] + E[max(0, 1 + D(G(z)))] (Lim & Ye 2017; Miyato et al. 2018, eq. 16)."""
-    return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
+
+def hinge_real(real: Tensor) -> Tensor:
+    """E[max(0, 1 - D(x))] (Lim & Ye 2017; Miyato et al. 2018, eq. 16)."""
+    return F.relu(1 - real).mean()
+
+
+def hinge_fake(fake: Tensor) -> Tensor:
+    """E[max(0, 1 + D(G(z)))] (the same)."""
+    return F.relu(1 + fake).mean()
 
 
 def hinge_generator(fake: Tensor) -> Tensor:
@@ -28,9 +38,14 @@ def hinge_generator(fake: Tensor) -> Tensor:
     return -fake.mean()
 
 
-def non_saturating_discriminator(real: Tensor, fake: Tensor) -> Tensor:
-    """-E[log sigmoid(D(x))] - E[log(1 - sigmoid(D(G(z))))] (Goodfellow et al. 2014, eq. 1)."""
-    return F.softplus(-real).mean() + F.softplus(fake).mean()
+def non_saturating_real(real: Tensor) -> Tensor:
+    """-E[log sigmoid(D(x))] (Goodfellow et al. 2014, eq. 1)."""
+    return F.softplus(-real).mean()
+
+
+def non_saturating_fake(fake: Tensor) -> Tensor:
+    """-E[log(1 - sigmoid(D(G(z))))] (the same)."""
+    return F.softplus(fake).mean()
 
 
 def non_saturating_generator(fake: Tensor) -> Tensor:
@@ -39,6 +54,6 @@ def non_saturating_generator(fake: Tensor) -> Tensor:
 
 
 LOSSES: dict[LossName, AdversarialLoss] = {
-    "hinge": AdversarialLoss(hinge_discriminator, hinge_generator),
-    "non_saturating": AdversarialLoss(non_saturating_discriminator, non_saturating_generator),
+    "hinge": AdversarialLoss(hinge_real, hinge_fake, hinge_generator),
+    "non_saturating": AdversarialLoss(non_saturating_real, non_saturating_fake, non_saturating_generator),
 }

@@ -24,16 +24,17 @@ def spec_with(**changes: object) -> Spec:
 
 def test_every_preset_parses_and_says_what_it_is() -> None:
     accuracy = ["digits-accuracy", "digits-accuracy-early", "digits-accuracy-early-full", "digits-accuracy-full"]
-    others = ["digits-accuracy-quick", "digits-defences", "digits-full", "digits-transfer"]
-    assert list(presets()) == ["digits", *accuracy, *others]
+    defences = ["digits-averaging", "digits-defences", "digits-defences-full", "digits-defences-quick"]
+    others = ["digits-full", "digits-transfer", "patches-utility"]
+    assert list(presets()) == ["digits", *accuracy, "digits-accuracy-quick", *defences, *others]
     for name, text in presets().items():
         parsed_name, spec = read_spec(name, [])
         assert parsed_name == name
         assert text.startswith("# ")
-        assert isinstance(spec.target, TrainTarget)
+        assert isinstance(spec.target, TrainTarget) is (name != "patches-utility")
 
 
-@pytest.mark.parametrize("name", ["digits", "digits-accuracy", "digits-accuracy-early"])
+@pytest.mark.parametrize("name", ["digits", "digits-accuracy", "digits-accuracy-early", "digits-defences"])
 def test_the_full_form_of_a_preset_has_five_seeds(name: str) -> None:
     _, once = read_spec(name, [])
     _, full = read_spec(f"{name}-full", [])

@@ -12,9 +12,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ganguard.audit.buying import adversary_account, auditor_account, queries_paid
 from ganguard.audit.doctor.finding import Finding
 from ganguard.audit.results import AuditResults
-from ganguard.audit.steps import adversary_account, auditor_account
 from ganguard.base.errors import GanguardError
 from ganguard.base.settings import one_line, read_json
 from ganguard.data.parquet import read_shard
@@ -227,7 +227,7 @@ def _not_stored(books: Books, stores: list[Held], path: Path) -> list[Finding]:
     """What was paid for and does not lie in a store."""
     found: list[Finding] = []
     for account in books.budgets:
-        paid, here = books.reserved(account), sum(s.images for s in stores if s.account == account)
+        paid, here = books.reserved(account), sum(queries_paid(account, s.images) for s in stores if s.account == account)
         if paid > here:
             what = f"account {account!r} has bought {paid} images, of which {here} are stored here"
             found.append(Finding("note", what, path, "The others are asked for again when they are wanted, which counts once."))
@@ -243,7 +243,7 @@ def check_accounts(results: AuditResults, books: Books, stores: list[Held], dire
         if record.role == "auditor":
             accounts = {account for account in books.budgets if account.startswith(auditor_account(identity, 0)[:-1])}
         else:
-            accounts = {adversary_account(identity, record.seed or 0, results.target.codes)}
+            accounts = {adversary_account(identity, record.seed or 0, results.target.codes, record.adversary)}
         expected |= accounts
         counted = sum(books.reserved(account) for account in accounts)
         if counted == record.bought:

@@ -1,19 +1,28 @@
 """Which defence, at what price? Copies behind each defence against what it leaves to honest users, in words and tables."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ganguard.audit.protection import NAIVE, Protection, protection, utility_distance
 from ganguard.audit.report.grids import Gallery, Grid
 from ganguard.audit.report.numbers import DASH, interval, listed, number, whole
 from ganguard.audit.report.tables import Group, Row
-from ganguard.audit.results import AuditResults
+from ganguard.audit.results import Against, AuditResults
 from ganguard.audit.verdicts import Distances, log_interval
 
 LOSSES = (1.1, 1.5, 2.0)  # times the undefended distance to real images, at which defences are compared
 STATED = 1.5  # the one that is spoken of in words
 UNDEFENDED = "no defence"
+UTILITY: tuple[tuple[str, str, Against], ...] = (  # what honest users get: heading, metric, against what
+    ("FD to real", "frechet_distance", "reference"),
+    ("FD to undefended", "frechet_distance", "target"),
+    ("coverage", "coverage", "reference"),
+    ("PSNR, dB", "psnr", "undefended"),
+    ("SSIM", "ssim", "undefended"),
+    ("PIQE", "piqe", "nothing"),
+    ("NIQE", "niqe", "nothing"),
+)
 COLUMNS = (
     "users: FD to real", "times undefended", "coverage", "PSNR, dB", "SSIM", "PIQE", "naive copy: FD", "closest copy: FD",
     "closest adversary",
@@ -57,10 +66,14 @@ class Defended:
 
 @dataclass(frozen=True)
 class DefendingSection:
-    """The section; empty where nothing was defended. strips: images behind each defence, of the same codes."""
+    """The section; empty where nothing was defended. strips: images behind each defence, of the same codes. directions: what
+    moving codes along each fitted direction does. utility: what honest users get, where nobody attacks."""
 
     attacks: tuple[Defended, ...]
     strips: tuple[Grid, ...]
+    directions: tuple[Grid, ...] = ()
+    utility: tuple[Group, ...] = ()
+    utility_columns: tuple[str, ...] = tuple(heading for heading, _, _ in UTILITY)
     losses: tuple[str, ...] = tuple(f"at most {loss:g} times" for loss in LOSSES)
     columns: tuple[str, ...] = COLUMNS
 
@@ -75,7 +88,33 @@ def defending_section(results: AuditResults, gallery: Gallery) -> DefendingSecti
     pictures = [p for p in results.pictures if p.subject == "defended" or (p.subject == "target" and results.defences)]
     pictures.sort(key=lambda p: order.get(p.defence or UNDEFENDED, len(order)))
     strips = tuple(gallery.grid(p, (p.defence or UNDEFENDED).capitalize(), "") for p in pictures)
-    return DefendingSection(tuple(_defended(results, attack, budget) for attack, budget in most.items()), strips)
+    attacks = tuple(_defended(results, attack, budget) for attack, budget in most.items())
+    utility = () if attacks or not results.defences else (Group("", tuple(_users(results))),)
+    return DefendingSection(attacks, strips, tuple(_directions(results, gallery)), utility)
+
+
+def _users(results: AuditResults) -> Iterable[Row]:
+    """What honest users get without a defence, and behind each."""
+    for label in (None, *(d.label for d in results.defences)):
+        yield Row(label or UNDEFENDED, tuple(_of_users(results, label, metric, against) for _, metric, against in UTILITY))
+
+
+def _of_users(results: AuditResults, defence: str | None, metric: str, against: Against) -> str:
+    subject = "defended" if defence else "target"
+    found = results.select(subject=subject, defence=defence, metric=metric, against=against, draw=0)
+    return number(found[0].value) if found else DASH
+
+
+def _directions(results: AuditResults, gallery: Gallery) -> Iterable[Grid]:
+    """Each strip with what says how good the direction is."""
+    for record in results.directions:
+        note = (
+            f"right on {record.held_out_accuracy:.0%} of held-out ends and {record.rest_accuracy:.0%} of what lies between; "
+            f"rank correlation of attribute and distance {record.spearman:.2f}"
+        )
+        for picture in results.pictures:
+            if picture.subject == "direction" and picture.attribute == record.attribute:
+                yield gallery.grid(picture, record.attribute, note)
 
 
 def _defended(results: AuditResults, attack: str, budget: int) -> Defended:
@@ -132,18 +171,11 @@ def families(points: Sequence[Point]) -> dict[str, list[Point]]:
 
 def _row(results: AuditResults, point: Point) -> Row:
     defence = None if point.label == UNDEFENDED else point.label
-
-    def measured(metric: str) -> str:
-        subject = "defended" if defence else "target"
-        against = {"coverage": "reference", "piqe": "nothing"}.get(metric, "undefended")
-        found = results.select(subject=subject, defence=defence, metric=metric, against=against, draw=0)
-        return number(found[0].value) if found else DASH
-
     adversary = point.copies.closest_adversary or NAIVE
     cells = (
         number(point.users),
         number(point.loss),
-        *(measured(metric) for metric in ("coverage", "psnr", "ssim", "piqe")),
+        *(_of_users(results, defence, metric, against) for _, metric, against in UTILITY[2:6]),
         _spread(point.copies.naive),
         _spread(point.copies.closest),
         adversary if defence else DASH,

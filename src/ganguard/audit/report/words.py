@@ -69,6 +69,8 @@ class Headline:
 
 def headline(results: AuditResults) -> Headline:
     """The findings in words; holds for any number of budgets and attacks, and where yardsticks are missing."""
+    if not results.attacks and not results.select(subject="substitute"):
+        return Headline("What would defences of this model leave to honest users?", (), (), "")
     found = copies(results)
     best = closest(found, "target")
     floor = yardstick(results, TWO_DRAWS)

@@ -1,0 +1,173 @@
+"""Differentially private training of a GAN (DP-SGD, Abadi et al. 2016): the countermeasure to accuracy extraction that the
+paper leaves to the future. What a copy can tell about single training images is then bounded, however the target was stolen.
+
+Only D sees real images, so only its updates spend privacy: each takes a Poisson sample of them, cuts every image's gradient to
+a length C, and adds noise. G learns from D, which is post-processing and costs nothing more, as does the gradient for generated
+images. The bound is that of Rényi accounting (Mironov 2017), by opacus. What it does not cover: any choice that looks at the
+training images besides, as that of a checkpoint by its distance to them.
+"""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from ganguard.architectures.networks import ArchitectureSettings, Discriminator
+from ganguard.base.errors import SpecError
+from ganguard.base.images import to_float
+from ganguard.base.settings import Settings, one_line
+from ganguard.training.losses import AdversarialLoss
+from ganguard.training.settings import TrainingSettings
+
+if TYPE_CHECKING:
+    pass
+
+ACCOUNTANT = "rdp"
+
+
+class DifferentialPrivacy(Settings):
+    """How private a training is: (epsilon, delta)-differentially, for adding or removing one image.
+
+    epsilon: for the whole training; None: no bound, gradients are cut but no noise is added, which shows what cutting costs.
+    delta: at which epsilon is stated; less than one over the number of images, or it says little.
+    max_grad_norm: C, the length that an image's gradient is cut to.
+    """
+
+    epsilon: Annotated[float, Field(gt=0.01, le=1e6)] | None
+    delta: Annotated[float, Field(gt=0, lt=1)] = 1e-5
+    max_grad_norm: Annotated[float, Field(gt=0, le=1e6)] = 1.0
+
+
+class PrivateTraining(TrainingSettings):
+    """How a GAN is trained, privately where `differential_privacy` says so."""
+
+    differential_privacy: DifferentialPrivacy | None = None
+
+    @model_validator(mode="after")
+    def _trainable_so(self) -> "PrivateTraining":
+        if self.differential_privacy is not None and (why := why_not_private(self.architecture)):
+            raise ValueError(f"differential_privacy: {why}. Set architecture: {{kind: dcgan, discriminator_norm: group}}")
+        return self
+
+
+def why_not_private(architecture: ArchitectureSettings) -> str | None:
+    """Why no gradient of D is one image's alone, or cannot be told; None where it can."""
+    if getattr(architecture, "discriminator_norm", None) == "group":
+        return None
+    if architecture.kind == "dcgan":
+        return "BatchNorm in D mixes the images of a batch, so that no gradient is one image's alone"
+    return f"{architecture.kind}'s D is not of layers whose gradients can be told apart by image (spectral normalisation)"
+
+
+@dataclass(frozen=True)
+class Guarantee:
+    """What was spent. noise_multiplier: sigma, in units of C. sample_rate: q. updates: of D."""
+
+    epsilon: float | None
+    delta: float
+    noise_multiplier: float
+    max_grad_norm: float
+    sample_rate: float
+    updates: int
+
+    def said(self) -> dict[str, Any]:
+        """For a checkpoint's provenance."""
+        from opacus import __version__
+
+        return {**vars(self), "accountant": f"{ACCOUNTANT}, opacus {__version__}"}
+
+
+def guarantee_of(settings: DifferentialPrivacy, *, images: int, batch_size: int, updates: int) -> Guarantee:
+    """The noise that keeps `updates` of D within epsilon, of Poisson samples of `batch_size` expected images. Raises SpecError
+    where opacus is absent, a batch is as large as the data, or no noise suffices."""
+    require_opacus()
+    from opacus.accountants import create_accountant
+    from opacus.accountants.utils import get_noise_multiplier
+
+    if batch_size >= images:
+        raise SpecError(f"differential_privacy: batch_size must be below the number of images, {images}; got {batch_size}.")
+    rate, epsilon, delta, norm = batch_size / images, settings.epsilon, settings.delta, settings.max_grad_norm
+    if epsilon is None:
+        return Guarantee(None, delta, 0.0, norm, rate, updates)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Optimal order is the")  # a bound of any order holds
+            sigma = get_noise_multiplier(
+                target_epsilon=epsilon, target_delta=delta, sample_rate=rate, steps=updates, accountant=ACCOUNTANT
+            )
+            accountant = create_accountant(mechanism=ACCOUNTANT)
+            accountant.history = [(sigma, rate, updates)]
+            spent = float(accountant.get_epsilon(delta=delta))
+    except ValueError as problem:
+        what = f"epsilon {epsilon:g} cannot be kept over {updates:,} updates"
+        raise SpecError(f"differential_privacy: {what}: {one_line(problem, 160)}. Allow more, or train shorter.") from None
+    return Guarantee(spent, delta, float(sigma), norm, rate, updates)
+
+
+def require_opacus() -> None:
+    """Raise SpecError where opacus is not installed."""
+    try:
+        import opacus  # noqa: F401  # pyright: ignore[reportUnusedImport]
+    except ImportError:
+        raise SpecError("differential_privacy needs opacus. Install it: pip install 'ganguard[dp]'.") from None
+
+
+class PrivateUpdates:
+    """Updates of a D whose parameters require gradients when it is given."""
+
+    def __init__(self, D: Discriminator, optimizer: Optimizer, guarantee: Guarantee, batch_size: int) -> None:
+        from opacus import GradSampleModule
+        from opacus.optimizers import DPOptimizer
+
+        D.to(memory_format=torch.contiguous_format)  # pyright: ignore[reportCallIssue] - as opacus lays gradients out
+        self._wrapped: GradSampleModule = GradSampleModule(D)
+        self._wrapped.disable_hooks()
+        self._rate, self._optimizer = guarantee.sample_rate, optimizer
+        self._noise = torch.Generator(next(D.parameters()).device)
+        self._private: DPOptimizer = DPOptimizer(
+            optimizer,
+            noise_multiplier=guarantee.noise_multiplier,
+            max_grad_norm=guarantee.max_grad_norm,
+            expected_batch_size=batch_size,
+            generator=self._noise,
+        )
+
+    def update(self, images: Tensor, fake: Tensor, loss: AdversarialLoss, generator: torch.Generator) -> Tensor:
+        """One update of D on a Poisson sample of `images` (N, C, H, W) uint8, and on generated images (n, C, H, W) in [-1, 1].
+        Returns its loss, ()."""
+        rows = (torch.rand(len(images), generator=generator) < self._rate).nonzero()[:, 0]
+        self._private.zero_grad()
+        of_real = self._sample_gradients(to_float(images[rows.to(images.device)]), loss)
+        self._noise.manual_seed(int(torch.randint(2**62, (), generator=generator)))  # CUDA's are not saved
+        self._private.pre_step()
+        of_fake = loss.fake(
+            self._wrapped(fake.detach().requires_grad_())
+        )  # torch warns where a hook meets no gradient of inputs
+        self._add_gradients(of_fake)
+        self._optimizer.step()
+        return of_real + of_fake.detach()
+
+    def _parameters(self) -> Sequence[nn.Parameter]:
+        return [parameter for group in self._optimizer.param_groups for parameter in group["params"]]
+
+    def _sample_gradients(self, real: Tensor, loss: AdversarialLoss) -> Tensor:
+        """Every image's own gradient, where the optimiser looks for it; an empty sample has none, and is noise alone."""
+        if len(real) == 0:
+            for parameter in self._parameters():
+                parameter.grad_sample = parameter.new_zeros((0, *parameter.shape))  # pyright: ignore[reportAttributeAccessIssue]
+            return torch.zeros((), device=real.device)
+        self._wrapped.enable_hooks()
+        mean = loss.real(self._wrapped(real.requires_grad_()))
+        mean.backward()
+        self._wrapped.disable_hooks()
+        return mean.detach()
+
+    def _add_gradients(self, mean: Tensor) -> None:
+        parameters = self._parameters()
+        for parameter, gradient in zip(parameters, torch.autograd.grad(mean, parameters), strict=True):
+            parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient

@@ -1,0 +1,172 @@
+"""Differentially private updates, against one image at a time; what is spent, and what is refused."""
+
+import builtins
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from ganguard.architectures.checkpoint import read_description
+from ganguard.architectures.networks import Discriminator, build_networks, parse_architecture
+from ganguard.base.cache import file_digest
+from ganguard.base.compute import Compute
+from ganguard.base.errors import SpecError
+from ganguard.base.images import to_float
+from ganguard.base.settings import parse
+from ganguard.training.differential_privacy import (
+    DifferentialPrivacy,
+    Guarantee,
+    PrivateTraining,
+    PrivateUpdates,
+    guarantee_of,
+)
+from ganguard.training.loop import seeded_weights, train_gan
+from ganguard.training.losses import LOSSES
+
+BATCH = 8
+LOSS = LOSSES["non_saturating"]
+
+
+def _guarantee(sigma: float = 0.0, rate: float = 0.4, norm: float = 0.05) -> Guarantee:
+    return Guarantee(None, 1e-5, sigma, norm, rate, 1)
+
+
+def _discriminator() -> Discriminator:
+    with seeded_weights(0):
+        settings = parse_architecture({"kind": "dcgan", "width": 4, "latent_dim": 4, "discriminator_norm": "group"})
+        return build_networks(settings, (1, 8, 8)).discriminator
+
+
+def _bytes(count: int, seed: int = 0) -> Tensor:
+    return torch.randint(0, 256, (count, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
+
+
+def _moved(guarantee: Guarantee, images: Tensor, fake: Tensor, seed: int = 1) -> list[Tensor]:
+    """What one update takes off each parameter of D, by plain descent of length 1: the gradient."""
+    D = _discriminator()
+    before = [parameter.detach().clone() for parameter in D.parameters()]
+    updates = PrivateUpdates(D, torch.optim.SGD(D.parameters(), lr=1.0), guarantee, BATCH)
+    updates.update(images, fake, LOSS, torch.Generator().manual_seed(seed))
+    return [old - new.detach() for old, new in zip(before, D.parameters(), strict=True)]
+
+
+def _gradients(D: nn.Module, value: Tensor) -> list[Tensor]:
+    return list(torch.autograd.grad(value, list(D.parameters())))
+
+
+def _slowly(guarantee: Guarantee, images: Tensor, fake: Tensor, seed: int = 1) -> list[Tensor]:
+    """The same, an image at a time (Abadi et al. 2016, algorithm 1), without noise."""
+    D = _discriminator()
+    total = [torch.zeros_like(parameter) for parameter in D.parameters()]
+    drawn = torch.rand(len(images), generator=torch.Generator().manual_seed(seed)) < guarantee.sample_rate
+    for image in to_float(images)[drawn]:
+        found = _gradients(D, LOSS.real(D(image[None])))
+        length = math.sqrt(sum(g.double().square().sum().item() for g in found))
+        total = [t + g * min(1.0, guarantee.max_grad_norm / length) for t, g in zip(total, found, strict=True)]
+    return [t / BATCH + g for t, g in zip(total, _gradients(D, LOSS.fake(D(fake))), strict=True)]
+
+
+@pytest.mark.parametrize("norm", [1e-3, 0.05, 100.0])
+def test_an_update_is_what_images_give_one_by_one(norm: float) -> None:
+    images, fake = _bytes(20), to_float(_bytes(BATCH, seed=5))
+    fast, slow = (work(_guarantee(norm=norm), images, fake) for work in (_moved, _slowly))
+    for a, b in zip(fast, slow, strict=True):
+        assert torch.allclose(a, b, rtol=1e-4, atol=1e-7)
+
+
+def test_one_image_more_moves_an_update_by_no_more_than_it_may() -> None:
+    images, fake = _bytes(20), to_float(_bytes(BATCH, seed=5))
+    others = images.clone()
+    others[3] = 255
+    guarantee = _guarantee(rate=1.0)
+    apart = [a - b for a, b in zip(_moved(guarantee, images, fake), _moved(guarantee, others, fake), strict=True)]
+    length = math.sqrt(sum(d.square().sum().item() for d in apart))
+    assert 0 < length <= 2 * guarantee.max_grad_norm / BATCH * (1 + 1e-4)
+
+
+def test_noise_is_of_the_stated_strength_and_an_empty_sample_gets_it_too() -> None:
+    images, fake = _bytes(20), to_float(_bytes(BATCH, seed=5))
+    quiet = _moved(_guarantee(rate=1e-9), images, fake)
+    loud = _moved(_guarantee(rate=1e-9, sigma=3.0), images, fake)
+    noise = torch.cat([(a - b).flatten() for a, b in zip(loud, quiet, strict=True)])
+    assert len(noise) > 600
+    assert noise.std().item() == pytest.approx(3.0 * 0.05 / BATCH, rel=0.12)
+    assert abs(noise.mean().item()) < 5 * noise.std().item() / math.sqrt(len(noise))
+
+
+def test_more_privacy_takes_more_noise_and_is_kept() -> None:
+    found = [
+        guarantee_of(DifferentialPrivacy(epsilon=e), images=1000, batch_size=32, updates=500) for e in (None, 50.0, 10.0, 3.0)
+    ]
+    sigmas = [g.noise_multiplier for g in found]
+    assert sigmas == sorted(sigmas)
+    assert sigmas[0] == 0
+    for wanted, guarantee in zip((50, 10, 3), found[1:], strict=True):
+        assert 0.95 * wanted < (guarantee.epsilon or 0) <= wanted * 1.005
+    assert found[0].epsilon is None
+
+
+def _settings(**changes: object) -> PrivateTraining:
+    architecture = {"kind": "dcgan", "width": 4, "latent_dim": 4, "discriminator_norm": "group"}
+    said = {"architecture": architecture, "batch_size": BATCH, "steps": 12, "differential_privacy": {"epsilon": 5}, **changes}
+    return parse(PrivateTraining, said, "train")
+
+
+def test_a_private_training_goes_on_to_the_same_bits_and_says_what_it_spent(tmp_path: Path, compute: Compute) -> None:
+    class Killed(Exception):
+        pass
+
+    def kill(done: int, total: int, note: str = "") -> None:
+        if done >= 50:
+            raise Killed
+
+    settings, images = _settings(steps=55, checkpoint_every=12), _bytes(40)
+    whole = train_gan(images, settings, tmp_path / "whole", seed=0, compute=compute)
+    with pytest.raises(Killed):
+        train_gan(images, settings, tmp_path / "cut", seed=0, compute=compute, progress=kill)
+    resumed = train_gan(images, settings, tmp_path / "cut", seed=0, compute=compute)
+    for name in ("generator", "discriminator"):
+        assert file_digest(whole / f"{name}.safetensors") == file_digest(resumed / f"{name}.safetensors")
+    states = [load_file(path / "training.safetensors") for path in (tmp_path / "whole", tmp_path / "cut")]
+    assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
+    said = read_description(whole).provenance["differential_privacy"]
+    assert said["epsilon"] == pytest.approx(5, rel=0.02)
+    assert (said["delta"], said["sample_rate"], said["updates"]) == (1e-5, 0.2, 55)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"architecture": "sngan"}, "sngan's D is not of layers"),
+        ({"architecture": "dcgan"}, "BatchNorm in D mixes the images"),
+        ({"differential_privacy": {"epsilon": -1}}, "greater than 0.01"),
+        ({"differential_privacy": {"epsilon": 3, "delta": 0}}, "greater than 0"),
+        ({"differential_privacy": {}}, "this key is needed"),
+    ],
+)
+def test_what_cannot_be_private_is_refused_at_the_door(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(SpecError, match=said):
+        _settings(**changes)
+
+
+def test_a_batch_of_all_images_is_refused() -> None:
+    with pytest.raises(SpecError, match="batch_size must be below the number of images, 8"):
+        guarantee_of(DifferentialPrivacy(epsilon=1.0), images=8, batch_size=8, updates=5)
+
+
+def test_without_opacus_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    real: Callable[..., Any] = builtins.__import__
+
+    def without(name: str, *rest: Any, **named: Any) -> Any:
+        if name.partition(".")[0] == "opacus":
+            raise ImportError(name)
+        return real(name, *rest, **named)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(SpecError, match=r"pip install 'ganguard\[dp\]'"):
+        guarantee_of(DifferentialPrivacy(epsilon=1.0), images=100, batch_size=8, updates=5)
