@@ -20,8 +20,9 @@ def audit(
         str,
         typer.Argument(
             metavar="SPEC|PRESET",
-            help="A YAML file, or a preset: `digits` (fidelity), `digits-accuracy` (the adversary knows real images, or D) and "
-            "`digits-accuracy-early` (of a target stopped early), each with five seeds as `…-full`; `digits-transfer`.",
+            help="A YAML file, or a preset: `digits` (fidelity), `digits-accuracy` (the adversary knows real images, or D), "
+            "`digits-accuracy-early` (of a target stopped early), `digits-defences`, each with five seeds as `…-full`; "
+            "`digits-transfer`, `digits-averaging`, `digits-private`, `patches-utility`.",
             show_default=False,
         ),
     ],
@@ -29,7 +30,10 @@ def audit(
     changes: Changes = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and its cost in images; do nothing.")] = False,
     quick: Annotated[
-        bool, typer.Option("--quick", help="Of `digits-accuracy`: short trainings, to see that every part runs.")
+        bool,
+        typer.Option(
+            "--quick", help="Of `digits-accuracy` and `digits-defences`: short trainings, to see that every part runs."
+        ),
     ] = False,
     processes: Annotated[
         int | None, typer.Option(min=1, help="Steps at work at once.", show_default="one for each core")
@@ -52,7 +56,7 @@ def audit(
 
     if quick and (spec := f"{spec}-quick") not in presets():
         having = ", ".join(name.removesuffix("-quick") for name in presets() if name.endswith("-quick"))
-        raise SpecError(f"--quick: {spec.removesuffix('-quick')} has no quick form; {having} has one.")
+        raise SpecError(f"--quick: {spec.removesuffix('-quick')} has no quick form. With one: {having}.")
     name, parsed = read_spec(spec, changes or [])
     directory = out or Path("audits") / name
     if dry_run:

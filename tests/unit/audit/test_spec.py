@@ -25,7 +25,7 @@ def spec_with(**changes: object) -> Spec:
 def test_every_preset_parses_and_says_what_it_is() -> None:
     accuracy = ["digits-accuracy", "digits-accuracy-early", "digits-accuracy-early-full", "digits-accuracy-full"]
     defences = ["digits-averaging", "digits-defences", "digits-defences-full", "digits-defences-quick"]
-    others = ["digits-full", "digits-transfer", "patches-utility"]
+    others = ["digits-full", "digits-private", "digits-transfer", "patches-utility"]
     assert list(presets()) == ["digits", *accuracy, "digits-accuracy-quick", *defences, *others]
     for name, text in presets().items():
         parsed_name, spec = read_spec(name, [])

@@ -25,7 +25,7 @@ UTILITY: tuple[tuple[str, str, Against], ...] = (  # what honest users get: head
 )
 COLUMNS = (
     "users: FD to real", "times undefended", "coverage", "PSNR, dB", "SSIM", "PIQE", "naive copy: FD", "closest copy: FD",
-    "closest adversary",
+    "closest adversary", "closest to real: FD",
 )  # fmt: skip
 
 
@@ -124,7 +124,7 @@ def _defended(results: AuditResults, attack: str, budget: int) -> Defended:
         heading=f"{attack}, {whole(budget)} bought images",
         points=points,
         remarks=tuple(filter(None, (_best(points), _illusion(points)))),
-        table=tuple(Group(name, tuple(_row(results, p) for p in family)) for name, family in families.items()),
+        table=tuple(Group(name, tuple(_row(results, p, attack, budget) for p in family)) for name, family in families.items()),
         at_equal_loss=tuple(Row(name, _at_losses(family)) for name, family in families.items() if name != UNDEFENDED),
     )
 
@@ -169,7 +169,7 @@ def families(points: Sequence[Point]) -> dict[str, list[Point]]:
     return {name: family for name, family in _families(points).items() if name != UNDEFENDED}
 
 
-def _row(results: AuditResults, point: Point) -> Row:
+def _row(results: AuditResults, point: Point, attack: str, budget: int) -> Row:
     defence = None if point.label == UNDEFENDED else point.label
     adversary = point.copies.closest_adversary or NAIVE
     cells = (
@@ -179,6 +179,7 @@ def _row(results: AuditResults, point: Point) -> Row:
         _spread(point.copies.naive),
         _spread(point.copies.closest),
         adversary if defence else DASH,
+        _spread(protection(results.measurements, attack, budget, defence, "reference").closest),
     )
     return Row(f"{point.label} (dominated)" if point.dominated else point.label, cells)
 

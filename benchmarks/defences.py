@@ -1,0 +1,117 @@
+"""What a defence costs beside the bare call of the library that it stands on: images a second of both, measured in turns.
+
+    python benchmarks/defences.py
+
+The bare calls: NumPy's own generator, one for all images (ours draws a stream an image); scipy.ndimage on float and on byte
+arrays as they lie; simplejpeg, an image after the other on one thread, or chunks of images on every core; and for adversarial
+noise, so many forward and backward passes of the same network.
+"""
+
+import statistics
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import scipy.ndimage
+import simplejpeg
+import torch
+
+from ganguard.base.compute import cores
+from ganguard.base.images import to_float
+from ganguard.defences.output_adversarial_noise import AdversarialNoise
+from ganguard.defences.output_filter import GaussianFilter, MedianFilter
+from ganguard.defences.output_jpeg import Jpeg
+from ganguard.defences.output_noise import GaussianNoise
+from ganguard.defences.protocol import OutputDefence, Tools
+from ganguard.defences.streams import Streams
+from ganguard.metrics.features.network import load_features, parse_features
+
+ROUNDS = 7
+STEPS = 5  # of adversarial noise
+NETWORK = load_features(parse_features({"kind": "random_network", "seed": 1}), Path(), 3).eval().features
+Work = Callable[[], object]
+
+
+def seconds(work: Work) -> float:
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
+
+
+def row(what: str, images: int, ours: Work, bare: Work) -> None:
+    """Images a second of both, by the best round of each, and the median over rounds of the ratio."""
+    for work in (ours, bare):  # once each, unmeasured
+        work()
+    pairs = [(seconds(ours), seconds(bare)) for _ in range(ROUNDS)]
+    mine, theirs = (images / min(times) for times in zip(*pairs, strict=True))
+    ratio = statistics.median(other / own for own, other in pairs)
+    print(f"{what:44} {mine:10,.0f} /s   bare {theirs:10,.0f} /s   {ratio:5.2f}", flush=True)
+
+
+def bare_noise(images: torch.Tensor) -> Work:
+    generator, rows = np.random.Generator(np.random.Philox(0)), images.numpy()
+
+    def work() -> object:
+        noise = generator.standard_normal(rows.shape, np.float32)
+        return np.rint(np.clip(rows + noise * (0.2 * 127.5), 0, 255)).astype(np.uint8)
+
+    return work
+
+
+def bare_jpeg(images: torch.Tensor, workers: int) -> Work:
+    rows = images.permute(0, 2, 3, 1).contiguous().numpy()
+
+    def code(part: range) -> None:
+        for i in part:
+            simplejpeg.decode_jpeg(simplejpeg.encode_jpeg(rows[i], 50, "RGB", "420"), "RGB")
+
+    def work() -> object:
+        parts = [range(len(rows))[k::workers] for k in range(workers)]
+        if workers == 1:
+            return code(parts[0])
+        with ThreadPoolExecutor(workers) as pool:
+            return list(pool.map(code, parts))
+
+    return work
+
+
+def bare_passes(images: torch.Tensor) -> Work:
+    floats = to_float(images)
+
+    def work() -> None:
+        for part in floats.split(64):
+            with torch.no_grad():
+                NETWORK(part)
+            for _ in range(STEPS):
+                moved = part.clone().requires_grad_()
+                torch.autograd.grad(NETWORK(moved).square().sum(), moved)
+
+    return work
+
+
+def main() -> None:
+    tools = Tools(lambda settings: NETWORK)
+    for side, count in ((64, 256), (256, 32)):
+        images = torch.randint(0, 256, (count, 3, side, side), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+        images = torch.from_numpy(scipy.ndimage.gaussian_filter(images.numpy(), (0, 0, 2, 2)))  # as smooth as photographs
+        streams = Streams.drawn(count, torch.Generator().manual_seed(1))
+        floats, rows = to_float(images).numpy(), images.numpy()
+        libraries: list[tuple[OutputDefence, Work]] = [
+            (GaussianNoise(std=0.2), bare_noise(images)),
+            (GaussianFilter(sigma=1), lambda f=floats: scipy.ndimage.gaussian_filter(f, (0, 0, 1, 1), mode="nearest")),
+            (MedianFilter(size=3), lambda r=rows: scipy.ndimage.median_filter(r, (1, 1, 3, 3), mode="nearest")),
+            (Jpeg(quality=50), bare_jpeg(images, 1)),
+            (Jpeg(quality=50), bare_jpeg(images, cores())),
+            (AdversarialNoise(budget=8, steps=STEPS), bare_passes(images)),
+        ]
+        for threads in dict.fromkeys((1, cores())):
+            torch.set_num_threads(threads)
+            for defence, bare in libraries:
+                what = f"{side}x{side}, {threads} thread(s): {defence.label()}"
+                row(what, count, lambda d=defence: d.change(images, streams, tools), bare)  # noqa: B023 - called at once
+
+
+if __name__ == "__main__":
+    main()
