@@ -24,9 +24,11 @@ from ganguard.metrics.features.network import (
 
 @dataclass(frozen=True)
 class Embedding:
-    """images (N, C, H, W) uint8 -> standardised features (N, D), and the probabilities of classes where the network has any."""
+    """images (N, C, H, W) uint8 -> standardised features (N, D), and the probabilities of classes where the network has any.
+    channels: C."""
 
     settings: FeatureSettings
+    channels: int
     network: FeatureNetwork
     standardise: Standardisation
     compute: Compute
@@ -55,4 +57,4 @@ def load_embedding(directory: Path, compute: Compute) -> Embedding:
             raise ValueError(f"it is of shape {tuple(mean.shape)} and {tuple(std.shape)}, not ({said.dimensions},)")
     except (KeyError, ValueError) as problem:
         raise CheckpointError(f"{file}: not the scale of features ({one_line(problem, 160)}). Run the audit again.") from None
-    return Embedding(settings, network, Standardisation(mean, std), compute)
+    return Embedding(settings, said.channels, network, Standardisation(mean, std), compute)

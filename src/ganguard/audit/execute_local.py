@@ -82,8 +82,10 @@ class _Run:
             ready = [s for s in self.waiting if self._inputs_done(s) and all(name in self.done for name in s.after)]
             ready.sort(key=lambda step: -step.cost)
             for step in ready:
+                if not pool.free:
+                    break
                 key = step_key(step, self.done, self.compute)
-                if pool.free and key not in self.running.values():  # two steps that come to the same are done once
+                if key not in self.running.values():  # two steps that come to the same are done once
                     self.running[step.name] = key
                     pool.begin(Job(step, dict(self.done)))
             if not self.running:

@@ -81,8 +81,13 @@ def step_key(step: Step, done: dict[str, Done], compute: Compute) -> str:
             *_rooms(step), "ganguard.audit.steps", "ganguard.audit.buying", "ganguard.audit.pictures", *_plugin_packages(step)
         ),
         compute={"device": compute.torch_device().type, "threads": compute.threads},
-        libraries={name: version(name) for name in LIBRARIES},
+        libraries=_libraries(),
     )
+
+
+@cache
+def _libraries() -> dict[str, str]:
+    return {name: version(name) for name in LIBRARIES}
 
 
 def _rooms(step: Step) -> tuple[str, ...]:

@@ -171,6 +171,10 @@ def network_of(
     features, a network's name, or a YAML mapping. Raises InputError where there is none, or it must be trained first."""
     if (Path(features) / "features.json").is_file():
         embedding = load_embedding(Path(features), compute)
+        if embedding.channels != channels:
+            raise SpecError(
+                f"{features}: made for images of {embedding.channels} channels; these have {channels}. Name others."
+            )
         return embedding.settings, embedding.network, embedding.standardise
     settings = parse_features(read_yaml(features, "--features") if features.lstrip().startswith("{") else features)
     if settings.learns_labels:

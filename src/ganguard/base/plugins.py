@@ -5,12 +5,19 @@ A name is looked up when it is used, and only the one module that it names is im
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, cast
 
 from ganguard.base.errors import SpecError, unknown_name
 from ganguard.base.settings import parse
+
+
+@cache
+def installed(group: str) -> tuple[EntryPoint, ...]:
+    """What other packages registered under a group. They are looked for once: it takes as long as there are packages."""
+    return tuple(entry_points(group=group))
 
 
 @dataclass(frozen=True)
@@ -29,7 +36,7 @@ class PluginTable:
     def table(self) -> dict[str, str]:
         """Every known kind and its "module:name". Raises SpecError where a plugin takes a name that is taken."""
         table = dict(self.builtin)
-        for point in entry_points(group=self.group):
+        for point in installed(self.group):
             if point.name in table and table[point.name] != point.value:
                 raise SpecError(
                     f"{self.what} {point.name!r} is defined twice: {table[point.name]} and {point.value}. "

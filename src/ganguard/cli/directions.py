@@ -106,7 +106,6 @@ def _probabilities(
         return None
     if attribute in ATTRIBUTES:
         raise SpecError(f"--features: {attribute} is read off the pixels, without a classifier. Leave --features out.")
-    _require_channels(features, channels)
     _, network, _ = network_of(features, channels, compute)
 
     def told(images: "Tensor") -> "Tensor":
@@ -114,20 +113,6 @@ def _probabilities(
 
     score_of(attribute, told)
     return told
-
-
-def _require_channels(features: str, channels: int) -> None:
-    """Raise SpecError where an audit's features were made for images of other channels."""
-    from ganguard.audit.steps import FeatureDescription
-    from ganguard.base.errors import CheckpointError, SpecError
-    from ganguard.base.settings import read_record
-
-    if (file := Path(features) / "features.json").is_file():
-        made_for = read_record(file, FeatureDescription, CheckpointError).channels
-        if made_for != channels:
-            raise SpecError(
-                f"{features}: made for images of {made_for} channels, and the target's have {channels}. Name others."
-            )
 
 
 def _plane(fitted: "Direction", direction: "Direction", others: "list[Direction]") -> dict[str, Any]:

@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 
+from ganguard.audit.steps import FeatureDescription
 from ganguard.audit.two_sets import MEASURES, measure_sets
 from ganguard.base.compute import Compute
 from ganguard.base.errors import InputError
@@ -70,3 +72,14 @@ def test_what_cannot_be_measured_is_refused(changes: dict[str, Any], said: str) 
     values: dict[str, Any] = {"a": _images(12, 0), "b": _images(12, 1), "metrics": "precision"} | changes
     with pytest.raises(InputError, match=said):
         _measured(**values)
+
+
+def test_features_of_an_audit_of_other_images_are_refused(tmp_path: Path) -> None:
+    settings = {"kind": "random_network"}
+    said = FeatureDescription(settings=settings, channels=1, dimensions=64, held_out_accuracy=None)
+    (tmp_path / "features.json").write_text(said.model_dump_json())
+    save_file({"mean": torch.zeros(64), "std": torch.ones(64)}, tmp_path / "scale.safetensors")
+    grey = _measured(_images(12, 0), _images(12, 1), "precision", str(tmp_path))
+    assert 0 <= grey["precision"] <= 1
+    with pytest.raises(InputError, match="made for images of 1 channels; these have 3"):
+        _measured(_images(12, 0, channels=3), _images(12, 1, channels=3), "precision", str(tmp_path))

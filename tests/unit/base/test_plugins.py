@@ -11,10 +11,10 @@ TABLE = PluginTable("animal", GROUP, {"parrot": "json:loads", "penguin": "json:d
 
 
 def _register(monkeypatch: pytest.MonkeyPatch, *points: tuple[str, str]) -> None:
-    def found(*, group: str) -> list[EntryPoint]:
+    def found(group: str) -> list[EntryPoint]:
         return [EntryPoint(name, value, GROUP) for name, value in points] if group == GROUP else []
 
-    monkeypatch.setattr(plugins, "entry_points", found)
+    monkeypatch.setattr(plugins, "installed", found)
 
 
 def test_a_known_name_is_imported() -> None:
