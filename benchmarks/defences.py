@@ -102,13 +102,11 @@ def main() -> None:
             (GaussianNoise(std=0.2), bare_noise(images)),
             (GaussianFilter(sigma=1), lambda f=floats: scipy.ndimage.gaussian_filter(f, (0, 0, 1, 1), mode="nearest")),
             (MedianFilter(size=3), lambda r=rows: scipy.ndimage.median_filter(r, (1, 1, 3, 3), mode="nearest")),
-            (Jpeg(quality=50), bare_jpeg(images, 1)),
-            (Jpeg(quality=50), bare_jpeg(images, cores())),
             (AdversarialNoise(budget=8, steps=STEPS), bare_passes(images)),
         ]
         for threads in dict.fromkeys((1, cores())):
             torch.set_num_threads(threads)
-            for defence, bare in libraries:
+            for defence, bare in [*libraries, (Jpeg(quality=50), bare_jpeg(images, threads))]:
                 what = f"{side}x{side}, {threads} thread(s): {defence.label()}"
                 row(what, count, lambda d=defence: d.change(images, streams, tools), bare)  # noqa: B023 - called at once
 

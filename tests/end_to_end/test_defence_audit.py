@@ -147,3 +147,15 @@ def test_who_averages_pays_for_every_image_and_trains_on_means(tmp_path: Path) -
     assert torch.equal(same.read(10), plain.read(10))  # the noise follows from the code: asking again gains nothing
     assert not torch.equal(moved.read(10), plain.read(10))
     assert wrong(tmp_path / "audit") == []
+
+
+def test_users_alone_are_asked_where_nobody_attacks(tmp_path: Path) -> None:
+    run(tmp_path / "audit", attacks=[], defences=[NOISE, {"kind": "jpeg", "quality": 20}])
+    results = read_results(tmp_path / "audit")
+    assert (results.attacks, results.failures, results.used) == ((), (), ())
+    assert [a.role for a in results.accounts] == ["auditor"] * 3
+    assert len(results.select(subject="defended", metric="psnr")) == 2
+    page = (tmp_path / "audit" / "report.html").read_text()
+    assert "What honest users get behind each defence" in page
+    assert "What would defences of this model leave to honest users?" in page
+    assert wrong(tmp_path / "audit") == []

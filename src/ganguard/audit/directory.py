@@ -20,7 +20,7 @@ from ganguard.base.settings import Settings, read_record
 OWNER = "audit.json"
 LOCK = ".lock"
 ASSEMBLED = ".assembled"
-_COPIES = ("grids", "features", "checkpoints")  # directories that what steps made is copied to
+_COPIES = ("grids", "features", "checkpoints", "directions")  # directories that what steps made is copied to
 _WRITTEN_OUT = ("results.json", "results.parquet", "report.html", *_COPIES)
 _OF_COPIES = frozenset({".png", ".json", ".safetensors"})
 

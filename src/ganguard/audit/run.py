@@ -17,6 +17,7 @@ from ganguard.audit.directory import (
 from ganguard.audit.execute_local import Execution, default_processes, execute
 from ganguard.audit.perform import Listener
 from ganguard.audit.plan import Plan, make_plan
+from ganguard.audit.planned_steps import utility_name
 from ganguard.audit.report import write_report
 from ganguard.audit.results import AuditResults, read_results, write_results
 from ganguard.audit.spec import Spec
@@ -54,7 +55,7 @@ def audit(
             remove_temporaries(directory)  # of processes that were stopped while they wrote, or while they tidied up
             raise
         done = execution.done
-        _require_copies(plan, execution)
+        _require_findings(plan, execution)
         key = content_key(
             name=name,
             spec=spec.model_dump(mode="json"),
@@ -74,9 +75,11 @@ def audit(
     return results
 
 
-def _require_copies(plan: Plan, execution: Execution) -> None:
-    """Raise StepError where there is nothing to report: the ground failed that every copy stands on, or each copy did."""
-    if not any(substitute.measure in execution.done for substitute in plan.substitutes):
+def _require_findings(plan: Plan, execution: Execution) -> None:
+    """Raise StepError where there is nothing to report: the ground failed that every copy stands on, or each copy did; or the
+    utility of a defence, where nobody attacks."""
+    wanted = [substitute.measure for substitute in plan.substitutes] or list(map(utility_name, plan.defended))
+    if execution.failed and not any(step in execution.done for step in wanted):
         step, reason = next(iter(execution.failed.items()))
         raise StepError(f"{step}: {reason} What was finished is kept: the same command goes on from here.")
 

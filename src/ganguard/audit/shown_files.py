@@ -10,8 +10,9 @@ from ganguard.audit.plan import Plan, SubstitutePlan
 from ganguard.audit.planned_steps import utility_name
 from ganguard.audit.results import Depicted, Picture
 from ganguard.audit.step_cache import Done
-from ganguard.base.cache import copy_directory, copy_file
+from ganguard.base.cache import content_key, copy_directory, copy_file
 
+LONGEST_SLUG = 120  # characters: the names of files hold 255, with what comes around it
 REFINED_GRIDS: dict[Depicted, str] = {"kept": KEPT_FILE, "dropped": DROPPED_FILE}
 
 
@@ -73,4 +74,5 @@ def copy_checkpoints(plan: Plan, done: dict[str, Done], audit: Path) -> None:
 
 def _slug(label: str) -> str:
     """An attack's label as part of a file's name."""
-    return re.sub(r"[^a-z0-9._]+", "-", label.replace("#", "").replace("%", "percent").lower()).strip("-")
+    slug = re.sub(r"[^a-z0-9._]+", "-", label.replace("#", "").replace("%", "percent").lower()).strip("-")
+    return slug if len(slug) <= LONGEST_SLUG else f"{slug[:LONGEST_SLUG]}-{content_key(label=label)[:8]}"

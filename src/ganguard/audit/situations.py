@@ -10,7 +10,9 @@ from pydantic import BeforeValidator, Field, PlainSerializer, SerializeAsAny
 from ganguard.base.errors import SpecError, unknown_name
 from ganguard.base.settings import Settings, parse
 from ganguard.defences.input_semantic_interpolation import SemanticInterpolation
+from ganguard.defences.output_adversarial_noise import AdversarialNoise
 from ganguard.defences.protocol import Defence, chain_label, parse_chain
+from ganguard.metrics.features.network import parse_features, pinned
 
 Chain = tuple[Defence, ...]
 
@@ -20,6 +22,23 @@ def _dumped(chains: tuple[Chain, ...]) -> list[Any]:
     return [[defence.model_dump(mode="json") for defence in chain] or "none" for chain in chains]
 
 
+def settled(chain: Chain) -> Chain:
+    """The chain, with the files that its feature networks are read from pinned by their SHA-256. Raises InputError where there
+    is no such network, or it learns from labels, which nobody teaches it here."""
+
+    def settle(defence: Defence) -> Defence:
+        if not isinstance(defence, AdversarialNoise):
+            return defence
+        network = pinned(parse_features(defence.network))
+        if network.learns_labels:
+            raise SpecError(
+                f"adversarial_noise: network: {network.kind} must be trained first. Name one that needs no training."
+            )
+        return defence.model_copy(update={"network": network.model_dump(mode="json")})
+
+    return tuple(map(settle, chain))
+
+
 def _chains(value: object) -> tuple[Chain, ...]:
     """The chains of a spec, "none" first whether it says so or not: every defence is judged beside it."""
     if not isinstance(value, list | tuple) or not value:
@@ -27,7 +46,7 @@ def _chains(value: object) -> tuple[Chain, ...]:
     listed = cast(list[Any], value)
     found: dict[str, Chain] = {"none": ()}
     for number, item in enumerate(swept for entry in listed for swept in _swept(entry)):
-        chain = parse_chain(item)
+        chain = settled(parse_chain(item))
         if chain and chain_label(chain) in found:
             raise SpecError(f"defences.{number}: {chain_label(chain)} stands twice. Leave one out.")
         found[chain_label(chain)] = chain
@@ -74,7 +93,7 @@ class ThroughDefence(Settings):
     kind: Literal["through_defence"] = "through_defence"
     guess: Annotated[
         SerializeAsAny[Literal["same"] | tuple[SerializeAsAny[Defence], ...]],
-        BeforeValidator(lambda value: value if value == "same" else parse_chain(value)),
+        BeforeValidator(lambda value: value if value == "same" else settled(parse_chain(value))),
     ] = "same"
     scale: Annotated[float, Field(gt=0, le=100)] = 1.0
 
@@ -129,6 +148,8 @@ def _adversaries(value: object) -> tuple[Adversary, ...]:
             raise SpecError(f"adversaries.{number}: {unknown_name('adversary', kind, list(ADVERSARIES))}")
         for said in _swept(values, _SWEPT):
             adversary = parse(ADVERSARIES[kind], said, f"adversaries.{number}")
+            if adversary.label() in found:
+                raise SpecError(f"adversaries.{number}: {adversary.label()} stands twice. Leave one out.")
             found[adversary.label()] = adversary
     return tuple(found.values())
 

@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from ganguard.base.compute import Compute
 from ganguard.base.errors import DataError
 from ganguard.base.settings import read_json
 from ganguard.data import DATASETS
+from ganguard.defences import DEFENCES
 from ganguard.metrics.features import FEATURES
 from ganguard.targets import TARGETS
 
@@ -81,13 +83,18 @@ def step_key(step: Step, done: dict[str, Done], compute: Compute) -> str:
             *_rooms(step), "ganguard.audit.steps", "ganguard.audit.buying", "ganguard.audit.pictures", *_plugin_packages(step)
         ),
         compute={"device": compute.torch_device().type, "threads": compute.threads},
-        libraries=_libraries(),
+        libraries=_libraries() | _accountant(step),
     )
 
 
 @cache
 def _libraries() -> dict[str, str]:
     return {name: version(name) for name in LIBRARIES}
+
+
+def _accountant(step: Step) -> dict[str, str]:
+    """What says how much noise keeps a training private."""
+    return {"opacus": version("opacus")} if step.settings.get("differential_privacy") and find_spec("opacus") else {}
 
 
 def _rooms(step: Step) -> tuple[str, ...]:
@@ -106,7 +113,10 @@ def _plugin_packages(step: Step) -> list[str]:
         (RATIOS, trained.get("refining", {}).get("ratio")),
         (ARCHITECTURES, trained.get("architecture", {}).get("kind")),
         *((TARGETS, kind) for kind in settings.get("target", {})),
+        (DATASETS, settings.get("target", {}).get("images", {}).get("kind")),
     ]
+    for defence in [*settings.get("defences", []), *settings.get("guess", [])]:
+        named += [(DEFENCES, defence["kind"]), (FEATURES, defence.get("network", {}).get("kind"))]
     packages = {table.package(kind) for table, kind in named if kind in table.table()}
     return sorted(packages - {"ganguard"})
 

@@ -21,7 +21,7 @@ from ganguard.base.settings import Plain, Positive, Settings
 from ganguard.data.dataset import load_dataset, parse_dataset
 from ganguard.data.splits import split
 from ganguard.defences import DEFENCES
-from ganguard.defences.defended_target import defend
+from ganguard.defences.defended_target import DefendedTarget, defend
 from ganguard.defences.input_semantic_interpolation import SemanticInterpolation
 from ganguard.defences.protocol import Defence, Tools, parse_chain
 from ganguard.metrics.features.classifier import WEIGHTS, Classifier, accuracy
@@ -178,6 +178,8 @@ def run_defend(call: StepCall) -> Digests:
     said = {"inner": call.inputs["target"].name, "defences": chain, "directions": fitted}
     write_json(call.directory / "target.json", said)
     target = open_target(call.directory, call.compute)
+    if isinstance(target, DefendedTarget):
+        target.rehearse()
     write_json(call.directory / "target.json", {**said, "identity": target.identity})
     others = {DEFENCES.package(defence["kind"]) for defence in chain}
     return {"result": content_key(identity=target.identity, code=code_version(*others))}
@@ -196,7 +198,9 @@ def tools_for(target: BlackBoxTarget, compute: Compute) -> Tools:
         network = load_features(parse_features(settings), Path(), target.image_shape[0])
         if network.takes != "float":
             raise MetricError("adversarial noise needs a feature network of float images, so that gradients flow.")
-        return network.to(compute.torch_device()).eval().requires_grad_(False).features
+        device = compute.torch_device()
+        ready = network.to(device).eval().requires_grad_(False)
+        return lambda images: ready.features(images.to(device)).to(images.device)
 
     return Tools(network_of)
 

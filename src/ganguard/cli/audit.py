@@ -155,7 +155,8 @@ def _print_results(results: "AuditResults", directory: Path) -> None:
     table.add_row("the target itself", "", *(cell(subject="target", against=a) for a in ("target", "reference")))
     table.add_row("noise images", "", *(cell(subject="noise", against=a) for a in ("target", "reference")))
     shown = Console(highlight=False)
-    shown.print(table)
+    if results.attacks:
+        shown.print(table)
     if behind:
         shown.print(behind)
     seeds = len(results.spec["seeds"])
@@ -172,6 +173,8 @@ def _behind_defences(results: "AuditResults") -> "Table | None":
 
     if not results.defences:
         return None
+    if not results.attacks:
+        return _utility(results)
     title = "Fréchet distances behind each defence: users want theirs low, the owner wants copies' high"
     table = Table("defence", title=title, title_justify="left")
     for column in ("attack", "users: to real images", "naive copy: to the target", "closest copy", "closest adversary"):
@@ -183,4 +186,24 @@ def _behind_defences(results: "AuditResults") -> "Table | None":
             naive, closest = (f"{sum(d.values()) / len(d):.3f}" if d else "–" for d in (copies.naive, copies.closest))
             distance = f"{users.value:.3f}" if users else "–"
             table.add_row(label or "none", attack.label, distance, naive, closest, copies.closest_adversary or "–")
+    return table
+
+
+def _utility(results: "AuditResults") -> "Table":
+    """What users get behind each defence, where nobody attacks."""
+    from rich.table import Table
+
+    table = Table("defence", title="What honest users get behind each defence", title_justify="left")
+    columns = {
+        "FD to real": ("frechet_distance", "reference"),
+        "PSNR, dB": ("psnr", "undefended"),
+        "SSIM": ("ssim", "undefended"),
+        "PIQE": ("piqe", "nothing"),
+    }
+    for column in columns:
+        table.add_column(column, justify="right")
+    for label in (None, *(defence.label for defence in results.defences)):
+        who = {"subject": "defended" if label else "target", "defence": label, "draw": 0}
+        found = [results.select(**who, metric=metric, against=against) for metric, against in columns.values()]
+        table.add_row(label or "none", *(f"{rows[0].value:.3f}" if rows else "–" for rows in found))
     return table

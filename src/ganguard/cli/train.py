@@ -25,8 +25,8 @@ def train(
     Writes `OUT/checkpoint`, which `harvest`, `attack`, `measure` and an audit's `target: {checkpoint: …}` read. The state is
     saved as it goes: the same command goes on after a kill, with the same weights as if it had not been killed.
 
-    With `--set differential_privacy.epsilon=10` and `--set architecture.discriminator_norm=group` a DCGAN is trained with
-    differential privacy (`pip install 'ganguard[dp]'`), and the checkpoint says how much it spent.
+    With `--set "architecture={kind: dcgan, discriminator_norm: group}" --set differential_privacy.epsilon=10` the training is
+    differentially private (`pip install 'ganguard[dp]'`), and the checkpoint says how much it spent.
 
     Example: `ganguard train digits --out runs/mine --steps 3000 --set learning_rate=1e-3 --set n_dis=1`
     """

@@ -35,7 +35,12 @@ class Shield:
         """The codes of one request, (N, d), through every input defence."""
         for place, defence in enumerate(self.defences):
             if isinstance(defence, InputDefence):
-                latents = defence.move(latents, streams.of(defence, place))
+                moved = defence.move(latents, streams.of(defence, place))
+                if moved.shape != latents.shape:
+                    raise TargetError(
+                        f"{defence.label()} must keep codes {tuple(latents.shape)}; it gave {tuple(moved.shape)}."
+                    )
+                latents = moved
         return latents
 
     def change(self, images: Tensor, streams: "RowStreams") -> Tensor:
@@ -101,6 +106,13 @@ class DefendedTarget:
         said = [f"{seed}:{i}".encode() for i in indices]
         return self._shield.change(self._inner.sample(indices, seed=seed), self._shield.streams(said, said))
 
+    def rehearse(self) -> None:
+        """Defend two made-up images, so that nothing is bought through what does not keep their shape. Raises TargetError."""
+        self._shield.change(torch.zeros(2, *self.image_shape, dtype=torch.uint8), self._streams_of_none())
+
+    def _streams_of_none(self) -> RowStreams:
+        return self._shield.streams([b"rehearsal 0", b"rehearsal 1"], [b"rehearsal 0", b"rehearsal 1"])
+
 
 class DefendedLatentTarget(DefendedTarget):
     """The same around a LatentTarget, whose codes can be moved as well. `sample(indices, seed)` equals
@@ -110,6 +122,11 @@ class DefendedLatentTarget(DefendedTarget):
         super().__init__(inner, shield)
         self._latent = inner
         self.latent_dim = inner.latent_dim
+
+    def rehearse(self) -> None:
+        """The same with two codes of zeros before."""
+        self._shield.move(torch.zeros(2, self.latent_dim), self._streams_of_none())
+        super().rehearse()
 
     def draw_latents(self, indices: range, *, seed: int) -> Tensor:
         """Codes (len(indices), latent_dim) from the target's prior."""

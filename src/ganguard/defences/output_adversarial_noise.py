@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Annotated, Literal, Self
 
 import torch
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from torch import Tensor
 
 from ganguard.base.errors import SpecError
@@ -21,6 +21,7 @@ from ganguard.defences.streams import Streams
 from ganguard.targets.batching import in_micro_batches
 
 BYTE = 1 / 127.5  # one step of a byte on the scale of [-1, 1]
+STEPS = 20
 OVERSHOOT = 2.5  # times budget / steps: how long a gradient step is (Madry et al. 2018)
 _NOTHING = 1e-12
 
@@ -38,12 +39,17 @@ class AdversarialNoise(OutputDefence):
     kind: Literal["adversarial_noise"] = "adversarial_noise"
     budget: Annotated[float, Field(ge=0, le=255)]
     norm: Literal["linf", "l2"] = "linf"
-    steps: Positive = 20
-    network: Plain = Field(default={"kind": "random_network", "seed": 1}, validate_default=True)
+    steps: Positive = STEPS
+    network: Annotated[Plain, BeforeValidator(lambda v: {"kind": v} if isinstance(v, str) else v)] = Field(
+        default={"kind": "random_network", "seed": 1}, validate_default=True
+    )
 
     def label(self) -> str:
-        """Kind, budget, and the norm where it is L2."""
-        return f"adversarial noise {self.budget:g}" + (" L2" if self.norm == "l2" else "")
+        """Kind, budget, and what is set otherwise than usual."""
+        kind = str(self.network.get("kind"))
+        against = "" if kind == "random_network" else f", against {kind}"
+        steps = "" if self.steps == STEPS else f", {self.steps} steps"
+        return f"adversarial noise {self.budget:g}" + (" L2" if self.norm == "l2" else "") + steps + against
 
     def scaled(self, factor: float) -> Self:
         """`factor` times the budget."""
@@ -60,7 +66,7 @@ class AdversarialNoise(OutputDefence):
 
     def change(self, images: Tensor, streams: Streams, tools: Tools) -> Tensor:
         """Images (N, C, H, W) uint8 and, of each by itself, a perturbation that begins at its own streams' noise."""
-        if self.budget < 1:
+        if self.budget == 0 or (self.norm == "linf" and self.budget < 1):
             return images  # no byte may change
         network = self._network(tools)
         start = streams.uniform(images[0].numel()).float().mul_(2).sub_(1).view(images.shape)

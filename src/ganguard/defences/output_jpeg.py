@@ -9,7 +9,6 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ganguard.base.compute import cores
 from ganguard.defences.protocol import OutputDefence, Tools
 from ganguard.defences.streams import Streams
 
@@ -45,7 +44,7 @@ class Jpeg(OutputDefence):
                 file = simplejpeg.encode_jpeg(rows[i], self.quality, "RGB", self.subsampling)
                 changed[i] = simplejpeg.decode_jpeg(file, "RGB")
 
-        workers = cores() if rows.shape[1] * rows.shape[2] >= THREADED else 1
+        workers = torch.get_num_threads() if rows.shape[1] * rows.shape[2] >= THREADED else 1
         parts = [range(len(rows))[k::workers] for k in range(workers)]
         if workers == 1:
             code(parts[0])

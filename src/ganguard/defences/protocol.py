@@ -37,7 +37,7 @@ class Defence(Settings):
     """Base of a defence's settings; `kind` is its name in the table.
 
     randomness: "per_code": the same code of the same client meets the same random numbers, so that asking again and averaging
-        gains nothing. "per_request": fresh ones for every image of every request.
+        gains nothing. "per_request": others for every image of every other request.
     """
 
     kind: str

@@ -4,7 +4,8 @@ paper leaves to the future. What a copy can tell about single training images is
 Only D sees real images, so only its updates spend privacy: each takes a Poisson sample of them, cuts every image's gradient to
 a length C, and adds noise. G learns from D, which is post-processing and costs nothing more, as does the gradient for generated
 images. The bound is that of Rényi accounting (Mironov 2017), by opacus. What it does not cover: any choice that looks at the
-training images besides, as that of a checkpoint by its distance to them.
+training images besides, as that of a checkpoint by its distance to them. And noise follows from the training's seed, so that a
+run can be repeated: the bound holds towards whoever does not know the seed, which the checkpoint's JSON names.
 """
 
 import warnings
@@ -34,7 +35,7 @@ class DifferentialPrivacy(Settings):
     """How private a training is: (epsilon, delta)-differentially, for adding or removing one image.
 
     epsilon: for the whole training; None: no bound, gradients are cut but no noise is added, which shows what cutting costs.
-    delta: at which epsilon is stated; less than one over the number of images, or it says little.
+    delta: at which epsilon is stated; less than one over the number of images.
     max_grad_norm: C, the length that an image's gradient is cut to.
     """
 
@@ -89,6 +90,9 @@ def guarantee_of(settings: DifferentialPrivacy, *, images: int, batch_size: int,
     from opacus.accountants import create_accountant
     from opacus.accountants.utils import get_noise_multiplier
 
+    if settings.delta >= 1 / images:
+        least = f"below 1 over the number of images, {1 / images:.2g}"
+        raise SpecError(f"differential_privacy: delta must be {least}; got {settings.delta:g}.")
     if batch_size >= images:
         raise SpecError(f"differential_privacy: batch_size must be below the number of images, {images}; got {batch_size}.")
     rate, epsilon, delta, norm = batch_size / images, settings.epsilon, settings.delta, settings.max_grad_norm

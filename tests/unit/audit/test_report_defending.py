@@ -100,3 +100,10 @@ def test_without_defences_there_is_no_section(tiny_results: AuditResults, tmp_pa
     page = render(tiny_results.model_copy(update={"pictures": ()}), tmp_path)
     assert "Which defence" not in page
     assert "Nothing is said about defences" in page
+
+
+def test_a_defence_that_no_naive_copy_met_is_drawn_and_told(tiny_results: AuditResults, tmp_path: Path) -> None:
+    results = _results(tiny_results)
+    knowing = [m for m in results.measurements if m.adversary != "naive"]
+    page = render(results.model_copy(update={"measurements": tuple(knowing), "adversaries": ("through it",)}), tmp_path)
+    assert "naive copy at FD –" in page

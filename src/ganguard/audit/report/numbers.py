@@ -1,5 +1,6 @@
 """Numbers as a reader wants them: three digits that count, thousands apart, never a machine's notation."""
 
+import math
 from collections.abc import Iterable, Sequence
 
 from ganguard.audit.summaries import Summary
@@ -15,7 +16,9 @@ def whole(value: int) -> str:
 
 
 def number(value: float, digits: int = 3) -> str:
-    """A number to `digits` significant digits: "0.0612", "3.12", "1,230"."""
+    """A number to `digits` significant digits: "0.0612", "3.12", "1,230"; a dash for NaN, what was not measured."""
+    if math.isnan(value):
+        return DASH
     if value == 0:
         return "0"
     if abs(value) < SMALLEST:
