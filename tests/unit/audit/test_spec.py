@@ -94,7 +94,7 @@ def test_a_spec_survives_json() -> None:
     [
         ({"atacks": []}, "spec.atacks: unknown key. Did you mean 'attacks'? Known: adversaries, attacks, codes"),
         ({"samples": 5}, "greater than or equal to 6"),
-        ({"target": "digits"}, "target must be a mapping with one of checkpoint, python, torchscript, train"),
+        ({"target": "digits"}, "target must be a mapping with one of checkpoint, images, python, torchscript, train"),
         ({"seeds": []}, "one or more distinct whole numbers"),
         ({"seeds": [1, 1]}, "one or more distinct whole numbers"),
         ({"seeds": [-1]}, "greater than or equal to 0"),
@@ -138,7 +138,7 @@ def test_an_unknown_attack_key_names_the_nearest() -> None:
 
 def test_an_unknown_preset_names_the_nearest() -> None:
     with pytest.raises(
-        SpecError, match=r"unknown preset 'digit'; did you mean 'digits'\? Known: digits, .*digits-full, digits-transfer"
+        SpecError, match=r"unknown preset 'digit'; did you mean 'digits'\? Known: digits, .*digits-full, .*digits-transfer"
     ):
         read_spec("digit", [])
 
