@@ -55,11 +55,12 @@ class Point:
 
 @dataclass(frozen=True)
 class Defended:
-    """What is said of one attack. points: none first; table: a group a kind; at_equal_loss: a row a kind, of LOSSES."""
+    """What is said of one attack. points: none first. columns, table: a group a kind. at_equal_loss: a row a kind, of LOSSES."""
 
     heading: str
     points: tuple[Point, ...]
     remarks: tuple[str, ...]
+    columns: tuple[str, ...]
     table: tuple[Group, ...]
     at_equal_loss: tuple[Row, ...]
 
@@ -73,9 +74,8 @@ class DefendingSection:
     strips: tuple[Grid, ...]
     directions: tuple[Grid, ...] = ()
     utility: tuple[Group, ...] = ()
-    utility_columns: tuple[str, ...] = tuple(heading for heading, _, _ in UTILITY)
+    utility_columns: tuple[str, ...] = ()
     losses: tuple[str, ...] = tuple(f"at most {loss:g} times" for loss in LOSSES)
-    columns: tuple[str, ...] = COLUMNS
 
 
 def defending_section(results: AuditResults, gallery: Gallery) -> DefendingSection:
@@ -87,10 +87,23 @@ def defending_section(results: AuditResults, gallery: Gallery) -> DefendingSecti
     order = {UNDEFENDED: 0, **{d.label: i for i, d in enumerate(results.defences, 1)}}
     pictures = [p for p in results.pictures if p.subject == "defended" or (p.subject == "target" and results.defences)]
     pictures.sort(key=lambda p: order.get(p.defence or UNDEFENDED, len(order)))
-    strips = tuple(gallery.grid(p, (p.defence or UNDEFENDED).capitalize(), "") for p in pictures)
+    strips = tuple(gallery.grid(p, _capital(p.defence or UNDEFENDED), "") for p in pictures)
     attacks = tuple(_defended(results, attack, budget) for attack, budget in most.items())
-    utility = () if attacks or not results.defences else (Group("", tuple(_users(results))),)
-    return DefendingSection(attacks, strips, tuple(_directions(results, gallery)), utility)
+    users = [] if attacks or not results.defences else [Group("", tuple(_users(results)))]
+    columns, utility = _measured(tuple(heading for heading, _, _ in UTILITY), users)
+    return DefendingSection(attacks, strips, tuple(_directions(results, gallery)), utility, columns)
+
+
+def _measured(columns: Sequence[str], groups: Sequence[Group]) -> tuple[tuple[str, ...], tuple[Group, ...]]:
+    """The columns in which something was measured, and the table of them."""
+    rows = [row for group in groups for row in group.rows]
+    kept = [i for i in range(len(columns)) if any(row.cells[i] != DASH for row in rows)]
+
+    def narrowed(row: Row) -> Row:
+        return Row(row.heading, tuple(row.cells[i] for i in kept))
+
+    found = tuple(Group(group.heading, tuple(map(narrowed, group.rows))) for group in groups)
+    return tuple(columns[i] for i in kept), found
 
 
 def _users(results: AuditResults) -> Iterable[Row]:
@@ -103,6 +116,11 @@ def _of_users(results: AuditResults, defence: str | None, metric: str, against: 
     subject = "defended" if defence else "target"
     found = results.select(subject=subject, defence=defence, metric=metric, against=against, draw=0)
     return number(found[0].value) if found else DASH
+
+
+def _capital(label: str) -> str:
+    """With a capital, and the rest as it is: JPEG stays JPEG."""
+    return label[:1].upper() + label[1:]
 
 
 def _directions(results: AuditResults, gallery: Gallery) -> Iterable[Grid]:
@@ -120,11 +138,14 @@ def _directions(results: AuditResults, gallery: Gallery) -> Iterable[Grid]:
 def _defended(results: AuditResults, attack: str, budget: int) -> Defended:
     points = _points(results, attack, budget)
     families = _families(points)
+    rows = [Group(name, tuple(_row(results, p, attack, budget) for p in family)) for name, family in families.items()]
+    columns, table = _measured(COLUMNS, rows)
     return Defended(
         heading=f"{attack}, {whole(budget)} bought images",
         points=points,
         remarks=tuple(filter(None, (_best(points), _illusion(points)))),
-        table=tuple(Group(name, tuple(_row(results, p, attack, budget) for p in family)) for name, family in families.items()),
+        columns=columns,
+        table=table,
         at_equal_loss=tuple(Row(name, _at_losses(family)) for name, family in families.items() if name != UNDEFENDED),
     )
 
@@ -208,6 +229,13 @@ def _best(points: Sequence[Point]) -> str:
         return f"No defence leaves honest users within {STATED:g} times their undefended distance to real images."
     best = max(allowed, key=lambda p: p.closest)
     times = f"{number(best.closest / none.closest)} times as far as without a defence ({number(none.closest)})"
+    if best.closest <= none.closest:
+        return (
+            f"None of the {len(allowed)} defences that leave honest users within {STATED:g} times their undefended distance to "
+            f"real images keeps copies further away than no defence does (FD {number(none.closest)}): behind the best of them, "
+            f"{best.label}, the closest copy is at FD {number(best.closest)}. None is worth it at that price"
+            + (", on this one seed." if len(none.copies.closest) == 1 else ".")
+        )
     said = (
         f"Of the {len(allowed)} defences that leave honest users within {STATED:g} times their undefended distance to real "
         f"images, {best.label} keeps copies furthest away: the closest adversary's is at FD {number(best.closest)}, {times}."
