@@ -55,7 +55,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Defended:
-    """What is said of one attack. points: none first. columns, table: a group a kind. at_equal_loss: a row a kind, of LOSSES."""
+    """What is said of one attack. points: none first. table: a group a kind, under columns. at_equal_loss: a row a kind."""
 
     heading: str
     points: tuple[Point, ...]
