@@ -30,10 +30,10 @@ PLACES = {
     "ganguard.queries.store:write_bytes": ".parquet",
     "ganguard.audit.measuring:write_tensors": "balls.safetensors",
     "ganguard.audit.measuring:write_json": "measurements.json",
-    "ganguard.audit.assemble:copy_directory": "checkpoints",
-    "ganguard.audit.assemble:copy_file": "grids",
+    "ganguard.audit.shown_files:copy_directory": "checkpoints",
+    "ganguard.audit.shown_files:copy_file": "grids",
     "ganguard.audit.results:write_json": "results.json",
-    "ganguard.audit.results:atomic_path": "results.parquet",
+    "ganguard.audit.result_rows:atomic_path": "results.parquet",
     "ganguard.audit.run:write_report": "report.html",
     "ganguard.audit.run:write_assembled": ".assembled",
 }
