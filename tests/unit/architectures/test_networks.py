@@ -83,7 +83,7 @@ def test_a_field_keeps_the_settings_of_its_kind_when_it_is_written() -> None:
         architecture: ArchitectureField
 
     written = Spec(architecture={"kind": "dcgan", "width": 5}).model_dump(mode="json")
-    assert written["architecture"] == {"kind": "dcgan", "width": 5, "latent_dim": 128}
+    assert written["architecture"] == {"kind": "dcgan", "width": 5, "latent_dim": 128, "discriminator_norm": "batch"}
     assert Spec.model_validate(written).architecture == DCGAN(width=5)
 
 
