@@ -28,7 +28,7 @@ from ganguard.defences.protocol import OutputDefence, Tools
 from ganguard.defences.streams import Streams
 from ganguard.metrics.features.network import load_features, parse_features
 
-ROUNDS = 7
+ROUNDS = 5
 STEPS = 5  # of adversarial noise
 NETWORK = load_features(parse_features({"kind": "random_network", "seed": 1}), Path(), 3).eval().features
 Work = Callable[[], object]
@@ -93,7 +93,7 @@ def bare_passes(images: torch.Tensor) -> Work:
 
 def main() -> None:
     tools = Tools(lambda settings: NETWORK)
-    for side, count in ((64, 256), (256, 32)):
+    for side, count in ((64, 64), (256, 16)):
         images = torch.randint(0, 256, (count, 3, side, side), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
         images = torch.from_numpy(scipy.ndimage.gaussian_filter(images.numpy(), (0, 0, 2, 2)))  # as smooth as photographs
         streams = Streams.drawn(count, torch.Generator().manual_seed(1))
