@@ -91,9 +91,8 @@ def make_plan(spec: Spec) -> Plan:
         buyers = {s.purchase_suffix: s.bought for s in spec.situations() if s.chain == chain}
         for buyer, seed in product(buyers.values() if budgets else (), spec.seeds):
             bought = purchase_steps(spec, budgets, seed, buyer)
-            averages = buyer.averaging
-            queries = images_of(max(budgets), buyer) * (averages.copies if averages else 1)
-            who = averages.label() if averages else None
+            queries = images_of(max(budgets), buyer) * buyer.price
+            who = buyer.averaging.label() if buyer.averaging else None
             purchases.append(PurchasePlan(buyer.defence, who, seed, queries, *(step.name for step in bought)))
             steps += bought
     steps += [known_step(spec, fraction, seed) for fraction, seed in product(real_fractions(spec), spec.seeds)]

@@ -143,7 +143,7 @@ def recipe(attack: AttackSettings) -> str:
 
 def images_of(queries: int, situation: Situation) -> int:
     """How many images so many queries give to train on."""
-    return queries // situation.averaging.copies if situation.averaging else queries
+    return queries // situation.price
 
 
 def replay_name(seed: int, situation: Situation = UNDEFENDED) -> str:

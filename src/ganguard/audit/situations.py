@@ -181,6 +181,11 @@ class Situation:
         return self.adversary if self.chain and isinstance(self.adversary, Averaging) else None
 
     @property
+    def price(self) -> int:
+        """Queries that an image to train on costs."""
+        return self.averaging.copies if self.averaging else 1
+
+    @property
     def bought(self) -> "Situation":
         """The situation as far as a purchase depends on it: adversaries who ask alike share what they buy."""
         return self if self.averaging else Situation(self.chain)

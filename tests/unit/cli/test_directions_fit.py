@@ -1,7 +1,6 @@
 """`ganguard directions fit`: what it prints and writes, and one line for what cannot be."""
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +10,6 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from ganguard.audit.steps import FeatureDescription
-from ganguard.cli.main import main
 from ganguard.defences.direction_files import load_direction, save_direction
 from ganguard.defences.semantic_directions import Direction
 from ganguard.metrics.features.classifier import WEIGHTS, Classifier
@@ -20,21 +18,6 @@ from ganguard.training.loop import seeded_weights
 Cli = Callable[..., tuple[int, str, str]]
 FIT = ("directions", "fit")
 FEW = ("--samples", "200", "--share", "0.1")
-
-
-@pytest.fixture
-def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Cli:
-    """Run `ganguard` with arguments in an empty folder: (exit code, standard output, standard error)."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["ganguard", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = capsys.readouterr()
-        return int(ended.value.code or 0), out, err
-
-    return run
 
 
 @pytest.fixture
