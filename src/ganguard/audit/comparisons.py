@@ -129,7 +129,7 @@ def compare_pairs(subject: Subject, measured: Tensor, undefended: Tensor) -> lis
 
 def natural_model(images: Tensor) -> NiqeModel | None:
     """The NIQE model of real images (N, C, H, W) uint8; None where they are too small, too few or too flat for one."""
-    block_size = niqe_block(images)
+    block_size = niqe_block(images.shape)
     if block_size < SMALLEST_BLOCK:
         return None
     try:

@@ -6,13 +6,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from ganguard.audit.comparisons import NEIGHBOURS, as_probabilities
 from ganguard.audit.embedding import load_embedding
+from ganguard.audit.image_sets import ImageSet
 from ganguard.base.compute import Compute, use_threads
 from ganguard.base.errors import MetricError, SpecError, unknown_name
-from ganguard.base.images import shape_of
 from ganguard.base.progress import Progress
 from ganguard.base.settings import read_yaml
 from ganguard.metrics import (
@@ -24,7 +26,6 @@ from ganguard.metrics import (
     inception_score,
     kernel_distance,
     memorisation,
-    ndb_jsd,
     niqe,
     piqe,
     precision_recall_density_coverage,
@@ -40,6 +41,7 @@ from ganguard.metrics.features.network import (
     load_features,
     parse_features,
 )
+from ganguard.metrics.ndb_jsd import Bins, compare_bins
 from ganguard.metrics.niqe import niqe_block
 
 LARGEST_SUBSET = 1000  # rows of a subset of the kernel distance
@@ -47,23 +49,23 @@ LARGEST_SUBSET = 1000  # rows of a subset of the kernel distance
 
 @dataclass(frozen=True)
 class TwoSets:
-    """Images a (N, C, H, W) uint8, and b (M, C, H, W) uint8 that they are measured against. What metrics share is computed
-    once.
+    """Images a, and b that they are measured against. Images are read in parts, as often as there are metrics that look at
+    pixels (and b whole, where its pixels are clustered); what metrics share is computed once.
 
     scale: of the features; None takes it from b. cache: where features are found that were made before, and kept.
     """
 
-    a: Tensor
-    b: Tensor
+    a: ImageSet
+    b: ImageSet
     network: FeatureNetwork
     scale: Standardisation | None
     compute: Compute
     progress: Progress
     cache: FeatureCache | None = None
 
-    def _extracted(self, images: Tensor, output: Output = "features") -> Tensor:
-        total = len(images)
-        return extract_stream(self.network, [images], self.compute, self.progress, total=total, output=output, cache=self.cache)
+    def _extracted(self, images: ImageSet, output: Output = "features") -> Tensor:
+        parts, total = images.parts(), images.count
+        return extract_stream(self.network, parts, self.compute, self.progress, total=total, output=output, cache=self.cache)
 
     @cached_property
     def features(self) -> tuple[Tensor, Tensor]:
@@ -81,11 +83,13 @@ class TwoSets:
 
     @cached_property
     def histograms(self) -> dict[str, float]:
-        found = ndb_jsd(self.b.flatten(1), self.a.flatten(1))
+        bins = Bins.fit(torch.cat(list(self.b.parts())).flatten(1))
+        counts = [bins.count(part.flatten(1), "A", at_least=1) for part in self.a.parts()]
+        found = compare_bins(bins.counts.numpy(), np.sum(counts, axis=0))
         return {"ndb": found.share, "ndb_expected": found.expected_share, "jsd": found.jsd}
 
     def kernel(self) -> dict[str, float]:
-        size = min(LARGEST_SUBSET, len(self.a), len(self.b))
+        size = min(LARGEST_SUBSET, self.a.count, self.b.count)
         return vars(kernel_distance(*self.features, subset_size=size))
 
     def score(self) -> dict[str, float]:
@@ -98,11 +102,24 @@ class TwoSets:
 
     def niqe(self) -> dict[str, float]:
         """Of the images of a that have texture, which the measure needs: their mean, and the share of a that they are."""
-        model = fit_niqe(self.b, block_size=niqe_block(self.b))
-        fit = has_texture(self.a, model)
-        if not fit.any():
+        model = fit_niqe(self.b.parts(), block_size=niqe_block(self.b.shape))
+        scores = torch.cat([niqe(part[has_texture(part, model)], model) for part in self.a.parts()])
+        if not len(scores):
             raise MetricError("no image of A has texture in two of its blocks, which NIQE needs. Measure PIQE instead.")
-        return {"mean": niqe(self.a[fit], model).mean().item(), "share_with_texture": fit.double().mean().item()}
+        return {"mean": scores.mean().item(), "share_with_texture": len(scores) / self.a.count}
+
+    def piqe(self) -> float:
+        """Of the images of a, their mean."""
+        return torch.cat([piqe(part) for part in self.a.parts()]).mean().item()
+
+    def of_pairs(self, measure: Callable[[Tensor, Tensor], Tensor]) -> float:
+        """The mean over pairs of images. Raises MetricError where one set has more."""
+        if self.a.count != self.b.count:
+            raise MetricError(
+                f"A and B must be pairs of images, as many of each; got {self.a.count:,} and {self.b.count:,}. Set --samples."
+            )
+        pairs = zip(self.a.parts(), self.b.parts(), strict=True)
+        return torch.cat([measure(x, y) for x, y in pairs]).mean().item()
 
 
 MEASURES: dict[str, Callable[[TwoSets], Any]] = {
@@ -117,17 +134,17 @@ MEASURES: dict[str, Callable[[TwoSets], Any]] = {
     "jsd": lambda s: s.histograms["jsd"],
     "inception_score": TwoSets.score,
     "authentic": TwoSets.memory,
-    "piqe": lambda s: piqe(s.a).mean().item(),
+    "piqe": TwoSets.piqe,
     "niqe": TwoSets.niqe,
-    "psnr": lambda s: psnr(s.a, s.b).mean().item(),
-    "ssim": lambda s: ssim(s.a, s.b).mean().item(),
+    "psnr": lambda s: s.of_pairs(psnr),
+    "ssim": lambda s: s.of_pairs(ssim),
 }
 """What can be measured, by name."""
 
 
 def measure_sets(
-    a: Tensor,
-    b: Tensor,
+    a: ImageSet,
+    b: ImageSet,
     features: str,
     metrics: str,
     compute: Compute,
@@ -135,7 +152,7 @@ def measure_sets(
     *,
     cache: Path | None = None,
 ) -> dict[str, float | dict[str, float] | str]:
-    """Metrics of images a (N, C, H, W) uint8 against images b (M, C, H, W) uint8.
+    """Metrics of images a against images b.
 
     features: the directory of an audit's features, or a network that needs no training, by name or as a YAML mapping, scaled by
     b. metrics: names out of MEASURES with commas between, or "all": then one that refuses these sets says why in its place.
@@ -146,9 +163,9 @@ def measure_sets(
     for name in names:
         if name not in MEASURES:
             raise SpecError(unknown_name("metric", name, ["all", *MEASURES]))
-    if shape_of(a) != shape_of(b):
-        raise MetricError(f"images of {shape_of(a)} and {shape_of(b)} (C, H, W) cannot be compared. Set --size for folders.")
-    settings, network, scale = network_of(features, a.shape[1], compute)
+    if a.shape != b.shape:
+        raise MetricError(f"images of {a.shape} and {b.shape} (C, H, W) cannot be compared. Set --size for folders.")
+    settings, network, scale = network_of(features, a.shape[0], compute)
     kept = None if cache is None else FeatureCache(cache, network_key(settings, network, compute))
     sets = TwoSets(a, b, network, scale, compute, progress, kept)
     values: dict[str, float | dict[str, float] | str] = {}

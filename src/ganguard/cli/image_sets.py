@@ -4,25 +4,60 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
+    from ganguard.audit.image_sets import ImageSet
     from ganguard.base.compute import Compute
     from ganguard.base.progress import Progress
+    from ganguard.targets.checkpoint import CheckpointTarget
 
 
-def images_of(text: str, samples: int, size: int | None, compute: "Compute", progress: "Progress", seed: int) -> "Tensor":
-    """At most `samples` images (N, C, H, W) uint8 of a data set, folder, harvest or checkpoint. Raises InputError."""
-    from ganguard.architectures.checkpoint import DESCRIPTION
+def image_set(text: str, samples: int, size: int | None, compute: "Compute", progress: "Progress", seed: int) -> "ImageSet":
+    """At most `samples` images of a data set, folder, harvest or checkpoint; what a checkpoint makes, or a harvest holds, is
+    made or read a part at a time. size: of data that may have any; others keep their own. Raises InputError."""
+    from ganguard.audit.image_sets import ImageSet
     from ganguard.cli.options import dataset_of
     from ganguard.data.dataset import load_dataset
-    from ganguard.data.parquet import read_parquet
     from ganguard.queries.store import shards_of
     from ganguard.targets.checkpoint import CheckpointTarget
 
-    path = Path(text)
-    if (path / DESCRIPTION).is_file():
-        return CheckpointTarget(checkpoint=text).load(compute).sample(range(samples), seed=seed)
-    if shards := shards_of(path):
-        return read_parquet([file for _, _, file in shards], samples)
-    size = size if path.is_dir() else None  # --size is for the folders among both sets
-    return load_dataset(dataset_of(text, size), progress).images[:samples]
+    if _is_checkpoint(text):
+        return _of_checkpoint(CheckpointTarget(checkpoint=text), samples, compute, seed)
+    if shards := shards_of(Path(text)):
+        return _of_harvest(shards, samples)
+    return ImageSet.of(load_dataset(dataset_of(text, size if takes_size(text) else None), progress).images[:samples])
+
+
+def takes_size(text: str) -> bool:
+    """Whether a set may have images of any size: a folder, or data that is cut to size. Raises InputError for no such set."""
+    from ganguard.cli.options import dataset_of
+    from ganguard.queries.store import list_shards
+
+    return not _is_checkpoint(text) and not list_shards(Path(text)) and "size" in type(dataset_of(text, None)).model_fields
+
+
+def _is_checkpoint(text: str) -> bool:
+    from ganguard.architectures.checkpoint import DESCRIPTION
+
+    return (Path(text) / DESCRIPTION).is_file()
+
+
+def _of_checkpoint(settings: "CheckpointTarget", samples: int, compute: "Compute", seed: int) -> "ImageSet":
+    from ganguard.audit.image_sets import AT_ONCE, ImageSet
+
+    target, indices = settings.load(compute), range(samples)
+    parts = [indices[start : start + AT_ONCE] for start in range(0, samples, AT_ONCE)]
+    return ImageSet(samples, target.image_shape, lambda: (target.sample(part, seed=seed) for part in parts))
+
+
+def _of_harvest(shards: list[tuple[int, int, Path]], samples: int) -> "ImageSet":
+    """Of what its shards hold, by their names; one is read at a time."""
+    from ganguard.audit.image_sets import ImageSet
+    from ganguard.base.images import shape_of
+    from ganguard.data.parquet import read_parquet
+
+    wanted: list[tuple[Path, int]] = []
+    for start, stop, file in shards:
+        if (more := min(stop - start, samples)) > 0:
+            wanted.append((file, more))
+            samples -= more
+    shape = shape_of(read_parquet([wanted[0][0]], 1))
+    return ImageSet(sum(count for _, count in wanted), shape, lambda: (read_parquet([file], count) for file, count in wanted))

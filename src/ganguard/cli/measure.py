@@ -5,10 +5,14 @@ from typing import Annotated
 
 import typer
 
-from ganguard.cli.options import Device, Size, Threads
+from ganguard.cli.options import Device, Threads
 
 DEFAULT = "frechet_distance,precision,recall,density,coverage"
 
+AnySize = Annotated[
+    int | None,
+    typer.Option(min=1, help="Side in pixels of the images of folders, and of data sets that are cut to size."),
+]
 _SET = "a data set's name, a folder of images, a harvest, or a checkpoint"
 
 
@@ -30,7 +34,7 @@ def measure(
         Path | None,
         typer.Option(help="Keep features here, by the content of images and network, and find them again.", show_default=False),
     ] = None,
-    size: Size = None,
+    size: AnySize = None,
     threads: Threads = 1,
     device: Device = "auto",
 ) -> None:
@@ -39,7 +43,8 @@ def measure(
     Prints JSON. Lower is better for frechet_distance, frechet_distance_infinity, kernel_distance, ndb, jsd, piqe and niqe
     (of A, its model fitted to B); higher for precision, recall, density, coverage, inception_score (of A), authentic (of A, B
     being what it was trained on), psnr and ssim (of pairs). Distances compare only with others of the same feature network and
-    the same numbers of images.
+    the same numbers of images. Images are made, read and measured a thousand at a time; their features are held, and for ndb
+    and jsd the pixels of B.
 
     Example: `ganguard measure runs/copy/checkpoint runs/bought --features audits/digits/features`
     """
@@ -47,16 +52,19 @@ def measure(
 
     from ganguard.audit.two_sets import measure_sets
     from ganguard.base.compute import Compute
+    from ganguard.base.errors import SpecError
     from ganguard.base.seeds import derived_seed
     from ganguard.base.settings import parse
     from ganguard.cli.display import progress_of
-    from ganguard.cli.image_sets import images_of
+    from ganguard.cli.image_sets import image_set, takes_size
 
     compute = parse(Compute, {"device": device, "threads": threads}, "compute")
+    if size is not None and not (takes_size(generated) or takes_size(reference)):
+        raise SpecError(f"--size {size}: neither A nor B has images that could be of another size. Leave --size out.")
     with progress_of("measure") as progress:
         seeds = (derived_seed(0, "measure", side) for side in "AB")  # two draws of one generator are two draws
         sets = zip((generated, reference), seeds, strict=True)
-        a, b = (images_of(text, samples, size, compute, progress, seed) for text, seed in sets)
+        a, b = (image_set(text, samples, size, compute, progress, seed) for text, seed in sets)
         values = measure_sets(a, b, features, metrics, compute, progress, cache=cache)
-    said = {"A": generated, "B": reference, "features": features, "images": [len(a), len(b)], **values}
+    said = {"A": generated, "B": reference, "features": features, "images": [a.count, b.count], **values}
     typer.echo(json.dumps(said, indent=2))

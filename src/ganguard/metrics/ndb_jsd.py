@@ -117,9 +117,12 @@ class Bins:
         order = counts.argsort(descending=True, stable=True)
         return Bins(centres[order], counts[order], mean, std)
 
-    def count(self, query: Features, name: str = "query") -> np.ndarray:
-        """Rows of a query (M, D) whose nearest centre is that of each bin, (K,) int64; the first of several equally near."""
-        y = as_features(query, name, 2)
+    def count(self, query: Features, name: str = "query", *, at_least: int = 2) -> np.ndarray:
+        """Rows of a query (M, D) whose nearest centre is that of each bin, (K,) int64; the first of several equally near.
+
+        at_least: rows, below which it is refused. The counts of parts of a query add up to its own.
+        """
+        y = as_features(query, name, at_least)
         require_same_width(self.centres, y)
         norms = self.centres.square().sum(1)
         found = torch.zeros(len(self.centres), dtype=torch.int64)

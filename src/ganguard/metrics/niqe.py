@@ -12,6 +12,7 @@ The published model is of blocks of 96x96. Small images want a model of smaller 
 
 import json
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -76,27 +77,32 @@ class _Description(Settings):
     block_size: Positive
 
 
-def niqe_block(images: Tensor) -> int:
-    """Pixels of a side of the blocks that suit images (N, C, H, W): 96, as published, or for small images half their side."""
-    return min(PUBLISHED_BLOCK, min(images.shape[2:]) // 4 * 2)  # an even number
+def niqe_block(image_shape: Sequence[int]) -> int:
+    """Pixels of a side of the blocks that suit images (C, H, W): 96, as published, or for small images half their side."""
+    return min(PUBLISHED_BLOCK, min(image_shape[-2:]) // 4 * 2)  # an even number
 
 
-def fit_niqe(images: Tensor, *, block_size: int) -> NiqeModel:
-    """The model of good images (N, C, H, W) uint8 of any kind, from blocks of block_size x block_size pixels.
+def fit_niqe(images: Tensor | Iterable[Tensor], *, block_size: int) -> NiqeModel:
+    """The model of good images of any kind, from blocks of block_size x block_size pixels.
 
+    images: (N, C, H, W) uint8, or parts of them one after the other, of which one at a time is held.
     block_size: even, at least 8, and at most H and W; pixels beyond the last whole block are left out. Of every image
     only the blocks sharper than 0.75 of its sharpest one are learnt from. At least 37; the paper took them of 125 photos.
 
     Raises MetricError for other images, an unfit block size, or too few blocks with texture; it says how many images do.
     """
-    require_pixels(images)
-    _require_blocks(images, block_size, 1)
-    rows = torch.cat([_sharp_rows(chunk, block_size) for chunk in chunks(images)])
+    found, count = [torch.empty(0, FEATURES, dtype=torch.float64)], 0
+    for part in [images] if isinstance(images, Tensor) else images:
+        require_pixels(part)
+        _require_blocks(part, block_size, 1)
+        found += [_sharp_rows(chunk, block_size) for chunk in chunks(part)]
+        count += len(part)
+    rows = torch.cat([part.to(found[-1].device) for part in found])
     if len(rows) <= FEATURES:
-        enough = math.ceil(len(images) * (FEATURES + 1) / len(rows)) if len(rows) else FEATURES + 1
+        enough = math.ceil(count * (FEATURES + 1) / len(rows)) if len(rows) else FEATURES + 1
         raise MetricError(
             f"a NIQE model must be fitted to at least {FEATURES + 1} sharp blocks of {block_size}x{block_size} with texture; "
-            f"{len(images)} images have {len(rows)}. Give about {enough} such images."
+            f"{count} images have {len(rows)}. Give about {enough} such images."
         )
     covariance = torch.cov(rows.T)
     if (rank := int(torch.linalg.matrix_rank(covariance, hermitian=True))) < FEATURES:

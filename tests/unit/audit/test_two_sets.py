@@ -8,11 +8,13 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from ganguard.audit.image_sets import ImageSet
 from ganguard.audit.steps import FeatureDescription
 from ganguard.audit.two_sets import MEASURES, measure_sets
 from ganguard.base.compute import Compute
 from ganguard.base.errors import InputError
 from ganguard.base.progress import silent
+from ganguard.metrics import fit_niqe, ndb_jsd, niqe, piqe, psnr
 
 
 def _images(count: int, seed: int, side: int = 8, channels: int = 1) -> Tensor:
@@ -20,8 +22,10 @@ def _images(count: int, seed: int, side: int = 8, channels: int = 1) -> Tensor:
     return torch.randint(0, 256, (count, channels, side, side), generator=generator).to(torch.uint8)
 
 
-def _measured(a: Tensor, b: Tensor, metrics: str, features: str = "random_network") -> dict[str, Any]:
-    return measure_sets(a, b, features, metrics, Compute(), silent)
+def _measured(
+    a: Tensor, b: Tensor, metrics: str, features: str = "random_network", *, cache: Path | None = None
+) -> dict[str, Any]:
+    return measure_sets(ImageSet.of(a), ImageSet.of(b), features, metrics, Compute(), silent, cache=cache)
 
 
 def test_all_of_them_in_one_call_and_those_that_refuse_say_why() -> None:
@@ -45,14 +49,20 @@ def test_large_images_have_quality() -> None:
 def test_features_are_found_again_by_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     a, b = _images(30, 0), _images(40, 1)
     plain = _measured(a, b, "frechet_distance,precision")
-    first = measure_sets(a, b, "random_network", "frechet_distance,precision", Compute(), silent, cache=tmp_path)
+    first = measure_sets(
+        ImageSet.of(a), ImageSet.of(b), "random_network", "frechet_distance,precision", Compute(), silent, cache=tmp_path
+    )
     kept = sorted(tmp_path.rglob("*.safetensors"))
     monkeypatch.setattr("ganguard.metrics.features.extraction.extract", lambda *_, **__: pytest.fail("made again"))
-    again = measure_sets(a, b, "random_network", "frechet_distance,precision", Compute(), silent, cache=tmp_path)
+    again = measure_sets(
+        ImageSet.of(a), ImageSet.of(b), "random_network", "frechet_distance,precision", Compute(), silent, cache=tmp_path
+    )
     assert plain == first == again
     assert len(kept) == 2
     with pytest.raises(pytest.fail.Exception, match="made again"):
-        measure_sets(_images(30, 2), b, "random_network", "frechet_distance", Compute(), silent, cache=tmp_path)
+        measure_sets(
+            ImageSet.of(_images(30, 2)), ImageSet.of(b), "random_network", "frechet_distance", Compute(), silent, cache=tmp_path
+        )
 
 
 @pytest.mark.parametrize(
@@ -61,7 +71,7 @@ def test_features_are_found_again_by_content(tmp_path: Path, monkeypatch: pytest
         ({"metrics": "frechet"}, "unknown metric 'frechet'; did you mean 'frechet_distance'"),
         ({"metrics": "niqe"}, "block"),
         ({"metrics": "inception_score"}, "gives none"),
-        ({"metrics": "psnr", "b": _images(9, 1)}, "pairs of images of one shape"),
+        ({"metrics": "psnr", "b": _images(9, 1)}, "pairs of images, as many of each; got 12 and 9"),
         ({"b": _images(12, 1, side=9)}, "cannot be compared"),
         ({"features": "classifier"}, "must be trained first"),
         ({"features": "{kind: random_network, dimension: 3}"}, "unknown key. Did you mean 'dimensions'"),
@@ -83,3 +93,22 @@ def test_features_of_an_audit_of_other_images_are_refused(tmp_path: Path) -> Non
     assert 0 <= grey["precision"] <= 1
     with pytest.raises(InputError, match="made for images of 1 channels; these have 3"):
         _measured(_images(12, 0, channels=3), _images(12, 1, channels=3), "precision", str(tmp_path))
+
+
+def test_images_that_come_in_parts_measure_as_the_whole() -> None:
+    a, b = _images(1100, 0, side=32, channels=3), _images(1100, 1, side=32, channels=3)
+    names = "frechet_distance,ndb,jsd,piqe,niqe,psnr"
+    parts = ImageSet(len(a), (3, 32, 32), lambda: (part for part in a.split(300)))
+    found = measure_sets(parts, ImageSet.of(b), "random_network", names, Compute(), silent)
+    whole = ndb_jsd(b.flatten(1), a.flatten(1))
+    assert found["ndb"]["share"] == whole.share and found["jsd"] == whole.jsd  # type: ignore[index]
+    assert found["piqe"] == piqe(a).mean().item() and found["psnr"] == psnr(a, b).mean().item()
+    model = fit_niqe(b, block_size=16)
+    assert found["niqe"]["mean"] == pytest.approx(niqe(a, model).mean().item(), rel=1e-12)  # type: ignore[index]
+    assert found["frechet_distance"] == _measured(a, b, "frechet_distance")["frechet_distance"]
+
+
+def test_fewer_images_than_announced_are_refused() -> None:
+    short = ImageSet(13, (1, 8, 8), lambda: [_images(12, 0)])
+    with pytest.raises(InputError, match="12 images came of 13"):
+        measure_sets(short, ImageSet.of(_images(12, 1)), "random_network", "precision", Compute(), silent)

@@ -15,6 +15,7 @@ def refused(cli: Cli, *arguments: str) -> str:
     code, out, err = cli(*arguments)
     assert code == 2
     assert out == ""
+    err = "".join(line for line in err.splitlines(keepends=True) if not line.startswith("  "))  # progress, where it takes long
     assert err.startswith("error: ")
     assert err.count("\n") == 1
     assert "Traceback" not in err
@@ -74,6 +75,11 @@ def test_help_imports_nothing_heavy() -> None:
         (["attack", "fidelity", "absent", "--out", "x", "--query-budget", "-3"], "greater than 0; got -3"),
         (["measure", "digits", "absent"], "unknown data set 'absent'"),
         (["measure", "digits", "digits", "--features", "classifier"], "must be trained first"),
+        (
+            ["measure", "digits", "digits", "--size", "16"],
+            "--size 16: neither A nor B has images that could be of another",
+        ),
+        (["measure", "digits", "digitz", "--size", "16"], "did you mean 'digits'?"),
         (["report", "empty"], "results.json: no such file"),
         (["audi"], "No such command 'audi'. Did you mean 'audit'? See `ganguard --help`."),
         (["audit", "digits", "--set", "attacks.0.step=1"], "attacks.0: fidelity.step: unknown key. Did you mean 'steps'?"),
@@ -122,6 +128,16 @@ def test_verbs_on_their_own(cli: Cli, tmp_path: Path) -> None:
     same = json.loads(out)
     assert same["frechet_distance"] == pytest.approx(0, abs=1e-6)
     assert (same["precision"], same["recall"], same["coverage"]) == (1, 1, 1)
+
+
+def test_a_size_is_for_every_set_that_may_have_any(cli: Cli) -> None:
+    """Of named data sets too: patches of 64x64 are other images than those of 32x32."""
+    quality: set[float] = set()
+    for size in ([], ["--size", "64"]):
+        code, out, err = cli("measure", "photo_patches", "photo_patches", "--metrics", "piqe", "--samples", "3", *size)
+        assert code == 0, err
+        quality.add(json.loads(out)["piqe"])
+    assert len(quality) == 2
 
 
 def test_an_accuracy_attack_holds_real_images(cli: Cli, tiny_checkpoint: Callable[..., Path]) -> None:
