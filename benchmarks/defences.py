@@ -3,8 +3,9 @@
     python benchmarks/defences.py
 
 The bare calls: NumPy's own generator, one for all images (ours draws a stream an image); scipy.ndimage on float and on byte
-arrays as they lie; simplejpeg, an image after the other on one thread, or chunks of images on every core; and for adversarial
-noise, so many forward and backward passes of the same network.
+arrays as they lie; simplejpeg, an image after the other on one thread, or chunks of images on every core, from pixels whose
+channels lie last, as it takes them (ours once from planes, once from such); and for adversarial noise, so many forward and
+backward passes of the same network.
 """
 
 import statistics
@@ -106,9 +107,13 @@ def main() -> None:
         ]
         for threads in dict.fromkeys((1, cores())):
             torch.set_num_threads(threads)
-            for defence, bare in [*libraries, (Jpeg(quality=50), bare_jpeg(images, threads))]:
+            jpeg, bare_of_jpeg = Jpeg(quality=50), bare_jpeg(images, threads)
+            for defence, bare in [*libraries, (jpeg, bare_of_jpeg)]:
                 what = f"{side}x{side}, {threads} thread(s): {defence.label()}"
                 row(what, count, lambda d=defence: d.change(images, streams, tools), bare)  # noqa: B023 - called at once
+            lying = images.to(memory_format=torch.channels_last)
+            what = f"{side}x{side}, {threads} thread(s): {jpeg.label()}, channels last"
+            row(what, count, lambda i=lying, j=jpeg: j.change(i, streams, tools), bare_of_jpeg)  # noqa: B023
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from doctored import NETWORK, run, wrong
 from ganguard.architectures.checkpoint import load_checkpoint
 from ganguard.audit.results import AuditResults, read_results
 from ganguard.base.compute import Compute
-from ganguard.base.errors import SpecError
+from ganguard.base.errors import SpecError, StepError
 from ganguard.base.seeds import derived_seed
 from ganguard.defences.defended_target import defend
 from ganguard.defences.direction_files import load_direction
@@ -147,6 +147,21 @@ def test_who_averages_pays_for_every_image_and_trains_on_means(tmp_path: Path) -
     assert torch.equal(same.read(10), plain.read(10))  # the noise follows from the code: asking again gains nothing
     assert not torch.equal(moved.read(10), plain.read(10))
     assert wrong(tmp_path / "audit") == []
+
+
+def test_a_defence_whose_price_cannot_be_measured_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise StepError("as if it could not be measured.")
+
+    monkeypatch.setattr("ganguard.audit.defending.compare_pairs", broken)
+    run(tmp_path / "audit", defences=[NOISE])
+    results = read_results(tmp_path / "audit")
+    (failure,) = results.failures
+    assert (failure.attack, failure.defence, failure.reason) == (None, LABELS[0], "as if it could not be measured.")
+    assert results.select(subject="substitute", defence=LABELS[0])
+    page = (tmp_path / "audit" / "report.html").read_text()
+    assert f"utility, behind {LABELS[0]}" in page
+    assert "as if it could not be measured." in page
 
 
 def test_users_alone_are_asked_where_nobody_attacks(tmp_path: Path) -> None:

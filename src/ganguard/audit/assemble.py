@@ -15,7 +15,7 @@ from ganguard.audit.defending import EFFECT
 from ganguard.audit.execute_local import Execution
 from ganguard.audit.measuring import read_measurements
 from ganguard.audit.pairs import improvements
-from ganguard.audit.plan import Plan, SubstitutePlan
+from ganguard.audit.plan import Plan
 from ganguard.audit.planned_steps import AUDITOR_DRAWS, UNDEFENDED, target_name, utility_name
 from ganguard.audit.protection import protection_verdicts
 from ganguard.audit.refined_sets import refinement_records
@@ -144,13 +144,10 @@ def _failures(plan: Plan, execution: Execution) -> list[FailureRecord]:
         needed = [*(i.step for i in step.inputs), *step.after]
         return next(filter(None, (cause(steps[name]) for name in needed)), None)
 
-    def record(substitute: SubstitutePlan) -> FailureRecord | None:
-        failed = None if substitute.measure in execution.done else cause(steps[substitute.measure])
-        if failed is None:
-            return None
-        return FailureRecord(**substitute.whose(), step=failed, reason=execution.failed[failed])
-
-    return list(filter(None, map(record, plan.substitutes)))
+    wanted: list[tuple[str, dict[str, Any]]] = [(substitute.measure, substitute.whose()) for substitute in plan.substitutes]
+    wanted += [(utility_name(situation), {"defence": situation.defence}) for situation in plan.defended]
+    absent = [(cause(steps[name]), whose) for name, whose in wanted if name not in execution.done]
+    return [FailureRecord(**whose, step=failed, reason=execution.failed[failed]) for failed, whose in absent if failed]
 
 
 def _attack_records(spec: Spec) -> list[AttackRecord]:

@@ -163,11 +163,12 @@ class UseRecord(Settings):
 
 
 class FailureRecord(Settings):
-    """A copy that could not be trained or measured: which step failed, and why."""
+    """A copy that could not be trained or measured, or, where no attack is named, a defence whose price for honest users could
+    not be: which step failed, and why."""
 
-    attack: str
-    query_budget: Positive
-    seed: NonNegative
+    attack: str | None = None
+    query_budget: Positive | None = None
+    seed: NonNegative | None = None
     defence: str | None = None
     adversary: str | None = None
     step: str

@@ -74,10 +74,16 @@ def audit(
     _print_results(results, directory)
     if results.failures:
         first = results.failures[0]
-        are = "copy is" if len(results.failures) == 1 else "copies are"
+        copies = sum(failure.attack is not None for failure in results.failures)
+        utilities = len(results.failures) - copies
+        absent = _counted(copies, "copy", "copies") + _counted(utilities, "defence's utility", "defences' utilities")
         raise StepError(
-            f"{len(results.failures)} {are} missing from the report, which says why. The first: {first.step}: {first.reason}"
+            f"missing from the report, which says why: {' and '.join(absent)}. The first: {first.step}: {first.reason}"
         )
+
+
+def _counted(count: int, one: str, more: str) -> list[str]:
+    return [f"{count} {one if count == 1 else more}"] if count else []
 
 
 def _print_plan(spec: "Spec", directory: Path) -> None:

@@ -3,13 +3,13 @@ given out. At the border the image is repeated ("nearest")."""
 
 from typing import Annotated, Literal, Self
 
+import numpy as np
 import scipy.ndimage
 import torch
 from pydantic import Field, field_validator
 from torch import Tensor
 
 from ganguard.base.errors import SpecError
-from ganguard.base.images import to_float, to_uint8
 from ganguard.base.settings import Positive
 from ganguard.defences.protocol import OutputDefence, Tools
 from ganguard.defences.streams import Streams
@@ -36,8 +36,8 @@ class GaussianFilter(OutputDefence):
         if self.sigma == 0:
             return images
         sigma = (0, 0, self.sigma, self.sigma)
-        floats = scipy.ndimage.gaussian_filter(to_float(images).numpy(), sigma, mode="nearest", truncate=TRUNCATE)
-        return to_uint8(torch.from_numpy(floats))
+        means = scipy.ndimage.gaussian_filter(images.numpy(), sigma, output=np.float32, mode="nearest", truncate=TRUNCATE)
+        return torch.from_numpy(means).round_().to(torch.uint8)  # means of bytes lie among bytes
 
     def surrogate(self, images: Tensor) -> Tensor:
         """The same window on floats: but for rounding, and the border where an image is smaller than the window, the defence

@@ -35,14 +35,15 @@ class Jpeg(OutputDefence):
         return self.model_copy(update={"quality": min(100, max(1, round(quality)))})
 
     def change(self, images: Tensor, streams: Streams, tools: Tools) -> Tensor:
-        """Images (N, C, H, W) uint8, coded and decoded one by one; large ones in threads."""
-        rows = images.permute(0, 2, 3, 1).expand(-1, -1, -1, 3).contiguous().numpy()
+        """Images (N, C, H, W) uint8, coded and decoded one by one; large ones in threads. Those that come back lie with their
+        channels last in memory, as the decoder leaves them."""
+        rows = _channels_last(images.numpy())
         changed = np.empty_like(rows)
 
         def code(part: range) -> None:
             for i in part:
                 file = simplejpeg.encode_jpeg(rows[i], self.quality, "RGB", self.subsampling)
-                changed[i] = simplejpeg.decode_jpeg(file, "RGB")
+                simplejpeg.decode_jpeg(file, "RGB", buffer=changed[i])
 
         workers = torch.get_num_threads() if rows.shape[1] * rows.shape[2] >= THREADED else 1
         parts = [range(len(rows))[k::workers] for k in range(workers)]
@@ -51,7 +52,7 @@ class Jpeg(OutputDefence):
         else:
             with ThreadPoolExecutor(workers) as pool:
                 list(pool.map(code, parts))
-        return torch.from_numpy(changed).permute(0, 3, 1, 2)[:, : images.shape[1]].contiguous()
+        return torch.from_numpy(changed).permute(0, 3, 1, 2)[:, : images.shape[1]]
 
     def surrogate(self, images: Tensor) -> Tensor:
         """Differentiable JPEG (Reich et al. 2024), of three channels: its rounding has the gradient of a polynomial."""
@@ -63,3 +64,14 @@ class Jpeg(OutputDefence):
         quality = torch.tensor([float(self.quality)], device=images.device)
         coded = jpeg_codec_differentiable(colour, quality)[..., :height, :width].mul(2).sub(1)
         return coded if images.shape[1] == 3 else coded.mean(1, keepdim=True)
+
+
+def _channels_last(planes: np.ndarray) -> np.ndarray:
+    """Images (N, C, H, W) as (N, H, W, 3), row by row in memory: themselves, if they lie so, grey ones three times."""
+    rows = planes.transpose(0, 2, 3, 1)
+    if rows.shape[3] == 3 and rows.flags.c_contiguous:
+        return rows
+    copied = np.empty((*rows.shape[:3], 3), np.uint8)
+    for channel in range(3):  # three times as fast as to copy the transposed array at once
+        copied[..., channel] = planes[:, channel % planes.shape[1]]
+    return copied

@@ -184,14 +184,14 @@ def behind(record: UseRecord | FailureRecord) -> str:
 
 
 def failures(results: AuditResults) -> list[Row]:
-    """Copies that are missing: whose, the step that failed, and why."""
-    return [
-        Row(
-            f"{failure.attack}, {whole(failure.query_budget)} images, seed {failure.seed}{behind(failure)}",
-            (failure.step, failure.reason),
-        )
-        for failure in results.failures
-    ]
+    """What is missing: whose copy, or the utility of which defence, the step that failed, and why."""
+    return [Row(_missing(failure), (failure.step, failure.reason)) for failure in results.failures]
+
+
+def _missing(failure: FailureRecord) -> str:
+    if failure.attack is None or failure.query_budget is None:
+        return f"utility, behind {failure.defence}"
+    return f"{failure.attack}, {whole(failure.query_budget)} images, seed {failure.seed}{behind(failure)}"
 
 
 def steps(results: AuditResults) -> tuple[list[Row], str]:
