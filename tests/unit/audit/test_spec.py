@@ -34,12 +34,21 @@ def test_every_preset_parses_and_says_what_it_is() -> None:
         assert isinstance(spec.target, TrainTarget) is (name != "patches-utility")
 
 
-@pytest.mark.parametrize("name", ["digits", "digits-accuracy", "digits-accuracy-early", "digits-defences"])
+@pytest.mark.parametrize("name", ["digits", "digits-accuracy", "digits-accuracy-early"])
 def test_the_full_form_of_a_preset_has_five_seeds(name: str) -> None:
     _, once = read_spec(name, [])
     _, full = read_spec(f"{name}-full", [])
     assert full.seeds == (0, 1, 2, 3, 4)
     assert full.model_copy(update={"seeds": (0,)}) == once
+
+
+def test_defences_at_five_seeds_are_some_of_those_at_one() -> None:
+    _, once = read_spec("digits-defences", [])
+    _, full = read_spec("digits-defences-full", [])
+    assert full.seeds == (0, 1, 2, 3, 4)
+    assert all(chain in once.defences for chain in full.defences)
+    shared = {"target", "real", "features", "codes", "attacks", "samples"}
+    assert full.model_dump(include=shared) == once.model_dump(include=shared)
 
 
 def test_a_spec_like_a_preset_says_only_what_differs(tmp_path: Path) -> None:
