@@ -2,6 +2,7 @@
 
 import importlib
 import itertools
+import shutil
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -49,8 +50,19 @@ def _torchscript(gan: Path, folder: Path) -> Settings:
     return {"torchscript": str(path), "latent_dim": 5, "trusted": True}
 
 
+def _hub(gan: Path, folder: Path) -> Settings:
+    """As the hub's client leaves a repository in its cache."""
+    kept = folder / "hub" / f"models--owner--{gan.name}"
+    commit = "0123456789abcdef" * 2 + "01234567"
+    shutil.copytree(gan, kept / "snapshots" / commit, dirs_exist_ok=True)
+    (kept / "refs").mkdir(exist_ok=True)
+    (kept / "refs" / "main").write_text(commit)
+    return {"hub": f"owner/{gan.name}"}
+
+
 ADAPTERS: dict[str, Callable[[Path, Path], Settings]] = {
     "checkpoint": _checkpoint,
+    "hub": _hub,
     "python": _python,
     "torchscript": _torchscript,
 }
@@ -72,6 +84,8 @@ def open_target(
 ) -> Open:
     """Open an untrained SNGAN for 8x8 grey images, with weights of the given seed, through one adapter."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
 
     def load(seed: int = 0) -> LatentTarget:
         gan = tiny_checkpoint(tmp_path / f"gan{seed}", seed=seed)

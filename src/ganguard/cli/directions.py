@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 directions = typer.Typer(help="Semantic directions of a generator's codes, which `semantic_interpolation` defends along.")
 
-_TARGET = "Whose codes: a checkpoint directory, `python:module:factory`, or `torchscript:FILE`."
+_TARGET = "Whose codes: a checkpoint directory, `hub:owner/name`, `python:module:factory`, or `torchscript:FILE`."
 _ATTRIBUTE = "What grows: how far characters lean to the right, how thick strokes are, or how much an image looks like class K."
 _CONDITION = "A direction beside which this one is to leave images as they are. May be repeated."
 

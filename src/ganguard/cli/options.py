@@ -15,7 +15,8 @@ TargetArgument = Annotated[
     str,
     typer.Argument(
         metavar="TARGET",
-        help="What to query: a checkpoint directory, `python:module:factory`, or `torchscript:FILE`.",
+        help="What to query: a checkpoint directory, `hub:owner/name` on Hugging Face's hub, `python:module:factory`, or "
+        "`torchscript:FILE`.",
         show_default=False,
     ),
 ]
@@ -56,7 +57,7 @@ def target_of(text: str, latent_dim: int | None, trusted: bool) -> "TargetSettin
     from ganguard.targets.load import parse_target
 
     kind, colon, rest = text.partition(":")
-    values: dict[str, Any] = {kind: rest} if colon and kind in ("python", "torchscript") else {"checkpoint": text}
+    values: dict[str, Any] = {kind: rest} if colon and kind in ("hub", "python", "torchscript") else {"checkpoint": text}
     if latent_dim is not None:
         values["latent_dim"] = latent_dim
     if trusted:

@@ -7,6 +7,7 @@ TARGETS = PluginTable(
     "ganguard.targets",
     {
         "checkpoint": "ganguard.targets.checkpoint:CheckpointTarget",
+        "hub": "ganguard.targets.hub:HubTarget",
         "images": "ganguard.targets.images:ImagesTarget",
         "python": "ganguard.targets.python_factory:PythonTarget",
         "torchscript": "ganguard.targets.torchscript:TorchScriptTarget",
