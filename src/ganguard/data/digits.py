@@ -7,16 +7,22 @@ from pydantic import Field, field_validator
 
 from ganguard.base.progress import Progress, silent
 from ganguard.data.dataset import DatasetSettings, RealImages
+from ganguard.data.image_folder import centre_crop_resize
+
+SIDE = 8  # pixels of the scans
 
 
 class Digits(DatasetSettings):
-    """The digits at their own 8x8, grey; their 17 levels of ink (0 to 16) are spread over [0, 255].
+    """The digits, grey; their 17 levels of ink (0 to 16) are spread over [0, 255].
 
     classes: the digits that are taken, ascending; all by default.
+    size: side in pixels. 8 are the scans as they are; larger ones are those, enlarged with a Lanczos filter.
     """
 
     kind: Literal["digits"] = "digits"
     classes: Annotated[tuple[Annotated[int, Field(ge=0, le=9)], ...], Field(min_length=1)] = tuple(range(10))
+
+    size: Annotated[int, Field(ge=SIDE, le=128)] = SIDE
 
     @field_validator("classes")
     @classmethod
@@ -30,7 +36,7 @@ class Digits(DatasetSettings):
         return "digits"
 
     def load(self, progress: Progress = silent) -> RealImages:
-        """1,797 images of all classes (N, 1, 8, 8) uint8; labels (N,) count the classes from 0."""
+        """1,797 images of all classes (N, 1, size, size) uint8; labels (N,) count the classes from 0."""
         from sklearn.datasets import load_digits
 
         bunch = cast(Any, load_digits())
@@ -40,4 +46,5 @@ class Digits(DatasetSettings):
         taken = torch.isin(digits, wanted)
         progress(len(images), len(images), "digits")
         labels, indices = torch.searchsorted(wanted, digits[taken]), taken.nonzero()[:, 0]
-        return RealImages(images[taken], labels, tuple(map(str, self.classes)), indices=indices)
+        taken_images = torch.stack([centre_crop_resize(image, self.size) for image in images[taken]])
+        return RealImages(taken_images, labels, tuple(map(str, self.classes)), indices=indices)

@@ -29,3 +29,12 @@ def test_image_and_label_belong_together(digits: RealImages) -> None:
     ink = digits.images[:, 0].numpy().astype(float) * 16 / 255
     assert np.array_equal(ink.round(), source.images)
     assert np.array_equal(digits.labels.numpy(), source.target)
+
+
+def test_larger_digits_are_the_same_enlarged(digits: RealImages) -> None:
+    larger = Digits(size=16).load()
+    assert tuple(larger.images.shape) == (1797, 1, 16, 16)
+    assert torch.equal(larger.labels, digits.labels)  # type: ignore[arg-type]
+    averaged = torch.nn.functional.avg_pool2d(larger.images.float(), 2)
+    both = torch.stack([averaged.flatten(), digits.images.float().flatten()])
+    assert torch.corrcoef(both)[0, 1] > 0.99
