@@ -1,9 +1,10 @@
 """What an architecture is: frozen settings that build a generator G and a discriminator D for an image shape."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal, Protocol, cast
+from typing import Annotated, Literal, Protocol, cast, runtime_checkable
 
 import torch
+import torch.nn.functional as F
 from pydantic import BeforeValidator, SerializeAsAny
 from torch import Tensor, nn
 
@@ -14,7 +15,10 @@ from ganguard.base.settings import Settings
 
 
 class Generator(nn.Module):
-    """G: z (N, latent_dim) -> images (N, C, H, W) float32 in [-1, 1]. The prior of z is N(0, I)."""
+    """G: z (N, latent_dim) -> images (N, C, H, W) float32 in [-1, 1]. The prior of z is N(0, I).
+
+    Papers without a tanh leave the range; `base.images.to_uint8` clamps. In evaluation mode, image i is a pure function of z_i.
+    """
 
     latent_dim: int
 
@@ -44,6 +48,63 @@ class Discriminator(nn.Module):
         return self.head(self.features(images))[:, 0]
 
 
+@runtime_checkable
+class Growing(Protocol):
+    """A G or D that can be trained resolution by resolution (Karras et al. 2018). All its weights exist from the start, and it is
+    built fully grown. Whatever its growth, G gives and D takes images of the full size; growth is part of the state dict.
+
+    levels: resolutions, the smallest of which is level 0; each further level doubles the side.
+    """
+
+    levels: int
+
+    def set_growth(self, level: int, alpha: float) -> None:
+        """Use the levels up to `level`, 0 to levels - 1; `alpha` in [0, 1] is the weight of that newest one, 1 = faded in.
+
+        Raises ValueError where either is out of its range.
+        """
+        ...
+
+
+@runtime_checkable
+class StyleBased(Protocol):
+    """A G that makes a style for each of its layers from z and images from the styles (Karras et al. 2020): G(z) =
+    synthesis(mapping(z)).
+
+    random: in training mode, where the noise of the layers and the mixing of styles come from; None, as it is built, and
+        evaluation mode take fixed noise and do not mix. Set it after G was copied (an EMA's copy has none).
+    """
+
+    random: torch.Generator | None
+
+    def mapping(self, z: Tensor) -> Tensor:
+        """z (N, latent_dim) -> w (N, layers, D). A path's length is over D, and its square's mean over layers."""
+        ...
+
+    def synthesis(self, w: Tensor) -> Tensor:
+        """w (N, layers, D) -> images (N, C, H, W)."""
+        ...
+
+
+def faded(images: Tensor, *, level: int, alpha: float, levels: int) -> Tensor:
+    """Real images (N, C, H, W) as a growing D shall see them beside generated ones: averaged to the side of `level`, blended
+    with those of the level below by `alpha`, and enlarged to the full side again (Karras et al. 2018, appendix A.1)."""
+    shown = _pooled(images, levels - 1 - level)
+    if alpha < 1 and level > 0:
+        shown = torch.lerp(_enlarged(_pooled(shown, 1), 1), shown, alpha)
+    return _enlarged(shown, levels - 1 - level)
+
+
+def _pooled(images: Tensor, times: int) -> Tensor:
+    """The side halved `times` times by averages of 2x2 pixels."""
+    return F.avg_pool2d(images, 2**times) if times else images
+
+
+def _enlarged(images: Tensor, times: int) -> Tensor:
+    """The side doubled `times` times by repeated pixels."""
+    return F.interpolate(images, scale_factor=float(2**times), mode="nearest") if times else images
+
+
 @dataclass(frozen=True)
 class Networks:
     """A generator and the discriminator that it is trained against."""
@@ -54,12 +115,24 @@ class Networks:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How the paper of an architecture trains it: the defaults where a training's settings leave a value open."""
+    """How the paper of an architecture trains it: the defaults where a training's settings leave a value open.
 
-    loss: Literal["hinge", "non_saturating"]
+    penalty: on D's gradient: "gradient" between real and generated images (Gulrajani et al. 2017), "r1" at real ones
+        (Mescheder et al. 2018).
+    drift: weight of D(real)^2 in D's loss.
+    penalty_every, path_length_every: updates from one penalty to the next (lazy regularisation, Karras et al. 2020).
+    """
+
+    loss: Literal["hinge", "non_saturating", "wasserstein"]
     learning_rate: float
     betas: tuple[float, float]
     n_dis: int
+    penalty: Literal["none", "gradient", "r1"] = "none"
+    penalty_weight: float = 0.0
+    drift: float = 0.0
+    penalty_every: int = 1
+    path_length_weight: float = 0.0
+    path_length_every: int = 4
 
 
 class ArchitectureSettings(Settings):
