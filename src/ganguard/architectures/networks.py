@@ -50,8 +50,8 @@ class Discriminator(nn.Module):
 
 @runtime_checkable
 class Growing(Protocol):
-    """A G or D that can be trained resolution by resolution (Karras et al. 2018). All its weights exist from the start, and it is
-    built fully grown. Whatever its growth, G gives and D takes images of the full size; growth is part of the state dict.
+    """A G or D that can be trained resolution by resolution (Karras et al. 2018). All its weights exist from the start, and it
+    is built fully grown. Whatever its growth, G gives and D takes images of the full size; growth is part of the state dict.
 
     levels: resolutions, the smallest of which is level 0; each further level doubles the side.
     """
