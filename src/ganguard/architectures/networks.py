@@ -89,18 +89,18 @@ class StyleBased(Protocol):
 def faded(images: Tensor, *, level: int, alpha: float, levels: int) -> Tensor:
     """Real images (N, C, H, W) as a growing D shall see them beside generated ones: averaged to the side of `level`, blended
     with those of the level below by `alpha`, and enlarged to the full side again (Karras et al. 2018, appendix A.1)."""
-    shown = _pooled(images, levels - 1 - level)
+    shown = pooled(images, levels - 1 - level)
     if alpha < 1 and level > 0:
-        shown = torch.lerp(_enlarged(_pooled(shown, 1), 1), shown, alpha)
-    return _enlarged(shown, levels - 1 - level)
+        shown = torch.lerp(enlarged(pooled(shown, 1), 1), shown, alpha)
+    return enlarged(shown, levels - 1 - level)
 
 
-def _pooled(images: Tensor, times: int) -> Tensor:
+def pooled(images: Tensor, times: int) -> Tensor:
     """The side halved `times` times by averages of 2x2 pixels."""
     return F.avg_pool2d(images, 2**times) if times else images
 
 
-def _enlarged(images: Tensor, times: int) -> Tensor:
+def enlarged(images: Tensor, times: int) -> Tensor:
     """The side doubled `times` times by repeated pixels."""
     return F.interpolate(images, scale_factor=float(2**times), mode="nearest") if times else images
 
@@ -118,7 +118,7 @@ class Recipe:
     """How the paper of an architecture trains it: the defaults where a training's settings leave a value open.
 
     penalty: on D's gradient: "gradient" between real and generated images (Gulrajani et al. 2017), "r1" at real ones
-        (Mescheder et al. 2018).
+        (Mescheder et al. 2018). penalty_weight: lambda of the former, gamma of the latter.
     drift: weight of D(real)^2 in D's loss.
     penalty_every, path_length_every: updates from one penalty to the next (lazy regularisation, Karras et al. 2020).
     """

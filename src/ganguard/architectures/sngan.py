@@ -1,13 +1,16 @@
 """SNGAN: spectrally normalised residual GAN (Miyato et al., "Spectral Normalization for GANs", ICLR 2018, appendix B.4).
 
 G: residual blocks with BatchNorm and bilinear upsampling. D: residual blocks, every layer divided by its largest singular
-value (one power iteration per forward pass), features summed over pixels, one linear score.
+value (one power iteration per forward pass), features summed over pixels, one linear score. The published widths are those of
+its appendix (32 and 48 pixels) and of Lee & Town, "Mimicry" (2020), which scored the networks at 64 and 128 pixels as well.
 """
 
 import math
-from typing import ClassVar, Literal
+from itertools import pairwise
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import torch.nn.functional as F
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 from torch import Tensor, nn
 
 from ganguard.architectures.networks import (
@@ -20,7 +23,25 @@ from ganguard.architectures.networks import (
     require_square,
 )
 from ganguard.architectures.spectral_norm import Layer, spectral_norm
+from ganguard.base.errors import SpecError
 from ganguard.base.settings import Positive
+
+
+class Widths(NamedTuple):
+    """Channels before and after G's blocks, from the bottom to the image, and after D's, from the image; `downs` of D's blocks
+    halve the side."""
+
+    generator: tuple[int, ...]
+    discriminator: tuple[int, ...]
+    downs: int
+
+
+PUBLISHED = {  # by the side of the images
+    32: Widths((256, 256, 256, 256), (128, 128, 128, 128), 2),
+    48: Widths((512, 256, 128, 64), (64, 128, 256, 512, 1024), 4),
+    64: Widths((1024, 512, 256, 128, 64), (64, 128, 256, 512, 1024), 5),
+    128: Widths((1024, 1024, 512, 256, 128, 64), (64, 128, 256, 512, 1024, 1024), 5),
+}
 
 
 class SNGAN(ArchitectureSettings):
@@ -28,51 +49,86 @@ class SNGAN(ArchitectureSettings):
 
     latent_dim: entries of z.
     width: channels of every layer of G and D.
+    width_factor: instead of `width`, the published channels for images of 32, 48, 64 or 128 pixels, times this.
     """
 
     kind: Literal["sngan"] = "sngan"
     latent_dim: Positive = 128
     width: Positive = 32
+    width_factor: Annotated[float, Field(gt=0, le=8)] | None = None
 
     recipe: ClassVar[Recipe] = Recipe(loss="hinge", learning_rate=2e-4, betas=(0.0, 0.9), n_dis=5)
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> "SNGAN":
+        if self.width_factor is not None and "width" in self.model_fields_set:
+            raise ValueError("set width or width_factor, not both")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _the_one_of_both(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        said = handler(self)
+        said.pop("width_factor" if self.width_factor is None else "width", None)
+        return said
 
     def build(self, image_shape: tuple[int, int, int]) -> Networks:
         """G and D for square images (C, H, H)."""
         channels, resolution = require_square(image_shape, self.kind)
         bottom, k = doublings(resolution, self.kind)
+        widths = self._constant(k) if self.width_factor is None else _published(resolution, self.width_factor)
         return Networks(
-            SNGANGenerator(channels, bottom, k, self.latent_dim, self.width),
-            SNGANDiscriminator(channels, k, self.width),
+            SNGANGenerator(channels, bottom, widths.generator, self.latent_dim),
+            SNGANDiscriminator(channels, widths.discriminator, widths.downs),
         )
+
+    def _constant(self, k: int) -> Widths:
+        widths = (self.width,) * (k + 1)
+        return Widths(widths, widths, max(1, k - 1))
+
+
+def _published(resolution: int, factor: float) -> Widths:
+    if resolution not in PUBLISHED:
+        below, above = [size for size in PUBLISHED if size < resolution], [size for size in PUBLISHED if size > resolution]
+        near = " or ".join(str(size) for size in (*below[-1:], *above[:1]))
+        raise SpecError(
+            f"sngan's published widths are for images of {', '.join(map(str, PUBLISHED))} pixels; got {resolution}. Resize the "
+            f"images to {near}, or set width instead of width_factor."
+        )
+    generator, discriminator, downs = PUBLISHED[resolution]
+    return Widths(_times(generator, factor), _times(discriminator, factor), downs)
+
+
+def _times(widths: tuple[int, ...], factor: float) -> tuple[int, ...]:
+    return tuple(max(1, round(width * factor)) for width in widths)
 
 
 class SNGANGenerator(Generator):
-    """z (N, latent_dim) -> images (N, channels, bottom * 2^k, bottom * 2^k) in [-1, 1]."""
+    """z (N, latent_dim) -> images (N, channels, bottom * 2^k, bottom * 2^k) in [-1, 1], with k + 1 widths."""
 
-    def __init__(self, channels: int, bottom: int, k: int, latent_dim: int, width: int) -> None:
+    def __init__(self, channels: int, bottom: int, widths: tuple[int, ...], latent_dim: int) -> None:
         super().__init__()
         self.latent_dim = latent_dim
         self.bottom = bottom
-        self.project = _xavier(nn.Linear(latent_dim, width * bottom**2))
-        self.blocks = nn.Sequential(*(GeneratorBlock(width) for _ in range(k)))
-        self.norm = nn.BatchNorm2d(width)
-        self.to_image = _xavier(nn.Conv2d(width, channels, 3, padding=1))
+        self.project = _xavier(nn.Linear(latent_dim, widths[0] * bottom**2))
+        self.blocks = nn.Sequential(*(GeneratorBlock(wide, narrow) for wide, narrow in pairwise(widths)))
+        self.norm = nn.BatchNorm2d(widths[-1])
+        self.to_image = _xavier(nn.Conv2d(widths[-1], channels, 3, padding=1))
 
     def forward(self, z: Tensor) -> Tensor:
-        h = self.project(z).view(len(z), -1, self.bottom, self.bottom)  # (N, width, bottom, bottom)
-        h = self.blocks(h)  # (N, width, H, H)
+        h = self.project(z).view(len(z), -1, self.bottom, self.bottom)  # (N, widths[0], bottom, bottom)
+        h = self.blocks(h)  # (N, widths[-1], H, H)
         return self.to_image(F.relu(self.norm(h))).tanh()
 
 
 class GeneratorBlock(nn.Module):
     """Residual block that doubles the side: BN, ReLU, up, conv, BN, ReLU, conv, beside up and a 1x1 convolution."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
-        self.norm1, self.norm2 = nn.BatchNorm2d(width), nn.BatchNorm2d(width)
-        self.conv1 = _xavier(nn.Conv2d(width, width, 3, padding=1), math.sqrt(2))
-        self.conv2 = _xavier(nn.Conv2d(width, width, 3, padding=1), math.sqrt(2))
-        self.shortcut = _xavier(nn.Conv2d(width, width, 1))
+        self.norm1, self.norm2 = nn.BatchNorm2d(inputs), nn.BatchNorm2d(outputs)
+        self.conv1 = _xavier(nn.Conv2d(inputs, outputs, 3, padding=1), math.sqrt(2))
+        self.conv2 = _xavier(nn.Conv2d(outputs, outputs, 3, padding=1), math.sqrt(2))
+        self.shortcut = _xavier(nn.Conv2d(inputs, outputs, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.conv1(_upsample(F.relu(self.norm1(x))))
@@ -81,19 +137,17 @@ class GeneratorBlock(nn.Module):
 
 
 class SNGANDiscriminator(Discriminator):
-    """images (N, channels, H, H) -> scores (N,): k + 1 blocks, of which the first max(1, k - 1) halve the side."""
+    """images (N, channels, H, H) -> scores (N,): a block for each width, of which the first `downs` halve the side."""
 
     independent_rows = True
 
-    def __init__(self, channels: int, k: int, width: int) -> None:
+    def __init__(self, channels: int, widths: tuple[int, ...], downs: int) -> None:
         super().__init__()
-        downs = max(1, k - 1)
         self.blocks = nn.Sequential(
-            FirstBlock(channels, width),
-            *(DiscriminatorBlock(width, down=True) for _ in range(downs - 1)),
-            *(DiscriminatorBlock(width, down=False) for _ in range(k + 1 - downs)),
+            FirstBlock(channels, widths[0]),
+            *(DiscriminatorBlock(*pair, down=number < downs) for number, pair in enumerate(pairwise(widths), 1)),
         )
-        self.linear = spectral_norm(_xavier(nn.Linear(width, 1)))
+        self.linear = spectral_norm(_xavier(nn.Linear(widths[-1], 1)))
 
     def features(self, images: Tensor) -> Tensor:
         return F.relu(self.blocks(images)).sum(dim=(2, 3))
@@ -120,13 +174,14 @@ class FirstBlock(nn.Module):
 
 
 class DiscriminatorBlock(nn.Module):
-    """Residual block; with `down` it halves the side and has a 1x1 convolution on the shortcut."""
+    """Residual block; with `down` it halves the side, and then, or where it widens, a 1x1 convolution is its shortcut."""
 
-    def __init__(self, width: int, *, down: bool) -> None:
+    def __init__(self, inputs: int, outputs: int, *, down: bool) -> None:
         super().__init__()
-        self.conv1 = spectral_norm(_xavier(nn.Conv2d(width, width, 3, padding=1), math.sqrt(2)))
-        self.conv2 = spectral_norm(_xavier(nn.Conv2d(width, width, 3, padding=1), math.sqrt(2)))
-        self.shortcut = spectral_norm(_xavier(nn.Conv2d(width, width, 1))) if down else nn.Identity()
+        self.conv1 = spectral_norm(_xavier(nn.Conv2d(inputs, inputs, 3, padding=1), math.sqrt(2)))
+        self.conv2 = spectral_norm(_xavier(nn.Conv2d(inputs, outputs, 3, padding=1), math.sqrt(2)))
+        shortcut = down or inputs != outputs
+        self.shortcut = spectral_norm(_xavier(nn.Conv2d(inputs, outputs, 1))) if shortcut else nn.Identity()
         self.pool = nn.AvgPool2d(2) if down else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
