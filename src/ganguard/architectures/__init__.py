@@ -7,6 +7,8 @@ ARCHITECTURES = PluginTable(
     "ganguard.architectures",
     {
         "dcgan": "ganguard.architectures.dcgan:DCGAN",
+        "pggan": "ganguard.architectures.pggan:PGGAN",
         "sngan": "ganguard.architectures.sngan:SNGAN",
+        "stylegan2": "ganguard.architectures.stylegan2:StyleGAN2",
     },
 )

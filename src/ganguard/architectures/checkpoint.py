@@ -155,7 +155,10 @@ def _load_weights(module: nn.Module, file: Path, digest: str | None) -> None:
         require_finite(weights)
     except ValueError as problem:
         raise CheckpointError(f"{file}: {problem}. Its training diverged, or it was changed: train it anew.") from None
-    module.load_state_dict(weights, assign=True)
+    try:
+        module.load_state_dict(weights, assign=True)
+    except ValueError as problem:
+        raise CheckpointError(f"{file}: {one_line(problem)}. Copy the checkpoint anew.") from None
 
 
 def _require_shapes(found: dict[str, tuple[int, ...]], expected: dict[str, tuple[int, ...]], file: Path) -> None:

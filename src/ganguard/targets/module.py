@@ -65,7 +65,8 @@ class ModuleTarget:
     it does. Raises TargetError where G raises, or gives another shape, another range, NaN or infinity.
 
     identity: of the weights. What G makes of them is in its code too, so the micro-batch's digest becomes part of it.
-    ours: G ends in tanh for certain. Of anybody else's, a micro-batch without a single negative value is taken for [0, 1].
+    ours: G's range is [-1, 1] for certain, and what leaves it is clamped. Of anybody else's, a micro-batch that leaves it, or
+        is without a single negative value, is taken for another range.
     """
 
     def __init__(self, module: nn.Module, *, latent_dim: int, identity: str, compute: Compute, ours: bool = False) -> None:
@@ -177,7 +178,7 @@ def _require_generator_output(images: object, ours: bool) -> tuple[int, int, int
     if not torch.isfinite(images).all():
         raise TargetError("the generator gave NaN or infinity. Check its weights and its precision.")
     low, high = images.min().item(), images.max().item()
-    if low < -1 - RANGE_TOLERANCE or high > 1 + RANGE_TOLERANCE or (low >= 0 and not ours):
+    if not ours and (low < -1 - RANGE_TOLERANCE or high > 1 + RANGE_TOLERANCE or low >= 0):
         raise TargetError(
             f"the generator must give images in [-1, 1]; got [{low:.3g}, {high:.3g}]. Scale them, or clamp, in its forward."
         )

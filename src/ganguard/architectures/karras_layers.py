@@ -1,0 +1,95 @@
+"""Layers that progressive GANs brought and StyleGAN2 kept (Karras et al., "Progressive Growing of GANs", ICLR 2018, section 3
+and section 4).
+
+Equalised learning rate: weights begin as N(0, 1) and are scaled whenever they are used, by He's constant gain / sqrt(inputs),
+so that Adam, whose steps are as long for every weight, moves all layers at one pace.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+GAIN = math.sqrt(2)  # what a leaky ReLU leaves of a signal's size, undone (He et al. 2015)
+EPSILON = 1e-8  # added to a mean of squares, below a root
+GROUP = 4  # images that the minibatch deviation is taken over
+
+
+class EqualisedLinear(nn.Module):
+    """x (N, inputs) -> (N, outputs).
+
+    gain, bias_gain: factors of weights and bias beside He's constant.
+    pace: learning rate relative to other layers.
+    bias: what it begins as.
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, *, gain: float = GAIN, bias_gain: float = 1.0, pace: float = 1.0, bias: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs) / pace)
+        self.bias = nn.Parameter(torch.full((outputs,), bias))
+        self.scale = pace * gain / math.sqrt(inputs)
+        self.bias_scale = pace * bias_gain
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight * self.scale, self.bias * self.bias_scale)
+
+
+class EqualisedConv2d(nn.Module):
+    """x (N, inputs, H, W) -> (N, outputs, H', W'): a convolution with an odd kernel, which keeps the side unless it strides.
+
+    gain, bias_gain: factors of weights and bias beside He's constant.
+    padding: of zeros; None keeps the side.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int,
+        *,
+        gain: float = GAIN,
+        bias_gain: float = 1.0,
+        stride: int = 1,
+        padding: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.scale = gain / math.sqrt(inputs * kernel**2)
+        self.bias_scale = bias_gain
+        self.stride = stride
+        self.padding = kernel // 2 if padding is None else padding
+
+    def scaled(self) -> Tensor:
+        """The weights as they are used, (outputs, inputs, kernel, kernel)."""
+        return self.weight * self.scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, self.scaled(), self.bias * self.bias_scale, stride=self.stride, padding=self.padding)
+
+
+def pixel_norm(x: Tensor) -> Tensor:
+    """x (N, C, ...) with each pixel's channels, or each code's entries, scaled to a mean square of 1 (section 4.2)."""
+    return x * (x.square().mean(dim=1, keepdim=True) + EPSILON).rsqrt()
+
+
+def minibatch_stddev(x: Tensor) -> Tensor:
+    """x (N, C, H, W) -> (N, C + 1, H, W): one more channel holds how much the images of a group differ (section 3).
+
+    Groups are of four consecutive images, so that an image's group does not depend on how many follow it; the N mod 4 last
+    ones are a group of their own. An image alone deviates by nothing.
+    """
+    whole = len(x) - len(x) % GROUP
+    deviations = [_deviation(part) for part in (x[:whole], x[whole:]) if len(part)]
+    return torch.cat([x, torch.cat(deviations).expand(-1, -1, *x.shape[2:])], dim=1)
+
+
+def _deviation(x: Tensor) -> Tensor:
+    """(N, 1, 1, 1): over each group, the deviation of every channel and pixel, averaged."""
+    size = min(GROUP, len(x))
+    groups = x.unflatten(0, (-1, size))  # (groups, size, C, H, W)
+    deviations = (groups.var(dim=1, correction=0) + EPSILON).sqrt().mean(dim=(1, 2, 3))
+    return deviations.repeat_interleave(size).view(-1, 1, 1, 1)

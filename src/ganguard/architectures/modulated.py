@@ -1,0 +1,74 @@
+"""StyleGAN2's convolutions: modulated by a style, and blurred where the side changes (Karras et al., "Analyzing and Improving
+the Image Quality of StyleGAN", CVPR 2020, section 2.2 and figure 2).
+
+    w'_ijk = s_i w_ijk,   w''_ijk = w'_ijk / sqrt(sum_ik w'_ijk^2 + epsilon)     for style s, input i, output j, pixel k
+
+The images of a batch share one convolution: its inputs are multiplied by s_i and its outputs divided by the root, which is the
+same, takes no memory for weights of each image, and was never slower on CPU (256 channels, 16 images: a tenth of the time).
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ganguard.architectures.karras_layers import EPSILON, EqualisedLinear
+
+FILTER = (1.0, 3.0, 3.0, 1.0)  # low-pass, along rows and columns
+
+
+class ModulatedConv2d(nn.Module):
+    """x (N, inputs, H, W), w (N, style_dim) -> (N, outputs, H, W), or twice the side with `up`; without a bias.
+
+    gain: factor of the outputs. demodulate: whether their size is that of unit weights, whatever the style.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int,
+        style_dim: int,
+        *,
+        gain: float = 1.0,
+        up: bool = False,
+        demodulate: bool = True,
+    ) -> None:
+        super().__init__()
+        self.style = EqualisedLinear(style_dim, inputs, gain=1.0, bias=1.0)
+        self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel))
+        self.scale = 1 / math.sqrt(inputs * kernel**2)
+        self.gain = gain
+        self.up = up
+        self.demodulate = demodulate
+
+    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+        s = self.style(w)  # (N, inputs)
+        weight = self.weight * self.scale
+        h = self._convolved(x * s[:, :, None, None], weight)
+        if not self.demodulate:
+            return h * self.gain
+        sums = s.square() @ weight.square().sum(dim=(2, 3)).T  # (N, outputs)
+        return h * (self.gain * (sums + EPSILON).rsqrt())[:, :, None, None]
+
+    def _convolved(self, x: Tensor, weight: Tensor) -> Tensor:
+        if self.up:
+            return blurred(F.conv_transpose2d(x, weight.transpose(0, 1), stride=2), padding=1, gain=4.0)
+        return F.conv2d(x, weight, padding=weight.shape[-1] // 2)
+
+
+def blurred(x: Tensor, *, padding: int, gain: float = 1.0, stride: int = 1) -> Tensor:
+    """x (N, C, H, W), each channel through the low-pass filter; the side grows by 2 * padding - 3, and is divided by stride."""
+    return F.conv2d(x, _kernel(x, gain), padding=padding, stride=stride, groups=x.shape[1])
+
+
+def upsampled(images: Tensor) -> Tensor:
+    """images (N, C, H, W) -> (N, C, 2 H, 2 W): zeros between the pixels, and the low-pass filter."""
+    return F.conv_transpose2d(images, _kernel(images, 4.0), stride=2, padding=1, groups=images.shape[1])
+
+
+def _kernel(x: Tensor, gain: float) -> Tensor:
+    """(C, 1, 4, 4) for C channels, whose sum is the gain."""
+    row = x.new_tensor(FILTER)
+    return (torch.outer(row, row) * (gain / sum(FILTER) ** 2)).expand(x.shape[1], 1, -1, -1)

@@ -1,0 +1,238 @@
+"""PGGAN: a GAN that grows from small images to large ones while it is trained (Karras et al., "Progressive Growing of GANs for
+Improved Quality, Stability, and Variation", ICLR 2018, appendix A.1).
+
+G's features are normalised pixel by pixel; D sees how much the images of a batch differ; the weights of both are equalised. G
+ends without a tanh, as published: its images leave [-1, 1], and are clamped where they become bytes. As in the
+authors' code, convolutions that double or halve the side are one with the enlarging before or the averaging after them, which
+takes less than half the arithmetic; averages are then taken before the activation.
+"""
+
+from itertools import pairwise
+from typing import ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ganguard.architectures.karras_layers import GAIN, EqualisedConv2d, EqualisedLinear, minibatch_stddev, pixel_norm
+from ganguard.architectures.networks import (
+    ArchitectureSettings,
+    Discriminator,
+    Generator,
+    Networks,
+    Recipe,
+    doublings,
+    enlarged,
+    pooled,
+    require_square,
+)
+from ganguard.base.settings import Positive
+
+SLOPE = 0.2
+WIDE = 4  # levels of the full width, 4 to 32 pixels as published; every further one halves it
+
+
+class PGGAN(ArchitectureSettings):
+    """Settings of PGGAN.
+
+    latent_dim: entries of z.
+    width: channels of the first four levels (4 to 32 pixels); they halve with every doubling from there. 512 as published.
+    """
+
+    kind: Literal["pggan"] = "pggan"
+    latent_dim: Positive = 512
+    width: Positive = 512
+
+    recipe: ClassVar[Recipe] = Recipe(
+        loss="wasserstein",
+        learning_rate=1e-3,
+        betas=(0.0, 0.99),
+        n_dis=1,
+        penalty="gradient",
+        penalty_weight=10.0,
+        drift=1e-3,
+    )
+
+    def build(self, image_shape: tuple[int, int, int]) -> Networks:
+        """G and D for square images (C, H, H)."""
+        channels, resolution = require_square(image_shape, self.kind)
+        bottom, k = doublings(resolution, self.kind)
+        widths = [max(1, self.width >> max(0, level + 1 - WIDE)) for level in range(k + 1)]  # from the bottom
+        return Networks(
+            PGGANGenerator(channels, bottom, widths, self.latent_dim),
+            PGGANDiscriminator(channels, bottom, widths),
+        )
+
+
+class Growth(nn.Module):
+    """Which levels are in use, and how far the newest is faded in. It is part of the state dict, so that the checkpoint of a
+    GAN that was not fully grown gives its images."""
+
+    def __init__(self, levels: int) -> None:
+        super().__init__()
+        self.levels = levels
+        self.level = levels - 1
+        self.alpha = 1.0
+
+    def set(self, level: int, alpha: float) -> None:
+        """Raises ValueError where the level does not exist, or alpha is outside [0, 1]."""
+        if level not in range(self.levels) or not 0 <= alpha <= 1:
+            levels = f"0 to {self.levels - 1}"
+            raise ValueError(f"growth must be a level of {levels} and an alpha in [0, 1]; got {level:g} and {alpha:g}")
+        self.level, self.alpha = int(level), float(alpha)
+
+    def get_extra_state(self) -> Tensor:
+        return torch.tensor([self.level, self.alpha], dtype=torch.float64)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        self.set(*state.tolist())
+
+    @property
+    def fades(self) -> bool:
+        """Whether two levels blend."""
+        return self.level > 0 and self.alpha < 1
+
+
+class PGGANGenerator(Generator):
+    """z (N, latent_dim) -> images (N, channels, bottom * 2^k, bottom * 2^k), with a width for each of the k + 1 levels."""
+
+    def __init__(self, channels: int, bottom: int, widths: list[int], latent_dim: int) -> None:
+        super().__init__()
+        self.latent_dim = latent_dim
+        self.bottom = bottom
+        self.levels = len(widths)
+        self.growth = Growth(self.levels)
+        # published as a convolution of a 1x1 map, with a kernel as large as the bottom, which He's constant counts
+        self.project = EqualisedLinear(latent_dim, widths[0] * bottom**2, gain=GAIN / bottom)
+        self.first = EqualisedConv2d(widths[0], widths[0], 3)
+        self.blocks = nn.ModuleList(GeneratorBlock(wide, narrow) for wide, narrow in pairwise(widths))
+        self.to_image = nn.ModuleList(EqualisedConv2d(width, channels, 1, gain=1.0) for width in widths)
+
+    def set_growth(self, level: int, alpha: float) -> None:
+        self.growth.set(level, alpha)
+
+    def forward(self, z: Tensor) -> Tensor:
+        level, alpha = self.growth.level, self.growth.alpha
+        h = self.project(pixel_norm(z)).view(len(z), -1, self.bottom, self.bottom)  # (N, widths[0], bottom, bottom)
+        h = below = _normalised(self.first(_normalised(h)))
+        for block in self.blocks[:level]:
+            h, below = block(h), h
+        images = self.to_image[level](h)  # (N, channels, bottom * 2^level, ...)
+        if self.growth.fades:
+            images = torch.lerp(enlarged(self.to_image[level - 1](below), 1), images, alpha)
+        return enlarged(images, self.levels - 1 - level)
+
+
+class GeneratorBlock(nn.Module):
+    """Doubles the side: up and conv in one, leaky ReLU, norm, conv, leaky ReLU, norm."""
+
+    def __init__(self, wide: int, narrow: int) -> None:
+        super().__init__()
+        self.up = UpConv2d(wide, narrow)
+        self.conv = EqualisedConv2d(narrow, narrow, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return _normalised(self.conv(_normalised(self.up(x))))
+
+
+class PGGANDiscriminator(Discriminator):
+    """images (N, channels, bottom * 2^k, bottom * 2^k) -> scores (N,), with a width for each of the k + 1 levels.
+
+    An image's score depends on the group of four in its batch that it stands in.
+    """
+
+    independent_rows = False
+
+    def __init__(self, channels: int, bottom: int, widths: list[int]) -> None:
+        super().__init__()
+        self.levels = len(widths)
+        self.growth = Growth(self.levels)
+        self.blocks = nn.ModuleList([LastBlock(channels, bottom, widths[0])])
+        self.blocks.extend(DiscriminatorBlock(channels, narrow, wide) for wide, narrow in pairwise(widths))
+        self.linear = EqualisedLinear(widths[0], 1, gain=1.0)
+
+    def set_growth(self, level: int, alpha: float) -> None:
+        self.growth.set(level, alpha)
+
+    def features(self, images: Tensor) -> Tensor:
+        level, alpha = self.growth.level, self.growth.alpha
+        images = pooled(images, self.levels - 1 - level)  # (N, channels, bottom * 2^level, ...)
+        h = self.blocks[level](_read(images, self.blocks[level]))
+        if self.growth.fades:
+            h = torch.lerp(_read(pooled(images, 1), self.blocks[level - 1]), h, alpha)
+        for number in reversed(range(level)):
+            h = self.blocks[number](h)
+        return h
+
+    def stages(self) -> list[nn.Module]:
+        return [*reversed(self.blocks)]
+
+    def head(self, features: Tensor) -> Tensor:
+        return self.linear(features)
+
+
+class DiscriminatorBlock(nn.Module):
+    """A level of D above the lowest: conv, leaky ReLU, conv and down in one, leaky ReLU; and what reads images of its side."""
+
+    def __init__(self, channels: int, narrow: int, wide: int) -> None:
+        super().__init__()
+        self.from_image = EqualisedConv2d(channels, narrow, 1)
+        self.conv = EqualisedConv2d(narrow, narrow, 3)
+        self.down = DownConv2d(narrow, wide)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return _leaky(self.down(_leaky(self.conv(x))))
+
+
+class LastBlock(nn.Module):
+    """The lowest level of D: minibatch deviation, conv, leaky ReLU, dense, leaky ReLU; and what reads images of its side."""
+
+    def __init__(self, channels: int, bottom: int, width: int) -> None:
+        super().__init__()
+        self.from_image = EqualisedConv2d(channels, width, 1)
+        self.conv = EqualisedConv2d(width + 1, width, 3)
+        self.dense = EqualisedLinear(width * bottom**2, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = _leaky(self.conv(minibatch_stddev(x)))
+        return _leaky(self.dense(h.flatten(1)))
+
+
+class UpConv2d(EqualisedConv2d):
+    """Enlarges by repeated pixels and convolves, as one transposed convolution. The kernel lies mirrored, which makes no
+    difference to weights that are learned."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, 3, stride=2, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = _spread(self.scaled()).transpose(0, 1)  # (inputs, outputs, 4, 4)
+        return F.conv_transpose2d(x, weight, self.bias, stride=self.stride, padding=self.padding)
+
+
+class DownConv2d(EqualisedConv2d):
+    """Convolves and averages 2x2 pixels, as one convolution."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, 3, stride=2, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, _spread(self.scaled()) / 4, self.bias, stride=self.stride, padding=self.padding)
+
+
+def _spread(kernel: Tensor) -> Tensor:
+    """(..., k, k) -> (..., k + 1, k + 1): the kernel at the four places that 2x2 equal pixels see of it, added up."""
+    padded = F.pad(kernel, (1, 1, 1, 1))
+    return padded[..., 1:, 1:] + padded[..., 1:, :-1] + padded[..., :-1, 1:] + padded[..., :-1, :-1]
+
+
+def _read(images: Tensor, block: nn.Module) -> Tensor:
+    return _leaky(block.from_image(images))  # pyright: ignore[reportCallIssue]
+
+
+def _leaky(x: Tensor) -> Tensor:
+    return F.leaky_relu(x, SLOPE)
+
+
+def _normalised(x: Tensor) -> Tensor:
+    return pixel_norm(_leaky(x))

@@ -1,0 +1,252 @@
+"""StyleGAN2 (Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", CVPR 2020), its configuration F: G adds up
+images of every resolution, D is residual, and nothing grows.
+
+z is normalised and mapped to a style w, which modulates every convolution of G; noise, whose strength is learned, gives detail
+that no code names. G ends without a tanh, as published: its images leave [-1, 1], and are clamped where they become bytes.
+Activations are leaky ReLUs times sqrt(2); that factor, and the one of a sum of two branches, is part of the weights and biases
+before them, which is the same.
+"""
+
+import math
+from itertools import pairwise
+from typing import ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ganguard.architectures.karras_layers import GAIN, EqualisedConv2d, EqualisedLinear, minibatch_stddev, pixel_norm
+from ganguard.architectures.modulated import ModulatedConv2d, blurred, upsampled
+from ganguard.architectures.networks import (
+    ArchitectureSettings,
+    Discriminator,
+    Generator,
+    Networks,
+    Recipe,
+    doublings,
+    require_square,
+)
+from ganguard.base.settings import Positive
+
+SLOPE = 0.2
+WIDE = 5  # levels of the full width, 4 to 64 pixels as published; every further one halves it
+MAPPING_LAYERS = 8
+MAPPING_PACE = 0.01  # learning rate of the mapping, relative to the rest
+MIXED = 0.9  # of the images of a training batch: those that take the styles of their last layers from a second code
+
+
+class StyleGAN2(ArchitectureSettings):
+    """Settings of StyleGAN2.
+
+    latent_dim: entries of z, and of w.
+    width: channels of the first five levels (4 to 64 pixels); they halve with every doubling from there. 512 as published.
+    """
+
+    kind: Literal["stylegan2"] = "stylegan2"
+    latent_dim: Positive = 512
+    width: Positive = 512
+
+    recipe: ClassVar[Recipe] = Recipe(
+        loss="non_saturating",
+        learning_rate=2e-3,
+        betas=(0.0, 0.99),
+        n_dis=1,
+        penalty="r1",
+        penalty_weight=10.0,
+        penalty_every=16,
+        path_length_weight=2.0,
+        path_length_every=4,
+    )
+
+    def build(self, image_shape: tuple[int, int, int]) -> Networks:
+        """G and D for square images (C, H, H)."""
+        channels, resolution = require_square(image_shape, self.kind)
+        bottom, k = doublings(resolution, self.kind)
+        widths = [max(1, self.width >> max(0, level + 1 - WIDE)) for level in range(k + 1)]  # from the bottom
+        return Networks(
+            StyleGAN2Generator(channels, bottom, widths, self.latent_dim),
+            StyleGAN2Discriminator(channels, bottom, widths),
+        )
+
+
+class StyleGAN2Generator(Generator):
+    """z (N, latent_dim) -> images (N, channels, bottom * 2^k, bottom * 2^k), with a width for each of the k + 1 levels.
+
+    random: see `networks.StyleBased`.
+    """
+
+    random: torch.Generator | None = None
+
+    def __init__(self, channels: int, bottom: int, widths: list[int], latent_dim: int) -> None:
+        super().__init__()
+        self.latent_dim = latent_dim
+        self.mapper = nn.Sequential(*(MappingLayer(latent_dim) for _ in range(MAPPING_LAYERS)))
+        self.bottom = nn.Parameter(torch.randn(1, widths[0], bottom, bottom))
+        self.layers = nn.ModuleList([SynthesisLayer(widths[0], widths[0], bottom, latent_dim)])
+        for level, (wide, narrow) in enumerate(pairwise(widths), 1):
+            side = bottom << level
+            self.layers.append(SynthesisLayer(wide, narrow, side, latent_dim, up=True))
+            self.layers.append(SynthesisLayer(narrow, narrow, side, latent_dim))
+        self.to_image = nn.ModuleList(ToImage(width, channels, latent_dim) for width in widths)
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.synthesis(self.mapping(z))
+
+    def mapping(self, z: Tensor) -> Tensor:
+        """z (N, latent_dim) -> w (N, layers, latent_dim), one style for each layer and one for the last `to_image`."""
+        styles = self._style(z).expand(-1, len(self.layers) + 1, -1)
+        random = self._random(z.device)
+        return styles if random is None else self._mixed(styles, random)
+
+    def synthesis(self, w: Tensor) -> Tensor:
+        """w (N, layers, latent_dim) -> images (N, C, H, H)."""
+        random = self._random(w.device)
+        h = self.layers[0](self.bottom.expand(len(w), -1, -1, -1), w[:, 0], random)
+        images = self.to_image[0](h, w[:, 1])
+        for number in range(1, len(self.layers), 2):  # a level: two layers, and an image that is added
+            h = self.layers[number](h, w[:, number], random)
+            h = self.layers[number + 1](h, w[:, number + 1], random)
+            images = upsampled(images) + self.to_image[number // 2 + 1](h, w[:, number + 2])
+        return images
+
+    def _style(self, z: Tensor) -> Tensor:
+        return self.mapper(pixel_norm(z))[:, None]  # (N, 1, latent_dim)
+
+    def _mixed(self, styles: Tensor, random: torch.Generator) -> Tensor:
+        """From a layer on, which is drawn for each image, the style of another code (Karras et al. 2019, section 3.1)."""
+        (count, layers, _), device = styles.shape, styles.device
+        other = self._style(torch.randn(count, self.latent_dim, generator=random, device=device))
+        begins = torch.randint(1, layers, (count, 1, 1), generator=random, device=device)
+        mixes = torch.rand(count, 1, 1, generator=random, device=device) < MIXED
+        keeps = torch.arange(layers, device=device)[:, None] < begins
+        return torch.where(keeps | ~mixes, styles, other)
+
+    def _random(self, device: torch.device) -> torch.Generator | None:
+        """Where random numbers on `device` come from, if they are wanted."""
+        if not self.training or self.random is None or self.random.device.type == device.type:
+            return self.random if self.training else None
+        seed = int(torch.randint(2**62, (), generator=self.random))
+        return torch.Generator(device).manual_seed(seed)
+
+
+class MappingLayer(nn.Module):
+    """w (N, D) -> (N, D): dense, leaky ReLU."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.dense = EqualisedLinear(width, width, bias_gain=GAIN, pace=MAPPING_PACE)
+
+    def forward(self, w: Tensor) -> Tensor:
+        return _leaky(self.dense(w))
+
+
+class SynthesisLayer(nn.Module):
+    """x (N, inputs, H, H), w (N, D) -> (N, outputs, side, side): modulated conv, noise, bias, leaky ReLU."""
+
+    noise: Tensor
+
+    def __init__(self, inputs: int, outputs: int, side: int, style_dim: int, *, up: bool = False) -> None:
+        super().__init__()
+        self.conv = ModulatedConv2d(inputs, outputs, 3, style_dim, gain=GAIN, up=up)
+        self.strength = nn.Parameter(torch.zeros(()))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.register_buffer("noise", torch.randn(side, side))
+
+    def forward(self, x: Tensor, w: Tensor, random: torch.Generator | None) -> Tensor:
+        noise = self.noise
+        if random is not None:
+            noise = torch.randn(len(x), 1, *noise.shape, generator=random, device=x.device)
+        h = self.conv(x, w) + (GAIN * self.strength) * noise
+        return _leaky(h + (GAIN * self.bias)[:, None, None])
+
+
+class ToImage(nn.Module):
+    """x (N, width, H, H), w (N, D) -> (N, channels, H, H): 1x1 conv, modulated but not demodulated."""
+
+    def __init__(self, width: int, channels: int, style_dim: int) -> None:
+        super().__init__()
+        self.conv = ModulatedConv2d(width, channels, 1, style_dim, demodulate=False)
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+        return self.conv(x, w) + self.bias[:, None, None]
+
+
+class StyleGAN2Discriminator(Discriminator):
+    """images (N, channels, bottom * 2^k, bottom * 2^k) -> scores (N,), with a width for each of the k + 1 levels.
+
+    An image's score depends on the group of four in its batch that it stands in.
+    """
+
+    independent_rows = False
+
+    def __init__(self, channels: int, bottom: int, widths: list[int]) -> None:
+        super().__init__()
+        self.from_image = FromImage(channels, widths[-1])
+        self.blocks = nn.Sequential(*(DiscriminatorBlock(narrow, wide) for wide, narrow in reversed(list(pairwise(widths)))))
+        self.last = LastBlock(widths[0], bottom)
+        self.linear = EqualisedLinear(widths[0], 1, gain=1.0)
+
+    def features(self, images: Tensor) -> Tensor:
+        return self.last(self.blocks(self.from_image(images)))
+
+    def stages(self) -> list[nn.Module]:
+        return [self.from_image, *self.blocks, self.last]
+
+    def head(self, features: Tensor) -> Tensor:
+        return self.linear(features)
+
+
+class FromImage(nn.Module):
+    """images (N, channels, H, H) -> (N, width, H, H): 1x1 conv, leaky ReLU."""
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        self.conv = EqualisedConv2d(channels, width, 1, bias_gain=GAIN)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return _leaky(self.conv(images))
+
+
+class DiscriminatorBlock(nn.Module):
+    """Residual block that halves the side: conv, leaky ReLU, blur, conv, leaky ReLU, beside blur and a 1x1 convolution."""
+
+    def __init__(self, narrow: int, wide: int) -> None:
+        super().__init__()
+        self.conv = EqualisedConv2d(narrow, narrow, 3, bias_gain=GAIN)
+        self.down = EqualisedConv2d(narrow, wide, 3, gain=1.0, stride=2, padding=0)
+        self.shortcut = Shortcut(narrow, wide)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = _leaky(self.conv(x))
+        h = _leaky(self.down(blurred(h, padding=2)))
+        return h + self.shortcut(x)
+
+
+class Shortcut(nn.Module):
+    """x (N, narrow, H, H) -> (N, wide, H / 2, H / 2): blur, 1x1 conv without bias; over sqrt(2)."""
+
+    def __init__(self, narrow: int, wide: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(wide, narrow, 1, 1))
+        self.scale = 1 / math.sqrt(2 * narrow)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(blurred(x, padding=1, stride=2), self.weight * self.scale)
+
+
+class LastBlock(nn.Module):
+    """x (N, width, bottom, bottom) -> (N, width): minibatch deviation, conv, leaky ReLU, dense, leaky ReLU."""
+
+    def __init__(self, width: int, bottom: int) -> None:
+        super().__init__()
+        self.conv = EqualisedConv2d(width + 1, width, 3, bias_gain=GAIN)
+        self.dense = EqualisedLinear(width * bottom**2, width, bias_gain=GAIN)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = _leaky(self.conv(minibatch_stddev(x)))
+        return _leaky(self.dense(h.flatten(1)))
+
+
+def _leaky(x: Tensor) -> Tensor:
+    return F.leaky_relu(x, SLOPE)
