@@ -2,9 +2,9 @@
 Improved Quality, Stability, and Variation", ICLR 2018, appendix A.1).
 
 G's features are normalised pixel by pixel; D sees how much the images of a batch differ; the weights of both are equalised. G
-ends without a tanh, as published: its images leave [-1, 1], and are clamped where they become bytes. As in the
-authors' code, convolutions that double or halve the side are one with the enlarging before or the averaging after them, which
-takes less than half the arithmetic; averages are then taken before the activation.
+ends without a tanh, as published: its images leave [-1, 1], and are clamped where they become bytes. As in the authors' code,
+convolutions that double or halve the side are one with the enlarging before or the averaging after them, which takes half the
+time; averages are then taken before the activation.
 """
 
 from itertools import pairwise
