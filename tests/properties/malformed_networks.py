@@ -54,7 +54,8 @@ def signed(files: Files) -> Files:
 def checkpoint_variants(marker: str) -> Iterator[tuple[str, Files]]:
     whole = checkpoint()
     yield "whole", whole
-    yield "whole sngan", checkpoint("sngan")
+    for kind in ("sngan", "pggan", "stylegan2"):
+        yield f"whole {kind}", checkpoint(kind)
     for name, content in _weights(whole[G], marker):
         yield f"{G}: {name}", signed({**whole, G: content})
     for name, content in [*truncated(whole[D], 4), *flipped(whole[D], 4)]:

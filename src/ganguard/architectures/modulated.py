@@ -1,5 +1,5 @@
-"""StyleGAN2's convolutions: modulated by a style, and blurred where the side changes (Karras et al., "Analyzing and Improving
-the Image Quality of StyleGAN", CVPR 2020, section 2.2 and figure 2).
+"""StyleGAN2's convolutions, modulated by a style (Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", CVPR
+2020, section 2.2 and figure 2).
 
     w'_ijk = s_i w_ijk,   w''_ijk = w'_ijk / sqrt(sum_ik w'_ijk^2 + epsilon)     for style s, input i, output j, pixel k
 
@@ -14,8 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganguard.architectures.karras_layers import EPSILON, EqualisedLinear
-
-FILTER = (1.0, 3.0, 3.0, 1.0)  # low-pass, along rows and columns
+from ganguard.architectures.low_pass import blurred
 
 
 class ModulatedConv2d(nn.Module):
@@ -56,19 +55,3 @@ class ModulatedConv2d(nn.Module):
         if self.up:
             return blurred(F.conv_transpose2d(x, weight.transpose(0, 1), stride=2), padding=1, gain=4.0)
         return F.conv2d(x, weight, padding=weight.shape[-1] // 2)
-
-
-def blurred(x: Tensor, *, padding: int, gain: float = 1.0, stride: int = 1) -> Tensor:
-    """x (N, C, H, W), each channel through the low-pass filter; the side grows by 2 * padding - 3, and is divided by stride."""
-    return F.conv2d(x, _kernel(x, gain), padding=padding, stride=stride, groups=x.shape[1])
-
-
-def upsampled(images: Tensor) -> Tensor:
-    """images (N, C, H, W) -> (N, C, 2 H, 2 W): zeros between the pixels, and the low-pass filter."""
-    return F.conv_transpose2d(images, _kernel(images, 4.0), stride=2, padding=1, groups=images.shape[1])
-
-
-def _kernel(x: Tensor, gain: float) -> Tensor:
-    """(C, 1, 4, 4) for C channels, whose sum is the gain."""
-    row = x.new_tensor(FILTER)
-    return (torch.outer(row, row) * (gain / sum(FILTER) ** 2)).expand(x.shape[1], 1, -1, -1)

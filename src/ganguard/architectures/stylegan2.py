@@ -16,7 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganguard.architectures.karras_layers import GAIN, EqualisedConv2d, EqualisedLinear, minibatch_stddev, pixel_norm
-from ganguard.architectures.modulated import ModulatedConv2d, blurred, upsampled
+from ganguard.architectures.low_pass import blurred, upsampled
+from ganguard.architectures.modulated import ModulatedConv2d
 from ganguard.architectures.networks import (
     ArchitectureSettings,
     Discriminator,

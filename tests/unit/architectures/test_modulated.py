@@ -1,13 +1,12 @@
 """StyleGAN2's convolutions against slow twins: a convolution of its own for each image, filters pixel by pixel."""
 
-import math
-
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ganguard.architectures.modulated import FILTER, ModulatedConv2d, blurred, upsampled
+from ganguard.architectures.low_pass import FILTER
+from ganguard.architectures.modulated import ModulatedConv2d
 
 
 def _twin(layer: ModulatedConv2d, x: Tensor, w: Tensor) -> Tensor:
@@ -84,24 +83,3 @@ def test_demodulated_outputs_have_the_size_of_their_inputs_whatever_the_style() 
     for size in (0.1, 1.0, 30.0):
         found = layer(x, size * torch.randn(16, 8))[..., 1:-1, 1:-1]
         assert abs(found.std().item() - 1) < 0.1
-
-
-def test_one_pixel_becomes_the_filter() -> None:
-    pixel = torch.zeros(1, 2, 7, 7)
-    pixel[0, 1, 3, 3] = 1.0
-    row = torch.tensor(FILTER) / 8
-    expected = torch.zeros(2, 8, 8)
-    expected[1, 2:6, 2:6] = torch.outer(row, row)
-    assert torch.allclose(blurred(pixel, padding=2)[0], expected)
-    assert torch.allclose(blurred(pixel, padding=2, gain=3.0)[0], 3 * expected)
-    assert torch.allclose(blurred(pixel, padding=1, stride=2)[0], expected[:, 1:-1:2, 1:-1:2])
-
-
-def test_upsampling_is_bilinear_but_for_the_border() -> None:
-    """Zeros lie beyond it, where others repeat the outermost pixels."""
-    images = torch.randn(2, 3, 5, 5)
-    found = upsampled(images)
-    bilinear = F.interpolate(images, scale_factor=2.0, mode="bilinear", align_corners=False)
-    assert found.shape == bilinear.shape
-    assert torch.allclose(found[..., 1:-1, 1:-1], bilinear[..., 1:-1, 1:-1], atol=1e-5)
-    assert math.isclose(upsampled(torch.ones(1, 1, 5, 5))[0, 0, 0, 0].item(), 9 / 16, rel_tol=1e-5)

@@ -7,6 +7,7 @@ import torch
 from ganguard.architectures.checkpoint import load_checkpoint, save_checkpoint
 from ganguard.base.compute import Compute
 from ganguard.base.errors import CheckpointError
+from ganguard.base.images import to_uint8
 from ganguard.targets.checkpoint import CheckpointTarget
 
 
@@ -29,10 +30,22 @@ def test_a_bad_checkpoint_is_refused_by_name(tmp_path: Path, compute: Compute) -
 def test_a_gan_that_only_paints_one_shade_is_still_a_target(
     tmp_path: Path, tiny_checkpoint: Callable[..., Path], compute: Compute, bias: float
 ) -> None:
-    """Our generators end in tanh, so their range is known: bright images are no sign of [0, 1]. Collapsed GANs do occur."""
+    """The range of our generators is known: bright images are no sign of [0, 1]. Collapsed GANs do occur."""
     found = load_checkpoint(tiny_checkpoint(tmp_path / "before"))
     torch.nn.init.constant_(found.networks.generator.to_image.bias, bias)
     said = found.description
     path = save_checkpoint(tmp_path / "after", found.networks, said.architecture, said.image_shape, {})
     images = CheckpointTarget(checkpoint=str(path)).load(compute).sample(range(3), seed=0)
     assert (images.float().mean() > 127) == (bias > 0)
+
+
+@pytest.mark.parametrize("kind", ["pggan", "stylegan2"])
+def test_images_of_a_gan_without_tanh_are_clamped(
+    tmp_path: Path, tiny_checkpoint: Callable[..., Path], compute: Compute, kind: str
+) -> None:
+    """A Python factory whose images leave [-1, 1] is refused; of our own architectures it is known that they may."""
+    path = tiny_checkpoint(tmp_path / "gan", kind, (3, 16, 16))
+    target = CheckpointTarget(checkpoint=str(path)).load(compute)
+    floats = load_checkpoint(path).networks.generator(target.draw_latents(range(64), seed=0))
+    assert floats.abs().max() > 1.1
+    assert torch.equal(target.sample(range(64), seed=0), to_uint8(floats))
