@@ -4,7 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
+from ganguard.architectures.networks import build_networks
 from ganguard.audit.pairs import improvements
 from ganguard.audit.spec import Spec, TrainTarget, presets, read_spec
 from ganguard.base.errors import SpecError
@@ -26,12 +28,23 @@ def test_every_preset_parses_and_says_what_it_is() -> None:
     accuracy = ["digits-accuracy", "digits-accuracy-early", "digits-accuracy-early-full", "digits-accuracy-full"]
     defences = ["digits-averaging", "digits-defences", "digits-defences-full", "digits-defences-quick"]
     others = ["digits-full", "digits-private", "digits-transfer", "patches-utility"]
-    assert list(presets()) == ["digits", *accuracy, "digits-accuracy-quick", *defences, *others]
+    published = ["pggan-celeba-64", "sngan-celeba-64", "stylegan2-64"]
+    assert list(presets()) == ["digits", *accuracy, "digits-accuracy-quick", *defences, *others, *published]
     for name, text in presets().items():
         parsed_name, spec = read_spec(name, [])
         assert parsed_name == name
         assert text.startswith("# ")
         assert isinstance(spec.target, TrainTarget) is (name != "patches-utility")
+
+
+@pytest.mark.parametrize("name", ["pggan-celeba-64", "sngan-celeba-64", "stylegan2-64"])
+def test_the_networks_of_a_published_recipe_are_of_the_published_size(name: str) -> None:
+    _, spec = read_spec(name, [f"{part}.path=mine" for part in ("target.train.dataset", "real")])
+    assert isinstance(spec.target, TrainTarget)
+    assert spec.target.dataset == spec.real
+    with torch.device("meta"):
+        networks = build_networks(spec.target.architecture, (3, 64, 64))
+    assert 1e7 < sum(p.numel() for p in networks.generator.parameters()) < 3e7
 
 
 @pytest.mark.parametrize("name", ["digits", "digits-accuracy", "digits-accuracy-early"])
