@@ -14,9 +14,10 @@ from ganguard.base.compute import Compute
 from ganguard.base.errors import CheckpointError, StepError
 from ganguard.base.images import to_uint8
 from ganguard.base.seeds import normal
-from ganguard.training.loop import GANTraining, train_gan
+from ganguard.training.loop import train_gan
 from ganguard.training.settings import TrainingSettings
 from ganguard.training.state import saved_step
+from ganguard.training.update import GANTraining
 
 KINDS = ("dcgan", "sngan")
 Train = Callable[..., Path]
