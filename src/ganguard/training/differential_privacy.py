@@ -51,8 +51,15 @@ class PrivateTraining(TrainingSettings):
 
     @model_validator(mode="after")
     def _trainable_so(self) -> "PrivateTraining":
-        if self.differential_privacy is not None and (why := why_not_private(self.architecture)):
+        if self.differential_privacy is None:
+            return self
+        if why := why_not_private(self.architecture):
             raise ValueError(f"differential_privacy: {why}. Set architecture: {{kind: dcgan, discriminator_norm: group}}")
+        if self.completed().penalty != "none" or self.completed().drift or self.augment != "none":
+            raise ValueError(
+                "differential_privacy: penalty, drift and augment show D the images in ways that the bound does not count. "
+                "Leave them out"
+            )
         return self
 
 

@@ -16,6 +16,7 @@ class EMA:
     def __init__(self, module: nn.Module, decay: float) -> None:
         self.module = copy.deepcopy(module).eval().requires_grad_(False)
         self.decay = decay
+        self._source = module
         self._averages, self._sources = _paired(self.module, module)
         self._copies = [(a, b) for a, b in zip(self.module.buffers(), module.buffers(), strict=True) if not _averaged(a)]
 
@@ -26,6 +27,11 @@ class EMA:
         torch._foreach_lerp_(self._averages, self._sources, weight)  # pyright: ignore[reportPrivateUsage, reportPrivateImportUsage]
         for copied, source in self._copies:
             copied.copy_(source)
+
+    @torch.no_grad()
+    def restart(self) -> None:
+        """Begin again as the module is now, as pytorch_GAN_zoo does at every new size of a GAN that grows."""
+        self.module.load_state_dict(self._source.state_dict())
 
 
 def _averaged(tensor: Tensor) -> bool:

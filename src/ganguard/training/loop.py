@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from ganguard.architectures.checkpoint import save_checkpoint
-from ganguard.architectures.networks import Networks, build_networks
+from ganguard.architectures.networks import Networks, StyleBased, build_networks
 from ganguard.base.cache import content_key, copy_directory, tensor_digest
 from ganguard.base.compute import Compute, use_threads
 from ganguard.base.errors import StepError
@@ -24,8 +24,9 @@ from ganguard.training.beginning import RANDOM_WEIGHTS, Beginning
 from ganguard.training.differential_privacy import Guarantee, PrivateTraining, guarantee_of
 from ganguard.training.early_stopping import Best, Watch
 from ganguard.training.ema import EMA
+from ganguard.training.growth import Growth
 from ganguard.training.guess import Guess
-from ganguard.training.losses import LOSSES
+from ganguard.training.penalties import PathLength
 from ganguard.training.settings import CompleteTraining, TrainingSettings
 from ganguard.training.state import load_state, save_state, saved_step
 from ganguard.training.update import GANTraining
@@ -114,20 +115,26 @@ def _set_up(images: Tensor, settings: TrainingSettings, seed: int, compute: Comp
     frozen = beginning.frozen_parameters(networks.discriminator)
     networks.discriminator.requires_grad_(False)
     trained = [parameter for parameter in networks.discriminator.parameters() if parameter not in frozen]
+    ema, generator = EMA(networks.generator, settings.ema_decay), torch_generator(seed, "training")
+    if isinstance(networks.generator, StyleBased):
+        networks.generator.random = generator
+    growing = [networks.generator, networks.discriminator, ema.module] if settings.grow and beginning is RANDOM_WEIGHTS else []
     return GANTraining(
         networks=networks,
-        ema=EMA(networks.generator, settings.ema_decay),
+        ema=ema,
         optimizers={
             "D": _adam(trained, complete),
             "G": _adam(list(networks.generator.parameters()), complete),
         },
-        loss=LOSSES[complete.loss],
+        complete=complete,
         images=images.to(device),
         batch_size=settings.batch_size,
-        n_dis=complete.n_dis,
+        augmented=settings.augment == "diffaugment",
         trained=trained,
-        generator=torch_generator(seed, "training"),
+        growth=Growth(growing, settings.steps),
+        generator=generator,
         fabric=fabric,
+        path_length=PathLength().to(device) if complete.path_length_weight else None,
     )
 
 
@@ -155,6 +162,7 @@ def _run(
         "generator": training.networks.generator,
         "discriminator": training.networks.discriminator,
         "ema": training.ema.module,
+        **({"path_length": training.path_length} if training.path_length else {}),
     }
     generator, optimizers = training.generator, training.optimizers
     begin = load_state(path, identity=identity, modules=modules, optimizers=optimizers, generator=generator)

@@ -7,7 +7,7 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor
 
-LossName = Literal["hinge", "non_saturating"]
+LossName = Literal["hinge", "non_saturating", "wasserstein"]
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,18 @@ def non_saturating_generator(fake: Tensor) -> Tensor:
     return F.softplus(-fake).mean()
 
 
+def wasserstein_real(real: Tensor) -> Tensor:
+    """-E[D(x)] (Arjovsky et al. 2017, equation 2)."""
+    return -real.mean()
+
+
+def wasserstein_fake(fake: Tensor) -> Tensor:
+    """E[D(G(z))] (the same)."""
+    return fake.mean()
+
+
 LOSSES: dict[LossName, AdversarialLoss] = {
     "hinge": AdversarialLoss(hinge_real, hinge_fake, hinge_generator),
+    "wasserstein": AdversarialLoss(wasserstein_real, wasserstein_fake, hinge_generator),
     "non_saturating": AdversarialLoss(non_saturating_real, non_saturating_fake, non_saturating_generator),
 }

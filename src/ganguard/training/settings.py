@@ -1,12 +1,17 @@
 """What a training's settings are; what is left open comes from the architecture's paper."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ganguard.architectures.networks import ArchitectureField, recipe_of
 from ganguard.base.settings import Positive, Settings
 from ganguard.training.losses import LossName
+
+Penalty = Literal["none", "gradient", "r1"]
+USUAL_WEIGHT: dict[Penalty | None, float] = {"none": 0.0, "gradient": 10.0, "r1": 10.0}
+"""Of a penalty that an architecture's recipe lacks, as in the papers that brought them (Gulrajani et al. 2017; Mescheder et al.
+2018)."""
 
 
 class TrainingSettings(Settings):
@@ -16,7 +21,14 @@ class TrainingSettings(Settings):
     steps: updates of G.
     batch_size: images of one update, real and generated alike.
     loss, learning_rate, betas, n_dis: loss name; Adam's step size and betas; updates of D per update of G. None takes the
-        architecture's recipe.
+        architecture's recipe, here and for penalties.
+    penalty, penalty_weight, penalty_every: on D's gradient: "gradient" (WGAN-GP's, between real and generated images), "r1" (at
+        real ones) or "none"; lambda or gamma; updates of D from one to the next, each of which then weighs as many times more.
+    drift: weight of D(x)^2 of real images in D's loss.
+    path_length_weight, path_length_every: of StyleGAN2's penalty on G, and updates of G from one to the next; 0 leaves it out.
+    grow: train an architecture that can grow resolution by resolution; others, with False it too, and what begins from given
+        weights, are trained whole.
+    augment: "diffaugment" changes all that D sees at random, so that it cannot learn few images by heart.
     learning_rate_decay: "linear" lowers the learning rate to 0 over all steps; "none" keeps it.
     ema_decay: decay per step of the average of G's weights that is published; 0 publishes the last weights.
     checkpoint_every: steps between saved states, from which a killed training goes on.
@@ -29,19 +41,37 @@ class TrainingSettings(Settings):
     learning_rate: Annotated[float, Field(gt=0)] | None = None
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] | None = None
     n_dis: Positive | None = None
+    penalty: Penalty | None = None
+    penalty_weight: Annotated[float, Field(ge=0, le=1e6)] | None = None
+    penalty_every: Positive | None = None
+    drift: Annotated[float, Field(ge=0, le=1e6)] | None = None
+    path_length_weight: Annotated[float, Field(ge=0, le=1e6)] | None = None
+    path_length_every: Positive | None = None
+    grow: bool = True
+    augment: Literal["none", "diffaugment"] = "none"
     learning_rate_decay: Literal["linear", "none"] = "linear"
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.999
     checkpoint_every: Positive = 500
 
     def completed(self) -> "CompleteTraining":
         """These settings with the open values taken from the architecture's recipe."""
-        recipe = recipe_of(self.architecture)
-        return CompleteTraining(
-            loss=self.loss or recipe.loss,
-            learning_rate=self.learning_rate or recipe.learning_rate,
-            betas=self.betas or recipe.betas,
-            n_dis=self.n_dis or recipe.n_dis,
-        )
+        recipe = vars(recipe_of(self.architecture))
+        own = {name: getattr(self, name) for name in CompleteTraining.model_fields}
+        if self.penalty not in (None, recipe["penalty"]):
+            recipe = {**recipe, "penalty_weight": USUAL_WEIGHT[self.penalty], "penalty_every": 1}
+        return CompleteTraining.model_validate({k: recipe[k] if own[k] is None else own[k] for k in own})
+
+    @model_validator(mode="after")
+    def _does_something(self) -> Self:
+        """What is set must have something to act on."""
+        complete, kind = self.completed(), self.architecture.kind
+        if complete.penalty == "none" and (self.penalty_weight or self.penalty_every):
+            raise ValueError(
+                "penalty_weight and penalty_every are of a penalty, and there is none. Set penalty: gradient or r1"
+            )
+        if self.path_length_weight and not recipe_of(self.architecture).path_length_weight:
+            raise ValueError(f"path_length_weight is of a G that has styles, such as stylegan2's; {kind}'s has none")
+        return self
 
 
 class CompleteTraining(Settings):
@@ -51,3 +81,9 @@ class CompleteTraining(Settings):
     learning_rate: float
     betas: tuple[float, float]
     n_dis: int
+    penalty: Penalty
+    penalty_weight: float
+    penalty_every: int
+    drift: float
+    path_length_weight: float
+    path_length_every: int

@@ -78,8 +78,10 @@ def load_state(
 
 
 def _moments(tensors: dict[str, Tensor], parameters: list[Tensor]) -> dict[int, dict[str, Tensor]]:
-    """Adam's state by parameter. Raises ValueError where it is not what Adam keeps of just these parameters."""
-    state: dict[int, dict[str, Tensor]] = {index: {} for index in range(len(parameters))}
+    """Adam's state by parameter; it has none of parameters that were no part yet of networks that grow. Raises ValueError where
+    it is not what Adam keeps of some of these parameters."""
+    known = {index for index in range(len(parameters)) if f"{index}/step" in tensors}
+    state: dict[int, dict[str, Tensor]] = {index: {} for index in known}
     if tensors.keys() != {f"{index}/{moment}" for index in state for moment in MOMENTS}:
         raise ValueError("the optimisers' moments are not those of the networks")
     for key, value in tensors.items():

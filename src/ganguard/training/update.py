@@ -9,10 +9,14 @@ from torch.optim import Optimizer
 
 from ganguard.architectures.networks import Networks
 from ganguard.base.images import to_float
+from ganguard.training.augment import NUMBERS, diffaugment
 from ganguard.training.differential_privacy import Guarantee, PrivateUpdates
 from ganguard.training.ema import EMA
+from ganguard.training.growth import Growth
 from ganguard.training.guess import Guess
-from ganguard.training.losses import AdversarialLoss
+from ganguard.training.losses import LOSSES, AdversarialLoss
+from ganguard.training.penalties import PathLength, gradient_penalty, r1
+from ganguard.training.settings import CompleteTraining
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -20,33 +24,45 @@ if TYPE_CHECKING:
 
 @dataclass
 class GANTraining:
-    """Everything that one update touches. trained: the parameters of D that are not frozen."""
+    """Everything that one update touches. complete: what its recipe fills. trained: the parameters of D that are not frozen."""
 
     networks: Networks
     ema: EMA
     optimizers: dict[str, Optimizer]
-    loss: AdversarialLoss
+    complete: CompleteTraining
     images: Tensor  # (N, C, H, W) uint8 on the device
     batch_size: int
-    n_dis: int
+    augmented: bool
     trained: list[nn.Parameter]
+    growth: Growth
     generator: torch.Generator
     fabric: "Fabric"
+    path_length: PathLength | None = None
     guess: Guess | None = None
     private: PrivateUpdates | None = None
 
+    @property
+    def loss(self) -> AdversarialLoss:
+        """Of D and G, by their scores."""
+        return LOSSES[self.complete.loss]
+
     def step(self, step: int) -> Tensor:
         """One update of G after n_dis of D; returns D's last loss plus G's, (), for the look at its health."""
-        D = self.networks.discriminator
+        D, n_dis = self.networks.discriminator, self.complete.n_dis
+        if self.growth.go_to(step):
+            self.ema.restart()
         self._train_discriminator(True)
-        for _ in range(self.n_dis - 1):
+        for update in range(step * n_dis, (step + 1) * n_dis - 1):
             with torch.no_grad():
                 fake = self._fake()
-            self._update_discriminator(fake)
+            self._update_discriminator(fake, update)
         fake = self._fake()  # the last update of D and the one of G see the same images
-        loss_d = self._update_discriminator(fake.detach())
+        loss_d = self._update_discriminator(fake.detach(), (step + 1) * n_dis - 1)
         self._train_discriminator(False)
-        loss_g = self.loss.generator(D(fake))
+        loss_g = self.loss.generator(D(self._shown(fake)))
+        if self.path_length and step % self.complete.path_length_every == 0:
+            weight = self.complete.path_length_weight * self.complete.path_length_every
+            loss_g = loss_g + weight * self._path_length(self.path_length, fake.shape[1:])
         self._descend("G", loss_g)
         self.ema.update(step)
         return loss_d.detach() + loss_g.detach()
@@ -61,22 +77,37 @@ class GANTraining:
         for parameter in self.trained:
             parameter.requires_grad_(yes)
 
-    def _update_discriminator(self, fake: Tensor) -> Tensor:
+    def _update_discriminator(self, fake: Tensor, update: int) -> Tensor:
         if self.private:
             return self.private.update(self.images, fake, self.loss, self.generator)
-        loss = self._discriminator_loss(fake)
+        rows = torch.randint(len(self.images), (self.batch_size,), generator=self.generator)
+        real = self._shown(self.growth.seen(to_float(self.images[rows.to(self.fabric.device)])))
+        fake = self._shown(fake)
+        loss = self._discriminator_loss(real, fake)
+        if self.complete.penalty != "none" and update % self.complete.penalty_every == 0:
+            loss = loss + self.complete.penalty_weight * self.complete.penalty_every * self._penalty(real, fake)
         self._descend("D", loss)
         return loss
 
-    def _discriminator_loss(self, fake: Tensor) -> Tensor:
-        rows = torch.randint(len(self.images), (self.batch_size,), generator=self.generator)
-        real = to_float(self.images[rows.to(self.fabric.device)])
+    def _discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
         D = self.networks.discriminator
         if D.independent_rows:
             scores_real, scores_fake = D(torch.cat([real, fake])).chunk(2)
         else:
             scores_real, scores_fake = D(real), D(fake)
-        return self.loss.discriminator(scores_real, scores_fake)
+        loss = self.loss.discriminator(scores_real, scores_fake)
+        return loss + self.complete.drift * scores_real.square().mean() if self.complete.drift else loss
+
+    def _penalty(self, real: Tensor, fake: Tensor) -> Tensor:
+        D = self.networks.discriminator
+        if self.complete.penalty == "r1":
+            return r1(D, real)
+        return gradient_penalty(D, real, fake, self._uniform(len(real)))
+
+    def _path_length(self, penalty: PathLength, image_shape: torch.Size) -> Tensor:
+        G = self.networks.generator
+        z, noise = (torch.randn(self.batch_size, *shape, generator=self.generator) for shape in ((G.latent_dim,), image_shape))
+        return penalty(G, z.to(self.fabric.device), noise.to(self.fabric.device))
 
     def _fake(self) -> Tensor:
         """A batch of G's images, as they would come back if the guess were right."""
@@ -85,6 +116,13 @@ class GANTraining:
             z = self.guess.codes(z, self.generator)
         fake = self.networks.generator(z.to(self.fabric.device))
         return self.guess.images(fake, self.generator) if self.guess and self.guess.images else fake
+
+    def _shown(self, images: Tensor) -> Tensor:
+        """Images as D sees them."""
+        return diffaugment(images, self._uniform(len(images), NUMBERS)) if self.augmented else images
+
+    def _uniform(self, *shape: int) -> Tensor:
+        return torch.rand(*shape, generator=self.generator).to(self.fabric.device)
 
     def _descend(self, name: str, loss: Tensor) -> None:
         self.optimizers[name].zero_grad(set_to_none=True)

@@ -121,6 +121,58 @@ def test_without_decay_the_last_weights_are_published(tmp_path: Path, train: Tra
     assert all(torch.equal(value, state[f"generator/{key}"]) for key, value in published.items())
 
 
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        ("pggan", {"augment": "diffaugment"}),
+        ("pggan", {"grow": False, "penalty_every": 3}),
+        ("stylegan2", {"penalty_every": 4, "path_length_every": 3}),
+        ("dcgan", {"penalty": "r1", "drift": 0.1}),
+        ("sngan", {"loss": "wasserstein", "penalty": "gradient", "n_dis": 2}),
+    ],
+)
+def test_penalties_growth_and_changes_go_on_to_the_same_bits(
+    tmp_path: Path, train: Train, kind: str, values: dict[str, object]
+) -> None:
+    """Killed at step 50, amid the growth of what grows."""
+    settings = _settings(kind, steps=60, checkpoint_every=12, **{"n_dis": 1, **values})
+    images = torch.from_numpy(np.random.default_rng(1).integers(0, 256, (20, 1, 16, 16), dtype=np.uint8))
+    whole = train(tmp_path / "whole", settings, of=images)
+    with pytest.raises(Killed):
+        train(tmp_path / "killed", settings, of=images, progress=_kill_at(50))
+    assert saved_step(tmp_path / "killed" / "training.safetensors") == 48
+    again = train(tmp_path / "killed", settings, of=images)
+    for network in ("generator", "discriminator"):
+        assert file_digest(whole / f"{network}.safetensors") == file_digest(again / f"{network}.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("kind", "one", "other"),
+    [
+        ("dcgan", {}, {"penalty": "r1"}),
+        ("dcgan", {}, {"drift": 1.0}),
+        ("dcgan", {}, {"augment": "diffaugment"}),
+        ("pggan", {}, {"grow": False}),
+        ("pggan", {}, {"penalty_weight": 1.0}),
+        ("pggan", {}, {"penalty_every": 2}),
+        ("stylegan2", {}, {"path_length_weight": 0.0}),
+        ("stylegan2", {}, {"path_length_every": 1}),
+    ],
+)
+def test_every_setting_makes_a_difference(
+    tmp_path: Path, train: Train, kind: str, one: dict[str, object], other: dict[str, object]
+) -> None:
+    paths = [train(tmp_path / name, _settings(kind, **values)) for name, values in (("one", one), ("other", other))]
+    assert file_digest(paths[0] / "generator.safetensors") != file_digest(paths[1] / "generator.safetensors")
+
+
+def test_a_gan_that_grew_is_whole_in_the_end(tmp_path: Path, train: Train) -> None:
+    images = torch.from_numpy(np.random.default_rng(1).integers(0, 256, (20, 1, 16, 16), dtype=np.uint8))
+    G = load_checkpoint(train(tmp_path, _settings("pggan", steps=10), of=images)).networks.generator
+    found = G(torch.randn(2, 4))
+    assert not torch.equal(found[:, :, ::2, ::2], found[:, :, 1::2, 1::2])
+
+
 @pytest.mark.parametrize("n_dis", [1, 3])
 def test_each_network_is_updated_as_often_as_said(tmp_path: Path, train: Train, n_dis: int) -> None:
     train(tmp_path, _settings(n_dis=n_dis))

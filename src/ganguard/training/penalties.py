@@ -1,0 +1,52 @@
+"""What keeps D or G smooth: penalties on their gradients, which are added to the losses."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from ganguard.architectures.networks import Discriminator, StyleBased
+
+PATH_DECAY = 0.01  # how fast the mean length of paths follows (Karras et al. 2020, appendix B)
+
+
+def gradient_penalty(D: Discriminator, real: Tensor, fake: Tensor, share: Tensor) -> Tensor:
+    """E[(|∇ D(x)| - 1)²], (), where x lies between a real and a generated image: share · real + (1 - share) · fake.
+
+    real, fake: (N, C, H, W) float; share: (N,), uniform in [0, 1]. Gulrajani et al. 2017, equation 3.
+    """
+    between = torch.lerp(fake.detach(), real, share.view(-1, 1, 1, 1)).requires_grad_()
+    return (_gradients(D, between).square().sum((1, 2, 3)).sqrt() - 1).square().mean()
+
+
+def r1(D: Discriminator, real: Tensor) -> Tensor:
+    """E[|∇ D(x)|²] / 2, (), at real images (N, C, H, W) float. Mescheder et al. 2018, equation 9, without its gamma."""
+    return _gradients(D, real.detach().requires_grad_()).square().sum((1, 2, 3)).mean() / 2
+
+
+def _gradients(D: Discriminator, images: Tensor) -> Tensor:
+    (found,) = torch.autograd.grad(D(images).sum(), images, create_graph=True)
+    return found
+
+
+class PathLength(nn.Module):
+    """E[(|Jᵀ_w y| - a)²]: G shall turn a step in w into an equally long one in images, wherever and whichever way it is taken
+    (Karras et al. 2020, equation 4). J is the Jacobian of G's synthesis at w, y an image of noise; a is the running mean of
+    such lengths, and part of a training's state."""
+
+    mean: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(()))
+
+    def forward(self, G: StyleBased, z: Tensor, noise: Tensor) -> Tensor:
+        """(), of codes z (N, latent_dim) and noise y (N, C, H, W), N(0, 1); and moves a towards their mean length."""
+        w = G.mapping(z)
+        images = G.synthesis(w)
+        y = noise / math.sqrt(images.shape[2] * images.shape[3])
+        (gradients,) = torch.autograd.grad((images * y).sum(), w, create_graph=True)  # (N, layers, D)
+        lengths = gradients.square().sum(2).mean(1).sqrt()
+        with torch.no_grad():
+            self.mean.lerp_(lengths.mean(), PATH_DECAY)
+        return (lengths - self.mean).square().mean()
