@@ -19,7 +19,7 @@ def attack(
     target: TargetArgument,
     out: Out,
     query_budget: Annotated[int, typer.Option(help="Images to buy and train on.")] = 1000,
-    architecture: Annotated[str, typer.Option(help="The substitute's: `sngan` or `dcgan`.")] = "sngan",
+    architecture: Annotated[str, typer.Option(help="The substitute's: `dcgan`, `sngan`, `pggan` or `stylegan2`.")] = "sngan",
     real: Annotated[
         str | None,
         typer.Option(

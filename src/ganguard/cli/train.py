@@ -12,7 +12,7 @@ def train(
         str, typer.Argument(metavar="DATA", help="A data set's name (`digits`) or a folder of images.", show_default=False)
     ],
     out: Out,
-    architecture: Annotated[str, typer.Option(help="`sngan` or `dcgan`.")] = "sngan",
+    architecture: Annotated[str, typer.Option(help="`dcgan`, `sngan`, `pggan` or `stylegan2`.")] = "sngan",
     steps: Annotated[int, typer.Option(min=1, help="Updates of G.")] = 3000,
     seed: Seed = 0,
     size: Size = None,
