@@ -13,7 +13,7 @@ from torch import Tensor
 from ganguard.base.codecs import decode_image, encode_png
 from ganguard.base.errors import DataError
 from ganguard.base.images import to_float, to_uint8
-from ganguard.data.image_folder import centre_crop_resize
+from ganguard.data.crops import centre_crop_resize
 
 SIDES = st.integers(1, 24)
 CHANNELS = st.sampled_from([1, 3])

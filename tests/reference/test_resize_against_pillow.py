@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image, ImageOps
 
-from ganguard.data.image_folder import centre_crop_resize
+from ganguard.data.crops import centre_crop_resize
 
 
 def _with_pillow(pixels: np.ndarray, size: int) -> np.ndarray:

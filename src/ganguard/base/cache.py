@@ -53,7 +53,7 @@ def tensor_digest(tensors: Mapping[str, Tensor]) -> str:
     for name in sorted(tensors):
         array = np.ascontiguousarray(tensors[name].detach().cpu().numpy())
         digest.update(f"{name}:{array.dtype.str}:{array.shape};".encode())
-        digest.update(array.tobytes())
+        digest.update(array.reshape(-1).view(np.uint8).data)  # not a copy: it may be a map of more than memory holds
     return digest.hexdigest()
 
 

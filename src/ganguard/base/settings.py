@@ -122,8 +122,13 @@ def read_bounded(path: Path, most: int) -> bytes:
 def read_json(path: Path) -> object:
     """What a JSON file of at most LARGEST_JSON bytes says. Raises OSError where it cannot be read, ValueError where it is no
     JSON, or too large."""
+    return json_of(read_bounded(path, LARGEST_JSON))
+
+
+def json_of(content: bytes) -> object:
+    """What a JSON text says. Raises ValueError where it is none."""
     try:
-        return _json(read_bounded(path, LARGEST_JSON))
+        return _json(content)
     except RecursionError:
         raise ValueError("lists or mappings stand too deep within each other") from None
 

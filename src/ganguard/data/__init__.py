@@ -8,6 +8,9 @@ DATASETS = PluginTable(
     {
         "digits": "ganguard.data.digits:Digits",
         "image_folder": "ganguard.data.image_folder:ImageFolder",
+        "image_zip": "ganguard.data.image_zip:ImageZip",
+        "lsun_lmdb": "ganguard.data.lsun_lmdb:LsunLmdb",
+        "parquet": "ganguard.data.parquet_images:ParquetImages",
         "photo_patches": "ganguard.data.photo_patches:PhotoPatches",
     },
 )

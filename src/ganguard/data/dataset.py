@@ -18,6 +18,14 @@ from ganguard.data import DATASETS
 
 
 @dataclass(frozen=True)
+class Skipped:
+    """Images that could not be read and were left out: how many, and name and reason of the first of them."""
+
+    count: int
+    listed: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
 class RealImages:
     """Images (N, C, H, W) uint8; labels (N,) int64, or None; the names of the classes in label order.
 
@@ -25,6 +33,9 @@ class RealImages:
         the same split. None where every image stands for itself.
     indices: (N,) int64, the images' numbers in a larger data set that they are chosen from, whose split they keep. None where
         they are all of it.
+    skipped: bad images of the data set that are not among these; None where there were none.
+
+    The images may be a map of a file that is larger than memory: they are read a few at a time, and not written to.
     """
 
     images: Tensor
@@ -32,6 +43,7 @@ class RealImages:
     classes: tuple[str, ...]
     groups: Tensor | None = None
     indices: Tensor | None = None
+    skipped: Skipped | None = None
 
     def digest(self) -> str:
         """SHA-256 of the images, labels and groups."""

@@ -54,7 +54,7 @@ def read_parquet(files: list[Path], count: int | None = None) -> Tensor:
     with ThreadPoolExecutor(cores()) as pool:
         for file, rows in ((path, rows) for path in files for rows in _rows(path)):
             if held == 0:
-                images = room_for(_said(files, count), decode_image(*rows[0]).shape, str(file))
+                images = room_for(rows_held(files, count), decode_image(*rows[0]).shape, str(file))
             wanted = rows[: len(images) - held]
             starts = range(0, len(wanted), images_a_task(images.shape[1:]))
             list(pool.map(place, (held + i for i in starts), (wanted[i : i + starts.step] for i in starts)))
@@ -69,30 +69,48 @@ def read_parquet(files: list[Path], count: int | None = None) -> Tensor:
 
 def _rows(file: Path) -> Generator[list[tuple[bytes, str]]]:
     """Bytes of the images, and what to call each, a few rows at a time; never none."""
+    for rows in rows_with(file):
+        yield [_cell(cell, name) for cell, _, name in rows]
+
+
+Label = int | str | None
+
+
+def rows_with(file: Path, label_column: str | None = None) -> Generator[list[tuple[bytes | None, Label, str]]]:
+    """Bytes of the images (None where a row holds none), labels, and what to call each, a few rows at a time; never none.
+
+    Raises DataError where the file is no Parquet file of images.
+    """
     number = 0
-    with _opened(file) as opened:
+    with opened_parquet(file) as opened:
         _require_layout(opened, file)
         at_once = max(1, min(MOST_ROWS, MOST_BYTES // max(1, file.stat().st_size)))
-        for batch in opened.iter_batches(at_once, columns=["image"]):
-            column: Any = batch.column(0)
+        columns = ["image"] if label_column is None else ["image", label_column]
+        for batch in opened.iter_batches(at_once, columns=columns):
+            column: Any = batch.column("image")
             cells: list[bytes | None] = column.flatten()[column.type.get_field_index("bytes")].to_pylist()
-            if cells:
-                yield [_cell(cell, f"{file}, row {number + row}") for row, cell in enumerate(cells)]
-            number += len(cells)
+            labels: list[Label] = [None] * len(cells) if label_column is None else batch.column(label_column).to_pylist()
+            rows = [
+                (cell, label, f"{file}, row {number + row}")
+                for row, (cell, label) in enumerate(zip(cells, labels, strict=True))
+            ]
+            if rows:
+                yield rows
+            number += len(rows)
 
 
-def _said(files: list[Path], count: int | None) -> int:
+def rows_held(files: list[Path], count: int | None = None) -> int:
     """How many images the files say that they hold, and not more than `count`."""
     held = 0
     for file in files:
         if count is None or held < count:
-            with _opened(file) as opened:
+            with opened_parquet(file) as opened:
                 held += opened.metadata.num_rows
     return held if count is None else min(held, count)
 
 
 @contextmanager
-def _opened(file: Path) -> Generator[pq.ParquetFile]:
+def opened_parquet(file: Path) -> Generator[pq.ParquetFile]:
     """A Parquet file; one that is named as a shard is the one that was written under that name."""
     try:
         with pq.ParquetFile(_checked(file), page_checksum_verification=True, pre_buffer=False) as opened:

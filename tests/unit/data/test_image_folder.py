@@ -8,7 +8,8 @@ from PIL import Image
 
 from ganguard.base.errors import DataError, SpecError
 from ganguard.base.settings import parse
-from ganguard.data.image_folder import ImageFolder, centre_crop_resize
+from ganguard.data.crops import centre_crop_resize
+from ganguard.data.image_folder import ImageFolder
 
 
 def _write(path: Path, value: int = 0, *, width: int = 6, height: int = 6, colour: bool = False) -> Path:

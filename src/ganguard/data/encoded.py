@@ -1,0 +1,225 @@
+"""What all formats of image files share: encoded images are decoded by many threads, cropped, and kept in their order.
+
+A format says how bytes and labels are found, as `Found`; this file makes `RealImages` of them.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from itertools import chain, islice
+from pathlib import Path
+from typing import Literal
+
+import PIL
+import torch
+from pydantic import field_validator
+from torch import Tensor
+
+from ganguard.base.cache import code_version, content_key
+from ganguard.base.codecs import decode_image, images_a_task
+from ganguard.base.compute import cores
+from ganguard.base.errors import DataError
+from ganguard.base.progress import Progress
+from ganguard.base.settings import Positive, absolute, one_line
+from ganguard.data.crops import Crop, prepare
+from ganguard.data.dataset import DatasetSettings, RealImages, Skipped, room_for
+from ganguard.data.image_cache import cached_images, keep_images, worth_keeping
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
+SAID_OF_SKIPPED = 100  # bad images that are listed by name; all are counted
+AHEAD = 4  # tasks a thread that are handed out before their results are taken: what is read and waits stays bounded
+
+
+class EncodedImages(DatasetSettings):
+    """Base of the formats of image files.
+
+    size: side in pixels; each image is cropped to a square and resized to it (Lanczos, antialiased).
+        None takes the images as they are: they must then all have one size.
+    channels: 1 or 3; None takes the first image's.
+    crop: which part of an image is taken, see `ganguard.data.crops`.
+    on_bad_image: what happens at an image that cannot be read: "fail" refuses the data set; "skip" leaves the image out, and
+        says so wherever the data are spoken of.
+    """
+
+    path: str
+    size: Positive | None = None
+    channels: Literal[1, 3] | None = None
+    crop: Crop = "centre"
+    on_bad_image: Literal["fail", "skip"] = "fail"
+
+    @field_validator("path")
+    @classmethod
+    def _absolute(cls, path: str) -> str:
+        return absolute(path)
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """One image: what to call it, what gives its bytes or its file (called by any thread; raises DataError), its class."""
+
+    name: str
+    read: Callable[[], bytes | Path]
+    label: int | str | None = None
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a format finds: the images, in order; at most how many; names of the labels that are numbers.
+
+    Labels are all numbers, all text, or all None.
+    """
+
+    images: Iterable[Encoded]
+    count: int
+    names: Mapping[int, str] = field(default_factory=dict[int, str])
+
+
+Opens = Callable[[], AbstractContextManager[Found]]
+
+
+def load_encoded(settings: EncodedImages, fingerprint: str, opens: Opens, progress: Progress) -> RealImages:
+    """The images that `opens` finds; out of the cache where they were decoded before. Raises DataError."""
+    key = content_key(
+        files=fingerprint,
+        settings=settings.model_dump(mode="json"),
+        pillow=PIL.__version__,
+        code=code_version("ganguard.data", "ganguard.base.codecs"),
+    )
+    if (kept := cached_images(key)) is not None:
+        progress(len(kept.images), len(kept.images), "decoded before")
+        return kept
+    with opens() as found:
+        return _decode(settings, found, key, progress)
+
+
+def _decode(settings: EncodedImages, found: Found, key: str, progress: Progress) -> RealImages:
+    skips, labels = Skips(settings.on_bad_image), list[int | str | None]()
+    decoded = decoded_images(settings, found.images, skips)
+    first = next(decoded, None)
+    if first is None:
+        raise DataError(f"{settings.path}: none of its {skips.count:,} images can be read. {skips.reason()}")
+    shape = tuple(first[1].shape)
+
+    def images() -> Iterator[Tensor]:
+        for encoded, image in chain([first], decoded):
+            labels.append(encoded.label)
+            yield image
+            progress(min(len(labels) + skips.count, found.count), found.count, "decoding")
+
+    def described(pixels: Tensor) -> RealImages:
+        classes, numbers = _classes(labels, found.names)
+        return RealImages(pixels, numbers, classes, skipped=skips.record())
+
+    if worth_keeping(found.count, shape):
+        return keep_images(key, shape, images(), described, settings.path)
+    held, room = 0, room_for(found.count, shape, settings.path)
+    for image in images():
+        room[held] = image
+        held += 1
+    progress(found.count, found.count, "decoding")
+    return described(room[:held])
+
+
+class Skips:
+    """The bad images of a data set: refused at the first, or noted."""
+
+    def __init__(self, on_bad_image: Literal["fail", "skip"]) -> None:
+        self.count, self.listed, self._skip = 0, list[tuple[str, str]](), on_bad_image == "skip"
+
+    def note(self, name: str, problem: DataError) -> None:
+        """Note a bad image. Raises its problem where none is to be skipped."""
+        if not self._skip:
+            raise problem
+        self.count += 1
+        if len(self.listed) < SAID_OF_SKIPPED:
+            self.listed.append((one_line(name, 200), one_line(problem, 300)))
+
+    def reason(self) -> str:
+        """Why the first was bad."""
+        return self.listed[0][1] if self.listed else "It holds none."
+
+    def record(self) -> Skipped | None:
+        """What was skipped; None where nothing was."""
+        return Skipped(self.count, tuple(self.listed)) if self.count else None
+
+
+def decoded_images(
+    settings: EncodedImages, images: Iterable[Encoded], skips: Skips, channels: int | None = None
+) -> Iterator[tuple[Encoded, Tensor]]:
+    """Each good image with its pixels (C, H, W) uint8, in order, decoded by as many threads as there are cores.
+
+    channels: 1 or 3; None, unless the settings say, takes the first good image's. Raises DataError.
+    """
+    waiting = iter(images)
+    channels = settings.channels or channels
+    first: tuple[Encoded, Tensor] | None = None
+    for encoded in waiting:
+        found = _pixels(encoded, settings, channels)
+        if isinstance(found, Tensor):
+            first = encoded, found
+            break
+        skips.note(encoded.name, found)
+    if first is None:
+        return
+    yield first
+    shape, name, depth = first[1].shape, first[0].name, first[1].shape[0]
+
+    def task(some: list[Encoded]) -> list[Tensor | DataError]:
+        return [_pixels(encoded, settings, depth) for encoded in some]
+
+    for encoded, found in _ahead(task, waiting, images_a_task(shape)):
+        if isinstance(found, DataError):
+            skips.note(encoded.name, found)
+            continue
+        if found.shape != shape:
+            raise DataError(
+                f"{encoded.name}: {found.shape[2]}x{found.shape[1]} pixels, but {Path(name).name} has {shape[2]}x{shape[1]}. "
+                f"Set `size` to crop and resize them all."
+            )
+        yield encoded, found
+
+
+Task = Callable[[list[Encoded]], list[Tensor | DataError]]
+
+
+def _ahead(task: Task, waiting: Iterator[Encoded], at_once: int) -> Iterator[tuple[Encoded, Tensor | DataError]]:
+    """The results of a task of some images, in order, by a pool of threads that runs only so far ahead."""
+    given = deque[tuple[list[Encoded], Future[list[Tensor | DataError]]]]()
+    with ThreadPoolExecutor(cores()) as pool:
+        try:
+            while True:
+                while len(given) < AHEAD * cores() and (some := list(islice(waiting, at_once))):
+                    given.append((some, pool.submit(task, some)))
+                if not given:
+                    return
+                some, future = given.popleft()
+                yield from zip(some, future.result(), strict=True)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)  # what is wrong with one file need not wait for the others
+            raise
+
+
+def _pixels(encoded: Encoded, settings: EncodedImages, channels: int | None) -> Tensor | DataError:
+    """The pixels that are taken of an image, or why it cannot be read. Raises DataError where it can, but does not fit."""
+    try:
+        image = decode_image(encoded.read(), encoded.name, channels)
+    except DataError as problem:
+        return problem
+    return prepare(image, settings.crop, settings.size, encoded.name)
+
+
+def _classes(labels: list[int | str | None], names: Mapping[int, str]) -> tuple[tuple[str, ...], Tensor | None]:
+    """Names of the classes in order, and the number of each image's (N,); none with fewer than two, or without labels."""
+    known = sorted({label for label in labels if label is not None}, key=lambda label: (isinstance(label, str), label))
+    if len(known) < 2 or None in labels:
+        return (), None
+    numbers = {label: number for number, label in enumerate(known)}
+    classes = tuple(names.get(label, str(label)) if isinstance(label, int) else label for label in known)
+    return classes, torch.tensor([numbers[label] for label in labels if label is not None])
+
+
+def folder_class(parts: tuple[str, ...]) -> str | None:
+    """The class of an image at a relative path: its first folder; None for an image that stands in none."""
+    return parts[0] if len(parts) > 1 else None

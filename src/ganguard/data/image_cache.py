@@ -1,0 +1,168 @@
+"""Images that were decoded once, kept as raw bytes on disk and mapped into memory: a million need not fit in it.
+
+An entry is a directory, named by a key of all that its pixels depend on: `images`, the bytes of (N, C, H, W), and
+`description.json`. It appears by rename, so that several processes may make the same one; who comes later keeps what is there.
+Entries lie in $GANGUARD_IMAGE_CACHE, by default in $XDG_CACHE_HOME/ganguard/images or ~/.cache/ganguard/images; `off` keeps
+none. Removing the directory clears it.
+"""
+
+import hashlib
+import json
+import math
+import mmap
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from ganguard.base.cache import TEMPORARY, publish_directory
+from ganguard.base.errors import DataError
+from ganguard.base.settings import NonNegative, Positive, Settings, read_record
+from ganguard.data.dataset import RealImages, Skipped
+
+SMALLEST_KEPT = 32 << 20  # bytes; fewer are decoded in a second or two, and fit any memory
+BLOCK, BLOCKS = 1 << 16, 64  # bytes, and how many such pieces of an entry are looked at when it is opened
+_NO_RESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000 if sys.platform == "linux" else 0)
+
+
+class Entry(Settings):
+    """What description.json says. checked: SHA-256 of evenly spaced pieces of the images, and of the labels."""
+
+    shape: tuple[Positive, Positive, Positive, Positive]
+    labels: tuple[NonNegative, ...] | None
+    classes: tuple[str, ...]
+    skipped: Annotated[int, Field(ge=0)]
+    listed: tuple[tuple[str, str], ...]
+    checked: str
+
+
+def cache_place() -> Path | None:
+    """The directory of the entries; None where none are kept."""
+    said = os.environ.get("GANGUARD_IMAGE_CACHE")
+    if said == "off":
+        return None
+    return Path(said) if said else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ganguard" / "images"
+
+
+def worth_keeping(count: int, shape: tuple[int, ...]) -> bool:
+    """Whether `count` images (C, H, W) are kept at all."""
+    return cache_place() is not None and count * math.prod(shape) >= SMALLEST_KEPT
+
+
+def cached_images(key: str) -> RealImages | None:
+    """The images that were kept under `key`; None where there are none, and where they are damaged, which are removed."""
+    place = cache_place()
+    if place is None or not (place / key).is_dir():
+        return None
+    try:
+        return _opened(place / key)
+    except (DataError, OSError, ValueError):
+        doomed = Path(tempfile.mkdtemp(dir=place, suffix=TEMPORARY))
+        (place / key).rename(doomed / key)  # at once: nobody opens half of it
+        shutil.rmtree(doomed, ignore_errors=True)
+        return None
+
+
+def keep_images(
+    key: str, shape: tuple[int, ...], images: Iterable[Tensor], described: Callable[[Tensor], RealImages], name: str
+) -> RealImages:
+    """Write images (C, H, W) uint8 of one shape under `key`, and map them; `described` adds labels once all are written.
+
+    Raises DataError, with `name` in it, where they cannot be written.
+    """
+    place = cache_place()
+    if place is None:
+        raise ValueError("no image cache")
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        directory = Path(tempfile.mkdtemp(dir=place, prefix=f".{key[:16]}.", suffix=TEMPORARY))
+    except OSError as problem:
+        raise _cannot(name, place, problem) from None
+    try:
+        count = 0
+        with _writing(directory / "images", name, place) as write:
+            for image in images:
+                write(image)
+                count += 1
+        _describe(directory, described(_mapped(directory / "images", (count, *shape))))
+        publish_directory(directory, place / key)
+    except OSError as problem:
+        raise _cannot(name, place, problem) from None
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+    return _opened(place / key)
+
+
+class _writing:  # noqa: N801 - a context, used as a function
+    """A file that images are written to, one after the other; what goes wrong there is told apart from bad images."""
+
+    def __init__(self, path: Path, name: str, place: Path) -> None:
+        self._file, self._name, self._place = path.open("wb", buffering=1 << 20), name, place
+
+    def __enter__(self) -> Callable[[Tensor], None]:
+        return self._write
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def _write(self, image: Tensor) -> None:
+        self._file.write(image.numpy())
+
+
+def _cannot(name: str, place: Path, problem: OSError) -> DataError:
+    return DataError(
+        f"{name}: its decoded images cannot be kept in {place} ({problem.strerror}). Make room there, or set "
+        f"GANGUARD_IMAGE_CACHE to another directory, or to off."
+    )
+
+
+def _describe(directory: Path, real: RealImages) -> None:
+    skipped = real.skipped or Skipped(0, ())
+    labels = None if real.labels is None else real.labels.tolist()
+    content = {
+        "shape": tuple(real.images.shape),
+        "labels": labels,
+        "classes": real.classes,
+        "skipped": skipped.count,
+        "listed": skipped.listed,
+        "checked": _checked(directory / "images", labels),
+    }
+    (directory / "description.json").write_text(json.dumps(content))
+
+
+def _opened(directory: Path) -> RealImages:
+    entry = read_record(directory / "description.json", Entry, DataError)
+    labels = None if entry.labels is None else list(entry.labels)
+    size = (directory / "images").stat().st_size
+    if size != math.prod(entry.shape) or _checked(directory / "images", labels) != entry.checked:
+        raise DataError(f"{directory}: damaged.")
+    return RealImages(
+        _mapped(directory / "images", entry.shape),
+        None if labels is None else torch.tensor(labels),
+        entry.classes,
+        skipped=Skipped(entry.skipped, entry.listed) if entry.skipped else None,
+    )
+
+
+def _checked(file: Path, labels: list[int] | None) -> str:
+    digest, size = hashlib.sha256(json.dumps(labels).encode()), file.stat().st_size
+    with file.open("rb") as opened:
+        for piece in range(BLOCKS):
+            opened.seek(max(0, size - BLOCK) * piece // (BLOCKS - 1))
+            digest.update(opened.read(BLOCK))
+    return digest.hexdigest()
+
+
+def _mapped(file: Path, shape: tuple[int, ...]) -> Tensor:
+    """The file as a tensor; pages are read when they are used. What is written to the tensor never reaches the file."""
+    with file.open("rb") as opened:
+        private = mmap.MAP_PRIVATE | _NO_RESERVE  # without a promise of memory for all of it, which may be more than there is
+        mapped = mmap.mmap(opened.fileno(), math.prod(shape), private, mmap.PROT_READ | mmap.PROT_WRITE)
+    return torch.frombuffer(mapped, dtype=torch.uint8).view(shape)

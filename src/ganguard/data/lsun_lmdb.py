@@ -1,0 +1,124 @@
+"""LSUN's databases: an LMDB a category, of keys and encoded images (Yu et al. 2015, arXiv 1506.03365).
+
+A database is opened for reading and without its lock, so that it may lie on a disk that nobody writes. The LMDB library trusts
+what stands inside a database: only what its head says is looked at here. Open none that may have been made to do harm.
+"""
+
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from ganguard.base.cache import content_key
+from ganguard.base.errors import DataError
+from ganguard.base.progress import Progress, silent
+from ganguard.base.settings import Positive, one_line
+from ganguard.data.dataset import RealImages
+from ganguard.data.encoded import Encoded, EncodedImages, Found, load_encoded
+from ganguard.data.image_folder import file_state
+
+if TYPE_CHECKING:
+    from lmdb import Environment
+
+FILE = "data.mdb"
+HEAD, MAGIC = 16, 0xBEEFC0DE  # bytes of a page before the meta data, and what these begin with
+
+
+class LsunLmdb(EncodedImages):
+    """A category's database (a folder with data.mdb, as LSUN's `bedroom_train_lmdb`), or a folder of several: the classes.
+
+    max_images: of each category, the first by key; None takes all.
+    """
+
+    kind: Literal["lsun_lmdb"] = "lsun_lmdb"
+    max_images: Positive | None = None
+
+    def fingerprint(self) -> str:
+        """Changes with any database's path, size or time of change. Raises DataError where there is none."""
+        return content_key(files=[file_state(folder / FILE) for folder in _databases(Path(self.path))])
+
+    def load(self, progress: Progress = silent) -> RealImages:
+        """The images of each category in the order of their keys; labels where there are several. Raises DataError."""
+        return load_encoded(self, self.fingerprint(), self._opened, progress)
+
+    @contextmanager
+    def _opened(self) -> Generator[Found]:
+        with ExitStack() as stack:
+            opened = [(folder, stack.enter_context(_environment(folder))) for folder in _databases(Path(self.path))]
+            counts = [min(_entries(environment), self.max_images or _entries(environment)) for _, environment in opened]
+
+            def images() -> Iterator[Encoded]:
+                for (folder, environment), count in zip(opened, counts, strict=True):
+                    yield from _images(folder, environment, count)
+
+            if not sum(counts):
+                raise DataError(f"{self.path}: holds no images. Give the path of one of LSUN's databases.")
+            yield Found(images(), sum(counts))
+
+
+def _databases(folder: Path) -> list[Path]:
+    if (folder / FILE).is_file():
+        return [folder]
+    found = sorted(file.parent for file in folder.glob(f"*/{FILE}"))
+    if not found:
+        raise DataError(f"{folder}: no LMDB ({FILE}), nor folders that hold one. Give the folder of one of LSUN's databases.")
+    return found
+
+
+@contextmanager
+def _environment(folder: Path) -> Generator["Environment"]:
+    if find_spec("lmdb") is None:
+        raise DataError("lsun_lmdb reads LMDBs with the package lmdb, which is not installed. Run: pip install ganguard[lmdb]")
+    import lmdb
+
+    _require_whole(folder / FILE)
+    try:
+        environment = lmdb.open(str(folder), readonly=True, lock=False, readahead=False, max_readers=1024)
+    except (lmdb.Error, OSError) as problem:
+        raise DataError(f"{folder}: not an LMDB that can be read ({one_line(problem, 120)}).") from None
+    with environment:
+        yield environment
+
+
+def _require_whole(file: Path) -> None:
+    """Raise DataError unless a database has all the pages that its newer head counts: LMDB would read beyond the end of a file
+    that was cut off, which ends the process."""
+    heads, size = list[tuple[int, int]](), file.stat().st_size
+    with file.open("rb") as opened:
+        first = opened.read(HEAD + 136)
+        page = int.from_bytes(first[HEAD + 24 : HEAD + 28], "little")
+        opened.seek(page)
+        for head in (first, opened.read(HEAD + 136)):
+            if len(head) == HEAD + 136 and int.from_bytes(head[HEAD : HEAD + 4], "little") == MAGIC:
+                last, transaction = (int.from_bytes(head[HEAD + at : HEAD + at + 8], "little") for at in (120, 128))
+                heads.append((transaction, last))
+    if len(heads) < 2 or (max(heads)[1] + 1) * page > size:
+        raise DataError(f"{file}: not a whole LMDB: cut off, or of another type. Copy the database again.")
+
+
+def _entries(environment: "Environment") -> int:
+    return int(cast(Any, environment.stat())["entries"])
+
+
+def _images(folder: Path, environment: "Environment", count: int) -> Iterator[Encoded]:
+    import lmdb
+
+    try:
+        with environment.begin() as transaction, transaction.cursor() as cursor:
+            for _, key in zip(range(count), cursor.iternext(keys=True, values=False), strict=False):
+                name = f"{folder}, key {one_line(bytes(key).decode(errors='replace'), 80)}"
+                yield Encoded(name, partial(_value, environment, bytes(key), name), folder.name)
+    except lmdb.Error as problem:
+        raise DataError(f"{folder}: a damaged LMDB ({one_line(problem, 120)}). Copy the database again.") from None
+
+
+def _value(environment: "Environment", key: bytes, name: str) -> bytes:
+    import lmdb
+
+    try:
+        with environment.begin() as transaction:
+            return bytes(transaction.get(key) or b"")
+    except lmdb.Error as problem:
+        raise DataError(f"{name}: damaged ({one_line(problem, 120)}). Copy the database again.") from None

@@ -1,0 +1,105 @@
+"""Parquet files of images in the Hugging Face layout, and harvests, as a data set: a file, a folder of files, or a pattern."""
+
+import glob
+import json
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+
+from ganguard.base.cache import content_key
+from ganguard.base.errors import DataError
+from ganguard.base.progress import Progress, silent
+from ganguard.base.settings import one_line
+from ganguard.data.dataset import RealImages
+from ganguard.data.encoded import Encoded, EncodedImages, Found, load_encoded
+from ganguard.data.image_folder import file_state
+from ganguard.data.parquet import opened_parquet, rows_held, rows_with
+
+
+class ParquetImages(EncodedImages):
+    """The images of the Parquet files at `path`, in the order of file names: the struct column `image`, see data.parquet.
+
+    path: a file, a folder of .parquet files, or a pattern such as `data/train-*.parquet`.
+    label_column: column of the classes, whole numbers (a ClassLabel's have names) or text; None takes no labels.
+    """
+
+    kind: Literal["parquet"] = "parquet"
+    label_column: str | None = None
+
+    def fingerprint(self) -> str:
+        """Changes with any file's path, size or time of change. Raises DataError where there is none."""
+        return content_key(files=[file_state(file) for file in _files(self.path)])
+
+    def load(self, progress: Progress = silent) -> RealImages:
+        """All images, and the labels where a column is named and has two or more. Raises DataError."""
+        return load_encoded(self, self.fingerprint(), self._opened, progress)
+
+    @contextmanager
+    def _opened(self) -> Generator[Found]:
+        files, column = _files(self.path), self.label_column
+        names: Mapping[int, str] = {} if column is None else _class_names(files, column)
+        count = rows_held(files)
+        if count == 0:
+            raise DataError(f"{files[0]}: no image in the Parquet files. Give files that hold some.")
+        yield Found(_images(files, column), count, names)
+
+
+def _images(files: list[Path], column: str | None) -> Iterator[Encoded]:
+    for file in files:
+        for rows in rows_with(file, column):
+            for cell, label, name in rows:
+                yield Encoded(name, _giving(cell, name), label)
+
+
+def _giving(cell: bytes | None, name: str) -> Callable[[], bytes]:
+    def read() -> bytes:
+        if cell is None:
+            raise DataError(f"{name}: holds no bytes. Store the images themselves, not paths.")
+        return cell
+
+    return read
+
+
+def _files(path: str) -> list[Path]:
+    if Path(path).is_file():
+        return [Path(path)]
+    found = Path(path).rglob("*.parquet") if Path(path).is_dir() else map(Path, glob.glob(path, recursive=True))
+    if not (files := sorted(file for file in found if file.is_file())):
+        raise DataError(f"{path}: no Parquet file. Give a file, a folder of .parquet files, or a pattern that some match.")
+    return files
+
+
+def _class_names(files: list[Path], column: str) -> Mapping[int, str]:
+    """Number → name of a ClassLabel, as the library `datasets` writes it into the schema; {} for other columns.
+
+    Raises DataError where a file has no such column, or of another type, or the files differ in the names.
+    """
+    names: Mapping[int, str] | None = None
+    for file in files:
+        with opened_parquet(file) as opened:
+            schema = opened.schema_arrow
+        index = schema.get_field_index(column)
+        known = ", ".join(one_line(name, 40) for name in schema.names[:20])
+        if index < 0:
+            raise DataError(f"{file}: has no column {one_line(column, 80)}; it has {known}. Set `label_column` to one of them.")
+        kind = schema.field(index).type
+        if not (pa.types.is_integer(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+            raise DataError(f"{file}: column {one_line(column, 80)} is {one_line(kind, 80)}; labels are whole numbers or text.")
+        said = _said_names(schema.metadata, column)
+        if names is not None and said != names:
+            raise DataError(f"{file}: its classes are not those of {files[0]}. Give files of one data set.")
+        names = said
+    return names or {}
+
+
+def _said_names(metadata: Mapping[bytes, bytes] | None, column: str) -> Mapping[int, str]:
+    try:
+        value: Any = json.loads((metadata or {}).get(b"huggingface", b"{}"))
+        names: Any = value["info"]["features"][column]["names"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return {}
+    good = isinstance(names, list) and all(isinstance(name, str) for name in names) and len(set(names)) == len(names)
+    return dict(enumerate(names)) if good else {}
