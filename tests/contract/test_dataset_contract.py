@@ -1,15 +1,19 @@
 """What every data set must do."""
 
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import lmdb
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from PIL import Image
 
-from ganguard.base.errors import SpecError
-from ganguard.data import DATASETS
+from ganguard.base.errors import DataError, SpecError
+from ganguard.data import DATASETS, image_cache
 from ganguard.data.dataset import DatasetSettings, fingerprint, load_dataset, parse_dataset
 from ganguard.data.splits import split
 
@@ -19,12 +23,50 @@ def _digits(folder: Path) -> dict[str, object]:
 
 
 def _image_folder(folder: Path) -> dict[str, object]:
+    if (folder / "faces").is_dir():
+        return {"kind": "image_folder", "path": str(folder / "faces"), "size": 8}
     generator = np.random.default_rng(0)
     for number in range(6):
         path = folder / "faces" / ("left", "right")[number % 2] / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(generator.integers(0, 256, (9, 7 + number, 3), dtype=np.uint8)).save(path)
     return {"kind": "image_folder", "path": str(folder / "faces"), "size": 8}
+
+
+def _damage(folder: Path, places: set[int]) -> None:
+    """Cut the files at `places`, in the order of their names, off."""
+    for place, file in enumerate(sorted(Path(str(_image_folder(folder)["path"])).rglob("*.png"))):
+        if place in places:
+            file.write_bytes(file.read_bytes()[:40])
+
+
+def _files(folder: Path) -> list[tuple[str, bytes]]:
+    """Names and content of the same images."""
+    path = Path(str(_image_folder(folder)["path"]))
+    return [(str(file.relative_to(path)), file.read_bytes()) for file in sorted(path.rglob("*.png"))]
+
+
+def _image_zip(folder: Path) -> dict[str, object]:
+    with zipfile.ZipFile(folder / "faces.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in _files(folder):
+            archive.writestr(name, content)
+    return {"kind": "image_zip", "path": str(folder / "faces.zip"), "size": 8}
+
+
+def _lsun_lmdb(folder: Path) -> dict[str, object]:
+    for category in ("left", "right"):
+        (folder / "lsun").mkdir(exist_ok=True)
+        with lmdb.open(str(folder / "lsun" / category), map_size=1 << 20) as environment, environment.begin(write=True) as all_:
+            for name, content in _files(folder):
+                if name.startswith(category):
+                    all_.put(name.encode(), content)
+    return {"kind": "lsun_lmdb", "path": str(folder / "lsun"), "size": 8}
+
+
+def _parquet(folder: Path) -> dict[str, object]:
+    rows = [{"image": {"bytes": content, "path": name}, "label": name.split("/")[0]} for name, content in _files(folder)]
+    pq.write_table(pa.Table.from_pylist(rows), folder / "faces.parquet")
+    return {"kind": "parquet", "path": str(folder / "faces.parquet"), "size": 8, "label_column": "label"}
 
 
 def _photo_patches(folder: Path) -> dict[str, object]:
@@ -34,8 +76,13 @@ def _photo_patches(folder: Path) -> dict[str, object]:
 SOURCES: dict[str, Callable[[Path], dict[str, object]]] = {
     "digits": _digits,
     "image_folder": _image_folder,
+    "image_zip": _image_zip,
+    "lsun_lmdb": _lsun_lmdb,
+    "parquet": _parquet,
     "photo_patches": _photo_patches,
 }
+
+FORMATS = ("image_folder", "image_zip", "lsun_lmdb", "parquet")
 
 
 def test_every_data_set_is_under_contract() -> None:
@@ -115,3 +162,45 @@ def test_an_unknown_key_is_refused_by_name(settings: DatasetSettings) -> None:
 def test_an_unknown_data_set_names_the_nearest() -> None:
     with pytest.raises(SpecError, match=r"unknown data set 'digit'; did you mean 'digits'\?"):
         parse_dataset("digit")
+
+
+def test_every_format_gives_the_same_images(tmp_path: Path) -> None:
+    found = {kind: load_dataset(parse_dataset(SOURCES[kind](tmp_path))) for kind in FORMATS}
+    assert len({real.digest() for real in found.values()}) == 1
+    assert {real.classes for real in found.values()} == {("left", "right")}
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("place", [0, 3, 5], ids=["first", "middle", "last"])
+def test_a_bad_image_is_refused_or_listed(tmp_path: Path, kind: str, place: int) -> None:
+    _damage(tmp_path, {place})
+    values = SOURCES[kind](tmp_path)
+    with pytest.raises(DataError, match="not an image that can be read"):
+        load_dataset(parse_dataset(values))
+    real = load_dataset(parse_dataset({**values, "on_bad_image": "skip"}))
+    assert real.images.shape == (5, 3, 8, 8)
+    assert real.labels is not None
+    assert len(real.labels) == 5
+    assert real.skipped is not None
+    assert real.skipped.count == len(real.skipped.listed) == 1
+    assert "not an image that can be read" in real.skipped.listed[0][1]
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_all_bad_is_refused(tmp_path: Path, kind: str) -> None:
+    _damage(tmp_path, set(range(6)))
+    with pytest.raises(DataError, match="none of its 6 images can be read"):
+        load_dataset(parse_dataset({**SOURCES[kind](tmp_path), "on_bad_image": "skip"}))
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_decoded_images_are_kept_and_found(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(image_cache, "SMALLEST_KEPT", 1)
+    monkeypatch.setenv("GANGUARD_IMAGE_CACHE", str(tmp_path / "kept"))
+    settings = parse_dataset(SOURCES[kind](tmp_path))
+    first, again = load_dataset(settings), load_dataset(settings)
+    assert len(list((tmp_path / "kept").iterdir())) == 1
+    assert first.digest() == again.digest()
+    assert first.classes == again.classes
+    monkeypatch.setenv("GANGUARD_IMAGE_CACHE", "off")
+    assert load_dataset(settings).digest() == first.digest()

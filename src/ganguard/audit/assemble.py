@@ -36,6 +36,7 @@ from ganguard.audit.results import (
 )
 from ganguard.audit.shown_files import copy_checkpoints, fitted_directions, pictures
 from ganguard.audit.situations import Situation
+from ganguard.audit.skipped import read_skipped
 from ganguard.audit.spec import Spec
 from ganguard.audit.step import Step
 from ganguard.audit.step_cache import Done
@@ -86,6 +87,7 @@ def assemble(name: str, spec: Spec, plan: Plan, execution: Execution, audit: Pat
         verdicts=tuple(_verdicts(spec, measurements, [record for record, _ in defences])),
         accounts=tuple(_accounts(spec, audit, done, plan)),
         used=tuple(UseRecord(**s.whose(), used=_queries(done[s.step])) for s in plan.substitutes if s.step in done),
+        skipped=tuple(read_skipped((s.name, done[s.name].directory) for s in plan.steps if s.name in done)),
         steps=tuple(
             StepRecord(name=s.name, kind=s.kind, seconds=round(done[s.name].seconds, 3)) for s in plan.steps if s.name in done
         ),

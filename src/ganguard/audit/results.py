@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from ganguard.audit.refinements import RefinementRecord
 from ganguard.audit.result_rows import write_rows
+from ganguard.audit.skipped import SkippedRecord
 from ganguard.base.cache import write_bytes, write_json
 from ganguard.base.errors import DataError
 from ganguard.base.settings import GREATEST, NonNegative, Plain, Positive, Rows, Settings, read_record, shortened
@@ -264,6 +265,7 @@ class AuditResults(Settings):
     verdicts: Rows[Verdict]
     accounts: Rows[AccountRecord]
     used: Rows[UseRecord]
+    skipped: Rows[SkippedRecord] = ()
     steps: Rows[StepRecord]
     pictures: Rows[Picture]
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ganguard.attacks.protocol import AttackSettings, parse_attack
 from ganguard.audit.pictures import save_grid
+from ganguard.audit.skipped import write_skipped
 from ganguard.base.cache import code_version, content_key, tensor_digest, write_json, write_tensors
 from ganguard.base.compute import Compute
 from ganguard.base.errors import MetricError, TargetError
@@ -90,6 +91,7 @@ def run_real(call: StepCall) -> Digests:
     tensors |= {name: part for name, part in (("labels", real.labels), ("groups", real.groups)) if part is not None}
     write_tensors(call.directory / "real.safetensors", tensors)
     save_grid(real.images[splits.train], call.directory)
+    write_skipped(call.directory, real.skipped)
     return {"result": tensor_digest(tensors)}
 
 

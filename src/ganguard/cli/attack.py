@@ -66,8 +66,7 @@ def attack(
     from ganguard.base.errors import SpecError
     from ganguard.base.settings import apply_changes, parse
     from ganguard.cli.display import progress_of
-    from ganguard.cli.options import dataset_of, target_of
-    from ganguard.data.dataset import load_dataset
+    from ganguard.cli.options import dataset_of, load_and_say, target_of
     from ganguard.data.splits import split
     from ganguard.queries.harvest import require_room
     from ganguard.queries.ledger import Ledger
@@ -89,9 +88,9 @@ def attack(
     if fraction is not None:
         if real is None:
             raise SpecError(f"{kind}: the adversary holds real images. Give --real, the data that the target was trained on.")
-        known = knowledge_of(load_dataset(dataset_of(real, size)), fraction, features, compute, seed=seed)
+        known = knowledge_of(load_and_say(dataset_of(real, size)), fraction, features, compute, seed=seed)
     if isinstance(settings, TransferSettings):
-        moved_to = load_dataset(settings.domain)
+        moved_to = load_and_say(settings.domain)
         images = images_of_domain(moved_to.images, split(moved_to).train, settings, seed=seed)
         known = Knowledge(domain_images=images)
     with alone(out), progress_of(f"{kind}, {settings.buys():,} queries") as progress:

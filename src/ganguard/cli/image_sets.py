@@ -14,8 +14,7 @@ def image_set(text: str, samples: int, size: int | None, compute: "Compute", pro
     """At most `samples` images of a data set, folder, harvest or checkpoint; what a checkpoint makes, or a harvest holds, is
     made or read a part at a time. size: of data that may have any; others keep their own. Raises InputError."""
     from ganguard.audit.image_sets import ImageSet
-    from ganguard.cli.options import dataset_of
-    from ganguard.data.dataset import load_dataset
+    from ganguard.cli.options import dataset_of, load_and_say
     from ganguard.queries.store import shards_of
     from ganguard.targets.checkpoint import CheckpointTarget
 
@@ -23,7 +22,7 @@ def image_set(text: str, samples: int, size: int | None, compute: "Compute", pro
         return _of_checkpoint(CheckpointTarget(checkpoint=text), samples, compute, seed)
     if shards := shards_of(Path(text)):
         return _of_harvest(shards, samples)
-    return ImageSet.of(load_dataset(dataset_of(text, size if takes_size(text) else None), progress).images[:samples])
+    return ImageSet.of(load_and_say(dataset_of(text, size if takes_size(text) else None), progress).images[:samples])
 
 
 def takes_size(text: str) -> bool:

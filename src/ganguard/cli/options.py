@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from ganguard.data.dataset import DatasetSettings
+    from ganguard.base.progress import Progress
+    from ganguard.data.dataset import DatasetSettings, RealImages
     from ganguard.targets.load import TargetSettings
 
 LARGEST = 2**62  # the largest number that fits every file and database
@@ -26,7 +27,7 @@ Seed = Annotated[int, typer.Option(min=0, max=LARGEST, help="Same seed, same res
 Out = Annotated[Path, typer.Option(help="Directory for what comes out. A killed run goes on there.", show_default=False)]
 Threads = Annotated[int, typer.Option(min=1, help="CPU threads. Equal results need equal threads.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, or auto.")]
-Size = Annotated[int | None, typer.Option(min=1, help="Side in pixels: crop a folder's images to squares and resize them.")]
+Size = Annotated[int | None, typer.Option(min=1, help="Side in pixels: crop the images of files to squares and resize them.")]
 Changes = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change one setting; dots between nested keys. May be repeated."),
@@ -34,22 +35,45 @@ Changes = Annotated[
 
 
 def dataset_of(text: str, size: int | None) -> "DatasetSettings":
-    """A data set's name, or the path of a folder of images. Raises SpecError; also for a `size` of data that has its own."""
+    """A data set's name, or the path of a folder of images, a zip file, an LMDB or Parquet. Raises SpecError; also for a
+    `size` of data that has its own."""
     from ganguard.base.errors import SpecError, unknown_name
     from ganguard.data import DATASETS
     from ganguard.data.dataset import parse_dataset
 
-    if Path(text).is_dir():
-        return parse_dataset({"kind": "image_folder", "path": text, "size": size})
+    if kind := _kind_at(Path(text)):
+        return parse_dataset({"kind": kind, "path": text, "size": size})
     if text not in DATASETS.table():
         raise SpecError(unknown_name("data set", text, list(DATASETS.table())) + ". Or give the path of a folder of images.")
-    if text == "image_folder":
-        raise SpecError("image_folder: which folder is not said. Give its path in place of the name.")
+    if text in ("image_folder", "image_zip", "lsun_lmdb", "parquet"):
+        which = "folder" if text == "image_folder" else "file"
+        raise SpecError(f"{text}: which {which} is not said. Give its path in place of the name.")
     if size is None:
         return parse_dataset({"kind": text})
     if "size" not in DATASETS.load(text).model_fields:
         raise SpecError(f"--size {size}: the images of {text} have a size of their own. Leave --size out.")
     return parse_dataset({"kind": text, "size": size})
+
+
+def _kind_at(path: Path) -> str | None:
+    """The data set that a path leads to: an LMDB or several, a folder of Parquet files, a folder, a zip or Parquet file."""
+    if path.is_dir():
+        lmdb = (path / "data.mdb").is_file() or any(path.glob("*/data.mdb"))
+        return "lsun_lmdb" if lmdb else "parquet" if any(path.glob("*.parquet")) else "image_folder"
+    return {".zip": "image_zip", ".parquet": "parquet"}.get(path.suffix.lower()) if path.is_file() else None
+
+
+def load_and_say(settings: "DatasetSettings", progress: "Progress | None" = None) -> "RealImages":
+    """The images of a data set; those that could not be read, and were to be skipped, are said on standard error."""
+    from ganguard.base.progress import silent
+    from ganguard.data.dataset import load_dataset
+
+    real = load_dataset(settings, progress or silent)
+    if real.skipped:
+        typer.echo(f"{settings.kind}: {real.skipped.count:,} images could not be read and are left out:", err=True)
+        for name, reason in real.skipped.listed:
+            typer.echo(f"  {name}: {reason}", err=True)
+    return real
 
 
 def target_of(text: str, latent_dim: int | None, trusted: bool) -> "TargetSettings":

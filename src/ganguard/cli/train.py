@@ -9,7 +9,7 @@ from ganguard.cli.options import Changes, Device, Out, Seed, Size, Threads
 
 def train(
     data: Annotated[
-        str, typer.Argument(metavar="DATA", help="A data set's name (`digits`) or a folder of images.", show_default=False)
+        str, typer.Argument(metavar="DATA", help="A data set's name (`digits`) or a folder, zip, LMDB or Parquet file of images.", show_default=False)
     ],
     out: Out,
     architecture: Annotated[str, typer.Option(help="`dcgan`, `sngan`, `pggan` or `stylegan2`.")] = "sngan",
@@ -34,8 +34,7 @@ def train(
     from ganguard.base.compute import Compute
     from ganguard.base.settings import apply_changes, parse
     from ganguard.cli.display import progress_of
-    from ganguard.cli.options import dataset_of
-    from ganguard.data.dataset import load_dataset
+    from ganguard.cli.options import dataset_of, load_and_say
     from ganguard.data.splits import split
     from ganguard.training.differential_privacy import PrivateTraining
     from ganguard.training.loop import train_gan
@@ -44,7 +43,7 @@ def train(
     settings = parse(PrivateTraining, values, "train")
     compute = parse(Compute, {"device": device, "threads": threads}, "compute")
     with progress_of(f"train {architecture}") as progress:
-        real = load_dataset(dataset_of(data, size), progress)
+        real = load_and_say(dataset_of(data, size), progress)
         images = real.images[split(real).train]
         with alone(out):  # and a path that cannot be written is found before the training, not after
             checkpoint = train_gan(images, settings, out, seed=seed, compute=compute, progress=progress)

@@ -15,6 +15,7 @@ from ganguard.audit.report.grids import grid_rows, open_gallery
 from ganguard.audit.report.numbers import whole
 from ganguard.audit.report.refining import DIAGNOSTICS, refining_section
 from ganguard.audit.results import Against, AuditResults
+from ganguard.audit.skipped import said_of
 
 
 def render(results: AuditResults, directory: Path) -> str:
@@ -75,6 +76,7 @@ def facts(results: AuditResults) -> list[tuple[str, str]]:
         ("images", f"{height}×{width} pixels, {'colour' if channels == 3 else 'grey'}"),
         ("codes drawn by", f"the {target.codes}"),
         ("real images", f"{results.real} ({split})"),
+        *(("images left out", said_of(record)) for record in results.skipped),
         ("features", f"{features.kind}, {whole(features.dimensions)} dimensions{accuracy}"),
         ("seeds of the copies", ", ".join(str(seed) for seed in seeds(results)) or "no copy was measured"),
         ("versions", f"ganguard {here.ganguard}, Python {here.python}, PyTorch {here.torch}, NumPy {here.numpy}"),

@@ -238,7 +238,7 @@ def test_images_of_two_sizes_in_a_folder_are_named(tmp_path: Path, images: Tenso
 
 
 def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no such folder of images, or none in it"):
+    with pytest.raises(DataError, match="holds no image files"):
         list(folder_chunks(ImageFolder(path=str(tmp_path))))
 
 
