@@ -9,7 +9,6 @@ from pydantic import Field
 from ganguard.base.cache import write_json
 from ganguard.base.errors import DataError
 from ganguard.base.settings import Positive, Settings, read_record
-from ganguard.data.dataset import Skipped
 
 _FILE = "skipped.json"
 
@@ -29,11 +28,10 @@ class SkippedRecord(Settings):
     listed: tuple[BadImage, ...]
 
 
-def write_skipped(directory: Path, skipped: Skipped | None) -> None:
-    """Write what was left out into the directory of the step that read the data; nothing where nothing was."""
-    if skipped:
-        listed = [{"name": name, "reason": reason} for name, reason in skipped.listed]
-        write_json(directory / _FILE, {"count": skipped.count, "listed": listed})
+def write_skipped(directory: Path, count: int, listed: Iterable[tuple[str, str]]) -> None:
+    """Write what was left out, names and reasons, into the directory of the step that read the data."""
+    rows = [{"name": name, "reason": reason} for name, reason in listed]
+    write_json(directory / _FILE, {"count": count, "listed": rows})
 
 
 def read_skipped(steps: Iterable[tuple[str, Path]]) -> list[SkippedRecord]:

@@ -91,7 +91,8 @@ def run_real(call: StepCall) -> Digests:
     tensors |= {name: part for name, part in (("labels", real.labels), ("groups", real.groups)) if part is not None}
     write_tensors(call.directory / "real.safetensors", tensors)
     save_grid(real.images[splits.train], call.directory)
-    write_skipped(call.directory, real.skipped)
+    if real.skipped:
+        write_skipped(call.directory, real.skipped.count, real.skipped.listed)
     return {"result": tensor_digest(tensors)}
 
 

@@ -9,7 +9,12 @@ from ganguard.cli.options import Changes, Device, Out, Seed, Size, Threads
 
 def train(
     data: Annotated[
-        str, typer.Argument(metavar="DATA", help="A data set's name (`digits`) or a folder, zip, LMDB or Parquet file of images.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="DATA",
+            help="A data set's name, or a folder, zip, LMDB or Parquet of images.",
+            show_default=False,
+        ),
     ],
     out: Out,
     architecture: Annotated[str, typer.Option(help="`dcgan`, `sngan`, `pggan` or `stylegan2`.")] = "sngan",

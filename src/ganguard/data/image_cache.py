@@ -100,7 +100,7 @@ def keep_images(
     return _opened(place / key)
 
 
-class _writing:  # noqa: N801 - a context, used as a function
+class _writing:
     """A file that images are written to, one after the other; what goes wrong there is told apart from bad images."""
 
     def __init__(self, path: Path, name: str, place: Path) -> None:

@@ -28,7 +28,7 @@ def test_every_preset_parses_and_says_what_it_is() -> None:
     accuracy = ["digits-accuracy", "digits-accuracy-early", "digits-accuracy-early-full", "digits-accuracy-full"]
     defences = ["digits-averaging", "digits-defences", "digits-defences-full", "digits-defences-quick"]
     others = ["digits-full", "digits-private", "digits-transfer", "patches-utility"]
-    published = ["pggan-celeba-64", "sngan-celeba-64", "stylegan2-64"]
+    published = ["pggan-celeba-64", "sngan-celeba-64", "stylegan2-64", "transfer-lsun"]
     assert list(presets()) == ["digits", *accuracy, "digits-accuracy-quick", *defences, *others, *published]
     for name, text in presets().items():
         parsed_name, spec = read_spec(name, [])
