@@ -6,8 +6,8 @@ import torch
 from pydantic import Field, field_validator
 
 from ganguard.base.progress import Progress, silent
+from ganguard.data.crops import centre_crop_resize
 from ganguard.data.dataset import DatasetSettings, RealImages
-from ganguard.data.image_folder import centre_crop_resize
 
 SIDE = 8  # pixels of the scans
 

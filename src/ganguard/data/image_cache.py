@@ -113,7 +113,7 @@ class _writing:
         self._file.close()
 
     def _write(self, image: Tensor) -> None:
-        self._file.write(image.numpy())
+        self._file.write(image.numpy().data)
 
 
 def _cannot(name: str, place: Path, problem: OSError) -> DataError:
