@@ -12,7 +12,7 @@ from ganguard.audit.run import audit
 from ganguard.audit.spec import Spec, presets
 from ganguard.base.settings import apply_changes, parse, read_yaml
 
-ARCHITECTURE = "{kind: sngan, latent_dim: 4, width: 4}"
+ARCHITECTURE = "{kind: stylegan2, width: 4, latent_dim: 4}"
 
 
 def _database(path: Path, seed: int, bad: bool = False) -> Path:
@@ -48,8 +48,8 @@ def test_a_bedroom_gan_is_moved_to_kitchens_and_classrooms(tmp_path: Path) -> No
     assert len(results.attacks) == 1 + 2 * 2 * 3
     assert not results.failures
     assert {m.attack for m in results.select(subject="substitute", against="domain")} >= {
-        "transfer sngan fine-tuned, 6 images",
-        "transfer sngan fine-tuned, 6 images #2",
+        "transfer stylegan2 fine-tuned, 6 images",
+        "transfer stylegan2 fine-tuned, 6 images #2",
     }
     (skipped,) = results.skipped
     assert skipped.count == 1
