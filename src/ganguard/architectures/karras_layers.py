@@ -19,19 +19,26 @@ GROUP = 4  # images that the minibatch deviation is taken over
 class EqualisedLinear(nn.Module):
     """x (N, inputs) -> (N, outputs).
 
-    gain, bias_gain: factors of weights and bias beside He's constant.
+    gain: factor of the weights beside He's constant. bias_gain: factor of the bias; None: the weights' whole factor.
     pace: learning rate relative to other layers.
     bias: what it begins as.
     """
 
     def __init__(
-        self, inputs: int, outputs: int, *, gain: float = GAIN, bias_gain: float = 1.0, pace: float = 1.0, bias: float = 0.0
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        gain: float = GAIN,
+        bias_gain: float | None = None,
+        pace: float = 1.0,
+        bias: float = 0.0,
     ) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(outputs, inputs) / pace)
         self.bias = nn.Parameter(torch.full((outputs,), bias))
         self.scale = pace * gain / math.sqrt(inputs)
-        self.bias_scale = pace * bias_gain
+        self.bias_scale = self.scale if bias_gain is None else pace * bias_gain
 
     def forward(self, x: Tensor) -> Tensor:
         return F.linear(x, self.weight * self.scale, self.bias * self.bias_scale)
@@ -40,7 +47,7 @@ class EqualisedLinear(nn.Module):
 class EqualisedConv2d(nn.Module):
     """x (N, inputs, H, W) -> (N, outputs, H', W'): a convolution with an odd kernel, which keeps the side unless it strides.
 
-    gain, bias_gain: factors of weights and bias beside He's constant.
+    gain: factor of the weights beside He's constant. bias_gain: factor of the bias; None: the weights' whole factor.
     padding: of zeros; None keeps the side.
     """
 
@@ -51,7 +58,7 @@ class EqualisedConv2d(nn.Module):
         kernel: int,
         *,
         gain: float = GAIN,
-        bias_gain: float = 1.0,
+        bias_gain: float | None = None,
         stride: int = 1,
         padding: int | None = None,
     ) -> None:
@@ -59,16 +66,17 @@ class EqualisedConv2d(nn.Module):
         self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel))
         self.bias = nn.Parameter(torch.zeros(outputs))
         self.scale = gain / math.sqrt(inputs * kernel**2)
-        self.bias_scale = bias_gain
+        self.bias_scale = self.scale if bias_gain is None else bias_gain
         self.stride = stride
         self.padding = kernel // 2 if padding is None else padding
 
-    def scaled(self) -> Tensor:
-        """The weights as they are used, (outputs, inputs, kernel, kernel)."""
-        return self.weight * self.scale
+    def scaled(self) -> tuple[Tensor, Tensor]:
+        """Weights (outputs, inputs, kernel, kernel) and bias (outputs,), as they are used."""
+        return self.weight * self.scale, self.bias * self.bias_scale
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.conv2d(x, self.scaled(), self.bias * self.bias_scale, stride=self.stride, padding=self.padding)
+        weight, bias = self.scaled()
+        return F.conv2d(x, weight, bias, stride=self.stride, padding=self.padding)
 
 
 def pixel_norm(x: Tensor) -> Tensor:

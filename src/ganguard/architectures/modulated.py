@@ -35,7 +35,7 @@ class ModulatedConv2d(nn.Module):
         demodulate: bool = True,
     ) -> None:
         super().__init__()
-        self.style = EqualisedLinear(style_dim, inputs, gain=1.0, bias=1.0)
+        self.style = EqualisedLinear(style_dim, inputs, gain=1.0, bias_gain=1.0, bias=1.0)
         self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel))
         self.scale = 1 / math.sqrt(inputs * kernel**2)
         self.gain = gain

@@ -54,9 +54,13 @@ class Growing(Protocol):
     is built fully grown. Whatever its growth, G gives and D takes images of the full size; growth is part of the state dict.
 
     levels: resolutions, the smallest of which is level 0; each further level doubles the side.
+    level: the newest in use.
     """
 
     levels: int
+
+    @property
+    def level(self) -> int: ...
 
     def set_growth(self, level: int, alpha: float) -> None:
         """Use the levels up to `level`, 0 to levels - 1; `alpha` in [0, 1] is the weight of that newest one, 1 = faded in.
@@ -64,6 +68,13 @@ class Growing(Protocol):
         Raises ValueError where either is out of its range.
         """
         ...
+
+
+def gradient_factor(D: nn.Module) -> float:
+    """What the length of D's gradient at images of the full size is multiplied by to be the one at images of a growing D's
+    level, as penalties are published: a pixel there is the average of many here, so the length halves with every level that is
+    left out. 1 for any other D."""
+    return 2.0 ** (D.levels - 1 - D.level) if isinstance(D, Growing) else 1.0
 
 
 @runtime_checkable

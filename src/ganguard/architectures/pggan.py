@@ -4,7 +4,8 @@ Improved Quality, Stability, and Variation", ICLR 2018, appendix A.1).
 G's features are normalised pixel by pixel; D sees how much the images of a batch differ; the weights of both are equalised. G
 ends without a tanh, as published: its images leave [-1, 1], and are clamped where they become bytes. As in the authors' code,
 convolutions that double or halve the side are one with the enlarging before or the averaging after them, which takes half the
-time; averages are then taken before the activation.
+time; averages are then taken before the activation. As in pytorch_GAN_zoo, every layer is scaled by He's constant with the gain
+of a leaky ReLU, and its bias with it: biases that learn faster, as the authors' do, let narrow networks oscillate.
 """
 
 from itertools import pairwise
@@ -14,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganguard.architectures.karras_layers import GAIN, EqualisedConv2d, EqualisedLinear, minibatch_stddev, pixel_norm
+from ganguard.architectures.karras_layers import EqualisedConv2d, EqualisedLinear, minibatch_stddev, pixel_norm
 from ganguard.architectures.networks import (
     ArchitectureSettings,
     Discriminator,
@@ -102,14 +103,17 @@ class PGGANGenerator(Generator):
         self.bottom = bottom
         self.levels = len(widths)
         self.growth = Growth(self.levels)
-        # published as a convolution of a 1x1 map, with a kernel as large as the bottom, which He's constant counts
-        self.project = EqualisedLinear(latent_dim, widths[0] * bottom**2, gain=GAIN / bottom)
+        self.project = EqualisedLinear(latent_dim, widths[0] * bottom**2)
         self.first = EqualisedConv2d(widths[0], widths[0], 3)
         self.blocks = nn.ModuleList(GeneratorBlock(wide, narrow) for wide, narrow in pairwise(widths))
-        self.to_image = nn.ModuleList(EqualisedConv2d(width, channels, 1, gain=1.0) for width in widths)
+        self.to_image = nn.ModuleList(EqualisedConv2d(width, channels, 1) for width in widths)
 
     def set_growth(self, level: int, alpha: float) -> None:
         self.growth.set(level, alpha)
+
+    @property
+    def level(self) -> int:
+        return self.growth.level
 
     def forward(self, z: Tensor) -> Tensor:
         level, alpha = self.growth.level, self.growth.alpha
@@ -149,10 +153,14 @@ class PGGANDiscriminator(Discriminator):
         self.growth = Growth(self.levels)
         self.blocks = nn.ModuleList([LastBlock(channels, bottom, widths[0])])
         self.blocks.extend(DiscriminatorBlock(channels, narrow, wide) for wide, narrow in pairwise(widths))
-        self.linear = EqualisedLinear(widths[0], 1, gain=1.0)
+        self.linear = EqualisedLinear(widths[0], 1)
 
     def set_growth(self, level: int, alpha: float) -> None:
         self.growth.set(level, alpha)
+
+    @property
+    def level(self) -> int:
+        return self.growth.level
 
     def features(self, images: Tensor) -> Tensor:
         level, alpha = self.growth.level, self.growth.alpha
@@ -206,8 +214,9 @@ class UpConv2d(EqualisedConv2d):
         super().__init__(inputs, outputs, 3, stride=2, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        weight = _spread(self.scaled()).transpose(0, 1)  # (inputs, outputs, 4, 4)
-        return F.conv_transpose2d(x, weight, self.bias, stride=self.stride, padding=self.padding)
+        weight, bias = self.scaled()
+        spread = _spread(weight).transpose(0, 1)  # (inputs, outputs, 4, 4)
+        return F.conv_transpose2d(x, spread, bias, stride=self.stride, padding=self.padding)
 
 
 class DownConv2d(EqualisedConv2d):
@@ -217,7 +226,8 @@ class DownConv2d(EqualisedConv2d):
         super().__init__(inputs, outputs, 3, stride=2, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.conv2d(x, _spread(self.scaled()) / 4, self.bias, stride=self.stride, padding=self.padding)
+        weight, bias = self.scaled()
+        return F.conv2d(x, _spread(weight) / 4, bias, stride=self.stride, padding=self.padding)
 
 
 def _spread(kernel: Tensor) -> Tensor:

@@ -186,7 +186,7 @@ class StyleGAN2Discriminator(Discriminator):
         self.from_image = FromImage(channels, widths[-1])
         self.blocks = nn.Sequential(*(DiscriminatorBlock(narrow, wide) for wide, narrow in reversed(list(pairwise(widths)))))
         self.last = LastBlock(widths[0], bottom)
-        self.linear = EqualisedLinear(widths[0], 1, gain=1.0)
+        self.linear = EqualisedLinear(widths[0], 1, gain=1.0, bias_gain=1.0)
 
     def features(self, images: Tensor) -> Tensor:
         return self.last(self.blocks(self.from_image(images)))
@@ -215,7 +215,7 @@ class DiscriminatorBlock(nn.Module):
     def __init__(self, narrow: int, wide: int) -> None:
         super().__init__()
         self.conv = EqualisedConv2d(narrow, narrow, 3, bias_gain=GAIN)
-        self.down = EqualisedConv2d(narrow, wide, 3, gain=1.0, stride=2, padding=0)
+        self.down = EqualisedConv2d(narrow, wide, 3, gain=1.0, bias_gain=1.0, stride=2, padding=0)
         self.shortcut = Shortcut(narrow, wide)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -23,6 +23,13 @@ def test_a_dense_layer_is_scaled_by_hes_constant() -> None:
     assert torch.allclose(layer(x), x @ layer.weight.T * (2 / 3) + 3 * layer.bias, atol=1e-5)
 
 
+def test_a_bias_is_scaled_as_the_weights_unless_told_otherwise() -> None:
+    dense, conv = EqualisedLinear(9, 4), EqualisedConv2d(4, 5, 3)
+    for layer, constant, shape in ((dense, GAIN / 3, (2, 9)), (conv, GAIN / 6, (2, 4, 3, 3))):
+        torch.nn.init.ones_(layer.bias)
+        assert torch.allclose(layer(torch.zeros(shape)), torch.tensor(constant))
+
+
 def test_a_convolution_is_scaled_by_the_pixels_and_inputs_that_it_sees() -> None:
     layer = EqualisedConv2d(4, 5, 3, bias_gain=2.0)
     torch.nn.init.normal_(layer.bias)

@@ -133,7 +133,7 @@ def test_parameter_counts_are_pinned(kind: str, image_shape: tuple[int, int, int
     [
         (SNGAN(width_factor=1 / 16), 32, (-0.32278, 0.4488, 13.873, 3.5855)),
         (SNGAN(width_factor=1 / 64), 64, (-0.14339, 0.69915, 0.090718, 0.013139)),
-        (PGGAN(width=8, latent_dim=16), 64, (-0.2511, 1.2549, 0.047475, 0.036661)),
+        (PGGAN(width=8, latent_dim=16), 64, (-0.3551, 1.7747, 0.09495, 0.073322)),
         (StyleGAN2(width=8, latent_dim=16), 32, (-0.0036261, 1.1358, 0.66504, 0.17913)),
     ],
 )

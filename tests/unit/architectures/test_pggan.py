@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganguard.architectures.checkpoint import load_checkpoint, save_checkpoint
-from ganguard.architectures.networks import Growing, Networks, build_networks, enlarged, faded, pooled
+from ganguard.architectures.networks import Growing, Networks, build_networks, enlarged, faded, gradient_factor, pooled
 from ganguard.architectures.pggan import PGGAN, DownConv2d, UpConv2d
 from ganguard.base.errors import CheckpointError
 from ganguard.training.loop import seeded_weights
@@ -134,15 +134,31 @@ def test_the_double_convolution_enlarges_first() -> None:
     layer = UpConv2d(3, 4)
     nn.init.normal_(layer.bias)
     x = torch.randn(2, 3, 5, 5)
-    mirrored = layer.scaled().flip(2, 3)
-    assert torch.allclose(layer(x), F.conv2d(enlarged(x, 1), mirrored, layer.bias, padding=1), atol=1e-5)
+    weight, bias = layer.scaled()
+    assert torch.allclose(layer(x), F.conv2d(enlarged(x, 1), weight.flip(2, 3), bias, padding=1), atol=1e-5)
 
 
 def test_the_halving_convolution_averages_afterwards() -> None:
     layer = DownConv2d(3, 4)
     nn.init.normal_(layer.bias)
     x = torch.randn(2, 3, 10, 10)
-    assert torch.allclose(layer(x), pooled(F.conv2d(x, layer.scaled(), layer.bias, padding=1), 1), atol=1e-5)
+    assert torch.allclose(layer(x), pooled(F.conv2d(x, *layer.scaled(), padding=1), 1), atol=1e-5)
+
+
+@pytest.mark.parametrize("level", [1, 2])
+def test_gradients_are_as_long_as_at_images_of_the_level(level: int) -> None:
+    """By the factor that penalties take into account."""
+    large, small = _build(), _build(SIDES[level - 1], seed=9)
+    _, D = _grown(large, level, 1.0)
+    _part(small.discriminator, D)
+    lengths: list[Tensor] = []
+    for network, images in ((D, _images()), (small.discriminator, pooled(_images(), 3 - level))):
+        images.requires_grad_()
+        (slope,) = torch.autograd.grad(network(images).sum(), images)
+        lengths.append(gradient_factor(network) * slope.flatten(1).norm(dim=1))
+    assert gradient_factor(D) == 2 ** (3 - level)
+    assert torch.allclose(*lengths, rtol=1e-4)
+    assert gradient_factor(nn.Linear(1, 1)) == 1
 
 
 def test_codes_are_directions() -> None:
