@@ -47,6 +47,20 @@ def test_the_networks_of_a_published_recipe_are_of_the_published_size(name: str)
     assert 1e7 < sum(p.numel() for p in networks.generator.parameters()) < 3e7
 
 
+def test_a_published_recipe_is_what_its_preset_completes_to() -> None:
+    found = {name: read_spec(f"{name}-64", [])[1].target for name in ("sngan-celeba", "pggan-celeba", "stylegan2")}
+    sngan, pggan, stylegan2 = (target for target in found.values() if isinstance(target, TrainTarget))
+    assert (sngan.completed().loss, sngan.completed().n_dis, sngan.learning_rate_decay) == ("hinge", 5, "linear")
+    assert (pggan.completed().penalty, pggan.completed().penalty_weight) == ("gradient", 10)
+    assert pggan.steps == 48_000 + 4 * 96_000
+    assert (stylegan2.completed().penalty, stylegan2.completed().penalty_weight) == ("r1", 0.0256)
+    assert stylegan2.completed().path_length_weight == 2
+    for name, target in found.items():
+        (copy, *_) = read_spec(f"{name}-64", [])[1].attacks  # trained as the target is
+        said, same = copy.model_dump(), target.model_dump()
+        assert {key: said[key] for key in said.keys() & same.keys()} == {key: same[key] for key in said.keys() & same.keys()}
+
+
 @pytest.mark.parametrize("name", ["digits", "digits-accuracy", "digits-accuracy-early"])
 def test_the_full_form_of_a_preset_has_five_seeds(name: str) -> None:
     _, once = read_spec(name, [])
