@@ -69,6 +69,8 @@ def why_not_private(architecture: ArchitectureSettings) -> str | None:
         return None
     if architecture.kind == "dcgan":
         return "BatchNorm in D mixes the images of a batch, so that no gradient is one image's alone"
+    if architecture.kind in ("pggan", "stylegan2"):
+        return f"{architecture.kind}'s D sees how much the images of a group differ, so that no gradient is one image's alone"
     return f"{architecture.kind}'s D is not of layers whose gradients can be told apart by image (spectral normalisation)"
 
 

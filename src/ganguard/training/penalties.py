@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from ganguard.architectures.networks import Discriminator, StyleBased
+from ganguard.architectures.networks import Discriminator, StyleBased, gradient_factor
 
 PATH_DECAY = 0.01  # how fast the mean length of paths follows (Karras et al. 2020, appendix B)
 
@@ -16,7 +16,7 @@ def gradient_penalty(D: Discriminator, real: Tensor, fake: Tensor, share: Tensor
     real, fake: (N, C, H, W) float; share: (N,), uniform in [0, 1]. Gulrajani et al. 2017, equation 3.
     """
     between = torch.lerp(fake.detach(), real, share.view(-1, 1, 1, 1)).requires_grad_()
-    return (_gradients(D, between).square().sum((1, 2, 3)).sqrt() - 1).square().mean()
+    return (torch.linalg.vector_norm(_gradients(D, between).flatten(1), dim=1) - 1).square().mean()
 
 
 def r1(D: Discriminator, real: Tensor) -> Tensor:
@@ -25,8 +25,9 @@ def r1(D: Discriminator, real: Tensor) -> Tensor:
 
 
 def _gradients(D: Discriminator, images: Tensor) -> Tensor:
+    """Of D's scores at images, as those of the size that D has grown to."""
     (found,) = torch.autograd.grad(D(images).sum(), images, create_graph=True)
-    return found
+    return gradient_factor(D) * found
 
 
 class PathLength(nn.Module):
@@ -46,7 +47,7 @@ class PathLength(nn.Module):
         images = G.synthesis(w)
         y = noise / math.sqrt(images.shape[2] * images.shape[3])
         (gradients,) = torch.autograd.grad((images * y).sum(), w, create_graph=True)  # (N, layers, D)
-        lengths = gradients.square().sum(2).mean(1).sqrt()
+        lengths = torch.linalg.vector_norm(gradients.flatten(1), dim=1) / math.sqrt(gradients.shape[1])
         with torch.no_grad():
             self.mean.lerp_(lengths.mean(), PATH_DECAY)
         return (lengths - self.mean).square().mean()

@@ -21,6 +21,15 @@ class LinearD(Discriminator):
         return (images * self.weights).sum((1, 2, 3))
 
 
+class HalfGrownD(LinearD):
+    """Sees averages of 2x2 pixels: its gradient at those is twice as long as at what they are averages of."""
+
+    levels, level = 3, 1
+
+    def set_growth(self, level: int, alpha: float) -> None:
+        raise NotImplementedError
+
+
 class SquareD(LinearD):
     """Half the square of the same, whose gradient at x is <a, x> a."""
 
@@ -52,6 +61,12 @@ def test_the_gradient_penalty_of_a_linear_d_follows_from_its_length() -> None:
     weights = _random(1, 4, 4)
     found = gradient_penalty(LinearD(weights), _random(5, 1, 4, 4), _random(5, 1, 4, 4, seed=1), torch.rand(5))
     assert found.item() == pytest.approx((weights.norm().item() - 1) ** 2, rel=1e-5)
+
+
+def test_the_gradient_of_a_half_grown_d_counts_at_the_size_that_it_sees() -> None:
+    weights = _random(1, 4, 4)
+    found = gradient_penalty(HalfGrownD(weights), _random(5, 1, 4, 4), _random(5, 1, 4, 4, seed=1), torch.rand(5))
+    assert found.item() == pytest.approx((2 * weights.norm().item() - 1) ** 2, rel=1e-5)
 
 
 def test_the_gradient_penalty_is_taken_between_the_images() -> None:
