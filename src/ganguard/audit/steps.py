@@ -26,7 +26,14 @@ from ganguard.defences.defended_target import DefendedTarget, defend
 from ganguard.defences.input_semantic_interpolation import SemanticInterpolation
 from ganguard.defences.protocol import Defence, Tools, parse_chain
 from ganguard.metrics.features.classifier import WEIGHTS, Classifier, accuracy
-from ganguard.metrics.features.network import Standardisation, extract, load_features, parse_features, require_side
+from ganguard.metrics.features.network import (
+    Standardisation,
+    differentiable,
+    extract,
+    load_features,
+    parse_features,
+    require_side,
+)
 from ganguard.targets import TARGETS
 from ganguard.targets.load import load_target, parse_target
 from ganguard.targets.protocol import BlackBoxTarget, LatentTarget
@@ -196,16 +203,7 @@ def moves_codes(directory: Path) -> bool:
 
 def tools_for(target: BlackBoxTarget, compute: Compute) -> Tools:
     """What defences of a target may need: feature networks for its images."""
-
-    def network_of(settings: object) -> Callable[[Tensor], Tensor]:
-        network = load_features(parse_features(settings), Path(), target.image_shape[0])
-        if network.takes != "float":
-            raise MetricError("adversarial noise needs a feature network of float images, so that gradients flow.")
-        device = compute.torch_device()
-        ready = network.to(device).eval().requires_grad_(False)
-        return lambda images: ready.features(images.to(device)).to(images.device)
-
-    return Tools(network_of)
+    return Tools(lambda settings: differentiable(settings, target.image_shape[0], compute))
 
 
 def attack_of(said: dict[str, Any], checkpoint_every: int | None = None) -> AttackSettings:

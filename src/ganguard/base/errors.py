@@ -7,6 +7,7 @@
     │   ├── TargetError       a target that is missing, raises, or answers with something that is not images
     │   ├── CheckpointError   a checkpoint file: absent, truncated, of other shapes, or a pickle
     │   ├── BudgetError       a purchase larger than what the account may still buy
+    │   │   └── ReservationError  an id under which something else was bought
     │   └── MetricError       too few images, NaN, or shapes that do not match
     └── StepError             a step of an audit failed for a reason that is not the user's input
 
@@ -42,6 +43,10 @@ class CheckpointError(InputError):
 
 class BudgetError(InputError):
     """A purchase is larger than what the account may still buy."""
+
+
+class ReservationError(BudgetError):
+    """The id of a reservation stands for another purchase."""
 
 
 class MetricError(InputError):

@@ -21,8 +21,10 @@ from ganguard.cli.audit import audit
 from ganguard.cli.directions import directions
 from ganguard.cli.doctor import doctor
 from ganguard.cli.harvest import harvest
+from ganguard.cli.keys import keys
 from ganguard.cli.measure import measure
 from ganguard.cli.report import report
+from ganguard.cli.serve import serve
 from ganguard.cli.train import train
 
 app = typer.Typer(
@@ -32,9 +34,10 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (audit, train, harvest, attack, measure, report, doctor):
+for verb in (audit, train, harvest, attack, measure, report, doctor, serve):
     app.command()(verb)
 app.add_typer(directions, name="directions")
+app.add_typer(keys, name="keys")
 
 
 def _show_version(wanted: bool) -> None:

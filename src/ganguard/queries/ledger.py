@@ -13,7 +13,7 @@ from typing import Self
 
 from sqlalchemy import Connection, delete, func, select, update
 
-from ganguard.base.errors import BudgetError
+from ganguard.base.errors import BudgetError, ReservationError
 from ganguard.queries.ledger_database import Damaged, Database, add
 from ganguard.queries.ledger_tables import ACCOUNTS, LARGEST, RESERVATIONS
 
@@ -83,8 +83,9 @@ class Ledger:
     def reserve(self, reservation: str, account: str, images: int, request: str) -> None:
         """Spend `images` of the account's budget, durably, before they are asked for; once per reservation id.
 
-        Raises BudgetError where there is no such account, where less than that is left, and where the id stands for another
-        account or another number of images: nothing is spent then. ValueError for a negative number.
+        request: what is asked for, in words that say all of it. Raises BudgetError where there is no such account, or less than
+        that is left, ReservationError where the id stands for another account, number of images or request: nothing is spent
+        then. ValueError for a negative number.
         """
         if images < 0:
             raise ValueError(f"images must be 0 or more; got {images}")
@@ -102,7 +103,7 @@ class Ledger:
                 if add(connection, RESERVATIONS, values):
                     return
                 made = _reservation(connection, reservation)  # another account took the id meanwhile
-            _require_same(reservation, made, account, images)
+            _require_same(reservation, made, (account, images, request))
 
     def commit(self, reservation: str) -> None:
         """Record that the images of a reservation were delivered; again and again changes nothing.
@@ -176,19 +177,24 @@ def _locked(connection: Connection, account: str) -> Balance:
     return _balance(connection, account)
 
 
-def _reservation(connection: Connection, reservation: str) -> tuple[str, int] | None:
-    """Account and images of a reservation, if it is there."""
-    asked = select(RESERVATIONS.c.account, RESERVATIONS.c.images).where(RESERVATIONS.c.id == reservation)
-    found = connection.execute(asked).one_or_none()
-    return found and (found.account, found.images)
+Bought = tuple[str, int, str]  # account, images, request
 
 
-def _require_same(reservation: str, made: tuple[str, int] | None, account: str, images: int) -> None:
+def _reservation(connection: Connection, reservation: str) -> Bought | None:
+    """What a reservation stands for, if it is there."""
+    columns = RESERVATIONS.c.account, RESERVATIONS.c.images, RESERVATIONS.c.request
+    found = connection.execute(select(*columns).where(RESERVATIONS.c.id == reservation)).one_or_none()
+    return found and (found.account, found.images, found.request)
+
+
+def _require_same(reservation: str, made: Bought | None, asked: Bought) -> None:
     """One id, one purchase: anything else is a mistake in the caller, or two requests of one hash."""
-    if made != (account, images):
+    if made != asked:
+        account, images, _ = asked
         came = f"account {made[0]!r} for {made[1]} images" if made else "another account"
-        raise BudgetError(
-            f"reservation {reservation!r} was made by {came}; account {account!r} asks for {images} under the same id. "
+        other = " of another request" if made and made[:2] == asked[:2] else ""
+        raise ReservationError(
+            f"reservation {reservation!r} was made by {came}{other}; account {account!r} asks for {images} under the same id. "
             "Give each request an id of its own (`reservation_id`)."
         )
 

@@ -193,3 +193,14 @@ class Standardisation:
     def __call__(self, features: Tensor) -> Tensor:
         """(N, D) -> (N, D) with, on the real training split, mean 0 and variance 1 in each dimension."""
         return (features - self.mean) / self.std
+
+
+def differentiable(settings: object, channels: int, compute: Compute) -> Callable[[Tensor], Tensor]:
+    """A network's features of float images (N, C, H, W) in [-1, 1], through which gradients flow. settings: its name, or a
+    mapping. Raises MetricError where it takes no float images, and what loading it raises."""
+    network = load_features(parse_features(settings), Path(), channels)
+    if network.takes != "float":
+        raise MetricError("adversarial noise needs a feature network of float images, so that gradients flow.")
+    device = compute.torch_device()
+    ready = network.to(device).eval().requires_grad_(False)
+    return lambda images: ready.features(images.to(device)).to(images.device)

@@ -1,0 +1,135 @@
+"""`ganguard keys`: who may ask a gateway for images, and for how many."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ganguard.cli.options import LARGEST
+
+if TYPE_CHECKING:
+    from ganguard.gateway.spec import GatewaySpec
+
+keys = typer.Typer(help="Keys and budgets of a gateway's accounts.")
+
+SpecArgument = Annotated[str, typer.Argument(metavar="SPEC", help="The spec of the gateway, a YAML file.", show_default=False)]
+Account = Annotated[str, typer.Option(help="Whose key, or budget.", show_default=False)]
+
+
+@keys.command("create")
+def create(
+    spec: SpecArgument,
+    account: Account,
+    budget: Annotated[
+        int | None,
+        typer.Option(min=0, max=LARGEST, help="Images that the account may buy in all.", show_default="as it is, or 0"),
+    ] = None,
+    account_class: Annotated[str, typer.Option("--class", help="Class of the account, of the spec.")] = "default",
+    send_latents: Annotated[bool, typer.Option("--send-latents", help="Let it send codes of its own.")] = False,
+    choose_seed: Annotated[bool, typer.Option("--choose-seed", help="Let it choose the seed.")] = False,
+    most_images: Annotated[int, typer.Option(min=1, max=1 << 16, help="Images that one request may ask for.")] = 64,
+    admin: Annotated[bool, typer.Option("--admin", help="Let it see the operator's page and the metrics.")] = False,
+) -> None:
+    """Make a key. It is shown this once, on standard output; what is kept cannot be turned back into it.
+
+    Example: `ganguard keys create gateway.yaml --account alice --budget 1000`
+    """
+    opened = _opened(spec)
+    from ganguard.gateway.keys import Keys
+    from ganguard.queries.ledger import Ledger
+    from ganguard.queries.ledger_database import Database
+    from ganguard.targets.wire import Scopes
+
+    opened.class_of(account_class)
+    scopes = Scopes(send_latents=send_latents, choose_seed=choose_seed, most_images=most_images, admin=admin)
+    text, _ = Keys(Database(opened.place())).create(account, account_class, scopes)
+    with Ledger(opened.place()) as ledger:
+        ledger.ensure_account(account, 0)
+        if budget is not None:
+            ledger.open_account(account, budget)
+    typer.echo(text)
+
+
+@keys.command("revoke")
+def revoke(
+    spec: SpecArgument,
+    key: Annotated[str, typer.Argument(metavar="ID", help="The key's id, as `list` shows it.", show_default=False)],
+) -> None:
+    """End a key. A gateway that runs knows within a second; the account and its budget stay.
+
+    Example: `ganguard keys revoke gateway.yaml 0123456789abcdef`
+    """
+    opened = _opened(spec)
+    from ganguard.gateway.keys import Keys
+    from ganguard.queries.ledger_database import Database
+
+    Keys(Database(opened.place())).revoke(key)
+    typer.echo("Revoked.")
+
+
+@keys.command("list")
+def list_(spec: SpecArgument) -> None:
+    """List the keys, and where their accounts stand, as JSON. No secret is in it.
+
+    Example: `ganguard keys list gateway.yaml`
+    """
+    import json
+    from datetime import UTC, datetime
+
+    opened = _opened(spec)
+    from ganguard.gateway.keys import Keys
+    from ganguard.queries.ledger import Ledger
+    from ganguard.queries.ledger_database import Database
+
+    listed = Keys(Database(opened.place())).listed()
+    with Ledger(opened.place()) as ledger:
+        balances = [vars(balance) for balance in ledger.balances()]
+    said = [
+        {
+            "id": key.id,
+            "account": key.account,
+            "class": key.class_,
+            "scopes": key.scopes.model_dump(),
+            "created": datetime.fromtimestamp(key.created, UTC).isoformat(timespec="seconds"),
+            "revoked": key.revoked,
+        }
+        for key in listed
+    ]
+    typer.echo(json.dumps({"keys": said, "accounts": balances}, indent=2))
+
+
+@keys.command("set-budget")
+def set_budget(
+    spec: SpecArgument,
+    account: Account,
+    budget: Annotated[int, typer.Option(min=0, max=LARGEST, help="Images that it may buy in all.", show_default=False)],
+) -> None:
+    """Set how many images an account may buy in all; not below what it has bought.
+
+    Example: `ganguard keys set-budget gateway.yaml --account alice --budget 2000`
+    """
+    opened = _opened(spec)
+    from ganguard.queries.ledger import Ledger
+
+    with Ledger(opened.place()) as ledger:
+        ledger.balance(account)  # raises where there is none
+        ledger.open_account(account, budget)
+        balance = ledger.balance(account)
+    typer.echo(f"Account {account!r} has bought {balance.reserved:,} of {balance.budget:,} images.")
+
+
+def require_gateway() -> None:
+    """Raise SpecError where the gateway's packages are absent."""
+    from importlib.util import find_spec
+
+    from ganguard.base.errors import SpecError
+
+    absent = [name for name in ("fastapi", "uvicorn", "prometheus_client") if find_spec(name) is None]
+    if absent:
+        raise SpecError(f"the gateway needs {', '.join(absent)}. Run pip install 'ganguard[gateway]'.")
+
+
+def _opened(spec: str) -> "GatewaySpec":
+    require_gateway()
+    from ganguard.gateway.spec import read_gateway_spec
+
+    return read_gateway_spec(spec, [])

@@ -1,0 +1,26 @@
+"""`ganguard serve`: a generator behind HTTP, defended and metered."""
+
+from typing import Annotated
+
+import typer
+
+from ganguard.cli.options import Changes
+
+SpecArgument = Annotated[str, typer.Argument(metavar="SPEC", help="The spec of a gateway, a YAML file.", show_default=False)]
+
+
+def serve(spec: SpecArgument, changes: Changes = None) -> None:
+    """Serve a generator over HTTP: keys, budgets, defences, and a page for the operator at `/`.
+
+    Needs `pip install 'ganguard[gateway]'`. `ganguard keys create SPEC` makes keys. An interrupt finishes what was reserved
+    first.
+
+    Example: `ganguard serve gateway.yaml --set port=8080`
+    """
+    from ganguard.cli.keys import require_gateway
+
+    require_gateway()
+    from ganguard.gateway.serving import run
+    from ganguard.gateway.spec import read_gateway_spec
+
+    run(read_gateway_spec(spec, changes or []), lambda address: typer.echo(f"Serving {address}"))

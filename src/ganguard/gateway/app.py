@@ -1,0 +1,56 @@
+"""The gateway over HTTP: an ASGI application around a Service."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+
+from anyio import to_thread
+from fastapi import FastAPI
+
+from ganguard import __version__
+from ganguard.base.errors import GanguardError
+from ganguard.gateway import operator_page, problems, routes
+from ganguard.gateway.limits import BYTES_AN_ENTRY, Limits
+from ganguard.gateway.service import Service
+from ganguard.targets.protocol import LatentTarget
+
+LOG = logging.getLogger("ganguard.gateway")
+LOOK_EVERY = 5.0  # seconds between looks at how far accounts have come
+_BODY = 4096  # bytes of a request without codes
+
+DESCRIPTION = """Images of a generator, each paid for by an account.
+
+Send an `Idempotency-Key` of your own: where an answer is lost, asking again under the same key costs nothing and brings the
+same images. Errors are problem details (RFC 9457)."""
+
+
+def create_app(service: Service) -> FastAPI:
+    """The application. It closes the service when it ends."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
+        looking = asyncio.create_task(_look(service))
+        yield
+        looking.cancel()
+        with suppress(asyncio.CancelledError):
+            await looking
+        await to_thread.run_sync(service.close)
+
+    app = FastAPI(title="ganguard gateway", version=__version__, description=DESCRIPTION, lifespan=lifespan)
+    problems.install(app)
+    app.include_router(routes.router(service))
+    app.include_router(operator_page.router(service))
+    target = service.batching.inner
+    entries = service.spec.most_images * (target.latent_dim if isinstance(target, LatentTarget) else 0)
+    app.add_middleware(Limits, most=_BODY + BYTES_AN_ENTRY * entries)
+    return app
+
+
+async def _look(service: Service) -> None:
+    while True:
+        try:
+            await to_thread.run_sync(service.look)
+        except GanguardError as problem:
+            LOG.warning("%s", problem)
+        await asyncio.sleep(LOOK_EVERY)

@@ -1,0 +1,102 @@
+"""Does an account's traffic look like that of somebody who copies the generator?
+
+Four statistics, of the codes that an account sends and of how much it asks for. Each has a limit that was set so that honest
+customers, as `benchmarks/detection.py` simulates them, stay below it. An adversary who draws its codes from the prior, once
+each, and buys as slowly as others do, looks like any customer: these do not see it, its budget does.
+"""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from statistics import median
+
+import torch
+from scipy.stats import chi2
+from torch import Tensor
+
+WINDOW = 1024  # codes of an account that new ones are compared with
+SMALL_CHANCE = 1e-7  # that two codes of the prior lie as near as those that count as near
+FEWEST_CODES = 64  # below which nothing is said of codes
+NEAR_SHARE = 0.05  # of codes that lie next to another one
+REPEATED_SHARE = 0.5  # of entries of codes that another entry of their request equals
+SQUARE_RANGE = (0.25, 1.5)  # of the mean square of an entry; 1 under the prior, 0.49 truncated to 0.7 of it
+TIMES_THE_MEDIAN = 10.0  # images of a day, of the accounts' median
+FEWEST_ACCOUNTS = 5  # below which rates are not compared
+_MOST_WATCHED = 1000
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """What was asked for, summed: images; codes that were sent, the sum of the squares of their entries, and how many entries;
+    codes next to another one (near), and entries that another of their request equals (repeated)."""
+
+    images: int = 0
+    codes: int = 0
+    squares: float = 0.0
+    entries: int = 0
+    near: int = 0
+    repeated: int = 0
+
+    def __add__(self, other: "Traffic") -> "Traffic":
+        return Traffic(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
+
+
+@dataclass(frozen=True)
+class Sign:
+    """One statistic of an account: its value, the limit, and whether it is beyond."""
+
+    name: str
+    value: float
+    limit: str
+    raised: bool
+
+
+class Watch:
+    """Looks at requests as they come, beside the last codes of the same account."""
+
+    def __init__(self) -> None:
+        self._recent: OrderedDict[str, Tensor] = OrderedDict()
+
+    def look(self, account: str, images: int, latents: Tensor | None) -> Traffic:
+        """What one request adds to the traffic of an account. latents: (images, latent_dim), where it sent codes."""
+        if latents is None:
+            return Traffic(images)
+        earlier = self._recent.get(account, latents[:0])
+        near = near_codes(latents, earlier)
+        self._recent[account] = torch.cat([earlier, latents])[-WINDOW:]
+        self._recent.move_to_end(account)
+        if len(self._recent) > _MOST_WATCHED:
+            self._recent.popitem(last=False)
+        distinct, squares = len(latents.unique()), latents.double().square().sum().item()
+        return Traffic(images, len(latents), squares, latents.numel(), near, latents.numel() - distinct)
+
+
+def near_codes(latents: Tensor, earlier: Tensor) -> int:
+    """How many of some codes (N, d) lie nearer to another of them, or to one of `earlier` (M, d), than two of the prior do with
+    chance SMALL_CHANCE. (Half the squared distance of two codes of N(0, I) is chi-squared with d degrees of freedom.)"""
+    limit = 2 * float(chi2.ppf(SMALL_CHANCE, latents.shape[1]))
+    others = torch.cat([latents, earlier]).double()
+    squared = torch.cdist(latents.double(), others, compute_mode="donot_use_mm_for_euclid_dist").square()
+    squared.fill_diagonal_(torch.inf)
+    return int((squared.amin(1) <= limit).sum())
+
+
+def signs(traffic: Traffic, today: int, others_today: Sequence[int]) -> list[Sign]:
+    """The statistics of an account. today: images of its last day; others_today: of every account that asked for any."""
+    found = [_rate(today, others_today)]
+    if traffic.codes < FEWEST_CODES:
+        return found
+    square, low, high = traffic.squares / traffic.entries, *SQUARE_RANGE
+    near, repeated = traffic.near / traffic.codes, traffic.repeated / traffic.entries
+    return [
+        *found,
+        Sign("codes far from the prior", square, f"mean square {low:g} to {high:g}", not low <= square <= high),
+        Sign("codes next to another", near, f"{NEAR_SHARE:g} of them", near > NEAR_SHARE),
+        Sign("codes on a lattice", repeated, f"{REPEATED_SHARE:g} of entries", repeated > REPEATED_SHARE),
+    ]
+
+
+def _rate(today: int, others_today: Sequence[int]) -> Sign:
+    typical = median(others_today) if len(others_today) >= FEWEST_ACCOUNTS else 0
+    times = today / typical if typical else 0.0
+    return Sign("images of a day, of the median", times, f"{TIMES_THE_MEDIAN:g} times", times > TIMES_THE_MEDIAN)

@@ -1,0 +1,99 @@
+"""What each account asked for and when, for detection and for the operator to see. It is not the ledger: what was asked for in
+the last second before a crash may be missing here, and nothing is paid by it."""
+
+import logging
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import asdict
+
+from sqlalchemy import func, insert, select
+from torch import Tensor
+
+from ganguard.base.errors import GanguardError
+from ganguard.gateway.detection import Sign, Traffic, Watch, signs
+from ganguard.gateway.tables import REQUESTS, open_database
+from ganguard.queries.ledger_database import Database
+
+LOG = logging.getLogger("ganguard.gateway")
+DAY = 86_400  # seconds
+HOUR = 3_600
+WRITE_EVERY = 1.0  # seconds
+_MOST_UNWRITTEN = 100_000  # requests that are kept while the database does not take them
+_COLUMNS = ("images", "codes", "squares", "entries", "near", "repeated")
+
+
+class Journal:
+    """A record of requests in the ledger's database, written by a thread of its own. `close` writes the rest."""
+
+    def __init__(self, database: Database) -> None:
+        self._database, self._watch = open_database(database), Watch()
+        self._lock, self._unwritten = threading.Lock(), list[dict[str, object]]()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._write_on, name="ganguard journal", daemon=True)
+        self._thread.start()
+
+    def note(self, account: str, images: int, latents: Tensor | None) -> None:
+        """Note a request. latents: (images, latent_dim), where it sent codes."""
+        with self._lock:
+            traffic = self._watch.look(account, images, latents)
+            if len(self._unwritten) < _MOST_UNWRITTEN:
+                self._unwritten.append({"account": account, "at": time.time(), **asdict(traffic)})
+
+    def write(self) -> None:
+        """Write what is noted. Raises what the database raises, and keeps it then."""
+        with self._lock:
+            rows, self._unwritten = self._unwritten, []
+        if not rows:
+            return
+        try:
+            with self._database.transaction("record requests") as connection:
+                connection.execute(insert(REQUESTS), rows)
+        except BaseException:
+            with self._lock:
+                self._unwritten = [*rows, *self._unwritten][:_MOST_UNWRITTEN]
+            raise
+
+    def close(self) -> None:
+        """Write the rest and end the thread."""
+        self._ended.set()
+        self._thread.join()
+        with suppress(GanguardError):
+            self.write()
+
+    def _write_on(self) -> None:
+        while not self._ended.wait(WRITE_EVERY):
+            try:
+                self.write()
+            except GanguardError as problem:
+                LOG.warning("%s", problem)
+
+    def traffic(self) -> dict[str, Traffic]:
+        """All that each account asked for, that is written."""
+        sums = [func.sum(REQUESTS.c[name]) for name in _COLUMNS]
+        with self._database.transaction("read the requests") as connection:
+            rows = connection.execute(select(REQUESTS.c.account, *sums).group_by(REQUESTS.c.account)).all()
+        found: dict[str, Traffic] = {}
+        for row in rows:
+            account, images, codes, squares, *counts = tuple(row)
+            found[account] = Traffic(int(images), int(codes), float(squares), *map(int, counts))
+        return found
+
+    def since(self, begin: float) -> dict[str, list[tuple[float, int]]]:
+        """Images that each account asked for from a time on, by the hour: (when the hour begins, images), ascending."""
+        hour = func.floor(REQUESTS.c.at / HOUR)
+        asked = select(REQUESTS.c.account, hour, func.sum(REQUESTS.c.images)).where(REQUESTS.c.at >= begin)
+        with self._database.transaction("read the requests") as connection:
+            rows = connection.execute(asked.group_by(REQUESTS.c.account, hour).order_by(hour)).all()
+        found: defaultdict[str, list[tuple[float, int]]] = defaultdict(list)
+        for account, number, images in rows:
+            found[account].append((float(number) * HOUR, int(images)))
+        return dict(found)
+
+    def signs(self, accounts: Iterable[str]) -> dict[str, list[Sign]]:
+        """The statistics of accounts."""
+        traffic = self.traffic()
+        today = {account: sum(images for _, images in hours) for account, hours in self.since(time.time() - DAY).items()}
+        return {a: signs(traffic.get(a, Traffic()), today.get(a, 0), list(today.values())) for a in accounts}

@@ -1,0 +1,74 @@
+"""What goes wrong, as RFC 9457 problem details. No answer holds a path, a trace, or what was wrongly sent in full."""
+
+import logging
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+
+from ganguard.base.errors import StepError
+from ganguard.base.settings import one_line
+from ganguard.targets.wire import Problem
+
+LOG = logging.getLogger("ganguard.gateway")
+MEDIA_TYPE = "application/problem+json"
+AGAIN_AFTER = 1  # seconds, where nothing better is known
+
+
+class ProblemError(Exception):
+    """A request that is refused. headers: of the answer; left: budget, spent and left of the account, in images."""
+
+    def __init__(
+        self, status: int, detail: str, *, retry_after: float | None = None, left: tuple[int, int, int] | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.headers = {} if retry_after is None else {"Retry-After": str(max(1, round(retry_after + 0.5)))}
+        if status == HTTPStatus.UNAUTHORIZED:
+            self.headers["WWW-Authenticate"] = 'Bearer realm="ganguard"'
+        budget, spent, rest = left or (None, None, None)
+        title = HTTPStatus(status).phrase
+        self.problem = Problem(title=title, status=status, detail=detail, budget=budget, spent=spent, left=rest)
+
+
+def answer(error: ProblemError) -> Response:
+    """The answer that says what went wrong."""
+    content = error.problem.model_dump_json(exclude_none=True)
+    return Response(content, error.problem.status, {**error.headers, "Cache-Control": "no-store"}, MEDIA_TYPE)
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of an app with a problem."""
+
+    @app.exception_handler(ProblemError)
+    async def refused(request: Request, error: ProblemError) -> Response:
+        return answer(error)
+
+    @app.exception_handler(RequestValidationError)
+    async def unfit(request: Request, error: RequestValidationError) -> Response:
+        return answer(ProblemError(422, _first(error)))
+
+    @app.exception_handler(HTTPException)
+    async def http(request: Request, error: HTTPException) -> Response:
+        return answer(ProblemError(error.status_code, one_line(error.detail, 200)))
+
+    @app.exception_handler(StepError)
+    async def machine(request: Request, error: StepError) -> Response:
+        LOG.error("%s", error)
+        again = "the gateway cannot do that now. Ask again under the same idempotency key: it counts once."
+        return answer(ProblemError(503, again, retry_after=AGAIN_AFTER))
+
+    @app.exception_handler(Exception)
+    async def unforeseen(request: Request, error: Exception) -> Response:
+        said = "something went wrong here. Ask again under the same idempotency key: it counts once."
+        return answer(ProblemError(500, said))
+
+    _ = refused, unfit, http, machine, unforeseen
+
+
+def _first(error: RequestValidationError) -> str:
+    """The first of the complaints: where, and what was wanted. What came is not repeated."""
+    found = error.errors()[0]
+    where = one_line(".".join(str(part) for part in found["loc"]), 120)
+    return f"{where}: {one_line(found['msg'], 200)}"

@@ -1,0 +1,167 @@
+"""What clients ask for: images, where their account stands, and whether the gateway is well."""
+
+import re
+import secrets
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from anyio import CapacityLimiter, to_thread
+from fastapi import APIRouter, Depends, Header, Request
+from fastapi.responses import Response
+from fastapi.security import HTTPBasic, HTTPBasicCredentials, HTTPBearer
+from fastapi.security.http import HTTPAuthorizationCredentials
+
+from ganguard.base.errors import StepError
+from ganguard.gateway import telemetry
+from ganguard.gateway.keys import Key
+from ganguard.gateway.problems import ProblemError
+from ganguard.gateway.sale import Order, order_of
+from ganguard.gateway.service import Service
+from ganguard.targets.wire import (
+    ACCOUNT,
+    IDEMPOTENCY_KEY,
+    IMAGES,
+    LONGEST_KEY,
+    NPZ,
+    AccountAnswer,
+    ImagesAnswer,
+    ImagesRequest,
+    Problem,
+    to_base64,
+    to_npz,
+)
+
+AT_ONCE = 256  # requests that are worked on; others wait
+_PRINTABLE = re.compile(f"[!-~]{{1,{LONGEST_KEY}}}")
+_BEARER = HTTPBearer(auto_error=False, description="A key that `ganguard keys create` made.")
+_BASIC = HTTPBasic(auto_error=False)
+_REFUSED: dict[int | str, dict[str, Any]] = {
+    status: {
+        "description": HTTPStatus(status).phrase,
+        "content": {"application/problem+json": {"schema": Problem.model_json_schema()}},
+    }
+    for status in (400, 401, 403, 408, 413, 422, 429, 503)
+}
+
+
+def router(service: Service) -> APIRouter:
+    """The routes of a service."""
+    routes, threads = APIRouter(), CapacityLimiter(AT_ONCE)
+    holder = holder_of(service)
+
+    @routes.post(IMAGES, response_model=ImagesAnswer, responses={**_REFUSED, 200: {"content": {NPZ: {}}}})
+    async def buy_images(
+        asked: ImagesRequest,
+        key: Annotated[Key, Depends(holder)],
+        idempotency_key: Annotated[str | None, Header(description="Asks again for the same images, free.")] = None,
+    ) -> Response:
+        """Buy images. They are reserved before they are made, and count as spent from then on."""
+        order = _order(service, asked, key, idempotency_key)
+        with _counted(service, order), service.admitted(order, key.class_):
+            content = await to_thread.run_sync(_sold, service, order, key.class_, asked.format, limiter=threads)
+        headers = {IDEMPOTENCY_KEY: order.idempotency_key, "Cache-Control": "no-store"}
+        return Response(content, 200, headers, NPZ if asked.format == "npz" else "application/json")
+
+    @routes.get(ACCOUNT, responses={s: _REFUSED[s] for s in (401, 403, 503)})
+    def where_the_account_stands(key: Annotated[Key, Depends(holder)]) -> AccountAnswer:
+        """Budget, images spent and left, what the key may do, and what is served."""
+        balance = service.ledger.balance(key.account)
+        return AccountAnswer(
+            account=key.account,
+            budget=balance.budget,
+            spent=balance.reserved,
+            left=balance.budget - balance.reserved,
+            scopes=key.scopes,
+            target=service.served(key),
+        )
+
+    @routes.get("/healthz", include_in_schema=False)
+    def alive() -> dict[str, str]:
+        return {"status": "alive"}
+
+    @routes.get("/readyz", include_in_schema=False)
+    def ready() -> dict[str, str]:
+        if not service.ready:
+            raise ProblemError(503, "the gateway is closing.", retry_after=1)
+        service.ledger.balances()  # raises where the ledger is out of reach
+        return {"status": "ready"}
+
+    @routes.get("/metrics", include_in_schema=False)
+    def metrics(key: Annotated[Key, Depends(admin_of(service))]) -> Response:
+        service.look()
+        return Response(service.telemetry.text(), media_type=telemetry.MEDIA_TYPE)
+
+    _ = buy_images, where_the_account_stands, alive, ready, metrics
+    return routes
+
+
+def holder_of(service: Service) -> Callable[..., Key]:
+    """Who asks, as a dependency: the holder of a key that holds. Raises ProblemError (401)."""
+
+    def holder(shown: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]) -> Key:
+        return _known(service, shown.credentials if shown else "")
+
+    return holder
+
+
+def admin_of(service: Service) -> Callable[..., Key]:
+    """The operator, as a dependency: by a key as bearer, or as the password that a browser asks for. Raises ProblemError: 401,
+    and 403 for another key."""
+
+    def admin(
+        request: Request,
+        basic: Annotated[HTTPBasicCredentials | None, Depends(_BASIC)],
+        bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
+    ) -> Key:
+        try:
+            key = _known(service, basic.password if basic else bearer.credentials if bearer else "")
+        except ProblemError as refused:
+            refused.headers["WWW-Authenticate"] = 'Basic realm="ganguard operator"'
+            raise
+        if not key.scopes.admin:
+            raise ProblemError(403, "only the operator's key may see this.")
+        return key
+
+    return admin
+
+
+def _known(service: Service, shown: str) -> Key:
+    key = service.keys.check(shown)
+    if key is None or key.class_ not in {"default", *service.spec.classes}:
+        raise ProblemError(401, "a key that holds is needed: Authorization: Bearer gg_…")
+    return key
+
+
+@contextmanager
+def _counted(service: Service, order: Order) -> Generator[None]:
+    """Count the answer that the body makes."""
+    begun, status, images = time.monotonic(), 500, 0
+    try:
+        yield
+        status, images = 200, order.count
+    except ProblemError as refused:
+        status = refused.problem.status
+        raise
+    except StepError:
+        status = 503
+        raise
+    finally:
+        service.telemetry.answered(status, images, time.monotonic() - begun)
+
+
+def _order(service: Service, asked: ImagesRequest, key: Key, idempotency_key: str | None) -> Order:
+    if idempotency_key is not None and not _PRINTABLE.fullmatch(idempotency_key):
+        raise ProblemError(422, f"Idempotency-Key: must be 1 to {LONGEST_KEY} printable ASCII characters.")
+    target = service.batching.inner
+    return order_of(key, asked, idempotency_key or secrets.token_hex(16), target, service.spec.most_images)
+
+
+def _sold(service: Service, order: Order, class_: str, form: str) -> bytes:
+    images = service.sell(order, class_)
+    if form == "npz":
+        return to_npz(images)
+    answer = ImagesAnswer(idempotency_key=order.idempotency_key, images=to_base64(images))
+    return answer.model_dump_json().encode()

@@ -1,0 +1,173 @@
+"""All that a gateway is made of, from its spec: target, queue, shields, ledger, keys, journal."""
+
+import logging
+import os
+import secrets
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from ganguard.base.errors import SpecError
+from ganguard.defences.defended_target import LONGEST_SECRET, DefendedTarget, defend
+from ganguard.defences.protocol import Tools, chain_label
+from ganguard.gateway.admission import Admission
+from ganguard.gateway.journal import Journal
+from ganguard.gateway.keys import Key, Keys
+from ganguard.gateway.risk import Audited, Curves, Estimate, estimate
+from ganguard.gateway.sale import Counter, Order
+from ganguard.gateway.spec import DEFAULT_CLASS, GatewaySpec
+from ganguard.gateway.telemetry import Telemetry
+from ganguard.metrics.features.network import differentiable
+from ganguard.queries.ledger import Balance, Ledger
+from ganguard.queries.ledger_database import Database
+from ganguard.targets.batching_target import BatchingTarget
+from ganguard.targets.load import load_target
+from ganguard.targets.protocol import LatentTarget
+from ganguard.targets.wire import Served
+
+LOG = logging.getLogger("ganguard.gateway")
+SECRET = "secret"
+SHORTEST_SECRET = 8  # bytes
+MOST_SHIELDS = 1000  # accounts whose shields are kept ready
+
+
+@dataclass(frozen=True)
+class Risk:
+    """What an account has bought enough for, by an adversary who does not know of the defence, and by the closest."""
+
+    naive: Estimate
+    adaptive: Estimate
+    audited: bool
+
+
+class Service:
+    """A gateway without its HTTP. `close` finishes what was reserved. Raises InputError where the spec does not work."""
+
+    def __init__(self, spec: GatewaySpec) -> None:
+        self.spec, self.telemetry = spec, Telemetry()
+        self.audited = Audited(Path(spec.risk.results)) if spec.risk else None
+        target = load_target(spec.target, spec.compute)
+        self._tools = Tools(lambda settings: differentiable(settings, target.image_shape[0], spec.compute))
+        self._secret = secret_of(Path(spec.directory))
+        self.ledger = Ledger(spec.place())
+        self.database = Database(spec.place())
+        self.keys, self.journal = Keys(self.database), Journal(self.database)
+        self.batching = BatchingTarget(target, spec.batching, self.telemetry.batch)
+        self.admission = Admission(spec.batching.most_waiting)
+        self.counter = Counter(self.ledger, self._secret)
+        self._lock, self._shields = threading.Lock(), dict[tuple[str, str], DefendedTarget]()
+        self._curves: dict[str, Curves] = {}
+        self._crossed: set[tuple[str, float]] = set()
+        self.ready = False
+        self._rehearse()
+
+    def _rehearse(self) -> None:
+        """See that the defences of every class fit the target, before anybody asks."""
+        try:
+            for class_ in {DEFAULT_CLASS, *self.spec.classes}:
+                self.target_for("rehearsal", class_).rehearse()
+        except BaseException:
+            self.close()
+            raise
+        self._shields.clear()
+        self.ready = True
+
+    def close(self) -> None:
+        """Take nothing more, finish what waits, and write what is noted."""
+        self.ready = False
+        self.batching.close()
+        self.journal.close()
+        self.ledger.close()
+        self.database.close()
+
+    def target_for(self, account: str, class_: str) -> DefendedTarget:
+        """The target as an account of a class meets it."""
+        with self._lock:
+            if (account, class_) not in self._shields:
+                if len(self._shields) >= MOST_SHIELDS:
+                    self._shields.clear()
+                chain = self.spec.class_of(class_).defences
+                inner = self.batching.of(account)
+                shield = defend(inner, chain, secret=self._secret, client=account, tools=self._tools)
+                self._shields[account, class_] = shield
+            return self._shields[account, class_]
+
+    def served(self, key: Key) -> Served:
+        """What the holder of a key is told about the target."""
+        target = self.target_for(key.account, key.class_)
+        codes = target.latent_dim if isinstance(target, LatentTarget) and key.scopes.send_latents else None
+        return Served(identity=target.identity, image_shape=target.image_shape, latent_dim=codes)
+
+    @contextmanager
+    def admitted(self, order: Order, class_: str) -> Generator[None]:
+        """Room for an order in the body. Raises ProblemError where there is none, or the account asks too fast."""
+        self.admission.pace(order.account, order.count, self.spec.class_of(class_).images_a_minute)
+        with self.admission.room(order.count):
+            self.telemetry.inside(self.admission.inside)
+            yield
+        self.telemetry.inside(self.admission.inside)
+
+    def sell(self, order: Order, class_: str) -> Tensor:
+        """Images (count, C, H, W) uint8 of an order that was admitted. Raises ProblemError, and StepError or TargetError where
+        it is to be asked for again."""
+        images = self.counter.sell(order, self.target_for(order.account, class_))
+        self.journal.note(order.account, order.count, order.latents)
+        return images
+
+    def classes(self) -> dict[str, str]:
+        """The class of each account that has a key."""
+        return {key.account: key.class_ for key in self.keys.listed() if key.class_ in {DEFAULT_CLASS, *self.spec.classes}}
+
+    def look(self) -> None:
+        """See how far every account has come."""
+        classes = self.classes()
+        for balance in self.ledger.balances():
+            self.risk(balance, classes.get(balance.account, DEFAULT_CLASS))
+
+    def risk(self, balance: Balance, class_: str) -> Risk | None:
+        """How near the images of an account could bring a copy; None where no audit is known, or nothing was bought."""
+        if self.audited is None or not balance.reserved:
+            return None
+        label = chain_label(self.spec.class_of(class_).defences)
+        curves = self._curves.setdefault(label, self.audited.curves(label))
+        naive, adaptive = (estimate(curve, balance.reserved) for curve in (curves.naive, curves.adaptive))
+        self._tell(balance.account, naive, adaptive)
+        return Risk(naive, adaptive, audited=label == "none" or curves.defence is not None)
+
+    def _tell(self, account: str, naive: Estimate, adaptive: Estimate) -> None:
+        """Metrics, and a line of the log where an account comes as near as a threshold for the first time."""
+        self.telemetry.reached(account, "naive", naive.distance)
+        self.telemetry.reached(account, "adaptive", adaptive.distance)
+        for threshold in self.spec.risk.thresholds if self.spec.risk else ():
+            nearer = adaptive.where != "below" and adaptive.distance <= threshold
+            if nearer and (account, threshold) not in self._crossed:
+                self._crossed.add((account, threshold))
+                self.telemetry.crossed(threshold)
+                LOG.warning("account %r has bought enough images for a copy at %s, threshold %g", account, adaptive, threshold)
+
+
+def secret_of(directory: Path) -> bytes:
+    """The secret that a gateway's noise and seeds follow from, made where there is none, for its owner's eyes only. Raises
+    SpecError where it is none."""
+    path = directory / SECRET
+    directory.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        fresh = directory / f".{SECRET}.{os.getpid()}.{secrets.token_hex(4)}"
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(secrets.token_hex(24).encode())
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(fresh, path)  # only where there is none
+        finally:
+            fresh.unlink()
+    held = path.read_bytes().strip()
+    if not SHORTEST_SECRET <= len(held) <= LONGEST_SECRET:
+        raise SpecError(
+            f"{path}: the secret must be of {SHORTEST_SECRET} to {LONGEST_SECRET} bytes; got {len(held)}. Bring back the file."
+        )
+    return held

@@ -1,0 +1,47 @@
+"""What a gateway keeps beside the ledger, in the same database: keys, and a record of what was asked for."""
+
+from sqlalchemy import BigInteger, Boolean, Column, Connection, Float, Integer, MetaData, String, Table, func, select
+
+from ganguard.queries.ledger_database import Database
+
+_METADATA = MetaData()
+_IMAGES = BigInteger().with_variant(Integer, "sqlite")
+_NUMBER = BigInteger().with_variant(Integer, "sqlite")
+KEYS = Table(
+    "gateway_keys",
+    _METADATA,
+    Column("id", String, primary_key=True),
+    Column("account", String, nullable=False, index=True),
+    Column("class", String, nullable=False),
+    Column("digest", String, nullable=False),  # SHA-256 of the secret, in hex
+    Column("scopes", String, nullable=False),  # JSON
+    Column("created", Float, nullable=False),  # seconds since 1970
+    Column("revoked", Boolean, nullable=False),
+)
+REQUESTS = Table(
+    "gateway_requests",
+    _METADATA,
+    Column("number", _NUMBER, primary_key=True, autoincrement=True),
+    Column("account", String, nullable=False, index=True),
+    Column("at", Float, nullable=False),  # seconds since 1970
+    Column("images", _IMAGES, nullable=False),
+    Column("codes", _IMAGES, nullable=False),  # codes that the client sent
+    Column("squares", Float, nullable=False),  # sum of the squares of their entries
+    Column("entries", _IMAGES, nullable=False),
+    Column("near", _IMAGES, nullable=False),  # codes that lie next to another one
+    Column("repeated", _IMAGES, nullable=False),  # entries that others of the same request equal
+)
+_CREATION = 0x67617465776179  # the advisory lock under which PostgreSQL's tables are made
+
+
+def open_database(database: Database) -> Database:
+    """The database, with the gateway's tables in it."""
+    with database.transaction("open the gateway's tables") as connection:
+        _prepare(connection)
+    return database
+
+
+def _prepare(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(_CREATION)))
+    _METADATA.create_all(connection)

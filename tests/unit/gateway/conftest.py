@@ -1,0 +1,59 @@
+"""A gateway around an untrained GAN, without a socket, and keys to it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from ganguard.base.settings import parse
+from ganguard.gateway.app import create_app
+from ganguard.gateway.service import Service
+from ganguard.gateway.spec import GatewaySpec
+from ganguard.targets.wire import Scopes
+
+ANYTHING = Scopes(send_latents=True, choose_seed=True, most_images=256)
+
+
+class Gateway:
+    """A service, a client of its application, and keys."""
+
+    def __init__(self, service: Service, client: TestClient) -> None:
+        self.service, self.client = service, client
+
+    def key(self, account: str = "us", budget: int = 1000, scopes: Scopes = ANYTHING, class_: str = "default") -> str:
+        """A new key of an account with that budget."""
+        self.service.ledger.ensure_account(account, budget)
+        return self.service.keys.create(account, class_, scopes)[0]
+
+    def buy(self, key: str, idempotency: str | None = None, **body: Any) -> Any:
+        """The answer to a request of images."""
+        headers = {"Authorization": f"Bearer {key}", **({"Idempotency-Key": idempotency} if idempotency else {})}
+        return self.client.post("/v1/images", json=body, headers=headers)
+
+    def get(self, path: str, key: str) -> Any:
+        return self.client.get(path, headers={"Authorization": f"Bearer {key}"})
+
+    def counts(self, account: str = "us") -> tuple[int, int]:
+        balance = self.service.ledger.balance(account)
+        return balance.reserved, balance.delivered
+
+
+@pytest.fixture(scope="session")
+def generator(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Callable[..., Path]) -> Path:
+    return tiny_checkpoint(tmp_path_factory.mktemp("generator"))
+
+
+@pytest.fixture
+def gateway(tmp_path: Path, generator: Path) -> Iterator[Callable[..., Gateway]]:
+    """Start a gateway; the spec's values may be given. One directory, so that a second one is the first one restarted."""
+    with ExitStack() as running:
+
+        def start(**values: Any) -> Gateway:
+            said = {"target": {"checkpoint": str(generator)}, "directory": str(tmp_path / "state"), **values}
+            service = Service(parse(GatewaySpec, said, "spec"))
+            return Gateway(service, running.enter_context(TestClient(create_app(service), raise_server_exceptions=False)))
+
+        yield start

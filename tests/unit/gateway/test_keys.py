@@ -1,0 +1,124 @@
+"""Keys: made once, kept as digests, ended; and the verb that does it."""
+
+import json
+import re
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ganguard.base.errors import SpecError
+from ganguard.cli.main import main
+from ganguard.gateway.keys import Keys
+from ganguard.queries.ledger_database import Database
+from ganguard.targets.wire import Scopes
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Iterator[Keys]:
+    database = Database(tmp_path / "ledger.sqlite")
+    yield Keys(database)
+    database.close()
+
+
+def test_a_key_is_known_by_its_secret_alone(keys: Keys, tmp_path: Path) -> None:
+    scopes = Scopes(send_latents=True, most_images=7)
+    text, made = keys.create("us", "default", scopes)
+    assert re.fullmatch(r"gg_[0-9a-f]{16}_[0-9a-f]{64}", text)
+    assert keys.check(text) == made
+    assert made.scopes == scopes
+    assert keys.check(text[:-4] + "0000") is None
+    assert keys.check(text.upper()) is None
+    assert keys.check(text + "\n") is None
+    held = sqlite3.connect(tmp_path / "ledger.sqlite")
+    dump = "\n".join(held.iterdump())
+    held.close()
+    assert made.id in dump
+    assert text.split("_")[2] not in dump
+
+
+def test_a_revoked_key_is_no_key(keys: Keys) -> None:
+    text, made = keys.create("us", "default", Scopes())
+    other, _ = keys.create("us", "default", Scopes())
+    keys.revoke(made.id)
+    assert keys.check(text) is None
+    assert keys.check(other) is not None
+    assert [key.revoked for key in keys.listed()] == [True, False]
+    with pytest.raises(SpecError, match="no key"):
+        keys.revoke("0" * 16)
+
+
+def test_another_process_ends_a_key_within_its_time(keys: Keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text, made = keys.create("us", "default", Scopes())
+    assert keys.check(text)
+    there = Database(tmp_path / "ledger.sqlite")
+    Keys(there).revoke(made.id)
+    there.close()
+    monkeypatch.setattr("ganguard.gateway.keys.FRESH", 0.0)
+    assert keys.check(text) is None
+
+
+def test_an_account_is_of_one_class(keys: Keys) -> None:
+    keys.create("us", "default", Scopes())
+    with pytest.raises(SpecError, match="of class 'default'"):
+        keys.create("us", "gold", Scopes())
+
+
+@pytest.mark.parametrize("account", ["", " us", "us ", "a\nb", "é", "x" * 81])
+def test_a_name_is_short_and_printable(keys: Keys, account: str) -> None:
+    with pytest.raises(SpecError, match="printable"):
+        keys.create(account, "default", Scopes())
+
+
+Cli = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Cli:
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["ganguard", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return int(ended.value.code or 0), *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def spec(tmp_path: Path, generator: Path) -> str:
+    path = tmp_path / "gateway.yaml"
+    path.write_text(f"target: {{checkpoint: {generator}}}\ndirectory: {tmp_path / 'state'}\n")
+    return str(path)
+
+
+def test_the_verb_makes_lists_and_ends_keys(cli: Cli, spec: str) -> None:
+    code, out, err = cli("keys", "create", spec, "--account", "us", "--budget", "10", "--choose-seed")
+    assert (code, err) == (0, "")
+    id_ = out.split("_")[1]
+    said = json.loads(cli("keys", "list", spec)[1])
+    assert [(key["id"], key["scopes"]["choose_seed"], key["revoked"]) for key in said["keys"]] == [(id_, True, False)]
+    assert said["accounts"] == [{"account": "us", "budget": 10, "reserved": 0, "delivered": 0}]
+    assert out.strip().split("_")[2] not in json.dumps(said)
+    assert cli("keys", "set-budget", spec, "--account", "us", "--budget", "20")[1].endswith("0 of 20 images.\n")
+    assert cli("keys", "revoke", spec, id_)[0] == 0
+    assert json.loads(cli("keys", "list", spec)[1])["keys"][0]["revoked"] is True
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("create", "SPEC", "--account", "us", "--class", "gold"), "no class of accounts 'gold'"),
+        (("create", "nowhere.yaml", "--account", "us"), "nowhere.yaml: cannot be read"),
+        (("revoke", "SPEC", "0000"), "no key '0000'"),
+        (("set-budget", "SPEC", "--account", "nobody", "--budget", "1"), "no account 'nobody'"),
+        (("create", "SPEC"), "--account"),
+    ],
+)
+def test_a_mistake_is_one_line(cli: Cli, spec: str, arguments: tuple[str, ...], said: str) -> None:
+    code, out, err = cli("keys", *(spec if part == "SPEC" else part for part in arguments))
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert said in err

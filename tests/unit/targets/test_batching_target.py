@@ -1,0 +1,163 @@
+"""Requests of many clients in one queue: the images are the target's, turns are fair, and nothing is left behind."""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from ganguard.base.errors import StepError, TargetError
+from ganguard.targets.batching_target import BatchingSettings, BatchingTarget
+from ganguard.targets.protocol import BlackBoxTarget, LatentTarget
+
+Ramp = Callable[..., Any]
+
+
+class Gate:
+    """A target of codes that waits to be let on, and writes down what it is asked for at once."""
+
+    identity, image_shape, latent_dim = "gate", (1, 4, 4), 2
+
+    def __init__(self) -> None:
+        self.open, self.begun, self.batches = threading.Event(), threading.Event(), list[Tensor]()
+
+    def draw_latents(self, indices: range, *, seed: int) -> Tensor:
+        return torch.tensor([[float(seed), float(i)] for i in indices]).view(-1, 2)
+
+    def generate(self, latents: Tensor) -> Tensor:
+        self.batches.append(latents)
+        self.begun.set()
+        assert self.open.wait(10)
+        if (latents < 0).any():
+            raise TargetError("negative codes")
+        return latents[:, 1].to(torch.uint8).view(-1, 1, 1, 1).expand(-1, *self.image_shape).contiguous()
+
+    def sample(self, indices: range, *, seed: int) -> Tensor:
+        return self.generate(self.draw_latents(indices, seed=seed))
+
+
+@pytest.fixture
+def batching() -> Iterator[Callable[..., BatchingTarget]]:
+    with ExitStack() as ended:
+
+        def make(inner: Any, **settings: Any) -> BatchingTarget:
+            made = BatchingTarget(inner, BatchingSettings(**settings))
+            ended.callback(made.close)
+            return made
+
+        yield make
+
+
+def codes(account: int, count: int) -> Tensor:
+    return torch.tensor([[float(account), float(i)] for i in range(count)])
+
+
+@pytest.mark.parametrize("latent", [False, True])
+def test_it_can_what_the_target_can_and_hands_no_discriminator_over(batching: Any, ramp: Ramp, latent: bool) -> None:
+    queued = batching(ramp(latent=latent, white=True)).of("us")
+    assert isinstance(queued, BlackBoxTarget)
+    assert isinstance(queued, LatentTarget) is latent
+    assert not hasattr(queued, "discriminator")
+    assert torch.equal(queued.sample(range(3, 90), seed=2), ramp().sample(range(3, 90), seed=2))
+
+
+def test_many_at_once_get_what_they_asked_for(batching: Any, ramp: Ramp) -> None:
+    target, plain = batching(ramp(latent=True), most_images=32, most_waiting=100), ramp()
+
+    def ask(number: int) -> bool:
+        indices = range(number, number + 1 + number % 70)
+        got = target.of(f"account {number % 5}").sample(indices, seed=number)
+        return torch.equal(got, plain.sample(indices, seed=number))
+
+    with ThreadPoolExecutor(16) as clients:
+        assert all(clients.map(ask, range(100)))
+    assert target.waiting == 0
+
+
+def test_small_requests_share_a_batch(batching: Any) -> None:
+    gate = Gate()
+    target = batching(gate)
+    with ThreadPoolExecutor(9) as clients:
+        first = clients.submit(target.of("first").generate, codes(0, 1))
+        assert gate.begun.wait(10)
+        others = [clients.submit(target.of(f"{n}").generate, codes(n, 2)) for n in range(1, 9)]
+        _until(lambda: target.waiting == 16)
+        gate.open.set()
+        assert all(len(other.result(10)) == 2 for other in others)
+        assert len(first.result(10)) == 1
+    assert [len(batch) for batch in gate.batches] == [1, 16]
+
+
+def test_a_large_request_lets_others_in_turn(batching: Any) -> None:
+    gate = Gate()
+    target = batching(gate, most_images=128)
+    with ThreadPoolExecutor(4) as clients:
+        clients.submit(target.of("first").generate, codes(0, 1))
+        assert gate.begun.wait(10)
+        large = clients.submit(target.of("whale").generate, codes(1, 640))
+        _until(lambda: target.waiting == 640)
+        small = clients.submit(target.of("minnow").generate, codes(2, 3))
+        _until(lambda: target.waiting == 643)
+        gate.open.set()
+        assert large.result(10)[:, 0, 0, 0].tolist() == [i % 256 for i in range(640)]
+        assert len(small.result(10)) == 3
+    assert gate.batches[1][:, 0].unique().tolist() == [1.0, 2.0]  # not behind the whale
+    assert all(len(batch) <= 128 for batch in gate.batches)
+
+
+def test_whoever_finds_the_queue_full_waits(batching: Any) -> None:
+    gate = Gate()
+    target = batching(gate, most_images=4, most_waiting=4)
+    with ThreadPoolExecutor(3) as clients:
+        clients.submit(target.of("a").generate, codes(0, 1))
+        assert gate.begun.wait(10)
+        clients.submit(target.of("b").generate, codes(1, 4))
+        _until(lambda: target.waiting == 4)
+        late = clients.submit(target.of("c").generate, codes(2, 1))
+        with pytest.raises(TimeoutError):
+            late.result(0.05)
+        assert target.waiting == 4
+        gate.open.set()
+        assert len(late.result(10)) == 1
+
+
+def test_an_end_finishes_what_waits_and_takes_nothing_more(batching: Any) -> None:
+    gate = Gate()
+    target = batching(gate, most_images=64)
+    with ThreadPoolExecutor(3) as clients:
+        asked = [clients.submit(target.of("a").generate, codes(0, 200)) for _ in range(2)]
+        _until(lambda: target.waiting + 64 * gate.begun.is_set() == 400)
+        ending = clients.submit(target.close)
+        gate.open.set()
+        assert [len(one.result(10)) for one in asked] == [200, 200]
+        ending.result(10)
+    with pytest.raises(StepError, match="closing"):
+        target.of("a").generate(codes(0, 1))
+
+
+def test_a_batch_that_fails_fails_alone(batching: Any) -> None:
+    gate = Gate()
+    gate.open.set()
+    target = batching(gate, most_images=64, longest_wait=0.0)
+    with pytest.raises(TargetError, match="negative"):
+        target.of("a").generate(-1 - codes(0, 500))
+    assert target.waiting == 0
+    assert len(target.of("a").generate(codes(1, 5))) == 5
+
+
+def test_nothing_is_no_request(batching: Any, ramp: Ramp) -> None:
+    with pytest.raises(ValueError, match="at least one"):
+        batching(ramp(latent=True)).of("a").generate(torch.empty(0, 2))
+
+
+def _until(said: Callable[[], bool]) -> None:
+    tick = threading.Event()
+    for _ in range(1000):
+        if said():
+            return
+        tick.wait(0.005)
+    raise AssertionError("it did not come to pass")
