@@ -11,5 +11,6 @@ TARGETS = PluginTable(
         "images": "ganguard.targets.images:ImagesTarget",
         "python": "ganguard.targets.python_factory:PythonTarget",
         "torchscript": "ganguard.targets.torchscript:TorchScriptTarget",
+        "url": "ganguard.targets.http:HttpTarget",
     },
 )

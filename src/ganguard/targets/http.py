@@ -8,36 +8,31 @@ import hashlib
 import ipaddress
 import math
 import os
-import random
-import time
-from collections.abc import Callable
+from contextlib import suppress
 from urllib.parse import urlsplit
 
-import httpx2 as httpx
 import torch
-from pydantic import ValidationError, model_validator
+from pydantic import model_validator
 from torch import Tensor
 
-from ganguard.base.cache import tensor_digest
+from ganguard.base.cache import content_key, tensor_digest
 from ganguard.base.compute import Compute
-from ganguard.base.errors import BudgetError, StepError, TargetError
+from ganguard.base.errors import TargetError
 from ganguard.base.seeds import normal
-from ganguard.base.settings import one_line, shortened
+from ganguard.base.settings import shortened
+from ganguard.targets.batching import MICRO_BATCH
 from ganguard.targets.load import TargetSettings
-from ganguard.targets.wire import ACCOUNT, IDEMPOTENCY_KEY, IMAGES, AccountAnswer, ImagesRequest, from_npz
+from ganguard.targets.wire import AccountAnswer, ImagesRequest, from_npz
+from ganguard.targets.wire_client import WireClient
 
-PATIENCE = 300.0  # seconds of failures in a row, after which a request is given up
-LONGEST_PAUSE = 30.0  # seconds between two attempts, unless the gateway asks for more
-TIMEOUT = 60.0  # seconds for an answer
-_TRANSIENT = frozenset({408, 425, 500, 502, 503, 504})
-_LARGEST_ANSWER = 1 << 30  # bytes
+_ROOM = 65_536  # bytes of an answer beside the images
 
 
 class HttpTarget(TargetSettings):
     """`url`: where a gateway is, such as https://images.example.org.
 
-    key_env: the environment variable that holds the key. authorised_by: who allowed this audit; needed for every address that is
-    not this machine's own.
+    key_env: the environment variable that holds the key. authorised_by: who allowed this audit; needed for every address that
+    is not this machine's own.
     """
 
     url: str
@@ -46,16 +41,16 @@ class HttpTarget(TargetSettings):
 
     @model_validator(mode="after")
     def _allowed(self) -> "HttpTarget":
-        parts = _split(self.url)
-        if is_loopback(parts.hostname or ""):
+        scheme, host = _parts(self.url)
+        if is_loopback(host):
             return self
         if not (self.authorised_by or "").strip():
             raise ValueError(
-                f"authorised_by must say who allowed an audit of {shortened(parts.hostname or '')}: audit only what you own or are "
-                "authorised to test. Nothing was sent"
+                f"authorised_by must say who allowed an audit of {shortened(host)}: audit only what you own or are authorised "
+                f"to test; got nothing, and nothing was sent"
             )
-        if parts.scheme != "https":
-            raise ValueError("url must begin with https:// where it leaves this machine: a key goes with every request")
+        if scheme != "https":
+            raise ValueError(f"url must begin with https:// where it leaves this machine; got {shortened(self.url)}")
         return self
 
     def fingerprint(self) -> None:
@@ -66,20 +61,95 @@ class HttpTarget(TargetSettings):
         """Ask what is served. Raises TargetError where the key is absent or refused, StepError where nobody answers."""
         if not (key := os.environ.get(self.key_env)):
             raise TargetError(f"{self.url}: the environment variable {self.key_env} must hold a key of it; it is not set.")
-        connection = Connection(self.url, key)
-        account = connection.account()
-        return RemoteLatentTarget(connection, account) if account.target.latent_dim else RemoteTarget(connection, account)
+        _, host = _parts(self.url)
+        return remote(WireClient(self.url.rstrip("/"), key, direct=is_loopback(host)))
 
 
-def _split(url: str) -> "httpx.URL | object":
-    raise NotImplementedError
+def _parts(url: str) -> tuple[str, str]:
+    """Scheme and host. Raises ValueError where it is no address of a gateway."""
+    if url.isascii() and url.isprintable() and not set(url) & set(" @?#\\"):
+        with suppress(ValueError):
+            found = urlsplit(url)
+            if found.scheme in ("http", "https") and found.hostname and found.port != 0:
+                return found.scheme, found.hostname
+    raise ValueError(f"url must be http://host:port or https://host, without user, query or fragment; got {shortened(url)}")
 
 
 def is_loopback(host: str) -> bool:
     """Whether a host is this machine itself, by its name alone."""
-    if host == "localhost":
-        return True
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def remote(client: WireClient) -> "RemoteTarget":
+    """What a gateway serves to the holder of a key, with codes where it may send them."""
+    account = client.account()
+    if account.target.latent_dim is None:
+        return RemoteTarget(client, account)
+    return RemoteLatentTarget(client, account, account.target.latent_dim)
+
+
+class RemoteTarget:
+    """A BlackBoxTarget at a gateway. Where the key may choose the seed, image i is a pure function of (seed, i); elsewhere the
+    gateway draws, and images are a function of the request: the same range under the same seed, in one piece or a later run."""
+
+    def __init__(self, client: WireClient, account: AccountAnswer) -> None:
+        self._client, self._scopes = client, account.scopes
+        served = {"target": account.target.identity, "account": account.account, "seeds": account.scopes.choose_seed}
+        self.identity = f"url:{content_key(**served)}"
+        self.image_shape = account.target.image_shape
+        most = account.scopes.most_images
+        self._at_once = most // MICRO_BATCH * MICRO_BATCH or most  # whole requests of the defences, where that can be
+
+    def sample(self, indices: range, *, seed: int) -> Tensor:
+        """Images (len(indices), C, H, W) uint8. Raises BudgetError where the account cannot pay, TargetError where the gateway
+        refuses, StepError where it does not answer."""
+        return torch.cat([self._sampled(part, seed) for part in _aligned(indices, self._at_once)])
+
+    def _sampled(self, indices: range, seed: int) -> Tensor:
+        words = f"sample seed={seed} indices={indices.start}:{indices.stop}"
+        if self._scopes.choose_seed:
+            asked = ImagesRequest(count=len(indices), seed=seed, start=indices.start, format="npz")
+        else:
+            asked = ImagesRequest(count=len(indices), format="npz")
+        return self._bought(asked, len(indices), words)
+
+    def _bought(self, asked: ImagesRequest, count: int, words: str) -> Tensor:
+        key = hashlib.sha256(f"{self.identity}\x1f{words}".encode()).hexdigest()
+        content = self._client.images(asked, key, most=count * math.prod(self.image_shape) + _ROOM)
+        return from_npz(content, count, self.image_shape)
+
+
+class RemoteLatentTarget(RemoteTarget):
+    """The same where the key may send codes. Their prior is N(0, I)."""
+
+    def __init__(self, client: WireClient, account: AccountAnswer, latent_dim: int) -> None:
+        super().__init__(client, account)
+        self.latent_dim = latent_dim
+
+    def draw_latents(self, indices: range, *, seed: int) -> Tensor:
+        """Codes (len(indices), latent_dim) float32, N(0, I), as every target of ours draws them; nothing is asked."""
+        return normal(seed, "latents", indices, self.latent_dim)
+
+    def generate(self, latents: Tensor) -> Tensor:
+        """Codes (N, latent_dim) to images (N, C, H, W) uint8. Raises as `sample` does."""
+        whole = tensor_digest({"latents": latents})
+        parts = latents.float().split(self._at_once)
+        return torch.cat([self._made(part, f"generate latents={whole} part={i}") for i, part in enumerate(parts)])
+
+    def sample(self, indices: range, *, seed: int) -> Tensor:
+        """Images (len(indices), C, H, W) uint8 of the codes `draw_latents(indices, seed=seed)`."""
+        if self._scopes.choose_seed:
+            return super().sample(indices, seed=seed)
+        return self.generate(self.draw_latents(indices, seed=seed))
+
+    def _made(self, latents: Tensor, words: str) -> Tensor:
+        return self._bought(ImagesRequest(latents=latents.tolist(), format="npz"), len(latents), words)
+
+
+def _aligned(indices: range, at_once: int) -> list[range]:
+    """The range in pieces of at most `at_once`, cut at its multiples: the same cuts wherever a range begins."""
+    cuts = range(indices.start // at_once * at_once, indices.stop, at_once)
+    return [range(max(cut, indices.start), min(cut + at_once, indices.stop)) for cut in cuts]
