@@ -16,7 +16,7 @@ from ganguard.audit.execute_local import Execution
 from ganguard.audit.measuring import read_measurements
 from ganguard.audit.pairs import improvements
 from ganguard.audit.plan import Plan
-from ganguard.audit.planned_steps import AUDITOR_DRAWS, UNDEFENDED, target_name, utility_name
+from ganguard.audit.planned_steps import AUDITOR_DRAWS, REFERENCE, UNDEFENDED, target_name, utility_name
 from ganguard.audit.protection import protection_verdicts
 from ganguard.audit.refined_sets import refinement_records
 from ganguard.audit.results import (
@@ -69,6 +69,8 @@ def assemble(name: str, spec: Spec, plan: Plan, execution: Execution, audit: Pat
             identity=target.identity,
             image_shape=target.image_shape,
             codes=spec.codes,
+            measured_against="reference" if spec.reference else "api" if spec.remote() else "target",
+            reference=target_identity(done[REFERENCE].directory) if spec.reference else None,
         ),
         real=spec.real.kind,
         real_images={"train": len(real.train), "reference": len(real.reference)},
@@ -133,7 +135,8 @@ def _directions(plan: Plan, done: dict[str, Done]) -> list[DirectionRecord]:
 
 def _verdicts(spec: Spec, measurements: list[Measurement], defences: list[DefenceRecord]) -> list[Verdict]:
     undefended = [m for m in measurements if m.defence is None]
-    return verdicts(undefended, improvements(spec.labelled_attacks())) + protection_verdicts(measurements, defences)
+    found = verdicts(undefended, improvements(spec.labelled_attacks()))
+    return found if spec.remote() and not spec.reference else found + protection_verdicts(measurements, defences)
 
 
 def _failures(plan: Plan, execution: Execution) -> list[FailureRecord]:
@@ -179,7 +182,8 @@ def images_bought(plan: Plan, audit: Path, done: dict[str, Done], codes: Codes) 
     for situation in (UNDEFENDED, *plan.defended):
         step = target_name(situation)
         identity = target_identity(done[step].directory) if step in done else ""
-        found[situation.defence, None, None] = sum(reserved[auditor_account(identity, draw)] for draw in range(AUDITOR_DRAWS))
+        drawn = target_identity(done[REFERENCE].directory) if REFERENCE in done and situation == UNDEFENDED else identity
+        found[situation.defence, None, None] = sum(reserved[auditor_account(drawn, draw)] for draw in range(AUDITOR_DRAWS))
         for purchase in plan.purchases:
             if purchase.defence == situation.defence:
                 account = adversary_account(identity, purchase.seed, codes, purchase.adversary)

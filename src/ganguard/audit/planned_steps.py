@@ -14,10 +14,12 @@ from ganguard.audit.spec import Spec, TrainTarget
 from ganguard.audit.step import Input, Step
 from ganguard.data.dataset import DatasetSettings, fingerprint
 from ganguard.metrics.features.network import pinned
+from ganguard.targets.load import TargetSettings
 from ganguard.targets.load import fingerprint as fingerprint_target
 
 UNDEFENDED = Situation()
 AUDITOR_DRAWS = 2  # sets of images of the target that the auditor measures with
+REFERENCE = "reference target"
 DIRECTION_SAMPLES = 10_000  # codes that a semantic direction is fitted to
 
 
@@ -51,20 +53,32 @@ def ground_steps(spec: Spec) -> Iterable[Step]:
             checkpoint_every=target.checkpoint_every,
         )
     else:
-        seen = fingerprint_target(target)
-        opened = {"target": target.model_dump(mode="json"), "codes": spec.codes, "fingerprint": seen}
-        yield Step("target", "open_target", opened, after=("ready",), volatile=seen is None)
+        yield _open_step("target", target, spec.codes)
+    if spec.reference:
+        yield _open_step(REFERENCE, spec.reference, "provider")
     attacks = [_settings_of(found[0]) for _, found in spec.labelled_attacks()]
-    yield Step("fit", "fit", {"attacks": attacks}, (Input("real", "real"), Input("target", "target")))
+    beside = [Input("reference", REFERENCE)] if spec.reference else []
+    yield Step("fit", "fit", {"attacks": attacks}, (Input("real", "real"), Input("target", "target"), *beside))
     yield Step("features", "features", pinned(spec.features).model_dump(mode="json"), (Input("real", "real"),), cost=600.0)
     yield Step(
         "yardsticks",
         "yardsticks",
         {"samples": spec.samples},
-        (Input("real", "real"), Input("target", "target"), Input("features", "features")),
+        (Input("real", "real"), Input("target", measured_target(spec)), Input("features", "features")),
         after=("fit", *(target_name(Situation(chain)) for chain in spec.defences if chain)),  # none is refused too late
         cost=1e6,
     )
+
+
+def _open_step(name: str, target: TargetSettings, codes: str) -> Step:
+    seen = fingerprint_target(target)
+    opened = {"target": target.model_dump(mode="json"), "codes": codes, "fingerprint": seen}
+    return Step(name, "open_target", opened, after=("ready",), volatile=seen is None)
+
+
+def measured_target(spec: Spec) -> str:
+    """The step of the target that the auditor draws from: what copies are measured against."""
+    return REFERENCE if spec.reference else "target"
 
 
 def defence_steps(spec: Spec, chain: Chain) -> list[Step]:
@@ -81,7 +95,7 @@ def defence_steps(spec: Spec, chain: Chain) -> list[Step]:
         after=("fit",),
     )
     inputs = [Input(role, role) for role in ("real", "features", "yardsticks")]
-    inputs += [Input("target", defended.name), Input("undefended", "target")]
+    inputs += [Input("target", defended.name), Input("undefended", measured_target(spec))]
     return [defended, Step(utility_name(situation), "utility", {"samples": spec.samples}, tuple(inputs), cost=1e6)]
 
 
@@ -96,7 +110,8 @@ def direction_steps(spec: Spec) -> list[Step]:
     def step(attribute: str) -> Step:
         settings = {"attribute": attribute, "samples": DIRECTION_SAMPLES, "seed": 0}
         told = (Input("features", "features"),) if needs_classifier(attribute) else ()
-        return Step(direction_name(attribute), "direction", settings, (Input("target", "target"), *told), ("fit",), cost=1e6)
+        inputs = (Input("target", measured_target(spec)), *told)
+        return Step(direction_name(attribute), "direction", settings, inputs, ("fit",), cost=1e6)
 
     return [step(attribute) for attribute in attributes(spec.defences)]
 

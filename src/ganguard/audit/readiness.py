@@ -8,7 +8,7 @@ from ganguard.attacks.real_images import real_fraction
 from ganguard.attacks.transfer import TransferSettings, require_domain
 from ganguard.audit.comparisons import NEIGHBOURS
 from ganguard.audit.steps import Digests, Real, StepCall, attack_of, load_real, open_target
-from ganguard.base.errors import DataError, MetricError
+from ganguard.base.errors import DataError, MetricError, TargetError
 from ganguard.base.images import shape_of
 from ganguard.data.splits import TRAIN_SHARE, adversary_split, some_of
 
@@ -21,6 +21,10 @@ def run_fit(call: StepCall) -> Digests:
             f"the target makes images {target.image_shape} (C, H, W), the real ones are {wanted}. "
             f"Set `size` and `channels` of the real data to the target's."
         )
+    if "reference" in call.inputs:
+        shape = open_target(call.inputs["reference"], call.compute).image_shape
+        if shape != target.image_shape:
+            raise TargetError(f"reference makes images {shape} (C, H, W), the target {wanted}. Name the generator behind it.")
     for settings in call.settings.get("attacks", []):
         require_attackable(target, attack_of(settings))
     return {"result": ""}

@@ -221,12 +221,15 @@ class FeatureRecord(Settings):
 
 
 class TargetRecord(Settings):
-    """What was audited. description: for people; codes: who draws them."""
+    """What was audited. description: for people; codes: who draws them. measured_against: what distances to the target are to:
+    itself; its `reference`, of that identity, at its owner's; or what an API returned, whatever stands before it."""
 
     description: str
     identity: str
     image_shape: tuple[Positive, Positive, Positive]
     codes: Literal["provider", "client"]
+    measured_against: Literal["target", "reference", "api"] = "target"
+    reference: str | None = None
 
 
 class Environment(Settings):

@@ -88,10 +88,21 @@ def _attack(number: int, values: Mapping[str, Any]) -> AttackSettings:
         raise SpecError(f"attacks.{number}: {one_line(problem)}") from None
 
 
+def _reference(value: object) -> TargetSettings | None:
+    if value is None:
+        return None
+    try:
+        return parse_target(value)
+    except SpecError as problem:
+        raise SpecError(f"reference: {one_line(problem)}") from None
+
+
 class Spec(Settings):
     """An audit.
 
     target: what is audited: `train:`, or one of the targets' kinds.
+    reference: for a target at a `url`, the same generator as its owner holds it, to measure against. Without it, distances are
+        to what the API returns, and protection is not judged.
     real: the real images that accuracy is measured against, and that the features are scaled by.
     features: the network whose features are compared.
     codes: "provider" draws them, or the adversary, as "client", sends them.
@@ -109,6 +120,7 @@ class Spec(Settings):
     """
 
     target: Annotated[SerializeAsAny[TrainTarget | TargetSettings], BeforeValidator(_target)]
+    reference: Annotated[SerializeAsAny[TargetSettings] | None, BeforeValidator(_reference)] = None
     real: DatasetField
     features: FeatureField
     codes: Codes = "provider"
@@ -125,6 +137,14 @@ class Spec(Settings):
         if not seeds or len(set(seeds)) < len(seeds):
             raise ValueError(f"must be one or more distinct whole numbers; got {list(seeds)}")
         return seeds
+
+    @model_validator(mode="after")
+    def _referred(self) -> "Spec":
+        if self.reference and (not self.remote() or self.reference.remote):
+            raise ValueError("reference goes with a target at a url, and is one that its owner holds. Leave it out")
+        if self.remote() and not self.reference and attributes(self.defences):
+            raise ValueError("a direction is fitted to a generator at hand. Set reference, or name a direction that exists")
+        return self
 
     @model_validator(mode="after")
     def _trainable_through(self) -> "Spec":
@@ -158,6 +178,10 @@ class Spec(Settings):
         for attribute in attributes(self.defences):
             require_attribute(attribute)
         return self
+
+    def remote(self) -> bool:
+        """Whether the target is asked over a wire."""
+        return isinstance(self.target, TargetSettings) and self.target.remote
 
     def situations(self) -> list[Situation]:
         """Without a defence first, then every defence with every adversary."""

@@ -9,6 +9,7 @@ import ipaddress
 import math
 import os
 from contextlib import suppress
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 import torch
@@ -35,6 +36,7 @@ class HttpTarget(TargetSettings):
     is not this machine's own.
     """
 
+    remote: ClassVar[bool] = True
     url: str
     key_env: str = "GANGUARD_KEY"
     authorised_by: str | None = None

@@ -2,7 +2,7 @@
 
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from typing import Any, Protocol, cast
+from typing import Any, ClassVar, Protocol, cast
 
 from ganguard.base.compute import Compute
 from ganguard.base.errors import SpecError, TargetError, unknown_name
@@ -12,7 +12,12 @@ from ganguard.targets.protocol import BlackBoxTarget
 
 
 class TargetSettings(Settings):
-    """Base of a target's settings. The field that has the name of its kind says where the target is."""
+    """Base of a target's settings. The field that has the name of its kind says where the target is.
+
+    remote: somebody else's machine makes the images, and may change them on the way; its own draws cost what others' do.
+    """
+
+    remote: ClassVar[bool] = False
 
 
 class Loads(Protocol):

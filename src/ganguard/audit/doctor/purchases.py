@@ -241,6 +241,7 @@ def check_accounts(results: AuditResults, books: Books, stores: list[Held], dire
     for record in results.accounts:
         identity = behind.get(record.defence, results.target.identity) if record.defence else results.target.identity
         if record.role == "auditor":
+            identity = results.target.reference or identity if record.defence is None else identity
             accounts = {account for account in books.budgets if account.startswith(auditor_account(identity, 0)[:-1])}
         else:
             accounts = {adversary_account(identity, record.seed or 0, results.target.codes, record.adversary)}

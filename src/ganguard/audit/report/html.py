@@ -40,6 +40,7 @@ def render(results: AuditResults, directory: Path) -> str:
     return environment.get_template("report.html.j2").render(
         results=results,
         said=said,
+        measured_against=words.MEASURED_AGAINST[results.target.measured_against],
         several_attacks=len(labels(results)) > 1,
         pictures=[plots.quality_picture(results, shape, title, description) for shape in (plots.WIDE, plots.NARROW)],
         legend=plots.legend(results),
@@ -73,6 +74,7 @@ def facts(results: AuditResults) -> list[tuple[str, str]]:
     return [
         ("target", target.description),
         ("target's identity", target.identity),
+        ("distances to the target", words.MEASURED_AGAINST[target.measured_against]),
         ("images", f"{height}×{width} pixels, {'colour' if channels == 3 else 'grey'}"),
         ("codes drawn by", f"the {target.codes}"),
         ("real images", f"{results.real} ({split})"),

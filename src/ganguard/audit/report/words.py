@@ -43,6 +43,11 @@ HEADINGS: dict[Against, tuple[str, str]] = {
 }
 """Of the tables of measured numbers: heading, and what is compared."""
 
+MEASURED_AGAINST = {
+    "target": "to the target itself",
+    "reference": "to a reference that its owner holds, without what the API puts before it",
+    "api": "to what the API returns, whatever stands before it: protection is not judged",
+}
 HARDLY = 0.05  # a change of distance of less than this share reads as "hardly changes"
 
 
