@@ -73,9 +73,11 @@ class Watch:
 
 def near_codes(latents: Tensor, earlier: Tensor) -> int:
     """How many of some codes (N, d) lie nearer to another of them, or to one of `earlier` (M, d), than two of the prior do with
-    chance SMALL_CHANCE. (Half the squared distance of two codes of N(0, I) is chi-squared with d degrees of freedom.)"""
-    limit = 2 * float(chi2.ppf(SMALL_CHANCE, latents.shape[1]))
+    chance SMALL_CHANCE. (Half the squared distance of two codes of N(0, I) is chi-squared with d degrees of freedom.) Codes
+    that were drawn closer to the origin are measured by their own size, since their distances shrink with it."""
     others = torch.cat([latents, earlier]).double()
+    size = min(1.0, others.square().mean().item())
+    limit = 2 * size * float(chi2.ppf(SMALL_CHANCE, latents.shape[1]))
     squared = torch.cdist(latents.double(), others, compute_mode="donot_use_mm_for_euclid_dist").square()
     squared.fill_diagonal_(torch.inf)
     return int((squared.amin(1) <= limit).sum())

@@ -27,14 +27,14 @@ def spec_with(**changes: object) -> Spec:
 def test_every_preset_parses_and_says_what_it_is() -> None:
     accuracy = ["digits-accuracy", "digits-accuracy-early", "digits-accuracy-early-full", "digits-accuracy-full"]
     defences = ["digits-averaging", "digits-defences", "digits-defences-full", "digits-defences-quick"]
-    others = ["digits-full", "digits-private", "digits-transfer", "patches-utility"]
+    others = ["digits-full", "digits-http", "digits-private", "digits-transfer", "patches-utility"]
     published = ["pggan-celeba-64", "sngan-celeba-64", "stylegan2-64", "transfer-lsun"]
     assert list(presets()) == ["digits", *accuracy, "digits-accuracy-quick", *defences, *others, *published]
     for name, text in presets().items():
         parsed_name, spec = read_spec(name, [])
         assert parsed_name == name
         assert text.startswith("# ")
-        assert isinstance(spec.target, TrainTarget) is (name != "patches-utility")
+        assert isinstance(spec.target, TrainTarget) is (name not in ("patches-utility", "digits-http"))
 
 
 @pytest.mark.parametrize("name", ["pggan-celeba-64", "sngan-celeba-64", "stylegan2-64"])

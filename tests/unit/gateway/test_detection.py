@@ -1,0 +1,85 @@
+"""Signs of copying: each by traffic that has it, and none by traffic that has not."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from ganguard.base.seeds import torch_generator
+from ganguard.gateway.detection import Traffic, Watch, near_codes, signs
+
+Start = Callable[..., Any]
+
+
+def prior(count: int, width: int = 32, seed: int = 0) -> Tensor:
+    return torch.randn(count, width, generator=torch_generator(seed, "codes"))
+
+
+def raised(*requests: Tensor) -> set[str]:
+    watch, total = Watch(), Traffic()
+    for latents in requests:
+        total += watch.look("us", len(latents), latents)
+    return {sign.name for sign in signs(total, 0, []) if sign.raised}
+
+
+def test_codes_of_the_prior_raise_nothing() -> None:
+    assert raised(*(prior(64, seed=seed) for seed in range(40))) == set()
+    assert raised(*(0.7 * prior(64, seed=seed) for seed in range(40))) == set()  # truncated, for better images
+
+
+@pytest.mark.parametrize(
+    ("request_", "sign"),
+    [
+        (5 * prior(64), "codes far from the prior"),
+        (0.1 * prior(64), "codes far from the prior"),
+        (prior(8).repeat(8, 1), "codes next to another"),
+        (prior(8).repeat(8, 1) + 0.05 * prior(64, seed=1), "codes next to another"),
+        (prior(64).round(), "codes on a lattice"),
+    ],
+)
+def test_codes_that_nobody_draws_are_seen(request_: Tensor, sign: str) -> None:
+    assert sign in raised(request_)
+
+
+def test_copies_of_codes_in_other_requests_are_seen() -> None:
+    assert "codes next to another" in raised(prior(64), prior(64, seed=1), prior(64) + 0.02)
+
+
+def test_little_is_no_sign() -> None:
+    assert raised(torch.zeros(20, 32)) == set()
+
+
+def test_near_codes_are_those_that_a_slow_twin_finds() -> None:
+    from scipy.stats import chi2
+
+    latents, earlier = torch.cat([prior(6), prior(3) + 0.01]), torch.cat([prior(5, seed=9), prior(7)[6:]])
+    every = [*latents, *earlier]
+    mean_square = sum(float(code.double().square().mean()) for code in every) / len(every)
+    limit = 2 * min(1.0, mean_square) * chi2.ppf(1e-7, 32)
+    found = sum(
+        any(i != j and float((every[i].double() - other.double()).square().sum()) <= limit for j, other in enumerate(every))
+        for i in range(len(latents))
+    )
+    assert near_codes(latents, earlier) == found == 6
+
+
+def test_a_day_far_above_the_others_is_seen() -> None:
+    others = [10, 12, 9, 11, 200]
+    assert [sign.raised for sign in signs(Traffic(), 200, others)] == [True]
+    assert [sign.raised for sign in signs(Traffic(), 12, others)] == [False]
+    assert [sign.raised for sign in signs(Traffic(), 200, others[-4:])] == [False]  # too few to compare with
+
+
+def test_a_gateway_remembers_over_a_restart(gateway: Start) -> None:
+    us = gateway()
+    key = us.key()
+    us.buy(key, latents=prior(4, 5).repeat(20, 1).tolist())
+    us.buy(key, count=7)
+    us.service.journal.write()
+    again = gateway().service.journal
+    assert again.traffic()["us"].images == 87
+    assert again.traffic()["us"].near == 80
+    assert sum(images for _, images in again.since(0)["us"]) == 87
+    assert "codes next to another" in {sign.name for sign in again.signs(["us"])["us"] if sign.raised}

@@ -1,0 +1,124 @@
+"""How near could so many images bring a copy? Against curves whose answers are known."""
+
+import json
+import logging
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from ganguard.base.errors import DataError
+from ganguard.gateway.risk import Audited, Point, estimate
+from ganguard.targets.wire import Scopes
+
+Start = Callable[..., Any]
+SCHEMA = Path(__file__).parents[3] / "docs" / "results.schema.json"
+
+
+def copy(budget: int, value: float, **other: Any) -> dict[str, Any]:
+    said = {"subject": "substitute", "metric": "frechet_distance", "against": "target", "attack": "fidelity sngan", "seed": 0}
+    counts = {"draw": 0, "spread": 0.1 * value, "images": 100, "compared": 100}
+    return {**said, **counts, "query_budget": budget, "defence": None, "adversary": None, "value": value, **other}
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Callable[..., Path]:
+    def write(*measurements: dict[str, Any]) -> Path:
+        (tmp_path / "results.json").write_text(json.dumps({"format": 1, "name": "found", "measurements": measurements}))
+        return tmp_path
+
+    return write
+
+
+def test_what_is_read_is_in_the_published_schema() -> None:
+    schema = json.loads(SCHEMA.read_text())
+    Draft202012Validator({"$ref": "#/$defs/Measurement", "$defs": schema["$defs"]}).validate(copy(200, 1.0))
+    assert {"format", "name", "measurements"} <= schema["properties"].keys()
+
+
+def test_between_budgets_distances_lie_on_a_line_of_logarithms(results: Any) -> None:
+    curve = Audited(results(copy(100, 8.0), copy(10_000, 2.0))).curves("none").naive
+    middle = estimate(curve, 1000)
+    assert middle.distance == pytest.approx(4.0)
+    assert (middle.low, middle.high) == pytest.approx((4.0 * math.exp(-0.196), 4.0 * math.exp(0.196)))
+    assert middle.where == "between"
+    assert str(middle).startswith("≈ 4 (")
+
+
+def test_outside_the_budgets_there_is_a_bound(results: Any) -> None:
+    curve = Audited(results(copy(100, 8.0), copy(10_000, 2.0))).curves("none").naive
+    assert (estimate(curve, 5).distance, estimate(curve, 5).where) == (curve[0].distance, "below")
+    assert (estimate(curve, 10**6).distance, estimate(curve, 10**6).where) == (curve[1].distance, "above")
+    assert [estimate(curve, budget).where for budget in (100, 10_000)] == ["between", "between"]
+
+
+@given(st.lists(st.tuples(st.integers(1, 10**6), st.floats(0.01, 100)), min_size=1, max_size=6, unique_by=lambda p: p[0]))
+def test_an_estimate_lies_between_its_neighbours(points: list[tuple[int, float]]) -> None:
+    curve = tuple(Point(budget, value, value / 2, value * 2) for budget, value in sorted(points))
+    for images in range(1, 10**6, 99_991):
+        found = estimate(curve, images)
+        assert min(p.distance for p in curve) * (1 - 1e-9) <= found.distance <= max(p.distance for p in curve) * (1 + 1e-9)
+        assert found.low <= found.distance <= found.high
+
+
+def test_over_seeds_the_mean_is_geometric_and_has_an_interval(results: Any) -> None:
+    found = Audited(results(copy(100, 1.0, seed=0), copy(100, 4.0, seed=1))).curves("none").naive[0]
+    assert found.distance == pytest.approx(2.0)
+    error = math.log(2)  # of two values a factor of 4 apart: the deviation over the root of 2
+    assert found.high == pytest.approx(2.0 * math.exp(12.706204736 * error))
+
+
+def test_the_closest_copy_counts(results: Any) -> None:
+    rows = [copy(100, 5.0), copy(100, 3.0, attack="fidelity dcgan"), copy(100, 9.0, attack="transfer")]
+    assert Audited(results(*rows)).curves("none").naive[0].distance == pytest.approx(3.0)
+
+
+def test_a_defence_has_curves_of_its_own_or_none(results: Any) -> None:
+    rows = [
+        copy(100, 3.0),
+        copy(100, 6.0, defence="jpeg 30", adversary="naive"),
+        copy(100, 4.0, defence="jpeg 30", adversary="through it"),
+        copy(100, 0.1, subject="purchase"),
+        copy(100, 0.1, against="reference"),
+    ]
+    audited = Audited(results(*rows))
+    curves = audited.curves("jpeg 30")
+    assert [curve[0].distance for curve in (curves.naive, curves.adaptive)] == pytest.approx([6.0, 4.0])
+    assert audited.curves("jpeg 30").defence == "jpeg 30"
+    assert audited.curves("jpeg 50").naive[0].distance == pytest.approx(3.0)
+    assert audited.curves("jpeg 50").defence is None
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", '{"format": 2, "name": "x", "measurements": []}', "nonsense"])
+def test_what_is_no_result_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "results.json").write_text(content)
+    with pytest.raises(DataError, match=r"results\.json") as refused:
+        Audited(tmp_path)
+    assert "\n" not in str(refused.value)
+
+
+def test_results_without_a_copy_are_refused(results: Any) -> None:
+    with pytest.raises(DataError, match="no copy was measured"):
+        Audited(results(copy(100, 1.0, subject="target")))
+
+
+def test_a_threshold_is_told_of_once(gateway: Start, results: Any, caplog: pytest.LogCaptureFixture) -> None:
+    us = gateway(risk={"results": str(results(copy(10, 4.0), copy(100, 1.0))), "thresholds": [2.0, 0.5]})
+    key, admin = us.key(), us.key("operator", 0, Scopes(admin=True))
+    with caplog.at_level(logging.WARNING, logger="ganguard.gateway"):
+        us.buy(key, count=5)
+        us.service.look()
+        assert caplog.messages == []
+        us.buy(key, count=60)
+        us.service.look()
+        us.service.look()
+    assert [message for message in caplog.messages if "threshold 2" in message] == caplog.messages
+    assert len(caplog.messages) == 1
+    text = us.get("/metrics", admin).text
+    assert 'ganguard_extraction_threshold_total{threshold="2"} 1.0' in text
+    assert 'ganguard_extraction_distance{account="us",adversary="adaptive"} 1.2' in text
