@@ -43,10 +43,10 @@ class Traffic:
 
 @dataclass(frozen=True)
 class Sign:
-    """One statistic of an account: its value, the limit, and whether it is beyond."""
+    """One statistic of an account: its value, None where it is not known, the limit, and whether it is beyond."""
 
     name: str
-    value: float
+    value: float | None
     limit: str
     raised: bool
 
@@ -99,6 +99,6 @@ def signs(traffic: Traffic, today: int, others_today: Sequence[int]) -> list[Sig
 
 
 def _rate(today: int, others_today: Sequence[int]) -> Sign:
-    typical = median(others_today) if len(others_today) >= FEWEST_ACCOUNTS else 0
-    times = today / typical if typical else 0.0
-    return Sign("images of a day, of the median", times, f"{TIMES_THE_MEDIAN:g} times", times > TIMES_THE_MEDIAN)
+    times = today / median(others_today) if len(others_today) >= FEWEST_ACCOUNTS else None
+    beyond = times is not None and times > TIMES_THE_MEDIAN
+    return Sign("images of a day, of the median's", times, f"{TIMES_THE_MEDIAN:g} times", beyond)
