@@ -17,7 +17,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from ganguard.base.errors import BudgetError
+from ganguard.base.errors import BudgetError, StepError
 from ganguard.base.settings import parse
 from ganguard.gateway.service import Service
 from ganguard.gateway.serving import run
@@ -84,9 +84,15 @@ class Buyer:
             while not enough.is_set():
                 count = draw.randint(1, 40)
                 asked = ImagesRequest(count=count, seed=self.number, start=place, format="npz")
-                content = self._client.images(asked, f"{self.number}-{place}", most=1 << 20)
+                content = self._bought(asked, f"{self.number}-{place}")
                 self.got[place, place + count] = from_npz(content, count, SHAPE)
                 place += count
+
+    def _bought(self, asked: ImagesRequest, key: str) -> bytes:
+        """Who gives up asks again, as its message says."""
+        while True:
+            with suppress(StepError):
+                return self._client.images(asked, key, most=1 << 20)
 
     def count(self) -> int:
         return sum(stop - start for start, stop in list(self.got))

@@ -20,7 +20,8 @@ FEWEST_CODES = 64  # below which nothing is said of codes
 NEAR_SHARE = 0.05  # of codes that lie next to another one
 REPEATED_SHARE = 0.5  # of entries of codes that another entry of their request equals
 SQUARE_RANGE = (0.25, 1.5)  # of the mean square of an entry; 1 under the prior, 0.49 truncated to 0.7 of it
-TIMES_THE_MEDIAN = 10.0  # images of a day, of the accounts' median
+NARROW = 8  # entries of a code, below which near is nearer than a product of matrices tells
+TIMES_THE_MEDIAN = 30.0  # images of a day, of the accounts' median
 FEWEST_ACCOUNTS = 5  # below which rates are not compared
 _MOST_WATCHED = 1000
 
@@ -78,7 +79,9 @@ def near_codes(latents: Tensor, earlier: Tensor) -> int:
     others = torch.cat([latents, earlier]).double()
     size = min(1.0, others.square().mean().item())
     limit = 2 * size * float(chi2.ppf(SMALL_CHANCE, latents.shape[1]))
-    squared = torch.cdist(latents.double(), others, compute_mode="donot_use_mm_for_euclid_dist").square()
+    exact = latents.shape[1] < NARROW
+    mode = "donot_use_mm_for_euclid_dist" if exact else "use_mm_for_euclid_dist"
+    squared = torch.cdist(latents.double(), others, compute_mode=mode).square()
     squared.fill_diagonal_(torch.inf)
     return int((squared.amin(1) <= limit).sum())
 

@@ -1,0 +1,187 @@
+"""What the gateway costs beside the bare generator, and beside a route that does nothing: 64 clients at once, over loopback.
+
+    python benchmarks/gateway.py [images|requests|memory [COUNT]] ...
+
+images: SNGAN of 64x64 pixels, 16 images a request as NPZ: images a second beside `target.sample` in a loop, both with as many
+threads as there are cores. The clients run on the same cores: their processor time is taken out, as if they ran elsewhere.
+requests: digits of 8x8, one image a request: requests a second beside those of /healthz, and how long they take.
+memory: COUNT requests (100,000 unless it is said), and the resident memory of the server along the way.
+"""
+
+import contextlib
+import http.client
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import torch
+import yaml
+
+from ganguard.architectures.checkpoint import save_checkpoint
+from ganguard.architectures.networks import build_networks, parse_architecture
+from ganguard.base.compute import Compute, cores
+from ganguard.base.settings import parse
+from ganguard.gateway.keys import Keys
+from ganguard.gateway.spec import GatewaySpec
+from ganguard.queries.ledger import Ledger
+from ganguard.queries.ledger_database import Database
+from ganguard.targets.checkpoint import CheckpointTarget
+from ganguard.targets.wire import Scopes
+from ganguard.training.loop import seeded_weights
+
+CLIENTS = 64
+BUDGET = 10**9
+SECONDS = 15.0  # of each measurement
+A_REQUEST = 16  # images, of large ones
+
+
+def checkpoint_of(side: int, channels: int, folder: Path) -> Path:
+    """An untrained SNGAN: as fast as a trained one."""
+    architecture = parse_architecture({"kind": "sngan"})
+    with seeded_weights(0):
+        networks = build_networks(architecture, (channels, side, side))
+    return save_checkpoint(folder / f"sngan {side}", networks, architecture, (channels, side, side), {"steps": 0})
+
+
+class Client:
+    """One connection, and what it asks for again and again."""
+
+    def __init__(self, address: str, key: str, body: dict[str, object] | None) -> None:
+        self._connection = http.client.HTTPConnection(address.removeprefix("http://"), timeout=120)
+        self._headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+        self._body = None if body is None else json.dumps(body)
+        self.seconds: list[float] = []
+
+    def ask(self) -> None:
+        begun = time.perf_counter()
+        method, path = ("GET", "/healthz") if self._body is None else ("POST", "/v1/images")
+        self._connection.request(method, path, self._body, self._headers)
+        answer = self._connection.getresponse()
+        content = answer.read()
+        if answer.status != 200:
+            raise RuntimeError(f"{answer.status}: {content[:200]!r}")
+        self.seconds.append(time.perf_counter() - begun)
+
+    def go_on(self, until: float) -> None:
+        while time.perf_counter() < until:
+            self.ask()
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+@contextlib.contextmanager
+def serving(checkpoint: Path, folder: Path, threads: int) -> Iterator[tuple[str, list[str], int]]:
+    """Address, a key a client, and process of a gateway."""
+    state = folder / f"state of {checkpoint.parent.name} {threads}"
+    values = {"target": {"checkpoint": str(checkpoint)}, "directory": str(state), "port": 0, "compute": {"threads": threads}}
+    spec, place = folder / "gateway.yaml", parse(GatewaySpec, values, "spec").place()
+    spec.write_text(yaml.safe_dump(values))
+    database = Database(place)
+    held, scopes = Keys(database), Scopes()
+    keys = [held.create(f"client {n}", "default", scopes)[0] for n in range(CLIENTS)]
+    database.close()
+    with Ledger(place) as ledger:
+        for n in range(CLIENTS):
+            ledger.open_account(f"client {n}", BUDGET)
+    command = [sys.executable, "-c", "from ganguard.cli.main import main; main()", "serve", str(spec)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
+        address = (server.stdout or sys.stdin).readline().removeprefix("Serving ").strip()
+        try:
+            yield address, keys, server.pid
+        finally:
+            server.terminate()
+            server.wait(120)
+
+
+def load(
+    address: str, keys: list[str], body: dict[str, object] | None, seconds: float = SECONDS
+) -> tuple[list[float], float, float]:
+    """Seconds of every request of all clients, seconds in all, and processor time of the clients in seconds."""
+    clients = [Client(address, key, body) for key in keys]
+    with ThreadPoolExecutor(CLIENTS) as at_once:
+        begun, worked = time.perf_counter(), time.process_time()
+        for one in [at_once.submit(client.go_on, begun + seconds) for client in clients]:
+            one.result()
+        took, spent = time.perf_counter() - begun, time.process_time() - worked
+    for client in clients:
+        client.close()
+    return [second for client in clients for second in client.seconds], took, spent
+
+
+def bare(checkpoint: Path, threads: int) -> float:
+    """Images a second of the generator alone."""
+    target = CheckpointTarget(checkpoint=str(checkpoint)).load(Compute(threads=threads))
+    target.sample(range(256), seed=0)
+    begun, made = time.perf_counter(), 0
+    while time.perf_counter() - begun < SECONDS:
+        target.sample(range(made, made + 256), seed=0)
+        made += 256
+    return made / (time.perf_counter() - begun)
+
+
+def tell(what: str, requests: list[float], took: float) -> None:
+    cuts = statistics.quantiles(requests, n=100)
+    print(
+        f"{what}: {len(requests) / took:8.1f} requests/s, p50 {cuts[49] * 1e3:7.1f} ms, p99 {cuts[98] * 1e3:7.1f} ms",
+        flush=True,
+    )
+
+
+def images(folder: Path) -> None:
+    checkpoint, threads = checkpoint_of(64, 3, folder), cores()
+    before = bare(checkpoint, threads)
+    with serving(checkpoint, folder, threads) as (address, keys, _):
+        load(address, keys, {"count": A_REQUEST, "format": "npz"}, 3.0)
+        requests, took, spent = load(address, keys, {"count": A_REQUEST, "format": "npz"})
+    rate = (before + bare(checkpoint, threads)) / 2
+    made, without = len(requests) * A_REQUEST, took - spent / cores()
+    tell(f"64x64 SNGAN, {A_REQUEST} images a request", requests, took)
+    print(f"  {made / took:.1f} images/s; bare generator, before and after: {rate:.1f}; ratio {made / took / rate:.2f}")
+    print(f"  {made / without:.1f} images/s without the {spent:.1f} s of the clients; ratio {made / without / rate:.2f}")
+
+
+def requests(folder: Path) -> None:
+    with serving(checkpoint_of(8, 1, folder), folder, 1) as (address, keys, _):
+        load(address, keys, {"count": 1, "format": "npz"}, 2.0)
+        nothing, took = load(address, keys, None)[:2]
+        tell("a route that does nothing", nothing, took)
+        digits, took_too = load(address, keys, {"count": 1, "format": "npz"})[:2]
+        tell("one digit a request      ", digits, took_too)
+        print(f"  ratio {len(digits) / took_too / (len(nothing) / took):.2f}")
+
+
+def memory(folder: Path, count: int) -> None:
+    with serving(checkpoint_of(8, 1, folder), folder, 1) as (address, keys, server):
+        done, next_look = 0, 0
+        while done < count:
+            done += len(load(address, keys, {"count": 1, "format": "npz"}, 3.0)[0])
+            if done >= next_look:
+                status = Path(f"/proc/{server}/status").read_text()
+                resident = int(status.partition("VmRSS:")[2].split()[0]) / 1024
+                print(f"  {done:8,} requests   {resident:7.1f} MiB", flush=True)
+                next_look = done + count // 10
+
+
+def main() -> None:
+    wanted = sys.argv[1:] or ["images", "requests", "memory"]
+    count = next((int(part) for part in wanted if part.isdecimal()), 100_000)
+    torch.set_num_threads(cores())
+    with tempfile.TemporaryDirectory() as folder:
+        for part in wanted:
+            if part == "images":
+                images(Path(folder))
+            elif part == "requests":
+                requests(Path(folder))
+            elif part == "memory":
+                memory(Path(folder), count)
+
+
+if __name__ == "__main__":
+    main()
