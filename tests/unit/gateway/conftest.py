@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from postgres_server import postgres
 
 from ganguard.base.settings import parse
 from ganguard.gateway.app import create_app
@@ -14,6 +15,7 @@ from ganguard.gateway.service import Service
 from ganguard.gateway.spec import GatewaySpec
 from ganguard.targets.wire import Scopes
 
+__all__ = ["postgres"]
 ANYTHING = Scopes(send_latents=True, choose_seed=True, most_images=256)
 
 

@@ -1,0 +1,57 @@
+"""A gateway whose ledger is in PostgreSQL, and two that share it."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ganguard.gateway.keys import Keys
+from ganguard.queries.ledger_database import Database
+from ganguard.targets.wire import Scopes
+
+Start = Callable[..., Any]
+
+
+@pytest.fixture
+def shared(monkeypatch: pytest.MonkeyPatch, postgres: Any) -> str:
+    """The spec's way to a new, empty database."""
+    monkeypatch.setenv("GATEWAY_LEDGER", postgres.database())
+    return "env:GATEWAY_LEDGER"
+
+
+def test_two_gateways_share_accounts_keys_and_reservations(gateway: Start, shared: str) -> None:
+    one, other = gateway(ledger=shared), gateway(ledger=shared)
+    key = one.key(budget=100)
+    first = one.buy(key, "k", count=30)
+    assert other.buy(key, "k", count=30).content == first.content
+    assert one.counts() == other.counts() == (30, 30)
+
+    def buy(number: int) -> int:
+        return (one, other)[number % 2].buy(key, count=10).status_code
+
+    with ThreadPoolExecutor(4) as clients:
+        answers = list(clients.map(buy, range(12)))
+    assert answers.count(200) == 7
+    assert answers.count(429) == 5
+    assert one.counts() == (100, 100)
+    one.service.journal.write()
+    other.service.journal.write()
+    assert one.service.journal.traffic()["us"].images == 130
+
+
+def test_many_make_the_tables_at_once(postgres: Any, tmp_path: Path) -> None:
+    address = postgres.database()
+
+    def make(number: int) -> str:
+        database = Database(address)
+        text, _ = Keys(database).create(f"account {number}", "default", Scopes())
+        database.close()
+        return text
+
+    with ThreadPoolExecutor(6) as at_once:
+        keys = list(at_once.map(make, range(6)))
+    database = Database(address)
+    assert all(Keys(database).check(key) for key in keys)
+    database.close()
