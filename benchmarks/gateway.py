@@ -2,7 +2,7 @@
 
     python benchmarks/gateway.py [images|requests|memory [COUNT]] ...
 
-images: SNGAN of 64x64 pixels, 16 images a request as NPZ: images a second beside `target.sample` in a loop, both with as many
+images: SNGAN of 64x64 pixels, 4 images a request as NPZ: images a second beside `target.sample` in a loop, both with as many
 threads as there are cores. The clients run on the same cores: their processor time is taken out, as if they ran elsewhere.
 requests: digits of 8x8, one image a request: requests a second beside those of /healthz, and how long they take.
 memory: COUNT requests (100,000 unless it is said), and the resident memory of the server along the way.
@@ -38,7 +38,7 @@ from ganguard.training.loop import seeded_weights
 CLIENTS = 64
 BUDGET = 10**9
 SECONDS = 15.0  # of each measurement
-A_REQUEST = 16  # images, of large ones
+A_REQUEST = 4  # images, of large ones
 
 
 def checkpoint_of(side: int, channels: int, folder: Path) -> Path:

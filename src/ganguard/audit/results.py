@@ -221,8 +221,7 @@ class FeatureRecord(Settings):
 
 
 class TargetRecord(Settings):
-    """What was audited. description: for people; codes: who draws them. measured_against: what distances to the target are to:
-    itself; its `reference`, of that identity, at its owner's; or what an API returned, whatever stands before it."""
+    """What was audited; codes: who draws them; measured_against: itself, a `reference` (its identity), or what an API gave."""
 
     description: str
     identity: str
