@@ -74,7 +74,8 @@ def _parts(url: str) -> tuple[str, str]:
             found = urlsplit(url)
             if found.scheme in ("http", "https") and found.hostname and found.port != 0:
                 return found.scheme, found.hostname
-    raise ValueError(f"url must be http://host:port or https://host, without user, query or fragment; got {shortened(url)}")
+    came = "one with a user" if "@" in url else shortened(url)  # no message repeats a password
+    raise ValueError(f"url must be http://host:port or https://host, without user, query or fragment; got {came}")
 
 
 def is_loopback(host: str) -> bool:

@@ -184,6 +184,7 @@ def test_an_address_is_allowed_or_refused_before_anything_is_sent(values: dict[s
     with pytest.raises(SpecError, match=said) as refused:
         parse_target(values)
     assert "\n" not in str(refused.value)
+    assert ":word@" not in str(refused.value)
 
 
 @pytest.mark.parametrize("url", ["http://localhost:1", "http://127.0.0.1:1", "http://127.9.9.9", "http://[::1]:1"])
