@@ -26,6 +26,7 @@ from ganguard.training.early_stopping import Best, Watch
 from ganguard.training.ema import EMA
 from ganguard.training.growth import Growth
 from ganguard.training.guess import Guess
+from ganguard.training.pace import Pace
 from ganguard.training.penalties import PathLength
 from ganguard.training.settings import CompleteTraining, TrainingSettings
 from ganguard.training.state import load_state, save_state, saved_step
@@ -167,6 +168,7 @@ def _run(
     generator, optimizers = training.generator, training.optimizers
     begin = load_state(path, identity=identity, modules=modules, optimizers=optimizers, generator=generator)
     rates = [(group, float(group["lr"])) for optimizer in optimizers.values() for group in optimizer.param_groups]
+    pace = Pace(training.batch_size * training.complete.n_dis)
     progress(begin, settings.steps, "resumed" if begin else "training")
     look(begin)
     for step in range(begin, settings.steps):
@@ -178,7 +180,7 @@ def _run(
         look(done)
         if done % REPORT_EVERY == 0 or done == settings.steps:
             _require_finite(loss, done, path)
-            progress(done, settings.steps, "training")
+            progress(done, settings.steps, pace.note(done - begin, settings.steps - done))
         if done % settings.checkpoint_every == 0 or done == settings.steps:
             _require_finite(loss, done, path)
             try:

@@ -1,0 +1,23 @@
+"""How fast a training goes, in words for its progress line."""
+
+import time
+
+
+class Pace:
+    """From its making on. images: real ones that D sees in a step."""
+
+    def __init__(self, images: int) -> None:
+        self._images, self._began = images, time.monotonic()
+
+    def note(self, done: int, left: int) -> str:
+        """As "training, 512 images/s, 3 min left", after `done` > 0 steps with `left` to go."""
+        rate = max(done, 1) / max(time.monotonic() - self._began, 1e-9)  # steps a second
+        so_far = f"training, {rate * self._images:,.0f} images/s"
+        return f"{so_far}, {in_words(left / rate)} left" if left else so_far
+
+
+def in_words(seconds: float) -> str:
+    """A time in the unit that suits it: "40 s", "3 min", "2.5 h"."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
