@@ -164,8 +164,7 @@ class UseRecord(Settings):
 
 
 class FailureRecord(Settings):
-    """A copy that could not be trained or measured, or, where no attack is named, a defence whose price for honest users could
-    not be: which step failed, and why."""
+    """A copy that could not be trained or measured, or, without an attack, a defence's utility: which step failed, and why."""
 
     attack: str | None = None
     query_budget: Positive | None = None
@@ -185,8 +184,7 @@ class StepRecord(Settings):
 
 
 class Picture(Settings):
-    """A grid of sample images, `file` relative to results.json and below its directory; tiles a row, tile size in pixels
-    (H, W).
+    """A grid of sample images; `file` below the directory of results.json; tiles a row, tile size (H, W) in pixels.
 
     subject: as of a Measurement; "kept" and "dropped" are bought images that a white-box attack kept, and never kept;
         "direction" are codes, a row each, moved along the direction of an `attribute`.
@@ -277,8 +275,8 @@ class AuditResults(Settings):
 
     def undefended(self) -> "AuditResults":
         """What there would be without defences."""
-        rows = ("measurements", "failures", "refinements", "used", "pictures")
-        kept = {name: tuple(row for row in getattr(self, name) if row.defence is None) for name in rows}
+        every = {name: getattr(self, name) for name in ("measurements", "failures", "refinements", "used", "pictures")}
+        kept = {name: tuple(row for row in rows if row.defence is None) for name, rows in every.items()}
         return self.model_copy(update={**kept, "defences": (), "adversaries": ()})
 
 

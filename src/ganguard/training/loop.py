@@ -56,7 +56,7 @@ def train_gan(  # noqa: PLR0913 - all but three stand for what is left out
     Raises CheckpointError where that file belongs to another training, StepError where a loss is not finite, SpecError where
     `beginning` is of another architecture.
     """
-    recipe = settings.model_dump(mode="json", include=set(TrainingSettings.model_fields) - {"checkpoint_every"})
+    recipe = settings.recipe()
     guarantee = _guarantee(settings, len(images))
     identity = content_key(
         settings=recipe,

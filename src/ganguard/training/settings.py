@@ -1,6 +1,6 @@
 """What a training's settings are; what is left open comes from the architecture's paper."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -12,6 +12,9 @@ Penalty = Literal["none", "gradient", "r1"]
 USUAL_WEIGHT: dict[Penalty | None, float] = {"none": 0.0, "gradient": 10.0, "r1": 10.0}
 """Of a penalty that an architecture's recipe lacks, as in the papers that brought them (Gulrajani et al. 2017; Mescheder et al.
 2018)."""
+
+_PENALTIES = ("penalty", "penalty_weight", "penalty_every", "drift", "path_length_weight", "path_length_every")
+LATER = frozenset({*_PENALTIES, "grow", "augment"})
 
 
 class TrainingSettings(Settings):
@@ -60,6 +63,13 @@ class TrainingSettings(Settings):
         if self.penalty not in (None, recipe["penalty"]):
             recipe = {**recipe, "penalty_weight": USUAL_WEIGHT[self.penalty], "penalty_every": 1}
         return CompleteTraining.model_validate({k: recipe[k] if own[k] is None else own[k] for k in own})
+
+    def recipe(self) -> dict[str, Any]:
+        """What makes one training another: all but how often its state is saved. Settings that came later are left out where
+        they are as if they were not there: a training that began before them goes on."""
+        said = self.model_dump(mode="json", include=set(TrainingSettings.model_fields) - {"checkpoint_every"})
+        fields = TrainingSettings.model_fields
+        return {name: value for name, value in said.items() if name not in LATER or value != fields[name].default}
 
     @model_validator(mode="after")
     def _does_something(self) -> Self:

@@ -62,3 +62,12 @@ def test_a_penalty_that_the_recipe_lacks_has_the_weight_of_its_paper() -> None:
     assert (swapped.penalty_weight, swapped.penalty_every, swapped.path_length_weight) == (10.0, 1, 2.0)
     without = TrainingSettings.model_validate({"architecture": "pggan", "penalty": "none"}).completed()
     assert (without.penalty, without.drift) == ("none", 1e-3)
+
+
+def test_settings_that_came_later_are_said_where_they_do_something() -> None:
+    assert "augment" not in TrainingSettings(architecture="sngan").recipe()
+    assert (
+        TrainingSettings.model_validate({"architecture": "sngan", "augment": "diffaugment"}).recipe()["augment"]
+        == "diffaugment"
+    )
+    assert "checkpoint_every" not in TrainingSettings(architecture="sngan", checkpoint_every=3).recipe()
