@@ -41,11 +41,12 @@ def create(
 
     opened.class_of(account_class)
     scopes = Scopes(send_latents=send_latents, choose_seed=choose_seed, most_images=most_images, admin=admin)
-    text, _ = Keys(Database(opened.place())).create(account, account_class, scopes)
-    with Ledger(opened.place()) as ledger:
+    keys = Keys(Database(opened.place()))
+    with Ledger(opened.place()) as ledger:  # first: a key that nobody was shown would be in force
         ledger.ensure_account(account, 0)
         if budget is not None:
             ledger.open_account(account, budget)
+    text, _ = keys.create(account, account_class, scopes)
     typer.echo(text)
 
 

@@ -134,6 +134,7 @@ class DefendedLatentTarget(DefendedTarget):
 
     def generate(self, latents: Tensor) -> Tensor:
         """Images of chosen codes (N, latent_dim), REQUEST of which make a request."""
+        latents = latents + 0.0  # -0.0 is the same code as 0.0, and shall have the same noise
         asked = tensor_digest({"latents": latents})
         return self._answer(latents, [f"{asked}:{row}".encode() for row in range(len(latents))], slice(0, len(latents)))
 

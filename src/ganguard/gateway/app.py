@@ -9,7 +9,6 @@ from anyio import to_thread
 from fastapi import FastAPI
 
 from ganguard import __version__
-from ganguard.base.errors import GanguardError
 from ganguard.gateway import operator_page, problems, routes
 from ganguard.gateway.limits import BYTES_AN_ENTRY, Limits
 from ganguard.gateway.service import Service
@@ -31,11 +30,13 @@ def create_app(service: Service) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         looking = asyncio.create_task(_look(service))
-        yield
-        looking.cancel()
-        with suppress(asyncio.CancelledError):
-            await looking
-        await to_thread.run_sync(service.close)
+        try:
+            yield
+        finally:
+            looking.cancel()
+            with suppress(asyncio.CancelledError):
+                await looking
+            await to_thread.run_sync(service.close)
 
     app = FastAPI(title="ganguard gateway", version=__version__, description=DESCRIPTION, lifespan=lifespan)
     problems.install(app)
@@ -51,6 +52,6 @@ async def _look(service: Service) -> None:
     while True:
         try:
             await to_thread.run_sync(service.look)
-        except GanguardError as problem:
-            LOG.warning("%s", problem)
+        except Exception as problem:  # noqa: BLE001 - whatever went wrong once is looked at again
+            LOG.warning("extraction risk: %s: %s", type(problem).__name__, problem)
         await asyncio.sleep(LOOK_EVERY)

@@ -23,6 +23,7 @@ SQUARE_RANGE = (0.25, 1.5)  # of the mean square of an entry; 1 under the prior,
 NARROW = 8  # entries of a code, below which near is nearer than a product of matrices tells
 TIMES_THE_MEDIAN = 30.0  # images of a day, of the accounts' median
 FEWEST_ACCOUNTS = 5  # below which rates are not compared
+AT_ONCE = 512  # codes whose distances are in memory at once
 _MOST_WATCHED = 1000
 
 
@@ -64,7 +65,7 @@ class Watch:
             return Traffic(images)
         earlier = self._recent.get(account, latents[:0])
         near = near_codes(latents, earlier)
-        self._recent[account] = torch.cat([earlier, latents])[-WINDOW:]
+        self._recent[account] = torch.cat([earlier, latents[-WINDOW:]])[-WINDOW:].clone()  # nothing else of it is kept
         self._recent.move_to_end(account)
         if len(self._recent) > _MOST_WATCHED:
             self._recent.popitem(last=False)
@@ -81,9 +82,13 @@ def near_codes(latents: Tensor, earlier: Tensor) -> int:
     limit = 2 * size * float(chi2.ppf(SMALL_CHANCE, latents.shape[1]))
     exact = latents.shape[1] < NARROW
     mode = "donot_use_mm_for_euclid_dist" if exact else "use_mm_for_euclid_dist"
-    squared = torch.cdist(latents.double(), others, compute_mode=mode).square()
-    squared.fill_diagonal_(torch.inf)
-    return int((squared.amin(1) <= limit).sum())
+    near = 0
+    for start in range(0, len(latents), AT_ONCE):
+        rows = others[start : start + min(AT_ONCE, len(latents) - start)]
+        squared = torch.cdist(rows, others, compute_mode=mode).square()
+        squared[torch.arange(len(rows)), start + torch.arange(len(rows))] = torch.inf  # of a code to itself
+        near += int((squared.amin(1) <= limit).sum())
+    return near
 
 
 def signs(traffic: Traffic, today: int, others_today: Sequence[int]) -> list[Sign]:

@@ -6,8 +6,8 @@ largest no farther, than what was measured there: as far as that is known.
 
 import math
 from collections import defaultdict
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -18,6 +18,7 @@ from ganguard.base.errors import DataError
 from ganguard.base.settings import GREATEST, read_record
 
 NAIVE = "naive"
+NEAREST = 1e-6  # what a distance of 0 counts as, which has no logarithm
 Where = Literal["between", "below", "above"]
 
 
@@ -107,17 +108,22 @@ class Audited:
 
 def _of_a_copy(m: _Measurement) -> bool:
     whose = m.subject == "substitute" and m.metric == "frechet_distance" and m.against == "target"
-    return whose and m.query_budget is not None and m.value > 0
+    return whose and m.query_budget is not None
 
 
 def _closest(rows: list[_Measurement]) -> Curve:
-    """At each budget the copy, by attack and adversary, whose mean over seeds is nearest."""
+    """At each budget the copy, by attack and adversary, whose mean over seeds is nearest, of this or a smaller purchase."""
     copies: defaultdict[int, defaultdict[tuple[str | None, str | None], list[_Measurement]]]
     copies = defaultdict(lambda: defaultdict(list))
     for m in rows:
         copies[m.query_budget or 0][m.attack, m.adversary].append(m)
-    points = (min((_point(budget, c) for c in by.values()), key=lambda p: p.distance) for budget, by in copies.items())
-    return tuple(sorted(points, key=lambda point: point.budget))
+    points = [min((_point(budget, c) for c in copies[budget].values()), key=lambda p: p.distance) for budget in sorted(copies)]
+    return tuple(accumulate(points, _no_farther))
+
+
+def _no_farther(fewer: Point, more: Point) -> Point:
+    """Who bought more holds the smaller purchase too, and the copy from it."""
+    return replace(fewer, budget=more.budget) if fewer.distance < more.distance else more
 
 
 def _point(budget: int, copies: list[_Measurement]) -> Point:
@@ -125,13 +131,13 @@ def _point(budget: int, copies: list[_Measurement]) -> Point:
     by_seed: defaultdict[int | None, list[_Measurement]] = defaultdict(list)
     for m in copies:
         by_seed[m.seed].append(m)
-    logs = [math.log(sum(m.value for m in of) / len(of)) for of in by_seed.values()]
+    logs = [math.log(max(sum(m.value for m in of) / len(of), NEAREST)) for of in by_seed.values()]
     mean = sum(logs) / len(logs)
     if len(logs) > 1:
         error = math.sqrt(sum((value - mean) ** 2 for value in logs) / (len(logs) - 1) / len(logs))
         half = float(student.ppf(0.975, len(logs) - 1)) * error
     else:
-        half = 1.96 * max(((m.spread or 0.0) / m.value for m in copies), default=0.0)
+        half = 1.96 * max(((m.spread or 0.0) / max(m.value, NEAREST) for m in copies), default=0.0)
     half = min(half, math.log(GREATEST) / 2)
     distance = math.exp(mean)
     return Point(budget, distance, distance * math.exp(-half), distance * math.exp(half))

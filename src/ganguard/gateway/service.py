@@ -106,10 +106,12 @@ class Service:
     def admitted(self, order: Order, class_: str) -> Generator[None]:
         """Room for an order in the body. Raises ProblemError where there is none, or the account asks too fast."""
         self.admission.pace(order.account, order.count, self.spec.class_of(class_).images_a_minute)
-        with self.admission.room(order.count):
+        try:
+            with self.admission.room(order.count):
+                self.telemetry.inside(self.admission.inside)
+                yield
+        finally:
             self.telemetry.inside(self.admission.inside)
-            yield
-        self.telemetry.inside(self.admission.inside)
 
     def sell(self, order: Order, class_: str) -> Tensor:
         """Images (count, C, H, W) uint8 of an order that was admitted. Raises ProblemError, and StepError or TargetError where

@@ -111,16 +111,19 @@ class BatchingTarget:
 
     def _run(self) -> None:
         while taken := self._next():
-            self._observe(sum(len(rows) for _, rows in taken))
-            alone = taken[0][0].alone
             try:
-                images = alone() if alone else self._generate(torch.cat([rows for _, rows in taken]))
-                require_answer(images, self.inner, sum(len(rows) for _, rows in taken))
-            except BaseException as problem:  # noqa: BLE001 - whoever asked is told
+                self._answer(taken)
+            except BaseException as problem:  # noqa: BLE001 - whoever asked is told, and the next batch is made
                 self._fail({id(job): job for job, _ in taken}, problem)
-                continue
-            for (job, _), made in zip(taken, images.split([len(rows) for _, rows in taken]), strict=True):
-                job.give(made)
+
+    def _answer(self, taken: list[tuple[_Job, Tensor]]) -> None:
+        """Make a batch, and give everybody their images."""
+        sizes, alone = [len(rows) for _, rows in taken], taken[0][0].alone
+        self._observe(sum(sizes))
+        images = alone() if alone else self._generate(torch.cat([rows for _, rows in taken]))
+        require_answer(images, self.inner, sum(sizes))
+        for (job, _), made in zip(taken, images.split(sizes), strict=True):
+            job.give(made)
 
     def _generate(self, latents: Tensor) -> Tensor:
         if not isinstance(self.inner, LatentTarget):
@@ -172,7 +175,8 @@ class BatchingTarget:
                     del self._waiting[account]
             self._changed.notify_all()
         for job in jobs.values():
-            job.answer.set_exception(problem)
+            if not job.answer.done():
+                job.answer.set_exception(problem)
 
 
 class QueuedTarget:

@@ -5,6 +5,7 @@ Images travel as NPZ, one array `images` (N, C, H, W) uint8, or within JSON as P
 
 import io
 import zipfile
+import zlib
 from base64 import b64encode
 from typing import Annotated, Literal
 
@@ -106,7 +107,7 @@ def from_npz(content: bytes, count: int, image_shape: tuple[int, int, int]) -> T
                 raise ValueError(f"it would unpack to more than {largest:,} bytes")
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             images = arrays["images"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as problem:
+    except (OSError, ValueError, KeyError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile) as problem:
         raise TargetError(f"the gateway must answer with images {wanted} as NPZ; what came is none ({problem}).") from None
     if images.dtype != np.uint8 or images.shape != wanted:
         raise TargetError(f"the gateway must answer with uint8 images {wanted}; got {images.dtype} {images.shape}.")

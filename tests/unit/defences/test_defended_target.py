@@ -81,6 +81,15 @@ def test_the_same_code_meets_the_same_noise_whenever_it_is_sent(gan: LatentTarge
     assert not torch.equal(twice[:3], gan.generate(z))
 
 
+def test_a_zero_of_the_other_sign_is_no_other_code(gan: LatentTarget) -> None:
+    """Entries of 0 in either sign would be as many answers to average as there are signs."""
+    z = gan.draw_latents(range(2), seed=0)
+    z[1] = z[0]
+    z[:, 0] = torch.tensor([0.0, -0.0])
+    one, other = _shielded(gan, NOISE).generate(z)
+    assert torch.equal(one, other)
+
+
 def test_noise_of_each_request_is_fresh_and_the_same_request_is_answered_alike(gan: LatentTarget) -> None:
     z = gan.draw_latents(range(3), seed=0)
     shielded = _shielded(gan, {**NOISE, "randomness": "per_request"})

@@ -122,3 +122,13 @@ def test_a_threshold_is_told_of_once(gateway: Start, results: Any, caplog: pytes
     text = us.get("/metrics", admin).text
     assert 'ganguard_extraction_threshold_total{threshold="2"} 1.0' in text
     assert 'ganguard_extraction_distance{account="us",adversary="adaptive"} 1.2' in text
+
+
+def test_who_bought_more_is_never_farther(results: Callable[..., Path]) -> None:
+    """A larger purchase holds the smaller one, and so the copy from it; and a distance of 0 is the nearest of all."""
+    curve = (
+        Audited(results(copy(200, 3.0), copy(1000, 0.9), copy(5000, 1.1), copy(9000, 0.0, spread=0.0))).curves("none").adaptive
+    )
+    assert [point.budget for point in curve] == [200, 1000, 5000, 9000]
+    assert [point.distance for point in curve] == [pytest.approx(value) for value in (3.0, 0.9, 0.9, 1e-6)]
+    assert estimate(curve, 3000).distance == pytest.approx(0.9)
