@@ -188,7 +188,10 @@ def _reservation(connection: Connection, reservation: str) -> Bought | None:
 
 
 def _require_same(reservation: str, made: Bought | None, asked: Bought) -> None:
-    """One id, one purchase: anything else is a mistake in the caller, or two requests of one hash."""
+    """One id, one purchase: anything else is a mistake in the caller, or two requests of one hash. Of a reservation from before
+    ledgers had versions, the request is not known."""
+    if made and not made[2]:
+        made = (*made[:2], asked[2])
     if made != asked:
         account, images, _ = asked
         came = f"account {made[0]!r} for {made[1]} images" if made else "another account"
