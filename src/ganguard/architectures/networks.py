@@ -144,6 +144,7 @@ class Recipe:
     penalty_every: int = 1
     path_length_weight: float = 0.0
     path_length_every: int = 4
+    learning_rate_decay: Literal["linear", "none"] = "linear"
 
 
 class ArchitectureSettings(Settings):

@@ -52,6 +52,7 @@ class PGGAN(ArchitectureSettings):
         penalty="gradient",
         penalty_weight=10.0,
         drift=1e-3,
+        learning_rate_decay="none",
     )
 
     def build(self, image_shape: tuple[int, int, int]) -> Networks:

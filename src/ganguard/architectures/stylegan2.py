@@ -57,6 +57,7 @@ class StyleGAN2(ArchitectureSettings):
         penalty_every=16,
         path_length_weight=2.0,
         path_length_every=4,
+        learning_rate_decay="none",
     )
 
     def build(self, image_shape: tuple[int, int, int]) -> Networks:

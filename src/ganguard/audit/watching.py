@@ -14,8 +14,9 @@ def watch_by_distance(held_out: Tensor, features: str, compute: Compute, *, ever
     """The Fréchet distance to real images (M, C, H, W) uint8, every so many steps, by the features that a text names as
     `ganguard measure` does; on the scale of those images where the network has none. Raises InputError."""
     _, network, scale = network_of(features, held_out.shape[1], compute)
-    scale = scale or Standardisation.fit(extract(network, held_out, compute))
-    theirs = scale(extract(network, held_out, compute))
+    found = extract(network, held_out, compute)
+    scale = scale or Standardisation.fit(found)
+    theirs = scale(found)
     judged_by = content_key(
         frechet=tensor_digest({**network.state_dict(), "mean": scale.mean, "std": scale.std, "held out": held_out})
     )

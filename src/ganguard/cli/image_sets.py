@@ -13,24 +13,34 @@ if TYPE_CHECKING:
 def image_set(text: str, samples: int, size: int | None, compute: "Compute", progress: "Progress", seed: int) -> "ImageSet":
     """At most `samples` images of a data set, folder, harvest or checkpoint; what a checkpoint makes, or a harvest holds, is
     made or read a part at a time. size: of data that may have any; others keep their own. Raises InputError."""
-    from ganguard.audit.image_sets import ImageSet
-    from ganguard.cli.options import dataset_of, load_and_say
+    import torch
+
+    from ganguard.audit.image_sets import AT_ONCE, ImageSet
+    from ganguard.base.images import shape_of
+    from ganguard.cli.options import dataset_of, is_mapping, load_and_say
+    from ganguard.data.splits import some_of
     from ganguard.queries.store import shards_of
     from ganguard.targets.checkpoint import CheckpointTarget
 
-    if _is_checkpoint(text):
-        return _of_checkpoint(CheckpointTarget(checkpoint=text), samples, compute, seed)
-    if shards := shards_of(Path(text)):
-        return _of_harvest(shards, samples)
-    return ImageSet.of(load_and_say(dataset_of(text, size if takes_size(text) else None), progress).images[:samples])
+    if not is_mapping(text):
+        if _is_checkpoint(text):
+            return _of_checkpoint(CheckpointTarget(checkpoint=text), samples, compute, seed)
+        if shards := shards_of(Path(text)):
+            return _of_harvest(shards, samples)
+    images = load_and_say(dataset_of(text, size if takes_size(text) else None), progress).images
+    rows = some_of(torch.arange(len(images)), min(samples, len(images)), seed=0)  # not the first: files lie class by class
+    return ImageSet(len(rows), shape_of(images), lambda: (images[part] for part in rows.split(AT_ONCE)))
 
 
 def takes_size(text: str) -> bool:
-    """Whether a set may have images of any size: a folder, or data that is cut to size. Raises InputError for no such set."""
-    from ganguard.cli.options import dataset_of
+    """Whether a set may have images of any size: a folder, or data that is cut to size; a mapping says its own. Raises
+    InputError for no such set."""
+    from ganguard.cli.options import dataset_of, is_mapping
     from ganguard.queries.store import list_shards
 
-    return not _is_checkpoint(text) and not list_shards(Path(text)) and "size" in type(dataset_of(text, None)).model_fields
+    if is_mapping(text) or _is_checkpoint(text) or list_shards(Path(text)):
+        return False
+    return "size" in type(dataset_of(text, None)).model_fields
 
 
 def _is_checkpoint(text: str) -> bool:

@@ -35,12 +35,15 @@ Changes = Annotated[
 
 
 def dataset_of(text: str, size: int | None) -> "DatasetSettings":
-    """A data set's name, or the path of a folder of images, a zip file, an LMDB or Parquet. Raises SpecError; also for a
-    `size` of data that has its own."""
+    """A data set's name, the path of a folder of images, a zip file, an LMDB or Parquet, or a YAML mapping as in a spec, which
+    says its own size. Raises SpecError; also for a `size` of data that has its own."""
     from ganguard.base.errors import SpecError, unknown_name
+    from ganguard.base.settings import read_yaml
     from ganguard.data import DATASETS
     from ganguard.data.dataset import parse_dataset
 
+    if is_mapping(text):
+        return parse_dataset(read_yaml(text, "the data set"))
     if kind := _kind_at(Path(text)):
         return parse_dataset({"kind": kind, "path": text, "size": size})
     if text not in DATASETS.table():
@@ -53,6 +56,11 @@ def dataset_of(text: str, size: int | None) -> "DatasetSettings":
     if "size" not in DATASETS.load(text).model_fields:
         raise SpecError(f"--size {size}: the images of {text} have a size of their own. Leave --size out.")
     return parse_dataset({"kind": text, "size": size})
+
+
+def is_mapping(text: str) -> bool:
+    """Whether a text is a YAML mapping, and no name or path."""
+    return text.lstrip().startswith("{")
 
 
 def _kind_at(path: Path) -> str | None:

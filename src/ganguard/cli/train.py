@@ -61,8 +61,8 @@ def train(
     with progress_of(f"train {architecture}") as progress:
         real = load_and_say(dataset_of(data, size), progress)
         rows = split(real)
-        images, held_out = real.images[rows.train], real.images[rows.reference]
-        watch = watch_by_distance(held_out, features, compute, every=watch_every) if watch_every else None
+        images = real.images[rows.train]
+        watch = watch_by_distance(real.images[rows.reference], features, compute, every=watch_every) if watch_every else None
         with alone(out):  # and a path that cannot be written is found before the training, not after
             checkpoint = train_gan(images, settings, out, seed=seed, compute=compute, progress=progress, watch=watch)
     best = f" (step {best_step(out)}, the best of those watched)" if watch else ""

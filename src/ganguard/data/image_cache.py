@@ -15,6 +15,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -64,9 +65,10 @@ def cached_images(key: str) -> RealImages | None:
     try:
         return _opened(place / key)
     except (DataError, OSError, ValueError):
-        doomed = Path(tempfile.mkdtemp(dir=place, suffix=TEMPORARY))
-        (place / key).rename(doomed / key)  # at once: nobody opens half of it
-        shutil.rmtree(doomed, ignore_errors=True)
+        with suppress(OSError):  # another process did it before, or the cache is not this user's to change
+            doomed = Path(tempfile.mkdtemp(dir=place, suffix=TEMPORARY))
+            (place / key).rename(doomed / key)  # at once: nobody opens half of it
+            shutil.rmtree(doomed, ignore_errors=True)
         return None
 
 

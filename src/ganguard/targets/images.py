@@ -1,12 +1,13 @@
 """Images that a generator made, as a target: what would defences leave of them? The generator need not be at hand."""
 
 import torch
+from pydantic import field_validator
 from torch import Tensor
 
 from ganguard.base.compute import Compute
 from ganguard.base.images import shape_of
 from ganguard.base.seeds import uniform
-from ganguard.data.dataset import DatasetField, fingerprint, load_dataset
+from ganguard.data.dataset import DatasetField, DatasetSettings, fingerprint, load_dataset
 from ganguard.targets.load import TargetSettings
 
 
@@ -17,6 +18,13 @@ class ImagesTarget(TargetSettings):
     """
 
     images: DatasetField
+
+    @field_validator("images")
+    @classmethod
+    def _whole(cls, images: DatasetSettings) -> DatasetSettings:
+        if getattr(images, "on_bad_image", "fail") == "skip":
+            raise ValueError("on_bad_image must be fail for a target: what it is shall not depend on what could be read")
+        return images
 
     def fingerprint(self) -> str:
         """Changes whenever the files may have. Raises DataError."""

@@ -32,7 +32,7 @@ def coloured(images: Tensor, random: Tensor) -> Tensor:
 def translated(images: Tensor, random: Tensor) -> Tensor:
     """Moved by up to an eighth of a side, whole pixels; what comes in is grey (0). random: (N, 2), down and right."""
     count, _, height, width = images.shape
-    reach = [round(side * SHIFTED) for side in (height, width)]
+    reach = [int(side * SHIFTED + 0.5) for side in (height, width)]
     padded = F.pad(images, (reach[1], reach[1], reach[0], reach[0]))
     starts = [(random[:, i] * (2 * reach[i] + 1)).long() for i in range(2)]
     rows = starts[0][:, None] + torch.arange(height, device=images.device)  # (N, H)
@@ -51,6 +51,6 @@ def cut_out(images: Tensor, random: Tensor) -> Tensor:
 
 def _stretch(random: Tensor, side: int, place: Tensor) -> Tensor:
     """Which places (side,) of an axis lie in the square, (N, side)."""
-    length = round(side * CUT)
+    length = int(side * CUT + 0.5)
     start = (random[:, None] * (side + 1 - length % 2)).long() - length // 2
     return (place >= start) & (place < start + length)

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from ganguard.architectures.checkpoint import load_checkpoint, read_description
-from ganguard.architectures.networks import ArchitectureSettings, Discriminator, Networks, build_networks
+from ganguard.architectures.networks import ArchitectureSettings, Discriminator, Growing, Networks, build_networks
 from ganguard.base.cache import content_key, tensor_digest
 from ganguard.base.errors import SpecError
 
@@ -33,6 +33,10 @@ class Beginning:
             _take_over(networks.discriminator, found.discriminator, f"{self.checkpoint}: its discriminator")
         if self.discriminator is not None:
             _take_over(networks.discriminator, self.discriminator, "the target's discriminator")
+        if self.checkpoint is not None or self.discriminator is not None:
+            for module in (networks.generator, networks.discriminator):
+                if isinstance(module, Growing):  # what was half grown goes on as a whole
+                    module.set_growth(module.levels - 1, 1.0)
 
     def frozen_parameters(self, D: Discriminator) -> set[nn.Parameter]:
         """Those of D that are not trained."""

@@ -172,7 +172,7 @@ def _run(
     progress(begin, settings.steps, "resumed" if begin else "training")
     look(begin)
     for step in range(begin, settings.steps):
-        if settings.learning_rate_decay == "linear":
+        if training.complete.learning_rate_decay == "linear":
             for group, rate in rates:
                 group["lr"] = rate * (1 - step / settings.steps)
         loss = training.step(step)

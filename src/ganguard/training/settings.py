@@ -9,6 +9,7 @@ from ganguard.base.settings import Positive, Settings
 from ganguard.training.losses import LossName
 
 Penalty = Literal["none", "gradient", "r1"]
+Decay = Literal["linear", "none"]
 USUAL_WEIGHT: dict[Penalty | None, float] = {"none": 0.0, "gradient": 10.0, "r1": 10.0}
 """Of a penalty that an architecture's recipe lacks, as in the papers that brought them (Gulrajani et al. 2017; Mescheder et al.
 2018)."""
@@ -32,7 +33,7 @@ class TrainingSettings(Settings):
     grow: train an architecture that can grow resolution by resolution; others, with False it too, and what begins from given
         weights, are trained whole.
     augment: "diffaugment" changes all that D sees at random, so that it cannot learn few images by heart.
-    learning_rate_decay: "linear" lowers the learning rate to 0 over all steps; "none" keeps it.
+    learning_rate_decay: "linear" lowers the learning rate to 0 over all steps; "none" keeps it. None takes the recipe's.
     ema_decay: decay per step of the average of G's weights that is published; 0 publishes the last weights.
     checkpoint_every: steps between saved states, from which a killed training goes on.
     """
@@ -52,7 +53,7 @@ class TrainingSettings(Settings):
     path_length_every: Positive | None = None
     grow: bool = True
     augment: Literal["none", "diffaugment"] = "none"
-    learning_rate_decay: Literal["linear", "none"] = "linear"
+    learning_rate_decay: Decay | None = None
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.999
     checkpoint_every: Positive = 500
 
@@ -69,6 +70,7 @@ class TrainingSettings(Settings):
         they are as if they were not there: a training that began before them goes on."""
         said = self.model_dump(mode="json", include=set(TrainingSettings.model_fields) - {"checkpoint_every"})
         fields = TrainingSettings.model_fields
+        said["learning_rate_decay"] = self.completed().learning_rate_decay
         return {name: value for name, value in said.items() if name not in LATER or value != fields[name].default}
 
     @model_validator(mode="after")
@@ -79,8 +81,10 @@ class TrainingSettings(Settings):
             raise ValueError(
                 "penalty_weight and penalty_every are of a penalty, and there is none. Set penalty: gradient or r1"
             )
-        if self.path_length_weight and not recipe_of(self.architecture).path_length_weight:
-            raise ValueError(f"path_length_weight is of a G that has styles, such as stylegan2's; {kind}'s has none")
+        if (self.path_length_weight or self.path_length_every) and not recipe_of(self.architecture).path_length_weight:
+            raise ValueError(f"path lengths are of a G that has styles, such as stylegan2's; {kind}'s has none")
+        if self.path_length_every and self.path_length_weight == 0:
+            raise ValueError("path_length_every is of a penalty that path_length_weight: 0 leaves out")
         return self
 
 
@@ -97,3 +101,4 @@ class CompleteTraining(Settings):
     drift: float
     path_length_weight: float
     path_length_every: int
+    learning_rate_decay: Decay

@@ -50,7 +50,7 @@ def test_the_networks_of_a_published_recipe_are_of_the_published_size(name: str)
 def test_a_published_recipe_is_what_its_preset_completes_to() -> None:
     found = {name: read_spec(f"{name}-64", [])[1].target for name in ("sngan-celeba", "pggan-celeba", "stylegan2")}
     sngan, pggan, stylegan2 = (target for target in found.values() if isinstance(target, TrainTarget))
-    assert (sngan.completed().loss, sngan.completed().n_dis, sngan.learning_rate_decay) == ("hinge", 5, "linear")
+    assert (sngan.completed().loss, sngan.completed().n_dis, sngan.completed().learning_rate_decay) == ("hinge", 5, "linear")
     assert (pggan.completed().penalty, pggan.completed().penalty_weight) == ("gradient", 10)
     assert pggan.steps == 48_000 + 4 * 96_000
     assert (stylegan2.completed().penalty, stylegan2.completed().penalty_weight) == ("r1", 0.0256)

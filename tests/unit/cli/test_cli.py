@@ -6,6 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
+
+from ganguard.base.compute import Compute
+from ganguard.base.progress import silent
+from ganguard.cli.image_sets import image_set
+from ganguard.data.digits import Digits
 
 Cli = Callable[..., tuple[int, str, str]]
 
@@ -136,6 +142,25 @@ def test_a_size_is_for_every_set_that_may_have_any(cli: Cli) -> None:
         assert code == 0, err
         quality.add(json.loads(out)["piqe"])
     assert len(quality) == 2
+
+
+def test_a_set_is_measured_by_some_of_all_its_images() -> None:
+    """Not by the first, which are of one class where files lie class by class."""
+    images = Digits().load().images
+    found = torch.cat(list(image_set("digits", 50, None, Compute(), silent, 0).parts()))
+    rows = [(images == image).flatten(1).all(1).nonzero()[0, 0].item() for image in found]
+    assert len(found) == 50
+    assert max(rows) > 1500
+    assert rows == sorted(rows)
+
+
+def test_a_set_may_be_a_mapping_as_in_a_spec(cli: Cli) -> None:
+    both = ("{kind: digits, classes: [0]}", "{kind: digits, classes: [1]}")
+    code, out, err = cli("measure", *both, "--metrics", "psnr", "--samples", "50")
+    assert code == 0, err
+    assert json.loads(out)["images"] == [50, 50]
+    assert "neither A nor B" in refused(cli, "measure", *both, "--size", "9")
+    assert "unknown data set 'digitz'" in refused(cli, "measure", "{kind: digitz}", "digits")
 
 
 def test_an_accuracy_attack_holds_real_images(cli: Cli, tiny_checkpoint: Callable[..., Path]) -> None:

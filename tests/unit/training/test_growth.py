@@ -1,11 +1,15 @@
 """Growing: a schedule of the step alone, and G, D, the average and real images that follow it."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ganguard.architectures.checkpoint import save_checkpoint
 from ganguard.architectures.networks import build_networks, parse_architecture
+from ganguard.training.beginning import Beginning
 from ganguard.training.growth import Growth, growth_at
 
 
@@ -50,3 +54,14 @@ def test_what_cannot_grow_is_left_alone() -> None:
     growth, real = Growth([networks.generator], 10), torch.randn(2, 1, 8, 8)
     assert not any(growth.go_to(step) for step in range(10))
     assert torch.equal(growth.seen(real), real)
+
+
+def test_what_was_half_grown_goes_on_as_a_whole(tmp_path: Path) -> None:
+    settings = parse_architecture({"kind": "pggan", "width": 4, "latent_dim": 4})
+    networks = build_networks(settings, (1, 16, 16))
+    for module in (networks.generator, networks.discriminator):
+        module.set_growth(0, 1.0)  # type: ignore[operator]
+    begun = save_checkpoint(tmp_path / "half", networks, settings, (1, 16, 16), {})
+    fresh = build_networks(settings, (1, 16, 16))
+    Beginning(checkpoint=begun).put_into(fresh)
+    assert (fresh.generator.level, fresh.discriminator.level) == (2, 2)  # type: ignore[attr-defined]

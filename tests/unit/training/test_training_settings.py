@@ -48,6 +48,8 @@ def test_a_value_that_cannot_be_is_refused_by_name(key: str, value: object) -> N
         ({"penalty_weight": 1.0}, "there is none. Set penalty: gradient or r1"),
         ({"penalty_every": 2}, "there is none. Set penalty: gradient or r1"),
         ({"path_length_weight": 1.0}, "sngan's has none"),
+        ({"path_length_every": 2}, "sngan's has none"),
+        ({"architecture": "stylegan2", "path_length_weight": 0, "path_length_every": 2}, "leaves out"),
     ],
 )
 def test_what_would_do_nothing_is_refused(values: dict[str, object], said: str) -> None:
@@ -71,3 +73,8 @@ def test_settings_that_came_later_are_said_where_they_do_something() -> None:
         == "diffaugment"
     )
     assert "checkpoint_every" not in TrainingSettings(architecture="sngan", checkpoint_every=3).recipe()
+
+
+def test_the_learning_rate_falls_as_the_paper_has_it() -> None:
+    falls = {kind: TrainingSettings(architecture=kind).recipe()["learning_rate_decay"] for kind in ("dcgan", "sngan", "pggan")}
+    assert falls == {"dcgan": "linear", "sngan": "linear", "pggan": "none"}
