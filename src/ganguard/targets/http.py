@@ -104,7 +104,7 @@ class RemoteTarget:
         self.identity = f"url:{content_key(**served)}"
         self.image_shape = account.target.image_shape
         most = account.scopes.most_images
-        self._at_once = most // MICRO_BATCH * MICRO_BATCH or most  # whole requests of the defences, where that can be
+        self._at_once = min(MICRO_BATCH, most)  # a request of the defences, whatever the key may: another key cuts alike
 
     def sample(self, indices: range, *, seed: int) -> Tensor:
         """Images (len(indices), C, H, W) uint8. Raises BudgetError where the account cannot pay, TargetError where the gateway
