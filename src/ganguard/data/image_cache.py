@@ -89,9 +89,9 @@ def keep_images(
         raise _cannot(name, place, problem) from None
     try:
         count = 0
-        with _writing(directory / "images", name, place) as write:
+        with (directory / "images").open("wb", buffering=1 << 20) as file:
             for image in images:
-                write(image)
+                file.write(image.numpy().data)
                 count += 1
         _describe(directory, described(_mapped(directory / "images", (count, *shape))))
         publish_directory(directory, place / key)
@@ -100,22 +100,6 @@ def keep_images(
     finally:
         shutil.rmtree(directory, ignore_errors=True)
     return _opened(place / key)
-
-
-class _writing:
-    """A file that images are written to, one after the other; what goes wrong there is told apart from bad images."""
-
-    def __init__(self, path: Path, name: str, place: Path) -> None:
-        self._file, self._name, self._place = path.open("wb", buffering=1 << 20), name, place
-
-    def __enter__(self) -> Callable[[Tensor], None]:
-        return self._write
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-    def _write(self, image: Tensor) -> None:
-        self._file.write(image.numpy().data)
 
 
 def _cannot(name: str, place: Path, problem: OSError) -> DataError:

@@ -11,7 +11,7 @@ run can be repeated: the bound holds towards whoever does not know the seed, whi
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import torch
 from pydantic import Field, model_validator
@@ -24,9 +24,6 @@ from ganguard.base.images import to_float
 from ganguard.base.settings import Settings, one_line
 from ganguard.training.losses import AdversarialLoss
 from ganguard.training.settings import TrainingSettings
-
-if TYPE_CHECKING:
-    pass
 
 ACCOUNTANT = "rdp"
 

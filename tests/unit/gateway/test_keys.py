@@ -3,14 +3,12 @@
 import json
 import re
 import sqlite3
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from ganguard.base.errors import SpecError
-from ganguard.cli.main import main
 from ganguard.gateway.keys import Keys
 from ganguard.queries.ledger_database import Database
 from ganguard.targets.wire import Scopes
@@ -73,19 +71,6 @@ def test_a_name_is_short_and_printable(keys: Keys, account: str) -> None:
 
 
 Cli = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Cli:
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["ganguard", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return int(ended.value.code or 0), *capsys.readouterr()
-
-    return run
 
 
 @pytest.fixture
