@@ -79,6 +79,11 @@ class EqualisedConv2d(nn.Module):
         return F.conv2d(x, weight, bias, stride=self.stride, padding=self.padding)
 
 
+def halving_widths(widest: int, wide: int, levels: int) -> list[int]:
+    """Channels of each level from the bottom: `wide` levels of the widest, then half as many with every doubling."""
+    return [max(1, widest >> max(0, level + 1 - wide)) for level in range(levels)]
+
+
 def pixel_norm(x: Tensor) -> Tensor:
     """x (N, C, ...) with each pixel's channels, or each code's entries, scaled to a mean square of 1 (section 4.2)."""
     return x * (x.square().mean(dim=1, keepdim=True) + EPSILON).rsqrt()

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganguard.architectures.karras_layers import EqualisedConv2d, EqualisedLinear, minibatch_stddev, pixel_norm
+from ganguard.architectures.karras_layers import EqualisedConv2d, EqualisedLinear, halving_widths, minibatch_stddev, pixel_norm
 from ganguard.architectures.networks import (
     ArchitectureSettings,
     Discriminator,
@@ -59,7 +59,7 @@ class PGGAN(ArchitectureSettings):
         """G and D for square images (C, H, H)."""
         channels, resolution = require_square(image_shape, self.kind)
         bottom, k = doublings(resolution, self.kind)
-        widths = [max(1, self.width >> max(0, level + 1 - WIDE)) for level in range(k + 1)]  # from the bottom
+        widths = halving_widths(self.width, WIDE, k + 1)
         return Networks(
             PGGANGenerator(channels, bottom, widths, self.latent_dim),
             PGGANDiscriminator(channels, bottom, widths),

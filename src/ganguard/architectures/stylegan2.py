@@ -15,7 +15,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganguard.architectures.karras_layers import GAIN, EqualisedConv2d, EqualisedLinear, minibatch_stddev, pixel_norm
+from ganguard.architectures.karras_layers import (
+    GAIN,
+    EqualisedConv2d,
+    EqualisedLinear,
+    halving_widths,
+    minibatch_stddev,
+    pixel_norm,
+)
 from ganguard.architectures.low_pass import blurred, upsampled
 from ganguard.architectures.modulated import ModulatedConv2d
 from ganguard.architectures.networks import (
@@ -64,7 +71,7 @@ class StyleGAN2(ArchitectureSettings):
         """G and D for square images (C, H, H)."""
         channels, resolution = require_square(image_shape, self.kind)
         bottom, k = doublings(resolution, self.kind)
-        widths = [max(1, self.width >> max(0, level + 1 - WIDE)) for level in range(k + 1)]  # from the bottom
+        widths = halving_widths(self.width, WIDE, k + 1)
         return Networks(
             StyleGAN2Generator(channels, bottom, widths, self.latent_dim),
             StyleGAN2Discriminator(channels, bottom, widths),

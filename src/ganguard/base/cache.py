@@ -176,6 +176,11 @@ def publish_directory(temporary: Path, path: Path) -> None:
     _sync(path.parent)
 
 
+def cache_directory() -> Path:
+    """Where what is fetched or decoded once is kept for this user: $XDG_CACHE_HOME/ganguard, or ~/.cache/ganguard."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ganguard"
+
+
 @cache
 def _umask() -> int:
     mask = os.umask(0o022)

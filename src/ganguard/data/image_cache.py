@@ -23,7 +23,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ganguard.base.cache import TEMPORARY, publish_directory
+from ganguard.base.cache import TEMPORARY, cache_directory, publish_directory
 from ganguard.base.errors import DataError
 from ganguard.base.settings import NonNegative, Positive, Settings, read_record
 from ganguard.data.dataset import RealImages, Skipped
@@ -49,7 +49,7 @@ def cache_place() -> Path | None:
     said = os.environ.get("GANGUARD_IMAGE_CACHE")
     if said == "off":
         return None
-    return Path(said) if said else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ganguard" / "images"
+    return Path(said) if said else cache_directory() / "images"
 
 
 def worth_keeping(count: int, shape: tuple[int, ...]) -> bool:

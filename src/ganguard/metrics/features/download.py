@@ -1,7 +1,6 @@
 """Published weights, fetched once to the user's cache. What arrives is put there only where its SHA-256 is the pinned one."""
 
 import hashlib
-import os
 import urllib.request
 from collections.abc import Iterator
 from http.client import HTTPException
@@ -13,11 +12,6 @@ from ganguard.base.settings import one_line
 
 PIECE = 1 << 20  # bytes that are read at once
 PATIENCE = 60.0  # seconds without a byte before the server is given up
-
-
-def cache_directory() -> Path:
-    """Where this user's downloads are kept: $XDG_CACHE_HOME/ganguard, or ~/.cache/ganguard."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ganguard"
 
 
 def download(url: str, file: Path, sha256: str, most: int) -> Path:
