@@ -33,6 +33,6 @@ def users_of(value: float, label: str | None) -> Measurement:
     )
 
 
-def defence(label: str, kind: str = "gaussian_noise") -> DefenceRecord:
+def defence(label: str, kind: str = "gaussian_noise", **settings: object) -> DefenceRecord:
     """The record of a defence."""
-    return DefenceRecord(label=label, kinds=(kind,), settings=({"kind": kind},), identity=label)
+    return DefenceRecord(label=label, kinds=(kind,), settings=({"kind": kind, **settings},), identity=label)

@@ -95,6 +95,21 @@ def test_a_curve_a_kind_is_drawn_and_the_page_holds_both_sides(tiny_results: Aud
     assert "Nothing is said about defences" not in page
 
 
+def test_no_curve_joins_what_no_strength_lies_between(tiny_results: AuditResults) -> None:
+    """Two strengths of noise share a curve, whose other settings are equal; interpolation as it is and preserving do not."""
+    strengths = [("noise 0.1", 0.1), ("noise 0.4", 0.4)]
+    noise = [defence(label, NOISE, std=std, randomness="per_code") for label, std in strengths]
+    line = "linear_interpolation"
+    lines = [
+        defence("JPEG 50", line, weight=0.5, points=None, preserve_distribution=False),
+        defence("JPEG 10", line, weight=0.5, points=None, preserve_distribution=True),
+    ]
+    results = _results(tiny_results).model_copy(update={"defences": (*noise, *lines)})
+    (attack,) = _section(results).attacks
+    curves = [group.heading for group in attack.table]
+    assert curves == ["no defence", "gaussian noise", "linear interpolation", "linear interpolation, preserve distribution"]
+
+
 def test_without_defences_there_is_no_section(tiny_results: AuditResults, tmp_path: Path) -> None:
     assert _section(tiny_results) == DefendingSection((), ())
     page = render(tiny_results.model_copy(update={"pictures": ()}), tmp_path)

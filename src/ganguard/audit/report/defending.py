@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ganguard.audit.protection import NAIVE, Protection, protection, utility_distance
 from ganguard.audit.report.grids import Gallery, Grid
 from ganguard.audit.report.numbers import DASH, interval, listed, number, whole
 from ganguard.audit.report.tables import Group, Row
-from ganguard.audit.results import Against, AuditResults
+from ganguard.audit.results import Against, AuditResults, DefenceRecord
 from ganguard.audit.verdicts import Distances, log_interval
 
 LOSSES = (1.1, 1.5, 2.0)  # times the undefended distance to real images, at which defences are compared
@@ -32,11 +32,11 @@ COLUMNS = (
 @dataclass(frozen=True)
 class Point:
     """One defence in front of one attack. users: FD to real images; loss: that, over what it is without a defence. copies:
-    distances to the undefended target. dominated: another costs users no more and keeps copies at least as far away, or it
-    keeps them no further away than none."""
+    distances to the undefended target. family: whose curve it lies on; empty without a defence. dominated: another costs users
+    no more and keeps copies at least as far away, or it keeps them no further away than none."""
 
     label: str
-    kinds: tuple[str, ...]
+    family: str
     users: float
     loss: float
     copies: Protection
@@ -155,11 +155,11 @@ def _points(results: AuditResults, attack: str, budget: int) -> tuple[Point, ...
     without = utility_distance(results.measurements, None)
     found: list[Point] = []
     for record in (None, *results.defences):
-        label, kinds = (record.label, record.kinds) if record else (UNDEFENDED, ())
+        label, family = (record.label, _family(record, results.defences)) if record else (UNDEFENDED, "")
         users = utility_distance(results.measurements, record.label if record else None)
         copies = protection(results.measurements, attack, budget, record.label if record else None)
         if users and without and without.value > 0 and copies.closest:
-            found.append(Point(label, kinds, users.value, users.value / without.value, copies))
+            found.append(Point(label, family, users.value, users.value / without.value, copies))
     return tuple(_marked(point, found) for point in found)
 
 
@@ -169,24 +169,38 @@ def _marked(point: Point, every: Sequence[Point]) -> Point:
         other
         for other in every
         if other != point
-        and (other.loss <= point.loss or not other.kinds)
+        and (other.loss <= point.loss or not other.family)
         and other.closest >= point.closest
         and (other.loss, -other.closest) != (point.loss, -point.closest)
     ]
-    return Point(point.label, point.kinds, point.users, point.loss, point.copies, bool(point.kinds and beaten))
+    return replace(point, dominated=bool(point.family and beaten))
+
+
+def _family(record: DefenceRecord, every: Iterable[DefenceRecord]) -> str:
+    """Its kinds, and, where defences of the same kinds differ in settings that are no numbers, those: no strength lies between
+    such two."""
+    alike = zip(*(other.settings for other in every if other.kinds == record.kinds), strict=False)
+    said: list[str] = []
+    for kind, mine, others in zip(record.kinds, record.settings, alike, strict=False):
+        words = [kind]
+        for name, value in mine.items():
+            found = [other.get(name) for other in others]
+            if value and any(isinstance(v, bool | str) for v in found) and any(v != value for v in found):
+                words.append(name if value is True else f"{name} {value}")
+        said.append(", ".join(words).replace("_", " "))
+    return " + ".join(said)
 
 
 def _families(points: Sequence[Point]) -> dict[str, list[Point]]:
-    """Points of the same kinds of defence, the weakest first by what they cost users."""
+    """Points of one curve each, the weakest first by what they cost users."""
     found: dict[str, list[Point]] = {}
     for point in points:
-        name = " + ".join(kind.replace("_", " ") for kind in point.kinds) or UNDEFENDED
-        found.setdefault(name, []).append(point)
+        found.setdefault(point.family or UNDEFENDED, []).append(point)
     return {name: sorted(family, key=lambda p: p.loss) for name, family in found.items()}
 
 
 def families(points: Sequence[Point]) -> dict[str, list[Point]]:
-    """Points by kind of defence, in the order of the spec, each by what it costs users; the undefended one is left out."""
+    """Points by curve, in the order of the spec, each by what it costs users; the undefended one is left out."""
     return {name: family for name, family in _families(points).items() if name != UNDEFENDED}
 
 
@@ -223,8 +237,8 @@ def _at_losses(family: Sequence[Point]) -> tuple[str, ...]:
 
 def _best(points: Sequence[Point]) -> str:
     """Which defence to use at the stated loss, or that none is worth it, with the interval that backs it."""
-    none = next((p for p in points if not p.kinds), None)
-    allowed = [p for p in points if p.kinds and p.loss <= STATED]
+    none = next((p for p in points if not p.family), None)
+    allowed = [p for p in points if p.family and p.loss <= STATED]
     if none is None or not allowed:
         return f"No defence leaves honest users within {STATED:g} times their undefended distance to real images."
     best = max(allowed, key=lambda p: p.closest)
@@ -252,11 +266,11 @@ def _best(points: Sequence[Point]) -> str:
 
 def _illusion(points: Sequence[Point]) -> str:
     """The defence that promises most to who only looks at the naive adversary."""
-    both = [p for p in points if p.kinds and p.copies.naive and p.copies.closest_adversary != NAIVE and p.closest > 0]
+    both = [p for p in points if p.family and p.copies.naive and p.copies.closest_adversary != NAIVE and p.closest > 0]
     worst = max(both, key=lambda p: p.naive / p.closest, default=None)
     if worst is None:
         return ""
-    others = {p.copies.closest_adversary for p in points if p.kinds} - {None, NAIVE}
+    others = {p.copies.closest_adversary for p in points if p.family} - {None, NAIVE}
     seen = f"The adversaries who know of the defence ({listed(sorted(map(str, others)))})"
     return (
         f"Against an adversary who does not know of it, {worst.label} seems to keep copies at FD {number(worst.naive)}. "

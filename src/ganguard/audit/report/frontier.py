@@ -41,7 +41,7 @@ def frontier(defended: Defended, number_of: int) -> tuple[str, ...]:
         for i, family in enumerate(families(defended.points).values()):
             _curve(axes, family, i)
         for point in defended.points:
-            if not point.kinds:
+            if not point.family:
                 axes.axhline(point.closest, color=MUTED, linewidth=1.1, linestyle=(0, (1, 1.8)), zorder=2)
                 axes.plot([point.loss], [point.closest], color=INK, marker="*", markersize=12, linestyle="none", zorder=4)
 
