@@ -1,7 +1,5 @@
 """The report says what the results say, in one file, whatever the results lack."""
 
-import base64
-import io
 import re
 import subprocess
 import sys
@@ -10,17 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
-from report_samples import CASES, EMPTY_CELLS, draw_grids, make_results, minimal, page, unmeasured
+from report_samples import CASES, EMPTY_CELLS, make_results, minimal, page, unmeasured
 
-from ganguard.audit.report import write_report
 from ganguard.audit.report.findings import copies
-from ganguard.audit.report.grids import grid_rows, open_gallery
 from ganguard.audit.report.plots import NARROW, WIDE, legend, quality_picture
 from ganguard.audit.report.tables import measure_table
 from ganguard.audit.report.words import headline
 from ganguard.audit.results import AuditResults, Measurement
-from ganguard.base.errors import DataError
 
 
 class Structure(HTMLParser):
@@ -218,63 +212,12 @@ def test_the_picture_names_its_ticks_its_yardsticks_and_itself() -> None:
     )
 
 
-def test_grids_share_one_whole_scale_and_come_in_order(tmp_path: Path) -> None:
-    results = make_results()
-    draw_grids(results, tmp_path)
-    first, *rest = grid_rows(results, open_gallery(results, tmp_path))
-    assert [grid.title for grid in first.grids] == ["Real", "Target"]
-    assert [row.heading for row in rest] == ["Copies: fidelity sngan", "Copies: fidelity dcgan"]
-    assert [grid.title for grid in rest[0].grids] == [f"Copy from {b} images" for b in ("200", "1,000", "5,000")]
-    assert rest[0].grids[0].note.startswith("fidelity FD 3")
-    scales = set()
-    for grid in (*first.grids, *rest[0].grids, *rest[1].grids):
-        image = Image.open(io.BytesIO(base64.b64decode(grid.data)))
-        scales |= {grid.width / image.width, grid.height / image.height}
-    assert scales == {4.0}
-
-
-def test_grids_of_several_seeds_say_which_and_give_their_own_distance(tmp_path: Path) -> None:
-    results = make_results(seeds=2, draws=1)
-    copied = [p for p in results.pictures if p.attack == "fidelity sngan" and p.query_budget == 200]
-    pictures = tuple(copied[0].model_copy(update={"seed": seed, "file": f"{seed}.png"}) for seed in (1, 0))
-    results = results.model_copy(update={"pictures": pictures})
-    draw_grids(results, tmp_path)
-    (row,) = grid_rows(results, open_gallery(results, tmp_path))
-    assert [grid.note[-6:] for grid in row.grids] == ["seed 0", "seed 1"]
-    assert row.grids[0].note[:-6] != row.grids[1].note[:-6]
-
-
-def test_large_tiles_are_not_enlarged_and_not_shrunk(tmp_path: Path) -> None:
-    plain = make_results().pictures[0].model_copy(update={"tile": (64, 64)})
-    results = make_results(pictures=(plain,))
-    draw_grids(results, tmp_path)
-    assert grid_rows(results, open_gallery(results, tmp_path))[0].grids[0].width == 8 * 65 - 1
-
-
 def test_budgets_whose_labels_would_touch_are_left_off_the_axis() -> None:
     first = minimal().measurements[0]
     crowded = [first.model_copy(update={"query_budget": b}) for b in (100, 101, 200, 10000, 10100)]
     svg = quality_picture(minimal(measurements=tuple(crowded)), NARROW, "", "")
     texts = re.findall(r"<text[^>]*>([^<]*)</text>", svg)
     assert {"100", "10,100"} <= set(texts) and not {"101", "200", "10,000"} & set(texts)
-
-
-def test_every_picture_is_embedded_as_it_is(tmp_path: Path) -> None:
-    results = make_results()
-    text = page(results, tmp_path)
-    embedded = {base64.b64decode(data) for data in re.findall(r"base64,([A-Za-z0-9+/=]+)", text)}
-    assert embedded == {(tmp_path / picture.file).read_bytes() for picture in results.pictures}
-
-
-def test_a_picture_that_is_absent_or_no_png_is_named(tmp_path: Path) -> None:
-    results = make_results()
-    with pytest.raises(DataError, match=r"target\.png: no such file"):
-        write_report(results, tmp_path)
-    draw_grids(results, tmp_path)
-    (tmp_path / "grids" / "real.png").write_bytes(b"GIF89a")
-    with pytest.raises(DataError, match=r"real\.png: is not a PNG file"):
-        write_report(results, tmp_path)
-    assert not (tmp_path / "report.html").exists()
 
 
 def test_names_that_are_markup_or_mathematics_stay_text(tmp_path: Path) -> None:
