@@ -9,9 +9,6 @@ from ganguard.base.errors import SpecError, StepError
 from ganguard.cli.options import Changes
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
-    from ganguard.audit.results import AuditResults
     from ganguard.audit.spec import Spec
 
 
@@ -63,6 +60,7 @@ def audit(
         _print_plan(parsed, directory)
         return
     from ganguard.audit.run import audit as run_audit
+    from ganguard.cli.audit_results import print_results
     from ganguard.cli.display import display
 
     with display() as shown:
@@ -71,7 +69,7 @@ def audit(
     if shown.cached:
         were = "step was done before and was" if shown.cached == 1 else "steps were done before and were"
         shown.console.print(f"{shown.cached} {were} not repeated.")
-    _print_results(results, directory)
+    print_results(results, directory)
     if results.failures:
         first = results.failures[0]
         copies = sum(failure.attack is not None for failure in results.failures)
@@ -130,86 +128,3 @@ _TAKEN_AS_LAST = (
     "Which target this is, only opening it tells; the plan takes it to be the one that was opened last. Another one would have "
     "all that depends on it bought and done anew."
 )
-
-
-def _print_results(results: "AuditResults", directory: Path) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    from ganguard.audit.summaries import summarise
-
-    behind = _behind_defences(results)
-    results = results.undefended()
-    table = Table("attack", title="Fréchet distance of each copy; lower is closer", title_justify="left")
-    moved = ("domain",) if results.select(against="domain") else ()
-    columns = ("queries", "fidelity: to the target", "accuracy: to real images", *("to the other domain" for _ in moved))
-    for column in columns:
-        table.add_column(column, justify="right")
-
-    def cell(**wanted: object) -> str:
-        summary = summarise(results.select(metric="frechet_distance", **wanted))
-        if summary is None:
-            return "failed" if (wanted.get("attack"), wanted.get("query_budget")) in failed else "–"
-        return f"{summary.mean:.3f}" + (f" ± {summary.deviation:.3f}" if summary.deviation is not None else "")
-
-    failed = {(failure.attack, failure.query_budget) for failure in results.failures}
-    for attack in results.attacks:
-        for budget in attack.query_budgets:
-            row = {"attack": attack.label, "query_budget": budget}
-            table.add_row(attack.label, f"{budget:,}", *(cell(**row, against=a) for a in ("target", "reference", *moved)))
-    table.add_section()
-    table.add_row("the target itself", "", *(cell(subject="target", against=a) for a in ("target", "reference")))
-    table.add_row("noise images", "", *(cell(subject="noise", against=a) for a in ("target", "reference")))
-    shown = Console(highlight=False)
-    if results.attacks:
-        shown.print(table)
-    if behind:
-        shown.print(behind)
-    seeds = len(results.spec["seeds"])
-    over = f"standard deviation over {seeds} seeds" if seeds > 1 else "standard error of measuring so many images; one seed"
-    shown.print(f"± is a {over}.")
-    shown.print(f"Report: {directory / 'report.html'}", soft_wrap=True)
-
-
-def _behind_defences(results: "AuditResults") -> "Table | None":
-    """Both sides of each defence; None where there is none."""
-    from rich.table import Table
-
-    from ganguard.audit.protection import protection, utility_distance
-
-    if not results.defences:
-        return None
-    if not results.attacks:
-        return _utility(results)
-    title = "Fréchet distances behind each defence: users want theirs low, the owner wants copies' high"
-    table = Table("defence", title=title, title_justify="left")
-    for column in ("attack", "users: to real images", "naive copy: to the target", "closest copy", "closest adversary"):
-        table.add_column(column, justify="right")
-    for attack in results.attacks:
-        for label in (None, *(defence.label for defence in results.defences)):
-            users = utility_distance(results.measurements, label)
-            copies = protection(results.measurements, attack.label, max(attack.query_budgets), label)
-            naive, closest = (f"{sum(d.values()) / len(d):.3f}" if d else "–" for d in (copies.naive, copies.closest))
-            distance = f"{users.value:.3f}" if users else "–"
-            table.add_row(label or "none", attack.label, distance, naive, closest, copies.closest_adversary or "–")
-    return table
-
-
-def _utility(results: "AuditResults") -> "Table":
-    """What users get behind each defence, where nobody attacks."""
-    from rich.table import Table
-
-    table = Table("defence", title="What honest users get behind each defence", title_justify="left")
-    columns = {
-        "FD to real": ("frechet_distance", "reference"),
-        "PSNR, dB": ("psnr", "undefended"),
-        "SSIM": ("ssim", "undefended"),
-        "PIQE": ("piqe", "nothing"),
-    }
-    for column in columns:
-        table.add_column(column, justify="right")
-    for label in (None, *(defence.label for defence in results.defences)):
-        who = {"subject": "defended" if label else "target", "defence": label, "draw": 0}
-        found = [results.select(**who, metric=metric, against=against) for metric, against in columns.values()]
-        table.add_row(label or "none", *(f"{rows[0].value:.3f}" if rows else "–" for rows in found))
-    return table

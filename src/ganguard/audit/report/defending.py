@@ -89,9 +89,13 @@ def defending_section(results: AuditResults, gallery: Gallery) -> DefendingSecti
     pictures.sort(key=lambda p: order.get(p.defence or UNDEFENDED, len(order)))
     strips = tuple(gallery.grid(p, _capital(p.defence or UNDEFENDED), "") for p in pictures)
     attacks = tuple(_defended(results, attack, budget) for attack, budget in most.items())
-    users = [] if attacks or not results.defences else [Group("", tuple(_users(results)))]
-    columns, utility = _measured(tuple(heading for heading, _, _ in UTILITY), users)
+    columns, utility = ((), ()) if attacks or not results.defences else utility_table(results)
     return DefendingSection(attacks, strips, tuple(_directions(results, gallery)), utility, columns)
+
+
+def utility_table(results: AuditResults) -> tuple[tuple[str, ...], tuple[Group, ...]]:
+    """What honest users get without a defence and behind each, as far as it was measured: columns, and one group of rows."""
+    return _measured(tuple(heading for heading, _, _ in UTILITY), [Group("", tuple(_users(results)))])
 
 
 def _measured(columns: Sequence[str], groups: Sequence[Group]) -> tuple[tuple[str, ...], tuple[Group, ...]]:
