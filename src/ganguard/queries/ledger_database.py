@@ -4,8 +4,10 @@ Both keep a transaction whole and durable. On SQLite one writes at a time; on Po
 """
 
 import errno
+import random
 import re
 import sqlite3
+import time
 import weakref
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -21,6 +23,7 @@ from ganguard.base.errors import BudgetError, GanguardError, StepError
 from ganguard.queries.ledger_tables import prepare_tables
 
 BUSY_MS = 60_000  # how long a transaction waits for others before it gives up
+_PAUSE = 0.01  # seconds between attempts where the database does not wait by itself
 _IDLE_MS = 60_000  # how long PostgreSQL waits for a machine that vanished inside a transaction, and keeps its locks
 
 
@@ -86,11 +89,29 @@ def _sqlite_engine(path: Path) -> Engine:
 def _configure_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # SQLAlchemy's BEGIN, not sqlite3's
     try:
-        for pragma in (f"busy_timeout={BUSY_MS}", "journal_mode=WAL", "synchronous=FULL"):
-            connection.execute(f"PRAGMA {pragma}").close()
+        connection.execute(f"PRAGMA busy_timeout={BUSY_MS}").close()
+        _keep_a_log(connection)
+        connection.execute("PRAGMA synchronous=FULL").close()
     except BaseException:
         connection.close()
         raise
+
+
+def _keep_a_log(connection: sqlite3.Connection) -> None:
+    """Switch the file to a write-ahead log where it has none yet.
+
+    The switch turns a read lock into a write lock. Where another connection holds one already, SQLite refuses that at once,
+    without the waiting that it was told of, since two that wait like this would wait for each other.
+    """
+    until = time.monotonic() + BUSY_MS / 1000
+    while connection.execute("PRAGMA journal_mode").fetchall() != [("wal",)]:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL").close()
+            return
+        except sqlite3.OperationalError as problem:
+            if problem.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= until:
+                raise
+            time.sleep(_PAUSE * random.SystemRandom().uniform(0.5, 1.5))
 
 
 def _begin_immediate(connection: Connection) -> None:

@@ -4,6 +4,7 @@ import resource
 import socket
 import sqlite3
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -73,6 +74,28 @@ def test_a_file_that_stays_locked(path: Path, wanted: str) -> None:
             Ledger(path)
         other.execute("ROLLBACK")
         OPERATIONS[wanted](ledger)
+
+
+def test_a_new_file_that_another_is_making_is_waited_for(tmp_path: Path) -> None:
+    """SQLite does not wait by itself where a write-ahead log is begun."""
+    path = tmp_path / "ledger.db"
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        ends = threading.Timer(0.3, other.execute, ["ROLLBACK"])
+        ends.start()
+        with Ledger(path) as ledger:
+            ledger.open_account("us", 1)
+        ends.join()
+        assert other.execute("PRAGMA journal_mode").fetchall() == [("wal",)]
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_new_file_that_stays_locked(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with refused(StepError, str(path), "could not open the ledger", "locked", "End the process that holds it"):
+            Ledger(path)
 
 
 @pytest.mark.parametrize("wanted", [*OPERATIONS][:3])
