@@ -48,8 +48,8 @@ def test_a_bedroom_gan_is_moved_to_kitchens_and_classrooms(tmp_path: Path) -> No
     assert len(results.attacks) == 1 + 2 * 2 * 3
     assert not results.failures
     assert {m.attack for m in results.select(subject="substitute", against="domain")} >= {
-        "transfer stylegan2 fine-tuned, 6 images",
-        "transfer stylegan2 fine-tuned, 6 images #2",
+        "transfer stylegan2 to kitchen_train_lmdb fine-tuned, 6 images",
+        "transfer stylegan2 to classroom_train_lmdb fine-tuned, 6 images",
     }
     (skipped,) = results.skipped
     assert skipped.count == 1

@@ -4,6 +4,7 @@ has few images, and is compared with training from scratch on the same images fo
 FreezeD (Mo et al. 2020, "Freeze the Discriminator") leaves the stages of D that lie next to the image as they were stolen.
 """
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -15,6 +16,7 @@ from ganguard.base.errors import DataError, SpecError
 from ganguard.base.images import shape_of
 from ganguard.base.settings import Positive
 from ganguard.data.dataset import DatasetField
+from ganguard.data.encoded import EncodedImages
 from ganguard.targets.protocol import BlackBoxTarget
 from ganguard.training.beginning import RANDOM_WEIGHTS, Beginning
 from ganguard.training.loop import train_gan
@@ -40,9 +42,10 @@ class TransferSettings(GoesOnSettings):
     transfer_learning_rate: Annotated[float, Field(gt=0)] | None = None
 
     def label(self) -> str:
-        """Whose transfer it is: architecture, method, and how many images of the domain."""
+        """Whose transfer it is: architecture, where to if that is a file, method, and how many images of the domain."""
+        place = f" to {Path(self.domain.path).stem}" if isinstance(self.domain, EncodedImages) else ""
         count = "all images" if self.domain_images is None else f"{self.domain_images:,} images"
-        return f"{super().label()} {METHODS[self.method]}, {count}"
+        return f"{super().label()}{place} {METHODS[self.method]}, {count}"
 
     def steals(self) -> bool:
         """Whether a copy has to be made first: not for training from scratch."""
