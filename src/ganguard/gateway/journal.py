@@ -73,7 +73,7 @@ class Journal:
     def traffic(self) -> dict[str, Traffic]:
         """All that each account asked for, that is written."""
         sums = [func.sum(REQUESTS.c[name]) for name in _COLUMNS]
-        with self._database.transaction("read the requests") as connection:
+        with self._database.reading("read the requests") as connection:
             rows = connection.execute(select(REQUESTS.c.account, *sums).group_by(REQUESTS.c.account)).all()
         found: dict[str, Traffic] = {}
         for row in rows:
@@ -85,7 +85,7 @@ class Journal:
         """Images that each account asked for from a time on, by the hour: (when the hour begins, images), ascending."""
         hour = func.floor(REQUESTS.c.at / HOUR)
         asked = select(REQUESTS.c.account, hour, func.sum(REQUESTS.c.images)).where(REQUESTS.c.at >= begin)
-        with self._database.transaction("read the requests") as connection:
+        with self._database.reading("read the requests") as connection:
             rows = connection.execute(asked.group_by(REQUESTS.c.account, hour).order_by(hour)).all()
         found: defaultdict[str, list[tuple[float, int]]] = defaultdict(list)
         for account, number, images in rows:

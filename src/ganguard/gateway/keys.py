@@ -73,7 +73,7 @@ class Keys:
 
     def listed(self) -> list[Key]:
         """Every key, in the order they were made."""
-        with self._database.transaction("list the keys") as connection:
+        with self._database.reading("list the keys") as connection:
             rows = connection.execute(select(KEYS).order_by(KEYS.c.created, KEYS.c.id)).mappings()
             return [_key(row) for row in rows]
 
@@ -89,7 +89,7 @@ class Keys:
         now = time.monotonic()
         if (held := self._known.get(id_)) and now - held[0] < FRESH:
             return held[1], held[2]
-        with self._database.transaction("look up a key") as connection:
+        with self._database.reading("look up a key") as connection:
             row = connection.execute(select(KEYS).where(KEYS.c.id == id_)).mappings().one_or_none()
         if row is None:
             return None, _NOBODY

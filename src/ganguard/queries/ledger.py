@@ -131,12 +131,12 @@ class Ledger:
 
     def balance(self, account: str) -> Balance:
         """What an account may buy and has bought. Raises BudgetError where there is no such account."""
-        with self._database.transaction(f"read the balance of account {account!r}") as connection:
+        with self._database.reading(f"read the balance of account {account!r}") as connection:
             return _balance(connection, account)
 
     def balances(self) -> list[Balance]:
         """Every account, by name."""
-        with self._database.transaction("read the balances") as connection:
+        with self._database.reading("read the balances") as connection:
             return sorted((_checked(*row) for row in connection.execute(_BALANCES)), key=lambda balance: balance.account)
 
 

@@ -24,6 +24,7 @@ from ganguard.queries.ledger_tables import prepare_tables
 
 BUSY_MS = 60_000  # how long a transaction waits for others before it gives up
 _PAUSE = 0.01  # seconds between attempts where the database does not wait by itself
+_READS = "ganguard_reads"  # the option of a connection that writes nothing
 _IDLE_MS = 60_000  # how long PostgreSQL waits for a machine that vanished inside a transaction, and keeps its locks
 
 
@@ -43,6 +44,7 @@ class Database:
         else:
             self.name, self._secrets = str(place), list[str]()
             self._engine = _sqlite_engine(Path(place))
+        self._reads = self._engine.execution_options(**{_READS: True})
         weakref.finalize(self, self._engine.dispose)
         with self.transaction("open the ledger") as connection:
             prepare_tables(connection, self.name)
@@ -54,8 +56,19 @@ class Database:
     @contextmanager
     def transaction(self, wanted: str) -> Generator[Connection]:
         """All of the block or nothing of it, durably. `wanted` is what an error says could not be done."""
+        with self._told(wanted, self._engine) as connection:
+            yield connection
+
+    @contextmanager
+    def reading(self, wanted: str) -> Generator[Connection]:
+        """The same for a block that writes nothing: on SQLite it neither waits for who writes nor keeps them waiting."""
+        with self._told(wanted, self._reads) as connection:
+            yield connection
+
+    @contextmanager
+    def _told(self, wanted: str, engine: Engine) -> Generator[Connection]:
         try:
-            with self._engine.begin() as connection:
+            with engine.begin() as connection:
                 yield connection
         except SQLAlchemyError as problem:
             raise _in_plain_words(f"{self.name}: could not {wanted}", problem, self._secrets) from None
@@ -82,7 +95,7 @@ def _sqlite_engine(path: Path) -> Engine:
         ) from None
     engine = create_engine(URL.create("sqlite", database=str(path.absolute())))
     event.listen(engine, "connect", _configure_sqlite)
-    event.listen(engine, "begin", _begin_immediate)
+    event.listen(engine, "begin", _begin)
     return engine
 
 
@@ -114,8 +127,10 @@ def _keep_a_log(connection: sqlite3.Connection) -> None:
             time.sleep(_PAUSE * random.SystemRandom().uniform(0.5, 1.5))
 
 
-def _begin_immediate(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")  # take the write lock before reading what is left
+def _begin(connection: Connection) -> None:
+    """Who may write takes the write lock before reading what is left; who only reads sees the file as it is now."""
+    reads = connection.get_execution_options().get(_READS, False)
+    connection.exec_driver_sql("BEGIN DEFERRED" if reads else "BEGIN IMMEDIATE")
 
 
 def _postgres_url(place: str) -> URL:

@@ -16,7 +16,7 @@ from postgres_server import PostgresServer
 
 from ganguard.base.errors import BudgetError, GanguardError, StepError
 from ganguard.queries import ledger_database
-from ganguard.queries.ledger import Ledger
+from ganguard.queries.ledger import Balance, Ledger
 
 OPERATIONS: dict[str, Callable[[Ledger], object]] = {
     "open account 'them'": lambda ledger: ledger.open_account("them", 10),
@@ -63,7 +63,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ledger_database, "BUSY_MS", 100)
 
 
-@pytest.mark.parametrize("wanted", OPERATIONS)
+@pytest.mark.parametrize("wanted", WRITES)
 @pytest.mark.usefixtures("impatient")
 def test_a_file_that_stays_locked(path: Path, wanted: str) -> None:
     with Ledger(path) as ledger, closing(sqlite3.connect(path, isolation_level=None)) as other:
@@ -74,6 +74,15 @@ def test_a_file_that_stays_locked(path: Path, wanted: str) -> None:
             Ledger(path)
         other.execute("ROLLBACK")
         OPERATIONS[wanted](ledger)
+
+
+def test_who_only_reads_does_not_wait_for_who_writes(path: Path) -> None:
+    with Ledger(path) as ledger, closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        other.execute("UPDATE accounts SET budget = 1000")
+        assert ledger.balances() == [ledger.balance("us")] == [Balance("us", 100, reserved=30, delivered=0)]
+        other.execute("COMMIT")
+        assert ledger.balance("us").budget == 1000
 
 
 def test_a_new_file_that_another_is_making_is_waited_for(tmp_path: Path) -> None:
