@@ -20,7 +20,7 @@ from ganguard.audit.steps import SECRET
 from ganguard.base.errors import BudgetError, SpecError
 from ganguard.base.settings import parse
 from ganguard.gateway.keys import Keys
-from ganguard.gateway.service import secret_of
+from ganguard.gateway.secret import secret_of
 from ganguard.gateway.spec import GatewaySpec
 from ganguard.queries.ledger import Ledger
 from ganguard.queries.ledger_database import Database

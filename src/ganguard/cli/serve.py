@@ -9,7 +9,13 @@ from ganguard.cli.options import Changes
 SpecArgument = Annotated[str, typer.Argument(metavar="SPEC", help="The spec of a gateway, a YAML file.", show_default=False)]
 
 
-def serve(spec: SpecArgument, changes: Changes = None) -> None:
+def serve(
+    spec: SpecArgument,
+    changes: Changes = None,
+    new_secret: Annotated[
+        bool, typer.Option("--new-secret", help="Go on with another secret, where the old one is lost for good.")
+    ] = False,
+) -> None:
     """Serve a generator over HTTP: keys, budgets, defences, and a page for the operator at `/`.
 
     Needs `pip install 'ganguard[gateway]'`. `ganguard keys create SPEC` makes keys. An interrupt finishes what was reserved
@@ -23,4 +29,5 @@ def serve(spec: SpecArgument, changes: Changes = None) -> None:
     from ganguard.gateway.serving import run
     from ganguard.gateway.spec import read_gateway_spec
 
-    run(read_gateway_spec(spec, changes or []), lambda address: typer.echo(f"Serving {address}"))
+    opened = read_gateway_spec(spec, changes or [])
+    run(opened, lambda address: typer.echo(f"Serving {address}"), new_secret=new_secret)

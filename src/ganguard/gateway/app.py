@@ -10,9 +10,11 @@ from fastapi import FastAPI
 
 from ganguard import __version__
 from ganguard.gateway import operator_page, problems, routes
-from ganguard.gateway.limits import BYTES_AN_ENTRY, Limits
+from ganguard.gateway.callers import bearer, check_of
+from ganguard.gateway.limits import BYTES_AN_ENTRY, Allowed, Limits
 from ganguard.gateway.service import Service
 from ganguard.targets.protocol import LatentTarget
+from ganguard.targets.wire import IMAGES
 
 LOG = logging.getLogger("ganguard.gateway")
 LOOK_EVERY = 5.0  # seconds between looks at how far accounts have come
@@ -42,10 +44,22 @@ def create_app(service: Service) -> FastAPI:
     problems.install(app)
     app.include_router(routes.router(service))
     app.include_router(operator_page.router(service))
-    target = service.batching.inner
-    entries = service.spec.most_images * (target.latent_dim if isinstance(target, LatentTarget) else 0)
-    app.add_middleware(Limits, most=_BODY + BYTES_AN_ENTRY * entries)
+    app.add_middleware(Limits, allowed=_allowed(service))
     return app
+
+
+def _allowed(service: Service) -> Allowed:
+    """Who may send how many bytes: room for as many codes as the key may send, once it is seen to be one that holds."""
+    check, target = check_of(service), service.batching.inner
+    entries = target.latent_dim if isinstance(target, LatentTarget) else 0
+
+    async def allowed(method: str, path: str, shown: bytes) -> int:
+        if method != "POST" or path != IMAGES:
+            return _BODY
+        scopes = (await check(bearer(shown))).scopes
+        return _BODY + BYTES_AN_ENTRY * entries * min(scopes.most_images, service.spec.most_images) * scopes.send_latents
+
+    return allowed
 
 
 async def _look(service: Service) -> None:

@@ -13,16 +13,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from anyio import CapacityLimiter, to_thread
 from pydantic import ValidationError
 from sqlalchemy import insert, select, update
 
 from ganguard.base.errors import SpecError
-from ganguard.gateway.tables import KEYS, open_database
+from ganguard.gateway.problems import AGAIN_AFTER, ProblemError
+from ganguard.gateway.tables import KEYS, lock_keys, open_database
 from ganguard.queries.ledger_database import Damaged, Database
 from ganguard.targets.wire import Scopes
 
 FRESH = 1.0  # seconds that a key which was looked up is known: so long after its end a key may still serve
 _MOST_KNOWN = 10_000
+KNOWN_AT_ONCE = 8  # look-ups of keys that were good when they were last seen
+STRANGERS_AT_ONCE = 2  # of others
+MOST_STRANGERS = 64  # that wait for theirs
 _KEY = re.compile(r"gg_([0-9a-f]{16})_([0-9a-f]{64})")
 _ACCOUNT = re.compile(r"[!-~][ -~]{0,78}[!-~]|[!-~]")
 _NOBODY = hashlib.sha256(b"nobody").hexdigest()
@@ -45,7 +50,7 @@ class Keys:
 
     def __init__(self, database: Database) -> None:
         self._database = open_database(database)
-        self._known: dict[str, tuple[float, Key, str]] = {}
+        self._known: dict[str, tuple[float, Key | None, str]] = {}  # id → when it was looked up, and what was found
 
     def create(self, account: str, class_: str, scopes: Scopes) -> tuple[str, Key]:
         """A new key, in full, this once. Raises SpecError for a name that is none, or an account of another class."""
@@ -54,6 +59,7 @@ class Keys:
         id_, secret = secrets.token_hex(8), secrets.token_hex(32)
         key = Key(id_, account, class_, scopes, time.time(), revoked=False)
         with self._database.transaction(f"make a key for account {account!r}") as connection:
+            lock_keys(connection)
             others = connection.execute(select(KEYS.c["class"]).where(KEYS.c.account == account, ~KEYS.c.revoked)).scalars()
             if (other := next(iter(others), class_)) != class_:
                 raise SpecError(
@@ -85,18 +91,49 @@ class Keys:
         right = hmac.compare_digest(_digest(secret), digest)
         return known if right and known and not known.revoked else None
 
+    def seen(self, text: str) -> tuple[bool, bool]:
+        """Whether the key that a client shows was found when it was last looked up, and whether `check` need not look it up."""
+        found = _KEY.fullmatch(text)
+        if not found:
+            return False, True
+        held = self._known.get(found[1])
+        return bool(held and held[1]), held is not None and time.monotonic() - held[0] < FRESH
+
     def _looked_up(self, id_: str) -> tuple[Key | None, str]:
         now = time.monotonic()
         if (held := self._known.get(id_)) and now - held[0] < FRESH:
             return held[1], held[2]
         with self._database.reading("look up a key") as connection:
             row = connection.execute(select(KEYS).where(KEYS.c.id == id_)).mappings().one_or_none()
-        if row is None:
-            return None, _NOBODY
+        key, digest = (_key(row), str(row["digest"])) if row else (None, _NOBODY)
+        self._remember(id_, (now, key, digest))
+        return key, digest
+
+    def _remember(self, id_: str, found: tuple[float, Key | None, str]) -> None:
+        """Strangers are forgotten first: who makes keys up drives nobody else's out."""
         if len(self._known) >= _MOST_KNOWN:
-            self._known.clear()
-        self._known[id_] = (now, _key(row), str(row["digest"]))
-        return self._known[id_][1:]
+            self._known = {known: held for known, held in list(self._known.items()) if held[1]}
+        if len(self._known) >= _MOST_KNOWN:
+            self._known = {}
+        self._known[id_] = found
+
+
+class Callers:
+    """Keys as the event loop asks for them. Nothing is waited for where a key, or that there is none, is known; keys that were
+    never seen wait for one another, and not in the way of those that were."""
+
+    def __init__(self, keys: Keys) -> None:
+        self._keys = keys
+        self._known, self._strangers = CapacityLimiter(KNOWN_AT_ONCE), CapacityLimiter(STRANGERS_AT_ONCE)
+
+    async def check(self, shown: str) -> Key | None:
+        """The key that a client shows, if it is one that holds. Raises ProblemError (503) where too many strangers ask."""
+        seen, fresh = self._keys.seen(shown)
+        if fresh:
+            return self._keys.check(shown)
+        if not seen and self._strangers.statistics().tasks_waiting >= MOST_STRANGERS:
+            raise ProblemError(503, "too many unknown keys are being looked up; nothing was spent.", retry_after=AGAIN_AFTER)
+        return await to_thread.run_sync(self._keys.check, shown, limiter=self._known if seen else self._strangers)
 
 
 def _digest(secret: str) -> str:

@@ -18,10 +18,16 @@ AGAIN_AFTER = 1  # seconds, where nothing better is known
 
 
 class ProblemError(Exception):
-    """A request that is refused. headers: of the answer; left: budget, spent and left of the account, in images."""
+    """A request that is refused. headers: of the answer; left: budget, spent and left of the account, in images; of a rate,
+    nothing, nothing, and what may be asked for now."""
 
     def __init__(
-        self, status: int, detail: str, *, retry_after: float | None = None, left: tuple[int, int, int] | None = None
+        self,
+        status: int,
+        detail: str,
+        *,
+        retry_after: float | None = None,
+        left: tuple[int | None, int | None, int] | None = None,
     ) -> None:
         super().__init__(detail)
         self.headers = {} if retry_after is None else {"Retry-After": str(max(1, round(retry_after + 0.5)))}
@@ -36,6 +42,13 @@ def answer(error: ProblemError) -> Response:
     """The answer that says what went wrong."""
     content = error.problem.model_dump_json(exclude_none=True)
     return Response(content, error.problem.status, {**error.headers, "Cache-Control": "no-store"}, MEDIA_TYPE)
+
+
+def unable(error: StepError) -> Response:
+    """The answer where the machine failed; what is said of it is for the log alone."""
+    LOG.error("%s", error)
+    again = "the gateway cannot do that now. Ask again under the same idempotency key: it counts once."
+    return answer(ProblemError(503, again, retry_after=AGAIN_AFTER))
 
 
 def install(app: FastAPI) -> None:
@@ -55,9 +68,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(StepError)
     async def machine(request: Request, error: StepError) -> Response:
-        LOG.error("%s", error)
-        again = "the gateway cannot do that now. Ask again under the same idempotency key: it counts once."
-        return answer(ProblemError(503, again, retry_after=AGAIN_AFTER))
+        return unable(error)
 
     @app.exception_handler(Exception)
     async def unforeseen(request: Request, error: Exception) -> Response:

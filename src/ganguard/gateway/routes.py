@@ -1,9 +1,10 @@
 """What clients ask for: images, where their account stands, and whether the gateway is well."""
 
+import logging
 import re
 import secrets
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -11,12 +12,12 @@ from typing import Annotated, Any
 from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Depends, Header, Request
 from fastapi.responses import Response
-from fastapi.security import HTTPBasic, HTTPBasicCredentials, HTTPBearer
-from fastapi.security.http import HTTPAuthorizationCredentials
 
 from ganguard.base.errors import StepError
 from ganguard.gateway import telemetry
+from ganguard.gateway.callers import admin_of, holder_of
 from ganguard.gateway.keys import Key
+from ganguard.gateway.limits import HELD
 from ganguard.gateway.problems import ProblemError
 from ganguard.gateway.sale import Order, order_of
 from ganguard.gateway.service import Service
@@ -34,16 +35,15 @@ from ganguard.targets.wire import (
     to_npz,
 )
 
+LOG = logging.getLogger("ganguard.gateway")
 AT_ONCE = 256  # requests that are worked on; others wait
 _PRINTABLE = re.compile(f"[!-~]{{1,{LONGEST_KEY}}}")
-_BEARER = HTTPBearer(auto_error=False, description="A key that `ganguard keys create` made.")
-_BASIC = HTTPBasic(auto_error=False)
 _REFUSED: dict[int | str, dict[str, Any]] = {
     status: {
         "description": HTTPStatus(status).phrase,
         "content": {"application/problem+json": {"schema": Problem.model_json_schema()}},
     }
-    for status in (400, 401, 403, 408, 413, 422, 429, 503)
+    for status in (400, 401, 403, 408, 409, 413, 422, 429, 503)
 }
 
 
@@ -54,13 +54,15 @@ def router(service: Service) -> APIRouter:
 
     @routes.post(IMAGES, response_model=ImagesAnswer, responses={**_REFUSED, 200: {"content": {NPZ: {}}}})
     async def buy_images(
+        request: Request,
         asked: ImagesRequest,
         key: Annotated[Key, Depends(holder)],
         idempotency_key: Annotated[str | None, Header(description="Asks again for the same images, free.")] = None,
     ) -> Response:
         """Buy images. They are reserved before they are made, and count as spent from then on."""
         order = _order(service, asked, key, idempotency_key)
-        with _counted(service, order), service.admitted(order, key.class_):
+        with _counted(service, order):
+            request.scope[HELD].enter_context(service.admitted(order, key.class_))  # until the answer is sent
             content = await to_thread.run_sync(_sold, service, order, key.class_, asked.format, limiter=threads)
         headers = {IDEMPOTENCY_KEY: order.idempotency_key, "Cache-Control": "no-store"}
         return Response(content, 200, headers, NPZ if asked.format == "npz" else "application/json")
@@ -79,14 +81,14 @@ def router(service: Service) -> APIRouter:
         )
 
     @routes.get("/healthz", include_in_schema=False)
-    def alive() -> dict[str, str]:
+    async def alive() -> dict[str, str]:
         return {"status": "alive"}
 
     @routes.get("/readyz", include_in_schema=False)
     def ready() -> dict[str, str]:
         if not service.ready:
             raise ProblemError(503, "the gateway is closing.", retry_after=1)
-        service.ledger.balances()  # raises where the ledger is out of reach
+        service.ledger.ping()
         return {"status": "ready"}
 
     @routes.get("/metrics", include_in_schema=False)
@@ -96,43 +98,6 @@ def router(service: Service) -> APIRouter:
 
     _ = buy_images, where_the_account_stands, alive, ready, metrics
     return routes
-
-
-def holder_of(service: Service) -> Callable[..., Key]:
-    """Who asks, as a dependency: the holder of a key that holds. Raises ProblemError (401)."""
-
-    def holder(shown: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]) -> Key:
-        return _known(service, shown.credentials if shown else "")
-
-    return holder
-
-
-def admin_of(service: Service) -> Callable[..., Key]:
-    """The operator, as a dependency: by a key as bearer, or as the password that a browser asks for. Raises ProblemError: 401,
-    and 403 for another key."""
-
-    def admin(
-        request: Request,
-        basic: Annotated[HTTPBasicCredentials | None, Depends(_BASIC)],
-        bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
-    ) -> Key:
-        try:
-            key = _known(service, basic.password if basic else bearer.credentials if bearer else "")
-        except ProblemError as refused:
-            refused.headers["WWW-Authenticate"] = 'Basic realm="ganguard operator"'
-            raise
-        if not key.scopes.admin:
-            raise ProblemError(403, "only the operator's key may see this.")
-        return key
-
-    return admin
-
-
-def _known(service: Service, shown: str) -> Key:
-    key = service.keys.check(shown)
-    if key is None or key.class_ not in {"default", *service.spec.classes}:
-        raise ProblemError(401, "a key that holds is needed: Authorization: Bearer gg_…")
-    return key
 
 
 @contextmanager
@@ -160,8 +125,14 @@ def _order(service: Service, asked: ImagesRequest, key: Key, idempotency_key: st
 
 
 def _sold(service: Service, order: Order, class_: str, form: str) -> bytes:
-    images = service.sell(order, class_)
-    if form == "npz":
-        return to_npz(images)
-    answer = ImagesAnswer(idempotency_key=order.idempotency_key, images=to_base64(images))
-    return answer.model_dump_json().encode()
+    try:
+        images = service.sell(order, class_)
+        if form == "npz":
+            return to_npz(images)
+        answer = ImagesAnswer(idempotency_key=order.idempotency_key, images=to_base64(images))
+        return answer.model_dump_json().encode()
+    except (ProblemError, StepError):
+        raise
+    except Exception as problem:  # memory, a device: what was reserved can be asked for again
+        LOG.exception("a sale to account %r failed", order.account)
+        raise StepError(f"a sale failed ({type(problem).__name__})") from problem

@@ -1,10 +1,12 @@
 """A sale: reserve, durably, then make the images, then record them as delivered, then send.
 
 Whatever is killed when, distinct images delivered <= reserved <= budget. The same idempotency key of the same account redeems
-its reservation, free, with the same images: what they are follows from the key's request, the target and its secret alone.
+its reservation, free, with the same images: what they are follows from the key's request, the target and its secret, and from
+the machine and the versions of what makes them. So a reservation names these, and is not redeemed by others.
 """
 
 import hmac
+import logging
 import threading
 from dataclasses import dataclass
 
@@ -18,6 +20,9 @@ from ganguard.gateway.problems import ProblemError
 from ganguard.queries.ledger import Ledger, reservation_id
 from ganguard.targets.protocol import BlackBoxTarget, LatentTarget, require_answer
 from ganguard.targets.wire import ImagesRequest
+
+LOG = logging.getLogger("ganguard.gateway")
+_BY = " by "  # between the words of a request and its maker
 
 
 @dataclass(frozen=True)
@@ -69,30 +74,29 @@ def _codes(latents: list[list[float]], target: BlackBoxTarget) -> Tensor:
     return torch.tensor(latents, dtype=torch.float32)
 
 
-class Counter:
-    """Where images are sold. secret: what the seeds of images follow from whose client chose none."""
+def _reservation(order: Order, target: BlackBoxTarget) -> str:
+    return reservation_id(target.identity, order.account, order.idempotency_key)
 
-    def __init__(self, ledger: Ledger, secret: bytes) -> None:
-        self._ledger, self._secret = ledger, secret
+
+class Counter:
+    """Where images are sold. secret: what the seeds of images follow from whose client chose none. maker: the machine and the
+    versions that bytes depend on beside the target, in words."""
+
+    def __init__(self, ledger: Ledger, secret: bytes, maker: str) -> None:
+        self._ledger, self._secret, self._maker = ledger, secret, maker
         self._turn = threading.Lock()  # one transaction at a time: SQLite's own waiting sleeps
 
-    def sell(self, order: Order, target: BlackBoxTarget) -> Tensor:
-        """Images (count, C, H, W) uint8 of an order. Raises ProblemError where the budget does not suffice (429), or the key
-        stands for another request (422), and whatever the ledger and the target raise; once reserved, asking again is free."""
-        reservation = reservation_id(target.identity, order.account, order.idempotency_key)
-        self._reserve(reservation, order)
-        images = require_answer(self._made(order, target), target, order.count)
-        with self._turn:
-            self._ledger.commit(reservation)
-        return images
-
-    def _reserve(self, reservation: str, order: Order) -> None:
+    def reserve(self, order: Order, target: BlackBoxTarget) -> bool:
+        """Reserve an order's images; False where they were before, under the same key. Raises ProblemError where the budget
+        does not suffice (429), the key stands for another request (422) or for images of another maker (409), and whatever the
+        ledger raises."""
+        reservation, words = _reservation(order, target), order.words()
         try:
             with self._turn:
-                self._ledger.reserve(reservation, order.account, order.count, order.words())
+                return self._ledger.reserve(reservation, order.account, order.count, f"{words}{_BY}{self._maker}")
         except ReservationError:
-            said = "this idempotency key stands for another request. Give each request a key of its own."
-            raise ProblemError(422, said) from None
+            self._require_redeemable(self._ledger.request_of(reservation) or "", words)
+            return False
         except BudgetError:
             balance = self._ledger.balance(order.account)
             left = balance.budget - balance.reserved
@@ -101,6 +105,29 @@ class Counter:
                 f"the account may buy {left} more of its budget of {balance.budget} images; asked for {order.count}.",
                 left=(balance.budget, balance.reserved, left),
             ) from None
+
+    def _require_redeemable(self, held: str, words: str) -> None:
+        """See that a reservation is for the same request, by whoever it was made. Those of the time before makers were named
+        name none, and are redeemed."""
+        asked, named, maker = held.partition(_BY)
+        if asked != words:
+            said = "this idempotency key stands for another request. Give each request a key of its own."
+            raise ProblemError(422, said)
+        if named and maker != self._maker:
+            LOG.warning("not redeemed: images were made by %s; now they would be by %s", maker, self._maker)
+            raise ProblemError(
+                409,
+                "the gateway has changed its machine or its versions since these images were reserved, and cannot make the same"
+                " bytes again. Nothing more was spent. Ask under another key for new images.",
+            )
+
+    def deliver(self, order: Order, target: BlackBoxTarget) -> Tensor:
+        """Images (count, C, H, W) uint8 of an order that is reserved. Raises whatever the ledger and the target raise; asking
+        again is free."""
+        images = require_answer(self._made(order, target), target, order.count)
+        with self._turn:
+            self._ledger.commit(_reservation(order, target))
+        return images
 
     def _made(self, order: Order, target: BlackBoxTarget) -> Tensor:
         if order.latents is not None and isinstance(target, LatentTarget):

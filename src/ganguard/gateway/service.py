@@ -1,24 +1,23 @@
 """All that a gateway is made of, from its spec: target, queue, shields, ledger, keys, journal."""
 
 import logging
-import os
-import secrets
 import threading
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor
 
-from ganguard.base.errors import SpecError
-from ganguard.defences.defended_target import LONGEST_SECRET, DefendedTarget, defend
+from ganguard.defences.defended_target import DefendedTarget, defend
 from ganguard.defences.protocol import Tools, chain_label
 from ganguard.gateway.admission import Admission
 from ganguard.gateway.journal import Journal
-from ganguard.gateway.keys import Key, Keys
+from ganguard.gateway.keys import Callers, Key, Keys
+from ganguard.gateway.maker import maker
 from ganguard.gateway.risk import Audited, Curves, Estimate, estimate
 from ganguard.gateway.sale import Counter, Order
+from ganguard.gateway.secret import kept_secret
 from ganguard.gateway.spec import DEFAULT_CLASS, GatewaySpec
 from ganguard.gateway.telemetry import Telemetry
 from ganguard.metrics.features.network import differentiable
@@ -30,8 +29,7 @@ from ganguard.targets.protocol import LatentTarget
 from ganguard.targets.wire import Served
 
 LOG = logging.getLogger("ganguard.gateway")
-SECRET = "secret"
-SHORTEST_SECRET = 8  # bytes
+REDEEMED_A_MINUTE = 10  # largest requests, of an account that has no rate
 MOST_SHIELDS = 1000  # accounts whose shields are kept ready
 
 
@@ -45,20 +43,24 @@ class Risk:
 
 
 class Service:
-    """A gateway without its HTTP. `close` finishes what was reserved. Raises InputError where the spec does not work."""
+    """A gateway without its HTTP. `close` finishes what was reserved. Raises InputError where the spec does not work.
 
-    def __init__(self, spec: GatewaySpec) -> None:
+    new_secret: whether another secret than before is meant.
+    """
+
+    def __init__(self, spec: GatewaySpec, *, new_secret: bool = False) -> None:
         self.spec, self.telemetry = spec, Telemetry()
         self.audited = Audited(Path(spec.risk.results)) if spec.risk else None
         target = load_target(spec.target, spec.compute)
         self._tools = Tools(lambda settings: differentiable(settings, target.image_shape[0], spec.compute))
-        self._secret = secret_of(Path(spec.directory))
         self.ledger = Ledger(spec.place())
         self.database = Database(spec.place())
+        self._secret = kept_secret(Path(spec.directory), self.database, renewed=new_secret)
         self.keys, self.journal = Keys(self.database), Journal(self.database)
+        self.callers = Callers(self.keys)
         self.batching = BatchingTarget(target, spec.batching, self.telemetry.batch)
         self.admission = Admission(spec.batching.most_waiting)
-        self.counter = Counter(self.ledger, self._secret)
+        self.counter = Counter(self.ledger, self._secret, maker(spec.compute))
         self._lock, self._shields = threading.Lock(), dict[tuple[str, str], DefendedTarget]()
         self._curves: dict[str, Curves] = {}
         self._crossed: set[tuple[str, float]] = set()
@@ -105,20 +107,29 @@ class Service:
     @contextmanager
     def admitted(self, order: Order, class_: str) -> Generator[None]:
         """Room for an order in the body. Raises ProblemError where there is none, or the account asks too fast."""
-        self.admission.pace(order.account, order.count, self.spec.class_of(class_).images_a_minute)
         try:
-            with self.admission.room(order.count):
+            with self.admission.room(order.account, order.count):
+                self.admission.pace(order.account, order.count, self.spec.class_of(class_).images_a_minute)
                 self.telemetry.inside(self.admission.inside)
                 yield
         finally:
             self.telemetry.inside(self.admission.inside)
 
     def sell(self, order: Order, class_: str) -> Tensor:
-        """Images (count, C, H, W) uint8 of an order that was admitted. Raises ProblemError, and StepError or TargetError where
-        it is to be asked for again."""
-        images = self.counter.sell(order, self.target_for(order.account, class_))
-        self.journal.note(order.account, order.count, order.latents)
-        return images
+        """Images (count, C, H, W) uint8 of an order that was admitted. Raises ProblemError, and whatever else the ledger and
+        the target raise where it is to be asked for again."""
+        rate = self.spec.class_of(class_).images_a_minute
+        try:
+            target = self.target_for(order.account, class_)
+            new = self.counter.reserve(order, target)
+        except BaseException:
+            self.admission.give_back(order.account, order.count, rate)
+            raise
+        if new:
+            self.journal.note(order.account, order.count, order.latents)
+        elif rate is None:  # what costs nothing has a rate all the same; where there is one, it was counted
+            self.admission.pace(f"{order.account} redeems", order.count, REDEEMED_A_MINUTE * self.spec.most_images)
+        return self.counter.deliver(order, target)
 
     def classes(self) -> dict[str, str]:
         """The class of each account that has a key."""
@@ -150,26 +161,3 @@ class Service:
                 self._crossed.add((account, threshold))
                 self.telemetry.crossed(threshold)
                 LOG.warning("account %r has bought enough images for a copy at %s, threshold %g", account, adaptive, threshold)
-
-
-def secret_of(directory: Path) -> bytes:
-    """The secret that a gateway's noise and seeds follow from, made where there is none, for its owner's eyes only. Raises
-    SpecError where it is none."""
-    path = directory / SECRET
-    directory.mkdir(parents=True, exist_ok=True)
-    with suppress(FileExistsError):
-        fresh = directory / f".{SECRET}.{os.getpid()}.{secrets.token_hex(4)}"
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(secrets.token_hex(24).encode())
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            os.link(fresh, path)  # only where there is none
-        finally:
-            fresh.unlink()
-    held = path.read_bytes().strip()
-    if not SHORTEST_SECRET <= len(held) <= LONGEST_SECRET:
-        raise SpecError(
-            f"{path}: the secret must be of {SHORTEST_SECRET} to {LONGEST_SECRET} bytes; got {len(held)}. Bring back the file."
-        )
-    return held

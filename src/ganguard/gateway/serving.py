@@ -7,9 +7,11 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from ganguard.base.errors import SpecError
 from ganguard.gateway.app import create_app
+from ganguard.gateway.connection import MOST, Connection, Crowd
 from ganguard.gateway.service import Service
 from ganguard.gateway.spec import GatewaySpec
 
@@ -17,24 +19,34 @@ PATIENCE = 60  # seconds that what was reserved is given to be finished at the e
 _TAKEN = frozenset({errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL})
 
 
-def run(spec: GatewaySpec, began: Callable[[str], None]) -> None:
-    """Serve until an interrupt or SIGTERM. began: told the address once clients may come. Raises SpecError where it cannot be
-    listened at, and what a Service raises."""
+def run(spec: GatewaySpec, began: Callable[[str], None], *, new_secret: bool = False) -> None:
+    """Serve until an interrupt or SIGTERM. began: told the address once clients may come. new_secret: as a Service has
+    it. Raises SpecError where it cannot be listened at, and what a Service raises."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     with _listening(spec.host, spec.port) as listening:
-        service = Service(spec)
-        config = uvicorn.Config(
-            create_app(service),
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            timeout_keep_alive=30,
-            timeout_graceful_shutdown=PATIENCE,
-        )
+        server = server_of(create_app(Service(spec, new_secret=new_secret)))
         host, port = listening.getsockname()[:2]
         began(f"http://{f'[{host}]' if ':' in host else host}:{port}")
         with suppress(KeyboardInterrupt):  # uvicorn ends in good order, and then passes the signal on
-            uvicorn.Server(config).run([listening])
+            server.run([listening])
+
+
+def server_of(app: ASGIApp, most: int = MOST, connection: type[Connection] = Connection) -> uvicorn.Server:
+    """What serves an application, with bounds on connections. connection: for tests."""
+    crowd = Crowd(app, most)
+    config = uvicorn.Config(
+        crowd,
+        http=connection,
+        ws="none",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=PATIENCE,
+    )
+    server = uvicorn.Server(config)
+    crowd.connections = server.server_state.connections
+    return server
 
 
 def _listening(host: str, port: int) -> socket.socket:

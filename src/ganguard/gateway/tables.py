@@ -1,4 +1,5 @@
-"""What a gateway keeps beside the ledger, in the same database: keys, and a record of what was asked for."""
+"""What a gateway keeps beside the ledger, in the same database: keys, a record of what was asked for, and
+which secret images follow from."""
 
 from sqlalchemy import BigInteger, Boolean, Column, Connection, Float, Integer, MetaData, String, Table, func, select
 
@@ -31,7 +32,14 @@ REQUESTS = Table(
     Column("near", _IMAGES, nullable=False),  # codes that lie next to another one
     Column("repeated", _IMAGES, nullable=False),  # entries that others of the same request equal
 )
-_CREATION = 0x67617465776179  # the advisory lock under which PostgreSQL's tables are made
+SECRETS = Table("gateway_secret", _METADATA, Column("digest", String, primary_key=True))  # of the one in force
+_CREATION = 0x67617465776179  # the advisory lock under which PostgreSQL's tables, and keys, are made
+
+
+def lock_keys(connection: Connection) -> None:
+    """Let nobody else make a key before this transaction ends. (SQLite's lock is held already.)"""
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(_CREATION)))
 
 
 def open_database(database: Database) -> Database:
@@ -42,6 +50,5 @@ def open_database(database: Database) -> Database:
 
 
 def _prepare(connection: Connection) -> None:
-    if connection.dialect.name == "postgresql":
-        connection.execute(select(func.pg_advisory_xact_lock(_CREATION)))
+    lock_keys(connection)
     _METADATA.create_all(connection)

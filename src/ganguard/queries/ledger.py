@@ -80,8 +80,9 @@ class Ledger:
             lower = (ACCOUNTS.c.name == account) & (ACCOUNTS.c.budget < budget)
             connection.execute(update(ACCOUNTS).where(lower).values(budget=budget))
 
-    def reserve(self, reservation: str, account: str, images: int, request: str) -> None:
-        """Spend `images` of the account's budget, durably, before they are asked for; once per reservation id.
+    def reserve(self, reservation: str, account: str, images: int, request: str) -> bool:
+        """Spend `images` of the account's budget, durably, before they are asked for; once per reservation id. False where they
+        were reserved before.
 
         request: what is asked for, in words that say all of it. Raises BudgetError where there is no such account, or less than
         that is left, ReservationError where the id stands for another account, number of images or request: nothing is spent
@@ -101,9 +102,16 @@ class Ledger:
                     )
                 values = {"id": reservation, "account": account, "images": images, "state": "reserved", "request": request}
                 if add(connection, RESERVATIONS, values):
-                    return
+                    return True
                 made = _reservation(connection, reservation)  # another account took the id meanwhile
             _require_same(reservation, made, (account, images, request))
+            return False
+
+    def request_of(self, reservation: str) -> str | None:
+        """What a reservation was made for, in the words of who made it; None where there is no such reservation."""
+        with self._database.reading("read a reservation") as connection:
+            made = _reservation(connection, reservation)
+            return made and made[2]
 
     def commit(self, reservation: str) -> None:
         """Record that the images of a reservation were delivered; again and again changes nothing.
@@ -128,6 +136,11 @@ class Ledger:
             if _reservation(connection, reservation) is None:
                 raise BudgetError(f"no reservation {reservation!r} in the ledger to be released. Nothing is spent on it.")
             raise BudgetError(f"reservation {reservation!r} was delivered, so it stays spent. Raise the budget to buy more.")
+
+    def ping(self) -> None:
+        """See that the database answers."""
+        with self._database.reading("reach the ledger") as connection:
+            connection.execute(select(ACCOUNTS.c.name).limit(1)).first()
 
     def balance(self, account: str) -> Balance:
         """What an account may buy and has bought. Raises BudgetError where there is no such account."""

@@ -81,7 +81,8 @@ class Database:
 def add(connection: Connection, table: Table, values: dict[str, Any]) -> bool:
     """Insert a row; False where there is one of the same key already."""
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    return connection.execute(dialect.insert(table).values(values).on_conflict_do_nothing()).rowcount == 1
+    asked = dialect.insert(table).values(values).on_conflict_do_nothing().returning(*table.primary_key.columns)
+    return connection.execute(asked).first() is not None  # psycopg counts no rows of an insertion
 
 
 def _sqlite_engine(path: Path) -> Engine:

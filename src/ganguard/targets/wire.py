@@ -80,7 +80,8 @@ class AccountAnswer(Settings):
 
 
 class Problem(Settings):
-    """What went wrong, as RFC 9457 has it. budget, spent, left: in images, where the budget is the problem."""
+    """What went wrong, as RFC 9457 has it. budget, spent, left: in images, where the budget is the problem; `left` alone where
+    the rate is, of what may be asked for now."""
 
     type: str = "about:blank"
     title: str

@@ -13,9 +13,9 @@ from ganguard.base.errors import BudgetError, StepError, TargetError
 from ganguard.base.settings import one_line
 from ganguard.targets.wire import ACCOUNT, IDEMPOTENCY_KEY, IMAGES, AccountAnswer, ImagesRequest
 
-PATIENCE = 300.0  # seconds of pauses after failures in a row, after which a request is given up
+PATIENCE = 300.0  # seconds of attempts, after which a request is given up; waiting for a rate comes on top
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds between attempts, unless the gateway says how long
-LONGEST_WAIT = 3600.0  # seconds that a gateway may ask to wait
+LONGEST_WAIT = 3600.0  # seconds that a gateway may ask to wait, at once and in all
 TIMEOUT = httpx.Timeout(30.0, read=300.0)  # seconds
 LARGEST_PROBLEM = 65_536  # bytes
 _TRANSIENT = frozenset({408, 425, 500, 502, 503, 504})
@@ -36,10 +36,19 @@ class _Answer:
             return f"status {self.status}"
 
 
+@dataclass(frozen=True)
+class _Failure:
+    """Why there is no answer yet. wait: seconds that the gateway asks for; rate: because the account asks too fast."""
+
+    said: str
+    wait: float | None
+    rate: bool = False
+
+
 class WireClient:
     """Requests to one gateway by the holder of one key. direct: not through the proxies that the environment names.
 
-    opened, pause: how clients are made and how time passes; for tests.
+    opened, pause, now: how clients are made and how time passes; for tests.
     """
 
     def __init__(
@@ -50,8 +59,10 @@ class WireClient:
         direct: bool,
         opened: Callable[[], AbstractContextManager[httpx.Client]] | None = None,
         pause: Callable[[float], None] = time.sleep,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._url, self._headers, self._pause = url, {"Authorization": f"Bearer {key}"}, pause
+        self._url, self._headers = url, {"Authorization": f"Bearer {key}"}
+        self._pause, self._now = pause, now
         self._opened = opened or (lambda: httpx.Client(base_url=url, timeout=TIMEOUT, trust_env=not direct))
 
     def account(self) -> AccountAnswer:
@@ -70,30 +81,35 @@ class WireClient:
         return self._asked("POST", IMAGES, body, headers, most)
 
     def _asked(self, method: str, path: str, body: bytes | None, headers: dict[str, str], most: int) -> bytes:
-        pause, waited = FIRST_PAUSE, 0.0
+        pause, end = FIRST_PAUSE, self._now() + PATIENCE
+        last = end + LONGEST_WAIT
         with self._opened() as client:
             while True:
-                failed, wait = self._attempt(client, method, path, body, headers, most)
-                if isinstance(failed, bytes):
-                    return failed
-                if waited >= PATIENCE:
-                    raise StepError(f"{self._url}: gave up ({failed}). Run the same command again: nothing is bought twice.")
-                self._pause(wait if wait is not None else pause * random.SystemRandom().uniform(0.5, 1.0))
-                waited += pause
+                found = self._attempt(client, method, path, body, headers, most)
+                if isinstance(found, bytes):
+                    return found
+                if self._now() >= end:
+                    raise StepError(
+                        f"{self._url}: gave up ({found.said}). Run the same command again: nothing is bought twice."
+                    )
+                self._pause(pause * random.SystemRandom().uniform(0.5, 1.0) if found.wait is None else found.wait)
+                if found.rate:  # waiting for one is no failure
+                    end = min(end + (found.wait or 0.0), last)
                 pause = min(2 * pause, LONGEST_PAUSE)
 
     def _attempt(
         self, client: httpx.Client, method: str, path: str, body: bytes | None, headers: dict[str, str], most: int
-    ) -> tuple[bytes | str, float | None]:
-        """The content of an answer; or why there is none, and how long to wait where that was said. Raises what is final."""
+    ) -> "bytes | _Failure":
+        """The content of an answer, or why there is none. Raises what is final."""
         try:
             answer = _read(client, method, path, body, {**self._headers, **headers}, most)
         except httpx.TransportError as problem:
-            return one_line(problem, 200) or type(problem).__name__, None
+            return _Failure(one_line(problem, 200) or type(problem).__name__, None)
         if answer.status == 200:
-            return answer.content, None
-        if answer.status in _TRANSIENT or (answer.status == 429 and answer.retry_after is not None):
-            return answer.said(), answer.retry_after
+            return answer.content
+        rate = answer.status == 429 and answer.retry_after is not None
+        if answer.status in _TRANSIENT or rate:
+            return _Failure(answer.said(), answer.retry_after, rate)
         error = BudgetError if answer.status == 429 else TargetError
         raise error(f"{self._url}: {answer.said()}")
 

@@ -92,7 +92,11 @@ def test_any_bytes(fuzzed: tuple[Fuzzed, TestClient], content: bytes, kind: str)
 def socket_server(gateway: Callable[..., Any]) -> Iterator[tuple[Any, int]]:
     """The application at a real socket, with little patience."""
     us = gateway()
-    app = Limits(us.client.app, 4096, longest_wait=0.3)
+
+    async def allowed(method: str, path: str, shown: bytes) -> int:
+        return 4096
+
+    app = Limits(us.client.app, allowed, longest_wait=0.3)
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()

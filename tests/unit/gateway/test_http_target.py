@@ -20,7 +20,7 @@ from ganguard.targets.checkpoint import CheckpointTarget
 from ganguard.targets.http import remote
 from ganguard.targets.load import load_target, parse_target
 from ganguard.targets.protocol import BlackBoxTarget, LatentTarget, WhiteBoxTarget
-from ganguard.targets.wire import Scopes
+from ganguard.targets.wire import ImagesRequest, Scopes
 from ganguard.targets.wire_client import WireClient
 
 Start = Callable[..., Any]
@@ -110,12 +110,49 @@ def test_a_rate_is_waited_for_and_a_budget_is_not(gateway: Start) -> None:
     road.client.close()
 
 
-def test_patience_ends(gateway: Start) -> None:
-    us = gateway()
-    road = Road(us, "through", *["never sent"] * 100)
+class Clock:
+    """A time that passes where it is waited for, and where an attempt takes long."""
+
+    def __init__(self, attempt: float) -> None:
+        self.time, self._attempt, self.looked = 0.0, attempt, 0
+
+    def now(self) -> float:
+        self.looked += 1
+        self.time += self._attempt
+        return self.time
+
+    def pause(self, seconds: float) -> None:
+        self.time += seconds
+
+
+def patient(us: Any, key: str, client: Any, clock: Clock) -> WireClient:
+    return WireClient(
+        "http://testserver", key, direct=True, opened=lambda: nullcontext(client), pause=clock.pause, now=clock.now
+    )
+
+
+@pytest.mark.parametrize(("attempt", "attempts"), [(0.0, range(12, 24)), (200.0, range(2, 4))])
+def test_patience_ends_by_the_clock(gateway: Start, attempt: float, attempts: range) -> None:
+    us, clock = gateway(), Clock(attempt)
+    road = Road(us, *["never sent"] * 100)
     with pytest.raises(StepError, match="nothing is bought twice"):
-        connected(us, us.key(), road.client).sample(range(3), seed=0)
+        patient(us, us.key(), road.client, clock).images(ImagesRequest(count=3), "k", most=0)
+    assert len(road.asked) in attempts
+    assert 300 <= clock.time < 300 + 30 + 2 * attempt
     assert us.counts() == (0, 0)
+    road.client.close()
+
+
+def test_waiting_for_a_rate_is_no_failure_but_ends_too(gateway: Start) -> None:
+    us, clock = gateway(), Clock(0.0)
+    slow = httpx.Response(429, headers={"Retry-After": "1000"}, json={"detail": "slowly"})
+    road = Road(us, slow, slow, "never sent", "through", *[slow] * 10)
+    client = patient(us, us.key(), road.client, clock)
+    client.images(ImagesRequest(count=3), "k", most=0)
+    assert 2000 <= clock.time < 2010
+    with pytest.raises(StepError, match="slowly"):
+        client.images(ImagesRequest(count=3), "k", most=0)
+    assert clock.time < 2010 + 3600 + 1000
     road.client.close()
 
 

@@ -23,6 +23,13 @@ def test_a_reservation_is_spent_before_it_is_delivered(ledger: Ledger) -> None:
     assert ledger.balance("us") == Balance("us", 100, reserved=30, delivered=30)
 
 
+def test_who_reserves_is_told_whether_it_was_so_before(ledger: Ledger) -> None:
+    assert ledger.request_of("a") is None
+    assert ledger.reserve("a", "us", 60, "first")
+    assert not ledger.reserve("a", "us", 60, "first")
+    assert ledger.request_of("a") == "first"
+
+
 def test_one_id_counts_once(ledger: Ledger) -> None:
     for _ in range(3):
         ledger.reserve("a", "us", 60, "first")
