@@ -64,7 +64,9 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:
-        return answer(ProblemError(error.status_code, one_line(error.detail, 200)))
+        refused = ProblemError(error.status_code, one_line(error.detail, 200))
+        refused.headers |= dict(error.headers or {})  # Allow, of a method that there is not
+        return answer(refused)
 
     @app.exception_handler(StepError)
     async def machine(request: Request, error: StepError) -> Response:

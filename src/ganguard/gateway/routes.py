@@ -37,7 +37,10 @@ from ganguard.targets.wire import (
 
 LOG = logging.getLogger("ganguard.gateway")
 AT_ONCE = 256  # requests that are worked on; others wait
-_PRINTABLE = re.compile(f"[!-~]{{1,{LONGEST_KEY}}}")
+_PRINTABLE = f"[!-~]{{1,{LONGEST_KEY}}}"
+_ASKED_AGAIN = Header(
+    description="Asks again for the same images, free.", json_schema_extra={"pattern": f"^{_PRINTABLE}$", "type": "string"}
+)
 _REFUSED: dict[int | str, dict[str, Any]] = {
     status: {
         "description": HTTPStatus(status).phrase,
@@ -57,7 +60,7 @@ def router(service: Service) -> APIRouter:
         request: Request,
         asked: ImagesRequest,
         key: Annotated[Key, Depends(holder)],
-        idempotency_key: Annotated[str | None, Header(description="Asks again for the same images, free.")] = None,
+        idempotency_key: Annotated[str | None, _ASKED_AGAIN] = None,
     ) -> Response:
         """Buy images. They are reserved before they are made, and count as spent from then on."""
         order = _order(service, asked, key, idempotency_key)
@@ -118,7 +121,7 @@ def _counted(service: Service, order: Order) -> Generator[None]:
 
 
 def _order(service: Service, asked: ImagesRequest, key: Key, idempotency_key: str | None) -> Order:
-    if idempotency_key is not None and not _PRINTABLE.fullmatch(idempotency_key):
+    if idempotency_key is not None and not re.fullmatch(_PRINTABLE, idempotency_key):
         raise ProblemError(422, f"Idempotency-Key: must be 1 to {LONGEST_KEY} printable ASCII characters.")
     target = service.batching.inner
     return order_of(key, asked, idempotency_key or secrets.token_hex(16), target, service.spec.most_images)

@@ -1,11 +1,14 @@
 """A gateway around an untrained GAN, without a socket, and keys to it."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+import socket
+import threading
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
 from fastapi.testclient import TestClient
 from postgres_server import postgres
 
@@ -59,3 +62,27 @@ def gateway(tmp_path: Path, generator: Path) -> Iterator[Callable[..., Gateway]]
             return Gateway(service, running.enter_context(TestClient(create_app(service), raise_server_exceptions=False)))
 
         yield start
+
+
+@contextmanager
+def listening(app: Any) -> Generator[int]:
+    """An application at a real socket; gives the port."""
+    with socket.socket() as opened:
+        opened.bind(("127.0.0.1", 0))
+        opened.listen()
+        server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_level="critical"))
+        thread = threading.Thread(target=server.run, args=([opened],))
+        thread.start()
+        try:
+            yield opened.getsockname()[1]
+        finally:
+            server.should_exit = True
+            thread.join(20)
+
+
+@pytest.fixture
+def served(gateway: Callable[..., Gateway]) -> Iterator[tuple[Gateway, int]]:
+    """A gateway at a real socket, and its port."""
+    us = gateway()
+    with listening(us.client.app) as port:
+        yield us, port
