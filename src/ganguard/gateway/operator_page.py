@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ganguard.base.codecs import encode_png
 from ganguard.defences.protocol import chain_label
+from ganguard.gateway.crossings import Crossing
 from ganguard.gateway.detection import Sign
 from ganguard.gateway.journal import DAY, HOUR
 from ganguard.gateway.keys import Key
@@ -46,6 +47,7 @@ class AccountRow:
     signs: list[Sign]
     bars: list[tuple[float, float, float, float]]
     recent: int
+    crossings: list[Crossing]
 
     @property
     def share(self) -> float:
@@ -81,6 +83,7 @@ def render(service: Service, samples: Sequence[Sample]) -> str:
         target=service.batching.inner.identity[:40],
         shape="×".join(map(str, service.batching.inner.image_shape)),
         audited=service.audited.name if service.audited else None,
+        out_of_reach=service.out_of_reach(),
         accounts=account_rows(service),
         samples=samples,
         waiting=service.batching.waiting,
@@ -100,6 +103,7 @@ def account_rows(service: Service) -> list[AccountRow]:
     hours = service.journal.since(time.time() - HOURS * HOUR)
     balances = sorted(service.ledger.balances(), key=lambda balance: (-balance.reserved, balance.account))
     signs = service.journal.signs([balance.account for balance in balances])
+    crossings = service.crossings.by_account()
 
     def row(balance: Balance) -> AccountRow:
         class_ = classes.get(balance.account, DEFAULT_CLASS)
@@ -112,6 +116,7 @@ def account_rows(service: Service) -> list[AccountRow]:
             signs[balance.account],
             bars(spent, time.time()),
             sum(images for hour, images in spent if hour >= time.time() - DAY),
+            crossings.get(balance.account, []),
         )
 
     return [row(balance) for balance in balances]
@@ -155,8 +160,14 @@ def _row(images: Tensor) -> Tensor:
     return torch.cat(list(images), dim=2)
 
 
+def _day(at: float) -> str:
+    """The day of a time in seconds since 1970, in UTC."""
+    return time.strftime("%d %b %Y", time.gmtime(at))
+
+
 @cache
 def _template() -> Template:
     loader = PackageLoader("ganguard.gateway", "templates")
     found = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    found.filters["day"] = _day
     return found.get_template("operator.html.j2")

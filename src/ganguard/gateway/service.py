@@ -12,6 +12,7 @@ from torch import Tensor
 from ganguard.defences.defended_target import DefendedTarget, defend
 from ganguard.defences.protocol import Tools, chain_label
 from ganguard.gateway.admission import Admission
+from ganguard.gateway.crossings import Crossings, out_of_reach
 from ganguard.gateway.journal import Journal
 from ganguard.gateway.keys import Callers, Key, Keys
 from ganguard.gateway.maker import maker
@@ -63,7 +64,9 @@ class Service:
         self.counter = Counter(self.ledger, self._secret, maker(spec.compute))
         self._lock, self._shields = threading.Lock(), dict[tuple[str, str], DefendedTarget]()
         self._curves: dict[str, Curves] = {}
-        self._crossed: set[tuple[str, float]] = set()
+        self.crossings = Crossings(self.database, spec.risk.thresholds if spec.risk else ())
+        for threshold, accounts in self.crossings.counts().items():
+            self.telemetry.crossed(threshold, accounts)
         self.ready = False
         self._rehearse()
 
@@ -76,6 +79,8 @@ class Service:
             self.close()
             raise
         self._shields.clear()
+        if said := self.out_of_reach():
+            LOG.warning("extraction risk: %s", ". ".join(said))
         self.ready = True
 
     def close(self) -> None:
@@ -145,19 +150,30 @@ class Service:
         """How near the images of an account could bring a copy; None where no audit is known, or nothing was bought."""
         if self.audited is None or not balance.reserved:
             return None
-        label = chain_label(self.spec.class_of(class_).defences)
-        curves = self._curves.setdefault(label, self.audited.curves(label))
+        label, curves = self._curves_of(self.audited, class_)
         naive, adaptive = (estimate(curve, balance.reserved) for curve in (curves.naive, curves.adaptive))
-        self._tell(balance.account, naive, adaptive)
+        self._tell(balance, naive, adaptive)
         return Risk(naive, adaptive, audited=label == "none" or curves.defence is not None)
 
-    def _tell(self, account: str, naive: Estimate, adaptive: Estimate) -> None:
+    def _curves_of(self, audited: Audited, class_: str) -> tuple[str, Curves]:
+        """The defences of a class, and what the audit found about copies behind them."""
+        label = chain_label(self.spec.class_of(class_).defences)
+        if label not in self._curves:
+            self._curves[label] = audited.curves(label)
+        return label, self._curves[label]
+
+    def _tell(self, balance: Balance, naive: Estimate, adaptive: Estimate) -> None:
         """Metrics, and a line of the log where an account comes as near as a threshold for the first time."""
-        self.telemetry.reached(account, "naive", naive.distance)
-        self.telemetry.reached(account, "adaptive", adaptive.distance)
-        for threshold in self.spec.risk.thresholds if self.spec.risk else ():
-            nearer = adaptive.where != "below" and adaptive.distance <= threshold
-            if nearer and (account, threshold) not in self._crossed:
-                self._crossed.add((account, threshold))
-                self.telemetry.crossed(threshold)
-                LOG.warning("account %r has bought enough images for a copy at %s, threshold %g", account, adaptive, threshold)
+        self.telemetry.reached(balance.account, "naive", naive.distance)
+        self.telemetry.reached(balance.account, "adaptive", adaptive.distance)
+        for threshold in self.crossings.note(balance.account, balance.reserved, adaptive):
+            self.telemetry.crossed(threshold)
+            said = "account %r has bought enough images for a copy at %s, threshold %g"
+            LOG.warning(said, balance.account, adaptive, threshold)
+
+    def out_of_reach(self) -> list[str]:
+        """What to say of thresholds that no account can reach by what was audited."""
+        if self.audited is None or self.spec.risk is None:
+            return []
+        curves = {class_: self._curves_of(self.audited, class_)[1] for class_ in {DEFAULT_CLASS, *self.spec.classes}}
+        return out_of_reach(self.spec.risk.thresholds, curves)

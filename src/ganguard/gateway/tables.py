@@ -1,5 +1,5 @@
-"""What a gateway keeps beside the ledger, in the same database: keys, a record of what was asked for, and
-which secret images follow from."""
+"""What a gateway keeps beside the ledger, in the same database: keys, a record of what was asked for, which secret images
+follow from, and the thresholds that accounts reached."""
 
 from sqlalchemy import BigInteger, Boolean, Column, Connection, Float, Integer, MetaData, String, Table, func, select
 
@@ -33,6 +33,14 @@ REQUESTS = Table(
     Column("repeated", _IMAGES, nullable=False),  # entries that others of the same request equal
 )
 SECRETS = Table("gateway_secret", _METADATA, Column("digest", String, primary_key=True))  # of the one in force
+CROSSINGS = Table(
+    "gateway_crossings",
+    _METADATA,
+    Column("account", String, primary_key=True),
+    Column("threshold", Float(53), primary_key=True),
+    Column("images", _IMAGES, nullable=False),  # that the account had bought
+    Column("at", Float(53), nullable=False),  # seconds since 1970
+)
 _CREATION = 0x67617465776179  # the advisory lock under which PostgreSQL's tables, and keys, are made
 
 

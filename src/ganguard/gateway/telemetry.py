@@ -48,9 +48,9 @@ class Telemetry:
         """How near a copy would come."""
         self._distance.labels(account, adversary).set(distance)
 
-    def crossed(self, threshold: float) -> None:
-        """An account has bought enough to come as near as a threshold."""
-        self._crossed.labels(f"{threshold:g}").inc()
+    def crossed(self, threshold: float, accounts: int = 1) -> None:
+        """Accounts have bought enough to come as near as a threshold."""
+        self._crossed.labels(f"{threshold:g}").inc(accounts)
 
     def quantile(self, share: float) -> float | None:
         """Seconds within which that share of requests was answered: the bound of a bucket; None where none is known."""

@@ -110,6 +110,7 @@ def test_results_without_a_copy_are_refused(results: Any) -> None:
 def test_a_threshold_is_told_of_once(gateway: Start, results: Any, caplog: pytest.LogCaptureFixture) -> None:
     us = gateway(risk={"results": str(results(copy(10, 4.0), copy(100, 1.0))), "thresholds": [2.0, 0.5]})
     key, admin = us.key(), us.key("operator", 0, Scopes(admin=True))
+    caplog.clear()
     with caplog.at_level(logging.WARNING, logger="ganguard.gateway"):
         us.buy(key, count=5)
         us.service.look()
@@ -122,6 +123,48 @@ def test_a_threshold_is_told_of_once(gateway: Start, results: Any, caplog: pytes
     text = us.get("/metrics", admin).text
     assert 'ganguard_extraction_threshold_total{threshold="2"} 1.0' in text
     assert 'ganguard_extraction_distance{account="us",adversary="adaptive"} 1.2' in text
+
+
+def test_a_restart_neither_tells_again_of_a_threshold_nor_forgets_it(
+    gateway: Start, results: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    risk = {"results": str(results(copy(10, 4.0), copy(100, 1.0))), "thresholds": [2.0]}
+    us = gateway(risk=risk)
+    us.buy(us.key(), count=60)
+    us.service.look()
+    caplog.clear()
+    with caplog.at_level(logging.WARNING, logger="ganguard.gateway"):
+        again = gateway(risk={**risk, "thresholds": [2.0, 1.9]})
+        again.service.look()
+    (line,) = caplog.messages
+    assert line.endswith("threshold 1.9")
+    assert again.service.crossings.counts() == {2.0: 1, 1.9: 1}
+    assert b'ganguard_extraction_threshold_total{threshold="2"} 1.0' in again.service.telemetry.text()
+    first, second = again.service.crossings.by_account()["us"]
+    assert (first.threshold, first.images, second.threshold) == (2.0, 60, 1.9)
+    us.service.look()  # and where two serve at once, one of them tells
+    assert us.service.crossings.note("us", 60, estimate(again.service.audited.curves("none").adaptive, 60)) == []
+
+
+def test_a_threshold_that_nothing_audited_reaches_is_told_of_at_the_start(
+    gateway: Start, results: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = [copy(10, 4.0), copy(100, 1.0), copy(100, 1.5, defence="JPEG 30", adversary="naive")]
+    with caplog.at_level(logging.WARNING, logger="ganguard.gateway"):
+        us = gateway(
+            risk={"results": str(results(*rows)), "thresholds": [2.0, 1.2, 0.5]},
+            classes={"shielded": {"defences": {"kind": "jpeg", "quality": 30}}},
+        )
+    (line,) = caplog.messages
+    assert "threshold 2 " not in line
+    assert (
+        "threshold 1.2 is never reached: no copy that was audited came as near (class shielded: 1.5, from 100 images)" in line
+    )
+    assert (
+        "threshold 0.5 is never reached: no copy that was audited came as near (class default: 1, from 100 images; class sh"
+        in line
+    )
+    assert [said.split(" is ")[0] for said in us.service.out_of_reach()] == ["threshold 1.2", "threshold 0.5"]
 
 
 def test_who_bought_more_is_never_farther(results: Callable[..., Path]) -> None:
