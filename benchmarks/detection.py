@@ -76,7 +76,7 @@ def far(number: int, width: int, total: int) -> Requests:
 
 def raised(traffic: Requests) -> set[str]:
     """The signs of codes that an account raises in the end."""
-    watch, total = Watch(), Traffic()
+    watch, total = Watch(0), Traffic()
     for asked in traffic:
         total += watch.look("them", *((asked, None) if isinstance(asked, int) else (len(asked), asked)))
     return {sign.name for sign in signs(total, 0, []) if sign.raised}

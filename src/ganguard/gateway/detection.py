@@ -14,7 +14,9 @@ import torch
 from scipy.stats import chi2
 from torch import Tensor
 
-WINDOW = 1024  # codes of an account that new ones are compared with
+from ganguard.gateway.code_sketch import Grids, Sketch
+
+WINDOW = 1024  # codes of an account that new ones are compared with one by one; those before by their cells
 SMALL_CHANCE = 1e-7  # that two codes of the prior lie as near as those that count as near
 FEWEST_CODES = 64  # below which nothing is said of codes
 NEAR_SHARE = 0.05  # of codes that lie next to another one
@@ -53,42 +55,62 @@ class Sign:
     raised: bool
 
 
-class Watch:
-    """Looks at requests as they come, beside the last codes of the same account."""
+class _Watched:
+    """What is kept of an account's codes: the last WINDOW of them, and in which cells those before lay."""
 
-    def __init__(self) -> None:
-        self._recent: OrderedDict[str, Tensor] = OrderedDict()
+    def __init__(self, none: Tensor) -> None:
+        self._recent, self._before = none, Sketch()
+
+    def near(self, latents: Tensor, grids: Grids) -> int:
+        """How many of some codes (N, d) lie next to another of them, or to an earlier one, and keep them."""
+        found = near_codes(latents, self._recent).numpy()
+        if len(self._recent) == WINDOW:
+            found |= self._before.holds(grids.cells(latents))
+        codes = torch.cat([self._recent, latents])
+        if len(codes) > WINDOW:
+            self._before.put(grids.cells(codes[:-WINDOW]))
+        self._recent = codes[-WINDOW:].clone()  # nothing else of it is kept
+        return int(found.sum())
+
+
+class Watch:
+    """Looks at requests as they come, beside earlier codes of the same account. seed: of the cells of a Sketch."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed, self._grids = seed, dict[int, Grids]()
+        self._watched: OrderedDict[str, _Watched] = OrderedDict()
 
     def look(self, account: str, images: int, latents: Tensor | None) -> Traffic:
         """What one request adds to the traffic of an account. latents: (images, latent_dim), where it sent codes."""
         if latents is None:
             return Traffic(images)
-        earlier = self._recent.get(account, latents[:0])
-        near = near_codes(latents, earlier)
-        self._recent[account] = torch.cat([earlier, latents[-WINDOW:]])[-WINDOW:].clone()  # nothing else of it is kept
-        self._recent.move_to_end(account)
-        if len(self._recent) > _MOST_WATCHED:
-            self._recent.popitem(last=False)
+        width = latents.shape[1]
+        if width not in self._grids:
+            self._grids[width] = Grids(width, self._seed)
+        near = self._watched.setdefault(account, _Watched(latents[:0])).near(latents, self._grids[width])
+        self._watched.move_to_end(account)
+        if len(self._watched) > _MOST_WATCHED:
+            self._watched.popitem(last=False)
         distinct, squares = len(latents.unique()), latents.double().square().sum().item()
         return Traffic(images, len(latents), squares, latents.numel(), near, latents.numel() - distinct)
 
 
-def near_codes(latents: Tensor, earlier: Tensor) -> int:
-    """How many of some codes (N, d) lie nearer to another of them, or to one of `earlier` (M, d), than two of the prior do with
-    chance SMALL_CHANCE. (Half the squared distance of two codes of N(0, I) is chi-squared with d degrees of freedom.) Codes
-    that were drawn closer to the origin are measured by their own size, since their distances shrink with it."""
+def near_codes(latents: Tensor, earlier: Tensor) -> Tensor:
+    """Which of some codes (N, d) lie nearer to another of them, or to one of `earlier` (M, d), than two of the prior do with
+    chance SMALL_CHANCE, (N,) bool. (Half the squared distance of two codes of N(0, I) is chi-squared with d degrees of
+    freedom.) Codes that were drawn closer to the origin are measured by their own size: their distances shrink with it."""
     others = torch.cat([latents, earlier]).double()
     size = min(1.0, others.square().mean().item())
     limit = 2 * size * float(chi2.ppf(SMALL_CHANCE, latents.shape[1]))
     exact = latents.shape[1] < NARROW
     mode = "donot_use_mm_for_euclid_dist" if exact else "use_mm_for_euclid_dist"
-    near = 0
+    near: list[Tensor] = []
     for start in range(0, len(latents), AT_ONCE):
         rows = others[start : start + min(AT_ONCE, len(latents) - start)]
         squared = torch.cdist(rows, others, compute_mode=mode).square()
         squared[torch.arange(len(rows)), start + torch.arange(len(rows))] = torch.inf  # of a code to itself
-        near += int((squared.amin(1) <= limit).sum())
-    return near
+        near.append(squared.amin(1) <= limit)
+    return torch.cat(near)
 
 
 def signs(traffic: Traffic, today: int, others_today: Sequence[int]) -> list[Sign]:

@@ -2,6 +2,7 @@
 the last second before a crash may be missing here, and nothing is paid by it."""
 
 import logging
+import secrets
 import threading
 import time
 from collections import defaultdict
@@ -29,7 +30,7 @@ class Journal:
     """A record of requests in the ledger's database, written by a thread of its own. `close` writes the rest."""
 
     def __init__(self, database: Database) -> None:
-        self._database, self._watch = open_database(database), Watch()
+        self._database, self._watch = open_database(database), Watch(secrets.randbits(62))
         self._lock, self._unwritten = threading.Lock(), list[dict[str, object]]()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._write_on, name="ganguard journal", daemon=True)

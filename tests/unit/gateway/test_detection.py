@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ganguard.base.seeds import torch_generator
+from ganguard.gateway.code_sketch import Grids, Sketch
 from ganguard.gateway.detection import Traffic, Watch, near_codes, signs
 
 Start = Callable[..., Any]
@@ -18,7 +19,7 @@ def prior(count: int, width: int = 32, seed: int = 0) -> Tensor:
 
 
 def raised(*requests: Tensor) -> set[str]:
-    watch, total = Watch(), Traffic()
+    watch, total = Watch(0), Traffic()
     for latents in requests:
         total += watch.look("us", len(latents), latents)
     return {sign.name for sign in signs(total, 0, []) if sign.raised}
@@ -47,6 +48,36 @@ def test_copies_of_codes_in_other_requests_are_seen() -> None:
     assert "codes next to another" in raised(prior(64), prior(64, seed=1), prior(64) + 0.02)
 
 
+@pytest.mark.parametrize("width", [8, 32, 128])
+def test_copies_of_codes_that_were_sent_long_ago_are_seen(width: int) -> None:
+    """The same 2,000 codes again and again, moved by little: more than WINDOW others lie between any two copies."""
+    codes = prior(2000, width)
+    moved = [codes + 0.01 * prior(2000, width, seed) for seed in range(1, 4)]
+    assert raised(codes, prior(2000, width, 9)) == set()
+    assert raised(codes, *moved) == {"codes next to another"}
+
+
+@pytest.mark.parametrize("width", [2, 8, 16, 128])
+@pytest.mark.parametrize("size", [1.0, 0.5])
+def test_codes_of_the_prior_seldom_share_a_cell(width: int, size: float) -> None:
+    """By chance 2 · 10⁻⁸ a pair: of 40,000 codes behind 40,000 others, one in a thousand, and fewer of the prior's own size."""
+    grids, sketch = Grids(width, 1), Sketch()
+    sketch.put(grids.cells(size * prior(40_000, width)))
+    found = float(sketch.holds(grids.cells(size * prior(40_000, width, seed=1))).mean())
+    assert found < 0.002
+    assert sketch.holds(grids.cells(size * prior(500, width))).mean() > 0.5  # and those that were sent are known
+    sketch.put(grids.cells(prior(5, width, seed=3)))
+    assert sketch.holds(grids.cells(prior(5, width, seed=3))).all()
+
+
+def test_another_seed_cuts_codes_another_way() -> None:
+    codes = prior(200) + 0.0
+    near = codes + 0.05 * prior(200, seed=1)
+    together = [Grids(32, seed).cells(codes) == Grids(32, seed).cells(near) for seed in (0, 1)]
+    assert (together[0] != together[1]).any()
+    assert (Grids(32, 0).cells(codes) == Grids(32, 0).cells(codes)).all()
+
+
 def test_little_is_no_sign() -> None:
     assert raised(torch.zeros(20, 32)) == set()
 
@@ -62,7 +93,7 @@ def test_near_codes_are_those_that_a_slow_twin_finds() -> None:
         any(i != j and float((every[i].double() - other.double()).square().sum()) <= limit for j, other in enumerate(every))
         for i in range(len(latents))
     )
-    assert near_codes(latents, earlier) == found == 6
+    assert int(near_codes(latents, earlier).sum()) == found == 6
 
 
 def test_a_day_far_above_the_others_is_seen() -> None:
