@@ -3,10 +3,11 @@ adversaries (detection).
 
     python benchmarks/detection.py
 
-Honest customers ask for 1 to 64 images at a time, for 64 to 3,000 in all. They leave the codes to the provider; or draw them
-from the prior; or truncate them to 0.5 to 1 of it; or round them to 4 digits; or take 2 % of their codes from a few.
-Adversaries send codes as the audit's do: drawn from the prior, once each (`codes: client`); or every code several times
-(`averaging`, moved by 0 or 0.05). Two more do what no audit does: codes on a lattice, and far from the prior.
+Honest customers ask for 1 to 64 images at a time, for 64 to 3,000 in all, or for 3,000 to 30,000. They leave the codes to the
+provider; or draw them from the prior; or truncate them to 0.5 to 1 of it; or round them to 4 digits; or take 2 % of their codes
+from a few. Adversaries send codes as the audit's do: drawn from the prior, once each (`codes: client`); or every code several
+times (`averaging`, moved by 0 or 0.05), also with 2,000 others between one copy and the next. Two more do what no audit does:
+codes on a lattice, and far from the prior.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,7 +19,6 @@ from torch import Tensor
 from ganguard.base.seeds import derived_seed, normal
 from ganguard.gateway.detection import Traffic, Watch, signs
 
-CUSTOMERS = 1000
 ADVERSARIES = 60
 WIDTHS = (16, 64, 128)  # entries of a code
 Requests = Iterator[Tensor | int]  # codes, or how many images without
@@ -66,6 +66,18 @@ def averaging(moved: float, copies: int = 8) -> Callable[[int, int, int], Reques
     return traffic
 
 
+def spaced(moved: float, every: int = 2000) -> Callable[[int, int, int], Requests]:
+    """The same codes again and again, `every` of them between two copies."""
+
+    def traffic(number: int, width: int, total: int) -> Requests:
+        codes = normal(number, "codes", range(every), width)
+        for start in range(0, total, 64):
+            asked = torch.arange(start, min(start + 64, total)) % every
+            yield codes[asked] + moved * normal(number, "spaced", range(start, start + len(asked)), width)
+
+    return traffic
+
+
 def lattice(number: int, width: int, total: int) -> Requests:
     yield from (codes.round() for codes in prior(number, width, total) if isinstance(codes, Tensor))
 
@@ -82,11 +94,11 @@ def raised(traffic: Requests) -> set[str]:
     return {sign.name for sign in signs(total, 0, []) if sign.raised}
 
 
-def false_alarms() -> None:
+def false_alarms(customers: int, fewest: int, most: int) -> None:
     draw = np.random.default_rng(0)
-    totals = np.exp(draw.uniform(np.log(64), np.log(3000), CUSTOMERS)).astype(int)
-    alarmed = [bool(raised(honest(n, WIDTHS[n % len(WIDTHS)], int(total)))) for n, total in enumerate(totals)]
-    print(f"signs of codes, {CUSTOMERS} honest customers: {sum(alarmed)} alarmed, {sum(alarmed) / CUSTOMERS:.2%}", flush=True)
+    totals = np.exp(draw.uniform(np.log(fewest), np.log(most), customers)).astype(int)
+    alarmed = sum(bool(raised(honest(n, WIDTHS[n % len(WIDTHS)], int(total)))) for n, total in enumerate(totals))
+    print(f"signs of codes, {customers:,} honest customers of {fewest:,} to {most:,} images: {alarmed} alarmed", flush=True)
 
 
 def daily_alarms() -> None:
@@ -100,18 +112,21 @@ def daily_alarms() -> None:
     )
 
 
-def detected(name: str, adversary: Callable[[int, int, int], Requests]) -> None:
-    for total in (200, 2000):
+def detected(name: str, adversary: Callable[[int, int, int], Requests], totals: tuple[int, ...] = (200, 2000)) -> None:
+    for total in totals:
         found = [bool(raised(adversary(n, WIDTHS[n % len(WIDTHS)], total))) for n in range(ADVERSARIES)]
-        print(f"{name:40} {total:6,} images   detected {sum(found) / ADVERSARIES:7.1%}", flush=True)
+        print(f"{name:46} {total:6,} images   detected {sum(found) / ADVERSARIES:7.1%}", flush=True)
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    false_alarms()
+    false_alarms(1000, 64, 3000)
+    false_alarms(100, 3000, 30_000)
     daily_alarms()
     detected("codes of the prior, once each", prior)
     detected("averaging, 8 times the same code", averaging(0.0))
     detected("averaging, 8 codes moved by 0.05", averaging(0.05))
+    for moved in (0.0, 0.05, 0.1):
+        detected(f"averaging, 2,000 codes between, moved by {moved:g}", spaced(moved), (4000, 8000))
     detected("codes on a lattice of whole numbers", lattice)
     detected("codes of twice the prior's size", far)
