@@ -11,11 +11,12 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from ganguard.attacks.protocol import AttackSettings, parse_attack
-from ganguard.audit.pictures import save_grid
+from ganguard.audit.pictures import TILES, save_grid
 from ganguard.audit.skipped import write_skipped
 from ganguard.base.cache import code_version, content_key, tensor_digest, write_json, write_tensors
 from ganguard.base.compute import Compute
 from ganguard.base.errors import MetricError, TargetError
+from ganguard.base.image_rows import ImageRows
 from ganguard.base.images import to_float
 from ganguard.base.progress import Progress
 from ganguard.base.settings import Plain, Positive, Settings
@@ -97,7 +98,7 @@ def run_real(call: StepCall) -> Digests:
     tensors = {"images": real.images, "train": splits.train, "reference": splits.reference}
     tensors |= {name: part for name, part in (("labels", real.labels), ("groups", real.groups)) if part is not None}
     write_tensors(call.directory / "real.safetensors", tensors)
-    save_grid(real.images[splits.train], call.directory)
+    save_grid(real.images[splits.train[:TILES]], call.directory)
     if real.skipped:
         write_skipped(call.directory, real.skipped.count, real.skipped.listed)
     return {"result": tensor_digest(tensors)}
@@ -120,7 +121,7 @@ def run_train_target(call: StepCall) -> Digests:
     seed = int(call.settings["seed"])
     training = {key: value for key, value in call.settings.items() if key != "seed"}
     real = load_real(call.inputs["real"])
-    images = real.images[real.train]
+    images = ImageRows(real.images, real.train)
     settings = PrivateTraining.model_validate(call.trained_as(training))
     train_gan(images, settings, call.directory, seed=seed, compute=call.compute, progress=call.progress)
     (call.directory / "training.safetensors").unlink()

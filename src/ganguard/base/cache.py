@@ -22,6 +22,8 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
+from ganguard.base.image_rows import ImageRows
+
 _CHUNK = 1 << 20
 TEMPORARY = ".ganguard.tmp"  # how the names of files and directories end that are being written
 _SOURCES = frozenset({".py", ".j2", ".css"})
@@ -47,13 +49,18 @@ def file_digest(path: Path) -> str:
     return digest.hexdigest()
 
 
-def tensor_digest(tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256 over names, types, shapes and values of tensors, in the order of their names."""
+def tensor_digest(tensors: Mapping[str, Tensor | ImageRows]) -> str:
+    """SHA-256 over names, types, shapes and values of tensors, in the order of their names; rows of images count as the tensor
+    of them would."""
     digest = hashlib.sha256()
     for name in sorted(tensors):
-        array = np.ascontiguousarray(tensors[name].detach().cpu().numpy())
-        digest.update(f"{name}:{array.dtype.str}:{array.shape};".encode())
-        digest.update(array.reshape(-1).view(np.uint8).data)  # not a copy: it may be a map of more than memory holds
+        found = tensors[name]
+        for number, part in enumerate(found.parts() if isinstance(found, ImageRows) else [found]):
+            array = np.ascontiguousarray(part.detach().cpu().numpy())
+            if number == 0:
+                shape = found.shape if isinstance(found, ImageRows) else array.shape
+                digest.update(f"{name}:{array.dtype.str}:{shape};".encode())
+            digest.update(array.reshape(-1).view(np.uint8).data)  # not a copy: it may be a map of more than memory holds
     return digest.hexdigest()
 
 

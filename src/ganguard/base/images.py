@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ganguard.base.errors import InputError
+from ganguard.base.image_rows import Images
 
 CHANNELS = (1, 3)
 
@@ -22,7 +23,7 @@ def to_uint8(images: Tensor) -> Tensor:
     return images.detach().to(torch.float32).add(1.0).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)
 
 
-def shape_of(images: Tensor) -> tuple[int, int, int]:
+def shape_of(images: Images) -> tuple[int, int, int]:
     """(C, H, W) of images (N, C, H, W)."""
     _, channels, height, width = images.shape
     return channels, height, width

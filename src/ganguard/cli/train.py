@@ -47,6 +47,7 @@ def train(
     from ganguard.audit.directory import alone
     from ganguard.audit.watching import watch_by_distance
     from ganguard.base.compute import Compute
+    from ganguard.base.image_rows import ImageRows
     from ganguard.base.settings import apply_changes, parse
     from ganguard.cli.display import progress_of
     from ganguard.cli.options import dataset_of, load_and_say
@@ -61,7 +62,7 @@ def train(
     with progress_of(f"train {architecture}") as progress:
         real = load_and_say(dataset_of(data, size), progress)
         rows = split(real)
-        images = real.images[rows.train]
+        images = ImageRows(real.images, rows.train)
         watch = watch_by_distance(real.images[rows.reference], features, compute, every=watch_every) if watch_every else None
         with alone(out):  # and a path that cannot be written is found before the training, not after
             checkpoint = train_gan(images, settings, out, seed=seed, compute=compute, progress=progress, watch=watch)

@@ -20,9 +20,11 @@ from torch.optim import Optimizer
 
 from ganguard.architectures.networks import ArchitectureSettings, Discriminator
 from ganguard.base.errors import SpecError
+from ganguard.base.image_rows import Images
 from ganguard.base.images import to_float
 from ganguard.base.settings import Settings, one_line
 from ganguard.training.losses import AdversarialLoss
+from ganguard.training.placing import batch
 from ganguard.training.settings import TrainingSettings
 
 ACCOUNTANT = "rdp"
@@ -147,12 +149,12 @@ class PrivateUpdates:
             generator=self._noise,
         )
 
-    def update(self, images: Tensor, fake: Tensor, loss: AdversarialLoss, generator: torch.Generator) -> Tensor:
+    def update(self, images: Images, fake: Tensor, loss: AdversarialLoss, generator: torch.Generator) -> Tensor:
         """One update of D on a Poisson sample of `images` (N, C, H, W) uint8, and on generated images (n, C, H, W) in [-1, 1].
         Returns its loss, ()."""
         rows = (torch.rand(len(images), generator=generator) < self._rate).nonzero()[:, 0]
         self._private.zero_grad()
-        of_real = self._sample_gradients(to_float(images[rows.to(images.device)]), loss)
+        of_real = self._sample_gradients(to_float(batch(images, rows, fake.device)), loss)
         self._noise.manual_seed(int(torch.randint(2**62, (), generator=generator)))  # CUDA's are not saved
         self._private.pre_step()
         of_fake = loss.fake(

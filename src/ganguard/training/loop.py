@@ -17,6 +17,7 @@ from ganguard.architectures.networks import Networks, StyleBased, build_networks
 from ganguard.base.cache import content_key, copy_directory, tensor_digest
 from ganguard.base.compute import Compute, use_threads
 from ganguard.base.errors import StepError
+from ganguard.base.image_rows import Images
 from ganguard.base.images import shape_of
 from ganguard.base.progress import Progress, silent
 from ganguard.base.seeds import torch_generator
@@ -28,6 +29,7 @@ from ganguard.training.growth import Growth
 from ganguard.training.guess import Guess
 from ganguard.training.pace import Pace
 from ganguard.training.penalties import PathLength
+from ganguard.training.placing import placed
 from ganguard.training.settings import CompleteTraining, TrainingSettings
 from ganguard.training.state import load_state, save_state, saved_step
 from ganguard.training.update import GANTraining
@@ -36,7 +38,7 @@ REPORT_EVERY = 50  # steps between progress reports, and between looks at the lo
 
 
 def train_gan(  # noqa: PLR0913 - all but three stand for what is left out
-    images: Tensor,
+    images: Images,
     settings: TrainingSettings,
     directory: Path,
     *,
@@ -48,6 +50,7 @@ def train_gan(  # noqa: PLR0913 - all but three stand for what is left out
     guess: Guess | None = None,
 ) -> Path:
     """Train a GAN on `images` (N, C, H, W) uint8 and write its checkpoint to `directory`/checkpoint, which is returned.
+    The images may be rows of a map of more than memory holds.
 
     The state is saved to `directory`/training.safetensors every `checkpoint_every` steps; a run that finds one there goes
     on from it. watch: a judge, by which the best G of all looks is published, with the D of that step; None publishes the last.
@@ -101,7 +104,7 @@ def _no_look(step: int) -> None:
     pass
 
 
-def _set_up(images: Tensor, settings: TrainingSettings, seed: int, compute: Compute, beginning: Beginning) -> GANTraining:
+def _set_up(images: Images, settings: TrainingSettings, seed: int, compute: Compute, beginning: Beginning) -> GANTraining:
     from lightning_fabric import Fabric  # it takes two seconds to import, which readers of finished steps need not wait for
 
     complete = settings.completed()
@@ -128,7 +131,7 @@ def _set_up(images: Tensor, settings: TrainingSettings, seed: int, compute: Comp
             "G": _adam(list(networks.generator.parameters()), complete),
         },
         complete=complete,
-        images=images.to(device),
+        images=placed(images, device),
         batch_size=settings.batch_size,
         augmented=settings.augment == "diffaugment",
         trained=trained,

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ganguard.architectures.networks import Networks
+from ganguard.base.image_rows import Images
 from ganguard.base.images import to_float
 from ganguard.training.augment import NUMBERS, diffaugment
 from ganguard.training.differential_privacy import Guarantee, PrivateUpdates
@@ -16,6 +17,7 @@ from ganguard.training.growth import Growth
 from ganguard.training.guess import Guess
 from ganguard.training.losses import LOSSES, AdversarialLoss
 from ganguard.training.penalties import PathLength, gradient_penalty, r1
+from ganguard.training.placing import batch
 from ganguard.training.settings import CompleteTraining
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ class GANTraining:
     ema: EMA
     optimizers: dict[str, Optimizer]
     complete: CompleteTraining
-    images: Tensor  # (N, C, H, W) uint8 on the device
+    images: Images  # (N, C, H, W) uint8, wherever `placed` left them
     batch_size: int
     augmented: bool
     trained: list[nn.Parameter]
@@ -81,7 +83,7 @@ class GANTraining:
         if self.private:
             return self.private.update(self.images, fake, self.loss, self.generator)
         rows = torch.randint(len(self.images), (self.batch_size,), generator=self.generator)
-        real = self._shown(self.growth.seen(to_float(self.images[rows.to(self.fabric.device)])))
+        real = self._shown(self.growth.seen(to_float(batch(self.images, rows, self.fabric.device))))
         fake = self._shown(fake)
         loss = self._discriminator_loss(real, fake)
         if self.complete.penalty != "none" and update % self.complete.penalty_every == 0:

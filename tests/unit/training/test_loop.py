@@ -12,6 +12,7 @@ from ganguard.architectures.checkpoint import load_checkpoint
 from ganguard.base.cache import file_digest
 from ganguard.base.compute import Compute
 from ganguard.base.errors import CheckpointError, StepError
+from ganguard.base.image_rows import ImageRows
 from ganguard.base.images import to_uint8
 from ganguard.base.seeds import normal
 from ganguard.training.loop import train_gan
@@ -83,6 +84,17 @@ def test_a_finished_training_is_not_done_again(tmp_path: Path, train: Train) -> 
 def test_saving_more_often_changes_nothing(tmp_path: Path, train: Train) -> None:
     seldom, often = (train(tmp_path / str(n), _settings(checkpoint_every=n)) for n in (500, 1))
     assert file_digest(seldom / "generator.safetensors") == file_digest(often / "generator.safetensors")
+
+
+def test_rows_of_a_map_train_to_the_same_bits_as_a_copy_of_them(tmp_path: Path, train: Train, images: Tensor) -> None:
+    """And a training that began with the copy goes on with the rows."""
+    rows = torch.tensor([17, 2, 3, 5, 7, 11, 13])
+    mapped = ImageRows(images, rows)
+    copied = file_digest(train(tmp_path / "copied", _settings(), of=images[rows]) / "generator.safetensors")
+    assert copied == file_digest(train(tmp_path / "mapped", _settings(), of=mapped) / "generator.safetensors")
+    steps: list[int] = []
+    train(tmp_path / "copied", _settings(), of=mapped, progress=lambda done, total, note="": steps.append(done))
+    assert steps == [8]
 
 
 @pytest.mark.parametrize("change", ["settings", "seed", "images"])
