@@ -26,6 +26,7 @@ from ganguard.base.settings import read_json
 from ganguard.data import DATASETS
 from ganguard.defences import DEFENCES
 from ganguard.metrics.features import FEATURES
+from ganguard.metrics.features.network import library_versions, parse_features
 from ganguard.targets import TARGETS
 
 RECORD = "step.json"
@@ -83,7 +84,7 @@ def step_key(step: Step, done: dict[str, Done], compute: Compute) -> str:
             *_rooms(step), "ganguard.audit.steps", "ganguard.audit.buying", "ganguard.audit.pictures", *_plugin_packages(step)
         ),
         compute={"device": compute.torch_device().type, "threads": compute.threads},
-        libraries=_libraries() | _accountant(step),
+        libraries=_libraries() | _accountant(step) | _of_features(step),
     )
 
 
@@ -95,6 +96,14 @@ def _libraries() -> dict[str, str]:
 def _accountant(step: Step) -> dict[str, str]:
     """What says how much noise keeps a training private."""
     return {"opacus": version("opacus")} if step.settings.get("differential_privacy") and find_spec("opacus") else {}
+
+
+def _of_features(step: Step) -> dict[str, str]:
+    """What else the feature networks run on that a step names: its own, or those of defences."""
+    settings = step.settings
+    named = [settings] if step.kind == "features" else []
+    named += [d["network"] for d in [*settings.get("defences", []), *settings.get("guess", [])] if d.get("network")]
+    return {name: found for network in named for name, found in library_versions(parse_features(network)).items()}
 
 
 def _rooms(step: Step) -> tuple[str, ...]:

@@ -31,6 +31,7 @@ from ganguard.metrics.features.network import (
     Standardisation,
     differentiable,
     extract,
+    library_versions,
     load_features,
     parse_features,
     require_side,
@@ -193,7 +194,10 @@ def run_defend(call: StepCall) -> Digests:
         target.rehearse()
     write_json(call.directory / "target.json", {**said, "identity": target.identity})
     others = {DEFENCES.package(defence["kind"]) for defence in chain}
-    return {"result": content_key(identity=target.identity, code=code_version(*others))}
+    networks = [parse_features(defence["network"]) for defence in chain if "network" in defence]
+    libraries = {name: version for network in networks for name, version in library_versions(network).items()}
+    depends = {"libraries": libraries} if libraries else {}
+    return {"result": content_key(identity=target.identity, code=code_version(*others), **depends)}
 
 
 def moves_codes(directory: Path) -> bool:

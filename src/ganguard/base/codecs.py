@@ -3,6 +3,7 @@
 What is read may come from anybody: its header is checked before memory is spent on it, and nothing in it is run.
 """
 
+import errno
 import io
 import logging
 import threading
@@ -17,7 +18,7 @@ from PIL import Image, UnidentifiedImageError
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from ganguard.base.errors import DataError
+from ganguard.base.errors import DataError, InputError, StepError
 from ganguard.base.settings import one_line
 
 MAX_PIXELS = 8192 * 6144  # one image, which takes 0.5 GB to decode; above it a file is taken for a decompression bomb
@@ -49,7 +50,8 @@ def decode_image(source: bytes | Path, name: str, channels: int | None = None) -
     """Bytes or file of an image in one of `FORMATS`, whatever its name says, to (C, H, W) uint8.
 
     channels: 1 or 3 converts; None keeps grey images grey and makes all others RGB. Of an animation, the first image.
-    Raises DataError, with `name` in it, where the bytes are no whole image, or its header says more than `MAX_PIXELS`.
+    Raises DataError, with `name` in it, where the bytes are no whole image, or its header says more than `MAX_PIXELS`; where
+    the file could not be read, or memory was short, which says nothing of the image, another InputError, or StepError.
     """
     try:
         with (
@@ -66,13 +68,38 @@ def decode_image(source: bytes | Path, name: str, channels: int | None = None) -
                 return _tensor(image, mode, name)
     except DataError:
         raise
-    except Image.DecompressionBombError:  # Pillow's own limit, which lies above ours
-        raise DataError(f"{name}: far more than the {MAX_PIXELS:,} pixels that are read. Scale it down first.") from None
-    except UnidentifiedImageError:
-        said = "of no format that is read, which are " + ", ".join(FORMATS)
     except Exception as problem:  # noqa: BLE001 - on a damaged file, Pillow's readers raise whatever they stumble over
-        said = one_line(problem, 120) or type(problem).__name__
+        said = _why_not(problem, name)
     raise DataError(f"{name}: not an image that can be read ({said}). Remove it or replace it by a sound file.")
+
+
+def _why_not(problem: Exception, name: str) -> str:
+    """What is wrong with an image at which Pillow raised. Raises what `decode_image` does beside that."""
+    if isinstance(problem, Image.DecompressionBombError):  # Pillow's own limit, which lies above ours
+        raise DataError(f"{name}: far more than the {MAX_PIXELS:,} pixels that are read. Scale it down first.") from None
+    if isinstance(problem, MemoryError):
+        raise too_little_memory(name) from None
+    if isinstance(problem, UnidentifiedImageError):
+        return "of no format that is read, which are " + ", ".join(FORMATS)
+    if isinstance(problem, OSError) and of_reading(problem):
+        raise unreadable(name, problem) from None
+    return one_line(problem, 120) or type(problem).__name__
+
+
+def too_little_memory(name: str) -> StepError:
+    """That an image could not be read for want of memory: no verdict on what is in it."""
+    return StepError(f"{name}: too little memory to read it. Leave more of it free, and run the same again.")
+
+
+def of_reading(problem: OSError) -> bool:
+    """Whether the system failed to read (no permission, a disk that fails), rather than a decoder at what was read: decoders
+    give no number of an error, and one that is sent before a file's beginning by what stands in it gets EINVAL."""
+    return problem.errno not in (None, errno.EINVAL)
+
+
+def unreadable(name: str, problem: OSError) -> InputError:
+    """That a file could not be read: no verdict on what is in it."""
+    return InputError(f"{name}: cannot be read ({problem.strerror}). See that it is there, may be read, and its disk is sound.")
 
 
 def _tensor(image: Image.Image, mode: str, name: str) -> Tensor:

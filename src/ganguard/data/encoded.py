@@ -18,7 +18,7 @@ from pydantic import field_validator
 from torch import Tensor
 
 from ganguard.base.cache import code_version, content_key
-from ganguard.base.codecs import decode_image, images_a_task
+from ganguard.base.codecs import decode_image, images_a_task, too_little_memory
 from ganguard.base.compute import cores
 from ganguard.base.errors import DataError
 from ganguard.base.progress import Progress
@@ -202,11 +202,14 @@ def _ahead(task: Task, waiting: Iterator[Encoded], at_once: int) -> Iterator[tup
 
 
 def _pixels(encoded: Encoded, settings: EncodedImages, channels: int | None) -> Tensor | DataError:
-    """The pixels that are taken of an image, or why it cannot be read. Raises DataError where it can, but does not fit."""
+    """The pixels that are taken of an image, or what is wrong with it. Raises DataError where it can be read, but does not fit;
+    and where it is the reading that failed, for which no image is to blame, the InputError or StepError of that."""
     try:
         image = decode_image(encoded.read(), encoded.name, channels)
     except DataError as problem:
         return problem
+    except MemoryError:
+        raise too_little_memory(encoded.name) from None
     return prepare(image, settings.crop, settings.size, encoded.name)
 
 

@@ -1,7 +1,8 @@
 """Images that were decoded once, kept as raw bytes on disk and mapped into memory: a million need not fit in it.
 
-An entry is a directory, named by a key of all that its pixels depend on: `images`, the bytes of (N, C, H, W), and
-`description.json`. It appears by rename, so that several processes may make the same one; who comes later keeps what is there.
+An entry is a directory, named by a key of all that its pixels depend on: `images`, the bytes of (N, C, H, W); `labels`, where
+there are any, int64; and `description.json`. It appears by rename, so that several processes may make the same one; who comes
+later keeps what is there.
 Entries lie in $GANGUARD_IMAGE_CACHE, by default in $XDG_CACHE_HOME/ganguard/images or ~/.cache/ganguard/images; `off` keeps
 none. Removing the directory clears it.
 """
@@ -19,25 +20,28 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from ganguard.base.cache import TEMPORARY, cache_directory, publish_directory
+from ganguard.base.cache import TEMPORARY, cache_directory, file_digest, publish_directory
 from ganguard.base.errors import DataError
-from ganguard.base.settings import NonNegative, Positive, Settings, read_record
+from ganguard.base.settings import Positive, Settings, read_record
 from ganguard.data.dataset import RealImages, Skipped
 
 SMALLEST_KEPT = 32 << 20  # bytes; fewer are decoded in a second or two, and fit any memory
 BLOCK, BLOCKS = 1 << 16, 64  # bytes, and how many such pieces of an entry are looked at when it is opened
+LABEL = "<i8"  # how a label is written
 _NO_RESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000 if sys.platform == "linux" else 0)
 
 
 class Entry(Settings):
-    """What description.json says. checked: SHA-256 of evenly spaced pieces of the images, and of the labels."""
+    """What description.json says. labelled: whether there is a file of labels. checked: SHA-256 of the labels, and of evenly
+    spaced pieces of the images."""
 
     shape: tuple[Positive, Positive, Positive, Positive]
-    labels: tuple[NonNegative, ...] | None
+    labelled: bool
     classes: tuple[str, ...]
     skipped: Annotated[int, Field(ge=0)]
     listed: tuple[tuple[str, str], ...]
@@ -111,35 +115,36 @@ def _cannot(name: str, place: Path, problem: OSError) -> DataError:
 
 def _describe(directory: Path, real: RealImages) -> None:
     skipped = real.skipped or Skipped(0, ())
-    labels = None if real.labels is None else real.labels.tolist()
+    if real.labels is not None:
+        (directory / "labels").write_bytes(real.labels.numpy().astype(LABEL).tobytes())
     content = {
         "shape": tuple(real.images.shape),
-        "labels": labels,
+        "labelled": real.labels is not None,
         "classes": real.classes,
         "skipped": skipped.count,
         "listed": skipped.listed,
-        "checked": _checked(directory / "images", labels),
+        "checked": _checked(directory, labelled=real.labels is not None),
     }
     (directory / "description.json").write_text(json.dumps(content))
 
 
 def _opened(directory: Path) -> RealImages:
     entry = read_record(directory / "description.json", Entry, DataError)
-    labels = None if entry.labels is None else list(entry.labels)
     size = (directory / "images").stat().st_size
-    if size != math.prod(entry.shape) or _checked(directory / "images", labels) != entry.checked:
+    if size != math.prod(entry.shape) or _checked(directory, labelled=entry.labelled) != entry.checked:
         raise DataError(f"{directory}: damaged.")
     return RealImages(
         _mapped(directory / "images", entry.shape),
-        None if labels is None else torch.tensor(labels),
+        torch.from_numpy(np.fromfile(directory / "labels", LABEL).astype(np.int64)) if entry.labelled else None,
         entry.classes,
         skipped=Skipped(entry.skipped, entry.listed) if entry.skipped else None,
     )
 
 
-def _checked(file: Path, labels: list[int] | None) -> str:
-    digest, size = hashlib.sha256(json.dumps(labels).encode()), file.stat().st_size
-    with file.open("rb") as opened:
+def _checked(directory: Path, *, labelled: bool) -> str:
+    digest = hashlib.sha256(file_digest(directory / "labels").encode() if labelled else b"")
+    size = (directory / "images").stat().st_size
+    with (directory / "images").open("rb") as opened:
         for piece in range(BLOCKS):
             opened.seek(max(0, size - BLOCK) * piece // (BLOCKS - 1))
             digest.update(opened.read(BLOCK))

@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from ganguard.base.cache import content_key
+from ganguard.base.codecs import of_reading, unreadable
 from ganguard.base.errors import DataError
 from ganguard.base.progress import Progress, silent
 from ganguard.base.settings import json_of, one_line
@@ -69,7 +70,8 @@ class _Archive:
         self.members = self._opened().infolist()
 
     def read(self, member: zipfile.ZipInfo) -> bytes:
-        """The bytes of a member. Raises DataError where it is damaged, encrypted, too large or of another compression."""
+        """The bytes of a member. Raises DataError where it is damaged, encrypted, too large or of another compression; another
+        InputError where the file cannot be read."""
         name = f"{self.path}: {one_line(member.filename, 120)}"
         if member.flag_bits & ENCRYPTED:
             raise DataError(f"{name}: encrypted. Write the zip file without a password.")
@@ -80,6 +82,8 @@ class _Archive:
         try:
             return self._opened().read(member)  # never more than the size that it says
         except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError, NotImplementedError) as problem:
+            if isinstance(problem, OSError) and of_reading(problem):
+                raise unreadable(str(self.path), problem) from None
             raise DataError(f"{name}: damaged ({one_line(problem, 120)}). Write the zip file again.") from None
 
     def _opened(self) -> zipfile.ZipFile:
@@ -88,6 +92,8 @@ class _Archive:
             try:
                 opened = zipfile.ZipFile(self.path)
             except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as problem:
+                if isinstance(problem, OSError) and of_reading(problem):
+                    raise unreadable(str(self.path), problem) from None
                 raise DataError(f"{self.path}: not a zip file that can be read ({one_line(problem, 120)}).") from None
             with self._lock:
                 self._own.opened = self._stack.enter_context(opened)

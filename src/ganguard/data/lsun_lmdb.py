@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from ganguard.base.cache import content_key
-from ganguard.base.errors import DataError
+from ganguard.base.errors import DataError, StepError
 from ganguard.base.progress import Progress, silent
 from ganguard.base.settings import Positive, one_line
 from ganguard.data.dataset import RealImages
@@ -120,5 +120,7 @@ def _value(environment: "Environment", key: bytes, name: str) -> bytes:
     try:
         with environment.begin() as transaction:
             return bytes(transaction.get(key) or b"")
+    except (lmdb.DiskError, lmdb.MemoryError, lmdb.ReadersFullError) as problem:  # these say nothing of the image
+        raise StepError(f"{name}: could not be read now ({one_line(problem, 120)}). Run the same again.") from None
     except lmdb.Error as problem:
         raise DataError(f"{name}: damaged ({one_line(problem, 120)}). Copy the database again.") from None

@@ -2,6 +2,7 @@
 
 import json
 import time
+from importlib.metadata import PackageNotFoundError
 from itertools import count
 from pathlib import Path
 
@@ -11,8 +12,10 @@ from ganguard.audit.execute_local import Execution, execute
 from ganguard.audit.perform import Event
 from ganguard.audit.plan import Plan
 from ganguard.audit.step import Input, Step
-from ganguard.audit.step_cache import read_record
+from ganguard.audit.step_cache import Done, read_record, step_key
 from ganguard.base.compute import Compute
+from ganguard.metrics.features import network
+from ganguard.metrics.features.network import library_versions, parse_features
 
 STEPS = (
     Step("real", "real", {"kind": "digits", "fingerprint": "x"}),
@@ -84,3 +87,37 @@ def test_a_clock_that_goes_backwards_changes_nothing(tmp_path: Path, monkeypatch
     again, begun = run(tmp_path / "backwards")
     assert begun == []
     assert again.done == backwards.done
+
+
+def _key(step: Step) -> str:
+    done = {"real": Done(Path(), {"result": "0"}, 0.0)}
+    return step_key(step, done, Compute())
+
+
+@pytest.mark.parametrize(
+    ("step", "changes"),
+    [
+        (Step("features", "features", {"kind": "huggingface", "model": "x"}, (Input("real", "real"),)), True),
+        (Step("d", "defend", {"defences": [{"kind": "adversarial_noise", "network": {"kind": "huggingface"}}]}), True),
+        (Step("s", "substitute", {"guess": [{"kind": "adversarial_noise", "network": {"kind": "huggingface"}}]}), True),
+        (STEPS[1], False),
+        (STEPS[0], False),
+    ],
+    ids=["features", "a defence", "a guess", "other features", "no features"],
+)
+def test_the_version_of_transformers_counts_where_its_features_are_used(
+    step: Step, changes: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = _key(step)
+    monkeypatch.setattr(network, "version", lambda library: {"transformers": "99.0"}[library])
+    assert (_key(step) != before) == changes
+
+
+def test_libraries_that_are_absent_leave_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The step itself says what to install."""
+
+    def absent(library: str) -> str:
+        raise PackageNotFoundError(library)
+
+    monkeypatch.setattr(network, "version", absent)
+    assert library_versions(parse_features("huggingface")) == {"transformers": "absent"}

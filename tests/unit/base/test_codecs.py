@@ -1,4 +1,6 @@
+import errno
 import io
+import os
 import struct
 import warnings
 import zlib
@@ -8,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageFile
 
 from ganguard.base.codecs import MAX_PIXELS, decode_image, encode_png
-from ganguard.base.errors import DataError
+from ganguard.base.errors import DataError, InputError, StepError
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -81,9 +83,46 @@ def test_a_truncated_image_is_refused(png: Callable[[np.ndarray], bytes]) -> Non
         decode_image(whole[: len(whole) // 2], "half")
 
 
-def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="gone"):
+def test_a_file_that_cannot_be_read_is_no_bad_image(tmp_path: Path) -> None:
+    """Whoever skips bad images would otherwise skip it, and keep the set without it."""
+    with pytest.raises(InputError, match=r"gone\.png: cannot be read \(No such file") as raised:
         decode_image(tmp_path / "gone.png", "gone.png")
+    assert not isinstance(raised.value, DataError)
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EACCES])
+def test_a_disk_that_fails_while_an_image_is_read_is_no_bad_image(
+    png: Callable[[np.ndarray], bytes], monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def fails(*given: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(ImageFile.ImageFile, "load", fails)
+    with pytest.raises(InputError, match=f"a: cannot be read .{os.strerror(number)}") as raised:
+        decode_image(png(np.zeros((4, 4), np.uint8)), "a")
+    assert not isinstance(raised.value, DataError)
+
+
+def test_too_little_memory_is_no_bad_image(png: Callable[[np.ndarray], bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*given: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(ImageFile.ImageFile, "load", fails)
+    with pytest.raises(StepError, match="a: too little memory"):
+        decode_image(png(np.zeros((4, 4), np.uint8)), "a")
+
+
+def test_a_file_that_leads_before_its_beginning_is_a_bad_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What stands in a damaged file has its reader seek there, and the system says EINVAL."""
+
+    def seeks(*given: object, **said: object) -> None:
+        with (tmp_path / "a.png").open("rb") as opened:
+            os.lseek(opened.fileno(), -1, os.SEEK_SET)
+
+    (tmp_path / "a.png").write_bytes(b"")
+    monkeypatch.setattr(Image, "open", seeks)
+    with pytest.raises(DataError, match=r"a\.png: not an image that can be read"):
+        decode_image(tmp_path / "a.png", "a.png")
 
 
 def _bomb(width: int, height: int) -> bytes:

@@ -1,4 +1,6 @@
+import errno
 import json
+import os
 import warnings
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -7,10 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageFile
 
-from ganguard.base.errors import DataError
-from ganguard.data import image_cache
+from ganguard.base import settings
+from ganguard.base.errors import DataError, InputError, StepError
+from ganguard.data import encoded, image_cache
+from ganguard.data.dataset import RealImages
+from ganguard.data.image_cache import cached_images, keep_images
 from ganguard.data.image_folder import ImageFolder
 
 
@@ -54,7 +59,7 @@ def test_what_is_written_to_the_images_never_reaches_the_entry(kept: Path, folde
     assert folder.load().digest() == digest
 
 
-@pytest.mark.parametrize("damage", ["shorter", "flipped", "no description", "another shape", "nonsense"])
+@pytest.mark.parametrize("damage", ["shorter", "flipped", "labels", "no labels", "no description", "another shape", "nonsense"])
 def test_a_damaged_entry_is_made_anew(kept: Path, folder: ImageFolder, damage: str) -> None:
     digest = folder.load().digest()
     entry = _entry(kept)
@@ -65,6 +70,10 @@ def test_a_damaged_entry_is_made_anew(kept: Path, folder: ImageFolder, damage: s
     elif damage == "flipped":
         content[9] ^= 1
         (entry / "images").write_bytes(content)
+    elif damage == "labels":
+        (entry / "labels").write_bytes((1).to_bytes(8, "little") * 8)
+    elif damage == "no labels":
+        (entry / "labels").unlink()
     elif damage == "no description":
         (entry / "description.json").unlink()
     elif damage == "another shape":
@@ -88,6 +97,49 @@ def test_a_bad_image_leaves_nothing_behind(kept: Path, folder: ImageFolder) -> N
     with pytest.raises(DataError, match=r"7\.png: not an image"):
         folder.load()
     assert not list(kept.iterdir())
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EACCES])
+def test_a_disk_that_fails_skips_no_image(
+    kept: Path, folder: ImageFolder, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An image that could not be read this once would otherwise be absent from the entry for good."""
+    skipping, load = folder.model_copy(update={"on_bad_image": "skip"}), ImageFile.ImageFile.load
+
+    def fails(self: ImageFile.ImageFile) -> object:
+        if "5.png" in str(self.filename):
+            raise OSError(number, os.strerror(number))
+        return load(self)
+
+    with monkeypatch.context() as failing, pytest.raises(InputError, match=r"5\.png: cannot be read") as raised:
+        failing.setattr(ImageFile.ImageFile, "load", fails)
+        skipping.load()
+    assert not isinstance(raised.value, DataError)
+    assert not list(kept.iterdir())
+    assert len(skipping.load().images) == 8
+
+
+def test_too_little_memory_skips_no_image(kept: Path, folder: ImageFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left(file: object, name: str, channels: int | None) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(encoded, "decode_image", none_left)
+    with pytest.raises(StepError, match="too little memory to read it"):
+        folder.model_copy(update={"on_bad_image": "skip"}).load()
+    assert not kept.exists()
+
+
+def test_there_may_be_more_labels_than_json_is_read_of(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "LARGEST_JSON", 4096)
+    count, image = 5000, torch.zeros(1, 1, 1, dtype=torch.uint8)
+    labels = torch.arange(count) * 2**40
+    made = keep_images("key", (1, 1, 1), [image] * count, lambda images: RealImages(images, labels, ()), "x")
+    again = cached_images("key")
+    assert again is not None
+    assert again.labels is not None
+    assert made.labels is not None
+    assert torch.equal(again.labels, labels)
+    assert torch.equal(made.labels, labels)
 
 
 def test_skipped_images_are_remembered(kept: Path, folder: ImageFolder) -> None:

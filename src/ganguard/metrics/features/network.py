@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Protocol, cast, runtime_checkable
 
@@ -72,6 +73,18 @@ class GivesProbabilities(Protocol):
 def parse_features(value: object) -> FeatureSettings:
     """A name ("classifier") or a mapping with `kind` to the settings of that feature network. Raises SpecError."""
     return value if isinstance(value, FeatureSettings) else FEATURES.parse(value)
+
+
+def library_versions(settings: FeatureSettings) -> dict[str, str]:
+    """Versions of the packages beside torch that a network's features depend on; "absent" of what is not installed."""
+
+    def found(library: str) -> str:
+        try:
+            return version(library)
+        except PackageNotFoundError:
+            return "absent"
+
+    return {library: found(library) for library in settings.libraries}
 
 
 class Loads(Protocol):
