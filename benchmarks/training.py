@@ -1,0 +1,246 @@
+"""How fast GANs are trained, beside the code that people train them with: real images that D sees in a second.
+
+    git clone https://github.com/kwotsin/mimicry MIMICRY
+    git clone https://github.com/facebookresearch/pytorch_GAN_zoo ZOO
+    python benchmarks/training.py [--mimicry MIMICRY] [--zoo ZOO] [--rounds 3] [--steps 1] [--threads N]
+
+Both sides have the same networks, batch and updates of D, on one machine in one run, in turns: a round is one training of ours
+of so many steps, and as many steps of the peer. SNGAN-32 in the published widths (batches of 64, five updates of D to one of
+G) is compared with mimicry's networks and its own `train_step`s; PGGAN-64 (batches of 16, WGAN-GP) with pytorch_GAN_zoo's
+`optimizeParameters`. Our time is that of `train_gan` from its first step to its last, batches and average of weights with it;
+the peers are handed batches that are ready, as floats, and write no logs. Of a peer only its networks and steps are imported,
+without the packages around them, which want torchvision.
+
+Ours lays channels last in memory; the peer is measured as it comes, and with its channels last as well. Each line: images a
+second of ours (the median round), of the peer, their ratio by the wall clock and by processor time (which other work on the
+machine moves less), and what a step of ours would take if it did nothing but its floating point operations at the speed that a
+matrix product reaches here (the floor), beside what it takes.
+"""
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+from ganguard.base.compute import Compute, cores
+from ganguard.base.images import to_float
+from ganguard.training.loop import train_gan
+from ganguard.training.settings import TrainingSettings
+
+Seconds = tuple[float, float]  # by the wall clock, of the processor
+Step = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A way to train ours: what is set beside the networks. A row more in `VARIANTS` is one line more a network and peer."""
+
+    name: str
+    training: dict[str, Any] = field(default_factory=dict)
+    compute: dict[str, Any] = field(default_factory=dict)
+
+
+VARIANTS = (Variant("float32"),)
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is trained. peer: from a clone's folder and whether channels lie last, its networks' step on a batch of floats."""
+
+    name: str
+    side: int
+    batch: int
+    n_dis: int
+    settings: dict[str, Any]
+    peer_name: str
+    peer: Callable[[Path, bool, Callable[[], Tensor]], Step]
+
+    @property
+    def images(self) -> int:
+        """Real ones that D sees in a step of G."""
+        return self.batch * self.n_dis
+
+
+def packages(root: Path, *names: str) -> None:
+    """Make the folders of a clone importable as packages without running what their own __init__ imports."""
+    for name in names:
+        package = ModuleType(name)
+        package.__path__ = [str(root.joinpath(*name.split(".")[1:]))]
+        sys.modules[name] = package
+
+
+class NoLog:
+    """Where mimicry writes its losses."""
+
+    def add_metric(self, name: str, value: object, group: str | None = None) -> None:
+        pass
+
+
+def mimicry(clone: Path, channels_last: bool, batch: Callable[[], Tensor]) -> Step:
+    """A step as mimicry's Trainer takes it: five updates of D, and one of G."""
+    below = ("nets", "nets.sngan", "nets.gan", "nets.basemodel")
+    packages(clone / "torch_mimicry", "torch_mimicry", *(f"torch_mimicry.{name}" for name in below))
+    networks: Any = import_module("torch_mimicry.nets.sngan.sngan_32")
+    G, D = networks.SNGANGenerator32(), networks.SNGANDiscriminator32()
+    if channels_last:
+        G, D = (network.to(memory_format=torch.channels_last) for network in (G, D))
+    optimizers = [torch.optim.Adam(network.parameters(), 2e-4, betas=(0.0, 0.9)) for network in (G, D)]
+
+    def step() -> None:
+        for _ in range(5):
+            real = batch(), torch.zeros(64)
+            D.train_step(real_batch=real, netG=G, optD=optimizers[1], log_data=NoLog(), device=torch.device("cpu"))
+        G.train_step(real_batch=real, netD=D, optG=optimizers[0], log_data=NoLog(), device=torch.device("cpu"))
+
+    return step
+
+
+def zoo(clone: Path, channels_last: bool, batch: Callable[[], Tensor]) -> Step:
+    """A step of pytorch_GAN_zoo's PGGAN, grown to 64 pixels, in the configuration that it ships.
+
+    Its optimisers are made here, of equal settings: it says their first beta as the whole number 0, which torch now refuses.
+    """
+    packages(clone / "models", "zoo_models")
+    made: Any = import_module("zoo_models.progressive_gan")
+    made.ProgressiveGAN.getOptimizerD = lambda gan: torch.optim.Adam(gan.netD.parameters(), 1e-3, betas=(0.0, 0.99))
+    made.ProgressiveGAN.getOptimizerG = lambda gan: torch.optim.Adam(gan.netG.parameters(), 1e-3, betas=(0.0, 0.99))
+    shipped: Any = import_module("zoo_models.trainer.standard_configurations.pgan_config")
+    said = vars(shipped._C)
+    gan = made.ProgressiveGAN(useGPU=False, depthScale0=said["depthScales"][0], **said)
+    for depth in said["depthScales"][1:5]:  # 8, 16, 32 and 64 pixels
+        gan.addScale(depth)
+    if channels_last:
+        for network in (gan.netG, gan.netD):
+            network.to(memory_format=torch.channels_last)
+    return lambda: gan.optimizeParameters(batch())
+
+
+CASES = (
+    Case("SNGAN-32", 32, 64, 5, {"architecture": {"kind": "sngan", "width_factor": 1}, "ema_decay": 0}, "mimicry", mimicry),
+    Case("PGGAN-64", 64, 16, 1, {"architecture": "pggan", "grow": False}, "pytorch_GAN_zoo", zoo),
+)
+
+
+def taken(work: Step) -> Seconds:
+    """How long something takes."""
+    begun = time.perf_counter(), time.process_time()
+    work()
+    return time.perf_counter() - begun[0], time.process_time() - begun[1]
+
+
+def ours(case: Case, variant: Variant, images: Tensor, steps: int, threads: int) -> Seconds:
+    """How long so many steps of a training take, from the first to the last: neither building nor saving is counted."""
+    said = {"batch_size": case.batch, **case.settings, **variant.training, "steps": steps}
+    settings, compute = TrainingSettings.model_validate(said), Compute(threads=threads, **variant.compute)
+    if settings.completed().n_dis != case.n_dis:
+        raise SystemExit(f"{case.name} is of {case.n_dis} updates of D; the recipe says {settings.completed().n_dis}")
+    seen: list[tuple[float, float]] = []
+
+    def progress(done: int, total: int, note: str = "") -> None:
+        seen.append((time.perf_counter(), time.process_time()))
+
+    with tempfile.TemporaryDirectory() as folder:
+        train_gan(images, settings, Path(folder), seed=0, compute=compute, progress=progress)
+    return seen[-1][0] - seen[0][0], seen[-1][1] - seen[0][1]
+
+
+class Counted(TorchDispatchMode):
+    """Floating point operations of convolutions and matrix products, forwards and backwards (torch's own FlopCounterMode fails
+    at gradients of gradients)."""
+
+    total = 0
+
+    def __torch_dispatch__(self, func: Any, types: object, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        if func._overloadpacket in flop_registry:
+            self.total += flop_registry[func._overloadpacket](*args, **(kwargs or {}), out_val=out)
+        return out
+
+
+def flops(work: Step) -> int:
+    """What one call of `work` computes; it also warms up."""
+    with Counted() as counted:
+        work()
+    return counted.total
+
+
+def speed() -> float:
+    """Floating point operations a second of a matrix product in float32, on the threads that torch has."""
+    a = torch.randn(2048, 2048)
+    return 2 * 2048**3 / min(taken(lambda: a @ a)[0] for _ in range(10))
+
+
+def compare(case: Case, clone: Path, rounds: int, steps: int, threads: int) -> None:
+    """Train ours and the peer's in turns, and print a line a variant and a peer, and the floor."""
+    images = torch.randint(0, 256, (4096, 3, case.side, case.side), dtype=torch.uint8)
+    floats = to_float(images[: 4 * case.batch])
+    draw = lambda: floats[torch.randint(len(floats), (case.batch,))]  # noqa: E731
+    peers = {name: case.peer(clone, last, draw) for name, last in (("", False), (", channels last", True))}
+    work = {variant.name: flops(lambda v=variant: ours(case, v, images, 1, threads)) for variant in VARIANTS}
+    theirs = max([flops(step) for step in peers.values()])  # they are equal; each warms up
+    mine: dict[str, list[Seconds]] = {variant.name: [] for variant in VARIANTS}
+    others: dict[str, list[Seconds]] = {name: [] for name in peers}
+    fastest = 0.0
+    for _ in range(rounds):
+        for variant in VARIANTS:
+            mine[variant.name].append(ours(case, variant, images, steps, threads))
+        for name, step in peers.items():
+            others[name].append(taken(lambda s=step: [s() for _ in range(steps)]))
+        fastest = max(fastest, speed())
+    for name, times in mine.items():
+        for peer, found in others.items():
+            row(f"{case.name}, {name}", case.images * steps, times, case.peer_name + peer, found)
+        least = work[name] / fastest
+        step = min(wall for wall, _ in times) / steps
+        print(
+            f"  a step: {work[name] / 1e9:,.0f} GFLOP (the peer's {theirs / 1e9:,.0f}); a matrix product reaches "
+            f"{fastest / 1e9:,.1f} GFLOP/s: floor {least:.2f} s, taken {step:.2f} s, {step / least:.2f} times the floor",
+            flush=True,
+        )
+
+
+def row(what: str, images: int, mine: list[Seconds], peer: str, theirs: list[Seconds]) -> None:
+    """Medians of both, and the medians of the rounds' ratios."""
+    rates = [images / statistics.median(wall for wall, _ in times) for times in (mine, theirs)]
+    ratios = [statistics.median(t[clock] / m[clock] for m, t in zip(mine, theirs, strict=True)) for clock in (0, 1)]
+    print(
+        f"{what:24} {rates[0]:8.2f} images/s   {peer:32} {rates[1]:8.2f} images/s   {ratios[0]:5.2f} x   "
+        f"by processor time {ratios[1]:5.2f} x",
+        flush=True,
+    )
+
+
+def main() -> None:
+    """Run what a clone was given for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--mimicry", type=Path, help="a clone of kwotsin/mimicry, for SNGAN-32")
+    parser.add_argument("--zoo", type=Path, help="a clone of facebookresearch/pytorch_GAN_zoo, for PGGAN-64")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=1, help="updates of G a round")
+    parser.add_argument("--threads", type=int, default=cores())
+    given = parser.parse_args()
+    clones = {"mimicry": given.mimicry, "pytorch_GAN_zoo": given.zoo}
+    if not any(clones.values()):
+        parser.error("give --mimicry DIR or --zoo DIR, or both: clones of the peers")
+    torch.set_num_threads(given.threads)
+    torch.manual_seed(0)
+    print(f"{given.threads} threads, torch {torch.__version__}", flush=True)
+    for case in CASES:
+        if clones[case.peer_name]:
+            compare(case, clones[case.peer_name], given.rounds, given.steps, given.threads)
+
+
+if __name__ == "__main__":
+    main()
