@@ -9,11 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
-from torch.optim import Adam, Optimizer
+from torch import Tensor
 
 from ganguard.architectures.checkpoint import save_checkpoint
-from ganguard.architectures.networks import Networks, StyleBased, build_networks
+from ganguard.architectures.networks import Networks, build_networks
 from ganguard.base.cache import content_key, copy_directory, tensor_digest
 from ganguard.base.compute import Compute, use_threads
 from ganguard.base.errors import StepError
@@ -21,16 +20,13 @@ from ganguard.base.image_rows import Images
 from ganguard.base.images import shape_of
 from ganguard.base.progress import Progress, silent
 from ganguard.base.seeds import torch_generator
+from ganguard.training.assembling import assembled
 from ganguard.training.beginning import RANDOM_WEIGHTS, Beginning
 from ganguard.training.differential_privacy import Guarantee, PrivateTraining, guarantee_of
 from ganguard.training.early_stopping import Best, Watch
-from ganguard.training.ema import EMA
-from ganguard.training.growth import Growth
 from ganguard.training.guess import Guess
 from ganguard.training.pace import Pace
-from ganguard.training.penalties import PathLength
-from ganguard.training.placing import placed
-from ganguard.training.settings import CompleteTraining, TrainingSettings
+from ganguard.training.settings import TrainingSettings
 from ganguard.training.state import load_state, save_state, saved_step
 from ganguard.training.update import GANTraining
 
@@ -107,43 +103,11 @@ def _no_look(step: int) -> None:
 def _set_up(images: Images, settings: TrainingSettings, seed: int, compute: Compute, beginning: Beginning) -> GANTraining:
     from lightning_fabric import Fabric  # it takes two seconds to import, which readers of finished steps need not wait for
 
-    complete = settings.completed()
     with seeded_weights(seed):
         networks = build_networks(settings.architecture, shape_of(images))
     beginning.put_into(networks)
-    device = compute.torch_device()
-    fabric = Fabric(accelerator=device.type, devices=1)
-    for module in (networks.generator, networks.discriminator):
-        fabric.to_device(module.train())
-        module.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - 1.2 to 1.3 times faster on CPU
-    frozen = beginning.frozen_parameters(networks.discriminator)
-    networks.discriminator.requires_grad_(False)
-    trained = [parameter for parameter in networks.discriminator.parameters() if parameter not in frozen]
-    ema, generator = EMA(networks.generator, settings.ema_decay), torch_generator(seed, "training")
-    if isinstance(networks.generator, StyleBased):
-        networks.generator.random = generator
-    growing = [networks.generator, networks.discriminator, ema.module] if settings.grow and beginning is RANDOM_WEIGHTS else []
-    return GANTraining(
-        networks=networks,
-        ema=ema,
-        optimizers={
-            "D": _adam(trained, complete),
-            "G": _adam(list(networks.generator.parameters()), complete),
-        },
-        complete=complete,
-        images=placed(images, device),
-        batch_size=settings.batch_size,
-        augmented=settings.augment == "diffaugment",
-        trained=trained,
-        growth=Growth(growing, settings.steps),
-        generator=generator,
-        fabric=fabric,
-        path_length=PathLength().to(device) if complete.path_length_weight else None,
-    )
-
-
-def _adam(parameters: list[nn.Parameter], complete: CompleteTraining) -> Optimizer:
-    return Adam(parameters, lr=complete.learning_rate, betas=complete.betas, fused=True)
+    fabric = Fabric(accelerator=compute.torch_device().type, devices=1)
+    return assembled(networks, images, settings, beginning, fabric, torch_generator(seed, "training"))
 
 
 @contextmanager

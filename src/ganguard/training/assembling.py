@@ -1,0 +1,63 @@
+"""What a training is made of, put together: networks on their device, optimisers, the average of G, what grows."""
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+from torch.optim import Adam, Optimizer
+
+from ganguard.architectures.networks import Networks, StyleBased
+from ganguard.base.image_rows import Images
+from ganguard.training.beginning import RANDOM_WEIGHTS, Beginning
+from ganguard.training.ema import EMA
+from ganguard.training.growth import Growth
+from ganguard.training.penalties import PathLength
+from ganguard.training.placing import placed
+from ganguard.training.settings import CompleteTraining, TrainingSettings
+from ganguard.training.update import GANTraining
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+
+def assembled(
+    networks: Networks,
+    images: Images,
+    settings: TrainingSettings,
+    beginning: Beginning,
+    fabric: "Fabric",
+    generator: torch.Generator,
+) -> GANTraining:
+    """The training of networks with their first weights, on images (N, C, H, W) uint8; all its draws are from `generator`."""
+    complete = settings.completed()
+    for module in (networks.generator, networks.discriminator):
+        fabric.to_device(module.train())
+        module.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - 1.2 to 1.3 times faster on CPU
+    frozen = beginning.frozen_parameters(networks.discriminator)
+    networks.discriminator.requires_grad_(False)
+    trained = [parameter for parameter in networks.discriminator.parameters() if parameter not in frozen]
+    ema = EMA(networks.generator, settings.ema_decay)
+    if isinstance(networks.generator, StyleBased):
+        networks.generator.random = generator
+    growing = [networks.generator, networks.discriminator, ema.module] if settings.grow and beginning is RANDOM_WEIGHTS else []
+    return GANTraining(
+        networks=networks,
+        ema=ema,
+        optimizers={
+            "D": _adam(trained, complete),
+            "G": _adam(list(networks.generator.parameters()), complete),
+        },
+        complete=complete,
+        images=placed(images, fabric.device),
+        batch_size=settings.batch_size,
+        augmented=settings.augment == "diffaugment",
+        trained=trained,
+        growth=Growth(growing, settings.steps),
+        generator=generator,
+        fabric=fabric,
+        path_length=PathLength().to(fabric.device) if complete.path_length_weight else None,
+    )
+
+
+def _adam(parameters: list[nn.Parameter], complete: CompleteTraining) -> Optimizer:
+    return Adam(parameters, lr=complete.learning_rate, betas=complete.betas, fused=True)
