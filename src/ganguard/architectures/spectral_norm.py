@@ -3,7 +3,8 @@
     W_SN = W / sigma,   sigma = uᵀ W v;   in training, before each use:   v <- Wᵀ u / |Wᵀ u|,   u <- W v / |W v|
 
 torch's own parametrization does the same. This one can be built without memory ("meta" device), where torch's imports its
-compiler for three seconds, and does not copy weights that lie with their channels last.
+compiler for three seconds, does not copy weights that lie with their channels last, and stays in float32 whatever the precision
+of a training: under CUDA's autocast, u and v would be of eight bits.
 """
 
 from typing import TypeVar
@@ -34,9 +35,10 @@ class SpectralNorm(nn.Module):
             self._iterate(W, FIRST_ITERATIONS)
 
     def forward(self, weight: Tensor) -> Tensor:
-        W = _as_matrix(weight)
-        u, v = self._iterate(W.detach(), 1) if self.training else (self.u, self.v)
-        return weight / torch.dot(u, torch.mv(W, v))
+        with torch.autocast(weight.device.type, enabled=False):
+            W = _as_matrix(weight)
+            u, v = self._iterate(W.detach(), 1) if self.training else (self.u, self.v)
+            return weight / torch.dot(u, torch.mv(W, v))
 
     @torch.no_grad()
     def _iterate(self, W: Tensor, times: int) -> tuple[Tensor, Tensor]:

@@ -59,6 +59,8 @@ class PrivateTraining(TrainingSettings):
                 "differential_privacy: penalty, drift and augment show D the images in ways that the bound does not count. "
                 "Leave them out"
             )
+        if self.precision != "32-true":
+            raise ValueError("differential_privacy: gradients are cut and made noisy in float32. Leave precision out")
         return self
 
 

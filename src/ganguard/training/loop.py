@@ -106,7 +106,7 @@ def _set_up(images: Images, settings: TrainingSettings, seed: int, compute: Comp
     with seeded_weights(seed):
         networks = build_networks(settings.architecture, shape_of(images))
     beginning.put_into(networks)
-    fabric = Fabric(accelerator=compute.torch_device().type, devices=1)
+    fabric = Fabric(accelerator=compute.torch_device().type, devices=1, precision=settings.precision)  # pyright: ignore[reportArgumentType]
     return assembled(networks, images, settings, beginning, fabric, torch_generator(seed, "training"))
 
 

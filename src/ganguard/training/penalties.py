@@ -1,4 +1,7 @@
-"""What keeps D or G smooth: penalties on their gradients, which are added to the losses."""
+"""What keeps D or G smooth: penalties on their gradients, which are added to the losses.
+
+They are to be called outside autocast: their gradient is that of a gradient, whose squares bfloat16 would round away.
+"""
 
 import math
 

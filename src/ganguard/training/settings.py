@@ -2,11 +2,12 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from ganguard.architectures.networks import ArchitectureField, recipe_of
 from ganguard.base.settings import Positive, Settings
 from ganguard.training.losses import LossName
+from ganguard.training.precision import Precision
 
 Penalty = Literal["none", "gradient", "r1"]
 Decay = Literal["linear", "none"]
@@ -15,7 +16,8 @@ USUAL_WEIGHT: dict[Penalty | None, float] = {"none": 0.0, "gradient": 10.0, "r1"
 2018)."""
 
 _PENALTIES = ("penalty", "penalty_weight", "penalty_every", "drift", "path_length_weight", "path_length_every")
-LATER = frozenset({*_PENALTIES, "grow", "augment"})
+_HOW = frozenset({"precision"})  # how it is computed, not what
+LATER = frozenset({*_PENALTIES, "grow", "augment", *_HOW})
 
 
 class TrainingSettings(Settings):
@@ -36,6 +38,7 @@ class TrainingSettings(Settings):
     learning_rate_decay: "linear" lowers the learning rate to 0 over all steps; "none" keeps it. None takes the recipe's.
     ema_decay: decay per step of the average of G's weights that is published; 0 publishes the last weights.
     checkpoint_every: steps between saved states, from which a killed training goes on.
+    precision: "32-true" or "bf16-mixed", see `precision.py`.
     """
 
     architecture: ArchitectureField
@@ -56,6 +59,7 @@ class TrainingSettings(Settings):
     learning_rate_decay: Decay | None = None
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.999
     checkpoint_every: Positive = 500
+    precision: Precision = "32-true"
 
     def completed(self) -> "CompleteTraining":
         """These settings with the open values taken from the architecture's recipe."""
@@ -72,6 +76,12 @@ class TrainingSettings(Settings):
         fields = TrainingSettings.model_fields
         said["learning_rate_decay"] = self.completed().learning_rate_decay
         return {name: value for name, value in said.items() if name not in LATER or value != fields[name].default}
+
+    @model_serializer(mode="wrap")
+    def _without_usual_ways(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """How it is computed is said where that is not as usual: keys and records of other trainings stay as they were."""
+        said, fields = handler(self), TrainingSettings.model_fields
+        return {name: value for name, value in said.items() if name not in _HOW or value != fields[name].default}
 
     @model_validator(mode="after")
     def _does_something(self) -> Self:

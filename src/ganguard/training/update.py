@@ -50,7 +50,7 @@ class GANTraining:
 
     def step(self, step: int) -> Tensor:
         """One update of G after n_dis of D; returns D's last loss plus G's, (), for the look at its health."""
-        D, n_dis = self.networks.discriminator, self.complete.n_dis
+        n_dis = self.complete.n_dis
         if self.growth.go_to(step):
             self.ema.restart()
         self._train_discriminator(True)
@@ -61,7 +61,7 @@ class GANTraining:
         fake = self._fake()  # the last update of D and the one of G see the same images
         loss_d = self._update_discriminator(fake.detach(), (step + 1) * n_dis - 1)
         self._train_discriminator(False)
-        loss_g = self.loss.generator(D(self._shown(fake)))
+        loss_g = self.loss.generator(self._scores(self._shown(fake)))
         if self.path_length and step % self.complete.path_length_every == 0:
             weight = self.complete.path_length_weight * self.complete.path_length_every
             loss_g = loss_g + weight * self._path_length(self.path_length, fake.shape[1:])
@@ -92,21 +92,27 @@ class GANTraining:
         return loss
 
     def _discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
-        D = self.networks.discriminator
-        if D.independent_rows:
-            scores_real, scores_fake = D(torch.cat([real, fake])).chunk(2)
+        if self.networks.discriminator.independent_rows:
+            scores_real, scores_fake = self._scores(torch.cat([real, fake])).chunk(2)
         else:
-            scores_real, scores_fake = D(real), D(fake)
+            scores_real, scores_fake = self._scores(real), self._scores(fake)
         loss = self.loss.discriminator(scores_real, scores_fake)
         return loss + self.complete.drift * scores_real.square().mean() if self.complete.drift else loss
 
+    def _scores(self, images: Tensor) -> Tensor:
+        """D's scores (N,), float32 whatever D computes in."""
+        with self.fabric.autocast():
+            return self.networks.discriminator(images).float()
+
     def _penalty(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Of D in float32, whatever the precision: its gradient is differentiated once more."""
         D = self.networks.discriminator
         if self.complete.penalty == "r1":
             return r1(D, real)
         return gradient_penalty(D, real, fake, self._uniform(len(real)))
 
     def _path_length(self, penalty: PathLength, image_shape: torch.Size) -> Tensor:
+        """In float32, as D's penalties."""
         G = self.networks.generator
         z, noise = (torch.randn(self.batch_size, *shape, generator=self.generator) for shape in ((G.latent_dim,), image_shape))
         return penalty(G, z.to(self.fabric.device), noise.to(self.fabric.device))
@@ -116,7 +122,8 @@ class GANTraining:
         z = torch.randn(self.batch_size, self.networks.generator.latent_dim, generator=self.generator)
         if self.guess and self.guess.codes:
             z = self.guess.codes(z, self.generator)
-        fake = self.networks.generator(z.to(self.fabric.device))
+        with self.fabric.autocast():
+            fake = self.networks.generator(z.to(self.fabric.device)).float()
         return self.guess.images(fake, self.generator) if self.guess and self.guess.images else fake
 
     def _shown(self, images: Tensor) -> Tensor:
