@@ -1,5 +1,6 @@
 """`ganguard train`: a GAN on real images."""
 
+from contextlib import nullcontext
 from typing import Annotated
 
 import typer
@@ -30,6 +31,10 @@ def train(
     ] = "random_network",
     threads: Threads = 1,
     device: Device = "auto",
+    devices: Annotated[
+        int, typer.Option(min=1, help="GPUs, or processes on CPU, that share each batch; this command starts them.")
+    ] = 1,
+    nodes: Annotated[int, typer.Option(min=1, help="Machines of so many devices each; torchrun starts them.")] = 1,
 ) -> None:
     """Train a GAN on the train split (70 %) of real images.
 
@@ -42,29 +47,48 @@ def train(
     With `--watch-every N` the Fréchet distance to the other 30 % is measured every N steps and written to `OUT/judged.json`;
     the checkpoint is that of the best look.
 
+    With `--devices 4` four GPUs share each batch. Several machines run it by torchrun, with OUT on a disk that they share:
+    `torchrun --nnodes 2 --nproc-per-node 4 … --no-python ganguard train … --devices 4 --nodes 2`.
+
     Example: `ganguard train digits --out runs/mine --steps 3000 --set learning_rate=1e-3 --set n_dis=1`
     """
     from ganguard.audit.directory import alone
     from ganguard.audit.watching import watch_by_distance
     from ganguard.base.compute import Compute
     from ganguard.base.image_rows import ImageRows
+    from ganguard.base.progress import silent
     from ganguard.base.settings import apply_changes, parse
     from ganguard.cli.display import progress_of
     from ganguard.cli.options import dataset_of, load_and_say
     from ganguard.data.splits import split
     from ganguard.training.differential_privacy import PrivateTraining
-    from ganguard.training.early_stopping import best_step
+    from ganguard.training.early_stopping import Watch, best_step
     from ganguard.training.loop import train_gan
+    from ganguard.training.processes import AnotherProcess, Devices
 
     values = apply_changes({"architecture": architecture, "steps": steps}, changes or [])
     settings = parse(PrivateTraining, values, "train")
     compute = parse(Compute, {"device": device, "threads": threads}, "compute")
-    with progress_of(f"train {architecture}") as progress:
+    several = parse(Devices, {"devices": devices, "nodes": nodes}, "train")
+    first, watch = several.is_first(), None
+    with progress_of(f"train {architecture}") if first else nullcontext(silent) as progress:
         real = load_and_say(dataset_of(data, size), progress)
         rows = split(real)
         images = ImageRows(real.images, rows.train)
-        watch = watch_by_distance(real.images[rows.reference], features, compute, every=watch_every) if watch_every else None
-        with alone(out):  # and a path that cannot be written is found before the training, not after
-            checkpoint = train_gan(images, settings, out, seed=seed, compute=compute, progress=progress, watch=watch)
+        if watch_every and first:
+            watch = watch_by_distance(real.images[rows.reference], features, compute, every=watch_every)
+        elif watch_every:
+            watch = Watch(lambda _: 0.0, watch_every)  # the first process judges, and this one waits as often
+        with alone(out) if first else nullcontext():  # a path that cannot be written is found before the training, not after
+            try:
+                checkpoint = train_gan(
+                    images, settings, out, seed=seed, compute=compute, devices=several, progress=progress, watch=watch
+                )
+            except AnotherProcess:
+                if first:
+                    raise
+                raise typer.Exit(1) from None  # whoever failed says why
+    if not first:
+        return
     best = f" (step {best_step(out)}, the best of those watched)" if watch else ""
     typer.echo(f"Checkpoint: {checkpoint}{best}")

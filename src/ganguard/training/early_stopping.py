@@ -57,10 +57,14 @@ class Best:
         """Where the best state is."""
         return self._directory / BEST
 
+    def due(self, step: int) -> bool:
+        """Whether there is a look after `step`."""
+        return step % self._watch.every == 0 or step == self._steps
+
     def look(self, step: int, G: Generator, publish: Callable[[Path], object]) -> None:
         """Judge G (N, latent_dim) -> images as it is after `step`, and publish it to `checkpoint` where it is the best so far,
         the first of several equally good. Raises StepError where the judge's number is not finite."""
-        if (step % self._watch.every and step != self._steps) or step in dict(self.looks):
+        if not self.due(step) or step in dict(self.looks):
             return
         score = float(self._watch.judge(self._images(G)))
         if not abs(score) < float("inf"):

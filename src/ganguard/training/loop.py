@@ -6,7 +6,9 @@ bits as one that was never interrupted.
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -15,7 +17,7 @@ from ganguard.architectures.checkpoint import save_checkpoint
 from ganguard.architectures.networks import Networks, build_networks
 from ganguard.base.cache import content_key, copy_directory, tensor_digest
 from ganguard.base.compute import Compute, use_threads
-from ganguard.base.errors import StepError
+from ganguard.base.errors import SpecError, StepError
 from ganguard.base.image_rows import Images
 from ganguard.base.images import shape_of
 from ganguard.base.progress import Progress, silent
@@ -26,9 +28,13 @@ from ganguard.training.differential_privacy import Guarantee, PrivateTraining, g
 from ganguard.training.early_stopping import Best, Watch
 from ganguard.training.guess import Guess
 from ganguard.training.pace import Pace
+from ganguard.training.processes import ONE_DEVICE, Devices, launched
 from ganguard.training.settings import TrainingSettings
 from ganguard.training.state import load_state, save_state, saved_step
 from ganguard.training.update import GANTraining
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 REPORT_EVERY = 50  # steps between progress reports, and between looks at the loss
 
@@ -40,6 +46,7 @@ def train_gan(  # noqa: PLR0913 - all but three stand for what is left out
     *,
     seed: int,
     compute: Compute,
+    devices: Devices = ONE_DEVICE,
     progress: Progress = silent,
     beginning: Beginning = RANDOM_WEIGHTS,
     watch: Watch | None = None,
@@ -51,26 +58,33 @@ def train_gan(  # noqa: PLR0913 - all but three stand for what is left out
     The state is saved to `directory`/training.safetensors every `checkpoint_every` steps; a run that finds one there goes
     on from it. watch: a judge, by which the best G of all looks is published, with the D of that step; None publishes the last.
     guess: what `images` have passed through, as far as the adversary knows.
+    devices: several take their parts of each batch, in processes of their own, which all call this with the same arguments; the
+    first one alone is told of progress, judges and writes.
     A PrivateTraining is differentially private, and the checkpoint says how much.
     Raises CheckpointError where that file belongs to another training, StepError where a loss is not finite, SpecError where
-    `beginning` is of another architecture.
+    `beginning` is of another architecture, or several devices cannot train so.
     """
+    _require_shareable(settings, devices, guess)
     recipe = settings.recipe()
-    guarantee = _guarantee(settings, len(images))
+    guarantee, seen = _guarantee(settings, len(images)), tensor_digest({"images": images})
     identity = content_key(
         settings=recipe,
         seed=seed,
-        images=tensor_digest({"images": images}),
+        images=seen,
         compute=compute.model_dump(mode="json"),
         **({} if beginning is RANDOM_WEIGHTS else {"beginning": beginning.digest()}),
         **({"watch": watch.digest()} if watch else {}),
         **({"guess": guess.digest} if guess else {}),
         **({"privacy": guarantee.said()} if guarantee else {}),
+        **_several(devices),
     )
-    provenance = {"training": recipe, "seed": seed, "images": len(images)}
+    provenance = {"training": recipe, "seed": seed, "images": len(images), **_several(devices)}
     provenance |= {"differential_privacy": guarantee.said()} if guarantee else {}
+    fabric = launched(compute.torch_device().type, settings.precision, devices)
     with use_threads(compute.threads):
-        training = _set_up(images, settings, seed, compute, beginning)
+        training = _set_up(images, settings, seed, fabric, beginning)
+        processes = training.processes
+        processes.require_same(seen, "images")
         training.guess = guess
         if guarantee:
             training.make_private(guarantee)
@@ -81,12 +95,15 @@ def train_gan(  # noqa: PLR0913 - all but three stand for what is left out
 
         state = directory / "training.safetensors"
         best = Best(watch, directory, saved_step(state), settings.steps, seed) if watch else None
-        look = (lambda step: best.look(step, training.ema.module, publish)) if best else _no_look  # pyright: ignore[reportArgumentType]
-        _run(training, settings, state, identity, progress, look)
-    if best:
-        copy_directory(best.checkpoint, directory / "checkpoint")
-        return directory / "checkpoint"
-    return publish(directory / "checkpoint")
+
+        def look(step: int) -> None:
+            if best and best.due(step):
+                processes.first(partial(best.look, step, training.ema.module, publish))  # pyright: ignore[reportArgumentType]
+
+        _run(training, settings, state, processes.told(identity), progress if processes.index == 0 else silent, look)
+    last = directory / "checkpoint"
+    processes.first(lambda: copy_directory(best.checkpoint, last) if best else publish(last))
+    return last
 
 
 def _guarantee(settings: TrainingSettings, images: int) -> Guarantee | None:
@@ -96,17 +113,23 @@ def _guarantee(settings: TrainingSettings, images: int) -> Guarantee | None:
     return guarantee_of(settings.differential_privacy, images=images, batch_size=settings.batch_size, updates=updates)
 
 
-def _no_look(step: int) -> None:
-    pass
+def _several(devices: Devices) -> dict[str, Any]:
+    """What is said of several devices: results of one are the same only but for rounding."""
+    return {} if devices.count == 1 else {"devices": devices.model_dump(mode="json")}
 
 
-def _set_up(images: Images, settings: TrainingSettings, seed: int, compute: Compute, beginning: Beginning) -> GANTraining:
-    from lightning_fabric import Fabric  # it takes two seconds to import, which readers of finished steps need not wait for
+def _require_shareable(settings: TrainingSettings, devices: Devices, guess: Guess | None) -> None:
+    if devices.count == 1:
+        return
+    if guess is not None or (isinstance(settings, PrivateTraining) and settings.differential_privacy is not None):
+        which = "differentially private training" if guess is None else "training through a guessed defence"
+        raise SpecError(f"devices: {which} needs whole batches in one process. Set devices and nodes to 1.")
 
+
+def _set_up(images: Images, settings: TrainingSettings, seed: int, fabric: "Fabric", beginning: Beginning) -> GANTraining:
     with seeded_weights(seed):
         networks = build_networks(settings.architecture, shape_of(images))
     beginning.put_into(networks)
-    fabric = Fabric(accelerator=compute.torch_device().type, devices=1, precision=settings.precision)  # pyright: ignore[reportArgumentType]
     return assembled(networks, images, settings, beginning, fabric, torch_generator(seed, "training"))
 
 
@@ -134,31 +157,39 @@ def _run(
     }
     generator, optimizers = training.generator, training.optimizers
     begin = load_state(path, identity=identity, modules=modules, optimizers=optimizers, generator=generator)
+    processes = training.processes
+    processes.require_same(begin, "saved states")
+
+    def save(step: int) -> None:
+        try:
+            save_state(path, identity=identity, step=step, modules=modules, optimizers=optimizers, generator=generator)
+        except ValueError as problem:
+            raise _diverged(str(problem), step, path) from None
+
     rates = [(group, float(group["lr"])) for optimizer in optimizers.values() for group in optimizer.param_groups]
+    falls = training.complete.learning_rate_decay == "linear"
     pace = Pace(training.batch_size * training.complete.n_dis)
     progress(begin, settings.steps, "resumed" if begin else "training")
     look(begin)
     for step in range(begin, settings.steps):
-        if training.complete.learning_rate_decay == "linear":
-            for group, rate in rates:
-                group["lr"] = rate * (1 - step / settings.steps)
+        for group, rate in rates if falls else ():
+            group["lr"] = rate * (1 - step / settings.steps)
         loss = training.step(step)
         done = step + 1
         look(done)
-        if done % REPORT_EVERY == 0 or done == settings.steps:
+        reports, saves = (done % every == 0 or done == settings.steps for every in (REPORT_EVERY, settings.checkpoint_every))
+        if reports or saves:
+            loss = processes.mean(loss)
             _require_finite(loss, done, path)
+        if reports:
             progress(done, settings.steps, pace.note(done - begin, settings.steps - done))
-        if done % settings.checkpoint_every == 0 or done == settings.steps:
-            _require_finite(loss, done, path)
-            try:
-                save_state(path, identity=identity, step=done, modules=modules, optimizers=optimizers, generator=generator)
-            except ValueError as problem:
-                raise _diverged(str(problem), done, path) from None
+        if saves:
+            processes.first(partial(save, done))
 
 
 def _require_finite(loss: Tensor, step: int, state: Path) -> None:
-    if not torch.isfinite(loss):
-        raise _diverged(f"the loss is {loss.item()}", step, state)
+    if not torch.isfinite(total := loss.sum()):
+        raise _diverged(f"the loss is {total.item()}", step, state)
 
 
 def _diverged(what: str, step: int, state: Path) -> StepError:

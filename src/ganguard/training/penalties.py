@@ -4,6 +4,7 @@ They are to be called outside autocast: their gradient is that of a gradient, wh
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -44,13 +45,14 @@ class PathLength(nn.Module):
         super().__init__()
         self.register_buffer("mean", torch.zeros(()))
 
-    def forward(self, G: StyleBased, z: Tensor, noise: Tensor) -> Tensor:
-        """(), of codes z (N, latent_dim) and noise y (N, C, H, W), N(0, 1); and moves a towards their mean length."""
+    def forward(self, G: StyleBased, z: Tensor, noise: Tensor, everywhere: Callable[[Tensor], Tensor] = lambda x: x) -> Tensor:
+        """(), of codes z (N, latent_dim) and noise y (N, C, H, W), N(0, 1); and moves a towards their mean length. everywhere:
+        what makes a mean of this process's images one of all processes'."""
         w = G.mapping(z)
         images = G.synthesis(w)
         y = noise / math.sqrt(images.shape[2] * images.shape[3])
         (gradients,) = torch.autograd.grad((images * y).sum(), w, create_graph=True)  # (N, layers, D)
         lengths = torch.linalg.vector_norm(gradients.flatten(1), dim=1) / math.sqrt(gradients.shape[1])
         with torch.no_grad():
-            self.mean.lerp_(lengths.mean(), PATH_DECAY)
+            self.mean.lerp_(everywhere(lengths.mean()), PATH_DECAY)
         return (lengths - self.mean).square().mean()

@@ -7,9 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ganguard.architectures.networks import Networks
+from ganguard.architectures.networks import Networks, StyleBased
 from ganguard.base.image_rows import Images
 from ganguard.base.images import to_float
+from ganguard.base.seeds import derived_seed
 from ganguard.training.augment import NUMBERS, diffaugment
 from ganguard.training.differential_privacy import Guarantee, PrivateUpdates
 from ganguard.training.ema import EMA
@@ -18,6 +19,7 @@ from ganguard.training.guess import Guess
 from ganguard.training.losses import LOSSES, AdversarialLoss
 from ganguard.training.penalties import PathLength, gradient_penalty, r1
 from ganguard.training.placing import batch
+from ganguard.training.processes import Processes
 from ganguard.training.settings import CompleteTraining
 
 if TYPE_CHECKING:
@@ -26,7 +28,8 @@ if TYPE_CHECKING:
 
 @dataclass
 class GANTraining:
-    """Everything that one update touches. complete: what its recipe fills. trained: the parameters of D that are not frozen."""
+    """Everything that one update touches. complete: what its recipe fills. batch_size: of all processes together. trained: the
+    parameters of D that are not frozen."""
 
     networks: Networks
     ema: EMA
@@ -39,6 +42,7 @@ class GANTraining:
     growth: Growth
     generator: torch.Generator
     fabric: "Fabric"
+    processes: Processes
     path_length: PathLength | None = None
     guess: Guess | None = None
     private: PrivateUpdates | None = None
@@ -49,8 +53,9 @@ class GANTraining:
         return LOSSES[self.complete.loss]
 
     def step(self, step: int) -> Tensor:
-        """One update of G after n_dis of D; returns D's last loss plus G's, (), for the look at its health."""
+        """One update of G after n_dis of D; returns D's last loss and G's, (2,), of this process's images."""
         n_dis = self.complete.n_dis
+        self._restyle()
         if self.growth.go_to(step):
             self.ema.restart()
         self._train_discriminator(True)
@@ -67,7 +72,7 @@ class GANTraining:
             loss_g = loss_g + weight * self._path_length(self.path_length, fake.shape[1:])
         self._descend("G", loss_g)
         self.ema.update(step)
-        return loss_d.detach() + loss_g.detach()
+        return torch.stack([loss_d.detach(), loss_g.detach()])
 
     def make_private(self, guarantee: Guarantee) -> None:
         """From now on D's updates are differentially private."""
@@ -82,7 +87,7 @@ class GANTraining:
     def _update_discriminator(self, fake: Tensor, update: int) -> Tensor:
         if self.private:
             return self.private.update(self.images, fake, self.loss, self.generator)
-        rows = torch.randint(len(self.images), (self.batch_size,), generator=self.generator)
+        rows = self.processes.own(torch.randint(len(self.images), (self.batch_size,), generator=self.generator))
         real = self._shown(self.growth.seen(to_float(batch(self.images, rows, self.fabric.device))))
         fake = self._shown(fake)
         loss = self._discriminator_loss(real, fake)
@@ -109,13 +114,16 @@ class GANTraining:
         D = self.networks.discriminator
         if self.complete.penalty == "r1":
             return r1(D, real)
-        return gradient_penalty(D, real, fake, self._uniform(len(real)))
+        return gradient_penalty(D, real, fake, self._uniform())
 
     def _path_length(self, penalty: PathLength, image_shape: torch.Size) -> Tensor:
         """In float32, as D's penalties."""
         G = self.networks.generator
-        z, noise = (torch.randn(self.batch_size, *shape, generator=self.generator) for shape in ((G.latent_dim,), image_shape))
-        return penalty(G, z.to(self.fabric.device), noise.to(self.fabric.device))
+        z, noise = (
+            self.processes.own(torch.randn(self.batch_size, *shape, generator=self.generator)).to(self.fabric.device)
+            for shape in ((G.latent_dim,), image_shape)
+        )
+        return penalty(G, z, noise, self.processes.mean)
 
     def _fake(self) -> Tensor:
         """A batch of G's images, as they would come back if the guess were right."""
@@ -123,17 +131,26 @@ class GANTraining:
         if self.guess and self.guess.codes:
             z = self.guess.codes(z, self.generator)
         with self.fabric.autocast():
-            fake = self.networks.generator(z.to(self.fabric.device)).float()
+            fake = self.networks.generator(self.processes.own(z).to(self.fabric.device)).float()
         return self.guess.images(fake, self.generator) if self.guess and self.guess.images else fake
 
     def _shown(self, images: Tensor) -> Tensor:
         """Images as D sees them."""
-        return diffaugment(images, self._uniform(len(images), NUMBERS)) if self.augmented else images
+        return diffaugment(images, self._uniform(NUMBERS)) if self.augmented else images
 
     def _uniform(self, *shape: int) -> Tensor:
-        return torch.rand(*shape, generator=self.generator).to(self.fabric.device)
+        """Numbers of that shape for each image of a batch."""
+        return self.processes.own(torch.rand(self.batch_size, *shape, generator=self.generator)).to(self.fabric.device)
+
+    def _restyle(self) -> None:
+        """What G draws by itself, noise and mixed styles, is of each process's own, and follows from the training's draws."""
+        G = self.networks.generator
+        if self.processes.count > 1 and isinstance(G, StyleBased) and G.random is not None:
+            seed = int(torch.randint(2**62, (), generator=self.generator))
+            G.random.manual_seed(derived_seed(seed, f"process {self.processes.index}"))
 
     def _descend(self, name: str, loss: Tensor) -> None:
         self.optimizers[name].zero_grad(set_to_none=True)
         self.fabric.backward(loss)
+        self.processes.average_gradients(self.optimizers[name])
         self.optimizers[name].step()
