@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from ganguard.base.errors import SpecError
 from ganguard.gateway.keys import Keys
 from ganguard.queries.ledger_database import Database
 from ganguard.targets.wire import Scopes
@@ -54,4 +55,22 @@ def test_many_make_the_tables_at_once(postgres: Any, tmp_path: Path) -> None:
         keys = list(at_once.map(make, range(6)))
     database = Database(address)
     assert all(Keys(database).check(key) for key in keys)
+    database.close()
+
+
+def test_one_account_gets_keys_of_one_class(postgres: Any) -> None:
+    """Two that make its first key at once: the second sees the first, and is refused."""
+    database = Database(postgres.database())
+    keys = Keys(database)
+
+    def make(number: int) -> bool:
+        try:
+            keys.create("us", f"class-{number}", Scopes())
+        except SpecError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(6) as at_once:
+        assert sum(at_once.map(make, range(6))) == 1
+    assert len(keys.listed()) == 1
     database.close()
