@@ -75,6 +75,7 @@ def _waits_for_who_went_before(place: str) -> None:
         ledger.open_account("us", 100)
         other.execute("BEGIN IMMEDIATE" if isinstance(other, sqlite3.Connection) else LOCK_ACCOUNT)
         other.execute("INSERT INTO reservations VALUES ('first', 'us', 80, 'reserved', '')")
+        other.execute("UPDATE accounts SET reserved = 80")
         asked = pool.submit(ledger.reserve, "second", "us", 30, "")
         assert wait([asked], timeout=0.5).not_done
         other.commit()

@@ -6,12 +6,11 @@ the same id, after a crash, counts once. So: distinct images delivered <= reserv
 
 import hashlib
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Connection, delete, select, update
 
 from ganguard.base.errors import BudgetError, ReservationError
 from ganguard.queries.ledger_database import Damaged, Database, add
@@ -61,7 +60,7 @@ class Ledger:
         _check_budget(account, budget)
         with self._database.transaction(f"open account {account!r}") as connection:
             add(connection, ACCOUNTS, {"name": account, "budget": budget})
-            balance = _locked(connection, account)
+            balance = _balance(connection, account, locked=True)
             if budget < balance.reserved:
                 raise BudgetError(
                     f"account {account!r} has bought {balance.reserved} images; its budget cannot become {budget}. "
@@ -91,7 +90,7 @@ class Ledger:
         if images < 0:
             raise ValueError(f"images must be 0 or more; got {images}")
         with self._database.transaction(f"reserve {images} images for account {account!r}") as connection:
-            balance = _locked(connection, account)  # whoever else reserves for this account waits here
+            balance = _balance(connection, account, locked=True)  # whoever else reserves for this account waits here
             made = _reservation(connection, reservation)
             if made is None:
                 left = balance.budget - balance.reserved
@@ -102,6 +101,7 @@ class Ledger:
                     )
                 values = {"id": reservation, "account": account, "images": images, "state": "reserved", "request": request}
                 if add(connection, RESERVATIONS, values):
+                    _count(connection, account, reserved=images)
                     return True
                 made = _reservation(connection, reservation)  # another account took the id meanwhile
             _require_same(reservation, made, (account, images, request))
@@ -119,9 +119,10 @@ class Ledger:
         Raises BudgetError where there is no such reservation.
         """
         with self._database.transaction("record a delivery") as connection:
-            mine = RESERVATIONS.c.id == reservation
-            if not connection.execute(update(RESERVATIONS).where(mine).values(state="delivered")).rowcount:
-                raise BudgetError(f"no reservation {reservation!r} in the ledger to be delivered. Reserve its images first.")
+            account, images, _ = _found(connection, reservation, "delivered. Reserve its images first")
+            waits = (RESERVATIONS.c.id == reservation) & (RESERVATIONS.c.state == "reserved")
+            if connection.execute(update(RESERVATIONS).where(waits).values(state="delivered")).rowcount:
+                _count(connection, account, delivered=images)
 
     def release(self, reservation: str) -> None:
         """Give back what provably failed before generation: the reservation was not delivered, and nothing of it will be.
@@ -130,12 +131,13 @@ class Ledger:
         where there is no such reservation.
         """
         with self._database.transaction("release a reservation") as connection:
-            mine = RESERVATIONS.c.id == reservation
-            if connection.execute(delete(RESERVATIONS).where(mine, RESERVATIONS.c.state == "reserved")).rowcount:
-                return
-            if _reservation(connection, reservation) is None:
-                raise BudgetError(f"no reservation {reservation!r} in the ledger to be released. Nothing is spent on it.")
-            raise BudgetError(f"reservation {reservation!r} was delivered, so it stays spent. Raise the budget to buy more.")
+            account, images, _ = _found(connection, reservation, "released. Nothing is spent on it")
+            waits = (RESERVATIONS.c.id == reservation) & (RESERVATIONS.c.state == "reserved")
+            if not connection.execute(delete(RESERVATIONS).where(waits)).rowcount:
+                raise BudgetError(
+                    f"reservation {reservation!r} was delivered, so it stays spent. Raise the budget to buy more."
+                )
+            _count(connection, account, reserved=-images)
 
     def ping(self) -> None:
         """See that the database answers."""
@@ -153,41 +155,41 @@ class Ledger:
             return sorted((_checked(*row) for row in connection.execute(_BALANCES)), key=lambda balance: balance.account)
 
 
-# One statement, so that what it says held at one moment.
-_BALANCES = (
-    select(
-        ACCOUNTS.c.name,
-        ACCOUNTS.c.budget,
-        func.coalesce(func.sum(RESERVATIONS.c.images), 0),
-        func.coalesce(func.sum(RESERVATIONS.c.images).filter(RESERVATIONS.c.state == "delivered"), 0),
-    )
-    .select_from(ACCOUNTS.outerjoin(RESERVATIONS, RESERVATIONS.c.account == ACCOUNTS.c.name))
-    .group_by(ACCOUNTS.c.name, ACCOUNTS.c.budget)
-)
+_BALANCES = select(ACCOUNTS.c.name, ACCOUNTS.c.budget, ACCOUNTS.c.reserved, ACCOUNTS.c.delivered)
 
 
-def _balance(connection: Connection, account: str) -> Balance:
-    found = connection.execute(_BALANCES.where(ACCOUNTS.c.name == account)).one_or_none()
+def _balance(connection: Connection, account: str, *, locked: bool = False) -> Balance:
+    """The balance; `locked`, which nobody else can raise or spend before this transaction ends. (SQLite's lock is held
+    already.)"""
+    asked = _BALANCES.where(ACCOUNTS.c.name == account)
+    found = connection.execute(asked.with_for_update() if locked else asked).one_or_none()
     if found is None:
         raise BudgetError(f"no account {account!r} in the ledger. Open it with a budget first.")
     return _checked(*found)
 
 
+def _count(connection: Connection, account: str, *, reserved: int = 0, delivered: int = 0) -> None:
+    """Add images to the sums of an account, in the transaction that changes its reservations."""
+    sums = {"reserved": ACCOUNTS.c.reserved + reserved, "delivered": ACCOUNTS.c.delivered + delivered}
+    connection.execute(update(ACCOUNTS).where(ACCOUNTS.c.name == account).values(sums))
+
+
+def _found(connection: Connection, reservation: str, wanted: str) -> "Bought":
+    """What a reservation stands for, with its account locked: accounts before reservations, so that no two wait for each
+    other. Raises BudgetError where it is not there."""
+    made = _reservation(connection, reservation)
+    if made is None:
+        raise BudgetError(f"no reservation {reservation!r} in the ledger to be {wanted}.")
+    _balance(connection, made[0], locked=True)
+    return made
+
+
 def _checked(account: object, *images: object) -> Balance:
-    """What is promised of a balance, checked as it is read. (PostgreSQL sums to Decimal.)"""
-    budget, reserved, delivered = (int(number) if isinstance(number, int | Decimal) else -1 for number in images)
+    """What is promised of a balance, checked as it is read."""
+    budget, reserved, delivered = (number if isinstance(number, int) else -1 for number in images)
     if not isinstance(account, str) or not 0 <= delivered <= reserved <= budget:
         raise Damaged(f"account {account!r} reads: budget, reserved and delivered {', '.join(map(str, images))}")
     return Balance(account, budget, reserved, delivered)
-
-
-def _locked(connection: Connection, account: str) -> Balance:
-    """The balance, which nobody else can raise or spend before this transaction ends.
-
-    Two statements: the second sees what was committed while the first waited. (SQLite's lock is held already.)
-    """
-    connection.execute(select(ACCOUNTS.c.name).where(ACCOUNTS.c.name == account).with_for_update())
-    return _balance(connection, account)
 
 
 Bought = tuple[str, int, str]  # account, images, request

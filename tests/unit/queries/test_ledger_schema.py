@@ -49,7 +49,7 @@ def _connect(place: str) -> Any:
 
 def test_a_new_ledger_says_its_version(place: str, run: Run) -> None:
     Ledger(place).close()
-    assert run("SELECT version FROM ledger_version") == [(1,)]
+    assert run("SELECT version FROM ledger_version") == [(2,)]
 
 
 def test_a_ledger_from_before_there_were_versions_is_adopted(place: str, run: Run) -> None:
@@ -58,19 +58,40 @@ def test_a_ledger_from_before_there_were_versions_is_adopted(place: str, run: Ru
         with Ledger(place) as ledger:
             assert ledger.balances() == [Balance("us", 100, reserved=50, delivered=30)]
             ledger.reserve("b", "us", 20, "again")
-    assert run("SELECT version FROM ledger_version") == [(1,)]
+            ledger.commit("a")  # again
+    assert run("SELECT version FROM ledger_version") == [(2,)]
+
+
+def test_a_ledger_of_version_1_gets_its_sums(place: str, run: Run) -> None:
+    run(*UNVERSIONED, "CREATE TABLE ledger_version (version INTEGER PRIMARY KEY)", "INSERT INTO ledger_version VALUES (1)")
+    run("INSERT INTO accounts VALUES ('them', 7)", "INSERT INTO reservations VALUES ('c', 'gone', 5, 'reserved', '')")
+    with Ledger(place) as ledger:
+        assert ledger.balances() == [Balance("them", 7, 0, 0), Balance("us", 100, reserved=50, delivered=30)]
+        ledger.commit("b")
+        ledger.reserve("d", "us", 50, "the rest")
+        with pytest.raises(BudgetError, match="may buy 0 more"):
+            ledger.reserve("e", "us", 1, "more")
+        assert ledger.balance("us") == Balance("us", 100, reserved=100, delivered=50)
+    assert run("SELECT version FROM ledger_version") == [(2,)]
+    assert run("SELECT name, reserved, delivered FROM accounts ORDER BY name") == [("them", 0, 0), ("us", 100, 50)]
 
 
 @pytest.mark.parametrize(
     ("statement", "came"),
     [
-        ("UPDATE ledger_version SET version = 2", r"has version 2; this ganguard reads version 1\. Use the newer ganguard"),
-        ("UPDATE ledger_version SET version = 0", r"has version 0; this ganguard reads version 1\. Use the ganguard that"),
+        (
+            "UPDATE ledger_version SET version = 3",
+            r"has version 3; this ganguard reads versions 1 to 2\. Use the newer",
+        ),
+        (
+            "UPDATE ledger_version SET version = 0",
+            r"has version 0; this ganguard reads versions 1 to 2\. Use the ganguard",
+        ),
         ("INSERT INTO ledger_version VALUES (7)", r"has version several; this"),
         ("DELETE FROM ledger_version", r"has version none; this"),
         (
             "ALTER TABLE accounts ADD COLUMN owner VARCHAR",
-            r"'accounts' with columns budget, name .*found columns budget, name, ow",
+            r"'accounts' with columns budget, delivered, name, reserved .*found columns budget, delivered, name, ow",
         ),
         ("DROP TABLE reservations", r"wants a table 'reservations' with columns .*found none"),
     ],

@@ -49,10 +49,11 @@ class Reservation:
 
 @dataclass(frozen=True)
 class Books:
-    """What a ledger says: budgets by account, and every reservation."""
+    """What a ledger says: budgets by account, every reservation, and the sums of them that it keeps: reserved, delivered."""
 
     budgets: dict[str, int] = field(default_factory=dict[str, int])
     reservations: tuple[Reservation, ...] = ()
+    sums: dict[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
 
     def reserved(self, account: str) -> int:
         """Images that an account has spent."""
@@ -165,11 +166,15 @@ def read_books(path: Path) -> Books:
             sane = connection.execute("PRAGMA integrity_check").fetchall()
             if sane != [("ok",)]:
                 raise sqlite3.DatabaseError(str(sane[0][0]))
-            budgets = {str(name): int(budget) for name, budget in connection.execute("SELECT name, budget FROM accounts")}
+            accounts = connection.execute("SELECT name, budget, reserved, delivered FROM accounts").fetchall()
             rows = connection.execute("SELECT id, account, images, state, request FROM reservations").fetchall()
         finally:
             connection.close()
-    return Books(budgets, tuple(Reservation(str(i), str(a), int(n), str(s), str(r)) for i, a, n, s, r in rows))
+    return Books(
+        {str(name): int(budget) for name, budget, *_ in accounts},
+        tuple(Reservation(str(i), str(a), int(n), str(s), str(r)) for i, a, n, s, r in rows),
+        {str(name): (int(reserved), int(delivered)) for name, _, reserved, delivered in accounts},
+    )
 
 
 def check_ledger(path: Path, stores: list[Held], *, audited: bool) -> tuple[list[Finding], Books | None]:
@@ -200,6 +205,11 @@ def _inner_problems(books: Books) -> list[str]:
         for account, budget in books.budgets.items()
         if books.reserved(account) > budget
     ]
+    for account, (reserved, delivered) in books.sums.items():
+        summed = books.reserved(account), books.delivered(account)
+        if (reserved, delivered) != summed:
+            was = f"its reservations sum to {summed[0]} and {summed[1]}"
+            found.append(f"account {account!r} counts {reserved} images reserved, {delivered} delivered; {was}")
     for r in books.reservations:
         asked = re.fullmatch(r"sample seed=\d+ indices=(\d+):(\d+)", r.request)
         if r.account not in books.budgets:
