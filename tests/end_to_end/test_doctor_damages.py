@@ -71,6 +71,12 @@ DAMAGES: dict[str, tuple[Callable[[Path, Path], None], str, str, str]] = {
         "has bought 40 images of a budget of 7",
         "Bring back a copy",
     ),
+    "a sum that was changed": (
+        lambda directory, _: sql(directory, "UPDATE accounts SET delivered = 0, reserved = 0 WHERE name LIKE '%adversary%'"),
+        "ledger.sqlite",
+        "counts 0 images reserved, 0 delivered; its reservations sum to 40 and 40",
+        "Bring back a copy",
+    ),
     "a reservation that was removed": (
         lambda directory, _: sql(directory, "DELETE FROM reservations WHERE account LIKE '%adversary%'"),
         "ledger.sqlite",
