@@ -219,16 +219,34 @@ def read_spec(spec: str, changes: list[str]) -> tuple[str, Spec]:
     Where it says `like: PRESET`, that preset's values hold wherever it says nothing. Raises SpecError with one line that names
     the key.
     """
+    name, text = _named(spec)
+    return name, parse(Spec, apply_changes(_values(text, spec), changes), "spec")
+
+
+def audits_listed(spec: str) -> tuple[str, list[str]]:
+    """The name of a YAML file or a preset, and the specs that it lists under `audits`, to be run one after the other; none
+    where it is an audit itself. Raises SpecError."""
+    name, text = _named(spec)
+    values = read_yaml(text, spec)
+    if not isinstance(values, dict) or "audits" not in values:
+        return name, []
+    listed: Any = values["audits"]
+    good = isinstance(listed, list) and len(listed) > 1 and all(isinstance(item, str) for item in listed)
+    if len(values) > 1 or not good or len({Path(item).stem for item in listed}) < len(listed):
+        raise SpecError(f"{spec}: audits must be a list of two or more presets or spec files of other names, and stand alone.")
+    return name, listed
+
+
+def _named(spec: str) -> tuple[str, str]:
+    """Name and text of a YAML file or a preset."""
     path = Path(spec)
     if path.suffix in (".yaml", ".yml") or path.is_file():
         if not path.is_file():
             raise SpecError(f"{path}: no such spec file. Known presets: {', '.join(presets())}")
-        name, text = path.stem, _text(path)
-    elif spec in presets():
-        name, text = spec, presets()[spec]
-    else:
-        raise SpecError(unknown_name("preset", spec, list(presets())) + ". Or give the path of a .yaml file.")
-    return name, parse(Spec, apply_changes(_values(text, spec), changes), "spec")
+        return path.stem, _text(path)
+    if spec in presets():
+        return spec, presets()[spec]
+    raise SpecError(unknown_name("preset", spec, list(presets())) + ". Or give the path of a .yaml file.")
 
 
 def _values(text: str, spec: str, beneath: tuple[str, ...] = ()) -> dict[str, Any]:

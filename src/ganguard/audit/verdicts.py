@@ -7,7 +7,7 @@ A verdict is decided when the 95 % interval of the mean log-ratio (Student's t o
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 
@@ -41,20 +41,20 @@ def verdicts(measurements: list[Measurement], improvements: Iterable[Improvement
     floor = sum(m.value for m in measurements if (m.subject, m.against, m.metric) == splits)
     found: list[Verdict] = []
     for label in labels:
-        for fewer, more in pairwise(_budgets(measurements, label)):
+        for fewer, more in pairwise(budgets_of(measurements, label)):
             statement = f"{label}: fidelity distance at {more:,} queries / at {fewer:,} is below 1"
-            first, second = (_distances(measurements, label, budget, "target") for budget in (more, fewer))
+            first, second = (distances_of(measurements, label, budget, "target") for budget in (more, fewer))
             found.append(below_one("R1", statement, first, second))
     for label in labels:
-        most = max(_budgets(measurements, label))
+        most = max(budgets_of(measurements, label))
         statement = f"{label}: fidelity distance / accuracy distance less its floor, at {most:,} queries, is below 1"
-        fidelity, accuracy = (_distances(measurements, label, most, against) for against in ("target", "reference"))
+        fidelity, accuracy = (distances_of(measurements, label, most, against) for against in ("target", "reference"))
         above_floor = {seed: distance - floor for seed, distance in accuracy.items()}
         found.append(below_one("R2", statement, fidelity, above_floor))
     for one, other in combinations(labels, 2):
-        for budget in sorted(set(_budgets(measurements, one)) & set(_budgets(measurements, other))):
+        for budget in sorted(set(budgets_of(measurements, one)) & set(budgets_of(measurements, other))):
             statement = f"fidelity distance of {one} / of {other} at {budget:,} queries differs from 1"
-            pair = [_distances(measurements, label, budget, "target") for label in (one, other)]
+            pair = [distances_of(measurements, label, budget, "target") for label in (one, other)]
             found.append(differs_from_one("R3", statement, pair[0], pair[1]))
     return found + [verdict for pair in improvements for verdict in _improves(measurements, pair)]
 
@@ -63,19 +63,21 @@ def _improves(measurements: list[Measurement], pair: Improvement) -> list[Verdic
     """Is the distance of one attack below that of another, at each budget that both have?"""
     found: list[Verdict] = []
     what = "accuracy distance" if pair.against == "reference" else "distance to the other domain"
-    for budget in sorted(set(_budgets(measurements, pair.label)) & set(_budgets(measurements, pair.over))):
+    for budget in sorted(set(budgets_of(measurements, pair.label)) & set(budgets_of(measurements, pair.over))):
         statement = f"{what} of {pair.label} / of {pair.over} at {budget:,} queries is below 1"
-        both = [_distances(measurements, each, budget, pair.against) for each in (pair.label, pair.over)]
+        both = [distances_of(measurements, each, budget, pair.against) for each in (pair.label, pair.over)]
         found.append(below_one(pair.relation, statement, both[0], both[1]))
     return found
 
 
-def _budgets(measurements: list[Measurement], label: str) -> list[int]:
+def budgets_of(measurements: Sequence[Measurement], label: str) -> list[int]:
+    """Query budgets at which an attack's copies were measured, ascending."""
     of_copies = (m for m in measurements if (m.subject, m.attack) == ("substitute", label))
     return sorted({m.query_budget for m in of_copies if m.query_budget is not None})
 
 
-def _distances(measurements: list[Measurement], label: str, budget: int, against: Against) -> Distances:
+def distances_of(measurements: Sequence[Measurement], label: str, budget: int, against: Against) -> Distances:
+    """Fréchet distance of an attack's copies at a budget, by seed: the mean over draws."""
     values: dict[int, list[float]] = {}
     for m in measurements:
         whose = (m.subject, m.attack, m.query_budget)
@@ -122,10 +124,10 @@ def _verdict(relation: str, statement: str, a: Distances, b: Distances, *, fails
     )
 
 
-def log_interval(logs: list[float]) -> tuple[float, float, float]:
-    """(mean, low, high): the 95 % t-interval of the mean of two or more numbers."""
+def log_interval(logs: list[float], confidence: float = CONFIDENCE) -> tuple[float, float, float]:
+    """(mean, low, high): the t-interval of the mean of two or more numbers, of 95 % unless told otherwise."""
     count = len(logs)
     mean = sum(logs) / count
     deviation = math.sqrt(sum((value - mean) ** 2 for value in logs) / (count - 1))
-    half = float(stdtrit(count - 1, (1 + CONFIDENCE) / 2)) * deviation / math.sqrt(count)
+    half = float(stdtrit(count - 1, (1 + confidence) / 2)) * deviation / math.sqrt(count)
     return mean, mean - half, mean + half

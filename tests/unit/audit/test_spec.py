@@ -8,7 +8,7 @@ import torch
 
 from ganguard.architectures.networks import build_networks
 from ganguard.audit.pairs import improvements
-from ganguard.audit.spec import Spec, TrainTarget, presets, read_spec
+from ganguard.audit.spec import Spec, TrainTarget, audits_listed, presets, read_spec
 from ganguard.base.errors import SpecError
 from ganguard.base.settings import parse
 
@@ -29,11 +29,16 @@ def test_every_preset_parses_and_says_what_it_is() -> None:
     defences = ["digits-averaging", "digits-defences", "digits-defences-full", "digits-defences-quick"]
     others = ["digits-full", "digits-http", "digits-private", "digits-transfer", "patches-utility"]
     published = ["pggan-celeba-64", "sngan-celeba-64", "stylegan2-64", "transfer-lsun"]
-    assert list(presets()) == ["digits", *accuracy, "digits-accuracy-quick", *defences, *others, *published]
+    of_pairs = [f"{name}-{target}" for name in ("pairs", "pairs-64") for target in ("pggan", "sngan", "stylegan2")]
+    pairs = ["pairs", "pairs-64", *of_pairs]
+    assert set(presets()) == {"digits", *accuracy, "digits-accuracy-quick", *defences, *others, *published, *pairs}
     for name, text in presets().items():
+        assert text.startswith("# ")
+        if (listed := audits_listed(name)[1]) or name in ("pairs", "pairs-64"):
+            assert set(listed) < set(of_pairs)
+            continue
         parsed_name, spec = read_spec(name, [])
         assert parsed_name == name
-        assert text.startswith("# ")
         assert isinstance(spec.target, TrainTarget) is (name not in ("patches-utility", "digits-http"))
 
 
@@ -45,6 +50,19 @@ def test_the_networks_of_a_published_recipe_are_of_the_published_size(name: str)
     with torch.device("meta"):
         networks = build_networks(spec.target.architecture, (3, 64, 64))
     assert 1e7 < sum(p.numel() for p in networks.generator.parameters()) < 3e7
+
+
+@pytest.mark.parametrize("name", ["pairs", "pairs-64"])
+def test_the_audits_of_pairs_differ_in_the_target_alone(name: str) -> None:
+    """And a copy is trained as the target of its architecture is, but that the first names all that the others inherit."""
+    specs = [read_spec(each, [])[1] for each in audits_listed(name)[1]]
+    assert len({spec.model_dump_json(exclude={"target"}) for spec in specs}) == 1
+    assert len(specs[0].seeds) >= 5
+    for spec, attack in zip(specs, specs[0].attacks, strict=True):
+        assert isinstance(spec.target, TrainTarget)
+        said = spec.target.completed(), spec.target.architecture, spec.target.steps, spec.target.batch_size
+        assert said == (attack.completed(), attack.architecture, attack.steps, attack.batch_size)
+        assert spec.target.ema_decay == attack.ema_decay
 
 
 def test_a_published_recipe_is_what_its_preset_completes_to() -> None:

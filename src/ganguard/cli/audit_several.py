@@ -1,0 +1,51 @@
+"""`ganguard audit` of a spec that lists audits: each is run, and a page lays them side by side."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ganguard.cli.audit_plan import print_plan
+from ganguard.cli.outcome import require_all
+
+if TYPE_CHECKING:
+    from ganguard.audit.side_by_side import SideBySide
+
+
+def audit_several(
+    name: str, listed: list[str], changes: list[str], directory: Path, *, dry_run: bool, processes: int | None
+) -> None:
+    """Run the audits, each with the changes that the command line makes, or print their plans."""
+    from ganguard.audit.spec import read_spec, source_of
+
+    sources = [(source_of(each), *read_spec(each, changes)) for each in listed]
+    specs = {each: (source, spec) for source, each, spec in sources}
+    if dry_run:
+        for each, (_, spec) in specs.items():
+            print_plan(spec, directory / each)
+        return
+    from ganguard.audit.run_several import run_several
+    from ganguard.cli.display import display
+
+    with display() as shown:
+        together, found = run_several(name, specs, directory, processes=processes, listener=shown)
+    _print_table(together, directory)
+    require_all([failure for results in found.values() for failure in results.failures])
+
+
+def _print_table(together: "SideBySide", directory: Path) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from ganguard.audit.report.beside import columns, row
+
+    title = f"Fréchet distance of copies to their target, from {together.query_budget:,} images; lower is closer"
+    table = Table("target", title=title, title_justify="left")
+    for column in columns(together):
+        table.add_column(column, justify="right")
+    for line in together.lines:
+        found = row(line)
+        table.add_row(found.heading, *found.cells)
+    shown = Console(highlight=False)
+    shown.print(table)
+    for verdict in together.verdicts:
+        shown.print(f"{verdict.relation} {verdict.statement}: {verdict.outcome} ({verdict.reason}).")
+    shown.print(f"Report: {directory / 'report.html'}", soft_wrap=True)

@@ -1,0 +1,25 @@
+"""How an audit that lacks something ends."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ganguard.base.errors import StepError
+
+if TYPE_CHECKING:
+    from ganguard.audit.results import FailureRecord
+
+
+def require_all(failures: Sequence["FailureRecord"]) -> None:
+    """Raise StepError where something is missing from a report."""
+    if failures:
+        first = failures[0]
+        copies = sum(failure.attack is not None for failure in failures)
+        utilities = len(failures) - copies
+        absent = _counted(copies, "copy", "copies") + _counted(utilities, "defence's utility", "defences' utilities")
+        raise StepError(
+            f"missing from the report, which says why: {' and '.join(absent)}. The first: {first.step}: {first.reason}"
+        )
+
+
+def _counted(count: int, one: str, more: str) -> list[str]:
+    return [f"{count} {one if count == 1 else more}"] if count else []

@@ -1,0 +1,139 @@
+"""R3 over several audits: what differs is found, and what is noise is not, however many ratios are asked."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from report_samples import EMPTY_CELLS, make_results
+
+from ganguard.audit import run_several
+from ganguard.audit.report.beside import render_beside
+from ganguard.audit.results import AttackRecord, AuditResults, Measurement
+from ganguard.audit.side_by_side import SideBySide, side_by_side
+from ganguard.audit.spec import Spec, audits_listed
+from ganguard.base.errors import SpecError
+
+Cli = Callable[..., tuple[int, str, str]]
+ATTACKS = ("fidelity sngan", "fidelity pggan", "fidelity stylegan2")
+NOISE = 0.1  # of a distance's logarithm, from seed to seed
+
+
+def _audit(factors: dict[str, float], seeds: int, stream: int, budgets: tuple[int, ...] = (1000,)) -> AuditResults:
+    """An audit whose copies lie so far from its target."""
+    noise = np.random.default_rng(stream)
+    record = {"subject": "substitute", "metric": "frechet_distance", "against": "target", "images": 100, "compared": 100}
+    measurements = [
+        Measurement(
+            **record, attack=attack, query_budget=b, seed=seed, value=float(factor * np.exp(noise.normal(0, NOISE)) / b)
+        )
+        for attack, factor in factors.items()
+        for b in budgets
+        for seed in range(seeds)
+    ]
+    attacks = tuple(
+        AttackRecord(label=label, kind="fidelity", architecture="sngan", query_budgets=budgets, settings={})
+        for label in factors
+    )
+    return make_results(seeds=seeds, attacks=attacks, measurements=tuple(measurements))
+
+
+def _found(*factors: tuple[float, float, float], seeds: int = 5, stream: int = 0) -> SideBySide:
+    audits = {
+        f"audit {i}": _audit(dict(zip(ATTACKS, each, strict=True)), seeds, 10 * stream + i) for i, each in enumerate(factors)
+    }
+    return side_by_side("pairs", audits)
+
+
+def test_equal_substitutes_are_seldom_told_apart() -> None:
+    """Nine ratios a question, of which a 95 % interval each would call one different in a third of all cases."""
+    outcomes = [[verdict.outcome for verdict in _found((1, 1, 1), (1, 1, 1), (1, 1, 1), stream=s).verdicts] for s in range(60)]
+    assert sum(one == "holds" for one, _ in outcomes) <= 8
+    assert sum(other == "holds" for _, other in outcomes) <= 8
+
+
+def test_a_better_substitute_is_found_and_that_no_target_changes_it() -> None:
+    substitutes, depends = _found((1, 1, 3), (1, 1, 3), (2, 2, 6)).verdicts
+    assert (substitutes.outcome, depends.outcome) == ("holds", "undecided")
+    assert substitutes.reason.startswith("6 of 9 ratios differ from 1")
+
+
+def test_what_depends_on_the_target_is_found() -> None:
+    assert [v.outcome for v in _found((1, 3, 3), (3, 1, 3), (3, 3, 1)).verdicts] == ["holds", "holds"]
+
+
+def test_every_ratio_says_what_it_is_of() -> None:
+    ratios = {ratio.statement: ratio for ratio in _found((1, 2, 2), (1, 1, 1), (1, 1, 1)).ratios}
+    assert len(ratios) == 18
+    one = ratios["audit 0: fidelity sngan / fidelity pggan"]
+    assert one.ratio == pytest.approx(1 / 2, rel=0.2)
+    assert one.low is not None
+    assert one.high is not None
+    assert one.low < one.ratio < one.high
+    two = ratios["fidelity sngan / fidelity pggan, of audit 0 / of audit 1"]
+    assert two.ratio == pytest.approx(1 / 2, rel=0.3)
+
+
+def test_one_seed_decides_nothing() -> None:
+    found = _found((1, 9, 9), (1, 1, 1), seeds=1)
+    assert {verdict.outcome for verdict in (*found.verdicts, *found.ratios)} == {"undecided"}
+    assert all("no interval" in verdict.reason for verdict in found.verdicts)
+
+
+def test_the_largest_budget_that_all_have_is_compared() -> None:
+    factors = dict.fromkeys(ATTACKS, 1.0)
+    audits = {"a": _audit(factors, 2, 0, (100, 1000)), "b": _audit(factors, 2, 1, (100,))}
+    assert side_by_side("pairs", audits).query_budget == 100
+
+
+def test_audits_with_nothing_in_common_are_refused() -> None:
+    audits = {"a": _audit({ATTACKS[0]: 1, ATTACKS[1]: 1}, 2, 0), "b": _audit({ATTACKS[0]: 1, ATTACKS[2]: 1}, 2, 1)}
+    with pytest.raises(SpecError, match="pairs: its audits must have two attacks"):
+        side_by_side("pairs", audits)
+
+
+@pytest.mark.parametrize("seeds", [1, 5])
+def test_the_page_shows_every_cell_and_links_to_every_audit(seeds: int) -> None:
+    found = _found((1, 3, 3), (3, 1, 3), seeds=seeds)
+    page = render_beside(found)
+    assert not EMPTY_CELLS.search(re.sub(r"<style>.*?</style>", "", page, flags=re.S))
+    assert all(f'href="audit {i}/report.html"' in page for i in range(2))
+    assert all(attack in page for attack in ATTACKS)
+    assert SideBySide.model_validate_json(found.model_dump_json()) == found
+
+
+def test_the_audits_are_run_below_one_directory(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: dict[str, tuple[Path, list[int]]] = {}
+
+    def audit(name: str, spec: Spec, directory: Path, **others: object) -> AuditResults:
+        ran[name] = directory, list(spec.seeds)
+        return _audit(dict.fromkeys(ATTACKS, 1.0), 3, len(ran))
+
+    monkeypatch.setattr(run_several, "audit", audit)
+    code, out, _ = cli("audit", "pairs", "--set", "seeds=[5, 6, 7]", "--out", "here")
+    assert code == 0
+    assert ran == {f"pairs-{kind}": (Path("here", f"pairs-{kind}"), [5, 6, 7]) for kind in ("sngan", "pggan", "stylegan2")}
+    assert "R3 the substitute's architecture matters: undecided" in out
+    assert "pairs-stylegan2" in Path("here", "report.html").read_text()
+    assert SideBySide.model_validate_json(Path("here", "side-by-side.json").read_text()).name == "pairs"
+
+
+def test_the_directory_of_an_audit_is_not_taken(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "audit.json").write_text("{}")
+    code, _, err = cli("audit", "pairs", "--out", "here")
+    assert code == 2
+    assert "here: holds an audit of its own" in err
+
+
+def test_a_spec_lists_audits_or_is_one() -> None:
+    assert audits_listed("pairs") == ("pairs", ["pairs-sngan", "pairs-pggan", "pairs-stylegan2"])
+    assert audits_listed("digits") == ("digits", [])
+
+
+@pytest.mark.parametrize("said", ["[digits]", "digits", "[digits, 3]", "[digits, digits]", "[a, b]\nseeds: [0]"])
+def test_a_list_of_audits_that_is_none_is_refused(tmp_path: Path, said: str) -> None:
+    (tmp_path / "mine.yaml").write_text(f"audits: {said}")
+    with pytest.raises(SpecError, match="audits must be a list of two or more"):
+        audits_listed(str(tmp_path / "mine.yaml"))
