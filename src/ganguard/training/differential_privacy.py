@@ -59,8 +59,11 @@ class PrivateTraining(TrainingSettings):
                 "differential_privacy: penalty, drift and augment show D the images in ways that the bound does not count. "
                 "Leave them out"
             )
-        if self.precision != "32-true":
-            raise ValueError("differential_privacy: gradients are cut and made noisy in float32. Leave precision out")
+        if self.precision != "32-true" or self.compile:
+            raise ValueError(
+                "differential_privacy: gradients are cut and made noisy in float32, image by image. Leave precision and "
+                "compile out"
+            )
         return self
 
 

@@ -16,7 +16,7 @@ USUAL_WEIGHT: dict[Penalty | None, float] = {"none": 0.0, "gradient": 10.0, "r1"
 2018)."""
 
 _PENALTIES = ("penalty", "penalty_weight", "penalty_every", "drift", "path_length_weight", "path_length_every")
-_HOW = frozenset({"precision"})  # how it is computed, not what
+_HOW = frozenset({"precision", "compile", "channels_last"})  # how it is computed, not what
 LATER = frozenset({*_PENALTIES, "grow", "augment", *_HOW})
 
 
@@ -39,6 +39,8 @@ class TrainingSettings(Settings):
     ema_decay: decay per step of the average of G's weights that is published; 0 publishes the last weights.
     checkpoint_every: steps between saved states, from which a killed training goes on.
     precision: "32-true" or "bf16-mixed", see `precision.py`.
+    compile: run G and D compiled by torch.compile.
+    channels_last: weights lie in memory with their channels last; False lays them out as torch does by itself.
     """
 
     architecture: ArchitectureField
@@ -60,6 +62,8 @@ class TrainingSettings(Settings):
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.999
     checkpoint_every: Positive = 500
     precision: Precision = "32-true"
+    compile: bool = False
+    channels_last: bool = True
 
     def completed(self) -> "CompleteTraining":
         """These settings with the open values taken from the architecture's recipe."""
@@ -95,6 +99,8 @@ class TrainingSettings(Settings):
             raise ValueError(f"path lengths are of a G that has styles, such as stylegan2's; {kind}'s has none")
         if self.path_length_every and self.path_length_weight == 0:
             raise ValueError("path_length_every is of a penalty that path_length_weight: 0 leaves out")
+        if self.compile and kind == "pggan" and self.grow:
+            raise ValueError("compile: a GAN that grows changes with every step, and would be compiled anew. Set grow: false")
         return self
 
 

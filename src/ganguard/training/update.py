@@ -12,6 +12,7 @@ from ganguard.base.image_rows import Images
 from ganguard.base.images import to_float
 from ganguard.base.seeds import derived_seed
 from ganguard.training.augment import NUMBERS, diffaugment
+from ganguard.training.compiling import Pass
 from ganguard.training.differential_privacy import Guarantee, PrivateUpdates
 from ganguard.training.ema import EMA
 from ganguard.training.growth import Growth
@@ -29,9 +30,12 @@ if TYPE_CHECKING:
 @dataclass
 class GANTraining:
     """Everything that one update touches. complete: what its recipe fills. batch_size: of all processes together. trained: the
-    parameters of D that are not frozen."""
+    parameters of D that are not frozen. G, D: the networks, or what is compiled of them: they are called where a gradient is
+    taken once."""
 
     networks: Networks
+    G: Pass
+    D: Pass
     ema: EMA
     optimizers: dict[str, Optimizer]
     complete: CompleteTraining
@@ -107,7 +111,7 @@ class GANTraining:
     def _scores(self, images: Tensor) -> Tensor:
         """D's scores (N,), float32 whatever D computes in."""
         with self.fabric.autocast():
-            return self.networks.discriminator(images).float()
+            return self.D(images).float()
 
     def _penalty(self, real: Tensor, fake: Tensor) -> Tensor:
         """Of D in float32, whatever the precision: its gradient is differentiated once more."""
@@ -131,7 +135,7 @@ class GANTraining:
         if self.guess and self.guess.codes:
             z = self.guess.codes(z, self.generator)
         with self.fabric.autocast():
-            fake = self.networks.generator(self.processes.own(z).to(self.fabric.device)).float()
+            fake = self.G(self.processes.own(z).to(self.fabric.device)).float()
         return self.guess.images(fake, self.generator) if self.guess and self.guess.images else fake
 
     def _shown(self, images: Tensor) -> Tensor:

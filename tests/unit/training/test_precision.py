@@ -109,7 +109,7 @@ def test_other_precisions_are_refused_with_the_reason(precision: str, why: str) 
 def test_private_training_stays_in_float32() -> None:
     architecture = {"kind": "dcgan", "discriminator_norm": "group"}
     said = {"architecture": architecture, "precision": "bf16-mixed", "differential_privacy": {"epsilon": 10.0}}
-    with pytest.raises(SpecError, match="made noisy in float32"):
+    with pytest.raises(SpecError, match="made noisy in float32, image by image"):
         parse(PrivateTraining, said, "train")
 
 

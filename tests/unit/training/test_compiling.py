@@ -1,0 +1,100 @@
+"""Compiled networks: the same training but for rounding, saved as any other."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from ganguard.base.cache import file_digest
+from ganguard.base.compute import Compute
+from ganguard.base.errors import SpecError
+from ganguard.base.settings import parse
+from ganguard.training.differential_privacy import PrivateTraining
+from ganguard.training.loop import train_gan
+from ganguard.training.settings import TrainingSettings
+from ganguard.training.update import GANTraining
+
+IMAGES = torch.from_numpy(np.random.default_rng(1).integers(0, 256, (20, 1, 8, 8), dtype=np.uint8))
+compiles = [  # what torch says of itself where its compiler is imported
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+class Killed(Exception):
+    """What a test raises where a process would have been killed."""
+
+
+def settings(kind: str = "dcgan", **values: object) -> TrainingSettings:
+    architecture = {"kind": kind, "width": 4, "latent_dim": 4}
+    said = {"architecture": architecture, "batch_size": 4, "steps": 4, "checkpoint_every": 2, "n_dis": 1, **values}
+    return TrainingSettings.model_validate(said)
+
+
+class TestCompiled:
+    pytestmark = compiles
+
+    def test_a_killed_training_goes_on_to_the_same_bits(
+        self, tmp_path: Path, compute: Compute, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Killed at step 3, after the state of 2. Compiled or not, weights have the same names."""
+        step = GANTraining.step
+
+        def killed(training: GANTraining, number: int) -> Tensor:
+            if number == 3:
+                raise Killed
+            return step(training, number)
+
+        whole = train_gan(IMAGES, settings(compile=True), tmp_path / "whole", seed=0, compute=compute)
+        with monkeypatch.context() as patch, pytest.raises(Killed):
+            patch.setattr(GANTraining, "step", killed)
+            train_gan(IMAGES, settings(compile=True), tmp_path / "cut", seed=0, compute=compute)
+        resumed = train_gan(IMAGES, settings(compile=True), tmp_path / "cut", seed=0, compute=compute)
+        plain = train_gan(IMAGES, settings(), tmp_path / "plain", seed=0, compute=compute)
+        for file in ("generator.safetensors", "discriminator.safetensors"):
+            assert file_digest(whole / file) == file_digest(resumed / file)
+            assert load_file(whole / file).keys() == load_file(plain / file).keys()
+            for key, value in load_file(plain / file).items():
+                assert torch.allclose(value.float(), load_file(whole / file)[key].float(), atol=1e-3), key
+        states = [load_file(tmp_path / name / "training.safetensors").keys() for name in ("whole", "plain")]
+        assert states[0] == states[1]
+
+    def test_penalties_and_styles_go_beside_what_is_compiled(self, tmp_path: Path, compute: Compute) -> None:
+        how = {"steps": 2, "penalty_every": 1, "path_length_every": 1}
+        paths = [
+            train_gan(IMAGES, settings("stylegan2", compile=yes, **how), tmp_path / str(yes), seed=0, compute=compute)
+            for yes in (False, True)
+        ]
+        plain, compiled = (load_file(path / "generator.safetensors") for path in paths)
+        assert all(torch.allclose(plain[key], compiled[key], atol=1e-3) for key in plain)
+
+    def test_without_a_compiler_it_is_refused(self, tmp_path: Path, compute: Compute) -> None:
+        from torch._inductor import config
+
+        with config.patch({"cpp.cxx": ("no-such-compiler",)}), pytest.raises(SpecError, match=r"compile: torch needs a C\+\+"):
+            train_gan(IMAGES, settings(compile=True), tmp_path, seed=0, compute=compute)
+
+
+def test_what_cannot_be_compiled_is_refused() -> None:
+    with pytest.raises(SpecError, match="compile: a GAN that grows changes with every step"):
+        parse(TrainingSettings, {"architecture": "pggan", "compile": True}, "train")
+    assert settings("pggan", compile=True, grow=False).compile
+    private = {"architecture": {"kind": "dcgan", "discriminator_norm": "group"}, "differential_privacy": {"epsilon": 10.0}}
+    with pytest.raises(SpecError, match="Leave precision and compile out"):
+        parse(PrivateTraining, {**private, "compile": True}, "train")
+
+
+def test_the_layout_of_weights_changes_rounding_alone(tmp_path: Path, compute: Compute) -> None:
+    paths = [
+        train_gan(IMAGES, settings(channels_last=last), tmp_path / str(last), seed=0, compute=compute) for last in (True, False)
+    ]
+    one, other = (load_file(path / "discriminator.safetensors") for path in paths)
+    assert all(torch.allclose(one[key].float(), other[key].float(), atol=1e-3) for key in one)
+    assert "channels_last" not in settings().recipe()
+    assert settings(channels_last=False).recipe()["channels_last"] is False
