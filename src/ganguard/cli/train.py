@@ -1,6 +1,7 @@
 """`ganguard train`: a GAN on real images."""
 
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -29,6 +30,9 @@ def train(
     features: Annotated[
         str, typer.Option(help="What --watch-every measures by: a feature network, as `measure --features` takes it.")
     ] = "random_network",
+    tensorboard: Annotated[
+        Path | None, typer.Option(help="Directory for TensorBoard: losses, FD, images a second, sample grids.")
+    ] = None,
     threads: Threads = 1,
     device: Device = "auto",
     devices: Annotated[
@@ -46,6 +50,9 @@ def train(
 
     With `--watch-every N` the Fréchet distance to the other 30 % is measured every N steps and written to `OUT/judged.json`;
     the checkpoint is that of the best look.
+
+    With `--tensorboard DIR` losses, that distance, the pace and grids of samples are noted there as it goes; see them with
+    `tensorboard --logdir DIR` (`pip install 'ganguard[tensorboard]'`).
 
     With `--devices 4` four GPUs share each batch. Several machines run it by torchrun, with OUT on a disk that they share:
     `torchrun --nnodes 2 --nproc-per-node 4 … --no-python ganguard train … --devices 4 --nodes 2`.
@@ -65,12 +72,14 @@ def train(
     from ganguard.training.early_stopping import Watch, best_step
     from ganguard.training.loop import train_gan
     from ganguard.training.processes import AnotherProcess, Devices
+    from ganguard.training.tensorboard import TensorBoard
 
     values = apply_changes({"architecture": architecture, "steps": steps}, changes or [])
     settings = parse(PrivateTraining, values, "train")
     compute = parse(Compute, {"device": device, "threads": threads}, "compute")
     several = parse(Devices, {"devices": devices, "nodes": nodes}, "train")
     first, watch = several.is_first(), None
+    journal = TensorBoard(tensorboard) if tensorboard and first else None
     with progress_of(f"train {architecture}") if first else nullcontext(silent) as progress:
         real = load_and_say(dataset_of(data, size), progress)
         rows = split(real)
@@ -79,10 +88,21 @@ def train(
             watch = watch_by_distance(real.images[rows.reference], features, compute, every=watch_every)
         elif watch_every:
             watch = Watch(lambda _: 0.0, watch_every)  # the first process judges, and this one waits as often
-        with alone(out) if first else nullcontext():  # a path that cannot be written is found before the training, not after
+        with (
+            alone(out) if first else nullcontext(),  # a path that cannot be written is found before the training, not after
+            closing(journal) if journal else nullcontext(),
+        ):
             try:
                 checkpoint = train_gan(
-                    images, settings, out, seed=seed, compute=compute, devices=several, progress=progress, watch=watch
+                    images,
+                    settings,
+                    out,
+                    seed=seed,
+                    compute=compute,
+                    devices=several,
+                    progress=progress,
+                    watch=watch,
+                    journal=journal,
                 )
             except AnotherProcess:
                 if first:

@@ -61,24 +61,27 @@ class Best:
         """Whether there is a look after `step`."""
         return step % self._watch.every == 0 or step == self._steps
 
-    def look(self, step: int, G: Generator, publish: Callable[[Path], object]) -> None:
+    def look(self, step: int, G: Generator, publish: Callable[[Path], object]) -> float | None:
         """Judge G (N, latent_dim) -> images as it is after `step`, and publish it to `checkpoint` where it is the best so far,
-        the first of several equally good. Raises StepError where the judge's number is not finite."""
+        the first of several equally good. Returns what the judge gave, None where it had looked before, or there is no look.
+        Raises StepError where that is not finite."""
         if not self.due(step) or step in dict(self.looks):
-            return
-        score = float(self._watch.judge(self._images(G)))
+            return None
+        score = float(self._watch.judge(images_of(G, self._seed, "judged", self._watch.count)))
         if not abs(score) < float("inf"):
             raise StepError(f"the judge of a training gave {score} at step {step}. Look at the images and at its real ones.")
         if all(score < seen for _, seen in self.looks):
             publish(self.checkpoint)
         self.looks.append((step, score))
         write_json(self._directory / JUDGED, self.looks)
+        return score
 
-    @torch.inference_mode()
-    def _images(self, G: Generator) -> Tensor:
-        z = normal(self._seed, "judged", range(self._watch.count), G.latent_dim)
-        device = next(G.parameters()).device
-        return torch.cat([to_uint8(G(rows.to(device))).cpu() for rows in z.split(BATCH)])
+
+@torch.inference_mode()
+def images_of(G: Generator, seed: int, stream: str, count: int) -> Tensor:
+    """Images (count, C, H, W) uint8 of the codes of a stream."""
+    z, device = normal(seed, stream, range(count), G.latent_dim), next(G.parameters()).device
+    return torch.cat([to_uint8(G(rows.to(device))).cpu() for rows in z.split(BATCH)])
 
 
 def best_step(directory: Path) -> int:

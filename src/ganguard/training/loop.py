@@ -25,10 +25,11 @@ from ganguard.base.seeds import torch_generator
 from ganguard.training.assembling import assembled
 from ganguard.training.beginning import RANDOM_WEIGHTS, Beginning
 from ganguard.training.differential_privacy import Guarantee, PrivateTraining, guarantee_of
-from ganguard.training.early_stopping import Best, Watch
+from ganguard.training.early_stopping import Best, Watch, images_of
 from ganguard.training.guess import Guess
 from ganguard.training.pace import Pace
 from ganguard.training.processes import ONE_DEVICE, Devices, launched
+from ganguard.training.reporting import SHOWN, Journal, Reports
 from ganguard.training.settings import TrainingSettings
 from ganguard.training.state import load_state, save_state, saved_step
 from ganguard.training.update import GANTraining
@@ -51,6 +52,7 @@ def train_gan(  # noqa: PLR0913 - all but three stand for what is left out
     beginning: Beginning = RANDOM_WEIGHTS,
     watch: Watch | None = None,
     guess: Guess | None = None,
+    journal: Journal | None = None,
 ) -> Path:
     """Train a GAN on `images` (N, C, H, W) uint8 and write its checkpoint to `directory`/checkpoint, which is returned.
     The images may be rows of a map of more than memory holds.
@@ -60,6 +62,7 @@ def train_gan(  # noqa: PLR0913 - all but three stand for what is left out
     guess: what `images` have passed through, as far as the adversary knows.
     devices: several take their parts of each batch, in processes of their own, which all call this with the same arguments; the
     first one alone is told of progress, judges and writes.
+    journal: where losses, scores and samples are noted; no result depends on it.
     A PrivateTraining is differentially private, and the checkpoint says how much.
     Raises CheckpointError where that file belongs to another training, StepError where a loss is not finite, SpecError where
     `beginning` is of another architecture, or several devices cannot train so.
@@ -98,9 +101,14 @@ def train_gan(  # noqa: PLR0913 - all but three stand for what is left out
 
         def look(step: int) -> None:
             if best and best.due(step):
-                processes.first(partial(best.look, step, training.ema.module, publish))  # pyright: ignore[reportArgumentType]
+                score = partial(best.look, step, training.ema.module, publish)  # pyright: ignore[reportArgumentType]
+                processes.first(lambda: reports.judged(step, score()))
 
-        _run(training, settings, state, processes.told(identity), progress if processes.index == 0 else silent, look)
+        samples = partial(images_of, training.ema.module, seed, "shown", SHOWN)  # pyright: ignore[reportArgumentType]
+        pace = Pace(settings.batch_size * training.complete.n_dis)
+        reports = Reports(settings.steps, pace, progress, journal, samples)
+        reports = reports if processes.index == 0 else reports.unheard()
+        _run(training, settings, state, processes.told(identity), reports, look)
     last = directory / "checkpoint"
     processes.first(lambda: copy_directory(best.checkpoint, last) if best else publish(last))
     return last
@@ -146,7 +154,7 @@ def _run(
     settings: TrainingSettings,
     path: Path,
     identity: str,
-    progress: Progress,
+    reports: Reports,
     look: Callable[[int], None],
 ) -> None:
     modules = {
@@ -168,8 +176,7 @@ def _run(
 
     rates = [(group, float(group["lr"])) for optimizer in optimizers.values() for group in optimizer.param_groups]
     falls = training.complete.learning_rate_decay == "linear"
-    pace = Pace(training.batch_size * training.complete.n_dis)
-    progress(begin, settings.steps, "resumed" if begin else "training")
+    reports.begin(begin)
     look(begin)
     for step in range(begin, settings.steps):
         for group, rate in rates if falls else ():
@@ -177,14 +184,15 @@ def _run(
         loss = training.step(step)
         done = step + 1
         look(done)
-        reports, saves = (done % every == 0 or done == settings.steps for every in (REPORT_EVERY, settings.checkpoint_every))
-        if reports or saves:
+        said, saved = (done % every == 0 or done == settings.steps for every in (REPORT_EVERY, settings.checkpoint_every))
+        if said or saved:
             loss = processes.mean(loss)
             _require_finite(loss, done, path)
-        if reports:
-            progress(done, settings.steps, pace.note(done - begin, settings.steps - done))
-        if saves:
+        if said:
+            reports.losses(done, loss)
+        if saved:
             processes.first(partial(save, done))
+            reports.saved(done)
 
 
 def _require_finite(loss: Tensor, step: int, state: Path) -> None:

@@ -9,11 +9,22 @@ class Pace:
     def __init__(self, images: int) -> None:
         self._images, self._began = images, time.monotonic()
 
+    def restart(self) -> None:
+        """Count from now on."""
+        self._began = time.monotonic()
+
+    def rate(self, done: int) -> float:
+        """Images a second, after `done` steps."""
+        return self._steps_a_second(done) * self._images
+
     def note(self, done: int, left: int) -> str:
         """As "training, 512 images/s, 3 min left", after `done` > 0 steps with `left` to go."""
-        rate = max(done, 1) / max(time.monotonic() - self._began, 1e-9)  # steps a second
+        rate = self._steps_a_second(done)
         so_far = f"training, {rate * self._images:,.0f} images/s"
         return f"{so_far}, {in_words(left / rate)} left" if left else so_far
+
+    def _steps_a_second(self, done: int) -> float:
+        return max(done, 1) / max(time.monotonic() - self._began, 1e-9)
 
 
 def in_words(seconds: float) -> str:

@@ -1,0 +1,56 @@
+"""A journal that TensorBoard shows: losses, what a judge says, images a second, and grids of samples."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from ganguard.base.errors import SpecError
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard.writer import SummaryWriter
+
+
+class TensorBoard:
+    """A `reporting.Journal` in a directory of its own. Raises SpecError where TensorBoard is not installed."""
+
+    def __init__(self, directory: Path) -> None:
+        require_tensorboard()
+        self._directory = directory
+        self._writer: SummaryWriter | None = None
+
+    def begins(self, step: int) -> None:
+        """Open the directory; what lies there of later steps is not shown again."""
+        from torch.utils.tensorboard.writer import SummaryWriter
+
+        self._writer = SummaryWriter(str(self._directory), purge_step=step + 1 if step else 0)
+
+    def losses(self, step: int, *, D: float, G: float, images_per_second: float) -> None:
+        for name, value in (("loss/D", D), ("loss/G", G), ("pace/images per second", images_per_second)):
+            self._write.add_scalar(name, value, step)
+
+    def judged(self, step: int, score: float) -> None:
+        self._write.add_scalar("FD to held-out images", score, step)
+
+    def samples(self, step: int, images: Tensor) -> None:
+        self._write.add_images("samples", images, step)
+        self._write.flush()
+
+    def close(self) -> None:
+        """Write what is still held."""
+        if self._writer is not None:
+            self._writer.close()
+
+    @property
+    def _write(self) -> "SummaryWriter":
+        if self._writer is None:
+            self.begins(0)
+        return self._writer  # pyright: ignore[reportReturnType]
+
+
+def require_tensorboard() -> None:
+    """Raise SpecError where TensorBoard is not installed."""
+    try:
+        import torch.utils.tensorboard.writer  # noqa: F401  # pyright: ignore[reportUnusedImport]
+    except ImportError:
+        raise SpecError("--tensorboard needs TensorBoard. Install it: pip install 'ganguard[tensorboard]'.") from None
