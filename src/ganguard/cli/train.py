@@ -1,6 +1,7 @@
 """`ganguard train`: a GAN on real images."""
 
-from contextlib import closing, nullcontext
+from collections.abc import Generator
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -8,37 +9,40 @@ import typer
 
 from ganguard.cli.options import Changes, Device, Out, Seed, Size, Threads
 
+Data = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATA",
+        help="A data set's name, or a folder, zip, LMDB or Parquet of images.",
+        show_default=False,
+    ),
+]
+WatchEvery = Annotated[
+    int | None, typer.Option(min=1, help="Steps between looks at the FD to held-out real images; the best G is kept.")
+]
+Features = Annotated[
+    str, typer.Option(help="What --watch-every measures by: a feature network, as `measure --features` takes it.")
+]
+Board = Annotated[Path | None, typer.Option(help="Directory for TensorBoard: losses, FD, images a second, sample grids.")]
+OnEach = Annotated[int, typer.Option(min=1, help="GPUs, or processes on CPU, that share each batch; this command starts them.")]
+Nodes = Annotated[int, typer.Option(min=1, help="Machines of so many devices each; torchrun starts them.")]
+
 
 def train(
-    data: Annotated[
-        str,
-        typer.Argument(
-            metavar="DATA",
-            help="A data set's name, or a folder, zip, LMDB or Parquet of images.",
-            show_default=False,
-        ),
-    ],
+    data: Data,
     out: Out,
     architecture: Annotated[str, typer.Option(help="`dcgan`, `sngan`, `pggan` or `stylegan2`.")] = "sngan",
     steps: Annotated[int, typer.Option(min=1, help="Updates of G.")] = 3000,
     seed: Seed = 0,
     size: Size = None,
     changes: Changes = None,
-    watch_every: Annotated[
-        int | None, typer.Option(min=1, help="Steps between looks at the FD to held-out real images; the best G is kept.")
-    ] = None,
-    features: Annotated[
-        str, typer.Option(help="What --watch-every measures by: a feature network, as `measure --features` takes it.")
-    ] = "random_network",
-    tensorboard: Annotated[
-        Path | None, typer.Option(help="Directory for TensorBoard: losses, FD, images a second, sample grids.")
-    ] = None,
+    watch_every: WatchEvery = None,
+    features: Features = "random_network",
+    tensorboard: Board = None,
     threads: Threads = 1,
     device: Device = "auto",
-    devices: Annotated[
-        int, typer.Option(min=1, help="GPUs, or processes on CPU, that share each batch; this command starts them.")
-    ] = 1,
-    nodes: Annotated[int, typer.Option(min=1, help="Machines of so many devices each; torchrun starts them.")] = 1,
+    devices: OnEach = 1,
+    nodes: Nodes = 1,
 ) -> None:
     """Train a GAN on the train split (70 %) of real images.
 
@@ -71,7 +75,7 @@ def train(
     from ganguard.training.differential_privacy import PrivateTraining
     from ganguard.training.early_stopping import Watch, best_step
     from ganguard.training.loop import train_gan
-    from ganguard.training.processes import AnotherProcess, Devices
+    from ganguard.training.processes import Devices
     from ganguard.training.tensorboard import TensorBoard
 
     values = apply_changes({"architecture": architecture, "steps": steps}, changes or [])
@@ -79,8 +83,12 @@ def train(
     compute = parse(Compute, {"device": device, "threads": threads}, "compute")
     several = parse(Devices, {"devices": devices, "nodes": nodes}, "train")
     first, watch = several.is_first(), None
-    journal = TensorBoard(tensorboard) if tensorboard and first else None
-    with progress_of(f"train {architecture}") if first else nullcontext(silent) as progress:
+    board = TensorBoard(tensorboard) if tensorboard and first else None
+    with (
+        progress_of(f"train {architecture}") if first else nullcontext(silent) as progress,
+        closing(board) if board else nullcontext(),
+        _failures_said_once(first),
+    ):
         real = load_and_say(dataset_of(data, size), progress)
         rows = split(real)
         images = ImageRows(real.images, rows.train)
@@ -88,27 +96,32 @@ def train(
             watch = watch_by_distance(real.images[rows.reference], features, compute, every=watch_every)
         elif watch_every:
             watch = Watch(lambda _: 0.0, watch_every)  # the first process judges, and this one waits as often
-        with (
-            alone(out) if first else nullcontext(),  # a path that cannot be written is found before the training, not after
-            closing(journal) if journal else nullcontext(),
-        ):
-            try:
-                checkpoint = train_gan(
-                    images,
-                    settings,
-                    out,
-                    seed=seed,
-                    compute=compute,
-                    devices=several,
-                    progress=progress,
-                    watch=watch,
-                    journal=journal,
-                )
-            except AnotherProcess:
-                if first:
-                    raise
-                raise typer.Exit(1) from None  # whoever failed says why
+        with alone(out) if first else nullcontext():  # a path that cannot be written is found before the training, not after
+            checkpoint = train_gan(
+                images,
+                settings,
+                out,
+                seed=seed,
+                compute=compute,
+                devices=several,
+                progress=progress,
+                watch=watch,
+                journal=board,
+            )
     if not first:
         return
     best = f" (step {best_step(out)}, the best of those watched)" if watch else ""
     typer.echo(f"Checkpoint: {checkpoint}{best}")
+
+
+@contextmanager
+def _failures_said_once(first: bool) -> Generator[None]:
+    """A process that ends because another one failed says nothing: that one says why."""
+    from ganguard.training.processes import AnotherProcess
+
+    try:
+        yield
+    except AnotherProcess:
+        if first:
+            raise
+        raise typer.Exit(1) from None
