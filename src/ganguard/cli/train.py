@@ -81,8 +81,8 @@ def train(
     values = apply_changes({"architecture": architecture, "steps": steps}, changes or [])
     settings = parse(PrivateTraining, values, "train")
     compute = parse(Compute, {"device": device, "threads": threads}, "compute")
-    several = parse(Devices, {"devices": devices, "nodes": nodes}, "train")
-    first, watch = several.is_first(), None
+    spread = parse(Devices, {"devices": devices, "nodes": nodes}, "train")
+    first, watch = spread.is_first(), None
     board = TensorBoard(tensorboard) if tensorboard and first else None
     with (
         progress_of(f"train {architecture}") if first else nullcontext(silent) as progress,
@@ -98,15 +98,7 @@ def train(
             watch = Watch(lambda _: 0.0, watch_every)  # the first process judges, and this one waits as often
         with alone(out) if first else nullcontext():  # a path that cannot be written is found before the training, not after
             checkpoint = train_gan(
-                images,
-                settings,
-                out,
-                seed=seed,
-                compute=compute,
-                devices=several,
-                progress=progress,
-                watch=watch,
-                journal=board,
+                images, settings, out, seed=seed, compute=compute, devices=spread, progress=progress, watch=watch, journal=board
             )
     if not first:
         return

@@ -1,7 +1,7 @@
 """Networks compiled by torch.compile, for the passes of a training that are differentiated once.
 
-What differentiates a gradient (R1, WGAN-GP, path lengths) takes the networks as they are, because torch does not compile that;
-so does a G that draws random numbers by itself. Compiled networks share the weights of the given ones, which alone are saved: a
+What differentiates a gradient (R1, WGAN-GP, path lengths) takes the networks as they are, because torch does not compile that.
+Compiled networks share the weights of the given ones, which alone are saved: a
 state or checkpoint of a compiled training has the names of any other.
 """
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from ganguard.architectures.networks import Networks, StyleBased
+from ganguard.architectures.networks import Networks
 from ganguard.base.errors import SpecError
 from ganguard.base.settings import one_line
 
@@ -27,8 +27,7 @@ def passes(networks: Networks, fabric: "Fabric", *, compiled: bool) -> tuple[Pas
     if not compiled:
         return networks.generator, networks.discriminator
     _require_compiler(fabric.device)
-    G, D = networks.generator, networks.discriminator
-    return G if isinstance(G, StyleBased) else torch.compile(G, dynamic=False), torch.compile(D, dynamic=False)
+    return torch.compile(networks.generator, dynamic=False), torch.compile(networks.discriminator, dynamic=False)
 
 
 def _require_compiler(device: torch.device) -> None:

@@ -101,6 +101,8 @@ class TrainingSettings(Settings):
             raise ValueError("path_length_every is of a penalty that path_length_weight: 0 leaves out")
         if self.compile and kind == "pggan" and self.grow:
             raise ValueError("compile: a GAN that grows changes with every step, and would be compiled anew. Set grow: false")
+        if self.compile and recipe_of(self.architecture).path_length_weight:
+            raise ValueError(f"compile: whether {kind} trains as well compiled is not known yet. Set compile: false")
         return self
 
 

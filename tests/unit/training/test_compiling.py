@@ -65,15 +65,6 @@ class TestCompiled:
         states = [load_file(tmp_path / name / "training.safetensors").keys() for name in ("whole", "plain")]
         assert states[0] == states[1]
 
-    def test_penalties_and_styles_go_beside_what_is_compiled(self, tmp_path: Path, compute: Compute) -> None:
-        how = {"steps": 2, "penalty_every": 1, "path_length_every": 1}
-        paths = [
-            train_gan(IMAGES, settings("stylegan2", compile=yes, **how), tmp_path / str(yes), seed=0, compute=compute)
-            for yes in (False, True)
-        ]
-        plain, compiled = (load_file(path / "generator.safetensors") for path in paths)
-        assert all(torch.allclose(plain[key], compiled[key], atol=1e-3) for key in plain)
-
     def test_without_a_compiler_it_is_refused(self, tmp_path: Path, compute: Compute) -> None:
         from torch._inductor import config
 
@@ -84,6 +75,8 @@ class TestCompiled:
 def test_what_cannot_be_compiled_is_refused() -> None:
     with pytest.raises(SpecError, match="compile: a GAN that grows changes with every step"):
         parse(TrainingSettings, {"architecture": "pggan", "compile": True}, "train")
+    with pytest.raises(SpecError, match="whether stylegan2 trains as well compiled is not known yet"):
+        parse(TrainingSettings, {"architecture": "stylegan2", "compile": True}, "train")
     assert settings("pggan", compile=True, grow=False).compile
     private = {"architecture": {"kind": "dcgan", "discriminator_norm": "group"}, "differential_privacy": {"epsilon": 10.0}}
     with pytest.raises(SpecError, match="Leave precision and compile out"):
