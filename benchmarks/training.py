@@ -206,9 +206,10 @@ def compare(case: Case, clone: Path, rounds: int, steps: int, threads: int) -> N
     fastest = 0.0
     for _ in range(rounds):
         for variant in VARIANTS:
-            mine[variant.name].append(ours(case, variant, images, steps, threads))
+            mine[variant.name].append(said(f"ours, {variant.name}", ours(case, variant, images, steps, threads)))
         for name, step in peers.items():
-            others[name].append(taken(lambda s=step: [s() for _ in range(steps)]))
+            found = taken(lambda s=step: [s() for _ in range(steps)])
+            others[name].append(said(case.peer_name + name, found))
         fastest = max(fastest, speed())
     for name, times in mine.items():
         for peer, found in others.items():
@@ -220,6 +221,12 @@ def compare(case: Case, clone: Path, rounds: int, steps: int, threads: int) -> N
             f"{fastest / 1e9:,.1f} GFLOP/s: floor {least:.2f} s, taken {step:.2f} s, {step / least:.2f} times the floor",
             flush=True,
         )
+
+
+def said(who: str, took: Seconds) -> Seconds:
+    """A round's time, printed at once to standard error: a run of hours shows how it goes."""
+    print(f"  {who}: {took[0]:.1f} s, {took[1]:.1f} s of the processor", file=sys.stderr, flush=True)
+    return took
 
 
 def row(what: str, images: int, mine: list[Seconds], peer: str, theirs: list[Seconds]) -> None:
