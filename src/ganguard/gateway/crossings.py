@@ -66,8 +66,11 @@ def out_of_reach(thresholds: Sequence[float], curves: dict[str, Curves]) -> list
     """What to say of thresholds that no account of a class (the key) can reach, since no copy that was audited came as near."""
     said: list[str] = []
     for threshold in thresholds:
-        nearest = {class_: of.adaptive[-1] for class_, of in curves.items() if of.adaptive[-1].distance > threshold}
-        if nearest:
-            classes = "; ".join(f"class {c}: {p.distance:.3g}, from {p.budget:,} images" for c, p in sorted(nearest.items()))
-            said.append(f"threshold {threshold:g} is never reached: no copy that was audited came as near ({classes})")
+        far: defaultdict[str, list[str]] = defaultdict(list)
+        for class_, of in sorted(curves.items()):
+            if (nearest := of.adaptive[-1]).distance > threshold:
+                far[f"{nearest.distance:.3g}, from {nearest.budget:,} images"].append(class_)
+        if far:
+            classes = "; ".join(f"{', '.join(names)}: {nearest}" for nearest, names in far.items())
+            said.append(f"threshold {threshold:g} is never reached: no copy that was audited came as near (class {classes})")
     return said

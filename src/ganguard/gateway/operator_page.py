@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from torch import Tensor
+from torch.nn.functional import pad
 
 from ganguard.base.codecs import encode_png
 from ganguard.defences.protocol import chain_label
@@ -156,8 +157,8 @@ class _Samples:
 
 
 def _row(images: Tensor) -> Tensor:
-    """Images (N, C, H, W) beside each other, (C, H, N W)."""
-    return torch.cat(list(images), dim=2)
+    """Images (N, C, H, W) beside each other, a grey line between them, (C, H, N (W + 1))."""
+    return torch.cat(list(pad(images, (0, 1), value=128)), dim=2)
 
 
 def _day(at: float) -> str:

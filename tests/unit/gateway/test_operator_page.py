@@ -31,7 +31,7 @@ def busy(gateway: Start, tmp_path: Path) -> tuple[Any, str]:
     found = {"format": 1, "name": "digits", "measurements": [copy(10, 4.0), copy(1000, 0.5)]}
     (tmp_path / "results.json").write_text(json.dumps(found))
     us = gateway(
-        risk={"results": str(tmp_path)},
+        risk={"results": str(tmp_path), "thresholds": [1.5, 0.25]},
         classes={"default": {"defences": [{"kind": "gaussian_noise", "std": 0.3}]}, "gold": {"defences": "none"}},
     )
     us.buy(us.key("alice <script>"), count=120)
@@ -55,6 +55,8 @@ def test_it_says_who_bought_what_and_how_near_that_is(busy: tuple[Any, str]) -> 
     assert "120 of 1,000 images" in text
     assert "≈ 1.3 (" in text  # 4 / 12^(log 8 / log 100)
     assert "These defences were not audited" in text
+    assert re.search(r"threshold 1.5 reached on \d\d \w{3} \d{4}, with 120 images", text)
+    assert "Threshold 0.25 is never reached" in text
     assert "beyond 0.05 of them" in text
     assert text.count("data:image/png;base64,") == 2
     assert "gg_" not in text

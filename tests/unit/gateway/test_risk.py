@@ -161,7 +161,7 @@ def test_a_threshold_that_nothing_audited_reaches_is_told_of_at_the_start(
         "threshold 1.2 is never reached: no copy that was audited came as near (class shielded: 1.5, from 100 images)" in line
     )
     assert (
-        "threshold 0.5 is never reached: no copy that was audited came as near (class default: 1, from 100 images; class sh"
+        "0.5 is never reached: no copy that was audited came as near (class default: 1, from 100 images; shielded: 1.5, from"
         in line
     )
     assert [said.split(" is ")[0] for said in us.service.out_of_reach()] == ["threshold 1.2", "threshold 0.5"]
