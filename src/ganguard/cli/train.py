@@ -85,7 +85,7 @@ def train(
     first, watch = spread.is_first(), None
     board = TensorBoard(tensorboard) if tensorboard and first else None
     with (
-        progress_of(f"train {architecture}") if first else nullcontext(silent) as progress,
+        progress_of(f"train {settings.architecture.kind}") if first else nullcontext(silent) as progress,
         closing(board) if board else nullcontext(),
         _failures_said_once(first),
     ):
