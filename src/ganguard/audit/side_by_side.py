@@ -6,14 +6,13 @@ ratio of one target over the same of another)? The more ratios, the likelier one
 ratios of a question hold together with 95 %, as Bonferroni has it: each alone with 1 - 0.05 / their number.
 """
 
-import math
 from collections.abc import Mapping
 from itertools import combinations
 from typing import Literal
 
 from ganguard.audit.results import AuditResults, Outcome, Verdict
 from ganguard.audit.summaries import Summary, summarise
-from ganguard.audit.verdicts import CONFIDENCE, KNOWING, Distances, distances_of, log_interval
+from ganguard.audit.verdicts import CONFIDENCE, KNOWING, distances_of, log_ratios, of_logs
 from ganguard.base.errors import SpecError
 from ganguard.base.settings import Positive, Settings
 
@@ -60,7 +59,7 @@ def side_by_side(name: str, found: Mapping[str, AuditResults]) -> SideBySide:
         for audit, results in found.items()
     }
     pairs = list(combinations(attacks, 2))
-    by_audit = {(audit, pair): _log_ratios(of[pair[0]], of[pair[1]]) for audit, of in distances.items() for pair in pairs}
+    by_audit = {(audit, pair): log_ratios(of[pair[0]], of[pair[1]]) for audit, of in distances.items() for pair in pairs}
     substitutes = _ratios({f"{audit}: {one} / {other}": by_audit[audit, (one, other)] for audit, (one, other) in by_audit})
     depends = _ratios(
         {
@@ -107,11 +106,6 @@ def _line(audit: str, results: AuditResults, attacks: list[str], budget: int) ->
     )
 
 
-def _log_ratios(one: Distances, other: Distances) -> Logs:
-    both = sorted(one.keys() & other.keys())
-    return {seed: math.log(one[seed] / other[seed]) for seed in both if min(one[seed], other[seed]) > 0}
-
-
 def _less(one: Logs, other: Logs) -> Logs:
     return {seed: one[seed] - other[seed] for seed in sorted(one.keys() & other.keys())}
 
@@ -119,26 +113,10 @@ def _less(one: Logs, other: Logs) -> Logs:
 def _ratios(found: dict[str, Logs]) -> list[Verdict]:
     """Whether each ratio differs from 1, by intervals that hold together."""
     confidence = 1 - (1 - CONFIDENCE) / len(found)
-    return [_ratio(statement, list(logs.values()), confidence) for statement, logs in found.items()]
-
-
-def _ratio(statement: str, logs: list[float], confidence: float) -> Verdict:
-    if len(logs) < 2:
-        reason = "one seed gives no interval; run more seeds" if logs else "no seed has both copies"
-        return Verdict(relation="R3", statement=statement, outcome="undecided", reason=reason, seeds=len(logs))
-    mean, low, high = log_interval(logs, confidence)
-    differs = low > 0 or high < 0
-    outcome: Outcome = "holds" if differs else "undecided"
-    return Verdict(
-        relation="R3",
-        statement=statement,
-        outcome=outcome,
-        reason=f"the {100 * confidence:.4g} % interval {'excludes' if differs else 'includes'} 1",
-        seeds=len(logs),
-        ratio=math.exp(mean),
-        low=math.exp(low),
-        high=math.exp(high),
-    )
+    return [
+        of_logs("R3", statement, list(logs.values()), fails_above=False, confidence=confidence)
+        for statement, logs in found.items()
+    ]
 
 
 def _together(statement: str, ratios: list[Verdict]) -> Verdict:

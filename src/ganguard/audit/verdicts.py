@@ -102,25 +102,32 @@ def _verdict(relation: str, statement: str, a: Distances, b: Distances, *, fails
     if any(min(a[seed], b[seed]) <= 0 for seed in seeds):
         reason = "a distance is not above 0 or its floor, so that the ratio has no logarithm"
         return Verdict(relation=relation, statement=statement, outcome="undecided", reason=reason, seeds=len(seeds))
-    logs = [math.log(a[seed] / b[seed]) for seed in seeds]
+    return of_logs(relation, statement, list(log_ratios(a, b).values()), fails_above=fails_above)
+
+
+def log_ratios(a: Distances, b: Distances) -> Distances:
+    """Logarithms of the ratios of two distances, by the seeds that have both above 0, ascending."""
+    return {seed: math.log(a[seed] / b[seed]) for seed in sorted(a.keys() & b.keys()) if a[seed] > 0 and b[seed] > 0}
+
+
+def of_logs(relation: str, statement: str, logs: list[float], *, fails_above: bool, confidence: float = CONFIDENCE) -> Verdict:
+    """What the interval of a mean log-ratio says: it holds below 0; above, it fails, or holds where any difference will do."""
     if len(logs) < 2:
         reason = "one seed gives no interval; run more seeds" if logs else "no seed has a copy of both"
         return Verdict(relation=relation, statement=statement, outcome="undecided", reason=reason, seeds=len(logs))
-    mean, low, high = log_interval(logs)
+    mean, low, high = log_interval(logs, confidence)
     outcome: Outcome = "holds" if high < 0 else "undecided"
     if low > 0:
         outcome = "fails" if fails_above else "holds"
-    reason = "the 95 % interval excludes 1" if outcome != "undecided" else "the 95 % interval includes 1"
-    ratio, low, high = math.exp(mean), math.exp(low), math.exp(high)
     return Verdict(
         relation=relation,
         statement=statement,
         outcome=outcome,
-        reason=reason,
+        reason=f"the {100 * confidence:.4g} % interval {'includes' if outcome == 'undecided' else 'excludes'} 1",
         seeds=len(logs),
-        ratio=ratio,
-        low=low,
-        high=high,
+        ratio=math.exp(mean),
+        low=math.exp(low),
+        high=math.exp(high),
     )
 
 

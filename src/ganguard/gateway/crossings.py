@@ -46,7 +46,7 @@ class Crossings:
 
     def listed(self) -> list[Crossing]:
         """Every crossing, by account, the farthest threshold first."""
-        with self._database.transaction("list the thresholds that were reached") as connection:
+        with self._database.reading("list the thresholds that were reached") as connection:
             rows = connection.execute(select(CROSSINGS).order_by(CROSSINGS.c.account, CROSSINGS.c.threshold.desc())).mappings()
             return [Crossing(**row) for row in rows]
 

@@ -46,7 +46,7 @@ class Key:
 
 
 class Keys:
-    """The keys in a ledger's database. What it raises is what the ledger raises; `now` is for tests."""
+    """The keys in a ledger's database. What it raises is what the ledger raises."""
 
     def __init__(self, database: Database) -> None:
         self._database = open_database(database)

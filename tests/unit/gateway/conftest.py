@@ -3,7 +3,7 @@
 import socket
 import threading
 from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,12 @@ def gateway(tmp_path: Path, generator: Path) -> Iterator[Callable[..., Gateway]]
             return Gateway(service, running.enter_context(TestClient(create_app(service), raise_server_exceptions=False)))
 
         yield start
+
+
+@pytest.fixture
+def at_a_socket() -> Callable[[Any], AbstractContextManager[int]]:
+    """What serves an application at a real socket, and gives the port."""
+    return listening
 
 
 @contextmanager

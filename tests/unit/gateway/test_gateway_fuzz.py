@@ -2,14 +2,13 @@
 
 import json
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -89,23 +88,17 @@ def test_any_bytes(fuzzed: tuple[Fuzzed, TestClient], content: bytes, kind: str)
 
 
 @pytest.fixture
-def socket_server(gateway: Callable[..., Any]) -> Iterator[tuple[Any, int]]:
+def socket_server(
+    gateway: Callable[..., Any], at_a_socket: Callable[[Any], AbstractContextManager[int]]
+) -> Iterator[tuple[Any, int]]:
     """The application at a real socket, with little patience."""
     us = gateway()
 
     async def allowed(method: str, path: str, shown: bytes) -> int:
         return 4096
 
-    app = Limits(us.client.app, allowed, longest_wait=0.3)
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        listening.listen()
-        server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_level="critical"))
-        thread = threading.Thread(target=server.run, args=([listening],))
-        thread.start()
-        yield us, listening.getsockname()[1]
-        server.should_exit = True
-        thread.join(20)
+    with at_a_socket(Limits(us.client.app, allowed, longest_wait=0.3)) as port:
+        yield us, port
 
 
 def _connect(port: int, key: str, length: int) -> socket.socket:

@@ -1,10 +1,7 @@
 """The page that lays several audits side by side: a table of targets and substitutes, and the verdicts on R3."""
 
-from pathlib import Path
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from ganguard.audit.report.numbers import DASH, whole, with_spread
+from ganguard.audit.report.pages import template
 from ganguard.audit.report.tables import Group, Row, verdict_rows
 from ganguard.audit.side_by_side import Line, SideBySide
 from ganguard.audit.summaries import Summary
@@ -12,14 +9,7 @@ from ganguard.audit.summaries import Summary
 
 def render_beside(found: SideBySide) -> str:
     """HTML text that needs no other file; it links to the audits' own reports below its directory."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("beside.html.j2").render(
+    return template("beside.html.j2").render(
         found=found,
         budget=whole(found.query_budget),
         columns=columns(found),

@@ -9,7 +9,7 @@ from ganguard.audit.report.grids import Gallery, Grid
 from ganguard.audit.report.numbers import DASH, interval, listed, number, whole
 from ganguard.audit.report.tables import Group, Row
 from ganguard.audit.results import Against, AuditResults, DefenceRecord
-from ganguard.audit.verdicts import Distances, log_interval
+from ganguard.audit.verdicts import Distances, log_interval, log_ratios
 
 LOSSES = (1.1, 1.5, 2.0)  # times the undefended distance to real images, at which defences are compared
 STATED = 1.5  # the one that is spoken of in words
@@ -258,7 +258,7 @@ def _best(points: Sequence[Point]) -> str:
         f"Of the {len(allowed)} defences that leave honest users within {STATED:g} times their undefended distance to real "
         f"images, {best.label} keeps copies furthest away: the closest adversary's is at FD {number(best.closest)}, {times}."
     )
-    logs = _log_ratios(best.copies.closest, none.copies.closest)
+    logs = list(log_ratios(best.copies.closest, none.copies.closest).values())
     if len(logs) < 2:
         return f"{said} One seed gives no interval, so this is no recommendation yet: run more seeds."
     _, low, high = log_interval(logs)
@@ -280,11 +280,6 @@ def _illusion(points: Sequence[Point]) -> str:
         f"Against an adversary who does not know of it, {worst.label} seems to keep copies at FD {number(worst.naive)}. "
         f"{seen} come as near as FD {number(worst.closest)}: what stops only the naive is no defence."
     )
-
-
-def _log_ratios(a: Distances, b: Distances) -> list[float]:
-    seeds = sorted(a.keys() & b.keys())
-    return [math.log(a[seed] / b[seed]) for seed in seeds if a[seed] > 0 and b[seed] > 0]
 
 
 def _mean(distances: Distances) -> float:

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import get_args
 
 import yaml
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ganguard.audit.report import plots, tables, words
 from ganguard.audit.report.defending import defending_section
@@ -13,6 +12,7 @@ from ganguard.audit.report.findings import labels, seeds
 from ganguard.audit.report.frontier import frontier, frontier_keys
 from ganguard.audit.report.grids import grid_rows, open_gallery
 from ganguard.audit.report.numbers import whole
+from ganguard.audit.report.pages import template
 from ganguard.audit.report.refining import DIAGNOSTICS, refining_section
 from ganguard.audit.results import Against, AuditResults
 from ganguard.audit.skipped import said_of
@@ -23,13 +23,6 @@ def render(results: AuditResults, directory: Path) -> str:
 
     Raises DataError where a picture is absent or is no PNG file.
     """
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     whole_results, results = results, results.undefended()
     title = "Copy quality against query budget"
     said = words.headline(results)
@@ -37,7 +30,7 @@ def render(results: AuditResults, directory: Path) -> str:
     gallery = open_gallery(whole_results, directory)
     defending = defending_section(whole_results, gallery)
     step_rows, step_total = tables.steps(results)
-    return environment.get_template("report.html.j2").render(
+    return template("report.html.j2").render(
         results=results,
         said=said,
         measured_against=words.MEASURED_AGAINST[results.target.measured_against],
