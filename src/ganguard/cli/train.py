@@ -108,12 +108,14 @@ def train(
 
 @contextmanager
 def _failures_said_once(first: bool) -> Generator[None]:
-    """A process that ends because another one failed says nothing: that one says why."""
+    """A process that ends because another one failed says nothing: that one says why. Nor does any but the first of settings
+    that all refuse alike."""
+    from ganguard.base.errors import SpecError
     from ganguard.training.processes import AnotherProcess
 
     try:
         yield
-    except AnotherProcess:
+    except (AnotherProcess, SpecError) as problem:
         if first:
             raise
-        raise typer.Exit(1) from None
+        raise typer.Exit(1 if isinstance(problem, AnotherProcess) else 2) from None

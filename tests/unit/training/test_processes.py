@@ -163,3 +163,13 @@ def test_the_command_starts_its_processes_and_goes_on_after_a_kill(tmp_path: Pat
         assert f"Checkpoint: {tmp_path}/{out}/checkpoint" in start(out).communicate(timeout=600)[0]
     for file in FILES:
         assert file_digest(tmp_path / "whole" / "checkpoint" / file) == file_digest(tmp_path / "cut" / "checkpoint" / file)
+
+
+@pytest.mark.slow
+def test_a_refusal_is_said_by_the_first_process_alone(tmp_path: Path) -> None:
+    script = tmp_path / "ganguard"
+    script.write_text("from ganguard.cli.main import main; main()")
+    arguments = ["train", "digits", "--out", str(tmp_path / "out"), "--device", "cpu", "--devices", "2"]
+    ended = subprocess.run([sys.executable, str(script), *arguments], capture_output=True, text=True, check=False, timeout=300)
+    assert ended.returncode == 2
+    assert ended.stderr.count("sngan has BatchNorm") == 1
