@@ -13,6 +13,7 @@ from ganguard.defences.protocol import OutputDefence, Tools
 from ganguard.defences.streams import Streams
 
 THREADED = 128 * 128  # pixels from which threads win: below, handing an image over costs more than coding it
+VALUES_AT_ONCE = 1 << 19  # numbers in a piece of work: those laid anew for the coder are still in the cache when it reads them
 _BLOCK = 16  # pixels of a side that the differentiable JPEG takes multiples of
 
 
@@ -37,21 +38,24 @@ class Jpeg(OutputDefence):
     def change(self, images: Tensor, streams: Streams, tools: Tools) -> Tensor:
         """Images (N, C, H, W) uint8, coded and decoded one by one; large ones in threads. Those that come back lie with their
         channels last in memory, as the decoder leaves them."""
-        rows = _channels_last(images.numpy())
-        changed = np.empty_like(rows)
+        planes = images.numpy()
+        count, _, height, width = planes.shape
+        changed = np.empty((count, height, width, 3), np.uint8)
+        at_once = max(1, VALUES_AT_ONCE // (height * width * 3))
 
-        def code(part: range) -> None:
-            for i in part:
-                file = simplejpeg.encode_jpeg(rows[i], self.quality, "RGB", self.subsampling)
+        def code(start: int) -> None:
+            for i, row in enumerate(_channels_last(planes[start : start + at_once]), start):
+                file = simplejpeg.encode_jpeg(row, self.quality, "RGB", self.subsampling)
                 simplejpeg.decode_jpeg(file, "RGB", buffer=changed[i])
 
-        workers = torch.get_num_threads() if rows.shape[1] * rows.shape[2] >= THREADED else 1
-        parts = [range(len(rows))[k::workers] for k in range(workers)]
+        starts = range(0, count, at_once)
+        workers = torch.get_num_threads() if height * width >= THREADED else 1
         if workers == 1:
-            code(parts[0])
+            for start in starts:
+                code(start)
         else:
             with ThreadPoolExecutor(workers) as pool:
-                list(pool.map(code, parts))
+                list(pool.map(code, starts))
         return torch.from_numpy(changed).permute(0, 3, 1, 2)[:, : images.shape[1]]
 
     def surrogate(self, images: Tensor) -> Tensor:

@@ -17,8 +17,8 @@ Allowed = Callable[[str, str, bytes], Awaitable[int]]
 
 
 class Limits:
-    """Refuses bodies of callers who may send none, and those that are too large (413) or do not come (408), before anything is
-    made of them.
+    """Refuses bodies of callers who may send none, and those that are too large (413; before a byte of them is read, where they
+    say how long they are) or do not come (408), before anything is made of them.
 
     allowed: method, path and Authorization header to the bytes that may be sent; it raises ProblemError before any is read.
     """
@@ -30,8 +30,11 @@ class Limits:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         try:
-            shown = dict(scope["headers"]).get(b"authorization", b"")
-            body = await self._body(receive, await self._allowed(scope["method"], scope["path"], shown))
+            headers = dict(scope["headers"])
+            most = await self._allowed(scope["method"], scope["path"], headers.get(b"authorization", b""))
+            if int(headers.get(b"content-length", b"0")) > most:  # h11 lets only numbers through
+                raise _too_large(most)
+            body = await self._body(receive, most)
         except ProblemError as refused:
             return await answer(refused)(scope, receive, send)
         except StepError as problem:
@@ -56,11 +59,15 @@ class Limits:
                         return None
                     found += message.get("body", b"")
                     if len(found) > most:
-                        raise ProblemError(413, f"at most {most:,} bytes may be sent.")
+                        raise _too_large(most)
                     if not message.get("more_body"):
                         return bytes(found)
         except TimeoutError:
             raise ProblemError(408, f"the request did not come within {self._wait:g} seconds.") from None
+
+
+def _too_large(most: int) -> ProblemError:
+    return ProblemError(413, f"at most {most:,} bytes may be sent.")
 
 
 def _whole(send: Send) -> Send:

@@ -226,3 +226,20 @@ def test_made_up_keys_are_forgotten_before_good_ones(keys: Keys, monkeypatch: py
         assert len(keys._known) <= 10
     assert keys.seen(text)[0]
     assert keys.seen("gg") == (False, True)
+
+
+def test_a_body_that_says_it_is_too_large_is_refused_before_it_comes(gateway: Start, serving: Callable[..., Connect]) -> None:
+    us = gateway()
+    client = serving(us.client.app)()
+    client.sendall(f"POST /v1/images HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {us.key(scopes=Scopes())}\r\n".encode())
+    client.sendall(b"Expect: 100-continue\r\nContent-Length: 4097\r\n\r\n")
+    assert client.recv(65_536).startswith(b"HTTP/1.1 413")
+
+
+def test_a_body_that_does_not_say_its_length_is_read_as_far_as_it_may_be(gateway: Start) -> None:
+    us = gateway()
+    headers = {"Authorization": f"Bearer {us.key(scopes=Scopes())}", "Content-Type": "application/json"}
+    pieces = iter([b'{"count": 1}', b" " * 4084])
+    assert us.client.post("/v1/images", content=pieces, headers=headers).status_code == 200
+    pieces = iter([b'{"count": 1}', b" " * 4085])
+    assert us.client.post("/v1/images", content=pieces, headers=headers).status_code == 413
