@@ -3,8 +3,8 @@
     python benchmarks/defences.py
 
 The bare calls: NumPy's own generator, one for all images (ours draws a stream an image); scipy.ndimage on float and on byte
-arrays as they lie; simplejpeg, an image after the other on one thread, or chunks of images on every core, from pixels whose
-channels lie last, as it takes them (ours once from planes, once from such), all that is decoded kept, as ours is; and for
+arrays as they lie; simplejpeg, an image after the other on one thread, or chunks of images on every core, all that is decoded
+kept: once from pixels whose channels lie last, as it takes them, once from planes, which both sides lay anew; and for
 adversarial noise, so many forward and backward passes of the same network.
 """
 
@@ -29,7 +29,7 @@ from ganguard.defences.protocol import OutputDefence, Tools
 from ganguard.defences.streams import Streams
 from ganguard.metrics.features.network import load_features, parse_features
 
-ROUNDS, MOST_ROUNDS, LONG = 5, 25, 6.0  # at least, at most, and the seconds after which a row has no more
+ROUNDS, MOST_ROUNDS, LONG = 3, 500, 6.0  # at least, at most, and the seconds after which a row has no more
 STEPS = 5  # of adversarial noise
 NETWORK = load_features(parse_features({"kind": "random_network", "seed": 1}), Path(), 3).eval().features
 Work = Callable[[], object]
@@ -64,10 +64,11 @@ def bare_noise(images: torch.Tensor) -> Work:
 
 
 def bare_jpeg(images: torch.Tensor, workers: int) -> Work:
-    rows = images.permute(0, 2, 3, 1).contiguous().numpy()
+    rows = images.permute(0, 2, 3, 1).numpy()
 
     def code(part: range) -> list[np.ndarray]:
-        return [simplejpeg.decode_jpeg(simplejpeg.encode_jpeg(rows[i], 50, "RGB", "420"), "RGB") for i in part]
+        pixels = (np.ascontiguousarray(rows[i]) for i in part)  # nothing, where they lie so already
+        return [simplejpeg.decode_jpeg(simplejpeg.encode_jpeg(image, 50, "RGB", "420"), "RGB") for image in pixels]
 
     def work() -> object:
         parts = [range(len(rows))[k::workers] for k in range(workers)]
@@ -108,13 +109,14 @@ def main() -> None:
         ]
         for threads in dict.fromkeys((1, cores())):
             torch.set_num_threads(threads)
-            jpeg, bare_of_jpeg = Jpeg(quality=50), bare_jpeg(images, threads)
-            for defence, bare in [*libraries, (jpeg, bare_of_jpeg)]:
+            for defence, bare in libraries:
                 what = f"{side}x{side}, {threads} thread(s): {defence.label()}"
                 row(what, count, lambda d=defence: d.change(images, streams, tools), bare)  # noqa: B023 - called at once
-            lying = images.to(memory_format=torch.channels_last)
-            what = f"{side}x{side}, {threads} thread(s): {jpeg.label()}, channels last"
-            row(what, count, lambda i=lying, j=jpeg: j.change(i, streams, tools), bare_of_jpeg)  # noqa: B023
+            jpeg = Jpeg(quality=50)
+            for lie, lying in (("planes", images), ("channels last", images.to(memory_format=torch.channels_last))):
+                what = f"{side}x{side}, {threads} thread(s): {jpeg.label()}, {lie}"
+                work = lambda i=lying: jpeg.change(i, streams, tools)  # noqa: B023, E731 - called at once
+                row(what, count, work, bare_jpeg(lying, threads))
 
 
 if __name__ == "__main__":

@@ -6,12 +6,13 @@ from pathlib import Path
 from ganguard.audit.directory import OWNER
 from ganguard.audit.perform import Listener
 from ganguard.audit.report.beside import render_beside
-from ganguard.audit.results import AuditResults
+from ganguard.audit.results import AuditResults, read_results
 from ganguard.audit.run import audit
 from ganguard.audit.side_by_side import SideBySide, side_by_side
 from ganguard.audit.spec import Spec
 from ganguard.base.cache import write_bytes, write_json
-from ganguard.base.errors import SpecError
+from ganguard.base.errors import DataError, SpecError
+from ganguard.base.settings import read_record
 
 FILE = "side-by-side.json"
 
@@ -37,5 +38,28 @@ def run_several(
     }
     together = side_by_side(name, found)
     write_json(directory / FILE, together.model_dump(mode="json"))
-    write_bytes(directory / "report.html", render_beside(together).encode())
+    write_page(together, directory)
     return together, found
+
+
+def read_together(directory: Path) -> SideBySide:
+    """side-by-side.json of a directory. Raises DataError where it cannot be read, or names an audit that is not right there."""
+    together = read_record(directory / FILE, SideBySide, DataError)
+    for line in together.lines:
+        if line.audit in (".", "..") or Path(line.audit).name != line.audit:
+            raise DataError(f"{directory / FILE}: {line.audit!r} is no directory beside it.")
+    return together
+
+
+def together_again(directory: Path) -> SideBySide:
+    """What the results of the audits that side-by-side.json names say together now. Raises DataError where something cannot be
+    read, SpecError where they no longer fit together."""
+    before = read_together(directory)
+    return side_by_side(before.name, {line.audit: read_results(directory / line.audit) for line in before.lines})
+
+
+def write_page(together: SideBySide, directory: Path) -> Path:
+    """report.html of all of them."""
+    path = directory / "report.html"
+    write_bytes(path, render_beside(together).encode())
+    return path

@@ -9,7 +9,9 @@ import typer
 def doctor(
     directory: Annotated[
         Path,
-        typer.Argument(metavar="DIR", help="The `--out` of an audit, a harvest, an attack or a training.", show_default=False),
+        typer.Argument(
+            metavar="DIR", help="The `--out` of an audit, or several, a harvest, an attack or a training.", show_default=False
+        ),
     ],
 ) -> None:
     """Look at everything in a directory, and say what is wrong there and what to do.

@@ -13,9 +13,18 @@ def report(
 ) -> None:
     """Write `report.html` anew from `results.json` and the grids beside it; nothing is measured.
 
+    Where several audits lie side by side, the report of each is written, and then the page of all.
+
     Example: `ganguard report audits/digits`
     """
     from ganguard.audit.report import write_report
     from ganguard.audit.results import read_results
+    from ganguard.audit.run_several import FILE, read_together, write_page
 
-    typer.echo(f"Report: {write_report(read_results(directory), directory)}")
+    if not (directory / FILE).exists():
+        typer.echo(f"Report: {write_report(read_results(directory), directory)}")
+        return
+    together = read_together(directory)
+    for line in together.lines:
+        write_report(read_results(directory / line.audit), directory / line.audit)
+    typer.echo(f"Report: {write_page(together, directory)}")

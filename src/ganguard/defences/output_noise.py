@@ -10,7 +10,7 @@ from ganguard.base.images import to_float, to_uint8
 from ganguard.defences.protocol import OutputDefence, Tools
 from ganguard.defences.streams import Streams
 
-VALUES_AT_ONCE = 1 << 17  # numbers in a piece of work: memory that is used again, and not asked of the system for each request
+VALUES_AT_ONCE = 1 << 18  # numbers in a piece of work: memory that is used again, and not asked of the system for each request
 
 
 class GaussianNoise(OutputDefence):

@@ -6,13 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from report_samples import EMPTY_CELLS, make_results
+from report_samples import EMPTY_CELLS, draw_grids, make_results
 
 from ganguard.audit import run_several
+from ganguard.audit.doctor import examine
 from ganguard.audit.report.beside import render_beside
 from ganguard.audit.results import AttackRecord, AuditResults, Measurement
 from ganguard.audit.side_by_side import SideBySide, side_by_side
 from ganguard.audit.spec import Spec, audits_listed
+from ganguard.base.cache import write_json
 from ganguard.base.errors import SpecError
 
 Cli = Callable[..., tuple[int, str, str]]
@@ -117,6 +119,62 @@ def test_the_audits_are_run_below_one_directory(cli: Cli, monkeypatch: pytest.Mo
     assert "R3 the substitute's architecture matters: undecided" in out
     assert "pairs-stylegan2" in Path("here", "report.html").read_text()
     assert SideBySide.model_validate_json(Path("here", "side-by-side.json").read_text()).name == "pairs"
+
+
+@pytest.fixture
+def together(tmp_path: Path) -> Path:
+    """Two audits' results and what was made of both."""
+    found = {name: _audit(dict.fromkeys(ATTACKS, 1.0), 3, stream) for stream, name in enumerate(("one", "two"))}
+    for name, results in found.items():
+        draw_grids(results, tmp_path / "both" / name)
+        write_json(tmp_path / "both" / name / "results.json", results.model_dump(mode="json"))
+    beside = side_by_side("both", found)
+    write_json(tmp_path / "both" / run_several.FILE, beside.model_dump(mode="json"))
+    run_several.write_page(beside, tmp_path / "both")
+    return tmp_path / "both"
+
+
+def test_the_report_of_all_is_written_again(together: Path, cli: Cli) -> None:
+    page = (together / "report.html").read_bytes()
+    (together / "report.html").unlink()
+    assert cli("report", "both")[:2] == (0, "Report: both/report.html\n")
+    assert (together / "report.html").read_bytes() == page
+    assert all((together / name / "report.html").is_file() for name in ("one", "two"))
+
+
+def test_a_name_that_leads_elsewhere_is_refused(together: Path, cli: Cli) -> None:
+    path = together / run_several.FILE
+    path.write_text(path.read_text().replace('"audit": "one"', '"audit": "../one"'))
+    code, _, err = cli("report", "both")
+    assert (code, err) == (2, "error: both/side-by-side.json: '../one' is no directory beside it.\n")
+
+
+def test_the_doctor_looks_at_all_and_at_what_was_made_of_them(together: Path) -> None:
+    assert [finding.what for finding in examine(together) if finding.severity == "ok"] == ["2 audits side by side"]
+    assert {finding.where.name for finding in examine(together)} >= {"one", "two", "both"}
+
+
+def _other_results(directory: Path) -> None:
+    write_json(directory / "two" / "results.json", _audit(dict.fromkeys(ATTACKS, 2.0), 3, 9).model_dump(mode="json"))
+
+
+@pytest.mark.parametrize(
+    ("damage", "severity", "what"),
+    [
+        (lambda d: (d / "report.html").write_text("mine"), "wrong", "absent, or not of these results"),
+        (lambda d: (d / "report.html").unlink(), "wrong", "absent, or not of these results"),
+        (lambda d: (d / run_several.FILE).write_text("{"), "wrong", "not what the audits wrote"),
+        (lambda d: (d / run_several.FILE).unlink(), "note", "the audits do not lie side by side yet"),
+        (_other_results, "wrong", "it is not what the audits' results say"),
+        (lambda d: (d / "two" / "results.json").write_text("{"), "wrong", "it cannot be compared with the audits' results"),
+    ],
+)
+def test_the_doctor_finds_what_is_wrong_of_all(
+    together: Path, damage: Callable[[Path], object], severity: str, what: str
+) -> None:
+    damage(together)
+    last = examine(together)[-1]
+    assert (last.severity, last.what.split(": ")[0]) == (severity, what)
 
 
 def test_the_directory_of_an_audit_is_not_taken(cli: Cli, tmp_path: Path) -> None:

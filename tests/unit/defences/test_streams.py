@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 from scipy import stats
@@ -33,3 +34,14 @@ def test_the_same_generator_draws_the_same_streams() -> None:
     one, other = (Streams.drawn(5, torch.Generator().manual_seed(3)) for _ in range(2))
     assert one == other
     assert len(set(one.keys)) == 5
+
+
+@pytest.mark.parametrize("width", [1, 5, 64])
+def test_each_row_is_numpys_philox_of_its_key(width: int) -> None:
+    streams = Streams.keyed(b"secret", [b"a", b"b", b"a"])
+    for drawn, draw in [
+        (streams.normal(width), lambda g: g.standard_normal(width, np.float32)),
+        (streams.uniform(width), lambda g: g.random(width)),
+    ]:
+        rows = [draw(np.random.Generator(np.random.Philox(key=np.frombuffer(key, "<u8")))) for key in streams.keys]
+        assert np.array_equal(drawn.numpy(), np.stack(rows))

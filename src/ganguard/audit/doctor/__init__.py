@@ -8,6 +8,7 @@ from ganguard.audit.directory import LOCK, OWNER
 from ganguard.audit.doctor.finding import Finding
 from ganguard.audit.doctor.outputs import check_outputs, check_owner, results_in
 from ganguard.audit.doctor.purchases import check_accounts, check_ledger, check_store, stores_in
+from ganguard.audit.doctor.several import audits_below, check_together
 from ganguard.audit.doctor.steps import STATE, check_checkpoint, check_leftovers, check_steps, check_training
 from ganguard.base.errors import DataError
 
@@ -17,8 +18,11 @@ _LEDGER = "ledger.sqlite"
 
 
 def examine(directory: Path) -> list[Finding]:
-    """Look at all that an audit, an attack, a harvest or a training wrote to `directory`. A damaged file is a finding, never an
-    error. Raises DataError where `directory` is none of theirs."""
+    """Look at all that an audit, several side by side, an attack, a harvest or a training wrote to `directory`. A damaged file
+    is a finding, never an error. Raises DataError where `directory` is none of theirs."""
+    if below := audits_below(directory, _is_audit):
+        found = [finding for each in below for finding in examine(each)]
+        return found + _guarded(check_together, directory)
     audited = directory.is_dir() and _is_audit(directory)
     checkpoints = [path for path in (directory, directory / "checkpoint") if (path / CHECKPOINT).exists()]
     bought = directory.is_dir() and bool(stores_in(directory))

@@ -1,0 +1,37 @@
+"""Audits that lie side by side in one directory: what was made of all of them."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from ganguard.audit.doctor.finding import AGAIN, Finding
+from ganguard.audit.report.beside import render_beside
+from ganguard.audit.run_several import FILE, read_together, together_again
+from ganguard.base.errors import DataError, SpecError
+
+
+def audits_below(directory: Path, is_audit: Callable[[Path], bool]) -> list[Path]:
+    """The audits in a directory that is no audit itself."""
+    if not directory.is_dir() or is_audit(directory):
+        return []
+    return [path for path in sorted(directory.iterdir()) if path.is_dir() and is_audit(path)]
+
+
+def check_together(directory: Path) -> list[Finding]:
+    """side-by-side.json and its page, against the results of the audits."""
+    path, page = directory / FILE, directory / "report.html"
+    if not path.exists():
+        what = "the audits do not lie side by side yet"
+        return [Finding("note", what, directory, "Run the same command again: it goes on from here.")]
+    try:
+        written = read_together(directory)
+    except DataError:
+        return [Finding("wrong", "not what the audits wrote", path, AGAIN)]
+    try:
+        as_found = together_again(directory)
+    except (DataError, SpecError) as problem:
+        return [Finding("wrong", f"it cannot be compared with the audits' results: {problem}", path, AGAIN)]
+    if written != as_found:
+        return [Finding("wrong", "it is not what the audits' results say", path, AGAIN)]
+    if not page.is_file() or page.read_bytes() != render_beside(written).encode():
+        return [Finding("wrong", "absent, or not of these results", page, AGAIN)]
+    return [Finding("ok", f"{len(written.lines)} audits side by side", directory)]
