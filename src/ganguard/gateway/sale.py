@@ -17,7 +17,8 @@ from ganguard.base.cache import tensor_digest
 from ganguard.base.errors import BudgetError, ReservationError
 from ganguard.gateway.keys import Key
 from ganguard.gateway.problems import ProblemError
-from ganguard.queries.ledger import Ledger, reservation_id
+from ganguard.gateway.together import Together
+from ganguard.queries.ledger import Ledger, Purchase, reservation_id
 from ganguard.targets.protocol import BlackBoxTarget, LatentTarget, require_answer
 from ganguard.targets.wire import ImagesRequest
 
@@ -84,7 +85,8 @@ class Counter:
 
     def __init__(self, ledger: Ledger, secret: bytes, maker: str) -> None:
         self._ledger, self._secret, self._maker = ledger, secret, maker
-        self._turn = threading.Lock()  # one transaction at a time: SQLite's own waiting sleeps
+        turn = threading.Lock()  # one transaction at a time: SQLite's own waiting sleeps
+        self._reserve, self._commit = Together(ledger.reserve_all, turn), Together(ledger.commit_all, turn)
 
     def reserve(self, order: Order, target: BlackBoxTarget) -> bool:
         """Reserve an order's images; False where they were before, under the same key. Raises ProblemError where the budget
@@ -92,8 +94,7 @@ class Counter:
         ledger raises."""
         reservation, words = _reservation(order, target), order.words()
         try:
-            with self._turn:
-                return self._ledger.reserve(reservation, order.account, order.count, f"{words}{_BY}{self._maker}")
+            return self._reserve(Purchase(reservation, order.account, order.count, f"{words}{_BY}{self._maker}"))
         except ReservationError:
             self._require_redeemable(self._ledger.request_of(reservation) or "", words)
             return False
@@ -125,8 +126,7 @@ class Counter:
         """Images (count, C, H, W) uint8 of an order that is reserved. Raises whatever the ledger and the target raise; asking
         again is free."""
         images = require_answer(self._made(order, target), target, order.count)
-        with self._turn:
-            self._ledger.commit(_reservation(order, target))
+        self._commit(_reservation(order, target))
         return images
 
     def _made(self, order: Order, target: BlackBoxTarget) -> Tensor:

@@ -5,16 +5,20 @@ the same id, after a crash, counts once. So: distinct images delivered <= reserv
 """
 
 import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, bindparam, delete, select, update
 
-from ganguard.base.errors import BudgetError, ReservationError
+from ganguard.base.errors import BudgetError, GanguardError, ReservationError
 from ganguard.queries.ledger_database import Damaged, Database, add
 from ganguard.queries.ledger_tables import ACCOUNTS, LARGEST, RESERVATIONS
+
+W = TypeVar("W")
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,16 @@ class Balance:
     budget: int
     reserved: int
     delivered: int
+
+
+@dataclass(frozen=True)
+class Purchase:
+    """What is to be reserved; see `Ledger.reserve`."""
+
+    reservation: str
+    account: str
+    images: int
+    request: str
 
 
 def reservation_id(target: str, account: str, request: str) -> str:
@@ -87,25 +101,17 @@ class Ledger:
         that is left, ReservationError where the id stands for another account, number of images or request: nothing is spent
         then. ValueError for a negative number.
         """
-        if images < 0:
-            raise ValueError(f"images must be 0 or more; got {images}")
-        with self._database.transaction(f"reserve {images} images for account {account!r}") as connection:
-            balance = _balance(connection, account, locked=True)  # whoever else reserves for this account waits here
-            made = _reservation(connection, reservation)
-            if made is None:
-                left = balance.budget - balance.reserved
-                if images > left:
-                    raise BudgetError(
-                        f"account {account!r} may buy {left} more of its budget of {balance.budget} images; "
-                        f"asked for {images}. Ask for fewer, or raise the budget."
-                    )
-                values = {"id": reservation, "account": account, "images": images, "state": "reserved", "request": request}
-                if add(connection, RESERVATIONS, values):
-                    _count(connection, account, reserved=images)
-                    return True
-                made = _reservation(connection, reservation)  # another account took the id meanwhile
-            _require_same(reservation, made, (account, images, request))
-            return False
+        (answer,) = self.reserve_all([Purchase(reservation, account, images, request)])
+        return _told(answer)
+
+    def reserve_all(self, purchases: Sequence["Purchase"]) -> list[bool | GanguardError]:
+        """What `reserve` answers to each, or would raise, in one transaction, which costs about as much as one of them. Raises
+        what concerns all, and then nothing is spent."""
+        if any(purchase.images < 0 for purchase in purchases):
+            raise ValueError(f"images must be 0 or more; got {min(purchase.images for purchase in purchases)}")
+        what = f"reserve {purchases[0].images} images for account {purchases[0].account!r}" if purchases else "reserve nothing"
+        with self._database.transaction(what if len(purchases) < 2 else f"{what}, and others") as connection:
+            return _each(purchases, lambda purchase: purchase.account, partial(_reserve, connection))
 
     def request_of(self, reservation: str) -> str | None:
         """What a reservation was made for, in the words of who made it; None where there is no such reservation."""
@@ -118,11 +124,15 @@ class Ledger:
 
         Raises BudgetError where there is no such reservation.
         """
+        (answer,) = self.commit_all([reservation])
+        _told(answer)
+
+    def commit_all(self, reservations: Sequence[str]) -> list[bool | GanguardError]:
+        """The same for each, in one transaction: whether it was recorded only now, or what `commit` would raise."""
         with self._database.transaction("record a delivery") as connection:
-            account, images, _ = _found(connection, reservation, "delivered. Reserve its images first")
-            waits = (RESERVATIONS.c.id == reservation) & (RESERVATIONS.c.state == "reserved")
-            if connection.execute(update(RESERVATIONS).where(waits).values(state="delivered")).rowcount:
-                _count(connection, account, delivered=images)
+            made = {reservation: _reservation(connection, reservation) for reservation in reservations}
+            account_of = lambda reservation: (made[reservation] or ("",))[0]  # noqa: E731
+            return _each(reservations, account_of, partial(_commit, connection))
 
     def release(self, reservation: str) -> None:
         """Give back what provably failed before generation: the reservation was not delivered, and nothing of it will be.
@@ -132,8 +142,7 @@ class Ledger:
         """
         with self._database.transaction("release a reservation") as connection:
             account, images, _ = _found(connection, reservation, "released. Nothing is spent on it")
-            waits = (RESERVATIONS.c.id == reservation) & (RESERVATIONS.c.state == "reserved")
-            if not connection.execute(delete(RESERVATIONS).where(waits)).rowcount:
+            if not connection.execute(_RELEASE, {"reservation": reservation}).rowcount:
                 raise BudgetError(
                     f"reservation {reservation!r} was delivered, so it stays spent. Raise the budget to buy more."
                 )
@@ -155,14 +164,27 @@ class Ledger:
             return sorted((_checked(*row) for row in connection.execute(_BALANCES)), key=lambda balance: balance.account)
 
 
+# Made once: to make a statement takes as long as to run it.
 _BALANCES = select(ACCOUNTS.c.name, ACCOUNTS.c.budget, ACCOUNTS.c.reserved, ACCOUNTS.c.delivered)
+_BALANCE = _BALANCES.where(ACCOUNTS.c.name == bindparam("account"))
+_LOCKED_BALANCE = _BALANCE.with_for_update()
+_COUNT = (
+    update(ACCOUNTS)
+    .where(ACCOUNTS.c.name == bindparam("account"))
+    .values(reserved=ACCOUNTS.c.reserved + bindparam("more"), delivered=ACCOUNTS.c.delivered + bindparam("sent"))
+)
+_RESERVATION = select(RESERVATIONS.c.account, RESERVATIONS.c.images, RESERVATIONS.c.request).where(
+    RESERVATIONS.c.id == bindparam("reservation")
+)
+_WAITS = (RESERVATIONS.c.id == bindparam("reservation")) & (RESERVATIONS.c.state == "reserved")
+_DELIVER = update(RESERVATIONS).where(_WAITS).values(state="delivered")
+_RELEASE = delete(RESERVATIONS).where(_WAITS)
 
 
 def _balance(connection: Connection, account: str, *, locked: bool = False) -> Balance:
     """The balance; `locked`, which nobody else can raise or spend before this transaction ends. (SQLite's lock is held
     already.)"""
-    asked = _BALANCES.where(ACCOUNTS.c.name == account)
-    found = connection.execute(asked.with_for_update() if locked else asked).one_or_none()
+    found = connection.execute(_LOCKED_BALANCE if locked else _BALANCE, {"account": account}).one_or_none()
     if found is None:
         raise BudgetError(f"no account {account!r} in the ledger. Open it with a budget first.")
     return _checked(*found)
@@ -170,8 +192,52 @@ def _balance(connection: Connection, account: str, *, locked: bool = False) -> B
 
 def _count(connection: Connection, account: str, *, reserved: int = 0, delivered: int = 0) -> None:
     """Add images to the sums of an account, in the transaction that changes its reservations."""
-    sums = {"reserved": ACCOUNTS.c.reserved + reserved, "delivered": ACCOUNTS.c.delivered + delivered}
-    connection.execute(update(ACCOUNTS).where(ACCOUNTS.c.name == account).values(sums))
+    connection.execute(_COUNT, {"account": account, "more": reserved, "sent": delivered})
+
+
+def _each(wanted: Sequence[W], account_of: Callable[[W], str], do: Callable[[W], bool]) -> list[bool | GanguardError]:
+    """The answers to all, in their order. Accounts come in one order, so that no two transactions wait for each other. Whoever
+    is refused has changed nothing."""
+    answers: dict[int, bool | GanguardError] = {}
+    for place in sorted(range(len(wanted)), key=lambda place: account_of(wanted[place])):
+        try:
+            answers[place] = do(wanted[place])
+        except (BudgetError, ReservationError) as refusal:
+            answers[place] = refusal
+    return [answers[place] for place in range(len(wanted))]
+
+
+def _told(answer: bool | GanguardError) -> bool:
+    if isinstance(answer, GanguardError):
+        raise answer
+    return answer
+
+
+def _reserve(connection: Connection, wanted: Purchase) -> bool:
+    balance = _balance(connection, wanted.account, locked=True)  # whoever else reserves for this account waits here
+    made = _reservation(connection, wanted.reservation)
+    if made is None:
+        left = balance.budget - balance.reserved
+        if wanted.images > left:
+            raise BudgetError(
+                f"account {wanted.account!r} may buy {left} more of its budget of {balance.budget} images; "
+                f"asked for {wanted.images}. Ask for fewer, or raise the budget."
+            )
+        values = {"id": wanted.reservation, "account": wanted.account, "images": wanted.images, "state": "reserved"}
+        if add(connection, RESERVATIONS, {**values, "request": wanted.request}):
+            _count(connection, wanted.account, reserved=wanted.images)
+            return True
+        made = _reservation(connection, wanted.reservation)  # another account took the id meanwhile
+    _require_same(wanted.reservation, made, (wanted.account, wanted.images, wanted.request))
+    return False
+
+
+def _commit(connection: Connection, reservation: str) -> bool:
+    account, images, _ = _found(connection, reservation, "delivered. Reserve its images first")
+    now = bool(connection.execute(_DELIVER, {"reservation": reservation}).rowcount)
+    if now:
+        _count(connection, account, delivered=images)
+    return now
 
 
 def _found(connection: Connection, reservation: str, wanted: str) -> "Bought":
@@ -197,8 +263,7 @@ Bought = tuple[str, int, str]  # account, images, request
 
 def _reservation(connection: Connection, reservation: str) -> Bought | None:
     """What a reservation stands for, if it is there."""
-    columns = RESERVATIONS.c.account, RESERVATIONS.c.images, RESERVATIONS.c.request
-    found = connection.execute(select(*columns).where(RESERVATIONS.c.id == reservation)).one_or_none()
+    found = connection.execute(_RESERVATION, {"reservation": reservation}).one_or_none()
     return found and (found.account, found.images, found.request)
 
 

@@ -25,8 +25,8 @@ from ganguard.targets.protocol import BlackBoxTarget, LatentTarget, require_answ
 
 class BatchingSettings(Settings):
     """most_images: in a batch; more than MICRO_BATCH, which the target makes at once, only keep answers waiting that are ready.
-    longest_wait: seconds that the first of a batch waits for others to join it. most_waiting: images that may wait; whoever asks
-    for more waits until there is room."""
+    longest_wait: seconds that the first of a batch waits for others to join it. most_waiting: images that may wait; whoever
+    asks for more waits until there is room."""
 
     most_images: Positive = MICRO_BATCH
     longest_wait: Annotated[float, Field(ge=0, le=10)] = 0.005

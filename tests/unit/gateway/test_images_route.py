@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from ganguard.base.compute import Compute
+from ganguard.queries.ledger import Ledger
 from ganguard.targets.checkpoint import CheckpointTarget
 from ganguard.targets.wire import Scopes, from_npz
 
@@ -251,9 +252,9 @@ def test_a_ledger_out_of_reach_is_a_matter_of_time(gateway: Start, monkeypatch: 
     def fail(*_: object) -> None:
         raise StepError("/secret/path/ledger.sqlite: could not reserve: the disk is full.")
 
+    monkeypatch.setattr(Ledger, "reserve_all", fail)
     us = gateway()
     key = us.key()
-    monkeypatch.setattr(us.service.ledger, "reserve", fail)
     answer = us.buy(key, count=1)
     assert "secret" not in str(problem(answer, 503))
     assert answer.headers["retry-after"]

@@ -1,11 +1,11 @@
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from ganguard.base.errors import BudgetError
-from ganguard.queries.ledger import Balance, Ledger, reservation_id
+from ganguard.base.errors import BudgetError, GanguardError
+from ganguard.queries.ledger import Balance, Ledger, Purchase, reservation_id
 
 
 @pytest.fixture
@@ -180,3 +180,38 @@ def test_the_file_lies_where_it_was_said(tmp_path: Path, folder: str) -> None:
     ledger.close()
     assert path.is_file()
     assert [entry.name for entry in tmp_path.iterdir()] == [folder]
+
+
+def _said(answers: list[bool | GanguardError]) -> list[bool | str]:
+    return [str(answer) if isinstance(answer, GanguardError) else answer for answer in answers]
+
+
+def test_many_at_once_are_told_what_each_would_be_told_alone(ledger: Ledger, new_place: Callable[[], str]) -> None:
+    """In the order asked where one account asks, and one's refusal is nobody else's."""
+    purchases = [
+        Purchase("a", "us", 60, "first"),
+        Purchase("b", "them", 5, "first"),
+        Purchase("c", "us", 41, "second"),
+        Purchase("a", "us", 60, "first"),
+        Purchase("d", "nobody", 1, "first"),
+        Purchase("a", "us", 61, "first"),
+        Purchase("e", "us", 40, "third"),
+    ]
+    ledger.open_account("them", 5)
+    together = ledger.reserve_all(purchases)
+    delivered = ledger.commit_all(["b", "none", "a", "b"])
+    with Ledger(new_place()) as other:
+        other.open_account("us", 100)
+        other.open_account("them", 5)
+        alone = [answer for purchase in purchases for answer in other.reserve_all([purchase])]
+        delivered_alone = [answer for each in ("b", "none", "a", "b") for answer in other.commit_all([each])]
+        assert other.balances() == ledger.balances()
+    assert _said(together) == _said(alone)
+    assert _said(delivered) == _said(delivered_alone)
+    assert [answer for answer in together if isinstance(answer, bool)] == [True, True, False, True]
+    assert ledger.balances() == [Balance("them", 5, 5, 5), Balance("us", 100, 100, 60)]
+
+
+def test_nothing_at_once_is_nothing(ledger: Ledger) -> None:
+    assert ledger.reserve_all([]) == []
+    assert ledger.commit_all([]) == []

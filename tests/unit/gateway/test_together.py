@@ -1,0 +1,82 @@
+"""Many wants, few transactions, an answer each."""
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from ganguard.base.errors import BudgetError, GanguardError, ReservationError, StepError
+from ganguard.gateway.together import Together
+
+WANTED = range(40)
+
+
+def _even(wanted: int) -> bool | GanguardError:
+    return ReservationError(f"{wanted} is odd") if wanted % 2 else bool(wanted % 4)
+
+
+def _answer(together: Together[int], wanted: int) -> bool | str:
+    try:
+        return together(wanted)
+    except GanguardError as problem:
+        return f"{type(problem).__name__}: {problem}"
+
+
+def _at_once(together: Together[int], turn: threading.Lock, wanted: Sequence[int]) -> list[bool | str]:
+    """Ask from a thread each, and let nobody work before all wait."""
+    with ThreadPoolExecutor(len(wanted)) as threads:
+        with turn:
+            asked = [threads.submit(_answer, together, each) for each in wanted]
+            while len(together._waiting) < len(wanted):
+                assert not any(one.done() for one in asked)
+        return [one.result(20) for one in asked]
+
+
+def test_all_who_wait_are_answered_at_once_and_each_by_its_own_answer() -> None:
+    calls: list[list[int]] = []
+
+    def do(wanted: Sequence[int]) -> list[bool | GanguardError]:
+        calls.append(list(wanted))
+        return [_even(each) for each in wanted]
+
+    turn = threading.Lock()
+    found = _at_once(Together(do, turn), turn, WANTED)
+    assert found == [f"ReservationError: {n} is odd" if n % 2 else bool(n % 4) for n in WANTED]
+    assert [sorted(call) for call in calls] == [list(WANTED)]
+
+
+def test_what_fails_for_all_fails_each_of_them_and_the_next_are_answered() -> None:
+    def full(wanted: Sequence[int]) -> list[bool | GanguardError]:
+        if 2 in wanted:
+            raise StepError("the disk is full")
+        return [True] * len(wanted)
+
+    together = Together(full, threading.Lock())
+    assert _answer(together, 2) == "StepError: the disk is full"
+    assert together(3)
+
+
+def test_a_damaged_account_is_no_concern_of_the_others() -> None:
+    """Its error names no purchase, so each is done alone."""
+    calls: list[list[int]] = []
+
+    def damaged(wanted: Sequence[int]) -> list[bool | GanguardError]:
+        calls.append(list(wanted))
+        if 2 in wanted:
+            raise BudgetError("damaged")
+        return [True] * len(wanted)
+
+    turn = threading.Lock()
+    found = _at_once(Together(damaged, turn), turn, (1, 2, 3))
+    assert found == [True, "BudgetError: damaged", True]
+    assert sorted(map(sorted, calls)) == [[1], [1, 2, 3], [2], [3]]
+
+
+@pytest.mark.parametrize("problem", [KeyError("x"), SystemExit()])
+def test_nobody_is_left_without_an_answer(problem: BaseException) -> None:
+    def broken(wanted: Sequence[int]) -> list[bool | GanguardError]:
+        raise problem
+
+    with pytest.raises(type(problem)):
+        Together(broken, threading.Lock())(1)
