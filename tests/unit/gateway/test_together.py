@@ -73,6 +73,33 @@ def test_a_damaged_account_is_no_concern_of_the_others() -> None:
     assert sorted(map(sorted, calls)) == [[1], [1, 2, 3], [2], [3]]
 
 
+class Turn:
+    """A lock that counts how often it is taken."""
+
+    def __init__(self) -> None:
+        self.lock, self.taken = threading.Lock(), 0
+
+    def __enter__(self) -> None:
+        self.lock.acquire()
+        self.taken += 1
+
+    def __exit__(self, *_: object) -> None:
+        self.lock.release()
+
+
+def test_who_is_answered_by_another_does_not_wait_for_a_turn() -> None:
+    """Else they come back one by one, and hardly two share a transaction: seen with forty clients."""
+    turn = Turn()
+    _at_once(Together(lambda wanted: [_even(each) for each in wanted], turn), turn.lock, WANTED)
+    assert turn.taken == 1
+
+
+def test_too_few_answers_leave_nobody_waiting() -> None:
+    turn = threading.Lock()
+    with pytest.raises(ValueError, match="zip"):
+        _at_once(Together(lambda wanted: [True], turn), turn, (1, 2))
+
+
 @pytest.mark.parametrize("problem", [KeyError("x"), SystemExit()])
 def test_nobody_is_left_without_an_answer(problem: BaseException) -> None:
     def broken(wanted: Sequence[int]) -> list[bool | GanguardError]:
