@@ -12,7 +12,7 @@ from ganguard.audit.side_by_side import SideBySide, side_by_side
 from ganguard.audit.spec import Spec
 from ganguard.base.cache import write_bytes, write_json
 from ganguard.base.errors import DataError, SpecError
-from ganguard.base.settings import read_record
+from ganguard.base.settings import read_record, shortened
 
 FILE = "side-by-side.json"
 
@@ -46,8 +46,8 @@ def read_together(directory: Path) -> SideBySide:
     """side-by-side.json of a directory. Raises DataError where it cannot be read, or names an audit that is not right there."""
     together = read_record(directory / FILE, SideBySide, DataError)
     for line in together.lines:
-        if line.audit in (".", "..") or Path(line.audit).name != line.audit:
-            raise DataError(f"{directory / FILE}: {line.audit!r} is no directory beside it.")
+        if line.audit in ("", ".", "..") or Path(line.audit).name != line.audit:
+            raise DataError(f"{directory / FILE}: {shortened(line.audit)} is no directory beside it.")
     return together
 
 

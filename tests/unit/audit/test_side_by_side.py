@@ -14,7 +14,7 @@ from ganguard.audit.report.beside import render_beside
 from ganguard.audit.results import AttackRecord, AuditResults, Measurement
 from ganguard.audit.side_by_side import SideBySide, side_by_side
 from ganguard.audit.spec import Spec, audits_listed
-from ganguard.base.cache import write_json
+from ganguard.base.cache import TEMPORARY, write_json
 from ganguard.base.errors import SpecError
 
 Cli = Callable[..., tuple[int, str, str]]
@@ -142,16 +142,37 @@ def test_the_report_of_all_is_written_again(together: Path, cli: Cli) -> None:
     assert all((together / name / "report.html").is_file() for name in ("one", "two"))
 
 
-def test_a_name_that_leads_elsewhere_is_refused(together: Path, cli: Cli) -> None:
+@pytest.mark.parametrize("name", ["../one", ".", ""])
+def test_a_name_that_leads_elsewhere_is_refused(together: Path, cli: Cli, name: str) -> None:
     path = together / run_several.FILE
-    path.write_text(path.read_text().replace('"audit": "one"', '"audit": "../one"'))
+    path.write_text(path.read_text().replace('"audit": "one"', f'"audit": "{name}"'))
     code, _, err = cli("report", "both")
-    assert (code, err) == (2, "error: both/side-by-side.json: '../one' is no directory beside it.\n")
+    assert (code, err) == (2, f"error: both/side-by-side.json: {name!r} is no directory beside it.\n")
 
 
 def test_the_doctor_looks_at_all_and_at_what_was_made_of_them(together: Path) -> None:
     assert [finding.what for finding in examine(together) if finding.severity == "ok"] == ["2 audits side by side"]
     assert {finding.where.name for finding in examine(together)} >= {"one", "two", "both"}
+
+
+def test_the_doctor_looks_at_what_else_lies_there(together: Path) -> None:
+    """A training's directory, with an audit below it, is a training's."""
+    (together / "training.safetensors").write_text("damaged")
+    assert "damaged: no training can go on from it" in [finding.what for finding in examine(together)]
+    (together / run_several.FILE).unlink()
+    assert [finding.where.name for finding in examine(together)] == ["training.safetensors"]
+
+
+def test_the_doctor_finds_what_a_killed_run_left_beside_the_audits(together: Path) -> None:
+    (together / f".report.html.x{TEMPORARY}").touch()
+    (together / "one" / f".report.html.y{TEMPORARY}").touch()
+    left = [finding.where.name[-len(TEMPORARY) - 1] for finding in examine(together) if "half written" in finding.what]
+    assert sorted(left) == ["x", "y"]
+
+
+def _no_audits(directory: Path) -> None:
+    for name in ("one", "two"):
+        (directory / name / "results.json").unlink()
 
 
 def _other_results(directory: Path) -> None:
@@ -165,6 +186,7 @@ def _other_results(directory: Path) -> None:
         (lambda d: (d / "report.html").unlink(), "wrong", "absent, or not of these results"),
         (lambda d: (d / run_several.FILE).write_text("{"), "wrong", "not what the audits wrote"),
         (lambda d: (d / run_several.FILE).unlink(), "note", "the audits do not lie side by side yet"),
+        (_no_audits, "wrong", "it cannot be compared with the audits' results"),
         (_other_results, "wrong", "it is not what the audits' results say"),
         (lambda d: (d / "two" / "results.json").write_text("{"), "wrong", "it cannot be compared with the audits' results"),
     ],

@@ -8,8 +8,9 @@ from ganguard.audit.directory import LOCK, OWNER
 from ganguard.audit.doctor.finding import Finding
 from ganguard.audit.doctor.outputs import check_outputs, check_owner, results_in
 from ganguard.audit.doctor.purchases import check_accounts, check_ledger, check_store, stores_in
-from ganguard.audit.doctor.several import audits_below, check_together
+from ganguard.audit.doctor.several import audits_below, check_leftovers_beside, check_together
 from ganguard.audit.doctor.steps import STATE, check_checkpoint, check_leftovers, check_steps, check_training
+from ganguard.audit.run_several import FILE
 from ganguard.base.errors import DataError
 
 __all__ = ["Finding", "examine"]
@@ -20,21 +21,23 @@ _LEDGER = "ledger.sqlite"
 def examine(directory: Path) -> list[Finding]:
     """Look at all that an audit, several side by side, an attack, a harvest or a training wrote to `directory`. A damaged file
     is a finding, never an error. Raises DataError where `directory` is none of theirs."""
-    if below := audits_below(directory, _is_audit):
-        found = [finding for each in below for finding in examine(each)]
-        return found + _guarded(check_together, directory)
     audited = directory.is_dir() and _is_audit(directory)
     checkpoints = [path for path in (directory, directory / "checkpoint") if (path / CHECKPOINT).exists()]
-    bought = directory.is_dir() and bool(stores_in(directory))
-    if not (audited or checkpoints or bought or (directory / STATE).exists()):
+    own = audited or bool(checkpoints) or bool(stores_in(directory)) or (directory / STATE).exists()
+    together = not audited and (directory / FILE).exists()
+    below = audits_below(directory, _is_audit) if together or not own else []
+    if not (own or together or below):
         raise DataError(
             f"{directory}: not a directory that ganguard wrote. Give the --out of an audit, a harvest, an attack or a training."
         )
-    checks: list[Callable[[Path], list[Finding]]] = []
-    if audited:
-        checks += [check_owner, check_outputs, check_steps]
-    elif bought or checkpoints or (directory / STATE).exists():
-        checks.append(check_training)
+    found = _look_at(directory, audited, checkpoints) if own else _guarded(check_leftovers_beside, directory)
+    found += [finding for each in below for finding in examine(each)]
+    return found + (_guarded(check_together, directory) if together or below else [])
+
+
+def _look_at(directory: Path, audited: bool, checkpoints: list[Path]) -> list[Finding]:
+    """What an audit, an attack, a harvest or a training wrote right there."""
+    checks = [check_owner, check_outputs, check_steps] if audited else [check_training]
     found = [finding for check in checks for finding in _guarded(check, directory)]
     found += [finding for path in checkpoints for finding in _guarded(check_checkpoint, path)]
     return found + _guarded(_check_purchases, directory) + _guarded(check_leftovers, directory)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ganguard.audit.doctor.finding import AGAIN, Finding
+from ganguard.audit.doctor.steps import check_leftovers
 from ganguard.audit.report.beside import render_beside
 from ganguard.audit.run_several import FILE, read_together, together_again
 from ganguard.base.errors import DataError, SpecError
@@ -21,7 +22,7 @@ def check_together(directory: Path) -> list[Finding]:
     path, page = directory / FILE, directory / "report.html"
     if not path.exists():
         what = "the audits do not lie side by side yet"
-        return [Finding("note", what, directory, "Run the same command again: it goes on from here.")]
+        return [Finding("note", what, directory, "If one command runs them all, run it again: it goes on from here.")]
     try:
         written = read_together(directory)
     except DataError:
@@ -35,3 +36,8 @@ def check_together(directory: Path) -> list[Finding]:
     if not page.is_file() or page.read_bytes() != render_beside(written).encode():
         return [Finding("wrong", "absent, or not of these results", page, AGAIN)]
     return [Finding("ok", f"{len(written.lines)} audits side by side", directory)]
+
+
+def check_leftovers_beside(directory: Path) -> list[Finding]:
+    """What a process that was killed was writing beside the audits; what lies in them is said with each."""
+    return [finding for finding in check_leftovers(directory) if finding.where.parent == directory]
