@@ -41,7 +41,8 @@ class Jpeg(OutputDefence):
         planes = images.numpy()
         count, _, height, width = planes.shape
         changed = np.empty((count, height, width, 3), np.uint8)
-        at_once = max(1, VALUES_AT_ONCE // (height * width * 3))
+        workers = torch.get_num_threads() if height * width >= THREADED else 1
+        at_once = max(1, min(VALUES_AT_ONCE // (height * width * 3), -(-count // workers)))  # a piece for each at least
 
         def code(start: int) -> None:
             for i, row in enumerate(_channels_last(planes[start : start + at_once]), start):
@@ -49,7 +50,6 @@ class Jpeg(OutputDefence):
                 simplejpeg.decode_jpeg(file, "RGB", buffer=changed[i])
 
         starts = range(0, count, at_once)
-        workers = torch.get_num_threads() if height * width >= THREADED else 1
         if workers == 1:
             for start in starts:
                 code(start)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ganguard.base.errors import SpecError
 from ganguard.base.images import to_float
+from ganguard.defences import output_jpeg
 from ganguard.defences.output_adversarial_noise import AdversarialNoise
 from ganguard.defences.output_filter import GaussianFilter, MedianFilter
 from ganguard.defences.output_jpeg import Jpeg
@@ -71,6 +72,23 @@ def test_jpeg_is_simplejpegs_and_others_read_the_like(quality: int) -> None:
         file = simplejpeg.encode_jpeg(image, quality, "RGB", "420")
         assert np.array_equal(simplejpeg.decode_jpeg(file, "RGB"), coded)
     assert Image.fromarray(coded).size == (150, 150)
+
+
+@pytest.mark.parametrize(("count", "side", "threads"), [(4, 128, 4), (3, 150, 8), (0, 150, 4), (40, 150, 2)])
+def test_jpeg_has_a_piece_of_work_for_every_thread(
+    count: int, side: int, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request may be smaller than what a cache holds; and nothing depends on the pieces."""
+    pieces: list[int] = []
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    laid_anew = output_jpeg._channels_last
+    monkeypatch.setattr(output_jpeg, "_channels_last", lambda planes: pieces.append(len(planes)) or laid_anew(planes))
+    images = _images(count, 3, side) if count else torch.zeros(0, 3, side, side, dtype=torch.uint8)
+    coded = Jpeg(quality=50).change(images, _streams(count), TOOLS)
+    assert sum(pieces) == count
+    assert len(pieces) >= min(count, threads)
+    for i in range(count):
+        assert torch.equal(Jpeg(quality=50).change(images[i : i + 1], _streams(1), TOOLS)[0], coded[i])
 
 
 def test_grey_images_stay_grey_and_small_ones_are_coded() -> None:
