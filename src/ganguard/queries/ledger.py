@@ -130,9 +130,8 @@ class Ledger:
     def commit_all(self, reservations: Sequence[str]) -> list[bool | GanguardError]:
         """The same for each, in one transaction: whether it was recorded only now, or what `commit` would raise."""
         with self._database.transaction("record a delivery") as connection:
-            made = {reservation: _reservation(connection, reservation) for reservation in reservations}
-            account_of = lambda reservation: (made[reservation] or ("",))[0]  # noqa: E731
-            return _each(reservations, account_of, partial(_commit, connection))
+            made = [(reservation, _reservation(connection, reservation)) for reservation in reservations]
+            return _each(made, lambda named: named[1][0] if named[1] else "", partial(_commit, connection))
 
     def release(self, reservation: str) -> None:
         """Give back what provably failed before generation: the reservation was not delivered, and nothing of it will be.
@@ -141,7 +140,8 @@ class Ledger:
         where there is no such reservation.
         """
         with self._database.transaction("release a reservation") as connection:
-            account, images, _ = _found(connection, reservation, "released. Nothing is spent on it")
+            made = _reservation(connection, reservation)
+            account, images, _ = _locked(connection, reservation, made, "released. Nothing is spent on it")
             if not connection.execute(_RELEASE, {"reservation": reservation}).rowcount:
                 raise BudgetError(
                     f"reservation {reservation!r} was delivered, so it stays spent. Raise the budget to buy more."
@@ -232,18 +232,18 @@ def _reserve(connection: Connection, wanted: Purchase) -> bool:
     return False
 
 
-def _commit(connection: Connection, reservation: str) -> bool:
-    account, images, _ = _found(connection, reservation, "delivered. Reserve its images first")
+def _commit(connection: Connection, named: "tuple[str, Bought | None]") -> bool:
+    reservation, made = named
+    account, images, _ = _locked(connection, reservation, made, "delivered. Reserve its images first")
     now = bool(connection.execute(_DELIVER, {"reservation": reservation}).rowcount)
     if now:
         _count(connection, account, delivered=images)
     return now
 
 
-def _found(connection: Connection, reservation: str, wanted: str) -> "Bought":
-    """What a reservation stands for, with its account locked: accounts before reservations, so that no two wait for each
-    other. Raises BudgetError where it is not there."""
-    made = _reservation(connection, reservation)
+def _locked(connection: Connection, reservation: str, made: "Bought | None", wanted: str) -> "Bought":
+    """What a reservation was read to stand for, its account now locked: accounts before reservations, so that no two wait for
+    each other. Raises BudgetError where it was not there."""
     if made is None:
         raise BudgetError(f"no reservation {reservation!r} in the ledger to be {wanted}.")
     _balance(connection, made[0], locked=True)
