@@ -38,7 +38,8 @@ def _print_table(together: "SideBySide", directory: Path) -> None:
     from ganguard.audit.report.beside import columns, row
 
     title = f"Fréchet distance of copies to their target, from {together.query_budget:,} images; lower is closer"
-    table = Table("target", title=title, title_justify="left")
+    table = Table(title=title, title_justify="left")
+    table.add_column("target", min_width=max(len(line.audit) for line in together.lines))  # a name cut short is no name
     for column in columns(together):
         table.add_column(column, justify="right")
     for line in together.lines:
