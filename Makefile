@@ -1,6 +1,7 @@
 # The README's two commands are `make audit` and `make test`. Both make .venv first.
 PYTHON ?= python3
 BIN := .venv/bin
+FAST := $(BIN)/pytest -m "not slow" -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: audit test coverage test-slow lint format schema clean
 
@@ -8,11 +9,11 @@ audit: .venv/installed
 	$(BIN)/ganguard audit digits
 
 test: .venv/installed-dev
-	$(BIN)/pytest -m "not slow" -n 2 --dist loadfile --no-loadscope-reorder
+	$(FAST)
 
 # The same with a count of the lines and branches that ran, which takes twice as long.
 coverage: .venv/installed-dev
-	$(BIN)/pytest -m "not slow" -n 2 --dist loadfile --no-loadscope-reorder --cov=ganguard --cov-report=term:skip-covered
+	$(FAST) --cov=ganguard --cov-report=term:skip-covered
 
 test-slow: .venv/installed-dev
 	$(BIN)/pytest -m slow -n 2 --dist loadscope --durations=5

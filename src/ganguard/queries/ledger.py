@@ -104,7 +104,7 @@ class Ledger:
         (answer,) = self.reserve_all([Purchase(reservation, account, images, request)])
         return _told(answer)
 
-    def reserve_all(self, purchases: Sequence["Purchase"]) -> list[bool | GanguardError]:
+    def reserve_all(self, purchases: Sequence[Purchase]) -> list[bool | GanguardError]:
         """What `reserve` answers to each, or would raise, in one transaction, which costs about as much as one of them. Raises
         what concerns all, and then nothing is spent."""
         if any(purchase.images < 0 for purchase in purchases):

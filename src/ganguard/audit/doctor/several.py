@@ -11,8 +11,8 @@ from ganguard.base.errors import DataError, SpecError
 
 
 def audits_below(directory: Path, is_audit: Callable[[Path], bool]) -> list[Path]:
-    """The audits in a directory that is no audit itself."""
-    if not directory.is_dir() or is_audit(directory):
+    """The audits in a directory; none where there is no directory."""
+    if not directory.is_dir():
         return []
     return [path for path in sorted(directory.iterdir()) if path.is_dir() and is_audit(path)]
 
