@@ -18,11 +18,12 @@ from ganguard.base.images import to_float
 from ganguard.base.settings import Plain, Positive
 from ganguard.defences.protocol import OutputDefence, Tools
 from ganguard.defences.streams import Streams
-from ganguard.targets.batching import in_micro_batches
+from ganguard.targets.batching import MICRO_BATCH, in_micro_batches
 
 BYTE = 1 / 127.5  # one step of a byte on the scale of [-1, 1]
 STEPS = 20
 OVERSHOOT = 2.5  # times budget / steps: how long a gradient step is (Madry et al. 2018)
+PIXELS_AT_ONCE = MICRO_BATCH * 64 * 64  # of larger images a micro-batch has fewer: it is filled up for a request of one, too
 _NOTHING = 1e-12
 
 Network = Callable[[Tensor], Tensor]
@@ -77,8 +78,8 @@ class AdversarialNoise(OutputDefence):
                 clean, begin = (part.clone() for part in rows.chunk(2, 1))
                 return search(network, clean, begin)
 
-        device = torch.device("cpu")
-        found = in_micro_batches(perturb, torch.cat([to_float(images), start], 1), device)
+        at_once = max(1, min(MICRO_BATCH, PIXELS_AT_ONCE // images[0, 0].numel()))
+        found = in_micro_batches(perturb, torch.cat([to_float(images), start], 1), torch.device("cpu"), at_once)
         return (images + (found / BYTE).trunc_()).clamp_(0, 255).to(torch.uint8)
 
     def _linf(self, network: Network, x: Tensor, start: Tensor) -> Tensor:

@@ -14,14 +14,16 @@ MICRO_BATCH = 64
 
 
 @torch.inference_mode()
-def in_micro_batches(function: Callable[[Tensor], Tensor], rows: Tensor, device: torch.device) -> Tensor:
-    """`function` of rows (N, ...), applied to `MICRO_BATCH` rows at a time on `device`; results (N, ...) on CPU, in order.
+def in_micro_batches(
+    function: Callable[[Tensor], Tensor], rows: Tensor, device: torch.device, size: int = MICRO_BATCH
+) -> Tensor:
+    """`function` of rows (N, ...), applied to `size` rows at a time on `device`; results (N, ...) on CPU, in order.
 
     The last micro-batch is filled up with copies of its first row. N must be at least 1.
     """
     outputs: list[Tensor] = []
-    for chunk in rows.split(MICRO_BATCH):
-        missing = MICRO_BATCH - len(chunk)
+    for chunk in rows.split(size):
+        missing = size - len(chunk)
         padded = torch.cat([chunk, chunk[:1].expand(missing, *chunk.shape[1:])]) if missing else chunk
         outputs.append(function(padded.to(device))[: len(chunk)].cpu())
     return torch.cat(outputs)

@@ -159,6 +159,20 @@ def test_adversarial_noise_keeps_its_budget_and_beats_random_noise(networks: Too
     assert moved[0] > 1.5 * moved[1]
 
 
+def test_large_images_are_perturbed_few_at_a_time_to_the_same_bits(networks: Tools) -> None:
+    defence, images, batches = AdversarialNoise(budget=8, steps=2), _images(9, 1, 192), set()
+    network = networks.network_of(defence.network)  # type: ignore[misc]
+
+    def noting(rows: Tensor) -> Tensor:
+        batches.add(len(rows))
+        return network(rows)
+
+    tools = Tools(lambda settings: noting)
+    changed = defence.change(images, _streams(9), tools)
+    assert batches == {64 * 64 * 64 // (192 * 192)}
+    assert torch.equal(defence.change(images[8:], _streams(9)[8:9], tools), changed[8:])
+
+
 def test_adversarial_noise_needs_a_network() -> None:
     with pytest.raises(SpecError, match="needs a feature network"):
         AdversarialNoise(budget=8).require((1, 8, 8), TOOLS)
