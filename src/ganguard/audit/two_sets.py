@@ -13,7 +13,7 @@ from torch import Tensor
 from ganguard.audit.comparisons import NEIGHBOURS, as_probabilities
 from ganguard.audit.embedding import load_embedding
 from ganguard.audit.image_sets import ImageSet
-from ganguard.base.compute import Compute, use_threads
+from ganguard.base.compute import Compute, limit_threads
 from ganguard.base.errors import MetricError, SpecError, unknown_name
 from ganguard.base.progress import Progress
 from ganguard.base.settings import read_yaml
@@ -169,7 +169,7 @@ def measure_sets(
     kept = None if cache is None else FeatureCache(cache, network_key(settings, network, compute))
     sets = TwoSets(a, b, network, scale, compute, progress, kept)
     values: dict[str, float | dict[str, float] | str] = {}
-    with use_threads(compute.threads):
+    with limit_threads(compute.threads):
         for done, name in enumerate(names, 1):
             try:
                 values[name] = MEASURES[name](sets)

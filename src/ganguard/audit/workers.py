@@ -22,7 +22,7 @@ from typing import Protocol
 from ganguard.audit.perform import Event, Listener, perform
 from ganguard.audit.step import Step
 from ganguard.audit.step_cache import Done
-from ganguard.base.compute import Compute, use_threads
+from ganguard.base.compute import Compute, limit_threads
 from ganguard.base.errors import GanguardError
 
 PROGRESS_EVERY = 0.1  # seconds between the "at" events of one process
@@ -78,7 +78,7 @@ class Here:
     def collect(self) -> list[Outcome]:
         job = self._jobs.popleft()
         try:
-            with use_threads(self._compute.threads):
+            with limit_threads(self._compute.threads):
                 return [(job.step, perform(job.step, job.done, self._audit, self._compute, self._listener))]
         except Exception as problem:  # noqa: BLE001 - whoever collects raises it
             return [(job.step, problem)]
@@ -184,11 +184,8 @@ def _serve(pipe: Connection, audit: Path, compute: Compute) -> None:
     """The life of a process of the pool: jobs in; events, and a Done or an exception for each job, out."""
     signal.signal(signal.SIGTERM, _end)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    import torch
-
-    torch.set_num_threads(compute.threads)
     tell = _Throttled(pipe)
-    with contextlib.suppress(EOFError, OSError):  # nobody listens any more
+    with limit_threads(compute.threads), contextlib.suppress(EOFError, OSError):  # nobody listens any more
         while True:
             job: Job = pipe.recv()
             try:

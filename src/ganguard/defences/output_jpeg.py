@@ -12,7 +12,7 @@ from torch import Tensor
 from ganguard.defences.protocol import OutputDefence, Tools
 from ganguard.defences.streams import Streams
 
-THREADED = 128 * 128  # pixels from which threads win: below, handing an image over costs more than coding it
+THREADED = 1 << 18  # pixels of all images from which threads win: below, to start and feed them costs more than they save
 VALUES_AT_ONCE = 1 << 19  # numbers in a piece of work: those laid anew for the coder are still in the cache when it reads them
 _BLOCK = 16  # pixels of a side that the differentiable JPEG takes multiples of
 
@@ -36,12 +36,12 @@ class Jpeg(OutputDefence):
         return self.model_copy(update={"quality": min(100, max(1, round(quality)))})
 
     def change(self, images: Tensor, streams: Streams, tools: Tools) -> Tensor:
-        """Images (N, C, H, W) uint8, coded and decoded one by one; large ones in threads. Those that come back lie with their
-        channels last in memory, as the decoder leaves them."""
+        """Images (N, C, H, W) uint8, coded and decoded one by one; many or large ones in threads. Those that come back lie with
+        their channels last in memory, as the decoder leaves them."""
         planes = images.numpy()
         count, _, height, width = planes.shape
         changed = np.empty((count, height, width, 3), np.uint8)
-        workers = torch.get_num_threads() if height * width >= THREADED else 1
+        workers = torch.get_num_threads() if count * height * width >= THREADED else 1
         at_once = max(1, min(VALUES_AT_ONCE // (height * width * 3), -(-count // workers)))  # a piece for each at least
 
         def code(start: int) -> None:

@@ -24,6 +24,7 @@ from ganguard.metrics.arrays import Features, as_features, require_same_width
 
 POINTS = 15  # sizes of samples that the line of FD infinity is fitted to (Chong & Forsyth 2020, section 4)
 SMALLEST_SHARE = 0.1  # of the rows, that the smallest of these samples has (ibid.: 5,000 of 50,000)
+HALF_PAYS = 256  # columns from which LAPACK's half of a product takes less time than the whole
 NEARLY_SINGULAR = 1e-4  # of the largest entry of a Cholesky factor's diagonal
 FEWEST_ROWS = 4 * POINTS  # so that the sizes differ
 
@@ -144,7 +145,9 @@ def _cholesky(S: Tensor) -> Tensor | None:
 
 
 def _congruent(S: Tensor, L: Tensor) -> Tensor:
-    """Lᵀ S L, of which the lower triangle is filled: by LAPACK's half of the work that two products take."""
+    """Lᵀ S L, of which the lower triangle is filled: where it is large, by LAPACK's half of the work that two products take."""
+    if len(S) < HALF_PAYS:
+        return L.T @ S @ L
     product, _ = cast(Any, sla.lapack).dsygst(S.numpy(), L.numpy(), itype=2, lower=1)
     return torch.from_numpy(product)
 

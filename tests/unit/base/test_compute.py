@@ -1,7 +1,8 @@
 import pytest
 import torch
+from threadpoolctl import threadpool_info, threadpool_limits
 
-from ganguard.base.compute import Compute, use_threads
+from ganguard.base.compute import Compute, limit_threads, use_threads
 from ganguard.base.errors import SpecError
 from ganguard.base.settings import parse
 
@@ -18,6 +19,17 @@ def test_threads_are_restored_after_an_error() -> None:
     with pytest.raises(RuntimeError), use_threads(before + 1):
         raise RuntimeError
     assert torch.get_num_threads() == before
+
+
+def test_the_threads_of_numpys_and_scipys_blas_are_limited_and_restored() -> None:
+    def of_blas() -> list[int]:
+        return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+
+    with threadpool_limits(2, user_api="blas"):
+        with limit_threads(1):
+            assert set(of_blas()) == {1}
+            assert torch.get_num_threads() == 1
+        assert of_blas() == [2] * len(of_blas())
 
 
 @pytest.mark.parametrize(("present", "device"), [(True, "cuda"), (False, "cpu")])

@@ -74,7 +74,7 @@ def test_jpeg_is_simplejpegs_and_others_read_the_like(quality: int) -> None:
     assert Image.fromarray(coded).size == (150, 150)
 
 
-@pytest.mark.parametrize(("count", "side", "threads"), [(4, 128, 4), (3, 150, 8), (0, 150, 4), (40, 150, 2)])
+@pytest.mark.parametrize(("count", "side", "threads"), [(4, 256, 4), (3, 300, 8), (0, 150, 4), (40, 150, 2), (64, 64, 2)])
 def test_jpeg_has_a_piece_of_work_for_every_thread(
     count: int, side: int, threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
