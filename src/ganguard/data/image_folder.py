@@ -1,35 +1,69 @@
-"""A folder of image files; subfolders, where there are any, are classes."""
+"""A folder of image files: labels as StyleGAN's dataset.json says, or else subfolders as classes."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from ganguard.base.cache import content_key
+from ganguard.base.codecs import unreadable
 from ganguard.base.errors import DataError
 from ganguard.base.progress import Progress, silent
+from ganguard.base.settings import TooLarge, read_bounded
 from ganguard.data.dataset import RealImages
+from ganguard.data.dataset_json import LABELS, said_labels
 from ganguard.data.encoded import SUFFIXES, Encoded, EncodedImages, Found, folder_class, load_encoded
+
+MOST_LABELS = 256 << 20  # bytes of a dataset.json, as much as of one in a zip
 
 
 class ImageFolder(EncodedImages):
-    """Every image file below `path`, in the order of its relative path."""
+    """Every image file below `path`, in the order of its relative path.
+
+    A `dataset.json` in `path` says the classes, or that there are none, as StyleGAN2-ADA's dataset_tool writes it; without
+    one, subfolders are classes.
+    """
 
     kind: Literal["image_folder"] = "image_folder"
 
     def fingerprint(self) -> str:
         """Changes with any file's path, size or time of change. Raises DataError where there is no folder of images."""
-        return content_key(files=[file_state(file) for file in image_files(Path(self.path))])
+        files = image_files(Path(self.path))
+        if (said := Path(self.path) / LABELS).is_file():
+            files.append(said)
+        return content_key(files=[file_state(file) for file in files])
 
     def load(self, progress: Progress = silent) -> RealImages:
-        """All images and, where there are two or more subfolders, the labels. Raises DataError."""
+        """All images, and the labels where there are two or more classes. Raises DataError."""
         return load_encoded(self, self.fingerprint(), self._opened, progress)
 
     @contextmanager
     def _opened(self) -> Generator[Found]:
         root, files = Path(self.path), image_files(Path(self.path))
-        yield Found([Encoded(str(file), at(file), folder_class(file.relative_to(root).parts)) for file in files], len(files))
+        names = {file: file.relative_to(root) for file in files}
+        labels = _labels(root, {name.as_posix() for name in names.values()})
+        yield Found(
+            [
+                Encoded(str(file), at(file), folder_class(name.parts) if labels is None else labels[name.as_posix()])
+                for file, name in names.items()
+            ],
+            len(files),
+        )
+
+
+def _labels(root: Path, names: set[str]) -> Mapping[str, int | None] | None:
+    """What the folder's dataset.json says, relative path → class; None where there is none."""
+    file = root / LABELS
+    if not file.is_file():
+        return None
+    try:
+        content = read_bounded(file, MOST_LABELS)
+    except TooLarge as problem:
+        raise DataError(f"{file}: {problem}.") from None
+    except OSError as problem:
+        raise unreadable(str(file), problem) from None
+    return said_labels(content, str(file), names)
 
 
 def at(file: Path) -> Callable[[], Path]:

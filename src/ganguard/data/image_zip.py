@@ -17,22 +17,22 @@ from ganguard.base.cache import content_key
 from ganguard.base.codecs import of_reading, unreadable
 from ganguard.base.errors import DataError
 from ganguard.base.progress import Progress, silent
-from ganguard.base.settings import json_of, one_line
+from ganguard.base.settings import one_line
 from ganguard.data.dataset import RealImages
+from ganguard.data.dataset_json import LABELS, said_labels
 from ganguard.data.encoded import SUFFIXES, Encoded, EncodedImages, Found, folder_class, load_encoded
 from ganguard.data.image_folder import file_state
 
 MOST_BYTES = 256 << 20  # of one member, unpacked
 COMPRESSIONS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 ENCRYPTED = 1  # bit of a member's flags
-LABELS = "dataset.json"
 
 
 class ImageZip(EncodedImages):
     """Every image in the zip file at `path`, in the order of its name.
 
-    A `dataset.json` of {"labels": [[name, number], …]} says the classes, as StyleGAN2-ADA's dataset_tool writes it; without
-    one, or with labels of null, the first folders of the names are classes.
+    A `dataset.json` says the classes, or that there are none, as StyleGAN2-ADA's dataset_tool writes it; without one, the
+    first folders of the names are classes.
     """
 
     kind: Literal["image_zip"] = "image_zip"
@@ -116,26 +116,7 @@ def _members(archive: _Archive) -> list[zipfile.ZipInfo]:
     return sorted(members, key=lambda member: PurePosixPath(member.filename))
 
 
-def _labels(archive: _Archive, names: set[str]) -> Mapping[str, int] | None:
-    """What dataset.json says, name → class; None where there is none, or it has no labels."""
+def _labels(archive: _Archive, names: set[str]) -> Mapping[str, int | None] | None:
+    """What dataset.json says, name → class; None where there is none."""
     found = [member for member in archive.members if member.filename == LABELS]
-    if not found:
-        return None
-    where = f"{archive.path}: {LABELS}"
-    try:
-        value = json_of(archive.read(found[0]))
-    except ValueError as problem:
-        raise DataError(f"{where}: not JSON ({one_line(problem, 120)}).") from None
-    rows = value.get("labels") if isinstance(value, dict) else value
-    if rows is None:
-        return None
-    labels = dict[str, int]()
-    for row in rows if isinstance(rows, list) else [rows]:
-        match row:
-            case [str(name), int(label)] if not isinstance(label, bool) and label >= 0:
-                labels[name] = label
-            case _:
-                raise DataError(f"{where}: labels must be a list of [name, whole number]; got {one_line(repr(row), 80)}.")
-    if absent := sorted(names - labels.keys()):
-        raise DataError(f"{where}: has no label for {one_line(absent[0], 120)}. Label all images, or set labels to null.")
-    return labels
+    return said_labels(archive.read(found[0]), f"{archive.path}: {LABELS}", names) if found else None
