@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ganguard.targets.load import TargetSettings
 
 LARGEST = 2**62  # the largest number that fits every file and database
+MOST_SIDE = 8192  # pixels, as in ganguard.data.crops
 
 TargetArgument = Annotated[
     str,
@@ -27,7 +28,10 @@ Seed = Annotated[int, typer.Option(min=0, max=LARGEST, help="Same seed, same res
 Out = Annotated[Path, typer.Option(help="Directory for what comes out. A killed run goes on there.", show_default=False)]
 Threads = Annotated[int, typer.Option(min=1, help="CPU threads. Equal results need equal threads.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, or auto.")]
-Size = Annotated[int | None, typer.Option(min=1, help="Side in pixels: crop the images of files to squares and resize them.")]
+Size = Annotated[
+    int | None,
+    typer.Option(min=1, max=MOST_SIDE, help="Side in pixels: crop the images of files to squares and resize them."),
+]
 Changes = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change one setting; dots between nested keys. May be repeated."),

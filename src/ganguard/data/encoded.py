@@ -22,8 +22,8 @@ from ganguard.base.codecs import decode_image, images_a_task, too_little_memory
 from ganguard.base.compute import cores
 from ganguard.base.errors import DataError
 from ganguard.base.progress import Progress
-from ganguard.base.settings import Positive, absolute, one_line
-from ganguard.data.crops import Crop, prepare
+from ganguard.base.settings import absolute, one_line
+from ganguard.data.crops import Crop, Side, prepare
 from ganguard.data.dataset import DatasetSettings, RealImages, Skipped, room_for
 from ganguard.data.image_cache import cached_images, keep_images, worth_keeping
 
@@ -35,7 +35,7 @@ AHEAD = 4  # tasks a thread that are handed out before their results are taken: 
 class EncodedImages(DatasetSettings):
     """Base of the formats of image files.
 
-    size: side in pixels; each image is cropped to a square and resized to it (Lanczos, antialiased).
+    size: side in pixels, at most 8192; each image is cropped to a square and resized to it (Lanczos, antialiased).
         None takes the images as they are: they must then all have one size.
     channels: 1 or 3; None takes the first image's.
     crop: which part of an image is taken, see `ganguard.data.crops`.
@@ -44,7 +44,7 @@ class EncodedImages(DatasetSettings):
     """
 
     path: str
-    size: Positive | None = None
+    size: Side | None = None
     channels: Literal[1, 3] | None = None
     crop: Crop = "centre"
     on_bad_image: Literal["fail", "skip"] = "fail"

@@ -94,7 +94,7 @@ def test_the_path_is_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert ImageFolder(path="faces").path == str(tmp_path.resolve() / "faces")
 
 
-@pytest.mark.parametrize("values", [{"size": 0}, {"channels": 2}, {"colour": True}])
+@pytest.mark.parametrize("values", [{"size": 0}, {"size": 8193}, {"size": 2**40}, {"channels": 2}, {"colour": True}])
 def test_bad_settings_are_refused_by_name(tmp_path: Path, values: dict[str, object]) -> None:
     with pytest.raises(SpecError, match=rf"^real\.{next(iter(values))}: "):
         _load(tmp_path, **values)
