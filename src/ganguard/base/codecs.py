@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError, features
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
@@ -25,7 +25,8 @@ MAX_PIXELS = 8192 * 6144  # one image, which takes 0.5 GB to decode; above it a 
 PIXELS_A_TASK = 1 << 18  # that a thread is given to decode or encode at once: with less, handing it over takes longer
 LARGE_PIXELS = 4_000_000  # images larger than this are decoded one at a time, whatever the number of threads
 MOST_HEADER = 4 << 20  # bytes of the header of a safetensors file: some 40,000 tensors
-FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")  # among Pillow's others is PostScript, which is a program
+_AVIF = ("AVIF",) if "avif" in features.modules and features.check_module("avif") else ()  # Pillow may lack its library
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM", *_AVIF)  # among Pillow's others is PostScript, a program
 _MODES = {1: "L", 3: "RGB"}
 _SIXTEEN_BITS = frozenset({"I", "I;16", "I;16L", "I;16B", "I;16N"})  # Pillow's modes of grey with more than 8 bits
 _GREY = frozenset({"1", "L", "LA", "La", *_SIXTEEN_BITS})

@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from itertools import chain, islice
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Literal
 
 import PIL
@@ -27,7 +27,9 @@ from ganguard.data.crops import Crop, Side, prepare
 from ganguard.data.dataset import DatasetSettings, RealImages, Skipped, room_for
 from ganguard.data.image_cache import cached_images, keep_images, worth_keeping
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
+_NETPBM = (".ppm", ".pgm", ".pbm", ".pnm")
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".webp", ".avif", ".tif", ".tiff", *_NETPBM})
+UNREAD = frozenset({".heic", ".heif", ".jp2", ".jxl"})  # images, too: each is a bad one, and not passed over
 SAID_OF_SKIPPED = 100  # bad images that are listed by name; all are counted
 AHEAD = 4  # tasks a thread that are handed out before their results are taken: what is read and waits stays bounded
 
@@ -221,6 +223,11 @@ def _classes(labels: list[int | str | None], names: Mapping[int, str]) -> tuple[
     numbers = {label: number for number, label in enumerate(known)}
     classes = tuple(names.get(label, str(label)) if isinstance(label, int) else label for label in known)
     return classes, torch.tensor([numbers[label] for label in labels if label is not None])
+
+
+def named_as_image(path: PurePath) -> bool:
+    """Whether a file is an image by its name, be it of a format that is read or not."""
+    return path.suffix.lower() in SUFFIXES | UNREAD
 
 
 def folder_class(parts: tuple[str, ...]) -> str | None:

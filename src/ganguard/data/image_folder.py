@@ -1,8 +1,9 @@
 """A folder of image files: labels as StyleGAN's dataset.json says, or else subfolders as classes."""
 
-from collections.abc import Callable, Generator, Mapping
+import os
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -13,7 +14,7 @@ from ganguard.base.progress import Progress, silent
 from ganguard.base.settings import TooLarge, read_bounded
 from ganguard.data.dataset import RealImages
 from ganguard.data.dataset_json import LABELS, said_labels
-from ganguard.data.encoded import SUFFIXES, Encoded, EncodedImages, Found, folder_class, load_encoded
+from ganguard.data.encoded import SUFFIXES, Encoded, EncodedImages, Found, folder_class, load_encoded, named_as_image
 
 MOST_LABELS = 256 << 20  # bytes of a dataset.json, as much as of one in a zip
 
@@ -67,8 +68,14 @@ def _labels(root: Path, names: set[str]) -> Mapping[str, int | None] | None:
 
 
 def at(file: Path) -> Callable[[], Path]:
-    """What gives `file`."""
-    return partial(Path, file)
+    """What gives `file`, and raises DataError where it is a link to nothing."""
+
+    def there() -> Path:
+        if _leads_nowhere(file):
+            raise DataError(f"{file}: a link to nothing. Remove it, or put back what it leads to.")
+        return file
+
+    return there
 
 
 def file_state(file: Path) -> tuple[str, int, int]:
@@ -76,15 +83,55 @@ def file_state(file: Path) -> tuple[str, int, int]:
     try:
         state = file.stat()
     except OSError as problem:
-        raise DataError(f"{file}: cannot be read ({problem.strerror}). Give the path of a file that exists.") from None
+        if not _leads_nowhere(file):
+            raise DataError(f"{file}: cannot be read ({problem.strerror}). Give the path of a file that exists.") from None
+        state = file.lstat()
     return str(file), state.st_size, state.st_mtime_ns
 
 
 def image_files(folder: Path) -> list[Path]:
-    """The image files of a folder and below, in order. Raises DataError where there are none."""
+    """The image files of a folder and below, in order. Raises DataError where there are none, another InputError where some
+    folder cannot be read.
+
+    Links to folders are followed. A folder is entered once, by its own path where that is below `folder`, else by the first
+    link to it: so links in a circle end, and no image comes twice by them. A link to nothing is among the files where an image
+    or a folder may have been there.
+    """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder of images. Give the path of a folder that exists.")
-    files = sorted(file for file in folder.rglob("*") if file.is_file() and file.suffix.lower() in SUFFIXES)
+    try:
+        files = sorted(_found(folder))
+    except OSError as problem:
+        raise unreadable(str(problem.filename or folder), problem) from None
     if not files:
         raise DataError(f"{folder}: holds no image files ({', '.join(sorted(SUFFIXES))}). Give a folder that does.")
     return files
+
+
+def _found(folder: Path) -> Iterator[Path]:
+    waiting, entered = deque([folder]), set[tuple[int, int]]()
+    while waiting:
+        links = list[Path]()
+        for directory, folders, names in os.walk(waiting.popleft(), onerror=_raise):
+            here, state = Path(directory), os.stat(directory)
+            if (state.st_dev, state.st_ino) in entered:
+                folders.clear()
+                continue
+            entered.add((state.st_dev, state.st_ino))
+            links += (here / name for name in folders if (here / name).is_symlink())
+            yield from filter(_is_image, (here / name for name in names))
+        waiting.extend(sorted(links))
+
+
+def _raise(problem: OSError) -> None:
+    raise problem
+
+
+def _is_image(file: Path) -> bool:
+    if named_as_image(file):
+        return file.is_file() or _leads_nowhere(file)
+    return not file.suffix and not file.name.startswith(".") and _leads_nowhere(file)
+
+
+def _leads_nowhere(file: Path) -> bool:
+    return file.is_symlink() and not file.exists()

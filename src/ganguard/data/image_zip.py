@@ -20,7 +20,7 @@ from ganguard.base.progress import Progress, silent
 from ganguard.base.settings import one_line
 from ganguard.data.dataset import RealImages
 from ganguard.data.dataset_json import LABELS, said_labels
-from ganguard.data.encoded import SUFFIXES, Encoded, EncodedImages, Found, folder_class, load_encoded
+from ganguard.data.encoded import SUFFIXES, Encoded, EncodedImages, Found, folder_class, load_encoded, named_as_image
 from ganguard.data.image_folder import file_state
 
 MOST_BYTES = 256 << 20  # of one member, unpacked
@@ -102,7 +102,7 @@ class _Archive:
 
 def _members(archive: _Archive) -> list[zipfile.ZipInfo]:
     """The image files of an archive, in order of name. Raises DataError for names that lead out of it, or come twice."""
-    members = [m for m in archive.members if not m.is_dir() and PurePosixPath(m.filename).suffix.lower() in SUFFIXES]
+    members = [m for m in archive.members if not m.is_dir() and named_as_image(PurePosixPath(m.filename))]
     if not members:
         raise DataError(f"{archive.path}: holds no image files ({', '.join(sorted(SUFFIXES))}). Give a zip file that does.")
     names = set[str]()

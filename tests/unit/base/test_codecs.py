@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image, ImageFile
 
-from ganguard.base.codecs import MAX_PIXELS, decode_image, encode_png
+from ganguard.base.codecs import FORMATS, MAX_PIXELS, decode_image, encode_png
 from ganguard.base.errors import DataError, InputError, StepError
 
 
@@ -54,6 +54,13 @@ def test_sixteen_bit_grey_is_scaled_not_saturated(kind: str) -> None:
     levels = np.array([[0, 64 * 257, 128 * 257, 255 * 257]], dtype=np.uint16)
     decoded = decode_image(_saved(Image.fromarray(levels), kind), "scan", 1).flatten().tolist()
     assert decoded == pytest.approx([0, 64, 128, 255], abs=1)
+
+
+@pytest.mark.skipif("AVIF" not in FORMATS, reason="this Pillow lacks AVIF's library")
+def test_avif_is_read() -> None:
+    image = Image.fromarray(np.full((8, 8, 3), (200, 30, 60), dtype=np.uint8))
+    decoded = decode_image(_saved(image, "AVIF"), "photo").float().mean((1, 2))
+    assert decoded.tolist() == pytest.approx([200, 30, 60], abs=8)
 
 
 def test_grey_with_transparency_stays_grey() -> None:
