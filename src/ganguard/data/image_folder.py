@@ -29,7 +29,7 @@ class ImageFolder(EncodedImages):
     kind: Literal["image_folder"] = "image_folder"
 
     def fingerprint(self) -> str:
-        """Changes with any file's path, size or time of change. Raises DataError where there is no folder of images."""
+        """Changes with any file's path, size or times of change. Raises DataError where there is no folder of images."""
         files = image_files(Path(self.path))
         if (said := Path(self.path) / LABELS).is_file():
             files.append(said)
@@ -78,15 +78,18 @@ def at(file: Path) -> Callable[[], Path]:
     return there
 
 
-def file_state(file: Path) -> tuple[str, int, int]:
-    """Path, size and time of change: other content has another. Raises DataError where the file is not to be had."""
+def file_state(file: Path) -> tuple[str, int, int, int]:
+    """Path, size and both times of change: other content has another. Raises DataError where the file is not to be had.
+
+    The time of modification can be set, and what copies files sets it (`cp -p`, `rsync -t`, `tar`); that of the inode cannot.
+    """
     try:
         state = file.stat()
     except OSError as problem:
         if not _leads_nowhere(file):
             raise DataError(f"{file}: cannot be read ({problem.strerror}). Give the path of a file that exists.") from None
         state = file.lstat()
-    return str(file), state.st_size, state.st_mtime_ns
+    return str(file), state.st_size, state.st_mtime_ns, state.st_ctime_ns
 
 
 def image_files(folder: Path) -> list[Path]:

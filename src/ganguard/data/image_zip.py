@@ -38,7 +38,7 @@ class ImageZip(EncodedImages):
     kind: Literal["image_zip"] = "image_zip"
 
     def fingerprint(self) -> str:
-        """Changes with the file's path, size or time of change. Raises DataError where there is none."""
+        """Changes with the file's path, size or times of change. Raises DataError where there is none."""
         return content_key(file=file_state(Path(self.path)))
 
     def load(self, progress: Progress = silent) -> RealImages:

@@ -36,7 +36,7 @@ class LsunLmdb(EncodedImages):
     max_images: Positive | None = None
 
     def fingerprint(self) -> str:
-        """Changes with any database's path, size or time of change. Raises DataError where there is none."""
+        """Changes with any database's path, size or times of change. Raises DataError where there is none."""
         return content_key(files=[file_state(folder / FILE) for folder in _databases(Path(self.path))])
 
     def load(self, progress: Progress = silent) -> RealImages:

@@ -30,7 +30,7 @@ class ParquetImages(EncodedImages):
     label_column: str | None = None
 
     def fingerprint(self) -> str:
-        """Changes with any file's path, size or time of change. Raises DataError where there is none."""
+        """Changes with any file's path, size or times of change. Raises DataError where there is none."""
         return content_key(files=[file_state(file) for file in _files(self.path)])
 
     def load(self, progress: Progress = silent) -> RealImages:
