@@ -30,6 +30,7 @@ FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM", *_AVIF)  # among 
 _MODES = {1: "L", 3: "RGB"}
 _SIXTEEN_BITS = frozenset({"I", "I;16", "I;16L", "I;16B", "I;16N"})  # Pillow's modes of grey with more than 8 bits
 _GREY = frozenset({"1", "L", "LA", "La", *_SIXTEEN_BITS})
+_SCALED = ("PNG", "PPM")  # formats whose grey in mode I Pillow scales to 16 bits
 _ONE_LARGE = threading.Lock()
 
 
@@ -116,7 +117,11 @@ def _tensor(image: Image.Image, mode: str, name: str) -> Tensor:
 
 
 def _eight_bits(image: Image.Image, name: str) -> Image.Image:
-    """16-bit grey scaled to 8 bits (Pillow's own conversion would clip it); all other images as they are."""
+    """16-bit grey scaled to 8 bits (Pillow's own conversion would clip it); all other images as they are. Raises DataError
+    where levels are of a range that the file does not say."""
+    if image.mode == "F" or (image.mode == "I" and image.format not in _SCALED):
+        levels = "floating-point" if image.mode == "F" else "32-bit"
+        raise DataError(f"{name}: {levels} levels, of which nothing says what is white. Scale it to 8 or 16 bits first.")
     if image.mode not in _SIXTEEN_BITS:
         return image
     levels = np.asarray(image)
