@@ -68,10 +68,12 @@ def is_mapping(text: str) -> bool:
 
 
 def _kind_at(path: Path) -> str | None:
-    """The data set that a path leads to: an LMDB or several, a folder of Parquet files, a folder, a zip or Parquet file."""
+    """The data set that a path leads to: an LMDB or several, a folder of Parquet files (or of a folder of them, as a data set's
+    repository is), a folder, a zip or Parquet file."""
     if path.is_dir():
         lmdb = (path / "data.mdb").is_file() or any(path.glob("*/data.mdb"))
-        return "lsun_lmdb" if lmdb else "parquet" if any(path.glob("*.parquet")) else "image_folder"
+        parquet = any(path.glob("*.parquet")) or any(path.glob("*/*.parquet"))
+        return "lsun_lmdb" if lmdb else "parquet" if parquet else "image_folder"
     return {".zip": "image_zip", ".parquet": "parquet"}.get(path.suffix.lower()) if path.is_file() else None
 
 

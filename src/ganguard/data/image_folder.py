@@ -23,7 +23,7 @@ class ImageFolder(EncodedImages):
     """Every image file below `path`, in the order of its relative path.
 
     A `dataset.json` in `path` says the classes, or that there are none, as StyleGAN2-ADA's dataset_tool writes it; without
-    one, subfolders are classes.
+    one, subfolders are classes, unless an image stands in none.
     """
 
     kind: Literal["image_folder"] = "image_folder"
