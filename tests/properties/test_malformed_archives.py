@@ -115,10 +115,18 @@ def test_labels_that_are_no_json_are_refused(tmp_path: Path, text: bytes) -> Non
     _refused(ImageZip(path=str(_zip(tmp_path / "x.zip", {"a.png": _png(), "dataset.json": text}))), "not JSON")
 
 
-@pytest.mark.parametrize("name", ["../a.png", "/a.png", "x/../../a.png", "a\n.png"])
+@pytest.mark.parametrize("name", ["../a.png", "/a.png", "x/../../a.png", "a\n.png", "a\x7f.png", "a\x85.png"])
 def test_names_that_lead_out_are_refused(tmp_path: Path, name: str) -> None:
     _refused(ImageZip(path=str(_zip(tmp_path / "x.zip", {name: _png()}))), "no relative path")
     assert [file.name for file in tmp_path.iterdir()] == ["x.zip"]
+
+
+@pytest.mark.parametrize(
+    "name", ["写真\u3000一.png", "a\u00a0b.png", "👨\u200d👩.png"], ids=["wide space", "narrow space", "emoji"]
+)
+def test_names_in_any_script_are_names(tmp_path: Path, name: str) -> None:
+    real = ImageZip(path=str(_zip(tmp_path / "x.zip", {f"{name[0]}/{name}": _png(), "b/b.png": _png()}))).load()
+    assert real.classes == tuple(sorted((name[0], "b")))
 
 
 def test_a_member_that_says_too_much_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ Nothing is unpacked to disk, so that names lead nowhere. What a member says of i
 only compressions are taken that cannot blow it up more than about a thousandfold.
 """
 
+import re
 import threading
 import zipfile
 import zlib
@@ -24,6 +25,7 @@ from ganguard.data.encoded import SUFFIXES, Encoded, EncodedImages, Found, folde
 from ganguard.data.image_folder import file_state
 
 MOST_BYTES = 256 << 20  # of one member, unpacked
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")  # and no other: names have spaces of many widths, and emoji that are joined
 COMPRESSIONS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 ENCRYPTED = 1  # bit of a member's flags
 
@@ -108,7 +110,7 @@ def _members(archive: _Archive) -> list[zipfile.ZipInfo]:
     names = set[str]()
     for member in members:
         path = PurePosixPath(member.filename)
-        if path.is_absolute() or ".." in path.parts or not member.filename.isprintable():
+        if path.is_absolute() or ".." in path.parts or CONTROL.search(member.filename):
             raise DataError(f"{archive.path}: {one_line(repr(member.filename), 120)} is no relative path. Write the zip again.")
         if member.filename in names:
             raise DataError(f"{archive.path}: {one_line(member.filename, 120)} comes twice. Write the zip file again.")
