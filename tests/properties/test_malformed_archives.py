@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import zipfile
 from pathlib import Path
 
@@ -193,6 +194,12 @@ def test_the_first_images_of_each_category_are_taken(tmp_path: Path) -> None:
     real = LsunLmdb(path=str(tmp_path), max_images=3).load()
     assert real.classes == ("classroom", "kitchen")
     assert real.images[:, 0, 0, 0].tolist() == [0, 1, 0, 1, 2]
+
+
+def test_a_category_whose_name_is_no_text_is_refused(tmp_path: Path) -> None:
+    _lmdb(tmp_path / "kitchen", [_png()])
+    _lmdb(tmp_path / "z", [_png()]).rename(tmp_path / os.fsdecode(b"z\xff"))
+    _refused(LsunLmdb(path=str(tmp_path)), r"the name of the class 'z\\udcff' is not UTF-8")
 
 
 def _rows(count: int = 3) -> list[dict[str, object]]:

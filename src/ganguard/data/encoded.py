@@ -22,7 +22,7 @@ from ganguard.base.codecs import decode_image, images_a_task, too_little_memory
 from ganguard.base.compute import cores
 from ganguard.base.errors import DataError
 from ganguard.base.progress import Progress
-from ganguard.base.settings import absolute, one_line
+from ganguard.base.settings import absolute, one_line, shortened
 from ganguard.data.crops import Crop, Side, prepare
 from ganguard.data.dataset import DatasetSettings, RealImages, Skipped, room_for
 from ganguard.data.image_cache import cached_images, keep_images, worth_keeping
@@ -230,6 +230,13 @@ def named_as_image(path: PurePath) -> bool:
     return path.suffix.lower() in SUFFIXES | UNREAD
 
 
-def folder_class(parts: tuple[str, ...]) -> str | None:
-    """The class of an image at a relative path: its first folder; None for an image that stands in none."""
-    return parts[0] if len(parts) > 1 else None
+def folder_class(parts: tuple[str, ...], root: str) -> str | None:
+    """The class of an image at a path relative to `root`: its first folder; None for an image that stands in none.
+
+    Raises DataError for a folder whose name is no UTF-8, in which the classes are written down.
+    """
+    if len(parts) < 2:
+        return None
+    if any("\ud800" <= character <= "\udfff" for character in parts[0]):
+        raise DataError(f"{root}: the name of the class {shortened(parts[0])} is not UTF-8. Give the folder another name.")
+    return parts[0]

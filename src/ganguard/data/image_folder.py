@@ -4,7 +4,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from ganguard.base.cache import content_key
@@ -42,22 +42,16 @@ class ImageFolder(EncodedImages):
     @contextmanager
     def _opened(self) -> Generator[Found]:
         root, files = Path(self.path), image_files(Path(self.path))
-        names = {file: file.relative_to(root) for file in files}
-        labels = _labels(root, {name.as_posix() for name in names.values()})
-        yield Found(
-            [
-                Encoded(str(file), at(file), folder_class(name.parts) if labels is None else labels[name.as_posix()])
-                for file, name in names.items()
-            ],
-            len(files),
-        )
+        names = [file.relative_to(root).as_posix() for file in files]
+        labels = _labels(root, set(names))
+        yield Found([Encoded(str(file), at(file), labels[name]) for file, name in zip(files, names, strict=True)], len(files))
 
 
-def _labels(root: Path, names: set[str]) -> Mapping[str, int | None] | None:
-    """What the folder's dataset.json says, relative path → class; None where there is none."""
+def _labels(root: Path, names: set[str]) -> Mapping[str, int | str | None]:
+    """Relative path → class: what the folder's dataset.json says, or, without one, the first folder."""
     file = root / LABELS
     if not file.is_file():
-        return None
+        return {name: folder_class(PurePosixPath(name).parts, str(root)) for name in names}
     try:
         content = read_bounded(file, MOST_LABELS)
     except TooLarge as problem:

@@ -57,7 +57,7 @@ class ImageZip(EncodedImages):
                 Encoded(
                     f"{self.path}: {one_line(member.filename, 120)}",
                     partial(archive.read, member),
-                    folder_class(PurePosixPath(member.filename).parts) if labels is None else labels[member.filename],
+                    labels[member.filename],
                 )
                 for member in members
             ]
@@ -118,7 +118,9 @@ def _members(archive: _Archive) -> list[zipfile.ZipInfo]:
     return sorted(members, key=lambda member: PurePosixPath(member.filename))
 
 
-def _labels(archive: _Archive, names: set[str]) -> Mapping[str, int | None] | None:
-    """What dataset.json says, name → class; None where there is none."""
+def _labels(archive: _Archive, names: set[str]) -> Mapping[str, int | str | None]:
+    """Name → class: what dataset.json says, or, without one, the first folder."""
     found = [member for member in archive.members if member.filename == LABELS]
-    return said_labels(archive.read(found[0]), f"{archive.path}: {LABELS}", names) if found else None
+    if found:
+        return said_labels(archive.read(found[0]), f"{archive.path}: {LABELS}", names)
+    return {name: folder_class(PurePosixPath(name).parts, str(archive.path)) for name in names}

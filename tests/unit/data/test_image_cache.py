@@ -93,6 +93,18 @@ def test_a_changed_file_or_setting_is_another_entry(kept: Path, folder: ImageFol
     assert len(list(kept.iterdir())) == 3
 
 
+@pytest.mark.parametrize("cached", [True, False])
+def test_a_class_whose_name_is_no_text_is_refused_before_anything_is_decoded(
+    kept: Path, folder: ImageFolder, cached: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An entry's description could not hold it: whether the set loads must not depend on its size."""
+    monkeypatch.setattr(image_cache, "SMALLEST_KEPT", 1 if cached else 1 << 40)
+    monkeypatch.setattr(encoded, "decode_image", None)
+    (Path(folder.path) / "class1").rename(Path(folder.path) / os.fsdecode(b"\xff"))
+    with pytest.raises(DataError, match=r"faces: the name of the class '\\udcff' is not UTF-8"):
+        folder.load()
+
+
 def test_a_file_that_another_of_its_size_and_time_replaced_is_another(kept: Path, folder: ImageFolder) -> None:
     """As `cp -p`, `rsync -t` and `tar` replace files."""
     file = Path(folder.path) / "class0" / "0.bmp"
