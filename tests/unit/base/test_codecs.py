@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageFile
+from PIL import Image, ImageFile, features
 
 from ganguard.base.codecs import FORMATS, MAX_PIXELS, decode_image, encode_png
 from ganguard.base.errors import DataError, InputError, StepError
@@ -78,7 +78,7 @@ def test_a_pgm_of_any_depth_is_scaled(most: int, head: bytes) -> None:
     assert decode_image(head + b" %d 1 %d\n" % (3 if head == b"P5" else 1, most) + content, "scan").unique().tolist() == [255]
 
 
-@pytest.mark.skipif("AVIF" not in FORMATS, reason="this Pillow lacks AVIF's library")
+@pytest.mark.skipif("AVIF" not in FORMATS or not features.check("avif"), reason="this Pillow lacks AVIF's library")
 def test_avif_is_read() -> None:
     image = Image.fromarray(np.full((8, 8, 3), (200, 30, 60), dtype=np.uint8))
     decoded = decode_image(_saved(image, "AVIF"), "photo").float().mean((1, 2))
