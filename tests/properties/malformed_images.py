@@ -8,7 +8,9 @@ from functools import cache
 
 import numpy as np
 from malformed_mutations import Variant, flipped, overwritten, stirred, truncated
-from PIL import Image
+from PIL import Image, features
+
+from ganguard.base.codecs import FORMATS
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 SIDES = (0, 1, 7, 8001, 100_000, 2**31 - 1, 2**31, 2**32 - 1)
@@ -115,7 +117,8 @@ def raster_variants() -> Iterator[Variant]:
     kinds["16 bits"] = encoded(Image.fromarray(levels), "PNG")
     kinds["transparent palette"] = encoded(sample("P"), "PNG", transparency=bytes(range(200)))
     kinds["APNG"] = encoded(sample("RGB"), "PNG", **frames)
-    kinds |= {kind: encoded(sample("RGB"), kind) for kind in ("JPEG", "BMP", "WEBP", "TIFF", "PPM")}
+    others = [kind for kind in FORMATS if kind not in ("PNG", "GIF") and (kind != "AVIF" or features.check("avif"))]
+    kinds |= {kind: encoded(sample("RGB"), kind) for kind in others}
     kinds["MPO"] = encoded(sample("RGB"), "MPO", **frames)
     kinds["GIF"] = encoded(sample("P"), "GIF", **frames)
     kinds["TIFF packed"] = encoded(sample("RGB"), "TIFF", compression="tiff_lzw")

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import zipfile
 from pathlib import Path
 
@@ -15,8 +16,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ganguard.base.errors import DataError
-from ganguard.data import image_zip
+from ganguard.data import image_folder, image_zip
 from ganguard.data.dataset import RealImages
+from ganguard.data.image_folder import ImageFolder
 from ganguard.data.image_zip import ImageZip
 from ganguard.data.lsun_lmdb import LsunLmdb
 from ganguard.data.parquet_images import ParquetImages
@@ -47,7 +49,7 @@ def _table(path: Path, rows: list[dict[str, object]], **options: object) -> Path
     return path
 
 
-def _refused(found: ImageZip | LsunLmdb | ParquetImages, said: str = ".") -> None:
+def _refused(found: ImageFolder | ImageZip | LsunLmdb | ParquetImages, said: str = ".") -> None:
     with pytest.raises(DataError, match=said) as caught:
         found.load()
     assert "\n" not in str(caught.value)
@@ -63,7 +65,35 @@ def test_labels_of_dataset_json_come_before_folders(tmp_path: Path) -> None:
     assert real.classes == ("7", "10")
     assert real.labels is not None
     assert real.labels.tolist() == [0, 0, 1]
-    assert _labels(tmp_path, {"labels": None}).classes == ("a", "b")
+
+
+@pytest.mark.parametrize("value", [{"labels": None}, {}, None], ids=["labels of null", "no labels", "null"])
+def test_a_dataset_json_without_labels_says_that_there_are_none(tmp_path: Path, value: object) -> None:
+    """dataset_tool's folders, 00000, 00001 …, are shards of an unlabelled set, and no classes."""
+    real = _labels(tmp_path, value)
+    assert (real.labels, real.classes) == (None, ())
+
+
+@pytest.mark.parametrize("value", [{"labels": None}, {"labels": [["a/0.png", 7], ["b/1.png", 7], ["b/2.png", 10]]}])
+def test_what_dataset_tool_wrote_is_read_unpacked_as_zipped(tmp_path: Path, value: object) -> None:
+    zipped = _labels(tmp_path, value)
+    with zipfile.ZipFile(tmp_path / "x.zip") as archive:
+        archive.extractall(tmp_path / "unpacked")
+    folder = ImageFolder(path=str(tmp_path / "unpacked"))
+    assert (folder.load().digest(), folder.load().classes) == (zipped.digest(), zipped.classes)
+    before = folder.fingerprint()
+    (tmp_path / "unpacked" / "dataset.json").unlink()
+    assert folder.load().classes == ("a", "b")
+    assert folder.fingerprint() != before
+
+
+@pytest.mark.parametrize("value", ["{", json.dumps({"labels": [["a.png", "cat"]]}), json.dumps({"labels": []})])
+def test_a_folders_bad_labels_are_refused(tmp_path: Path, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.png").write_bytes(_png())
+    (tmp_path / "dataset.json").write_text(value)
+    _refused(ImageFolder(path=str(tmp_path)), r"dataset\.json: ")
+    monkeypatch.setattr(image_folder, "MOST_LABELS", 0)
+    _refused(ImageFolder(path=str(tmp_path)), r"dataset\.json: larger than 0 bytes")
 
 
 @pytest.mark.parametrize(
@@ -86,10 +116,18 @@ def test_labels_that_are_no_json_are_refused(tmp_path: Path, text: bytes) -> Non
     _refused(ImageZip(path=str(_zip(tmp_path / "x.zip", {"a.png": _png(), "dataset.json": text}))), "not JSON")
 
 
-@pytest.mark.parametrize("name", ["../a.png", "/a.png", "x/../../a.png", "a\n.png"])
+@pytest.mark.parametrize("name", ["../a.png", "/a.png", "x/../../a.png", "a\n.png", "a\x7f.png", "a\x85.png"])
 def test_names_that_lead_out_are_refused(tmp_path: Path, name: str) -> None:
     _refused(ImageZip(path=str(_zip(tmp_path / "x.zip", {name: _png()}))), "no relative path")
     assert [file.name for file in tmp_path.iterdir()] == ["x.zip"]
+
+
+@pytest.mark.parametrize(
+    "name", ["写真\u3000一.png", "a\u00a0b.png", "👨\u200d👩.png"], ids=["wide space", "narrow space", "emoji"]
+)
+def test_names_in_any_script_are_names(tmp_path: Path, name: str) -> None:
+    real = ImageZip(path=str(_zip(tmp_path / "x.zip", {f"{name[0]}/{name}": _png(), "b/b.png": _png()}))).load()
+    assert real.classes == tuple(sorted((name[0], "b")))
 
 
 def test_a_member_that_says_too_much_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,6 +194,12 @@ def test_the_first_images_of_each_category_are_taken(tmp_path: Path) -> None:
     real = LsunLmdb(path=str(tmp_path), max_images=3).load()
     assert real.classes == ("classroom", "kitchen")
     assert real.images[:, 0, 0, 0].tolist() == [0, 1, 0, 1, 2]
+
+
+def test_a_category_whose_name_is_no_text_is_refused(tmp_path: Path) -> None:
+    _lmdb(tmp_path / "kitchen", [_png()])
+    _lmdb(tmp_path / "z", [_png()]).rename(tmp_path / os.fsdecode(b"z\xff"))
+    _refused(LsunLmdb(path=str(tmp_path)), r"the name of the class 'z\\udcff' is not UTF-8")
 
 
 def _rows(count: int = 3) -> list[dict[str, object]]:

@@ -239,8 +239,8 @@ def run_features(call: StepCall) -> Digests:
 def _train_classifier(settings: Classifier, real: Real, call: StepCall) -> float:
     if real.labels is None:
         raise MetricError(
-            "features: classifier learns from labels, and the real data has none. Put each class into a subfolder, or set "
-            "features: random_network."
+            "features: classifier learns from labels, and the real data has none. Put every image, and not just most, into the "
+            "subfolder of its class, or set features: random_network."
         )
     labels = real.labels
     with seeded_weights(0):

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError, features
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
@@ -25,10 +25,12 @@ MAX_PIXELS = 8192 * 6144  # one image, which takes 0.5 GB to decode; above it a 
 PIXELS_A_TASK = 1 << 18  # that a thread is given to decode or encode at once: with less, handing it over takes longer
 LARGE_PIXELS = 4_000_000  # images larger than this are decoded one at a time, whatever the number of threads
 MOST_HEADER = 4 << 20  # bytes of the header of a safetensors file: some 40,000 tensors
-FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")  # among Pillow's others is PostScript, which is a program
+_AVIF = ("AVIF",) if "avif" in features.modules else ()  # Pillow knows it from 11.3 on; one without its library reads none
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM", *_AVIF)  # among Pillow's others is PostScript, a program
 _MODES = {1: "L", 3: "RGB"}
 _SIXTEEN_BITS = frozenset({"I", "I;16", "I;16L", "I;16B", "I;16N"})  # Pillow's modes of grey with more than 8 bits
 _GREY = frozenset({"1", "L", "LA", "La", *_SIXTEEN_BITS})
+_SCALED = ("PNG", "PPM")  # formats whose grey in mode I Pillow scales to 16 bits
 _ONE_LARGE = threading.Lock()
 
 
@@ -115,7 +117,11 @@ def _tensor(image: Image.Image, mode: str, name: str) -> Tensor:
 
 
 def _eight_bits(image: Image.Image, name: str) -> Image.Image:
-    """16-bit grey scaled to 8 bits (Pillow's own conversion would clip it); all other images as they are."""
+    """16-bit grey scaled to 8 bits (Pillow's own conversion would clip it); all other images as they are. Raises DataError
+    where levels are of a range that the file does not say."""
+    if image.mode == "F" or (image.mode == "I" and image.format not in _SCALED):
+        levels = "floating-point" if image.mode == "F" else "32-bit"
+        raise DataError(f"{name}: {levels} levels, of which nothing says what is white. Scale it to 8 or 16 bits first.")
     if image.mode not in _SIXTEEN_BITS:
         return image
     levels = np.asarray(image)

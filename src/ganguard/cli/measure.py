@@ -5,13 +5,13 @@ from typing import Annotated
 
 import typer
 
-from ganguard.cli.options import Device, Threads
+from ganguard.cli.options import MOST_SIDE, Device, Threads
 
 DEFAULT = "frechet_distance,precision,recall,density,coverage"
 
 AnySize = Annotated[
     int | None,
-    typer.Option(min=1, help="Side in pixels of the images of folders, and of data sets that are cut to size."),
+    typer.Option(min=1, max=MOST_SIDE, help="Side in pixels of the images of folders, and of data sets that are cut to size."),
 ]
 _SET = "a data set's name, a folder of images, a harvest, or a checkpoint"
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ganguard.targets.load import TargetSettings
 
 LARGEST = 2**62  # the largest number that fits every file and database
+MOST_SIDE = 8192  # pixels, as in ganguard.data.crops
 
 TargetArgument = Annotated[
     str,
@@ -27,7 +28,10 @@ Seed = Annotated[int, typer.Option(min=0, max=LARGEST, help="Same seed, same res
 Out = Annotated[Path, typer.Option(help="Directory for what comes out. A killed run goes on there.", show_default=False)]
 Threads = Annotated[int, typer.Option(min=1, help="CPU threads. Equal results need equal threads.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, or auto.")]
-Size = Annotated[int | None, typer.Option(min=1, help="Side in pixels: crop the images of files to squares and resize them.")]
+Size = Annotated[
+    int | None,
+    typer.Option(min=1, max=MOST_SIDE, help="Side in pixels: crop the images of files to squares and resize them."),
+]
 Changes = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change one setting; dots between nested keys. May be repeated."),
@@ -64,10 +68,12 @@ def is_mapping(text: str) -> bool:
 
 
 def _kind_at(path: Path) -> str | None:
-    """The data set that a path leads to: an LMDB or several, a folder of Parquet files, a folder, a zip or Parquet file."""
+    """The data set that a path leads to: an LMDB or several, a folder of Parquet files (or of a folder of them, as a data set's
+    repository is), a folder, a zip or Parquet file."""
     if path.is_dir():
         lmdb = (path / "data.mdb").is_file() or any(path.glob("*/data.mdb"))
-        return "lsun_lmdb" if lmdb else "parquet" if any(path.glob("*.parquet")) else "image_folder"
+        parquet = any(path.glob("*.parquet")) or any(path.glob("*/*.parquet"))
+        return "lsun_lmdb" if lmdb else "parquet" if parquet else "image_folder"
     return {".zip": "image_zip", ".parquet": "parquet"}.get(path.suffix.lower()) if path.is_file() else None
 
 

@@ -1,13 +1,17 @@
 """Which part of an image is taken, and how it is brought to a side: the named crops of every format of image files."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from PIL import Image
+from pydantic import Field
 from torch import Tensor
 
 from ganguard.base.errors import DataError
+from ganguard.base.settings import Positive
 
+MOST_SIDE = 8192  # pixels that an image is brought to: the largest that any architecture makes
+Side = Annotated[Positive, Field(le=MOST_SIDE)]
 Crop = Literal["centre", "celeba", "celeba_pggan", "none"]
 CELEBA_SIDE = 178  # of the aligned faces, 178x218
 PGGAN_ROWS, PGGAN_COLUMNS = slice(57, 185), slice(25, 153)

@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from itertools import chain, islice
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Literal
 
 import PIL
@@ -22,12 +22,14 @@ from ganguard.base.codecs import decode_image, images_a_task, too_little_memory
 from ganguard.base.compute import cores
 from ganguard.base.errors import DataError
 from ganguard.base.progress import Progress
-from ganguard.base.settings import Positive, absolute, one_line
-from ganguard.data.crops import Crop, prepare
+from ganguard.base.settings import absolute, one_line, shortened
+from ganguard.data.crops import Crop, Side, prepare
 from ganguard.data.dataset import DatasetSettings, RealImages, Skipped, room_for
 from ganguard.data.image_cache import cached_images, keep_images, worth_keeping
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
+_NETPBM = (".ppm", ".pgm", ".pbm", ".pnm")
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".webp", ".avif", ".tif", ".tiff", *_NETPBM})
+UNREAD = frozenset({".heic", ".heif", ".jp2", ".jxl"})  # images, too: each is a bad one, and not passed over
 SAID_OF_SKIPPED = 100  # bad images that are listed by name; all are counted
 AHEAD = 4  # tasks a thread that are handed out before their results are taken: what is read and waits stays bounded
 
@@ -35,7 +37,7 @@ AHEAD = 4  # tasks a thread that are handed out before their results are taken: 
 class EncodedImages(DatasetSettings):
     """Base of the formats of image files.
 
-    size: side in pixels; each image is cropped to a square and resized to it (Lanczos, antialiased).
+    size: side in pixels, at most 8192; each image is cropped to a square and resized to it (Lanczos, antialiased).
         None takes the images as they are: they must then all have one size.
     channels: 1 or 3; None takes the first image's.
     crop: which part of an image is taken, see `ganguard.data.crops`.
@@ -44,7 +46,7 @@ class EncodedImages(DatasetSettings):
     """
 
     path: str
-    size: Positive | None = None
+    size: Side | None = None
     channels: Literal[1, 3] | None = None
     crop: Crop = "centre"
     on_bad_image: Literal["fail", "skip"] = "fail"
@@ -223,6 +225,18 @@ def _classes(labels: list[int | str | None], names: Mapping[int, str]) -> tuple[
     return classes, torch.tensor([numbers[label] for label in labels if label is not None])
 
 
-def folder_class(parts: tuple[str, ...]) -> str | None:
-    """The class of an image at a relative path: its first folder; None for an image that stands in none."""
-    return parts[0] if len(parts) > 1 else None
+def named_as_image(path: PurePath) -> bool:
+    """Whether a file is an image by its name, be it of a format that is read or not."""
+    return path.suffix.lower() in SUFFIXES | UNREAD
+
+
+def folder_class(parts: tuple[str, ...], root: str) -> str | None:
+    """The class of an image at a path relative to `root`: its first folder; None for an image that stands in none.
+
+    Raises DataError for a folder whose name is no UTF-8, in which the classes are written down.
+    """
+    if len(parts) < 2:
+        return None
+    if any("\ud800" <= character <= "\udfff" for character in parts[0]):
+        raise DataError(f"{root}: the name of the class {shortened(parts[0])} is not UTF-8. Give the folder another name.")
+    return parts[0]

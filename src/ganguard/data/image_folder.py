@@ -1,56 +1,134 @@
-"""A folder of image files; subfolders, where there are any, are classes."""
+"""A folder of image files: labels as StyleGAN's dataset.json says, or else subfolders as classes."""
 
-from collections.abc import Callable, Generator
+import os
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from ganguard.base.cache import content_key
+from ganguard.base.codecs import unreadable
 from ganguard.base.errors import DataError
 from ganguard.base.progress import Progress, silent
+from ganguard.base.settings import TooLarge, read_bounded
 from ganguard.data.dataset import RealImages
-from ganguard.data.encoded import SUFFIXES, Encoded, EncodedImages, Found, folder_class, load_encoded
+from ganguard.data.dataset_json import LABELS, said_labels
+from ganguard.data.encoded import SUFFIXES, Encoded, EncodedImages, Found, folder_class, load_encoded, named_as_image
+
+MOST_LABELS = 256 << 20  # bytes of a dataset.json, as much as of one in a zip
 
 
 class ImageFolder(EncodedImages):
-    """Every image file below `path`, in the order of its relative path."""
+    """Every image file below `path`, in the order of its relative path.
+
+    A `dataset.json` in `path` says the classes, or that there are none, as StyleGAN2-ADA's dataset_tool writes it; without
+    one, subfolders are classes, unless an image stands in none.
+    """
 
     kind: Literal["image_folder"] = "image_folder"
 
     def fingerprint(self) -> str:
-        """Changes with any file's path, size or time of change. Raises DataError where there is no folder of images."""
-        return content_key(files=[file_state(file) for file in image_files(Path(self.path))])
+        """Changes with any file's path, size or times of change. Raises DataError where there is no folder of images."""
+        files = image_files(Path(self.path))
+        if (said := Path(self.path) / LABELS).is_file():
+            files.append(said)
+        return content_key(files=[file_state(file) for file in files])
 
     def load(self, progress: Progress = silent) -> RealImages:
-        """All images and, where there are two or more subfolders, the labels. Raises DataError."""
+        """All images, and the labels where there are two or more classes. Raises DataError."""
         return load_encoded(self, self.fingerprint(), self._opened, progress)
 
     @contextmanager
     def _opened(self) -> Generator[Found]:
         root, files = Path(self.path), image_files(Path(self.path))
-        yield Found([Encoded(str(file), at(file), folder_class(file.relative_to(root).parts)) for file in files], len(files))
+        names = [file.relative_to(root).as_posix() for file in files]
+        labels = _labels(root, set(names))
+        yield Found([Encoded(str(file), at(file), labels[name]) for file, name in zip(files, names, strict=True)], len(files))
+
+
+def _labels(root: Path, names: set[str]) -> Mapping[str, int | str | None]:
+    """Relative path → class: what the folder's dataset.json says, or, without one, the first folder."""
+    file = root / LABELS
+    if not file.is_file():
+        return {name: folder_class(PurePosixPath(name).parts, str(root)) for name in names}
+    try:
+        content = read_bounded(file, MOST_LABELS)
+    except TooLarge as problem:
+        raise DataError(f"{file}: {problem}.") from None
+    except OSError as problem:
+        raise unreadable(str(file), problem) from None
+    return said_labels(content, str(file), names)
 
 
 def at(file: Path) -> Callable[[], Path]:
-    """What gives `file`."""
-    return partial(Path, file)
+    """What gives `file`, and raises DataError where it is a link to nothing."""
+
+    def there() -> Path:
+        if _leads_nowhere(file):
+            raise DataError(f"{file}: a link to nothing. Remove it, or put back what it leads to.")
+        return file
+
+    return there
 
 
-def file_state(file: Path) -> tuple[str, int, int]:
-    """Path, size and time of change: other content has another. Raises DataError where the file is not to be had."""
+def file_state(file: Path) -> tuple[str, int, int, int]:
+    """Path, size and both times of change: other content has another. Raises DataError where the file is not to be had.
+
+    The time of modification can be set, and what copies files sets it (`cp -p`, `rsync -t`, `tar`); that of the inode cannot.
+    """
     try:
         state = file.stat()
     except OSError as problem:
-        raise DataError(f"{file}: cannot be read ({problem.strerror}). Give the path of a file that exists.") from None
-    return str(file), state.st_size, state.st_mtime_ns
+        if not _leads_nowhere(file):
+            raise DataError(f"{file}: cannot be read ({problem.strerror}). Give the path of a file that exists.") from None
+        state = file.lstat()
+    return str(file), state.st_size, state.st_mtime_ns, state.st_ctime_ns
 
 
 def image_files(folder: Path) -> list[Path]:
-    """The image files of a folder and below, in order. Raises DataError where there are none."""
+    """The image files of a folder and below, in order. Raises DataError where there are none, another InputError where some
+    folder cannot be read.
+
+    Links to folders are followed. A folder is entered once, by its own path where that is below `folder`, else by the first
+    link to it: so links in a circle end, and no image comes twice by them. A link to nothing is among the files where an image
+    or a folder may have been there.
+    """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder of images. Give the path of a folder that exists.")
-    files = sorted(file for file in folder.rglob("*") if file.is_file() and file.suffix.lower() in SUFFIXES)
+    try:
+        files = sorted(_found(folder))
+    except OSError as problem:
+        raise unreadable(str(problem.filename or folder), problem) from None
     if not files:
         raise DataError(f"{folder}: holds no image files ({', '.join(sorted(SUFFIXES))}). Give a folder that does.")
     return files
+
+
+def _found(folder: Path) -> Iterator[Path]:
+    waiting, entered = deque([folder]), set[tuple[int, int]]()
+    while waiting:
+        links = list[Path]()
+        for directory, folders, names in os.walk(waiting.popleft(), onerror=_raise):
+            here, state = Path(directory), os.stat(directory)
+            if (state.st_dev, state.st_ino) in entered:
+                folders.clear()
+                continue
+            entered.add((state.st_dev, state.st_ino))
+            links += (here / name for name in folders if (here / name).is_symlink())
+            yield from filter(_is_image, (here / name for name in names))
+        waiting.extend(sorted(links))
+
+
+def _raise(problem: OSError) -> None:
+    raise problem
+
+
+def _is_image(file: Path) -> bool:
+    if named_as_image(file):
+        return file.is_file() or _leads_nowhere(file)
+    return not file.suffix and not file.name.startswith(".") and _leads_nowhere(file)
+
+
+def _leads_nowhere(file: Path) -> bool:
+    return file.is_symlink() and not file.exists()

@@ -4,6 +4,7 @@ Nothing is unpacked to disk, so that names lead nowhere. What a member says of i
 only compressions are taken that cannot blow it up more than about a thousandfold.
 """
 
+import re
 import threading
 import zipfile
 import zlib
@@ -17,28 +18,29 @@ from ganguard.base.cache import content_key
 from ganguard.base.codecs import of_reading, unreadable
 from ganguard.base.errors import DataError
 from ganguard.base.progress import Progress, silent
-from ganguard.base.settings import json_of, one_line
+from ganguard.base.settings import one_line
 from ganguard.data.dataset import RealImages
-from ganguard.data.encoded import SUFFIXES, Encoded, EncodedImages, Found, folder_class, load_encoded
+from ganguard.data.dataset_json import LABELS, said_labels
+from ganguard.data.encoded import SUFFIXES, Encoded, EncodedImages, Found, folder_class, load_encoded, named_as_image
 from ganguard.data.image_folder import file_state
 
 MOST_BYTES = 256 << 20  # of one member, unpacked
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")  # and no other: names have spaces of many widths, and emoji that are joined
 COMPRESSIONS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 ENCRYPTED = 1  # bit of a member's flags
-LABELS = "dataset.json"
 
 
 class ImageZip(EncodedImages):
     """Every image in the zip file at `path`, in the order of its name.
 
-    A `dataset.json` of {"labels": [[name, number], …]} says the classes, as StyleGAN2-ADA's dataset_tool writes it; without
-    one, or with labels of null, the first folders of the names are classes.
+    A `dataset.json` says the classes, or that there are none, as StyleGAN2-ADA's dataset_tool writes it; without one, the
+    first folders of the names are classes.
     """
 
     kind: Literal["image_zip"] = "image_zip"
 
     def fingerprint(self) -> str:
-        """Changes with the file's path, size or time of change. Raises DataError where there is none."""
+        """Changes with the file's path, size or times of change. Raises DataError where there is none."""
         return content_key(file=file_state(Path(self.path)))
 
     def load(self, progress: Progress = silent) -> RealImages:
@@ -55,7 +57,7 @@ class ImageZip(EncodedImages):
                 Encoded(
                     f"{self.path}: {one_line(member.filename, 120)}",
                     partial(archive.read, member),
-                    folder_class(PurePosixPath(member.filename).parts) if labels is None else labels[member.filename],
+                    labels[member.filename],
                 )
                 for member in members
             ]
@@ -102,13 +104,13 @@ class _Archive:
 
 def _members(archive: _Archive) -> list[zipfile.ZipInfo]:
     """The image files of an archive, in order of name. Raises DataError for names that lead out of it, or come twice."""
-    members = [m for m in archive.members if not m.is_dir() and PurePosixPath(m.filename).suffix.lower() in SUFFIXES]
+    members = [m for m in archive.members if not m.is_dir() and named_as_image(PurePosixPath(m.filename))]
     if not members:
         raise DataError(f"{archive.path}: holds no image files ({', '.join(sorted(SUFFIXES))}). Give a zip file that does.")
     names = set[str]()
     for member in members:
         path = PurePosixPath(member.filename)
-        if path.is_absolute() or ".." in path.parts or not member.filename.isprintable():
+        if path.is_absolute() or ".." in path.parts or CONTROL.search(member.filename):
             raise DataError(f"{archive.path}: {one_line(repr(member.filename), 120)} is no relative path. Write the zip again.")
         if member.filename in names:
             raise DataError(f"{archive.path}: {one_line(member.filename, 120)} comes twice. Write the zip file again.")
@@ -116,26 +118,9 @@ def _members(archive: _Archive) -> list[zipfile.ZipInfo]:
     return sorted(members, key=lambda member: PurePosixPath(member.filename))
 
 
-def _labels(archive: _Archive, names: set[str]) -> Mapping[str, int] | None:
-    """What dataset.json says, name → class; None where there is none, or it has no labels."""
+def _labels(archive: _Archive, names: set[str]) -> Mapping[str, int | str | None]:
+    """Name → class: what dataset.json says, or, without one, the first folder."""
     found = [member for member in archive.members if member.filename == LABELS]
-    if not found:
-        return None
-    where = f"{archive.path}: {LABELS}"
-    try:
-        value = json_of(archive.read(found[0]))
-    except ValueError as problem:
-        raise DataError(f"{where}: not JSON ({one_line(problem, 120)}).") from None
-    rows = value.get("labels") if isinstance(value, dict) else value
-    if rows is None:
-        return None
-    labels = dict[str, int]()
-    for row in rows if isinstance(rows, list) else [rows]:
-        match row:
-            case [str(name), int(label)] if not isinstance(label, bool) and label >= 0:
-                labels[name] = label
-            case _:
-                raise DataError(f"{where}: labels must be a list of [name, whole number]; got {one_line(repr(row), 80)}.")
-    if absent := sorted(names - labels.keys()):
-        raise DataError(f"{where}: has no label for {one_line(absent[0], 120)}. Label all images, or set labels to null.")
-    return labels
+    if found:
+        return said_labels(archive.read(found[0]), f"{archive.path}: {LABELS}", names)
+    return {name: folder_class(PurePosixPath(name).parts, str(archive.path)) for name in names}

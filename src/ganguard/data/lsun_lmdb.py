@@ -16,7 +16,7 @@ from ganguard.base.errors import DataError, StepError
 from ganguard.base.progress import Progress, silent
 from ganguard.base.settings import Positive, one_line
 from ganguard.data.dataset import RealImages
-from ganguard.data.encoded import Encoded, EncodedImages, Found, load_encoded
+from ganguard.data.encoded import Encoded, EncodedImages, Found, folder_class, load_encoded
 from ganguard.data.image_folder import file_state
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class LsunLmdb(EncodedImages):
     max_images: Positive | None = None
 
     def fingerprint(self) -> str:
-        """Changes with any database's path, size or time of change. Raises DataError where there is none."""
+        """Changes with any database's path, size or times of change. Raises DataError where there is none."""
         return content_key(files=[file_state(folder / FILE) for folder in _databases(Path(self.path))])
 
     def load(self, progress: Progress = silent) -> RealImages:
@@ -46,12 +46,14 @@ class LsunLmdb(EncodedImages):
     @contextmanager
     def _opened(self) -> Generator[Found]:
         with ExitStack() as stack:
-            opened = [(folder, stack.enter_context(_environment(folder))) for folder in _databases(Path(self.path))]
+            folders = _databases(Path(self.path))
+            categories = [folder_class((folder / FILE).relative_to(self.path).parts, self.path) for folder in folders]
+            opened = [(folder, stack.enter_context(_environment(folder))) for folder in folders]
             counts = [min(_entries(environment), self.max_images or _entries(environment)) for _, environment in opened]
 
             def images() -> Iterator[Encoded]:
-                for (folder, environment), count in zip(opened, counts, strict=True):
-                    yield from _images(folder, environment, count)
+                for (folder, environment), count, category in zip(opened, counts, categories, strict=True):
+                    yield from _images(folder, environment, count, category)
 
             if not sum(counts):
                 raise DataError(f"{self.path}: holds no images. Give the path of one of LSUN's databases.")
@@ -102,14 +104,14 @@ def _entries(environment: "Environment") -> int:
     return int(cast(Any, environment.stat())["entries"])
 
 
-def _images(folder: Path, environment: "Environment", count: int) -> Iterator[Encoded]:
+def _images(folder: Path, environment: "Environment", count: int, category: str | None) -> Iterator[Encoded]:
     import lmdb
 
     try:
         with environment.begin() as transaction, transaction.cursor() as cursor:
             for _, key in zip(range(count), cursor.iternext(keys=True, values=False), strict=False):
                 name = f"{folder}, key {one_line(bytes(key).decode(errors='replace'), 80)}"
-                yield Encoded(name, partial(_value, environment, bytes(key), name), folder.name)
+                yield Encoded(name, partial(_value, environment, bytes(key), name), category)
     except lmdb.Error as problem:
         raise DataError(f"{folder}: a damaged LMDB ({one_line(problem, 120)}). Copy the database again.") from None
 

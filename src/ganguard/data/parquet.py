@@ -1,4 +1,4 @@
-"""Images out of Parquet files in the Hugging Face `Image` layout: a struct column `image` of PNG bytes and a path.
+"""Images out of Parquet files in the Hugging Face `Image` layout: a struct column, `image`, of PNG bytes and a path.
 
 A few kilobytes of Parquet can say that they hold a terabyte. So rows are decoded a few at a time, only until there are
 enough; and only compressions are taken that cannot blow a file up a thousandfold, which images do not need anyway.
@@ -24,6 +24,7 @@ from ganguard.base.errors import DataError
 from ganguard.base.settings import TooLarge, one_line, read_bounded
 from ganguard.data.dataset import room_for
 
+IMAGE, OTHER = "image", "img"  # the column of the images, and what some data sets call it
 COMPRESSIONS = frozenset({"UNCOMPRESSED", "SNAPPY"})
 MOST_ROWS, MOST_BYTES = 64, 64 << 20  # of a file's rows that are decoded at once, were each as large as the whole file
 MOST_HELD = 256 << 20  # bytes of a shard that is checked and read from memory; shards of 512 images seldom have more
@@ -69,25 +70,29 @@ def read_parquet(files: list[Path], count: int | None = None) -> Tensor:
 
 def _rows(file: Path) -> Generator[list[tuple[bytes, str]]]:
     """Bytes of the images, and what to call each, a few rows at a time; never none."""
-    for rows in rows_with(file):
+    for rows in rows_with(file, IMAGE):
         yield [_cell(cell, name) for cell, _, name in rows]
 
 
 Label = int | str | None
 
 
-def rows_with(file: Path, label_column: str | None = None) -> Generator[list[tuple[bytes | None, Label, str]]]:
+def rows_with(
+    file: Path, image_column: str | None = None, label_column: str | None = None
+) -> Generator[list[tuple[bytes | None, Label, str]]]:
     """Bytes of the images (None where a row holds none), labels, and what to call each, a few rows at a time; never none.
 
-    Raises DataError where the file is no Parquet file of images.
+    image_column: None takes `image`, or, where there is none, `img`, if it is the only column of images.
+    Raises DataError where the file is no Parquet file of images, or has no such column.
     """
     number = 0
     with opened_parquet(file) as opened:
-        _require_layout(opened, file)
+        images = _column_of(opened.schema_arrow, image_column, file)
+        _require_compression(opened, file)
         at_once = max(1, min(MOST_ROWS, MOST_BYTES // max(1, file.stat().st_size)))
-        columns = ["image"] if label_column is None else ["image", label_column]
+        columns = [images] if label_column is None else [images, label_column]
         for batch in opened.iter_batches(at_once, columns=columns):
-            column: Any = batch.column("image")
+            column: Any = batch.column(images)
             cells: list[bytes | None] = column.flatten()[column.type.get_field_index("bytes")].to_pylist()
             labels: list[Label] = [None] * len(cells) if label_column is None else batch.column(label_column).to_pylist()
             rows = [
@@ -145,17 +150,37 @@ def read_shard(file: Path) -> tuple[Path | pa.BufferReader, bool | None]:
     return pa.BufferReader(content), hashlib.sha256(content).hexdigest().startswith(named["digest"])
 
 
-def _require_layout(opened: pq.ParquetFile, file: Path) -> None:
-    schema = opened.schema_arrow
-    index = schema.get_field_index("image")
-    if index < 0:
-        raise DataError(f"{file}: not a Parquet file of images (it has no column image).")
-    kind = schema.field(index).type
-    wanted = pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0
-    if not wanted or kind.field(kind.get_field_index("bytes")).type not in (pa.binary(), pa.large_binary()):
+def columns_of(schema: pa.Schema) -> str:
+    """The names of a table's columns, as a message lists them."""
+    return ", ".join(one_line(name, 40) for name in schema.names[:20])
+
+
+def _column_of(schema: pa.Schema, wanted: str | None, file: Path) -> str:
+    """The column that the images are in. Raises DataError where there is none, or what is in it are no images."""
+    name = wanted or IMAGE
+    if wanted is None and name not in schema.names and [field.name for field in schema if _of_images(field.type)] == [OTHER]:
+        return OTHER
+    said = one_line(name, 80)
+    if (index := schema.get_field_index(name)) < 0:
         raise DataError(
-            f"{file}: not a Parquet file of images (column image is {one_line(kind, 120)}, not a struct with binary bytes)."
+            f"{file}: not a Parquet file of images (it has no column {said}, but {columns_of(schema)}). "
+            f"Of a data set, set `image_column` to the one with the images."
         )
+    kind = schema.field(index).type
+    if not _of_images(kind):
+        raise DataError(
+            f"{file}: not a Parquet file of images (column {said} is {one_line(kind, 120)}, not a struct with binary bytes)."
+        )
+    return name
+
+
+def _of_images(kind: pa.DataType) -> bool:
+    if not isinstance(kind, pa.StructType) or (index := kind.get_field_index("bytes")) < 0:
+        return False
+    return kind.field(index).type in (pa.binary(), pa.large_binary())
+
+
+def _require_compression(opened: pq.ParquetFile, file: Path) -> None:
     groups = (opened.metadata.row_group(number) for number in range(opened.metadata.num_row_groups))
     found = {group.column(column).compression for group in groups for column in range(group.num_columns)}
     if not found <= COMPRESSIONS:

@@ -16,21 +16,23 @@ from ganguard.base.settings import one_line
 from ganguard.data.dataset import RealImages
 from ganguard.data.encoded import Encoded, EncodedImages, Found, load_encoded
 from ganguard.data.image_folder import file_state
-from ganguard.data.parquet import opened_parquet, rows_held, rows_with
+from ganguard.data.parquet import columns_of, opened_parquet, rows_held, rows_with
 
 
 class ParquetImages(EncodedImages):
-    """The images of the Parquet files at `path`, in the order of file names: the struct column `image`, see data.parquet.
+    """The images of the Parquet files at `path`, in the order of file names: a struct column, see data.parquet.
 
     path: a file, a folder of .parquet files, or a pattern such as `data/train-*.parquet`.
+    image_column: column of the images; None takes `image`, or, without one, `img`, if it is the only column of images.
     label_column: column of the classes, whole numbers (a ClassLabel's have names) or text; None takes no labels.
     """
 
     kind: Literal["parquet"] = "parquet"
+    image_column: str | None = None
     label_column: str | None = None
 
     def fingerprint(self) -> str:
-        """Changes with any file's path, size or time of change. Raises DataError where there is none."""
+        """Changes with any file's path, size or times of change. Raises DataError where there is none."""
         return content_key(files=[file_state(file) for file in _files(self.path)])
 
     def load(self, progress: Progress = silent) -> RealImages:
@@ -44,13 +46,17 @@ class ParquetImages(EncodedImages):
         count = rows_held(files)
         if count == 0:
             raise DataError(f"{files[0]}: no image in the Parquet files. Give files that hold some.")
-        yield Found(_images(files, column), count, names)
+        yield Found(_images(files, self.image_column, column), count, names)
 
 
-def _images(files: list[Path], column: str | None) -> Iterator[Encoded]:
+def _images(files: list[Path], image_column: str | None, label_column: str | None) -> Iterator[Encoded]:
+    """The images of the files. Raises DataError where one that is there has no label, though there is a column of them."""
     for file in files:
-        for rows in rows_with(file, column):
+        for rows in rows_with(file, image_column, label_column):
             for cell, label, name in rows:
+                if label_column is not None and label is None and cell is not None:
+                    column = one_line(label_column, 80)
+                    raise DataError(f"{name}: no label in column {column}. Label all images, or leave `label_column` out.")
                 yield Encoded(name, _giving(cell, name), label)
 
 
@@ -67,7 +73,7 @@ def _files(path: str) -> list[Path]:
     if Path(path).is_file():
         return [Path(path)]
     found = Path(path).rglob("*.parquet") if Path(path).is_dir() else map(Path, glob.glob(path, recursive=True))
-    if not (files := sorted(file for file in found if file.is_file())):
+    if not (files := sorted(file for file in found if file.is_file() or not file.exists())):
         raise DataError(f"{path}: no Parquet file. Give a file, a folder of .parquet files, or a pattern that some match.")
     return files
 
@@ -82,9 +88,10 @@ def _class_names(files: list[Path], column: str) -> Mapping[int, str]:
         with opened_parquet(file) as opened:
             schema = opened.schema_arrow
         index = schema.get_field_index(column)
-        known = ", ".join(one_line(name, 40) for name in schema.names[:20])
         if index < 0:
-            raise DataError(f"{file}: has no column {one_line(column, 80)}; it has {known}. Set `label_column` to one of them.")
+            raise DataError(
+                f"{file}: has no column {one_line(column, 80)}; it has {columns_of(schema)}. Set `label_column` to one of them."
+            )
         kind = schema.field(index).type
         if not (pa.types.is_integer(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind)):
             raise DataError(f"{file}: column {one_line(column, 80)} is {one_line(kind, 80)}; labels are whole numbers or text.")

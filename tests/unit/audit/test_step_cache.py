@@ -23,10 +23,10 @@ STEPS = (
 )
 
 
-def run(audit: Path) -> tuple[Execution, list[str]]:
+def run(audit: Path, steps: tuple[Step, ...] = STEPS) -> tuple[Execution, list[str]]:
     """What came of the steps, and which were done anew."""
     events: list[Event] = []
-    execution = execute(Plan(STEPS, ()), audit, Compute(), processes=1, listener=events.append)
+    execution = execute(Plan(steps, ()), audit, Compute(), processes=1, listener=events.append)
     return execution, [event.step for event in events if event.what == "begins"]
 
 
@@ -39,6 +39,11 @@ def audit(tmp_path: Path) -> Path:
 def step_of(audit: Path, kind: str) -> Path:
     (found,) = (audit / "steps").glob(f"{kind}-*")
     return found
+
+
+def test_images_that_may_have_changed_are_read_again_and_nothing_more_where_they_are_the_same(audit: Path) -> None:
+    touched = Step("real", "real", {"kind": "digits", "fingerprint": "y"})
+    assert run(audit, (touched, STEPS[1]))[1] == ["real"]
 
 
 def test_every_file_of_a_step_is_recorded(audit: Path) -> None:

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageFile
+from PIL import Image, ImageFile, features
 
-from ganguard.base.codecs import MAX_PIXELS, decode_image, encode_png
+from ganguard.base.codecs import FORMATS, MAX_PIXELS, decode_image, encode_png
 from ganguard.base.errors import DataError, InputError, StepError
 
 
@@ -54,6 +54,35 @@ def test_sixteen_bit_grey_is_scaled_not_saturated(kind: str) -> None:
     levels = np.array([[0, 64 * 257, 128 * 257, 255 * 257]], dtype=np.uint16)
     decoded = decode_image(_saved(Image.fromarray(levels), kind), "scan", 1).flatten().tolist()
     assert decoded == pytest.approx([0, 64, 128, 255], abs=1)
+
+
+@pytest.mark.parametrize(
+    ("levels", "said"),
+    [
+        (np.array([[0, 0.25, 1]], np.float32), "floating-point"),
+        (np.array([[0, 100, 300]], np.float32), "floating-point"),
+        (np.array([[0, 50, 255]], np.int32), "32-bit"),
+        (np.array([[0, 50, 60_000]], np.int32), "32-bit"),
+    ],
+)
+@pytest.mark.parametrize("channels", [None, 1, 3])
+def test_levels_of_a_range_that_nothing_says_are_refused(levels: np.ndarray, said: str, channels: int | None) -> None:
+    """Floats of 0 to 1 would all become black, and whole numbers of 0 to 255, taken for 16 bits, too."""
+    with pytest.raises(DataError, match=f"scan: {said} levels, .* Scale it to 8 or 16 bits"):
+        decode_image(_saved(Image.fromarray(levels), "TIFF"), "scan", channels)
+
+
+@pytest.mark.parametrize(("most", "head"), [(65535, b"P5"), (1023, b"P5"), (100, b"P5"), (65535, b"P6")])
+def test_a_pgm_of_any_depth_is_scaled(most: int, head: bytes) -> None:
+    content = np.full(3, most, ">u2" if most > 255 else "u1").tobytes()
+    assert decode_image(head + b" %d 1 %d\n" % (3 if head == b"P5" else 1, most) + content, "scan").unique().tolist() == [255]
+
+
+@pytest.mark.skipif("AVIF" not in FORMATS or not features.check("avif"), reason="this Pillow lacks AVIF's library")
+def test_avif_is_read() -> None:
+    image = Image.fromarray(np.full((8, 8, 3), (200, 30, 60), dtype=np.uint8))
+    decoded = decode_image(_saved(image, "AVIF"), "photo").float().mean((1, 2))
+    assert decoded.tolist() == pytest.approx([200, 30, 60], abs=8)
 
 
 def test_grey_with_transparency_stays_grey() -> None:

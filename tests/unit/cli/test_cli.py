@@ -88,6 +88,8 @@ def test_help_imports_nothing_heavy() -> None:
         (["audit", "digits", "--set", "attacks.0.architecture={kind: sngan, deep: 1}"], "attacks.0: sngan.deep: unknown key"),
         (["train", "digits", "--out", "x", "--set", "architecture.width=8"], "architecture={kind: sngan, width: …}"),
         (["train", "digits", "--out", "x", "--size", "3"], "digits.size: input should be greater than or equal to 8; got 3"),
+        (["train", "empty", "--out", "x", "--size", "100000"], "less than or equal to 8192"),
+        (["measure", "empty", "empty", "--size", str(2**40)], "less than or equal to 8192"),
         (["train", "image_folder", "--out", "x"], "Give its path in place of the name."),
         (["train", "digits", "--out", "x", "--threads", "100000"], "threads: input should be less than or equal to 1024"),
         (

@@ -1,6 +1,7 @@
 import errno
 import json
 import os
+import time
 import warnings
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -90,6 +91,32 @@ def test_a_changed_file_or_setting_is_another_entry(kept: Path, folder: ImageFol
     Image.fromarray(np.full((6, 6), 99, dtype=np.uint8)).save(Path(folder.path) / "class0" / "0.png", compress_level=0)
     assert 99 in folder.load().images
     assert len(list(kept.iterdir())) == 3
+
+
+@pytest.mark.parametrize("cached", [True, False])
+def test_a_class_whose_name_is_no_text_is_refused_before_anything_is_decoded(
+    kept: Path, folder: ImageFolder, cached: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An entry's description could not hold it: whether the set loads must not depend on its size."""
+    monkeypatch.setattr(image_cache, "SMALLEST_KEPT", 1 if cached else 1 << 40)
+    monkeypatch.setattr(encoded, "decode_image", None)
+    (Path(folder.path) / "class1").rename(Path(folder.path) / os.fsdecode(b"\xff"))
+    with pytest.raises(DataError, match=r"faces: the name of the class '\\udcff' is not UTF-8"):
+        folder.load()
+
+
+def test_a_file_that_another_of_its_size_and_time_replaced_is_another(kept: Path, folder: ImageFolder) -> None:
+    """As `cp -p`, `rsync -t` and `tar` replace files."""
+    file = Path(folder.path) / "class0" / "0.bmp"
+    Image.fromarray(np.full((6, 6), 9, dtype=np.uint8)).save(file)
+    before, state, found = folder.fingerprint(), file.stat(), folder.load().images
+    time.sleep(0.05)  # the clock of a file system ticks every few milliseconds
+    Image.fromarray(np.full((6, 6), 99, dtype=np.uint8)).save(file)
+    os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert file.stat().st_size == state.st_size
+    assert folder.fingerprint() != before
+    assert 99 not in found
+    assert 99 in folder.load().images
 
 
 def test_a_bad_image_leaves_nothing_behind(kept: Path, folder: ImageFolder) -> None:

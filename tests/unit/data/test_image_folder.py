@@ -1,3 +1,4 @@
+import errno
 import os
 from pathlib import Path
 
@@ -6,10 +7,10 @@ import pytest
 import torch
 from PIL import Image
 
-from ganguard.base.errors import DataError, SpecError
+from ganguard.base.errors import DataError, InputError, SpecError
 from ganguard.base.settings import parse
 from ganguard.data.crops import centre_crop_resize
-from ganguard.data.image_folder import ImageFolder
+from ganguard.data.image_folder import ImageFolder, image_files
 
 
 def _write(path: Path, value: int = 0, *, width: int = 6, height: int = 6, colour: bool = False) -> Path:
@@ -94,7 +95,7 @@ def test_the_path_is_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert ImageFolder(path="faces").path == str(tmp_path.resolve() / "faces")
 
 
-@pytest.mark.parametrize("values", [{"size": 0}, {"channels": 2}, {"colour": True}])
+@pytest.mark.parametrize("values", [{"size": 0}, {"size": 8193}, {"size": 2**40}, {"channels": 2}, {"colour": True}])
 def test_bad_settings_are_refused_by_name(tmp_path: Path, values: dict[str, object]) -> None:
     with pytest.raises(SpecError, match=rf"^real\.{next(iter(values))}: "):
         _load(tmp_path, **values)
@@ -145,3 +146,76 @@ def test_the_fingerprint_sees_added_changed_and_renamed_files(tmp_path: Path) ->
 def test_a_missing_folder_has_no_fingerprint(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such folder"):
         ImageFolder(path=str(tmp_path / "nowhere")).fingerprint()
+
+
+@pytest.mark.parametrize("name", ["a.jpe", "a.JFIF", "a.pbm", "a.pnm", "a.avif"])
+def test_every_common_name_of_a_format_is_an_image(tmp_path: Path, name: str) -> None:
+    _write(tmp_path / "a.png").rename(tmp_path / name)
+    assert len(_load(tmp_path).images) == 1
+
+
+@pytest.mark.parametrize("name", ["b.heic", "b.HEIF", "b.jxl", "b.jp2"])
+def test_an_image_of_a_format_that_is_not_read_is_bad_and_not_passed_over(tmp_path: Path, name: str) -> None:
+    _write(tmp_path / "a.png")
+    (tmp_path / name).write_bytes(b"\0\0\0\x1cftypheic" + bytes(99))
+    with pytest.raises(DataError, match=rf"{name}: not an image that can be read \(of no format"):
+        _load(tmp_path)
+    assert _load(tmp_path, on_bad_image="skip").skipped.count == 1
+
+
+def test_linked_folders_are_classes(tmp_path: Path) -> None:
+    _write(tmp_path / "set" / "a" / "1.png", 1)
+    _write(tmp_path / "elsewhere" / "deep" / "2.png", 2)
+    (tmp_path / "set" / "b").symlink_to(tmp_path / "elsewhere")
+    found = _load(tmp_path / "set")
+    assert found.classes == ("a", "b")
+    assert found.images[:, 0, 0, 0].tolist() == [1, 2]
+
+
+def test_a_folder_is_entered_once_however_many_links_lead_to_it(tmp_path: Path) -> None:
+    """A circle ends, and no image lies in two classes, or in both splits."""
+    _write(tmp_path / "set" / "v2" / "1.png")
+    _write(tmp_path / "elsewhere" / "2.png")
+    (tmp_path / "set" / "a latest").symlink_to(tmp_path / "set" / "v2")
+    (tmp_path / "set" / "v2" / "up").symlink_to(tmp_path / "set")
+    for name in ("y", "x"):
+        (tmp_path / "set" / name).symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "back").symlink_to(tmp_path / "set")
+    root = tmp_path / "set"
+    assert [str(file.relative_to(root)) for file in image_files(root)] == ["v2/1.png", "x/2.png"]
+
+
+@pytest.mark.parametrize("name", ["b.png", "class b"], ids=["an image", "a folder"])
+@pytest.mark.parametrize("goal", ["nowhere", "class b"], ids=["absent", "perhaps itself"])
+def test_a_link_to_nothing_is_a_bad_image(tmp_path: Path, name: str, goal: str) -> None:
+    _write(tmp_path / "a.png")
+    (tmp_path / "notes.txt").symlink_to("nowhere")
+    (tmp_path / name).symlink_to(goal)
+    with pytest.raises(DataError, match=rf"{name}: a link to nothing"):
+        _load(tmp_path)
+    found = _load(tmp_path, on_bad_image="skip")
+    assert len(found.images) == 1
+    assert [Path(bad).name for bad, _ in found.skipped.listed] == [name]
+
+
+def test_the_fingerprint_sees_that_a_link_leads_somewhere_again(tmp_path: Path) -> None:
+    _write(tmp_path / "set" / "a.png")
+    (tmp_path / "set" / "b.png").symlink_to(tmp_path / "b.png")
+    before = ImageFolder(path=str(tmp_path / "set")).fingerprint()
+    _write(tmp_path / "b.png")
+    assert ImageFolder(path=str(tmp_path / "set")).fingerprint() != before
+
+
+def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _write(tmp_path / "a.png")
+    (tmp_path / "closed").mkdir()
+    scan = os.scandir
+
+    def closed(path: str) -> object:
+        if str(path).endswith("closed"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    with pytest.raises(InputError, match=r"closed: cannot be read \(Permission denied\)"):
+        _load(tmp_path)
