@@ -58,7 +58,7 @@ def use_threads(threads: int) -> Generator[None]:
 def limit_threads(threads: int) -> Generator[None]:
     """As `use_threads`, and the BLAS that NumPy and SciPy call takes no more threads either. By itself it has one for
     each core, and processes that share the cores wait for each other most of the time. It takes some milliseconds to begin."""
-    import scipy.linalg  # noqa: F401 - a library that is loaded later would not be limited
+    import scipy.linalg  # noqa: F401  # pyright: ignore[reportUnusedImport] - what is loaded later would not be limited
     from threadpoolctl import threadpool_limits
 
     with use_threads(threads), threadpool_limits(threads, user_api="blas"):
