@@ -25,6 +25,7 @@ from ganguard.base.errors import DataError
 from ganguard.base.settings import read_json
 from ganguard.data import DATASETS
 from ganguard.defences import DEFENCES
+from ganguard.defences.version import library_version
 from ganguard.metrics.features import FEATURES
 from ganguard.metrics.features.network import library_versions, parse_features
 from ganguard.targets import TARGETS
@@ -84,7 +85,7 @@ def step_key(step: Step, done: dict[str, Done], compute: Compute) -> str:
             *_rooms(step), "ganguard.audit.steps", "ganguard.audit.buying", "ganguard.audit.pictures", *_plugin_packages(step)
         ),
         compute={"device": compute.torch_device().type, "threads": compute.threads},
-        libraries=_libraries() | _accountant(step) | _of_features(step),
+        libraries=_libraries() | _accountant(step) | _of_features(step) | _of_defences(step),
     )
 
 
@@ -104,6 +105,12 @@ def _of_features(step: Step) -> dict[str, str]:
     named = [settings] if step.kind == "features" else []
     named += [d["network"] for d in [*settings.get("defences", []), *settings.get("guess", [])] if d.get("network")]
     return {name: found for network in named for name, found in library_versions(parse_features(network)).items()}
+
+
+def _of_defences(step: Step) -> dict[str, str]:
+    """What defences, also guessed ones, stand on."""
+    kinds = [d["kind"] for d in [*step.settings.get("defences", []), *step.settings.get("guess", [])]]
+    return {name: library_version(name) for kind in kinds for name in DEFENCES.load(kind).libraries}
 
 
 def _rooms(step: Step) -> tuple[str, ...]:

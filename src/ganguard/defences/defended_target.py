@@ -70,9 +70,10 @@ class Shield:
         )
 
     def digest(self) -> str:
-        """Of all that images depend on, but for the client."""
+        """Of all that images depend on, but for the client: also of code and libraries, so that images that were bought before
+        these changed are not taken for those of today."""
         return content_key(
-            defences=[defence.said() for defence in self.defences],
+            defences=[defence.said() | {"version": defence.version(self.tools)} for defence in self.defences],
             secret=stream_key(0, "secret", self.secret.hex()).hex(),
         )
 

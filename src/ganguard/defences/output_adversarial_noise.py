@@ -7,7 +7,7 @@ ways here: projection.
 """
 
 from collections.abc import Callable
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import torch
 from pydantic import BeforeValidator, Field
@@ -59,6 +59,10 @@ class AdversarialNoise(OutputDefence):
     def require(self, image_shape: tuple[int, int, int], tools: Tools) -> None:
         """Raise InputError where nobody can give it the feature network."""
         self._network(tools)
+
+    def version(self, tools: Tools) -> dict[str, Any]:
+        """The feature network's too."""
+        return super().version(tools) | {"network": tools.version_of(self.network) if tools.version_of else None}
 
     def _network(self, tools: Tools) -> Network:
         if tools.network_of is None:

@@ -1,7 +1,7 @@
 """Filtering (Hu & Pang 2021): Gaussian and median filters, as scikit-image has them from scipy.ndimage, on every image that is
 given out. At the border the image is repeated ("nearest")."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 import numpy as np
 import scipy.ndimage
@@ -22,6 +22,7 @@ class GaussianFilter(OutputDefence):
 
     kind: Literal["gaussian_filter"] = "gaussian_filter"
     sigma: Annotated[float, Field(ge=0, le=64)]
+    libraries: ClassVar[tuple[str, ...]] = ("numpy", "scipy", "torch")
 
     def label(self) -> str:
         """Kind and sigma."""
@@ -57,6 +58,7 @@ class MedianFilter(OutputDefence):
 
     kind: Literal["median_filter"] = "median_filter"
     size: Annotated[Positive, Field(le=31)] = 3
+    libraries: ClassVar[tuple[str, ...]] = ("numpy", "scipy")
 
     @field_validator("size")
     @classmethod

@@ -1,7 +1,7 @@
 """Compression (Hu & Pang 2021): every image that is given out has been a JPEG file of a chosen quality."""
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 import numpy as np
 import simplejpeg
@@ -23,6 +23,7 @@ class Jpeg(OutputDefence):
     kind: Literal["jpeg"] = "jpeg"
     quality: Annotated[int, Field(ge=1, le=100)]
     subsampling: Literal["444", "422", "420", "440", "411"] = "420"
+    libraries: ClassVar[tuple[str, ...]] = ("numpy", "simplejpeg")
 
     def label(self) -> str:
         """Kind and quality; the subsampling where it is another than usual."""

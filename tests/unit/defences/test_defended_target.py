@@ -1,5 +1,7 @@
 """A shield before a target: what it keeps, what it hides, and what it refuses."""
 
+import importlib
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -8,11 +10,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from ganguard.base.cache import code_version
 from ganguard.base.compute import Compute
 from ganguard.base.errors import SpecError, TargetError
+from ganguard.defences import protocol
 from ganguard.defences.defended_target import REQUEST, DefendedTarget, defend
 from ganguard.defences.protocol import Defence, OutputDefence, Tools, chain_label, parse_chain, parse_defence
 from ganguard.defences.streams import Streams
+from ganguard.defences.version import library_version, source_version
 from ganguard.queries.ledger import Ledger
 from ganguard.queries.metered_target import meter
 from ganguard.targets.checkpoint import CheckpointTarget
@@ -53,6 +58,61 @@ def test_who_it_is_follows_from_target_defences_and_secret_and_not_from_the_clie
     assert one.identity == _shielded(inner, NOISE, client="them").identity
     others = [_shielded(inner, {**NOISE, "std": 0.2}), _shielded(inner, NOISE, NOISE), _shielded(inner, NOISE, secret=b"other")]
     assert len({one.identity, inner.identity, *(other.identity for other in others)}) == 5
+
+
+PLUGIN = """
+from typing import Literal
+from ganguard.defences.protocol import OutputDefence
+
+class Darker(OutputDefence):
+    kind: Literal["darker"] = "darker"
+
+    def change(self, images, streams, tools):
+        return images // {by}
+"""
+
+
+@pytest.mark.parametrize("packaged", [True, False], ids=["a package", "a file in a namespace"])
+def test_a_defence_whose_code_is_another_makes_another_target(
+    ramp: Ramp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, packaged: bool
+) -> None:
+    """What was bought through the old code is not what the new code would give."""
+    module = "darkening_package.darker"
+    (tmp_path / "darkening_package").mkdir()
+    if packaged:
+        (tmp_path / "darkening_package" / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+
+    def identity(by: int) -> str:
+        (tmp_path / "darkening_package" / "darker.py").write_text(PLUGIN.format(by=by))
+        for name in ("darkening_package", module):
+            sys.modules.pop(name, None)
+        importlib.invalidate_caches()
+        code_version.cache_clear()
+        source_version.cache_clear()  # as another process would find it
+        return defend(ramp(), [importlib.import_module(module).Darker()], secret=b"s", client="us").identity
+
+    before = identity(2)
+    assert identity(3) != before
+    assert identity(2) == before
+
+
+def test_libraries_that_are_others_make_another_target(ramp: Ramp, monkeypatch: pytest.MonkeyPatch) -> None:
+    jpeg = {"kind": "jpeg", "quality": 50}
+    before = [_shielded(ramp(), said).identity for said in (jpeg, NOISE)]
+    monkeypatch.setattr(protocol, "library_version", lambda name: "99" if name == "simplejpeg" else library_version(name))
+    after = [_shielded(ramp(), said).identity for said in (jpeg, NOISE)]
+    assert [old == new for old, new in zip(before, after, strict=True)] == [False, True]
+
+
+def test_the_feature_network_that_adversarial_noise_misleads_is_part_of_the_target(ramp: Ramp) -> None:
+    def identity(version: str) -> str:
+        tools = Tools(lambda settings: lambda images: images.flatten(1), lambda settings: version)
+        chain = [parse_defence({"kind": "adversarial_noise", "budget": 8})]
+        return defend(ramp(), chain, secret=b"s", client="us", tools=tools).identity
+
+    assert identity("1") == identity("1") != identity("2")
 
 
 @pytest.mark.parametrize("chain", [[NOISE], [LINES], [LINES, NOISE], [{**NOISE, "randomness": "per_request"}]])
