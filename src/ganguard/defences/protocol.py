@@ -39,8 +39,9 @@ class Tools:
 class Defence(Settings):
     """Base of a defence's settings; `kind` is its name in the table.
 
-    randomness: "per_code": the same code of the same client meets the same random numbers, so that asking again and averaging
-        gains nothing. "per_request": others for every image of every other request.
+    randomness: "per_code": the same code of the same client, or the same image of a target without codes, meets the same
+        random numbers, so that asking again and averaging gains nothing. "per_request": others for every image of
+        every other request.
     libraries: packages whose version may change codes or images.
     """
 

@@ -21,6 +21,7 @@ from ganguard.defences.version import library_version, source_version
 from ganguard.queries.ledger import Ledger
 from ganguard.queries.metered_target import meter
 from ganguard.targets.checkpoint import CheckpointTarget
+from ganguard.targets.images import PooledImages
 from ganguard.targets.protocol import BlackBoxTarget, LatentTarget, WhiteBoxTarget
 
 NOISE = {"kind": "gaussian_noise", "std": 0.3}
@@ -192,6 +193,18 @@ def test_the_seed_of_a_client_chooses_codes_and_never_noise(gan: LatentTarget) -
 
     shielded = _shielded(Constant(), NOISE)
     assert torch.equal(shielded.sample(range(5), seed=1), shielded.sample(range(5), seed=2))
+
+
+def test_an_image_that_comes_again_meets_the_same_noise_where_there_are_no_codes() -> None:
+    """A pool is drawn from with replacement: a mean over fresh noise would undo it, and seeds would choose it."""
+    pool = torch.arange(3, dtype=torch.uint8)[:, None, None, None].expand(3, 1, 8, 8) * 60 + 60
+    plain = PooledImages(pool.contiguous(), "pool")
+    fresh = {**NOISE, "randomness": "per_request"}
+    for settings, answers in ((NOISE, 3), (fresh, 2 * 50)):
+        shielded = _shielded(plain, settings)
+        images = torch.cat([shielded.sample(range(50), seed=seed) for seed in (1, 2)])
+        assert len(images.unique(dim=0)) == answers
+        assert torch.equal(shielded.sample(range(7, 9), seed=1), images[7:9])
 
 
 def test_a_defended_target_is_metered_as_any(gan: LatentTarget, tmp_path: Path) -> None:
