@@ -69,6 +69,29 @@ def test_none_is_worth_it_where_no_copy_is_kept_further_away(tiny_results: Audit
     assert "None is worth it at that price" in attack.remarks[0]
 
 
+def test_a_defence_that_the_seeds_tell_from_none_is_recommended_beside_one_of_a_greater_mean(
+    tiny_results: AuditResults,
+) -> None:
+    """The mean of one is raised by a single seed; whether another is worth it does not depend on that."""
+
+    behind = {None: (1.5, 1.5, 1.5), "steady": (1.8, 1.8, 1.81), "wild": (1.4, 1.4, 9.0)}
+    measured = [users_of(3.0 if label is None else 3.3, label) for label in behind]
+    for label, values in behind.items():
+        who = None if label is None else "naive"
+        measured += [copy_of(value, seed, label, who) for seed, value in enumerate(values)]
+    results = tiny_results.model_copy(
+        update={"measurements": tuple(measured), "defences": (defence("steady"), defence("wild")), "pictures": ()}
+    )
+    said = _section(results).attacks[0].remarks[0]
+    assert "1 can be told from no defence: the 95 % interval excludes 1. Of these, steady keeps copies furthest away" in said
+    assert "Use it, if that price is right" in said
+    assert "Behind wild the mean is greater, FD 3.93, but its interval does not exclude 1 (95 % interval 0." in said
+    assert "None is worth it" not in said
+    wild = [m for m in measured if m.defence != "steady"]
+    said = _section(results.model_copy(update={"measurements": tuple(wild)})).attacks[0].remarks[0]
+    assert "None is worth it at that price: the interval does not exclude 1 (95 % interval 0." in said
+
+
 def _nearer(measurements: list[object]) -> list[object]:
     """With users of `harmful` within 1.5 times."""
     return [m.model_copy(update={"value": 4.0}) if m.subject == "defended" else m for m in measurements]  # type: ignore[attr-defined]
