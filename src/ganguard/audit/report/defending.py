@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from ganguard.audit.protection import NAIVE, protection
 from ganguard.audit.report.advice import advice
+from ganguard.audit.report.defended_copies import CopiesTable, copies_table
 from ganguard.audit.report.defended_points import UNDEFENDED, Point, by_family, mean_of, points_of
 from ganguard.audit.report.grids import Gallery, Grid
 from ganguard.audit.report.numbers import DASH, interval, number, whole
@@ -30,7 +31,8 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Defended:
-    """What is said of one attack. points: none first. table: a group a kind, under columns. at_equal_loss: a row a kind."""
+    """What is said of one attack. points: none first. table: a group a kind, under columns. at_equal_loss: a row a kind.
+    copies: of every adversary at every budget."""
 
     heading: str
     points: tuple[Point, ...]
@@ -38,6 +40,7 @@ class Defended:
     columns: tuple[str, ...]
     table: tuple[Group, ...]
     at_equal_loss: tuple[Row, ...]
+    copies: CopiesTable
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,7 @@ def _defended(results: AuditResults, attack: str, budget: int) -> Defended:
         columns=columns,
         table=table,
         at_equal_loss=tuple(Row(name, _at_losses(family)) for name, family in families.items() if name != UNDEFENDED),
+        copies=copies_table(results, attack),
     )
 
 
