@@ -58,7 +58,9 @@ def ground_steps(spec: Spec) -> Iterable[Step]:
         yield _open_step(REFERENCE, spec.reference, "provider")
     attacks = [_settings_of(found[0]) for _, found in spec.labelled_attacks()]
     beside = [Input("reference", REFERENCE)] if spec.reference else []
-    yield Step("fit", "fit", {"attacks": attacks}, (Input("real", "real"), Input("target", "target"), *beside))
+    yield Step(
+        "fit", "fit", {"attacks": attacks, **_guesses(spec)}, (Input("real", "real"), Input("target", "target"), *beside)
+    )
     yield Step("features", "features", pinned(spec.features).model_dump(mode="json"), (Input("real", "real"),), cost=600.0)
     yield Step(
         "yardsticks",
@@ -68,6 +70,12 @@ def ground_steps(spec: Spec) -> Iterable[Step]:
         after=("fit", *(target_name(Situation(chain)) for chain in spec.defences if chain)),  # none is refused too late
         cost=1e6,
     )
+
+
+def _guesses(spec: Spec) -> dict[str, Any]:
+    """What adversaries believe of the defences, each belief once."""
+    believed = [[defence.model_dump(mode="json") for defence in s.believed] for s in spec.situations() if s.believed]
+    return {"guesses": [guess for i, guess in enumerate(believed) if guess not in believed[:i]]} if believed else {}
 
 
 def _open_step(name: str, target: TargetSettings, codes: str) -> Step:

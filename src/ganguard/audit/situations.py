@@ -64,6 +64,14 @@ def _swept(entry: object, which: Sequence[str] | None = None) -> list[Any]:
     return [{**values, **dict(zip(lists, chosen, strict=True))} for chosen in product(*lists.values())]
 
 
+def _guessed(value: object) -> Chain:
+    """The chain of a guess. Raises ValueError where it has no defence."""
+    chain = settled(parse_chain(value))
+    if not chain:
+        raise ValueError('must be "same" or at least one defence: who believes in none is naive')
+    return chain
+
+
 def attributes(chains: Iterable[Chain]) -> list[str]:
     """What directions are to be fitted to, since semantic interpolation along them is among the defences."""
     semantic = (d for chain in chains for d in chain if isinstance(d, SemanticInterpolation))
@@ -93,7 +101,7 @@ class ThroughDefence(Settings):
     kind: Literal["through_defence"] = "through_defence"
     guess: Annotated[
         SerializeAsAny[Literal["same"] | tuple[SerializeAsAny[Defence], ...]],
-        BeforeValidator(lambda value: value if value == "same" else settled(parse_chain(value))),
+        BeforeValidator(lambda value: value if value == "same" else _guessed(value)),
     ] = "same"
     scale: Annotated[float, Field(gt=0, le=100)] = 1.0
 

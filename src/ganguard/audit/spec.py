@@ -163,6 +163,14 @@ class Spec(Settings):
         return self
 
     @model_validator(mode="after")
+    def _defended(self) -> "Spec":
+        if self.defences == ((),) and self.adversaries != (Naive(),):
+            raise ValueError(
+                "adversaries differ before a defence only, and there is none. Set defences, or set adversaries: [naive]"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _averageable(self) -> "Spec":
         averaging = [a for a in self.adversaries if isinstance(a, Averaging)]
         if averaging and self.codes != "client":

@@ -141,8 +141,12 @@ def chain_label(chain: tuple[Defence, ...]) -> str:
 
 
 def through(defence: OutputDefence, images: Tensor, streams: Streams, tools: Tools) -> Tensor:
-    """Float images (N, C, H, W) in [-1, 1] through an output defence: forward as it is, backward as its surrogate."""
+    """Float images (N, C, H, W) in [-1, 1] through an output defence: forward as it is, backward as its surrogate. Raises
+    SpecError where one of the two does not keep their shape."""
     with torch.no_grad():
         defended = to_float(defence.change(to_uint8(images).cpu(), streams, tools)).to(images.device)
     stand_in = defence.surrogate(images)
+    for found, what in ((defended, "images"), (stand_in, "images in its surrogate")):
+        if found.shape != images.shape:
+            raise SpecError(f"{defence.label()} must keep {what} {tuple(images.shape)}; it gave {tuple(found.shape)}.")
     return stand_in + (defended - stand_in).detach()

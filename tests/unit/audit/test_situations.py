@@ -62,6 +62,10 @@ def test_steps_are_named_by_what_they_depend_on() -> None:
     assert Situation().suffix == ""
 
 
+def test_the_naive_need_no_defence() -> None:
+    assert _spec(adversaries=["naive"]) == _spec()
+
+
 MIXED = {"kind": "accuracy_partial_black_box", "schedule": "mix", **{k: v for k, v in ATTACK.items() if k != "kind"}}
 
 
@@ -76,6 +80,13 @@ MIXED = {"kind": "accuracy_partial_black_box", "schedule": "mix", **{k: v for k,
         ({"adversaries": ["naiv"]}, "did you mean 'naive'"),
         ({"adversaries": [{"kind": "through_defence", "scale": 0}]}, "greater than 0"),
         ({"adversaries": [{"kind": "naive", "scale": 1}]}, "scale: unknown key"),
+        (
+            {"adversaries": [{"kind": "through_defence", "guess": "none"}]},
+            r"adversaries\.0\.guess: must be .same. or at least one",
+        ),
+        ({"adversaries": [{"kind": "through_defence", "guess": []}]}, r"adversaries\.0\.guess: must be .same. or at least one"),
+        ({"adversaries": ["naive", "through_defence"]}, "there is none. Set defences, or set adversaries"),
+        ({"adversaries": ["through_defence"], "defences": ["none"]}, "there is none. Set defences, or set adversaries"),
         (
             {"attacks": [MIXED], "defences": [{"kind": "jpeg", "quality": 9}], "adversaries": ["through_defence"]},
             "cannot train through a defence",
