@@ -169,6 +169,23 @@ def test_a_defence_whose_price_cannot_be_measured_says_why(tmp_path: Path, monke
     assert "as if it could not be measured." in page
 
 
+def test_two_defences_that_are_called_the_same_are_kept_apart(tmp_path: Path) -> None:
+    noise = [
+        {"kind": "adversarial_noise", "budget": 40, "steps": 2, "network": {"kind": "random_network", "seed": seed}}
+        for seed in (1, 2)
+    ]
+    run(tmp_path / "audit", defences=noise)
+    results = read_results(tmp_path / "audit")
+    labels = ["adversarial noise 40, 2 steps", "adversarial noise 40, 2 steps #2"]
+    assert [d.label for d in results.defences] == labels
+    assert len({d.identity for d in results.defences}) == 2
+    shown = {label: results.select(subject="defended", defence=label, metric="psnr")[0].value for label in labels}
+    assert shown[labels[0]] != shown[labels[1]]
+    assert {m.defence for m in results.select(subject="substitute")} == {None, *labels}
+    assert len({picture.file for picture in results.pictures}) == len(results.pictures)
+    assert wrong(tmp_path / "audit") == []
+
+
 class Crop(OutputDefence):
     """A guess that does not fit, as another package may bring one."""
 
