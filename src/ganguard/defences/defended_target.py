@@ -141,7 +141,10 @@ class DefendedLatentTarget(DefendedTarget):
         return self._answer(latents, [f"{asked}:{row}".encode() for row in range(len(latents))], slice(0, len(latents)))
 
     def sample(self, indices: range, *, seed: int) -> Tensor:
-        """Images (len(indices), C, H, W) uint8; image i is a pure function of (seed, i), and of the client."""
+        """Images (len(indices), C, H, W) uint8; image i is a pure function of (seed, i), and of the client. Raises ValueError
+        where indices are not of step 1."""
+        if indices.step != 1:
+            raise ValueError(f"indices must be a range of step 1; got {indices}")
         start, stop = indices.start, indices.stop
         if self._shield.moves:
             start, stop = start // REQUEST * REQUEST, -(-stop // REQUEST) * REQUEST

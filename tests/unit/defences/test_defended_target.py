@@ -125,6 +125,14 @@ def test_an_image_follows_from_seed_and_index_however_it_is_asked_for(gan: Laten
     assert not torch.equal(shielded.sample(range(REQUEST), seed=6), whole[:REQUEST])
 
 
+@pytest.mark.parametrize("chain", [[NOISE], [LINES]])
+def test_every_second_image_cannot_be_asked_for(gan: LatentTarget, chain: list[object]) -> None:
+    """As of the target inside."""
+    for target in (gan, _shielded(gan, *chain)):
+        with pytest.raises(ValueError, match="range of step 1"):
+            target.sample(range(0, 10, 2), seed=0)
+
+
 @pytest.mark.parametrize("chain", [[NOISE], [LINES], [LINES, NOISE]])
 def test_codes_that_are_sent_in_whole_requests_give_what_the_provider_would(gan: LatentTarget, chain: list[object]) -> None:
     shielded = _shielded(gan, *chain)
