@@ -11,7 +11,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ganguard.base.settings import Positive
+from ganguard.base.settings import Float, Positive
 from ganguard.defences.protocol import InputDefence
 from ganguard.defences.streams import Streams
 
@@ -27,9 +27,9 @@ class LinearInterpolation(InputDefence):
     """
 
     kind: Literal["linear_interpolation"] = "linear_interpolation"
-    weight: Annotated[float, Field(ge=0, le=0.5)] = 0.5
+    weight: Annotated[Float, Field(ge=0, le=0.5)] = 0.5
     points: Positive | None = None
-    endpoints: Annotated[int, Field(ge=2)] | None = None
+    endpoints: Annotated[Positive, Field(ge=2)] | None = None
     preserve_distribution: bool = False
 
     def label(self) -> str:

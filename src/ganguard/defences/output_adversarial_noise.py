@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ganguard.base.errors import SpecError
 from ganguard.base.images import to_float
-from ganguard.base.settings import Plain, Positive
+from ganguard.base.settings import Float, Plain, Positive
 from ganguard.defences.protocol import OutputDefence, Tools
 from ganguard.defences.streams import Streams
 from ganguard.targets.batching import MICRO_BATCH, in_micro_batches
@@ -38,7 +38,7 @@ class AdversarialNoise(OutputDefence):
     """
 
     kind: Literal["adversarial_noise"] = "adversarial_noise"
-    budget: Annotated[float, Field(ge=0, le=255)]
+    budget: Annotated[Float, Field(ge=0, le=255)]
     norm: Literal["linf", "l2"] = "linf"
     steps: Positive = STEPS
     network: Annotated[Plain, BeforeValidator(lambda v: {"kind": v} if isinstance(v, str) else v)] = Field(

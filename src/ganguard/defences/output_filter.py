@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 from torch import Tensor
 
 from ganguard.base.errors import SpecError
-from ganguard.base.settings import Positive
+from ganguard.base.settings import Float, Positive
 from ganguard.defences.protocol import OutputDefence, Tools
 from ganguard.defences.streams import Streams
 
@@ -21,7 +21,7 @@ class GaussianFilter(OutputDefence):
     """sigma: of the Gaussian window, in pixels. 0 leaves images as they are."""
 
     kind: Literal["gaussian_filter"] = "gaussian_filter"
-    sigma: Annotated[float, Field(ge=0, le=64)]
+    sigma: Annotated[Float, Field(ge=0, le=64)]
     libraries: ClassVar[tuple[str, ...]] = ("numpy", "scipy", "torch")
 
     def label(self) -> str:
