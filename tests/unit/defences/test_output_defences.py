@@ -178,6 +178,16 @@ def test_adversarial_noise_needs_a_network() -> None:
         AdversarialNoise(budget=8).require((1, 8, 8), TOOLS)
 
 
+def test_adversarial_noise_refuses_images_that_its_network_cannot_see() -> None:
+    network = torch.nn.Conv2d(1, 2, 5)
+    with pytest.raises(
+        SpecError, match=r"random_network cannot see images of 4x6 pixels and 1 channels \(Calculated"
+    ) as raised:
+        AdversarialNoise(budget=8).require((1, 4, 6), Tools(lambda settings: network))
+    assert "\n" not in str(raised.value)
+    AdversarialNoise(budget=8).require((1, 5, 6), Tools(lambda settings: network))
+
+
 @pytest.mark.parametrize(
     "said",
     [
