@@ -3,19 +3,21 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from math import prod
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import BeforeValidator, Field, PlainSerializer, SerializeAsAny
 
 from ganguard.base.cache import canonical_json
 from ganguard.base.errors import SpecError, unknown_name
-from ganguard.base.settings import Settings, parse
+from ganguard.base.settings import Float, Positive, Settings, parse
 from ganguard.defences.input_semantic_interpolation import SemanticInterpolation
 from ganguard.defences.output_adversarial_noise import AdversarialNoise
 from ganguard.defences.protocol import Defence, chain_label, parse_chain
 from ganguard.metrics.features.network import parse_features, pinned
 
 Chain = tuple[Defence, ...]
+MOST_SWEPT = 1000  # defences, adversaries or attacks that one entry of a spec stands for
 
 
 def _dumped(chains: tuple[Chain, ...]) -> list[Any]:
@@ -46,7 +48,7 @@ def _chains(value: object) -> tuple[Chain, ...]:
         raise SpecError("defences must be a list with at least one defence.")
     listed = cast(list[Any], value)
     found: dict[str, Chain] = {"": ()}
-    for number, item in enumerate(swept for entry in listed for swept in _swept(entry)):
+    for number, item in enumerate(one for i, entry in enumerate(listed) for one in swept(entry, f"defences.{i}")):
         chain = settled(parse_chain(item))
         said = canonical_json([defence.model_dump(mode="json") for defence in chain]) if chain else ""
         if chain and said in found:
@@ -55,14 +57,17 @@ def _chains(value: object) -> tuple[Chain, ...]:
     return tuple(found.values())
 
 
-def _swept(entry: object, which: Sequence[str] | None = None) -> list[Any]:
-    """One entry for each combination of values, where a list stands for one of a single defence or adversary. which: keys where
-    it may; everywhere, unless they are named."""
+def swept(entry: object, where: str, which: Sequence[str] | None = None) -> list[Any]:
+    """One entry for each combination of values, where a list stands for one of a single defence, adversary or attack. which:
+    keys where it may; everywhere, unless they are named. Raises SpecError, which names the entry as `where`, for more than
+    MOST_SWEPT combinations."""
     if not isinstance(entry, Mapping):
         return [entry]
     values = cast(Mapping[str, Any], entry)
     may = values.keys() if which is None else which
     lists = {key: cast(list[Any], value) for key, value in values.items() if key in may and isinstance(value, list) and value}
+    if (count := prod(map(len, lists.values()))) > MOST_SWEPT:
+        raise SpecError(f"{where}: its lists make {count:,} combinations; at most {MOST_SWEPT:,} are taken. Shorten them.")
     return [{**values, **dict(zip(lists, chosen, strict=True))} for chosen in product(*lists.values())]
 
 
@@ -105,7 +110,7 @@ class ThroughDefence(Settings):
         SerializeAsAny[Literal["same"] | tuple[SerializeAsAny[Defence], ...]],
         BeforeValidator(lambda value: value if value == "same" else _guessed(value)),
     ] = "same"
-    scale: Annotated[float, Field(gt=0, le=100)] = 1.0
+    scale: Annotated[Float, Field(gt=0, le=100)] = 1.0
 
     def label(self) -> str:
         """What it is called: what it believes, and the strength."""
@@ -126,8 +131,8 @@ class Averaging(Settings):
     """
 
     kind: Literal["averaging"] = "averaging"
-    copies: Annotated[int, Field(ge=2, le=10_000)] = 8
-    moved: Annotated[float, Field(ge=0, le=10)] = 0.05
+    copies: Annotated[Positive, Field(ge=2, le=10_000)] = 8
+    moved: Annotated[Float, Field(ge=0, le=10)] = 0.05
 
     def label(self) -> str:
         """What it is called in results and reports."""
@@ -156,7 +161,7 @@ def _adversaries(value: object) -> tuple[Adversary, ...]:
         kind = values.get("kind")
         if not isinstance(kind, str) or kind not in ADVERSARIES:
             raise SpecError(f"adversaries.{number}: {unknown_name('adversary', kind, list(ADVERSARIES))}")
-        for said in _swept(values, _SWEPT):
+        for said in swept(values, f"adversaries.{number}", _SWEPT):
             adversary = parse(ADVERSARIES[kind], said, f"adversaries.{number}")
             alike = [other for other in found if other.label() == adversary.label()]
             if adversary in alike or (alike and isinstance(adversary, Averaging)):  # whose account is named by its label
