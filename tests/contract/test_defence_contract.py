@@ -74,6 +74,13 @@ def _strength(rows: Tensor, defended: Tensor) -> float:
     return (rows.double() - defended.double()).square().mean().item()
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_of_nothing_comes_nothing(kind: str) -> None:
+    defence = _defence(kind)
+    rows = _rows(defence)[:0]
+    assert _defended(defence, rows, _streams(0)).shape == rows.shape
+
+
 def test_every_kind_is_under_contract() -> None:
     assert sorted(DEFENCES.table()) == KINDS
 

@@ -1,19 +1,24 @@
 """An audit with defences: each is bought from, copied by all adversaries, and measured on both sides."""
 
+from importlib.metadata import EntryPoint
 from pathlib import Path
+from typing import Literal, Self
 
 import pytest
 import torch
 from doctored import NETWORK, run, wrong
+from torch import Tensor
 
 from ganguard.architectures.checkpoint import load_checkpoint
 from ganguard.audit.results import AuditResults, read_results
+from ganguard.base import plugins
 from ganguard.base.compute import Compute
 from ganguard.base.errors import SpecError, StepError
 from ganguard.base.seeds import derived_seed
 from ganguard.defences.defended_target import defend
 from ganguard.defences.direction_files import load_direction
-from ganguard.defences.protocol import parse_chain
+from ganguard.defences.protocol import OutputDefence, Tools, parse_chain
+from ganguard.defences.streams import Streams
 from ganguard.queries.store import Store
 from ganguard.targets.checkpoint import CheckpointTarget
 
@@ -89,7 +94,7 @@ def test_another_defence_leaves_what_was_bought_and_done(audited: Path) -> None:
     after = {path.name for path in (audited / "steps").iterdir()}
     assert before <= after
     kinds = sorted(name.partition("-")[0] for name in after - before)
-    assert kinds == sorted(["defend", "purchase", "replay", "utility", *["measure", "substitute"] * 3])
+    assert kinds == sorted(["fit", "defend", "purchase", "replay", "utility", *["measure", "substitute"] * 3])
 
 
 def test_an_adversary_who_knows_more_attacks_through_a_defence_too(tmp_path: Path) -> None:
@@ -162,6 +167,64 @@ def test_a_defence_whose_price_cannot_be_measured_says_why(tmp_path: Path, monke
     page = (tmp_path / "audit" / "report.html").read_text()
     assert f"utility, behind {LABELS[0]}" in page
     assert "as if it could not be measured." in page
+
+
+def test_two_defences_that_are_called_the_same_are_kept_apart(tmp_path: Path) -> None:
+    noise = [
+        {"kind": "adversarial_noise", "budget": 40, "steps": 2, "network": {"kind": "random_network", "seed": seed}}
+        for seed in (1, 2)
+    ]
+    run(tmp_path / "audit", defences=noise)
+    results = read_results(tmp_path / "audit")
+    labels = ["adversarial noise 40, 2 steps", "adversarial noise 40, 2 steps #2"]
+    assert [d.label for d in results.defences] == labels
+    assert len({d.identity for d in results.defences}) == 2
+    shown = {label: results.select(subject="defended", defence=label, metric="psnr")[0].value for label in labels}
+    assert shown[labels[0]] != shown[labels[1]]
+    assert {m.defence for m in results.select(subject="substitute")} == {None, *labels}
+    assert len({picture.file for picture in results.pictures}) == len(results.pictures)
+    assert wrong(tmp_path / "audit") == []
+
+
+class Crop(OutputDefence):
+    """A guess that does not fit, as another package may bring one."""
+
+    kind: Literal["crop"] = "crop"
+
+    def label(self) -> str:
+        return "crop"
+
+    def scaled(self, factor: float) -> Self:
+        return self
+
+    def change(self, images: Tensor, streams: Streams, tools: Tools) -> Tensor:
+        return images[..., 1:]
+
+
+class Broken(Crop):
+    kind: Literal["broken"] = "broken"  # type: ignore[assignment]
+
+    def change(self, images: Tensor, streams: Streams, tools: Tools) -> Tensor:
+        return images.reshape(7)
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("crop", r"crop must keep images \(2, 1, 8, 8\); it gave \(2, 1, 8, 7\)"),
+        ("broken", "RuntimeError: shape '.7.' is invalid"),
+    ],
+)
+def test_a_guess_that_does_not_fit_is_refused_before_an_image_is_bought(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, said: str
+) -> None:
+    points = [EntryPoint(k.lower(), f"{__name__}:{k}", "ganguard.defences") for k in ("Crop", "Broken")]
+    monkeypatch.setattr(plugins, "installed", lambda group: points if group == "ganguard.defences" else ())
+    adversary = {"kind": "through_defence", "guess": {"kind": kind}}
+    with pytest.raises(SpecError, match=f"adversaries: the guess crop does not fit this target: {said}") as raised:
+        run(tmp_path / "audit", defences=[NOISE], adversaries=["naive", adversary])
+    assert "\n" not in str(raised.value)
+    assert not list((tmp_path / "audit").glob("purchases/*"))
 
 
 def test_users_alone_are_asked_where_nobody_attacks(tmp_path: Path) -> None:

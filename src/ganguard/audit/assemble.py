@@ -35,7 +35,7 @@ from ganguard.audit.results import (
     Verdict,
 )
 from ganguard.audit.shown_files import copy_checkpoints, fitted_directions, pictures
-from ganguard.audit.situations import Situation
+from ganguard.audit.situations import Situation, adversary_labels
 from ganguard.audit.skipped import read_skipped
 from ganguard.audit.spec import Spec
 from ganguard.audit.step import Step
@@ -81,7 +81,7 @@ def assemble(name: str, spec: Spec, plan: Plan, execution: Execution, audit: Pat
         ),
         attacks=tuple(_attack_records(spec)),
         defences=tuple(record for record, _ in defences),
-        adversaries=tuple(adversary.label() for adversary in spec.adversaries) if defences else (),
+        adversaries=adversary_labels(spec.adversaries) if defences else (),
         directions=tuple(directions),
         measurements=tuple(measurements),
         failures=tuple(_failures(plan, execution)),

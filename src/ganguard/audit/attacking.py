@@ -27,10 +27,12 @@ from ganguard.audit.steps import KNOWN, Digests, StepCall, attack_of, load_real,
 from ganguard.audit.two_sets import network_of
 from ganguard.base.cache import content_key, file_digest, tensor_digest, write_json, write_tensors
 from ganguard.base.compute import Compute
+from ganguard.base.errors import InputError, SpecError
 from ganguard.base.seeds import derived_seed
+from ganguard.base.settings import one_line
 from ganguard.data.dataset import RealImages
 from ganguard.data.splits import adversary_split, some_of, split
-from ganguard.defences.protocol import Defence, InputDefence, OutputDefence, Tools, parse_chain, through
+from ganguard.defences.protocol import Defence, InputDefence, OutputDefence, Tools, chain_label, parse_chain, through
 from ganguard.defences.streams import Streams
 from ganguard.metrics import Balls, kernel_distance_full
 from ganguard.metrics.features.network import FeatureNetwork, Standardisation, extract
@@ -111,7 +113,10 @@ def guess_of(chain: Sequence[Defence], tools: Tools) -> Guess:
     def codes(latents: Tensor, generator: torch.Generator) -> Tensor:
         streams = Streams.drawn(len(latents), generator)
         for place, defence in moves:
-            latents = defence.guess(latents, streams.named(str(place)), place)
+            guessed = defence.guess(latents, streams.named(str(place)), place)
+            if guessed.shape != latents.shape:
+                raise SpecError(f"{defence.label()} must keep codes {tuple(latents.shape)}; it gave {tuple(guessed.shape)}.")
+            latents = guessed
         return latents
 
     def images(floats: Tensor, generator: torch.Generator) -> Tensor:
@@ -123,6 +128,22 @@ def guess_of(chain: Sequence[Defence], tools: Tools) -> Guess:
     return Guess(
         content_key(guess=[defence.said() for defence in chain]), codes if moves else None, images if changes else None
     )
+
+
+def rehearse_guess(chain: Sequence[Defence], image_shape: tuple[int, int, int], latent_dim: int, tools: Tools) -> None:
+    """Send two made-up codes (2, latent_dim) and images (2, C, H, W) through what an adversary believes. Raises SpecError where
+    they do not pass."""
+    guess, generator = guess_of(chain, tools), torch.Generator().manual_seed(0)
+    try:
+        if guess.codes:
+            guess.codes(torch.zeros(2, latent_dim), generator)
+        if guess.images:
+            guess.images(torch.zeros(2, *image_shape), generator)
+    except Exception as problem:
+        why = f"{type(problem).__name__}: {problem}" if not isinstance(problem, InputError) else problem
+        raise SpecError(
+            f"adversaries: the guess {chain_label(tuple(chain))} does not fit this target: {one_line(why)}"
+        ) from problem
 
 
 def run_substitute(call: StepCall) -> Digests:

@@ -33,7 +33,7 @@ from ganguard.audit.planned_steps import (
     train_name,
     train_step,
 )
-from ganguard.audit.situations import Situation
+from ganguard.audit.situations import Situation, defended
 from ganguard.audit.spec import Spec
 from ganguard.audit.step import Step
 
@@ -86,9 +86,10 @@ def make_plan(spec: Spec) -> Plan:
     budgets = sorted({settings.buys() for settings in spec.attacks} - {0})
     steps = [*ground_steps(spec), *direction_steps(spec)]
     purchases: list[PurchasePlan] = []
-    for chain in spec.defences:
-        steps += defence_steps(spec, chain)
-        buyers = {s.purchase_suffix: s.bought for s in spec.situations() if s.chain == chain}
+    behind = defended(spec.defences)
+    for stands in (UNDEFENDED, *behind):
+        steps += defence_steps(spec, stands)
+        buyers = {s.purchase_suffix: s.bought for s in spec.situations() if s.defence == stands.defence}
         for buyer, seed in product(buyers.values() if budgets else (), spec.seeds):
             bought = purchase_steps(spec, budgets, seed, buyer)
             queries = images_of(max(budgets), buyer) * buyer.price
@@ -124,6 +125,5 @@ def make_plan(spec: Spec) -> Plan:
         measure = measure_step(spec, train, settings, seed, situation)
         substitutes.append(SubstitutePlan(label, settings, seed, train.name, measure.name, situation))
         steps += [train, measure]
-    drawn = (AUDITOR_DRAWS + len(spec.defences) - 1) * spec.samples
-    defended = tuple(Situation(chain) for chain in spec.defences if chain)
-    return Plan(tuple(steps), tuple(substitutes), tuple(purchases), drawn, defended)
+    drawn = (AUDITOR_DRAWS + len(behind)) * spec.samples
+    return Plan(tuple(steps), tuple(substitutes), tuple(purchases), drawn, tuple(behind))

@@ -9,7 +9,7 @@ from ganguard.attacks.protocol import AttackSettings
 from ganguard.attacks.real_images import RealImagesSettings, real_fraction
 from ganguard.attacks.transfer import TransferSettings
 from ganguard.audit.directions import needs_classifier
-from ganguard.audit.situations import Chain, Situation, attributes
+from ganguard.audit.situations import Situation, attributes, defended
 from ganguard.audit.spec import Spec, TrainTarget
 from ganguard.audit.step import Input, Step
 from ganguard.data.dataset import DatasetSettings, fingerprint
@@ -58,16 +58,24 @@ def ground_steps(spec: Spec) -> Iterable[Step]:
         yield _open_step(REFERENCE, spec.reference, "provider")
     attacks = [_settings_of(found[0]) for _, found in spec.labelled_attacks()]
     beside = [Input("reference", REFERENCE)] if spec.reference else []
-    yield Step("fit", "fit", {"attacks": attacks}, (Input("real", "real"), Input("target", "target"), *beside))
+    yield Step(
+        "fit", "fit", {"attacks": attacks, **_guesses(spec)}, (Input("real", "real"), Input("target", "target"), *beside)
+    )
     yield Step("features", "features", pinned(spec.features).model_dump(mode="json"), (Input("real", "real"),), cost=600.0)
     yield Step(
         "yardsticks",
         "yardsticks",
         {"samples": spec.samples},
         (Input("real", "real"), Input("target", measured_target(spec)), Input("features", "features")),
-        after=("fit", *(target_name(Situation(chain)) for chain in spec.defences if chain)),  # none is refused too late
+        after=("fit", *map(target_name, defended(spec.defences))),  # none is refused too late
         cost=1e6,
     )
+
+
+def _guesses(spec: Spec) -> dict[str, Any]:
+    """What adversaries believe of the defences, each belief once."""
+    believed = [[defence.model_dump(mode="json") for defence in s.believed] for s in spec.situations() if s.believed]
+    return {"guesses": [guess for i, guess in enumerate(believed) if guess not in believed[:i]]} if believed else {}
 
 
 def _open_step(name: str, target: TargetSettings, codes: str) -> Step:
@@ -81,22 +89,22 @@ def measured_target(spec: Spec) -> str:
     return REFERENCE if spec.reference else "target"
 
 
-def defence_steps(spec: Spec, chain: Chain) -> list[Step]:
+def defence_steps(spec: Spec, situation: Situation) -> list[Step]:
     """The target behind a chain of defences, and what honest users still get of it."""
-    if not chain:
+    if not situation.chain:
         return []
-    situation = Situation(chain)
-    along = (Input(direction_name(attribute), direction_name(attribute)) for attribute in attributes([chain]))
-    defended = Step(
+    along = (Input(direction_name(attribute), direction_name(attribute)) for attribute in attributes([situation.chain]))
+    chain = [defence.model_dump(mode="json") | {"fingerprint": defence.fingerprint()} for defence in situation.chain]
+    shielded = Step(
         target_name(situation),
         "defend",
-        {"defences": [defence.model_dump(mode="json") | {"fingerprint": defence.fingerprint()} for defence in chain]},
+        {"defences": chain},
         (Input("target", "target"), *along),
         after=("fit",),
     )
     inputs = [Input(role, role) for role in ("real", "features", "yardsticks")]
-    inputs += [Input("target", defended.name), Input("undefended", measured_target(spec))]
-    return [defended, Step(utility_name(situation), "utility", {"samples": spec.samples}, tuple(inputs), cost=1e6)]
+    inputs += [Input("target", shielded.name), Input("undefended", measured_target(spec))]
+    return [shielded, Step(utility_name(situation), "utility", {"samples": spec.samples}, tuple(inputs), cost=1e6)]
 
 
 def direction_name(attribute: str) -> str:

@@ -2,19 +2,25 @@
 
 import math
 
-from ganguard.architectures.networks import require_buildable
+import torch
+
+from ganguard.architectures.networks import build_networks, require_buildable
 from ganguard.attacks.protocol import require_attackable
 from ganguard.attacks.real_images import real_fraction
 from ganguard.attacks.transfer import TransferSettings, require_domain
+from ganguard.audit.attacking import rehearse_guess
 from ganguard.audit.comparisons import NEIGHBOURS
-from ganguard.audit.steps import Digests, Real, StepCall, attack_of, load_real, open_target
+from ganguard.audit.steps import Digests, Real, StepCall, attack_of, load_real, open_target, tools_for
 from ganguard.base.errors import DataError, MetricError, TargetError
 from ganguard.base.images import shape_of
 from ganguard.data.splits import TRAIN_SHARE, adversary_split, some_of
+from ganguard.defences.protocol import parse_chain
+from ganguard.targets.protocol import BlackBoxTarget
 
 
 def run_fit(call: StepCall) -> Digests:
-    """Refuse a target whose images are not of the real ones' shape, or that an attack does not fit; nothing is bought yet."""
+    """Refuse a target whose images are not of the real ones' shape, or that an attack or the guess of a defence does not fit;
+    nothing is bought yet."""
     real, target = load_real(call.inputs["real"]), open_target(call.inputs["target"], call.compute)
     if target.image_shape != (wanted := shape_of(real.images)):
         raise DataError(
@@ -27,7 +33,19 @@ def run_fit(call: StepCall) -> Digests:
             raise TargetError(f"reference makes images {shape} (C, H, W), the target {wanted}. Name the generator behind it.")
     for settings in call.settings.get("attacks", []):
         require_attackable(target, attack_of(settings))
+    _require_guesses(call, target)
     return {"result": ""}
+
+
+def _require_guesses(call: StepCall, target: BlackBoxTarget) -> None:
+    """Raise InputError where a guess fits the target's images not, or not the codes of a substitute that trains through it."""
+    attacks = [attack for attack in map(attack_of, call.settings.get("attacks", [])) if attack.trains_through()]
+    with torch.device("meta"):
+        networks = [build_networks(attack.architecture, target.image_shape) for attack in attacks]
+    tools = tools_for(target, call.compute)
+    for latent_dim in sorted({found.generator.latent_dim for found in networks}):
+        for guess in call.settings.get("guesses", []):
+            rehearse_guess(parse_chain(guess), target.image_shape, latent_dim, tools)
 
 
 def run_ready(call: StepCall) -> Digests:

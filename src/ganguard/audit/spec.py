@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from importlib.resources import files
-from itertools import groupby, product
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, SerializeAsAny, field_validator, mo
 
 from ganguard.attacks.protocol import AttackSettings, parse_attack
 from ganguard.audit.directions import require_attribute
-from ganguard.audit.situations import AdversariesField, Averaging, ChainsField, Naive, Situation, attributes, situations
+from ganguard.audit.situations import AdversariesField, Averaging, ChainsField, Naive, Situation, attributes, situations, swept
 from ganguard.base.compute import Compute
 from ganguard.base.errors import SpecError, unknown_name
 from ganguard.base.settings import (
@@ -69,14 +69,8 @@ def _attacks(value: object) -> list[AttackSettings]:
             continue
         if not isinstance(item, Mapping):
             raise SpecError(f"attacks.{number} must be a mapping with `kind`; got {item!r}.")
-        found += [_attack(number, values) for values in _swept(cast(Mapping[str, Any], item))]
+        found += [_attack(number, values) for values in swept(item, f"attacks.{number}", SWEPT)]
     return found
-
-
-def _swept(values: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The settings with each combination of values where a list stands for a setting that may be swept."""
-    lists = {key: cast(list[Any], values[key]) for key in SWEPT if isinstance(values.get(key), list) and values[key]}
-    return [{**values, **dict(zip(lists, chosen, strict=True))} for chosen in product(*lists.values())]
 
 
 def _attack(number: int, values: Mapping[str, Any]) -> AttackSettings:
@@ -160,6 +154,14 @@ class Spec(Settings):
     def _asks_something(self) -> "Spec":
         if not self.attacks and self.defences == ((),):
             raise ValueError("attacks must be a list with at least one attack, unless defences are judged alone")
+        return self
+
+    @model_validator(mode="after")
+    def _defended(self) -> "Spec":
+        if self.defences == ((),) and self.adversaries != (Naive(),):
+            raise ValueError(
+                "adversaries differ before a defence only, and there is none. Set defences, or set adversaries: [naive]"
+            )
         return self
 
     @model_validator(mode="after")

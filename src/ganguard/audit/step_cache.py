@@ -25,6 +25,7 @@ from ganguard.base.errors import DataError
 from ganguard.base.settings import read_json
 from ganguard.data import DATASETS
 from ganguard.defences import DEFENCES
+from ganguard.defences.version import library_version
 from ganguard.metrics.features import FEATURES
 from ganguard.metrics.features.network import library_versions, parse_features
 from ganguard.targets import TARGETS
@@ -48,7 +49,15 @@ CODE: dict[str, tuple[str, ...]] = {
     "ready": (*_GROUND, "ganguard.architectures", "ganguard.attacks", "ganguard.audit.readiness"),
     "train_target": _MAKES_GANS,
     "open_target": (*_GROUND, "ganguard.architectures", "ganguard.targets"),
-    "fit": (*_GROUND, "ganguard.architectures", "ganguard.targets", "ganguard.attacks", "ganguard.audit.readiness"),
+    "fit": (
+        *_GROUND,
+        "ganguard.architectures",
+        "ganguard.targets",
+        "ganguard.attacks",
+        *_DEFENDS,
+        "ganguard.audit.readiness",
+        "ganguard.audit.attacking",
+    ),
     "features": (*_GROUND, "ganguard.metrics.features", "ganguard.training.supervised", "ganguard.training.loop"),
     "yardsticks": (*_MEASURES, "ganguard.queries"),
     "known": (*_MEASURES, "ganguard.audit.attacking"),
@@ -84,7 +93,7 @@ def step_key(step: Step, done: dict[str, Done], compute: Compute) -> str:
             *_rooms(step), "ganguard.audit.steps", "ganguard.audit.buying", "ganguard.audit.pictures", *_plugin_packages(step)
         ),
         compute={"device": compute.torch_device().type, "threads": compute.threads},
-        libraries=_libraries() | _accountant(step) | _of_features(step),
+        libraries=_libraries() | _accountant(step) | _of_features(step) | _of_defences(step),
     )
 
 
@@ -102,8 +111,19 @@ def _of_features(step: Step) -> dict[str, str]:
     """What else the feature networks run on that a step names: its own, or those of defences."""
     settings = step.settings
     named = [settings] if step.kind == "features" else []
-    named += [d["network"] for d in [*settings.get("defences", []), *settings.get("guess", [])] if d.get("network")]
+    named += [d["network"] for d in _defences(step) if d.get("network")]
     return {name: found for network in named for name, found in library_versions(parse_features(network)).items()}
+
+
+def _of_defences(step: Step) -> dict[str, str]:
+    """What defences, also guessed ones, stand on."""
+    return {name: library_version(name) for d in _defences(step) for name in DEFENCES.load(d["kind"]).libraries}
+
+
+def _defences(step: Step) -> list[dict[str, Any]]:
+    """The settings of all defences that a step names, also guessed ones."""
+    chains = [step.settings.get("defences", []), step.settings.get("guess", []), *step.settings.get("guesses", [])]
+    return [defence for chain in chains for defence in chain]
 
 
 def _rooms(step: Step) -> tuple[str, ...]:
@@ -124,7 +144,7 @@ def _plugin_packages(step: Step) -> list[str]:
         *((TARGETS, kind) for kind in settings.get("target", {})),
         (DATASETS, settings.get("target", {}).get("images", {}).get("kind")),
     ]
-    for defence in [*settings.get("defences", []), *settings.get("guess", [])]:
+    for defence in _defences(step):
         named += [(DEFENCES, defence["kind"]), (FEATURES, defence.get("network", {}).get("kind"))]
     packages = {table.package(kind) for table, kind in named if kind in table.table()}
     return sorted(packages - {"ganguard"})

@@ -13,7 +13,7 @@ from torch import Tensor
 from ganguard.attacks.protocol import AttackSettings, parse_attack
 from ganguard.audit.pictures import TILES, save_grid
 from ganguard.audit.skipped import write_skipped
-from ganguard.base.cache import code_version, content_key, tensor_digest, write_json, write_tensors
+from ganguard.base.cache import content_key, tensor_digest, write_json, write_tensors
 from ganguard.base.compute import Compute
 from ganguard.base.errors import MetricError, TargetError
 from ganguard.base.image_rows import ImageRows
@@ -22,7 +22,6 @@ from ganguard.base.progress import Progress
 from ganguard.base.settings import Plain, Positive, Settings
 from ganguard.data.dataset import load_dataset, parse_dataset
 from ganguard.data.splits import split
-from ganguard.defences import DEFENCES
 from ganguard.defences.defended_target import DefendedTarget, defend
 from ganguard.defences.input_semantic_interpolation import SemanticInterpolation
 from ganguard.defences.protocol import Defence, Tools, parse_chain
@@ -31,10 +30,10 @@ from ganguard.metrics.features.network import (
     Standardisation,
     differentiable,
     extract,
-    library_versions,
     load_features,
     parse_features,
     require_side,
+    version_of,
 )
 from ganguard.targets import TARGETS
 from ganguard.targets.load import load_target, parse_target
@@ -193,11 +192,7 @@ def run_defend(call: StepCall) -> Digests:
     if isinstance(target, DefendedTarget):
         target.rehearse()
     write_json(call.directory / "target.json", {**said, "identity": target.identity})
-    others = {DEFENCES.package(defence["kind"]) for defence in chain}
-    networks = [parse_features(defence["network"]) for defence in chain if "network" in defence]
-    libraries = {name: version for network in networks for name, version in library_versions(network).items()}
-    depends = {"libraries": libraries} if libraries else {}
-    return {"result": content_key(identity=target.identity, code=code_version(*others), **depends)}
+    return {"result": content_key(identity=target.identity)}
 
 
 def moves_codes(directory: Path) -> bool:
@@ -208,7 +203,7 @@ def moves_codes(directory: Path) -> bool:
 
 def tools_for(target: BlackBoxTarget, compute: Compute) -> Tools:
     """What defences of a target may need: feature networks for its images."""
-    return Tools(lambda settings: differentiable(settings, target.image_shape[0], compute))
+    return Tools(lambda settings: differentiable(settings, target.image_shape[0], compute), version_of)
 
 
 def attack_of(said: dict[str, Any], checkpoint_every: int | None = None) -> AttackSettings:

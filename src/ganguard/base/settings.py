@@ -31,9 +31,17 @@ def _whole(value: object) -> object:
     return value
 
 
+def _no_truth(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError(f"must be a number; got {shortened(value)}")
+    return value
+
+
 LARGEST = 2**62  # so that it fits every file and database that it goes to
 Positive = Annotated[int, BeforeValidator(_whole), Field(gt=0, le=LARGEST)]
 NonNegative = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=LARGEST)]
+
+Float = Annotated[float, BeforeValidator(_no_truth)]
 
 GREATEST = 1e100  # of a measured number: no square and no product of two leaves what floats hold
 Number = Annotated[float, Field(ge=-GREATEST, le=GREATEST)]

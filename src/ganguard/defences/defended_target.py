@@ -62,7 +62,7 @@ class Shield:
         return any(defence.side == "input" for defence in self.defences)
 
     def streams(self, rows: Sequence[bytes], requests: Sequence[bytes]) -> "RowStreams":
-        """rows: what tells each image's code; requests: what tells each image of each request."""
+        """rows: what tells each image's code, or the image; requests: what tells each image of each request."""
         mine = stream_key(0, "client", self.client)
         return RowStreams(
             Streams.keyed(self.secret, [mine + b"code" + row for row in rows]),
@@ -70,9 +70,10 @@ class Shield:
         )
 
     def digest(self) -> str:
-        """Of all that images depend on, but for the client."""
+        """Of all that images depend on, but for the client: also of code and libraries, so that images that were bought before
+        these changed are not taken for those of today."""
         return content_key(
-            defences=[defence.said() for defence in self.defences],
+            defences=[defence.said() | {"version": defence.version(self.tools)} for defence in self.defences],
             secret=stream_key(0, "secret", self.secret.hex()).hex(),
         )
 
@@ -93,8 +94,8 @@ class RowStreams:
 
 
 class DefendedTarget:
-    """A BlackBoxTarget whose images pass through output defences. Its codes are the provider's: an image is told by seed and
-    index."""
+    """A BlackBoxTarget whose images pass through output defences. Its codes are not known: what tells an image is what it
+    shows, so that one that comes again, by whatever seed and index, meets the same random numbers."""
 
     def __init__(self, inner: BlackBoxTarget, shield: Shield) -> None:
         self._inner, self._shield = inner, shield
@@ -103,8 +104,9 @@ class DefendedTarget:
 
     def sample(self, indices: range, *, seed: int) -> Tensor:
         """Images (len(indices), C, H, W) uint8; image i is a pure function of (seed, i), and of the client."""
-        said = [f"{seed}:{i}".encode() for i in indices]
-        return self._shield.change(self._inner.sample(indices, seed=seed), self._shield.streams(said, said))
+        images = self._inner.sample(indices, seed=seed)
+        shown = [image.tobytes() for image in images.cpu().numpy()]
+        return self._shield.change(images, self._shield.streams(shown, [f"{seed}:{i}".encode() for i in indices]))
 
     def rehearse(self) -> None:
         """Defend two made-up images, so that nothing is bought through what does not keep their shape. Raises TargetError."""
@@ -139,7 +141,10 @@ class DefendedLatentTarget(DefendedTarget):
         return self._answer(latents, [f"{asked}:{row}".encode() for row in range(len(latents))], slice(0, len(latents)))
 
     def sample(self, indices: range, *, seed: int) -> Tensor:
-        """Images (len(indices), C, H, W) uint8; image i is a pure function of (seed, i), and of the client."""
+        """Images (len(indices), C, H, W) uint8; image i is a pure function of (seed, i), and of the client. Raises ValueError
+        where indices are not of step 1."""
+        if indices.step != 1:
+            raise ValueError(f"indices must be a range of step 1; got {indices}")
         start, stop = indices.start, indices.stop
         if self._shield.moves:
             start, stop = start // REQUEST * REQUEST, -(-stop // REQUEST) * REQUEST

@@ -3,6 +3,9 @@
 The images are less diverse, since such points lie nearer to the origin than codes of the prior do: a mean of two independent
 Gaussian codes has 0.71 of their norm (Agustsson et al. 2019). The distribution-preserving variant of that paper undoes just
 this, so that the two together show what the shrinking norm alone does.
+
+It is a defence only where the provider draws the codes. A client that may send them undoes it: a request of one code twice, or
+nearly, has only lines that end where they begin, so that the undefended image comes back, at two queries an image.
 """
 
 from typing import Annotated, Literal, Self
@@ -11,7 +14,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ganguard.base.settings import Positive
+from ganguard.base.settings import Float, Positive
 from ganguard.defences.protocol import InputDefence
 from ganguard.defences.streams import Streams
 
@@ -27,9 +30,9 @@ class LinearInterpolation(InputDefence):
     """
 
     kind: Literal["linear_interpolation"] = "linear_interpolation"
-    weight: Annotated[float, Field(ge=0, le=0.5)] = 0.5
+    weight: Annotated[Float, Field(ge=0, le=0.5)] = 0.5
     points: Positive | None = None
-    endpoints: Annotated[int, Field(ge=2)] | None = None
+    endpoints: Annotated[Positive, Field(ge=2)] | None = None
     preserve_distribution: bool = False
 
     def label(self) -> str:

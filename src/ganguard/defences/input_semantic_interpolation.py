@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from torch import Tensor
 
 from ganguard.base.errors import SpecError
-from ganguard.base.settings import absolute
+from ganguard.base.settings import Float, absolute
 from ganguard.defences.direction_files import load_direction
 from ganguard.defences.protocol import InputDefence
 from ganguard.defences.semantic_directions import Direction
@@ -32,7 +32,7 @@ class SemanticInterpolation(InputDefence):
     kind: Literal["semantic_interpolation"] = "semantic_interpolation"
     direction: str | None = None
     attribute: Annotated[str, Field(min_length=1, max_length=60)] | None = None
-    amount: Annotated[float, Field(ge=0, le=FARTHEST)]
+    amount: Annotated[Float, Field(ge=0, le=FARTHEST)]
     movement: Literal["drawn", "fixed"] = "drawn"
     places: ClassVar[frozenset[str]] = frozenset({"direction"})
 

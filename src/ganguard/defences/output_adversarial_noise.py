@@ -7,7 +7,7 @@ ways here: projection.
 """
 
 from collections.abc import Callable
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import torch
 from pydantic import BeforeValidator, Field
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ganguard.base.errors import SpecError
 from ganguard.base.images import to_float
-from ganguard.base.settings import Plain, Positive
+from ganguard.base.settings import LONGEST_VALUE, Float, Plain, Positive, one_line
 from ganguard.defences.protocol import OutputDefence, Tools
 from ganguard.defences.streams import Streams
 from ganguard.targets.batching import MICRO_BATCH, in_micro_batches
@@ -38,7 +38,7 @@ class AdversarialNoise(OutputDefence):
     """
 
     kind: Literal["adversarial_noise"] = "adversarial_noise"
-    budget: Annotated[float, Field(ge=0, le=255)]
+    budget: Annotated[Float, Field(ge=0, le=255)]
     norm: Literal["linf", "l2"] = "linf"
     steps: Positive = STEPS
     network: Annotated[Plain, BeforeValidator(lambda v: {"kind": v} if isinstance(v, str) else v)] = Field(
@@ -57,8 +57,20 @@ class AdversarialNoise(OutputDefence):
         return self.model_copy(update={"budget": min(255.0, self.budget * factor)})
 
     def require(self, image_shape: tuple[int, int, int], tools: Tools) -> None:
-        """Raise InputError where nobody can give it the feature network."""
-        self._network(tools)
+        """Raise InputError where nobody can give it the feature network, or that cannot see images (C, H, W)."""
+        network = self._network(tools)
+        try:
+            network(torch.zeros(1, *image_shape))
+        except (RuntimeError, ValueError) as problem:  # of torch, where a kernel is larger than its input; of other libraries
+            channels, height, width = image_shape
+            raise SpecError(
+                f"adversarial_noise: network: {self.network.get('kind')} cannot see images of {height}x{width} pixels and "
+                f"{channels} channels ({one_line(problem, LONGEST_VALUE)}). Name another network."
+            ) from None
+
+    def version(self, tools: Tools) -> dict[str, Any]:
+        """The feature network's too."""
+        return super().version(tools) | {"network": tools.version_of(self.network) if tools.version_of else None}
 
     def _network(self, tools: Tools) -> Network:
         if tools.network_of is None:
@@ -67,8 +79,8 @@ class AdversarialNoise(OutputDefence):
 
     def change(self, images: Tensor, streams: Streams, tools: Tools) -> Tensor:
         """Images (N, C, H, W) uint8 and, of each by itself, a perturbation that begins at its own streams' noise."""
-        if self.budget == 0 or (self.norm == "linf" and self.budget < 1):
-            return images  # no byte may change
+        if len(images) == 0 or self.budget == 0 or (self.norm == "linf" and self.budget < 1):
+            return images  # there is none, or no byte may change
         network = self._network(tools)
         start = streams.uniform(images[0].numel()).float().mul_(2).sub_(1).view(images.shape)
         search = self._linf if self.norm == "linf" else self._l2

@@ -1,7 +1,7 @@
 """Filtering (Hu & Pang 2021): Gaussian and median filters, as scikit-image has them from scipy.ndimage, on every image that is
 given out. At the border the image is repeated ("nearest")."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 import numpy as np
 import scipy.ndimage
@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 from torch import Tensor
 
 from ganguard.base.errors import SpecError
-from ganguard.base.settings import Positive
+from ganguard.base.settings import Float, Positive
 from ganguard.defences.protocol import OutputDefence, Tools
 from ganguard.defences.streams import Streams
 
@@ -21,7 +21,8 @@ class GaussianFilter(OutputDefence):
     """sigma: of the Gaussian window, in pixels. 0 leaves images as they are."""
 
     kind: Literal["gaussian_filter"] = "gaussian_filter"
-    sigma: Annotated[float, Field(ge=0, le=64)]
+    sigma: Annotated[Float, Field(ge=0, le=64)]
+    libraries: ClassVar[tuple[str, ...]] = ("numpy", "scipy", "torch")
 
     def label(self) -> str:
         """Kind and sigma."""
@@ -57,6 +58,7 @@ class MedianFilter(OutputDefence):
 
     kind: Literal["median_filter"] = "median_filter"
     size: Annotated[Positive, Field(le=31)] = 3
+    libraries: ClassVar[tuple[str, ...]] = ("numpy", "scipy")
 
     @field_validator("size")
     @classmethod

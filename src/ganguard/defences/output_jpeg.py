@@ -1,14 +1,15 @@
 """Compression (Hu & Pang 2021): every image that is given out has been a JPEG file of a chosen quality."""
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 import numpy as np
 import simplejpeg
 import torch
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from torch import Tensor
 
+from ganguard.base.settings import Positive
 from ganguard.defences.protocol import OutputDefence, Tools
 from ganguard.defences.streams import Streams
 
@@ -21,8 +22,12 @@ class Jpeg(OutputDefence):
     """quality: 1 to 100, libjpeg's scale. subsampling: of the chroma. Grey images are coded as three equal channels."""
 
     kind: Literal["jpeg"] = "jpeg"
-    quality: Annotated[int, Field(ge=1, le=100)]
-    subsampling: Literal["444", "422", "420", "440", "411"] = "420"
+    quality: Annotated[Positive, Field(le=100)]
+    subsampling: Annotated[
+        Literal["444", "422", "420", "440", "411"],
+        BeforeValidator(lambda value: str(value) if type(value) is int else value),  # as YAML reads 420 without quotes
+    ] = "420"
+    libraries: ClassVar[tuple[str, ...]] = ("numpy", "simplejpeg")
 
     def label(self) -> str:
         """Kind and quality; the subsampling where it is another than usual."""

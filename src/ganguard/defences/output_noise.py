@@ -7,6 +7,7 @@ from pydantic import Field
 from torch import Tensor
 
 from ganguard.base.images import to_float, to_uint8
+from ganguard.base.settings import Float
 from ganguard.defences.protocol import OutputDefence, Tools
 from ganguard.defences.streams import Streams
 
@@ -17,7 +18,7 @@ class GaussianNoise(OutputDefence):
     """std: of the noise, on the scale of [-1, 1]; 0.1 is 12.75 of 255. 0 leaves images as they are."""
 
     kind: Literal["gaussian_noise"] = "gaussian_noise"
-    std: Annotated[float, Field(ge=0, le=2)]
+    std: Annotated[Float, Field(ge=0, le=2)]
 
     def label(self) -> str:
         """Kind and std."""

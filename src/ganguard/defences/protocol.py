@@ -17,6 +17,7 @@ from ganguard.base.images import to_float, to_uint8
 from ganguard.base.settings import Settings, one_line
 from ganguard.defences import DEFENCES
 from ganguard.defences.streams import Streams
+from ganguard.defences.version import library_version, source_version
 
 Randomness = Literal["per_code", "per_request"]
 NetworkOf = Callable[[Any], Callable[[Tensor], Tensor]]
@@ -28,16 +29,20 @@ class Tools:
 
     network_of: from the settings of a feature network (its name, or a mapping) to a function of float images (N, C, H, W) in
         [-1, 1] that gives features (N, D), through which gradients flow.
+    version_of: from the same settings to JSON values that change with the code and the libraries that the features follow from.
     """
 
     network_of: NetworkOf | None = None
+    version_of: Callable[[Any], Any] | None = None
 
 
 class Defence(Settings):
     """Base of a defence's settings; `kind` is its name in the table.
 
-    randomness: "per_code": the same code of the same client meets the same random numbers, so that asking again and averaging
-        gains nothing. "per_request": others for every image of every other request.
+    randomness: "per_code": the same code of the same client, or the same image of a target without codes, meets the same
+        random numbers, so that asking again and averaging gains nothing. "per_request": others for every image of
+        every other request.
+    libraries: packages whose version may change codes or images.
     """
 
     kind: str
@@ -45,6 +50,7 @@ class Defence(Settings):
     side: ClassVar[Literal["input", "output"]]
     places: ClassVar[frozenset[str]] = frozenset()
     """Settings that say where files lie. What the files hold is in the fingerprint."""
+    libraries: ClassVar[tuple[str, ...]] = ("numpy", "torch")
 
     def label(self) -> str:
         """What it is called in results and reports: its kind and its strength."""
@@ -55,8 +61,12 @@ class Defence(Settings):
         return None
 
     def said(self) -> dict[str, Any]:
-        """All that images depend on, as JSON values: the same wherever files lie."""
+        """All of its settings that images depend on, as JSON values: the same wherever files lie."""
         return {**self.model_dump(mode="json", exclude=set(self.places)), "fingerprint": self.fingerprint()}
+
+    def version(self, tools: Tools) -> dict[str, Any]:
+        """What else images depend on, as JSON values: its source code, and the versions of its libraries."""
+        return {"code": source_version(type(self)), "libraries": {name: library_version(name) for name in self.libraries}}
 
     def scaled(self, factor: float) -> Self:
         """The same defence at `factor` times the strength, as far as strength goes: what an adversary guesses who is wrong."""
@@ -131,8 +141,12 @@ def chain_label(chain: tuple[Defence, ...]) -> str:
 
 
 def through(defence: OutputDefence, images: Tensor, streams: Streams, tools: Tools) -> Tensor:
-    """Float images (N, C, H, W) in [-1, 1] through an output defence: forward as it is, backward as its surrogate."""
+    """Float images (N, C, H, W) in [-1, 1] through an output defence: forward as it is, backward as its surrogate. Raises
+    SpecError where one of the two does not keep their shape."""
     with torch.no_grad():
         defended = to_float(defence.change(to_uint8(images).cpu(), streams, tools)).to(images.device)
     stand_in = defence.surrogate(images)
+    for found, what in ((defended, "images"), (stand_in, "images in its surrogate")):
+        if found.shape != images.shape:
+            raise SpecError(f"{defence.label()} must keep {what} {tuple(images.shape)}; it gave {tuple(found.shape)}.")
     return stand_in + (defended - stand_in).detach()

@@ -22,6 +22,7 @@ from ganguard.base.settings import one_line
 SHARE = 0.02  # of all codes, that makes a class (InterFaceGAN's default)
 TRAIN = 0.7  # of a class; the rest is held out
 LEAST = 10  # codes of a class: 7 to train on, 3 held out
+MOST = 1e12  # samples that a message tells to take
 LONGEST_NAME = 200
 NOTHING = 1e-4  # of a unit vector: what is left of one that others span is rounding
 SHOWN = 6  # codes whose images are kept to be looked at
@@ -130,7 +131,8 @@ def _class_size(samples: int, share: float, count: int | None) -> int:
 
 
 def _enough(samples: int, share: float) -> str:
-    more = f"With share {share:g}, {math.ceil(LEAST / share - 1e-9):,} samples are enough"
+    wanted = LEAST / share
+    more = f"With share {share:g}, {math.ceil(wanted - 1e-9):,} samples are enough" if wanted < MOST else "Set a larger share"
     return f"{more}; with these samples, share {math.ceil(1000 * LEAST / samples) / 1000:g}" if samples > 2 * LEAST else more
 
 

@@ -21,7 +21,7 @@ from ganguard.gateway.sale import Counter, Order
 from ganguard.gateway.secret import kept_secret
 from ganguard.gateway.spec import DEFAULT_CLASS, GatewaySpec
 from ganguard.gateway.telemetry import Telemetry
-from ganguard.metrics.features.network import differentiable
+from ganguard.metrics.features.network import differentiable, version_of
 from ganguard.queries.ledger import Balance, Ledger
 from ganguard.queries.ledger_database import Database
 from ganguard.targets.batching_target import BatchingTarget
@@ -53,7 +53,7 @@ class Service:
         self.spec, self.telemetry = spec, Telemetry()
         self.audited = Audited(Path(spec.risk.results)) if spec.risk else None
         target = load_target(spec.target, spec.compute)
-        self._tools = Tools(lambda settings: differentiable(settings, target.image_shape[0], spec.compute))
+        self._tools = Tools(lambda settings: differentiable(settings, target.image_shape[0], spec.compute), version_of)
         self.ledger = Ledger(spec.place())
         self.database = Database(spec.place())
         self._secret = kept_secret(Path(spec.directory), self.database, renewed=new_secret)

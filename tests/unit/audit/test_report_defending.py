@@ -4,11 +4,13 @@ from pathlib import Path
 
 from defence_samples import copy_of, defence, users_of
 
+from ganguard.audit.report.defended_copies import CopiesTable
 from ganguard.audit.report.defending import DefendingSection, defending_section
 from ganguard.audit.report.frontier import frontier, frontier_keys
 from ganguard.audit.report.grids import Gallery
 from ganguard.audit.report.html import render
-from ganguard.audit.results import AuditResults
+from ganguard.audit.report.tables import Group, Row
+from ganguard.audit.results import AuditResults, FailureRecord
 
 NOISE, JPEG = "gaussian_noise", "jpeg"
 SIDES: dict[str, tuple[str, float, float, float]] = {  # kind, users' FD, naive copies', closest copies'
@@ -69,6 +71,29 @@ def test_none_is_worth_it_where_no_copy_is_kept_further_away(tiny_results: Audit
     assert "None is worth it at that price" in attack.remarks[0]
 
 
+def test_a_defence_that_the_seeds_tell_from_none_is_recommended_beside_one_of_a_greater_mean(
+    tiny_results: AuditResults,
+) -> None:
+    """The mean of one is raised by a single seed; whether another is worth it does not depend on that."""
+
+    behind = {None: (1.5, 1.5, 1.5), "steady": (1.8, 1.8, 1.81), "wild": (1.4, 1.4, 9.0)}
+    measured = [users_of(3.0 if label is None else 3.3, label) for label in behind]
+    for label, values in behind.items():
+        who = None if label is None else "naive"
+        measured += [copy_of(value, seed, label, who) for seed, value in enumerate(values)]
+    results = tiny_results.model_copy(
+        update={"measurements": tuple(measured), "defences": (defence("steady"), defence("wild")), "pictures": ()}
+    )
+    said = _section(results).attacks[0].remarks[0]
+    assert "1 can be told from no defence: the 95 % interval excludes 1. Of these, steady keeps copies furthest away" in said
+    assert "Use it, if that price is right" in said
+    assert "Behind wild the mean is greater, FD 3.93, but its interval does not exclude 1 (95 % interval 0." in said
+    assert "None is worth it" not in said
+    wild = [m for m in measured if m.defence != "steady"]
+    said = _section(results.model_copy(update={"measurements": tuple(wild)})).attacks[0].remarks[0]
+    assert "None is worth it at that price: the interval does not exclude 1 (95 % interval 0." in said
+
+
 def _nearer(measurements: list[object]) -> list[object]:
     """With users of `harmful` within 1.5 times."""
     return [m.model_copy(update={"value": 4.0}) if m.subject == "defended" else m for m in measurements]  # type: ignore[attr-defined]
@@ -92,6 +117,7 @@ def test_a_curve_a_kind_is_drawn_and_the_page_holds_both_sides(tiny_results: Aud
     page = render(results, tmp_path)
     assert "Which defence, at what price?" in page
     assert page.count("noise 0.4 (dominated)") == 1
+    assert "<details open>" in page
     assert "Nothing is said about defences" not in page
 
 
@@ -122,3 +148,45 @@ def test_a_defence_that_no_naive_copy_met_is_drawn_and_told(tiny_results: AuditR
     knowing = [m for m in results.measurements if m.adversary != "naive"]
     page = render(results.model_copy(update={"measurements": tuple(knowing), "adversaries": ("through it",)}), tmp_path)
     assert "naive copy at FD –" in page
+
+
+def test_a_long_table_of_copies_is_folded() -> None:
+    row = Row("naive", ())
+    assert not CopiesTable((), (Group("noise", (row,) * 12),)).folded
+    assert CopiesTable((), (Group("noise", (row,) * 6), Group("JPEG", (row,) * 7))).folded
+
+
+def test_every_adversarys_copies_are_told_at_every_budget(tiny_results: AuditResults, tmp_path: Path) -> None:
+    behind = [
+        copy_of(value, seed, "noise", who).model_copy(update={"query_budget": budget, "against": against})
+        for who, least in (("naive", 2.0), ("through it, guessed 0.5 times as strong", 3.0))
+        for budget in (200, 5000)
+        for against in ("target", "reference")
+        for seed, value in ((0, least + budget / 1000), (1, least + budget / 1000 + (0.2 if against == "target" else 0)))
+    ]
+    lost = FailureRecord(
+        attack="fidelity sngan", query_budget=200, seed=0, defence="noise", adversary="averaging 8", step="s", reason="r"
+    )
+    results = tiny_results.model_copy(
+        update={
+            "measurements": (users_of(3.0, None), users_of(3.3, "noise"), copy_of(1.5, 0, None, None), *behind),
+            "defences": (defence("noise"), defence("never met")),
+            "adversaries": ("averaging 8", "naive", "through it, guessed 0.5 times as strong"),
+            "failures": (lost,),
+            "pictures": (),
+        }
+    )
+    (attack,) = _section(results).attacks
+    assert attack.copies.columns == ("200: fidelity", "200: accuracy", "5,000: fidelity", "5,000: accuracy")
+    assert [(group.heading, [(row.heading, row.cells) for row in group.rows]) for group in attack.copies.groups] == [
+        ("no defence", [("whoever attacks", ("–", "–", "1.50", "–"))]),
+        (
+            "noise",
+            [
+                ("averaging 8", ("failed", "failed", "–", "–")),
+                ("naive", ("2.30 ± 0.14", "2.20 ± 0.00", "7.10 ± 0.14", "7.00 ± 0.00")),
+                ("through it, guessed 0.5 times as strong", ("3.30 ± 0.14", "3.20 ± 0.00", "8.10 ± 0.14", "8.00 ± 0.00")),
+            ],
+        ),
+    ]
+    assert "<details open>" in render(results, tmp_path)

@@ -1,9 +1,11 @@
 """What a spec says of defences and adversaries, and what comes of it."""
 
+from pathlib import Path
+
 import pytest
 
 from ganguard.audit.planned_steps import target_name
-from ganguard.audit.situations import Situation
+from ganguard.audit.situations import Situation, adversary_labels, defended
 from ganguard.audit.spec import Spec
 from ganguard.base.errors import SpecError
 from ganguard.base.settings import parse
@@ -62,6 +64,30 @@ def test_steps_are_named_by_what_they_depend_on() -> None:
     assert Situation().suffix == ""
 
 
+def test_defences_that_differ_where_their_labels_do_not_are_numbered(tmp_path: Path) -> None:
+    noise = [{"kind": "adversarial_noise", "budget": 8, "network": {"kind": "random_network", "seed": seed}} for seed in (1, 2)]
+    for name in ("one", "other"):
+        (tmp_path / name / "slant").mkdir(parents=True)
+    moves = [
+        {"kind": "semantic_interpolation", "direction": str(tmp_path / name / "slant"), "amount": 2}
+        for name in ("one", "other")
+    ]
+    spec = _spec(defences=[*noise, *moves], adversaries=[{"kind": "through_defence", "guess": guess} for guess in noise])
+    numbered = [
+        f"{label}{number}" for label in ("adversarial noise 8", "semantic interpolation slant 2") for number in ("", " #2")
+    ]
+    who = ["through adversarial noise 8", "through adversarial noise 8 #2"]
+    assert [(s.defence, s.whose()["adversary"]) for s in spec.situations()[1:]] == [(d, w) for d in numbered for w in who]
+    assert len({s.suffix for s in spec.situations()}) == 9
+    assert [s.defence for s in defended(spec.defences)] == numbered
+    assert [s.behind for s in spec.situations()[1::2]] == [s.bought.behind for s in spec.situations()[1::2]]
+    assert adversary_labels(spec.adversaries) == tuple(who)
+
+
+def test_the_naive_need_no_defence() -> None:
+    assert _spec(adversaries=["naive"]) == _spec()
+
+
 MIXED = {"kind": "accuracy_partial_black_box", "schedule": "mix", **{k: v for k, v in ATTACK.items() if k != "kind"}}
 
 
@@ -72,10 +98,30 @@ MIXED = {"kind": "accuracy_partial_black_box", "schedule": "mix", **{k: v for k,
         ({"defences": "jpeg"}, "defences must be a list"),
         ({"defences": ["jpeg"]}, "quality: this key is needed"),
         ({"defences": [{"kind": "jpeg", "quality": [9, 9]}]}, "JPEG 9 stands twice"),
+        (
+            {"defences": ["none", {"kind": "jpeg", "quality": list(range(1, 40)), "randomness": ["per_code"] * 30}]},
+            r"defences\.1: its lists make 1,170 combinations; at most 1,000 are taken",
+        ),
+        (
+            {"adversaries": [{"kind": "averaging", "copies": [2] * 1000, "moved": [1, 2]}]},
+            "adversaries.0: its lists make 2,000",
+        ),
+        ({"attacks": [{**ATTACK, "query_budget": [9] * 1001}]}, "attacks.0: its lists make 1,001 combinations"),
+        ({"adversaries": [{"kind": "through_defence", "scale": True}]}, "scale: must be a number; got True"),
+        ({"defences": [{"kind": "median_filter"}, ["median_filter"]]}, "median filter 3 stands twice"),
+        ({"adversaries": ["through_defence", {"kind": "through_defence", "guess": "same"}]}, "through it stands twice"),
+        ({"adversaries": [{"kind": "averaging", "moved": [0.1, 0.10000001]}]}, "codes moved by 0.1 stands twice"),
         ({"adversaries": []}, "adversaries must be a list"),
         ({"adversaries": ["naiv"]}, "did you mean 'naive'"),
         ({"adversaries": [{"kind": "through_defence", "scale": 0}]}, "greater than 0"),
         ({"adversaries": [{"kind": "naive", "scale": 1}]}, "scale: unknown key"),
+        (
+            {"adversaries": [{"kind": "through_defence", "guess": "none"}]},
+            r"adversaries\.0\.guess: must be .same. or at least one",
+        ),
+        ({"adversaries": [{"kind": "through_defence", "guess": []}]}, r"adversaries\.0\.guess: must be .same. or at least one"),
+        ({"adversaries": ["naive", "through_defence"]}, "there is none. Set defences, or set adversaries"),
+        ({"adversaries": ["through_defence"], "defences": ["none"]}, "there is none. Set defences, or set adversaries"),
         (
             {"attacks": [MIXED], "defences": [{"kind": "jpeg", "quality": 9}], "adversaries": ["through_defence"]},
             "cannot train through a defence",

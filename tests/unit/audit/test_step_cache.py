@@ -14,6 +14,7 @@ from ganguard.audit.plan import Plan
 from ganguard.audit.step import Input, Step
 from ganguard.audit.step_cache import Done, read_record, step_key
 from ganguard.base.compute import Compute
+from ganguard.defences.output_jpeg import Jpeg
 from ganguard.metrics.features import network
 from ganguard.metrics.features.network import library_versions, parse_features
 
@@ -126,3 +127,11 @@ def test_libraries_that_are_absent_leave_a_key(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(network, "version", absent)
     assert library_versions(parse_features("huggingface")) == {"transformers": "absent"}
+
+
+def test_what_another_packages_defence_stands_on_is_part_of_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a target behind it, the identity holds it, too: a step that was done before would open another one."""
+    step = Step("d", "defend", {"defences": [{"kind": "jpeg", "quality": 50}]})
+    before = _key(step)
+    monkeypatch.setattr(Jpeg, "libraries", ("simplejpeg", "pydantic"))
+    assert _key(step) != before

@@ -1,5 +1,7 @@
 """A shield before a target: what it keeps, what it hides, and what it refuses."""
 
+import importlib
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -8,14 +10,18 @@ import pytest
 import torch
 from torch import Tensor
 
+from ganguard.base.cache import code_version
 from ganguard.base.compute import Compute
 from ganguard.base.errors import SpecError, TargetError
+from ganguard.defences import protocol
 from ganguard.defences.defended_target import REQUEST, DefendedTarget, defend
 from ganguard.defences.protocol import Defence, OutputDefence, Tools, chain_label, parse_chain, parse_defence
 from ganguard.defences.streams import Streams
+from ganguard.defences.version import library_version, source_version
 from ganguard.queries.ledger import Ledger
 from ganguard.queries.metered_target import meter
 from ganguard.targets.checkpoint import CheckpointTarget
+from ganguard.targets.images import PooledImages
 from ganguard.targets.protocol import BlackBoxTarget, LatentTarget, WhiteBoxTarget
 
 NOISE = {"kind": "gaussian_noise", "std": 0.3}
@@ -55,6 +61,61 @@ def test_who_it_is_follows_from_target_defences_and_secret_and_not_from_the_clie
     assert len({one.identity, inner.identity, *(other.identity for other in others)}) == 5
 
 
+PLUGIN = """
+from typing import Literal
+from ganguard.defences.protocol import OutputDefence
+
+class Darker(OutputDefence):
+    kind: Literal["darker"] = "darker"
+
+    def change(self, images, streams, tools):
+        return images // {by}
+"""
+
+
+@pytest.mark.parametrize("packaged", [True, False], ids=["a package", "a file in a namespace"])
+def test_a_defence_whose_code_is_another_makes_another_target(
+    ramp: Ramp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, packaged: bool
+) -> None:
+    """What was bought through the old code is not what the new code would give."""
+    module = "darkening_package.darker"
+    (tmp_path / "darkening_package").mkdir()
+    if packaged:
+        (tmp_path / "darkening_package" / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+
+    def identity(by: int) -> str:
+        (tmp_path / "darkening_package" / "darker.py").write_text(PLUGIN.format(by=by))
+        for name in ("darkening_package", module):
+            sys.modules.pop(name, None)
+        importlib.invalidate_caches()
+        code_version.cache_clear()
+        source_version.cache_clear()  # as another process would find it
+        return defend(ramp(), [importlib.import_module(module).Darker()], secret=b"s", client="us").identity
+
+    before = identity(2)
+    assert identity(3) != before
+    assert identity(2) == before
+
+
+def test_libraries_that_are_others_make_another_target(ramp: Ramp, monkeypatch: pytest.MonkeyPatch) -> None:
+    jpeg = {"kind": "jpeg", "quality": 50}
+    before = [_shielded(ramp(), said).identity for said in (jpeg, NOISE)]
+    monkeypatch.setattr(protocol, "library_version", lambda name: "99" if name == "simplejpeg" else library_version(name))
+    after = [_shielded(ramp(), said).identity for said in (jpeg, NOISE)]
+    assert [old == new for old, new in zip(before, after, strict=True)] == [False, True]
+
+
+def test_the_feature_network_that_adversarial_noise_misleads_is_part_of_the_target(ramp: Ramp) -> None:
+    def identity(version: str) -> str:
+        tools = Tools(lambda settings: lambda images: images.flatten(1), lambda settings: version)
+        chain = [parse_defence({"kind": "adversarial_noise", "budget": 8})]
+        return defend(ramp(), chain, secret=b"s", client="us", tools=tools).identity
+
+    assert identity("1") == identity("1") != identity("2")
+
+
 @pytest.mark.parametrize("chain", [[NOISE], [LINES], [LINES, NOISE], [{**NOISE, "randomness": "per_request"}]])
 def test_an_image_follows_from_seed_and_index_however_it_is_asked_for(gan: LatentTarget, chain: list[object]) -> None:
     shielded = _shielded(gan, *chain)
@@ -62,6 +123,14 @@ def test_an_image_follows_from_seed_and_index_however_it_is_asked_for(gan: Laten
     for part in (range(1), range(7, 8), range(60, 70), range(REQUEST, 2 * REQUEST), range(100, 192)):
         assert torch.equal(shielded.sample(part, seed=5), whole[part.start : part.stop])
     assert not torch.equal(shielded.sample(range(REQUEST), seed=6), whole[:REQUEST])
+
+
+@pytest.mark.parametrize("chain", [[NOISE], [LINES]])
+def test_every_second_image_cannot_be_asked_for(gan: LatentTarget, chain: list[object]) -> None:
+    """As of the target inside."""
+    for target in (gan, _shielded(gan, *chain)):
+        with pytest.raises(ValueError, match="range of step 1"):
+            target.sample(range(0, 10, 2), seed=0)
 
 
 @pytest.mark.parametrize("chain", [[NOISE], [LINES], [LINES, NOISE]])
@@ -132,6 +201,18 @@ def test_the_seed_of_a_client_chooses_codes_and_never_noise(gan: LatentTarget) -
 
     shielded = _shielded(Constant(), NOISE)
     assert torch.equal(shielded.sample(range(5), seed=1), shielded.sample(range(5), seed=2))
+
+
+def test_an_image_that_comes_again_meets_the_same_noise_where_there_are_no_codes() -> None:
+    """A pool is drawn from with replacement: a mean over fresh noise would undo it, and seeds would choose it."""
+    pool = torch.arange(3, dtype=torch.uint8)[:, None, None, None].expand(3, 1, 8, 8) * 60 + 60
+    plain = PooledImages(pool.contiguous(), "pool")
+    fresh = {**NOISE, "randomness": "per_request"}
+    for settings, answers in ((NOISE, 3), (fresh, 2 * 50)):
+        shielded = _shielded(plain, settings)
+        images = torch.cat([shielded.sample(range(50), seed=seed) for seed in (1, 2)])
+        assert len(images.unique(dim=0)) == answers
+        assert torch.equal(shielded.sample(range(7, 9), seed=1), images[7:9])
 
 
 def test_a_defended_target_is_metered_as_any(gan: LatentTarget, tmp_path: Path) -> None:

@@ -40,6 +40,18 @@ def test_points_and_endpoints_are_as_many_as_asked_for() -> None:
     assert {round(t, 4) for _, _, t in found} == {0.25, 0.5}
 
 
+def test_a_code_that_is_sent_twice_in_a_request_of_its_own_is_not_moved() -> None:
+    """What docs/threat-model.md says of clients that send codes."""
+    z = torch.randn(1, 8, generator=torch.Generator().manual_seed(0)).expand(2, -1)
+    streams = Streams.drawn(2, torch.Generator().manual_seed(1))
+    assert torch.allclose(LinearInterpolation().move(z, streams), z, atol=1e-6)
+    longer = LinearInterpolation(preserve_distribution=True).move(z, streams)
+    ratio = longer / z
+    assert torch.allclose(ratio, ratio[:, :1].expand_as(ratio))
+    assert (ratio >= 1 - 1e-6).all()
+    assert (ratio <= 2**0.5 + 1e-6).all()
+
+
 def test_norms_shrink_as_they_must() -> None:
     """Of (1 - t) z + t z' with independent z and z', t uniform in [0, 1/2], the mean squared norm is E[(1-t)² + t²] = 2/3."""
     ratios = []

@@ -18,7 +18,7 @@ from ganguard.defences.output_adversarial_noise import AdversarialNoise
 from ganguard.defences.output_filter import GaussianFilter, MedianFilter
 from ganguard.defences.output_jpeg import Jpeg
 from ganguard.defences.output_noise import GaussianNoise
-from ganguard.defences.protocol import Tools
+from ganguard.defences.protocol import Tools, parse_defence
 from ganguard.defences.streams import Streams
 from ganguard.metrics.features.network import load_features, parse_features
 
@@ -176,3 +176,37 @@ def test_large_images_are_perturbed_few_at_a_time_to_the_same_bits(networks: Too
 def test_adversarial_noise_needs_a_network() -> None:
     with pytest.raises(SpecError, match="needs a feature network"):
         AdversarialNoise(budget=8).require((1, 8, 8), TOOLS)
+
+
+def test_adversarial_noise_refuses_images_that_its_network_cannot_see() -> None:
+    network = torch.nn.Conv2d(1, 2, 5)
+    with pytest.raises(
+        SpecError, match=r"random_network cannot see images of 4x6 pixels and 1 channels \(Calculated"
+    ) as raised:
+        AdversarialNoise(budget=8).require((1, 4, 6), Tools(lambda settings: network))
+    assert "\n" not in str(raised.value)
+    AdversarialNoise(budget=8).require((1, 5, 6), Tools(lambda settings: network))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"kind": "jpeg", "quality": True},
+        {"kind": "gaussian_noise", "std": True},
+        {"kind": "gaussian_filter", "sigma": True},
+        {"kind": "median_filter", "size": True},
+        {"kind": "adversarial_noise", "budget": True},
+        {"kind": "linear_interpolation", "weight": False},
+        {"kind": "linear_interpolation", "endpoints": True},
+        {"kind": "semantic_interpolation", "attribute": "slant", "amount": True},
+    ],
+)
+def test_true_is_no_number(said: dict[str, object]) -> None:
+    with pytest.raises(SpecError, match=r"must be a (whole )?number; got (True|False)"):
+        parse_defence(said)
+
+
+def test_subsampling_may_be_written_as_a_number() -> None:
+    assert parse_defence({"kind": "jpeg", "quality": 50, "subsampling": 422}).subsampling == "422"  # type: ignore[attr-defined]
+    with pytest.raises(SpecError, match="subsampling: input should be '444'"):
+        parse_defence({"kind": "jpeg", "quality": 50, "subsampling": 421})

@@ -93,6 +93,7 @@ def test_all_others_are_left_for_the_second_check() -> None:
         (20, {"share": 0}, "more than 0"),
         (20, {"share": math.nan}, "more than 0"),
         (0, {}, "got 0 of 0"),
+        (500, {"share": 1e-310}, r"got 0 of 500\. Set a larger share; with these samples, share 0\.02"),
     ],
 )
 def test_too_few_codes_are_refused_with_how_many_are_enough(samples: int, wanted: dict[str, float], said: str) -> None:

@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
-from ganguard.audit.report.defending import Defended, Point, families
+from ganguard.audit.report.defended_points import Point, families
+from ganguard.audit.report.defending import Defended
 from ganguard.audit.report.numbers import number
 from ganguard.audit.report.plots import MARKERS, Key, round_values
 from ganguard.audit.report.svg import INK, MUTED, PAPER, SERIES, Shape, draw

@@ -4,12 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, Protocol, cast, runtime_checkable
+from typing import Annotated, Any, ClassVar, Literal, Protocol, cast, runtime_checkable
 
 import torch
 from pydantic import BeforeValidator, SerializeAsAny, StringConstraints
 from torch import Tensor, nn
 
+from ganguard.base.cache import code_version
 from ganguard.base.compute import Compute, use_threads
 from ganguard.base.errors import CheckpointError, MetricError
 from ganguard.base.images import require_images, to_float
@@ -85,6 +86,15 @@ def library_versions(settings: FeatureSettings) -> dict[str, str]:
             return "absent"
 
     return {library: found(library) for library in settings.libraries}
+
+
+def version_of(settings: object) -> dict[str, Any]:
+    """What the features of a network, its name or a mapping, depend on beside its settings, as JSON values: source code, and
+    versions of libraries. Raises SpecError."""
+    parsed = parse_features(settings)
+    package = FEATURES.package(parsed.kind) if parsed.kind in FEATURES.table() else "ganguard"
+    code = code_version("ganguard.metrics.features", *({package} - {"ganguard"}))
+    return {"code": code, "libraries": library_versions(parsed)}
 
 
 class Loads(Protocol):
