@@ -11,10 +11,22 @@ import warnings
 from pathlib import Path
 
 import torch
+from torch import Tensor, nn
 
 from ganguard.architectures.checkpoint import load_checkpoint
 
 CODES = 64  # a target sends that many at once, always
+
+
+class Clamped(nn.Module):
+    """Not every G ends in a tanh: PGGAN's and StyleGAN2's images leave [-1, 1], which a target of another house may not."""
+
+    def __init__(self, generator: nn.Module) -> None:
+        super().__init__()
+        self.generator = generator
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.generator(z).clamp(-1, 1)
 
 
 def export(checkpoint: Path, file: Path) -> int:
@@ -23,7 +35,7 @@ def export(checkpoint: Path, file: Path) -> int:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", torch.jit.TracerWarning)  # pyright: ignore - the number of codes is fixed
-        torch.jit.save(torch.jit.trace(G, torch.zeros(CODES, G.latent_dim)), file)
+        torch.jit.save(torch.jit.trace(Clamped(G), torch.zeros(CODES, G.latent_dim)), file)
     return G.latent_dim
 
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from ganguard.architectures import ARCHITECTURES
 from ganguard.audit.spec import read_spec
 from ganguard.base.compute import Compute
 from ganguard.targets.checkpoint import CheckpointTarget
@@ -34,10 +35,11 @@ def test_every_spec_is_sound(file: Path) -> None:
     assert f"{file.name}" in (EXAMPLES / "README.md").read_text()
 
 
+@pytest.mark.parametrize("kind", sorted(ARCHITECTURES.builtin))
 def test_an_exported_checkpoint_gives_the_images_of_the_checkpoint(
-    tmp_path: Path, tiny_checkpoint: Callable[..., Path]
+    tmp_path: Path, tiny_checkpoint: Callable[..., Path], kind: str
 ) -> None:
-    checkpoint, file = tiny_checkpoint(tmp_path / "gan"), tmp_path / "g.ts"
+    checkpoint, file = tiny_checkpoint(tmp_path / "gan", kind, (3, 16, 16)), tmp_path / "g.ts"
     latent_dim = _module("export_torchscript").export(checkpoint, file)
     exported = load_target(parse_target({"torchscript": str(file), "latent_dim": latent_dim, "trusted": True}), Compute())
     ours = CheckpointTarget(checkpoint=str(checkpoint)).load(Compute())

@@ -1,7 +1,8 @@
 """StyleGAN2's low-pass filter [1, 3, 3, 1], along rows and columns, wherever the side of an image or of features changes.
 
 The filter and its transpose are each other's gradients, of any order. torch would find them too, but takes the gradient of the
-gradient, which penalties need, channel by channel: a step of R1 took 1.3 to 1.5 times as long on CPU.
+gradient, which penalties need, channel by channel: a step of R1 took 1.3 to 1.5 times as long on CPU. A trace takes torch's
+way: a file of it cannot hold Python functions.
 """
 
 from typing import Any
@@ -16,19 +17,32 @@ FILTER = (1.0, 3.0, 3.0, 1.0)
 
 def blurred(x: Tensor, *, padding: int, gain: float = 1.0, stride: int = 1) -> Tensor:
     """x (N, C, H, W), each channel through the filter; the side grows by 2 * padding - 3, and is divided by stride."""
-    return _Filter.apply(x, padding, stride, gain)  # pyright: ignore[reportReturnType]
+    filtered = _filtered if torch.jit.is_tracing() else _Filter.apply  # pyright: ignore[reportPrivateImportUsage]
+    return filtered(x, padding, stride, gain)  # pyright: ignore[reportReturnType]
 
 
 def upsampled(images: Tensor) -> Tensor:
     """images (N, C, H, H) -> (N, C, 2 H, 2 H): zeros between the pixels, and the filter."""
-    return _Transpose.apply(images, 1, 2, 4.0, 2 * images.shape[-1])  # pyright: ignore[reportReturnType]
+    transposed = _transposed if torch.jit.is_tracing() else _Transpose.apply  # pyright: ignore[reportPrivateImportUsage]
+    return transposed(images, 1, 2, 4.0, 2 * images.shape[-1])  # pyright: ignore[reportReturnType]
+
+
+def _filtered(x: Tensor, padding: int, stride: int, gain: float) -> Tensor:
+    return F.conv2d(x, _kernel(x, gain), padding=padding, stride=stride, groups=x.shape[1])
+
+
+def _transposed(x: Tensor, padding: int, stride: int, gain: float, side: int) -> Tensor:
+    """`side`: of the result, which the stride leaves open."""
+    more = side - ((x.shape[-1] - 1) * stride + len(FILTER) - 2 * padding)
+    kernel = _kernel(x, gain)
+    return F.conv_transpose2d(x, kernel, stride=stride, padding=padding, output_padding=more, groups=x.shape[1])
 
 
 class _Filter(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, padding: int, stride: int, gain: float) -> Tensor:
         ctx.settings = padding, stride, gain, x.shape[-1]
-        return F.conv2d(x, _kernel(x, gain), padding=padding, stride=stride, groups=x.shape[1])
+        return _filtered(x, padding, stride, gain)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
@@ -36,14 +50,10 @@ class _Filter(Function):
 
 
 class _Transpose(Function):
-    """`side`: of the result, which the stride leaves open."""
-
     @staticmethod
     def forward(ctx: Any, x: Tensor, padding: int, stride: int, gain: float, side: int) -> Tensor:
         ctx.settings = padding, stride, gain
-        least = (x.shape[-1] - 1) * stride + len(FILTER) - 2 * padding
-        kernel, more = _kernel(x, gain), side - least
-        return F.conv_transpose2d(x, kernel, stride=stride, padding=padding, output_padding=more, groups=x.shape[1])
+        return _transposed(x, padding, stride, gain, side)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None, None]:

@@ -7,16 +7,26 @@ import pytest
 import torch
 
 from ganguard.architectures.networks import build_networks
+from ganguard.architectures.sngan import SNGAN
 from ganguard.audit.pairs import improvements
 from ganguard.audit.spec import Spec, TrainTarget, audits_listed, presets, read_spec
 from ganguard.base.errors import SpecError
 from ganguard.base.settings import parse
 
+DOCS = Path(__file__).parents[3] / "docs"
 SMALL = {
     "target": {"train": {"dataset": "digits", "architecture": "sngan", "steps": 10}},
     "real": "digits",
     "features": "random_network",
     "attacks": [{"kind": "fidelity", "architecture": "sngan", "query_budget": [20, 10]}],
+}
+
+OF_MIMICRY = {  # side, n_dis, learning_rate_decay, FID: as Lee & Town 2020 publish them, and kwotsin/mimicry's README
+    "sngan-cifar-32": (32, 5, "linear", "16.77 +- 0.04"),
+    "sngan-stl-48": (48, 5, "linear", "39.56 +- 0.10"),
+    "sngan-celeba-64": (64, 5, "linear", "5.71 +- 0.02"),
+    "sngan-celeba-128": (128, 2, "none", "12.93 +- 0.04"),
+    "sngan-lsun-128": (128, 2, "linear", "25.87 +- 0.03"),
 }
 
 
@@ -28,7 +38,7 @@ def test_every_preset_parses_and_says_what_it_is() -> None:
     accuracy = ["digits-accuracy", "digits-accuracy-early", "digits-accuracy-early-full", "digits-accuracy-full"]
     defences = ["digits-averaging", "digits-defences", "digits-defences-full", "digits-defences-quick"]
     others = ["digits-full", "digits-http", "digits-private", "digits-transfer", "patches-utility"]
-    published = ["pggan-celeba-64", "sngan-celeba-64", "stylegan2-64", "transfer-lsun"]
+    published = ["pggan-celeba-64", "sngan-celeba-64", *OF_MIMICRY, "stylegan2-64", "transfer-lsun"]
     of_pairs = [f"{name}-{target}" for name in ("pairs", "pairs-64") for target in ("pggan", "sngan", "stylegan2")]
     pairs = ["pairs", "pairs-64", *of_pairs]
     assert set(presets()) == {"digits", *accuracy, "digits-accuracy-quick", *defences, *others, *published, *pairs}
@@ -66,17 +76,37 @@ def test_the_audits_of_pairs_differ_in_the_target_alone(name: str) -> None:
 
 
 def test_a_published_recipe_is_what_its_preset_completes_to() -> None:
-    found = {name: read_spec(f"{name}-64", [])[1].target for name in ("sngan-celeba", "pggan-celeba", "stylegan2")}
-    sngan, pggan, stylegan2 = (target for target in found.values() if isinstance(target, TrainTarget))
-    assert (sngan.completed().loss, sngan.completed().n_dis, sngan.completed().learning_rate_decay) == ("hinge", 5, "linear")
+    found = {name: read_spec(name, [])[1].target for name in ("pggan-celeba-64", "stylegan2-64")}
+    pggan, stylegan2 = (target for target in found.values() if isinstance(target, TrainTarget))
     assert (pggan.completed().penalty, pggan.completed().penalty_weight) == ("gradient", 10)
     assert pggan.steps == 48_000 + 4 * 96_000
     assert (stylegan2.completed().penalty, stylegan2.completed().penalty_weight) == ("r1", 0.0256)
     assert stylegan2.completed().path_length_weight == 2
-    for name, target in found.items():
-        (copy, *_) = read_spec(f"{name}-64", [])[1].attacks  # trained as the target is
-        said, same = copy.model_dump(), target.model_dump()
-        assert {key: said[key] for key in said.keys() & same.keys()} == {key: same[key] for key in said.keys() & same.keys()}
+    assert all(_copy_is_trained_alike(name) for name in found)
+
+
+@pytest.mark.parametrize("name", OF_MIMICRY)
+def test_an_sngans_recipe_is_the_published_one(name: str) -> None:
+    side, n_dis, decay, fid = OF_MIMICRY[name]
+    _, spec = read_spec(name, [])
+    assert isinstance(spec.target, TrainTarget)
+    target, complete = spec.target, spec.target.completed()
+    assert target.dataset == spec.real
+    assert (target.dataset.model_dump()["size"], target.architecture) == (side, SNGAN(width_factor=1))
+    assert (target.steps, target.batch_size, target.ema_decay) == (100_000, 64, 0)
+    assert (complete.loss, complete.learning_rate, complete.betas) == ("hinge", 2e-4, (0, 0.9))
+    assert (complete.n_dis, complete.learning_rate_decay) == (n_dis, decay)
+    assert _copy_is_trained_alike(name)
+    said = " ".join(presets()[name].replace("\n# ", " ").split())
+    assert "Lee & Town 2020" in said and fid in said
+    published = (DOCS / "architectures.md").read_text()
+    assert f"`{name}`" in published and fid.replace("+-", "±") in published
+
+
+def _copy_is_trained_alike(preset: str) -> bool:
+    _, spec = read_spec(preset, [])
+    said, same = spec.attacks[0].model_dump(), spec.target.model_dump()
+    return all(said[key] == same[key] for key in said.keys() & same.keys())
 
 
 @pytest.mark.parametrize("name", ["digits", "digits-accuracy", "digits-accuracy-early"])
