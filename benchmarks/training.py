@@ -2,7 +2,7 @@
 
     git clone https://github.com/kwotsin/mimicry MIMICRY
     git clone https://github.com/facebookresearch/pytorch_GAN_zoo ZOO
-    python benchmarks/training.py [--mimicry MIMICRY] [--zoo ZOO] [--rounds 3] [--steps 1] [--threads N]
+    python benchmarks/training.py [--mimicry MIMICRY] [--zoo ZOO] [--variants float32 bf16] [--rounds 3] …
 
 Both sides have the same networks, batch and updates of D, on one machine in one run, in turns: a round is one training of ours
 of so many steps, and as many steps of the peer. SNGAN-32 in the published widths (batches of 64, five updates of D to one of
@@ -47,14 +47,17 @@ Step = Callable[[], object]
 
 @dataclass(frozen=True)
 class Variant:
-    """A way to train ours: what is set beside the networks. A row more in `VARIANTS` is one line more a network and peer."""
+    """A way to train ours: what is set beside the networks. Each is one line a network and peer."""
 
     name: str
     training: dict[str, Any] = field(default_factory=dict)
     compute: dict[str, Any] = field(default_factory=dict)
 
 
-VARIANTS = (Variant("float32"),)
+VARIANTS = {
+    "float32": Variant("float32"),
+    "bf16": Variant("bf16", {"precision": "bf16-mixed"}),
+}
 LAST = ", channels last"
 
 
@@ -193,19 +196,19 @@ def speed() -> float:
     return 2 * 2048**3 / min(taken(lambda: a @ a)[0] for _ in range(10))
 
 
-def compare(case: Case, clone: Path, rounds: int, steps: int, threads: int) -> None:
+def compare(case: Case, variants: list[Variant], clone: Path, rounds: int, steps: int, threads: int) -> None:
     """Train ours and the peer's in turns, and print a line a variant and a peer, and the floor."""
     images = torch.randint(0, 256, (4096, 3, case.side, case.side), dtype=torch.uint8)
     floats = to_float(images[: 4 * case.batch])
     draw = lambda: floats[torch.randint(len(floats), (case.batch,))]  # noqa: E731
     peers = {name: case.peer(clone, name == LAST, draw) for name in case.lies}
-    work = {variant.name: flops(lambda v=variant: ours(case, v, images, 1, threads)) for variant in VARIANTS}
+    work = {variant.name: flops(lambda v=variant: ours(case, v, images, 1, threads)) for variant in variants}
     theirs = max([flops(step) for step in peers.values()])  # they are equal; each warms up
-    mine: dict[str, list[Seconds]] = {variant.name: [] for variant in VARIANTS}
+    mine: dict[str, list[Seconds]] = {variant.name: [] for variant in variants}
     others: dict[str, list[Seconds]] = {name: [] for name in peers}
     fastest = 0.0
     for _ in range(rounds):
-        for variant in VARIANTS:
+        for variant in variants:
             mine[variant.name].append(said(f"ours, {variant.name}", ours(case, variant, images, steps, threads)))
         for name, step in peers.items():
             found = taken(lambda s=step: [s() for _ in range(steps)])
@@ -245,6 +248,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mimicry", type=Path, help="a clone of kwotsin/mimicry, for SNGAN-32")
     parser.add_argument("--zoo", type=Path, help="a clone of facebookresearch/pytorch_GAN_zoo, for PGGAN-64")
+    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=["float32"], help="ways to train ours")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=1, help="updates of G a round")
     parser.add_argument("--threads", type=int, default=cores())
@@ -258,7 +262,14 @@ def main() -> None:
     print(f"{given.threads} threads, torch {torch.__version__}", flush=True)
     for case in CASES:
         if clones[case.peer_name]:
-            compare(case, clones[case.peer_name], given.rounds, given.steps, given.threads)
+            compare(
+                case,
+                [VARIANTS[name] for name in given.variants],
+                clones[case.peer_name],
+                given.rounds,
+                given.steps,
+                given.threads,
+            )
 
 
 if __name__ == "__main__":
