@@ -6,11 +6,15 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.torch import load_file
 
 from ganguard.architectures.checkpoint import save_checkpoint
 from ganguard.architectures.networks import build_networks, parse_architecture
+from ganguard.base.compute import Compute
 from ganguard.training.beginning import Beginning
 from ganguard.training.growth import Growth, growth_at
+from ganguard.training.loop import train_gan
+from ganguard.training.settings import TrainingSettings
 
 
 def test_the_schedule_is_that_of_the_zoo() -> None:
@@ -47,6 +51,19 @@ def test_networks_and_real_images_grow_alike() -> None:
     seen, made = growth.seen(real), networks.generator(torch.randn(3, 4))
     for images in (seen, made):  # of 4x4 pixels
         assert torch.equal(images, images[:, :, ::4, ::4].repeat_interleave(4, 2).repeat_interleave(4, 3))
+
+
+def test_adam_keeps_its_moments_when_a_gan_grows(tmp_path: Path, compute: Compute) -> None:
+    """And has none of a level before it is in use: of 10 updates, 2 are of 4x4 pixels alone, and 4 of all three levels."""
+    architecture = {"kind": "pggan", "width": 4, "latent_dim": 4}
+    settings = TrainingSettings.model_validate({"architecture": architecture, "steps": 10, "batch_size": 4})
+    train_gan(torch.zeros(8, 1, 16, 16, dtype=torch.uint8), settings, tmp_path, seed=0, compute=compute)
+    saved, networks = load_file(tmp_path / "training.safetensors"), build_networks(settings.architecture, (1, 16, 16))
+    names = [name for name, _ in networks.generator.named_parameters()]
+    updates = [
+        int(saved[f"G/{names.index(name)}/step"]) for name in ("first.weight", "blocks.0.conv.weight", "blocks.1.conv.weight")
+    ]
+    assert updates == [10, 8, 4]
 
 
 def test_what_cannot_grow_is_left_alone() -> None:
