@@ -9,7 +9,7 @@ from anyio import to_thread
 from fastapi import FastAPI
 
 from ganguard import __version__
-from ganguard.gateway import operator_page, problems, routes
+from ganguard.gateway import api_page, operator_page, problems, routes
 from ganguard.gateway.callers import bearer, check_of
 from ganguard.gateway.limits import BYTES_AN_ENTRY, Allowed, Limits
 from ganguard.gateway.service import Service
@@ -40,10 +40,19 @@ def create_app(service: Service) -> FastAPI:
                 await looking
             await to_thread.run_sync(service.close)
 
-    app = FastAPI(title="ganguard gateway", version=__version__, description=DESCRIPTION, lifespan=lifespan)
+    app = FastAPI(
+        title="ganguard gateway",
+        version=__version__,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        redirect_slashes=False,  # to an address that the client's Host header names, and to http
+        docs_url=None,  # its pages run scripts of other houses
+        redoc_url=None,
+    )
     problems.install(app)
     app.include_router(routes.router(service))
     app.include_router(operator_page.router(service))
+    app.include_router(api_page.router(app))
     app.add_middleware(Limits, allowed=_allowed(service))
     return app
 

@@ -105,7 +105,7 @@ class Keys:
             return held[1], held[2]
         with self._database.reading("look up a key") as connection:
             row = connection.execute(select(KEYS).where(KEYS.c.id == id_)).mappings().one_or_none()
-        key, digest = (_key(row), str(row["digest"])) if row else (None, _NOBODY)
+            key, digest = (_key(row), str(row["digest"])) if row else (None, _NOBODY)
         self._remember(id_, (now, key, digest))
         return key, digest
 

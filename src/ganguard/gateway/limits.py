@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ganguard.base.errors import StepError
+from ganguard.base.errors import GanguardError
 from ganguard.gateway.problems import ProblemError, answer, unable
 
 LONGEST_WAIT = 60.0  # seconds for a body, all of it
@@ -37,7 +37,7 @@ class Limits:
             body = await self._body(receive, most)
         except ProblemError as refused:
             return await answer(refused)(scope, receive, send)
-        except StepError as problem:
+        except GanguardError as problem:
             return await unable(problem)(scope, receive, send)
         if body is None:
             return None  # the client went away

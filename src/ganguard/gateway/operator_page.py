@@ -4,13 +4,11 @@ import time
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Annotated
 
 import torch
 from fastapi import APIRouter, Depends
 from fastapi.responses import HTMLResponse
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from torch import Tensor
 from torch.nn.functional import pad
 
@@ -20,6 +18,7 @@ from ganguard.gateway.crossings import Crossing
 from ganguard.gateway.detection import Sign
 from ganguard.gateway.journal import DAY, HOUR
 from ganguard.gateway.keys import Key
+from ganguard.gateway.pages import HEADERS, template
 from ganguard.gateway.routes import admin_of
 from ganguard.gateway.service import Risk, Service
 from ganguard.gateway.spec import DEFAULT_CLASS
@@ -29,12 +28,6 @@ SAMPLES = 8  # images of each class
 FRESH = 30.0  # seconds that a sample is shown before it is made anew
 HOURS = 48  # of the spend that is drawn
 _WIDTH, _HEIGHT = 192, 40  # of that drawing
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'none'",
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
 
 
 @dataclass(frozen=True)
@@ -71,7 +64,7 @@ def router(service: Service) -> APIRouter:
 
     @routes.get("/", include_in_schema=False, response_class=HTMLResponse)
     def page(key: Annotated[Key, Depends(admin_of(service))]) -> HTMLResponse:
-        return HTMLResponse(render(service, samples.now()), headers=_HEADERS)
+        return HTMLResponse(render(service, samples.now()), headers=HEADERS)
 
     _ = page
     return routes
@@ -80,7 +73,7 @@ def router(service: Service) -> APIRouter:
 def render(service: Service, samples: Sequence[Sample]) -> str:
     """The page as HTML."""
     service.look()
-    return _template().render(
+    return template("operator.html.j2", day=_day).render(
         target=service.batching.inner.identity[:40],
         shape="×".join(map(str, service.batching.inner.image_shape)),
         audited=service.audited.name if service.audited else None,
@@ -164,11 +157,3 @@ def _row(images: Tensor) -> Tensor:
 def _day(at: float) -> str:
     """The day of a time in seconds since 1970, in UTC."""
     return time.strftime("%d %b %Y", time.gmtime(at))
-
-
-@cache
-def _template() -> Template:
-    loader = PackageLoader("ganguard.gateway", "templates")
-    found = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    found.filters["day"] = _day
-    return found.get_template("operator.html.j2")

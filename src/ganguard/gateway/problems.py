@@ -8,7 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from ganguard.base.errors import StepError
+from ganguard.base.errors import GanguardError
 from ganguard.base.settings import one_line
 from ganguard.targets.wire import Problem
 
@@ -44,7 +44,7 @@ def answer(error: ProblemError) -> Response:
     return Response(content, error.problem.status, {**error.headers, "Cache-Control": "no-store"}, MEDIA_TYPE)
 
 
-def unable(error: StepError) -> Response:
+def unable(error: GanguardError) -> Response:
     """The answer where the machine failed; what is said of it is for the log alone."""
     LOG.error("%s", error)
     again = "the gateway cannot do that now. Ask again under the same idempotency key: it counts once."
@@ -68,8 +68,8 @@ def install(app: FastAPI) -> None:
         refused.headers |= dict(error.headers or {})  # Allow, of a method that there is not
         return answer(refused)
 
-    @app.exception_handler(StepError)
-    async def machine(request: Request, error: StepError) -> Response:
+    @app.exception_handler(GanguardError)
+    async def machine(request: Request, error: GanguardError) -> Response:
         return unable(error)
 
     @app.exception_handler(Exception)
@@ -83,5 +83,7 @@ def install(app: FastAPI) -> None:
 def _first(error: RequestValidationError) -> str:
     """The first of the complaints: where, and what was wanted. What came is not repeated."""
     found = error.errors()[0]
+    if found["loc"] == ("body",) and found["type"] == "model_attributes_type":
+        return "body: must be a JSON object, and its Content-Type that of JSON"
     where = one_line(".".join(str(part) for part in found["loc"]), 120)
     return f"{where}: {one_line(found['msg'], 200)}"

@@ -11,8 +11,9 @@ from typing import Annotated, Literal
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import FailFast, Field
 from torch import Tensor
+from typing_extensions import TypeAliasType
 
 from ganguard.base.codecs import encode_png
 from ganguard.base.errors import TargetError
@@ -26,7 +27,10 @@ FARTHEST = 1000.0  # of an entry of a code: no prior reaches it, and no network 
 NPZ = "application/x-npz"
 
 Format = Literal["png", "npz"]
-Entry = Annotated[float, Field(ge=-FARTHEST, le=FARTHEST)]
+Entry = Annotated[float, Field(strict=True, ge=-FARTHEST, le=FARTHEST)]
+# One complaint is enough: of a million wrong entries, a million would be collected while nobody else is served.
+Code = TypeAliasType("Code", Annotated[list[Entry], Field(min_length=1), FailFast()])
+Codes = TypeAliasType("Codes", Annotated[list[Code], Field(min_length=1), FailFast()])
 
 
 class ImagesRequest(Settings):
@@ -39,7 +43,7 @@ class ImagesRequest(Settings):
     count: Annotated[int, Field(strict=True, ge=1, le=1 << 20)] | None = None
     seed: Annotated[int, Field(strict=True, ge=0, le=LARGEST)] | None = None
     start: Annotated[int, Field(strict=True, ge=0, le=LARGEST // 2)] = 0
-    latents: Annotated[list[Annotated[list[Entry], Field(min_length=1)]], Field(min_length=1)] | None = None
+    latents: Codes | None = None
     format: Format = "png"
 
 

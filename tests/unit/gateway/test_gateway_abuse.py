@@ -10,6 +10,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
+from sqlalchemy import update
+
+from ganguard.base.errors import BudgetError
+from ganguard.gateway.tables import KEYS
+from ganguard.queries.ledger import Ledger
+from ganguard.targets.wire import ImagesRequest
 
 Start = Callable[..., Any]
 CODE = "[0.1, 0.2, 0.3, 0.4, 0.5]"
@@ -43,6 +50,8 @@ BODIES = {
     "infinity in a code": f'{{"latents": [{CODE.replace("0.3", "-Infinity")}]}}'.encode(),
     "1e999 in a code": f'{{"latents": [{CODE.replace("0.3", "1e999")}]}}'.encode(),
     "a text in a code": f'{{"latents": [{CODE.replace("0.3", chr(34) + "x" + chr(34))}]}}'.encode(),
+    "a number as text in a code": f'{{"latents": [{CODE.replace("0.3", chr(34) + "0.3" + chr(34))}]}}'.encode(),
+    "a truth in a code": f'{{"latents": [{CODE.replace("0.3", "true")}]}}'.encode(),
     "null in a code": f'{{"latents": [{CODE.replace("0.3", "null")}]}}'.encode(),
     "a code too short": b'{"latents": [[0.1]]}',
     "codes of two widths": f'{{"latents": [{CODE}, [0.1]]}}'.encode(),
@@ -106,6 +115,51 @@ def test_bodies(gateway: Start, caplog: pytest.LogCaptureFixture) -> None:
     assert us.counts() == (0, 0)
     assert us.service.admission.inside == 0
     assert us.buy(us.key(), count=2).status_code == 200
+
+
+@pytest.mark.parametrize("latents", [[["x"] * 5000], [["x"]] * 5000, [[]] * 5000])
+def test_one_complaint_of_many_wrong_entries_is_enough(latents: list[list[str]]) -> None:
+    """Of each that was collected the server's loop would have to tell."""
+    with pytest.raises(ValidationError) as raised:
+        ImagesRequest.model_validate({"latents": latents})
+    assert raised.value.error_count() == 1
+
+
+def test_a_body_that_does_not_say_that_it_is_json(gateway: Start) -> None:
+    us = gateway()
+    headers = {"Authorization": f"Bearer {us.key()}", "Content-Type": "application/x-www-form-urlencoded"}
+    answer = us.client.post("/v1/images", content=b'{"count": 1}', headers=headers)
+    assert (answer.status_code, "its Content-Type that of JSON" in answer.json()["detail"]) == (422, True)
+
+
+@pytest.mark.parametrize("path", ["/v1/images/", "/v1/account/", "/docs/"])
+def test_nobody_is_sent_to_another_address(gateway: Start, path: str) -> None:
+    us = gateway()
+    answer = us.client.get(path, headers={"Host": "elsewhere.example"}, follow_redirects=False)
+    assert (answer.status_code, "location" in answer.headers) == (404, False)
+
+
+def test_damaged_scopes_are_a_matter_of_the_machine(gateway: Start) -> None:
+    us = gateway()
+    key = us.key()
+    with us.service.database.transaction("damage a key") as connection:
+        connection.execute(update(KEYS).values(scopes="{"))
+    answers = [us.get(path, key) for path in ("/v1/account", "/", "/metrics")] + [us.buy(key, count=1)]
+    assert {answer.status_code for answer in answers} <= {401, 503}
+    assert answers[0].status_code == answers[-1].status_code == 503
+    assert "scopes" not in answers[0].text
+
+
+def test_an_account_that_cannot_be_read_is_a_matter_of_the_machine(gateway: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise BudgetError("/secret/path/ledger.sqlite: cannot be opened.")
+
+    us = gateway()
+    key = us.key()
+    monkeypatch.setattr(Ledger, "balance", fail)
+    answer = us.get("/v1/account", key)
+    assert (answer.status_code, "secret" in answer.text) == (503, False)
+    assert answer.headers["retry-after"]
 
 
 @pytest.mark.parametrize("path", ["/v1/account", "/", "/metrics"])
