@@ -18,6 +18,7 @@ from ganguard.queries.ledger import Ledger
 LIVES = 4  # independent series of kills, a hundred together
 KILLS = 25  # of one series
 SHARE = 4  # in the default run
+PATIENCE = 30.0  # seconds until the last of a killed group is dead
 OFTEN = 0.003  # seconds between two looks for the moment to kill
 PHASES = ["start", "real", "features", "train_target", "fit", "yardsticks", "purchase", "substitute", "measure", "replay"]
 """Of an audit that trains its target, in the order in which they begin: "start" is any moment of the first seconds."""
@@ -65,10 +66,17 @@ def kill(process: "subprocess.Popen[str]") -> bool:
 
 
 def nobody_is_left(process: "subprocess.Popen[str]") -> None:
-    """Of its group, but for the dead whom nobody has buried yet."""
+    """Of its group, but for the dead whom nobody has buried yet. On a busy machine who was killed takes a while to die."""
+    until = time.monotonic() + PATIENCE
+    while left := alive(process.pid):
+        assert time.monotonic() < until, left
+        time.sleep(0.05)
+
+
+def alive(group: int) -> list[str]:
+    """States of the processes of a group."""
     listed = subprocess.check_output(["ps", "axo", "pgid=,stat="], text=True)
-    states = [state for group, state in map(str.split, listed.splitlines()) if group == str(process.pid)]
-    assert [state for state in states if not state.startswith("Z")] == []
+    return [state for of, state in map(str.split, listed.splitlines()) if of == str(group) and not state.startswith("Z")]
 
 
 def killed_in(phases: list[str], directory: Path, chance: random.Random) -> list[str]:
