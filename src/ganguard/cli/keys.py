@@ -42,11 +42,16 @@ def create(
     opened.class_of(account_class)
     scopes = Scopes(send_latents=send_latents, choose_seed=choose_seed, most_images=most_images, admin=admin)
     keys = Keys(Database(opened.place()))
-    with Ledger(opened.place()) as ledger:  # first: a key that nobody was shown would be in force
-        ledger.ensure_account(account, 0)
-        if budget is not None:
-            ledger.open_account(account, budget)
-    text, _ = keys.create(account, account_class, scopes)
+    text, key = keys.create(account, account_class, scopes)  # first: it refuses names and classes
+    try:
+        with Ledger(opened.place()) as ledger:
+            if budget is None:
+                ledger.ensure_account(account, 0)
+            else:
+                ledger.open_account(account, budget)
+    except BaseException:
+        keys.revoke(key.id)  # nobody was shown it
+        raise
     typer.echo(text)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from typing import ClassVar
 
+import h11
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -35,6 +36,13 @@ class Connection(H11Protocol):
         """Bytes of a request."""
         super().data_received(data)
         self._await_headers()
+
+    def send_400_response(self, msg: str) -> None:
+        """Bytes that are no HTTP: say so, or end the connection where an answer has begun."""
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            super().send_400_response(msg)
+        else:
+            self.transport.close()
 
     def pause_writing(self) -> None:
         """An answer waits to be read."""

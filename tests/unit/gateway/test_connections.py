@@ -99,6 +99,23 @@ def test_headers_that_trickle_end(serving: Callable[..., Connect], before: bytes
     assert cut_off(client, b"G")
 
 
+def test_a_malformed_chunk_after_the_answer_ends_the_connection(
+    serving: Callable[..., Connect], caplog: pytest.LogCaptureFixture
+) -> None:
+    client = serving(well, Patient)()
+    client.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+    assert client.recv(65_536).startswith(b"HTTP/1.1 200")
+    client.sendall(b"zz\r\n")
+    assert ends(client)
+    assert [record for record in caplog.records if record.exc_info] == []
+
+
+def test_a_malformed_chunk_before_the_answer_is_told(serving: Callable[..., Connect]) -> None:
+    client = serving(well, Patient)()
+    client.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n")
+    assert client.recv(65_536).startswith(b"HTTP/1.1 400")
+
+
 def test_who_says_nothing_is_let_go(serving: Callable[..., Connect]) -> None:
     assert ends(serving(well)())
 

@@ -10,6 +10,8 @@ import pytest
 
 from ganguard.base.errors import SpecError
 from ganguard.gateway.keys import Keys
+from ganguard.gateway.spec import read_gateway_spec
+from ganguard.queries.ledger import Ledger
 from ganguard.queries.ledger_database import Database
 from ganguard.targets.wire import Scopes
 
@@ -107,3 +109,24 @@ def test_a_mistake_is_one_line(cli: Cli, spec: str, arguments: tuple[str, ...], 
     code, out, err = cli("keys", *(spec if part == "SPEC" else part for part in arguments))
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert said in err
+
+
+def test_a_call_that_fails_changes_no_account(cli: Cli, spec: str) -> None:
+    Path(spec).write_text(Path(spec).read_text() + "classes: {rated: {}}\n")
+    assert cli("keys", "create", spec, "--account", "bob", "--budget", "10")[0] == 0
+    before = json.loads(cli("keys", "list", spec)[1])
+    for account, class_ in (("bob", "rated"), (" mallory", "default"), ("m\u00e4llory", "default"), ("m" * 81, "default")):
+        code, out, err = cli("keys", "create", spec, "--account", account, "--class", class_, "--budget", "99")
+        assert (code, out, err.count("\n")) == (2, "", 1)
+    assert json.loads(cli("keys", "list", spec)[1]) == before
+
+
+def test_a_budget_that_is_refused_leaves_no_key_in_force(cli: Cli, spec: str) -> None:
+    assert cli("keys", "create", spec, "--account", "bob", "--budget", "10")[0] == 0
+    with Ledger(read_gateway_spec(spec, []).place()) as ledger:
+        ledger.reserve("r", "bob", 5, "five")
+    code, out, err = cli("keys", "create", spec, "--account", "bob", "--budget", "4")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    said = json.loads(cli("keys", "list", spec)[1])
+    assert [key["revoked"] for key in said["keys"]] == [False, True]
+    assert said["accounts"] == [{"account": "bob", "budget": 10, "reserved": 5, "delivered": 0}]
