@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 from ganguard.base.errors import SpecError
 from ganguard.gateway.app import create_app
 from ganguard.gateway.connection import MOST, Connection, Crowd
+from ganguard.gateway.counting import Counted
 from ganguard.gateway.service import Service
 from ganguard.gateway.spec import GatewaySpec
 
@@ -24,7 +25,8 @@ def run(spec: GatewaySpec, began: Callable[[str], None], *, new_secret: bool = F
     it. Raises SpecError where it cannot be listened at, and what a Service raises."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     with _listening(spec.host, spec.port) as listening:
-        server = server_of(create_app(Service(spec, new_secret=new_secret)))
+        service = Service(spec, new_secret=new_secret)
+        server = server_of(Counted(create_app(service), service.telemetry))
         host, port = listening.getsockname()[:2]
         began(f"http://{f'[{host}]' if ':' in host else host}:{port}")
         with suppress(KeyboardInterrupt):  # uvicorn ends in good order, and then passes the signal on

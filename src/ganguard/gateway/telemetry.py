@@ -30,9 +30,12 @@ class Telemetry:
             "ganguard_extraction_threshold", "Accounts that bought enough.", ["threshold"], registry=self._registry
         )
 
-    def answered(self, status: int, images: int, seconds: float) -> None:
+    def answered(self, status: int) -> None:
         """An answer of /v1/images."""
         self._answers.labels(str(status)).inc()
+
+    def ordered(self, images: int, seconds: float) -> None:
+        """An order was answered, by so many images."""
         self._images.inc(images)
         self._seconds.observe(seconds)
 

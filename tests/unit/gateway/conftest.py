@@ -14,6 +14,7 @@ from postgres_server import postgres
 
 from ganguard.base.settings import parse
 from ganguard.gateway.app import create_app
+from ganguard.gateway.counting import Counted
 from ganguard.gateway.service import Service
 from ganguard.gateway.spec import GatewaySpec
 from ganguard.targets.wire import Scopes
@@ -59,7 +60,8 @@ def gateway(tmp_path: Path, generator: Path) -> Iterator[Callable[..., Gateway]]
         def start(**values: Any) -> Gateway:
             said = {"target": {"checkpoint": str(generator)}, "directory": str(tmp_path / "state"), **values}
             service = Service(parse(GatewaySpec, said, "spec"))
-            return Gateway(service, running.enter_context(TestClient(create_app(service), raise_server_exceptions=False)))
+            app = Counted(create_app(service), service.telemetry)
+            return Gateway(service, running.enter_context(TestClient(app, raise_server_exceptions=False)))
 
         yield start
 

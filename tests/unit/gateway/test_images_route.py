@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -272,6 +273,21 @@ def test_health_and_documents(gateway: Start) -> None:
     problem(us.client.put("/v1/images"), 405)
     us.service.ready = False
     problem(us.client.get("/readyz"), 503)
+
+
+def test_every_answer_is_counted_by_its_status(gateway: Start) -> None:
+    us = gateway()
+    key, poor = us.key(), us.key("poor", 1, Scopes())
+    us.buy(key, count=3)
+    us.buy(key, count=0)
+    us.buy("gg_unknown", count=3)
+    us.buy(poor, count=1, seed=1)
+    us.buy(poor, latents=[[0.0] * 5] * 1000)
+    us.get("/v1/account", "gg_unknown")
+    text = us.get("/metrics", us.key("operator", 0, Scopes(admin=True))).text
+    counted = re.findall(r'ganguard_answers_total{status="(\d+)"} (\S+)', text)
+    assert sorted(counted) == [(status, "1.0") for status in ("200", "401", "403", "413", "422")]
+    assert "ganguard_seconds_count 1.0" in text  # of orders alone
 
 
 def test_metrics_are_for_the_operator(gateway: Start) -> None:

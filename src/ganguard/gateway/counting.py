@@ -1,0 +1,22 @@
+"""Every answer of /v1/images counted, whoever refused it: outside of what limits, checks and serves."""
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ganguard.gateway.telemetry import Telemetry
+from ganguard.targets.wire import IMAGES
+
+
+class Counted:
+    """An application whose answers of that route are counted by status as they begin."""
+
+    def __init__(self, app: ASGIApp, telemetry: Telemetry) -> None:
+        self.app, self._telemetry = app, telemetry
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def counted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self._telemetry.answered(message["status"])
+            await send(message)
+
+        ours = scope["type"] == "http" and scope["path"] == IMAGES
+        await self.app(scope, receive, counted if ours else send)
