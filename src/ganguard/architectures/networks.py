@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ganguard.architectures import ARCHITECTURES
 from ganguard.base.errors import SpecError
 from ganguard.base.images import CHANNELS
-from ganguard.base.settings import Settings
+from ganguard.base.settings import MOST_SIDE, Settings
 
 
 class Generator(nn.Module):
@@ -183,9 +183,6 @@ def require_buildable(settings: ArchitectureSettings, image_shape: tuple[int, in
 def recipe_of(settings: ArchitectureSettings) -> Recipe:
     """The training defaults of an architecture."""
     return cast(Architecture, settings).recipe
-
-
-MOST_SIDE = 8192  # pixels
 
 
 def doublings(resolution: int, architecture: str) -> tuple[int, int]:

@@ -19,13 +19,12 @@ from ganguard.attacks import ATTACKS
 from ganguard.attacks.subsampling.density_ratio import RATIOS
 from ganguard.audit.plan import Plan
 from ganguard.audit.step import Step
-from ganguard.base.cache import code_version, content_key, file_digest, publish_directory, write_json
+from ganguard.base.cache import code_version, content_key, file_digest, library_version, publish_directory, write_json
 from ganguard.base.compute import Compute
 from ganguard.base.errors import DataError
 from ganguard.base.settings import read_json
 from ganguard.data import DATASETS
 from ganguard.defences import DEFENCES
-from ganguard.defences.version import library_version
 from ganguard.metrics.features import FEATURES
 from ganguard.metrics.features.network import library_versions, parse_features
 from ganguard.targets import TARGETS

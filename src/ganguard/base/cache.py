@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,15 @@ def tensor_digest(tensors: Mapping[str, Tensor | ImageRows]) -> str:
                 digest.update(f"{name}:{array.dtype.str}:{shape};".encode())
             digest.update(array.reshape(-1).view(np.uint8).data)  # not a copy: it may be a map of more than memory holds
     return digest.hexdigest()
+
+
+@cache
+def library_version(library: str) -> str:
+    """Of an installed package; "absent" where it is not."""
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return "absent"
 
 
 @cache

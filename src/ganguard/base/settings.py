@@ -38,6 +38,7 @@ def _no_truth(value: object) -> object:
 
 
 LARGEST = 2**62  # so that it fits every file and database that it goes to
+MOST_SIDE = 8192  # pixels of an image: what files are brought to, architectures make, and gateways serve
 Positive = Annotated[int, BeforeValidator(_whole), Field(gt=0, le=LARGEST)]
 NonNegative = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=LARGEST)]
 

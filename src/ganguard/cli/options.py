@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from ganguard.targets.load import TargetSettings
 
 LARGEST = 2**62  # the largest number that fits every file and database
-MOST_SIDE = 8192  # pixels, as in ganguard.data.crops
+MOST_SIDE = 8192  # pixels, as in ganguard.base.settings
 
 TargetArgument = Annotated[
     str,

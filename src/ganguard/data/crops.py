@@ -8,9 +8,8 @@ from pydantic import Field
 from torch import Tensor
 
 from ganguard.base.errors import DataError
-from ganguard.base.settings import Positive
+from ganguard.base.settings import MOST_SIDE, Positive
 
-MOST_SIDE = 8192  # pixels that an image is brought to: the largest that any architecture makes
 Side = Annotated[Positive, Field(le=MOST_SIDE)]
 Crop = Literal["centre", "celeba", "celeba_pggan", "none"]
 CELEBA_SIDE = 178  # of the aligned faces, 178x218

@@ -12,12 +12,13 @@ from typing import Any, ClassVar, Literal, Self
 import torch
 from torch import Tensor
 
+from ganguard.base.cache import library_version
 from ganguard.base.errors import SpecError
 from ganguard.base.images import to_float, to_uint8
 from ganguard.base.settings import Settings, one_line
 from ganguard.defences import DEFENCES
 from ganguard.defences.streams import Streams
-from ganguard.defences.version import library_version, source_version
+from ganguard.defences.version import source_version
 
 Randomness = Literal["per_code", "per_request"]
 NetworkOf = Callable[[Any], Callable[[Tensor], Tensor]]

@@ -1,8 +1,7 @@
-"""Which code and libraries a defence stands on: when they change, images may, and its target is another one."""
+"""Which code a defence stands on: when it changes, images may, and its target is another one."""
 
 import sys
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from ganguard.base.cache import code_version, content_key, file_digest
@@ -27,12 +26,3 @@ def _source(module: str) -> str:
     except ValueError:  # not found by its name
         file = getattr(sys.modules.get(module), "__file__", None)
         return file_digest(Path(file)) if file else ""
-
-
-@cache
-def library_version(library: str) -> str:
-    """Of an installed package; "absent" where it is not."""
-    try:
-        return version(library)
-    except PackageNotFoundError:
-        return "absent"

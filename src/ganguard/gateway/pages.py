@@ -1,6 +1,7 @@
 """Pages that the gateway serves: rendered here, without scripts, and with nothing of another house."""
 
 from collections.abc import Callable
+from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
@@ -12,8 +13,9 @@ HEADERS = {
 }
 
 
+@cache
 def template(name: str, **filters: Callable[..., str]) -> Template:
-    """A page's template, with the filters that it uses."""
+    """A page's template, with the filters that it uses; it is read once."""
     loader = PackageLoader("ganguard.gateway", "templates")
     found = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     found.filters.update(filters)

@@ -19,7 +19,7 @@ from typing_extensions import TypeAliasType
 
 from ganguard.base.codecs import encode_png
 from ganguard.base.errors import TargetError
-from ganguard.base.settings import LARGEST, Settings, one_line
+from ganguard.base.settings import LARGEST, MOST_SIDE, Settings, one_line
 
 IMAGES = "/v1/images"
 ACCOUNT = "/v1/account"
@@ -42,7 +42,7 @@ def _grey_or_colour(channels: int) -> int:
 
 
 Channels = Annotated[int, AfterValidator(_grey_or_colour)]
-Side = Annotated[int, Field(ge=1, le=8192)]
+Side = Annotated[int, Field(ge=1, le=MOST_SIDE)]
 
 
 class ImagesRequest(Settings):

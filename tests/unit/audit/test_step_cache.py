@@ -13,6 +13,7 @@ from ganguard.audit.perform import Event
 from ganguard.audit.plan import Plan
 from ganguard.audit.step import Input, Step
 from ganguard.audit.step_cache import Done, read_record, step_key
+from ganguard.base import cache
 from ganguard.base.compute import Compute
 from ganguard.defences.output_jpeg import Jpeg
 from ganguard.metrics.features import network
@@ -115,7 +116,7 @@ def test_the_version_of_transformers_counts_where_its_features_are_used(
     step: Step, changes: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = _key(step)
-    monkeypatch.setattr(network, "version", lambda library: {"transformers": "99.0"}[library])
+    monkeypatch.setattr(network, "library_version", lambda library: {"transformers": "99.0"}[library])
     assert (_key(step) != before) == changes
 
 
@@ -125,7 +126,8 @@ def test_libraries_that_are_absent_leave_a_key(monkeypatch: pytest.MonkeyPatch) 
     def absent(library: str) -> str:
         raise PackageNotFoundError(library)
 
-    monkeypatch.setattr(network, "version", absent)
+    monkeypatch.setattr(cache, "version", absent)
+    monkeypatch.setattr(network, "library_version", cache.library_version.__wrapped__)  # which remembers nothing
     assert library_versions(parse_features("huggingface")) == {"transformers": "absent"}
 
 

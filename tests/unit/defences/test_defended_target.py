@@ -10,14 +10,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from ganguard.base.cache import code_version
+from ganguard.base.cache import code_version, library_version
 from ganguard.base.compute import Compute
 from ganguard.base.errors import SpecError, TargetError
 from ganguard.defences import protocol
 from ganguard.defences.defended_target import REQUEST, DefendedTarget, defend
 from ganguard.defences.protocol import Defence, OutputDefence, Tools, chain_label, parse_chain, parse_defence
 from ganguard.defences.streams import Streams
-from ganguard.defences.version import library_version, source_version
+from ganguard.defences.version import source_version
 from ganguard.queries.ledger import Ledger
 from ganguard.queries.metered_target import meter
 from ganguard.targets.checkpoint import CheckpointTarget

@@ -139,6 +139,12 @@ def test_nobody_is_sent_to_another_address(gateway: Start, path: str) -> None:
     assert (answer.status_code, "location" in answer.headers) == (404, False)
 
 
+def test_the_documents_run_nothing_of_other_houses(gateway: Start) -> None:
+    page = gateway().client.get("/docs").text
+    assert "POST /v1/images" in page and "ImagesRequest" in page
+    assert "<script" not in page and "//" not in page
+
+
 def test_damaged_scopes_are_a_matter_of_the_machine(gateway: Start) -> None:
     us = gateway()
     key = us.key()

@@ -266,9 +266,6 @@ def test_health_and_documents(gateway: Start) -> None:
     assert us.client.get("/healthz").json() == {"status": "alive"}
     assert us.client.get("/readyz").json() == {"status": "ready"}
     assert "/v1/images" in us.client.get("/openapi.json").json()["paths"]
-    page = us.client.get("/docs").text
-    assert "POST /v1/images" in page and "ImagesRequest" in page
-    assert "<script" not in page and "//" not in page
     problem(us.client.get("/nothing"), 404)
     problem(us.client.put("/v1/images"), 405)
     us.service.ready = False

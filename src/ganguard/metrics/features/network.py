@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Protocol, cast, runtime_checkable
 
@@ -10,7 +9,7 @@ import torch
 from pydantic import BeforeValidator, SerializeAsAny, StringConstraints
 from torch import Tensor, nn
 
-from ganguard.base.cache import code_version
+from ganguard.base.cache import code_version, library_version
 from ganguard.base.compute import Compute, use_threads
 from ganguard.base.errors import CheckpointError, MetricError
 from ganguard.base.images import require_images, to_float
@@ -78,14 +77,7 @@ def parse_features(value: object) -> FeatureSettings:
 
 def library_versions(settings: FeatureSettings) -> dict[str, str]:
     """Versions of the packages beside torch that a network's features depend on; "absent" of what is not installed."""
-
-    def found(library: str) -> str:
-        try:
-            return version(library)
-        except PackageNotFoundError:
-            return "absent"
-
-    return {library: found(library) for library in settings.libraries}
+    return {library: library_version(library) for library in settings.libraries}
 
 
 def version_of(settings: object) -> dict[str, Any]:
