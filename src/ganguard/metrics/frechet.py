@@ -24,7 +24,7 @@ from ganguard.metrics.arrays import Features, as_features, require_same_width
 
 POINTS = 15  # sizes of samples that the line of FD infinity is fitted to (Chong & Forsyth 2020, section 4)
 SMALLEST_SHARE = 0.1  # of the rows, that the smallest of these samples has (ibid.: 5,000 of 50,000)
-HALF_PAYS = 256  # columns from which LAPACK's half of a product takes less time than the whole
+LAPACK_PAYS = 256  # columns from which SciPy's LAPACK, which takes half of a product for what is symmetric, is the faster
 NEARLY_SINGULAR = 1e-4  # of the largest entry of a Cholesky factor's diagonal
 FEWEST_ROWS = 4 * POINTS  # so that the sizes differ
 
@@ -113,14 +113,12 @@ def _from_statistics(a: GaussianStatistics, b: GaussianStatistics) -> float:
         if not (torch.isfinite(one.mean).all() and torch.isfinite(one.scatter).all()):
             raise MetricError(f"the statistics of {name} hold NaN or infinity. Look at the features that they were made of.")
     S_a, S_b = a.covariance(), b.covariance()
-    L = _cholesky(S_a)
-    if L is None or _cholesky(S_b) is None:
+    of_product = _eigenvalues(S_a, S_b)
+    if of_product is None:
         A, B = _pivoted_cholesky(S_a), _pivoted_cholesky(S_b)
         factor, S = (A, S_b) if len(A) <= len(B) else (B, S_a)  # the smaller rank has the smaller matrix
-        product = factor @ S @ factor.T
-    else:
-        product = _congruent(S_b, L)
-    cross = torch.linalg.eigvalsh(product).clamp(min=0).sqrt().sum()
+        of_product = torch.linalg.eigvalsh(factor @ S @ factor.T)
+    cross = of_product.clamp(min=0).sqrt().sum()
     distance = (a.mean - b.mean).square().sum() + S_a.trace() + S_b.trace() - 2 * cross
     return max(0.0, distance.item())
 
@@ -137,19 +135,29 @@ def _covariance_factor(features: Tensor) -> Tensor:
     return torch.linalg.qr(centred, mode="r").R if len(centred) > centred.shape[1] else centred
 
 
+def _eigenvalues(S_a: Tensor, S_b: Tensor) -> Tensor | None:
+    """Of Lᵀ S_b L with L Lᵀ = S_a, which are those of S_a S_b; None where either covariance is so near to singular that
+    rounding might pass for variance."""
+    L = _cholesky(S_a)
+    if L is None or _cholesky(S_b) is None:
+        return None
+    if len(L) < LAPACK_PAYS:
+        return torch.linalg.eigvalsh(L.T @ S_b @ L)
+    lower, _ = cast(Any, sla.lapack).dsygst(S_b.numpy().T, L.numpy(), itype=2, lower=1)  # symmetric: laid as LAPACK wants it
+    return torch.from_numpy(sla.eigvalsh(lower, lower=True, driver="evd", overwrite_a=True, check_finite=False))
+
+
 def _cholesky(S: Tensor) -> Tensor | None:
-    """L with L Lᵀ = S (D, D); None where S is so near to singular that rounding might pass for variance."""
-    L, failed = torch.linalg.cholesky_ex(S)
+    """L with L Lᵀ = S (D, D); None where it is nearly singular."""
+    small = len(S) < LAPACK_PAYS
+    L, failed = torch.linalg.cholesky_ex(S) if small else _lapack_cholesky(S)
     roots = L.diagonal()
-    return None if failed.item() or roots.min() < NEARLY_SINGULAR * roots.max() else L
+    return None if failed or roots.min() < NEARLY_SINGULAR * roots.max() else L
 
 
-def _congruent(S: Tensor, L: Tensor) -> Tensor:
-    """Lᵀ S L, of which the lower triangle is filled: where it is large, by LAPACK's half of the work that two products take."""
-    if len(S) < HALF_PAYS:
-        return L.T @ S @ L
-    product, _ = cast(Any, sla.lapack).dsygst(S.numpy(), L.numpy(), itype=2, lower=1)
-    return torch.from_numpy(product)
+def _lapack_cholesky(S: Tensor) -> tuple[Tensor, int]:
+    lower, failed = cast(Any, sla.lapack).dpotrf(S.numpy().T, lower=1)
+    return torch.from_numpy(lower), failed
 
 
 def _pivoted_cholesky(S: Tensor) -> Tensor:

@@ -1,4 +1,5 @@
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -6,8 +7,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ganguard.base.compute import use_threads
 from ganguard.base.errors import MetricError
-from ganguard.metrics import kernel, kernel_distance, kernel_distance_full
+from ganguard.metrics import MeanStd, kernel, kernel_distance, kernel_distance_full
 
 
 def _slow(x: np.ndarray, y: np.ndarray) -> float:
@@ -51,6 +53,20 @@ def test_both_ways_of_taking_subsets_agree(monkeypatch: pytest.MonkeyPatch) -> N
     assert (direct.mean, direct.std) == pytest.approx((gram.mean, gram.std), rel=1e-10)
     assert gram.std > 0
     assert kernel_distance(x, y, subsets=8, subset_size=20, seed=4) != gram
+
+
+def test_subsets_one_by_one_are_the_same_for_any_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernel, "GRAM_ROWS", 0)
+    x, y = (rows.astype(np.float32) for rows in _sets(n=300, m=200, width=40))
+    found = [_with_threads(threads, lambda: kernel_distance(x, y, subsets=5, subset_size=150)) for threads in (1, 2, 3)]
+    assert found[0] == found[1] == found[2]
+    in_double = kernel_distance(x.astype(np.float64), y.astype(np.float64), subsets=5, subset_size=150)
+    assert found[0].mean == pytest.approx(in_double.mean, rel=1e-4)
+
+
+def _with_threads(threads: int, measured: Callable[[], MeanStd]) -> MeanStd:
+    with use_threads(threads):
+        return measured()
 
 
 def test_it_is_unbiased() -> None:
