@@ -1,4 +1,4 @@
-"""The quick form of the accuracy audit, as the command line runs it: every part on real digits. Minutes."""
+"""The quick form of the accuracy audits, as the command line runs them: every part on real digits. Minutes."""
 
 from pathlib import Path
 
@@ -6,10 +6,12 @@ import pytest
 from typer.testing import CliRunner
 
 from ganguard.audit.results import AuditResults, read_results
+from ganguard.audit.run_several import read_together
 from ganguard.cli.main import app
 
 pytestmark = pytest.mark.slow  # all in one process, which makes the audit that they read
 
+AUDITS = ("digits-accuracy-good-quick", "digits-accuracy-early-quick")
 KNOWN = ("10 % real mixed in", "10 % real", "50 % real")
 
 
@@ -21,9 +23,21 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return found
 
 
-@pytest.fixture(scope="module")
-def results(directory: Path) -> AuditResults:
-    return read_results(directory)
+@pytest.fixture(scope="module", params=AUDITS)
+def results(directory: Path, request: pytest.FixtureRequest) -> AuditResults:
+    return read_results(directory / request.param)
+
+
+def test_a_good_target_and_one_stopped_early_lie_side_by_side(directory: Path) -> None:
+    together = read_together(directory)
+    assert [line.audit for line in together.lines] == list(AUDITS)
+    assert together.question == "accuracy"
+    good, early = (line.to_real for line in together.lines)
+    assert good is not None
+    assert early is not None
+    assert good.mean < early.mean
+    assert all(copies.distance is not None for line in together.lines for copies in line.copies)
+    assert {verdict.relation for verdict in together.verdicts} == {"R4", "R5"}
 
 
 def test_every_attack_is_measured_and_none_failed(results: AuditResults) -> None:
@@ -50,5 +64,5 @@ def test_refining_is_diagnosed_with_classes_and_pictures(results: AuditResults, 
         assert len(found.classes.before) == 10
         assert {trial.power for trial in found.tried} | set(found.stuck) >= {0.0, 0.25, 0.5}
         assert found.chosen == min(found.tried, key=lambda t: (t.score, t.power)).power
-    assert "Did refining help?" in (directory / "report.html").read_text()
+    assert "Did refining help?" in (directory / results.name / "report.html").read_text()
     assert {p.subject for p in results.pictures} >= {"kept", "dropped"} or all(r.chosen == 0 for r in results.refinements)

@@ -262,6 +262,8 @@ def _values(text: str, spec: str, beneath: tuple[str, ...] = ()) -> dict[str, An
     like, others = values.pop("like"), presets()
     if not isinstance(like, str) or like not in others or like in beneath:
         raise SpecError(f"{spec}: like: " + unknown_name("preset", like, list(others)))
+    if listed := audits_listed(like)[1]:
+        raise SpecError(f"{spec}: like: {like} lists audits: {', '.join(listed)}. Name one of them.")
     return _laid_over(_values(others[like], like, (*beneath, spec)), values)
 
 

@@ -17,8 +17,8 @@ def audit(
         str,
         typer.Argument(
             metavar="SPEC|PRESET",
-            help="A YAML file, or a preset: `digits` (fidelity), `digits-accuracy` (the adversary knows real images, or D), "
-            "`digits-accuracy-early` (of a target stopped early), `digits-defences`, each with five seeds as `…-full`; "
+            help="A YAML file, or a preset: `digits` (fidelity), `digits-accuracy` (the adversary knows real images, or D; a "
+            "good target and one stopped early, side by side), `digits-defences`, each with five seeds as `…-full`; "
             "`digits-transfer`, `digits-averaging`, `digits-private`, `patches-utility`; `pairs` (three targets and "
             "three substitutes, side by side).",
             show_default=False,
@@ -53,7 +53,7 @@ def audit(
     from ganguard.audit.spec import audits_listed, presets, read_spec, source_of
 
     if quick and (spec := f"{spec}-quick") not in presets():
-        having = ", ".join(name.removesuffix("-quick") for name in presets() if name.endswith("-quick"))
+        having = ", ".join(sorted(name.removesuffix("-quick") for name in presets() if name.endswith("-quick")))
         raise SpecError(f"--quick: {spec.removesuffix('-quick')} has no quick form. With one: {having}.")
     name, listed = audits_listed(spec)
     directory = out or Path("audits") / name

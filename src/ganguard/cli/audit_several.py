@@ -35,15 +35,16 @@ def _print_table(together: "SideBySide", directory: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from ganguard.audit.report.beside import columns, row
+    from ganguard.audit.report.beside import WORDS, columns, head, rows
 
-    title = f"Fréchet distance of copies to their target, from {together.query_budget:,} images; lower is closer"
+    to = WORDS[together.question].to
+    title = f"Fréchet distance of copies to {to}, from {together.query_budget:,} images; lower is closer"
     table = Table(title=title, title_justify="left")
-    table.add_column("target", min_width=max(len(line.audit) for line in together.lines))  # a name cut short is no name
+    names = [found.heading for found in rows(together)]
+    table.add_column(head(together), min_width=max(map(len, names)))  # a name cut short is no name
     for column in columns(together):
         table.add_column(column, justify="right")
-    for line in together.lines:
-        found = row(line)
+    for found in rows(together):
         table.add_row(found.heading, *found.cells)
     shown = Console(highlight=False)
     shown.print(table)

@@ -11,7 +11,7 @@ from report_samples import EMPTY_CELLS, draw_grids, make_results
 from ganguard.audit import run_several
 from ganguard.audit.doctor import examine
 from ganguard.audit.report.beside import render_beside
-from ganguard.audit.results import AttackRecord, AuditResults, Measurement
+from ganguard.audit.results import AttackRecord, AuditResults, Measurement, Outcome, Verdict
 from ganguard.audit.side_by_side import SideBySide, side_by_side
 from ganguard.audit.spec import Spec, audits_listed
 from ganguard.base.cache import TEMPORARY, write_json
@@ -87,6 +87,56 @@ def test_the_largest_budget_that_all_have_is_compared() -> None:
     factors = dict.fromkeys(ATTACKS, 1.0)
     audits = {"a": _audit(factors, 2, 0, (100, 1000)), "b": _audit(factors, 2, 1, (100,))}
     assert side_by_side("pairs", audits).query_budget == 100
+
+
+KNOWING = ("fidelity sngan", "accuracy partial black box sngan, 10 % real", "accuracy white box sngan, 10 % real")
+
+
+def _of_accuracy(outcomes: tuple[Outcome, ...], to_real: float, budgets: tuple[int, ...] = (1000,)) -> AuditResults:
+    """An audit whose adversaries know real images, with a verdict on R4 for each outcome, and one on R5."""
+    found = _audit(dict.fromkeys(KNOWING, 1.0), 3, 0, budgets)
+    copies = [m.model_copy(update={"against": "reference", "value": 2 * m.value}) for m in found.measurements]
+    of_target = copies[0].model_copy(
+        update={"subject": "target", "attack": None, "query_budget": None, "seed": None, "value": to_real}
+    )
+    judged = [
+        Verdict(relation="R4", statement=f"comparison {i}", outcome=outcome, reason="so", seeds=3)
+        for i, outcome in enumerate(outcomes)
+    ]
+    last = Verdict(relation="R5", statement="the last", outcome="fails", reason="so", seeds=3)
+    changes = {"measurements": (*found.measurements, *copies, of_target), "verdicts": (*judged, last)}
+    return found.model_copy(update=changes)
+
+
+def test_of_adversaries_who_know_real_images_accuracy_is_compared() -> None:
+    audits = {"good": _of_accuracy(("holds", "undecided"), 0.5), "early": _of_accuracy(("holds", "holds"), 8.0)}
+    found = side_by_side("accuracy", audits)
+    assert found.question == "accuracy"
+    assert found.attacks == KNOWING
+    assert [line.to_real.mean for line in found.lines if line.to_real] == [0.5, 8.0]
+    distances = [copies.distance.mean for line in found.lines for copies in line.copies if copies.distance]
+    assert distances == pytest.approx([2 / 1000] * 6, rel=0.3)
+    assert [(v.relation, v.statement.split(":")[0], v.outcome, v.reason) for v in found.verdicts] == [
+        ("R4", "good", "undecided", "comparisons: 2; holds in 1, undecided in 1"),
+        ("R4", "early", "holds", "comparisons: 2; holds in 2"),
+        ("R5", "good", "fails", "comparisons: 1; fails in 1"),
+        ("R5", "early", "fails", "comparisons: 1; fails in 1"),
+    ]
+    assert [v.statement for v in found.ratios if v.relation == "R5"] == ["good: the last", "early: the last"]
+
+
+def test_the_page_of_accuracy_has_a_row_a_copy_and_a_column_an_audit() -> None:
+    audits = {"good": _of_accuracy(("holds",), 0.5), "early": _of_accuracy(("holds",), 8.0)}
+    page = render_beside(side_by_side("accuracy", audits))
+    assert not EMPTY_CELLS.search(re.sub(r"<style>.*?</style>", "", page, flags=re.S))
+    assert "Do real images, and subsampling, bring a copy nearer to real ones?" in page
+    assert all(word in page for word in (*KNOWING, "the target itself", "Verdicts on R4 and R5", 'href="early/report.html"'))
+
+
+def test_adversaries_without_a_budget_in_common_are_refused() -> None:
+    audits = {"good": _of_accuracy(("holds",), 0.5, (100,)), "early": _of_accuracy(("holds",), 8.0, (200,))}
+    with pytest.raises(SpecError, match="accuracy: its audits' attacks must have a query budget in common"):
+        side_by_side("accuracy", audits)
 
 
 def test_audits_with_nothing_in_common_are_refused() -> None:

@@ -35,17 +35,18 @@ def spec_with(**changes: object) -> Spec:
 
 
 def test_every_preset_parses_and_says_what_it_is() -> None:
-    accuracy = ["digits-accuracy", "digits-accuracy-early", "digits-accuracy-early-full", "digits-accuracy-full"]
+    of = ["digits-accuracy", "digits-accuracy-good", "digits-accuracy-early"]
+    accuracy = [f"{name}{form}" for name in of for form in ("", "-full", "-quick")]
     defences = ["digits-averaging", "digits-defences", "digits-defences-full", "digits-defences-quick"]
     others = ["digits-full", "digits-http", "digits-private", "digits-transfer", "patches-utility"]
     published = ["pggan-celeba-64", "sngan-celeba-64", *OF_MIMICRY, "stylegan2-64", "transfer-lsun"]
     of_pairs = [f"{name}-{target}" for name in ("pairs", "pairs-64") for target in ("pggan", "sngan", "stylegan2")]
     pairs = ["pairs", "pairs-64", *of_pairs]
-    assert set(presets()) == {"digits", *accuracy, "digits-accuracy-quick", *defences, *others, *published, *pairs}
+    assert set(presets()) == {"digits", *accuracy, *defences, *others, *published, *pairs}
     for name, text in presets().items():
         assert text.startswith("# ")
-        if (listed := audits_listed(name)[1]) or name in ("pairs", "pairs-64"):
-            assert set(listed) < set(of_pairs)
+        if (listed := audits_listed(name)[1]) or name in ("pairs", "pairs-64", *accuracy[:3]):
+            assert set(listed) < {*of_pairs, *accuracy[3:]}
             continue
         parsed_name, spec = read_spec(name, [])
         assert parsed_name == name
@@ -109,7 +110,7 @@ def _copy_is_trained_alike(preset: str) -> bool:
     return all(said[key] == same[key] for key in said.keys() & same.keys())
 
 
-@pytest.mark.parametrize("name", ["digits", "digits-accuracy", "digits-accuracy-early"])
+@pytest.mark.parametrize("name", ["digits", "digits-accuracy-good", "digits-accuracy-early"])
 def test_the_full_form_of_a_preset_has_five_seeds(name: str) -> None:
     _, once = read_spec(name, [])
     _, full = read_spec(f"{name}-full", [])
@@ -128,12 +129,19 @@ def test_defences_at_five_seeds_are_some_of_those_at_one() -> None:
 
 def test_a_spec_like_a_preset_says_only_what_differs(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
-    file.write_text("like: digits-accuracy\ntarget: {train: {steps: 7}}\nsamples: 60\n")
+    file.write_text("like: digits-accuracy-good\ntarget: {train: {steps: 7}}\nsamples: 60\n")
     _, mine = read_spec(str(file), ["seeds=[4]"])
-    _, preset = read_spec("digits-accuracy", [])
+    _, preset = read_spec("digits-accuracy-good", [])
     assert isinstance(mine.target, TrainTarget) and isinstance(preset.target, TrainTarget)
     assert (mine.target.steps, mine.samples, mine.seeds, mine.attacks) == (7, 60, (4,), preset.attacks)
     assert mine.target.model_copy(update={"steps": preset.target.steps}) == preset.target
+
+
+def test_a_spec_like_several_audits_names_them(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("like: digits-accuracy\n")
+    with pytest.raises(SpecError, match=r"like: digits-accuracy lists audits: digits-accuracy-good, .*\. Name one of them\.$"):
+        read_spec(str(file), [])
 
 
 def test_a_spec_like_no_preset_names_the_known_ones(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def test_help_imports_nothing_heavy() -> None:
         (["audit", "digits", "--frob"], "No such option"),
         (["audit", "digist"], "unknown preset 'digist'; did you mean 'digits'? Known: digits, digits-accuracy"),
         (["audit", "absent.yaml"], "no such spec file"),
-        (["audit", "digits", "--quick"], "--quick: digits has no quick form. With one: digits-accuracy, digits-defences."),
+        (["audit", "digits", "--quick"], "--quick: digits has no quick form. With one: digits-accuracy, digits-accuracy-early"),
         (["attack", "transfer", "tiny", "--out", "x"], "transfer: the copy is moved to another domain. Give --domain"),
         (["audit", "digits", "--set", "attaks=1"], "unknown key. Did you mean 'attacks'?"),
         (["audit", "digits", "--set", "attacks.0.kind=fidelty"], "unknown attack 'fidelty'; did you mean 'fidelity'?"),

@@ -8,52 +8,17 @@ ratios of a question hold together with 95 %, as Bonferroni has it: each alone w
 
 from collections.abc import Mapping
 from itertools import combinations
-from typing import Literal
 
 from ganguard.audit.results import AuditResults, Outcome, Verdict
-from ganguard.audit.summaries import Summary, summarise
-from ganguard.audit.verdicts import CONFIDENCE, KNOWING, distances_of, log_ratios, of_logs
-from ganguard.base.errors import SpecError
-from ganguard.base.settings import Positive, Settings
-
-
-class Copies(Settings):
-    """The fidelity distance of one attack's copies of an audit's target; None where none was measured."""
-
-    attack: str
-    distance: Summary | None
-
-
-class Line(Settings):
-    """An audit: its name, its target, how far that is from real images and two draws of it from each other, and its copies."""
-
-    audit: str
-    target: str
-    to_real: Summary | None
-    two_draws: Summary | None
-    copies: tuple[Copies, ...]
-
-
-class SideBySide(Settings):
-    """What several audits found together. query_budget: of the copies. verdicts: on each question as a whole; ratios: one by
-    one."""
-
-    format: Literal[1] = 1
-    name: str
-    query_budget: Positive
-    attacks: tuple[str, ...]
-    lines: tuple[Line, ...]
-    verdicts: tuple[Verdict, ...]
-    ratios: tuple[Verdict, ...]
-
+from ganguard.audit.side_by_side.records import SideBySide, largest_budget, lines_of
+from ganguard.audit.verdicts import CONFIDENCE, distances_of, log_ratios, of_logs
 
 Logs = dict[int, float]  # log-ratios, by seed
 
 
-def side_by_side(name: str, found: Mapping[str, AuditResults]) -> SideBySide:
-    """Lay audits beside each other, by name. Raises SpecError where they have fewer than two attacks, or no budget, in
-    common."""
-    attacks, budget = _in_common(name, list(found.values()))
+def beside_architectures(name: str, found: Mapping[str, AuditResults], attacks: list[str]) -> SideBySide:
+    """Of attacks that all audits have. Raises SpecError where these have no budget in common."""
+    budget = largest_budget(name, list(found.values()), attacks)
     distances = {
         audit: {attack: distances_of(results.undefended().measurements, attack, budget, "target") for attack in attacks}
         for audit, results in found.items()
@@ -72,37 +37,12 @@ def side_by_side(name: str, found: Mapping[str, AuditResults]) -> SideBySide:
         name=name,
         query_budget=budget,
         attacks=tuple(attacks),
-        lines=tuple(_line(audit, results, attacks, budget) for audit, results in found.items()),
+        lines=lines_of(found, attacks, budget, "target"),
         verdicts=(
             _together("the substitute's architecture matters", substitutes),
             _together("which substitute is closer depends on the target's architecture", depends),
         ),
         ratios=(*substitutes, *depends),
-    )
-
-
-def _in_common(name: str, found: list[AuditResults]) -> tuple[list[str], int]:
-    """The attacks without real images that all audits have, and the largest budget that all of these were planned at."""
-    planned = [{a.label: set(a.query_budgets) for a in r.attacks if not a.label.startswith(KNOWING)} for r in found]
-    attacks = [label for label in planned[0] if all(label in of for of in planned)]
-    budgets = set.intersection(*(of[label] for of in planned for label in attacks)) if attacks else set[int]()
-    if len(attacks) < 2 or not budgets:
-        raise SpecError(f"{name}: its audits must have two attacks or more in common, and a query budget of all of these.")
-    return attacks, max(budgets)
-
-
-def _line(audit: str, results: AuditResults, attacks: list[str], budget: int) -> Line:
-    of_target = {"subject": "target", "metric": "frechet_distance", "defence": None}
-    copies = {"subject": "substitute", "metric": "frechet_distance", "against": "target", "query_budget": budget}
-    return Line(
-        audit=audit,
-        target=results.target.description,
-        to_real=summarise(results.select(**of_target, against="reference")),
-        two_draws=summarise(results.select(**of_target, against="target")),
-        copies=tuple(
-            Copies(attack=attack, distance=summarise(results.select(**copies, attack=attack, defence=None)))
-            for attack in attacks
-        ),
     )
 
 
