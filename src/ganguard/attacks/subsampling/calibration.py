@@ -74,9 +74,11 @@ def logistic_regression(real: Tensor, fake: Tensor, *, folds: int = 0) -> LogRat
 
 
 def _balanced_log_likelihood(model: Any, x: np.ndarray, y: np.ndarray) -> float:
-    """Mean log probability of the right kind, each kind counting as much as the other, as in the fit."""
-    log_p = model.predict_log_proba(x)
-    return float(np.mean([log_p[y == kind, column].mean() for column, kind in enumerate(model.classes_)]))
+    """Mean log probability of the right kind, each kind counting as much as the other, as in the fit. Of log-odds: where a
+    probability is 1 to the last bit, the logarithm of the other is still a number."""
+    log_odds = model.decision_function(x)
+    log_p = -np.logaddexp(0, np.where(y == 1, -log_odds, log_odds))
+    return float(np.mean([log_p[y == kind].mean() for kind in (0, 1)]))
 
 
 def _labelled(real: Tensor, fake: Tensor) -> tuple[np.ndarray, np.ndarray]:

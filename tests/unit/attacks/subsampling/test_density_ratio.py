@@ -11,6 +11,7 @@ from ganguard.attacks.subsampling import fit_density_ratio
 from ganguard.attacks.subsampling.calibration import fit_isotonic, fit_logistic
 from ganguard.attacks.subsampling.density_ratio import RATIOS, reads_of
 from ganguard.attacks.subsampling.diagnostics import diagnose
+from ganguard.attacks.subsampling.feature_head import fit_feature_head
 from ganguard.attacks.subsampling.ratio_network import logistic_loss, softplus_loss
 from ganguard.base.errors import SpecError
 
@@ -84,6 +85,24 @@ def test_a_feature_head_finds_the_one_feature_that_tells() -> None:
     fitted = fit_density_ratio("feature_head", real, fake, seed=0)
     assert fitted.diagnosis.auc == pytest.approx(0.5 * math.erfc(-SHIFT / 2), abs=0.06)
     assert abs(fitted.diagnosis.calibration_z) < 3
+
+
+def test_a_feature_head_chooses_its_strength_among_numbers_alone() -> None:
+    """The weakest penalty of many features is certain to the last bit of images that it gets wrong, whose log loss would be
+    infinite: scikit-learn warns of it, and a warning is an error here."""
+    noise = torch.randn(140, 64, generator=torch.Generator().manual_seed(0)).double()
+    log_ratio = fit_feature_head(noise[:40], noise[40:], seed=0)
+    assert log_ratio(noise).abs().max() < 1
+
+
+@pytest.mark.usefixtures("few_updates")
+@pytest.mark.parametrize("kind", ["feature_head", *NETWORKS])
+def test_a_feature_that_never_varied_says_nothing_where_it_does_later(kind: str) -> None:
+    """Such as a dead ReLU of D, which some image of the pool wakes up."""
+    real, fake = (torch.cat([drawn(60, mean, i), torch.full((60, 1), 0.1)], 1) for i, mean in enumerate((SHIFT, 0)))
+    fitted = fit_density_ratio(kind, real, fake, seed=0)
+    usual, awake = fitted.log_ratio(torch.tensor([[1.0, 0.1], [1.0, 3.0]], dtype=torch.float64))
+    assert awake.item() == pytest.approx(usual.item(), abs=1e-6)
 
 
 def test_isotonic_odds_end_at_half_an_image() -> None:
