@@ -23,7 +23,10 @@ def fit_logistic(real: Tensor, fake: Tensor, *, seed: int) -> LogRatio:
 
 
 def fit_beta(real: Tensor, fake: Tensor, *, seed: int) -> LogRatio:
-    """log r = a log p - b log(1 - p) + c, p = sigmoid(s) (Kull et al. 2017, "Beta calibration", eq. 5). seed is not used."""
+    """log r = a log p - b log(1 - p) + c, p = sigmoid(s) (Kull et al. 2017, "Beta calibration", eq. 5). seed is not used.
+
+    As in Turner et al.'s code, a and b may be negative, which Kull et al. rule out: where D's order of images misleads, r may
+    fall as s rises."""
 
     def logarithms(s: Tensor) -> Tensor:
         return torch.cat([F.logsigmoid(s), -F.logsigmoid(-s)], 1)

@@ -8,7 +8,7 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from ganguard.attacks.subsampling import fit_density_ratio
-from ganguard.attacks.subsampling.calibration import fit_isotonic, fit_logistic
+from ganguard.attacks.subsampling.calibration import fit_beta, fit_isotonic, fit_logistic
 from ganguard.attacks.subsampling.density_ratio import RATIOS, reads_of
 from ganguard.attacks.subsampling.diagnostics import diagnose
 from ganguard.attacks.subsampling.feature_head import fit_feature_head
@@ -116,6 +116,13 @@ def test_isotonic_odds_in_between_are_left_alone() -> None:
     real = torch.cat([torch.zeros(1, 1), torch.full((50, 1), 9.0)])
     fitted = fit_isotonic(real, fake, seed=0)
     assert fitted(torch.zeros(1, 1)).item() == pytest.approx(math.log(1 / 99) - math.log(51 / 100))
+
+
+def test_a_beta_ratio_may_fall_as_the_score_rises() -> None:
+    """Generated images on both sides of the real ones: D's order of them misleads."""
+    fake = torch.cat([drawn(300, -2, 1), drawn(300, 2, 2)])
+    low, middle, high = fit_beta(drawn(600, 0, 0), fake, seed=0)(torch.tensor([[-2.0], [0.0], [2.0]], dtype=torch.float64))
+    assert min(middle - low, middle - high) > 0.5
 
 
 def test_a_logistic_ratio_of_a_critics_scores_is_not_clipped() -> None:
