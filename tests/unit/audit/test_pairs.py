@@ -43,7 +43,7 @@ def test_each_way_of_refining_is_compared_with_none() -> None:
     found = improved({"kind": "accuracy_partial_black_box"}, white, {**white, "start_discriminator": "target"})
     assert [label for relation, label, _ in found if relation == "R5"] == [
         "accuracy white box sngan, 10 % real",
-        "accuracy white box sngan, 10 % real #2",
+        "accuracy white box sngan, 10 % real, D from the target",
     ]
 
 
