@@ -57,8 +57,8 @@ def discriminator_rejection(
     while kept < count:
         if offered >= PROPOSALS_A_KEPT * count:
             raise SpecError(
-                f"of {offered:,} proposals {kept:,} were accepted, and {count:,} are wanted. Lower percentile, or take another "
-                "density ratio."
+                f"of {offered:,} proposals {kept:,} were accepted, and {count:,} are wanted. "
+                f"{'Set' if percentile is None else 'Lower'} percentile, or take another density ratio."
             )
         proposed, scores = draw(propose, BATCH)
         greatest = torch.maximum(greatest, scores.max())

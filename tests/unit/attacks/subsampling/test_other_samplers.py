@@ -104,7 +104,7 @@ def test_rejection_that_accepts_nothing_ends(monkeypatch: pytest.MonkeyPatch) ->
         first.clear()
         return torch.arange(n), scores
 
-    with pytest.raises(SpecError, match=r"of 4,096 proposals 0 were accepted, and 1 are wanted"):
+    with pytest.raises(SpecError, match=r"of 4,096 proposals 0 were accepted, and 1 are wanted\. Set percentile"):
         discriminator_rejection(propose, count=1, seed=0, percentile=None, pilot=10)
 
 
