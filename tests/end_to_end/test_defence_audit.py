@@ -154,6 +154,14 @@ def test_who_averages_pays_for_every_image_and_trains_on_means(tmp_path: Path) -
     assert wrong(tmp_path / "audit") == []
 
 
+def test_averages_too_few_to_refine_are_refused_before_anything_is_trained(tmp_path: Path) -> None:
+    refining = {**KNOWING, "refining": {"count": 20}}
+    adversaries = ["naive", {"kind": "averaging", "copies": [2, 4]}]
+    with pytest.raises(SpecError, match=r"asks 4 times for an image, so that query_budget 40 buys 10: .* 20"):
+        run(tmp_path / "audit", attacks=[refining], defences=[NOISE], adversaries=adversaries, codes="client")
+    assert not list((tmp_path / "audit" / "steps").glob("train_target-*"))
+
+
 def test_a_defence_whose_price_cannot_be_measured_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise StepError("as if it could not be measured.")

@@ -31,6 +31,10 @@ class WhiteBoxSettings(RealImagesSettings):
     refining: Refining = Refining()
     start_discriminator: Literal["random", "target"] = "random"
 
+    def label(self) -> str:
+        """Also whether the substitute's D begins as the target's: then subsampling is not all that this adversary does more."""
+        return super().label() + (", D from the target" if self.start_discriminator == "target" else "")
+
     def require_known(self, own: int) -> None:
         """Raises SpecError also where the budget is too small for the images that refining keeps."""
         self.refining.require_budget(self.query_budget, own)

@@ -9,6 +9,7 @@ from pydantic import model_validator
 from ganguard.architectures.checkpoint import read_description
 from ganguard.attacks.protocol import Attack, AttackSettings, Knowledge, Substitute, Workspace
 from ganguard.base.cache import copy_directory
+from ganguard.base.errors import CheckpointError
 from ganguard.targets.checkpoint import CheckpointTarget
 from ganguard.targets.protocol import BlackBoxTarget
 
@@ -50,4 +51,13 @@ def run(
     return Substitute(workspace.directory / "checkpoint", 0)
 
 
-GIVEN = Attack(GivenSettings, run)
+def require(target: BlackBoxTarget, settings: GivenSettings) -> None:
+    """Raise CheckpointError where the copy's images are of another shape than the target's: nothing could be compared."""
+    if (found := read_description(settings.substitute.path).image_shape) != target.image_shape:
+        raise CheckpointError(
+            f"{settings.substitute.path}: the target makes images {target.image_shape} (C, H, W), this copy {found}. Give a "
+            f"copy of this target."
+        )
+
+
+GIVEN = Attack(GivenSettings, run, require=require)

@@ -17,13 +17,16 @@ Labelled = list[tuple[str, list[AttackSettings]]]
 
 def improvements(labelled: Labelled) -> tuple[Improvement, ...]:
     """Of attacks by label. R4: real images beside none. R5: a white box beside a partial black one. R6: a moved copy beside
-    training from scratch."""
+    training from scratch. A partial black box that goes on with a copy that existed already is in no pair: who knows what that
+    was made of, and it is the same under every seed."""
     found = [pair for one, other in permutations([(label, s[0]) for label, s in labelled], 2) for pair in _pairs(one, other)]
     return tuple(sorted(found, key=lambda pair: pair.relation))
 
 
 def _pairs(one: tuple[str, AttackSettings], other: tuple[str, AttackSettings]) -> Iterator[Improvement]:
     (label, a), (over, b) = one, other
+    if any(isinstance(each, PartialBlackBoxSettings) and each.substitute for each in (a, b)):
+        return
     if isinstance(a, PartialBlackBoxSettings) and isinstance(b, FidelitySettings) and _alike(a, b, TrainingSettings):
         yield Improvement("R4", label, over, "reference")
     if isinstance(a, WhiteBoxSettings) and isinstance(b, PartialBlackBoxSettings) and _alike(a, b, RealImagesSettings):

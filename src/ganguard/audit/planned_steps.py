@@ -38,6 +38,8 @@ def ground_steps(spec: Spec) -> Iterable[Step]:
         "domains": [dataset.model_dump(mode="json") for dataset in domains(spec)],
         "seeds": list(spec.seeds),
     }
+    if (price := max(s.price for s in spec.situations())) > 1:
+        planned["price"] = price
     of_domains = (Input(f"domain {i}", _real_of(name)) for i, name in enumerate(domain_names(spec)))
     yield Step("ready", "ready", planned, (Input("real", "real"), Input("trained on", trained_on), *of_domains))
     target = spec.target

@@ -5,13 +5,13 @@ import math
 import torch
 
 from ganguard.architectures.networks import build_networks, require_buildable
-from ganguard.attacks.protocol import require_attackable
+from ganguard.attacks.protocol import AttackSettings, require_attackable
 from ganguard.attacks.real_images import real_fraction
 from ganguard.attacks.transfer import TransferSettings, require_domain
 from ganguard.audit.attacking import rehearse_guess
 from ganguard.audit.comparisons import NEIGHBOURS
 from ganguard.audit.steps import Digests, Real, StepCall, attack_of, load_real, open_target, tools_for
-from ganguard.base.errors import DataError, MetricError, TargetError
+from ganguard.base.errors import DataError, MetricError, SpecError, TargetError
 from ganguard.base.images import shape_of
 from ganguard.data.splits import TRAIN_SHARE, adversary_split, some_of
 from ganguard.defences.protocol import parse_chain
@@ -71,7 +71,7 @@ def _require_trainable(call: StepCall, real: Real) -> None:
         if (fraction := real_fraction(attack)) is not None:
             for seed in call.settings["seeds"]:
                 own, _ = adversary_split(known.train, fraction, seed=seed, groups=known.groups)
-                attack.require_known(len(own))
+                _require_known(attack, len(own), call.settings.get("price", 1))
         if isinstance(attack, TransferSettings):
             domain = domains[call.settings["domains"].index(attack.domain.model_dump(mode="json"))]
             some_of(domain.train, attack.domain_images, seed=0)
@@ -81,3 +81,17 @@ def _require_trainable(call: StepCall, real: Real) -> None:
                     f"domain: its reference split (30 % of {len(domain.images)} images) holds {len(domain.reference)}; a "
                     f"measured set must hold at least {NEIGHBOURS + 1}. Give more images of the domain."
                 )
+
+
+def _require_known(attack: AttackSettings, own: int, price: int) -> None:
+    """Raise SpecError where the budget buys too few images, at the highest `price` of one, beside `own` real ones."""
+    images = attack.query_budget // price
+    try:
+        attack.model_copy(update={"query_budget": images}).require_known(own)
+    except SpecError as problem:
+        if price == 1:
+            raise
+        raise SpecError(
+            f"adversaries: who averages asks {price:,} times for an image, so that query_budget {attack.query_budget:,} buys "
+            f"{images:,}: {problem}"
+        ) from None

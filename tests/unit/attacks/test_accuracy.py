@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ganguard.architectures.checkpoint import load_checkpoint
+from ganguard.architectures.networks import build_networks, parse_architecture
 from ganguard.attacks.protocol import Knowledge, Workspace, parse_attack, run_attack
 from ganguard.attacks.real_images import mixed, real_fraction
 from ganguard.attacks.subsampling.refinement_files import KEPT, REFINEMENT
@@ -18,6 +19,8 @@ from ganguard.base.errors import DataError, SpecError, StepError, TargetError
 from ganguard.queries.ledger import Ledger
 from ganguard.queries.metered_target import meter
 from ganguard.queries.store import Store
+from ganguard.targets.module import ModuleDiscriminator
+from ganguard.targets.protocol import Discriminator
 from ganguard.training.early_stopping import JUDGED
 
 TINY = {"architecture": {"kind": "dcgan", "width": 4}, "steps": 4, "batch_size": 8, "query_budget": 200}
@@ -56,7 +59,7 @@ class Box:
 
 
 class WhiteBox(Box):
-    def __init__(self, D: BrightnessD | None = None) -> None:
+    def __init__(self, D: Discriminator | None = None) -> None:
         super().__init__()
         self.discriminator = D or BrightnessD()
 
@@ -135,6 +138,17 @@ def test_powers_whose_chains_are_stuck_are_passed_over() -> None:
     assert found.best.power == 0
     with pytest.raises(StepError, match="all chains stuck"):
         refine(images, bright(30), Sure(), Refining(steps=2, ratio="logistic", powers=(1.0,)), lambda _: 1.0, seed=0)
+
+
+@pytest.mark.parametrize("start", ["target", "random"])
+def test_the_copys_discriminator_can_begin_as_the_targets(tmp_path: Path, start: str) -> None:
+    """A learning rate of next to nothing leaves it there."""
+    own = build_networks(parse_architecture(TINY["architecture"]), (1, 8, 8)).discriminator
+    settings = {"start_discriminator": start, "learning_rate": 1e-12, "refining": {"steps": 5}}
+    found = attack(WhiteBox(ModuleDiscriminator(own, Compute())), tmp_path, kind="accuracy_white_box", **settings)
+    trained = load_checkpoint(found.checkpoint).networks.discriminator.parameters()
+    alike = [torch.allclose(a, b, atol=1e-6) for a, b in zip(trained, own.parameters(), strict=True)]
+    assert all(alike) is (start == "target")
 
 
 def test_a_target_without_discriminator_is_refused_before_an_image_is_bought(tmp_path: Path) -> None:

@@ -156,6 +156,14 @@ def test_a_given_copy_is_taken_as_it_is(tmp_path: Path, stolen: Path) -> None:
     assert parsed.label() == f"given copy {stolen.parent.name}"
 
 
+def test_a_given_copy_of_images_of_another_shape_is_refused(tmp_path: Path, stolen: Path) -> None:
+    target = Box()
+    target.image_shape = (1, 16, 16)
+    settings = {"kind": "given", "substitute": {"checkpoint": str(stolen)}, "query_budget": 7}
+    with pytest.raises(CheckpointError, match=r"makes images \(1, 16, 16\) \(C, H, W\), this copy \(1, 8, 8\)"):
+        attack(target, tmp_path, Knowledge(), **settings)
+
+
 @pytest.mark.parametrize(
     ("substitute", "message"),
     [

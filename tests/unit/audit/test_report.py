@@ -63,6 +63,13 @@ def test_every_case_reads_as_prose_and_loads_nothing(case: str, tmp_path: Path) 
     assert structure.tags.count("h1") == 1
 
 
+def test_of_several_verdicts_it_says_that_each_stands_for_itself(tmp_path: Path) -> None:
+    results = make_results(seeds=5)
+    alone = results.model_copy(update={"verdicts": results.verdicts[:1]})
+    said = ["one excludes 1 by chance" in page(r, tmp_path / str(i)) for i, r in enumerate((results, alone))]
+    assert said == [True, False]
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_equal_results_give_equal_bytes(case: str, tmp_path: Path) -> None:
     assert page(CASES[case](), tmp_path / "a") == page(CASES[case](), tmp_path / "b")

@@ -8,7 +8,6 @@ import torch
 
 from ganguard.architectures.networks import build_networks
 from ganguard.architectures.sngan import SNGAN
-from ganguard.audit.pairs import improvements
 from ganguard.audit.spec import Spec, TrainTarget, audits_listed, presets, read_spec
 from ganguard.base.errors import SpecError
 from ganguard.base.settings import parse
@@ -264,41 +263,6 @@ def test_set_reaches_nested_keys_and_lists() -> None:
 def test_set_refuses_what_leads_nowhere(change: str) -> None:
     with pytest.raises(SpecError):
         read_spec("digits", [change])
-
-
-NETWORK = {"architecture": "sngan", "query_budget": [10, 20]}
-
-
-def improved(*attacks: dict[str, object]) -> list[tuple[str, str, str]]:
-    found = improvements(spec_with(attacks=[{**NETWORK, **attack} for attack in attacks]).labelled_attacks())
-    return [(pair.relation, pair.label, pair.over) for pair in found]
-
-
-def test_relations_compare_attacks_that_differ_in_nothing_else() -> None:
-    partial, white = "accuracy_partial_black_box", "accuracy_white_box"
-    fidelity, longer = {"kind": "fidelity"}, {"kind": "fidelity", "steps": 7}
-    found = improved(longer, fidelity, {"kind": partial}, {"kind": partial, "real_fraction": 0.5}, {"kind": white})
-    names = ["accuracy partial black box sngan, 10 % real", "accuracy partial black box sngan, 50 % real"]
-    assert found == [
-        ("R4", names[0], "fidelity sngan #2"),
-        ("R4", names[1], "fidelity sngan #2"),
-        ("R5", "accuracy white box sngan, 10 % real", names[0]),
-    ]
-
-
-def test_each_way_of_refining_is_compared_with_none() -> None:
-    white = {"kind": "accuracy_white_box"}
-    found = improved({"kind": "accuracy_partial_black_box"}, white, {**white, "start_discriminator": "target"})
-    assert [label for relation, label, _ in found if relation == "R5"] == [
-        "accuracy white box sngan, 10 % real",
-        "accuracy white box sngan, 10 % real #2",
-    ]
-
-
-def test_moved_copies_are_compared_with_training_from_scratch_in_their_own_domain() -> None:
-    one, other = ({"kind": "transfer", "domain": {"kind": "digits", "classes": [c]}} for c in (1, 2))
-    found = improved({**one, "method": "fine_tune"}, {**other, "method": ["fine_tune", "scratch"]})
-    assert found == [("R6", "transfer sngan fine-tuned, all images #2", "transfer sngan from scratch, all images")]
 
 
 def test_a_target_of_another_kind_takes_the_place_of_the_presets(tmp_path: Path, tiny_checkpoint: Callable[..., Path]) -> None:

@@ -23,7 +23,10 @@ def fit_logistic(real: Tensor, fake: Tensor, *, seed: int) -> LogRatio:
 
 
 def fit_beta(real: Tensor, fake: Tensor, *, seed: int) -> LogRatio:
-    """log r = a log p - b log(1 - p) + c, p = sigmoid(s) (Kull et al. 2017, "Beta calibration", eq. 5). seed is not used."""
+    """log r = a log p - b log(1 - p) + c, p = sigmoid(s) (Kull et al. 2017, "Beta calibration", eq. 5). seed is not used.
+
+    As in Turner et al.'s code, a and b may be negative, which Kull et al. rule out: where D's order of images misleads, r may
+    fall as s rises."""
 
     def logarithms(s: Tensor) -> Tensor:
         return torch.cat([F.logsigmoid(s), -F.logsigmoid(-s)], 1)
@@ -74,9 +77,11 @@ def logistic_regression(real: Tensor, fake: Tensor, *, folds: int = 0) -> LogRat
 
 
 def _balanced_log_likelihood(model: Any, x: np.ndarray, y: np.ndarray) -> float:
-    """Mean log probability of the right kind, each kind counting as much as the other, as in the fit."""
-    log_p = model.predict_log_proba(x)
-    return float(np.mean([log_p[y == kind, column].mean() for column, kind in enumerate(model.classes_)]))
+    """Mean log probability of the right kind, each kind counting as much as the other, as in the fit. Of log-odds: where a
+    probability is 1 to the last bit, the logarithm of the other is still a number."""
+    log_odds = model.decision_function(x)
+    log_p = -np.logaddexp(0, np.where(y == 1, -log_odds, log_odds))
+    return float(np.mean([log_p[y == kind].mean() for kind in (0, 1)]))
 
 
 def _labelled(real: Tensor, fake: Tensor) -> tuple[np.ndarray, np.ndarray]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ganguard.attacks.subsampling.proposals import Propose, require_log_odds
+from ganguard.attacks.subsampling.proposals import Propose, draw
 from ganguard.base.errors import SpecError
 from ganguard.base.seeds import torch_generator
 
@@ -48,7 +48,7 @@ def discriminator_rejection(
     if percentile is not None and not 0 <= percentile <= 100:
         raise SpecError(f"percentile must lie in 0 to 100; got {percentile}.")
     generator = torch_generator(seed, "discriminator_rejection")
-    first = require_log_odds(propose(pilot)[1], "of the pilot", pilot)
+    _, first = draw(propose, pilot, "of the pilot")
     greatest = first.max()
     gamma = 0.0 if percentile is None else torch.quantile(_shifted(first, greatest), percentile / 100)
     handles: list[Tensor] = []
@@ -57,11 +57,10 @@ def discriminator_rejection(
     while kept < count:
         if offered >= PROPOSALS_A_KEPT * count:
             raise SpecError(
-                f"of {offered:,} proposals {kept:,} were accepted, and {count:,} are wanted. Lower percentile, or take another "
-                "density ratio."
+                f"of {offered:,} proposals {kept:,} were accepted, and {count:,} are wanted. "
+                f"{'Set' if percentile is None else 'Lower'} percentile, or take another density ratio."
             )
-        proposed, scores = propose(BATCH)
-        scores = require_log_odds(scores, "of the proposals", BATCH)
+        proposed, scores = draw(propose, BATCH)
         greatest = torch.maximum(greatest, scores.max())
         accept = torch.rand(BATCH, generator=generator, dtype=torch.float64) < torch.sigmoid(_shifted(scores, greatest) - gamma)
         handles.append(proposed[accept])

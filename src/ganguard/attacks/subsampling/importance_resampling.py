@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ganguard.attacks.subsampling.proposals import Propose, require_log_odds
+from ganguard.attacks.subsampling.proposals import Propose, draw, require_log_odds
 from ganguard.base.errors import SpecError
 from ganguard.base.seeds import torch_generator
 
@@ -34,8 +34,7 @@ def importance_resampling(propose: Propose, *, count: int, pool: int, seed: int,
     """
     if count < 1 or pool < (1 if replacement else count):
         raise SpecError(f"count must be at least 1, and pool at least {1 if replacement else 'count'}; got {count} and {pool}.")
-    handles, log_odds = propose(pool)
-    log_odds = require_log_odds(log_odds, "of the proposals", pool)
+    handles, log_odds = draw(propose, pool)
     generator = torch_generator(seed, "importance_resampling")
     if replacement:
         edges = torch.softmax(log_odds, 0).cumsum(0)

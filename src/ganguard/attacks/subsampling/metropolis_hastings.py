@@ -16,7 +16,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ganguard.attacks.subsampling.proposals import Propose, require_log_odds
+from ganguard.attacks.subsampling.proposals import Propose, draw, require_log_odds
 from ganguard.base.errors import SpecError
 from ganguard.base.seeds import torch_generator
 
@@ -108,8 +108,7 @@ def _walk(starts: Tensor, propose: Propose, steps: int, generator: torch.Generat
     main = _Walkers(starts)
     shadow = _Walkers(torch.full_like(starts, -math.inf)) if never_moved == "restart" else None  # moves at its first proposal
     for _ in range(steps):
-        handles, proposed = propose(len(starts))
-        proposed = require_log_odds(proposed, "of the proposals", len(starts))
+        handles, proposed = draw(propose, len(starts))
         log_u = torch.rand(len(starts), generator=generator, dtype=torch.float64).log_()
         for walkers in (main, shadow) if shadow else (main,):
             walkers.offer(handles, proposed, log_u)

@@ -50,6 +50,14 @@ class Stream:
         return rows + self._first, self.log_odds[rows]
 
 
+def draw(propose: Propose, n: int, whose: str = "of the proposals") -> tuple[Tensor, Tensor]:
+    """n proposals: handles (n, ...), and their log-odds (n,) float64. Raises SpecError for other shapes, NaN and infinity."""
+    handles, log_odds = propose(n)
+    if handles.ndim < 1 or len(handles) != n:
+        raise SpecError(f"handles {whose} must be ({n}, ...); got {tuple(handles.shape)}.")
+    return handles, require_log_odds(log_odds, whose, n)
+
+
 def require_log_odds(log_odds: Tensor, whose: str, count: int | None = None) -> Tensor:
     """(N,) finite numbers as float64, N at least 1, or `count`. Raises SpecError for other shapes, NaN and infinity."""
     found = log_odds.detach().cpu().double()

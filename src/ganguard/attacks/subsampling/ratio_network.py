@@ -79,8 +79,7 @@ def fit_ratio_network(
     build: the network for rows of so many features. output: what the loss sees of its last layer (N,). log_ratio: of that,
     log r. updates: None takes 80 epochs, and at least 1,000. Raises StepError where the loss is not finite.
     """
-    everything = torch.cat([real, fake])
-    mean, std = everything.mean(0), everything.std(0).clamp_min(1e-12)
+    mean, std = _scale(torch.cat([real, fake]))
     generator = torch_generator(seed, "ratio_network")
     updates = updates or max(FEWEST_UPDATES, EPOCHS * max(len(real), len(fake)) // BATCH)
     with torch.random.fork_rng(devices=[]):
@@ -96,6 +95,13 @@ def fit_ratio_network(
         return torch.cat([log_ratio(output(network(part)[:, 0])).double() for part in parts])
 
     return fitted
+
+
+def _scale(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and deviation (F,) of rows (N, F). A feature that never varies says nothing, and must not where it does later: its
+    deviation is infinite."""
+    low, high = rows.aminmax(dim=0)
+    return rows.mean(0), rows.std(0).masked_fill(low == high, math.inf)
 
 
 def _train(

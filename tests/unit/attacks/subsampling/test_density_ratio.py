@@ -8,9 +8,10 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from ganguard.attacks.subsampling import fit_density_ratio
-from ganguard.attacks.subsampling.calibration import fit_isotonic, fit_logistic
+from ganguard.attacks.subsampling.calibration import fit_beta, fit_isotonic, fit_logistic
 from ganguard.attacks.subsampling.density_ratio import RATIOS, reads_of
 from ganguard.attacks.subsampling.diagnostics import diagnose
+from ganguard.attacks.subsampling.feature_head import fit_feature_head
 from ganguard.attacks.subsampling.ratio_network import logistic_loss, softplus_loss
 from ganguard.base.errors import SpecError
 
@@ -86,6 +87,24 @@ def test_a_feature_head_finds_the_one_feature_that_tells() -> None:
     assert abs(fitted.diagnosis.calibration_z) < 3
 
 
+def test_a_feature_head_chooses_its_strength_among_numbers_alone() -> None:
+    """The weakest penalty of many features is certain to the last bit of images that it gets wrong, whose log loss would be
+    infinite: scikit-learn warns of it, and a warning is an error here."""
+    noise = torch.randn(140, 64, generator=torch.Generator().manual_seed(0)).double()
+    log_ratio = fit_feature_head(noise[:40], noise[40:], seed=0)
+    assert log_ratio(noise).abs().max() < 1
+
+
+@pytest.mark.usefixtures("few_updates")
+@pytest.mark.parametrize("kind", ["feature_head", *NETWORKS])
+def test_a_feature_that_never_varied_says_nothing_where_it_does_later(kind: str) -> None:
+    """Such as a dead ReLU of D, which some image of the pool wakes up."""
+    real, fake = (torch.cat([drawn(60, mean, i), torch.full((60, 1), 0.1)], 1) for i, mean in enumerate((SHIFT, 0)))
+    fitted = fit_density_ratio(kind, real, fake, seed=0)
+    usual, awake = fitted.log_ratio(torch.tensor([[1.0, 0.1], [1.0, 3.0]], dtype=torch.float64))
+    assert awake.item() == pytest.approx(usual.item(), abs=1e-6)
+
+
 def test_isotonic_odds_end_at_half_an_image() -> None:
     fitted = fit_isotonic(torch.tensor([[2.0], [3.0], [4.0]]), torch.tensor([[-1.0], [0.0], [1.0]]), seed=0)
     assert fitted(torch.tensor([[-9.0], [9.0]])).tolist() == pytest.approx([math.log(0.125 / 0.875), math.log(0.875 / 0.125)])
@@ -97,6 +116,13 @@ def test_isotonic_odds_in_between_are_left_alone() -> None:
     real = torch.cat([torch.zeros(1, 1), torch.full((50, 1), 9.0)])
     fitted = fit_isotonic(real, fake, seed=0)
     assert fitted(torch.zeros(1, 1)).item() == pytest.approx(math.log(1 / 99) - math.log(51 / 100))
+
+
+def test_a_beta_ratio_may_fall_as_the_score_rises() -> None:
+    """Generated images on both sides of the real ones: D's order of them misleads."""
+    fake = torch.cat([drawn(300, -2, 1), drawn(300, 2, 2)])
+    low, middle, high = fit_beta(drawn(600, 0, 0), fake, seed=0)(torch.tensor([[-2.0], [0.0], [2.0]], dtype=torch.float64))
+    assert min(middle - low, middle - high) > 0.5
 
 
 def test_a_logistic_ratio_of_a_critics_scores_is_not_clipped() -> None:

@@ -143,6 +143,8 @@ def test_real_images_that_cannot_be_left(never_moved: str) -> None:
         ({"real_log_odds": torch.tensor([math.nan])}, "of the real images hold NaN or infinity"),
         ({"real_log_odds": torch.zeros(2, 1)}, r"got \(2, 1\)"),
         ({"propose": lambda n: (torch.arange(n), torch.full((n,), math.inf))}, "of the proposals hold NaN or infinity"),
+        ({"propose": lambda n: (torch.arange(1), torch.zeros(n))}, r"handles of the proposals must be .*; got \(1,\)"),
+        ({"propose": lambda n: (torch.tensor(0), torch.zeros(n))}, r"must be \(10, \.\.\.\); got \(\)"),
         ({"propose": lambda n: (torch.arange(n), torch.zeros(n + 1))}, r"of the proposals must be \(10,\); got \(11,\)"),
     ],
 )

@@ -85,6 +85,7 @@ def test_effective_sample_size() -> None:
         ({"pilot": 0}, "count and pilot must be at least 1; got 5 and 0"),
         ({"percentile": 101.0}, "percentile must lie in 0 to 100; got 101"),
         ({"propose": lambda n: (torch.arange(n), torch.full((n,), math.nan))}, "of the pilot hold NaN"),
+        ({"propose": lambda n: (torch.arange(9), torch.zeros(n))}, r"handles of the pilot must be \(10, \.\.\.\); got \(9,\)"),
     ],
 )
 def test_what_rejection_refuses(change: dict[str, object], message: str) -> None:
@@ -103,7 +104,7 @@ def test_rejection_that_accepts_nothing_ends(monkeypatch: pytest.MonkeyPatch) ->
         first.clear()
         return torch.arange(n), scores
 
-    with pytest.raises(SpecError, match=r"of 4,096 proposals 0 were accepted, and 1 are wanted"):
+    with pytest.raises(SpecError, match=r"of 4,096 proposals 0 were accepted, and 1 are wanted\. Set percentile"):
         discriminator_rejection(propose, count=1, seed=0, percentile=None, pilot=10)
 
 
@@ -113,6 +114,7 @@ def test_rejection_that_accepts_nothing_ends(monkeypatch: pytest.MonkeyPatch) ->
         ({"count": 0}, "count must be at least 1, and pool at least 1; got 0 and 6"),
         ({"pool": 0}, "got 5 and 0"),
         ({"count": 7, "replacement": False}, "pool at least count; got 7 and 6"),
+        ({"propose": lambda n: (torch.arange(9), torch.zeros(n))}, r"must be \(6, \.\.\.\); got \(9,\)"),
     ],
 )
 def test_what_resampling_refuses(change: dict[str, object], message: str) -> None:
