@@ -8,7 +8,7 @@ from ganguard.audit.perform import Listener
 from ganguard.audit.report.beside import render_beside
 from ganguard.audit.results import AuditResults, read_results
 from ganguard.audit.run import audit
-from ganguard.audit.side_by_side import SideBySide, side_by_side
+from ganguard.audit.side_by_side import SideBySide, shared_by, side_by_side
 from ganguard.audit.spec import Spec
 from ganguard.base.cache import write_bytes, write_json
 from ganguard.base.errors import DataError, SpecError
@@ -30,6 +30,7 @@ def run_several(
     specs: by the audits' names, where each came from (see `spec.source_of`), and what it says. Raises as `audit` does; what was
     finished is kept, and the same call goes on from there.
     """
+    require_comparable(name, specs)
     if (directory / OWNER).exists():
         raise SpecError(f"{directory}: holds an audit of its own. Choose another --out.")
     found = {
@@ -40,6 +41,12 @@ def run_several(
     write_json(directory / FILE, together.model_dump(mode="json"))
     write_page(together, directory)
     return together, found
+
+
+def require_comparable(name: str, specs: Mapping[str, tuple[str, Spec]]) -> None:
+    """Raise SpecError where audits of these specs would have nothing to lie side by side for."""
+    every = (spec.labelled_attacks() for _, spec in specs.values())
+    shared_by(name, [{label: [each.query_budget for each in by_budget] for label, by_budget in labelled} for labelled in every])
 
 
 def read_together(directory: Path) -> SideBySide:

@@ -14,15 +14,16 @@ def audit_several(
     name: str, listed: list[str], changes: list[str], directory: Path, *, dry_run: bool, processes: int | None
 ) -> None:
     """Run the audits, each with the changes that the command line makes, or print their plans."""
+    from ganguard.audit.run_several import require_comparable, run_several
     from ganguard.audit.spec import read_spec, source_of
 
     sources = [(source_of(each), *read_spec(each, changes)) for each in listed]
     specs = {each: (source, spec) for source, each, spec in sources}
     if dry_run:
+        require_comparable(name, specs)
         for each, (_, spec) in specs.items():
             print_plan(spec, directory / each)
         return
-    from ganguard.audit.run_several import run_several
     from ganguard.cli.display import display
 
     with display() as shown:

@@ -108,6 +108,14 @@ def _of_accuracy(outcomes: tuple[Outcome, ...], to_real: float, budgets: tuple[i
     return found.model_copy(update=changes)
 
 
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]])
+def test_specs_with_nothing_in_common_are_refused_before_anything_runs(cli: Cli, dry: list[str]) -> None:
+    Path("both.yaml").write_text("audits: [digits, digits-transfer]\n")
+    code, _, err = cli("audit", "both.yaml", *dry)
+    assert (code, err.split(",")[0]) == (2, "error: both: its audits must have two attacks or more in common")
+    assert not Path("audits").exists()
+
+
 def test_of_adversaries_who_know_real_images_accuracy_is_compared() -> None:
     audits = {"good": _of_accuracy(("holds", "undecided"), 0.5), "early": _of_accuracy(("holds", "holds"), 8.0)}
     found = side_by_side("accuracy", audits)
@@ -135,7 +143,7 @@ def test_the_page_of_accuracy_has_a_row_a_copy_and_a_column_an_audit() -> None:
 
 def test_adversaries_without_a_budget_in_common_are_refused() -> None:
     audits = {"good": _of_accuracy(("holds",), 0.5, (100,)), "early": _of_accuracy(("holds",), 8.0, (200,))}
-    with pytest.raises(SpecError, match="accuracy: its audits' attacks must have a query budget in common"):
+    with pytest.raises(SpecError, match="accuracy: its audits must have two attacks or more in common, and a query budget"):
         side_by_side("accuracy", audits)
 
 

@@ -8,21 +8,20 @@ no interval need be widened for their number (Berger 1982), as it must where any
 from collections.abc import Mapping
 
 from ganguard.audit.results import AuditResults, Outcome, Verdict
-from ganguard.audit.side_by_side.records import SideBySide, largest_budget, lines_of
+from ganguard.audit.side_by_side.records import Shared, SideBySide, lines_of
 
 RELATIONS = {"R4": "real images improve accuracy", "R5": "subsampling improves it further"}
 
 
-def beside_accuracy(name: str, found: Mapping[str, AuditResults], attacks: list[str]) -> SideBySide:
-    """Of attacks that all audits have. Raises SpecError where these have no budget in common."""
-    budget = largest_budget(name, list(found.values()), attacks)
+def beside_accuracy(name: str, found: Mapping[str, AuditResults], shared: Shared) -> SideBySide:
+    """Of what the audits share."""
     own = {(audit, relation): _of(results, relation) for relation in RELATIONS for audit, results in found.items()}
     return SideBySide(
         name=name,
-        question="accuracy",
-        query_budget=budget,
-        attacks=tuple(attacks),
-        lines=lines_of(found, attacks, budget, "reference"),
+        question=shared.question,
+        query_budget=shared.query_budget,
+        attacks=shared.attacks,
+        lines=lines_of(found, shared, "reference"),
         verdicts=tuple(_whole(audit, relation, each) for (audit, relation), each in own.items() if each),
         ratios=tuple(
             verdict.model_copy(update={"statement": f"{audit}: {verdict.statement}"})

@@ -10,15 +10,15 @@ from collections.abc import Mapping
 from itertools import combinations
 
 from ganguard.audit.results import AuditResults, Outcome, Verdict
-from ganguard.audit.side_by_side.records import SideBySide, largest_budget, lines_of
+from ganguard.audit.side_by_side.records import Shared, SideBySide, lines_of
 from ganguard.audit.verdicts import CONFIDENCE, distances_of, log_ratios, of_logs
 
 Logs = dict[int, float]  # log-ratios, by seed
 
 
-def beside_architectures(name: str, found: Mapping[str, AuditResults], attacks: list[str]) -> SideBySide:
-    """Of attacks that all audits have. Raises SpecError where these have no budget in common."""
-    budget = largest_budget(name, list(found.values()), attacks)
+def beside_architectures(name: str, found: Mapping[str, AuditResults], shared: Shared) -> SideBySide:
+    """Of what the audits share."""
+    attacks, budget = shared.attacks, shared.query_budget
     distances = {
         audit: {attack: distances_of(results.undefended().measurements, attack, budget, "target") for attack in attacks}
         for audit, results in found.items()
@@ -35,9 +35,9 @@ def beside_architectures(name: str, found: Mapping[str, AuditResults], attacks: 
     )
     return SideBySide(
         name=name,
-        query_budget=budget,
-        attacks=tuple(attacks),
-        lines=lines_of(found, attacks, budget, "target"),
+        query_budget=shared.query_budget,
+        attacks=shared.attacks,
+        lines=lines_of(found, shared, "target"),
         verdicts=(
             _together("the substitute's architecture matters", substitutes),
             _together("which substitute is closer depends on the target's architecture", depends),

@@ -1,14 +1,29 @@
 """What several audits found together, and which of their attacks compare."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from ganguard.audit.results import Against, AuditResults, Verdict
 from ganguard.audit.summaries import Summary, summarise
+from ganguard.audit.verdicts import KNOWING
 from ganguard.base.errors import SpecError
 from ganguard.base.settings import Positive, Settings
 
 Question = Literal["architectures", "accuracy"]
+
+
+Planned = Mapping[str, Iterable[int]]  # query budgets of an audit's attacks, by label
+ELSEWHERE = ("transfer", "given copy")  # how labels begin of copies that are moved to other images, or that were there before
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What is compared: attacks that all audits have, at the largest budget that all of these have."""
+
+    question: Question
+    attacks: tuple[str, ...]
+    query_budget: int
 
 
 class Copies(Settings):
@@ -45,34 +60,37 @@ class SideBySide(Settings):
     ratios: tuple[Verdict, ...]
 
 
-def attacks_in_common(found: Sequence[AuditResults], wanted: Callable[[str], bool]) -> list[str]:
-    """Labels of the wanted attacks that all audits have."""
-    every = [[attack.label for attack in results.attacks if wanted(attack.label)] for results in found]
-    return [label for label in every[0] if all(label in labels for labels in every)]
+def shared_by(name: str, planned: Sequence[Planned]) -> Shared:
+    """What audits with these attacks compare. Of two attacks or more that know no real images, the question is whether the pair
+    of architectures matters; else, of attacks that know some, whether that brings accuracy. Raises SpecError where they have
+    fewer than two attacks, or no budget, in common."""
+    everywhere = [label for label in planned[0] if all(label in attacks for attacks in planned)]
+    questions: dict[Question, list[str]] = {
+        "architectures": [label for label in everywhere if not label.startswith(KNOWING)],
+        "accuracy": [label for label in everywhere if not label.startswith(ELSEWHERE)],
+    }
+    for question, labels in questions.items():
+        budgets = [set(attacks[label]) for attacks in planned for label in labels]
+        if len(labels) > 1 and (common := set.intersection(*budgets)):
+            return Shared(question, tuple(labels), max(common))
+    raise SpecError(f"{name}: its audits must have two attacks or more in common, and a query budget of all of these.")
 
 
-def largest_budget(name: str, found: Sequence[AuditResults], labels: Sequence[str]) -> int:
-    """The largest at which all audits planned all of these attacks. Raises SpecError where there is none."""
-    planned = [set(attack.query_budgets) for results in found for attack in results.attacks if attack.label in labels]
-    if not (budgets := set.intersection(*planned)):
-        raise SpecError(f"{name}: its audits' attacks must have a query budget in common.")
-    return max(budgets)
-
-
-def lines_of(found: Mapping[str, AuditResults], labels: Sequence[str], budget: int, against: Against) -> tuple[Line, ...]:
+def lines_of(found: Mapping[str, AuditResults], shared: Shared, against: Against) -> tuple[Line, ...]:
     """A line of each audit."""
-    return tuple(_line(audit, results, labels, budget, against) for audit, results in found.items())
+    return tuple(_line(audit, results, shared, against) for audit, results in found.items())
 
 
-def _line(audit: str, results: AuditResults, labels: Sequence[str], budget: int, against: Against) -> Line:
+def _line(audit: str, results: AuditResults, shared: Shared, against: Against) -> Line:
     of_target = {"subject": "target", "metric": "frechet_distance", "defence": None}
-    copies = {"subject": "substitute", "metric": "frechet_distance", "against": against, "query_budget": budget}
+    copies = {"subject": "substitute", "metric": "frechet_distance", "against": against, "query_budget": shared.query_budget}
     return Line(
         audit=audit,
         target=results.target.description,
         to_real=summarise(results.select(**of_target, against="reference")),
         two_draws=summarise(results.select(**of_target, against="target")),
         copies=tuple(
-            Copies(attack=label, distance=summarise(results.select(**copies, attack=label, defence=None))) for label in labels
+            Copies(attack=label, distance=summarise(results.select(**copies, attack=label, defence=None)))
+            for label in shared.attacks
         ),
     )
