@@ -81,6 +81,7 @@ def test_help_imports_nothing_heavy() -> None:
         (["attack", "fidelity", "absent", "--out", "x", "--query-budget", "-3"], "greater than 0; got -3"),
         (["measure", "digits", "absent"], "unknown data set 'absent'"),
         (["measure", "digits", "digits", "--features", "classifier"], "must be trained first"),
+        (["measure", "digits", "digits", "--features", "audits/no/features"], "Or give the `features` directory of an audit."),
         (["measure", "digits", "digitz", "--size", "16"], "did you mean 'digits'?"),
         (["report", "empty"], "results.json: no such file"),
         (["audi"], "No such command 'audi'. Did you mean 'audit'? See `ganguard --help`."),
