@@ -51,6 +51,16 @@ def test_help_imports_nothing_heavy() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
 
 
+def test_a_terminal_that_lacks_a_letter_shows_a_question_mark() -> None:
+    import os
+    import subprocess
+
+    command = [sys.executable, "-c", "from ganguard.cli.main import main; main()", "train", "--help"]
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    shown = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
+    assert "Fr?chet distance" in shown
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
