@@ -107,6 +107,12 @@ def test_constant_features_keep_their_scale() -> None:
     assert torch.equal(Standardisation.fit(features).std, torch.ones(3))
 
 
+@pytest.mark.parametrize("count", [0, 1])
+def test_a_scale_needs_two_images(count: int) -> None:
+    with pytest.raises(InputError, match=f"at least 2 images; got {count}"):
+        Standardisation.fit(torch.zeros(count, 3))
+
+
 def test_metrics_of_constant_features_are_those_of_equal_sets() -> None:
     same, other = torch.zeros(8, 3), torch.ones(9, 3)
     assert frechet_distance(same, same) == 0

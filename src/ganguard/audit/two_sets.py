@@ -32,6 +32,7 @@ from ganguard.metrics import (
     psnr,
     ssim,
 )
+from ganguard.metrics.features import FEATURES
 from ganguard.metrics.features.extraction import FeatureCache, extract_stream, network_key
 from ganguard.metrics.features.network import (
     FeatureNetwork,
@@ -193,7 +194,11 @@ def network_of(
                 f"{features}: made for images of {embedding.channels} channels; these have {channels}. Name others."
             )
         return embedding.settings, embedding.network, embedding.standardise
-    settings = parse_features(read_yaml(features, "--features") if features.lstrip().startswith("{") else features)
+    mapping = features.lstrip().startswith("{")
+    if not mapping and features not in FEATURES.table():
+        known = unknown_name("feature network", features, list(FEATURES.table()))
+        raise SpecError(f"{known}. Or give the `features` directory of an audit.")
+    settings = parse_features(read_yaml(features, "--features") if mapping else features)
     if settings.learns_labels:
         raise MetricError(f"{settings.kind} must be trained first. Give the `features` directory of an audit that used it.")
     return settings, load_features(settings, Path(), channels), None

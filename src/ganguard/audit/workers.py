@@ -195,11 +195,14 @@ def _serve(pipe: Connection, audit: Path, compute: Compute) -> None:
 
 
 def _portable(problem: Exception) -> Exception:
-    """An exception that passes through a pipe, and says where it was raised."""
+    """An exception that passes through a pipe, and says where it was raised. What its frames hold is let go of at once: when it
+    has been told, this process may be ended, and an end that comes amid finalizers is printed, and is none."""
+    told = problem
     if not isinstance(problem, GanguardError | OSError):  # of another package: it may not pickle
-        problem = RuntimeError(f"{type(problem).__name__}: {problem}")
-        problem.add_note(traceback.format_exc())
-    return problem
+        told = RuntimeError(f"{type(problem).__name__}: {problem}")
+        told.add_note(traceback.format_exc())
+    problem.__traceback__ = problem.__context__ = problem.__cause__ = None
+    return told
 
 
 def _end(number: int, _frame: object) -> None:

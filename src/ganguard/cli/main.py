@@ -4,6 +4,7 @@
 """
 
 import errno
+import io
 import os
 import re
 import signal
@@ -82,6 +83,8 @@ _NO_MEMORY = ("can't allocate memory", "MemoryError", "out of memory")  # in tor
 def main() -> None:
     """Run the command line and exit with its code."""
     code: int | None = None
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # what a terminal's encoding lacks is a question mark, and ends no audit
     _hear_interrupts(_interrupt)
     try:
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False)

@@ -161,9 +161,9 @@ def require_micro_batch(image_shape: tuple[int, int, int]) -> None:
 
 
 def _reason(problem: BaseException) -> str:
-    """The first line of what a user's network raised, or the name of its type."""
-    text = str(problem).strip()
-    return one_line(text.splitlines()[0], 200) if text else type(problem).__name__
+    """The first line of what a user's network raised, the last of the many that TorchScript says, or the name of its type."""
+    lines = str(problem).strip().splitlines() or [type(problem).__name__]
+    return one_line(lines[-1] if "TorchScript interpreter" in lines[0] else lines[0], 200)
 
 
 def _require_generator_output(images: object, ours: bool) -> tuple[int, int, int]:

@@ -22,7 +22,8 @@ def test_three_digits_that_count(value: float, text: str) -> None:
 @pytest.mark.parametrize(
     ("mean", "deviation", "text"),
     [(36.2, 1.94, "36.2 ± 1.9"), (0.0612, 0.0021, "0.0612 ± 0.0021"), (9.996, 2.258, "10.0 ± 2.3"),
-     (1234.5, 20.4, "1,234 ± 20"), (0.0, 0.0, "0"), (2e-9, 1e-9, "2.00 × 10⁻⁹"), (5.0, None, "5.00")],
+     (1234.5, 20.4, "1,234 ± 20"), (0.0, 0.0, "0"), (2e-9, 1e-9, "2.00 × 10⁻⁹"), (5.0, None, "5.00"),
+     (9.19e-5, 0.0163, "0.0001 ± 0.0163"), (-2e-6, 0.00402, "0.00000 ± 0.00402"), (-0.00283, 0.01814, "-0.0028 ± 0.0181")],
 )  # fmt: skip
 def test_a_mean_and_its_deviation_end_at_the_same_place(mean: float, deviation: float | None, text: str) -> None:
     assert with_spread(summary(mean, deviation)) == text

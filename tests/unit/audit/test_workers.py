@@ -1,5 +1,7 @@
 """Steps in this process and in processes of their own: what comes back, what a killed one costs, and what fails alone."""
 
+import gc
+import weakref
 from pathlib import Path
 
 import pytest
@@ -8,9 +10,9 @@ from ganguard.audit.execute_local import Execution, execute
 from ganguard.audit.perform import Event
 from ganguard.audit.plan import Plan
 from ganguard.audit.step import Input, Step
-from ganguard.audit.workers import Here, Job, Killed, workers
+from ganguard.audit.workers import Here, Job, Killed, _portable, workers
 from ganguard.base.compute import Compute
-from ganguard.base.errors import TargetError
+from ganguard.base.errors import GanguardError, TargetError
 
 REAL = Step("real", "real", {"kind": "digits", "fingerprint": "x"})
 FACTORY = """
@@ -118,6 +120,33 @@ def test_a_mistake_of_ours_says_where_it_was_made(audit: Path) -> None:
     with pytest.raises(RuntimeError, match="StopIteration") as raised:
         run(audit, 2, Step("odd", "open_target", {"target": {"no such kind": 1}, "codes": "provider"}))
     assert "in run_open_target" in raised.value.__notes__[0]
+
+
+@pytest.mark.parametrize("error", [TargetError, KeyError])
+def test_what_a_failed_step_held_is_let_go_of_before_it_is_told(error: type[Exception]) -> None:
+    """A process that is ended amid the finalizer of a ledger's connections prints a traceback."""
+
+    class Held:
+        pass
+
+    def fail() -> None:
+        held = Held()
+        finalizers.append(weakref.ref(held))
+        try:
+            raise ValueError("first")
+        except ValueError:
+            raise error("second") from None
+
+    finalizers: list[weakref.ref[Held]] = []
+    gc.disable()
+    try:
+        fail()
+    except error as problem:
+        told = _portable(problem)
+        assert finalizers[0]() is None
+        assert isinstance(told, GanguardError) or "second" in told.__notes__[0]
+    finally:
+        gc.enable()
 
 
 def test_no_process_is_left(audit: Path) -> None:

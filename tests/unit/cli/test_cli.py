@@ -51,6 +51,16 @@ def test_help_imports_nothing_heavy() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
 
 
+def test_a_terminal_that_lacks_a_letter_shows_a_question_mark() -> None:
+    import os
+    import subprocess
+
+    command = [sys.executable, "-c", "from ganguard.cli.main import main; main()", "train", "--help"]
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    shown = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
+    assert "Fr?chet distance" in shown
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -81,6 +91,7 @@ def test_help_imports_nothing_heavy() -> None:
         (["attack", "fidelity", "absent", "--out", "x", "--query-budget", "-3"], "greater than 0; got -3"),
         (["measure", "digits", "absent"], "unknown data set 'absent'"),
         (["measure", "digits", "digits", "--features", "classifier"], "must be trained first"),
+        (["measure", "digits", "digits", "--features", "audits/no/features"], "Or give the `features` directory of an audit."),
         (["measure", "digits", "digitz", "--size", "16"], "did you mean 'digits'?"),
         (["report", "empty"], "results.json: no such file"),
         (["audi"], "No such command 'audi'. Did you mean 'audit'? See `ganguard --help`."),

@@ -89,7 +89,7 @@ def test_the_wrong_latent_dim_is_the_generators_to_refuse(tmp_path: Path, comput
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         torch.jit.save(torch.jit.script(Linear()), tmp_path / "g.ts")
-    with pytest.raises(TargetError, match=r"the generator raised on codes \(64, 4\)"):
+    with pytest.raises(TargetError, match=r"raised on codes \(64, 4\): RuntimeError: mat1 and mat2 shapes"):
         _settings(tmp_path / "g.ts", latent_dim=4).load(compute)
 
 

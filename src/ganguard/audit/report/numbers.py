@@ -31,13 +31,15 @@ def number(value: float, digits: int = 3) -> str:
 def with_spread(summary: Summary, decimals: int | None = None) -> str:
     """ "mean ± sample standard deviation", both to the same place; the mean alone where there is one value.
 
-    decimals: places after the point; None takes what gives the mean three significant digits.
+    decimals: places after the point; None takes what gives the larger of the two three significant digits, since a mean may
+        lie about 0 and still vary.
     """
     if decimals is None:
-        if abs(summary.mean) < SMALLEST:
+        size = max(abs(summary.mean), summary.deviation or 0.0)
+        if size < SMALLEST:
             return number(summary.mean)
-        decimals = max(0, _places(summary.mean, 3))
-    mean = f"{summary.mean:,.{decimals}f}"
+        decimals = max(0, _places(size, 3))
+    mean = f"{summary.mean:z,.{decimals}f}"
     return mean if summary.deviation is None else f"{mean} ± {summary.deviation:,.{decimals}f}"
 
 

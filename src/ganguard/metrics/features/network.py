@@ -201,7 +201,9 @@ class Standardisation:
 
     @staticmethod
     def fit(features: Tensor) -> "Standardisation":
-        """From features (N, D) of real images."""
+        """From features (N, D) of real images. Raises MetricError with fewer than two, which have no scale."""
+        if len(features) < 2:
+            raise MetricError(f"features take their scale from at least 2 images; got {len(features)}. Give more of them.")
         std = features.std(0)
         return Standardisation(features.mean(0), torch.where(std > 0, std, torch.ones_like(std)))
 
