@@ -79,6 +79,7 @@ def test_help_imports_nothing_heavy() -> None:
         (["harvest", "absent", "--out", "x", "--codes", "cleint"], "did you mean 'client'?"),
         (["attack", "fidelty", "absent", "--out", "x"], "did you mean 'fidelity'?"),
         (["attack", "fidelity", "absent", "--out", "x", "--query-budget", "-3"], "greater than 0; got -3"),
+        (["measure", "", "digits"], "unknown data set ''"),
         (["measure", "digits", "absent"], "unknown data set 'absent'"),
         (["measure", "digits", "digits", "--features", "classifier"], "must be trained first"),
         (["measure", "digits", "digitz", "--size", "16"], "did you mean 'digits'?"),
