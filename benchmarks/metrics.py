@@ -2,8 +2,9 @@
 
     python benchmarks/metrics.py [fd|prdc|kid|piqe|memory ...]
 
-Needs what `make test` installs. Each line: what was measured, our time, the peer's, their ratio, and the work that cannot be
-left out (the floor: floating point operations at the speed that a matrix product reaches here).
+Needs what `make test` installs. Each line: what was measured, our time, the peer's, their ratio, and below it the floor: the
+work that cannot be left out, as floating point operations at the speed that a matrix product reaches here, and as bytes of the
+inputs at the speed of a copy, whichever takes longer; and how many times that we take.
 """
 
 import importlib.util
@@ -12,6 +13,8 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -46,18 +49,45 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - begun
 
 
-def speed(kind: torch.dtype) -> float:
-    """Floating point operations a second of a matrix product."""
+@cache
+def speed(kind: torch.dtype, _threads: int) -> float:
+    """Floating point operations a second of a matrix product, by so many threads."""
     a = torch.randn(2048, 2048, dtype=kind)
     return 2 * 2048**3 / min(seconds(lambda: a @ a) for _ in range(5))
 
 
-def row(what: str, ours: Callable[[], object], peer: str, theirs: Callable[[], object], floor: float) -> None:
+@cache
+def bandwidth(_threads: int) -> float:
+    """Bytes a second that are read where much is copied, by so many threads."""
+    a = torch.zeros(1 << 25)
+    b = torch.empty_like(a)
+    return a.nbytes / min(seconds(lambda: b.copy_(a)) for _ in range(5))
+
+
+@dataclass(frozen=True)
+class Floor:
+    """Operations of one type, and bytes, that no way of doing it saves."""
+
+    flops: float
+    nbytes: float
+    kind: torch.dtype = torch.float64
+
+    def seconds(self) -> float:
+        threads = torch.get_num_threads()
+        return max(self.flops / speed(self.kind, threads), self.nbytes / bandwidth(threads))
+
+    def __str__(self) -> str:
+        kind = str(self.kind).removeprefix("torch.")
+        return f"{self.flops / 1e9:,.1f} G operations in {kind}, {self.nbytes / 1e6:,.0f} MB: {self.seconds():.3f} s"
+
+
+def row(what: str, ours: Callable[[], object], peer: str, theirs: Callable[[], object], floor: Floor) -> None:
     """Medians of both, and the median of the rounds' ratios."""
     pairs = [(seconds(ours), seconds(theirs)) for _ in range(ROUNDS)]
     mine, others = (statistics.median(times) for times in zip(*pairs, strict=True))
     ratio = statistics.median(other / own for own, other in pairs)
-    print(f"{what:52} {mine:8.2f} s   {peer:24} {others:8.2f} s   {ratio:6.1f} x   floor {floor:6.2f} s", flush=True)
+    print(f"{what:52} {mine:8.2f} s   {peer:24} {others:8.2f} s   {ratio:6.1f} x")
+    print(f"  floor: {floor}; we take {mine / floor.seconds():.1f} times that", flush=True)
 
 
 def features(count: int, width: int = D, seed: int = 0, decay: float = 4.0) -> np.ndarray:
@@ -72,17 +102,16 @@ def fd() -> None:
     def theirs(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> float:
         return fid_statistics_to_metric(a, b, verbose=False)["frechet_inception_distance"]
 
-    flops = speed(torch.float64)
     for what, count in (("FD from full-rank statistics", 6000), ("FD from rank-deficient statistics", 1000)):
         a, b = features(count), features(count, seed=1)
         ours, peer = (
             [GaussianStatistics.of(x) for x in (a, b)],
             [fid_features_to_statistics(torch.from_numpy(x)) for x in (a, b)],
         )
-        rank = min(count, D)
-        floor = (2 * rank * D * D + 2 * rank * rank * D + 4 / 3 * rank**3) / flops
+        rank, both = min(count, D), 2 * 8 * D * D  # bytes of two covariances
+        floor = Floor(2 * rank * D * D + 2 * rank * rank * D + 4 / 3 * rank**3, both)
         if count > D:
-            floor = (2 / 3 * D**3 + D**3 + 4 / 3 * D**3) / flops  # two Cholesky factors, a congruence, eigenvalues
+            floor = Floor(2 / 3 * D**3 + D**3 + 4 / 3 * D**3, both)  # two Cholesky factors, a congruence, eigenvalues
         row(f"{what}, D = {D}", lambda o=ours: frechet_distance(*o), "torch-fidelity 0.4", lambda p=peer: theirs(*p), floor)
         if count > D:
             s = [np.array(p["sigma"]) for p in peer]
@@ -96,7 +125,7 @@ def fd() -> None:
         lambda: frechet_distance(a, b),
         "torch-fidelity 0.4",
         lambda: theirs(*(fid_features_to_statistics(t) for t in tensors)),
-        (2 * 1000 * 1000 * D + 8 / 3 * 1000**3) / flops,
+        Floor(2 * 1000 * 1000 * D + 8 / 3 * 1000**3, a.nbytes + b.nbytes),  # a product, singular values
     )
 
 
@@ -105,8 +134,8 @@ def prdc() -> None:
 
     count = 10_000
     a, b = features(count), features(count, seed=1)
-    floor = 2 * D * count * count * (0.5 + 0.5 + 1) / speed(torch.float32)  # each pair of one set once, in float32
     x, y = (torch.from_numpy(rows).float() for rows in (a, b))
+    floor = Floor(2 * D * count * count * (0.5 + 0.5 + 1), x.nbytes + y.nbytes, torch.float32)  # each pair of one set once
     row(
         f"P/R/D/C, {count:,} x {count:,} x {D}, k = 5",
         lambda: precision_recall_density_coverage(x, y),
@@ -131,16 +160,15 @@ def memory() -> None:
 def kid() -> None:
     from torch_fidelity.metric_kid import kid_features_to_metric
 
-    flops = speed(torch.float32)
     for count in (3000, 10_000):
         a, b = (torch.from_numpy(features(count, seed=s)).float() for s in (0, 1))
-        products = 3 * count**2 if count <= 3072 else 100 * 2 * 1000**2
+        products = min(2 * count**2, 100 * 2 * 1000**2)  # of all rows once, or subset by subset; each pair of one set once
         row(
             f"KID, 100 subsets of 1,000, N = {count:,}",
             lambda a=a, b=b: kernel_distance(a, b),
             "torch-fidelity 0.4",
             lambda a=a, b=b: kid_features_to_metric(a, b, kid_subsets=100, kid_subset_size=1000, verbose=False),
-            2 * D * products / flops,
+            Floor(2 * D * products, a.nbytes + b.nbytes, torch.float32),
         )
 
 
@@ -150,14 +178,15 @@ def quality() -> None:
     images = torch.randint(0, 256, (64, 3, 256, 256), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
     smooth = torch.nn.functional.avg_pool2d(images.float(), 5, 1, 2).to(torch.uint8)
     arrays = [np.ascontiguousarray(image.permute(1, 2, 0).numpy()) for image in smooth]
-    passes = 64 * 256 * 256 * 4 * 40  # bytes: some forty passes over grey float32 images
+    # of a pixel: grey 6, two means of a window of 7 down and across 56, contrast and deviation 8, moments of blocks 5
+    floor = Floor(64 * 256 * 256 * 75, images.nbytes)
     torch.set_num_threads(1)  # as an audit's processes have; OpenCV keeps its own
     row(
         "PIQE, 64 images of 256 x 256, one thread",
         lambda: piqe(smooth),
         "pypiqe 1.2, one by one",
         lambda: [pypiqe(array) for array in arrays],
-        passes / 1e10,
+        floor,
     )
 
 

@@ -1,5 +1,7 @@
 """Against torch-fidelity 0.4, which computes from the same features: FID, KID, inception score, precision and recall."""
 
+from importlib.metadata import version
+
 import numpy as np
 import pytest
 import torch
@@ -16,6 +18,7 @@ from ganguard.metrics import (
     precision_recall_density_coverage,
 )
 
+TORCH_FIDELITY = "0.4.0"
 FID = 1e-6  # relative: theirs takes eigenvalues of a product that is not symmetric, which loses a few digits
 KID = 1e-9  # relative: the same sums in another order
 SCORE = 1e-9  # relative
@@ -27,6 +30,10 @@ def _features(n: int, m: int, width: int) -> tuple[torch.Tensor, torch.Tensor]:
     mix = torch.randn(width, width, generator=generator, dtype=torch.float64) / width**0.5 + torch.eye(width)
     a, b = (torch.randn(rows, width, generator=generator, dtype=torch.float64) for rows in (n, m))
     return a @ mix, 1.2 * b @ mix.T + 0.1
+
+
+def test_it_is_the_version_that_was_compared_with() -> None:
+    assert version("torch-fidelity") == TORCH_FIDELITY
 
 
 @pytest.mark.parametrize(("n", "m", "width"), [(300, 200, 16), (900, 700, 128)])

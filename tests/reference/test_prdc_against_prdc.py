@@ -1,6 +1,7 @@
 """Against the package of Naeem et al., the authors of density and coverage. It counts strictly (<), we count ties (<=)."""
 
 from dataclasses import asdict
+from importlib.metadata import version
 
 import numpy as np
 import pytest
@@ -8,10 +9,17 @@ from prdc import compute_prdc
 
 from ganguard.metrics import precision_recall_density_coverage
 
+PRDC = "0.2"
+SAME = 1e-12  # absolute, of shares: the same counts, divided in another order
+
 
 def _both(real: np.ndarray, fake: np.ndarray, k: int) -> tuple[dict[str, float], dict[str, float]]:
     theirs = {name: float(value) for name, value in compute_prdc(real, fake, nearest_k=k).items()}
     return asdict(precision_recall_density_coverage(real, fake, k=k)), theirs
+
+
+def test_it_is_the_version_that_was_compared_with() -> None:
+    assert version("prdc") == PRDC
 
 
 @pytest.mark.parametrize("k", [1, 3, 5])
@@ -20,7 +28,7 @@ def test_without_ties_they_agree(n: int, m: int, k: int) -> None:
     generator = np.random.default_rng(n + k)
     real, fake = generator.normal(size=(n, 6)), generator.normal(size=(m, 6)) * 1.1 + 0.4
     ours, theirs = _both(real, fake, k)
-    assert ours == pytest.approx(theirs, abs=1e-12)
+    assert ours == pytest.approx(theirs, abs=SAME)
     assert 0 < theirs["precision"] < 1
 
 

@@ -8,11 +8,12 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from ganguard.audit.results import Against, Measurement, Subject
 from ganguard.base.errors import MetricError
-from ganguard.base.seeds import derived_seed
+from ganguard.base.seeds import derived_seed, torch_generator
 from ganguard.metrics import (
     Balls,
     GaussianStatistics,
@@ -56,7 +57,7 @@ def compare(subject: Subject, measured: Balls, against: Balls, name: Against, dr
     values = {"frechet_distance": _frechet(x, y)}
     if min(len(x), len(y)) >= max(FEWEST_ROWS, ROWS_A_DIMENSION * x.shape[1]):
         values["frechet_distance_infinity"] = _frechet_infinity(x, y)
-    values["kernel_distance"] = kernel_distance_full(x, y), _kernel_error(x, y)
+    values["kernel_distance"] = kernel_distance_full(x, y), kernel_error(x, y)
     found = memberships(against, measured, k=NEIGHBOURS)
     scores, errors = found.scores(), found.errors()
     for metric in ("precision", "recall", "density", "coverage"):
@@ -153,7 +154,9 @@ def compare_with_training(
 
 
 def _mean(scores: Tensor) -> Value:
-    return scores.mean().item(), (scores.std(correction=0) / len(scores) ** 0.5).item()
+    """One image alone does not say how much others would differ."""
+    spread = (scores.std(correction=0) / len(scores) ** 0.5).item() if len(scores) > 1 else None
+    return scores.mean().item(), spread
 
 
 def _frechet(x: Tensor, y: Tensor) -> Value:
@@ -170,8 +173,9 @@ def _frechet_infinity(x: Tensor, y: Tensor) -> Value:
     return frechet_distance_infinity(x, y), bootstrap_error(of, x, y, replicates=LINES)
 
 
-def _kernel_error(x: Tensor, y: Tensor) -> float | None:
-    """The spread between subsets, which falls with the root of their size (Politis & Romano 1994)."""
+def kernel_error(x: Tensor, y: Tensor) -> float | None:
+    """Of the kernel distance of all of x (N, D) and y (M, D), N and M at least 4, or it is None: the spread between subsets,
+    which falls with the root of their size (Politis & Romano 1994)."""
     fewest = min(len(x), len(y))
     size = min(SUBSET, fewest // 2)
     if size < 2:
@@ -201,6 +205,12 @@ def _records(
 def rounded_to_zero(value: float) -> float:
     """A number as records hold it: what rounding left of a 0 is 0."""
     return 0.0 if abs(value) < 1e-100 else float(value)
+
+
+def in_no_order(rows: Tensor) -> Tensor:
+    """Rows (N, ...) in an order that is drawn, and always the same: real images lie class by class, and what is measured of
+    the first of them, or of one stretch after another, would be of a few classes."""
+    return rows[torch.randperm(len(rows), generator=torch_generator(0, "in no order"))]
 
 
 def as_probabilities(rows: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ from ganguard.audit.comparisons import (
     compare_pixels,
     compare_with_training,
     frechet_record,
+    in_no_order,
     natural_model,
     pixel_bins,
 )
@@ -57,7 +58,7 @@ def run_yardsticks(call: StepCall) -> Digests:
     draws = [harvest(open_metered(call, store, target, samples), store, samples, call.progress) for store in stores]
     save_grid(draws[0], call.directory)
     everything = embed(real.images)
-    held_out = real.images[real.reference]
+    held_out = real.images[in_no_order(real.reference)]
     one, other = halves(len(everything), real.labels)
     first, second, reference, noise, train, half, other_half = (
         Balls.around(features, k=NEIGHBOURS)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ganguard.audit.comparisons import NEIGHBOURS, as_probabilities
+from ganguard.audit.comparisons import NEIGHBOURS, as_probabilities, in_no_order, kernel_error
 from ganguard.audit.embedding import load_embedding
 from ganguard.audit.image_sets import ImageSet
 from ganguard.base.compute import Compute, limit_threads
@@ -25,6 +25,7 @@ from ganguard.metrics import (
     has_texture,
     inception_score,
     kernel_distance,
+    kernel_distance_full,
     memorisation,
     niqe,
     piqe,
@@ -89,12 +90,15 @@ class TwoSets:
         found = compare_bins(bins.counts.numpy(), np.sum(counts, axis=0))
         return {"ndb": found.share, "ndb_expected": found.expected_share, "jsd": found.jsd}
 
-    def kernel(self) -> dict[str, float]:
-        size = min(LARGEST_SUBSET, self.a.count, self.b.count)
-        return vars(kernel_distance(*self.features, subset_size=size))
+    def kernel(self) -> dict[str, float | None]:
+        """Mean and standard deviation of subsets; of sets no larger than one, of all their rows, and its standard error."""
+        x, y = self.features
+        if min(len(x), len(y)) <= LARGEST_SUBSET:
+            return {"mean": kernel_distance_full(x, y), "std": kernel_error(x, y)}
+        return vars(kernel_distance(x, y, subset_size=LARGEST_SUBSET))
 
     def score(self) -> dict[str, float]:
-        return vars(inception_score(as_probabilities(self._extracted(self.a, "probabilities"))))
+        return vars(inception_score(in_no_order(as_probabilities(self._extracted(self.a, "probabilities")))))
 
     def memory(self) -> dict[str, float]:
         x, y = self.features
@@ -113,14 +117,22 @@ class TwoSets:
         """Of the images of a, their mean."""
         return torch.cat([piqe(part) for part in self.a.parts()]).mean().item()
 
-    def of_pairs(self, measure: Callable[[Tensor, Tensor], Tensor]) -> float:
-        """The mean over pairs of images. Raises MetricError where one set has more."""
+    def of_pairs(self, measure: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        """Of each pair of images, (N,). Raises MetricError where one set has more."""
         if self.a.count != self.b.count:
             raise MetricError(
                 f"A and B must be pairs of images, as many of each; got {self.a.count:,} and {self.b.count:,}. Set --samples."
             )
         pairs = zip(self.a.parts(), self.b.parts(), strict=True)
-        return torch.cat([measure(x, y) for x, y in pairs]).mean().item()
+        return torch.cat([measure(x, y) for x, y in pairs])
+
+    def psnr(self) -> float:
+        """The mean over the pairs that differ: of equal images it is infinite. Raises MetricError where none do."""
+        ratios = self.of_pairs(psnr)
+        finite = ratios[ratios.isfinite()]
+        if not len(finite):
+            raise MetricError("A and B are equal, image by image, and PSNR is of those that differ. Measure SSIM instead.")
+        return finite.mean().item()
 
 
 MEASURES: dict[str, Callable[[TwoSets], Any]] = {
@@ -137,8 +149,8 @@ MEASURES: dict[str, Callable[[TwoSets], Any]] = {
     "authentic": TwoSets.memory,
     "piqe": TwoSets.piqe,
     "niqe": TwoSets.niqe,
-    "psnr": lambda s: s.of_pairs(psnr),
-    "ssim": lambda s: s.of_pairs(ssim),
+    "psnr": TwoSets.psnr,
+    "ssim": lambda s: s.of_pairs(ssim).mean().item(),
 }
 """What can be measured, by name."""
 
@@ -152,30 +164,34 @@ def measure_sets(
     progress: Progress,
     *,
     cache: Path | None = None,
-) -> dict[str, float | dict[str, float] | str]:
+) -> dict[str, float | dict[str, float | None] | str]:
     """Metrics of images a against images b.
 
     features: the directory of an audit's features, or a network that needs no training, by name or as a YAML mapping, scaled by
-    b. metrics: names out of MEASURES with commas between, or "all": then one that refuses these sets says why in its place.
+    b. metrics: names out of MEASURES with commas between, or "all" among them: then one that refuses these sets says why in its
+    place.
     cache: a directory in which features are kept, by the content of images and network.
     Raises InputError where the two sets do not fit each other, the features or a metric.
     """
-    names = list(MEASURES) if metrics == "all" else [name.strip() for name in metrics.split(",")]
+    names = [name.strip() for name in metrics.split(",")]
+    known = ["all", *MEASURES]
     for name in names:
-        if name not in MEASURES:
-            raise SpecError(unknown_name("metric", name, ["all", *MEASURES]))
+        if name not in known:
+            raise SpecError(unknown_name("metric", name, known))
+    if every := "all" in names:
+        names = list(MEASURES)
     if a.shape != b.shape:
         raise MetricError(f"images of {a.shape} and {b.shape} (C, H, W) cannot be compared. Set --size for folders.")
     settings, network, scale = network_of(features, a.shape[0], compute)
     kept = None if cache is None else FeatureCache(cache, network_key(settings, network, compute))
     sets = TwoSets(a, b, network, scale, compute, progress, kept)
-    values: dict[str, float | dict[str, float] | str] = {}
+    values: dict[str, float | dict[str, float | None] | str] = {}
     with limit_threads(compute.threads):
         for done, name in enumerate(names, 1):
             try:
                 values[name] = MEASURES[name](sets)
             except MetricError as problem:
-                if metrics != "all":
+                if not every:
                     raise
                 values[name] = f"not measured: {problem}"
             progress(done, len(names), name)

@@ -42,9 +42,10 @@ def measure(
 
     Prints JSON. Lower is better for frechet_distance, frechet_distance_infinity, kernel_distance, ndb, jsd, piqe and niqe
     (of A, its model fitted to B); higher for precision, recall, density, coverage, inception_score (of A), authentic (of A, B
-    being what it was trained on), psnr and ssim (of pairs). Distances compare only with others of the same feature network and
-    the same numbers of images. Images are made, read and measured a thousand at a time; their features are held, and for ndb
-    and jsd the pixels of B.
+    being what it was trained on), psnr and ssim (of pairs; psnr of those that differ). Distances are of features scaled by B,
+    or as the audit's are, so that they are no published FIDs; they compare only with others of the same feature network, scale
+    and numbers of images. Images are made, read and measured a thousand at a time; their features are held, and for ndb and
+    jsd the pixels of B.
 
     Example: `ganguard measure runs/copy/checkpoint runs/bought --features audits/digits/features`
     """

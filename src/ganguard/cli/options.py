@@ -48,7 +48,7 @@ def dataset_of(text: str, size: int | None) -> "DatasetSettings":
 
     if is_mapping(text):
         return parse_dataset(read_yaml(text, "the data set"))
-    if kind := _kind_at(Path(text)):
+    if text and (kind := _kind_at(Path(text))):  # the path of nothing is this folder's
         return parse_dataset({"kind": kind, "path": text, "size": size})
     if text not in DATASETS.table():
         raise SpecError(unknown_name("data set", text, list(DATASETS.table())) + ". Or give the path of a folder of images.")

@@ -17,6 +17,7 @@ BLOCK = 2048  # rows of either set that are compared at once: a tile of distance
 TIE = 1e-12  # of |a|² + |b|²: squared distances of a and b that differ by less are equal, and only rounding parts them
 SPARE = 3  # nearest neighbours that are looked at beyond the k-th, so that rounding cannot hide the k-th
 _UNIT = 2.0**-24  # relative rounding error of float32
+_MOST_SCALED = 100  # powers of two that rows are scaled up by: float32 holds the factor, and what is smaller is left to float64
 _FLOOR = 1e-30  # what underflow may take from a squared distance of rows whose largest entry is about 1
 _PAIR_BYTES = 1 << 20  # of float64 differences at once: few enough to stay in the cache
 _DOUBTFUL = 64  # a tile with more than one pair in so many to look at again is computed anew, in float64
@@ -50,7 +51,8 @@ class Frame:
         """For sets (N, D) of points. The origin is the median of some of the first set's."""
         some = sets[0][:: max(1, len(sets[0]) // 1024)]
         largest = max(abs(edge.item()) for points in sets for edge in points.aminmax())
-        return Frame(some.median(0).values, 2.0 ** -math.ceil(math.log2(2 * largest)) if largest else 1.0)
+        power = min(-math.ceil(math.log2(2 * largest)), _MOST_SCALED) if largest else 0
+        return Frame(some.median(0).values, 2.0**power)
 
     def block(self, rows: Tensor) -> Block:
         """Rows (n, D) of one of the sets."""

@@ -33,13 +33,21 @@ FEWEST_ROWS = 4 * POINTS  # so that the sizes differ
 class GaussianStatistics:
     """Mean and covariance of rows that need not be in memory together: make one of each chunk, and add them up.
 
-    count: rows so far. mean: (D,). scatter: (D, D), the sum of outer products of rows less their mean. All in float64. Sums of
-    the same rows in other chunks are equal up to rounding, about 1e-15 of the scatter (Chan, Golub & LeVeque 1983, eq. 1.5).
+    count: rows so far. mean: (D,). scatter: (D, D), the sum of outer products of rows less their mean. All in float64, else
+    MetricError. Sums of the same rows in other chunks are equal up to rounding: about 1e-15 of the scatter, and as many times
+    more as the mean has standard deviations, since that is how it is rounded (Chan, Golub & LeVeque 1983, eq. 1.5).
     """
 
     count: int
     mean: Tensor
     scatter: Tensor
+
+    def __post_init__(self) -> None:
+        both, width = (self.mean, self.scatter), self.mean.numel()
+        shapes = tuple(part.shape for part in both)
+        if shapes != ((width,), (width, width)) or width == 0 or any(part.dtype != torch.float64 for part in both):
+            came = " and ".join(f"{part.dtype} {tuple(part.shape)}" for part in both)
+            raise MetricError(f"mean and scatter must be float64 of shapes (D,) and (D, D); got {came}.")
 
     @staticmethod
     def of(features: Features, name: str = "features") -> "GaussianStatistics":

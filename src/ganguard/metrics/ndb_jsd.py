@@ -124,10 +124,12 @@ class Bins:
         """
         y = as_features(query, name, at_least)
         require_same_width(self.centres, y)
-        norms = self.centres.square().sum(1)
-        found = torch.zeros(len(self.centres), dtype=torch.int64)
+        origin = self.centres.mean(0).round()  # products near it lose the fewest digits; pixels stay whole numbers
+        centres = self.centres - origin
+        norms = centres.square().sum(1)
+        found = torch.zeros(len(centres), dtype=torch.int64)
         for rows in ((y - self.mean) / self.std).split(ROWS_AT_ONCE):
-            nearest = torch.addmm(norms, rows, self.centres.T, alpha=-2).argmin(1)
+            nearest = torch.addmm(norms, rows - origin, centres.T, alpha=-2).argmin(1)
             found += torch.bincount(nearest, minlength=len(found))
         return found.numpy()
 

@@ -15,6 +15,7 @@ from ganguard.audit.comparisons import (
     compare,
     compare_pixels,
     compare_with_training,
+    in_no_order,
     natural_model,
     pixel_bins,
 )
@@ -120,3 +121,15 @@ def test_the_unbiased_distance_wants_many_rows_a_dimension() -> None:
 def test_every_metric_has_a_direction() -> None:
     assert set(METRICS.values()) == {"lower", "higher"}
     assert {m.metric for m in compare_pixels("target", _images(600, 0), pixel_bins(_images(600, 1)), "target")} <= set(METRICS)
+
+
+def test_one_image_alone_has_a_score_and_no_spread() -> None:
+    one = by_itself("target", _images(1, 0, side=32), None, None)
+    assert [(m.metric, m.spread) for m in one] == [("piqe", None)]
+
+
+def test_an_order_by_class_is_undone_the_same_way_each_time() -> None:
+    labels = torch.arange(10).repeat_interleave(20)
+    mixed = in_no_order(labels)
+    assert torch.equal(mixed, in_no_order(labels)) and torch.equal(mixed.sort().values, labels)
+    assert min(len(part.unique()) for part in mixed.split(20)) > 5

@@ -15,6 +15,8 @@ from ganguard.base.compute import Compute
 from ganguard.base.errors import InputError
 from ganguard.base.progress import silent
 from ganguard.metrics import fit_niqe, ndb_jsd, niqe, piqe, psnr
+from ganguard.metrics.features.network import FeatureNetwork
+from ganguard.metrics.features.random_network import RandomNetwork
 
 
 def _images(count: int, seed: int, side: int = 8, channels: int = 1) -> Tensor:
@@ -33,6 +35,7 @@ def test_all_of_them_in_one_call_and_those_that_refuse_say_why() -> None:
     assert list(found) == list(MEASURES)
     assert found["frechet_distance"] > 0
     assert set(found["kernel_distance"]) == {"mean", "std"}
+    assert 0 < found["kernel_distance"]["std"] < 1  # of sets smaller than a subset, too
     assert found["inception_score"].startswith("not measured: probabilities")
     assert found["niqe"].startswith("not measured: ")
     assert found["authentic"]["copies"] == 0
@@ -65,9 +68,37 @@ def test_features_are_found_again_by_content(tmp_path: Path, monkeypatch: pytest
         )
 
 
+class _Classes(FeatureNetwork):
+    """Two classes: dark and light images."""
+
+    def features(self, images: Tensor) -> Tensor:
+        return images.flatten(1)
+
+    def probabilities(self, images: Tensor) -> Tensor:
+        light = (images.mean((1, 2, 3)) > 0).float()
+        return torch.stack([1 - light, light], 1)
+
+
+def test_the_inception_score_does_not_depend_on_files_lying_class_by_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ganguard.audit.two_sets.network_of", lambda *_: (RandomNetwork(), _Classes(), None))
+    dark = torch.zeros(200, 1, 8, 8, dtype=torch.uint8)
+    found = _measured(torch.cat([dark, dark + 255]), _images(12, 0), "inception_score")
+    assert found["inception_score"]["mean"] == pytest.approx(2, abs=0.05)
+
+
+def test_psnr_is_of_the_pairs_that_differ() -> None:
+    """Of equal ones it is infinite, which JSON has no word for."""
+    a, b = _images(12, 0), _images(12, 1)
+    some = torch.cat([a[:5], b[5:]])
+    assert _measured(a, some, "psnr")["psnr"] == pytest.approx(psnr(a[5:], b[5:]).mean().item())
+    assert _measured(a, a, "all, psnr")["psnr"].startswith("not measured: A and B are equal")
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
+        ({"metrics": "all, frechet"}, "unknown metric 'frechet'"),
+        ({"metrics": "psnr", "b": _images(12, 0)}, "A and B are equal, image by image"),
         ({"metrics": "frechet"}, "unknown metric 'frechet'; did you mean 'frechet_distance'"),
         ({"metrics": "niqe"}, "block"),
         ({"metrics": "inception_score"}, "gives none"),

@@ -89,6 +89,7 @@ def test_a_terminal_that_lacks_a_letter_shows_a_question_mark() -> None:
         (["harvest", "absent", "--out", "x", "--codes", "cleint"], "did you mean 'client'?"),
         (["attack", "fidelty", "absent", "--out", "x"], "did you mean 'fidelity'?"),
         (["attack", "fidelity", "absent", "--out", "x", "--query-budget", "-3"], "greater than 0; got -3"),
+        (["measure", "", "digits"], "unknown data set ''"),
         (["measure", "digits", "absent"], "unknown data set 'absent'"),
         (["measure", "digits", "digits", "--features", "classifier"], "must be trained first"),
         (["measure", "digits", "digits", "--features", "audits/no/features"], "Or give the `features` directory of an audit."),

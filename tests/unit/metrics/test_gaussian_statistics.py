@@ -101,6 +101,20 @@ def test_infinity_refuses_what_has_no_line() -> None:
         frechet_distance_infinity(_rows(99, 2), _rows(100, 2), points=1)
 
 
+@pytest.mark.parametrize(
+    ("mean", "scatter"),
+    [
+        (torch.zeros(3).double(), torch.eye(2).double()),
+        (torch.zeros(1, 3).double(), torch.eye(3).double()),
+        (torch.zeros(3).double(), torch.eye(3)),
+        (torch.zeros(0).double(), torch.zeros(0, 0).double()),
+    ],
+)
+def test_what_are_no_statistics_is_refused(mean: torch.Tensor, scatter: torch.Tensor) -> None:
+    with pytest.raises(MetricError, match=r"must be float64 of shapes \(D,\) and \(D, D\); got torch\.float"):
+        GaussianStatistics(10, mean, scatter)
+
+
 def test_statistics_that_hold_nan_are_refused() -> None:
     sound = GaussianStatistics.of(torch.randn(9, 3, generator=torch.Generator().manual_seed(0)))
     for damaged in (replace(sound, mean=sound.mean * math.nan), replace(sound, scatter=sound.scatter * math.inf)):

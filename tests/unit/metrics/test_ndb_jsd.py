@@ -171,6 +171,13 @@ def test_tensors_are_read_as_arrays_are_and_left_alone() -> None:
     assert np.array_equal(rows, before)
 
 
+def test_rows_far_from_the_origin_fall_into_the_bins_of_rows_near_it() -> None:
+    generator = np.random.default_rng(0)
+    reference, query = generator.normal(size=(500, 2)), generator.normal(size=(500, 2)) + 0.3
+    near, far = ndb_jsd(reference, query, bins=10), ndb_jsd(reference / 2**10 + 2**20, query / 2**10 + 2**20, bins=10)
+    assert far.jsd == pytest.approx(near.jsd, rel=0.02)
+
+
 GOOD = np.random.default_rng(0).normal(size=(20, 3))
 
 

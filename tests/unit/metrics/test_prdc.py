@@ -127,6 +127,16 @@ def test_one_distant_outlier_does_not_blur_the_rest(distance: float) -> None:
     assert _same(precision_recall_density_coverage(real, fake), _slow(real, fake, 5))
 
 
+@pytest.mark.parametrize("unit", [1e-36, 1e-40, 1e-44])
+def test_float32_features_as_small_as_there_are_any_keep_their_neighbours(unit: float) -> None:
+    """1e-44 is a few of the smallest float32: the rows are on a grid then."""
+    generator = np.random.default_rng(0)
+    real, fake = (unit * (generator.normal(size=(40, 3)) + shift) for shift in (0, 0.5))
+    real, fake = real.astype(np.float32), fake.astype(np.float32)
+    wanted = _slow(real.astype(float), fake.astype(float), 5)
+    assert _same(precision_recall_density_coverage(real, fake), wanted)
+
+
 GOOD = np.random.default_rng(0).normal(size=(9, 3))
 
 

@@ -1,5 +1,6 @@
 """What a feature network is, how it is run, and how its features are put on one scale."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from ganguard.metrics.features import FEATURES
 
 CHUNK = 256  # images that go through a feature network at once
 SMALLEST_SIDE = 4  # pixels
+CONSTANT = 1e-6  # of the largest feature: what varies by less varies by float32's rounding, which differs between chunks
 ROUNDING = 1e-3  # how far from 1 the probabilities of an image may sum
 
 Sha256 = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
@@ -193,7 +195,7 @@ class Standardisation:
     """Per-dimension shift and scale, fitted on the features of the real training split, so that Fréchet distances of
     different feature networks can be compared: two unrelated sets are of the order of 2 D apart.
 
-    mean, std: (D,). A dimension that is constant on the real data keeps its scale.
+    mean, std: (D,). A dimension that is constant on the real data, up to rounding, keeps its scale.
     """
 
     mean: Tensor
@@ -205,7 +207,8 @@ class Standardisation:
         if len(features) < 2:
             raise MetricError(f"features take their scale from at least 2 images; got {len(features)}. Give more of them.")
         std = features.std(0)
-        return Standardisation(features.mean(0), torch.where(std > 0, std, torch.ones_like(std)))
+        constant = std <= CONSTANT * torch.linalg.vector_norm(features, ord=math.inf)
+        return Standardisation(features.mean(0), torch.where(constant, torch.ones_like(std), std))
 
     def __call__(self, features: Tensor) -> Tensor:
         """(N, D) -> (N, D) with, on the real training split, mean 0 and variance 1 in each dimension."""

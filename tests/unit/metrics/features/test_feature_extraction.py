@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ from ganguard.base.compute import Compute
 from ganguard.base.errors import MetricError, SpecError
 from ganguard.metrics.features import network as network_module
 from ganguard.metrics.features.network import FeatureNetwork, Standardisation, extract, parse_features
+from ganguard.metrics.features.random_network import RandomNetwork
 
 
 class Moments(FeatureNetwork):
@@ -73,6 +76,14 @@ def test_a_constant_dimension_keeps_its_scale(level: float) -> None:
     real = torch.stack([torch.linspace(-1, 1, 301), torch.full((301,), level)], dim=1)
     scaled = Standardisation.fit(real)(real + torch.tensor([0.0, 2.0]))
     assert scaled[:, 1].numpy() == pytest.approx(2, abs=0.01)
+
+
+def test_rounding_that_differs_from_chunk_to_chunk_is_no_variance(tmp_path: Path, compute: Compute) -> None:
+    """257 equal images: the last goes through by itself, by other kernels. Dividing by what they differ by took whatever was
+    measured beside them billions of times too far."""
+    network = RandomNetwork(dimensions=2048).load(tmp_path, 3)
+    features = extract(network, torch.full((257, 3, 16, 16), 7, dtype=torch.uint8), compute)
+    assert Standardisation.fit(features).std.tolist() == [1] * 2048
 
 
 def test_an_unknown_network_lists_the_known_ones() -> None:
