@@ -194,7 +194,7 @@ def check_ledger(path: Path, stores: list[Held], *, audited: bool) -> tuple[list
     found += _not_stored(books, stores, path)
     if not any(finding.severity == "wrong" for finding in found):
         bought = sum(books.reserved(account) for account in books.budgets)
-        found.append(Finding("ok", f"{len(books.budgets)} accounts, {bought:,} images bought", path))
+        found.append(Finding("ok", f"accounts: {len(books.budgets)}; images bought: {bought:,}", path))
     return found, books
 
 
