@@ -25,7 +25,8 @@ def trusted_digest(file: Path, trusted: bool, what: str, error: type[InputError]
     what: such a file holds ("generator").
     """
     if not trusted:
-        raise error(f"{file}: TorchScript can run code. Set `trusted: true` (a command: --trusted) if you know where it comes from.")
+        known = "Set `trusted: true` (a command: --trusted) if you know where it comes from."
+        raise error(f"{file}: TorchScript can run code. {known}")
     if not file.is_file():
         raise error(f"{file}: no such file. Give the path of a TorchScript {what}.")
     return file_digest(file)
