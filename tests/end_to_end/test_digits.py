@@ -35,8 +35,8 @@ def test_fidelity_falls_with_the_budget(results: AuditResults) -> None:
 
 def test_a_copy_from_5000_images_is_near_the_floor_and_far_from_one_of_200(results: AuditResults) -> None:
     few, many = (distance(results, attack="fidelity sngan", query_budget=b, against="target") for b in (200, 5000))
-    assert many < few / 4  # one seed; README has the spread over seeds, and what the purchase itself has to do with it
-    assert many <= 8 * distance(results, subject="target", against="target")
+    assert many < few / 6  # one seed; README has the spread over seeds, and what the purchase itself has to do with it
+    assert many <= 5 * distance(results, subject="target", against="target")
 
 
 def test_the_bought_images_themselves_nearly_are_the_target(results: AuditResults) -> None:
