@@ -39,15 +39,14 @@ def _print_table(together: "SideBySide", directory: Path) -> None:
     from ganguard.audit.report.beside import WORDS, columns, head, rows
 
     to = WORDS[together.question].to
-    title = f"Fréchet distance of copies to {to}, from {together.query_budget:,} images; lower is closer"
-    table = Table(title=title, title_justify="left")
-    names = [found.heading for found in rows(together)]
-    table.add_column(head(together), min_width=max(map(len, names)))  # a name cut short is no name
+    table = Table()
+    table.add_column(head(together), overflow="fold")  # a name cut short is no name
     for column in columns(together):
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", overflow="fold")
     for found in rows(together):
         table.add_row(found.heading, *found.cells)
     shown = Console(highlight=False)
+    shown.print(f"Fréchet distance of copies to {to}, from {together.query_budget:,} images; lower is closer")
     shown.print(table)
     for verdict in together.verdicts:
         shown.print(f"{verdict.relation} {verdict.statement}: {verdict.outcome} ({verdict.reason}).")
