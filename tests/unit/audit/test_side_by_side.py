@@ -89,6 +89,7 @@ def test_the_largest_budget_that_all_have_is_compared() -> None:
     assert side_by_side("pairs", audits).query_budget == 100
 
 
+AUDITS = ("digits-accuracy-good-full", "digits-accuracy-early-full")
 KNOWING = ("fidelity sngan", "accuracy partial black box sngan, 10 % real", "accuracy white box sngan, 10 % real")
 
 
@@ -139,6 +140,22 @@ def test_the_page_of_accuracy_has_a_row_a_copy_and_a_column_an_audit() -> None:
     assert not EMPTY_CELLS.search(re.sub(r"<style>.*?</style>", "", page, flags=re.S))
     assert "Do real images, and subsampling, bring a copy nearer to real ones?" in page
     assert all(word in page for word in (*KNOWING, "the target itself", "Verdicts on R4 and R5", 'href="early/report.html"'))
+
+
+def test_the_table_cuts_no_name_short(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two long names and a long label are wider together than a terminal of 80 columns."""
+
+    def audit(name: str, spec: Spec, directory: Path, **others: object) -> AuditResults:
+        return _of_accuracy(("holds",), 0.5)
+
+    monkeypatch.setattr(run_several, "audit", audit)
+    monkeypatch.setenv("COLUMNS", "80")
+    code, out, _ = cli("audit", "digits-accuracy-full", "--out", "here")
+    assert code == 0
+    rows = [line.strip("┃│").split("┃" if "┃" in line else "│") for line in out.splitlines() if line[:1] in ("┃", "│")]
+    columns = ["".join(cell.strip() for cell in column) for column in zip(*rows, strict=True)]
+    assert len(columns) == 3
+    assert [name in column for name, column in zip(AUDITS, columns[1:], strict=True)] == [True, True]
 
 
 def test_adversaries_without_a_budget_in_common_are_refused() -> None:
