@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ganguard.audit.directory import OWNER
+from ganguard.audit.pairs import improvements
 from ganguard.audit.perform import Listener
 from ganguard.audit.report.beside import render_beside
 from ganguard.audit.results import AuditResults, read_results
 from ganguard.audit.run import audit
 from ganguard.audit.side_by_side import SideBySide, shared_by, side_by_side
+from ganguard.audit.side_by_side.accuracy import RELATIONS
 from ganguard.audit.spec import Spec
 from ganguard.base.cache import write_bytes, write_json
 from ganguard.base.errors import DataError, SpecError
@@ -45,8 +47,20 @@ def run_several(
 
 def require_comparable(name: str, specs: Mapping[str, tuple[str, Spec]]) -> None:
     """Raise SpecError where audits of these specs would have nothing to lie side by side for."""
-    every = (spec.labelled_attacks() for _, spec in specs.values())
-    shared_by(name, [{label: [each.query_budget for each in by_budget] for label, by_budget in labelled} for labelled in every])
+    every = [spec for _, spec in specs.values()]
+    labelled = [dict(spec.labelled_attacks()) for spec in every]
+    planned = [{label: [each.query_budget for each in by_budget] for label, by_budget in one.items()} for one in labelled]
+    shared = shared_by(name, planned)
+    for key in ("real", "features", "samples"):
+        if any(getattr(spec, key) != getattr(every[0], key) for spec in every):
+            raise SpecError(f"{name}: its audits must have the same {key} to lie side by side.")
+    for label in shared.attacks:
+        settings = [next(each for each in one[label] if each.query_budget == shared.query_budget) for one in labelled]
+        if any(each != settings[0] for each in settings):
+            raise SpecError(f"{name}: {label!r} must have the same settings in all of its audits.")
+    asked = {pair.relation for one in labelled for pair in improvements(list(one.items()))}
+    if shared.question == "accuracy" and not asked & RELATIONS.keys():
+        raise SpecError(f"{name}: no two attacks of its audits differ in real images, or in subsampling, alone.")
 
 
 def read_together(directory: Path) -> SideBySide:

@@ -236,6 +236,10 @@ def audits_listed(spec: str) -> tuple[str, list[str]]:
     good = isinstance(listed, list) and len(listed) > 1 and all(isinstance(item, str) for item in listed)
     if len(values) > 1 or not good or len({Path(item).stem for item in listed}) < len(listed):
         raise SpecError(f"{spec}: audits must be a list of two or more presets or spec files of other names, and stand alone.")
+    for item in listed:
+        values = read_yaml(_named(item)[1], item)
+        if isinstance(values, dict) and "audits" in values:
+            raise SpecError(f"{spec}: audits: {item} lists audits itself. Name those.")
     return name, listed
 
 

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
+
 from ganguard.cli.audit_plan import print_plan
 from ganguard.cli.outcome import require_all
 
@@ -22,6 +24,7 @@ def audit_several(
     if dry_run:
         require_comparable(name, specs)
         for each, (_, spec) in specs.items():
+            typer.echo(f"{each}:")
             print_plan(spec, directory / each)
         return
     from ganguard.cli.display import display

@@ -20,6 +20,7 @@ from ganguard.base.seeds import torch_generator
 from ganguard.metrics.arrays import Features, MeanStd, as_floats, require_same_width
 
 GRAM_ROWS = 3072  # sets of at most so many rows are compared once, all with all, and subsets are sums over parts of that
+SUBSET_ROWS = 3072  # subsets of at most so many are compared all with all, which takes 75 MB a thread; larger ones in blocks
 BLOCK_ROWS = 256  # of a set that is compared with itself: each block only with the rows from it on, since k is symmetric
 
 
@@ -37,6 +38,8 @@ def kernel_distance(a: Features, b: Features, *, subsets: int = 100, subset_size
     chosen = [[torch.randperm(len(rows), generator=generator)[:subset_size] for rows in (x, y)] for _ in range(subsets)]
     if max(len(x), len(y)) <= GRAM_ROWS:
         values = _by_gram_matrices(x, y, *(torch.stack(indices) for indices in zip(*chosen, strict=True)))
+    elif subset_size > SUBSET_ROWS:
+        values = np.array([_discrepancy(x[i], y[j]) for i, j in chosen])
     else:
         values = _one_by_one(x.numpy(), y.numpy(), [(i.numpy(), j.numpy()) for i, j in chosen])
     return MeanStd(float(values.mean()), float(values.std()))

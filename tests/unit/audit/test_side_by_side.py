@@ -4,14 +4,14 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
-from report_samples import EMPTY_CELLS, draw_grids, make_results
+from report_samples import EMPTY_CELLS, draw_grids
+from side_by_side_samples import audit_of
 
 from ganguard.audit import run_several
 from ganguard.audit.doctor import examine
 from ganguard.audit.report.beside import render_beside
-from ganguard.audit.results import AttackRecord, AuditResults, Measurement, Outcome, Verdict
+from ganguard.audit.results import AuditResults
 from ganguard.audit.side_by_side import SideBySide, side_by_side
 from ganguard.audit.spec import Spec, audits_listed
 from ganguard.base.cache import TEMPORARY, write_json
@@ -19,31 +19,11 @@ from ganguard.base.errors import SpecError
 
 Cli = Callable[..., tuple[int, str, str]]
 ATTACKS = ("fidelity sngan", "fidelity pggan", "fidelity stylegan2")
-NOISE = 0.1  # of a distance's logarithm, from seed to seed
-
-
-def _audit(factors: dict[str, float], seeds: int, stream: int, budgets: tuple[int, ...] = (1000,)) -> AuditResults:
-    """An audit whose copies lie so far from its target."""
-    noise = np.random.default_rng(stream)
-    record = {"subject": "substitute", "metric": "frechet_distance", "against": "target", "images": 100, "compared": 100}
-    measurements = [
-        Measurement(
-            **record, attack=attack, query_budget=b, seed=seed, value=float(factor * np.exp(noise.normal(0, NOISE)) / b)
-        )
-        for attack, factor in factors.items()
-        for b in budgets
-        for seed in range(seeds)
-    ]
-    attacks = tuple(
-        AttackRecord(label=label, kind="fidelity", architecture="sngan", query_budgets=budgets, settings={})
-        for label in factors
-    )
-    return make_results(seeds=seeds, attacks=attacks, measurements=tuple(measurements))
 
 
 def _found(*factors: tuple[float, float, float], seeds: int = 5, stream: int = 0) -> SideBySide:
     audits = {
-        f"audit {i}": _audit(dict(zip(ATTACKS, each, strict=True)), seeds, 10 * stream + i) for i, each in enumerate(factors)
+        f"audit {i}": audit_of(dict(zip(ATTACKS, each, strict=True)), seeds, 10 * stream + i) for i, each in enumerate(factors)
     }
     return side_by_side("pairs", audits)
 
@@ -85,93 +65,18 @@ def test_one_seed_decides_nothing() -> None:
 
 def test_the_largest_budget_that_all_have_is_compared() -> None:
     factors = dict.fromkeys(ATTACKS, 1.0)
-    audits = {"a": _audit(factors, 2, 0, (100, 1000)), "b": _audit(factors, 2, 1, (100,))}
+    audits = {"a": audit_of(factors, 2, 0, (100, 1000)), "b": audit_of(factors, 2, 1, (100,))}
     assert side_by_side("pairs", audits).query_budget == 100
 
 
-AUDITS = ("digits-accuracy-good-full", "digits-accuracy-early-full")
-KNOWING = ("fidelity sngan", "accuracy partial black box sngan, 10 % real", "accuracy white box sngan, 10 % real")
-
-
-def _of_accuracy(outcomes: tuple[Outcome, ...], to_real: float, budgets: tuple[int, ...] = (1000,)) -> AuditResults:
-    """An audit whose adversaries know real images, with a verdict on R4 for each outcome, and one on R5."""
-    found = _audit(dict.fromkeys(KNOWING, 1.0), 3, 0, budgets)
-    copies = [m.model_copy(update={"against": "reference", "value": 2 * m.value}) for m in found.measurements]
-    of_target = copies[0].model_copy(
-        update={"subject": "target", "attack": None, "query_budget": None, "seed": None, "value": to_real}
-    )
-    judged = [
-        Verdict(relation="R4", statement=f"comparison {i}", outcome=outcome, reason="so", seeds=3)
-        for i, outcome in enumerate(outcomes)
-    ]
-    last = Verdict(relation="R5", statement="the last", outcome="fails", reason="so", seeds=3)
-    changes = {"measurements": (*found.measurements, *copies, of_target), "verdicts": (*judged, last)}
-    return found.model_copy(update=changes)
-
-
-@pytest.mark.parametrize("dry", [[], ["--dry-run"]])
-def test_specs_with_nothing_in_common_are_refused_before_anything_runs(cli: Cli, dry: list[str]) -> None:
-    Path("both.yaml").write_text("audits: [digits, digits-transfer]\n")
-    code, _, err = cli("audit", "both.yaml", *dry)
-    assert (code, err.split(",")[0]) == (2, "error: both: its audits must have two attacks or more in common")
-    assert not Path("audits").exists()
-
-
-def test_of_adversaries_who_know_real_images_accuracy_is_compared() -> None:
-    audits = {"good": _of_accuracy(("holds", "undecided"), 0.5), "early": _of_accuracy(("holds", "holds"), 8.0)}
-    found = side_by_side("accuracy", audits)
-    assert found.question == "accuracy"
-    assert found.attacks == KNOWING
-    assert [line.to_real.mean for line in found.lines if line.to_real] == [0.5, 8.0]
-    distances = [copies.distance.mean for line in found.lines for copies in line.copies if copies.distance]
-    assert distances == pytest.approx([2 / 1000] * 6, rel=0.3)
-    assert [(v.relation, v.statement.split(":")[0], v.outcome, v.reason) for v in found.verdicts] == [
-        ("R4", "good", "undecided", "comparisons: 2; holds in 1, undecided in 1"),
-        ("R4", "early", "holds", "comparisons: 2; holds in 2"),
-        ("R5", "good", "fails", "comparisons: 1; fails in 1"),
-        ("R5", "early", "fails", "comparisons: 1; fails in 1"),
-    ]
-    assert [v.statement for v in found.ratios if v.relation == "R5"] == ["good: the last", "early: the last"]
-
-
-def test_the_page_of_accuracy_has_a_row_a_copy_and_a_column_an_audit() -> None:
-    audits = {"good": _of_accuracy(("holds",), 0.5), "early": _of_accuracy(("holds",), 8.0)}
-    page = render_beside(side_by_side("accuracy", audits))
-    assert not EMPTY_CELLS.search(re.sub(r"<style>.*?</style>", "", page, flags=re.S))
-    assert "Do real images, and subsampling, bring a copy nearer to real ones?" in page
-    assert all(word in page for word in (*KNOWING, "the target itself", "Verdicts on R4 and R5", 'href="early/report.html"'))
-
-
-def test_the_table_cuts_no_name_short(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two long names and a long label are wider together than a terminal of 80 columns."""
-
-    def audit(name: str, spec: Spec, directory: Path, **others: object) -> AuditResults:
-        return _of_accuracy(("holds",), 0.5)
-
-    monkeypatch.setattr(run_several, "audit", audit)
-    monkeypatch.setenv("COLUMNS", "80")
-    code, out, _ = cli("audit", "digits-accuracy-full", "--out", "here")
-    assert code == 0
-    rows = [line.strip("┃│").split("┃" if "┃" in line else "│") for line in out.splitlines() if line[:1] in ("┃", "│")]
-    columns = ["".join(cell.strip() for cell in column) for column in zip(*rows, strict=True)]
-    assert len(columns) == 3
-    assert [name in column for name, column in zip(AUDITS, columns[1:], strict=True)] == [True, True]
-
-
-def test_adversaries_without_a_budget_in_common_are_refused() -> None:
-    audits = {"good": _of_accuracy(("holds",), 0.5, (100,)), "early": _of_accuracy(("holds",), 8.0, (200,))}
-    with pytest.raises(SpecError, match="accuracy: its audits must have two attacks or more in common, and a query budget"):
-        side_by_side("accuracy", audits)
-
-
 def test_audits_with_nothing_in_common_are_refused() -> None:
-    audits = {"a": _audit({ATTACKS[0]: 1, ATTACKS[1]: 1}, 2, 0), "b": _audit({ATTACKS[0]: 1, ATTACKS[2]: 1}, 2, 1)}
+    audits = {"a": audit_of({ATTACKS[0]: 1, ATTACKS[1]: 1}, 2, 0), "b": audit_of({ATTACKS[0]: 1, ATTACKS[2]: 1}, 2, 1)}
     with pytest.raises(SpecError, match="pairs: its audits must have two attacks"):
         side_by_side("pairs", audits)
 
 
 @pytest.mark.parametrize("seeds", [1, 5])
-def test_the_page_shows_every_cell_and_links_to_every_audit(seeds: int) -> None:
+def test_the_page_shows_every_cell_and_links_to_everyaudit_of(seeds: int) -> None:
     found = _found((1, 3, 3), (3, 1, 3), seeds=seeds)
     page = render_beside(found)
     assert not EMPTY_CELLS.search(re.sub(r"<style>.*?</style>", "", page, flags=re.S))
@@ -185,7 +90,7 @@ def test_the_audits_are_run_below_one_directory(cli: Cli, monkeypatch: pytest.Mo
 
     def audit(name: str, spec: Spec, directory: Path, **others: object) -> AuditResults:
         ran[name] = directory, list(spec.seeds)
-        return _audit(dict.fromkeys(ATTACKS, 1.0), 3, len(ran))
+        return audit_of(dict.fromkeys(ATTACKS, 1.0), 3, len(ran))
 
     monkeypatch.setattr(run_several, "audit", audit)
     code, out, _ = cli("audit", "pairs", "--set", "seeds=[5, 6, 7]", "--out", "here")
@@ -199,7 +104,7 @@ def test_the_audits_are_run_below_one_directory(cli: Cli, monkeypatch: pytest.Mo
 @pytest.fixture
 def together(tmp_path: Path) -> Path:
     """Two audits' results and what was made of both."""
-    found = {name: _audit(dict.fromkeys(ATTACKS, 1.0), 3, stream) for stream, name in enumerate(("one", "two"))}
+    found = {name: audit_of(dict.fromkeys(ATTACKS, 1.0), 3, stream) for stream, name in enumerate(("one", "two"))}
     for name, results in found.items():
         draw_grids(results, tmp_path / "both" / name)
         write_json(tmp_path / "both" / name / "results.json", results.model_dump(mode="json"))
@@ -251,7 +156,7 @@ def _no_audits(directory: Path) -> None:
 
 
 def _other_results(directory: Path) -> None:
-    write_json(directory / "two" / "results.json", _audit(dict.fromkeys(ATTACKS, 2.0), 3, 9).model_dump(mode="json"))
+    write_json(directory / "two" / "results.json", audit_of(dict.fromkeys(ATTACKS, 2.0), 3, 9).model_dump(mode="json"))
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,9 @@ def test_they_are_mean_and_unbiased_covariance() -> None:
     assert np.allclose(found.covariance(), np.cov(rows, rowvar=False), rtol=1e-12)
 
 
-@pytest.mark.parametrize(("n", "m", "width"), [(80, 90, 6), (20, 90, 40), (90, 20, 40), (10, 12, 40), (2, 50, 3)])
+@pytest.mark.parametrize(
+    ("n", "m", "width"), [(80, 90, 6), (20, 90, 40), (90, 20, 40), (10, 12, 40), (2, 50, 3), (700, 800, 260)]
+)
 def test_statistics_give_the_distance_of_the_features(n: int, m: int, width: int) -> None:
     a, b = _rows(n, width), _rows(m, width, seed=1, scale=1.5)
     wanted = frechet_distance(a, b)

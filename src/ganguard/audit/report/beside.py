@@ -18,6 +18,7 @@ class Words:
     by: str
     to: str
     of: str
+    whole: str
     single: str
     single_note: str
 
@@ -28,6 +29,7 @@ WORDS: dict[Question, Words] = {
         by="substitutes",
         to="their target (fidelity)",
         of="R3",
+        whole="Each question as a whole.",
         single="Ratio by ratio",
         single_note="Ratios of fidelity distances: geometric mean over paired seeds. The intervals of one question hold "
         "together with 95 %.",
@@ -37,6 +39,7 @@ WORDS: dict[Question, Words] = {
         by="adversaries",
         to="real images (accuracy)",
         of="R4 and R5",
+        whole="Each question as a whole, over all budgets of an audit, and all pairs of attacks that differ in nothing else.",
         single="Comparison by comparison",
         single_note="Ratios of accuracy distances: geometric mean over paired seeds, each with its own interval of 95 %.",
     ),

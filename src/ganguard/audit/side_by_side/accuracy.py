@@ -14,7 +14,7 @@ RELATIONS = {"R4": "real images improve accuracy", "R5": "subsampling improves i
 
 
 def beside_accuracy(name: str, found: Mapping[str, AuditResults], shared: Shared) -> SideBySide:
-    """Of what the audits share."""
+    """Distances are of what the audits share; verdicts of every budget and every pair of attacks that an audit has."""
     own = {(audit, relation): _of(results, relation) for relation in RELATIONS for audit, results in found.items()}
     return SideBySide(
         name=name,
