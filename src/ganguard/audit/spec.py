@@ -229,18 +229,21 @@ def audits_listed(spec: str) -> tuple[str, list[str]]:
     """The name of a YAML file or a preset, and the specs that it lists under `audits`, to be run one after the other; none
     where it is an audit itself. Raises SpecError."""
     name, text = _named(spec)
-    values = read_yaml(text, spec)
-    if not isinstance(values, dict) or "audits" not in values:
+    if (values := _listing(text, spec)) is None:
         return name, []
     listed: Any = values["audits"]
     good = isinstance(listed, list) and len(listed) > 1 and all(isinstance(item, str) for item in listed)
     if len(values) > 1 or not good or len({Path(item).stem for item in listed}) < len(listed):
         raise SpecError(f"{spec}: audits must be a list of two or more presets or spec files of other names, and stand alone.")
-    for item in listed:
-        values = read_yaml(_named(item)[1], item)
-        if isinstance(values, dict) and "audits" in values:
-            raise SpecError(f"{spec}: audits: {item} lists audits itself. Name those.")
+    if nested := [item for item in listed if _listing(_named(item)[1], item)]:
+        raise SpecError(f"{spec}: audits: {nested[0]} lists audits itself. Name those.")
     return name, listed
+
+
+def _listing(text: str, spec: str) -> dict[str, Any] | None:
+    """What a spec says that lists audits; None of one that is an audit itself."""
+    found = read_yaml(text, spec)
+    return cast(dict[str, Any], found) if isinstance(found, dict) and "audits" in found else None
 
 
 def _named(spec: str) -> tuple[str, str]:
@@ -266,8 +269,8 @@ def _values(text: str, spec: str, beneath: tuple[str, ...] = ()) -> dict[str, An
     like, others = values.pop("like"), presets()
     if not isinstance(like, str) or like not in others or like in beneath:
         raise SpecError(f"{spec}: like: " + unknown_name("preset", like, list(others)))
-    if listed := audits_listed(like)[1]:
-        raise SpecError(f"{spec}: like: {like} lists audits: {', '.join(listed)}. Name one of them.")
+    if listing := _listing(others[like], like):
+        raise SpecError(f"{spec}: like: {like} lists audits: {', '.join(listing['audits'])}. Name one of them.")
     return _laid_over(_values(others[like], like, (*beneath, spec)), values)
 
 

@@ -16,7 +16,8 @@ from scipy.special import stdtrit
 from ganguard.audit.results import Against, Measurement, Outcome, Verdict
 
 CONFIDENCE = 0.95
-KNOWING = ("accuracy", "transfer", "given copy")  # how labels begin of attacks that R1 to R3 do not speak of
+ELSEWHERE = ("transfer", "given copy")  # how labels begin of copies that were moved to other images, or were there before
+KNOWING = ("accuracy", *ELSEWHERE)  # how labels begin of attacks that R1 to R3 do not speak of
 
 Distances = dict[int, float]  # by seed
 

@@ -39,17 +39,17 @@ def _print_table(together: "SideBySide", directory: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from ganguard.audit.report.beside import WORDS, columns, head, rows
+    from ganguard.audit.report.beside import WORDS, columns, rows
 
-    to = WORDS[together.question].to
+    words = WORDS[together.question]
     table = Table()
-    table.add_column(head(together), overflow="fold")  # a name cut short is no name
+    table.add_column(words.head, overflow="fold")  # a name cut short is no name
     for column in columns(together):
         table.add_column(column, justify="right", overflow="fold")
     for found in rows(together):
         table.add_row(found.heading, *found.cells)
     shown = Console(highlight=False)
-    shown.print(f"Fréchet distance of copies to {to}, from {together.query_budget:,} images; lower is closer")
+    shown.print(f"Fréchet distance of copies to {words.to}, from {together.query_budget:,} images; lower is closer")
     shown.print(table)
     for verdict in together.verdicts:
         shown.print(f"{verdict.relation} {verdict.statement}: {verdict.outcome} ({verdict.reason}).")

@@ -97,13 +97,11 @@ def _sum(k: Tensor) -> float:
 def _one_by_one(x: np.ndarray, y: np.ndarray, chosen: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
     """KD of subsets x[i], y[j] for each (i, j), shared out among threads: a subset's kernels wait in the cache of the core that
     made them, and those within a set are half the work, which NumPy's product of a matrix with its own transpose knows."""
-    threads = min(torch.get_num_threads(), len(chosen))
+    threads = torch.get_num_threads()
+    share = math.ceil(len(chosen) / threads)
+    shares = [chosen[start : start + share] for start in range(0, len(chosen), share)]
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
-        parts = pool.map(lambda part: _discrepancies(x, y, part), [chosen[start::threads] for start in range(threads)])
-        values = np.empty(len(chosen))
-        for start, part in enumerate(parts):
-            values[start::threads] = part
-    return values
+        return np.concatenate(list(pool.map(lambda some: _discrepancies(x, y, some), shares)))
 
 
 def _discrepancies(x: np.ndarray, y: np.ndarray, chosen: list[tuple[np.ndarray, np.ndarray]]) -> list[float]:

@@ -12,9 +12,11 @@ from ganguard.audit.summaries import Summary
 
 @dataclass(frozen=True)
 class Words:
-    """What a page says of its question. to: what distances of copies are measured to. of: the relations that get verdicts."""
+    """What a page says of its question. head: what a row of the table is of. to: what distances of copies are measured to. of:
+    the relations that get verdicts."""
 
     title: str
+    head: str
     by: str
     to: str
     of: str
@@ -26,6 +28,7 @@ class Words:
 WORDS: dict[Question, Words] = {
     "architectures": Words(
         title="Does the pair of architectures matter?",
+        head="target",
         by="substitutes",
         to="their target (fidelity)",
         of="R3",
@@ -36,6 +39,7 @@ WORDS: dict[Question, Words] = {
     ),
     "accuracy": Words(
         title="Do real images, and subsampling, bring a copy nearer to real ones?",
+        head="copy",
         by="adversaries",
         to="real images (accuracy)",
         of="R4 and R5",
@@ -52,17 +56,11 @@ def render_beside(found: SideBySide) -> str:
         found=found,
         words=WORDS[found.question],
         budget=whole(found.query_budget),
-        head=head(found),
         columns=columns(found),
         groups=[Group("", tuple(rows(found)))],
         verdicts=verdict_rows(found.verdicts),
         ratios=verdict_rows(found.ratios),
     )
-
-
-def head(found: SideBySide) -> str:
-    """What a row of the table is of."""
-    return "target" if found.question == "architectures" else "copy"
 
 
 def columns(found: SideBySide) -> tuple[str, ...]:

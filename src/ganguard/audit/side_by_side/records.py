@@ -6,15 +6,12 @@ from typing import Literal
 
 from ganguard.audit.results import Against, AuditResults, Verdict
 from ganguard.audit.summaries import Summary, summarise
-from ganguard.audit.verdicts import KNOWING
+from ganguard.audit.verdicts import ELSEWHERE, KNOWING
 from ganguard.base.errors import SpecError
 from ganguard.base.settings import Positive, Settings
 
 Question = Literal["architectures", "accuracy"]
-
-
 Planned = Mapping[str, Iterable[int]]  # query budgets of an audit's attacks, by label
-ELSEWHERE = ("transfer", "given copy")  # how labels begin of copies that are moved to other images, or that were there before
 
 
 @dataclass(frozen=True)
