@@ -2,8 +2,8 @@
 
     python benchmarks/audit.py [AUDIT_DIRECTORY]
 
-With the directory of a finished audit, its steps' times come first. Then images are generated bare, and bought through meter,
-ledger and store; each is repeated, and the ratio of the medians is printed.
+With the directory of a finished audit, its steps' times come first. Then images are generated bare, and
+bought through meter, ledger and store; each is repeated, and the ratio of the medians is printed.
 """
 
 import statistics
@@ -89,7 +89,10 @@ def compare(side: int, channels: int, folder: Path) -> None:
         times["metered"].append(seconds(lambda p=here / "metered": metered(target, p)))
         times["metered and stored"].append(seconds(lambda p=here / "bought": bought(target, p)))
     median = {name: statistics.median(found) for name, found in times.items()}
-    print(f"{IMAGES:,} images of {channels}x{side}x{side}, {torch.get_num_threads()} thread, median of {REPEATS}")
+    print(
+        f"{IMAGES:,} images of {channels}x{side}x{side}, {torch.get_num_threads()} thread, median of "
+        f"{REPEATS}"
+    )
     for name, value in median.items():
         print(
             f"  {name:20} {value:7.3f} s  {value / IMAGES * 1e6:6.0f} µs an image  "

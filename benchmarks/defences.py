@@ -1,11 +1,13 @@
-"""What a defence costs beside the bare call of the library that it stands on: images a second of both, measured in turns.
+"""What a defence costs beside the bare call of the library that it stands on: images a second of both,
+measured in turns.
 
     python benchmarks/defences.py
 
-The bare calls: NumPy's own generator, one for all images (ours draws a stream an image); scipy.ndimage on float and on byte
-arrays as they lie; simplejpeg, an image after the other on one thread, or chunks of images on every core, all that is decoded
-kept: once from pixels whose channels lie last, as it takes them, once from planes, which both sides lay anew; and for
-adversarial noise, so many forward and backward passes of the same network.
+The bare calls: NumPy's own generator, one for all images (ours draws a stream an image); scipy.ndimage on
+float and on byte arrays as they lie; simplejpeg, an image after the other on one thread, or chunks of images
+on every core, all that is decoded kept: once from pixels whose channels lie last, as it takes them, once from
+planes, which both sides lay anew; and for adversarial noise, so many forward and backward passes of the same
+network.
 """
 
 import statistics
@@ -68,7 +70,9 @@ def bare_jpeg(images: torch.Tensor, workers: int) -> Work:
 
     def code(part: range) -> list[np.ndarray]:
         pixels = (np.ascontiguousarray(rows[i]) for i in part)  # nothing, where they lie so already
-        return [simplejpeg.decode_jpeg(simplejpeg.encode_jpeg(image, 50, "RGB", "420"), "RGB") for image in pixels]
+        return [
+            simplejpeg.decode_jpeg(simplejpeg.encode_jpeg(image, 50, "RGB", "420"), "RGB") for image in pixels
+        ]
 
     def work() -> object:
         parts = [range(len(rows))[k::workers] for k in range(workers)]
@@ -97,14 +101,24 @@ def bare_passes(images: torch.Tensor) -> Work:
 def main() -> None:
     tools = Tools(lambda settings: NETWORK)
     for side, count in ((64, 64), (256, 16)):
-        images = torch.randint(0, 256, (count, 3, side, side), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-        images = torch.from_numpy(scipy.ndimage.gaussian_filter(images.numpy(), (0, 0, 2, 2)))  # as smooth as photographs
+        images = torch.randint(
+            0, 256, (count, 3, side, side), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
+        )
+        images = torch.from_numpy(
+            scipy.ndimage.gaussian_filter(images.numpy(), (0, 0, 2, 2))
+        )  # as smooth as photographs
         streams = Streams.drawn(count, torch.Generator().manual_seed(1))
         floats, rows = to_float(images).numpy(), images.numpy()
         libraries: list[tuple[OutputDefence, Work]] = [
             (GaussianNoise(std=0.2), bare_noise(images)),
-            (GaussianFilter(sigma=1), lambda f=floats: scipy.ndimage.gaussian_filter(f, (0, 0, 1, 1), mode="nearest")),
-            (MedianFilter(size=3), lambda r=rows: scipy.ndimage.median_filter(r, (1, 1, 3, 3), mode="nearest")),
+            (
+                GaussianFilter(sigma=1),
+                lambda f=floats: scipy.ndimage.gaussian_filter(f, (0, 0, 1, 1), mode="nearest"),
+            ),
+            (
+                MedianFilter(size=3),
+                lambda r=rows: scipy.ndimage.median_filter(r, (1, 1, 3, 3), mode="nearest"),
+            ),
             (AdversarialNoise(budget=8, steps=STEPS), bare_passes(images)),
         ]
         for threads in dict.fromkeys((1, cores())):
@@ -113,7 +127,10 @@ def main() -> None:
                 what = f"{side}x{side}, {threads} thread(s): {defence.label()}"
                 row(what, count, lambda d=defence: d.change(images, streams, tools), bare)  # noqa: B023 - called at once
             jpeg = Jpeg(quality=50)
-            for lie, lying in (("planes", images), ("channels last", images.to(memory_format=torch.channels_last))):
+            for lie, lying in (
+                ("planes", images),
+                ("channels last", images.to(memory_format=torch.channels_last)),
+            ):
                 what = f"{side}x{side}, {threads} thread(s): {jpeg.label()}, {lie}"
                 work = lambda i=lying: jpeg.change(i, streams, tools)  # noqa: B023, E731 - called at once
                 row(what, count, work, bare_jpeg(lying, threads))

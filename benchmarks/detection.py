@@ -1,13 +1,14 @@
-"""How often the gateway's signs of copying are raised: by simulated honest customers (false alarms), and by the audits' own
-adversaries (detection).
+"""How often the gateway's signs of copying are raised: by simulated honest customers (false alarms), and by
+the audits' own adversaries (detection).
 
     python benchmarks/detection.py
 
-Honest customers ask for 1 to 64 images at a time, for 64 to 3,000 in all, or for 3,000 to 30,000. They leave the codes to the
-provider; or draw them from the prior; or truncate them to 0.5 to 1 of it; or round them to 4 digits; or take 2 % of their codes
-from a few. Adversaries send codes as the audit's do: drawn from the prior, once each (`codes: client`); or every code several
-times (`averaging`, moved by 0 or 0.05), also with 2,000 others between one copy and the next. Two more do what no audit does:
-codes on a lattice, and far from the prior.
+Honest customers ask for 1 to 64 images at a time, for 64 to 3,000 in all, or for 3,000 to 30,000. They leave
+the codes to the provider; or draw them from the prior; or truncate them to 0.5 to 1 of it; or round them to 4
+digits; or take 2 % of their codes from a few. Adversaries send codes as the audit's do: drawn from the prior,
+once each (`codes: client`); or every code several times (`averaging`, moved by 0 or 0.05), also with 2,000
+others between one copy and the next. Two more do what no audit does: codes on a lattice, and far from the
+prior.
 """
 
 from collections.abc import Callable, Iterator
@@ -49,7 +50,9 @@ def honest(number: int, width: int, total: int) -> Requests:
             yield torch.round(codes, decimals=4)
         else:
             again = torch.from_numpy(draw.random(len(codes)) < 0.02)
-            yield torch.where(again[:, None], favourites[torch.from_numpy(draw.integers(0, 10, len(codes)))], codes)
+            yield torch.where(
+                again[:, None], favourites[torch.from_numpy(draw.integers(0, 10, len(codes)))], codes
+            )
 
 
 def prior(number: int, width: int, total: int) -> Requests:
@@ -60,7 +63,9 @@ def prior(number: int, width: int, total: int) -> Requests:
 def averaging(moved: float, copies: int = 8) -> Callable[[int, int, int], Requests]:
     def traffic(number: int, width: int, total: int) -> Requests:
         for start in range(0, total, 64):
-            codes = normal(number, "codes", range(start, start + 64 // copies), width).repeat_interleave(copies, 0)
+            codes = normal(number, "codes", range(start, start + 64 // copies), width).repeat_interleave(
+                copies, 0
+            )
             yield codes + moved * normal(number, "averaging", range(start, start + 64), width)
 
     return traffic
@@ -97,8 +102,13 @@ def raised(traffic: Requests) -> set[str]:
 def false_alarms(customers: int, fewest: int, most: int) -> None:
     draw = np.random.default_rng(0)
     totals = np.exp(draw.uniform(np.log(fewest), np.log(most), customers)).astype(int)
-    alarmed = sum(bool(raised(honest(n, WIDTHS[n % len(WIDTHS)], int(total)))) for n, total in enumerate(totals))
-    print(f"signs of codes, {customers:,} honest customers of {fewest:,} to {most:,} images: {alarmed} alarmed", flush=True)
+    alarmed = sum(
+        bool(raised(honest(n, WIDTHS[n % len(WIDTHS)], int(total)))) for n, total in enumerate(totals)
+    )
+    print(
+        f"signs of codes, {customers:,} honest customers of {fewest:,} to {most:,} images: {alarmed} alarmed",
+        flush=True,
+    )
 
 
 def daily_alarms() -> None:
@@ -108,11 +118,15 @@ def daily_alarms() -> None:
         images = np.ceil(np.exp(draw.normal(4.0, 1.0, 200))).astype(int).tolist()
         alarmed += sum(signs(Traffic(), today, images)[0].raised for today in images)
     print(
-        f"sign of the rate, {days} days of 200 honest customers: {alarmed / (200 * days):.2%} of customers and days", flush=True
+        f"sign of the rate, {days} days of 200 honest customers: {alarmed / (200 * days):.2%} of customers "
+        "and days",
+        flush=True,
     )
 
 
-def detected(name: str, adversary: Callable[[int, int, int], Requests], totals: tuple[int, ...] = (200, 2000)) -> None:
+def detected(
+    name: str, adversary: Callable[[int, int, int], Requests], totals: tuple[int, ...] = (200, 2000)
+) -> None:
     for total in totals:
         found = [bool(raised(adversary(n, WIDTHS[n % len(WIDTHS)], total))) for n in range(ADVERSARIES)]
         print(f"{name:46} {total:6,} images   detected {sum(found) / ADVERSARIES:7.1%}", flush=True)

@@ -2,11 +2,11 @@
 
     python benchmarks/diffaugment.py [digits|patches] [IMAGES] [STEPS] [SEEDS]
 
-A narrow DCGAN is trained on a few images, with and without, on equal seeds; its images are compared with others that no
-training saw. Printed is the Fréchet distance for each seed, and the ratio of the means. digits: scans of 8x8, compared with the
-reference split by their pixels (64 dimensions, in [0, 1]). patches: crops of photographs, 32x32 in colour (extra `photos`),
-compared with other crops of the same photographs on the features of a random network: crops of other scenes lie farther off
-than any copy.
+A narrow DCGAN is trained on a few images, with and without, on equal seeds; its images are compared with
+others that no training saw. Printed is the Fréchet distance for each seed, and the ratio of the means.
+digits: scans of 8x8, compared with the reference split by their pixels (64 dimensions, in [0, 1]). patches:
+crops of photographs, 32x32 in colour (extra `photos`), compared with other crops of the same photographs on
+the features of a random network: crops of other scenes lie farther off than any copy.
 """
 
 import sys
@@ -48,7 +48,12 @@ def digits(count: int) -> Case:
     real = load_dataset(parse_dataset("digits"))
     rows = split(real)
     seen, unseen = real.images[rows.train][:count], real.images[rows.reference]
-    return Case(seen, unseen, {"kind": "dcgan", "width": 16, "latent_dim": 16}, lambda images: images.flatten(1).float() / 255)
+    return Case(
+        seen,
+        unseen,
+        {"kind": "dcgan", "width": 16, "latent_dim": 16},
+        lambda images: images.flatten(1).float() / 255,
+    )
 
 
 def patches(count: int) -> Case:
@@ -72,11 +77,20 @@ def made_by(checkpoint: Path) -> Tensor:
 def main(case: Case, steps: int, seeds: int) -> None:
     """Train, compare and print."""
     theirs = case.rows(case.unseen)
-    print(f"the {len(case.seen)} images themselves: {frechet_distance(case.rows(case.seen), theirs):.3f}", flush=True)
+    print(
+        f"the {len(case.seen)} images themselves: {frechet_distance(case.rows(case.seen), theirs):.3f}",
+        flush=True,
+    )
     found: dict[str, list[float]] = {"none": [], "diffaugment": []}
     for seed in range(seeds):
         for augment, distances in found.items():
-            said = {"architecture": case.architecture, "steps": steps, "batch_size": 32, "n_dis": 1, "augment": augment}
+            said = {
+                "architecture": case.architecture,
+                "steps": steps,
+                "batch_size": 32,
+                "n_dis": 1,
+                "augment": augment,
+            }
             with tempfile.TemporaryDirectory() as folder:
                 settings = TrainingSettings.model_validate(said)
                 path = train_gan(case.seen, settings, Path(folder), seed=seed, compute=Compute())

@@ -1,11 +1,13 @@
-"""What the gateway costs beside the bare generator, and beside a route that does nothing: 64 clients at once, over loopback.
+"""What the gateway costs beside the bare generator, and beside a route that does nothing: 64 clients at once,
+over loopback.
 
     python benchmarks/gateway.py [images|requests|memory [COUNT]] ...
 
-images: SNGAN of 64x64 pixels, 4 images a request as NPZ: images a second beside `target.sample` in a loop, both with as many
-threads as there are cores. The clients run on the same cores: their processor time is taken out, as if they ran elsewhere.
-requests: digits of 8x8, one image a request: requests a second beside those of /healthz, and how long they take.
-memory: COUNT requests (100,000 unless it is said), and the resident memory of the server along the way.
+images: SNGAN of 64x64 pixels, 4 images a request as NPZ: images a second beside `target.sample` in a loop,
+both with as many threads as there are cores. The clients run on the same cores: their processor time is taken
+out, as if they ran elsewhere. requests: digits of 8x8, one image a request: requests a second beside those of
+/healthz, and how long they take. memory: COUNT requests (100,000 unless it is said), and the resident memory
+of the server along the way.
 """
 
 import contextlib
@@ -46,7 +48,9 @@ def checkpoint_of(side: int, channels: int, folder: Path) -> Path:
     architecture = parse_architecture({"kind": "sngan"})
     with seeded_weights(0):
         networks = build_networks(architecture, (channels, side, side))
-    return save_checkpoint(folder / f"sngan {side}", networks, architecture, (channels, side, side), {"steps": 0})
+    return save_checkpoint(
+        folder / f"sngan {side}", networks, architecture, (channels, side, side), {"steps": 0}
+    )
 
 
 class Client:
@@ -80,7 +84,12 @@ class Client:
 def serving(checkpoint: Path, folder: Path, threads: int) -> Iterator[tuple[str, list[str], int]]:
     """Address, a key a client, and process of a gateway."""
     state = folder / f"state of {checkpoint.parent.name} {threads}"
-    values = {"target": {"checkpoint": str(checkpoint)}, "directory": str(state), "port": 0, "compute": {"threads": threads}}
+    values = {
+        "target": {"checkpoint": str(checkpoint)},
+        "directory": str(state),
+        "port": 0,
+        "compute": {"threads": threads},
+    }
     spec, place = folder / "gateway.yaml", parse(GatewaySpec, values, "spec").place()
     spec.write_text(yaml.safe_dump(values))
     database = Database(place)
@@ -103,7 +112,8 @@ def serving(checkpoint: Path, folder: Path, threads: int) -> Iterator[tuple[str,
 def load(
     address: str, keys: list[str], body: dict[str, object] | None, seconds: float = SECONDS
 ) -> tuple[list[float], float, float]:
-    """Seconds of every request of all clients, seconds in all, and processor time of the clients in seconds."""
+    """Seconds of every request of all clients, seconds in all, and processor time of the clients in
+    seconds."""
     clients = [Client(address, key, body) for key in keys]
     with ThreadPoolExecutor(CLIENTS) as at_once:
         begun, worked = time.perf_counter(), time.process_time()
@@ -129,7 +139,8 @@ def bare(checkpoint: Path, threads: int) -> float:
 def tell(what: str, requests: list[float], took: float) -> None:
     cuts = statistics.quantiles(requests, n=100)
     print(
-        f"{what}: {len(requests) / took:8.1f} requests/s, p50 {cuts[49] * 1e3:7.1f} ms, p99 {cuts[98] * 1e3:7.1f} ms",
+        f"{what}: {len(requests) / took:8.1f} requests/s, p50 {cuts[49] * 1e3:7.1f} ms, p99 "
+        f"{cuts[98] * 1e3:7.1f} ms",
         flush=True,
     )
 
@@ -143,8 +154,14 @@ def images(folder: Path) -> None:
     rate = (before + bare(checkpoint, threads)) / 2
     made, without = len(requests) * A_REQUEST, took - spent / cores()
     tell(f"64x64 SNGAN, {A_REQUEST} images a request", requests, took)
-    print(f"  {made / took:.1f} images/s; bare generator, before and after: {rate:.1f}; ratio {made / took / rate:.2f}")
-    print(f"  {made / without:.1f} images/s without the {spent:.1f} s of the clients; ratio {made / without / rate:.2f}")
+    print(
+        f"  {made / took:.1f} images/s; bare generator, before and after: {rate:.1f}; ratio "
+        f"{made / took / rate:.2f}"
+    )
+    print(
+        f"  {made / without:.1f} images/s without the {spent:.1f} s of the clients; ratio "
+        f"{made / without / rate:.2f}"
+    )
 
 
 def requests(folder: Path) -> None:

@@ -1,18 +1,19 @@
-"""Subsampling where the truth is known: 25 Gaussians, a GAN that is trained too little, and every sampler and density ratio.
+"""Subsampling where the truth is known: 25 Gaussians, a GAN that is trained too little, and every sampler and
+density ratio.
 
     python benchmarks/gaussians25.py [--full] [--rounds 3]
 
-The set-up is that of Ding et al. (2020, "Subsampling Generative Adversarial Networks", Simulation): modes on {-2 ... 2}²,
-sigma 0.05, 50,000 points to train on and 50,000 to validate; G and D of three hidden layers of 100, 50 epochs. Each method
-keeps 10,000 samples. A sample is of high quality within 4 sigma of a mode. A mode is recovered where a sample of high quality
-lies at it; how many are nearest to any sample stands beside, since that is what others print.
-The softplus ratio's network has an eighth of the published width, the logistic one three plain layers of 256, both 80 epochs;
-with --full both have the published one, and 400 epochs. MH runs 100 steps in a stream of fresh
-images.
+The set-up is that of Ding et al. (2020, "Subsampling Generative Adversarial Networks", Simulation): modes on
+{-2 ... 2}², sigma 0.05, 50,000 points to train on and 50,000 to validate; G and D of three hidden layers of
+100, 50 epochs. Each method keeps 10,000 samples. A sample is of high quality within 4 sigma of a mode. A mode
+is recovered where a sample of high quality lies at it; how many are nearest to any sample stands beside,
+since that is what others print. The softplus ratio's network has an eighth of the published width, the
+logistic one three plain layers of 256, both 80 epochs; with --full both have the published one, and 400
+epochs. MH runs 100 steps in a stream of fresh images.
 
-Published for rejection sampling with the softplus ratio, 1,000 epochs, one round, by lambda 0, 0.1, 1, 5, 10: 99.5, 99.5,
-94.0, 82.5, 83.1 % of high quality (comments in experiment.sh of github.com/UBCDingXin/DDRE_Sampling_GANs); the other numbers
-are published as a picture only.
+Published for rejection sampling with the softplus ratio, 1,000 epochs, one round, by lambda 0, 0.1, 1, 5, 10:
+99.5, 99.5, 94.0, 82.5, 83.1 % of high quality (comments in experiment.sh of
+github.com/UBCDingXin/DDRE_Sampling_GANs); the other numbers are published as a picture only.
 """
 
 import argparse
@@ -45,7 +46,14 @@ def mixture(count: int, generator: torch.Generator) -> Tensor:
 
 
 def layers(last: int) -> nn.Sequential:
-    hidden = [nn.Linear(2, WIDTH), nn.ReLU(), nn.Linear(WIDTH, WIDTH), nn.ReLU(), nn.Linear(WIDTH, WIDTH), nn.ReLU()]
+    hidden = [
+        nn.Linear(2, WIDTH),
+        nn.ReLU(),
+        nn.Linear(WIDTH, WIDTH),
+        nn.ReLU(),
+        nn.Linear(WIDTH, WIDTH),
+        nn.ReLU(),
+    ]
     return nn.Sequential(*hidden, nn.Linear(WIDTH, last))
 
 
@@ -129,22 +137,31 @@ def one_round(seed: int, full: bool) -> dict[str, tuple[float, int, int]]:
         if judged is not None:
             d = judged.diagnosis
             print(
-                f"    AUC {d.auc:.3f}, Z {d.calibration_z:+.1f}, effective sample size {d.effective_sample_size:.0%}",
+                f"    AUC {d.auc:.3f}, Z {d.calibration_z:+.1f}, effective sample size "
+                f"{d.effective_sample_size:.0%}",
                 flush=True,
             )
         with torch.inference_mode():
             real = log_ratio(starts)
         chains = metropolis_hastings(real, Stream(G, log_ratio, seed + 2), count=KEPT, steps=STEPS, seed=seed)
         rows[f"MH, {kind}"] = quality(chains.handles)
-        rows[f"DRS, {kind}"] = quality(discriminator_rejection(Stream(G, log_ratio, seed + 3), count=KEPT, seed=seed).handles)
+        rows[f"DRS, {kind}"] = quality(
+            discriminator_rejection(Stream(G, log_ratio, seed + 3), count=KEPT, seed=seed).handles
+        )
         pool = Stream(G, log_ratio, seed + 4)
-        rows[f"SIR, {kind}"] = quality(importance_resampling(pool, count=KEPT, pool=10 * KEPT, seed=seed).handles)
+        rows[f"SIR, {kind}"] = quality(
+            importance_resampling(pool, count=KEPT, pool=10 * KEPT, seed=seed).handles
+        )
     return rows
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--full", action="store_true", help="ratio networks of the published width, 400 epochs: hours")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--full", action="store_true", help="ratio networks of the published width, 400 epochs: hours"
+    )
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     torch.set_num_threads(1)  # networks this small thread badly

@@ -1,12 +1,14 @@
-"""How many images a second the loader gives, beside how many a training takes: both measured in this run, on this machine.
+"""How many images a second the loader gives, beside how many a training takes: both measured in this run, on
+this machine.
 
     python benchmarks/loader.py [IMAGES] [STEPS] [THREADS]
 
-A folder of IMAGES JPEG files of CelebA's size (178x218 pixels, smooth noise) is read at 32x32 pixels: decoded once into the
-image cache, then drawn from the map of it in batches of 64 at random, as floats on the CPU, as a training draws them; once with
-the file in memory and once after the system was told to forget it. The peer is the training that has to be fed: SNGAN-32 of the
-published widths, of which D sees 320 images a step of G, for STEPS steps. Each line: images a second, and how many times the
-training's. What is decoded is more than 32 MiB, below which no set is kept: IMAGES are at least 11,000.
+A folder of IMAGES JPEG files of CelebA's size (178x218 pixels, smooth noise) is read at 32x32 pixels: decoded
+once into the image cache, then drawn from the map of it in batches of 64 at random, as floats on the CPU, as
+a training draws them; once with the file in memory and once after the system was told to forget it. The peer
+is the training that has to be fed: SNGAN-32 of the published widths, of which D sees 320 images a step of G,
+for STEPS steps. Each line: images a second, and how many times the training's. What is decoded is more than
+32 MiB, below which no set is kept: IMAGES are at least 11,000.
 """
 
 import gc
@@ -100,7 +102,9 @@ def main(count: int, steps: int, threads: int) -> None:
         begun = time.perf_counter()
         images = rows_of(folder)
         found["opened again"] = count / (time.perf_counter() - begun)
-        found["batches, file in memory"] = statistics.median(batches_a_second(images, BATCHES) for _ in range(ROUNDS))
+        found["batches, file in memory"] = statistics.median(
+            batches_a_second(images, BATCHES) for _ in range(ROUNDS)
+        )
         del images
         forgotten(Path(place) / "cache")
         images = rows_of(folder)

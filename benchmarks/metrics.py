@@ -1,10 +1,12 @@
-"""How fast the metrics are, beside the packages that people use for the same: both measured in this run, on this machine.
+"""How fast the metrics are, beside the packages that people use for the same: both measured in this run, on
+this machine.
 
     python benchmarks/metrics.py [fd|prdc|kid|piqe|memory ...]
 
-Needs what `make test` installs. Each line: what was measured, our time, the peer's, their ratio, and below it the floor: the
-work that cannot be left out, as floating point operations at the speed that a matrix product reaches here, and as bytes of the
-inputs at the speed of a copy, whichever takes longer; and how many times that we take.
+Needs what `make test` installs. Each line: what was measured, our time, the peer's, their ratio, and below it
+the floor: the work that cannot be left out, as floating point operations at the speed that a matrix product
+reaches here, and as bytes of the inputs at the speed of a copy, whichever takes longer; and how many times
+that we take.
 """
 
 import importlib.util
@@ -111,13 +113,24 @@ def fd() -> None:
         rank, both = min(count, D), 2 * 8 * D * D  # bytes of two covariances
         floor = Floor(2 * rank * D * D + 2 * rank * rank * D + 4 / 3 * rank**3, both)
         if count > D:
-            floor = Floor(2 / 3 * D**3 + D**3 + 4 / 3 * D**3, both)  # two Cholesky factors, a congruence, eigenvalues
-        row(f"{what}, D = {D}", lambda o=ours: frechet_distance(*o), "torch-fidelity 0.4", lambda p=peer: theirs(*p), floor)
+            floor = Floor(
+                2 / 3 * D**3 + D**3 + 4 / 3 * D**3, both
+            )  # two Cholesky factors, a congruence, eigenvalues
+        row(
+            f"{what}, D = {D}",
+            lambda o=ours: frechet_distance(*o),
+            "torch-fidelity 0.4",
+            lambda p=peer: theirs(*p),
+            floor,
+        )
         if count > D:
             s = [np.array(p["sigma"]) for p in peer]
             root = lambda s=s: scipy.linalg.sqrtm(s[0] @ s[1])  # noqa: E731
             row(f"{what}, D = {D}", lambda o=ours: frechet_distance(*o), "scipy sqrtm", root, floor)
-        print(f"  relative difference from torch-fidelity: {abs(frechet_distance(*ours) / theirs(*peer) - 1):.1e}")
+        print(
+            "  relative difference from torch-fidelity: "
+            f"{abs(frechet_distance(*ours) / theirs(*peer) - 1):.1e}"
+        )
     a, b = features(1000), features(1000, seed=1)
     tensors = [torch.from_numpy(x) for x in (a, b)]
     row(
@@ -135,7 +148,9 @@ def prdc() -> None:
     count = 10_000
     a, b = features(count), features(count, seed=1)
     x, y = (torch.from_numpy(rows).float() for rows in (a, b))
-    floor = Floor(2 * D * count * count * (0.5 + 0.5 + 1), x.nbytes + y.nbytes, torch.float32)  # each pair of one set once
+    floor = Floor(
+        2 * D * count * count * (0.5 + 0.5 + 1), x.nbytes + y.nbytes, torch.float32
+    )  # each pair of one set once
     row(
         f"P/R/D/C, {count:,} x {count:,} x {D}, k = 5",
         lambda: precision_recall_density_coverage(x, y),
@@ -153,7 +168,8 @@ def memory() -> None:
     ours = seconds(lambda: precision_recall_density_coverage(a, b))
     above = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     print(
-        f"P/R/D/C, {count:,} x {count:,} x {D}: {ours:.0f} s, {above:.0f} MB above the inputs of {2 * a.nbytes / 2**20:.0f} MB"
+        f"P/R/D/C, {count:,} x {count:,} x {D}: {ours:.0f} s, {above:.0f} MB above the inputs of "
+        f"{2 * a.nbytes / 2**20:.0f} MB"
     )
 
 
@@ -162,12 +178,16 @@ def kid() -> None:
 
     for count in (3000, 10_000):
         a, b = (torch.from_numpy(features(count, seed=s)).float() for s in (0, 1))
-        products = min(2 * count**2, 100 * 2 * 1000**2)  # of all rows once, or subset by subset; each pair of one set once
+        products = min(
+            2 * count**2, 100 * 2 * 1000**2
+        )  # of all rows once, or subset by subset; each pair of one set once
         row(
             f"KID, 100 subsets of 1,000, N = {count:,}",
             lambda a=a, b=b: kernel_distance(a, b),
             "torch-fidelity 0.4",
-            lambda a=a, b=b: kid_features_to_metric(a, b, kid_subsets=100, kid_subset_size=1000, verbose=False),
+            lambda a=a, b=b: kid_features_to_metric(
+                a, b, kid_subsets=100, kid_subset_size=1000, verbose=False
+            ),
             Floor(2 * D * products, a.nbytes + b.nbytes, torch.float32),
         )
 
@@ -175,10 +195,13 @@ def kid() -> None:
 def quality() -> None:
     from pypiqe import piqe as pypiqe
 
-    images = torch.randint(0, 256, (64, 3, 256, 256), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    images = torch.randint(0, 256, (64, 3, 256, 256), generator=torch.Generator().manual_seed(0)).to(
+        torch.uint8
+    )
     smooth = torch.nn.functional.avg_pool2d(images.float(), 5, 1, 2).to(torch.uint8)
     arrays = [np.ascontiguousarray(image.permute(1, 2, 0).numpy()) for image in smooth]
-    # of a pixel: grey 6, two means of a window of 7 down and across 56, contrast and deviation 8, moments of blocks 5
+    # of a pixel: grey 6, two means of a window of 7 down and across 56, contrast and deviation 8, moments of
+    # blocks 5
     floor = Floor(64 * 256 * 256 * 75, images.nbytes)
     torch.set_num_threads(1)  # as an audit's processes have; OpenCV keeps its own
     row(
@@ -196,7 +219,10 @@ BENCHMARKS = {"fd": fd, "prdc": prdc, "kid": kid, "piqe": quality, "memory": mem
 def main() -> None:
     peers()
     names = sys.argv[1:] or [name for name in BENCHMARKS if name != "memory"]
-    print(f"{torch.get_num_threads()} threads, torch {torch.__version__}, numpy {np.__version__}, scipy {scipy.__version__}")
+    print(
+        f"{torch.get_num_threads()} threads, torch {torch.__version__}, numpy {np.__version__}, scipy "
+        f"{scipy.__version__}"
+    )
     for name in names:
         BENCHMARKS[name]()
 

@@ -1,9 +1,10 @@
-"""What Metropolis-Hastings costs: beside loops over chains, and beside the bare forward passes of G and D that it needs.
+"""What Metropolis-Hastings costs: beside loops over chains, and beside the bare forward passes of G and D
+that it needs.
 
     python benchmarks/subsampling.py
 
-The loops are Algorithm 1's inner one, a chain at a time: with NumPy, as mhgan's mh.py walks (a draw and a comparison a step),
-and the leanest that plain Python allows, over lists of odds that were computed before.
+The loops are Algorithm 1's inner one, a chain at a time: with NumPy, as mhgan's mh.py walks (a draw and a
+comparison a step), and the leanest that plain Python allows, over lists of odds that were computed before.
 """
 
 import math
@@ -60,7 +61,10 @@ def on_arrays() -> None:
         "NumPy, a chain at a time": lambda: one_chain_in_numpy(0.0, scores.numpy(), numbers),
         "plain Python over lists": lambda: one_chain(0.0, odds, rng),
     }
-    times = {name: seconds(lambda w=w: [w() for _ in range(SLOW_CHAINS)]) * CHAINS / SLOW_CHAINS for name, w in loops.items()}
+    times = {
+        name: seconds(lambda w=w: [w() for _ in range(SLOW_CHAINS)]) * CHAINS / SLOW_CHAINS
+        for name, w in loops.items()
+    }
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     ours = statistics.median(
         seconds(lambda: metropolis_hastings(real, Pool(scores, seed=0), count=CHAINS, steps=STEPS, seed=0))
@@ -93,7 +97,10 @@ def live() -> None:
 
     pairs = [(seconds(bare), seconds(chains)) for _ in range(REPEATS)]
     ratio = statistics.median(alone / ours for alone, ours in pairs)
-    print(f"MH with live G and D, {SIDE}x{SIDE}, {LIVE_CHAINS} chains x {LIVE_STEPS} steps: {ratio:.2f} of the bare throughput")
+    print(
+        f"MH with live G and D, {SIDE}x{SIDE}, {LIVE_CHAINS} chains x {LIVE_STEPS} steps: {ratio:.2f} of "
+        "the bare throughput"
+    )
 
 
 if __name__ == "__main__":

@@ -1,21 +1,23 @@
-"""How fast GANs are trained, beside the code that people train them with: real images that D sees in a second.
+"""How fast GANs are trained, beside the code that people train them with: real images that D sees in a
+second.
 
     git clone https://github.com/kwotsin/mimicry MIMICRY
     git clone https://github.com/facebookresearch/pytorch_GAN_zoo ZOO
     python benchmarks/training.py [--mimicry MIMICRY] [--zoo ZOO] [--variants float32 bf16] [--rounds 3] …
 
-Both sides have the same networks, batch and updates of D, on one machine in one run, in turns: a round is one training of ours
-of so many steps, and as many steps of the peer. SNGAN-32 in the published widths (batches of 64, five updates of D to one of
-G) is compared with mimicry's networks and its own `train_step`s; PGGAN-64 (batches of 16, WGAN-GP) with pytorch_GAN_zoo's
-`optimizeParameters`. Our time is that of `train_gan` from its first step to its last, batches and average of weights with it;
-the peers are handed batches that are ready, as floats, and write no logs. Of a peer only its networks and steps are imported,
-without the packages around them, which want torchvision.
+Both sides have the same networks, batch and updates of D, on one machine in one run, in turns: a round is one
+training of ours of so many steps, and as many steps of the peer. SNGAN-32 in the published widths (batches of
+64, five updates of D to one of G) is compared with mimicry's networks and its own `train_step`s; PGGAN-64
+(batches of 16, WGAN-GP) with pytorch_GAN_zoo's `optimizeParameters`. Our time is that of `train_gan` from its
+first step to its last, batches and average of weights with it; the peers are handed batches that are ready,
+as floats, and write no logs. Of a peer only its networks and steps are imported, without the packages around
+them, which want torchvision.
 
-Ours lays channels last in memory; a peer is measured as it comes, and mimicry with its channels last as well, which
-pytorch_GAN_zoo's networks do not take. Each line: images a
-second of ours (the median round), of the peer, their ratio by the wall clock and by processor time (which other work on the
-machine moves less), and what a step of ours would take if it did nothing but its floating point operations at the speed that a
-matrix product reaches here (the floor), beside what it takes.
+Ours lays channels last in memory; a peer is measured as it comes, and mimicry with its channels last as well,
+which pytorch_GAN_zoo's networks do not take. Each line: images a second of ours (the median round), of the
+peer, their ratio by the wall clock and by processor time (which other work on the machine moves less), and
+what a step of ours would take if it did nothing but its floating point operations at the speed that a matrix
+product reaches here (the floor), beside what it takes.
 """
 
 import argparse
@@ -63,7 +65,8 @@ LAST = ", channels last"
 
 @dataclass(frozen=True)
 class Case:
-    """What is trained. peer: from a clone's folder and whether channels lie last, its networks' step on a batch of floats.
+    """What is trained. peer: from a clone's folder and whether channels lie last, its networks' step on a
+    batch of floats.
     lies: how its channels can lie in memory, as a line says it."""
 
     name: str
@@ -109,8 +112,12 @@ def mimicry(clone: Path, channels_last: bool, batch: Callable[[], Tensor]) -> St
     def step() -> None:
         for _ in range(5):
             real = batch(), torch.zeros(64)
-            D.train_step(real_batch=real, netG=G, optD=optimizers[1], log_data=NoLog(), device=torch.device("cpu"))
-        G.train_step(real_batch=real, netD=D, optG=optimizers[0], log_data=NoLog(), device=torch.device("cpu"))
+            D.train_step(
+                real_batch=real, netG=G, optD=optimizers[1], log_data=NoLog(), device=torch.device("cpu")
+            )
+        G.train_step(
+            real_batch=real, netD=D, optG=optimizers[0], log_data=NoLog(), device=torch.device("cpu")
+        )
 
     return step
 
@@ -118,12 +125,17 @@ def mimicry(clone: Path, channels_last: bool, batch: Callable[[], Tensor]) -> St
 def zoo(clone: Path, channels_last: bool, batch: Callable[[], Tensor]) -> Step:
     """A step of pytorch_GAN_zoo's PGGAN, grown to 64 pixels, in the configuration that it ships.
 
-    Its optimisers are made here, of equal settings: it says their first beta as the whole number 0, which torch now refuses.
+    Its optimisers are made here, of equal settings: it says their first beta as the whole number 0, which
+    torch now refuses.
     """
     packages(clone / "models", "zoo_models")
     made: Any = import_module("zoo_models.progressive_gan")
-    made.ProgressiveGAN.getOptimizerD = lambda gan: torch.optim.Adam(gan.netD.parameters(), 1e-3, betas=(0.0, 0.99))
-    made.ProgressiveGAN.getOptimizerG = lambda gan: torch.optim.Adam(gan.netG.parameters(), 1e-3, betas=(0.0, 0.99))
+    made.ProgressiveGAN.getOptimizerD = lambda gan: torch.optim.Adam(
+        gan.netD.parameters(), 1e-3, betas=(0.0, 0.99)
+    )
+    made.ProgressiveGAN.getOptimizerG = lambda gan: torch.optim.Adam(
+        gan.netG.parameters(), 1e-3, betas=(0.0, 0.99)
+    )
     shipped: Any = import_module("zoo_models.trainer.standard_configurations.pgan_config")
     said = vars(shipped._C)
     gan = made.ProgressiveGAN(useGPU=False, depthScale0=said["depthScales"][0], **said)
@@ -155,11 +167,14 @@ def taken(work: Step) -> Seconds:
 
 
 def ours(case: Case, variant: Variant, images: Tensor, steps: int, threads: int) -> Seconds:
-    """How long so many steps of a training take, from the first to the last: neither building nor saving is counted."""
+    """How long so many steps of a training take, from the first to the last: neither building nor saving is
+    counted."""
     said = {"batch_size": case.batch, **case.settings, **variant.training, "steps": steps}
     settings, compute = TrainingSettings.model_validate(said), Compute(threads=threads, **variant.compute)
     if settings.completed().n_dis != case.n_dis:
-        raise SystemExit(f"{case.name} is of {case.n_dis} updates of D; the recipe says {settings.completed().n_dis}")
+        raise SystemExit(
+            f"{case.name} is of {case.n_dis} updates of D; the recipe says {settings.completed().n_dis}"
+        )
     seen: list[tuple[float, float]] = []
 
     def progress(done: int, total: int, note: str = "") -> None:
@@ -171,8 +186,8 @@ def ours(case: Case, variant: Variant, images: Tensor, steps: int, threads: int)
 
 
 class Counted(TorchDispatchMode):
-    """Floating point operations of convolutions and matrix products, forwards and backwards (torch's own FlopCounterMode fails
-    at gradients of gradients)."""
+    """Floating point operations of convolutions and matrix products, forwards and backwards (torch's own
+    FlopCounterMode fails at gradients of gradients)."""
 
     total = 0
 
@@ -209,7 +224,9 @@ def compare(case: Case, variants: list[Variant], clone: Path, rounds: int, steps
     fastest = 0.0
     for _ in range(rounds):
         for variant in variants:
-            mine[variant.name].append(said(f"ours, {variant.name}", ours(case, variant, images, steps, threads)))
+            mine[variant.name].append(
+                said(f"ours, {variant.name}", ours(case, variant, images, steps, threads))
+            )
         for name, step in peers.items():
             found = taken(lambda s=step: [s() for _ in range(steps)])
             others[name].append(said(case.peer_name + name, found))
@@ -220,8 +237,9 @@ def compare(case: Case, variants: list[Variant], clone: Path, rounds: int, steps
         least = work[name] / fastest
         step = min(wall for wall, _ in times) / steps
         print(
-            f"  a step: {work[name] / 1e9:,.0f} GFLOP (the peer's {theirs / 1e9:,.0f}); a matrix product reaches "
-            f"{fastest / 1e9:,.1f} GFLOP/s: floor {least:.2f} s, taken {step:.2f} s, {step / least:.2f} times the floor",
+            f"  a step: {work[name] / 1e9:,.0f} GFLOP (the peer's {theirs / 1e9:,.0f}); a matrix product "
+            f"reaches {fastest / 1e9:,.1f} GFLOP/s: floor {least:.2f} s, taken {step:.2f} s, "
+            f"{step / least:.2f} times the floor",
             flush=True,
         )
 
@@ -235,7 +253,9 @@ def said(who: str, took: Seconds) -> Seconds:
 def row(what: str, images: int, mine: list[Seconds], peer: str, theirs: list[Seconds]) -> None:
     """Medians of both, and the medians of the rounds' ratios."""
     rates = [images / statistics.median(wall for wall, _ in times) for times in (mine, theirs)]
-    ratios = [statistics.median(t[clock] / m[clock] for m, t in zip(mine, theirs, strict=True)) for clock in (0, 1)]
+    ratios = [
+        statistics.median(t[clock] / m[clock] for m, t in zip(mine, theirs, strict=True)) for clock in (0, 1)
+    ]
     print(
         f"{what:24} {rates[0]:8.2f} images/s   {peer:32} {rates[1]:8.2f} images/s   {ratios[0]:5.2f} x   "
         f"by processor time {ratios[1]:5.2f} x",
@@ -245,10 +265,14 @@ def row(what: str, images: int, mine: list[Seconds], peer: str, theirs: list[Sec
 
 def main() -> None:
     """Run what a clone was given for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--mimicry", type=Path, help="a clone of kwotsin/mimicry, for SNGAN-32")
     parser.add_argument("--zoo", type=Path, help="a clone of facebookresearch/pytorch_GAN_zoo, for PGGAN-64")
-    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=["float32"], help="ways to train ours")
+    parser.add_argument(
+        "--variants", nargs="+", choices=VARIANTS, default=["float32"], help="ways to train ours"
+    )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=1, help="updates of G a round")
     parser.add_argument("--threads", type=int, default=cores())

@@ -1,10 +1,11 @@
-"""What the settings `compile` and `channels_last` bring: seconds of a step without over seconds of a step with them.
+"""What the settings `compile` and `channels_last` bring: seconds of a step without over seconds of a step
+with them.
 
     python benchmarks/variants.py [--rounds 3] [--threads N] [NETWORK ...]
 
-The peer is the same training as plain torch runs it: not compiled, weights laid out with their channels first. All variants of
-a network train in turns, on random images. The first 50 steps, in which compiling falls, are counted apart: printed is how much
-longer than the peer's they took.
+The peer is the same training as plain torch runs it: not compiled, weights laid out with their channels
+first. All variants of a network train in turns, on random images. The first 50 steps, in which compiling
+falls, are counted apart: printed is how much longer than the peer's they took.
 """
 
 import argparse
@@ -34,9 +35,15 @@ class Case:
 CASES = {
     "dcgan-8": Case((1, 8, 8), {"architecture": "dcgan", "batch_size": 32}, 300),
     "sngan-8": Case((1, 8, 8), {"architecture": "sngan", "batch_size": 32, "n_dis": 1}, 300),
-    "pggan-16": Case((1, 16, 16), {"architecture": {"kind": "pggan", "width": 16}, "batch_size": 32, "grow": False}, 50),
-    "sngan-32": Case((3, 32, 32), {"architecture": {"kind": "sngan", "width": 64}, "batch_size": 32, "n_dis": 1}, 50),
-    "stylegan2-16": Case((1, 16, 16), {"architecture": {"kind": "stylegan2", "width": 16}, "batch_size": 32}, 50),
+    "pggan-16": Case(
+        (1, 16, 16), {"architecture": {"kind": "pggan", "width": 16}, "batch_size": 32, "grow": False}, 50
+    ),
+    "sngan-32": Case(
+        (3, 32, 32), {"architecture": {"kind": "sngan", "width": 64}, "batch_size": 32, "n_dis": 1}, 50
+    ),
+    "stylegan2-16": Case(
+        (1, 16, 16), {"architecture": {"kind": "stylegan2", "width": 16}, "batch_size": 32}, 50
+    ),
 }
 PLAIN = {"channels_last": False}
 VARIANTS = {"channels last": {}, "compiled": {"compile": True, **PLAIN}, "both": {"compile": True}}
@@ -59,8 +66,12 @@ def seconds(case: Case, changed: dict[str, Any], threads: int) -> tuple[float, f
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("networks", nargs="*", choices=[*CASES, []], default=[], metavar="NETWORK", help=", ".join(CASES))
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "networks", nargs="*", choices=[*CASES, []], default=[], metavar="NETWORK", help=", ".join(CASES)
+    )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=cores())
     given = parser.parse_args()
@@ -68,7 +79,9 @@ def main() -> None:
     for name in given.networks or CASES:
         case = CASES[name]
         takes = {
-            label: VARIANTS[label] for label in VARIANTS if not (name.startswith("stylegan2") and "compile" in VARIANTS[label])
+            label: VARIANTS[label]
+            for label in VARIANTS
+            if not (name.startswith("stylegan2") and "compile" in VARIANTS[label])
         }
         found: dict[str, list[tuple[float, float]]] = {label: [] for label in ("plain", *takes)}
         for _ in range(given.rounds):
@@ -80,7 +93,8 @@ def main() -> None:
             longer = statistics.median(own[0] - plain[0] for plain, own in rounds)
             step = statistics.median(own[1] for _, own in rounds)
             print(
-                f"{name:14} {label:14} {1e3 * step:8.1f} ms a step   {ratio:5.2f} x plain   first steps {longer:+6.1f} s",
+                f"{name:14} {label:14} {1e3 * step:8.1f} ms a step   {ratio:5.2f} x plain   first steps "
+                f"{longer:+6.1f} s",
                 flush=True,
             )
 

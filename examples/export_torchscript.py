@@ -19,7 +19,8 @@ CODES = 64  # a target sends that many at once, always
 
 
 class Clamped(nn.Module):
-    """Not every G ends in a tanh: PGGAN's and StyleGAN2's images leave [-1, 1], which a target of another house may not."""
+    """Not every G ends in a tanh: PGGAN's and StyleGAN2's images leave [-1, 1], which a target of another
+    house may not."""
 
     def __init__(self, generator: nn.Module) -> None:
         super().__init__()

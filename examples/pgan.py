@@ -2,8 +2,8 @@
 
     cd examples; ganguard audit pgan.yaml --set real.path=/data/celeba
 
-torch.hub runs code of facebookresearch/pytorch_GAN_zoo and unpickles its weights: do so only if you trust both. A factory is
-your own code, and ganguard cannot look at what it loads.
+torch.hub runs code of facebookresearch/pytorch_GAN_zoo and unpickles its weights: do so only if you trust
+both. A factory is your own code, and ganguard cannot look at what it loads.
 """
 
 from typing import Any
@@ -30,7 +30,9 @@ class Clamped(nn.Module):
 
 def make() -> nn.Module:
     """G with averaged weights, as published."""
-    return made_from("facebookresearch/pytorch_GAN_zoo:hub", model_name="celeba", pretrained=True, trust_repo=True)
+    return made_from(
+        "facebookresearch/pytorch_GAN_zoo:hub", model_name="celeba", pretrained=True, trust_repo=True
+    )
 
 
 def made_from(repository: str, **options: Any) -> nn.Module:

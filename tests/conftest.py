@@ -1,4 +1,5 @@
-"""What the whole suite shares: one torch thread, hypothesis without deadlines, and small targets whose answers are known."""
+"""What the whole suite shares: one torch thread, hypothesis without deadlines, and small targets whose
+answers are known."""
 
 import io
 from collections.abc import Callable, Iterator
@@ -16,7 +17,9 @@ from ganguard.architectures.networks import build_networks, parse_architecture
 from ganguard.base.compute import Compute
 from ganguard.training.loop import seeded_weights
 
-settings.register_profile("ganguard", deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "ganguard", deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("ganguard")
 
 
@@ -36,9 +39,12 @@ def compute() -> Compute:
 
 @pytest.fixture(scope="session")
 def tiny_checkpoint() -> Callable[..., Path]:
-    """Write an untrained GAN of width 4 to a directory, as `ganguard train` would, and return the directory."""
+    """Write an untrained GAN of width 4 to a directory, as `ganguard train` would, and return the
+    directory."""
 
-    def write(directory: Path, kind: str = "sngan", image_shape: tuple[int, int, int] = (1, 8, 8), seed: int = 0) -> Path:
+    def write(
+        directory: Path, kind: str = "sngan", image_shape: tuple[int, int, int] = (1, 8, 8), seed: int = 0
+    ) -> Path:
         architecture = parse_architecture({"kind": kind, "width": 4, "latent_dim": 5})
         with seeded_weights(seed):
             networks = build_networks(architecture, image_shape)
@@ -60,7 +66,8 @@ def png() -> Callable[[np.ndarray], bytes]:
 
 
 class RampTarget:
-    """Image i under a seed is filled with a number that both determine; what was asked for is written down."""
+    """Image i under a seed is filled with a number that both determine; what was asked for is written
+    down."""
 
     identity = "ramp"
     image_shape = (1, 4, 4)
@@ -73,7 +80,12 @@ class RampTarget:
         return self.paint([(3 * index + seed) % 256 for index in indices])
 
     def paint(self, values: list[int]) -> Tensor:
-        return torch.tensor(values, dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, *self.image_shape).contiguous()
+        return (
+            torch.tensor(values, dtype=torch.uint8)
+            .view(-1, 1, 1, 1)
+            .expand(-1, *self.image_shape)
+            .contiguous()
+        )
 
 
 class LatentRampTarget(RampTarget):

@@ -67,16 +67,22 @@ def save_script(module: nn.Module, path: Path, seed: int = 0) -> Path:
             if isinstance(part, nn.Conv2d | nn.Linear):
                 part.reset_parameters()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # torch deprecates TorchScript; users' files still are in it
+        warnings.simplefilter(
+            "ignore", DeprecationWarning
+        )  # torch deprecates TorchScript; users' files still are in it
         torch.jit.save(torch.jit.script(module.eval()), path)
     return path
 
 
-def save_dinov2(directory: Path, seed: int = 0, preprocessor: dict[str, object] | None = PREPROCESSOR) -> Path:
+def save_dinov2(
+    directory: Path, seed: int = 0, preprocessor: dict[str, object] | None = PREPROCESSOR
+) -> Path:
     """Write a DINOv2 of one layer, as save_pretrained does, and its preprocessing."""
     from transformers import Dinov2Config, Dinov2Model
 
-    config = Dinov2Config(hidden_size=DIMENSIONS, num_hidden_layers=1, num_attention_heads=2, image_size=28, patch_size=14)
+    config = Dinov2Config(
+        hidden_size=DIMENSIONS, num_hidden_layers=1, num_attention_heads=2, image_size=28, patch_size=14
+    )
     return save_model(directory, lambda: Dinov2Model(config), seed, preprocessor)
 
 
@@ -86,7 +92,8 @@ def save_model(
     seed: int = 0,
     preprocessor: dict[str, object] | None = PREPROCESSOR,
 ) -> Path:
-    """Write a model of transformers with weights drawn from a seed, large enough for images to differ in them."""
+    """Write a model of transformers with weights drawn from a seed, large enough for images to differ in
+    them."""
     with seeded_weights(seed):
         model = make()
         for value in model.parameters():

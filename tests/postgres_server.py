@@ -1,7 +1,9 @@
-"""Places for a ledger: an SQLite file, and databases of a PostgreSQL server that the tests start for themselves.
+"""Places for a ledger: an SQLite file, and databases of a PostgreSQL server that the tests start for
+themselves.
 
-The server is Debian's package `postgresql`, in a new directory, on 127.0.0.1 and a free port. Where it is not installed the
-tests that need it are skipped. It refuses to run as root, and then runs as the user `postgres`, which the package makes.
+The server is Debian's package `postgresql`, in a new directory, on 127.0.0.1 and a free port. Where it is not
+installed the tests that need it are skipped. It refuses to run as root, and then runs as the user `postgres`,
+which the package makes.
 """
 
 import os
@@ -19,7 +21,12 @@ from pathlib import Path
 import pytest
 
 _USER = "postgres"
-_SETTINGS = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "shared_buffers=16MB", "max_connections=60"]
+_SETTINGS = [
+    "listen_addresses=127.0.0.1",
+    "unix_socket_directories=",
+    "shared_buffers=16MB",
+    "max_connections=60",
+]
 # The server ends, and its directory with it, when the pipe to pytest closes: that is, however pytest ends.
 _WATCHED = '"$@" & read -r _; kill -QUIT "$(head -1 "$0/data/postmaster.pid")"; wait; rm -rf "$0"'
 
@@ -39,13 +46,20 @@ class PostgresServer:
     def start(self) -> None:
         if os.geteuid() == 0:
             shutil.chown(self._directory, _USER)
-        initdb = self._command("initdb", "--auth=trust", f"--username={_USER}", "--locale=C", "--encoding=UTF8")
+        initdb = self._command(
+            "initdb", "--auth=trust", f"--username={_USER}", "--locale=C", "--encoding=UTF8"
+        )
         subprocess.run(initdb, cwd=self._directory, stdout=subprocess.DEVNULL, check=True)
         options = [part for setting in [*_SETTINGS, f"port={self.port}"] for part in ("-c", setting)]
         command = ["sh", "-c", _WATCHED, str(self._directory), *self._command("postgres", *options)]
         with (self._directory / "log").open("w") as log:
             self._server = subprocess.Popen(
-                command, cwd=self._directory, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True
+                command,
+                cwd=self._directory,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         self._wait()
 
@@ -91,13 +105,16 @@ class PostgresServer:
 
 
 def _programs() -> Path:
-    """Where initdb and pg_ctl are. Skips the test where they are not, or where they would refuse this user."""
+    """Where initdb and pg_ctl are. Skips the test where they are not, or where they would refuse this
+    user."""
     on_path = shutil.which("initdb")
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: float(path.parts[-3]))
     if not on_path and not found:
         pytest.skip("PostgreSQL is not installed (apt-get install postgresql)")
     pytest.importorskip("psycopg", reason="psycopg is not installed (pip install 'ganguard[postgres]')")
-    if os.geteuid() == 0 and not (shutil.which("runuser") and _USER in {entry.pw_name for entry in pwd.getpwall()}):
+    if os.geteuid() == 0 and not (
+        shutil.which("runuser") and _USER in {entry.pw_name for entry in pwd.getpwall()}
+    ):
         pytest.skip("PostgreSQL does not run as root, and there is no user `postgres` to run it as")
     return Path(on_path).resolve().parent if on_path else found[-1].parent
 

@@ -56,7 +56,10 @@ def _image_zip(folder: Path) -> dict[str, object]:
 def _lsun_lmdb(folder: Path) -> dict[str, object]:
     for category in ("left", "right"):
         (folder / "lsun").mkdir(exist_ok=True)
-        with lmdb.open(str(folder / "lsun" / category), map_size=1 << 20) as environment, environment.begin(write=True) as all_:
+        with (
+            lmdb.open(str(folder / "lsun" / category), map_size=1 << 20) as environment,
+            environment.begin(write=True) as all_,
+        ):
             for name, content in _files(folder):
                 if name.startswith(category):
                     all_.put(name.encode(), content)
@@ -64,7 +67,10 @@ def _lsun_lmdb(folder: Path) -> dict[str, object]:
 
 
 def _parquet(folder: Path) -> dict[str, object]:
-    rows = [{"image": {"bytes": content, "path": name}, "label": name.split("/")[0]} for name, content in _files(folder)]
+    rows = [
+        {"image": {"bytes": content, "path": name}, "label": name.split("/")[0]}
+        for name, content in _files(folder)
+    ]
     pq.write_table(pa.Table.from_pylist(rows), folder / "faces.parquet")
     return {"kind": "parquet", "path": str(folder / "faces.parquet"), "size": 8, "label_column": "label"}
 
@@ -194,7 +200,9 @@ def test_all_bad_is_refused(tmp_path: Path, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_decoded_images_are_kept_and_found(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_decoded_images_are_kept_and_found(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(image_cache, "SMALLEST_KEPT", 1)
     monkeypatch.setenv("GANGUARD_IMAGE_CACHE", str(tmp_path / "kept"))
     settings = parse_dataset(SOURCES[kind](tmp_path))

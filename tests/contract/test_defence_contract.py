@@ -14,7 +14,9 @@ from ganguard.defences.protocol import Defence, InputDefence, OutputDefence, Too
 from ganguard.defences.semantic_directions import Direction
 from ganguard.defences.streams import Streams
 
-STRENGTHS: dict[str, tuple[str, list[Any]]] = {  # the setting that is the strength, from nothing (None: none is nothing) up
+STRENGTHS: dict[
+    str, tuple[str, list[Any]]
+] = {  # the setting that is the strength, from nothing (None: none is nothing) up
     "adversarial_noise": ("budget", [0, 8, 32]),
     "gaussian_filter": ("sigma", [0, 0.6, 1.5]),
     "gaussian_noise": ("std", [0, 0.1, 0.4]),
@@ -61,7 +63,11 @@ def _streams(count: int, seed: int = 2) -> Streams:
 
 
 def _defended(defence: Defence, rows: Tensor, streams: Streams) -> Tensor:
-    return defence.move(rows, streams) if isinstance(defence, InputDefence) else defence.change(rows, streams, TOOLS)  # type: ignore[attr-defined]
+    return (
+        defence.move(rows, streams)
+        if isinstance(defence, InputDefence)
+        else defence.change(rows, streams, TOOLS)
+    )  # type: ignore[attr-defined]
 
 
 def _rows(defence: Defence, count: int = 20, shape: tuple[int, int, int] = (1, 8, 8)) -> Tensor:
@@ -131,7 +137,9 @@ def test_a_guess_of_another_strength_is_that_much_stronger(kind: str) -> None:
     defence, name = _defence(kind), STRENGTHS[kind][0]
     assert defence.scaled(1) == defence
     rows = _rows(defence)
-    half, same, twice = (_strength(rows, _defended(defence.scaled(f), rows, _streams(20))) for f in (0.5, 1, 2))
+    half, same, twice = (
+        _strength(rows, _defended(defence.scaled(f), rows, _streams(20))) for f in (0.5, 1, 2)
+    )
     assert half < same < twice
     for factor in (1e-3, 1e3):  # within what settings allow
         scaled = defence.scaled(factor)
@@ -142,7 +150,13 @@ def test_a_guess_of_another_strength_is_that_much_stronger(kind: str) -> None:
 def test_settings_come_back_and_wrong_ones_are_refused(kind: str) -> None:
     defence, (name, values) = _defence(kind), STRENGTHS[kind]
     assert parse_defence(defence.model_dump(mode="json")) == defence
-    for wrong in ({name: -1}, {name: "much"}, {name: 1e9}, {name: values[1], "strenght": 1}, {name: float("nan")}):
+    for wrong in (
+        {name: -1},
+        {name: "much"},
+        {name: 1e9},
+        {name: values[1], "strenght": 1},
+        {name: float("nan")},
+    ):
         with pytest.raises(SpecError) as raised:
             parse_defence({"kind": kind, **NEEDED.get(kind, {}), **wrong})
         assert "\n" not in str(raised.value)
@@ -150,7 +164,9 @@ def test_settings_come_back_and_wrong_ones_are_refused(kind: str) -> None:
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in INPUT])
-def test_a_guess_goes_forward_as_it_is_and_lets_gradients_back(kind: str, shape: tuple[int, int, int]) -> None:
+def test_a_guess_goes_forward_as_it_is_and_lets_gradients_back(
+    kind: str, shape: tuple[int, int, int]
+) -> None:
     defence = _defence(kind)
     assert isinstance(defence, OutputDefence)
     images = _images(8, shape)

@@ -129,7 +129,9 @@ def test_an_unknown_key_is_refused_by_name(kind: str) -> None:
         parse_features({**SETTINGS[kind], known[:-1]: 3})
 
 
-def test_who_classifies_gives_probabilities_and_others_say_so(kind: str, load: Load, compute: Compute) -> None:
+def test_who_classifies_gives_probabilities_and_others_say_so(
+    kind: str, load: Load, compute: Compute
+) -> None:
     network, images = load(3), _images(5, 3, 12)
     if kind in CLASSIFIES:
         found = extract(network, images, compute, output="probabilities")
@@ -137,7 +139,9 @@ def test_who_classifies_gives_probabilities_and_others_say_so(kind: str, load: L
         assert torch.allclose(found.sum(1), torch.ones(5), atol=1e-5)
         assert len(found.unique(dim=0)) == 5
     else:
-        with pytest.raises(MetricError, match=r"gives none\. Set features: inception, or features: classifier"):
+        with pytest.raises(
+            MetricError, match=r"gives none\. Set features: inception, or features: classifier"
+        ):
             extract(network, images, compute, output="probabilities")
 
 

@@ -44,8 +44,12 @@ def _torchscript(gan: Path, folder: Path) -> Settings:
     generator = load_checkpoint(gan).networks.generator
     path = folder / f"{gan.name}.ts"
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # torch deprecates TorchScript; users' files still are in it
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # the number of codes is fixed: targets only send 64
+        warnings.simplefilter(
+            "ignore", DeprecationWarning
+        )  # torch deprecates TorchScript; users' files still are in it
+        warnings.simplefilter(
+            "ignore", torch.jit.TracerWarning
+        )  # the number of codes is fixed: targets only send 64
         torch.jit.save(torch.jit.trace(generator, torch.zeros(64, 5)), path)
     return {"torchscript": str(path), "latent_dim": 5, "trusted": True}
 
@@ -120,7 +124,9 @@ def test_images_are_the_generators_own(open_target: Open, tmp_path: Path) -> Non
     assert (target.generate(codes).float() - (wanted + 1) * 127.5).abs().max() <= 0.51
 
 
-@pytest.mark.parametrize("cuts", [[0, 1, 150], [0, 64, 128, 150], [0, 63, 65, 149, 150], list(range(0, 151, 10))])
+@pytest.mark.parametrize(
+    "cuts", [[0, 1, 150], [0, 64, 128, 150], [0, 63, 65, 149, 150], list(range(0, 151, 10))]
+)
 def test_images_are_bit_equal_however_they_are_asked_for(open_target: Open, cuts: list[int]) -> None:
     target = open_target()
     whole = target.sample(range(150), seed=1)
@@ -137,7 +143,9 @@ def test_seeds_and_indices_give_other_images(open_target: Open) -> None:
 
 def test_the_identity_changes_with_the_weights_alone(open_target: Open) -> None:
     identities = [open_target(seed).identity.rpartition(":")[2] for seed in (0, 0, 1)]
-    assert identities[0] == identities[1] or "torchscript" in open_target().identity  # a trace is not written bit for bit alike
+    assert (
+        identities[0] == identities[1] or "torchscript" in open_target().identity
+    )  # a trace is not written bit for bit alike
     assert identities[0] != identities[2]
 
 
@@ -153,7 +161,9 @@ def test_scores_do_not_depend_on_how_images_are_grouped(open_target: Open) -> No
     images = target.sample(range(100), seed=0)
     whole = target.discriminator.scores(images)
     for size in (1, 33, 64):
-        assert torch.equal(torch.cat([target.discriminator.scores(part) for part in images.split(size)]), whole)
+        assert torch.equal(
+            torch.cat([target.discriminator.scores(part) for part in images.split(size)]), whole
+        )
     assert torch.equal(target.discriminator.features(images)[70:], target.discriminator.features(images[70:]))
     assert len(whole.unique()) > 50
 

@@ -1,4 +1,5 @@
-"""A short audit of real digits, run by the command line, and what of its results must be equal from run to run."""
+"""A short audit of real digits, run by the command line, and what of its results must be equal from run to
+run."""
 
 import json
 import os

@@ -1,7 +1,9 @@
-"""Runs `ganguard` again and again on a disk that is full from some moment on: a program, so that nothing else is starved.
+"""Runs `ganguard` again and again on a disk that is full from some moment on: a program, so that nothing else
+is starved.
 
-Arguments: the directory to run in. Standard input: JSON, a list of [place, limit, arguments], one for each run: from the first
-call of `place` ("module:name") on, no file may grow beyond `limit` bytes. Standard output: what came of each run, as JSON.
+Arguments: the directory to run in. Standard input: JSON, a list of [place, limit, arguments], one for each
+run: from the first call of `place` ("module:name") on, no file may grow beyond `limit` bytes. Standard
+output: what came of each run, as JSON.
 """
 
 import contextlib

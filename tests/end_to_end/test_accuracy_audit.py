@@ -55,18 +55,24 @@ def test_all_attacks_of_a_seed_share_one_purchase(results: AuditResults) -> None
 
 def test_what_just_keeping_the_real_images_gives_is_shown(results: AuditResults) -> None:
     known = results.select(subject="known", metric="frechet_distance", against="reference")
-    assert [(m.attack, m.seed, m.images) for m in known] == [("5 % of the real training images", s, 63) for s in (0, 1)]
+    assert [(m.attack, m.seed, m.images) for m in known] == [
+        ("5 % of the real training images", s, 63) for s in (0, 1)
+    ]
 
 
 def test_whether_a_copy_replays_its_real_images_is_measured(results: AuditResults) -> None:
     found = results.select(against="known", metric="authenticity")
-    assert {(m.attack, m.seed, m.compared) for m in found} == {(label, s, 44) for label in (PARTIAL, WHITE) for s in (0, 1)}
+    assert {(m.attack, m.seed, m.compared) for m in found} == {
+        (label, s, 44) for label in (PARTIAL, WHITE) for s in (0, 1)
+    }
 
 
 def test_refined_sets_are_measured_beside_plain_algorithm_1(results: AuditResults) -> None:
     for subject in ("refined", "plain"):
         found = results.select(subject=subject, metric="frechet_distance", against="reference")
-        assert [(m.attack, m.query_budget, m.seed, m.images) for m in found] == [(WHITE, 60, s, 60) for s in (0, 1)]
+        assert [(m.attack, m.query_budget, m.seed, m.images) for m in found] == [
+            (WHITE, 60, s, 60) for s in (0, 1)
+        ]
 
 
 def test_relations_4_and_5_get_a_verdict(results: AuditResults) -> None:
@@ -79,7 +85,12 @@ def test_relations_4_and_5_get_a_verdict(results: AuditResults) -> None:
 
 def test_the_report_says_all_of_it(audited: Path) -> None:
     page = (audited / "report.html").read_text()
-    for text in (PARTIAL, WHITE, "the real images that the adversary holds", "what Algorithm 1 alone would keep"):
+    for text in (
+        PARTIAL,
+        WHITE,
+        "the real images that the adversary holds",
+        "what Algorithm 1 alone would keep",
+    ):
         assert text in page
     names = {path.name for path in (audited / "checkpoints").iterdir()}
     assert "accuracy-white-box-dcgan-5-percent-real-60-seed0" in names
@@ -94,7 +105,9 @@ def test_what_the_adversary_chose_by_is_kept(audited: Path) -> None:
 
 
 def test_what_refining_did_is_reported(audited: Path, results: AuditResults) -> None:
-    assert [(r.attack, r.query_budget, r.seed) for r in results.refinements] == [(WHITE, 60, s) for s in (0, 1)]
+    assert [(r.attack, r.query_budget, r.seed) for r in results.refinements] == [
+        (WHITE, 60, s) for s in (0, 1)
+    ]
     for record in results.refinements:
         assert record.best.score == min(tried.score for tried in record.tried)
         assert sum(record.log_ratios.before) == sum(record.log_ratios.after) == 60
@@ -104,7 +117,10 @@ def test_what_refining_did_is_reported(audited: Path, results: AuditResults) -> 
     (kept,) = (p for p in results.pictures if p.subject == "kept")
     assert (audited / kept.file).is_file() and kept.seed == 0
     page = (audited / "report.html").read_text()
-    assert all(text in page for text in ("Did refining help?", "the judge chose", "Reliability of the ratio", "Class balance"))
+    assert all(
+        text in page
+        for text in ("Did refining help?", "the judge chose", "Reliability of the ratio", "Class balance")
+    )
 
 
 def test_the_adversarys_real_images_are_of_the_train_split(audited: Path) -> None:
@@ -118,7 +134,9 @@ def test_the_adversarys_real_images_are_of_the_train_split(audited: Path) -> Non
         assert all(image.numpy().tobytes() in train for part in known.values() for image in part)
 
 
-def test_a_white_box_attack_on_a_black_box_buys_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_white_box_attack_on_a_black_box_buys_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "black_box_factory.py").write_text(BLACK_BOX)
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(TargetError, match="accuracy_white_box needs the target's discriminator"):
@@ -128,13 +146,17 @@ def test_a_white_box_attack_on_a_black_box_buys_nothing(tmp_path: Path, monkeypa
 
 def test_too_few_real_images_are_refused_before_the_target_is_trained(tmp_path: Path) -> None:
     few = [{**ATTACKS[1], "real_fraction": 0.001}]
-    with pytest.raises(DataError, match=r"real_fraction 0.001 of 1258 training images is 1; an adversary needs at least 6"):
+    with pytest.raises(
+        DataError, match=r"real_fraction 0.001 of 1258 training images is 1; an adversary needs at least 6"
+    ):
         run(tmp_path / "audit", attacks=few)
     assert list((tmp_path / "audit" / "steps").glob("train_target-*")) == []
 
 
 def test_chains_that_are_stuck_fail_their_copy_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys.modules[metropolis_hastings.__module__], "_wanted", lambda missing, kept, started: 0)
+    monkeypatch.setattr(
+        sys.modules[metropolis_hastings.__module__], "_wanted", lambda missing, kept, started: 0
+    )
     run(tmp_path / "audit", attacks=[ATTACKS[0], {**ATTACKS[2], "refining": {"steps": 1, "powers": [1.0]}}])
     results = read_results(tmp_path / "audit")
     assert {m.attack for m in results.select(subject="substitute")} == {"fidelity dcgan"}

@@ -1,4 +1,5 @@
-"""The quick form of the accuracy audits, as the command line runs them: every part on real digits. Minutes."""
+"""The quick form of the accuracy audits, as the command line runs them: every part on real digits.
+Minutes."""
 
 from pathlib import Path
 
@@ -65,4 +66,6 @@ def test_refining_is_diagnosed_with_classes_and_pictures(results: AuditResults, 
         assert {trial.power for trial in found.tried} | set(found.stuck) >= {0.0, 0.25, 0.5}
         assert found.chosen == min(found.tried, key=lambda t: (t.score, t.power)).power
     assert "Did refining help?" in (directory / results.name / "report.html").read_text()
-    assert {p.subject for p in results.pictures} >= {"kept", "dropped"} or all(r.chosen == 0 for r in results.refinements)
+    assert {p.subject for p in results.pictures} >= {"kept", "dropped"} or all(
+        r.chosen == 0 for r in results.refinements
+    )

@@ -25,7 +25,14 @@ from ganguard.targets.checkpoint import CheckpointTarget
 NOISE = {"kind": "gaussian_noise", "std": 0.3}
 CHAIN = ["linear_interpolation", {"kind": "jpeg", "quality": 20}]
 LABELS = ["gaussian noise 0.3", "linear interpolation 0.5 + JPEG 20"]
-KNOWING = {"kind": "accuracy_white_box", "query_budget": 40, **NETWORK, "real_fraction": 0.1, "real_steps": 2, "judge_every": 1}
+KNOWING = {
+    "kind": "accuracy_white_box",
+    "query_budget": 40,
+    **NETWORK,
+    "real_fraction": 0.1,
+    "real_steps": 2,
+    "judge_every": 1,
+}
 ADVERSARIES = ["naive", {"kind": "through_defence", "scale": [0.5, 1]}]
 CHANGES = {"defences": [NOISE, CHAIN], "adversaries": ADVERSARIES}
 
@@ -62,7 +69,9 @@ def test_each_defence_is_bought_from_once_and_by_an_account_of_its_own(results: 
     assert len({defence.identity for defence in results.defences}) == 2
 
 
-def test_the_adversary_got_what_stood_before_the_target(audited: Path, results: AuditResults, compute: Compute) -> None:
+def test_the_adversary_got_what_stood_before_the_target(
+    audited: Path, results: AuditResults, compute: Compute
+) -> None:
     target = CheckpointTarget(checkpoint=str(audited / "checkpoints" / "target")).load(compute)
     for said, record in zip(([NOISE], CHAIN), results.defences, strict=True):
         stores = [path for path in (audited / "purchases").iterdir() if "adversary" in path.name]
@@ -75,8 +84,14 @@ def test_the_adversary_got_what_stood_before_the_target(audited: Path, results: 
 def test_users_are_measured_behind_each(results: AuditResults) -> None:
     for label in LABELS:
         found = {(m.metric, m.against) for m in results.select(subject="defended", defence=label)}
-        assert {("frechet_distance", "reference"), ("coverage", "reference"), ("frechet_distance", "target")} <= found
-        assert (("psnr", "undefended") in found) is (label == LABELS[0])  # codes that were moved make other images
+        assert {
+            ("frechet_distance", "reference"),
+            ("coverage", "reference"),
+            ("frechet_distance", "target"),
+        } <= found
+        assert (("psnr", "undefended") in found) is (
+            label == LABELS[0]
+        )  # codes that were moved make other images
     assert {p.defence for p in results.pictures if p.subject == "defended"} == set(LABELS)
 
 
@@ -102,8 +117,14 @@ def test_an_adversary_who_knows_more_attacks_through_a_defence_too(tmp_path: Pat
     results = read_results(tmp_path / "audit")
     assert results.failures == ()
     found = results.select(subject="substitute", metric="frechet_distance", against="reference", draw=0)
-    assert [(m.defence, m.adversary) for m in found] == [(None, None), (LABELS[0], "naive"), (LABELS[0], "through it")]
-    assert {(r.defence, r.adversary) for r in results.refinements} == {(m.defence, m.adversary) for m in found}
+    assert [(m.defence, m.adversary) for m in found] == [
+        (None, None),
+        (LABELS[0], "naive"),
+        (LABELS[0], "through it"),
+    ]
+    assert {(r.defence, r.adversary) for r in results.refinements} == {
+        (m.defence, m.adversary) for m in found
+    }
 
 
 def test_a_defence_that_does_not_fit_is_refused_before_anything_is_bought(tmp_path: Path) -> None:
@@ -112,7 +133,9 @@ def test_a_defence_that_does_not_fit_is_refused_before_anything_is_bought(tmp_pa
     assert not (tmp_path / "audit" / "purchases").exists()
 
 
-def test_directions_are_fitted_to_the_target_and_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_directions_are_fitted_to_the_target_and_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("ganguard.audit.planned_steps.DIRECTION_SAMPLES", 1000)
     semantic = {"kind": "semantic_interpolation", "attribute": "slant", "amount": [1, 2]}
     run(tmp_path / "audit", defences=[semantic], adversaries=["naive", "through_defence"])
@@ -130,7 +153,13 @@ def test_directions_are_fitted_to_the_target_and_shown(tmp_path: Path, monkeypat
     behind = defend(target, parse_chain(chain), secret=b"an audit's own", client="adversary 0")
     stores = [path for path in (tmp_path / "audit" / "purchases").iterdir() if "adversary" in path.name]
     found = [Store(path, "", path.name, 0).read(40) for path in stores]
-    assert sum(torch.equal(images, behind.sample(range(40), seed=derived_seed(0, "purchase"))) for images in found) == 1
+    assert (
+        sum(
+            torch.equal(images, behind.sample(range(40), seed=derived_seed(0, "purchase")))
+            for images in found
+        )
+        == 1
+    )
     page = (tmp_path / "audit" / "report.html").read_text()
     assert "Semantic directions: a code a row" in page
     assert wrong(tmp_path / "audit") == []
@@ -144,12 +173,21 @@ def test_who_averages_pays_for_every_image_and_trains_on_means(tmp_path: Path) -
     who = ["averaging 4", "averaging 4, codes moved by 0.1"]
     adversaries = [(a.adversary, a.bought) for a in results.accounts if a.role == "adversary" and a.defence]
     assert adversaries == [(None, 40), (who[0], 40), (who[1], 40)]
-    assert [(u.adversary, u.used) for u in results.used] == [(None, 40), ("naive", 40), (who[0], 40), (who[1], 40)]
+    assert [(u.adversary, u.used) for u in results.used] == [
+        (None, 40),
+        ("naive", 40),
+        (who[0], 40),
+        (who[1], 40),
+    ]
     assert {m.adversary for m in results.select(subject="substitute", defence=LABELS[0])} == {"naive", *who}
-    bought = {path.name: Store(path, "", path.name, 0) for path in (tmp_path / "audit" / "purchases").iterdir()}
+    bought = {
+        path.name: Store(path, "", path.name, 0) for path in (tmp_path / "audit" / "purchases").iterdir()
+    }
     same, moved = (bought[name] for name in sorted(bought) if "averaging" in name)
     plain = bought[same.account.partition("-averaging")[0]]
-    assert torch.equal(same.read(10), plain.read(10))  # the noise follows from the code: asking again gains nothing
+    assert torch.equal(
+        same.read(10), plain.read(10)
+    )  # the noise follows from the code: asking again gains nothing
     assert not torch.equal(moved.read(10), plain.read(10))
     assert wrong(tmp_path / "audit") == []
 
@@ -162,7 +200,9 @@ def test_averages_too_few_to_refine_are_refused_before_anything_is_trained(tmp_p
     assert not list((tmp_path / "audit" / "steps").glob("train_target-*"))
 
 
-def test_a_defence_whose_price_cannot_be_measured_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_defence_whose_price_cannot_be_measured_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(*_: object) -> None:
         raise StepError("as if it could not be measured.")
 
@@ -170,7 +210,11 @@ def test_a_defence_whose_price_cannot_be_measured_says_why(tmp_path: Path, monke
     run(tmp_path / "audit", defences=[NOISE])
     results = read_results(tmp_path / "audit")
     (failure,) = results.failures
-    assert (failure.attack, failure.defence, failure.reason) == (None, LABELS[0], "as if it could not be measured.")
+    assert (failure.attack, failure.defence, failure.reason) == (
+        None,
+        LABELS[0],
+        "as if it could not be measured.",
+    )
     assert results.select(subject="substitute", defence=LABELS[0])
     page = (tmp_path / "audit" / "report.html").read_text()
     assert f"utility, behind {LABELS[0]}" in page
@@ -179,7 +223,12 @@ def test_a_defence_whose_price_cannot_be_measured_says_why(tmp_path: Path, monke
 
 def test_two_defences_that_are_called_the_same_are_kept_apart(tmp_path: Path) -> None:
     noise = [
-        {"kind": "adversarial_noise", "budget": 40, "steps": 2, "network": {"kind": "random_network", "seed": seed}}
+        {
+            "kind": "adversarial_noise",
+            "budget": 40,
+            "steps": 2,
+            "network": {"kind": "random_network", "seed": seed},
+        }
         for seed in (1, 2)
     ]
     run(tmp_path / "audit", defences=noise)
@@ -187,7 +236,9 @@ def test_two_defences_that_are_called_the_same_are_kept_apart(tmp_path: Path) ->
     labels = ["adversarial noise 40, 2 steps", "adversarial noise 40, 2 steps #2"]
     assert [d.label for d in results.defences] == labels
     assert len({d.identity for d in results.defences}) == 2
-    shown = {label: results.select(subject="defended", defence=label, metric="psnr")[0].value for label in labels}
+    shown = {
+        label: results.select(subject="defended", defence=label, metric="psnr")[0].value for label in labels
+    }
     assert shown[labels[0]] != shown[labels[1]]
     assert {m.defence for m in results.select(subject="substitute")} == {None, *labels}
     assert len({picture.file for picture in results.pictures}) == len(results.pictures)
@@ -229,7 +280,9 @@ def test_a_guess_that_does_not_fit_is_refused_before_an_image_is_bought(
     points = [EntryPoint(k.lower(), f"{__name__}:{k}", "ganguard.defences") for k in ("Crop", "Broken")]
     monkeypatch.setattr(plugins, "installed", lambda group: points if group == "ganguard.defences" else ())
     adversary = {"kind": "through_defence", "guess": {"kind": kind}}
-    with pytest.raises(SpecError, match=f"adversaries: the guess crop does not fit this target: {said}") as raised:
+    with pytest.raises(
+        SpecError, match=f"adversaries: the guess crop does not fit this target: {said}"
+    ) as raised:
         run(tmp_path / "audit", defences=[NOISE], adversaries=["naive", adversary])
     assert "\n" not in str(raised.value)
     assert not list((tmp_path / "audit").glob("purchases/*"))

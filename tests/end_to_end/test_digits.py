@@ -1,4 +1,5 @@
-"""The audit that ships, on real digits: what its numbers must show. Minutes, so that only CI and the curious run it."""
+"""The audit that ships, on real digits: what its numbers must show. Minutes, so that only CI and the curious
+run it."""
 
 import pytest
 
@@ -29,13 +30,20 @@ def test_the_target_is_far_nearer_to_real_digits_than_noise_is(results: AuditRes
 
 def test_fidelity_falls_with_the_budget(results: AuditResults) -> None:
     for attack in results.attacks:
-        by_budget = [distance(results, attack=attack.label, query_budget=b, against="target") for b in (200, 1000, 5000)]
+        by_budget = [
+            distance(results, attack=attack.label, query_budget=b, against="target")
+            for b in (200, 1000, 5000)
+        ]
         assert by_budget == sorted(by_budget, reverse=True)
 
 
 def test_a_copy_from_5000_images_is_near_the_floor_and_far_from_one_of_200(results: AuditResults) -> None:
-    few, many = (distance(results, attack="fidelity sngan", query_budget=b, against="target") for b in (200, 5000))
-    assert many < few / 6  # one seed; README has the spread over seeds, and what the purchase itself has to do with it
+    few, many = (
+        distance(results, attack="fidelity sngan", query_budget=b, against="target") for b in (200, 5000)
+    )
+    assert (
+        many < few / 6
+    )  # one seed; README has the spread over seeds, and what the purchase itself has to do with it
     assert many <= 5 * distance(results, subject="target", against="target")
 
 

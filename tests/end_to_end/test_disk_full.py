@@ -1,4 +1,5 @@
-"""The disk is full: whatever is being written then, the audit ends in one line, and goes on when there is room."""
+"""The disk is full: whatever is being written then, the audit ends in one line, and goes on when there is
+room."""
 
 import json
 import os
@@ -39,9 +40,18 @@ PLACES = {
 }
 """Where the disk gets full, in the order in which an audit comes there → what cannot be written then."""
 VERBS = {
-    "ganguard.training.loop:save_state": ("train digits --out mine --steps 4 --architecture dcgan", "training.safetensors"),
-    "ganguard.training.loop:save_checkpoint": ("train digits --out mine --steps 4 --architecture dcgan", "checkpoint"),
-    "ganguard.queries.ledger:Ledger.__init__": ("harvest mine/checkpoint --out out --count 70", "ledger.sqlite"),
+    "ganguard.training.loop:save_state": (
+        "train digits --out mine --steps 4 --architecture dcgan",
+        "training.safetensors",
+    ),
+    "ganguard.training.loop:save_checkpoint": (
+        "train digits --out mine --steps 4 --architecture dcgan",
+        "checkpoint",
+    ),
+    "ganguard.queries.ledger:Ledger.__init__": (
+        "harvest mine/checkpoint --out out --count 70",
+        "ledger.sqlite",
+    ),
     "ganguard.queries.store:write_bytes": ("harvest mine/checkpoint --out out --count 90", ".parquet"),
 }
 """The same for other verbs, each with its arguments."""
@@ -51,7 +61,8 @@ AUDIT = ["audit", "tiny.yaml", "--out", "out", "--processes"]
 
 
 def run(directory: Path, runs: list[tuple[str, int, list[str]]]) -> list[dict[str, Any]]:
-    """What came of each run: where the disk got full, how many bytes a file could have then, and the arguments."""
+    """What came of each run: where the disk got full, how many bytes a file could have then, and the
+    arguments."""
     (directory / "tiny.yaml").write_text(json.dumps(SPEC))
     command = [sys.executable, Path(__file__).with_name("full_disk.py"), directory]
     ended = subprocess.run(command, input=json.dumps(runs), stdout=subprocess.PIPE, text=True, check=True)
@@ -87,7 +98,9 @@ def bought(directory: Path) -> list[tuple[str, int, int]]:
 def test_a_full_disk_wherever_an_audit_writes(tmp_path: Path, sound: Path) -> None:
     """One audit, whose every run but the last comes a little further."""
     arguments = [*AUDIT, "1"]
-    *failed, whole = run(tmp_path, [*((place, 0, arguments) for place in PLACES), (START, NO_LIMIT, arguments)])
+    *failed, whole = run(
+        tmp_path, [*((place, 0, arguments) for place in PLACES), (START, NO_LIMIT, arguments)]
+    )
     for outcome, named in zip(failed, PLACES.values(), strict=True):
         check_failed(outcome, named)
     check_whole(tmp_path, whole, sound)
@@ -96,7 +109,9 @@ def test_a_full_disk_wherever_an_audit_writes(tmp_path: Path, sound: Path) -> No
 @pytest.mark.slow
 def test_a_full_disk_wherever_other_verbs_write(tmp_path: Path) -> None:
     runs = [
-        (place, limit, said.split()) for place, (said, _) in VERBS.items() for place, limit in ((place, 0), (START, NO_LIMIT))
+        (place, limit, said.split())
+        for place, (said, _) in VERBS.items()
+        for place, limit in ((place, 0), (START, NO_LIMIT))
     ]
     outcomes = run(tmp_path, runs)
     for outcome, (_, named) in zip(outcomes[::2], VERBS.values(), strict=True):
@@ -108,7 +123,9 @@ def test_a_full_disk_wherever_other_verbs_write(tmp_path: Path) -> None:
 @pytest.mark.parametrize("processes", [1, 2])
 def test_a_quota_that_grows(tmp_path: Path, sound: Path, processes: int) -> None:
     arguments = [*AUDIT, str(processes)]
-    *failed, whole = run(tmp_path, [*((START, size, arguments) for size in SIZES), (START, NO_LIMIT, arguments)])
+    *failed, whole = run(
+        tmp_path, [*((START, size, arguments) for size in SIZES), (START, NO_LIMIT, arguments)]
+    )
     for outcome in failed:
         check_failed(outcome)
     check_whole(tmp_path, whole, sound)
@@ -138,13 +155,21 @@ def test_a_disk_that_is_full_indeed_and_then_read_only(tmp_path: Path, sound: Pa
     sizes = ["8k", "100k", "300k", "500k", "20m"]
     (tmp_path / "verb.py").write_text(VERB)
     environment = {**os.environ, "SIZES": " ".join(sizes), "GANGUARD": f"{sys.executable} verb.py"}
-    ended = subprocess.run(["unshare", "-Urm", "sh", "-c", MOUNTED], cwd=tmp_path, env=environment, check=False)
+    ended = subprocess.run(
+        ["unshare", "-Urm", "sh", "-c", MOUNTED], cwd=tmp_path, env=environment, check=False
+    )
     if not (tmp_path / "said").exists():
         pytest.skip(f"no disk can be mounted here (exit code {ended.returncode})")
     said = (tmp_path / "said").read_text()
     lines = said.splitlines()
     codes = [line for line in lines if line.startswith("exit code")]
-    assert codes == [*["exit code 1"] * (len(sizes) - 1), "exit code 0", "exit code 2", "exit code 2", "exit code 0"], said
+    assert codes == [
+        *["exit code 1"] * (len(sizes) - 1),
+        "exit code 0",
+        "exit code 2",
+        "exit code 2",
+        "exit code 0",
+    ], said
     assert said.count("failed: ") == len(sizes) - 1
     assert said.count("error: ") == 2
     assert said.count("Read-only file system") == 2
@@ -154,9 +179,15 @@ def test_a_disk_that_is_full_indeed_and_then_read_only(tmp_path: Path, sound: Pa
 
 
 @pytest.mark.parametrize("out", ["file/below", "/proc/nowhere/below", "/sys/below"])
-@pytest.mark.parametrize("verb", ["audit tiny.yaml", "train digits --steps 1", "harvest mine", "attack fidelity mine"])
+@pytest.mark.parametrize(
+    "verb", ["audit tiny.yaml", "train digits --steps 1", "harvest mine", "attack fidelity mine"]
+)
 def test_a_place_that_cannot_be_written_is_bad_input(
-    cli: Callable[..., tuple[int, str, str]], tmp_path: Path, tiny_checkpoint: Callable[..., Path], verb: str, out: str
+    cli: Callable[..., tuple[int, str, str]],
+    tmp_path: Path,
+    tiny_checkpoint: Callable[..., Path],
+    verb: str,
+    out: str,
 ) -> None:
     (tmp_path / "tiny.yaml").write_text(json.dumps(SPEC))
     (tmp_path / "file").write_text("mine")

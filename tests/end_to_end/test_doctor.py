@@ -80,7 +80,10 @@ def test_a_run_that_ended_before_its_results_were_written_is_a_note(copied: Path
 
 
 def test_a_report_that_was_written_again_is_sound(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    change(copied / ".assembled", files=json.loads((copied / ".assembled").read_text())["files"] | {"report.html": "0" * 64})
+    change(
+        copied / ".assembled",
+        files=json.loads((copied / ".assembled").read_text())["files"] | {"report.html": "0" * 64},
+    )
     assert {finding.severity for finding in examine(copied)} == {"ok"}
 
 
@@ -126,7 +129,9 @@ def test_an_unforeseen_failure_is_a_finding(copied: Path, monkeypatch: pytest.Mo
         raise RuntimeError("what nobody foresaw")
 
     monkeypatch.setattr("ganguard.audit.doctor.purchases.list_shards", fail)
-    assert [finding.what for finding in wrong(copied)] == ["it could not be looked at (RuntimeError: what nobody foresaw)"]
+    assert [finding.what for finding in wrong(copied)] == [
+        "it could not be looked at (RuntimeError: what nobody foresaw)"
+    ]
 
 
 def test_a_harvest_an_attack_and_a_training_are_looked_at_too(
@@ -136,7 +141,11 @@ def test_a_harvest_an_attack_and_a_training_are_looked_at_too(
     assert cli("harvest", mine, "--out", "bought", "--count", "40")[0] == 0
     attack = ("attack", "fidelity", mine, "--out", "copy", "--query-budget", "20", "--architecture", "dcgan")
     assert cli(*attack, "--set", "steps=2", "--set", "batch_size=4")[0] == 0
-    for directory, said in (("bought", "40 images"), ("copy", "a training's state, step 2"), ("mine", "a checkpoint of dcgan")):
+    for directory, said in (
+        ("bought", "40 images"),
+        ("copy", "a training's state, step 2"),
+        ("mine", "a checkpoint of dcgan"),
+    ):
         code, out, err = cli("doctor", directory)
         assert (code, err) == (0, "")
         assert said in out
@@ -145,7 +154,10 @@ def test_a_harvest_an_attack_and_a_training_are_looked_at_too(
     flip(tmp_path / "copy" / "checkpoint" / "generator.safetensors")
     flip(one(tmp_path, "bought/data/*.parquet"))
     truncate(tmp_path / "copy" / "training.safetensors")
-    assert [finding.where.name for finding in wrong(tmp_path / "copy")] == ["training.safetensors", "generator.safetensors"]
+    assert [finding.where.name for finding in wrong(tmp_path / "copy")] == [
+        "training.safetensors",
+        "generator.safetensors",
+    ]
     code, out, _ = cli("doctor", "bought")
     assert code == 1
     assert "wrong  bought/data/0000000000-0000000040-" in out
@@ -164,13 +176,18 @@ def test_one_line_a_finding_and_exit_codes(copied: Path, cli: Cli) -> None:
     assert sum(line.startswith("wrong  ") for line in out.splitlines()) == 2
 
 
-@pytest.mark.parametrize("make", [lambda path: None, lambda path: path.mkdir(), lambda path: path.write_text("mine")])
-def test_what_ganguard_did_not_write_is_bad_input(tmp_path: Path, make: Callable[[Path], None], cli: Cli) -> None:
+@pytest.mark.parametrize(
+    "make", [lambda path: None, lambda path: path.mkdir(), lambda path: path.write_text("mine")]
+)
+def test_what_ganguard_did_not_write_is_bad_input(
+    tmp_path: Path, make: Callable[[Path], None], cli: Cli
+) -> None:
     make(tmp_path / "other")
     with pytest.raises(DataError):
         examine(tmp_path / "other")
     code, out, err = cli("doctor", "other")
     assert (code, out) == (2, "")
     assert err == (
-        "error: other: not a directory that ganguard wrote. Give the --out of an audit, a harvest, an attack or a training.\n"
+        "error: other: not a directory that ganguard wrote. Give the --out of an audit, a harvest, an "
+        "attack or a training.\n"
     )

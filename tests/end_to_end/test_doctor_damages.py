@@ -21,7 +21,12 @@ DAMAGES: dict[str, tuple[Callable[[Path, Path], None], str, str, str]] = {
         "",
         "",
     ),
-    "a damaged description": (lambda _, file: file.write_text("{"), "purchases/*auditor-0/store.json", "damaged", "Remove it"),
+    "a damaged description": (
+        lambda _, file: file.write_text("{"),
+        "purchases/*auditor-0/store.json",
+        "damaged",
+        "Remove it",
+    ),
     "a description of another seed": (
         lambda _, file: change(file, seed=3),
         "purchases/*auditor-0/store.json",
@@ -40,31 +45,86 @@ DAMAGES: dict[str, tuple[Callable[[Path, Path], None], str, str, str]] = {
         "damaged",
         "Remove",
     ),
-    "a flipped bit in a checkpoint": (lambda _, file: flip(file), CHECKPOINT, "damaged", "Run the same command again"),
-    "an absent checkpoint": (lambda _, file: file.unlink(), CHECKPOINT, "absent", "Run the same command again"),
-    "an absent report": (lambda _, file: file.unlink(), "report.html", "absent", "Run the same command again"),
-    "a truncated report": (lambda _, file: truncate(file), "report.html", "damaged", "Run the same command again"),
-    "a flipped bit in the results": (lambda _, file: flip(file), "results.json", "", "Run the same command again"),
-    "a truncated table": (lambda _, file: truncate(file), "results.parquet", "damaged", "Run the same command again"),
-    "an absent picture": (lambda _, file: file.unlink(), "grids/real.png", "absent", "Run the same command again"),
+    "a flipped bit in a checkpoint": (
+        lambda _, file: flip(file),
+        CHECKPOINT,
+        "damaged",
+        "Run the same command again",
+    ),
+    "an absent checkpoint": (
+        lambda _, file: file.unlink(),
+        CHECKPOINT,
+        "absent",
+        "Run the same command again",
+    ),
+    "an absent report": (
+        lambda _, file: file.unlink(),
+        "report.html",
+        "absent",
+        "Run the same command again",
+    ),
+    "a truncated report": (
+        lambda _, file: truncate(file),
+        "report.html",
+        "damaged",
+        "Run the same command again",
+    ),
+    "a flipped bit in the results": (
+        lambda _, file: flip(file),
+        "results.json",
+        "",
+        "Run the same command again",
+    ),
+    "a truncated table": (
+        lambda _, file: truncate(file),
+        "results.parquet",
+        "damaged",
+        "Run the same command again",
+    ),
+    "an absent picture": (
+        lambda _, file: file.unlink(),
+        "grids/real.png",
+        "absent",
+        "Run the same command again",
+    ),
     "a flipped bit in a step's record": (
         lambda _, file: flip(file),
         "steps/measure-*/step.json",
         "absent or damaged",
         "done again",
     ),
-    "a flipped bit in a step's tensors": (lambda _, file: flip(file), "steps/real-*/real.safetensors", "damaged", "Remove"),
+    "a flipped bit in a step's tensors": (
+        lambda _, file: flip(file),
+        "steps/real-*/real.safetensors",
+        "damaged",
+        "Remove",
+    ),
     "a flipped bit in a step's checkpoint": (
         lambda _, file: flip(file, 0.9),
         "steps/substitute-*/checkpoint/generator.safetensors",
         "damaged",
         "Remove",
     ),
-    "an absent file of a step": (lambda _, file: file.unlink(), "steps/yardsticks-*/balls.safetensors", "absent", "Remove"),
-    "another's name": (lambda _, file: change(file, name="other"), "audit.json", "names another audit", "Remove this file"),
+    "an absent file of a step": (
+        lambda _, file: file.unlink(),
+        "steps/yardsticks-*/balls.safetensors",
+        "absent",
+        "Remove",
+    ),
+    "another's name": (
+        lambda _, file: change(file, name="other"),
+        "audit.json",
+        "names another audit",
+        "Remove this file",
+    ),
     "no name": (lambda _, file: file.write_text("{"), "audit.json", "does not say whose", "remove this file"),
     "no ledger": (lambda _, file: file.unlink(), "ledger.sqlite", "absent", "Bring back a copy"),
-    "a ledger of zeros": (lambda _, file: file.write_bytes(bytes(9000)), "ledger.sqlite", "not a ledger", "Bring back a copy"),
+    "a ledger of zeros": (
+        lambda _, file: file.write_bytes(bytes(9000)),
+        "ledger.sqlite",
+        "not a ledger",
+        "Bring back a copy",
+    ),
     "a budget that was lowered": (
         lambda directory, _: sql(directory, "UPDATE accounts SET budget = 7"),
         "ledger.sqlite",
@@ -72,7 +132,9 @@ DAMAGES: dict[str, tuple[Callable[[Path, Path], None], str, str, str]] = {
         "Bring back a copy",
     ),
     "a sum that was changed": (
-        lambda directory, _: sql(directory, "UPDATE accounts SET delivered = 0, reserved = 0 WHERE name LIKE '%adversary%'"),
+        lambda directory, _: sql(
+            directory, "UPDATE accounts SET delivered = 0, reserved = 0 WHERE name LIKE '%adversary%'"
+        ),
         "ledger.sqlite",
         "counts 0 images reserved, 0 delivered; its reservations sum to 40 and 40",
         "Bring back a copy",
@@ -84,13 +146,17 @@ DAMAGES: dict[str, tuple[Callable[[Path, Path], None], str, str, str]] = {
         "Bring back a copy",
     ),
     "a reservation that was made smaller": (
-        lambda directory, _: sql(directory, "UPDATE reservations SET images = 3 WHERE account LIKE '%auditor-0%'"),
+        lambda directory, _: sql(
+            directory, "UPDATE reservations SET images = 3 WHERE account LIKE '%auditor-0%'"
+        ),
         "ledger.sqlite",
         "counts 3 images",
         "Bring back a copy",
     ),
     "a request that was changed": (
-        lambda directory, _: sql(directory, "UPDATE reservations SET request = 'sample seed=1 indices=0:40' WHERE images = 40"),
+        lambda directory, _: sql(
+            directory, "UPDATE reservations SET request = 'sample seed=1 indices=0:40' WHERE images = 40"
+        ),
         "ledger.sqlite",
         "was made for another target or request",
         "Bring back a copy",
@@ -132,7 +198,8 @@ def test_each_damage_is_found_named_and_has_its_advice(copied: Path, damage: str
 
 
 @pytest.mark.parametrize(
-    "damage", [name for name, (_, pattern, _, _) in DAMAGES.items() if pattern.split("/")[0] != "ledger.sqlite"]
+    "damage",
+    [name for name, (_, pattern, _, _) in DAMAGES.items() if pattern.split("/")[0] != "ledger.sqlite"],
 )
 def test_the_advice_mends_it(copied: Path, damage: str) -> None:
     """What can be done over is: what a run does not write over by itself is removed first."""
@@ -140,7 +207,10 @@ def test_the_advice_mends_it(copied: Path, damage: str) -> None:
     act(copied, one(copied, pattern) if not pattern.startswith("audit.json") else copied / "audit.json")
     for finding in wrong(copied):
         if "emove" in finding.advice:
-            step = next((path for path in (finding.where, *finding.where.parents) if path.parent == copied / "steps"), None)
+            step = next(
+                (path for path in (finding.where, *finding.where.parents) if path.parent == copied / "steps"),
+                None,
+            )
             shutil.rmtree(step) if step and step.exists() else finding.where.unlink(missing_ok=True)
     run(copied)
     assert wrong(copied) == []
@@ -148,7 +218,16 @@ def test_the_advice_mends_it(copied: Path, damage: str) -> None:
         assert sorted(balance.reserved for balance in ledger.balances()) == [40, 60, 60]
 
 
-PROTECTED = ("store.json", "steps/", "results", "report.html", "grids/", "features/", "checkpoints/", "/data/")
+PROTECTED = (
+    "store.json",
+    "steps/",
+    "results",
+    "report.html",
+    "grids/",
+    "features/",
+    "checkpoints/",
+    "/data/",
+)
 
 
 @pytest.mark.parametrize("seed", range(3))

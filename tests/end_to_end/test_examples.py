@@ -41,7 +41,9 @@ def test_an_exported_checkpoint_gives_the_images_of_the_checkpoint(
 ) -> None:
     checkpoint, file = tiny_checkpoint(tmp_path / "gan", kind, (3, 16, 16)), tmp_path / "g.ts"
     latent_dim = _module("export_torchscript").export(checkpoint, file)
-    exported = load_target(parse_target({"torchscript": str(file), "latent_dim": latent_dim, "trusted": True}), Compute())
+    exported = load_target(
+        parse_target({"torchscript": str(file), "latent_dim": latent_dim, "trusted": True}), Compute()
+    )
     ours = CheckpointTarget(checkpoint=str(checkpoint)).load(Compute())
     assert torch.equal(exported.sample(range(10), seed=3), ours.sample(range(10), seed=3))
 
@@ -53,7 +55,9 @@ class _Zoo(nn.Module):
         return 3 * z[:, :48].view(-1, 3, 4, 4)
 
 
-def test_the_zoo_is_asked_for_its_average_and_its_optimiser_is_let_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_zoo_is_asked_for_its_average_and_its_optimiser_is_let_pass(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     asked: list[tuple[Any, ...]] = []
 
     def load(repository: str, model: str, **options: Any) -> SimpleNamespace:

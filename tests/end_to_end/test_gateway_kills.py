@@ -1,4 +1,5 @@
-"""A gateway that is killed under load, again and again: clients end with what they paid for, and nobody beyond a budget."""
+"""A gateway that is killed under load, again and again: clients end with what they paid for, and nobody
+beyond a budget."""
 
 import multiprocessing
 import random
@@ -72,10 +73,15 @@ class Server:
 
 
 class Buyer:
-    """Buys one request after the other on an account until it is told to stop or has spent it; keeps what it got."""
+    """Buys one request after the other on an account until it is told to stop or has spent it; keeps what it
+    got."""
 
     def __init__(self, number: int, url: str, key: str) -> None:
-        self.account, self.number, self.got = ACCOUNTS[number % len(ACCOUNTS)], number, dict[tuple[int, int], Tensor]()
+        self.account, self.number, self.got = (
+            ACCOUNTS[number % len(ACCOUNTS)],
+            number,
+            dict[tuple[int, int], Tensor](),
+        )
         self._client = WireClient(url, key, direct=True, pause=lambda seconds: time.sleep(min(seconds, 0.3)))
 
     def buy(self, enough: threading.Event) -> None:
@@ -100,7 +106,8 @@ class Buyer:
 
 @pytest.fixture
 def load(tmp_path: Path, tiny_checkpoint: Callable[..., Path]) -> Callable[[int, int], None]:
-    """Kill a server so many times under load, its accounts having a budget; look at everything after each, and at the end."""
+    """Kill a server so many times under load, its accounts having a budget; look at everything after each,
+    and at the end."""
 
     def go(kills: int, budget: int) -> None:
         with socket.socket() as free:
@@ -147,7 +154,9 @@ def _keys(values: dict[str, Any], budget: int) -> list[str]:
 
 def _require_invariants(tmp_path: Path, buyers: list[Buyer]) -> None:
     held = {account: sum(b.count() for b in buyers if b.account == account) for account in ACCOUNTS}
-    with Ledger(tmp_path / "state" / "ledger.sqlite") as ledger:  # after: what is held now was reserved before
+    with Ledger(
+        tmp_path / "state" / "ledger.sqlite"
+    ) as ledger:  # after: what is held now was reserved before
         for balance in ledger.balances():
             assert held[balance.account] <= balance.reserved <= balance.budget
             assert balance.delivered <= balance.reserved

@@ -1,4 +1,5 @@
-"""An audit over the wire of what `ganguard serve` serves, beside the same audit at home: the same images, the same numbers."""
+"""An audit over the wire of what `ganguard serve` serves, beside the same audit at home: the same images, the
+same numbers."""
 
 import os
 import signal
@@ -30,7 +31,14 @@ SPEC = {
     "real": "digits",
     "features": {"kind": "classifier", "steps": 30},
     "attacks": [
-        {"kind": "fidelity", "architecture": "dcgan", "query_budget": [70, 130], "steps": 10, "batch_size": 16, "n_dis": 1}
+        {
+            "kind": "fidelity",
+            "architecture": "dcgan",
+            "query_budget": [70, 130],
+            "steps": 10,
+            "batch_size": 16,
+            "n_dis": 1,
+        }
     ],
     "seeds": [0],
     "samples": 150,
@@ -69,7 +77,9 @@ def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
 def _process(spec: Path) -> Iterator[str]:
     """`ganguard serve`, which ends well when it is told to."""
     command = [sys.executable, "-c", "from ganguard.cli.main import main; main()", "serve", str(spec)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ) as server:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ
+    ) as server:
         assert server.stdout is not None
         line = server.stdout.readline()
         try:
@@ -87,13 +97,21 @@ def run(directory: Path, **values: Any) -> AuditResults:
     return audit("tiny", spec, directory, processes=1, listener=lambda event: None)
 
 
-def numbers(results: AuditResults, *, defence: str | None = None, subjects: tuple[str, ...] = ()) -> list[Measurement]:
+def numbers(
+    results: AuditResults, *, defence: str | None = None, subjects: tuple[str, ...] = ()
+) -> list[Measurement]:
     """What was measured, without whose defence it was."""
     rows = results.select(defence=defence)
-    return [m.model_copy(update={"defence": None, "adversary": None}) for m in rows if not subjects or m.subject in subjects]
+    return [
+        m.model_copy(update={"defence": None, "adversary": None})
+        for m in rows
+        if not subjects or m.subject in subjects
+    ]
 
 
-def test_over_the_wire_the_numbers_are_those_at_home(tmp_path: Path, tiny_checkpoint: Any, serve: Callable[..., str]) -> None:
+def test_over_the_wire_the_numbers_are_those_at_home(
+    tmp_path: Path, tiny_checkpoint: Any, serve: Callable[..., str]
+) -> None:
     checkpoint = tiny_checkpoint(tmp_path / "generator")
     at_home = run(tmp_path / "home", target={"checkpoint": str(checkpoint)})
     address = serve(checkpoint, "us", 130 + 300)
@@ -110,14 +128,21 @@ def test_over_the_wire_the_numbers_are_those_at_home(tmp_path: Path, tiny_checkp
         run(tmp_path / "more", target={"url": address}, seeds=[1])
 
 
-def test_behind_a_defence_too_beside_a_reference(tmp_path: Path, tiny_checkpoint: Any, serve: Callable[..., str]) -> None:
+def test_behind_a_defence_too_beside_a_reference(
+    tmp_path: Path, tiny_checkpoint: Any, serve: Callable[..., str]
+) -> None:
     checkpoint = tiny_checkpoint(tmp_path / "generator")
     at_home = run(tmp_path / "home", target={"checkpoint": str(checkpoint)}, defences=[NOISE])
     address = serve(checkpoint, "adversary 0", 130, classes={"default": {"defences": NOISE}})
     there = run(tmp_path / "wire", target={"url": address}, reference={"checkpoint": str(checkpoint)})
     bought = ("substitute", "purchase")
-    assert numbers(there, subjects=bought) == numbers(at_home, defence=at_home.defences[0].label, subjects=bought)
-    plain = [[m for m in numbers(r, subjects=("target", "real")) if m.against != "purchase"] for r in (there, at_home)]
+    assert numbers(there, subjects=bought) == numbers(
+        at_home, defence=at_home.defences[0].label, subjects=bought
+    )
+    plain = [
+        [m for m in numbers(r, subjects=("target", "real")) if m.against != "purchase"]
+        for r in (there, at_home)
+    ]
     assert plain[0] == plain[1]
     assert there.target.measured_against == "reference"
     assert [finding for finding in examine(tmp_path / "wire") if finding.severity == "wrong"] == []

@@ -29,7 +29,9 @@ def start(directory: Path) -> "subprocess.Popen[str]":
     code = "import sys; sys.argv[0] = 'ganguard'; from ganguard.cli.main import main; main()"
     command = [sys.executable, "-c", code, "audit", "spec.yaml", "--out", "out", "--processes", "2"]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    return subprocess.Popen(command, cwd=directory, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    return subprocess.Popen(
+        command, cwd=directory, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
 
 
 def wait_for_training(process: "subprocess.Popen[str]", directory: Path) -> None:
@@ -43,7 +45,9 @@ def wait_for_training(process: "subprocess.Popen[str]", directory: Path) -> None
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("whom", ["the audit", "everybody"])
-def test_an_interrupt_ends_with_130_and_keeps_what_was_trained(tmp_path: Path, whom: str, number: signal.Signals) -> None:
+def test_an_interrupt_ends_with_130_and_keeps_what_was_trained(
+    tmp_path: Path, whom: str, number: signal.Signals
+) -> None:
     process = start(tmp_path)
     wait_for_training(process, tmp_path)
     if whom == "everybody":
@@ -61,10 +65,13 @@ def test_an_interrupt_ends_with_130_and_keeps_what_was_trained(tmp_path: Path, w
 
 @pytest.mark.slow
 def test_a_second_interrupt_ends_at_once(tmp_path: Path) -> None:
-    """The pool's processes are stopped, so that the first interrupt waits for them, and the second finds it waiting."""
+    """The pool's processes are stopped, so that the first interrupt waits for them, and the second finds it
+    waiting."""
     process = start(tmp_path)
     wait_for_training(process, tmp_path)
-    children = [int(pid) for pid in subprocess.check_output(["pgrep", "-P", str(process.pid)], text=True).split()]
+    children = [
+        int(pid) for pid in subprocess.check_output(["pgrep", "-P", str(process.pid)], text=True).split()
+    ]
     for child in children:
         os.kill(child, signal.SIGSTOP)
     process.send_signal(signal.SIGINT)

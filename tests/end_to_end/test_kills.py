@@ -20,8 +20,20 @@ KILLS = 25  # of one series
 SHARE = 4  # in the default run
 PATIENCE = 30.0  # seconds until the last of a killed group is dead
 OFTEN = 0.003  # seconds between two looks for the moment to kill
-PHASES = ["start", "real", "features", "train_target", "fit", "yardsticks", "purchase", "substitute", "measure", "replay"]
-"""Of an audit that trains its target, in the order in which they begin: "start" is any moment of the first seconds."""
+PHASES = [
+    "start",
+    "real",
+    "features",
+    "train_target",
+    "fit",
+    "yardsticks",
+    "purchase",
+    "substitute",
+    "measure",
+    "replay",
+]
+"""Of an audit that trains its target, in the order in which they begin: "start" is any moment of the first
+seconds."""
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +48,8 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def seen(phase: str, process: "subprocess.Popen[str]", out: Path, since: float) -> bool:
     """Wait until this process is at a step of the phase; False where the phase or the process ended before.
 
-    since: when the process began. A directory that an earlier, killed process left behind counts from its next change.
+    since: when the process began. A directory that an earlier, killed process left behind counts from its
+    next change.
     """
     while process.poll() is None:
         here = [path for step in out.glob(f"work/{phase}-*") for path in (step, *step.rglob("*"))]
@@ -66,7 +79,8 @@ def kill(process: "subprocess.Popen[str]") -> bool:
 
 
 def nobody_is_left(process: "subprocess.Popen[str]") -> None:
-    """Of its group, but for the dead whom nobody has buried yet. On a busy machine who was killed takes a while to die."""
+    """Of its group, but for the dead whom nobody has buried yet. On a busy machine who was killed takes a
+    while to die."""
     until = time.monotonic() + PATIENCE
     while left := alive(process.pid):
         assert time.monotonic() < until, left
@@ -76,7 +90,11 @@ def nobody_is_left(process: "subprocess.Popen[str]") -> None:
 def alive(group: int) -> list[str]:
     """States of the processes of a group."""
     listed = subprocess.check_output(["ps", "axo", "pgid=,stat="], text=True)
-    return [state for of, state in map(str.split, listed.splitlines()) if of == str(group) and not state.startswith("Z")]
+    return [
+        state
+        for of, state in map(str.split, listed.splitlines())
+        if of == str(group) and not state.startswith("Z")
+    ]
 
 
 def killed_in(phases: list[str], directory: Path, chance: random.Random) -> list[str]:
@@ -134,7 +152,9 @@ def test_one_process_of_the_pool_dies(tmp_path: Path, undisturbed: dict[str, Any
     killed = 0
     while process.poll() is None:
         time.sleep(chance.uniform(3, 6))
-        listed = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=False)
+        listed = subprocess.run(
+            ["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=False
+        )
         found = [int(pid) for pid in listed.stdout.split()]
         if found:
             os.kill(chance.choice(found), signal.SIGKILL)
@@ -170,6 +190,10 @@ def test_two_harvests_of_one_store_and_account_are_killed_again_and_again(tmp_pa
     balance = ledger.balance("default")
     ledger.close()
     assert (balance.reserved, balance.delivered) == (count, count)
-    indices = [i for file in (tmp_path / "bought" / "data").glob("*.parquet") for i in pq.read_table(file)["index"].to_pylist()]
+    indices = [
+        i
+        for file in (tmp_path / "bought" / "data").glob("*.parquet")
+        for i in pq.read_table(file)["index"].to_pylist()
+    ]
     assert sorted(indices) == list(range(count))
     assert temporaries(tmp_path) == []

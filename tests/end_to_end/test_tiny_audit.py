@@ -1,4 +1,5 @@
-"""A whole audit of real digits with trainings too short to be good: every part runs, and nothing runs twice."""
+"""A whole audit of real digits with trainings too short to be good: every part runs, and nothing runs
+twice."""
 
 import json
 from pathlib import Path
@@ -12,12 +13,29 @@ from ganguard.audit.perform import Event
 from ganguard.audit.results import AuditResults, read_results
 from ganguard.audit.run import audit
 from ganguard.audit.spec import Spec
-from ganguard.base.errors import CheckpointError, DataError, InputError, MetricError, SpecError, StepError, TargetError
+from ganguard.base.errors import (
+    CheckpointError,
+    DataError,
+    InputError,
+    MetricError,
+    SpecError,
+    StepError,
+    TargetError,
+)
 from ganguard.base.settings import parse
 
-ATTACK = {"kind": "fidelity", "architecture": "sngan", "query_budget": [70, 130], "steps": 20, "batch_size": 16, "n_dis": 1}
+ATTACK = {
+    "kind": "fidelity",
+    "architecture": "sngan",
+    "query_budget": [70, 130],
+    "steps": 20,
+    "batch_size": 16,
+    "n_dis": 1,
+}
 SPEC = {
-    "target": {"train": {"dataset": "digits", "architecture": "sngan", "steps": 30, "batch_size": 16, "n_dis": 1}},
+    "target": {
+        "train": {"dataset": "digits", "architecture": "sngan", "steps": 30, "batch_size": 16, "n_dis": 1}
+    },
     "real": "digits",
     "features": {"kind": "classifier", "steps": 60},
     "attacks": [ATTACK, {**ATTACK, "architecture": "dcgan"}],
@@ -58,7 +76,13 @@ def test_out_come_report_results_grids_and_checkpoints(audited: Path) -> None:
     assert (audited / "results.parquet").is_file()
     assert len(list((audited / "checkpoints").iterdir())) == 1 + 8
     assert all((audited / picture.file).is_file() for picture in results.pictures)
-    assert {m.metric for m in results.measurements} >= {"frechet_distance", "precision", "recall", "density", "coverage"}
+    assert {m.metric for m in results.measurements} >= {
+        "frechet_distance",
+        "precision",
+        "recall",
+        "density",
+        "coverage",
+    }
     assert len(results.select(subject="substitute", metric="frechet_distance", against="target")) == 8 * 2
 
 
@@ -108,7 +132,9 @@ def test_a_smaller_budget_needs_no_new_purchase(audited: Path, tmp_path: Path) -
     assert {a.bought for a in results.accounts if a.role == "adversary"} == {130}
     kept = {path.name for path in (directory / "checkpoints").iterdir()}
     assert kept == {"target", "fidelity-sngan-70-seed0"}
-    assert {f"grids/{path.name}" for path in (directory / "grids").iterdir()} == {picture.file for picture in results.pictures}
+    assert {f"grids/{path.name}" for path in (directory / "grids").iterdir()} == {
+        picture.file for picture in results.pictures
+    }
 
 
 def test_what_was_deleted_is_written_again(audited: Path) -> None:
@@ -177,12 +203,20 @@ def _factory(folder: Path, body: str) -> None:
             SpecError,
             "sngan makes square images; got 4x6",
         ),
-        ({"real": {"kind": "image_folder", "path": "few"}, "features": "random_network"}, MetricError, "at least 6 images"),
+        (
+            {"real": {"kind": "image_folder", "path": "few"}, "features": "random_network"},
+            MetricError,
+            "at least 6 images",
+        ),
         ({"attacks": [ATTACK, {**ATTACK, "architecture": "odd"}]}, SpecError, "odd sizes only"),
     ],
 )
 def test_a_misfit_is_refused_before_an_image_is_bought(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, object], error: type[InputError], said: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    changes: dict[str, object],
+    error: type[InputError],
+    said: str,
 ) -> None:
     from PIL import Image
 
@@ -223,7 +257,9 @@ def test_the_report_shows_the_failed_cell_with_its_reason(partly_failed: Path) -
     page = (partly_failed / "report.html").read_text()
     assert "What failed" in page
     assert page.count("<td>failed</td>") == 2 * (7 + 7 + 3 + 2)  # two budgets; each table's metrics and sizes
-    assert page.count("training diverged: the loss is ") == 2 * 2  # in the list, and where the pictures would be
+    assert (
+        page.count("training diverged: the loss is ") == 2 * 2
+    )  # in the list, and where the pictures would be
 
 
 def test_the_next_run_tries_what_failed_again_and_nothing_else(partly_failed: Path, tmp_path: Path) -> None:
@@ -233,7 +269,9 @@ def test_the_next_run_tries_what_failed_again_and_nothing_else(partly_failed: Pa
     shutil.copytree(partly_failed, directory)
     attacks = [ATTACK, {**ATTACK, "architecture": "dcgan", "learning_rate": 1e30}]
     _, steps = run(directory, attacks=attacks, seeds=[0])
-    assert steps.names("begins") == {f"substitute fidelity dcgan, {budget} queries, seed 0" for budget in (70, 130)}
+    assert steps.names("begins") == {
+        f"substitute fidelity dcgan, {budget} queries, seed 0" for budget in (70, 130)
+    }
 
 
 def test_without_a_single_copy_the_audit_fails_and_keeps_what_it_has(tmp_path: Path) -> None:

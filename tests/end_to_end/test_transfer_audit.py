@@ -1,4 +1,5 @@
-"""An audit whose adversaries go on with copies: they move them to another domain, or bring one that exists already."""
+"""An audit whose adversaries go on with copies: they move them to another domain, or bring one that exists
+already."""
 
 from pathlib import Path
 
@@ -67,8 +68,8 @@ def test_relation_6_gets_a_verdict_for_each_number_of_images(results: AuditResul
     said = [v.statement for v in results.verdicts if v.relation == "R6"]
     assert len(said) == 4
     assert said[0] == (
-        "distance to the other domain of transfer dcgan fine-tuned, 20 images / of transfer dcgan from scratch, 20 images at "
-        "40 queries is below 1"
+        "distance to the other domain of transfer dcgan fine-tuned, 20 images / of transfer dcgan from "
+        "scratch, 20 images at 40 queries is below 1"
     )
 
 
@@ -85,14 +86,20 @@ def test_a_copy_that_exists_already_is_graded_and_nothing_is_bought(audited: Pat
     results = read_results(tmp_path / "audit")
     assert not [a for a in results.accounts if a.role == "adversary"]
     found = results.select(subject="substitute", metric="frechet_distance", against="target", draw=0)
-    of_audit = read_results(audited).select(attack="fidelity dcgan", metric="frechet_distance", against="target", draw=0)
+    of_audit = read_results(audited).select(
+        attack="fidelity dcgan", metric="frechet_distance", against="target", draw=0
+    )
     assert [(m.attack, m.value) for m in found] == [(f"given copy {copy.name}", of_audit[0].value)]
 
 
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"domain_images": 5000}, DataError, "domain_images must be at most the training images of the domain"),
+        (
+            {"domain_images": 5000},
+            DataError,
+            "domain_images must be at most the training images of the domain",
+        ),
         ({"domain": "photo_patches"}, DataError, "those of the domain are"),
         ({"method": "fine_tun"}, SpecError, "method"),
     ],

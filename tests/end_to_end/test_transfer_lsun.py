@@ -21,8 +21,12 @@ def _database(path: Path, seed: int, bad: bool = False) -> Path:
     with lmdb.open(str(path), map_size=1 << 20) as environment, environment.begin(write=True) as transaction:
         for number in range(30):
             buffer = io.BytesIO()
-            Image.fromarray(generator.integers(0, 256, (20, 16, 3), dtype=np.uint8)).save(buffer, format="WEBP")
-            transaction.put(f"{number:04d}".encode(), b"cut off" if bad and number == 3 else buffer.getvalue())
+            Image.fromarray(generator.integers(0, 256, (20, 16, 3), dtype=np.uint8)).save(
+                buffer, format="WEBP"
+            )
+            transaction.put(
+                f"{number:04d}".encode(), b"cut off" if bad and number == 3 else buffer.getvalue()
+            )
     return path
 
 
@@ -34,11 +38,17 @@ def test_a_bedroom_gan_is_moved_to_kitchens_and_classrooms(tmp_path: Path) -> No
     )
     changes = ["samples=10", f"real={{kind: lsun_lmdb, path: {bedroom}, size: 8}}"]
     changes += [f"target.train.dataset={{kind: lsun_lmdb, path: {bedroom}, size: 8}}"]
-    changes += [f"target.train.{key}" for key in (f"architecture={ARCHITECTURE}", "steps=2", "batch_size=4", "n_dis=1")]
+    changes += [
+        f"target.train.{key}"
+        for key in (f"architecture={ARCHITECTURE}", "steps=2", "batch_size=4", "n_dis=1")
+    ]
     for number, domain in enumerate((None, kitchen, classroom)):
         mine = [f"architecture={ARCHITECTURE}", "query_budget=12", "steps=2", "batch_size=4", "n_dis=1"]
         if domain:
-            mine += [f"domain={{kind: lsun_lmdb, path: {domain}, size: 8, on_bad_image: skip}}", "transfer_steps=2"]
+            mine += [
+                f"domain={{kind: lsun_lmdb, path: {domain}, size: 8, on_bad_image: skip}}",
+                "transfer_steps=2",
+            ]
             mine += ["domain_images=[6, null]"]
         changes += [f"attacks.{number}.{change}" for change in mine]
     values = read_yaml(presets()["transfer-lsun"], "transfer-lsun")

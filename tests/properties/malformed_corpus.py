@@ -53,7 +53,8 @@ COMPUTE = Compute(device="cpu", threads=1)
 
 @dataclass(frozen=True)
 class Case:
-    """What lies in a directory, and what is given to the door beside it. blames: what a refusal must name one of."""
+    """What lies in a directory, and what is given to the door beside it. blames: what a refusal must name one
+    of."""
 
     door: str
     name: str
@@ -96,9 +97,9 @@ DOORS: dict[str, Door] = {
     "classifier": lambda directory, _: CLASSIFIER.load(directory, 1),
     "spec": lambda directory, _: read_spec(str(directory / "a.yaml"), []),
     "change": lambda _, given: read_spec("digits", [given]),
-    "program": lambda directory, _: TorchScriptTarget(torchscript=str(directory / "g.pt"), latent_dim=2, trusted=True).load(
-        COMPUTE
-    ),
+    "program": lambda directory, _: TorchScriptTarget(
+        torchscript=str(directory / "g.pt"), latent_dim=2, trusted=True
+    ).load(COMPUTE),
     "untrusted program": _untrusted,
     "factory": lambda _, given: parse(PythonTarget, {"python": given}, "target").load(COMPUTE),
     "results": _report,
@@ -112,7 +113,11 @@ def corpus(marker: str) -> Iterator[Case]:
         yield Case("image", name, {"a.png": content}, blames=("a.png",))
     for name, content in foreign(marker):
         yield Case("image folder", name, {"a.png": content, "b.png": content}, blames=("a.png", "b.png"))
-    for name, content in [*json_variants({"target": "t", "account": "a", "seed": 0}, 40), *json_texts({}), *foreign(marker)]:
+    for name, content in [
+        *json_variants({"target": "t", "account": "a", "seed": 0}, 40),
+        *json_texts({}),
+        *foreign(marker),
+    ]:
         yield Case("store", name, {STORE: content}, blames=(STORE, "holds another harvest"))
     for name, content in parquet_variants(marker):
         yield Case("parquet", name, {"a.parquet": content}, blames=("a.parquet",))
@@ -133,7 +138,9 @@ def _networks(marker: str) -> Iterator[Case]:
             yield Case("checkpoint fingerprint", name, files, blames=blames)
     for name, content in foreign(marker):
         for given in ("model.pt", "model.pkl", "model.safetensors", "model"):
-            yield Case("checkpoint under another name", f"{name} as {given}", {given: content}, given, (given,))
+            yield Case(
+                "checkpoint under another name", f"{name} as {given}", {given: content}, given, (given,)
+            )
     for name, content in state_variants(marker):
         yield Case("state", name, {"training.safetensors": content}, blames=("training.safetensors",))
     for name, content in classifier_variants(marker):

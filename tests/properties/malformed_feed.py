@@ -1,6 +1,8 @@
-"""Carries the corpus to its doors in one process, and writes what happened: python malformed_feed.py WORK RESULTS EVERY.
+"""Carries the corpus to its doors in one process, and writes what happened: python malformed_feed.py WORK
+RESULTS EVERY.
 
-A process of its own, so that its memory is measured, its standard error is seen, and a crash of it is not pytest's.
+A process of its own, so that its memory is measured, its standard error is seen, and a crash of it is not
+pytest's.
 """
 
 import faulthandler
@@ -26,8 +28,18 @@ from ganguard.base.errors import InputError
 LONGEST = 500  # characters of a refusal, beside the path
 PATIENCE = 20  # seconds of processor time before a door is taken to hang
 MOST_ADDRESSES = 16 << 30  # bytes
-AT_RANDOM = re.compile(r"bits flipped|stirred|truncated to| = | nested \d+ deep| is absent| at \d+$|depth \d| is ")
-RUNS_CODE = ("os.system", "os.exec", "os.posix_spawn", "os.spawn", "subprocess.Popen", "pickle.find_class", "socket.connect")
+AT_RANDOM = re.compile(
+    r"bits flipped|stirred|truncated to| = | nested \d+ deep| is absent| at \d+$|depth \d| is "
+)
+RUNS_CODE = (
+    "os.system",
+    "os.exec",
+    "os.posix_spawn",
+    "os.spawn",
+    "subprocess.Popen",
+    "pickle.find_class",
+    "socket.connect",
+)
 
 
 class Watch:
@@ -97,7 +109,9 @@ class Feeding:
         name = f"{case.door}: {case.name}"
         case.lay_out(self.directory)
         self.last.write_text(name)  # for who looks into a crash
-        self.watch.on = self.counts[case.door] > 0  # what a door imports, it imports for its first case, which is whole
+        self.watch.on = (
+            self.counts[case.door] > 0
+        )  # what a door imports, it imports for its first case, which is whole
         signal.setitimer(signal.ITIMER_PROF, PATIENCE)
         begun = time.process_time()
         problem = judged(case, self.directory)
@@ -121,7 +135,9 @@ def peak_megabytes() -> float:
 def main(work: Path, out: Path, every: int) -> None:
     faulthandler.enable()
     torch.set_num_threads(1)
-    resource.setrlimit(resource.RLIMIT_AS, (MOST_ADDRESSES, MOST_ADDRESSES))  # a bomb ends this process, and not the machine
+    resource.setrlimit(
+        resource.RLIMIT_AS, (MOST_ADDRESSES, MOST_ADDRESSES)
+    )  # a bomb ends this process, and not the machine
     signal.signal(signal.SIGPROF, _give_up)
     os.chdir(work)
     feeding = Feeding(work)
@@ -131,7 +147,10 @@ def main(work: Path, out: Path, every: int) -> None:
         "counts": feeding.counts,
         "wrong": feeding.wrong,
         "slowest": sorted(feeding.times)[-5:],
-        "seconds": {door: sum(t for t, name in feeding.times if name.startswith(f"{door}: ")) for door in feeding.counts},
+        "seconds": {
+            door: sum(t for t, name in feeding.times if name.startswith(f"{door}: "))
+            for door in feeding.counts
+        },
         "peak_megabytes": peak_megabytes(),
         "processor_seconds": time.process_time(),
     }

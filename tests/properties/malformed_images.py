@@ -1,4 +1,5 @@
-"""Images that are damaged, lie about their size, or are something else: PNG chunk by chunk, and the other formats by bytes."""
+"""Images that are damaged, lie about their size, or are something else: PNG chunk by chunk, and the other
+formats by bytes."""
 
 import io
 import struct
@@ -32,7 +33,9 @@ def encoded(picture: Image.Image, kind: str, **options: object) -> bytes:
 
 def chunk(kind: bytes, body: bytes, *, length: int | None = None, crc: int | None = None) -> bytes:
     checksum = zlib.crc32(kind + body) if crc is None else crc
-    return struct.pack(">I", len(body) if length is None else length) + kind + body + struct.pack(">I", checksum)
+    return (
+        struct.pack(">I", len(body) if length is None else length) + kind + body + struct.pack(">I", checksum)
+    )
 
 
 def png(chunks: list[Chunk]) -> bytes:
@@ -80,7 +83,10 @@ def png_lies() -> Iterator[Variant]:
     yield "a bomb behind the header's limit", png([header(8000, 8000), (b"IDAT", bomb(60)), (b"IEND", b"")])
     yield "zeros that are no end", png([header(7999, 7999), (b"IDAT", bomb(1)), (b"IEND", b"")])
     yield "a hundred thousand empty chunks", png([header(12, 12), *[(b"teXt", b"")] * 100_000, *end])
-    yield "whole, and as large as may be", png([header(8192, 6144, 8, 6), (b"IDAT", bomb(200)), (b"IEND", b"")])
+    yield (
+        "whole, and as large as may be",
+        png([header(8192, 6144, 8, 6), (b"IDAT", bomb(200)), (b"IEND", b"")]),
+    )
     yield "no pixels", png([header(12, 12), (b"IEND", b"")])
     yield "two headers", png([header(12, 12), header(60_000, 60_000), *end])
     yield "no header", png(end)
@@ -89,7 +95,10 @@ def png_lies() -> Iterator[Variant]:
     yield "a palette index out of range", png([header(12, 12, 8, 3), (b"PLTE", bytes(3)), *end])
     yield "an animation", png([header(12, 12), (b"acTL", struct.pack(">II", 2**32 - 1, 0)), *end])
     frame = struct.pack(">IIIIIHHBB", 0, 90_000, 90_000, 0, 0, 1, 1, 0, 0)
-    yield "a frame larger than the image", png([header(12, 12), (b"acTL", struct.pack(">II", 1, 0)), (b"fcTL", frame), *end])
+    yield (
+        "a frame larger than the image",
+        png([header(12, 12), (b"acTL", struct.pack(">II", 1, 0)), (b"fcTL", frame), *end]),
+    )
 
 
 def png_damage(content: bytes) -> Iterator[Variant]:
@@ -112,17 +121,23 @@ def png_damage(content: bytes) -> Iterator[Variant]:
 def raster_variants() -> Iterator[Variant]:
     """Every format and mode that is read, whole and damaged."""
     frames = {"save_all": True, "append_images": [sample("L"), sample("RGB")]}
-    kinds: dict[str, bytes] = {mode: encoded(sample(mode), "PNG") for mode in ("1", "L", "LA", "P", "RGB", "RGBA")}
+    kinds: dict[str, bytes] = {
+        mode: encoded(sample(mode), "PNG") for mode in ("1", "L", "LA", "P", "RGB", "RGBA")
+    }
     levels = np.arange(144, dtype=np.uint16).reshape(12, 12) * 400
     kinds["16 bits"] = encoded(Image.fromarray(levels), "PNG")
     kinds["transparent palette"] = encoded(sample("P"), "PNG", transparency=bytes(range(200)))
     kinds["APNG"] = encoded(sample("RGB"), "PNG", **frames)
-    others = [kind for kind in FORMATS if kind not in ("PNG", "GIF") and (kind != "AVIF" or features.check("avif"))]
+    others = [
+        kind for kind in FORMATS if kind not in ("PNG", "GIF") and (kind != "AVIF" or features.check("avif"))
+    ]
     kinds |= {kind: encoded(sample("RGB"), kind) for kind in others}
     kinds["MPO"] = encoded(sample("RGB"), "MPO", **frames)
     kinds["GIF"] = encoded(sample("P"), "GIF", **frames)
     kinds["TIFF packed"] = encoded(sample("RGB"), "TIFF", compression="tiff_lzw")
-    kinds["TIFF floats"] = encoded(Image.fromarray(np.linspace(-9, 9, 144, dtype=np.float32).reshape(12, 12)), "TIFF")
+    kinds["TIFF floats"] = encoded(
+        Image.fromarray(np.linspace(-9, 9, 144, dtype=np.float32).reshape(12, 12)), "TIFF"
+    )
     kinds["progressive"] = encoded(sample("CMYK"), "JPEG", progressive=True)
     for name, content in kinds.items():
         whole = name in ("L", "P", "RGBA", "16 bits", "APNG")

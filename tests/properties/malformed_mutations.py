@@ -1,4 +1,5 @@
-"""Ways to damage a file: bytes, JSON and safetensors. Every way gives the same damage each time it is asked."""
+"""Ways to damage a file: bytes, JSON and safetensors. Every way gives the same damage each time it is
+asked."""
 
 import json
 import pickle
@@ -29,7 +30,9 @@ def flipped(content: bytes, count: int, *, start: int = 0, stop: int | None = No
         yield f"bits flipped {number}", bytes(changed)
 
 
-def overwritten(content: bytes, places: list[int], width: int = 8, order: Any = "little") -> Iterator[Variant]:
+def overwritten(
+    content: bytes, places: list[int], width: int = 8, order: Any = "little"
+) -> Iterator[Variant]:
     """A number of `width` bytes at each of the places, replaced by others."""
     for place in places:
         for word in WORDS:
@@ -44,7 +47,9 @@ def stirred(content: bytes, count: int) -> Iterator[Variant]:
     for number in range(count):
         start = draw.randrange(len(content))
         stop = min(len(content), start + draw.randrange(1, 64))
-        middle = (b"\0" * (stop - start), content[start:stop] * 2, b"", draw.randbytes(stop - start))[number % 4]
+        middle = (b"\0" * (stop - start), content[start:stop] * 2, b"", draw.randbytes(stop - start))[
+            number % 4
+        ]
         yield f"stirred {number}", content[:start] + middle + content[stop:]
 
 
@@ -57,7 +62,10 @@ def foreign(marker: str) -> Iterator[Variant]:
     yield "noise", random.Random(0).randbytes(4096)
     yield "markup", b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'
     yield "an entity bomb", b'<!DOCTYPE a [<!ENTITY b "bbbb"><!ENTITY c "&b;&b;&b;">]><svg>&c;&c;</svg>'
-    yield "PostScript", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(touched) (w) file closefile showpage\n"
+    yield (
+        "PostScript",
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(touched) (w) file closefile showpage\n",
+    )
     yield "a script", f"#!/bin/sh\ntouch {marker}\n".encode()
     yield from ((f"a pickle: {name}", content) for name, content in pickles(marker))
 
@@ -84,7 +92,18 @@ def pickles(marker: str) -> Iterator[Variant]:
     yield "in JSON", json.dumps({"py/reduce": ["os.mkdir", [marker]]}).encode()
 
 
-RAW = ("NaN", "Infinity", "-Infinity", "1e999", "-1e999", "1" + "0" * 400, "1" * 5000, "1e-320", '"\\ud800"', '"a\\u0000b"')
+RAW = (
+    "NaN",
+    "Infinity",
+    "-Infinity",
+    "1e999",
+    "-1e999",
+    "1" + "0" * 400,
+    "1" * 5000,
+    "1e-320",
+    '"\\ud800"',
+    '"a\\u0000b"',
+)
 VALUES: tuple[Any, ...] = (
     None,
     True,
@@ -115,7 +134,8 @@ def places(value: Any, here: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 
 def json_variants(value: dict[str, Any], count: int, seed: int = 0) -> Iterator[Variant]:
-    """A JSON text with one value replaced by each kind of thing that it should not be, a key removed, doubled or added."""
+    """A JSON text with one value replaced by each kind of thing that it should not be, a key removed, doubled
+    or added."""
     draw = random.Random(seed)
     found = [path for path in places(value) if path]
     for number in range(count):
@@ -189,23 +209,47 @@ def safetensors_variants(content: bytes) -> Iterator[Variant]:
             yield f"{key} of {first}: {str(new)[:40]}", _safetensors(_with(header, (first, key), new), body)
     for name, value in _HEADER_LIES.items():
         yield f"header: {name}", _safetensors({**header, **value}, body)
-    yield "header: a tensor twice", _safetensors(json.dumps(header)[:-1] + f', "{first}": {json.dumps(header[first])}}}', body)
+    yield (
+        "header: a tensor twice",
+        _safetensors(json.dumps(header)[:-1] + f', "{first}": {json.dumps(header[first])}}}', body),
+    )
     yield "header: a list", _safetensors([header], body)
     yield "header: empty", _safetensors({}, b"")
     yield "header: nested deep", _safetensors('{"a":' * 50_000 + "1" + "}" * 50_000, body)
     yield "header: not UTF-8", (8).to_bytes(8, "little") + b"\xff" * 8 + body
-    yield "header: without its first tensor", _safetensors({k: v for k, v in header.items() if k != first}, body)
+    yield (
+        "header: without its first tensor",
+        _safetensors({k: v for k, v in header.items() if k != first}, body),
+    )
     yield "body: longer", content + b"\0" * 64
     yield "body: shorter", content[:-4]
     yield "body: NaN everywhere", content[: 8 + length] + b"\xff" * len(body)
-    yield "body: infinity everywhere", content[: 8 + length] + b"\x00\x00\x80\x7f" * (len(body) // 4) + body[: len(body) % 4]
-    yield "body: the greatest floats", content[: 8 + length] + b"\xff\xff\x7f\x7f" * (len(body) // 4) + body[: len(body) % 4]
+    yield (
+        "body: infinity everywhere",
+        content[: 8 + length] + b"\x00\x00\x80\x7f" * (len(body) // 4) + body[: len(body) % 4],
+    )
+    yield (
+        "body: the greatest floats",
+        content[: 8 + length] + b"\xff\xff\x7f\x7f" * (len(body) // 4) + body[: len(body) % 4],
+    )
 
 
 _TENSOR_LIES: dict[str, tuple[Any, ...]] = {
     "dtype": ("F16", "BF16", "F64", "I64", "BOOL", "U8", "F8_E4M3", "F4", "C64", "X", "", 3, None),
     "shape": ([], [-1], [0], [2**62], [2**63, 2], [2**32, 2**32], [1.5], ["a"], [[1]], "4", None, [1] * 5000),
-    "data_offsets": ([0, 0], [0, 2**62], [2**63, 2**64], [-8, 8], [8, 0], [4, 8], [0], [0, 4, 8], [0.0, 4.0], "0", None),
+    "data_offsets": (
+        [0, 0],
+        [0, 2**62],
+        [2**63, 2**64],
+        [-8, 8],
+        [8, 0],
+        [4, 8],
+        [0],
+        [0, 4, 8],
+        [0.0, 4.0],
+        "0",
+        None,
+    ),
 }
 _HEADER_LIES: dict[str, dict[str, Any]] = {
     "metadata of numbers": {"__metadata__": {"training": 3}},

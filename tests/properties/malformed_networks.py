@@ -1,4 +1,5 @@
-"""Checkpoints, training states and classifiers: small whole ones, and what becomes of them when they are damaged."""
+"""Checkpoints, training states and classifiers: small whole ones, and what becomes of them when they are
+damaged."""
 
 import hashlib
 import io
@@ -40,14 +41,18 @@ def checkpoint(kind: str = "dcgan") -> Files:
     architecture = parse_architecture({"kind": kind, "width": 2, "latent_dim": 3})
     networks = build_networks(architecture, (1, 8, 8))
     with tempfile.TemporaryDirectory() as directory:
-        path = save_checkpoint(Path(directory) / "gan", networks, architecture, (1, 8, 8), {"training": {"steps": 3}})
+        path = save_checkpoint(
+            Path(directory) / "gan", networks, architecture, (1, 8, 8), {"training": {"steps": 3}}
+        )
         return {file.name: file.read_bytes() for file in path.iterdir()}
 
 
 def signed(files: Files) -> Files:
     """The same with the digests of the weights that are there now: damage that its author covers up."""
     said = json.loads(files[DESCRIPTION])
-    said["digests"] = {n: hashlib.sha256(files[f"{n}.safetensors"]).hexdigest() for n in ("generator", "discriminator")}
+    said["digests"] = {
+        n: hashlib.sha256(files[f"{n}.safetensors"]).hexdigest() for n in ("generator", "discriminator")
+    }
     return {**files, DESCRIPTION: json.dumps(said).encode()}
 
 
@@ -87,8 +92,20 @@ def _descriptions(said: dict[str, Any], marker: str) -> Iterator[Variant]:
     yield from foreign(marker)
     for width in (0, -1, 3, 10**8, 2**61, 2**62, 2**70):
         for key in ("width", "latent_dim"):
-            yield f"{key} {width}", json.dumps({**said, "architecture": {**said["architecture"], key: width}}).encode()
-    for shape in ((1, 8), (0, 8, 8), (1, 0, 0), (1, -8, -8), (1, 2**40, 2**40), (2, 8, 8), (10**9, 8, 8), (1, 8192, 8192)):
+            yield (
+                f"{key} {width}",
+                json.dumps({**said, "architecture": {**said["architecture"], key: width}}).encode(),
+            )
+    for shape in (
+        (1, 8),
+        (0, 8, 8),
+        (1, 0, 0),
+        (1, -8, -8),
+        (1, 2**40, 2**40),
+        (2, 8, 8),
+        (10**9, 8, 8),
+        (1, 8192, 8192),
+    ):
         yield f"image_shape {shape}", json.dumps({**said, "image_shape": shape}).encode()
 
 
@@ -97,11 +114,15 @@ def _of_large_images(image_shape: tuple[int, int, int]) -> Files:
     architecture = parse_architecture({"kind": "sngan", "width": 1, "latent_dim": 1})
     with torch.device("meta"):
         networks = build_networks(architecture, image_shape)
-    files = {DESCRIPTION: json.dumps(json.loads(checkpoint()[DESCRIPTION]) | {"image_shape": image_shape}).encode()}
+    files = {
+        DESCRIPTION: json.dumps(json.loads(checkpoint()[DESCRIPTION]) | {"image_shape": image_shape}).encode()
+    }
     said = json.loads(files[DESCRIPTION]) | {"architecture": architecture.model_dump(mode="json")}
     files[DESCRIPTION] = json.dumps(said).encode()
     for name, module in ((G, networks.generator), (D, networks.discriminator)):
-        files[name] = save({key: torch.zeros(value.shape, dtype=value.dtype) for key, value in module.state_dict().items()})
+        files[name] = save(
+            {key: torch.zeros(value.shape, dtype=value.dtype) for key, value in module.state_dict().items()}
+        )
     return signed(files)
 
 

@@ -70,12 +70,19 @@ def program_variants(marker: str) -> Iterator[Variant]:
     source = next(name for name in parts if name.endswith(".py"))
     yield "code that is none", archive_of({**parts, source: b"class ("})
     yield "code that is deep", archive_of({**parts, source: parts[source].replace(b"tanh", b"(" * 300)})
-    yield "other images", archive_of({**parts, source: parts[source].replace(b"[-1, 1, 4, 4]", b"[-1, 2, 4, 4]")})
+    yield (
+        "other images",
+        archive_of({**parts, source: parts[source].replace(b"[-1, 1, 4, 4]", b"[-1, 2, 4, 4]")}),
+    )
 
 
 def _saved(marker: str) -> Iterator[Variant]:
     """What torch.save writes: pickles, in a zip and bare."""
-    for name, value in (("live", Runs(marker)), ("weights", {"a": torch.zeros(3)}), ("a module", nn.Linear(2, 2))):
+    for name, value in (
+        ("live", Runs(marker)),
+        ("weights", {"a": torch.zeros(3)}),
+        ("a module", nn.Linear(2, 2)),
+    ):
         for zipped in (True, False):
             buffer = io.BytesIO()
             torch.save(value, buffer, _use_new_zipfile_serialization=zipped)

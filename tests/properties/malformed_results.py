@@ -1,4 +1,5 @@
-"""Results of an audit, damaged by hand: values that cannot be, pictures that are none, and JSON that is none."""
+"""Results of an audit, damaged by hand: values that cannot be, pictures that are none, and JSON that is
+none."""
 
 import json
 from collections.abc import Iterator
@@ -58,7 +59,13 @@ def results_variants(marker: str) -> Iterator[tuple[str, Files]]:
     said = results()
     yield "whole", whole()
     text = json.dumps(said).encode()
-    damage = [*json_variants(said, 240), *json_texts(said), *truncated(text, 15), *flipped(text, 30), *foreign(marker)]
+    damage = [
+        *json_variants(said, 240),
+        *json_texts(said),
+        *truncated(text, 15),
+        *flipped(text, 30),
+        *foreign(marker),
+    ]
     damage += [(name, json.dumps(said | new).encode()) for name, new in _strange().items()]
     for name, content in damage:
         yield name, {**whole(), "results.json": content}
@@ -72,16 +79,34 @@ def _strange() -> dict[str, dict[str, Any]]:
     one = {"measurements": [measured()]}
     values = {
         f"distances {low} and {high}": {"measurements": [measured(value=low), measured(seed=1, value=high)]}
-        for low, high in ((1e-100, 1e100), (0, 1e100), (1e-320, 1e300), (1e-99, 1e-99), (-1, 1), (1e154, 1e155))
+        for low, high in (
+            (1e-100, 1e100),
+            (0, 1e100),
+            (1e-320, 1e300),
+            (1e-99, 1e-99),
+            (-1, 1),
+            (1e154, 1e155),
+        )
     }
     values |= {
-        f"budgets 1 and {b}": {"measurements": [measured(query_budget=1), measured(query_budget=b)]} for b in (2**62, 2**63)
+        f"budgets 1 and {b}": {"measurements": [measured(query_budget=1), measured(query_budget=b)]}
+        for b in (2**62, 2**63)
     }
     values |= {f"a seed of {seed}": {"measurements": [measured(seed=seed)]} for seed in (2**62, -1, 10**400)}
     for ratio in (0.0, 5e-324, 1.7e308, -1.0):
         verdict = results()["verdicts"][0] | {"ratio": ratio, "low": ratio, "high": ratio}
         values[f"a ratio of {ratio}"] = {"verdicts": [verdict]}
-    for file in ("/etc/hostname", "../../../etc/hostname", "grids/../../x.png", "", ".", "a\0b", "x" * 5000, "grids", "grids/"):
+    for file in (
+        "/etc/hostname",
+        "../../../etc/hostname",
+        "grids/../../x.png",
+        "",
+        ".",
+        "a\0b",
+        "x" * 5000,
+        "grids",
+        "grids/",
+    ):
         values[f"a picture in {file[:30]!r}"] = {"pictures": [results()["pictures"][0] | {"file": file}]}
     for subject in ("train", "real", "noise", "purchase", "substitute"):
         values[f"a picture of {subject}"] = {"pictures": [results()["pictures"][1] | {"subject": subject}]}
@@ -100,7 +125,10 @@ def _strange() -> dict[str, dict[str, Any]]:
         "nothing planned": {**one, "attacks": [], "spec": {}},
         "no budgets": {"attacks": [results()["attacks"][0] | {"query_budgets": []}]},
         "two attacks of one label": {"attacks": results()["attacks"] * 2},
-        "markup in labels": {"measurements": [measured(attack="</svg><script>x</script>")], "name": "{{ 7 * 7 }}<b>"},
+        "markup in labels": {
+            "measurements": [measured(attack="</svg><script>x</script>")],
+            "name": "{{ 7 * 7 }}<b>",
+        },
         "a label of a thousand signs": {"measurements": [measured(attack="x" * 1000)]},
         "an empty label": {"measurements": [measured(attack="")]},
         "no attack": {"measurements": [measured(attack=None)]},

@@ -19,7 +19,10 @@ Cells = list[Any]
 
 def table(cells: Cells, kind: pa.DataType = LAYOUT, **options: Any) -> bytes:
     """A Parquet file with a column `image`, as our own stores write it unless the options say otherwise."""
-    return written(pa.table({"index": pa.array(range(len(cells)), pa.int64()), "image": pa.array(cells, kind)}), **options)
+    return written(
+        pa.table({"index": pa.array(range(len(cells)), pa.int64()), "image": pa.array(cells, kind)}),
+        **options,
+    )
 
 
 def written(rows: pa.Table, **options: Any) -> bytes:
@@ -70,7 +73,10 @@ def _other_layouts() -> Iterator[Variant]:
         "numbers in bytes": ([{"bytes": 7}], pa.struct([("bytes", pa.int64())])),
         "fixed bytes": ([{"bytes": b"1234"}], pa.struct([("bytes", pa.binary(4))])),
         "large bytes": (images(1), pa.struct([("bytes", pa.large_binary()), ("path", pa.string())])),
-        "a struct in bytes": ([{"bytes": {"bytes": b"x"}}], pa.struct([("bytes", pa.struct([("bytes", pa.binary())]))])),
+        "a struct in bytes": (
+            [{"bytes": {"bytes": b"x"}}],
+            pa.struct([("bytes", pa.struct([("bytes", pa.binary())]))]),
+        ),
         "nothing but nulls": ([None] * 3, pa.null()),
         "no bytes": ([{"path": "a.png"}], pa.struct([("path", pa.string())])),
     }
@@ -85,12 +91,21 @@ def _other_layouts() -> Iterator[Variant]:
     for _ in range(60):
         deep = pa.struct([("bytes", deep)])
     yield "deep", written(pa.table({"image": pa.nulls(1, deep)}))
-    yield "turned round", written(pa.table({"index": pa.array([3, 2, 1, 0]), "image": pa.array(images(), LAYOUT)}))
-    yield "an index of texts", written(pa.table({"index": pa.array(list("abcd")), "image": pa.array(images(), LAYOUT)}))
+    yield (
+        "turned round",
+        written(pa.table({"index": pa.array([3, 2, 1, 0]), "image": pa.array(images(), LAYOUT)})),
+    )
+    yield (
+        "an index of texts",
+        written(pa.table({"index": pa.array(list("abcd")), "image": pa.array(images(), LAYOUT)})),
+    )
     metadata = {b"huggingface": b"{" * 1000, b"pandas": b"[" * 1000}
     yield "metadata that is no JSON", written(pa.table({"image": cells}).replace_schema_metadata(metadata))
     schema = {b"ARROW:schema": base64.b64encode(b"\xff" * 200)}
-    yield "a schema that is none", written(pa.table({"image": cells}).replace_schema_metadata(schema), store_schema=False)
+    yield (
+        "a schema that is none",
+        written(pa.table({"image": cells}).replace_schema_metadata(schema), store_schema=False),
+    )
 
 
 def _other_cells(marker: str) -> Iterator[Variant]:
@@ -104,9 +119,14 @@ def _other_cells(marker: str) -> Iterator[Variant]:
     yield "another mode", with_cell({"bytes": encoded(sample("RGB"), "PNG"), "path": None})
     yield (
         "a huge image",
-        with_cell({"bytes": png([header(100_000, 100_000), (b"IDAT", bomb(1)), (b"IEND", b"")]), "path": None}),
+        with_cell(
+            {"bytes": png([header(100_000, 100_000), (b"IDAT", bomb(1)), (b"IEND", b"")]), "path": None}
+        ),
     )
-    for name, content in (*pickles(marker), ("PostScript", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")):
+    for name, content in (
+        *pickles(marker),
+        ("PostScript", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"),
+    ):
         yield f"a cell is {name}", with_cell({"bytes": content, "path": None})
 
 
@@ -123,7 +143,9 @@ def _bombs() -> Iterator[Variant]:
 
 def _repeated(image: bytes, count: int) -> bytes:
     """A file that holds an image once, and says that it is in each of `count` rows."""
-    many = pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, dtype=np.int32)), pa.array([image], pa.binary()))
+    many = pa.DictionaryArray.from_arrays(
+        pa.array(np.zeros(count, dtype=np.int32)), pa.array([image], pa.binary())
+    )
     return written(pa.table({"image": pa.StructArray.from_arrays([many], ["bytes"])}), store_schema=False)
 
 

@@ -108,7 +108,17 @@ def yaml_variants(marker: str) -> Iterator[Variant]:
 def other_values() -> Iterator[Variant]:
     """One value of the spec is another thing."""
     draw = random.Random(1)
-    words = ["digits", "sngan", "fidelity", "provider", "30", "[70, 130]", "[0, 1]", "300", "{kind: sngan, width: 8}"]
+    words = [
+        "digits",
+        "sngan",
+        "fidelity",
+        "provider",
+        "30",
+        "[70, 130]",
+        "[0, 1]",
+        "300",
+        "{kind: sngan, width: 8}",
+    ]
     values = [
         "~",
         "-1",
@@ -125,7 +135,14 @@ def other_values() -> Iterator[Variant]:
         "'1'",
         "2024-01-01",
     ]
-    values += [str(10**30), "../../etc/passwd", "sngam", "{train: {train: {}}}", "[{kind: fidelity}]", *RAW[:6]]
+    values += [
+        str(10**30),
+        "../../etc/passwd",
+        "sngam",
+        "{train: {train: {}}}",
+        "[{kind: fidelity}]",
+        *RAW[:6],
+    ]
     for word in words:
         for value in draw.sample(values, 8):
             yield f"{word} is {value[:30]}", SPEC.replace(word, value, 1).encode()
@@ -135,7 +152,18 @@ def changes(marker: str) -> Iterator[tuple[str, str]]:
     """Values for `--set`."""
     yield from ((f"tag {number}", f"real={tag.replace('MARKER', marker)}") for number, tag in enumerate(TAGS))
     yield from ((name, f"real={text}") for name, text in STRANGE_YAML.items())
-    paths = ("", "=", "real", ".", "a..b=1", "=3", "seeds.99=1", "seeds.-9=1", "seeds.x=1", "seeds." + "9" * 5000 + "=1")
+    paths = (
+        "",
+        "=",
+        "real",
+        ".",
+        "a..b=1",
+        "=3",
+        "seeds.99=1",
+        "seeds.-9=1",
+        "seeds.x=1",
+        "seeds." + "9" * 5000 + "=1",
+    )
     yield from ((f"path {number}", path) for number, path in enumerate(paths))
     more = (
         "a." * 5000 + "b=1",

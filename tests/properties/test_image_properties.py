@@ -20,7 +20,9 @@ CHANNELS = st.sampled_from([1, 3])
 
 
 def _noise(channels: int, height: int, width: int, seed: int = 0) -> Tensor:
-    return torch.from_numpy(np.random.default_rng(seed).integers(0, 256, (channels, height, width), dtype=np.uint8))
+    return torch.from_numpy(
+        np.random.default_rng(seed).integers(0, 256, (channels, height, width), dtype=np.uint8)
+    )
 
 
 @given(channels=CHANNELS, height=SIDES, width=SIDES, seed=st.integers(0, 99))
@@ -38,9 +40,13 @@ def test_bytes_of_floats_are_stable(values: list[float]) -> None:
 
 
 @given(channels=CHANNELS, height=SIDES, width=SIDES, size=SIDES, level=st.integers(0, 255))
-def test_a_flat_image_stays_flat_at_any_size(channels: int, height: int, width: int, size: int, level: int) -> None:
+def test_a_flat_image_stays_flat_at_any_size(
+    channels: int, height: int, width: int, size: int, level: int
+) -> None:
     image = torch.full((channels, height, width), level, dtype=torch.uint8)
-    assert torch.equal(centre_crop_resize(image, size), torch.full((channels, size, size), level, dtype=torch.uint8))
+    assert torch.equal(
+        centre_crop_resize(image, size), torch.full((channels, size, size), level, dtype=torch.uint8)
+    )
 
 
 def _file(kind: str) -> bytes:
@@ -58,7 +64,9 @@ FILES = {kind: _file(kind) for kind in ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TI
     changes=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=6),
     keep=st.floats(0, 1),
 )
-def test_a_damaged_file_is_an_image_or_a_data_error(kind: str, changes: list[tuple[float, int]], keep: float) -> None:
+def test_a_damaged_file_is_an_image_or_a_data_error(
+    kind: str, changes: list[tuple[float, int]], keep: float
+) -> None:
     """Pillow raises a dozen sorts of errors on broken files; a user sees one."""
     content = bytearray(FILES[kind])
     for place, value in changes:

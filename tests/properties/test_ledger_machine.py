@@ -1,4 +1,5 @@
-"""The ledger against a few lines of plain Python, through crashes and several processes, on both databases."""
+"""The ledger against a few lines of plain Python, through crashes and several processes, on both
+databases."""
 
 import sqlite3
 from collections.abc import Callable
@@ -22,7 +23,9 @@ class Model:
 
     def spent(self, account: str, *, delivered: bool = False) -> int:
         counted = self.delivered if delivered else self.bought.keys()
-        return sum(images for key, (payer, images) in self.bought.items() if payer == account and key in counted)
+        return sum(
+            images for key, (payer, images) in self.bought.items() if payer == account and key in counted
+        )
 
     def open_account(self, account: str, budget: int) -> bool:
         if allowed := budget >= self.spent(account):
@@ -54,7 +57,8 @@ MADE = st.runner().flatmap(lambda machine: st.sampled_from([*sorted(machine.mode
 BUDGETS = st.integers(0, 40)
 PROCESSES = st.integers(0, 2)
 KILLED = [
-    "INSERT INTO reservations VALUES ('a', 'us', 1, 'reserved', 'lost'), ('lost', 'us', 9, 'delivered', 'lost')",
+    "INSERT INTO reservations VALUES ('a', 'us', 1, 'reserved', 'lost'), ('lost', 'us', 9, 'delivered', "
+    "'lost')",
     "UPDATE accounts SET budget = budget + 1000",
     "UPDATE reservations SET state = 'delivered'",
     "DELETE FROM reservations",
@@ -81,7 +85,12 @@ class LedgerBesideModel(RuleBasedStateMachine):
     def open_one(self, budget: int) -> None:
         self.both(0, "open_account", "us", budget)
 
-    @rule(process=PROCESSES, verb=st.sampled_from(["open_account", "ensure_account"]), account=ACCOUNTS, budget=BUDGETS)
+    @rule(
+        process=PROCESSES,
+        verb=st.sampled_from(["open_account", "ensure_account"]),
+        account=ACCOUNTS,
+        budget=BUDGETS,
+    )
     def set_budget(self, process: int, verb: str, account: str, budget: int) -> None:
         self.both(process, verb, account, budget)
 
@@ -108,7 +117,8 @@ class LedgerBesideModel(RuleBasedStateMachine):
 
     @rule(statements=st.lists(st.sampled_from(KILLED), min_size=1, max_size=2, unique=True))
     def die_half_way(self, statements: list[str]) -> None:
-        """A process ends inside its transaction: nothing of it happened. (A statement that the keys forbid ends it too.)"""
+        """A process ends inside its transaction: nothing of it happened. (A statement that the keys forbid
+        ends it too.)"""
         drop_half_way(self.place, statements)
 
     @invariant()

@@ -48,7 +48,8 @@ def _process(code: str, place: str, folder: Path, name: str) -> subprocess.Popen
 
 
 def test_processes_that_race_never_exceed_the_budget(place: str, tmp_path: Path) -> None:
-    """Four make the same ledger and the same account, and buy from it at once: 14 sevens fit, and one shared 2 fills it."""
+    """Four make the same ledger and the same account, and buy from it at once: 14 sevens fit, and one shared
+    2 fills it."""
     racers = [_process(RACE, place, tmp_path, str(number)) for number in range(4)]
     try:
         bought = [int(racer.communicate(timeout=120)[0]) for racer in racers]
@@ -90,8 +91,11 @@ def test_a_purchase_waits_for_the_one_before(place: str) -> None:
     _waits_for_who_went_before(place)
 
 
-def test_it_does_where_the_database_would_show_each_transaction_its_own_moment(postgres: PostgresServer) -> None:
-    """What a server makes of transactions by default is not the ledger's: who waited must see what the other bought."""
+def test_it_does_where_the_database_would_show_each_transaction_its_own_moment(
+    postgres: PostgresServer,
+) -> None:
+    """What a server makes of transactions by default is not the ledger's: who waited must see what the other
+    bought."""
     place = postgres.database()
     name = place.rpartition("/")[2]
     postgres.execute(f"ALTER DATABASE {name} SET default_transaction_isolation = 'repeatable read'")
@@ -124,7 +128,9 @@ ledger.reserve("half", "us", 60, "killed")
 """
 
 
-def test_one_killed_inside_its_transaction_spent_nothing_and_locks_nobody_out(place: str, tmp_path: Path) -> None:
+def test_one_killed_inside_its_transaction_spent_nothing_and_locks_nobody_out(
+    place: str, tmp_path: Path
+) -> None:
     with Ledger(place) as ledger:
         ledger.open_account("us", 100)
         victim = _process(STOP_BEFORE_COMMIT, place, tmp_path, "victim")
@@ -158,7 +164,9 @@ def test_one_killed_at_any_moment_goes_on_where_it_was(place: str, tmp_path: Pat
             victim.kill()
             victim.communicate()
             said = [line.split() for line in (tmp_path / "log").read_text().splitlines()]
-            reserved, delivered = ({number for verb, number in said if verb == kind} for kind in ("reserved", "delivered"))
+            reserved, delivered = (
+                {number for verb, number in said if verb == kind} for kind in ("reserved", "delivered")
+            )
             balance = ledger.balance("us")
             assert 0 <= balance.reserved - 3 * len(reserved) <= 3
             assert 0 <= balance.delivered - 3 * len(delivered) <= 3

@@ -1,5 +1,5 @@
-"""Whatever file is carried to a door: it is read, or refused in one line that names it. Nothing in it runs, no traceback comes
-out, and no memory or time is spent on what it only claims."""
+"""Whatever file is carried to a door: it is read, or refused in one line that names it. Nothing in it runs,
+no traceback comes out, and no memory or time is spent on what it only claims."""
 
 import json
 import os
@@ -21,7 +21,8 @@ FEED = Path(__file__).with_name("malformed_feed.py")
 
 
 def feed(directory: Path, every: int) -> dict[str, Any]:
-    """Carry the corpus to its doors in a process of its own, and return what happened and what it said on standard error."""
+    """Carry the corpus to its doors in a process of its own, and return what happened and what it said on
+    standard error."""
     work, out = directory / "work", directory / "out.json"
     work.mkdir()
     command = [sys.executable, "-W", "default", str(FEED), str(work), str(out), str(every)]

@@ -1,4 +1,5 @@
-"""Zip files, LMDBs and Parquet files that are cut off, of another type, or made to do harm: one clear line each."""
+"""Zip files, LMDBs and Parquet files that are cut off, of another type, or made to do harm: one clear line
+each."""
 
 import io
 import json
@@ -56,7 +57,12 @@ def _refused(found: ImageFolder | ImageZip | LsunLmdb | ParquetImages, said: str
 
 
 def _labels(path: Path, value: object) -> RealImages:
-    members = {"a/0.png": _png(0), "b/1.png": _png(1), "b/2.png": _png(2), "dataset.json": json.dumps(value).encode()}
+    members = {
+        "a/0.png": _png(0),
+        "b/1.png": _png(1),
+        "b/2.png": _png(2),
+        "dataset.json": json.dumps(value).encode(),
+    }
     return ImageZip(path=str(_zip(path / "x.zip", members))).load()
 
 
@@ -74,7 +80,9 @@ def test_a_dataset_json_without_labels_says_that_there_are_none(tmp_path: Path, 
     assert (real.labels, real.classes) == (None, ())
 
 
-@pytest.mark.parametrize("value", [{"labels": None}, {"labels": [["a/0.png", 7], ["b/1.png", 7], ["b/2.png", 10]]}])
+@pytest.mark.parametrize(
+    "value", [{"labels": None}, {"labels": [["a/0.png", 7], ["b/1.png", 7], ["b/2.png", 10]]}]
+)
 def test_what_dataset_tool_wrote_is_read_unpacked_as_zipped(tmp_path: Path, value: object) -> None:
     zipped = _labels(tmp_path, value)
     with zipfile.ZipFile(tmp_path / "x.zip") as archive:
@@ -87,8 +95,12 @@ def test_what_dataset_tool_wrote_is_read_unpacked_as_zipped(tmp_path: Path, valu
     assert folder.fingerprint() != before
 
 
-@pytest.mark.parametrize("value", ["{", json.dumps({"labels": [["a.png", "cat"]]}), json.dumps({"labels": []})])
-def test_a_folders_bad_labels_are_refused(tmp_path: Path, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "value", ["{", json.dumps({"labels": [["a.png", "cat"]]}), json.dumps({"labels": []})]
+)
+def test_a_folders_bad_labels_are_refused(
+    tmp_path: Path, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "a.png").write_bytes(_png())
     (tmp_path / "dataset.json").write_text(value)
     _refused(ImageFolder(path=str(tmp_path)), r"dataset\.json: ")
@@ -113,7 +125,9 @@ def test_bad_labels_are_refused(tmp_path: Path, value: object, said: str) -> Non
 
 @pytest.mark.parametrize("text", [b"{", b"\xff", b"[" * 100_000])
 def test_labels_that_are_no_json_are_refused(tmp_path: Path, text: bytes) -> None:
-    _refused(ImageZip(path=str(_zip(tmp_path / "x.zip", {"a.png": _png(), "dataset.json": text}))), "not JSON")
+    _refused(
+        ImageZip(path=str(_zip(tmp_path / "x.zip", {"a.png": _png(), "dataset.json": text}))), "not JSON"
+    )
 
 
 @pytest.mark.parametrize("name", ["../a.png", "/a.png", "x/../../a.png", "a\n.png", "a\x7f.png", "a\x85.png"])
@@ -123,10 +137,14 @@ def test_names_that_lead_out_are_refused(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["写真\u3000一.png", "a\u00a0b.png", "👨\u200d👩.png"], ids=["wide space", "narrow space", "emoji"]
+    "name",
+    ["写真\u3000一.png", "a\u00a0b.png", "👨\u200d👩.png"],
+    ids=["wide space", "narrow space", "emoji"],
 )
 def test_names_in_any_script_are_names(tmp_path: Path, name: str) -> None:
-    real = ImageZip(path=str(_zip(tmp_path / "x.zip", {f"{name[0]}/{name}": _png(), "b/b.png": _png()}))).load()
+    real = ImageZip(
+        path=str(_zip(tmp_path / "x.zip", {f"{name[0]}/{name}": _png(), "b/b.png": _png()}))
+    ).load()
     assert real.classes == tuple(sorted((name[0], "b")))
 
 
@@ -153,7 +171,9 @@ def test_a_member_of_too_many_pixels_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", [ImageZip, LsunLmdb, ParquetImages])
-def test_what_is_absent_or_of_another_type_is_refused(tmp_path: Path, kind: type[ImageZip | LsunLmdb | ParquetImages]) -> None:
+def test_what_is_absent_or_of_another_type_is_refused(
+    tmp_path: Path, kind: type[ImageZip | LsunLmdb | ParquetImages]
+) -> None:
     _refused(kind(path=str(tmp_path / "absent")))
     path = tmp_path / ("data.mdb" if kind is LsunLmdb else "x")
     for content in (b"", b"hello", _png(), bytes(10_000)):
@@ -163,7 +183,9 @@ def test_what_is_absent_or_of_another_type_is_refused(tmp_path: Path, kind: type
 
 @settings(max_examples=40, deadline=None)
 @given(st.data())
-def test_a_changed_zip_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+def test_a_changed_zip_is_read_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
     path = _zip(tmp_path_factory.mktemp("zip") / "x.zip", {"a.png": _png(), "b/c.png": _png(1)})
     content = bytearray(path.read_bytes())
     for _ in range(data.draw(st.integers(1, 3))):
@@ -210,7 +232,10 @@ def test_class_labels_have_their_names(tmp_path: Path) -> None:
     features = {"info": {"features": {"label": {"names": ["cat", "dog"], "_type": "ClassLabel"}}}}
     table = pa.Table.from_pylist(_rows()).replace_schema_metadata({"huggingface": json.dumps(features)})
     pq.write_table(table, tmp_path / "x.parquet")
-    assert ParquetImages(path=str(tmp_path / "*.parquet"), label_column="label").load().classes == ("cat", "dog")
+    assert ParquetImages(path=str(tmp_path / "*.parquet"), label_column="label").load().classes == (
+        "cat",
+        "dog",
+    )
     assert ParquetImages(path=str(tmp_path)).load().classes == ()
 
 

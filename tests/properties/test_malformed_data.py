@@ -1,4 +1,5 @@
-"""Real data at the edge: one picture again and again, one class, few images. It is handled, or refused with what works."""
+"""Real data at the edge: one picture again and again, one class, few images. It is handled, or refused with
+what works."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +24,14 @@ from ganguard.metrics.features.network import Standardisation
 from ganguard.training.supervised import train_classifier
 
 Folder = Callable[..., str]
-ATTACK = {"kind": "fidelity", "architecture": "dcgan", "query_budget": 12, "steps": 3, "n_dis": 1, "batch_size": 8}
+ATTACK = {
+    "kind": "fidelity",
+    "architecture": "dcgan",
+    "query_budget": 12,
+    "steps": 3,
+    "n_dis": 1,
+    "batch_size": 8,
+}
 TRAINING = {"architecture": "dcgan", "steps": 3, "n_dis": 1, "batch_size": 8}
 
 
@@ -55,7 +63,9 @@ def _audit(path: str, out: Path, features: object = "random_network") -> AuditRe
 
 
 @pytest.mark.parametrize("features", ["random_network", {"kind": "classifier", "steps": 4}])
-def test_an_audit_of_one_picture_again_and_again_ends(folder: Folder, tmp_path: Path, features: object) -> None:
+def test_an_audit_of_one_picture_again_and_again_ends(
+    folder: Folder, tmp_path: Path, features: object
+) -> None:
     results = _audit(folder(30, classes=2), tmp_path / "out", features)
     assert all(np.isfinite(m.value) for m in results.measurements)
     assert {m.value for m in results.select(subject="real", metric="frechet_distance")} == {0.0}
@@ -70,7 +80,9 @@ def test_nineteen_images_are_the_least_that_are_audited(folder: Folder, tmp_path
 
 
 def test_one_class_has_no_labels_to_learn(folder: Folder, tmp_path: Path) -> None:
-    with pytest.raises(MetricError, match=r"features: classifier learns from labels.*every image.*subfolder.*random_network"):
+    with pytest.raises(
+        MetricError, match=r"features: classifier learns from labels.*every image.*subfolder.*random_network"
+    ):
         _audit(folder(30, classes=1), tmp_path / "out", "classifier")
     assert not (tmp_path / "out" / "purchases").exists()
 
@@ -83,7 +95,9 @@ def test_one_class_has_no_labels_to_learn(folder: Folder, tmp_path: Path) -> Non
         (9, 9, "Give at least 2 of one class"),
     ],
 )
-def test_too_few_images_to_split_say_how_many_are_enough(folder: Folder, count: int, classes: int, said: str) -> None:
+def test_too_few_images_to_split_say_how_many_are_enough(
+    folder: Folder, count: int, classes: int, said: str
+) -> None:
     with pytest.raises(DataError, match=said):
         split(ImageFolder(path=folder(count, classes=classes)).load())
 

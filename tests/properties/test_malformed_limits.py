@@ -1,4 +1,5 @@
-"""The documented limits, each with its own message; `test_malformed.py` says that nothing else comes out of any file."""
+"""The documented limits, each with its own message; `test_malformed.py` says that nothing else comes out of
+any file."""
 
 import json
 import threading
@@ -17,7 +18,15 @@ from pydantic import BaseModel
 from ganguard.base import codecs, settings
 from ganguard.base.codecs import MOST_HEADER, decode_image, read_tensors
 from ganguard.base.errors import DataError, SpecError
-from ganguard.base.settings import DEEPEST, LARGEST_JSON, LONGEST_SCALAR, LONGEST_YAML, Plain, read_record, read_yaml
+from ganguard.base.settings import (
+    DEEPEST,
+    LARGEST_JSON,
+    LONGEST_SCALAR,
+    LONGEST_YAML,
+    Plain,
+    read_record,
+    read_yaml,
+)
 from ganguard.data.image_folder import ImageFolder
 from ganguard.data.parquet import read_parquet
 
@@ -35,7 +44,9 @@ def unpacked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.mark.parametrize("side", [9000, 12_000, 100_000], ids=["ours", "Pillow warns", "Pillow refuses"])
 def test_a_size_bomb_is_refused_from_its_header(unpacked: list[str], side: int) -> None:
-    with pytest.raises(DataError, match=rf"^b\.png: ({side}x{side} pixels; 1 to|far more than the) 50,331,648 "):
+    with pytest.raises(
+        DataError, match=rf"^b\.png: ({side}x{side} pixels; 1 to|far more than the) 50,331,648 "
+    ):
         decode_image(png([header(side, side), (b"IDAT", bomb(1)), (b"IEND", b"")]), "b.png")
     assert unpacked == []
 
@@ -61,9 +72,12 @@ def test_the_limit_itself_is_read() -> None:
 
 
 @pytest.mark.parametrize(
-    "program", [b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n", b"<svg/>", b"%PDF-1.4"]
+    "program",
+    [b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n", b"<svg/>", b"%PDF-1.4"],
 )
-def test_what_is_no_raster_is_given_to_no_interpreter(program: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_no_raster_is_given_to_no_interpreter(
+    program: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Pillow hands PostScript to Ghostscript, whatever the file is called."""
     monkeypatch.setattr("subprocess.Popen", lambda *a, **k: pytest.fail("a program was started"))
     with pytest.raises(DataError, match=r"^a\.png: .* \(of no format that is read, which are PNG, JPEG"):
@@ -73,7 +87,9 @@ def test_what_is_no_raster_is_given_to_no_interpreter(program: bytes, monkeypatc
 def test_odd_images_warn_nobody_and_the_filters_are_as_before() -> None:
     transparent = encoded(sample("P"), "PNG", transparency=bytes(range(200)))
     before = list(warnings.filters)
-    threads = [threading.Thread(target=lambda: [decode_image(transparent, "p") for _ in range(20)]) for _ in range(4)]
+    threads = [
+        threading.Thread(target=lambda: [decode_image(transparent, "p") for _ in range(20)]) for _ in range(4)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -85,15 +101,23 @@ def test_odd_images_warn_nobody_and_the_filters_are_as_before() -> None:
 
 @pytest.mark.parametrize("compression", ["zstd", "gzip", "brotli", "lz4"])
 def test_a_compression_that_hides_size_is_refused(tmp_path: Path, compression: str) -> None:
-    (tmp_path / "a").write_bytes(table([{"bytes": encoded(sample(), "PNG"), "path": None}], compression=compression))
-    with pytest.raises(DataError, match=rf"a: compressed as {compression.upper()}.* compression none or snappy"):
+    (tmp_path / "a").write_bytes(
+        table([{"bytes": encoded(sample(), "PNG"), "path": None}], compression=compression)
+    )
+    with pytest.raises(
+        DataError, match=rf"a: compressed as {compression.upper()}.* compression none or snappy"
+    ):
         read_parquet([tmp_path / "a"])
 
 
 def _claimed(path: Path, image: Image.Image, count: int) -> Path:
     """A file that says that it holds an image `count` times."""
-    cells = pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, np.int32)), pa.array([encoded(image, "PNG")], pa.binary()))
-    path.write_bytes(written(pa.table({"image": pa.StructArray.from_arrays([cells], ["bytes"])}), store_schema=False))
+    cells = pa.DictionaryArray.from_arrays(
+        pa.array(np.zeros(count, np.int32)), pa.array([encoded(image, "PNG")], pa.binary())
+    )
+    path.write_bytes(
+        written(pa.table({"image": pa.StructArray.from_arrays([cells], ["bytes"])}), store_schema=False)
+    )
     return path
 
 
@@ -103,13 +127,16 @@ def test_more_images_than_memory_are_refused_before_a_second_is_decoded(
     file = _claimed(tmp_path / "a", Image.new("RGB", (3000, 3000)), 200_000)
     assert file.stat().st_size < 1 << 20
     with pytest.raises(
-        DataError, match=r"a: 200,000 images of 3000x3000 pixels and 3 channels take 5,400 GB; this machine has"
+        DataError,
+        match=r"a: 200,000 images of 3000x3000 pixels and 3 channels take 5,400 GB; this machine has",
     ):
         read_parquet([file])
     assert read_parquet([file], 2).shape == (2, 3, 3000, 3000)
 
 
-def test_a_folder_of_more_images_than_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_of_more_images_than_memory_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sample().save(tmp_path / "a.png")
     sample().save(tmp_path / "b.png")
     monkeypatch.setattr("os.sysconf", lambda name: 1 if name == "SC_PAGE_SIZE" else 287)
@@ -156,7 +183,10 @@ class Record(BaseModel):
         (" " * (LARGEST_JSON + 1), "larger than 16,777,216 bytes"),
         ('{"said": {"a": NaN}}', "not JSON"),
         ('{"said": {"a": 1e999}}', "said: must hold finite numbers"),
-        ('{"said": {"a": 99999999999999999999}}', "said: must hold finite numbers, and whole ones of at most 2^62"),
+        (
+            '{"said": {"a": 99999999999999999999}}',
+            "said: must hold finite numbers, and whole ones of at most 2^62",
+        ),
         ('{"said": {"a": 1' + "0" * 5000 + "}}", "not JSON"),
         ('{"said": ' + '{"a":' * 40 + "1" + "}" * 41, f"said: must nest at most {DEEPEST} deep"),
         ("[" * 100_000, "not JSON"),

@@ -1,4 +1,5 @@
-"""Files that are far larger than anything that is read of them: each is refused, or taken for damaged, in little memory."""
+"""Files that are far larger than anything that is read of them: each is refused, or taken for damaged, in
+little memory."""
 
 import tracemalloc
 from collections.abc import Callable
@@ -40,12 +41,24 @@ def doctored(directory: Path) -> None:
 
 
 DOORS: dict[str, tuple[str, Callable[[Path], None]]] = {
-    "spec": ("a.yaml", lambda d: refused(SpecError, "bytes; at most 100,000", lambda: read_spec(str(d / "a.yaml"), []))),
-    "store": ("store.json", lambda d: refused(DataError, "not the description", Store(d, "t", "a", 0).create)),
+    "spec": (
+        "a.yaml",
+        lambda d: refused(SpecError, "bytes; at most 100,000", lambda: read_spec(str(d / "a.yaml"), [])),
+    ),
+    "store": (
+        "store.json",
+        lambda d: refused(DataError, "not the description", Store(d, "t", "a", 0).create),
+    ),
     "shard": (SHARD, lambda d: refused(DataError, "damaged: its SHA-256", lambda: read_parquet([d / SHARD]))),
-    "owner": ("audit.json", lambda d: refused(SpecError, "not what an audit writes", lambda: take(d, "mine"))),
+    "owner": (
+        "audit.json",
+        lambda d: refused(SpecError, "not what an audit writes", lambda: take(d, "mine")),
+    ),
     "assembled": (".assembled", lambda d: refused(AssertionError, "None", lambda: _none(read_assembled(d)))),
-    "step": ("step.json", lambda d: refused(ValueError, "larger than 16,777,216 bytes", lambda: read_record(d))),
+    "step": (
+        "step.json",
+        lambda d: refused(ValueError, "larger than 16,777,216 bytes", lambda: read_record(d)),
+    ),
     "doctored store": ("store.json", doctored),
 }
 
@@ -93,7 +106,9 @@ def test_a_large_shard_is_read_as_a_small_one_is(tmp_path: Path, monkeypatch: py
         store.read(10)
 
 
-def test_a_file_that_grows_while_it_is_read_is_bounded_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_grows_while_it_is_read_is_bounded_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "a").write_bytes(bytes(11))
     assert read_bounded(tmp_path / "a", 11) == bytes(11)
     with pytest.raises(TooLarge, match="larger than 10 bytes"):

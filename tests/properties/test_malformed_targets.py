@@ -1,4 +1,5 @@
-"""Checkpoints, programs and factories that fit what they say and are still no generators; states that fit no training."""
+"""Checkpoints, programs and factories that fit what they say and are still no generators; states that fit no
+training."""
 
 import json
 import sys
@@ -36,7 +37,9 @@ def test_weights_that_are_no_numbers_are_named(tmp_path: Path, compute: Compute,
     weights = load(files["generator.safetensors"])
     weights["to_image.bias"] = torch.full_like(weights["to_image.bias"], value)
     files = signed(files | {"generator.safetensors": save(weights)})
-    with pytest.raises(CheckpointError, match=r"generator\.safetensors: tensor 'to_image.bias' holds NaN or infinity"):
+    with pytest.raises(
+        CheckpointError, match=r"generator\.safetensors: tensor 'to_image.bias' holds NaN or infinity"
+    ):
         CheckpointTarget(checkpoint=str(_laid_out(tmp_path, files))).load(compute)
 
 
@@ -54,12 +57,18 @@ def test_a_checkpoint_whose_images_are_no_numbers_is_named(tmp_path: Path, compu
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda t: {k: v for k, v in t.items() if "exp_avg" not in k}, "moments are not those of the networks"),
+        (
+            lambda t: {k: v for k, v in t.items() if "exp_avg" not in k},
+            "moments are not those of the networks",
+        ),
         (lambda t: {k: v for k, v in t.items() if k != "random"}, "'random'"),
         (lambda t: t | {"G/0/exp_avg": torch.zeros(5)}, "an optimiser's 0/exp_avg is of shape (5,)"),
         (lambda t: t | {"random": torch.zeros(9, dtype=torch.uint8)}, "of size 5056"),
         (lambda t: t | {"random": t["random"] * 0}, "mt19937"),
-        (lambda t: t | {"generator/weight": t["generator/weight"] * float("nan")}, "'generator/weight' holds NaN"),
+        (
+            lambda t: t | {"generator/weight": t["generator/weight"] * float("nan")},
+            "'generator/weight' holds NaN",
+        ),
     ],
 )
 def test_a_state_that_does_not_fit_is_refused(
@@ -73,7 +82,9 @@ def test_a_state_that_does_not_fit_is_refused(
     assert said in str(caught.value)
 
 
-def test_an_untrusted_program_is_not_opened(tmp_path: Path, compute: Compute, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_untrusted_program_is_not_opened(
+    tmp_path: Path, compute: Compute, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "g.pt").write_bytes(program())
     for opener in ("torch.jit.load", "zipfile.ZipFile", "ganguard.base.torchscript.file_digest"):
         monkeypatch.setattr(opener, lambda *a, **k: pytest.fail("it was opened"))
@@ -97,8 +108,12 @@ def test_a_program_that_unpacks_to_much_more_is_refused(
         _trusted(tmp_path / "g.pt", compute)
 
 
-@pytest.mark.parametrize(("left", "said"), [(0, "one of its tensors is cut off"), (2, "no part of it is of 4 bytes")])
-def test_a_program_whose_weights_are_cut_off_is_refused(tmp_path: Path, compute: Compute, left: int, said: str) -> None:
+@pytest.mark.parametrize(
+    ("left", "said"), [(0, "one of its tensors is cut off"), (2, "no part of it is of 4 bytes")]
+)
+def test_a_program_whose_weights_are_cut_off_is_refused(
+    tmp_path: Path, compute: Compute, left: int, said: str
+) -> None:
     """torch reads beyond the end of such a part, and the process dies."""
     (tmp_path / "g.pt").write_bytes(archive_of({**parts_of(program()), "archive/data/0": bytes(left)}))
     with pytest.raises(TargetError, match=rf"g\.pt: not a TorchScript file \({said}"):
@@ -131,9 +146,14 @@ def test_a_generator_that_changes_its_mind_is_refused(compute: Compute) -> None:
         target.sample(range(3), seed=0)
 
 
-def test_weights_that_cannot_be_hashed_are_refused(tmp_path: Path, compute: Compute, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "half_factory", type("M", (), {"make": staticmethod(lambda: Flat(torch.bfloat16))}))
+def test_weights_that_cannot_be_hashed_are_refused(
+    tmp_path: Path, compute: Compute, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(
+        sys.modules, "half_factory", type("M", (), {"make": staticmethod(lambda: Flat(torch.bfloat16))})
+    )
     with pytest.raises(
-        TargetError, match=r"^half_factory:make: the weights cannot be read \(Got unsupported ScalarType BFloat16\)"
+        TargetError,
+        match=r"^half_factory:make: the weights cannot be read \(Got unsupported ScalarType BFloat16\)",
     ):
         PythonTarget(python="half_factory:make", latent_dim=2).load(compute)

@@ -1,4 +1,5 @@
-"""What holds of distances and of precision, recall, density and coverage for any rows: ties, doubles and few rows included."""
+"""What holds of distances and of precision, recall, density and coverage for any rows: ties, doubles and few
+rows included."""
 
 import math
 
@@ -20,7 +21,9 @@ def pairs(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
     """Two sets of one width, of fewer rows than columns or of more."""
     width = draw(SHAPES)
     n, m = draw(st.integers(2, 12)), draw(st.integers(2, 12))
-    return draw(arrays(np.float64, (n, width), elements=PLACES)), draw(arrays(np.float64, (m, width), elements=PLACES))
+    return draw(arrays(np.float64, (n, width), elements=PLACES)), draw(
+        arrays(np.float64, (m, width), elements=PLACES)
+    )
 
 
 def _near(a: np.ndarray, b: np.ndarray, wanted: float) -> object:
@@ -29,7 +32,9 @@ def _near(a: np.ndarray, b: np.ndarray, wanted: float) -> object:
 
 @given(pairs(), st.randoms(use_true_random=False))
 @settings(max_examples=40)
-def test_frechet_distances_know_no_order_no_side_and_no_origin(both: tuple[np.ndarray, np.ndarray], random: object) -> None:
+def test_frechet_distances_know_no_order_no_side_and_no_origin(
+    both: tuple[np.ndarray, np.ndarray], random: object
+) -> None:
     a, b = both
     wanted = frechet_distance(a, b)
     rows = list(range(len(a)))
@@ -49,7 +54,10 @@ def test_frechet_distances_of_doubles_are_of_the_same_means_and_nearly_the_same_
     """The covariance of N rows, each of them t times, is t (N - 1) / (t N - 1) of theirs."""
     a, b = both
     doubled = [GaussianStatistics.of(np.repeat(rows, times, axis=0)) for rows in both]
-    by_hand = [GaussianStatistics(times * s.count, s.mean, times * s.scatter) for s in map(GaussianStatistics.of, both)]
+    by_hand = [
+        GaussianStatistics(times * s.count, s.mean, times * s.scatter)
+        for s in map(GaussianStatistics.of, both)
+    ]
     assert frechet_distance(*doubled) == _near(a, b, frechet_distance(*by_hand))
 
 

@@ -33,7 +33,9 @@ def test_cuts_do_not_show(seed: int, start: int, width: int, cuts: list[int]) ->
 
 @given(seed=SEEDS, other=SEEDS, width=WIDTHS)
 def test_two_seeds_share_no_number(seed: int, other: int, width: int) -> None:
-    shared = np.intersect1d(uniform(seed, "latents", range(20), width), uniform(other, "latents", range(20), width))
+    shared = np.intersect1d(
+        uniform(seed, "latents", range(20), width), uniform(other, "latents", range(20), width)
+    )
     assert len(shared) == (20 * width if seed == other else 0)
 
 

@@ -1,5 +1,6 @@
-"""torch-fidelity, installed without what it depends on, imports torchvision, which does not import beside a CPU build of torch.
-Its metrics on features need none of it: while it is imported, modules of that name are there, and empty."""
+"""torch-fidelity, installed without what it depends on, imports torchvision, which does not import beside a
+CPU build of torch. Its metrics on features need none of it: while it is imported, modules of that name are
+there, and empty."""
 
 import sys
 from collections.abc import Iterator

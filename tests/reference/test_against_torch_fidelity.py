@@ -1,4 +1,5 @@
-"""Against torch-fidelity 0.4, which computes from the same features: FID, KID, inception score, precision and recall."""
+"""Against torch-fidelity 0.4, which computes from the same features: FID, KID, inception score, precision and
+recall."""
 
 from importlib.metadata import version
 
@@ -39,14 +40,17 @@ def test_it_is_the_version_that_was_compared_with() -> None:
 @pytest.mark.parametrize(("n", "m", "width"), [(300, 200, 16), (900, 700, 128)])
 def test_fid(n: int, m: int, width: int) -> None:
     a, b = _features(n, m, width)
-    theirs = fid_statistics_to_metric(fid_features_to_statistics(a), fid_features_to_statistics(b), verbose=False)
+    theirs = fid_statistics_to_metric(
+        fid_features_to_statistics(a), fid_features_to_statistics(b), verbose=False
+    )
     wanted = pytest.approx(theirs["frechet_inception_distance"], rel=FID)
     assert frechet_distance(a, b) == wanted
     assert frechet_distance(GaussianStatistics.of(a), GaussianStatistics.of(b)) == wanted
 
 
 def test_kid_of_subsets_that_are_everything() -> None:
-    """Their subsets and ours are drawn by other generators; of sets as large as a subset, all are the same."""
+    """Their subsets and ours are drawn by other generators; of sets as large as a subset, all are the
+    same."""
     a, b = _features(150, 150, 24)
     theirs = kid_features_to_metric(a, b, kid_subsets=3, kid_subset_size=150, verbose=False)
     ours = kernel_distance(a, b, subsets=3, subset_size=150)
@@ -74,20 +78,32 @@ def test_inception_score() -> None:
 def test_precision_and_recall(k: int) -> None:
     """Theirs takes the generated images first, ours the real ones; both count ties as inside."""
     real, fake = _features(200, 150, 6)
-    theirs = prc_features_to_metric(fake, real, prc_neighborhood=k, prc_batch_size=64, save_cpu_ram=False, verbose=False)
+    theirs = prc_features_to_metric(
+        fake, real, prc_neighborhood=k, prc_batch_size=64, save_cpu_ram=False, verbose=False
+    )
     ours = precision_recall_density_coverage(real, fake, k=k)
-    assert (ours.precision, ours.recall) == pytest.approx((theirs["precision"], theirs["recall"]), abs=FLOAT32_MEAN)
+    assert (ours.precision, ours.recall) == pytest.approx(
+        (theirs["precision"], theirs["recall"]), abs=FLOAT32_MEAN
+    )
     assert 0 < ours.precision < 1 or 0 < ours.recall < 1
 
 
 def test_their_first_set_is_the_generated_one() -> None:
-    """A generator that collapsed is precise and recalls little; with the sets swapped it would look the other way round."""
+    """A generator that collapsed is precise and recalls little; with the sets swapped it would look the other
+    way round."""
     generator = np.random.default_rng(0)
     real = torch.from_numpy(generator.normal(size=(200, 2)))
     fake = torch.from_numpy(generator.normal(size=(200, 2)) * 0.05)
     ours = precision_recall_density_coverage(real, fake, k=3)
     settings = {"prc_neighborhood": 3, "prc_batch_size": 64, "save_cpu_ram": False, "verbose": False}
-    theirs, swapped = prc_features_to_metric(fake, real, **settings), prc_features_to_metric(real, fake, **settings)
-    assert (theirs["precision"], theirs["recall"]) == pytest.approx((ours.precision, ours.recall), abs=FLOAT32_MEAN)
-    assert (swapped["precision"], swapped["recall"]) == pytest.approx((ours.recall, ours.precision), abs=FLOAT32_MEAN)
+    theirs, swapped = (
+        prc_features_to_metric(fake, real, **settings),
+        prc_features_to_metric(real, fake, **settings),
+    )
+    assert (theirs["precision"], theirs["recall"]) == pytest.approx(
+        (ours.precision, ours.recall), abs=FLOAT32_MEAN
+    )
+    assert (swapped["precision"], swapped["recall"]) == pytest.approx(
+        (ours.recall, ours.precision), abs=FLOAT32_MEAN
+    )
     assert ours.precision > 0.9 > 0.5 > ours.recall

@@ -6,8 +6,10 @@ from scipy.linalg import sqrtm
 
 from ganguard.metrics import GaussianStatistics, frechet_distance
 
-FULL_RANK = 1e-6  # relative; scipy's root and our singular values agree to about 1e-12 where covariances are well conditioned
-RANK_DEFICIENT = 1e-6  # relative, with the root of the symmetric form: sqrtm of a singular S_a S_b itself loses half its digits
+# relative; scipy's root and our singular values agree to about 1e-12 where covariances are well conditioned
+FULL_RANK = 1e-6
+# relative, with the root of the symmetric form: sqrtm of a singular S_a S_b itself loses half its digits
+RANK_DEFICIENT = 1e-6
 
 
 def _with_sqrtm(a: np.ndarray, b: np.ndarray) -> float:
@@ -18,7 +20,8 @@ def _with_sqrtm(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def _with_symmetric_root(a: np.ndarray, b: np.ndarray) -> float:
-    """The same, by tr((S_a^½ S_b S_a^½)^½), whose matrices are symmetric: eigenvalues are clean where some are 0."""
+    """The same, by tr((S_a^½ S_b S_a^½)^½), whose matrices are symmetric: eigenvalues are clean where some
+    are 0."""
     s_a, s_b = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
     values, vectors = np.linalg.eigh(s_a)
     half = (vectors * np.sqrt(np.clip(values, 0, None))) @ vectors.T
@@ -33,7 +36,14 @@ def _sets(n: int, m: int, width: int) -> tuple[np.ndarray, np.ndarray]:
     return generator.normal(size=(n, width)) @ mix, generator.normal(size=(m, width)) @ mix.T * 1.5 + 0.3
 
 
-WIDTHS = [8, 33, 64, 256, pytest.param(768, marks=pytest.mark.slow), pytest.param(2048, marks=pytest.mark.slow)]
+WIDTHS = [
+    8,
+    33,
+    64,
+    256,
+    pytest.param(768, marks=pytest.mark.slow),
+    pytest.param(2048, marks=pytest.mark.slow),
+]
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -41,7 +51,9 @@ def test_full_rank(width: int) -> None:
     a, b = _sets(5 * width // 2, 2 * width, width)
     exact = _with_sqrtm(a, b)
     assert frechet_distance(a, b) == pytest.approx(exact, rel=FULL_RANK)
-    assert frechet_distance(GaussianStatistics.of(a), GaussianStatistics.of(b)) == pytest.approx(exact, rel=FULL_RANK)
+    assert frechet_distance(GaussianStatistics.of(a), GaussianStatistics.of(b)) == pytest.approx(
+        exact, rel=FULL_RANK
+    )
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -52,7 +64,9 @@ def test_rank_deficient(width: int, which: str) -> None:
     a, b = _sets(many if which == "b" else few, many if which == "a" else few, width)
     exact = _with_symmetric_root(a, b)
     assert frechet_distance(a, b) == pytest.approx(exact, rel=RANK_DEFICIENT)
-    assert frechet_distance(GaussianStatistics.of(a), GaussianStatistics.of(b)) == pytest.approx(exact, rel=RANK_DEFICIENT)
+    assert frechet_distance(GaussianStatistics.of(a), GaussianStatistics.of(b)) == pytest.approx(
+        exact, rel=RANK_DEFICIENT
+    )
 
 
 def test_a_constant_dimension_is_no_obstacle() -> None:

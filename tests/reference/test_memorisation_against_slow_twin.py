@@ -1,4 +1,5 @@
-"""Authenticity by one matrix product a block, against the definition, pair by pair, and against AuthPct as it is published."""
+"""Authenticity by one matrix product a block, against the definition, pair by pair, and against AuthPct as it
+is published."""
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ ROUNDING = 1e-9  # relative: both are float64, ours after a matrix product
 
 
 def _slow(training: np.ndarray, generated: np.ndarray) -> tuple[float, list[float]]:
-    """Share of authentic rows, and distances, in whole numbers of squared units: nothing is rounded, ties are ties."""
+    """Share of authentic rows, and distances, in whole numbers of squared units: nothing is rounded, ties are
+    ties."""
 
     def squared(a: np.ndarray, b: np.ndarray) -> int:
         return sum((int(x) - int(y)) ** 2 for x, y in zip(a, b, strict=True))
@@ -35,7 +37,9 @@ def _slow(training: np.ndarray, generated: np.ndarray) -> tuple[float, list[floa
 def test_on_whole_numbers_with_ties_it_agrees_exactly(levels: int, width: int, offset: int) -> None:
     generator = np.random.default_rng(levels + width)
     training = generator.integers(0, levels, (30, width)) + offset
-    generated = np.concatenate([generator.integers(0, levels, (20, width)) + offset, training[:5], training[:5] + 1])
+    generated = np.concatenate(
+        [generator.integers(0, levels, (20, width)) + offset, training[:5], training[:5] + 1]
+    )
     authentic, distances = _slow(training, generated)
     found = memorisation(training.astype(float), generated.astype(float))
     assert found.authentic == pytest.approx(authentic, rel=1e-12)
@@ -44,7 +48,8 @@ def test_on_whole_numbers_with_ties_it_agrees_exactly(levels: int, width: int, o
 
 
 def _auth_pct(training: np.ndarray, generated: np.ndarray) -> float:
-    """The published recipe (Stein et al. 2023): whole matrices of distances, strictly further is authentic. In float64."""
+    """The published recipe (Stein et al. 2023): whole matrices of distances, strictly further is authentic.
+    In float64."""
     among = cdist(training, training)
     np.fill_diagonal(among, np.inf)
     between = cdist(training, generated)
@@ -62,7 +67,8 @@ def test_without_ties_it_is_auth_pct(n: int, m: int, width: int) -> None:
 
 
 def test_copies_are_found_where_float32_distances_lose_them() -> None:
-    """The published code takes distances in float32, by matrix product where sets are large: a copy is then not at 0."""
+    """The published code takes distances in float32, by matrix product where sets are large: a copy is then
+    not at 0."""
     generator = np.random.default_rng(0)
     training = np.repeat(generator.normal(size=(100, 32)), 2, axis=0) + 100
     assert memorisation(training, training).authentic == 0

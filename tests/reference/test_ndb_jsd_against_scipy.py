@@ -1,5 +1,5 @@
-"""The test of each bin against scipy's chi-square test of a 2x2 table, which is the same test; the divergence against scipy's;
-and bins against the nearest centre, looked for row by row."""
+"""The test of each bin against scipy's chi-square test of a 2x2 table, which is the same test; the divergence
+against scipy's; and bins against the nearest centre, looked for row by row."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,9 @@ def _slow(reference: np.ndarray, query: np.ndarray, bins: int, whitening: bool) 
     centres = KMeans(bins, n_init=1, max_iter=100, random_state=seed).fit(reference).cluster_centers_
 
     def counts(rows: np.ndarray) -> list[int]:
-        nearest = [min(range(bins), key=lambda k, row=row: float(((row - centres[k]) ** 2).sum())) for row in rows]
+        nearest = [
+            min(range(bins), key=lambda k, row=row: float(((row - centres[k]) ** 2).sum())) for row in rows
+        ]
         return [nearest.count(k) for k in range(bins)]
 
     table = sorted(zip(counts(reference), counts(query), strict=True), key=lambda both: -both[0])
@@ -29,7 +31,9 @@ def _slow(reference: np.ndarray, query: np.ndarray, bins: int, whitening: bool) 
         others = [[a, len(reference) - a], [b, len(query) - b]]
         different.append(bool(chi2_contingency(others, correction=False).pvalue < 0.05))
     share = sum(different) / bins
-    return NdbJsd(sum(different), bins, share, 0.05, jensenshannon(p, q) ** 2, tuple(p), tuple(q), tuple(different))
+    return NdbJsd(
+        sum(different), bins, share, 0.05, jensenshannon(p, q) ** 2, tuple(p), tuple(q), tuple(different)
+    )
 
 
 @pytest.mark.parametrize("whitening", [False, True])
@@ -37,7 +41,10 @@ def _slow(reference: np.ndarray, query: np.ndarray, bins: int, whitening: bool) 
 def test_it_agrees(n: int, m: int, width: int, bins: int, whitening: bool) -> None:
     generator = np.random.default_rng(n)
     scales = np.linspace(0.1, 5, width)
-    reference, query = generator.normal(size=(n, width)) * scales, (generator.normal(size=(m, width)) + 0.3) * scales
+    reference, query = (
+        generator.normal(size=(n, width)) * scales,
+        (generator.normal(size=(m, width)) + 0.3) * scales,
+    )
     found = ndb_jsd(reference, query, bins=bins, seed=3, whitening=whitening)
     wanted = _slow(reference, query, bins, whitening)
     assert 0 < wanted.different_bins < bins
@@ -48,6 +55,7 @@ def test_it_agrees(n: int, m: int, width: int, bins: int, whitening: bool) -> No
 
 
 def _by_bin(found: NdbJsd) -> list[tuple[float, float, bool]]:
-    """Each bin's shares and whether they differ, in an order that does not depend on which of two equal bins comes first."""
+    """Each bin's shares and whether they differ, in an order that does not depend on which of two equal bins
+    comes first."""
     shares = zip(found.reference_proportions, found.query_proportions, found.different, strict=True)
     return sorted((round(p, 9), round(q, 9), bool(different)) for p, q, different in shares)

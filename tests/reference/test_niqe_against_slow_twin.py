@@ -1,5 +1,5 @@
-"""NIQE against its definition, written down block by block in numpy and scipy, on photographs that scikit-image ships; and the
-files of published models against scipy's reader and writer."""
+"""NIQE against its definition, written down block by block in numpy and scipy, on photographs that
+scikit-image ships; and the files of published models against scipy's reader and writer."""
 
 from pathlib import Path
 
@@ -59,7 +59,8 @@ def _cubic(x: float) -> float:
 
 
 def _halving(length: int) -> np.ndarray:
-    """The matrix (length / 2, length) of MATLAB's imresize by 0.5: a bicubic kernel of twice the width, mirrored at edges."""
+    """The matrix (length / 2, length) of MATLAB's imresize by 0.5: a bicubic kernel of twice the width,
+    mirrored at edges."""
     matrix = np.zeros((length // 2, length))
     mirrored = np.pad(np.arange(length), 4, mode="symmetric")
     for row in range(length // 2):
@@ -101,7 +102,8 @@ def _grey_tensor(*images: np.ndarray) -> Tensor:
 @pytest.fixture(scope="module")
 def photographs() -> list[np.ndarray]:
     found = [
-        (color.rgb2gray(colour()) * 255).round().astype(np.uint8) for colour in (data.astronaut, data.coffee, data.chelsea)
+        (color.rgb2gray(colour()) * 255).round().astype(np.uint8)
+        for colour in (data.astronaut, data.coffee, data.chelsea)
     ]
     return [*found, data.camera(), data.grass()]
 
@@ -111,12 +113,16 @@ def _patches(photographs: list[np.ndarray], side: int) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize(("block_size", "size"), [(8, 48), (16, 60), (32, 100)])
-def test_a_model_is_fitted_as_it_is_defined(photographs: list[np.ndarray], block_size: int, size: int) -> None:
+def test_a_model_is_fitted_as_it_is_defined(
+    photographs: list[np.ndarray], block_size: int, size: int
+) -> None:
     patches = _patches(photographs, size)
     rows: list[np.ndarray] = []
     for patch in patches:
         features, sharpness = _features(patch.astype(float), block_size)
-        rows += [row for row, sharp in zip(features, sharpness > 0.75 * sharpness.max(), strict=True) if sharp]
+        rows += [
+            row for row, sharp in zip(features, sharpness > 0.75 * sharpness.max(), strict=True) if sharp
+        ]
     wanted = _defined(np.array(rows))
     model = fit_niqe(_grey_tensor(*patches), block_size=block_size)
     assert np.allclose(model.mean, wanted.mean(0), rtol=SAME)
@@ -142,7 +148,12 @@ def _published() -> dict[str, np.ndarray]:
 @pytest.mark.parametrize("compressed", [False, True])
 def test_a_matlab_file_is_read_as_by_scipy(tmp_path: Path, compressed: bool) -> None:
     file = tmp_path / "modelparameters.mat"
-    others = {"a": np.eye(3, dtype=np.uint8), "note": "text", "window": np.float32(3), "cell": np.array([1, "b"], dtype=object)}
+    others = {
+        "a": np.eye(3, dtype=np.uint8),
+        "note": "text",
+        "window": np.float32(3),
+        "cell": np.array([1, "b"], dtype=object),
+    }
     savemat(file, {**others, **_published()}, do_compression=compressed)
     model, wanted = load_published_niqe(file), loadmat(file)
     assert np.array_equal(model.mean, wanted["mu_prisparam"][0])
@@ -151,13 +162,18 @@ def test_a_matlab_file_is_read_as_by_scipy(tmp_path: Path, compressed: bool) -> 
 
 
 def test_whole_numbers_that_matlab_stores_short_are_read(tmp_path: Path) -> None:
-    """MATLAB stores doubles that are whole as bytes; scipy writes such a file where it is told they are bytes of a double."""
+    """MATLAB stores doubles that are whole as bytes; scipy writes such a file where it is told they are bytes
+    of a double."""
     file = tmp_path / "modelparameters.mat"
     savemat(
-        file, {"mu_prisparam": np.arange(36, dtype=np.uint8), "cov_prisparam": np.eye(36, dtype=np.int16)}, do_compression=False
+        file,
+        {"mu_prisparam": np.arange(36, dtype=np.uint8), "cov_prisparam": np.eye(36, dtype=np.int16)},
+        do_compression=False,
     )
     content = bytearray(file.read_bytes())
-    for at in range(128, len(content) - 16, 8):  # the flags of an array of uint8 (9) or int16 (10) come to say double (6)
+    for at in range(
+        128, len(content) - 16, 8
+    ):  # the flags of an array of uint8 (9) or int16 (10) come to say double (6)
         if content[at : at + 8] == b"\x06\0\0\0\x08\0\0\0" and content[at + 8] in (9, 10):
             content[at + 8] = 6
     file.write_bytes(bytes(content))

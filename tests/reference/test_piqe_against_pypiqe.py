@@ -18,7 +18,9 @@ from torch import Tensor
 from ganguard.metrics.piqe import luma, piqe
 
 PYPIQE = "1.2"
-SAME = 1e-6  # of 100; both compute in float64, and no block of these images lies as near to a threshold as rounding reaches
+# of 100; both compute in float64, and no block of these images lies as near to a threshold as rounding
+# reaches
+SAME = 1e-6
 
 PHOTOGRAPHS = {
     "astronaut": data.astronaut,
@@ -39,7 +41,9 @@ PHOTOGRAPHS = {
 
 
 def _noisy(pixels: np.ndarray) -> np.ndarray:
-    return (pixels + np.random.default_rng(0).normal(0, 15, pixels.shape)).round().clip(0, 255).astype(np.uint8)
+    return (
+        (pixels + np.random.default_rng(0).normal(0, 15, pixels.shape)).round().clip(0, 255).astype(np.uint8)
+    )
 
 
 def _through_jpeg(pixels: np.ndarray) -> np.ndarray:

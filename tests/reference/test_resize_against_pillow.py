@@ -33,4 +33,6 @@ def test_grey_images() -> None:
 def test_even_margins_agree_with_pillows_fit() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (32, 48), dtype=np.uint8)
     fitted = ImageOps.fit(Image.fromarray(pixels), (32, 32), method=Image.Resampling.LANCZOS)
-    assert np.array_equal(centre_crop_resize(torch.from_numpy(pixels)[None], 32)[0].numpy(), np.asarray(fitted))
+    assert np.array_equal(
+        centre_crop_resize(torch.from_numpy(pixels)[None], 32)[0].numpy(), np.asarray(fitted)
+    )

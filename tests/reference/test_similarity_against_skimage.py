@@ -11,7 +11,12 @@ from ganguard.metrics.similarity import psnr, ssim
 
 SAME = 1e-9  # both compute in float64, and add up in another order
 
-PHOTOGRAPHS = {"astronaut": data.astronaut, "chelsea": data.chelsea, "coins": data.coins, "camera": data.camera}
+PHOTOGRAPHS = {
+    "astronaut": data.astronaut,
+    "chelsea": data.chelsea,
+    "coins": data.coins,
+    "camera": data.camera,
+}
 
 
 def _tensor(pixels: np.ndarray) -> Tensor:
@@ -34,4 +39,6 @@ def test_they_agree(name: str, size: int) -> None:
     a = PHOTOGRAPHS[name]()[100 : 100 + size, 100 : 100 + size]
     for b in (_noisy(a, 3), _noisy(a, 60), a[::-1].copy(), np.full_like(a, 90)):
         assert ssim(_tensor(a), _tensor(b)).item() == pytest.approx(_their_ssim(a, b), abs=SAME)
-        assert psnr(_tensor(a), _tensor(b)).item() == pytest.approx(peak_signal_noise_ratio(a, b, data_range=255), abs=SAME)
+        assert psnr(_tensor(a), _tensor(b)).item() == pytest.approx(
+            peak_signal_noise_ratio(a, b, data_range=255), abs=SAME
+        )

@@ -1,4 +1,5 @@
-"""SNGAN's power iterations against the singular values that numpy computes, and against torch's parametrization."""
+"""SNGAN's power iterations against the singular values that numpy computes, and against torch's
+parametrization."""
 
 import subprocess
 import sys
@@ -43,8 +44,11 @@ def test_scoring_does_not_move_the_estimate() -> None:
 
 
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
-def test_weights_and_gradients_are_those_of_torchs_parametrization(memory_format: torch.memory_format) -> None:
-    """Once both have found the singular vectors: torch's takes the two halves of an iteration in the other order."""
+def test_weights_and_gradients_are_those_of_torchs_parametrization(
+    memory_format: torch.memory_format,
+) -> None:
+    """Once both have found the singular vectors: torch's takes the two halves of an iteration in the other
+    order."""
     torch.manual_seed(0)
     ours = spectral_norm(nn.Conv2d(3, 5, 3).to(memory_format=memory_format))
     theirs = parametrizations.spectral_norm(nn.Conv2d(3, 5, 3))
@@ -67,7 +71,8 @@ def test_weights_and_gradients_are_those_of_torchs_parametrization(memory_format
 
 def test_nothing_is_imported_or_held_to_build_it_without_memory() -> None:
     script = (
-        "import sys, torch; from ganguard.architectures.sngan import SNGAN; torch.set_default_device('meta'); "
-        "SNGAN(width=10**6).build((1, 8, 8)); print('torch._dynamo' in sys.modules)"
+        "import sys, torch; from ganguard.architectures.sngan import SNGAN; "
+        "torch.set_default_device('meta'); SNGAN(width=10**6).build((1, 8, 8)); print('torch._dynamo' in "
+        "sys.modules)"
     )
     assert subprocess.check_output([sys.executable, "-c", script], text=True) == "False\n"

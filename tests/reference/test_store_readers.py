@@ -60,15 +60,27 @@ def test_duckdb(store: Store) -> None:
 
 
 def test_datasets(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {"HF_HOME": str(tmp_path / "hf"), "HF_DATASETS_CACHE": str(tmp_path / "hf" / "datasets")}.items():
+    for name, value in {
+        "HF_HOME": str(tmp_path / "hf"),
+        "HF_DATASETS_CACHE": str(tmp_path / "hf" / "datasets"),
+    }.items():
         monkeypatch.setenv(name, value)
-    for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "HF_DATASETS_DISABLE_PROGRESS_BARS"):
+    for name in (
+        "HF_HUB_OFFLINE",
+        "HF_DATASETS_OFFLINE",
+        "HF_HUB_DISABLE_TELEMETRY",
+        "HF_DATASETS_DISABLE_PROGRESS_BARS",
+    ):
         monkeypatch.setenv(name, "1")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of datasets and what it imports, only while they are imported and run
+        warnings.simplefilter(
+            "ignore"
+        )  # of datasets and what it imports, only while they are imported and run
         datasets = pytest.importorskip("datasets")
         files = [str(file) for _, _, file in store.shards()]
-        found = datasets.load_dataset("parquet", data_files=files, split="train", cache_dir=str(tmp_path / "cache"))
+        found = datasets.load_dataset(
+            "parquet", data_files=files, split="train", cache_dir=str(tmp_path / "cache")
+        )
         rows = list(found)
     assert found.column_names == _columns(store)
     assert isinstance(found.features["image"], datasets.Image)

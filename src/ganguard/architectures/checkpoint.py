@@ -1,7 +1,7 @@
 """A GAN on disk: a directory with `generator.safetensors`, `discriminator.safetensors` and `checkpoint.json`.
 
-Nothing is unpickled. A checkpoint that comes from elsewhere is checked against its own JSON before memory is spent on it:
-digests, then names and shapes of every tensor.
+Nothing is unpickled. A checkpoint that comes from elsewhere is checked against its own JSON before memory is
+spent on it: digests, then names and shapes of every tensor.
 """
 
 import shutil
@@ -15,7 +15,15 @@ from torch import nn
 
 from ganguard import __version__
 from ganguard.architectures.networks import ArchitectureField, ArchitectureSettings, Networks, build_networks
-from ganguard.base.cache import TEMPORARY, content_key, file_digest, naming, publish_directory, write_json, write_tensors
+from ganguard.base.cache import (
+    TEMPORARY,
+    content_key,
+    file_digest,
+    naming,
+    publish_directory,
+    write_json,
+    write_tensors,
+)
 from ganguard.base.codecs import read_tensors, require_finite, tensor_shapes
 from ganguard.base.errors import CheckpointError, SpecError
 from ganguard.base.settings import Plain, Settings, one_line, read_record
@@ -60,22 +68,34 @@ def save_checkpoint(
     image_shape: tuple[int, int, int],
     provenance: dict[str, Any],
 ) -> Path:
-    """Write a checkpoint directory atomically and return its path; a checkpoint that stands there already is replaced.
+    """Write a checkpoint directory atomically and return its path; a checkpoint that stands there already is
+    replaced.
 
-    Raises CheckpointError where something else stands there, and OSError, which names `directory`, where it cannot be written.
+    Raises CheckpointError where something else stands there, and OSError, which names `directory`, where it
+    cannot be written.
     """
     _require_replaceable(directory)
     directory.parent.mkdir(parents=True, exist_ok=True)
     with naming(directory):
-        temporary = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f".{directory.name}.", suffix=TEMPORARY))
+        temporary = Path(
+            tempfile.mkdtemp(dir=directory.parent, prefix=f".{directory.name}.", suffix=TEMPORARY)
+        )
         try:
             digests: dict[str, str] = {}
-            for name, module in (("generator", networks.generator), ("discriminator", networks.discriminator)):
+            for name, module in (
+                ("generator", networks.generator),
+                ("discriminator", networks.discriminator),
+            ):
                 file = temporary / f"{name}.safetensors"
                 write_tensors(file, {key: value.cpu() for key, value in module.state_dict().items()})
                 digests[name] = file_digest(file)
             description = CheckpointDescription.model_validate(
-                {"architecture": architecture, "image_shape": image_shape, "digests": digests, "provenance": provenance}
+                {
+                    "architecture": architecture,
+                    "image_shape": image_shape,
+                    "digests": digests,
+                    "provenance": provenance,
+                }
             )
             write_json(temporary / DESCRIPTION, description.model_dump(mode="json"))
             temporary.chmod(0o755)
@@ -90,8 +110,8 @@ def _require_replaceable(directory: Path) -> None:
     found = {file.name for file in directory.iterdir()} if directory.is_dir() else {directory.name}
     if directory.exists() and (foreign := sorted(found - ours)):
         raise CheckpointError(
-            f"{directory}: a checkpoint is to be written here, and {foreign[0]} is none of its files. Move it away, or choose "
-            f"another directory."
+            f"{directory}: a checkpoint is to be written here, and {foreign[0]} is none of its files. Move "
+            "it away, or choose another directory."
         )
 
 
@@ -112,12 +132,15 @@ def read_description(directory: Path) -> CheckpointDescription:
     """Parse a checkpoint's JSON. Raises CheckpointError where there is none, or it is not one of ours."""
     if directory.suffix.lower() in PICKLE_SUFFIXES:
         raise CheckpointError(
-            f"{directory}: looks like a pickle, which can run code and is never loaded. Give a ganguard checkpoint "
-            f"directory, or build the generator in Python and name its factory with `python: module:factory`."
+            f"{directory}: looks like a pickle, which can run code and is never loaded. Give a ganguard "
+            "checkpoint directory, or build the generator in Python and name its factory with `python: "
+            "module:factory`."
         )
     path = directory / DESCRIPTION
     if not path.is_file():
-        raise CheckpointError(f"{directory}: holds no {DESCRIPTION}. Give a directory that `ganguard train` wrote.")
+        raise CheckpointError(
+            f"{directory}: holds no {DESCRIPTION}. Give a directory that `ganguard train` wrote."
+        )
     return read_record(path, CheckpointDescription, CheckpointError)
 
 
@@ -142,11 +165,14 @@ def _load_weights(module: nn.Module, file: Path, digest: str | None) -> None:
     try:
         _require_shapes(tensor_shapes(file), expected, file)
         if file_digest(file) != digest:
-            raise CheckpointError(f"{file}: differs from the SHA-256 in {DESCRIPTION}. Copy the checkpoint anew.")
+            raise CheckpointError(
+                f"{file}: differs from the SHA-256 in {DESCRIPTION}. Copy the checkpoint anew."
+            )
         weights, _ = read_tensors(file)
     except ValueError as problem:
         raise CheckpointError(
-            f"{file}: not a whole safetensors file ({problem}); a pickle is never loaded. Copy the checkpoint anew."
+            f"{file}: not a whole safetensors file ({problem}); a pickle is never loaded. Copy the "
+            "checkpoint anew."
         ) from None
     for key, value in module.state_dict().items():
         if weights[key].dtype != value.dtype:
@@ -154,17 +180,21 @@ def _load_weights(module: nn.Module, file: Path, digest: str | None) -> None:
     try:
         require_finite(weights)
     except ValueError as problem:
-        raise CheckpointError(f"{file}: {problem}. Its training diverged, or it was changed: train it anew.") from None
+        raise CheckpointError(
+            f"{file}: {problem}. Its training diverged, or it was changed: train it anew."
+        ) from None
     try:
         module.load_state_dict(weights, assign=True)
     except ValueError as problem:
         raise CheckpointError(f"{file}: {one_line(problem)}. Copy the checkpoint anew.") from None
 
 
-def _require_shapes(found: dict[str, tuple[int, ...]], expected: dict[str, tuple[int, ...]], file: Path) -> None:
+def _require_shapes(
+    found: dict[str, tuple[int, ...]], expected: dict[str, tuple[int, ...]], file: Path
+) -> None:
     for key in sorted(expected.keys() | found.keys()):
         if found.get(key) != expected.get(key):
             raise CheckpointError(
-                f"{file}: tensor {one_line(key, 80)!r} must be {expected.get(key, 'absent')} for the architecture in "
-                f"{DESCRIPTION}; got {one_line(found.get(key, 'none'), 80)}."
+                f"{file}: tensor {one_line(key, 80)!r} must be {expected.get(key, 'absent')} for the "
+                f"architecture in {DESCRIPTION}; got {one_line(found.get(key, 'none'), 80)}."
             )

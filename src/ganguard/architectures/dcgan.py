@@ -1,7 +1,8 @@
-"""DCGAN: strided convolutions with BatchNorm (Radford et al., "Unsupervised Representation Learning with DCGANs", 2016).
+"""DCGAN: strided convolutions with BatchNorm (Radford et al., "Unsupervised Representation Learning with
+DCGANs", 2016).
 
-G begins at a small map and doubles it with transposed 4x4 convolutions, D halves it with strided ones; a 3x3 convolution
-stands at the image end of both, so that images of one doubling (8x8) still pass two layers.
+G begins at a small map and doubles it with transposed 4x4 convolutions, D halves it with strided ones; a 3x3
+convolution stands at the image end of both, so that images of one doubling (8x8) still pass two layers.
 """
 
 import math
@@ -31,9 +32,10 @@ class DCGAN(ArchitectureSettings):
     """Settings of DCGAN.
 
     latent_dim: entries of z.
-    width: channels of the layer next to the image; they double with every halving of the side, up to 8 * width.
-    discriminator_norm: "batch" as published, or "group" (Wu & He 2018), which scores each image by itself: what differentially
-        private training needs.
+    width: channels of the layer next to the image; they double with every halving of the side, up to 8 *
+    width.
+    discriminator_norm: "batch" as published, or "group" (Wu & He 2018), which scores each image by itself:
+        what differentially private training needs.
     """
 
     kind: Literal["dcgan"] = "dcgan"

@@ -1,8 +1,8 @@
-"""Layers that progressive GANs brought and StyleGAN2 kept (Karras et al., "Progressive Growing of GANs", ICLR 2018, section 3
-and section 4).
+"""Layers that progressive GANs brought and StyleGAN2 kept (Karras et al., "Progressive Growing of GANs", ICLR
+2018, section 3 and section 4).
 
-Equalised learning rate: weights begin as N(0, 1) and are scaled whenever they are used, by He's constant gain / sqrt(inputs),
-so that Adam, whose steps are as long for every weight, moves all layers at one pace.
+Equalised learning rate: weights begin as N(0, 1) and are scaled whenever they are used, by He's constant gain
+/ sqrt(inputs), so that Adam, whose steps are as long for every weight, moves all layers at one pace.
 """
 
 import math
@@ -19,7 +19,8 @@ GROUP = 4  # images that the minibatch deviation is taken over
 class EqualisedLinear(nn.Module):
     """x (N, inputs) -> (N, outputs).
 
-    gain: factor of the weights beside He's constant. bias_gain: factor of the bias; None: the weights' whole factor.
+    gain: factor of the weights beside He's constant. bias_gain: factor of the bias; None: the weights' whole
+    factor.
     pace: learning rate relative to other layers.
     bias: what it begins as.
     """
@@ -45,9 +46,11 @@ class EqualisedLinear(nn.Module):
 
 
 class EqualisedConv2d(nn.Module):
-    """x (N, inputs, H, W) -> (N, outputs, H', W'): a convolution with an odd kernel, which keeps the side unless it strides.
+    """x (N, inputs, H, W) -> (N, outputs, H', W'): a convolution with an odd kernel, which keeps the side
+    unless it strides.
 
-    gain: factor of the weights beside He's constant. bias_gain: factor of the bias; None: the weights' whole factor.
+    gain: factor of the weights beside He's constant. bias_gain: factor of the bias; None: the weights' whole
+    factor.
     padding: of zeros; None keeps the side.
     """
 
@@ -80,20 +83,23 @@ class EqualisedConv2d(nn.Module):
 
 
 def halving_widths(widest: int, wide: int, levels: int) -> list[int]:
-    """Channels of each level from the bottom: `wide` levels of the widest, then half as many with every doubling."""
+    """Channels of each level from the bottom: `wide` levels of the widest, then half as many with every
+    doubling."""
     return [max(1, widest >> max(0, level + 1 - wide)) for level in range(levels)]
 
 
 def pixel_norm(x: Tensor) -> Tensor:
-    """x (N, C, ...) with each pixel's channels, or each code's entries, scaled to a mean square of 1 (section 4.2)."""
+    """x (N, C, ...) with each pixel's channels, or each code's entries, scaled to a mean square of 1 (section
+    4.2)."""
     return x * (x.square().mean(dim=1, keepdim=True) + EPSILON).rsqrt()
 
 
 def minibatch_stddev(x: Tensor) -> Tensor:
-    """x (N, C, H, W) -> (N, C + 1, H, W): one more channel holds how much the images of a group differ (section 3).
+    """x (N, C, H, W) -> (N, C + 1, H, W): one more channel holds how much the images of a group differ
+    (section 3).
 
-    Groups are of four consecutive images, so that an image's group does not depend on how many follow it; the N mod 4 last
-    ones are a group of their own. An image alone deviates by nothing.
+    Groups are of four consecutive images, so that an image's group does not depend on how many follow it; the
+    N mod 4 last ones are a group of their own. An image alone deviates by nothing.
     """
     whole = len(x) - len(x) % GROUP
     deviations = [_deviation(part) for part in (x[:whole], x[whole:]) if len(part)]

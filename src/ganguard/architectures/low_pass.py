@@ -1,8 +1,9 @@
-"""StyleGAN2's low-pass filter [1, 3, 3, 1], along rows and columns, wherever the side of an image or of features changes.
+"""StyleGAN2's low-pass filter [1, 3, 3, 1], along rows and columns, wherever the side of an image or of
+features changes.
 
-The filter and its transpose are each other's gradients, of any order. torch would find them too, but takes the gradient of the
-gradient, which penalties need, channel by channel: a step of R1 took 1.3 to 1.5 times as long on CPU. A trace takes torch's
-way: a file of it cannot hold Python functions.
+The filter and its transpose are each other's gradients, of any order. torch would find them too, but takes
+the gradient of the gradient, which penalties need, channel by channel: a step of R1 took 1.3 to 1.5 times as
+long on CPU. A trace takes torch's way: a file of it cannot hold Python functions.
 """
 
 from typing import Any
@@ -16,7 +17,8 @@ FILTER = (1.0, 3.0, 3.0, 1.0)
 
 
 def blurred(x: Tensor, *, padding: int, gain: float = 1.0, stride: int = 1) -> Tensor:
-    """x (N, C, H, W), each channel through the filter; the side grows by 2 * padding - 3, and is divided by stride."""
+    """x (N, C, H, W), each channel through the filter; the side grows by 2 * padding - 3, and is divided by
+    stride."""
     filtered = _filtered if torch.jit.is_tracing() else _Filter.apply  # pyright: ignore[reportPrivateImportUsage]
     return filtered(x, padding, stride, gain)  # pyright: ignore[reportReturnType]
 
@@ -35,7 +37,9 @@ def _transposed(x: Tensor, padding: int, stride: int, gain: float, side: int) ->
     """`side`: of the result, which the stride leaves open."""
     more = side - ((x.shape[-1] - 1) * stride + len(FILTER) - 2 * padding)
     kernel = _kernel(x, gain)
-    return F.conv_transpose2d(x, kernel, stride=stride, padding=padding, output_padding=more, groups=x.shape[1])
+    return F.conv_transpose2d(
+        x, kernel, stride=stride, padding=padding, output_padding=more, groups=x.shape[1]
+    )
 
 
 class _Filter(Function):

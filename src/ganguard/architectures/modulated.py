@@ -1,10 +1,11 @@
-"""StyleGAN2's convolutions, modulated by a style (Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", CVPR
-2020, section 2.2 and figure 2).
+"""StyleGAN2's convolutions, modulated by a style (Karras et al., "Analyzing and Improving the Image Quality
+of StyleGAN", CVPR 2020, section 2.2 and figure 2).
 
     w'_ijk = s_i w_ijk,   w''_ijk = w'_ijk / sqrt(sum_ik w'_ijk^2 + epsilon)     for style s, input i, output j, pixel k
 
-The images of a batch share one convolution: its inputs are multiplied by s_i and its outputs divided by the root, which is the
-same, takes no memory for weights of each image, and was never slower on CPU (256 channels, 16 images: a tenth of the time).
+The images of a batch share one convolution: its inputs are multiplied by s_i and its outputs divided by the
+root, which is the same, takes no memory for weights of each image, and was never slower on CPU (256 channels,
+16 images: a tenth of the time).
 """
 
 import math
@@ -18,7 +19,8 @@ from ganguard.architectures.low_pass import blurred
 
 
 class ModulatedConv2d(nn.Module):
-    """x (N, inputs, H, W), w (N, style_dim) -> (N, outputs, H, W), or twice the side with `up`; without a bias.
+    """x (N, inputs, H, W), w (N, style_dim) -> (N, outputs, H, W), or twice the side with `up`; without a
+    bias.
 
     gain: factor of the outputs. demodulate: whether their size is that of unit weights, whatever the style.
     """

@@ -1,4 +1,5 @@
-"""What an architecture is: frozen settings that build a generator G and a discriminator D for an image shape."""
+"""What an architecture is: frozen settings that build a generator G and a discriminator D for an image
+shape."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal, Protocol, cast, runtime_checkable
@@ -17,7 +18,8 @@ from ganguard.base.settings import MOST_SIDE, Settings
 class Generator(nn.Module):
     """G: z (N, latent_dim) -> images (N, C, H, W) float32 in [-1, 1]. The prior of z is N(0, I).
 
-    Papers without a tanh leave the range; `base.images.to_uint8` clamps. In evaluation mode, image i is a pure function of z_i.
+    Papers without a tanh leave the range; `base.images.to_uint8` clamps. In evaluation mode, image i is a
+    pure function of z_i.
     """
 
     latent_dim: int
@@ -26,8 +28,8 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """D: images (N, C, H, W) float32 in [-1, 1] -> raw scores (N,), higher = more real.
 
-    independent_rows: whether D scores a training image whatever shares its batch (False with BatchNorm), so that real and
-        generated images may go through it as one batch.
+    independent_rows: whether D scores a training image whatever shares its batch (False with BatchNorm), so
+        that real and generated images may go through it as one batch.
     """
 
     independent_rows: bool
@@ -50,8 +52,9 @@ class Discriminator(nn.Module):
 
 @runtime_checkable
 class Growing(Protocol):
-    """A G or D that can be trained resolution by resolution (Karras et al. 2018). All its weights exist from the start, and it
-    is built fully grown. Whatever its growth, G gives and D takes images of the full size; growth is part of the state dict.
+    """A G or D that can be trained resolution by resolution (Karras et al. 2018). All its weights exist from
+    the start, and it is built fully grown. Whatever its growth, G gives and D takes images of the full size;
+    growth is part of the state dict.
 
     levels: resolutions, the smallest of which is level 0; each further level doubles the side.
     level: the newest in use.
@@ -63,7 +66,8 @@ class Growing(Protocol):
     def level(self) -> int: ...
 
     def set_growth(self, level: int, alpha: float) -> None:
-        """Use the levels up to `level`, 0 to levels - 1; `alpha` in [0, 1] is the weight of that newest one, 1 = faded in.
+        """Use the levels up to `level`, 0 to levels - 1; `alpha` in [0, 1] is the weight of that newest one,
+        1 = faded in.
 
         Raises ValueError where either is out of its range.
         """
@@ -71,25 +75,27 @@ class Growing(Protocol):
 
 
 def gradient_factor(D: nn.Module) -> float:
-    """What the length of D's gradient at images of the full size is multiplied by to be the one at images of a growing D's
-    level, as penalties are published: a pixel there is the average of many here, so the length halves with every level that is
-    left out. 1 for any other D."""
+    """What the length of D's gradient at images of the full size is multiplied by to be the one at images of
+    a growing D's level, as penalties are published: a pixel there is the average of many here, so the length
+    halves with every level that is left out. 1 for any other D."""
     return 2.0 ** (D.levels - 1 - D.level) if isinstance(D, Growing) else 1.0
 
 
 @runtime_checkable
 class StyleBased(Protocol):
-    """A G that makes a style for each of its layers from z and images from the styles (Karras et al. 2020): G(z) =
-    synthesis(mapping(z)).
+    """A G that makes a style for each of its layers from z and images from the styles (Karras et al. 2020):
+    G(z) = synthesis(mapping(z)).
 
-    random: in training mode, where the noise of the layers and the mixing of styles come from; None, as it is built, and
-        evaluation mode take fixed noise and do not mix. Set it after G was copied (an EMA's copy has none).
+    random: in training mode, where the noise of the layers and the mixing of styles come from; None, as it is
+        built, and evaluation mode take fixed noise and do not mix. Set it after G was copied (an EMA's copy
+        has none).
     """
 
     random: torch.Generator | None
 
     def mapping(self, z: Tensor) -> Tensor:
-        """z (N, latent_dim) -> w (N, layers, D). A path's length is over D, and its square's mean over layers."""
+        """z (N, latent_dim) -> w (N, layers, D). A path's length is over D, and its square's mean over
+        layers."""
         ...
 
     def synthesis(self, w: Tensor) -> Tensor:
@@ -98,8 +104,9 @@ class StyleBased(Protocol):
 
 
 def faded(images: Tensor, *, level: int, alpha: float, levels: int) -> Tensor:
-    """Real images (N, C, H, W) as a growing D shall see them beside generated ones: averaged to the side of `level`, blended
-    with those of the level below by `alpha`, and enlarged to the full side again (Karras et al. 2018, appendix A.1)."""
+    """Real images (N, C, H, W) as a growing D shall see them beside generated ones: averaged to the side of
+    `level`, blended with those of the level below by `alpha`, and enlarged to the full side again (Karras et
+    al. 2018, appendix A.1)."""
     shown = pooled(images, levels - 1 - level)
     if alpha < 1 and level > 0:
         shown = torch.lerp(enlarged(pooled(shown, 1), 1), shown, alpha)
@@ -126,12 +133,14 @@ class Networks:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How the paper of an architecture trains it: the defaults where a training's settings leave a value open.
+    """How the paper of an architecture trains it: the defaults where a training's settings leave a value
+    open.
 
-    penalty: on D's gradient: "gradient" between real and generated images (Gulrajani et al. 2017), "r1" at real ones
-        (Mescheder et al. 2018). penalty_weight: lambda of the former, gamma of the latter.
+    penalty: on D's gradient: "gradient" between real and generated images (Gulrajani et al. 2017), "r1" at
+        real ones (Mescheder et al. 2018). penalty_weight: lambda of the former, gamma of the latter.
     drift: weight of D(real)^2 in D's loss.
-    penalty_every, path_length_every: updates from one penalty to the next (lazy regularisation, Karras et al. 2020).
+    penalty_every, path_length_every: updates from one penalty to the next (lazy regularisation, Karras et al.
+    2020).
     """
 
     loss: Literal["hinge", "non_saturating", "wasserstein"]
@@ -170,7 +179,8 @@ ArchitectureField = Annotated[SerializeAsAny[ArchitectureSettings], BeforeValida
 
 
 def build_networks(settings: ArchitectureSettings, image_shape: tuple[int, int, int]) -> Networks:
-    """G and D for images of `image_shape` (C, H, W). Raises SpecError where the architecture has no such shape."""
+    """G and D for images of `image_shape` (C, H, W). Raises SpecError where the architecture has no such
+    shape."""
     return cast(Architecture, settings).build(image_shape)
 
 
@@ -186,20 +196,23 @@ def recipe_of(settings: ArchitectureSettings) -> Recipe:
 
 
 def doublings(resolution: int, architecture: str) -> tuple[int, int]:
-    """(bottom, k) with resolution = bottom * 2^k, k >= 1 and bottom of 4 to 7: where G begins and how often it doubles.
+    """(bottom, k) with resolution = bottom * 2^k, k >= 1 and bottom of 4 to 7: where G begins and how often
+    it doubles.
 
     Raises SpecError, with the sizes nearest below and above that work, for any other resolution.
     """
     if resolution > MOST_SIDE:
-        raise SpecError(f"{architecture} makes images of at most {MOST_SIDE} pixels a side; got {resolution}.")
+        raise SpecError(
+            f"{architecture} makes images of at most {MOST_SIDE} pixels a side; got {resolution}."
+        )
     found = _doublings(resolution)
     if found:
         return found
     smaller = next((size for size in range(resolution - 1, 7, -1) if _doublings(size)), None)
     larger = next(size for size in range(max(resolution + 1, 8), 4 * max(resolution, 8)) if _doublings(size))
     raise SpecError(
-        f"{architecture} makes square images whose side is 4, 5, 6 or 7 times a power of two; got {resolution}. "
-        f"Resize the images to {f'{smaller} or ' if smaller else ''}{larger}."
+        f"{architecture} makes square images whose side is 4, 5, 6 or 7 times a power of two; got "
+        f"{resolution}. Resize the images to {f'{smaller} or ' if smaller else ''}{larger}."
     )
 
 
@@ -216,5 +229,8 @@ def require_square(image_shape: tuple[int, int, int], architecture: str) -> tupl
     if channels not in CHANNELS:
         raise SpecError(f"{architecture} makes images of 1 or 3 channels; got {channels}.")
     if height != width:
-        raise SpecError(f"{architecture} makes square images; got {height}x{width}. Set `size` of the data set to crop them.")
+        raise SpecError(
+            f"{architecture} makes square images; got {height}x{width}. Set `size` of the data set to crop "
+            "them."
+        )
     return channels, height

@@ -1,11 +1,12 @@
-"""PGGAN: a GAN that grows from small images to large ones while it is trained (Karras et al., "Progressive Growing of GANs for
-Improved Quality, Stability, and Variation", ICLR 2018, appendix A.1).
+"""PGGAN: a GAN that grows from small images to large ones while it is trained (Karras et al., "Progressive
+Growing of GANs for Improved Quality, Stability, and Variation", ICLR 2018, appendix A.1).
 
-G's features are normalised pixel by pixel; D sees how much the images of a batch differ; the weights of both are equalised. G
-ends without a tanh, as published: its images leave [-1, 1], and are clamped where they become bytes. As in the authors' code,
-convolutions that double or halve the side are one with the enlarging before or the averaging after them, which takes half the
-time; averages are then taken before the activation. As in pytorch_GAN_zoo, every layer is scaled by He's constant with the gain
-of a leaky ReLU, and its bias with it: biases that learn faster, as the authors' do, let narrow networks oscillate.
+G's features are normalised pixel by pixel; D sees how much the images of a batch differ; the weights of both
+are equalised. G ends without a tanh, as published: its images leave [-1, 1], and are clamped where they
+become bytes. As in the authors' code, convolutions that double or halve the side are one with the enlarging
+before or the averaging after them, which takes half the time; averages are then taken before the activation.
+As in pytorch_GAN_zoo, every layer is scaled by He's constant with the gain of a leaky ReLU, and its bias with
+it: biases that learn faster, as the authors' do, let narrow networks oscillate.
 """
 
 from itertools import pairwise
@@ -15,7 +16,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganguard.architectures.karras_layers import EqualisedConv2d, EqualisedLinear, halving_widths, minibatch_stddev, pixel_norm
+from ganguard.architectures.karras_layers import (
+    EqualisedConv2d,
+    EqualisedLinear,
+    halving_widths,
+    minibatch_stddev,
+    pixel_norm,
+)
 from ganguard.architectures.networks import (
     ArchitectureSettings,
     Discriminator,
@@ -37,7 +44,8 @@ class PGGAN(ArchitectureSettings):
     """Settings of PGGAN.
 
     latent_dim: entries of z.
-    width: channels of the first four levels (4 to 32 pixels); they halve with every doubling from there. 512 as published.
+    width: channels of the first four levels (4 to 32 pixels); they halve with every doubling from there. 512
+    as published.
     """
 
     kind: Literal["pggan"] = "pggan"
@@ -67,8 +75,8 @@ class PGGAN(ArchitectureSettings):
 
 
 class Growth(nn.Module):
-    """Which levels are in use, and how far the newest is faded in. It is part of the state dict, so that the checkpoint of a
-    GAN that was not fully grown gives its images."""
+    """Which levels are in use, and how far the newest is faded in. It is part of the state dict, so that the
+    checkpoint of a GAN that was not fully grown gives its images."""
 
     def __init__(self, levels: int) -> None:
         super().__init__()
@@ -80,7 +88,9 @@ class Growth(nn.Module):
         """Raises ValueError where the level does not exist, or alpha is outside [0, 1]."""
         if level not in range(self.levels) or not 0 <= alpha <= 1:
             levels = f"0 to {self.levels - 1}"
-            raise ValueError(f"growth must be a level of {levels} and an alpha in [0, 1]; got {level:g} and {alpha:g}")
+            raise ValueError(
+                f"growth must be a level of {levels} and an alpha in [0, 1]; got {level:g} and {alpha:g}"
+            )
         self.level, self.alpha = int(level), float(alpha)
 
     def get_extra_state(self) -> Tensor:
@@ -96,7 +106,8 @@ class Growth(nn.Module):
 
 
 class PGGANGenerator(Generator):
-    """z (N, latent_dim) -> images (N, channels, bottom * 2^k, bottom * 2^k), with a width for each of the k + 1 levels."""
+    """z (N, latent_dim) -> images (N, channels, bottom * 2^k, bottom * 2^k), with a width for each of the k +
+    1 levels."""
 
     def __init__(self, channels: int, bottom: int, widths: list[int], latent_dim: int) -> None:
         super().__init__()
@@ -118,7 +129,9 @@ class PGGANGenerator(Generator):
 
     def forward(self, z: Tensor) -> Tensor:
         level, alpha = self.growth.level, self.growth.alpha
-        h = self.project(pixel_norm(z)).view(len(z), -1, self.bottom, self.bottom)  # (N, widths[0], bottom, bottom)
+        h = self.project(pixel_norm(z)).view(
+            len(z), -1, self.bottom, self.bottom
+        )  # (N, widths[0], bottom, bottom)
         h = below = _normalised(self.first(_normalised(h)))
         for block in self.blocks[:level]:
             h, below = block(h), h
@@ -141,7 +154,8 @@ class GeneratorBlock(nn.Module):
 
 
 class PGGANDiscriminator(Discriminator):
-    """images (N, channels, bottom * 2^k, bottom * 2^k) -> scores (N,), with a width for each of the k + 1 levels.
+    """images (N, channels, bottom * 2^k, bottom * 2^k) -> scores (N,), with a width for each of the k + 1
+    levels.
 
     An image's score depends on the group of four in its batch that it stands in.
     """
@@ -181,7 +195,8 @@ class PGGANDiscriminator(Discriminator):
 
 
 class DiscriminatorBlock(nn.Module):
-    """A level of D above the lowest: conv, leaky ReLU, conv and down in one, leaky ReLU; and what reads images of its side."""
+    """A level of D above the lowest: conv, leaky ReLU, conv and down in one, leaky ReLU; and what reads
+    images of its side."""
 
     def __init__(self, channels: int, narrow: int, wide: int) -> None:
         super().__init__()
@@ -194,7 +209,8 @@ class DiscriminatorBlock(nn.Module):
 
 
 class LastBlock(nn.Module):
-    """The lowest level of D: minibatch deviation, conv, leaky ReLU, dense, leaky ReLU; and what reads images of its side."""
+    """The lowest level of D: minibatch deviation, conv, leaky ReLU, dense, leaky ReLU; and what reads images
+    of its side."""
 
     def __init__(self, channels: int, bottom: int, width: int) -> None:
         super().__init__()
@@ -208,8 +224,8 @@ class LastBlock(nn.Module):
 
 
 class UpConv2d(EqualisedConv2d):
-    """Enlarges by repeated pixels and convolves, as one transposed convolution. The kernel lies mirrored, which makes no
-    difference to weights that are learned."""
+    """Enlarges by repeated pixels and convolves, as one transposed convolution. The kernel lies mirrored,
+    which makes no difference to weights that are learned."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(inputs, outputs, 3, stride=2, padding=1)
@@ -232,7 +248,8 @@ class DownConv2d(EqualisedConv2d):
 
 
 def _spread(kernel: Tensor) -> Tensor:
-    """(..., k, k) -> (..., k + 1, k + 1): the kernel at the four places that 2x2 equal pixels see of it, added up."""
+    """(..., k, k) -> (..., k + 1, k + 1): the kernel at the four places that 2x2 equal pixels see of it,
+    added up."""
     padded = F.pad(kernel, (1, 1, 1, 1))
     return padded[..., 1:, 1:] + padded[..., 1:, :-1] + padded[..., :-1, 1:] + padded[..., :-1, :-1]
 

@@ -1,8 +1,10 @@
-"""SNGAN: spectrally normalised residual GAN (Miyato et al., "Spectral Normalization for GANs", ICLR 2018, appendix B.4).
+"""SNGAN: spectrally normalised residual GAN (Miyato et al., "Spectral Normalization for GANs", ICLR 2018,
+appendix B.4).
 
-G: residual blocks with BatchNorm and bilinear upsampling. D: residual blocks, every layer divided by its largest singular
-value (one power iteration per forward pass), features summed over pixels, one linear score. The published widths are those of
-its appendix (32 and 48 pixels) and of Lee & Town, "Mimicry" (2020), which scored the networks at 64 and 128 pixels as well.
+G: residual blocks with BatchNorm and bilinear upsampling. D: residual blocks, every layer divided by its
+largest singular value (one power iteration per forward pass), features summed over pixels, one linear score.
+The published widths are those of its appendix (32 and 48 pixels) and of Lee & Town, "Mimicry" (2020), which
+scored the networks at 64 and 128 pixels as well.
 """
 
 import math
@@ -28,8 +30,8 @@ from ganguard.base.settings import Positive
 
 
 class Widths(NamedTuple):
-    """Channels before and after G's blocks, from the bottom to the image, and after D's, from the image; `downs` of D's blocks
-    halve the side."""
+    """Channels before and after G's blocks, from the bottom to the image, and after D's, from the image;
+    `downs` of D's blocks halve the side."""
 
     generator: tuple[int, ...]
     discriminator: tuple[int, ...]
@@ -49,7 +51,8 @@ class SNGAN(ArchitectureSettings):
 
     latent_dim: entries of z.
     width: channels of every layer of G and D.
-    width_factor: instead of `width`, the published channels for images of 32, 48, 64 or 128 pixels, times this.
+    width_factor: instead of `width`, the published channels for images of 32, 48, 64 or 128 pixels, times
+    this.
     """
 
     kind: Literal["sngan"] = "sngan"
@@ -88,11 +91,14 @@ class SNGAN(ArchitectureSettings):
 
 def _published(resolution: int, factor: float) -> Widths:
     if resolution not in PUBLISHED:
-        below, above = [size for size in PUBLISHED if size < resolution], [size for size in PUBLISHED if size > resolution]
+        below, above = (
+            [size for size in PUBLISHED if size < resolution],
+            [size for size in PUBLISHED if size > resolution],
+        )
         near = " or ".join(str(size) for size in (*below[-1:], *above[:1]))
         raise SpecError(
-            f"sngan's published widths are for images of {', '.join(map(str, PUBLISHED))} pixels; got {resolution}. Resize the "
-            f"images to {near}, or set width instead of width_factor."
+            f"sngan's published widths are for images of {', '.join(map(str, PUBLISHED))} pixels; got "
+            f"{resolution}. Resize the images to {near}, or set width instead of width_factor."
         )
     generator, discriminator, downs = PUBLISHED[resolution]
     return Widths(_times(generator, factor), _times(discriminator, factor), downs)
@@ -121,7 +127,8 @@ class SNGANGenerator(Generator):
 
 
 class GeneratorBlock(nn.Module):
-    """Residual block that doubles the side: BN, ReLU, up, conv, BN, ReLU, conv, beside up and a 1x1 convolution."""
+    """Residual block that doubles the side: BN, ReLU, up, conv, BN, ReLU, conv, beside up and a 1x1
+    convolution."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -133,11 +140,14 @@ class GeneratorBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         h = self.conv1(_upsample(F.relu(self.norm1(x))))
         h = self.conv2(F.relu(self.norm2(h)))
-        return h + _upsample(self.shortcut(x))  # a 1x1 convolution commutes with interpolation, and is cheaper first
+        return h + _upsample(
+            self.shortcut(x)
+        )  # a 1x1 convolution commutes with interpolation, and is cheaper first
 
 
 class SNGANDiscriminator(Discriminator):
-    """images (N, channels, H, H) -> scores (N,): a block for each width, of which the first `downs` halve the side."""
+    """images (N, channels, H, H) -> scores (N,): a block for each width, of which the first `downs` halve the
+    side."""
 
     independent_rows = True
 
@@ -145,7 +155,10 @@ class SNGANDiscriminator(Discriminator):
         super().__init__()
         self.blocks = nn.Sequential(
             FirstBlock(channels, widths[0]),
-            *(DiscriminatorBlock(*pair, down=number < downs) for number, pair in enumerate(pairwise(widths), 1)),
+            *(
+                DiscriminatorBlock(*pair, down=number < downs)
+                for number, pair in enumerate(pairwise(widths), 1)
+            ),
         )
         self.linear = spectral_norm(_xavier(nn.Linear(widths[-1], 1)))
 
@@ -174,7 +187,8 @@ class FirstBlock(nn.Module):
 
 
 class DiscriminatorBlock(nn.Module):
-    """Residual block; with `down` it halves the side, and then, or where it widens, a 1x1 convolution is its shortcut."""
+    """Residual block; with `down` it halves the side, and then, or where it widens, a 1x1 convolution is its
+    shortcut."""
 
     def __init__(self, inputs: int, outputs: int, *, down: bool) -> None:
         super().__init__()

@@ -1,10 +1,11 @@
-"""Spectral normalisation (Miyato et al., "Spectral Normalization for GANs", ICLR 2018, section 2.1 and Algorithm 1).
+"""Spectral normalisation (Miyato et al., "Spectral Normalization for GANs", ICLR 2018, section 2.1 and
+Algorithm 1).
 
     W_SN = W / sigma,   sigma = uᵀ W v;   in training, before each use:   v <- Wᵀ u / |Wᵀ u|,   u <- W v / |W v|
 
-torch's own parametrization does the same. This one can be built without memory ("meta" device), where torch's imports its
-compiler for three seconds, does not copy weights that lie with their channels last, and stays in float32 whatever the precision
-of a training: under CUDA's autocast, u and v would be of eight bits.
+torch's own parametrization does the same. This one can be built without memory ("meta" device), where torch's
+imports its compiler for three seconds, does not copy weights that lie with their channels last, and stays in
+float32 whatever the precision of a training: under CUDA's autocast, u and v would be of eight bits.
 """
 
 from typing import TypeVar
@@ -20,8 +21,9 @@ Layer = TypeVar("Layer", nn.Linear, nn.Conv2d)
 
 
 class SpectralNorm(nn.Module):
-    """weight -> weight / sigma. Buffers u (rows,) and v (columns,) approach the first singular vectors of the weight as a
-    matrix: a row for each output channel, a column for each pixel and input channel of its kernel."""
+    """weight -> weight / sigma. Buffers u (rows,) and v (columns,) approach the first singular vectors of the
+    weight as a matrix: a row for each output channel, a column for each pixel and input channel of its
+    kernel."""
 
     u: Tensor
     v: Tensor
@@ -54,7 +56,9 @@ class SpectralNorm(nn.Module):
 
 def spectral_norm(layer: Layer) -> Layer:
     """Divide a layer's weight by its largest singular value, from here on."""
-    register_parametrization(layer, "weight", SpectralNorm(layer.weight), unsafe=True)  # it keeps shape and type
+    register_parametrization(
+        layer, "weight", SpectralNorm(layer.weight), unsafe=True
+    )  # it keeps shape and type
     return layer
 
 

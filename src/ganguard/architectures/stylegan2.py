@@ -1,10 +1,10 @@
-"""StyleGAN2 (Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", CVPR 2020), its configuration F: G adds up
-images of every resolution, D is residual, and nothing grows.
+"""StyleGAN2 (Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", CVPR 2020), its
+configuration F: G adds up images of every resolution, D is residual, and nothing grows.
 
-z is normalised and mapped to a style w, which modulates every convolution of G; noise, whose strength is learned, gives detail
-that no code names. G ends without a tanh, as published: its images leave [-1, 1], and are clamped where they become bytes.
-Activations are leaky ReLUs times sqrt(2); that factor, and the one of a sum of two branches, is part of the weights and biases
-before them, which is the same.
+z is normalised and mapped to a style w, which modulates every convolution of G; noise, whose strength is
+learned, gives detail that no code names. G ends without a tanh, as published: its images leave [-1, 1], and
+are clamped where they become bytes. Activations are leaky ReLUs times sqrt(2); that factor, and the one of a
+sum of two branches, is part of the weights and biases before them, which is the same.
 """
 
 import math
@@ -40,14 +40,16 @@ SLOPE = 0.2
 WIDE = 5  # levels of the full width, 4 to 64 pixels as published; every further one halves it
 MAPPING_LAYERS = 8
 MAPPING_PACE = 0.01  # learning rate of the mapping, relative to the rest
-MIXED = 0.9  # of the images of a training batch: those that take the styles of their last layers from a second code
+# of the images of a training batch: those that take the styles of their last layers from a second code
+MIXED = 0.9
 
 
 class StyleGAN2(ArchitectureSettings):
     """Settings of StyleGAN2.
 
     latent_dim: entries of z, and of w.
-    width: channels of the first five levels (4 to 64 pixels); they halve with every doubling from there. 512 as published.
+    width: channels of the first five levels (4 to 64 pixels); they halve with every doubling from there. 512
+    as published.
     """
 
     kind: Literal["stylegan2"] = "stylegan2"
@@ -79,7 +81,8 @@ class StyleGAN2(ArchitectureSettings):
 
 
 class StyleGAN2Generator(Generator):
-    """z (N, latent_dim) -> images (N, channels, bottom * 2^k, bottom * 2^k), with a width for each of the k + 1 levels.
+    """z (N, latent_dim) -> images (N, channels, bottom * 2^k, bottom * 2^k), with a width for each of the k +
+    1 levels.
 
     random: see `networks.StyleBased`.
     """
@@ -102,7 +105,8 @@ class StyleGAN2Generator(Generator):
         return self.synthesis(self.mapping(z))
 
     def mapping(self, z: Tensor) -> Tensor:
-        """z (N, latent_dim) -> w (N, layers, latent_dim), one style for each layer and one for the last `to_image`."""
+        """z (N, latent_dim) -> w (N, layers, latent_dim), one style for each layer and one for the last
+        `to_image`."""
         styles = self._style(z).expand(-1, len(self.layers) + 1, -1)
         random = self._random(z.device)
         return styles if random is None else self._mixed(styles, random)
@@ -122,7 +126,8 @@ class StyleGAN2Generator(Generator):
         return self.mapper(pixel_norm(z))[:, None]  # (N, 1, latent_dim)
 
     def _mixed(self, styles: Tensor, random: torch.Generator) -> Tensor:
-        """From a layer on, which is drawn for each image, the style of another code (Karras et al. 2019, section 3.1)."""
+        """From a layer on, which is drawn for each image, the style of another code (Karras et al. 2019,
+        section 3.1)."""
         (count, layers, _), device = styles.shape, styles.device
         other = self._style(torch.randn(count, self.latent_dim, generator=random, device=device))
         begins = torch.randint(1, layers, (count, 1, 1), generator=random, device=device)
@@ -182,7 +187,8 @@ class ToImage(nn.Module):
 
 
 class StyleGAN2Discriminator(Discriminator):
-    """images (N, channels, bottom * 2^k, bottom * 2^k) -> scores (N,), with a width for each of the k + 1 levels.
+    """images (N, channels, bottom * 2^k, bottom * 2^k) -> scores (N,), with a width for each of the k + 1
+    levels.
 
     An image's score depends on the group of four in its batch that it stands in.
     """
@@ -192,7 +198,9 @@ class StyleGAN2Discriminator(Discriminator):
     def __init__(self, channels: int, bottom: int, widths: list[int]) -> None:
         super().__init__()
         self.from_image = FromImage(channels, widths[-1])
-        self.blocks = nn.Sequential(*(DiscriminatorBlock(narrow, wide) for wide, narrow in reversed(list(pairwise(widths)))))
+        self.blocks = nn.Sequential(
+            *(DiscriminatorBlock(narrow, wide) for wide, narrow in reversed(list(pairwise(widths))))
+        )
         self.last = LastBlock(widths[0], bottom)
         self.linear = EqualisedLinear(widths[0], 1, gain=1.0, bias_gain=1.0)
 
@@ -218,7 +226,8 @@ class FromImage(nn.Module):
 
 
 class DiscriminatorBlock(nn.Module):
-    """Residual block that halves the side: conv, leaky ReLU, blur, conv, leaky ReLU, beside blur and a 1x1 convolution."""
+    """Residual block that halves the side: conv, leaky ReLU, blur, conv, leaky ReLU, beside blur and a 1x1
+    convolution."""
 
     def __init__(self, narrow: int, wide: int) -> None:
         super().__init__()
@@ -245,7 +254,8 @@ class Shortcut(nn.Module):
 
 
 class LastBlock(nn.Module):
-    """x (N, width, bottom, bottom) -> (N, width): minibatch deviation, conv, leaky ReLU, dense, leaky ReLU."""
+    """x (N, width, bottom, bottom) -> (N, width): minibatch deviation, conv, leaky ReLU, dense, leaky
+    ReLU."""
 
     def __init__(self, width: int, bottom: int) -> None:
         super().__init__()

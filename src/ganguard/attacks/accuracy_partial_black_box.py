@@ -1,5 +1,5 @@
-"""Accuracy extraction, partial black box (Hu & Pang 2021): as fidelity extraction, and the adversary holds some real images
-X_r of the target's training set, with which it goes on."""
+"""Accuracy extraction, partial black box (Hu & Pang 2021): as fidelity extraction, and the adversary holds
+some real images X_r of the target's training set, with which it goes on."""
 
 from typing import Literal
 
@@ -30,7 +30,12 @@ class PartialBlackBoxSettings(RealImagesSettings, GoesOnSettings):
 
 
 def run(
-    target: BlackBoxTarget, settings: PartialBlackBoxSettings, knowledge: Knowledge, workspace: Workspace, *, seed: int
+    target: BlackBoxTarget,
+    settings: PartialBlackBoxSettings,
+    knowledge: Knowledge,
+    workspace: Workspace,
+    *,
+    seed: int,
 ) -> Substitute:
     """Buy `query_budget` images, and train a substitute on them and on X_r.
 
@@ -51,7 +56,10 @@ def require(target: BlackBoxTarget, settings: PartialBlackBoxSettings) -> None:
     if settings.substitute is None:
         return
     if settings.schedule == "mix":
-        raise SpecError('schedule: mix trains on bought images, and a copy that exists already was trained. Set "fine_tune".')
+        raise SpecError(
+            "schedule: mix trains on bought images, and a copy that exists already was trained. Set "
+            '"fine_tune".'
+        )
     Beginning(settings.substitute.path).require_fits(settings.architecture, target.image_shape)
 
 

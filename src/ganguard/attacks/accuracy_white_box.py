@@ -1,8 +1,10 @@
-"""Accuracy extraction, white box (Hu & Pang 2021, Algorithm 1): as the partial black box, and the adversary holds the target's
-discriminator D. It refines the bought images by Metropolis-Hastings subsampling before it trains on them.
+"""Accuracy extraction, white box (Hu & Pang 2021, Algorithm 1): as the partial black box, and the adversary
+holds the target's discriminator D. It refines the bought images by Metropolis-Hastings subsampling before it
+trains on them.
 
-How far to refine is the adversary's choice: its judge compares sets that were refined with the density ratio to the power of
-0, 1/4, 1/2, 3/4 and 1. The power 0 refines nothing, and says that subsampling does not help here.
+How far to refine is the adversary's choice: its judge compares sets that were refined with the density ratio
+to the power of 0, 1/4, 1/2, 3/4 and 1. The power 0 refines nothing, and says that subsampling does not help
+here.
 """
 
 from typing import Literal
@@ -24,7 +26,8 @@ class WhiteBoxSettings(RealImagesSettings):
     """query_budget images are bought, and are the pool, or the stream, that is refined.
 
     refining: density ratio, chains and powers.
-    start_discriminator: the substitute's D begins as the "target"'s (which must be of the same architecture), or at "random".
+    start_discriminator: the substitute's D begins as the "target"'s (which must be of the same architecture),
+    or at "random".
     """
 
     kind: Literal["accuracy_white_box"] = "accuracy_white_box"
@@ -32,7 +35,8 @@ class WhiteBoxSettings(RealImagesSettings):
     start_discriminator: Literal["random", "target"] = "random"
 
     def label(self) -> str:
-        """Also whether the substitute's D begins as the target's: then subsampling is not all that this adversary does more."""
+        """Also whether the substitute's D begins as the target's: then subsampling is not all that this
+        adversary does more."""
         return super().label() + (", D from the target" if self.start_discriminator == "target" else "")
 
     def require_known(self, own: int) -> None:
@@ -41,12 +45,18 @@ class WhiteBoxSettings(RealImagesSettings):
 
 
 def run(
-    target: WhiteBoxTarget, settings: WhiteBoxSettings, knowledge: Knowledge, workspace: Workspace, *, seed: int
+    target: WhiteBoxTarget,
+    settings: WhiteBoxSettings,
+    knowledge: Knowledge,
+    workspace: Workspace,
+    *,
+    seed: int,
 ) -> Substitute:
-    """Buy `query_budget` images, refine them with D and X_r, train a substitute on those kept, and go on with X_r.
+    """Buy `query_budget` images, refine them with D and X_r, train a substitute on those kept, and go on with
+    X_r.
 
-    Raises SpecError without X_r, where the budget is too small for refining, and where D gives NaN; StepError where all chains
-    are stuck; BudgetError, before an image is bought that the account cannot pay.
+    Raises SpecError without X_r, where the budget is too small for refining, and where D gives NaN; StepError
+    where all chains are stuck; BudgetError, before an image is bought that the account cannot pay.
     """
     X_r, _ = require_real(knowledge, target.image_shape)
     settings.require_known(len(X_r))
@@ -70,7 +80,9 @@ def _refined(
     """Indices (N,) of the images to train on: those that an earlier run chose, or chosen now."""
     (X_r, judge), D = require_real(knowledge, target.image_shape), target.discriminator
     identity = content_key(
-        images=tensor_digest({"bought": images, "real": X_r, "scores": D.scores(X_r), **D.module().state_dict()}),
+        images=tensor_digest(
+            {"bought": images, "real": X_r, "scores": D.scores(X_r), **D.module().state_dict()}
+        ),
         refining=settings.refining.model_dump(mode="json"),
         judged_by=knowledge.judged_by,
         seed=seed,
@@ -87,7 +99,9 @@ def _refined(
 
 def _beginning(target: WhiteBoxTarget, settings: WhiteBoxSettings) -> Beginning:
     return (
-        Beginning(discriminator=target.discriminator.module()) if settings.start_discriminator == "target" else RANDOM_WEIGHTS
+        Beginning(discriminator=target.discriminator.module())
+        if settings.start_discriminator == "target"
+        else RANDOM_WEIGHTS
     )
 
 

@@ -1,4 +1,5 @@
-"""Attacks that go on with a copy: one that they steal first, as fidelity extraction does, or one that exists already."""
+"""Attacks that go on with a copy: one that they steal first, as fidelity extraction does, or one that exists
+already."""
 
 from pathlib import Path
 
@@ -11,9 +12,11 @@ from ganguard.training.settings import TrainingSettings
 
 
 class GoesOnSettings(AttackSettings):
-    """query_budget images are bought for the copy that is gone on with; the training's settings are those of that copy.
+    """query_budget images are bought for the copy that is gone on with; the training's settings are those of
+    that copy.
 
-    substitute: `{checkpoint: …}`, a copy that exists already and is taken in place of a new one: nothing is bought.
+    substitute: `{checkpoint: …}`, a copy that exists already and is taken in place of a new one: nothing is
+    bought.
     """
 
     substitute: CheckpointTarget | None = None
@@ -39,8 +42,8 @@ class GoesOnSettings(AttackSettings):
 def copy_to_go_on_with(
     target: BlackBoxTarget, settings: GoesOnSettings, knowledge: Knowledge, workspace: Workspace, *, seed: int
 ) -> Path:
-    """The checkpoint of the copy that exists already, or of one that is stolen now. Raises BudgetError, before an image is
-    bought that the account cannot pay."""
+    """The checkpoint of the copy that exists already, or of one that is stolen now. Raises BudgetError,
+    before an image is bought that the account cannot pay."""
     if settings.substitute is not None:
         return settings.substitute.path
     place = Workspace(workspace.directory / "stolen", workspace.store, workspace.compute, workspace.progress)

@@ -1,7 +1,8 @@
-"""Fidelity extraction (Hu & Pang 2021): query the target, and train a substitute GAN on the images that come back.
+"""Fidelity extraction (Hu & Pang 2021): query the target, and train a substitute GAN on the images that come
+back.
 
-The adversary sees a black box. It knows neither the target's architecture nor its training data; it draws codes from the
-prior, or the provider does, and every image costs one query.
+The adversary sees a black box. It knows neither the target's architecture nor its training data; it draws
+codes from the prior, or the provider does, and every image costs one query.
 """
 
 from typing import Literal
@@ -13,7 +14,8 @@ from ganguard.training.loop import train_gan
 
 
 class FidelitySettings(AttackSettings):
-    """query_budget images are bought; `architecture` is the substitute's, and the rest says how it is trained."""
+    """query_budget images are bought; `architecture` is the substitute's, and the rest says how it is
+    trained."""
 
     kind: Literal["fidelity"] = "fidelity"
 
@@ -23,9 +25,15 @@ class FidelitySettings(AttackSettings):
 
 
 def run(
-    target: BlackBoxTarget, settings: FidelitySettings, knowledge: Knowledge, workspace: Workspace, *, seed: int
+    target: BlackBoxTarget,
+    settings: FidelitySettings,
+    knowledge: Knowledge,
+    workspace: Workspace,
+    *,
+    seed: int,
 ) -> Substitute:
-    """Buy `query_budget` images and train a substitute on them. Of knowledge beyond the API, a guessed defence is used.
+    """Buy `query_budget` images and train a substitute on them. Of knowledge beyond the API, a guessed
+    defence is used.
 
     seed: of the substitute's weights and training; which images are bought is the store's seed.
     Raises BudgetError before an image is bought that the account cannot pay.

@@ -1,4 +1,5 @@
-"""A copy that exists already, of whatever attack: it is graded like the others, and nothing is bought for it."""
+"""A copy that exists already, of whatever attack: it is graded like the others, and nothing is bought for
+it."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,8 +16,8 @@ from ganguard.targets.protocol import BlackBoxTarget
 
 
 class GivenSettings(AttackSettings):
-    """substitute: `{checkpoint: …}`, the copy. query_budget: how many images it was made from, as far as is known: where it
-    stands in tables and pictures. Its architecture is that of the checkpoint."""
+    """substitute: `{checkpoint: …}`, the copy. query_budget: how many images it was made from, as far as is
+    known: where it stands in tables and pictures. Its architecture is that of the checkpoint."""
 
     kind: Literal["given"] = "given"
     substitute: CheckpointTarget
@@ -52,11 +53,12 @@ def run(
 
 
 def require(target: BlackBoxTarget, settings: GivenSettings) -> None:
-    """Raise CheckpointError where the copy's images are of another shape than the target's: nothing could be compared."""
+    """Raise CheckpointError where the copy's images are of another shape than the target's: nothing could be
+    compared."""
     if (found := read_description(settings.substitute.path).image_shape) != target.image_shape:
         raise CheckpointError(
-            f"{settings.substitute.path}: the target makes images {target.image_shape} (C, H, W), this copy {found}. Give a "
-            f"copy of this target."
+            f"{settings.substitute.path}: the target makes images {target.image_shape} (C, H, W), this copy "
+            f"{found}. Give a copy of this target."
         )
 
 

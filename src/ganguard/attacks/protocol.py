@@ -20,7 +20,8 @@ from ganguard.training.settings import TrainingSettings
 
 
 class AttackSettings(TrainingSettings):
-    """Base of an attack's settings: its name in the table, how many images it may buy, and how it trains its substitute."""
+    """Base of an attack's settings: its name in the table, how many images it may buy, and how it trains its
+    substitute."""
 
     kind: str
     query_budget: Positive
@@ -38,7 +39,8 @@ class AttackSettings(TrainingSettings):
         return False
 
     def require_known(self, own: int) -> None:
-        """Raise SpecError, before anything is bought, where `own` real images to train with do not suffice."""
+        """Raise SpecError, before anything is bought, where `own` real images to train with do not
+        suffice."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,8 @@ class Knowledge:
     """What this adversary knows beyond the API.
 
     real_images: X_r, some of the target's training images, (m, C, H, W) uint8, or None.
-    judge: what it tells good images by: (N, C, H, W) uint8 to a number, lower is better; made of other real images that it
-        holds, and of nothing that grades it.
+    judge: what it tells good images by: (N, C, H, W) uint8 to a number, lower is better; made of other real
+        images that it holds, and of nothing that grades it.
     judged_by: tells judges apart: a training that another judge watched is not gone on with.
     domain_images: of another domain that the copy is to be moved to, (n, C, H, W) uint8, or None.
     guessed_defence: what it believes that bought images pass through, or None. Only an attack that
@@ -86,7 +88,9 @@ class Substitute:
 class Run(Protocol):
     """The function of an attack. Its own signature says which protocol the target must have."""
 
-    def __call__(self, target: Any, settings: Any, knowledge: Knowledge, workspace: Workspace, *, seed: int) -> Substitute: ...
+    def __call__(
+        self, target: Any, settings: Any, knowledge: Knowledge, workspace: Workspace, *, seed: int
+    ) -> Substitute: ...
 
 
 class Require(Protocol):
@@ -101,8 +105,8 @@ def anything(target: Any, settings: Any, /) -> None:
 
 @dataclass(frozen=True)
 class Attack:
-    """An entry of the attack table: the type of its settings, its function, whether it needs the target's D, and what else it
-    requires."""
+    """An entry of the attack table: the type of its settings, its function, whether it needs the target's D,
+    and what else it requires."""
 
     settings: Callable[..., AttackSettings]
     run: Run
@@ -119,20 +123,21 @@ def parse_attack(value: Mapping[str, Any]) -> AttackSettings:
 def run_attack(
     target: BlackBoxTarget, settings: AttackSettings, knowledge: Knowledge, workspace: Workspace, *, seed: int
 ) -> Substitute:
-    """Run the attack that `settings` are of. Raises InputError, before an image is bought, where it does not fit the target."""
+    """Run the attack that `settings` are of. Raises InputError, before an image is bought, where it does not
+    fit the target."""
     require_attackable(target, settings)
     attack = cast(Attack, ATTACKS.load(settings.kind))
     return attack.run(target, settings, knowledge, workspace, seed=seed)
 
 
 def require_attackable(target: BlackBoxTarget, settings: AttackSettings) -> None:
-    """Raise SpecError where the substitute's architecture cannot make the target's images, TargetError where a white-box attack
-    finds no discriminator, or one that does not give what it reads."""
+    """Raise SpecError where the substitute's architecture cannot make the target's images, TargetError where
+    a white-box attack finds no discriminator, or one that does not give what it reads."""
     require_buildable(settings.architecture, target.image_shape)
     attack = cast(Attack, ATTACKS.load(settings.kind))
     if attack.white_box and not isinstance(target, WhiteBoxTarget):
         raise TargetError(
-            f"{settings.kind} needs the target's discriminator, and this target has none. Give a checkpoint, or a factory that "
-            f"returns (G, D)."
+            f"{settings.kind} needs the target's discriminator, and this target has none. Give a "
+            "checkpoint, or a factory that returns (G, D)."
         )
     attack.require(target, settings)

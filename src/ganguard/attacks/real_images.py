@@ -1,8 +1,8 @@
-"""What an adversary does with real images X_r that it holds (Hu & Pang 2021, accuracy extraction): it goes on with them after
-the generated images, or mixes them in, and stops when a judge says so.
+"""What an adversary does with real images X_r that it holds (Hu & Pang 2021, accuracy extraction): it goes on
+with them after the generated images, or mixes them in, and stops when a judge says so.
 
-The judge is the adversary's own: it compares with real images that were held out of X_r. Without it, a tiny X_r would simply be
-learnt by heart.
+The judge is the adversary's own: it compares with real images that were held out of X_r. Without it, a tiny
+X_r would simply be learnt by heart.
 """
 
 from pathlib import Path
@@ -49,18 +49,20 @@ class RealImagesSettings(AttackSettings):
 
 
 def real_fraction(settings: AttackSettings) -> float | None:
-    """The share of the target's training images that an attack's adversary holds; None where it holds none."""
+    """The share of the target's training images that an attack's adversary holds; None where it holds
+    none."""
     return settings.real_fraction if isinstance(settings, RealImagesSettings) else None
 
 
 def require_real(knowledge: Knowledge, image_shape: tuple[int, int, int]) -> tuple[Tensor, Judge]:
-    """X_r (m, C, H, W) uint8 and the judge. Raises SpecError where this adversary has none, DataError where they are of another
-    shape than the target's images."""
+    """X_r (m, C, H, W) uint8 and the judge. Raises SpecError where this adversary has none, DataError where
+    they are of another shape than the target's images."""
     if knowledge.real_images is None or knowledge.judge is None or not len(knowledge.real_images):
         raise SpecError("this attack needs real images and a judge. Set `real_fraction`, or give `--real`.")
     if (found := shape_of(knowledge.real_images)) != image_shape:
         raise DataError(
-            f"the target makes images {image_shape} (C, H, W), the adversary's real ones are {found}. Set their size."
+            f"the target makes images {image_shape} (C, H, W), the adversary's real ones are {found}. Set "
+            "their size."
         )
     return knowledge.real_images, knowledge.judge
 
@@ -74,8 +76,8 @@ def train_with_real(
     seed: int,
     beginning: Beginning = RANDOM_WEIGHTS,
 ) -> Path:
-    """Train a substitute on generated images (N, C, H, W) uint8 and on X_r by the schedule; returns its checkpoint,
-    `workspace.directory`/checkpoint, the best that the judge saw."""
+    """Train a substitute on generated images (N, C, H, W) uint8 and on X_r by the schedule; returns its
+    checkpoint, `workspace.directory`/checkpoint, the best that the judge saw."""
     place = workspace.directory / ("mixed" if settings.schedule == "mix" else "generated")
     compute, progress = workspace.compute, workspace.progress
     if settings.schedule == "mix":
@@ -83,7 +85,14 @@ def train_with_real(
         images = mixed(generated, X_r, settings.real_share)
         watch = _watch(settings, knowledge)
         best = train_gan(
-            images, settings, place, seed=seed, compute=compute, progress=progress, beginning=beginning, watch=watch
+            images,
+            settings,
+            place,
+            seed=seed,
+            compute=compute,
+            progress=progress,
+            beginning=beginning,
+            watch=watch,
         )
         return _published(best, place, workspace)
     first = train_gan(
@@ -102,7 +111,8 @@ def train_with_real(
 def go_on_with_real(
     first: Path, settings: RealImagesSettings, knowledge: Knowledge, workspace: Workspace, *, seed: int
 ) -> Path:
-    """Train the copy at `first` on X_r; returns `workspace.directory`/checkpoint, the best that the judge saw."""
+    """Train the copy at `first` on X_r; returns `workspace.directory`/checkpoint, the best that the judge
+    saw."""
     place, rate = workspace.directory / "real", settings.real_learning_rate or settings.learning_rate
     best = train_gan(
         cast(Tensor, knowledge.real_images),
@@ -128,7 +138,8 @@ def _published(best: Path, place: Path, workspace: Workspace) -> Path:
 
 
 def mixed(generated: Tensor, real: Tensor, share: float) -> Tensor:
-    """Both kinds of images (r N + s M, C, H, W): one kind comes several times, so that about `share` of all are real."""
+    """Both kinds of images (r N + s M, C, H, W): one kind comes several times, so that about `share` of all
+    are real."""
     times = share / (1 - share) * len(generated) / len(real)
     generated = generated.repeat(max(1, round(1 / times)), 1, 1, 1)
     return torch.cat([generated, real.repeat(max(1, round(times)), 1, 1, 1)])

@@ -1,7 +1,9 @@
-"""Transfer of a stolen model (Hu & Pang 2021, case study): the substitute is moved to another domain, of which the adversary
-has few images, and is compared with training from scratch on the same images for the same steps.
+"""Transfer of a stolen model (Hu & Pang 2021, case study): the substitute is moved to another domain, of
+which the adversary has few images, and is compared with training from scratch on the same images for the same
+steps.
 
-FreezeD (Mo et al. 2020, "Freeze the Discriminator") leaves the stages of D that lie next to the image as they were stolen.
+FreezeD (Mo et al. 2020, "Freeze the Discriminator") leaves the stages of D that lie next to the image as they
+were stolen.
 """
 
 from pathlib import Path
@@ -26,11 +28,13 @@ METHODS: dict[Method, str] = {"fine_tune": "fine-tuned", "freeze_d": "FreezeD", 
 
 
 class TransferSettings(GoesOnSettings):
-    """domain: the data set that the copy is moved to. domain_images: how many of its training images are used; None takes all.
-    method: "fine_tune" trains all of the copy, "freeze_d" leaves stages of D as they are, and "scratch", which buys nothing,
-        begins at random weights.
+    """domain: the data set that the copy is moved to. domain_images: how many of its training images are
+    used; None takes all.
+    method: "fine_tune" trains all of the copy, "freeze_d" leaves stages of D as they are, and "scratch",
+        which buys nothing, begins at random weights.
     frozen: stages of D that "freeze_d" leaves, counted from the image; None takes all but the last.
-    transfer_steps, transfer_learning_rate: of the training on the domain's images; None takes the first training's rate.
+    transfer_steps, transfer_learning_rate: of the training on the domain's images; None takes the first
+    training's rate.
     """
 
     kind: Literal["transfer"] = "transfer"
@@ -42,7 +46,8 @@ class TransferSettings(GoesOnSettings):
     transfer_learning_rate: Annotated[float, Field(gt=0)] | None = None
 
     def label(self) -> str:
-        """Whose transfer it is: architecture, where to if that is a file, method, and how many images of the domain."""
+        """Whose transfer it is: architecture, where to if that is a file, method, and how many images of the
+        domain."""
         place = f" to {Path(self.domain.path).stem}" if isinstance(self.domain, EncodedImages) else ""
         count = "all images" if self.domain_images is None else f"{self.domain_images:,} images"
         return f"{super().label()}{place} {METHODS[self.method]}, {count}"
@@ -57,12 +62,18 @@ class TransferSettings(GoesOnSettings):
 
 
 def run(
-    target: BlackBoxTarget, settings: TransferSettings, knowledge: Knowledge, workspace: Workspace, *, seed: int
+    target: BlackBoxTarget,
+    settings: TransferSettings,
+    knowledge: Knowledge,
+    workspace: Workspace,
+    *,
+    seed: int,
 ) -> Substitute:
     """Steal a copy, or take the one that `settings` name, and train it on `knowledge.domain_images`.
 
-    Raises SpecError without images of the domain, or where the copy is of another architecture; DataError where they are of
-    another shape than the target's; BudgetError, before an image is bought that the account cannot pay.
+    Raises SpecError without images of the domain, or where the copy is of another architecture; DataError
+    where they are of another shape than the target's; BudgetError, before an image is bought that the account
+    cannot pay.
     """
     images = _domain_images(knowledge, target.image_shape)
     beginning = RANDOM_WEIGHTS
@@ -86,7 +97,10 @@ def run(
 def _domain_images(knowledge: Knowledge, image_shape: tuple[int, int, int]) -> Tensor:
     images = knowledge.domain_images
     if images is None or not len(images):
-        raise SpecError("a transfer needs images of the domain that the copy is moved to. Set `domain`, or give `--domain`.")
+        raise SpecError(
+            "a transfer needs images of the domain that the copy is moved to. Set `domain`, or give "
+            "`--domain`."
+        )
     require_domain(images, image_shape)
     return images
 
@@ -94,11 +108,15 @@ def _domain_images(knowledge: Knowledge, image_shape: tuple[int, int, int]) -> T
 def require_domain(images: Tensor, image_shape: tuple[int, int, int]) -> None:
     """Raise DataError where images (N, C, H, W) of a domain are not of the target's shape (C, H, W)."""
     if (found := shape_of(images)) != image_shape:
-        raise DataError(f"the target makes images {image_shape} (C, H, W), those of the domain are {found}. Set their size.")
+        raise DataError(
+            f"the target makes images {image_shape} (C, H, W), those of the domain are {found}. Set their "
+            "size."
+        )
 
 
 def require(target: BlackBoxTarget, settings: TransferSettings) -> None:
-    """Raise InputError where the copy that exists already is of another architecture, or has too few stages to freeze."""
+    """Raise InputError where the copy that exists already is of another architecture, or has too few stages
+    to freeze."""
     checkpoint = settings.substitute.path if settings.substitute else None
     frozen = settings.frozen_stages()
     Beginning(checkpoint, frozen=frozen).require_fits(settings.architecture, target.image_shape)

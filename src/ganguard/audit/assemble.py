@@ -48,9 +48,11 @@ from ganguard.queries.ledger import Ledger
 from ganguard.queries.store import Codes
 
 
-def assemble(name: str, spec: Spec, plan: Plan, execution: Execution, audit: Path, processes: int) -> AuditResults:
-    """Collect everything the steps found into one record, and copy sample grids, checkpoints and the feature network
-    beside it."""
+def assemble(
+    name: str, spec: Spec, plan: Plan, execution: Execution, audit: Path, processes: int
+) -> AuditResults:
+    """Collect everything the steps found into one record, and copy sample grids, checkpoints and the feature
+    network beside it."""
     done = execution.done
     measurements = _measurements(plan, done)
     real = load_real(done["real"].directory)
@@ -88,10 +90,14 @@ def assemble(name: str, spec: Spec, plan: Plan, execution: Execution, audit: Pat
         refinements=tuple(refinement_records(plan, done)),
         verdicts=tuple(_verdicts(spec, measurements, [record for record, _ in defences])),
         accounts=tuple(_accounts(spec, audit, done, plan)),
-        used=tuple(UseRecord(**s.whose(), used=_queries(done[s.step])) for s in plan.substitutes if s.step in done),
+        used=tuple(
+            UseRecord(**s.whose(), used=_queries(done[s.step])) for s in plan.substitutes if s.step in done
+        ),
         skipped=tuple(read_skipped((s.name, done[s.name].directory) for s in plan.steps if s.name in done)),
         steps=tuple(
-            StepRecord(name=s.name, kind=s.kind, seconds=round(done[s.name].seconds, 3)) for s in plan.steps if s.name in done
+            StepRecord(name=s.name, kind=s.kind, seconds=round(done[s.name].seconds, 3))
+            for s in plan.steps
+            if s.name in done
         ),
         pictures=tuple(pictures(plan, done, audit, (target.image_shape[1], target.image_shape[2]))),
     )
@@ -99,7 +105,10 @@ def assemble(name: str, spec: Spec, plan: Plan, execution: Execution, audit: Pat
 
 def _measurements(plan: Plan, done: dict[str, Done]) -> list[Measurement]:
     wanted: list[tuple[str, dict[str, Any]]] = [("yardsticks", {})]
-    wanted += [(purchase.replay, {"defence": purchase.defence, "adversary": purchase.adversary}) for purchase in plan.purchases]
+    wanted += [
+        (purchase.replay, {"defence": purchase.defence, "adversary": purchase.adversary})
+        for purchase in plan.purchases
+    ]
     wanted += [(step.name, {}) for step in plan.steps if step.kind in ("known", "domain")]
     wanted += [(utility_name(situation), {"defence": situation.defence}) for situation in plan.defended]
     wanted += [(substitute.measure, substitute.whose()) for substitute in plan.substitutes]
@@ -136,7 +145,9 @@ def _directions(plan: Plan, done: dict[str, Done]) -> list[DirectionRecord]:
 def _verdicts(spec: Spec, measurements: list[Measurement], defences: list[DefenceRecord]) -> list[Verdict]:
     undefended = [m for m in measurements if m.defence is None]
     found = verdicts(undefended, improvements(spec.labelled_attacks()))
-    return found if spec.remote() and not spec.reference else found + protection_verdicts(measurements, defences)
+    return (
+        found if spec.remote() and not spec.reference else found + protection_verdicts(measurements, defences)
+    )
 
 
 def _failures(plan: Plan, execution: Execution) -> list[FailureRecord]:
@@ -149,10 +160,16 @@ def _failures(plan: Plan, execution: Execution) -> list[FailureRecord]:
         needed = [*(i.step for i in step.inputs), *step.after]
         return next(filter(None, (cause(steps[name]) for name in needed)), None)
 
-    wanted: list[tuple[str, dict[str, Any]]] = [(substitute.measure, substitute.whose()) for substitute in plan.substitutes]
+    wanted: list[tuple[str, dict[str, Any]]] = [
+        (substitute.measure, substitute.whose()) for substitute in plan.substitutes
+    ]
     wanted += [(utility_name(situation), {"defence": situation.defence}) for situation in plan.defended]
     absent = [(cause(steps[name]), whose) for name, whose in wanted if name not in execution.done]
-    return [FailureRecord(**whose, step=failed, reason=execution.failed[failed]) for failed, whose in absent if failed]
+    return [
+        FailureRecord(**whose, step=failed, reason=execution.failed[failed])
+        for failed, whose in absent
+        if failed
+    ]
 
 
 def _attack_records(spec: Spec) -> list[AttackRecord]:
@@ -172,8 +189,8 @@ Bought = dict[tuple[str | None, str | None, int | None], int]
 
 
 def images_bought(plan: Plan, audit: Path, done: dict[str, Done], codes: Codes) -> Bought:
-    """Images that the ledger of `audit` holds, by defence, who averages, and the adversary's seed, None for the auditor. It
-    opens no target."""
+    """Images that the ledger of `audit` holds, by defence, who averages, and the adversary's seed, None for
+    the auditor. It opens no target."""
     reserved = Counter[str]()
     if (audit / "ledger.sqlite").is_file():
         with Ledger(audit / "ledger.sqlite") as ledger:
@@ -182,8 +199,14 @@ def images_bought(plan: Plan, audit: Path, done: dict[str, Done], codes: Codes) 
     for situation in (UNDEFENDED, *plan.defended):
         step = target_name(situation)
         identity = target_identity(done[step].directory) if step in done else ""
-        drawn = target_identity(done[REFERENCE].directory) if REFERENCE in done and situation == UNDEFENDED else identity
-        found[situation.defence, None, None] = sum(reserved[auditor_account(drawn, draw)] for draw in range(AUDITOR_DRAWS))
+        drawn = (
+            target_identity(done[REFERENCE].directory)
+            if REFERENCE in done and situation == UNDEFENDED
+            else identity
+        )
+        found[situation.defence, None, None] = sum(
+            reserved[auditor_account(drawn, draw)] for draw in range(AUDITOR_DRAWS)
+        )
         for purchase in plan.purchases:
             if purchase.defence == situation.defence:
                 account = adversary_account(identity, purchase.seed, codes, purchase.adversary)
@@ -196,7 +219,9 @@ def _accounts(spec: Spec, audit: Path, done: dict[str, Done], plan: Plan) -> lis
         who = "auditor" if seed is None else f"adversary, {adversary + ', ' if adversary else ''}seed {seed}"
         account = f"{who}, behind {defence}" if defence else who
         role = "auditor" if seed is None else "adversary"
-        return AccountRecord(account=account, role=role, seed=seed, defence=defence, adversary=adversary, bought=bought)
+        return AccountRecord(
+            account=account, role=role, seed=seed, defence=defence, adversary=adversary, bought=bought
+        )
 
     return [record(*whose, count) for whose, count in images_bought(plan, audit, done, spec.codes).items()]
 

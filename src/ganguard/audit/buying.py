@@ -1,4 +1,5 @@
-"""Who buys from a target: under which account of the ledger, how much for an image, and where the images are kept."""
+"""Who buys from a target: under which account of the ledger, how much for an image, and where the images are
+kept."""
 
 import re
 from pathlib import Path
@@ -17,8 +18,9 @@ AUDITOR = "auditor"  # who the auditor is to a defended target
 
 
 def open_to_adversary(call: StepCall, most: int) -> tuple[BlackBoxTarget, Store]:
-    """The target as the adversary of a step meets it, with `most` queries to spend, and where its purchase is kept: one account
-    buys from one target, once for all its attacks. Where it averages, an image of the store costs `queries_an_image`."""
+    """The target as the adversary of a step meets it, with `most` queries to spend, and where its purchase is
+    kept: one account buys from one target, once for all its attacks. Where it averages, an image of the store
+    costs `queries_an_image`."""
     seed, codes = int(call.settings["seed"]), call.settings["codes"]
     target = open_target(call.inputs["target"], call.compute, adversary_client(seed))
     averaging = Averaging.model_validate(said) if (said := call.settings.get("averaging")) else None
@@ -54,7 +56,8 @@ def adversary_client(seed: int) -> str:
 
 
 def adversary_account(identity: str, seed: int, codes: Codes, averages: str | None = None) -> str:
-    """The account of the adversary who buys from the target of that identity; who averages, by label, has one apart."""
+    """The account of the adversary who buys from the target of that identity; who averages, by label, has one
+    apart."""
     apart = "-" + re.sub(r"[^a-z0-9.]+", "-", averages) if averages else ""
     return f"{_short(identity)}-adversary-{seed}-{codes}{apart}"
 

@@ -1,7 +1,7 @@
 """Every metric of one set of images, by itself or against another, as records with their spread.
 
-The spread is the standard error that comes of measuring so many images and no more. It says nothing of how another copy, or
-another purchase, would differ: that is what seeds are for.
+The spread is the standard error that comes of measuring so many images and no more. It says nothing of how
+another copy, or another purchase, would differ: that is what seeds are for.
 """
 
 import math
@@ -38,8 +38,12 @@ from ganguard.metrics.niqe import SMALLEST_BLOCK, niqe_block
 from ganguard.metrics.prdc import memberships
 
 NEIGHBOURS = 5  # k of precision, recall, density and coverage
-LINE_POINTS, LINES = 3, 10  # sizes that FD infinity's line is fitted to in each bootstrap replicate, and how many of these
-ROWS_A_DIMENSION = 20  # of features: with fewer, the smallest parts that the line goes through are no Gaussians of their rank
+LINE_POINTS, LINES = (
+    3,
+    10,
+)  # sizes that FD infinity's line is fitted to in each bootstrap replicate, and how many of these
+# of features: with fewer, the smallest parts that the line goes through are no Gaussians of their rank
+ROWS_A_DIMENSION = 20
 SUBSETS, SUBSET = 20, 1000  # of rows, whose kernel distances say how much that of all varies
 BINS = 100  # of NDB
 FEWEST_A_BIN = 5  # rows a bin: with fewer, no share of a bin can be told from another
@@ -51,8 +55,11 @@ NIQE_IMAGES = 1000  # that are judged by NIQE
 Value = tuple[float, float | None]  # and its spread
 
 
-def compare(subject: Subject, measured: Balls, against: Balls, name: Against, draw: int = 0) -> list[Measurement]:
-    """Every metric of one set's features against another's, as records that do not say yet whose attack it was."""
+def compare(
+    subject: Subject, measured: Balls, against: Balls, name: Against, draw: int = 0
+) -> list[Measurement]:
+    """Every metric of one set's features against another's, as records that do not say yet whose attack it
+    was."""
     x, y = measured.points, against.points
     values = {"frechet_distance": _frechet(x, y)}
     if min(len(x), len(y)) >= max(FEWEST_ROWS, ROWS_A_DIMENSION * x.shape[1]):
@@ -67,19 +74,25 @@ def compare(subject: Subject, measured: Balls, against: Balls, name: Against, dr
 
 def frechet_record(subject: Subject, x: Tensor, y: Tensor, name: Against, draw: int) -> Measurement:
     """The Fréchet distance alone, without a spread: for one of many that have a spread together."""
-    return _records(subject, {"frechet_distance": (frechet_distance(x, y), None)}, name, len(x), len(y), draw)[0]
+    return _records(
+        subject, {"frechet_distance": (frechet_distance(x, y), None)}, name, len(x), len(y), draw
+    )[0]
 
 
 def pixel_bins(images: Tensor) -> Bins | None:
-    """The bins of images (N, C, H, W) uint8 by their pixels; None where they are too few, or too many are alike."""
+    """The bins of images (N, C, H, W) uint8 by their pixels; None where they are too few, or too many are
+    alike."""
     x = images.flatten(1)
     if len(x) < FEWEST_A_BIN * BINS or len(x.unique(dim=0)) < BINS:
         return None
     return Bins.fit(x, BINS)
 
 
-def compare_pixels(subject: Subject, measured: Tensor, against: Bins | None, name: Against, draw: int = 0) -> list[Measurement]:
-    """NDB and JSD of images (N, C, H, W) uint8 against the bins of others; none without bins, or with too few images."""
+def compare_pixels(
+    subject: Subject, measured: Tensor, against: Bins | None, name: Against, draw: int = 0
+) -> list[Measurement]:
+    """NDB and JSD of images (N, C, H, W) uint8 against the bins of others; none without bins, or with too few
+    images."""
     if against is None or len(measured) < FEWEST_A_BIN * BINS:
         return []
     found = compare_bins(against.counts.numpy(), against.count(measured.flatten(1)))
@@ -99,9 +112,9 @@ def compare_pixels(subject: Subject, measured: Tensor, against: Bins | None, nam
 def by_itself(
     subject: Subject, images: Tensor, probabilities: Tensor | None, natural: NiqeModel | None, draw: int = 0
 ) -> list[Measurement]:
-    """What is measured of one set of images (N, C, H, W) uint8: their inception score, where a network gives the probabilities
-    (N, K) of classes; their PIQE, where they are large enough; and, beside the model `natural`, the NIQE of those among the
-    first 1,000 that have texture."""
+    """What is measured of one set of images (N, C, H, W) uint8: their inception score, where a network gives
+    the probabilities (N, K) of classes; their PIQE, where they are large enough; and, beside the model
+    `natural`, the NIQE of those among the first 1,000 that have texture."""
     values: dict[str, Value] = {}
     if probabilities is not None and len(probabilities) >= SPLITS:
         score = inception_score(probabilities, splits=SPLITS)
@@ -114,13 +127,15 @@ def by_itself(
         judged = images[:NIQE_IMAGES]
         judged = judged[has_texture(judged, natural)]
         if len(judged):
-            found += _records(subject, {"niqe": _mean(niqe(judged, natural))}, "nothing", len(judged), 0, draw)
+            found += _records(
+                subject, {"niqe": _mean(niqe(judged, natural))}, "nothing", len(judged), 0, draw
+            )
     return found
 
 
 def compare_pairs(subject: Subject, measured: Tensor, undefended: Tensor) -> list[Measurement]:
-    """PSNR and SSIM of images (N, C, H, W) uint8 to those of the same codes that no defence changed. Pairs that are equal have
-    no PSNR, and are left out of it."""
+    """PSNR and SSIM of images (N, C, H, W) uint8 to those of the same codes that no defence changed. Pairs
+    that are equal have no PSNR, and are left out of it."""
     values: dict[str, Value] = {"ssim": _mean(ssim(measured, undefended))}
     ratios = psnr(measured, undefended)
     if len(finite := ratios[ratios.isfinite()]):
@@ -129,7 +144,8 @@ def compare_pairs(subject: Subject, measured: Tensor, undefended: Tensor) -> lis
 
 
 def natural_model(images: Tensor) -> NiqeModel | None:
-    """The NIQE model of real images (N, C, H, W) uint8; None where they are too small, too few or too flat for one."""
+    """The NIQE model of real images (N, C, H, W) uint8; None where they are too small, too few or too flat
+    for one."""
     block_size = niqe_block(images.shape)
     if block_size < SMALLEST_BLOCK:
         return None
@@ -142,13 +158,15 @@ def natural_model(images: Tensor) -> NiqeModel | None:
 def compare_with_training(
     subject: Subject, measured: Tensor, trained_on: Tensor, fresh: Tensor, name: Against = "purchase"
 ) -> list[Measurement]:
-    """Does a copy replay what it was trained on? Features measured (N, D) beside the latter's (M, D), M at least 2, and beside
-    `fresh`, of images of the same origin that the adversary never saw."""
+    """Does a copy replay what it was trained on? Features measured (N, D) beside the latter's (M, D), M at
+    least 2, and beside `fresh`, of images of the same origin that the adversary never saw."""
     found = memorisation(trained_on, measured, held_out=fresh)
     share = found.authentic
     values: dict[str, Value] = {"authenticity": (share, math.sqrt(share * (1 - share) / len(measured)))}
     if found.held_out is not None and found.distance_ratio is not None:
-        error = bootstrap_error(lambda a, b: (a.median() / b.median()).item(), found.distances, found.held_out.distances)
+        error = bootstrap_error(
+            lambda a, b: (a.median() / b.median()).item(), found.distances, found.held_out.distances
+        )
         values["nearest_distance_ratio"] = found.distance_ratio, error if math.isfinite(error) else None
     return _records(subject, values, name, len(measured), len(trained_on), 0)
 
@@ -174,8 +192,8 @@ def _frechet_infinity(x: Tensor, y: Tensor) -> Value:
 
 
 def kernel_error(x: Tensor, y: Tensor) -> float | None:
-    """Of the kernel distance of all of x (N, D) and y (M, D), N and M at least 4, or it is None: the spread between subsets,
-    which falls with the root of their size (Politis & Romano 1994)."""
+    """Of the kernel distance of all of x (N, D) and y (M, D), N and M at least 4, or it is None: the spread
+    between subsets, which falls with the root of their size (Politis & Romano 1994)."""
     fewest = min(len(x), len(y))
     size = min(SUBSET, fewest // 2)
     if size < 2:
@@ -208,8 +226,8 @@ def rounded_to_zero(value: float) -> float:
 
 
 def in_no_order(rows: Tensor) -> Tensor:
-    """Rows (N, ...) in an order that is drawn, and always the same: real images lie class by class, and what is measured of
-    the first of them, or of one stretch after another, would be of a few classes."""
+    """Rows (N, ...) in an order that is drawn, and always the same: real images lie class by class, and what
+    is measured of the first of them, or of one stretch after another, would be of a few classes."""
     return rows[torch.randperm(len(rows), generator=torch_generator(0, "in no order"))]
 
 

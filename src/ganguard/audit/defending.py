@@ -1,5 +1,5 @@
-"""The kinds of steps that the owner does, who thinks of defences: directions to move codes along are fitted to the target, and
-what a defence leaves to honest users is measured."""
+"""The kinds of steps that the owner does, who thinks of defences: directions to move codes along are fitted
+to the target, and what a defence leaves to honest users is measured."""
 
 from pathlib import Path
 
@@ -25,14 +25,23 @@ EFFECT = "effect.json"
 
 
 def run_direction(call: StepCall) -> Digests:
-    """Fit a direction to an attribute, and see what moving codes along it does. The owner holds the target: these images are no
-    queries."""
-    attribute, samples, seed = str(call.settings["attribute"]), int(call.settings["samples"]), int(call.settings["seed"])
+    """Fit a direction to an attribute, and see what moving codes along it does. The owner holds the target:
+    these images are no queries."""
+    attribute, samples, seed = (
+        str(call.settings["attribute"]),
+        int(call.settings["samples"]),
+        int(call.settings["seed"]),
+    )
     target = open_target(call.inputs["target"], call.compute)
     if not isinstance(target, LatentTarget):
-        raise TargetError("semantic interpolation moves codes, and this target takes none. Defend it by what changes images.")
+        raise TargetError(
+            "semantic interpolation moves codes, and this target takes none. Defend it by what changes "
+            "images."
+        )
     told = _probabilities(call.inputs["features"], call.compute) if "features" in call.inputs else None
-    fitted = fit_for(target, attribute, samples=samples, seed=seed, probabilities=told, progress=call.progress)
+    fitted = fit_for(
+        target, attribute, samples=samples, seed=seed, probabilities=told, progress=call.progress
+    )
     found = effect_on(target, fitted, attribute, seed=seed, probabilities=told)
     save_direction(fitted, call.directory)
     save_strip(found.images, call.directory)
@@ -55,22 +64,27 @@ def _probabilities(features: Path, compute: Compute) -> Probabilities:
     def told(images: Tensor) -> Tensor:
         found = embed.probabilities(images)
         if found is None:
-            raise SpecError(f"attribute class:K needs features that know classes; {embed.settings.kind} knows none.")
+            raise SpecError(
+                f"attribute class:K needs features that know classes; {embed.settings.kind} knows none."
+            )
         return found
 
     return told
 
 
 def run_utility(call: StepCall) -> Digests:
-    """The auditor draws images through the defence, of the codes of its first draw of the target, and measures them against the
-    reference split and the target as copies are measured, by themselves, and, where codes are not moved, pair by pair."""
+    """The auditor draws images through the defence, of the codes of its first draw of the target, and
+    measures them against the reference split and the target as copies are measured, by themselves, and, where
+    codes are not moved, pair by pair."""
     samples = int(call.settings["samples"])
     images, plain = (_drawn(call, role, samples) for role in ("target", "undefended"))
     embed = load_embedding(call.inputs["features"], call.compute)
     balls = Balls.around(embed(images), k=NEIGHBOURS)
     found = compare("defended", balls, read_balls(call.inputs["yardsticks"], "reference"), "reference")
     found += compare("defended", balls, read_balls(call.inputs["yardsticks"], "target/1"), "target")
-    found += by_itself("defended", images, embed.probabilities(images), load_natural(call.inputs["yardsticks"]))
+    found += by_itself(
+        "defended", images, embed.probabilities(images), load_natural(call.inputs["yardsticks"])
+    )
     if not moves_codes(call.inputs["target"]):
         found += compare_pairs("defended", images, plain)
     save_grid(images, call.directory)

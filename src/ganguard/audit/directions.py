@@ -1,5 +1,6 @@
-"""Semantic directions of one target: codes are drawn, their images scored, and a direction is fitted that its own codes can be
-moved along. A direction belongs to the GAN that it was fitted on, so none is shipped: what ships is how to fit them."""
+"""Semantic directions of one target: codes are drawn, their images scored, and a direction is fitted that its
+own codes can be moved along. A direction belongs to the GAN that it was fitted on, so none is shipped: what
+ships is how to fit them."""
 
 import re
 from collections.abc import Callable
@@ -35,18 +36,19 @@ Probabilities = Callable[[Tensor], Tensor]
 
 
 def score_of(attribute: str, probabilities: Probabilities | None = None) -> Score:
-    """What scores images by an attribute: "slant", "thickness", or "class:3", the probability that they are of class 3.
+    """What scores images by an attribute: "slant", "thickness", or "class:3", the probability that they are
+    of class 3.
 
-    Raises SpecError for another name, and for a class where there are no `probabilities`; the score itself raises it where they
-    know no such class.
+    Raises SpecError for another name, and for a class where there are no `probabilities`; the score itself
+    raises it where they know no such class.
     """
     require_attribute(attribute)
     if attribute in ATTRIBUTES:
         return ATTRIBUTES[attribute]
     if probabilities is None:
         raise SpecError(
-            f"{attribute}: what an image looks like is told by a classifier. Give --features, the `features` directory of an "
-            f"audit that used one."
+            f"{attribute}: what an image looks like is told by a classifier. Give --features, the "
+            "`features` directory of an audit that used one."
         )
     return _class_score(int(attribute.removeprefix("class:")), probabilities)
 
@@ -66,7 +68,9 @@ def _class_score(k: int, probabilities: Probabilities) -> Score:
     def score(images: Tensor) -> Tensor:
         rows = probabilities(images)
         if k >= rows.shape[1]:
-            raise SpecError(f"class:{k}: the classifier knows classes 0 to {rows.shape[1] - 1}. Name one of these.")
+            raise SpecError(
+                f"class:{k}: the classifier knows classes 0 to {rows.shape[1] - 1}. Name one of these."
+            )
         return rows[:, k]
 
     return score
@@ -82,11 +86,13 @@ def fit_for(
     share: float = SHARE,
     progress: Progress = silent,
 ) -> Direction:
-    """Draw codes of a target's prior, score their images, and fit the direction along which the attribute grows.
+    """Draw codes of a target's prior, score their images, and fit the direction along which the attribute
+    grows.
 
-    attribute, probabilities: as `score_of` takes them. samples: codes; InterFaceGAN's author advises more than 500,000, its
-    example takes 10,000. share: of them, that each class takes.
-    Raises SpecError for an attribute that cannot be scored, MetricError where the scores do not rank the codes.
+    attribute, probabilities: as `score_of` takes them. samples: codes; InterFaceGAN's author advises more
+    than 500,000, its
+    example takes 10,000. share: of them, that each class takes. Raises SpecError for an attribute that cannot
+    be scored, MetricError where the scores do not rank the codes.
     """
     score = score_of(attribute, probabilities)
     drawn = derived_seed(seed, "directions", "fit")
@@ -115,7 +121,8 @@ def effect_on(
 
 
 def save_strip(images: Tensor, directory: Path) -> None:
-    """Write images (codes, amounts, C, H, W) uint8 as one PNG in `directory`: a row a code, a column an amount."""
+    """Write images (codes, amounts, C, H, W) uint8 as one PNG in `directory`: a row a code, a column an
+    amount."""
     framed = pad(images, (0, GAP, 0, GAP), value=_BETWEEN)
     rows, columns, channels, height, width = framed.shape
     strip = framed.permute(2, 0, 3, 1, 4).reshape(channels, rows * height, columns * width)

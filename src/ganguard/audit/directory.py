@@ -26,8 +26,8 @@ _OF_COPIES = frozenset({".png", ".json", ".safetensors"})
 
 
 class Owner(Settings):
-    """What audit.json says: the name of the audit, where its spec came from (None where that was not recorded), and which
-    ganguard began it."""
+    """What audit.json says: the name of the audit, where its spec came from (None where that was not
+    recorded), and which ganguard began it."""
 
     format: Literal[1] = 1
     name: str
@@ -43,7 +43,8 @@ class Assembled(Settings):
 
 
 def owner_of(directory: Path) -> str | None:
-    """The name of the audit that a directory belongs to; None where it is free. Raises SpecError where it holds other files."""
+    """The name of the audit that a directory belongs to; None where it is free. Raises SpecError where it
+    holds other files."""
     if recorded := _recorded(directory):
         return recorded.name
     try:
@@ -53,7 +54,9 @@ def owner_of(directory: Path) -> str | None:
     begun = (directory / LOCK).exists() and (directory / "steps").is_dir()
     others = sorted(file.name for file in directory.iterdir() if not file.name.startswith("."))
     if others and not begun:
-        raise SpecError(f"{directory}: holds {others[0]}, which no audit wrote. Choose another --out, new or empty.")
+        raise SpecError(
+            f"{directory}: holds {others[0]}, which no audit wrote. Choose another --out, new or empty."
+        )
     return None
 
 
@@ -65,24 +68,28 @@ def _recorded(directory: Path) -> Owner | None:
         return read_record(path, Owner, SpecError)
     except SpecError:
         raise SpecError(
-            f"{path}: not what an audit writes, or damaged. Remove it if the audit in {directory} is this one, or choose "
-            f"another --out."
+            f"{path}: not what an audit writes, or damaged. Remove it if the audit in {directory} is this "
+            "one, or choose another --out."
         ) from None
 
 
 def require_ours(directory: Path, name: str, source: str | None = None) -> None:
-    """Raise SpecError where a directory belongs to an audit of another name or spec file, or holds other files.
+    """Raise SpecError where a directory belongs to an audit of another name or spec file, or holds other
+    files.
 
     source: where the spec came from; None where that is not known.
     """
     owner = owner_of(directory)
     if owner not in (None, name):
-        raise SpecError(f"{directory}: holds the audit {owner!r}, and this one is {name!r}. Choose another --out.")
+        raise SpecError(
+            f"{directory}: holds the audit {owner!r}, and this one is {name!r}. Choose another --out."
+        )
     recorded = _recorded(directory)
     if recorded and source and recorded.source not in (None, source):
         raise SpecError(
-            f"{directory}: holds the audit of {recorded.source}, and this one is of {source}. Choose another --out; or, if "
-            f"the spec was moved, remove {directory / OWNER} and run the same command again."
+            f"{directory}: holds the audit of {recorded.source}, and this one is of {source}. Choose "
+            f"another --out; or, if the spec was moved, remove {directory / OWNER} and run the same command "
+            "again."
         )
 
 
@@ -99,20 +106,24 @@ def take(directory: Path, name: str, source: str | None = None) -> None:
 
 @contextmanager
 def alone(directory: Path) -> Generator[None]:
-    """Nobody else works in the directory while the body does; it is made where there is none. Raises SpecError where somebody
-    is at it."""
+    """Nobody else works in the directory while the body does; it is made where there is none. Raises
+    SpecError where somebody is at it."""
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / LOCK).open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise SpecError(f"{directory}: another run is at work here. Wait for it, or choose another --out.") from None
+            raise SpecError(
+                f"{directory}: another run is at work here. Wait for it, or choose another --out."
+            ) from None
         yield
 
 
 def write_assembled(directory: Path, key: str) -> None:
     """Record that everything was written out, and what."""
-    record = Assembled(key=key, files={file: file_digest(directory / file) for file in _written_out(directory)})
+    record = Assembled(
+        key=key, files={file: file_digest(directory / file) for file in _written_out(directory)}
+    )
     write_json(directory / ASSEMBLED, record.model_dump(mode="json"))
 
 
@@ -133,13 +144,17 @@ Copies = dict[Path, tuple[int, int]]
 
 
 def copies_in(directory: Path) -> Copies:
-    """Every file that an audit copies beside its results, and what tells whether it is written anew: inode and time."""
-    files = (file for name in _COPIES for file in (directory / name).rglob("[!.]*") if file.suffix in _OF_COPIES)
+    """Every file that an audit copies beside its results, and what tells whether it is written anew: inode
+    and time."""
+    files = (
+        file for name in _COPIES for file in (directory / name).rglob("[!.]*") if file.suffix in _OF_COPIES
+    )
     return {file: (file.stat().st_ino, file.stat().st_mtime_ns) for file in files if file.is_file()}
 
 
 def remove_stale(directory: Path, before: Copies) -> None:
-    """Remove the copies that were there `before` and were not written anew: the results no longer name them."""
+    """Remove the copies that were there `before` and were not written anew: the results no longer name
+    them."""
     for file, written in copies_in(directory).items():
         if before.get(file) == written:
             file.unlink()
@@ -156,5 +171,7 @@ def _is(file: Path, digest: str) -> bool:
 
 def _written_out(directory: Path) -> list[str]:
     found = [directory / name for name in _WRITTEN_OUT]
-    files = [file for path in found for file in (path.rglob("*") if path.is_dir() else [path]) if file.is_file()]
+    files = [
+        file for path in found for file in (path.rglob("*") if path.is_dir() else [path]) if file.is_file()
+    ]
     return sorted(file.relative_to(directory).as_posix() for file in files)

@@ -24,8 +24,8 @@ from ganguard.metrics.features.network import (
 
 @dataclass(frozen=True)
 class Embedding:
-    """images (N, C, H, W) uint8 -> standardised features (N, D), and the probabilities of classes where the network has any.
-    channels: C."""
+    """images (N, C, H, W) uint8 -> standardised features (N, D), and the probabilities of classes where the
+    network has any. channels: C."""
 
     settings: FeatureSettings
     channels: int
@@ -44,7 +44,8 @@ class Embedding:
 
 
 def load_embedding(directory: Path, compute: Compute) -> Embedding:
-    """The network that a features step wrote to `directory`, and its scale. Raises InputError where they are damaged."""
+    """The network that a features step wrote to `directory`, and its scale. Raises InputError where they are
+    damaged."""
     said = read_record(directory / "features.json", FeatureDescription, CheckpointError)
     settings = parse_features(said.settings)
     network = load_features(settings, directory, said.channels)
@@ -54,7 +55,11 @@ def load_embedding(directory: Path, compute: Compute) -> Embedding:
         require_finite(scale)
         mean, std = scale["mean"], scale["std"]
         if (mean.shape, std.shape) != ((said.dimensions,), (said.dimensions,)):
-            raise ValueError(f"it is of shape {tuple(mean.shape)} and {tuple(std.shape)}, not ({said.dimensions},)")
+            raise ValueError(
+                f"it is of shape {tuple(mean.shape)} and {tuple(std.shape)}, not ({said.dimensions},)"
+            )
     except (KeyError, ValueError) as problem:
-        raise CheckpointError(f"{file}: not the scale of features ({one_line(problem, 160)}). Run the audit again.") from None
+        raise CheckpointError(
+            f"{file}: not the scale of features ({one_line(problem, 160)}). Run the audit again."
+        ) from None
     return Embedding(settings, said.channels, network, Standardisation(mean, std), compute)

@@ -1,6 +1,8 @@
-"""Runs a plan on this machine: each step by a process of a pool, as soon as what it needs is done; with one process, here.
+"""Runs a plan on this machine: each step by a process of a pool, as soon as what it needs is done; with one
+process, here.
 
-Small networks thread badly: two processes of one thread each train more than one process of two. A finished step is never
+Small networks thread badly: two processes of one thread each train more than one process of two. A finished
+step is never
 done again. A step that fails fails alone: what reads it is left out, and all the rest goes on.
 """
 
@@ -20,8 +22,8 @@ TRIES = 2  # of a step whose process is killed: it goes on from its last saved s
 
 @dataclass(frozen=True)
 class Execution:
-    """What became of a plan's steps, by name: those that are done, and why others failed. What neither names was left out,
-    because a step that it needs had failed."""
+    """What became of a plan's steps, by name: those that are done, and why others failed. What neither names
+    was left out, because a step that it needs had failed."""
 
     done: dict[str, Done]
     failed: dict[str, str]
@@ -79,7 +81,9 @@ class _Run:
     def go(self, pool: Workers) -> None:
         """Begin what is ready, long steps first, until nothing is left that can be done."""
         while True:
-            ready = [s for s in self.waiting if self._inputs_done(s) and all(name in self.done for name in s.after)]
+            ready = [
+                s for s in self.waiting if self._inputs_done(s) and all(name in self.done for name in s.after)
+            ]
             ready.sort(key=lambda step: -step.cost)
             for step in ready:
                 if not pool.free:
@@ -103,7 +107,9 @@ class _Run:
         elif isinstance(outcome, Killed):
             self.killed[step.name] = self.killed.get(step.name, 0) + 1
             if self.killed[step.name] == TRIES:
-                self._fail(step, f"its process was killed {TRIES} times ({outcome}); was there too little memory?")
+                self._fail(
+                    step, f"its process was killed {TRIES} times ({outcome}); was there too little memory?"
+                )
         else:
             raise outcome
 

@@ -1,4 +1,5 @@
-"""A set of images that is read a part at a time, as often as a measure wants it: it need not fit into memory."""
+"""A set of images that is read a part at a time, as often as a measure wants it: it need not fit into
+memory."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -14,7 +15,8 @@ AT_ONCE = 1024  # images
 
 @dataclass(frozen=True)
 class ImageSet:
-    """count: images in it. shape: (C, H, W) of each. read: gives all of them anew, in parts (n, C, H, W) uint8 of any sizes."""
+    """count: images in it. shape: (C, H, W) of each. read: gives all of them anew, in parts (n, C, H, W)
+    uint8 of any sizes."""
 
     count: int
     shape: tuple[int, int, int]
@@ -26,10 +28,14 @@ class ImageSet:
         return ImageSet(len(images), shape_of(images), lambda: images.split(AT_ONCE))
 
     def parts(self) -> Iterator[Tensor]:
-        """All images, AT_ONCE at a time. Raises InputError where they are not of one shape, or not as many as was said."""
+        """All images, AT_ONCE at a time. Raises InputError where they are not of one shape, or not as many as
+        was said."""
         read = 0
         for part in blocks(self.read(), AT_ONCE):
             read += len(part)
             yield part
         if read != self.count:
-            raise DataError(f"{read:,} images came of {self.count:,} that were announced. Look at the files, or harvest anew.")
+            raise DataError(
+                f"{read:,} images came of {self.count:,} that were announced. Look at the files, or harvest "
+                "anew."
+            )

@@ -46,8 +46,9 @@ CHUNK = 1024  # images that are made and turned into features at once
 
 
 def run_yardsticks(call: StepCall) -> Digests:
-    """Buy the auditor's draws of the target, take the features of everything copies are compared with, and measure the floors
-    (two draws, two halves of the real data, its two splits), the target itself, and noise."""
+    """Buy the auditor's draws of the target, take the features of everything copies are compared with, and
+    measure the floors (two draws, two halves of the real data, its two splits), the target itself, and
+    noise."""
     real, samples = load_real(call.inputs["real"]), int(call.settings["samples"])
     embed, noise_images = load_embedding(call.inputs["features"], call.compute), _noise(real.images)
     target = open_target(call.inputs["target"], call.compute)
@@ -55,7 +56,9 @@ def run_yardsticks(call: StepCall) -> Digests:
     natural = natural_model(real.images[real.train])
     if natural is not None:
         natural.save(call.directory / _NATURAL)
-    draws = [harvest(open_metered(call, store, target, samples), store, samples, call.progress) for store in stores]
+    draws = [
+        harvest(open_metered(call, store, target, samples), store, samples, call.progress) for store in stores
+    ]
     save_grid(draws[0], call.directory)
     everything = embed(real.images)
     held_out = real.images[in_no_order(real.reference)]
@@ -75,7 +78,11 @@ def run_yardsticks(call: StepCall) -> Digests:
     measurements = [
         *compare("target", second, first, "target"),
         *_halvings(torch.cat([first.points, second.points])),
-        *(m for draw, balls in enumerate((first, second)) for m in compare("target", balls, reference, "reference", draw)),
+        *(
+            m
+            for draw, balls in enumerate((first, second))
+            for m in compare("target", balls, reference, "reference", draw)
+        ),
         *compare("real", half, other_half, "reference"),
         *compare("train", train, reference, "reference"),
         *compare("noise", noise, first, "target"),
@@ -87,17 +94,27 @@ def run_yardsticks(call: StepCall) -> Digests:
         *by_itself("noise", noise_images(range(NIQE_IMAGES)), None, natural),
     ]
     balls = {"target/0": first, "target/1": second, "reference": reference}
-    tensors = {f"{name}/{part}": getattr(b, part) for name, b in balls.items() for part in ("points", "squared_radii")}
+    tensors = {
+        f"{name}/{part}": getattr(b, part)
+        for name, b in balls.items()
+        for part in ("points", "squared_radii")
+    }
     if bins is not None:
         tensors |= {f"bins/{part}": tensor for part, tensor in vars(bins).items()}
     write_tensors(call.directory / _BALLS, tensors)
-    return {"result": content_key(balls=tensor_digest(tensors), measurements=write_measurements(call.directory, measurements))}
+    return {
+        "result": content_key(
+            balls=tensor_digest(tensors), measurements=write_measurements(call.directory, measurements)
+        )
+    }
 
 
 def _halvings(pool: Tensor) -> list[Measurement]:
-    """The distance of two draws again and again: random halvings of all that the auditor drew, (2 N, D), as draws 1, 2 ...
+    """The distance of two draws again and again: random halvings of all that the auditor drew, (2 N, D), as
+    draws 1, 2 ...
 
-    One pair of draws says little of what distance to expect; halvings of the same images say much more, and buy nothing.
+    One pair of draws says little of what distance to expect; halvings of the same images say much more, and
+    buy nothing.
     """
     found: list[Measurement] = []
     half = len(pool) // 2
@@ -108,8 +125,8 @@ def _halvings(pool: Tensor) -> list[Measurement]:
 
 
 def run_measure(call: StepCall) -> Digests:
-    """Every metric of one substitute: each draw of its images against another draw of the target's and against the reference
-    split; the first by itself, by its pixels, and beside what was bought."""
+    """Every metric of one substitute: each draw of its images against another draw of the target's and
+    against the reference split; the first by itself, by its pixels, and beside what was bought."""
     samples, seed, budget = (int(call.settings[name]) for name in ("samples", "seed", "query_budget"))
     embed = load_embedding(call.inputs["features"], call.compute)
     yardsticks = load_file(call.inputs["yardsticks"] / _BALLS)
@@ -140,8 +157,9 @@ def run_measure(call: StepCall) -> Digests:
 
 
 def compare_refined(substitute: Path, bought: Tensor, reference: Balls) -> list[Measurement]:
-    """Did refining help? The refined set of a substitute's step, and what Algorithm 1 as it stands would have kept, against the
-    reference split. bought: features (N, D) of the purchase. Nothing for a substitute that refines nothing."""
+    """Did refining help? The refined set of a substitute's step, and what Algorithm 1 as it stands would have
+    kept, against the reference split. bought: features (N, D) of the purchase. Nothing for a substitute that
+    refines nothing."""
     if not (substitute / KEPT).is_file():
         return []
     kept = load_file(substitute / KEPT)
@@ -155,7 +173,8 @@ def compare_refined(substitute: Path, bought: Tensor, reference: Balls) -> list[
 
 
 def run_replay(call: StepCall) -> Digests:
-    """What the bought images themselves would measure, by budget: where a copy stands that only replays them. And how near
+    """What the bought images themselves would measure, by budget: where a copy stands that only replays them.
+    And how near
     fresh images of the target come to them: where a copy stands that remembers none."""
     embed = load_embedding(call.inputs["features"], call.compute)
     yardsticks = load_file(call.inputs["yardsticks"] / _BALLS)
@@ -169,7 +188,10 @@ def run_replay(call: StepCall) -> Digests:
         whose, bought = {"query_budget": budget, "seed": seed}, features[: budget // price]
         if len(bought) >= FEWEST_REMEMBERED:
             drawn = [_balls(yardsticks, f"target/{draw}").points for draw in (1, 0)]
-            measurements += [m.model_copy(update=whose) for m in compare_with_training("target", drawn[0], bought, drawn[1])]
+            measurements += [
+                m.model_copy(update=whose)
+                for m in compare_with_training("target", drawn[0], bought, drawn[1])
+            ]
         if len(bought) <= NEIGHBOURS:
             continue
         balls = Balls.around(bought, k=NEIGHBOURS)
@@ -182,14 +204,15 @@ def run_replay(call: StepCall) -> Digests:
         tensors |= {"classes": probabilities.argmax(1), "class_count": torch.tensor([probabilities.shape[1]])}
     write_tensors(call.directory / _BOUGHT, tensors)
     parts = {
-        str(budget): tensor_digest({name: rows[: budget // price] for name, rows in tensors.items()}) for budget in budgets
+        str(budget): tensor_digest({name: rows[: budget // price] for name, rows in tensors.items()})
+        for budget in budgets
     }
     return {"result": content_key(measurements=write_measurements(call.directory, measurements)), **parts}
 
 
 def read_classes(replay: Path, budget: int) -> tuple[Tensor, int] | None:
-    """Of a replay step: the class (N,) int64 of each image that `budget` buys, as the feature network sees it, and how many
-    classes it knows; None where it knows none."""
+    """Of a replay step: the class (N,) int64 of each image that `budget` buys, as the feature network sees
+    it, and how many classes it knows; None where it knows none."""
     tensors = load_file(replay / _BOUGHT)
     return (tensors["classes"][:budget], int(tensors["class_count"])) if "classes" in tensors else None
 
@@ -219,7 +242,8 @@ def _bins(tensors: dict[str, Tensor]) -> Bins | None:
 
 
 def _noise(like: Tensor) -> Callable[[range], Tensor]:
-    """Images of independent uniform bytes, of the shape of `like` (N, C, H, W); a chunk depends on where it begins."""
+    """Images of independent uniform bytes, of the shape of `like` (N, C, H, W); a chunk depends on where it
+    begins."""
     shape = tuple(like.shape[1:])
 
     def make(rows: range) -> Tensor:

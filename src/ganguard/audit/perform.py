@@ -14,7 +14,8 @@ from ganguard.base.compute import Compute
 
 @dataclass(frozen=True)
 class Event:
-    """What happens to a step: it is found "cached", or it "begins", is "at" done of total, and "ends" or "fails"."""
+    """What happens to a step: it is found "cached", or it "begins", is "at" done of total, and "ends" or
+    "fails"."""
 
     what: Literal["cached", "begins", "at", "ends", "fails"]
     step: str
@@ -44,7 +45,9 @@ def perform(step: Step, done: dict[str, Done], audit: Path, compute: Compute, li
     def progress(done: int, total: int, note: str = "") -> None:
         listener(Event("at", step.name, done, total, note))
 
-    digests = RUNNERS[step.kind](StepCall(step.settings, inputs, work, audit, compute, progress, step.checkpoint_every))
+    digests = RUNNERS[step.kind](
+        StepCall(step.settings, inputs, work, audit, compute, progress, step.checkpoint_every)
+    )
     finished = finish(audit, step, key, digests, time.monotonic() - begun)
     listener(Event("ends", step.name))
     return finished

@@ -15,11 +15,14 @@ GRID_FILE, KEPT_FILE, DROPPED_FILE = "grid.png", "kept.png", "dropped.png"
 
 
 def save_grid(images: Tensor, directory: Path, file: str = GRID_FILE) -> None:
-    """Write the first COLUMNS x ROWS of images (N, C, H, W) uint8 as one PNG in `directory`, grey between the tiles."""
+    """Write the first COLUMNS x ROWS of images (N, C, H, W) uint8 as one PNG in `directory`, grey between the
+    tiles."""
     tiles = images[:TILES]
     _, channels, height, width = tiles.shape
     rows = -(-len(tiles) // COLUMNS)
-    grid = torch.full((channels, rows * (height + GAP) - GAP, COLUMNS * (width + GAP) - GAP), 128, dtype=torch.uint8)
+    grid = torch.full(
+        (channels, rows * (height + GAP) - GAP, COLUMNS * (width + GAP) - GAP), 128, dtype=torch.uint8
+    )
     for index, tile in enumerate(tiles):
         top, left = (index // COLUMNS) * (height + GAP), (index % COLUMNS) * (width + GAP)
         grid[:, top : top + height, left : left + width] = tile
@@ -27,7 +30,8 @@ def save_grid(images: Tensor, directory: Path, file: str = GRID_FILE) -> None:
 
 
 def save_kept_and_dropped(images: Tensor, kept: Tensor, directory: Path) -> None:
-    """Grids of the images (N, C, H, W) uint8 whose indices are in `kept`, and of those whose are not; none of no images."""
+    """Grids of the images (N, C, H, W) uint8 whose indices are in `kept`, and of those whose are not; none of
+    no images."""
     is_kept = torch.zeros(len(images), dtype=torch.bool)
     is_kept[kept] = True
     for file, chosen in ((KEPT_FILE, is_kept), (DROPPED_FILE, ~is_kept)):

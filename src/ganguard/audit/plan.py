@@ -5,8 +5,9 @@
     target ─► direction ─► defended target ─► utility, beside the undefended; and purchase ─► ... again
     another domain's real images ─► domain          substitute ─► transferred substitute ─► measure, beside domain
 
-Nothing is trained before the real data are known to suffice and to fit the substitutes' architectures, nothing is bought before
-the target is known to fit them too, and the adversary buys after the yardsticks stand.
+Nothing is trained before the real data are known to suffice and to fit the substitutes' architectures,
+nothing is bought before the target is known to fit them too, and the adversary buys after the yardsticks
+stand.
 """
 
 from dataclasses import dataclass
@@ -40,8 +41,8 @@ from ganguard.audit.step import Step
 
 @dataclass(frozen=True)
 class SubstitutePlan:
-    """The substitute of one attack at one budget under one seed, in one situation: the names of its two steps, and what it
-    uses."""
+    """The substitute of one attack at one budget under one seed, in one situation: the names of its two
+    steps, and what it uses."""
 
     label: str
     settings: AttackSettings
@@ -58,8 +59,8 @@ class SubstitutePlan:
 
 @dataclass(frozen=True)
 class PurchasePlan:
-    """What one adversary buys from one target: behind which defence (None: none), who averages (None: nobody), how many queries
-    it costs, its step and the one that measures it."""
+    """What one adversary buys from one target: behind which defence (None: none), who averages (None:
+    nobody), how many queries it costs, its step and the one that measures it."""
 
     defence: str | None
     adversary: str | None
@@ -71,8 +72,9 @@ class PurchasePlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """The steps in an order in which they can run, and the substitutes and purchases among them. auditor: images that the
-    auditor buys. defended: the target's situations beside the undefended one, whoever attacks."""
+    """The steps in an order in which they can run, and the substitutes and purchases among them. auditor:
+    images that the auditor buys. defended: the target's situations beside the undefended one, whoever
+    attacks."""
 
     steps: tuple[Step, ...]
     substitutes: tuple[SubstitutePlan, ...]
@@ -96,7 +98,9 @@ def make_plan(spec: Spec) -> Plan:
             who = buyer.averaging.label() if buyer.averaging else None
             purchases.append(PurchasePlan(buyer.defence, who, seed, queries, *(step.name for step in bought)))
             steps += bought
-    steps += [known_step(spec, fraction, seed) for fraction, seed in product(real_fractions(spec), spec.seeds)]
+    steps += [
+        known_step(spec, fraction, seed) for fraction, seed in product(real_fractions(spec), spec.seeds)
+    ]
     steps += [domain_step(name) for name in domain_names(spec)]
     copies = [(label, a) for label, by_budget in spec.labelled_attacks() for a in by_budget]
     copies.sort(key=lambda copy: isinstance(copy[1], GoesOnSettings))  # those come after what they go on with

@@ -41,7 +41,9 @@ def ground_steps(spec: Spec) -> Iterable[Step]:
     if (price := max(s.price for s in spec.situations())) > 1:
         planned["price"] = price
     of_domains = (Input(f"domain {i}", _real_of(name)) for i, name in enumerate(domain_names(spec)))
-    yield Step("ready", "ready", planned, (Input("real", "real"), Input("trained on", trained_on), *of_domains))
+    yield Step(
+        "ready", "ready", planned, (Input("real", "real"), Input("trained on", trained_on), *of_domains)
+    )
     target = spec.target
     if isinstance(target, TrainTarget):
         settings = target.model_dump(mode="json", exclude={"dataset", "checkpoint_every"})
@@ -61,9 +63,18 @@ def ground_steps(spec: Spec) -> Iterable[Step]:
     attacks = [_settings_of(found[0]) for _, found in spec.labelled_attacks()]
     beside = [Input("reference", REFERENCE)] if spec.reference else []
     yield Step(
-        "fit", "fit", {"attacks": attacks, **_guesses(spec)}, (Input("real", "real"), Input("target", "target"), *beside)
+        "fit",
+        "fit",
+        {"attacks": attacks, **_guesses(spec)},
+        (Input("real", "real"), Input("target", "target"), *beside),
     )
-    yield Step("features", "features", pinned(spec.features).model_dump(mode="json"), (Input("real", "real"),), cost=600.0)
+    yield Step(
+        "features",
+        "features",
+        pinned(spec.features).model_dump(mode="json"),
+        (Input("real", "real"),),
+        cost=600.0,
+    )
     yield Step(
         "yardsticks",
         "yardsticks",
@@ -76,8 +87,14 @@ def ground_steps(spec: Spec) -> Iterable[Step]:
 
 def _guesses(spec: Spec) -> dict[str, Any]:
     """What adversaries believe of the defences, each belief once."""
-    believed = [[defence.model_dump(mode="json") for defence in s.believed] for s in spec.situations() if s.believed]
-    return {"guesses": [guess for i, guess in enumerate(believed) if guess not in believed[:i]]} if believed else {}
+    believed = [
+        [defence.model_dump(mode="json") for defence in s.believed] for s in spec.situations() if s.believed
+    ]
+    return (
+        {"guesses": [guess for i, guess in enumerate(believed) if guess not in believed[:i]]}
+        if believed
+        else {}
+    )
 
 
 def _open_step(name: str, target: TargetSettings, codes: str) -> Step:
@@ -95,8 +112,14 @@ def defence_steps(spec: Spec, situation: Situation) -> list[Step]:
     """The target behind a chain of defences, and what honest users still get of it."""
     if not situation.chain:
         return []
-    along = (Input(direction_name(attribute), direction_name(attribute)) for attribute in attributes([situation.chain]))
-    chain = [defence.model_dump(mode="json") | {"fingerprint": defence.fingerprint()} for defence in situation.chain]
+    along = (
+        Input(direction_name(attribute), direction_name(attribute))
+        for attribute in attributes([situation.chain])
+    )
+    chain = [
+        defence.model_dump(mode="json") | {"fingerprint": defence.fingerprint()}
+        for defence in situation.chain
+    ]
     shielded = Step(
         target_name(situation),
         "defend",
@@ -106,7 +129,10 @@ def defence_steps(spec: Spec, situation: Situation) -> list[Step]:
     )
     inputs = [Input(role, role) for role in ("real", "features", "yardsticks")]
     inputs += [Input("target", shielded.name), Input("undefended", measured_target(spec))]
-    return [shielded, Step(utility_name(situation), "utility", {"samples": spec.samples}, tuple(inputs), cost=1e6)]
+    return [
+        shielded,
+        Step(utility_name(situation), "utility", {"samples": spec.samples}, tuple(inputs), cost=1e6),
+    ]
 
 
 def direction_name(attribute: str) -> str:
@@ -182,7 +208,8 @@ def _measured_with(purchase: str, budgets: list[int]) -> tuple[Input, ...]:
 
 
 def training_data(spec: Spec) -> str:
-    """The step that reads what the target was trained on, as far as is known: "real", unless the spec says otherwise."""
+    """The step that reads what the target was trained on, as far as is known: "real", unless the spec says
+    otherwise."""
     other = isinstance(spec.target, TrainTarget) and spec.target.dataset != spec.real
     return "training data" if other else "real"
 
@@ -214,8 +241,14 @@ def known_name(fraction: float, seed: int) -> str:
 
 
 def known_step(spec: Spec, fraction: float, seed: int) -> Step:
-    inputs = (Input("real", training_data(spec)), Input("features", "features"), Input("yardsticks", "yardsticks"))
-    return Step(known_name(fraction, seed), "known", {"real_fraction": fraction, "seed": seed}, inputs, cost=1e6)
+    inputs = (
+        Input("real", training_data(spec)),
+        Input("features", "features"),
+        Input("yardsticks", "yardsticks"),
+    )
+    return Step(
+        known_name(fraction, seed), "known", {"real_fraction": fraction, "seed": seed}, inputs, cost=1e6
+    )
 
 
 def domain_step(name: str) -> Step:
@@ -249,7 +282,12 @@ def train_name(label: str, settings: AttackSettings, seed: int, situation: Situa
 
 
 def train_step(
-    spec: Spec, label: str, settings: AttackSettings, seed: int, situation: Situation, stolen: str | None = None
+    spec: Spec,
+    label: str,
+    settings: AttackSettings,
+    seed: int,
+    situation: Situation,
+    stolen: str | None = None,
 ) -> Step:
     """The training of a substitute; of one that begins as another, after that one's."""
     inputs = [Input("target", target_name(situation)), *_knowledge(spec, settings, seed)]
@@ -257,7 +295,12 @@ def train_step(
         inputs.append(Input("stolen", stolen))
     elif settings.buys():
         inputs.append(Input("purchase", _purchase_name(seed, situation), str(settings.buys())))
-    said: dict[str, Any] = {"attack": _settings_of(settings), "codes": spec.codes, "seed": seed, **_averaging(situation)}
+    said: dict[str, Any] = {
+        "attack": _settings_of(settings),
+        "codes": spec.codes,
+        "seed": seed,
+        **_averaging(situation),
+    }
     if situation.believed and not stolen:  # what goes on with a copy that was trained so does not
         said["guess"] = [defence.model_dump(mode="json") for defence in situation.believed]
     return Step(
@@ -285,10 +328,22 @@ def measure_step(spec: Spec, train: Step, settings: AttackSettings, seed: int, s
     inputs = [Input("substitute", train.name), Input("features", "features")]
     if isinstance(settings, TransferSettings):
         inputs += [Input("domain", _domain_name(spec, settings)), _domain_input(spec, settings)]
-        return Step(name, "measure_transfer", {**measured, "domain_images": settings.domain_images}, tuple(inputs), cost=1e6)
+        return Step(
+            name,
+            "measure_transfer",
+            {**measured, "domain_images": settings.domain_images},
+            tuple(inputs),
+            cost=1e6,
+        )
     inputs.append(Input("yardsticks", "yardsticks"))
     if settings.buys():
         inputs.append(Input("replay", replay_name(seed, situation), str(settings.buys())))
     if (fraction := real_fraction(settings)) is not None:
         inputs.append(Input("known", known_name(fraction, seed)))
-    return Step(name, "measure", {**measured, "query_budget": images_of(settings.buys(), situation)}, tuple(inputs), cost=1e6)
+    return Step(
+        name,
+        "measure",
+        {**measured, "query_budget": images_of(settings.buys(), situation)},
+        tuple(inputs),
+        cost=1e6,
+    )

@@ -19,8 +19,8 @@ from ganguard.targets.protocol import BlackBoxTarget
 
 
 def run_fit(call: StepCall) -> Digests:
-    """Refuse a target whose images are not of the real ones' shape, or that an attack or the guess of a defence does not fit;
-    nothing is bought yet."""
+    """Refuse a target whose images are not of the real ones' shape, or that an attack or the guess of a
+    defence does not fit; nothing is bought yet."""
     real, target = load_real(call.inputs["real"]), open_target(call.inputs["target"], call.compute)
     if target.image_shape != (wanted := shape_of(real.images)):
         raise DataError(
@@ -30,7 +30,10 @@ def run_fit(call: StepCall) -> Digests:
     if "reference" in call.inputs:
         shape = open_target(call.inputs["reference"], call.compute).image_shape
         if shape != target.image_shape:
-            raise TargetError(f"reference makes images {shape} (C, H, W), the target {wanted}. Name the generator behind it.")
+            raise TargetError(
+                f"reference makes images {shape} (C, H, W), the target {wanted}. Name the generator behind "
+                "it."
+            )
     for settings in call.settings.get("attacks", []):
         require_attackable(target, attack_of(settings))
     _require_guesses(call, target)
@@ -38,8 +41,11 @@ def run_fit(call: StepCall) -> Digests:
 
 
 def _require_guesses(call: StepCall, target: BlackBoxTarget) -> None:
-    """Raise InputError where a guess fits the target's images not, or not the codes of a substitute that trains through it."""
-    attacks = [attack for attack in map(attack_of, call.settings.get("attacks", [])) if attack.trains_through()]
+    """Raise InputError where a guess fits the target's images not, or not the codes of a substitute that
+    trains through it."""
+    attacks = [
+        attack for attack in map(attack_of, call.settings.get("attacks", [])) if attack.trains_through()
+    ]
     with torch.device("meta"):
         networks = [build_networks(attack.architecture, target.image_shape) for attack in attacks]
     tools = tools_for(target, call.compute)
@@ -55,15 +61,16 @@ def run_ready(call: StepCall) -> Digests:
     samples, least = int(call.settings["samples"]), NEIGHBOURS + 1
     if min(samples, len(real.reference)) < least:
         raise MetricError(
-            f"each measured set must hold at least {least} images; samples is {samples} and the reference split (30 % of the "
-            f"real images) {len(real.reference)}. Set samples to {least} or more, and give at least "
-            f"{math.ceil(least / (1 - TRAIN_SHARE))} real images, in classes of 2 or more."
+            f"each measured set must hold at least {least} images; samples is {samples} and the reference "
+            f"split (30 % of the real images) {len(real.reference)}. Set samples to {least} or more, and "
+            f"give at least {math.ceil(least / (1 - TRAIN_SHARE))} real images, in classes of 2 or more."
         )
     return {"result": ""}
 
 
 def _require_trainable(call: StepCall, real: Real) -> None:
-    """Raise InputError where an attack does not fit the real images: those that the target is trained on, or of a domain."""
+    """Raise InputError where an attack does not fit the real images: those that the target is trained on, or
+    of a domain."""
     known = load_real(call.inputs["trained on"])
     domains = [load_real(call.inputs[f"domain {i}"]) for i in range(len(call.settings["domains"]))]
     for attack in map(attack_of, call.settings["attacks"]):
@@ -78,13 +85,15 @@ def _require_trainable(call: StepCall, real: Real) -> None:
             require_domain(domain.images, shape_of(real.images))
             if min(len(domain.reference), len(domain.train)) <= NEIGHBOURS:
                 raise MetricError(
-                    f"domain: its reference split (30 % of {len(domain.images)} images) holds {len(domain.reference)}; a "
-                    f"measured set must hold at least {NEIGHBOURS + 1}. Give more images of the domain."
+                    f"domain: its reference split (30 % of {len(domain.images)} images) holds "
+                    f"{len(domain.reference)}; a measured set must hold at least {NEIGHBOURS + 1}. Give "
+                    "more images of the domain."
                 )
 
 
 def _require_known(attack: AttackSettings, own: int, price: int) -> None:
-    """Raise SpecError where the budget buys too few images, at the highest `price` of one, beside `own` real ones."""
+    """Raise SpecError where the budget buys too few images, at the highest `price` of one, beside `own` real
+    ones."""
     images = attack.query_budget // price
     try:
         attack.model_copy(update={"query_budget": images}).require_known(own)
@@ -92,6 +101,6 @@ def _require_known(attack: AttackSettings, own: int, price: int) -> None:
         if price == 1:
             raise
         raise SpecError(
-            f"adversaries: who averages asks {price:,} times for an image, so that query_budget {attack.query_budget:,} buys "
-            f"{images:,}: {problem}"
+            f"adversaries: who averages asks {price:,} times for an image, so that query_budget "
+            f"{attack.query_budget:,} buys {images:,}: {problem}"
         ) from None

@@ -19,7 +19,8 @@ from ganguard.base.settings import one_line, read_record
 
 
 def _apart(said: Any) -> Any:
-    """What refinement.json says of Algorithm 1: its ratio, and beside it what came of that, or that it was stuck."""
+    """What refinement.json says of Algorithm 1: its ratio, and beside it what came of that, or that it was
+    stuck."""
     if not isinstance(said, dict):
         return said
     ratio = {key: value for key, value in said.items() if key in RatioRecord.model_fields}
@@ -34,13 +35,19 @@ class _Written(Trial):
 
 
 def refinement_records(plan: Plan, done: dict[str, Done]) -> list[RefinementRecord]:
-    """A record of every substitute that refined what it bought. Raises InputError where its files are damaged."""
-    refined = (s for s in plan.substitutes if s.step in done and (done[s.step].directory / REFINEMENT).is_file())
+    """A record of every substitute that refined what it bought. Raises InputError where its files are
+    damaged."""
+    refined = (
+        s for s in plan.substitutes if s.step in done and (done[s.step].directory / REFINEMENT).is_file()
+    )
     return [_record(s, done) for s in refined]
 
 
 def _record(substitute: SubstitutePlan, done: dict[str, Done]) -> RefinementRecord:
-    directory, budget = done[substitute.step].directory, images_of(substitute.settings.query_budget, substitute.situation)
+    directory, budget = (
+        done[substitute.step].directory,
+        images_of(substitute.settings.query_budget, substitute.situation),
+    )
     said = read_record(directory / REFINEMENT, _Written, DataError)
     replay = done.get(replay_name(substitute.seed, substitute.situation))
     return RefinementRecord(
@@ -60,7 +67,9 @@ def _count(classes: tuple[Tensor, int] | None, refined: dict[str, Tensor]) -> Cl
         return tuple(torch.bincount(of_images[rows], minlength=count).tolist())
 
     plain = counted(refined["plain"]) if "plain" in refined else ()
-    return ClassCounts(before=counted(torch.arange(len(of_images))), after=counted(refined["kept"]), plain=plain)
+    return ClassCounts(
+        before=counted(torch.arange(len(of_images))), after=counted(refined["kept"]), plain=plain
+    )
 
 
 def _read(directory: Path) -> dict[str, Tensor]:
@@ -69,4 +78,6 @@ def _read(directory: Path) -> dict[str, Tensor]:
         return read_tensors(directory / KEPT)[0]
     except ValueError as problem:
         why = f"not a refined set ({one_line(problem, 160)})"
-        raise CheckpointError(f"{directory / KEPT}: {why}. Remove {directory}: it is then done again.") from None
+        raise CheckpointError(
+            f"{directory / KEPT}: {why}. Remove {directory}: it is then done again."
+        ) from None

@@ -18,7 +18,8 @@ Share = Annotated[float, Field(ge=0, le=1), BeforeValidator(_share)]
 
 
 class ReliabilityBin(Settings):
-    """Of the images of one bin: their mean predicted probability of being real, the share that is real, how many they are."""
+    """Of the images of one bin: their mean predicted probability of being real, the share that is real, how
+    many they are."""
 
     predicted: Share
     observed: Share
@@ -29,8 +30,10 @@ class RatioRecord(Settings):
     """How a density ratio did on real and generated images that it was not fitted to.
 
     kind: its name. auc: how often a real image's ratio is above a generated one's; 0.5 tells nothing apart.
-    calibration_z: standard normal where its probabilities are calibrated. reliability: by ascending prediction.
-    effective_sample_size: of the generated images weighted by their ratios, as a share of them. real, fake: images.
+    calibration_z: standard normal where its probabilities are calibrated. reliability: by ascending
+    prediction.
+    effective_sample_size: of the generated images weighted by their ratios, as a share of them. real, fake:
+    images.
     """
 
     kind: str
@@ -46,8 +49,8 @@ class Tried(Settings):
     """The set of images that one power of the ratio gave.
 
     score: what the judge said of it; lower is better. distinct: images in it, each counted once.
-    acceptance_rate: moves by proposals; never_moved: chains that stayed at their real image; the power 0 runs no chains, and
-        says 1 and 0. proposals: in all.
+    acceptance_rate: moves by proposals; never_moved: chains that stayed at their real image; the power 0 runs
+        no chains, and says 1 and 0. proposals: in all.
     """
 
     power: Share
@@ -59,13 +62,15 @@ class Tried(Settings):
 
 
 class PlainRecord(RatioRecord):
-    """Algorithm 1 as it stands: the logistic ratio to the power 1. tried: None where its chains were stuck."""
+    """Algorithm 1 as it stands: the logistic ratio to the power 1. tried: None where its chains were
+    stuck."""
 
     tried: Tried | None
 
 
 class Histogram(Settings):
-    """How many images have which logarithm of the ratio: of those bought (before), and of those kept (after), with repeats.
+    """How many images have which logarithm of the ratio: of those bought (before), and of those kept (after),
+    with repeats.
 
     edges: of the bins, ascending, one more than there are bins.
     """
@@ -83,8 +88,8 @@ class Histogram(Settings):
 
 
 class ClassCounts(Settings):
-    """Images by class, as the feature network sees them: of the bought set, and with repeats of the kept one and of what
-    Algorithm 1 would keep, which is empty where its chains were stuck."""
+    """Images by class, as the feature network sees them: of the bought set, and with repeats of the kept one
+    and of what Algorithm 1 would keep, which is empty where its chains were stuck."""
 
     before: Annotated[Rows[NonNegative], Field(min_length=1)]
     after: Rows[NonNegative]
@@ -98,8 +103,9 @@ class ClassCounts(Settings):
 
 
 class Trial(Settings):
-    """What a white-box attack tried and chose. tried: by ascending power. stuck: powers whose chains never left their real
-    images, and why. chosen: the power of the set that the substitute was trained on; 0 refined nothing."""
+    """What a white-box attack tried and chose. tried: by ascending power. stuck: powers whose chains never
+    left their real images, and why. chosen: the power of the set that the substitute was trained on; 0
+    refined nothing."""
 
     ratio: RatioRecord
     tried: Annotated[Rows[Tried], Field(min_length=1)]
@@ -121,7 +127,8 @@ class Trial(Settings):
 
 
 class RefinementRecord(Trial):
-    """Whose refining it was, and what it did to the balance of classes: None where the feature network knows none."""
+    """Whose refining it was, and what it did to the balance of classes: None where the feature network knows
+    none."""
 
     attack: str
     query_budget: Positive

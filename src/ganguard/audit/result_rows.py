@@ -11,7 +11,8 @@ from ganguard.base.cache import atomic_path
 
 
 def write_rows(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Write measurements, and which direction of each is better, atomically. Raises OSError where it cannot be written."""
+    """Write measurements, and which direction of each is better, atomically. Raises OSError where it cannot
+    be written."""
     with atomic_path(path) as temporary:
         pq.write_table(pa.Table.from_pylist([dict(row) for row in rows], schema=_ROWS), temporary)
 

@@ -1,4 +1,5 @@
-"""What an audit found: frozen records, as JSON (results.json) and Parquet (results.parquet, a row a measured number).
+"""What an audit found: frozen records, as JSON (results.json) and Parquet (results.parquet, a row a measured
+number).
 
 The report and every other reader see these records and nothing else.
 """
@@ -14,9 +15,20 @@ from ganguard.audit.result_rows import write_rows
 from ganguard.audit.skipped import SkippedRecord
 from ganguard.base.cache import write_bytes, write_json
 from ganguard.base.errors import DataError
-from ganguard.base.settings import GREATEST, NonNegative, Plain, Positive, Rows, Settings, read_record, shortened
+from ganguard.base.settings import (
+    GREATEST,
+    NonNegative,
+    Plain,
+    Positive,
+    Rows,
+    Settings,
+    read_record,
+    shortened,
+)
 
-Subject = Literal["substitute", "purchase", "refined", "plain", "known", "target", "defended", "real", "train", "noise"]
+Subject = Literal[
+    "substitute", "purchase", "refined", "plain", "known", "target", "defended", "real", "train", "noise"
+]
 Depicted = Literal[Subject, "kept", "dropped", "direction"]
 Against = Literal["target", "reference", "domain", "purchase", "known", "undefended", "nothing"]
 Outcome = Literal["holds", "fails", "undecided"]
@@ -38,7 +50,9 @@ METRICS: dict[str, Literal["lower", "higher"]] = {  # and which direction is bet
     "psnr": "higher",
     "ssim": "higher",
 }
-SIGNED = frozenset({"frechet_distance_infinity", "kernel_distance", "ssim"})  # without bias, equal distributions lie about 0
+SIGNED = frozenset(
+    {"frechet_distance_infinity", "kernel_distance", "ssim"}
+)  # without bias, equal distributions lie about 0
 
 LONGEST_PATH = 255  # characters of a picture's
 SMALLEST = 1 / GREATEST  # size of a measured number that is not 0: no ratio of two leaves what floats hold
@@ -47,23 +61,27 @@ SMALLEST = 1 / GREATEST  # size of a measured number that is not 0: no ratio of 
 class Measurement(Settings):
     """One measured number.
 
-    subject: whose images were measured. "target" against "target" are two draws of the target, "real" against "reference" two
-        halves of the real data: the floors that finite samples give; of the former, draws from 1 up are random halvings of the
-        same images. "train" against "reference" are the two splits: how much of an accuracy distance is due to the reference
-        split's being a small sample. "noise" is uniform noise: what bad looks like. "purchase" are the bought images
-        themselves: what a copy would measure that only replays them; "refined" those of them that a white-box attack kept,
-        "plain" those that Algorithm 1 as it stands would have kept. "known" are the real images that the adversary holds.
+    subject: whose images were measured. "target" against "target" are two draws of the target, "real" against
+        "reference" two halves of the real data: the floors that finite samples give; of the former, draws
+        from 1 up are random halvings of the same images. "train" against "reference" are the two splits: how
+        much of an accuracy distance is due to the reference split's being a small sample. "noise" is uniform
+        noise: what bad looks like. "purchase" are the bought images themselves: what a copy would measure
+        that only replays them; "refined" those of them that a white-box attack kept, "plain" those that
+        Algorithm 1 as it stands would have kept. "known" are the real images that the adversary holds.
         "defended" are the target's images behind a defence, as honest users get them.
-    attack: label of the attack (AttackRecord.label), for a substitute; query_budget and seed: its own, or the purchase's.
-    defence, adversary: labels (DefenceRecord.label); None where no defence stood before the target. What stands "against the
-        target" is compared with the undefended target all the same.
+    attack: label of the attack (AttackRecord.label), for a substitute; query_budget and seed: its own, or the
+    purchase's.
+    defence, adversary: labels (DefenceRecord.label); None where no defence stood before the target. What
+        stands "against the target" is compared with the undefended target all the same.
     draw: which of the independent sets of images from the same generator.
-    metric: a key of METRICS. Fréchet distance against the target is fidelity, against the reference split accuracy. A distance
-        whose bias was taken off (Fréchet infinity, kernel) may lie below 0.
-    against: what with. "domain": with the reference split of the domain that a copy was moved to. "purchase": with the
-        bought images that the copy was trained on. "known": with the real images that its adversary trained it on.
-        "undefended": with the image of the same code that no defence changed. "nothing": a measure of one set.
-    spread: standard error of the value, for so many images of these generators; None where it was not measured.
+    metric: a key of METRICS. Fréchet distance against the target is fidelity, against the reference split
+        accuracy. A distance whose bias was taken off (Fréchet infinity, kernel) may lie below 0.
+    against: what with. "domain": with the reference split of the domain that a copy was moved to. "purchase":
+        with the bought images that the copy was trained on. "known": with the real images that its adversary
+        trained it on. "undefended": with the image of the same code that no defence changed. "nothing": a
+        measure of one set.
+    spread: standard error of the value, for so many images of these generators; None where it was not
+    measured.
     images, compared: how many images were measured, and how many they were compared with.
     """
 
@@ -104,7 +122,8 @@ class AttackRecord(Settings):
 class Verdict(Settings):
     """Whether a relation that the paper reports holds here.
 
-    ratio, low, high: the geometric mean over seeds of the ratio in `statement`, and its 95 % interval; None with one seed.
+    ratio, low, high: the geometric mean over seeds of the ratio in `statement`, and its 95 % interval; None
+    with one seed.
     """
 
     relation: str
@@ -118,8 +137,8 @@ class Verdict(Settings):
 
 
 class DefenceRecord(Settings):
-    """A chain of defences. label: unique in the results. kinds: of its members; settings: theirs. identity: of the target
-    behind it."""
+    """A chain of defences. label: unique in the results. kinds: of its members; settings: theirs. identity:
+    of the target behind it."""
 
     label: str
     kinds: tuple[str, ...]
@@ -128,9 +147,10 @@ class DefenceRecord(Settings):
 
 
 class DirectionRecord(Settings):
-    """A semantic direction that was fitted to the target. samples: codes; held_out_accuracy, rest_accuracy: of the plane that
-    it stands on, for codes of both ends that the SVM did not see, and for all between; spearman, monotone: rank correlation of
-    the attribute with how far fresh codes are moved along it, and the share of codes whose attribute only grows."""
+    """A semantic direction that was fitted to the target. samples: codes; held_out_accuracy, rest_accuracy:
+    of the plane that it stands on, for codes of both ends that the SVM did not see, and for all between;
+    spearman, monotone: rank correlation of the attribute with how far fresh codes are moved along it, and the
+    share of codes whose attribute only grows."""
 
     attribute: str
     samples: Positive
@@ -141,8 +161,8 @@ class DirectionRecord(Settings):
 
 
 class AccountRecord(Settings):
-    """Images that one account bought from the target, behind a defence where it says so. role: the auditor's own draws, or an
-    adversary's purchase. adversary: who averages; None for who buys every image once."""
+    """Images that one account bought from the target, behind a defence where it says so. role: the auditor's
+    own draws, or an adversary's purchase. adversary: who averages; None for who buys every image once."""
 
     account: str
     role: Literal["auditor", "adversary"]
@@ -164,7 +184,8 @@ class UseRecord(Settings):
 
 
 class FailureRecord(Settings):
-    """A copy that could not be trained or measured, or, without an attack, a defence's utility: which step failed, and why."""
+    """A copy that could not be trained or measured, or, without an attack, a defence's utility: which step
+    failed, and why."""
 
     attack: str | None = None
     query_budget: Positive | None = None
@@ -184,10 +205,11 @@ class StepRecord(Settings):
 
 
 class Picture(Settings):
-    """A grid of sample images; `file` below the directory of results.json; tiles a row, tile size (H, W) in pixels.
+    """A grid of sample images; `file` below the directory of results.json; tiles a row, tile size (H, W) in
+    pixels.
 
-    subject: as of a Measurement; "kept" and "dropped" are bought images that a white-box attack kept, and never kept;
-        "direction" are codes, a row each, moved along the direction of an `attribute`.
+    subject: as of a Measurement; "kept" and "dropped" are bought images that a white-box attack kept, and
+        never kept; "direction" are codes, a row each, moved along the direction of an `attribute`.
     """
 
     subject: Depicted
@@ -211,7 +233,8 @@ class Picture(Settings):
 
 
 class FeatureRecord(Settings):
-    """The feature network. held_out_accuracy: of the classifier on the reference split, None for other networks."""
+    """The feature network. held_out_accuracy: of the classifier on the reference split, None for other
+    networks."""
 
     kind: str
     dimensions: Positive
@@ -219,7 +242,8 @@ class FeatureRecord(Settings):
 
 
 class TargetRecord(Settings):
-    """What was audited; codes: who draws them; measured_against: itself, a `reference` (its identity), or what an API gave."""
+    """What was audited; codes: who draws them; measured_against: itself, a `reference` (its identity), or
+    what an API gave."""
 
     description: str
     identity: str
@@ -271,11 +295,16 @@ class AuditResults(Settings):
 
     def select(self, **wanted: object) -> list[Measurement]:
         """Measurements whose fields have the wanted values."""
-        return [m for m in self.measurements if all(getattr(m, key) == value for key, value in wanted.items())]
+        return [
+            m for m in self.measurements if all(getattr(m, key) == value for key, value in wanted.items())
+        ]
 
     def undefended(self) -> "AuditResults":
         """What there would be without defences."""
-        every = {name: getattr(self, name) for name in ("measurements", "failures", "refinements", "used", "pictures")}
+        every = {
+            name: getattr(self, name)
+            for name in ("measurements", "failures", "refinements", "used", "pictures")
+        }
         kept = {name: tuple(row for row in rows if row.defence is None) for name, rows in every.items()}
         return self.model_copy(update={**kept, "defences": (), "adversaries": ()})
 

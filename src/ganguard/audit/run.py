@@ -34,13 +34,13 @@ def audit(
     listener: Listener,
     source: str | None = None,
 ) -> AuditResults:
-    """Run what is not done yet of an audit in `directory`, and write report.html, results.json, results.parquet, sample grids
-    and checkpoints there.
+    """Run what is not done yet of an audit in `directory`, and write report.html, results.json,
+    results.parquet, sample grids and checkpoints there.
 
-    processes: None takes one for each core and thread. source: where the spec came from, as `spec.source_of` tells it. A copy
-    that failed leaves its reason in the results, and the others are measured. Raises SpecError where another run is at work in
-    `directory`, where it belongs to an audit of another name or source, and where it holds other files; StepError where no copy
-    could be measured.
+    processes: None takes one for each core and thread. source: where the spec came from, as `spec.source_of`
+    tells it. A copy that failed leaves its reason in the results, and the others are measured. Raises
+    SpecError where another run is at work in `directory`, where it belongs to an audit of another name or
+    source, and where it holds other files; StepError where no copy could be measured.
     """
     plan = make_plan(spec)
     processes = processes or default_processes(spec.compute)
@@ -52,7 +52,9 @@ def audit(
             remove_temporaries(directory)  # of a run that was killed
             execution = execute(plan, directory, spec.compute, processes=processes, listener=listener)
         except BaseException:
-            remove_temporaries(directory)  # of processes that were stopped while they wrote, or while they tidied up
+            remove_temporaries(
+                directory
+            )  # of processes that were stopped while they wrote, or while they tidied up
             raise
         done = execution.done
         _require_findings(plan, execution)
@@ -76,8 +78,8 @@ def audit(
 
 
 def _require_findings(plan: Plan, execution: Execution) -> None:
-    """Raise StepError where there is nothing to report: the ground failed that every copy stands on, or each copy did; or the
-    utility of a defence, where nobody attacks."""
+    """Raise StepError where there is nothing to report: the ground failed that every copy stands on, or each
+    copy did; or the utility of a defence, where nobody attacks."""
     wanted = [substitute.measure for substitute in plan.substitutes] or list(map(utility_name, plan.defended))
     if execution.failed and not any(step in execution.done for step in wanted):
         step, reason = next(iter(execution.failed.items()))
@@ -85,7 +87,8 @@ def _require_findings(plan: Plan, execution: Execution) -> None:
 
 
 def _standing(directory: Path, key: str) -> AuditResults | None:
-    """The results of an earlier run from the same steps, if all that it wrote is still there as it was written."""
+    """The results of an earlier run from the same steps, if all that it wrote is still there as it was
+    written."""
     assembled = read_assembled(directory)
     if assembled is None or assembled.key != key or changed_files(directory, assembled):
         return None

@@ -27,10 +27,11 @@ def run_several(
     processes: int | None = None,
     listener: Listener,
 ) -> tuple[SideBySide, dict[str, AuditResults]]:
-    """Run audits, each in a directory of its own below `directory`, and write side-by-side.json and report.html there.
+    """Run audits, each in a directory of its own below `directory`, and write side-by-side.json and
+    report.html there.
 
-    specs: by the audits' names, where each came from (see `spec.source_of`), and what it says. Raises as `audit` does; what was
-    finished is kept, and the same call goes on from there.
+    specs: by the audits' names, where each came from (see `spec.source_of`), and what it says. Raises as
+    `audit` does; what was finished is kept, and the same call goes on from there.
     """
     require_comparable(name, specs)
     if (directory / OWNER).exists():
@@ -49,22 +50,30 @@ def require_comparable(name: str, specs: Mapping[str, tuple[str, Spec]]) -> None
     """Raise SpecError where audits of these specs would have nothing to lie side by side for."""
     every = [spec for _, spec in specs.values()]
     labelled = [dict(spec.labelled_attacks()) for spec in every]
-    planned = [{label: [each.query_budget for each in by_budget] for label, by_budget in one.items()} for one in labelled]
+    planned = [
+        {label: [each.query_budget for each in by_budget] for label, by_budget in one.items()}
+        for one in labelled
+    ]
     shared = shared_by(name, planned)
     for key in ("real", "features", "samples"):
         if any(getattr(spec, key) != getattr(every[0], key) for spec in every):
             raise SpecError(f"{name}: its audits must have the same {key} to lie side by side.")
     for label in shared.attacks:
-        settings = [next(each for each in one[label] if each.query_budget == shared.query_budget) for one in labelled]
+        settings = [
+            next(each for each in one[label] if each.query_budget == shared.query_budget) for one in labelled
+        ]
         if any(each != settings[0] for each in settings):
             raise SpecError(f"{name}: {label!r} must have the same settings in all of its audits.")
     asked = {pair.relation for one in labelled for pair in improvements(list(one.items()))}
     if shared.question == "accuracy" and not asked & RELATIONS.keys():
-        raise SpecError(f"{name}: no two attacks of its audits differ in real images, or in subsampling, alone.")
+        raise SpecError(
+            f"{name}: no two attacks of its audits differ in real images, or in subsampling, alone."
+        )
 
 
 def read_together(directory: Path) -> SideBySide:
-    """side-by-side.json of a directory. Raises DataError where it cannot be read, or names an audit that is not right there."""
+    """side-by-side.json of a directory. Raises DataError where it cannot be read, or names an audit that is
+    not right there."""
     together = read_record(directory / FILE, SideBySide, DataError)
     for line in together.lines:
         if line.audit in ("", ".", "..") or Path(line.audit).name != line.audit:
@@ -73,10 +82,12 @@ def read_together(directory: Path) -> SideBySide:
 
 
 def together_again(directory: Path) -> SideBySide:
-    """What the results of the audits that side-by-side.json names say together now. Raises DataError where something cannot be
-    read, SpecError where they no longer fit together."""
+    """What the results of the audits that side-by-side.json names say together now. Raises DataError where
+    something cannot be read, SpecError where they no longer fit together."""
     before = read_together(directory)
-    return side_by_side(before.name, {line.audit: read_results(directory / line.audit) for line in before.lines})
+    return side_by_side(
+        before.name, {line.audit: read_results(directory / line.audit) for line in before.lines}
+    )
 
 
 def write_page(together: SideBySide, directory: Path) -> Path:

@@ -18,15 +18,19 @@ REFINED_GRIDS: dict[Depicted, str] = {"kept": KEPT_FILE, "dropped": DROPPED_FILE
 
 def fitted_directions(plan: Plan, done: dict[str, Done]) -> list[tuple[str, str]]:
     """The steps that fitted directions, and to which attributes."""
-    return [(s.name, str(s.settings["attribute"])) for s in plan.steps if s.kind == "direction" and s.name in done]
+    return [
+        (s.name, str(s.settings["attribute"])) for s in plan.steps if s.kind == "direction" and s.name in done
+    ]
 
 
 def pictures(plan: Plan, done: dict[str, Done], audit: Path, tile: tuple[int, int]) -> list[Picture]:
-    """Grids of the real data, the target, and each attack's copies under the first seed that has one, beside what it kept and
-    dropped of the bought images."""
+    """Grids of the real data, the target, and each attack's copies under the first seed that has one, beside
+    what it kept and dropped of the bought images."""
     found: list[Picture] = []
 
-    def add(step: str, name: str, subject: Depicted, source: str = GRID_FILE, columns: int = COLUMNS, **whose: Any) -> None:
+    def add(
+        step: str, name: str, subject: Depicted, source: str = GRID_FILE, columns: int = COLUMNS, **whose: Any
+    ) -> None:
         file = audit / "grids" / f"{name}.png"
         copy_file(done[step].directory / source, file)
         found.append(Picture(subject=subject, file=f"grids/{file.name}", columns=columns, tile=tile, **whose))
@@ -57,12 +61,14 @@ def _first_of_each(plan: Plan, done: dict[str, Done]) -> list[SubstitutePlan]:
 
 
 def copy_checkpoints(plan: Plan, done: dict[str, Done], audit: Path) -> None:
-    """Put the checkpoints where a person finds them: checkpoints/target, checkpoints/<attack>-<budget>-seed<seed>; and
-    directions/<attribute>."""
+    """Put the checkpoints where a person finds them: checkpoints/target,
+    checkpoints/<attack>-<budget>-seed<seed>; and directions/<attribute>."""
     for step, attribute in fitted_directions(plan, done):
         copy_directory(done[step].directory, audit / "directions" / _slug(attribute))
     wanted = {
-        f"{_slug(s.label + s.situation.suffix)}-{s.settings.query_budget}-seed{s.seed}": done[s.step].directory
+        f"{_slug(s.label + s.situation.suffix)}-{s.settings.query_budget}-seed{s.seed}": done[
+            s.step
+        ].directory
         for s in plan.substitutes
         if s.step in done
     }

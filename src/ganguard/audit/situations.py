@@ -26,8 +26,8 @@ def _dumped(chains: tuple[Chain, ...]) -> list[Any]:
 
 
 def settled(chain: Chain) -> Chain:
-    """The chain, with the files that its feature networks are read from pinned by their SHA-256. Raises InputError where there
-    is no such network, or it learns from labels, which nobody teaches it here."""
+    """The chain, with the files that its feature networks are read from pinned by their SHA-256. Raises
+    InputError where there is no such network, or it learns from labels, which nobody teaches it here."""
 
     def settle(defence: Defence) -> Defence:
         if not isinstance(defence, AdversarialNoise):
@@ -35,7 +35,8 @@ def settled(chain: Chain) -> Chain:
         network = pinned(parse_features(defence.network))
         if network.learns_labels:
             raise SpecError(
-                f"adversarial_noise: network: {network.kind} must be trained first. Name one that needs no training."
+                f"adversarial_noise: network: {network.kind} must be trained first. Name one that needs no "
+                "training."
             )
         return defence.model_copy(update={"network": network.model_dump(mode="json")})
 
@@ -48,7 +49,9 @@ def _chains(value: object) -> tuple[Chain, ...]:
         raise SpecError("defences must be a list with at least one defence.")
     listed = cast(list[Any], value)
     found: dict[str, Chain] = {"": ()}
-    for number, item in enumerate(one for i, entry in enumerate(listed) for one in swept(entry, f"defences.{i}")):
+    for number, item in enumerate(
+        one for i, entry in enumerate(listed) for one in swept(entry, f"defences.{i}")
+    ):
         chain = settled(parse_chain(item))
         said = canonical_json([defence.model_dump(mode="json") for defence in chain]) if chain else ""
         if chain and said in found:
@@ -58,16 +61,22 @@ def _chains(value: object) -> tuple[Chain, ...]:
 
 
 def swept(entry: object, where: str, which: Sequence[str] | None = None) -> list[Any]:
-    """One entry for each combination of values, where a list stands for one of a single defence, adversary or attack. which:
-    keys where it may; everywhere, unless they are named. Raises SpecError, which names the entry as `where`, for more than
-    MOST_SWEPT combinations."""
+    """One entry for each combination of values, where a list stands for one of a single defence, adversary or
+    attack. which: keys where it may; everywhere, unless they are named. Raises SpecError, which names the
+    entry as `where`, for more than MOST_SWEPT combinations."""
     if not isinstance(entry, Mapping):
         return [entry]
     values = cast(Mapping[str, Any], entry)
     may = values.keys() if which is None else which
-    lists = {key: cast(list[Any], value) for key, value in values.items() if key in may and isinstance(value, list) and value}
+    lists = {
+        key: cast(list[Any], value)
+        for key, value in values.items()
+        if key in may and isinstance(value, list) and value
+    }
     if (count := prod(map(len, lists.values()))) > MOST_SWEPT:
-        raise SpecError(f"{where}: its lists make {count:,} combinations; at most {MOST_SWEPT:,} are taken. Shorten them.")
+        raise SpecError(
+            f"{where}: its lists make {count:,} combinations; at most {MOST_SWEPT:,} are taken. Shorten them."
+        )
     return [{**values, **dict(zip(lists, chosen, strict=True))} for chosen in product(*lists.values())]
 
 
@@ -124,10 +133,11 @@ class ThroughDefence(Settings):
 
 
 class Averaging(Settings):
-    """Asks for each image several times, where it may send codes, and trains on the means. It pays for all of them, so that its
-    budget buys fewer.
+    """Asks for each image several times, where it may send codes, and trains on the means. It pays for all of
+    them, so that its budget buys fewer.
 
-    copies: how often. moved: how far the codes of one image differ, in standard deviations of a prior N(0, I); 0: not at all.
+    copies: how often. moved: how far the codes of one image differ, in standard deviations of a prior N(0,
+    I); 0: not at all.
     """
 
     kind: Literal["averaging"] = "averaging"
@@ -145,7 +155,11 @@ class Averaging(Settings):
 
 Adversary = Naive | ThroughDefence | Averaging
 _NAIVE = Naive()
-ADVERSARIES: dict[str, type[Adversary]] = {"naive": Naive, "through_defence": ThroughDefence, "averaging": Averaging}
+ADVERSARIES: dict[str, type[Adversary]] = {
+    "naive": Naive,
+    "through_defence": ThroughDefence,
+    "averaging": Averaging,
+}
 _SWEPT = ("scale", "copies", "moved")  # settings of an adversary that may be lists of values
 
 
@@ -164,7 +178,9 @@ def _adversaries(value: object) -> tuple[Adversary, ...]:
         for said in swept(values, f"adversaries.{number}", _SWEPT):
             adversary = parse(ADVERSARIES[kind], said, f"adversaries.{number}")
             alike = [other for other in found if other.label() == adversary.label()]
-            if adversary in alike or (alike and isinstance(adversary, Averaging)):  # whose account is named by its label
+            if adversary in alike or (
+                alike and isinstance(adversary, Averaging)
+            ):  # whose account is named by its label
                 raise SpecError(f"adversaries.{number}: {adversary.label()} stands twice. Leave one out.")
             found.append(adversary)
     return tuple(found)
@@ -191,8 +207,8 @@ AdversariesField = Annotated[tuple[SerializeAsAny[Adversary], ...], BeforeValida
 
 @dataclass(frozen=True)
 class Situation:
-    """A chain of defences, none or more, and who stands before it. numbers: of the chain, and of the adversary, among those of
-    the spec that call themselves the same."""
+    """A chain of defences, none or more, and who stands before it. numbers: of the chain, and of the
+    adversary, among those of the spec that call themselves the same."""
 
     chain: Chain = ()
     adversary: Adversary = _NAIVE
@@ -251,11 +267,15 @@ class Situation:
 def defended(chains: tuple[Chain, ...]) -> list[Situation]:
     """Every chain but the empty one, whoever stands before it."""
     numbers = _numbers(list(map(chain_label, chains)))
-    return [Situation(chain, numbers=(number, 1)) for chain, number in zip(chains, numbers, strict=True) if chain]
+    return [
+        Situation(chain, numbers=(number, 1)) for chain, number in zip(chains, numbers, strict=True) if chain
+    ]
 
 
 def situations(chains: tuple[Chain, ...], adversaries: tuple[Adversary, ...]) -> list[Situation]:
     """Every chain with every adversary; without a defence all adversaries are one."""
     who = list(zip(adversaries, _numbers([adversary.label() for adversary in adversaries]), strict=True))
     behind = defended(chains)
-    return [Situation()] + [Situation(s.chain, adversary, (s.numbers[0], number)) for s in behind for adversary, number in who]
+    return [Situation()] + [
+        Situation(s.chain, adversary, (s.numbers[0], number)) for s in behind for adversary, number in who
+    ]

@@ -21,7 +21,8 @@ class BadImage(Settings):
 
 
 class SkippedRecord(Settings):
-    """Images that were left out of a data set (`on_bad_image: skip`). step: which read it; listed: the first of `count`."""
+    """Images that were left out of a data set (`on_bad_image: skip`). step: which read it; listed: the first
+    of `count`."""
 
     step: str = ""
     count: Positive
@@ -37,7 +38,9 @@ def write_skipped(directory: Path, count: int, listed: Iterable[tuple[str, str]]
 def read_skipped(steps: Iterable[tuple[str, Path]]) -> list[SkippedRecord]:
     """What the steps, by name and directory, left out."""
     found = [(name, directory / _FILE) for name, directory in steps if (directory / _FILE).is_file()]
-    return [read_record(file, SkippedRecord, DataError).model_copy(update={"step": name}) for name, file in found]
+    return [
+        read_record(file, SkippedRecord, DataError).model_copy(update={"step": name}) for name, file in found
+    ]
 
 
 def said_of(record: SkippedRecord) -> str:

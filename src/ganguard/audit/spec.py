@@ -10,7 +10,16 @@ from pydantic import BeforeValidator, Field, SerializeAsAny, field_validator, mo
 
 from ganguard.attacks.protocol import AttackSettings, parse_attack
 from ganguard.audit.directions import require_attribute
-from ganguard.audit.situations import AdversariesField, Averaging, ChainsField, Naive, Situation, attributes, situations, swept
+from ganguard.audit.situations import (
+    AdversariesField,
+    Averaging,
+    ChainsField,
+    Naive,
+    Situation,
+    attributes,
+    situations,
+    swept,
+)
 from ganguard.base.compute import Compute
 from ganguard.base.errors import SpecError, unknown_name
 from ganguard.base.settings import (
@@ -32,7 +41,12 @@ from ganguard.targets import TARGETS
 from ganguard.targets.load import TargetSettings, parse_target
 from ganguard.training.differential_privacy import PrivateTraining
 
-SWEPT = ("query_budget", "real_fraction", "domain_images", "method")  # settings of an attack that may be lists of values
+SWEPT = (
+    "query_budget",
+    "real_fraction",
+    "domain_images",
+    "method",
+)  # settings of an attack that may be lists of values
 
 
 class TrainTarget(PrivateTraining):
@@ -95,19 +109,20 @@ class Spec(Settings):
     """An audit.
 
     target: what is audited: `train:`, or one of the targets' kinds.
-    reference: for a target at a `url`, the same generator as its owner holds it, to measure against. Without it, distances are
-        to what the API returns, and protection is not judged.
+    reference: for a target at a `url`, the same generator as its owner holds it, to measure against. Without
+        it, distances are to what the API returns, and protection is not judged.
     real: the real images that accuracy is measured against, and that the features are scaled by.
     features: the network whose features are compared.
     codes: "provider" draws them, or the adversary, as "client", sends them.
-    attacks: each trains one substitute for each seed, defence and adversary; none, where only what defences leave to users is
-        asked. Where query_budget, real_fraction, domain_images or method is a list, each of its values makes an attack of its
-        own.
-    defences: what stands before the target: "none", a defence, or a list of defences, one after the other. Where a setting of
-        a defence is a list, each of its values makes a defence of its own. "none" is always among them.
-    adversaries: who attacks a defended target: "naive", who trains on what comes back; `{kind: through_defence}`, who trains
-        through a guess of the defence; `{kind: averaging}`, who asks for every image several times. Where a setting is a list,
-        each of its values makes an adversary of its own.
+    attacks: each trains one substitute for each seed, defence and adversary; none, where only what defences
+        leave to users is asked. Where query_budget, real_fraction, domain_images or method is a list, each of
+        its values makes an attack of its own.
+    defences: what stands before the target: "none", a defence, or a list of defences, one after the other.
+        Where a setting of a defence is a list, each of its values makes a defence of its own. "none" is
+        always among them.
+    adversaries: who attacks a defended target: "naive", who trains on what comes back; `{kind:
+        through_defence}`, who trains through a guess of the defence; `{kind: averaging}`, who asks for every
+        image several times. Where a setting is a list, each of its values makes an adversary of its own.
     seeds: each reseeds the purchase and the substitutes.
     samples: images in each set that is measured.
     compute: device, and threads of each process.
@@ -135,9 +150,13 @@ class Spec(Settings):
     @model_validator(mode="after")
     def _referred(self) -> "Spec":
         if self.reference and (not self.remote() or self.reference.remote):
-            raise ValueError("reference goes with a target at a url, and is one that its owner holds. Leave it out")
+            raise ValueError(
+                "reference goes with a target at a url, and is one that its owner holds. Leave it out"
+            )
         if self.remote() and not self.reference and attributes(self.defences):
-            raise ValueError("a direction is fitted to a generator at hand. Set reference, or name a direction that exists")
+            raise ValueError(
+                "a direction is fitted to a generator at hand. Set reference, or name a direction that exists"
+            )
         return self
 
     @model_validator(mode="after")
@@ -146,21 +165,25 @@ class Spec(Settings):
             mixes = settings.buys() and not settings.trains_through()
             if mixes and any(s.believed for s in self.situations()):
                 raise ValueError(
-                    f"{settings.label()} cannot train through a defence. Leave it out, or set adversaries: [naive]"
+                    f"{settings.label()} cannot train through a defence. Leave it out, or set adversaries: "
+                    "[naive]"
                 )
         return self
 
     @model_validator(mode="after")
     def _asks_something(self) -> "Spec":
         if not self.attacks and self.defences == ((),):
-            raise ValueError("attacks must be a list with at least one attack, unless defences are judged alone")
+            raise ValueError(
+                "attacks must be a list with at least one attack, unless defences are judged alone"
+            )
         return self
 
     @model_validator(mode="after")
     def _defended(self) -> "Spec":
         if self.defences == ((),) and self.adversaries != (Naive(),):
             raise ValueError(
-                "adversaries differ before a defence only, and there is none. Set defences, or set adversaries: [naive]"
+                "adversaries differ before a defence only, and there is none. Set defences, or set "
+                "adversaries: [naive]"
             )
         return self
 
@@ -172,7 +195,10 @@ class Spec(Settings):
         most = max((a.copies for a in averaging), default=1)
         least = min((settings.buys() for settings in self.attacks if settings.buys()), default=most)
         if least < most:
-            raise ValueError(f"query_budget of {least} does not pay for one image of {most} copies; set it to at least {most}")
+            raise ValueError(
+                f"query_budget of {least} does not pay for one image of {most} copies; set it to at least "
+                f"{most}"
+            )
         return self
 
     @model_validator(mode="after")
@@ -190,7 +216,8 @@ class Spec(Settings):
         return situations(self.defences, self.adversaries)
 
     def labelled_attacks(self) -> list[tuple[str, list[AttackSettings]]]:
-        """(label, settings by ascending budget) of each attack; two that call themselves the same are numbered."""
+        """(label, settings by ascending budget) of each attack; two that call themselves the same are
+        numbered."""
 
         def without_budget(settings: AttackSettings) -> str:
             return settings.model_dump_json(exclude={"query_budget", "checkpoint_every"})
@@ -211,30 +238,36 @@ class Spec(Settings):
 def presets() -> dict[str, str]:
     """Name → YAML text of every spec that ships."""
     folder = files("ganguard.audit") / "presets"
-    found = {Path(file.name).stem: file.read_text() for file in folder.iterdir() if file.name.endswith(".yaml")}
+    found = {
+        Path(file.name).stem: file.read_text() for file in folder.iterdir() if file.name.endswith(".yaml")
+    }
     return dict(sorted(found.items()))
 
 
 def read_spec(spec: str, changes: list[str]) -> tuple[str, Spec]:
-    """The name and the parsed spec of a YAML file or a preset, after `changes` of the form "target.train.steps=100".
+    """The name and the parsed spec of a YAML file or a preset, after `changes` of the form
+    "target.train.steps=100".
 
-    Where it says `like: PRESET`, that preset's values hold wherever it says nothing. Raises SpecError with one line that names
-    the key.
+    Where it says `like: PRESET`, that preset's values hold wherever it says nothing. Raises SpecError with
+    one line that names the key.
     """
     name, text = _named(spec)
     return name, parse(Spec, apply_changes(_values(text, spec), changes), "spec")
 
 
 def audits_listed(spec: str) -> tuple[str, list[str]]:
-    """The name of a YAML file or a preset, and the specs that it lists under `audits`, to be run one after the other; none
-    where it is an audit itself. Raises SpecError."""
+    """The name of a YAML file or a preset, and the specs that it lists under `audits`, to be run one after
+    the other; none where it is an audit itself. Raises SpecError."""
     name, text = _named(spec)
     if (values := _listing(text, spec)) is None:
         return name, []
     listed: Any = values["audits"]
     good = isinstance(listed, list) and len(listed) > 1 and all(isinstance(item, str) for item in listed)
     if len(values) > 1 or not good or len({Path(item).stem for item in listed}) < len(listed):
-        raise SpecError(f"{spec}: audits must be a list of two or more presets or spec files of other names, and stand alone.")
+        raise SpecError(
+            f"{spec}: audits must be a list of two or more presets or spec files of other names, and stand "
+            "alone."
+        )
     if nested := [item for item in listed if _listing(_named(item)[1], item)]:
         raise SpecError(f"{spec}: audits: {nested[0]} lists audits itself. Name those.")
     return name, listed
@@ -262,7 +295,9 @@ def _values(text: str, spec: str, beneath: tuple[str, ...] = ()) -> dict[str, An
     """What a spec says, laid over the preset that it is like."""
     found = read_yaml(text, spec)
     if not isinstance(found, dict):
-        raise SpecError(f"{spec}: a spec is a mapping with keys like target, real, attacks; got {type(found).__name__}.")
+        raise SpecError(
+            f"{spec}: a spec is a mapping with keys like target, real, attacks; got {type(found).__name__}."
+        )
     values = cast(dict[str, Any], found)
     if "like" not in values:
         return values
@@ -270,19 +305,25 @@ def _values(text: str, spec: str, beneath: tuple[str, ...] = ()) -> dict[str, An
     if not isinstance(like, str) or like not in others or like in beneath:
         raise SpecError(f"{spec}: like: " + unknown_name("preset", like, list(others)))
     if listing := _listing(others[like], like):
-        raise SpecError(f"{spec}: like: {like} lists audits: {', '.join(listing['audits'])}. Name one of them.")
+        raise SpecError(
+            f"{spec}: like: {like} lists audits: {', '.join(listing['audits'])}. Name one of them."
+        )
     return _laid_over(_values(others[like], like, (*beneath, spec)), values)
 
 
 def _laid_over(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """Both mappings' values; where both have one, mappings are laid over each other in turn, and of the rest `over` counts. One
-    of another kind stands alone."""
+    """Both mappings' values; where both have one, mappings are laid over each other in turn, and of the rest
+    `over` counts. One of another kind stands alone."""
     both = {
-        key: _laid_over(under[key], value) if isinstance(value, dict) and isinstance(under.get(key), dict) else value
+        key: _laid_over(under[key], value)
+        if isinstance(value, dict) and isinstance(under.get(key), dict)
+        else value
         for key, value in over.items()
     }
     named = {"train", *TARGETS.table()}  # what a target is, instead of a `kind`
-    of_another_kind = over.get("kind", under.get("kind")) != under.get("kind") or (over.keys() & named) - under.keys()
+    of_another_kind = (
+        over.get("kind", under.get("kind")) != under.get("kind") or (over.keys() & named) - under.keys()
+    )
     return both if of_another_kind else under | both
 
 
@@ -290,7 +331,9 @@ def _text(path: Path) -> str:
     try:
         content = read_bounded(path, 4 * LONGEST_YAML)
     except TooLarge:
-        raise SpecError(f"{path}: {path.stat().st_size:,} bytes; at most {LONGEST_YAML:,} characters are read.") from None
+        raise SpecError(
+            f"{path}: {path.stat().st_size:,} bytes; at most {LONGEST_YAML:,} characters are read."
+        ) from None
     return content.decode(errors="replace")
 
 

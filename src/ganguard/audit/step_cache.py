@@ -1,7 +1,7 @@
 """Finished steps on disk: found by the key of everything that their result depends on.
 
-A step works in `work/<kind>-<key>` and is renamed into `steps/<kind>-<key>` when it is whole. One that was killed finds what
-it left there and goes on.
+A step works in `work/<kind>-<key>` and is renamed into `steps/<kind>-<key>` when it is whole. One that was
+killed finds what it left there and goes on.
 """
 
 import shutil
@@ -19,7 +19,14 @@ from ganguard.attacks import ATTACKS
 from ganguard.attacks.subsampling.density_ratio import RATIOS
 from ganguard.audit.plan import Plan
 from ganguard.audit.step import Step
-from ganguard.base.cache import code_version, content_key, file_digest, library_version, publish_directory, write_json
+from ganguard.base.cache import (
+    code_version,
+    content_key,
+    file_digest,
+    library_version,
+    publish_directory,
+    write_json,
+)
 from ganguard.base.compute import Compute
 from ganguard.base.errors import DataError
 from ganguard.base.settings import read_json
@@ -30,7 +37,15 @@ from ganguard.metrics.features.network import library_versions, parse_features
 from ganguard.targets import TARGETS
 
 RECORD = "step.json"
-LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "pillow", "simplejpeg", "kornia")  # whose versions may change a result
+LIBRARIES = (
+    "torch",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "pillow",
+    "simplejpeg",
+    "kornia",
+)  # whose versions may change a result
 _GROUND = ("ganguard.base", "ganguard.data")
 _MAKES_GANS = (*_GROUND, "ganguard.architectures", "ganguard.training")
 _DEFENDS = ("ganguard.defences", "ganguard.metrics.features")
@@ -57,7 +72,12 @@ CODE: dict[str, tuple[str, ...]] = {
         "ganguard.audit.readiness",
         "ganguard.audit.attacking",
     ),
-    "features": (*_GROUND, "ganguard.metrics.features", "ganguard.training.supervised", "ganguard.training.loop"),
+    "features": (
+        *_GROUND,
+        "ganguard.metrics.features",
+        "ganguard.training.supervised",
+        "ganguard.training.loop",
+    ),
     "yardsticks": (*_MEASURES, "ganguard.queries"),
     "known": (*_MEASURES, "ganguard.audit.attacking"),
     "direction": (*_MEASURES, *_DEFENDS, "ganguard.audit.defending", "ganguard.audit.directions"),
@@ -75,7 +95,8 @@ CODE: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Done:
-    """A finished step: where its files are, digests of its parts, and the wall time that it took, in seconds."""
+    """A finished step: where its files are, digests of its parts, and the wall time that it took, in
+    seconds."""
 
     directory: Path
     digests: dict[str, str]
@@ -89,7 +110,11 @@ def step_key(step: Step, done: dict[str, Done], compute: Compute) -> str:
         settings=step.settings,
         inputs={i.role: done[i.step].digests[i.part] for i in step.inputs},
         code=code_version(
-            *_rooms(step), "ganguard.audit.steps", "ganguard.audit.buying", "ganguard.audit.pictures", *_plugin_packages(step)
+            *_rooms(step),
+            "ganguard.audit.steps",
+            "ganguard.audit.buying",
+            "ganguard.audit.pictures",
+            *_plugin_packages(step),
         ),
         compute={"device": compute.torch_device().type, "threads": compute.threads},
         libraries=_libraries() | _accountant(step) | _of_features(step) | _of_defences(step),
@@ -103,7 +128,11 @@ def _libraries() -> dict[str, str]:
 
 def _accountant(step: Step) -> dict[str, str]:
     """What says how much noise keeps a training private."""
-    return {"opacus": version("opacus")} if step.settings.get("differential_privacy") and find_spec("opacus") else {}
+    return (
+        {"opacus": version("opacus")}
+        if step.settings.get("differential_privacy") and find_spec("opacus")
+        else {}
+    )
 
 
 def _of_features(step: Step) -> dict[str, str]:
@@ -111,17 +140,25 @@ def _of_features(step: Step) -> dict[str, str]:
     settings = step.settings
     named = [settings] if step.kind == "features" else []
     named += [d["network"] for d in _defences(step) if d.get("network")]
-    return {name: found for network in named for name, found in library_versions(parse_features(network)).items()}
+    return {
+        name: found for network in named for name, found in library_versions(parse_features(network)).items()
+    }
 
 
 def _of_defences(step: Step) -> dict[str, str]:
     """What defences, also guessed ones, stand on."""
-    return {name: library_version(name) for d in _defences(step) for name in DEFENCES.load(d["kind"]).libraries}
+    return {
+        name: library_version(name) for d in _defences(step) for name in DEFENCES.load(d["kind"]).libraries
+    }
 
 
 def _defences(step: Step) -> list[dict[str, Any]]:
     """The settings of all defences that a step names, also guessed ones."""
-    chains = [step.settings.get("defences", []), step.settings.get("guess", []), *step.settings.get("guesses", [])]
+    chains = [
+        step.settings.get("defences", []),
+        step.settings.get("guess", []),
+        *step.settings.get("guesses", []),
+    ]
     return [defence for chain in chains for defence in chain]
 
 
@@ -159,14 +196,17 @@ def find(audit: Path, step: Step, key: str) -> Done | None:
     directory = step_directory(audit, step, key, "steps")
     try:
         record = read_record(directory)
-        whole = all((directory / file).stat().st_size == said["bytes"] for file, said in record["files"].items())
+        whole = all(
+            (directory / file).stat().st_size == said["bytes"] for file, said in record["files"].items()
+        )
         return Done(directory, record["digests"], record["seconds"]) if whole else None
     except (OSError, ValueError, KeyError, TypeError):  # absent, or damaged: do it again
         return None
 
 
 def read_record(directory: Path) -> dict[str, Any]:
-    """What a finished step's step.json says. Raises OSError where it is absent, ValueError or KeyError where it is damaged."""
+    """What a finished step's step.json says. Raises OSError where it is absent, ValueError or KeyError where
+    it is damaged."""
     record: Any = read_json(directory / RECORD)
     if not isinstance(record, dict) or record.pop("checksum") != content_key(**record):
         raise ValueError(f"{directory / RECORD}: its checksum is another")
@@ -175,11 +215,14 @@ def read_record(directory: Path) -> dict[str, Any]:
 
 @cache
 def require_whole(directory: Path) -> None:
-    """Raise DataError where a file of a finished step, which another is to read, is not the one that was written. A
-    process looks at each step once."""
+    """Raise DataError where a file of a finished step, which another is to read, is not the one that was
+    written. A process looks at each step once."""
     for file, said in read_record(directory)["files"].items():
         if file_digest(directory / file) != said["sha256"]:
-            raise DataError(f"{directory / file}: damaged: its SHA-256 is another. Remove {directory}: it is then done again.")
+            raise DataError(
+                f"{directory / file}: damaged: its SHA-256 is another. Remove {directory}: it is then done "
+                "again."
+            )
 
 
 def finish(audit: Path, step: Step, key: str, digests: dict[str, str], seconds: float) -> Done:
@@ -191,7 +234,13 @@ def finish(audit: Path, step: Step, key: str, digests: dict[str, str], seconds: 
         for file in sorted(work.rglob("*"))
         if file.is_file()
     }
-    record: dict[str, Any] = {"name": step.name, "key": key, "digests": digests, "seconds": seconds, "finished": time.time()}
+    record: dict[str, Any] = {
+        "name": step.name,
+        "key": key,
+        "digests": digests,
+        "seconds": seconds,
+        "finished": time.time(),
+    }
     record |= {"ganguard": __version__, "files": files}
     write_json(work / RECORD, {**record, "checksum": content_key(**record)})
     directory, before = step_directory(audit, step, key, "steps"), find(audit, step, key)
@@ -202,7 +251,8 @@ def finish(audit: Path, step: Step, key: str, digests: dict[str, str], seconds: 
 
 
 def find_all(plan: Plan, audit: Path, compute: Compute) -> dict[str, Done]:
-    """The steps of a plan that are finished already, by name. A volatile one is taken to give again what it gave last."""
+    """The steps of a plan that are finished already, by name. A volatile one is taken to give again what it
+    gave last."""
     done: dict[str, Done] = {}
     for step in plan.steps:
         if all(i.step in done for i in step.inputs):

@@ -1,4 +1,5 @@
-"""The work of each kind of step. A runner writes its files to its own directory and returns digests of what it made."""
+"""The work of each kind of step. A runner writes its files to its own directory and returns digests of what
+it made."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -45,8 +46,9 @@ from ganguard.training.supervised import train_classifier
 
 @dataclass(frozen=True)
 class StepCall:
-    """What a runner is given: its step's settings, the directories of its inputs by role, its own directory, the directory of
-    the whole audit (where the ledger and the purchases are), how to compute, and how often a training saves its state."""
+    """What a runner is given: its step's settings, the directories of its inputs by role, its own directory,
+    the directory of the whole audit (where the ledger and the purchases are), how to compute, and how often a
+    training saves its state."""
 
     settings: dict[str, Any]
     inputs: dict[str, Path]
@@ -58,7 +60,11 @@ class StepCall:
 
     def trained_as(self, settings: dict[str, Any]) -> dict[str, Any]:
         """The settings of a training, with how often it saves its state."""
-        return settings if self.checkpoint_every is None else {**settings, "checkpoint_every": self.checkpoint_every}
+        return (
+            settings
+            if self.checkpoint_every is None
+            else {**settings, "checkpoint_every": self.checkpoint_every}
+        )
 
 
 KNOWN = "known.safetensors"
@@ -66,8 +72,8 @@ SECRET = b"an audit's own"  # no adversary of an audit uses it, and equal specs 
 
 
 class FeatureDescription(Settings):
-    """What features.json says of a feature network. channels: of its images. dimensions: D. held_out_accuracy: of a classifier
-    on the reference split."""
+    """What features.json says of a feature network. channels: of its images. dimensions: D.
+    held_out_accuracy: of a classifier on the reference split."""
 
     settings: Plain
     channels: Positive
@@ -80,8 +86,8 @@ Digests = dict[str, str]
 
 @dataclass(frozen=True)
 class Real:
-    """The real step's output: images (N, C, H, W) uint8, labels (N,) or None, row indices of the two splits, groups (N,) or
-    None."""
+    """The real step's output: images (N, C, H, W) uint8, labels (N,) or None, row indices of the two splits,
+    groups (N,) or None."""
 
     images: Tensor
     labels: Tensor | None
@@ -96,7 +102,9 @@ def run_real(call: StepCall) -> Digests:
     real = load_dataset(parse_dataset(settings), call.progress)
     splits = split(real)
     tensors = {"images": real.images, "train": splits.train, "reference": splits.reference}
-    tensors |= {name: part for name, part in (("labels", real.labels), ("groups", real.groups)) if part is not None}
+    tensors |= {
+        name: part for name, part in (("labels", real.labels), ("groups", real.groups)) if part is not None
+    }
     write_tensors(call.directory / "real.safetensors", tensors)
     save_grid(real.images[splits.train[:TILES]], call.directory)
     if real.skipped:
@@ -107,11 +115,18 @@ def run_real(call: StepCall) -> Digests:
 def load_real(directory: Path) -> Real:
     """Read a real step's output."""
     tensors = load_file(directory / "real.safetensors")
-    return Real(tensors["images"], tensors.get("labels"), tensors["train"], tensors["reference"], tensors.get("groups"))
+    return Real(
+        tensors["images"],
+        tensors.get("labels"),
+        tensors["train"],
+        tensors["reference"],
+        tensors.get("groups"),
+    )
 
 
 def read_known(directory: Path) -> tuple[Tensor, Tensor]:
-    """What a known step chose: real images (m, C, H, W) uint8 to train with, and those that the adversary's judge holds out."""
+    """What a known step chose: real images (m, C, H, W) uint8 to train with, and those that the adversary's
+    judge holds out."""
     tensors = load_file(directory / KNOWN)
     return tensors["own"], tensors["judged"]
 
@@ -125,7 +140,9 @@ def run_train_target(call: StepCall) -> Digests:
     settings = PrivateTraining.model_validate(call.trained_as(training))
     train_gan(images, settings, call.directory, seed=seed, compute=call.compute, progress=call.progress)
     (call.directory / "training.safetensors").unlink()
-    description = f"{settings.architecture.kind} trained here, {settings.steps:,} steps on {len(images):,} images"
+    description = (
+        f"{settings.architecture.kind} trained here, {settings.steps:,} steps on {len(images):,} images"
+    )
     if privacy := settings.differential_privacy:
         description += f", {f'({privacy.epsilon:g}, {privacy.delta:g})-' if privacy.epsilon else 'not '}differentially private"
     return _describe_target(call, None, description)
@@ -159,9 +176,13 @@ def open_target(directory: Path, compute: Compute, client: str = "") -> BlackBox
         chain = along_fitted(parse_chain(said["defences"]), fitted)
         target = defend(inner, chain, secret=SECRET, client=client, tools=tools_for(inner, compute))
     else:
-        target = load_target(parse_target(said["settings"] or {"checkpoint": str(directory / "checkpoint")}), compute)
+        target = load_target(
+            parse_target(said["settings"] or {"checkpoint": str(directory / "checkpoint")}), compute
+        )
     if said.get("identity", target.identity) != target.identity:
-        raise TargetError("the target is another one each time it is opened. Have its factory load weights, or seed them.")
+        raise TargetError(
+            "the target is another one each time it is opened. Have its factory load weights, or seed them."
+        )
     return target
 
 
@@ -173,7 +194,8 @@ def _step_beside(directory: Path, name: str) -> Path:
 def along_fitted(chain: Sequence[Defence], fitted: Mapping[str, Path]) -> tuple[Defence, ...]:
     """The chain, with the directions that were fitted to attributes, by attribute."""
     return tuple(
-        d.along_fitted(fitted[d.attribute]) if isinstance(d, SemanticInterpolation) and d.attribute else d for d in chain
+        d.along_fitted(fitted[d.attribute]) if isinstance(d, SemanticInterpolation) and d.attribute else d
+        for d in chain
     )
 
 
@@ -184,8 +206,13 @@ def target_identity(directory: Path) -> str:
 
 def run_defend(call: StepCall) -> Digests:
     """Put defences before the target, and see that they fit it."""
-    chain = [{key: value for key, value in said.items() if key != "fingerprint"} for said in call.settings["defences"]]
-    fitted = {role.removeprefix("direction "): path.name for role, path in call.inputs.items() if role != "target"}
+    chain = [
+        {key: value for key, value in said.items() if key != "fingerprint"}
+        for said in call.settings["defences"]
+    ]
+    fitted = {
+        role.removeprefix("direction "): path.name for role, path in call.inputs.items() if role != "target"
+    }
     said = {"inner": call.inputs["target"].name, "defences": chain, "directions": fitted}
     write_json(call.directory / "target.json", said)
     target = open_target(call.directory, call.compute)
@@ -196,7 +223,8 @@ def run_defend(call: StepCall) -> Digests:
 
 
 def moves_codes(directory: Path) -> bool:
-    """Whether a defended target's step has a defence of codes: then images of a code are not to be compared with it."""
+    """Whether a defended target's step has a defence of codes: then images of a code are not to be compared
+    with it."""
     said = json.loads((directory / "target.json").read_text())
     return any(defence.side == "input" for defence in parse_chain(said["defences"]))
 
@@ -209,11 +237,14 @@ def tools_for(target: BlackBoxTarget, compute: Compute) -> Tools:
 def attack_of(said: dict[str, Any], checkpoint_every: int | None = None) -> AttackSettings:
     """The attack that a step's settings say."""
     known = {key: value for key, value in said.items() if key != "fingerprint"}
-    return parse_attack(known if checkpoint_every is None else {**known, "checkpoint_every": checkpoint_every})
+    return parse_attack(
+        known if checkpoint_every is None else {**known, "checkpoint_every": checkpoint_every}
+    )
 
 
 def run_features(call: StepCall) -> Digests:
-    """Train the feature network if it is a classifier, and fit the scale of the features on the real train split."""
+    """Train the feature network if it is a classifier, and fit the scale of the features on the real train
+    split."""
     real = load_real(call.inputs["real"])
     settings = parse_features(call.settings)
     require_side(real.images)
@@ -224,7 +255,10 @@ def run_features(call: StepCall) -> Digests:
     scale = Standardisation.fit(extract(network, real.images[real.train], call.compute))
     write_tensors(call.directory / "scale.safetensors", {"mean": scale.mean, "std": scale.std})
     said = FeatureDescription(
-        settings=call.settings, channels=real.images.shape[1], dimensions=len(scale.mean), held_out_accuracy=held_out
+        settings=call.settings,
+        channels=real.images.shape[1],
+        dimensions=len(scale.mean),
+        held_out_accuracy=held_out,
     )
     write_json(call.directory / "features.json", said.model_dump(mode="json"))
     digest = tensor_digest({**network.state_dict(), "scale/mean": scale.mean, "scale/std": scale.std})
@@ -234,8 +268,8 @@ def run_features(call: StepCall) -> Digests:
 def _train_classifier(settings: Classifier, real: Real, call: StepCall) -> float:
     if real.labels is None:
         raise MetricError(
-            "features: classifier learns from labels, and the real data has none. Put every image, and not just most, into the "
-            "subfolder of its class, or set features: random_network."
+            "features: classifier learns from labels, and the real data has none. Put every image, and not "
+            "just most, into the subfolder of its class, or set features: random_network."
         )
     labels = real.labels
     with seeded_weights(0):

@@ -11,9 +11,11 @@ from ganguard.base.settings import Settings
 class Summary(Settings):
     """A number with its spread: mean, deviation (None where nothing tells it), least and greatest.
 
-    deviation: over seeds, the sample standard deviation; with one seed, the standard error of the mean of its draws, from the
-        spreads of the measurements, or where they have none the sample standard deviation of the draws.
-    count and over: how many values, and what they vary over ("seeds", or "draws" of images where there is one seed).
+    deviation: over seeds, the sample standard deviation; with one seed, the standard error of the mean of its
+        draws, from the spreads of the measurements, or where they have none the sample standard deviation of
+        the draws.
+    count and over: how many values, and what they vary over ("seeds", or "draws" of images where there is one
+    seed).
     """
 
     mean: float
@@ -25,7 +27,8 @@ class Summary(Settings):
 
 
 def summarise(measurements: Iterable[Measurement]) -> Summary | None:
-    """Draws are averaged within a seed, then seeds are summarised; with one seed its draws are. None without any."""
+    """Draws are averaged within a seed, then seeds are summarised; with one seed its draws are. None without
+    any."""
     found = list(measurements)
     by_seed: dict[int | None, list[float]] = {}
     for measurement in found:
@@ -41,4 +44,6 @@ def summarise(measurements: Iterable[Measurement]) -> Summary | None:
     else:
         squares = sum((value - mean) ** 2 for value in values)
         deviation = math.sqrt(squares / (len(values) - 1)) if len(values) > 1 else None
-    return Summary(mean=mean, deviation=deviation, least=min(values), greatest=max(values), count=len(values), over=over)
+    return Summary(
+        mean=mean, deviation=deviation, least=min(values), greatest=max(values), count=len(values), over=over
+    )

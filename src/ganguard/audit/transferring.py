@@ -1,4 +1,5 @@
-"""The kinds of steps that measure in another domain: its yardsticks, and each copy that was moved to it against them."""
+"""The kinds of steps that measure in another domain: its yardsticks, and each copy that was moved to it
+against them."""
 
 from safetensors.torch import load_file
 
@@ -18,7 +19,8 @@ _REFERENCE = "reference.safetensors"
 
 
 def run_domain(call: StepCall) -> Digests:
-    """The features of the domain's reference split, and the floors: its two splits, and two halves of all its images."""
+    """The features of the domain's reference split, and the floors: its two splits, and two halves of all its
+    images."""
     real, embed = load_real(call.inputs["real"]), load_embedding(call.inputs["features"], call.compute)
     everything = embed(real.images)
     one, other = halves(len(everything), real.labels)
@@ -37,10 +39,13 @@ def run_domain(call: StepCall) -> Digests:
 
 
 def run_measure_transfer(call: StepCall) -> Digests:
-    """Every metric of one moved copy: each draw of its images against the domain's reference split; the first by itself, and
-    beside the images that it was trained on."""
+    """Every metric of one moved copy: each draw of its images against the domain's reference split; the first
+    by itself, and beside the images that it was trained on."""
     samples, seed = int(call.settings["samples"]), int(call.settings["seed"])
-    embed, domain = load_embedding(call.inputs["features"], call.compute), load_real(call.inputs["domain images"])
+    embed, domain = (
+        load_embedding(call.inputs["features"], call.compute),
+        load_real(call.inputs["domain images"]),
+    )
     reference = Balls(**load_file(call.inputs["domain"] / _REFERENCE), k=NEIGHBOURS)
     trained_on = embed(domain.images[some_of(domain.train, call.settings["domain_images"], seed=seed)])
     copy = CheckpointTarget(checkpoint=str(call.inputs["substitute"] / "checkpoint")).load(call.compute)
@@ -51,7 +56,9 @@ def run_measure_transfer(call: StepCall) -> Digests:
         measurements += compare("substitute", balls, reference, "domain", draw)
         if draw == 0:
             measurements += by_itself("substitute", images, embed.probabilities(images), None)
-            measurements += compare_with_training("substitute", balls.points, trained_on, reference.points, "known")
+            measurements += compare_with_training(
+                "substitute", balls.points, trained_on, reference.points, "known"
+            )
             save_grid(images[:TILES], call.directory)
         call.progress(draw + 1, DRAWS, "measuring")
     return {"result": content_key(measurements=write_measurements(call.directory, measurements))}

@@ -51,10 +51,11 @@ LARGEST_SUBSET = 1000  # rows of a subset of the kernel distance
 
 @dataclass(frozen=True)
 class TwoSets:
-    """Images a, and b that they are measured against. Images are read in parts, as often as there are metrics that look at
-    pixels (and b whole, where its pixels are clustered); what metrics share is computed once.
+    """Images a, and b that they are measured against. Images are read in parts, as often as there are metrics
+    that look at pixels (and b whole, where its pixels are clustered); what metrics share is computed once.
 
-    scale: of the features; None takes it from b. cache: where features are found that were made before, and kept.
+    scale: of the features; None takes it from b. cache: where features are found that were made before, and
+    kept.
     """
 
     a: ImageSet
@@ -67,7 +68,9 @@ class TwoSets:
 
     def _extracted(self, images: ImageSet, output: Output = "features") -> Tensor:
         parts, total = images.parts(), images.count
-        return extract_stream(self.network, parts, self.compute, self.progress, total=total, output=output, cache=self.cache)
+        return extract_stream(
+            self.network, parts, self.compute, self.progress, total=total, output=output, cache=self.cache
+        )
 
     @cached_property
     def features(self) -> tuple[Tensor, Tensor]:
@@ -91,7 +94,8 @@ class TwoSets:
         return {"ndb": found.share, "ndb_expected": found.expected_share, "jsd": found.jsd}
 
     def kernel(self) -> dict[str, float | None]:
-        """Mean and standard deviation of subsets; of sets no larger than one, of all their rows, and its standard error."""
+        """Mean and standard deviation of subsets; of sets no larger than one, of all their rows, and its
+        standard error."""
         x, y = self.features
         if min(len(x), len(y)) <= LARGEST_SUBSET:
             return {"mean": kernel_distance_full(x, y), "std": kernel_error(x, y)}
@@ -106,11 +110,14 @@ class TwoSets:
         return {"authentic": found.authentic, "copies": found.copies, "near_copies": found.near_copies}
 
     def niqe(self) -> dict[str, float]:
-        """Of the images of a that have texture, which the measure needs: their mean, and the share of a that they are."""
+        """Of the images of a that have texture, which the measure needs: their mean, and the share of a that
+        they are."""
         model = fit_niqe(self.b.parts(), block_size=niqe_block(self.b.shape))
         scores = torch.cat([niqe(part[has_texture(part, model)], model) for part in self.a.parts()])
         if not len(scores):
-            raise MetricError("no image of A has texture in two of its blocks, which NIQE needs. Measure PIQE instead.")
+            raise MetricError(
+                "no image of A has texture in two of its blocks, which NIQE needs. Measure PIQE instead."
+            )
         return {"mean": scores.mean().item(), "share_with_texture": len(scores) / self.a.count}
 
     def piqe(self) -> float:
@@ -121,17 +128,21 @@ class TwoSets:
         """Of each pair of images, (N,). Raises MetricError where one set has more."""
         if self.a.count != self.b.count:
             raise MetricError(
-                f"A and B must be pairs of images, as many of each; got {self.a.count:,} and {self.b.count:,}. Set --samples."
+                f"A and B must be pairs of images, as many of each; got {self.a.count:,} and "
+                f"{self.b.count:,}. Set --samples."
             )
         pairs = zip(self.a.parts(), self.b.parts(), strict=True)
         return torch.cat([measure(x, y) for x, y in pairs])
 
     def psnr(self) -> float:
-        """The mean over the pairs that differ: of equal images it is infinite. Raises MetricError where none do."""
+        """The mean over the pairs that differ: of equal images it is infinite. Raises MetricError where none
+        do."""
         ratios = self.of_pairs(psnr)
         finite = ratios[ratios.isfinite()]
         if not len(finite):
-            raise MetricError("A and B are equal, image by image, and PSNR is of those that differ. Measure SSIM instead.")
+            raise MetricError(
+                "A and B are equal, image by image, and PSNR is of those that differ. Measure SSIM instead."
+            )
         return finite.mean().item()
 
 
@@ -167,11 +178,11 @@ def measure_sets(
 ) -> dict[str, float | dict[str, float | None] | str]:
     """Metrics of images a against images b.
 
-    features: the directory of an audit's features, or a network that needs no training, by name or as a YAML mapping, scaled by
-    b. metrics: names out of MEASURES with commas between, or "all" among them: then one that refuses these sets says why in its
-    place.
-    cache: a directory in which features are kept, by the content of images and network.
-    Raises InputError where the two sets do not fit each other, the features or a metric.
+    features: the directory of an audit's features, or a network that needs no training, by name or as a YAML
+    mapping, scaled by
+    b. metrics: names out of MEASURES with commas between, or "all" among them: then one that refuses these
+    sets says why in its place. cache: a directory in which features are kept, by the content of images and
+    network. Raises InputError where the two sets do not fit each other, the features or a metric.
     """
     names = [name.strip() for name in metrics.split(",")]
     known = ["all", *MEASURES]
@@ -181,7 +192,9 @@ def measure_sets(
     if every := "all" in names:
         names = list(MEASURES)
     if a.shape != b.shape:
-        raise MetricError(f"images of {a.shape} and {b.shape} (C, H, W) cannot be compared. Set --size for folders.")
+        raise MetricError(
+            f"images of {a.shape} and {b.shape} (C, H, W) cannot be compared. Set --size for folders."
+        )
     settings, network, scale = network_of(features, a.shape[0], compute)
     kept = None if cache is None else FeatureCache(cache, network_key(settings, network, compute))
     sets = TwoSets(a, b, network, scale, compute, progress, kept)
@@ -201,13 +214,15 @@ def measure_sets(
 def network_of(
     features: str, channels: int, compute: Compute
 ) -> tuple[FeatureSettings, FeatureNetwork, Standardisation | None]:
-    """The network that a text names, for images of `channels`, and its scale where it has one: the directory of an audit's
-    features, a network's name, or a YAML mapping. Raises InputError where there is none, or it must be trained first."""
+    """The network that a text names, for images of `channels`, and its scale where it has one: the directory
+    of an audit's features, a network's name, or a YAML mapping. Raises InputError where there is none, or it
+    must be trained first."""
     if (Path(features) / "features.json").is_file():
         embedding = load_embedding(Path(features), compute)
         if embedding.channels != channels:
             raise SpecError(
-                f"{features}: made for images of {embedding.channels} channels; these have {channels}. Name others."
+                f"{features}: made for images of {embedding.channels} channels; these have {channels}. Name "
+                "others."
             )
         return embedding.settings, embedding.network, embedding.standardise
     mapping = features.lstrip().startswith("{")
@@ -216,5 +231,7 @@ def network_of(
         raise SpecError(f"{known}. Or give the `features` directory of an audit.")
     settings = parse_features(read_yaml(features, "--features") if mapping else features)
     if settings.learns_labels:
-        raise MetricError(f"{settings.kind} must be trained first. Give the `features` directory of an audit that used it.")
+        raise MetricError(
+            f"{settings.kind} must be trained first. Give the `features` directory of an audit that used it."
+        )
     return settings, load_features(settings, Path(), channels), None

@@ -1,7 +1,8 @@
 """Do the relations that the paper reports hold here? Each is a ratio of two distances, paired by seed.
 
-The reference split is a small sample, which raises every distance to it. What the train split itself measures against it (the
-floor of accuracy) is an upper estimate of that, and is taken off before accuracy is compared with fidelity.
+The reference split is a small sample, which raises every distance to it. What the train split itself measures
+against it (the floor of accuracy) is an upper estimate of that, and is taken off before accuracy is compared
+with fidelity.
 
 A verdict is decided when the 95 % interval of the mean log-ratio (Student's t over seeds) excludes 0.
 """
@@ -16,7 +17,10 @@ from scipy.special import stdtrit
 from ganguard.audit.results import Against, Measurement, Outcome, Verdict
 
 CONFIDENCE = 0.95
-ELSEWHERE = ("transfer", "given copy")  # how labels begin of copies that were moved to other images, or were there before
+ELSEWHERE = (
+    "transfer",
+    "given copy",
+)  # how labels begin of copies that were moved to other images, or were there before
 KNOWING = ("accuracy", *ELSEWHERE)  # how labels begin of attacks that R1 to R3 do not speak of
 
 Distances = dict[int, float]  # by seed
@@ -33,10 +37,13 @@ class Improvement:
 
 
 def verdicts(measurements: list[Measurement], improvements: Iterable[Improvement] = ()) -> list[Verdict]:
-    """R1 (more queries, better fidelity), R2 (fidelity below accuracy) and R3 (the architecture matters), for each attack that
-    knows no real images; and what the `improvements` claim: R4 (real images improve accuracy), R5 (subsampling improves it
-    further), R6 (a stolen model transfers better than training from scratch)."""
-    every = list(dict.fromkeys(m.attack for m in measurements if m.subject == "substitute" and m.attack is not None))
+    """R1 (more queries, better fidelity), R2 (fidelity below accuracy) and R3 (the architecture matters), for
+    each attack that knows no real images; and what the `improvements` claim: R4 (real images improve
+    accuracy), R5 (subsampling improves it further), R6 (a stolen model transfers better than training from
+    scratch)."""
+    every = list(
+        dict.fromkeys(m.attack for m in measurements if m.subject == "substitute" and m.attack is not None)
+    )
     labels = [label for label in every if not label.startswith(KNOWING)]
     splits = ("train", "reference", "frechet_distance")
     floor = sum(m.value for m in measurements if (m.subject, m.against, m.metric) == splits)
@@ -48,8 +55,12 @@ def verdicts(measurements: list[Measurement], improvements: Iterable[Improvement
             found.append(below_one("R1", statement, first, second))
     for label in labels:
         most = max(budgets_of(measurements, label))
-        statement = f"{label}: fidelity distance / accuracy distance less its floor, at {most:,} queries, is below 1"
-        fidelity, accuracy = (distances_of(measurements, label, most, against) for against in ("target", "reference"))
+        statement = (
+            f"{label}: fidelity distance / accuracy distance less its floor, at {most:,} queries, is below 1"
+        )
+        fidelity, accuracy = (
+            distances_of(measurements, label, most, against) for against in ("target", "reference")
+        )
         above_floor = {seed: distance - floor for seed, distance in accuracy.items()}
         found.append(below_one("R2", statement, fidelity, above_floor))
     for one, other in combinations(labels, 2):
@@ -64,7 +75,9 @@ def _improves(measurements: list[Measurement], pair: Improvement) -> list[Verdic
     """Is the distance of one attack below that of another, at each budget that both have?"""
     found: list[Verdict] = []
     what = "accuracy distance" if pair.against == "reference" else "distance to the other domain"
-    for budget in sorted(set(budgets_of(measurements, pair.label)) & set(budgets_of(measurements, pair.over))):
+    for budget in sorted(
+        set(budgets_of(measurements, pair.label)) & set(budgets_of(measurements, pair.over))
+    ):
         statement = f"{what} of {pair.label} / of {pair.over} at {budget:,} queries is below 1"
         both = [distances_of(measurements, each, budget, pair.against) for each in (pair.label, pair.over)]
         found.append(below_one(pair.relation, statement, both[0], both[1]))
@@ -102,20 +115,31 @@ def _verdict(relation: str, statement: str, a: Distances, b: Distances, *, fails
     seeds = sorted(a.keys() & b.keys())
     if any(min(a[seed], b[seed]) <= 0 for seed in seeds):
         reason = "a distance is not above 0 or its floor, so that the ratio has no logarithm"
-        return Verdict(relation=relation, statement=statement, outcome="undecided", reason=reason, seeds=len(seeds))
+        return Verdict(
+            relation=relation, statement=statement, outcome="undecided", reason=reason, seeds=len(seeds)
+        )
     return of_logs(relation, statement, list(log_ratios(a, b).values()), fails_above=fails_above)
 
 
 def log_ratios(a: Distances, b: Distances) -> Distances:
     """Logarithms of the ratios of two distances, by the seeds that have both above 0, ascending."""
-    return {seed: math.log(a[seed] / b[seed]) for seed in sorted(a.keys() & b.keys()) if a[seed] > 0 and b[seed] > 0}
+    return {
+        seed: math.log(a[seed] / b[seed])
+        for seed in sorted(a.keys() & b.keys())
+        if a[seed] > 0 and b[seed] > 0
+    }
 
 
-def of_logs(relation: str, statement: str, logs: list[float], *, fails_above: bool, confidence: float = CONFIDENCE) -> Verdict:
-    """What the interval of a mean log-ratio says: it holds below 0; above, it fails, or holds where any difference will do."""
+def of_logs(
+    relation: str, statement: str, logs: list[float], *, fails_above: bool, confidence: float = CONFIDENCE
+) -> Verdict:
+    """What the interval of a mean log-ratio says: it holds below 0; above, it fails, or holds where any
+    difference will do."""
     if len(logs) < 2:
         reason = "one seed gives no interval; run more seeds" if logs else "no seed has a copy of both"
-        return Verdict(relation=relation, statement=statement, outcome="undecided", reason=reason, seeds=len(logs))
+        return Verdict(
+            relation=relation, statement=statement, outcome="undecided", reason=reason, seeds=len(logs)
+        )
     mean, low, high = log_interval(logs, confidence)
     outcome: Outcome = "holds" if high < 0 else "undecided"
     if low > 0:

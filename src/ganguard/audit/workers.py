@@ -172,7 +172,8 @@ def workers(processes: int, audit: Path, compute: Compute, listener: Listener) -
 
 @contextlib.contextmanager
 def _deaf_to_interrupts() -> Generator[None]:
-    """A process that begins in the body never hears the Ctrl-C that goes to all of a terminal: its parent stops it."""
+    """A process that begins in the body never hears the Ctrl-C that goes to all of a terminal: its parent
+    stops it."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -195,8 +196,9 @@ def _serve(pipe: Connection, audit: Path, compute: Compute) -> None:
 
 
 def _portable(problem: Exception) -> Exception:
-    """An exception that passes through a pipe, and says where it was raised. What its frames hold is let go of at once: when it
-    has been told, this process may be ended, and an end that comes amid finalizers is printed, and is none."""
+    """An exception that passes through a pipe, and says where it was raised. What its frames hold is let go
+    of at once: when it has been told, this process may be ended, and an end that comes amid finalizers is
+    printed, and is none."""
     told = problem
     if not isinstance(problem, GanguardError | OSError):  # of another package: it may not pickle
         told = RuntimeError(f"{type(problem).__name__}: {problem}")

@@ -1,7 +1,8 @@
 """Content keys and atomic writes: what was computed is found again, and what is found is whole.
 
-The key of a piece of work hashes everything that its result depends on: its name, the source code of the rooms it runs
-through, its canonical settings, and the digests of its inputs. Results are written beside their place and renamed into it.
+The key of a piece of work hashes everything that its result depends on: its name, the source code of the
+rooms it runs through, its canonical settings, and the digests of its inputs. Results are written beside their
+place and renamed into it.
 """
 
 import hashlib
@@ -51,8 +52,8 @@ def file_digest(path: Path) -> str:
 
 
 def tensor_digest(tensors: Mapping[str, Tensor | ImageRows]) -> str:
-    """SHA-256 over names, types, shapes and values of tensors, in the order of their names; rows of images count as the tensor
-    of them would."""
+    """SHA-256 over names, types, shapes and values of tensors, in the order of their names; rows of images
+    count as the tensor of them would."""
     digest = hashlib.sha256()
     for name in sorted(tensors):
         found = tensors[name]
@@ -61,7 +62,9 @@ def tensor_digest(tensors: Mapping[str, Tensor | ImageRows]) -> str:
             if number == 0:
                 shape = found.shape if isinstance(found, ImageRows) else array.shape
                 digest.update(f"{name}:{array.dtype.str}:{shape};".encode())
-            digest.update(array.reshape(-1).view(np.uint8).data)  # not a copy: it may be a map of more than memory holds
+            digest.update(
+                array.reshape(-1).view(np.uint8).data
+            )  # not a copy: it may be a map of more than memory holds
     return digest.hexdigest()
 
 
@@ -76,7 +79,8 @@ def library_version(library: str) -> str:
 
 @cache
 def code_version(*packages: str) -> str:
-    """SHA-256 of every source file (templates too) in the named packages: a change of code is a change of key."""
+    """SHA-256 of every source file (templates too) in the named packages: a change of code is a change of
+    key."""
     digest = hashlib.sha256()
     for package in sorted(packages):
         found = find_spec(package)
@@ -129,7 +133,8 @@ def naming(path: Path) -> Generator[None]:
 
 
 def remove_temporaries(directory: Path, name: str = "") -> None:
-    """Remove what writers that were killed left in `directory` and below, of files whose names begin with `name`.
+    """Remove what writers that were killed left in `directory` and below, of files whose names begin with
+    `name`.
 
     Only who may write there now, and nobody else, may call this."""
     for path in list(directory.rglob(f".{name}*{TEMPORARY}")):
@@ -147,13 +152,15 @@ def write_json(path: Path, value: Any) -> None:
     write_bytes(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
 
 
-def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
+def write_tensors(
+    path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None
+) -> None:
     """Write a safetensors file atomically. Raises OSError where that fails, as the other writers do."""
     path.parent.mkdir(parents=True, exist_ok=True)
     contiguous = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
     with naming(path):
-        # safetensors writes to a file of its own beside the one that it is given: in a directory of ours, a kill leaves no
-        # file that nobody knows
+        # safetensors writes to a file of its own beside the one that it is given: in a directory of ours, a
+        # kill leaves no file that nobody knows
         directory = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=TEMPORARY))
         try:
             save_file(contiguous, directory / "tensors", None if metadata is None else dict(metadata))
@@ -173,7 +180,8 @@ def copy_file(source: Path, path: Path) -> None:
 
 
 def copy_directory(source: Path, path: Path) -> None:
-    """Copy every file below `source` to its place below `path`, each atomically; other files that are there stay."""
+    """Copy every file below `source` to its place below `path`, each atomically; other files that are there
+    stay."""
     for file in sorted(source.rglob("*")):
         if file.is_file():
             copy_file(file, path / file.relative_to(source))
@@ -194,7 +202,8 @@ def publish_directory(temporary: Path, path: Path) -> None:
 
 
 def cache_directory() -> Path:
-    """Where what is fetched or decoded once is kept for this user: $XDG_CACHE_HOME/ganguard, or ~/.cache/ganguard."""
+    """Where what is fetched or decoded once is kept for this user: $XDG_CACHE_HOME/ganguard, or
+    ~/.cache/ganguard."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ganguard"
 
 

@@ -1,6 +1,8 @@
-"""Files to pixels and tensors: PNG and other images, and safetensors. PNG is lossless: what was bought is what is trained on.
+"""Files to pixels and tensors: PNG and other images, and safetensors. PNG is lossless: what was bought is
+what is trained on.
 
-What is read may come from anybody: its header is checked before memory is spent on it, and nothing in it is run.
+What is read may come from anybody: its header is checked before memory is spent on it, and nothing in it is
+run.
 """
 
 import errno
@@ -21,14 +23,31 @@ from torch import Tensor
 from ganguard.base.errors import DataError, InputError, StepError
 from ganguard.base.settings import one_line
 
-MAX_PIXELS = 8192 * 6144  # one image, which takes 0.5 GB to decode; above it a file is taken for a decompression bomb
-PIXELS_A_TASK = 1 << 18  # that a thread is given to decode or encode at once: with less, handing it over takes longer
+MAX_PIXELS = (
+    8192 * 6144
+)  # one image, which takes 0.5 GB to decode; above it a file is taken for a decompression bomb
+PIXELS_A_TASK = (
+    1 << 18
+)  # that a thread is given to decode or encode at once: with less, handing it over takes longer
 LARGE_PIXELS = 4_000_000  # images larger than this are decoded one at a time, whatever the number of threads
 MOST_HEADER = 4 << 20  # bytes of the header of a safetensors file: some 40,000 tensors
-_AVIF = ("AVIF",) if "avif" in features.modules else ()  # Pillow knows it from 11.3 on; one without its library reads none
-FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM", *_AVIF)  # among Pillow's others is PostScript, a program
+_AVIF = (
+    ("AVIF",) if "avif" in features.modules else ()
+)  # Pillow knows it from 11.3 on; one without its library reads none
+FORMATS = (
+    "PNG",
+    "JPEG",
+    "BMP",
+    "GIF",
+    "WEBP",
+    "TIFF",
+    "PPM",
+    *_AVIF,
+)  # among Pillow's others is PostScript, a program
 _MODES = {1: "L", 3: "RGB"}
-_SIXTEEN_BITS = frozenset({"I", "I;16", "I;16L", "I;16B", "I;16N"})  # Pillow's modes of grey with more than 8 bits
+_SIXTEEN_BITS = frozenset(
+    {"I", "I;16", "I;16L", "I;16B", "I;16N"}
+)  # Pillow's modes of grey with more than 8 bits
 _GREY = frozenset({"1", "L", "LA", "La", *_SIXTEEN_BITS})
 _SCALED = ("PNG", "PPM")  # formats whose grey in mode I Pillow scales to 16 bits
 _ONE_LARGE = threading.Lock()
@@ -51,9 +70,10 @@ def encode_png(image: Tensor) -> bytes:
 def decode_image(source: bytes | Path, name: str, channels: int | None = None) -> Tensor:
     """Bytes or file of an image in one of `FORMATS`, whatever its name says, to (C, H, W) uint8.
 
-    channels: 1 or 3 converts; None keeps grey images grey and makes all others RGB. Of an animation, the first image.
-    Raises DataError, with `name` in it, where the bytes are no whole image, or its header says more than `MAX_PIXELS`; where
-    the file could not be read, or memory was short, which says nothing of the image, another InputError, or StepError.
+    channels: 1 or 3 converts; None keeps grey images grey and makes all others RGB. Of an animation, the
+    first image. Raises DataError, with `name` in it, where the bytes are no whole image, or its header says
+    more than `MAX_PIXELS`; where the file could not be read, or memory was short, which says nothing of the
+    image, another InputError, or StepError.
     """
     try:
         with (
@@ -63,7 +83,8 @@ def decode_image(source: bytes | Path, name: str, channels: int | None = None) -
             size = image.width * image.height
             if not 0 < size <= MAX_PIXELS:
                 raise DataError(
-                    f"{name}: {image.width}x{image.height} pixels; 1 to {MAX_PIXELS:,} are read. Scale it to such a size first."
+                    f"{name}: {image.width}x{image.height} pixels; 1 to {MAX_PIXELS:,} are read. Scale it "
+                    "to such a size first."
                 )
             mode = _MODES[channels] if channels else ("L" if image.mode in _GREY else "RGB")
             with _ONE_LARGE if size > LARGE_PIXELS else nullcontext():
@@ -72,13 +93,17 @@ def decode_image(source: bytes | Path, name: str, channels: int | None = None) -
         raise
     except Exception as problem:  # noqa: BLE001 - on a damaged file, Pillow's readers raise whatever they stumble over
         said = _why_not(problem, name)
-    raise DataError(f"{name}: not an image that can be read ({said}). Remove it or replace it by a sound file.")
+    raise DataError(
+        f"{name}: not an image that can be read ({said}). Remove it or replace it by a sound file."
+    )
 
 
 def _why_not(problem: Exception, name: str) -> str:
     """What is wrong with an image at which Pillow raised. Raises what `decode_image` does beside that."""
     if isinstance(problem, Image.DecompressionBombError):  # Pillow's own limit, which lies above ours
-        raise DataError(f"{name}: far more than the {MAX_PIXELS:,} pixels that are read. Scale it down first.") from None
+        raise DataError(
+            f"{name}: far more than the {MAX_PIXELS:,} pixels that are read. Scale it down first."
+        ) from None
     if isinstance(problem, MemoryError):
         raise too_little_memory(name) from None
     if isinstance(problem, UnidentifiedImageError):
@@ -94,18 +119,23 @@ def too_little_memory(name: str) -> StepError:
 
 
 def of_reading(problem: OSError) -> bool:
-    """Whether the system failed to read (no permission, a disk that fails), rather than a decoder at what was read: decoders
-    give no number of an error, and one that is sent before a file's beginning by what stands in it gets EINVAL."""
+    """Whether the system failed to read (no permission, a disk that fails), rather than a decoder at what was
+    read: decoders give no number of an error, and one that is sent before a file's beginning by what stands
+    in it gets EINVAL."""
     return problem.errno not in (None, errno.EINVAL)
 
 
 def unreadable(name: str, problem: OSError) -> InputError:
     """That a file could not be read: no verdict on what is in it."""
-    return InputError(f"{name}: cannot be read ({problem.strerror}). See that it is there, may be read, and its disk is sound.")
+    return InputError(
+        f"{name}: cannot be read ({problem.strerror}). See that it is there, may be read, and its disk is "
+        "sound."
+    )
 
 
 def _tensor(image: Image.Image, mode: str, name: str) -> Tensor:
-    """The pixels of an opened image, which is closed: what is no longer needed is let go before the next copy is made."""
+    """The pixels of an opened image, which is closed: what is no longer needed is let go before the next copy
+    is made."""
     converted = _eight_bits(image, name)
     if converted.mode != mode:
         converted = converted.convert(mode)
@@ -117,23 +147,31 @@ def _tensor(image: Image.Image, mode: str, name: str) -> Tensor:
 
 
 def _eight_bits(image: Image.Image, name: str) -> Image.Image:
-    """16-bit grey scaled to 8 bits (Pillow's own conversion would clip it); all other images as they are. Raises DataError
-    where levels are of a range that the file does not say."""
+    """16-bit grey scaled to 8 bits (Pillow's own conversion would clip it); all other images as they are.
+    Raises DataError where levels are of a range that the file does not say."""
     if image.mode == "F" or (image.mode == "I" and image.format not in _SCALED):
         levels = "floating-point" if image.mode == "F" else "32-bit"
-        raise DataError(f"{name}: {levels} levels, of which nothing says what is white. Scale it to 8 or 16 bits first.")
+        raise DataError(
+            f"{name}: {levels} levels, of which nothing says what is white. Scale it to 8 or 16 bits first."
+        )
     if image.mode not in _SIXTEEN_BITS:
         return image
     levels = np.asarray(image)
     if levels.min() < 0 or levels.max() > 65535:
-        raise DataError(f"{name}: levels from {levels.min()} to {levels.max()}; at most 16 bits are read. Scale it down first.")
-    nearest = (levels.astype(np.int32) + 128) // 257  # of levels / 257, which never lies half way between two bytes
+        raise DataError(
+            f"{name}: levels from {levels.min()} to {levels.max()}; at most 16 bits are read. Scale it down "
+            "first."
+        )
+    nearest = (
+        levels.astype(np.int32) + 128
+    ) // 257  # of levels / 257, which never lies half way between two bytes
     return Image.fromarray(nearest.astype(np.uint8))
 
 
 class _Silence:
-    """No warnings, of which Pillow has many for odd files, from when the first thread enters until the last one leaves:
-    `warnings.catch_warnings` alone is not for threads. What Pillow logs goes to who listens, and not to standard error."""
+    """No warnings, of which Pillow has many for odd files, from when the first thread enters until the last
+    one leaves: `warnings.catch_warnings` alone is not for threads. What Pillow logs goes to who listens, and
+    not to standard error."""
 
     def __init__(self) -> None:
         self._lock, self._threads, self._silenced = threading.Lock(), 0, ExitStack()
@@ -168,7 +206,8 @@ def read_tensors(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def tensor_shapes(file: Path) -> dict[str, tuple[int, ...]]:
-    """Name → shape of every tensor, from the header of a safetensors file alone. Raises ValueError as `read_tensors` does."""
+    """Name → shape of every tensor, from the header of a safetensors file alone. Raises ValueError as
+    `read_tensors` does."""
     with _opened(file) as opened:
         names = opened.keys()
         return {name: tuple(opened.get_slice(name).get_shape()) for name in names}

@@ -1,4 +1,5 @@
-"""Where and how computation runs. All of it can change the last bits of a result, so all of it is part of cache keys."""
+"""Where and how computation runs. All of it can change the last bits of a result, so all of it is part of
+cache keys."""
 
 import os
 from collections.abc import Generator
@@ -17,7 +18,8 @@ class Compute(Settings):
     """Device type and CPU threads of one process.
 
     device: "cpu", "cuda" or "auto" (CUDA where there is one).
-    threads: threads that torch uses for one operation, 1 to 1024. Bit-equal results are promised for equal threads only.
+    threads: threads that torch uses for one operation, 1 to 1024. Bit-equal results are promised for equal
+    threads only.
     """
 
     device: Literal["cpu", "cuda", "auto"] = "cpu"
@@ -56,8 +58,9 @@ def use_threads(threads: int) -> Generator[None]:
 
 @contextmanager
 def limit_threads(threads: int) -> Generator[None]:
-    """As `use_threads`, and the BLAS that NumPy and SciPy call takes no more threads either. By itself it has one for
-    each core, and processes that share the cores wait for each other most of the time. It takes some milliseconds to begin."""
+    """As `use_threads`, and the BLAS that NumPy and SciPy call takes no more threads either. By itself it has
+    one for each core, and processes that share the cores wait for each other most of the time. It takes some
+    milliseconds to begin."""
     import scipy.linalg  # noqa: F401  # pyright: ignore[reportUnusedImport] - what is loaded later would not be limited
     from threadpoolctl import threadpool_limits
 

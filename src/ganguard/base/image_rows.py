@@ -1,4 +1,5 @@
-"""Some of many images, that are read when they are used: a split of a map of a file that is larger than memory."""
+"""Some of many images, that are read when they are used: a split of a map of a file that is larger than
+memory."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,8 +12,8 @@ PART = 1024  # images that are copied at once where all are read
 
 @dataclass(frozen=True)
 class ImageRows:
-    """The rows (N,) int64, in their order, of images (M, C, H, W) uint8. Indexed as the tensor `images[rows]` would be, by
-    places (n,) int64 on CPU; what is asked for is copied, and no more."""
+    """The rows (N,) int64, in their order, of images (M, C, H, W) uint8. Indexed as the tensor `images[rows]`
+    would be, by places (n,) int64 on CPU; what is asked for is copied, and no more."""
 
     images: Tensor
     rows: Tensor

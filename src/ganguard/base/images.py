@@ -1,7 +1,8 @@
 """The one place where images change between bytes and floats.
 
-Images are ``(N, C, H, W)`` uint8 tensors in [0, 255] wherever they cross a door; C is 1 or 3. A network sees float32 in
-[-1, 1]. Byte b is the float b / 127.5 - 1, so that both ends are exact, and a float goes back to the nearest byte.
+Images are ``(N, C, H, W)`` uint8 tensors in [0, 255] wherever they cross a door; C is 1 or 3. A network sees
+float32 in [-1, 1]. Byte b is the float b / 127.5 - 1, so that both ends are exact, and a float goes back to
+the nearest byte.
 """
 
 import torch
@@ -32,5 +33,8 @@ def shape_of(images: Images) -> tuple[int, int, int]:
 def require_images(images: Tensor, name: str, error: type[InputError] = InputError) -> Tensor:
     """Return `images` if they are (N, C, H, W) uint8 with C of 1 or 3; raise `error` otherwise."""
     if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] not in CHANNELS:
-        raise error(f"{name} must be a uint8 tensor (N, C, H, W) with C of 1 or 3; got {images.dtype} {tuple(images.shape)}.")
+        raise error(
+            f"{name} must be a uint8 tensor (N, C, H, W) with C of 1 or 3; got {images.dtype} "
+            f"{tuple(images.shape)}."
+        )
     return images

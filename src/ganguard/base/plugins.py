@@ -16,7 +16,8 @@ from ganguard.base.settings import parse
 
 @cache
 def installed(group: str) -> tuple[EntryPoint, ...]:
-    """What other packages registered under a group. They are looked for once: it takes as long as there are packages."""
+    """What other packages registered under a group. They are looked for once: it takes as long as there are
+    packages."""
     return tuple(entry_points(group=group))
 
 
@@ -34,7 +35,8 @@ class PluginTable:
     builtin: dict[str, str]
 
     def table(self) -> dict[str, str]:
-        """Every known kind and its "module:name". Raises SpecError where a plugin takes a name that is taken."""
+        """Every known kind and its "module:name". Raises SpecError where a plugin takes a name that is
+        taken."""
         table = dict(self.builtin)
         for point in installed(self.group):
             if point.name in table and table[point.name] != point.value:

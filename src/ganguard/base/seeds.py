@@ -1,8 +1,9 @@
 """Counter-based random numbers: row i of a stream is a pure function of (seed, stream, i).
 
-A stream is Philox-4x64 under a key hashed from its seed and name, and is read from the counter that row i begins at. So
-shards, resumed runs and several machines draw the same rows however they are asked for, with no state to carry. Training,
-whose draws have no index, uses a `torch.Generator` seeded from the same hash and saved with the checkpoint.
+A stream is Philox-4x64 under a key hashed from its seed and name, and is read from the counter that row i
+begins at. So shards, resumed runs and several machines draw the same rows however they are asked for, with no
+state to carry. Training, whose draws have no index, uses a `torch.Generator` seeded from the same hash and
+saved with the checkpoint.
 """
 
 import hashlib
@@ -13,7 +14,9 @@ from numpy.random import Philox
 from scipy.special import ndtri
 from torch import Tensor
 
-_BELOW_ONE = 1 - 2.0**-53  # the largest double below 1: all bits set would round to 1, whose normal is infinite
+_BELOW_ONE = (
+    1 - 2.0**-53
+)  # the largest double below 1: all bits set would round to 1, whose normal is infinite
 _WORDS_PER_COUNTER = 4  # Philox-4x64 gives four 64-bit words a counter value
 
 
@@ -24,7 +27,8 @@ def stream_key(seed: int, *names: str) -> bytes:
 
 
 def uniform(seed: int, stream: str, indices: range, width: int) -> np.ndarray:
-    """Rows `indices` (step 1) of the named stream: (len(indices), width) float64, uniform in the open interval (0, 1)."""
+    """Rows `indices` (step 1) of the named stream: (len(indices), width) float64, uniform in the open
+    interval (0, 1)."""
     if indices.step != 1 or indices.start < 0:
         raise ValueError(f"indices must be a range of step 1 from 0 up; got {indices}")
     if not indices:
@@ -38,7 +42,8 @@ def uniform(seed: int, stream: str, indices: range, width: int) -> np.ndarray:
 
 
 def normal(seed: int, stream: str, indices: range, width: int) -> Tensor:
-    """Rows `indices` of the named stream as N(0, I): (len(indices), width) float32, by the inverse normal distribution."""
+    """Rows `indices` of the named stream as N(0, I): (len(indices), width) float32, by the inverse normal
+    distribution."""
     return torch.from_numpy(ndtri(uniform(seed, stream, indices, width)).astype(np.float32))
 
 

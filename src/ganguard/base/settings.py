@@ -1,6 +1,7 @@
 """Frozen settings out of YAML, JSON and the command line, and one clear line where a value does not fit them.
 
-All of these may come from anybody. What is read is bounded: the size of a file, how deep it nests, how long a value is.
+All of these may come from anybody. What is read is bounded: the size of a file, how deep it nests, how long a
+value is.
 """
 
 import copy
@@ -67,10 +68,16 @@ def _plain(value: dict[str, Any]) -> dict[str, Any]:
         if depth > DEEPEST:
             raise ValueError(f"must nest at most {DEEPEST} deep; got more")
         if isinstance(found, dict | list | tuple):
-            parts = cast(Mapping[str, Any], found).values() if isinstance(found, dict) else cast(list[Any], found)
+            parts = (
+                cast(Mapping[str, Any], found).values() if isinstance(found, dict) else cast(list[Any], found)
+            )
             waiting += [(part, depth + 1) for part in parts]
-        elif (isinstance(found, float) and not math.isfinite(found)) or (isinstance(found, int) and abs(found) > LARGEST):
-            raise ValueError(f"must hold finite numbers, and whole ones of at most 2^62; got {shortened(found)}")
+        elif (isinstance(found, float) and not math.isfinite(found)) or (
+            isinstance(found, int) and abs(found) > LARGEST
+        ):
+            raise ValueError(
+                f"must hold finite numbers, and whole ones of at most 2^62; got {shortened(found)}"
+            )
     return value
 
 
@@ -90,7 +97,8 @@ def absolute(path: str) -> str:
 
 
 def parse(model: type[S], values: Mapping[str, Any], where: str) -> S:
-    """Validate `values` as `model`. Raises SpecError with one line that names the first wrong key within `where`."""
+    """Validate `values` as `model`. Raises SpecError with one line that names the first wrong key within
+    `where`."""
     try:
         return model.model_validate(dict(values))
     except ValidationError as problem:
@@ -100,8 +108,8 @@ def parse(model: type[S], values: Mapping[str, Any], where: str) -> S:
 
 
 def read_record(path: Path, model: type[S], error: type[InputError]) -> S:
-    """The JSON file at `path` as `model`. Raises `error` where it cannot be read, is larger than LARGEST_JSON, or does not
-    fit."""
+    """The JSON file at `path` as `model`. Raises `error` where it cannot be read, is larger than
+    LARGEST_JSON, or does not fit."""
     try:
         return model.model_validate(read_json(path))
     except ValidationError as problem:
@@ -121,7 +129,8 @@ class TooLarge(ValueError):
 
 
 def read_bounded(path: Path, most: int) -> bytes:
-    """A file of at most `most` bytes. Raises TooLarge, before anything is read, where it has more; OSError as reading does."""
+    """A file of at most `most` bytes. Raises TooLarge, before anything is read, where it has more; OSError as
+    reading does."""
     with path.open("rb") as file:
         if os.fstat(file.fileno()).st_size <= most and len(content := file.read(most + 1)) <= most:
             return content
@@ -129,8 +138,8 @@ def read_bounded(path: Path, most: int) -> bytes:
 
 
 def read_json(path: Path) -> object:
-    """What a JSON file of at most LARGEST_JSON bytes says. Raises OSError where it cannot be read, ValueError where it is no
-    JSON, or too large."""
+    """What a JSON file of at most LARGEST_JSON bytes says. Raises OSError where it cannot be read, ValueError
+    where it is no JSON, or too large."""
     return json_of(read_bounded(path, LARGEST_JSON))
 
 
@@ -143,7 +152,8 @@ def json_of(content: bytes) -> object:
 
 
 def _json(content: bytes) -> object:
-    """What a JSON text says, read by Python: of a megabyte of small lists, pydantic's own reader makes half a gigabyte."""
+    """What a JSON text says, read by Python: of a megabyte of small lists, pydantic's own reader makes half a
+    gigabyte."""
     value = json.loads(content.decode(), parse_constant=_no_number)
     if b"\\ud" in content.lower():
         json.dumps(value, ensure_ascii=False).encode()  # refuses half of a surrogate pair, which is no text
@@ -157,7 +167,9 @@ def _no_number(name: str) -> None:
 def explain(problem: ValidationError, model: type[BaseModel], where: str) -> str:
     """The first of a ValidationError's complaints as one line: where, what was wanted, what came."""
     errors = problem.errors(include_url=False)
-    first = next((error for error in errors if error["type"] == "extra_forbidden"), errors[0])  # likely a name misspelt
+    first = next(
+        (error for error in errors if error["type"] == "extra_forbidden"), errors[0]
+    )  # likely a name misspelt
     path = one_line(".".join(str(part) for part in first["loc"]), LONGEST_VALUE)
     name = f"{where}.{path}" if where and path else where or path
     others = len(errors) - 1
@@ -183,7 +195,8 @@ def shortened(value: object) -> str:
 
 
 def one_line(text: object, longest: int = LONGEST_MESSAGE) -> str:
-    """A text that others wrote, as part of a message: white space and control characters become spaces, the rest is cut."""
+    """A text that others wrote, as part of a message: white space and control characters become spaces, the
+    rest is cut."""
     line = _UNPRINTABLE.sub(" ", str(text))
     return line if len(line) <= longest else f"{line[:longest]}…"
 
@@ -206,7 +219,8 @@ def _known_keys(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """Safe YAML without aliases (whose expansion may be without bound), keys that stand twice, deep nesting and long values."""
+    """Safe YAML without aliases (whose expansion may be without bound), keys that stand twice, deep nesting
+    and long values."""
 
     depth = 0
 
@@ -223,7 +237,9 @@ class _PlainLoader(yaml.SafeLoader):
     def construct_scalar(self, node: Any) -> Any:
         value = super().construct_scalar(node)
         if len(value) > LONGEST_SCALAR:
-            raise yaml.YAMLError(f"a value has {len(value):,} characters; at most {LONGEST_SCALAR:,} are taken")
+            raise yaml.YAMLError(
+                f"a value has {len(value):,} characters; at most {LONGEST_SCALAR:,} are taken"
+            )
         if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
             raise yaml.YAMLError("a value holds the character NUL or half of a surrogate pair")
         return value
@@ -237,8 +253,8 @@ class _PlainLoader(yaml.SafeLoader):
 
 
 def read_yaml(text: str, name: str) -> object:
-    """What a YAML text says, plain values only. Raises SpecError; also for more than LONGEST_YAML characters, values longer
-    than LONGEST_SCALAR, and nesting deeper than DEEPEST."""
+    """What a YAML text says, plain values only. Raises SpecError; also for more than LONGEST_YAML characters,
+    values longer than LONGEST_SCALAR, and nesting deeper than DEEPEST."""
     if len(text) > LONGEST_YAML:
         raise SpecError(f"{name}: {len(text):,} characters; at most {LONGEST_YAML:,} are read.")
     try:
@@ -248,7 +264,8 @@ def read_yaml(text: str, name: str) -> object:
 
 
 def apply_changes(values: Mapping[str, Any], changes: list[str]) -> dict[str, Any]:
-    """A copy of nested `values` after changes of the form "a.b.0.c=value", each value read as YAML. Raises SpecError."""
+    """A copy of nested `values` after changes of the form "a.b.0.c=value", each value read as YAML. Raises
+    SpecError."""
     changed: dict[str, Any] = copy.deepcopy(dict(values))
     for change in changes:
         path, equals, text = change.partition("=")
@@ -265,5 +282,7 @@ def apply_changes(values: Mapping[str, Any], changes: list[str]) -> dict[str, An
                 where, key = (one_line(part, LONGEST_VALUE) for part in (".".join(keys[:-1]), keys[-1]))
                 whole = f"{where}={{kind: {one_line(place, LONGEST_VALUE)}, {key}: …}}"
                 raise SpecError(f"{said}: only a name stands at {where}. Write the whole: {whole}") from None
-            raise SpecError(f"{said}: {one_line(path, LONGEST_VALUE)} does not lead to a value that can be set.") from None
+            raise SpecError(
+                f"{said}: {one_line(path, LONGEST_VALUE)} does not lead to a value that can be set."
+            ) from None
     return changed

@@ -1,6 +1,8 @@
-"""TorchScript files. Such a file is a program: it is opened only where the user says that it is trusted, and only when whole.
+"""TorchScript files. Such a file is a program: it is opened only where the user says that it is trusted, and
+only when whole.
 
-torch deprecates TorchScript, but networks are still published in it; the one place that silences that warning is here.
+torch deprecates TorchScript, but networks are still published in it; the one place that silences that warning
+is here.
 """
 
 import warnings
@@ -20,7 +22,8 @@ LONGEST_REASON = 200  # characters of what torch or a program says was wrong
 
 
 def trusted_digest(file: Path, trusted: bool, what: str, error: type[InputError]) -> str:
-    """SHA-256 of the bytes of a file. Raises `error` where it is absent, or is not trusted: then it is not even opened.
+    """SHA-256 of the bytes of a file. Raises `error` where it is absent, or is not trusted: then it is not
+    even opened.
 
     what: such a file holds ("generator").
     """
@@ -38,8 +41,12 @@ def load_program(file: Path, error: type[InputError]) -> nn.Module:
     Only what is trusted may come here: loading can run code.
     """
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=r"`torch\.jit\.load` is deprecated", category=DeprecationWarning)
-        warnings.filterwarnings("ignore", message=r"`torch\.jit\.load` is not supported", category=DeprecationWarning)
+        warnings.filterwarnings(
+            "ignore", message=r"`torch\.jit\.load` is deprecated", category=DeprecationWarning
+        )
+        warnings.filterwarnings(
+            "ignore", message=r"`torch\.jit\.load` is not supported", category=DeprecationWarning
+        )
         try:
             parts = _archived(file)
             module: nn.Module = torch.jit.load(file, map_location="cpu")
@@ -72,7 +79,8 @@ def _archived(file: Path) -> Counter[int]:
 
 
 def _require_whole(module: nn.Module, parts: Counter[int]) -> None:
-    """Raise ValueError where a tensor says that it is larger than the part that holds it: torch would read beyond its end."""
+    """Raise ValueError where a tensor says that it is larger than the part that holds it: torch would read
+    beyond its end."""
     storages = (value.untyped_storage() for value in module.state_dict().values())
     try:
         said = {storage.data_ptr(): storage.nbytes() for storage in storages if storage.nbytes()}
@@ -80,4 +88,6 @@ def _require_whole(module: nn.Module, parts: Counter[int]) -> None:
         raise ValueError("one of its tensors is cut off") from None
     missing = Counter(said.values()) - parts
     if missing:
-        raise ValueError(f"no part of it is of {min(missing):,} bytes, as one of its tensors would have to be")
+        raise ValueError(
+            f"no part of it is of {min(missing):,} bytes, as one of its tensors would have to be"
+        )

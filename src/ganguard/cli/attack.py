@@ -19,7 +19,9 @@ def attack(
     target: TargetArgument,
     out: Out,
     query_budget: Annotated[int, typer.Option(help="Images to buy and train on.")] = 1000,
-    architecture: Annotated[str, typer.Option(help="The substitute's: `dcgan`, `sngan`, `pggan` or `stylegan2`.")] = "sngan",
+    architecture: Annotated[
+        str, typer.Option(help="The substitute's: `dcgan`, `sngan`, `pggan` or `stylegan2`.")
+    ] = "sngan",
     real: Annotated[
         str | None,
         typer.Option(
@@ -37,7 +39,8 @@ def attack(
         ),
     ] = None,
     features: Annotated[
-        str, typer.Option(help="The network that the adversary's judge compares by: as for `ganguard measure`.")
+        str,
+        typer.Option(help="The network that the adversary's judge compares by: as for `ganguard measure`."),
     ] = "random_network",
     size: Size = None,
     seed: Seed = 0,
@@ -49,13 +52,16 @@ def attack(
 ) -> None:
     """Steal a GAN: buy images from the target and train a substitute on them.
 
-    Writes `OUT/checkpoint` (the substitute), `OUT/purchase` (what was bought) and `OUT/ledger.sqlite`. The same command goes on
-    after a kill, and buys nothing twice. Attack only what you own or are authorised to test.
+    Writes `OUT/checkpoint` (the substitute), `OUT/purchase` (what was bought) and `OUT/ledger.sqlite`. The
+    same command goes on after a kill, and buys nothing twice. Attack only what you own or are authorised to
+    test.
 
-    An accuracy attack goes on with the real images, and keeps the copy that its judge likes most. A transfer goes on with those
-    of another domain. `--set substitute.checkpoint=DIR` goes on with a copy that exists already, and buys nothing.
+    An accuracy attack goes on with the real images, and keeps the copy that its judge likes most. A transfer
+    goes on with those of another domain. `--set substitute.checkpoint=DIR` goes on with a copy that exists
+    already, and buys nothing.
 
-    Example: `ganguard attack fidelity runs/mine/checkpoint --query-budget 1000 --out runs/copy --set steps=2500`
+    Example: `ganguard attack fidelity runs/mine/checkpoint --query-budget 1000 --out runs/copy --set
+    steps=2500`
     """
     from ganguard.attacks.protocol import Knowledge, Workspace, parse_attack, require_attackable, run_attack
     from ganguard.attacks.real_images import real_fraction
@@ -78,7 +84,9 @@ def attack(
     if domain is not None:
         values["domain"] = dataset_of(domain, size).model_dump(mode="json")
     elif kind == "transfer":
-        raise SpecError("transfer: the copy is moved to another domain. Give --domain, a data set's name or a folder.")
+        raise SpecError(
+            "transfer: the copy is moved to another domain. Give --domain, a data set's name or a folder."
+        )
     settings = parse_attack(apply_changes(values, changes or []))
     compute = parse(Compute, {"device": device, "threads": threads}, "compute")
     opened = load_target(target_of(target, latent_dim, trusted), compute)
@@ -87,7 +95,10 @@ def attack(
     fraction, known = real_fraction(settings), Knowledge()
     if fraction is not None:
         if real is None:
-            raise SpecError(f"{kind}: the adversary holds real images. Give --real, the data that the target was trained on.")
+            raise SpecError(
+                f"{kind}: the adversary holds real images. Give --real, the data that the target was "
+                "trained on."
+            )
         known = knowledge_of(load_and_say(dataset_of(real, size)), fraction, features, compute, seed=seed)
     if isinstance(settings, TransferSettings):
         moved_to = load_and_say(settings.domain)

@@ -18,19 +18,24 @@ def audit(
         typer.Argument(
             metavar="SPEC|PRESET",
             help="A YAML file, or a preset: `digits` (fidelity), `digits-accuracy` (the adversary knows real images, or D; a "
-            "good target and one stopped early, side by side), `digits-defences`, each with five seeds as `…-full`; "
-            "`digits-transfer`, `digits-averaging`, `digits-private`, `patches-utility`; `pairs` (three targets and "
-            "three substitutes, side by side).",
+            "good target and one stopped early, side by side), `digits-defences`, each with five seeds as "
+            "`…-full`; `digits-transfer`, `digits-averaging`, `digits-private`, `patches-utility`; `pairs` "
+            "(three targets and three substitutes, side by side).",
             show_default=False,
         ),
     ],
-    out: Annotated[Path | None, typer.Option(help="Directory for what comes out.", show_default="audits/<name>")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Directory for what comes out.", show_default="audits/<name>")
+    ] = None,
     changes: Changes = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and its cost in images; do nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan and its cost in images; do nothing.")
+    ] = False,
     quick: Annotated[
         bool,
         typer.Option(
-            "--quick", help="Of `digits-accuracy` and `digits-defences`: short trainings, to see that every part runs."
+            "--quick",
+            help="Of `digits-accuracy` and `digits-defences`: short trainings, to see that every part runs.",
         ),
     ] = False,
     processes: Annotated[
@@ -39,10 +44,12 @@ def audit(
 ) -> None:
     """Answer how well a GAN can be copied, and write a report.
 
-    Trains or opens the target, buys images from it through a ledger, trains a substitute for each attack, budget and seed, and
-    measures each copy. Out come `report.html`, `results.json`, `results.parquet`, sample grids and checkpoints.
+    Trains or opens the target, buys images from it through a ledger, trains a substitute for each attack,
+    budget and seed, and measures each copy. Out come `report.html`, `results.json`, `results.parquet`, sample
+    grids and checkpoints.
 
-    What was computed or bought is never computed or bought again: a second run takes seconds, and a killed one goes on.
+    What was computed or bought is never computed or bought again: a second run takes seconds, and a killed
+    one goes on.
 
     Examples:
 
@@ -53,7 +60,9 @@ def audit(
     from ganguard.audit.spec import audits_listed, presets, read_spec, source_of
 
     if quick and (spec := f"{spec}-quick") not in presets():
-        having = ", ".join(sorted(name.removesuffix("-quick") for name in presets() if name.endswith("-quick")))
+        having = ", ".join(
+            sorted(name.removesuffix("-quick") for name in presets() if name.endswith("-quick"))
+        )
         raise SpecError(f"--quick: {spec.removesuffix('-quick')} has no quick form. With one: {having}.")
     name, listed = audits_listed(spec)
     directory = out or Path("audits") / name

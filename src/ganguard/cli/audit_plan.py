@@ -22,7 +22,9 @@ def print_plan(spec: "Spec", directory: Path) -> None:
     steps = Table("step", "state", title_justify="left")
     steps.title = f"{len(plan.steps)} steps, {len(done) - len(anew)} done before"
     for step in plan.steps:
-        steps.add_row(step.name, "opened anew" if step.name in anew else "done" if step.name in done else "to do")
+        steps.add_row(
+            step.name, "opened anew" if step.name in anew else "done" if step.name in done else "to do"
+        )
     images = Table("who", "images", "bought before", title="Images", title_justify="left")
     before = images_bought(plan, directory, done, spec.codes)
     auditor = sum(bought for (_, _, seed), bought in before.items() if seed is None)
@@ -49,6 +51,6 @@ def print_plan(spec: "Spec", directory: Path) -> None:
 
 
 _TAKEN_AS_LAST = (
-    "Which target this is, only opening it tells; the plan takes it to be the one that was opened last. Another one would have "
-    "all that depends on it bought and done anew."
+    "Which target this is, only opening it tells; the plan takes it to be the one that was opened last. "
+    "Another one would have all that depends on it bought and done anew."
 )

@@ -20,7 +20,11 @@ def print_results(results: AuditResults, directory: Path) -> None:
     if results.defences:
         shown.print(_behind_defences(results) if results.attacks else _utility(results))
     seeds = len(results.spec["seeds"])
-    over = f"standard deviation over {seeds} seeds" if seeds > 1 else "standard error of measuring so many images; one seed"
+    over = (
+        f"standard deviation over {seeds} seeds"
+        if seeds > 1
+        else "standard error of measuring so many images; one seed"
+    )
     shown.print(f"± is a {over}.")
     for record in results.skipped:
         shown.print(f"Left out: {said_of(record)}.", soft_wrap=True)
@@ -28,26 +32,40 @@ def print_results(results: AuditResults, directory: Path) -> None:
 
 
 def _copies(results: AuditResults) -> Table:
-    """The distance of each copy from the target, from real images, and from those of another domain where it was moved."""
+    """The distance of each copy from the target, from real images, and from those of another domain where it
+    was moved."""
     failed = {(failure.attack, failure.query_budget) for failure in results.failures}
 
     def cell(**wanted: object) -> str:
         summary = summarise(results.select(metric="frechet_distance", **wanted))
         if summary is None:
             return "failed" if (wanted.get("attack"), wanted.get("query_budget")) in failed else "–"
-        return f"{summary.mean:.3f}" + (f" ± {summary.deviation:.3f}" if summary.deviation is not None else "")
+        return f"{summary.mean:.3f}" + (
+            f" ± {summary.deviation:.3f}" if summary.deviation is not None else ""
+        )
 
     table = Table("attack", title="Fréchet distance of each copy; lower is closer", title_justify="left")
     moved = ("domain",) if results.select(against="domain") else ()
-    columns = ("queries", "fidelity: to the target", "accuracy: to real images", *("to the other domain" for _ in moved))
+    columns = (
+        "queries",
+        "fidelity: to the target",
+        "accuracy: to real images",
+        *("to the other domain" for _ in moved),
+    )
     for column in columns:
         table.add_column(column, justify="right")
     for attack in results.attacks:
         for budget in attack.query_budgets:
             row = {"attack": attack.label, "query_budget": budget}
-            table.add_row(attack.label, f"{budget:,}", *(cell(**row, against=a) for a in ("target", "reference", *moved)))
+            table.add_row(
+                attack.label,
+                f"{budget:,}",
+                *(cell(**row, against=a) for a in ("target", "reference", *moved)),
+            )
     table.add_section()
-    table.add_row("the target itself", "", *(cell(subject="target", against=a) for a in ("target", "reference")))
+    table.add_row(
+        "the target itself", "", *(cell(subject="target", against=a) for a in ("target", "reference"))
+    )
     table.add_row("noise images", "", *(cell(subject="noise", against=a) for a in ("target", "reference")))
     return table
 
@@ -56,15 +74,25 @@ def _behind_defences(results: AuditResults) -> Table:
     """Both sides of each defence."""
     title = "Fréchet distances behind each defence: users want theirs low, the owner wants copies' high"
     table = Table("defence", title=title, title_justify="left")
-    for column in ("attack", "users: to real images", "naive copy: to the target", "closest copy", "closest adversary"):
+    for column in (
+        "attack",
+        "users: to real images",
+        "naive copy: to the target",
+        "closest copy",
+        "closest adversary",
+    ):
         table.add_column(column, justify="right")
     for attack in results.attacks:
         for label in (None, *(defence.label for defence in results.defences)):
             users = utility_distance(results.measurements, label)
             copies = protection(results.measurements, attack.label, max(attack.query_budgets), label)
-            naive, closest = (f"{sum(d.values()) / len(d):.3f}" if d else "–" for d in (copies.naive, copies.closest))
+            naive, closest = (
+                f"{sum(d.values()) / len(d):.3f}" if d else "–" for d in (copies.naive, copies.closest)
+            )
             distance = f"{users.value:.3f}" if users else "–"
-            table.add_row(label or "none", attack.label, distance, naive, closest, copies.closest_adversary or "–")
+            table.add_row(
+                label or "none", attack.label, distance, naive, closest, copies.closest_adversary or "–"
+            )
     return table
 
 

@@ -49,7 +49,9 @@ def _print_table(together: "SideBySide", directory: Path) -> None:
     for found in rows(together):
         table.add_row(found.heading, *found.cells)
     shown = Console(highlight=False)
-    shown.print(f"Fréchet distance of copies to {words.to}, from {together.query_budget:,} images; lower is closer")
+    shown.print(
+        f"Fréchet distance of copies to {words.to}, from {together.query_budget:,} images; lower is closer"
+    )
     shown.print(table)
     for verdict in together.verdicts:
         shown.print(f"{verdict.relation} {verdict.statement}: {verdict.outcome} ({verdict.reason}).")

@@ -15,9 +15,13 @@ if TYPE_CHECKING:
     from ganguard.defences.semantic_directions import Direction, Effect
     from ganguard.targets.protocol import LatentTarget
 
-directions = typer.Typer(help="Semantic directions of a generator's codes, which `semantic_interpolation` defends along.")
+directions = typer.Typer(
+    help="Semantic directions of a generator's codes, which `semantic_interpolation` defends along."
+)
 
-_TARGET = "Whose codes: a checkpoint directory, `hub:owner/name`, `python:module:factory`, or `torchscript:FILE`."
+_TARGET = (
+    "Whose codes: a checkpoint directory, `hub:owner/name`, `python:module:factory`, or `torchscript:FILE`."
+)
 _ATTRIBUTE = "What grows: how far characters lean to the right, how thick strokes are, or how much an image looks like class K."
 _CONDITION = "A direction beside which this one is to leave images as they are. May be repeated."
 
@@ -25,15 +29,29 @@ _CONDITION = "A direction beside which this one is to leave images as they are. 
 @directions.command("fit")
 def fit(
     target: Annotated[str, typer.Argument(metavar="TARGET", help=_TARGET, show_default=False)],
-    attribute: Annotated[str, typer.Option(metavar="slant|thickness|class:K", help=_ATTRIBUTE, show_default=False)],
-    out: Annotated[Path, typer.Option(help="Directory for the direction. One that is there is replaced.", show_default=False)],
+    attribute: Annotated[
+        str, typer.Option(metavar="slant|thickness|class:K", help=_ATTRIBUTE, show_default=False)
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(help="Directory for the direction. One that is there is replaced.", show_default=False),
+    ],
     features: Annotated[
         str | None,
-        typer.Option(help="For `class:K`, what tells classes: the `features` directory of an audit.", show_default=False),
+        typer.Option(
+            help="For `class:K`, what tells classes: the `features` directory of an audit.",
+            show_default=False,
+        ),
     ] = None,
-    samples: Annotated[int, typer.Option(min=1, max=LARGEST, help="Codes that are drawn and scored.")] = 10_000,
-    share: Annotated[float, typer.Option(help="Of them, how many have most and how many least of it: less than 0.5.")] = 0.02,
-    condition: Annotated[list[Path] | None, typer.Option(metavar="DIR", help=_CONDITION, show_default=False)] = None,
+    samples: Annotated[
+        int, typer.Option(min=1, max=LARGEST, help="Codes that are drawn and scored.")
+    ] = 10_000,
+    share: Annotated[
+        float, typer.Option(help="Of them, how many have most and how many least of it: less than 0.5.")
+    ] = 0.02,
+    condition: Annotated[
+        list[Path] | None, typer.Option(metavar="DIR", help=_CONDITION, show_default=False)
+    ] = None,
     seed: Seed = 0,
     latent_dim: LatentDim = None,
     trusted: Trusted = False,
@@ -42,15 +60,18 @@ def fit(
 ) -> None:
     """Fit a direction in the codes of TARGET along which an attribute of its images grows.
 
-    Codes are drawn and their images scored; a linear SVM parts those with most of the attribute from those with least, and the
-    direction is the normal of its plane (InterFaceGAN, Shen et al. 2020). Prints JSON: how often the plane is right, on
-    held-out codes of both ends and on all the rest, and what moving fresh codes does to the attribute (`spearman` of 1: it
-    only grows). Good accuracy does not yet make a good direction: look at the strip.
+    Codes are drawn and their images scored; a linear SVM parts those with most of the attribute from those
+    with least, and the direction is the normal of its plane (InterFaceGAN, Shen et al. 2020). Prints JSON:
+    how often the plane is right, on held-out codes of both ends and on all the rest, and what moving fresh
+    codes does to the attribute (`spearman` of 1: it only grows). Good accuracy does not yet make a good
+    direction: look at the strip.
 
-    Writes `OUT/direction.json`, `OUT/direction.safetensors`, and `OUT/strip.png`: a row a code, a column an amount, from -3 to
-    3 standard deviations. A spec uses it with `defences: [{kind: semantic_interpolation, direction: OUT, amount: 2}]`.
+    Writes `OUT/direction.json`, `OUT/direction.safetensors`, and `OUT/strip.png`: a row a code, a column an
+    amount, from -3 to 3 standard deviations. A spec uses it with `defences: [{kind: semantic_interpolation,
+    direction: OUT, amount: 2}]`.
 
-    Example: `ganguard directions fit runs/mine/checkpoint --attribute thickness --condition runs/slant --out runs/thickness`
+    Example: `ganguard directions fit runs/mine/checkpoint --attribute thickness --condition runs/slant --out
+    runs/thickness`
     """
     import json
 
@@ -67,7 +88,9 @@ def fit(
     opened = _opened(target, latent_dim, trusted, compute)
     told = _probabilities(attribute, features, opened.image_shape[0], compute)
     with progress_of(f"directions fit {attribute}") as progress, alone(out):
-        fitted = fit_for(opened, attribute, samples=samples, seed=seed, probabilities=told, share=share, progress=progress)
+        fitted = fit_for(
+            opened, attribute, samples=samples, seed=seed, probabilities=told, share=share, progress=progress
+        )
         direction = conditioned(fitted, *others)
         found = effect_on(opened, direction, attribute, seed=seed, probabilities=told)
         save_direction(direction, out)
@@ -87,14 +110,16 @@ def _opened(target: str, latent_dim: int | None, trusted: bool, compute: "Comput
     opened = load_target(target_of(target, latent_dim, trusted), compute)
     if isinstance(opened, LatentTarget):
         return opened
-    raise TargetError(f"{target}: takes no codes, and a direction is one of codes. Name a target whose codes can be chosen.")
+    raise TargetError(
+        f"{target}: takes no codes, and a direction is one of codes. Name a target whose codes can be chosen."
+    )
 
 
 def _probabilities(
     attribute: str, features: str | None, channels: int, compute: "Compute"
 ) -> "Callable[[Tensor], Tensor] | None":
-    """What tells classes, of images with so many channels; None where nothing was named. Raises SpecError where the attribute
-    is none, or does not go with it."""
+    """What tells classes, of images with so many channels; None where nothing was named. Raises SpecError
+    where the attribute is none, or does not go with it."""
     from ganguard.audit.comparisons import as_probabilities
     from ganguard.audit.directions import ATTRIBUTES, score_of
     from ganguard.audit.two_sets import network_of
@@ -105,7 +130,9 @@ def _probabilities(
         score_of(attribute)
         return None
     if attribute in ATTRIBUTES:
-        raise SpecError(f"--features: {attribute} is read off the pixels, without a classifier. Leave --features out.")
+        raise SpecError(
+            f"--features: {attribute} is read off the pixels, without a classifier. Leave --features out."
+        )
     _, network, _ = network_of(features, channels, compute)
 
     def told(images: "Tensor") -> "Tensor":
@@ -116,7 +143,8 @@ def _probabilities(
 
 
 def _plane(fitted: "Direction", direction: "Direction", others: "list[Direction]") -> dict[str, Any]:
-    """What is known of the plane, and how much of the direction was kept beside others (the cosine with what was fitted)."""
+    """What is known of the plane, and how much of the direction was kept beside others (the cosine with what
+    was fitted)."""
     said: dict[str, Any] = {
         "latent_dim": fitted.latent_dim,
         "held_out_accuracy": fitted.held_out_accuracy,
@@ -131,7 +159,9 @@ def _plane(fitted: "Direction", direction: "Direction", others: "list[Direction]
 
 def _effect(found: "Effect") -> dict[str, Any]:
     return {
-        "mean_score_at": {f"{amount:+g}": mean for amount, mean in zip(found.amounts, found.means, strict=True)},
+        "mean_score_at": {
+            f"{amount:+g}": mean for amount, mean in zip(found.amounts, found.means, strict=True)
+        },
         "spearman": found.spearman,
         "monotone_share": found.monotone,
     }

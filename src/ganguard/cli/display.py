@@ -1,4 +1,5 @@
-"""Progress on the terminal: bars where there is one, plain lines where the output goes to a file or a pipe."""
+"""Progress on the terminal: bars where there is one, plain lines where the output goes to a file or a
+pipe."""
 
 import time
 from collections.abc import Generator
@@ -52,7 +53,9 @@ class Display:
             self._move(event)
         elif event.what == "ends" and event.step in self._tasks:
             self._take_away(event.step)
-            self.console.print(f"✓ {event.step} ({time.monotonic() - self._begun[event.step]:.1f} s)", soft_wrap=True)
+            self.console.print(
+                f"✓ {event.step} ({time.monotonic() - self._begun[event.step]:.1f} s)", soft_wrap=True
+            )
         elif event.what == "fails":
             self._take_away(event.step)
             self.console.print(f"✗ {event.step}: {event.note}", soft_wrap=True)

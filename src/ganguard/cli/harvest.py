@@ -10,13 +10,19 @@ from ganguard.cli.options import LARGEST, Device, LatentDim, Out, Seed, TargetAr
 def harvest(
     target: TargetArgument,
     out: Out,
-    count: Annotated[int, typer.Option(min=1, max=LARGEST, help="Images to have, those bought before included.")] = 1000,
+    count: Annotated[
+        int, typer.Option(min=1, max=LARGEST, help="Images to have, those bought before included.")
+    ] = 1000,
     account: Annotated[str, typer.Option(help="Account in the ledger that pays.")] = "default",
     budget: Annotated[
-        int | None, typer.Option(min=1, max=LARGEST, help="Images that the account may buy in all.", show_default="count")
+        int | None,
+        typer.Option(
+            min=1, max=LARGEST, help="Images that the account may buy in all.", show_default="count"
+        ),
     ] = None,
     codes: Annotated[
-        str, typer.Option(help="`provider`: it draws the codes. `client`: they are drawn here, sent, and stored.")
+        str,
+        typer.Option(help="`provider`: it draws the codes. `client`: they are drawn here, sent, and stored."),
     ] = "provider",
     seed: Seed = 0,
     latent_dim: LatentDim = None,
@@ -26,8 +32,9 @@ def harvest(
 ) -> None:
     """Buy images from a target, through a ledger, into a Parquet store.
 
-    Writes `OUT/data/*.parquet` (index, seed, image; pandas, DuckDB and `datasets` open it as it is) and `OUT/ledger.sqlite`.
-    Images bought before are not bought again: a larger count buys the rest, and several processes may harvest at once.
+    Writes `OUT/data/*.parquet` (index, seed, image; pandas, DuckDB and `datasets` open it as it is) and
+    `OUT/ledger.sqlite`. Images bought before are not bought again: a larger count buys the rest, and several
+    processes may harvest at once.
 
     Example: `ganguard harvest runs/mine/checkpoint --count 1000 --out runs/bought`
     """
@@ -58,4 +65,7 @@ def harvest(
     with progress_of("harvest") as progress:
         run_harvest(meter(opened, ledger, account), store, count, progress)
     balance = ledger.balance(account)
-    typer.echo(f"{count:,} images in {out}/data; account {account!r} has bought {balance.reserved:,} of {balance.budget:,}.")
+    typer.echo(
+        f"{count:,} images in {out}/data; account {account!r} has bought {balance.reserved:,} of "
+        f"{balance.budget:,}."
+    )

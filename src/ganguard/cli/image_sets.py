@@ -10,9 +10,12 @@ if TYPE_CHECKING:
     from ganguard.targets.checkpoint import CheckpointTarget
 
 
-def image_set(text: str, samples: int, size: int | None, compute: "Compute", progress: "Progress", seed: int) -> "ImageSet":
-    """At most `samples` images of a data set, folder, harvest or checkpoint; what a checkpoint makes, or a harvest holds, is
-    made or read a part at a time. size: of data that may have any; others keep their own. Raises InputError."""
+def image_set(
+    text: str, samples: int, size: int | None, compute: "Compute", progress: "Progress", seed: int
+) -> "ImageSet":
+    """At most `samples` images of a data set, folder, harvest or checkpoint; what a checkpoint makes, or a
+    harvest holds, is made or read a part at a time. size: of data that may have any; others keep their own.
+    Raises InputError."""
     import torch
 
     from ganguard.audit.image_sets import AT_ONCE, ImageSet
@@ -28,13 +31,15 @@ def image_set(text: str, samples: int, size: int | None, compute: "Compute", pro
         if shards := shards_of(Path(text)):
             return _of_harvest(shards, samples)
     images = load_and_say(dataset_of(text, size if takes_size(text) else None), progress).images
-    rows = some_of(torch.arange(len(images)), min(samples, len(images)), seed=0)  # not the first: files lie class by class
+    rows = some_of(
+        torch.arange(len(images)), min(samples, len(images)), seed=0
+    )  # not the first: files lie class by class
     return ImageSet(len(rows), shape_of(images), lambda: (images[part] for part in rows.split(AT_ONCE)))
 
 
 def takes_size(text: str) -> bool:
-    """Whether a set may have images of any size: a folder, or data that is cut to size; a mapping says its own. Raises
-    InputError for no such set."""
+    """Whether a set may have images of any size: a folder, or data that is cut to size; a mapping says its
+    own. Raises InputError for no such set."""
     from ganguard.cli.options import dataset_of, is_mapping
     from ganguard.queries.store import list_shards
 
@@ -69,4 +74,8 @@ def _of_harvest(shards: list[tuple[int, int, Path]], samples: int) -> "ImageSet"
             wanted.append((file, more))
             samples -= more
     shape = shape_of(read_parquet([wanted[0][0]], 1))
-    return ImageSet(sum(count for _, count in wanted), shape, lambda: (read_parquet([file], count) for file, count in wanted))
+    return ImageSet(
+        sum(count for _, count in wanted),
+        shape,
+        lambda: (read_parquet([file], count) for file, count in wanted),
+    )

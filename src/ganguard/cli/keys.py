@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 
 keys = typer.Typer(help="Keys and budgets of a gateway's accounts.")
 
-SpecArgument = Annotated[str, typer.Argument(metavar="SPEC", help="The spec of the gateway, a YAML file.", show_default=False)]
+SpecArgument = Annotated[
+    str, typer.Argument(metavar="SPEC", help="The spec of the gateway, a YAML file.", show_default=False)
+]
 Account = Annotated[str, typer.Option(help="Whose key, or budget.", show_default=False)]
 
 
@@ -21,13 +23,23 @@ def create(
     account: Account,
     budget: Annotated[
         int | None,
-        typer.Option(min=0, max=LARGEST, help="Images that the account may buy in all.", show_default="as it is, or 0"),
+        typer.Option(
+            min=0, max=LARGEST, help="Images that the account may buy in all.", show_default="as it is, or 0"
+        ),
     ] = None,
-    account_class: Annotated[str, typer.Option("--class", help="Class of the account, of the spec.")] = "default",
-    send_latents: Annotated[bool, typer.Option("--send-latents", help="Let it send codes of its own.")] = False,
+    account_class: Annotated[
+        str, typer.Option("--class", help="Class of the account, of the spec.")
+    ] = "default",
+    send_latents: Annotated[
+        bool, typer.Option("--send-latents", help="Let it send codes of its own.")
+    ] = False,
     choose_seed: Annotated[bool, typer.Option("--choose-seed", help="Let it choose the seed.")] = False,
-    most_images: Annotated[int, typer.Option(min=1, max=1 << 16, help="Images that one request may ask for.")] = 64,
-    admin: Annotated[bool, typer.Option("--admin", help="Let it see the operator's page and the metrics.")] = False,
+    most_images: Annotated[
+        int, typer.Option(min=1, max=1 << 16, help="Images that one request may ask for.")
+    ] = 64,
+    admin: Annotated[
+        bool, typer.Option("--admin", help="Let it see the operator's page and the metrics.")
+    ] = False,
 ) -> None:
     """Make a key. It is shown this once, on standard output; what is kept cannot be turned back into it.
 
@@ -58,7 +70,9 @@ def create(
 @keys.command("revoke")
 def revoke(
     spec: SpecArgument,
-    key: Annotated[str, typer.Argument(metavar="ID", help="The key's id, as `list` shows it.", show_default=False)],
+    key: Annotated[
+        str, typer.Argument(metavar="ID", help="The key's id, as `list` shows it.", show_default=False)
+    ],
 ) -> None:
     """End a key. A gateway that runs knows within a second; the account and its budget stay.
 
@@ -107,7 +121,9 @@ def list_(spec: SpecArgument) -> None:
 def set_budget(
     spec: SpecArgument,
     account: Account,
-    budget: Annotated[int, typer.Option(min=0, max=LARGEST, help="Images that it may buy in all.", show_default=False)],
+    budget: Annotated[
+        int, typer.Option(min=0, max=LARGEST, help="Images that it may buy in all.", show_default=False)
+    ],
 ) -> None:
     """Set how many images an account may buy in all; not below what it has bought.
 

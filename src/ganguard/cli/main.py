@@ -1,6 +1,7 @@
 """`ganguard`: the verbs, and how errors become exit codes.
 
-0 done · 1 a step failed · 2 bad input, one line on standard error · 130 interrupted, run the same command again to go on.
+0 done · 1 a step failed · 2 bad input, one line on standard error · 130 interrupted, run the same command
+again to go on.
 """
 
 import errno
@@ -50,13 +51,14 @@ def _show_version(wanted: bool) -> None:
 @app.callback()
 def _root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
     ] = False,
 ) -> None:
     """How well can an image generator be copied by querying it, and what stops that at what price?
 
-    Start with `ganguard audit digits`: it trains a small GAN on real digits, steals it with three query budgets, and writes a
-    report with pictures. Audit only what you own or are authorised to test.
+    Start with `ganguard audit digits`: it trains a small GAN on real digits, steals it with three query
+    budgets, and writes a report with pictures. Audit only what you own or are authorised to test.
     """
 
 
@@ -76,7 +78,12 @@ _UNUSABLE = frozenset(
     }
 )
 _FULL = frozenset({errno.EDQUOT, errno.EFBIG, errno.ENOSPC})
-_OVERFLOWS = ("Storage size calculation overflowed", "Overflow when unpacking long", "multiplication overflow", "is too big")
+_OVERFLOWS = (
+    "Storage size calculation overflowed",
+    "Overflow when unpacking long",
+    "multiplication overflow",
+    "is too big",
+)
 _NO_MEMORY = ("can't allocate memory", "MemoryError", "out of memory")  # in torch's words, and a worker's
 
 
@@ -84,7 +91,9 @@ def main() -> None:
     """Run the command line and exit with its code."""
     code: int | None = None
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # what a terminal's encoding lacks is a question mark, and ends no audit
+        sys.stdout.reconfigure(
+            errors="replace"
+        )  # what a terminal's encoding lacks is a question mark, and ends no audit
     _hear_interrupts(_interrupt)
     try:
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
@@ -107,7 +116,8 @@ def _hear_interrupts(handler: Callable[[int, FrameType | None], None]) -> None:
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    """The first one lets each room clean up after itself; the second ends at once. Either way the next run goes on."""
+    """The first one lets each room clean up after itself; the second ends at once. Either way the next run
+    goes on."""
     _hear_interrupts(_end_at_once)
     raise KeyboardInterrupt
 
@@ -140,17 +150,26 @@ def _machine(problem: OSError) -> tuple[str, int]:
 
 
 def _too_large(problem: Exception) -> tuple[str, int] | None:
-    """The same of memory that is not to be had, in this process or in one of an audit's; None where it is something else."""
+    """The same of memory that is not to be had, in this process or in one of an audit's; None where it is
+    something else."""
     text = str(problem)
     if any(said in text for said in _OVERFLOWS):
         sizes = re.search(r"sizes=\[([\d, ]{1,200})\]", text)
         which = f" (of {sizes[1].replace(', ', ' x ')} numbers)" if sizes else ""
-        return f"error: these settings ask for an array{which} that no memory holds. Lower batch_size, width or latent_dim.", 2
+        return (
+            f"error: these settings ask for an array{which} that no memory holds. Lower batch_size, width "
+            "or latent_dim.",
+            2,
+        )
     if not isinstance(problem, MemoryError) and not any(said in text for said in _NO_MEMORY):
         return None
     tried = re.search(r"allocate (\d+)(\.\d+ \w+| bytes)", text)
     wanted = f"; {int(tried[1]):,}{tried[2]} were wanted at once" if tried else ""
-    return f"failed: too little memory{wanted}. Lower batch_size, width, threads or the number of images or processes.", 1
+    return (
+        f"failed: too little memory{wanted}. Lower batch_size, width, threads or the number of images or "
+        "processes.",
+        1,
+    )
 
 
 def _usage(problem: Exception) -> str:

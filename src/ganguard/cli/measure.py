@@ -11,14 +11,22 @@ DEFAULT = "frechet_distance,precision,recall,density,coverage"
 
 AnySize = Annotated[
     int | None,
-    typer.Option(min=1, max=MOST_SIDE, help="Side in pixels of the images of folders, and of data sets that are cut to size."),
+    typer.Option(
+        min=1,
+        max=MOST_SIDE,
+        help="Side in pixels of the images of folders, and of data sets that are cut to size.",
+    ),
 ]
 _SET = "a data set's name, a folder of images, a harvest, or a checkpoint"
 
 
 def measure(
-    generated: Annotated[str, typer.Argument(metavar="A", help=f"What is measured: {_SET}.", show_default=False)],
-    reference: Annotated[str, typer.Argument(metavar="B", help=f"What it is measured against: {_SET}.", show_default=False)],
+    generated: Annotated[
+        str, typer.Argument(metavar="A", help=f"What is measured: {_SET}.", show_default=False)
+    ],
+    reference: Annotated[
+        str, typer.Argument(metavar="B", help=f"What it is measured against: {_SET}.", show_default=False)
+    ],
     features: Annotated[
         str,
         typer.Option(
@@ -27,12 +35,20 @@ def measure(
         ),
     ] = "random_network",
     metrics: Annotated[
-        str, typer.Option(help="Which to print, with commas between; `all` for every one that these images and features allow.")
+        str,
+        typer.Option(
+            help="Which to print, with commas between; `all` for every one that these images and features allow."
+        ),
     ] = DEFAULT,
-    samples: Annotated[int, typer.Option(min=2, help="Images that a checkpoint makes, and most that are taken.")] = 5000,
+    samples: Annotated[
+        int, typer.Option(min=2, help="Images that a checkpoint makes, and most that are taken.")
+    ] = 5000,
     cache: Annotated[
         Path | None,
-        typer.Option(help="Keep features here, by the content of images and network, and find them again.", show_default=False),
+        typer.Option(
+            help="Keep features here, by the content of images and network, and find them again.",
+            show_default=False,
+        ),
     ] = None,
     size: AnySize = None,
     threads: Threads = 1,
@@ -40,12 +56,13 @@ def measure(
 ) -> None:
     """Measure images A against images B.
 
-    Prints JSON. Lower is better for frechet_distance, frechet_distance_infinity, kernel_distance, ndb, jsd, piqe and niqe
-    (of A, its model fitted to B); higher for precision, recall, density, coverage, inception_score (of A), authentic (of A, B
-    being what it was trained on), psnr and ssim (of pairs; psnr of those that differ). Distances are of features scaled by B,
-    or as the audit's are, so that they are no published FIDs; they compare only with others of the same feature network, scale
-    and numbers of images. Images are made, read and measured a thousand at a time; their features are held, and for ndb and
-    jsd the pixels of B.
+    Prints JSON. Lower is better for frechet_distance, frechet_distance_infinity, kernel_distance, ndb, jsd,
+    piqe and niqe (of A, its model fitted to B); higher for precision, recall, density, coverage,
+    inception_score (of A), authentic (of A, B being what it was trained on), psnr and ssim (of pairs; psnr of
+    those that differ). Distances are of features scaled by B, or as the audit's are, so that they are no
+    published FIDs; they compare only with others of the same feature network, scale and numbers of images.
+    Images are made, read and measured a thousand at a time; their features are held, and for ndb and jsd the
+    pixels of B.
 
     Example: `ganguard measure runs/copy/checkpoint runs/bought --features audits/digits/features`
     """
@@ -61,9 +78,13 @@ def measure(
 
     compute = parse(Compute, {"device": device, "threads": threads}, "compute")
     if size is not None and not (takes_size(generated) or takes_size(reference)):
-        raise SpecError(f"--size {size}: neither A nor B has images that could be of another size. Leave --size out.")
+        raise SpecError(
+            f"--size {size}: neither A nor B has images that could be of another size. Leave --size out."
+        )
     with progress_of("measure") as progress:
-        seeds = (derived_seed(0, "measure", side) for side in "AB")  # two draws of one generator are two draws
+        seeds = (
+            derived_seed(0, "measure", side) for side in "AB"
+        )  # two draws of one generator are two draws
         sets = zip((generated, reference), seeds, strict=True)
         a, b = (image_set(text, samples, size, compute, progress, seed) for text, seed in sets)
         values = measure_sets(a, b, features, metrics, compute, progress, cache=cache)

@@ -15,9 +15,12 @@ def require_all(failures: Sequence["FailureRecord"]) -> None:
         first = failures[0]
         copies = sum(failure.attack is not None for failure in failures)
         utilities = len(failures) - copies
-        absent = _counted(copies, "copy", "copies") + _counted(utilities, "defence's utility", "defences' utilities")
+        absent = _counted(copies, "copy", "copies") + _counted(
+            utilities, "defence's utility", "defences' utilities"
+        )
         raise StepError(
-            f"missing from the report, which says why: {' and '.join(absent)}. The first: {first.step}: {first.reason}"
+            f"missing from the report, which says why: {' and '.join(absent)}. The first: {first.step}: "
+            f"{first.reason}"
         )
 
 

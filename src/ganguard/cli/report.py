@@ -8,7 +8,8 @@ import typer
 
 def report(
     directory: Annotated[
-        Path, typer.Argument(metavar="DIR", help="A directory that `ganguard audit` wrote.", show_default=False)
+        Path,
+        typer.Argument(metavar="DIR", help="A directory that `ganguard audit` wrote.", show_default=False),
     ],
 ) -> None:
     """Write `report.html` anew from `results.json` and the grids beside it; nothing is measured.

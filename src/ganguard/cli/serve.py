@@ -6,20 +6,23 @@ import typer
 
 from ganguard.cli.options import Changes
 
-SpecArgument = Annotated[str, typer.Argument(metavar="SPEC", help="The spec of a gateway, a YAML file.", show_default=False)]
+SpecArgument = Annotated[
+    str, typer.Argument(metavar="SPEC", help="The spec of a gateway, a YAML file.", show_default=False)
+]
 
 
 def serve(
     spec: SpecArgument,
     changes: Changes = None,
     new_secret: Annotated[
-        bool, typer.Option("--new-secret", help="Go on with another secret, where the old one is lost for good.")
+        bool,
+        typer.Option("--new-secret", help="Go on with another secret, where the old one is lost for good."),
     ] = False,
 ) -> None:
     """Serve a generator over HTTP: keys, budgets, defences, and a page for the operator at `/`.
 
-    Needs `pip install 'ganguard[gateway]'`. `ganguard keys create SPEC` makes keys. An interrupt finishes what was reserved
-    first.
+    Needs `pip install 'ganguard[gateway]'`. `ganguard keys create SPEC` makes keys. An interrupt finishes
+    what was reserved first.
 
     Example: `ganguard serve gateway.yaml --set port=8080`
     """

@@ -18,13 +18,20 @@ Data = Annotated[
     ),
 ]
 WatchEvery = Annotated[
-    int | None, typer.Option(min=1, help="Steps between looks at the FD to held-out real images; the best G is kept.")
+    int | None,
+    typer.Option(min=1, help="Steps between looks at the FD to held-out real images; the best G is kept."),
 ]
 Features = Annotated[
-    str, typer.Option(help="What --watch-every measures by: a feature network, as `measure --features` takes it.")
+    str,
+    typer.Option(help="What --watch-every measures by: a feature network, as `measure --features` takes it."),
 ]
-Board = Annotated[Path | None, typer.Option(help="Directory for TensorBoard: losses, FD, images a second, sample grids.")]
-OnEach = Annotated[int, typer.Option(min=1, help="GPUs, or processes on CPU, that share each batch; this command starts them.")]
+Board = Annotated[
+    Path | None, typer.Option(help="Directory for TensorBoard: losses, FD, images a second, sample grids.")
+]
+OnEach = Annotated[
+    int,
+    typer.Option(min=1, help="GPUs, or processes on CPU, that share each batch; this command starts them."),
+]
 Nodes = Annotated[int, typer.Option(min=1, help="Machines of so many devices each; torchrun starts them.")]
 
 
@@ -46,20 +53,23 @@ def train(
 ) -> None:
     """Train a GAN on the train split (70 %) of real images.
 
-    Writes `OUT/checkpoint`, which `harvest`, `attack`, `measure` and an audit's `target: {checkpoint: …}` read. The state is
-    saved as it goes: the same command goes on after a kill, with the same weights as if it had not been killed.
+    Writes `OUT/checkpoint`, which `harvest`, `attack`, `measure` and an audit's `target: {checkpoint: …}`
+    read. The state is saved as it goes: the same command goes on after a kill, with the same weights as if it
+    had not been killed.
 
-    With `--set "architecture={kind: dcgan, discriminator_norm: group}" --set differential_privacy.epsilon=10` the training is
-    differentially private (`pip install 'ganguard[dp]'`), and the checkpoint says how much it spent.
+    With `--set "architecture={kind: dcgan, discriminator_norm: group}" --set differential_privacy.epsilon=10`
+    the training is differentially private (`pip install 'ganguard[dp]'`), and the checkpoint says how much it
+    spent.
 
-    With `--watch-every N` the Fréchet distance to the other 30 % is measured every N steps and written to `OUT/judged.json`;
-    the checkpoint is that of the best look.
+    With `--watch-every N` the Fréchet distance to the other 30 % is measured every N steps and written to
+    `OUT/judged.json`; the checkpoint is that of the best look.
 
-    With `--tensorboard DIR` losses, that distance, the pace and grids of samples are noted there as it goes; see them with
-    `tensorboard --logdir DIR` (`pip install 'ganguard[tensorboard]'`).
+    With `--tensorboard DIR` losses, that distance, the pace and grids of samples are noted there as it goes;
+    see them with `tensorboard --logdir DIR` (`pip install 'ganguard[tensorboard]'`).
 
-    With `--devices 4` four GPUs share each batch. Several machines run it by torchrun, with OUT on a disk that they share:
-    `torchrun --nnodes 2 --nproc-per-node 4 … --no-python ganguard train … --devices 4 --nodes 2`.
+    With `--devices 4` four GPUs share each batch. Several machines run it by torchrun, with OUT on a disk
+    that they share: `torchrun --nnodes 2 --nproc-per-node 4 … --no-python ganguard train … --devices 4
+    --nodes 2`.
 
     Example: `ganguard train digits --out runs/mine --steps 3000 --set learning_rate=1e-3 --set n_dis=1`
     """
@@ -96,9 +106,19 @@ def train(
             watch = watch_by_distance(real.images[rows.reference], features, compute, every=watch_every)
         elif watch_every:
             watch = Watch(lambda _: 0.0, watch_every)  # the first process judges, and this one waits as often
-        with alone(out) if first else nullcontext():  # a path that cannot be written is found before the training, not after
+        with (
+            alone(out) if first else nullcontext()
+        ):  # a path that cannot be written is found before the training, not after
             checkpoint = train_gan(
-                images, settings, out, seed=seed, compute=compute, devices=spread, progress=progress, watch=watch, journal=board
+                images,
+                settings,
+                out,
+                seed=seed,
+                compute=compute,
+                devices=spread,
+                progress=progress,
+                watch=watch,
+                journal=board,
             )
     if not first:
         return
@@ -108,8 +128,8 @@ def train(
 
 @contextmanager
 def _failures_said_once(first: bool) -> Generator[None]:
-    """A process that ends because another one failed says nothing: that one says why. Nor does any but the first of settings
-    that all refuse alike."""
+    """A process that ends because another one failed says nothing: that one says why. Nor does any but the
+    first of settings that all refuse alike."""
     from ganguard.base.errors import SpecError
     from ganguard.training.processes import AnotherProcess
 

@@ -1,4 +1,5 @@
-"""Which part of an image is taken, and how it is brought to a side: the named crops of every format of image files."""
+"""Which part of an image is taken, and how it is brought to a side: the named crops of every format of image
+files."""
 
 from typing import Annotated, Literal
 
@@ -17,12 +18,13 @@ PGGAN_ROWS, PGGAN_COLUMNS = slice(57, 185), slice(25, 153)
 
 
 def prepare(image: Tensor, crop: Crop, size: int | None, name: str) -> Tensor:
-    """(C, H, W) uint8 to (C, size, size), resized with an antialiased Lanczos filter; without a size, the crop as it is.
+    """(C, H, W) uint8 to (C, size, size), resized with an antialiased Lanczos filter; without a size, the
+    crop as it is.
 
-    crop: "centre", the largest centred square, or without a size the whole image. "celeba", the centred 178x178 of CelebA's
-        aligned faces, as mimicry's SNGANs were trained on (data_utils.py; it resizes bilinearly). "celeba_pggan", rows 57 to
-        185 and columns 25 to 153 of them, as pytorch_GAN_zoo's PGGANs were (datasets.py). "none", the whole image, whose
-        proportions a size changes.
+    crop: "centre", the largest centred square, or without a size the whole image. "celeba", the centred
+        178x178 of CelebA's aligned faces, as mimicry's SNGANs were trained on (data_utils.py; it resizes
+        bilinearly). "celeba_pggan", rows 57 to 185 and columns 25 to 153 of them, as pytorch_GAN_zoo's PGGANs
+        were (datasets.py). "none", the whole image, whose proportions a size changes.
 
     Raises DataError, with `name` in it, where the image is smaller than the crop.
     """
@@ -39,7 +41,8 @@ def _taken(image: Tensor, crop: Crop, size: int | None, name: str) -> Tensor:
     needed = (CELEBA_SIDE, CELEBA_SIDE) if crop == "celeba" else (PGGAN_ROWS.stop, PGGAN_COLUMNS.stop)
     if height < needed[0] or width < needed[1]:
         raise DataError(
-            f"{name}: {width}x{height} pixels, but crop {crop} is for CelebA's aligned faces, of 178x218. Set `crop` to centre."
+            f"{name}: {width}x{height} pixels, but crop {crop} is for CelebA's aligned faces, of 178x218. "
+            "Set `crop` to centre."
         )
     return centre(image, CELEBA_SIDE) if crop == "celeba" else image[:, PGGAN_ROWS, PGGAN_COLUMNS]
 
@@ -52,7 +55,8 @@ def centre(image: Tensor, side: int) -> Tensor:
 
 
 def centre_crop_resize(image: Tensor, size: int) -> Tensor:
-    """(C, H, W) uint8 to (C, size, size): the largest centred square, resized with an antialiased Lanczos filter."""
+    """(C, H, W) uint8 to (C, size, size): the largest centred square, resized with an antialiased Lanczos
+    filter."""
     return resize(centre(image, min(image.shape[1:])), size)
 
 
@@ -60,7 +64,9 @@ def resize(image: Tensor, size: int) -> Tensor:
     """(C, H, W) uint8 to (C, size, size) with an antialiased Lanczos filter."""
     if tuple(image.shape[1:]) == (size, size):
         return image.contiguous()
-    planes = [Image.fromarray(plane.numpy()).resize((size, size), Image.Resampling.LANCZOS) for plane in image]
-    return torch.stack([torch.frombuffer(bytearray(plane.tobytes()), dtype=torch.uint8) for plane in planes]).view(
-        -1, size, size
-    )
+    planes = [
+        Image.fromarray(plane.numpy()).resize((size, size), Image.Resampling.LANCZOS) for plane in image
+    ]
+    return torch.stack(
+        [torch.frombuffer(bytearray(plane.tobytes()), dtype=torch.uint8) for plane in planes]
+    ).view(-1, size, size)

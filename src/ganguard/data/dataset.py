@@ -29,13 +29,14 @@ class Skipped:
 class RealImages:
     """Images (N, C, H, W) uint8; labels (N,) int64, or None; the names of the classes in label order.
 
-    groups: (N,) int64, numbered from 0; images of one group, such as crops of one photograph, are not independent, and go to
-        the same split. None where every image stands for itself.
-    indices: (N,) int64, the images' numbers in a larger data set that they are chosen from, whose split they keep. None where
-        they are all of it.
+    groups: (N,) int64, numbered from 0; images of one group, such as crops of one photograph, are not
+        independent, and go to the same split. None where every image stands for itself.
+    indices: (N,) int64, the images' numbers in a larger data set that they are chosen from, whose split they
+        keep. None where they are all of it.
     skipped: bad images of the data set that are not among these; None where there were none.
 
-    The images may be a map of a file that is larger than memory: they are read a few at a time, and not written to.
+    The images may be a map of a file that is larger than memory: they are read a few at a time, and not
+    written to.
     """
 
     images: Tensor
@@ -83,7 +84,8 @@ def load_dataset(settings: DatasetSettings, progress: Progress = silent) -> Real
 
 
 def room_for(count: int, image_shape: Sequence[int], name: str) -> Tensor:
-    """Memory for `count` images: (count, C, H, W) uint8, to be filled. Raises DataError where this machine has not as much."""
+    """Memory for `count` images: (count, C, H, W) uint8, to be filled. Raises DataError where this machine
+    has not as much."""
     needed, there = count * math.prod(image_shape), os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     try:
         if needed <= there:
@@ -92,6 +94,7 @@ def room_for(count: int, image_shape: Sequence[int], name: str) -> Tensor:
         pass
     channels, height, width = image_shape
     raise DataError(
-        f"{name}: {count:,} images of {width}x{height} pixels and {channels} channels take {needed / 1e9:,.0f} GB; this "
-        f"machine has {there / 1e9:,.0f} GB of memory. Take fewer or smaller images."
+        f"{name}: {count:,} images of {width}x{height} pixels and {channels} channels take "
+        f"{needed / 1e9:,.0f} GB; this machine has {there / 1e9:,.0f} GB of memory. Take fewer or smaller "
+        "images."
     )

@@ -1,4 +1,5 @@
-"""The dataset.json that StyleGAN2-ADA's dataset_tool puts beside its images: which class each is of, or that none has one."""
+"""The dataset.json that StyleGAN2-ADA's dataset_tool puts beside its images: which class each is of, or that
+none has one."""
 
 from collections.abc import Mapping
 
@@ -11,8 +12,8 @@ LABELS = "dataset.json"
 def said_labels(content: bytes, where: str, names: set[str]) -> Mapping[str, int | None]:
     """Name → class of the images called `names`, from a file's content {"labels": [[name, number], …]}.
 
-    With labels of null, or none at all, no image has a class: the folders of such a set are shards. Raises DataError, with
-    `where` in it, where the content is something else, or an image has no label.
+    With labels of null, or none at all, no image has a class: the folders of such a set are shards. Raises
+    DataError, with `where` in it, where the content is something else, or an image has no label.
     """
     try:
         value = json_of(content)
@@ -27,7 +28,11 @@ def said_labels(content: bytes, where: str, names: set[str]) -> Mapping[str, int
             case [str(name), int(label)] if not isinstance(label, bool) and label >= 0:
                 labels[name] = label
             case _:
-                raise DataError(f"{where}: labels must be a list of [name, whole number]; got {one_line(repr(row), 80)}.")
+                raise DataError(
+                    f"{where}: labels must be a list of [name, whole number]; got {one_line(repr(row), 80)}."
+                )
     if absent := sorted(names - labels.keys()):
-        raise DataError(f"{where}: has no label for {one_line(absent[0], 120)}. Label all images, or set labels to null.")
+        raise DataError(
+            f"{where}: has no label for {one_line(absent[0], 120)}. Label all images, or set labels to null."
+        )
     return labels

@@ -1,4 +1,5 @@
-"""Handwritten digits: 1,797 real 8x8 scans in 10 classes that scikit-learn ships (UCI ML, Alpaydin & Kaynak 1998)."""
+"""Handwritten digits: 1,797 real 8x8 scans in 10 classes that scikit-learn ships (UCI ML, Alpaydin & Kaynak
+1998)."""
 
 from typing import Annotated, Any, Literal, cast
 

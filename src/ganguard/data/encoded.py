@@ -1,4 +1,5 @@
-"""What all formats of image files share: encoded images are decoded by many threads, cropped, and kept in their order.
+"""What all formats of image files share: encoded images are decoded by many threads, cropped, and kept in
+their order.
 
 A format says how bytes and labels are found, as `Found`; this file makes `RealImages` of them.
 """
@@ -28,21 +29,24 @@ from ganguard.data.dataset import DatasetSettings, RealImages, Skipped, room_for
 from ganguard.data.image_cache import cached_images, keep_images, worth_keeping
 
 _NETPBM = (".ppm", ".pgm", ".pbm", ".pnm")
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".webp", ".avif", ".tif", ".tiff", *_NETPBM})
+SUFFIXES = frozenset(
+    {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".webp", ".avif", ".tif", ".tiff", *_NETPBM}
+)
 UNREAD = frozenset({".heic", ".heif", ".jp2", ".jxl"})  # images, too: each is a bad one, and not passed over
 SAID_OF_SKIPPED = 100  # bad images that are listed by name; all are counted
-AHEAD = 4  # tasks a thread that are handed out before their results are taken: what is read and waits stays bounded
+# tasks a thread that are handed out before their results are taken: what is read and waits stays bounded
+AHEAD = 4
 
 
 class EncodedImages(DatasetSettings):
     """Base of the formats of image files.
 
-    size: side in pixels, at most 8192; each image is cropped to a square and resized to it (Lanczos, antialiased).
-        None takes the images as they are: they must then all have one size.
+    size: side in pixels, at most 8192; each image is cropped to a square and resized to it (Lanczos,
+        antialiased). None takes the images as they are: they must then all have one size.
     channels: 1 or 3; None takes the first image's.
     crop: which part of an image is taken, see `ganguard.data.crops`.
-    on_bad_image: what happens at an image that cannot be read: "fail" refuses the data set; "skip" leaves the image out, and
-        says so wherever the data are spoken of.
+    on_bad_image: what happens at an image that cannot be read: "fail" refuses the data set; "skip" leaves the
+        image out, and says so wherever the data are spoken of.
     """
 
     path: str
@@ -59,7 +63,8 @@ class EncodedImages(DatasetSettings):
 
 @dataclass(frozen=True)
 class Encoded:
-    """One image: what to call it, what gives its bytes or its file (called by any thread; raises DataError), its class."""
+    """One image: what to call it, what gives its bytes or its file (called by any thread; raises DataError),
+    its class."""
 
     name: str
     read: Callable[[], bytes | Path]
@@ -150,7 +155,8 @@ class Skips:
 def decoded_images(
     settings: EncodedImages, images: Iterable[Encoded], skips: Skips, channels: int | None = None
 ) -> Iterator[tuple[Encoded, Tensor]]:
-    """Each good image with its pixels (C, H, W) uint8, in order, decoded by as many threads as there are cores.
+    """Each good image with its pixels (C, H, W) uint8, in order, decoded by as many threads as there are
+    cores.
 
     channels: 1 or 3; None, unless the settings say, takes the first good image's. Raises DataError.
     """
@@ -177,8 +183,8 @@ def decoded_images(
             continue
         if found.shape != shape:
             raise DataError(
-                f"{encoded.name}: {found.shape[2]}x{found.shape[1]} pixels, but {Path(name).name} has {shape[2]}x{shape[1]}. "
-                f"Set `size` to crop and resize them all."
+                f"{encoded.name}: {found.shape[2]}x{found.shape[1]} pixels, but {Path(name).name} has "
+                f"{shape[2]}x{shape[1]}. Set `size` to crop and resize them all."
             )
         yield encoded, found
 
@@ -186,7 +192,9 @@ def decoded_images(
 Task = Callable[[list[Encoded]], list[Tensor | DataError]]
 
 
-def _ahead(task: Task, waiting: Iterator[Encoded], at_once: int) -> Iterator[tuple[Encoded, Tensor | DataError]]:
+def _ahead(
+    task: Task, waiting: Iterator[Encoded], at_once: int
+) -> Iterator[tuple[Encoded, Tensor | DataError]]:
     """The results of a task of some images, in order, by a pool of threads that runs only so far ahead."""
     given = deque[tuple[list[Encoded], Future[list[Tensor | DataError]]]]()
     with ThreadPoolExecutor(cores()) as pool:
@@ -204,8 +212,9 @@ def _ahead(task: Task, waiting: Iterator[Encoded], at_once: int) -> Iterator[tup
 
 
 def _pixels(encoded: Encoded, settings: EncodedImages, channels: int | None) -> Tensor | DataError:
-    """The pixels that are taken of an image, or what is wrong with it. Raises DataError where it can be read, but does not fit;
-    and where it is the reading that failed, for which no image is to blame, the InputError or StepError of that."""
+    """The pixels that are taken of an image, or what is wrong with it. Raises DataError where it can be read,
+    but does not fit; and where it is the reading that failed, for which no image is to blame, the InputError
+    or StepError of that."""
     try:
         image = decode_image(encoded.read(), encoded.name, channels)
     except DataError as problem:
@@ -215,9 +224,14 @@ def _pixels(encoded: Encoded, settings: EncodedImages, channels: int | None) -> 
     return prepare(image, settings.crop, settings.size, encoded.name)
 
 
-def _classes(labels: list[int | str | None], names: Mapping[int, str]) -> tuple[tuple[str, ...], Tensor | None]:
-    """Names of the classes in order, and the number of each image's (N,); none with fewer than two, or without labels."""
-    known = sorted({label for label in labels if label is not None}, key=lambda label: (isinstance(label, str), label))
+def _classes(
+    labels: list[int | str | None], names: Mapping[int, str]
+) -> tuple[tuple[str, ...], Tensor | None]:
+    """Names of the classes in order, and the number of each image's (N,); none with fewer than two, or
+    without labels."""
+    known = sorted(
+        {label for label in labels if label is not None}, key=lambda label: (isinstance(label, str), label)
+    )
     if len(known) < 2 or None in labels:
         return (), None
     numbers = {label: number for number, label in enumerate(known)}
@@ -231,12 +245,15 @@ def named_as_image(path: PurePath) -> bool:
 
 
 def folder_class(parts: tuple[str, ...], root: str) -> str | None:
-    """The class of an image at a path relative to `root`: its first folder; None for an image that stands in none.
+    """The class of an image at a path relative to `root`: its first folder; None for an image that stands in
+    none.
 
     Raises DataError for a folder whose name is no UTF-8, in which the classes are written down.
     """
     if len(parts) < 2:
         return None
     if any("\ud800" <= character <= "\udfff" for character in parts[0]):
-        raise DataError(f"{root}: the name of the class {shortened(parts[0])} is not UTF-8. Give the folder another name.")
+        raise DataError(
+            f"{root}: the name of the class {shortened(parts[0])} is not UTF-8. Give the folder another name."
+        )
     return parts[0]

@@ -1,10 +1,11 @@
-"""Images that were decoded once, kept as raw bytes on disk and mapped into memory: a million need not fit in it.
+"""Images that were decoded once, kept as raw bytes on disk and mapped into memory: a million need not fit in
+it.
 
-An entry is a directory, named by a key of all that its pixels depend on: `images`, the bytes of (N, C, H, W); `labels`, where
-there are any, int64; and `description.json`. It appears by rename, so that several processes may make the same one; who comes
-later keeps what is there.
-Entries lie in $GANGUARD_IMAGE_CACHE, by default in $XDG_CACHE_HOME/ganguard/images or ~/.cache/ganguard/images; `off` keeps
-none. Removing the directory clears it.
+An entry is a directory, named by a key of all that its pixels depend on: `images`, the bytes of (N, C, H, W);
+`labels`, where there are any, int64; and `description.json`. It appears by rename, so that several processes
+may make the same one; who comes later keeps what is there. Entries lie in $GANGUARD_IMAGE_CACHE, by default
+in $XDG_CACHE_HOME/ganguard/images or ~/.cache/ganguard/images; `off` keeps none. Removing the directory
+clears it.
 """
 
 import hashlib
@@ -37,8 +38,8 @@ _NO_RESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000 if sys.platform == "linux" e
 
 
 class Entry(Settings):
-    """What description.json says. labelled: whether there is a file of labels. checked: SHA-256 of the labels, and of evenly
-    spaced pieces of the images."""
+    """What description.json says. labelled: whether there is a file of labels. checked: SHA-256 of the
+    labels, and of evenly spaced pieces of the images."""
 
     shape: tuple[Positive, Positive, Positive, Positive]
     labelled: bool
@@ -62,7 +63,8 @@ def worth_keeping(count: int, shape: tuple[int, ...]) -> bool:
 
 
 def cached_images(key: str) -> RealImages | None:
-    """The images that were kept under `key`; None where there are none, and where they are damaged, which are removed."""
+    """The images that were kept under `key`; None where there are none, and where they are damaged, which are
+    removed."""
     place = cache_place()
     if place is None or not (place / key).is_dir():
         return None
@@ -77,9 +79,14 @@ def cached_images(key: str) -> RealImages | None:
 
 
 def keep_images(
-    key: str, shape: tuple[int, ...], images: Iterable[Tensor], described: Callable[[Tensor], RealImages], name: str
+    key: str,
+    shape: tuple[int, ...],
+    images: Iterable[Tensor],
+    described: Callable[[Tensor], RealImages],
+    name: str,
 ) -> RealImages:
-    """Write images (C, H, W) uint8 of one shape under `key`, and map them; `described` adds labels once all are written.
+    """Write images (C, H, W) uint8 of one shape under `key`, and map them; `described` adds labels once all
+    are written.
 
     Raises DataError, with `name` in it, where they cannot be written.
     """
@@ -135,7 +142,9 @@ def _opened(directory: Path) -> RealImages:
         raise DataError(f"{directory}: damaged.")
     return RealImages(
         _mapped(directory / "images", entry.shape),
-        torch.from_numpy(np.fromfile(directory / "labels", LABEL).astype(np.int64)) if entry.labelled else None,
+        torch.from_numpy(np.fromfile(directory / "labels", LABEL).astype(np.int64))
+        if entry.labelled
+        else None,
         entry.classes,
         skipped=Skipped(entry.skipped, entry.listed) if entry.skipped else None,
     )
@@ -152,8 +161,11 @@ def _checked(directory: Path, *, labelled: bool) -> str:
 
 
 def _mapped(file: Path, shape: tuple[int, ...]) -> Tensor:
-    """The file as a tensor; pages are read when they are used. What is written to the tensor never reaches the file."""
+    """The file as a tensor; pages are read when they are used. What is written to the tensor never reaches
+    the file."""
     with file.open("rb") as opened:
-        private = mmap.MAP_PRIVATE | _NO_RESERVE  # without a promise of memory for all of it, which may be more than there is
+        private = (
+            mmap.MAP_PRIVATE | _NO_RESERVE
+        )  # without a promise of memory for all of it, which may be more than there is
         mapped = mmap.mmap(opened.fileno(), math.prod(shape), private, mmap.PROT_READ | mmap.PROT_WRITE)
     return torch.frombuffer(mapped, dtype=torch.uint8).view(shape)

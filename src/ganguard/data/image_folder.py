@@ -14,7 +14,15 @@ from ganguard.base.progress import Progress, silent
 from ganguard.base.settings import TooLarge, read_bounded
 from ganguard.data.dataset import RealImages
 from ganguard.data.dataset_json import LABELS, said_labels
-from ganguard.data.encoded import SUFFIXES, Encoded, EncodedImages, Found, folder_class, load_encoded, named_as_image
+from ganguard.data.encoded import (
+    SUFFIXES,
+    Encoded,
+    EncodedImages,
+    Found,
+    folder_class,
+    load_encoded,
+    named_as_image,
+)
 
 MOST_LABELS = 256 << 20  # bytes of a dataset.json, as much as of one in a zip
 
@@ -22,14 +30,15 @@ MOST_LABELS = 256 << 20  # bytes of a dataset.json, as much as of one in a zip
 class ImageFolder(EncodedImages):
     """Every image file below `path`, in the order of its relative path.
 
-    A `dataset.json` in `path` says the classes, or that there are none, as StyleGAN2-ADA's dataset_tool writes it; without
-    one, subfolders are classes, unless an image stands in none.
+    A `dataset.json` in `path` says the classes, or that there are none, as StyleGAN2-ADA's dataset_tool
+    writes it; without one, subfolders are classes, unless an image stands in none.
     """
 
     kind: Literal["image_folder"] = "image_folder"
 
     def fingerprint(self) -> str:
-        """Changes with any file's path, size or times of change. Raises DataError where there is no folder of images."""
+        """Changes with any file's path, size or times of change. Raises DataError where there is no folder of
+        images."""
         files = image_files(Path(self.path))
         if (said := Path(self.path) / LABELS).is_file():
             files.append(said)
@@ -44,7 +53,10 @@ class ImageFolder(EncodedImages):
         root, files = Path(self.path), image_files(Path(self.path))
         names = [file.relative_to(root).as_posix() for file in files]
         labels = _labels(root, set(names))
-        yield Found([Encoded(str(file), at(file), labels[name]) for file, name in zip(files, names, strict=True)], len(files))
+        yield Found(
+            [Encoded(str(file), at(file), labels[name]) for file, name in zip(files, names, strict=True)],
+            len(files),
+        )
 
 
 def _labels(root: Path, names: set[str]) -> Mapping[str, int | str | None]:
@@ -73,26 +85,30 @@ def at(file: Path) -> Callable[[], Path]:
 
 
 def file_state(file: Path) -> tuple[str, int, int, int]:
-    """Path, size and both times of change: other content has another. Raises DataError where the file is not to be had.
+    """Path, size and both times of change: other content has another. Raises DataError where the file is not
+    to be had.
 
-    The time of modification can be set, and what copies files sets it (`cp -p`, `rsync -t`, `tar`); that of the inode cannot.
+    The time of modification can be set, and what copies files sets it (`cp -p`, `rsync -t`, `tar`); that of
+    the inode cannot.
     """
     try:
         state = file.stat()
     except OSError as problem:
         if not _leads_nowhere(file):
-            raise DataError(f"{file}: cannot be read ({problem.strerror}). Give the path of a file that exists.") from None
+            raise DataError(
+                f"{file}: cannot be read ({problem.strerror}). Give the path of a file that exists."
+            ) from None
         state = file.lstat()
     return str(file), state.st_size, state.st_mtime_ns, state.st_ctime_ns
 
 
 def image_files(folder: Path) -> list[Path]:
-    """The image files of a folder and below, in order. Raises DataError where there are none, another InputError where some
-    folder cannot be read.
+    """The image files of a folder and below, in order. Raises DataError where there are none, another
+    InputError where some folder cannot be read.
 
-    Links to folders are followed. A folder is entered once, by its own path where that is below `folder`, else by the first
-    link to it: so links in a circle end, and no image comes twice by them. A link to nothing is among the files where an image
-    or a folder may have been there.
+    Links to folders are followed. A folder is entered once, by its own path where that is below `folder`,
+    else by the first link to it: so links in a circle end, and no image comes twice by them. A link to
+    nothing is among the files where an image or a folder may have been there.
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder of images. Give the path of a folder that exists.")
@@ -101,7 +117,9 @@ def image_files(folder: Path) -> list[Path]:
     except OSError as problem:
         raise unreadable(str(problem.filename or folder), problem) from None
     if not files:
-        raise DataError(f"{folder}: holds no image files ({', '.join(sorted(SUFFIXES))}). Give a folder that does.")
+        raise DataError(
+            f"{folder}: holds no image files ({', '.join(sorted(SUFFIXES))}). Give a folder that does."
+        )
     return files
 
 

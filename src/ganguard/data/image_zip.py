@@ -1,7 +1,8 @@
-"""A zip file of images, read where it lies: labels as StyleGAN's dataset.json says, or else folders as classes.
+"""A zip file of images, read where it lies: labels as StyleGAN's dataset.json says, or else folders as
+classes.
 
-Nothing is unpacked to disk, so that names lead nowhere. What a member says of its size is looked at before it is read, and
-only compressions are taken that cannot blow it up more than about a thousandfold.
+Nothing is unpacked to disk, so that names lead nowhere. What a member says of its size is looked at before it
+is read, and only compressions are taken that cannot blow it up more than about a thousandfold.
 """
 
 import re
@@ -21,11 +22,21 @@ from ganguard.base.progress import Progress, silent
 from ganguard.base.settings import one_line
 from ganguard.data.dataset import RealImages
 from ganguard.data.dataset_json import LABELS, said_labels
-from ganguard.data.encoded import SUFFIXES, Encoded, EncodedImages, Found, folder_class, load_encoded, named_as_image
+from ganguard.data.encoded import (
+    SUFFIXES,
+    Encoded,
+    EncodedImages,
+    Found,
+    folder_class,
+    load_encoded,
+    named_as_image,
+)
 from ganguard.data.image_folder import file_state
 
 MOST_BYTES = 256 << 20  # of one member, unpacked
-CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")  # and no other: names have spaces of many widths, and emoji that are joined
+CONTROL = re.compile(
+    "[\x00-\x1f\x7f-\x9f]"
+)  # and no other: names have spaces of many widths, and emoji that are joined
 COMPRESSIONS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 ENCRYPTED = 1  # bit of a member's flags
 
@@ -33,8 +44,8 @@ ENCRYPTED = 1  # bit of a member's flags
 class ImageZip(EncodedImages):
     """Every image in the zip file at `path`, in the order of its name.
 
-    A `dataset.json` says the classes, or that there are none, as StyleGAN2-ADA's dataset_tool writes it; without one, the
-    first folders of the names are classes.
+    A `dataset.json` says the classes, or that there are none, as StyleGAN2-ADA's dataset_tool writes it;
+    without one, the first folders of the names are classes.
     """
 
     kind: Literal["image_zip"] = "image_zip"
@@ -72,21 +83,35 @@ class _Archive:
         self.members = self._opened().infolist()
 
     def read(self, member: zipfile.ZipInfo) -> bytes:
-        """The bytes of a member. Raises DataError where it is damaged, encrypted, too large or of another compression; another
-        InputError where the file cannot be read."""
+        """The bytes of a member. Raises DataError where it is damaged, encrypted, too large or of another
+        compression; another InputError where the file cannot be read."""
         name = f"{self.path}: {one_line(member.filename, 120)}"
         if member.flag_bits & ENCRYPTED:
             raise DataError(f"{name}: encrypted. Write the zip file without a password.")
         if member.compress_type not in COMPRESSIONS:
-            raise DataError(f"{name}: of a compression that is not read. Write the zip file with none, or with deflate.")
+            raise DataError(
+                f"{name}: of a compression that is not read. Write the zip file with none, or with deflate."
+            )
         if member.file_size > MOST_BYTES:
-            raise DataError(f"{name}: {member.file_size:,} bytes unpacked; at most {MOST_BYTES:,} are read of one member.")
+            raise DataError(
+                f"{name}: {member.file_size:,} bytes unpacked; at most {MOST_BYTES:,} are read of one member."
+            )
         try:
             return self._opened().read(member)  # never more than the size that it says
-        except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError, NotImplementedError) as problem:
+        except (
+            zipfile.BadZipFile,
+            zlib.error,
+            OSError,
+            EOFError,
+            ValueError,
+            RuntimeError,
+            NotImplementedError,
+        ) as problem:
             if isinstance(problem, OSError) and of_reading(problem):
                 raise unreadable(str(self.path), problem) from None
-            raise DataError(f"{name}: damaged ({one_line(problem, 120)}). Write the zip file again.") from None
+            raise DataError(
+                f"{name}: damaged ({one_line(problem, 120)}). Write the zip file again."
+            ) from None
 
     def _opened(self) -> zipfile.ZipFile:
         opened: zipfile.ZipFile | None = getattr(self._own, "opened", None)
@@ -96,24 +121,35 @@ class _Archive:
             except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as problem:
                 if isinstance(problem, OSError) and of_reading(problem):
                     raise unreadable(str(self.path), problem) from None
-                raise DataError(f"{self.path}: not a zip file that can be read ({one_line(problem, 120)}).") from None
+                raise DataError(
+                    f"{self.path}: not a zip file that can be read ({one_line(problem, 120)})."
+                ) from None
             with self._lock:
                 self._own.opened = self._stack.enter_context(opened)
         return opened
 
 
 def _members(archive: _Archive) -> list[zipfile.ZipInfo]:
-    """The image files of an archive, in order of name. Raises DataError for names that lead out of it, or come twice."""
+    """The image files of an archive, in order of name. Raises DataError for names that lead out of it, or
+    come twice."""
     members = [m for m in archive.members if not m.is_dir() and named_as_image(PurePosixPath(m.filename))]
     if not members:
-        raise DataError(f"{archive.path}: holds no image files ({', '.join(sorted(SUFFIXES))}). Give a zip file that does.")
+        raise DataError(
+            f"{archive.path}: holds no image files ({', '.join(sorted(SUFFIXES))}). Give a zip file that "
+            "does."
+        )
     names = set[str]()
     for member in members:
         path = PurePosixPath(member.filename)
         if path.is_absolute() or ".." in path.parts or CONTROL.search(member.filename):
-            raise DataError(f"{archive.path}: {one_line(repr(member.filename), 120)} is no relative path. Write the zip again.")
+            raise DataError(
+                f"{archive.path}: {one_line(repr(member.filename), 120)} is no relative path. Write the zip "
+                "again."
+            )
         if member.filename in names:
-            raise DataError(f"{archive.path}: {one_line(member.filename, 120)} comes twice. Write the zip file again.")
+            raise DataError(
+                f"{archive.path}: {one_line(member.filename, 120)} comes twice. Write the zip file again."
+            )
         names.add(member.filename)
     return sorted(members, key=lambda member: PurePosixPath(member.filename))
 

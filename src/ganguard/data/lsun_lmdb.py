@@ -1,7 +1,8 @@
 """LSUN's databases: an LMDB a category, of keys and encoded images (Yu et al. 2015, arXiv 1506.03365).
 
-A database is opened for reading and without its lock, so that it may lie on a disk that nobody writes. The LMDB library trusts
-what stands inside a database: only what its head says is looked at here. Open none that may have been made to do harm.
+A database is opened for reading and without its lock, so that it may lie on a disk that nobody writes. The
+LMDB library trusts what stands inside a database: only what its head says is looked at here. Open none that
+may have been made to do harm.
 """
 
 from collections.abc import Generator, Iterator
@@ -27,7 +28,8 @@ HEAD, MAGIC = 16, 0xBEEFC0DE  # bytes of a page before the meta data, and what t
 
 
 class LsunLmdb(EncodedImages):
-    """A category's database (a folder with data.mdb, as LSUN's `bedroom_train_lmdb`), or a folder of several: the classes.
+    """A category's database (a folder with data.mdb, as LSUN's `bedroom_train_lmdb`), or a folder of several:
+    the classes.
 
     max_images: of each category, the first by key; None takes all.
     """
@@ -40,16 +42,22 @@ class LsunLmdb(EncodedImages):
         return content_key(files=[file_state(folder / FILE) for folder in _databases(Path(self.path))])
 
     def load(self, progress: Progress = silent) -> RealImages:
-        """The images of each category in the order of their keys; labels where there are several. Raises DataError."""
+        """The images of each category in the order of their keys; labels where there are several. Raises
+        DataError."""
         return load_encoded(self, self.fingerprint(), self._opened, progress)
 
     @contextmanager
     def _opened(self) -> Generator[Found]:
         with ExitStack() as stack:
             folders = _databases(Path(self.path))
-            categories = [folder_class((folder / FILE).relative_to(self.path).parts, self.path) for folder in folders]
+            categories = [
+                folder_class((folder / FILE).relative_to(self.path).parts, self.path) for folder in folders
+            ]
             opened = [(folder, stack.enter_context(_environment(folder))) for folder in folders]
-            counts = [min(_entries(environment), self.max_images or _entries(environment)) for _, environment in opened]
+            counts = [
+                min(_entries(environment), self.max_images or _entries(environment))
+                for _, environment in opened
+            ]
 
             def images() -> Iterator[Encoded]:
                 for (folder, environment), count, category in zip(opened, counts, categories, strict=True):
@@ -65,14 +73,20 @@ def _databases(folder: Path) -> list[Path]:
         return [folder]
     found = sorted(file.parent for file in folder.glob(f"*/{FILE}"))
     if not found:
-        raise DataError(f"{folder}: no LMDB ({FILE}), nor folders that hold one. Give the folder of one of LSUN's databases.")
+        raise DataError(
+            f"{folder}: no LMDB ({FILE}), nor folders that hold one. Give the folder of one of LSUN's "
+            "databases."
+        )
     return found
 
 
 @contextmanager
 def _environment(folder: Path) -> Generator["Environment"]:
     if find_spec("lmdb") is None:
-        raise DataError("lsun_lmdb reads LMDBs with the package lmdb, which is not installed. Run: pip install ganguard[lmdb]")
+        raise DataError(
+            "lsun_lmdb reads LMDBs with the package lmdb, which is not installed. Run: pip install "
+            "ganguard[lmdb]"
+        )
     import lmdb
 
     _require_whole(folder / FILE)
@@ -85,8 +99,8 @@ def _environment(folder: Path) -> Generator["Environment"]:
 
 
 def _require_whole(file: Path) -> None:
-    """Raise DataError unless a database has all the pages that its newer head counts: LMDB would read beyond the end of a file
-    that was cut off, which ends the process."""
+    """Raise DataError unless a database has all the pages that its newer head counts: LMDB would read beyond
+    the end of a file that was cut off, which ends the process."""
     heads, size = list[tuple[int, int]](), file.stat().st_size
     with file.open("rb") as opened:
         first = opened.read(HEAD + 136)
@@ -94,7 +108,9 @@ def _require_whole(file: Path) -> None:
         opened.seek(page)
         for head in (first, opened.read(HEAD + 136)):
             if len(head) == HEAD + 136 and int.from_bytes(head[HEAD : HEAD + 4], "little") == MAGIC:
-                last, transaction = (int.from_bytes(head[HEAD + at : HEAD + at + 8], "little") for at in (120, 128))
+                last, transaction = (
+                    int.from_bytes(head[HEAD + at : HEAD + at + 8], "little") for at in (120, 128)
+                )
                 heads.append((transaction, last))
     if len(heads) < 2 or (max(heads)[1] + 1) * page > size:
         raise DataError(f"{file}: not a whole LMDB: cut off, or of another type. Copy the database again.")
@@ -113,7 +129,9 @@ def _images(folder: Path, environment: "Environment", count: int, category: str 
                 name = f"{folder}, key {one_line(bytes(key).decode(errors='replace'), 80)}"
                 yield Encoded(name, partial(_value, environment, bytes(key), name), category)
     except lmdb.Error as problem:
-        raise DataError(f"{folder}: a damaged LMDB ({one_line(problem, 120)}). Copy the database again.") from None
+        raise DataError(
+            f"{folder}: a damaged LMDB ({one_line(problem, 120)}). Copy the database again."
+        ) from None
 
 
 def _value(environment: "Environment", key: bytes, name: str) -> bytes:
@@ -122,7 +140,13 @@ def _value(environment: "Environment", key: bytes, name: str) -> bytes:
     try:
         with environment.begin() as transaction:
             return bytes(transaction.get(key) or b"")
-    except (lmdb.DiskError, lmdb.MemoryError, lmdb.ReadersFullError) as problem:  # these say nothing of the image
-        raise StepError(f"{name}: could not be read now ({one_line(problem, 120)}). Run the same again.") from None
+    except (
+        lmdb.DiskError,
+        lmdb.MemoryError,
+        lmdb.ReadersFullError,
+    ) as problem:  # these say nothing of the image
+        raise StepError(
+            f"{name}: could not be read now ({one_line(problem, 120)}). Run the same again."
+        ) from None
     except lmdb.Error as problem:
         raise DataError(f"{name}: damaged ({one_line(problem, 120)}). Copy the database again.") from None

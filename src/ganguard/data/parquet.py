@@ -1,7 +1,9 @@
-"""Images out of Parquet files in the Hugging Face `Image` layout: a struct column, `image`, of PNG bytes and a path.
+"""Images out of Parquet files in the Hugging Face `Image` layout: a struct column, `image`, of PNG bytes and
+a path.
 
-A few kilobytes of Parquet can say that they hold a terabyte. So rows are decoded a few at a time, only until there are
-enough; and only compressions are taken that cannot blow a file up a thousandfold, which images do not need anyway.
+A few kilobytes of Parquet can say that they hold a terabyte. So rows are decoded a few at a time, only until
+there are enough; and only compressions are taken that cannot blow a file up a thousandfold, which images do
+not need anyway.
 """
 
 import hashlib
@@ -26,11 +28,17 @@ from ganguard.data.dataset import room_for
 
 IMAGE, OTHER = "image", "img"  # the column of the images, and what some data sets call it
 COMPRESSIONS = frozenset({"UNCOMPRESSED", "SNAPPY"})
-MOST_ROWS, MOST_BYTES = 64, 64 << 20  # of a file's rows that are decoded at once, were each as large as the whole file
-MOST_HELD = 256 << 20  # bytes of a shard that is checked and read from memory; shards of 512 images seldom have more
+MOST_ROWS, MOST_BYTES = (
+    64,
+    64 << 20,
+)  # of a file's rows that are decoded at once, were each as large as the whole file
+MOST_HELD = (
+    256 << 20
+)  # bytes of a shard that is checked and read from memory; shards of 512 images seldom have more
 
 SHARD_NAME = re.compile(r"(?P<start>[0-9]+)-(?P<stop>[0-9]+)(?:-(?P<digest>[0-9a-f]{16}))?\.parquet")
-"""What a file of a harvest is called: which images it holds, and how its SHA-256 begins. Another's file may lack the latter."""
+"""What a file of a harvest is called: which images it holds, and how its SHA-256 begins. Another's file may
+lack the latter."""
 
 
 def shard_name(start: int, stop: int, content: bytes) -> str:
@@ -41,7 +49,8 @@ def shard_name(start: int, stop: int, content: bytes) -> str:
 def read_parquet(files: list[Path], count: int | None = None) -> Tensor:
     """The first `count` images (all, if None) of the files in the order given: (N, C, H, W) uint8.
 
-    Raises DataError, also where a file that is named as a shard is not the one that was written under that name.
+    Raises DataError, also where a file that is named as a shard is not the one that was written under that
+    name.
     """
     images, held = torch.empty(0), 0
 
@@ -49,7 +58,9 @@ def read_parquet(files: list[Path], count: int | None = None) -> Tensor:
         for number, row in enumerate(rows, first):
             image = decode_image(*row)
             if image.shape != images.shape[1:]:
-                raise DataError(f"{row[1]}: images of {tuple(image.shape)} and {tuple(images.shape[1:])} in one store.")
+                raise DataError(
+                    f"{row[1]}: images of {tuple(image.shape)} and {tuple(images.shape[1:])} in one store."
+                )
             images[number] = image
 
     with ThreadPoolExecutor(cores()) as pool:
@@ -80,7 +91,8 @@ Label = int | str | None
 def rows_with(
     file: Path, image_column: str | None = None, label_column: str | None = None
 ) -> Generator[list[tuple[bytes | None, Label, str]]]:
-    """Bytes of the images (None where a row holds none), labels, and what to call each, a few rows at a time; never none.
+    """Bytes of the images (None where a row holds none), labels, and what to call each, a few rows at a time;
+    never none.
 
     image_column: None takes `image`, or, where there is none, `img`, if it is the only column of images.
     Raises DataError where the file is no Parquet file of images, or has no such column.
@@ -94,7 +106,9 @@ def rows_with(
         for batch in opened.iter_batches(at_once, columns=columns):
             column: Any = batch.column(images)
             cells: list[bytes | None] = column.flatten()[column.type.get_field_index("bytes")].to_pylist()
-            labels: list[Label] = [None] * len(cells) if label_column is None else batch.column(label_column).to_pylist()
+            labels: list[Label] = (
+                [None] * len(cells) if label_column is None else batch.column(label_column).to_pylist()
+            )
             rows = [
                 (cell, label, f"{file}, row {number + row}")
                 for row, (cell, label) in enumerate(zip(cells, labels, strict=True))
@@ -129,16 +143,18 @@ def _checked(file: Path) -> Path | pa.BufferReader:
     source, whole = read_shard(file)
     if whole is False:
         raise DataError(
-            f"{file}: damaged: its SHA-256 is not the one in its name. Remove it and run the purchase again: its images are "
-            f"asked for again, which counts once."
+            f"{file}: damaged: its SHA-256 is not the one in its name. Remove it and run the purchase "
+            "again: its images are asked for again, which counts once."
         )
     return source
 
 
 def read_shard(file: Path) -> tuple[Path | pa.BufferReader, bool | None]:
-    """What to read a shard from, and whether it is the one that was written under its name; None where that does not tell.
+    """What to read a shard from, and whether it is the one that was written under its name; None where that
+    does not tell.
 
-    What is read is what was looked at, but for a file of more than MOST_HELD bytes, which is not held in memory.
+    What is read is what was looked at, but for a file of more than MOST_HELD bytes, which is not held in
+    memory.
     """
     named = SHARD_NAME.fullmatch(file.name)
     if named is None or named["digest"] is None:
@@ -156,9 +172,14 @@ def columns_of(schema: pa.Schema) -> str:
 
 
 def _column_of(schema: pa.Schema, wanted: str | None, file: Path) -> str:
-    """The column that the images are in. Raises DataError where there is none, or what is in it are no images."""
+    """The column that the images are in. Raises DataError where there is none, or what is in it are no
+    images."""
     name = wanted or IMAGE
-    if wanted is None and name not in schema.names and [field.name for field in schema if _of_images(field.type)] == [OTHER]:
+    if (
+        wanted is None
+        and name not in schema.names
+        and [field.name for field in schema if _of_images(field.type)] == [OTHER]
+    ):
         return OTHER
     said = one_line(name, 80)
     if (index := schema.get_field_index(name)) < 0:
@@ -169,7 +190,8 @@ def _column_of(schema: pa.Schema, wanted: str | None, file: Path) -> str:
     kind = schema.field(index).type
     if not _of_images(kind):
         raise DataError(
-            f"{file}: not a Parquet file of images (column {said} is {one_line(kind, 120)}, not a struct with binary bytes)."
+            f"{file}: not a Parquet file of images (column {said} is {one_line(kind, 120)}, not a struct "
+            "with binary bytes)."
         )
     return name
 
@@ -185,8 +207,8 @@ def _require_compression(opened: pq.ParquetFile, file: Path) -> None:
     found = {group.column(column).compression for group in groups for column in range(group.num_columns)}
     if not found <= COMPRESSIONS:
         raise DataError(
-            f"{file}: compressed as {', '.join(sorted(found - COMPRESSIONS))}. PNG and JPEG are compressed already: write the "
-            f"file with compression none or snappy."
+            f"{file}: compressed as {', '.join(sorted(found - COMPRESSIONS))}. PNG and JPEG are compressed "
+            "already: write the file with compression none or snappy."
         )
 
 

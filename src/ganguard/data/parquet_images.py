@@ -1,4 +1,5 @@
-"""Parquet files of images in the Hugging Face layout, and harvests, as a data set: a file, a folder of files, or a pattern."""
+"""Parquet files of images in the Hugging Face layout, and harvests, as a data set: a file, a folder of files,
+or a pattern."""
 
 import glob
 import json
@@ -20,11 +21,14 @@ from ganguard.data.parquet import columns_of, opened_parquet, rows_held, rows_wi
 
 
 class ParquetImages(EncodedImages):
-    """The images of the Parquet files at `path`, in the order of file names: a struct column, see data.parquet.
+    """The images of the Parquet files at `path`, in the order of file names: a struct column, see
+    data.parquet.
 
     path: a file, a folder of .parquet files, or a pattern such as `data/train-*.parquet`.
-    image_column: column of the images; None takes `image`, or, without one, `img`, if it is the only column of images.
-    label_column: column of the classes, whole numbers (a ClassLabel's have names) or text; None takes no labels.
+    image_column: column of the images; None takes `image`, or, without one, `img`, if it is the only column
+    of images.
+    label_column: column of the classes, whole numbers (a ClassLabel's have names) or text; None takes no
+    labels.
     """
 
     kind: Literal["parquet"] = "parquet"
@@ -50,13 +54,16 @@ class ParquetImages(EncodedImages):
 
 
 def _images(files: list[Path], image_column: str | None, label_column: str | None) -> Iterator[Encoded]:
-    """The images of the files. Raises DataError where one that is there has no label, though there is a column of them."""
+    """The images of the files. Raises DataError where one that is there has no label, though there is a
+    column of them."""
     for file in files:
         for rows in rows_with(file, image_column, label_column):
             for cell, label, name in rows:
                 if label_column is not None and label is None and cell is not None:
                     column = one_line(label_column, 80)
-                    raise DataError(f"{name}: no label in column {column}. Label all images, or leave `label_column` out.")
+                    raise DataError(
+                        f"{name}: no label in column {column}. Label all images, or leave `label_column` out."
+                    )
                 yield Encoded(name, _giving(cell, name), label)
 
 
@@ -72,14 +79,19 @@ def _giving(cell: bytes | None, name: str) -> Callable[[], bytes]:
 def _files(path: str) -> list[Path]:
     if Path(path).is_file():
         return [Path(path)]
-    found = Path(path).rglob("*.parquet") if Path(path).is_dir() else map(Path, glob.glob(path, recursive=True))
+    found = (
+        Path(path).rglob("*.parquet") if Path(path).is_dir() else map(Path, glob.glob(path, recursive=True))
+    )
     if not (files := sorted(file for file in found if file.is_file() or not file.exists())):
-        raise DataError(f"{path}: no Parquet file. Give a file, a folder of .parquet files, or a pattern that some match.")
+        raise DataError(
+            f"{path}: no Parquet file. Give a file, a folder of .parquet files, or a pattern that some match."
+        )
     return files
 
 
 def _class_names(files: list[Path], column: str) -> Mapping[int, str]:
-    """Number → name of a ClassLabel, as the library `datasets` writes it into the schema; {} for other columns.
+    """Number → name of a ClassLabel, as the library `datasets` writes it into the schema; {} for other
+    columns.
 
     Raises DataError where a file has no such column, or of another type, or the files differ in the names.
     """
@@ -90,11 +102,15 @@ def _class_names(files: list[Path], column: str) -> Mapping[int, str]:
         index = schema.get_field_index(column)
         if index < 0:
             raise DataError(
-                f"{file}: has no column {one_line(column, 80)}; it has {columns_of(schema)}. Set `label_column` to one of them."
+                f"{file}: has no column {one_line(column, 80)}; it has {columns_of(schema)}. Set "
+                "`label_column` to one of them."
             )
         kind = schema.field(index).type
         if not (pa.types.is_integer(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind)):
-            raise DataError(f"{file}: column {one_line(column, 80)} is {one_line(kind, 80)}; labels are whole numbers or text.")
+            raise DataError(
+                f"{file}: column {one_line(column, 80)} is {one_line(kind, 80)}; labels are whole numbers "
+                "or text."
+            )
         said = _said_names(schema.metadata, column)
         if names is not None and said != names:
             raise DataError(f"{file}: its classes are not those of {files[0]}. Give files of one data set.")
@@ -108,5 +124,9 @@ def _said_names(metadata: Mapping[bytes, bytes] | None, column: str) -> Mapping[
         names: Any = value["info"]["features"][column]["names"]
     except (ValueError, KeyError, TypeError, RecursionError):
         return {}
-    good = isinstance(names, list) and all(isinstance(name, str) for name in names) and len(set(names)) == len(names)
+    good = (
+        isinstance(names, list)
+        and all(isinstance(name, str) for name in names)
+        and len(set(names)) == len(names)
+    )
     return dict(enumerate(names)) if good else {}

@@ -1,8 +1,10 @@
-"""Crops of colour photographs that scikit-image and scikit-learn ship: real images of any small size, without a download.
+"""Crops of colour photographs that scikit-image and scikit-learn ship: real images of any small size, without
+a download.
 
-There are ten photographs: six everyday scenes of skimage's (an astronaut, a cat, coffee, a motorcycle, a rocket, and, seen
-through a telescope, galaxies), its microscopic tissue and its retina, and a pagoda and a flower of sklearn's. All are in the
-public domain but the last two, which are CC BY 2.0 (by danielbuechele and vultilion).
+There are ten photographs: six everyday scenes of skimage's (an astronaut, a cat, coffee, a motorcycle, a
+rocket, and, seen through a telescope, galaxies), its microscopic tissue and its retina, and a pagoda and a
+flower of sklearn's. All are in the public domain but the last two, which are CC BY 2.0 (by danielbuechele and
+vultilion).
 """
 
 from importlib.util import find_spec
@@ -46,14 +48,16 @@ class PhotoPatches(DatasetSettings):
 
     size: side of a crop in pixels, 8 to 300.
     count: crops in all. Fewer are the first of more.
-    downscale: the photographs are made smaller by this factor first (each pixel the mean of a square), so that a crop shows
-        size x downscale pixels of the original, which are at most 300: 1 shows texture, 4 shows objects.
+    downscale: the photographs are made smaller by this factor first (each pixel the mean of a square), so
+        that a crop shows size x downscale pixels of the original, which are at most 300: 1 shows texture, 4
+        shows objects.
     seed: which places.
 
-    A crop's group is its photograph: the splits share none. So copies are graded on scenes that nobody trained on, and
-    accuracy is far lower than on data of one kind: the two splits lie more than a hundred times as far apart as two halves of
-    one (Fréchet distance on random features). There are no labels: a classifier of the photographs that it was trained on
-    could say nothing of the others. Crops of one photograph overlap, and those of its black parts may be equal.
+    A crop's group is its photograph: the splits share none. So copies are graded on scenes that nobody
+    trained on, and accuracy is far lower than on data of one kind: the two splits lie more than a hundred
+    times as far apart as two halves of one (Fréchet distance on random features). There are no labels: a
+    classifier of the photographs that it was trained on could say nothing of the others. Crops of one
+    photograph overlap, and those of its black parts may be equal.
     """
 
     kind: Literal["photo_patches"] = "photo_patches"
@@ -66,19 +70,20 @@ class PhotoPatches(DatasetSettings):
     def _fits(self) -> "PhotoPatches":
         if (side := self.size * self.downscale) > SHORTEST_SIDE:
             raise ValueError(
-                f"size x downscale must be at most {SHORTEST_SIDE}, the height of the smallest photograph; got {self.size} x "
-                f"{self.downscale} = {side}"
+                f"size x downscale must be at most {SHORTEST_SIDE}, the height of the smallest photograph; "
+                f"got {self.size} x {self.downscale} = {side}"
             )
         return self
 
     def fingerprint(self) -> str:
-        """Changes with the settings, the photographs' files, and the version of what decodes them. Raises DataError."""
+        """Changes with the settings, the photographs' files, and the version of what decodes them. Raises
+        DataError."""
         digests = [file_digest(file) for file in _files()]
         return content_key(settings=self.model_dump(mode="json"), files=digests, pillow=PIL.__version__)
 
     def load(self, progress: Progress = silent) -> RealImages:
-        """Images (count, 3, size, size) uint8: crop i is of photograph i modulo 10. Raises DataError where packages or files
-        are absent, or there are fewer places than crops."""
+        """Images (count, 3, size, size) uint8: crop i is of photograph i modulo 10. Raises DataError where
+        packages or files are absent, or there are fewer places than crops."""
         files = _files()
         photographs = [_smaller(decode_image(file, str(file), 3), self.downscale) for file in files]
         self._require_places(photographs)
@@ -92,17 +97,24 @@ class PhotoPatches(DatasetSettings):
         return RealImages(images, None, (), torch.arange(self.count) % len(files))
 
     def _require_places(self, photographs: list[Tensor]) -> None:
-        fewest = min((height - self.size + 1) * (width - self.size + 1) for _, height, width in (p.shape for p in photographs))
+        fewest = min(
+            (height - self.size + 1) * (width - self.size + 1)
+            for _, height, width in (p.shape for p in photographs)
+        )
         most = fewest * len(photographs)
         if self.count > most:
             raise DataError(
-                f"{self.kind}: {self.count:,} crops are asked for, but at {self.size}x{self.size} pixels and downscale "
-                f"{self.downscale} there are places for {most:,}. Lower count, size or downscale."
+                f"{self.kind}: {self.count:,} crops are asked for, but at {self.size}x{self.size} pixels "
+                f"and downscale {self.downscale} there are places for {most:,}. Lower count, size or "
+                "downscale."
             )
 
     def _crops(self, photograph: Tensor, name: str, count: int) -> Tensor:
-        """`count` crops (count, 3, size, size) of a photograph (3, H, W), in an order of places drawn from the seed."""
-        windows = photograph.unfold(1, self.size, 1).unfold(2, self.size, 1)  # (3, rows, columns, size, size), a view
+        """`count` crops (count, 3, size, size) of a photograph (3, H, W), in an order of places drawn from
+        the seed."""
+        windows = photograph.unfold(1, self.size, 1).unfold(
+            2, self.size, 1
+        )  # (3, rows, columns, size, size), a view
         rows, columns = windows.shape[1:3]
         order = uniform(self.seed, f"photo_patches/{name}", range(rows * columns), 1)[:, 0]
         places = torch.from_numpy(np.argsort(order, kind="stable")[:count])
@@ -115,11 +127,16 @@ def _files() -> list[Path]:
     for package, names in PHOTOGRAPHS.items():
         spec = find_spec(package)
         if spec is None or spec.origin is None:
-            raise DataError(f"photo_patches crops photographs out of the package {package}, which is not installed. {_INSTALL}")
+            raise DataError(
+                f"photo_patches crops photographs out of the package {package}, which is not installed. "
+                f"{_INSTALL}"
+            )
         files += [Path(spec.origin).parent / name for name in names]
     absent = [str(file) for file in files if not file.is_file()]
     if absent:
-        raise DataError(f"{absent[0]}: photo_patches needs this photograph, and the package lacks it. {_INSTALL}")
+        raise DataError(
+            f"{absent[0]}: photo_patches needs this photograph, and the package lacks it. {_INSTALL}"
+        )
     return files
 
 
@@ -127,7 +144,8 @@ _INSTALL = "Run: pip install ganguard[photos]"
 
 
 def _smaller(image: Tensor, factor: int) -> Tensor:
-    """(3, H, W) uint8 to (3, H // factor, W // factor): each pixel the mean of a square; what is left at the edges goes."""
+    """(3, H, W) uint8 to (3, H // factor, W // factor): each pixel the mean of a square; what is left at the
+    edges goes."""
     _, height, width = (side // factor for side in image.shape)
     squares = image[:, : height * factor, : width * factor].reshape(3, height, factor, width, factor)
     return squares.double().mean((2, 4)).round().to(torch.uint8)

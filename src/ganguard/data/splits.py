@@ -1,7 +1,8 @@
-"""The split of the real data: `train` is what the provider (and its adversary) holds, `reference` is what grades.
+"""The split of the real data: `train` is what the provider (and its adversary) holds, `reference` is what
+grades.
 
-Stratified by class, or, where images come in groups, by whole groups; and chosen by a hash of the index (or the group's
-number) alone: the reference set never varies with seeds, budgets, or what the adversary holds.
+Stratified by class, or, where images come in groups, by whole groups; and chosen by a hash of the index (or
+the group's number) alone: the reference set never varies with seeds, budgets, or what the adversary holds.
 """
 
 import math
@@ -22,14 +23,16 @@ FEWEST_JUDGED = 2  # of them, that its judge holds out
 
 @dataclass(frozen=True)
 class Splits:
-    """Row indices (sorted int64) of the real data: `train` 70 %, `reference` 30 %; of groups, as near to it as they allow."""
+    """Row indices (sorted int64) of the real data: `train` 70 %, `reference` 30 %; of groups, as near to it
+    as they allow."""
 
     train: Tensor
     reference: Tensor
 
 
 def split(real: RealImages) -> Splits:
-    """70 % of each class to `train`, the rest to `reference`; of data in groups, about 70 % of all images, in whole groups.
+    """70 % of each class to `train`, the rest to `reference`; of data in groups, about 70 % of all images, in
+    whole groups.
 
     Raises DataError where either would be empty: without two images of one class, or without two groups.
     """
@@ -51,15 +54,21 @@ def _by_class(real: RealImages) -> np.ndarray:
     if in_train.all() or not in_train.any():
         classes = f" in {len(np.unique(labels))} classes" if count > 1 else ""
         are = "is" if count == 1 else "are"
-        raise DataError(f"{_images(count)}{classes} {are} too few to split each class 70 : 30. Give at least 2 of one class.")
+        raise DataError(
+            f"{_images(count)}{classes} {are} too few to split each class 70 : 30. Give at least 2 of one "
+            "class."
+        )
     return in_train
 
 
 def _by_group(groups: np.ndarray, stream: str = "data.splits.groups") -> np.ndarray:
-    """The same from groups (N,): in the order of their hashes, as many as come nearest to 70 % of the images."""
+    """The same from groups (N,): in the order of their hashes, as many as come nearest to 70 % of the
+    images."""
     numbers, sizes = np.unique(groups, return_counts=True)
     if len(numbers) < 2:
-        raise DataError(f"{_images(len(groups))} in fewer than 2 groups cannot be split by group. Give at least 2 groups.")
+        raise DataError(
+            f"{_images(len(groups))} in fewer than 2 groups cannot be split by group. Give at least 2 groups."
+        )
     order = np.argsort(uniform(0, stream, range(numbers[-1] + 1), 1)[numbers, 0], kind="stable")
     in_train = np.cumsum(sizes[order])[:-1]  # images, if the first 1, 2, 3 ... groups go to `train`
     taken = np.abs(in_train - TRAIN_SHARE * len(groups)).argmin() + 1
@@ -67,8 +76,9 @@ def _by_group(groups: np.ndarray, stream: str = "data.splits.groups") -> np.ndar
 
 
 def halves(count: int, labels: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Row indices (sorted) of two random halves of `count` images, stratified by labels (count,) where there are any: how far
-    apart two samples of the same data are. Every second image of a class, in an order drawn by hash of the index."""
+    """Row indices (sorted) of two random halves of `count` images, stratified by labels (count,) where there
+    are any: how far apart two samples of the same data are. Every second image of a class, in an order drawn
+    by hash of the index."""
     order = np.argsort(uniform(0, "data.halves", range(count), 1)[:, 0], kind="stable")
     if labels is not None:
         order = order[np.argsort(labels.numpy()[order], kind="stable")]
@@ -76,43 +86,52 @@ def halves(count: int, labels: Tensor | None = None) -> tuple[Tensor, Tensor]:
     return dealt[::2].sort().values, dealt[1::2].sort().values
 
 
-def adversary_split(train: Tensor, fraction: float, *, seed: int, groups: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """X_r, the share `fraction` of the train split (row indices, (N,)) that an adversary holds: what it trains with, and the
-    30 % of it that its judge holds out; sorted. Of one seed, a smaller share is part of a larger.
+def adversary_split(
+    train: Tensor, fraction: float, *, seed: int, groups: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """X_r, the share `fraction` of the train split (row indices, (N,)) that an adversary holds: what it
+    trains with, and the 30 % of it that its judge holds out; sorted. Of one seed, a smaller share is part of
+    a larger.
 
-    groups: of all the real images, (M,) int64, where they come in groups: the judge then holds out whole groups, the last to
-        come by their hash, of about 30 % of the images.
+    groups: of all the real images, (M,) int64, where they come in groups: the judge then holds out whole
+        groups, the last to come by their hash, of about 30 % of the images.
 
-    Raises DataError where X_r has fewer than 6 images: two for the judge, and four that a density ratio can be fitted to; or
-    comes of a single group.
+    Raises DataError where X_r has fewer than 6 images: two for the judge, and four that a density ratio can
+    be fitted to; or comes of a single group.
     """
     held = round(fraction * len(train))
     if held < FEWEST_HELD:
         raise DataError(
-            f"real_fraction {fraction:g} of {len(train)} training images is {held:,}; an adversary needs at least "
-            f"{FEWEST_HELD}. Set real_fraction to {math.ceil(100 * FEWEST_HELD / len(train)) / 100:g} or more."
+            f"real_fraction {fraction:g} of {len(train)} training images is {held:,}; an adversary needs at "
+            f"least {FEWEST_HELD}. Set real_fraction to {math.ceil(100 * FEWEST_HELD / len(train)) / 100:g} "
+            "or more."
         )
-    order = np.argsort(uniform(seed, "data.splits.adversary", range(len(train)), 1)[:, 0], kind="stable")[:held]
+    order = np.argsort(uniform(seed, "data.splits.adversary", range(len(train)), 1)[:, 0], kind="stable")[
+        :held
+    ]
     if groups is None:
         judged = np.arange(held) % 10 % 3 == 2  # 3 in 10, and 2 of the first 6
     else:
         judged = ~_by_group(groups.numpy()[train.numpy()[order]], "data.splits.judge")
         if judged.sum() < FEWEST_JUDGED or (~judged).sum() < FEWEST_HELD - FEWEST_JUDGED:
             raise DataError(
-                f"{_images(held)} of {len(np.unique(groups))} groups leave {judged.sum()} to the judge, of at least "
-                f"{FEWEST_JUDGED}, and {(~judged).sum()} to train with, of {FEWEST_HELD - FEWEST_JUDGED}. Raise real_fraction."
+                f"{_images(held)} of {len(np.unique(groups))} groups leave {judged.sum()} to the judge, of "
+                f"at least {FEWEST_JUDGED}, and {(~judged).sum()} to train with, of "
+                f"{FEWEST_HELD - FEWEST_JUDGED}. Raise real_fraction."
             )
     own, judge = (train[torch.from_numpy(np.sort(order[rows]))] for rows in (~judged, judged))
     return own, judge
 
 
 def some_of(train: Tensor, count: int | None, *, seed: int) -> Tensor:
-    """`count` of the row indices (N,), sorted; all of them for None. Of one seed, fewer are part of more. Raises DataError for
-    more than N."""
+    """`count` of the row indices (N,), sorted; all of them for None. Of one seed, fewer are part of more.
+    Raises DataError for more than N."""
     if count is None:
         return train
     if count > len(train):
-        raise DataError(f"domain_images must be at most the training images of the domain, {len(train):,}; got {count:,}.")
+        raise DataError(
+            f"domain_images must be at most the training images of the domain, {len(train):,}; got {count:,}."
+        )
     order = np.argsort(uniform(seed, "data.splits.some", range(len(train)), 1)[:, 0], kind="stable")[:count]
     return train[torch.from_numpy(np.sort(order))]
 

@@ -1,4 +1,5 @@
-"""A semantic direction on disk: a directory with `direction.safetensors` and `direction.json`. Nothing is ever unpickled."""
+"""A semantic direction on disk: a directory with `direction.safetensors` and `direction.json`. Nothing is
+ever unpickled."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -34,8 +35,8 @@ class DirectionDescription(Settings):
 
 
 def save_direction(direction: Direction, directory: Path) -> None:
-    """Write a direction. direction.json comes last and holds the digest of the other file: a pair that a kill left half
-    written is told from a whole one. Raises OSError where it cannot be written."""
+    """Write a direction. direction.json comes last and holds the digest of the other file: a pair that a kill
+    left half written is told from a whole one. Raises OSError where it cannot be written."""
     write_tensors(directory / VECTOR, {"vector": direction.vector})
     said = DirectionDescription(
         name=direction.name,
@@ -53,25 +54,39 @@ def save_direction(direction: Direction, directory: Path) -> None:
 def load_direction(directory: Path) -> Direction:
     """Read a direction back. Raises CheckpointError with the file and the reason."""
     if not (directory / DESCRIPTION).is_file():
-        raise CheckpointError(f"{directory}: holds no {DESCRIPTION}. Give a directory that `ganguard directions fit` wrote.")
+        raise CheckpointError(
+            f"{directory}: holds no {DESCRIPTION}. Give a directory that `ganguard directions fit` wrote."
+        )
     said = read_record(directory / DESCRIPTION, DirectionDescription, CheckpointError)
     file = directory / VECTOR
     if not file.is_file():
-        raise CheckpointError(f"{file}: this file is absent. Copy the whole directory, or fit the direction anew.")
+        raise CheckpointError(
+            f"{file}: this file is absent. Copy the whole directory, or fit the direction anew."
+        )
     try:
         vector = _read_vector(file, said)
     except ValueError as problem:
-        raise CheckpointError(f"{file}: not a direction ({one_line(problem, 200)}). Copy it or fit it anew.") from None
+        raise CheckpointError(
+            f"{file}: not a direction ({one_line(problem, 200)}). Copy it or fit it anew."
+        ) from None
     return Direction(
-        vector, said.intercept, said.name, said.held_out_accuracy, said.rest_accuracy, said.prior_std, said.samples
+        vector,
+        said.intercept,
+        said.name,
+        said.held_out_accuracy,
+        said.rest_accuracy,
+        said.prior_std,
+        said.samples,
     )
 
 
 def _read_vector(file: Path, said: DirectionDescription) -> Tensor:
-    """The unit vector out of a safetensors file. Raises ValueError where it is none, or another than was written."""
+    """The unit vector out of a safetensors file. Raises ValueError where it is none, or another than was
+    written."""
     if (found := tensor_shapes(file)) != {"vector": (said.latent_dim,)}:
         raise ValueError(
-            f"it must hold a vector of {said.latent_dim} entries, as {DESCRIPTION} says; it holds {found or 'none'}"
+            f"it must hold a vector of {said.latent_dim} entries, as {DESCRIPTION} says; it holds "
+            f"{found or 'none'}"
         )
     tensors, _ = read_tensors(file)
     vector = tensors["vector"]

@@ -1,5 +1,5 @@
-"""Semantic interpolation (Hu & Pang 2021): each code is moved along a semantic direction, and the image of the moved code is
-given out: the same image to a casual eye, say, but of another slant."""
+"""Semantic interpolation (Hu & Pang 2021): each code is moved along a semantic direction, and the image of
+the moved code is given out: the same image to a casual eye, say, but of another slant."""
 
 from functools import cached_property
 from pathlib import Path
@@ -20,13 +20,15 @@ FARTHEST = 1000.0  # that codes are moved
 
 
 class SemanticInterpolation(InputDefence):
-    """direction: the directory of a direction that `ganguard directions fit` wrote, for the GAN that is defended.
+    """direction: the directory of a direction that `ganguard directions fit` wrote, for the GAN that is
+    defended.
 
-    attribute: instead of one, what the direction is to change ("slant", "thickness", "class:3"): an audit then fits it on its
-        own target.
-    amount: how far codes move along it, in units of the prior's standard deviation; 0 leaves them where they are.
-    movement: "drawn" moves each code by a distance drawn evenly from [-amount, amount], by its own stream; "fixed" moves
-        every code by `amount`.
+    attribute: instead of one, what the direction is to change ("slant", "thickness", "class:3"): an audit
+        then fits it on its own target.
+    amount: how far codes move along it, in units of the prior's standard deviation; 0 leaves them where they
+    are.
+    movement: "drawn" moves each code by a distance drawn evenly from [-amount, amount], by its own stream;
+        "fixed" moves every code by `amount`.
     """
 
     kind: Literal["semantic_interpolation"] = "semantic_interpolation"
@@ -53,12 +55,13 @@ class SemanticInterpolation(InputDefence):
 
     @cached_property
     def along(self) -> Direction:
-        """The direction. It is read once, so that what is fingerprinted is what codes move along. Raises CheckpointError, and
-        SpecError where it was not fitted yet."""
+        """The direction. It is read once, so that what is fingerprinted is what codes move along. Raises
+        CheckpointError, and SpecError where it was not fitted yet."""
         if self.direction is None:
             raise SpecError(
-                f"semantic_interpolation: no direction was fitted to {self.attribute} yet; audits do that. Elsewhere fit one "
-                f"and name its directory: ganguard directions fit TARGET --attribute {self.attribute} --out DIR"
+                f"semantic_interpolation: no direction was fitted to {self.attribute} yet; audits do that. "
+                "Elsewhere fit one and name its directory: ganguard directions fit TARGET --attribute "
+                f"{self.attribute} --out DIR"
             )
         return load_direction(Path(self.direction))
 
@@ -76,11 +79,13 @@ class SemanticInterpolation(InputDefence):
         return self.model_copy(update={"amount": min(FARTHEST, self.amount * factor)})
 
     def require(self, latent_dim: int) -> None:
-        """Raise CheckpointError where the direction cannot be read, SpecError where it is one of another GAN."""
+        """Raise CheckpointError where the direction cannot be read, SpecError where it is one of another
+        GAN."""
         if self.along.latent_dim != latent_dim:
             raise SpecError(
-                f"{self.direction}: a direction of {self.along.latent_dim} entries, and the target's codes have {latent_dim}. "
-                f"Fit one on this target: ganguard directions fit TARGET --attribute … --out DIR."
+                f"{self.direction}: a direction of {self.along.latent_dim} entries, and the target's codes "
+                f"have {latent_dim}. Fit one on this target: ganguard directions fit TARGET --attribute … "
+                "--out DIR."
             )
 
     def move(self, latents: Tensor, streams: Streams) -> Tensor:
@@ -88,8 +93,8 @@ class SemanticInterpolation(InputDefence):
         return self.along.moved(latents, self._amounts(streams))
 
     def guess(self, latents: Tensor, streams: Streams, place: int) -> Tensor:
-        """Along an axis of its own: a prior N(0, I) is the same in every direction, so that an adversary's G can learn to let
-        one entry do what the owner's direction does, which it need not know."""
+        """Along an axis of its own: a prior N(0, I) is the same in every direction, so that an adversary's G
+        can learn to let one entry do what the owner's direction does, which it need not know."""
         axis = torch.zeros_like(latents[:1])
         axis[0, place % axis.shape[1]] = 1.0
         return latents + self._amounts(streams).to(latents).reshape(-1, 1) * axis

@@ -1,9 +1,10 @@
-"""Adversarial noise (Hu & Pang 2021): a small perturbation of an image, optimised so that a feature network sees another image.
+"""Adversarial noise (Hu & Pang 2021): a small perturbation of an image, optimised so that a feature network
+sees another image.
 
-Its features are driven as far as they go from those of the image as it was, by projected gradient steps: with the norm "linf"
-along the gradient's signs (Madry et al. 2018), with "l2" along the gradient. Carlini and Wagner (2017) keep pixels in range by
-optimising over tanh; black and white pixels, of which digits are full, have no slope there, so it is the first of their three
-ways here: projection.
+Its features are driven as far as they go from those of the image as it was, by projected gradient steps: with
+the norm "linf" along the gradient's signs (Madry et al. 2018), with "l2" along the gradient. Carlini and
+Wagner (2017) keep pixels in range by optimising over tanh; black and white pixels, of which digits are full,
+have no slope there, so it is the first of their three ways here: projection.
 """
 
 from collections.abc import Callable
@@ -23,18 +24,22 @@ from ganguard.targets.batching import MICRO_BATCH, in_micro_batches
 BYTE = 1 / 127.5  # one step of a byte on the scale of [-1, 1]
 STEPS = 20
 OVERSHOOT = 2.5  # times budget / steps: how long a gradient step is (Madry et al. 2018)
-PIXELS_AT_ONCE = MICRO_BATCH * 64 * 64  # of larger images a micro-batch has fewer: it is filled up for a request of one, too
+PIXELS_AT_ONCE = (
+    MICRO_BATCH * 64 * 64
+)  # of larger images a micro-batch has fewer: it is filled up for a request of one, too
 _NOTHING = 1e-12
 
 Network = Callable[[Tensor], Tensor]
 
 
 class AdversarialNoise(OutputDefence):
-    """budget: of the perturbation, in [0, 255] units: with "linf" the most that a byte changes, with "l2" the root mean square
-    over an image's bytes. Perturbations are cut to whole bytes towards 0, so that it always holds.
+    """budget: of the perturbation, in [0, 255] units: with "linf" the most that a byte changes, with "l2" the
+    root mean square over an image's bytes. Perturbations are cut to whole bytes towards 0, so that it always
+    holds.
 
-    steps: of the optimisation. network: the feature network that is misled: its name, or a mapping as in `features`. One that
-    an audit also measures by would flatter the defence; the default is another than that.
+    steps: of the optimisation. network: the feature network that is misled: its name, or a mapping as in
+    `features`. One that an audit also measures by would flatter the defence; the default is another than
+    that.
     """
 
     kind: Literal["adversarial_noise"] = "adversarial_noise"
@@ -57,28 +62,38 @@ class AdversarialNoise(OutputDefence):
         return self.model_copy(update={"budget": min(255.0, self.budget * factor)})
 
     def require(self, image_shape: tuple[int, int, int], tools: Tools) -> None:
-        """Raise InputError where nobody can give it the feature network, or that cannot see images (C, H, W)."""
+        """Raise InputError where nobody can give it the feature network, or that cannot see images (C, H,
+        W)."""
         network = self._network(tools)
         try:
             network(torch.zeros(1, *image_shape))
-        except (RuntimeError, ValueError) as problem:  # of torch, where a kernel is larger than its input; of other libraries
+        except (
+            RuntimeError,
+            ValueError,
+        ) as problem:  # of torch, where a kernel is larger than its input; of other libraries
             channels, height, width = image_shape
             raise SpecError(
-                f"adversarial_noise: network: {self.network.get('kind')} cannot see images of {height}x{width} pixels and "
-                f"{channels} channels ({one_line(problem, LONGEST_VALUE)}). Name another network."
+                f"adversarial_noise: network: {self.network.get('kind')} cannot see images of "
+                f"{height}x{width} pixels and {channels} channels ({one_line(problem, LONGEST_VALUE)}). "
+                "Name another network."
             ) from None
 
     def version(self, tools: Tools) -> dict[str, Any]:
         """The feature network's too."""
-        return super().version(tools) | {"network": tools.version_of(self.network) if tools.version_of else None}
+        return super().version(tools) | {
+            "network": tools.version_of(self.network) if tools.version_of else None
+        }
 
     def _network(self, tools: Tools) -> Network:
         if tools.network_of is None:
-            raise SpecError("adversarial_noise needs a feature network, and was given no means of making one.")
+            raise SpecError(
+                "adversarial_noise needs a feature network, and was given no means of making one."
+            )
         return tools.network_of(self.network)
 
     def change(self, images: Tensor, streams: Streams, tools: Tools) -> Tensor:
-        """Images (N, C, H, W) uint8 and, of each by itself, a perturbation that begins at its own streams' noise."""
+        """Images (N, C, H, W) uint8 and, of each by itself, a perturbation that begins at its own streams'
+        noise."""
         if len(images) == 0 or self.budget == 0 or (self.norm == "linf" and self.budget < 1):
             return images  # there is none, or no byte may change
         network = self._network(tools)
@@ -91,7 +106,9 @@ class AdversarialNoise(OutputDefence):
                 return search(network, clean, begin)
 
         at_once = max(1, min(MICRO_BATCH, PIXELS_AT_ONCE // images[0, 0].numel()))
-        found = in_micro_batches(perturb, torch.cat([to_float(images), start], 1), torch.device("cpu"), at_once)
+        found = in_micro_batches(
+            perturb, torch.cat([to_float(images), start], 1), torch.device("cpu"), at_once
+        )
         return (images + (found / BYTE).trunc_()).clamp_(0, 255).to(torch.uint8)
 
     def _linf(self, network: Network, x: Tensor, start: Tensor) -> Tensor:

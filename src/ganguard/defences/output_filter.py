@@ -1,5 +1,5 @@
-"""Filtering (Hu & Pang 2021): Gaussian and median filters, as scikit-image has them from scipy.ndimage, on every image that is
-given out. At the border the image is repeated ("nearest")."""
+"""Filtering (Hu & Pang 2021): Gaussian and median filters, as scikit-image has them from scipy.ndimage, on
+every image that is given out. At the border the image is repeated ("nearest")."""
 
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -37,12 +37,14 @@ class GaussianFilter(OutputDefence):
         if self.sigma == 0:
             return images
         sigma = (0, 0, self.sigma, self.sigma)
-        means = scipy.ndimage.gaussian_filter(images.numpy(), sigma, output=np.float32, mode="nearest", truncate=TRUNCATE)
+        means = scipy.ndimage.gaussian_filter(
+            images.numpy(), sigma, output=np.float32, mode="nearest", truncate=TRUNCATE
+        )
         return torch.from_numpy(means).round_().to(torch.uint8)  # means of bytes lie among bytes
 
     def surrogate(self, images: Tensor) -> Tensor:
-        """The same window on floats: but for rounding, and the border where an image is smaller than the window, the defence
-        itself."""
+        """The same window on floats: but for rounding, and the border where an image is smaller than the
+        window, the defence itself."""
         from kornia.filters import gaussian_blur2d
 
         reach = int(TRUNCATE * self.sigma + 0.5)
@@ -50,7 +52,9 @@ class GaussianFilter(OutputDefence):
             return images
         padded = torch.nn.functional.pad(images, (reach,) * 4, mode="replicate")
         size = 2 * reach + 1
-        return gaussian_blur2d(padded, (size, size), (self.sigma, self.sigma))[..., reach:-reach, reach:-reach]
+        return gaussian_blur2d(padded, (size, size), (self.sigma, self.sigma))[
+            ..., reach:-reach, reach:-reach
+        ]
 
 
 class MedianFilter(OutputDefence):
@@ -79,7 +83,10 @@ class MedianFilter(OutputDefence):
     def require(self, image_shape: tuple[int, int, int], tools: Tools) -> None:
         """Raise SpecError where the window does not fit into images (C, H, W)."""
         if self.size > min(image_shape[1:]):
-            raise SpecError(f"median_filter: size must be at most the images' side, {min(image_shape[1:])}; got {self.size}.")
+            raise SpecError(
+                f"median_filter: size must be at most the images' side, {min(image_shape[1:])}; got "
+                f"{self.size}."
+            )
 
     def change(self, images: Tensor, streams: Streams, tools: Tools) -> Tensor:
         """Images (N, C, H, W) uint8, each pixel the median of those around it in its channel."""

@@ -11,7 +11,9 @@ from ganguard.base.settings import Float
 from ganguard.defences.protocol import OutputDefence, Tools
 from ganguard.defences.streams import Streams
 
-VALUES_AT_ONCE = 1 << 18  # numbers in a piece of work: memory that is used again, and not asked of the system for each request
+VALUES_AT_ONCE = (
+    1 << 18
+)  # numbers in a piece of work: memory that is used again, and not asked of the system for each request
 
 
 class GaussianNoise(OutputDefence):

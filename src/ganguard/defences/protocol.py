@@ -1,8 +1,8 @@
 """What a defence is: frozen settings that turn codes into other codes, or images into other images.
 
-An input defence sees one request of codes (N, d) at once, an output defence images (N, C, H, W), each with a stream of random
-numbers for every row. Output defences do not depend on how images are grouped; input defences depend on their own request
-alone.
+An input defence sees one request of codes (N, d) at once, an output defence images (N, C, H, W), each with a
+stream of random numbers for every row. Output defences do not depend on how images are grouped; input
+defences depend on their own request alone.
 """
 
 from collections.abc import Callable
@@ -28,9 +28,10 @@ NetworkOf = Callable[[Any], Callable[[Tensor], Tensor]]
 class Tools:
     """What a defence may need that it cannot make.
 
-    network_of: from the settings of a feature network (its name, or a mapping) to a function of float images (N, C, H, W) in
-        [-1, 1] that gives features (N, D), through which gradients flow.
-    version_of: from the same settings to JSON values that change with the code and the libraries that the features follow from.
+    network_of: from the settings of a feature network (its name, or a mapping) to a function of float images
+        (N, C, H, W) in [-1, 1] that gives features (N, D), through which gradients flow.
+    version_of: from the same settings to JSON values that change with the code and the libraries that the
+    features follow from.
     """
 
     network_of: NetworkOf | None = None
@@ -40,9 +41,9 @@ class Tools:
 class Defence(Settings):
     """Base of a defence's settings; `kind` is its name in the table.
 
-    randomness: "per_code": the same code of the same client, or the same image of a target without codes, meets the same
-        random numbers, so that asking again and averaging gains nothing. "per_request": others for every image of
-        every other request.
+    randomness: "per_code": the same code of the same client, or the same image of a target without codes,
+        meets the same random numbers, so that asking again and averaging gains nothing. "per_request": others
+        for every image of every other request.
     libraries: packages whose version may change codes or images.
     """
 
@@ -58,7 +59,8 @@ class Defence(Settings):
         raise NotImplementedError
 
     def fingerprint(self) -> str | None:
-        """Digest of the files that the settings name, which may change behind their name; None where they name none."""
+        """Digest of the files that the settings name, which may change behind their name; None where they
+        name none."""
         return None
 
     def said(self) -> dict[str, Any]:
@@ -67,10 +69,14 @@ class Defence(Settings):
 
     def version(self, tools: Tools) -> dict[str, Any]:
         """What else images depend on, as JSON values: its source code, and the versions of its libraries."""
-        return {"code": source_version(type(self)), "libraries": {name: library_version(name) for name in self.libraries}}
+        return {
+            "code": source_version(type(self)),
+            "libraries": {name: library_version(name) for name in self.libraries},
+        }
 
     def scaled(self, factor: float) -> Self:
-        """The same defence at `factor` times the strength, as far as strength goes: what an adversary guesses who is wrong."""
+        """The same defence at `factor` times the strength, as far as strength goes: what an adversary guesses
+        who is wrong."""
         raise NotImplementedError
 
 
@@ -87,8 +93,8 @@ class InputDefence(Defence):
         raise NotImplementedError
 
     def guess(self, latents: Tensor, streams: Streams, place: int) -> Tensor:
-        """The same to the codes of an adversary's own G, who believes that this defence stands at a place of a chain; not all
-        of `move` may be known to it."""
+        """The same to the codes of an adversary's own G, who believes that this defence stands at a place of
+        a chain; not all of `move` may be known to it."""
         return self.move(latents, streams)
 
 
@@ -105,8 +111,8 @@ class OutputDefence(Defence):
         raise NotImplementedError
 
     def surrogate(self, images: Tensor) -> Tensor:
-        """About what `change` does, to float images in [-1, 1], so that gradients flow: what takes the place of its derivative.
-        The identity, unless a defence knows better (Athalye et al. 2018, BPDA)."""
+        """About what `change` does, to float images in [-1, 1], so that gradients flow: what takes the place
+        of its derivative. The identity, unless a defence knows better (Athalye et al. 2018, BPDA)."""
         return images
 
 
@@ -116,7 +122,8 @@ def parse_defence(value: object) -> Defence:
 
 
 def parse_chain(value: object) -> tuple[Defence, ...]:
-    """What a spec says of one entry of `defences`: a defence, a list of them (one after the other), or "none".
+    """What a spec says of one entry of `defences`: a defence, a list of them (one after the other), or
+    "none".
 
     Raises SpecError, also where a defence of codes comes after one of images: codes come first.
     """
@@ -133,7 +140,8 @@ def parse_chain(value: object) -> tuple[Defence, ...]:
 
 
 def chain_label(chain: tuple[Defence, ...]) -> str:
-    """What a chain is called: its members' labels, and which of them draw afresh for each request; or "none"."""
+    """What a chain is called: its members' labels, and which of them draw afresh for each request; or
+    "none"."""
 
     def label(defence: Defence) -> str:
         return defence.label() + (", afresh each request" if defence.randomness == "per_request" else "")
@@ -142,12 +150,14 @@ def chain_label(chain: tuple[Defence, ...]) -> str:
 
 
 def through(defence: OutputDefence, images: Tensor, streams: Streams, tools: Tools) -> Tensor:
-    """Float images (N, C, H, W) in [-1, 1] through an output defence: forward as it is, backward as its surrogate. Raises
-    SpecError where one of the two does not keep their shape."""
+    """Float images (N, C, H, W) in [-1, 1] through an output defence: forward as it is, backward as its
+    surrogate. Raises SpecError where one of the two does not keep their shape."""
     with torch.no_grad():
         defended = to_float(defence.change(to_uint8(images).cpu(), streams, tools)).to(images.device)
     stand_in = defence.surrogate(images)
     for found, what in ((defended, "images"), (stand_in, "images in its surrogate")):
         if found.shape != images.shape:
-            raise SpecError(f"{defence.label()} must keep {what} {tuple(images.shape)}; it gave {tuple(found.shape)}.")
+            raise SpecError(
+                f"{defence.label()} must keep {what} {tuple(images.shape)}; it gave {tuple(found.shape)}."
+            )
     return stand_in + (defended - stand_in).detach()

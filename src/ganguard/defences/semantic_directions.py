@@ -1,9 +1,10 @@
-"""Semantic directions: along which way in the space of codes does an attribute of the images grow? (Shen et al. 2020,
-"Interpreting the Latent Space of GANs for Semantic Face Editing", InterFaceGAN.)
+"""Semantic directions: along which way in the space of codes does an attribute of the images grow? (Shen et
+al. 2020, "Interpreting the Latent Space of GANs for Semantic Face Editing", InterFaceGAN.)
 
-A linear SVM parts codes whose images have the most of the attribute from codes whose images have the least; the direction is
-the normal of its plane. The plane's intercept, which the published code drops, is kept: without it a code's distance from the
-plane cannot be told. What scores an image is the caller's: directions know codes and scores only.
+A linear SVM parts codes whose images have the most of the attribute from codes whose images have the least;
+the direction is the normal of its plane. The plane's intercept, which the published code drops, is kept:
+without it a code's distance from the plane cannot be told. What scores an image is the caller's: directions
+know codes and scores only.
 """
 
 import math
@@ -37,9 +38,11 @@ class Direction:
     """vector: (d,) float32, of length 1, towards more of the attribute.
 
     intercept: vector · z + intercept is the distance of a code z from the plane that parts more from less.
-    held_out_accuracy: of that plane, on codes of both classes that the SVM did not see. rest_accuracy: on all codes of neither
-        class, by whether their score is above the median of all. Neither is known once the direction is conditioned.
-    prior_std: standard deviation of an entry of the codes, 1 for N(0, I): the unit of what codes are moved by.
+    held_out_accuracy: of that plane, on codes of both classes that the SVM did not see. rest_accuracy: on all
+        codes of neither class, by whether their score is above the median of all. Neither is known once the
+        direction is conditioned.
+    prior_std: standard deviation of an entry of the codes, 1 for N(0, I): the unit of what codes are moved
+    by.
     samples: how many codes it was fitted to.
     """
 
@@ -65,7 +68,8 @@ class Direction:
         return latents.double() @ self.vector.double() + self.intercept
 
     def moved(self, latents: Tensor, amounts: Tensor) -> Tensor:
-        """Codes (N, d), each moved by its amount, (N,) or one for all, in units of the prior's standard deviation."""
+        """Codes (N, d), each moved by its amount, (N,) or one for all, in units of the prior's standard
+        deviation."""
         steps = (amounts.double() * self.prior_std).to(latents).reshape(-1, 1)
         return latents + steps * self.vector.to(latents)
 
@@ -75,10 +79,11 @@ def fit_direction(
 ) -> Direction:
     """The direction along which the scores (N,) of the images of codes (N, d) grow.
 
-    share: of all codes, that each class takes: those with the highest and those with the lowest scores, equal ones in the
-    order given. count: so many codes a class instead. Of each class, 70 % train and 30 % are held out, drawn by `seed`.
-    Raises MetricError for shapes that do not fit, NaN or infinity, too few codes (it says how many are enough), and scores or
-    codes that do not differ between the classes.
+    share: of all codes, that each class takes: those with the highest and those with the lowest scores, equal
+    ones in the
+    order given. count: so many codes a class instead. Of each class, 70 % train and 30 % are held out, drawn
+    by `seed`. Raises MetricError for shapes that do not fit, NaN or infinity, too few codes (it says how many
+    are enough), and scores or codes that do not differ between the classes.
     """
     _require_scored(latents, scores)
     size = _class_size(len(scores), share, count)
@@ -86,8 +91,9 @@ def fit_direction(
     low, rest, high = order[:size], order[size:-size], order[-size:]
     if scores[low].max() >= scores[high].min():
         raise MetricError(
-            f"{name}: the {size} lowest and {size} highest scores must differ; both hold {scores[high].min().item():g}. Such "
-            f"images cannot be ranked by it: choose another attribute, or a smaller share of more samples."
+            f"{name}: the {size} lowest and {size} highest scores must differ; both hold "
+            f"{scores[high].min().item():g}. Such images cannot be ranked by it: choose another attribute, "
+            "or a smaller share of more samples."
         )
     generator = torch_generator(seed, "semantic direction")
     train, held_out = zip(*(_parted(rows, generator) for rows in (high, low)), strict=True)
@@ -106,34 +112,51 @@ def fit_direction(
 def _require_scored(latents: Tensor, scores: Tensor) -> None:
     if latents.ndim != 2 or latents.shape[1] == 0 or scores.shape != (len(latents),):
         raise MetricError(
-            f"codes must be (N, d) and scores (N,), one for each; got {tuple(latents.shape)} and {tuple(scores.shape)}."
+            f"codes must be (N, d) and scores (N,), one for each; got {tuple(latents.shape)} and "
+            f"{tuple(scores.shape)}."
         )
     for what, values in (("codes", latents), ("scores", scores)):
         if bad := int((~torch.isfinite(values)).sum()):
             raise MetricError(
-                f"{what} must be finite; {bad:,} of {values.numel():,} are NaN or infinity. Look at what made them."
+                f"{what} must be finite; {bad:,} of {values.numel():,} are NaN or infinity. Look at what "
+                "made them."
             )
 
 
 def _class_size(samples: int, share: float, count: int | None) -> int:
     """How many codes each class takes. Some must be left for neither: they are the second check."""
     if count is None and not 0 < share < 0.5:
-        raise MetricError(f"share must be more than 0 and less than 0.5, since it is taken at both ends; got {share:g}.")
-    size = count if count is not None else math.floor(share * samples + 1e-9)  # 0.29 * 100 is a little less than 29
+        raise MetricError(
+            f"share must be more than 0 and less than 0.5, since it is taken at both ends; got {share:g}."
+        )
+    size = (
+        count if count is not None else math.floor(share * samples + 1e-9)
+    )  # 0.29 * 100 is a little less than 29
     if size < LEAST:
         enough = f"count must be at least {LEAST}" if count is not None else _enough(samples, share)
-        raise MetricError(f"each class must hold at least {LEAST} codes; got {size} of {samples:,}. {enough}.")
+        raise MetricError(
+            f"each class must hold at least {LEAST} codes; got {size} of {samples:,}. {enough}."
+        )
     if 2 * size >= samples:
         raise MetricError(
-            f"two classes of {size} codes and some besides take at least {2 * size + 1:,} samples; got {samples:,}. Score more."
+            f"two classes of {size} codes and some besides take at least {2 * size + 1:,} samples; got "
+            f"{samples:,}. Score more."
         )
     return size
 
 
 def _enough(samples: int, share: float) -> str:
     wanted = LEAST / share
-    more = f"With share {share:g}, {math.ceil(wanted - 1e-9):,} samples are enough" if wanted < MOST else "Set a larger share"
-    return f"{more}; with these samples, share {math.ceil(1000 * LEAST / samples) / 1000:g}" if samples > 2 * LEAST else more
+    more = (
+        f"With share {share:g}, {math.ceil(wanted - 1e-9):,} samples are enough"
+        if wanted < MOST
+        else "Set a larger share"
+    )
+    return (
+        f"{more}; with these samples, share {math.ceil(1000 * LEAST / samples) / 1000:g}"
+        if samples > 2 * LEAST
+        else more
+    )
 
 
 def _parted(rows: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -143,16 +166,21 @@ def _parted(rows: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
 
 
 def _plane(latents: Tensor, classes: Sequence[Tensor], prior_std: float, name: str) -> tuple[Tensor, float]:
-    """Unit normal (d,) float32, and intercept, of the plane that best parts the first class, before it, from the second."""
+    """Unit normal (d,) float32, and intercept, of the plane that best parts the first class, before it, from
+    the second."""
     from sklearn.svm import SVC
 
     rows = torch.cat([*classes])
     labels = (torch.arange(len(rows)) < len(classes[0])).numpy()
-    codes = latents[rows].double().numpy() / (prior_std or 1.0)  # so that what C weighs does not depend on the prior
+    codes = latents[rows].double().numpy() / (
+        prior_std or 1.0
+    )  # so that what C weighs does not depend on the prior
     machine = SVC(kernel="linear").fit(codes, labels)
     normal = np.asarray(machine.coef_)[0]
     if (length := float(np.linalg.norm(normal))) < NOTHING:
-        raise MetricError(f"{name}: no plane parts codes with more of it from codes with less, whose codes are alike.")
+        raise MetricError(
+            f"{name}: no plane parts codes with more of it from codes with less, whose codes are alike."
+        )
     return torch.from_numpy(normal / length).float(), float(machine.intercept_[0]) / length * prior_std
 
 
@@ -161,11 +189,11 @@ def _share(right: Tensor) -> float:
 
 
 def condition(direction: Direction, *others: Direction) -> Direction:
-    """What is left of a direction beside others: moved along it, codes keep their distance from the others' planes (the paper's
-    conditional manipulation, for any number of others).
+    """What is left of a direction beside others: moved along it, codes keep their distance from the others'
+    planes (the paper's conditional manipulation, for any number of others).
 
-    The plane stays where it was for codes without any part in the others' span. Raises MetricError where directions are of
-    different sizes, or nothing is left since the others span it.
+    The plane stays where it was for codes without any part in the others' span. Raises MetricError where
+    directions are of different sizes, or nothing is left since the others span it.
     """
     if not others:
         return direction
@@ -177,11 +205,15 @@ def condition(direction: Direction, *others: Direction) -> Direction:
             )
     n = direction.vector.double().numpy()
     span = torch.stack([other.vector for other in others], 1).double().numpy()  # (d, others)
-    weights = np.linalg.lstsq(span, n, rcond=NOTHING)[0]  # solves the Gram system, though two of the others be alike
+    weights = np.linalg.lstsq(span, n, rcond=NOTHING)[
+        0
+    ]  # solves the Gram system, though two of the others be alike
     left = n - span @ weights
     said = ", ".join(other.name for other in others)
     if (length := float(np.linalg.norm(left))) < NOTHING:
-        raise MetricError(f"nothing is left of {direction.name} beside {said}. Condition it on fewer directions.")
+        raise MetricError(
+            f"nothing is left of {direction.name} beside {said}. Condition it on fewer directions."
+        )
     return replace(
         direction,
         vector=torch.from_numpy(left / length).float(),
@@ -197,7 +229,8 @@ class Effect:
     """What moving codes does to an attribute.
 
     amounts: how far codes were moved, in units of the prior's standard deviation. means: of the scores there.
-    spearman: rank correlation of a code's scores with the amounts, mean over codes; a code whose scores are all equal counts 0.
+    spearman: rank correlation of a code's scores with the amounts, mean over codes; a code whose scores are
+    all equal counts 0.
     monotone: share of codes whose score never falls from one amount to the next, and rises over all of them.
     images: (codes, amounts, C, H, W) uint8, of the first few codes.
     """
@@ -210,18 +243,22 @@ class Effect:
 
 
 def effect(
-    generate: Callable[[Tensor], Tensor], latents: Tensor, direction: Direction, score: Score, amounts: Sequence[float]
+    generate: Callable[[Tensor], Tensor],
+    latents: Tensor,
+    direction: Direction,
+    score: Score,
+    amounts: Sequence[float],
 ) -> Effect:
     """Scores and images of codes (N, d) that are moved along a direction by each amount, in ascending order.
 
-    generate: codes to images (N, C, H, W) uint8. Raises MetricError for codes of another length, no codes, or fewer than two
-    amounts.
+    generate: codes to images (N, C, H, W) uint8. Raises MetricError for codes of another length, no codes, or
+    fewer than two amounts.
     """
     amounts = sorted(set(amounts))
     if latents.ndim != 2 or len(latents) == 0 or latents.shape[1] != direction.latent_dim or len(amounts) < 2:
         raise MetricError(
-            f"an effect takes codes (N, {direction.latent_dim}) and at least 2 amounts; got codes {tuple(latents.shape)} and "
-            f"{len(amounts)} amounts."
+            f"an effect takes codes (N, {direction.latent_dim}) and at least 2 amounts; got codes "
+            f"{tuple(latents.shape)} and {len(amounts)} amounts."
         )
     rows: list[Tensor] = []
     shown: list[Tensor] = []

@@ -26,7 +26,8 @@ class Streams:
 
     @staticmethod
     def keyed(secret: bytes, rows: Sequence[bytes]) -> "Streams":
-        """A stream for each of some texts, which nobody can tell who does not hold the secret (at most 64 bytes)."""
+        """A stream for each of some texts, which nobody can tell who does not hold the secret (at most 64
+        bytes)."""
         return Streams([hashlib.blake2b(row, key=secret, digest_size=KEY_BYTES).digest() for row in rows])
 
     @staticmethod
@@ -42,7 +43,9 @@ class Streams:
     def normal(self, width: int) -> Tensor:
         """(N, width) float32, N(0, 1)."""
         found = np.empty((len(self), width), np.float32)
-        for row, generator in zip(found, self._generators(), strict=True):  # numpy fills a row at once, not rows of many keys
+        for row, generator in zip(
+            found, self._generators(), strict=True
+        ):  # numpy fills a row at once, not rows of many keys
             generator.standard_normal(out=row, dtype=np.float32)
         return torch.from_numpy(found)
 
@@ -54,8 +57,8 @@ class Streams:
         return torch.from_numpy(found)
 
     def _generators(self) -> Iterator[Generator]:
-        """The generator of each row, of use until the next one is asked for: it is one, set anew to where `Philox(key=…)`
-        begins, which takes a tenth of the time of making another."""
+        """The generator of each row, of use until the next one is asked for: it is one, set anew to where
+        `Philox(key=…)` begins, which takes a tenth of the time of making another."""
         philox = Philox(key=0)
         generator, beginning = Generator(philox), philox.state
         for key in self.keys:

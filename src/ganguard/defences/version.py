@@ -13,8 +13,9 @@ SHARED = ("ganguard.base.images", "ganguard.base.seeds", "ganguard.defences", "g
 
 @cache
 def source_version(kind: type) -> str:
-    """Digest of the source of a class: of ganguard's own SHARED rooms, and of each other package that it or a class above it is
-    from. A class of a script, or of a package in several places, counts as the file that it stands in."""
+    """Digest of the source of a class: of ganguard's own SHARED rooms, and of each other package that it or a
+    class above it is from. A class of a script, or of a package in several places, counts as the file that it
+    stands in."""
     modules = {above.__module__ for above in kind.__mro__ if issubclass(above, Settings)}
     others = sorted(module for module in modules if module.partition(".")[0] != "ganguard")
     return content_key(code=[code_version(*SHARED), *map(_source, others)])

@@ -1,4 +1,5 @@
-"""Who may come in now: a bounded number of images at once, a share of it for each account, and a rate for each account."""
+"""Who may come in now: a bounded number of images at once, a share of it for each account, and a rate for
+each account."""
 
 import threading
 import time
@@ -12,11 +13,13 @@ _MOST_BUCKETS = 10_000
 
 
 class Admission:
-    """Room for `most` images that are being made or sent, and buckets of images that fill at each account's rate.
+    """Room for `most` images that are being made or sent, and buckets of images that fill at each account's
+    rate.
 
-    Nobody may hold more room than what stays free, but who is alone with one request. So one account that asks for all it can
-    get holds half, two hold a third each, and whoever comes next finds as much free as each of them holds. (Choudhury & Hahne
-    1998, "Dynamic queue length thresholds for shared-memory packet switches", with alpha = 1.)
+    Nobody may hold more room than what stays free, but who is alone with one request. So one account that
+    asks for all it can get holds half, two hold a third each, and whoever comes next finds as much free as
+    each of them holds. (Choudhury & Hahne 1998, "Dynamic queue length thresholds for shared-memory packet
+    switches", with alpha = 1.)
     """
 
     def __init__(self, most: int, now: Callable[[], float] = time.monotonic) -> None:
@@ -28,11 +31,14 @@ class Admission:
 
     @contextmanager
     def room(self, account: str, images: int) -> Generator[None]:
-        """Room for so many images in the body. Raises ProblemError (503) where there is none, before anything is reserved."""
+        """Room for so many images in the body. Raises ProblemError (503) where there is none, before anything
+        is reserved."""
         with self._lock:
             free, mine = self._most - self.inside - images, self._held[account] + images
             if free < 0 or (self.inside and mine > free):
-                raise ProblemError(503, "too many images are being made; nothing was spent.", retry_after=AGAIN_AFTER)
+                raise ProblemError(
+                    503, "too many images are being made; nothing was spent.", retry_after=AGAIN_AFTER
+                )
             self._add(account, images)
         try:
             yield
@@ -47,12 +53,15 @@ class Admission:
             del self._held[account]
 
     def pace(self, bucket: str, images: int, a_minute: int | None) -> None:
-        """Take images out of a bucket, which holds a minute's worth. Raises ProblemError (429) where it holds fewer, and says
-        when it will not; None: no limit."""
+        """Take images out of a bucket, which holds a minute's worth. Raises ProblemError (429) where it holds
+        fewer, and says when it will not; None: no limit."""
         if a_minute is None:
             return
         if images > a_minute:
-            raise ProblemError(403, f"this account may ask for at most {a_minute} images a minute; asked for {images} at once.")
+            raise ProblemError(
+                403,
+                f"this account may ask for at most {a_minute} images a minute; asked for {images} at once.",
+            )
         with self._lock:
             held = self._filled(bucket, a_minute)
             enough = held >= images
@@ -69,7 +78,10 @@ class Admission:
         """Put back what was taken for images that were not bought after all."""
         if a_minute is not None:
             with self._lock:
-                self._buckets[bucket] = (min(float(a_minute), self._filled(bucket, a_minute) + images), self._now())
+                self._buckets[bucket] = (
+                    min(float(a_minute), self._filled(bucket, a_minute) + images),
+                    self._now(),
+                )
 
     def _filled(self, bucket: str, a_minute: int) -> float:
         """What a bucket holds now."""

@@ -1,4 +1,5 @@
-"""What the gateway answers, as a page to read: the OpenAPI document without scripts, and with nothing of another house."""
+"""What the gateway answers, as a page to read: the OpenAPI document without scripts, and with nothing of
+another house."""
 
 import json
 
@@ -15,8 +16,12 @@ def router(app: FastAPI) -> APIRouter:
     @routes.get("/docs", include_in_schema=False, response_class=HTMLResponse)
     def documents() -> HTMLResponse:
         document = app.openapi()
-        schemas = {name: json.dumps(said, indent=2) for name, said in document["components"]["schemas"].items()}
-        return HTMLResponse(template("api.html.j2").render(document=document, schemas=schemas), headers=HEADERS)
+        schemas = {
+            name: json.dumps(said, indent=2) for name, said in document["components"]["schemas"].items()
+        }
+        return HTMLResponse(
+            template("api.html.j2").render(document=document, schemas=schemas), headers=HEADERS
+        )
 
     _ = documents
     return routes

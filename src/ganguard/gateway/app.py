@@ -58,7 +58,8 @@ def create_app(service: Service) -> FastAPI:
 
 
 def _allowed(service: Service) -> Allowed:
-    """Who may send how many bytes: room for as many codes as the key may send, once it is seen to be one that holds."""
+    """Who may send how many bytes: room for as many codes as the key may send, once it is seen to be one that
+    holds."""
     check, target = check_of(service), service.batching.inner
     entries = target.latent_dim if isinstance(target, LatentTarget) else 0
 
@@ -66,7 +67,13 @@ def _allowed(service: Service) -> Allowed:
         if method != "POST" or path != IMAGES:
             return _BODY
         scopes = (await check(bearer(shown))).scopes
-        return _BODY + BYTES_AN_ENTRY * entries * min(scopes.most_images, service.spec.most_images) * scopes.send_latents
+        return (
+            _BODY
+            + BYTES_AN_ENTRY
+            * entries
+            * min(scopes.most_images, service.spec.most_images)
+            * scopes.send_latents
+        )
 
     return allowed
 

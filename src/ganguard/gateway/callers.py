@@ -47,8 +47,8 @@ def holder_of(service: Service) -> Callable[..., Awaitable[Key]]:
 
 
 def admin_of(service: Service) -> Callable[..., Awaitable[Key]]:
-    """The operator, as a dependency: by a key as bearer, or as the password that a browser asks for. Raises ProblemError: 401,
-    and 403 for another key."""
+    """The operator, as a dependency: by a key as bearer, or as the password that a browser asks for. Raises
+    ProblemError: 401, and 403 for another key."""
     check = check_of(service)
 
     async def admin(

@@ -1,9 +1,10 @@
 """Was a code like this one sent long ago? A table of bounded size remembers in which cell each code lay.
 
-Locality-sensitive hashing (Datar et al. 2004, "Locality-sensitive hashing scheme based on p-stable distributions"): codes are
-turned by a random rotation, of which at most DIRECTIONS directions are kept, and cut into cells of a grid that is moved at
-random, in each of GRIDS grids. A cell is so small that two codes of the prior share one with chance SAME_CELL at most, also
-where they were truncated to SMALLEST of their size. Near copies share one of the cells far more often.
+Locality-sensitive hashing (Datar et al. 2004, "Locality-sensitive hashing scheme based on p-stable
+distributions"): codes are turned by a random rotation, of which at most DIRECTIONS directions are kept, and
+cut into cells of a grid that is moved at random, in each of GRIDS grids. A cell is so small that two codes of
+the prior share one with chance SAME_CELL at most, also where they were truncated to SMALLEST of their size.
+Near copies share one of the cells far more often.
 """
 
 import math
@@ -24,7 +25,8 @@ _CHECK = np.uint64((1 << 32) - 1)
 
 
 class Grids:
-    """The cells of codes with `width` entries. seed: whoever does not know it cannot tell which codes share a cell."""
+    """The cells of codes with `width` entries. seed: whoever does not know it cannot tell which codes share a
+    cell."""
 
     def __init__(self, width: int, seed: int) -> None:
         kept = min(width, DIRECTIONS)
@@ -34,7 +36,9 @@ class Grids:
         self._cell = SMALLEST * 2 * math.sqrt(math.pi) * SAME_CELL ** (1 / kept)
         draw = np.random.default_rng(derived_seed(seed, "grids"))
         self._moved = draw.uniform(0.0, 1.0, (GRIDS, 1, kept))
-        self._mixed = draw.integers(1 << 63, size=(GRIDS, kept, 1), dtype=np.uint64) * np.uint64(2) + np.uint64(1)
+        self._mixed = draw.integers(1 << 63, size=(GRIDS, kept, 1), dtype=np.uint64) * np.uint64(
+            2
+        ) + np.uint64(1)
 
     def cells(self, latents: Tensor) -> NDArray[np.uint64]:
         """64 bits for the cell of each code (N, width) in each grid, (GRIDS, N)."""
@@ -44,7 +48,8 @@ class Grids:
 
 
 class Sketch:
-    """Cells of the codes of one account. A code takes the place of an earlier one that falls into the same slot."""
+    """Cells of the codes of one account. A code takes the place of an earlier one that falls into the same
+    slot."""
 
     def __init__(self) -> None:
         self._slots = np.zeros((GRIDS, SLOTS), np.uint32)

@@ -14,8 +14,9 @@ BEYOND = 64  # of those that are told; yet more are closed without a word
 
 
 class Connection(H11Protocol):
-    """A connection of uvicorn's, which has no bound of its own for either: whoever sends a request's headers bit by bit, or
-    does not read its answer, is cut off. (h11 bounds the size of headers, 16 KiB; `Limits` bounds bodies.)"""
+    """A connection of uvicorn's, which has no bound of its own for either: whoever sends a request's headers
+    bit by bit, or does not read its answer, is cut off. (h11 bounds the size of headers, 16 KiB; `Limits`
+    bounds bodies.)"""
 
     longest_headers: ClassVar[float] = 20.0  # seconds
     longest_answer: ClassVar[float] = 120.0  # seconds
@@ -47,7 +48,9 @@ class Connection(H11Protocol):
     def pause_writing(self) -> None:
         """An answer waits to be read."""
         super().pause_writing()
-        self._answer_ends = self._answer_ends or self.loop.call_later(self.longest_answer, self.transport.abort)
+        self._answer_ends = self._answer_ends or self.loop.call_later(
+            self.longest_answer, self.transport.abort
+        )
 
     def resume_writing(self) -> None:
         """It was read."""
@@ -60,12 +63,14 @@ class Connection(H11Protocol):
         super().connection_lost(exc)
 
     def _await_headers(self) -> None:
-        """Time runs from the first byte, or from the connection, until a request is at work. It runs too for who goes on to
-        send what was refused already."""
+        """Time runs from the first byte, or from the connection, until a request is at work. It runs too for
+        who goes on to send what was refused already."""
         if self.cycle and not self.cycle.response_complete:
             self._headers_end = _ended(self._headers_end)
         else:
-            self._headers_end = self._headers_end or self.loop.call_later(self.longest_headers, self.transport.abort)
+            self._headers_end = self._headers_end or self.loop.call_later(
+                self.longest_headers, self.transport.abort
+            )
 
 
 def _ended(timer: asyncio.TimerHandle | None) -> None:
@@ -74,7 +79,8 @@ def _ended(timer: asyncio.TimerHandle | None) -> None:
 
 
 class Crowd:
-    """An application that answers 503 while there are more than `most` connections. connections: uvicorn's own set of them."""
+    """An application that answers 503 while there are more than `most` connections. connections: uvicorn's
+    own set of them."""
 
     def __init__(self, app: ASGIApp, most: int = MOST) -> None:
         self.app, self._most = app, most

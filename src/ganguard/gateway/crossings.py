@@ -1,5 +1,5 @@
-"""Which account has bought enough to come as near as a threshold, and when: written once each, so that a restart neither
-tells of it again nor forgets it."""
+"""Which account has bought enough to come as near as a threshold, and when: written once each, so that a
+restart neither tells of it again nor forgets it."""
 
 import time
 from collections import Counter, defaultdict
@@ -15,7 +15,8 @@ from ganguard.queries.ledger_database import Database, add
 
 @dataclass(frozen=True)
 class Crossing:
-    """An account came as near as a threshold. images: that it had bought when this was seen; at: seconds since 1970."""
+    """An account came as near as a threshold. images: that it had bought when this was seen; at: seconds
+    since 1970."""
 
     account: str
     threshold: float
@@ -31,10 +32,13 @@ class Crossings:
         self._known = {(crossing.account, crossing.threshold) for crossing in self.listed()}
 
     def note(self, account: str, images: int, adaptive: Estimate) -> list[float]:
-        """Write the thresholds that an account of so many images has reached, and nobody wrote before; these."""
+        """Write the thresholds that an account of so many images has reached, and nobody wrote before;
+        these."""
         reached = [t for t in self._thresholds if adaptive.where != "below" and adaptive.distance <= t]
         return [
-            t for t in reached if (account, t) not in self._known and self._write(Crossing(account, t, images, time.time()))
+            t
+            for t in reached
+            if (account, t) not in self._known and self._write(Crossing(account, t, images, time.time()))
         ]
 
     def _write(self, found: Crossing) -> bool:
@@ -47,7 +51,9 @@ class Crossings:
     def listed(self) -> list[Crossing]:
         """Every crossing, by account, the farthest threshold first."""
         with self._database.reading("list the thresholds that were reached") as connection:
-            rows = connection.execute(select(CROSSINGS).order_by(CROSSINGS.c.account, CROSSINGS.c.threshold.desc())).mappings()
+            rows = connection.execute(
+                select(CROSSINGS).order_by(CROSSINGS.c.account, CROSSINGS.c.threshold.desc())
+            ).mappings()
             return [Crossing(**row) for row in rows]
 
     def by_account(self) -> dict[str, list[Crossing]]:
@@ -63,7 +69,8 @@ class Crossings:
 
 
 def out_of_reach(thresholds: Sequence[float], curves: dict[str, Curves]) -> list[str]:
-    """What to say of thresholds that no account of a class (the key) can reach, since no copy that was audited came as near."""
+    """What to say of thresholds that no account of a class (the key) can reach, since no copy that was
+    audited came as near."""
     said: list[str] = []
     for threshold in thresholds:
         far: defaultdict[str, list[str]] = defaultdict(list)
@@ -72,5 +79,8 @@ def out_of_reach(thresholds: Sequence[float], curves: dict[str, Curves]) -> list
                 far[f"{nearest.distance:.3g}, from {nearest.budget:,} images"].append(class_)
         if far:
             classes = "; ".join(f"{', '.join(names)}: {nearest}" for nearest, names in far.items())
-            said.append(f"threshold {threshold:g} is never reached: no copy that was audited came as near (class {classes})")
+            said.append(
+                f"threshold {threshold:g} is never reached: no copy that was audited came as near (class "
+                f"{classes})"
+            )
     return said

@@ -1,8 +1,9 @@
 """Does an account's traffic look like that of somebody who copies the generator?
 
-Four statistics, of the codes that an account sends and of how much it asks for. Each has a limit that was set so that honest
-customers, as `benchmarks/detection.py` simulates them, stay below it. An adversary who draws its codes from the prior, once
-each, and buys as slowly as others do, looks like any customer: these do not see it, its budget does.
+Four statistics, of the codes that an account sends and of how much it asks for. Each has a limit that was set
+so that honest customers, as `benchmarks/detection.py` simulates them, stay below it. An adversary who draws
+its codes from the prior, once each, and buys as slowly as others do, looks like any customer: these do not
+see it, its budget does.
 """
 
 from collections import OrderedDict
@@ -31,8 +32,9 @@ _MOST_WATCHED = 1000
 
 @dataclass(frozen=True)
 class Traffic:
-    """What was asked for, summed: images; codes that were sent, the sum of the squares of their entries, and how many entries;
-    codes next to another one (near), and entries that another of their request equals (repeated)."""
+    """What was asked for, summed: images; codes that were sent, the sum of the squares of their entries, and
+    how many entries; codes next to another one (near), and entries that another of their request equals
+    (repeated)."""
 
     images: int = 0
     codes: int = 0
@@ -47,7 +49,8 @@ class Traffic:
 
 @dataclass(frozen=True)
 class Sign:
-    """One statistic of an account: its value, None where it is not known, the limit, and whether it is beyond."""
+    """One statistic of an account: its value, None where it is not known, the limit, and whether it is
+    beyond."""
 
     name: str
     value: float | None
@@ -74,14 +77,16 @@ class _Watched:
 
 
 class Watch:
-    """Looks at requests as they come, beside earlier codes of the same account. seed: of the cells of a Sketch."""
+    """Looks at requests as they come, beside earlier codes of the same account. seed: of the cells of a
+    Sketch."""
 
     def __init__(self, seed: int) -> None:
         self._seed, self._grids = seed, dict[int, Grids]()
         self._watched: OrderedDict[str, _Watched] = OrderedDict()
 
     def look(self, account: str, images: int, latents: Tensor | None) -> Traffic:
-        """What one request adds to the traffic of an account. latents: (images, latent_dim), where it sent codes."""
+        """What one request adds to the traffic of an account. latents: (images, latent_dim), where it sent
+        codes."""
         if latents is None:
             return Traffic(images)
         width = latents.shape[1]
@@ -96,9 +101,10 @@ class Watch:
 
 
 def near_codes(latents: Tensor, earlier: Tensor) -> Tensor:
-    """Which of some codes (N, d) lie nearer to another of them, or to one of `earlier` (M, d), than two of the prior do with
-    chance SMALL_CHANCE, (N,) bool. (Half the squared distance of two codes of N(0, I) is chi-squared with d degrees of
-    freedom.) Codes that were drawn closer to the origin are measured by their own size: their distances shrink with it."""
+    """Which of some codes (N, d) lie nearer to another of them, or to one of `earlier` (M, d), than two of
+    the prior do with chance SMALL_CHANCE, (N,) bool. (Half the squared distance of two codes of N(0, I) is
+    chi-squared with d degrees of freedom.) Codes that were drawn closer to the origin are measured by their
+    own size: their distances shrink with it."""
     others = torch.cat([latents, earlier]).double()
     size = min(1.0, others.square().mean().item())
     limit = 2 * size * float(chi2.ppf(SMALL_CHANCE, latents.shape[1]))
@@ -114,7 +120,8 @@ def near_codes(latents: Tensor, earlier: Tensor) -> Tensor:
 
 
 def signs(traffic: Traffic, today: int, others_today: Sequence[int]) -> list[Sign]:
-    """The statistics of an account. today: images of its last day; others_today: of every account that asked for any."""
+    """The statistics of an account. today: images of its last day; others_today: of every account that asked
+    for any."""
     found = [_rate(today, others_today)]
     if traffic.codes < FEWEST_CODES:
         return found
@@ -122,7 +129,9 @@ def signs(traffic: Traffic, today: int, others_today: Sequence[int]) -> list[Sig
     near, repeated = traffic.near / traffic.codes, traffic.repeated / traffic.entries
     return [
         *found,
-        Sign("codes far from the prior", square, f"mean square {low:g} to {high:g}", not low <= square <= high),
+        Sign(
+            "codes far from the prior", square, f"mean square {low:g} to {high:g}", not low <= square <= high
+        ),
         Sign("codes next to another", near, f"{NEAR_SHARE:g} of them", near > NEAR_SHARE),
         Sign("codes on a lattice", repeated, f"{REPEATED_SHARE:g} of entries", repeated > REPEATED_SHARE),
     ]

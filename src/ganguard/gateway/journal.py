@@ -1,5 +1,5 @@
-"""What each account asked for and when, for detection and for the operator to see. It is not the ledger: what was asked for in
-the last second before a crash may be missing here, and nothing is paid by it."""
+"""What each account asked for and when, for detection and for the operator to see. It is not the ledger: what
+was asked for in the last second before a crash may be missing here, and nothing is paid by it."""
 
 import logging
 import secrets
@@ -27,7 +27,8 @@ _COLUMNS = ("images", "codes", "squares", "entries", "near", "repeated")
 
 
 class Journal:
-    """A record of requests in the ledger's database, written by a thread of its own. `close` writes the rest."""
+    """A record of requests in the ledger's database, written by a thread of its own. `close` writes the
+    rest."""
 
     def __init__(self, database: Database) -> None:
         self._database, self._watch = open_database(database), Watch(secrets.randbits(62))
@@ -83,7 +84,8 @@ class Journal:
         return found
 
     def since(self, begin: float) -> dict[str, list[tuple[float, int]]]:
-        """Images that each account asked for from a time on, by the hour: (when the hour begins, images), ascending."""
+        """Images that each account asked for from a time on, by the hour: (when the hour begins, images),
+        ascending."""
         hour = func.floor(REQUESTS.c.at / HOUR)
         asked = select(REQUESTS.c.account, hour, func.sum(REQUESTS.c.images)).where(REQUESTS.c.at >= begin)
         with self._database.reading("read the requests") as connection:
@@ -96,5 +98,8 @@ class Journal:
     def signs(self, accounts: Iterable[str]) -> dict[str, list[Sign]]:
         """The statistics of accounts."""
         traffic = self.traffic()
-        today = {account: sum(images for _, images in hours) for account, hours in self.since(time.time() - DAY).items()}
+        today = {
+            account: sum(images for _, images in hours)
+            for account, hours in self.since(time.time() - DAY).items()
+        }
         return {a: signs(traffic.get(a, Traffic()), today.get(a, 0), list(today.values())) for a in accounts}

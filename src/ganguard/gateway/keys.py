@@ -1,7 +1,8 @@
 """Keys: who may ask, on whose account, and for what.
 
-A key is `gg_<id>_<secret>`: 16 hex digits by which it is found, and 64 that only its holder knows (256 bits). What is kept is
-the SHA-256 of the secret, which is compared in constant time; so the key is shown once, when it is made.
+A key is `gg_<id>_<secret>`: 16 hex digits by which it is found, and 64 that only its holder knows (256 bits).
+What is kept is the SHA-256 of the secret, which is compared in constant time; so the key is shown once, when
+it is made.
 """
 
 import hashlib
@@ -50,22 +51,36 @@ class Keys:
 
     def __init__(self, database: Database) -> None:
         self._database = open_database(database)
-        self._known: dict[str, tuple[float, Key | None, str]] = {}  # id → when it was looked up, and what was found
+        self._known: dict[
+            str, tuple[float, Key | None, str]
+        ] = {}  # id → when it was looked up, and what was found
 
     def create(self, account: str, class_: str, scopes: Scopes) -> tuple[str, Key]:
-        """A new key, in full, this once. Raises SpecError for a name that is none, or an account of another class."""
+        """A new key, in full, this once. Raises SpecError for a name that is none, or an account of another
+        class."""
         if not _ACCOUNT.fullmatch(account):
-            raise SpecError(f"an account's name must be 1 to 80 printable ASCII characters; got {account[:80]!r}.")
+            raise SpecError(
+                f"an account's name must be 1 to 80 printable ASCII characters; got {account[:80]!r}."
+            )
         id_, secret = secrets.token_hex(8), secrets.token_hex(32)
         key = Key(id_, account, class_, scopes, time.time(), revoked=False)
         with self._database.transaction(f"make a key for account {account!r}") as connection:
             lock_keys(connection)
-            others = connection.execute(select(KEYS.c["class"]).where(KEYS.c.account == account, ~KEYS.c.revoked)).scalars()
+            others = connection.execute(
+                select(KEYS.c["class"]).where(KEYS.c.account == account, ~KEYS.c.revoked)
+            ).scalars()
             if (other := next(iter(others), class_)) != class_:
                 raise SpecError(
-                    f"account {account!r} is of class {other!r}, not {class_!r}. Revoke its keys first, or name that."
+                    f"account {account!r} is of class {other!r}, not {class_!r}. Revoke its keys first, or "
+                    "name that."
                 )
-            values = {"id": id_, "account": account, "class": class_, "digest": _digest(secret), "created": key.created}
+            values = {
+                "id": id_,
+                "account": account,
+                "class": class_,
+                "digest": _digest(secret),
+                "created": key.created,
+            }
             connection.execute(insert(KEYS).values(**values, scopes=scopes.model_dump_json(), revoked=False))
         return f"gg_{id_}_{secret}", key
 
@@ -84,7 +99,8 @@ class Keys:
             return [_key(row) for row in rows]
 
     def check(self, text: str) -> Key | None:
-        """The key that a client shows, if it is one that holds. Takes as long for a wrong secret as for an unknown id."""
+        """The key that a client shows, if it is one that holds. Takes as long for a wrong secret as for an
+        unknown id."""
         found = _KEY.fullmatch(text)
         id_, secret = (found[1], found[2]) if found else ("", "")
         known, digest = self._looked_up(id_) if found else (None, _NOBODY)
@@ -92,7 +108,8 @@ class Keys:
         return known if right and known and not known.revoked else None
 
     def seen(self, text: str) -> tuple[bool, bool]:
-        """Whether the key that a client shows was found when it was last looked up, and whether `check` need not look it up."""
+        """Whether the key that a client shows was found when it was last looked up, and whether `check` need
+        not look it up."""
         found = _KEY.fullmatch(text)
         if not found:
             return False, True
@@ -119,21 +136,26 @@ class Keys:
 
 
 class Callers:
-    """Keys as the event loop asks for them. Nothing is waited for where a key, or that there is none, is known; keys that were
-    never seen wait for one another, and not in the way of those that were."""
+    """Keys as the event loop asks for them. Nothing is waited for where a key, or that there is none, is
+    known; keys that were never seen wait for one another, and not in the way of those that were."""
 
     def __init__(self, keys: Keys) -> None:
         self._keys = keys
         self._known, self._strangers = CapacityLimiter(KNOWN_AT_ONCE), CapacityLimiter(STRANGERS_AT_ONCE)
 
     async def check(self, shown: str) -> Key | None:
-        """The key that a client shows, if it is one that holds. Raises ProblemError (503) where too many strangers ask."""
+        """The key that a client shows, if it is one that holds. Raises ProblemError (503) where too many
+        strangers ask."""
         seen, fresh = self._keys.seen(shown)
         if fresh:
             return self._keys.check(shown)
         if not seen and self._strangers.statistics().tasks_waiting >= MOST_STRANGERS:
-            raise ProblemError(503, "too many unknown keys are being looked up; nothing was spent.", retry_after=AGAIN_AFTER)
-        return await to_thread.run_sync(self._keys.check, shown, limiter=self._known if seen else self._strangers)
+            raise ProblemError(
+                503, "too many unknown keys are being looked up; nothing was spent.", retry_after=AGAIN_AFTER
+            )
+        return await to_thread.run_sync(
+            self._keys.check, shown, limiter=self._known if seen else self._strangers
+        )
 
 
 def _digest(secret: str) -> str:

@@ -17,10 +17,11 @@ Allowed = Callable[[str, str, bytes], Awaitable[int]]
 
 
 class Limits:
-    """Refuses bodies of callers who may send none, and those that are too large (413; before a byte of them is read, where they
-    say how long they are) or do not come (408), before anything is made of them.
+    """Refuses bodies of callers who may send none, and those that are too large (413; before a byte of them
+    is read, where they say how long they are) or do not come (408), before anything is made of them.
 
-    allowed: method, path and Authorization header to the bytes that may be sent; it raises ProblemError before any is read.
+    allowed: method, path and Authorization header to the bytes that may be sent; it raises ProblemError
+    before any is read.
     """
 
     def __init__(self, app: ASGIApp, allowed: Allowed, longest_wait: float = LONGEST_WAIT) -> None:
@@ -71,8 +72,8 @@ def _too_large(most: int) -> ProblemError:
 
 
 def _whole(send: Send) -> Send:
-    """Returns from the last piece of an answer only once it has left this process: the server waits, before it sends another
-    piece, until what it has is gone."""
+    """Returns from the last piece of an answer only once it has left this process: the server waits, before
+    it sends another piece, until what it has is gone."""
 
     async def sent(message: Message) -> None:
         if message["type"] == "http.response.body" and not message.get("more_body") and message.get("body"):

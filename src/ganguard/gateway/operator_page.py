@@ -1,4 +1,5 @@
-"""The operator's page: who bought how much, how near copies could be, what customers get, and how the gateway does."""
+"""The operator's page: who bought how much, how near copies could be, what customers get, and how the gateway
+does."""
 
 import time
 from base64 import b64encode
@@ -117,7 +118,8 @@ def account_rows(service: Service) -> list[AccountRow]:
 
 
 def bars(spent: Sequence[tuple[float, int]], now: float) -> list[tuple[float, float, float, float]]:
-    """(x, y, width, height) of the images of each hour, in a drawing whose right edge is now and whose tallest bar fills it."""
+    """(x, y, width, height) of the images of each hour, in a drawing whose right edge is now and whose
+    tallest bar fills it."""
     most = max((images for _, images in spent), default=1)
     wide, last = _WIDTH / HOURS, now // HOUR
     found: list[tuple[float, float, float, float]] = []
@@ -129,7 +131,8 @@ def bars(spent: Sequence[tuple[float, int]], now: float) -> list[tuple[float, fl
 
 
 class _Samples:
-    """A grid of images for each class, made anew now and then. They are the operator's own: no account pays for them."""
+    """A grid of images for each class, made anew now and then. They are the operator's own: no account pays
+    for them."""
 
     def __init__(self, service: Service) -> None:
         self._service, self._made, self._at = service, list[Sample](), 0.0

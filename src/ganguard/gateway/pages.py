@@ -17,6 +17,8 @@ HEADERS = {
 def template(name: str, **filters: Callable[..., str]) -> Template:
     """A page's template, with the filters that it uses; it is read once."""
     loader = PackageLoader("ganguard.gateway", "templates")
-    found = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    found = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
     found.filters.update(filters)
     return found.get_template(name)

@@ -1,4 +1,5 @@
-"""What goes wrong, as RFC 9457 problem details. No answer holds a path, a trace, or what was wrongly sent in full."""
+"""What goes wrong, as RFC 9457 problem details. No answer holds a path, a trace, or what was wrongly sent in
+full."""
 
 import logging
 from http import HTTPStatus
@@ -18,8 +19,8 @@ AGAIN_AFTER = 1  # seconds, where nothing better is known
 
 
 class ProblemError(Exception):
-    """A request that is refused. headers: of the answer; left: budget, spent and left of the account, in images; of a rate,
-    nothing, nothing, and what may be asked for now."""
+    """A request that is refused. headers: of the answer; left: budget, spent and left of the account, in
+    images; of a rate, nothing, nothing, and what may be asked for now."""
 
     def __init__(
         self,
@@ -35,7 +36,9 @@ class ProblemError(Exception):
             self.headers["WWW-Authenticate"] = 'Bearer realm="ganguard"'
         budget, spent, rest = left or (None, None, None)
         title = HTTPStatus(status).phrase
-        self.problem = Problem(title=title, status=status, detail=detail, budget=budget, spent=spent, left=rest)
+        self.problem = Problem(
+            title=title, status=status, detail=detail, budget=budget, spent=spent, left=rest
+        )
 
 
 def answer(error: ProblemError) -> Response:

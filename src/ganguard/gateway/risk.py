@@ -1,7 +1,8 @@
-"""How near could an account's images bring a copy? Read off an audit's results.json: budgets, and how near copies came.
+"""How near could an account's images bring a copy? Read off an audit's results.json: budgets, and how near
+copies came.
 
-Between audited budgets distances are interpolated on logarithmic axes. Below the smallest a copy is no nearer, and above the
-largest no farther, than what was measured there: as far as that is known.
+Between audited budgets distances are interpolated on logarithmic axes. Below the smallest a copy is no
+nearer, and above the largest no farther, than what was measured there: as far as that is known.
 """
 
 import math
@@ -23,7 +24,8 @@ Where = Literal["between", "below", "above"]
 
 
 class _Known(BaseModel):
-    """What is read of results.json, whose schema is docs/results.schema.json; the rest of it is left unread."""
+    """What is read of results.json, whose schema is docs/results.schema.json; the rest of it is left
+    unread."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -59,8 +61,8 @@ class Point:
 
 @dataclass(frozen=True)
 class Estimate:
-    """How near a copy from so many images would come. where: whether the audit measured budgets on both sides; "below" the
-    smallest it is no nearer than `distance`, "above" the largest no farther."""
+    """How near a copy from so many images would come. where: whether the audit measured budgets on both
+    sides; "below" the smallest it is no nearer than `distance`, "above" the largest no farther."""
 
     distance: float
     low: float
@@ -77,8 +79,8 @@ Curve = tuple[Point, ...]
 
 @dataclass(frozen=True)
 class Curves:
-    """Of one defence, by ascending budget: copies by adversaries who do not know of it, and the closest by any. defence: whose;
-    None where that defence was not audited and the undefended target's stand in."""
+    """Of one defence, by ascending budget: copies by adversaries who do not know of it, and the closest by
+    any. defence: whose; None where that defence was not audited and the undefended target's stand in."""
 
     naive: Curve
     adaptive: Curve
@@ -94,7 +96,9 @@ class Audited:
         self.name = found.name
         self._copies = [m for m in found.measurements if _of_a_copy(m)]
         if not self._copies:
-            raise DataError(f"{path}: no copy was measured against its target. Give the results of an audit with attacks.")
+            raise DataError(
+                f"{path}: no copy was measured against its target. Give the results of an audit with attacks."
+            )
 
     def curves(self, defence: str) -> Curves:
         """Behind a defence, by its label ("none" too)."""
@@ -112,12 +116,16 @@ def _of_a_copy(m: _Measurement) -> bool:
 
 
 def _closest(rows: list[_Measurement]) -> Curve:
-    """At each budget the copy, by attack and adversary, whose mean over seeds is nearest, of this or a smaller purchase."""
+    """At each budget the copy, by attack and adversary, whose mean over seeds is nearest, of this or a
+    smaller purchase."""
     copies: defaultdict[int, defaultdict[tuple[str | None, str | None], list[_Measurement]]]
     copies = defaultdict(lambda: defaultdict(list))
     for m in rows:
         copies[m.query_budget or 0][m.attack, m.adversary].append(m)
-    points = [min((_point(budget, c) for c in copies[budget].values()), key=lambda p: p.distance) for budget in sorted(copies)]
+    points = [
+        min((_point(budget, c) for c in copies[budget].values()), key=lambda p: p.distance)
+        for budget in sorted(copies)
+    ]
     return tuple(accumulate(points, _no_farther))
 
 
@@ -127,7 +135,8 @@ def _no_farther(fewer: Point, more: Point) -> Point:
 
 
 def _point(budget: int, copies: list[_Measurement]) -> Point:
-    """The geometric mean over seeds, and its 95 % interval: over seeds, or with one seed of measuring so many images."""
+    """The geometric mean over seeds, and its 95 % interval: over seeds, or with one seed of measuring so many
+    images."""
     by_seed: defaultdict[int | None, list[_Measurement]] = defaultdict(list)
     for m in copies:
         by_seed[m.seed].append(m)
@@ -147,7 +156,9 @@ def estimate(curve: Curve, images: int) -> Estimate:
     """How near a copy from so many images would come, by the curve of an audit."""
     first, last = curve[0], curve[-1]
     if images <= first.budget:
-        return Estimate(first.distance, first.low, first.high, "between" if images == first.budget else "below")
+        return Estimate(
+            first.distance, first.low, first.high, "between" if images == first.budget else "below"
+        )
     if images >= last.budget:
         return Estimate(last.distance, last.low, last.high, "between" if images == last.budget else "above")
     left, right = next((a, b) for a, b in pairwise(curve) if a.budget <= images < b.budget)
@@ -157,5 +168,8 @@ def estimate(curve: Curve, images: int) -> Estimate:
         return math.exp((1 - share) * math.log(a) + share * math.log(b))
 
     return Estimate(
-        between(left.distance, right.distance), between(left.low, right.low), between(left.high, right.high), "between"
+        between(left.distance, right.distance),
+        between(left.low, right.low),
+        between(left.high, right.high),
+        "between",
     )

@@ -39,7 +39,8 @@ LOG = logging.getLogger("ganguard.gateway")
 AT_ONCE = 256  # requests that are worked on; others wait
 _PRINTABLE = f"[!-~]{{1,{LONGEST_KEY}}}"
 _ASKED_AGAIN = Header(
-    description="Asks again for the same images, free.", json_schema_extra={"pattern": f"^{_PRINTABLE}$", "type": "string"}
+    description="Asks again for the same images, free.",
+    json_schema_extra={"pattern": f"^{_PRINTABLE}$", "type": "string"},
 )
 _REFUSED: dict[int | str, dict[str, Any]] = {
     status: {
@@ -66,7 +67,9 @@ def router(service: Service) -> APIRouter:
         order = _order(service, asked, key, idempotency_key)
         with _timed(service, order):
             request.scope[HELD].enter_context(service.admitted(order, key.class_))  # until the answer is sent
-            content = await to_thread.run_sync(_sold, service, order, key.class_, asked.format, limiter=threads)
+            content = await to_thread.run_sync(
+                _sold, service, order, key.class_, asked.format, limiter=threads
+            )
         headers = {IDEMPOTENCY_KEY: order.idempotency_key, "Cache-Control": "no-store"}
         return Response(content, 200, headers, NPZ if asked.format == "npz" else "application/json")
 

@@ -1,8 +1,9 @@
 """A sale: reserve, durably, then make the images, then record them as delivered, then send.
 
-Whatever is killed when, distinct images delivered <= reserved <= budget. The same idempotency key of the same account redeems
-its reservation, free, with the same images: what they are follows from the key's request, the target and its secret, and from
-the machine and the versions of what makes them. So a reservation names these, and is not redeemed by others.
+Whatever is killed when, distinct images delivered <= reserved <= budget. The same idempotency key of the same
+account redeems its reservation, free, with the same images: what they are follows from the key's request, the
+target and its secret, and from the machine and the versions of what makes them. So a reservation names these,
+and is not redeemed by others.
 """
 
 import hmac
@@ -28,7 +29,8 @@ _BY = " by "  # between the words of a request and its maker
 
 @dataclass(frozen=True)
 class Order:
-    """What a key's holder asks for, once it is known to be allowed. latents: (count, latent_dim) float32, or None."""
+    """What a key's holder asks for, once it is known to be allowed. latents: (count, latent_dim) float32, or
+    None."""
 
     account: str
     idempotency_key: str
@@ -46,9 +48,11 @@ class Order:
         return f"sample seed={self.seed} indices={self.start}:{self.start + self.count}"
 
 
-def order_of(key: Key, asked: ImagesRequest, idempotency_key: str, target: BlackBoxTarget, most: int) -> Order:
-    """A request that a key may make of a target. Raises ProblemError: 403 for what its scopes do not allow, 422 for what does
-    not fit."""
+def order_of(
+    key: Key, asked: ImagesRequest, idempotency_key: str, target: BlackBoxTarget, most: int
+) -> Order:
+    """A request that a key may make of a target. Raises ProblemError: 403 for what its scopes do not allow,
+    422 for what does not fit."""
     if asked.latents is not None and not key.scopes.send_latents:
         raise ProblemError(403, "this key may not send latents. Leave them out, or ask for a key that may.")
     if asked.seed is not None and not key.scopes.choose_seed:
@@ -80,8 +84,8 @@ def _reservation(order: Order, target: BlackBoxTarget) -> str:
 
 
 class Counter:
-    """Where images are sold. secret: what the seeds of images follow from whose client chose none. maker: the machine and the
-    versions that bytes depend on beside the target, in words."""
+    """Where images are sold. secret: what the seeds of images follow from whose client chose none. maker: the
+    machine and the versions that bytes depend on beside the target, in words."""
 
     def __init__(self, ledger: Ledger, secret: bytes, maker: str) -> None:
         self._ledger, self._secret, self._maker = ledger, secret, maker
@@ -89,12 +93,14 @@ class Counter:
         self._reserve, self._commit = Together(ledger.reserve_all, turn), Together(ledger.commit_all, turn)
 
     def reserve(self, order: Order, target: BlackBoxTarget) -> bool:
-        """Reserve an order's images; False where they were before, under the same key. Raises ProblemError where the budget
-        does not suffice (429), the key stands for another request (422) or for images of another maker (409), and whatever the
-        ledger raises."""
+        """Reserve an order's images; False where they were before, under the same key. Raises ProblemError
+        where the budget does not suffice (429), the key stands for another request (422) or for images of
+        another maker (409), and whatever the ledger raises."""
         reservation, words = _reservation(order, target), order.words()
         try:
-            return self._reserve(Purchase(reservation, order.account, order.count, f"{words}{_BY}{self._maker}"))
+            return self._reserve(
+                Purchase(reservation, order.account, order.count, f"{words}{_BY}{self._maker}")
+            )
         except ReservationError:
             self._require_redeemable(self._ledger.request_of(reservation) or "", words)
             return False
@@ -103,13 +109,14 @@ class Counter:
             left = balance.budget - balance.reserved
             raise ProblemError(
                 429,
-                f"the account may buy {left} more of its budget of {balance.budget} images; asked for {order.count}.",
+                f"the account may buy {left} more of its budget of {balance.budget} images; asked for "
+                f"{order.count}.",
                 left=(balance.budget, balance.reserved, left),
             ) from None
 
     def _require_redeemable(self, held: str, words: str) -> None:
-        """See that a reservation is for the same request, by whoever it was made. Those of the time before makers were named
-        name none, and are redeemed."""
+        """See that a reservation is for the same request, by whoever it was made. Those of the time before
+        makers were named name none, and are redeemed."""
         asked, named, maker = held.partition(_BY)
         if asked != words:
             said = "this idempotency key stands for another request. Give each request a key of its own."
@@ -118,13 +125,14 @@ class Counter:
             LOG.warning("not redeemed: images were made by %s; now they would be by %s", maker, self._maker)
             raise ProblemError(
                 409,
-                "the gateway has changed its machine or its versions since these images were reserved, and cannot make the same"
-                " bytes again. Nothing more was spent. Ask under another key for new images.",
+                "the gateway has changed its machine or its versions since these images were reserved, and "
+                "cannot make the same bytes again. Nothing more was spent. Ask under another key for new "
+                "images.",
             )
 
     def deliver(self, order: Order, target: BlackBoxTarget) -> Tensor:
-        """Images (count, C, H, W) uint8 of an order that is reserved. Raises whatever the ledger and the target raise; asking
-        again is free."""
+        """Images (count, C, H, W) uint8 of an order that is reserved. Raises whatever the ledger and the
+        target raise; asking again is free."""
         images = require_answer(self._made(order, target), target, order.count)
         self._commit(_reservation(order, target))
         return images

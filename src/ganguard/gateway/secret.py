@@ -1,7 +1,7 @@
 """The secret that a gateway's noise and seeds follow from: a file, whose digest the ledger's database keeps.
 
-Another secret means other images under the same idempotency keys, and noise that no longer repeats. So a file that was lost, or
-came back as another one, is not quietly replaced where images were bought already.
+Another secret means other images under the same idempotency keys, and noise that no longer repeats. So a file
+that was lost, or came back as another one, is not quietly replaced where images were bought already.
 """
 
 import hashlib
@@ -23,8 +23,8 @@ SHORTEST_SECRET = 8  # bytes
 
 
 def kept_secret(directory: Path, database: Database, *, renewed: bool) -> bytes:
-    """The secret in a directory, made where there never was one. Raises SpecError where it is none, and, unless it is to be
-    `renewed`, where images were bought under another."""
+    """The secret in a directory, made where there never was one. Raises SpecError where it is none, and,
+    unless it is to be `renewed`, where images were bought under another."""
     path = directory / SECRET
     open_database(database)
     with database.reading("read which secret is in force") as connection:
@@ -41,20 +41,22 @@ def kept_secret(directory: Path, database: Database, *, renewed: bool) -> bytes:
 
 
 _REMEDY = (
-    "Bring back the file. Where it is lost for good, `--new-secret` goes on with another: keys of old requests then buy anew, "
-    "and who bought an image before gets other noise on it."
+    "Bring back the file. Where it is lost for good, `--new-secret` goes on with another: keys of old "
+    "requests then buy anew, and who bought an image before gets other noise on it."
 )
 
 
 def _in_force(connection: Connection) -> str | None:
-    """The digest of the secret that images were bought under; None where none were, or it was not recorded yet."""
+    """The digest of the secret that images were bought under; None where none were, or it was not recorded
+    yet."""
     if connection.execute(select(RESERVATIONS.c.id).limit(1)).first() is None:
         return None
     return connection.execute(select(SECRETS.c.digest)).scalar()
 
 
 def secret_of(directory: Path) -> bytes:
-    """The secret in a directory, made where there is none, for its owner's eyes only. Raises SpecError where it is none."""
+    """The secret in a directory, made where there is none, for its owner's eyes only. Raises SpecError where
+    it is none."""
     path = directory / SECRET
     directory.mkdir(parents=True, exist_ok=True)
     with suppress(FileExistsError):
@@ -62,13 +64,15 @@ def secret_of(directory: Path) -> bytes:
     held = path.read_bytes().strip()
     if not SHORTEST_SECRET <= len(held) <= LONGEST_SECRET:
         raise SpecError(
-            f"{path}: the secret must be of {SHORTEST_SECRET} to {LONGEST_SECRET} bytes; got {len(held)}. Bring back the file."
+            f"{path}: the secret must be of {SHORTEST_SECRET} to {LONGEST_SECRET} bytes; got {len(held)}. "
+            "Bring back the file."
         )
     return held
 
 
 def _make(path: Path) -> None:
-    """Durably: neither half a file nor, after a power cut, none. Raises FileExistsError where there is one."""
+    """Durably: neither half a file nor, after a power cut, none. Raises FileExistsError where there is
+    one."""
     fresh = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(secrets.token_hex(24).encode())

@@ -36,7 +36,8 @@ MOST_SHIELDS = 1000  # accounts whose shields are kept ready
 
 @dataclass(frozen=True)
 class Risk:
-    """What an account has bought enough for, by an adversary who does not know of the defence, and by the closest."""
+    """What an account has bought enough for, by an adversary who does not know of the defence, and by the
+    closest."""
 
     naive: Estimate
     adaptive: Estimate
@@ -44,7 +45,8 @@ class Risk:
 
 
 class Service:
-    """A gateway without its HTTP. `close` finishes what was reserved. Raises InputError where the spec does not work.
+    """A gateway without its HTTP. `close` finishes what was reserved. Raises InputError where the spec does
+    not work.
 
     new_secret: whether another secret than before is meant.
     """
@@ -53,7 +55,9 @@ class Service:
         self.spec, self.telemetry = spec, Telemetry()
         self.audited = Audited(Path(spec.risk.results)) if spec.risk else None
         target = load_target(spec.target, spec.compute)
-        self._tools = Tools(lambda settings: differentiable(settings, target.image_shape[0], spec.compute), version_of)
+        self._tools = Tools(
+            lambda settings: differentiable(settings, target.image_shape[0], spec.compute), version_of
+        )
         self.ledger = Ledger(spec.place())
         self.database = Database(spec.place())
         self._secret = kept_secret(Path(spec.directory), self.database, renewed=new_secret)
@@ -111,7 +115,8 @@ class Service:
 
     @contextmanager
     def admitted(self, order: Order, class_: str) -> Generator[None]:
-        """Room for an order in the body. Raises ProblemError where there is none, or the account asks too fast."""
+        """Room for an order in the body. Raises ProblemError where there is none, or the account asks too
+        fast."""
         try:
             with self.admission.room(order.account, order.count):
                 self.admission.pace(order.account, order.count, self.spec.class_of(class_).images_a_minute)
@@ -121,8 +126,8 @@ class Service:
             self.telemetry.inside(self.admission.inside)
 
     def sell(self, order: Order, class_: str) -> Tensor:
-        """Images (count, C, H, W) uint8 of an order that was admitted. Raises ProblemError, and whatever else the ledger and
-        the target raise where it is to be asked for again."""
+        """Images (count, C, H, W) uint8 of an order that was admitted. Raises ProblemError, and whatever else
+        the ledger and the target raise where it is to be asked for again."""
         rate = self.spec.class_of(class_).images_a_minute
         try:
             target = self.target_for(order.account, class_)
@@ -133,12 +138,18 @@ class Service:
         if new:
             self.journal.note(order.account, order.count, order.latents)
         elif rate is None:  # what costs nothing has a rate all the same; where there is one, it was counted
-            self.admission.pace(f"{order.account} redeems", order.count, REDEEMED_A_MINUTE * self.spec.most_images)
+            self.admission.pace(
+                f"{order.account} redeems", order.count, REDEEMED_A_MINUTE * self.spec.most_images
+            )
         return self.counter.deliver(order, target)
 
     def classes(self) -> dict[str, str]:
         """The class of each account that has a key."""
-        return {key.account: key.class_ for key in self.keys.listed() if key.class_ in {DEFAULT_CLASS, *self.spec.classes}}
+        return {
+            key.account: key.class_
+            for key in self.keys.listed()
+            if key.class_ in {DEFAULT_CLASS, *self.spec.classes}
+        }
 
     def look(self) -> None:
         """See how far every account has come."""
@@ -147,7 +158,8 @@ class Service:
             self.risk(balance, classes.get(balance.account, DEFAULT_CLASS))
 
     def risk(self, balance: Balance, class_: str) -> Risk | None:
-        """How near the images of an account could bring a copy; None where no audit is known, or nothing was bought."""
+        """How near the images of an account could bring a copy; None where no audit is known, or nothing was
+        bought."""
         if self.audited is None or not balance.reserved:
             return None
         label, curves = self._curves_of(self.audited, class_)
@@ -175,5 +187,7 @@ class Service:
         """What to say of thresholds that no account can reach by what was audited."""
         if self.audited is None or self.spec.risk is None:
             return []
-        curves = {class_: self._curves_of(self.audited, class_)[1] for class_ in {DEFAULT_CLASS, *self.spec.classes}}
+        curves = {
+            class_: self._curves_of(self.audited, class_)[1] for class_ in {DEFAULT_CLASS, *self.spec.classes}
+        }
         return out_of_reach(self.spec.risk.thresholds, curves)

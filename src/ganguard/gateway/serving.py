@@ -21,8 +21,8 @@ _TAKEN = frozenset({errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL})
 
 
 def run(spec: GatewaySpec, began: Callable[[str], None], *, new_secret: bool = False) -> None:
-    """Serve until an interrupt or SIGTERM. began: told the address once clients may come. new_secret: as a Service has
-    it. Raises SpecError where it cannot be listened at, and what a Service raises."""
+    """Serve until an interrupt or SIGTERM. began: told the address once clients may come. new_secret: as a
+    Service has it. Raises SpecError where it cannot be listened at, and what a Service raises."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     with _listening(spec.host, spec.port) as listening:
         service = Service(spec, new_secret=new_secret)

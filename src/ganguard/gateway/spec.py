@@ -28,13 +28,18 @@ from ganguard.targets.batching_target import BatchingSettings
 from ganguard.targets.load import TargetSettings, parse_target
 
 DEFAULT_CLASS = "default"
-_VARIABLE = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*")  # an address may hold a password, and no message repeats it
+_VARIABLE = re.compile(
+    r"env:[A-Za-z_][A-Za-z0-9_]*"
+)  # an address may hold a password, and no message repeats it
 
 
 def _chain(value: object) -> tuple[Defence, ...]:
     chain = parse_chain(value)
     if any(isinstance(defence, SemanticInterpolation) and defence.attribute for defence in chain):
-        raise SpecError("semantic_interpolation: nothing is fitted here. Name a `direction`, from `ganguard directions fit`.")
+        raise SpecError(
+            "semantic_interpolation: nothing is fitted here. Name a `direction`, from `ganguard directions "
+            "fit`."
+        )
     return chain
 
 
@@ -45,8 +50,8 @@ def _dumped(chain: tuple[Defence, ...]) -> list[Any]:
 class AccountClass(Settings):
     """What stands before the target for accounts of one class.
 
-    defences: "none", a defence, or a list of them, one after the other. images_a_minute: most that an account may ask for, in
-    the long run, and at once; None: no limit but its budget.
+    defences: "none", a defence, or a list of them, one after the other. images_a_minute: most that an account
+    may ask for, in the long run, and at once; None: no limit but its budget.
     """
 
     defences: Annotated[tuple[Defence, ...], BeforeValidator(_chain), PlainSerializer(_dumped)] = ()
@@ -54,8 +59,8 @@ class AccountClass(Settings):
 
 
 class RiskSettings(Settings):
-    """results: a directory that `ganguard audit` wrote, or its results.json. thresholds: Fréchet distances to the target; an
-    account that has bought enough to come as near is logged and counted."""
+    """results: a directory that `ganguard audit` wrote, or its results.json. thresholds: Fréchet distances to
+    the target; an account that has bought enough to come as near is logged and counted."""
 
     results: str
     thresholds: tuple[Annotated[float, Field(gt=0, le=1e9)], ...] = ()
@@ -83,7 +88,9 @@ class GatewaySpec(Settings):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(strict=True, ge=0, le=65535)] = 8000
     most_images: Annotated[Positive, Field(le=1 << 16)] = 512
-    classes: dict[Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,40}$")], AccountClass] = Field(default_factory=dict)
+    classes: dict[Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,40}$")], AccountClass] = Field(
+        default_factory=dict
+    )
     batching: BatchingSettings = BatchingSettings()
     risk: RiskSettings | None = None
     compute: Compute = Compute()
@@ -106,7 +113,9 @@ class GatewaySpec(Settings):
         try:
             return str(ipaddress.ip_address(host))
         except ValueError:
-            raise ValueError(f"must be an address such as 127.0.0.1, or 0.0.0.0 for every one; got {host[:80]!r}") from None
+            raise ValueError(
+                f"must be an address such as 127.0.0.1, or 0.0.0.0 for every one; got {host[:80]!r}"
+            ) from None
 
     @model_validator(mode="after")
     def _room(self) -> "GatewaySpec":
@@ -117,7 +126,9 @@ class GatewaySpec(Settings):
     def class_of(self, name: str) -> AccountClass:
         """The class of that name. Raises SpecError where there is none."""
         if name not in self.classes and name != DEFAULT_CLASS:
-            raise SpecError(f"no class of accounts {name!r}. Known: {', '.join(sorted({DEFAULT_CLASS, *self.classes}))}")
+            raise SpecError(
+                f"no class of accounts {name!r}. Known: {', '.join(sorted({DEFAULT_CLASS, *self.classes}))}"
+            )
         return self.classes.get(name, AccountClass())
 
     def place(self) -> Path | str:
@@ -126,12 +137,15 @@ class GatewaySpec(Settings):
             return Path(self.directory) / "ledger.sqlite"
         name = self.ledger.removeprefix("env:")
         if not (address := os.environ.get(name)):
-            raise SpecError(f"ledger: the environment variable {name} must hold postgresql://…; it is not set.")
+            raise SpecError(
+                f"ledger: the environment variable {name} must hold postgresql://…; it is not set."
+            )
         return address
 
 
 def read_gateway_spec(file: str, changes: list[str]) -> GatewaySpec:
-    """The spec of a YAML file, after changes of the form "port=0". Raises SpecError with one line that names the key."""
+    """The spec of a YAML file, after changes of the form "port=0". Raises SpecError with one line that names
+    the key."""
     path = Path(file)
     try:
         text = read_bounded(path, 4 * LONGEST_YAML).decode(errors="replace")
@@ -139,8 +153,13 @@ def read_gateway_spec(file: str, changes: list[str]) -> GatewaySpec:
         raise SpecError(f"{path}: {problem}.") from None
     except (OSError, ValueError) as problem:
         said = problem.strerror if isinstance(problem, OSError) else problem
-        raise SpecError(f"{path}: cannot be read ({said}). Give the spec of a gateway, a .yaml file.") from None
+        raise SpecError(
+            f"{path}: cannot be read ({said}). Give the spec of a gateway, a .yaml file."
+        ) from None
     found = read_yaml(text, file)
     if not isinstance(found, Mapping):
-        raise SpecError(f"{file}: a gateway's spec is a mapping with keys like target, directory; got {type(found).__name__}.")
+        raise SpecError(
+            f"{file}: a gateway's spec is a mapping with keys like target, directory; got "
+            f"{type(found).__name__}."
+        )
     return parse(GatewaySpec, apply_changes(cast(Mapping[str, Any], found), changes), "spec")

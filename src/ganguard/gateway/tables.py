@@ -1,7 +1,19 @@
-"""What a gateway keeps beside the ledger, in the same database: keys, a record of what was asked for, which secret images
-follow from, and the thresholds that accounts reached."""
+"""What a gateway keeps beside the ledger, in the same database: keys, a record of what was asked for, which
+secret images follow from, and the thresholds that accounts reached."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Connection, Float, Integer, MetaData, String, Table, func, select
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    Float,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    func,
+    select,
+)
 
 from ganguard.queries.ledger_database import Database
 
@@ -32,7 +44,9 @@ REQUESTS = Table(
     Column("near", _IMAGES, nullable=False),  # codes that lie next to another one
     Column("repeated", _IMAGES, nullable=False),  # entries that others of the same request equal
 )
-SECRETS = Table("gateway_secret", _METADATA, Column("digest", String, primary_key=True))  # of the one in force
+SECRETS = Table(
+    "gateway_secret", _METADATA, Column("digest", String, primary_key=True)
+)  # of the one in force
 CROSSINGS = Table(
     "gateway_crossings",
     _METADATA,

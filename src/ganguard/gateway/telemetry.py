@@ -11,15 +11,27 @@ class Telemetry:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
-        self._answers = Counter("ganguard_answers", "Answers of /v1/images, by status.", ["status"], registry=self._registry)
-        self._images = Counter("ganguard_images_delivered", "Images sent, redeemed ones too.", registry=self._registry)
+        self._answers = Counter(
+            "ganguard_answers", "Answers of /v1/images, by status.", ["status"], registry=self._registry
+        )
+        self._images = Counter(
+            "ganguard_images_delivered", "Images sent, redeemed ones too.", registry=self._registry
+        )
         self._seconds = Histogram(
-            "ganguard_seconds", "From a request of images to its answer.", buckets=SECONDS, registry=self._registry
+            "ganguard_seconds",
+            "From a request of images to its answer.",
+            buckets=SECONDS,
+            registry=self._registry,
         )
         self._batches = Histogram(
-            "ganguard_batch_images", "Images of a batch.", buckets=(1, 8, 32, 64, 128, 256, 512), registry=self._registry
+            "ganguard_batch_images",
+            "Images of a batch.",
+            buckets=(1, 8, 32, 64, 128, 256, 512),
+            registry=self._registry,
         )
-        self._waiting = Gauge("ganguard_images_inside", "Images that are being made.", registry=self._registry)
+        self._waiting = Gauge(
+            "ganguard_images_inside", "Images that are being made.", registry=self._registry
+        )
         self._distance = Gauge(
             "ganguard_extraction_distance",
             "Frechet distance that a copy from as many images as the account has bought would reach.",
@@ -27,7 +39,10 @@ class Telemetry:
             registry=self._registry,
         )
         self._crossed = Counter(
-            "ganguard_extraction_threshold", "Accounts that bought enough.", ["threshold"], registry=self._registry
+            "ganguard_extraction_threshold",
+            "Accounts that bought enough.",
+            ["threshold"],
+            registry=self._registry,
         )
 
     def answered(self, status: int) -> None:
@@ -56,10 +71,20 @@ class Telemetry:
         self._crossed.labels(f"{threshold:g}").inc(accounts)
 
     def quantile(self, share: float) -> float | None:
-        """Seconds within which that share of requests was answered: the bound of a bucket; None where none is known."""
-        samples = {s.labels["le"]: s.value for m in self._seconds.collect() for s in m.samples if s.name.endswith("_bucket")}
+        """Seconds within which that share of requests was answered: the bound of a bucket; None where none is
+        known."""
+        samples = {
+            s.labels["le"]: s.value
+            for m in self._seconds.collect()
+            for s in m.samples
+            if s.name.endswith("_bucket")
+        }
         total = samples.get("+Inf", 0.0)
-        reached = (float(bound) for bound, count in samples.items() if total and count >= share * total and bound != "+Inf")
+        reached = (
+            float(bound)
+            for bound, count in samples.items()
+            if total and count >= share * total and bound != "+Inf"
+        )
         return next(reached, None)
 
     def text(self) -> bytes:

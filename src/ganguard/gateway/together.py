@@ -1,5 +1,5 @@
-"""What several threads want of the ledger at the same time, done in one transaction: a durable write costs as much for all of
-them as for one."""
+"""What several threads want of the ledger at the same time, done in one transaction: a durable write costs as
+much for all of them as for one."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -13,17 +13,20 @@ W = TypeVar("W")
 
 
 class Together(Generic[W]):
-    """do: what is wanted to an answer each, or to the error that its asker is to see; what it raises concerns all. turn: held
-    while it works, and shared with others that must not work at the same time."""
+    """do: what is wanted to an answer each, or to the error that its asker is to see; what it raises concerns
+    all. turn: held while it works, and shared with others that must not work at the same time."""
 
-    def __init__(self, do: Callable[[Sequence[W]], list[bool | GanguardError]], turn: AbstractContextManager[object]) -> None:
+    def __init__(
+        self, do: Callable[[Sequence[W]], list[bool | GanguardError]], turn: AbstractContextManager[object]
+    ) -> None:
         self._do, self._turn = do, turn
         self._lock = threading.Lock()
         self._waiting: list[tuple[W, Future[bool]]] = []
 
     def __call__(self, wanted: W) -> bool:
-        """The answer to what this thread wants. The first to wait takes the turn, for all who wait by then: were the others to
-        take it too before they go, they would come back one by one, and there would be nobody to share a transaction with."""
+        """The answer to what this thread wants. The first to wait takes the turn, for all who wait by then:
+        were the others to take it too before they go, they would come back one by one, and there would be
+        nobody to share a transaction with."""
         mine: Future[bool] = Future()
         with self._lock:
             self._waiting.append((wanted, mine))

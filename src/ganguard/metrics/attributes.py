@@ -1,7 +1,7 @@
 """Attributes of drawn characters, such as digits: how far they lean, how thick their strokes are.
 
-Ink is bright on dark, as in scikit-learn's digits; a pixel holds as much of it as it is bright. Both measures are the same for
-an image of half the contrast, and any H and W will do.
+Ink is bright on dark, as in scikit-learn's digits; a pixel holds as much of it as it is bright. Both measures
+are the same for an image of half the contrast, and any H and W will do.
 """
 
 from collections.abc import Callable
@@ -16,13 +16,15 @@ PIXEL_VARIANCE = 1 / 12  # of the place of ink that is spread evenly over one pi
 
 
 def slant(images: Tensor) -> Tensor:
-    """How far characters lean to the right, in degrees, (N,) float64, of images (N, C, H, W) uint8: "/" is above 0, "|" at 0.
+    """How far characters lean to the right, in degrees, (N,) float64, of images (N, C, H, W) uint8: "/" is
+    above 0, "|" at 0.
 
         angle = atan(-mu_11 / mu_02)
 
-    mu_11, mu_02: central moments of the ink, x times y and y times y, where y grows downwards. Their ratio is the slope of the
-    line that tells the ink's x from its y, which is what deskewing undoes. Ink fills its pixels, so that a character of one row
-    still has a height. An image without ink does not lean. Raises MetricError for what are no images.
+    mu_11, mu_02: central moments of the ink, x times y and y times y, where y grows downwards. Their ratio is
+    the slope of the line that tells the ink's x from its y, which is what deskewing undoes. Ink fills its
+    pixels, so that a character of one row still has a height. An image without ink does not lean. Raises
+    MetricError for what are no images.
     """
     return _image_by_image(_slant, images)
 
@@ -32,12 +34,13 @@ def stroke_thickness(images: Tensor) -> Tensor:
 
         thickness = 2 * ink / perimeter
 
-    A stroke of width w and length l holds w * l of ink inside a perimeter of 2 * (w + l), which is 2 * l where it is long; the
-    ratio needs no skeleton, which means little at 8x8 pixels. The perimeter is the total variation: the sum over all places
-    of the gradient's length, which counts a blurred edge as much as a sharp one (coarea formula). It is taken at each corner
-    between four pixels, the mean over the four ways of pairing a horizontal with a vertical difference, so that mirrored images
-    have equal values; strokes along an axis are exact but for their ends, those along a diagonal a tenth too thin.
-    What lies outside the image is dark. An image without ink has thickness 0. Raises MetricError for what are no images.
+    A stroke of width w and length l holds w * l of ink inside a perimeter of 2 * (w + l), which is 2 * l
+    where it is long; the ratio needs no skeleton, which means little at 8x8 pixels. The perimeter is the
+    total variation: the sum over all places of the gradient's length, which counts a blurred edge as much as
+    a sharp one (coarea formula). It is taken at each corner between four pixels, the mean over the four ways
+    of pairing a horizontal with a vertical difference, so that mirrored images have equal values; strokes
+    along an axis are exact but for their ends, those along a diagonal a tenth too thin. What lies outside the
+    image is dark. An image without ink has thickness 0. Raises MetricError for what are no images.
     """
     return _image_by_image(_stroke_thickness, images)
 

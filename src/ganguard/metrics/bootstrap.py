@@ -8,12 +8,16 @@ from torch import Tensor
 from ganguard.base.errors import MetricError
 from ganguard.base.seeds import torch_generator
 
-REPLICATES = 20  # enough for a standard error that is right to about 15 % (Efron & Tibshirani 1993, section 6.4)
+REPLICATES = (
+    20  # enough for a standard error that is right to about 15 % (Efron & Tibshirani 1993, section 6.4)
+)
 
 
-def bootstrap_error(statistic: Callable[..., float], *sets: Tensor, replicates: int = REPLICATES, seed: int = 0) -> float:
-    """Standard error of `statistic(*sets)`: its standard deviation over sets (N, …) whose rows are drawn again, with
-    repetition.
+def bootstrap_error(
+    statistic: Callable[..., float], *sets: Tensor, replicates: int = REPLICATES, seed: int = 0
+) -> float:
+    """Standard error of `statistic(*sets)`: its standard deviation over sets (N, …) whose rows are drawn
+    again, with repetition.
 
     Raises MetricError for fewer than 2 replicates.
     """

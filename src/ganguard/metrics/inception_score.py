@@ -1,4 +1,5 @@
-"""Inception score (Salimans et al. 2016, section 4): are images told apart with confidence, and are all classes among them?
+"""Inception score (Salimans et al. 2016, section 4): are images told apart with confidence, and are all
+classes among them?
 
 IS = exp( E_x  KL( p(y|x) || p(y) ) ),    p(y) = E_x p(y|x)
 """
@@ -11,16 +12,19 @@ from torch import Tensor
 from ganguard.base.errors import MetricError
 from ganguard.metrics.arrays import Features, MeanStd, as_features
 
-SUMS_TO_1 = 1e-4  # how far a row's sum may lie from 1: float32 adds up a thousand classes far better, float16 does not
+# how far a row's sum may lie from 1: float32 adds up a thousand classes far better, float16 does not
+SUMS_TO_1 = 1e-4
 
 
 def inception_score(probabilities: Features, *, splits: int = 10) -> MeanStd:
-    """IS of class probabilities (N, K) of generated images, each row in [0, 1] with sum 1; higher is better, from 1 to K.
+    """IS of class probabilities (N, K) of generated images, each row in [0, 1] with sum 1; higher is better,
+    from 1 to K.
 
-    The score is taken of `splits` consecutive parts of the rows, as in the paper's code; their mean and standard deviation
-    come back. Rows must be in no order, such as by class: shuffle them first if they are. The score never sees a real image,
-    so that neither a copy's memory nor its blind spots show; and it grows with N / splits: compare equal sizes only.
-    Raises MetricError for splits below 1, fewer rows than splits, another shape, NaN, negative numbers, or other sums.
+    The score is taken of `splits` consecutive parts of the rows, as in the paper's code; their mean and
+    standard deviation come back. Rows must be in no order, such as by class: shuffle them first if they are.
+    The score never sees a real image, so that neither a copy's memory nor its blind spots show; and it grows
+    with N / splits: compare equal sizes only. Raises MetricError for splits below 1, fewer rows than splits,
+    another shape, NaN, negative numbers, or other sums.
     """
     if splits < 1:
         raise MetricError(f"splits must be at least 1; got {splits}.")
@@ -39,11 +43,14 @@ def _score(p: Tensor) -> Tensor:
 def _as_probabilities(probabilities: Features, at_least: int) -> Tensor:
     rows = as_features(probabilities, "probabilities", at_least)
     if (lowest := rows.min().item()) < 0:
-        raise MetricError(f"probabilities must not be negative; got {lowest:g}. Take the softmax of the network's output.")
+        raise MetricError(
+            f"probabilities must not be negative; got {lowest:g}. Take the softmax of the network's output."
+        )
     sums = rows.sum(1)
     if ((sums - 1).abs() > SUMS_TO_1).any():
         furthest = sums[(sums - 1).abs().argmax()].item()
         raise MetricError(
-            f"each row of probabilities must sum to 1 within {SUMS_TO_1:g}; got {furthest:g}. Take the softmax in float32."
+            f"each row of probabilities must sum to 1 within {SUMS_TO_1:g}; got {furthest:g}. Take the "
+            "softmax in float32."
         )
     return rows

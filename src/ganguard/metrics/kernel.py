@@ -1,10 +1,12 @@
-"""Kernel distance: the unbiased squared maximum mean discrepancy of two feature sets (Binkowski et al. 2018, eq. 4, "KID").
+"""Kernel distance: the unbiased squared maximum mean discrepancy of two feature sets (Binkowski et al. 2018,
+eq. 4, "KID").
 
-    k(x, y) = (x·y / D + 1)³
-    KD = mean of k over pairs within a + mean of k over pairs within b - 2 (mean of k over pairs of one of each)
+    k(x, y) = (x·y / D + 1)³ KD = mean of k over pairs within a + mean of k over pairs within b - 2 (mean of k
+    over pairs of one of each)
 
-Pairs within a set are of two different rows. Without bias, KD does not depend on how many images were measured; its value for
-two samples of one distribution is 0 on average, so about half of such values lie below 0.
+Pairs within a set are of two different rows. Without bias, KD does not depend on how many images were
+measured; its value for two samples of one distribution is 0 on average, so about half of such values lie
+below 0.
 """
 
 import math
@@ -19,23 +21,34 @@ from ganguard.base.errors import MetricError
 from ganguard.base.seeds import torch_generator
 from ganguard.metrics.arrays import Features, MeanStd, as_floats, require_same_width
 
-GRAM_ROWS = 3072  # sets of at most so many rows are compared once, all with all, and subsets are sums over parts of that
-SUBSET_ROWS = 3072  # subsets of at most so many are compared all with all, which takes 75 MB a thread; larger ones in blocks
-BLOCK_ROWS = 256  # of a set that is compared with itself: each block only with the rows from it on, since k is symmetric
+# sets of at most so many rows are compared once, all with all, and subsets are sums over parts of that
+GRAM_ROWS = 3072
+# subsets of at most so many are compared all with all, which takes 75 MB a thread; larger ones in blocks
+SUBSET_ROWS = 3072
+# of a set that is compared with itself: each block only with the rows from it on, since k is symmetric
+BLOCK_ROWS = 256
 
 
-def kernel_distance(a: Features, b: Features, *, subsets: int = 100, subset_size: int = 1000, seed: int = 0) -> MeanStd:
-    """KD between random subsets of features (N, D) and (M, D): its mean over them, and its spread; lower is closer.
+def kernel_distance(
+    a: Features, b: Features, *, subsets: int = 100, subset_size: int = 1000, seed: int = 0
+) -> MeanStd:
+    """KD between random subsets of features (N, D) and (M, D): its mean over them, and its spread; lower is
+    closer.
 
-    Each subset is drawn without repetition from each set. Features in float32 are multiplied, and rows summed, in float32, the
-    rest in float64. Raises MetricError where either set has fewer than `subset_size` rows, for fewer than 1 subset of 2 rows,
-    other shapes, NaN or infinity.
+    Each subset is drawn without repetition from each set. Features in float32 are multiplied, and rows
+    summed, in float32, the rest in float64. Raises MetricError where either set has fewer than `subset_size`
+    rows, for fewer than 1 subset of 2 rows, other shapes, NaN or infinity.
     """
     if subsets < 1 or subset_size < 2:
-        raise MetricError(f"there must be at least 1 subset of at least 2 rows; got {subsets} of {subset_size}.")
+        raise MetricError(
+            f"there must be at least 1 subset of at least 2 rows; got {subsets} of {subset_size}."
+        )
     x, y = _sets(a, b, subset_size)
     generator = torch_generator(seed, "kernel_distance")
-    chosen = [[torch.randperm(len(rows), generator=generator)[:subset_size] for rows in (x, y)] for _ in range(subsets)]
+    chosen = [
+        [torch.randperm(len(rows), generator=generator)[:subset_size] for rows in (x, y)]
+        for _ in range(subsets)
+    ]
     if max(len(x), len(y)) <= GRAM_ROWS:
         values = _by_gram_matrices(x, y, *(torch.stack(indices) for indices in zip(*chosen, strict=True)))
     elif subset_size > SUBSET_ROWS:
@@ -46,7 +59,8 @@ def kernel_distance(a: Features, b: Features, *, subsets: int = 100, subset_size
 
 
 def kernel_distance_full(a: Features, b: Features) -> float:
-    """KD between all of features (N, D) and all of (M, D), N and M at least 2: no draw, and no spread. Lower is closer.
+    """KD between all of features (N, D) and all of (M, D), N and M at least 2: no draw, and no spread. Lower
+    is closer.
 
     Raises MetricError for fewer rows, other shapes, NaN or infinity.
     """
@@ -60,7 +74,8 @@ def _sets(a: Features, b: Features, at_least: int) -> tuple[Tensor, Tensor]:
     room = math.log10(torch.finfo(torch.float64).max / max(len(x), len(y)) ** 2)
     if 6 * math.log10(max(largest, 1)) + 1 > room:
         raise MetricError(
-            f"entries of features reach {largest:.3g}, whose kernel no float holds. Standardise the features first."
+            f"entries of features reach {largest:.3g}, whose kernel no float holds. Standardise the "
+            "features first."
         )
     kind = torch.promote_types(x.dtype, y.dtype)
     if 6 * math.log10(max(largest, 1)) + 1 > math.log10(torch.finfo(kind).max / max(len(x), len(y))):
@@ -90,13 +105,15 @@ def _within(x: Tensor) -> float:
 
 
 def _sum(k: Tensor) -> float:
-    """Row by row in k's own precision, pairwise, which loses no more than its products did; the rows' sums in float64."""
+    """Row by row in k's own precision, pairwise, which loses no more than its products did; the rows' sums in
+    float64."""
     return k.sum(1).sum(dtype=torch.float64).item()
 
 
 def _one_by_one(x: np.ndarray, y: np.ndarray, chosen: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
-    """KD of subsets x[i], y[j] for each (i, j), shared out among threads: a subset's kernels wait in the cache of the core that
-    made them, and those within a set are half the work, which NumPy's product of a matrix with its own transpose knows."""
+    """KD of subsets x[i], y[j] for each (i, j), shared out among threads: a subset's kernels wait in the
+    cache of the core that made them, and those within a set are half the work, which NumPy's product of a
+    matrix with its own transpose knows."""
     threads = torch.get_num_threads()
     share = math.ceil(len(chosen) / threads)
     shares = [chosen[start : start + share] for start in range(0, len(chosen), share)]
@@ -105,7 +122,8 @@ def _one_by_one(x: np.ndarray, y: np.ndarray, chosen: list[tuple[np.ndarray, np.
 
 
 def _discrepancies(x: np.ndarray, y: np.ndarray, chosen: list[tuple[np.ndarray, np.ndarray]]) -> list[float]:
-    """In room that is taken once: the system clears what it hands out, which takes as long as some of the sums."""
+    """In room that is taken once: the system clears what it hands out, which takes as long as some of the
+    sums."""
     n = len(chosen[0][0])
     a, b = (np.empty((n, x.shape[1]), x.dtype) for _ in range(2))
     k, square = (np.empty((n, n), x.dtype) for _ in range(2))
@@ -127,8 +145,12 @@ def _discrepancies(x: np.ndarray, y: np.ndarray, chosen: list[tuple[np.ndarray, 
 
 
 def _by_gram_matrices(x: Tensor, y: Tensor, i: Tensor, j: Tensor) -> np.ndarray:
-    """KD of subsets x[i[s]], y[j[s]], i and j (S, n): with ones at a subset's rows, its sum over k is a product with k."""
-    in_x, in_y = (torch.zeros(len(i), len(rows), dtype=torch.float64).scatter_(1, which, 1) for rows, which in ((x, i), (y, j)))
+    """KD of subsets x[i[s]], y[j[s]], i and j (S, n): with ones at a subset's rows, its sum over k is a
+    product with k."""
+    in_x, in_y = (
+        torch.zeros(len(i), len(rows), dtype=torch.float64).scatter_(1, which, 1)
+        for rows, which in ((x, i), (y, j))
+    )
 
     def total(left: Tensor, right: Tensor, in_left: Tensor, in_right: Tensor, *, same: bool) -> Tensor:
         k = _kernel(left, right).double()

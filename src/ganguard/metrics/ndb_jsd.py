@@ -1,7 +1,8 @@
-"""Number of statistically different bins, NDB (Richardson & Weiss 2018, section 3), and the divergence of the same histograms.
+"""Number of statistically different bins, NDB (Richardson & Weiss 2018, section 3), and the divergence of the
+same histograms.
 
-K-means puts the reference rows into K bins. The rows of the query go to the bin of the nearest centre. In each bin, a
-two-proportions z-test asks whether the query's share p_q differs from the reference's p_r:
+K-means puts the reference rows into K bins. The rows of the query go to the bin of the nearest centre. In
+each bin, a two-proportions z-test asks whether the query's share p_q differs from the reference's p_r:
 
     z = (p_r - p_q) / √( p (1 - p) (1/n_r + 1/n_q) ),    p = (n_r p_r + n_q p_q) / (n_r + n_q)
 """
@@ -27,7 +28,8 @@ class NdbJsd:
     """different_bins: NDB, how many of the `bins` hold another share of the query than of the reference.
     share: NDB / bins, in [0, 1]; lower is better.
     expected_share: what equal distributions measure on average, where the bins do not overfit.
-    jsd: Jensen-Shannon divergence of the two histograms by the natural logarithm, in [0, ln 2]; lower is better.
+    jsd: Jensen-Shannon divergence of the two histograms by the natural logarithm, in [0, ln 2]; lower is
+    better.
     reference_counts, query_counts: rows in each bin, the largest bin of the reference first.
     different: which of the bins are counted in different_bins.
     """
@@ -61,21 +63,23 @@ def ndb_jsd(
     seed: int = 0,
     whitening: bool = False,
 ) -> NdbJsd:
-    """NDB and JSD of a query (M, D) against a reference (N, D): flattened images or features; N at least `bins`, M at least 2.
+    """NDB and JSD of a query (M, D) against a reference (N, D): flattened images or features; N at least
+    `bins`, M at least 2.
 
     whitening: divide each dimension by its standard deviation in the reference, after its mean is taken off.
     seed: where k-means starts. The bins depend on it, and on the order of the reference's rows.
 
-    No correction is made for testing `bins` times: equal distributions measure about `significance` as their share (less where
-    bins hold few rows), and a divergence of about (bins - 1) / 8 · (1/N + 1/M). That holds for pixels of photographs, and up
-    to some 64 dimensions of noise. Beyond, k-means fits the noise of the very rows that it then counts: with 20 rows a bin,
-    equal Gaussians in 512 dimensions measure a share of 0.8. So measure the baseline too, ndb_jsd(reference, held_out), with
-    real rows that the reference lacks. NDB grows with N and M: keep both fixed. The authors used 500 to 800 reference rows a
-    bin, and whitening for photographs.
+    No correction is made for testing `bins` times: equal distributions measure about `significance` as their
+    share (less where bins hold few rows), and a divergence of about (bins - 1) / 8 · (1/N + 1/M). That holds
+    for pixels of photographs, and up to some 64 dimensions of noise. Beyond, k-means fits the noise of the
+    very rows that it then counts: with 20 rows a bin, equal Gaussians in 512 dimensions measure a share of
+    0.8. So measure the baseline too, ndb_jsd(reference, held_out), with real rows that the reference lacks.
+    NDB grows with N and M: keep both fixed. The authors used 500 to 800 reference rows a bin, and whitening
+    for photographs.
 
-    The authors' code clusters by a random sixth of the dimensions where there are more than 1,000; here all are used, always.
-    Raises MetricError for bins below 2, fewer different rows than bins, a query of one row, significance outside (0, 1), other
-    shapes, NaN or infinity.
+    The authors' code clusters by a random sixth of the dimensions where there are more than 1,000; here all
+    are used, always. Raises MetricError for bins below 2, fewer different rows than bins, a query of one row,
+    significance outside (0, 1), other shapes, NaN or infinity.
     """
     if not 0 < significance < 1:
         raise MetricError(f"significance must lie between 0 and 1; got {significance}.")
@@ -87,7 +91,8 @@ def ndb_jsd(
 class Bins:
     """The bins of a reference, to which any number of queries are compared without clustering again.
 
-    centres: (K, D) float64, of the scaled rows. counts: rows of the reference in each, (K,) int64, the largest first.
+    centres: (K, D) float64, of the scaled rows. counts: rows of the reference in each, (K,) int64, the
+    largest first.
     mean, std: (D,) float64, what a row is scaled by; 0 and 1 without whitening.
     """
 
@@ -110,7 +115,9 @@ class Bins:
         if whitening:
             mean, std = x.mean(0), x.std(0, correction=0) + NO_SPREAD
         clusters = KMeans(bins, max_iter=ITERATIONS, random_state=derived_seed(seed, "ndb_jsd") % 2**32)
-        with threadpool_limits(1):  # threads add up in the order in which they are done, which is not the same twice
+        with threadpool_limits(
+            1
+        ):  # threads add up in the order in which they are done, which is not the same twice
             clusters.fit(((x - mean) / std).numpy())
         centres = torch.from_numpy(np.asarray(clusters.cluster_centers_))
         counts = torch.from_numpy(Bins(centres, torch.empty(0), mean, std).count(x, "reference"))
@@ -118,13 +125,16 @@ class Bins:
         return Bins(centres[order], counts[order], mean, std)
 
     def count(self, query: Features, name: str = "query", *, at_least: int = 2) -> np.ndarray:
-        """Rows of a query (M, D) whose nearest centre is that of each bin, (K,) int64; the first of several equally near.
+        """Rows of a query (M, D) whose nearest centre is that of each bin, (K,) int64; the first of several
+        equally near.
 
         at_least: rows, below which it is refused. The counts of parts of a query add up to its own.
         """
         y = as_features(query, name, at_least)
         require_same_width(self.centres, y)
-        origin = self.centres.mean(0).round()  # products near it lose the fewest digits; pixels stay whole numbers
+        origin = self.centres.mean(
+            0
+        ).round()  # products near it lose the fewest digits; pixels stay whole numbers
         centres = self.centres - origin
         norms = centres.square().sum(1)
         found = torch.zeros(len(centres), dtype=torch.int64)
@@ -154,13 +164,14 @@ def _require_different_rows(x: Tensor, bins: int) -> None:
     different_rows = len({hash((row + 0.0).tobytes()) for row in x.numpy()})  # -0.0 + 0.0 is 0.0
     if different_rows < bins:
         raise MetricError(
-            f"{bins} bins need at least {bins} rows of the reference that differ; got {different_rows}. Set bins to at most "
-            f"{different_rows}, or measure more images."
+            f"{bins} bins need at least {bins} rows of the reference that differ; got {different_rows}. Set "
+            f"bins to at most {different_rows}, or measure more images."
         )
 
 
 def _p_values(in_x: np.ndarray, in_y: np.ndarray) -> np.ndarray:
-    """Two-tailed p-values of the z-test of each bin, from counts (bins,); 1 where a bin holds nothing, or everything."""
+    """Two-tailed p-values of the z-test of each bin, from counts (bins,); 1 where a bin holds nothing, or
+    everything."""
     n_x, n_y = in_x.sum(), in_y.sum()
     pooled = (in_x + in_y) / (n_x + n_y)
     error = np.sqrt(pooled * (1 - pooled) * (1 / n_x + 1 / n_y))

@@ -1,4 +1,5 @@
-"""NIQE models that others published: the authors' own, and that of BasicSR. Nothing is unpickled, and nothing is trusted."""
+"""NIQE models that others published: the authors' own, and that of BasicSR. Nothing is unpickled, and nothing
+is trusted."""
 
 import struct
 import tokenize
@@ -18,18 +19,29 @@ from ganguard.metrics.niqe import PUBLISHED_BLOCK, NiqeModel, require_block_size
 from ganguard.metrics.piqe import window
 
 PUBLISHED_NAMES = ("mu_prisparam", "mu_pris_param", "cov_prisparam", "cov_pris_param", "gaussian_window")
-DAMAGED = (OSError, ValueError, TypeError, LookupError, ArithmeticError, MemoryError, RuntimeError, EOFError, SyntaxError)
+DAMAGED = (
+    OSError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    MemoryError,
+    RuntimeError,
+    EOFError,
+    SyntaxError,
+)
 DAMAGED_INSIDE = (zlib.error, zipfile.BadZipFile, tokenize.TokenError)  # which are of no kind above
 MOST_BYTES = 1 << 20  # of a MATLAB file, of which the published one takes 10,000
 MAT_NUMBERS = {1: "<i1", 2: "<u1", 3: "<i2", 4: "<u2", 5: "<i4", 6: "<u4", 7: "<f4", 9: "<f8"}
 
 
 def load_published_niqe(path: Path, *, block_size: int = PUBLISHED_BLOCK) -> NiqeModel:
-    """A model that others published: the authors' `modelparameters.mat`, or `niqe_pris_params.npz` of BasicSR.
+    """A model that others published: the authors' `modelparameters.mat`, or `niqe_pris_params.npz` of
+    BasicSR.
 
-    block_size: pixels of a side of the blocks it was made of, which the file does not say; 96 for both of these.
-    Nothing is unpickled. Raises CheckpointError where the file is absent, of another format, or holds no such model, and
-    MetricError for an unfit block size.
+    block_size: pixels of a side of the blocks it was made of, which the file does not say; 96 for both of
+    these. Nothing is unpickled. Raises CheckpointError where the file is absent, of another format, or holds
+    no such model, and MetricError for an unfit block size.
     """
     require_block_size(block_size)
     try:
@@ -39,7 +51,9 @@ def load_published_niqe(path: Path, *, block_size: int = PUBLISHED_BLOCK) -> Niq
         mean, covariance = (_one_of(arrays, name) for name in ("mu", "cov"))
         return NiqeModel(mean.flatten(), covariance, block_size)
     except (*DAMAGED, *DAMAGED_INSIDE, MetricError) as problem:
-        raise CheckpointError(f"{path}: not a published NIQE model ({one_line(problem, 160)}). Download it anew.") from None
+        raise CheckpointError(
+            f"{path}: not a published NIQE model ({one_line(problem, 160)}). Download it anew."
+        ) from None
 
 
 def _read_npz(path: Path) -> dict[str, Any]:
@@ -48,7 +62,8 @@ def _read_npz(path: Path) -> dict[str, Any]:
 
 
 def _read_mat(path: Path) -> dict[str, Any]:
-    """The plain arrays of a MATLAB 5 file, by its published format: scipy's reader crashes Python where a file is damaged."""
+    """The plain arrays of a MATLAB 5 file, by its published format: scipy's reader crashes Python where a
+    file is damaged."""
     with path.open("rb") as file:
         content = file.read(MOST_BYTES)
     if content[124:128] != b"\0\1IM":
@@ -56,7 +71,9 @@ def _read_mat(path: Path) -> dict[str, Any]:
     arrays: dict[str, Any] = {}
     for kind, payload in _mat_elements(content[128:]):
         if kind == 15:  # compressed
-            kind, payload = next(_mat_elements(zlib.decompressobj().decompress(payload, MOST_BYTES)), (0, b""))
+            kind, payload = next(
+                _mat_elements(zlib.decompressobj().decompress(payload, MOST_BYTES)), (0, b"")
+            )
         if kind == 14:  # an array: flags, dimensions, name, and its numbers, column by column
             (_, flags), (_, shape), (_, name), (number, values) = list(_mat_elements(payload))[:4]
             if flags[0] == 6 and number in MAT_NUMBERS:  # doubles, stored as whatever holds them
@@ -67,7 +84,8 @@ def _read_mat(path: Path) -> dict[str, Any]:
 
 
 def _mat_elements(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Type and content of each element: its tag of 8 bytes holds up to 4 bytes of content itself, or comes before it."""
+    """Type and content of each element: its tag of 8 bytes holds up to 4 bytes of content itself, or comes
+    before it."""
     place = 0
     while place + 8 <= len(data):
         kind, size = struct.unpack_from("<II", data, place)

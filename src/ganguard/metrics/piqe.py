@@ -1,9 +1,10 @@
-"""PIQE, quality of an image without a reference or a model (Venkatanath et al. 2015, "Blind image quality evaluation using
-perception based features", NCC), in the convention of MATLAB's `piqe` and of the package pypiqe.
+"""PIQE, quality of an image without a reference or a model (Venkatanath et al. 2015, "Blind image quality
+evaluation using perception based features", NCC), in the convention of MATLAB's `piqe` and of the package
+pypiqe.
 
-A block of 16x16 pixels counts where its normalised contrast varies enough to draw the eye. Such a block is distorted where a
-stretch of its border is flat, as block artefacts of a codec are, or where it is as busy as noise. The score is the mean
-distortion of the blocks that count.
+A block of 16x16 pixels counts where its normalised contrast varies enough to draw the eye. Such a block is
+distorted where a stretch of its border is flat, as block artefacts of a codec are, or where it is as busy as
+noise. The score is the mean distortion of the blocks that count.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,16 +21,20 @@ ACTIVE = 0.1  # variance of a block above which it counts (the paper's T_U)
 FLAT = 0.1  # standard deviation of a segment below which the block shows an artefact (T_STD)
 PIXELS_AT_ONCE = 1 << 18  # grey pixels in memory at once: few enough for the processor's cache
 LUMA = (9798, 19235, 3735)  # of red, green and blue, in 1/32768: ITU-R BT.601, as OpenCV rounds it
-WINDOW_RADIUS, WINDOW_SIGMA = 3, 7 / 6  # pixels: a Gaussian window of 7x7 out to nearly three standard deviations
+WINDOW_RADIUS, WINDOW_SIGMA = (
+    3,
+    7 / 6,
+)  # pixels: a Gaussian window of 7x7 out to nearly three standard deviations
 ROUNDING = 1e-10  # grey levels; a pixel nearer to its local mean is at it, and only rounding parts them
 
 
 def piqe(images: Tensor) -> Tensor:
     """Scores (N,) float64 of images (N, C, H, W) uint8, on their device: 0 is best, 100 worst; any H and W.
 
-    An image without any active block, such as an empty one, scores 100. Sides that are no multiple of 16 are continued by
-    reflection. Colours are (R, G, B). Images are scored one by one: a score does not depend on the others.
-    The ends of the scale are not hard limits: with variances above 1, which hardly occur, a score may lie beyond.
+    An image without any active block, such as an empty one, scores 100. Sides that are no multiple of 16 are
+    continued by reflection. Colours are (R, G, B). Images are scored one by one: a score does not depend on
+    the others. The ends of the scale are not hard limits: with variances above 1, which hardly occur, a score
+    may lie beyond.
 
     Raises MetricError for what is no such tensor, or holds no pixels.
     """
@@ -45,7 +50,8 @@ def require_pixels(images: Tensor, name: str = "images") -> None:
 
 
 def chunks(images: Tensor) -> tuple[Tensor, ...]:
-    """Images (N, C, H, W) in pieces that bound the memory of what is computed on them; one empty piece for N = 0."""
+    """Images (N, C, H, W) in pieces that bound the memory of what is computed on them; one empty piece for N
+    = 0."""
     return images.split(max(1, PIXELS_AT_ONCE // images.shape[2:].numel()))
 
 
@@ -62,8 +68,9 @@ def normalised_contrast(grey: Tensor) -> tuple[Tensor, Tensor]:
 
         I^ = (I - mu) / (sigma + 1)
 
-    mu and sigma: of a Gaussian window of 7x7 around each pixel of grey (N, H, W) in [0, 255], whose border is repeated
-    (Mittal et al. 2013, eq. 1-3). In a flat place I - mu is exactly 0, and not the rounding error of one machine.
+    mu and sigma: of a Gaussian window of 7x7 around each pixel of grey (N, H, W) in [0, 255], whose border is
+    repeated (Mittal et al. 2013, eq. 1-3). In a flat place I - mu is exactly 0, and not the rounding error of
+    one machine.
     """
     mean = _local_mean(grey)
     deviation = (_local_mean(grey.square()) - mean.square()).abs_().sqrt_()
@@ -73,14 +80,15 @@ def normalised_contrast(grey: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def cut_blocks(pixels: Tensor, side: int) -> Tensor:
-    """Whole blocks (N, rows * columns, side, side) of (N, H, W), row by row; what remains right and below is left out."""
+    """Whole blocks (N, rows * columns, side, side) of (N, H, W), row by row; what remains right and below is
+    left out."""
     blocks = pixels.unfold(1, side, side).unfold(2, side, side)  # (N, rows, columns, side, side)
     return blocks.flatten(1, 2)
 
 
 def continued(pixels: Tensor, dim: int, before: int, after: int) -> Tensor:
-    """`pixels` with more of them before and after along a dimension, mirrored at the edge, which occurs twice; and mirrored
-    again where the image is shorter than what is asked for."""
+    """`pixels` with more of them before and after along a dimension, mirrored at the edge, which occurs
+    twice; and mirrored again where the image is shorter than what is asked for."""
     if before == after == 0:
         return pixels
     length = pixels.shape[dim]
@@ -89,9 +97,11 @@ def continued(pixels: Tensor, dim: int, before: int, after: int) -> Tensor:
 
 
 def weighted_sum(pixels: Tensor, weights: Sequence[float], dim: int, step: int = 1) -> Tensor:
-    """Sums of len(weights) neighbours along a dimension, at every `step`-th place where all of them are inside.
+    """Sums of len(weights) neighbours along a dimension, at every `step`-th place where all of them are
+    inside.
 
-    Added up slice by slice: for a handful of float64 weights ten times faster than torch's convolution on a processor.
+    Added up slice by slice: for a handful of float64 weights ten times faster than torch's convolution on a
+    processor.
     """
     places = (pixels.shape[dim] - len(weights)) // step + 1
     index: list[slice] = [slice(None)] * pixels.ndim
@@ -139,13 +149,15 @@ def _whole(grey: Tensor) -> Tensor:
 
 
 def _stretched(grey: Tensor) -> Tensor:
-    """Grey (N, H, W) with the brightest level of each image at 255; whole numbers again. Black stays black."""
+    """Grey (N, H, W) with the brightest level of each image at 255; whole numbers again. Black stays
+    black."""
     brightest = grey.amax((1, 2), keepdim=True).clamp_min(1)
     return (grey / brightest).mul_(255).round_()
 
 
 def _variance(columns: tuple[Tensor, Tensor], chosen: Iterable[int]) -> Tensor:
-    """Variance (N, B) of all pixels in some columns of blocks, from the sums and the sums of squares of each column."""
+    """Variance (N, B) of all pixels in some columns of blocks, from the sums and the sums of squares of each
+    column."""
     index = list(chosen)
     sums, squares = (of_columns[..., index].sum(2) for of_columns in columns)
     return _unbiased(sums, squares, BLOCK * len(index))
@@ -157,18 +169,23 @@ def _unbiased(sums: Tensor, squares: Tensor, count: int) -> Tensor:
 
 
 def _has_flat_edge(blocks: Tensor) -> Tensor:
-    """Whether any stretch of six pixels on a block's four edges is flat (eq. 5-8): (N, B, 16, 16) -> (N, B)."""
-    edges = torch.stack([blocks[..., 0, :], blocks[..., -1, :], blocks[..., 0], blocks[..., -1]], 2)  # (N, B, 4, 16)
+    """Whether any stretch of six pixels on a block's four edges is flat (eq. 5-8): (N, B, 16, 16) -> (N,
+    B)."""
+    edges = torch.stack(
+        [blocks[..., 0, :], blocks[..., -1, :], blocks[..., 0], blocks[..., -1]], 2
+    )  # (N, B, 4, 16)
     ones = [1.0] * SEGMENT
     variance = _unbiased(weighted_sum(edges, ones, 3), weighted_sum(edges.square(), ones, 3), SEGMENT)
     return (variance < FLAT**2).flatten(2).any(2)
 
 
 def _is_noisy(columns: tuple[Tensor, Tensor], variance: Tensor) -> Tensor:
-    """Whether sigma > 2 beta, where beta tells sigma from the ratio of the deviations of centre and surround (eq. 9-11).
+    """Whether sigma > 2 beta, where beta tells sigma from the ratio of the deviations of centre and surround
+    (eq. 9-11).
 
-    The two central columns are the centre. The published code takes one column too far to the right off the surround, after
-    the first is gone from it, and is followed here. A surround without any contrast has ratio 0.
+    The two central columns are the centre. The published code takes one column too far to the right off the
+    surround, after the first is gone from it, and is followed here. A surround without any contrast has ratio
+    0.
     """
     first = BLOCK // 2 - 1
     centre = _variance(columns, (first, first + 1))

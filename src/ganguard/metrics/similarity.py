@@ -1,4 +1,5 @@
-"""How alike paired images are: peak signal-to-noise ratio, and structural similarity (Wang et al. 2004, "Image quality
+"""How alike paired images are: peak signal-to-noise ratio, and structural similarity (Wang et al. 2004,
+"Image quality
 assessment: from error visibility to structural similarity", IEEE TIP 13(4))."""
 
 from collections.abc import Callable
@@ -15,7 +16,8 @@ C1, C2 = (0.01 * PEAK) ** 2, (0.03 * PEAK) ** 2  # the paper's constants, K_1 = 
 
 
 def psnr(a: Tensor, b: Tensor) -> Tensor:
-    """10 log10(255² / mean squared error) in dB, (N,) float64, of images a and b (N, C, H, W) uint8, pair by pair.
+    """10 log10(255² / mean squared error) in dB, (N,) float64, of images a and b (N, C, H, W) uint8, pair by
+    pair.
 
     Higher is more alike; equal images have infinity. The error is averaged over pixels and channels.
     Raises MetricError for what are not two tensors of images of one shape, or images that hold no pixels.
@@ -24,11 +26,12 @@ def psnr(a: Tensor, b: Tensor) -> Tensor:
 
 
 def ssim(a: Tensor, b: Tensor) -> Tensor:
-    """Mean structural similarity (N,) float64 of images a and b (N, C, H, W) uint8, pair by pair, in [-1, 1]: 1 for equal ones.
+    """Mean structural similarity (N,) float64 of images a and b (N, C, H, W) uint8, pair by pair, in [-1, 1]:
+    1 for equal ones.
 
-    The window is the paper's Gaussian of 11x11 pixels, sigma 1.5, wherever it lies whole in the image; channels are averaged.
-    Where a side is shorter than 11 the window is cut to the largest odd side that fits (7x7 for digits of 8x8) and its
-    weights add up to 1 again. Compare only values of images of one size.
+    The window is the paper's Gaussian of 11x11 pixels, sigma 1.5, wherever it lies whole in the image;
+    channels are averaged. Where a side is shorter than 11 the window is cut to the largest odd side that fits
+    (7x7 for digits of 8x8) and its weights add up to 1 again. Compare only values of images of one size.
     Raises MetricError for what are not two tensors of images of one shape, or images that hold no pixels.
     """
     return _pair_by_pair(_ssim, a, b)
@@ -39,9 +42,12 @@ def _pair_by_pair(measure: Callable[[Tensor, Tensor], Tensor], a: Tensor, b: Ten
     require_pixels(b, "b")
     if a.shape != b.shape:
         raise MetricError(
-            f"a and b must be pairs of images of one shape; got {tuple(a.shape)} and {tuple(b.shape)}. Crop or resize one."
+            f"a and b must be pairs of images of one shape; got {tuple(a.shape)} and {tuple(b.shape)}. Crop "
+            "or resize one."
         )
-    return torch.cat([measure(x.to(torch.float64), y.to(torch.float64)) for x, y in zip(chunks(a), chunks(b), strict=True)])
+    return torch.cat(
+        [measure(x.to(torch.float64), y.to(torch.float64)) for x, y in zip(chunks(a), chunks(b), strict=True)]
+    )
 
 
 def _psnr(x: Tensor, y: Tensor) -> Tensor:
@@ -59,7 +65,8 @@ def _ssim(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _windowed_mean_of(images: Tensor) -> Callable[[Tensor], Tensor]:
-    """What takes pixels (N, C, H, W) to their Gaussian means wherever the window lies whole in images of this size."""
+    """What takes pixels (N, C, H, W) to their Gaussian means wherever the window lies whole in images of this
+    size."""
     side = min(WINDOW, *images.shape[2:])
     weights = gaussian_weights((side - 1) // 2, SIGMA)
     return lambda pixels: weighted_sum(weighted_sum(pixels, weights, 2), weights, 3)

@@ -1,5 +1,6 @@
-"""An adversary that asks for every image several times and averages what comes back, where the client may send codes: noise
-that is drawn anew each time averages out, and so does noise that follows from a code, once the code is moved by a hair.
+"""An adversary that asks for every image several times and averages what comes back, where the client may
+send codes: noise that is drawn anew each time averages out, and so does noise that follows from a code, once
+the code is moved by a hair.
 
 Such a target looks like any other, whose images cost several queries each; the meter inside counts them all.
 """
@@ -15,8 +16,8 @@ AT_ONCE = 512  # images asked for in one go, unless one average takes more
 
 
 class AveragedTarget:
-    """A BlackBoxTarget each of whose images is the mean of those of `copies` codes: the same one, or moved by N(0, moved² I),
-    drawn anew for each."""
+    """A BlackBoxTarget each of whose images is the mean of those of `copies` codes: the same one, or moved by
+    N(0, moved² I), drawn anew for each."""
 
     def __init__(self, inner: LatentTarget, copies: int, moved: float) -> None:
         self._inner, self._copies, self._moved = inner, copies, moved
@@ -24,8 +25,8 @@ class AveragedTarget:
         self.image_shape = inner.image_shape
 
     def sample(self, indices: range, *, seed: int) -> Tensor:
-        """Images (len(indices), C, H, W) uint8; image i is a pure function of (seed, i) as far as those inside are. A mean is
-        rounded to the nearest byte, halves up."""
+        """Images (len(indices), C, H, W) uint8; image i is a pure function of (seed, i) as far as those
+        inside are. A mean is rounded to the nearest byte, halves up."""
         at_once = max(1, AT_ONCE // self._copies)
         parts = (indices[i : i + at_once] for i in range(0, len(indices), at_once))
         return torch.cat([self._means(part, seed) for part in parts])
@@ -50,8 +51,8 @@ class AveragedWhiteBoxTarget(AveragedTarget):
 
 
 def average(target: BlackBoxTarget, copies: int, moved: float) -> AveragedTarget:
-    """Wrap a target, metered already, so that each image is the mean of `copies`. moved: by how much codes differ, in standard
-    deviations of a prior N(0, I). Raises TargetError where the target takes no codes."""
+    """Wrap a target, metered already, so that each image is the mean of `copies`. moved: by how much codes
+    differ, in standard deviations of a prior N(0, I). Raises TargetError where the target takes no codes."""
     if not isinstance(target, LatentTarget):
         raise TargetError("averaging asks for the same codes again, and this target takes no codes.")
     if isinstance(target, WhiteBoxTarget):

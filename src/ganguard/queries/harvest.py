@@ -1,8 +1,10 @@
-"""Buying images: from a metered target into a store, in shards, each bought once whoever else harvests beside.
+"""Buying images: from a metered target into a store, in shards, each bought once whoever else harvests
+beside.
 
-The image index is cut into cells of `SHARD` images. A process that works on a cell holds a lock on it, which the operating
-system drops when the process ends; what lies in the store already is not asked for again. What does not, though it was asked
-for once, is asked for again in the same requests, which the ledger counts once: each cell keeps a note of them.
+The image index is cut into cells of `SHARD` images. A process that works on a cell holds a lock on it, which
+the operating system drops when the process ends; what lies in the store already is not asked for again. What
+does not, though it was asked for once, is asked for again in the same requests, which the ledger counts once:
+each cell keeps a note of them.
 """
 
 import fcntl
@@ -23,11 +25,13 @@ SHARD = 512  # images: a whole number of requests of 64
 
 
 def harvest(target: BlackBoxTarget, store: Store, count: int, progress: Progress = silent) -> Tensor:
-    """Have images 0 ... count - 1 in the store, buying those that are absent, and return them (count, C, H, W) uint8.
+    """Have images 0 ... count - 1 in the store, buying those that are absent, and return them (count, C, H,
+    W) uint8.
 
-    Where the store's codes are the client's, the client draws them from the target's prior and sends them. Raises TargetError
-    where the target takes no codes, BudgetError where the account cannot pay, DataError where so many images do not fit into
-    memory, or where a stored shard is damaged: it is not bought again unless it is removed.
+    Where the store's codes are the client's, the client draws them from the target's prior and sends them.
+    Raises TargetError where the target takes no codes, BudgetError where the account cannot pay, DataError
+    where so many images do not fit into memory, or where a stored shard is damaged: it is not bought again
+    unless it is removed.
     """
     if store.codes == "client" and not isinstance(target, LatentTarget):
         raise TargetError("this target takes no codes: ask with codes: provider.")
@@ -49,7 +53,8 @@ def harvest(target: BlackBoxTarget, store: Store, count: int, progress: Progress
 
 
 def require_room(target: BlackBoxTarget, count: int, name: str) -> None:
-    """Raise DataError where this machine could not hold `count` images of a target; before any of them is bought."""
+    """Raise DataError where this machine could not hold `count` images of a target; before any of them is
+    bought."""
     room_for(count, target.image_shape, name)
 
 
@@ -65,8 +70,8 @@ def _create(store: Store) -> None:
 def _buy(target: BlackBoxTarget, store: Store, cell: range, *, wait: bool) -> bool:
     """Buy what is absent of a cell; False where another process is at it and `wait` is not set.
 
-    A request that was paid for and whose images are not there, because of a crash or because their shard was removed, is asked
-    for again as it was, so that it counts once.
+    A request that was paid for and whose images are not there, because of a crash or because their shard was
+    removed, is asked for again as it was, so that it counts once.
     """
     with _locked(store.directory / "locks" / f"{cell.start:010d}", wait=wait) as held:
         if not held:
@@ -83,7 +88,8 @@ def _buy(target: BlackBoxTarget, store: Store, cell: range, *, wait: bool) -> bo
             except BudgetError:  # refused, so nothing of it was paid
                 _write_requests(note, [r for r in noted if r != request])
                 if request in noted and request != absent:
-                    continue  # noted by a process that was killed before it paid: what is wanted now may be less
+                    # noted by a process that was killed before it paid: what is wanted now may be less
+                    continue
                 raise
             store.write(request.start, images, latents)
         return True
@@ -100,9 +106,12 @@ def _absent(store: Store, cell: range) -> range:
 
 
 def _next_request(noted: list[range], absent: range) -> range:
-    """What to ask for of an absent stretch: the request that began there before, or what no request before asked for."""
+    """What to ask for of an absent stretch: the request that began there before, or what no request before
+    asked for."""
     again = next((request for request in noted if request.start == absent.start), None)
-    return again or range(absent.start, min([absent.stop, *(r.start for r in noted if r.start > absent.start)]))
+    return again or range(
+        absent.start, min([absent.stop, *(r.start for r in noted if r.start > absent.start)])
+    )
 
 
 def _requests(note: Path) -> list[range]:
@@ -110,7 +119,9 @@ def _requests(note: Path) -> list[range]:
     if not note.is_file():
         return []
     lines = [line.partition(":") for line in note.read_text(errors="replace").splitlines()]
-    found = [range(int(start), int(stop)) for start, _, stop in lines if start.isdecimal() and stop.isdecimal()]
+    found = [
+        range(int(start), int(stop)) for start, _, stop in lines if start.isdecimal() and stop.isdecimal()
+    ]
     return [request for request in found if request]
 
 
@@ -119,7 +130,8 @@ def _write_requests(note: Path, requests: list[range]) -> None:
 
 
 def _remove_unfinished(store: Store, note: Path, cell: range) -> None:
-    """Remove what a process that was killed was writing of a cell. Its lock is held, so that nobody is writing it now."""
+    """Remove what a process that was killed was writing of a cell. Its lock is held, so that nobody is
+    writing it now."""
     remove_temporaries(note.parent, f"{note.name}.")
     for path in (store.directory / "data").glob(f".*{TEMPORARY}"):
         start = path.name[1:].partition("-")[0]

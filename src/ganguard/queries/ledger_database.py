@@ -1,6 +1,8 @@
-"""The database under the ledger: an SQLite file or PostgreSQL, its transactions, and its errors in plain words.
+"""The database under the ledger: an SQLite file or PostgreSQL, its transactions, and its errors in plain
+words.
 
-Both keep a transaction whole and durable. On SQLite one writes at a time; on PostgreSQL a writer locks the account's row first.
+Both keep a transaction whole and durable. On SQLite one writes at a time; on PostgreSQL a writer locks the
+account's row first.
 """
 
 import errno
@@ -25,7 +27,9 @@ from ganguard.queries.ledger_tables import prepare_tables
 BUSY_MS = 60_000  # how long a transaction waits for others before it gives up
 _PAUSE = 0.01  # seconds between attempts where the database does not wait by itself
 _READS = "ganguard_reads"  # the option of a connection that writes nothing
-_IDLE_MS = 60_000  # how long PostgreSQL waits for a machine that vanished inside a transaction, and keeps its locks
+_IDLE_MS = (
+    60_000  # how long PostgreSQL waits for a machine that vanished inside a transaction, and keeps its locks
+)
 
 
 class Damaged(Exception):
@@ -33,13 +37,16 @@ class Damaged(Exception):
 
 
 class Database:
-    """Transactions on the database at `place`, which a new ledger creates. Raises BudgetError where that is no ledger."""
+    """Transactions on the database at `place`, which a new ledger creates. Raises BudgetError where that is
+    no ledger."""
 
     def __init__(self, place: Path | str) -> None:
         if isinstance(place, str) and ("://" in place or place.startswith("postgresql")):
             url = _postgres_url(place)
             self.name = url.set(drivername="postgresql", query={}).render_as_string()  # the password as ***
-            self._secrets = [str(value) for key, value in url.query.items() if "password" in key] + [url.password or ""]
+            self._secrets = [str(value) for key, value in url.query.items() if "password" in key] + [
+                url.password or ""
+            ]
             self._engine = _postgres_engine(url, self.name)
         else:
             self.name, self._secrets = str(place), list[str]()
@@ -61,7 +68,8 @@ class Database:
 
     @contextmanager
     def reading(self, wanted: str) -> Generator[Connection]:
-        """The same for a block that writes nothing: on SQLite it neither waits for who writes nor keeps them waiting."""
+        """The same for a block that writes nothing: on SQLite it neither waits for who writes nor keeps them
+        waiting."""
         with self._told(wanted, self._reads) as connection:
             yield connection
 
@@ -73,7 +81,9 @@ class Database:
         except SQLAlchemyError as problem:
             raise _in_plain_words(f"{self.name}: could not {wanted}", problem, self._secrets) from None
         except UnicodeEncodeError:
-            raise BudgetError(f"{self.name}: could not {wanted}: no database holds that text. Give another name.") from None
+            raise BudgetError(
+                f"{self.name}: could not {wanted}: no database holds that text. Give another name."
+            ) from None
         except (UnicodeDecodeError, Damaged) as problem:
             raise _in_plain_words(f"{self.name}: could not {wanted}", problem, self._secrets) from None
 
@@ -81,7 +91,9 @@ class Database:
 def add(connection: Connection, table: Table, values: dict[str, Any]) -> bool:
     """Insert a row; False where there is one of the same key already."""
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    asked = dialect.insert(table).values(values).on_conflict_do_nothing().returning(*table.primary_key.columns)
+    asked = (
+        dialect.insert(table).values(values).on_conflict_do_nothing().returning(*table.primary_key.columns)
+    )
     return connection.execute(asked).first() is not None  # psycopg counts no rows of an insertion
 
 
@@ -92,7 +104,8 @@ def _sqlite_engine(path: Path) -> Engine:
         kinds = PermissionError | FileExistsError | FileNotFoundError | NotADirectoryError
         lasting = isinstance(problem, kinds) or problem.errno == errno.EROFS
         raise (BudgetError if lasting else StepError)(
-            f"{path}: could not open the ledger: {problem.filename}: {problem.strerror}. Choose a path that can be written."
+            f"{path}: could not open the ledger: {problem.filename}: {problem.strerror}. Choose a path that "
+            "can be written."
         ) from None
     engine = create_engine(URL.create("sqlite", database=str(path.absolute())))
     event.listen(engine, "connect", _configure_sqlite)
@@ -114,8 +127,9 @@ def _configure_sqlite(connection: Any, _record: object) -> None:
 def _keep_a_log(connection: sqlite3.Connection) -> None:
     """Switch the file to a write-ahead log where it has none yet.
 
-    The switch turns a read lock into a write lock. Where another connection holds one already, SQLite refuses that at once,
-    without the waiting that it was told of, since two that wait like this would wait for each other.
+    The switch turns a read lock into a write lock. Where another connection holds one already, SQLite refuses
+    that at once, without the waiting that it was told of, since two that wait like this would wait for each
+    other.
     """
     until = time.monotonic() + BUSY_MS / 1000
     while connection.execute("PRAGMA journal_mode").fetchall() != [("wal",)]:
@@ -129,7 +143,8 @@ def _keep_a_log(connection: sqlite3.Connection) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    """Who may write takes the write lock before reading what is left; who only reads sees the file as it is now."""
+    """Who may write takes the write lock before reading what is left; who only reads sees the file as it is
+    now."""
     reads = connection.get_execution_options().get(_READS, False)
     connection.exec_driver_sql("BEGIN DEFERRED" if reads else "BEGIN IMMEDIATE")
 
@@ -142,18 +157,20 @@ def _postgres_url(place: str) -> URL:
         url = None
     if url is None or place.count("@") > 1:
         raise BudgetError(
-            "a ledger's address must read postgresql://user:password@host:port/database; what came does not. Write : / ? @ % "
-            "within the user or the password as %3A %2F %3F %40 %25."
+            "a ledger's address must read postgresql://user:password@host:port/database; what came does "
+            "not. Write : / ? @ % within the user or the password as %3A %2F %3F %40 %25."
         )
     if url.drivername not in ("postgresql", "postgresql+psycopg"):
         raise BudgetError(
-            f"a ledger must be the path of an SQLite file or postgresql://...; got {url.drivername}://... . Give one of these."
+            f"a ledger must be the path of an SQLite file or postgresql://...; got {url.drivername}://... . "
+            "Give one of these."
         )
     return url.set(drivername="postgresql+psycopg")
 
 
 def _postgres_engine(url: URL, name: str) -> Engine:
-    """What is left of a budget is read after the lock on the account is held: only READ COMMITTED sees it as it is then."""
+    """What is left of a budget is read after the lock on the account is held: only READ COMMITTED sees it as
+    it is then."""
     try:
         engine = create_engine(url, isolation_level="READ COMMITTED", pool_pre_ping=True)
     except ImportError:
@@ -180,10 +197,18 @@ class _Cause(NamedTuple):
 _AGAIN = "then run the same command again: what was reserved counts once."
 _LOCKED = _Cause(StepError, "others kept it locked for too long", f"End the process that holds it, {_AGAIN}")
 _FULL = _Cause(StepError, "the disk is full", f"Free some space, {_AGAIN}")
-_DEVICE = _Cause(StepError, "the disk could not be read or written", f"See whether it is full or failing, {_AGAIN}")
-_DAMAGED = _Cause(BudgetError, "not a ledger that can be opened, or a damaged one", "Give another place, or bring back a copy.")
+_DEVICE = _Cause(
+    StepError, "the disk could not be read or written", f"See whether it is full or failing, {_AGAIN}"
+)
+_DAMAGED = _Cause(
+    BudgetError,
+    "not a ledger that can be opened, or a damaged one",
+    "Give another place, or bring back a copy.",
+)
 _CLOSED = _Cause(BudgetError, "it may not be opened or written", "Give a place that can be written.")
-_ABSENT = _Cause(StepError, "the database does not answer", f"See that it runs and that the address is right, {_AGAIN}")
+_ABSENT = _Cause(
+    StepError, "the database does not answer", f"See that it runs and that the address is right, {_AGAIN}"
+)
 _OTHER = _Cause(StepError, "the database refused", f"Mend what it names, {_AGAIN}")
 _SQLITE = {  # primary result code
     sqlite3.SQLITE_BUSY: _LOCKED,

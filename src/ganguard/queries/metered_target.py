@@ -7,11 +7,18 @@ from torch import Tensor
 
 from ganguard.base.cache import tensor_digest
 from ganguard.queries.ledger import Ledger, reservation_id
-from ganguard.targets.protocol import BlackBoxTarget, Discriminator, LatentTarget, WhiteBoxTarget, require_answer
+from ganguard.targets.protocol import (
+    BlackBoxTarget,
+    Discriminator,
+    LatentTarget,
+    WhiteBoxTarget,
+    require_answer,
+)
 
 
 class MeteredTarget:
-    """A BlackBoxTarget whose images are paid for by `account`. Raises BudgetError before an image too many is made."""
+    """A BlackBoxTarget whose images are paid for by `account`. Raises BudgetError before an image too many is
+    made."""
 
     def __init__(self, inner: BlackBoxTarget, ledger: Ledger, account: str) -> None:
         self._inner, self._ledger, self._account = inner, ledger, account
@@ -67,13 +74,16 @@ class MeteredWhiteBoxTarget(MeteredTarget):
 class MeteredWhiteBoxLatentTarget(MeteredLatentTarget):
     """The same around a target that is both."""
 
-    def __init__(self, inner: LatentTarget, discriminator: Discriminator, ledger: Ledger, account: str) -> None:
+    def __init__(
+        self, inner: LatentTarget, discriminator: Discriminator, ledger: Ledger, account: str
+    ) -> None:
         super().__init__(inner, ledger, account)
         self.discriminator = discriminator
 
 
 def meter(target: BlackBoxTarget, ledger: Ledger, account: str) -> MeteredTarget:
-    """Wrap `target` so that each of its images is paid for by `account`; the wrapper can just what the target can."""
+    """Wrap `target` so that each of its images is paid for by `account`; the wrapper can just what the target
+    can."""
     if isinstance(target, LatentTarget):
         if isinstance(target, WhiteBoxTarget):
             return MeteredWhiteBoxLatentTarget(target, target.discriminator, ledger, account)

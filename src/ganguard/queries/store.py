@@ -1,11 +1,12 @@
 """Bought images on disk: Parquet shards of PNG bytes in the Hugging Face `Image` layout.
 
-A store holds the images of one account from one target under one seed, as a prefix 0, 1, 2 ... of the image index. pandas,
-DuckDB and `datasets` open `data/*.parquet` as it is. Columns: index, seed, image {bytes, path}, and latent where the client
-sent the codes.
+A store holds the images of one account from one target under one seed, as a prefix 0, 1, 2 ... of the image
+index. pandas, DuckDB and `datasets` open `data/*.parquet` as it is. Columns: index, seed, image {bytes,
+path}, and latent where the client sent the codes.
 
-A shard's name says which images it holds and how its SHA-256 begins: `<start>-<stop>-<digest>.parquet`. A stretch that no
-shard holds is bought when it is wanted; a shard that is damaged is refused, and two that hold the same image are too.
+A shard's name says which images it holds and how its SHA-256 begins: `<start>-<stop>-<digest>.parquet`. A
+stretch that no shard holds is bought when it is wanted; a shard that is damaged is refused, and two that hold
+the same image are too.
 """
 
 import json
@@ -44,7 +45,8 @@ class Store:
     codes: Codes = "provider"
 
     def create(self) -> None:
-        """Make the directory, or see that the one there is this store. Raises DataError where it is another."""
+        """Make the directory, or see that the one there is this store. Raises DataError where it is
+        another."""
         path = self.directory / DESCRIPTION
         said = {"target": self.target, "account": self.account, "seed": self.seed, "codes": self.codes}
         if not path.exists():
@@ -52,10 +54,13 @@ class Store:
             write_json(path, said)
         elif (found := _description(path)) != said:
             different = ", ".join(f"{key} {found.get(key)!r}" for key in said if found.get(key) != said[key])
-            raise DataError(f"{self.directory}: holds another harvest ({different}). Choose another directory.")
+            raise DataError(
+                f"{self.directory}: holds another harvest ({different}). Choose another directory."
+            )
 
     def shards(self) -> list[tuple[int, int, Path]]:
-        """(start, stop, file) of every shard, in the order of the image index. Raises DataError where two overlap."""
+        """(start, stop, file) of every shard, in the order of the image index. Raises DataError where two
+        overlap."""
         return shards_of(self.directory)
 
     def write(self, start: int, images: Tensor, latents: Tensor | None) -> Path:
@@ -80,29 +85,35 @@ class Store:
         return path
 
     def read(self, count: int) -> Tensor:
-        """The first `count` images, (count, C, H, W) uint8. Raises DataError where fewer are there, or a shard is damaged."""
+        """The first `count` images, (count, C, H, W) uint8. Raises DataError where fewer are there, or a
+        shard is damaged."""
         held = 0
         files: list[Path] = []
         for start, stop, file in self.shards():
             if start == held:
                 held, files = stop, [*files, file]
         if held < count:
-            raise DataError(f"{self.directory}: holds the first {held} images; {count} were asked for. Harvest on.")
+            raise DataError(
+                f"{self.directory}: holds the first {held} images; {count} were asked for. Harvest on."
+            )
         images = read_parquet(files, count)
         if len(images) < count:
-            raise DataError(f"{self.directory}: its shards hold fewer images than their names say. Choose another directory.")
+            raise DataError(
+                f"{self.directory}: its shards hold fewer images than their names say. Choose another "
+                "directory."
+            )
         return images
 
 
 def shards_of(directory: Path) -> list[tuple[int, int, Path]]:
-    """(start, stop, file) of every shard below a store's directory, in the order of the image index. Raises DataError where
-    two hold the same image: one of them is from elsewhere, and which one is not known."""
+    """(start, stop, file) of every shard below a store's directory, in the order of the image index. Raises
+    DataError where two hold the same image: one of them is from elsewhere, and which one is not known."""
     found = list_shards(directory)
     for (_, stop, file), (start, _, other) in pairwise(found):
         if start < stop:
             raise DataError(
-                f"{directory}: image {start} lies in two shards, {file.name} and {other.name}. Keep the one that belongs here, "
-                f"and remove the other."
+                f"{directory}: image {start} lies in two shards, {file.name} and {other.name}. Keep the one "
+                "that belongs here, and remove the other."
             )
     return found
 
@@ -128,7 +139,9 @@ def _hugging_face(columns: list[str]) -> dict[bytes, bytes]:
         "image": {"_type": "Image"},
         "latent": {"feature": {"dtype": "float32", "_type": "Value"}, "_type": "List"},
     }
-    return {b"huggingface": json.dumps({"info": {"features": {name: kinds[name] for name in columns}}}).encode()}
+    return {
+        b"huggingface": json.dumps({"info": {"features": {name: kinds[name] for name in columns}}}).encode()
+    }
 
 
 def _encode(images: Tensor) -> list[bytes]:
@@ -142,7 +155,7 @@ def _description(path: Path) -> dict[str, object]:
         found = None
     if not isinstance(found, dict):
         raise DataError(
-            f"{path}: not the description of a store, or a damaged one. Remove it if this harvest filled the directory, or "
-            f"choose another directory."
+            f"{path}: not the description of a store, or a damaged one. Remove it if this harvest filled "
+            "the directory, or choose another directory."
         )
     return found  # pyright: ignore[reportUnknownVariableType]

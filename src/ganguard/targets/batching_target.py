@@ -1,8 +1,9 @@
 """Requests of many clients, merged into batches for one device.
 
-One thread runs the target. Whoever asks waits; what waits is taken in turns, a turn of MICRO_BATCH rows for each account that
-has any, until a batch is full or the first of it has waited long enough. Nobody's large request keeps the others waiting, and
-64 requests of one image cost what one of 64 does. Images are those of the target inside: it runs in micro-batches of its own.
+One thread runs the target. Whoever asks waits; what waits is taken in turns, a turn of MICRO_BATCH rows for
+each account that has any, until a batch is full or the first of it has waited long enough. Nobody's large
+request keeps the others waiting, and 64 requests of one image cost what one of 64 does. Images are those of
+the target inside: it runs in micro-batches of its own.
 """
 
 import threading
@@ -24,9 +25,10 @@ from ganguard.targets.protocol import BlackBoxTarget, LatentTarget, require_answ
 
 
 class BatchingSettings(Settings):
-    """most_images: in a batch; more than MICRO_BATCH, which the target makes at once, only keep answers waiting that are ready.
-    longest_wait: seconds that the first of a batch waits for others to join it. most_waiting: images that may wait; whoever
-    asks for more waits until there is room."""
+    """most_images: in a batch; more than MICRO_BATCH, which the target makes at once, only keep answers
+    waiting that are ready.
+    longest_wait: seconds that the first of a batch waits for others to join it. most_waiting: images that may
+    wait; whoever asks for more waits until there is room."""
 
     most_images: Positive = MICRO_BATCH
     longest_wait: Annotated[float, Field(ge=0, le=10)] = 0.005
@@ -63,7 +65,10 @@ class BatchingTarget:
     """
 
     def __init__(
-        self, inner: BlackBoxTarget, settings: BatchingSettings, observe: Callable[[int], None] = lambda images: None
+        self,
+        inner: BlackBoxTarget,
+        settings: BatchingSettings,
+        observe: Callable[[int], None] = lambda images: None,
     ) -> None:
         self.inner, self._settings, self._observe = inner, settings, observe
         self._changed = threading.Condition()
@@ -78,7 +83,8 @@ class BatchingTarget:
         return self._images
 
     def of(self, account: str) -> "QueuedTarget":
-        """The target as `account` asks it: with codes where the one inside takes codes. It hands no discriminator over."""
+        """The target as `account` asks it: with codes where the one inside takes codes. It hands no
+        discriminator over."""
         if isinstance(self.inner, LatentTarget):
             return QueuedLatentTarget(self, self.inner, account)
         return QueuedTarget(self, self.inner, account)
@@ -91,15 +97,17 @@ class BatchingTarget:
         self._thread.join()
 
     def ask(self, account: str, rows: Tensor, alone: Callable[[], Tensor] | None = None) -> Tensor:
-        """Images of codes (N, latent_dim), or what `alone` gives, which is N images. Waits for its turn. Raises what the target
-        raises, and StepError once closed."""
+        """Images of codes (N, latent_dim), or what `alone` gives, which is N images. Waits for its turn.
+        Raises what the target raises, and StepError once closed."""
         if not len(rows):
             raise ValueError("at least one image must be asked for")
         job = _Job(rows, alone, missing=len(rows))
         with self._changed:
             self._changed.wait_for(lambda: self._closed or not self._images or self._fits(len(rows)))
             if self._closed:
-                raise StepError("the target is closing, and takes no more requests. Ask again once it serves.")
+                raise StepError(
+                    "the target is closing, and takes no more requests. Ask again once it serves."
+                )
             if not self._images:
                 self._since = time.monotonic()
             self._images += len(rows)

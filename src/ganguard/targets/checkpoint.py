@@ -1,4 +1,5 @@
-"""A GAN in ganguard's own checkpoint format as a target: white box, since its discriminator lies beside it."""
+"""A GAN in ganguard's own checkpoint format as a target: white box, since its discriminator lies beside
+it."""
 
 from pathlib import Path
 
@@ -32,7 +33,8 @@ class CheckpointTarget(TargetSettings):
         return content_key(**read_description(self.path).model_dump(mode="json"))
 
     def load(self, compute: Compute) -> WhiteBoxModuleTarget:
-        """Read it back. Raises CheckpointError, and TargetError where what it makes is not images, or too large ones."""
+        """Read it back. Raises CheckpointError, and TargetError where what it makes is not images, or too
+        large ones."""
         checkpoint = load_checkpoint(self.path)
         networks = checkpoint.networks
         with naming(self.checkpoint):

@@ -1,7 +1,7 @@
 """A gateway somewhere else as a target: what an audit attacks over the wire.
 
-Every request has an idempotency key that follows from what it asks for. So an answer that was lost is asked for again under the
-same key, in this run or the next, and is never bought twice.
+Every request has an idempotency key that follows from what it asks for. So an answer that was lost is asked
+for again under the same key, in this run or the next, and is never bought twice.
 """
 
 import hashlib
@@ -32,8 +32,8 @@ _ROOM = 65_536  # bytes of an answer beside the images
 class HttpTarget(TargetSettings):
     """`url`: where a gateway is, such as https://images.example.org.
 
-    key_env: the environment variable that holds the key. authorised_by: who allowed this audit; needed for every address that
-    is not this machine's own.
+    key_env: the environment variable that holds the key. authorised_by: who allowed this audit; needed for
+    every address that is not this machine's own.
     """
 
     remote: ClassVar[bool] = True
@@ -48,11 +48,13 @@ class HttpTarget(TargetSettings):
             return self
         if not (self.authorised_by or "").strip():
             raise ValueError(
-                f"authorised_by must say who allowed an audit of {shortened(host)}: audit only what you own or are authorised "
-                f"to test; got nothing, and nothing was sent"
+                f"authorised_by must say who allowed an audit of {shortened(host)}: audit only what you own "
+                "or are authorised to test; got nothing, and nothing was sent"
             )
         if scheme != "https":
-            raise ValueError(f"url must begin with https:// where it leaves this machine; got {shortened(self.url)}")
+            raise ValueError(
+                f"url must begin with https:// where it leaves this machine; got {shortened(self.url)}"
+            )
         return self
 
     def fingerprint(self) -> None:
@@ -60,9 +62,12 @@ class HttpTarget(TargetSettings):
         return None
 
     def load(self, compute: Compute) -> "RemoteTarget":
-        """Ask what is served. Raises TargetError where the key is absent or refused, StepError where nobody answers."""
+        """Ask what is served. Raises TargetError where the key is absent or refused, StepError where nobody
+        answers."""
         if not (key := os.environ.get(self.key_env)):
-            raise TargetError(f"{self.url}: the environment variable {self.key_env} must hold a key of it; it is not set.")
+            raise TargetError(
+                f"{self.url}: the environment variable {self.key_env} must hold a key of it; it is not set."
+            )
         _, host = _parts(self.url)
         return remote(WireClient(self.url.rstrip("/"), key, direct=is_loopback(host)))
 
@@ -75,7 +80,9 @@ def _parts(url: str) -> tuple[str, str]:
             if found.scheme in ("http", "https") and found.hostname and found.port != 0:
                 return found.scheme, found.hostname
     came = "one with a user" if "@" in url else shortened(url)  # no message repeats a password
-    raise ValueError(f"url must be http://host:port or https://host, without user, query or fragment; got {came}")
+    raise ValueError(
+        f"url must be http://host:port or https://host, without user, query or fragment; got {came}"
+    )
 
 
 def is_loopback(host: str) -> bool:
@@ -95,20 +102,27 @@ def remote(client: WireClient) -> "RemoteTarget":
 
 
 class RemoteTarget:
-    """A BlackBoxTarget at a gateway. Where the key may choose the seed, image i is a pure function of (seed, i); elsewhere the
-    gateway draws, and images are a function of the request: the same range under the same seed, in one piece or a later run."""
+    """A BlackBoxTarget at a gateway. Where the key may choose the seed, image i is a pure function of (seed,
+    i); elsewhere the gateway draws, and images are a function of the request: the same range under the same
+    seed, in one piece or a later run."""
 
     def __init__(self, client: WireClient, account: AccountAnswer) -> None:
         self._client, self._scopes = client, account.scopes
-        served = {"target": account.target.identity, "account": account.account, "seeds": account.scopes.choose_seed}
+        served = {
+            "target": account.target.identity,
+            "account": account.account,
+            "seeds": account.scopes.choose_seed,
+        }
         self.identity = f"url:{content_key(**served)}"
         self.image_shape = account.target.image_shape
         most = account.scopes.most_images
-        self._at_once = min(MICRO_BATCH, most)  # a request of the defences, whatever the key may: another key cuts alike
+        self._at_once = min(
+            MICRO_BATCH, most
+        )  # a request of the defences, whatever the key may: another key cuts alike
 
     def sample(self, indices: range, *, seed: int) -> Tensor:
-        """Images (len(indices), C, H, W) uint8. Raises BudgetError where the account cannot pay, TargetError where the gateway
-        refuses, StepError where it does not answer."""
+        """Images (len(indices), C, H, W) uint8. Raises BudgetError where the account cannot pay, TargetError
+        where the gateway refuses, StepError where it does not answer."""
         return torch.cat([self._sampled(part, seed) for part in _aligned(indices, self._at_once)])
 
     def _sampled(self, indices: range, seed: int) -> Tensor:
@@ -133,14 +147,17 @@ class RemoteLatentTarget(RemoteTarget):
         self.latent_dim = latent_dim
 
     def draw_latents(self, indices: range, *, seed: int) -> Tensor:
-        """Codes (len(indices), latent_dim) float32, N(0, I), as every target of ours draws them; nothing is asked."""
+        """Codes (len(indices), latent_dim) float32, N(0, I), as every target of ours draws them; nothing is
+        asked."""
         return normal(seed, "latents", indices, self.latent_dim)
 
     def generate(self, latents: Tensor) -> Tensor:
         """Codes (N, latent_dim) to images (N, C, H, W) uint8. Raises as `sample` does."""
         whole = tensor_digest({"latents": latents})
         parts = latents.float().split(self._at_once)
-        return torch.cat([self._made(part, f"generate latents={whole} part={i}") for i, part in enumerate(parts)])
+        return torch.cat(
+            [self._made(part, f"generate latents={whole} part={i}") for i, part in enumerate(parts)]
+        )
 
     def sample(self, indices: range, *, seed: int) -> Tensor:
         """Images (len(indices), C, H, W) uint8 of the codes `draw_latents(indices, seed=seed)`."""
@@ -153,6 +170,7 @@ class RemoteLatentTarget(RemoteTarget):
 
 
 def _aligned(indices: range, at_once: int) -> list[range]:
-    """The range in pieces of at most `at_once`, cut at its multiples: the same cuts wherever a range begins."""
+    """The range in pieces of at most `at_once`, cut at its multiples: the same cuts wherever a range
+    begins."""
     cuts = range(indices.start // at_once * at_once, indices.stop, at_once)
     return [range(max(cut, indices.start), min(cut + at_once, indices.stop)) for cut in cuts]

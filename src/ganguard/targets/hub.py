@@ -1,4 +1,5 @@
-"""A checkpoint of ours that lies on Hugging Face's hub as a target. Only its three files are fetched: safetensors and JSON."""
+"""A checkpoint of ours that lies on Hugging Face's hub as a target. Only its three files are fetched:
+safetensors and JSON."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -21,8 +22,9 @@ NAME = r"^[\w.-]{1,96}/[\w.-]{1,96}$"
 class HubTarget(TargetSettings):
     """`hub`: owner/name of a repository whose root is a directory that `ganguard train` wrote.
 
-    revision: branch, tag or commit. The files are kept in the cache of Hugging Face's client; the network is asked only where
-    they are not there. Name a commit, and what is audited stays the same wherever the audit runs.
+    revision: branch, tag or commit. The files are kept in the cache of Hugging Face's client; the network is
+    asked only where they are not there. Name a commit, and what is audited stays the same wherever the audit
+    runs.
     """
 
     hub: Annotated[str, Field(pattern=NAME)]
@@ -33,7 +35,8 @@ class HubTarget(TargetSettings):
         return self._checkpoint().fingerprint()
 
     def load(self, compute: Compute) -> WhiteBoxModuleTarget:
-        """Fetch and read it. Raises TargetError where it is not to be had, CheckpointError where it is no checkpoint."""
+        """Fetch and read it. Raises TargetError where it is not to be had, CheckpointError where it is no
+        checkpoint."""
         return self._checkpoint().load(compute)
 
     def _checkpoint(self) -> CheckpointTarget:
@@ -46,16 +49,23 @@ def _fetched(name: str, revision: str) -> Path:
         from huggingface_hub import snapshot_download
         from huggingface_hub.utils import disable_progress_bars  # pyright: ignore[reportPrivateImportUsage]
     except ImportError:
-        raise TargetError(f"{name}: the package huggingface_hub is absent. Run pip install 'ganguard[huggingface]'.") from None
+        raise TargetError(
+            f"{name}: the package huggingface_hub is absent. Run pip install 'ganguard[huggingface]'."
+        ) from None
     disable_progress_bars("huggingface_hub.snapshot_download")
-    with suppress(Exception):  # not there yet, or not all of it: each version of the client raises its own error
-        kept = Path(snapshot_download(name, revision=revision, allow_patterns=list(FILES), local_files_only=True))
+    with suppress(
+        Exception
+    ):  # not there yet, or not all of it: each version of the client raises its own error
+        kept = Path(
+            snapshot_download(name, revision=revision, allow_patterns=list(FILES), local_files_only=True)
+        )
         if all((kept / file).is_file() for file in FILES):
             return kept
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=list(FILES)))
     except Exception as problem:  # noqa: BLE001 - the client raises its own errors, HTTP's, and the system's
         raise TargetError(
-            f"{name}: revision {one_line(revision, 60)!r} is not to be had from Hugging Face's hub ({one_line(problem, 160)}). "
-            f"Look at the name and the network, or download the checkpoint elsewhere and name its directory as `checkpoint`."
+            f"{name}: revision {one_line(revision, 60)!r} is not to be had from Hugging Face's hub "
+            f"({one_line(problem, 160)}). Look at the name and the network, or download the checkpoint "
+            "elsewhere and name its directory as `checkpoint`."
         ) from None

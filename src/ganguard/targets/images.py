@@ -1,4 +1,5 @@
-"""Images that a generator made, as a target: what would defences leave of them? The generator need not be at hand."""
+"""Images that a generator made, as a target: what would defences leave of them? The generator need not be at
+hand."""
 
 import torch
 from pydantic import field_validator
@@ -23,7 +24,9 @@ class ImagesTarget(TargetSettings):
     @classmethod
     def _whole(cls, images: DatasetSettings) -> DatasetSettings:
         if getattr(images, "on_bad_image", "fail") == "skip":
-            raise ValueError("on_bad_image must be fail for a target: what it is shall not depend on what could be read")
+            raise ValueError(
+                "on_bad_image must be fail for a target: what it is shall not depend on what could be read"
+            )
         return images
 
     def fingerprint(self) -> str:

@@ -14,7 +14,8 @@ from ganguard.targets.protocol import BlackBoxTarget
 class TargetSettings(Settings):
     """Base of a target's settings. The field that has the name of its kind says where the target is.
 
-    remote: somebody else's machine makes the images, and may change them on the way; its own draws cost what others' do.
+    remote: somebody else's machine makes the images, and may change them on the way; its own draws cost what
+    others' do.
     """
 
     remote: ClassVar[bool] = False
@@ -28,11 +29,15 @@ class Loads(Protocol):
 
 
 def parse_target(value: object) -> TargetSettings:
-    """A mapping with one key that names the kind ({"checkpoint": "runs/a"}) to that target's settings. Raises SpecError."""
+    """A mapping with one key that names the kind ({"checkpoint": "runs/a"}) to that target's settings. Raises
+    SpecError."""
     if isinstance(value, TargetSettings):
         return value
     if not isinstance(value, Mapping):
-        raise SpecError(f"target must be a mapping with one of {', '.join(sorted(TARGETS.table()))}; got {shortened(value)}.")
+        raise SpecError(
+            f"target must be a mapping with one of {', '.join(sorted(TARGETS.table()))}; got "
+            f"{shortened(value)}."
+        )
     values = cast(Mapping[str, Any], value)
     kinds = [key for key in values if key in TARGETS.table()]
     if not kinds:
@@ -41,7 +46,8 @@ def parse_target(value: object) -> TargetSettings:
 
 
 def fingerprint(settings: TargetSettings) -> str | None:
-    """Changes whenever what `load_target` opens may have changed; None where only opening it tells. Raises InputError."""
+    """Changes whenever what `load_target` opens may have changed; None where only opening it tells. Raises
+    InputError."""
     return cast(Loads, settings).fingerprint()
 
 

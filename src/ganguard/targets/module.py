@@ -1,4 +1,5 @@
-"""A torch module G, and D where there is one, as a target. Checkpoints, factories and TorchScript all become this."""
+"""A torch module G, and D where there is one, as a target. Checkpoints, factories and TorchScript all become
+this."""
 
 import copy
 import math
@@ -17,11 +18,14 @@ from ganguard.targets.protocol import Discriminator
 
 MOST_LATENTS = 1 << 20  # entries of z
 MOST_BYTES = 4 << 30  # of a micro-batch of float images: 2048x2048 pixels in colour
-RANGE_TOLERANCE = 0.01  # how far outside [-1, 1] a generator's floats may lie before they are taken for another range
+RANGE_TOLERANCE = (
+    0.01  # how far outside [-1, 1] a generator's floats may lie before they are taken for another range
+)
 
 
 class ModuleDiscriminator:
-    """D of a GAN, scored in fixed micro-batches. D takes float images in [-1, 1] and gives (N,) or (N, 1) scores."""
+    """D of a GAN, scored in fixed micro-batches. D takes float images in [-1, 1] and gives (N,) or (N, 1)
+    scores."""
 
     def __init__(self, module: nn.Module, compute: Compute) -> None:
         self._compute = compute
@@ -31,11 +35,14 @@ class ModuleDiscriminator:
         """Images (N, C, H, W) uint8 to raw scores (N,) float32; higher = more real."""
         scores = self._run(self._module, images)
         if scores.numel() != len(images):
-            raise TargetError(f"the discriminator must give one score an image; got shape {tuple(scores.shape)}.")
+            raise TargetError(
+                f"the discriminator must give one score an image; got shape {tuple(scores.shape)}."
+            )
         return scores.flatten()
 
     def features(self, images: Tensor) -> Tensor:
-        """Images (N, C, H, W) uint8 to the inputs of D's last layer, (N, F) float32. Raises TargetError without them."""
+        """Images (N, C, H, W) uint8 to the inputs of D's last layer, (N, F) float32. Raises TargetError
+        without them."""
         features = getattr(self._module, "features", None)
         if not callable(features):
             raise TargetError("the discriminator must have a method features(images) -> (N, F); it has none.")
@@ -52,7 +59,9 @@ class ModuleDiscriminator:
             try:
                 return function(to_float(chunk)).float()
             except (Exception, SystemExit) as problem:  # noqa: BLE001 - a user's discriminator may raise anything
-                raise TargetError(f"the discriminator raised on images {tuple(chunk.shape)}: {_reason(problem)}") from None
+                raise TargetError(
+                    f"the discriminator raised on images {tuple(chunk.shape)}: {_reason(problem)}"
+                ) from None
 
         with use_threads(self._compute.threads):
             return in_micro_batches(run, images, self._compute.torch_device())
@@ -61,15 +70,19 @@ class ModuleDiscriminator:
 class ModuleTarget:
     """G as a LatentTarget whose prior is N(0, I).
 
-    G takes z (N, latent_dim) float32 and gives images (N, C, H, W) in [-1, 1]. One micro-batch is drawn at once, to see that
-    it does. Raises TargetError where G raises, or gives another shape, another range, NaN or infinity.
+    G takes z (N, latent_dim) float32 and gives images (N, C, H, W) in [-1, 1]. One micro-batch is drawn at
+    once, to see that it does. Raises TargetError where G raises, or gives another shape, another range, NaN
+    or infinity.
 
-    identity: of the weights. What G makes of them is in its code too, so the micro-batch's digest becomes part of it.
-    ours: G's range is [-1, 1] for certain, and what leaves it is clamped. Of anybody else's, a micro-batch that leaves it, or
-        is without a single negative value, is taken for another range.
+    identity: of the weights. What G makes of them is in its code too, so the micro-batch's digest becomes
+    part of it.
+    ours: G's range is [-1, 1] for certain, and what leaves it is clamped. Of anybody else's, a micro-batch
+        that leaves it, or is without a single negative value, is taken for another range.
     """
 
-    def __init__(self, module: nn.Module, *, latent_dim: int, identity: str, compute: Compute, ours: bool = False) -> None:
+    def __init__(
+        self, module: nn.Module, *, latent_dim: int, identity: str, compute: Compute, ours: bool = False
+    ) -> None:
         if not 0 < latent_dim <= MOST_LATENTS:
             raise TargetError(f"latent_dim must be 1 to {MOST_LATENTS:,}; got {latent_dim}.")
         self.latent_dim = latent_dim
@@ -83,9 +96,12 @@ class ModuleTarget:
         return normal(seed, "latents", indices, self.latent_dim)
 
     def generate(self, latents: Tensor) -> Tensor:
-        """Codes (N, latent_dim) to images (N, C, H, W) uint8. Raises TargetError for other codes, or NaN images."""
+        """Codes (N, latent_dim) to images (N, C, H, W) uint8. Raises TargetError for other codes, or NaN
+        images."""
         if latents.ndim != 2 or latents.shape[1] != self.latent_dim or not torch.isfinite(latents).all():
-            raise TargetError(f"codes must be finite and (N, {self.latent_dim}); got shape {tuple(latents.shape)}.")
+            raise TargetError(
+                f"codes must be finite and (N, {self.latent_dim}); got shape {tuple(latents.shape)}."
+            )
         with use_threads(self._compute.threads):
             return in_micro_batches(self._images, latents.float(), self._compute.torch_device())
 
@@ -96,7 +112,9 @@ class ModuleTarget:
     def _images(self, z: Tensor) -> Tensor:
         images = self._run(z)
         if images.shape != (len(z), *self.image_shape):
-            raise TargetError(f"the generator first made images {self.image_shape}; now it gave {tuple(images.shape)[1:]}.")
+            raise TargetError(
+                f"the generator first made images {self.image_shape}; now it gave {tuple(images.shape)[1:]}."
+            )
         if not torch.isfinite(images).all():
             raise TargetError("the generator gave NaN or infinity. Check its weights and its precision.")
         return to_uint8(images)
@@ -116,7 +134,8 @@ class ModuleTarget:
             images = to_uint8(floats)
             if not ours and not torch.equal(images, to_uint8(self._run(z))):
                 raise TargetError(
-                    "the generator gives other images for the same codes. Fix its noise: an image must follow from its code."
+                    "the generator gives other images for the same codes. Fix its noise: an image must "
+                    "follow from its code."
                 )
         return shape, images
 
@@ -141,7 +160,8 @@ class WhiteBoxModuleTarget(ModuleTarget):
 
 
 def _said_by(D: Discriminator, images: Tensor) -> str:
-    """Digest of what D makes of images: its code counts, not its weights alone. Attacks that do not ask it may do without."""
+    """Digest of what D makes of images: its code counts, not its weights alone. Attacks that do not ask it
+    may do without."""
     said: dict[str, Tensor] = {}
     for name, read in (("scores", D.scores), ("features", D.features)):
         try:
@@ -155,13 +175,14 @@ def require_micro_batch(image_shape: tuple[int, int, int]) -> None:
     """Raise TargetError where MICRO_BATCH float images (C, H, W) take more than MOST_BYTES."""
     if MICRO_BATCH * math.prod(image_shape) * 4 > MOST_BYTES:
         raise TargetError(
-            f"images {image_shape} (C, H, W) are too large: {MICRO_BATCH} of them, which are made at once, take more than "
-            f"{MOST_BYTES >> 30} GiB."
+            f"images {image_shape} (C, H, W) are too large: {MICRO_BATCH} of them, which are made at once, "
+            f"take more than {MOST_BYTES >> 30} GiB."
         )
 
 
 def _reason(problem: BaseException) -> str:
-    """The first line of what a user's network raised, the last of the many that TorchScript says, or the name of its type."""
+    """The first line of what a user's network raised, the last of the many that TorchScript says, or the name
+    of its type."""
     lines = str(problem).strip().splitlines() or [type(problem).__name__]
     return one_line(lines[-1] if "TorchScript interpreter" in lines[0] else lines[0], 200)
 
@@ -180,6 +201,7 @@ def _require_generator_output(images: object, ours: bool) -> tuple[int, int, int
     low, high = images.min().item(), images.max().item()
     if not ours and (low < -1 - RANGE_TOLERANCE or high > 1 + RANGE_TOLERANCE or low >= 0):
         raise TargetError(
-            f"the generator must give images in [-1, 1]; got [{low:.3g}, {high:.3g}]. Scale them, or clamp, in its forward."
+            f"the generator must give images in [-1, 1]; got [{low:.3g}, {high:.3g}]. Scale them, or clamp, "
+            "in its forward."
         )
     return (images.shape[1], images.shape[2], images.shape[3])

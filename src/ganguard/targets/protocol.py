@@ -28,7 +28,8 @@ class BlackBoxTarget(Protocol):
 
 @runtime_checkable
 class LatentTarget(BlackBoxTarget, Protocol):
-    """Codes may be chosen by the client. `sample(indices, seed)` equals `generate(draw_latents(indices, seed))`."""
+    """Codes may be chosen by the client. `sample(indices, seed)` equals `generate(draw_latents(indices,
+    seed))`."""
 
     @property
     def latent_dim(self) -> int: ...
@@ -67,8 +68,11 @@ class WhiteBoxTarget(BlackBoxTarget, Protocol):
 
 
 def require_answer(images: Tensor, target: BlackBoxTarget, count: int) -> Tensor:
-    """Return what a target answered if it is `count` images of its shape, uint8. Raises TargetError otherwise."""
+    """Return what a target answered if it is `count` images of its shape, uint8. Raises TargetError
+    otherwise."""
     wanted = (count, *target.image_shape)
     if images.dtype != torch.uint8 or tuple(images.shape) != wanted:
-        raise TargetError(f"the target must answer with uint8 images {wanted}; got {images.dtype} {tuple(images.shape)}.")
+        raise TargetError(
+            f"the target must answer with uint8 images {wanted}; got {images.dtype} {tuple(images.shape)}."
+        )
     return images

@@ -21,8 +21,8 @@ LONGEST_NAME = 200  # characters of "module:factory"
 
 
 class PythonTarget(TargetSettings):
-    """`python`: "module:factory", looked for in the current folder too. The factory is called without arguments and returns
-    G, or a pair (G, D), as torch modules.
+    """`python`: "module:factory", looked for in the current folder too. The factory is called without
+    arguments and returns G, or a pair (G, D), as torch modules.
 
     G takes z (N, latent_dim) float32, drawn from N(0, I), and gives images (N, C, H, W) in [-1, 1].
     latent_dim: entries of z; None reads G's attribute `latent_dim`.
@@ -48,7 +48,9 @@ class PythonTarget(TargetSettings):
         G, D = _modules(_call(self.python), self.python)
         latent_dim = self.latent_dim or getattr(G, "latent_dim", None)
         if type(latent_dim) is not int:
-            raise TargetError(f"{self.python}: latent_dim is not known. Set it beside `python:`, or as an attribute of G.")
+            raise TargetError(
+                f"{self.python}: latent_dim is not known. Set it beside `python:`, or as an attribute of G."
+            )
         identity = f"python:{self.python}:{_digest(G, D, self.python)}"
         with naming(self.python):
             if D is None:
@@ -58,12 +60,15 @@ class PythonTarget(TargetSettings):
 
 def _digest(G: nn.Module, D: nn.Module | None, name: str) -> str:
     try:
-        weights = {**G.state_dict(), **{f"D/{key}": value for key, value in (D.state_dict() if D else {}).items()}}
+        weights = {
+            **G.state_dict(),
+            **{f"D/{key}": value for key, value in (D.state_dict() if D else {}).items()},
+        }
         return tensor_digest(weights)
     except (Exception, SystemExit) as problem:  # noqa: BLE001 - a user's module may raise anything, and hold anything
         raise TargetError(
-            f"{name}: the weights cannot be read ({one_line(problem, 200)}). Have the factory return modules whose state_dict "
-            f"holds tensors, of float32."
+            f"{name}: the weights cannot be read ({one_line(problem, 200)}). Have the factory return "
+            "modules whose state_dict holds tensors, of float32."
         ) from None
 
 
@@ -75,7 +80,9 @@ def _call(name: str) -> object:
     except TargetError:
         raise
     except (Exception, SystemExit) as problem:  # noqa: BLE001 - a user's factory may raise anything
-        raise TargetError(f"{name}: the factory raised {type(problem).__name__}: {one_line(problem, 200)}") from None
+        raise TargetError(
+            f"{name}: the factory raised {type(problem).__name__}: {one_line(problem, 200)}"
+        ) from None
 
 
 def _find(name: str) -> Callable[[], object]:
@@ -96,7 +103,9 @@ def _modules(made: object, name: str) -> tuple[nn.Module, nn.Module | None]:
     parts: tuple[Any, ...] = cast(tuple[Any, ...], made) if isinstance(made, tuple) else (made,)
     if not 1 <= len(parts) <= 2 or not all(isinstance(part, nn.Module) for part in parts):
         got = ", ".join(type(part).__name__ for part in parts)
-        raise TargetError(f"{name}: the factory must return G or (G, D) as torch.nn.Module; got {got or 'nothing'}.")
+        raise TargetError(
+            f"{name}: the factory must return G or (G, D) as torch.nn.Module; got {got or 'nothing'}."
+        )
     return parts[0], parts[1] if len(parts) == 2 else None
 
 

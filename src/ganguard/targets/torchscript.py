@@ -1,4 +1,5 @@
-"""A TorchScript generator as a target. A TorchScript file is a program: it is run only where the user says it is trusted."""
+"""A TorchScript generator as a target. A TorchScript file is a program: it is run only where the user says it
+is trusted."""
 
 from pathlib import Path
 
@@ -32,7 +33,8 @@ class TorchScriptTarget(TargetSettings):
         return trusted_digest(Path(self.torchscript), self.trusted, "generator", TargetError)
 
     def load(self, compute: Compute) -> ModuleTarget:
-        """Load the file. Raises TargetError where it is not trusted, absent, no TorchScript, or no generator of images."""
+        """Load the file. Raises TargetError where it is not trusted, absent, no TorchScript, or no generator
+        of images."""
         identity = f"torchscript:{self.fingerprint()}"
         module = load_program(Path(self.torchscript), TargetError)
         with naming(self.torchscript):

@@ -30,7 +30,8 @@ NPZ = "application/x-npz"
 
 Format = Literal["png", "npz"]
 Entry = Annotated[float, Field(strict=True, ge=-FARTHEST, le=FARTHEST)]
-# One complaint is enough: of a million wrong entries, a million would be collected while nobody else is served.
+# One complaint is enough: of a million wrong entries, a million would be collected while nobody else is
+# served.
 Code = TypeAliasType("Code", Annotated[list[Entry], Field(min_length=1), FailFast()])
 Codes = TypeAliasType("Codes", Annotated[list[Code], Field(min_length=1), FailFast()])
 
@@ -48,8 +49,10 @@ Side = Annotated[int, Field(ge=1, le=MOST_SIDE)]
 class ImagesRequest(Settings):
     """What a client asks for: `count` images.
 
-    seed, start: image `start + i` of that seed, for accounts that may choose it; without a seed the server draws one.
-    latents: the codes themselves, (count, latent_dim), for accounts that may send them; `count` may then be left out.
+    seed, start: image `start + i` of that seed, for accounts that may choose it; without a seed the server
+    draws one.
+    latents: the codes themselves, (count, latent_dim), for accounts that may send them; `count` may then be
+    left out.
     """
 
     count: Annotated[int, Field(strict=True, ge=1, le=1 << 20)] | None = None
@@ -60,7 +63,8 @@ class ImagesRequest(Settings):
 
 
 class ImagesAnswer(Settings):
-    """images: PNG files in base64, in the order asked for. idempotency_key: asks for the same images again, free."""
+    """images: PNG files in base64, in the order asked for. idempotency_key: asks for the same images again,
+    free."""
 
     idempotency_key: str
     images: list[str]
@@ -76,8 +80,8 @@ class Scopes(Settings):
 
 
 class Served(Settings):
-    """What a gateway serves to an account. identity: changes whenever the images of a seed may. latent_dim: of codes that may
-    be sent, drawn from N(0, I); None where none may."""
+    """What a gateway serves to an account. identity: changes whenever the images of a seed may. latent_dim:
+    of codes that may be sent, drawn from N(0, I); None where none may."""
 
     identity: str
     image_shape: tuple[Channels, Side, Side]
@@ -96,8 +100,8 @@ class AccountAnswer(Settings):
 
 
 class Problem(Settings):
-    """What went wrong, as RFC 9457 has it. budget, spent, left: in images, where the budget is the problem; `left` alone where
-    the rate is, of what may be asked for now."""
+    """What went wrong, as RFC 9457 has it. budget, spent, left: in images, where the budget is the problem;
+    `left` alone where the rate is, of what may be asked for now."""
 
     type: str = "about:blank"
     title: str
@@ -116,17 +120,21 @@ def to_npz(images: Tensor) -> bytes:
 
 
 def from_npz(content: bytes, count: int, image_shape: tuple[int, int, int]) -> Tensor:
-    """The `count` images of an NPZ file, (count, C, H, W) uint8. Raises TargetError where it holds anything else."""
+    """The `count` images of an NPZ file, (count, C, H, W) uint8. Raises TargetError where it holds anything
+    else."""
     wanted = (count, *image_shape)
     try:
         return torch.from_numpy(_unpacked(content, wanted))
     except Exception as problem:  # noqa: BLE001 - bytes of a stranger's: what the parsers of them raise has no end
         why = one_line(str(problem), 200) or type(problem).__name__
-        raise TargetError(f"the gateway must answer with uint8 images {wanted} as NPZ; what came is none ({why}).") from None
+        raise TargetError(
+            f"the gateway must answer with uint8 images {wanted} as NPZ; what came is none ({why})."
+        ) from None
 
 
 def _unpacked(content: bytes, wanted: tuple[int, ...]) -> NDArray[np.uint8]:
-    """The array `images`, whose header must fit before any of it is unpacked. Raises whatever zipfile and NumPy do."""
+    """The array `images`, whose header must fit before any of it is unpacked. Raises whatever zipfile and
+    NumPy do."""
     size = math.prod(wanted)
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         entry = archive.getinfo("images.npy")
@@ -138,7 +146,9 @@ def _unpacked(content: bytes, wanted: tuple[int, ...]) -> NDArray[np.uint8]:
             shape, by_column, dtype = npy.read_array_header_1_0(member)
             if shape != wanted or dtype != np.uint8:
                 raise ValueError(one_line(f"it holds {dtype} {shape}", 200))
-            images = bytearray(member.read(size + 1))  # bounded: what an entry says of its own size is not believed
+            images = bytearray(
+                member.read(size + 1)
+            )  # bounded: what an entry says of its own size is not believed
     if len(images) != size:
         raise ValueError(f"it does not hold {size:,} bytes")
     return np.frombuffer(images, np.uint8).reshape(wanted, order="F" if by_column else "C")

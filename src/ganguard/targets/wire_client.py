@@ -1,4 +1,5 @@
-"""Asking a gateway until it answers: pauses that grow, or as long as it says, and the same idempotency key all along."""
+"""Asking a gateway until it answers: pauses that grow, or as long as it says, and the same idempotency key
+all along."""
 
 import random
 import time
@@ -38,7 +39,8 @@ class _Answer:
 
 @dataclass(frozen=True)
 class _Failure:
-    """Why there is no answer yet. wait: seconds that the gateway asks for; rate: because the account asks too fast."""
+    """Why there is no answer yet. wait: seconds that the gateway asks for; rate: because the account asks too
+    fast."""
 
     said: str
     wait: float | None
@@ -46,7 +48,8 @@ class _Failure:
 
 
 class WireClient:
-    """Requests to one gateway by the holder of one key. direct: not through the proxies that the environment names.
+    """Requests to one gateway by the holder of one key. direct: not through the proxies that the environment
+    names.
 
     opened, pause, now: how clients are made and how time passes; for tests.
     """
@@ -71,11 +74,13 @@ class WireClient:
         try:
             return AccountAnswer.model_validate_json(content)
         except ValidationError:
-            raise TargetError(f"{self._url}: what answers there is no gateway of ganguard's, or of another version.") from None
+            raise TargetError(
+                f"{self._url}: what answers there is no gateway of ganguard's, or of another version."
+            ) from None
 
     def images(self, asked: ImagesRequest, key: str, *, most: int) -> bytes:
-        """The answer to a request of images, of at most so many bytes. Raises BudgetError where the account cannot pay,
-        TargetError where the gateway refuses, StepError where it does not answer in time."""
+        """The answer to a request of images, of at most so many bytes. Raises BudgetError where the account
+        cannot pay, TargetError where the gateway refuses, StepError where it does not answer in time."""
         body = asked.model_dump_json(exclude_none=True).encode()
         headers = {IDEMPOTENCY_KEY: key, "Content-Type": "application/json"}
         return self._asked("POST", IMAGES, body, headers, most)
@@ -90,15 +95,24 @@ class WireClient:
                     return found
                 if self._now() >= end:
                     raise StepError(
-                        f"{self._url}: gave up ({found.said}). Run the same command again: nothing is bought twice."
+                        f"{self._url}: gave up ({found.said}). Run the same command again: nothing is "
+                        "bought twice."
                     )
-                self._pause(pause * random.SystemRandom().uniform(0.5, 1.0) if found.wait is None else found.wait)
+                self._pause(
+                    pause * random.SystemRandom().uniform(0.5, 1.0) if found.wait is None else found.wait
+                )
                 if found.rate:  # waiting for one is no failure
                     end = min(end + (found.wait or 0.0), last)
                 pause = min(2 * pause, LONGEST_PAUSE)
 
     def _attempt(
-        self, client: httpx.Client, method: str, path: str, body: bytes | None, headers: dict[str, str], most: int
+        self,
+        client: httpx.Client,
+        method: str,
+        path: str,
+        body: bytes | None,
+        headers: dict[str, str],
+        most: int,
     ) -> "bytes | _Failure":
         """The content of an answer, or why there is none. Raises what is final."""
         try:
@@ -114,13 +128,17 @@ class WireClient:
         raise error(f"{self._url}: {answer.said()}")
 
 
-def _read(client: httpx.Client, method: str, path: str, body: bytes | None, headers: dict[str, str], most: int) -> _Answer:
+def _read(
+    client: httpx.Client, method: str, path: str, body: bytes | None, headers: dict[str, str], most: int
+) -> _Answer:
     with client.stream(method, path, content=body, headers=headers) as response:
         content = bytearray()
         for part in response.iter_bytes():
             content += part
             if len(content) > max(most, LARGEST_PROBLEM):
-                raise TargetError(f"the gateway's answer is larger than the {most:,} bytes that were asked for.")
+                raise TargetError(
+                    f"the gateway's answer is larger than the {most:,} bytes that were asked for."
+                )
         return _Answer(response.status_code, bytes(content), _seconds(response.headers.get("Retry-After")))
 
 

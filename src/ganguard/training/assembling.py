@@ -1,4 +1,5 @@
-"""What a training is made of, put together: networks on their device, optimisers, the average of G, what grows."""
+"""What a training is made of, put together: networks on their device, optimisers, the average of G, what
+grows."""
 
 from typing import TYPE_CHECKING
 
@@ -31,7 +32,8 @@ def assembled(
     fabric: "Fabric",
     generator: torch.Generator,
 ) -> GANTraining:
-    """The training of networks with their first weights, on images (N, C, H, W) uint8; all its draws are from `generator`."""
+    """The training of networks with their first weights, on images (N, C, H, W) uint8; all its draws are from
+    `generator`."""
     complete, processes = settings.completed(), Processes(fabric)
     if processes.count > 1:
         share_out(networks, settings, processes=processes.count, device_type=fabric.device.type)
@@ -45,7 +47,11 @@ def assembled(
     ema = EMA(networks.generator, settings.ema_decay)
     if isinstance(networks.generator, StyleBased):
         networks.generator.random = generator if processes.count == 1 else torch.Generator()
-    growing = [networks.generator, networks.discriminator, ema.module] if settings.grow and beginning is RANDOM_WEIGHTS else []
+    growing = (
+        [networks.generator, networks.discriminator, ema.module]
+        if settings.grow and beginning is RANDOM_WEIGHTS
+        else []
+    )
     G, D = passes(networks, fabric, compiled=settings.compile)
     return GANTraining(
         networks=networks,

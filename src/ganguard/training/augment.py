@@ -1,8 +1,9 @@
-"""DiffAugment (Zhao et al., "Differentiable Augmentation for Data-Efficient GAN Training", NeurIPS 2020): whatever D sees, real
-or generated, is changed at random in ways through which gradients flow, so that D cannot learn few images by heart.
+"""DiffAugment (Zhao et al., "Differentiable Augmentation for Data-Efficient GAN Training", NeurIPS 2020):
+whatever D sees, real or generated, is changed at random in ways through which gradients flow, so that D
+cannot learn few images by heart.
 
-The paper's three changes, in its order and strength: colour, translation by up to an eighth of the side, and a square cut out,
-of half the side.
+The paper's three changes, in its order and strength: colour, translation by up to an eighth of the side, and
+a square cut out, of half the side.
 """
 
 import torch
@@ -15,12 +16,14 @@ NUMBERS = 7  # random ones that an image takes
 
 
 def diffaugment(images: Tensor, random: Tensor) -> Tensor:
-    """Images (N, C, H, W) float in [-1, 1], each changed by its own row of `random` (N, 7), uniform in [0, 1)."""
+    """Images (N, C, H, W) float in [-1, 1], each changed by its own row of `random` (N, 7), uniform in [0,
+    1)."""
     return cut_out(translated(coloured(images, random[:, :3]), random[:, 3:5]), random[:, 5:])
 
 
 def coloured(images: Tensor, random: Tensor) -> Tensor:
-    """Brightness moved by -0.5 to 0.5, saturation scaled by 0 to 2 and contrast by 0.5 to 1.5; random: (N, 3)."""
+    """Brightness moved by -0.5 to 0.5, saturation scaled by 0 to 2 and contrast by 0.5 to 1.5; random: (N,
+    3)."""
     brightness, saturation, contrast = random.view(*random.shape, 1, 1, 1).unbind(1)
     moved = images + (brightness - 0.5)
     grey = moved.mean(1, keepdim=True)
@@ -30,7 +33,8 @@ def coloured(images: Tensor, random: Tensor) -> Tensor:
 
 
 def translated(images: Tensor, random: Tensor) -> Tensor:
-    """Moved by up to an eighth of a side, whole pixels; what comes in is grey (0). random: (N, 2), down and right."""
+    """Moved by up to an eighth of a side, whole pixels; what comes in is grey (0). random: (N, 2), down and
+    right."""
     count, _, height, width = images.shape
     reach = [int(side * SHIFTED + 0.5) for side in (height, width)]
     padded = F.pad(images, (reach[1], reach[1], reach[0], reach[0]))
@@ -42,7 +46,8 @@ def translated(images: Tensor, random: Tensor) -> Tensor:
 
 
 def cut_out(images: Tensor, random: Tensor) -> Tensor:
-    """A square of half the side, whose middle may lie anywhere in the image, is grey (0). random: (N, 2), its middle."""
+    """A square of half the side, whose middle may lie anywhere in the image, is grey (0). random: (N, 2), its
+    middle."""
     (height, width), place = images.shape[2:], torch.arange(max(images.shape[2:]), device=images.device)
     rows = _stretch(random[:, 0], height, place[:height])
     columns = _stretch(random[:, 1], width, place[:width])

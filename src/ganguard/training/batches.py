@@ -1,4 +1,5 @@
-"""What in a network looks at a whole batch, and what becomes of it where several processes hold parts of the batch."""
+"""What in a network looks at a whole batch, and what becomes of it where several processes hold parts of the
+batch."""
 
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage] - the base of all of them
@@ -10,29 +11,33 @@ from ganguard.training.settings import TrainingSettings
 
 
 def share_out(networks: Networks, settings: TrainingSettings, *, processes: int, device_type: str) -> None:
-    """Make networks ready for `processes` > 1, each with its part of a batch: BatchNorm takes the statistics of the whole
-    batch, and the groups of four that D compares stay whole.
+    """Make networks ready for `processes` > 1, each with its part of a batch: BatchNorm takes the statistics
+    of the whole batch, and the groups of four that D compares stay whole.
 
-    Raises SpecError where a batch cannot be shared out, BatchNorm would be on CPU, or a penalty needs its second derivative.
+    Raises SpecError where a batch cannot be shared out, BatchNorm would be on CPU, or a penalty needs its
+    second derivative.
     """
     if settings.batch_size % processes:
-        raise SpecError(f"batch_size must be a multiple of devices x nodes, {processes}; got {settings.batch_size}.")
+        raise SpecError(
+            f"batch_size must be a multiple of devices x nodes, {processes}; got {settings.batch_size}."
+        )
     kind, D = settings.architecture.kind, networks.discriminator
     if _has_batch_norm(networks.generator) or _has_batch_norm(D):
         if device_type == "cpu":
             raise SpecError(
-                f"devices: {kind} has BatchNorm, which torch synchronises between GPUs only: on CPU each process would "
-                f"normalise by its own images. Train it in one process, or choose pggan or stylegan2."
+                f"devices: {kind} has BatchNorm, which torch synchronises between GPUs only: on CPU each "
+                "process would normalise by its own images. Train it in one process, or choose pggan or "
+                "stylegan2."
             )
         if _has_batch_norm(D) and settings.completed().penalty != "none":
             raise SpecError(
-                f"devices: a penalty needs second derivatives of {kind}'s D, which synchronised BatchNorm has not. Set "
-                f"penalty: none, or train on one device."
+                f"devices: a penalty needs second derivatives of {kind}'s D, which synchronised BatchNorm "
+                "has not. Set penalty: none, or train on one device."
             )
     elif not D.independent_rows and (own := settings.batch_size // processes) % GROUP:
         raise SpecError(
-            f"devices: {kind}'s D compares images in groups of {GROUP}, which no two processes share. Make batch_size a "
-            f"multiple of {GROUP * processes}; got {settings.batch_size}, {own} for each."
+            f"devices: {kind}'s D compares images in groups of {GROUP}, which no two processes share. Make "
+            f"batch_size a multiple of {GROUP * processes}; got {settings.batch_size}, {own} for each."
         )
     for network in (networks.generator, D):
         nn.SyncBatchNorm.convert_sync_batchnorm(network)  # in place: it replaces layers within

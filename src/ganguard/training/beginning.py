@@ -7,7 +7,13 @@ import torch
 from torch import nn
 
 from ganguard.architectures.checkpoint import load_checkpoint, read_description
-from ganguard.architectures.networks import ArchitectureSettings, Discriminator, Growing, Networks, build_networks
+from ganguard.architectures.networks import (
+    ArchitectureSettings,
+    Discriminator,
+    Growing,
+    Networks,
+    build_networks,
+)
 from ganguard.base.cache import content_key, tensor_digest
 from ganguard.base.errors import SpecError
 
@@ -44,8 +50,8 @@ class Beginning:
         return {parameter for stage in stages[: self.frozen] for parameter in stage.parameters()}
 
     def require_fits(self, architecture: ArchitectureSettings, image_shape: tuple[int, int, int]) -> None:
-        """Raise SpecError, before any work, where the weights are not of the architecture for images (C, H, W), or its D has no
-        stage beyond the frozen ones."""
+        """Raise SpecError, before any work, where the weights are not of the architecture for images (C, H,
+        W), or its D has no stage beyond the frozen ones."""
         with torch.device("meta"):
             D = build_networks(architecture, image_shape).discriminator
         if self.checkpoint is not None:
@@ -57,8 +63,8 @@ class Beginning:
         frozen = self.frozen if self.frozen >= 0 else len(D.stages()) + self.frozen
         if self.frozen and not 0 < frozen < len(D.stages()):
             raise SpecError(
-                f"frozen must freeze a stage of D and leave one to be trained: {architecture.kind} has {len(D.stages())}; got "
-                f"{frozen}."
+                f"frozen must freeze a stage of D and leave one to be trained: {architecture.kind} has "
+                f"{len(D.stages())}; got {frozen}."
             )
 
     def digest(self) -> str:

@@ -1,11 +1,13 @@
-"""Differentially private training of a GAN (DP-SGD, Abadi et al. 2016): the countermeasure to accuracy extraction that the
-paper leaves to the future. What a copy can tell about single training images is then bounded, however the target was stolen.
+"""Differentially private training of a GAN (DP-SGD, Abadi et al. 2016): the countermeasure to accuracy
+extraction that the paper leaves to the future. What a copy can tell about single training images is then
+bounded, however the target was stolen.
 
-Only D sees real images, so only its updates spend privacy: each takes a Poisson sample of them, cuts every image's gradient to
-a length C, and adds noise. G learns from D, which is post-processing and costs nothing more, as does the gradient for generated
-images. The bound is that of Rényi accounting (Mironov 2017), by opacus. What it does not cover: any choice that looks at the
-training images besides, as that of a checkpoint by its distance to them. And noise follows from the training's seed, so that a
-run can be repeated: the bound holds towards whoever does not know the seed, which the checkpoint's JSON names.
+Only D sees real images, so only its updates spend privacy: each takes a Poisson sample of them, cuts every
+image's gradient to a length C, and adds noise. G learns from D, which is post-processing and costs nothing
+more, as does the gradient for generated images. The bound is that of Rényi accounting (Mironov 2017), by
+opacus. What it does not cover: any choice that looks at the training images besides, as that of a checkpoint
+by its distance to them. And noise follows from the training's seed, so that a run can be repeated: the bound
+holds towards whoever does not know the seed, which the checkpoint's JSON names.
 """
 
 import warnings
@@ -33,7 +35,8 @@ ACCOUNTANT = "rdp"
 class DifferentialPrivacy(Settings):
     """How private a training is: (epsilon, delta)-differentially, for adding or removing one image.
 
-    epsilon: for the whole training; None: no bound, gradients are cut but no noise is added, which shows what cutting costs.
+    epsilon: for the whole training; None: no bound, gradients are cut but no noise is added, which shows what
+    cutting costs.
     delta: at which epsilon is stated; less than one over the number of images.
     max_grad_norm: C, the length that an image's gradient is cut to.
     """
@@ -53,16 +56,18 @@ class PrivateTraining(TrainingSettings):
         if self.differential_privacy is None:
             return self
         if why := why_not_private(self.architecture):
-            raise ValueError(f"differential_privacy: {why}. Set architecture: {{kind: dcgan, discriminator_norm: group}}")
+            raise ValueError(
+                f"differential_privacy: {why}. Set architecture: {{kind: dcgan, discriminator_norm: group}}"
+            )
         if self.completed().penalty != "none" or self.completed().drift or self.augment != "none":
             raise ValueError(
-                "differential_privacy: penalty, drift and augment show D the images in ways that the bound does not count. "
-                "Leave them out"
+                "differential_privacy: penalty, drift and augment show D the images in ways that the bound "
+                "does not count. Leave them out"
             )
         if self.precision != "32-true" or self.compile:
             raise ValueError(
-                "differential_privacy: gradients are cut and made noisy in float32, image by image. Leave precision and "
-                "compile out"
+                "differential_privacy: gradients are cut and made noisy in float32, image by image. Leave "
+                "precision and compile out"
             )
         return self
 
@@ -97,8 +102,8 @@ class Guarantee:
 
 
 def guarantee_of(settings: DifferentialPrivacy, *, images: int, batch_size: int, updates: int) -> Guarantee:
-    """The noise that keeps `updates` of D within epsilon, of Poisson samples of `batch_size` expected images. Raises SpecError
-    where opacus is absent, a batch is as large as the data, or no noise suffices."""
+    """The noise that keeps `updates` of D within epsilon, of Poisson samples of `batch_size` expected images.
+    Raises SpecError where opacus is absent, a batch is as large as the data, or no noise suffices."""
     require_opacus()
     from opacus.accountants import create_accountant
     from opacus.accountants.utils import get_noise_multiplier
@@ -107,7 +112,10 @@ def guarantee_of(settings: DifferentialPrivacy, *, images: int, batch_size: int,
         least = f"below 1 over the number of images, {1 / images:.2g}"
         raise SpecError(f"differential_privacy: delta must be {least}; got {settings.delta:g}.")
     if batch_size >= images:
-        raise SpecError(f"differential_privacy: batch_size must be below the number of images, {images}; got {batch_size}.")
+        raise SpecError(
+            f"differential_privacy: batch_size must be below the number of images, {images}; got "
+            f"{batch_size}."
+        )
     rate, epsilon, delta, norm = batch_size / images, settings.epsilon, settings.delta, settings.max_grad_norm
     if epsilon is None:
         return Guarantee(None, delta, 0.0, norm, rate, updates)
@@ -115,14 +123,20 @@ def guarantee_of(settings: DifferentialPrivacy, *, images: int, batch_size: int,
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Optimal order is the")  # a bound of any order holds
             sigma = get_noise_multiplier(
-                target_epsilon=epsilon, target_delta=delta, sample_rate=rate, steps=updates, accountant=ACCOUNTANT
+                target_epsilon=epsilon,
+                target_delta=delta,
+                sample_rate=rate,
+                steps=updates,
+                accountant=ACCOUNTANT,
             )
             accountant = create_accountant(mechanism=ACCOUNTANT)
             accountant.history = [(sigma, rate, updates)]
             spent = float(accountant.get_epsilon(delta=delta))
     except ValueError as problem:
         what = f"epsilon {epsilon:g} cannot be kept over {updates:,} updates"
-        raise SpecError(f"differential_privacy: {what}: {one_line(problem, 160)}. Allow more, or train shorter.") from None
+        raise SpecError(
+            f"differential_privacy: {what}: {one_line(problem, 160)}. Allow more, or train shorter."
+        ) from None
     return Guarantee(spent, delta, float(sigma), norm, rate, updates)
 
 
@@ -131,7 +145,9 @@ def require_opacus() -> None:
     try:
         import opacus  # noqa: F401  # pyright: ignore[reportUnusedImport]
     except ImportError:
-        raise SpecError("differential_privacy needs opacus. Install it: pip install 'ganguard[dp]'.") from None
+        raise SpecError(
+            "differential_privacy needs opacus. Install it: pip install 'ganguard[dp]'."
+        ) from None
 
 
 class PrivateUpdates:
@@ -154,9 +170,11 @@ class PrivateUpdates:
             generator=self._noise,
         )
 
-    def update(self, images: Images, fake: Tensor, loss: AdversarialLoss, generator: torch.Generator) -> Tensor:
-        """One update of D on a Poisson sample of `images` (N, C, H, W) uint8, and on generated images (n, C, H, W) in [-1, 1].
-        Returns its loss, ()."""
+    def update(
+        self, images: Images, fake: Tensor, loss: AdversarialLoss, generator: torch.Generator
+    ) -> Tensor:
+        """One update of D on a Poisson sample of `images` (N, C, H, W) uint8, and on generated images (n, C,
+        H, W) in [-1, 1]. Returns its loss, ()."""
         rows = (torch.rand(len(images), generator=generator) < self._rate).nonzero()[:, 0]
         self._private.zero_grad()
         of_real = self._sample_gradients(to_float(batch(images, rows, fake.device)), loss)
@@ -173,7 +191,8 @@ class PrivateUpdates:
         return [parameter for group in self._optimizer.param_groups for parameter in group["params"]]
 
     def _sample_gradients(self, real: Tensor, loss: AdversarialLoss) -> Tensor:
-        """Every image's own gradient, where the optimiser looks for it; an empty sample has none, and is noise alone."""
+        """Every image's own gradient, where the optimiser looks for it; an empty sample has none, and is
+        noise alone."""
         if len(real) == 0:
             for parameter in self._parameters():
                 parameter.grad_sample = parameter.new_zeros((0, *parameter.shape))  # pyright: ignore[reportAttributeAccessIssue]

@@ -1,4 +1,5 @@
-"""Keeping the best of a training: a judge looks at G's images now and then, and the G that it liked most is what is published.
+"""Keeping the best of a training: a judge looks at G's images now and then, and the G that it liked most is
+what is published.
 
 An adversary with few real images would otherwise learn them by heart, and could not tell when.
 """
@@ -28,8 +29,10 @@ Judge = Callable[[Tensor], float]
 
 @dataclass(frozen=True)
 class Watch:
-    """judge: what decides. every: steps of G between two looks, of which the first is before any step, and the last after all.
-    count: images looked at, of the same codes each time. judged_by: tells judges apart; scores of two are not compared."""
+    """judge: what decides. every: steps of G between two looks, of which the first is before any step, and
+    the last after all.
+    count: images looked at, of the same codes each time. judged_by: tells judges apart; scores of two are not
+    compared."""
 
     judge: Judge
     every: int
@@ -42,10 +45,11 @@ class Watch:
 
 
 class Best:
-    """The looks at one training, kept in `directory`/judged.json, and its best state so far in `directory`/best.
+    """The looks at one training, kept in `directory`/judged.json, and its best state so far in
+    `directory`/best.
 
-    begin: the step that the training goes on from, of `steps`. What a killed run saw after it is seen again; all of it, where
-    nothing was saved.
+    begin: the step that the training goes on from, of `steps`. What a killed run saw after it is seen again;
+    all of it, where nothing was saved.
     """
 
     def __init__(self, watch: Watch, directory: Path, begin: int, steps: int, seed: int) -> None:
@@ -62,14 +66,17 @@ class Best:
         return step % self._watch.every == 0 or step == self._steps
 
     def look(self, step: int, G: Generator, publish: Callable[[Path], object]) -> float | None:
-        """Judge G (N, latent_dim) -> images as it is after `step`, and publish it to `checkpoint` where it is the best so far,
-        the first of several equally good. Returns what the judge gave, None where it had looked before, or there is no look.
-        Raises StepError where that is not finite."""
+        """Judge G (N, latent_dim) -> images as it is after `step`, and publish it to `checkpoint` where it is
+        the best so far, the first of several equally good. Returns what the judge gave, None where it had
+        looked before, or there is no look. Raises StepError where that is not finite."""
         if not self.due(step) or step in dict(self.looks):
             return None
         score = float(self._watch.judge(images_of(G, self._seed, "judged", self._watch.count)))
         if not abs(score) < float("inf"):
-            raise StepError(f"the judge of a training gave {score} at step {step}. Look at the images and at its real ones.")
+            raise StepError(
+                f"the judge of a training gave {score} at step {step}. Look at the images and at its real "
+                "ones."
+            )
         if all(score < seen for _, seen in self.looks):
             publish(self.checkpoint)
         self.looks.append((step, score))
@@ -85,7 +92,8 @@ def images_of(G: Generator, seed: int, stream: str, count: int) -> Tensor:
 
 
 def best_step(directory: Path) -> int:
-    """The step that the judge liked most, the first of several. Raises CheckpointError where no look was taken."""
+    """The step that the judge liked most, the first of several. Raises CheckpointError where no look was
+    taken."""
     looks = _read(directory / JUDGED)
     if not looks:
         raise CheckpointError(f"{directory / JUDGED}: no training was judged here. Train with a judge.")

@@ -7,10 +7,11 @@ from torch import Tensor, nn
 
 
 class EMA:
-    """A copy of a module whose parameters follow the module's: average <- decay * average + (1 - decay) * parameter.
+    """A copy of a module whose parameters follow the module's: average <- decay * average + (1 - decay) *
+    parameter.
 
-    Buffers (BatchNorm's running statistics) are averaged in the same way; counters are copied. The decay of step t is
-    min(decay, (1 + t) / (10 + t)), so that the random beginning is forgotten.
+    Buffers (BatchNorm's running statistics) are averaged in the same way; counters are copied. The decay of
+    step t is min(decay, (1 + t) / (10 + t)), so that the random beginning is forgotten.
     """
 
     def __init__(self, module: nn.Module, decay: float) -> None:
@@ -18,7 +19,9 @@ class EMA:
         self.decay = decay
         self._source = module
         self._averages, self._sources = _paired(self.module, module)
-        self._copies = [(a, b) for a, b in zip(self.module.buffers(), module.buffers(), strict=True) if not _averaged(a)]
+        self._copies = [
+            (a, b) for a, b in zip(self.module.buffers(), module.buffers(), strict=True) if not _averaged(a)
+        ]
 
     @torch.no_grad()
     def update(self, step: int) -> None:

@@ -1,6 +1,7 @@
 """How a GAN grows while it is trained (Karras et al. 2018): resolution by resolution, each faded in.
 
-The schedule is a function of the step alone, so that a training that is resumed grows as one that was not interrupted.
+The schedule is a function of the step alone, so that a training that is resumed grows as one that was not
+interrupted.
 """
 
 from torch import Tensor, nn
@@ -11,8 +12,8 @@ FADE = 0.2  # of a level's steps, in which it is faded in: 19,200 of 96,000 in p
 
 
 def growth_at(step: int, steps: int, levels: int) -> tuple[int, float]:
-    """(level, alpha) of the update `step` of `steps`: the lowest level has half as many updates as each of the others, as in
-    pytorch_GAN_zoo (48,000 and 96,000). The last level is faded in by the end."""
+    """(level, alpha) of the update `step` of `steps`: the lowest level has half as many updates as each of
+    the others, as in pytorch_GAN_zoo (48,000 and 96,000). The last level is faded in by the end."""
     parts = 2 * levels - 1
     part = step * parts / steps  # in [0, parts)
     if part < 1 or levels == 1:

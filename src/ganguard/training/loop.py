@@ -1,7 +1,7 @@
 """The training loop of a GAN, from images to a checkpoint.
 
-Every random number comes from one CPU generator that is saved with the state: a resumed training gives, on CPU, the same
-bits as one that was never interrupted.
+Every random number comes from one CPU generator that is saved with the state: a resumed training gives, on
+CPU, the same bits as one that was never interrupted.
 """
 
 from collections.abc import Callable, Generator
@@ -54,18 +54,18 @@ def train_gan(  # noqa: PLR0913 - all but three stand for what is left out
     guess: Guess | None = None,
     journal: Journal | None = None,
 ) -> Path:
-    """Train a GAN on `images` (N, C, H, W) uint8 and write its checkpoint to `directory`/checkpoint, which is returned.
-    The images may be rows of a map of more than memory holds.
+    """Train a GAN on `images` (N, C, H, W) uint8 and write its checkpoint to `directory`/checkpoint, which is
+    returned. The images may be rows of a map of more than memory holds.
 
-    The state is saved to `directory`/training.safetensors every `checkpoint_every` steps; a run that finds one there goes
-    on from it. watch: a judge, by which the best G of all looks is published, with the D of that step; None publishes the last.
-    guess: what `images` have passed through, as far as the adversary knows.
-    devices: several take their parts of each batch, in processes of their own, which all call this with the same arguments; the
-    first one alone is told of progress, judges and writes.
-    journal: where losses, scores and samples are noted; no result depends on it.
-    A PrivateTraining is differentially private, and the checkpoint says how much.
-    Raises CheckpointError where that file belongs to another training, StepError where a loss is not finite, SpecError where
-    `beginning` is of another architecture, or several devices cannot train so.
+    The state is saved to `directory`/training.safetensors every `checkpoint_every` steps; a run that finds
+    one there goes on from it. watch: a judge, by which the best G of all looks is published, with the D of
+    that step; None publishes the last. guess: what `images` have passed through, as far as the adversary
+    knows. devices: several take their parts of each batch, in processes of their own, which all call this
+    with the same arguments; the first one alone is told of progress, judges and writes. journal: where
+    losses, scores and samples are noted; no result depends on it. A PrivateTraining is differentially
+    private, and the checkpoint says how much. Raises CheckpointError where that file belongs to another
+    training, StepError where a loss is not finite, SpecError where `beginning` is of another architecture, or
+    several devices cannot train so.
     """
     _require_shareable(settings, devices, guess)
     recipe = settings.recipe()
@@ -118,7 +118,9 @@ def _guarantee(settings: TrainingSettings, images: int) -> Guarantee | None:
     if not isinstance(settings, PrivateTraining) or settings.differential_privacy is None:
         return None
     updates = settings.steps * settings.completed().n_dis
-    return guarantee_of(settings.differential_privacy, images=images, batch_size=settings.batch_size, updates=updates)
+    return guarantee_of(
+        settings.differential_privacy, images=images, batch_size=settings.batch_size, updates=updates
+    )
 
 
 def _several(devices: Devices) -> dict[str, Any]:
@@ -129,12 +131,16 @@ def _several(devices: Devices) -> dict[str, Any]:
 def _require_shareable(settings: TrainingSettings, devices: Devices, guess: Guess | None) -> None:
     if devices.count == 1:
         return
-    if guess is not None or (isinstance(settings, PrivateTraining) and settings.differential_privacy is not None):
+    if guess is not None or (
+        isinstance(settings, PrivateTraining) and settings.differential_privacy is not None
+    ):
         which = "differentially private training" if guess is None else "training through a guessed defence"
         raise SpecError(f"devices: {which} needs whole batches in one process. Set devices and nodes to 1.")
 
 
-def _set_up(images: Images, settings: TrainingSettings, seed: int, fabric: "Fabric", beginning: Beginning) -> GANTraining:
+def _set_up(
+    images: Images, settings: TrainingSettings, seed: int, fabric: "Fabric", beginning: Beginning
+) -> GANTraining:
     with seeded_weights(seed):
         networks = build_networks(settings.architecture, shape_of(images))
     beginning.put_into(networks)
@@ -143,7 +149,8 @@ def _set_up(images: Images, settings: TrainingSettings, seed: int, fabric: "Fabr
 
 @contextmanager
 def seeded_weights(seed: int) -> Generator[None]:
-    """Weights initialised in the body depend on the seed alone; torch's global generator is left as it was."""
+    """Weights initialised in the body depend on the seed alone; torch's global generator is left as it
+    was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(torch_generator(seed, "weights").initial_seed())
         yield
@@ -170,11 +177,20 @@ def _run(
 
     def save(step: int) -> None:
         try:
-            save_state(path, identity=identity, step=step, modules=modules, optimizers=optimizers, generator=generator)
+            save_state(
+                path,
+                identity=identity,
+                step=step,
+                modules=modules,
+                optimizers=optimizers,
+                generator=generator,
+            )
         except ValueError as problem:
             raise _diverged(str(problem), step, path) from None
 
-    rates = [(group, float(group["lr"])) for optimizer in optimizers.values() for group in optimizer.param_groups]
+    rates = [
+        (group, float(group["lr"])) for optimizer in optimizers.values() for group in optimizer.param_groups
+    ]
     falls = training.complete.learning_rate_decay == "linear"
     reports.begin(begin)
     look(begin)
@@ -184,7 +200,9 @@ def _run(
         loss = training.step(step)
         done = step + 1
         look(done)
-        said, saved = (done % every == 0 or done == settings.steps for every in (REPORT_EVERY, settings.checkpoint_every))
+        said, saved = (
+            done % every == 0 or done == settings.steps for every in (REPORT_EVERY, settings.checkpoint_every)
+        )
         if said or saved:
             loss = processes.mean(loss)
             _require_finite(loss, done, path)
@@ -202,5 +220,11 @@ def _require_finite(loss: Tensor, step: int, state: Path) -> None:
 
 def _diverged(what: str, step: int, state: Path) -> StepError:
     kept = saved_step(state)
-    good = f"The last good state is that of step {kept}, in {state}" if kept else "No state had been saved before"
-    return StepError(f"training diverged: {what} at step {step}. {good}. Lower learning_rate, or try another loss.")
+    good = (
+        f"The last good state is that of step {kept}, in {state}"
+        if kept
+        else "No state had been saved before"
+    )
+    return StepError(
+        f"training diverged: {what} at step {step}. {good}. Lower learning_rate, or try another loss."
+    )

@@ -12,7 +12,8 @@ LossName = Literal["hinge", "non_saturating", "wasserstein"]
 
 @dataclass(frozen=True)
 class AdversarialLoss:
-    """real, fake: D's loss of scores of real and of generated images, which add up. generator: G's of the latter."""
+    """real, fake: D's loss of scores of real and of generated images, which add up. generator: G's of the
+    latter."""
 
     real: Callable[[Tensor], Tensor]
     fake: Callable[[Tensor], Tensor]

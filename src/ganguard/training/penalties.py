@@ -1,6 +1,7 @@
 """What keeps D or G smooth: penalties on their gradients, which are added to the losses.
 
-They are to be called outside autocast: their gradient is that of a gradient, whose squares bfloat16 would round away.
+They are to be called outside autocast: their gradient is that of a gradient, whose squares bfloat16 would
+round away.
 """
 
 import math
@@ -15,7 +16,8 @@ PATH_DECAY = 0.01  # how fast the mean length of paths follows (Karras et al. 20
 
 
 def gradient_penalty(D: Discriminator, real: Tensor, fake: Tensor, share: Tensor) -> Tensor:
-    """E[(|∇ D(x)| - 1)²], (), where x lies between a real and a generated image: share · real + (1 - share) · fake.
+    """E[(|∇ D(x)| - 1)²], (), where x lies between a real and a generated image: share · real + (1 - share) ·
+    fake.
 
     real, fake: (N, C, H, W) float; share: (N,), uniform in [0, 1]. Gulrajani et al. 2017, equation 3.
     """
@@ -24,7 +26,8 @@ def gradient_penalty(D: Discriminator, real: Tensor, fake: Tensor, share: Tensor
 
 
 def r1(D: Discriminator, real: Tensor) -> Tensor:
-    """E[|∇ D(x)|²] / 2, (), at real images (N, C, H, W) float. Mescheder et al. 2018, equation 9, without its gamma."""
+    """E[|∇ D(x)|²] / 2, (), at real images (N, C, H, W) float. Mescheder et al. 2018, equation 9, without its
+    gamma."""
     return _gradients(D, real.detach().requires_grad_()).square().sum((1, 2, 3)).mean() / 2
 
 
@@ -35,9 +38,9 @@ def _gradients(D: Discriminator, images: Tensor) -> Tensor:
 
 
 class PathLength(nn.Module):
-    """E[(|Jᵀ_w y| - a)²]: G shall turn a step in w into an equally long one in images, wherever and whichever way it is taken
-    (Karras et al. 2020, equation 4). J is the Jacobian of G's synthesis at w, y an image of noise; a is the running mean of
-    such lengths, and part of a training's state."""
+    """E[(|Jᵀ_w y| - a)²]: G shall turn a step in w into an equally long one in images, wherever and whichever
+    way it is taken (Karras et al. 2020, equation 4). J is the Jacobian of G's synthesis at w, y an image of
+    noise; a is the running mean of such lengths, and part of a training's state."""
 
     mean: Tensor
 
@@ -45,9 +48,11 @@ class PathLength(nn.Module):
         super().__init__()
         self.register_buffer("mean", torch.zeros(()))
 
-    def forward(self, G: StyleBased, z: Tensor, noise: Tensor, everywhere: Callable[[Tensor], Tensor] = lambda x: x) -> Tensor:
-        """(), of codes z (N, latent_dim) and noise y (N, C, H, W), N(0, 1); and moves a towards their mean length. everywhere:
-        what makes a mean of this process's images one of all processes'."""
+    def forward(
+        self, G: StyleBased, z: Tensor, noise: Tensor, everywhere: Callable[[Tensor], Tensor] = lambda x: x
+    ) -> Tensor:
+        """(), of codes z (N, latent_dim) and noise y (N, C, H, W), N(0, 1); and moves a towards their mean
+        length. everywhere: what makes a mean of this process's images one of all processes'."""
         w = G.mapping(z)
         images = G.synthesis(w)
         y = noise / math.sqrt(images.shape[2] * images.shape[3])

@@ -11,8 +11,9 @@ SHARE = 0.5  # of the memory that is free on a CUDA device: the rest is left to 
 
 
 def placed(images: Images, device: torch.device) -> Images:
-    """Images (N, C, H, W) uint8 where a step finds them fastest: all of them on a CUDA device where they take at most half of
-    what is free there; otherwise where they are, in memory or in a file that is mapped, whence each batch goes over."""
+    """Images (N, C, H, W) uint8 where a step finds them fastest: all of them on a CUDA device where they take
+    at most half of what is free there; otherwise where they are, in memory or in a file that is mapped,
+    whence each batch goes over."""
     if device.type != "cuda" or not fits(images.shape, torch.cuda.mem_get_info(device)[0]):
         return images
     return moved(images, device)

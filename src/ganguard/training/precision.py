@@ -1,8 +1,9 @@
 """In which numbers a training computes.
 
-"bf16-mixed" is torch's autocast: weights, Adam's moments and the average of G's weights stay float32, and networks run in
-bfloat16 where autocast says so, forward and backward. Losses are taken of float32 scores. What needs the gradient of a gradient
-(R1, WGAN-GP, path lengths) runs in float32 altogether: eight bits are too few for squares of small differences.
+"bf16-mixed" is torch's autocast: weights, Adam's moments and the average of G's weights stay float32, and
+networks run in bfloat16 where autocast says so, forward and backward. Losses are taken of float32 scores.
+What needs the gradient of a gradient (R1, WGAN-GP, path lengths) runs in float32 altogether: eight bits are
+too few for squares of small differences.
 """
 
 from typing import Annotated

@@ -1,4 +1,5 @@
-"""What a training tells while it runs: progress to whoever watches it, and numbers and pictures to a journal that is kept."""
+"""What a training tells while it runs: progress to whoever watches it, and numbers and pictures to a journal
+that is kept."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -15,7 +16,8 @@ class Journal(Protocol):
     """Where a training's course is kept. Steps are updates of G that are done."""
 
     def begins(self, step: int) -> None:
-        """The training goes on from `step`; what was noted of later steps, by a run that was killed, is no more."""
+        """The training goes on from `step`; what was noted of later steps, by a run that was killed, is no
+        more."""
         ...
 
     def losses(self, step: int, *, D: float, G: float, images_per_second: float) -> None:
@@ -32,12 +34,24 @@ class Journal(Protocol):
 
 
 class Reports:
-    """One training's reports, of `steps` steps. samples: makes SHOWN images of G as it is now, (N, C, H, W) uint8."""
+    """One training's reports, of `steps` steps. samples: makes SHOWN images of G as it is now, (N, C, H, W)
+    uint8."""
 
     def __init__(
-        self, steps: int, pace: Pace, progress: Progress, journal: Journal | None, samples: Callable[[], Tensor]
+        self,
+        steps: int,
+        pace: Pace,
+        progress: Progress,
+        journal: Journal | None,
+        samples: Callable[[], Tensor],
     ) -> None:
-        self._steps, self._pace, self._progress, self._journal, self._samples = steps, pace, progress, journal, samples
+        self._steps, self._pace, self._progress, self._journal, self._samples = (
+            steps,
+            pace,
+            progress,
+            journal,
+            samples,
+        )
         self._begun = 0
 
     def begin(self, step: int) -> None:

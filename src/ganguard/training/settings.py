@@ -12,10 +12,17 @@ from ganguard.training.precision import Precision
 Penalty = Literal["none", "gradient", "r1"]
 Decay = Literal["linear", "none"]
 USUAL_WEIGHT: dict[Penalty | None, float] = {"none": 0.0, "gradient": 10.0, "r1": 10.0}
-"""Of a penalty that an architecture's recipe lacks, as in the papers that brought them (Gulrajani et al. 2017; Mescheder et al.
-2018)."""
+"""Of a penalty that an architecture's recipe lacks, as in the papers that brought them (Gulrajani et al.
+2017; Mescheder et al. 2018)."""
 
-_PENALTIES = ("penalty", "penalty_weight", "penalty_every", "drift", "path_length_weight", "path_length_every")
+_PENALTIES = (
+    "penalty",
+    "penalty_weight",
+    "penalty_every",
+    "drift",
+    "path_length_weight",
+    "path_length_every",
+)
 _HOW = frozenset({"precision", "compile", "channels_last"})  # how it is computed, not what
 LATER = frozenset({*_PENALTIES, "grow", "augment", *_HOW})
 
@@ -26,21 +33,25 @@ class TrainingSettings(Settings):
     architecture: name or settings of G and D.
     steps: updates of G.
     batch_size: images of one update, real and generated alike.
-    loss, learning_rate, betas, n_dis: loss name; Adam's step size and betas; updates of D per update of G. None takes the
-        architecture's recipe, here and for penalties.
-    penalty, penalty_weight, penalty_every: on D's gradient: "gradient" (WGAN-GP's, between real and generated images), "r1" (at
-        real ones) or "none"; lambda or gamma; updates of D from one to the next, each of which then weighs as many times more.
+    loss, learning_rate, betas, n_dis: loss name; Adam's step size and betas; updates of D per update of G.
+        None takes the architecture's recipe, here and for penalties.
+    penalty, penalty_weight, penalty_every: on D's gradient: "gradient" (WGAN-GP's, between real and generated
+        images), "r1" (at real ones) or "none"; lambda or gamma; updates of D from one to the next, each of
+        which then weighs as many times more.
     drift: weight of D(x)^2 of real images in D's loss.
-    path_length_weight, path_length_every: of StyleGAN2's penalty on G, and updates of G from one to the next; 0 leaves it out.
-    grow: train an architecture that can grow resolution by resolution; others, with False it too, and what begins from given
-        weights, are trained whole.
+    path_length_weight, path_length_every: of StyleGAN2's penalty on G, and updates of G from one to the next;
+    0 leaves it out.
+    grow: train an architecture that can grow resolution by resolution; others, with False it too, and what
+        begins from given weights, are trained whole.
     augment: "diffaugment" changes all that D sees at random, so that it cannot learn few images by heart.
-    learning_rate_decay: "linear" lowers the learning rate to 0 over all steps; "none" keeps it. None takes the recipe's.
+    learning_rate_decay: "linear" lowers the learning rate to 0 over all steps; "none" keeps it. None takes
+    the recipe's.
     ema_decay: decay per step of the average of G's weights that is published; 0 publishes the last weights.
     checkpoint_every: steps between saved states, from which a killed training goes on.
     precision: "32-true" or "bf16-mixed", see `precision.py`.
     compile: run G and D compiled by torch.compile.
-    channels_last: weights lie in memory with their channels last; False lays them out as torch does by itself.
+    channels_last: weights lie in memory with their channels last; False lays them out as torch does by
+    itself.
     """
 
     architecture: ArchitectureField
@@ -74,18 +85,24 @@ class TrainingSettings(Settings):
         return CompleteTraining.model_validate({k: recipe[k] if own[k] is None else own[k] for k in own})
 
     def recipe(self) -> dict[str, Any]:
-        """What makes one training another: all but how often its state is saved. Settings that came later are left out where
+        """What makes one training another: all but how often its state is saved. Settings that came later are
+        left out where
         they are as if they were not there: a training that began before them goes on."""
         said = self.model_dump(mode="json", include=set(TrainingSettings.model_fields) - {"checkpoint_every"})
         fields = TrainingSettings.model_fields
         said["learning_rate_decay"] = self.completed().learning_rate_decay
-        return {name: value for name, value in said.items() if name not in LATER or value != fields[name].default}
+        return {
+            name: value for name, value in said.items() if name not in LATER or value != fields[name].default
+        }
 
     @model_serializer(mode="wrap")
     def _without_usual_ways(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """How it is computed is said where that is not as usual: keys and records of other trainings stay as they were."""
+        """How it is computed is said where that is not as usual: keys and records of other trainings stay as
+        they were."""
         said, fields = handler(self), TrainingSettings.model_fields
-        return {name: value for name, value in said.items() if name not in _HOW or value != fields[name].default}
+        return {
+            name: value for name, value in said.items() if name not in _HOW or value != fields[name].default
+        }
 
     @model_validator(mode="after")
     def _does_something(self) -> Self:
@@ -93,16 +110,26 @@ class TrainingSettings(Settings):
         complete, kind = self.completed(), self.architecture.kind
         if complete.penalty == "none" and (self.penalty_weight or self.penalty_every):
             raise ValueError(
-                "penalty_weight and penalty_every are of a penalty, and there is none. Set penalty: gradient or r1"
+                "penalty_weight and penalty_every are of a penalty, and there is none. Set penalty: "
+                "gradient or r1"
             )
-        if (self.path_length_weight or self.path_length_every) and not recipe_of(self.architecture).path_length_weight:
-            raise ValueError(f"path lengths are of a G that has styles, such as stylegan2's; {kind}'s has none")
+        if (self.path_length_weight or self.path_length_every) and not recipe_of(
+            self.architecture
+        ).path_length_weight:
+            raise ValueError(
+                f"path lengths are of a G that has styles, such as stylegan2's; {kind}'s has none"
+            )
         if self.path_length_every and self.path_length_weight == 0:
             raise ValueError("path_length_every is of a penalty that path_length_weight: 0 leaves out")
         if self.compile and kind == "pggan" and self.grow:
-            raise ValueError("compile: a GAN that grows changes with every step, and would be compiled anew. Set grow: false")
+            raise ValueError(
+                "compile: a GAN that grows changes with every step, and would be compiled anew. Set grow: "
+                "false"
+            )
         if self.compile and recipe_of(self.architecture).path_length_weight:
-            raise ValueError(f"compile: whether {kind} trains as well compiled is not known yet. Set compile: false")
+            raise ValueError(
+                f"compile: whether {kind} trains as well compiled is not known yet. Set compile: false"
+            )
         return self
 
 

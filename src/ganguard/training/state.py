@@ -25,7 +25,8 @@ def save_state(
     optimizers: dict[str, Optimizer],
     generator: torch.Generator,
 ) -> None:
-    """Write step, weights, buffers, optimiser moments and random state atomically. `identity` names the training.
+    """Write step, weights, buffers, optimiser moments and random state atomically. `identity` names the
+    training.
 
     Raises ValueError, and keeps the state that was saved before, where a tensor holds NaN or infinity.
     """
@@ -41,7 +42,8 @@ def save_state(
 
 
 def saved_step(path: Path) -> int:
-    """The step whose state lies at `path`; 0 where there is none. Raises CheckpointError where the file is damaged."""
+    """The step whose state lies at `path`; 0 where there is none. Raises CheckpointError where the file is
+    damaged."""
     return _read(path)[1]["step"] if path.exists() else 0
 
 
@@ -62,7 +64,8 @@ def load_state(
     tensors, saved = _read(path)
     if saved.get("identity") != identity:
         raise CheckpointError(
-            f"{path}: belongs to a training with other settings, data or seed. Choose another directory, or remove it."
+            f"{path}: belongs to a training with other settings, data or seed. Choose another directory, or "
+            "remove it."
         )
     try:
         for name, module in modules.items():
@@ -70,7 +73,9 @@ def load_state(
         for name, optimizer in optimizers.items():
             parameters = [p for group in optimizer.param_groups for p in group["params"]]
             state = _moments(_below(tensors, name), parameters)
-            optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+            optimizer.load_state_dict(
+                {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
+            )
         generator.set_state(tensors["random"])
     except (KeyError, RuntimeError, TypeError, ValueError) as problem:
         raise _damaged(path, problem) from None
@@ -78,8 +83,8 @@ def load_state(
 
 
 def _moments(tensors: dict[str, Tensor], parameters: list[Tensor]) -> dict[int, dict[str, Tensor]]:
-    """Adam's state by parameter; it has none of parameters that were no part yet of networks that grow. Raises ValueError where
-    it is not what Adam keeps of some of these parameters."""
+    """Adam's state by parameter; it has none of parameters that were no part yet of networks that grow.
+    Raises ValueError where it is not what Adam keeps of some of these parameters."""
     known = {index for index in range(len(parameters)) if f"{index}/step" in tensors}
     state: dict[int, dict[str, Tensor]] = {index: {} for index in known}
     if tensors.keys() != {f"{index}/{moment}" for index in state for moment in MOMENTS}:
@@ -104,7 +109,11 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         tensors, texts = read_tensors(path)
         require_finite(tensors)
         saved = json.loads(texts["training"])
-        if not isinstance(saved, dict) or type(saved.get("step")) is not int or not 0 < saved["step"] <= LARGEST:
+        if (
+            not isinstance(saved, dict)
+            or type(saved.get("step")) is not int
+            or not 0 < saved["step"] <= LARGEST
+        ):
             raise ValueError("it does not say its step")
         return tensors, saved
     except (KeyError, ValueError, RecursionError) as problem:
@@ -112,7 +121,9 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def _damaged(path: Path, problem: Exception) -> CheckpointError:
-    return CheckpointError(f"{path}: not a whole training state ({one_line(problem, 160)}). Remove it to train anew.")
+    return CheckpointError(
+        f"{path}: not a whole training state ({one_line(problem, 160)}). Remove it to train anew."
+    )
 
 
 def _below(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:

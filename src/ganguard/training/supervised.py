@@ -26,9 +26,11 @@ def train_classifier(
     compute: Compute,
     progress: Progress = silent,
 ) -> nn.Module:
-    """Train `network`, in place, to give images (N, C, H, W) uint8 the logits of their labels (N,); return it.
+    """Train `network`, in place, to give images (N, C, H, W) uint8 the logits of their labels (N,); return
+    it.
 
-    Adam on cross entropy, the learning rate falling to 0 along a cosine. Raises StepError where the loss is not finite.
+    Adam on cross entropy, the learning rate falling to 0 along a cosine. Raises StepError where the loss is
+    not finite.
     """
     generator, device = torch_generator(seed, "classifier"), compute.torch_device()
     network, images, labels = network.to(device).train(), images.to(device), labels.to(device)

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 
 class TensorBoard:
-    """A `reporting.Journal` in a directory of its own. Raises SpecError where TensorBoard is not installed."""
+    """A `reporting.Journal` in a directory of its own. Raises SpecError where TensorBoard is not
+    installed."""
 
     def __init__(self, directory: Path) -> None:
         require_tensorboard()
@@ -53,4 +54,6 @@ def require_tensorboard() -> None:
     try:
         import torch.utils.tensorboard.writer  # noqa: F401  # pyright: ignore[reportUnusedImport]
     except ImportError:
-        raise SpecError("--tensorboard needs TensorBoard. Install it: pip install 'ganguard[tensorboard]'.") from None
+        raise SpecError(
+            "--tensorboard needs TensorBoard. Install it: pip install 'ganguard[tensorboard]'."
+        ) from None

@@ -29,9 +29,10 @@ if TYPE_CHECKING:
 
 @dataclass
 class GANTraining:
-    """Everything that one update touches. complete: what its recipe fills. batch_size: of all processes together. trained: the
-    parameters of D that are not frozen. G, D: the networks, or what is compiled of them: they are called where a gradient is
-    taken once."""
+    """Everything that one update touches. complete: what its recipe fills. batch_size: of all processes
+    together. trained: the
+    parameters of D that are not frozen. G, D: the networks, or what is compiled of them: they are called
+    where a gradient is taken once."""
 
     networks: Networks
     G: Pass
@@ -91,12 +92,16 @@ class GANTraining:
     def _update_discriminator(self, fake: Tensor, update: int) -> Tensor:
         if self.private:
             return self.private.update(self.images, fake, self.loss, self.generator)
-        rows = self.processes.own(torch.randint(len(self.images), (self.batch_size,), generator=self.generator))
+        rows = self.processes.own(
+            torch.randint(len(self.images), (self.batch_size,), generator=self.generator)
+        )
         real = self._shown(self.growth.seen(to_float(batch(self.images, rows, self.fabric.device))))
         fake = self._shown(fake)
         loss = self._discriminator_loss(real, fake)
         if self.complete.penalty != "none" and update % self.complete.penalty_every == 0:
-            loss = loss + self.complete.penalty_weight * self.complete.penalty_every * self._penalty(real, fake)
+            loss = loss + self.complete.penalty_weight * self.complete.penalty_every * self._penalty(
+                real, fake
+            )
         self._descend("D", loss)
         return loss
 
@@ -124,7 +129,9 @@ class GANTraining:
         """In float32, as D's penalties."""
         G = self.networks.generator
         z, noise = (
-            self.processes.own(torch.randn(self.batch_size, *shape, generator=self.generator)).to(self.fabric.device)
+            self.processes.own(torch.randn(self.batch_size, *shape, generator=self.generator)).to(
+                self.fabric.device
+            )
             for shape in ((G.latent_dim,), image_shape)
         )
         return penalty(G, z, noise, self.processes.mean)
@@ -144,10 +151,13 @@ class GANTraining:
 
     def _uniform(self, *shape: int) -> Tensor:
         """Numbers of that shape for each image of a batch."""
-        return self.processes.own(torch.rand(self.batch_size, *shape, generator=self.generator)).to(self.fabric.device)
+        return self.processes.own(torch.rand(self.batch_size, *shape, generator=self.generator)).to(
+            self.fabric.device
+        )
 
     def _restyle(self) -> None:
-        """What G draws by itself, noise and mixed styles, is of each process's own, and follows from the training's draws."""
+        """What G draws by itself, noise and mixed styles, is of each process's own, and follows from the
+        training's draws."""
         G = self.networks.generator
         if self.processes.count > 1 and isinstance(G, StyleBased) and G.random is not None:
             seed = int(torch.randint(2**62, (), generator=self.generator))

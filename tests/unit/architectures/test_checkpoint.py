@@ -37,7 +37,9 @@ def _refused(directory: Path) -> str:
 def test_weights_and_buffers_come_back_bit_for_bit(tmp_path: Path, tiny_checkpoint: Write, kind: str) -> None:
     first = load_checkpoint(tiny_checkpoint(tmp_path / "first", kind, (3, 12, 12)))
     said = first.description
-    again = load_checkpoint(save_checkpoint(tmp_path / "again", first.networks, said.architecture, said.image_shape, {}))
+    again = load_checkpoint(
+        save_checkpoint(tmp_path / "again", first.networks, said.architecture, said.image_shape, {})
+    )
     for name in ("generator", "discriminator"):
         before, after = (getattr(found.networks, name).state_dict() for found in (first, again))
         assert before.keys() == after.keys()
@@ -62,7 +64,9 @@ def test_the_json_says_how_it_was_made(saved: Path) -> None:
 
 
 def test_the_digest_is_of_the_gan_not_of_its_story(tmp_path: Path, tiny_checkpoint: Write) -> None:
-    one, twin, other = (tiny_checkpoint(tmp_path / name, seed=seed) for name, seed in (("a", 0), ("b", 0), ("c", 1)))
+    one, twin, other = (
+        tiny_checkpoint(tmp_path / name, seed=seed) for name, seed in (("a", 0), ("b", 0), ("c", 1))
+    )
     _describe(twin, provenance={"note": "copied"})
     digest = load_checkpoint(one).digest()
     assert digest == load_checkpoint(twin).digest()
@@ -76,7 +80,9 @@ def test_a_checkpoint_is_replaced_and_no_work_is_left_behind(tmp_path: Path, tin
     assert os.listdir(tmp_path) == ["gan"]
 
 
-def test_a_failed_save_keeps_the_old_checkpoint(saved: Path, tiny_checkpoint: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_save_keeps_the_old_checkpoint(
+    saved: Path, tiny_checkpoint: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = load_checkpoint(saved).digest()
 
     def full_disk(*_: object) -> None:

@@ -34,7 +34,9 @@ def test_a_convolution_is_scaled_by_the_pixels_and_inputs_that_it_sees() -> None
     layer = EqualisedConv2d(4, 5, 3, bias_gain=2.0)
     torch.nn.init.normal_(layer.bias)
     x = torch.randn(2, 4, 6, 6)
-    assert torch.allclose(layer(x), F.conv2d(x, layer.weight * (GAIN / 6), 2 * layer.bias, padding=1), atol=1e-5)
+    assert torch.allclose(
+        layer(x), F.conv2d(x, layer.weight * (GAIN / 6), 2 * layer.bias, padding=1), atol=1e-5
+    )
 
 
 def test_signals_keep_their_size_through_many_layers() -> None:
@@ -73,7 +75,8 @@ def test_channels_of_a_pixel_have_a_mean_square_of_one(shape: tuple[int, ...]) -
 
 
 def test_a_group_of_four_shares_the_mean_of_its_deviations() -> None:
-    """Channel 0 is -a, a, -a, a in group g; channel 1 is constant: their deviations are a and 0, on average a / 2."""
+    """Channel 0 is -a, a, -a, a in group g; channel 1 is constant: their deviations are a and 0, on average a
+    / 2."""
     amplitude = torch.tensor([1.0, 5.0]).repeat_interleave(4)
     x = torch.zeros(8, 2, 3, 3)
     x[:, 0] = (amplitude * torch.tensor([-1.0, 1.0]).repeat(4))[:, None, None]

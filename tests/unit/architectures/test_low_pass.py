@@ -1,4 +1,5 @@
-"""StyleGAN2's low-pass filter: what it does to a pixel, and its gradients of both orders against torch's own."""
+"""StyleGAN2's low-pass filter: what it does to a pixel, and its gradients of both orders against torch's
+own."""
 
 import math
 
@@ -33,12 +34,20 @@ def test_upsampling_is_bilinear_but_for_the_border() -> None:
 
 def _plain(x: Tensor, padding: int, stride: int) -> Tensor:
     row = torch.tensor(FILTER, dtype=x.dtype) / 8
-    return F.conv2d(x, torch.outer(row, row).expand(x.shape[1], 1, 4, 4), padding=padding, stride=stride, groups=x.shape[1])
+    return F.conv2d(
+        x,
+        torch.outer(row, row).expand(x.shape[1], 1, 4, 4),
+        padding=padding,
+        stride=stride,
+        groups=x.shape[1],
+    )
 
 
 @pytest.mark.parametrize("side", [5, 6, 8])
 @pytest.mark.parametrize(("padding", "stride"), [(1, 1), (2, 1), (1, 2), (2, 2)])
-def test_gradients_and_their_gradients_are_those_that_torch_finds(side: int, padding: int, stride: int) -> None:
+def test_gradients_and_their_gradients_are_those_that_torch_finds(
+    side: int, padding: int, stride: int
+) -> None:
     x = torch.randn(2, 3, side, side, dtype=torch.float64, requires_grad=True)
     found: list[Tensor] = []
     for filtered in (blurred(x, padding=padding, stride=stride), _plain(x, padding, stride)):

@@ -1,4 +1,5 @@
-"""StyleGAN2's convolutions against slow twins: a convolution of its own for each image, filters pixel by pixel."""
+"""StyleGAN2's convolutions against slow twins: a convolution of its own for each image, filters pixel by
+pixel."""
 
 import pytest
 import torch
@@ -19,7 +20,9 @@ def _twin(layer: ModulatedConv2d, x: Tensor, w: Tensor) -> Tensor:
             weight = weight / (weight.square().sum(dim=(1, 2, 3), keepdim=True) + 1e-8).sqrt()
         kernel = weight.shape[-1]
         if layer.up:
-            full = _filtered(_transposed(image, weight), 4.0)  # what two full convolutions leave over is cut off
+            full = _filtered(
+                _transposed(image, weight), 4.0
+            )  # what two full convolutions leave over is cut off
             images.append(full[:, 2:-2, 2:-2])
         else:
             images.append(F.conv2d(image[None], weight, padding=kernel // 2)[0])
@@ -27,12 +30,15 @@ def _twin(layer: ModulatedConv2d, x: Tensor, w: Tensor) -> Tensor:
 
 
 def _transposed(image: Tensor, weight: Tensor) -> Tensor:
-    """(C, H, W) -> (outputs, 2 H + 1, 2 W + 1): every pixel leaves its kernel two pixels from the one of its neighbour."""
+    """(C, H, W) -> (outputs, 2 H + 1, 2 W + 1): every pixel leaves its kernel two pixels from the one of its
+    neighbour."""
     side = image.shape[-1]
     result = torch.zeros(len(weight), 2 * side + 1, 2 * side + 1)
     for i in range(side):
         for j in range(side):
-            result[:, 2 * i : 2 * i + 3, 2 * j : 2 * j + 3] += torch.einsum("c,ockl->okl", image[:, i, j], weight)
+            result[:, 2 * i : 2 * i + 3, 2 * j : 2 * j + 3] += torch.einsum(
+                "c,ockl->okl", image[:, i, j], weight
+            )
     return result
 
 

@@ -8,7 +8,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganguard.architectures.checkpoint import load_checkpoint, save_checkpoint
-from ganguard.architectures.networks import Growing, Networks, build_networks, enlarged, faded, gradient_factor, pooled
+from ganguard.architectures.networks import (
+    Growing,
+    Networks,
+    build_networks,
+    enlarged,
+    faded,
+    gradient_factor,
+    pooled,
+)
 from ganguard.architectures.pggan import PGGAN, DownConv2d, UpConv2d
 from ganguard.base.errors import CheckpointError
 from ganguard.training.loop import seeded_weights
@@ -40,7 +48,9 @@ def _images(side: int = 32) -> Tensor:
 def _part(small: nn.Module, large: nn.Module) -> None:
     """Give the smaller network the larger one's weights for its levels."""
     weights = large.state_dict()
-    small.load_state_dict({key: weights[key] for key in small.state_dict() if "growth" not in key}, strict=False)
+    small.load_state_dict(
+        {key: weights[key] for key in small.state_dict() if "growth" not in key}, strict=False
+    )
 
 
 @pytest.mark.parametrize("level", [1, 2])
@@ -97,7 +107,9 @@ def test_what_is_newer_than_the_level_does_not_matter() -> None:
     assert torch.equal(before[1], D(_images()))
 
 
-@pytest.mark.parametrize("growth", [(-1, 1.0), (4, 1.0), (1.5, 1.0), (1, -0.1), (1, 1.1), (1, float("nan")), (float("nan"), 0)])
+@pytest.mark.parametrize(
+    "growth", [(-1, 1.0), (4, 1.0), (1.5, 1.0), (1, -0.1), (1, 1.1), (1, float("nan")), (float("nan"), 0)]
+)
 def test_a_growth_that_cannot_be_is_refused(growth: tuple[int, float]) -> None:
     for module in (_build().generator, _build().discriminator):
         with pytest.raises(ValueError, match=r"level of 0 to 3 and an alpha in \[0, 1\]; got"):

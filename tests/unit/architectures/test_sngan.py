@@ -51,7 +51,9 @@ def test_published_widths_have_the_parameters_that_were_published(side: int, cou
     """As counted in the networks of kwotsin/mimicry, commit a7fda06."""
     with torch.device("meta"):
         networks = build_networks(SNGAN(width_factor=1), (3, side, side))
-    found = [sum(p.numel() for p in module.parameters()) for module in (networks.generator, networks.discriminator)]
+    found = [
+        sum(p.numel() for p in module.parameters()) for module in (networks.generator, networks.discriminator)
+    ]
     assert tuple(found) == counts
 
 
@@ -69,12 +71,15 @@ def test_a_factor_scales_every_width_and_leaves_at_least_one_channel() -> None:
 
 @pytest.mark.parametrize(("side", "near"), [(8, "32"), (40, "32 or 48"), (112, "64 or 128"), (256, "128")])
 def test_a_side_that_nothing_was_published_for_names_those_near(side: int, near: str) -> None:
-    with pytest.raises(SpecError, match=rf"32, 48, 64, 128 pixels; got {side}\. Resize the images to {near}, or set width"):
+    with pytest.raises(
+        SpecError, match=rf"32, 48, 64, 128 pixels; got {side}\. Resize the images to {near}, or set width"
+    ):
         SNGAN(width_factor=1).build((3, side, side))
 
 
 def test_one_of_width_and_width_factor_is_said() -> None:
-    """Settings without a factor are written as before there was one, so that keys and digests stay what they were."""
+    """Settings without a factor are written as before there was one, so that keys and digests stay what they
+    were."""
     assert SNGAN(width=8).model_dump(mode="json") == {"kind": "sngan", "latent_dim": 128, "width": 8}
     factor = SNGAN(width_factor=0.5)
     assert factor.model_dump(mode="json") == {"kind": "sngan", "latent_dim": 128, "width_factor": 0.5}

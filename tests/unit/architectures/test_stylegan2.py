@@ -125,8 +125,23 @@ def test_the_length_of_a_path_can_be_learned_from() -> None:
 def test_channels_halve_above_64_pixels() -> None:
     with torch.device("meta"):
         networks = StyleGAN2().build((3, 256, 256))
-    assert [layer.conv.weight.shape[1] for layer in networks.generator.to_image] == [512, 512, 512, 512, 512, 256, 128]
-    assert [block.conv.weight.shape[0] for block in networks.discriminator.blocks] == [128, 256, 512, 512, 512, 512]
+    assert [layer.conv.weight.shape[1] for layer in networks.generator.to_image] == [
+        512,
+        512,
+        512,
+        512,
+        512,
+        256,
+        128,
+    ]
+    assert [block.conv.weight.shape[0] for block in networks.discriminator.blocks] == [
+        128,
+        256,
+        512,
+        512,
+        512,
+        512,
+    ]
 
 
 @pytest.mark.parametrize("side", [8, 28])

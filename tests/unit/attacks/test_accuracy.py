@@ -119,7 +119,14 @@ def test_the_white_box_refines_towards_the_real_images(tmp_path: Path) -> None:
 
 def test_a_judge_that_dislikes_refining_leaves_the_purchase_as_it_is() -> None:
     images = WhiteBox().sample(range(200), seed=0)
-    dislikes = refine(images, bright(30), BrightnessD(), Refining(steps=20), lambda seen: seen.double().mean().item(), seed=0)
+    dislikes = refine(
+        images,
+        bright(30),
+        BrightnessD(),
+        Refining(steps=20),
+        lambda seen: seen.double().mean().item(),
+        seed=0,
+    )
     assert dislikes.best.power == 0
     assert torch.equal(dislikes.kept, torch.arange(200))
     ties = refine(images, bright(30), BrightnessD(), Refining(steps=20), lambda _: 1.0, seed=0)
@@ -137,7 +144,14 @@ def test_powers_whose_chains_are_stuck_are_passed_over() -> None:
     assert found.plain is None
     assert found.best.power == 0
     with pytest.raises(StepError, match="all chains stuck"):
-        refine(images, bright(30), Sure(), Refining(steps=2, ratio="logistic", powers=(1.0,)), lambda _: 1.0, seed=0)
+        refine(
+            images,
+            bright(30),
+            Sure(),
+            Refining(steps=2, ratio="logistic", powers=(1.0,)),
+            lambda _: 1.0,
+            seed=0,
+        )
 
 
 @pytest.mark.parametrize("start", ["target", "random"])
@@ -145,7 +159,9 @@ def test_the_copys_discriminator_can_begin_as_the_targets(tmp_path: Path, start:
     """A learning rate of next to nothing leaves it there."""
     own = build_networks(parse_architecture(TINY["architecture"]), (1, 8, 8)).discriminator
     settings = {"start_discriminator": start, "learning_rate": 1e-12, "refining": {"steps": 5}}
-    found = attack(WhiteBox(ModuleDiscriminator(own, Compute())), tmp_path, kind="accuracy_white_box", **settings)
+    found = attack(
+        WhiteBox(ModuleDiscriminator(own, Compute())), tmp_path, kind="accuracy_white_box", **settings
+    )
     trained = load_checkpoint(found.checkpoint).networks.discriminator.parameters()
     alike = [torch.allclose(a, b, atol=1e-6) for a, b in zip(trained, own.parameters(), strict=True)]
     assert all(alike) is (start == "target")
@@ -153,7 +169,9 @@ def test_the_copys_discriminator_can_begin_as_the_targets(tmp_path: Path, start:
 
 def test_a_target_without_discriminator_is_refused_before_an_image_is_bought(tmp_path: Path) -> None:
     target = Box()
-    with pytest.raises(TargetError, match="accuracy_white_box needs the target's discriminator, and this target has none"):
+    with pytest.raises(
+        TargetError, match="accuracy_white_box needs the target's discriminator, and this target has none"
+    ):
         attack(target, tmp_path, kind="accuracy_white_box")
     assert target.asked == 0
 
@@ -164,10 +182,16 @@ def test_a_target_without_discriminator_is_refused_before_an_image_is_bought(tmp
         ({}, Knowledge(), "needs real images and a judge"),
         ({}, Knowledge(bright(0), judge), "needs real images and a judge"),
         ({"D": BrightnessD(nan=True)}, KNOWLEDGE, "the discriminator gave NaN or infinity"),
-        ({"start_discriminator": "target"}, KNOWLEDGE, "the target's discriminator is of another architecture"),
+        (
+            {"start_discriminator": "target"},
+            KNOWLEDGE,
+            "the target's discriminator is of another architecture",
+        ),
     ],
 )
-def test_what_it_refuses(tmp_path: Path, changes: dict[str, object], knowledge: Knowledge, message: str) -> None:
+def test_what_it_refuses(
+    tmp_path: Path, changes: dict[str, object], knowledge: Knowledge, message: str
+) -> None:
     target = WhiteBox(changes.pop("D", None))
     with pytest.raises(SpecError, match=message):
         attack(target, tmp_path, knowledge, kind="accuracy_white_box", **changes)
@@ -178,7 +202,9 @@ def test_real_images_of_another_shape_are_refused_before_an_image_is_bought(tmp_
     target = WhiteBox()
     large = Knowledge(bright(30).repeat(1, 1, 2, 2), judge)
     for kind in ("accuracy_partial_black_box", "accuracy_white_box"):
-        with pytest.raises(DataError, match=r"images \(1, 8, 8\) \(C, H, W\), the adversary's real ones are \(1, 16, 16\)"):
+        with pytest.raises(
+            DataError, match=r"images \(1, 8, 8\) \(C, H, W\), the adversary's real ones are \(1, 16, 16\)"
+        ):
             attack(target, tmp_path, large, kind=kind)
     assert target.asked == 0
 
@@ -198,7 +224,9 @@ def test_more_images_than_were_bought_cannot_be_kept() -> None:
 def test_mixing_gives_the_real_images_their_share() -> None:
     both = mixed(bright(200), bright(10), 0.5)
     assert len(both) == 400
-    assert len(mixed(bright(200), bright(10), 0.01)) == 5 * 200 + 10  # real images that come too often are outnumbered
+    assert (
+        len(mixed(bright(200), bright(10), 0.01)) == 5 * 200 + 10
+    )  # real images that come too often are outnumbered
 
 
 @pytest.mark.parametrize(
@@ -219,5 +247,8 @@ def test_settings_out_of_range_are_named(values: dict[str, object], message: str
 
 
 def test_only_attacks_that_hold_real_images_say_how_many() -> None:
-    assert real_fraction(parse_attack({"kind": "accuracy_partial_black_box", **TINY, "real_fraction": 0.2})) == 0.2
+    assert (
+        real_fraction(parse_attack({"kind": "accuracy_partial_black_box", **TINY, "real_fraction": 0.2}))
+        == 0.2
+    )
     assert real_fraction(parse_attack({"kind": "fidelity", **TINY})) is None

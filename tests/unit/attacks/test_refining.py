@@ -1,4 +1,5 @@
-"""Refining a purchase: where chains begin, what a stream costs, and that a resumed attack does not choose anew."""
+"""Refining a purchase: where chains begin, what a stream costs, and that a resumed attack does not choose
+anew."""
 
 from pathlib import Path
 
@@ -40,13 +41,19 @@ def test_chains_along_a_stream_keep_distinct_images_that_no_ratio_was_fitted_to(
 
 def test_a_budget_too_small_for_a_stream_is_refused_with_the_number(tmp_path: Path) -> None:
     target = WhiteBox()
-    with pytest.raises(SpecError, match=r"query_budget must be at least 180 for 15 images of 10 proposals each, after 30"):
+    with pytest.raises(
+        SpecError, match=r"query_budget must be at least 180 for 15 images of 10 proposals each, after 30"
+    ):
         attack(target, tmp_path, kind="accuracy_white_box", query_budget=179, refining=STREAM)
     assert target.asked == 0
-    assert attack(target, tmp_path, kind="accuracy_white_box", query_budget=180, refining=STREAM).queries == 180
+    assert (
+        attack(target, tmp_path, kind="accuracy_white_box", query_budget=180, refining=STREAM).queries == 180
+    )
 
 
-def test_chains_begin_at_real_images_that_the_ratio_was_not_fitted_to(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chains_begin_at_real_images_that_the_ratio_was_not_fitted_to(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     began: list[torch.Tensor] = []
 
     def spy(starts: torch.Tensor, *args: object, **kwargs: object) -> object:
@@ -55,7 +62,14 @@ def test_chains_begin_at_real_images_that_the_ratio_was_not_fitted_to(monkeypatc
 
     real = module.metropolis_hastings
     monkeypatch.setattr(module, "metropolis_hastings", spy)
-    refine(WhiteBox().sample(range(60), seed=0), bright(9), BrightnessD(), Refining(steps=20, powers=(1.0,)), judge, seed=0)
+    refine(
+        WhiteBox().sample(range(60), seed=0),
+        bright(9),
+        BrightnessD(),
+        Refining(steps=20, powers=(1.0,)),
+        judge,
+        seed=0,
+    )
     assert [len(starts) for starts in began] == [4, 4]
     fitted = fit_density_ratio("logistic", torch.randn(9, 1), torch.randn(8, 1), seed=0)
     assert len(fitted.held_out) == 4 == len(fitted.held_out.unique())
@@ -65,7 +79,9 @@ def test_a_resumed_attack_takes_what_was_chosen(tmp_path: Path, monkeypatch: pyt
     settings = {"kind": "accuracy_white_box", "refining": {"steps": 10, "ratio": "logistic"}}
     first = attack(WhiteBox(), tmp_path, **settings)
     before = read_tensors(tmp_path / KEPT)[0]["kept"]
-    monkeypatch.setattr("ganguard.attacks.accuracy_white_box.refine", lambda *a, **k: pytest.fail("refined again"))
+    monkeypatch.setattr(
+        "ganguard.attacks.accuracy_white_box.refine", lambda *a, **k: pytest.fail("refined again")
+    )
     assert attack(WhiteBox(), tmp_path, **settings).checkpoint == first.checkpoint
     assert torch.equal(read_tensors(tmp_path / KEPT)[0]["kept"], before)
 
@@ -88,7 +104,9 @@ def test_a_damaged_choice_is_named(tmp_path: Path) -> None:
     assert (tmp_path / REFINEMENT).is_file()
 
 
-def test_a_discriminator_without_rows_of_features_is_refused_before_an_image_is_bought(tmp_path: Path) -> None:
+def test_a_discriminator_without_rows_of_features_is_refused_before_an_image_is_bought(
+    tmp_path: Path,
+) -> None:
     class Flat(BrightnessD):
         def features(self, images: torch.Tensor) -> torch.Tensor:
             return self.scores(images)
@@ -110,11 +128,15 @@ def test_a_discriminator_without_rows_of_features_is_refused_before_an_image_is_
 )
 def test_settings_that_cannot_work_are_refused(refining: dict[str, object], message: str) -> None:
     with pytest.raises(SpecError, match=message):
-        parse_attack({"kind": "accuracy_white_box", "architecture": "sngan", "query_budget": 10, "refining": refining})
+        parse_attack(
+            {"kind": "accuracy_white_box", "architecture": "sngan", "query_budget": 10, "refining": refining}
+        )
 
 
 def test_more_images_kept_than_bought_are_refused_before_an_image_is_bought(tmp_path: Path) -> None:
     target = WhiteBox()
-    with pytest.raises(SpecError, match=r"query_budget must be at least 201 for refining\.count, 201; got 200"):
+    with pytest.raises(
+        SpecError, match=r"query_budget must be at least 201 for refining\.count, 201; got 200"
+    ):
         attack(target, tmp_path, kind="accuracy_white_box", refining={"count": 201})
     assert target.asked == 0

@@ -15,7 +15,12 @@ from ganguard.queries.ledger import Ledger
 from ganguard.queries.metered_target import meter
 from ganguard.queries.store import Store
 
-NETWORK = {"architecture": {"kind": "sngan", "width": 4, "latent_dim": 4}, "steps": 3, "batch_size": 8, "query_budget": 100}
+NETWORK = {
+    "architecture": {"kind": "sngan", "width": 4, "latent_dim": 4},
+    "steps": 3,
+    "batch_size": 8,
+    "query_budget": 100,
+}
 TRANSFER = {"kind": "transfer", **NETWORK, "domain": "digits", "transfer_steps": 3}
 
 
@@ -30,7 +35,9 @@ def attack(target: Box, directory: Path, knowledge: Knowledge = DOMAIN, **settin
     ledger = Ledger(directory / "ledger.sqlite")
     ledger.ensure_account("adversary", 500)
     workspace = Workspace(directory, Store(directory / "store", "box", "adversary", 3), Compute())
-    return run_attack(meter(target, ledger, "adversary"), parse_attack(settings), knowledge, workspace, seed=0)
+    return run_attack(
+        meter(target, ledger, "adversary"), parse_attack(settings), knowledge, workspace, seed=0
+    )
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +97,9 @@ def test_a_moved_copy_is_resumed_bit_for_bit(tmp_path: Path) -> None:
         raise Killed
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
-        patch.setattr("ganguard.training.loop._require_finite", lambda loss, done, path: done < 5 or kill(path))
+        patch.setattr(
+            "ganguard.training.loop._require_finite", lambda loss, done, path: done < 5 or kill(path)
+        )
         attack(Box(), tmp_path / "killed", **settings)
     resumed = attack(Box(), tmp_path / "killed", **settings)
     assert load_checkpoint(resumed.checkpoint).digest() == load_checkpoint(whole.checkpoint).digest()
@@ -112,7 +121,12 @@ def test_a_moved_copy_is_resumed_bit_for_bit(tmp_path: Path) -> None:
             SpecError,
             "leave one to be trained: sngan has 2; got 2",
         ),
-        ({"substitute": {"checkpoint": "nowhere"}}, DOMAIN, CheckpointError, "nowhere: holds no checkpoint.json"),
+        (
+            {"substitute": {"checkpoint": "nowhere"}},
+            DOMAIN,
+            CheckpointError,
+            "nowhere: holds no checkpoint.json",
+        ),
     ],
 )
 def test_what_it_refuses_before_an_image_is_bought(
@@ -127,9 +141,16 @@ def test_what_it_refuses_before_an_image_is_bought(
 def test_a_copy_of_another_architecture_is_refused(tmp_path: Path, stolen: Path) -> None:
     target = Box()
     for kind in ("transfer", "accuracy_partial_black_box"):
-        settings = {**NETWORK, "kind": kind, "architecture": "dcgan", "substitute": {"checkpoint": str(stolen)}}
+        settings = {
+            **NETWORK,
+            "kind": kind,
+            "architecture": "dcgan",
+            "substitute": {"checkpoint": str(stolen)},
+        }
         with pytest.raises(SpecError, match="is of another architecture than the substitute"):
-            attack(target, tmp_path, DOMAIN, **settings, **({"domain": "digits"} if kind == "transfer" else {}))
+            attack(
+                target, tmp_path, DOMAIN, **settings, **({"domain": "digits"} if kind == "transfer" else {})
+            )
     assert target.asked == 0
 
 
@@ -160,7 +181,9 @@ def test_a_given_copy_of_images_of_another_shape_is_refused(tmp_path: Path, stol
     target = Box()
     target.image_shape = (1, 16, 16)
     settings = {"kind": "given", "substitute": {"checkpoint": str(stolen)}, "query_budget": 7}
-    with pytest.raises(CheckpointError, match=r"makes images \(1, 16, 16\) \(C, H, W\), this copy \(1, 8, 8\)"):
+    with pytest.raises(
+        CheckpointError, match=r"makes images \(1, 16, 16\) \(C, H, W\), this copy \(1, 8, 8\)"
+    ):
         attack(target, tmp_path, Knowledge(), **settings)
 
 

@@ -37,7 +37,9 @@ def tiny_results() -> AuditResults:
         real="digits",
         real_images={"train": 7, "reference": 3},
         features=FeatureRecord(kind="random_network", dimensions=64, held_out_accuracy=None),
-        attacks=(AttackRecord(label="a", kind="fidelity", architecture="sngan", query_budgets=(10,), settings={}),),
+        attacks=(
+            AttackRecord(label="a", kind="fidelity", architecture="sngan", query_budgets=(10,), settings={}),
+        ),
         measurements=tuple(
             Measurement.model_validate({**whose, "metric": metric, "value": 0.5, "images": 5, "compared": 5})
             for metric in METRICS

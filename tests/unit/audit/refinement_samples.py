@@ -9,7 +9,14 @@ from ganguard.audit.results import AuditResults, Measurement, Picture
 
 WHITE = "accuracy white box sngan, 10 % real"
 BINS = [{"predicted": 0.1, "observed": 0.12, "count": 40}, {"predicted": 0.8, "observed": 0.75, "count": 40}]
-RATIO = {"auc": 0.81, "calibration_z": -1.2, "reliability": BINS, "effective_sample_size": 0.31, "real": 50, "fake": 30}
+RATIO = {
+    "auc": 0.81,
+    "calibration_z": -1.2,
+    "reliability": BINS,
+    "effective_sample_size": 0.31,
+    "real": 50,
+    "fake": 30,
+}
 RATIO |= {"kind": "feature_head"}
 MOVES = {"acceptance_rate": 0.25, "never_moved": 7, "proposals": 900}
 
@@ -34,7 +41,12 @@ def refinement(**changes: Any) -> RefinementRecord:
 
 def distances(seed: int = 0, budget: int = 100, **values: float) -> list[Measurement]:
     """Fréchet distances to the reference split, by subject."""
-    common: dict[str, Any] = {"metric": "frechet_distance", "against": "reference", "images": 100, "compared": 540}
+    common: dict[str, Any] = {
+        "metric": "frechet_distance",
+        "against": "reference",
+        "images": 100,
+        "compared": 540,
+    }
     return [
         Measurement(subject=subject, attack=None if subject == "purchase" else WHITE, query_budget=budget, seed=seed,
                     value=value, **common)  # pyright: ignore[reportArgumentType]
@@ -42,11 +54,15 @@ def distances(seed: int = 0, budget: int = 100, **values: float) -> list[Measure
     ]  # fmt: skip
 
 
-def refined(*records: RefinementRecord, measured: list[Measurement] | None = None, **changes: Any) -> AuditResults:
+def refined(
+    *records: RefinementRecord, measured: list[Measurement] | None = None, **changes: Any
+) -> AuditResults:
     """Results with these refinements, and with grids of the first of them."""
     of_first = {"attack": records[0].attack, "query_budget": records[0].query_budget, "seed": records[0].seed}
     grids = tuple(
-        Picture.model_validate({"subject": s, "file": f"grids/{s}.png", "columns": 8, "tile": (8, 8), **of_first})
+        Picture.model_validate(
+            {"subject": s, "file": f"grids/{s}.png", "columns": 8, "tile": (8, 8), **of_first}
+        )
         for s in ("kept", "dropped")
     )
     results = make_results()

@@ -33,7 +33,12 @@ FLOORS = (
     ("noise", "reference", 712.0),
 )
 SHARES = {"precision": 0.81, "recall": 0.62, "density": 1.04, "coverage": 0.77}
-COMPARED = ("frechet_distance", "frechet_distance_infinity", "kernel_distance", *SHARES)  # what each set is compared by
+COMPARED = (
+    "frechet_distance",
+    "frechet_distance_infinity",
+    "kernel_distance",
+    *SHARES,
+)  # what each set is compared by
 EMPTY_CELLS = re.compile(r"\bnan\b|\bNone\b|N/A|\binf\b|Undefined|<module|object at 0x", re.IGNORECASE)
 
 
@@ -53,7 +58,13 @@ def measured_copies(label: str, seeds: range, draws: int, budgets: tuple[int, ..
                             "query_budget": budget,
                             "seed": seed,
                         }
-                        record |= {"draw": draw, "metric": metric, "against": against, "images": 1000, "compared": 540}
+                        record |= {
+                            "draw": draw,
+                            "metric": metric,
+                            "against": against,
+                            "images": 1000,
+                            "compared": 540,
+                        }
                         found.append(Measurement(**record, value=value * float(noise.normal(1, 0.04))))
     return found
 
@@ -77,10 +88,13 @@ def measured_floors(draws: int = 3) -> list[Measurement]:
     ]
 
 
-def make_results(labels: tuple[str, ...] = tuple(FIDELITY), seeds: int = 1, draws: int = 3, **changes: Any) -> AuditResults:
+def make_results(
+    labels: tuple[str, ...] = tuple(FIDELITY), seeds: int = 1, draws: int = 3, **changes: Any
+) -> AuditResults:
     """Realistic results: 8×8 grey digits, two attacks at three budgets."""
     attacks = tuple(
-        AttackRecord(label=label, kind="fidelity", architecture="sngan", query_budgets=BUDGETS, settings={}) for label in labels
+        AttackRecord(label=label, kind="fidelity", architecture="sngan", query_budgets=BUDGETS, settings={})
+        for label in labels
     )
     values: dict[str, Any] = {
         "name": "digits",
@@ -126,10 +140,15 @@ def make_verdicts(seeds: int) -> tuple[Verdict, ...]:
     )
     if seeds == 1:
         reason = "One seed gives no interval; run at least 5 seeds."
-        return tuple(Verdict(relation=r, statement=s, outcome="undecided", reason=reason, seeds=1) for r, s, _, _ in names)
+        return tuple(
+            Verdict(relation=r, statement=s, outcome="undecided", reason=reason, seeds=1)
+            for r, s, _, _ in names
+        )
     reason = "The 95 % interval of the paired log-ratio decides; here it was taken over all seeds."
     return tuple(
-        Verdict(relation=r, statement=s, outcome=o, reason=reason, seeds=seeds, ratio=x, low=x * 0.9, high=x * 1.1)
+        Verdict(
+            relation=r, statement=s, outcome=o, reason=reason, seeds=seeds, ratio=x, low=x * 0.9, high=x * 1.1
+        )
         for r, s, o, x in names
     )
 
@@ -137,9 +156,13 @@ def make_verdicts(seeds: int) -> tuple[Verdict, ...]:
 def make_pictures(labels: tuple[str, ...]) -> tuple[Picture, ...]:
     """Real, target, and a grid for each copy."""
     plain = {"columns": 8, "tile": (8, 8)}
-    originals = [Picture(subject=subject, file=f"grids/{subject}.png", **plain) for subject in ("target", "real")]
+    originals = [
+        Picture(subject=subject, file=f"grids/{subject}.png", **plain) for subject in ("target", "real")
+    ]
     copied = [
-        Picture(subject="substitute", attack=label, query_budget=b, seed=0, file=f"grids/{label}-{b}.png", **plain)
+        Picture(
+            subject="substitute", attack=label, query_budget=b, seed=0, file=f"grids/{label}-{b}.png", **plain
+        )
         for label in labels
         for b in BUDGETS
     ]
@@ -171,8 +194,19 @@ def page(results: AuditResults, directory: Path) -> str:
 
 def minimal(**changes: Any) -> AuditResults:
     """One attack, one budget, one seed, one draw; no yardsticks, pictures, verdicts or steps."""
-    record: dict[str, Any] = {"subject": "substitute", "attack": "fidelity sngan", "query_budget": 1, "seed": 0}
-    record |= {"metric": "frechet_distance", "against": "target", "value": 12.5, "images": 100, "compared": 100}
+    record: dict[str, Any] = {
+        "subject": "substitute",
+        "attack": "fidelity sngan",
+        "query_budget": 1,
+        "seed": 0,
+    }
+    record |= {
+        "metric": "frechet_distance",
+        "against": "target",
+        "value": 12.5,
+        "images": 100,
+        "compared": 100,
+    }
     values: dict[str, Any] = {
         "measurements": (Measurement(**record),), "verdicts": (), "accounts": (), "used": (), "steps": (), "pictures": (),
         "features": FeatureRecord(kind="random_network", dimensions=64, held_out_accuracy=None),

@@ -8,13 +8,25 @@ from ganguard.audit.results import AttackRecord, AuditResults, Measurement
 NOISE = 0.1  # of a distance's logarithm, from seed to seed
 
 
-def audit_of(factors: dict[str, float], seeds: int, stream: int, budgets: tuple[int, ...] = (1000,)) -> AuditResults:
+def audit_of(
+    factors: dict[str, float], seeds: int, stream: int, budgets: tuple[int, ...] = (1000,)
+) -> AuditResults:
     """An audit whose copies lie so far from its target."""
     noise = np.random.default_rng(stream)
-    record = {"subject": "substitute", "metric": "frechet_distance", "against": "target", "images": 100, "compared": 100}
+    record = {
+        "subject": "substitute",
+        "metric": "frechet_distance",
+        "against": "target",
+        "images": 100,
+        "compared": 100,
+    }
     measurements = [
         Measurement(
-            **record, attack=attack, query_budget=b, seed=seed, value=float(factor * np.exp(noise.normal(0, NOISE)) / b)
+            **record,
+            attack=attack,
+            query_budget=b,
+            seed=seed,
+            value=float(factor * np.exp(noise.normal(0, NOISE)) / b),
         )
         for attack, factor in factors.items()
         for b in budgets

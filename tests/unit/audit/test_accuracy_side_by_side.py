@@ -17,10 +17,16 @@ from ganguard.base.errors import SpecError
 
 Cli = Callable[..., tuple[int, str, str]]
 AUDITS = ("digits-accuracy-good-full", "digits-accuracy-early-full")
-KNOWING = ("fidelity sngan", "accuracy partial black box sngan, 10 % real", "accuracy white box sngan, 10 % real")
+KNOWING = (
+    "fidelity sngan",
+    "accuracy partial black box sngan, 10 % real",
+    "accuracy white box sngan, 10 % real",
+)
 
 
-def _of_accuracy(outcomes: tuple[Outcome, ...], to_real: float, budgets: tuple[int, ...] = (1000,)) -> AuditResults:
+def _of_accuracy(
+    outcomes: tuple[Outcome, ...], to_real: float, budgets: tuple[int, ...] = (1000,)
+) -> AuditResults:
     """An audit whose adversaries know real images, with a verdict on R4 for each outcome, and one on R5."""
     found = audit_of(dict.fromkeys(KNOWING, 1.0), 3, 0, budgets)
     copies = [m.model_copy(update={"against": "reference", "value": 2 * m.value}) for m in found.measurements]
@@ -45,21 +51,36 @@ WHITE = "attacks: [{kind: accuracy_white_box, architecture: sngan, query_budget:
     ("audits", "mine", "said"),
     [
         ("[digits, digits-transfer]", "", "both: its audits must have two attacks or more in common, and"),
-        ("[digits-accuracy-good, mine.yaml]", GOOD + "samples: 60\n", "both: its audits must have the same samples"),
+        (
+            "[digits-accuracy-good, mine.yaml]",
+            GOOD + "samples: 60\n",
+            "both: its audits must have the same samples",
+        ),
         (
             "[digits-accuracy-good, mine.yaml]",
             GOOD + "features: random_network\n",
             "both: its audits must have the same features",
         ),
-        ("[digits, mine.yaml]", "like: digits\nattacks: ATTACKS\n", "both: 'fidelity sngan' must have the same settings"),
+        (
+            "[digits, mine.yaml]",
+            "like: digits\nattacks: ATTACKS\n",
+            "both: 'fidelity sngan' must have the same settings",
+        ),
         ("[mine.yaml, other.yaml]", GOOD + WHITE, "both: no two attacks of its audits differ in real images"),
-        ("[digits-accuracy, digits]", "", "both.yaml: audits: digits-accuracy lists audits itself. Name those."),
+        (
+            "[digits-accuracy, digits]",
+            "",
+            "both.yaml: audits: digits-accuracy lists audits itself. Name those.",
+        ),
     ],
 )
 def test_specs_that_do_not_compare_are_refused_before_anything_runs(
     cli: Cli, dry: list[str], audits: str, mine: str, said: str
 ) -> None:
-    others = [f"{{kind: fidelity, architecture: {kind}, query_budget: 5000, steps: 20}}" for kind in ("sngan", "dcgan")]
+    others = [
+        f"{{kind: fidelity, architecture: {kind}, query_budget: 5000, steps: 20}}"
+        for kind in ("sngan", "dcgan")
+    ]
     for name in ("mine", "other"):
         Path(f"{name}.yaml").write_text(mine.replace("ATTACKS", f"[{', '.join(others)}]"))
     Path("both.yaml").write_text(f"audits: {audits}\n")
@@ -70,7 +91,10 @@ def test_specs_that_do_not_compare_are_refused_before_anything_runs(
 
 
 def test_of_adversaries_who_know_real_images_accuracy_is_compared() -> None:
-    audits = {"good": _of_accuracy(("holds", "undecided"), 0.5), "early": _of_accuracy(("holds", "holds"), 8.0)}
+    audits = {
+        "good": _of_accuracy(("holds", "undecided"), 0.5),
+        "early": _of_accuracy(("holds", "holds"), 8.0),
+    }
     found = side_by_side("accuracy", audits)
     assert found.question == "accuracy"
     assert found.attacks == KNOWING
@@ -91,7 +115,10 @@ def test_the_page_of_accuracy_has_a_row_a_copy_and_a_column_anaudit_of() -> None
     page = render_beside(side_by_side("accuracy", audits))
     assert not EMPTY_CELLS.search(re.sub(r"<style>.*?</style>", "", page, flags=re.S))
     assert "Do real images, and subsampling, bring a copy nearer to real ones?" in page
-    assert all(word in page for word in (*KNOWING, "the target itself", "Verdicts on R4 and R5", 'href="early/report.html"'))
+    assert all(
+        word in page
+        for word in (*KNOWING, "the target itself", "Verdicts on R4 and R5", 'href="early/report.html"')
+    )
 
 
 def test_the_table_cuts_no_name_short(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,7 +131,11 @@ def test_the_table_cuts_no_name_short(cli: Cli, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("COLUMNS", "80")
     code, out, _ = cli("audit", "digits-accuracy-full", "--out", "here")
     assert code == 0
-    rows = [line.strip("┃│").split("┃" if "┃" in line else "│") for line in out.splitlines() if line[:1] in ("┃", "│")]
+    rows = [
+        line.strip("┃│").split("┃" if "┃" in line else "│")
+        for line in out.splitlines()
+        if line[:1] in ("┃", "│")
+    ]
     columns = ["".join(cell.strip() for cell in column) for column in zip(*rows, strict=True)]
     assert len(columns) == 3
     assert [name in column for name, column in zip(AUDITS, columns[1:], strict=True)] == [True, True]
@@ -112,5 +143,7 @@ def test_the_table_cuts_no_name_short(cli: Cli, monkeypatch: pytest.MonkeyPatch)
 
 def test_adversaries_without_a_budget_in_common_are_refused() -> None:
     audits = {"good": _of_accuracy(("holds",), 0.5, (100,)), "early": _of_accuracy(("holds",), 8.0, (200,))}
-    with pytest.raises(SpecError, match="accuracy: its audits must have two attacks or more in common, and a query budget"):
+    with pytest.raises(
+        SpecError, match="accuracy: its audits must have two attacks or more in common, and a query budget"
+    ):
         side_by_side("accuracy", audits)

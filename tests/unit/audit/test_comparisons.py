@@ -28,7 +28,10 @@ def _rows(count: int, seed: int, shift: float = 0.0) -> Tensor:
 
 
 def _compared(seed: int, count: int = 150, shift: float = 0.5) -> dict[str, Measurement]:
-    a, b = Balls.around(_rows(count, 2 * seed, shift), k=NEIGHBOURS), Balls.around(_rows(count, 2 * seed + 1), k=NEIGHBOURS)
+    a, b = (
+        Balls.around(_rows(count, 2 * seed, shift), k=NEIGHBOURS),
+        Balls.around(_rows(count, 2 * seed + 1), k=NEIGHBOURS),
+    )
     return {m.metric: m for m in compare("substitute", a, b, "target", draw=3)}
 
 
@@ -57,16 +60,28 @@ def test_small_sets_lack_what_they_are_too_small_for() -> None:
 
 
 def _images(count: int, seed: int, side: int = 4, darkest: int = 0) -> Tensor:
-    return torch.randint(darkest, 256, (count, 1, side, side), generator=torch.Generator().manual_seed(seed)).to(torch.uint8)
+    return torch.randint(
+        darkest, 256, (count, 1, side, side), generator=torch.Generator().manual_seed(seed)
+    ).to(torch.uint8)
 
 
 def test_pixels_of_another_distribution_fall_into_other_bins() -> None:
-    same = {m.metric: m for m in compare_pixels("target", _images(600, 0), pixel_bins(_images(600, 1)), "target")}
-    other = {m.metric: m for m in compare_pixels("target", _images(600, 0, darkest=90), pixel_bins(_images(600, 1)), "target")}
+    same = {
+        m.metric: m for m in compare_pixels("target", _images(600, 0), pixel_bins(_images(600, 1)), "target")
+    }
+    other = {
+        m.metric: m
+        for m in compare_pixels("target", _images(600, 0, darkest=90), pixel_bins(_images(600, 1)), "target")
+    }
     assert other["jsd"].value > 2 * same["jsd"].value
     assert all(m.spread is not None and m.spread > 0 for m in other.values())
     assert compare_pixels("target", _images(499, 0), pixel_bins(_images(600, 1)), "target") == []
-    assert compare_pixels("target", _images(600, 0), pixel_bins(_images(600, 1)[:1].expand(600, -1, -1, -1)), "target") == []
+    assert (
+        compare_pixels(
+            "target", _images(600, 0), pixel_bins(_images(600, 1)[:1].expand(600, -1, -1, -1)), "target"
+        )
+        == []
+    )
 
 
 def test_a_copy_that_replays_its_purchase_shows() -> None:
@@ -90,7 +105,9 @@ def _textured(count: int, seed: int, side: int = 32) -> Tensor:
     """Noise of several scales, as photographs have."""
     generator = torch.Generator().manual_seed(seed)
     scales = [torch.randn(count, 1, side >> k, side >> k, generator=generator) for k in range(4)]
-    layers = [F.interpolate(s, side, mode="bilinear", align_corners=False) * 2**k for k, s in enumerate(scales)]
+    layers = [
+        F.interpolate(s, side, mode="bilinear", align_corners=False) * 2**k for k, s in enumerate(scales)
+    ]
     return (128 + 12 * sum(layers)).clamp(0, 255).to(torch.uint8)
 
 
@@ -105,10 +122,14 @@ def test_niqe_is_of_those_that_have_texture() -> None:
     assert [(m.metric, m.images) for m in (clear, some, noisy)] == [("niqe", 50), ("niqe", 40), ("niqe", 50)]
     assert noisy.value > 2 * clear.value
     assert clear.spread is not None and 0 < clear.spread < clear.value
-    assert [m.metric for m in by_itself("target", torch.full((4, 1, 32, 32), 7, dtype=torch.uint8), None, natural)] == ["piqe"]
+    assert [
+        m.metric for m in by_itself("target", torch.full((4, 1, 32, 32), 7, dtype=torch.uint8), None, natural)
+    ] == ["piqe"]
 
 
-@pytest.mark.parametrize("images", [_images(60, 0, side=8), _textured(1, 0), torch.zeros(60, 1, 32, 32, dtype=torch.uint8)])
+@pytest.mark.parametrize(
+    "images", [_images(60, 0, side=8), _textured(1, 0), torch.zeros(60, 1, 32, 32, dtype=torch.uint8)]
+)
 def test_there_is_no_niqe_of_small_few_or_flat_images(images: Tensor) -> None:
     assert natural_model(images) is None
 
@@ -120,7 +141,9 @@ def test_the_unbiased_distance_wants_many_rows_a_dimension() -> None:
 
 def test_every_metric_has_a_direction() -> None:
     assert set(METRICS.values()) == {"lower", "higher"}
-    assert {m.metric for m in compare_pixels("target", _images(600, 0), pixel_bins(_images(600, 1)), "target")} <= set(METRICS)
+    assert {
+        m.metric for m in compare_pixels("target", _images(600, 0), pixel_bins(_images(600, 1)), "target")
+    } <= set(METRICS)
 
 
 def test_one_image_alone_has_a_score_and_no_spread() -> None:

@@ -39,7 +39,9 @@ def _leaning(images: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize(("attribute", "entry"), [("slant", 1), ("thickness", 3), ("class:1", 1)])
-def test_the_entry_that_draws_it_is_found_and_moving_along_it_has_its_effect(attribute: str, entry: int) -> None:
+def test_the_entry_that_draws_it_is_found_and_moving_along_it_has_its_effect(
+    attribute: str, entry: int
+) -> None:
     told = _leaning if attribute.startswith("class") else None
     found = fit_for(Bars(), attribute, samples=1200, seed=0, probabilities=told)
     assert found.vector[entry] > 0.8
@@ -53,7 +55,9 @@ def test_the_entry_that_draws_it_is_found_and_moving_along_it_has_its_effect(att
 
 def test_a_seed_gives_one_direction_and_work_is_told() -> None:
     told: list[tuple[int, int]] = []
-    one = fit_for(Bars(), "slant", samples=700, seed=3, progress=lambda done, total, note="": told.append((done, total)))
+    one = fit_for(
+        Bars(), "slant", samples=700, seed=3, progress=lambda done, total, note="": told.append((done, total))
+    )
     assert told == [(512, 700), (700, 700)]
     assert torch.equal(fit_for(Bars(), "slant", samples=700, seed=3).vector, one.vector)
     assert not torch.equal(fit_for(Bars(), "slant", samples=700, seed=4).vector, one.vector)
@@ -102,7 +106,10 @@ def test_a_strip_has_a_row_a_code_and_a_column_an_amount(channels: int, tmp_path
     save_strip(images, tmp_path)
     pixels = np.asarray(Image.open(tmp_path / STRIP_FILE))
     assert pixels.shape[:2] == (2 * 5 - 1, 3 * 6 - 1)
-    assert [[int(np.unique(pixels[r * 5 : r * 5 + 4, c * 6 : c * 6 + 5]).item()) for c in range(3)] for r in range(2)] == [
+    assert [
+        [int(np.unique(pixels[r * 5 : r * 5 + 4, c * 6 : c * 6 + 5]).item()) for c in range(3)]
+        for r in range(2)
+    ] == [
         [0, 1, 2],
         [3, 4, 5],
     ]

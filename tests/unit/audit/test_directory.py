@@ -58,7 +58,9 @@ def test_an_audit_of_another_name_is_refused_and_both_are_named(tmp_path: Path) 
 @pytest.mark.parametrize("name", ["thesis.tex", "steps", "checkpoints", "ledger.sqlite"])
 def test_a_directory_of_other_files_is_refused_and_left_alone(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("mine")
-    with pytest.raises(SpecError, match=rf"holds {name}, which no audit wrote. Choose another --out, new or empty"):
+    with pytest.raises(
+        SpecError, match=rf"holds {name}, which no audit wrote. Choose another --out, new or empty"
+    ):
         audit("digits", parse(Spec, SPEC, "spec"), tmp_path, processes=1, listener=print)
     assert os.listdir(tmp_path) == [name]
     assert (tmp_path / name).read_text() == "mine"
@@ -86,7 +88,9 @@ def test_a_damaged_owner_is_named_with_a_way_out(tmp_path: Path, content: bytes)
     assert owner_of(tmp_path) == "mine"
 
 
-def test_results_say_whose_they_are_where_nothing_else_does(tmp_path: Path, tiny_results: AuditResults) -> None:
+def test_results_say_whose_they_are_where_nothing_else_does(
+    tmp_path: Path, tiny_results: AuditResults
+) -> None:
     write_results(tiny_results, tmp_path)
     assert owner_of(tmp_path) == "tiny"
     with pytest.raises(SpecError, match="holds the audit 'tiny'"):
@@ -100,7 +104,8 @@ def test_a_spec_from_elsewhere_is_refused_with_a_way_out(tmp_path: Path) -> None
     take(tmp_path, "mine", "/a/mine.yaml")
     take(tmp_path, "mine")
     with pytest.raises(
-        SpecError, match=r"holds the audit of /a/mine\.yaml, and this one is of /b/mine\.yaml.* remove .*audit\.json"
+        SpecError,
+        match=r"holds the audit of /a/mine\.yaml, and this one is of /b/mine\.yaml.* remove .*audit\.json",
     ):
         take(tmp_path, "mine", "/b/mine.yaml")
     (tmp_path / "steps").mkdir()
@@ -119,15 +124,30 @@ def test_where_the_spec_came_from_is_added_to_an_older_directory(tmp_path: Path)
 
 
 def test_copies_that_are_not_written_anew_are_removed_and_nothing_else(tmp_path: Path) -> None:
-    old = ("grids/a.png", "grids/b.png", "checkpoints/a/checkpoint.json", "checkpoints/b/checkpoint.json", "features/f.json")
+    old = (
+        "grids/a.png",
+        "grids/b.png",
+        "checkpoints/a/checkpoint.json",
+        "checkpoints/b/checkpoint.json",
+        "features/f.json",
+    )
     for name in (*old, "grids/notes.txt", "purchases/p.json"):
         write_bytes(tmp_path / name, b"old")
     before = copies_in(tmp_path)
     for name in ("grids/a.png", "checkpoints/a/checkpoint.json", "grids/c.png"):
         write_bytes(tmp_path / name, b"old")
     remove_stale(tmp_path, before)
-    kept = ["checkpoints/a/checkpoint.json", "grids/a.png", "grids/c.png", "grids/notes.txt", "purchases/p.json"]
-    assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()) == kept
+    kept = [
+        "checkpoints/a/checkpoint.json",
+        "grids/a.png",
+        "grids/c.png",
+        "grids/notes.txt",
+        "purchases/p.json",
+    ]
+    assert (
+        sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file())
+        == kept
+    )
     assert not (tmp_path / "checkpoints" / "b").exists()
 
 

@@ -1,4 +1,5 @@
-"""`checkpoint_every` reaches the trainings of an audit, and changes nothing that is found again by its content."""
+"""`checkpoint_every` reaches the trainings of an audit, and changes nothing that is found again by its
+content."""
 
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,14 @@ def test_the_target_is_trained_by_it(tmp_path: Path, monkeypatch: pytest.MonkeyP
     step = next(step for step in _plan(5).steps if step.kind == "train_target")
     with pytest.raises(Trained):
         steps.run_train_target(
-            StepCall(step.settings, {"real": tmp_path}, tmp_path, tmp_path, Compute(), silent, step.checkpoint_every)
+            StepCall(
+                step.settings,
+                {"real": tmp_path},
+                tmp_path,
+                tmp_path,
+                Compute(),
+                silent,
+                step.checkpoint_every,
+            )
         )
     assert seen == [5]

@@ -53,7 +53,10 @@ def test_every_kind_of_step_has_a_runner_and_says_its_code() -> None:
 
 def test_one_purchase_serves_all_attacks_of_a_seed() -> None:
     plan = plan_of(attacks=[ATTACK, {**ATTACK, "architecture": "dcgan", "query_budget": 30}])
-    assert [step.name for step in plan.steps if step.kind == "purchase"] == ["purchase, seed 0", "purchase, seed 1"]
+    assert [step.name for step in plan.steps if step.kind == "purchase"] == [
+        "purchase, seed 0",
+        "purchase, seed 1",
+    ]
     assert [(p.seed, p.images) for p in plan.purchases] == [(0, 30), (1, 30)]
 
 
@@ -65,7 +68,9 @@ def test_a_target_trained_on_the_real_data_decodes_it_once() -> None:
     assert [step.name for step in plan_of().steps if step.kind == "real"] == ["real"]
 
 
-def test_only_a_factory_is_called_anew_each_time(tmp_path: Path, tiny_checkpoint: Callable[..., Path]) -> None:
+def test_only_a_factory_is_called_anew_each_time(
+    tmp_path: Path, tiny_checkpoint: Callable[..., Path]
+) -> None:
     def opening(target: dict[str, object]) -> Step:
         return next(step for step in plan_of(target=target).steps if step.name == "target")
 
@@ -83,7 +88,9 @@ def test_keys_depend_on_what_results_depend_on_and_on_nothing_else() -> None:
     more_samples = keys_of(plan_of(samples=77))
     changed = {name for name in base if more_samples[name] != base[name]}
     assert changed == {
-        name for name in base if name.split(",")[0] in ("ready", "yardsticks", "replay") or name[:7] == "measure"
+        name
+        for name in base
+        if name.split(",")[0] in ("ready", "yardsticks", "replay") or name[:7] == "measure"
     }
     assert (
         keys_of(plan_of(seeds=[1]))["substitute fidelity sngan, 10 queries, seed 1"]

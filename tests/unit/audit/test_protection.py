@@ -12,7 +12,11 @@ ATTACK, BUDGET = "fidelity sngan", 5000
 
 
 def _copies(label: str | None, by_adversary: dict[str | None, list[float]]) -> list[Measurement]:
-    return [copy_of(value, seed, label, who) for who, values in by_adversary.items() for seed, value in enumerate(values)]
+    return [
+        copy_of(value, seed, label, who)
+        for who, values in by_adversary.items()
+        for seed, value in enumerate(values)
+    ]
 
 
 def test_the_closest_adversary_is_the_one_with_the_least_mean() -> None:
@@ -34,8 +38,14 @@ def test_draws_are_averaged_and_other_copies_left_out() -> None:
 
 
 def test_what_users_get_is_told_by_the_same_codes() -> None:
-    measured = [users_of(3.0, None), users_of(4.5, "noise"), users_of(9.0, None).model_copy(update={"draw": 1})]
-    assert [getattr(utility_distance(measured, label), "value", None) for label in (None, "noise", "jpeg")] == [3.0, 4.5, None]
+    measured = [
+        users_of(3.0, None),
+        users_of(4.5, "noise"),
+        users_of(9.0, None).model_copy(update={"draw": 1}),
+    ]
+    assert [
+        getattr(utility_distance(measured, label), "value", None) for label in (None, "noise", "jpeg")
+    ] == [3.0, 4.5, None]
 
 
 def test_a_defence_protects_where_every_adversarys_copy_is_further_away() -> None:

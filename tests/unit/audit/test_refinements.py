@@ -25,7 +25,11 @@ from ganguard.base.cache import write_json, write_tensors
 from ganguard.base.errors import CheckpointError, DataError, InputError
 
 SUBSTITUTE = SubstitutePlan(
-    "white", parse_attack({"kind": "fidelity", "architecture": "dcgan", "query_budget": 6}), 3, "substitute", "measure"
+    "white",
+    parse_attack({"kind": "fidelity", "architecture": "dcgan", "query_budget": 6}),
+    3,
+    "substitute",
+    "measure",
 )
 
 
@@ -72,7 +76,9 @@ def written(directory: Path, plain: dict[str, Any]) -> None:
     """What a substitute's step writes: of 6 images, 1 and 2 were kept."""
     said = refinement().model_dump(mode="json", include={"ratio", "tried", "stuck", "chosen", "log_ratios"})
     write_json(directory / REFINEMENT, {**said, "plain": {**RATIO, **plain}})
-    kept = {"kept": torch.tensor([2, 1, 2])} | ({} if "stuck" in plain else {"plain": torch.tensor([5, 5, 5])})
+    kept = {"kept": torch.tensor([2, 1, 2])} | (
+        {} if "stuck" in plain else {"plain": torch.tensor([5, 5, 5])}
+    )
     write_tensors(directory / KEPT, kept)
 
 
@@ -84,7 +90,11 @@ def read(directory: Path) -> RefinementRecord:
 
 def with_classes(directory: Path) -> None:
     """7 images were bought by a larger budget, of classes 0 to 3."""
-    rows = {"features": torch.zeros(7, 1), "classes": torch.tensor([0, 0, 1, 1, 1, 2, 3]), "class_count": torch.tensor([4])}
+    rows = {
+        "features": torch.zeros(7, 1),
+        "classes": torch.tensor([0, 0, 1, 1, 1, 2, 3]),
+        "class_count": torch.tensor([4]),
+    }
     write_tensors(directory / "bought.safetensors", rows)
 
 
@@ -94,7 +104,11 @@ def test_classes_are_counted_with_repeats_among_the_images_of_the_budget(tmp_pat
     record = read(tmp_path)
     assert (record.attack, record.query_budget, record.seed) == ("white", 6, 3)
     assert record.classes is not None
-    assert (record.classes.before, record.classes.after, record.classes.plain) == ((2, 3, 1, 0), (1, 2, 0, 0), (0, 0, 3, 0))
+    assert (record.classes.before, record.classes.after, record.classes.plain) == (
+        (2, 3, 1, 0),
+        (1, 2, 0, 0),
+        (0, 0, 3, 0),
+    )
     assert (record.best.score, record.plain.tried and record.plain.tried.score) == (0.1, 0.2)
 
 
@@ -116,7 +130,9 @@ def test_without_classes_and_with_algorithm_1_stuck(tmp_path: Path) -> None:
         (KEPT, b"", CheckpointError, "not a refined set"),
     ],
 )
-def test_damaged_files_are_named(file: str, content: bytes, error: type[InputError], words: str, tmp_path: Path) -> None:
+def test_damaged_files_are_named(
+    file: str, content: bytes, error: type[InputError], words: str, tmp_path: Path
+) -> None:
     written(tmp_path, tried(1.0, 0.2))
     with_classes(tmp_path)
     (tmp_path / file).write_bytes(content)

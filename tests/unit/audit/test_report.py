@@ -32,7 +32,9 @@ class Structure(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
-        self.loads += [v or "" for k, v in attrs if k in ("src", "href", "xlink:href", "srcset", "action", "data")]
+        self.loads += [
+            v or "" for k, v in attrs if k in ("src", "href", "xlink:href", "srcset", "action", "data")
+        ]
         self.ids += [v or "" for k, v in attrs if k == "id"]
         if tag not in self.VOID:
             self.open.append(tag)
@@ -55,7 +57,9 @@ def without_data(text: str) -> str:
 def test_every_case_reads_as_prose_and_loads_nothing(case: str, tmp_path: Path) -> None:
     text = page(CASES[case](), tmp_path)
     structure = Structure(text)
-    assert not EMPTY_CELLS.search(re.sub(r"<style>.*?</style>|\bnone\b", "", without_data(text), flags=re.DOTALL))
+    assert not EMPTY_CELLS.search(
+        re.sub(r"<style>.*?</style>|\bnone\b", "", without_data(text), flags=re.DOTALL)
+    )
     assert all(load.startswith(("data:image/png;base64,", "#")) for load in structure.loads)
     assert "http" not in without_data(text) and "@import" not in text
     assert not {"script", "link", "iframe", "object"} & set(structure.tags)
@@ -77,13 +81,19 @@ def test_equal_results_give_equal_bytes(case: str, tmp_path: Path) -> None:
 
 def test_the_headline_gives_the_closest_copy_at_the_largest_budget_beside_the_floor() -> None:
     results = make_results(seeds=5)
-    best = next(c for c in copies(results) if c.attack == "fidelity sngan" and c.query_budget == 5000).fidelity
+    best = next(
+        c for c in copies(results) if c.attack == "fidelity sngan" and c.query_budget == 5000
+    ).fidelity
     said = headline(results)
     assert said.lead == (
-        f"With 5,000 bought images, a copy comes within a Fréchet distance (FD) of {best.mean:.2f} of this model;"
-        " two draws of the model itself are 0.0612 apart."
+        f"With 5,000 bought images, a copy comes within a Fréchet distance (FD) of {best.mean:.2f} of this "
+        "model; two draws of the model itself are 0.0612 apart."
     )
-    assert [card.budget for card in said.cards] == ["200 bought images", "1,000 bought images", "5,000 bought images"]
+    assert [card.budget for card in said.cards] == [
+        "200 bought images",
+        "1,000 bought images",
+        "5,000 bought images",
+    ]
     assert {card.attack for card in said.cards} == {"fidelity sngan"}
     assert said.cards[2].spread == f"{best.least:.2f} to {best.greatest:.2f} over 5 seeds"
     assert said.cards[2].ratio == f"{best.mean / 0.0612:.0f} times the distance of two draws"
@@ -91,15 +101,23 @@ def test_the_headline_gives_the_closest_copy_at_the_largest_budget_beside_the_fl
 
 def test_the_remarks_put_the_distance_in_proportion() -> None:
     gain, beside, accuracy, noise = headline(make_results()).remarks
-    assert gain.startswith("Going from 1,000 to 5,000 bought images divides the distance of the closest copy by 2.")
+    assert gain.startswith(
+        "Going from 1,000 to 5,000 bought images divides the distance of the closest copy by 2."
+    )
     assert beside.startswith("With 1,000 bought images, the closest copy is already nearer to this model")
-    assert accuracy.startswith("To real images, a copy comes within FD 4.") and accuracy.endswith("to them is 3.60.")
+    assert accuracy.startswith("To real images, a copy comes within FD 4.") and accuracy.endswith(
+        "to them is 3.60."
+    )
     assert noise == "For scale: images of pure noise are FD 705 away from this model."
 
 
 @pytest.mark.parametrize(
     ("later", "words"),
-    [(9.0, "divides the distance of the closest copy by 1.1"), (20.0, "multiplies"), (10.1, "hardly changes")],
+    [
+        (9.0, "divides the distance of the closest copy by 1.1"),
+        (20.0, "multiplies"),
+        (10.1, "hardly changes"),
+    ],
 )
 def test_what_the_last_step_in_budget_buys(later: float, words: str) -> None:
     first = minimal().measurements[0].model_copy(update={"value": 10.0})
@@ -110,7 +128,9 @@ def test_what_the_last_step_in_budget_buys(later: float, words: str) -> None:
 
 def test_the_headline_does_without_floors_and_without_copies() -> None:
     said = headline(minimal())
-    assert said.lead == "With 1 bought image, a copy comes within a Fréchet distance (FD) of 12.5 of this model."
+    assert (
+        said.lead == "With 1 bought image, a copy comes within a Fréchet distance (FD) of 12.5 of this model."
+    )
     assert said.remarks == () and said.cards[0].ratio == "" and said.cards[0].spread == ""
     assert headline(unmeasured()).lead.startswith("No copy of this model was measured")
 
@@ -118,13 +138,18 @@ def test_the_headline_does_without_floors_and_without_copies() -> None:
 def test_copies_farther_than_real_images_are_said_to_be() -> None:
     far = tuple(m for m in make_results().measurements if m.query_budget in (200, None))
     remarks = " ".join(headline(make_results(measurements=far)).remarks)
-    assert "the closest copy is farther from this model than the model is from real images (FD 3.60)" in remarks
+    assert (
+        "the closest copy is farther from this model than the model is from real images (FD 3.60)" in remarks
+    )
 
 
 @pytest.mark.parametrize(
     ("results", "words"),
     [
-        (make_results(), "over 3 draws: each draw is a fresh set of images from the same copy; with one seed"),
+        (
+            make_results(),
+            "over 3 draws: each draw is a fresh set of images from the same copy; with one seed",
+        ),
         (make_results(seeds=5), "over 5 seeds: each seed buys its own images and trains a new copy"),
         (minimal(), "Each number is a single measurement"),
     ],
@@ -156,8 +181,16 @@ def test_tables_hold_every_copy_and_yardstick_with_directions_and_counts() -> No
 
 
 def test_the_bought_images_themselves_are_shown_by_budget() -> None:
-    whose: dict[str, Any] = {"subject": "purchase", "seed": 0, "metric": "frechet_distance", "against": "target"}
-    bought = [Measurement(**whose, query_budget=b, value=v, images=b, compared=9) for b, v in ((200, 0.9), (5000, 0.07))]
+    whose: dict[str, Any] = {
+        "subject": "purchase",
+        "seed": 0,
+        "metric": "frechet_distance",
+        "against": "target",
+    }
+    bought = [
+        Measurement(**whose, query_budget=b, value=v, images=b, compared=9)
+        for b, v in ((200, 0.9), (5000, 0.07))
+    ]
     results = make_results()
     results = results.model_copy(update={"measurements": (*results.measurements, *bought)})
     group = measure_table(results, "target").groups[-2]
@@ -172,8 +205,16 @@ def test_the_bought_images_themselves_are_shown_by_budget() -> None:
 
 
 def test_memorisation_stands_beside_fresh_images_of_the_target() -> None:
-    whose: dict[str, Any] = {"query_budget": 200, "seed": 0, "metric": "authenticity", "against": "purchase", "images": 9}
-    copy = Measurement(**whose, subject="substitute", attack="fidelity sngan", value=0.31, spread=0.02, compared=200)
+    whose: dict[str, Any] = {
+        "query_budget": 200,
+        "seed": 0,
+        "metric": "authenticity",
+        "against": "purchase",
+        "images": 9,
+    }
+    copy = Measurement(
+        **whose, subject="substitute", attack="fidelity sngan", value=0.31, spread=0.02, compared=200
+    )
     fresh = Measurement(**whose, subject="target", value=0.62, spread=0.01, compared=200)
     results = make_results()
     results = results.model_copy(update={"measurements": (*results.measurements, copy, fresh)})
@@ -185,12 +226,22 @@ def test_memorisation_stands_beside_fresh_images_of_the_target() -> None:
 def test_what_is_measured_of_one_set_has_yardsticks_of_its_own() -> None:
     whose: dict[str, Any] = {"metric": "inception_score", "against": "nothing", "compared": 0}
     scores = [
-        Measurement(**whose, subject="substitute", attack="fidelity sngan", query_budget=200, seed=0, value=8.0, images=9),
+        Measurement(
+            **whose,
+            subject="substitute",
+            attack="fidelity sngan",
+            query_budget=200,
+            seed=0,
+            value=8.0,
+            images=9,
+        ),
         Measurement(**whose, subject="target", value=9.0, images=9),
         Measurement(**whose, subject="real", value=9.5, images=5),
     ]
     results = make_results()
-    table = measure_table(results.model_copy(update={"measurements": (*results.measurements, *scores)}), "nothing")
+    table = measure_table(
+        results.model_copy(update={"measurements": (*results.measurements, *scores)}), "nothing"
+    )
     assert table.columns == ("inception score\N{NO-BREAK SPACE}↑", "images")
     assert [(row.heading, row.cells) for row in table.groups[-1].rows] == [
         ("the target", ("9.000", "9")),
@@ -200,7 +251,9 @@ def test_what_is_measured_of_one_set_has_yardsticks_of_its_own() -> None:
 
 def test_sets_of_other_sizes_get_a_column_that_says_so() -> None:
     first, *rest = make_results().measurements
-    table = measure_table(make_results(measurements=(first.model_copy(update={"images": 500}), *rest)), "target")
+    table = measure_table(
+        make_results(measurements=(first.model_copy(update={"images": 500}), *rest)), "target"
+    )
     assert table.images == "" and table.columns[-1] == "images / compared with"
     assert table.groups[0].rows[0].cells[-1] == "500 to 1,000 / 540"
     assert table.groups[0].rows[1].cells[-1] == "1,000 / 540"
@@ -215,7 +268,8 @@ def test_the_picture_names_its_ticks_its_yardsticks_and_itself() -> None:
         assert not re.search(r"#[0-9a-f]{6}", svg), "every colour is a CSS variable"
         assert "var(--series-0)" in svg and "var(--series-1)" in svg and "font-size" in svg
     assert any(
-        "two draws of the target: 0.0612" in t for t in re.findall(">([^<]*)<", quality_picture(make_results(), WIDE, "", ""))
+        "two draws of the target: 0.0612" in t
+        for t in re.findall(">([^<]*)<", quality_picture(make_results(), WIDE, "", ""))
     )
 
 
@@ -232,7 +286,9 @@ def test_names_that_are_markup_or_mathematics_stay_text(tmp_path: Path) -> None:
     plain = minimal()
     attack = plain.attacks[0].model_copy(update={"label": hostile})
     measured = tuple(m.model_copy(update={"attack": hostile}) for m in plain.measurements)
-    results = minimal(name=hostile, real=hostile, spec={hostile: hostile}, attacks=(attack,), measurements=measured)
+    results = minimal(
+        name=hostile, real=hostile, spec={hostile: hostile}, attacks=(attack,), measurements=measured
+    )
     text = page(results, tmp_path)
     assert "<script" not in text and "alert(&#39;$x$&#39;)" in text
 

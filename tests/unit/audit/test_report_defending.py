@@ -82,12 +82,22 @@ def test_a_defence_that_the_seeds_tell_from_none_is_recommended_beside_one_of_a_
         who = None if label is None else "naive"
         measured += [copy_of(value, seed, label, who) for seed, value in enumerate(values)]
     results = tiny_results.model_copy(
-        update={"measurements": tuple(measured), "defences": (defence("steady"), defence("wild")), "pictures": ()}
+        update={
+            "measurements": tuple(measured),
+            "defences": (defence("steady"), defence("wild")),
+            "pictures": (),
+        }
     )
     said = _section(results).attacks[0].remarks[0]
-    assert "1 can be told from no defence: the 95 % interval excludes 1. Of these, steady keeps copies furthest away" in said
+    assert (
+        "1 can be told from no defence: the 95 % interval excludes 1. Of these, steady keeps copies "
+        "furthest away" in said
+    )
     assert "Use it, if that price is right" in said
-    assert "Behind wild the mean is greater, FD 3.93, but its interval does not exclude 1 (95 % interval 0." in said
+    assert (
+        "Behind wild the mean is greater, FD 3.93, but its interval does not exclude 1 (95 % interval 0."
+        in said
+    )
     assert "None is worth it" not in said
     wild = [m for m in measured if m.defence != "steady"]
     said = _section(results.model_copy(update={"measurements": tuple(wild)})).attacks[0].remarks[0]
@@ -107,7 +117,9 @@ def test_strengths_are_compared_at_equal_loss(tiny_results: AuditResults) -> Non
     assert rows["jpeg"][1:] == ("FD 1.92: JPEG 50",) * 2
 
 
-def test_a_curve_a_kind_is_drawn_and_the_page_holds_both_sides(tiny_results: AuditResults, tmp_path: Path) -> None:
+def test_a_curve_a_kind_is_drawn_and_the_page_holds_both_sides(
+    tiny_results: AuditResults, tmp_path: Path
+) -> None:
     results = _results(tiny_results)
     (attack,) = _section(results).attacks
     assert [key.label for key in frontier_keys(attack)] == ["gaussian noise", "jpeg", "median filter"]
@@ -122,7 +134,8 @@ def test_a_curve_a_kind_is_drawn_and_the_page_holds_both_sides(tiny_results: Aud
 
 
 def test_no_curve_joins_what_no_strength_lies_between(tiny_results: AuditResults) -> None:
-    """Two strengths of noise share a curve, whose other settings are equal; interpolation as it is and preserving do not."""
+    """Two strengths of noise share a curve, whose other settings are equal; interpolation as it is and
+    preserving do not."""
     strengths = [("noise 0.1", 0.1), ("noise 0.4", 0.4)]
     noise = [defence(label, NOISE, std=std, randomness="per_code") for label, std in strengths]
     line = "linear_interpolation"
@@ -133,7 +146,12 @@ def test_no_curve_joins_what_no_strength_lies_between(tiny_results: AuditResults
     results = _results(tiny_results).model_copy(update={"defences": (*noise, *lines)})
     (attack,) = _section(results).attacks
     curves = [group.heading for group in attack.table]
-    assert curves == ["no defence", "gaussian noise", "linear interpolation", "linear interpolation, preserve distribution"]
+    assert curves == [
+        "no defence",
+        "gaussian noise",
+        "linear interpolation",
+        "linear interpolation, preserve distribution",
+    ]
 
 
 def test_without_defences_there_is_no_section(tiny_results: AuditResults, tmp_path: Path) -> None:
@@ -143,10 +161,14 @@ def test_without_defences_there_is_no_section(tiny_results: AuditResults, tmp_pa
     assert "Nothing is said about defences" in page
 
 
-def test_a_defence_that_no_naive_copy_met_is_drawn_and_told(tiny_results: AuditResults, tmp_path: Path) -> None:
+def test_a_defence_that_no_naive_copy_met_is_drawn_and_told(
+    tiny_results: AuditResults, tmp_path: Path
+) -> None:
     results = _results(tiny_results)
     knowing = [m for m in results.measurements if m.adversary != "naive"]
-    page = render(results.model_copy(update={"measurements": tuple(knowing), "adversaries": ("through it",)}), tmp_path)
+    page = render(
+        results.model_copy(update={"measurements": tuple(knowing), "adversaries": ("through it",)}), tmp_path
+    )
     assert "naive copy at FD –" in page
 
 
@@ -162,14 +184,28 @@ def test_every_adversarys_copies_are_told_at_every_budget(tiny_results: AuditRes
         for who, least in (("naive", 2.0), ("through it, guessed 0.5 times as strong", 3.0))
         for budget in (200, 5000)
         for against in ("target", "reference")
-        for seed, value in ((0, least + budget / 1000), (1, least + budget / 1000 + (0.2 if against == "target" else 0)))
+        for seed, value in (
+            (0, least + budget / 1000),
+            (1, least + budget / 1000 + (0.2 if against == "target" else 0)),
+        )
     ]
     lost = FailureRecord(
-        attack="fidelity sngan", query_budget=200, seed=0, defence="noise", adversary="averaging 8", step="s", reason="r"
+        attack="fidelity sngan",
+        query_budget=200,
+        seed=0,
+        defence="noise",
+        adversary="averaging 8",
+        step="s",
+        reason="r",
     )
     results = tiny_results.model_copy(
         update={
-            "measurements": (users_of(3.0, None), users_of(3.3, "noise"), copy_of(1.5, 0, None, None), *behind),
+            "measurements": (
+                users_of(3.0, None),
+                users_of(3.3, "noise"),
+                copy_of(1.5, 0, None, None),
+                *behind,
+            ),
             "defences": (defence("noise"), defence("never met")),
             "adversaries": ("averaging 8", "naive", "through it, guessed 0.5 times as strong"),
             "failures": (lost,),
@@ -178,14 +214,19 @@ def test_every_adversarys_copies_are_told_at_every_budget(tiny_results: AuditRes
     )
     (attack,) = _section(results).attacks
     assert attack.copies.columns == ("200: fidelity", "200: accuracy", "5,000: fidelity", "5,000: accuracy")
-    assert [(group.heading, [(row.heading, row.cells) for row in group.rows]) for group in attack.copies.groups] == [
+    assert [
+        (group.heading, [(row.heading, row.cells) for row in group.rows]) for group in attack.copies.groups
+    ] == [
         ("no defence", [("whoever attacks", ("–", "–", "1.50", "–"))]),
         (
             "noise",
             [
                 ("averaging 8", ("failed", "failed", "–", "–")),
                 ("naive", ("2.30 ± 0.14", "2.20 ± 0.00", "7.10 ± 0.14", "7.00 ± 0.00")),
-                ("through it, guessed 0.5 times as strong", ("3.30 ± 0.14", "3.20 ± 0.00", "8.10 ± 0.14", "8.00 ± 0.00")),
+                (
+                    "through it, guessed 0.5 times as strong",
+                    ("3.30 ± 0.14", "3.20 ± 0.00", "8.10 ± 0.14", "8.00 ± 0.00"),
+                ),
             ],
         ),
     ]

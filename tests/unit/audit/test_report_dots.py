@@ -30,7 +30,14 @@ def with_measurements(*extra: Measurement) -> AuditResults:
 
 
 def moved(label: str, value: float, seed: int = 0) -> Measurement:
-    whose = {"subject": "substitute", "attack": label, "query_budget": 200, "seed": seed, "images": 9, "compared": 9}
+    whose = {
+        "subject": "substitute",
+        "attack": label,
+        "query_budget": 200,
+        "seed": seed,
+        "images": 9,
+        "compared": 9,
+    }
     return Measurement(**whose, metric="frechet_distance", against="domain", value=value)
 
 

@@ -20,7 +20,9 @@ def test_grids_share_one_whole_scale_and_come_in_order(tmp_path: Path) -> None:
     first, *rest = grid_rows(results, open_gallery(results, tmp_path))
     assert [grid.title for grid in first.grids] == ["Real", "Target"]
     assert [row.heading for row in rest] == ["Copies: fidelity sngan", "Copies: fidelity dcgan"]
-    assert [grid.title for grid in rest[0].grids] == [f"Copy from {b} images" for b in ("200", "1,000", "5,000")]
+    assert [grid.title for grid in rest[0].grids] == [
+        f"Copy from {b} images" for b in ("200", "1,000", "5,000")
+    ]
     assert rest[0].grids[0].note.startswith("fidelity FD 3")
     scales = set()
     for grid in (*first.grids, *rest[0].grids, *rest[1].grids):

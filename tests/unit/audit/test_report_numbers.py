@@ -25,7 +25,9 @@ def test_three_digits_that_count(value: float, text: str) -> None:
      (1234.5, 20.4, "1,234 ± 20"), (0.0, 0.0, "0"), (2e-9, 1e-9, "2.00 × 10⁻⁹"), (5.0, None, "5.00"),
      (9.19e-5, 0.0163, "0.0001 ± 0.0163"), (-2e-6, 0.00402, "0.00000 ± 0.00402"), (-0.00283, 0.01814, "-0.0028 ± 0.0181")],
 )  # fmt: skip
-def test_a_mean_and_its_deviation_end_at_the_same_place(mean: float, deviation: float | None, text: str) -> None:
+def test_a_mean_and_its_deviation_end_at_the_same_place(
+    mean: float, deviation: float | None, text: str
+) -> None:
     assert with_spread(summary(mean, deviation)) == text
 
 
@@ -46,7 +48,14 @@ def test_lists_in_words() -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.04, "0.0 s"), (9.99, "10.0 s"), (59.6, "1 min 0 s"), (83.4, "1 min 23 s"), (12.2, "12 s"), (7501.0, "2 h 5 min")],
+    [
+        (0.04, "0.0 s"),
+        (9.99, "10.0 s"),
+        (59.6, "1 min 0 s"),
+        (83.4, "1 min 23 s"),
+        (12.2, "12 s"),
+        (7501.0, "2 h 5 min"),
+    ],
 )
 def test_wall_times(value: float, text: str) -> None:
     assert seconds(value) == text

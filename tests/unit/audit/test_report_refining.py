@@ -40,9 +40,10 @@ def test_a_report_without_refinements_has_no_such_section(tmp_path: Path) -> Non
 
 def test_the_words_say_what_was_chosen_and_whether_it_is_nearer(tmp_path: Path) -> None:
     assert text_of(CASES["as usual"](), tmp_path) == (
-        "Of the powers 0, 0.5 and 1, the judge chose 0.5. The images kept are FD 3.10 from real images, those bought FD 3.60: "
-        "nearer. Algorithm 1 as it stands (logistic ratio, power 1) would keep images at FD 4.20. Chains were stuck at the "
-        "power 1; at 1, of 9 chains of 640 steps 2 moved, and 100 are wanted."
+        "Of the powers 0, 0.5 and 1, the judge chose 0.5. The images kept are FD 3.10 from real images, "
+        "those bought FD 3.60: nearer. Algorithm 1 as it stands (logistic ratio, power 1) would keep "
+        "images at FD 4.20. Chains were stuck at the power 1; at 1, of 9 chains of 640 steps 2 moved, and "
+        "100 are wanted."
     )
 
 
@@ -54,16 +55,19 @@ def test_over_seeds_the_words_count_them(tmp_path: Path) -> None:
         *distances(seed=2, refined=5.0, purchase=4.0),
     ]
     assert text_of(refined(*records, measured=measured), tmp_path) == (
-        "Of the powers 0 and 0.5, the judge chose 0.5 under 2 seeds and 0 under 1 seed. Power 0 takes the images as they came, "
-        "which says that subsampling does not help there. The images kept are FD 4.00 from real images, those bought FD 4.00: "
-        "nearer under 1 seed and farther under 1 seed."
+        "Of the powers 0 and 0.5, the judge chose 0.5 under 2 seeds and 0 under 1 seed. Power 0 takes the "
+        "images as they came, which says that subsampling does not help there. The images kept are FD 4.00 "
+        "from real images, those bought FD 4.00: nearer under 1 seed and farther under 1 seed."
     )
 
 
 def test_the_power_0_is_said_not_to_help(tmp_path: Path) -> None:
     measured = distances(refined=3.0, purchase=3.0)
     words = text_of(refined(refinement(chosen=0.0, stuck={}), measured=measured), tmp_path)
-    assert "the judge chose 0. Power 0 takes the images as they came, which says that subsampling does not help here." in words
+    assert (
+        "the judge chose 0. Power 0 takes the images as they came, which says that subsampling does not "
+        "help here." in words
+    )
     assert words.endswith("The images kept are FD 3.00 from real images, and so are those bought.")
 
 
@@ -133,7 +137,9 @@ def test_of_many_classes_the_commonest_are_drawn(tmp_path: Path) -> None:
 
 
 def test_the_plots_say_in_words_what_they_show(tmp_path: Path) -> None:
-    ratios, reliability, classes = (plot.svg for plot in section(CASES["as usual"](), tmp_path).examples[0].plots)
+    ratios, reliability, classes = (
+        plot.svg for plot in section(CASES["as usual"](), tmp_path).examples[0].plots
+    )
     assert "100 images bought, 100 kept, from -2.00 to 2.00." in ratios
     assert "predicted 10%, real 12%; predicted 80%, real 75%." in reliability
     assert "class 0: 50.0%, 30.0%, 10.0%; class 1: 50.0%, 70.0%, 90.0%; class 2: 0.0%, 0.0%, 0.0%." in classes

@@ -14,7 +14,15 @@ from ganguard.audit.verdicts import Improvement, log_interval, verdicts
 SCHEMA = Path(__file__).parents[3] / "docs" / "results.schema.json"
 
 
-def distance(value: float, *, seed: int = 0, draw: int = 0, budget: int = 10, against: str = "target", attack: str = "a"):
+def distance(
+    value: float,
+    *,
+    seed: int = 0,
+    draw: int = 0,
+    budget: int = 10,
+    against: str = "target",
+    attack: str = "a",
+):
     return Measurement.model_validate(
         {
             "subject": "substitute",
@@ -104,7 +112,10 @@ def test_the_floor_of_accuracy_is_that_of_the_real_data_and_not_of_another_domai
     rows = [distance(1 + seed / 10, seed=seed) for seed in range(3)]
     rows += [distance(9 + seed / 10, seed=seed, against="reference") for seed in range(3)]
     floors = {"subject": "train", "metric": "frechet_distance", "images": 9, "compared": 9}
-    rows += [Measurement(**floors, against="reference", value=1.0), Measurement(**floors, against="domain", value=50.0)]
+    rows += [
+        Measurement(**floors, against="reference", value=1.0),
+        Measurement(**floors, against="domain", value=50.0),
+    ]
     assert outcomes(rows)["R2"] == "holds"
 
 

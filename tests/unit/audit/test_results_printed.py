@@ -18,12 +18,20 @@ def test_images_that_were_left_out_are_said(capsys: pytest.CaptureFixture[str]) 
     assert printed.endswith("Report: out/report.html\n")
 
 
-def test_where_nobody_attacks_the_users_side_is_printed_as_the_report_has_it(capsys: pytest.CaptureFixture[str]) -> None:
+def test_where_nobody_attacks_the_users_side_is_printed_as_the_report_has_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     """Columns in which nothing was measured are left out."""
     record = DefenceRecord(label="JPEG 50", kinds=("jpeg",), settings=({"kind": "jpeg"},), identity="i")
     measured = tuple(
         Measurement(
-            subject="defended", defence="JPEG 50", metric=metric, against="undefended", value=value, images=9, compared=9
+            subject="defended",
+            defence="JPEG 50",
+            metric=metric,
+            against="undefended",
+            value=value,
+            images=9,
+            compared=9,
         )
         for metric, value in (("psnr", 31.5), ("ssim", 0.885))
     )

@@ -23,14 +23,19 @@ ATTACKS = ("fidelity sngan", "fidelity pggan", "fidelity stylegan2")
 
 def _found(*factors: tuple[float, float, float], seeds: int = 5, stream: int = 0) -> SideBySide:
     audits = {
-        f"audit {i}": audit_of(dict(zip(ATTACKS, each, strict=True)), seeds, 10 * stream + i) for i, each in enumerate(factors)
+        f"audit {i}": audit_of(dict(zip(ATTACKS, each, strict=True)), seeds, 10 * stream + i)
+        for i, each in enumerate(factors)
     }
     return side_by_side("pairs", audits)
 
 
 def test_equal_substitutes_are_seldom_told_apart() -> None:
-    """Nine ratios a question, of which a 95 % interval each would call one different in a third of all cases."""
-    outcomes = [[verdict.outcome for verdict in _found((1, 1, 1), (1, 1, 1), (1, 1, 1), stream=s).verdicts] for s in range(60)]
+    """Nine ratios a question, of which a 95 % interval each would call one different in a third of all
+    cases."""
+    outcomes = [
+        [verdict.outcome for verdict in _found((1, 1, 1), (1, 1, 1), (1, 1, 1), stream=s).verdicts]
+        for s in range(60)
+    ]
     assert sum(one == "holds" for one, _ in outcomes) <= 8
     assert sum(other == "holds" for _, other in outcomes) <= 8
 
@@ -70,7 +75,10 @@ def test_the_largest_budget_that_all_have_is_compared() -> None:
 
 
 def test_audits_with_nothing_in_common_are_refused() -> None:
-    audits = {"a": audit_of({ATTACKS[0]: 1, ATTACKS[1]: 1}, 2, 0), "b": audit_of({ATTACKS[0]: 1, ATTACKS[2]: 1}, 2, 1)}
+    audits = {
+        "a": audit_of({ATTACKS[0]: 1, ATTACKS[1]: 1}, 2, 0),
+        "b": audit_of({ATTACKS[0]: 1, ATTACKS[2]: 1}, 2, 1),
+    }
     with pytest.raises(SpecError, match="pairs: its audits must have two attacks"):
         side_by_side("pairs", audits)
 
@@ -95,7 +103,10 @@ def test_the_audits_are_run_below_one_directory(cli: Cli, monkeypatch: pytest.Mo
     monkeypatch.setattr(run_several, "audit", audit)
     code, out, _ = cli("audit", "pairs", "--set", "seeds=[5, 6, 7]", "--out", "here")
     assert code == 0
-    assert ran == {f"pairs-{kind}": (Path("here", f"pairs-{kind}"), [5, 6, 7]) for kind in ("sngan", "pggan", "stylegan2")}
+    assert ran == {
+        f"pairs-{kind}": (Path("here", f"pairs-{kind}"), [5, 6, 7])
+        for kind in ("sngan", "pggan", "stylegan2")
+    }
     assert "R3 the substitute's architecture matters: undecided" in out
     assert "pairs-stylegan2" in Path("here", "report.html").read_text()
     assert SideBySide.model_validate_json(Path("here", "side-by-side.json").read_text()).name == "pairs"
@@ -104,7 +115,9 @@ def test_the_audits_are_run_below_one_directory(cli: Cli, monkeypatch: pytest.Mo
 @pytest.fixture
 def together(tmp_path: Path) -> Path:
     """Two audits' results and what was made of both."""
-    found = {name: audit_of(dict.fromkeys(ATTACKS, 1.0), 3, stream) for stream, name in enumerate(("one", "two"))}
+    found = {
+        name: audit_of(dict.fromkeys(ATTACKS, 1.0), 3, stream) for stream, name in enumerate(("one", "two"))
+    }
     for name, results in found.items():
         draw_grids(results, tmp_path / "both" / name)
         write_json(tmp_path / "both" / name / "results.json", results.model_dump(mode="json"))
@@ -131,7 +144,9 @@ def test_a_name_that_leads_elsewhere_is_refused(together: Path, cli: Cli, name: 
 
 
 def test_the_doctor_looks_at_all_and_at_what_was_made_of_them(together: Path) -> None:
-    assert [finding.what for finding in examine(together) if finding.severity == "ok"] == ["2 audits side by side"]
+    assert [finding.what for finding in examine(together) if finding.severity == "ok"] == [
+        "2 audits side by side"
+    ]
     assert {finding.where.name for finding in examine(together)} >= {"one", "two", "both"}
 
 
@@ -146,7 +161,11 @@ def test_the_doctor_looks_at_what_else_lies_there(together: Path) -> None:
 def test_the_doctor_finds_what_a_killed_run_left_beside_the_audits(together: Path) -> None:
     (together / f".report.html.x{TEMPORARY}").touch()
     (together / "one" / f".report.html.y{TEMPORARY}").touch()
-    left = [finding.where.name[-len(TEMPORARY) - 1] for finding in examine(together) if "half written" in finding.what]
+    left = [
+        finding.where.name[-len(TEMPORARY) - 1]
+        for finding in examine(together)
+        if "half written" in finding.what
+    ]
     assert sorted(left) == ["x", "y"]
 
 
@@ -156,7 +175,10 @@ def _no_audits(directory: Path) -> None:
 
 
 def _other_results(directory: Path) -> None:
-    write_json(directory / "two" / "results.json", audit_of(dict.fromkeys(ATTACKS, 2.0), 3, 9).model_dump(mode="json"))
+    write_json(
+        directory / "two" / "results.json",
+        audit_of(dict.fromkeys(ATTACKS, 2.0), 3, 9).model_dump(mode="json"),
+    )
 
 
 @pytest.mark.parametrize(
@@ -168,7 +190,11 @@ def _other_results(directory: Path) -> None:
         (lambda d: (d / run_several.FILE).unlink(), "note", "the audits do not lie side by side yet"),
         (_no_audits, "wrong", "it cannot be compared with the audits' results"),
         (_other_results, "wrong", "it is not what the audits' results say"),
-        (lambda d: (d / "two" / "results.json").write_text("{"), "wrong", "it cannot be compared with the audits' results"),
+        (
+            lambda d: (d / "two" / "results.json").write_text("{"),
+            "wrong",
+            "it cannot be compared with the audits' results",
+        ),
     ],
 )
 def test_the_doctor_finds_what_is_wrong_of_all(
@@ -192,7 +218,9 @@ def test_a_spec_lists_audits_or_is_one() -> None:
     assert audits_listed("digits") == ("digits", [])
 
 
-@pytest.mark.parametrize("said", ["[digits]", "digits", "[digits, 3]", "[digits, digits]", "[a, b]\nseeds: [0]"])
+@pytest.mark.parametrize(
+    "said", ["[digits]", "digits", "[digits, 3]", "[digits, digits]", "[a, b]\nseeds: [0]"]
+)
 def test_a_list_of_audits_that_is_none_is_refused(tmp_path: Path, said: str) -> None:
     (tmp_path / "mine.yaml").write_text(f"audits: {said}")
     with pytest.raises(SpecError, match="audits must be a list of two or more"):

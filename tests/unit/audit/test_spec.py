@@ -20,7 +20,8 @@ SMALL = {
     "attacks": [{"kind": "fidelity", "architecture": "sngan", "query_budget": [20, 10]}],
 }
 
-OF_MIMICRY = {  # side, n_dis, learning_rate_decay, FID: as Lee & Town 2020 publish them, and kwotsin/mimicry's README
+# side, n_dis, learning_rate_decay, FID: as Lee & Town 2020 publish them, and kwotsin/mimicry's README
+OF_MIMICRY = {
     "sngan-cifar-32": (32, 5, "linear", "16.77 +- 0.04"),
     "sngan-stl-48": (48, 5, "linear", "39.56 +- 0.10"),
     "sngan-celeba-64": (64, 5, "linear", "5.71 +- 0.02"),
@@ -39,7 +40,9 @@ def test_every_preset_parses_and_says_what_it_is() -> None:
     defences = ["digits-averaging", "digits-defences", "digits-defences-full", "digits-defences-quick"]
     others = ["digits-full", "digits-http", "digits-private", "digits-transfer", "patches-utility"]
     published = ["pggan-celeba-64", "sngan-celeba-64", *OF_MIMICRY, "stylegan2-64", "transfer-lsun"]
-    of_pairs = [f"{name}-{target}" for name in ("pairs", "pairs-64") for target in ("pggan", "sngan", "stylegan2")]
+    of_pairs = [
+        f"{name}-{target}" for name in ("pairs", "pairs-64") for target in ("pggan", "sngan", "stylegan2")
+    ]
     pairs = ["pairs", "pairs-64", *of_pairs]
     assert set(presets()) == {"digits", *accuracy, *defences, *others, *published, *pairs}
     for name, text in presets().items():
@@ -64,7 +67,8 @@ def test_the_networks_of_a_published_recipe_are_of_the_published_size(name: str)
 
 @pytest.mark.parametrize("name", ["pairs", "pairs-64"])
 def test_the_audits_of_pairs_differ_in_the_target_alone(name: str) -> None:
-    """And a copy is trained as the target of its architecture is, but that the first names all that the others inherit."""
+    """And a copy is trained as the target of its architecture is, but that the first names all that the
+    others inherit."""
     specs = [read_spec(each, [])[1] for each in audits_listed(name)[1]]
     assert len({spec.model_dump_json(exclude={"target"}) for spec in specs}) == 1
     assert len(specs[0].seeds) >= 5
@@ -139,7 +143,9 @@ def test_a_spec_like_a_preset_says_only_what_differs(tmp_path: Path) -> None:
 def test_a_spec_like_several_audits_names_them(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text("like: digits-accuracy\n")
-    with pytest.raises(SpecError, match=r"like: digits-accuracy lists audits: digits-accuracy-good, .*\. Name one of them\.$"):
+    with pytest.raises(
+        SpecError, match=r"like: digits-accuracy lists audits: digits-accuracy-good, .*\. Name one of them\.$"
+    ):
         read_spec(str(file), [])
 
 
@@ -183,9 +189,15 @@ def test_a_spec_survives_json() -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"atacks": []}, "spec.atacks: unknown key. Did you mean 'attacks'? Known: adversaries, attacks, codes"),
+        (
+            {"atacks": []},
+            "spec.atacks: unknown key. Did you mean 'attacks'? Known: adversaries, attacks, codes",
+        ),
         ({"samples": 5}, "greater than or equal to 6"),
-        ({"target": "digits"}, "target must be a mapping with one of checkpoint, hub, images, python, torchscript, train, url"),
+        (
+            {"target": "digits"},
+            "target must be a mapping with one of checkpoint, hub, images, python, torchscript, train, url",
+        ),
         ({"seeds": []}, "one or more distinct whole numbers"),
         ({"seeds": [1, 1]}, "one or more distinct whole numbers"),
         ({"seeds": [-1]}, "greater than or equal to 0"),
@@ -199,7 +211,10 @@ def test_a_spec_survives_json() -> None:
         ({"codes": "mine"}, "'provider' or 'client'"),
         ({"samples": 0}, "greater than 0"),
         ({"target": {"checkpont": "x"}}, "unknown target 'checkpont'; did you mean 'checkpoint'?"),
-        ({"target": {"train": {"dataset": "digits", "architecture": "sngn"}}}, "unknown architecture 'sngn'; did you mean"),
+        (
+            {"target": {"train": {"dataset": "digits", "architecture": "sngn"}}},
+            "unknown architecture 'sngn'; did you mean",
+        ),
         ({"target": {"train": {"dataset": "digits"}}}, "architecture: this key is needed and absent"),
     ],
 )
@@ -229,7 +244,8 @@ def test_an_unknown_attack_key_names_the_nearest() -> None:
 
 def test_an_unknown_preset_names_the_nearest() -> None:
     with pytest.raises(
-        SpecError, match=r"unknown preset 'digit'; did you mean 'digits'\? Known: digits, .*digits-full, .*digits-transfer"
+        SpecError,
+        match=r"unknown preset 'digit'; did you mean 'digits'\? Known: digits, .*digits-full, .*digits-transfer",
     ):
         read_spec("digit", [])
 
@@ -265,8 +281,12 @@ def test_set_refuses_what_leads_nowhere(change: str) -> None:
         read_spec("digits", [change])
 
 
-def test_a_target_of_another_kind_takes_the_place_of_the_presets(tmp_path: Path, tiny_checkpoint: Callable[..., Path]) -> None:
+def test_a_target_of_another_kind_takes_the_place_of_the_presets(
+    tmp_path: Path, tiny_checkpoint: Callable[..., Path]
+) -> None:
     checkpoint, file = tiny_checkpoint(tmp_path / "copy"), tmp_path / "mine.yaml"
-    file.write_text(f"like: digits\ntarget: {{checkpoint: {checkpoint}}}\nreal: {{kind: digits, classes: [1, 2]}}\n")
+    file.write_text(
+        f"like: digits\ntarget: {{checkpoint: {checkpoint}}}\nreal: {{kind: digits, classes: [1, 2]}}\n"
+    )
     _, mine = read_spec(str(file), [])
     assert not isinstance(mine.target, TrainTarget)

@@ -43,7 +43,9 @@ def step_of(audit: Path, kind: str) -> Path:
     return found
 
 
-def test_images_that_may_have_changed_are_read_again_and_nothing_more_where_they_are_the_same(audit: Path) -> None:
+def test_images_that_may_have_changed_are_read_again_and_nothing_more_where_they_are_the_same(
+    audit: Path,
+) -> None:
     touched = Step("real", "real", {"kind": "digits", "fingerprint": "y"})
     assert run(audit, (touched, STEPS[1]))[1] == ["real"]
 
@@ -88,8 +90,12 @@ def test_a_clock_that_goes_backwards_changes_nothing(tmp_path: Path, monkeypatch
     monkeypatch.setattr(time, "time_ns", lambda: next(clock) * 10**9)
     backwards, begun = run(tmp_path / "backwards")
     assert begun == ["real", "features"]
-    assert {name: done.digests for name, done in backwards.done.items()} == {name: done.digests for name, done in sound.items()}
-    finished = [json.loads((done.directory / "step.json").read_text())["finished"] for done in backwards.done.values()]
+    assert {name: done.digests for name, done in backwards.done.items()} == {
+        name: done.digests for name, done in sound.items()
+    }
+    finished = [
+        json.loads((done.directory / "step.json").read_text())["finished"] for done in backwards.done.values()
+    ]
     assert finished[0] > finished[1]
     again, begun = run(tmp_path / "backwards")
     assert begun == []
@@ -105,8 +111,22 @@ def _key(step: Step) -> str:
     ("step", "changes"),
     [
         (Step("features", "features", {"kind": "huggingface", "model": "x"}, (Input("real", "real"),)), True),
-        (Step("d", "defend", {"defences": [{"kind": "adversarial_noise", "network": {"kind": "huggingface"}}]}), True),
-        (Step("s", "substitute", {"guess": [{"kind": "adversarial_noise", "network": {"kind": "huggingface"}}]}), True),
+        (
+            Step(
+                "d",
+                "defend",
+                {"defences": [{"kind": "adversarial_noise", "network": {"kind": "huggingface"}}]},
+            ),
+            True,
+        ),
+        (
+            Step(
+                "s",
+                "substitute",
+                {"guess": [{"kind": "adversarial_noise", "network": {"kind": "huggingface"}}]},
+            ),
+            True,
+        ),
         (STEPS[1], False),
         (STEPS[0], False),
     ],
@@ -127,12 +147,15 @@ def test_libraries_that_are_absent_leave_a_key(monkeypatch: pytest.MonkeyPatch) 
         raise PackageNotFoundError(library)
 
     monkeypatch.setattr(cache, "version", absent)
-    monkeypatch.setattr(network, "library_version", cache.library_version.__wrapped__)  # which remembers nothing
+    monkeypatch.setattr(
+        network, "library_version", cache.library_version.__wrapped__
+    )  # which remembers nothing
     assert library_versions(parse_features("huggingface")) == {"transformers": "absent"}
 
 
 def test_what_another_packages_defence_stands_on_is_part_of_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a target behind it, the identity holds it, too: a step that was done before would open another one."""
+    """Of a target behind it, the identity holds it, too: a step that was done before would open another
+    one."""
     step = Step("d", "defend", {"defences": [{"kind": "jpeg", "quality": 50}]})
     before = _key(step)
     monkeypatch.setattr(Jpeg, "libraries", ("simplejpeg", "pydantic"))

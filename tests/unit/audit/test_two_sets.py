@@ -43,7 +43,9 @@ def test_all_of_them_in_one_call_and_those_that_refuse_say_why() -> None:
 
 
 def test_large_images_have_quality() -> None:
-    found = _measured(_images(12, 0, side=32, channels=3), _images(12, 1, side=32, channels=3), "piqe, niqe,psnr,ssim")
+    found = _measured(
+        _images(12, 0, side=32, channels=3), _images(12, 1, side=32, channels=3), "piqe, niqe,psnr,ssim"
+    )
     assert list(found) == ["piqe", "niqe", "psnr", "ssim"]
     assert found["niqe"]["mean"] > 0 and found["niqe"]["share_with_texture"] == 1
     assert found["psnr"] == pytest.approx(7.7, abs=0.3)  # of two images of uniform noise: 10 log10 6
@@ -53,18 +55,38 @@ def test_features_are_found_again_by_content(tmp_path: Path, monkeypatch: pytest
     a, b = _images(30, 0), _images(40, 1)
     plain = _measured(a, b, "frechet_distance,precision")
     first = measure_sets(
-        ImageSet.of(a), ImageSet.of(b), "random_network", "frechet_distance,precision", Compute(), silent, cache=tmp_path
+        ImageSet.of(a),
+        ImageSet.of(b),
+        "random_network",
+        "frechet_distance,precision",
+        Compute(),
+        silent,
+        cache=tmp_path,
     )
     kept = sorted(tmp_path.rglob("*.safetensors"))
-    monkeypatch.setattr("ganguard.metrics.features.extraction.extract", lambda *_, **__: pytest.fail("made again"))
+    monkeypatch.setattr(
+        "ganguard.metrics.features.extraction.extract", lambda *_, **__: pytest.fail("made again")
+    )
     again = measure_sets(
-        ImageSet.of(a), ImageSet.of(b), "random_network", "frechet_distance,precision", Compute(), silent, cache=tmp_path
+        ImageSet.of(a),
+        ImageSet.of(b),
+        "random_network",
+        "frechet_distance,precision",
+        Compute(),
+        silent,
+        cache=tmp_path,
     )
     assert plain == first == again
     assert len(kept) == 2
     with pytest.raises(pytest.fail.Exception, match="made again"):
         measure_sets(
-            ImageSet.of(_images(30, 2)), ImageSet.of(b), "random_network", "frechet_distance", Compute(), silent, cache=tmp_path
+            ImageSet.of(_images(30, 2)),
+            ImageSet.of(b),
+            "random_network",
+            "frechet_distance",
+            Compute(),
+            silent,
+            cache=tmp_path,
         )
 
 
@@ -79,7 +101,9 @@ class _Classes(FeatureNetwork):
         return torch.stack([1 - light, light], 1)
 
 
-def test_the_inception_score_does_not_depend_on_files_lying_class_by_class(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_inception_score_does_not_depend_on_files_lying_class_by_class(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("ganguard.audit.two_sets.network_of", lambda *_: (RandomNetwork(), _Classes(), None))
     dark = torch.zeros(200, 1, 8, 8, dtype=torch.uint8)
     found = _measured(torch.cat([dark, dark + 255]), _images(12, 0), "inception_score")

@@ -1,4 +1,5 @@
-"""A step never reads what another wrote and somebody damaged, and a training never saves numbers gone wrong."""
+"""A step never reads what another wrote and somebody damaged, and a training never saves numbers gone
+wrong."""
 
 from pathlib import Path
 
@@ -23,7 +24,9 @@ def test_a_step_of_which_a_byte_changed_is_named(tmp_path: Path) -> None:
     require_whole(directory)
     require_whole.cache_clear()
     (directory / "data").write_bytes(b"as it is.")
-    with pytest.raises(DataError, match=r"data: damaged: its SHA-256 is another\. Remove .* it is then done again"):
+    with pytest.raises(
+        DataError, match=r"data: damaged: its SHA-256 is another\. Remove .* it is then done again"
+    ):
         require_whole(directory)
 
 

@@ -1,4 +1,5 @@
-"""Steps in this process and in processes of their own: what comes back, what a killed one costs, and what fails alone."""
+"""Steps in this process and in processes of their own: what comes back, what a killed one costs, and what
+fails alone."""
 
 import gc
 import weakref
@@ -172,7 +173,9 @@ def test_a_process_never_hears_an_interrupt_of_the_terminal(audit: Path) -> None
         pool.begin(Job(REAL, {}))
         pool.collect()
         (child,) = multiprocessing.active_children()
-        status = dict(line.split(":", 1) for line in Path(f"/proc/{child.pid}/status").read_text().splitlines())
+        status = dict(
+            line.split(":", 1) for line in Path(f"/proc/{child.pid}/status").read_text().splitlines()
+        )
     assert int(status["SigBlk"], 16) >> (signal.SIGINT - 1) & 1
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, set())
 

@@ -50,7 +50,12 @@ def test_the_digest_of_a_file_is_its_sha256(tmp_path: Path) -> None:
 def test_the_digest_of_tensors_sees_values_names_shapes_and_types() -> None:
     base = tensor_digest({"w": torch.zeros(2, 3)})
     assert base == tensor_digest({"w": torch.zeros(3, 2).t()})
-    others = [{"v": torch.zeros(2, 3)}, {"w": torch.zeros(3, 2)}, {"w": torch.zeros(2, 3).int()}, {"w": torch.ones(2, 3)}]
+    others = [
+        {"v": torch.zeros(2, 3)},
+        {"w": torch.zeros(3, 2)},
+        {"w": torch.zeros(2, 3).int()},
+        {"w": torch.ones(2, 3)},
+    ]
     assert base not in {tensor_digest(other) for other in others}
 
 
@@ -136,7 +141,9 @@ def test_tensors_come_back_with_what_was_said_of_them(tmp_path: Path) -> None:
     assert (tmp_path / "deep" / "w.safetensors").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
-def test_what_is_no_fault_of_the_disk_stays_what_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_no_fault_of_the_disk_stays_what_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*_: object) -> None:
         raise SafetensorError("header too large")
 
@@ -152,7 +159,11 @@ def test_a_directory_is_copied_file_by_file_and_nothing_else_is_touched(tmp_path
     (tmp_path / "b" / "mine").write_text("mine")
     copy_directory(tmp_path / "a", tmp_path / "b")
     copy_directory(tmp_path / "a", tmp_path / "c")
-    assert (tmp_path / "b" / "inner" / "file").read_text() == (tmp_path / "c" / "inner" / "file").read_text() == "new"
+    assert (
+        (tmp_path / "b" / "inner" / "file").read_text()
+        == (tmp_path / "c" / "inner" / "file").read_text()
+        == "new"
+    )
     assert (tmp_path / "b" / "mine").read_text() == "mine"
     assert sorted(os.listdir(tmp_path / "b" / "inner")) == ["file"]
 
@@ -197,7 +208,9 @@ def _fail_at(moment: str, monkeypatch: pytest.MonkeyPatch) -> None:
         raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
 
     def full_of_copies(_source: Path, path: Path) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(_source), None, str(path))  # as shutil does
+        raise OSError(
+            errno.ENOSPC, os.strerror(errno.ENOSPC), str(_source), None, str(path)
+        )  # as shutil does
 
     if moment == "write":
         monkeypatch.setattr(Path, "write_bytes", full)
@@ -225,7 +238,10 @@ def test_a_full_disk_leaves_what_was_there_and_nothing_else(
             WRITERS[writer](path)
     assert (path.read_bytes() if path.exists() else None) == before
     assert os.listdir(tmp_path) == ([] if before is None else ["result"])
-    for problem in (raised.value, pickle.loads(pickle.dumps(raised.value))):  # as it comes out of another process
+    for problem in (
+        raised.value,
+        pickle.loads(pickle.dumps(raised.value)),
+    ):  # as it comes out of another process
         assert (problem.errno, problem.filename) == (errno.ENOSPC, str(path))
 
 

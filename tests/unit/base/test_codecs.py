@@ -50,7 +50,8 @@ def _saved(image: Image.Image, kind: str) -> bytes:
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "PPM"])
 def test_sixteen_bit_grey_is_scaled_not_saturated(kind: str) -> None:
-    """Medical and scanned greys come with 16 bits; cutting them off at 255 would make nearly every pixel white."""
+    """Medical and scanned greys come with 16 bits; cutting them off at 255 would make nearly every pixel
+    white."""
     levels = np.array([[0, 64 * 257, 128 * 257, 255 * 257]], dtype=np.uint16)
     decoded = decode_image(_saved(Image.fromarray(levels), kind), "scan", 1).flatten().tolist()
     assert decoded == pytest.approx([0, 64, 128, 255], abs=1)
@@ -66,7 +67,9 @@ def test_sixteen_bit_grey_is_scaled_not_saturated(kind: str) -> None:
     ],
 )
 @pytest.mark.parametrize("channels", [None, 1, 3])
-def test_levels_of_a_range_that_nothing_says_are_refused(levels: np.ndarray, said: str, channels: int | None) -> None:
+def test_levels_of_a_range_that_nothing_says_are_refused(
+    levels: np.ndarray, said: str, channels: int | None
+) -> None:
     """Floats of 0 to 1 would all become black, and whole numbers of 0 to 255, taken for 16 bits, too."""
     with pytest.raises(DataError, match=f"scan: {said} levels, .* Scale it to 8 or 16 bits"):
         decode_image(_saved(Image.fromarray(levels), "TIFF"), "scan", channels)
@@ -75,10 +78,14 @@ def test_levels_of_a_range_that_nothing_says_are_refused(levels: np.ndarray, sai
 @pytest.mark.parametrize(("most", "head"), [(65535, b"P5"), (1023, b"P5"), (100, b"P5"), (65535, b"P6")])
 def test_a_pgm_of_any_depth_is_scaled(most: int, head: bytes) -> None:
     content = np.full(3, most, ">u2" if most > 255 else "u1").tobytes()
-    assert decode_image(head + b" %d 1 %d\n" % (3 if head == b"P5" else 1, most) + content, "scan").unique().tolist() == [255]
+    assert decode_image(
+        head + b" %d 1 %d\n" % (3 if head == b"P5" else 1, most) + content, "scan"
+    ).unique().tolist() == [255]
 
 
-@pytest.mark.skipif("AVIF" not in FORMATS or not features.check("avif"), reason="this Pillow lacks AVIF's library")
+@pytest.mark.skipif(
+    "AVIF" not in FORMATS or not features.check("avif"), reason="this Pillow lacks AVIF's library"
+)
 def test_avif_is_read() -> None:
     image = Image.fromarray(np.full((8, 8, 3), (200, 30, 60), dtype=np.uint8))
     decoded = decode_image(_saved(image, "AVIF"), "photo").float().mean((1, 2))
@@ -100,7 +107,9 @@ def test_a_palette_is_looked_up() -> None:
     assert decode_image(_saved(image, "PNG"), "palette").shape == (3, 2, 2)
 
 
-@pytest.mark.parametrize("content", [b"", b"no image at all", b"\x89PNG\r\n\x1a\n"], ids=["empty", "text", "signature only"])
+@pytest.mark.parametrize(
+    "content", [b"", b"no image at all", b"\x89PNG\r\n\x1a\n"], ids=["empty", "text", "signature only"]
+)
 def test_what_is_no_image_is_refused_by_name(content: bytes) -> None:
     with pytest.raises(DataError, match=r"^holiday\.png: not an image that can be read"):
         decode_image(content, "holiday.png")
@@ -132,7 +141,9 @@ def test_a_disk_that_fails_while_an_image_is_read_is_no_bad_image(
     assert not isinstance(raised.value, DataError)
 
 
-def test_too_little_memory_is_no_bad_image(png: Callable[[np.ndarray], bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_little_memory_is_no_bad_image(
+    png: Callable[[np.ndarray], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fails(*given: object) -> None:
         raise MemoryError
 
@@ -141,7 +152,9 @@ def test_too_little_memory_is_no_bad_image(png: Callable[[np.ndarray], bytes], m
         decode_image(png(np.zeros((4, 4), np.uint8)), "a")
 
 
-def test_a_file_that_leads_before_its_beginning_is_a_bad_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_leads_before_its_beginning_is_a_bad_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What stands in a damaged file has its reader seek there, and the system says EINVAL."""
 
     def seeks(*given: object, **said: object) -> None:
@@ -161,7 +174,12 @@ def _bomb(width: int, height: int) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(b""))
+        + chunk(b"IEND", b"")
+    )
 
 
 @pytest.mark.parametrize("side", [8_001, 10_000, 60_000], ids=["ours", "Pillow warns", "Pillow refuses"])

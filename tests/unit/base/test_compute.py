@@ -33,7 +33,9 @@ def test_the_threads_of_numpys_and_scipys_blas_are_limited_and_restored() -> Non
 
 
 @pytest.mark.parametrize(("present", "device"), [(True, "cuda"), (False, "cpu")])
-def test_auto_takes_cuda_where_there_is_one(monkeypatch: pytest.MonkeyPatch, present: bool, device: str) -> None:
+def test_auto_takes_cuda_where_there_is_one(
+    monkeypatch: pytest.MonkeyPatch, present: bool, device: str
+) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: present)
     assert Compute(device="auto").torch_device().type == device
 

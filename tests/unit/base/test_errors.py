@@ -12,7 +12,9 @@ def test_the_examples_in_docstrings_are_true() -> None:
     assert result.failed == 0
 
 
-@pytest.mark.parametrize("name", ["SpecError", "DataError", "TargetError", "CheckpointError", "BudgetError", "MetricError"])
+@pytest.mark.parametrize(
+    "name", ["SpecError", "DataError", "TargetError", "CheckpointError", "BudgetError", "MetricError"]
+)
 def test_what_the_user_gave_is_an_input_error(name: str) -> None:
     """The CLI exits with 2 for these, and shows no traceback."""
     assert issubclass(getattr(errors, name), InputError)

@@ -36,5 +36,7 @@ def test_their_digest_is_that_of_the_tensor(
 
 
 def test_other_rows_have_another_digest(images: Tensor) -> None:
-    one, other = (tensor_digest({"images": ImageRows(images, torch.tensor(rows))}) for rows in ([1, 2], [2, 1]))
+    one, other = (
+        tensor_digest({"images": ImageRows(images, torch.tensor(rows))}) for rows in ([1, 2], [2, 1])
+    )
     assert one != other

@@ -53,7 +53,11 @@ def test_shape_of_leaves_the_count_out() -> None:
 
 @pytest.mark.parametrize(
     "images",
-    [torch.zeros(2, 1, 4, 4), torch.zeros(1, 4, 4, dtype=torch.uint8), torch.zeros(2, 2, 4, 4, dtype=torch.uint8)],
+    [
+        torch.zeros(2, 1, 4, 4),
+        torch.zeros(1, 4, 4, dtype=torch.uint8),
+        torch.zeros(2, 2, 4, 4, dtype=torch.uint8),
+    ],
     ids=["floats", "no batch", "two channels"],
 )
 def test_what_is_not_images_is_refused_with_what_came(images: torch.Tensor) -> None:

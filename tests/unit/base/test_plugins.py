@@ -24,7 +24,9 @@ def test_a_known_name_is_imported() -> None:
 
 
 def test_an_unknown_name_lists_the_known_ones_and_the_nearest() -> None:
-    with pytest.raises(SpecError, match=r"^unknown animal 'parott'; did you mean 'parrot'\? Known: parrot, penguin$"):
+    with pytest.raises(
+        SpecError, match=r"^unknown animal 'parott'; did you mean 'parrot'\? Known: parrot, penguin$"
+    ):
         TABLE.load("parott")
 
 

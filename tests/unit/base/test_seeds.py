@@ -16,7 +16,9 @@ def test_streams_are_pinned() -> None:
     assert derived_seed(0, "auditor") == 286980439565484826
 
 
-@pytest.mark.parametrize(("seed", "stream"), [(1, "latents"), (0, "noise")], ids=["another seed", "another stream"])
+@pytest.mark.parametrize(
+    ("seed", "stream"), [(1, "latents"), (0, "noise")], ids=["another seed", "another stream"]
+)
 def test_other_seeds_and_streams_give_other_numbers(seed: int, stream: str) -> None:
     ours, theirs = uniform(0, "latents", range(50), 8), uniform(seed, stream, range(50), 8)
     assert not np.isin(ours, theirs).any()

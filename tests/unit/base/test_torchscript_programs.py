@@ -16,11 +16,15 @@ def test_a_program_comes_back_as_the_same_function(tmp_path: Path) -> None:
     assert torch.equal(program(images), network.eval()(images))
 
 
-def test_only_the_warning_that_torch_deprecates_torchscript_is_hidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_warning_that_torch_deprecates_torchscript_is_hidden(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Warnings are errors here."""
     file = save_script(TinyFloats(), tmp_path / "n.pt")
     load_program(file, CheckpointError)
-    monkeypatch.setattr(torch.jit, "load", lambda *args, **kwargs: warnings.warn("another", DeprecationWarning, stacklevel=1))
+    monkeypatch.setattr(
+        torch.jit, "load", lambda *args, **kwargs: warnings.warn("another", DeprecationWarning, stacklevel=1)
+    )
     with pytest.raises(CheckpointError, match=r"\(another\)"):
         load_program(file, CheckpointError)
 

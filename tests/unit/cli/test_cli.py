@@ -21,7 +21,9 @@ def refused(cli: Cli, *arguments: str) -> str:
     code, out, err = cli(*arguments)
     assert code == 2
     assert out == ""
-    err = "".join(line for line in err.splitlines(keepends=True) if not line.startswith("  "))  # progress, where it takes long
+    err = "".join(
+        line for line in err.splitlines(keepends=True) if not line.startswith("  ")
+    )  # progress, where it takes long
     assert err.startswith("error: ")
     assert err.count("\n") == 1
     assert "Traceback" not in err
@@ -41,12 +43,10 @@ def test_help_imports_nothing_heavy() -> None:
     import subprocess
 
     code = (
-        "import sys; sys.argv = ['ganguard', '--help']\n"
-        "from ganguard.cli.main import main\n"
-        "try: main()\n"
-        "except SystemExit: pass\n"
-        "heavy = {'torch', 'numpy', 'sklearn', 'matplotlib', 'pyarrow', 'sqlalchemy', 'scipy'} & set(sys.modules)\n"
-        "assert not heavy, heavy\n"
+        "import sys; sys.argv = ['ganguard', '--help']\nfrom ganguard.cli.main import main\ntry: "
+        "main()\nexcept SystemExit: pass\nheavy = "
+        "{'torch', 'numpy', 'sklearn', 'matplotlib', 'pyarrow', 'sqlalchemy', 'scipy'} & "
+        "set(sys.modules)\nassert not heavy, heavy\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
 
@@ -67,13 +67,28 @@ def test_a_terminal_that_lacks_a_letter_shows_a_question_mark() -> None:
         (["audit"], "Missing argument"),
         (["atack"], "No such command 'atack'"),
         (["audit", "digits", "--frob"], "No such option"),
-        (["audit", "digist"], "unknown preset 'digist'; did you mean 'digits'? Known: digits, digits-accuracy"),
+        (
+            ["audit", "digist"],
+            "unknown preset 'digist'; did you mean 'digits'? Known: digits, digits-accuracy",
+        ),
         (["audit", "absent.yaml"], "no such spec file"),
-        (["audit", "digits", "--quick"], "--quick: digits has no quick form. With one: digits-accuracy, digits-accuracy-early"),
-        (["attack", "transfer", "tiny", "--out", "x"], "transfer: the copy is moved to another domain. Give --domain"),
+        (
+            ["audit", "digits", "--quick"],
+            "--quick: digits has no quick form. With one: digits-accuracy, digits-accuracy-early",
+        ),
+        (
+            ["attack", "transfer", "tiny", "--out", "x"],
+            "transfer: the copy is moved to another domain. Give --domain",
+        ),
         (["audit", "digits", "--set", "attaks=1"], "unknown key. Did you mean 'attacks'?"),
-        (["audit", "digits", "--set", "attacks.0.kind=fidelty"], "unknown attack 'fidelty'; did you mean 'fidelity'?"),
-        (["audit", "digits", "--set", "attacks.0.query_budget=0"], "query_budget: input should be greater than 0; got 0"),
+        (
+            ["audit", "digits", "--set", "attacks.0.kind=fidelty"],
+            "unknown attack 'fidelty'; did you mean 'fidelity'?",
+        ),
+        (
+            ["audit", "digits", "--set", "attacks.0.query_budget=0"],
+            "query_budget: input should be greater than 0; got 0",
+        ),
         (["audit", "digits", "--set", "attacks.0.query_budget=2.5"], "must be a whole number; got 2.5"),
         (["train", "digitz", "--out", "x"], "unknown data set 'digitz'; did you mean 'digits'?"),
         (["train", "digits", "--out", "x", "--architecture", "sngam"], "did you mean 'sngan'?"),
@@ -92,26 +107,49 @@ def test_a_terminal_that_lacks_a_letter_shows_a_question_mark() -> None:
         (["measure", "", "digits"], "unknown data set ''"),
         (["measure", "digits", "absent"], "unknown data set 'absent'"),
         (["measure", "digits", "digits", "--features", "classifier"], "must be trained first"),
-        (["measure", "digits", "digits", "--features", "audits/no/features"], "Or give the `features` directory of an audit."),
+        (
+            ["measure", "digits", "digits", "--features", "audits/no/features"],
+            "Or give the `features` directory of an audit.",
+        ),
         (["measure", "digits", "digitz", "--size", "16"], "did you mean 'digits'?"),
         (["report", "empty"], "results.json: no such file"),
         (["audi"], "No such command 'audi'. Did you mean 'audit'? See `ganguard --help`."),
-        (["audit", "digits", "--set", "attacks.0.step=1"], "attacks.0: fidelity.step: unknown key. Did you mean 'steps'?"),
-        (["audit", "digits", "--set", "attacks.0.architecture={kind: sngan, deep: 1}"], "attacks.0: sngan.deep: unknown key"),
-        (["train", "digits", "--out", "x", "--set", "architecture.width=8"], "architecture={kind: sngan, width: …}"),
-        (["train", "digits", "--out", "x", "--size", "3"], "digits.size: input should be greater than or equal to 8; got 3"),
+        (
+            ["audit", "digits", "--set", "attacks.0.step=1"],
+            "attacks.0: fidelity.step: unknown key. Did you mean 'steps'?",
+        ),
+        (
+            ["audit", "digits", "--set", "attacks.0.architecture={kind: sngan, deep: 1}"],
+            "attacks.0: sngan.deep: unknown key",
+        ),
+        (
+            ["train", "digits", "--out", "x", "--set", "architecture.width=8"],
+            "architecture={kind: sngan, width: …}",
+        ),
+        (
+            ["train", "digits", "--out", "x", "--size", "3"],
+            "digits.size: input should be greater than or equal to 8; got 3",
+        ),
         (["train", "empty", "--out", "x", "--size", "100000"], "less than or equal to 8192"),
         (["measure", "empty", "empty", "--size", str(2**40)], "less than or equal to 8192"),
         (["train", "image_folder", "--out", "x"], "Give its path in place of the name."),
-        (["train", "digits", "--out", "x", "--threads", "100000"], "threads: input should be less than or equal to 1024"),
+        (
+            ["train", "digits", "--out", "x", "--threads", "100000"],
+            "threads: input should be less than or equal to 1024",
+        ),
         (
             ["train", "digits", "--out", "x", "--set", f"batch_size={2**62}"],
             f"an array (of {2**62} x 128 numbers) that no memory",
         ),
-        (["train", "digits", "--out", "x", "--set", f"architecture={{kind: sngan, width: {2**62}}}"], "that no memory holds"),
+        (
+            ["train", "digits", "--out", "x", "--set", f"architecture={{kind: sngan, width: {2**62}}}"],
+            "that no memory holds",
+        ),
     ],
 )
-def test_bad_input_is_one_line_and_exit_code_2(cli: Cli, tmp_path: Path, arguments: list[str], said: str) -> None:
+def test_bad_input_is_one_line_and_exit_code_2(
+    cli: Cli, tmp_path: Path, arguments: list[str], said: str
+) -> None:
     (tmp_path / "empty").mkdir()
     assert said in refused(cli, *arguments)
     assert not (tmp_path / "x" / "ledger.sqlite").exists()
@@ -130,7 +168,16 @@ def test_verbs_on_their_own(cli: Cli, tmp_path: Path) -> None:
     assert "has bought 70 of 100" in out
 
     code, out, _ = cli(
-        "attack", "fidelity", "mine/checkpoint", "--out", "copy", "--query-budget", "40", "--set", "steps=5", *tiny
+        "attack",
+        "fidelity",
+        "mine/checkpoint",
+        "--out",
+        "copy",
+        "--query-budget",
+        "40",
+        "--set",
+        "steps=5",
+        *tiny,
     )
     assert code == 0
     assert "Substitute from 40 queries: copy/checkpoint" in out
@@ -152,7 +199,9 @@ def test_a_size_is_for_every_set_that_may_have_any(cli: Cli) -> None:
     """Of named data sets too: patches of 64x64 are other images than those of 32x32."""
     quality: set[float] = set()
     for size in ([], ["--size", "64"]):
-        code, out, err = cli("measure", "photo_patches", "photo_patches", "--metrics", "piqe", "--samples", "3", *size)
+        code, out, err = cli(
+            "measure", "photo_patches", "photo_patches", "--metrics", "piqe", "--samples", "3", *size
+        )
         assert code == 0, err
         quality.add(json.loads(out)["piqe"])
     assert len(quality) == 2
@@ -200,7 +249,9 @@ def test_an_accuracy_attack_holds_real_images(cli: Cli, tiny_checkpoint: Callabl
         assert [step for step, _ in json.loads((Path(kind) / "judged.json").read_text())] == [0, 1, 2]
 
 
-@pytest.mark.parametrize("change", ["batch_size=1000000000000", "architecture={kind: sngan, width: 100000000}"])
+@pytest.mark.parametrize(
+    "change", ["batch_size=1000000000000", "architecture={kind: sngan, width: 100000000}"]
+)
 def test_memory_that_is_not_to_be_had_is_one_line_and_exit_code_1(cli: Cli, change: str) -> None:
     code, out, err = cli("train", "digits", "--out", "x", "--set", change)
     assert (code, out) == (1, "")
@@ -227,7 +278,10 @@ def test_what_went_wrong_in_a_process_of_an_audit_is_told_from_mistakes_of_ours(
 
 def test_a_harvest_that_no_memory_holds_buys_nothing(cli: Cli, tiny_checkpoint: Callable[..., Path]) -> None:
     tiny_checkpoint(Path("a"))
-    for verb in (["harvest", "a", "--count", "1000000000000"], ["attack", "fidelity", "a", "--query-budget", "1000000000000"]):
+    for verb in (
+        ["harvest", "a", "--count", "1000000000000"],
+        ["attack", "fidelity", "a", "--query-budget", "1000000000000"],
+    ):
         assert "1,000,000,000,000 images of 8x8 pixels" in refused(cli, *verb, "--out", "x")
         assert not Path("x").exists()
 
@@ -254,7 +308,10 @@ def test_a_spec_of_the_same_name_from_elsewhere_is_refused(cli: Cli, tmp_path: P
         Path(folder, "spec.yaml").write_text(presets()["digits"])
     take(Path("shared"), "spec", source_of("a/spec.yaml"))
     said = refused(cli, "audit", "b/spec.yaml", "--out", "shared")
-    assert f"shared: holds the audit of {tmp_path}/a/spec.yaml, and this one is of {tmp_path}/b/spec.yaml." in said
+    assert (
+        f"shared: holds the audit of {tmp_path}/a/spec.yaml, and this one is of {tmp_path}/b/spec.yaml."
+        in said
+    )
     assert source_of("digits") == "preset digits"
 
 

@@ -43,7 +43,12 @@ def test_a_direction_is_fitted_written_and_told(cli: Cli, gan: str) -> None:
     code, out, err = cli(*FIT, gan, "--attribute", "slant", "--out", "slant", *FEW)
     assert code == 0, err
     said = json.loads(out)
-    assert (said["attribute"], said["samples"], said["latent_dim"], said["direction"]) == ("slant", 200, 5, "slant")
+    assert (said["attribute"], said["samples"], said["latent_dim"], said["direction"]) == (
+        "slant",
+        200,
+        5,
+        "slant",
+    )
     assert 0 <= said["rest_accuracy"] <= 1
     assert 0 <= said["held_out_accuracy"] <= 1
     assert list(said["effect"]["mean_score_at"]) == ["-3", "-2", "-1", "+0", "+1", "+2", "+3"]
@@ -57,7 +62,9 @@ def test_a_direction_is_fitted_written_and_told(cli: Cli, gan: str) -> None:
 
 def test_one_is_fitted_beside_others(cli: Cli, gan: str) -> None:
     assert cli(*FIT, gan, "--attribute", "slant", "--out", "slant", *FEW)[0] == 0
-    code, out, err = cli(*FIT, gan, "--attribute", "thickness", "--condition", "slant", "--out", "thickness", *FEW)
+    code, out, err = cli(
+        *FIT, gan, "--attribute", "thickness", "--condition", "slant", "--out", "thickness", *FEW
+    )
     assert code == 0, err
     said = json.loads(out)
     assert said["conditioned_on"] == ["slant"]
@@ -75,7 +82,10 @@ def test_a_class_is_told_by_an_audits_classifier(cli: Cli, gan: str) -> None:
     assert code == 0, err
     assert json.loads(out)["attribute"] == "class:3"
     code, _, err = cli(*FIT, *common, "--attribute", "class:4")
-    assert (code, err.splitlines()[-1]) == (2, "error: class:4: the classifier knows classes 0 to 3. Name one of these.")
+    assert (code, err.splitlines()[-1]) == (
+        2,
+        "error: class:4: the classifier knows classes 0 to 3. Name one of these.",
+    )
 
 
 def _directions() -> None:
@@ -103,11 +113,16 @@ def _directions() -> None:
         (("--attribute", "slant", "--share", "nan"), "share must be more than 0 and less than 0.5"),
         (("--attribute", "slant", "--condition", "absent"), "absent: holds no direction.json"),
         (("--attribute", "slant", "--condition", "damaged"), "direction.safetensors: not a direction"),
-        (("--attribute", "slant", "--condition", "other", *FEW), "slant is a direction of 5 entries, and other one of 3"),
+        (
+            ("--attribute", "slant", "--condition", "other", *FEW),
+            "slant is a direction of 5 entries, and other one of 3",
+        ),
         (("--attribute", "slant", "--device", "tpu"), "'cpu', 'cuda' or 'auto'"),
     ],
 )
-def test_bad_input_is_one_line_and_exit_code_2(cli: Cli, gan: str, arguments: tuple[str, ...], said: str) -> None:
+def test_bad_input_is_one_line_and_exit_code_2(
+    cli: Cli, gan: str, arguments: tuple[str, ...], said: str
+) -> None:
     _directions()
     code, out, err = cli(*FIT, gan, "--out", "x", *arguments)
     assert (code, out) == (2, "")
@@ -126,7 +141,8 @@ def test_a_target_that_is_absent_or_takes_no_codes_is_refused(
     code, _, err = cli(*FIT, "absent", "--attribute", "slant", "--out", "x")
     assert (code, err) == (
         2,
-        "error: absent: takes no codes, and a direction is one of codes. Name a target whose codes can be chosen.\n",
+        "error: absent: takes no codes, and a direction is one of codes. Name a target whose codes can be "
+        "chosen.\n",
     )
 
 

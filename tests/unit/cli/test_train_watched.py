@@ -3,7 +3,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 Cli = Callable[..., tuple[int, str, str]]
-NARROW = ("train", "digits", "--out", "mine", "--set", "architecture={kind: dcgan, width: 4}", "--device", "cpu")
+NARROW = (
+    "train",
+    "digits",
+    "--out",
+    "mine",
+    "--set",
+    "architecture={kind: dcgan, width: 4}",
+    "--device",
+    "cpu",
+)
 
 
 def test_the_best_of_the_looks_is_kept(cli: Cli, tmp_path: Path) -> None:

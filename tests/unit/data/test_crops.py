@@ -7,7 +7,9 @@ from ganguard.cli import options
 from ganguard.data import crops
 from ganguard.data.crops import Crop, prepare
 
-FACE = (torch.arange(218)[:, None] + torch.arange(178)).remainder(251).to(torch.uint8)[None]  # CelebA's 178x218
+FACE = (
+    (torch.arange(218)[:, None] + torch.arange(178)).remainder(251).to(torch.uint8)[None]
+)  # CelebA's 178x218
 
 
 @pytest.mark.parametrize(

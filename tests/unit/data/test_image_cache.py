@@ -60,7 +60,9 @@ def test_what_is_written_to_the_images_never_reaches_the_entry(kept: Path, folde
     assert folder.load().digest() == digest
 
 
-@pytest.mark.parametrize("damage", ["shorter", "flipped", "labels", "no labels", "no description", "another shape", "nonsense"])
+@pytest.mark.parametrize(
+    "damage", ["shorter", "flipped", "labels", "no labels", "no description", "another shape", "nonsense"]
+)
 def test_a_damaged_entry_is_made_anew(kept: Path, folder: ImageFolder, damage: str) -> None:
     digest = folder.load().digest()
     entry = _entry(kept)
@@ -88,7 +90,9 @@ def test_a_damaged_entry_is_made_anew(kept: Path, folder: ImageFolder, damage: s
 def test_a_changed_file_or_setting_is_another_entry(kept: Path, folder: ImageFolder) -> None:
     folder.load()
     folder.model_copy(update={"size": 3}).load()
-    Image.fromarray(np.full((6, 6), 99, dtype=np.uint8)).save(Path(folder.path) / "class0" / "0.png", compress_level=0)
+    Image.fromarray(np.full((6, 6), 99, dtype=np.uint8)).save(
+        Path(folder.path) / "class0" / "0.png", compress_level=0
+    )
     assert 99 in folder.load().images
     assert len(list(kept.iterdir())) == 3
 
@@ -105,7 +109,9 @@ def test_a_class_whose_name_is_no_text_is_refused_before_anything_is_decoded(
         folder.load()
 
 
-def test_a_file_that_another_of_its_size_and_time_replaced_is_another(kept: Path, folder: ImageFolder) -> None:
+def test_a_file_that_another_of_its_size_and_time_replaced_is_another(
+    kept: Path, folder: ImageFolder
+) -> None:
     """As `cp -p`, `rsync -t` and `tar` replace files."""
     file = Path(folder.path) / "class0" / "0.bmp"
     Image.fromarray(np.full((6, 6), 9, dtype=np.uint8)).save(file)
@@ -138,7 +144,10 @@ def test_a_disk_that_fails_skips_no_image(
             raise OSError(number, os.strerror(number))
         return load(self)
 
-    with monkeypatch.context() as failing, pytest.raises(InputError, match=r"5\.png: cannot be read") as raised:
+    with (
+        monkeypatch.context() as failing,
+        pytest.raises(InputError, match=r"5\.png: cannot be read") as raised,
+    ):
         failing.setattr(ImageFile.ImageFile, "load", fails)
         skipping.load()
     assert not isinstance(raised.value, DataError)
@@ -146,7 +155,9 @@ def test_a_disk_that_fails_skips_no_image(
     assert len(skipping.load().images) == 8
 
 
-def test_too_little_memory_skips_no_image(kept: Path, folder: ImageFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_little_memory_skips_no_image(
+    kept: Path, folder: ImageFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def none_left(file: object, name: str, channels: int | None) -> None:
         raise MemoryError
 

@@ -41,7 +41,9 @@ def test_subfolders_are_classes(tmp_path: Path) -> None:
     assert by_value == {10: 0, 20: 0, 30: 1}
 
 
-@pytest.mark.parametrize("names", [("cat/1.png", "cat/2.png"), ("cat/1.png", "2.png")], ids=["one folder", "a stray image"])
+@pytest.mark.parametrize(
+    "names", [("cat/1.png", "cat/2.png"), ("cat/1.png", "2.png")], ids=["one folder", "a stray image"]
+)
 def test_without_two_whole_classes_there_are_no_labels(tmp_path: Path, names: tuple[str, ...]) -> None:
     for name in names:
         _write(tmp_path / name)
@@ -95,7 +97,9 @@ def test_the_path_is_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert ImageFolder(path="faces").path == str(tmp_path.resolve() / "faces")
 
 
-@pytest.mark.parametrize("values", [{"size": 0}, {"size": 8193}, {"size": 2**40}, {"channels": 2}, {"colour": True}])
+@pytest.mark.parametrize(
+    "values", [{"size": 0}, {"size": 8193}, {"size": 2**40}, {"channels": 2}, {"colour": True}]
+)
 def test_bad_settings_are_refused_by_name(tmp_path: Path, values: dict[str, object]) -> None:
     with pytest.raises(SpecError, match=rf"^real\.{next(iter(values))}: "):
         _load(tmp_path, **values)

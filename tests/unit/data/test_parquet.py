@@ -18,7 +18,9 @@ def _grey(png: Encode, value: int, side: int = 4) -> dict[str, object]:
 
 
 def _write(path: Path, rows: list[dict[str, object] | None]) -> Path:
-    pq.write_table(pa.table({"image": pa.array(rows, LAYOUT)}), path, write_page_checksum=True, compression="none")
+    pq.write_table(
+        pa.table({"image": pa.array(rows, LAYOUT)}), path, write_page_checksum=True, compression="none"
+    )
     return path
 
 
@@ -65,7 +67,9 @@ def test_a_broken_image_names_file_and_row(tmp_path: Path, png: Encode) -> None:
         read_parquet([file])
 
 
-@pytest.mark.parametrize("row", [None, {"bytes": None, "path": "elsewhere.png"}], ids=["null image", "path only"])
+@pytest.mark.parametrize(
+    "row", [None, {"bytes": None, "path": "elsewhere.png"}], ids=["null image", "path only"]
+)
 def test_an_image_that_is_not_in_the_file_is_refused(tmp_path: Path, row: dict[str, object] | None) -> None:
     """The Hugging Face layout lets an image lie beside the file; then there are no bytes here."""
     with pytest.raises(DataError, match="shard"):

@@ -42,15 +42,23 @@ def test_the_column_image_is_taken_and_else_a_lonely_img(tmp_path: Path, png: En
 
 
 @pytest.mark.parametrize("names", [("img", "mask"), ("photo",), ("Image",)])
-def test_a_column_that_is_not_said_is_not_guessed(tmp_path: Path, png: Encode, names: tuple[str, ...]) -> None:
+def test_a_column_that_is_not_said_is_not_guessed(
+    tmp_path: Path, png: Encode, names: tuple[str, ...]
+) -> None:
     folder = _write(tmp_path / "x", **{name: _images(png) for name in names}, label=[0, 1, 0, 1])
-    with pytest.raises(DataError, match=rf"no column image, but {', '.join(names)}, label\).* `image_column`"):
+    with pytest.raises(
+        DataError, match=rf"no column image, but {', '.join(names)}, label\).* `image_column`"
+    ):
         _load(folder)
     assert len(_load(folder, image_column=names[0]).images) == 4
 
 
-@pytest.mark.parametrize(("column", "said"), [("images", "no column images, but image"), ("label", "column label is int64")])
-def test_a_column_that_holds_no_images_is_refused(tmp_path: Path, png: Encode, column: str, said: str) -> None:
+@pytest.mark.parametrize(
+    ("column", "said"), [("images", "no column images, but image"), ("label", "column label is int64")]
+)
+def test_a_column_that_holds_no_images_is_refused(
+    tmp_path: Path, png: Encode, column: str, said: str
+) -> None:
     with pytest.raises(DataError, match=said):
         _load(_write(tmp_path / "x", image=_images(png), label=[0, 1, 0, 1]), image_column=column)
 
@@ -62,9 +70,13 @@ def test_a_harvest_has_its_images_in_the_column_image(tmp_path: Path, png: Encod
 
 
 @pytest.mark.parametrize("skip", ["fail", "skip"])
-def test_an_image_without_a_label_is_refused_where_labels_are_asked_for(tmp_path: Path, png: Encode, skip: str) -> None:
+def test_an_image_without_a_label_is_refused_where_labels_are_asked_for(
+    tmp_path: Path, png: Encode, skip: str
+) -> None:
     folder = _write(tmp_path / "x", image=_images(png), label=[0, 1, None, None])
-    with pytest.raises(DataError, match=r"parquet, row 2: no label in column label\. .*, or leave `label_column`"):
+    with pytest.raises(
+        DataError, match=r"parquet, row 2: no label in column label\. .*, or leave `label_column`"
+    ):
         _load(folder, label_column="label", on_bad_image=skip)
     assert len(_load(folder).images) == 4
 

@@ -48,7 +48,9 @@ def test_crop_i_is_a_piece_of_photograph_i_modulo_10(size: int, downscale: int) 
         photograph = _pixels(i % 10, downscale)
         windows = np.lib.stride_tricks.sliding_window_view(photograph, (size, size), axis=(0, 1))
         corners = np.abs(windows[..., 0, 0] - wanted[0, 0]).max(2) <= 0.5
-        found = [np.abs(windows[y, x].transpose(1, 2, 0) - wanted).max() <= 0.5 for y, x in np.argwhere(corners)]
+        found = [
+            np.abs(windows[y, x].transpose(1, 2, 0) - wanted).max() <= 0.5 for y, x in np.argwhere(corners)
+        ]
         assert any(found)
 
 
@@ -58,7 +60,8 @@ def test_no_two_crops_of_a_photograph_lie_at_one_place() -> None:
     cat = most.load().images[1::10]
     assert len(cat.flatten(1).unique(dim=0)) == 38
     with pytest.raises(
-        DataError, match="381 crops are asked for, but at 75x75 pixels and downscale 4 there are places for 380"
+        DataError,
+        match="381 crops are asked for, but at 75x75 pixels and downscale 4 there are places for 380",
     ):
         most.model_copy(update={"count": 381}).load()
 
@@ -73,7 +76,9 @@ def test_the_seed_moves_the_crops_and_nothing_else(patches: RealImages) -> None:
 
 def test_photographs_of_one_size_are_cropped_at_different_places() -> None:
     places = torch.arange(3 * 40 * 40).view(3, 40, 40)
-    china, flower = (PhotoPatches(size=8)._crops(places, name, 6)[:, 0, 0, 0].tolist() for name in ("china", "flower"))
+    china, flower = (
+        PhotoPatches(size=8)._crops(places, name, 6)[:, 0, 0, 0].tolist() for name in ("china", "flower")
+    )
     assert len(set(china)) == len(set(flower)) == 6
     assert china != flower
 
@@ -97,7 +102,9 @@ def test_seven_photographs_are_trained_on_and_three_grade(count: int) -> None:
 
 def test_the_photographs_that_grade_do_not_depend_on_settings(patches: RealImages) -> None:
     other = PhotoPatches(count=50, size=16, downscale=2, seed=9).load()
-    assert set(other.groups[split(other).reference].tolist()) == set(patches.groups[split(patches).reference].tolist())
+    assert set(other.groups[split(other).reference].tolist()) == set(
+        patches.groups[split(patches).reference].tolist()
+    )
 
 
 def test_there_are_no_labels(patches: RealImages) -> None:
@@ -127,13 +134,17 @@ def test_nothing_of_the_packages_is_imported(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize("use", [fingerprint, load_dataset])
 def test_without_the_package_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, use: object) -> None:
     monkeypatch.setitem(sys.modules, "skimage", None)
-    with pytest.raises(DataError, match=r"package skimage, which is not installed\. Run: pip install ganguard\[photos\]$"):
+    with pytest.raises(
+        DataError, match=r"package skimage, which is not installed\. Run: pip install ganguard\[photos\]$"
+    ):
         use(PhotoPatches())
 
 
 def test_a_package_without_the_photograph_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(photo_patches.PHOTOGRAPHS, "skimage", ("data/gone.png",))
-    with pytest.raises(DataError, match=r"skimage/data/gone\.png: .* the package lacks it\. Run: pip install"):
+    with pytest.raises(
+        DataError, match=r"skimage/data/gone\.png: .* the package lacks it\. Run: pip install"
+    ):
         load_dataset(PhotoPatches())
 
 
@@ -141,7 +152,10 @@ def test_a_package_without_the_photograph_is_named(monkeypatch: pytest.MonkeyPat
     ("settings", "said"),
     [
         ({"size": 7}, r"^photo_patches\.size: .* 8; got 7"),
-        ({"size": 64, "downscale": 5}, r"^photo_patches: size x downscale must be at most 300.* got 64 x 5 = 320\.$"),
+        (
+            {"size": 64, "downscale": 5},
+            r"^photo_patches: size x downscale must be at most 300.* got 64 x 5 = 320\.$",
+        ),
         ({"size": 301, "downscale": 1}, r"got 301 x 1 = 301"),
         ({"count": 0}, r"^photo_patches\.count"),
         ({"downscale": 1.5}, r"^photo_patches\.downscale: must be a whole number; got 1\.5"),

@@ -128,7 +128,11 @@ def test_two_groups_are_the_least_that_can_be_split() -> None:
     with pytest.raises(DataError, match=r"^5 real images in fewer than 2 groups .* at least 2 groups"):
         split(_grouped([3] * 5))
     with pytest.raises(DataError, match=r"^0 real images"):
-        split(RealImages(torch.zeros(0, 1, 2, 2, dtype=torch.uint8), None, (), torch.zeros(0, dtype=torch.int64)))
+        split(
+            RealImages(
+                torch.zeros(0, 1, 2, 2, dtype=torch.uint8), None, (), torch.zeros(0, dtype=torch.int64)
+            )
+        )
 
 
 @pytest.mark.parametrize("count", [1, 2, 7, 100])
@@ -148,7 +152,9 @@ def test_halves_hold_each_class_equally() -> None:
 def test_halves_are_mixed_and_repeatable() -> None:
     first, second = halves(400)
     assert torch.equal(first, halves(400)[0])
-    assert abs(np.mean(first.tolist()) - np.mean(second.tolist())) < 60  # two thirds of the data apart if cut in the middle
+    assert (
+        abs(np.mean(first.tolist()) - np.mean(second.tolist())) < 60
+    )  # two thirds of the data apart if cut in the middle
 
 
 def test_an_adversarys_judge_holds_out_whole_groups() -> None:

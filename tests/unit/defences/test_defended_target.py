@@ -29,7 +29,9 @@ LINES = {"kind": "linear_interpolation"}
 Ramp = Callable[..., BlackBoxTarget]
 
 
-def _shielded(inner: BlackBoxTarget, *settings: object, client: str = "us", secret: bytes = b"secret") -> DefendedTarget:
+def _shielded(
+    inner: BlackBoxTarget, *settings: object, client: str = "us", secret: bytes = b"secret"
+) -> DefendedTarget:
     return defend(inner, [parse_defence(said) for said in settings], secret=secret, client=client)
 
 
@@ -57,7 +59,11 @@ def test_who_it_is_follows_from_target_defences_and_secret_and_not_from_the_clie
     inner = ramp()
     one = _shielded(inner, NOISE)
     assert one.identity == _shielded(inner, NOISE, client="them").identity
-    others = [_shielded(inner, {**NOISE, "std": 0.2}), _shielded(inner, NOISE, NOISE), _shielded(inner, NOISE, secret=b"other")]
+    others = [
+        _shielded(inner, {**NOISE, "std": 0.2}),
+        _shielded(inner, NOISE, NOISE),
+        _shielded(inner, NOISE, secret=b"other"),
+    ]
     assert len({one.identity, inner.identity, *(other.identity for other in others)}) == 5
 
 
@@ -102,7 +108,9 @@ def test_a_defence_whose_code_is_another_makes_another_target(
 def test_libraries_that_are_others_make_another_target(ramp: Ramp, monkeypatch: pytest.MonkeyPatch) -> None:
     jpeg = {"kind": "jpeg", "quality": 50}
     before = [_shielded(ramp(), said).identity for said in (jpeg, NOISE)]
-    monkeypatch.setattr(protocol, "library_version", lambda name: "99" if name == "simplejpeg" else library_version(name))
+    monkeypatch.setattr(
+        protocol, "library_version", lambda name: "99" if name == "simplejpeg" else library_version(name)
+    )
     after = [_shielded(ramp(), said).identity for said in (jpeg, NOISE)]
     assert [old == new for old, new in zip(before, after, strict=True)] == [False, True]
 
@@ -116,8 +124,12 @@ def test_the_feature_network_that_adversarial_noise_misleads_is_part_of_the_targ
     assert identity("1") == identity("1") != identity("2")
 
 
-@pytest.mark.parametrize("chain", [[NOISE], [LINES], [LINES, NOISE], [{**NOISE, "randomness": "per_request"}]])
-def test_an_image_follows_from_seed_and_index_however_it_is_asked_for(gan: LatentTarget, chain: list[object]) -> None:
+@pytest.mark.parametrize(
+    "chain", [[NOISE], [LINES], [LINES, NOISE], [{**NOISE, "randomness": "per_request"}]]
+)
+def test_an_image_follows_from_seed_and_index_however_it_is_asked_for(
+    gan: LatentTarget, chain: list[object]
+) -> None:
     shielded = _shielded(gan, *chain)
     whole = shielded.sample(range(3 * REQUEST), seed=5)
     for part in (range(1), range(7, 8), range(60, 70), range(REQUEST, 2 * REQUEST), range(100, 192)):
@@ -134,11 +146,15 @@ def test_every_second_image_cannot_be_asked_for(gan: LatentTarget, chain: list[o
 
 
 @pytest.mark.parametrize("chain", [[NOISE], [LINES], [LINES, NOISE]])
-def test_codes_that_are_sent_in_whole_requests_give_what_the_provider_would(gan: LatentTarget, chain: list[object]) -> None:
+def test_codes_that_are_sent_in_whole_requests_give_what_the_provider_would(
+    gan: LatentTarget, chain: list[object]
+) -> None:
     shielded = _shielded(gan, *chain)
     asked = range(REQUEST, 3 * REQUEST)
     assert isinstance(shielded, LatentTarget)
-    assert torch.equal(shielded.generate(shielded.draw_latents(asked, seed=2)), shielded.sample(asked, seed=2))
+    assert torch.equal(
+        shielded.generate(shielded.draw_latents(asked, seed=2)), shielded.sample(asked, seed=2)
+    )
 
 
 def test_the_same_code_meets_the_same_noise_whenever_it_is_sent(gan: LatentTarget) -> None:
@@ -204,7 +220,8 @@ def test_the_seed_of_a_client_chooses_codes_and_never_noise(gan: LatentTarget) -
 
 
 def test_an_image_that_comes_again_meets_the_same_noise_where_there_are_no_codes() -> None:
-    """A pool is drawn from with replacement: a mean over fresh noise would undo it, and seeds would choose it."""
+    """A pool is drawn from with replacement: a mean over fresh noise would undo it, and seeds would choose
+    it."""
     pool = torch.arange(3, dtype=torch.uint8)[:, None, None, None].expand(3, 1, 8, 8) * 60 + 60
     plain = PooledImages(pool.contiguous(), "pool")
     fresh = {**NOISE, "randomness": "per_request"}
@@ -224,7 +241,9 @@ def test_a_defended_target_is_metered_as_any(gan: LatentTarget, tmp_path: Path) 
 
 
 def test_codes_out_of_reach_cannot_be_moved(ramp: Ramp) -> None:
-    with pytest.raises(TargetError, match=r"linear interpolation 0\.5 moves codes, and this target takes none"):
+    with pytest.raises(
+        TargetError, match=r"linear interpolation 0\.5 moves codes, and this target takes none"
+    ):
         _shielded(ramp(), LINES)
 
 
@@ -239,7 +258,9 @@ def test_a_defence_that_changes_the_shape_is_refused(ramp: Ramp) -> None:
             return images[..., 1:]
 
     shielded = defend(ramp(), [Crop()], secret=b"s", client="us")
-    with pytest.raises(TargetError, match=r"crop must keep images \(2, 1, 4, 4\) uint8; it gave \(2, 1, 4, 3\)"):
+    with pytest.raises(
+        TargetError, match=r"crop must keep images \(2, 1, 4, 4\) uint8; it gave \(2, 1, 4, 3\)"
+    ):
         shielded.sample(range(2), seed=0)
 
 
@@ -251,7 +272,11 @@ def test_a_secret_must_be_one(ramp: Ramp, secret: bytes) -> None:
 
 @pytest.mark.parametrize(
     ("said", "wanted"),
-    [("none", "none"), (NOISE, "gaussian noise 0.3"), ([LINES, NOISE], "linear interpolation 0.5 + gaussian noise 0.3")],
+    [
+        ("none", "none"),
+        (NOISE, "gaussian noise 0.3"),
+        ([LINES, NOISE], "linear interpolation 0.5 + gaussian noise 0.3"),
+    ],
 )
 def test_chains_are_read_and_named(said: object, wanted: str) -> None:
     assert chain_label(parse_chain(said)) == wanted
@@ -276,5 +301,8 @@ def test_two_of_a_chain_do_not_draw_the_same_noise(gan: LatentTarget) -> None:
     chain: Sequence[Defence] = [parse_defence({**NOISE, "std": 0.05})] * 2
     z = gan.draw_latents(range(30), seed=0)
     clean = gan.generate(z).float()
-    error = [(defend(gan, c, secret=b"s", client="us").generate(z).float() - clean).square().mean() for c in (chain[:1], chain)]
+    error = [
+        (defend(gan, c, secret=b"s", client="us").generate(z).float() - clean).square().mean()
+        for c in (chain[:1], chain)
+    ]
     assert error[1] / error[0] == pytest.approx(2, rel=0.15)  # 4 if the same noise were added twice

@@ -53,7 +53,8 @@ def test_a_code_that_is_sent_twice_in_a_request_of_its_own_is_not_moved() -> Non
 
 
 def test_norms_shrink_as_they_must() -> None:
-    """Of (1 - t) z + t z' with independent z and z', t uniform in [0, 1/2], the mean squared norm is E[(1-t)² + t²] = 2/3."""
+    """Of (1 - t) z + t z' with independent z and z', t uniform in [0, 1/2], the mean squared norm is E[(1-t)²
+    + t²] = 2/3."""
     ratios = []
     for seed in range(60):
         z, moved = _moved(64, 16, seed)

@@ -37,7 +37,9 @@ def direction(tmp_path: Path) -> Direction:
 
 
 def _defence(tmp_path: Path, amount: float = 1.5, **settings: object) -> SemanticInterpolation:
-    return SemanticInterpolation.model_validate({"direction": str(tmp_path / "slant"), "amount": amount, **settings})
+    return SemanticInterpolation.model_validate(
+        {"direction": str(tmp_path / "slant"), "amount": amount, **settings}
+    )
 
 
 def _codes(count: int = 64) -> tuple[Tensor, Streams]:
@@ -46,14 +48,17 @@ def _codes(count: int = 64) -> tuple[Tensor, Streams]:
 
 
 def _distances(z: Tensor, moved: Tensor, direction: Direction) -> Tensor:
-    """How far each code moved, in standard deviations of the prior; it must have moved along the direction only."""
+    """How far each code moved, in standard deviations of the prior; it must have moved along the direction
+    only."""
     steps = (moved - z).double()
     far = steps @ direction.vector.double()
     assert torch.allclose(steps, far[:, None] * direction.vector.double(), atol=1e-5)
     return far / direction.prior_std
 
 
-def test_drawn_movements_are_uniform_and_along_the_direction_alone(direction: Direction, tmp_path: Path) -> None:
+def test_drawn_movements_are_uniform_and_along_the_direction_alone(
+    direction: Direction, tmp_path: Path
+) -> None:
     z, streams = _codes(2000)
     far = _distances(z, _defence(tmp_path).move(z, streams), direction)
     assert stats.kstest(far.numpy(), stats.uniform(-1.5, 3).cdf).pvalue > 1e-3
@@ -149,7 +154,9 @@ def test_wrong_settings_are_refused_in_one_line(change: dict[str, object], said:
     assert "\n" not in str(raised.value)
 
 
-def test_the_fingerprint_follows_the_direction_and_not_its_place(direction: Direction, tmp_path: Path) -> None:
+def test_the_fingerprint_follows_the_direction_and_not_its_place(
+    direction: Direction, tmp_path: Path
+) -> None:
     one = _defence(tmp_path).fingerprint()
     shutil.copytree(tmp_path / "slant", tmp_path / "moved")
     assert _defence(tmp_path, direction=str(tmp_path / "moved")).fingerprint() == one
@@ -164,7 +171,9 @@ def gan(tiny_checkpoint: Callable[..., Path], tmp_path: Path, compute: Compute) 
     return CheckpointTarget(checkpoint=str(tiny_checkpoint(tmp_path / "gan"))).load(compute)
 
 
-def test_a_shield_moves_codes_along_it_and_is_known_by_it(direction: Direction, tmp_path: Path, gan: LatentTarget) -> None:
+def test_a_shield_moves_codes_along_it_and_is_known_by_it(
+    direction: Direction, tmp_path: Path, gan: LatentTarget
+) -> None:
     shielded = defend(gan, [_defence(tmp_path, 2, movement="fixed")], secret=b"s", client="us")
     z = gan.draw_latents(range(3), seed=0)
     assert isinstance(shielded, LatentTarget)
@@ -174,7 +183,9 @@ def test_a_shield_moves_codes_along_it_and_is_known_by_it(direction: Direction, 
     assert other.identity != shielded.identity
 
 
-def test_what_a_shield_is_known_by_is_what_it_moves_along(direction: Direction, tmp_path: Path, gan: LatentTarget) -> None:
+def test_what_a_shield_is_known_by_is_what_it_moves_along(
+    direction: Direction, tmp_path: Path, gan: LatentTarget
+) -> None:
     shielded = defend(gan, [_defence(tmp_path)], secret=b"s", client="us")
     before = shielded.sample(range(5), seed=0)
     _save(tmp_path / "slant", seed=7)  # replaced behind its back

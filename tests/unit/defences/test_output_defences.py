@@ -58,7 +58,9 @@ def test_the_median_filter_is_scikit_images(size: int) -> None:
 
 @pytest.mark.parametrize("defence", [GaussianFilter(sigma=0.8), MedianFilter(size=3)])
 @pytest.mark.parametrize(("channels", "side"), [(1, 8), (3, 17)])
-def test_the_surrogates_of_filters_are_the_filters(defence: GaussianFilter | MedianFilter, channels: int, side: int) -> None:
+def test_the_surrogates_of_filters_are_the_filters(
+    defence: GaussianFilter | MedianFilter, channels: int, side: int
+) -> None:
     images = _images(4, channels, side)
     changed = to_float(defence.change(images, _streams(4), TOOLS))
     assert (defence.surrogate(to_float(images)) - changed).abs().max() < 0.52 / 127.5
@@ -68,13 +70,17 @@ def test_the_surrogates_of_filters_are_the_filters(defence: GaussianFilter | Med
 def test_jpeg_is_simplejpegs_and_others_read_the_like(quality: int) -> None:
     images = _images(3, 3, 150)  # large enough for threads
     ours = Jpeg(quality=quality).change(images, _streams(3), TOOLS)
-    for image, coded in zip(images.permute(0, 2, 3, 1).contiguous().numpy(), ours.permute(0, 2, 3, 1).numpy(), strict=True):
+    for image, coded in zip(
+        images.permute(0, 2, 3, 1).contiguous().numpy(), ours.permute(0, 2, 3, 1).numpy(), strict=True
+    ):
         file = simplejpeg.encode_jpeg(image, quality, "RGB", "420")
         assert np.array_equal(simplejpeg.decode_jpeg(file, "RGB"), coded)
     assert Image.fromarray(coded).size == (150, 150)
 
 
-@pytest.mark.parametrize(("count", "side", "threads"), [(4, 256, 4), (3, 300, 8), (0, 150, 4), (40, 150, 2), (64, 64, 2)])
+@pytest.mark.parametrize(
+    ("count", "side", "threads"), [(4, 256, 4), (3, 300, 8), (0, 150, 4), (40, 150, 2), (64, 64, 2)]
+)
 def test_jpeg_has_a_piece_of_work_for_every_thread(
     count: int, side: int, threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -82,7 +88,9 @@ def test_jpeg_has_a_piece_of_work_for_every_thread(
     pieces: list[int] = []
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
     laid_anew = output_jpeg._channels_last
-    monkeypatch.setattr(output_jpeg, "_channels_last", lambda planes: pieces.append(len(planes)) or laid_anew(planes))
+    monkeypatch.setattr(
+        output_jpeg, "_channels_last", lambda planes: pieces.append(len(planes)) or laid_anew(planes)
+    )
     images = _images(count, 3, side) if count else torch.zeros(0, 3, side, side, dtype=torch.uint8)
     coded = Jpeg(quality=50).change(images, _streams(count), TOOLS)
     assert sum(pieces) == count
@@ -108,7 +116,8 @@ def test_the_surrogate_of_jpeg_is_near_it(quality: int, channels: int, side: int
 
 
 @pytest.mark.parametrize(
-    ("quality", "factor", "wanted"), [(50, 2, 25), (25, 0.5, 50), (50, 0.5, 75), (80, 2, 60), (10, 2, 5), (1, 9, 1)]
+    ("quality", "factor", "wanted"),
+    [(50, 2, 25), (25, 0.5, 50), (50, 0.5, 75), (80, 2, 60), (10, 2, 5), (1, 9, 1)],
 )
 def test_the_strength_of_jpeg_is_that_of_its_tables(quality: int, factor: float, wanted: int) -> None:
     assert Jpeg(quality=quality).scaled(factor).quality == wanted
@@ -144,7 +153,9 @@ def networks() -> Tools:
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 @pytest.mark.parametrize("budget", [4.0, 7.5, 20.0])
-def test_adversarial_noise_keeps_its_budget_and_beats_random_noise(networks: Tools, norm: str, budget: float) -> None:
+def test_adversarial_noise_keeps_its_budget_and_beats_random_noise(
+    networks: Tools, norm: str, budget: float
+) -> None:
     images = _images(30, 1, 8)
     defence = AdversarialNoise(budget=budget, norm=norm)  # type: ignore[arg-type]
     changed = defence.change(images, _streams(30), networks)
@@ -155,7 +166,9 @@ def test_adversarial_noise_keeps_its_budget_and_beats_random_noise(networks: Too
     signs = torch.randint(0, 2, images.shape, generator=torch.Generator().manual_seed(5)) * 2 - 1
     random = (images + signs * budget).clamp(0, 255).to(torch.uint8)
     seen = networks.network_of(defence.network)  # type: ignore[misc]
-    moved = [(seen(to_float(other)) - seen(to_float(images))).norm(dim=1).mean() for other in (changed, random)]
+    moved = [
+        (seen(to_float(other)) - seen(to_float(images))).norm(dim=1).mean() for other in (changed, random)
+    ]
     assert moved[0] > 1.5 * moved[1]
 
 

@@ -1,5 +1,5 @@
-"""Directions in the space of codes: planted ones are found again, beside others they are what algebra says, and files that are
-not whole are told."""
+"""Directions in the space of codes: planted ones are found again, beside others they are what algebra says,
+and files that are not whole are told."""
 
 import json
 import math
@@ -18,7 +18,14 @@ from torch import Tensor
 from ganguard.base.cache import file_digest
 from ganguard.base.errors import CheckpointError, MetricError
 from ganguard.defences.direction_files import DESCRIPTION, VECTOR, load_direction, save_direction
-from ganguard.defences.semantic_directions import LEAST, Direction, _class_size, condition, effect, fit_direction
+from ganguard.defences.semantic_directions import (
+    LEAST,
+    Direction,
+    _class_size,
+    condition,
+    effect,
+    fit_direction,
+)
 
 D = 12
 
@@ -39,7 +46,9 @@ def _direction(vector: Tensor, name: str = "planted", intercept: float = 0.0) ->
 @pytest.mark.parametrize("scale", [1.0, 50.0])
 def test_a_planted_direction_is_found(scale: float) -> None:
     z, n = _normal(4000, 0) * scale, _unit(1)
-    found = fit_direction(z, torch.sinh(z @ n / scale), name="planted", seed=0)  # only the ranks of scores count
+    found = fit_direction(
+        z, torch.sinh(z @ n / scale), name="planted", seed=0
+    )  # only the ranks of scores count
     assert (found.vector @ n).item() > 0.99
     assert found.vector.norm().item() == pytest.approx(1, abs=1e-6)
     assert found.held_out_accuracy == 1
@@ -50,7 +59,8 @@ def test_a_planted_direction_is_found(scale: float) -> None:
 
 
 def test_the_intercept_is_kept_and_places_the_plane() -> None:
-    """The codes' mean is 5 n, and there the plane stands: with one through the origin, nearly all would be on one side."""
+    """The codes' mean is 5 n, and there the plane stands: with one through the origin, nearly all would be on
+    one side."""
     n = _unit(1)
     z = _normal(4000, 0) + 5 * n
     found = fit_direction(z, z @ n, name="planted", share=0.1, seed=0)
@@ -84,7 +94,11 @@ def test_all_others_are_left_for_the_second_check() -> None:
 @pytest.mark.parametrize(
     ("samples", "wanted", "said"),
     [
-        (40, {}, r"at least 10 codes; got 0 of 40\. With share 0\.02, 500 samples are enough; with these samples, share 0\.25"),
+        (
+            40,
+            {},
+            r"at least 10 codes; got 0 of 40\. With share 0\.02, 500 samples are enough; with these samples, share 0\.25",
+        ),
         (499, {}, "got 9 of 499"),
         (12, {"share": 0.1}, r"With share 0\.1, 100 samples are enough\.$"),
         (100, {"count": 9}, r"at least 10 codes; got 9 of 100\. count must be at least 10"),
@@ -96,7 +110,9 @@ def test_all_others_are_left_for_the_second_check() -> None:
         (500, {"share": 1e-310}, r"got 0 of 500\. Set a larger share; with these samples, share 0\.02"),
     ],
 )
-def test_too_few_codes_are_refused_with_how_many_are_enough(samples: int, wanted: dict[str, float], said: str) -> None:
+def test_too_few_codes_are_refused_with_how_many_are_enough(
+    samples: int, wanted: dict[str, float], said: str
+) -> None:
     z = _normal(samples, 0)
     with pytest.raises(MetricError, match=said):
         fit_direction(z, z[:, 0], name="a", seed=0, **wanted)  # type: ignore[arg-type]
@@ -113,7 +129,10 @@ def test_what_a_refusal_advises_works(samples: int, share: float) -> None:
     try:
         _class_size(samples, share, None)
     except MetricError as problem:
-        found = re.search(r"With share \S+, ([\d,]+) samples are enough; with these samples, share ([\d.]+)\.$", str(problem))
+        found = re.search(
+            r"With share \S+, ([\d,]+) samples are enough; with these samples, share ([\d.]+)\.$",
+            str(problem),
+        )
         assert found
         assert _class_size(int(found[1].replace(",", "")), share, None) >= LEAST
         assert _class_size(samples, float(found[2]), None) >= LEAST
@@ -121,7 +140,9 @@ def test_what_a_refusal_advises_works(samples: int, share: float) -> None:
 
 def test_what_cannot_be_ranked_is_refused() -> None:
     z = _normal(1000, 0)
-    with pytest.raises(MetricError, match=r"slant: the 20 lowest and 20 highest scores must differ; both hold 3\."):
+    with pytest.raises(
+        MetricError, match=r"slant: the 20 lowest and 20 highest scores must differ; both hold 3\."
+    ):
         fit_direction(z, torch.full((1000,), 3.0), name="slant", seed=0)
     nearly = torch.zeros(1000)
     nearly[:5] = 1  # fewer than a class
@@ -223,7 +244,9 @@ def test_rank_correlation_is_scipys() -> None:
     assert found.spearman == pytest.approx(np.mean([spearmanr(amounts, curve).statistic for curve in curves]))
 
 
-@pytest.mark.parametrize(("latents", "amounts"), [((5, D), [1, 1]), ((0, D), [0, 1]), ((5, 3), [0, 1]), ((D,), [0, 1])])
+@pytest.mark.parametrize(
+    ("latents", "amounts"), [((5, D), [1, 1]), ((0, D), [0, 1]), ((5, 3), [0, 1]), ((D,), [0, 1])]
+)
 def test_an_effect_of_nothing_is_refused(latents: tuple[int, ...], amounts: list[float]) -> None:
     with pytest.raises(MetricError, match="at least 2 amounts"):
         effect(_painted, torch.zeros(latents), _direction(_unit(1)), _brightness, amounts)
@@ -276,14 +299,20 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "no vector": (lambda directory: (directory / VECTOR).unlink(), "this file is absent"),
     "no JSON": (_bytes(DESCRIPTION, b"{"), "not JSON"),
     "a pickle": (_bytes(VECTOR, b"\x80\x04\x95not safetensors."), "not a direction"),
-    "half a file": (lambda directory: _bytes(VECTOR, (directory / VECTOR).read_bytes()[:-7])(directory), "not a direction"),
+    "half a file": (
+        lambda directory: _bytes(VECTOR, (directory / VECTOR).read_bytes()[:-7])(directory),
+        "not a direction",
+    ),
     "another size": (_described(latent_dim=D + 1), "a vector of 13 entries"),
     "another name": (_holding(normal=_unit(1)), "must hold a vector of 12 entries"),
     "more tensors": (_holding(vector=_unit(1), more=_unit(2)), "must hold a vector of 12 entries"),
     "half precision": (_holding(vector=_unit(1).half()), "must be float32"),
     "NaN": (_holding(vector=_unit(1).index_fill(0, torch.tensor([2]), math.nan)), "NaN or infinity"),
     "not of length 1": (_holding(vector=2 * _unit(1)), "of length 1; it is of length 2"),
-    "another direction": (lambda directory: save_file({"vector": _unit(5)}, directory / VECTOR), "differs from the SHA-256"),
+    "another direction": (
+        lambda directory: save_file({"vector": _unit(5)}, directory / VECTOR),
+        "differs from the SHA-256",
+    ),
     "an unknown key": (_described(vectr=1), "vectr: unknown key"),
     "no spread": (_described(prior_std=0), "prior_std: input should be greater than 0"),
     "an impossible accuracy": (_described(rest_accuracy=1.5), "rest_accuracy"),

@@ -43,5 +43,7 @@ def test_each_row_is_numpys_philox_of_its_key(width: int) -> None:
         (streams.normal(width), lambda g: g.standard_normal(width, np.float32)),
         (streams.uniform(width), lambda g: g.random(width)),
     ]:
-        rows = [draw(np.random.Generator(np.random.Philox(key=np.frombuffer(key, "<u8")))) for key in streams.keys]
+        rows = [
+            draw(np.random.Generator(np.random.Philox(key=np.frombuffer(key, "<u8")))) for key in streams.keys
+        ]
         assert np.array_equal(drawn.numpy(), np.stack(rows))

@@ -29,14 +29,19 @@ class Gateway:
     def __init__(self, service: Service, client: TestClient) -> None:
         self.service, self.client = service, client
 
-    def key(self, account: str = "us", budget: int = 1000, scopes: Scopes = ANYTHING, class_: str = "default") -> str:
+    def key(
+        self, account: str = "us", budget: int = 1000, scopes: Scopes = ANYTHING, class_: str = "default"
+    ) -> str:
         """A new key of an account with that budget."""
         self.service.ledger.ensure_account(account, budget)
         return self.service.keys.create(account, class_, scopes)[0]
 
     def buy(self, key: str, idempotency: str | None = None, **body: Any) -> Any:
         """The answer to a request of images."""
-        headers = {"Authorization": f"Bearer {key}", **({"Idempotency-Key": idempotency} if idempotency else {})}
+        headers = {
+            "Authorization": f"Bearer {key}",
+            **({"Idempotency-Key": idempotency} if idempotency else {}),
+        }
         return self.client.post("/v1/images", json=body, headers=headers)
 
     def get(self, path: str, key: str) -> Any:
@@ -54,7 +59,8 @@ def generator(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Callabl
 
 @pytest.fixture
 def gateway(tmp_path: Path, generator: Path) -> Iterator[Callable[..., Gateway]]:
-    """Start a gateway; the spec's values may be given. One directory, so that a second one is the first one restarted."""
+    """Start a gateway; the spec's values may be given. One directory, so that a second one is the first one
+    restarted."""
     with ExitStack() as running:
 
         def start(**values: Any) -> Gateway:

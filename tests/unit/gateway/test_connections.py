@@ -55,7 +55,9 @@ def serving() -> Iterator[Callable[..., Connect]]:
             thread.start()
             running.callback(thread.join, 20)
             running.callback(setattr, server, "should_exit", True)
-            return lambda: running.enter_context(closing(socket.create_connection(listening.getsockname(), 10)))
+            return lambda: running.enter_context(
+                closing(socket.create_connection(listening.getsockname(), 10))
+            )
 
         yield start
 
@@ -124,7 +126,13 @@ def test_an_answer_that_is_not_read_ends_and_frees_what_it_held(serving: Callabl
     sent = threading.Event()
 
     async def large(scope: Any, receive: Any, send: Any) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", str(LARGE).encode())]})
+        await send(
+            {
+                "type": "http.response.start",
+                "status": 200,
+                "headers": [(b"content-length", str(LARGE).encode())],
+            }
+        )
         await send({"type": "http.response.body", "body": bytes(LARGE), "more_body": True})
         await send({"type": "http.response.body", "body": b""})
         sent.set()
@@ -161,7 +169,9 @@ def test_yet_more_are_closed(serving: Callable[..., Connect]) -> None:
     assert ends(clients[-1])
 
 
-def test_nothing_is_read_of_a_body_whose_sender_is_unknown(gateway: Start, serving: Callable[..., Connect]) -> None:
+def test_nothing_is_read_of_a_body_whose_sender_is_unknown(
+    gateway: Start, serving: Callable[..., Connect]
+) -> None:
     us = gateway()
     forged = f"gg_{'0' * 16}_{'0' * 64}"
     client = serving(us.client.app)()
@@ -174,11 +184,17 @@ def test_nothing_is_read_of_a_body_whose_sender_is_unknown(gateway: Start, servi
 def test_a_body_is_as_large_as_its_key_allows(gateway: Start) -> None:
     us = gateway()
     most = 4096 + 26 * 5 * 64
-    for scopes, fits in [(Scopes(), 4096), (Scopes(send_latents=True), most), (Scopes(send_latents=True, most_images=1), 4226)]:
+    for scopes, fits in [
+        (Scopes(), 4096),
+        (Scopes(send_latents=True), most),
+        (Scopes(send_latents=True, most_images=1), 4226),
+    ]:
         headers = {"Authorization": f"Bearer {us.key(scopes=scopes)}", "Content-Type": "application/json"}
         content = b'{"count": 1}'
         assert us.client.post("/v1/images", content=content.ljust(fits), headers=headers).status_code == 200
-        assert us.client.post("/v1/images", content=content.ljust(fits + 1), headers=headers).status_code == 413
+        assert (
+            us.client.post("/v1/images", content=content.ljust(fits + 1), headers=headers).status_code == 413
+        )
 
 
 @pytest.fixture
@@ -245,10 +261,14 @@ def test_made_up_keys_are_forgotten_before_good_ones(keys: Keys, monkeypatch: py
     assert keys.seen("gg") == (False, True)
 
 
-def test_a_body_that_says_it_is_too_large_is_refused_before_it_comes(gateway: Start, serving: Callable[..., Connect]) -> None:
+def test_a_body_that_says_it_is_too_large_is_refused_before_it_comes(
+    gateway: Start, serving: Callable[..., Connect]
+) -> None:
     us = gateway()
     client = serving(us.client.app)()
-    client.sendall(f"POST /v1/images HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {us.key(scopes=Scopes())}\r\n".encode())
+    client.sendall(
+        f"POST /v1/images HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {us.key(scopes=Scopes())}\r\n".encode()
+    )
     client.sendall(b"Expect: 100-continue\r\nContent-Length: 4097\r\n\r\n")
     assert client.recv(65_536).startswith(b"HTTP/1.1 413")
 

@@ -27,7 +27,9 @@ def raised(*requests: Tensor) -> set[str]:
 
 def test_codes_of_the_prior_raise_nothing() -> None:
     assert raised(*(prior(64, seed=seed) for seed in range(40))) == set()
-    assert raised(*(0.7 * prior(64, seed=seed) for seed in range(40))) == set()  # truncated, for better images
+    assert (
+        raised(*(0.7 * prior(64, seed=seed) for seed in range(40))) == set()
+    )  # truncated, for better images
 
 
 @pytest.mark.parametrize(
@@ -50,7 +52,8 @@ def test_copies_of_codes_in_other_requests_are_seen() -> None:
 
 @pytest.mark.parametrize("width", [8, 32, 128])
 def test_copies_of_codes_that_were_sent_long_ago_are_seen(width: int) -> None:
-    """The same 2,000 codes again and again, moved by little: more than WINDOW others lie between any two copies."""
+    """The same 2,000 codes again and again, moved by little: more than WINDOW others lie between any two
+    copies."""
     codes = prior(2000, width)
     moved = [codes + 0.01 * prior(2000, width, seed) for seed in range(1, 4)]
     assert raised(codes, prior(2000, width, 9)) == set()
@@ -60,12 +63,15 @@ def test_copies_of_codes_that_were_sent_long_ago_are_seen(width: int) -> None:
 @pytest.mark.parametrize("width", [2, 8, 16, 128])
 @pytest.mark.parametrize("size", [1.0, 0.5])
 def test_codes_of_the_prior_seldom_share_a_cell(width: int, size: float) -> None:
-    """By chance 2 · 10⁻⁸ a pair: of 40,000 codes behind 40,000 others, one in a thousand, and fewer of the prior's own size."""
+    """By chance 2 · 10⁻⁸ a pair: of 40,000 codes behind 40,000 others, one in a thousand, and fewer of the
+    prior's own size."""
     grids, sketch = Grids(width, 1), Sketch()
     sketch.put(grids.cells(size * prior(40_000, width)))
     found = float(sketch.holds(grids.cells(size * prior(40_000, width, seed=1))).mean())
     assert found < 0.002
-    assert sketch.holds(grids.cells(size * prior(500, width))).mean() > 0.5  # and those that were sent are known
+    assert (
+        sketch.holds(grids.cells(size * prior(500, width))).mean() > 0.5
+    )  # and those that were sent are known
     sketch.put(grids.cells(prior(5, width, seed=3)))
     assert sketch.holds(grids.cells(prior(5, width, seed=3))).all()
 
@@ -90,7 +96,10 @@ def test_near_codes_are_those_that_a_slow_twin_finds() -> None:
     mean_square = sum(float(code.double().square().mean()) for code in every) / len(every)
     limit = 2 * min(1.0, mean_square) * chi2.ppf(1e-7, 32)
     found = sum(
-        any(i != j and float((every[i].double() - other.double()).square().sum()) <= limit for j, other in enumerate(every))
+        any(
+            i != j and float((every[i].double() - other.double()).square().sum()) <= limit
+            for j, other in enumerate(every)
+        )
         for i in range(len(latents))
     )
     assert int(near_codes(latents, earlier).sum()) == found == 6

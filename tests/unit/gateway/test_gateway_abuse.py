@@ -1,4 +1,5 @@
-"""What a client sends by mistake or malice, each thing by name: no answer of 500, no path or trace in one, and nothing lost."""
+"""What a client sends by mistake or malice, each thing by name: no answer of 500, no path or trace in one,
+and nothing lost."""
 
 import base64
 import json
@@ -93,7 +94,9 @@ HEADS = {
 
 def faults(status: int, text: str) -> list[str]:
     """What is wrong with an answer to what a client did wrong."""
-    leaks = [leak for leak in ("Traceback", ".py", "site-packages", "/", "\\") if leak in text.replace("N/A", "")]
+    leaks = [
+        leak for leak in ("Traceback", ".py", "site-packages", "/", "\\") if leak in text.replace("N/A", "")
+    ]
     return [f"tells of {leak}" for leak in leaks] + ([] if 400 <= status < 500 else [f"status {status}"])
 
 
@@ -156,7 +159,9 @@ def test_damaged_scopes_are_a_matter_of_the_machine(gateway: Start) -> None:
     assert "scopes" not in answers[0].text
 
 
-def test_an_account_that_cannot_be_read_is_a_matter_of_the_machine(gateway: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_account_that_cannot_be_read_is_a_matter_of_the_machine(
+    gateway: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(*_: object) -> None:
         raise BudgetError("/secret/path/ledger.sqlite: cannot be opened.")
 
@@ -174,7 +179,9 @@ def test_logins(gateway: Start, path: str, caplog: pytest.LogCaptureFixture) -> 
     with caplog.at_level(logging.WARNING):
         answers = {name: client.get(path, headers={"Authorization": shown}) for name, shown in LOGINS.items()}
     assert {name: answer.status_code for name, answer in answers.items()} == dict.fromkeys(LOGINS, 401)
-    assert {name: faults(401, answer.json()["detail"]) for name, answer in answers.items()} == {name: [] for name in LOGINS}
+    assert {name: faults(401, answer.json()["detail"]) for name, answer in answers.items()} == {
+        name: [] for name in LOGINS
+    }
     assert caplog.messages == []
 
 
@@ -205,14 +212,17 @@ def read_all(opened: socket.socket) -> bytes:
 
 
 def test_clients_that_vanish_lose_nothing(served: tuple[Any, int]) -> None:
-    """Forty clients ask, and end the connection rudely: before the answer, or within it. What each bought is there, once."""
+    """Forty clients ask, and end the connection rudely: before the answer, or within it. What each bought is
+    there, once."""
     us, port = served
     key = us.key()
     for number in range(40):
         body = json.dumps({"count": 5, "format": "npz"})
         head = f"POST /v1/images HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nIdempotency-Key: k{number}\r\n"
         opened = socket.create_connection(("127.0.0.1", port), 10)
-        opened.sendall(f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+        opened.sendall(
+            f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+        )
         if number % 2:
             opened.recv(20)
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # closing resets

@@ -23,10 +23,16 @@ from ganguard.gateway.spec import GatewaySpec
 from ganguard.targets.wire import Scopes
 
 SCALARS = (
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from([0, 1, 5, "png", "npz"])
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from([0, 1, 5, "png", "npz"])
 )
 JSON = st.recursive(
-    SCALARS, lambda inner: st.lists(inner, max_size=6) | st.dictionaries(st.text(max_size=8), inner, max_size=4)
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=6) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
 )
 BODY = st.fixed_dictionaries(
     {},
@@ -46,7 +52,9 @@ class Fuzzed:
     """A gateway that lasts for all examples of a module."""
 
     def __init__(self, directory: Path, generator: Path) -> None:
-        self.places = [str(place) for place in (directory, generator, Path(ganguard.__file__).parent, Path(sys.prefix))]
+        self.places = [
+            str(place) for place in (directory, generator, Path(ganguard.__file__).parent, Path(sys.prefix))
+        ]
         values = {"target": {"checkpoint": str(generator)}, "directory": str(directory)}
         self.service = Service(parse(GatewaySpec, values, "spec"))
         self.service.ledger.open_account("us", 10**6)
@@ -65,7 +73,9 @@ def check(fuzzed: tuple[Fuzzed, TestClient], content: bytes, headers: dict[str, 
     """The answer is images or a problem, and the ledger moves by just what was sold."""
     made, client = fuzzed
     before = made.service.ledger.balance("us")
-    answer = client.post("/v1/images", content=content, headers={"Content-Type": "application/json", **made.headers, **headers})
+    answer = client.post(
+        "/v1/images", content=content, headers={"Content-Type": "application/json", **made.headers, **headers}
+    )
     after = made.service.ledger.balance("us")
     assert answer.status_code in (200, 400, 403, 413, 422), answer.text
     assert after.delivered == after.reserved
@@ -82,11 +92,18 @@ def check(fuzzed: tuple[Fuzzed, TestClient], content: bytes, headers: dict[str, 
 @example(body={"/": 1}, key=None)
 @given(body=BODY | JSON, key=KEYS)
 def test_any_json(fuzzed: tuple[Fuzzed, TestClient], body: Any, key: str | None) -> None:
-    check(fuzzed, json.dumps(body).encode(), {} if key is None else {"Idempotency-Key": key.strip().encode("latin-1")})
+    check(
+        fuzzed,
+        json.dumps(body).encode(),
+        {} if key is None else {"Idempotency-Key": key.strip().encode("latin-1")},
+    )
 
 
 @settings(max_examples=40)
-@given(content=st.binary(max_size=200), kind=st.sampled_from(["application/json", "text/plain", "application/xml", "x"]))
+@given(
+    content=st.binary(max_size=200),
+    kind=st.sampled_from(["application/json", "text/plain", "application/xml", "x"]),
+)
 def test_any_bytes(fuzzed: tuple[Fuzzed, TestClient], content: bytes, kind: str) -> None:
     check(fuzzed, content, {"Content-Type": kind})
 
@@ -112,7 +129,9 @@ def _connect(port: int, key: str, length: int) -> socket.socket:
     return opened
 
 
-def test_slow_clients_are_told_to_hurry_and_dropped_connections_lose_nothing(socket_server: tuple[Any, int]) -> None:
+def test_slow_clients_are_told_to_hurry_and_dropped_connections_lose_nothing(
+    socket_server: tuple[Any, int],
+) -> None:
     us, port = socket_server
     key, body = us.key(), b'{"count": 30, "seed": 1}'
     with _connect(port, key, 100) as slow:

@@ -1,4 +1,5 @@
-"""The gateway does what its OpenAPI document says, and refuses what the document does not allow, as schemathesis sees it."""
+"""The gateway does what its OpenAPI document says, and refuses what the document does not allow, as
+schemathesis sees it."""
 
 import os
 import subprocess
@@ -9,8 +10,8 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-# Of what the document allows, 422 refuses what no schema says: a count beside codes that are more or fewer, codes of another
-# width, a seed beside codes, an idempotency key that stands for another request.
+# Of what the document allows, 422 refuses what no schema says: a count beside codes that are more or fewer,
+# codes of another width, a seed beside codes, an idempotency key that stands for another request.
 CONFIGURATION = """
 [checks.positive_data_acceptance]
 expected-statuses = ["2xx", "401", "403", "422", "429"]
@@ -31,7 +32,9 @@ def test_schemathesis_finds_no_fault(served: tuple[Any, int], tmp_path: Path) ->
     ]
     run = "from schemathesis.cli import schemathesis; schemathesis()"
     command = [sys.executable, "-c", run, "run", f"http://127.0.0.1:{port}/openapi.json", *arguments]
-    found = subprocess.run(command, cwd=tmp_path, env=os.environ, capture_output=True, text=True, timeout=600, check=False)
+    found = subprocess.run(
+        command, cwd=tmp_path, env=os.environ, capture_output=True, text=True, timeout=600, check=False
+    )
     assert found.returncode == 0, found.stdout
     assert "Tested: 2" in found.stdout
     reserved, delivered = us.counts()

@@ -43,7 +43,8 @@ classes:
         ("target: {checkpoint: x}\nledger: postgresql://user:word@host/db", "ledger"),
         ("target: {checkpoint: x}\nclasses: {a: {defences: {kind: jpg}}}", "did you mean 'jpeg'"),
         (
-            "target: {checkpoint: x}\nclasses: {a: {defences: {kind: semantic_interpolation, attribute: slant, amount: 1}}}",
+            "target: {checkpoint: x}\nclasses: "
+            "{a: {defences: {kind: semantic_interpolation, attribute: slant, amount: 1}}}",
             "direction",
         ),
         ("target: {checkpoint: x}\nbatching: {most_waiting: 5}", "most_waiting must be at least"),
@@ -57,7 +58,9 @@ def test_a_mistake_is_one_line(tmp_path: Path, text: str, said: str) -> None:
     assert "word" not in str(refused.value)
 
 
-def test_the_ledgers_address_comes_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_ledgers_address_comes_from_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     spec = _read(tmp_path, "target: {checkpoint: x}\nledger: env:GATEWAY_LEDGER")
     with pytest.raises(SpecError, match="GATEWAY_LEDGER must hold"):
         spec.place()

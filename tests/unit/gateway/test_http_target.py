@@ -31,12 +31,19 @@ def connected(us: Any, key: str, client: Any = None, pauses: list[float] | None 
     """The gateway as a target."""
     pause = (lambda seconds: None) if pauses is None else pauses.append
     return remote(
-        WireClient("http://testserver", key, direct=True, opened=lambda: nullcontext(client or us.client), pause=pause)
+        WireClient(
+            "http://testserver",
+            key,
+            direct=True,
+            opened=lambda: nullcontext(client or us.client),
+            pause=pause,
+        )
     )
 
 
 class Road:
-    """Between client and gateway: what `lose` says of the n-th request happens to its answer, or instead of it."""
+    """Between client and gateway: what `lose` says of the n-th request happens to its answer, or instead of
+    it."""
 
     def __init__(self, us: Any, *fates: str | httpx.Response) -> None:
         self.fates, self.asked = list(fates), list[tuple[str, str | None]]()
@@ -50,10 +57,14 @@ class Road:
             return fate
         if fate == "never sent":
             raise httpx.ConnectError("no route")
-        answer = self._us.client.request(request.method, request.url.path, content=request.content, headers=request.headers)
+        answer = self._us.client.request(
+            request.method, request.url.path, content=request.content, headers=request.headers
+        )
         if fate == "lost":
             raise httpx.ReadError("the connection was dropped")
-        return httpx.Response(answer.status_code, content=answer.content, headers={k: v for k, v in answer.headers.items()})
+        return httpx.Response(
+            answer.status_code, content=answer.content, headers={k: v for k, v in answer.headers.items()}
+        )
 
 
 @pytest.mark.parametrize("latents", [False, True])
@@ -90,7 +101,13 @@ def test_an_answer_that_is_lost_is_not_bought_twice(gateway: Start) -> None:
     assert torch.equal(got, connected(us, key).sample(range(300), seed=1))
     assert us.counts() == (300, 300)
     keys = [key for method, key in road.asked if method == "POST"]
-    assert [len(list(same)) for _, same in groupby(keys)] == [5, 2, 1, 1, 1]  # 64 images a request, and each key its own
+    assert [len(list(same)) for _, same in groupby(keys)] == [
+        5,
+        2,
+        1,
+        1,
+        1,
+    ]  # 64 images a request, and each key its own
     assert len(set(keys)) == 5
     assert 7.0 in pauses
     assert len(pauses) == 5
@@ -127,7 +144,12 @@ class Clock:
 
 def patient(us: Any, key: str, client: Any, clock: Clock) -> WireClient:
     return WireClient(
-        "http://testserver", key, direct=True, opened=lambda: nullcontext(client), pause=clock.pause, now=clock.now
+        "http://testserver",
+        key,
+        direct=True,
+        opened=lambda: nullcontext(client),
+        pause=clock.pause,
+        now=clock.now,
     )
 
 
@@ -226,8 +248,12 @@ def test_an_address_is_allowed_or_refused_before_anything_is_sent(values: dict[s
     assert ":word@" not in str(refused.value)
 
 
-@pytest.mark.parametrize("url", ["http://localhost:1", "http://127.0.0.1:1", "http://127.9.9.9", "http://[::1]:1"])
-def test_this_machine_needs_no_permission_but_a_key(url: str, compute: Compute, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "url", ["http://localhost:1", "http://127.0.0.1:1", "http://127.9.9.9", "http://[::1]:1"]
+)
+def test_this_machine_needs_no_permission_but_a_key(
+    url: str, compute: Compute, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("GANGUARD_KEY", raising=False)
     with pytest.raises(TargetError, match="GANGUARD_KEY must hold a key"):
         load_target(parse_target({"url": url}), compute)

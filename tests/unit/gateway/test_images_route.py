@@ -62,12 +62,18 @@ def test_png_holds_the_same_images(gateway: Start) -> None:
 
 @pytest.mark.parametrize("body", [{"count": 4}, {"count": 4, "seed": 2}, {"latents": [[0.5] * 5, [0.1] * 5]}])
 @pytest.mark.parametrize("form", ["png", "npz"])
-def test_a_key_redeems_its_reservation_free_with_identical_bytes(gateway: Start, body: dict[str, Any], form: str) -> None:
-    us = gateway(classes={"default": {"defences": {"kind": "gaussian_noise", "std": 0.2, "randomness": "per_request"}}})
+def test_a_key_redeems_its_reservation_free_with_identical_bytes(
+    gateway: Start, body: dict[str, Any], form: str
+) -> None:
+    us = gateway(
+        classes={"default": {"defences": {"kind": "gaussian_noise", "std": 0.2, "randomness": "per_request"}}}
+    )
     key = us.key(budget=4)
     first = us.buy(key, "mine", **body, format=form)
     spent = us.counts()
-    again = gateway(classes=us.service.spec.model_dump()["classes"]).buy(key, "mine", **body, format=form)  # after a restart
+    again = gateway(classes=us.service.spec.model_dump()["classes"]).buy(
+        key, "mine", **body, format=form
+    )  # after a restart
     assert first.status_code == again.status_code == 200
     assert first.content == again.content
     assert us.counts() == spent
@@ -90,7 +96,9 @@ def test_one_accounts_key_is_not_anothers(gateway: Start) -> None:
     assert us.counts() == us.counts("them") == (2, 2)
 
 
-@pytest.mark.parametrize("other", [{"count": 3}, {"count": 2, "seed": 5}, {"latents": [[0.1] * 5, [0.2] * 5]}])
+@pytest.mark.parametrize(
+    "other", [{"count": 3}, {"count": 2, "seed": 5}, {"latents": [[0.1] * 5, [0.2] * 5]}]
+)
 def test_a_key_stands_for_one_request(gateway: Start, other: dict[str, Any]) -> None:
     us = gateway()
     key = us.key()
@@ -143,7 +151,9 @@ def test_a_wrong_secret_and_a_revoked_key_are_refused(gateway: Start) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [{"latents": [[0.0] * 5]}, {"count": 1, "seed": 1}, {"count": 65}], ids=["latents", "seed", "count"]
+    "body",
+    [{"latents": [[0.0] * 5]}, {"count": 1, "seed": 1}, {"count": 65}],
+    ids=["latents", "seed", "count"],
 )
 def test_scopes_hold(gateway: Start, body: dict[str, Any]) -> None:
     us = gateway()
@@ -185,7 +195,17 @@ def test_what_does_not_fit_is_refused_and_costs_nothing(gateway: Start, body: di
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"\xff\xfe", b'{"latents": [[NaN]]}', b'{"latents": [[Infinity]]}', b"[" * 3000, b'"\\ud800"', b"null", b"[]"],
+    [
+        b"",
+        b"{",
+        b"\xff\xfe",
+        b'{"latents": [[NaN]]}',
+        b'{"latents": [[Infinity]]}',
+        b"[" * 3000,
+        b'"\\ud800"',
+        b"null",
+        b"[]",
+    ],
 )
 def test_what_is_no_request_is_refused(gateway: Start, content: bytes) -> None:
     us = gateway()
@@ -232,7 +252,9 @@ def test_a_class_has_a_rate(gateway: Start) -> None:
     assert us.counts() == (6, 6)
 
 
-def test_a_generator_that_fails_leaves_a_reservation_to_redeem(gateway: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_generator_that_fails_leaves_a_reservation_to_redeem(
+    gateway: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
     us = gateway()
     key = us.key()
     with monkeypatch.context() as broken:

@@ -50,7 +50,9 @@ def test_a_revoked_key_is_no_key(keys: Keys) -> None:
         keys.revoke("0" * 16)
 
 
-def test_another_process_ends_a_key_within_its_time(keys: Keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_process_ends_a_key_within_its_time(
+    keys: Keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     text, made = keys.create("us", "default", Scopes())
     assert keys.check(text)
     there = Database(tmp_path / "ledger.sqlite")
@@ -87,10 +89,14 @@ def test_the_verb_makes_lists_and_ends_keys(cli: Cli, spec: str) -> None:
     assert (code, err) == (0, "")
     id_ = out.split("_")[1]
     said = json.loads(cli("keys", "list", spec)[1])
-    assert [(key["id"], key["scopes"]["choose_seed"], key["revoked"]) for key in said["keys"]] == [(id_, True, False)]
+    assert [(key["id"], key["scopes"]["choose_seed"], key["revoked"]) for key in said["keys"]] == [
+        (id_, True, False)
+    ]
     assert said["accounts"] == [{"account": "us", "budget": 10, "reserved": 0, "delivered": 0}]
     assert out.strip().split("_")[2] not in json.dumps(said)
-    assert cli("keys", "set-budget", spec, "--account", "us", "--budget", "20")[1].endswith("0 of 20 images.\n")
+    assert cli("keys", "set-budget", spec, "--account", "us", "--budget", "20")[1].endswith(
+        "0 of 20 images.\n"
+    )
     assert cli("keys", "revoke", spec, id_)[0] == 0
     assert json.loads(cli("keys", "list", spec)[1])["keys"][0]["revoked"] is True
 
@@ -115,8 +121,15 @@ def test_a_call_that_fails_changes_no_account(cli: Cli, spec: str) -> None:
     Path(spec).write_text(Path(spec).read_text() + "classes: {rated: {}}\n")
     assert cli("keys", "create", spec, "--account", "bob", "--budget", "10")[0] == 0
     before = json.loads(cli("keys", "list", spec)[1])
-    for account, class_ in (("bob", "rated"), (" mallory", "default"), ("m\u00e4llory", "default"), ("m" * 81, "default")):
-        code, out, err = cli("keys", "create", spec, "--account", account, "--class", class_, "--budget", "99")
+    for account, class_ in (
+        ("bob", "rated"),
+        (" mallory", "default"),
+        ("m\u00e4llory", "default"),
+        ("m" * 81, "default"),
+    ):
+        code, out, err = cli(
+            "keys", "create", spec, "--account", account, "--class", class_, "--budget", "99"
+        )
         assert (code, out, err.count("\n")) == (2, "", 1)
     assert json.loads(cli("keys", "list", spec)[1]) == before
 

@@ -21,7 +21,13 @@ CHROMIUM = shutil.which("chromium")
 
 
 def copy(budget: int, value: float) -> dict[str, Any]:
-    said = {"subject": "substitute", "metric": "frechet_distance", "against": "target", "attack": "fidelity sngan", "seed": 0}
+    said = {
+        "subject": "substitute",
+        "metric": "frechet_distance",
+        "against": "target",
+        "attack": "fidelity sngan",
+        "seed": 0,
+    }
     return {**said, "query_budget": budget, "value": value, "spread": 0.1 * value}
 
 
@@ -32,7 +38,10 @@ def busy(gateway: Start, tmp_path: Path) -> tuple[Any, str]:
     (tmp_path / "results.json").write_text(json.dumps(found))
     us = gateway(
         risk={"results": str(tmp_path), "thresholds": [1.5, 0.25]},
-        classes={"default": {"defences": [{"kind": "gaussian_noise", "std": 0.3}]}, "gold": {"defences": "none"}},
+        classes={
+            "default": {"defences": [{"kind": "gaussian_noise", "std": 0.3}]},
+            "gold": {"defences": "none"},
+        },
     )
     us.buy(us.key("alice <script>"), count=120)
     us.buy(us.key("bob", class_="gold"), latents=[[0.5, -0.5, 0.25, 1.0, -1.0]] * 80)
@@ -95,7 +104,8 @@ def test_bars_end_now_and_the_tallest_fills_the_drawing() -> None:
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
 @pytest.mark.parametrize("width", [360, 1200])
 def test_it_fits_a_phone_and_a_screen(busy: tuple[Any, str], tmp_path: Path, width: int) -> None:
-    """Chromium lays the page out within a frame of that width, and tells how wide it came out and whether images were drawn."""
+    """Chromium lays the page out within a frame of that width, and tells how wide it came out and whether
+    images were drawn."""
     file, frame = tmp_path / "page.html", tmp_path / "frame.html"
     file.write_text(page(*busy))
     measure = (
@@ -103,10 +113,23 @@ def test_it_fits_a_phone_and_a_screen(busy: tuple[Any, str], tmp_path: Path, wid
         "document.title=[e.scrollWidth,e.clientWidth,i.length,i.every(x=>x.naturalWidth>0)].join(' ')"
     )
     frame.write_text(
-        f'<iframe id="f" src="page.html" style="width:{width}px;height:900px;border:0" onload="{measure}"></iframe>'
+        f'<iframe id="f" src="page.html" style="width:{width}px;height:900px;border:0" '
+        f'onload="{measure}"></iframe>'
     )
-    options = ["--headless", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files", "--virtual-time-budget=3000"]
-    command = [str(CHROMIUM), *options, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", frame.as_uri()]
+    options = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--allow-file-access-from-files",
+        "--virtual-time-budget=3000",
+    ]
+    command = [
+        str(CHROMIUM),
+        *options,
+        f"--user-data-dir={tmp_path / 'profile'}",
+        "--dump-dom",
+        frame.as_uri(),
+    ]
     dumped = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
     found = re.search(r"<title>(\d+) (\d+) (\d+) (\w+)</title>", dumped)
     assert found, dumped[:500]

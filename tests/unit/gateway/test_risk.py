@@ -21,15 +21,31 @@ SCHEMA = Path(__file__).parents[3] / "docs" / "results.schema.json"
 
 
 def copy(budget: int, value: float, **other: Any) -> dict[str, Any]:
-    said = {"subject": "substitute", "metric": "frechet_distance", "against": "target", "attack": "fidelity sngan", "seed": 0}
+    said = {
+        "subject": "substitute",
+        "metric": "frechet_distance",
+        "against": "target",
+        "attack": "fidelity sngan",
+        "seed": 0,
+    }
     counts = {"draw": 0, "spread": 0.1 * value, "images": 100, "compared": 100}
-    return {**said, **counts, "query_budget": budget, "defence": None, "adversary": None, "value": value, **other}
+    return {
+        **said,
+        **counts,
+        "query_budget": budget,
+        "defence": None,
+        "adversary": None,
+        "value": value,
+        **other,
+    }
 
 
 @pytest.fixture
 def results(tmp_path: Path) -> Callable[..., Path]:
     def write(*measurements: dict[str, Any]) -> Path:
-        (tmp_path / "results.json").write_text(json.dumps({"format": 1, "name": "found", "measurements": measurements}))
+        (tmp_path / "results.json").write_text(
+            json.dumps({"format": 1, "name": "found", "measurements": measurements})
+        )
         return tmp_path
 
     return write
@@ -57,12 +73,23 @@ def test_outside_the_budgets_there_is_a_bound(results: Any) -> None:
     assert [estimate(curve, budget).where for budget in (100, 10_000)] == ["between", "between"]
 
 
-@given(st.lists(st.tuples(st.integers(1, 10**6), st.floats(0.01, 100)), min_size=1, max_size=6, unique_by=lambda p: p[0]))
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 10**6), st.floats(0.01, 100)),
+        min_size=1,
+        max_size=6,
+        unique_by=lambda p: p[0],
+    )
+)
 def test_an_estimate_lies_between_its_neighbours(points: list[tuple[int, float]]) -> None:
     curve = tuple(Point(budget, value, value / 2, value * 2) for budget, value in sorted(points))
     for images in range(1, 10**6, 99_991):
         found = estimate(curve, images)
-        assert min(p.distance for p in curve) * (1 - 1e-9) <= found.distance <= max(p.distance for p in curve) * (1 + 1e-9)
+        assert (
+            min(p.distance for p in curve) * (1 - 1e-9)
+            <= found.distance
+            <= max(p.distance for p in curve) * (1 + 1e-9)
+        )
         assert found.low <= found.distance <= found.high
 
 
@@ -94,7 +121,9 @@ def test_a_defence_has_curves_of_its_own_or_none(results: Any) -> None:
     assert audited.curves("jpeg 50").defence is None
 
 
-@pytest.mark.parametrize("content", ["", "{}", "[]", '{"format": 2, "name": "x", "measurements": []}', "nonsense"])
+@pytest.mark.parametrize(
+    "content", ["", "{}", "[]", '{"format": 2, "name": "x", "measurements": []}', "nonsense"]
+)
 def test_what_is_no_result_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "results.json").write_text(content)
     with pytest.raises(DataError, match=r"results\.json") as refused:
@@ -143,7 +172,9 @@ def test_a_restart_neither_tells_again_of_a_threshold_nor_forgets_it(
     first, second = again.service.crossings.by_account()["us"]
     assert (first.threshold, first.images, second.threshold) == (2.0, 60, 1.9)
     us.service.look()  # and where two serve at once, one of them tells
-    assert us.service.crossings.note("us", 60, estimate(again.service.audited.curves("none").adaptive, 60)) == []
+    assert (
+        us.service.crossings.note("us", 60, estimate(again.service.audited.curves("none").adaptive, 60)) == []
+    )
 
 
 def test_a_threshold_that_nothing_audited_reaches_is_told_of_at_the_start(
@@ -158,19 +189,23 @@ def test_a_threshold_that_nothing_audited_reaches_is_told_of_at_the_start(
     (line,) = caplog.messages
     assert "threshold 2 " not in line
     assert (
-        "threshold 1.2 is never reached: no copy that was audited came as near (class shielded: 1.5, from 100 images)" in line
+        "threshold 1.2 is never reached: no copy that was audited came as near (class shielded: 1.5, from "
+        "100 images)" in line
     )
     assert (
-        "0.5 is never reached: no copy that was audited came as near (class default: 1, from 100 images; shielded: 1.5, from"
-        in line
+        "0.5 is never reached: no copy that was audited came as near (class default: 1, from 100 images; "
+        "shielded: 1.5, from" in line
     )
     assert [said.split(" is ")[0] for said in us.service.out_of_reach()] == ["threshold 1.2", "threshold 0.5"]
 
 
 def test_who_bought_more_is_never_farther(results: Callable[..., Path]) -> None:
-    """A larger purchase holds the smaller one, and so the copy from it; and a distance of 0 is the nearest of all."""
+    """A larger purchase holds the smaller one, and so the copy from it; and a distance of 0 is the nearest of
+    all."""
     curve = (
-        Audited(results(copy(200, 3.0), copy(1000, 0.9), copy(5000, 1.1), copy(9000, 0.0, spread=0.0))).curves("none").adaptive
+        Audited(results(copy(200, 3.0), copy(1000, 0.9), copy(5000, 1.1), copy(9000, 0.0, spread=0.0)))
+        .curves("none")
+        .adaptive
     )
     assert [point.budget for point in curve] == [200, 1000, 5000, 9000]
     assert [point.distance for point in curve] == [pytest.approx(value) for value in (3.0, 0.9, 0.9, 1e-6)]

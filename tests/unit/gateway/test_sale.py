@@ -13,7 +13,9 @@ from ganguard.gateway.sale import Order
 Start = Callable[..., Any]
 
 
-def test_what_another_maker_reserved_is_not_redeemed_as_other_bytes(gateway: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_another_maker_reserved_is_not_redeemed_as_other_bytes(
+    gateway: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
     us = gateway()
     key = us.key(budget=9)
     assert us.buy(key, "k", count=2).status_code == 200
@@ -84,7 +86,8 @@ def test_the_rate_counts_what_was_reserved_alone(gateway: Start, monkeypatch: py
 
 
 @pytest.mark.parametrize(
-    "problem", [RuntimeError("CUDA out of memory at /secret/path"), OSError(5, "I/O", "/secret"), MemoryError()]
+    "problem",
+    [RuntimeError("CUDA out of memory at /secret/path"), OSError(5, "I/O", "/secret"), MemoryError()],
 )
 def test_whatever_fails_in_a_sale_is_asked_for_again(
     gateway: Start, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, problem: Exception
@@ -145,9 +148,20 @@ def test_room_is_held_until_the_answer_is_sent(gateway: Start) -> None:
         seen.append((message["type"], len(message.get("body", b"")) > 0, us.service.admission.inside))
 
     headers = [(b"authorization", f"Bearer {key}".encode()), (b"content-type", b"application/json")]
-    scope = {"type": "http", "method": "POST", "path": "/v1/images", "headers": headers, "query_string": b"", "state": {}}
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/v1/images",
+        "headers": headers,
+        "query_string": b"",
+        "state": {},
+    }
     us.client.portal.call(app, scope, receive, send)
-    assert seen == [("http.response.start", False, 5), ("http.response.body", True, 5), ("http.response.body", False, 5)]
+    assert seen == [
+        ("http.response.start", False, 5),
+        ("http.response.body", True, 5),
+        ("http.response.body", False, 5),
+    ]
     assert us.service.admission.inside == 0
 
 

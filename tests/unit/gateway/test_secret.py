@@ -74,7 +74,9 @@ def test_a_ledger_from_before_secrets_were_recorded_is_taken_as_it_is(gateway: S
         gateway()
 
 
-def test_two_gateways_of_one_ledger_need_one_secret(tmp_path: Path, generator: Path, postgres: Any, monkeypatch: Any) -> None:
+def test_two_gateways_of_one_ledger_need_one_secret(
+    tmp_path: Path, generator: Path, postgres: Any, monkeypatch: Any
+) -> None:
     monkeypatch.setenv("GATEWAY_LEDGER", postgres.database())
 
     def service(directory: str) -> Service:

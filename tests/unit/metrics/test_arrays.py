@@ -57,7 +57,9 @@ KINDS: dict[str, Callable[[np.ndarray], Any]] = {
 def test_arrays_of_any_kind_are_measured_alike(kind: str) -> None:
     """Small whole numbers, which all of them hold exactly."""
     other = ROWS + 1
-    assert frechet_distance(KINDS[kind](ROWS), other) == pytest.approx(frechet_distance(ROWS, other), rel=1e-12)
+    assert frechet_distance(KINDS[kind](ROWS), other) == pytest.approx(
+        frechet_distance(ROWS, other), rel=1e-12
+    )
     found, wanted = (precision_recall_density_coverage(rows, other) for rows in (KINDS[kind](ROWS), ROWS))
     assert found == wanted
 
@@ -81,7 +83,9 @@ def test_what_are_no_real_numbers_is_refused(rows: Any, said: str) -> None:
 def test_entries_whose_products_no_float_holds_are_refused(metric: str) -> None:
     """Infinity less infinity would pass for no distance at all."""
     for unit in (1e300, 1e60, 1e-62, 1e-310):
-        with pytest.raises(MetricError, match=r"must be 0, or of 1e-60 to 1e\+60 in size; got 9e[+-]\d+, whose powers"):
+        with pytest.raises(
+            MetricError, match=r"must be 0, or of 1e-60 to 1e\+60 in size; got 9e[+-]\d+, whose powers"
+        ):
             METRICS[metric](ROWS * unit, ROWS)
 
 

@@ -22,7 +22,9 @@ def _stroke(side: int, degrees: float, width: float, ink: float = 1.0) -> Tensor
 
 
 def _drawn(rows: list[str]) -> Tensor:
-    return torch.tensor([[255 * (pixel == "#") for pixel in row] for row in rows], dtype=torch.uint8)[None, None]
+    return torch.tensor([[255 * (pixel == "#") for pixel in row] for row in rows], dtype=torch.uint8)[
+        None, None
+    ]
 
 
 @pytest.mark.parametrize("side", [8, 28, 64])
@@ -57,14 +59,18 @@ def test_thicker_strokes_score_more_whichever_way_they_lean(side: int) -> None:
 def test_an_upright_stroke_has_its_width_but_for_its_ends(width: int) -> None:
     image = torch.zeros(1, 1, 200, 20, dtype=torch.uint8)
     image[..., 5 : 5 + width] = 255
-    assert stroke_thickness(image).item() == pytest.approx(200 * width / (200 + width), rel=0.01)  # 2 * area / perimeter
+    assert stroke_thickness(image).item() == pytest.approx(
+        200 * width / (200 + width), rel=0.01
+    )  # 2 * area / perimeter
 
 
 def test_a_ring_is_as_thick_as_the_line_it_is_drawn_with() -> None:
     y, x = torch.meshgrid(*[torch.arange(64) - 31.5] * 2, indexing="ij")
     for width in (3, 6):
         ring = (width / 2 + 0.5 - (torch.hypot(x, y) - 20).abs()).clamp(0, 1)
-        assert stroke_thickness((ring * 255).to(torch.uint8)[None, None]).item() == pytest.approx(width, rel=0.1)
+        assert stroke_thickness((ring * 255).to(torch.uint8)[None, None]).item() == pytest.approx(
+            width, rel=0.1
+        )
 
 
 def test_a_blurred_edge_is_no_thicker_stroke() -> None:
@@ -75,18 +81,24 @@ def test_a_blurred_edge_is_no_thicker_stroke() -> None:
 
 
 def test_mirrored_images_lean_the_other_way_and_are_as_thick() -> None:
-    images = torch.randint(0, 256, (6, 1, 8, 9), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    images = torch.randint(
+        0, 256, (6, 1, 8, 9), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
+    )
     for dim in (2, 3):
         assert torch.allclose(slant(images.flip(dim)), -slant(images), atol=SAME)
         assert torch.allclose(stroke_thickness(images.flip(dim)), stroke_thickness(images), atol=SAME)
 
 
 def test_contrast_place_and_company_do_not_count() -> None:
-    seven = _drawn(["........", ".####...", "....#...", "...#....", "..##....", "........", "........", "........"])
+    seven = _drawn(
+        ["........", ".####...", "....#...", "...#....", "..##....", "........", "........", "........"]
+    )
     faint, moved = seven // 5, seven.roll((2, 2), (2, 3))
     for measure in (slant, stroke_thickness):
         alone = measure(seven)
-        assert measure(torch.cat([faint, moved, seven])).tolist() == pytest.approx([alone.item()] * 3, abs=SAME)
+        assert measure(torch.cat([faint, moved, seven])).tolist() == pytest.approx(
+            [alone.item()] * 3, abs=SAME
+        )
         assert measure(seven.expand(1, 3, 8, 8)).item() == pytest.approx(alone.item(), abs=SAME)
 
 

@@ -15,8 +15,8 @@ def _slow(points: torch.Tensor, k: int) -> torch.Tensor:
 @pytest.mark.parametrize("k", [1, 3, 5, 8])
 @pytest.mark.parametrize("apart", [1e-9, 1e-7, 1e-5, 1e-3])
 def test_neighbours_that_float32_puts_in_another_order(k: int, apart: float) -> None:
-    """Clouds apart from each other. In each, one point has as many neighbours as are looked at, at distances that differ
-    by a share of `apart`."""
+    """Clouds apart from each other. In each, one point has as many neighbours as are looked at, at distances
+    that differ by a share of `apart`."""
     generator = np.random.default_rng(0)
     clouds: list[np.ndarray] = []
     for _ in range(40):

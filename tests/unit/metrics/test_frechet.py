@@ -7,7 +7,8 @@ from ganguard.metrics import frechet_distance
 
 
 def _whitened(count: int, width: int, seed: int = 0) -> np.ndarray:
-    """Rows whose sample mean is exactly 0 and whose sample covariance is exactly I: closed forms then hold exactly."""
+    """Rows whose sample mean is exactly 0 and whose sample covariance is exactly I: closed forms then hold
+    exactly."""
     rows = np.random.default_rng(seed).normal(size=(count, width))
     rows -= rows.mean(0)
     return rows @ np.linalg.inv(np.linalg.cholesky(np.atleast_2d(np.cov(rows, rowvar=False)))).T
@@ -55,7 +56,9 @@ def test_float32_features_are_measured_in_float64() -> None:
 def test_tensors_and_arrays_are_read_alike_and_left_alone() -> None:
     rows = np.random.default_rng(0).normal(size=(20, 3))
     before = rows.copy()
-    assert frechet_distance(rows, 2 * rows) == frechet_distance(torch.from_numpy(rows), torch.from_numpy(2 * rows))
+    assert frechet_distance(rows, 2 * rows) == frechet_distance(
+        torch.from_numpy(rows), torch.from_numpy(2 * rows)
+    )
     assert np.array_equal(rows, before)
 
 

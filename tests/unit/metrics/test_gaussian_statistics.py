@@ -52,10 +52,14 @@ def test_statistics_give_the_distance_of_the_features(n: int, m: int, width: int
 
 def test_constant_features_differ_by_their_means() -> None:
     a, b = np.full((9, 3), 2.0), np.full((9, 3), 5.0)
-    assert frechet_distance(GaussianStatistics.of(a), GaussianStatistics.of(b)) == pytest.approx(27, rel=1e-12)
+    assert frechet_distance(GaussianStatistics.of(a), GaussianStatistics.of(b)) == pytest.approx(
+        27, rel=1e-12
+    )
     assert frechet_distance(a, b) == pytest.approx(27, rel=1e-12)
     mixed = np.concatenate([_rows(9, 2), np.full((9, 1), 4.0)], 1)
-    assert frechet_distance(GaussianStatistics.of(mixed), GaussianStatistics.of(mixed)) == pytest.approx(0, abs=1e-9)
+    assert frechet_distance(GaussianStatistics.of(mixed), GaussianStatistics.of(mixed)) == pytest.approx(
+        0, abs=1e-9
+    )
 
 
 def test_equal_statistics_are_0_apart() -> None:
@@ -119,7 +123,10 @@ def test_what_are_no_statistics_is_refused(mean: torch.Tensor, scatter: torch.Te
 
 def test_statistics_that_hold_nan_are_refused() -> None:
     sound = GaussianStatistics.of(torch.randn(9, 3, generator=torch.Generator().manual_seed(0)))
-    for damaged in (replace(sound, mean=sound.mean * math.nan), replace(sound, scatter=sound.scatter * math.inf)):
+    for damaged in (
+        replace(sound, mean=sound.mean * math.nan),
+        replace(sound, scatter=sound.scatter * math.inf),
+    ):
         for pair in ((sound, damaged), (damaged, sound)):
             with pytest.raises(MetricError, match="hold NaN or infinity"):
                 frechet_distance(*pair)

@@ -61,7 +61,11 @@ def test_it_agrees_with_the_definition_row_by_row(logits: np.ndarray) -> None:
     for part in range(3):
         rows = p[part * len(p) // 3 : (part + 1) * len(p) // 3]
         mean = rows.mean(0)
-        scores.append(np.exp(np.mean([sum(x * np.log(x / m) for x, m in zip(row, mean, strict=True) if x) for row in rows])))
+        scores.append(
+            np.exp(
+                np.mean([sum(x * np.log(x / m) for x, m in zip(row, mean, strict=True) if x) for row in rows])
+            )
+        )
     found = inception_score(p, splits=3)
     assert found.mean == pytest.approx(np.mean(scores), rel=1e-9)
     assert found.std == pytest.approx(np.std(scores), abs=1e-9)

@@ -30,7 +30,9 @@ def _sets(n: int = 30, m: int = 20, width: int = 5, shift: float = 0.3) -> tuple
 
 
 @pytest.mark.parametrize("rows", [1, 7, 256])
-def test_the_full_form_is_the_definition_in_blocks_of_any_size(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
+def test_the_full_form_is_the_definition_in_blocks_of_any_size(
+    monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
     monkeypatch.setattr(kernel, "BLOCK_ROWS", rows)
     x, y = _sets()
     assert kernel_distance_full(x, y) == pytest.approx(_slow(x, y), rel=1e-11)
@@ -60,7 +62,10 @@ def test_all_ways_of_taking_subsets_agree(monkeypatch: pytest.MonkeyPatch) -> No
 def test_subsets_one_by_one_are_the_same_for_any_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kernel, "GRAM_ROWS", 0)
     x, y = (rows.astype(np.float32) for rows in _sets(n=300, m=200, width=40))
-    found = [_with_threads(threads, lambda: kernel_distance(x, y, subsets=5, subset_size=150)) for threads in (1, 2, 3)]
+    found = [
+        _with_threads(threads, lambda: kernel_distance(x, y, subsets=5, subset_size=150))
+        for threads in (1, 2, 3)
+    ]
     assert found[0] == found[1] == found[2]
     in_double = kernel_distance(x.astype(np.float64), y.astype(np.float64), subsets=5, subset_size=150)
     assert found[0].mean == pytest.approx(in_double.mean, rel=1e-4)
@@ -72,15 +77,20 @@ def _with_threads(threads: int, measured: Callable[[], MeanStd]) -> MeanStd:
 
 
 def test_it_is_unbiased() -> None:
-    """Of two samples of one distribution it is 0 on average, however few the rows; the biased form would be 0.2 here."""
+    """Of two samples of one distribution it is 0 on average, however few the rows; the biased form would be
+    0.2 here."""
     generator = np.random.default_rng(0)
-    values = [kernel_distance_full(generator.normal(size=(20, 3)), generator.normal(size=(20, 3))) for _ in range(400)]
+    values = [
+        kernel_distance_full(generator.normal(size=(20, 3)), generator.normal(size=(20, 3)))
+        for _ in range(400)
+    ]
     assert abs(np.mean(values)) < 3 * np.std(values) / np.sqrt(len(values))
     assert min(values) < 0
 
 
 def test_a_set_and_itself() -> None:
-    """Pairs of a row and itself count between the sets and not within, which takes off what the diagonal has above the rest."""
+    """Pairs of a row and itself count between the sets and not within, which takes off what the diagonal has
+    above the rest."""
     x, _ = _sets()
     gram = (x @ x.T / 5 + 1) ** 3
     off = (gram.sum() - np.trace(gram)) / (30 * 29)
@@ -124,7 +134,9 @@ def test_what_cannot_be_measured_is_refused(b: np.ndarray, options: dict[str, in
 
 def test_features_too_large_for_float32_are_summed_in_float64() -> None:
     x = torch.tensor([[1e9, 0.0], [0.0, 1e9], [1e9, 1e9]])
-    assert kernel_distance_full(x, x.flip(0)) == pytest.approx(kernel_distance_full(x.double(), x.double().flip(0)), rel=1e-5)
+    assert kernel_distance_full(x, x.flip(0)) == pytest.approx(
+        kernel_distance_full(x.double(), x.double().flip(0)), rel=1e-5
+    )
     assert math.isfinite(kernel_distance_full(x, 2 * x))
 
 

@@ -40,7 +40,8 @@ def test_a_row_as_far_as_the_neighbour_is_not_authentic() -> None:
 
 
 def test_of_two_nearest_rows_the_one_with_the_furthest_neighbour_decides() -> None:
-    """5 lies 5 from both 0, whose neighbour is 1 away, and 10, whose neighbour is 9 away: within the reach of one."""
+    """5 lies 5 from both 0, whose neighbour is 1 away, and 10, whose neighbour is 9 away: within the reach of
+    one."""
     training = np.array([[0.0], [-1.0], [10.0], [19.0]])
     for order in ([0, 1, 2, 3], [3, 2, 1, 0], [2, 0, 3, 1]):
         assert memorisation(training[order], np.array([[5.0]])).authentic == 0
@@ -88,7 +89,8 @@ def test_copies_of_rows_that_training_holds_twice_are_not_authentic() -> None:
 
 
 def test_near_copies_of_doubles_seem_authentic_and_are_near_copies() -> None:
-    """What the docstring warns of: the neighbour of a double is at distance 0. Here a quarter of the rows are doubles."""
+    """What the docstring warns of: the neighbour of a double is at distance 0. Here a quarter of the rows are
+    doubles."""
     training = np.concatenate([_normal(60), _normal(10)])
     found = memorisation(training, training[:10] + 1e-3)
     assert (found.authentic, found.copies, found.near_copies) == (1, 0, 1)
@@ -140,7 +142,9 @@ def test_without_held_out_rows_there_is_no_ratio() -> None:
 
 
 @given(
-    arrays(np.float64, (20, 3), elements=GRID), arrays(np.float64, (15, 3), elements=GRID), st.randoms(use_true_random=False)
+    arrays(np.float64, (20, 3), elements=GRID),
+    arrays(np.float64, (15, 3), elements=GRID),
+    st.randoms(use_true_random=False),
 )
 def test_no_order_matters_even_with_ties(training: np.ndarray, generated: np.ndarray, random: object) -> None:
     rows, others = list(range(20)), list(range(15))
@@ -155,7 +159,9 @@ def test_no_order_matters_even_with_ties(training: np.ndarray, generated: np.nda
 def test_the_size_of_a_block_changes_nothing(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
     training, generated = _normal(70, 3).round(1), _normal(50, 3, seed=1).round(1)  # rounded: ties
     whole = memorisation(training, generated)
-    monkeypatch.setattr(import_module("ganguard.metrics.memorisation"), "BLOCK_ROWS", rows)  # the function has its name
+    monkeypatch.setattr(
+        import_module("ganguard.metrics.memorisation"), "BLOCK_ROWS", rows
+    )  # the function has its name
     found = memorisation(training, generated)
     assert _shares(found) == _shares(whole)
     assert torch.allclose(found.distances, whole.distances, rtol=1e-12, atol=0)
@@ -171,7 +177,10 @@ def test_more_training_rows_never_make_more_distance(training: np.ndarray, gener
 @given(arrays(np.float64, (12, 2), elements=GRID), st.integers(1, 3))
 def test_repeated_generated_rows_change_no_share(rows: np.ndarray, times: int) -> None:
     training, generated = rows[:6], rows[6:]
-    once, repeated = memorisation(training, generated), memorisation(training, generated.repeat(times, axis=0))
+    once, repeated = (
+        memorisation(training, generated),
+        memorisation(training, generated.repeat(times, axis=0)),
+    )
     assert _shares(repeated) == pytest.approx(_shares(once))
 
 

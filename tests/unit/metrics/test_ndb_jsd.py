@@ -14,7 +14,9 @@ def _blobs(*sizes: int) -> np.ndarray:
     """Rows (sum, 2) in tight groups far apart, so that the bins are known: group i has sizes[i] rows."""
     generator = np.random.default_rng(len(sizes))
     centres = [(100.0 * i, 37.0 * i * i) for i in range(len(sizes))]
-    return np.concatenate([centre + generator.normal(size=(size, 2)) for centre, size in zip(centres, sizes, strict=True)])
+    return np.concatenate(
+        [centre + generator.normal(size=(size, 2)) for centre, size in zip(centres, sizes, strict=True)]
+    )
 
 
 def test_mass_moved_between_bins_is_found_where_it_went() -> None:
@@ -54,7 +56,9 @@ def test_a_query_that_lacks_a_bin_or_holds_but_one() -> None:
 
 
 @pytest.mark.parametrize(("in_reference", "in_query"), [([0, 5], [0, 7]), ([5, 0], [7, 0])])
-def test_bins_that_hold_nothing_or_everything_do_not_differ(in_reference: list[int], in_query: list[int]) -> None:
+def test_bins_that_hold_nothing_or_everything_do_not_differ(
+    in_reference: list[int], in_query: list[int]
+) -> None:
     assert _p_values(np.array(in_reference), np.array(in_query)).tolist() == [1, 1]
 
 
@@ -74,17 +78,20 @@ def test_equal_sets_do_not_differ_at_all() -> None:
 
 
 def test_equal_distributions_measure_about_the_significance_and_the_known_divergence() -> None:
-    """The mean of 12 repetitions of 50 tests: 0.05 with a standard deviation of about 0.01; and (bins - 1) / 8 (1/N + 1/M)."""
+    """The mean of 12 repetitions of 50 tests: 0.05 with a standard deviation of about 0.01; and (bins - 1) /
+    8 (1/N + 1/M)."""
     generator = np.random.default_rng(0)
     found = [
-        ndb_jsd(generator.normal(size=(4000, 3)), generator.normal(size=(3000, 3)), bins=50, seed=seed) for seed in range(12)
+        ndb_jsd(generator.normal(size=(4000, 3)), generator.normal(size=(3000, 3)), bins=50, seed=seed)
+        for seed in range(12)
     ]
     assert np.mean([f.share for f in found]) == pytest.approx(0.05, abs=0.03)
     assert np.mean([f.jsd for f in found]) == pytest.approx(49 / 8 * (1 / 4000 + 1 / 3000), rel=0.15)
 
 
 def test_noise_in_many_dimensions_differs_from_itself_and_held_out_rows_tell() -> None:
-    """What the docstring warns of: few rows a bin, in 512 dimensions. Structured rows in as many dimensions behave."""
+    """What the docstring warns of: few rows a bin, in 512 dimensions. Structured rows in as many dimensions
+    behave."""
     generator = np.random.default_rng(0)
     noise, plane = np.eye(512), generator.normal(size=(4, 512))
     for basis, lowest, highest in ((noise, 0.4, 1.0), (plane, 0.0, 0.2)):
@@ -95,7 +102,9 @@ def test_noise_in_many_dimensions_differs_from_itself_and_held_out_rows_tell() -
 def test_a_worse_copy_differs_in_more_bins() -> None:
     generator = np.random.default_rng(0)
     reference = generator.normal(size=(3000, 4))
-    found = [ndb_jsd(reference, generator.normal(size=(3000, 4)) + shift, bins=30) for shift in (0, 0.1, 0.3, 1)]
+    found = [
+        ndb_jsd(reference, generator.normal(size=(3000, 4)) + shift, bins=30) for shift in (0, 0.1, 0.3, 1)
+    ]
     assert [f.different_bins for f in found] == sorted(f.different_bins for f in found)
     assert [f.jsd for f in found] == sorted(f.jsd for f in found)
     assert found[-1].share > 0.8
@@ -110,7 +119,8 @@ def test_a_collapsed_generator_differs_nearly_everywhere() -> None:
 
 
 def test_whitening_gives_every_dimension_a_say() -> None:
-    """The groups lie apart in a dimension whose units are small; without whitening, another one's noise makes the bins."""
+    """The groups lie apart in a dimension whose units are small; without whitening, another one's noise makes
+    the bins."""
     generator = np.random.default_rng(0)
     side = np.repeat([-1.0, 1.0], 500)
     rows = np.stack([side + 0.01 * generator.normal(size=1000), 1000 * generator.normal(size=1000)], 1)
@@ -131,7 +141,9 @@ def test_a_dimension_that_never_varies_is_no_obstacle_to_whitening() -> None:
 def _measured(seed: int = 0, order: np.ndarray | None = None, times: int = 1) -> NdbJsd:
     generator = np.random.default_rng(1)
     reference, query = generator.normal(size=(400, 3)), generator.normal(size=(300, 3)) * 1.3
-    return ndb_jsd(reference, (query if order is None else query[order]).repeat(times, axis=0), bins=12, seed=seed)
+    return ndb_jsd(
+        reference, (query if order is None else query[order]).repeat(times, axis=0), bins=12, seed=seed
+    )
 
 
 @given(st.permutations(range(300)))
@@ -174,7 +186,10 @@ def test_tensors_are_read_as_arrays_are_and_left_alone() -> None:
 def test_rows_far_from_the_origin_fall_into_the_bins_of_rows_near_it() -> None:
     generator = np.random.default_rng(0)
     reference, query = generator.normal(size=(500, 2)), generator.normal(size=(500, 2)) + 0.3
-    near, far = ndb_jsd(reference, query, bins=10), ndb_jsd(reference / 2**10 + 2**20, query / 2**10 + 2**20, bins=10)
+    near, far = (
+        ndb_jsd(reference, query, bins=10),
+        ndb_jsd(reference / 2**10 + 2**20, query / 2**10 + 2**20, bins=10),
+    )
     assert far.jsd == pytest.approx(near.jsd, rel=0.02)
 
 
@@ -191,11 +206,18 @@ GOOD = np.random.default_rng(0).normal(size=(20, 3))
         (GOOD, np.where(GOOD > 1, np.nan, GOOD), 5, "query holds NaN"),
         (np.where(GOOD > 1, np.inf, GOOD), GOOD, 5, "reference holds NaN or infinity"),
         (GOOD[0], GOOD, 2, "reference must be features"),
-        (GOOD[:3].repeat(9, axis=0), GOOD, 5, "at least 5 rows of the reference that differ; got 3. Set bins to at most 3"),
+        (
+            GOOD[:3].repeat(9, axis=0),
+            GOOD,
+            5,
+            "at least 5 rows of the reference that differ; got 3. Set bins to at most 3",
+        ),
         (np.array([[0.0], [-0.0], [1.0]]), np.zeros((2, 1)), 3, "got 2"),
     ],
 )
-def test_what_cannot_be_measured_is_refused(reference: np.ndarray, query: np.ndarray, bins: int, said: str) -> None:
+def test_what_cannot_be_measured_is_refused(
+    reference: np.ndarray, query: np.ndarray, bins: int, said: str
+) -> None:
     with pytest.raises(MetricError, match=said):
         ndb_jsd(reference, query, bins=bins)
 

@@ -55,7 +55,11 @@ def _noisy(images: Tensor) -> Tensor:
 
 
 def _blurred(images: Tensor) -> Tensor:
-    return torch.nn.functional.avg_pool2d(images.double(), 5, 1, padding=2, count_include_pad=False).round().to(torch.uint8)
+    return (
+        torch.nn.functional.avg_pool2d(images.double(), 5, 1, padding=2, count_include_pad=False)
+        .round()
+        .to(torch.uint8)
+    )
 
 
 def _through_jpeg(images: Tensor) -> Tensor:
@@ -129,8 +133,18 @@ def test_an_unfit_block_size_is_refused(block_size: int) -> None:
 @pytest.mark.parametrize(
     ("height", "width", "block_size", "said"),
     [
-        (16, 31, 16, "at least 2 whole blocks of 16x16, so 16x32 pixels or more; got 16x31. Fit .* at most 14"),
-        (64, 64, 96, "so 96x192 pixels or more; got 64x64. Fit a model with a block_size of at most 32, or enlarge"),
+        (
+            16,
+            31,
+            16,
+            "at least 2 whole blocks of 16x16, so 16x32 pixels or more; got 16x31. Fit .* at most 14",
+        ),
+        (
+            64,
+            64,
+            96,
+            "so 96x192 pixels or more; got 64x64. Fit a model with a block_size of at most 32, or enlarge",
+        ),
         (8, 8, 16, "got 8x8. Enlarge the images"),
         (15, 100, 16, "at most 14"),
     ],
@@ -162,12 +176,21 @@ def test_images_without_texture_are_named() -> None:
 @pytest.mark.parametrize(
     ("images", "said"),
     [
-        (_noise(36, 1, 16, 16), r"at least 37 sharp blocks of 16x16 with texture; 36 images have 36. Give about 37"),
+        (
+            _noise(36, 1, 16, 16),
+            r"at least 37 sharp blocks of 16x16 with texture; 36 images have 36. Give about 37",
+        ),
         (_noise(5, 1, 16, 16), "5 images have 5. Give about 37"),
         (torch.zeros(50, 1, 16, 16, dtype=torch.uint8), "50 images have 0. Give about 37"),
         (torch.zeros(0, 1, 16, 16, dtype=torch.uint8), "0 images have 0. Give about 37"),
-        (_noise(50, 1, 15, 16), "at least 1 whole blocks of 16x16, so 16x16 pixels or more; got 15x16. Fit .* at most 14"),
-        (_noise(1, 1, 16, 16).repeat(50, 1, 1, 1), r"differ in all 36 features; got \d+. Give images less alike"),
+        (
+            _noise(50, 1, 15, 16),
+            "at least 1 whole blocks of 16x16, so 16x16 pixels or more; got 15x16. Fit .* at most 14",
+        ),
+        (
+            _noise(1, 1, 16, 16).repeat(50, 1, 1, 1),
+            r"differ in all 36 features; got \d+. Give images less alike",
+        ),
         (torch.zeros(50, 1, 16, 16), "images must be a uint8 tensor"),
     ],
 )
@@ -199,14 +222,22 @@ MEAN, COVARIANCE = torch.zeros(FEATURES, dtype=torch.float64), torch.eye(FEATURE
 def test_what_is_no_model_is_refused(tmp_path: Path, mean: Tensor, covariance: Tensor, said: str) -> None:
     with pytest.raises(MetricError, match=said):
         NiqeModel(mean, covariance, 16)
-    write_tensors(tmp_path / "m", {"mean": mean, "covariance": covariance}, {"niqe": '{"format": 1, "block_size": 16}'})
+    write_tensors(
+        tmp_path / "m", {"mean": mean, "covariance": covariance}, {"niqe": '{"format": 1, "block_size": 16}'}
+    )
     with pytest.raises(CheckpointError, match="m: not a NIQE model"):
         NiqeModel.load(tmp_path / "m")
 
 
-@pytest.mark.parametrize("text", [None, "", "[]", '{"block_size": 15}', '{"block_size": 16, "format": 2}', "[" * 10_000])
+@pytest.mark.parametrize(
+    "text", [None, "", "[]", '{"block_size": 15}', '{"block_size": 16, "format": 2}', "[" * 10_000]
+)
 def test_a_file_that_does_not_describe_a_model_is_refused(tmp_path: Path, text: str | None) -> None:
-    write_tensors(tmp_path / "m", {"mean": MEAN, "covariance": COVARIANCE}, {"other": ""} if text is None else {"niqe": text})
+    write_tensors(
+        tmp_path / "m",
+        {"mean": MEAN, "covariance": COVARIANCE},
+        {"other": ""} if text is None else {"niqe": text},
+    )
     with pytest.raises(CheckpointError, match="Fit and save it anew"):
         NiqeModel.load(tmp_path / "m")
 

@@ -74,7 +74,9 @@ def test_weighted_sums_are_convolutions() -> None:
     pixels = torch.rand(2, 9, 14, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     weights = [0.5, -1.0, 2.0, 0.25]
     for step in (1, 2):
-        wanted = torch.nn.functional.conv2d(pixels[:, None], torch.tensor(weights).double().view(1, 1, 1, 4), stride=(1, step))
+        wanted = torch.nn.functional.conv2d(
+            pixels[:, None], torch.tensor(weights).double().view(1, 1, 1, 4), stride=(1, step)
+        )
         assert torch.allclose(weighted_sum(pixels, weights, 2, step), wanted[:, 0], rtol=0, atol=1e-14)
 
 

@@ -32,11 +32,15 @@ def _slow_ssim(a: Tensor, b: Tensor, side: int) -> float:
                 var_p, var_q = (w * (p - mu_p) ** 2).sum(), (w * (q - mu_q) ** 2).sum()
                 cov = (w * (p - mu_p) * (q - mu_q)).sum()
                 c1, c2 = 2.55**2, 7.65**2
-                values.append((2 * mu_p * mu_q + c1) * (2 * cov + c2) / (mu_p**2 + mu_q**2 + c1) / (var_p + var_q + c2))
+                values.append(
+                    (2 * mu_p * mu_q + c1) * (2 * cov + c2) / (mu_p**2 + mu_q**2 + c1) / (var_p + var_q + c2)
+                )
     return float(np.mean(values))
 
 
-@pytest.mark.parametrize(("height", "width", "side"), [(8, 8, 7), (7, 30, 7), (6, 9, 5), (1, 5, 1), (2, 2, 1), (13, 11, 11)])
+@pytest.mark.parametrize(
+    ("height", "width", "side"), [(8, 8, 7), (7, 30, 7), (6, 9, 5), (1, 5, 1), (2, 2, 1), (13, 11, 11)]
+)
 def test_the_window_is_the_largest_odd_one_that_fits(height: int, width: int, side: int) -> None:
     a = _images(2, 3, height, width)
     b = (a.int() + _images(2, 3, height, width, seed=1).int() % 40 - 20).clamp(0, 255).to(torch.uint8)
@@ -64,14 +68,18 @@ def test_a_negative_is_dissimilar() -> None:
 
 
 @given(st.integers(0, 1000), st.sampled_from([1, 3]), st.integers(1, 24), st.integers(1, 24))
-def test_pairs_are_measured_one_by_one_and_both_ways(seed: int, channels: int, height: int, width: int) -> None:
+def test_pairs_are_measured_one_by_one_and_both_ways(
+    seed: int, channels: int, height: int, width: int
+) -> None:
     a, b = _images(4, channels, height, width, seed=seed), _images(4, channels, height, width, seed=seed + 1)
     order = torch.tensor([2, 0, 3, 1])
     for measure in (psnr, ssim):
         together = measure(a, b)
         assert torch.allclose(measure(b, a), together, rtol=0, atol=SAME)
         assert torch.allclose(measure(a[order], b[order]), together[order], rtol=0, atol=SAME)
-        assert torch.allclose(torch.cat([measure(a[i : i + 1], b[i : i + 1]) for i in range(4)]), together, rtol=0, atol=SAME)
+        assert torch.allclose(
+            torch.cat([measure(a[i : i + 1], b[i : i + 1]) for i in range(4)]), together, rtol=0, atol=SAME
+        )
 
 
 def test_the_size_of_a_chunk_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

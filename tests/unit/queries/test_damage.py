@@ -1,4 +1,5 @@
-"""What a harvest does about damage: it buys nothing that it was not asked to, nothing twice, and cleans up after the dead."""
+"""What a harvest does about damage: it buys nothing that it was not asked to, nothing twice, and cleans up
+after the dead."""
 
 import fcntl
 import subprocess
@@ -62,7 +63,9 @@ def test_whatever_shards_are_removed_their_images_come_again_and_count_once(
         assert ledger.balance("us").reserved == ledger.balance("us").delivered == 20
 
 
-def test_a_smaller_count_after_a_loss_asks_for_what_was_asked_for(tmp_path: Path, ramp: Ramp, ledger: Ledger) -> None:
+def test_a_smaller_count_after_a_loss_asks_for_what_was_asked_for(
+    tmp_path: Path, ramp: Ramp, ledger: Ledger
+) -> None:
     target, store = _bought(tmp_path, ramp, ledger)
     for _, _, file in store.shards():
         file.unlink()
@@ -85,7 +88,9 @@ def test_a_damaged_shard_is_not_bought_again_unasked(tmp_path: Path, ramp: Ramp,
     assert inner.asked == [range(3, 5)]
 
 
-def test_shards_from_elsewhere_are_refused_before_anything_is_bought(tmp_path: Path, ramp: Ramp, ledger: Ledger) -> None:
+def test_shards_from_elsewhere_are_refused_before_anything_is_bought(
+    tmp_path: Path, ramp: Ramp, ledger: Ledger
+) -> None:
     _, store = _bought(tmp_path, ramp, ledger)
     store.write(4, ramp().sample(range(4, 6), seed=5), None)
     inner = ramp()
@@ -94,8 +99,11 @@ def test_shards_from_elsewhere_are_refused_before_anything_is_bought(tmp_path: P
     assert inner.asked == []
 
 
-def test_a_request_that_was_noted_and_never_paid_does_not_stand_in_the_way(tmp_path: Path, ramp: Ramp, ledger: Ledger) -> None:
-    """A process was killed between its note and its reservation; less is wanted now than it wanted, and can be paid."""
+def test_a_request_that_was_noted_and_never_paid_does_not_stand_in_the_way(
+    tmp_path: Path, ramp: Ramp, ledger: Ledger
+) -> None:
+    """A process was killed between its note and its reservation; less is wanted now than it wanted, and can
+    be paid."""
     ledger.open_account("us", 3)
     target, store = meter(ramp(), ledger, "us"), Store(tmp_path / "store", "ramp", "us", 5)
     store.create()
@@ -108,7 +116,9 @@ def test_a_request_that_was_noted_and_never_paid_does_not_stand_in_the_way(tmp_p
 
 
 @pytest.mark.parametrize("note", [b"", b"\xff\xfe", b"0:0", b"a:b\n\n3:", b"9:2"])
-def test_a_damaged_note_only_costs_what_it_knew(tmp_path: Path, ramp: Ramp, ledger: Ledger, note: bytes) -> None:
+def test_a_damaged_note_only_costs_what_it_knew(
+    tmp_path: Path, ramp: Ramp, ledger: Ledger, note: bytes
+) -> None:
     target, store = _bought(tmp_path, ramp, ledger)
     (store.directory / "requests" / "0000000000").write_bytes(note)
     store.shards()[0][2].unlink()

@@ -63,7 +63,9 @@ def test_more_than_memory_holds_is_refused_before_anything_is_bought(tmp_path: P
     assert not (tmp_path / "store").exists()
 
 
-def test_what_is_bought_is_not_listed_before(tmp_path: Path, ramp: Ramp, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_bought_is_not_listed_before(
+    tmp_path: Path, ramp: Ramp, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A million cells in no memory, the first of which fails."""
     monkeypatch.setattr(harvest_module, "SHARD", 2)
     monkeypatch.setattr(harvest_module, "_buy", lambda *_, **__: next(iter(())))
@@ -118,14 +120,17 @@ def test_a_crash_before_the_shard_is_stored_is_paid_for_once(
 def test_a_crash_inside_a_shard_is_paid_for_once_though_more_is_wanted_next(
     tmp_path: Path, ramp: Ramp, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Three images are reserved and lost; five are wanted then. The three are asked for again under their own id."""
+    """Three images are reserved and lost; five are wanted then. The three are asked for again under their own
+    id."""
     target = meter(ramp(), ledger, "us")
     _crash_on_write(monkeypatch, tmp_path, target, 3)
     harvest(target, _store(tmp_path), 5)
     assert ledger.balance("us").reserved == 5
 
 
-def test_what_the_account_can_pay_is_kept_when_it_runs_dry(tmp_path: Path, ramp: Ramp, ledger: Ledger) -> None:
+def test_what_the_account_can_pay_is_kept_when_it_runs_dry(
+    tmp_path: Path, ramp: Ramp, ledger: Ledger
+) -> None:
     ledger.open_account("us", 20)
     target = meter(ramp(), ledger, "us")
     with pytest.raises(BudgetError, match="may buy 4 more"):

@@ -62,7 +62,8 @@ def test_one_id_is_one_purchase(ledger: Ledger) -> None:
     ledger.reserve("a", "us", 3, "first")
     for account, images in (("them", 3), ("us", 4), ("us", 2)):
         with pytest.raises(
-            BudgetError, match=r"'a' was made by account 'us' for 3 images; account .* asks for \d under the same"
+            BudgetError,
+            match=r"'a' was made by account 'us' for 3 images; account .* asks for \d under the same",
         ):
             ledger.reserve("a", account, images, "first")
     assert ledger.balance("us").reserved == 3
@@ -95,7 +96,9 @@ def test_what_was_delivered_stays_spent(ledger: Ledger) -> None:
 def test_a_budget_that_no_account_can_have(ledger: Ledger, budget: int) -> None:
     for act in (ledger.open_account, ledger.ensure_account):
         for account in ("us", "new"):
-            with pytest.raises(BudgetError, match=rf"account '{account}' must be 0 \.\.\. {2**63 - 1} images; got {budget}"):
+            with pytest.raises(
+                BudgetError, match=rf"account '{account}' must be 0 \.\.\. {2**63 - 1} images; got {budget}"
+            ):
                 act(account, budget)
     assert ledger.balances() == [Balance("us", 100, 0, 0)]
 
@@ -186,7 +189,9 @@ def _said(answers: list[bool | GanguardError]) -> list[bool | str]:
     return [str(answer) if isinstance(answer, GanguardError) else answer for answer in answers]
 
 
-def test_many_at_once_are_told_what_each_would_be_told_alone(ledger: Ledger, new_place: Callable[[], str]) -> None:
+def test_many_at_once_are_told_what_each_would_be_told_alone(
+    ledger: Ledger, new_place: Callable[[], str]
+) -> None:
     """In the order asked where one account asks, and one's refusal is nobody else's."""
     purchases = [
         Purchase("a", "us", 60, "first"),

@@ -68,7 +68,9 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_file_that_stays_locked(path: Path, wanted: str) -> None:
     with Ledger(path) as ledger, closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        with refused(StepError, str(path), f"could not {wanted}", "locked", "End the process that holds it", "again"):
+        with refused(
+            StepError, str(path), f"could not {wanted}", "locked", "End the process that holds it", "again"
+        ):
             OPERATIONS[wanted](ledger)
         with refused(StepError, str(path), "could not open the ledger", "locked"):
             Ledger(path)
@@ -103,7 +105,9 @@ def test_a_new_file_that_stays_locked(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        with refused(StepError, str(path), "could not open the ledger", "locked", "End the process that holds it"):
+        with refused(
+            StepError, str(path), "could not open the ledger", "locked", "End the process that holds it"
+        ):
             Ledger(path)
 
 
@@ -130,7 +134,13 @@ def test_a_file_that_may_not_grow(path: Path, wanted: str) -> None:
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (1, hard))
         try:
-            with refused(StepError, str(path), f"could not {wanted}", "could not be read or written (disk I/O error)", "again"):
+            with refused(
+                StepError,
+                str(path),
+                f"could not {wanted}",
+                "could not be read or written (disk I/O error)",
+                "again",
+            ):
                 OPERATIONS[wanted](ledger)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -144,7 +154,11 @@ def test_a_full_disk(path: Path) -> None:
         with ledger._database.transaction("set up") as connection:
             connection.exec_driver_sql("PRAGMA max_page_count = 8")
         with refused(
-            StepError, str(path), "could not reserve 9 images for account 'us'", "the disk is full", "Free some space"
+            StepError,
+            str(path),
+            "could not reserve 9 images for account 'us'",
+            "the disk is full",
+            "Free some space",
         ):
             ledger.reserve("c", "us", 9, "x" * 100_000)
         assert ledger.balance("us").reserved == 30
@@ -154,7 +168,13 @@ def test_a_full_disk(path: Path) -> None:
 def test_what_is_no_ledger_is_refused_and_kept(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "ledger.db"
     path.write_bytes(content)
-    with refused(BudgetError, str(path), "could not open the ledger", "not a ledger that can be opened", "Give another place"):
+    with refused(
+        BudgetError,
+        str(path),
+        "could not open the ledger",
+        "not a ledger that can be opened",
+        "Give another place",
+    ):
         Ledger(path)
     assert path.read_bytes() == content
 
@@ -183,7 +203,9 @@ def test_places_that_cannot_be(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with refused(BudgetError, str(tmp_path), "could not open the ledger", "Give a place that can be written"):
         Ledger(tmp_path)
-    with refused(BudgetError, "file/ledger.db", "could not open the ledger", "Choose a path that can be written"):
+    with refused(
+        BudgetError, "file/ledger.db", "could not open the ledger", "Choose a path that can be written"
+    ):
         Ledger(tmp_path / "file" / "ledger.db")
 
 
@@ -217,16 +239,20 @@ def test_text_that_no_database_holds(place: str, account: str) -> None:
         ("22000", StepError, "the database refused"),
     ],
 )
-def test_a_server_that_fails(postgres: PostgresServer, state: str, kind: type[GanguardError], came: str) -> None:
+def test_a_server_that_fails(
+    postgres: PostgresServer, state: str, kind: type[GanguardError], came: str
+) -> None:
     place = postgres.database()
     _fill(place)
     with Ledger(place) as ledger:
         with ledger._database.transaction("set up") as connection:
             connection.exec_driver_sql(
-                "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS "
-                f"$$ BEGIN RAISE EXCEPTION 'so it is' USING ERRCODE = '{state}', DETAIL = 'more lines'; END $$"
+                "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'so "
+                f"it is' USING ERRCODE = '{state}', DETAIL = 'more lines'; END $$"
             )
-            connection.exec_driver_sql("CREATE TRIGGER fail BEFORE INSERT ON reservations EXECUTE FUNCTION fail()")
+            connection.exec_driver_sql(
+                "CREATE TRIGGER fail BEFORE INSERT ON reservations EXECUTE FUNCTION fail()"
+            )
         with refused(kind, place, "could not reserve 5 images for account 'us'", came, "(so it is)"):
             ledger.reserve("b", "us", 5, "second")
         assert ledger.balance("us").reserved == 30
@@ -247,7 +273,11 @@ def test_a_server_that_is_not_there_is_named_without_the_password() -> None:
         closed.bind(("127.0.0.1", 0))  # nobody listens
         place = f"127.0.0.1:{closed.getsockname()[1]}/ledger"
         with refused(
-            StepError, f"postgresql://us:***@{place}", "could not open the ledger", "does not answer", "See that it runs"
+            StepError,
+            f"postgresql://us:***@{place}",
+            "could not open the ledger",
+            "does not answer",
+            "See that it runs",
         ):
             Ledger(f"postgresql://us:hush@{place}")
 
@@ -276,5 +306,10 @@ def test_no_message_repeats_a_password(place: str) -> None:
 
 def test_a_missing_driver_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    with refused(BudgetError, "postgresql://us:***@host/ledger", "psycopg, is absent", "pip install 'ganguard[postgres]'"):
+    with refused(
+        BudgetError,
+        "postgresql://us:***@host/ledger",
+        "psycopg, is absent",
+        "pip install 'ganguard[postgres]'",
+    ):
         Ledger("postgresql://us:hush@host/ledger")

@@ -63,8 +63,15 @@ def test_a_ledger_from_before_there_were_versions_is_adopted(place: str, run: Ru
 
 
 def test_a_ledger_of_version_1_gets_its_sums(place: str, run: Run) -> None:
-    run(*UNVERSIONED, "CREATE TABLE ledger_version (version INTEGER PRIMARY KEY)", "INSERT INTO ledger_version VALUES (1)")
-    run("INSERT INTO accounts VALUES ('them', 7)", "INSERT INTO reservations VALUES ('c', 'gone', 5, 'reserved', '')")
+    run(
+        *UNVERSIONED,
+        "CREATE TABLE ledger_version (version INTEGER PRIMARY KEY)",
+        "INSERT INTO ledger_version VALUES (1)",
+    )
+    run(
+        "INSERT INTO accounts VALUES ('them', 7)",
+        "INSERT INTO reservations VALUES ('c', 'gone', 5, 'reserved', '')",
+    )
     with Ledger(place) as ledger:
         assert ledger.balances() == [Balance("them", 7, 0, 0), Balance("us", 100, reserved=50, delivered=30)]
         ledger.commit("b")
@@ -73,7 +80,10 @@ def test_a_ledger_of_version_1_gets_its_sums(place: str, run: Run) -> None:
             ledger.reserve("e", "us", 1, "more")
         assert ledger.balance("us") == Balance("us", 100, reserved=100, delivered=50)
     assert run("SELECT version FROM ledger_version") == [(2,)]
-    assert run("SELECT name, reserved, delivered FROM accounts ORDER BY name") == [("them", 0, 0), ("us", 100, 50)]
+    assert run("SELECT name, reserved, delivered FROM accounts ORDER BY name") == [
+        ("them", 0, 0),
+        ("us", 100, 50),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -107,10 +117,14 @@ def came_from(place: str) -> str:
     return r"postgresql://postgres@127\.0\.0\.1:\d+/ledger_\d+" if "://" in place else place
 
 
-@pytest.mark.parametrize("half", [UNVERSIONED[:1], [UNVERSIONED[0], UNVERSIONED[1].replace(", PRIMARY KEY (id)", "")]])
+@pytest.mark.parametrize(
+    "half", [UNVERSIONED[:1], [UNVERSIONED[0], UNVERSIONED[1].replace(", PRIMARY KEY (id)", "")]]
+)
 def test_half_a_ledger_is_not_adopted_and_is_left_as_it_is(place: str, run: Run, half: list[str]) -> None:
     run(*half)
-    with pytest.raises(BudgetError, match="not a ledger of schema version 1: it wants a table 'reservations'"):
+    with pytest.raises(
+        BudgetError, match="not a ledger of schema version 1: it wants a table 'reservations'"
+    ):
         Ledger(place)
     run(UNVERSIONED[3])
     with pytest.raises(Exception, match="ledger_version"):
@@ -123,6 +137,8 @@ def test_other_tables_are_neighbours_in_a_server_and_strangers_in_a_file(place: 
         with Ledger(place) as ledger:
             ledger.open_account("us", 1)
     else:
-        with pytest.raises(BudgetError, match=r"not a ledger, but a database of other tables \(recipes\)\. Give another path"):
+        with pytest.raises(
+            BudgetError, match=r"not a ledger, but a database of other tables \(recipes\)\. Give another path"
+        ):
             Ledger(place)
         assert run("SELECT name FROM sqlite_master") == [("recipes",)]

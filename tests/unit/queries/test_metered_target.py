@@ -27,7 +27,9 @@ def _counts(ledger: Ledger) -> tuple[int, int]:
 
 @pytest.mark.parametrize("latent", [False, True])
 @pytest.mark.parametrize("white", [False, True])
-def test_the_meter_has_just_the_capabilities_inside(ledger: Ledger, ramp: Ramp, latent: bool, white: bool) -> None:
+def test_the_meter_has_just_the_capabilities_inside(
+    ledger: Ledger, ramp: Ramp, latent: bool, white: bool
+) -> None:
     inner = ramp(latent=latent, white=white)
     metered = meter(inner, ledger, "us")
     assert isinstance(metered, BlackBoxTarget)
@@ -107,7 +109,8 @@ class Stepping:
 
 @pytest.mark.parametrize("first", [range(0, 10, 2), range(0, 10, 9), range(10, 0, -1)])
 def test_no_range_pays_for_another(ledger: Ledger, first: range) -> None:
-    """Every second image, and then all of them, is more than every second: delivered may never exceed reserved."""
+    """Every second image, and then all of them, is more than every second: delivered may never exceed
+    reserved."""
     metered = MeteredTarget(Stepping(), ledger, "us")
     delivered: set[int] = set()
     for indices in (first, range(first.start, first.stop)):
@@ -129,7 +132,9 @@ def test_no_range_pays_for_another(ledger: Ledger, first: range) -> None:
     ],
     ids=["too few", "floats", "another shape", "wide integers"],
 )
-def test_a_wrong_answer_is_refused_and_stays_paid_for(ledger: Ledger, ramp: Ramp, answer: torch.Tensor) -> None:
+def test_a_wrong_answer_is_refused_and_stays_paid_for(
+    ledger: Ledger, ramp: Ramp, answer: torch.Tensor
+) -> None:
     """The target may have done the work: what is not known to have failed is not given back."""
     inner = ramp()
     inner.sample = lambda indices, *, seed: answer

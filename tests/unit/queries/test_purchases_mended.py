@@ -23,7 +23,9 @@ def test_ensuring_an_account_never_lowers_its_budget(ledger: Ledger) -> None:
         assert ledger.balance("us").budget == expected
 
 
-def test_after_a_refusal_a_smaller_count_is_bought(ledger: Ledger, tmp_path: Path, ramp: Callable[..., object]) -> None:
+def test_after_a_refusal_a_smaller_count_is_bought(
+    ledger: Ledger, tmp_path: Path, ramp: Callable[..., object]
+) -> None:
     ledger.open_account("us", 100)
     target, store = meter(ramp(), ledger, "us"), Store(tmp_path / "store", "ramp", "us", 0)  # type: ignore[arg-type]
     with pytest.raises(BudgetError, match="may buy 100 more"):
@@ -32,7 +34,9 @@ def test_after_a_refusal_a_smaller_count_is_bought(ledger: Ledger, tmp_path: Pat
     assert ledger.balance("us").reserved == 100
 
 
-def test_a_gap_is_filled_and_costs_nothing(ledger: Ledger, tmp_path: Path, ramp: Callable[..., object]) -> None:
+def test_a_gap_is_filled_and_costs_nothing(
+    ledger: Ledger, tmp_path: Path, ramp: Callable[..., object]
+) -> None:
     ledger.open_account("us", 600)
     target, store = meter(ramp(), ledger, "us"), Store(tmp_path / "store", "ramp", "us", 0)  # type: ignore[arg-type]
     harvest(target, store, 300)

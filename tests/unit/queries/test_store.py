@@ -41,7 +41,11 @@ def test_a_gap_ends_what_is_held(tmp_path: Path) -> None:
 def test_columns_say_which_image_it_is(tmp_path: Path) -> None:
     table = pq.read_table(_store(tmp_path).write(3, _images(3, 5), None))
     assert table.column_names == ["index", "seed", "image"]
-    assert [str(field.type) for field in table.schema] == ["int64", "int64", "struct<bytes: binary, path: string>"]
+    assert [str(field.type) for field in table.schema] == [
+        "int64",
+        "int64",
+        "struct<bytes: binary, path: string>",
+    ]
     assert table["index"].to_pylist() == [3, 4]
     assert table["seed"].to_pylist() == [7, 7]
 
@@ -122,7 +126,9 @@ def test_two_shards_with_the_same_image_are_refused_and_named(tmp_path: Path, ot
         store.write(start, _images(start, stop), None)
     twin = store.write(other.start, _images(other.start + 1, other.stop + 1), None)
     for reading in (store.shards, lambda: store.read(2), lambda: shards_of(store.directory)):
-        with pytest.raises(DataError, match=rf"image {max(other.start, 0)} lies in two shards, .*{twin.name}|.*{twin.name}.*"):
+        with pytest.raises(
+            DataError, match=rf"image {max(other.start, 0)} lies in two shards, .*{twin.name}|.*{twin.name}.*"
+        ):
             reading()
     twin.unlink()
     assert torch.equal(store.read(5), _images(0, 5))

@@ -1,4 +1,5 @@
-"""Requests of many clients in one queue: the images are the target's, turns are fair, and nothing is left behind."""
+"""Requests of many clients in one queue: the images are the target's, turns are fair, and nothing is left
+behind."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -57,7 +58,9 @@ def codes(account: int, count: int) -> Tensor:
 
 
 @pytest.mark.parametrize("latent", [False, True])
-def test_it_can_what_the_target_can_and_hands_no_discriminator_over(batching: Any, ramp: Ramp, latent: bool) -> None:
+def test_it_can_what_the_target_can_and_hands_no_discriminator_over(
+    batching: Any, ramp: Ramp, latent: bool
+) -> None:
     queued = batching(ramp(latent=latent, white=True)).of("us")
     assert isinstance(queued, BlackBoxTarget)
     assert isinstance(queued, LatentTarget) is latent

@@ -17,7 +17,9 @@ def folder(tmp_path: Path) -> Path:
     """Ten images of one grey each: 0, 10, ... 90."""
     (tmp_path / "mine").mkdir()
     for grey in range(10):
-        (tmp_path / "mine" / f"{grey}.png").write_bytes(encode_png(torch.full((1, 8, 8), 10 * grey, dtype=torch.uint8)))
+        (tmp_path / "mine" / f"{grey}.png").write_bytes(
+            encode_png(torch.full((1, 8, 8), 10 * grey, dtype=torch.uint8))
+        )
     return tmp_path / "mine"
 
 
@@ -43,7 +45,9 @@ def test_each_image_is_one_of_them_and_as_likely(folder: Path, compute: Compute)
 def test_an_image_follows_from_seed_and_index_alone(folder: Path, compute: Compute) -> None:
     target = _load(folder, compute)
     whole = target.sample(range(100), seed=1)
-    assert torch.equal(torch.cat([target.sample(range(37), seed=1), target.sample(range(37, 100), seed=1)]), whole)
+    assert torch.equal(
+        torch.cat([target.sample(range(37), seed=1), target.sample(range(37, 100), seed=1)]), whole
+    )
     assert not torch.equal(target.sample(range(100), seed=2), whole)
 
 

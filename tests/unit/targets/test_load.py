@@ -23,7 +23,9 @@ def test_settings_pass_through() -> None:
 def test_paths_are_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert parse_target({"checkpoint": "run"}).checkpoint == str(tmp_path.resolve() / "run")
-    assert parse_target({"torchscript": "g.ts", "latent_dim": 3}).torchscript == str(tmp_path.resolve() / "g.ts")
+    assert parse_target({"torchscript": "g.ts", "latent_dim": 3}).torchscript == str(
+        tmp_path.resolve() / "g.ts"
+    )
 
 
 @pytest.mark.parametrize("value", ["digits", None, 3, ["checkpoint"]])

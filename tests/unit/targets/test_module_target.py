@@ -13,7 +13,8 @@ CPU = torch.device("cpu")
 
 
 class Paint(nn.Module):
-    """Every image is filled with tanh of its first code; `change` then makes of the batch what the test wants."""
+    """Every image is filled with tanh of its first code; `change` then makes of the batch what the test
+    wants."""
 
     def __init__(self, change: Callable[[Tensor], object] = lambda images: images) -> None:
         super().__init__()
@@ -90,7 +91,9 @@ def test_codes_are_standard_normal(compute: Compute) -> None:
         "python raises",
     ],
 )
-def test_what_is_no_image_is_refused_at_once(compute: Compute, change: Callable[[Tensor], object], said: str) -> None:
+def test_what_is_no_image_is_refused_at_once(
+    compute: Compute, change: Callable[[Tensor], object], said: str
+) -> None:
     with pytest.raises(TargetError, match=said) as caught:
         _target(Paint(change), compute)
     assert "\n" not in str(caught.value)
@@ -119,11 +122,14 @@ def test_other_codes_are_refused(compute: Compute, codes: Tensor) -> None:
 
 def test_codes_of_another_precision_are_taken(compute: Compute) -> None:
     target = _target(Paint(), compute)
-    assert torch.equal(target.generate(torch.ones(1, 3, dtype=torch.float64)), target.generate(torch.ones(1, 3)))
+    assert torch.equal(
+        target.generate(torch.ones(1, 3, dtype=torch.float64)), target.generate(torch.ones(1, 3))
+    )
 
 
 def test_a_generator_that_was_left_training_is_run_as_trained(compute: Compute) -> None:
-    """BatchNorm in training mode would normalise by whatever shares the request, and move with every query."""
+    """BatchNorm in training mode would normalise by whatever shares the request, and move with every
+    query."""
 
     class Normed(Paint):
         def __init__(self) -> None:

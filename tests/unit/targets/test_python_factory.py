@@ -43,7 +43,8 @@ Open = Callable[..., ModuleTarget]
 
 @pytest.fixture
 def open_factory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compute: Compute) -> Open:
-    """Write a module with a factory into the current folder, under a name of its own, and load it as a target."""
+    """Write a module with a factory into the current folder, under a name of its own, and load it as a
+    target."""
     monkeypatch.chdir(tmp_path)
 
     def load(body: str, *, code: str = GOOD, factory: str = "make", **settings: object) -> ModuleTarget:
@@ -97,16 +98,23 @@ def test_the_identity_is_of_the_name_and_both_networks_weights(open_factory: Ope
     ("body", "said"),
     [
         ("raise SystemExit(0)", "raised SystemExit"),
-        ("g = G(); g.forward = lambda z: torch.rand(len(z), 1, 8, 8) - 0.5; return g", "other images for the same codes"),
+        (
+            "g = G(); g.forward = lambda z: torch.rand(len(z), 1, 8, 8) - 0.5; return g",
+            "other images for the same codes",
+        ),
     ],
 )
-def test_a_factory_that_leaves_or_draws_its_own_noise_is_refused(open_factory: Open, body: str, said: str) -> None:
+def test_a_factory_that_leaves_or_draws_its_own_noise_is_refused(
+    open_factory: Open, body: str, said: str
+) -> None:
     with pytest.raises(TargetError, match=said):
         open_factory(body)
 
 
 def test_a_missing_module_is_named(open_factory: Open, compute: Compute) -> None:
-    with pytest.raises(TargetError, match=r"no module 'no_such_factory_module'. Run from the folder that holds it"):
+    with pytest.raises(
+        TargetError, match=r"no module 'no_such_factory_module'. Run from the folder that holds it"
+    ):
         PythonTarget(python="no_such_factory_module:make").load(compute)
 
 
@@ -167,7 +175,9 @@ PAINT = "z[:, :1, None, None].tanh().expand(-1, 1, 4, 4)"
     ],
     ids=["shape", "bytes", "unit", "NaN", "nothing", "raises"],
 )
-def test_a_generator_that_gives_something_else_is_refused(open_factory: Open, expression: str, said: str) -> None:
+def test_a_generator_that_gives_something_else_is_refused(
+    open_factory: Open, expression: str, said: str
+) -> None:
     with pytest.raises(TargetError, match=said):
         open_factory(_forward(expression))
 

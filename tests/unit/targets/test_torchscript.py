@@ -23,7 +23,9 @@ class Paint(nn.Module):
 
 def _save(path: Path, gain: float = 1.0) -> Path:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # torch deprecates TorchScript; users' files still are in it
+        warnings.simplefilter(
+            "ignore", DeprecationWarning
+        )  # torch deprecates TorchScript; users' files still are in it
         torch.jit.save(torch.jit.script(Paint(gain)), path)
     return path
 
@@ -54,7 +56,9 @@ def test_an_absent_file_is_named(tmp_path: Path, compute: Compute) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"no TorchScript", b"PK\x03\x04 a broken zip"])
-def test_what_is_no_torchscript_is_refused_in_one_line(tmp_path: Path, compute: Compute, content: bytes) -> None:
+def test_what_is_no_torchscript_is_refused_in_one_line(
+    tmp_path: Path, compute: Compute, content: bytes
+) -> None:
     (tmp_path / "g.ts").write_bytes(content)
     with pytest.raises(TargetError, match=r"g\.ts: not a TorchScript file") as caught:
         _settings(tmp_path / "g.ts").load(compute)

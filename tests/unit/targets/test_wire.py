@@ -16,7 +16,9 @@ SHAPE = (1, 8, 8)
 IMAGES = torch.arange(128, dtype=torch.uint8).reshape(2, *SHAPE)
 
 
-def npy(shape: str, kind: str = "'|u1'", data: bytes = bytes(range(128)), version: bytes = b"\x01\x00") -> bytes:
+def npy(
+    shape: str, kind: str = "'|u1'", data: bytes = bytes(range(128)), version: bytes = b"\x01\x00"
+) -> bytes:
     header = f"{{'descr': {kind}, 'fortran_order': False, 'shape': {shape}}}\n".encode()
     return b"\x93NUMPY" + version + struct.pack("<H", len(header)) + header + data
 
@@ -59,19 +61,31 @@ WRONG = {
 
 @pytest.mark.parametrize("content", WRONG.values(), ids=list(WRONG))
 def test_a_wrong_answer_is_one_line(content: bytes) -> None:
-    with pytest.raises(TargetError, match=r"uint8 images \(2, 1, 8, 8\) as NPZ; what came is none \(.+\)\.$") as raised:
+    with pytest.raises(
+        TargetError, match=r"uint8 images \(2, 1, 8, 8\) as NPZ; what came is none \(.+\)\.$"
+    ) as raised:
         from_npz(content, 2, SHAPE)
     assert "\n" not in str(raised.value)
 
 
-@pytest.mark.parametrize("content", [to_npz(IMAGES), archive(GOOD), archive(GOOD, method=zipfile.ZIP_DEFLATED)])
+@pytest.mark.parametrize(
+    "content", [to_npz(IMAGES), archive(GOOD), archive(GOOD, method=zipfile.ZIP_DEFLATED)]
+)
 def test_images_are_read_stored_or_deflated(content: bytes) -> None:
     assert from_npz(content, 2, SHAPE).equal(IMAGES)
 
 
 @pytest.mark.parametrize(
     ("shape", "latent_dim"),
-    [((-1, 8, 8), 5), ((2, 8, 8), 5), ((1, 0, 8), 5), ((1, 10**9, 10**9), 5), ((1, 8, 8193), None), (SHAPE, -5), (SHAPE, 0)],
+    [
+        ((-1, 8, 8), 5),
+        ((2, 8, 8), 5),
+        ((1, 0, 8), 5),
+        ((1, 10**9, 10**9), 5),
+        ((1, 8, 8193), None),
+        (SHAPE, -5),
+        (SHAPE, 0),
+    ],
 )
 def test_what_no_gateway_serves_is_refused(shape: Any, latent_dim: int | None) -> None:
     with pytest.raises(ValidationError):

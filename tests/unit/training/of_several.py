@@ -82,7 +82,9 @@ def _weights_of(act: Callable[[], object]) -> str:
         GANTraining.step = step
     networks = seen[-1].networks
     modules = {"G": networks.generator, "D": networks.discriminator, "ema": seen[-1].ema.module}
-    return tensor_digest({f"{name}/{key}": value for name, m in modules.items() for key, value in m.state_dict().items()})
+    return tensor_digest(
+        {f"{name}/{key}": value for name, m in modules.items() for key, value in m.state_dict().items()}
+    )
 
 
 def _refusal(act: Callable[[], object]) -> str:
@@ -96,7 +98,9 @@ def _refusal(act: Callable[[], object]) -> str:
 def main(directory: Path) -> None:
     said: dict[str, Any] = {"weights": {}, "progress": []}
     for name in TRAININGS:
-        said["weights"][name] = _weights_of(lambda name=name: train(directory / name, settings(name), devices=TWO))
+        said["weights"][name] = _weights_of(
+            lambda name=name: train(directory / name, settings(name), devices=TWO)
+        )
     _killed(directory / "cut", settings("grown"))
     train(
         directory / "cut",
@@ -115,7 +119,9 @@ def main(directory: Path) -> None:
     said["a judge that fails"] = _refusal(
         lambda: train(directory / "ill", settings("grown"), devices=TWO, watch=Watch(fails, every=3, count=5))
     )
-    said["BatchNorm"] = _refusal(lambda: train(directory / "x", settings("", architecture="sngan"), devices=TWO))
+    said["BatchNorm"] = _refusal(
+        lambda: train(directory / "x", settings("", architecture="sngan"), devices=TWO)
+    )
     said["groups"] = _refusal(lambda: train(directory / "x", settings("grown", batch_size=12), devices=TWO))
     said["odd"] = _refusal(lambda: train(directory / "x", settings("grown", batch_size=9), devices=TWO))
     sys.stdout.write(json.dumps(said) + "\n")

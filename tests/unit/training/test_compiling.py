@@ -34,7 +34,14 @@ class Killed(Exception):
 
 def settings(kind: str = "dcgan", **values: object) -> TrainingSettings:
     architecture = {"kind": kind, "width": 4, "latent_dim": 4}
-    said = {"architecture": architecture, "batch_size": 4, "steps": 4, "checkpoint_every": 2, "n_dis": 1, **values}
+    said = {
+        "architecture": architecture,
+        "batch_size": 4,
+        "steps": 4,
+        "checkpoint_every": 2,
+        "n_dis": 1,
+        **values,
+    }
     return TrainingSettings.model_validate(said)
 
 
@@ -70,7 +77,10 @@ class TestCompiled:
         from torch._inductor import config
 
         torch._dynamo.reset()  # what this process compiled before needs no compiler  # pyright: ignore[reportPrivateUsage]
-        with config.patch({"cpp.cxx": ("no-such-compiler",)}), pytest.raises(SpecError, match=r"compile: torch needs a C\+\+"):
+        with (
+            config.patch({"cpp.cxx": ("no-such-compiler",)}),
+            pytest.raises(SpecError, match=r"compile: torch needs a C\+\+"),
+        ):
             train_gan(IMAGES, settings(compile=True), tmp_path, seed=0, compute=compute)
 
 
@@ -80,14 +90,18 @@ def test_what_cannot_be_compiled_is_refused() -> None:
     with pytest.raises(SpecError, match="whether stylegan2 trains as well compiled is not known yet"):
         parse(TrainingSettings, {"architecture": "stylegan2", "compile": True}, "train")
     assert settings("pggan", compile=True, grow=False).compile
-    private = {"architecture": {"kind": "dcgan", "discriminator_norm": "group"}, "differential_privacy": {"epsilon": 10.0}}
+    private = {
+        "architecture": {"kind": "dcgan", "discriminator_norm": "group"},
+        "differential_privacy": {"epsilon": 10.0},
+    }
     with pytest.raises(SpecError, match="Leave precision and compile out"):
         parse(PrivateTraining, {**private, "compile": True}, "train")
 
 
 def test_the_layout_of_weights_changes_rounding_alone(tmp_path: Path, compute: Compute) -> None:
     paths = [
-        train_gan(IMAGES, settings(channels_last=last), tmp_path / str(last), seed=0, compute=compute) for last in (True, False)
+        train_gan(IMAGES, settings(channels_last=last), tmp_path / str(last), seed=0, compute=compute)
+        for last in (True, False)
     ]
     one, other = (load_file(path / "discriminator.safetensors") for path in paths)
     assert all(torch.allclose(one[key].float(), other[key].float(), atol=1e-3) for key in one)

@@ -38,12 +38,16 @@ def _guarantee(sigma: float = 0.0, rate: float = 0.4, norm: float = 0.05) -> Gua
 
 def _discriminator() -> Discriminator:
     with seeded_weights(0):
-        settings = parse_architecture({"kind": "dcgan", "width": 4, "latent_dim": 4, "discriminator_norm": "group"})
+        settings = parse_architecture(
+            {"kind": "dcgan", "width": 4, "latent_dim": 4, "discriminator_norm": "group"}
+        )
         return build_networks(settings, (1, 8, 8)).discriminator
 
 
 def _bytes(count: int, seed: int = 0) -> Tensor:
-    return torch.randint(0, 256, (count, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
+    return torch.randint(
+        0, 256, (count, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed)
+    )
 
 
 def _moved(guarantee: Guarantee, images: Tensor, fake: Tensor, seed: int = 1) -> list[Tensor]:
@@ -67,7 +71,9 @@ def _slowly(guarantee: Guarantee, images: Tensor, fake: Tensor, seed: int = 1) -
     for image in to_float(images)[drawn]:
         found = _gradients(D, LOSS.real(D(image[None])))
         length = math.sqrt(sum(g.double().square().sum().item() for g in found))
-        total = [t + g * min(1.0, guarantee.max_grad_norm / length) for t, g in zip(total, found, strict=True)]
+        total = [
+            t + g * min(1.0, guarantee.max_grad_norm / length) for t, g in zip(total, found, strict=True)
+        ]
     return [t / BATCH + g for t, g in zip(total, _gradients(D, LOSS.fake(D(fake))), strict=True)]
 
 
@@ -84,7 +90,9 @@ def test_one_image_more_moves_an_update_by_no_more_than_it_may() -> None:
     others = images.clone()
     others[3] = 255
     guarantee = _guarantee(rate=1.0)
-    apart = [a - b for a, b in zip(_moved(guarantee, images, fake), _moved(guarantee, others, fake), strict=True)]
+    apart = [
+        a - b for a, b in zip(_moved(guarantee, images, fake), _moved(guarantee, others, fake), strict=True)
+    ]
     length = math.sqrt(sum(d.square().sum().item() for d in apart))
     assert 0 < length <= 2 * guarantee.max_grad_norm / BATCH * (1 + 1e-4)
 
@@ -101,7 +109,8 @@ def test_noise_is_of_the_stated_strength_and_an_empty_sample_gets_it_too() -> No
 
 def test_more_privacy_takes_more_noise_and_is_kept() -> None:
     found = [
-        guarantee_of(DifferentialPrivacy(epsilon=e), images=1000, batch_size=32, updates=500) for e in (None, 50.0, 10.0, 3.0)
+        guarantee_of(DifferentialPrivacy(epsilon=e), images=1000, batch_size=32, updates=500)
+        for e in (None, 50.0, 10.0, 3.0)
     ]
     sigmas = [g.noise_multiplier for g in found]
     assert sigmas == sorted(sigmas)
@@ -113,11 +122,19 @@ def test_more_privacy_takes_more_noise_and_is_kept() -> None:
 
 def _settings(**changes: object) -> PrivateTraining:
     architecture = {"kind": "dcgan", "width": 4, "latent_dim": 4, "discriminator_norm": "group"}
-    said = {"architecture": architecture, "batch_size": BATCH, "steps": 12, "differential_privacy": {"epsilon": 5}, **changes}
+    said = {
+        "architecture": architecture,
+        "batch_size": BATCH,
+        "steps": 12,
+        "differential_privacy": {"epsilon": 5},
+        **changes,
+    }
     return parse(PrivateTraining, said, "train")
 
 
-def test_a_private_training_goes_on_to_the_same_bits_and_says_what_it_spent(tmp_path: Path, compute: Compute) -> None:
+def test_a_private_training_goes_on_to_the_same_bits_and_says_what_it_spent(
+    tmp_path: Path, compute: Compute
+) -> None:
     class Killed(Exception):
         pass
 

@@ -27,7 +27,9 @@ class Killed(Exception):
 
 def settings(**values: object) -> TrainingSettings:
     architecture = {"kind": "dcgan", "width": 4, "latent_dim": 4}
-    return TrainingSettings.model_validate({"architecture": architecture, "batch_size": 8, "steps": 60, **values})
+    return TrainingSettings.model_validate(
+        {"architecture": architecture, "batch_size": 8, "steps": 60, **values}
+    )
 
 
 def scripted(*scores: float) -> tuple[Watch, list[Tensor]]:
@@ -46,7 +48,9 @@ def by_brightness(images: Tensor) -> float:
 
 
 def train(directory: Path, compute: Compute, watch: Watch | None, **options: object) -> Path:
-    return train_gan(IMAGES, settings(checkpoint_every=15), directory, seed=3, compute=compute, watch=watch, **options)
+    return train_gan(
+        IMAGES, settings(checkpoint_every=15), directory, seed=3, compute=compute, watch=watch, **options
+    )
 
 
 def test_the_state_with_the_least_score_is_published(tmp_path: Path, compute: Compute) -> None:
@@ -57,7 +61,10 @@ def test_the_state_with_the_least_score_is_published(tmp_path: Path, compute: Co
     assert best_step(tmp_path / "watched") == 20
     last = train(tmp_path / "last", compute, None)
     worst, _ = scripted(9, 8, 7, 6)
-    assert load_checkpoint(train(tmp_path / "falling", compute, worst)).digest() == load_checkpoint(last).digest()
+    assert (
+        load_checkpoint(train(tmp_path / "falling", compute, worst)).digest()
+        == load_checkpoint(last).digest()
+    )
     assert load_checkpoint(best).digest() != load_checkpoint(last).digest()
 
 
@@ -76,7 +83,9 @@ def test_training_on_may_not_help_at_all(tmp_path: Path, compute: Compute) -> No
 
 
 @pytest.mark.parametrize("moment", [10, 16, 31, 47, 59])
-def test_a_killed_training_publishes_what_a_whole_one_does(tmp_path: Path, compute: Compute, moment: int) -> None:
+def test_a_killed_training_publishes_what_a_whole_one_does(
+    tmp_path: Path, compute: Compute, moment: int
+) -> None:
     watch = Watch(by_brightness, every=4, count=40)
     whole = train(tmp_path / "whole", compute, watch)
     looks = 0
@@ -113,7 +122,9 @@ def test_a_training_begins_from_a_checkpoint_or_a_discriminator(tmp_path: Path, 
     start = load_checkpoint(train(tmp_path / "start", compute, None))
     D = start.networks.discriminator
     plain = load_checkpoint(train(tmp_path / "plain", compute, None)).digest()
-    with_D = load_checkpoint(train(tmp_path / "with D", compute, None, beginning=Beginning(discriminator=D))).digest()
+    with_D = load_checkpoint(
+        train(tmp_path / "with D", compute, None, beginning=Beginning(discriminator=D))
+    ).digest()
     assert plain == start.digest() != with_D
     one_step = {"beginning": Beginning(discriminator=D), "seed": 3, "compute": compute}
     after = train_gan(IMAGES, settings(steps=1, learning_rate=1e-9), tmp_path / "one", **one_step)
@@ -126,7 +137,10 @@ def test_a_beginning_of_another_architecture_is_refused(tmp_path: Path, compute:
     other = settings(architecture={"kind": "dcgan", "width": 8, "latent_dim": 4})
     for beginning, said in (
         (Beginning(checkpoint=start), "its generator is of another architecture"),
-        (Beginning(discriminator=load_checkpoint(start).networks.discriminator), "the target's discriminator is of another"),
+        (
+            Beginning(discriminator=load_checkpoint(start).networks.discriminator),
+            "the target's discriminator is of another",
+        ),
     ):
         with pytest.raises(SpecError, match=said):
             train_gan(IMAGES, other, tmp_path / "other", seed=0, compute=compute, beginning=beginning)

@@ -27,7 +27,10 @@ def _twin(average: dict[str, Tensor], state: dict[str, Tensor], decay: float, st
 def test_it_follows_the_formula_buffers_included(decay: float) -> None:
     module, generator = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4)), torch.Generator().manual_seed(0)
     ema = EMA(module, decay)
-    wanted = {key: value.double() if value.is_floating_point() else value for key, value in module.state_dict().items()}
+    wanted = {
+        key: value.double() if value.is_floating_point() else value
+        for key, value in module.state_dict().items()
+    }
     for step in range(20):
         _drift(module, generator)
         ema.update(step)

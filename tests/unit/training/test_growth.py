@@ -54,14 +54,19 @@ def test_networks_and_real_images_grow_alike() -> None:
 
 
 def test_adam_keeps_its_moments_when_a_gan_grows(tmp_path: Path, compute: Compute) -> None:
-    """And has none of a level before it is in use: of 10 updates, 2 are of 4x4 pixels alone, and 4 of all three levels."""
+    """And has none of a level before it is in use: of 10 updates, 2 are of 4x4 pixels alone, and 4 of all
+    three levels."""
     architecture = {"kind": "pggan", "width": 4, "latent_dim": 4}
     settings = TrainingSettings.model_validate({"architecture": architecture, "steps": 10, "batch_size": 4})
     train_gan(torch.zeros(8, 1, 16, 16, dtype=torch.uint8), settings, tmp_path, seed=0, compute=compute)
-    saved, networks = load_file(tmp_path / "training.safetensors"), build_networks(settings.architecture, (1, 16, 16))
+    saved, networks = (
+        load_file(tmp_path / "training.safetensors"),
+        build_networks(settings.architecture, (1, 16, 16)),
+    )
     names = [name for name, _ in networks.generator.named_parameters()]
     updates = [
-        int(saved[f"G/{names.index(name)}/step"]) for name in ("first.weight", "blocks.0.conv.weight", "blocks.1.conv.weight")
+        int(saved[f"G/{names.index(name)}/step"])
+        for name in ("first.weight", "blocks.0.conv.weight", "blocks.1.conv.weight")
     ]
     assert updates == [10, 8, 4]
 

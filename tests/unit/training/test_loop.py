@@ -30,7 +30,9 @@ class Killed(Exception):
 
 def _settings(kind: str = "dcgan", **values: object) -> TrainingSettings:
     architecture = {"kind": kind, "width": 4, "latent_dim": 4}
-    return TrainingSettings.model_validate({"architecture": architecture, "batch_size": 8, "steps": 8, **values})
+    return TrainingSettings.model_validate(
+        {"architecture": architecture, "batch_size": 8, "steps": 8, **values}
+    )
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +42,9 @@ def images() -> Tensor:
 
 @pytest.fixture
 def train(images: Tensor, compute: Compute) -> Train:
-    def run(directory: Path, settings: TrainingSettings, *, of: Tensor = images, seed: int = 0, **options: object) -> Path:
+    def run(
+        directory: Path, settings: TrainingSettings, *, of: Tensor = images, seed: int = 0, **options: object
+    ) -> Path:
         return train_gan(of, settings, directory, seed=seed, compute=compute, **options)
 
     return run
@@ -86,22 +90,30 @@ def test_saving_more_often_changes_nothing(tmp_path: Path, train: Train) -> None
     assert file_digest(seldom / "generator.safetensors") == file_digest(often / "generator.safetensors")
 
 
-def test_rows_of_a_map_train_to_the_same_bits_as_a_copy_of_them(tmp_path: Path, train: Train, images: Tensor) -> None:
+def test_rows_of_a_map_train_to_the_same_bits_as_a_copy_of_them(
+    tmp_path: Path, train: Train, images: Tensor
+) -> None:
     """And a training that began with the copy goes on with the rows."""
     rows = torch.tensor([17, 2, 3, 5, 7, 11, 13])
     mapped = ImageRows(images, rows)
     copied = file_digest(train(tmp_path / "copied", _settings(), of=images[rows]) / "generator.safetensors")
     assert copied == file_digest(train(tmp_path / "mapped", _settings(), of=mapped) / "generator.safetensors")
     steps: list[int] = []
-    train(tmp_path / "copied", _settings(), of=mapped, progress=lambda done, total, note="": steps.append(done))
+    train(
+        tmp_path / "copied", _settings(), of=mapped, progress=lambda done, total, note="": steps.append(done)
+    )
     assert steps == [8]
 
 
 @pytest.mark.parametrize("change", ["settings", "seed", "images"])
-def test_the_state_of_another_training_is_refused(tmp_path: Path, train: Train, images: Tensor, change: str) -> None:
+def test_the_state_of_another_training_is_refused(
+    tmp_path: Path, train: Train, images: Tensor, change: str
+) -> None:
     train(tmp_path, _settings())
     settings = _settings(steps=9) if change == "settings" else _settings()
-    with pytest.raises(CheckpointError, match=r"training\.safetensors: belongs to a training with other settings"):
+    with pytest.raises(
+        CheckpointError, match=r"training\.safetensors: belongs to a training with other settings"
+    ):
         train(tmp_path, settings, seed=int(change == "seed"), of=images[1:] if change == "images" else images)
 
 
@@ -115,7 +127,10 @@ def test_a_damaged_state_is_refused(tmp_path: Path, train: Train) -> None:
 
 def test_seed_and_images_decide_the_weights(tmp_path: Path, train: Train, images: Tensor) -> None:
     runs = [("a", 0, images), ("b", 0, images), ("c", 1, images), ("d", 0, 255 - images)]
-    digests = [file_digest(train(tmp_path / d, _settings(), seed=s, of=x) / "generator.safetensors") for d, s, x in runs]
+    digests = [
+        file_digest(train(tmp_path / d, _settings(), seed=s, of=x) / "generator.safetensors")
+        for d, s, x in runs
+    ]
     assert digests[0] == digests[1]
     assert len(set(digests)) == 3
 
@@ -174,7 +189,9 @@ def test_penalties_growth_and_changes_go_on_to_the_same_bits(
 def test_every_setting_makes_a_difference(
     tmp_path: Path, train: Train, kind: str, one: dict[str, object], other: dict[str, object]
 ) -> None:
-    paths = [train(tmp_path / name, _settings(kind, **values)) for name, values in (("one", one), ("other", other))]
+    paths = [
+        train(tmp_path / name, _settings(kind, **values)) for name, values in (("one", one), ("other", other))
+    ]
     assert file_digest(paths[0] / "generator.safetensors") != file_digest(paths[1] / "generator.safetensors")
 
 
@@ -194,7 +211,9 @@ def test_each_network_is_updated_as_often_as_said(tmp_path: Path, train: Train, 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_training_that_diverges_says_so(tmp_path: Path, train: Train, kind: str) -> None:
-    with pytest.raises(StepError, match=r"the loss is (nan|inf|-inf) at step 30. No state had been saved before. Lower"):
+    with pytest.raises(
+        StepError, match=r"the loss is (nan|inf|-inf) at step 30. No state had been saved before. Lower"
+    ):
         train(tmp_path, _settings(kind, steps=30, learning_rate=1e30, n_dis=1))
     assert not (tmp_path / "checkpoint").exists()
 
@@ -208,7 +227,9 @@ def test_a_training_that_diverges_names_its_last_good_state(
         return step(training, number) * (math.nan if number >= 25 else 1)
 
     monkeypatch.setattr(GANTraining, "step", wild_from_25)
-    with pytest.raises(StepError, match=r"nan at step 30. The last good state is that of step 20, in .*training.safetensors"):
+    with pytest.raises(
+        StepError, match=r"nan at step 30. The last good state is that of step 20, in .*training.safetensors"
+    ):
         train(tmp_path, _settings(steps=40, checkpoint_every=10))
     assert saved_step(tmp_path / "training.safetensors") == 20
 

@@ -59,21 +59,32 @@ def _random(*shape: int, seed: int = 0) -> Tensor:
 
 def test_the_gradient_penalty_of_a_linear_d_follows_from_its_length() -> None:
     weights = _random(1, 4, 4)
-    found = gradient_penalty(LinearD(weights), _random(5, 1, 4, 4), _random(5, 1, 4, 4, seed=1), torch.rand(5))
+    found = gradient_penalty(
+        LinearD(weights), _random(5, 1, 4, 4), _random(5, 1, 4, 4, seed=1), torch.rand(5)
+    )
     assert found.item() == pytest.approx((weights.norm().item() - 1) ** 2, rel=1e-5)
 
 
 def test_the_gradient_of_a_half_grown_d_counts_at_the_size_that_it_sees() -> None:
     weights = _random(1, 4, 4)
-    found = gradient_penalty(HalfGrownD(weights), _random(5, 1, 4, 4), _random(5, 1, 4, 4, seed=1), torch.rand(5))
+    found = gradient_penalty(
+        HalfGrownD(weights), _random(5, 1, 4, 4), _random(5, 1, 4, 4, seed=1), torch.rand(5)
+    )
     assert found.item() == pytest.approx((2 * weights.norm().item() - 1) ** 2, rel=1e-5)
 
 
 def test_the_gradient_penalty_is_taken_between_the_images() -> None:
-    D, real, fake, share = SquareD(_random(1, 4, 4)), _random(5, 1, 4, 4), _random(5, 1, 4, 4, seed=1), torch.rand(5)
+    D, real, fake, share = (
+        SquareD(_random(1, 4, 4)),
+        _random(5, 1, 4, 4),
+        _random(5, 1, 4, 4, seed=1),
+        torch.rand(5),
+    )
     between = share.view(-1, 1, 1, 1) * real + (1 - share.view(-1, 1, 1, 1)) * fake
     lengths = LinearD.forward(D, between).abs() * D.weights.norm()
-    assert gradient_penalty(D, real, fake, share).item() == pytest.approx((lengths - 1).square().mean().item(), rel=1e-4)
+    assert gradient_penalty(D, real, fake, share).item() == pytest.approx(
+        (lengths - 1).square().mean().item(), rel=1e-4
+    )
 
 
 def test_r1_is_half_the_squared_gradient_at_real_images() -> None:

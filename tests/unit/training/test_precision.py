@@ -28,7 +28,14 @@ class Killed(Exception):
 
 def settings(kind: str, **values: object) -> TrainingSettings:
     architecture = {"kind": kind, "width": 4, "latent_dim": 4}
-    said = {"architecture": architecture, "batch_size": 4, "steps": 4, "n_dis": 1, "precision": "bf16-mixed", **values}
+    said = {
+        "architecture": architecture,
+        "batch_size": 4,
+        "steps": 4,
+        "n_dis": 1,
+        "precision": "bf16-mixed",
+        **values,
+    }
     return TrainingSettings.model_validate(said)
 
 
@@ -58,12 +65,18 @@ def test_a_killed_training_in_bfloat16_goes_on_to_the_same_bits(
     assert saved_step(tmp_path / "cut" / "training.safetensors") == 4
     resumed = train_gan(IMAGES, how, tmp_path / "cut", seed=0, compute=compute)
     for network in ("generator", "discriminator"):
-        assert file_digest(whole / f"{network}.safetensors") == file_digest(resumed / f"{network}.safetensors")
+        assert file_digest(whole / f"{network}.safetensors") == file_digest(
+            resumed / f"{network}.safetensors"
+        )
 
 
-def test_networks_compute_in_bfloat16_and_everything_kept_is_float32(tmp_path: Path, compute: Compute) -> None:
+def test_networks_compute_in_bfloat16_and_everything_kept_is_float32(
+    tmp_path: Path, compute: Compute
+) -> None:
     paths = [
-        train_gan(IMAGES, settings("dcgan", precision=precision), tmp_path / precision, seed=0, compute=compute)
+        train_gan(
+            IMAGES, settings("dcgan", precision=precision), tmp_path / precision, seed=0, compute=compute
+        )
         for precision in ("32-true", "bf16-mixed")
     ]
     exact, rounded = (load_file(path / "generator.safetensors") for path in paths)
@@ -108,7 +121,11 @@ def test_other_precisions_are_refused_with_the_reason(precision: str, why: str) 
 
 def test_private_training_stays_in_float32() -> None:
     architecture = {"kind": "dcgan", "discriminator_norm": "group"}
-    said = {"architecture": architecture, "precision": "bf16-mixed", "differential_privacy": {"epsilon": 10.0}}
+    said = {
+        "architecture": architecture,
+        "precision": "bf16-mixed",
+        "differential_privacy": {"epsilon": 10.0},
+    }
     with pytest.raises(SpecError, match="made noisy in float32, image by image"):
         parse(PrivateTraining, said, "train")
 

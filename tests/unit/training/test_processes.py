@@ -22,7 +22,8 @@ from ganguard.training.processes import AnotherProcess, Devices, Processes, laun
 from ganguard.training.state import saved_step
 
 FILES = ("generator.safetensors", "discriminator.safetensors")
-SUMS = 2e-5  # float32 sums in another order, six updates on; a learning rate is 1e-3, and weights differ by 1e-2 and more
+# float32 sums in another order, six updates on; a learning rate is 1e-3, and weights differ by 1e-2 and more
+SUMS = 2e-5
 
 
 def _free_port() -> str:
@@ -35,10 +36,18 @@ def _free_port() -> str:
 def together(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, Any]]]:
     """Where two processes trained, and what each said."""
     directory, port = tmp_path_factory.mktemp("together"), _free_port()
-    told = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2", "NODE_RANK": "0", "OMP_NUM_THREADS": "1"}
+    told = {
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": port,
+        "WORLD_SIZE": "2",
+        "NODE_RANK": "0",
+        "OMP_NUM_THREADS": "1",
+    }
     command = [sys.executable, str(Path(of_several.__file__)), str(directory)]
     running = [
-        subprocess.Popen(command, env={**os.environ, **told, "LOCAL_RANK": str(rank)}, stdout=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            command, env={**os.environ, **told, "LOCAL_RANK": str(rank)}, stdout=subprocess.PIPE, text=True
+        )
         for rank in range(2)
     ]
     outputs = [process.communicate(timeout=300)[0] for process in running]
@@ -54,7 +63,9 @@ def test_two_processes_train_what_one_trains(together: Together, tmp_path: Path,
     alone = of_several.train(tmp_path, of_several.settings(name))
     started = of_several.train(tmp_path / "start", of_several.settings(name, steps=1, learning_rate=1e-9))
     for file in FILES:
-        one, two, start = (load_file(path / file) for path in (alone, together[0] / name / "checkpoint", started))
+        one, two, start = (
+            load_file(path / file) for path in (alone, together[0] / name / "checkpoint", started)
+        )
         assert one.keys() == two.keys()
         for key in one:
             assert torch.allclose(one[key], two[key], atol=SUMS, rtol=SUMS), key
@@ -69,7 +80,9 @@ def test_every_process_has_the_same_weights(together: Together) -> None:
 
 def test_a_killed_training_of_two_goes_on_to_the_same_bits(together: Together) -> None:
     whole, cut = (together[0] / name for name in ("grown", "cut"))
-    assert all(file_digest(whole / "checkpoint" / file) == file_digest(cut / "checkpoint" / file) for file in FILES)
+    assert all(
+        file_digest(whole / "checkpoint" / file) == file_digest(cut / "checkpoint" / file) for file in FILES
+    )
     before, after = (load_file(path / "training.safetensors") for path in (whole, cut))
     assert all(torch.equal(before[key], after[key]) for key in before)
     assert together[1][0]["progress"] == [4, 6]
@@ -93,7 +106,8 @@ def test_what_cannot_be_shared_out_is_refused_with_the_reason(together: Together
     for said in together[1]:
         assert "sngan has BatchNorm, which torch synchronises between GPUs only" in said["BatchNorm"]
         assert (
-            "groups of 4, which no two processes share. Make batch_size a multiple of 8; got 12, 6 for each" in said["groups"]
+            "groups of 4, which no two processes share. Make batch_size a multiple of 8; got 12, 6 for each"
+            in said["groups"]
         )
         assert said["odd"] == "SpecError: batch_size must be a multiple of devices x nodes, 2; got 9."
 
@@ -105,13 +119,17 @@ def test_the_checkpoint_says_how_many_trained_it(together: Together) -> None:
 
 def test_whole_batches_are_needed_for_privacy(tmp_path: Path) -> None:
     architecture = {"kind": "dcgan", "discriminator_norm": "group"}
-    private = PrivateTraining.model_validate({"architecture": architecture, "differential_privacy": {"epsilon": 10.0}})
+    private = PrivateTraining.model_validate(
+        {"architecture": architecture, "differential_privacy": {"epsilon": 10.0}}
+    )
     with pytest.raises(SpecError, match="devices: differentially private training needs whole batches"):
         of_several.train(tmp_path, private, devices=of_several.TWO)
 
 
 def test_machines_must_be_started_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(SpecError, match=r"nodes: 2 machines must be started together\. Run the command on each with torchrun"):
+    with pytest.raises(
+        SpecError, match=r"nodes: 2 machines must be started together\. Run the command on each with torchrun"
+    ):
         launched("cpu", "32-true", Devices(nodes=2))
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
     monkeypatch.setenv("WORLD_SIZE", "4")
@@ -119,8 +137,12 @@ def test_machines_must_be_started_together(monkeypatch: pytest.MonkeyPatch) -> N
         launched("cpu", "32-true", Devices())
 
 
-@pytest.mark.parametrize(("told", "first"), [({}, True), ({"LOCAL_RANK": "1"}, False), ({"NODE_RANK": "1"}, False)])
-def test_a_process_knows_whether_it_is_the_first(monkeypatch: pytest.MonkeyPatch, told: dict[str, str], first: bool) -> None:
+@pytest.mark.parametrize(
+    ("told", "first"), [({}, True), ({"LOCAL_RANK": "1"}, False), ({"NODE_RANK": "1"}, False)]
+)
+def test_a_process_knows_whether_it_is_the_first(
+    monkeypatch: pytest.MonkeyPatch, told: dict[str, str], first: bool
+) -> None:
     for name, value in told.items():
         monkeypatch.setenv(name, value)
     assert Devices(devices=2).is_first() is first
@@ -134,7 +156,9 @@ def test_a_lost_process_is_said_in_one_line() -> None:
         def broadcast(self, value: object) -> object:
             raise RuntimeError("Connection closed by peer")
 
-    with pytest.raises(AnotherProcess, match=r"lost each other \(Connection closed by peer\). Run the same command again"):
+    with pytest.raises(
+        AnotherProcess, match=r"lost each other \(Connection closed by peer\). Run the same command again"
+    ):
         Processes(Broken()).told(1)
 
 
@@ -147,9 +171,22 @@ def test_the_command_starts_its_processes_and_goes_on_after_a_kill(tmp_path: Pat
     settings = ["--set", network, "--set", "batch_size=8", "--set", "checkpoint_every=10", "--steps", "100"]
 
     def start(out: str) -> subprocess.Popen[str]:
-        arguments = ["train", "digits", "--out", str(tmp_path / out), "--device", "cpu", "--devices", "2", *settings]
+        arguments = [
+            "train",
+            "digits",
+            "--out",
+            str(tmp_path / out),
+            "--device",
+            "cpu",
+            "--devices",
+            "2",
+            *settings,
+        ]
         return subprocess.Popen(
-            [sys.executable, str(script), *arguments], stdout=subprocess.PIPE, text=True, start_new_session=True
+            [sys.executable, str(script), *arguments],
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
         )
 
     cut = start("cut")
@@ -162,7 +199,9 @@ def test_the_command_starts_its_processes_and_goes_on_after_a_kill(tmp_path: Pat
     for out in ("cut", "whole"):
         assert f"Checkpoint: {tmp_path}/{out}/checkpoint" in start(out).communicate(timeout=600)[0]
     for file in FILES:
-        assert file_digest(tmp_path / "whole" / "checkpoint" / file) == file_digest(tmp_path / "cut" / "checkpoint" / file)
+        assert file_digest(tmp_path / "whole" / "checkpoint" / file) == file_digest(
+            tmp_path / "cut" / "checkpoint" / file
+        )
 
 
 @pytest.mark.slow
@@ -170,6 +209,8 @@ def test_a_refusal_is_said_by_the_first_process_alone(tmp_path: Path) -> None:
     script = tmp_path / "ganguard"
     script.write_text("from ganguard.cli.main import main; main()")
     arguments = ["train", "digits", "--out", str(tmp_path / "out"), "--device", "cpu", "--devices", "2"]
-    ended = subprocess.run([sys.executable, str(script), *arguments], capture_output=True, text=True, check=False, timeout=300)
+    ended = subprocess.run(
+        [sys.executable, str(script), *arguments], capture_output=True, text=True, check=False, timeout=300
+    )
     assert ended.returncode == 2
     assert ended.stderr.count("sngan has BatchNorm") == 1

@@ -29,7 +29,9 @@ class Killed(Exception):
 
 def settings() -> TrainingSettings:
     architecture = {"kind": "dcgan", "width": 4, "latent_dim": 4}
-    return TrainingSettings.model_validate({"architecture": architecture, "batch_size": 4, "steps": 60, "checkpoint_every": 20})
+    return TrainingSettings.model_validate(
+        {"architecture": architecture, "batch_size": 4, "steps": 60, "checkpoint_every": 20}
+    )
 
 
 def train(place: Path, compute: Compute, journal: TensorBoard | None) -> Path:
@@ -38,7 +40,9 @@ def train(place: Path, compute: Compute, journal: TensorBoard | None) -> Path:
 
 
 @theirs
-def test_losses_scores_pace_and_samples_are_noted(tmp_path: Path, compute: Compute, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_losses_scores_pace_and_samples_are_noted(
+    tmp_path: Path, compute: Compute, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Killed at step 55: what was noted after the state of 40 is noted again, once."""
     reader = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     step = GANTraining.step
@@ -59,7 +63,9 @@ def test_losses_scores_pace_and_samples_are_noted(tmp_path: Path, compute: Compu
             else:
                 noted = train(tmp_path / "noted", compute, journal)
         journal.close()
-    assert load_checkpoint(noted).digest() == load_checkpoint(plain).digest()  # nothing depends on who listens
+    assert (
+        load_checkpoint(noted).digest() == load_checkpoint(plain).digest()
+    )  # nothing depends on who listens
     seen = reader.EventAccumulator(str(tmp_path / "board")).Reload()
     assert set(seen.Tags()["scalars"]) == SCALARS
     assert [event.step for event in seen.Scalars("loss/D")] == [50, 60]
@@ -69,11 +75,16 @@ def test_losses_scores_pace_and_samples_are_noted(tmp_path: Path, compute: Compu
     assert (seen.Images("samples")[0].width, seen.Images("samples")[0].height) == (64, 64)  # 64 images of 8x8
 
 
-def test_without_tensorboard_one_line_says_what_to_install(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_tensorboard_one_line_says_what_to_install(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard.writer", None)
     with pytest.raises(SpecError, match="--tensorboard needs TensorBoard"):
         TensorBoard(tmp_path)
     code, _, err = cli("train", "digits", "--out", "mine", "--tensorboard", "board", "--steps", "2")
-    assert (code, err) == (2, "error: --tensorboard needs TensorBoard. Install it: pip install 'ganguard[tensorboard]'.\n")
+    assert (code, err) == (
+        2,
+        "error: --tensorboard needs TensorBoard. Install it: pip install 'ganguard[tensorboard]'.\n",
+    )
     assert not (tmp_path / "mine").exists()

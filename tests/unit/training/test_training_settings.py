@@ -7,7 +7,12 @@ from ganguard.training.settings import TrainingSettings
 
 def test_what_is_open_comes_from_the_paper() -> None:
     complete = TrainingSettings(architecture="sngan").completed()
-    assert (complete.loss, complete.learning_rate, complete.betas, complete.n_dis) == ("hinge", 2e-4, (0.0, 0.9), 5)
+    assert (complete.loss, complete.learning_rate, complete.betas, complete.n_dis) == (
+        "hinge",
+        2e-4,
+        (0.0, 0.9),
+        5,
+    )
 
 
 def test_what_is_said_is_kept() -> None:
@@ -60,7 +65,9 @@ def test_what_would_do_nothing_is_refused(values: dict[str, object], said: str) 
 def test_a_penalty_that_the_recipe_lacks_has_the_weight_of_its_paper() -> None:
     complete = TrainingSettings.model_validate({"architecture": "sngan", "penalty": "gradient"}).completed()
     assert (complete.penalty, complete.penalty_weight, complete.penalty_every) == ("gradient", 10.0, 1)
-    swapped = TrainingSettings.model_validate({"architecture": "stylegan2", "penalty": "gradient"}).completed()
+    swapped = TrainingSettings.model_validate(
+        {"architecture": "stylegan2", "penalty": "gradient"}
+    ).completed()
     assert (swapped.penalty_weight, swapped.penalty_every, swapped.path_length_weight) == (10.0, 1, 2.0)
     without = TrainingSettings.model_validate({"architecture": "pggan", "penalty": "none"}).completed()
     assert (without.penalty, without.drift) == ("none", 1e-3)
@@ -69,12 +76,17 @@ def test_a_penalty_that_the_recipe_lacks_has_the_weight_of_its_paper() -> None:
 def test_settings_that_came_later_are_said_where_they_do_something() -> None:
     assert "augment" not in TrainingSettings(architecture="sngan").recipe()
     assert (
-        TrainingSettings.model_validate({"architecture": "sngan", "augment": "diffaugment"}).recipe()["augment"]
+        TrainingSettings.model_validate({"architecture": "sngan", "augment": "diffaugment"}).recipe()[
+            "augment"
+        ]
         == "diffaugment"
     )
     assert "checkpoint_every" not in TrainingSettings(architecture="sngan", checkpoint_every=3).recipe()
 
 
 def test_the_learning_rate_falls_as_the_paper_has_it() -> None:
-    falls = {kind: TrainingSettings(architecture=kind).recipe()["learning_rate_decay"] for kind in ("dcgan", "sngan", "pggan")}
+    falls = {
+        kind: TrainingSettings(architecture=kind).recipe()["learning_rate_decay"]
+        for kind in ("dcgan", "sngan", "pggan")
+    }
     assert falls == {"dcgan": "linear", "sngan": "linear", "pggan": "none"}

@@ -1,8 +1,13 @@
-"""Choosing among a generator's images those that look most like real ones: density ratios, and samplers that follow them."""
+"""Choosing among a generator's images those that look most like real ones: density ratios, and samplers that
+follow them."""
 
 from ganguard.attacks.subsampling.density_ratio import JudgedRatio, fit_density_ratio
 from ganguard.attacks.subsampling.discriminator_rejection import Accepted, discriminator_rejection
-from ganguard.attacks.subsampling.importance_resampling import Resampled, effective_sample_size, importance_resampling
+from ganguard.attacks.subsampling.importance_resampling import (
+    Resampled,
+    effective_sample_size,
+    importance_resampling,
+)
 from ganguard.attacks.subsampling.metropolis_hastings import Chains, metropolis_hastings
 from ganguard.attacks.subsampling.proposals import Pool, Propose
 

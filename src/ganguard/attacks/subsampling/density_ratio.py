@@ -1,8 +1,10 @@
-"""The density ratio r(x) = p_r(x) / p_g(x) of real to generated images, as an adversary can learn it from what D says.
+"""The density ratio r(x) = p_r(x) / p_g(x) of real to generated images, as an adversary can learn it from
+what D says.
 
-Hu & Pang's Algorithm 1 fits C = LogisticRegression on the raw scores of m real and m generated images; then r = C / (1 - C),
-since both kinds were equally many. Scores of a GAN's D need not order images by their ratio, however they are calibrated, so
-there are ratios that look at D's penultimate features, too. Each is fitted to one half of the images and judged on the other.
+Hu & Pang's Algorithm 1 fits C = LogisticRegression on the raw scores of m real and m generated images; then r
+= C / (1 - C), since both kinds were equally many. Scores of a GAN's D need not order images by their ratio,
+however they are calibrated, so there are ratios that look at D's penultimate features, too. Each is fitted to
+one half of the images and judged on the other.
 """
 
 from dataclasses import dataclass
@@ -24,7 +26,8 @@ class LogRatio(Protocol):
     """A fitted ratio."""
 
     def __call__(self, x: Tensor, /) -> Tensor:
-        """log r, (N,) float64 and finite, of rows x (N, F) as it was fitted to: D's scores (N, 1), or D's features."""
+        """log r, (N,) float64 and finite, of rows x (N, F) as it was fitted to: D's scores (N, 1), or D's
+        features."""
         ...
 
 
@@ -32,7 +35,8 @@ class Fit(Protocol):
     """Fits a ratio."""
 
     def __call__(self, real: Tensor, fake: Tensor, /, *, seed: int) -> LogRatio:
-        """To rows (m, F) of real and (n, F) of generated images; m and n may differ, the ratio is of densities."""
+        """To rows (m, F) of real and (n, F) of generated images; m and n may differ, the ratio is of
+        densities."""
         ...
 
 
@@ -78,7 +82,8 @@ def reads_of(kind: str) -> Reads:
 def fit_density_ratio(kind: str, real: Tensor, fake: Tensor, *, seed: int) -> JudgedRatio:
     """Fit to a random half of the rows real (m, F) and fake (n, F), and judge on the other halves.
 
-    Raises SpecError for an unknown kind, fewer than 4 rows of either, rows of different widths, NaN or infinity.
+    Raises SpecError for an unknown kind, fewer than 4 rows of either, rows of different widths, NaN or
+    infinity.
     """
     entry = cast(RatioKind, RATIOS.load(kind))
     real, fake = _require(real, fake)
@@ -99,7 +104,10 @@ def _require(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
     found = [rows.detach().cpu().double() for rows in (real, fake)]
     for rows, name in zip(found, ("real", "generated"), strict=True):
         if rows.ndim != 2 or rows.shape[1] != found[0].shape[1]:
-            raise SpecError(f"a density ratio is fitted to rows (N, F) of one width; got {tuple(rows.shape)} of {name} images.")
+            raise SpecError(
+                f"a density ratio is fitted to rows (N, F) of one width; got {tuple(rows.shape)} of {name} "
+                "images."
+            )
         if len(rows) < FEWEST:
             raise SpecError(f"a density ratio needs at least {FEWEST} {name} images; got {len(rows)}.")
         if not torch.isfinite(rows).all():

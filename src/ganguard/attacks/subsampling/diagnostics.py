@@ -1,4 +1,5 @@
-"""Can a density ratio be trusted? Measured on images that it was not fitted to (Turner et al. 2019, section 3.2)."""
+"""Can a density ratio be trusted? Measured on images that it was not fitted to (Turner et al. 2019, section
+3.2)."""
 
 import math
 from dataclasses import dataclass
@@ -13,7 +14,8 @@ BINS = 10  # of the reliability curve, with equally many images in each
 
 @dataclass(frozen=True)
 class Bin:
-    """Of the images of one bin: their mean predicted probability of being real, the share that is real, how many they are."""
+    """Of the images of one bin: their mean predicted probability of being real, the share that is real, how
+    many they are."""
 
     predicted: float
     observed: float
@@ -22,8 +24,10 @@ class Bin:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """auc: how often a real image's ratio is above a generated one's, ties counting half; 0.5 tells nothing apart.
-    calibration_z: sum(y - p) / sqrt(sum p (1 - p)), standard normal where probabilities p are calibrated: |z| > 1.96 is amiss.
+    """auc: how often a real image's ratio is above a generated one's, ties counting half; 0.5 tells nothing
+    apart.
+    calibration_z: sum(y - p) / sqrt(sum p (1 - p)), standard normal where probabilities p are calibrated: |z|
+    > 1.96 is amiss.
     reliability: predicted beside observed, by ascending prediction.
     effective_sample_size: of the generated images weighted by their ratios, as a share of them, in (0, 1].
     """
@@ -39,7 +43,9 @@ class Diagnosis:
 def diagnose(real: Tensor, fake: Tensor) -> Diagnosis:
     """Of log ratios of real (m,) and generated (n,) images, m and n at least 1."""
     y = torch.cat([torch.ones(len(real)), torch.zeros(len(fake))]).double()
-    log_odds = torch.cat([real, fake]) + math.log(len(real) / len(fake))  # of being real among just these images
+    log_odds = torch.cat([real, fake]) + math.log(
+        len(real) / len(fake)
+    )  # of being real among just these images
     p = torch.sigmoid(log_odds)
     spread = (p * (1 - p)).sum().sqrt().item()
     return Diagnosis(
@@ -54,7 +60,9 @@ def diagnose(real: Tensor, fake: Tensor) -> Diagnosis:
 
 def _auc(real: Tensor, fake: Tensor) -> float:
     ordered = fake.sort().values
-    below, up_to = (torch.searchsorted(ordered, real, right=right).double().mean().item() for right in (False, True))
+    below, up_to = (
+        torch.searchsorted(ordered, real, right=right).double().mean().item() for right in (False, True)
+    )
     return (below + up_to) / 2 / len(fake)
 
 

@@ -1,7 +1,7 @@
 """Discriminator rejection sampling (Azadi et al. 2019, "Discriminator Rejection Sampling", ICLR).
 
-With the log ratio l(x) and its greatest value l_M, plain rejection keeps x with probability exp(l - l_M). That is the logistic
-function of F; where l_M is large hardly anything is kept, so gamma shifts F:
+With the log ratio l(x) and its greatest value l_M, plain rejection keeps x with probability exp(l - l_M).
+That is the logistic function of F; where l_M is large hardly anything is kept, so gamma shifts F:
 
     F(x) = l - l_M - log(1 - exp(l - l_M - epsilon)),      p(x) = sigmoid(F(x) - gamma)                     (eq. 8, 9)
 """
@@ -22,8 +22,8 @@ PROPOSALS_A_KEPT = 10_000  # before the sampler gives up
 
 @dataclass(frozen=True)
 class Accepted:
-    """handles (count, ...) of the images kept, their log_odds (count,), the share of proposals that were kept, in [0, 1], and
-    the proposals in all, the pilot's among them."""
+    """handles (count, ...) of the images kept, their log_odds (count,), the share of proposals that were
+    kept, in [0, 1], and the proposals in all, the pilot's among them."""
 
     handles: Tensor
     log_odds: Tensor
@@ -36,12 +36,13 @@ def discriminator_rejection(
 ) -> Accepted:
     """Keep proposals until there are `count`.
 
-    pilot: proposals from which l_M and gamma are estimated first, and which are not kept; l_M rises where a later one is
-        greater.
-    percentile: of the pilot's F, which becomes gamma; None sets gamma to 0, which is plain rejection: exact, and dear.
+    pilot: proposals from which l_M and gamma are estimated first, and which are not kept; l_M rises where a
+        later one is greater.
+    percentile: of the pilot's F, which becomes gamma; None sets gamma to 0, which is plain rejection: exact,
+    and dear.
 
-    Raises SpecError for count or pilot below 1, a percentile outside [0, 100], log-odds that are NaN or infinite, and where
-    10,000 proposals an image were not enough.
+    Raises SpecError for count or pilot below 1, a percentile outside [0, 100], log-odds that are NaN or
+    infinite, and where 10,000 proposals an image were not enough.
     """
     if count < 1 or pilot < 1:
         raise SpecError(f"count and pilot must be at least 1; got {count} and {pilot}.")
@@ -62,7 +63,9 @@ def discriminator_rejection(
             )
         proposed, scores = draw(propose, BATCH)
         greatest = torch.maximum(greatest, scores.max())
-        accept = torch.rand(BATCH, generator=generator, dtype=torch.float64) < torch.sigmoid(_shifted(scores, greatest) - gamma)
+        accept = torch.rand(BATCH, generator=generator, dtype=torch.float64) < torch.sigmoid(
+            _shifted(scores, greatest) - gamma
+        )
         handles.append(proposed[accept])
         log_odds.append(scores[accept])
         kept, offered = kept + int(accept.sum()), offered + BATCH

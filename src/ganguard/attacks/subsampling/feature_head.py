@@ -1,6 +1,8 @@
-"""A density ratio from D's penultimate features: regularised logistic regression, its strength chosen by cross-validation.
+"""A density ratio from D's penultimate features: regularised logistic regression, its strength chosen by
+cross-validation.
 
-D's last layer orders images by what fooled it last; a fresh head on the same features orders them by how real they are.
+D's last layer orders images by what fooled it last; a fresh head on the same features orders them by how real
+they are.
 """
 
 from torch import Tensor

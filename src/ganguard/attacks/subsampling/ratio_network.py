@@ -1,13 +1,13 @@
-"""Density ratios by a fresh network on D's features, or on any rows (Ding et al. 2020, "Subsampling Generative Adversarial
-Networks: Density Ratio Estimation in Feature Space with Softplus Loss", IEEE TSP).
+"""Density ratios by a fresh network on D's features, or on any rows (Ding et al. 2020, "Subsampling
+Generative Adversarial Networks: Density Ratio Estimation in Feature Space with Softplus Loss", IEEE TSP).
 
 Two losses:
 
     softplus   L = E_g[sigmoid(r) r - softplus(r)] - E_r[sigmoid(r)] + lambda (E_g[r] - 1)²,   r >= 0       (eq. 14)
     logistic   L = E_r[softplus(-l)] + E_g[softplus(l)],   l = log r                  (a classifier, whose odds are the ratio)
 
-The first is learnt by their network, of five layers with GroupNorm, ReLU and dropout; the second by three plain layers, which
-are calibrated as they come.
+The first is learnt by their network, of five layers with GroupNorm, ReLU and dropout; the second by three
+plain layers, which are calibrated as they come.
 """
 
 import math
@@ -76,7 +76,8 @@ def fit_ratio_network(
 ) -> LogRatio:
     """Train a network on rows real (m, F) and fake (n, F), standardised by both together.
 
-    build: the network for rows of so many features. output: what the loss sees of its last layer (N,). log_ratio: of that,
+    build: the network for rows of so many features. output: what the loss sees of its last layer (N,).
+    log_ratio: of that,
     log r. updates: None takes 80 epochs, and at least 1,000. Raises StepError where the loss is not finite.
     """
     mean, std = _scale(torch.cat([real, fake]))
@@ -98,8 +99,8 @@ def fit_ratio_network(
 
 
 def _scale(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and deviation (F,) of rows (N, F). A feature that never varies says nothing, and must not where it does later: its
-    deviation is infinite."""
+    """Mean and deviation (F,) of rows (N, F). A feature that never varies says nothing, and must not where it
+    does later: its deviation is infinite."""
     low, high = rows.aminmax(dim=0)
     return rows.mean(0), rows.std(0).masked_fill(low == high, math.inf)
 
@@ -116,7 +117,9 @@ def _train(
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, updates)
     value = torch.zeros(())
     for _ in range(updates):
-        batch = [part[torch.randint(len(part), (min(BATCH, len(part)),), generator=generator)] for part in rows]
+        batch = [
+            part[torch.randint(len(part), (min(BATCH, len(part)),), generator=generator)] for part in rows
+        ]
         outputs = output(network(torch.cat(batch))[:, 0])
         value = loss(*outputs.split([len(part) for part in batch]))
         optimizer.zero_grad()
@@ -124,7 +127,9 @@ def _train(
         optimizer.step()
         schedule.step()
     if not math.isfinite(value.item()):
-        raise StepError(f"the density ratio's network diverged: its loss is {value.item()}. Take another density ratio.")
+        raise StepError(
+            f"the density ratio's network diverged: its loss is {value.item()}. Take another density ratio."
+        )
 
 
 def _log_of_ratio(r: Tensor) -> Tensor:
@@ -135,7 +140,11 @@ def _as_it_is(r: Tensor) -> Tensor:
     return r
 
 
-fit_softplus_dre = partial(fit_ratio_network, loss=softplus_loss, output=F.relu, log_ratio=_log_of_ratio, build=ratio_network)
-fit_logistic_dre = partial(fit_ratio_network, loss=logistic_loss, output=_as_it_is, log_ratio=_as_it_is, build=plain_network)
+fit_softplus_dre = partial(
+    fit_ratio_network, loss=softplus_loss, output=F.relu, log_ratio=_log_of_ratio, build=ratio_network
+)
+fit_logistic_dre = partial(
+    fit_ratio_network, loss=logistic_loss, output=_as_it_is, log_ratio=_as_it_is, build=plain_network
+)
 SOFTPLUS_DRE = RatioKind("features", fit_softplus_dre)
 LOGISTIC_DRE = RatioKind("features", fit_logistic_dre)

@@ -1,4 +1,5 @@
-"""A refinement on disk: what was chosen, for the training and its resume; and what it was chosen by, for people and reports."""
+"""A refinement on disk: what was chosen, for the training and its resume; and what it was chosen by, for
+people and reports."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -17,17 +18,23 @@ BINS = 30  # of the histograms of log ratios
 
 
 def write_refinement(refinement: Refinement, directory: Path, identity: str) -> None:
-    """Write what it was chosen by to `directory`/refinement.json, then what was chosen to refined.safetensors (kept, plain).
-    identity: of all that it follows from."""
+    """Write what it was chosen by to `directory`/refinement.json, then what was chosen to refined.safetensors
+    (kept, plain). identity: of all that it follows from."""
     plain = refinement.plain
     before, after = refinement.log_ratios, refinement.log_ratios[refinement.kept]
-    edges = torch.linspace(before.min().item(), max(before.max().item(), before.min().item() + 1e-9), BINS + 1).double()
+    edges = torch.linspace(
+        before.min().item(), max(before.max().item(), before.min().item() + 1e-9), BINS + 1
+    ).double()
     said = {
         "ratio": {"kind": refinement.ratio.kind, **asdict(refinement.ratio.diagnosis)},
         "tried": [refined.said() for refined in refinement.tried],
         "stuck": {str(power): reason for power, reason in refinement.stuck.items()},
         "chosen": refinement.best.power,
-        "plain": {"kind": PLAIN, **asdict(refinement.plain_ratio.diagnosis), **(plain.said() if plain else {"stuck": True})},
+        "plain": {
+            "kind": PLAIN,
+            **asdict(refinement.plain_ratio.diagnosis),
+            **(plain.said() if plain else {"stuck": True}),
+        },
         "log_ratios": {
             "edges": edges.tolist(),
             "before": _histogram(before, edges),
@@ -40,15 +47,17 @@ def write_refinement(refinement: Refinement, directory: Path, identity: str) -> 
 
 
 def kept_before(directory: Path, identity: str) -> Tensor | None:
-    """The indices (N,) that were chosen in `directory` before; None where there are none of that identity. Raises
-    CheckpointError for a damaged file."""
+    """The indices (N,) that were chosen in `directory` before; None where there are none of that identity.
+    Raises CheckpointError for a damaged file."""
     if not (directory / KEPT).is_file():
         return None
     try:
         tensors, texts = read_tensors(directory / KEPT)
         return tensors["kept"] if texts.get("refinement") == identity else None
     except (KeyError, ValueError) as problem:
-        raise CheckpointError(f"{directory / KEPT}: not a refined set ({one_line(problem, 160)}). Remove it.") from None
+        raise CheckpointError(
+            f"{directory / KEPT}: not a refined set ({one_line(problem, 160)}). Remove it."
+        ) from None
 
 
 def _histogram(values: Tensor, edges: Tensor) -> list[int]:

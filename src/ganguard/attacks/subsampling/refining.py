@@ -1,7 +1,9 @@
-"""Refining a purchase: from bought images, real ones and D to the images that are trained on (Hu & Pang 2021, Algorithm 1).
+"""Refining a purchase: from bought images, real ones and D to the images that are trained on (Hu & Pang 2021,
+Algorithm 1).
 
-The bought images are the pool: those that the density ratio is fitted to are among them, chains walk inside it, and nothing is
-asked for twice. Tempering raises the ratio to a power in [0, 1], which the adversary's judge chooses.
+The bought images are the pool: those that the density ratio is fitted to are among them, chains walk inside
+it, and nothing is asked for twice. Tempering raises the ratio to a power in [0, 1], which the adversary's
+judge chooses.
 """
 
 import math
@@ -14,7 +16,12 @@ from pydantic import AfterValidator, Field, model_validator
 from torch import Tensor
 
 from ganguard.attacks.subsampling.density_ratio import FEWEST, JudgedRatio, Reads, fit_density_ratio, reads_of
-from ganguard.attacks.subsampling.metropolis_hastings import Chains, ChainsStuck, NeverMoved, metropolis_hastings
+from ganguard.attacks.subsampling.metropolis_hastings import (
+    Chains,
+    ChainsStuck,
+    NeverMoved,
+    metropolis_hastings,
+)
 from ganguard.attacks.subsampling.proposals import Pool, Stream
 from ganguard.base.errors import SpecError, StepError, TargetError
 from ganguard.base.settings import Positive, Settings
@@ -31,11 +38,11 @@ def _known_ratio(kind: str) -> str:
 
 class Refining(Settings):
     """ratio: name of the density ratio. steps: K, proposals a chain.
-    proposals: "pool", all bought images, among which chains walk; or "stream", where each image is offered once, so that chains
-        take K queries each.
+    proposals: "pool", all bought images, among which chains walk; or "stream", where each image is offered
+        once, so that chains take K queries each.
     count: N, images kept; None keeps as many as were bought. A stream must say it.
-    never_moved: what becomes of a chain that never left its real image. None is "discard" in a pool, and "restart" in a stream,
-        which has no further chains to run.
+    never_moved: what becomes of a chain that never left its real image. None is "discard" in a pool, and
+        "restart" in a stream, which has no further chains to run.
     powers: of the ratio, among which the judge chooses. judged: images of each that it looks at.
     """
 
@@ -44,7 +51,13 @@ class Refining(Settings):
     proposals: Literal["pool", "stream"] = "pool"
     count: Annotated[int, Field(ge=FEWEST_JUDGED)] | None = None
     never_moved: NeverMoved | None = None
-    powers: Annotated[tuple[Annotated[float, Field(ge=0, le=1)], ...], Field(min_length=1)] = (0.0, 0.25, 0.5, 0.75, 1.0)
+    powers: Annotated[tuple[Annotated[float, Field(ge=0, le=1)], ...], Field(min_length=1)] = (
+        0.0,
+        0.25,
+        0.5,
+        0.75,
+        1.0,
+    )
     judged: Annotated[int, Field(ge=FEWEST_JUDGED)] = 2000
 
     @model_validator(mode="after")
@@ -54,8 +67,8 @@ class Refining(Settings):
         return self
 
     def require_budget(self, bought: int, own: int) -> None:
-        """Raise SpecError where `bought` images are fewer than those kept, or than a stream offers after the `own` that the
-        density ratio is fitted to, one for each real image."""
+        """Raise SpecError where `bought` images are fewer than those kept, or than a stream offers after the
+        `own` that the density ratio is fitted to, one for each real image."""
         if self.proposals == "stream":
             needed = own + self.steps * (self.count or 0)
             why = f"{self.count or 0:,} images of {self.steps:,} proposals each, after {own:,} that the ratio is fitted to"
@@ -69,7 +82,8 @@ class Refining(Settings):
 
 @dataclass(frozen=True)
 class Refined:
-    """One refined set. kept: indices (N,) into the bought images. score: what the judge said of them, lower is better.
+    """One refined set. kept: indices (N,) into the bought images. score: what the judge said of them, lower
+    is better.
     chains: None for the power 0, which takes the images as they came."""
 
     power: float
@@ -88,8 +102,9 @@ class Refined:
 
 @dataclass(frozen=True)
 class Refinement:
-    """What was tried and chosen. stuck: powers at which the chains never left their real images, and why. plain: Algorithm 1 as
-    it stands (logistic ratio, power 1), whatever was chosen; None where its chains were stuck."""
+    """What was tried and chosen. stuck: powers at which the chains never left their real images, and why.
+    plain: Algorithm 1 as it stands (logistic ratio, power 1), whatever was chosen; None where its chains were
+    stuck."""
 
     ratio: JudgedRatio
     log_ratios: Tensor  # of the bought images, (N,)
@@ -120,9 +135,9 @@ def refine(
 ) -> Refinement:
     """Refine bought images (N, C, H, W) uint8 by D and real images (m, C, H, W) uint8.
 
-    judge: of images, as they would be trained on, repeats among them; lower is better. Chains begin at real images that the
-    ratio was not fitted to. Raises SpecError for too few images, fewer than 4 real ones and NaN of D; StepError where all
-    chains are stuck at every power, and where the judge gives no finite number.
+    judge: of images, as they would be trained on, repeats among them; lower is better. Chains begin at real
+    images that the ratio was not fitted to. Raises SpecError for too few images, fewer than 4 real ones and
+    NaN of D; StepError where all chains are stuck at every power, and where the judge gives no finite number.
     """
     settings.require_budget(len(images), len(real))
     rows = _Rows(D, images, real)
@@ -140,7 +155,8 @@ def refine(
         score = float(judge(images[kept[: settings.judged]]))
         if not math.isfinite(score):
             raise StepError(
-                f"the judge of refined images gave {score} at power {power:g}. Look at the images and its real ones."
+                f"the judge of refined images gave {score} at power {power:g}. Look at the images and its "
+                "real ones."
             )
         return Refined(power, kept, score, chains)
 
@@ -167,7 +183,9 @@ class _OfPool:
     def walk(self, starts: Tensor, log_ratios: Tensor, count: int, seed: int) -> Chains:
         """Chains until `count` have moved."""
         pool, never_moved = Pool(log_ratios, seed=self.seed), self.settings.never_moved or "discard"
-        return metropolis_hastings(starts, pool, count=count, steps=self.settings.steps, seed=seed, never_moved=never_moved)
+        return metropolis_hastings(
+            starts, pool, count=count, steps=self.settings.steps, seed=seed, never_moved=never_moved
+        )
 
 
 @dataclass(frozen=True)
@@ -233,7 +251,8 @@ def _tried(walk: Callable[[float], Refined], powers: list[float]) -> tuple[list[
 
 
 def require_readable(D: Discriminator, image_shape: tuple[int, int, int], settings: Refining) -> None:
-    """Raise SpecError or TargetError, before anything is bought, where D does not give of images (C, H, W) what is read."""
+    """Raise SpecError or TargetError, before anything is bought, where D does not give of images (C, H, W)
+    what is read."""
     grey = torch.full((2, *image_shape), 128, dtype=torch.uint8)
     for kind in (settings.ratio, PLAIN):
         read(reads_of(kind), D, grey)
@@ -246,7 +265,9 @@ def read(reads: Reads, D: Discriminator, images: Tensor) -> Tensor:
     """
     rows = D.scores(images)[:, None] if reads == "scores" else D.features(images)
     if rows.ndim != 2 or len(rows) != len(images):
-        raise TargetError(f"the discriminator's features of {len(images)} images must be (N, F); got {tuple(rows.shape)}.")
+        raise TargetError(
+            f"the discriminator's features of {len(images)} images must be (N, F); got {tuple(rows.shape)}."
+        )
     if not torch.isfinite(rows).all():
         raise SpecError("the discriminator gave NaN or infinity. Look at its weights.")
     return rows.double()

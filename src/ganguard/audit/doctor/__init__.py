@@ -1,4 +1,5 @@
-"""What is wrong in a directory that ganguard wrote, and what to do. Everything is read, and nothing is written there."""
+"""What is wrong in a directory that ganguard wrote, and what to do. Everything is read, and nothing is
+written there."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,8 +20,9 @@ _LEDGER = "ledger.sqlite"
 
 
 def examine(directory: Path) -> list[Finding]:
-    """Look at all that an audit, several side by side, an attack, a harvest or a training wrote to `directory`. A damaged file
-    is a finding, never an error. Raises DataError where `directory` is none of theirs."""
+    """Look at all that an audit, several side by side, an attack, a harvest or a training wrote to
+    `directory`. A damaged file is a finding, never an error. Raises DataError where `directory` is none of
+    theirs."""
     audited = directory.is_dir() and _is_audit(directory)
     checkpoints = [path for path in (directory, directory / "checkpoint") if (path / CHECKPOINT).exists()]
     own = audited or bool(checkpoints) or bool(stores_in(directory)) or (directory / STATE).exists()
@@ -28,7 +30,8 @@ def examine(directory: Path) -> list[Finding]:
     below = audits_below(directory, _is_audit) if together or not own else []
     if not (own or together or below):
         raise DataError(
-            f"{directory}: not a directory that ganguard wrote. Give the --out of an audit, a harvest, an attack or a training."
+            f"{directory}: not a directory that ganguard wrote. Give the --out of an audit, a harvest, an "
+            "attack or a training."
         )
     found = _look_at(directory, audited, checkpoints) if own else _guarded(check_leftovers_beside, directory)
     found += [finding for each in below for finding in examine(each)]
@@ -65,4 +68,6 @@ def _guarded(check: Callable[[Path], list[Finding]], directory: Path) -> list[Fi
         return check(directory)
     except Exception as problem:  # noqa: BLE001 - what nobody foresaw is a finding too: the rest is still looked at
         reason = f"it could not be looked at ({type(problem).__name__}: {problem})"
-        return [Finding("wrong", reason, directory, "See that it can be read, and report this line if it can.")]
+        return [
+            Finding("wrong", reason, directory, "See that it can be read, and report this line if it can.")
+        ]

@@ -19,7 +19,12 @@ def check_owner(directory: Path) -> list[Finding]:
         return [Finding("wrong", "it does not say whose directory this is", directory / OWNER, advice)]
     if _at_work(directory / LOCK):
         found.append(
-            Finding("note", "an audit is at work: what follows may change", directory, "Look again when it has ended.")
+            Finding(
+                "note",
+                "an audit is at work: what follows may change",
+                directory,
+                "Look again when it has ended.",
+            )
         )
     if name is not None and (directory / OWNER).exists():
         found.append(Finding("ok", f"the audit {name!r}", directory))
@@ -52,20 +57,40 @@ def check_outputs(directory: Path) -> list[Finding]:
     if results is None:
         if path.exists() or assembled is not None:
             return [Finding("wrong", "absent, or not what the audit wrote", path, AGAIN)]
-        return [Finding("note", "the audit has no results yet", directory, "Run the same command again: it goes on from here.")]
+        return [
+            Finding(
+                "note",
+                "the audit has no results yet",
+                directory,
+                "Run the same command again: it goes on from here.",
+            )
+        ]
     if assembled is None:
         advice = "Run the same command again: it writes what is absent."
         return [Finding("note", "the last run ended before everything was written", directory, advice)]
-    found = [_changed(directory / file) for file in changed_files(directory, assembled) if not _rewritten(directory, file)]
+    found = [
+        _changed(directory / file)
+        for file in changed_files(directory, assembled)
+        if not _rewritten(directory, file)
+    ]
     if (directory / OWNER).exists() and not _fits(directory, results):
         advice = "Remove this file, and run the same command again."
-        found.append(Finding("wrong", f"it names another audit than the results, {results.name!r}", directory / OWNER, advice))
+        found.append(
+            Finding(
+                "wrong",
+                f"it names another audit than the results, {results.name!r}",
+                directory / OWNER,
+                advice,
+            )
+        )
     whole = f"the results: {len(results.measurements):,} numbers, {len(assembled.files):,} files"
     return found or [Finding("ok", whole, directory)]
 
 
 def _changed(file: Path) -> Finding:
-    return Finding("wrong", "damaged: it is not as the audit wrote it" if file.exists() else "absent", file, AGAIN)
+    return Finding(
+        "wrong", "damaged: it is not as the audit wrote it" if file.exists() else "absent", file, AGAIN
+    )
 
 
 def _rewritten(directory: Path, file: str) -> bool:

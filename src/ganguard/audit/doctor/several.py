@@ -22,7 +22,11 @@ def check_together(directory: Path) -> list[Finding]:
     path, page = directory / FILE, directory / "report.html"
     if not path.exists():
         what = "the audits do not lie side by side yet"
-        return [Finding("note", what, directory, "If one command runs them all, run it again: it goes on from here.")]
+        return [
+            Finding(
+                "note", what, directory, "If one command runs them all, run it again: it goes on from here."
+            )
+        ]
     try:
         written = read_together(directory)
     except DataError:

@@ -1,4 +1,5 @@
-"""The steps of an audit, and checkpoints: every file against the digest that was recorded when it was written."""
+"""The steps of an audit, and checkpoints: every file against the digest that was recorded when it was
+written."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -33,9 +34,19 @@ def _check_step(step: Path) -> list[Finding]:
     advice = f"Remove {step} and run the same command again: the step is done again."
     try:
         record = read_record(step)
-        named, files = f"{step.name.rpartition('-')[0]}-{record['key'][:20]}", dict[str, dict[str, Any]](record["files"])
+        named, files = (
+            f"{step.name.rpartition('-')[0]}-{record['key'][:20]}",
+            dict[str, dict[str, Any]](record["files"]),
+        )
     except (OSError, ValueError, KeyError, TypeError):
-        return [Finding("wrong", "absent or damaged", step / RECORD, "Run the same command again: the step is done again.")]
+        return [
+            Finding(
+                "wrong",
+                "absent or damaged",
+                step / RECORD,
+                "Run the same command again: the step is done again.",
+            )
+        ]
     if named != step.name:
         return [Finding("wrong", "another step's files lie here", step, advice)]
     digests = {file: str(said["sha256"]) for file, said in files.items()}
@@ -47,7 +58,9 @@ def check_checkpoint(directory: Path) -> list[Finding]:
     try:
         description = read_description(directory)
     except (CheckpointError, OSError) as problem:
-        return [Finding("wrong", f"not a checkpoint that can be read ({problem})", directory / DESCRIPTION, _COPY)]
+        return [
+            Finding("wrong", f"not a checkpoint that can be read ({problem})", directory / DESCRIPTION, _COPY)
+        ]
     digests = {f"{network}.safetensors": digest for network, digest in description.digests.items()}
     differing = [Finding("wrong", what, file, _COPY) for file, what in _differing(directory, digests)]
     return differing or [Finding("ok", f"a checkpoint of {description.architecture.kind}", directory)]
@@ -60,7 +73,9 @@ def check_training(directory: Path) -> list[Finding]:
     """The saved state of a training."""
     if not (directory / STATE).exists():
         return []
-    return _check_state(directory) or [Finding("ok", f"a training's state, step {saved_step(directory / STATE):,}", directory)]
+    return _check_state(directory) or [
+        Finding("ok", f"a training's state, step {saved_step(directory / STATE):,}", directory)
+    ]
 
 
 def _check_state(directory: Path) -> list[Finding]:
@@ -69,7 +84,10 @@ def _check_state(directory: Path) -> list[Finding]:
     except (CheckpointError, OSError):
         return [
             Finding(
-                "wrong", "damaged: no training can go on from it", directory / STATE, "Remove it: the training begins anew."
+                "wrong",
+                "damaged: no training can go on from it",
+                directory / STATE,
+                "Remove it: the training begins anew.",
             )
         ]
     return []
@@ -78,14 +96,22 @@ def _check_state(directory: Path) -> list[Finding]:
 def check_leftovers(directory: Path) -> list[Finding]:
     """What a process that was killed was writing."""
     audited = (directory / OWNER).exists()
-    advice = "The next run removes it." if audited else "Remove it, if nothing is at work here; a harvest removes its own."
+    advice = (
+        "The next run removes it."
+        if audited
+        else "Remove it, if nothing is at work here; a harvest removes its own."
+    )
     left = sorted(directory.rglob(f".*{TEMPORARY}"))
     outermost = [path for path in left if not any(parent.name.endswith(TEMPORARY) for parent in path.parents)]
     return [Finding("note", "half written when a run was killed", path, advice) for path in outermost]
 
 
 def _below(directory: Path) -> list[Path]:
-    return sorted(path for path in directory.iterdir() if not path.name.startswith(".")) if directory.is_dir() else []
+    return (
+        sorted(path for path in directory.iterdir() if not path.name.startswith("."))
+        if directory.is_dir()
+        else []
+    )
 
 
 def _differing(directory: Path, digests: dict[str, str]) -> Iterable[tuple[Path, str]]:

@@ -12,8 +12,8 @@ __all__ = ["write_report"]
 def write_report(results: "AuditResults", directory: Path) -> Path:
     """Render `directory`/report.html atomically and return its path.
 
-    The PNG grids that `results.pictures` names are read from below `directory` and embedded. Equal results and pictures give
-    equal bytes. Raises DataError where a picture is absent or is no PNG file.
+    The PNG grids that `results.pictures` names are read from below `directory` and embedded. Equal results
+    and pictures give equal bytes. Raises DataError where a picture is absent or is no PNG file.
     """
     from ganguard.audit.report.html import render
     from ganguard.base.cache import write_bytes

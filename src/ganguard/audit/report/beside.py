@@ -1,4 +1,5 @@
-"""The page that lays several audits side by side: a table of targets and copies, and the verdicts on what they ask."""
+"""The page that lays several audits side by side: a table of targets and copies, and the verdicts on what
+they ask."""
 
 from dataclasses import dataclass
 
@@ -12,8 +13,8 @@ from ganguard.audit.summaries import Summary
 
 @dataclass(frozen=True)
 class Words:
-    """What a page says of its question. head: what a row of the table is of. to: what distances of copies are measured to. of:
-    the relations that get verdicts."""
+    """What a page says of its question. head: what a row of the table is of. to: what distances of copies are
+    measured to. of: the relations that get verdicts."""
 
     title: str
     head: str
@@ -64,7 +65,8 @@ def render_beside(found: SideBySide) -> str:
 
 
 def columns(found: SideBySide) -> tuple[str, ...]:
-    """Of the table: of architectures, an attack each, then the yardsticks; of accuracy, of many attacks, an audit each."""
+    """Of the table: of architectures, an attack each, then the yardsticks; of accuracy, of many attacks, an
+    audit each."""
     if found.question == "accuracy":
         return tuple(line.audit for line in found.lines)
     return (*found.attacks, "target to real images", "two draws of the target")

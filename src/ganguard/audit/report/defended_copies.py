@@ -1,4 +1,5 @@
-"""Every copy behind every defence: by adversary and budget, how near it came to the undefended target and to real images."""
+"""Every copy behind every defence: by adversary and budget, how near it came to the undefended target and to
+real images."""
 
 from dataclasses import dataclass
 
@@ -16,7 +17,8 @@ ANYBODY = "whoever attacks"
 
 @dataclass(frozen=True)
 class CopiesTable:
-    """A group of rows a defence, none first, a row an adversary; under columns: for each budget fidelity, then accuracy."""
+    """A group of rows a defence, none first, a row an adversary; under columns: for each budget fidelity,
+    then accuracy."""
 
     columns: tuple[str, ...]
     groups: tuple[Group, ...]
@@ -29,14 +31,18 @@ class CopiesTable:
 
 def copies_table(results: AuditResults, attack: str) -> CopiesTable:
     """Fréchet distances of an attack's copies, mean ± standard deviation."""
-    copies = [m for m in results.select(subject="substitute", attack=attack, metric=DISTANCE) if m.query_budget]
+    copies = [
+        m for m in results.select(subject="substitute", attack=attack, metric=DISTANCE) if m.query_budget
+    ]
     failed = [f for f in results.failures if f.attack == attack and f.query_budget]
     made = {(c.defence, c.adversary): None for c in [*copies, *failed]}
     budgets = sorted({c.query_budget for c in [*copies, *failed] if c.query_budget})
 
     def cell(defence: str | None, adversary: str | None, budget: int, against: Against) -> str:
         whose = (defence, adversary, budget)
-        measured = summarise(m for m in copies if (m.defence, m.adversary, m.query_budget, m.against) == (*whose, against))
+        measured = summarise(
+            m for m in copies if (m.defence, m.adversary, m.query_budget, m.against) == (*whose, against)
+        )
         if measured is None:
             return FAILED if any((f.defence, f.adversary, f.query_budget) == whose for f in failed) else DASH
         return with_spread(measured)
@@ -45,7 +51,10 @@ def copies_table(results: AuditResults, attack: str) -> CopiesTable:
         found = {adversary for label, adversary in made if label == defence}
         adversaries = [who for who in (None, *results.adversaries) if who in found]
         rows = (
-            Row(who or ANYBODY, tuple(cell(defence, who, budget, against) for budget in budgets for against, _ in AGAINST))
+            Row(
+                who or ANYBODY,
+                tuple(cell(defence, who, budget, against) for budget in budgets for against, _ in AGAINST),
+            )
             for who in adversaries
         )
         return Group(defence or UNDEFENDED, tuple(rows))

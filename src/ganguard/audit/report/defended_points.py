@@ -13,9 +13,11 @@ UNDEFENDED = "no defence"
 
 @dataclass(frozen=True)
 class Point:
-    """One defence in front of one attack. users: FD to real images; loss: that, over what it is without a defence. copies:
-    distances to the undefended target. family: whose curve it lies on; empty without a defence. dominated: another costs users
-    no more and keeps copies at least as far away, or it keeps them no further away than none."""
+    """One defence in front of one attack. users: FD to real images; loss: that, over what it is without a
+    defence. copies:
+    distances to the undefended target. family: whose curve it lies on; empty without a defence. dominated:
+    another costs users no more and keeps copies at least as far away, or it keeps them no further away than
+    none."""
 
     label: str
     family: str
@@ -62,8 +64,8 @@ def _marked(point: Point, every: Sequence[Point]) -> Point:
 
 
 def _family(record: DefenceRecord, every: Iterable[DefenceRecord]) -> str:
-    """Its kinds, and, where defences of the same kinds differ in settings that are no numbers, those: no strength lies between
-    such two."""
+    """Its kinds, and, where defences of the same kinds differ in settings that are no numbers, those: no
+    strength lies between such two."""
     alike = zip(*(other.settings for other in every if other.kinds == record.kinds), strict=False)
     said: list[str] = []
     for kind, mine, others in zip(record.kinds, record.settings, alike, strict=False):
@@ -85,7 +87,8 @@ def by_family(points: Sequence[Point]) -> dict[str, list[Point]]:
 
 
 def families(points: Sequence[Point]) -> dict[str, list[Point]]:
-    """Points by curve, in the order of the spec, each by what it costs users; the undefended one is left out."""
+    """Points by curve, in the order of the spec, each by what it costs users; the undefended one is left
+    out."""
     return {name: family for name, family in by_family(points).items() if name != UNDEFENDED}
 
 

@@ -1,4 +1,5 @@
-"""Which defence, at what price? Copies behind each defence against what it leaves to honest users, in words and tables."""
+"""Which defence, at what price? Copies behind each defence against what it leaves to honest users, in words
+and tables."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -31,7 +32,8 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Defended:
-    """What is said of one attack. points: none first. table: a group a kind, under columns. at_equal_loss: a row a kind.
+    """What is said of one attack. points: none first. table: a group a kind, under columns. at_equal_loss: a
+    row a kind.
     copies: of every adversary at every budget."""
 
     heading: str
@@ -45,8 +47,9 @@ class Defended:
 
 @dataclass(frozen=True)
 class DefendingSection:
-    """The section; empty where nothing was defended. strips: images behind each defence, of the same codes. directions: what
-    moving codes along each fitted direction does. utility: what honest users get, where nobody attacks."""
+    """The section; empty where nothing was defended. strips: images behind each defence, of the same codes.
+    directions: what moving codes along each fitted direction does. utility: what honest users get, where
+    nobody attacks."""
 
     attacks: tuple[Defended, ...]
     strips: tuple[Grid, ...]
@@ -63,7 +66,9 @@ def defending_section(results: AuditResults, gallery: Gallery) -> DefendingSecti
         if m.defence and m.attack and m.query_budget:
             most[m.attack] = max(m.query_budget, most.get(m.attack, 0))
     order = {UNDEFENDED: 0, **{d.label: i for i, d in enumerate(results.defences, 1)}}
-    pictures = [p for p in results.pictures if p.subject == "defended" or (p.subject == "target" and results.defences)]
+    pictures = [
+        p for p in results.pictures if p.subject == "defended" or (p.subject == "target" and results.defences)
+    ]
     pictures.sort(key=lambda p: order.get(p.defence or UNDEFENDED, len(order)))
     strips = tuple(gallery.grid(p, _capital(p.defence or UNDEFENDED), "") for p in pictures)
     attacks = tuple(_defended(results, attack, budget) for attack, budget in most.items())
@@ -72,7 +77,8 @@ def defending_section(results: AuditResults, gallery: Gallery) -> DefendingSecti
 
 
 def utility_table(results: AuditResults) -> tuple[tuple[str, ...], tuple[Group, ...]]:
-    """What honest users get without a defence and behind each, as far as it was measured: columns, and one group of rows."""
+    """What honest users get without a defence and behind each, as far as it was measured: columns, and one
+    group of rows."""
     return _measured(tuple(heading for heading, _, _ in UTILITY), [Group("", tuple(_users(results)))])
 
 
@@ -91,7 +97,10 @@ def _measured(columns: Sequence[str], groups: Sequence[Group]) -> tuple[tuple[st
 def _users(results: AuditResults) -> Iterable[Row]:
     """What honest users get without a defence, and behind each."""
     for label in (None, *(d.label for d in results.defences)):
-        yield Row(label or UNDEFENDED, tuple(_of_users(results, label, metric, against) for _, metric, against in UTILITY))
+        yield Row(
+            label or UNDEFENDED,
+            tuple(_of_users(results, label, metric, against) for _, metric, against in UTILITY),
+        )
 
 
 def _of_users(results: AuditResults, defence: str | None, metric: str, against: Against) -> str:
@@ -109,8 +118,8 @@ def _directions(results: AuditResults, gallery: Gallery) -> Iterable[Grid]:
     """Each strip with what says how good the direction is."""
     for record in results.directions:
         note = (
-            f"right on {record.held_out_accuracy:.0%} of held-out ends and {record.rest_accuracy:.0%} of what lies between; "
-            f"rank correlation of attribute and distance {record.spearman:.2f}"
+            f"right on {record.held_out_accuracy:.0%} of held-out ends and {record.rest_accuracy:.0%} of "
+            f"what lies between; rank correlation of attribute and distance {record.spearman:.2f}"
         )
         for picture in results.pictures:
             if picture.subject == "direction" and picture.attribute == record.attribute:
@@ -120,7 +129,10 @@ def _directions(results: AuditResults, gallery: Gallery) -> Iterable[Grid]:
 def _defended(results: AuditResults, attack: str, budget: int) -> Defended:
     points = points_of(results, attack, budget)
     families = by_family(points)
-    rows = [Group(name, tuple(_row(results, p, attack, budget) for p in family)) for name, family in families.items()]
+    rows = [
+        Group(name, tuple(_row(results, p, attack, budget) for p in family))
+        for name, family in families.items()
+    ]
     columns, table = _measured(COLUMNS, rows)
     return Defended(
         heading=f"{attack}, {whole(budget)} bought images",
@@ -128,7 +140,9 @@ def _defended(results: AuditResults, attack: str, budget: int) -> Defended:
         remarks=advice(points),
         columns=columns,
         table=table,
-        at_equal_loss=tuple(Row(name, _at_losses(family)) for name, family in families.items() if name != UNDEFENDED),
+        at_equal_loss=tuple(
+            Row(name, _at_losses(family)) for name, family in families.items() if name != UNDEFENDED
+        ),
         copies=copies_table(results, attack),
     )
 

@@ -1,4 +1,5 @@
-"""Attacks beside each other: a row each, and in it a dot a budget, at the distance of its copies on a logarithmic axis."""
+"""Attacks beside each other: a row each, and in it a dot a budget, at the distance of its copies on a
+logarithmic axis."""
 
 import math
 from collections.abc import Sequence
@@ -27,12 +28,16 @@ from ganguard.audit.summaries import Summary, summarise
 
 ROW = 30.0  # points that a row is high: its name, and its dots below
 AROUND = 62.0  # points above and below all rows
-RULERS: dict[Against, tuple[Yardstick, ...]] = {"reference": (TARGET_TO_REAL, TWO_SPLITS), "domain": (DOMAIN_SPLITS,)}
+RULERS: dict[Against, tuple[Yardstick, ...]] = {
+    "reference": (TARGET_TO_REAL, TWO_SPLITS),
+    "domain": (DOMAIN_SPLITS,),
+}
 
 
 @dataclass(frozen=True)
 class Dots:
-    """A picture under a heading, in each shape. keys: which budget a dot is of. rulers: what its dotted lines are."""
+    """A picture under a heading, in each shape. keys: which budget a dot is of. rulers: what its dotted lines
+    are."""
 
     heading: str
     note: str
@@ -41,11 +46,14 @@ class Dots:
     rulers: tuple[str, ...]
 
 
-Row = tuple[str, dict[int, Summary]]  # an attack, and its distances by budget; budget 0: what no copy was made of
+Row = tuple[
+    str, dict[int, Summary]
+]  # an attack, and its distances by budget; budget 0: what no copy was made of
 
 
 def dots(results: AuditResults) -> tuple[Dots, ...]:
-    """Accuracy, where adversaries know real images; distance to another domain, where copies were moved to it."""
+    """Accuracy, where adversaries know real images; distance to another domain, where copies were moved to
+    it."""
     found: list[Dots] = []
     if results.select(subject="known"):
         note = "Distance of each copy to the held-out real images. Hollow: the real images themselves that the adversary holds."
@@ -62,7 +70,9 @@ def _dots(results: AuditResults, against: Against, heading: str, note: str) -> D
         return Dots(heading, note, (), (), ())
     every = sorted({budget for _, by_budget in rows for budget in by_budget} - {0})
     rulers = {ruler: s.mean for ruler in RULERS[against] if (s := yardstick(results, ruler)) and s.mean > 0}
-    said = "; ".join(f"{name}: {', '.join(_said(b, s) for b, s in by_budget.items())}" for name, by_budget in rows)
+    said = "; ".join(
+        f"{name}: {', '.join(_said(b, s) for b, s in by_budget.items())}" for name, by_budget in rows
+    )
 
     def paint(axes: Axes) -> None:
         _frame(axes, rows, list(rulers.values()))
@@ -83,7 +93,9 @@ def _dots(results: AuditResults, against: Against, heading: str, note: str) -> D
         Key(f"query budget {whole(b)}", f"--series-{i % len(SERIES)}", MARKERS[i % len(MARKERS)][1])
         for i, b in enumerate(every)
     )
-    return Dots(heading, note, svgs, keys, tuple(f"{ruler.label}: {number(value)}" for ruler, value in rulers.items()))
+    return Dots(
+        heading, note, svgs, keys, tuple(f"{ruler.label}: {number(value)}" for ruler, value in rulers.items())
+    )
 
 
 def _rows(results: AuditResults, against: Against) -> list[Row]:
@@ -104,7 +116,9 @@ def _said(budget: int, summary: Summary) -> str:
 
 
 def _frame(axes: Axes, rows: Sequence[Row], rulers: Sequence[float]) -> None:
-    values = [v for _, by_budget in rows for s in by_budget.values() for v in (s.least, s.mean, s.greatest) if v > 0]
+    values = [
+        v for _, by_budget in rows for s in by_budget.values() for v in (s.least, s.mean, s.greatest) if v > 0
+    ]
     low, high = min([*values, *rulers]), max([*values, *rulers])
     pad = max((high / low) ** 0.05 * 1.1, math.sqrt(6 * low / high))
     axes.set_xscale("log")

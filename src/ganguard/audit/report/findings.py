@@ -1,4 +1,5 @@
-"""What of the results the words, the picture and the tables all speak of: copies by budget, and the yardsticks."""
+"""What of the results the words, the picture and the tables all speak of: copies by budget, and the
+yardsticks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +12,8 @@ DISTANCE = "frechet_distance"
 
 @dataclass(frozen=True)
 class Copy:
-    """Fréchet distances of one attack's copies at one budget: to the target (fidelity), to the reference (accuracy)."""
+    """Fréchet distances of one attack's copies at one budget: to the target (fidelity), to the reference
+    (accuracy)."""
 
     attack: str
     query_budget: int
@@ -66,21 +68,29 @@ def budgets(results: AuditResults, attack: str) -> list[int]:
 
 
 def budgets_planned(results: AuditResults, attack: str) -> list[int]:
-    """Query budgets of an attack, ascending: those of the spec, whether or not a copy came of them, and those measured."""
-    planned = {budget for record in results.attacks if record.label == attack for budget in record.query_budgets}
+    """Query budgets of an attack, ascending: those of the spec, whether or not a copy came of them, and those
+    measured."""
+    planned = {
+        budget for record in results.attacks if record.label == attack for budget in record.query_budgets
+    }
     return sorted(planned | set(budgets(results, attack)))
 
 
 def why_failed(results: AuditResults, attack: str, budget: int) -> str:
-    """Why no copy of an attack at a budget was measured; empty where one was, or nothing says that one failed."""
+    """Why no copy of an attack at a budget was measured; empty where one was, or nothing says that one
+    failed."""
     if budget in budgets(results, attack):
         return ""
     return next((f.reason for f in results.failures if (f.attack, f.query_budget) == (attack, budget)), "")
 
 
-def of_copy(results: AuditResults, attack: str, budget: int, metric: str, against: Against) -> list[Measurement]:
+def of_copy(
+    results: AuditResults, attack: str, budget: int, metric: str, against: Against
+) -> list[Measurement]:
     """One metric of the copies of one attack at one budget: every seed, every draw."""
-    return results.select(subject="substitute", attack=attack, query_budget=budget, metric=metric, against=against)
+    return results.select(
+        subject="substitute", attack=attack, query_budget=budget, metric=metric, against=against
+    )
 
 
 def of_yardstick(results: AuditResults, yardstick: Yardstick, metric: str = DISTANCE) -> list[Measurement]:
@@ -102,8 +112,11 @@ def copies(results: AuditResults) -> list[Copy]:
     ]
 
 
-def replays(results: AuditResults, metric: str = DISTANCE, against: Against = "target") -> dict[int, list[Measurement]]:
-    """One metric of the bought images themselves, by budget, ascending; against the purchase, of fresh images of the target."""
+def replays(
+    results: AuditResults, metric: str = DISTANCE, against: Against = "target"
+) -> dict[int, list[Measurement]]:
+    """One metric of the bought images themselves, by budget, ascending; against the purchase, of fresh images
+    of the target."""
     found: dict[int, list[Measurement]] = {}
     subject: Subject = "target" if against == "purchase" else "purchase"
     for m in results.select(subject=subject, metric=metric, against=against):
@@ -112,7 +125,9 @@ def replays(results: AuditResults, metric: str = DISTANCE, against: Against = "t
     return dict(sorted(found.items()))
 
 
-def others(results: AuditResults, subject: Subject, against: Against) -> dict[str, dict[str, list[Measurement]]]:
+def others(
+    results: AuditResults, subject: Subject, against: Against
+) -> dict[str, dict[str, list[Measurement]]]:
     """All metrics of a subject that is no copy and no yardstick, by whose it is and its budget."""
     found: dict[str, dict[str, list[Measurement]]] = {}
     for m in results.select(subject=subject, against=against):

@@ -1,4 +1,5 @@
-"""The frontier: what each defence costs honest users (x) against how far away it keeps copies (y); a curve a kind."""
+"""The frontier: what each defence costs honest users (x) against how far away it keeps copies (y); a curve a
+kind."""
 
 import math
 from collections.abc import Sequence
@@ -33,7 +34,8 @@ def frontier_keys(defended: Defended) -> tuple[Key, ...]:
 def frontier(defended: Defended, number_of: int) -> tuple[str, ...]:
     """SVG text in each shape. number_of: tells several of these pictures apart on a page."""
     said = "; ".join(
-        f"{p.label}: users at {number(p.loss)} times, naive copy at FD {number(p.naive)}, closest at {number(p.closest)}"
+        f"{p.label}: users at {number(p.loss)} times, naive copy at FD {number(p.naive)}, closest at "
+        f"{number(p.closest)}"
         for p in defended.points
     )
 
@@ -44,7 +46,15 @@ def frontier(defended: Defended, number_of: int) -> tuple[str, ...]:
         for point in defended.points:
             if not point.family:
                 axes.axhline(point.closest, color=MUTED, linewidth=1.1, linestyle=(0, (1, 1.8)), zorder=2)
-                axes.plot([point.loss], [point.closest], color=INK, marker="*", markersize=12, linestyle="none", zorder=4)
+                axes.plot(
+                    [point.loss],
+                    [point.closest],
+                    color=INK,
+                    marker="*",
+                    markersize=12,
+                    linestyle="none",
+                    zorder=4,
+                )
 
     title = f"What defences cost and give: {defended.heading}"
     return tuple(draw(shape, title, said, paint, prefix=f"frontier-{number_of}-") for shape in SHAPES)
@@ -53,7 +63,10 @@ def frontier(defended: Defended, number_of: int) -> tuple[str, ...]:
 def _frame(axes: Axes, points: Sequence[Point]) -> None:
     losses = [p.loss for p in points]
     heights = [v for p in points for v in (*p.copies.naive.values(), *p.copies.closest.values()) if v > 0]
-    for values, scale, limit in ((losses, axes.set_xscale, axes.set_xlim), (heights, axes.set_yscale, axes.set_ylim)):
+    for values, scale, limit in (
+        (losses, axes.set_xscale, axes.set_xlim),
+        (heights, axes.set_yscale, axes.set_ylim),
+    ):
         low, high = min(values), max(values)
         pad = max((high / low) ** 0.06 * 1.06, math.sqrt(2.2 * low / high))
         scale("log")
@@ -63,7 +76,11 @@ def _frame(axes: Axes, points: Sequence[Point]) -> None:
     _ticks(axes.yaxis, round_values(*axes.get_ylim()))
     axes.set_xlabel("users' FD to real images, times that without a defence (log scale)", color=INK)
     axes.text(
-        -0.06, 1.04, "FD of copies to the undefended target (log scale); higher protects", transform=axes.transAxes, color=INK
+        -0.06,
+        1.04,
+        "FD of copies to the undefended target (log scale); higher protects",
+        transform=axes.transAxes,
+        color=INK,
     )
 
 
@@ -74,7 +91,8 @@ def _ticks(axis: Axis, places: Sequence[float]) -> None:
 
 
 def _curve(axes: Axes, family: Sequence[Point], index: int) -> None:
-    """One kind: the naive adversary's copies dashed and hollow, the closest ones solid and full; grey where dominated."""
+    """One kind: the naive adversary's copies dashed and hollow, the closest ones solid and full; grey where
+    dominated."""
     colour, marker = SERIES[index % len(SERIES)], MARKERS[index % len(MARKERS)][0]
     for which, line, face in (("naive", (0, (4, 2.5)), PAPER), ("closest", "solid", colour)):
         drawn = [p for p in family if getattr(p, which) > 0]

@@ -19,8 +19,8 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 
 @dataclass(frozen=True)
 class Grid:
-    """A grid of images on the page. width, height: CSS pixels, a whole multiple of the file's; data: base64 of the PNG, empty
-    where there is no copy to show, and `note` says why."""
+    """A grid of images on the page. width, height: CSS pixels, a whole multiple of the file's; data: base64
+    of the PNG, empty where there is no copy to show, and `note` says why."""
 
     title: str
     note: str
@@ -40,8 +40,8 @@ class GridRow:
 
 @dataclass(frozen=True)
 class Gallery:
-    """The PNG files of the results' pictures, by name, and how many CSS pixels a side of one image pixel gets: whole, at
-    least 1."""
+    """The PNG files of the results' pictures, by name, and how many CSS pixels a side of one image pixel
+    gets: whole, at least 1."""
 
     files: dict[str, bytes]
     scale: int
@@ -71,13 +71,19 @@ def grid_rows(results: AuditResults, gallery: Gallery) -> list[GridRow]:
     several_seeds = len(seeds(results)) > 1
 
     def row(heading: str, pictures: Sequence[Picture]) -> GridRow:
-        return GridRow(heading, tuple(gallery.grid(p, *_caption(results, p, several_seeds)) for p in pictures))
+        return GridRow(
+            heading, tuple(gallery.grid(p, *_caption(results, p, several_seeds)) for p in pictures)
+        )
 
     order = ("real", "target", "noise")
-    originals = sorted((p for p in results.pictures if p.subject in order), key=lambda p: order.index(p.subject))
+    originals = sorted(
+        (p for p in results.pictures if p.subject in order), key=lambda p: order.index(p.subject)
+    )
     of_copies = [p for p in results.pictures if p.subject == "substitute"]
     copied = {
-        label: sorted((p for p in of_copies if p.attack == label), key=lambda p: (p.query_budget or 0, p.seed or 0))
+        label: sorted(
+            (p for p in of_copies if p.attack == label), key=lambda p: (p.query_budget or 0, p.seed or 0)
+        )
         for label in dict.fromkeys([*labels(results), *(p.attack for p in of_copies if p.attack is not None)])
     }
     rows = [row("Real images and the target", originals)] if originals else []
@@ -120,8 +126,15 @@ def _read_png(path: Path) -> bytes:
         problem = "is not a PNG file" if data else "no such file"
     except OSError as refusal:
         data, problem = b"", f"cannot be read ({refusal.strerror})"
-    if not (data.startswith(_PNG) and data[12:16] == b"IHDR" and len(data) <= LARGEST_GRID and all(_png_size(data))):
-        raise DataError(f"{path}: {problem}. The results name it as a grid of images; run the audit again to draw it.")
+    if not (
+        data.startswith(_PNG)
+        and data[12:16] == b"IHDR"
+        and len(data) <= LARGEST_GRID
+        and all(_png_size(data))
+    ):
+        raise DataError(
+            f"{path}: {problem}. The results name it as a grid of images; run the audit again to draw it."
+        )
     return data
 
 

@@ -26,7 +26,9 @@ def render(results: AuditResults, directory: Path) -> str:
     whole_results, results = results, results.undefended()
     title = "Copy quality against query budget"
     said = words.headline(results)
-    description = " ".join([said.lead, *(f"{card.budget}: FD {card.distance}." for card in said.cards), *said.remarks])
+    description = " ".join(
+        [said.lead, *(f"{card.budget}: FD {card.distance}." for card in said.cards), *said.remarks]
+    )
     gallery = open_gallery(whole_results, directory)
     defending = defending_section(whole_results, gallery)
     step_rows, step_total = tables.steps(results)
@@ -35,11 +37,15 @@ def render(results: AuditResults, directory: Path) -> str:
         said=said,
         measured_against=words.MEASURED_AGAINST[results.target.measured_against],
         several_attacks=len(labels(results)) > 1,
-        pictures=[plots.quality_picture(results, shape, title, description) for shape in (plots.WIDE, plots.NARROW)],
+        pictures=[
+            plots.quality_picture(results, shape, title, description) for shape in (plots.WIDE, plots.NARROW)
+        ],
         legend=plots.legend(results),
         dots=dots(results),
         defending=defending,
-        frontiers=[(frontier(attack, i), frontier_keys(attack)) for i, attack in enumerate(defending.attacks)],
+        frontiers=[
+            (frontier(attack, i), frontier_keys(attack)) for i, attack in enumerate(defending.attacks)
+        ],
         failures=tables.failures(whole_results),
         verdicts=tables.verdict_rows(results.verdicts),
         grid_rows=grid_rows(results, gallery),
@@ -48,7 +54,9 @@ def render(results: AuditResults, directory: Path) -> str:
         measured=[(against, tables.measure_table(results, against)) for against in get_args(Against)],
         headings=words.HEADINGS,
         limits=words.limits(whole_results),
-        spec=yaml.safe_dump(results.spec, sort_keys=False, allow_unicode=True, default_flow_style=None, width=80),
+        spec=yaml.safe_dump(
+            results.spec, sort_keys=False, allow_unicode=True, default_flow_style=None, width=80
+        ),
         facts=facts(results),
         steps=step_rows,
         step_total=step_total,
@@ -74,9 +82,15 @@ def facts(results: AuditResults) -> list[tuple[str, str]]:
         *(("images left out", said_of(record)) for record in results.skipped),
         ("features", f"{features.kind}, {whole(features.dimensions)} dimensions{accuracy}"),
         ("seeds of the copies", ", ".join(str(seed) for seed in seeds(results)) or "no copy was measured"),
-        ("versions", f"ganguard {here.ganguard}, Python {here.python}, PyTorch {here.torch}, NumPy {here.numpy}"),
+        (
+            "versions",
+            f"ganguard {here.ganguard}, Python {here.python}, PyTorch {here.torch}, NumPy {here.numpy}",
+        ),
         ("machine", f"{here.platform}; {here.processor}, {_units(here.cores, 'core')}"),
-        ("run on", f"{here.device}, {_units(here.processes, 'process', 'es')} of {_units(here.threads, 'thread')}"),
+        (
+            "run on",
+            f"{here.device}, {_units(here.processes, 'process', 'es')} of {_units(here.threads, 'thread')}",
+        ),
     ]
 
 

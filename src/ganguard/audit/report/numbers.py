@@ -16,7 +16,8 @@ def whole(value: int) -> str:
 
 
 def number(value: float, digits: int = 3) -> str:
-    """A number to `digits` significant digits: "0.0612", "3.12", "1,230"; a dash for NaN, what was not measured."""
+    """A number to `digits` significant digits: "0.0612", "3.12", "1,230"; a dash for NaN, what was not
+    measured."""
     if math.isnan(value):
         return DASH
     if value == 0:
@@ -31,8 +32,8 @@ def number(value: float, digits: int = 3) -> str:
 def with_spread(summary: Summary, decimals: int | None = None) -> str:
     """ "mean ± sample standard deviation", both to the same place; the mean alone where there is one value.
 
-    decimals: places after the point; None takes what gives the larger of the two three significant digits, since a mean may
-        lie about 0 and still vary.
+    decimals: places after the point; None takes what gives the larger of the two three significant digits,
+        since a mean may lie about 0 and still vary.
     """
     if decimals is None:
         size = max(abs(summary.mean), summary.deviation or 0.0)
@@ -72,5 +73,6 @@ def seconds(value: float) -> str:
 
 
 def _places(value: float, digits: int) -> int:
-    """Decimal places that leave `digits` significant digits; below 0 for large values. After rounding: 9.996 counts as 10.0."""
+    """Decimal places that leave `digits` significant digits; below 0 for large values. After rounding: 9.996
+    counts as 10.0."""
     return digits - 1 - int(f"{value:.{digits - 1}e}".split("e")[1])

@@ -51,7 +51,8 @@ class Key:
 
 @dataclass(frozen=True)
 class Legend:
-    """What the picture holds: attacks, which kinds of line, and whether a distance of 0 had to be left out."""
+    """What the picture holds: attacks, which kinds of line, and whether a distance of 0 had to be left
+    out."""
 
     keys: tuple[Key, ...]
     fidelity: bool
@@ -66,7 +67,8 @@ def legend(results: AuditResults) -> Legend:
     found = copies(results)
     return Legend(
         keys=tuple(
-            Key(label, f"--series-{i % len(SERIES)}", MARKERS[i % len(MARKERS)][1]) for i, label in enumerate(_drawn(results))
+            Key(label, f"--series-{i % len(SERIES)}", MARKERS[i % len(MARKERS)][1])
+            for i, label in enumerate(_drawn(results))
         ),
         fidelity=any(_positive(copy.fidelity) for copy in found),
         accuracy=any(_positive(copy.accuracy) for copy in found),
@@ -77,7 +79,8 @@ def legend(results: AuditResults) -> Legend:
 
 
 def quality_picture(results: AuditResults, shape: Shape, title: str, description: str) -> str:
-    """SVG text of Fréchet distance (y) against query budget (x); empty where no distance of a copy is above 0."""
+    """SVG text of Fréchet distance (y) against query budget (x); empty where no distance of a copy is above
+    0."""
     found = copies(results)
     if not _drawn(results):
         return ""
@@ -88,14 +91,23 @@ def quality_picture(results: AuditResults, shape: Shape, title: str, description
         for i, label in enumerate(drawn):
             _curves(axes, [copy for copy in found if copy.attack == label], i, len(drawn))
         _draw_rulers(axes, rulers, shape)
-        axes.plot(list(replay), list(replay.values()), color=MUTED, linewidth=1.4, linestyle=(0, (5, 1.5, 1, 1.5)), zorder=2)
+        axes.plot(
+            list(replay),
+            list(replay.values()),
+            color=MUTED,
+            linewidth=1.4,
+            linestyle=(0, (5, 1.5, 1, 1.5)),
+            zorder=2,
+        )
 
     return draw(shape, title, description, paint)
 
 
 def _replay(results: AuditResults) -> dict[int, float]:
     """Mean distance of the bought images themselves to the target, by budget."""
-    means = {budget: summary.mean for budget, found in replays(results).items() if (summary := summarise(found))}
+    means = {
+        budget: summary.mean for budget, found in replays(results).items() if (summary := summarise(found))
+    }
     return {budget: mean for budget, mean in means.items() if mean > 0}
 
 
@@ -130,7 +142,9 @@ def _frame(axes: Axes, found: Sequence[Copy], rulers: Sequence[float], shape: Sh
     pad = (budgets[-1] / budgets[0]) ** 0.06 * 1.08
     axes.set_xlim(budgets[0] / pad, budgets[-1] * pad)
     low, high = min(values), max(values)
-    pad = max((high / low) ** 0.05 * 1.1, math.sqrt(6 * low / high))  # a span of at least 6 holds at least two round values
+    pad = max(
+        (high / low) ** 0.05 * 1.1, math.sqrt(6 * low / high)
+    )  # a span of at least 6 holds at least two round values
     axes.set_ylim(low / pad, high * pad)
     _ticks(axes, _apart(budgets, 0.09 if shape == WIDE else 0.17), shape)
 
@@ -145,14 +159,22 @@ def _ticks(axes: Axes, budgets: Sequence[int], shape: Shape) -> None:
         axis.set_major_locator(FixedLocator([float(place) for place in places]))
         axis.set_major_formatter(FixedFormatter(texts))
         axis.set_minor_locator(NullLocator())
-    axes.set_xlabel("images bought from the target (log scale)" if shape == WIDE else "images bought (log scale)", color=INK)
-    y_title = "Fréchet distance (log scale); lower is a closer copy" if shape == WIDE else "Fréchet distance (log scale)"
+    axes.set_xlabel(
+        "images bought from the target (log scale)" if shape == WIDE else "images bought (log scale)",
+        color=INK,
+    )
+    y_title = (
+        "Fréchet distance (log scale); lower is a closer copy"
+        if shape == WIDE
+        else "Fréchet distance (log scale)"
+    )
     left = -shape.box[0] / shape.box[2] + 0.01
     axes.text(left, 1.045, y_title, transform=axes.transAxes, color=INK)
 
 
 def _apart(budgets: Sequence[int], gap: float) -> list[int]:
-    """The budgets whose labels fit: the ends, and between them those at least `gap` of the axis from the last one kept."""
+    """The budgets whose labels fit: the ends, and between them those at least `gap` of the axis from the last
+    one kept."""
     if len(budgets) == 1:
         return list(budgets)
     span = math.log(budgets[-1] / budgets[0])
@@ -165,7 +187,8 @@ def _apart(budgets: Sequence[int], gap: float) -> list[int]:
 
 
 def round_values(low: float, high: float) -> list[float]:
-    """Round values within (low, high), both above 0: powers of ten, with their 2- and 5-folds where few decades are shown."""
+    """Round values within (low, high), both above 0: powers of ten, with their 2- and 5-folds where few
+    decades are shown."""
     decades = math.log10(high / low)
     step = max(1, math.ceil(decades / 8))
     folds = (1, 2, 5) if decades < 2.5 else (1,)
@@ -175,10 +198,13 @@ def round_values(low: float, high: float) -> list[float]:
 
 
 def _curves(axes: Axes, found: Sequence[Copy], index: int, attacks: int) -> None:
-    """One attack: fidelity solid with full markers, accuracy dashed with hollow ones; bars from least to greatest."""
+    """One attack: fidelity solid with full markers, accuracy dashed with hollow ones; bars from least to
+    greatest."""
     colour, marker = SERIES[index % len(SERIES)], MARKERS[index % len(MARKERS)][0]
     left, right = axes.get_xlim()
-    step = min(0.02, 0.06 / attacks)  # share of the axis by which curves stand apart sideways, so that bars do not hide bars
+    step = min(
+        0.02, 0.06 / attacks
+    )  # share of the axis by which curves stand apart sideways, so that bars do not hide bars
     for measure, line, half in (("fidelity", "solid", 0), ("accuracy", (0, (4, 2.5)), 1)):
         points = [(c.query_budget, s) for c in found if (s := getattr(c, measure)) is not None and s.mean > 0]
         if not points:
@@ -186,24 +212,40 @@ def _curves(axes: Axes, found: Sequence[Copy], index: int, attacks: int) -> None
         aside = (right / left) ** (step * (index + half / 2 - (attacks - 0.5) / 2))
         x = [budget * aside for budget, _ in points]
         mean = [s.mean for _, s in points]
-        bars = [[s.mean - max(s.least, s.mean / 100) for _, s in points], [s.greatest - s.mean for _, s in points]]
+        bars = [
+            [s.mean - max(s.least, s.mean / 100) for _, s in points],
+            [s.greatest - s.mean for _, s in points],
+        ]
         low = [s.mean - below for (_, s), below in zip(points, bars[0], strict=True)]
         if measure == "fidelity":
             axes.fill_between(x, low, [s.greatest for _, s in points], color=colour, alpha=0.13, linewidth=0)
         style: dict[str, Any] = {"linestyle": line, "marker": marker, "markersize": 6, "linewidth": 1.8}
         face = colour if measure == "fidelity" else PAPER
-        axes.errorbar(x, mean, yerr=bars, color=colour, markerfacecolor=face, capsize=3, elinewidth=1.2, zorder=3, **style)
+        axes.errorbar(
+            x,
+            mean,
+            yerr=bars,
+            color=colour,
+            markerfacecolor=face,
+            capsize=3,
+            elinewidth=1.2,
+            zorder=3,
+            **style,
+        )
 
 
 def _draw_rulers(axes: Axes, rulers: Sequence[tuple[Yardstick, float]], shape: Shape) -> None:
-    """Horizontal lines of the yardsticks, named in the margin on the right, pushed apart where they are close."""
+    """Horizontal lines of the yardsticks, named in the margin on the right, pushed apart where they are
+    close."""
     low, high = (math.log(limit) for limit in axes.get_ylim())
     heights = [(math.log(value) - low) / (high - low) for _, value in rulers]
     lines = 1 if shape == WIDE else 2
     gap = (lines * 1.25 * shape.font + 3) / (shape.box[3] * shape.size[1])
     for (ruler, value), height, place in zip(rulers, heights, _pushed_apart(heights, gap), strict=True):
         axes.axhline(value, color=MUTED, linewidth=1.1, linestyle=(0, (1, 1.8)), zorder=2)
-        axes.plot((1.0, 1.025), (height, place), transform=axes.transAxes, color=MUTED, linewidth=0.8, clip_on=False)
+        axes.plot(
+            (1.0, 1.025), (height, place), transform=axes.transAxes, color=MUTED, linewidth=0.8, clip_on=False
+        )
         text = f"{ruler.label}: {number(value)}" if shape == WIDE else f"{ruler.short}\n{number(value)}"
         axes.text(1.035, place, text, transform=axes.transAxes, color=INK, va="center", linespacing=1.1)
 

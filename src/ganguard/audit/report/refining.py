@@ -1,4 +1,5 @@
-"""Did refining help? What white-box attacks chose and kept of their purchases, in words, tables and pictures."""
+"""Did refining help? What white-box attacks chose and kept of their purchases, in words, tables and
+pictures."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -29,7 +30,8 @@ class Finding:
 
 @dataclass(frozen=True)
 class Example:
-    """One refinement in pictures. title: whose; ratio: what chose; note: under which seed and at which budget."""
+    """One refinement in pictures. title: whose; ratio: what chose; note: under which seed and at which
+    budget."""
 
     title: str
     note: str
@@ -40,8 +42,8 @@ class Example:
 
 @dataclass(frozen=True)
 class RefiningSection:
-    """The section. diagnostics: a group an attack and budget, with two rows a seed, of columns DIAGNOSTICS; scores: the judge's
-    of each of `powers`."""
+    """The section. diagnostics: a group an attack and budget, with two rows a seed, of columns DIAGNOSTICS;
+    scores: the judge's of each of `powers`."""
 
     findings: tuple[Finding, ...]
     diagnostics: tuple[Group, ...]
@@ -58,7 +60,9 @@ def refining_section(results: AuditResults, gallery: Gallery) -> RefiningSection
         findings=tuple(Finding(name, _said(results, records)) for name, records in groups.items()),
         diagnostics=tuple(Group(name, _diagnostics(records)) for name, records in groups.items()),
         powers=(*(f"power {power:g}" for power in powers), ALGORITHM_1),
-        scores=tuple(Group(name, tuple(_scores(r, powers) for r in records)) for name, records in groups.items()),
+        scores=tuple(
+            Group(name, tuple(_scores(r, powers) for r in records)) for name, records in groups.items()
+        ),
         examples=tuple(_example(results, gallery, i, record) for i, record in enumerate(_shown(results))),
     )
 
@@ -68,7 +72,9 @@ def _by_attack_and_budget(results: AuditResults) -> dict[str, list[RefinementRec
     order = labels(results)
     place = {label: i for i, label in enumerate(order)}
     groups: dict[str, list[RefinementRecord]] = {}
-    for record in sorted(results.refinements, key=lambda r: (place.get(r.attack, len(order)), r.attack, r.query_budget)):
+    for record in sorted(
+        results.refinements, key=lambda r: (place.get(r.attack, len(order)), r.attack, r.query_budget)
+    ):
         groups.setdefault(f"{record.attack}, {_images(record.query_budget)} bought", []).append(record)
     return groups
 
@@ -79,22 +85,32 @@ def _shown(results: AuditResults) -> list[RefinementRecord]:
     best: dict[str, RefinementRecord] = {}
     for record in results.refinements:
         known = best.setdefault(record.attack, record)
-        rank, known_rank = ((r.query_budget, (r.attack, r.query_budget, r.seed) in pictured) for r in (record, known))
+        rank, known_rank = (
+            (r.query_budget, (r.attack, r.query_budget, r.seed) in pictured) for r in (record, known)
+        )
         if rank > known_rank:
             best[record.attack] = record
     return [best[label] for label in dict.fromkeys([*labels(results), *best]) if label in best]
 
 
 def _said(results: AuditResults, records: Sequence[RefinementRecord]) -> str:
-    return " ".join(filter(None, [_choice(records), _nearer(results, records), _plain(results, records), _stuck(records)]))
+    return " ".join(
+        filter(None, [_choice(records), _nearer(results, records), _plain(results, records), _stuck(records)])
+    )
 
 
 def _choice(records: Sequence[RefinementRecord]) -> str:
     """Which powers the judge chose, over the seeds."""
     among = sorted({power for record in records for power in _powers(record)})
-    chosen = sorted(Counter(record.chosen for record in records).items(), key=lambda item: (-item[1], item[0]))
+    chosen = sorted(
+        Counter(record.chosen for record in records).items(), key=lambda item: (-item[1], item[0])
+    )
     over = [f"{power:g}{_under(count) if len(records) > 1 else ''}" for power, count in chosen]
-    said = f"Of {_named(among)}, the judge chose {listed(over)}." if len(among) > 1 else f"Only {_named(among)} was tried."
+    said = (
+        f"Of {_named(among)}, the judge chose {listed(over)}."
+        if len(among) > 1
+        else f"Only {_named(among)} was tried."
+    )
     if all(record.chosen > 0 for record in records):
         return said
     where = "here" if len(chosen) == 1 else "there"
@@ -125,7 +141,9 @@ def _plain(results: AuditResults, records: Sequence[RefinementRecord]) -> str:
     who = f"{ALGORITHM_1} as it stands (logistic ratio, power 1)"
     said = f"{who} would keep images at FD {_mean(found, sorted(found))}." if found else ""
     if stuck:
-        said += f"{' ' if said else ''}{'Its' if said else f'Of {who}, the'} chains were stuck{_under(stuck)}."
+        said += (
+            f"{' ' if said else ''}{'Its' if said else f'Of {who}, the'} chains were stuck{_under(stuck)}."
+        )
     return said
 
 
@@ -139,9 +157,15 @@ def _stuck(records: Sequence[RefinementRecord]) -> str:
     return f"Chains were stuck at {_named(sorted(found))}; at {power:g}, {why}."
 
 
-def _distances(results: AuditResults, records: Sequence[RefinementRecord], subject: Subject) -> dict[int, float]:
+def _distances(
+    results: AuditResults, records: Sequence[RefinementRecord], subject: Subject
+) -> dict[int, float]:
     """Fréchet distance to the reference split by seed, of what these records kept, or bought."""
-    whose: dict[str, object] = {"query_budget": records[0].query_budget, "metric": DISTANCE, "against": "reference"}
+    whose: dict[str, object] = {
+        "query_budget": records[0].query_budget,
+        "metric": DISTANCE,
+        "against": "reference",
+    }
     whose |= {} if subject == "purchase" else {"attack": records[0].attack}
     found = results.select(subject=subject, **whose)
     by_seed = {record.seed: summarise(m for m in found if m.seed == record.seed) for record in records}
@@ -166,7 +190,12 @@ def _diagnostics(records: Sequence[RefinementRecord]) -> tuple[Row, ...]:
 
 def _cells(ratio: RatioRecord, tried: Tried | None, kept: int) -> tuple[str, ...]:
     """tried: None where its chains were stuck. kept: images, with repeats."""
-    of_ratio = (ratio.kind, f"{ratio.auc:.3f}", number(ratio.calibration_z), f"{ratio.effective_sample_size:.1%}")
+    of_ratio = (
+        ratio.kind,
+        f"{ratio.auc:.3f}",
+        number(ratio.calibration_z),
+        f"{ratio.effective_sample_size:.1%}",
+    )
     if tried is None:
         return (*of_ratio, STUCK, DASH, DASH, DASH)
     moves = (f"{tried.acceptance_rate:.1%}", whole(tried.never_moved)) if tried.proposals else (DASH, DASH)
@@ -193,13 +222,19 @@ def _example(results: AuditResults, gallery: Gallery, index: int, record: Refine
         "dropped": f"the first of {whole(max(0, bought - distinct))}",
     }
     wanted = {"attack": record.attack, "query_budget": record.query_budget, "seed": record.seed}
-    pictures = {p.subject: p for p in results.pictures if all(getattr(p, key) == value for key, value in wanted.items())}
+    pictures = {
+        p.subject: p
+        for p in results.pictures
+        if all(getattr(p, key) == value for key, value in wanted.items())
+    }
     return Example(
         title=record.attack,
         note=f"{_images(record.query_budget)} bought, seed {record.seed}",
         ratio=f"{record.ratio.kind} ratio, power {record.chosen:g}",
         plots=refining_plots(record, str(index)),
-        grids=tuple(gallery.grid(pictures[s], s.capitalize(), note) for s, note in notes.items() if s in pictures),
+        grids=tuple(
+            gallery.grid(pictures[s], s.capitalize(), note) for s, note in notes.items() if s in pictures
+        ),
     )
 
 

@@ -1,4 +1,5 @@
-"""The pictures of one refinement: log ratios before and after, how reliable the ratio is, and the balance of classes."""
+"""The pictures of one refinement: log ratios before and after, how reliable the ratio is, and the balance of
+classes."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -47,7 +48,9 @@ def _ratios(found: Histogram, name: str) -> Plot:
         _heights(axes)
 
     note = "share of images by log ratio; right is more like real images"
-    said = f"{whole(sum(before))} images bought, {whole(sum(after))} kept, from {number(low)} to {number(high)}."
+    said = (
+        f"{whole(sum(before))} images bought, {whole(sum(after))} kept, from {number(low)} to {number(high)}."
+    )
     return _plot(name, "Density ratio, before and after", note, said, paint)
 
 
@@ -62,7 +65,16 @@ def _reliability(record: RefinementRecord, name: str) -> Plot:
         ):
             found = [b for b in bins if b.count]
             x, y = [b.predicted for b in found], [b.observed for b in found]
-            axes.plot(x, y, color=colour, linewidth=1.6, marker=marker, markersize=5, markerfacecolor=face, clip_on=False)
+            axes.plot(
+                x,
+                y,
+                color=colour,
+                linewidth=1.6,
+                marker=marker,
+                markersize=5,
+                markerfacecolor=face,
+                clip_on=False,
+            )
         axes.set_xlim(0, 1)
         axes.set_ylim(0, 1)
         axes.set_xlabel("predicted probability of being real", color=INK)
@@ -79,10 +91,15 @@ def _in_words(bins: Sequence[ReliabilityBin]) -> str:
 
 
 def _classes(counts: ClassCounts, name: str) -> Plot:
-    """Shares of the classes in what was bought, kept, and kept by Algorithm 1; of many classes, the commonest."""
+    """Shares of the classes in what was bought, kept, and kept by Algorithm 1; of many classes, the
+    commonest."""
     known = len(counts.before)
     shown = sorted(sorted(range(known), key=lambda c: -counts.before[c])[:MOST_CLASSES])
-    sets = [(_shares(c), colour) for c, colour in ((counts.before, BOUGHT), (counts.after, KEPT), (counts.plain, PLAIN)) if c]
+    sets = [
+        (_shares(c), colour)
+        for c, colour in ((counts.before, BOUGHT), (counts.after, KEPT), (counts.plain, PLAIN))
+        if c
+    ]
 
     def paint(axes: Axes) -> None:
         width = 0.8 / len(sets)

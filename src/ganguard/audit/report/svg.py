@@ -1,7 +1,7 @@
 """How every picture of the report is drawn: inline SVG in the page's own colours and font.
 
-Colours leave matplotlib as fixed codes and become CSS variables, so that the page decides on light, dark and print. Text stays
-text, in the page's font.
+Colours leave matplotlib as fixed codes and become CSS variables, so that the page decides on light, dark and
+print. Text stays text, in the page's font.
 """
 
 import io
@@ -16,7 +16,14 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 INK, MUTED, GRID, PAPER = "#1b1f24", "#59626d", "#dce0e5", "#fefefe"
-SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe and Ito 2008; yellow is too pale
+SERIES = (
+    "#0072b2",
+    "#d55e00",
+    "#009e73",
+    "#cc79a7",
+    "#e69f00",
+    "#56b4e9",
+)  # Okabe and Ito 2008; yellow is too pale
 _VARIABLES = {INK: "--ink", MUTED: "--muted", GRID: "--line", PAPER: "--paper"} | {
     colour: f"--series-{i}" for i, colour in enumerate(SERIES)
 }
@@ -24,8 +31,8 @@ _VARIABLES = {INK: "--ink", MUTED: "--muted", GRID: "--line", PAPER: "--paper"} 
 
 @dataclass(frozen=True)
 class Shape:
-    """A format of a picture. name: unique on the page. Sizes in points; box: left, bottom, width, height of the axes as shares
-    of the picture."""
+    """A format of a picture. name: unique on the page. Sizes in points; box: left, bottom, width, height of
+    the axes as shares of the picture."""
 
     name: str
     size: tuple[float, float]
@@ -34,12 +41,16 @@ class Shape:
 
 
 def draw(shape: Shape, title: str, description: str, paint: Callable[[Axes], None], prefix: str = "") -> str:
-    """SVG text of what `paint` puts on axes that have been prepared, named for screen readers. prefix: of identifiers, where
-    several pictures of the page have the shape."""
+    """SVG text of what `paint` puts on axes that have been prepared, named for screen readers. prefix: of
+    identifiers, where several pictures of the page have the shape."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(
-            {"svg.fonttype": "none", "svg.hashsalt": f"ganguard {prefix}{shape.name}", "font.size": shape.font}
+            {
+                "svg.fonttype": "none",
+                "svg.hashsalt": f"ganguard {prefix}{shape.name}",
+                "font.size": shape.font,
+            }
         )
         figure = Figure(figsize=(shape.size[0] / 72, shape.size[1] / 72), facecolor="none")
         axes = figure.add_axes(shape.box)
@@ -62,7 +73,9 @@ def _bare(axes: Axes) -> None:
 def _text(figure: Figure, shape: Shape, name: str, title: str, description: str) -> str:
     """The figure as an SVG element to stand in HTML, its identifiers beginning with its name."""
     buffer = io.StringIO()
-    FigureCanvasSVG(figure).print_svg(buffer, metadata={"Creator": None, "Date": None, "Format": None, "Type": None})
+    FigureCanvasSVG(figure).print_svg(
+        buffer, metadata={"Creator": None, "Date": None, "Format": None, "Type": None}
+    )
     text = buffer.getvalue()
     body = text[text.index(">", text.index("<svg")) + 1 :]
     body = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", body)

@@ -16,7 +16,15 @@ from ganguard.audit.report.findings import (
     why_failed,
 )
 from ganguard.audit.report.numbers import DASH, interval, number, seconds, whole, whole_interval, with_spread
-from ganguard.audit.results import METRICS, Against, AuditResults, FailureRecord, Measurement, UseRecord, Verdict
+from ganguard.audit.results import (
+    METRICS,
+    Against,
+    AuditResults,
+    FailureRecord,
+    Measurement,
+    UseRecord,
+    Verdict,
+)
 from ganguard.audit.summaries import summarise
 
 NAMES = {
@@ -56,7 +64,8 @@ class Group:
 class MeasureTable:
     """Measured numbers against one set: a group an attack, then the yardsticks.
 
-    images: how many images were measured and compared with, where that is the same for all; otherwise a column says it.
+    images: how many images were measured and compared with, where that is the same for all; otherwise a
+    column says it.
     """
 
     images: str
@@ -88,7 +97,8 @@ class Ledger:
 
 
 def measure_table(results: AuditResults, against: Against) -> MeasureTable:
-    """Every metric of copies and yardsticks against the target or against the reference split; mean ± standard deviation."""
+    """Every metric of copies and yardsticks against the target or against the reference split; mean ±
+    standard deviation."""
     metrics = [metric for metric in METRICS if results.select(metric=metric, against=against)]
     sizes = {(m.images, m.compared) for m in results.select(against=against)}
     alike = next(iter(sizes)) if len(sizes) == 1 else None
@@ -96,11 +106,16 @@ def measure_table(results: AuditResults, against: Against) -> MeasureTable:
         Group(
             label,
             tuple(
-                _row(whole(budget), [of_copy(results, label, budget, metric, against) for metric in metrics], metrics)
+                _row(
+                    whole(budget),
+                    [of_copy(results, label, budget, metric, against) for metric in metrics],
+                    metrics,
+                )
                 if not why_failed(results, label, budget)
                 else Row(whole(budget), (FAILED,) * (len(metrics) + 1))
                 for budget in budgets_planned(results, label)
-                if why_failed(results, label, budget) or results.select(attack=label, query_budget=budget, against=against)
+                if why_failed(results, label, budget)
+                or results.select(attack=label, query_budget=budget, against=against)
             ),
         )
         for label in labels(results)
@@ -108,12 +123,19 @@ def measure_table(results: AuditResults, against: Against) -> MeasureTable:
     bought = Group(
         REPLAYS.get(against, "the bought images themselves"),
         tuple(
-            _row(whole(budget), [replays(results, metric, against).get(budget, []) for metric in metrics], metrics)
+            _row(
+                whole(budget),
+                [replays(results, metric, against).get(budget, []) for metric in metrics],
+                metrics,
+            )
             for budget in (replays(results, metrics[0], against) if metrics else {})
         ),
     )
     refined = [
-        Group(heading, tuple(_row(name, [found.get(m, []) for m in metrics], metrics) for name, found in rows.items()))
+        Group(
+            heading,
+            tuple(_row(name, [found.get(m, []) for m in metrics], metrics) for name, found in rows.items()),
+        )
         for heading, rows in (
             ("the bought images that subsampling kept", others(results, "refined", against)),
             ("what Algorithm 1 alone would keep", others(results, "plain", against)),
@@ -125,12 +147,21 @@ def measure_table(results: AuditResults, against: Against) -> MeasureTable:
         for ruler in YARDSTICKS
         if ruler.against == against and results.select(subject=ruler.subject, against=against)
     ]
-    groups = [group for group in (*attacks, bought, *refined, Group("yardsticks", tuple(rulers))) if group.rows and metrics]
-    columns = [f"{NAMES.get(metric, metric)}\N{NO-BREAK SPACE}{ARROWS[METRICS[metric]]}" for metric in metrics]
+    groups = [
+        group
+        for group in (*attacks, bought, *refined, Group("yardsticks", tuple(rulers)))
+        if group.rows and metrics
+    ]
+    columns = [
+        f"{NAMES.get(metric, metric)}\N{NO-BREAK SPACE}{ARROWS[METRICS[metric]]}" for metric in metrics
+    ]
     if alike is None:
         sizes_column = "images" if against == "nothing" else "images / compared with"
         return MeasureTable("", (*columns, sizes_column), tuple(groups))
-    short = [Group(group.heading, tuple(Row(row.heading, row.cells[:-1]) for row in group.rows)) for group in groups]
+    short = [
+        Group(group.heading, tuple(Row(row.heading, row.cells[:-1]) for row in group.rows))
+        for group in groups
+    ]
     compared = f", compared with {whole(alike[1])} images" if alike[1] else ""
     return MeasureTable(f"{whole(alike[0])} images a set{compared}", tuple(columns), tuple(short))
 

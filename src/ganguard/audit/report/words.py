@@ -23,7 +23,8 @@ HEADINGS: dict[Against, tuple[str, str]] = {
     "target": ("Fidelity: distance to the target", "Each set of images against images of the target"),
     "reference": (
         "Accuracy: distance to the held-out real images",
-        "Each set of images against the reference split of the real images, and the two halves against each other",
+        "Each set of images against the reference split of the real images, and the two halves against "
+        "each other",
     ),
     "domain": (
         "Transfer: distance to the other domain's held-out real images",
@@ -31,15 +32,20 @@ HEADINGS: dict[Against, tuple[str, str]] = {
     ),
     "purchase": (
         "Memorisation: does a copy replay what it was trained on?",
-        "Authenticity: share of images that are farther from the nearest bought image than that one is from its own nearest; "
-        "distance to the nearest bought image, over that of fresh images of the target: near 1 is as far as those, 0 is copies",
+        "Authenticity: share of images that are farther from the nearest bought image than that one is "
+        "from its own nearest; distance to the nearest bought image, over that of fresh images of the "
+        "target: near 1 is as far as those, 0 is copies",
     ),
     "known": (
         "Memorisation of the adversary's real images",
-        "The same beside the real images that the adversary trained with, and held-out real images in place of fresh ones",
+        "The same beside the real images that the adversary trained with, and held-out real images in "
+        "place of fresh ones",
     ),
     "undefended": ("Images behind a defence, beside those of the same codes without it", "Pair by pair"),
-    "nothing": ("Each set by itself", "Confident and varied classes (inception score), visible distortion (PIQE)"),
+    "nothing": (
+        "Each set by itself",
+        "Confident and varied classes (inception score), visible distortion (PIQE)",
+    ),
 }
 """Of the tables of measured numbers: heading, and what is compared."""
 
@@ -53,7 +59,8 @@ HARDLY = 0.05  # a change of distance of less than this share reads as "hardly c
 
 @dataclass(frozen=True)
 class Card:
-    """The closest copy at one budget: its distance, the spread, the attack, and its ratio to two draws of the target."""
+    """The closest copy at one budget: its distance, the spread, the attack, and its ratio to two draws of the
+    target."""
 
     budget: str
     distance: str
@@ -64,7 +71,8 @@ class Card:
 
 @dataclass(frozen=True)
 class Headline:
-    """What was found. lead: one sentence; cards: a budget each; remarks: sentences that put the numbers in proportion."""
+    """What was found. lead: one sentence; cards: a budget each; remarks: sentences that put the numbers in
+    proportion."""
 
     lead: str
     cards: tuple[Card, ...]
@@ -73,7 +81,8 @@ class Headline:
 
 
 def headline(results: AuditResults) -> Headline:
-    """The findings in words; holds for any number of budgets and attacks, and where yardsticks are missing."""
+    """The findings in words; holds for any number of budgets and attacks, and where yardsticks are
+    missing."""
     if not results.attacks and not results.select(subject="substitute"):
         return Headline("What would defences of this model leave to honest users?", (), (), "")
     found = copies(results)
@@ -82,8 +91,14 @@ def headline(results: AuditResults) -> Headline:
     return Headline(
         lead=_lead(best, floor),
         cards=tuple(_card(budget, attack, summary, floor) for budget, (attack, summary) in best.items()),
-        remarks=tuple(filter(None, [_gain(best), _beside_real(results, best), _accuracy(results, found), _noise(results)])),
-        spread=spread_in_words(summary for copy in found for summary in (copy.fidelity, copy.accuracy) if summary),
+        remarks=tuple(
+            filter(
+                None, [_gain(best), _beside_real(results, best), _accuracy(results, found), _noise(results)]
+            )
+        ),
+        spread=spread_in_words(
+            summary for copy in found for summary in (copy.fidelity, copy.accuracy) if summary
+        ),
     )
 
 
@@ -95,7 +110,9 @@ def spread_in_words(summaries: Iterable[Summary]) -> str:
     over = sorted({s.over for s in known if s.count > 1}, reverse=True)
     if not over:
         return "Each number is a single measurement: how much a repetition would differ is not known."
-    counts = [f"{whole_interval(s.count for s in known if s.over == unit and s.count > 1)} {unit}" for unit in over]
+    counts = [
+        f"{whole_interval(s.count for s in known if s.over == unit and s.count > 1)} {unit}" for unit in over
+    ]
     meaning = (
         "each seed buys its own images and trains a new copy"
         if "seeds" in over
@@ -110,9 +127,7 @@ def _lead(best: dict[int, tuple[str, Summary]], floor: Summary | None) -> str:
         return "No copy of this model was measured against it, so this audit says nothing on how closely it can be copied."
     budget, (_, summary) = max(best.items())
     apart = f"; two draws of the model itself are {number(floor.mean)} apart" if floor else ""
-    return (
-        f"With {_images(budget)}, a copy comes within a Fréchet distance (FD) of {number(summary.mean)} of this model{apart}."
-    )
+    return f"With {_images(budget)}, a copy comes within a Fréchet distance (FD) of {number(summary.mean)} of this model{apart}."
 
 
 def _card(budget: int, attack: str, summary: Summary, floor: Summary | None) -> Card:
@@ -120,9 +135,13 @@ def _card(budget: int, attack: str, summary: Summary, floor: Summary | None) -> 
     return Card(
         budget=_images(budget),
         distance=number(summary.mean),
-        spread=f"{interval(summary.least, summary.greatest)} over {summary.count} {summary.over}" if varied else "",
+        spread=f"{interval(summary.least, summary.greatest)} over {summary.count} {summary.over}"
+        if varied
+        else "",
         attack=attack,
-        ratio=f"{number(summary.mean / floor.mean, 2)} times the distance of two draws" if floor and floor.mean > 0 else "",
+        ratio=f"{number(summary.mean / floor.mean, 2)} times the distance of two draws"
+        if floor and floor.mean > 0
+        else "",
     )
 
 
@@ -146,7 +165,9 @@ def _beside_real(results: AuditResults, best: dict[int, tuple[str, Summary]]) ->
         return ""
     distance = f"FD {number(own.mean)}"
     floor = yardstick(results, TWO_SPLITS)
-    above_floor = own.mean - (floor.mean if floor else 0.0)  # the reference split is a small sample, which adds to it
+    above_floor = own.mean - (
+        floor.mean if floor else 0.0
+    )  # the reference split is a small sample, which adds to it
     nearer = [budget for budget, (_, summary) in best.items() if summary.mean < above_floor]
     if not nearer:
         return f"At every budget, the closest copy is farther from this model than the model is from real images ({distance})."
@@ -182,17 +203,18 @@ def limits(results: AuditResults) -> list[str]:
     found = seeds(results)
     count = "one seed" if len(found) == 1 else f"{len(found)} seeds"
     return [
-        f"One target and one real data set ({results.real}) were measured. Other models, data or resolutions may behave"
-        " otherwise.",
-        "The adversaries follow the recipes listed here, at the budgets listed here. A better recipe, longer training or a"
-        " larger budget can give a closer copy, so these distances say what is possible, not what is the best possible.",
-        f"Fréchet distance sees what its feature network sees ({results.features.kind}, {whole(results.features.dimensions)}"
-        " dimensions). Copies that differ in ways these features miss look closer than they are, and single images are not"
-        " compared.",
+        f"One target and one real data set ({results.real}) were measured. Other models, data or "
+        "resolutions may behave otherwise.",
+        "The adversaries follow the recipes listed here, at the budgets listed here. A better recipe, "
+        "longer training or a larger budget can give a closer copy, so these distances say what is "
+        "possible, not what is the best possible.",
+        f"Fréchet distance sees what its feature network sees ({results.features.kind}, "
+        f"{whole(results.features.dimensions)} dimensions). Copies that differ in ways these features miss "
+        "look closer than they are, and single images are not compared.",
         _of_defences(results, adaptive),
         "Nothing is said about the privacy of the training data.",
-        f"The spread covers {count if found else 'what is stated beside each number'} and nothing else: one trained target,"
-        " one split of the data, one feature network.",
+        f"The spread covers {count if found else 'what is stated beside each number'} and nothing else: one "
+        "trained target, one split of the data, one feature network.",
     ]
 
 
@@ -200,10 +222,12 @@ def _of_defences(results: AuditResults, adaptive: list[str]) -> str:
     if not results.defences:
         return "Nothing is said about defences."
     if not adaptive:
-        return "Defences were tried against naive adversaries only. One who knows of a defence may come nearer."
+        return (
+            "Defences were tried against naive adversaries only. One who knows of a defence may come nearer."
+        )
     return (
-        f"Defences were tried against adversaries who know the kind of defence, and guess its strength ({listed(adaptive)}). "
-        "Another way around a defence may come nearer."
+        "Defences were tried against adversaries who know the kind of defence, and guess its strength "
+        f"({listed(adaptive)}). Another way around a defence may come nearer."
     )
 
 

@@ -1,9 +1,10 @@
 """Audits of several targets by the same attacks, side by side: does the pair of architectures matter (R3)?
 
-Two questions, each of many ratios of fidelity distances at the largest budget that all have, paired by seed: does the
-substitute's architecture matter (one substitute over another, of one target), and does that depend on the target's (such a
-ratio of one target over the same of another)? The more ratios, the likelier one differs by chance. So the intervals of all
-ratios of a question hold together with 95 %, as Bonferroni has it: each alone with 1 - 0.05 / their number.
+Two questions, each of many ratios of fidelity distances at the largest budget that all have, paired by seed:
+does the substitute's architecture matter (one substitute over another, of one target), and does that depend
+on the target's (such a ratio of one target over the same of another)? The more ratios, the likelier one
+differs by chance. So the intervals of all ratios of a question hold together with 95 %, as Bonferroni has it:
+each alone with 1 - 0.05 / their number.
 """
 
 from collections.abc import Mapping
@@ -20,15 +21,26 @@ def beside_architectures(name: str, found: Mapping[str, AuditResults], shared: S
     """Of what the audits share."""
     attacks, budget = shared.attacks, shared.query_budget
     distances = {
-        audit: {attack: distances_of(results.undefended().measurements, attack, budget, "target") for attack in attacks}
+        audit: {
+            attack: distances_of(results.undefended().measurements, attack, budget, "target")
+            for attack in attacks
+        }
         for audit, results in found.items()
     }
     pairs = list(combinations(attacks, 2))
-    by_audit = {(audit, pair): log_ratios(of[pair[0]], of[pair[1]]) for audit, of in distances.items() for pair in pairs}
-    substitutes = _ratios({f"{audit}: {one} / {other}": by_audit[audit, (one, other)] for audit, (one, other) in by_audit})
+    by_audit = {
+        (audit, pair): log_ratios(of[pair[0]], of[pair[1]])
+        for audit, of in distances.items()
+        for pair in pairs
+    }
+    substitutes = _ratios(
+        {f"{audit}: {one} / {other}": by_audit[audit, (one, other)] for audit, (one, other) in by_audit}
+    )
     depends = _ratios(
         {
-            f"{one} / {other}, of {first} / of {second}": _less(by_audit[first, (one, other)], by_audit[second, (one, other)])
+            f"{one} / {other}, of {first} / of {second}": _less(
+                by_audit[first, (one, other)], by_audit[second, (one, other)]
+            )
             for first, second in combinations(found, 2)
             for one, other in pairs
         }
@@ -64,6 +76,8 @@ def _together(statement: str, ratios: list[Verdict]) -> Verdict:
     differing = sum(ratio.outcome == "holds" for ratio in ratios)
     seeds = min(ratio.seeds for ratio in ratios)
     few = "" if seeds > 1 else ": fewer than two seeds give no interval"
-    reason = f"{differing} of {len(ratios)} ratios differ from 1, by intervals that hold together with 95 %{few}"
+    reason = (
+        f"{differing} of {len(ratios)} ratios differ from 1, by intervals that hold together with 95 %{few}"
+    )
     outcome: Outcome = "holds" if differing else "undecided"
     return Verdict(relation="R3", statement=statement, outcome=outcome, reason=reason, seeds=seeds)

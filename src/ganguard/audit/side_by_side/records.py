@@ -31,7 +31,8 @@ class Copies(Settings):
 
 
 class Line(Settings):
-    """An audit: its name, its target, how far that is from real images and two draws of it from each other, and its copies."""
+    """An audit: its name, its target, how far that is from real images and two draws of it from each other,
+    and its copies."""
 
     audit: str
     target: str
@@ -43,7 +44,8 @@ class Line(Settings):
 class SideBySide(Settings):
     """What several audits found together.
 
-    question: "architectures" (R3; the copies' distances are to their target) or "accuracy" (R4 and R5; to real images).
+    question: "architectures" (R3; the copies' distances are to their target) or "accuracy" (R4 and R5; to
+    real images).
     query_budget: of the copies. verdicts: on each question as a whole; ratios: one by one.
     """
 
@@ -58,9 +60,9 @@ class SideBySide(Settings):
 
 
 def shared_by(name: str, planned: Sequence[Planned]) -> Shared:
-    """What audits with these attacks compare. Of two attacks or more that know no real images, the question is whether the pair
-    of architectures matters; else, of attacks that know some, whether that brings accuracy. Raises SpecError where they have
-    fewer than two attacks, or no budget, in common."""
+    """What audits with these attacks compare. Of two attacks or more that know no real images, the question
+    is whether the pair of architectures matters; else, of attacks that know some, whether that brings
+    accuracy. Raises SpecError where they have fewer than two attacks, or no budget, in common."""
     everywhere = [label for label in planned[0] if all(label in attacks for attacks in planned)]
     questions: dict[Question, list[str]] = {
         "architectures": [label for label in everywhere if not label.startswith(KNOWING)],
@@ -70,7 +72,9 @@ def shared_by(name: str, planned: Sequence[Planned]) -> Shared:
         budgets = [set(attacks[label]) for attacks in planned for label in labels]
         if len(labels) > 1 and (common := set.intersection(*budgets)):
             return Shared(question, tuple(labels), max(common))
-    raise SpecError(f"{name}: its audits must have two attacks or more in common, and a query budget of all of these.")
+    raise SpecError(
+        f"{name}: its audits must have two attacks or more in common, and a query budget of all of these."
+    )
 
 
 def lines_of(found: Mapping[str, AuditResults], shared: Shared, against: Against) -> tuple[Line, ...]:
@@ -80,7 +84,12 @@ def lines_of(found: Mapping[str, AuditResults], shared: Shared, against: Against
 
 def _line(audit: str, results: AuditResults, shared: Shared, against: Against) -> Line:
     of_target = {"subject": "target", "metric": "frechet_distance", "defence": None}
-    copies = {"subject": "substitute", "metric": "frechet_distance", "against": against, "query_budget": shared.query_budget}
+    copies = {
+        "subject": "substitute",
+        "metric": "frechet_distance",
+        "against": against,
+        "query_budget": shared.query_budget,
+    }
     return Line(
         audit=audit,
         target=results.target.description,

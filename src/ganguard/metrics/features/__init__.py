@@ -1,4 +1,5 @@
-"""Feature networks: images (N, C, H, W) uint8 -> features (N, D) float32. Here they are loaded and run, never trained."""
+"""Feature networks: images (N, C, H, W) uint8 -> features (N, D) float32. Here they are loaded and run, never
+trained."""
 
 from ganguard.base.plugins import PluginTable
 

@@ -1,4 +1,5 @@
-"""A small convolutional classifier of the labelled real data; its features are the inputs of its last layer."""
+"""A small convolutional classifier of the labelled real data; its features are the inputs of its last
+layer."""
 
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -58,8 +59,8 @@ class Classifier(FeatureSettings):
 class ClassifierNetwork(FeatureNetwork):
     """images (N, channels, H, W) float32 in [-1, 1] -> logits (N, classes). Any H and W of 4 or more.
 
-    Its features are leaky: a plain ReLU leaves some of them at 0 on almost every real image, and standardising such a
-    dimension blows a handful of images up to most of the distance.
+    Its features are leaky: a plain ReLU leaves some of them at 0 on almost every real image, and
+    standardising such a dimension blows a handful of images up to most of the distance.
     """
 
     def __init__(self, channels: int, classes: int, width: int, dimensions: int) -> None:

@@ -1,4 +1,5 @@
-"""Published weights, fetched once to the user's cache. What arrives is put there only where its SHA-256 is the pinned one."""
+"""Published weights, fetched once to the user's cache. What arrives is put there only where its SHA-256 is
+the pinned one."""
 
 import hashlib
 import urllib.request
@@ -15,7 +16,8 @@ PATIENCE = 60.0  # seconds without a byte before the server is given up
 
 
 def download(url: str, file: Path, sha256: str, most: int) -> Path:
-    """`file`, fetched from `url` unless it is there and whole; `most` bytes are read. It appears by atomic rename.
+    """`file`, fetched from `url` unless it is there and whole; `most` bytes are read. It appears by atomic
+    rename.
 
     Raises CheckpointError where nothing can be fetched, or what came is not what was published.
     """
@@ -28,14 +30,15 @@ def download(url: str, file: Path, sha256: str, most: int) -> Path:
                 size += len(piece)
                 if size > most:
                     raise CheckpointError(
-                        f"{url}: more than {most:,} bytes came, and {file.name} is smaller. {_by_hand(file.name)}"
+                        f"{url}: more than {most:,} bytes came, and {file.name} is smaller. "
+                        f"{_by_hand(file.name)}"
                     )
                 digest.update(piece)
                 out.write(piece)
         if digest.hexdigest() != sha256:
             raise CheckpointError(
-                f"{url}: what came, {size:,} bytes, has the SHA-256 {digest.hexdigest()}, and {file.name} was published with "
-                f"{sha256}. Try again. {_by_hand(file.name)}"
+                f"{url}: what came, {size:,} bytes, has the SHA-256 {digest.hexdigest()}, and {file.name} "
+                f"was published with {sha256}. Try again. {_by_hand(file.name)}"
             )
     return file
 
@@ -48,7 +51,9 @@ def _pieces(url: str, name: str) -> Iterator[bytes]:
                 yield piece
     except (OSError, HTTPException, ValueError) as problem:
         said = one_line(problem, 120)
-        raise CheckpointError(f"{url}: cannot be downloaded ({said}). Look at the network. {_by_hand(name)}") from None
+        raise CheckpointError(
+            f"{url}: cannot be downloaded ({said}). Look at the network. {_by_hand(name)}"
+        ) from None
 
 
 def _by_hand(name: str) -> str:

@@ -1,8 +1,9 @@
 """Features of more images than memory holds, and features that are on disk already.
 
-Images come in chunks of whatever size and go through the network in blocks of one size, so that the features are those of the
-whole set at once. A block's features are kept under what they follow from: the block's own pixels and the network, its weights,
-preprocessing, code and machine. So they are found again whatever the images' file is called, and are never another's.
+Images come in chunks of whatever size and go through the network in blocks of one size, so that the features
+are those of the whole set at once. A block's features are kept under what they follow from: the block's own
+pixels and the network, its weights, preprocessing, code and machine. So they are found again whatever the
+images' file is called, and are never another's.
 """
 
 from collections.abc import Iterable, Iterator
@@ -26,7 +27,8 @@ _ROWS = "rows"
 
 
 def network_key(settings: FeatureSettings, network: FeatureNetwork, compute: Compute) -> str:
-    """The key (64 hex digits) of all that features follow from, except the images. Raises CheckpointError as `pinned` does.
+    """The key (64 hex digits) of all that features follow from, except the images. Raises CheckpointError as
+    `pinned` does.
 
     Two networks that were trained under the same settings differ in their weights, and so in their keys.
     """
@@ -81,10 +83,12 @@ def extract_stream(
     output: Output = "features",
     cache: FeatureCache | None = None,
 ) -> Tensor:
-    """Rows (N, D) float32, on CPU, as `extract` gives them, of the images of all chunks (n, C, H, W) uint8 in their order.
+    """Rows (N, D) float32, on CPU, as `extract` gives them, of the images of all chunks (n, C, H, W) uint8 in
+    their order.
 
-    Of the images, no more than a chunk and a block are held. total: images that will come, for `progress`; 0 where unknown.
-    Raises MetricError as `extract` does, and where the chunks differ in shape or hold no image.
+    Of the images, no more than a chunk and a block are held. total: images that will come, for `progress`; 0
+    where unknown. Raises MetricError as `extract` does, and where the chunks differ in shape or hold no
+    image.
     """
     rows: list[Tensor] = []
     done = 0
@@ -96,7 +100,9 @@ def extract_stream(
                 cache.keep(block, output, found)
         rows.append(found)
         if found.shape[1] != rows[0].shape[1]:
-            raise MetricError(f"a feature network must keep its width; it gave {rows[0].shape[1]}, then {found.shape[1]}.")
+            raise MetricError(
+                f"a feature network must keep its width; it gave {rows[0].shape[1]}, then {found.shape[1]}."
+            )
         done += len(block)
         progress(done, max(done, total), output)
     if not rows:
@@ -105,12 +111,15 @@ def extract_stream(
 
 
 def blocks(chunks: Iterable[Tensor], size: int = CHUNK) -> Iterator[Tensor]:
-    """The images (n, C, H, W) uint8 of all chunks, `size` at a time; the last block may be short. Raises MetricError."""
+    """The images (n, C, H, W) uint8 of all chunks, `size` at a time; the last block may be short. Raises
+    MetricError."""
     held: Tensor | None = None
     for chunk in chunks:
         require_images(chunk, "images", MetricError)
         if held is not None and shape_of(chunk) != shape_of(held):
-            raise MetricError(f"images of {shape_of(held)} and {shape_of(chunk)} (C, H, W) cannot be one set. Resize them.")
+            raise MetricError(
+                f"images of {shape_of(held)} and {shape_of(chunk)} (C, H, W) cannot be one set. Resize them."
+            )
         *whole, held = (chunk if held is None else torch.cat([held, chunk])).split(size)
         yield from whole
     if held is not None and len(held):

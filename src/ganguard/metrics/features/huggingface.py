@@ -1,7 +1,7 @@
 """Any vision model that transformers knows, by its directory or its name on Hugging Face's hub.
 
-Stein et al. 2023 find that features of DINOv2 agree with people about generated images better than Inception's do. Weights are
-read from safetensors only, and no code that comes with a model is run.
+Stein et al. 2023 find that features of DINOv2 agree with people about generated images better than
+Inception's do. Weights are read from safetensors only, and no code that comes with a model is run.
 """
 
 from collections.abc import Generator
@@ -26,8 +26,8 @@ WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "model-*-of-*.sa
 class HuggingFace(FeatureSettings):
     """Settings of a model of transformers.
 
-    model: a directory that save_pretrained wrote, with a preprocessor_config.json; or a name on the hub, whose files are
-        downloaded to Hugging Face's own cache.
+    model: a directory that save_pretrained wrote, with a preprocessor_config.json; or a name on the hub,
+        whose files are downloaded to Hugging Face's own cache.
     revision: branch, tag or commit on the hub.
     sha256: over the SHA-256 of its files; others are refused.
     """
@@ -45,12 +45,13 @@ class HuggingFace(FeatureSettings):
         return full if Path(full).is_dir() else model
 
     def fingerprint(self) -> str:
-        """SHA-256 over the files that are read; of a name on the hub after a download. Raises CheckpointError where they are
-        absent, or not those that are pinned."""
+        """SHA-256 over the files that are read; of a name on the hub after a download. Raises CheckpointError
+        where they are absent, or not those that are pinned."""
         return require_same(self.model, self.sha256, _digest(self._directory()))
 
     def load(self, directory: Path, channels: int) -> "HuggingFaceNetwork":
-        """The network. Raises CheckpointError as `fingerprint` does, and where transformers cannot open it."""
+        """The network. Raises CheckpointError as `fingerprint` does, and where transformers cannot open
+        it."""
         files = self._directory()
         require_same(self.model, self.sha256, _digest(files))
         preprocessing = read_preprocessing(files / PREPROCESSING)
@@ -63,8 +64,9 @@ class HuggingFace(FeatureSettings):
 class HuggingFaceNetwork(FeatureNetwork):
     """images (N, C, H, W) uint8 -> features (N, D), float32; grey images are repeated.
 
-    The features are the model's pooled output where its weights have one (of an image-and-text model, its image half's, before
-    the projection). Otherwise they are the last layer's class token, where there is one, or the mean over its places.
+    The features are the model's pooled output where its weights have one (of an image-and-text model, its
+    image half's, before the projection). Otherwise they are the last layer's class token, where there is one,
+    or the mean over its places.
     """
 
     takes: ClassVar[Literal["float", "uint8"]] = "uint8"
@@ -86,7 +88,8 @@ class HuggingFaceNetwork(FeatureNetwork):
         except Exception as problem:  # noqa: BLE001 - each of hundreds of models raises its own
             said = one_line(str(problem) or type(problem).__name__, 200)
             raise MetricError(
-                f"{self.name}: raised on pixels {tuple(pixels.shape)}: {said}. Look at the size in its {PREPROCESSING}."
+                f"{self.name}: raised on pixels {tuple(pixels.shape)}: {said}. Look at the size in its "
+                f"{PREPROCESSING}."
             ) from None
 
     def _rows(self, output: Any) -> Tensor:
@@ -100,11 +103,12 @@ class HuggingFaceNetwork(FeatureNetwork):
 
 
 def _digest(directory: Path) -> str:
-    """SHA-256 over names and SHA-256 of what is read. Raises CheckpointError where it is no model with safe weights."""
+    """SHA-256 over names and SHA-256 of what is read. Raises CheckpointError where it is no model with safe
+    weights."""
     if not _is_model(directory):
         raise CheckpointError(
-            f"{directory}: must hold {CONFIG} and {WEIGHTS[0]}; it does not. Weights in pickles are not read: open them where "
-            f"you trust them, and save_pretrained the model here."
+            f"{directory}: must hold {CONFIG} and {WEIGHTS[0]}; it does not. Weights in pickles are not "
+            "read: open them where you trust them, and save_pretrained the model here."
         )
     files = [file for pattern in (CONFIG, PREPROCESSING, *WEIGHTS) for file in directory.glob(pattern)]
     return content_key(files={file.name: file_digest(file) for file in files})
@@ -115,14 +119,17 @@ def _is_model(directory: Path) -> bool:
 
 
 def _from_hub(model: str, revision: str) -> Path:
-    """The directory in which the hub's client keeps a model's files. Only where they are not there yet is the network asked."""
+    """The directory in which the hub's client keeps a model's files. Only where they are not there yet is the
+    network asked."""
     with _quietly(model):
         from huggingface_hub import snapshot_download
         from huggingface_hub.errors import LocalEntryNotFoundError
 
         wanted = [CONFIG, PREPROCESSING, *WEIGHTS]
         with suppress(LocalEntryNotFoundError, ValueError):
-            kept = Path(snapshot_download(model, revision=revision, allow_patterns=wanted, local_files_only=True))
+            kept = Path(
+                snapshot_download(model, revision=revision, allow_patterns=wanted, local_files_only=True)
+            )
             if _is_model(kept):
                 return kept
         try:
@@ -130,14 +137,16 @@ def _from_hub(model: str, revision: str) -> Path:
         except Exception as problem:  # noqa: BLE001 - the client raises its own errors, HTTP's, and the system's
             raise CheckpointError(
                 f"{one_line(model, 200)}: no directory here, and not to be had from Hugging Face's hub "
-                f"({one_line(problem, 160)}). Give the directory of a model, or a name on the hub and a network to reach it by."
+                f"({one_line(problem, 160)}). Give the directory of a model, or a name on the hub and a "
+                "network to reach it by."
             ) from None
 
 
 def _load_model(directory: Path, name: str) -> tuple[nn.Module, bool]:
     """The model, or its image half, and whether the weights of its pooling are there.
 
-    Whatever lacks weights is drawn at random by transformers: of the global generator, which is put back as it was.
+    Whatever lacks weights is drawn at random by transformers: of the global generator, which is put back as
+    it was.
     """
     with _quietly(name), torch.random.fork_rng(devices=[]):
         from transformers import AutoModel
@@ -157,19 +166,22 @@ def _load_model(directory: Path, name: str) -> tuple[nn.Module, bool]:
     model, said = loaded
     missing: list[str] = sorted(said["missing_keys"])
     if others := [key for key in missing if "pooler" not in key]:
-        raise CheckpointError(f"{name}: its weights lack {len(others)} tensors, such as {others[0]}. Give the whole model.")
+        raise CheckpointError(
+            f"{name}: its weights lack {len(others)} tensors, such as {others[0]}. Give the whole model."
+        )
     return getattr(model, "vision_model", model), not missing
 
 
 @contextmanager
 def _quietly(name: str) -> Generator[None]:
-    """What transformers and the hub's client say and draw beside their work is not shown. Raises CheckpointError where they are
-    not installed."""
+    """What transformers and the hub's client say and draw beside their work is not shown. Raises
+    CheckpointError where they are not installed."""
     try:
         from transformers.utils import logging
     except ImportError:
         raise CheckpointError(
-            f"{name}: the package transformers is absent or incomplete. Run pip install 'ganguard[huggingface]'."
+            f"{name}: the package transformers is absent or incomplete. Run pip install "
+            "'ganguard[huggingface]'."
         ) from None
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()

@@ -20,7 +20,8 @@ from ganguard.metrics.features import FEATURES
 
 CHUNK = 256  # images that go through a feature network at once
 SMALLEST_SIDE = 4  # pixels
-CONSTANT = 1e-6  # of the largest feature: what varies by less varies by float32's rounding, which differs between chunks
+# of the largest feature: what varies by less varies by float32's rounding, which differs between chunks
+CONSTANT = 1e-6
 ROUNDING = 1e-3  # how far from 1 the probabilities of an image may sum
 
 Sha256 = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
@@ -39,7 +40,8 @@ class FeatureSettings(Settings):
     libraries: ClassVar[tuple[str, ...]] = ()
 
     def fingerprint(self) -> str | None:
-        """Digest of the files that the settings name, which may change behind their name; None where they name none.
+        """Digest of the files that the settings name, which may change behind their name; None where they
+        name none.
 
         A kind that names files has a setting `sha256`, and raises CheckpointError where theirs is another.
         """
@@ -73,18 +75,20 @@ class GivesProbabilities(Protocol):
 
 
 def parse_features(value: object) -> FeatureSettings:
-    """A name ("classifier") or a mapping with `kind` to the settings of that feature network. Raises SpecError."""
+    """A name ("classifier") or a mapping with `kind` to the settings of that feature network. Raises
+    SpecError."""
     return value if isinstance(value, FeatureSettings) else FEATURES.parse(value)
 
 
 def library_versions(settings: FeatureSettings) -> dict[str, str]:
-    """Versions of the packages beside torch that a network's features depend on; "absent" of what is not installed."""
+    """Versions of the packages beside torch that a network's features depend on; "absent" of what is not
+    installed."""
     return {library: library_version(library) for library in settings.libraries}
 
 
 def version_of(settings: object) -> dict[str, Any]:
-    """What the features of a network, its name or a mapping, depend on beside its settings, as JSON values: source code, and
-    versions of libraries. Raises SpecError."""
+    """What the features of a network, its name or a mapping, depend on beside its settings, as JSON values:
+    source code, and versions of libraries. Raises SpecError."""
     parsed = parse_features(settings)
     package = FEATURES.package(parsed.kind) if parsed.kind in FEATURES.table() else "ganguard"
     code = code_version("ganguard.metrics.features", *({package} - {"ganguard"}))
@@ -98,25 +102,29 @@ class Loads(Protocol):
 
 
 def load_features(settings: FeatureSettings, directory: Path, channels: int) -> FeatureNetwork:
-    """The network for images with this many channels; one that was trained is read from `directory`. Raises CheckpointError."""
+    """The network for images with this many channels; one that was trained is read from `directory`. Raises
+    CheckpointError."""
     return cast(Loads, settings).load(directory, channels)
 
 
 def pinned(settings: FeatureSettings) -> FeatureSettings:
-    """The same settings with the `sha256` of the files that they name now: others in their place are refused from then on.
+    """The same settings with the `sha256` of the files that they name now: others in their place are refused
+    from then on.
 
-    Raises CheckpointError where the files are absent, not trusted, or not those that the settings pin already.
+    Raises CheckpointError where the files are absent, not trusted, or not those that the settings pin
+    already.
     """
     found = settings.fingerprint()
     return settings if found is None else settings.model_copy(update={"sha256": found})
 
 
 def require_same(name: str, wanted: str | None, found: str) -> str:
-    """`found`, if it is the SHA-256 that is wanted or none is. Raises CheckpointError that names the files otherwise."""
+    """`found`, if it is the SHA-256 that is wanted or none is. Raises CheckpointError that names the files
+    otherwise."""
     if wanted not in (None, found):
         raise CheckpointError(
-            f"{name}: its SHA-256 must be {wanted}; it is {found}. Put the file back that was there, or set `sha256` to this "
-            f"one's; an audit is then measured anew."
+            f"{name}: its SHA-256 must be {wanted}; it is {found}. Put the file back that was there, or set "
+            "`sha256` to this one's; an audit is then measured anew."
         )
     return found
 
@@ -125,19 +133,29 @@ FeatureField = Annotated[SerializeAsAny[FeatureSettings], BeforeValidator(parse_
 
 
 def require_side(images: Tensor, smallest: int = SMALLEST_SIDE) -> None:
-    """Raise MetricError where images (N, C, H, W) are too small for a network that takes sides of `smallest` pixels or more."""
+    """Raise MetricError where images (N, C, H, W) are too small for a network that takes sides of `smallest`
+    pixels or more."""
     if min(images.shape[2:]) < smallest:
-        raise MetricError(f"images must be at least {smallest}x{smallest} pixels for features; got {tuple(images.shape[2:])}.")
+        raise MetricError(
+            f"images must be at least {smallest}x{smallest} pixels for features; got "
+            f"{tuple(images.shape[2:])}."
+        )
 
 
 @torch.inference_mode()
 def extract(
-    network: FeatureNetwork, images: Tensor, compute: Compute, progress: Progress = silent, *, output: Output = "features"
+    network: FeatureNetwork,
+    images: Tensor,
+    compute: Compute,
+    progress: Progress = silent,
+    *,
+    output: Output = "features",
 ) -> Tensor:
-    """Features (N, D), or probabilities of classes, float32, on CPU, of images (N, C, H, W) uint8, in chunks of `CHUNK`.
+    """Features (N, D), or probabilities of classes, float32, on CPU, of images (N, C, H, W) uint8, in chunks
+    of `CHUNK`.
 
-    Raises MetricError for what are no images, or too small; where the network gives no probabilities though these are asked
-    for; and where it gives no finite (N, D).
+    Raises MetricError for what are no images, or too small; where the network gives no probabilities though
+    these are asked for; and where it gives no finite (N, D).
     """
     require_images(images, "images", MetricError)
     require_side(images, network.smallest_side)
@@ -159,26 +177,37 @@ def _method(network: FeatureNetwork, output: Output) -> Callable[[Tensor], Tenso
         return network.features
     if not isinstance(network, GivesProbabilities):
         raise MetricError(
-            f"probabilities of classes were asked for, and {type(network).__name__} gives none. Set features: inception, or "
-            f"features: classifier."
+            f"probabilities of classes were asked for, and {type(network).__name__} gives none. Set "
+            "features: inception, or features: classifier."
         )
     return network.probabilities
 
 
 def _require_rows(given: object, count: int, before: list[Tensor], output: Output) -> Tensor:
-    """What a network gave for `count` images, as float32 on CPU. Raises MetricError where it is not what all networks give."""
+    """What a network gave for `count` images, as float32 on CPU. Raises MetricError where it is not what all
+    networks give."""
     width = before[0].shape[1] if before else None
-    if not isinstance(given, Tensor) or given.is_complex() or given.ndim != 2 or not _fits(given, count, width):
+    if (
+        not isinstance(given, Tensor)
+        or given.is_complex()
+        or given.ndim != 2
+        or not _fits(given, count, width)
+    ):
         came = f"{given.dtype} {tuple(given.shape)}" if isinstance(given, Tensor) else type(given).__name__
         raise MetricError(
-            f"a feature network must give {output} ({count}, {width or 'D'}) for {count} images; got {came}. Choose another "
-            f"network, or mend its last layer."
+            f"a feature network must give {output} ({count}, {width or 'D'}) for {count} images; got "
+            f"{came}. Choose another network, or mend its last layer."
         )
     rows = given.float().cpu()
     if not torch.isfinite(rows).all():
-        raise MetricError(f"the feature network gave NaN or infinity among its {output}. Check its weights, and what it takes.")
+        raise MetricError(
+            f"the feature network gave NaN or infinity among its {output}. Check its weights, and what it "
+            "takes."
+        )
     if output == "probabilities" and not _are_probabilities(rows):
-        raise MetricError("the feature network's probabilities must be 0 or more, and sum to 1 for each image. They do not.")
+        raise MetricError(
+            "the feature network's probabilities must be 0 or more, and sum to 1 for each image. They do not."
+        )
     return rows
 
 
@@ -192,8 +221,8 @@ def _are_probabilities(rows: Tensor) -> bool:
 
 @dataclass(frozen=True)
 class Standardisation:
-    """Per-dimension shift and scale, fitted on the features of the real training split, so that Fréchet distances of
-    different feature networks can be compared: two unrelated sets are of the order of 2 D apart.
+    """Per-dimension shift and scale, fitted on the features of the real training split, so that Fréchet
+    distances of different feature networks can be compared: two unrelated sets are of the order of 2 D apart.
 
     mean, std: (D,). A dimension that is constant on the real data, up to rounding, keeps its scale.
     """
@@ -203,9 +232,12 @@ class Standardisation:
 
     @staticmethod
     def fit(features: Tensor) -> "Standardisation":
-        """From features (N, D) of real images. Raises MetricError with fewer than two, which have no scale."""
+        """From features (N, D) of real images. Raises MetricError with fewer than two, which have no
+        scale."""
         if len(features) < 2:
-            raise MetricError(f"features take their scale from at least 2 images; got {len(features)}. Give more of them.")
+            raise MetricError(
+                f"features take their scale from at least 2 images; got {len(features)}. Give more of them."
+            )
         std = features.std(0)
         constant = std <= CONSTANT * torch.linalg.vector_norm(features, ord=math.inf)
         return Standardisation(features.mean(0), torch.where(constant, torch.ones_like(std), std))
@@ -216,11 +248,13 @@ class Standardisation:
 
 
 def differentiable(settings: object, channels: int, compute: Compute) -> Callable[[Tensor], Tensor]:
-    """A network's features of float images (N, C, H, W) in [-1, 1], through which gradients flow. settings: its name, or a
-    mapping. Raises MetricError where it takes no float images, and what loading it raises."""
+    """A network's features of float images (N, C, H, W) in [-1, 1], through which gradients flow. settings:
+    its name, or a mapping. Raises MetricError where it takes no float images, and what loading it raises."""
     network = load_features(parse_features(settings), Path(), channels)
     if network.takes != "float":
-        raise MetricError("adversarial noise needs a feature network of float images, so that gradients flow.")
+        raise MetricError(
+            "adversarial noise needs a feature network of float images, so that gradients flow."
+        )
     device = compute.torch_device()
     ready = network.to(device).eval().requires_grad_(False)
     return lambda images: ready.features(images.to(device)).to(images.device)

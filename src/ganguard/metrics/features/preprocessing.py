@@ -1,8 +1,9 @@
-"""Images as a pretrained network wants them: channels, side, and the scale that its preprocessor_config.json describes.
+"""Images as a pretrained network wants them: channels, side, and the scale that its preprocessor_config.json
+describes.
 
-The order is that of transformers' image processors: resize, crop, rescale, normalise. As Pillow, which they resize with, and
-unlike a plain interpolation, a resize is antialiased, and both its passes, over the rows and then over the columns, end in
-whole bytes.
+The order is that of transformers' image processors: resize, crop, rescale, normalise. As Pillow, which they
+resize with, and unlike a plain interpolation, a resize is antialiased, and both its passes, over the rows and
+then over the columns, end in whole bytes.
 """
 
 from pathlib import Path
@@ -28,16 +29,21 @@ MODES: dict[Resample, Mode] = {0: "nearest-exact", 2: "bilinear", 3: "bicubic"} 
 
 
 def with_channels(images: Tensor, channels: int | None) -> Tensor:
-    """Images (N, C, H, W) with so many channels: grey ones are repeated; None takes them as they are. Raises MetricError."""
+    """Images (N, C, H, W) with so many channels: grey ones are repeated; None takes them as they are. Raises
+    MetricError."""
     if channels in (None, images.shape[1]):
         return images
     if images.shape[1] != 1:
-        raise MetricError(f"the feature network takes grey images, and these have {images.shape[1]} channels. Make them grey.")
+        raise MetricError(
+            f"the feature network takes grey images, and these have {images.shape[1]} channels. Make them "
+            "grey."
+        )
     return images.expand(-1, channels or 1, -1, -1)
 
 
 def resized(images: Tensor, height: int, width: int, mode: Mode) -> Tensor:
-    """Images (N, C, H, W) uint8 to (N, C, height, width) uint8. Raises MetricError for sides over LARGEST_SIDE.
+    """Images (N, C, H, W) uint8 to (N, C, height, width) uint8. Raises MetricError for sides over
+    LARGEST_SIDE.
 
     Rows come first, as in Pillow up to version 12, with which published numbers were made.
     """
@@ -45,19 +51,25 @@ def resized(images: Tensor, height: int, width: int, mode: Mode) -> Tensor:
         return images
     if max(height, width) > LARGEST_SIDE:
         raise MetricError(
-            f"the feature network would scale images of {images.shape[2]}x{images.shape[3]} pixels to {height}x{width}; at "
-            f"most {LARGEST_SIDE} a side are made. Crop them first."
+            f"the feature network would scale images of {images.shape[2]}x{images.shape[3]} pixels to "
+            f"{height}x{width}; at most {LARGEST_SIDE} a side are made. Crop them first."
         )
     floats = images.float()
     for size in ((images.shape[2], width), (height, width)):
-        floats = F.interpolate(floats, size, mode=mode, antialias=mode != "nearest-exact").add_(0.5).floor_().clamp_(0, 255)
+        floats = (
+            F.interpolate(floats, size, mode=mode, antialias=mode != "nearest-exact")
+            .add_(0.5)
+            .floor_()
+            .clamp_(0, 255)
+        )
     return floats.to(torch.uint8)
 
 
 class Edges(BaseModel):
     """A size as transformers writes it: the shortest edge, or both; null where it does not apply.
 
-    edge: what was written as a bare number: the shortest edge where the centre is cut out afterwards, else both.
+    edge: what was written as a bare number: the shortest edge where the centre is cut out afterwards, else
+    both.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -91,7 +103,8 @@ Size = Annotated[Edges, BeforeValidator(_from_number)]
 
 
 class Preprocessing(BaseModel):
-    """What a preprocessor_config.json says, in its own names. An absent flag follows from the presence of what it needs."""
+    """What a preprocessor_config.json says, in its own names. An absent flag follows from the presence of
+    what it needs."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
     image_processor_type: str | None = None
@@ -111,7 +124,9 @@ class Preprocessing(BaseModel):
     def _whole(self) -> "Preprocessing":
         named = self.image_processor_type or self.feature_extractor_type
         if named is not None and _stem(named) not in KNOWN:
-            raise ValueError(f"image_processor_type must be one of {', '.join(sorted(KNOWN))}; got {one_line(named, 80)}")
+            raise ValueError(
+                f"image_processor_type must be one of {', '.join(sorted(KNOWN))}; got {one_line(named, 80)}"
+            )
         if self.resizes and (self.size is None or self.resample is None):
             raise ValueError("must say size and resample, or do_resize: false")
         if self.crops and (self.crop_size is None or self.crop_size.shortest_edge):
@@ -131,7 +146,8 @@ class Preprocessing(BaseModel):
         return self.crop_size is not None if self.do_center_crop is None else self.do_center_crop
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Images (N, 3, H, W) uint8 to float32 as the network takes them. Raises MetricError where they are too small."""
+        """Images (N, 3, H, W) uint8 to float32 as the network takes them. Raises MetricError where they are
+        too small."""
         if self.resizes and self.size:
             side = self.size.of(*images.shape[2:], before_crop=self.crops)
             images = resized(images, *side, MODES[self.resample or 0])
@@ -141,17 +157,20 @@ class Preprocessing(BaseModel):
         if self.do_rescale is not False:
             floats = floats * (self.rescale_factor or 1 / 255)
         if self.do_normalize is not False:
-            mean, std = (floats.new_tensor(values).view(1, 3, 1, 1) for values in (self.image_mean, self.image_std))
+            mean, std = (
+                floats.new_tensor(values).view(1, 3, 1, 1) for values in (self.image_mean, self.image_std)
+            )
             floats = (floats - mean) / std
         return floats
 
 
 def read_preprocessing(file: Path) -> Preprocessing:
-    """What a preprocessor_config.json says. Raises CheckpointError where it is absent, damaged, or of no kind known here."""
+    """What a preprocessor_config.json says. Raises CheckpointError where it is absent, damaged, or of no kind
+    known here."""
     if not file.is_file():
         raise CheckpointError(
-            f"{file}: no such file: it says how large, and on which scale, the model wants images. Copy it from where the "
-            f"model was published."
+            f"{file}: no such file: it says how large, and on which scale, the model wants images. Copy it "
+            "from where the model was published."
         )
     return read_record(file, Preprocessing, CheckpointError)
 

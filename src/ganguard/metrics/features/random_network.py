@@ -1,7 +1,7 @@
 """A convolutional network with fixed random weights.
 
-Naeem et al. 2020 (section 4.2) compare generators on random VGG features and find them sound where the images are far from
-those that a pretrained network was trained on; no label and no download is needed.
+Naeem et al. 2020 (section 4.2) compare generators on random VGG features and find them sound where the images
+are far from those that a pretrained network was trained on; no label and no download is needed.
 """
 
 import math
@@ -34,7 +34,8 @@ class RandomNetwork(FeatureSettings):
 
 
 class RandomConvolutions(FeatureNetwork):
-    """Three 3x3 convolutions with leaky ReLU, halving the side after the second, pooled to 2x2, mixed to D dimensions."""
+    """Three 3x3 convolutions with leaky ReLU, halving the side after the second, pooled to 2x2, mixed to D
+    dimensions."""
 
     def __init__(self, channels: int, dimensions: int, seed: int) -> None:
         super().__init__()

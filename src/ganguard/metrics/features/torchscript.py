@@ -1,4 +1,5 @@
-"""Any TorchScript file as a feature network. Such a file is a program: it is run only where the user says it is trusted."""
+"""Any TorchScript file as a feature network. Such a file is a program: it is run only where the user says it
+is trusted."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -40,12 +41,14 @@ class TorchScript(FeatureSettings):
         return absolute(path)
 
     def fingerprint(self) -> str:
-        """SHA-256 of the file. Raises CheckpointError where it is not trusted, absent, or not the one that is pinned."""
+        """SHA-256 of the file. Raises CheckpointError where it is not trusted, absent, or not the one that is
+        pinned."""
         found = trusted_digest(Path(self.path), self.trusted, "feature network", CheckpointError)
         return require_same(self.path, self.sha256, found)
 
     def load(self, directory: Path, channels: int) -> "TorchScriptNetwork":
-        """The network in the file. Raises CheckpointError where it is not trusted, absent, another, or no TorchScript."""
+        """The network in the file. Raises CheckpointError where it is not trusted, absent, another, or no
+        TorchScript."""
         self.fingerprint()
         return TorchScriptNetwork(self, load_readable(Path(self.path)))
 
@@ -62,11 +65,14 @@ class TorchScriptNetwork(FeatureNetwork):
         self.program = program
 
     def features(self, images: Tensor) -> Tensor:
-        """images (N, C, H, W) uint8 -> features (N, D). Raises MetricError where the program raises on them."""
+        """images (N, C, H, W) uint8 -> features (N, D). Raises MetricError where the program raises on
+        them."""
         images = with_channels(images, self.settings.channels)
         if self.settings.size is not None:
             images = resized(images, self.settings.size, self.settings.size, "bicubic")
-        return run_program(self.settings.path, self.program, to_float(images) if self.settings.input == "float" else images)
+        return run_program(
+            self.settings.path, self.program, to_float(images) if self.settings.input == "float" else images
+        )
 
 
 def load_readable(file: Path) -> nn.Module:
@@ -74,18 +80,21 @@ def load_readable(file: Path) -> nn.Module:
     program = load_program(file, CheckpointError)
     kinds = {value.dtype for value in program.state_dict().values()}
     if torch.bfloat16 in kinds:  # numpy, which the hash of all weights goes through, has no such type
-        raise CheckpointError(f"{file}: its weights must not be bfloat16, which cannot be hashed. Save it as float32.")
+        raise CheckpointError(
+            f"{file}: its weights must not be bfloat16, which cannot be hashed. Save it as float32."
+        )
     return program
 
 
 def run_program(name: str, program: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
-    """What a program gives for images (N, C, H, W), interpreted as it stands, so that the first call is as the others: torch
-    would rewrite it after watching a few, and the last bits would change. Raises MetricError that names it where it raises."""
+    """What a program gives for images (N, C, H, W), interpreted as it stands, so that the first call is as
+    the others: torch would rewrite it after watching a few, and the last bits would change. Raises
+    MetricError that names it where it raises."""
     try:
         with torch.jit.optimized_execution(False):  # pyright: ignore[reportPrivateImportUsage]
             return program(images)
     except Exception as problem:  # noqa: BLE001 - a user's program may raise anything
         raise MetricError(
-            f"{name}: raised on {images.dtype} images {tuple(images.shape)}: {raised(problem)}. Set what it takes, or choose "
-            f"another network."
+            f"{name}: raised on {images.dtype} images {tuple(images.shape)}: {raised(problem)}. Set what it "
+            "takes, or choose another network."
         ) from None

@@ -42,7 +42,9 @@ class TestEveryRatio:
         x = torch.linspace(-0.5, 2, 26, dtype=torch.float64)[:, None]
         error = (fitted.log_ratio(x) - log_ratio(x)).abs().mean().item()
         assert error < (0.5 if kind in (*NETWORKS, "isotonic") else 0.1)
-        assert fitted.diagnosis.auc == pytest.approx(0.5 * math.erfc(-SHIFT / 2), abs=0.04)  # Phi(SHIFT / sqrt 2)
+        assert fitted.diagnosis.auc == pytest.approx(
+            0.5 * math.erfc(-SHIFT / 2), abs=0.04
+        )  # Phi(SHIFT / sqrt 2)
         assert (fitted.diagnosis.real, fitted.diagnosis.fake) == (count // 2, count // 2)
 
     def test_is_a_ratio_of_densities_whatever_their_numbers(self, kind: str) -> None:
@@ -62,7 +64,9 @@ class TestEveryRatio:
     def test_the_same_seed_fits_the_same(self, kind: str) -> None:
         x = drawn(20, 1, 5)
         state = torch.random.get_rng_state()
-        first, again = (fit_density_ratio(kind, drawn(60, 1, 0), drawn(60, 0, 1), seed=3).log_ratio(x) for _ in range(2))
+        first, again = (
+            fit_density_ratio(kind, drawn(60, 1, 0), drawn(60, 0, 1), seed=3).log_ratio(x) for _ in range(2)
+        )
         assert torch.equal(first, again)
         assert torch.equal(torch.random.get_rng_state(), state)
 
@@ -88,8 +92,8 @@ def test_a_feature_head_finds_the_one_feature_that_tells() -> None:
 
 
 def test_a_feature_head_chooses_its_strength_among_numbers_alone() -> None:
-    """The weakest penalty of many features is certain to the last bit of images that it gets wrong, whose log loss would be
-    infinite: scikit-learn warns of it, and a warning is an error here."""
+    """The weakest penalty of many features is certain to the last bit of images that it gets wrong, whose log
+    loss would be infinite: scikit-learn warns of it, and a warning is an error here."""
     noise = torch.randn(140, 64, generator=torch.Generator().manual_seed(0)).double()
     log_ratio = fit_feature_head(noise[:40], noise[40:], seed=0)
     assert log_ratio(noise).abs().max() < 1
@@ -99,7 +103,9 @@ def test_a_feature_head_chooses_its_strength_among_numbers_alone() -> None:
 @pytest.mark.parametrize("kind", ["feature_head", *NETWORKS])
 def test_a_feature_that_never_varied_says_nothing_where_it_does_later(kind: str) -> None:
     """Such as a dead ReLU of D, which some image of the pool wakes up."""
-    real, fake = (torch.cat([drawn(60, mean, i), torch.full((60, 1), 0.1)], 1) for i, mean in enumerate((SHIFT, 0)))
+    real, fake = (
+        torch.cat([drawn(60, mean, i), torch.full((60, 1), 0.1)], 1) for i, mean in enumerate((SHIFT, 0))
+    )
     fitted = fit_density_ratio(kind, real, fake, seed=0)
     usual, awake = fitted.log_ratio(torch.tensor([[1.0, 0.1], [1.0, 3.0]], dtype=torch.float64))
     assert awake.item() == pytest.approx(usual.item(), abs=1e-6)
@@ -107,7 +113,9 @@ def test_a_feature_that_never_varied_says_nothing_where_it_does_later(kind: str)
 
 def test_isotonic_odds_end_at_half_an_image() -> None:
     fitted = fit_isotonic(torch.tensor([[2.0], [3.0], [4.0]]), torch.tensor([[-1.0], [0.0], [1.0]]), seed=0)
-    assert fitted(torch.tensor([[-9.0], [9.0]])).tolist() == pytest.approx([math.log(0.125 / 0.875), math.log(0.875 / 0.125)])
+    assert fitted(torch.tensor([[-9.0], [9.0]])).tolist() == pytest.approx(
+        [math.log(0.125 / 0.875), math.log(0.875 / 0.125)]
+    )
 
 
 def test_isotonic_odds_in_between_are_left_alone() -> None:
@@ -121,7 +129,9 @@ def test_isotonic_odds_in_between_are_left_alone() -> None:
 def test_a_beta_ratio_may_fall_as_the_score_rises() -> None:
     """Generated images on both sides of the real ones: D's order of them misleads."""
     fake = torch.cat([drawn(300, -2, 1), drawn(300, 2, 2)])
-    low, middle, high = fit_beta(drawn(600, 0, 0), fake, seed=0)(torch.tensor([[-2.0], [0.0], [2.0]], dtype=torch.float64))
+    low, middle, high = fit_beta(drawn(600, 0, 0), fake, seed=0)(
+        torch.tensor([[-2.0], [0.0], [2.0]], dtype=torch.float64)
+    )
     assert min(middle - low, middle - high) > 0.5
 
 
@@ -133,7 +143,10 @@ def test_a_logistic_ratio_of_a_critics_scores_is_not_clipped() -> None:
 
 
 def test_diagnosis_against_sklearn_and_by_hand() -> None:
-    real, fake = drawn(300, 1, 0)[:, 0].round(decimals=1), drawn(900, 0, 1)[:, 0].round(decimals=1)  # with ties
+    real, fake = (
+        drawn(300, 1, 0)[:, 0].round(decimals=1),
+        drawn(900, 0, 1)[:, 0].round(decimals=1),
+    )  # with ties
     found = diagnose(real, fake)
     y = torch.cat([torch.ones(300), torch.zeros(900)])
     assert found.auc == pytest.approx(roc_auc_score(y, torch.cat([real, fake])))
@@ -147,7 +160,10 @@ def test_diagnosis_against_sklearn_and_by_hand() -> None:
 
 
 def test_calibrated_ratios_have_z_of_a_standard_normal() -> None:
-    zs = [diagnose(log_ratio(drawn(400, SHIFT, 2 * s)), log_ratio(drawn(400, 0, 2 * s + 1))).calibration_z for s in range(60)]
+    zs = [
+        diagnose(log_ratio(drawn(400, SHIFT, 2 * s)), log_ratio(drawn(400, 0, 2 * s + 1))).calibration_z
+        for s in range(60)
+    ]
     assert abs(sum(zs)) / 60 < 0.5
     assert sum(abs(z) > 1.96 for z in zs) <= 9
 
@@ -156,7 +172,9 @@ def test_the_losses_are_the_published_ones_and_least_at_the_true_ratio() -> None
     real, fake = torch.tensor([0.5, 2.0]), torch.tensor([0.0, 1.0, 3.0])
     s = [1 / (1 + math.exp(-r)) for r in (0.5, 2.0)]
     g = [1 / (1 + math.exp(-r)) * r - math.log1p(math.exp(r)) for r in (0.0, 1.0, 3.0)]
-    assert softplus_loss(real, fake, penalty=0.1).item() == pytest.approx(sum(g) / 3 - sum(s) / 2 + 0.1 * (4 / 3 - 1) ** 2)
+    assert softplus_loss(real, fake, penalty=0.1).item() == pytest.approx(
+        sum(g) / 3 - sum(s) / 2 + 0.1 * (4 / 3 - 1) ** 2
+    )
     x, z = drawn(100_000, SHIFT, 0), drawn(100_000, 0, 1)
     for loss, of in ((softplus_loss, torch.exp), (logistic_loss, lambda v: v)):
         losses = [loss(of(log_ratio(x) * t), of(log_ratio(z) * t)).item() for t in (0.8, 1.0, 1.2)]

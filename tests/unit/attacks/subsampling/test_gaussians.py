@@ -12,7 +12,9 @@ from ganguard.attacks.subsampling import discriminator_rejection, importance_res
 MODES = torch.cartesian_prod(*[torch.arange(-2.0, 3.0).double()] * 2)
 SIGMA = 0.05
 BROAD = 1.5
-WEIGHTS = torch.linspace(1, 7, 25, dtype=torch.float64) / 100  # of the proposal's modes; the mixture's are all 1/25
+WEIGHTS = (
+    torch.linspace(1, 7, 25, dtype=torch.float64) / 100
+)  # of the proposal's modes; the mixture's are all 1/25
 COUNT = 4000
 IMPROBABLE = 1e-3
 
@@ -20,7 +22,11 @@ IMPROBABLE = 1e-3
 def log_density(x: Tensor, weights: Tensor, share: float) -> Tensor:
     """Of share * (modes with those weights) + (1 - share) * a broad Gaussian."""
     squared = torch.cdist(x, MODES).square()
-    modes = torch.logsumexp(weights.log() - squared / (2 * SIGMA**2), 1) - math.log(2 * math.pi * SIGMA**2) + math.log(share)
+    modes = (
+        torch.logsumexp(weights.log() - squared / (2 * SIGMA**2), 1)
+        - math.log(2 * math.pi * SIGMA**2)
+        + math.log(share)
+    )
     broad = -x.square().sum(1) / (2 * BROAD**2) - math.log(2 * math.pi * BROAD**2)
     return torch.logaddexp(modes, broad + math.log1p(-share)) if share < 1 else modes
 
@@ -56,7 +62,9 @@ def drawn(sampler: str) -> Tensor:
     return importance_resampling(Proposals(), count=COUNT, pool=100 * COUNT, seed=0).handles
 
 
-@pytest.mark.parametrize("sampler", ["metropolis_hastings", "discriminator_rejection", "importance_resampling"])
+@pytest.mark.parametrize(
+    "sampler", ["metropolis_hastings", "discriminator_rejection", "importance_resampling"]
+)
 def test_the_mixture_is_recovered(sampler: str) -> None:
     kept = drawn(sampler)
     distances, nearest = torch.cdist(kept, MODES).min(1)

@@ -1,4 +1,5 @@
-"""Against the exact law of the chains after K steps, by matrix power, and against a loop over one chain at a time."""
+"""Against the exact law of the chains after K steps, by matrix power, and against a loop over one chain at a
+time."""
 
 import math
 import random
@@ -42,7 +43,9 @@ def exact_law_restarted(steps: int) -> np.ndarray:
     for _ in range(steps - 1):
         after = np.zeros_like(both)
         for real in range(len(REAL)):
-            move = np.maximum(0, among - by_real[real]) / len(POOL)  # the shadow accepts u, the chain does not
+            move = np.maximum(0, among - by_real[real]) / len(
+                POOL
+            )  # the shadow accepts u, the chain does not
             stay = ((1 - by_real[real]) / len(POOL)).sum() - move.sum(1)
             after[real] = both[real] @ move + both[real] * stay
         both = after
@@ -62,7 +65,9 @@ def test_chains_follow_the_exact_law_after_any_number_of_steps(steps: int) -> No
 
 @pytest.mark.parametrize("steps", [1, 2, 5])
 def test_restarted_chains_follow_theirs(steps: int) -> None:
-    chains = metropolis_hastings(REAL, Pool(POOL, seed=1), count=CHAINS, steps=steps, seed=2, never_moved="restart")
+    chains = metropolis_hastings(
+        REAL, Pool(POOL, seed=1), count=CHAINS, steps=steps, seed=2, never_moved="restart"
+    )
     counts = torch.bincount(chains.handles, minlength=len(POOL)).numpy()
     assert chisquare(counts, exact_law_restarted(steps) * CHAINS).pvalue > IMPROBABLE
     assert chains.proposals == CHAINS * steps
@@ -75,7 +80,8 @@ def test_many_steps_lead_to_the_pool_weighted_by_its_odds() -> None:
 
 
 def one_chain(start: float, pool: list[float], steps: int, rng: random.Random) -> tuple[int | None, int]:
-    """Algorithm 1's inner loop, as the paper writes it, for one chain: where it ended, and how often it moved."""
+    """Algorithm 1's inner loop, as the paper writes it, for one chain: where it ended, and how often it
+    moved."""
     current, at, moves = 1 / (1 + math.exp(-start)), None, 0
     for _ in range(steps):
         new = rng.randrange(len(pool))
@@ -112,7 +118,9 @@ def test_a_chain_keeps_the_image_that_it_stands_on() -> None:
 
 
 def test_the_same_seeds_give_the_same_chains() -> None:
-    first, again = (metropolis_hastings(REAL, Pool(POOL, seed=1), count=50, steps=9, seed=2) for _ in range(2))
+    first, again = (
+        metropolis_hastings(REAL, Pool(POOL, seed=1), count=50, steps=9, seed=2) for _ in range(2)
+    )
     other = metropolis_hastings(REAL, Pool(POOL, seed=1), count=50, steps=9, seed=3)
     assert torch.equal(first.handles, again.handles)
     assert not torch.equal(first.handles, other.handles)
@@ -122,14 +130,22 @@ def test_the_same_seeds_give_the_same_chains() -> None:
 def test_real_images_that_cannot_be_left(never_moved: str) -> None:
     def run() -> int:
         chains = metropolis_hastings(
-            torch.tensor([1000.0]), Pool(POOL, seed=0), count=10, steps=3, seed=0, never_moved=never_moved, max_chains=30
+            torch.tensor([1000.0]),
+            Pool(POOL, seed=0),
+            count=10,
+            steps=3,
+            seed=0,
+            never_moved=never_moved,
+            max_chains=30,
         )
         return chains.never_moved
 
     if never_moved == "restart":
         assert run() == 10
     else:
-        with pytest.raises(SpecError, match=r"all chains stuck: of 30 chains of 3 steps 0 moved, and 10 are wanted"):
+        with pytest.raises(
+            SpecError, match=r"all chains stuck: of 30 chains of 3 steps 0 moved, and 10 are wanted"
+        ):
             run()
 
 
@@ -142,13 +158,28 @@ def test_real_images_that_cannot_be_left(never_moved: str) -> None:
         ({"real_log_odds": torch.empty(0)}, r"of the real images must be \(N,\); got \(0,\)"),
         ({"real_log_odds": torch.tensor([math.nan])}, "of the real images hold NaN or infinity"),
         ({"real_log_odds": torch.zeros(2, 1)}, r"got \(2, 1\)"),
-        ({"propose": lambda n: (torch.arange(n), torch.full((n,), math.inf))}, "of the proposals hold NaN or infinity"),
-        ({"propose": lambda n: (torch.arange(1), torch.zeros(n))}, r"handles of the proposals must be .*; got \(1,\)"),
+        (
+            {"propose": lambda n: (torch.arange(n), torch.full((n,), math.inf))},
+            "of the proposals hold NaN or infinity",
+        ),
+        (
+            {"propose": lambda n: (torch.arange(1), torch.zeros(n))},
+            r"handles of the proposals must be .*; got \(1,\)",
+        ),
         ({"propose": lambda n: (torch.tensor(0), torch.zeros(n))}, r"must be \(10, \.\.\.\); got \(\)"),
-        ({"propose": lambda n: (torch.arange(n), torch.zeros(n + 1))}, r"of the proposals must be \(10,\); got \(11,\)"),
+        (
+            {"propose": lambda n: (torch.arange(n), torch.zeros(n + 1))},
+            r"of the proposals must be \(10,\); got \(11,\)",
+        ),
     ],
 )
 def test_what_it_refuses(change: dict[str, object], message: str) -> None:
-    arguments = {"real_log_odds": REAL, "propose": Pool(POOL, seed=0), "count": 10, "steps": 5, "seed": 0} | change
+    arguments = {
+        "real_log_odds": REAL,
+        "propose": Pool(POOL, seed=0),
+        "count": 10,
+        "steps": 5,
+        "seed": 0,
+    } | change
     with pytest.raises(SpecError, match=message):
         metropolis_hastings(**arguments)

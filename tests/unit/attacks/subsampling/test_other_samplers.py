@@ -7,7 +7,12 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
-from ganguard.attacks.subsampling import Pool, discriminator_rejection, effective_sample_size, importance_resampling
+from ganguard.attacks.subsampling import (
+    Pool,
+    discriminator_rejection,
+    effective_sample_size,
+    importance_resampling,
+)
 from ganguard.base.errors import SpecError
 
 POOL = torch.tensor([-2.0, -1.0, 0.0, 0.5, 1.5, 3.0])
@@ -47,7 +52,9 @@ def test_a_greater_ratio_than_the_pilots_raises_the_bound() -> None:
         return rows, rows.double() * 2
 
     kept = discriminator_rejection(propose, count=20_000, seed=0, percentile=None, pilot=10)
-    assert (kept.handles == 1).double().mean().item() == pytest.approx(math.exp(2) / (1 + math.exp(2)), abs=0.01)
+    assert (kept.handles == 1).double().mean().item() == pytest.approx(
+        math.exp(2) / (1 + math.exp(2)), abs=0.01
+    )
 
 
 def test_resampling_with_replacement_draws_by_odds() -> None:
@@ -58,14 +65,18 @@ def test_resampling_with_replacement_draws_by_odds() -> None:
 
 def test_resampling_without_replacement_takes_no_proposal_twice() -> None:
     handles = torch.arange(500)
-    drawn = importance_resampling(lambda n: (handles, handles / 100), count=400, pool=500, seed=0, replacement=False)
+    drawn = importance_resampling(
+        lambda n: (handles, handles / 100), count=400, pool=500, seed=0, replacement=False
+    )
     assert len(drawn.handles.unique()) == 400
     assert drawn.handles.double().mean() > handles.double().mean()
 
 
 def test_the_first_image_without_replacement_is_drawn_by_odds() -> None:
     firsts = [
-        importance_resampling(lambda n: (torch.arange(n), POOL), count=1, pool=6, seed=s, replacement=False).handles
+        importance_resampling(
+            lambda n: (torch.arange(n), POOL), count=1, pool=6, seed=s, replacement=False
+        ).handles
         for s in range(2000)
     ]
     assert chisquare(counts(torch.cat(firsts)), torch.softmax(POOL.double(), 0) * 2000).pvalue > IMPROBABLE
@@ -85,12 +96,17 @@ def test_effective_sample_size() -> None:
         ({"pilot": 0}, "count and pilot must be at least 1; got 5 and 0"),
         ({"percentile": 101.0}, "percentile must lie in 0 to 100; got 101"),
         ({"propose": lambda n: (torch.arange(n), torch.full((n,), math.nan))}, "of the pilot hold NaN"),
-        ({"propose": lambda n: (torch.arange(9), torch.zeros(n))}, r"handles of the pilot must be \(10, \.\.\.\); got \(9,\)"),
+        (
+            {"propose": lambda n: (torch.arange(9), torch.zeros(n))},
+            r"handles of the pilot must be \(10, \.\.\.\); got \(9,\)",
+        ),
     ],
 )
 def test_what_rejection_refuses(change: dict[str, object], message: str) -> None:
     with pytest.raises(SpecError, match=message):
-        discriminator_rejection(**({"propose": Pool(POOL, seed=0), "count": 5, "pilot": 10, "seed": 0} | change))
+        discriminator_rejection(
+            **({"propose": Pool(POOL, seed=0), "count": 5, "pilot": 10, "seed": 0} | change)
+        )
 
 
 def test_rejection_that_accepts_nothing_ends(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,7 +120,9 @@ def test_rejection_that_accepts_nothing_ends(monkeypatch: pytest.MonkeyPatch) ->
         first.clear()
         return torch.arange(n), scores
 
-    with pytest.raises(SpecError, match=r"of 4,096 proposals 0 were accepted, and 1 are wanted\. Set percentile"):
+    with pytest.raises(
+        SpecError, match=r"of 4,096 proposals 0 were accepted, and 1 are wanted\. Set percentile"
+    ):
         discriminator_rejection(propose, count=1, seed=0, percentile=None, pilot=10)
 
 

@@ -46,7 +46,8 @@ def test_features_are_leaky() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "channels"), [(Classifier(width=5, dimensions=6), 1), (Classifier(width=4, dimensions=7), 1), (SETTINGS, 3)]
+    ("settings", "channels"),
+    [(Classifier(width=5, dimensions=6), 1), (Classifier(width=4, dimensions=7), 1), (SETTINGS, 3)],
 )
 def test_weights_of_another_shape_are_refused(saved: Path, settings: Classifier, channels: int) -> None:
     with pytest.raises(CheckpointError, match=rf"{WEIGHTS}: not the weights of this classifier"):

@@ -60,7 +60,9 @@ def test_blocks_are_the_images_in_their_order(images: Tensor, size: int, block: 
 
 
 def test_images_of_two_shapes_are_no_set(images: Tensor) -> None:
-    with pytest.raises(MetricError, match=r"images of \(1, 6, 6\) and \(1, 5, 6\) \(C, H, W\) cannot be one set"):
+    with pytest.raises(
+        MetricError, match=r"images of \(1, 6, 6\) and \(1, 5, 6\) \(C, H, W\) cannot be one set"
+    ):
         list(blocks([images[:3], images[:3, :, 1:]]))
     with pytest.raises(MetricError, match="images must be a uint8 tensor"):
         list(blocks([images.float()]))
@@ -70,7 +72,9 @@ def test_images_of_two_shapes_are_no_set(images: Tensor) -> None:
 def test_streaming_gives_the_very_features_of_the_whole(
     network: FeatureNetwork, images: Tensor, compute: Compute, size: int
 ) -> None:
-    assert torch.equal(extract_stream(network, images.split(size), compute), extract(network, images, compute))
+    assert torch.equal(
+        extract_stream(network, images.split(size), compute), extract(network, images, compute)
+    )
 
 
 def test_no_more_than_a_block_is_taken_before_it_is_used(images: Tensor, compute: Compute) -> None:
@@ -85,7 +89,9 @@ def test_no_more_than_a_block_is_taken_before_it_is_used(images: Tensor, compute
     assert max(ahead) <= 256 + 50
 
 
-def test_of_no_images_there_are_no_features(network: FeatureNetwork, images: Tensor, compute: Compute) -> None:
+def test_of_no_images_there_are_no_features(
+    network: FeatureNetwork, images: Tensor, compute: Compute
+) -> None:
     for chunks in ([], [images[:0]]):
         with pytest.raises(MetricError, match="features of no images were asked for"):
             extract_stream(network, chunks, compute)
@@ -95,17 +101,27 @@ def test_a_width_that_changes_from_block_to_block_is_refused(
     images: Tensor, compute: Compute, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network = Counting()
-    monkeypatch.setattr(network, "features", lambda given: torch.zeros(len(given), 2 if len(given) == 256 else 3))
+    monkeypatch.setattr(
+        network, "features", lambda given: torch.zeros(len(given), 2 if len(given) == 256 else 3)
+    )
     with pytest.raises(MetricError, match="must keep its width; it gave 2, then 3"):
         extract_stream(network, [images], compute)
 
 
 def test_progress_ends_at_the_total(images: Tensor, compute: Compute) -> None:
     calls: list[tuple[int, int, str]] = []
-    extract_stream(Counting(), images.split(600), compute, lambda done, total, note="": calls.append((done, total, note)))
+    extract_stream(
+        Counting(), images.split(600), compute, lambda done, total, note="": calls.append((done, total, note))
+    )
     assert calls == [(256, 256, "features"), (512, 512, "features"), (600, 600, "features")]
     calls.clear()
-    extract_stream(Counting(), [images], compute, lambda done, total, note="": calls.append((done, total, note)), total=600)
+    extract_stream(
+        Counting(),
+        [images],
+        compute,
+        lambda done, total, note="": calls.append((done, total, note)),
+        total=600,
+    )
     assert [total for _, total, _ in calls] == [600, 600, 600]
 
 
@@ -176,7 +192,12 @@ def test_the_key_changes_with_weights_settings_threads_code_and_libraries(
     def key(settings: RandomNetwork = SETTINGS, using: Compute = compute) -> str:
         return network_key(settings, settings.load(tmp_path, 1), using)
 
-    keys = [key(), key(RandomNetwork(dimensions=6)), key(RandomNetwork(dimensions=5, seed=1)), key(using=Compute(threads=2))]
+    keys = [
+        key(),
+        key(RandomNetwork(dimensions=6)),
+        key(RandomNetwork(dimensions=5, seed=1)),
+        key(using=Compute(threads=2)),
+    ]
     monkeypatch.setattr(extraction, "version", lambda name: f"another {name}")
     keys.append(key())
     monkeypatch.setattr(extraction, "code_version", lambda *packages: "another")

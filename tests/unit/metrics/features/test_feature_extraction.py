@@ -30,7 +30,9 @@ def images() -> Tensor:
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 70, 500])
-def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch, images: Tensor, compute: Compute, chunk: int) -> None:
+def test_chunks_change_nothing(
+    monkeypatch: pytest.MonkeyPatch, images: Tensor, compute: Compute, chunk: int
+) -> None:
     wanted = images.float() / 127.5 - 1
     monkeypatch.setattr(network_module, "CHUNK", chunk)
     network = Moments()
@@ -52,7 +54,9 @@ def test_a_network_left_training_is_run_as_trained(images: Tensor, compute: Comp
     assert not network.training
 
 
-def test_progress_never_passes_its_end(monkeypatch: pytest.MonkeyPatch, images: Tensor, compute: Compute) -> None:
+def test_progress_never_passes_its_end(
+    monkeypatch: pytest.MonkeyPatch, images: Tensor, compute: Compute
+) -> None:
     monkeypatch.setattr(network_module, "CHUNK", 32)
     calls: list[tuple[int, int]] = []
     extract(Moments(), images, compute, lambda done, total, note="": calls.append((done, total)))
@@ -79,8 +83,8 @@ def test_a_constant_dimension_keeps_its_scale(level: float) -> None:
 
 
 def test_rounding_that_differs_from_chunk_to_chunk_is_no_variance(tmp_path: Path, compute: Compute) -> None:
-    """257 equal images: the last goes through by itself, by other kernels. Dividing by what they differ by took whatever was
-    measured beside them billions of times too far."""
+    """257 equal images: the last goes through by itself, by other kernels. Dividing by what they differ by
+    took whatever was measured beside them billions of times too far."""
     network = RandomNetwork(dimensions=2048).load(tmp_path, 3)
     features = extract(network, torch.full((257, 3, 16, 16), 7, dtype=torch.uint8), compute)
     assert Standardisation.fit(features).std.tolist() == [1] * 2048

@@ -66,7 +66,9 @@ def model(tmp_path: Path) -> Path:
     return save_dinov2(tmp_path / "dino")
 
 
-def test_features_are_the_models_pooled_output_of_its_own_preprocessing(model: Path, compute: Compute) -> None:
+def test_features_are_the_models_pooled_output_of_its_own_preprocessing(
+    model: Path, compute: Compute
+) -> None:
     images = _images()
     network = HuggingFace(model=str(model)).load(model, 3)
     pixels = BitImageProcessorPil.from_pretrained(model)(list(images), return_tensors="pt")["pixel_values"]
@@ -74,7 +76,9 @@ def test_features_are_the_models_pooled_output_of_its_own_preprocessing(model: P
         wanted = Dinov2Model.from_pretrained(model)(pixel_values=pixels).pooler_output
     found = extract(network, images, compute)
     assert found.shape == (5, DIMENSIONS)
-    assert torch.allclose(found, wanted, atol=0.05)  # Pillow's weights are in fixed point: few bytes differ, by 1
+    assert torch.allclose(
+        found, wanted, atol=0.05
+    )  # Pillow's weights are in fixed point: few bytes differ, by 1
     assert len(found.unique(dim=0)) == 5
 
 
@@ -93,7 +97,9 @@ def test_without_pooling_weights_the_class_token_is_taken(tmp_path: Path, comput
     found = _rows(model, compute)
     assert torch.equal(torch.get_rng_state(), before)
     with torch.no_grad():
-        last = ViTModel.from_pretrained(model, add_pooling_layer=False)(pixel_values=_pixels(model)).last_hidden_state
+        last = ViTModel.from_pretrained(model, add_pooling_layer=False)(
+            pixel_values=_pixels(model)
+        ).last_hidden_state
     assert torch.allclose(found, last[:, 0], atol=1e-5)
 
 
@@ -106,9 +112,13 @@ def test_a_model_with_neither_is_averaged_over_its_places(tmp_path: Path, comput
 
 
 @pytest.mark.parametrize("kind", ["clip", "siglip"])
-def test_of_an_image_and_text_model_the_image_half_is_taken(tmp_path: Path, compute: Compute, kind: str) -> None:
+def test_of_an_image_and_text_model_the_image_half_is_taken(
+    tmp_path: Path, compute: Compute, kind: str
+) -> None:
     makers: dict[str, Callable[[], Any]] = {
-        "clip": lambda: CLIPModel(CLIPConfig(text_config={**TEXT, "eos_token_id": 2}, vision_config=VISION, projection_dim=4)),
+        "clip": lambda: CLIPModel(
+            CLIPConfig(text_config={**TEXT, "eos_token_id": 2}, vision_config=VISION, projection_dim=4)
+        ),
         "siglip": lambda: SiglipModel(SiglipConfig(text_config=TEXT, vision_config=VISION)),
     }
     model = save_model(tmp_path, makers[kind])
@@ -138,7 +148,9 @@ def test_places_without_pooling_are_averaged(compute: Compute) -> None:
 
 def test_a_dinov2_of_another_resolution_is_taken(tmp_path: Path, compute: Compute) -> None:
     """As published: trained at 518 pixels, and given 224."""
-    config = Dinov2Config(hidden_size=6, num_hidden_layers=1, num_attention_heads=2, image_size=70, patch_size=14)
+    config = Dinov2Config(
+        hidden_size=6, num_hidden_layers=1, num_attention_heads=2, image_size=70, patch_size=14
+    )
     assert _rows(save_model(tmp_path, lambda: Dinov2Model(config)), compute).shape == (5, 6)
 
 
@@ -150,7 +162,9 @@ def test_grey_images_are_repeated(model: Path, compute: Compute) -> None:
 def test_pixels_that_the_model_does_not_take_are_told(tmp_path: Path, compute: Compute) -> None:
     wrong = {**PREPROCESSOR, "crop_size": {"height": 30, "width": 30}}
     model = save_model(tmp_path, lambda: ViTModel(ViTConfig(**VISION)), preprocessor=wrong)
-    with pytest.raises(MetricError, match=r"raised on pixels \(5, 3, 30, 30\): Input image size .*preprocessor_config\.json"):
+    with pytest.raises(
+        MetricError, match=r"raised on pixels \(5, 3, 30, 30\): Input image size .*preprocessor_config\.json"
+    ):
         _rows(model, compute)
 
 
@@ -163,7 +177,8 @@ def test_pickled_weights_are_not_read(model: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("torch.load", lambda *a, **k: pytest.fail("a pickle was opened"))
     (model / "model.safetensors").rename(model / "pytorch_model.bin")
     with pytest.raises(
-        CheckpointError, match=r"must hold config\.json and model\.safetensors; it does not\. Weights in pickles"
+        CheckpointError,
+        match=r"must hold config\.json and model\.safetensors; it does not\. Weights in pickles",
     ):
         HuggingFace(model=str(model)).load(model, 3)
 
@@ -171,7 +186,11 @@ def test_pickled_weights_are_not_read(model: Path, monkeypatch: pytest.MonkeyPat
 def test_code_that_comes_with_a_model_is_not_run(model: Path) -> None:
     config = json.loads((model / "config.json").read_text())
     (model / "bomb.py").write_text(f"open({str(model / 'it-ran')!r}, 'w')")
-    changed = {**config, "model_type": "bomb", "auto_map": {"AutoConfig": "bomb.Config", "AutoModel": "bomb.Model"}}
+    changed = {
+        **config,
+        "model_type": "bomb",
+        "auto_map": {"AutoConfig": "bomb.Config", "AutoModel": "bomb.Model"},
+    }
     (model / "config.json").write_text(json.dumps(changed))
     with pytest.raises(CheckpointError, match="not a model that transformers can open"):
         HuggingFace(model=str(model)).load(model, 3)
@@ -213,13 +232,16 @@ def test_a_name_without_a_network_is_one_clear_error(
     _hub_is_out_of_reach(monkeypatch)
     for settings in (HuggingFace(), HuggingFace(model=str(tmp_path / "absent"))):
         with pytest.raises(
-            CheckpointError, match=r"no directory here, and not to be had from Hugging Face's hub \(.*\)\. Give"
+            CheckpointError,
+            match=r"no directory here, and not to be had from Hugging Face's hub \(.*\)\. Give",
         ):
             settings.load(tmp_path, 3)
     assert capfd.readouterr() == ("", "")
 
 
-def test_what_the_hubs_cache_holds_needs_no_network(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_hubs_cache_holds_needs_no_network(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _hub_is_out_of_reach(monkeypatch)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     kept = tmp_path / "models--us--dino" / "snapshots" / ("a" * 40)

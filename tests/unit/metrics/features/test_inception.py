@@ -38,7 +38,9 @@ def test_features_and_probabilities_are_the_programs(tmp_path: Path, file: Path,
     program.eval()
     network = Inception(path=str(file), trusted=True).load(tmp_path, 3)
     with torch.no_grad():
-        assert torch.allclose(extract(network, IMAGES, compute), program(IMAGES, return_features=True), atol=1e-6)
+        assert torch.allclose(
+            extract(network, IMAGES, compute), program(IMAGES, return_features=True), atol=1e-6
+        )
         found = extract(network, IMAGES, compute, output="probabilities")
         assert torch.allclose(found, program(IMAGES, no_output_bias=True), atol=1e-6)
         assert not torch.allclose(found, program(IMAGES), atol=1e-3)
@@ -52,7 +54,9 @@ def test_grey_images_are_repeated(tmp_path: Path, file: Path, compute: Compute) 
         assert torch.equal(found, extract(network, grey.repeat(1, 3, 1, 1), compute, output=output))
 
 
-def test_few_images_go_through_at_once(tmp_path: Path, file: Path, compute: Compute, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_few_images_go_through_at_once(
+    tmp_path: Path, file: Path, compute: Compute, monkeypatch: pytest.MonkeyPatch
+) -> None:
     network = Inception(path=str(file), trusted=True).load(tmp_path, 1)
     seen: list[int] = []
     features = network.features
@@ -69,7 +73,8 @@ def test_few_images_go_through_at_once(tmp_path: Path, file: Path, compute: Comp
 def test_another_file_must_be_trusted(tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.jit.load", lambda *a, **k: pytest.fail("it was opened"))
     with pytest.raises(
-        CheckpointError, match=rf"its SHA-256 must be {SHA256}.*; it is {file_digest(file)}\. .*`trusted: true`"
+        CheckpointError,
+        match=rf"its SHA-256 must be {SHA256}.*; it is {file_digest(file)}\. .*`trusted: true`",
     ):
         Inception(path=str(file)).load(tmp_path, 3)
 
@@ -92,7 +97,9 @@ def test_another_than_the_pinned_file_is_refused(tmp_path: Path, file: Path) -> 
 
 
 def test_an_absent_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"absent: no such file\. Give the path of inception-2015-12-05\.pt, or leave"):
+    with pytest.raises(
+        CheckpointError, match=r"absent: no such file\. Give the path of inception-2015-12-05\.pt, or leave"
+    ):
         Inception(path=str(tmp_path / "absent")).fingerprint()
 
 
@@ -107,7 +114,9 @@ class NoClasses(nn.Module):
 )
 def test_a_file_of_another_interface_is_refused(tmp_path: Path, module: nn.Module, said: str) -> None:
     file = save_script(module, tmp_path / "other.pt")
-    with pytest.raises(CheckpointError, match=rf"other\.pt: not of the interface of {NAME} \(.*{said}") as caught:
+    with pytest.raises(
+        CheckpointError, match=rf"other\.pt: not of the interface of {NAME} \(.*{said}"
+    ) as caught:
         Inception(path=str(file), trusted=True).load(tmp_path, 3)
     assert "\n" not in str(caught.value)
 
@@ -181,17 +190,25 @@ def test_a_damaged_download_is_fetched_again(tmp_path: Path, served: tuple[Serve
     assert asked == ["/file"]
 
 
-@pytest.mark.parametrize(("most", "said"), [(100, "what came, 5 bytes, has the SHA-256"), (4, "more than 4 bytes came")])
-def test_other_bytes_are_not_kept(tmp_path: Path, served: tuple[Serve, list[str]], most: int, said: str) -> None:
+@pytest.mark.parametrize(
+    ("most", "said"), [(100, "what came, 5 bytes, has the SHA-256"), (4, "more than 4 bytes came")]
+)
+def test_other_bytes_are_not_kept(
+    tmp_path: Path, served: tuple[Serve, list[str]], most: int, said: str
+) -> None:
     url = served[0](b"other")
-    with pytest.raises(CheckpointError, match=rf"^{url}: {said}.*\. Or download file elsewhere, and set `path`"):
+    with pytest.raises(
+        CheckpointError, match=rf"^{url}: {said}.*\. Or download file elsewhere, and set `path`"
+    ):
         download(url, tmp_path / "file", "0" * 64, most)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_what_cannot_be_fetched_is_one_clear_error(tmp_path: Path, served: tuple[Serve, list[str]]) -> None:
     url = served[0](b"").replace("/file", "/absent")
-    with pytest.raises(CheckpointError, match=r"/absent: cannot be downloaded \(HTTP Error 404: Not Found\)\. .*set `path`"):
+    with pytest.raises(
+        CheckpointError, match=r"/absent: cannot be downloaded \(HTTP Error 404: Not Found\)\. .*set `path`"
+    ):
         download(url, tmp_path / "file", "0" * 64, 100)
     with pytest.raises(CheckpointError, match=r"cannot be downloaded \(.*refused"):
         download("http://127.0.0.1:9/file", tmp_path / "file", "0" * 64, 100)

@@ -30,19 +30,29 @@ def model(tmp_path: Path) -> Path:
     ("processor", "config"),
     [
         (BitImageProcessorPil, PREPROCESSOR),
-        (BitImageProcessorPil, {**PREPROCESSOR, "do_center_crop": False, "size": {"height": 30, "width": 24}, "resample": 2}),
+        (
+            BitImageProcessorPil,
+            {**PREPROCESSOR, "do_center_crop": False, "size": {"height": 30, "width": 24}, "resample": 2},
+        ),
         (BitImageProcessorPil, {**PREPROCESSOR, "do_normalize": False, "resample": 0}),
         (BitImageProcessorPil, {**PREPROCESSOR, "do_rescale": False}),
         (ViTImageProcessorPil, {**PREPROCESSOR, "size": 24, "crop_size": None, "do_center_crop": None}),
     ],
 )
-def test_preprocessing_is_that_of_transformers(processor: Any, config: dict[str, Any], height: int, width: int) -> None:
-    """Of images that are not much higher than wide: those, Pillow resizes in the other order from version 13 on."""
+def test_preprocessing_is_that_of_transformers(
+    processor: Any, config: dict[str, Any], height: int, width: int
+) -> None:
+    """Of images that are not much higher than wide: those, Pillow resizes in the other order from version 13
+    on."""
     images = _images(2, 3, height, width)
-    theirs = processor(**{key: value for key, value in config.items() if key != "image_processor_type" and value is not None})
+    theirs = processor(
+        **{key: value for key, value in config.items() if key != "image_processor_type" and value is not None}
+    )
     wanted = theirs(list(images), return_tensors="pt")["pixel_values"]
     found = Preprocessing.model_validate(config)(images)
-    byte = (1 if config.get("do_rescale") is False else 1 / 255) / (1 if config.get("do_normalize") is False else 0.22)
+    byte = (1 if config.get("do_rescale") is False else 1 / 255) / (
+        1 if config.get("do_normalize") is False else 0.22
+    )
     assert found.shape == wanted.shape
     assert (found - wanted).abs().max() <= 1.01 * byte  # Pillow's weights are in fixed point
     assert ((found - wanted).abs() > 0.5 * byte).double().mean() < 0.1
@@ -56,11 +66,17 @@ def test_a_resize_of_nothing_changes_nothing() -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"image_processor_type": "ConvNextImageProcessor"}, "must be one of Beit, Bit, .*; got ConvNextImageProcessor"),
+        (
+            {"image_processor_type": "ConvNextImageProcessor"},
+            "must be one of Beit, Bit, .*; got ConvNextImageProcessor",
+        ),
         ({"size": None}, "must say size and resample, or do_resize: false"),
         ({"resample": None}, "must say size and resample"),
         ({"resample": 1}, "resample: "),
-        ({"size": {"shortest_edge": 4, "height": 4, "width": 4}}, "must be a number, or shortest_edge, or height and width"),
+        (
+            {"size": {"shortest_edge": 4, "height": 4, "width": 4}},
+            "must be a number, or shortest_edge, or height and width",
+        ),
         ({"size": {"height": 4}}, "must be a number"),
         ({"size": 10**9}, "size"),
         ({"crop_size": {"shortest_edge": 4}}, "must say crop_size with height and width"),
@@ -70,7 +86,9 @@ def test_a_resize_of_nothing_changes_nothing() -> None:
         ({"image_std": [0, 1, 1]}, "image_std"),
     ],
 )
-def test_preprocessing_that_is_not_known_here_is_refused(model: Path, change: dict[str, object], said: str) -> None:
+def test_preprocessing_that_is_not_known_here_is_refused(
+    model: Path, change: dict[str, object], said: str
+) -> None:
     (model / "preprocessor_config.json").write_text(json.dumps({**PREPROCESSOR, **change}))
     with pytest.raises(CheckpointError, match=rf"preprocessor_config\.json.*{said}"):
         HuggingFace(model=str(model)).load(model, 3)
@@ -84,7 +102,12 @@ def test_without_preprocessing_it_is_not_known_what_the_model_takes(model: Path)
 
 def test_an_old_file_without_flags_is_read(model: Path) -> None:
     file = model / "preprocessor_config.json"
-    old = {"feature_extractor_type": "ViTFeatureExtractor", "size": 24, "resample": 2, "image_mean": [0.5] * 3}
+    old = {
+        "feature_extractor_type": "ViTFeatureExtractor",
+        "size": 24,
+        "resample": 2,
+        "image_mean": [0.5] * 3,
+    }
     file.write_text(json.dumps({**old, "image_std": [0.5] * 3}))
     found = read_preprocessing(file)(torch.full((1, 3, 20, 30), 255, dtype=torch.uint8))
     assert torch.equal(found, torch.ones(1, 3, 24, 24))
@@ -94,5 +117,7 @@ def test_images_that_are_too_small_or_too_long_are_refused() -> None:
     small = Preprocessing.model_validate({**PREPROCESSOR, "do_resize": False})
     with pytest.raises(MetricError, match="cuts 28x28 pixels out of the middle of images; these have 20x30"):
         small(_images(1, 3, 20, 30))
-    with pytest.raises(MetricError, match="would scale images of 2x600 pixels to 32x9600; at most 4096 a side"):
+    with pytest.raises(
+        MetricError, match="would scale images of 2x600 pixels to 32x9600; at most 4096 a side"
+    ):
         Preprocessing.model_validate(PREPROCESSOR)(_images(1, 3, 2, 600))

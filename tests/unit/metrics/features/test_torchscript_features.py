@@ -71,7 +71,9 @@ def _images(count: int = 3, channels: int = 1, side: int = 4) -> Tensor:
     return torch.randint(0, 256, (count, channels, side, side), generator=generator).to(torch.uint8)
 
 
-def _run(module: nn.Module, directory: Path, compute: Compute, images: Tensor | None = None, **values: object) -> Tensor:
+def _run(
+    module: nn.Module, directory: Path, compute: Compute, images: Tensor | None = None, **values: object
+) -> Tensor:
     network = _settings(save_script(module, directory / "n.pt"), **values).load(directory, 1)
     return extract(network, _images() if images is None else images, compute)
 
@@ -123,12 +125,16 @@ def test_a_pair_is_refused(tmp_path: Path, compute: Compute) -> None:
 
 
 def test_a_width_that_changes_is_refused(tmp_path: Path, compute: Compute) -> None:
-    with pytest.raises(MetricError, match=r"must give features \(1, 1\) for 1 images; got torch\.float32 \(1, 2\)"):
+    with pytest.raises(
+        MetricError, match=r"must give features \(1, 1\) for 1 images; got torch\.float32 \(1, 2\)"
+    ):
         _run(Gives("other widths"), tmp_path, compute, _images(257))
 
 
 def test_what_the_program_raises_is_told_in_one_line(tmp_path: Path, compute: Compute) -> None:
-    with pytest.raises(MetricError, match=r"n\.pt: raised on torch\.float32 images \(3, 1, 4, 4\): .*mat1 and mat2") as caught:
+    with pytest.raises(
+        MetricError, match=r"n\.pt: raised on torch\.float32 images \(3, 1, 4, 4\): .*mat1 and mat2"
+    ) as caught:
         _run(nn.Linear(5, 2), tmp_path, compute)
     assert "\n" not in str(caught.value)
 
@@ -148,7 +154,9 @@ def test_a_file_that_is_not_trusted_is_not_opened(tmp_path: Path, there: bool) -
 
 
 def test_an_absent_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"n\.pt: no such file\. Give the path of a TorchScript feature network"):
+    with pytest.raises(
+        CheckpointError, match=r"n\.pt: no such file\. Give the path of a TorchScript feature network"
+    ):
         _settings(tmp_path / "n.pt").load(tmp_path, 1)
 
 
@@ -178,7 +186,9 @@ def test_another_file_in_the_place_of_a_pinned_one_is_refused(tmp_path: Path) ->
     settings.load(tmp_path, 1)
     save_script(TinyFloats(), tmp_path / "n.pt", seed=1)
     for ask in (settings.fingerprint, lambda: settings.load(tmp_path, 1), lambda: pinned(settings)):
-        with pytest.raises(CheckpointError, match=r"n\.pt: its SHA-256 must be [0-9a-f]{64}; it is [0-9a-f]{64}\. Put"):
+        with pytest.raises(
+            CheckpointError, match=r"n\.pt: its SHA-256 must be [0-9a-f]{64}; it is [0-9a-f]{64}\. Put"
+        ):
             ask()
 
 
@@ -198,7 +208,9 @@ def test_an_audit_takes_its_features_anew_when_the_file_changes(tmp_path: Path) 
     }
 
     def features_step() -> dict[str, object]:
-        return next(step.settings for step in make_plan(parse(Spec, values, "spec")).steps if step.kind == "features")
+        return next(
+            step.settings for step in make_plan(parse(Spec, values, "spec")).steps if step.kind == "features"
+        )
 
     before = features_step()
     assert features_step() == before
