@@ -17,12 +17,12 @@ import torch
 
 from ganguard.architectures.checkpoint import save_checkpoint
 from ganguard.architectures.networks import build_networks, parse_architecture
-from ganguard.audit.results import read_results
 from ganguard.base.compute import Compute
 from ganguard.queries.harvest import SHARD, harvest
 from ganguard.queries.ledger import Ledger
 from ganguard.queries.metered_target import meter
 from ganguard.queries.store import Store
+from ganguard.results.records import read_results
 from ganguard.targets.checkpoint import CheckpointTarget
 from ganguard.targets.protocol import BlackBoxTarget
 

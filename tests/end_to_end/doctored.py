@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ganguard.audit.doctor import Finding, examine
 from ganguard.audit.run import audit
-from ganguard.audit.spec import Spec
+from ganguard.audit.spec.spec import Spec
 from ganguard.base.settings import parse
 
 NETWORK = {"architecture": {"kind": "dcgan", "width": 4}, "steps": 4, "batch_size": 16}

@@ -8,8 +8,8 @@ import pytest
 from doctored import NETWORK, run
 
 from ganguard.attacks.subsampling import metropolis_hastings
-from ganguard.audit.results import AuditResults, read_results
 from ganguard.base.errors import DataError, TargetError
+from ganguard.results.records import AuditResults, read_results
 
 REAL = {**NETWORK, "query_budget": 60, "real_fraction": 0.05, "real_steps": 4, "judge_every": 2}
 ATTACKS = [

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from ganguard.audit.results import AuditResults, read_results
-from ganguard.audit.run_several import read_together
 from ganguard.cli.main import app
+from ganguard.results.records import AuditResults, read_results
+from ganguard.results.side_by_side.files import read_together
 
 pytestmark = pytest.mark.slow  # all in one process, which makes the audit that they read
 

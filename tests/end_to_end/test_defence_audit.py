@@ -10,7 +10,6 @@ from doctored import NETWORK, run, wrong
 from torch import Tensor
 
 from ganguard.architectures.checkpoint import load_checkpoint
-from ganguard.audit.results import AuditResults, read_results
 from ganguard.base import plugins
 from ganguard.base.compute import Compute
 from ganguard.base.errors import SpecError, StepError
@@ -20,6 +19,7 @@ from ganguard.defences.direction_files import load_direction
 from ganguard.defences.protocol import OutputDefence, Tools, parse_chain
 from ganguard.defences.streams import Streams
 from ganguard.queries.store import Store
+from ganguard.results.records import AuditResults, read_results
 from ganguard.targets.checkpoint import CheckpointTarget
 
 NOISE = {"kind": "gaussian_noise", "std": 0.3}
@@ -136,7 +136,7 @@ def test_a_defence_that_does_not_fit_is_refused_before_anything_is_bought(tmp_pa
 def test_directions_are_fitted_to_the_target_and_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ganguard.audit.planned_steps.DIRECTION_SAMPLES", 1000)
+    monkeypatch.setattr("ganguard.audit.plan.planned.DIRECTION_SAMPLES", 1000)
     semantic = {"kind": "semantic_interpolation", "attribute": "slant", "amount": [1, 2]}
     run(tmp_path / "audit", defences=[semantic], adversaries=["naive", "through_defence"])
     results = read_results(tmp_path / "audit")
@@ -206,7 +206,7 @@ def test_a_defence_whose_price_cannot_be_measured_says_why(
     def broken(*_: object) -> None:
         raise StepError("as if it could not be measured.")
 
-    monkeypatch.setattr("ganguard.audit.defending.compare_pairs", broken)
+    monkeypatch.setattr("ganguard.audit.steps.utility.compare_pairs", broken)
     run(tmp_path / "audit", defences=[NOISE])
     results = read_results(tmp_path / "audit")
     (failure,) = results.failures

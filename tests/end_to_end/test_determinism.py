@@ -8,9 +8,9 @@ import pytest
 from comparing import SPEC, comparable
 
 from ganguard.audit import run as run_module
-from ganguard.audit.plan import Plan, make_plan
+from ganguard.audit.plan.plan import Plan, make_plan
 from ganguard.audit.run import audit
-from ganguard.audit.spec import Spec
+from ganguard.audit.spec.spec import Spec
 from ganguard.base.settings import parse, read_yaml
 
 

@@ -3,10 +3,10 @@ run it."""
 
 import pytest
 
-from ganguard.audit.results import AuditResults
 from ganguard.audit.run import audit
-from ganguard.audit.spec import read_spec
-from ganguard.audit.summaries import summarise
+from ganguard.audit.spec.reading import read_spec
+from ganguard.results.records import AuditResults
+from ganguard.results.summaries import summarise
 
 pytestmark = pytest.mark.slow  # all in one process, which makes the audit that they read
 

@@ -17,10 +17,10 @@ from doctored import SPEC
 from ganguard.queries.ledger import Ledger
 
 PLACES = {
-    "ganguard.audit.directory:write_json": "audit.json",
-    "ganguard.audit.steps:write_tensors": "real.safetensors",
-    "ganguard.audit.pictures:write_bytes": "grid.png",
-    "ganguard.audit.step_cache:write_json": "step.json",
+    "ganguard.audit.outcome.directory:write_json": "audit.json",
+    "ganguard.audit.steps.real:write_tensors": "real.safetensors",
+    "ganguard.base.grids:write_bytes": "grid.png",
+    "ganguard.audit.engine.cache:write_json": "step.json",
     "ganguard.training.loop:save_state": "training.safetensors",
     "ganguard.training.loop:save_checkpoint": "checkpoint",
     "ganguard.queries.ledger:Ledger.__init__": "ledger.sqlite",
@@ -29,12 +29,12 @@ PLACES = {
     "ganguard.queries.ledger:Ledger.reserve": "ledger.sqlite",
     "ganguard.queries.ledger:Ledger.commit": "ledger.sqlite",
     "ganguard.queries.store:write_bytes": ".parquet",
-    "ganguard.audit.measuring:write_tensors": "balls.safetensors",
-    "ganguard.audit.measuring:write_json": "measurements.json",
-    "ganguard.audit.shown_files:copy_directory": "checkpoints",
-    "ganguard.audit.shown_files:copy_file": "grids",
-    "ganguard.audit.results:write_json": "results.json",
-    "ganguard.audit.result_rows:atomic_path": "results.parquet",
+    "ganguard.audit.steps.yardsticks:write_tensors": "balls.safetensors",
+    "ganguard.audit.steps.measurements:write_json": "measurements.json",
+    "ganguard.audit.outcome.copies:copy_directory": "checkpoints",
+    "ganguard.audit.outcome.copies:copy_file": "grids",
+    "ganguard.results.records:write_json": "results.json",
+    "ganguard.results.rows:atomic_path": "results.parquet",
     "ganguard.audit.run:write_report": "report.html",
     "ganguard.audit.run:write_assembled": ".assembled",
 }

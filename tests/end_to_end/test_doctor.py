@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from doctored import SHARD, change, everything, flip, notes, one, run, truncate, wrong
 
-from ganguard.audit.directory import LOCK, alone
 from ganguard.audit.doctor import examine
 from ganguard.base.cache import TEMPORARY
 from ganguard.base.errors import DataError
+from ganguard.base.locks import LOCK, alone
 from ganguard.queries.ledger import Ledger
 
 Cli = Callable[..., tuple[int, str, str]]

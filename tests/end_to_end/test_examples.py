@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ganguard.architectures import ARCHITECTURES
-from ganguard.audit.spec import read_spec
+from ganguard.audit.spec.reading import read_spec
 from ganguard.base.compute import Compute
 from ganguard.targets.checkpoint import CheckpointTarget
 from ganguard.targets.load import load_target, parse_target

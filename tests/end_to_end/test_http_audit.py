@@ -14,10 +14,10 @@ import pytest
 import yaml
 
 from ganguard.audit.doctor import examine
-from ganguard.audit.results import AuditResults, Measurement
 from ganguard.audit.run import audit
-from ganguard.audit.spec import Spec, read_spec
-from ganguard.audit.steps import SECRET
+from ganguard.audit.spec.reading import read_spec
+from ganguard.audit.spec.spec import Spec
+from ganguard.audit.steps.target import SECRET
 from ganguard.base.errors import BudgetError, SpecError
 from ganguard.base.settings import parse
 from ganguard.gateway.keys import Keys
@@ -25,6 +25,7 @@ from ganguard.gateway.secret import secret_of
 from ganguard.gateway.spec import GatewaySpec
 from ganguard.queries.ledger import Ledger
 from ganguard.queries.ledger_database import Database
+from ganguard.results.records import AuditResults, Measurement
 from ganguard.targets.wire import Scopes
 
 SPEC = {

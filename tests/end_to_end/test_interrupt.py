@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ganguard.audit.workers import PATIENCE
+from ganguard.audit.engine.workers.local import PATIENCE
 from ganguard.base.cache import TEMPORARY
 
 PROGRESS = re.compile(r"✓ \w+ \([\d.]+ s\)$|  \w+: \w* [\d,]+/[\d,]+$")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from doctored import run
 
-from ganguard.audit.results import read_results
+from ganguard.results.records import read_results
 
 
 def test_photographs_are_judged_by_how_natural_they_look(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ganguard.audit.results import read_results
+from ganguard.results.records import read_results
 
 Cli = Callable[..., tuple[int, str, str]]
 

@@ -9,10 +9,9 @@ import pytest
 
 from ganguard.architectures import ARCHITECTURES
 from ganguard.architectures.networks import ArchitectureSettings, Networks, Recipe
-from ganguard.audit.perform import Event
-from ganguard.audit.results import AuditResults, read_results
+from ganguard.audit.engine.run_step import Event
 from ganguard.audit.run import audit
-from ganguard.audit.spec import Spec
+from ganguard.audit.spec.spec import Spec
 from ganguard.base.errors import (
     CheckpointError,
     DataError,
@@ -23,6 +22,7 @@ from ganguard.base.errors import (
     TargetError,
 )
 from ganguard.base.settings import parse
+from ganguard.results.records import AuditResults, read_results
 
 ATTACK = {
     "kind": "fidelity",

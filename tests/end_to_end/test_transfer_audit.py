@@ -7,8 +7,8 @@ import pytest
 from doctored import NETWORK, run
 
 from ganguard.architectures.checkpoint import load_checkpoint
-from ganguard.audit.results import AuditResults, read_results
 from ganguard.base.errors import DataError, SpecError
+from ganguard.results.records import AuditResults, read_results
 
 HALF = {"kind": "digits", "classes": [0, 1, 2, 3, 4]}
 OTHER = {"kind": "digits", "classes": [5, 6, 7, 8, 9]}

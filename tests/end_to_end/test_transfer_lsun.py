@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from ganguard.audit.run import audit
-from ganguard.audit.spec import Spec, presets
+from ganguard.audit.spec.reading import presets
+from ganguard.audit.spec.spec import Spec
 from ganguard.base.settings import apply_changes, parse, read_yaml
 
 ARCHITECTURE = "{kind: stylegan2, width: 4, latent_dim: 4}"

@@ -22,9 +22,7 @@ from malformed_tables import parquet_variants
 from malformed_texts import changes, factories, yaml_variants
 
 from ganguard.architectures.checkpoint import load_checkpoint
-from ganguard.audit.report import write_report
-from ganguard.audit.results import read_results
-from ganguard.audit.spec import read_spec
+from ganguard.audit.spec.reading import read_spec
 from ganguard.base.codecs import decode_image
 from ganguard.base.compute import Compute
 from ganguard.base.settings import parse
@@ -33,6 +31,8 @@ from ganguard.data.parquet import read_parquet
 from ganguard.metrics.features.classifier import WEIGHTS
 from ganguard.queries.store import DESCRIPTION as STORE
 from ganguard.queries.store import Store
+from ganguard.report import write_report
+from ganguard.results.records import read_results
 from ganguard.targets.checkpoint import CheckpointTarget
 from ganguard.targets.python_factory import PythonTarget
 from ganguard.targets.torchscript import TorchScriptTarget

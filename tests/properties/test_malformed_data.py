@@ -9,9 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from ganguard.audit.results import AuditResults
 from ganguard.audit.run import audit
-from ganguard.audit.spec import Spec
+from ganguard.audit.spec.spec import Spec
 from ganguard.base.compute import Compute
 from ganguard.base.errors import DataError, InputError, MetricError
 from ganguard.base.settings import parse
@@ -21,6 +20,7 @@ from ganguard.data.splits import split
 from ganguard.metrics import frechet_distance, precision_recall_density_coverage
 from ganguard.metrics.features.classifier import Classifier
 from ganguard.metrics.features.network import Standardisation
+from ganguard.results.records import AuditResults
 from ganguard.training.supervised import train_classifier
 
 Folder = Callable[..., str]

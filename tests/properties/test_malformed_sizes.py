@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from ganguard.audit.directory import read_assembled, take
 from ganguard.audit.doctor.purchases import check_store
-from ganguard.audit.spec import read_spec
-from ganguard.audit.step_cache import read_record
+from ganguard.audit.engine.cache import read_record
+from ganguard.audit.outcome.directory import read_assembled, take
+from ganguard.audit.spec.reading import read_spec
 from ganguard.base.errors import DataError, SpecError
 from ganguard.base.settings import TooLarge, read_bounded
 from ganguard.data import parquet

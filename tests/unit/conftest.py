@@ -7,6 +7,16 @@ from pathlib import Path
 import pytest
 
 from ganguard.cli.main import main
+from ganguard.results.records import (
+    METRICS,
+    AccountRecord,
+    AttackRecord,
+    AuditResults,
+    Environment,
+    FeatureRecord,
+    Measurement,
+    TargetRecord,
+)
 
 Cli = Callable[..., tuple[int, str, str]]
 
@@ -24,3 +34,41 @@ def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
         return int(ended.value.code or 0), out, err
 
     return run
+
+
+@pytest.fixture
+def tiny_results() -> AuditResults:
+    environment = Environment(
+        ganguard="0",
+        python="3",
+        torch="2",
+        numpy="2",
+        platform="p",
+        processor="c",
+        cores=2,
+        device="cpu",
+        threads=1,
+        processes=2,
+    )
+    whose = {"subject": "substitute", "attack": "a", "query_budget": 10, "seed": 0, "against": "target"}
+    return AuditResults(
+        name="tiny",
+        spec={"seeds": [0]},
+        environment=environment,
+        target=TargetRecord(description="d", identity="i", image_shape=(1, 8, 8), codes="provider"),
+        real="digits",
+        real_images={"train": 7, "reference": 3},
+        features=FeatureRecord(kind="random_network", dimensions=64, held_out_accuracy=None),
+        attacks=(
+            AttackRecord(label="a", kind="fidelity", architecture="sngan", query_budgets=(10,), settings={}),
+        ),
+        measurements=tuple(
+            Measurement.model_validate({**whose, "metric": metric, "value": 0.5, "images": 5, "compared": 5})
+            for metric in METRICS
+        ),
+        verdicts=(),
+        accounts=(AccountRecord(account="adversary, seed 0", role="adversary", seed=0, bought=10),),
+        used=(),
+        steps=(),
+        pictures=(),
+    )

@@ -3,7 +3,7 @@ some real images X_r of the target's training set, with which it goes on."""
 
 from typing import Literal
 
-from ganguard.attacks.existing_copy import GoesOnSettings, copy_to_go_on_with
+from ganguard.attacks.continued_copy import GoesOnSettings, copy_to_go_on_with
 from ganguard.attacks.protocol import Attack, Knowledge, Substitute, Workspace
 from ganguard.attacks.real_images import RealImagesSettings, go_on_with_real, require_real, train_with_real
 from ganguard.base.errors import SpecError

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from torch import Tensor
 
-from ganguard.attacks.existing_copy import GoesOnSettings, copy_to_go_on_with
+from ganguard.attacks.continued_copy import GoesOnSettings, copy_to_go_on_with
 from ganguard.attacks.protocol import Attack, Knowledge, Substitute, Workspace
 from ganguard.base.errors import DataError, SpecError
 from ganguard.base.images import shape_of

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from ganguard.audit.assemble import assemble
-from ganguard.audit.directory import (
+from ganguard.audit.engine.execute import Execution, default_processes, execute
+from ganguard.audit.engine.run_step import Listener
+from ganguard.audit.outcome.assemble import assemble
+from ganguard.audit.outcome.directory import (
     ASSEMBLED,
-    alone,
     changed_files,
     copies_in,
     read_assembled,
@@ -14,15 +15,14 @@ from ganguard.audit.directory import (
     take,
     write_assembled,
 )
-from ganguard.audit.execute_local import Execution, default_processes, execute
-from ganguard.audit.perform import Listener
-from ganguard.audit.plan import Plan, make_plan
-from ganguard.audit.planned_steps import utility_name
-from ganguard.audit.report import write_report
-from ganguard.audit.results import AuditResults, read_results, write_results
-from ganguard.audit.spec import Spec
+from ganguard.audit.plan.plan import Plan, make_plan
+from ganguard.audit.plan.planned import utility_name
+from ganguard.audit.spec.spec import Spec
 from ganguard.base.cache import code_version, content_key, remove_temporaries
 from ganguard.base.errors import DataError, StepError
+from ganguard.base.locks import alone
+from ganguard.report import write_report
+from ganguard.results.records import AuditResults, read_results, write_results
 
 
 def audit(

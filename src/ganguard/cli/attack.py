@@ -66,10 +66,11 @@ def attack(
     from ganguard.attacks.protocol import Knowledge, Workspace, parse_attack, require_attackable, run_attack
     from ganguard.attacks.real_images import real_fraction
     from ganguard.attacks.transfer import TransferSettings
-    from ganguard.audit.attacking import images_of_domain, knowledge_of
-    from ganguard.audit.directory import alone
+    from ganguard.audit.steps.known import knowledge_of
+    from ganguard.audit.steps.substitute import images_of_domain
     from ganguard.base.compute import Compute
     from ganguard.base.errors import SpecError
+    from ganguard.base.locks import alone
     from ganguard.base.settings import apply_changes, parse
     from ganguard.cli.display import progress_of
     from ganguard.cli.options import dataset_of, load_and_say, target_of

@@ -57,7 +57,7 @@ def audit(
     - `ganguard audit digits --set seeds=[0,1] --out audits/two-seeds`
     - `ganguard audit my-gan.yaml --dry-run`
     """
-    from ganguard.audit.spec import audits_listed, presets, read_spec, source_of
+    from ganguard.audit.spec.reading import audits_listed, presets, read_spec, source_of
 
     if quick and (spec := f"{spec}-quick") not in presets():
         having = ", ".join(

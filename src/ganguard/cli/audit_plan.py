@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ganguard.audit.spec import Spec
+    from ganguard.audit.spec.spec import Spec
 
 
 def print_plan(spec: "Spec", directory: Path) -> None:
@@ -12,9 +12,9 @@ def print_plan(spec: "Spec", directory: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from ganguard.audit.assemble import images_bought
-    from ganguard.audit.plan import make_plan
-    from ganguard.audit.step_cache import find_all
+    from ganguard.audit.engine.cache import find_all
+    from ganguard.audit.outcome.accounts import images_bought
+    from ganguard.audit.plan.plan import make_plan
 
     plan = make_plan(spec)
     done = find_all(plan, directory, spec.compute)

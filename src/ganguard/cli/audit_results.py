@@ -5,11 +5,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from ganguard.audit.protection import protection, utility_distance
-from ganguard.audit.report.defending import utility_table
-from ganguard.audit.results import AuditResults
-from ganguard.audit.skipped import said_of
-from ganguard.audit.summaries import summarise
+from ganguard.report.defending import utility_table
+from ganguard.results.protection import protection, utility_distance
+from ganguard.results.records import AuditResults
+from ganguard.results.skipped import said_of
+from ganguard.results.summaries import summarise
 
 
 def print_results(results: AuditResults, directory: Path) -> None:

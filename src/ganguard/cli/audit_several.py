@@ -9,15 +9,15 @@ from ganguard.cli.audit_plan import print_plan
 from ganguard.cli.outcome import require_all
 
 if TYPE_CHECKING:
-    from ganguard.audit.side_by_side import SideBySide
+    from ganguard.results.side_by_side import SideBySide
 
 
 def audit_several(
     name: str, listed: list[str], changes: list[str], directory: Path, *, dry_run: bool, processes: int | None
 ) -> None:
     """Run the audits, each with the changes that the command line makes, or print their plans."""
-    from ganguard.audit.run_several import require_comparable, run_several
-    from ganguard.audit.spec import read_spec, source_of
+    from ganguard.audit.several import require_comparable, run_several
+    from ganguard.audit.spec.reading import read_spec, source_of
 
     sources = [(source_of(each), *read_spec(each, changes)) for each in listed]
     specs = {each: (source, spec) for source, each, spec in sources}
@@ -39,7 +39,7 @@ def _print_table(together: "SideBySide", directory: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from ganguard.audit.report.beside import WORDS, columns, rows
+    from ganguard.report.beside import WORDS, columns, rows
 
     words = WORDS[together.question]
     table = Table()

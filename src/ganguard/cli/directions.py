@@ -75,11 +75,11 @@ def fit(
     """
     import json
 
-    from ganguard.audit.directions import effect_on, fit_for, save_strip
-    from ganguard.audit.directory import alone
     from ganguard.base.compute import Compute
+    from ganguard.base.locks import alone
     from ganguard.base.settings import parse
     from ganguard.cli.display import progress_of
+    from ganguard.comparison.directions import effect_on, fit_for, save_strip
     from ganguard.defences.direction_files import load_direction, save_direction
     from ganguard.defences.semantic_directions import condition as conditioned
 
@@ -120,10 +120,10 @@ def _probabilities(
 ) -> "Callable[[Tensor], Tensor] | None":
     """What tells classes, of images with so many channels; None where nothing was named. Raises SpecError
     where the attribute is none, or does not go with it."""
-    from ganguard.audit.comparisons import as_probabilities
-    from ganguard.audit.directions import ATTRIBUTES, score_of
-    from ganguard.audit.two_sets import network_of
     from ganguard.base.errors import SpecError
+    from ganguard.comparison.compare import as_probabilities
+    from ganguard.comparison.directions import ATTRIBUTES, score_of
+    from ganguard.comparison.embedding import network_of
     from ganguard.metrics.features.network import extract
 
     if features is None:

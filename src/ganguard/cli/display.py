@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, Tim
 from rich.progress import Progress as Bars
 
 if TYPE_CHECKING:
-    from ganguard.audit.perform import Event
+    from ganguard.audit.engine.run_step import Event
     from ganguard.base.progress import Progress
 
 LINE_EVERY = 10.0  # seconds between plain lines about one piece of work
@@ -86,7 +86,7 @@ def display() -> Generator[Display]:
 @contextmanager
 def progress_of(work: str) -> Generator["Progress"]:
     """A progress callable for one piece of work."""
-    from ganguard.audit.perform import Event
+    from ganguard.audit.engine.run_step import Event
 
     with display() as shown:
         shown(Event("begins", work))

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ganguard.audit.image_sets import ImageSet
     from ganguard.base.compute import Compute
     from ganguard.base.progress import Progress
+    from ganguard.comparison.image_sets import ImageSet
     from ganguard.targets.checkpoint import CheckpointTarget
 
 
@@ -18,9 +18,9 @@ def image_set(
     Raises InputError."""
     import torch
 
-    from ganguard.audit.image_sets import AT_ONCE, ImageSet
     from ganguard.base.images import shape_of
     from ganguard.cli.options import dataset_of, is_mapping, load_and_say
+    from ganguard.comparison.image_sets import AT_ONCE, ImageSet
     from ganguard.data.splits import some_of
     from ganguard.queries.store import shards_of
     from ganguard.targets.checkpoint import CheckpointTarget
@@ -55,7 +55,7 @@ def _is_checkpoint(text: str) -> bool:
 
 
 def _of_checkpoint(settings: "CheckpointTarget", samples: int, compute: "Compute", seed: int) -> "ImageSet":
-    from ganguard.audit.image_sets import AT_ONCE, ImageSet
+    from ganguard.comparison.image_sets import AT_ONCE, ImageSet
 
     target, indices = settings.load(compute), range(samples)
     parts = [indices[start : start + AT_ONCE] for start in range(0, samples, AT_ONCE)]
@@ -64,8 +64,8 @@ def _of_checkpoint(settings: "CheckpointTarget", samples: int, compute: "Compute
 
 def _of_harvest(shards: list[tuple[int, int, Path]], samples: int) -> "ImageSet":
     """Of what its shards hold, by their names; one is read at a time."""
-    from ganguard.audit.image_sets import ImageSet
     from ganguard.base.images import shape_of
+    from ganguard.comparison.image_sets import ImageSet
     from ganguard.data.parquet import read_parquet
 
     wanted: list[tuple[Path, int]] = []

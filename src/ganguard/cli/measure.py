@@ -68,13 +68,13 @@ def measure(
     """
     import json
 
-    from ganguard.audit.two_sets import measure_sets
     from ganguard.base.compute import Compute
     from ganguard.base.errors import SpecError
     from ganguard.base.seeds import derived_seed
     from ganguard.base.settings import parse
     from ganguard.cli.display import progress_of
     from ganguard.cli.image_sets import image_set, takes_size
+    from ganguard.comparison.measure_sets import measure_sets
 
     compute = parse(Compute, {"device": device, "threads": threads}, "compute")
     if size is not None and not (takes_size(generated) or takes_size(reference)):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from ganguard.base.errors import StepError
 
 if TYPE_CHECKING:
-    from ganguard.audit.results import FailureRecord
+    from ganguard.results.records import FailureRecord
 
 
 def require_all(failures: Sequence["FailureRecord"]) -> None:

@@ -18,9 +18,10 @@ def report(
 
     Example: `ganguard report audits/digits`
     """
-    from ganguard.audit.report import write_report
-    from ganguard.audit.results import read_results
-    from ganguard.audit.run_several import FILE, read_together, write_page
+    from ganguard.audit.several import write_page
+    from ganguard.report import write_report
+    from ganguard.results.records import read_results
+    from ganguard.results.side_by_side.files import FILE, read_together
 
     if not (directory / FILE).exists():
         typer.echo(f"Report: {write_report(read_results(directory), directory)}")

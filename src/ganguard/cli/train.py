@@ -73,14 +73,14 @@ def train(
 
     Example: `ganguard train digits --out runs/mine --steps 3000 --set learning_rate=1e-3 --set n_dis=1`
     """
-    from ganguard.audit.directory import alone
-    from ganguard.audit.watching import watch_by_distance
     from ganguard.base.compute import Compute
     from ganguard.base.image_rows import ImageRows
+    from ganguard.base.locks import alone
     from ganguard.base.progress import silent
     from ganguard.base.settings import apply_changes, parse
     from ganguard.cli.display import progress_of
     from ganguard.cli.options import dataset_of, load_and_say
+    from ganguard.comparison.watch import watch_by_distance
     from ganguard.data.splits import split
     from ganguard.training.differential_privacy import PrivateTraining
     from ganguard.training.early_stopping import Watch, best_step

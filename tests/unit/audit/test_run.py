@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ganguard.audit import run
-from ganguard.audit.spec import Spec
+from ganguard.audit.spec.spec import Spec
 from ganguard.base.cache import TEMPORARY
 from ganguard.base.errors import SpecError
 

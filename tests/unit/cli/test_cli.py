@@ -287,7 +287,7 @@ def test_a_harvest_that_no_memory_holds_buys_nothing(cli: Cli, tiny_checkpoint: 
 
 
 def test_two_runs_in_one_directory_are_refused(cli: Cli, tiny_checkpoint: Callable[..., Path]) -> None:
-    from ganguard.audit.directory import alone
+    from ganguard.base.locks import alone
 
     tiny_checkpoint(Path("a"))
     with alone(Path("x")):
@@ -299,8 +299,8 @@ def test_two_runs_in_one_directory_are_refused(cli: Cli, tiny_checkpoint: Callab
 
 
 def test_a_spec_of_the_same_name_from_elsewhere_is_refused(cli: Cli, tmp_path: Path) -> None:
-    from ganguard.audit.directory import take
-    from ganguard.audit.spec import presets, source_of
+    from ganguard.audit.outcome.directory import take
+    from ganguard.audit.spec.reading import presets, source_of
 
     for folder in ("a", "b", "shared"):
         Path(folder).mkdir()

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from ganguard.audit.steps import FeatureDescription
+from ganguard.comparison.embedding import FeatureDescription
 from ganguard.defences.direction_files import load_direction, save_direction
 from ganguard.defences.semantic_directions import Direction
 from ganguard.metrics.features.classifier import WEIGHTS, Classifier

@@ -5,14 +5,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ganguard.architectures.checkpoint import DESCRIPTION as CHECKPOINT
-from ganguard.audit.directory import LOCK, OWNER
 from ganguard.audit.doctor.finding import Finding
 from ganguard.audit.doctor.outputs import check_outputs, check_owner, results_in
 from ganguard.audit.doctor.purchases import check_accounts, check_ledger, check_store, stores_in
 from ganguard.audit.doctor.several import audits_below, check_leftovers_beside, check_together
 from ganguard.audit.doctor.steps import STATE, check_checkpoint, check_leftovers, check_steps, check_training
-from ganguard.audit.run_several import FILE
+from ganguard.audit.outcome.directory import OWNER
 from ganguard.base.errors import DataError
+from ganguard.base.locks import LOCK
+from ganguard.results.side_by_side.files import FILE
 
 __all__ = ["Finding", "examine"]
 

@@ -3,10 +3,11 @@
 import fcntl
 from pathlib import Path
 
-from ganguard.audit.directory import LOCK, OWNER, changed_files, owner_of, read_assembled
 from ganguard.audit.doctor.finding import AGAIN, Finding
-from ganguard.audit.results import AuditResults, read_results
+from ganguard.audit.outcome.directory import OWNER, changed_files, owner_of, read_assembled
 from ganguard.base.errors import DataError, SpecError
+from ganguard.base.locks import LOCK
+from ganguard.results.records import AuditResults, read_results
 
 
 def check_owner(directory: Path) -> list[Finding]:
@@ -98,7 +99,7 @@ def _rewritten(directory: Path, file: str) -> bool:
     results = results_in(directory)
     if file != "report.html" or results is None or not (directory / file).is_file():
         return False
-    from ganguard.audit.report.html import render
+    from ganguard.report.html import render
 
     try:
         return (directory / file).read_bytes() == render(results, directory).encode()

@@ -13,14 +13,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ganguard.audit.buying import adversary_account, auditor_account, queries_paid
 from ganguard.audit.doctor.finding import Finding
-from ganguard.audit.results import AuditResults
+from ganguard.audit.steps.purchase import adversary_account, auditor_account, queries_paid
 from ganguard.base.errors import GanguardError
 from ganguard.base.settings import one_line, read_json
 from ganguard.data.parquet import read_shard
 from ganguard.queries.ledger import Ledger, reservation_id
 from ganguard.queries.store import DESCRIPTION, list_shards
+from ganguard.results.records import AuditResults
 
 _ASK_AGAIN = "Remove it and run the same command again: its images are asked for again, which counts once."
 _BRING_BACK = (

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from ganguard.audit.doctor.finding import AGAIN, Finding
 from ganguard.audit.doctor.steps import check_leftovers
-from ganguard.audit.report.beside import render_beside
-from ganguard.audit.run_several import FILE, read_together, together_again
 from ganguard.base.errors import DataError, SpecError
+from ganguard.report.beside import render_beside
+from ganguard.results.side_by_side.files import FILE, read_together, together_again
 
 
 def audits_below(directory: Path, is_audit: Callable[[Path], bool]) -> list[Path]:

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from ganguard.architectures.checkpoint import DESCRIPTION, read_description
-from ganguard.audit.directory import OWNER
 from ganguard.audit.doctor.finding import Finding
-from ganguard.audit.step_cache import RECORD, read_record
+from ganguard.audit.engine.cache import RECORD, read_record
+from ganguard.audit.outcome.directory import OWNER
 from ganguard.base.cache import TEMPORARY, file_digest
 from ganguard.base.errors import CheckpointError
 from ganguard.training.state import saved_step

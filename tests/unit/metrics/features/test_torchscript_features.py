@@ -6,8 +6,8 @@ import torch
 from feature_networks import TinyFloats, save_script
 from torch import Tensor, nn
 
-from ganguard.audit.plan import make_plan
-from ganguard.audit.spec import Spec
+from ganguard.audit.plan.plan import make_plan
+from ganguard.audit.spec.spec import Spec
 from ganguard.base.compute import Compute
 from ganguard.base.errors import CheckpointError, MetricError, SpecError
 from ganguard.base.images import to_float

@@ -1,0 +1,1 @@
+"""Do the steps of a plan, each once."""

@@ -1,0 +1,36 @@
+"""Describe the machine and the versions of an audit."""
+
+import platform
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ganguard import __version__
+from ganguard.base.compute import Compute, cores
+from ganguard.results.records import Environment
+
+
+def environment(compute: Compute, processes: int) -> Environment:
+    """Versions and hardware of this machine."""
+    return Environment(
+        ganguard=__version__,
+        python=platform.python_version(),
+        torch=torch.__version__,
+        numpy=np.__version__,
+        platform=platform.platform(),
+        processor=_processor(),
+        cores=cores(),
+        device=str(compute.torch_device()),
+        threads=compute.threads,
+        processes=processes,
+    )
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,1 @@
+"""Which steps answer a spec, and what each reads."""

@@ -1,0 +1,121 @@
+"""Adversaries of a defended target: who attacks, and what it knows of the defence."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal, cast
+
+from pydantic import BeforeValidator, Field, SerializeAsAny
+
+from ganguard.audit.spec.chains import Chain, guessed_chain, swept
+from ganguard.base.errors import SpecError, unknown_name
+from ganguard.base.settings import Float, Positive, Settings, parse
+from ganguard.defences.protocol import Defence, chain_label
+
+
+class Naive(Settings):
+    """Trains on what comes back, as if nothing stood between."""
+
+    kind: Literal["naive"] = "naive"
+
+    def label(self) -> str:
+        """What it is called in results and reports."""
+        return "naive"
+
+    def believes(self, chain: Chain) -> Chain:
+        """What it takes the defence to be."""
+        return ()
+
+
+class ThroughDefence(Settings):
+    """Knows which defence there is, and puts its guess of it into its own training.
+
+    guess: "same", or the defences that it believes in. scale: times the strength that it takes them to have.
+    """
+
+    kind: Literal["through_defence"] = "through_defence"
+    guess: Annotated[
+        SerializeAsAny[Literal["same"] | tuple[SerializeAsAny[Defence], ...]],
+        BeforeValidator(lambda value: value if value == "same" else guessed_chain(value)),
+    ] = "same"
+    scale: Annotated[Float, Field(gt=0, le=100)] = 1.0
+
+    def label(self) -> str:
+        """What it is called: what it believes, and the strength."""
+        through = "it" if self.guess == "same" else chain_label(self.guess)
+        return f"through {through}" + ("" if self.scale == 1 else f", guessed {self.scale:g} times as strong")
+
+    def believes(self, chain: Chain) -> Chain:
+        """What it takes the defence to be."""
+        guessed = chain if self.guess == "same" else self.guess
+        return tuple(defence.scaled(self.scale) for defence in guessed)
+
+
+class Averaging(Settings):
+    """Asks for each image several times, where it may send codes, and trains on the means. It pays for all of
+    them, so that its budget buys fewer.
+
+    copies: how often. moved: how far the codes of one image differ, in standard deviations of a prior N(0,
+    I); 0: not at all.
+    """
+
+    kind: Literal["averaging"] = "averaging"
+    copies: Annotated[Positive, Field(ge=2, le=10_000)] = 8
+    moved: Annotated[Float, Field(ge=0, le=10)] = 0.05
+
+    def label(self) -> str:
+        """What it is called in results and reports."""
+        return f"averaging {self.copies}" + (f", codes moved by {self.moved:g}" if self.moved else "")
+
+    def believes(self, chain: Chain) -> Chain:
+        """What it takes the defence to be, once it has averaged."""
+        return ()
+
+
+Adversary = Naive | ThroughDefence | Averaging
+NAIVE = Naive()
+ADVERSARIES: dict[str, type[Adversary]] = {
+    "naive": Naive,
+    "through_defence": ThroughDefence,
+    "averaging": Averaging,
+}
+_SWEPT = ("scale", "copies", "moved")  # settings of an adversary that may be lists of values
+
+
+def _adversaries(value: object) -> tuple[Adversary, ...]:
+    if not isinstance(value, list | tuple) or not value:
+        raise SpecError("adversaries must be a list with at least one adversary.")
+    found: list[Adversary] = []
+    for number, item in enumerate(cast(list[Any], value)):
+        if isinstance(item, Adversary):
+            found.append(item)
+            continue
+        values = cast(Mapping[str, Any], item) if isinstance(item, Mapping) else {"kind": item}
+        kind = values.get("kind")
+        if not isinstance(kind, str) or kind not in ADVERSARIES:
+            raise SpecError(f"adversaries.{number}: {unknown_name('adversary', kind, list(ADVERSARIES))}")
+        for said in swept(values, f"adversaries.{number}", _SWEPT):
+            adversary = parse(ADVERSARIES[kind], said, f"adversaries.{number}")
+            alike = [other for other in found if other.label() == adversary.label()]
+            if adversary in alike or (
+                alike and isinstance(adversary, Averaging)
+            ):  # whose account is named by its label
+                raise SpecError(f"adversaries.{number}: {adversary.label()} stands twice. Leave one out.")
+            found.append(adversary)
+    return tuple(found)
+
+
+def occurrences(labels: Sequence[str]) -> list[int]:
+    """Of each label, the how manieth it is of those that read the same."""
+    return [labels[: i + 1].count(label) for i, label in enumerate(labels)]
+
+
+def numbered(label: str, number: int) -> str:
+    return label if number == 1 else f"{label} #{number}"
+
+
+def adversary_labels(adversaries: Sequence[Adversary]) -> tuple[str, ...]:
+    """What they are called in results and reports; two that call themselves the same are numbered."""
+    called = [adversary.label() for adversary in adversaries]
+    return tuple(map(numbered, called, occurrences(called)))
+
+
+AdversariesField = Annotated[tuple[SerializeAsAny[Adversary], ...], BeforeValidator(_adversaries)]

@@ -1,0 +1,63 @@
+"""Train the feature network if it is a classifier, and fit the scale of its features."""
+
+from ganguard.audit.steps.call import Digests, StepCall
+from ganguard.audit.steps.real import Real, load_real
+from ganguard.base.cache import tensor_digest, write_json, write_tensors
+from ganguard.base.errors import MetricError
+from ganguard.base.images import to_float
+from ganguard.comparison.embedding import FeatureDescription
+from ganguard.metrics.features.classifier import WEIGHTS, Classifier, accuracy
+from ganguard.metrics.features.network import (
+    Standardisation,
+    extract,
+    load_features,
+    parse_features,
+    require_side,
+)
+from ganguard.training.loop import seeded_weights
+from ganguard.training.supervised import train_classifier
+
+
+def run_features(call: StepCall) -> Digests:
+    """Train the feature network if it is a classifier, and fit the scale of the features on the real train
+    split."""
+    real = load_real(call.inputs["real"])
+    settings = parse_features(call.settings)
+    require_side(real.images)
+    held_out: float | None = None
+    if isinstance(settings, Classifier):
+        held_out = _train_classifier(settings, real, call)
+    network = load_features(settings, call.directory, real.images.shape[1])
+    scale = Standardisation.fit(extract(network, real.images[real.train], call.compute))
+    write_tensors(call.directory / "scale.safetensors", {"mean": scale.mean, "std": scale.std})
+    said = FeatureDescription(
+        settings=call.settings,
+        channels=real.images.shape[1],
+        dimensions=len(scale.mean),
+        held_out_accuracy=held_out,
+    )
+    write_json(call.directory / "features.json", said.model_dump(mode="json"))
+    digest = tensor_digest({**network.state_dict(), "scale/mean": scale.mean, "scale/std": scale.std})
+    return {"result": digest}
+
+
+def _train_classifier(settings: Classifier, real: Real, call: StepCall) -> float:
+    if real.labels is None:
+        raise MetricError(
+            "features: classifier learns from labels, and the real data has none. Put every image, and not "
+            "just most, into the subfolder of its class, or set features: random_network."
+        )
+    labels = real.labels
+    with seeded_weights(0):
+        network = settings.untrained(real.images.shape[1], int(labels.max()) + 1)
+    train_classifier(
+        network,
+        real.images[real.train],
+        labels[real.train],
+        steps=settings.steps,
+        seed=0,
+        compute=call.compute,
+        progress=call.progress,
+    )
+    write_tensors(call.directory / WEIGHTS, network.cpu().state_dict())
+    return accuracy(network, to_float(real.images[real.reference]), labels[real.reference])

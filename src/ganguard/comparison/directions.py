@@ -1,0 +1,127 @@
+"""Semantic directions of one target: codes are drawn, their images scored, and a direction is fitted that its
+own codes can be moved along. A direction belongs to the GAN that it was fitted on, so none is shipped: what
+ships is how to fit them."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from ganguard.base.cache import write_bytes
+from ganguard.base.codecs import encode_png
+from ganguard.base.errors import SpecError, unknown_name
+from ganguard.base.grids import GAP
+from ganguard.base.progress import Progress, silent
+from ganguard.base.seeds import derived_seed
+from ganguard.base.settings import shortened
+from ganguard.defences.semantic_directions import SHARE, Direction, Effect, Score, effect, fit_direction
+from ganguard.metrics.attributes import slant, stroke_thickness
+from ganguard.targets.protocol import LatentTarget, require_answer
+
+ATTRIBUTES: dict[str, Score] = {"slant": slant, "thickness": stroke_thickness}
+"""What is read off the pixels, by name. `class:K` is beside them, and needs a classifier."""
+AMOUNTS = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)  # standard deviations of the prior
+EFFECT_CODES = 256
+STRIP_FILE = "strip.png"
+_AT_ONCE = 512  # images scored at once
+_BETWEEN = 128  # grey level of the gaps between the tiles of a strip
+_CLASS = re.compile(r"class:[0-9]{1,6}")
+Probabilities = Callable[[Tensor], Tensor]
+"""Images (N, C, H, W) uint8 to probabilities of classes (N, K)."""
+
+
+def score_of(attribute: str, probabilities: Probabilities | None = None) -> Score:
+    """What scores images by an attribute: "slant", "thickness", or "class:3", the probability that they are
+    of class 3.
+
+    Raises SpecError for another name, and for a class where there are no `probabilities`; the score itself
+    raises it where they know no such class.
+    """
+    require_attribute(attribute)
+    if attribute in ATTRIBUTES:
+        return ATTRIBUTES[attribute]
+    if probabilities is None:
+        raise SpecError(
+            f"{attribute}: what an image looks like is told by a classifier. Give --features, the "
+            "`features` directory of an audit that used one."
+        )
+    return _class_score(int(attribute.removeprefix("class:")), probabilities)
+
+
+def require_attribute(attribute: str) -> None:
+    """Raise SpecError where nothing scores images by that name."""
+    if attribute not in ATTRIBUTES and not _CLASS.fullmatch(attribute):
+        raise SpecError(unknown_name("attribute", shortened(attribute)[1:-1], [*ATTRIBUTES, "class:K"]))
+
+
+def needs_classifier(attribute: str) -> bool:
+    """Whether it takes the probabilities of a classifier to score an attribute."""
+    return attribute not in ATTRIBUTES
+
+
+def _class_score(k: int, probabilities: Probabilities) -> Score:
+    def score(images: Tensor) -> Tensor:
+        rows = probabilities(images)
+        if k >= rows.shape[1]:
+            raise SpecError(
+                f"class:{k}: the classifier knows classes 0 to {rows.shape[1] - 1}. Name one of these."
+            )
+        return rows[:, k]
+
+    return score
+
+
+def fit_for(
+    target: LatentTarget,
+    attribute: str,
+    *,
+    samples: int,
+    seed: int,
+    probabilities: Probabilities | None = None,
+    share: float = SHARE,
+    progress: Progress = silent,
+) -> Direction:
+    """Draw codes of a target's prior, score their images, and fit the direction along which the attribute
+    grows.
+
+    attribute, probabilities: as `score_of` takes them. samples: codes; InterFaceGAN's author advises more
+    than 500,000, its
+    example takes 10,000. share: of them, that each class takes. Raises SpecError for an attribute that cannot
+    be scored, MetricError where the scores do not rank the codes.
+    """
+    score = score_of(attribute, probabilities)
+    drawn = derived_seed(seed, "directions", "fit")
+    latents: list[Tensor] = []
+    scores: list[Tensor] = []
+    for start in range(0, samples, _AT_ONCE):
+        codes = target.draw_latents(range(start, min(samples, start + _AT_ONCE)), seed=drawn)
+        latents.append(codes.cpu())
+        scores.append(score(require_answer(target.generate(codes), target, len(codes))))
+        progress(start + len(codes), samples, "images")
+    return fit_direction(torch.cat(latents), torch.cat(scores), name=attribute, share=share, seed=seed)
+
+
+def effect_on(
+    target: LatentTarget,
+    direction: Direction,
+    attribute: str,
+    *,
+    seed: int,
+    probabilities: Probabilities | None = None,
+    codes: int = EFFECT_CODES,
+) -> Effect:
+    """What moving fresh codes along a direction does to an attribute, at AMOUNTS."""
+    latents = target.draw_latents(range(codes), seed=derived_seed(seed, "directions", "effect")).cpu()
+    return effect(target.generate, latents, direction, score_of(attribute, probabilities), AMOUNTS)
+
+
+def save_strip(images: Tensor, directory: Path) -> None:
+    """Write images (codes, amounts, C, H, W) uint8 as one PNG in `directory`: a row a code, a column an
+    amount."""
+    framed = pad(images, (0, GAP, 0, GAP), value=_BETWEEN)
+    rows, columns, channels, height, width = framed.shape
+    strip = framed.permute(2, 0, 3, 1, 4).reshape(channels, rows * height, columns * width)
+    write_bytes(directory / STRIP_FILE, encode_png(strip[:, :-GAP, :-GAP]))

@@ -1,0 +1,103 @@
+"""From images to what distances are taken of: the features of an audit's network, on its scale."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+from torch import Tensor
+
+from ganguard.base.codecs import read_tensors, require_finite
+from ganguard.base.compute import Compute
+from ganguard.base.errors import CheckpointError, MetricError, SpecError, unknown_name
+from ganguard.base.settings import Plain, Positive, Settings, one_line, read_record, read_yaml
+from ganguard.comparison.compare import as_probabilities
+from ganguard.metrics.features import FEATURES
+from ganguard.metrics.features.network import (
+    FeatureNetwork,
+    FeatureSettings,
+    GivesProbabilities,
+    Standardisation,
+    extract,
+    load_features,
+    parse_features,
+)
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """images (N, C, H, W) uint8 -> standardised features (N, D), and the probabilities of classes where the
+    network has any. channels: C."""
+
+    settings: FeatureSettings
+    channels: int
+    network: FeatureNetwork
+    standardise: Standardisation
+    compute: Compute
+
+    def __call__(self, images: Tensor) -> Tensor:
+        return self.standardise(extract(self.network, images, self.compute))
+
+    def probabilities(self, images: Tensor) -> Tensor | None:
+        """(N, classes) float64, or None."""
+        if not isinstance(self.network, GivesProbabilities):
+            return None
+        return as_probabilities(extract(self.network, images, self.compute, output="probabilities"))
+
+
+def load_embedding(directory: Path, compute: Compute) -> Embedding:
+    """The network that a features step wrote to `directory`, and its scale. Raises InputError where they are
+    damaged."""
+    said = read_record(directory / "features.json", FeatureDescription, CheckpointError)
+    settings = parse_features(said.settings)
+    network = load_features(settings, directory, said.channels)
+    file = directory / "scale.safetensors"
+    try:
+        scale, _ = read_tensors(file)
+        require_finite(scale)
+        mean, std = scale["mean"], scale["std"]
+        if (mean.shape, std.shape) != ((said.dimensions,), (said.dimensions,)):
+            raise ValueError(
+                f"it is of shape {tuple(mean.shape)} and {tuple(std.shape)}, not ({said.dimensions},)"
+            )
+    except (KeyError, ValueError) as problem:
+        raise CheckpointError(
+            f"{file}: not the scale of features ({one_line(problem, 160)}). Run the audit again."
+        ) from None
+    return Embedding(settings, said.channels, network, Standardisation(mean, std), compute)
+
+
+class FeatureDescription(Settings):
+    """What features.json says of a feature network. channels: of its images. dimensions: D.
+    held_out_accuracy: of a classifier on the reference split."""
+
+    settings: Plain
+    channels: Positive
+    dimensions: Positive
+    held_out_accuracy: Annotated[float, Field(ge=0, le=1)] | None
+
+
+def network_of(
+    features: str, channels: int, compute: Compute
+) -> tuple[FeatureSettings, FeatureNetwork, Standardisation | None]:
+    """The network that a text names, for images of `channels`, and its scale where it has one: the directory
+    of an audit's features, a network's name, or a YAML mapping. Raises InputError where there is none, or it
+    must be trained first."""
+    if (Path(features) / "features.json").is_file():
+        embedding = load_embedding(Path(features), compute)
+        if embedding.channels != channels:
+            raise SpecError(
+                f"{features}: made for images of {embedding.channels} channels; these have {channels}. Name "
+                "others."
+            )
+        return embedding.settings, embedding.network, embedding.standardise
+    mapping = features.lstrip().startswith("{")
+    if not mapping and features not in FEATURES.table():
+        known = unknown_name("feature network", features, list(FEATURES.table()))
+        raise SpecError(f"{known}. Or give the `features` directory of an audit.")
+    settings = parse_features(read_yaml(features, "--features") if mapping else features)
+    if settings.learns_labels:
+        raise MetricError(
+            f"{settings.kind} must be trained first. Give the `features` directory of an audit that used it."
+        )
+    return settings, load_features(settings, Path(), channels), None

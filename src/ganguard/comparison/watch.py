@@ -1,0 +1,30 @@
+"""A training that is watched: how far G's images are from real ones that it does not see, now and then."""
+
+from torch import Tensor
+
+from ganguard.base.cache import content_key, tensor_digest
+from ganguard.base.compute import Compute
+from ganguard.comparison.embedding import network_of
+from ganguard.metrics import frechet_distance
+from ganguard.metrics.features.network import Standardisation, extract
+from ganguard.training.early_stopping import Watch
+
+
+def watch_by_distance(held_out: Tensor, features: str, compute: Compute, *, every: int) -> Watch:
+    """The Fréchet distance to real images (M, C, H, W) uint8, every so many steps, by the features that a
+    text names as `ganguard measure` does; on the scale of those images where the network has none. Raises
+    InputError."""
+    _, network, scale = network_of(features, held_out.shape[1], compute)
+    found = extract(network, held_out, compute)
+    scale = scale or Standardisation.fit(found)
+    theirs = scale(found)
+    judged_by = content_key(
+        frechet=tensor_digest(
+            {**network.state_dict(), "mean": scale.mean, "std": scale.std, "held out": held_out}
+        )
+    )
+    return Watch(
+        lambda images: frechet_distance(scale(extract(network, images, compute)), theirs),
+        every,
+        judged_by=judged_by,
+    )

@@ -1,0 +1,111 @@
+"""Which defence to use, in words: the best of those that the seeds tell from none, and what only looks like
+one."""
+
+import math
+from collections.abc import Sequence
+
+from ganguard.report.defended_points import Point
+from ganguard.report.numbers import interval, listed, number
+from ganguard.results.protection import NAIVE
+from ganguard.results.verdicts import log_interval, log_ratios
+
+STATED = (
+    1.5  # times the undefended distance to real images: what a defence may cost users that is recommended
+)
+
+
+def advice(points: Sequence[Point]) -> tuple[str, ...]:
+    """What is said of points, none first: a recommendation, and a warning where there is cause for one."""
+    return tuple(filter(None, (_best(points), _illusion(points))))
+
+
+def _best(points: Sequence[Point]) -> str:
+    """Which defence to use at the stated loss, or that none is worth it, with the interval that backs it."""
+    none = next((p for p in points if not p.family), None)
+    allowed = [p for p in points if p.family and p.loss <= STATED]
+    if none is None or not allowed:
+        return f"No defence leaves honest users within {STATED:g} times their undefended distance to real images."
+    who = f"{len(allowed)} defences that leave honest users within {STATED:g} times their undefended distance to real images"
+    best = max(allowed, key=lambda p: p.closest)
+    if best.closest <= none.closest:
+        return (
+            f"None of the {who} keeps copies further away than no defence does (FD {number(none.closest)}): "
+            f"behind the best of them, {best.label}, the closest copy is at FD {number(best.closest)}. None "
+            "is worth it at that price" + (", on this one seed." if len(none.copies.closest) == 1 else ".")
+        )
+    ratios = {p.label: found for p in allowed if (found := _times(p, none))}
+    told = [p for p in allowed if p.closest > none.closest and p.label in ratios and ratios[p.label][0] > 1]
+    if told:
+        return _recommended(told, best, none, who, ratios)
+    said = f"Of the {who}, {_furthest(best, none)}"
+    if best.label not in ratios:
+        return f"{said} One seed gives no interval, so this is no recommendation yet: run more seeds."
+    beside = (
+        "the interval does not exclude 1"
+        if len(allowed) == 1
+        else "its interval does not exclude 1, nor does another's"
+    )
+    return f"{said} None is worth it at that price: {beside} ({_backed(best, none, ratios)})."
+
+
+def _recommended(
+    told: Sequence[Point], best: Point, none: Point, who: str, ratios: dict[str, tuple[float, float]]
+) -> str:
+    """Of the defences whose intervals exclude 1, the one that keeps copies furthest away; and, where it is
+    another, that of the greatest mean."""
+    chosen = max(told, key=lambda p: p.closest)
+    apart = f"{len(told)} can be told from no defence: the 95 % interval excludes 1. Of these, "
+    first = "" if chosen is best else apart
+    said = (
+        f"Of the {who}, {first}{_furthest(chosen, none)} Use it, if that price is right "
+        f"({_backed(chosen, none, ratios)}; it was chosen as the best on these same seeds)."
+    )
+    if chosen is best:
+        return said
+    unclear = (
+        f"its interval does not exclude 1 ({_backed(best, none, ratios)})"
+        if best.label in ratios
+        else "it has no interval"
+    )
+    return f"{said} Behind {best.label} the mean is greater, FD {number(best.closest)}, but {unclear}."
+
+
+def _furthest(point: Point, none: Point) -> str:
+    times = (
+        f"{number(point.closest / none.closest)} times as far as without a defence ({number(none.closest)})"
+    )
+    return f"{point.label} keeps copies furthest away: the closest adversary's is at FD {number(point.closest)}, {times}."
+
+
+def _times(point: Point, none: Point) -> tuple[float, float] | None:
+    """The 95 % interval of how many times as far copies are kept as without a defence; None of fewer than two
+    seeds."""
+    logs = list(log_ratios(point.copies.closest, none.copies.closest).values())
+    if len(logs) < 2:
+        return None
+    _, low, high = log_interval(logs)
+    return math.exp(low), math.exp(high)
+
+
+def _backed(point: Point, none: Point, ratios: dict[str, tuple[float, float]]) -> str:
+    seeds = len(log_ratios(point.copies.closest, none.copies.closest))
+    return f"95 % interval {interval(*ratios[point.label])} times, over {seeds} seeds"
+
+
+def _illusion(points: Sequence[Point]) -> str:
+    """The defence that promises most to who only looks at the naive adversary."""
+    both = [
+        p
+        for p in points
+        if p.family and p.copies.naive and p.copies.closest_adversary != NAIVE and p.closest > 0
+    ]
+    worst = max(both, key=lambda p: p.naive / p.closest, default=None)
+    if worst is None:
+        return ""
+    others = {p.copies.closest_adversary for p in points if p.family} - {None, NAIVE}
+    seen = f"The adversaries who know of the defence ({listed(sorted(map(str, others)))})"
+    return (
+        f"Against an adversary who does not know of it, {worst.label} seems to keep copies at FD "
+        f"{number(worst.naive)}. {seen} come as near as FD {number(worst.closest)}: what stops only the "
+        "naive is no defence."
+    )

@@ -1,0 +1,90 @@
+"""The page that lays several audits side by side: a table of targets and copies, and the verdicts on what
+they ask."""
+
+from dataclasses import dataclass
+
+from ganguard.report.numbers import DASH, whole, with_spread
+from ganguard.report.pages import template
+from ganguard.report.tables import Group, Row, verdict_rows
+from ganguard.results.side_by_side import Line, SideBySide
+from ganguard.results.side_by_side.records import Question
+from ganguard.results.summaries import Summary
+
+
+@dataclass(frozen=True)
+class Words:
+    """What a page says of its question. head: what a row of the table is of. to: what distances of copies are
+    measured to. of: the relations that get verdicts."""
+
+    title: str
+    head: str
+    by: str
+    to: str
+    of: str
+    whole: str
+    single: str
+    single_note: str
+
+
+WORDS: dict[Question, Words] = {
+    "architectures": Words(
+        title="Does the pair of architectures matter?",
+        head="target",
+        by="substitutes",
+        to="their target (fidelity)",
+        of="R3",
+        whole="Each question as a whole.",
+        single="Ratio by ratio",
+        single_note="Ratios of fidelity distances: geometric mean over paired seeds. The intervals of one question hold "
+        "together with 95 %.",
+    ),
+    "accuracy": Words(
+        title="Do real images, and subsampling, bring a copy nearer to real ones?",
+        head="copy",
+        by="adversaries",
+        to="real images (accuracy)",
+        of="R4 and R5",
+        whole="Each question as a whole, over all budgets of an audit, and all pairs of attacks that differ in nothing else.",
+        single="Comparison by comparison",
+        single_note="Ratios of accuracy distances: geometric mean over paired seeds, each with its own interval of 95 %.",
+    ),
+}
+
+
+def render_beside(found: SideBySide) -> str:
+    """HTML text that needs no other file; it links to the audits' own reports below its directory."""
+    return template("beside.html.j2").render(
+        found=found,
+        words=WORDS[found.question],
+        budget=whole(found.query_budget),
+        columns=columns(found),
+        groups=[Group("", tuple(rows(found)))],
+        verdicts=verdict_rows(found.verdicts),
+        ratios=verdict_rows(found.ratios),
+    )
+
+
+def columns(found: SideBySide) -> tuple[str, ...]:
+    """Of the table: of architectures, an attack each, then the yardsticks; of accuracy, of many attacks, an
+    audit each."""
+    if found.question == "accuracy":
+        return tuple(line.audit for line in found.lines)
+    return (*found.attacks, "target to real images", "two draws of the target")
+
+
+def rows(found: SideBySide) -> list[Row]:
+    """The table's lines."""
+    if found.question == "architectures":
+        return [_row_of_audit(line) for line in found.lines]
+    copies = zip(*(line.copies for line in found.lines), strict=True)
+    of_attacks = [Row(each[0].attack, tuple(_cell(copy.distance) for copy in each)) for each in copies]
+    return [*of_attacks, Row("the target itself", tuple(_cell(line.to_real) for line in found.lines))]
+
+
+def _row_of_audit(line: Line) -> Row:
+    cells = (*(copies.distance for copies in line.copies), line.to_real, line.two_draws)
+    return Row(line.audit, tuple(_cell(cell) for cell in cells))
+
+
+def _cell(found: Summary | None) -> str:
+    return DASH if found is None else with_spread(found)

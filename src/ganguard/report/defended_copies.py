@@ -1,0 +1,64 @@
+"""Every copy behind every defence: by adversary and budget, how near it came to the undefended target and to
+real images."""
+
+from dataclasses import dataclass
+
+from ganguard.report.defended_points import UNDEFENDED
+from ganguard.report.findings import DISTANCE
+from ganguard.report.numbers import DASH, whole, with_spread
+from ganguard.report.tables import FAILED, Group, Row
+from ganguard.results.records import Against, AuditResults
+from ganguard.results.summaries import summarise
+
+LONG = 12  # rows; a longer table is folded
+AGAINST: tuple[tuple[Against, str], ...] = (("target", "fidelity"), ("reference", "accuracy"))
+ANYBODY = "whoever attacks"
+
+
+@dataclass(frozen=True)
+class CopiesTable:
+    """A group of rows a defence, none first, a row an adversary; under columns: for each budget fidelity,
+    then accuracy."""
+
+    columns: tuple[str, ...]
+    groups: tuple[Group, ...]
+
+    @property
+    def folded(self) -> bool:
+        """Whether it is long."""
+        return sum(len(group.rows) for group in self.groups) > LONG
+
+
+def copies_table(results: AuditResults, attack: str) -> CopiesTable:
+    """Fréchet distances of an attack's copies, mean ± standard deviation."""
+    copies = [
+        m for m in results.select(subject="substitute", attack=attack, metric=DISTANCE) if m.query_budget
+    ]
+    failed = [f for f in results.failures if f.attack == attack and f.query_budget]
+    made = {(c.defence, c.adversary): None for c in [*copies, *failed]}
+    budgets = sorted({c.query_budget for c in [*copies, *failed] if c.query_budget})
+
+    def cell(defence: str | None, adversary: str | None, budget: int, against: Against) -> str:
+        whose = (defence, adversary, budget)
+        measured = summarise(
+            m for m in copies if (m.defence, m.adversary, m.query_budget, m.against) == (*whose, against)
+        )
+        if measured is None:
+            return FAILED if any((f.defence, f.adversary, f.query_budget) == whose for f in failed) else DASH
+        return with_spread(measured)
+
+    def group(defence: str | None) -> Group:
+        found = {adversary for label, adversary in made if label == defence}
+        adversaries = [who for who in (None, *results.adversaries) if who in found]
+        rows = (
+            Row(
+                who or ANYBODY,
+                tuple(cell(defence, who, budget, against) for budget in budgets for against, _ in AGAINST),
+            )
+            for who in adversaries
+        )
+        return Group(defence or UNDEFENDED, tuple(rows))
+
+    groups = [group(label) for label in (None, *(d.label for d in results.defences))]
+    columns = tuple(f"{whole(budget)}: {name}" for budget in budgets for _, name in AGAINST)
+    return CopiesTable(columns, tuple(group for group in groups if group.rows))

@@ -1,0 +1,178 @@
+"""Which defence, at what price? Copies behind each defence against what it leaves to honest users, in words
+and tables."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ganguard.report.advice import advice
+from ganguard.report.defended_copies import CopiesTable, copies_table
+from ganguard.report.defended_points import UNDEFENDED, Point, by_family, mean_of, points_of
+from ganguard.report.grids import Gallery, Grid
+from ganguard.report.numbers import DASH, interval, number, whole
+from ganguard.report.tables import Group, Row
+from ganguard.results.protection import NAIVE, protection
+from ganguard.results.records import Against, AuditResults
+from ganguard.results.verdicts import Distances
+
+LOSSES = (1.1, 1.5, 2.0)  # times the undefended distance to real images, at which defences are compared
+UTILITY: tuple[tuple[str, str, Against], ...] = (  # what honest users get: heading, metric, against what
+    ("FD to real", "frechet_distance", "reference"),
+    ("FD to undefended", "frechet_distance", "target"),
+    ("coverage", "coverage", "reference"),
+    ("PSNR, dB", "psnr", "undefended"),
+    ("SSIM", "ssim", "undefended"),
+    ("PIQE", "piqe", "nothing"),
+    ("NIQE", "niqe", "nothing"),
+)
+COLUMNS = (
+    "users: FD to real", "times undefended", "coverage", "PSNR, dB", "SSIM", "PIQE", "naive copy: FD", "closest copy: FD",
+    "closest adversary", "closest to real: FD",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Defended:
+    """What is said of one attack. points: none first. table: a group a kind, under columns. at_equal_loss: a
+    row a kind.
+    copies: of every adversary at every budget."""
+
+    heading: str
+    points: tuple[Point, ...]
+    remarks: tuple[str, ...]
+    columns: tuple[str, ...]
+    table: tuple[Group, ...]
+    at_equal_loss: tuple[Row, ...]
+    copies: CopiesTable
+
+
+@dataclass(frozen=True)
+class DefendingSection:
+    """The section; empty where nothing was defended. strips: images behind each defence, of the same codes.
+    directions: what moving codes along each fitted direction does. utility: what honest users get, where
+    nobody attacks."""
+
+    attacks: tuple[Defended, ...]
+    strips: tuple[Grid, ...]
+    directions: tuple[Grid, ...] = ()
+    utility: tuple[Group, ...] = ()
+    utility_columns: tuple[str, ...] = ()
+    losses: tuple[str, ...] = tuple(f"at most {loss:g} times" for loss in LOSSES)
+
+
+def defending_section(results: AuditResults, gallery: Gallery) -> DefendingSection:
+    """What is said of all defences."""
+    most: dict[str, int] = {}
+    for m in results.select(subject="substitute"):
+        if m.defence and m.attack and m.query_budget:
+            most[m.attack] = max(m.query_budget, most.get(m.attack, 0))
+    order = {UNDEFENDED: 0, **{d.label: i for i, d in enumerate(results.defences, 1)}}
+    pictures = [
+        p for p in results.pictures if p.subject == "defended" or (p.subject == "target" and results.defences)
+    ]
+    pictures.sort(key=lambda p: order.get(p.defence or UNDEFENDED, len(order)))
+    strips = tuple(gallery.grid(p, _capital(p.defence or UNDEFENDED), "") for p in pictures)
+    attacks = tuple(_defended(results, attack, budget) for attack, budget in most.items())
+    columns, utility = ((), ()) if attacks or not results.defences else utility_table(results)
+    return DefendingSection(attacks, strips, tuple(_directions(results, gallery)), utility, columns)
+
+
+def utility_table(results: AuditResults) -> tuple[tuple[str, ...], tuple[Group, ...]]:
+    """What honest users get without a defence and behind each, as far as it was measured: columns, and one
+    group of rows."""
+    return _measured(tuple(heading for heading, _, _ in UTILITY), [Group("", tuple(_users(results)))])
+
+
+def _measured(columns: Sequence[str], groups: Sequence[Group]) -> tuple[tuple[str, ...], tuple[Group, ...]]:
+    """The columns in which something was measured, and the table of them."""
+    rows = [row for group in groups for row in group.rows]
+    kept = [i for i in range(len(columns)) if any(row.cells[i] != DASH for row in rows)]
+
+    def narrowed(row: Row) -> Row:
+        return Row(row.heading, tuple(row.cells[i] for i in kept))
+
+    found = tuple(Group(group.heading, tuple(map(narrowed, group.rows))) for group in groups)
+    return tuple(columns[i] for i in kept), found
+
+
+def _users(results: AuditResults) -> Iterable[Row]:
+    """What honest users get without a defence, and behind each."""
+    for label in (None, *(d.label for d in results.defences)):
+        yield Row(
+            label or UNDEFENDED,
+            tuple(_of_users(results, label, metric, against) for _, metric, against in UTILITY),
+        )
+
+
+def _of_users(results: AuditResults, defence: str | None, metric: str, against: Against) -> str:
+    subject = "defended" if defence else "target"
+    found = results.select(subject=subject, defence=defence, metric=metric, against=against, draw=0)
+    return number(found[0].value) if found else DASH
+
+
+def _capital(label: str) -> str:
+    """With a capital, and the rest as it is: JPEG stays JPEG."""
+    return label[:1].upper() + label[1:]
+
+
+def _directions(results: AuditResults, gallery: Gallery) -> Iterable[Grid]:
+    """Each strip with what says how good the direction is."""
+    for record in results.directions:
+        note = (
+            f"right on {record.held_out_accuracy:.0%} of held-out ends and {record.rest_accuracy:.0%} of "
+            f"what lies between; rank correlation of attribute and distance {record.spearman:.2f}"
+        )
+        for picture in results.pictures:
+            if picture.subject == "direction" and picture.attribute == record.attribute:
+                yield gallery.grid(picture, record.attribute, note)
+
+
+def _defended(results: AuditResults, attack: str, budget: int) -> Defended:
+    points = points_of(results, attack, budget)
+    families = by_family(points)
+    rows = [
+        Group(name, tuple(_row(results, p, attack, budget) for p in family))
+        for name, family in families.items()
+    ]
+    columns, table = _measured(COLUMNS, rows)
+    return Defended(
+        heading=f"{attack}, {whole(budget)} bought images",
+        points=points,
+        remarks=advice(points),
+        columns=columns,
+        table=table,
+        at_equal_loss=tuple(
+            Row(name, _at_losses(family)) for name, family in families.items() if name != UNDEFENDED
+        ),
+        copies=copies_table(results, attack),
+    )
+
+
+def _row(results: AuditResults, point: Point, attack: str, budget: int) -> Row:
+    defence = None if point.label == UNDEFENDED else point.label
+    adversary = point.copies.closest_adversary or NAIVE
+    cells = (
+        number(point.users),
+        number(point.loss),
+        *(_of_users(results, defence, metric, against) for _, metric, against in UTILITY[2:6]),
+        _spread(point.copies.naive),
+        _spread(point.copies.closest),
+        adversary if defence else DASH,
+        _spread(protection(results.measurements, attack, budget, defence, "reference").closest),
+    )
+    return Row(f"{point.label} (dominated)" if point.dominated else point.label, cells)
+
+
+def _spread(distances: Distances) -> str:
+    if not distances:
+        return DASH
+    found = distances.values()
+    mean = number(mean_of(distances))
+    return mean if len(found) == 1 else f"{mean} ({interval(min(found), max(found))})"
+
+
+def _at_losses(family: Sequence[Point]) -> tuple[str, ...]:
+    cells: list[str] = []
+    for loss in LOSSES:
+        best = max((p for p in family if p.loss <= loss), key=lambda p: p.closest, default=None)
+        cells.append(f"FD {number(best.closest)}: {best.label}" if best else DASH)
+    return tuple(cells)

@@ -1,0 +1,148 @@
+"""Grids of sample images on the page, all at one scale."""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ganguard.base.errors import DataError
+from ganguard.report.findings import DISTANCE, budgets_planned, labels, of_copy, seeds, why_failed
+from ganguard.report.numbers import number, whole
+from ganguard.results.records import AuditResults, Picture
+from ganguard.results.summaries import summarise
+
+GRID_WIDTH = 300  # CSS pixels that a grid may take: it fits a phone, and three stand side by side on a screen
+TILE_SIDE = 64  # CSS pixels that a tile may be enlarged to
+LARGEST_GRID = 64 << 20  # bytes of a grid's file
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A grid of images on the page. width, height: CSS pixels, a whole multiple of the file's; data: base64
+    of the PNG, empty where there is no copy to show, and `note` says why."""
+
+    title: str
+    note: str
+    alt: str
+    width: int
+    height: int
+    data: str
+
+
+@dataclass(frozen=True)
+class GridRow:
+    """Grids that stand side by side under a heading."""
+
+    heading: str
+    grids: tuple[Grid, ...]
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """The PNG files of the results' pictures, by name, and how many CSS pixels a side of one image pixel
+    gets: whole, at least 1."""
+
+    files: dict[str, bytes]
+    scale: int
+
+    def grid(self, picture: Picture, title: str, note: str) -> Grid:
+        """A picture under a title."""
+        data = self.files[picture.file]
+        width, height = _png_size(data)
+        return Grid(
+            title=title,
+            note=note,
+            alt=f"Grid of sample images, {picture.columns} a row: {title}",
+            width=width * self.scale,
+            height=height * self.scale,
+            data=base64.b64encode(data).decode(),
+        )
+
+
+def open_gallery(results: AuditResults, directory: Path) -> Gallery:
+    """Read the pictures from below `directory`. Raises DataError where one is absent or is no PNG file."""
+    files = {picture.file: _read_png(directory / picture.file) for picture in results.pictures}
+    return Gallery(files, _scale(results.pictures, [_png_size(data) for data in files.values()]))
+
+
+def grid_rows(results: AuditResults, gallery: Gallery) -> list[GridRow]:
+    """Real and target first, then a row an attack with its copies by budget."""
+    several_seeds = len(seeds(results)) > 1
+
+    def row(heading: str, pictures: Sequence[Picture]) -> GridRow:
+        return GridRow(
+            heading, tuple(gallery.grid(p, *_caption(results, p, several_seeds)) for p in pictures)
+        )
+
+    order = ("real", "target", "noise")
+    originals = sorted(
+        (p for p in results.pictures if p.subject in order), key=lambda p: order.index(p.subject)
+    )
+    of_copies = [p for p in results.pictures if p.subject == "substitute"]
+    copied = {
+        label: sorted(
+            (p for p in of_copies if p.attack == label), key=lambda p: (p.query_budget or 0, p.seed or 0)
+        )
+        for label in dict.fromkeys([*labels(results), *(p.attack for p in of_copies if p.attack is not None)])
+    }
+    rows = [row("Real images and the target", originals)] if originals else []
+    for label, pictures in copied.items():
+        absent = {budget: why_failed(results, label, budget) for budget in budgets_planned(results, label)}
+        grids = [*row("", pictures).grids, *(_absent(budget, why) for budget, why in absent.items() if why)]
+        if grids:
+            rows.append(GridRow(f"Copies: {label}", tuple(grids)))
+    return rows
+
+
+def _absent(budget: int, why: str) -> Grid:
+    return Grid(f"Copy from {whole(budget)} images: failed", why, "", GRID_WIDTH, 0, "")
+
+
+def _caption(results: AuditResults, picture: Picture, several_seeds: bool) -> tuple[str, str]:
+    """What a grid shows, and the fidelity and the seed of that copy; the seed where several were measured."""
+    if picture.subject != "substitute":
+        return picture.subject.capitalize(), ""
+    title = "Copy" if picture.query_budget is None else f"Copy from {whole(picture.query_budget)} images"
+    seed = f"seed {picture.seed}" if several_seeds and picture.seed is not None else ""
+    if picture.attack is None or picture.query_budget is None:
+        return title, seed
+    found = of_copy(results, picture.attack, picture.query_budget, DISTANCE, "target")
+    summary = summarise([m for m in found if picture.seed is None or m.seed == picture.seed])
+    return title, ", ".join(filter(None, [f"fidelity FD {number(summary.mean)}" if summary else "", seed]))
+
+
+def _scale(pictures: Sequence[Picture], sizes: Sequence[tuple[int, int]]) -> int:
+    """How many CSS pixels a side of one image pixel gets: whole, the same for every grid, at least 1."""
+    if not sizes:
+        return 1
+    tile = max(max(picture.tile) for picture in pictures)
+    return max(1, min(GRID_WIDTH // max(width for width, _ in sizes), TILE_SIDE // tile))
+
+
+def _read_png(path: Path) -> bytes:
+    try:
+        data = _first_bytes(path, LARGEST_GRID + 1) if path.is_file() else b""
+        problem = "is not a PNG file" if data else "no such file"
+    except OSError as refusal:
+        data, problem = b"", f"cannot be read ({refusal.strerror})"
+    if not (
+        data.startswith(_PNG)
+        and data[12:16] == b"IHDR"
+        and len(data) <= LARGEST_GRID
+        and all(_png_size(data))
+    ):
+        raise DataError(
+            f"{path}: {problem}. The results name it as a grid of images; run the audit again to draw it."
+        )
+    return data
+
+
+def _first_bytes(path: Path, count: int) -> bytes:
+    with path.open("rb") as file:
+        return file.read(count)
+
+
+def _png_size(data: bytes) -> tuple[int, int]:
+    """Width and height in pixels, from the header; 0 where it is cut off."""
+    return int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")

@@ -1,0 +1,98 @@
+"""The page: findings, pictures and tables put into one template, with nothing left outside the file."""
+
+from pathlib import Path
+from typing import get_args
+
+import yaml
+
+from ganguard.report import plots, tables, words
+from ganguard.report.defending import defending_section
+from ganguard.report.dots import dots
+from ganguard.report.findings import labels, seeds
+from ganguard.report.frontier import frontier, frontier_keys
+from ganguard.report.grids import grid_rows, open_gallery
+from ganguard.report.numbers import whole
+from ganguard.report.pages import template
+from ganguard.report.refining import DIAGNOSTICS, refining_section
+from ganguard.results.records import Against, AuditResults
+from ganguard.results.skipped import said_of
+
+
+def render(results: AuditResults, directory: Path) -> str:
+    """The report as HTML text; the pictures are read from below `directory`.
+
+    Raises DataError where a picture is absent or is no PNG file.
+    """
+    whole_results, results = results, results.undefended()
+    title = "Copy quality against query budget"
+    said = words.headline(results)
+    description = " ".join(
+        [said.lead, *(f"{card.budget}: FD {card.distance}." for card in said.cards), *said.remarks]
+    )
+    gallery = open_gallery(whole_results, directory)
+    defending = defending_section(whole_results, gallery)
+    step_rows, step_total = tables.steps(results)
+    return template("report.html.j2").render(
+        results=results,
+        said=said,
+        measured_against=words.MEASURED_AGAINST[results.target.measured_against],
+        several_attacks=len(labels(results)) > 1,
+        pictures=[
+            plots.quality_picture(results, shape, title, description) for shape in (plots.WIDE, plots.NARROW)
+        ],
+        legend=plots.legend(results),
+        dots=dots(results),
+        defending=defending,
+        frontiers=[
+            (frontier(attack, i), frontier_keys(attack)) for i, attack in enumerate(defending.attacks)
+        ],
+        failures=tables.failures(whole_results),
+        verdicts=tables.verdict_rows(results.verdicts),
+        grid_rows=grid_rows(results, gallery),
+        refining=refining_section(results, gallery),
+        diagnostics=DIAGNOSTICS,
+        measured=[(against, tables.measure_table(results, against)) for against in get_args(Against)],
+        headings=words.HEADINGS,
+        limits=words.limits(whole_results),
+        spec=yaml.safe_dump(
+            results.spec, sort_keys=False, allow_unicode=True, default_flow_style=None, width=80
+        ),
+        facts=facts(results),
+        steps=step_rows,
+        step_total=step_total,
+        bought=tables.bought(whole_results),
+        used=tables.used(whole_results),
+    )
+
+
+def facts(results: AuditResults) -> list[tuple[str, str]]:
+    """Where and on what the audit ran, as pairs of a name and a value."""
+    here, features, target = results.environment, results.features, results.target
+    channels, height, width = target.image_shape
+    held_out = features.held_out_accuracy
+    accuracy = "" if held_out is None else f"; right on {held_out:.1%} of held-out real images"
+    split = ", ".join(f"{whole(count)} in {name}" for name, count in results.real_images.items())
+    return [
+        ("target", target.description),
+        ("target's identity", target.identity),
+        ("distances to the target", words.MEASURED_AGAINST[target.measured_against]),
+        ("images", f"{height}×{width} pixels, {'colour' if channels == 3 else 'grey'}"),
+        ("codes drawn by", f"the {target.codes}"),
+        ("real images", f"{results.real} ({split})"),
+        *(("images left out", said_of(record)) for record in results.skipped),
+        ("features", f"{features.kind}, {whole(features.dimensions)} dimensions{accuracy}"),
+        ("seeds of the copies", ", ".join(str(seed) for seed in seeds(results)) or "no copy was measured"),
+        (
+            "versions",
+            f"ganguard {here.ganguard}, Python {here.python}, PyTorch {here.torch}, NumPy {here.numpy}",
+        ),
+        ("machine", f"{here.platform}; {here.processor}, {_units(here.cores, 'core')}"),
+        (
+            "run on",
+            f"{here.device}, {_units(here.processes, 'process', 'es')} of {_units(here.threads, 'thread')}",
+        ),
+    ]
+
+
+def _units(count: int, name: str, plural: str = "s") -> str:
+    return f"{whole(count)} {name}{'' if count == 1 else plural}"

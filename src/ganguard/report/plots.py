@@ -1,0 +1,262 @@
+"""The picture of an audit: copy quality against query budget, both axes logarithmic."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
+
+from ganguard.report.findings import (
+    DISTANCE,
+    NOISE_TO_REAL,
+    NOISE_TO_TARGET,
+    REAL_HALVES,
+    TARGET_TO_REAL,
+    TWO_DRAWS,
+    Copy,
+    Yardstick,
+    copies,
+    labels,
+    replays,
+    yardstick,
+)
+from ganguard.report.numbers import number, whole
+from ganguard.report.svg import INK, MUTED, PAPER, SERIES, Shape, draw
+from ganguard.results.records import AuditResults
+from ganguard.results.summaries import Summary, summarise
+
+MARKERS = (  # matplotlib's name, and the same shape as an SVG path around (0, 0)
+    ("o", "M-4,0a4,4 0 1,0 8,0a4,4 0 1,0 -8,0z"),
+    ("s", "M-3.6,-3.6h7.2v7.2h-7.2z"),
+    ("^", "M0,-4.4L4.4,4.4H-4.4z"),
+    ("D", "M0,-5L5,0L0,5L-5,0z"),
+    ("v", "M0,4.4L4.4,-4.4H-4.4z"),
+)
+WIDE = Shape("wide", (660, 340), (0.075, 0.14, 0.60, 0.785), 10.0)
+NARROW = Shape("narrow", (300, 350), (0.155, 0.135, 0.54, 0.785), 11.0)
+
+
+@dataclass(frozen=True)
+class Key:
+    """How an attack is drawn: the CSS variable of its colour, and its marker as an SVG path."""
+
+    label: str
+    variable: str
+    marker: str
+
+
+@dataclass(frozen=True)
+class Legend:
+    """What the picture holds: attacks, which kinds of line, and whether a distance of 0 had to be left
+    out."""
+
+    keys: tuple[Key, ...]
+    fidelity: bool
+    accuracy: bool
+    yardsticks: bool
+    replay: bool
+    zero_left_out: bool
+
+
+def legend(results: AuditResults) -> Legend:
+    """The key that stands beside the picture."""
+    found = copies(results)
+    return Legend(
+        keys=tuple(
+            Key(label, f"--series-{i % len(SERIES)}", MARKERS[i % len(MARKERS)][1])
+            for i, label in enumerate(_drawn(results))
+        ),
+        fidelity=any(_positive(copy.fidelity) for copy in found),
+        accuracy=any(_positive(copy.accuracy) for copy in found),
+        yardsticks=bool(_rulers(results)),
+        replay=bool(_replay(results)),
+        zero_left_out=any(m.value <= 0 for m in results.select(metric=DISTANCE)),
+    )
+
+
+def quality_picture(results: AuditResults, shape: Shape, title: str, description: str) -> str:
+    """SVG text of Fréchet distance (y) against query budget (x); empty where no distance of a copy is above
+    0."""
+    found = copies(results)
+    if not _drawn(results):
+        return ""
+    drawn, rulers, replay = _drawn(results), _rulers(results), _replay(results)
+
+    def paint(axes: Axes) -> None:
+        _frame(axes, found, [*(value for _, value in rulers), *replay.values()], shape)
+        for i, label in enumerate(drawn):
+            _curves(axes, [copy for copy in found if copy.attack == label], i, len(drawn))
+        _draw_rulers(axes, rulers, shape)
+        axes.plot(
+            list(replay),
+            list(replay.values()),
+            color=MUTED,
+            linewidth=1.4,
+            linestyle=(0, (5, 1.5, 1, 1.5)),
+            zorder=2,
+        )
+
+    return draw(shape, title, description, paint)
+
+
+def _replay(results: AuditResults) -> dict[int, float]:
+    """Mean distance of the bought images themselves to the target, by budget."""
+    means = {
+        budget: summary.mean for budget, found in replays(results).items() if (summary := summarise(found))
+    }
+    return {budget: mean for budget, mean in means.items() if mean > 0}
+
+
+def _drawn(results: AuditResults) -> list[str]:
+    visible = {c.attack for c in copies(results) if _positive(c.fidelity) or _positive(c.accuracy)}
+    return [label for label in labels(results) if label in visible]
+
+
+def _positive(summary: Summary | None) -> bool:
+    return summary is not None and summary.mean > 0
+
+
+def _rulers(results: AuditResults) -> list[tuple[Yardstick, float]]:
+    """Yardsticks that were measured, with their mean; noise once."""
+    found = {
+        y: s.mean
+        for y in (NOISE_TO_TARGET, NOISE_TO_REAL, TARGET_TO_REAL, REAL_HALVES, TWO_DRAWS)
+        if (s := yardstick(results, y))
+    }
+    if NOISE_TO_TARGET in found:
+        found.pop(NOISE_TO_REAL, None)
+    return [(y, value) for y, value in found.items() if value > 0]
+
+
+def _frame(axes: Axes, found: Sequence[Copy], rulers: Sequence[float], shape: Shape) -> None:
+    """Limits, ticks, grid and axis titles."""
+    budgets = sorted({copy.query_budget for copy in found})
+    distances = [s for copy in found for s in (copy.fidelity, copy.accuracy) if s and s.mean > 0]
+    values = [v for s in distances for v in (s.least, s.mean, s.greatest) if v > 0] + list(rulers)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    pad = (budgets[-1] / budgets[0]) ** 0.06 * 1.08
+    axes.set_xlim(budgets[0] / pad, budgets[-1] * pad)
+    low, high = min(values), max(values)
+    pad = max(
+        (high / low) ** 0.05 * 1.1, math.sqrt(6 * low / high)
+    )  # a span of at least 6 holds at least two round values
+    axes.set_ylim(low / pad, high * pad)
+    _ticks(axes, _apart(budgets, 0.09 if shape == WIDE else 0.17), shape)
+
+
+def _ticks(axes: Axes, budgets: Sequence[int], shape: Shape) -> None:
+    """Ticks in plain numbers: x at the budgets themselves, y at round values; what each axis is."""
+    heights = round_values(*axes.get_ylim())
+    for axis, places, texts in (
+        (axes.xaxis, budgets, [whole(budget) for budget in budgets]),
+        (axes.yaxis, heights, [f"{value:,g}" for value in heights]),
+    ):
+        axis.set_major_locator(FixedLocator([float(place) for place in places]))
+        axis.set_major_formatter(FixedFormatter(texts))
+        axis.set_minor_locator(NullLocator())
+    axes.set_xlabel(
+        "images bought from the target (log scale)" if shape == WIDE else "images bought (log scale)",
+        color=INK,
+    )
+    y_title = (
+        "Fréchet distance (log scale); lower is a closer copy"
+        if shape == WIDE
+        else "Fréchet distance (log scale)"
+    )
+    left = -shape.box[0] / shape.box[2] + 0.01
+    axes.text(left, 1.045, y_title, transform=axes.transAxes, color=INK)
+
+
+def _apart(budgets: Sequence[int], gap: float) -> list[int]:
+    """The budgets whose labels fit: the ends, and between them those at least `gap` of the axis from the last
+    one kept."""
+    if len(budgets) == 1:
+        return list(budgets)
+    span = math.log(budgets[-1] / budgets[0])
+    kept = [budgets[-1]]
+    for budget in reversed(budgets[:-1]):
+        far_from_first = budget == budgets[0] or math.log(budget / budgets[0]) / span >= gap
+        if far_from_first and math.log(kept[-1] / budget) / span >= gap:
+            kept.append(budget)
+    return kept[::-1]
+
+
+def round_values(low: float, high: float) -> list[float]:
+    """Round values within (low, high), both above 0: powers of ten, with their 2- and 5-folds where few
+    decades are shown."""
+    decades = math.log10(high / low)
+    step = max(1, math.ceil(decades / 8))
+    folds = (1, 2, 5) if decades < 2.5 else (1,)
+    exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    values = [fold * 10.0**e for e in exponents if e % step == 0 for fold in folds]
+    return [value for value in values if low <= value <= high]
+
+
+def _curves(axes: Axes, found: Sequence[Copy], index: int, attacks: int) -> None:
+    """One attack: fidelity solid with full markers, accuracy dashed with hollow ones; bars from least to
+    greatest."""
+    colour, marker = SERIES[index % len(SERIES)], MARKERS[index % len(MARKERS)][0]
+    left, right = axes.get_xlim()
+    step = min(
+        0.02, 0.06 / attacks
+    )  # share of the axis by which curves stand apart sideways, so that bars do not hide bars
+    for measure, line, half in (("fidelity", "solid", 0), ("accuracy", (0, (4, 2.5)), 1)):
+        points = [(c.query_budget, s) for c in found if (s := getattr(c, measure)) is not None and s.mean > 0]
+        if not points:
+            continue
+        aside = (right / left) ** (step * (index + half / 2 - (attacks - 0.5) / 2))
+        x = [budget * aside for budget, _ in points]
+        mean = [s.mean for _, s in points]
+        bars = [
+            [s.mean - max(s.least, s.mean / 100) for _, s in points],
+            [s.greatest - s.mean for _, s in points],
+        ]
+        low = [s.mean - below for (_, s), below in zip(points, bars[0], strict=True)]
+        if measure == "fidelity":
+            axes.fill_between(x, low, [s.greatest for _, s in points], color=colour, alpha=0.13, linewidth=0)
+        style: dict[str, Any] = {"linestyle": line, "marker": marker, "markersize": 6, "linewidth": 1.8}
+        face = colour if measure == "fidelity" else PAPER
+        axes.errorbar(
+            x,
+            mean,
+            yerr=bars,
+            color=colour,
+            markerfacecolor=face,
+            capsize=3,
+            elinewidth=1.2,
+            zorder=3,
+            **style,
+        )
+
+
+def _draw_rulers(axes: Axes, rulers: Sequence[tuple[Yardstick, float]], shape: Shape) -> None:
+    """Horizontal lines of the yardsticks, named in the margin on the right, pushed apart where they are
+    close."""
+    low, high = (math.log(limit) for limit in axes.get_ylim())
+    heights = [(math.log(value) - low) / (high - low) for _, value in rulers]
+    lines = 1 if shape == WIDE else 2
+    gap = (lines * 1.25 * shape.font + 3) / (shape.box[3] * shape.size[1])
+    for (ruler, value), height, place in zip(rulers, heights, _pushed_apart(heights, gap), strict=True):
+        axes.axhline(value, color=MUTED, linewidth=1.1, linestyle=(0, (1, 1.8)), zorder=2)
+        axes.plot(
+            (1.0, 1.025), (height, place), transform=axes.transAxes, color=MUTED, linewidth=0.8, clip_on=False
+        )
+        text = f"{ruler.label}: {number(value)}" if shape == WIDE else f"{ruler.short}\n{number(value)}"
+        axes.text(1.035, place, text, transform=axes.transAxes, color=INK, va="center", linespacing=1.1)
+
+
+def _pushed_apart(heights: Sequence[float], gap: float) -> list[float]:
+    """Places near `heights`, in the same order, at least `gap` from each other and none above 1."""
+    order = sorted(range(len(heights)), key=lambda i: heights[i])
+    places = list(heights)
+    for below, above in pairwise(order):
+        places[above] = max(places[above], places[below] + gap)
+    ceiling = 1.0
+    for i in reversed(order):
+        places[i] = min(places[i], ceiling)
+        ceiling = places[i] - gap
+    return places

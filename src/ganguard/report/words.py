@@ -1,0 +1,234 @@
+"""The findings in words, for the owner who decides how many images to sell."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ganguard.report.findings import (
+    NOISE_TO_REAL,
+    NOISE_TO_TARGET,
+    TARGET_TO_REAL,
+    TWO_DRAWS,
+    TWO_SPLITS,
+    Copy,
+    closest,
+    copies,
+    seeds,
+    yardstick,
+)
+from ganguard.report.numbers import interval, listed, number, whole, whole_interval
+from ganguard.results.records import Against, AuditResults
+from ganguard.results.summaries import Summary
+
+HEADINGS: dict[Against, tuple[str, str]] = {
+    "target": ("Fidelity: distance to the target", "Each set of images against images of the target"),
+    "reference": (
+        "Accuracy: distance to the held-out real images",
+        "Each set of images against the reference split of the real images, and the two halves against "
+        "each other",
+    ),
+    "domain": (
+        "Transfer: distance to the other domain's held-out real images",
+        "Each set of images against the reference split of the domain that copies were moved to",
+    ),
+    "purchase": (
+        "Memorisation: does a copy replay what it was trained on?",
+        "Authenticity: share of images that are farther from the nearest bought image than that one is "
+        "from its own nearest; distance to the nearest bought image, over that of fresh images of the "
+        "target: near 1 is as far as those, 0 is copies",
+    ),
+    "known": (
+        "Memorisation of the adversary's real images",
+        "The same beside the real images that the adversary trained with, and held-out real images in "
+        "place of fresh ones",
+    ),
+    "undefended": ("Images behind a defence, beside those of the same codes without it", "Pair by pair"),
+    "nothing": (
+        "Each set by itself",
+        "Confident and varied classes (inception score), visible distortion (PIQE)",
+    ),
+}
+"""Of the tables of measured numbers: heading, and what is compared."""
+MEASURED_AGAINST = {
+    "target": "to the target itself",
+    "reference": "to a reference that its owner holds, without what the API puts before it",
+    "api": "to what the API returns, whatever stands before it: protection is not judged",
+}
+HARDLY = 0.05  # a change of distance of less than this share reads as "hardly changes"
+
+
+@dataclass(frozen=True)
+class Card:
+    """The closest copy at one budget: its distance, the spread, the attack, and its ratio to two draws of the
+    target."""
+
+    budget: str
+    distance: str
+    spread: str
+    attack: str
+    ratio: str
+
+
+@dataclass(frozen=True)
+class Headline:
+    """What was found. lead: one sentence; cards: a budget each; remarks: sentences that put the numbers in
+    proportion."""
+
+    lead: str
+    cards: tuple[Card, ...]
+    remarks: tuple[str, ...]
+    spread: str
+
+
+def headline(results: AuditResults) -> Headline:
+    """The findings in words; holds for any number of budgets and attacks, and where yardsticks are
+    missing."""
+    if not results.attacks and not results.select(subject="substitute"):
+        return Headline("What would defences of this model leave to honest users?", (), (), "")
+    found = copies(results)
+    best = closest(found, "target")
+    floor = yardstick(results, TWO_DRAWS)
+    return Headline(
+        lead=_lead(best, floor),
+        cards=tuple(_card(budget, attack, summary, floor) for budget, (attack, summary) in best.items()),
+        remarks=tuple(
+            filter(
+                None, [_gain(best), _beside_real(results, best), _accuracy(results, found), _noise(results)]
+            )
+        ),
+        spread=spread_in_words(
+            summary for copy in found for summary in (copy.fidelity, copy.accuracy) if summary
+        ),
+    )
+
+
+def spread_in_words(summaries: Iterable[Summary]) -> str:
+    """One sentence on what the spread of these numbers is measured over."""
+    known = list(summaries)
+    if not known:
+        return "Nothing was measured on copies, so there is no spread to state."
+    over = sorted({s.over for s in known if s.count > 1}, reverse=True)
+    if not over:
+        return "Each number is a single measurement: how much a repetition would differ is not known."
+    counts = [
+        f"{whole_interval(s.count for s in known if s.over == unit and s.count > 1)} {unit}" for unit in over
+    ]
+    meaning = (
+        "each seed buys its own images and trains a new copy"
+        if "seeds" in over
+        else "each draw is a fresh set of images from the same copy; with one seed, how much a second copy would differ"
+        " is not known"
+    )
+    return f"Spread is the least to the greatest value over {listed(counts)}: {meaning}."
+
+
+def _lead(best: dict[int, tuple[str, Summary]], floor: Summary | None) -> str:
+    if not best:
+        return "No copy of this model was measured against it, so this audit says nothing on how closely it can be copied."
+    budget, (_, summary) = max(best.items())
+    apart = f"; two draws of the model itself are {number(floor.mean)} apart" if floor else ""
+    return f"With {_images(budget)}, a copy comes within a Fréchet distance (FD) of {number(summary.mean)} of this model{apart}."
+
+
+def _card(budget: int, attack: str, summary: Summary, floor: Summary | None) -> Card:
+    varied = summary.count > 1
+    return Card(
+        budget=_images(budget),
+        distance=number(summary.mean),
+        spread=f"{interval(summary.least, summary.greatest)} over {summary.count} {summary.over}"
+        if varied
+        else "",
+        attack=attack,
+        ratio=f"{number(summary.mean / floor.mean, 2)} times the distance of two draws"
+        if floor and floor.mean > 0
+        else "",
+    )
+
+
+def _gain(best: dict[int, tuple[str, Summary]]) -> str:
+    """What the last step up in budget buys the adversary."""
+    if len(best) < 2:
+        return ""
+    (before, (_, earlier)), (after, (_, later)) = list(best.items())[-2:]
+    step = f"Going from {whole(before)} to {_images(after)}"
+    if earlier.mean <= 0 or later.mean <= 0 or abs(later.mean / earlier.mean - 1) < HARDLY:
+        return f"{step} hardly changes how close the closest copy comes."
+    ratio = later.mean / earlier.mean
+    verb = f"divides the distance of the closest copy by {number(1 / ratio, 2)}"
+    return f"{step} {verb if ratio < 1 else f'multiplies the distance of the closest copy by {number(ratio, 2)}'}."
+
+
+def _beside_real(results: AuditResults, best: dict[int, tuple[str, Summary]]) -> str:
+    """Where a copy is nearer to the target than the target is to real images."""
+    own = yardstick(results, TARGET_TO_REAL)
+    if own is None or not best:
+        return ""
+    distance = f"FD {number(own.mean)}"
+    floor = yardstick(results, TWO_SPLITS)
+    above_floor = own.mean - (
+        floor.mean if floor else 0.0
+    )  # the reference split is a small sample, which adds to it
+    nearer = [budget for budget, (_, summary) in best.items() if summary.mean < above_floor]
+    if not nearer:
+        return f"At every budget, the closest copy is farther from this model than the model is from real images ({distance})."
+    already = "already " if len(best) > 1 else ""
+    return (
+        f"With {_images(min(nearer))}, the closest copy is {already}nearer to this model than the model is"
+        f" to real images ({distance})."
+    )
+
+
+def _accuracy(results: AuditResults, found: list[Copy]) -> str:
+    """How close a copy comes to the real images, beside the target's own distance to them."""
+    best = closest(found, "reference")
+    if not best:
+        return ""
+    budget, (_, summary) = min(best.items(), key=lambda item: item[1][1].mean)
+    own = yardstick(results, TARGET_TO_REAL)
+    beside = f"; this model's own distance to them is {number(own.mean)}" if own else ""
+    return f"To real images, a copy comes within FD {number(summary.mean)} at best, with {_images(budget)}{beside}."
+
+
+def _noise(results: AuditResults) -> str:
+    for wanted, what in ((NOISE_TO_TARGET, "this model"), (NOISE_TO_REAL, "real images")):
+        found = yardstick(results, wanted)
+        if found:
+            return f"For scale: images of pure noise are FD {number(found.mean)} away from {what}."
+    return ""
+
+
+def limits(results: AuditResults) -> list[str]:
+    """What the audit does not prove, one sentence or two each."""
+    adaptive = [adversary for adversary in results.adversaries if adversary != "naive"]
+    found = seeds(results)
+    count = "one seed" if len(found) == 1 else f"{len(found)} seeds"
+    return [
+        f"One target and one real data set ({results.real}) were measured. Other models, data or "
+        "resolutions may behave otherwise.",
+        "The adversaries follow the recipes listed here, at the budgets listed here. A better recipe, "
+        "longer training or a larger budget can give a closer copy, so these distances say what is "
+        "possible, not what is the best possible.",
+        f"Fréchet distance sees what its feature network sees ({results.features.kind}, "
+        f"{whole(results.features.dimensions)} dimensions). Copies that differ in ways these features miss "
+        "look closer than they are, and single images are not compared.",
+        _of_defences(results, adaptive),
+        "Nothing is said about the privacy of the training data.",
+        f"The spread covers {count if found else 'what is stated beside each number'} and nothing else: one "
+        "trained target, one split of the data, one feature network.",
+    ]
+
+
+def _of_defences(results: AuditResults, adaptive: list[str]) -> str:
+    if not results.defences:
+        return "Nothing is said about defences."
+    if not adaptive:
+        return (
+            "Defences were tried against naive adversaries only. One who knows of a defence may come nearer."
+        )
+    return (
+        "Defences were tried against adversaries who know the kind of defence, and guess its strength "
+        f"({listed(adaptive)}). Another way around a defence may come nearer."
+    )
+
+
+def _images(budget: int) -> str:
+    return "1 bought image" if budget == 1 else f"{whole(budget)} bought images"

@@ -1,0 +1,110 @@
+"""What a defence does to both sides: to honest users, and to whoever copies the target through it.
+
+Protection is measured against the undefended target: a copy that learns the defence's artefacts has learnt
+nothing worth having. It is the distance of the closest copy that any adversary of the audit made: of that
+whose mean over seeds is least.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import combinations
+
+from ganguard.results.records import Against, DefenceRecord, Measurement, Verdict
+from ganguard.results.verdicts import Distances, below_one, differs_from_one
+
+NAIVE = "naive"
+DISTANCE = "frechet_distance"
+COMPARABLE = (
+    1.25  # times the distance to real images: two defences within this leave honest users about as much
+)
+
+
+@dataclass(frozen=True)
+class Protection:
+    """Of copies behind one defence, or none: distances by seed of the naive adversary's, of the closest, and
+    whose it is."""
+
+    naive: Distances
+    closest: Distances
+    closest_adversary: str | None
+
+
+def protection(
+    measurements: Iterable[Measurement],
+    attack: str,
+    budget: int,
+    defence: str | None,
+    against: Against = "target",
+) -> Protection:
+    """Fréchet distances of the copies that an attack made with a budget behind a defence; draws are
+    averaged."""
+    found: dict[str | None, dict[int, list[float]]] = {}
+    for m in measurements:
+        whose = (m.subject, m.attack, m.query_budget, m.defence, m.against, m.metric)
+        if whose == ("substitute", attack, budget, defence, against, DISTANCE) and m.seed is not None:
+            found.setdefault(m.adversary, {}).setdefault(m.seed, []).append(m.value)
+    by_adversary = {
+        who: {seed: _mean(draws) for seed, draws in seeds.items()} for who, seeds in found.items()
+    }
+    best = min(by_adversary, key=lambda who: _mean(by_adversary[who].values()), default=None)
+    naive = by_adversary.get(NAIVE if defence else None, {})
+    return Protection(naive, by_adversary.get(best, {}), best)
+
+
+def utility_distance(measurements: Iterable[Measurement], defence: str | None) -> Measurement | None:
+    """The Fréchet distance to real images of what honest users get behind a defence, or without one, of
+    equally many images of the same codes."""
+    wanted = ("defended" if defence else "target", defence, "reference", DISTANCE, 0)
+    return next(
+        (m for m in measurements if (m.subject, m.defence, m.against, m.metric, m.draw) == wanted), None
+    )
+
+
+def protection_verdicts(measurements: list[Measurement], defences: list[DefenceRecord]) -> list[Verdict]:
+    """R7 (defences differ: each has its own curve of copy quality against utility): does each keep copies
+    further away than none does, whoever attacks; and of two kinds that leave honest users about as much, does
+    one keep them further away?"""
+    found: list[Verdict] = []
+    for attack, budget in _attacks(measurements):
+        none = protection(measurements, attack, budget, None).closest
+        behind = {d.label: protection(measurements, attack, budget, d.label).closest for d in defences}
+        for label, distances in behind.items():
+            statement = f"{attack}, {budget:,} queries: fidelity distance without a defence / behind {label} is below 1"
+            found.append(below_one("R7", statement, none, distances))
+        for one, other in _comparable(measurements, defences):
+            statement = (
+                f"{attack}, {budget:,} queries: fidelity distance behind {one} / behind {other}, which cost "
+                "honest users about the same, differs from 1"
+            )
+            found.append(differs_from_one("R7", statement, behind[one], behind[other]))
+    return found
+
+
+def _attacks(measurements: list[Measurement]) -> list[tuple[str, int]]:
+    """Attacks that met a defence, at their largest budget."""
+    most: dict[str, int] = {}
+    for m in measurements:
+        if m.subject == "substitute" and m.defence and m.attack and m.query_budget:
+            most[m.attack] = max(m.query_budget, most.get(m.attack, 0))
+    return list(most.items())
+
+
+def _comparable(measurements: list[Measurement], defences: list[DefenceRecord]) -> list[tuple[str, str]]:
+    """Of each two kinds, the strengths whose distances to real images are nearest to each other, if they are
+    near."""
+    users = {d.label: utility_distance(measurements, d.label) for d in defences}
+    pairs: dict[tuple[tuple[str, ...], tuple[str, ...]], tuple[float, str, str]] = {}
+    for one, other in combinations(defences, 2):
+        a, b = users[one.label], users[other.label]
+        if one.kinds == other.kinds or a is None or b is None or min(a.value, b.value) <= 0:
+            continue
+        apart = max(a.value, b.value) / min(a.value, b.value)
+        kinds = one.kinds, other.kinds
+        if apart <= COMPARABLE and apart < pairs.get(kinds, (COMPARABLE + 1,))[0]:
+            pairs[kinds] = apart, one.label, other.label
+    return [(one, other) for _, one, other in pairs.values()]
+
+
+def _mean(values: Iterable[float]) -> float:
+    found = list(values)
+    return sum(found) / len(found)

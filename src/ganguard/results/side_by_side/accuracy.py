@@ -1,0 +1,57 @@
+"""Audits of several targets by adversaries who hold real images: do these (R4), and subsampling (R5), bring
+copies nearer to real ones, and does that depend on how good the target is?
+
+Each audit gave its verdicts on single comparisons. Of one target, a relation as a whole holds where every
+comparison does: then no interval need be widened for their number (Berger 1982), as it must where any would
+do.
+"""
+
+from collections.abc import Mapping
+
+from ganguard.results.records import AuditResults, Outcome, Verdict
+from ganguard.results.side_by_side.records import Shared, SideBySide, lines_of
+
+RELATIONS = {"R4": "real images improve accuracy", "R5": "subsampling improves it further"}
+
+
+def beside_accuracy(name: str, found: Mapping[str, AuditResults], shared: Shared) -> SideBySide:
+    """Distances are of what the audits share; verdicts of every budget and every pair of attacks that an
+    audit has."""
+    own = {
+        (audit, relation): _of(results, relation)
+        for relation in RELATIONS
+        for audit, results in found.items()
+    }
+    return SideBySide(
+        name=name,
+        question=shared.question,
+        query_budget=shared.query_budget,
+        attacks=shared.attacks,
+        lines=lines_of(found, shared, "reference"),
+        verdicts=tuple(_whole(audit, relation, each) for (audit, relation), each in own.items() if each),
+        ratios=tuple(
+            verdict.model_copy(update={"statement": f"{audit}: {verdict.statement}"})
+            for (audit, _), each in own.items()
+            for verdict in each
+        ),
+    )
+
+
+def _of(results: AuditResults, relation: str) -> list[Verdict]:
+    return [verdict for verdict in results.verdicts if verdict.relation == relation]
+
+
+def _whole(audit: str, relation: str, own: list[Verdict]) -> Verdict:
+    """Over all comparisons of one audit: what all of them say, or undecided."""
+    outcomes = [verdict.outcome for verdict in own]
+    outcome: Outcome = own[0].outcome if len(set(outcomes)) == 1 else "undecided"
+    said = ", ".join(
+        f"{word} in {n}" for word in ("holds", "fails", "undecided") if (n := outcomes.count(word))
+    )
+    return Verdict(
+        relation=relation,
+        statement=f"{audit}: {RELATIONS[relation]}",
+        outcome=outcome,
+        reason=f"comparisons: {len(own)}; {said}",
+        seeds=min(verdict.seeds for verdict in own),
+    )

@@ -1,0 +1,83 @@
+"""Audits of several targets by the same attacks, side by side: does the pair of architectures matter (R3)?
+
+Two questions, each of many ratios of fidelity distances at the largest budget that all have, paired by seed:
+does the substitute's architecture matter (one substitute over another, of one target), and does that depend
+on the target's (such a ratio of one target over the same of another)? The more ratios, the likelier one
+differs by chance. So the intervals of all ratios of a question hold together with 95 %, as Bonferroni has it:
+each alone with 1 - 0.05 / their number.
+"""
+
+from collections.abc import Mapping
+from itertools import combinations
+
+from ganguard.results.records import AuditResults, Outcome, Verdict
+from ganguard.results.side_by_side.records import Shared, SideBySide, lines_of
+from ganguard.results.verdicts import CONFIDENCE, distances_of, log_ratios, of_logs
+
+Logs = dict[int, float]  # log-ratios, by seed
+
+
+def beside_architectures(name: str, found: Mapping[str, AuditResults], shared: Shared) -> SideBySide:
+    """Of what the audits share."""
+    attacks, budget = shared.attacks, shared.query_budget
+    distances = {
+        audit: {
+            attack: distances_of(results.undefended().measurements, attack, budget, "target")
+            for attack in attacks
+        }
+        for audit, results in found.items()
+    }
+    pairs = list(combinations(attacks, 2))
+    by_audit = {
+        (audit, pair): log_ratios(of[pair[0]], of[pair[1]])
+        for audit, of in distances.items()
+        for pair in pairs
+    }
+    substitutes = _ratios(
+        {f"{audit}: {one} / {other}": by_audit[audit, (one, other)] for audit, (one, other) in by_audit}
+    )
+    depends = _ratios(
+        {
+            f"{one} / {other}, of {first} / of {second}": _less(
+                by_audit[first, (one, other)], by_audit[second, (one, other)]
+            )
+            for first, second in combinations(found, 2)
+            for one, other in pairs
+        }
+    )
+    return SideBySide(
+        name=name,
+        query_budget=shared.query_budget,
+        attacks=shared.attacks,
+        lines=lines_of(found, shared, "target"),
+        verdicts=(
+            _together("the substitute's architecture matters", substitutes),
+            _together("which substitute is closer depends on the target's architecture", depends),
+        ),
+        ratios=(*substitutes, *depends),
+    )
+
+
+def _less(one: Logs, other: Logs) -> Logs:
+    return {seed: one[seed] - other[seed] for seed in sorted(one.keys() & other.keys())}
+
+
+def _ratios(found: dict[str, Logs]) -> list[Verdict]:
+    """Whether each ratio differs from 1, by intervals that hold together."""
+    confidence = 1 - (1 - CONFIDENCE) / len(found)
+    return [
+        of_logs("R3", statement, list(logs.values()), fails_above=False, confidence=confidence)
+        for statement, logs in found.items()
+    ]
+
+
+def _together(statement: str, ratios: list[Verdict]) -> Verdict:
+    """A question as a whole: it holds where any of its ratios differs from 1."""
+    differing = sum(ratio.outcome == "holds" for ratio in ratios)
+    seeds = min(ratio.seeds for ratio in ratios)
+    few = "" if seeds > 1 else ": fewer than two seeds give no interval"
+    reason = (
+        f"{differing} of {len(ratios)} ratios differ from 1, by intervals that hold together with 95 %{few}"
+    )
+    outcome: Outcome = "holds" if differing else "undecided"
+    return Verdict(relation="R3", statement=statement, outcome=outcome, reason=reason, seeds=seeds)

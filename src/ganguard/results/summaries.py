@@ -1,0 +1,49 @@
+"""Many measurements of one thing as one number with its spread."""
+
+import math
+from collections.abc import Iterable
+from typing import Literal
+
+from ganguard.base.settings import Settings
+from ganguard.results.records import Measurement
+
+
+class Summary(Settings):
+    """A number with its spread: mean, deviation (None where nothing tells it), least and greatest.
+
+    deviation: over seeds, the sample standard deviation; with one seed, the standard error of the mean of its
+        draws, from the spreads of the measurements, or where they have none the sample standard deviation of
+        the draws.
+    count and over: how many values, and what they vary over ("seeds", or "draws" of images where there is one
+    seed).
+    """
+
+    mean: float
+    deviation: float | None
+    least: float
+    greatest: float
+    count: int
+    over: Literal["seeds", "draws"]
+
+
+def summarise(measurements: Iterable[Measurement]) -> Summary | None:
+    """Draws are averaged within a seed, then seeds are summarised; with one seed its draws are. None without
+    any."""
+    found = list(measurements)
+    by_seed: dict[int | None, list[float]] = {}
+    for measurement in found:
+        by_seed.setdefault(measurement.seed, []).append(measurement.value)
+    if not by_seed:
+        return None
+    over: Literal["seeds", "draws"] = "seeds" if len(by_seed) > 1 else "draws"
+    values = [sum(v) / len(v) for v in by_seed.values()] if over == "seeds" else next(iter(by_seed.values()))
+    mean = sum(values) / len(values)
+    spreads = [m.spread for m in found if m.spread is not None] if over == "draws" else []
+    if len(spreads) == len(values):
+        deviation = math.sqrt(sum(spread**2 for spread in spreads)) / len(values)
+    else:
+        squares = sum((value - mean) ** 2 for value in values)
+        deviation = math.sqrt(squares / (len(values) - 1)) if len(values) > 1 else None
+    return Summary(
+        mean=mean, deviation=deviation, least=min(values), greatest=max(values), count=len(values), over=over
+    )

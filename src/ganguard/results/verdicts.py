@@ -1,0 +1,164 @@
+"""Do the relations that the paper reports hold here? Each is a ratio of two distances, paired by seed.
+
+The reference split is a small sample, which raises every distance to it. What the train split itself measures
+against it (the floor of accuracy) is an upper estimate of that, and is taken off before accuracy is compared
+with fidelity.
+
+A verdict is decided when the 95 % interval of the mean log-ratio (Student's t over seeds) excludes 0.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import combinations, pairwise
+
+from scipy.special import stdtrit
+
+from ganguard.results.records import Against, Measurement, Outcome, Verdict
+
+CONFIDENCE = 0.95
+ELSEWHERE = (
+    "transfer",
+    "given copy",
+)  # how labels begin of copies that were moved to other images, or were there before
+KNOWING = ("accuracy", *ELSEWHERE)  # how labels begin of attacks that R1 to R3 do not speak of
+Distances = dict[int, float]  # by seed
+
+
+@dataclass(frozen=True)
+class Improvement:
+    """An attack that a relation says is nearer than another: their labels, and to what."""
+
+    relation: str
+    label: str
+    over: str
+    against: Against
+
+
+def verdicts(measurements: list[Measurement], improvements: Iterable[Improvement] = ()) -> list[Verdict]:
+    """R1 (more queries, better fidelity), R2 (fidelity below accuracy) and R3 (the architecture matters), for
+    each attack that knows no real images; and what the `improvements` claim: R4 (real images improve
+    accuracy), R5 (subsampling improves it further), R6 (a stolen model transfers better than training from
+    scratch)."""
+    every = list(
+        dict.fromkeys(m.attack for m in measurements if m.subject == "substitute" and m.attack is not None)
+    )
+    labels = [label for label in every if not label.startswith(KNOWING)]
+    splits = ("train", "reference", "frechet_distance")
+    floor = sum(m.value for m in measurements if (m.subject, m.against, m.metric) == splits)
+    found: list[Verdict] = []
+    for label in labels:
+        for fewer, more in pairwise(budgets_of(measurements, label)):
+            statement = f"{label}: fidelity distance at {more:,} queries / at {fewer:,} is below 1"
+            first, second = (distances_of(measurements, label, budget, "target") for budget in (more, fewer))
+            found.append(below_one("R1", statement, first, second))
+    for label in labels:
+        most = max(budgets_of(measurements, label))
+        statement = (
+            f"{label}: fidelity distance / accuracy distance less its floor, at {most:,} queries, is below 1"
+        )
+        fidelity, accuracy = (
+            distances_of(measurements, label, most, against) for against in ("target", "reference")
+        )
+        above_floor = {seed: distance - floor for seed, distance in accuracy.items()}
+        found.append(below_one("R2", statement, fidelity, above_floor))
+    for one, other in combinations(labels, 2):
+        for budget in sorted(set(budgets_of(measurements, one)) & set(budgets_of(measurements, other))):
+            statement = f"fidelity distance of {one} / of {other} at {budget:,} queries differs from 1"
+            pair = [distances_of(measurements, label, budget, "target") for label in (one, other)]
+            found.append(differs_from_one("R3", statement, pair[0], pair[1]))
+    return found + [verdict for pair in improvements for verdict in _improves(measurements, pair)]
+
+
+def _improves(measurements: list[Measurement], pair: Improvement) -> list[Verdict]:
+    """Is the distance of one attack below that of another, at each budget that both have?"""
+    found: list[Verdict] = []
+    what = "accuracy distance" if pair.against == "reference" else "distance to the other domain"
+    for budget in sorted(
+        set(budgets_of(measurements, pair.label)) & set(budgets_of(measurements, pair.over))
+    ):
+        statement = f"{what} of {pair.label} / of {pair.over} at {budget:,} queries is below 1"
+        both = [distances_of(measurements, each, budget, pair.against) for each in (pair.label, pair.over)]
+        found.append(below_one(pair.relation, statement, both[0], both[1]))
+    return found
+
+
+def budgets_of(measurements: Sequence[Measurement], label: str) -> list[int]:
+    """Query budgets at which an attack's copies were measured, ascending."""
+    of_copies = (m for m in measurements if (m.subject, m.attack) == ("substitute", label))
+    return sorted({m.query_budget for m in of_copies if m.query_budget is not None})
+
+
+def distances_of(measurements: Sequence[Measurement], label: str, budget: int, against: Against) -> Distances:
+    """Fréchet distance of an attack's copies at a budget, by seed: the mean over draws."""
+    values: dict[int, list[float]] = {}
+    for m in measurements:
+        whose = (m.subject, m.attack, m.query_budget)
+        at_hand = (*whose, m.against, m.metric) == ("substitute", label, budget, against, "frechet_distance")
+        if at_hand and m.seed is not None:
+            values.setdefault(m.seed, []).append(m.value)
+    return {seed: sum(draws) / len(draws) for seed, draws in values.items()}
+
+
+def below_one(relation: str, statement: str, numerator: Distances, denominator: Distances) -> Verdict:
+    """Whether the ratio of two distances, paired by seed, is below 1: it fails where it is above."""
+    return _verdict(relation, statement, numerator, denominator, fails_above=True)
+
+
+def differs_from_one(relation: str, statement: str, numerator: Distances, denominator: Distances) -> Verdict:
+    """Whether the ratio of two distances, paired by seed, is another than 1."""
+    return _verdict(relation, statement, numerator, denominator, fails_above=False)
+
+
+def _verdict(relation: str, statement: str, a: Distances, b: Distances, *, fails_above: bool) -> Verdict:
+    seeds = sorted(a.keys() & b.keys())
+    if any(min(a[seed], b[seed]) <= 0 for seed in seeds):
+        reason = "a distance is not above 0 or its floor, so that the ratio has no logarithm"
+        return Verdict(
+            relation=relation, statement=statement, outcome="undecided", reason=reason, seeds=len(seeds)
+        )
+    return of_logs(relation, statement, list(log_ratios(a, b).values()), fails_above=fails_above)
+
+
+def log_ratios(a: Distances, b: Distances) -> Distances:
+    """Logarithms of the ratios of two distances, by the seeds that have both above 0, ascending."""
+    return {
+        seed: math.log(a[seed] / b[seed])
+        for seed in sorted(a.keys() & b.keys())
+        if a[seed] > 0 and b[seed] > 0
+    }
+
+
+def of_logs(
+    relation: str, statement: str, logs: list[float], *, fails_above: bool, confidence: float = CONFIDENCE
+) -> Verdict:
+    """What the interval of a mean log-ratio says: it holds below 0; above, it fails, or holds where any
+    difference will do."""
+    if len(logs) < 2:
+        reason = "one seed gives no interval; run more seeds" if logs else "no seed has a copy of both"
+        return Verdict(
+            relation=relation, statement=statement, outcome="undecided", reason=reason, seeds=len(logs)
+        )
+    mean, low, high = log_interval(logs, confidence)
+    outcome: Outcome = "holds" if high < 0 else "undecided"
+    if low > 0:
+        outcome = "fails" if fails_above else "holds"
+    return Verdict(
+        relation=relation,
+        statement=statement,
+        outcome=outcome,
+        reason=f"the {100 * confidence:.4g} % interval {'includes' if outcome == 'undecided' else 'excludes'} 1",
+        seeds=len(logs),
+        ratio=math.exp(mean),
+        low=math.exp(low),
+        high=math.exp(high),
+    )
+
+
+def log_interval(logs: list[float], confidence: float = CONFIDENCE) -> tuple[float, float, float]:
+    """(mean, low, high): the t-interval of the mean of two or more numbers, of 95 % unless told otherwise."""
+    count = len(logs)
+    mean = sum(logs) / count
+    deviation = math.sqrt(sum((value - mean) ** 2 for value in logs) / (count - 1))
+    half = float(stdtrit(count - 1, (1 + confidence) / 2)) * deviation / math.sqrt(count)
+    return mean, mean - half, mean + half

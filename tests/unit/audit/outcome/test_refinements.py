@@ -1,0 +1,158 @@
+"""Records of refinements: what is refused, and what is read from the files of finished steps."""
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import torch
+from PIL import Image
+from pydantic import ValidationError
+from refinement_samples import CASES, RATIO, refined, refinement, tried
+
+from ganguard.attacks.protocol import parse_attack
+from ganguard.attacks.subsampling.refinement_files import KEPT, REFINEMENT
+from ganguard.audit.engine.cache import Done
+from ganguard.audit.outcome.refinements import refinement_records
+from ganguard.audit.plan.plan import Plan, SubstitutePlan
+from ganguard.audit.plan.planned import replay_name
+from ganguard.base.cache import write_json, write_tensors
+from ganguard.base.errors import CheckpointError, DataError, InputError
+from ganguard.base.grids import DROPPED_FILE, KEPT_FILE, save_kept_and_dropped
+from ganguard.results.records import AuditResults, read_results, write_results
+from ganguard.results.refinements import RefinementRecord
+
+SUBSTITUTE = SubstitutePlan(
+    "white",
+    parse_attack({"kind": "fidelity", "architecture": "dcgan", "query_budget": 6}),
+    3,
+    "substitute",
+    "measure",
+)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"chosen": 0.75},
+        {"tried": []},
+        {"tried": [{**tried(0.5, 0.1), "score": 1e101}]},
+        {"tried": [{**tried(0.5, 0.1), "score": float("nan")}]},
+        {"ratio": {**RATIO, "auc": 1.01}},
+        {"ratio": {**RATIO, "effective_sample_size": -0.1}},
+        {"log_ratios": {"edges": [0, 1], "before": [1, 2], "after": [1]}},
+        {"log_ratios": {"edges": [1, 0], "before": [1], "after": [1]}},
+        {"classes": {"before": [1, 2], "after": [1], "plain": []}},
+        {"classes": {"before": [1, 2], "after": [1, 2], "plain": [3]}},
+        {"classes": {"before": [-1], "after": [1], "plain": []}},
+        {"stuck": {2.0: "a power above 1"}},
+        {"unknown": 1},
+    ],
+)
+def test_what_a_record_refuses(changes: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        refinement(**changes)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_is_written_is_read_back_and_fits_the_schema(case: str, tmp_path: Path) -> None:
+    results = CASES[case]()
+    write_results(results, tmp_path)
+    assert read_results(tmp_path) == results
+    jsonschema.validate(json.loads((tmp_path / "results.json").read_text()), AuditResults.model_json_schema())
+
+
+def test_results_without_refinements_are_read_as_before(tmp_path: Path) -> None:
+    write_results(refined(refinement()), tmp_path)
+    said = json.loads((tmp_path / "results.json").read_text())
+    del said["refinements"]
+    write_json(tmp_path / "results.json", said)
+    assert read_results(tmp_path).refinements == ()
+
+
+def written(directory: Path, plain: dict[str, Any]) -> None:
+    """What a substitute's step writes: of 6 images, 1 and 2 were kept."""
+    said = refinement().model_dump(mode="json", include={"ratio", "tried", "stuck", "chosen", "log_ratios"})
+    write_json(directory / REFINEMENT, {**said, "plain": {**RATIO, **plain}})
+    kept = {"kept": torch.tensor([2, 1, 2])} | (
+        {} if "stuck" in plain else {"plain": torch.tensor([5, 5, 5])}
+    )
+    write_tensors(directory / KEPT, kept)
+
+
+def read(directory: Path) -> RefinementRecord:
+    done = {name: Done(directory, {}, 0.0) for name in ("substitute", replay_name(3))}
+    (record,) = refinement_records(Plan((), (SUBSTITUTE,)), done)
+    return record
+
+
+def with_classes(directory: Path) -> None:
+    """7 images were bought by a larger budget, of classes 0 to 3."""
+    rows = {
+        "features": torch.zeros(7, 1),
+        "classes": torch.tensor([0, 0, 1, 1, 1, 2, 3]),
+        "class_count": torch.tensor([4]),
+    }
+    write_tensors(directory / "bought.safetensors", rows)
+
+
+def test_classes_are_counted_with_repeats_among_the_images_of_the_budget(tmp_path: Path) -> None:
+    written(tmp_path, tried(1.0, 0.2))
+    with_classes(tmp_path)
+    record = read(tmp_path)
+    assert (record.attack, record.query_budget, record.seed) == ("white", 6, 3)
+    assert record.classes is not None
+    assert (record.classes.before, record.classes.after, record.classes.plain) == (
+        (2, 3, 1, 0),
+        (1, 2, 0, 0),
+        (0, 0, 3, 0),
+    )
+    assert (record.best.score, record.plain.tried and record.plain.tried.score) == (0.1, 0.2)
+
+
+def test_without_classes_and_with_algorithm_1_stuck(tmp_path: Path) -> None:
+    written(tmp_path, {"stuck": True})
+    write_tensors(tmp_path / "bought.safetensors", {"features": torch.zeros(7, 1)})
+    record = read(tmp_path)
+    assert (record.classes, record.plain.tried) == (None, None)
+    with_classes(tmp_path)
+    assert (counts := read(tmp_path).classes) is not None and counts.plain == ()
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "error", "words"),
+    [
+        (REFINEMENT, b"{", DataError, "not JSON"),
+        (REFINEMENT, b"[]", DataError, "refinement.json"),
+        (REFINEMENT, b'{"plain": 3}', DataError, "ratio"),
+        (KEPT, b"", CheckpointError, "not a refined set"),
+    ],
+)
+def test_damaged_files_are_named(
+    file: str, content: bytes, error: type[InputError], words: str, tmp_path: Path
+) -> None:
+    written(tmp_path, tried(1.0, 0.2))
+    with_classes(tmp_path)
+    (tmp_path / file).write_bytes(content)
+    with pytest.raises(error, match=words) as problem:
+        read(tmp_path)
+    assert str(tmp_path / file) in str(problem.value)
+
+
+def test_grids_hold_each_image_once(tmp_path: Path) -> None:
+    images = torch.arange(60, dtype=torch.uint8).reshape(60, 1, 1, 1).expand(60, 1, 8, 8)
+    save_kept_and_dropped(images, torch.tensor([59, 0, 59]), tmp_path)
+    assert sizes(tmp_path) == {KEPT_FILE: (71, 8), DROPPED_FILE: (71, 53)}
+
+
+def test_of_no_image_there_is_no_grid(tmp_path: Path) -> None:
+    save_kept_and_dropped(torch.zeros(3, 1, 8, 8, dtype=torch.uint8), torch.arange(3), tmp_path)
+    assert list(sizes(tmp_path)) == [KEPT_FILE]
+
+
+def sizes(directory: Path) -> dict[str, tuple[int, int]]:
+    """Width and height of the grids that are there."""
+    files = [directory / name for name in (KEPT_FILE, DROPPED_FILE) if (directory / name).exists()]
+    return {file.name: Image.open(io.BytesIO(file.read_bytes())).size for file in files}

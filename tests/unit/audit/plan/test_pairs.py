@@ -1,0 +1,62 @@
+"""Which attacks the relations R4 to R6 compare."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from spec_samples import SMALL
+
+from ganguard.audit.plan.pairs import improvements
+from ganguard.audit.spec.spec import Spec
+from ganguard.base.settings import parse
+
+NETWORK = {"architecture": "sngan", "query_budget": [10, 20]}
+
+
+def improved(*attacks: dict[str, object]) -> list[tuple[str, str, str]]:
+    spec = parse(Spec, {**SMALL, "attacks": [{**NETWORK, **attack} for attack in attacks]}, "spec")
+    found = improvements(spec.labelled_attacks())
+    return [(pair.relation, pair.label, pair.over) for pair in found]
+
+
+def test_relations_compare_attacks_that_differ_in_nothing_else() -> None:
+    partial, white = "accuracy_partial_black_box", "accuracy_white_box"
+    fidelity, longer = {"kind": "fidelity"}, {"kind": "fidelity", "steps": 7}
+    found = improved(
+        longer, fidelity, {"kind": partial}, {"kind": partial, "real_fraction": 0.5}, {"kind": white}
+    )
+    names = ["accuracy partial black box sngan, 10 % real", "accuracy partial black box sngan, 50 % real"]
+    assert found == [
+        ("R4", names[0], "fidelity sngan #2"),
+        ("R4", names[1], "fidelity sngan #2"),
+        ("R5", "accuracy white box sngan, 10 % real", names[0]),
+    ]
+
+
+def test_a_copy_that_existed_already_is_compared_with_none_of_this_audit(
+    tmp_path: Path, tiny_checkpoint: Callable[..., Path]
+) -> None:
+    """It is the same under every seed, and nobody knows what it was made of."""
+    given = {
+        "kind": "accuracy_partial_black_box",
+        "substitute": {"checkpoint": str(tiny_checkpoint(tmp_path / "copy"))},
+    }
+    assert improved({"kind": "fidelity"}, given, {"kind": "accuracy_white_box"}) == []
+
+
+def test_each_way_of_refining_is_compared_with_none() -> None:
+    white = {"kind": "accuracy_white_box"}
+    found = improved(
+        {"kind": "accuracy_partial_black_box"}, white, {**white, "start_discriminator": "target"}
+    )
+    assert [label for relation, label, _ in found if relation == "R5"] == [
+        "accuracy white box sngan, 10 % real",
+        "accuracy white box sngan, 10 % real, D from the target",
+    ]
+
+
+def test_moved_copies_are_compared_with_training_from_scratch_in_their_own_domain() -> None:
+    one, other = ({"kind": "transfer", "domain": {"kind": "digits", "classes": [c]}} for c in (1, 2))
+    found = improved({**one, "method": "fine_tune"}, {**other, "method": ["fine_tune", "scratch"]})
+    assert found == [
+        ("R6", "transfer sngan fine-tuned, all images #2", "transfer sngan from scratch, all images")
+    ]

@@ -1,0 +1,156 @@
+"""The plan: which steps, in which order, and what each result depends on."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from ganguard.audit.engine.cache import CODE, Done, step_key
+from ganguard.audit.plan.plan import Plan, make_plan
+from ganguard.audit.plan.step import Step
+from ganguard.audit.spec.spec import Spec
+from ganguard.audit.steps.kinds import RUNNERS
+from ganguard.base.compute import Compute
+from ganguard.base.settings import parse
+
+ATTACK = {"kind": "fidelity", "architecture": "sngan", "query_budget": [10, 20]}
+SPEC = {
+    "target": {"train": {"dataset": "digits", "architecture": "sngan", "steps": 10}},
+    "real": "digits",
+    "features": "random_network",
+    "attacks": [ATTACK],
+    "seeds": [0, 1],
+}
+
+
+def plan_of(**changes: object) -> Plan:
+    return make_plan(parse(Spec, {**SPEC, **changes}, "spec"))
+
+
+def keys_of(plan: Plan, threads: int = 1) -> dict[str, str]:
+    """The key of each step, pretending that every step's result is a function of its key."""
+    compute = Compute(threads=threads)
+    done: dict[str, Done] = {}
+    keys: dict[str, str] = {}
+    for step in plan.steps:
+        keys[step.name] = step_key(step, done, compute)
+        parts = ["result", *map(str, step.settings.get("budgets", []))]
+        done[step.name] = Done(None, {part: f"{keys[step.name]} {part}" for part in parts}, 0.0)  # type: ignore[arg-type]
+    return keys
+
+
+def test_steps_come_after_what_they_need() -> None:
+    plan = plan_of()
+    names = [step.name for step in plan.steps]
+    assert len(set(names)) == len(names)
+    for position, step in enumerate(plan.steps):
+        for needed in [*(i.step for i in step.inputs), *step.after]:
+            assert needed in names[:position]
+
+
+def test_every_kind_of_step_has_a_runner_and_says_its_code() -> None:
+    assert RUNNERS.keys() == CODE.keys()
+    assert {step.kind for step in plan_of().steps} <= RUNNERS.keys()
+
+
+def test_one_purchase_serves_all_attacks_of_a_seed() -> None:
+    plan = plan_of(attacks=[ATTACK, {**ATTACK, "architecture": "dcgan", "query_budget": 30}])
+    assert [step.name for step in plan.steps if step.kind == "purchase"] == [
+        "purchase, seed 0",
+        "purchase, seed 1",
+    ]
+    assert [(p.seed, p.images) for p in plan.purchases] == [(0, 30), (1, 30)]
+
+
+def test_nothing_is_bought_before_the_yardsticks_stand() -> None:
+    assert all(step.after == ("yardsticks",) for step in plan_of().steps if step.kind == "purchase")
+
+
+def test_a_target_trained_on_the_real_data_decodes_it_once() -> None:
+    assert [step.name for step in plan_of().steps if step.kind == "real"] == ["real"]
+
+
+def test_only_a_factory_is_called_anew_each_time(
+    tmp_path: Path, tiny_checkpoint: Callable[..., Path]
+) -> None:
+    def opening(target: dict[str, object]) -> Step:
+        return next(step for step in plan_of(target=target).steps if step.name == "target")
+
+    checkpoint = str(tiny_checkpoint(tmp_path / "a"))
+    before = opening({"checkpoint": checkpoint})
+    assert not before.volatile
+    assert opening({"checkpoint": checkpoint}) == before
+    tiny_checkpoint(tmp_path / "a", seed=1)
+    assert opening({"checkpoint": checkpoint}) != before
+    assert opening({"python": "a:b"}).volatile
+
+
+def test_keys_depend_on_what_results_depend_on_and_on_nothing_else() -> None:
+    base = keys_of(plan_of())
+    more_samples = keys_of(plan_of(samples=77))
+    changed = {name for name in base if more_samples[name] != base[name]}
+    assert changed == {
+        name
+        for name in base
+        if name.split(",")[0] in ("ready", "yardsticks", "replay") or name[:7] == "measure"
+    }
+    assert (
+        keys_of(plan_of(seeds=[1]))["substitute fidelity sngan, 10 queries, seed 1"]
+        == (base["substitute fidelity sngan, 10 queries, seed 1"])
+    )
+    threads = keys_of(plan_of(), threads=2)
+    assert all(threads[name] != base[name] for name in base)
+
+
+def test_how_often_a_state_is_saved_changes_no_key() -> None:
+    assert keys_of(plan_of(attacks=[{**ATTACK, "checkpoint_every": 3}])) == keys_of(plan_of())
+
+
+NETWORK = {"architecture": "sngan", "query_budget": 20}
+MOVED = {"kind": "transfer", **NETWORK, "domain": {"kind": "digits", "classes": [1, 2]}}
+
+
+def test_what_goes_on_with_a_copy_takes_that_of_another_attack() -> None:
+    moved = {**MOVED, "method": ["fine_tune", "freeze_d", "scratch"], "domain_images": [9, None]}
+    plan = plan_of(attacks=[moved, {"kind": "accuracy_partial_black_box", **NETWORK}, ATTACK], seeds=[0])
+    stolen = {i.step for step in plan.steps for i in step.inputs if i.role == "stolen"}
+    assert stolen == {"substitute fidelity sngan, 20 queries, seed 0"}
+    assert sum(step.kind == "substitute" for step in plan.steps) == 6 + 1 + 2
+    names = [step.name for step in plan.steps]
+    for position, step in enumerate(plan.steps):
+        assert all(i.step in names[:position] for i in step.inputs)
+    keys = keys_of(plan)
+    assert len(set(keys.values())) == len(keys)
+
+
+def test_a_copy_that_no_attack_makes_is_made_once_for_all_that_go_on_with_it() -> None:
+    plan = plan_of(attacks=[{**MOVED, "method": ["fine_tune", "freeze_d"]}], seeds=[0])
+    trained = [step.name for step in plan.steps if step.kind == "substitute"]
+    assert trained[0] == "substitute stolen sngan #1, 20 queries, seed 0"
+    assert len(trained) == 3
+    assert [(p.seed, p.images) for p in plan.purchases] == [(0, 20)]
+
+
+def test_copies_of_other_recipes_are_made_apart() -> None:
+    one, other = {**MOVED, "n_dis": 1}, {"kind": "accuracy_partial_black_box", **NETWORK, "n_dis": 2}
+    plan = plan_of(attacks=[one, other])
+    stolen = [step.name for step in plan.steps if "stolen" in step.name]
+    assert len(stolen) == len(set(stolen)) == 4
+    names = [step.name for step in plan.steps]
+    assert len(names) == len(set(names))
+
+
+def test_copies_that_exist_already_buy_nothing(tmp_path: Path, tiny_checkpoint: Callable[..., Path]) -> None:
+    given = {"substitute": {"checkpoint": str(tiny_checkpoint(tmp_path))}, "query_budget": 50}
+    plan = plan_of(attacks=[given, {**MOVED, "method": "scratch"}])
+    assert [step.name for step in plan.steps if step.kind in ("purchase", "replay")] == []
+    assert plan.purchases == ()
+    of_given = [s.seed for s in plan.substitutes if s.label.startswith("given copy")]
+    assert of_given == [0]
+
+
+def test_what_an_adversary_knows_is_of_what_the_target_was_trained_on() -> None:
+    attacks = [{"kind": "accuracy_partial_black_box", **NETWORK}]
+    other = {"train": {**SPEC["target"]["train"], "dataset": {"kind": "digits", "classes": [0, 1, 2]}}}  # type: ignore[dict-item]
+    for changes, expected in (({}, "real"), ({"target": other}, "training data")):
+        plan = plan_of(attacks=attacks, **changes)
+        (known, *_) = [step for step in plan.steps if step.kind == "known"]
+        assert next(i.step for i in known.inputs if i.role == "real") == expected

@@ -1,0 +1,187 @@
+"""What a spec says of defences and adversaries, and what comes of it."""
+
+from pathlib import Path
+
+import pytest
+
+from ganguard.audit.plan.planned import target_name
+from ganguard.audit.spec.adversaries import adversary_labels
+from ganguard.audit.spec.scenarios import Situation, defended
+from ganguard.audit.spec.spec import Spec
+from ganguard.base.errors import SpecError
+from ganguard.base.settings import parse
+
+ATTACK = {"kind": "fidelity", "architecture": "sngan", "query_budget": 10, "steps": 5, "n_dis": 1}
+
+
+def _spec(**changes: object) -> Spec:
+    said = {
+        "target": {"train": {"dataset": "digits", "architecture": "sngan", "steps": 5, "n_dis": 1}},
+        "real": "digits",
+        "features": "random_network",
+        "attacks": [ATTACK],
+        **changes,
+    }
+    return parse(Spec, said, "spec")
+
+
+def test_without_defences_there_is_one_situation() -> None:
+    assert [s.whose() for s in _spec().situations()] == [{"defence": None, "adversary": None}]
+
+
+def test_none_comes_first_and_lists_are_swept() -> None:
+    spec = _spec(
+        defences=[
+            {"kind": "gaussian_noise", "std": [0.1, 0.4]},
+            ["linear_interpolation", {"kind": "jpeg", "quality": 30}],
+        ],
+        adversaries=["naive", {"kind": "through_defence", "scale": [0.5, 1]}],
+    )
+    found = [(s.defence, s.whose()["adversary"]) for s in spec.situations()]
+    who = ["naive", "through it, guessed 0.5 times as strong", "through it"]
+    behind = ["gaussian noise 0.1", "gaussian noise 0.4", "linear interpolation 0.5 + JPEG 30"]
+    assert found == [(None, None), *((defence, adversary) for defence in behind for adversary in who)]
+
+
+def test_what_an_adversary_believes() -> None:
+    through = [
+        {"kind": "through_defence", "scale": 2},
+        {"kind": "through_defence", "guess": {"kind": "jpeg", "quality": 30}},
+    ]
+    spec = _spec(defences=[{"kind": "gaussian_noise", "std": 0.1}], adversaries=["naive", *through])
+    believed = [[defence.label() for defence in s.believed] for s in spec.situations()]
+    assert believed == [[], [], ["gaussian noise 0.2"], ["JPEG 30"]]
+
+
+def test_a_spec_with_defences_comes_back_from_json() -> None:
+    spec = _spec(
+        defences=["none", {"kind": "adversarial_noise", "budget": 8}, [{"kind": "jpeg", "quality": 9}]],
+        adversaries=[{"kind": "through_defence", "guess": [{"kind": "jpeg", "quality": 9}], "scale": 0.5}],
+    )
+    said = spec.model_dump(mode="json")
+    assert _spec(defences=said["defences"], adversaries=said["adversaries"]) == spec
+
+
+def test_steps_are_named_by_what_they_depend_on() -> None:
+    (plain, naive, through) = _spec(
+        defences=[{"kind": "jpeg", "quality": 9}], adversaries=["naive", {"kind": "through_defence"}]
+    ).situations()
+    assert [target_name(s) for s in (plain, naive, through)] == [
+        "target",
+        "target behind JPEG 9",
+        "target behind JPEG 9",
+    ]
+    assert [s.suffix for s in (plain, naive, through)] == [
+        "",
+        " behind JPEG 9, naive",
+        " behind JPEG 9, through it",
+    ]
+    assert Situation().suffix == ""
+
+
+def test_defences_that_differ_where_their_labels_do_not_are_numbered(tmp_path: Path) -> None:
+    noise = [
+        {"kind": "adversarial_noise", "budget": 8, "network": {"kind": "random_network", "seed": seed}}
+        for seed in (1, 2)
+    ]
+    for name in ("one", "other"):
+        (tmp_path / name / "slant").mkdir(parents=True)
+    moves = [
+        {"kind": "semantic_interpolation", "direction": str(tmp_path / name / "slant"), "amount": 2}
+        for name in ("one", "other")
+    ]
+    spec = _spec(
+        defences=[*noise, *moves],
+        adversaries=[{"kind": "through_defence", "guess": guess} for guess in noise],
+    )
+    numbered = [
+        f"{label}{number}"
+        for label in ("adversarial noise 8", "semantic interpolation slant 2")
+        for number in ("", " #2")
+    ]
+    who = ["through adversarial noise 8", "through adversarial noise 8 #2"]
+    assert [(s.defence, s.whose()["adversary"]) for s in spec.situations()[1:]] == [
+        (d, w) for d in numbered for w in who
+    ]
+    assert len({s.suffix for s in spec.situations()}) == 9
+    assert [s.defence for s in defended(spec.defences)] == numbered
+    assert [s.behind for s in spec.situations()[1::2]] == [s.bought.behind for s in spec.situations()[1::2]]
+    assert adversary_labels(spec.adversaries) == tuple(who)
+
+
+def test_the_naive_need_no_defence() -> None:
+    assert _spec(adversaries=["naive"]) == _spec()
+
+
+MIXED = {
+    "kind": "accuracy_partial_black_box",
+    "schedule": "mix",
+    **{k: v for k, v in ATTACK.items() if k != "kind"},
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"defences": []}, "defences must be a list with at least one"),
+        ({"defences": "jpeg"}, "defences must be a list"),
+        ({"defences": ["jpeg"]}, "quality: this key is needed"),
+        ({"defences": [{"kind": "jpeg", "quality": [9, 9]}]}, "JPEG 9 stands twice"),
+        (
+            {
+                "defences": [
+                    "none",
+                    {"kind": "jpeg", "quality": list(range(1, 40)), "randomness": ["per_code"] * 30},
+                ]
+            },
+            r"defences\.1: its lists make 1,170 combinations; at most 1,000 are taken",
+        ),
+        (
+            {"adversaries": [{"kind": "averaging", "copies": [2] * 1000, "moved": [1, 2]}]},
+            "adversaries.0: its lists make 2,000",
+        ),
+        (
+            {"attacks": [{**ATTACK, "query_budget": [9] * 1001}]},
+            "attacks.0: its lists make 1,001 combinations",
+        ),
+        ({"adversaries": [{"kind": "through_defence", "scale": True}]}, "scale: must be a number; got True"),
+        ({"defences": [{"kind": "median_filter"}, ["median_filter"]]}, "median filter 3 stands twice"),
+        (
+            {"adversaries": ["through_defence", {"kind": "through_defence", "guess": "same"}]},
+            "through it stands twice",
+        ),
+        (
+            {"adversaries": [{"kind": "averaging", "moved": [0.1, 0.10000001]}]},
+            "codes moved by 0.1 stands twice",
+        ),
+        ({"adversaries": []}, "adversaries must be a list"),
+        ({"adversaries": ["naiv"]}, "did you mean 'naive'"),
+        ({"adversaries": [{"kind": "through_defence", "scale": 0}]}, "greater than 0"),
+        ({"adversaries": [{"kind": "naive", "scale": 1}]}, "scale: unknown key"),
+        (
+            {"adversaries": [{"kind": "through_defence", "guess": "none"}]},
+            r"adversaries\.0\.guess: must be .same. or at least one",
+        ),
+        (
+            {"adversaries": [{"kind": "through_defence", "guess": []}]},
+            r"adversaries\.0\.guess: must be .same. or at least one",
+        ),
+        ({"adversaries": ["naive", "through_defence"]}, "there is none. Set defences, or set adversaries"),
+        (
+            {"adversaries": ["through_defence"], "defences": ["none"]},
+            "there is none. Set defences, or set adversaries",
+        ),
+        (
+            {
+                "attacks": [MIXED],
+                "defences": [{"kind": "jpeg", "quality": 9}],
+                "adversaries": ["through_defence"],
+            },
+            "cannot train through a defence",
+        ),
+    ],
+)
+def test_a_mistake_gets_one_line(changes: dict[str, object], said: str) -> None:
+    with pytest.raises(SpecError, match=said) as raised:
+        _spec(**changes)
+    assert "\n" not in str(raised.value)

@@ -1,0 +1,67 @@
+"""`checkpoint_every` reaches the trainings of an audit, and changes nothing that is found again by its
+content."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from ganguard.audit.engine.cache import Done, step_key
+from ganguard.audit.plan.plan import Plan, make_plan
+from ganguard.audit.spec.spec import Spec
+from ganguard.audit.steps import target as steps
+from ganguard.audit.steps.call import StepCall
+from ganguard.audit.steps.real import Real
+from ganguard.base.compute import Compute
+from ganguard.base.progress import silent
+
+
+def _plan(every: int) -> Plan:
+    training = {"architecture": "sngan", "steps": 9, "checkpoint_every": every}
+    values: dict[str, Any] = {
+        "target": {"train": {"dataset": "digits", **training}},
+        "real": "digits",
+        "features": "classifier",
+        "attacks": [{"kind": "fidelity", "query_budget": 7, **training}],
+    }
+    return make_plan(Spec.model_validate(values))
+
+
+def test_the_steps_know_it_and_their_keys_do_not() -> None:
+    often, seldom = ({step.name: step for step in _plan(every).steps} for every in (5, 50))
+    for step, other in zip(often.values(), seldom.values(), strict=True):
+        done = {i.step: Done(Path("x"), {i.part: "0"}, 0.0) for i in step.inputs}
+        assert step_key(step, done, Compute()) == step_key(other, done, Compute())
+    saved = {name: step.checkpoint_every for name, step in often.items() if step.checkpoint_every is not None}
+    assert set(saved.values()) == {5}
+    assert len(saved) == 2
+
+
+def test_the_target_is_trained_by_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Real(torch.zeros(9, 1, 8, 8, dtype=torch.uint8), None, torch.arange(6), torch.arange(6, 9))
+    seen: list[int] = []
+
+    class Trained(Exception):
+        pass
+
+    def train(images: torch.Tensor, settings: Any, directory: Path, **how: Any) -> None:
+        seen.append(settings.checkpoint_every)
+        raise Trained
+
+    monkeypatch.setattr(steps, "load_real", lambda directory: real)
+    monkeypatch.setattr(steps, "train_gan", train)
+    step = next(step for step in _plan(5).steps if step.kind == "train_target")
+    with pytest.raises(Trained):
+        steps.run_train_target(
+            StepCall(
+                step.settings,
+                {"real": tmp_path},
+                tmp_path,
+                tmp_path,
+                Compute(),
+                silent,
+                step.checkpoint_every,
+            )
+        )
+    assert seen == [5]

@@ -1,0 +1,171 @@
+"""Any metric of any two sets: what `ganguard measure` computes."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ganguard.base.compute import Compute
+from ganguard.base.errors import InputError
+from ganguard.base.progress import silent
+from ganguard.comparison.embedding import FeatureDescription
+from ganguard.comparison.image_sets import ImageSet
+from ganguard.comparison.measure_sets import MEASURES, measure_sets
+from ganguard.metrics import fit_niqe, ndb_jsd, niqe, piqe, psnr
+from ganguard.metrics.features.network import FeatureNetwork
+from ganguard.metrics.features.random_network import RandomNetwork
+
+
+def _images(count: int, seed: int, side: int = 8, channels: int = 1) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(0, 256, (count, channels, side, side), generator=generator).to(torch.uint8)
+
+
+def _measured(
+    a: Tensor, b: Tensor, metrics: str, features: str = "random_network", *, cache: Path | None = None
+) -> dict[str, Any]:
+    return measure_sets(ImageSet.of(a), ImageSet.of(b), features, metrics, Compute(), silent, cache=cache)
+
+
+def test_all_of_them_in_one_call_and_those_that_refuse_say_why() -> None:
+    found = _measured(_images(150, 0), _images(150, 1), "all")
+    assert list(found) == list(MEASURES)
+    assert found["frechet_distance"] > 0
+    assert set(found["kernel_distance"]) == {"mean", "std"}
+    assert 0 < found["kernel_distance"]["std"] < 1  # of sets smaller than a subset, too
+    assert found["inception_score"].startswith("not measured: probabilities")
+    assert found["niqe"].startswith("not measured: ")
+    assert found["authentic"]["copies"] == 0
+    assert found["ndb"]["expected_of_equal_sets"] == 0.05
+
+
+def test_large_images_have_quality() -> None:
+    found = _measured(
+        _images(12, 0, side=32, channels=3), _images(12, 1, side=32, channels=3), "piqe, niqe,psnr,ssim"
+    )
+    assert list(found) == ["piqe", "niqe", "psnr", "ssim"]
+    assert found["niqe"]["mean"] > 0 and found["niqe"]["share_with_texture"] == 1
+    assert found["psnr"] == pytest.approx(7.7, abs=0.3)  # of two images of uniform noise: 10 log10 6
+
+
+def test_features_are_found_again_by_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    a, b = _images(30, 0), _images(40, 1)
+    plain = _measured(a, b, "frechet_distance,precision")
+    first = measure_sets(
+        ImageSet.of(a),
+        ImageSet.of(b),
+        "random_network",
+        "frechet_distance,precision",
+        Compute(),
+        silent,
+        cache=tmp_path,
+    )
+    kept = sorted(tmp_path.rglob("*.safetensors"))
+    monkeypatch.setattr(
+        "ganguard.metrics.features.extraction.extract", lambda *_, **__: pytest.fail("made again")
+    )
+    again = measure_sets(
+        ImageSet.of(a),
+        ImageSet.of(b),
+        "random_network",
+        "frechet_distance,precision",
+        Compute(),
+        silent,
+        cache=tmp_path,
+    )
+    assert plain == first == again
+    assert len(kept) == 2
+    with pytest.raises(pytest.fail.Exception, match="made again"):
+        measure_sets(
+            ImageSet.of(_images(30, 2)),
+            ImageSet.of(b),
+            "random_network",
+            "frechet_distance",
+            Compute(),
+            silent,
+            cache=tmp_path,
+        )
+
+
+class _Classes(FeatureNetwork):
+    """Two classes: dark and light images."""
+
+    def features(self, images: Tensor) -> Tensor:
+        return images.flatten(1)
+
+    def probabilities(self, images: Tensor) -> Tensor:
+        light = (images.mean((1, 2, 3)) > 0).float()
+        return torch.stack([1 - light, light], 1)
+
+
+def test_the_inception_score_does_not_depend_on_files_lying_class_by_class(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        "ganguard.comparison.measure_sets.network_of", lambda *_: (RandomNetwork(), _Classes(), None)
+    )
+    dark = torch.zeros(200, 1, 8, 8, dtype=torch.uint8)
+    found = _measured(torch.cat([dark, dark + 255]), _images(12, 0), "inception_score")
+    assert found["inception_score"]["mean"] == pytest.approx(2, abs=0.05)
+
+
+def test_psnr_is_of_the_pairs_that_differ() -> None:
+    """Of equal ones it is infinite, which JSON has no word for."""
+    a, b = _images(12, 0), _images(12, 1)
+    some = torch.cat([a[:5], b[5:]])
+    assert _measured(a, some, "psnr")["psnr"] == pytest.approx(psnr(a[5:], b[5:]).mean().item())
+    assert _measured(a, a, "all, psnr")["psnr"].startswith("not measured: A and B are equal")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"metrics": "all, frechet"}, "unknown metric 'frechet'"),
+        ({"metrics": "psnr", "b": _images(12, 0)}, "A and B are equal, image by image"),
+        ({"metrics": "frechet"}, "unknown metric 'frechet'; did you mean 'frechet_distance'"),
+        ({"metrics": "niqe"}, "block"),
+        ({"metrics": "inception_score"}, "gives none"),
+        ({"metrics": "psnr", "b": _images(9, 1)}, "pairs of images, as many of each; got 12 and 9"),
+        ({"b": _images(12, 1, side=9)}, "cannot be compared"),
+        ({"features": "classifier"}, "must be trained first"),
+        ({"features": "{kind: random_network, dimension: 3}"}, "unknown key. Did you mean 'dimensions'"),
+        ({"features": "{kind"}, "not YAML"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(changes: dict[str, Any], said: str) -> None:
+    values: dict[str, Any] = {"a": _images(12, 0), "b": _images(12, 1), "metrics": "precision"} | changes
+    with pytest.raises(InputError, match=said):
+        _measured(**values)
+
+
+def test_features_of_an_audit_of_other_images_are_refused(tmp_path: Path) -> None:
+    settings = {"kind": "random_network"}
+    said = FeatureDescription(settings=settings, channels=1, dimensions=64, held_out_accuracy=None)
+    (tmp_path / "features.json").write_text(said.model_dump_json())
+    save_file({"mean": torch.zeros(64), "std": torch.ones(64)}, tmp_path / "scale.safetensors")
+    grey = _measured(_images(12, 0), _images(12, 1), "precision", str(tmp_path))
+    assert 0 <= grey["precision"] <= 1
+    with pytest.raises(InputError, match="made for images of 1 channels; these have 3"):
+        _measured(_images(12, 0, channels=3), _images(12, 1, channels=3), "precision", str(tmp_path))
+
+
+def test_images_that_come_in_parts_measure_as_the_whole() -> None:
+    a, b = _images(1100, 0, side=32, channels=3), _images(1100, 1, side=32, channels=3)
+    names = "frechet_distance,ndb,jsd,piqe,niqe,psnr"
+    parts = ImageSet(len(a), (3, 32, 32), lambda: (part for part in a.split(300)))
+    found = measure_sets(parts, ImageSet.of(b), "random_network", names, Compute(), silent)
+    whole = ndb_jsd(b.flatten(1), a.flatten(1))
+    assert found["ndb"]["share"] == whole.share and found["jsd"] == whole.jsd  # type: ignore[index]
+    assert found["piqe"] == piqe(a).mean().item() and found["psnr"] == psnr(a, b).mean().item()
+    model = fit_niqe(b, block_size=16)
+    assert found["niqe"]["mean"] == pytest.approx(niqe(a, model).mean().item(), rel=1e-12)  # type: ignore[index]
+    assert found["frechet_distance"] == _measured(a, b, "frechet_distance")["frechet_distance"]
+
+
+def test_fewer_images_than_announced_are_refused() -> None:
+    short = ImageSet(13, (1, 8, 8), lambda: [_images(12, 0)])
+    with pytest.raises(InputError, match="12 images came of 13"):
+        measure_sets(short, ImageSet.of(_images(12, 1)), "random_network", "precision", Compute(), silent)

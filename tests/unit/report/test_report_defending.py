@@ -1,0 +1,233 @@
+"""The section on defences: who is dominated, what is recommended, and that the page holds it."""
+
+from pathlib import Path
+
+from defence_samples import copy_of, defence, users_of
+
+from ganguard.report.defended_copies import CopiesTable
+from ganguard.report.defending import DefendingSection, defending_section
+from ganguard.report.frontier import frontier, frontier_keys
+from ganguard.report.grids import Gallery
+from ganguard.report.html import render
+from ganguard.report.tables import Group, Row
+from ganguard.results.records import AuditResults, FailureRecord
+
+NOISE, JPEG = "gaussian_noise", "jpeg"
+SIDES: dict[str, tuple[str, float, float, float]] = {  # kind, users' FD, naive copies', closest copies'
+    "noise 0.1": (NOISE, 3.3, 3.0, 2.0),
+    "noise 0.4": (NOISE, 9.0, 40.0, 6.0),
+    "JPEG 50": (JPEG, 4.0, 3.2, 1.9),
+    "JPEG 10": (JPEG, 8.0, 12.0, 9.0),
+    "harmful": ("median_filter", 5.0, 1.0, 0.9),
+}
+
+
+def _results(tiny: AuditResults, seeds: int = 5) -> AuditResults:
+    measured = [users_of(3.0, None), *(copy_of(1.5 + 0.01 * seed, seed, None, None) for seed in range(seeds))]
+    for label, (_, users, naive, closest) in SIDES.items():
+        measured.append(users_of(users, label))
+        for seed in range(seeds):
+            measured += [
+                copy_of(naive + 0.01 * seed, seed, label, "naive"),
+                copy_of(closest + 0.01 * seed, seed, label, "through it"),
+            ]
+    return tiny.model_copy(
+        update={
+            "measurements": tuple(measured),
+            "defences": tuple(defence(label, kind) for label, (kind, *_) in SIDES.items()),
+            "adversaries": ("naive", "through it"),
+            "pictures": (),
+        }
+    )
+
+
+def _section(results: AuditResults) -> DefendingSection:
+    return defending_section(results, Gallery({}, 1))
+
+
+def test_what_another_makes_pointless_is_dominated(tiny_results: AuditResults) -> None:
+    (attack,) = _section(_results(tiny_results)).attacks
+    dominated = {p.label for p in attack.points if p.dominated}
+    assert dominated == {"noise 0.4", "JPEG 50", "harmful"}  # by JPEG 10, by noise 0.1, and by no defence
+    assert attack.points[0].label == "no defence"
+
+
+def test_the_recommendation_has_an_interval_or_is_none(tiny_results: AuditResults) -> None:
+    (attack,) = _section(_results(tiny_results)).attacks
+    best, illusion = attack.remarks
+    assert "noise 0.1 keeps copies furthest away" in best
+    assert "1.33 times as far as without a defence" in best
+    assert "Use it, if that price is right (95 % interval 1.3" in best
+    assert "noise 0.4 seems to keep copies at FD 40" in illusion
+    (alone,) = _section(_results(tiny_results, seeds=1)).attacks
+    assert "no recommendation yet" in alone.remarks[0]
+
+
+def test_none_is_worth_it_where_no_copy_is_kept_further_away(tiny_results: AuditResults) -> None:
+    results = _results(tiny_results)
+    kept = [m for m in results.measurements if m.defence in (None, "harmful")]
+    only = results.model_copy(update={"measurements": tuple(kept), "defences": (defence("harmful"),)})
+    (attack,) = _section(only.model_copy(update={"measurements": tuple(_nearer(kept))})).attacks
+    assert "None is worth it at that price" in attack.remarks[0]
+
+
+def test_a_defence_that_the_seeds_tell_from_none_is_recommended_beside_one_of_a_greater_mean(
+    tiny_results: AuditResults,
+) -> None:
+    """The mean of one is raised by a single seed; whether another is worth it does not depend on that."""
+
+    behind = {None: (1.5, 1.5, 1.5), "steady": (1.8, 1.8, 1.81), "wild": (1.4, 1.4, 9.0)}
+    measured = [users_of(3.0 if label is None else 3.3, label) for label in behind]
+    for label, values in behind.items():
+        who = None if label is None else "naive"
+        measured += [copy_of(value, seed, label, who) for seed, value in enumerate(values)]
+    results = tiny_results.model_copy(
+        update={
+            "measurements": tuple(measured),
+            "defences": (defence("steady"), defence("wild")),
+            "pictures": (),
+        }
+    )
+    said = _section(results).attacks[0].remarks[0]
+    assert (
+        "1 can be told from no defence: the 95 % interval excludes 1. Of these, steady keeps copies "
+        "furthest away" in said
+    )
+    assert "Use it, if that price is right" in said
+    assert (
+        "Behind wild the mean is greater, FD 3.93, but its interval does not exclude 1 (95 % interval 0."
+        in said
+    )
+    assert "None is worth it" not in said
+    wild = [m for m in measured if m.defence != "steady"]
+    said = _section(results.model_copy(update={"measurements": tuple(wild)})).attacks[0].remarks[0]
+    assert "None is worth it at that price: the interval does not exclude 1 (95 % interval 0." in said
+
+
+def _nearer(measurements: list[object]) -> list[object]:
+    """With users of `harmful` within 1.5 times."""
+    return [m.model_copy(update={"value": 4.0}) if m.subject == "defended" else m for m in measurements]  # type: ignore[attr-defined]
+
+
+def test_strengths_are_compared_at_equal_loss(tiny_results: AuditResults) -> None:
+    (attack,) = _section(_results(tiny_results)).attacks
+    rows = {row.heading: row.cells for row in attack.at_equal_loss}
+    assert rows["gaussian noise"] == ("FD 2.02: noise 0.1",) * 3
+    assert rows["jpeg"][0] == "–"
+    assert rows["jpeg"][1:] == ("FD 1.92: JPEG 50",) * 2
+
+
+def test_a_curve_a_kind_is_drawn_and_the_page_holds_both_sides(
+    tiny_results: AuditResults, tmp_path: Path
+) -> None:
+    results = _results(tiny_results)
+    (attack,) = _section(results).attacks
+    assert [key.label for key in frontier_keys(attack)] == ["gaussian noise", "jpeg", "median filter"]
+    wide, narrow = frontier(attack, 0)
+    assert wide.count("--series-0") > 0
+    assert 'class="narrow"' in narrow
+    page = render(results, tmp_path)
+    assert "Which defence, at what price?" in page
+    assert page.count("noise 0.4 (dominated)") == 1
+    assert "<details open>" in page
+    assert "Nothing is said about defences" not in page
+
+
+def test_no_curve_joins_what_no_strength_lies_between(tiny_results: AuditResults) -> None:
+    """Two strengths of noise share a curve, whose other settings are equal; interpolation as it is and
+    preserving do not."""
+    strengths = [("noise 0.1", 0.1), ("noise 0.4", 0.4)]
+    noise = [defence(label, NOISE, std=std, randomness="per_code") for label, std in strengths]
+    line = "linear_interpolation"
+    lines = [
+        defence("JPEG 50", line, weight=0.5, points=None, preserve_distribution=False),
+        defence("JPEG 10", line, weight=0.5, points=None, preserve_distribution=True),
+    ]
+    results = _results(tiny_results).model_copy(update={"defences": (*noise, *lines)})
+    (attack,) = _section(results).attacks
+    curves = [group.heading for group in attack.table]
+    assert curves == [
+        "no defence",
+        "gaussian noise",
+        "linear interpolation",
+        "linear interpolation, preserve distribution",
+    ]
+
+
+def test_without_defences_there_is_no_section(tiny_results: AuditResults, tmp_path: Path) -> None:
+    assert _section(tiny_results) == DefendingSection((), ())
+    page = render(tiny_results.model_copy(update={"pictures": ()}), tmp_path)
+    assert "Which defence" not in page
+    assert "Nothing is said about defences" in page
+
+
+def test_a_defence_that_no_naive_copy_met_is_drawn_and_told(
+    tiny_results: AuditResults, tmp_path: Path
+) -> None:
+    results = _results(tiny_results)
+    knowing = [m for m in results.measurements if m.adversary != "naive"]
+    page = render(
+        results.model_copy(update={"measurements": tuple(knowing), "adversaries": ("through it",)}), tmp_path
+    )
+    assert "naive copy at FD –" in page
+
+
+def test_a_long_table_of_copies_is_folded() -> None:
+    row = Row("naive", ())
+    assert not CopiesTable((), (Group("noise", (row,) * 12),)).folded
+    assert CopiesTable((), (Group("noise", (row,) * 6), Group("JPEG", (row,) * 7))).folded
+
+
+def test_every_adversarys_copies_are_told_at_every_budget(tiny_results: AuditResults, tmp_path: Path) -> None:
+    behind = [
+        copy_of(value, seed, "noise", who).model_copy(update={"query_budget": budget, "against": against})
+        for who, least in (("naive", 2.0), ("through it, guessed 0.5 times as strong", 3.0))
+        for budget in (200, 5000)
+        for against in ("target", "reference")
+        for seed, value in (
+            (0, least + budget / 1000),
+            (1, least + budget / 1000 + (0.2 if against == "target" else 0)),
+        )
+    ]
+    lost = FailureRecord(
+        attack="fidelity sngan",
+        query_budget=200,
+        seed=0,
+        defence="noise",
+        adversary="averaging 8",
+        step="s",
+        reason="r",
+    )
+    results = tiny_results.model_copy(
+        update={
+            "measurements": (
+                users_of(3.0, None),
+                users_of(3.3, "noise"),
+                copy_of(1.5, 0, None, None),
+                *behind,
+            ),
+            "defences": (defence("noise"), defence("never met")),
+            "adversaries": ("averaging 8", "naive", "through it, guessed 0.5 times as strong"),
+            "failures": (lost,),
+            "pictures": (),
+        }
+    )
+    (attack,) = _section(results).attacks
+    assert attack.copies.columns == ("200: fidelity", "200: accuracy", "5,000: fidelity", "5,000: accuracy")
+    assert [
+        (group.heading, [(row.heading, row.cells) for row in group.rows]) for group in attack.copies.groups
+    ] == [
+        ("no defence", [("whoever attacks", ("–", "–", "1.50", "–"))]),
+        (
+            "noise",
+            [
+                ("averaging 8", ("failed", "failed", "–", "–")),
+                ("naive", ("2.30 ± 0.14", "2.20 ± 0.00", "7.10 ± 0.14", "7.00 ± 0.00")),
+                (
+                    "through it, guessed 0.5 times as strong",
+                    ("3.30 ± 0.14", "3.20 ± 0.00", "8.10 ± 0.14", "8.00 ± 0.00"),
+                ),
+            ],
+        ),
+    ]
+    assert "<details open>" in render(results, tmp_path)

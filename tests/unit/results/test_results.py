@@ -1,0 +1,146 @@
+"""Results: what is written is read back, the schema is published, and summaries are right by hand."""
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pandas
+import pytest
+
+from ganguard.results.records import AuditResults, Measurement
+from ganguard.results.summaries import summarise
+from ganguard.results.verdicts import Improvement, log_interval, verdicts
+
+SCHEMA = Path(__file__).parents[3] / "docs" / "results.schema.json"
+
+
+def distance(
+    value: float,
+    *,
+    seed: int = 0,
+    draw: int = 0,
+    budget: int = 10,
+    against: str = "target",
+    attack: str = "a",
+):
+    return Measurement.model_validate(
+        {
+            "subject": "substitute",
+            "attack": attack,
+            "query_budget": budget,
+            "seed": seed,
+            "draw": draw,
+            "metric": "frechet_distance",
+            "against": against,
+            "value": value,
+            "images": 5,
+            "compared": 5,
+        }
+    )
+
+
+def test_draws_are_averaged_within_a_seed() -> None:
+    summary = summarise([distance(1, seed=0), distance(3, seed=0, draw=1), distance(4, seed=1)])
+    assert summary is not None
+    assert (summary.mean, summary.least, summary.greatest, summary.over) == (3, 2, 4, "seeds")
+    assert summary.deviation == pytest.approx(2**0.5)
+
+
+def test_with_one_seed_the_spread_is_over_draws() -> None:
+    summary = summarise([distance(1), distance(3, draw=1)])
+    assert summary is not None
+    assert (summary.mean, summary.count, summary.over) == (2, 2, "draws")
+    one = summarise([distance(1)])
+    assert one is not None
+    assert one.deviation is None
+    assert summarise([]) is None
+
+
+def test_the_published_schema_is_the_one_in_use() -> None:
+    assert json.loads(SCHEMA.read_text()) == AuditResults.model_json_schema(), "run: make schema"
+
+
+def test_the_schema_refuses_what_results_refuse() -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"format": 1}, json.loads(SCHEMA.read_text()))
+
+
+def test_interval_of_known_numbers() -> None:
+    # t(0.975, 4) = 2.7764; mean 3, sd sqrt(2.5), 5 values
+    mean, low, high = log_interval([1, 2, 3, 4, 5])
+    half = 2.776445 * (2.5**0.5) / 5**0.5
+    assert (mean, low, high) == pytest.approx((3, 3 - half, 3 + half))
+
+
+def outcomes(measurements: list[Measurement]) -> dict[str, str]:
+    return {verdict.relation: verdict.outcome for verdict in verdicts(measurements)}
+
+
+@pytest.mark.parametrize(
+    ("small", "large", "outcome"),
+    [(10, 1, "holds"), (1, 10, "fails")],
+)
+def test_r1_is_decided_by_the_interval_over_seeds(small: float, large: float, outcome: str) -> None:
+    rows = [distance(small * (1 + seed / 10), seed=seed, budget=10) for seed in range(5)]
+    rows += [distance(large * (1 + seed / 9), seed=seed, budget=20) for seed in range(5)]
+    assert outcomes(rows)["R1"] == outcome
+
+
+def test_a_ratio_that_swings_with_the_seed_is_undecided() -> None:
+    rows = [distance(1.0, seed=seed, budget=10) for seed in range(5)]
+    rows += [distance(2.0 if seed % 2 else 0.5, seed=seed, budget=20) for seed in range(5)]
+    verdict = next(v for v in verdicts(rows) if v.relation == "R1")
+    assert verdict.outcome == "undecided"
+    assert verdict.ratio is not None
+    assert verdict.low is not None
+    assert verdict.high is not None
+    assert verdict.low < 1 < verdict.high
+
+
+def test_one_seed_decides_nothing() -> None:
+    verdict = next(iter(verdicts([distance(5, budget=10), distance(1, budget=20)])))
+    assert (verdict.outcome, verdict.ratio) == ("undecided", None)
+
+
+def test_r2_compares_fidelity_with_accuracy_at_the_largest_budget() -> None:
+    rows = [distance(1 + seed / 10, seed=seed, budget=b) for seed in range(3) for b in (10, 20)]
+    rows += [distance(9 + seed / 10, seed=seed, budget=20, against="reference") for seed in range(3)]
+    assert outcomes(rows)["R2"] == "holds"
+
+
+def test_the_floor_of_accuracy_is_that_of_the_real_data_and_not_of_another_domain() -> None:
+    rows = [distance(1 + seed / 10, seed=seed) for seed in range(3)]
+    rows += [distance(9 + seed / 10, seed=seed, against="reference") for seed in range(3)]
+    floors = {"subject": "train", "metric": "frechet_distance", "images": 9, "compared": 9}
+    rows += [
+        Measurement(**floors, against="reference", value=1.0),
+        Measurement(**floors, against="domain", value=50.0),
+    ]
+    assert outcomes(rows)["R2"] == "holds"
+
+
+def test_r3_holds_whichever_architecture_is_better() -> None:
+    rows = [distance(1 + seed / 50, seed=seed, attack="a") for seed in range(5)]
+    rows += [distance(3 + seed / 50, seed=seed, attack="b") for seed in range(5)]
+    assert outcomes(rows)["R3"] == "holds"
+
+
+@pytest.mark.parametrize(("moved", "outcome"), [(1, "holds"), (9, "fails")])
+def test_an_improvement_is_judged_by_the_distance_that_it_is_about(moved: float, outcome: str) -> None:
+    rows = [distance(moved + s / 9, seed=s, attack="transfer a", against="domain") for s in range(5)]
+    rows += [distance(3 + s / 9, seed=s, attack="transfer b", against="domain") for s in range(5)]
+    (verdict,) = verdicts(rows, [Improvement("R6", "transfer a", "transfer b", "domain")])
+    assert (verdict.relation, verdict.outcome, verdict.seeds) == ("R6", outcome, 5)
+    (verdict,) = verdicts(rows, [Improvement("R4", "transfer a", "transfer b", "reference")])
+    assert (verdict.outcome, verdict.reason) == ("undecided", "no seed has a copy of both")
+
+
+def test_parquet_holds_a_row_for_each_number(tmp_path: Path, tiny_results: AuditResults) -> None:
+    from ganguard.results.records import read_results, write_results
+
+    write_results(tiny_results, tmp_path)
+    assert read_results(tmp_path) == tiny_results
+    rows = pandas.read_parquet(tmp_path / "results.parquet")
+    assert len(rows) == len(tiny_results.measurements)
+    assert set(rows["better"]) == {"lower", "higher"}
+    jsonschema.validate(json.loads((tmp_path / "results.json").read_text()), json.loads(SCHEMA.read_text()))

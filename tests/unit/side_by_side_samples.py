@@ -1,0 +1,39 @@
+"""Results of audits whose copies lie as far from their targets as a test wants."""
+
+import numpy as np
+from report_samples import make_results
+
+from ganguard.results.records import AttackRecord, AuditResults, Measurement
+
+NOISE = 0.1  # of a distance's logarithm, from seed to seed
+
+
+def audit_of(
+    factors: dict[str, float], seeds: int, stream: int, budgets: tuple[int, ...] = (1000,)
+) -> AuditResults:
+    """An audit whose copies lie so far from its target."""
+    noise = np.random.default_rng(stream)
+    record = {
+        "subject": "substitute",
+        "metric": "frechet_distance",
+        "against": "target",
+        "images": 100,
+        "compared": 100,
+    }
+    measurements = [
+        Measurement(
+            **record,
+            attack=attack,
+            query_budget=b,
+            seed=seed,
+            value=float(factor * np.exp(noise.normal(0, NOISE)) / b),
+        )
+        for attack, factor in factors.items()
+        for b in budgets
+        for seed in range(seeds)
+    ]
+    attacks = tuple(
+        AttackRecord(label=label, kind="fidelity", architecture="sngan", query_budgets=budgets, settings={})
+        for label in factors
+    )
+    return make_results(seeds=seeds, attacks=attacks, measurements=tuple(measurements))
