@@ -25,12 +25,14 @@ from ganguard.base.settings import (
 from ganguard.results.refinements import RefinementRecord
 from ganguard.results.rows import write_rows
 from ganguard.results.skipped import SkippedRecord
+from ganguard.results.whose import Whose, WhoseCopy
 
 Subject = Literal[
     "substitute", "purchase", "refined", "plain", "known", "target", "defended", "real", "train", "noise"
 ]
 Depicted = Literal[Subject, "kept", "dropped", "direction"]
 Against = Literal["target", "reference", "domain", "purchase", "known", "undefended", "nothing"]
+Knows = Literal["real images", "discriminator", "another domain", "a copy"]
 Outcome = Literal["holds", "fails", "undecided"]
 METRICS: dict[str, Literal["lower", "higher"]] = {  # and which direction is better
     "frechet_distance": "lower",
@@ -57,7 +59,7 @@ LONGEST_PATH = 255  # characters of a picture's
 SMALLEST = 1 / GREATEST  # size of a measured number that is not 0: no ratio of two leaves what floats hold
 
 
-class Measurement(Settings):
+class Measurement(Whose):
     """One measured number.
 
     subject: whose images were measured. "target" against "target" are two draws of the target, "real" against
@@ -85,11 +87,6 @@ class Measurement(Settings):
     """
 
     subject: Subject
-    attack: str | None = None
-    query_budget: Positive | None = None
-    seed: NonNegative | None = None
-    defence: str | None = None
-    adversary: str | None = None
     draw: NonNegative = 0
     metric: str
     against: Against
@@ -109,11 +106,17 @@ class Measurement(Settings):
 
 
 class AttackRecord(Settings):
-    """One attack of the spec at all of its budgets. label: unique in the results ("fidelity sngan")."""
+    """One attack of the spec at all of its budgets.
+
+    Attributes:
+        label: unique in the results ("fidelity sngan").
+        knows: what its adversary has beside the images that it buys; nothing for fidelity extraction.
+    """
 
     label: str
     kind: str
     architecture: str
+    knows: tuple[Knows, ...] = ()
     query_budgets: tuple[Positive, ...]
     settings: Plain
 
@@ -171,26 +174,16 @@ class AccountRecord(Settings):
     bought: NonNegative
 
 
-class UseRecord(Settings):
+class UseRecord(WhoseCopy):
     """Images that one substitute was trained on."""
 
-    attack: str
-    query_budget: Positive
-    seed: NonNegative
-    defence: str | None = None
-    adversary: str | None = None
     used: NonNegative
 
 
-class FailureRecord(Settings):
+class FailureRecord(Whose):
     """A copy that could not be trained or measured, or, without an attack, a defence's utility: which step
     failed, and why."""
 
-    attack: str | None = None
-    query_budget: Positive | None = None
-    seed: NonNegative | None = None
-    defence: str | None = None
-    adversary: str | None = None
     step: str
     reason: str
 
@@ -203,7 +196,7 @@ class StepRecord(Settings):
     seconds: Annotated[float, Field(ge=0, le=1e10)]
 
 
-class Picture(Settings):
+class Picture(Whose):
     """A grid of sample images; `file` below the directory of results.json; tiles a row, tile size (H, W) in
     pixels.
 
@@ -212,11 +205,6 @@ class Picture(Settings):
     """
 
     subject: Depicted
-    attack: str | None = None
-    query_budget: Positive | None = None
-    seed: NonNegative | None = None
-    defence: str | None = None
-    adversary: str | None = None
     attribute: str | None = None
     file: str
     columns: Positive

@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, model_validator
 
 from ganguard.base.settings import NonNegative, Number, Positive, Rows, Settings
+from ganguard.results.whose import WhoseCopy
 
 ROUNDING = 1e-9  # a share may lie above 1 by so much
 
@@ -126,13 +127,8 @@ class Trial(Settings):
         return next(tried for tried in self.tried if tried.power == self.chosen)
 
 
-class RefinementRecord(Trial):
+class RefinementRecord(Trial, WhoseCopy):
     """Whose refining it was, and what it did to the balance of classes: None where the feature network knows
     none."""
 
-    attack: str
-    query_budget: Positive
-    seed: NonNegative
-    defence: str | None = None
-    adversary: str | None = None
     classes: ClassCounts | None
