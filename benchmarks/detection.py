@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ganguard.base.seeds import derived_seed, normal
-from ganguard.gateway.detection import Traffic, Watch, signs
+from ganguard.gateway.watch.detection import Traffic, Watch, signs
 
 ADVERSARIES = 60
 WIDTHS = (16, 64, 128)  # entries of a code

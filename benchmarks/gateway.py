@@ -29,7 +29,7 @@ from ganguard.architectures.checkpoint import save_checkpoint
 from ganguard.architectures.networks import build_networks, parse_architecture
 from ganguard.base.compute import Compute, cores
 from ganguard.base.settings import parse
-from ganguard.gateway.keys import Keys
+from ganguard.gateway.shop.keys import Keys
 from ganguard.gateway.spec import GatewaySpec
 from ganguard.queries.ledger import Ledger
 from ganguard.queries.ledger_database import Database

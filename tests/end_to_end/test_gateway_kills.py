@@ -20,8 +20,8 @@ from torch import Tensor
 
 from ganguard.base.errors import BudgetError, StepError
 from ganguard.base.settings import parse
-from ganguard.gateway.service import Service
-from ganguard.gateway.serving import run
+from ganguard.gateway.http.serving import run
+from ganguard.gateway.shop.service import Service
 from ganguard.gateway.spec import GatewaySpec
 from ganguard.queries.ledger import Ledger
 from ganguard.targets.wire import ImagesRequest, Scopes, from_npz
@@ -43,7 +43,7 @@ class Server:
     """`run` in a process of its own, which is killed and begun again."""
 
     def __init__(self, values: dict[str, Any]) -> None:
-        PROCESSES.set_forkserver_preload(["ganguard.gateway.serving", "ganguard.targets.checkpoint"])
+        PROCESSES.set_forkserver_preload(["ganguard.gateway.http.serving", "ganguard.targets.checkpoint"])
         self.values, self.kills = values, 0
         self._begin()
 

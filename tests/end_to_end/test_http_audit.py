@@ -20,8 +20,8 @@ from ganguard.audit.spec.spec import Spec
 from ganguard.audit.steps.target import SECRET
 from ganguard.base.errors import BudgetError, SpecError
 from ganguard.base.settings import parse
-from ganguard.gateway.keys import Keys
-from ganguard.gateway.secret import secret_of
+from ganguard.gateway.shop.keys import Keys
+from ganguard.gateway.shop.secret import secret_of
 from ganguard.gateway.spec import GatewaySpec
 from ganguard.queries.ledger import Ledger
 from ganguard.queries.ledger_database import Database

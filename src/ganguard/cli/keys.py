@@ -46,7 +46,7 @@ def create(
     Example: `ganguard keys create gateway.yaml --account alice --budget 1000`
     """
     opened = _opened(spec)
-    from ganguard.gateway.keys import Keys
+    from ganguard.gateway.shop.keys import Keys
     from ganguard.queries.ledger import Ledger
     from ganguard.queries.ledger_database import Database
     from ganguard.targets.wire import Scopes
@@ -79,7 +79,7 @@ def revoke(
     Example: `ganguard keys revoke gateway.yaml 0123456789abcdef`
     """
     opened = _opened(spec)
-    from ganguard.gateway.keys import Keys
+    from ganguard.gateway.shop.keys import Keys
     from ganguard.queries.ledger_database import Database
 
     Keys(Database(opened.place())).revoke(key)
@@ -96,7 +96,7 @@ def list_(spec: SpecArgument) -> None:
     from datetime import UTC, datetime
 
     opened = _opened(spec)
-    from ganguard.gateway.keys import Keys
+    from ganguard.gateway.shop.keys import Keys
     from ganguard.queries.ledger import Ledger
     from ganguard.queries.ledger_database import Database
 

@@ -29,7 +29,7 @@ def serve(
     from ganguard.cli.keys import require_gateway
 
     require_gateway()
-    from ganguard.gateway.serving import run
+    from ganguard.gateway.http.serving import run
     from ganguard.gateway.spec import read_gateway_spec
 
     opened = read_gateway_spec(spec, changes or [])

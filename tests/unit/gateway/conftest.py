@@ -13,10 +13,10 @@ from fastapi.testclient import TestClient
 from postgres_server import postgres
 
 from ganguard.base.settings import parse
-from ganguard.gateway.app import create_app
-from ganguard.gateway.counting import Counted
-from ganguard.gateway.service import Service
+from ganguard.gateway.http.app import create_app
+from ganguard.gateway.shop.service import Service
 from ganguard.gateway.spec import GatewaySpec
+from ganguard.gateway.watch.counting import Counted
 from ganguard.targets.wire import Scopes
 
 __all__ = ["postgres"]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ganguard.base.errors import SpecError
-from ganguard.gateway.keys import Keys
+from ganguard.gateway.shop.keys import Keys
 from ganguard.queries.ledger_database import Database
 from ganguard.targets.wire import Scopes
 

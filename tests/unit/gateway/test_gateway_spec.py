@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ganguard.base.errors import SpecError
-from ganguard.gateway.secret import secret_of
+from ganguard.gateway.shop.secret import secret_of
 from ganguard.gateway.spec import read_gateway_spec
 
 

@@ -16,9 +16,9 @@ from torch import Tensor
 
 from ganguard.base.cache import tensor_digest
 from ganguard.base.errors import BudgetError, ReservationError
-from ganguard.gateway.keys import Key
-from ganguard.gateway.problems import ProblemError
-from ganguard.gateway.together import Together
+from ganguard.gateway.refusals import ProblemError
+from ganguard.gateway.shop.group_commit import Together
+from ganguard.gateway.shop.keys import Key
 from ganguard.queries.ledger import Ledger, Purchase, reservation_id
 from ganguard.targets.protocol import BlackBoxTarget, LatentTarget, require_answer
 from ganguard.targets.wire import ImagesRequest

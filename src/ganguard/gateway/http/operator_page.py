@@ -15,14 +15,14 @@ from torch.nn.functional import pad
 
 from ganguard.base.codecs import encode_png
 from ganguard.defences.protocol import chain_label
-from ganguard.gateway.crossings import Crossing
-from ganguard.gateway.detection import Sign
-from ganguard.gateway.journal import DAY, HOUR
-from ganguard.gateway.keys import Key
-from ganguard.gateway.pages import HEADERS, template
-from ganguard.gateway.routes import admin_of
-from ganguard.gateway.service import Risk, Service
+from ganguard.gateway.http.pages import HEADERS, template
+from ganguard.gateway.http.routes import admin_of
+from ganguard.gateway.shop.keys import Key
+from ganguard.gateway.shop.service import Risk, Service
 from ganguard.gateway.spec import DEFAULT_CLASS
+from ganguard.gateway.watch.detection import Sign
+from ganguard.gateway.watch.journal import DAY, HOUR
+from ganguard.gateway.watch.thresholds import Crossing
 from ganguard.queries.ledger import Balance
 
 SAMPLES = 8  # images of each class

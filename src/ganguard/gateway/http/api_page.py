@@ -6,7 +6,7 @@ import json
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import HTMLResponse
 
-from ganguard.gateway.pages import HEADERS, template
+from ganguard.gateway.http.pages import HEADERS, template
 
 
 def router(app: FastAPI) -> APIRouter:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
-from ganguard.gateway.problems import AGAIN_AFTER, ProblemError
+from ganguard.gateway.refusals import AGAIN_AFTER, ProblemError
 
 _MOST_BUCKETS = 10_000
 

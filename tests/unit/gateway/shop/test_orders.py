@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import torch
 
-from ganguard.gateway.admission import Admission
-from ganguard.gateway.problems import ProblemError
-from ganguard.gateway.sale import Order
+from ganguard.gateway.refusals import ProblemError
+from ganguard.gateway.shop.admission import Admission
+from ganguard.gateway.shop.orders import Order
 
 Start = Callable[..., Any]
 

@@ -10,11 +10,11 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from ganguard.base.errors import SpecError
-from ganguard.gateway.app import create_app
-from ganguard.gateway.connection import MOST, Connection, Crowd
-from ganguard.gateway.counting import Counted
-from ganguard.gateway.service import Service
+from ganguard.gateway.http.app import create_app
+from ganguard.gateway.http.connection import MOST, Connection, Crowd
+from ganguard.gateway.shop.service import Service
 from ganguard.gateway.spec import GatewaySpec
+from ganguard.gateway.watch.counting import Counted
 
 PATIENCE = 60  # seconds that what was reserved is given to be finished at the end
 _TAKEN = frozenset({errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL})

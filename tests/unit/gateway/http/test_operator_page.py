@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from ganguard.gateway.journal import HOUR
-from ganguard.gateway.operator_page import bars
+from ganguard.gateway.http.operator_page import bars
+from ganguard.gateway.watch.journal import HOUR
 from ganguard.targets.wire import Scopes
 
 Start = Callable[..., Any]

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 import ganguard
 from ganguard.base.settings import parse
-from ganguard.gateway.app import create_app
-from ganguard.gateway.limits import Limits
-from ganguard.gateway.service import Service
+from ganguard.gateway.http.app import create_app
+from ganguard.gateway.http.limits import Limits
+from ganguard.gateway.shop.service import Service
 from ganguard.gateway.spec import GatewaySpec
 from ganguard.targets.wire import Scopes
 

@@ -16,7 +16,7 @@ HEADERS = {
 @cache
 def template(name: str, **filters: Callable[..., str]) -> Template:
     """A page's template, with the filters that it uses; it is read once."""
-    loader = PackageLoader("ganguard.gateway", "templates")
+    loader = PackageLoader("ganguard.gateway.http", "templates")
     found = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )

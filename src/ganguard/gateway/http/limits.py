@@ -7,7 +7,8 @@ from contextlib import ExitStack
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ganguard.base.errors import GanguardError
-from ganguard.gateway.problems import ProblemError, answer, unable
+from ganguard.gateway.http.problems import answer, unable
+from ganguard.gateway.refusals import ProblemError
 
 LONGEST_WAIT = 60.0  # seconds for a body, all of it
 BYTES_AN_ENTRY = 26  # of a code in JSON: 17 digits, a sign, an exponent and what stands between

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from sqlalchemy import insert, select, update
 
 from ganguard.base.errors import SpecError
-from ganguard.gateway.problems import AGAIN_AFTER, ProblemError
+from ganguard.gateway.refusals import AGAIN_AFTER, ProblemError
 from ganguard.gateway.tables import KEYS, lock_keys, open_database
 from ganguard.queries.ledger_database import Damaged, Database
 from ganguard.targets.wire import Scopes

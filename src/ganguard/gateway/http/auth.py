@@ -7,9 +7,9 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPBasic, HTTPBasicCredentials, HTTPBearer
 from fastapi.security.http import HTTPAuthorizationCredentials
 
-from ganguard.gateway.keys import Key
-from ganguard.gateway.problems import ProblemError
-from ganguard.gateway.service import Service
+from ganguard.gateway.refusals import ProblemError
+from ganguard.gateway.shop.keys import Key
+from ganguard.gateway.shop.service import Service
 
 _BEARER = HTTPBearer(auto_error=False, description="A key that `ganguard keys create` made.")
 _BASIC = HTTPBasic(auto_error=False)

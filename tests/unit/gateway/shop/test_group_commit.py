@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from ganguard.base.errors import BudgetError, GanguardError, ReservationError, StepError
-from ganguard.gateway.together import Together
+from ganguard.gateway.shop.group_commit import Together
 
 WANTED = range(40)
 

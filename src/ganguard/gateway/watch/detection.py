@@ -15,7 +15,7 @@ import torch
 from scipy.stats import chi2
 from torch import Tensor
 
-from ganguard.gateway.code_sketch import Grids, Sketch
+from ganguard.gateway.watch.code_sketch import Grids, Sketch
 
 WINDOW = 1024  # codes of an account that new ones are compared with one by one; those before by their cells
 SMALL_CHANCE = 1e-7  # that two codes of the prior lie as near as those that count as near

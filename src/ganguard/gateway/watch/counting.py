@@ -2,7 +2,7 @@
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ganguard.gateway.telemetry import Telemetry
+from ganguard.gateway.watch.telemetry import Telemetry
 from ganguard.targets.wire import IMAGES
 
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from ganguard.base.seeds import torch_generator
-from ganguard.gateway.code_sketch import Grids, Sketch
-from ganguard.gateway.detection import Traffic, Watch, near_codes, signs
+from ganguard.gateway.watch.code_sketch import Grids, Sketch
+from ganguard.gateway.watch.detection import Traffic, Watch, near_codes, signs
 
 Start = Callable[..., Any]
 

@@ -9,10 +9,10 @@ from anyio import to_thread
 from fastapi import FastAPI
 
 from ganguard import __version__
-from ganguard.gateway import api_page, operator_page, problems, routes
-from ganguard.gateway.callers import bearer, check_of
-from ganguard.gateway.limits import BYTES_AN_ENTRY, Allowed, Limits
-from ganguard.gateway.service import Service
+from ganguard.gateway.http import api_page, operator_page, problems, routes
+from ganguard.gateway.http.auth import bearer, check_of
+from ganguard.gateway.http.limits import BYTES_AN_ENTRY, Allowed, Limits
+from ganguard.gateway.shop.service import Service
 from ganguard.targets.protocol import LatentTarget
 from ganguard.targets.wire import IMAGES
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ganguard.base.errors import SpecError
-from ganguard.gateway.keys import Keys
+from ganguard.gateway.shop.keys import Keys
 from ganguard.gateway.spec import read_gateway_spec
 from ganguard.queries.ledger import Ledger
 from ganguard.queries.ledger_database import Database
@@ -58,7 +58,7 @@ def test_another_process_ends_a_key_within_its_time(
     there = Database(tmp_path / "ledger.sqlite")
     Keys(there).revoke(made.id)
     there.close()
-    monkeypatch.setattr("ganguard.gateway.keys.FRESH", 0.0)
+    monkeypatch.setattr("ganguard.gateway.shop.keys.FRESH", 0.0)
     assert keys.check(text) is None
 
 

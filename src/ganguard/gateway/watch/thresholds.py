@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 
 from sqlalchemy import select
 
-from ganguard.gateway.risk import Curves, Estimate
 from ganguard.gateway.tables import CROSSINGS, open_database
+from ganguard.gateway.watch.risk import Curves, Estimate
 from ganguard.queries.ledger_database import Database, add
 
 

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from ganguard.base.errors import DataError
-from ganguard.gateway.risk import Audited, Point, estimate
+from ganguard.gateway.watch.risk import Audited, Point, estimate
 from ganguard.targets.wire import Scopes
 
 Start = Callable[..., Any]
-SCHEMA = Path(__file__).parents[3] / "docs" / "results.schema.json"
+SCHEMA = Path(__file__).parents[4] / "docs" / "results.schema.json"
 
 
 def copy(budget: int, value: float, **other: Any) -> dict[str, Any]:

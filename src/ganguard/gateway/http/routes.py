@@ -14,13 +14,13 @@ from fastapi import APIRouter, Depends, Header, Request
 from fastapi.responses import Response
 
 from ganguard.base.errors import StepError
-from ganguard.gateway import telemetry
-from ganguard.gateway.callers import admin_of, holder_of
-from ganguard.gateway.keys import Key
-from ganguard.gateway.limits import HELD
-from ganguard.gateway.problems import ProblemError
-from ganguard.gateway.sale import Order, order_of
-from ganguard.gateway.service import Service
+from ganguard.gateway.http.auth import admin_of, holder_of
+from ganguard.gateway.http.limits import HELD
+from ganguard.gateway.refusals import ProblemError
+from ganguard.gateway.shop.keys import Key
+from ganguard.gateway.shop.orders import Order, order_of
+from ganguard.gateway.shop.service import Service
+from ganguard.gateway.watch import telemetry
 from ganguard.targets.wire import (
     ACCOUNT,
     IDEMPOTENCY_KEY,

@@ -11,11 +11,11 @@ from typing import Any
 import anyio
 import pytest
 
-from ganguard.gateway import keys as keys_file
-from ganguard.gateway.connection import Connection
-from ganguard.gateway.keys import Callers, Key, Keys
-from ganguard.gateway.problems import ProblemError
-from ganguard.gateway.serving import server_of
+from ganguard.gateway.http.connection import Connection
+from ganguard.gateway.http.serving import server_of
+from ganguard.gateway.refusals import ProblemError
+from ganguard.gateway.shop import keys as keys_file
+from ganguard.gateway.shop.keys import Callers, Key, Keys
 from ganguard.queries.ledger_database import Database
 from ganguard.targets.wire import Scopes
 

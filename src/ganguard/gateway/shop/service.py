@@ -11,16 +11,16 @@ from torch import Tensor
 
 from ganguard.defences.defended_target import DefendedTarget, defend
 from ganguard.defences.protocol import Tools, chain_label
-from ganguard.gateway.admission import Admission
-from ganguard.gateway.crossings import Crossings, out_of_reach
-from ganguard.gateway.journal import Journal
-from ganguard.gateway.keys import Callers, Key, Keys
-from ganguard.gateway.maker import maker
-from ganguard.gateway.risk import Audited, Curves, Estimate, estimate
-from ganguard.gateway.sale import Counter, Order
-from ganguard.gateway.secret import kept_secret
+from ganguard.gateway.shop.admission import Admission
+from ganguard.gateway.shop.keys import Callers, Key, Keys
+from ganguard.gateway.shop.orders import Counter, Order
+from ganguard.gateway.shop.provenance import maker
+from ganguard.gateway.shop.secret import kept_secret
 from ganguard.gateway.spec import DEFAULT_CLASS, GatewaySpec
-from ganguard.gateway.telemetry import Telemetry
+from ganguard.gateway.watch.journal import Journal
+from ganguard.gateway.watch.risk import Audited, Curves, Estimate, estimate
+from ganguard.gateway.watch.telemetry import Telemetry
+from ganguard.gateway.watch.thresholds import Crossings, out_of_reach
 from ganguard.metrics.features.network import differentiable, version_of
 from ganguard.queries.ledger import Balance, Ledger
 from ganguard.queries.ledger_database import Database

@@ -14,8 +14,8 @@ from sqlalchemy import func, insert, select
 from torch import Tensor
 
 from ganguard.base.errors import GanguardError
-from ganguard.gateway.detection import Sign, Traffic, Watch, signs
 from ganguard.gateway.tables import REQUESTS, open_database
+from ganguard.gateway.watch.detection import Sign, Traffic, Watch, signs
 from ganguard.queries.ledger_database import Database
 
 LOG = logging.getLogger("ganguard.gateway")

@@ -9,8 +9,8 @@ import pytest
 
 from ganguard.base.errors import SpecError
 from ganguard.base.settings import parse
-from ganguard.gateway.secret import secret_of
-from ganguard.gateway.service import Service
+from ganguard.gateway.shop.secret import secret_of
+from ganguard.gateway.shop.service import Service
 from ganguard.gateway.spec import GatewaySpec
 
 Start = Callable[..., Any]

@@ -7,7 +7,8 @@ import h11
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from ganguard.gateway.problems import AGAIN_AFTER, ProblemError, answer
+from ganguard.gateway.http.problems import answer
+from ganguard.gateway.refusals import AGAIN_AFTER, ProblemError
 
 MOST = 512  # connections; who comes beyond is told to come again
 BEYOND = 64  # of those that are told; yet more are closed without a word
