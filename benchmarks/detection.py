@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ganguard.base.seeds import derived_seed, normal
-from ganguard.gateway.watch.detection import Traffic, Watch, signs
+from ganguard.gateway.watch.detection import Traffic, TrafficMonitor, signs
 
 ADVERSARIES = 60
 WIDTHS = (16, 64, 128)  # entries of a code
@@ -93,7 +93,7 @@ def far(number: int, width: int, total: int) -> Requests:
 
 def raised(traffic: Requests) -> set[str]:
     """The signs of codes that an account raises in the end."""
-    watch, total = Watch(0), Traffic()
+    watch, total = TrafficMonitor(0), Traffic()
     for asked in traffic:
         total += watch.look("them", *((asked, None) if isinstance(asked, int) else (len(asked), asked)))
     return {sign.name for sign in signs(total, 0, []) if sign.raised}

@@ -22,7 +22,7 @@ def check_of(service: Service) -> Check:
     """The key that a client shows, if a service serves it. What it returns raises ProblemError (401, 503)."""
 
     async def check(shown: str) -> Key:
-        key = await service.callers.check(shown)
+        key = await service.async_keys.check(shown)
         if key is None or key.class_ not in {"default", *service.spec.classes}:
             raise ProblemError(401, "a key that holds is needed: Authorization: Bearer gg_…")
         return key

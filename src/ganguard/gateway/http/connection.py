@@ -79,7 +79,7 @@ def _ended(timer: asyncio.TimerHandle | None) -> None:
         timer.cancel()
 
 
-class Crowd:
+class ConnectionLimit:
     """An application that answers 503 while there are more than `most` connections. connections: uvicorn's
     own set of them."""
 

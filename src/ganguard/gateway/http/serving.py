@@ -11,7 +11,7 @@ from starlette.types import ASGIApp
 
 from ganguard.base.errors import SpecError
 from ganguard.gateway.http.app import create_app
-from ganguard.gateway.http.connection import MOST, Connection, Crowd
+from ganguard.gateway.http.connection import MOST, Connection, ConnectionLimit
 from ganguard.gateway.shop.service import Service
 from ganguard.gateway.spec import GatewaySpec
 from ganguard.gateway.watch.counting import Counted
@@ -35,9 +35,9 @@ def run(spec: GatewaySpec, began: Callable[[str], None], *, new_secret: bool = F
 
 def server_of(app: ASGIApp, most: int = MOST, connection: type[Connection] = Connection) -> uvicorn.Server:
     """What serves an application, with bounds on connections. connection: for tests."""
-    crowd = Crowd(app, most)
+    limited = ConnectionLimit(app, most)
     config = uvicorn.Config(
-        crowd,
+        limited,
         http=connection,
         ws="none",
         log_level="warning",
@@ -47,7 +47,7 @@ def server_of(app: ASGIApp, most: int = MOST, connection: type[Connection] = Con
         timeout_graceful_shutdown=PATIENCE,
     )
     server = uvicorn.Server(config)
-    crowd.connections = server.server_state.connections
+    limited.connections = server.server_state.connections
     return server
 
 

@@ -12,7 +12,7 @@ from ganguard.base.errors import BudgetError, GanguardError
 W = TypeVar("W")
 
 
-class Together(Generic[W]):
+class GroupCommit(Generic[W]):
     """do: what is wanted to an answer each, or to the error that its asker is to see; what it raises concerns
     all. turn: held while it works, and shared with others that must not work at the same time."""
 

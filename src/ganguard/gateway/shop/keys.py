@@ -135,7 +135,7 @@ class Keys:
         self._known[id_] = found
 
 
-class Callers:
+class AsyncKeys:
     """Keys as the event loop asks for them. Nothing is waited for where a key, or that there is none, is
     known; keys that were never seen wait for one another, and not in the way of those that were."""
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from ganguard.base.cache import tensor_digest
 from ganguard.base.errors import BudgetError, ReservationError
 from ganguard.gateway.refusals import ProblemError
-from ganguard.gateway.shop.group_commit import Together
+from ganguard.gateway.shop.group_commit import GroupCommit
 from ganguard.gateway.shop.keys import Key
 from ganguard.queries.ledger import Ledger, Purchase, reservation_id
 from ganguard.targets.protocol import BlackBoxTarget, LatentTarget, require_answer
@@ -83,14 +83,17 @@ def _reservation(order: Order, target: BlackBoxTarget) -> str:
     return reservation_id(target.identity, order.account, order.idempotency_key)
 
 
-class Counter:
+class OrderProcessor:
     """Where images are sold. secret: what the seeds of images follow from whose client chose none. maker: the
     machine and the versions that bytes depend on beside the target, in words."""
 
     def __init__(self, ledger: Ledger, secret: bytes, maker: str) -> None:
         self._ledger, self._secret, self._maker = ledger, secret, maker
         turn = threading.Lock()  # one transaction at a time: SQLite's own waiting sleeps
-        self._reserve, self._commit = Together(ledger.reserve_all, turn), Together(ledger.commit_all, turn)
+        self._reserve, self._commit = (
+            GroupCommit(ledger.reserve_all, turn),
+            GroupCommit(ledger.commit_all, turn),
+        )
 
     def reserve(self, order: Order, target: BlackBoxTarget) -> bool:
         """Reserve an order's images; False where they were before, under the same key. Raises ProblemError

@@ -12,12 +12,12 @@ from torch import Tensor
 from ganguard.defences.defended_target import DefendedTarget, defend
 from ganguard.defences.protocol import Tools, chain_label
 from ganguard.gateway.shop.admission import Admission
-from ganguard.gateway.shop.keys import Callers, Key, Keys
-from ganguard.gateway.shop.orders import Counter, Order
+from ganguard.gateway.shop.keys import AsyncKeys, Key, Keys
+from ganguard.gateway.shop.orders import Order, OrderProcessor
 from ganguard.gateway.shop.provenance import maker
 from ganguard.gateway.shop.secret import kept_secret
 from ganguard.gateway.spec import DEFAULT_CLASS, GatewaySpec
-from ganguard.gateway.watch.journal import Journal
+from ganguard.gateway.watch.journal import RequestJournal
 from ganguard.gateway.watch.risk import Audited, Curves, Estimate, estimate
 from ganguard.gateway.watch.telemetry import Telemetry
 from ganguard.gateway.watch.thresholds import Crossings, out_of_reach
@@ -61,11 +61,11 @@ class Service:
         self.ledger = Ledger(spec.place())
         self.database = Database(spec.place())
         self._secret = kept_secret(Path(spec.directory), self.database, renewed=new_secret)
-        self.keys, self.journal = Keys(self.database), Journal(self.database)
-        self.callers = Callers(self.keys)
+        self.keys, self.journal = Keys(self.database), RequestJournal(self.database)
+        self.async_keys = AsyncKeys(self.keys)
         self.batching = BatchingTarget(target, spec.batching, self.telemetry.batch)
         self.admission = Admission(spec.batching.most_waiting)
-        self.counter = Counter(self.ledger, self._secret, maker(spec.compute))
+        self.orders = OrderProcessor(self.ledger, self._secret, maker(spec.compute))
         self._lock, self._shields = threading.Lock(), dict[tuple[str, str], DefendedTarget]()
         self._curves: dict[str, Curves] = {}
         self.crossings = Crossings(self.database, spec.risk.thresholds if spec.risk else ())
@@ -131,7 +131,7 @@ class Service:
         rate = self.spec.class_of(class_).images_a_minute
         try:
             target = self.target_for(order.account, class_)
-            new = self.counter.reserve(order, target)
+            new = self.orders.reserve(order, target)
         except BaseException:
             self.admission.give_back(order.account, order.count, rate)
             raise
@@ -141,7 +141,7 @@ class Service:
             self.admission.pace(
                 f"{order.account} redeems", order.count, REDEEMED_A_MINUTE * self.spec.most_images
             )
-        return self.counter.deliver(order, target)
+        return self.orders.deliver(order, target)
 
     def classes(self) -> dict[str, str]:
         """The class of each account that has a key."""

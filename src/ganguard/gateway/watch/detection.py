@@ -58,7 +58,7 @@ class Sign:
     raised: bool
 
 
-class _Watched:
+class _AccountCodes:
     """What is kept of an account's codes: the last WINDOW of them, and in which cells those before lay."""
 
     def __init__(self, none: Tensor) -> None:
@@ -76,13 +76,13 @@ class _Watched:
         return int(found.sum())
 
 
-class Watch:
+class TrafficMonitor:
     """Looks at requests as they come, beside earlier codes of the same account. seed: of the cells of a
     Sketch."""
 
     def __init__(self, seed: int) -> None:
         self._seed, self._grids = seed, dict[int, Grids]()
-        self._watched: OrderedDict[str, _Watched] = OrderedDict()
+        self._watched: OrderedDict[str, _AccountCodes] = OrderedDict()
 
     def look(self, account: str, images: int, latents: Tensor | None) -> Traffic:
         """What one request adds to the traffic of an account. latents: (images, latent_dim), where it sent
@@ -92,7 +92,7 @@ class Watch:
         width = latents.shape[1]
         if width not in self._grids:
             self._grids[width] = Grids(width, self._seed)
-        near = self._watched.setdefault(account, _Watched(latents[:0])).near(latents, self._grids[width])
+        near = self._watched.setdefault(account, _AccountCodes(latents[:0])).near(latents, self._grids[width])
         self._watched.move_to_end(account)
         if len(self._watched) > _MOST_WATCHED:
             self._watched.popitem(last=False)

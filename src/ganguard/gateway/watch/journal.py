@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ganguard.base.errors import GanguardError
 from ganguard.gateway.tables import REQUESTS, open_database
-from ganguard.gateway.watch.detection import Sign, Traffic, Watch, signs
+from ganguard.gateway.watch.detection import Sign, Traffic, TrafficMonitor, signs
 from ganguard.queries.ledger_database import Database
 
 LOG = logging.getLogger("ganguard.gateway")
@@ -26,12 +26,12 @@ _MOST_UNWRITTEN = 100_000  # requests that are kept while the database does not 
 _COLUMNS = ("images", "codes", "squares", "entries", "near", "repeated")
 
 
-class Journal:
+class RequestJournal:
     """A record of requests in the ledger's database, written by a thread of its own. `close` writes the
     rest."""
 
     def __init__(self, database: Database) -> None:
-        self._database, self._watch = open_database(database), Watch(secrets.randbits(62))
+        self._database, self._monitor = open_database(database), TrafficMonitor(secrets.randbits(62))
         self._lock, self._unwritten = threading.Lock(), list[dict[str, object]]()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._write_on, name="ganguard journal", daemon=True)
@@ -40,7 +40,7 @@ class Journal:
     def note(self, account: str, images: int, latents: Tensor | None) -> None:
         """Note a request. latents: (images, latent_dim), where it sent codes."""
         with self._lock:
-            traffic = self._watch.look(account, images, latents)
+            traffic = self._monitor.look(account, images, latents)
             if len(self._unwritten) < _MOST_UNWRITTEN:
                 self._unwritten.append({"account": account, "at": time.time(), **asdict(traffic)})
 

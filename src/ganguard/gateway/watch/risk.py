@@ -50,7 +50,7 @@ class _Results(_Known):
 
 
 @dataclass(frozen=True)
-class Point:
+class ClosestCopy:
     """The closest copy of one budget: its distance, and a 95 % interval."""
 
     budget: int
@@ -74,7 +74,7 @@ class Estimate:
         return f"{sign} {self.distance:.3g} ({self.low:.3g} to {self.high:.3g})"
 
 
-Curve = tuple[Point, ...]
+Curve = tuple[ClosestCopy, ...]
 
 
 @dataclass(frozen=True)
@@ -129,12 +129,12 @@ def _closest(rows: list[_Measurement]) -> Curve:
     return tuple(accumulate(points, _no_farther))
 
 
-def _no_farther(fewer: Point, more: Point) -> Point:
+def _no_farther(fewer: ClosestCopy, more: ClosestCopy) -> ClosestCopy:
     """Who bought more holds the smaller purchase too, and the copy from it."""
     return replace(fewer, budget=more.budget) if fewer.distance < more.distance else more
 
 
-def _point(budget: int, copies: list[_Measurement]) -> Point:
+def _point(budget: int, copies: list[_Measurement]) -> ClosestCopy:
     """The geometric mean over seeds, and its 95 % interval: over seeds, or with one seed of measuring so many
     images."""
     by_seed: defaultdict[int | None, list[_Measurement]] = defaultdict(list)
@@ -149,7 +149,7 @@ def _point(budget: int, copies: list[_Measurement]) -> Point:
         half = 1.96 * max(((m.spread or 0.0) / max(m.value, NEAREST) for m in copies), default=0.0)
     half = min(half, math.log(GREATEST) / 2)
     distance = math.exp(mean)
-    return Point(budget, distance, distance * math.exp(-half), distance * math.exp(half))
+    return ClosestCopy(budget, distance, distance * math.exp(-half), distance * math.exp(half))
 
 
 def estimate(curve: Curve, images: int) -> Estimate:

@@ -15,7 +15,7 @@ from ganguard.gateway.http.connection import Connection
 from ganguard.gateway.http.serving import server_of
 from ganguard.gateway.refusals import ProblemError
 from ganguard.gateway.shop import keys as keys_file
-from ganguard.gateway.shop.keys import Callers, Key, Keys
+from ganguard.gateway.shop.keys import AsyncKeys, Key, Keys
 from ganguard.queries.ledger_database import Database
 from ganguard.targets.wire import Scopes
 
@@ -223,7 +223,7 @@ def test_made_up_keys_do_not_keep_good_ones_waiting(keys: Keys, monkeypatch: pyt
     monkeypatch.setattr(keys, "_looked_up", slowly)
 
     async def crowd() -> None:
-        callers = Callers(keys)
+        callers = AsyncKeys(keys)
         async with anyio.create_task_group() as tasks:
             for number in range(keys_file.STRANGERS_AT_ONCE + 3):
                 tasks.start_soon(callers.check, stranger(number))

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from ganguard.base.errors import BudgetError, GanguardError, ReservationError, StepError
-from ganguard.gateway.shop.group_commit import Together
+from ganguard.gateway.shop.group_commit import GroupCommit
 
 WANTED = range(40)
 
@@ -16,14 +16,14 @@ def _even(wanted: int) -> bool | GanguardError:
     return ReservationError(f"{wanted} is odd") if wanted % 2 else bool(wanted % 4)
 
 
-def _answer(together: Together[int], wanted: int) -> bool | str:
+def _answer(together: GroupCommit[int], wanted: int) -> bool | str:
     try:
         return together(wanted)
     except GanguardError as problem:
         return f"{type(problem).__name__}: {problem}"
 
 
-def _at_once(together: Together[int], turn: threading.Lock, wanted: Sequence[int]) -> list[bool | str]:
+def _at_once(together: GroupCommit[int], turn: threading.Lock, wanted: Sequence[int]) -> list[bool | str]:
     """Ask from a thread each, and let nobody work before all wait."""
     with ThreadPoolExecutor(len(wanted)) as threads:
         with turn:
@@ -41,7 +41,7 @@ def test_all_who_wait_are_answered_at_once_and_each_by_its_own_answer() -> None:
         return [_even(each) for each in wanted]
 
     turn = threading.Lock()
-    found = _at_once(Together(do, turn), turn, WANTED)
+    found = _at_once(GroupCommit(do, turn), turn, WANTED)
     assert found == [f"ReservationError: {n} is odd" if n % 2 else bool(n % 4) for n in WANTED]
     assert [sorted(call) for call in calls] == [list(WANTED)]
 
@@ -52,7 +52,7 @@ def test_what_fails_for_all_fails_each_of_them_and_the_next_are_answered() -> No
             raise StepError("the disk is full")
         return [True] * len(wanted)
 
-    together = Together(full, threading.Lock())
+    together = GroupCommit(full, threading.Lock())
     assert _answer(together, 2) == "StepError: the disk is full"
     assert together(3)
 
@@ -68,7 +68,7 @@ def test_a_damaged_account_is_no_concern_of_the_others() -> None:
         return [True] * len(wanted)
 
     turn = threading.Lock()
-    found = _at_once(Together(damaged, turn), turn, (1, 2, 3))
+    found = _at_once(GroupCommit(damaged, turn), turn, (1, 2, 3))
     assert found == [True, "BudgetError: damaged", True]
     assert sorted(map(sorted, calls)) == [[1], [1, 2, 3], [2], [3]]
 
@@ -90,14 +90,14 @@ class Turn:
 def test_who_is_answered_by_another_does_not_wait_for_a_turn() -> None:
     """Else they come back one by one, and hardly two share a transaction: seen with forty clients."""
     turn = Turn()
-    _at_once(Together(lambda wanted: [_even(each) for each in wanted], turn), turn.lock, WANTED)
+    _at_once(GroupCommit(lambda wanted: [_even(each) for each in wanted], turn), turn.lock, WANTED)
     assert turn.taken == 1
 
 
 def test_too_few_answers_leave_nobody_waiting() -> None:
     turn = threading.Lock()
     with pytest.raises(ValueError, match="zip"):
-        _at_once(Together(lambda wanted: [True], turn), turn, (1, 2))
+        _at_once(GroupCommit(lambda wanted: [True], turn), turn, (1, 2))
 
 
 @pytest.mark.parametrize("problem", [KeyError("x"), SystemExit()])
@@ -106,4 +106,4 @@ def test_nobody_is_left_without_an_answer(problem: BaseException) -> None:
         raise problem
 
     with pytest.raises(type(problem)):
-        Together(broken, threading.Lock())(1)
+        GroupCommit(broken, threading.Lock())(1)

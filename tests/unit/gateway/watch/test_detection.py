@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ganguard.base.seeds import torch_generator
 from ganguard.gateway.watch.code_sketch import Grids, Sketch
-from ganguard.gateway.watch.detection import Traffic, Watch, near_codes, signs
+from ganguard.gateway.watch.detection import Traffic, TrafficMonitor, near_codes, signs
 
 Start = Callable[..., Any]
 
@@ -19,7 +19,7 @@ def prior(count: int, width: int = 32, seed: int = 0) -> Tensor:
 
 
 def raised(*requests: Tensor) -> set[str]:
-    watch, total = Watch(0), Traffic()
+    watch, total = TrafficMonitor(0), Traffic()
     for latents in requests:
         total += watch.look("us", len(latents), latents)
     return {sign.name for sign in signs(total, 0, []) if sign.raised}

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from ganguard.base.errors import DataError
-from ganguard.gateway.watch.risk import Audited, Point, estimate
+from ganguard.gateway.watch.risk import Audited, ClosestCopy, estimate
 from ganguard.targets.wire import Scopes
 
 Start = Callable[..., Any]
@@ -82,7 +82,7 @@ def test_outside_the_budgets_there_is_a_bound(results: Any) -> None:
     )
 )
 def test_an_estimate_lies_between_its_neighbours(points: list[tuple[int, float]]) -> None:
-    curve = tuple(Point(budget, value, value / 2, value * 2) for budget, value in sorted(points))
+    curve = tuple(ClosestCopy(budget, value, value / 2, value * 2) for budget, value in sorted(points))
     for images in range(1, 10**6, 99_991):
         found = estimate(curve, images)
         assert (
