@@ -95,7 +95,7 @@ def raised(traffic: Requests) -> set[str]:
     """The signs of codes that an account raises in the end."""
     watch, total = TrafficMonitor(0), Traffic()
     for asked in traffic:
-        total += watch.look("them", *((asked, None) if isinstance(asked, int) else (len(asked), asked)))
+        total += watch.observe("them", *((asked, None) if isinstance(asked, int) else (len(asked), asked)))
     return {sign.name for sign in signs(total, 0, []) if sign.raised}
 
 

@@ -1,4 +1,4 @@
-"""`ganguard keys`: who may ask a gateway for images, and for how many."""
+"""`ganguard keys`: the keys and the budgets of a gateway's accounts."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +14,7 @@ keys = typer.Typer(help="Keys and budgets of a gateway's accounts.")
 SpecArgument = Annotated[
     str, typer.Argument(metavar="SPEC", help="The spec of the gateway, a YAML file.", show_default=False)
 ]
-Account = Annotated[str, typer.Option(help="Whose key, or budget.", show_default=False)]
+Account = Annotated[str, typer.Option(help="The account's name.", show_default=False)]
 
 
 @keys.command("create")
@@ -24,24 +24,22 @@ def create(
     budget: Annotated[
         int | None,
         typer.Option(
-            min=0, max=LARGEST, help="Images that the account may buy in all.", show_default="as it is, or 0"
+            min=0, max=LARGEST, help="Images that the account may buy in all.", show_default="unchanged, or 0"
         ),
     ] = None,
     account_class: Annotated[
-        str, typer.Option("--class", help="Class of the account, of the spec.")
+        str, typer.Option("--class", help="Class of the account, from the spec.")
     ] = "default",
     send_latents: Annotated[
-        bool, typer.Option("--send-latents", help="Let it send codes of its own.")
+        bool, typer.Option("--send-latents", help="Let the key send codes of its own.")
     ] = False,
-    choose_seed: Annotated[bool, typer.Option("--choose-seed", help="Let it choose the seed.")] = False,
-    most_images: Annotated[
-        int, typer.Option(min=1, max=1 << 16, help="Images that one request may ask for.")
-    ] = 64,
+    choose_seed: Annotated[bool, typer.Option("--choose-seed", help="Let the key choose the seed.")] = False,
+    most_images: Annotated[int, typer.Option(min=1, max=1 << 16, help="Most images in one request.")] = 64,
     admin: Annotated[
-        bool, typer.Option("--admin", help="Let it see the operator's page and the metrics.")
+        bool, typer.Option("--admin", help="Let the key see the operator's page and the metrics.")
     ] = False,
 ) -> None:
-    """Make a key. It is shown this once, on standard output; what is kept cannot be turned back into it.
+    """Create a key and print it. It is shown only now: the gateway stores its digest alone.
 
     Example: `ganguard keys create gateway.yaml --account alice --budget 1000`
     """
@@ -54,7 +52,8 @@ def create(
     opened.class_of(account_class)
     scopes = Scopes(send_latents=send_latents, choose_seed=choose_seed, most_images=most_images, admin=admin)
     keys = Keys(Database(opened.place()))
-    text, key = keys.create(account, account_class, scopes)  # first: it refuses names and classes
+    # The key comes first: creating it checks the account's name and class.
+    text, key = keys.create(account, account_class, scopes)
     try:
         with Ledger(opened.place()) as ledger:
             if budget is None:
@@ -62,7 +61,7 @@ def create(
             else:
                 ledger.open_account(account, budget)
     except BaseException:
-        keys.revoke(key.id)  # nobody was shown it
+        keys.revoke(key.id)  # it was not printed
         raise
     typer.echo(text)
 
@@ -74,7 +73,7 @@ def revoke(
         str, typer.Argument(metavar="ID", help="The key's id, as `list` shows it.", show_default=False)
     ],
 ) -> None:
-    """End a key. A gateway that runs knows within a second; the account and its budget stay.
+    """Revoke a key. A running gateway refuses it within a second; the account and its budget stay.
 
     Example: `ganguard keys revoke gateway.yaml 0123456789abcdef`
     """
@@ -88,7 +87,7 @@ def revoke(
 
 @keys.command("list")
 def list_(spec: SpecArgument) -> None:
-    """List the keys, and where their accounts stand, as JSON. No secret is in it.
+    """Print the keys, and the budgets and purchases of accounts, as JSON. It holds no secrets.
 
     Example: `ganguard keys list gateway.yaml`
     """
@@ -122,10 +121,11 @@ def set_budget(
     spec: SpecArgument,
     account: Account,
     budget: Annotated[
-        int, typer.Option(min=0, max=LARGEST, help="Images that it may buy in all.", show_default=False)
+        int,
+        typer.Option(min=0, max=LARGEST, help="Images that the account may buy in all.", show_default=False),
     ],
 ) -> None:
-    """Set how many images an account may buy in all; not below what it has bought.
+    """Set how many images an account may buy in all: at least as many as it has bought.
 
     Example: `ganguard keys set-budget gateway.yaml --account alice --budget 2000`
     """
@@ -133,21 +133,22 @@ def set_budget(
     from ganguard.queries.ledger import Ledger
 
     with Ledger(opened.place()) as ledger:
-        ledger.balance(account)  # raises where there is none
+        ledger.balance(account)  # raises if there is no such account
         ledger.open_account(account, budget)
         balance = ledger.balance(account)
     typer.echo(f"Account {account!r} has bought {balance.reserved:,} of {balance.budget:,} images.")
 
 
 def require_gateway() -> None:
-    """Raise SpecError where the gateway's packages are absent."""
+    """Raise SpecError if the gateway's packages are not installed."""
     from importlib.util import find_spec
 
     from ganguard.base.errors import SpecError
 
     absent = [name for name in ("fastapi", "uvicorn", "prometheus_client") if find_spec(name) is None]
     if absent:
-        raise SpecError(f"the gateway needs {', '.join(absent)}. Run pip install 'ganguard[gateway]'.")
+        missing = f"the gateway needs {', '.join(absent)}"
+        raise SpecError(f"{missing}, not installed here. Run pip install 'ganguard[gateway]'.")
 
 
 def _opened(spec: str) -> "GatewaySpec":

@@ -16,13 +16,13 @@ def serve(
     changes: Changes = None,
     new_secret: Annotated[
         bool,
-        typer.Option("--new-secret", help="Go on with another secret, where the old one is lost for good."),
+        typer.Option("--new-secret", help="Start with a new secret if the old one is lost for good."),
     ] = False,
 ) -> None:
     """Serve a generator over HTTP: keys, budgets, defences, and a page for the operator at `/`.
 
-    Needs `pip install 'ganguard[gateway]'`. `ganguard keys create SPEC` makes keys. An interrupt finishes
-    what was reserved first.
+    Needs `pip install 'ganguard[gateway]'`. Create keys with `ganguard keys create SPEC`. On an interrupt,
+    requests in progress are finished first.
 
     Example: `ganguard serve gateway.yaml --set port=8080`
     """

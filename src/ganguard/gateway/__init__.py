@@ -1,2 +1,2 @@
-"""A generator behind HTTP: keys, budgets, defences by class of account, and how far each account has come in
-copying it."""
+"""A generator behind HTTP: keys, budgets, defences by class of account, and how near each account is to a
+copy."""

@@ -1,15 +1,26 @@
-"""A request that is refused, as every room of the gateway may raise it."""
+"""The error that any part of the gateway raises to refuse a request."""
 
 from http import HTTPStatus
 
 from ganguard.targets.wire import Problem
 
-AGAIN_AFTER = 1  # seconds, where nothing better is known
+AGAIN_AFTER = 1  # seconds for Retry-After, if nothing better is known
 
 
 class ProblemError(Exception):
-    """A request that is refused. headers: of the answer; left: budget, spent and left of the account, in
-    images; of a rate, nothing, nothing, and what may be asked for now."""
+    """A refused request, as RFC 9457 problem details.
+
+    Args:
+        status: the HTTP status of the response.
+        detail: the reason, in a sentence for the client.
+        retry_after: seconds until asking again makes sense; None leaves the header out.
+        left: the account's budget, spent and left, in images; for a rate limit (None, None, images that may
+            be asked for now).
+
+    Attributes:
+        headers: the headers of the response.
+        problem: the body of the response.
+    """
 
     def __init__(
         self,

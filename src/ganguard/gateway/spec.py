@@ -1,4 +1,4 @@
-"""What the owner writes: the spec of a gateway."""
+"""The spec of a gateway: what its owner writes in YAML."""
 
 import ipaddress
 import os
@@ -28,17 +28,15 @@ from ganguard.targets.batching_target import BatchingSettings
 from ganguard.targets.load import TargetSettings, parse_target
 
 DEFAULT_CLASS = "default"
-_VARIABLE = re.compile(
-    r"env:[A-Za-z_][A-Za-z0-9_]*"
-)  # an address may hold a password, and no message repeats it
+_VARIABLE = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*")
 
 
 def _chain(value: object) -> tuple[Defence, ...]:
     chain = parse_chain(value)
     if any(isinstance(defence, SemanticInterpolation) and defence.attribute for defence in chain):
         raise SpecError(
-            "semantic_interpolation: nothing is fitted here. Name a `direction`, from `ganguard directions "
-            "fit`."
+            "semantic_interpolation: the gateway fits no direction. Name a `direction`, from `ganguard "
+            "directions fit`."
         )
     return chain
 
@@ -48,10 +46,12 @@ def _dumped(chain: tuple[Defence, ...]) -> list[Any]:
 
 
 class AccountClass(Settings):
-    """What stands before the target for accounts of one class.
+    """The defences and the rate limit for accounts of one class.
 
-    defences: "none", a defence, or a list of them, one after the other. images_a_minute: most that an account
-    may ask for, in the long run, and at once; None: no limit but its budget.
+    Attributes:
+        defences: "none", a defence, or a list of defences that are applied one after the other.
+        images_a_minute: the most images that an account may ask for at once, and per minute in the long run;
+            None sets no limit besides the budget.
     """
 
     defences: Annotated[tuple[Defence, ...], BeforeValidator(_chain), PlainSerializer(_dumped)] = ()
@@ -59,8 +59,13 @@ class AccountClass(Settings):
 
 
 class RiskSettings(Settings):
-    """results: a directory that `ganguard audit` wrote, or its results.json. thresholds: Fréchet distances to
-    the target; an account that has bought enough to come as near is logged and counted."""
+    """How the gateway estimates extraction risk.
+
+    Attributes:
+        results: a directory that `ganguard audit` wrote, or its results.json.
+        thresholds: Fréchet distances to the target; the gateway logs and counts each account that has bought
+            enough images for a copy that near.
+    """
 
     results: str
     thresholds: tuple[Annotated[float, Field(gt=0, le=1e9)], ...] = ()
@@ -74,12 +79,18 @@ class RiskSettings(Settings):
 class GatewaySpec(Settings):
     """A gateway.
 
-    target: whose images are served: a kind of target, as in an audit's spec.
-    directory: where its ledger, its secret and its records lie.
-    ledger: "env:NAME", a variable that holds postgresql://…; None keeps an SQLite file in the directory.
-    host, port: where it listens; port 0 takes a free one.
-    most_images: that any request may ask for.
-    classes: defences and limits by class of account; "default" is for keys that name none.
+    Attributes:
+        target: the target that serves the images: any kind of target, as in an audit's spec.
+        directory: the directory for the ledger, the secret and other records.
+        ledger: "env:NAME", an environment variable that holds postgresql://…; None keeps the ledger in an
+            SQLite file in the directory.
+        host: the IP address to listen on.
+        port: the TCP port to listen on; 0 takes a free one.
+        most_images: the most images that any request may ask for.
+        classes: defences and limits by class of account; keys that name no class use "default".
+        batching: how requests are grouped into batches for the target.
+        risk: how extraction risk is estimated; None estimates none.
+        compute: the device and threads that make the images.
     """
 
     target: Annotated[SerializeAsAny[TargetSettings], BeforeValidator(parse_target)]
@@ -103,8 +114,11 @@ class GatewaySpec(Settings):
     @field_validator("ledger")
     @classmethod
     def _named(cls, ledger: str | None) -> str | None:
+        # The message does not repeat what came: an address may hold a password.
         if ledger is not None and not _VARIABLE.fullmatch(ledger):
-            raise ValueError("must be env:NAME, a variable that holds the address; got something else")
+            raise ValueError(
+                "must be env:NAME, an environment variable that holds the address; got something else"
+            )
         return ledger
 
     @field_validator("host")
@@ -114,17 +128,20 @@ class GatewaySpec(Settings):
             return str(ipaddress.ip_address(host))
         except ValueError:
             raise ValueError(
-                f"must be an address such as 127.0.0.1, or 0.0.0.0 for every one; got {host[:80]!r}"
+                f"must be an IP address such as 127.0.0.1, or 0.0.0.0 for all interfaces; got {host[:80]!r}"
             ) from None
 
     @model_validator(mode="after")
     def _room(self) -> "GatewaySpec":
         if self.most_images > self.batching.most_waiting:
-            raise ValueError(f"batching.most_waiting must be at least most_images, {self.most_images}")
+            raise ValueError(
+                f"batching.most_waiting must be at least most_images ({self.most_images}); got "
+                f"{self.batching.most_waiting}"
+            )
         return self
 
     def class_of(self, name: str) -> AccountClass:
-        """The class of that name. Raises SpecError where there is none."""
+        """Return the class named `name`. Raises SpecError if there is none."""
         if name not in self.classes and name != DEFAULT_CLASS:
             raise SpecError(
                 f"no class of accounts {name!r}. Known: {', '.join(sorted({DEFAULT_CLASS, *self.classes}))}"
@@ -132,7 +149,7 @@ class GatewaySpec(Settings):
         return self.classes.get(name, AccountClass())
 
     def place(self) -> Path | str:
-        """Where the ledger is. Raises SpecError where the variable that holds its address is not set."""
+        """Return the ledger's file or address. Raises SpecError if the address's variable is not set."""
         if self.ledger is None:
             return Path(self.directory) / "ledger.sqlite"
         name = self.ledger.removeprefix("env:")
@@ -144,8 +161,10 @@ class GatewaySpec(Settings):
 
 
 def read_gateway_spec(file: str, changes: list[str]) -> GatewaySpec:
-    """The spec of a YAML file, after changes of the form "port=0". Raises SpecError with one line that names
-    the key."""
+    """Read the spec in a YAML file and apply changes of the form "port=0" to it.
+
+    Raises SpecError, with a one-line message that names the key, if the spec is not valid.
+    """
     path = Path(file)
     try:
         text = read_bounded(path, 4 * LONGEST_YAML).decode(errors="replace")
@@ -153,13 +172,12 @@ def read_gateway_spec(file: str, changes: list[str]) -> GatewaySpec:
         raise SpecError(f"{path}: {problem}.") from None
     except (OSError, ValueError) as problem:
         said = problem.strerror if isinstance(problem, OSError) else problem
-        raise SpecError(
-            f"{path}: cannot be read ({said}). Give the spec of a gateway, a .yaml file."
-        ) from None
+        wanted = "Give the spec of a gateway, a .yaml file."
+        raise SpecError(f"{path}: cannot be read ({said}). {wanted}") from None
     found = read_yaml(text, file)
     if not isinstance(found, Mapping):
         raise SpecError(
-            f"{file}: a gateway's spec is a mapping with keys like target, directory; got "
+            f"{file}: a gateway's spec must be a mapping with keys such as target and directory; got "
             f"{type(found).__name__}."
         )
     return parse(GatewaySpec, apply_changes(cast(Mapping[str, Any], found), changes), "spec")

@@ -1,5 +1,7 @@
-"""What a gateway keeps beside the ledger, in the same database: keys, a record of what was asked for, which
-secret images follow from, and the thresholds that accounts reached."""
+"""The gateway's tables, in the ledger's database.
+
+They hold keys, requests, the secret's digest, and the risk thresholds that accounts have reached.
+"""
 
 from sqlalchemy import (
     BigInteger,
@@ -39,33 +41,35 @@ REQUESTS = Table(
     Column("at", Float, nullable=False),  # seconds since 1970
     Column("images", _IMAGES, nullable=False),
     Column("codes", _IMAGES, nullable=False),  # codes that the client sent
-    Column("squares", Float, nullable=False),  # sum of the squares of their entries
-    Column("entries", _IMAGES, nullable=False),
-    Column("near", _IMAGES, nullable=False),  # codes that lie next to another one
-    Column("repeated", _IMAGES, nullable=False),  # entries that others of the same request equal
+    Column("squares", Float, nullable=False),  # sum of the squares of the codes' entries
+    Column("entries", _IMAGES, nullable=False),  # number of entries of the codes
+    Column("near", _IMAGES, nullable=False),  # codes near another code
+    Column("repeated", _IMAGES, nullable=False),  # entries equal to another entry of the same request
 )
-SECRETS = Table(
-    "gateway_secret", _METADATA, Column("digest", String, primary_key=True)
-)  # of the one in force
+# One row: the digest of the secret in force.
+SECRETS = Table("gateway_secret", _METADATA, Column("digest", String, primary_key=True))
 CROSSINGS = Table(
     "gateway_crossings",
     _METADATA,
     Column("account", String, primary_key=True),
     Column("threshold", Float(53), primary_key=True),
-    Column("images", _IMAGES, nullable=False),  # that the account had bought
+    Column("images", _IMAGES, nullable=False),  # images that the account had bought by then
     Column("at", Float(53), nullable=False),  # seconds since 1970
 )
-_CREATION = 0x67617465776179  # the advisory lock under which PostgreSQL's tables, and keys, are made
+_CREATION = 0x67617465776179  # PostgreSQL's advisory lock for creating tables and keys
 
 
 def lock_keys(connection: Connection) -> None:
-    """Let nobody else make a key before this transaction ends. (SQLite's lock is held already.)"""
+    """Keep other processes from creating a key before this transaction ends.
+
+    SQLite needs nothing here: its transaction holds the only write lock.
+    """
     if connection.dialect.name == "postgresql":
         connection.execute(select(func.pg_advisory_xact_lock(_CREATION)))
 
 
 def open_database(database: Database) -> Database:
-    """The database, with the gateway's tables in it."""
+    """Create the gateway's tables if they are absent, and return the database."""
     with database.transaction("open the gateway's tables") as connection:
         _prepare(connection)
     return database

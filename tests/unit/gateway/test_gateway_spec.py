@@ -38,7 +38,7 @@ classes:
         ("target: {checkpoint: x}\ntarge: 1", "unknown key"),
         ("directory: x", "target: this key is needed"),
         ("target: {chekpoint: x}", "did you mean 'checkpoint'"),
-        ("target: {checkpoint: x}\nhost: example.org", "must be an address"),
+        ("target: {checkpoint: x}\nhost: example.org", "must be an IP address"),
         ("target: {checkpoint: x}\nport: 70000", "65535"),
         ("target: {checkpoint: x}\nledger: postgresql://user:word@host/db", "ledger"),
         ("target: {checkpoint: x}\nclasses: {a: {defences: {kind: jpg}}}", "did you mean 'jpeg'"),

@@ -1,1 +1,1 @@
-"""The gateway's face to clients and to its operator: routes, keys as they arrive, bounds on what is sent, and pages."""
+"""The HTTP side: routes, authentication, limits on connections and bodies, problem details, and pages."""

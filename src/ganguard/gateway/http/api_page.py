@@ -1,5 +1,4 @@
-"""What the gateway answers, as a page to read: the OpenAPI document without scripts, and with nothing of
-another house."""
+"""The API documentation at /docs: the OpenAPI document as a page without scripts or third-party resources."""
 
 import json
 
@@ -10,18 +9,16 @@ from ganguard.gateway.http.pages import HEADERS, template
 
 
 def router(app: FastAPI) -> APIRouter:
-    """The page of an app's own document."""
+    """Return the route of the page that shows the app's own OpenAPI document."""
     routes = APIRouter()
 
     @routes.get("/docs", include_in_schema=False, response_class=HTMLResponse)
     def documents() -> HTMLResponse:
         document = app.openapi()
-        schemas = {
-            name: json.dumps(said, indent=2) for name, said in document["components"]["schemas"].items()
-        }
-        return HTMLResponse(
-            template("api.html.j2").render(document=document, schemas=schemas), headers=HEADERS
-        )
+        components = document["components"]["schemas"]
+        schemas = {name: json.dumps(schema, indent=2) for name, schema in components.items()}
+        page = template("api.html.j2").render(document=document, schemas=schemas)
+        return HTMLResponse(page, headers=HEADERS)
 
     _ = documents
     return routes

@@ -1,4 +1,4 @@
-"""The gateway over HTTP: an ASGI application around a Service."""
+"""The gateway's ASGI application, around a Service."""
 
 import asyncio
 import logging
@@ -17,27 +17,27 @@ from ganguard.targets.protocol import LatentTarget
 from ganguard.targets.wire import IMAGES
 
 LOG = logging.getLogger("ganguard.gateway")
-LOOK_EVERY = 5.0  # seconds between looks at how far accounts have come
-_BODY = 4096  # bytes of a request without codes
+UPDATE_EVERY = 5.0  # seconds between updates of the accounts' extraction risk
+_BODY = 4096  # bytes allowed for a request without codes
 
 DESCRIPTION = """Images of a generator, each paid for by an account.
 
-Send an `Idempotency-Key` of your own: where an answer is lost, asking again under the same key costs nothing and brings the
-same images. Errors are problem details (RFC 9457)."""
+Send an `Idempotency-Key` of your own: if an answer is lost, asking again under the same key costs nothing
+and returns the same images. Errors are problem details (RFC 9457)."""
 
 
 def create_app(service: Service) -> FastAPI:
-    """The application. It closes the service when it ends."""
+    """Return the application. It closes the service when it shuts down."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
-        looking = asyncio.create_task(_look(service))
+        updates = asyncio.create_task(_update_risk(service))
         try:
             yield
         finally:
-            looking.cancel()
+            updates.cancel()
             with suppress(asyncio.CancelledError):
-                await looking
+                await updates
             await to_thread.run_sync(service.close)
 
     app = FastAPI(
@@ -45,8 +45,10 @@ def create_app(service: Service) -> FastAPI:
         version=__version__,
         description=DESCRIPTION,
         lifespan=lifespan,
-        redirect_slashes=False,  # to an address that the client's Host header names, and to http
-        docs_url=None,  # its pages run scripts of other houses
+        # A redirect would lead to plain http, at the host that the client's Host header names.
+        redirect_slashes=False,
+        # FastAPI's own pages load scripts from other sites; see api_page.
+        docs_url=None,
         redoc_url=None,
     )
     problems.install(app)
@@ -58,8 +60,7 @@ def create_app(service: Service) -> FastAPI:
 
 
 def _allowed(service: Service) -> Allowed:
-    """Who may send how many bytes: room for as many codes as the key may send, once it is seen to be one that
-    holds."""
+    """Return the check of the bytes that a request may send: enough for as many codes as its key may send."""
     check, target = check_of(service), service.batching.inner
     entries = target.latent_dim if isinstance(target, LatentTarget) else 0
 
@@ -67,21 +68,16 @@ def _allowed(service: Service) -> Allowed:
         if method != "POST" or path != IMAGES:
             return _BODY
         scopes = (await check(bearer(shown))).scopes
-        return (
-            _BODY
-            + BYTES_AN_ENTRY
-            * entries
-            * min(scopes.most_images, service.spec.most_images)
-            * scopes.send_latents
-        )
+        codes = min(scopes.most_images, service.spec.most_images) if scopes.send_latents else 0
+        return _BODY + BYTES_AN_ENTRY * entries * codes
 
     return allowed
 
 
-async def _look(service: Service) -> None:
+async def _update_risk(service: Service) -> None:
     while True:
         try:
-            await to_thread.run_sync(service.look)
-        except Exception as problem:  # noqa: BLE001 - whatever went wrong once is looked at again
+            await to_thread.run_sync(service.update_risk)
+        except Exception as problem:  # noqa: BLE001 - the next update may succeed
             LOG.warning("extraction risk: %s: %s", type(problem).__name__, problem)
-        await asyncio.sleep(LOOK_EVERY)
+        await asyncio.sleep(UPDATE_EVERY)

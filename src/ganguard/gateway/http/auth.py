@@ -1,4 +1,4 @@
-"""Who asks: the holders of keys, as the routes depend on them."""
+"""Authentication: the keys that requests carry, as FastAPI dependencies."""
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated
@@ -14,30 +14,36 @@ from ganguard.gateway.shop.service import Service
 _BEARER = HTTPBearer(auto_error=False, description="A key that `ganguard keys create` made.")
 _BASIC = HTTPBasic(auto_error=False)
 
-
 Check = Callable[[str], Awaitable[Key]]
 
 
 def check_of(service: Service) -> Check:
-    """The key that a client shows, if a service serves it. What it returns raises ProblemError (401, 503)."""
+    """Return an async function from a key's text to the key.
+
+    The function raises ProblemError: 401 if the key is not valid or its class is not in the spec, 503 if too
+    many unknown keys are being looked up.
+    """
 
     async def check(shown: str) -> Key:
         key = await service.async_keys.check(shown)
         if key is None or key.class_ not in {"default", *service.spec.classes}:
-            raise ProblemError(401, "a key that holds is needed: Authorization: Bearer gg_…")
+            raise ProblemError(401, "a valid key is needed: Authorization: Bearer gg_…")
         return key
 
     return check
 
 
 def bearer(header: bytes) -> str:
-    """The key in an Authorization header, or nothing."""
+    """Return the key in an Authorization header, or "" if it holds none."""
     scheme, _, shown = header.decode("latin-1").partition(" ")
     return shown if scheme.lower() == "bearer" else ""
 
 
 def holder_of(service: Service) -> Callable[..., Awaitable[Key]]:
-    """Who asks, as a dependency: the holder of a key that holds. Raises ProblemError (401)."""
+    """Return the dependency that gives a request's key.
+
+    It raises ProblemError (401) if the request carries no valid key.
+    """
     check = check_of(service)
 
     async def holder(shown: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]) -> Key:
@@ -47,8 +53,11 @@ def holder_of(service: Service) -> Callable[..., Awaitable[Key]]:
 
 
 def admin_of(service: Service) -> Callable[..., Awaitable[Key]]:
-    """The operator, as a dependency: by a key as bearer, or as the password that a browser asks for. Raises
-    ProblemError: 401, and 403 for another key."""
+    """Return the dependency that gives the operator's key.
+
+    The key comes as a bearer token, or as the password of HTTP basic authentication, which browsers ask for.
+    The dependency raises ProblemError: 401 if there is no valid key, 403 if it is not an operator's.
+    """
     check = check_of(service)
 
     async def admin(
@@ -63,7 +72,7 @@ def admin_of(service: Service) -> Callable[..., Awaitable[Key]]:
                 refused.headers["WWW-Authenticate"] = 'Basic realm="ganguard operator"'
             raise
         if not key.scopes.admin:
-            raise ProblemError(403, "only the operator's key may see this.")
+            raise ProblemError(403, "only an operator's key may see this.")
         return key
 
     return admin

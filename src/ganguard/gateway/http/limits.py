@@ -1,4 +1,4 @@
-"""What a client may send: with a key that holds, so many bytes, and not for ever."""
+"""Limits on request bodies: only with a valid key, up to a size, and within a time."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -10,19 +10,24 @@ from ganguard.base.errors import GanguardError
 from ganguard.gateway.http.problems import answer, unable
 from ganguard.gateway.refusals import ProblemError
 
-LONGEST_WAIT = 60.0  # seconds for a body, all of it
-BYTES_AN_ENTRY = 26  # of a code in JSON: 17 digits, a sign, an exponent and what stands between
-HELD = "ganguard.held"  # what is to be given up once the answer is sent, an ExitStack in a request's scope
+LONGEST_WAIT = 60.0  # seconds for a whole body
+BYTES_AN_ENTRY = 26  # per entry of a code in JSON: 17 digits, a sign, an exponent and separators
+HELD = "ganguard.held"  # the key, in a request's scope, of an ExitStack that closes once the answer is sent
 
-Allowed = Callable[[str, str, bytes], Awaitable[int]]
+Allowed = Callable[[str, str, bytes], Awaitable[int]]  # (method, path, Authorization header) -> bytes
 
 
 class Limits:
-    """Refuses bodies of callers who may send none, and those that are too large (413; before a byte of them
-    is read, where they say how long they are) or do not come (408), before anything is made of them.
+    """Middleware that reads a request's body before the application sees it, or refuses the request.
 
-    allowed: method, path and Authorization header to the bytes that may be sent; it raises ProblemError
-    before any is read.
+    It refuses bodies that the client may not send (by what `allowed` raises), that are too large (413; unread
+    if Content-Length says so), or that do not arrive in time (408).
+
+    Args:
+        app: the application.
+        allowed: the bytes that a request may send, by method, path and Authorization header; it may raise
+            ProblemError, before any byte of the body is read.
+        longest_wait: seconds in which the whole body must arrive.
     """
 
     def __init__(self, app: ASGIApp, allowed: Allowed, longest_wait: float = LONGEST_WAIT) -> None:
@@ -52,6 +57,7 @@ class Limits:
             return await self.app({**scope, HELD: held}, again, _whole(send))
 
     async def _body(self, receive: Receive, most: int) -> bytes | None:
+        """Return the body; None if the client disconnects. Raises ProblemError (408, 413)."""
         found = bytearray()
         try:
             async with asyncio.timeout(self._wait):
@@ -65,7 +71,7 @@ class Limits:
                     if not message.get("more_body"):
                         return bytes(found)
         except TimeoutError:
-            raise ProblemError(408, f"the request did not come within {self._wait:g} seconds.") from None
+            raise ProblemError(408, f"the body did not arrive within {self._wait:g} seconds.") from None
 
 
 def _too_large(most: int) -> ProblemError:
@@ -73,8 +79,10 @@ def _too_large(most: int) -> ProblemError:
 
 
 def _whole(send: Send) -> Send:
-    """Returns from the last piece of an answer only once it has left this process: the server waits, before
-    it sends another piece, until what it has is gone."""
+    """Return a `send` that returns from an answer's last piece only once that piece has left this process.
+
+    The server waits before each piece until the piece before it is gone, so an empty last piece is added.
+    """
 
     async def sent(message: Message) -> None:
         if message["type"] == "http.response.body" and not message.get("more_body") and message.get("body"):

@@ -1,5 +1,4 @@
-"""The operator's page: who bought how much, how near copies could be, what customers get, and how the gateway
-does."""
+"""The operator's page: purchases by account, extraction risk, samples of what customers get, and load."""
 
 import time
 from base64 import b64encode
@@ -18,22 +17,34 @@ from ganguard.defences.protocol import chain_label
 from ganguard.gateway.http.pages import HEADERS, template
 from ganguard.gateway.http.routes import admin_of
 from ganguard.gateway.shop.keys import Key
-from ganguard.gateway.shop.service import Risk, Service
+from ganguard.gateway.shop.service import Service
 from ganguard.gateway.spec import DEFAULT_CLASS
 from ganguard.gateway.watch.detection import Sign
 from ganguard.gateway.watch.journal import DAY, HOUR
+from ganguard.gateway.watch.risk import Risk
 from ganguard.gateway.watch.thresholds import Crossing
 from ganguard.queries.ledger import Balance
 
-SAMPLES = 8  # images of each class
-FRESH = 30.0  # seconds that a sample is shown before it is made anew
-HOURS = 48  # of the spend that is drawn
-_WIDTH, _HEIGHT = 192, 40  # of that drawing
+SAMPLES = 8  # images shown for each class
+FRESH = 30.0  # seconds before samples are made again
+HOURS = 48  # hours of purchases that the bar chart shows
+_WIDTH, _HEIGHT = 192, 40  # of the bar chart, in units of its viewBox
 
 
 @dataclass(frozen=True)
 class AccountRow:
-    """An account as the page shows it. bars: x, y, width, height of each hour's images."""
+    """An account as the page shows it.
+
+    Attributes:
+        balance: its budget and purchases.
+        class_: its class.
+        keys: number of its keys in force.
+        risk: how near a copy could come; None if it is not known.
+        signs: its signs of copying.
+        bars: the bars of its chart (see `bars`).
+        recent: images that it asked for in the last day.
+        crossings: the risk thresholds that it has reached.
+    """
 
     balance: Balance
     class_: str
@@ -46,13 +57,19 @@ class AccountRow:
 
     @property
     def share(self) -> float:
-        """Of its budget, in percent."""
+        """The spent share of its budget, in percent."""
         return 100 * self.balance.reserved / self.balance.budget if self.balance.budget else 0.0
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Images behind the defences of a class, as the data of a PNG file."""
+    """Images as customers of a class get them.
+
+    Attributes:
+        class_: the class.
+        defences: the label of its defences.
+        png: a PNG file with the images in a row, in base64.
+    """
 
     class_: str
     defences: str
@@ -60,7 +77,7 @@ class Sample:
 
 
 def router(service: Service) -> APIRouter:
-    """The page of a service."""
+    """Return the route of a service's operator page."""
     routes, samples = APIRouter(), _Samples(service)
 
     @routes.get("/", include_in_schema=False, response_class=HTMLResponse)
@@ -72,8 +89,8 @@ def router(service: Service) -> APIRouter:
 
 
 def render(service: Service, samples: Sequence[Sample]) -> str:
-    """The page as HTML."""
-    service.look()
+    """Return the page as HTML."""
+    service.update_risk()
     return template("operator.html.j2", day=_day).render(
         target=service.batching.inner.identity[:40],
         shape="×".join(map(str, service.batching.inner.image_shape)),
@@ -92,7 +109,7 @@ def render(service: Service, samples: Sequence[Sample]) -> str:
 
 
 def account_rows(service: Service) -> list[AccountRow]:
-    """Every account, those first that have bought most."""
+    """Return a row for every account, by descending purchases."""
     keys = [key for key in service.keys.listed() if not key.revoked]
     classes = service.classes()
     hours = service.journal.since(time.time() - HOURS * HOUR)
@@ -118,8 +135,15 @@ def account_rows(service: Service) -> list[AccountRow]:
 
 
 def bars(spent: Sequence[tuple[float, int]], now: float) -> list[tuple[float, float, float, float]]:
-    """(x, y, width, height) of the images of each hour, in a drawing whose right edge is now and whose
-    tallest bar fills it."""
+    """Lay out a bar chart of images by hour; its right edge is now, and its tallest bar fills the height.
+
+    Args:
+        spent: (start of the hour in seconds since 1970, images), ascending.
+        now: seconds since 1970.
+
+    Returns:
+        (x, y, width, height) of each bar of the last HOURS hours.
+    """
     most = max((images for _, images in spent), default=1)
     wide, last = _WIDTH / HOURS, now // HOUR
     found: list[tuple[float, float, float, float]] = []
@@ -131,14 +155,13 @@ def bars(spent: Sequence[tuple[float, int]], now: float) -> list[tuple[float, fl
 
 
 class _Samples:
-    """A grid of images for each class, made anew now and then. They are the operator's own: no account pays
-    for them."""
+    """Sample images for each class, made again every FRESH seconds. No account pays for them."""
 
     def __init__(self, service: Service) -> None:
         self._service, self._made, self._at = service, list[Sample](), 0.0
 
     def now(self) -> list[Sample]:
-        """The grids, at most FRESH seconds old."""
+        """Return samples at most FRESH seconds old."""
         if not self._made or time.monotonic() - self._at > FRESH:
             self._made, self._at = [self._sample(class_) for class_ in self._classes()], time.monotonic()
         return self._made
@@ -153,10 +176,10 @@ class _Samples:
 
 
 def _row(images: Tensor) -> Tensor:
-    """Images (N, C, H, W) beside each other, a grey line between them, (C, H, N (W + 1))."""
+    """Put images (N, C, H, W) side by side with grey lines between them: (C, H, N (W + 1))."""
     return torch.cat(list(pad(images, (0, 1), value=128)), dim=2)
 
 
 def _day(at: float) -> str:
-    """The day of a time in seconds since 1970, in UTC."""
+    """Format the day of a time in seconds since 1970, in UTC."""
     return time.strftime("%d %b %Y", time.gmtime(at))

@@ -1,12 +1,13 @@
-"""Pages that the gateway serves: rendered here, without scripts, and with nothing of another house."""
+"""Rendering of the gateway's HTML pages, which hold no scripts and load nothing from other sites."""
 
 from collections.abc import Callable
 from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'none'"
 HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'none'",
+    "Content-Security-Policy": _POLICY,
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
@@ -15,7 +16,7 @@ HEADERS = {
 
 @cache
 def template(name: str, **filters: Callable[..., str]) -> Template:
-    """A page's template, with the filters that it uses; it is read once."""
+    """Return a page's template, with the filters that it uses. It is read once and cached."""
     loader = PackageLoader("ganguard.gateway.http", "templates")
     found = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True

@@ -1,5 +1,7 @@
-"""What goes wrong, as RFC 9457 problem details. No answer holds a path, a trace, or what was wrongly sent in
-full."""
+"""Error responses as RFC 9457 problem details.
+
+No response holds a path, a traceback, or the full text of an invalid value.
+"""
 
 import logging
 
@@ -17,20 +19,20 @@ MEDIA_TYPE = "application/problem+json"
 
 
 def answer(error: ProblemError) -> Response:
-    """The answer that says what went wrong."""
+    """Return the response to a refused request."""
     content = error.problem.model_dump_json(exclude_none=True)
     return Response(content, error.problem.status, {**error.headers, "Cache-Control": "no-store"}, MEDIA_TYPE)
 
 
 def unable(error: GanguardError) -> Response:
-    """The answer where the machine failed; what is said of it is for the log alone."""
+    """Return the response (503) to a failure of the machine; its message goes to the log alone."""
     LOG.error("%s", error)
-    again = "the gateway cannot do that now. Ask again under the same idempotency key: it counts once."
+    again = "the gateway cannot do that now. Ask again under the same idempotency key: images count once."
     return answer(ProblemError(503, again, retry_after=AGAIN_AFTER))
 
 
 def install(app: FastAPI) -> None:
-    """Answer every error of an app with a problem."""
+    """Make an app answer every error with problem details."""
 
     @app.exception_handler(ProblemError)
     async def refused(request: Request, error: ProblemError) -> Response:
@@ -43,7 +45,7 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:
         refused = ProblemError(error.status_code, one_line(error.detail, 200))
-        refused.headers |= dict(error.headers or {})  # Allow, of a method that there is not
+        refused.headers |= dict(error.headers or {})  # such as Allow, with 405
         return answer(refused)
 
     @app.exception_handler(GanguardError)
@@ -52,16 +54,16 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def unforeseen(request: Request, error: Exception) -> Response:
-        said = "something went wrong here. Ask again under the same idempotency key: it counts once."
+        said = "something failed here. Ask again under the same idempotency key: images count once."
         return answer(ProblemError(500, said))
 
     _ = refused, unfit, http, machine, unforeseen
 
 
 def _first(error: RequestValidationError) -> str:
-    """The first of the complaints: where, and what was wanted. What came is not repeated."""
+    """Return the first validation error: where it is and what was wanted, without the invalid value."""
     found = error.errors()[0]
     if found["loc"] == ("body",) and found["type"] == "model_attributes_type":
-        return "body: must be a JSON object, and its Content-Type that of JSON"
+        return "body: must be a JSON object, sent with the Content-Type of JSON"
     where = one_line(".".join(str(part) for part in found["loc"]), 120)
     return f"{where}: {one_line(found['msg'], 200)}"

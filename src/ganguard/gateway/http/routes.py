@@ -1,4 +1,4 @@
-"""What clients ask for: images, where their account stands, and whether the gateway is well."""
+"""The routes for clients and monitoring: images, the account, health and metrics."""
 
 import logging
 import re
@@ -36,10 +36,10 @@ from ganguard.targets.wire import (
 )
 
 LOG = logging.getLogger("ganguard.gateway")
-AT_ONCE = 256  # requests that are worked on; others wait
+AT_ONCE = 256  # requests that are worked on at once; others wait
 _PRINTABLE = f"[!-~]{{1,{LONGEST_KEY}}}"
 _ASKED_AGAIN = Header(
-    description="Asks again for the same images, free.",
+    description="A key of your choice for this request. Asking again under it returns the same images, free.",
     json_schema_extra={"pattern": f"^{_PRINTABLE}$", "type": "string"},
 )
 _REFUSED: dict[int | str, dict[str, Any]] = {
@@ -52,7 +52,7 @@ _REFUSED: dict[int | str, dict[str, Any]] = {
 
 
 def router(service: Service) -> APIRouter:
-    """The routes of a service."""
+    """Return the routes of a service."""
     routes, threads = APIRouter(), CapacityLimiter(AT_ONCE)
     holder = holder_of(service)
 
@@ -63,10 +63,11 @@ def router(service: Service) -> APIRouter:
         key: Annotated[Key, Depends(holder)],
         idempotency_key: Annotated[str | None, _ASKED_AGAIN] = None,
     ) -> Response:
-        """Buy images. They are reserved before they are made, and count as spent from then on."""
+        """Buy images. They count as spent once they are reserved, which is before they are made."""
         order = _order(service, asked, key, idempotency_key)
         with _timed(service, order):
-            request.scope[HELD].enter_context(service.admitted(order, key.class_))  # until the answer is sent
+            # The order holds its room until the answer is sent.
+            request.scope[HELD].enter_context(service.admitted(order, key.class_))
             content = await to_thread.run_sync(
                 _sold, service, order, key.class_, asked.format, limiter=threads
             )
@@ -75,7 +76,7 @@ def router(service: Service) -> APIRouter:
 
     @routes.get(ACCOUNT, responses={s: _REFUSED[s] for s in (401, 403, 503)})
     def where_the_account_stands(key: Annotated[Key, Depends(holder)]) -> AccountAnswer:
-        """Budget, images spent and left, what the key may do, and what is served."""
+        """Show the account's budget, the images spent and left, the key's scopes, and the target served."""
         balance = service.ledger.balance(key.account)
         return AccountAnswer(
             account=key.account,
@@ -99,7 +100,7 @@ def router(service: Service) -> APIRouter:
 
     @routes.get("/metrics", include_in_schema=False)
     def metrics(key: Annotated[Key, Depends(admin_of(service))]) -> Response:
-        service.look()
+        service.update_risk()
         return Response(service.telemetry.text(), media_type=telemetry.MEDIA_TYPE)
 
     _ = buy_images, where_the_account_stands, alive, ready, metrics
@@ -108,7 +109,7 @@ def router(service: Service) -> APIRouter:
 
 @contextmanager
 def _timed(service: Service, order: Order) -> Generator[None]:
-    """Note how long the body takes, and the images that it sells."""
+    """Record how long the body takes and how many images it sells: none if it raises."""
     begun, images = time.monotonic(), 0
     try:
         yield
@@ -118,6 +119,7 @@ def _timed(service: Service, order: Order) -> Generator[None]:
 
 
 def _order(service: Service, asked: ImagesRequest, key: Key, idempotency_key: str | None) -> Order:
+    """Return a request's order, under a random idempotency key if it has none. Raises ProblemError."""
     if idempotency_key is not None and not re.fullmatch(_PRINTABLE, idempotency_key):
         raise ProblemError(422, f"Idempotency-Key: must be 1 to {LONGEST_KEY} printable ASCII characters.")
     target = service.batching.inner
@@ -125,6 +127,7 @@ def _order(service: Service, asked: ImagesRequest, key: Key, idempotency_key: st
 
 
 def _sold(service: Service, order: Order, class_: str, form: str) -> bytes:
+    """Sell an order and return the body of the answer. Raises ProblemError or StepError."""
     try:
         images = service.sell(order, class_)
         if form == "npz":
@@ -133,6 +136,6 @@ def _sold(service: Service, order: Order, class_: str, form: str) -> bytes:
         return answer.model_dump_json().encode()
     except (ProblemError, StepError):
         raise
-    except Exception as problem:  # memory, a device: what was reserved can be asked for again
+    except Exception as problem:  # out of memory, a device: the reserved images can be asked for again
         LOG.exception("a sale to account %r failed", order.account)
         raise StepError(f"a sale failed ({type(problem).__name__})") from problem

@@ -1,4 +1,4 @@
-"""The process that serves: a socket, uvicorn, and an end in good order."""
+"""The serving process: a socket, uvicorn, and an orderly shutdown."""
 
 import errno
 import logging
@@ -16,25 +16,38 @@ from ganguard.gateway.shop.service import Service
 from ganguard.gateway.spec import GatewaySpec
 from ganguard.gateway.watch.counting import Counted
 
-PATIENCE = 60  # seconds that what was reserved is given to be finished at the end
+PATIENCE = 60  # seconds given to requests in progress at shutdown
 _TAKEN = frozenset({errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL})
 
 
 def run(spec: GatewaySpec, began: Callable[[str], None], *, new_secret: bool = False) -> None:
-    """Serve until an interrupt or SIGTERM. began: told the address once clients may come. new_secret: as a
-    Service has it. Raises SpecError where it cannot be listened at, and what a Service raises."""
+    """Serve until an interrupt or SIGTERM.
+
+    Args:
+        spec: the gateway's spec.
+        began: called with the address once clients may connect.
+        new_secret: whether to accept a new secret (see `Service`).
+
+    Raises SpecError if the address cannot be bound to, and what a Service raises.
+    """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     with _listening(spec.host, spec.port) as listening:
         service = Service(spec, new_secret=new_secret)
         server = server_of(Counted(create_app(service), service.telemetry))
         host, port = listening.getsockname()[:2]
         began(f"http://{f'[{host}]' if ':' in host else host}:{port}")
-        with suppress(KeyboardInterrupt):  # uvicorn ends in good order, and then passes the signal on
+        with suppress(KeyboardInterrupt):  # uvicorn shuts down first, and then raises the signal again
             server.run([listening])
 
 
 def server_of(app: ASGIApp, most: int = MOST, connection: type[Connection] = Connection) -> uvicorn.Server:
-    """What serves an application, with bounds on connections. connection: for tests."""
+    """Return a uvicorn server for an application, with limits on connections.
+
+    Args:
+        app: the application.
+        most: connections that are served; a request on any further one is refused.
+        connection: the protocol class; tests replace it.
+    """
     limited = ConnectionLimit(app, most)
     config = uvicorn.Config(
         limited,
@@ -60,8 +73,7 @@ def _listening(host: str, port: int) -> socket.socket:
     except OSError as problem:
         opened.close()
         if problem.errno in _TAKEN:
-            raise SpecError(
-                f"{host}:{port}: cannot be listened at ({problem.strerror}). Choose another host or port."
-            ) from None
+            why = f"cannot bind to this address ({problem.strerror})"
+            raise SpecError(f"{host}:{port}: {why}. Choose another host or port.") from None
         raise
     return opened

@@ -1,1 +1,1 @@
-"""The sale of images: keys, admission, orders, and the ledger's transactions behind them."""
+"""Selling images: keys, admission, orders, and the ledger transactions that back them."""

@@ -1,5 +1,7 @@
-"""What several threads want of the ledger at the same time, done in one transaction: a durable write costs as
-much for all of them as for one."""
+"""Group commit: the ledger writes of threads that wait at the same time share one transaction.
+
+A durable write costs as much for all of them as for one.
+"""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -13,8 +15,13 @@ W = TypeVar("W")
 
 
 class GroupCommit(Generic[W]):
-    """do: what is wanted to an answer each, or to the error that its asker is to see; what it raises concerns
-    all. turn: held while it works, and shared with others that must not work at the same time."""
+    """A callable that does one piece of work; pieces from waiting threads are done together.
+
+    Args:
+        do: does several pieces of work, and returns for each its answer or the error to raise in its thread.
+            An error that `do` itself raises is raised in every thread.
+        turn: held while `do` runs; share it with others that must not run at the same time.
+    """
 
     def __init__(
         self, do: Callable[[Sequence[W]], list[bool | GanguardError]], turn: AbstractContextManager[object]
@@ -24,9 +31,12 @@ class GroupCommit(Generic[W]):
         self._waiting: list[tuple[W, Future[bool]]] = []
 
     def __call__(self, wanted: W) -> bool:
-        """The answer to what this thread wants. The first to wait takes the turn, for all who wait by then:
-        were the others to take it too before they go, they would come back one by one, and there would be
-        nobody to share a transaction with."""
+        """Do one piece of work and return its answer.
+
+        The first thread to wait takes the turn and works for all that wait by then. The others only wait for
+        their answers. If each took the turn too, they would come back one by one, and hardly two would share
+        a transaction.
+        """
         mine: Future[bool] = Future()
         with self._lock:
             self._waiting.append((wanted, mine))
@@ -41,13 +51,14 @@ class GroupCommit(Generic[W]):
     def _answer(self, taken: Sequence[tuple[W, Future[bool]]]) -> None:
         try:
             answers = list(zip(taken, self._do([wanted for wanted, _ in taken]), strict=True))
-        except BudgetError as problem:  # of one of them, and nobody knows whose: a damaged account
+        except BudgetError as problem:
+            # One account is damaged, but the error does not say which: do each piece of work alone.
             if len(taken) > 1:
                 for each in taken:
                     self._answer([each])
                 return
             answers = [(taken[0], problem)]
-        except BaseException as problem:  # noqa: BLE001 - each of those who asked is told
+        except BaseException as problem:  # noqa: BLE001 - raised in each waiting thread
             for _, future in taken:
                 future.set_exception(problem)
             return

@@ -1,8 +1,8 @@
-"""Keys: who may ask, on whose account, and for what.
+"""Keys: each belongs to an account and carries the scopes of what it may ask for.
 
-A key is `gg_<id>_<secret>`: 16 hex digits by which it is found, and 64 that only its holder knows (256 bits).
-What is kept is the SHA-256 of the secret, which is compared in constant time; so the key is shown once, when
-it is made.
+A key is `gg_<id>_<secret>`: an id of 16 hex digits, by which it is looked up, and a secret of 64 (256 bits).
+Only the SHA-256 of the secret is stored, and it is compared in constant time. So the full key is shown once,
+when it is created.
 """
 
 import hashlib
@@ -24,19 +24,28 @@ from ganguard.gateway.tables import KEYS, lock_keys, open_database
 from ganguard.queries.ledger_database import Damaged, Database
 from ganguard.targets.wire import Scopes
 
-FRESH = 1.0  # seconds that a key which was looked up is known: so long after its end a key may still serve
-_MOST_KNOWN = 10_000
-KNOWN_AT_ONCE = 8  # look-ups of keys that were good when they were last seen
-STRANGERS_AT_ONCE = 2  # of others
-MOST_STRANGERS = 64  # that wait for theirs
+FRESH = 1.0  # seconds that a look-up is cached; a revoked key may still work for as long
+_MOST_KNOWN = 10_000  # cached look-ups
+KNOWN_AT_ONCE = 8  # simultaneous look-ups of keys that existed at their last look-up
+STRANGERS_AT_ONCE = 2  # simultaneous look-ups of other keys
+MOST_STRANGERS = 64  # other keys that may wait for a look-up
 _KEY = re.compile(r"gg_([0-9a-f]{16})_([0-9a-f]{64})")
 _ACCOUNT = re.compile(r"[!-~][ -~]{0,78}[!-~]|[!-~]")
-_NOBODY = hashlib.sha256(b"nobody").hexdigest()
+_NOBODY = hashlib.sha256(b"nobody").hexdigest()  # compared with if no key has the id
 
 
 @dataclass(frozen=True)
 class Key:
-    """A key without its secret. class_: of its account. created: seconds since 1970."""
+    """A key without its secret.
+
+    Attributes:
+        id: the id by which it is looked up, 16 hex digits.
+        account: the account that pays.
+        class_: the class of the account.
+        scopes: what it may ask for.
+        created: seconds since 1970.
+        revoked: whether it was revoked.
+    """
 
     id: str
     account: str
@@ -47,17 +56,18 @@ class Key:
 
 
 class Keys:
-    """The keys in a ledger's database. What it raises is what the ledger raises."""
+    """The keys in a ledger's database. Methods raise what the ledger raises."""
 
     def __init__(self, database: Database) -> None:
         self._database = open_database(database)
-        self._known: dict[
-            str, tuple[float, Key | None, str]
-        ] = {}  # id → when it was looked up, and what was found
+        # id -> (time of the look-up, the key or None, digest of its secret)
+        self._known: dict[str, tuple[float, Key | None, str]] = {}
 
     def create(self, account: str, class_: str, scopes: Scopes) -> tuple[str, Key]:
-        """A new key, in full, this once. Raises SpecError for a name that is none, or an account of another
-        class."""
+        """Create a key and return its full text with it; the text cannot be had again.
+
+        Raises SpecError if the account's name is not valid, or if its other keys are of another class.
+        """
         if not _ACCOUNT.fullmatch(account):
             raise SpecError(
                 f"an account's name must be 1 to 80 printable ASCII characters; got {account[:80]!r}."
@@ -71,8 +81,8 @@ class Keys:
             ).scalars()
             if (other := next(iter(others), class_)) != class_:
                 raise SpecError(
-                    f"account {account!r} is of class {other!r}, not {class_!r}. Revoke its keys first, or "
-                    "name that."
+                    f"account {account!r} is of class {other!r}, not {class_!r}. Name that class, or revoke "
+                    "the account's keys first."
                 )
             values = {
                 "id": id_,
@@ -85,7 +95,7 @@ class Keys:
         return f"gg_{id_}_{secret}", key
 
     def revoke(self, id_: str) -> None:
-        """End a key. Raises SpecError where there is none of that id."""
+        """Revoke the key with this id. Raises SpecError if there is none."""
         id_ = id_.removeprefix("gg_").partition("_")[0]
         with self._database.transaction(f"revoke key {id_!r}") as connection:
             if not connection.execute(update(KEYS).where(KEYS.c.id == id_).values(revoked=True)).rowcount:
@@ -93,14 +103,16 @@ class Keys:
         self._known.pop(id_, None)
 
     def listed(self) -> list[Key]:
-        """Every key, in the order they were made."""
+        """Return every key, in order of creation."""
         with self._database.reading("list the keys") as connection:
             rows = connection.execute(select(KEYS).order_by(KEYS.c.created, KEYS.c.id)).mappings()
             return [_key(row) for row in rows]
 
     def check(self, text: str) -> Key | None:
-        """The key that a client shows, if it is one that holds. Takes as long for a wrong secret as for an
-        unknown id."""
+        """Return the key with this full text; None if it is unknown, revoked or malformed.
+
+        It takes as long for a wrong secret as for an unknown id.
+        """
         found = _KEY.fullmatch(text)
         id_, secret = (found[1], found[2]) if found else ("", "")
         known, digest = self._looked_up(id_) if found else (None, _NOBODY)
@@ -108,8 +120,11 @@ class Keys:
         return known if right and known and not known.revoked else None
 
     def seen(self, text: str) -> tuple[bool, bool]:
-        """Whether the key that a client shows was found when it was last looked up, and whether `check` need
-        not look it up."""
+        """Return what is cached of the key with this full text.
+
+        Returns:
+            Whether its id existed at the last look-up, and whether `check` can answer without a new one.
+        """
         found = _KEY.fullmatch(text)
         if not found:
             return False, True
@@ -127,7 +142,7 @@ class Keys:
         return key, digest
 
     def _remember(self, id_: str, found: tuple[float, Key | None, str]) -> None:
-        """Strangers are forgotten first: who makes keys up drives nobody else's out."""
+        """Cache a look-up. Ids without a key are dropped first, so that made-up keys evict no real ones."""
         if len(self._known) >= _MOST_KNOWN:
             self._known = {known: held for known, held in list(self._known.items()) if held[1]}
         if len(self._known) >= _MOST_KNOWN:
@@ -136,16 +151,21 @@ class Keys:
 
 
 class AsyncKeys:
-    """Keys as the event loop asks for them. Nothing is waited for where a key, or that there is none, is
-    known; keys that were never seen wait for one another, and not in the way of those that were."""
+    """Checks keys from the event loop, without blocking it.
+
+    Cached look-ups are answered at once. Others run in threads: keys that existed at their last look-up have
+    threads of their own, so that floods of unknown keys do not delay them.
+    """
 
     def __init__(self, keys: Keys) -> None:
         self._keys = keys
         self._known, self._strangers = CapacityLimiter(KNOWN_AT_ONCE), CapacityLimiter(STRANGERS_AT_ONCE)
 
     async def check(self, shown: str) -> Key | None:
-        """The key that a client shows, if it is one that holds. Raises ProblemError (503) where too many
-        strangers ask."""
+        """Return the key with this full text; None if it is not valid.
+
+        Raises ProblemError (503) if too many unknown keys wait for a look-up.
+        """
         seen, fresh = self._keys.seen(shown)
         if fresh:
             return self._keys.check(shown)

@@ -1,9 +1,10 @@
-"""A sale: reserve, durably, then make the images, then record them as delivered, then send.
+"""Orders: images are reserved durably, then made, then recorded as delivered, then sent.
 
-Whatever is killed when, distinct images delivered <= reserved <= budget. The same idempotency key of the same
-account redeems its reservation, free, with the same images: what they are follows from the key's request, the
-target and its secret, and from the machine and the versions of what makes them. So a reservation names these,
-and is not redeemed by others.
+So distinct images delivered <= reserved <= budget, whatever is killed at whatever time. Asking again under
+the same idempotency key of the same account redeems the reservation: it is free and returns the same images.
+The images follow from the request, the target and the secret, and from the machine and the software versions
+that make them. A reservation records the machine and the versions as its provenance, and is not redeemed
+under another one.
 """
 
 import hmac
@@ -24,13 +25,21 @@ from ganguard.targets.protocol import BlackBoxTarget, LatentTarget, require_answ
 from ganguard.targets.wire import ImagesRequest
 
 LOG = logging.getLogger("ganguard.gateway")
-_BY = " by "  # between the words of a request and its maker
+_BY = " by "  # separates the request from its provenance in the ledger
 
 
 @dataclass(frozen=True)
 class Order:
-    """What a key's holder asks for, once it is known to be allowed. latents: (count, latent_dim) float32, or
-    None."""
+    """A request that its key allows.
+
+    Attributes:
+        account: the account that pays.
+        idempotency_key: the key under which the request may be repeated.
+        count: number of images.
+        seed: the seed that the client chose; None if it chose none.
+        start: index of the first image of that seed.
+        latents: the codes that the client sent, (count, latent_dim) float32; None if it sent none.
+    """
 
     account: str
     idempotency_key: str
@@ -40,7 +49,7 @@ class Order:
     latents: Tensor | None
 
     def words(self) -> str:
-        """All of it, as the ledger records it."""
+        """Return the request as the ledger records it."""
         if self.latents is not None:
             return f"generate latents={tensor_digest({'latents': self.latents})}"
         if self.seed is None:
@@ -51,21 +60,31 @@ class Order:
 def order_of(
     key: Key, asked: ImagesRequest, idempotency_key: str, target: BlackBoxTarget, most: int
 ) -> Order:
-    """A request that a key may make of a target. Raises ProblemError: 403 for what its scopes do not allow,
-    422 for what does not fit."""
+    """Check a request against its key and the target, and return it as an order.
+
+    Args:
+        key: the key that the request carries.
+        asked: the request's body.
+        idempotency_key: the key under which it may be repeated.
+        target: the target, without defences.
+        most: the most images that any request may ask for.
+
+    Raises ProblemError: 403 if the key's scopes do not allow it, 422 if it does not fit the target or
+    contradicts itself.
+    """
     if asked.latents is not None and not key.scopes.send_latents:
-        raise ProblemError(403, "this key may not send latents. Leave them out, or ask for a key that may.")
+        raise ProblemError(403, "this key may not send latents. Leave them out, or use a key that may.")
     if asked.seed is not None and not key.scopes.choose_seed:
-        raise ProblemError(403, "this key may not choose the seed. Leave it out, or ask for a key that may.")
+        raise ProblemError(403, "this key may not choose the seed. Leave it out, or use a key that may.")
     if asked.seed is not None and asked.latents is not None:
-        raise ProblemError(422, "seed: latents are codes already. Send one of the two.")
+        raise ProblemError(422, "seed: goes without latents, which are the codes. Send one of the two.")
     if asked.seed is None and asked.start:
         raise ProblemError(422, "start: goes with a seed. Send both, or neither.")
     count = len(asked.latents) if asked.latents is not None else asked.count
     if count is None or (asked.latents is not None and asked.count not in (None, count)):
-        raise ProblemError(422, "count: say how many images; with latents, as many as there are, or nothing.")
-    if count > min(key.scopes.most_images, most):
-        allowed = min(key.scopes.most_images, most)
+        wanted = "send the number of images; with latents, their number or no count"
+        raise ProblemError(422, f"count: {wanted}.")
+    if count > (allowed := min(key.scopes.most_images, most)):
         raise ProblemError(403, f"count: this key may ask for at most {allowed} images at once; got {count}.")
     latents = None if asked.latents is None else _codes(asked.latents, target)
     return Order(key.account, idempotency_key, count, asked.seed, asked.start, latents)
@@ -73,9 +92,9 @@ def order_of(
 
 def _codes(latents: list[list[float]], target: BlackBoxTarget) -> Tensor:
     if not isinstance(target, LatentTarget):
-        raise ProblemError(422, "latents: this target takes no codes. Leave them out.")
+        raise ProblemError(422, "latents: this target takes no latents. Leave them out.")
     if any(len(row) != target.latent_dim for row in latents):
-        raise ProblemError(422, f"latents: each code must have {target.latent_dim} entries.")
+        raise ProblemError(422, f"latents: each must have {target.latent_dim} entries.")
     return torch.tensor(latents, dtype=torch.float32)
 
 
@@ -84,26 +103,32 @@ def _reservation(order: Order, target: BlackBoxTarget) -> str:
 
 
 class OrderProcessor:
-    """Where images are sold. secret: what the seeds of images follow from whose client chose none. maker: the
-    machine and the versions that bytes depend on beside the target, in words."""
+    """Reserves and delivers the images of orders.
 
-    def __init__(self, ledger: Ledger, secret: bytes, maker: str) -> None:
-        self._ledger, self._secret, self._maker = ledger, secret, maker
-        turn = threading.Lock()  # one transaction at a time: SQLite's own waiting sleeps
+    Args:
+        ledger: the accounts' ledger.
+        secret: the secret from which seeds are derived for orders without one.
+        provenance: the machine and software versions that the bytes of images depend on, in one line.
+    """
+
+    def __init__(self, ledger: Ledger, secret: bytes, provenance: str) -> None:
+        self._ledger, self._secret, self._provenance = ledger, secret, provenance
+        turn = threading.Lock()  # one transaction at a time, as SQLite sleeps while it waits for its lock
         self._reserve, self._commit = (
             GroupCommit(ledger.reserve_all, turn),
             GroupCommit(ledger.commit_all, turn),
         )
 
     def reserve(self, order: Order, target: BlackBoxTarget) -> bool:
-        """Reserve an order's images; False where they were before, under the same key. Raises ProblemError
-        where the budget does not suffice (429), the key stands for another request (422) or for images of
-        another maker (409), and whatever the ledger raises."""
+        """Reserve an order's images; return False if they were reserved before under the same key.
+
+        Raises ProblemError: 429 if the budget does not suffice, 422 if the idempotency key belongs to another
+        request, 409 if the images were reserved under another provenance. Raises whatever the ledger raises.
+        """
         reservation, words = _reservation(order, target), order.words()
         try:
-            return self._reserve(
-                Purchase(reservation, order.account, order.count, f"{words}{_BY}{self._maker}")
-            )
+            recorded = f"{words}{_BY}{self._provenance}"
+            return self._reserve(Purchase(reservation, order.account, order.count, recorded))
         except ReservationError:
             self._require_redeemable(self._ledger.request_of(reservation) or "", words)
             return False
@@ -118,24 +143,28 @@ class OrderProcessor:
             ) from None
 
     def _require_redeemable(self, held: str, words: str) -> None:
-        """See that a reservation is for the same request, by whoever it was made. Those of the time before
-        makers were named name none, and are redeemed."""
-        asked, named, maker = held.partition(_BY)
+        """Raise ProblemError unless the ledger's record `held` has the same request and provenance.
+
+        Records without a provenance, from before it was recorded, are redeemed.
+        """
+        asked, named, provenance = held.partition(_BY)
         if asked != words:
-            said = "this idempotency key stands for another request. Give each request a key of its own."
+            said = "this idempotency key belongs to another request. Give each request a key of its own."
             raise ProblemError(422, said)
-        if named and maker != self._maker:
-            LOG.warning("not redeemed: images were made by %s; now they would be by %s", maker, self._maker)
+        if named and provenance != self._provenance:
+            LOG.warning("not redeemed: reserved on %s; this is %s", provenance, self._provenance)
             raise ProblemError(
                 409,
-                "the gateway has changed its machine or its versions since these images were reserved, and "
-                "cannot make the same bytes again. Nothing more was spent. Ask under another key for new "
-                "images.",
+                "the gateway's machine or software versions have changed since these images were reserved, "
+                "so it cannot make the same bytes again. Nothing more was spent. Ask under another "
+                "idempotency key for new images.",
             )
 
     def deliver(self, order: Order, target: BlackBoxTarget) -> Tensor:
-        """Images (count, C, H, W) uint8 of an order that is reserved. Raises whatever the ledger and the
-        target raise; asking again is free."""
+        """Make a reserved order's images (count, C, H, W) uint8, and record them as delivered.
+
+        Raises whatever the ledger and the target raise; asking again is free.
+        """
         images = require_answer(self._made(order, target), target, order.count)
         self._commit(_reservation(order, target))
         return images
@@ -148,6 +177,6 @@ class OrderProcessor:
         return target.sample(range(order.count), seed=self._drawn(order))
 
     def _drawn(self, order: Order) -> int:
-        """The seed of an order without one: nobody can tell it who does not hold the secret."""
+        """Return the seed of an order without one, which cannot be predicted without the secret."""
         said = f"{order.account}\x1f{order.idempotency_key}".encode()
         return int.from_bytes(hmac.digest(self._secret, b"seed\x1f" + said, "sha256")[:7], "little")

@@ -1,5 +1,4 @@
-"""What makes the bytes of images beside the target itself: the machine and the versions of what runs on
-it."""
+"""Provenance: the machine and the software versions that the bytes of a target's images depend on."""
 
 from importlib.metadata import version
 
@@ -13,9 +12,11 @@ _ROOMS = ("architectures", "base", "defences", "metrics.features", "targets")
 _OTHERS = ("numpy", "pillow", "scipy", "torch")
 
 
-def maker(compute: Compute) -> str:
-    """In words: equal words, equal bytes. Code is named by its digest, since not every change of it has a
-    version."""
+def provenance(compute: Compute) -> str:
+    """Describe the machine and the software in one line; equal lines promise equal bytes.
+
+    Our own code is described by its digest, since not every change of it has a version.
+    """
     device = compute.torch_device()
     kind = (
         torch.cuda.get_device_name(device)

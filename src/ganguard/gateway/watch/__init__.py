@@ -1,1 +1,1 @@
-"""What the gateway observes: extraction risk, signs of copying, and its own metrics."""
+"""Monitoring: extraction risk, signs of copying, the record of requests, and Prometheus metrics."""

@@ -1,4 +1,7 @@
-"""Every answer of /v1/images counted, whoever refused it: outside of what limits, checks and serves."""
+"""Middleware that counts the responses of /v1/images by status.
+
+It wraps the whole application, so that requests refused by a limit or a key check are counted too.
+"""
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -7,7 +10,7 @@ from ganguard.targets.wire import IMAGES
 
 
 class Counted:
-    """An application whose answers of that route are counted by status as they begin."""
+    """An ASGI application whose /v1/images responses are counted as they start."""
 
     def __init__(self, app: ASGIApp, telemetry: Telemetry) -> None:
         self.app, self._telemetry = app, telemetry

@@ -1,9 +1,9 @@
-"""Does an account's traffic look like that of somebody who copies the generator?
+"""Signs that an account is copying the generator.
 
-Four statistics, of the codes that an account sends and of how much it asks for. Each has a limit that was set
-so that honest customers, as `benchmarks/detection.py` simulates them, stay below it. An adversary who draws
-its codes from the prior, once each, and buys as slowly as others do, looks like any customer: these do not
-see it, its budget does.
+There are four statistics, of the codes that an account sends and of how much it asks for. Their limits are
+set so that honest customers, as `benchmarks/detection.py` simulates them, stay within them. An adversary that
+draws its codes from the prior, sends each once, and buys as slowly as others do looks like any customer: no
+statistic detects it, and only its budget holds it back.
 """
 
 from collections import OrderedDict
@@ -17,24 +17,35 @@ from torch import Tensor
 
 from ganguard.gateway.watch.code_sketch import Grids, Sketch
 
-WINDOW = 1024  # codes of an account that new ones are compared with one by one; those before by their cells
-SMALL_CHANCE = 1e-7  # that two codes of the prior lie as near as those that count as near
-FEWEST_CODES = 64  # below which nothing is said of codes
-NEAR_SHARE = 0.05  # of codes that lie next to another one
-REPEATED_SHARE = 0.5  # of entries of codes that another entry of their request equals
-SQUARE_RANGE = (0.25, 1.5)  # of the mean square of an entry; 1 under the prior, 0.49 truncated to 0.7 of it
-NARROW = 8  # entries of a code, below which near is nearer than a product of matrices tells
-TIMES_THE_MEDIAN = 30.0  # images of a day, of the accounts' median
-FEWEST_ACCOUNTS = 5  # below which rates are not compared
+# New codes are compared exactly with the account's last WINDOW codes, and with older ones by their cells.
+WINDOW = 1024
+SMALL_CHANCE = 1e-7  # probability that two codes from the prior are as near as codes that count as near
+FEWEST_CODES = 64  # with fewer codes, the statistics of codes are not reported
+NEAR_SHARE = 0.05  # limit on the share of codes near another code
+REPEATED_SHARE = 0.5  # limit on the share of entries equal to another entry of the same request
+SQUARE_RANGE = (
+    0.25,
+    1.5,
+)  # limits on the mean square of an entry: 1 under the prior, 0.49 if truncated to 0.7
+NARROW = 8  # codes with fewer entries are near at distances below the rounding error of a matrix product
+TIMES_THE_MEDIAN = 30.0  # limit on an account's images in a day, as a multiple of the accounts' median
+FEWEST_ACCOUNTS = 5  # with fewer accounts, rates are not compared
 AT_ONCE = 512  # codes whose distances are in memory at once
-_MOST_WATCHED = 1000
+_MOST_WATCHED = 1000  # accounts whose codes are kept
 
 
 @dataclass(frozen=True)
 class Traffic:
-    """What was asked for, summed: images; codes that were sent, the sum of the squares of their entries, and
-    how many entries; codes next to another one (near), and entries that another of their request equals
-    (repeated)."""
+    """Sums over requests.
+
+    Attributes:
+        images: images that were asked for.
+        codes: codes that were sent.
+        squares: sum of the squares of the codes' entries.
+        entries: number of entries of the codes.
+        near: codes near another code.
+        repeated: entries equal to another entry of the same request.
+    """
 
     images: int = 0
     codes: int = 0
@@ -49,8 +60,14 @@ class Traffic:
 
 @dataclass(frozen=True)
 class Sign:
-    """One statistic of an account: its value, None where it is not known, the limit, and whether it is
-    beyond."""
+    """One statistic of an account.
+
+    Attributes:
+        name: what is measured.
+        value: its value; None if it is not known.
+        limit: the limit, in words.
+        raised: whether the value is beyond the limit.
+    """
 
     name: str
     value: float | None
@@ -59,34 +76,42 @@ class Sign:
 
 
 class _AccountCodes:
-    """What is kept of an account's codes: the last WINDOW of them, and in which cells those before lay."""
+    """An account's codes: the last WINDOW of them, and the cells of older ones."""
 
     def __init__(self, none: Tensor) -> None:
         self._recent, self._before = none, Sketch()
 
     def near(self, latents: Tensor, grids: Grids) -> int:
-        """How many of some codes (N, d) lie next to another of them, or to an earlier one, and keep them."""
+        """Return how many of the codes (N, d) are near another of them or an earlier code; then keep them."""
         found = near_codes(latents, self._recent).numpy()
         if len(self._recent) == WINDOW:
             found |= self._before.holds(grids.cells(latents))
         codes = torch.cat([self._recent, latents])
         if len(codes) > WINDOW:
             self._before.put(grids.cells(codes[:-WINDOW]))
-        self._recent = codes[-WINDOW:].clone()  # nothing else of it is kept
+        self._recent = codes[-WINDOW:].clone()  # a view would keep all of `codes` in memory
         return int(found.sum())
 
 
 class TrafficMonitor:
-    """Looks at requests as they come, beside earlier codes of the same account. seed: of the cells of a
-    Sketch."""
+    """Turns each request into Traffic, by comparing its codes with earlier codes of the same account.
+
+    Args:
+        seed: the seed of the cells (see `Grids`).
+    """
 
     def __init__(self, seed: int) -> None:
         self._seed, self._grids = seed, dict[int, Grids]()
         self._watched: OrderedDict[str, _AccountCodes] = OrderedDict()
 
-    def look(self, account: str, images: int, latents: Tensor | None) -> Traffic:
-        """What one request adds to the traffic of an account. latents: (images, latent_dim), where it sent
-        codes."""
+    def observe(self, account: str, images: int, latents: Tensor | None) -> Traffic:
+        """Return what one request adds to the traffic of an account.
+
+        Args:
+            account: the account that asked.
+            images: images that it asked for.
+            latents: the codes that it sent, (images, latent_dim); None if it sent none.
+        """
         if latents is None:
             return Traffic(images)
         width = latents.shape[1]
@@ -101,10 +126,19 @@ class TrafficMonitor:
 
 
 def near_codes(latents: Tensor, earlier: Tensor) -> Tensor:
-    """Which of some codes (N, d) lie nearer to another of them, or to one of `earlier` (M, d), than two of
-    the prior do with chance SMALL_CHANCE, (N,) bool. (Half the squared distance of two codes of N(0, I) is
-    chi-squared with d degrees of freedom.) Codes that were drawn closer to the origin are measured by their
-    own size: their distances shrink with it."""
+    """Return which codes are nearer to another code than two codes from the prior would be by chance.
+
+    Two codes from the prior are that near with probability SMALL_CHANCE: half the squared distance of two
+    codes from N(0, I) is chi-squared with d degrees of freedom. If codes are smaller than the prior's, as
+    truncated ones are, the limit shrinks with their size, as their distances do.
+
+    Args:
+        latents: the codes to test, (N, d).
+        earlier: codes that they are compared with besides each other, (M, d).
+
+    Returns:
+        (N,) bool.
+    """
     others = torch.cat([latents, earlier]).double()
     size = min(1.0, others.square().mean().item())
     limit = 2 * size * float(chi2.ppf(SMALL_CHANCE, latents.shape[1]))
@@ -114,14 +148,19 @@ def near_codes(latents: Tensor, earlier: Tensor) -> Tensor:
     for start in range(0, len(latents), AT_ONCE):
         rows = others[start : start + min(AT_ONCE, len(latents) - start)]
         squared = torch.cdist(rows, others, compute_mode=mode).square()
-        squared[torch.arange(len(rows)), start + torch.arange(len(rows))] = torch.inf  # of a code to itself
+        squared[torch.arange(len(rows)), start + torch.arange(len(rows))] = torch.inf  # a code and itself
         near.append(squared.amin(1) <= limit)
     return torch.cat(near)
 
 
 def signs(traffic: Traffic, today: int, others_today: Sequence[int]) -> list[Sign]:
-    """The statistics of an account. today: images of its last day; others_today: of every account that asked
-    for any."""
+    """Return the statistics of an account.
+
+    Args:
+        traffic: all that the account has asked for.
+        today: images that it asked for in the last day.
+        others_today: the same number for every account that asked for any, this one included.
+    """
     found = [_rate(today, others_today)]
     if traffic.codes < FEWEST_CODES:
         return found
@@ -140,4 +179,4 @@ def signs(traffic: Traffic, today: int, others_today: Sequence[int]) -> list[Sig
 def _rate(today: int, others_today: Sequence[int]) -> Sign:
     times = today / median(others_today) if len(others_today) >= FEWEST_ACCOUNTS else None
     beyond = times is not None and times > TIMES_THE_MEDIAN
-    return Sign("images of a day, of the median's", times, f"{TIMES_THE_MEDIAN:g} times", beyond)
+    return Sign("images in a day, relative to the median", times, f"{TIMES_THE_MEDIAN:g} times", beyond)

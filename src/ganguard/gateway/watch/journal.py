@@ -1,5 +1,8 @@
-"""What each account asked for and when, for detection and for the operator to see. It is not the ledger: what
-was asked for in the last second before a crash may be missing here, and nothing is paid by it."""
+"""A record of what each account asked for and when, for detection and for the operator's page.
+
+It is not the ledger: requests from the last second before a crash may be missing, and no budget depends on
+it.
+"""
 
 import logging
 import secrets
@@ -22,13 +25,15 @@ LOG = logging.getLogger("ganguard.gateway")
 DAY = 86_400  # seconds
 HOUR = 3_600
 WRITE_EVERY = 1.0  # seconds
-_MOST_UNWRITTEN = 100_000  # requests that are kept while the database does not take them
+_MOST_UNWRITTEN = 100_000  # requests kept in memory while the database fails
 _COLUMNS = ("images", "codes", "squares", "entries", "near", "repeated")
 
 
 class RequestJournal:
-    """A record of requests in the ledger's database, written by a thread of its own. `close` writes the
-    rest."""
+    """A record of requests in the ledger's database, written by a background thread.
+
+    `close` writes what is not written yet, and ends the thread.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database, self._monitor = open_database(database), TrafficMonitor(secrets.randbits(62))
@@ -38,14 +43,20 @@ class RequestJournal:
         self._thread.start()
 
     def note(self, account: str, images: int, latents: Tensor | None) -> None:
-        """Note a request. latents: (images, latent_dim), where it sent codes."""
+        """Note a request.
+
+        Args:
+            account: the account that asked.
+            images: images that it asked for.
+            latents: the codes that it sent, (images, latent_dim); None if it sent none.
+        """
         with self._lock:
-            traffic = self._monitor.look(account, images, latents)
+            traffic = self._monitor.observe(account, images, latents)
             if len(self._unwritten) < _MOST_UNWRITTEN:
                 self._unwritten.append({"account": account, "at": time.time(), **asdict(traffic)})
 
     def write(self) -> None:
-        """Write what is noted. Raises what the database raises, and keeps it then."""
+        """Write the noted requests. If the database raises an error, keep them and raise it too."""
         with self._lock:
             rows, self._unwritten = self._unwritten, []
         if not rows:
@@ -59,7 +70,7 @@ class RequestJournal:
             raise
 
     def close(self) -> None:
-        """Write the rest and end the thread."""
+        """End the thread, and write what is not written yet."""
         self._ended.set()
         self._thread.join()
         with suppress(GanguardError):
@@ -73,7 +84,7 @@ class RequestJournal:
                 LOG.warning("%s", problem)
 
     def traffic(self) -> dict[str, Traffic]:
-        """All that each account asked for, that is written."""
+        """Return the total traffic of each account, as far as it is written."""
         sums = [func.sum(REQUESTS.c[name]) for name in _COLUMNS]
         with self._database.reading("read the requests") as connection:
             rows = connection.execute(select(REQUESTS.c.account, *sums).group_by(REQUESTS.c.account)).all()
@@ -84,8 +95,14 @@ class RequestJournal:
         return found
 
     def since(self, begin: float) -> dict[str, list[tuple[float, int]]]:
-        """Images that each account asked for from a time on, by the hour: (when the hour begins, images),
-        ascending."""
+        """Return the images that each account asked for in each hour since `begin`.
+
+        Args:
+            begin: seconds since 1970.
+
+        Returns:
+            For each account, (start of the hour, images), ascending; hours without requests are absent.
+        """
         hour = func.floor(REQUESTS.c.at / HOUR)
         asked = select(REQUESTS.c.account, hour, func.sum(REQUESTS.c.images)).where(REQUESTS.c.at >= begin)
         with self._database.reading("read the requests") as connection:
@@ -96,10 +113,8 @@ class RequestJournal:
         return dict(found)
 
     def signs(self, accounts: Iterable[str]) -> dict[str, list[Sign]]:
-        """The statistics of accounts."""
+        """Return the signs of copying of each account."""
         traffic = self.traffic()
-        today = {
-            account: sum(images for _, images in hours)
-            for account, hours in self.since(time.time() - DAY).items()
-        }
+        last_day = self.since(time.time() - DAY)
+        today = {account: sum(images for _, images in hours) for account, hours in last_day.items()}
         return {a: signs(traffic.get(a, Traffic()), today.get(a, 0), list(today.values())) for a in accounts}

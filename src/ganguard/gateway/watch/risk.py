@@ -1,8 +1,9 @@
-"""How near could an account's images bring a copy? Read off an audit's results.json: budgets, and how near
-copies came.
+"""Extraction risk: how near to the target a copy trained on an account's images could come.
 
-Between audited budgets distances are interpolated on logarithmic axes. Below the smallest a copy is no
-nearer, and above the largest no farther, than what was measured there: as far as that is known.
+The estimate is read off an audit's results.json, which holds the distances of copies at several query
+budgets. Distances between audited budgets are interpolated on logarithmic axes. Outside them the nearest
+measurement is a bound: a copy from fewer images than the smallest budget is taken to be no nearer, and one
+from more images than the largest budget to be no farther.
 """
 
 import math
@@ -19,13 +20,15 @@ from ganguard.base.errors import DataError
 from ganguard.base.settings import GREATEST, read_record
 
 NAIVE = "naive"
-NEAREST = 1e-6  # what a distance of 0 counts as, which has no logarithm
+NEAREST = 1e-6  # stands in for a distance of 0, which has no logarithm
 Where = Literal["between", "below", "above"]
 
 
 class _Known(BaseModel):
-    """What is read of results.json, whose schema is docs/results.schema.json; the rest of it is left
-    unread."""
+    """Base of the records read from results.json, whose schema is docs/results.schema.json.
+
+    Other keys are ignored.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -51,7 +54,13 @@ class _Results(_Known):
 
 @dataclass(frozen=True)
 class ClosestCopy:
-    """The closest copy of one budget: its distance, and a 95 % interval."""
+    """The closest copy at one query budget.
+
+    Attributes:
+        budget: the query budget.
+        distance: the copy's Fréchet distance to the target.
+        low, high: a 95 % interval of the distance.
+    """
 
     budget: int
     distance: float
@@ -61,8 +70,15 @@ class ClosestCopy:
 
 @dataclass(frozen=True)
 class Estimate:
-    """How near a copy from so many images would come. where: whether the audit measured budgets on both
-    sides; "below" the smallest it is no nearer than `distance`, "above" the largest no farther."""
+    """How near a copy from a given number of images would come.
+
+    Attributes:
+        distance: the estimated Fréchet distance to the target.
+        low, high: a 95 % interval of the distance.
+        where: where the number of images lies relative to the audited budgets. "between": the distance is
+            interpolated; "below" the smallest: the copy is no nearer than `distance`; "above" the largest: it
+            is no farther.
+    """
 
     distance: float
     low: float
@@ -79,16 +95,43 @@ Curve = tuple[ClosestCopy, ...]
 
 @dataclass(frozen=True)
 class Curves:
-    """Of one defence, by ascending budget: copies by adversaries who do not know of it, and the closest by
-    any. defence: whose; None where that defence was not audited and the undefended target's stand in."""
+    """The distances of copies behind one defence, by ascending budget.
+
+    Attributes:
+        naive: the closest copies by adversaries who do not know of the defence.
+        adaptive: the closest copies by any adversary.
+        defence: the label of the defence; None if the curves are those of the undefended target, because
+            there is no defence or because the defence was not audited.
+    """
 
     naive: Curve
     adaptive: Curve
     defence: str | None
 
 
+@dataclass(frozen=True)
+class Risk:
+    """How near copies from the images that an account has bought could come.
+
+    Attributes:
+        naive: the estimate for an adversary that does not know of the defence.
+        adaptive: the estimate for the closest adversary.
+        audited: whether the defences of the account's class were audited; if not, the estimates are those
+            without a defence.
+    """
+
+    naive: Estimate
+    adaptive: Estimate
+    audited: bool
+
+
 class Audited:
-    """What an audit found about copies."""
+    """The copies that an audit measured.
+
+    Args:
+        results: an audit's directory, or its results.json. Raises DataError if it cannot be read, or if it
+            holds no copy that was measured against its target.
+    """
 
     def __init__(self, results: Path) -> None:
         path = results / "results.json" if results.is_dir() else results
@@ -101,7 +144,10 @@ class Audited:
             )
 
     def curves(self, defence: str) -> Curves:
-        """Behind a defence, by its label ("none" too)."""
+        """Return the curves behind the defence with this label ("none" for no defence).
+
+        Falls back to the undefended target if the defence was not audited.
+        """
         wanted = None if defence == "none" else defence
         rows = [m for m in self._copies if m.defence == wanted]
         if not rows:
@@ -111,13 +157,16 @@ class Audited:
 
 
 def _of_a_copy(m: _Measurement) -> bool:
-    whose = m.subject == "substitute" and m.metric == "frechet_distance" and m.against == "target"
-    return whose and m.query_budget is not None
+    to_target = m.subject == "substitute" and m.metric == "frechet_distance" and m.against == "target"
+    return to_target and m.query_budget is not None
 
 
 def _closest(rows: list[_Measurement]) -> Curve:
-    """At each budget the copy, by attack and adversary, whose mean over seeds is nearest, of this or a
-    smaller purchase."""
+    """Return the closest copy at each budget, by ascending budget.
+
+    Copies are grouped by attack and adversary, and compared by their mean over seeds. A copy from a smaller
+    purchase counts if it is closer.
+    """
     copies: defaultdict[int, defaultdict[tuple[str | None, str | None], list[_Measurement]]]
     copies = defaultdict(lambda: defaultdict(list))
     for m in rows:
@@ -130,13 +179,16 @@ def _closest(rows: list[_Measurement]) -> Curve:
 
 
 def _no_farther(fewer: ClosestCopy, more: ClosestCopy) -> ClosestCopy:
-    """Who bought more holds the smaller purchase too, and the copy from it."""
+    """Return the closer copy, at the larger budget: a larger purchase contains the smaller one."""
     return replace(fewer, budget=more.budget) if fewer.distance < more.distance else more
 
 
 def _point(budget: int, copies: list[_Measurement]) -> ClosestCopy:
-    """The geometric mean over seeds, and its 95 % interval: over seeds, or with one seed of measuring so many
-    images."""
+    """Return the geometric mean over seeds, with a 95 % interval.
+
+    The interval is Student's over seeds. With a single seed it comes from the measurement's own spread, which
+    is due to the finite number of images compared.
+    """
     by_seed: defaultdict[int | None, list[_Measurement]] = defaultdict(list)
     for m in copies:
         by_seed[m.seed].append(m)
@@ -153,7 +205,7 @@ def _point(budget: int, copies: list[_Measurement]) -> ClosestCopy:
 
 
 def estimate(curve: Curve, images: int) -> Estimate:
-    """How near a copy from so many images would come, by the curve of an audit."""
+    """Estimate how near a copy from `images` images would come, from an audit's curve (not empty)."""
     first, last = curve[0], curve[-1]
     if images <= first.budget:
         return Estimate(

@@ -1,4 +1,4 @@
-"""Counts and times for Prometheus, in a registry of this gateway's own."""
+"""Prometheus metrics, in a registry of the gateway's own."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -7,86 +7,82 @@ MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Telemetry:
-    """The gateway's metrics. Their names begin with `ganguard_`."""
+    """The gateway's metrics; their names begin with `ganguard_`."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         self._answers = Counter(
-            "ganguard_answers", "Answers of /v1/images, by status.", ["status"], registry=self._registry
+            "ganguard_answers", "Responses of /v1/images, by status.", ["status"], registry=self._registry
         )
         self._images = Counter(
-            "ganguard_images_delivered", "Images sent, redeemed ones too.", registry=self._registry
+            "ganguard_images_delivered", "Images sent, including redeemed ones.", registry=self._registry
         )
         self._seconds = Histogram(
             "ganguard_seconds",
-            "From a request of images to its answer.",
+            "Seconds from a request for images to its response.",
             buckets=SECONDS,
             registry=self._registry,
         )
         self._batches = Histogram(
             "ganguard_batch_images",
-            "Images of a batch.",
+            "Images per batch.",
             buckets=(1, 8, 32, 64, 128, 256, 512),
             registry=self._registry,
         )
-        self._waiting = Gauge(
-            "ganguard_images_inside", "Images that are being made.", registry=self._registry
-        )
+        self._waiting = Gauge("ganguard_images_inside", "Images being made or sent.", registry=self._registry)
         self._distance = Gauge(
             "ganguard_extraction_distance",
-            "Frechet distance that a copy from as many images as the account has bought would reach.",
+            "Estimated Frechet distance to the target of a copy from the images that the account has bought.",
             ["account", "adversary"],
             registry=self._registry,
         )
         self._crossed = Counter(
             "ganguard_extraction_threshold",
-            "Accounts that bought enough.",
+            "Accounts that have bought enough images for a copy within the threshold.",
             ["threshold"],
             registry=self._registry,
         )
 
     def answered(self, status: int) -> None:
-        """An answer of /v1/images."""
+        """Count a response of /v1/images."""
         self._answers.labels(str(status)).inc()
 
     def ordered(self, images: int, seconds: float) -> None:
-        """An order was answered, by so many images."""
+        """Record that an order was answered with this many images (0 if it was refused)."""
         self._images.inc(images)
         self._seconds.observe(seconds)
 
     def batch(self, images: int) -> None:
-        """A batch that is about to be made."""
+        """Record the size of a batch that is about to be made."""
         self._batches.observe(images)
 
     def inside(self, images: int) -> None:
-        """Images that are being made now."""
+        """Set the number of images being made or sent now."""
         self._waiting.set(images)
 
     def reached(self, account: str, adversary: str, distance: float) -> None:
-        """How near a copy would come."""
+        """Set the estimated distance of a copy by an adversary ("naive" or "adaptive")."""
         self._distance.labels(account, adversary).set(distance)
 
     def crossed(self, threshold: float, accounts: int = 1) -> None:
-        """Accounts have bought enough to come as near as a threshold."""
+        """Count accounts that have bought enough images to reach a threshold."""
         self._crossed.labels(f"{threshold:g}").inc(accounts)
 
     def quantile(self, share: float) -> float | None:
-        """Seconds within which that share of requests was answered: the bound of a bucket; None where none is
-        known."""
-        samples = {
-            s.labels["le"]: s.value
-            for m in self._seconds.collect()
-            for s in m.samples
-            if s.name.endswith("_bucket")
-        }
-        total = samples.get("+Inf", 0.0)
-        reached = (
-            float(bound)
-            for bound, count in samples.items()
-            if total and count >= share * total and bound != "+Inf"
-        )
-        return next(reached, None)
+        """Return the upper bound of the histogram bucket that holds this quantile of response times.
+
+        Args:
+            share: the quantile, from 0 to 1.
+
+        Returns:
+            Seconds; None if there were no requests, or if the quantile lies beyond the largest bucket.
+        """
+        samples = [sample for metric in self._seconds.collect() for sample in metric.samples]
+        counts = {s.labels["le"]: s.value for s in samples if s.name.endswith("_bucket")}
+        if not (total := counts.pop("+Inf", 0.0)):
+            return None
+        return next((float(bound) for bound, count in counts.items() if count >= share * total), None)
 
     def text(self) -> bytes:
-        """All of it, as Prometheus reads it."""
+        """Return all metrics in the Prometheus text format."""
         return generate_latest(self._registry)

@@ -1,5 +1,7 @@
-"""Which account has bought enough to come as near as a threshold, and when: written once each, so that a
-restart neither tells of it again nor forgets it."""
+"""Risk thresholds that accounts have reached.
+
+Each is recorded once, so that a restart neither repeats the warning nor forgets it.
+"""
 
 import time
 from collections import Counter, defaultdict
@@ -15,8 +17,14 @@ from ganguard.queries.ledger_database import Database, add
 
 @dataclass(frozen=True)
 class Crossing:
-    """An account came as near as a threshold. images: that it had bought when this was seen; at: seconds
-    since 1970."""
+    """An account that has bought enough images for a copy as near as a threshold.
+
+    Attributes:
+        account: the account.
+        threshold: the Fréchet distance that was reached.
+        images: images that the account had bought when the crossing was noticed.
+        at: when it was noticed, in seconds since 1970.
+    """
 
     account: str
     threshold: float
@@ -25,31 +33,33 @@ class Crossing:
 
 
 class Crossings:
-    """The crossings in a ledger's database. What it raises is what the ledger raises."""
+    """The crossings in a ledger's database. Methods raise what the ledger raises."""
 
     def __init__(self, database: Database, thresholds: Sequence[float]) -> None:
         self._database, self._thresholds = open_database(database), thresholds
         self._known = {(crossing.account, crossing.threshold) for crossing in self.listed()}
 
     def note(self, account: str, images: int, adaptive: Estimate) -> list[float]:
-        """Write the thresholds that an account of so many images has reached, and nobody wrote before;
-        these."""
+        """Record the thresholds that an account has newly reached, and return them.
+
+        Args:
+            account: the account.
+            images: images that it has bought.
+            adaptive: the estimate for the closest adversary.
+        """
         reached = [t for t in self._thresholds if adaptive.where != "below" and adaptive.distance <= t]
-        return [
-            t
-            for t in reached
-            if (account, t) not in self._known and self._write(Crossing(account, t, images, time.time()))
-        ]
+        unknown = [t for t in reached if (account, t) not in self._known]
+        return [t for t in unknown if self._write(Crossing(account, t, images, time.time()))]
 
     def _write(self, found: Crossing) -> bool:
-        """False where another process wrote it first."""
+        """Record a crossing; return False if another process recorded it first."""
         with self._database.transaction("record that a threshold was reached") as connection:
             first = add(connection, CROSSINGS, asdict(found))
         self._known.add((found.account, found.threshold))
         return first
 
     def listed(self) -> list[Crossing]:
-        """Every crossing, by account, the farthest threshold first."""
+        """Return every crossing, ordered by account and then by descending threshold."""
         with self._database.reading("list the thresholds that were reached") as connection:
             rows = connection.execute(
                 select(CROSSINGS).order_by(CROSSINGS.c.account, CROSSINGS.c.threshold.desc())
@@ -57,20 +67,26 @@ class Crossings:
             return [Crossing(**row) for row in rows]
 
     def by_account(self) -> dict[str, list[Crossing]]:
-        """The crossings of each account that has any."""
+        """Return the crossings of each account that has any, by descending threshold."""
         found: defaultdict[str, list[Crossing]] = defaultdict(list)
         for crossing in self.listed():
             found[crossing.account].append(crossing)
         return dict(found)
 
     def counts(self) -> dict[float, int]:
-        """Accounts that reached each threshold which any reached."""
+        """Return how many accounts have reached each threshold, for thresholds that any account reached."""
         return dict(Counter(threshold for _, threshold in self._known))
 
 
 def out_of_reach(thresholds: Sequence[float], curves: dict[str, Curves]) -> list[str]:
-    """What to say of thresholds that no account of a class (the key) can reach, since no copy that was
-    audited came as near."""
+    """Return a sentence for each threshold that accounts of some class can never reach.
+
+    A threshold is out of reach if no audited copy came as near.
+
+    Args:
+        thresholds: Fréchet distances to the target.
+        curves: the audit's curves by class of account.
+    """
     said: list[str] = []
     for threshold in thresholds:
         far: defaultdict[str, list[str]] = defaultdict(list)

@@ -132,7 +132,10 @@ def test_a_body_that_does_not_say_that_it_is_json(gateway: Start) -> None:
     us = gateway()
     headers = {"Authorization": f"Bearer {us.key()}", "Content-Type": "application/x-www-form-urlencoded"}
     answer = us.client.post("/v1/images", content=b'{"count": 1}', headers=headers)
-    assert (answer.status_code, "its Content-Type that of JSON" in answer.json()["detail"]) == (422, True)
+    assert (answer.status_code, "sent with the Content-Type of JSON" in answer.json()["detail"]) == (
+        422,
+        True,
+    )
 
 
 @pytest.mark.parametrize("path", ["/v1/images/", "/v1/account/", "/docs/"])

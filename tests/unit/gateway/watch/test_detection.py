@@ -21,7 +21,7 @@ def prior(count: int, width: int = 32, seed: int = 0) -> Tensor:
 def raised(*requests: Tensor) -> set[str]:
     watch, total = TrafficMonitor(0), Traffic()
     for latents in requests:
-        total += watch.look("us", len(latents), latents)
+        total += watch.observe("us", len(latents), latents)
     return {sign.name for sign in signs(total, 0, []) if sign.raised}
 
 

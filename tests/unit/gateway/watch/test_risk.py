@@ -142,11 +142,11 @@ def test_a_threshold_is_told_of_once(gateway: Start, results: Any, caplog: pytes
     caplog.clear()
     with caplog.at_level(logging.WARNING, logger="ganguard.gateway"):
         us.buy(key, count=5)
-        us.service.look()
+        us.service.update_risk()
         assert caplog.messages == []
         us.buy(key, count=60)
-        us.service.look()
-        us.service.look()
+        us.service.update_risk()
+        us.service.update_risk()
     assert [message for message in caplog.messages if "threshold 2" in message] == caplog.messages
     assert len(caplog.messages) == 1
     text = us.get("/metrics", admin).text
@@ -160,18 +160,18 @@ def test_a_restart_neither_tells_again_of_a_threshold_nor_forgets_it(
     risk = {"results": str(results(copy(10, 4.0), copy(100, 1.0))), "thresholds": [2.0]}
     us = gateway(risk=risk)
     us.buy(us.key(), count=60)
-    us.service.look()
+    us.service.update_risk()
     caplog.clear()
     with caplog.at_level(logging.WARNING, logger="ganguard.gateway"):
         again = gateway(risk={**risk, "thresholds": [2.0, 1.9]})
-        again.service.look()
+        again.service.update_risk()
     (line,) = caplog.messages
     assert line.endswith("threshold 1.9")
     assert again.service.crossings.counts() == {2.0: 1, 1.9: 1}
     assert b'ganguard_extraction_threshold_total{threshold="2"} 1.0' in again.service.telemetry.text()
     first, second = again.service.crossings.by_account()["us"]
     assert (first.threshold, first.images, second.threshold) == (2.0, 60, 1.9)
-    us.service.look()  # and where two serve at once, one of them tells
+    us.service.update_risk()  # and where two serve at once, one of them tells
     assert (
         us.service.crossings.note("us", 60, estimate(again.service.audited.curves("none").adaptive, 60)) == []
     )
