@@ -93,9 +93,9 @@ def far(number: int, width: int, total: int) -> Requests:
 
 def raised(traffic: Requests) -> set[str]:
     """The signs of codes that an account raises in the end."""
-    watch, total = TrafficMonitor(0), Traffic()
+    monitor, total = TrafficMonitor(0), Traffic()
     for asked in traffic:
-        total += watch.observe("them", *((asked, None) if isinstance(asked, int) else (len(asked), asked)))
+        total += monitor.observe("them", *((asked, None) if isinstance(asked, int) else (len(asked), asked)))
     return {sign.name for sign in signs(total, 0, []) if sign.raised}
 
 

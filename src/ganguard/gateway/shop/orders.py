@@ -114,10 +114,8 @@ class OrderProcessor:
     def __init__(self, ledger: Ledger, secret: bytes, provenance: str) -> None:
         self._ledger, self._secret, self._provenance = ledger, secret, provenance
         turn = threading.Lock()  # one transaction at a time, as SQLite sleeps while it waits for its lock
-        self._reserve, self._commit = (
-            GroupCommit(ledger.reserve_all, turn),
-            GroupCommit(ledger.commit_all, turn),
-        )
+        self._reserve = GroupCommit(ledger.reserve_all, turn)
+        self._commit = GroupCommit(ledger.commit_all, turn)
 
     def reserve(self, order: Order, target: BlackBoxTarget) -> bool:
         """Reserve an order's images; return False if they were reserved before under the same key.

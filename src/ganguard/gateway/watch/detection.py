@@ -23,10 +23,8 @@ SMALL_CHANCE = 1e-7  # probability that two codes from the prior are as near as 
 FEWEST_CODES = 64  # with fewer codes, the statistics of codes are not reported
 NEAR_SHARE = 0.05  # limit on the share of codes near another code
 REPEATED_SHARE = 0.5  # limit on the share of entries equal to another entry of the same request
-SQUARE_RANGE = (
-    0.25,
-    1.5,
-)  # limits on the mean square of an entry: 1 under the prior, 0.49 if truncated to 0.7
+# Limits on the mean square of an entry, which is 1 under the prior, and 0.49 if truncated to 0.7 of its size.
+SQUARE_RANGE = (0.25, 1.5)
 NARROW = 8  # codes with fewer entries are near at distances below the rounding error of a matrix product
 TIMES_THE_MEDIAN = 30.0  # limit on an account's images in a day, as a multiple of the accounts' median
 FEWEST_ACCOUNTS = 5  # with fewer accounts, rates are not compared

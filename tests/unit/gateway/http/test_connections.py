@@ -223,14 +223,14 @@ def test_made_up_keys_do_not_keep_good_ones_waiting(keys: Keys, monkeypatch: pyt
     monkeypatch.setattr(keys, "_looked_up", slowly)
 
     async def crowd() -> None:
-        callers = AsyncKeys(keys)
+        async_keys = AsyncKeys(keys)
         async with anyio.create_task_group() as tasks:
             for number in range(keys_file.STRANGERS_AT_ONCE + 3):
-                tasks.start_soon(callers.check, stranger(number))
+                tasks.start_soon(async_keys.check, stranger(number))
             await anyio.wait_all_tasks_blocked()
             with pytest.raises(ProblemError, match="too many unknown keys"):
-                await callers.check(stranger(99))
-            assert await callers.check(text) == key
+                await async_keys.check(stranger(99))
+            assert await async_keys.check(text) == key
             answered.set()
 
     anyio.run(crowd)

@@ -1,4 +1,4 @@
-"""Many wants, few transactions, an answer each."""
+"""Group commit: many pieces of work in one transaction, and an answer for each."""
 
 import threading
 from collections.abc import Sequence
@@ -16,19 +16,19 @@ def _even(wanted: int) -> bool | GanguardError:
     return ReservationError(f"{wanted} is odd") if wanted % 2 else bool(wanted % 4)
 
 
-def _answer(together: GroupCommit[int], wanted: int) -> bool | str:
+def _answer(commit: GroupCommit[int], wanted: int) -> bool | str:
     try:
-        return together(wanted)
+        return commit(wanted)
     except GanguardError as problem:
         return f"{type(problem).__name__}: {problem}"
 
 
-def _at_once(together: GroupCommit[int], turn: threading.Lock, wanted: Sequence[int]) -> list[bool | str]:
+def _at_once(commit: GroupCommit[int], turn: threading.Lock, wanted: Sequence[int]) -> list[bool | str]:
     """Ask from a thread each, and let nobody work before all wait."""
     with ThreadPoolExecutor(len(wanted)) as threads:
         with turn:
-            asked = [threads.submit(_answer, together, each) for each in wanted]
-            while len(together._waiting) < len(wanted):
+            asked = [threads.submit(_answer, commit, each) for each in wanted]
+            while len(commit._waiting) < len(wanted):
                 assert not any(one.done() for one in asked)
         return [one.result(20) for one in asked]
 
@@ -52,9 +52,9 @@ def test_what_fails_for_all_fails_each_of_them_and_the_next_are_answered() -> No
             raise StepError("the disk is full")
         return [True] * len(wanted)
 
-    together = GroupCommit(full, threading.Lock())
-    assert _answer(together, 2) == "StepError: the disk is full"
-    assert together(3)
+    commit = GroupCommit(full, threading.Lock())
+    assert _answer(commit, 2) == "StepError: the disk is full"
+    assert commit(3)
 
 
 def test_a_damaged_account_is_no_concern_of_the_others() -> None:

@@ -1,4 +1,4 @@
-"""What a sale promises when it is asked for again, when it fails, and when many ask at once."""
+"""Orders: what holds when one is repeated, when it fails, and when many come at once."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +13,7 @@ from ganguard.gateway.shop.orders import Order
 Start = Callable[..., Any]
 
 
-def test_what_another_maker_reserved_is_not_redeemed_as_other_bytes(
+def test_what_was_reserved_on_another_machine_is_not_redeemed_as_other_bytes(
     gateway: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     us = gateway()
@@ -31,7 +31,7 @@ def test_what_another_maker_reserved_is_not_redeemed_as_other_bytes(
 
 
 @pytest.mark.parametrize("field", ["threads", "torch", "code", "pillow"])
-def test_a_maker_names_what_bytes_depend_on(gateway: Start, field: str) -> None:
+def test_the_provenance_names_what_bytes_depend_on(gateway: Start, field: str) -> None:
     us = gateway()
     us.buy(us.key(), "k", count=1)
     with us.service.database.reading("see") as connection:
@@ -40,7 +40,7 @@ def test_a_maker_names_what_bytes_depend_on(gateway: Start, field: str) -> None:
     assert f"{field} " in words
 
 
-def test_reservations_that_name_no_maker_are_redeemed(gateway: Start) -> None:
+def test_reservations_without_a_provenance_are_redeemed(gateway: Start) -> None:
     us = gateway()
     key = us.key()
     first = us.buy(key, "k", count=2)

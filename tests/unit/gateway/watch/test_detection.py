@@ -1,4 +1,4 @@
-"""Signs of copying: each by traffic that has it, and none by traffic that has not."""
+"""Signs of copying: traffic that shows one raises it, and honest traffic raises none."""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,9 +19,9 @@ def prior(count: int, width: int = 32, seed: int = 0) -> Tensor:
 
 
 def raised(*requests: Tensor) -> set[str]:
-    watch, total = TrafficMonitor(0), Traffic()
+    monitor, total = TrafficMonitor(0), Traffic()
     for latents in requests:
-        total += watch.observe("us", len(latents), latents)
+        total += monitor.observe("us", len(latents), latents)
     return {sign.name for sign in signs(total, 0, []) if sign.raised}
 
 
