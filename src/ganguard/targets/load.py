@@ -21,7 +21,7 @@ class TargetSettings(Settings):
     remote: ClassVar[bool] = False
 
 
-class Loads(Protocol):
+class LoadsTarget(Protocol):
     """What every target's settings can do."""
 
     def fingerprint(self) -> str | None: ...
@@ -48,7 +48,7 @@ def parse_target(value: object) -> TargetSettings:
 def fingerprint(settings: TargetSettings) -> str | None:
     """Changes whenever what `load_target` opens may have changed; None where only opening it tells. Raises
     InputError."""
-    return cast(Loads, settings).fingerprint()
+    return cast(LoadsTarget, settings).fingerprint()
 
 
 @contextmanager
@@ -62,4 +62,4 @@ def naming(target: str) -> Generator[None]:
 
 def load_target(settings: TargetSettings, compute: Compute) -> BlackBoxTarget:
     """Open the target that `settings` describe. Raises TargetError or CheckpointError."""
-    return cast(Loads, settings).load(compute)
+    return cast(LoadsTarget, settings).load(compute)

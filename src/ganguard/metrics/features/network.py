@@ -95,7 +95,7 @@ def version_of(settings: object) -> dict[str, Any]:
     return {"code": code, "libraries": library_versions(parsed)}
 
 
-class Loads(Protocol):
+class LoadsNetwork(Protocol):
     """What every feature network's settings can do."""
 
     def load(self, directory: Path, channels: int) -> FeatureNetwork: ...
@@ -104,7 +104,7 @@ class Loads(Protocol):
 def load_features(settings: FeatureSettings, directory: Path, channels: int) -> FeatureNetwork:
     """The network for images with this many channels; one that was trained is read from `directory`. Raises
     CheckpointError."""
-    return cast(Loads, settings).load(directory, channels)
+    return cast(LoadsNetwork, settings).load(directory, channels)
 
 
 def pinned(settings: FeatureSettings) -> FeatureSettings:

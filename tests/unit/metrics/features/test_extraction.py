@@ -5,22 +5,17 @@ import numpy as np
 import pytest
 import torch
 from feature_networks import TinyFloats, TinyInception, save_script
-from PIL import Image
 from torch import Tensor
 
 from ganguard.base.compute import Compute
-from ganguard.base.errors import DataError, MetricError
-from ganguard.data.dataset import load_dataset
-from ganguard.data.image_folder import ImageFolder
+from ganguard.base.errors import MetricError
 from ganguard.metrics.features import extraction
 from ganguard.metrics.features.classifier import Classifier
 from ganguard.metrics.features.extraction import FeatureCache, blocks, extract_stream, network_key
 from ganguard.metrics.features.inception import Inception
 from ganguard.metrics.features.network import FeatureNetwork, extract
 from ganguard.metrics.features.random_network import RandomNetwork
-from ganguard.metrics.features.sources import folder_chunks, shard_chunks
 from ganguard.metrics.features.torchscript import TorchScript
-from ganguard.queries.store import Store
 from ganguard.training.loop import seeded_weights
 
 SETTINGS = RandomNetwork(dimensions=5)
@@ -234,40 +229,3 @@ def test_a_pin_changes_no_key(tmp_path: Path, compute: Compute) -> None:
     network = settings.load(tmp_path, 3)
     same = settings.model_copy(update={"sha256": settings.fingerprint()})
     assert network_key(settings, network, compute) == network_key(same, network, compute)
-
-
-def _folder(directory: Path, images: Tensor) -> ImageFolder:
-    directory.mkdir()
-    for number, image in enumerate(images):
-        Image.fromarray(image[0].numpy()).save(directory / f"{number:03}.png")
-    return ImageFolder(path=str(directory))
-
-
-@pytest.mark.parametrize("size", [None, 5])
-def test_a_folder_is_read_as_its_data_set_is(tmp_path: Path, images: Tensor, size: int | None) -> None:
-    folder = _folder(tmp_path / "images", images[:50]).model_copy(update={"size": size})
-    found = list(folder_chunks(folder, 20))
-    assert [len(chunk) for chunk in found] == [20, 20, 10]
-    assert torch.equal(torch.cat(found), load_dataset(folder).images)
-
-
-def test_images_of_two_sizes_in_a_folder_are_named(tmp_path: Path, images: Tensor) -> None:
-    folder = _folder(tmp_path / "images", images[:3])
-    Image.fromarray(np.zeros((5, 6), dtype=np.uint8)).save(tmp_path / "images" / "z.png")
-    with pytest.raises(DataError, match=r"z\.png: 6x5 pixels, but 000\.png has 6x6\. Set `size`"):
-        list(folder_chunks(folder))
-
-
-def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="holds no image files"):
-        list(folder_chunks(ImageFolder(path=str(tmp_path))))
-
-
-def test_shards_are_read_one_after_the_other(tmp_path: Path, images: Tensor) -> None:
-    store = Store(tmp_path, "target", "account", 0, "provider")
-    store.create()
-    files = [store.write(start, images[start : start + 20], None) for start in (0, 20, 40)]
-    assert [len(chunk) for chunk in shard_chunks(files)] == [20, 20, 20]
-    assert [len(chunk) for chunk in shard_chunks(files, 30)] == [20, 10]
-    assert [len(chunk) for chunk in shard_chunks(files, 40)] == [20, 20]
-    assert torch.equal(torch.cat(list(shard_chunks(files))), images[:60])
