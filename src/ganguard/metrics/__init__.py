@@ -1,4 +1,4 @@
-"""Measures of images and of their features: arrays in, floats out. The public names below are kept."""
+"""Measures of images and of their features: arrays in, floats out. The public names below are stable."""
 
 from ganguard.metrics.arrays import MeanStd
 from ganguard.metrics.frechet import GaussianStatistics, frechet_distance, frechet_distance_infinity

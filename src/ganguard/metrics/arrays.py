@@ -1,4 +1,4 @@
-"""The door of every metric on features: what is let in, and as what."""
+"""Checks that every metric applies to the features it is given."""
 
 import math
 from dataclasses import dataclass
@@ -11,30 +11,37 @@ from ganguard.base.errors import MetricError
 
 Features = Tensor | np.ndarray
 
-SMALLEST, LARGEST = (
-    1e-60,
-    1e60,
-)  # of the largest entry: products of four, as in a covariance of covariances, are floats still
+# Bounds on the largest entry: products of four entries, as in a product of two covariances, are still finite.
+SMALLEST, LARGEST = 1e-60, 1e60
 
 
 @dataclass(frozen=True)
 class MeanStd:
-    """A quantity that was measured on several parts of the data: the mean of the parts, and the standard
-    deviation between them (over all parts, not the parts less one)."""
+    """A quantity measured on several parts of the data.
+
+    Attributes:
+        mean: mean over the parts.
+        std: standard deviation between the parts (dividing by their number, not by one less).
+    """
 
     mean: float
     std: float
 
 
 def as_features(features: Features, name: str, at_least: int) -> Tensor:
-    """(N, D) real numbers as float64. Raises MetricError for other shapes or types, fewer than `at_least`
-    rows, NaN, infinity, or a largest entry that is neither 0 nor between SMALLEST and LARGEST."""
+    """Return features (N, D) of real numbers as float64.
+
+    Raises MetricError for other shapes or types, fewer than `at_least` rows, NaN, infinity, or a largest
+    entry that is neither 0 nor between SMALLEST and LARGEST.
+    """
     return as_floats(features, name, at_least).double()
 
 
 def as_floats(features: Features, name: str, at_least: int) -> Tensor:
-    """The same, left in float32 where that is what came: no copy is made of what is float32 or float64
-    already, and could be written to."""
+    """Return features as `as_features` does, but keep float32 as float32.
+
+    The result may share memory with float32 or float64 input.
+    """
     tensor = _tensor(features, name)
     if tensor.dtype != torch.float32:
         tensor = tensor.double()
@@ -47,20 +54,22 @@ def as_floats(features: Features, name: str, at_least: int) -> Tensor:
     edges: list[float] = torch.stack(tensor.aminmax()).tolist()
     if not all(math.isfinite(edge) for edge in edges):
         raise MetricError(
-            f"{name} holds NaN or infinity. Look at the images or the feature network that made it."
+            f"{name} holds NaN or infinity. Check the images or the feature network that made it."
         )
     largest = max(map(abs, edges))
     if largest and not SMALLEST <= largest <= LARGEST:
         raise MetricError(
-            f"the largest entry of {name} must be 0, or of {SMALLEST:g} to {LARGEST:g} in size; got "
-            f"{largest:.3g}, whose powers no float holds. Standardise the features first."
+            f"the largest entry of {name} must be 0, or {SMALLEST:g} to {LARGEST:g} in absolute value; got "
+            f"{largest:.3g}, whose powers exceed the range of a float. Standardise the features first."
         )
     return tensor
 
 
 def _tensor(features: Features, name: str) -> Tensor:
-    """Features as a tensor; arrays that torch cannot take as they lie are copied. Raises MetricError for what
-    are no real numbers."""
+    """Return features as a tensor, copied only if torch cannot take the array as it lies in memory.
+
+    Raises MetricError if they are not real numbers.
+    """
     if isinstance(features, Tensor):
         if features.is_complex():
             raise MetricError(f"{name} must be real numbers; got {features.dtype}.")
@@ -75,6 +84,6 @@ def _tensor(features: Features, name: str) -> Tensor:
 
 
 def require_same_width(a: Tensor, b: Tensor) -> None:
-    """Raises MetricError where two feature sets have different D."""
+    """Raise MetricError if two feature sets have different D."""
     if a.shape[1] != b.shape[1]:
-        raise MetricError(f"both feature sets must have one width; got {a.shape[1]} and {b.shape[1]}.")
+        raise MetricError(f"both feature sets must have the same width; got {a.shape[1]} and {b.shape[1]}.")

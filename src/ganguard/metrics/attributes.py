@@ -1,7 +1,7 @@
-"""Attributes of drawn characters, such as digits: how far they lean, how thick their strokes are.
+"""Attributes of drawn characters such as digits: how far they lean, and how thick their strokes are.
 
-Ink is bright on dark, as in scikit-learn's digits; a pixel holds as much of it as it is bright. Both measures
-are the same for an image of half the contrast, and any H and W will do.
+Ink is bright on a dark background, as in scikit-learn's digits; the brightness of a pixel is the amount of
+ink on it. Neither measure changes if the contrast is halved, and images may have any H and W.
 """
 
 from collections.abc import Callable
@@ -12,35 +12,44 @@ from torch.nn.functional import pad
 
 from ganguard.metrics.piqe import chunks, luma, require_pixels
 
-PIXEL_VARIANCE = 1 / 12  # of the place of ink that is spread evenly over one pixel
+PIXEL_VARIANCE = 1 / 12  # of the position of ink spread evenly over one pixel
 
 
 def slant(images: Tensor) -> Tensor:
-    """How far characters lean to the right, in degrees, (N,) float64, of images (N, C, H, W) uint8: "/" is
-    above 0, "|" at 0.
+    """Return how far each character leans to the right, in degrees, (N,) float64; "/" is above 0, "|" is 0.
 
         angle = atan(-mu_11 / mu_02)
 
-    mu_11, mu_02: central moments of the ink, x times y and y times y, where y grows downwards. Their ratio is
-    the slope of the line that tells the ink's x from its y, which is what deskewing undoes. Ink fills its
-    pixels, so that a character of one row still has a height. An image without ink does not lean. Raises
-    MetricError for what are no images.
+    mu_11 and mu_02 are central moments of the ink, E[x y] and E[y²], where y grows downwards. Their ratio is
+    the slope of the regression of the ink's x on its y, which is what deskewing undoes. Ink is taken to fill
+    its pixels, so that a character of one row still has a height. An image without ink has slant 0.
+
+    Raises MetricError for anything that is not images.
+
+    Args:
+        images: (N, C, H, W) uint8.
     """
     return _image_by_image(_slant, images)
 
 
 def stroke_thickness(images: Tensor) -> Tensor:
-    """Mean width of strokes in pixels, (N,) float64, of images (N, C, H, W) uint8.
+    """Return the mean width of strokes in pixels, (N,) float64.
 
         thickness = 2 * ink / perimeter
 
-    A stroke of width w and length l holds w * l of ink inside a perimeter of 2 * (w + l), which is 2 * l
-    where it is long; the ratio needs no skeleton, which means little at 8x8 pixels. The perimeter is the
-    total variation: the sum over all places of the gradient's length, which counts a blurred edge as much as
-    a sharp one (coarea formula). It is taken at each corner between four pixels, the mean over the four ways
-    of pairing a horizontal with a vertical difference, so that mirrored images have equal values; strokes
-    along an axis are exact but for their ends, those along a diagonal a tenth too thin. What lies outside the
-    image is dark. An image without ink has thickness 0. Raises MetricError for what are no images.
+    A stroke of width w and length l holds w * l of ink inside a perimeter of 2 * (w + l), which is about 2 *
+    l for a long stroke. Unlike a skeleton, the ratio still means something at 8x8 pixels.
+
+    The perimeter is the total variation: the sum of the gradient's length over all places, which counts a
+    blurred edge as much as a sharp one (coarea formula). It is taken at each corner between four pixels, as
+    the mean over the four ways to pair a horizontal with a vertical difference, so that mirrored images have
+    equal values. Strokes along an axis are measured exactly except for their ends; those along a diagonal
+    come out a tenth too thin. Pixels outside the image count as dark. An image without ink has thickness 0.
+
+    Raises MetricError for anything that is not images.
+
+    Args:
+        images: (N, C, H, W) uint8.
     """
     return _image_by_image(_stroke_thickness, images)
 
@@ -51,7 +60,7 @@ def _image_by_image(measure: Callable[[Tensor], Tensor], images: Tensor) -> Tens
 
 
 def _slant(ink: Tensor) -> Tensor:
-    """Of ink (N, H, W) in [0, 1]."""
+    """Return the slant of ink (N, H, W) in [0, 1]."""
     _, height, width = ink.shape
     y, x = (torch.arange(side, dtype=ink.dtype, device=ink.device) for side in (height, width))
     mass = ink.sum((1, 2)).clamp_min(torch.finfo(ink.dtype).tiny)
@@ -63,11 +72,12 @@ def _slant(ink: Tensor) -> Tensor:
 
 
 def _stroke_thickness(ink: Tensor) -> Tensor:
-    """Of ink (N, H, W) in [0, 1]."""
+    """Return the stroke thickness of ink (N, H, W) in [0, 1]."""
     framed = pad(ink, (1, 1, 1, 1))
     across, down = framed.diff(dim=2), framed.diff(dim=1)
-    horizontal = across[:, :-1], across[:, 1:]  # each (N, H + 1, W + 1): above and below a corner
-    vertical = down[:, :, :-1], down[:, :, 1:]  # left and right of it
+    # Each (N, H + 1, W + 1): the differences above and below a corner, and those left and right of it.
+    horizontal = across[:, :-1], across[:, 1:]
+    vertical = down[:, :, :-1], down[:, :, 1:]
     lengths = [torch.hypot(h, v).sum((1, 2)) for h in horizontal for v in vertical]
     perimeter = torch.stack(lengths).mean(0)
     return 2 * ink.sum((1, 2)) / perimeter.clamp_min(torch.finfo(ink.dtype).tiny)

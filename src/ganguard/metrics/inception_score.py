@@ -1,7 +1,8 @@
-"""Inception score (Salimans et al. 2016, section 4): are images told apart with confidence, and are all
-classes among them?
+"""Inception score: are images classified with confidence, and do all classes occur?
 
-IS = exp( E_x  KL( p(y|x) || p(y) ) ),    p(y) = E_x p(y|x)
+    IS = exp( E_x  KL( p(y|x) || p(y) ) ),    p(y) = E_x p(y|x)
+
+Salimans et al. 2016, section 4.
 """
 
 from itertools import pairwise
@@ -12,19 +13,20 @@ from torch import Tensor
 from ganguard.base.errors import MetricError
 from ganguard.metrics.arrays import Features, MeanStd, as_features
 
-# how far a row's sum may lie from 1: float32 adds up a thousand classes far better, float16 does not
+# Largest distance of a row's sum from 1: float32 adds up a thousand classes far more precisely, float16 less.
 SUMS_TO_1 = 1e-4
 
 
 def inception_score(probabilities: Features, *, splits: int = 10) -> MeanStd:
-    """IS of class probabilities (N, K) of generated images, each row in [0, 1] with sum 1; higher is better,
-    from 1 to K.
+    """Return the IS of class probabilities (N, K) of generated images; higher is better, from 1 to K.
 
-    The score is taken of `splits` consecutive parts of the rows, as in the paper's code; their mean and
-    standard deviation come back. Rows must be in no order, such as by class: shuffle them first if they are.
-    The score never sees a real image, so that neither a copy's memory nor its blind spots show; and it grows
-    with N / splits: compare equal sizes only. Raises MetricError for splits below 1, fewer rows than splits,
-    another shape, NaN, negative numbers, or other sums.
+    Each row must be in [0, 1] with sum 1. As in the paper's code, the score is taken of `splits` consecutive
+    parts of the rows, and the mean and standard deviation over the parts are returned. Rows must not be
+    sorted, for instance by class: shuffle them first if they are.
+
+    The score never sees a real image, so it shows neither memorised images nor missing ones. It grows with N
+    / splits: compare equal sizes only. Raises MetricError for splits below 1, fewer rows than splits, another
+    shape, NaN, negative numbers, or other sums.
     """
     if splits < 1:
         raise MetricError(f"splits must be at least 1; got {splits}.")
@@ -35,7 +37,7 @@ def inception_score(probabilities: Features, *, splits: int = 10) -> MeanStd:
 
 
 def _score(p: Tensor) -> Tensor:
-    """exp of the mean KL divergence of rows (n, K) from their mean; 0 log 0 is 0."""
+    """Return exp of the mean KL divergence of rows (n, K) from their mean; 0 log 0 is 0."""
     divergence = torch.xlogy(p, p) - torch.xlogy(p, p.mean(0))
     return divergence.sum(1).mean().exp()
 

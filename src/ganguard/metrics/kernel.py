@@ -1,12 +1,12 @@
-"""Kernel distance: the unbiased squared maximum mean discrepancy of two feature sets (Binkowski et al. 2018,
-eq. 4, "KID").
+"""Kernel distance: the unbiased squared maximum mean discrepancy of two feature sets.
 
-    k(x, y) = (x·y / D + 1)³ KD = mean of k over pairs within a + mean of k over pairs within b - 2 (mean of k
-    over pairs of one of each)
+    k(x, y) = (x·y / D + 1)³
+    KD = mean of k over pairs within a + mean of k over pairs within b
+         - 2 (mean of k over pairs of one row of a and one of b)
 
-Pairs within a set are of two different rows. Without bias, KD does not depend on how many images were
-measured; its value for two samples of one distribution is 0 on average, so about half of such values lie
-below 0.
+(Binkowski et al. 2018, eq. 4, "KID".) Pairs within a set are of two different rows. Without bias, KD does not
+depend on how many images were measured. It is 0 on average for two samples of one distribution, so about half
+of such values lie below 0.
 """
 
 import math
@@ -21,23 +21,21 @@ from ganguard.base.errors import MetricError
 from ganguard.base.seeds import torch_generator
 from ganguard.metrics.arrays import Features, MeanStd, as_floats, require_same_width
 
-# sets of at most so many rows are compared once, all with all, and subsets are sums over parts of that
+# Sets of up to so many rows are compared once, all with all; subsets are then sums over parts of the result.
 GRAM_ROWS = 3072
-# subsets of at most so many are compared all with all, which takes 75 MB a thread; larger ones in blocks
+# Subsets of up to so many rows are compared all with all, which takes 75 MB a thread; larger ones in blocks.
 SUBSET_ROWS = 3072
-# of a set that is compared with itself: each block only with the rows from it on, since k is symmetric
-BLOCK_ROWS = 256
+BLOCK_ROWS = 256  # rows that are compared with a whole set at once
 
 
 def kernel_distance(
     a: Features, b: Features, *, subsets: int = 100, subset_size: int = 1000, seed: int = 0
 ) -> MeanStd:
-    """KD between random subsets of features (N, D) and (M, D): its mean over them, and its spread; lower is
-    closer.
+    """Return the mean and the standard deviation of KD over random subsets of features (N, D) and (M, D).
 
-    Each subset is drawn without repetition from each set. Features in float32 are multiplied, and rows
-    summed, in float32, the rest in float64. Raises MetricError where either set has fewer than `subset_size`
-    rows, for fewer than 1 subset of 2 rows, other shapes, NaN or infinity.
+    Lower is closer. Each subset is drawn without replacement from each set. Features in float32 are
+    multiplied, and rows summed, in float32, the rest in float64. Raises MetricError if either set has fewer
+    than `subset_size` rows, and for fewer than 1 subset of 2 rows, other shapes, NaN or infinity.
     """
     if subsets < 1 or subset_size < 2:
         raise MetricError(
@@ -59,61 +57,69 @@ def kernel_distance(
 
 
 def kernel_distance_full(a: Features, b: Features) -> float:
-    """KD between all of features (N, D) and all of (M, D), N and M at least 2: no draw, and no spread. Lower
-    is closer.
+    """Return the KD between all of features (N, D) and all of (M, D), N and M at least 2.
 
-    Raises MetricError for fewer rows, other shapes, NaN or infinity.
+    There is no random draw, and so no spread. Lower is closer. Raises MetricError for fewer rows, other
+    shapes, NaN or infinity.
     """
     return _discrepancy(*_sets(a, b, 2))
 
 
 def _sets(a: Features, b: Features, at_least: int) -> tuple[Tensor, Tensor]:
+    """Return both sets in one float type, wide enough that no sum of kernels overflows."""
     x, y = as_floats(a, "a", at_least), as_floats(b, "b", at_least)
     require_same_width(x, y)
     largest = max(abs(edge.item()) for rows in (x, y) for edge in rows.aminmax())
     room = math.log10(torch.finfo(torch.float64).max / max(len(x), len(y)) ** 2)
     if 6 * math.log10(max(largest, 1)) + 1 > room:
         raise MetricError(
-            f"entries of features reach {largest:.3g}, whose kernel no float holds. Standardise the "
-            "features first."
+            f"entries of features reach {largest:.3g}, whose kernel exceeds the range of a float. "
+            "Standardise the features first."
         )
     kind = torch.promote_types(x.dtype, y.dtype)
     if 6 * math.log10(max(largest, 1)) + 1 > math.log10(torch.finfo(kind).max / max(len(x), len(y))):
-        kind = torch.float64  # whose sums of rows do not overflow
+        kind = torch.float64  # sums of rows would overflow in a narrower type
     return x.to(kind), y.to(kind)
 
 
 def _kernel(x: Tensor, y: Tensor) -> Tensor:
-    """k of rows (n, D) and (m, D), (n, m)."""
+    """Return k of rows (n, D) and (m, D), (n, m)."""
     return torch.mm(x, y.T).div_(x.shape[1]).add_(1).pow_(3)
 
 
 def _discrepancy(x: Tensor, y: Tensor) -> float:
+    """Return the KD between all rows of x and all rows of y."""
     n, m = len(x), len(y)
     between = sum(_sum(_kernel(rows, y)) for rows in x.split(BLOCK_ROWS))
     return _within(x) / (n * (n - 1)) + _within(y) / (m * (m - 1)) - 2 * between / (n * m)
 
 
 def _within(x: Tensor) -> float:
-    """The sum of k over all pairs of two different rows."""
+    """Return the sum of k over all pairs of two different rows."""
     total = 0.0
     for start in range(0, len(x), BLOCK_ROWS):
-        k = _kernel(x[start : start + BLOCK_ROWS], x[start:])  # the block with itself, then with what follows
+        # k is symmetric: each block is compared only with itself and with the rows that follow.
+        k = _kernel(x[start : start + BLOCK_ROWS], x[start:])
         own = k[:, : len(k)]
         total += 2 * _sum(k) - _sum(own) - own.diagonal().sum(dtype=torch.float64).item()
     return total
 
 
 def _sum(k: Tensor) -> float:
-    """Row by row in k's own precision, pairwise, which loses no more than its products did; the rows' sums in
-    float64."""
+    """Return the sum of k.
+
+    Each row is summed pairwise in k's own precision, which loses no more than the products did; the rows'
+    sums are added up in float64.
+    """
     return k.sum(1).sum(dtype=torch.float64).item()
 
 
 def _one_by_one(x: np.ndarray, y: np.ndarray, chosen: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
-    """KD of subsets x[i], y[j] for each (i, j), shared out among threads: a subset's kernels wait in the
-    cache of the core that made them, and those within a set are half the work, which NumPy's product of a
-    matrix with its own transpose knows."""
+    """Return the KD of subsets x[i], y[j] for each (i, j), with the subsets spread over threads.
+
+    A subset's kernels stay in the cache of the core that computed them. Those within a set are half the work:
+    NumPy recognises the product of a matrix with its own transpose.
+    """
     threads = torch.get_num_threads()
     share = math.ceil(len(chosen) / threads)
     shares = [chosen[start : start + share] for start in range(0, len(chosen), share)]
@@ -122,8 +128,10 @@ def _one_by_one(x: np.ndarray, y: np.ndarray, chosen: list[tuple[np.ndarray, np.
 
 
 def _discrepancies(x: np.ndarray, y: np.ndarray, chosen: list[tuple[np.ndarray, np.ndarray]]) -> list[float]:
-    """In room that is taken once: the system clears what it hands out, which takes as long as some of the
-    sums."""
+    """Return the KD of each of some subsets, computed in buffers that are allocated once.
+
+    The system clears fresh memory, which would take as long as some of the sums.
+    """
     n = len(chosen[0][0])
     a, b = (np.empty((n, x.shape[1]), x.dtype) for _ in range(2))
     k, square = (np.empty((n, n), x.dtype) for _ in range(2))
@@ -132,25 +140,25 @@ def _discrepancies(x: np.ndarray, y: np.ndarray, chosen: list[tuple[np.ndarray, 
         np.matmul(left, right.T, out=k)
         np.divide(k, x.shape[1], out=k)
         np.add(k, 1, out=k)
-        cubes = np.vecdot(np.multiply(k, k, out=square), k).sum(dtype=np.float64)  # row by row
+        cubes = np.vecdot(np.multiply(k, k, out=square), k).sum(dtype=np.float64)  # k³, summed by rows
         own = (k.diagonal().astype(np.float64) ** 3).sum() if left is right else 0
         return float(cubes - own)
 
     values: list[float] = []
     for i, j in chosen:
-        np.take(x, i, 0, out=a, mode="clip")  # "raise" would fill a copy of a first
+        np.take(x, i, 0, out=a, mode="clip")  # mode "raise" would fill a temporary copy first
         np.take(y, j, 0, out=b, mode="clip")
         values.append((total(a, a) + total(b, b)) / (n * (n - 1)) - 2 * total(a, b) / n**2)
     return values
 
 
 def _by_gram_matrices(x: Tensor, y: Tensor, i: Tensor, j: Tensor) -> np.ndarray:
-    """KD of subsets x[i[s]], y[j[s]], i and j (S, n): with ones at a subset's rows, its sum over k is a
-    product with k."""
-    in_x, in_y = (
-        torch.zeros(len(i), len(rows), dtype=torch.float64).scatter_(1, which, 1)
-        for rows, which in ((x, i), (y, j))
-    )
+    """Return the KD of subsets x[i[s]], y[j[s]], with i and j (S, n).
+
+    A subset is a row of ones at its members; its sum over k is then a product with the kernel matrix.
+    """
+    in_x = torch.zeros(len(i), len(x), dtype=torch.float64).scatter_(1, i, 1)
+    in_y = torch.zeros(len(j), len(y), dtype=torch.float64).scatter_(1, j, 1)
 
     def total(left: Tensor, right: Tensor, in_left: Tensor, in_right: Tensor, *, same: bool) -> Tensor:
         k = _kernel(left, right).double()

@@ -1,10 +1,11 @@
-"""Number of statistically different bins, NDB (Richardson & Weiss 2018, section 3), and the divergence of the
-same histograms.
+"""Number of statistically different bins (NDB), and the divergence of the same histograms.
 
-K-means puts the reference rows into K bins. The rows of the query go to the bin of the nearest centre. In
+K-means puts the reference rows into K bins. Each row of the query goes to the bin of the nearest centre. In
 each bin, a two-proportions z-test asks whether the query's share p_q differs from the reference's p_r:
 
     z = (p_r - p_q) / √( p (1 - p) (1/n_r + 1/n_q) ),    p = (n_r p_r + n_q p_q) / (n_r + n_q)
+
+Richardson & Weiss 2018, section 3.
 """
 
 from dataclasses import dataclass
@@ -20,18 +21,23 @@ from ganguard.metrics.arrays import Features, as_features, require_same_width
 
 ITERATIONS = 100  # of k-means, from one start (k-means++)
 ROWS_AT_ONCE = 4096
-NO_SPREAD = 1e-6  # added to each standard deviation before it divides
+NO_SPREAD = 1e-6  # added to each standard deviation, so that none divides by 0
 
 
 @dataclass(frozen=True)
 class NdbJsd:
-    """different_bins: NDB, how many of the `bins` hold another share of the query than of the reference.
-    share: NDB / bins, in [0, 1]; lower is better.
-    expected_share: what equal distributions measure on average, where the bins do not overfit.
-    jsd: Jensen-Shannon divergence of the two histograms by the natural logarithm, in [0, ln 2]; lower is
-    better.
-    reference_counts, query_counts: rows in each bin, the largest bin of the reference first.
-    different: which of the bins are counted in different_bins.
+    """Histograms of two sets over the same bins, and how far they differ.
+
+    Attributes:
+        different_bins: NDB, the number of bins in which the query's share differs from the reference's.
+        bins: number of bins.
+        share: NDB / bins, in [0, 1]; lower is better.
+        expected_share: average share for equal distributions, as long as the bins do not overfit.
+        jsd: Jensen-Shannon divergence of the two histograms by the natural logarithm, in [0, ln 2]; lower is
+            better.
+        reference_counts: reference rows in each bin, the largest bin of the reference first.
+        query_counts: query rows in each bin, in the same order.
+        different: which of the bins are counted in different_bins.
     """
 
     different_bins: int
@@ -50,7 +56,7 @@ class NdbJsd:
 
     @property
     def query_proportions(self) -> tuple[float, ...]:
-        """The query's histogram."""
+        """The query's histogram, which sums to 1."""
         return tuple(count / sum(self.query_counts) for count in self.query_counts)
 
 
@@ -63,23 +69,29 @@ def ndb_jsd(
     seed: int = 0,
     whitening: bool = False,
 ) -> NdbJsd:
-    """NDB and JSD of a query (M, D) against a reference (N, D): flattened images or features; N at least
-    `bins`, M at least 2.
+    """Return NDB and JSD of a query (M, D) against a reference (N, D): flattened images or features.
 
-    whitening: divide each dimension by its standard deviation in the reference, after its mean is taken off.
-    seed: where k-means starts. The bins depend on it, and on the order of the reference's rows.
+    No correction is made for testing `bins` times. Equal distributions give a share of about `significance`
+    (less if bins hold few rows), and a divergence of about (bins - 1) / 8 · (1/N + 1/M). That holds for
+    pixels of photographs, and for noise of up to some 64 dimensions. Beyond, k-means fits the noise of the
+    very rows that it then counts: with 20 rows a bin, equal Gaussians in 512 dimensions give a share of 0.8.
+    So measure the baseline too, ndb_jsd(reference, held_out), with real rows that the reference lacks.
 
-    No correction is made for testing `bins` times: equal distributions measure about `significance` as their
-    share (less where bins hold few rows), and a divergence of about (bins - 1) / 8 · (1/N + 1/M). That holds
-    for pixels of photographs, and up to some 64 dimensions of noise. Beyond, k-means fits the noise of the
-    very rows that it then counts: with 20 rows a bin, equal Gaussians in 512 dimensions measure a share of
-    0.8. So measure the baseline too, ndb_jsd(reference, held_out), with real rows that the reference lacks.
     NDB grows with N and M: keep both fixed. The authors used 500 to 800 reference rows a bin, and whitening
-    for photographs.
+    for photographs. Their code clusters by a random sixth of the dimensions if there are more than 1,000;
+    here all dimensions are always used.
 
-    The authors' code clusters by a random sixth of the dimensions where there are more than 1,000; here all
-    are used, always. Raises MetricError for bins below 2, fewer different rows than bins, a query of one row,
-    significance outside (0, 1), other shapes, NaN or infinity.
+    Raises MetricError for bins below 2, fewer different rows than bins, a query of one row, significance
+    outside (0, 1), other shapes, NaN or infinity.
+
+    Args:
+        reference: (N, D), N at least `bins`.
+        query: (M, D), M at least 2.
+        bins: K, the number of clusters.
+        significance: level of the test of each bin.
+        seed: starting point of k-means. The bins depend on it, and on the order of the reference's rows.
+        whitening: subtract each dimension's mean in the reference, and divide by its standard deviation
+            there.
     """
     if not 0 < significance < 1:
         raise MetricError(f"significance must lie between 0 and 1; got {significance}.")
@@ -89,11 +101,13 @@ def ndb_jsd(
 
 @dataclass(frozen=True)
 class Bins:
-    """The bins of a reference, to which any number of queries are compared without clustering again.
+    """The bins of a reference, with which any number of queries are compared without clustering again.
 
-    centres: (K, D) float64, of the scaled rows. counts: rows of the reference in each, (K,) int64, the
-    largest first.
-    mean, std: (D,) float64, what a row is scaled by; 0 and 1 without whitening.
+    Attributes:
+        centres: (K, D) float64, of the scaled rows.
+        counts: reference rows in each bin, (K,) int64, the largest first.
+        mean: (D,) float64, subtracted from each row; 0 without whitening.
+        std: (D,) float64, by which each row is divided; 1 without whitening.
     """
 
     centres: Tensor
@@ -103,7 +117,7 @@ class Bins:
 
     @staticmethod
     def fit(reference: Features, bins: int = 100, *, seed: int = 0, whitening: bool = False) -> "Bins":
-        """By k-means++ on reference (N, D); arguments and errors as of `ndb_jsd`."""
+        """Return the bins that k-means++ finds in reference (N, D); arguments and errors as of `ndb_jsd`."""
         from sklearn.cluster import KMeans
         from threadpoolctl import threadpool_limits
 
@@ -115,9 +129,8 @@ class Bins:
         if whitening:
             mean, std = x.mean(0), x.std(0, correction=0) + NO_SPREAD
         clusters = KMeans(bins, max_iter=ITERATIONS, random_state=derived_seed(seed, "ndb_jsd") % 2**32)
-        with threadpool_limits(
-            1
-        ):  # threads add up in the order in which they are done, which is not the same twice
+        # Several threads would add up in the order in which they finish, which varies between runs.
+        with threadpool_limits(1):
             clusters.fit(((x - mean) / std).numpy())
         centres = torch.from_numpy(np.asarray(clusters.cluster_centers_))
         counts = torch.from_numpy(Bins(centres, torch.empty(0), mean, std).count(x, "reference"))
@@ -125,16 +138,16 @@ class Bins:
         return Bins(centres[order], counts[order], mean, std)
 
     def count(self, query: Features, name: str = "query", *, at_least: int = 2) -> np.ndarray:
-        """Rows of a query (M, D) whose nearest centre is that of each bin, (K,) int64; the first of several
-        equally near.
+        """Return the number of rows of a query (M, D) in each bin, (K,) int64.
 
-        at_least: rows, below which it is refused. The counts of parts of a query add up to its own.
+        A row belongs to the bin of its nearest centre; to the first if several are equally near. The counts
+        of parts of a query add up to those of the whole. Raises MetricError for fewer than `at_least` rows,
+        another width, NaN or infinity.
         """
         y = as_features(query, name, at_least)
         require_same_width(self.centres, y)
-        origin = self.centres.mean(
-            0
-        ).round()  # products near it lose the fewest digits; pixels stay whole numbers
+        # Products near the centres' mean lose the fewest digits; rounded, it keeps pixels whole numbers.
+        origin = self.centres.mean(0).round()
         centres = self.centres - origin
         norms = centres.square().sum(1)
         found = torch.zeros(len(centres), dtype=torch.int64)
@@ -145,7 +158,7 @@ class Bins:
 
 
 def compare_bins(in_reference: np.ndarray, in_query: np.ndarray, significance: float = 0.05) -> NdbJsd:
-    """The same from the numbers of rows in each bin, (bins,) each; neither set is empty."""
+    """Return NDB and JSD from the numbers of rows in each bin, (bins,) each; neither set may be empty."""
     p_r, p_q = (count / count.sum() for count in (in_reference, in_query))
     different = _p_values(in_reference, in_query) < significance
     return NdbJsd(
@@ -164,14 +177,16 @@ def _require_different_rows(x: Tensor, bins: int) -> None:
     different_rows = len({hash((row + 0.0).tobytes()) for row in x.numpy()})  # -0.0 + 0.0 is 0.0
     if different_rows < bins:
         raise MetricError(
-            f"{bins} bins need at least {bins} rows of the reference that differ; got {different_rows}. Set "
+            f"{bins} bins need at least {bins} different rows of the reference; got {different_rows}. Set "
             f"bins to at most {different_rows}, or measure more images."
         )
 
 
 def _p_values(in_x: np.ndarray, in_y: np.ndarray) -> np.ndarray:
-    """Two-tailed p-values of the z-test of each bin, from counts (bins,); 1 where a bin holds nothing, or
-    everything."""
+    """Return the two-tailed p-values of the z-test of each bin, from counts (bins,).
+
+    The p-value is 1 if a bin holds nothing, or everything.
+    """
     n_x, n_y = in_x.sum(), in_y.sum()
     pooled = (in_x + in_y) / (n_x + n_y)
     error = np.sqrt(pooled * (1 - pooled) * (1 / n_x + 1 / n_y))
@@ -180,6 +195,6 @@ def _p_values(in_x: np.ndarray, in_y: np.ndarray) -> np.ndarray:
 
 
 def _jensen_shannon(p: np.ndarray, q: np.ndarray) -> float:
-    """(KL(p || m) + KL(q || m)) / 2 with m = (p + q) / 2."""
+    """Return (KL(p || m) + KL(q || m)) / 2 with m = (p + q) / 2."""
     m = (p + q) / 2
     return float(rel_entr(p, m).sum() + rel_entr(q, m).sum()) / 2

@@ -1,5 +1,7 @@
-"""NIQE models that others published: the authors' own, and that of BasicSR. Nothing is unpickled, and nothing
-is trusted."""
+"""NIQE models published by others: the authors' own, and that of BasicSR.
+
+Nothing is unpickled, and the files are not trusted.
+"""
 
 import struct
 import tokenize
@@ -30,18 +32,21 @@ DAMAGED = (
     EOFError,
     SyntaxError,
 )
-DAMAGED_INSIDE = (zlib.error, zipfile.BadZipFile, tokenize.TokenError)  # which are of no kind above
-MOST_BYTES = 1 << 20  # of a MATLAB file, of which the published one takes 10,000
+DAMAGED_INSIDE = (zlib.error, zipfile.BadZipFile, tokenize.TokenError)  # subclasses of none of the above
+MOST_BYTES = 1 << 20  # read of a MATLAB file, and unpacked from it; the published one has 10,000
 MAT_NUMBERS = {1: "<i1", 2: "<u1", 3: "<i2", 4: "<u2", 5: "<i4", 6: "<u4", 7: "<f4", 9: "<f8"}
 
 
 def load_published_niqe(path: Path, *, block_size: int = PUBLISHED_BLOCK) -> NiqeModel:
-    """A model that others published: the authors' `modelparameters.mat`, or `niqe_pris_params.npz` of
-    BasicSR.
+    """Load a published model: the authors' `modelparameters.mat`, or `niqe_pris_params.npz` of BasicSR.
 
-    block_size: pixels of a side of the blocks it was made of, which the file does not say; 96 for both of
-    these. Nothing is unpickled. Raises CheckpointError where the file is absent, of another format, or holds
-    no such model, and MetricError for an unfit block size.
+    Nothing is unpickled. Raises CheckpointError if the file is absent, of another format, or holds no such
+    model, and MetricError for an unsuitable block size.
+
+    Args:
+        path: the file; one that ends in .npz is read as NumPy's format, any other as MATLAB's.
+        block_size: side in pixels of the blocks that the model was made from, which the file does not say; 96
+            for both of these models.
     """
     require_block_size(block_size)
     try:
@@ -52,7 +57,7 @@ def load_published_niqe(path: Path, *, block_size: int = PUBLISHED_BLOCK) -> Niq
         return NiqeModel(mean.flatten(), covariance, block_size)
     except (*DAMAGED, *DAMAGED_INSIDE, MetricError) as problem:
         raise CheckpointError(
-            f"{path}: not a published NIQE model ({one_line(problem, 160)}). Download it anew."
+            f"{path}: not a published NIQE model ({one_line(problem, 160)}). Download it again."
         ) from None
 
 
@@ -62,8 +67,10 @@ def _read_npz(path: Path) -> dict[str, Any]:
 
 
 def _read_mat(path: Path) -> dict[str, Any]:
-    """The plain arrays of a MATLAB 5 file, by its published format: scipy's reader crashes Python where a
-    file is damaged."""
+    """Return the plain arrays of a MATLAB 5 file.
+
+    The published format is read here, since SciPy's reader crashes Python on a damaged file.
+    """
     with path.open("rb") as file:
         content = file.read(MOST_BYTES)
     if content[124:128] != b"\0\1IM":
@@ -76,7 +83,7 @@ def _read_mat(path: Path) -> dict[str, Any]:
             )
         if kind == 14:  # an array: flags, dimensions, name, and its numbers, column by column
             (_, flags), (_, shape), (_, name), (number, values) = list(_mat_elements(payload))[:4]
-            if flags[0] == 6 and number in MAT_NUMBERS:  # doubles, stored as whatever holds them
+            if flags[0] == 6 and number in MAT_NUMBERS:  # doubles, stored in the smallest type that fits
                 arrays[name.decode()] = np.frombuffer(values, MAT_NUMBERS[number]).reshape(
                     np.frombuffer(shape, "<i4"), order="F"
                 )
@@ -84,8 +91,10 @@ def _read_mat(path: Path) -> dict[str, Any]:
 
 
 def _mat_elements(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Type and content of each element: its tag of 8 bytes holds up to 4 bytes of content itself, or comes
-    before it."""
+    """Yield the type and content of each element.
+
+    The tag of 8 bytes either holds up to 4 bytes of content itself, or precedes the content.
+    """
     place = 0
     while place + 8 <= len(data):
         kind, size = struct.unpack_from("<II", data, place)
@@ -98,7 +107,7 @@ def _mat_elements(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _one_of(arrays: dict[str, Any], name: str) -> Tensor:
-    """The array called as the authors do, or as BasicSR does."""
+    """Return the array under the authors' name for it, or under BasicSR's."""
     known = [known for known in PUBLISHED_NAMES if known.startswith(name)]
     found = [key for key in known if key in arrays]
     if not found:
@@ -107,6 +116,7 @@ def _one_of(arrays: dict[str, Any], name: str) -> Tensor:
 
 
 def _require_our_window(theirs: Any) -> None:
+    """Raise ValueError if a model was made with another Gaussian window than ours."""
     ours = np.outer(window(), window())
     if np.shape(theirs) != ours.shape or not np.allclose(theirs, ours, atol=1e-6):
         raise ValueError("it was made with another Gaussian window than 7x7, sigma 7/6")

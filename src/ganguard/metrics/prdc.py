@@ -1,8 +1,10 @@
-"""Precision, recall (Kynkäänniemi et al. 2019, eq. 1-2), density and coverage (Naeem et al. 2020, eq. 4-5).
+"""Precision, recall, density and coverage.
 
-A sample's ball reaches to its k-th nearest neighbour in its own set. A point on the sphere counts as inside
-(<=): a copy that memorised has images many times over, whose balls have radius 0, and a strict < would say
-that it covers nothing.
+Kynkäänniemi et al. 2019, eq. 1-2, and Naeem et al. 2020, eq. 4-5.
+
+The ball around a row reaches to its k-th nearest neighbour in its own set. A point on the sphere counts as
+inside (<=). A copy that has memorised its training images produces some of them many times over; their balls
+have radius 0, and a strict < would say that it covers nothing.
 """
 
 from dataclasses import dataclass
@@ -17,10 +19,13 @@ from ganguard.metrics.distances import BLOCK, Frame, squared_radii, tile
 
 @dataclass(frozen=True)
 class PRDC:
-    """precision: share of generated images inside some real ball. recall: share of real images inside some
-    generated ball.
-    density: real balls around a generated image, over k; may exceed 1. coverage: share of real balls with a
-    generated image. Higher is better in all four.
+    """Precision, recall, density and coverage; higher is better in all four.
+
+    Attributes:
+        precision: share of generated images inside some real ball.
+        recall: share of real images inside some generated ball.
+        density: number of real balls around a generated image, divided by k; may exceed 1.
+        coverage: share of real balls that contain a generated image.
     """
 
     precision: float
@@ -31,8 +36,13 @@ class PRDC:
 
 @dataclass(frozen=True)
 class Balls:
-    """The balls of one set: points (N, D) float32 or float64, and squared radii (N,) float64. They can be
-    compared with many other sets."""
+    """The balls of one set, which can be compared with many other sets.
+
+    Attributes:
+        points: centres (N, D) float32 or float64.
+        squared_radii: (N,) float64.
+        k: each ball reaches to the k-th nearest neighbour of its centre.
+    """
 
     points: Tensor
     squared_radii: Tensor
@@ -40,10 +50,10 @@ class Balls:
 
     @staticmethod
     def around(features: Features, name: str = "features", *, k: int = 5) -> "Balls":
-        """Around each of features (N, D), to its k-th nearest neighbour among the others; N above k.
+        """Return the balls around features (N, D) that reach to the k-th nearest neighbour among the others.
 
-        Raises MetricError for k below 1, too few rows, another shape, NaN or infinity; it calls the features
-        by `name`.
+        N must exceed k. Raises MetricError, which calls the features by `name`, for k below 1, too few rows,
+        another shape, NaN or infinity.
         """
         if k < 1:
             raise MetricError(f"k must be at least 1; got {k}.")
@@ -53,9 +63,14 @@ class Balls:
 
 @dataclass(frozen=True)
 class Memberships:
-    """Who lies in whose balls. around_fakes: real balls around each generated image, (M,) int64.
-    in_fake_ball, covered: whether each real image lies in some generated ball, and has a generated image in
-    its own, (N,) bool."""
+    """Which images lie in which balls.
+
+    Attributes:
+        around_fakes: number of real balls around each generated image, (M,) int64.
+        in_fake_ball: whether each real image lies in some generated ball, (N,) bool.
+        covered: whether the ball of each real image contains a generated image, (N,) bool.
+        k: k of the balls.
+    """
 
     around_fakes: Tensor
     in_fake_ball: Tensor
@@ -63,36 +78,39 @@ class Memberships:
     k: int
 
     def scores(self) -> PRDC:
-        """The four shares."""
+        """Return the four shares."""
         return PRDC(*(row.mean().item() for row in self._rows()))
 
     def errors(self) -> PRDC:
-        """Their standard errors over images, the balls being given: what bootstrapping the images tends
-        to."""
+        """Return the standard errors of the four shares over images, with the balls fixed.
+
+        A bootstrap of the images converges to them.
+        """
         return PRDC(*((row.std(correction=0) / len(row) ** 0.5).item() for row in self._rows()))
 
     def _rows(self) -> tuple[Tensor, ...]:
-        """What each is the mean of, in the order of PRDC."""
+        """Return the values that each number is the mean of, in the order of PRDC."""
         flags = (self.around_fakes > 0, self.in_fake_ball, self.around_fakes.double() / self.k, self.covered)
         return tuple(row.double() for row in flags)
 
 
 def precision_recall_density_coverage(real: Features | Balls, fake: Features | Balls, *, k: int = 5) -> PRDC:
-    """PRDC of generated features (M, D) against real ones (N, D), by Euclidean distance; N and M above k.
+    """Return the PRDC of generated features (M, D) against real ones (N, D), by Euclidean distance.
 
-    Balls may stand for features, where a set is compared with several others. Raises MetricError for k below
-    1, balls of another k, too few rows, other shapes, NaN or infinity.
+    N and M must exceed k. Balls may be given instead of features, to compare one set with several others.
+    Raises MetricError for k below 1, balls of another k, too few rows, other shapes, NaN or infinity.
     """
     return memberships(real, fake, k=k).scores()
 
 
 def memberships(real: Features | Balls, fake: Features | Balls, *, k: int = 5) -> Memberships:
-    """What `precision_recall_density_coverage` counts, of the same arguments."""
+    """Return the memberships that `precision_recall_density_coverage` counts; same arguments and errors."""
     real_balls = real if isinstance(real, Balls) else Balls.around(real, "real", k=k)
     fake_balls = fake if isinstance(fake, Balls) else Balls.around(fake, "fake", k=k)
     if (real_balls.k, fake_balls.k) != (k, k):
         raise MetricError(
-            f"balls reach to neighbours {real_balls.k} and {fake_balls.k}; k is {k}. Make them with one k."
+            f"both sets of balls must have k = {k}; got {real_balls.k} and {fake_balls.k}. Make them with "
+            f"k={k}."
         )
     x, y = real_balls.points, fake_balls.points
     require_same_width(x, y)

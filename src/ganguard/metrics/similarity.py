@@ -1,6 +1,8 @@
-"""How alike paired images are: peak signal-to-noise ratio, and structural similarity (Wang et al. 2004,
-"Image quality
-assessment: from error visibility to structural similarity", IEEE TIP 13(4))."""
+"""How alike paired images are: peak signal-to-noise ratio, and structural similarity.
+
+Structural similarity: Wang et al. 2004, "Image quality assessment: from error visibility to structural
+similarity", IEEE TIP 13(4).
+"""
 
 from collections.abc import Callable
 
@@ -16,23 +18,34 @@ C1, C2 = (0.01 * PEAK) ** 2, (0.03 * PEAK) ** 2  # the paper's constants, K_1 = 
 
 
 def psnr(a: Tensor, b: Tensor) -> Tensor:
-    """10 log10(255² / mean squared error) in dB, (N,) float64, of images a and b (N, C, H, W) uint8, pair by
-    pair.
+    """Return the peak signal-to-noise ratio of each pair of images in dB, (N,) float64.
+
+        PSNR = 10 log10(255² / mean squared error)
 
     Higher is more alike; equal images have infinity. The error is averaged over pixels and channels.
-    Raises MetricError for what are not two tensors of images of one shape, or images that hold no pixels.
+
+    Raises MetricError unless both are images of the same shape, with at least one pixel.
+
+    Args:
+        a: (N, C, H, W) uint8.
+        b: (N, C, H, W) uint8.
     """
     return _pair_by_pair(_psnr, a, b)
 
 
 def ssim(a: Tensor, b: Tensor) -> Tensor:
-    """Mean structural similarity (N,) float64 of images a and b (N, C, H, W) uint8, pair by pair, in [-1, 1]:
-    1 for equal ones.
+    """Return the mean structural similarity of each pair of images, (N,) float64.
 
-    The window is the paper's Gaussian of 11x11 pixels, sigma 1.5, wherever it lies whole in the image;
-    channels are averaged. Where a side is shorter than 11 the window is cut to the largest odd side that fits
-    (7x7 for digits of 8x8) and its weights add up to 1 again. Compare only values of images of one size.
-    Raises MetricError for what are not two tensors of images of one shape, or images that hold no pixels.
+    It lies in [-1, 1], and is 1 for equal images. The window is the paper's Gaussian of 11x11 pixels, sigma
+    1.5, at every place where it lies entirely inside the image; channels are averaged. If a side is shorter
+    than 11, the window is cut to the largest odd side that fits (7x7 for digits of 8x8), and its weights are
+    scaled to add up to 1. Compare only values of images of one size.
+
+    Raises MetricError unless both are images of the same shape, with at least one pixel.
+
+    Args:
+        a: (N, C, H, W) uint8.
+        b: (N, C, H, W) uint8.
     """
     return _pair_by_pair(_ssim, a, b)
 
@@ -42,8 +55,8 @@ def _pair_by_pair(measure: Callable[[Tensor, Tensor], Tensor], a: Tensor, b: Ten
     require_pixels(b, "b")
     if a.shape != b.shape:
         raise MetricError(
-            f"a and b must be pairs of images of one shape; got {tuple(a.shape)} and {tuple(b.shape)}. Crop "
-            "or resize one."
+            f"a and b must be images of the same shape; got {tuple(a.shape)} and {tuple(b.shape)}. Crop or "
+            "resize one of them."
         )
     return torch.cat(
         [measure(x.to(torch.float64), y.to(torch.float64)) for x, y in zip(chunks(a), chunks(b), strict=True)]
@@ -55,7 +68,7 @@ def _psnr(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _ssim(x: Tensor, y: Tensor) -> Tensor:
-    """Equation 13, averaged as in equation 14."""
+    """Return equation 13, averaged as in equation 14."""
     mean = _windowed_mean_of(x)
     mu_x, mu_y = mean(x), mean(y)
     var_x, var_y, cov_xy = mean(x * x) - mu_x * mu_x, mean(y * y) - mu_y * mu_y, mean(x * y) - mu_x * mu_y
@@ -65,8 +78,10 @@ def _ssim(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _windowed_mean_of(images: Tensor) -> Callable[[Tensor], Tensor]:
-    """What takes pixels (N, C, H, W) to their Gaussian means wherever the window lies whole in images of this
-    size."""
+    """Return a function from pixels (N, C, H, W) to their Gaussian means, for images of this size.
+
+    The means are taken at every place where the window lies entirely inside the image.
+    """
     side = min(WINDOW, *images.shape[2:])
     weights = gaussian_weights((side - 1) // 2, SIGMA)
     return lambda pixels: weighted_sum(weighted_sum(pixels, weights, 2), weights, 3)

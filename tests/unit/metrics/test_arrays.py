@@ -84,7 +84,7 @@ def test_entries_whose_products_no_float_holds_are_refused(metric: str) -> None:
     """Infinity less infinity would pass for no distance at all."""
     for unit in (1e300, 1e60, 1e-62, 1e-310):
         with pytest.raises(
-            MetricError, match=r"must be 0, or of 1e-60 to 1e\+60 in size; got 9e[+-]\d+, whose powers"
+            MetricError, match=r"must be 0, or 1e-60 to 1e\+60 in absolute value; got 9e[+-]\d+, whose powers"
         ):
             METRICS[metric](ROWS * unit, ROWS)
 

@@ -77,7 +77,7 @@ GOOD = np.random.default_rng(0).normal(size=(9, 3))
     [
         (GOOD[:1], "b must hold at least 2 rows; got 1"),
         (GOOD[:0], "b must hold at least 2 rows; got 0"),
-        (GOOD[:, :2], "one width; got 3 and 2"),
+        (GOOD[:, :2], "the same width; got 3 and 2"),
         (GOOD[0], r"b must be features \(N, D\); got shape \(3,\)"),
         (GOOD[None], r"got shape \(1, 9, 3\)"),
         (GOOD[:, :0], r"got shape \(9, 0\)"),

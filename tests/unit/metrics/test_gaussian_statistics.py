@@ -76,7 +76,7 @@ def test_what_cannot_be_measured_is_refused() -> None:
         lambda: frechet_distance(good, GaussianStatistics.of(_rows(9, 2))),
         lambda: good + GaussianStatistics.of([[1.0]]),
     ):  # type: ignore[arg-type]
-        with pytest.raises(MetricError, match="one width; got 3 and"):
+        with pytest.raises(MetricError, match="the same width; got 3 and"):
             wrong()
 
 

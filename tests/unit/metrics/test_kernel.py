@@ -123,7 +123,7 @@ GOOD, OTHER = _sets()
         (OTHER, {"subset_size": 25}, "b must hold at least 25 rows; got 20"),
         (OTHER, {"subset_size": 1}, "at least 2 rows; got 100 of 1"),
         (OTHER, {"subsets": 0}, "at least 1 subset"),
-        (OTHER[:, :2], {"subset_size": 5}, "one width; got 5 and 2"),
+        (OTHER[:, :2], {"subset_size": 5}, "the same width; got 5 and 2"),
         (np.full_like(OTHER, np.nan), {"subset_size": 5}, "b holds NaN"),
     ],
 )
@@ -142,5 +142,5 @@ def test_features_too_large_for_float32_are_summed_in_float64() -> None:
 
 def test_features_whose_kernel_no_float_holds_are_refused() -> None:
     x = torch.full((3, 2), 1e60, dtype=torch.float64)
-    with pytest.raises(MetricError, match="reach 1e\\+60, whose kernel no float holds"):
+    with pytest.raises(MetricError, match="reach 1e\\+60, whose kernel exceeds the range of a float"):
         kernel_distance_full(x, x)

@@ -189,7 +189,7 @@ def test_images_without_texture_are_named() -> None:
         ),
         (
             _noise(1, 1, 16, 16).repeat(50, 1, 1, 1),
-            r"differ in all 36 features; got \d+. Give images less alike",
+            r"differ in all 36 features; got \d+. Give more varied images",
         ),
         (torch.zeros(50, 1, 16, 16), "images must be a uint8 tensor"),
     ],
@@ -213,8 +213,8 @@ MEAN, COVARIANCE = torch.zeros(FEATURES, dtype=torch.float64), torch.eye(FEATURE
 @pytest.mark.parametrize(
     ("mean", "covariance", "said"),
     [
-        (MEAN[:5], COVARIANCE, r"must be of shapes \(\(36,\), \(36, 36\)\); got \(\(5,\), \(36, 36\)\)"),
-        (MEAN, COVARIANCE[:, :3], "must be of shapes"),
+        (MEAN[:5], COVARIANCE, r"must have the shapes \(\(36,\), \(36, 36\)\); got \(\(5,\), \(36, 36\)\)"),
+        (MEAN, COVARIANCE[:, :3], "must have the shapes"),
         (MEAN * math.nan, COVARIANCE, "must be finite"),
         (MEAN, COVARIANCE + torch.arange(36.0), "must be symmetric"),
     ],
@@ -238,7 +238,7 @@ def test_a_file_that_does_not_describe_a_model_is_refused(tmp_path: Path, text: 
         {"mean": MEAN, "covariance": COVARIANCE},
         {"other": ""} if text is None else {"niqe": text},
     )
-    with pytest.raises(CheckpointError, match="Fit and save it anew"):
+    with pytest.raises(CheckpointError, match="Fit and save it again"):
         NiqeModel.load(tmp_path / "m")
 
 

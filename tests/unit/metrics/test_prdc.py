@@ -49,7 +49,7 @@ def test_balls_may_stand_for_features() -> None:
     real_balls, fake_balls = Balls.around(real, k=3), Balls.around(fake, k=3)
     assert precision_recall_density_coverage(real_balls, fake_balls, k=3) == wanted
     assert precision_recall_density_coverage(real_balls, fake, k=3) == wanted
-    with pytest.raises(MetricError, match="one k"):
+    with pytest.raises(MetricError, match="must have k = 5; got 3 and 5"):
         precision_recall_density_coverage(real_balls, fake, k=5)
 
 
@@ -151,7 +151,7 @@ GOOD = np.random.default_rng(0).normal(size=(9, 3))
         (GOOD, GOOD, 0, "k must be at least 1; got 0"),
         (GOOD, GOOD, 9, "real must hold at least 10 rows; got 9"),
         (GOOD, GOOD[:5], 5, "fake must hold at least 6 rows; got 5"),
-        (GOOD, GOOD[:, :2], 3, "one width; got 3 and 2"),
+        (GOOD, GOOD[:, :2], 3, "the same width; got 3 and 2"),
         (GOOD[:, 0], GOOD, 3, r"real must be features"),
         (np.where(GOOD > 1, np.nan, GOOD), GOOD, 3, "real holds NaN"),
     ],
