@@ -36,7 +36,7 @@ def test_all_of_them_in_one_call_and_those_that_refuse_say_why() -> None:
     assert found["frechet_distance"] > 0
     assert set(found["kernel_distance"]) == {"mean", "std"}
     assert 0 < found["kernel_distance"]["std"] < 1  # of sets smaller than a subset, too
-    assert found["inception_score"].startswith("not measured: probabilities")
+    assert found["inception_score"].startswith("not measured: class probabilities")
     assert found["niqe"].startswith("not measured: ")
     assert found["authentic"]["copies"] == 0
     assert found["ndb"]["expected_of_equal_sets"] == 0.05

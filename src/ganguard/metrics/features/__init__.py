@@ -1,5 +1,7 @@
-"""Feature networks: images (N, C, H, W) uint8 -> features (N, D) float32. Here they are loaded and run, never
-trained."""
+"""Feature networks: images (N, C, H, W) uint8 -> features (N, D) float32.
+
+They are loaded and run here, never trained.
+"""
 
 from ganguard.base.plugins import PluginTable
 

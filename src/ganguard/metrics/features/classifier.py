@@ -1,5 +1,4 @@
-"""A small convolutional classifier of the labelled real data; its features are the inputs of its last
-layer."""
+"""A small convolutional classifier of the labelled real data, whose last layer's inputs are its features."""
 
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -20,9 +19,10 @@ WEIGHTS = "classifier.safetensors"
 class Classifier(FeatureSettings):
     """Settings of the classifier.
 
-    width: channels of its first layer.
-    dimensions: D, the number of features.
-    steps: updates of its training on the real training split.
+    Attributes:
+        width: channels of its first layer.
+        dimensions: D, the number of features.
+        steps: training updates on the real training split.
     """
 
     kind: Literal["classifier"] = "classifier"
@@ -32,16 +32,19 @@ class Classifier(FeatureSettings):
     steps: Positive = 600
 
     def untrained(self, channels: int, classes: int) -> "ClassifierNetwork":
-        """An untrained network for images with this many channels and labels with this many classes."""
+        """Return an untrained network for images of this many channels and labels of this many classes."""
         return ClassifierNetwork(channels, classes, self.width, self.dimensions)
 
     def load(self, directory: Path, channels: int) -> "ClassifierNetwork":
-        """The trained network out of `directory`/classifier.safetensors. Raises CheckpointError."""
+        """Return the trained network in `directory`/classifier.safetensors.
+
+        Raises CheckpointError if the file is absent, damaged, or of another network.
+        """
         file = directory / WEIGHTS
         try:
             weights, _ = read_tensors(file)
             if (classes := len(weights["logits.weight"])) == 0:
-                raise ValueError("it knows no classes")
+                raise ValueError("it has no classes")
             with torch.device("meta"):
                 network = self.untrained(channels, classes)
             for name, value in network.state_dict().items():
@@ -51,16 +54,16 @@ class Classifier(FeatureSettings):
             network.load_state_dict(weights, assign=True)
         except (KeyError, OverflowError, RuntimeError, TypeError, ValueError) as problem:
             raise CheckpointError(
-                f"{file}: not the weights of this classifier ({one_line(problem, 160)}). Train it anew."
+                f"{file}: not the weights of this classifier ({one_line(problem, 160)}). Train it again."
             ) from None
         return network.eval()
 
 
 class ClassifierNetwork(FeatureNetwork):
-    """images (N, channels, H, W) float32 in [-1, 1] -> logits (N, classes). Any H and W of 4 or more.
+    """Images (N, channels, H, W) float32 in [-1, 1], H and W at least 4 -> logits (N, classes).
 
-    Its features are leaky: a plain ReLU leaves some of them at 0 on almost every real image, and
-    standardising such a dimension blows a handful of images up to most of the distance.
+    Its features are leaky ReLUs. With a plain ReLU some of them are 0 on almost every real image, and
+    standardising such a dimension inflates a handful of images until they make up most of the distance.
     """
 
     def __init__(self, channels: int, classes: int, width: int, dimensions: int) -> None:
@@ -81,11 +84,11 @@ class ClassifierNetwork(FeatureNetwork):
         return self.logits(self.features(images))
 
     def probabilities(self, images: Tensor) -> Tensor:
-        """The softmax of the logits, (N, classes)."""
+        """Return the softmax of the logits, (N, classes)."""
         return self(images).softmax(1)
 
 
 @torch.inference_mode()
 def accuracy(network: ClassifierNetwork, images: Tensor, labels: Tensor) -> float:
-    """Share of float images (N, C, H, W) whose largest logit is at their label (N,)."""
+    """Return the share of float images (N, C, H, W) whose largest logit is that of their label (N,)."""
     return (network(images).argmax(1) == labels).double().mean().item()

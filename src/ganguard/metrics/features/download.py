@@ -1,5 +1,7 @@
-"""Published weights, fetched once to the user's cache. What arrives is put there only where its SHA-256 is
-the pinned one."""
+"""Published weights, downloaded once to the user's cache.
+
+A download is kept only if its SHA-256 is the pinned one.
+"""
 
 import hashlib
 import urllib.request
@@ -12,14 +14,20 @@ from ganguard.base.errors import CheckpointError
 from ganguard.base.settings import one_line
 
 PIECE = 1 << 20  # bytes that are read at once
-PATIENCE = 60.0  # seconds without a byte before the server is given up
+PATIENCE = 60.0  # seconds to wait for a byte before giving up
 
 
 def download(url: str, file: Path, sha256: str, most: int) -> Path:
-    """`file`, fetched from `url` unless it is there and whole; `most` bytes are read. It appears by atomic
-    rename.
+    """Return `file`, downloaded from `url` unless it is already there and intact.
 
-    Raises CheckpointError where nothing can be fetched, or what came is not what was published.
+    It appears by atomic rename. Raises CheckpointError if the download fails, or is not the file that was
+    published.
+
+    Args:
+        url: address of the file.
+        file: where to keep it.
+        sha256: SHA-256 of the published file.
+        most: bytes after which the download is given up.
     """
     if file.is_file() and file_digest(file) == sha256:
         return file
@@ -30,21 +38,21 @@ def download(url: str, file: Path, sha256: str, most: int) -> Path:
                 size += len(piece)
                 if size > most:
                     raise CheckpointError(
-                        f"{url}: more than {most:,} bytes came, and {file.name} is smaller. "
+                        f"{url}: sent more than {most:,} bytes, but {file.name} is smaller. "
                         f"{_by_hand(file.name)}"
                     )
                 digest.update(piece)
                 out.write(piece)
         if digest.hexdigest() != sha256:
             raise CheckpointError(
-                f"{url}: what came, {size:,} bytes, has the SHA-256 {digest.hexdigest()}, and {file.name} "
-                f"was published with {sha256}. Try again. {_by_hand(file.name)}"
+                f"{url}: sent {size:,} bytes with the SHA-256 {digest.hexdigest()}, but {file.name} was "
+                f"published with {sha256}. Try again. {_by_hand(file.name)}"
             )
     return file
 
 
 def _pieces(url: str, name: str) -> Iterator[bytes]:
-    """The bytes at a URL, a piece at a time. Raises CheckpointError where they do not come."""
+    """Yield the bytes at a URL, a piece at a time. Raises CheckpointError if the download fails."""
     try:
         with urllib.request.urlopen(url, timeout=PATIENCE) as response:
             while piece := response.read(PIECE):
@@ -52,9 +60,9 @@ def _pieces(url: str, name: str) -> Iterator[bytes]:
     except (OSError, HTTPException, ValueError) as problem:
         said = one_line(problem, 120)
         raise CheckpointError(
-            f"{url}: cannot be downloaded ({said}). Look at the network. {_by_hand(name)}"
+            f"{url}: cannot be downloaded ({said}). Check the network. {_by_hand(name)}"
         ) from None
 
 
 def _by_hand(name: str) -> str:
-    return f"Or download {name} elsewhere, and set `path` to where it is."
+    return f"Or download {name} on another machine, and set `path` to the file."

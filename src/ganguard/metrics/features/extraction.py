@@ -1,9 +1,9 @@
-"""Features of more images than memory holds, and features that are on disk already.
+"""Features of more images than memory holds, and features kept on disk.
 
-Images come in chunks of whatever size and go through the network in blocks of one size, so that the features
-are those of the whole set at once. A block's features are kept under what they follow from: the block's own
-pixels and the network, its weights, preprocessing, code and machine. So they are found again whatever the
-images' file is called, and are never another's.
+Images come in chunks of any size and go through the network in blocks of one size, so that the features are
+those of the whole set at once. The features of a block are kept under a key of all that they depend on: the
+block's pixels, and the network with its weights, preprocessing, code and machine. So they are found again
+under any file name of the images, and never taken for those of other images.
 """
 
 from collections.abc import Iterable, Iterator
@@ -27,10 +27,10 @@ _ROWS = "rows"
 
 
 def network_key(settings: FeatureSettings, network: FeatureNetwork, compute: Compute) -> str:
-    """The key (64 hex digits) of all that features follow from, except the images. Raises CheckpointError as
-    `pinned` does.
+    """Return a key (64 hex digits) of all that features depend on, except the images.
 
-    Two networks that were trained under the same settings differ in their weights, and so in their keys.
+    Two networks that were trained with the same settings differ in their weights, and so in their keys.
+    Raises CheckpointError as `pinned` does.
     """
     package = FEATURES.package(settings.kind) if settings.kind in FEATURES.table() else "ganguard"
     return content_key(
@@ -44,31 +44,35 @@ def network_key(settings: FeatureSettings, network: FeatureNetwork, compute: Com
 
 @dataclass(frozen=True)
 class FeatureCache:
-    """Features on disk, one safetensors file a block below `directory`. Several processes may use it at once.
+    """Features on disk, one safetensors file a block below `directory`.
 
-    network: the network's `network_key`.
+    Several processes may use it at once.
+
+    Attributes:
+        directory: where the files are.
+        network: `network_key` of the network.
     """
 
     directory: Path
     network: str
 
     def file(self, images: Tensor, output: Output) -> Path:
-        """Where the rows of images (N, C, H, W) uint8 are kept."""
+        """Return the file that holds the rows of images (N, C, H, W) uint8."""
         key = content_key(network=self.network, images=tensor_digest({"images": images}), output=output)
         return self.directory / key[:2] / f"{key}.safetensors"
 
     def find(self, images: Tensor, output: Output) -> Tensor | None:
-        """Rows (N, D) float32 that were kept, or None where there are none that are whole."""
+        """Return the rows (N, D) float32 that were kept, or None if there are none that are intact."""
         try:
             tensors, said = read_tensors(self.file(images, output))
             rows = tensors[_ROWS]
             whole = said["sha256"] == tensor_digest(tensors) and len(rows) == len(images)
             return rows if whole else None
-        except (KeyError, TypeError, ValueError):  # absent, or damaged: made anew
+        except (KeyError, TypeError, ValueError):  # absent or damaged: extracted again
             return None
 
     def keep(self, images: Tensor, output: Output, rows: Tensor) -> None:
-        """Keep the rows of images. Raises OSError where the disk does not take them."""
+        """Keep the rows of images. Raises OSError if they cannot be written."""
         tensors = {_ROWS: rows}
         write_tensors(self.file(images, output), tensors, {"sha256": tensor_digest(tensors)})
 
@@ -83,12 +87,19 @@ def extract_stream(
     output: Output = "features",
     cache: FeatureCache | None = None,
 ) -> Tensor:
-    """Rows (N, D) float32, on CPU, as `extract` gives them, of the images of all chunks (n, C, H, W) uint8 in
-    their order.
+    """Return rows (N, D) float32, on CPU, of the images of all chunks in their order, as `extract` does.
 
-    Of the images, no more than a chunk and a block are held. total: images that will come, for `progress`; 0
-    where unknown. Raises MetricError as `extract` does, and where the chunks differ in shape or hold no
-    image.
+    No more than a chunk and a block of images are held in memory. Raises MetricError as `extract` does, and
+    if the chunks differ in shape or hold no image.
+
+    Args:
+        network: the feature network.
+        chunks: images (n, C, H, W) uint8.
+        compute: device and threads.
+        progress: told after each block.
+        total: expected number of images, for `progress`; 0 if unknown.
+        output: features, or probabilities of classes.
+        cache: where rows are looked up, and kept.
     """
     rows: list[Tensor] = []
     done = 0
@@ -106,13 +117,15 @@ def extract_stream(
         done += len(block)
         progress(done, max(done, total), output)
     if not rows:
-        raise MetricError(f"{output} of no images were asked for. Give at least one.")
+        raise MetricError(f"{output} were requested of no images. Give at least one.")
     return torch.cat(rows)
 
 
 def blocks(chunks: Iterable[Tensor], size: int = CHUNK) -> Iterator[Tensor]:
-    """The images (n, C, H, W) uint8 of all chunks, `size` at a time; the last block may be short. Raises
-    MetricError."""
+    """Yield the images (n, C, H, W) uint8 of all chunks, `size` at a time; the last block may be short.
+
+    Raises MetricError if a chunk is not images, or differs in shape.
+    """
     held: Tensor | None = None
     for chunk in chunks:
         require_images(chunk, "images", MetricError)

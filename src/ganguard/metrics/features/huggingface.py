@@ -1,6 +1,6 @@
 """Any vision model that transformers knows, by its directory or its name on Hugging Face's hub.
 
-Stein et al. 2023 find that features of DINOv2 agree with people about generated images better than
+Stein et al. 2023 find that features of DINOv2 agree better with people's judgement of generated images than
 Inception's do. Weights are read from safetensors only, and no code that comes with a model is run.
 """
 
@@ -26,10 +26,11 @@ WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "model-*-of-*.sa
 class HuggingFace(FeatureSettings):
     """Settings of a model of transformers.
 
-    model: a directory that save_pretrained wrote, with a preprocessor_config.json; or a name on the hub,
-        whose files are downloaded to Hugging Face's own cache.
-    revision: branch, tag or commit on the hub.
-    sha256: over the SHA-256 of its files; others are refused.
+    Attributes:
+        model: a directory that save_pretrained wrote, with a preprocessor_config.json; or a name on the hub,
+            whose files are downloaded to Hugging Face's own cache.
+        revision: branch, tag or commit on the hub.
+        sha256: digest over the names and SHA-256 of its files; other files are refused.
     """
 
     kind: Literal["huggingface"] = "huggingface"
@@ -45,13 +46,17 @@ class HuggingFace(FeatureSettings):
         return full if Path(full).is_dir() else model
 
     def fingerprint(self) -> str:
-        """SHA-256 over the files that are read; of a name on the hub after a download. Raises CheckpointError
-        where they are absent, or not those that are pinned."""
+        """Return the SHA-256 over the files that are read, downloading them first for a name on the hub.
+
+        Raises CheckpointError if they are absent, or not the pinned ones.
+        """
         return require_same(self.model, self.sha256, _digest(self._directory()))
 
     def load(self, directory: Path, channels: int) -> "HuggingFaceNetwork":
-        """The network. Raises CheckpointError as `fingerprint` does, and where transformers cannot open
-        it."""
+        """Return the network.
+
+        Raises CheckpointError as `fingerprint` does, and if transformers cannot open the model.
+        """
         files = self._directory()
         require_same(self.model, self.sha256, _digest(files))
         preprocessing = read_preprocessing(files / PREPROCESSING)
@@ -62,11 +67,11 @@ class HuggingFace(FeatureSettings):
 
 
 class HuggingFaceNetwork(FeatureNetwork):
-    """images (N, C, H, W) uint8 -> features (N, D), float32; grey images are repeated.
+    """Images (N, C, H, W) uint8 -> features (N, D) float32; grey images are repeated to three channels.
 
-    The features are the model's pooled output where its weights have one (of an image-and-text model, its
-    image half's, before the projection). Otherwise they are the last layer's class token, where there is one,
-    or the mean over its places.
+    The features are the model's pooled output if its weights include the pooling (for an image-and-text
+    model, that of the image half, before the projection). Otherwise they are the last layer's class token if
+    there is one, or else the mean over positions.
     """
 
     takes: ClassVar[Literal["float", "uint8"]] = "uint8"
@@ -81,14 +86,14 @@ class HuggingFaceNetwork(FeatureNetwork):
         self.class_token = bool(last & {"cls_token", "class_embedding"})
 
     def features(self, images: Tensor) -> Tensor:
-        """The features. Raises MetricError where the model raises on images of this size."""
+        """Return the features. Raises MetricError if the model fails on images of this size."""
         pixels = self.preprocessing(with_channels(images, 3))
         try:
             return self._rows(self.model(pixel_values=pixels))
         except Exception as problem:  # noqa: BLE001 - each of hundreds of models raises its own
             said = one_line(str(problem) or type(problem).__name__, 200)
             raise MetricError(
-                f"{self.name}: raised on pixels {tuple(pixels.shape)}: {said}. Look at the size in its "
+                f"{self.name}: failed on pixels {tuple(pixels.shape)}: {said}. Check the size in its "
                 f"{PREPROCESSING}."
             ) from None
 
@@ -96,19 +101,21 @@ class HuggingFaceNetwork(FeatureNetwork):
         pooled: Tensor | None = getattr(output, "pooler_output", None)
         if self.pooled and pooled is not None:
             return pooled.flatten(1)
-        last: Tensor = output.last_hidden_state  # tokens (N, T, D), or places (N, D, H, W)
+        last: Tensor = output.last_hidden_state  # tokens (N, T, D), or a feature map (N, D, H, W)
         if last.ndim == 4:
             return last.mean((2, 3))
         return last[:, 0] if self.class_token else last.mean(1)
 
 
 def _digest(directory: Path) -> str:
-    """SHA-256 over names and SHA-256 of what is read. Raises CheckpointError where it is no model with safe
-    weights."""
+    """Return the SHA-256 over names and digests of the files that are read.
+
+    Raises CheckpointError if the directory holds no model with weights in safetensors.
+    """
     if not _is_model(directory):
         raise CheckpointError(
-            f"{directory}: must hold {CONFIG} and {WEIGHTS[0]}; it does not. Weights in pickles are not "
-            "read: open them where you trust them, and save_pretrained the model here."
+            f"{directory}: must hold {CONFIG} and {WEIGHTS[0]}; it does not. Pickled weights are not read: "
+            "load them where you trust them, and save the model here with save_pretrained."
         )
     files = [file for pattern in (CONFIG, PREPROCESSING, *WEIGHTS) for file in directory.glob(pattern)]
     return content_key(files={file.name: file_digest(file) for file in files})
@@ -119,8 +126,10 @@ def _is_model(directory: Path) -> bool:
 
 
 def _from_hub(model: str, revision: str) -> Path:
-    """The directory in which the hub's client keeps a model's files. Only where they are not there yet is the
-    network asked."""
+    """Return the directory in which the hub's client keeps a model's files.
+
+    The network is used only if they are not there yet.
+    """
     with _quietly(model):
         from huggingface_hub import snapshot_download
         from huggingface_hub.errors import LocalEntryNotFoundError
@@ -136,17 +145,16 @@ def _from_hub(model: str, revision: str) -> Path:
             return Path(snapshot_download(model, revision=revision, allow_patterns=wanted))
         except Exception as problem:  # noqa: BLE001 - the client raises its own errors, HTTP's, and the system's
             raise CheckpointError(
-                f"{one_line(model, 200)}: no directory here, and not to be had from Hugging Face's hub "
+                f"{one_line(model, 200)}: no such directory, and Hugging Face's hub did not provide it "
                 f"({one_line(problem, 160)}). Give the directory of a model, or a name on the hub and a "
-                "network to reach it by."
+                "network connection."
             ) from None
 
 
 def _load_model(directory: Path, name: str) -> tuple[nn.Module, bool]:
-    """The model, or its image half, and whether the weights of its pooling are there.
+    """Return the model, or its image half, and whether it has weights for its pooling.
 
-    Whatever lacks weights is drawn at random by transformers: of the global generator, which is put back as
-    it was.
+    transformers draws missing weights at random, with the global generator, whose state is restored.
     """
     with _quietly(name), torch.random.fork_rng(devices=[]):
         from transformers import AutoModel
@@ -174,8 +182,10 @@ def _load_model(directory: Path, name: str) -> tuple[nn.Module, bool]:
 
 @contextmanager
 def _quietly(name: str) -> Generator[None]:
-    """What transformers and the hub's client say and draw beside their work is not shown. Raises
-    CheckpointError where they are not installed."""
+    """Hide the messages and progress bars of transformers and of the hub's client in the body.
+
+    Raises CheckpointError if they are not installed.
+    """
     try:
         from transformers.utils import logging
     except ImportError:

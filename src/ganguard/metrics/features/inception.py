@@ -1,5 +1,6 @@
-"""Inception v3 of 2015-12-05, which the Fréchet Inception distance was introduced with (Heusel et al. 2017),
-in the TorchScript file that NVIDIA published for StyleGAN2-ADA and that clean-fid uses too.
+"""Inception v3 of 2015-12-05, with which the Fréchet Inception distance was introduced (Heusel et al. 2017).
+
+It is the TorchScript file that NVIDIA published for StyleGAN2-ADA, and that clean-fid uses too.
 """
 
 from pathlib import Path
@@ -20,7 +21,7 @@ from ganguard.metrics.features.torchscript import load_readable, run_program
 
 NAME = "inception-2015-12-05.pt"
 URL = f"https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained/metrics/{NAME}"
-# k-diffusion, among others, pins the same
+# k-diffusion, among others, pins the same digest.
 SHA256 = "f58cb9b6ec323ed63459aa4fb441fe750cfe39fafad6da5cb504a16f19e958f4"
 MOST_BYTES = 128 << 20  # the file has 95,607,719
 
@@ -28,11 +29,11 @@ MOST_BYTES = 128 << 20  # the file has 95,607,719
 class Inception(FeatureSettings):
     """Settings of Inception.
 
-    path: of the file; None takes the published one from this user's cache, and downloads it where that has
-    none.
-    trusted: whether a file may be run that is not the published one, whose SHA-256 is known: TorchScript is
-    code.
-    sha256: of the file; another is refused.
+    Attributes:
+        path: the file; None takes the published one from this user's cache, or downloads it first.
+        trusted: whether to run a file other than the published one, whose SHA-256 is known: TorchScript is
+            code.
+        sha256: SHA-256 of the file; another file is refused.
     """
 
     kind: Literal["inception"] = "inception"
@@ -46,8 +47,11 @@ class Inception(FeatureSettings):
         return None if path is None else absolute(path)
 
     def fingerprint(self) -> str:
-        """SHA-256 of the file; of the published one without a download. Raises CheckpointError where the file
-        is absent, is neither the published one nor trusted, or is not the one that is pinned."""
+        """Return the SHA-256 of the file; for the published one, without a download.
+
+        Raises CheckpointError if the file is absent, is neither the published one nor trusted, or is not the
+        pinned one.
+        """
         if self.path is None:
             return require_same(NAME, self.sha256, SHA256)
         file = Path(self.path)
@@ -64,8 +68,10 @@ class Inception(FeatureSettings):
         return require_same(self.path, self.sha256, found)
 
     def load(self, directory: Path, channels: int) -> "InceptionNetwork":
-        """The network. Raises CheckpointError as `fingerprint` does, and where a download fails or the file
-        is no Inception."""
+        """Return the network.
+
+        Raises CheckpointError as `fingerprint` does, and if a download fails or the file is no Inception.
+        """
         published = self.fingerprint() == SHA256
         file = Path(self.path) if self.path else download(URL, cache_directory() / NAME, SHA256, MOST_BYTES)
         network = InceptionNetwork(str(file), load_readable(file))
@@ -75,9 +81,9 @@ class Inception(FeatureSettings):
 
 
 class InceptionNetwork(FeatureNetwork):
-    """images (N, 3, H, W) uint8, or grey ones, of any side -> features (N, 2048), or probabilities (N, 1008).
+    """Images (N, 1 or 3, H, W) uint8 of any side -> features (N, 2048), or probabilities (N, 1008).
 
-    It resizes to 299x299 by itself: bilinear without antialiasing, as the original does. So its distances are
+    It resizes to 299x299 itself, bilinearly without antialiasing, as the original does. So its distances are
     those of the papers on StyleGAN, and not those of clean-fid's mode `clean`, which resizes images itself.
     """
 
@@ -91,26 +97,31 @@ class InceptionNetwork(FeatureNetwork):
         self.program = program
 
     def features(self, images: Tensor) -> Tensor:
-        """The inputs of the last layer, averaged over the image. Raises MetricError where the program
-        raises."""
-        return run_program(
-            self.name, lambda given: self.program(given, return_features=True), with_channels(images, 3)
-        )
+        """Return the inputs of the last layer, averaged over the image.
+
+        Raises MetricError if the program fails.
+        """
+        images = with_channels(images, 3)
+        return run_program(self.name, lambda given: self.program(given, return_features=True), images)
 
     def probabilities(self, images: Tensor) -> Tensor:
-        """Softmax of the last layer without its bias, as in the inception score's own code (Salimans et al.
-        2016)."""
-        return run_program(
-            self.name, lambda given: self.program(given, no_output_bias=True), with_channels(images, 3)
-        )
+        """Return the softmax of the last layer without its bias, as the inception score's own code does.
+
+        Salimans et al. 2016.
+        """
+        images = with_channels(images, 3)
+        return run_program(self.name, lambda given: self.program(given, no_output_bias=True), images)
 
 
 def _require_interface(network: InceptionNetwork) -> None:
-    """Raise CheckpointError where somebody's own file does not answer as the published one."""
+    """Raise CheckpointError if a user's own file does not answer as the published one does."""
     probe = torch.zeros(2, 3, 32, 32, dtype=torch.uint8)
     try:
         extract(network, probe, Compute())
         extract(network, probe, Compute(), output="probabilities")
     except MetricError as problem:
         said = one_line(str(problem).removeprefix(f"{network.name}: "), 300)
-        raise CheckpointError(f"{network.name}: not of the interface of {NAME} ({said})") from None
+        raise CheckpointError(
+            f"{network.name}: must have the interface of {NAME}; it does not ({said}). Give that file, or "
+            "choose features: torchscript."
+        ) from None

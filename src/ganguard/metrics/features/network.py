@@ -1,4 +1,4 @@
-"""What a feature network is, how it is run, and how its features are put on one scale."""
+"""Feature networks, how they are run, and how features are put on one scale."""
 
 import math
 from collections.abc import Callable
@@ -20,9 +20,10 @@ from ganguard.metrics.features import FEATURES
 
 CHUNK = 256  # images that go through a feature network at once
 SMALLEST_SIDE = 4  # pixels
-# of the largest feature: what varies by less varies by float32's rounding, which differs between chunks
+# A feature is constant if its standard deviation is at most this share of its largest value: a smaller one is
+# float32's rounding, which differs between chunks.
 CONSTANT = 1e-6
-ROUNDING = 1e-3  # how far from 1 the probabilities of an image may sum
+ROUNDING = 1e-3  # largest distance from 1 of the sum of an image's probabilities
 
 Sha256 = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 Output = Literal["features", "probabilities"]
@@ -31,8 +32,9 @@ Output = Literal["features", "probabilities"]
 class FeatureSettings(Settings):
     """Base of a feature network's settings; `kind` is its name in the table.
 
-    learns_labels: whether the network must be trained on the labelled real data before it can be loaded.
-    libraries: packages beside torch that its features depend on.
+    Attributes:
+        learns_labels: whether the network must be trained on the labelled real data before it can be loaded.
+        libraries: packages beside torch that its features depend on.
     """
 
     kind: str
@@ -40,20 +42,22 @@ class FeatureSettings(Settings):
     libraries: ClassVar[tuple[str, ...]] = ()
 
     def fingerprint(self) -> str | None:
-        """Digest of the files that the settings name, which may change behind their name; None where they
-        name none.
+        """Return a digest of the files that the settings name, or None if they name none.
 
-        A kind that names files has a setting `sha256`, and raises CheckpointError where theirs is another.
+        It tells whether their content changed. A kind that names files has a setting `sha256`, and raises
+        CheckpointError if the files have another digest.
         """
         return None
 
 
 class FeatureNetwork(nn.Module):
-    """images (N, C, H, W) -> features (N, D).
+    """Images (N, C, H, W) -> features (N, D).
 
-    takes: "float", images float32 in [-1, 1]; or "uint8", images as they are: the network has its own scale.
-    smallest_side: of the images that it takes, in pixels.
-    at_once: images that it takes at once, where CHUNK of them would need much memory.
+    Attributes:
+        takes: "float", images float32 in [-1, 1]; or "uint8", images as they are, which the network scales
+            itself.
+        smallest_side: smallest side in pixels of the images that it takes.
+        at_once: number of images that it takes at once, if CHUNK of them would need much memory.
     """
 
     takes: ClassVar[Literal["float", "uint8"]] = "float"
@@ -61,34 +65,40 @@ class FeatureNetwork(nn.Module):
     at_once: ClassVar[int | None] = None
 
     def features(self, images: Tensor) -> Tensor:
-        """The features, before they are standardised."""
+        """Return the features, before they are standardised."""
         raise NotImplementedError
 
 
 @runtime_checkable
 class GivesProbabilities(Protocol):
-    """What a network that also classifies can do."""
+    """A network that also classifies."""
 
     def probabilities(self, images: Tensor) -> Tensor:
-        """images (N, C, H, W), as `features` takes them -> the probabilities of the classes (N, classes)."""
+        """Return class probabilities (N, classes) of images (N, C, H, W), given as `features` takes them."""
         ...
 
 
 def parse_features(value: object) -> FeatureSettings:
-    """A name ("classifier") or a mapping with `kind` to the settings of that feature network. Raises
-    SpecError."""
+    """Return the settings of a feature network, from its name ("classifier") or a mapping with `kind`.
+
+    Raises SpecError.
+    """
     return value if isinstance(value, FeatureSettings) else FEATURES.parse(value)
 
 
 def library_versions(settings: FeatureSettings) -> dict[str, str]:
-    """Versions of the packages beside torch that a network's features depend on; "absent" of what is not
-    installed."""
+    """Return the versions of the packages beside torch that a network's features depend on.
+
+    A package that is not installed has the version "absent".
+    """
     return {library: library_version(library) for library in settings.libraries}
 
 
 def version_of(settings: object) -> dict[str, Any]:
-    """What the features of a network, its name or a mapping, depend on beside its settings, as JSON values:
-    source code, and versions of libraries. Raises SpecError."""
+    """Return the source code and library versions that a network's features depend on, as JSON values.
+
+    The network is given by its name, or a mapping. Raises SpecError.
+    """
     parsed = parse_features(settings)
     package = FEATURES.package(parsed.kind) if parsed.kind in FEATURES.table() else "ganguard"
     code = code_version("ganguard.metrics.features", *({package} - {"ganguard"}))
@@ -96,35 +106,38 @@ def version_of(settings: object) -> dict[str, Any]:
 
 
 class LoadsNetwork(Protocol):
-    """What every feature network's settings can do."""
+    """The methods of every feature network's settings."""
 
     def load(self, directory: Path, channels: int) -> FeatureNetwork: ...
 
 
 def load_features(settings: FeatureSettings, directory: Path, channels: int) -> FeatureNetwork:
-    """The network for images with this many channels; one that was trained is read from `directory`. Raises
-    CheckpointError."""
+    """Return the network for images with this many channels.
+
+    A trained one is read from `directory`. Raises CheckpointError.
+    """
     return cast(LoadsNetwork, settings).load(directory, channels)
 
 
 def pinned(settings: FeatureSettings) -> FeatureSettings:
-    """The same settings with the `sha256` of the files that they name now: others in their place are refused
-    from then on.
+    """Return the settings with `sha256` set to that of their current files.
 
-    Raises CheckpointError where the files are absent, not trusted, or not those that the settings pin
-    already.
+    Other files in their place are refused from then on. Raises CheckpointError if the files are absent, not
+    trusted, or not those that the settings pin already.
     """
     found = settings.fingerprint()
     return settings if found is None else settings.model_copy(update={"sha256": found})
 
 
 def require_same(name: str, wanted: str | None, found: str) -> str:
-    """`found`, if it is the SHA-256 that is wanted or none is. Raises CheckpointError that names the files
-    otherwise."""
+    """Return `found`, the SHA-256 of the files `name`, if it is the wanted one or none is wanted.
+
+    Raises CheckpointError, which names the files, otherwise.
+    """
     if wanted not in (None, found):
         raise CheckpointError(
-            f"{name}: its SHA-256 must be {wanted}; it is {found}. Put the file back that was there, or set "
-            "`sha256` to this one's; an audit is then measured anew."
+            f"{name}: its SHA-256 must be {wanted}; it is {found}. Restore the file that was there, or set "
+            "`sha256` to that of this one; an audit is then measured again."
         )
     return found
 
@@ -133,8 +146,7 @@ FeatureField = Annotated[SerializeAsAny[FeatureSettings], BeforeValidator(parse_
 
 
 def require_side(images: Tensor, smallest: int = SMALLEST_SIDE) -> None:
-    """Raise MetricError where images (N, C, H, W) are too small for a network that takes sides of `smallest`
-    pixels or more."""
+    """Raise MetricError if images (N, C, H, W) have a side of less than `smallest` pixels."""
     if min(images.shape[2:]) < smallest:
         raise MetricError(
             f"images must be at least {smallest}x{smallest} pixels for features; got "
@@ -151,11 +163,11 @@ def extract(
     *,
     output: Output = "features",
 ) -> Tensor:
-    """Features (N, D), or probabilities of classes, float32, on CPU, of images (N, C, H, W) uint8, in chunks
-    of `CHUNK`.
+    """Return features (N, D), or class probabilities, float32, on CPU, of images (N, C, H, W) uint8.
 
-    Raises MetricError for what are no images, or too small; where the network gives no probabilities though
-    these are asked for; and where it gives no finite (N, D).
+    Images go through the network in chunks of `CHUNK`. Raises MetricError if they are not images, or too
+    small; if probabilities are requested of a network that gives none; and if the network's output is not
+    finite (N, D).
     """
     require_images(images, "images", MetricError)
     require_side(images, network.smallest_side)
@@ -177,15 +189,17 @@ def _method(network: FeatureNetwork, output: Output) -> Callable[[Tensor], Tenso
         return network.features
     if not isinstance(network, GivesProbabilities):
         raise MetricError(
-            f"probabilities of classes were asked for, and {type(network).__name__} gives none. Set "
-            "features: inception, or features: classifier."
+            f"class probabilities were requested, but {type(network).__name__} gives none. Set features: "
+            "inception, or features: classifier."
         )
     return network.probabilities
 
 
 def _require_rows(given: object, count: int, before: list[Tensor], output: Output) -> Tensor:
-    """What a network gave for `count` images, as float32 on CPU. Raises MetricError where it is not what all
-    networks give."""
+    """Return a network's output for `count` images as float32 on CPU.
+
+    Raises MetricError if it does not have the form that all networks must give.
+    """
     width = before[0].shape[1] if before else None
     if (
         not isinstance(given, Tensor)
@@ -196,17 +210,18 @@ def _require_rows(given: object, count: int, before: list[Tensor], output: Outpu
         came = f"{given.dtype} {tuple(given.shape)}" if isinstance(given, Tensor) else type(given).__name__
         raise MetricError(
             f"a feature network must give {output} ({count}, {width or 'D'}) for {count} images; got "
-            f"{came}. Choose another network, or mend its last layer."
+            f"{came}. Choose another network, or change its last layer."
         )
     rows = given.float().cpu()
     if not torch.isfinite(rows).all():
         raise MetricError(
-            f"the feature network gave NaN or infinity among its {output}. Check its weights, and what it "
-            "takes."
+            f"the feature network gave NaN or infinity among its {output}. Check its weights, and the scale "
+            "of images that it takes."
         )
     if output == "probabilities" and not _are_probabilities(rows):
         raise MetricError(
-            "the feature network's probabilities must be 0 or more, and sum to 1 for each image. They do not."
+            "the feature network's probabilities must be 0 or more, and sum to 1 for each image; they do "
+            "not. Check its last layer."
         )
     return rows
 
@@ -221,10 +236,14 @@ def _are_probabilities(rows: Tensor) -> bool:
 
 @dataclass(frozen=True)
 class Standardisation:
-    """Per-dimension shift and scale, fitted on the features of the real training split, so that Fréchet
-    distances of different feature networks can be compared: two unrelated sets are of the order of 2 D apart.
+    """Shift and scale of each dimension, fitted to the features of the real training split.
 
-    mean, std: (D,). A dimension that is constant on the real data, up to rounding, keeps its scale.
+    With them, Fréchet distances of different feature networks can be compared: two unrelated sets are about 2
+    D apart.
+
+    Attributes:
+        mean: (D,).
+        std: (D,). It is 1 for a dimension that is constant on the real data, up to rounding.
     """
 
     mean: Tensor
@@ -232,28 +251,35 @@ class Standardisation:
 
     @staticmethod
     def fit(features: Tensor) -> "Standardisation":
-        """From features (N, D) of real images. Raises MetricError with fewer than two, which have no
-        scale."""
+        """Fit to features (N, D) of real images. Raises MetricError for fewer than two."""
         if len(features) < 2:
             raise MetricError(
-                f"features take their scale from at least 2 images; got {len(features)}. Give more of them."
+                f"the scale of features needs at least 2 images; got {len(features)}. Give more of them."
             )
         std = features.std(0)
         constant = std <= CONSTANT * torch.linalg.vector_norm(features, ord=math.inf)
         return Standardisation(features.mean(0), torch.where(constant, torch.ones_like(std), std))
 
     def __call__(self, features: Tensor) -> Tensor:
-        """(N, D) -> (N, D) with, on the real training split, mean 0 and variance 1 in each dimension."""
+        """Return (N, D) standardised: mean 0 and variance 1 in each dimension on the real training split."""
         return (features - self.mean) / self.std
 
 
 def differentiable(settings: object, channels: int, compute: Compute) -> Callable[[Tensor], Tensor]:
-    """A network's features of float images (N, C, H, W) in [-1, 1], through which gradients flow. settings:
-    its name, or a mapping. Raises MetricError where it takes no float images, and what loading it raises."""
+    """Return a function from float images (N, C, H, W) in [-1, 1] to features, through which gradients flow.
+
+    Raises MetricError if the network takes no float images, and what loading it raises.
+
+    Args:
+        settings: the network's name, or a mapping.
+        channels: C of the images.
+        compute: device on which it runs.
+    """
     network = load_features(parse_features(settings), Path(), channels)
     if network.takes != "float":
         raise MetricError(
-            "adversarial noise needs a feature network of float images, so that gradients flow."
+            "adversarial noise needs a feature network that takes float images, so that gradients flow; "
+            f"{type(network).__name__} takes uint8. Choose another network."
         )
     device = compute.torch_device()
     ready = network.to(device).eval().requires_grad_(False)

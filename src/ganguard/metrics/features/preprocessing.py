@@ -1,9 +1,9 @@
-"""Images as a pretrained network wants them: channels, side, and the scale that its preprocessor_config.json
-describes.
+"""Images in the form that a pretrained network takes: channels, side, and scale.
 
-The order is that of transformers' image processors: resize, crop, rescale, normalise. As Pillow, which they
-resize with, and unlike a plain interpolation, a resize is antialiased, and both its passes, over the rows and
-then over the columns, end in whole bytes.
+Side and scale are those of its preprocessor_config.json. The steps and their order are those of transformers'
+image processors: resize, crop, rescale, normalise. They resize with Pillow, so resizing here is antialiased,
+unlike plain interpolation, and both its passes, over the rows and then over the columns, round to whole
+bytes.
 """
 
 from pathlib import Path
@@ -18,41 +18,43 @@ from ganguard.base.errors import CheckpointError, MetricError
 from ganguard.base.settings import one_line, read_record
 
 LARGEST_SIDE = 4096  # pixels
+# Processors of transformers that take the steps of this module; others crop or pad in ways of their own.
 KNOWN = frozenset({"Beit", "Bit", "Blip", "CLIP", "DINOv3ViT", "DeiT", "Siglip", "ViT"})
-"""transformers' processors that do what is done here; others crop or pad in ways of their own."""
 
 Side = Annotated[int, Field(gt=0, le=LARGEST_SIDE)]
 Mode = Literal["nearest-exact", "bilinear", "bicubic"]
 Resample = Literal[0, 2, 3]
 Scale = Annotated[float, Field(gt=0)]
-MODES: dict[Resample, Mode] = {0: "nearest-exact", 2: "bilinear", 3: "bicubic"}  # by Pillow's numbers
+MODES: dict[Resample, Mode] = {0: "nearest-exact", 2: "bilinear", 3: "bicubic"}  # Pillow's numbers
 
 
 def with_channels(images: Tensor, channels: int | None) -> Tensor:
-    """Images (N, C, H, W) with so many channels: grey ones are repeated; None takes them as they are. Raises
-    MetricError."""
+    """Return images (N, C, H, W) with `channels` channels, by repeating grey ones; None changes nothing.
+
+    Raises MetricError if colour images would have to become grey.
+    """
     if channels in (None, images.shape[1]):
         return images
     if images.shape[1] != 1:
         raise MetricError(
-            f"the feature network takes grey images, and these have {images.shape[1]} channels. Make them "
+            f"the feature network takes grey images; these have {images.shape[1]} channels. Convert them to "
             "grey."
         )
     return images.expand(-1, channels or 1, -1, -1)
 
 
 def resized(images: Tensor, height: int, width: int, mode: Mode) -> Tensor:
-    """Images (N, C, H, W) uint8 to (N, C, height, width) uint8. Raises MetricError for sides over
-    LARGEST_SIDE.
+    """Resize images (N, C, H, W) uint8 to (N, C, height, width) uint8.
 
-    Rows come first, as in Pillow up to version 12, with which published numbers were made.
+    Rows are resized first, as in Pillow up to version 12, with which published numbers were made. Raises
+    MetricError for sides over LARGEST_SIDE.
     """
     if images.shape[2:] == (height, width):
         return images
     if max(height, width) > LARGEST_SIDE:
         raise MetricError(
             f"the feature network would scale images of {images.shape[2]}x{images.shape[3]} pixels to "
-            f"{height}x{width}; at most {LARGEST_SIDE} a side are made. Crop them first."
+            f"{height}x{width}; the largest side is {LARGEST_SIDE}. Crop them first."
         )
     floats = images.float()
     for size in ((images.shape[2], width), (height, width)):
@@ -66,10 +68,11 @@ def resized(images: Tensor, height: int, width: int, mode: Mode) -> Tensor:
 
 
 class Edges(BaseModel):
-    """A size as transformers writes it: the shortest edge, or both; null where it does not apply.
+    """A size as transformers writes it: the shortest edge, or both; null for the ones that do not apply.
 
-    edge: what was written as a bare number: the shortest edge where the centre is cut out afterwards, else
-    both.
+    Attributes:
+        edge: a size written as a bare number: the shortest edge if the centre is cropped afterwards, else
+            both edges.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -87,7 +90,7 @@ class Edges(BaseModel):
         return self
 
     def of(self, height: int, width: int, *, before_crop: bool) -> tuple[int, int]:
-        """The height and width that an image is resized or cut to."""
+        """Return the height and width to which an image of this height and width is resized or cropped."""
         short = self.shortest_edge or (self.edge if before_crop else None)
         if short is None:
             return self.height or self.edge or 1, self.width or self.edge or 1
@@ -103,8 +106,10 @@ Size = Annotated[Edges, BeforeValidator(_from_number)]
 
 
 class Preprocessing(BaseModel):
-    """What a preprocessor_config.json says, in its own names. An absent flag follows from the presence of
-    what it needs."""
+    """The content of a preprocessor_config.json, in its own names.
+
+    If do_resize or do_center_crop is absent, it is true if the size that it needs is present.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
     image_processor_type: str | None = None
@@ -142,12 +147,14 @@ class Preprocessing(BaseModel):
 
     @property
     def crops(self) -> bool:
-        """Whether the centre is cut out."""
+        """Whether the centre is cropped."""
         return self.crop_size is not None if self.do_center_crop is None else self.do_center_crop
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Images (N, 3, H, W) uint8 to float32 as the network takes them. Raises MetricError where they are
-        too small."""
+        """Return images (N, 3, H, W) uint8 as float32 in the form that the network takes.
+
+        Raises MetricError if they are too small.
+        """
         if self.resizes and self.size:
             side = self.size.of(*images.shape[2:], before_crop=self.crops)
             images = resized(images, *side, MODES[self.resample or 0])
@@ -157,37 +164,38 @@ class Preprocessing(BaseModel):
         if self.do_rescale is not False:
             floats = floats * (self.rescale_factor or 1 / 255)
         if self.do_normalize is not False:
-            mean, std = (
-                floats.new_tensor(values).view(1, 3, 1, 1) for values in (self.image_mean, self.image_std)
-            )
+            statistics = self.image_mean, self.image_std
+            mean, std = (floats.new_tensor(values).view(1, 3, 1, 1) for values in statistics)
             floats = (floats - mean) / std
         return floats
 
 
 def read_preprocessing(file: Path) -> Preprocessing:
-    """What a preprocessor_config.json says. Raises CheckpointError where it is absent, damaged, or of no kind
-    known here."""
+    """Read a preprocessor_config.json.
+
+    Raises CheckpointError if it is absent, damaged, or of a kind that is not known here.
+    """
     if not file.is_file():
         raise CheckpointError(
-            f"{file}: no such file: it says how large, and on which scale, the model wants images. Copy it "
-            "from where the model was published."
+            f"{file}: no such file; it gives the size and scale of images that the model takes. Copy it from "
+            "where the model was published."
         )
     return read_record(file, Preprocessing, CheckpointError)
 
 
 def _stem(processor: str) -> str:
-    """ "BitImageProcessorFast" -> "Bit"."""
+    """Return the name of a processor without its endings: "BitImageProcessorFast" -> "Bit"."""
     for ending in ("Fast", "Pil", "ImageProcessor", "FeatureExtractor"):
         processor = processor.removesuffix(ending)
     return processor
 
 
 def _centre(images: Tensor, height: int, width: int) -> Tensor:
-    """The (height, width) in the middle of images (N, C, H, W)."""
+    """Return the (height, width) in the middle of images (N, C, H, W)."""
     top, left = (images.shape[2] - height) // 2, (images.shape[3] - width) // 2
     if top < 0 or left < 0:
         raise MetricError(
-            f"the feature network cuts {height}x{width} pixels out of the middle of images; these have "
+            f"the feature network crops {height}x{width} pixels from the middle of images; these have "
             f"{images.shape[2]}x{images.shape[3]}. Give larger images."
         )
     return images[:, :, top : top + height, left : left + width]

@@ -1,7 +1,7 @@
 """A convolutional network with fixed random weights.
 
-Naeem et al. 2020 (section 4.2) compare generators on random VGG features and find them sound where the images
-are far from those that a pretrained network was trained on; no label and no download is needed.
+Naeem et al. 2020 (section 4.2) compare generators on random VGG features, and find them reliable for images
+far from those that a pretrained network was trained on. It needs no labels and no download.
 """
 
 import math
@@ -20,8 +20,9 @@ from ganguard.metrics.features.network import FeatureNetwork, FeatureSettings
 class RandomNetwork(FeatureSettings):
     """Settings of the random network.
 
-    dimensions: D, the number of features.
-    seed: of its weights.
+    Attributes:
+        dimensions: D, the number of features.
+        seed: seed of its weights.
     """
 
     kind: Literal["random_network"] = "random_network"
@@ -29,13 +30,15 @@ class RandomNetwork(FeatureSettings):
     seed: NonNegative = 0
 
     def load(self, directory: Path, channels: int) -> "RandomConvolutions":
-        """The network for images with this many channels; it is made from its seed, and nothing is read."""
+        """Return the network for images with this many channels, made from its seed; nothing is read."""
         return RandomConvolutions(channels, self.dimensions, self.seed)
 
 
 class RandomConvolutions(FeatureNetwork):
-    """Three 3x3 convolutions with leaky ReLU, halving the side after the second, pooled to 2x2, mixed to D
-    dimensions."""
+    """Three 3x3 convolutions with leaky ReLU, and a random projection to D dimensions.
+
+    The side is halved after the second convolution, and pooled to 2x2 after the third.
+    """
 
     def __init__(self, channels: int, dimensions: int, seed: int) -> None:
         super().__init__()
@@ -52,7 +55,7 @@ class RandomConvolutions(FeatureNetwork):
 
 
 def _he_normal(shape: tuple[int, ...], seed: int, layer: int) -> nn.Parameter:
-    """N(0, 2 / fan_in) weights (He et al. 2015), a pure function of seed, layer and shape."""
+    """Return N(0, 2 / fan_in) weights (He et al. 2015), a pure function of seed, layer and shape."""
     fan_in = math.prod(shape[1:])
     rows = normal(seed, f"random_network/{layer}", range(shape[0]), fan_in)
     return nn.Parameter(torch.reshape(rows * math.sqrt(2 / fan_in), shape))

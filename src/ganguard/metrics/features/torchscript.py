@@ -1,5 +1,7 @@
-"""Any TorchScript file as a feature network. Such a file is a program: it is run only where the user says it
-is trusted."""
+"""Any TorchScript file as a feature network.
+
+Such a file is a program: it is run only if the user says that it is trusted.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,13 +20,15 @@ from ganguard.metrics.features.preprocessing import resized, with_channels
 
 
 class TorchScript(FeatureSettings):
-    """Settings of a file of torch.jit.save: images (N, C, H, W) -> features (N, D).
+    """Settings of a file written by torch.jit.save: images (N, C, H, W) -> features (N, D).
 
-    trusted: must be true, since loading the file runs code in it.
-    input: what it takes: "float", float32 in [-1, 1], or "uint8" in [0, 255].
-    size: side in pixels that images are resized to (bicubic, antialiased); None gives them as they are.
-    channels: 3 repeats grey images; None gives images as they are.
-    sha256: of the file; another is refused.
+    Attributes:
+        path: the file.
+        trusted: must be true, since loading the file runs code in it.
+        input: the images that it takes: "float", float32 in [-1, 1], or "uint8", in [0, 255].
+        size: side in pixels to which images are resized (bicubic, antialiased); None keeps their size.
+        channels: 3 repeats grey images; None keeps their channels.
+        sha256: SHA-256 of the file; another file is refused.
     """
 
     kind: Literal["torchscript"] = "torchscript"
@@ -41,20 +45,24 @@ class TorchScript(FeatureSettings):
         return absolute(path)
 
     def fingerprint(self) -> str:
-        """SHA-256 of the file. Raises CheckpointError where it is not trusted, absent, or not the one that is
-        pinned."""
+        """Return the SHA-256 of the file.
+
+        Raises CheckpointError if it is not trusted, absent, or not the pinned one.
+        """
         found = trusted_digest(Path(self.path), self.trusted, "feature network", CheckpointError)
         return require_same(self.path, self.sha256, found)
 
     def load(self, directory: Path, channels: int) -> "TorchScriptNetwork":
-        """The network in the file. Raises CheckpointError where it is not trusted, absent, another, or no
-        TorchScript."""
+        """Return the network in the file.
+
+        Raises CheckpointError if it is not trusted, absent, not the pinned one, or no TorchScript.
+        """
         self.fingerprint()
         return TorchScriptNetwork(self, load_readable(Path(self.path)))
 
 
 class TorchScriptNetwork(FeatureNetwork):
-    """A program, and what its images are made to be before it sees them."""
+    """A TorchScript program, and the preprocessing of its images."""
 
     takes: ClassVar[Literal["float", "uint8"]] = "uint8"
     smallest_side: ClassVar[int] = 1
@@ -65,21 +73,22 @@ class TorchScriptNetwork(FeatureNetwork):
         self.program = program
 
     def features(self, images: Tensor) -> Tensor:
-        """images (N, C, H, W) uint8 -> features (N, D). Raises MetricError where the program raises on
-        them."""
+        """Return the features (N, D) of images (N, C, H, W) uint8.
+
+        Raises MetricError if the program fails on them.
+        """
         images = with_channels(images, self.settings.channels)
         if self.settings.size is not None:
             images = resized(images, self.settings.size, self.settings.size, "bicubic")
-        return run_program(
-            self.settings.path, self.program, to_float(images) if self.settings.input == "float" else images
-        )
+        given = to_float(images) if self.settings.input == "float" else images
+        return run_program(self.settings.path, self.program, given)
 
 
 def load_readable(file: Path) -> nn.Module:
-    """The program in a trusted file, whose weights can be hashed. Raises CheckpointError."""
+    """Return the program in a trusted file. Raises CheckpointError if its weights cannot be hashed."""
     program = load_program(file, CheckpointError)
     kinds = {value.dtype for value in program.state_dict().values()}
-    if torch.bfloat16 in kinds:  # numpy, which the hash of all weights goes through, has no such type
+    if torch.bfloat16 in kinds:  # weights are hashed as NumPy arrays, and NumPy has no such type
         raise CheckpointError(
             f"{file}: its weights must not be bfloat16, which cannot be hashed. Save it as float32."
         )
@@ -87,14 +96,17 @@ def load_readable(file: Path) -> nn.Module:
 
 
 def run_program(name: str, program: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
-    """What a program gives for images (N, C, H, W), interpreted as it stands, so that the first call is as
-    the others: torch would rewrite it after watching a few, and the last bits would change. Raises
-    MetricError that names it where it raises."""
+    """Return the output of a program for images (N, C, H, W).
+
+    It is interpreted as it stands, so that the first call gives the same bits as later ones: after a few
+    calls, torch would optimise it, and the last bits would change. Raises MetricError, which names the
+    program, if it fails.
+    """
     try:
         with torch.jit.optimized_execution(False):  # pyright: ignore[reportPrivateImportUsage]
             return program(images)
     except Exception as problem:  # noqa: BLE001 - a user's program may raise anything
         raise MetricError(
-            f"{name}: raised on {images.dtype} images {tuple(images.shape)}: {raised(problem)}. Set what it "
-            "takes, or choose another network."
+            f"{name}: failed on {images.dtype} images {tuple(images.shape)}: {raised(problem)}. Set the "
+            "input that it takes, or choose another network."
         ) from None

@@ -88,7 +88,7 @@ def test_of_no_images_there_are_no_features(
     network: FeatureNetwork, images: Tensor, compute: Compute
 ) -> None:
     for chunks in ([], [images[:0]]):
-        with pytest.raises(MetricError, match="features of no images were asked for"):
+        with pytest.raises(MetricError, match="features were requested of no images"):
             extract_stream(network, chunks, compute)
 
 

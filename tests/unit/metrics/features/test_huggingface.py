@@ -163,7 +163,7 @@ def test_pixels_that_the_model_does_not_take_are_told(tmp_path: Path, compute: C
     wrong = {**PREPROCESSOR, "crop_size": {"height": 30, "width": 30}}
     model = save_model(tmp_path, lambda: ViTModel(ViTConfig(**VISION)), preprocessor=wrong)
     with pytest.raises(
-        MetricError, match=r"raised on pixels \(5, 3, 30, 30\): Input image size .*preprocessor_config\.json"
+        MetricError, match=r"failed on pixels \(5, 3, 30, 30\): Input image size .*preprocessor_config\.json"
     ):
         _rows(model, compute)
 
@@ -178,7 +178,7 @@ def test_pickled_weights_are_not_read(model: Path, monkeypatch: pytest.MonkeyPat
     (model / "model.safetensors").rename(model / "pytorch_model.bin")
     with pytest.raises(
         CheckpointError,
-        match=r"must hold config\.json and model\.safetensors; it does not\. Weights in pickles",
+        match=r"must hold config\.json and model\.safetensors; it does not\. Pickled weights",
     ):
         HuggingFace(model=str(model)).load(model, 3)
 
@@ -233,7 +233,7 @@ def test_a_name_without_a_network_is_one_clear_error(
     for settings in (HuggingFace(), HuggingFace(model=str(tmp_path / "absent"))):
         with pytest.raises(
             CheckpointError,
-            match=r"no directory here, and not to be had from Hugging Face's hub \(.*\)\. Give",
+            match=r"no such directory, and Hugging Face's hub did not provide it \(.*\)\. Give",
         ):
             settings.load(tmp_path, 3)
     assert capfd.readouterr() == ("", "")
@@ -251,7 +251,7 @@ def test_what_the_hubs_cache_holds_needs_no_network(
     (kept.parents[1] / "refs" / "main").write_text(kept.name)
     assert HuggingFace(model="us/dino").load(tmp_path, 3).class_token
     (kept / "model.safetensors").unlink()
-    with pytest.raises(CheckpointError, match=r"us/dino: no directory here|must hold config\.json"):
+    with pytest.raises(CheckpointError, match=r"us/dino: no such directory|must hold config\.json"):
         HuggingFace(model="us/dino").load(tmp_path, 3)
 
 

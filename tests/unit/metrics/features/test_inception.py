@@ -115,7 +115,7 @@ class NoClasses(nn.Module):
 def test_a_file_of_another_interface_is_refused(tmp_path: Path, module: nn.Module, said: str) -> None:
     file = save_script(module, tmp_path / "other.pt")
     with pytest.raises(
-        CheckpointError, match=rf"other\.pt: not of the interface of {NAME} \(.*{said}"
+        CheckpointError, match=rf"other\.pt: must have the interface of {NAME}; it does not \(.*{said}"
     ) as caught:
         Inception(path=str(file), trusted=True).load(tmp_path, 3)
     assert "\n" not in str(caught.value)
@@ -191,14 +191,14 @@ def test_a_damaged_download_is_fetched_again(tmp_path: Path, served: tuple[Serve
 
 
 @pytest.mark.parametrize(
-    ("most", "said"), [(100, "what came, 5 bytes, has the SHA-256"), (4, "more than 4 bytes came")]
+    ("most", "said"), [(100, "sent 5 bytes with the SHA-256"), (4, "sent more than 4 bytes")]
 )
 def test_other_bytes_are_not_kept(
     tmp_path: Path, served: tuple[Serve, list[str]], most: int, said: str
 ) -> None:
     url = served[0](b"other")
     with pytest.raises(
-        CheckpointError, match=rf"^{url}: {said}.*\. Or download file elsewhere, and set `path`"
+        CheckpointError, match=rf"^{url}: {said}.*\. Or download file on another machine, and set `path`"
     ):
         download(url, tmp_path / "file", "0" * 64, most)
     assert list(tmp_path.iterdir()) == []

@@ -96,7 +96,7 @@ def test_preprocessing_that_is_not_known_here_is_refused(
 
 def test_without_preprocessing_it_is_not_known_what_the_model_takes(model: Path) -> None:
     (model / "preprocessor_config.json").unlink()
-    with pytest.raises(CheckpointError, match=r"preprocessor_config\.json: no such file: it says how large"):
+    with pytest.raises(CheckpointError, match=r"preprocessor_config\.json: no such file; it gives the size"):
         HuggingFace(model=str(model)).load(model, 3)
 
 
@@ -115,9 +115,9 @@ def test_an_old_file_without_flags_is_read(model: Path) -> None:
 
 def test_images_that_are_too_small_or_too_long_are_refused() -> None:
     small = Preprocessing.model_validate({**PREPROCESSOR, "do_resize": False})
-    with pytest.raises(MetricError, match="cuts 28x28 pixels out of the middle of images; these have 20x30"):
+    with pytest.raises(MetricError, match="crops 28x28 pixels from the middle of images; these have 20x30"):
         small(_images(1, 3, 20, 30))
     with pytest.raises(
-        MetricError, match="would scale images of 2x600 pixels to 32x9600; at most 4096 a side"
+        MetricError, match="would scale images of 2x600 pixels to 32x9600; the largest side is 4096"
     ):
         Preprocessing.model_validate(PREPROCESSOR)(_images(1, 3, 2, 600))

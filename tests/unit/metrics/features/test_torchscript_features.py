@@ -101,7 +101,7 @@ def test_size_and_channels_are_made(tmp_path: Path, compute: Compute) -> None:
 
 
 def test_colour_is_not_made_grey_in_silence(tmp_path: Path, compute: Compute) -> None:
-    with pytest.raises(MetricError, match="takes grey images, and these have 3 channels"):
+    with pytest.raises(MetricError, match="takes grey images; these have 3 channels"):
         _run(Echo(), tmp_path, compute, _images(channels=3), channels=1)
 
 
@@ -133,7 +133,7 @@ def test_a_width_that_changes_is_refused(tmp_path: Path, compute: Compute) -> No
 
 def test_what_the_program_raises_is_told_in_one_line(tmp_path: Path, compute: Compute) -> None:
     with pytest.raises(
-        MetricError, match=r"n\.pt: raised on torch\.float32 images \(3, 1, 4, 4\): .*mat1 and mat2"
+        MetricError, match=r"n\.pt: failed on torch\.float32 images \(3, 1, 4, 4\): .*mat1 and mat2"
     ) as caught:
         _run(nn.Linear(5, 2), tmp_path, compute)
     assert "\n" not in str(caught.value)
@@ -187,7 +187,7 @@ def test_another_file_in_the_place_of_a_pinned_one_is_refused(tmp_path: Path) ->
     save_script(TinyFloats(), tmp_path / "n.pt", seed=1)
     for ask in (settings.fingerprint, lambda: settings.load(tmp_path, 1), lambda: pinned(settings)):
         with pytest.raises(
-            CheckpointError, match=r"n\.pt: its SHA-256 must be [0-9a-f]{64}; it is [0-9a-f]{64}\. Put"
+            CheckpointError, match=r"n\.pt: its SHA-256 must be [0-9a-f]{64}; it is [0-9a-f]{64}\. Restore"
         ):
             ask()
 
