@@ -142,7 +142,9 @@ def test_a_generator_that_changes_its_mind_is_refused(compute: Compute) -> None:
     flat = Flat()
     target = ModuleTarget(flat, latent_dim=2, identity="x", compute=compute)
     flat.sizes = [4, 5]
-    with pytest.raises(TargetError, match=r"first made images \(1, 4, 4\); now it gave \(1, 4, 5\)"):
+    with pytest.raises(
+        TargetError, match=r"must keep the shape of its images; it gave \(1, 4, 4\) first, now \(1, 4, 5\)"
+    ):
         target.sample(range(3), seed=0)
 
 

@@ -1,4 +1,7 @@
-"""What is audited: something that gives images. Each target is a small protocol and an adapter to it."""
+"""What is audited: something that gives images.
+
+A target is one of the small protocols, and an adapter to it.
+"""
 
 from ganguard.base.plugins import PluginTable
 

@@ -1,8 +1,8 @@
 """Micro-batches of one fixed size.
 
-A convolution library picks its kernel by the batch size, and BatchNorm or minibatch statistics mix what
-shares a batch. So a network is only ever run on batches of `MICRO_BATCH` rows, the last one padded: then an
-image has the same bits however it was asked for.
+A convolution library chooses its kernel by the batch size, and BatchNorm or minibatch statistics mix the rows
+of a batch. So a network only ever runs on batches of `MICRO_BATCH` rows, the last one padded: then an image
+has the same bits however it is requested.
 """
 
 from collections.abc import Callable
@@ -17,10 +17,10 @@ MICRO_BATCH = 64
 def in_micro_batches(
     function: Callable[[Tensor], Tensor], rows: Tensor, device: torch.device, size: int = MICRO_BATCH
 ) -> Tensor:
-    """`function` of rows (N, ...), applied to `size` rows at a time on `device`; results (N, ...) on CPU, in
-    order.
+    """Return `function` of rows (N, ...), applied to `size` rows at a time on `device`.
 
-    The last micro-batch is filled up with copies of its first row. N must be at least 1.
+    Results are (N, ...) on CPU, in order. The last micro-batch is filled up with copies of its first row. N
+    must be at least 1.
     """
     outputs: list[Tensor] = []
     for chunk in rows.split(size):

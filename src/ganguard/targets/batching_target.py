@@ -1,9 +1,9 @@
 """Requests of many clients, merged into batches for one device.
 
-One thread runs the target. Whoever asks waits; what waits is taken in turns, a turn of MICRO_BATCH rows for
-each account that has any, until a batch is full or the first of it has waited long enough. Nobody's large
-request keeps the others waiting, and 64 requests of one image cost what one of 64 does. Images are those of
-the target inside: it runs in micro-batches of its own.
+One thread runs the target, and clients wait for it. Waiting requests are served in turns: each account gets
+MICRO_BATCH rows a turn, until a batch is full or its first request has waited long enough. So no large
+request holds up the other accounts, and 64 requests of one image cost as much as one request of 64. Merging
+changes no image: the target inside runs in micro-batches of its own.
 """
 
 import threading
@@ -25,10 +25,14 @@ from ganguard.targets.protocol import BlackBoxTarget, LatentTarget, require_answ
 
 
 class BatchingSettings(Settings):
-    """most_images: in a batch; more than MICRO_BATCH, which the target makes at once, only keep answers
-    waiting that are ready.
-    longest_wait: seconds that the first of a batch waits for others to join it. most_waiting: images that may
-    wait; whoever asks for more waits until there is room."""
+    """How requests are merged into batches.
+
+    Attributes:
+        most_images: images in a batch. More than MICRO_BATCH, which the target makes at once, only delays
+            answers that are ready.
+        longest_wait: seconds that the first request of a batch waits for others to join.
+        most_waiting: images that may wait; a client that asks for more is blocked until there is room.
+    """
 
     most_images: Positive = MICRO_BATCH
     longest_wait: Annotated[float, Field(ge=0, le=10)] = 0.005
@@ -37,21 +41,29 @@ class BatchingSettings(Settings):
 
 @dataclass
 class _Job:
-    """rows: that are not taken yet. alone: what cannot be merged, because the target takes no codes."""
+    """A request in the queue.
+
+    Attributes:
+        rows: rows that are not taken yet.
+        alone: makes the images of a request that cannot be merged, because the target takes no codes.
+        made: images so far.
+        answer: set to all images once they are made.
+        missing: images that are still to come.
+    """
 
     rows: Tensor
     alone: Callable[[], Tensor] | None = None
     made: list[Tensor] = field(default_factory=list[Tensor])
     answer: Future[Tensor] = field(default_factory=Future[Tensor])
-    missing: int = 0  # images
+    missing: int = 0
 
     def take(self, most: int) -> Tensor:
-        """The next rows, at most so many; all of them of what cannot be merged."""
+        """Return the next rows, at most `most`; all rows of a request that cannot be merged."""
         taken, self.rows = (self.rows, self.rows[:0]) if self.alone else (self.rows[:most], self.rows[most:])
         return taken
 
     def give(self, images: Tensor) -> None:
-        """Images of rows that were taken; the last of them answer."""
+        """Add images of rows that were taken; the last of them complete the answer."""
         self.made.append(images)
         self.missing -= len(images)
         if not self.missing and not self.answer.done():
@@ -59,9 +71,14 @@ class _Job:
 
 
 class BatchingTarget:
-    """The queue and the thread before a target. `of(account)` is the target, as that account asks it.
+    """A queue and a thread before a target. `of(account)` is the target as seen by that account.
 
-    `close` finishes what waits; until then the thread runs. observe: told the images of each batch.
+    The thread runs until `close`, which finishes the waiting requests first.
+
+    Args:
+        inner: the target.
+        settings: how requests are merged.
+        observe: told the number of images in each batch.
     """
 
     def __init__(
@@ -79,26 +96,35 @@ class BatchingTarget:
 
     @property
     def waiting(self) -> int:
-        """Images that wait."""
+        """The number of images that wait."""
         return self._images
 
     def of(self, account: str) -> "QueuedTarget":
-        """The target as `account` asks it: with codes where the one inside takes codes. It hands no
-        discriminator over."""
+        """Return the target as seen by `account`; it takes codes if the one inside does.
+
+        It never hands over a discriminator.
+        """
         if isinstance(self.inner, LatentTarget):
             return QueuedLatentTarget(self, self.inner, account)
         return QueuedTarget(self, self.inner, account)
 
     def close(self) -> None:
-        """Take nothing more, finish what waits, and end the thread."""
+        """Refuse new requests, finish those that wait, and end the thread."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
         self._thread.join()
 
     def ask(self, account: str, rows: Tensor, alone: Callable[[], Tensor] | None = None) -> Tensor:
-        """Images of codes (N, latent_dim), or what `alone` gives, which is N images. Waits for its turn.
-        Raises what the target raises, and StepError once closed."""
+        """Wait for a turn, and return images of all rows.
+
+        Raises the target's own errors, and StepError after `close`.
+
+        Args:
+            account: who asks.
+            rows: codes (N, latent_dim).
+            alone: makes the N images if the target takes no codes; then only the number of rows counts.
+        """
         if not len(rows):
             raise ValueError("at least one image must be asked for")
         job = _Job(rows, alone, missing=len(rows))
@@ -106,7 +132,7 @@ class BatchingTarget:
             self._changed.wait_for(lambda: self._closed or not self._images or self._fits(len(rows)))
             if self._closed:
                 raise StepError(
-                    "the target is closing, and takes no more requests. Ask again once it serves."
+                    "the target is closing, and takes no more requests. Ask again once it is serving."
                 )
             if not self._images:
                 self._since = time.monotonic()
@@ -122,11 +148,11 @@ class BatchingTarget:
         while taken := self._next():
             try:
                 self._answer(taken)
-            except BaseException as problem:  # noqa: BLE001 - whoever asked is told, and the next batch is made
+            except BaseException as problem:  # noqa: BLE001 - the clients are told, and the next batch is made
                 self._fail({id(job): job for job, _ in taken}, problem)
 
     def _answer(self, taken: list[tuple[_Job, Tensor]]) -> None:
-        """Make a batch, and give everybody their images."""
+        """Make a batch, and give each request its images."""
         sizes, alone = [len(rows) for _, rows in taken], taken[0][0].alone
         self._observe(sum(sizes))
         images = alone() if alone else self._generate(torch.cat([rows for _, rows in taken]))
@@ -140,7 +166,7 @@ class BatchingTarget:
         return self.inner.generate(latents)
 
     def _next(self) -> list[tuple[_Job, Tensor]]:
-        """The rows of the next batch and whose they are; none once closed and empty."""
+        """Wait for a batch, and return its rows with their requests; an empty list once closed and idle."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._images)
             full = self._settings.most_images
@@ -153,7 +179,7 @@ class BatchingTarget:
             return taken
 
     def _turns(self, most: int) -> list[tuple[_Job, Tensor]]:
-        """A turn for each account after the other, until `most` rows are taken or none are left."""
+        """Take a turn of each account after the other, until `most` rows are taken or none are left."""
         taken: list[tuple[_Job, Tensor]] = []
         room = most
         while self._waiting and room > 0:
@@ -173,7 +199,7 @@ class BatchingTarget:
         return taken
 
     def _fail(self, jobs: dict[int, _Job], problem: BaseException) -> None:
-        """Tell those who asked, and forget what else of theirs waits."""
+        """Set the error of the requests in `jobs`, and drop their rows that still wait."""
         with self._changed:
             for account in list(self._waiting):
                 kept = deque(job for job in self._waiting[account] if id(job) not in jobs)
@@ -197,13 +223,13 @@ class QueuedTarget:
         self.image_shape = inner.image_shape
 
     def sample(self, indices: range, *, seed: int) -> Tensor:
-        """Images (len(indices), C, H, W) uint8; image i is a pure function of (seed, i)."""
+        """Return images (len(indices), C, H, W) uint8; image i is a pure function of (seed, i)."""
         rows = torch.empty(len(indices), 0)
         return self._batching.ask(self._account, rows, lambda: self._black_box.sample(indices, seed=seed))
 
 
 class QueuedLatentTarget(QueuedTarget):
-    """The same around a LatentTarget, whose requests are merged."""
+    """The same around a LatentTarget; its requests are merged."""
 
     def __init__(self, batching: BatchingTarget, inner: LatentTarget, account: str) -> None:
         super().__init__(batching, inner, account)
@@ -211,13 +237,13 @@ class QueuedLatentTarget(QueuedTarget):
         self.latent_dim = inner.latent_dim
 
     def draw_latents(self, indices: range, *, seed: int) -> Tensor:
-        """Codes (len(indices), latent_dim) from the target's prior."""
+        """Return codes (len(indices), latent_dim) from the target's prior."""
         return self._latent.draw_latents(indices, seed=seed)
 
     def generate(self, latents: Tensor) -> Tensor:
-        """Codes (N, latent_dim) to images (N, C, H, W) uint8."""
+        """Return images (N, C, H, W) uint8 of codes (N, latent_dim)."""
         return self._batching.ask(self._account, latents)
 
     def sample(self, indices: range, *, seed: int) -> Tensor:
-        """Images (len(indices), C, H, W) uint8 of the codes `draw_latents(indices, seed=seed)`."""
+        """Return images (len(indices), C, H, W) uint8 of the codes `draw_latents(indices, seed=seed)`."""
         return self.generate(self.draw_latents(indices, seed=seed))

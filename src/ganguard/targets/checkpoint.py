@@ -1,5 +1,7 @@
-"""A GAN in ganguard's own checkpoint format as a target: white box, since its discriminator lies beside
-it."""
+"""A GAN in ganguard's own checkpoint format as a target.
+
+It is a white box, since its discriminator lies beside it.
+"""
 
 from pathlib import Path
 
@@ -29,12 +31,18 @@ class CheckpointTarget(TargetSettings):
         return Path(self.checkpoint)
 
     def fingerprint(self) -> str:
-        """Digest of checkpoint.json, which holds the digests of the weights. Raises CheckpointError."""
+        """Return the digest of checkpoint.json, which holds the digests of the weights.
+
+        Raises CheckpointError.
+        """
         return content_key(**read_description(self.path).model_dump(mode="json"))
 
     def load(self, compute: Compute) -> WhiteBoxModuleTarget:
-        """Read it back. Raises CheckpointError, and TargetError where what it makes is not images, or too
-        large ones."""
+        """Load the checkpoint.
+
+        Raises CheckpointError if it cannot be read, and TargetError if the generator's output is not images,
+        or too large.
+        """
         checkpoint = load_checkpoint(self.path)
         networks = checkpoint.networks
         with naming(self.checkpoint):

@@ -1,7 +1,7 @@
-"""A gateway somewhere else as a target: what an audit attacks over the wire.
+"""A gateway on another machine as a target: an audit attacks it over the wire.
 
-Every request has an idempotency key that follows from what it asks for. So an answer that was lost is asked
-for again under the same key, in this run or the next, and is never bought twice.
+The idempotency key of a request is derived from what it asks for. So a request whose answer was lost is sent
+again with the same key, in this run or the next, and is never bought twice.
 """
 
 import hashlib
@@ -30,10 +30,11 @@ _ROOM = 65_536  # bytes of an answer beside the images
 
 
 class HttpTarget(TargetSettings):
-    """`url`: where a gateway is, such as https://images.example.org.
+    """`url`: address of a gateway, such as https://images.example.org.
 
-    key_env: the environment variable that holds the key. authorised_by: who allowed this audit; needed for
-    every address that is not this machine's own.
+    Attributes:
+        key_env: the environment variable that holds the key.
+        authorised_by: who allowed this audit; required unless the address is this machine itself.
     """
 
     remote: ClassVar[bool] = True
@@ -48,32 +49,35 @@ class HttpTarget(TargetSettings):
             return self
         if not (self.authorised_by or "").strip():
             raise ValueError(
-                f"authorised_by must say who allowed an audit of {shortened(host)}: audit only what you own "
-                "or are authorised to test; got nothing, and nothing was sent"
+                f"authorised_by must say who allowed an audit of {shortened(host)}; got nothing, and nothing "
+                "was sent. Audit only what you own or are authorised to test"
             )
         if scheme != "https":
             raise ValueError(
-                f"url must begin with https:// where it leaves this machine; got {shortened(self.url)}"
+                f"url must begin with https:// unless it is this machine's own; got {shortened(self.url)}"
             )
         return self
 
     def fingerprint(self) -> None:
-        """What is served is known only once it is asked."""
+        """Return None: only the gateway knows what it serves."""
         return None
 
     def load(self, compute: Compute) -> "RemoteTarget":
-        """Ask what is served. Raises TargetError where the key is absent or refused, StepError where nobody
-        answers."""
+        """Ask the gateway what it serves, and return it as a target.
+
+        Raises TargetError if the key is absent or refused, StepError if the gateway does not answer.
+        """
         if not (key := os.environ.get(self.key_env)):
             raise TargetError(
-                f"{self.url}: the environment variable {self.key_env} must hold a key of it; it is not set."
+                f"{self.url}: the environment variable {self.key_env} must hold a key for this gateway; it "
+                "is not set."
             )
         _, host = _parts(self.url)
         return remote(WireClient(self.url.rstrip("/"), key, direct=is_loopback(host)))
 
 
 def _parts(url: str) -> tuple[str, str]:
-    """Scheme and host. Raises ValueError where it is no address of a gateway."""
+    """Return scheme and host of a URL. Raises ValueError if it is not the address of a gateway."""
     if url.isascii() and url.isprintable() and not set(url) & set(" @?#\\"):
         with suppress(ValueError):
             found = urlsplit(url)
@@ -86,7 +90,7 @@ def _parts(url: str) -> tuple[str, str]:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine itself, by its name alone."""
+    """Return whether a host is this machine itself, judged by its name alone."""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -94,7 +98,10 @@ def is_loopback(host: str) -> bool:
 
 
 def remote(client: WireClient) -> "RemoteTarget":
-    """What a gateway serves to the holder of a key, with codes where it may send them."""
+    """Return the target that a gateway serves to the holder of a key.
+
+    It takes codes if the key may send them.
+    """
     account = client.account()
     if account.target.latent_dim is None:
         return RemoteTarget(client, account)
@@ -102,9 +109,12 @@ def remote(client: WireClient) -> "RemoteTarget":
 
 
 class RemoteTarget:
-    """A BlackBoxTarget at a gateway. Where the key may choose the seed, image i is a pure function of (seed,
-    i); elsewhere the gateway draws, and images are a function of the request: the same range under the same
-    seed, in one piece or a later run."""
+    """A BlackBoxTarget at a gateway.
+
+    If the key may choose the seed, image i is a pure function of (seed, i). Otherwise the gateway draws, and
+    images are a function of the request: the same range with the same seed gives the same images, whether in
+    one piece or in a later run.
+    """
 
     def __init__(self, client: WireClient, account: AccountAnswer) -> None:
         self._client, self._scopes = client, account.scopes
@@ -116,13 +126,15 @@ class RemoteTarget:
         self.identity = f"url:{content_key(**served)}"
         self.image_shape = account.target.image_shape
         most = account.scopes.most_images
-        self._at_once = min(
-            MICRO_BATCH, most
-        )  # a request of the defences, whatever the key may: another key cuts alike
+        # Not more than a defence sees at once, even if the key allows it, so that other keys cut alike.
+        self._at_once = min(MICRO_BATCH, most)
 
     def sample(self, indices: range, *, seed: int) -> Tensor:
-        """Images (len(indices), C, H, W) uint8. Raises BudgetError where the account cannot pay, TargetError
-        where the gateway refuses, StepError where it does not answer."""
+        """Return images (len(indices), C, H, W) uint8.
+
+        Raises BudgetError if the account cannot pay, TargetError if the gateway refuses, StepError if it does
+        not answer.
+        """
         return torch.cat([self._sampled(part, seed) for part in _aligned(indices, self._at_once)])
 
     def _sampled(self, indices: range, seed: int) -> Tensor:
@@ -140,27 +152,28 @@ class RemoteTarget:
 
 
 class RemoteLatentTarget(RemoteTarget):
-    """The same where the key may send codes. Their prior is N(0, I)."""
+    """The same for a key that may send codes. Their prior is N(0, I)."""
 
     def __init__(self, client: WireClient, account: AccountAnswer, latent_dim: int) -> None:
         super().__init__(client, account)
         self.latent_dim = latent_dim
 
     def draw_latents(self, indices: range, *, seed: int) -> Tensor:
-        """Codes (len(indices), latent_dim) float32, N(0, I), as every target of ours draws them; nothing is
-        asked."""
+        """Return codes (len(indices), latent_dim) float32, N(0, I), without a request.
+
+        Every target of ganguard's draws the same codes.
+        """
         return normal(seed, "latents", indices, self.latent_dim)
 
     def generate(self, latents: Tensor) -> Tensor:
-        """Codes (N, latent_dim) to images (N, C, H, W) uint8. Raises as `sample` does."""
+        """Return images (N, C, H, W) uint8 of codes (N, latent_dim). Raises as `sample` does."""
         whole = tensor_digest({"latents": latents})
         parts = latents.float().split(self._at_once)
-        return torch.cat(
-            [self._made(part, f"generate latents={whole} part={i}") for i, part in enumerate(parts)]
-        )
+        images = [self._made(part, f"generate latents={whole} part={i}") for i, part in enumerate(parts)]
+        return torch.cat(images)
 
     def sample(self, indices: range, *, seed: int) -> Tensor:
-        """Images (len(indices), C, H, W) uint8 of the codes `draw_latents(indices, seed=seed)`."""
+        """Return images (len(indices), C, H, W) uint8 of the codes `draw_latents(indices, seed=seed)`."""
         if self._scopes.choose_seed:
             return super().sample(indices, seed=seed)
         return self.generate(self.draw_latents(indices, seed=seed))
@@ -170,7 +183,6 @@ class RemoteLatentTarget(RemoteTarget):
 
 
 def _aligned(indices: range, at_once: int) -> list[range]:
-    """The range in pieces of at most `at_once`, cut at its multiples: the same cuts wherever a range
-    begins."""
+    """Cut a range into pieces of at most `at_once`, at multiples of `at_once` wherever the range begins."""
     cuts = range(indices.start // at_once * at_once, indices.stop, at_once)
     return [range(max(cut, indices.start), min(cut + at_once, indices.stop)) for cut in cuts]

@@ -1,5 +1,7 @@
-"""A checkpoint of ours that lies on Hugging Face's hub as a target. Only its three files are fetched:
-safetensors and JSON."""
+"""A ganguard checkpoint on Hugging Face's hub as a target.
+
+Only its three files, of safetensors and JSON, are downloaded.
+"""
 
 from contextlib import suppress
 from pathlib import Path
@@ -22,21 +24,27 @@ NAME = r"^[\w.-]{1,96}/[\w.-]{1,96}$"
 class HubTarget(TargetSettings):
     """`hub`: owner/name of a repository whose root is a directory that `ganguard train` wrote.
 
-    revision: branch, tag or commit. The files are kept in the cache of Hugging Face's client; the network is
-    asked only where they are not there. Name a commit, and what is audited stays the same wherever the audit
-    runs.
+    The files are kept in the cache of Hugging Face's client; the network is used only if they are not there.
+
+    Attributes:
+        revision: branch, tag or commit. With a commit, every audit on any machine audits the same target.
     """
 
     hub: Annotated[str, Field(pattern=NAME)]
     revision: Annotated[str, Field(min_length=1, max_length=200)] = "main"
 
     def fingerprint(self) -> str:
-        """Digest of checkpoint.json, after a download. Raises TargetError where there is none to be had."""
+        """Return the digest of checkpoint.json, after a download.
+
+        Raises TargetError if it cannot be downloaded.
+        """
         return self._checkpoint().fingerprint()
 
     def load(self, compute: Compute) -> WhiteBoxModuleTarget:
-        """Fetch and read it. Raises TargetError where it is not to be had, CheckpointError where it is no
-        checkpoint."""
+        """Download the checkpoint and load it.
+
+        Raises TargetError if it cannot be downloaded, CheckpointError if it is no checkpoint.
+        """
         return self._checkpoint().load(compute)
 
     def _checkpoint(self) -> CheckpointTarget:
@@ -44,7 +52,7 @@ class HubTarget(TargetSettings):
 
 
 def _fetched(name: str, revision: str) -> Path:
-    """The directory in which the hub's client keeps the checkpoint."""
+    """Return the directory in which the hub's client keeps the checkpoint."""
     try:
         from huggingface_hub import snapshot_download
         from huggingface_hub.utils import disable_progress_bars  # pyright: ignore[reportPrivateImportUsage]
@@ -53,9 +61,8 @@ def _fetched(name: str, revision: str) -> Path:
             f"{name}: the package huggingface_hub is absent. Run pip install 'ganguard[huggingface]'."
         ) from None
     disable_progress_bars("huggingface_hub.snapshot_download")
-    with suppress(
-        Exception
-    ):  # not there yet, or not all of it: each version of the client raises its own error
+    # Each version of the client raises its own error if the files are not there yet, or not all of them.
+    with suppress(Exception):
         kept = Path(
             snapshot_download(name, revision=revision, allow_patterns=list(FILES), local_files_only=True)
         )
@@ -65,7 +72,7 @@ def _fetched(name: str, revision: str) -> Path:
         return Path(snapshot_download(name, revision=revision, allow_patterns=list(FILES)))
     except Exception as problem:  # noqa: BLE001 - the client raises its own errors, HTTP's, and the system's
         raise TargetError(
-            f"{name}: revision {one_line(revision, 60)!r} is not to be had from Hugging Face's hub "
-            f"({one_line(problem, 160)}). Look at the name and the network, or download the checkpoint "
-            "elsewhere and name its directory as `checkpoint`."
+            f"{name}: revision {one_line(revision, 60)!r} cannot be downloaded from Hugging Face's hub "
+            f"({one_line(problem, 160)}). Check the name and the network, or download the checkpoint on "
+            "another machine and give its directory as `checkpoint`."
         ) from None

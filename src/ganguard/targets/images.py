@@ -1,5 +1,7 @@
-"""Images that a generator made, as a target: what would defences leave of them? The generator need not be at
-hand."""
+"""Images that a generator made, as a target, to see what defences would leave of them.
+
+The generator itself is not needed.
+"""
 
 import torch
 from pydantic import field_validator
@@ -13,9 +15,10 @@ from ganguard.targets.load import TargetSettings
 
 
 class ImagesTarget(TargetSettings):
-    """`images`: a data set, such as `{kind: image_folder, path: …}`, of which every image is as likely.
+    """`images`: a data set, such as `{kind: image_folder, path: …}`, from which images are drawn uniformly.
 
-    They are drawn with replacement: a set that is not much larger than what is bought from it repeats itself.
+    They are drawn with replacement: a purchase that is not much smaller than the set has many repeated
+    images.
     """
 
     images: DatasetField
@@ -25,22 +28,23 @@ class ImagesTarget(TargetSettings):
     def _whole(cls, images: DatasetSettings) -> DatasetSettings:
         if getattr(images, "on_bad_image", "fail") == "skip":
             raise ValueError(
-                "on_bad_image must be fail for a target: what it is shall not depend on what could be read"
+                "on_bad_image must be fail for a target; got skip. Which images it has must not depend on "
+                "which files could be read"
             )
         return images
 
     def fingerprint(self) -> str:
-        """Changes whenever the files may have. Raises DataError."""
+        """Return a digest that changes whenever the files may have changed. Raises DataError."""
         return fingerprint(self.images)
 
     def load(self, compute: Compute) -> "PooledImages":
-        """Read them all. Raises DataError."""
+        """Read all images. Raises DataError."""
         real = load_dataset(self.images)
         return PooledImages(real.images, f"images:{real.digest()}")
 
 
 class PooledImages:
-    """A BlackBoxTarget over images (N, C, H, W) uint8; there are no codes."""
+    """A BlackBoxTarget over images (N, C, H, W) uint8; it has no codes."""
 
     def __init__(self, images: Tensor, identity: str) -> None:
         self._images = images
@@ -48,6 +52,6 @@ class PooledImages:
         self.image_shape = shape_of(images)
 
     def sample(self, indices: range, *, seed: int) -> Tensor:
-        """Images (len(indices), C, H, W) uint8; image i is a pure function of (seed, i)."""
+        """Return images (len(indices), C, H, W) uint8; image i is a pure function of (seed, i)."""
         rows = torch.from_numpy(uniform(seed, "pooled images", indices, 1)[:, 0]) * len(self._images)
         return self._images[rows.long()]

@@ -1,4 +1,4 @@
-"""From what a user writes under `target:` to a target that gives images."""
+"""From the value of `target:` in a spec to a target that gives images."""
 
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -12,25 +12,28 @@ from ganguard.targets.protocol import BlackBoxTarget
 
 
 class TargetSettings(Settings):
-    """Base of a target's settings. The field that has the name of its kind says where the target is.
+    """Base of a target's settings. The field named like the kind says where the target is.
 
-    remote: somebody else's machine makes the images, and may change them on the way; its own draws cost what
-    others' do.
+    Attributes:
+        remote: whether another machine makes the images. Then they may change on the way, and the auditor's
+            own draws cost as much as the adversary's.
     """
 
     remote: ClassVar[bool] = False
 
 
 class LoadsTarget(Protocol):
-    """What every target's settings can do."""
+    """The methods of every target's settings."""
 
     def fingerprint(self) -> str | None: ...
     def load(self, compute: Compute) -> BlackBoxTarget: ...
 
 
 def parse_target(value: object) -> TargetSettings:
-    """A mapping with one key that names the kind ({"checkpoint": "runs/a"}) to that target's settings. Raises
-    SpecError."""
+    """Return the settings of a target, from a mapping such as {"checkpoint": "runs/a"}.
+
+    One of its keys names the kind. Raises SpecError.
+    """
     if isinstance(value, TargetSettings):
         return value
     if not isinstance(value, Mapping):
@@ -46,14 +49,16 @@ def parse_target(value: object) -> TargetSettings:
 
 
 def fingerprint(settings: TargetSettings) -> str | None:
-    """Changes whenever what `load_target` opens may have changed; None where only opening it tells. Raises
-    InputError."""
+    """Return a digest that changes whenever the target may have changed, or None if only opening it tells.
+
+    Raises InputError.
+    """
     return cast(LoadsTarget, settings).fingerprint()
 
 
 @contextmanager
 def naming(target: str) -> Generator[None]:
-    """A TargetError in the body says which target it is about, in one line."""
+    """Put the target's name before the message of a TargetError in the body, in one line."""
     try:
         yield
     except TargetError as problem:

@@ -1,4 +1,4 @@
-"""The protocols of a target, so that the signature of an attack states its threat model."""
+"""The protocols of a target: an attack's signature states its threat model with one of them."""
 
 from typing import Protocol, runtime_checkable
 
@@ -12,8 +12,9 @@ from ganguard.base.errors import TargetError
 class BlackBoxTarget(Protocol):
     """Gives images; the provider draws the codes.
 
-    identity: what the images are a function of, beside seed and index (a digest of the weights, a URL ...).
-    image_shape: (C, H, W).
+    Attributes:
+        identity: what the images depend on, beside seed and index (a digest of the weights, a URL ...).
+        image_shape: (C, H, W).
     """
 
     @property
@@ -22,40 +23,42 @@ class BlackBoxTarget(Protocol):
     def image_shape(self) -> tuple[int, int, int]: ...
 
     def sample(self, indices: range, *, seed: int) -> Tensor:
-        """Images (len(indices), C, H, W) uint8; image i is a pure function of (seed, i)."""
+        """Return images (len(indices), C, H, W) uint8; image i is a pure function of (seed, i)."""
         ...
 
 
 @runtime_checkable
 class LatentTarget(BlackBoxTarget, Protocol):
-    """Codes may be chosen by the client. `sample(indices, seed)` equals `generate(draw_latents(indices,
-    seed))`."""
+    """A target whose client may choose the codes.
+
+    `sample(indices, seed)` equals `generate(draw_latents(indices, seed))`.
+    """
 
     @property
     def latent_dim(self) -> int: ...
 
     def draw_latents(self, indices: range, *, seed: int) -> Tensor:
-        """Codes (len(indices), latent_dim) float32 from this target's own prior."""
+        """Return codes (len(indices), latent_dim) float32 from this target's own prior."""
         ...
 
     def generate(self, latents: Tensor) -> Tensor:
-        """Codes (N, latent_dim) to images (N, C, H, W) uint8."""
+        """Return images (N, C, H, W) uint8 of codes (N, latent_dim)."""
         ...
 
 
 class Discriminator(Protocol):
-    """The target's D. It is handed over, not queried: neither metered nor defended."""
+    """The target's D. It is handed over, not queried, so it is neither metered nor defended."""
 
     def scores(self, images: Tensor) -> Tensor:
-        """Images (N, C, H, W) uint8 to raw scores (N,) float32; higher = more real."""
+        """Return raw scores (N,) float32 of images (N, C, H, W) uint8; higher = more real."""
         ...
 
     def features(self, images: Tensor) -> Tensor:
-        """Images (N, C, H, W) uint8 to the inputs of D's last layer, (N, F) float32."""
+        """Return the inputs of D's last layer, (N, F) float32, for images (N, C, H, W) uint8."""
         ...
 
     def module(self) -> nn.Module:
-        """A copy of the network, to train on."""
+        """Return a copy of the network, to train on."""
         ...
 
 
@@ -68,8 +71,10 @@ class WhiteBoxTarget(BlackBoxTarget, Protocol):
 
 
 def require_answer(images: Tensor, target: BlackBoxTarget, count: int) -> Tensor:
-    """Return what a target answered if it is `count` images of its shape, uint8. Raises TargetError
-    otherwise."""
+    """Return a target's answer if it is `count` images of the target's shape, uint8.
+
+    Raises TargetError otherwise.
+    """
     wanted = (count, *target.image_shape)
     if images.dtype != torch.uint8 or tuple(images.shape) != wanted:
         raise TargetError(

@@ -1,4 +1,4 @@
-"""A generator that the user's own Python code builds, as a target."""
+"""A generator built by the user's own Python code, as a target."""
 
 import importlib
 import sys
@@ -21,11 +21,13 @@ LONGEST_NAME = 200  # characters of "module:factory"
 
 
 class PythonTarget(TargetSettings):
-    """`python`: "module:factory", looked for in the current folder too. The factory is called without
-    arguments and returns G, or a pair (G, D), as torch modules.
+    """`python`: "module:factory"; the module is also looked for in the current folder.
 
-    G takes z (N, latent_dim) float32, drawn from N(0, I), and gives images (N, C, H, W) in [-1, 1].
-    latent_dim: entries of z; None reads G's attribute `latent_dim`.
+    The factory is called without arguments and returns G, or a pair (G, D), as torch modules. G takes z (N,
+    latent_dim) float32, drawn from N(0, I), and gives images (N, C, H, W) in [-1, 1].
+
+    Attributes:
+        latent_dim: entries of z; None reads G's attribute `latent_dim`.
     """
 
     python: Annotated[str, Field(max_length=LONGEST_NAME)]
@@ -40,16 +42,17 @@ class PythonTarget(TargetSettings):
         return python
 
     def fingerprint(self) -> None:
-        """What the factory makes is known only once it is called."""
+        """Return None: only calling the factory tells what it makes."""
         return None
 
     def load(self, compute: Compute) -> ModuleTarget:
-        """Call the factory. Raises TargetError where it is missing, raises, or returns something else."""
+        """Call the factory. Raises TargetError if it is missing, fails, or returns something else."""
         G, D = _modules(_call(self.python), self.python)
         latent_dim = self.latent_dim or getattr(G, "latent_dim", None)
         if type(latent_dim) is not int:
             raise TargetError(
-                f"{self.python}: latent_dim is not known. Set it beside `python:`, or as an attribute of G."
+                f"{self.python}: latent_dim must be known; G has no such attribute. Set it beside `python:`, "
+                "or as an attribute of G."
             )
         identity = f"python:{self.python}:{_digest(G, D, self.python)}"
         with naming(self.python):
@@ -59,11 +62,11 @@ class PythonTarget(TargetSettings):
 
 
 def _digest(G: nn.Module, D: nn.Module | None, name: str) -> str:
+    """Return the digest of all weights. Raises TargetError if they cannot be read."""
     try:
-        weights = {
-            **G.state_dict(),
-            **{f"D/{key}": value for key, value in (D.state_dict() if D else {}).items()},
-        }
+        weights = dict(G.state_dict())
+        if D:
+            weights |= {f"D/{key}": value for key, value in D.state_dict().items()}
         return tensor_digest(weights)
     except (Exception, SystemExit) as problem:  # noqa: BLE001 - a user's module may raise anything, and hold anything
         raise TargetError(
@@ -73,6 +76,7 @@ def _digest(G: nn.Module, D: nn.Module | None, name: str) -> str:
 
 
 def _call(name: str) -> object:
+    """Return what the factory makes. Raises TargetError if it is missing or fails."""
     try:
         with _current_folder_importable():
             factory = _find(name)
@@ -86,6 +90,7 @@ def _call(name: str) -> object:
 
 
 def _find(name: str) -> Callable[[], object]:
+    """Return the factory. Raises TargetError if there is none of that name."""
     module_name, _, factory_name = name.partition(":")
     try:
         module = importlib.import_module(module_name)
@@ -100,6 +105,7 @@ def _find(name: str) -> Callable[[], object]:
 
 
 def _modules(made: object, name: str) -> tuple[nn.Module, nn.Module | None]:
+    """Return G, and D or None, from what the factory made. Raises TargetError for anything else."""
     parts: tuple[Any, ...] = cast(tuple[Any, ...], made) if isinstance(made, tuple) else (made,)
     if not 1 <= len(parts) <= 2 or not all(isinstance(part, nn.Module) for part in parts):
         got = ", ".join(type(part).__name__ for part in parts)
@@ -111,6 +117,7 @@ def _modules(made: object, name: str) -> tuple[nn.Module, nn.Module | None]:
 
 @contextmanager
 def _current_folder_importable() -> Generator[None]:
+    """Put the current folder first on the import path in the body."""
     folder = str(Path.cwd())
     sys.path.insert(0, folder)
     try:

@@ -1,5 +1,7 @@
-"""A TorchScript generator as a target. A TorchScript file is a program: it is run only where the user says it
-is trusted."""
+"""A TorchScript generator as a target.
+
+Such a file is a program: it is run only if the user says that it is trusted.
+"""
 
 from pathlib import Path
 
@@ -14,9 +16,13 @@ from ganguard.targets.module import ModuleTarget
 
 
 class TorchScriptTarget(TargetSettings):
-    """`torchscript`: a file of torch.jit.save: z (N, latent_dim) float32 -> images (N, C, H, W) in [-1, 1].
+    """`torchscript`: a file written by torch.jit.save.
 
-    trusted: must be true, since loading the file runs code in it.
+    It maps z (N, latent_dim) float32 to images (N, C, H, W) in [-1, 1].
+
+    Attributes:
+        latent_dim: entries of z.
+        trusted: must be true, since loading the file runs code in it.
     """
 
     torchscript: str
@@ -29,12 +35,14 @@ class TorchScriptTarget(TargetSettings):
         return absolute(path)
 
     def fingerprint(self) -> str:
-        """Digest of the file. Raises TargetError where it is not trusted or absent."""
+        """Return the digest of the file. Raises TargetError if it is not trusted or absent."""
         return trusted_digest(Path(self.torchscript), self.trusted, "generator", TargetError)
 
     def load(self, compute: Compute) -> ModuleTarget:
-        """Load the file. Raises TargetError where it is not trusted, absent, no TorchScript, or no generator
-        of images."""
+        """Load the file.
+
+        Raises TargetError if it is not trusted, absent, no TorchScript, or no generator of images.
+        """
         identity = f"torchscript:{self.fingerprint()}"
         module = load_program(Path(self.torchscript), TargetError)
         with naming(self.torchscript):

@@ -1,4 +1,4 @@
-"""The bodies that a gateway and its clients exchange over HTTP, in one place for both.
+"""The bodies that a gateway and its clients exchange over HTTP, defined once for both.
 
 Images travel as NPZ, one array `images` (N, C, H, W) uint8, or within JSON as PNG files in base64.
 """
@@ -25,13 +25,12 @@ IMAGES = "/v1/images"
 ACCOUNT = "/v1/account"
 IDEMPOTENCY_KEY = "Idempotency-Key"
 LONGEST_KEY = 128  # characters of an idempotency key
-FARTHEST = 1000.0  # of an entry of a code: no prior reaches it, and no network overflows on it
+FARTHEST = 1000.0  # largest entry of a code: no prior reaches it, and no network overflows on it
 NPZ = "application/x-npz"
 
 Format = Literal["png", "npz"]
 Entry = Annotated[float, Field(strict=True, ge=-FARTHEST, le=FARTHEST)]
-# One complaint is enough: of a million wrong entries, a million would be collected while nobody else is
-# served.
+# The first error is enough: collecting one for each of a million wrong entries would block all other clients.
 Code = TypeAliasType("Code", Annotated[list[Entry], Field(min_length=1), FailFast()])
 Codes = TypeAliasType("Codes", Annotated[list[Code], Field(min_length=1), FailFast()])
 
@@ -47,12 +46,14 @@ Side = Annotated[int, Field(ge=1, le=MOST_SIDE)]
 
 
 class ImagesRequest(Settings):
-    """What a client asks for: `count` images.
+    """A request for `count` images.
 
-    seed, start: image `start + i` of that seed, for accounts that may choose it; without a seed the server
-    draws one.
-    latents: the codes themselves, (count, latent_dim), for accounts that may send them; `count` may then be
-    left out.
+    Attributes:
+        count: number of images; may be left out with latents.
+        seed: seed of the images, for accounts that may choose it; without one the server draws.
+        start: the request is for images `start`, `start + 1`, … of that seed.
+        latents: the codes themselves, (count, latent_dim), for accounts that may send them.
+        format: how the images are sent.
     """
 
     count: Annotated[int, Field(strict=True, ge=1, le=1 << 20)] | None = None
@@ -63,15 +64,23 @@ class ImagesRequest(Settings):
 
 
 class ImagesAnswer(Settings):
-    """images: PNG files in base64, in the order asked for. idempotency_key: asks for the same images again,
-    free."""
+    """The answer to a request in PNG format.
+
+    Attributes:
+        idempotency_key: a request with this key gets the same images again, free of charge.
+        images: PNG files in base64, in the order of the request.
+    """
 
     idempotency_key: str
     images: list[str]
 
 
 class Scopes(Settings):
-    """What a key may do. most_images: in one request."""
+    """What a key may do.
+
+    Attributes:
+        most_images: largest number of images in one request.
+    """
 
     send_latents: bool = False
     choose_seed: bool = False
@@ -80,8 +89,12 @@ class Scopes(Settings):
 
 
 class Served(Settings):
-    """What a gateway serves to an account. identity: changes whenever the images of a seed may. latent_dim:
-    of codes that may be sent, drawn from N(0, I); None where none may."""
+    """What a gateway serves to an account.
+
+    Attributes:
+        identity: changes whenever the images of a seed may have changed.
+        latent_dim: entries of the codes that may be sent, drawn from N(0, I); None if none may be sent.
+    """
 
     identity: str
     image_shape: tuple[Channels, Side, Side]
@@ -89,7 +102,7 @@ class Served(Settings):
 
 
 class AccountAnswer(Settings):
-    """Where an account stands, in images: `budget`, `spent` of it, and `left`."""
+    """The state of an account, in images: `budget`, what is `spent` of it, and what is `left`."""
 
     account: str
     budget: int
@@ -100,8 +113,13 @@ class AccountAnswer(Settings):
 
 
 class Problem(Settings):
-    """What went wrong, as RFC 9457 has it. budget, spent, left: in images, where the budget is the problem;
-    `left` alone where the rate is, of what may be asked for now."""
+    """An error, in the form of RFC 9457.
+
+    Attributes:
+        budget: images, if the budget is the problem.
+        spent: images, if the budget is the problem.
+        left: images, if the budget is the problem; if the rate is, the images that may be requested now.
+    """
 
     type: str = "about:blank"
     title: str
@@ -113,28 +131,32 @@ class Problem(Settings):
 
 
 def to_npz(images: Tensor) -> bytes:
-    """Images (N, C, H, W) uint8 as an NPZ file; the same images make the same bytes."""
+    """Return images (N, C, H, W) uint8 as an NPZ file; the same images give the same bytes."""
     stream = io.BytesIO()
     np.savez(stream, images=images.numpy())
     return stream.getvalue()
 
 
 def from_npz(content: bytes, count: int, image_shape: tuple[int, int, int]) -> Tensor:
-    """The `count` images of an NPZ file, (count, C, H, W) uint8. Raises TargetError where it holds anything
-    else."""
+    """Return the `count` images of an NPZ file, (count, C, H, W) uint8.
+
+    Raises TargetError if it holds anything else.
+    """
     wanted = (count, *image_shape)
     try:
         return torch.from_numpy(_unpacked(content, wanted))
-    except Exception as problem:  # noqa: BLE001 - bytes of a stranger's: what the parsers of them raise has no end
+    except Exception as problem:  # noqa: BLE001 - on a stranger's bytes, the parsers may raise anything
         why = one_line(str(problem), 200) or type(problem).__name__
         raise TargetError(
-            f"the gateway must answer with uint8 images {wanted} as NPZ; what came is none ({why})."
+            f"the gateway must answer with uint8 images {wanted} as NPZ; got something else ({why})."
         ) from None
 
 
 def _unpacked(content: bytes, wanted: tuple[int, ...]) -> NDArray[np.uint8]:
-    """The array `images`, whose header must fit before any of it is unpacked. Raises whatever zipfile and
-    NumPy do."""
+    """Return the array `images`, whose header is checked before anything is unpacked.
+
+    Raises the errors of zipfile and NumPy.
+    """
     size = math.prod(wanted)
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         entry = archive.getinfo("images.npy")
@@ -146,14 +168,12 @@ def _unpacked(content: bytes, wanted: tuple[int, ...]) -> NDArray[np.uint8]:
             shape, by_column, dtype = npy.read_array_header_1_0(member)
             if shape != wanted or dtype != np.uint8:
                 raise ValueError(one_line(f"it holds {dtype} {shape}", 200))
-            images = bytearray(
-                member.read(size + 1)
-            )  # bounded: what an entry says of its own size is not believed
+            images = bytearray(member.read(size + 1))  # bounded, since an entry may lie about its size
     if len(images) != size:
         raise ValueError(f"it does not hold {size:,} bytes")
     return np.frombuffer(images, np.uint8).reshape(wanted, order="F" if by_column else "C")
 
 
 def to_base64(images: Tensor) -> list[str]:
-    """Images (N, C, H, W) uint8 as PNG files in base64."""
+    """Return images (N, C, H, W) uint8 as PNG files in base64."""
     return [b64encode(encode_png(image)).decode() for image in images]

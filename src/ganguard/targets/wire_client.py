@@ -1,5 +1,8 @@
-"""Asking a gateway until it answers: pauses that grow, or as long as it says, and the same idempotency key
-all along."""
+"""Requests to a gateway, repeated until it answers.
+
+Pauses between attempts grow, or last as long as the gateway says. The idempotency key stays the same
+throughout.
+"""
 
 import random
 import time
@@ -14,9 +17,9 @@ from ganguard.base.errors import BudgetError, StepError, TargetError
 from ganguard.base.settings import one_line
 from ganguard.targets.wire import ACCOUNT, IDEMPOTENCY_KEY, IMAGES, AccountAnswer, ImagesRequest
 
-PATIENCE = 300.0  # seconds of attempts, after which a request is given up; waiting for a rate comes on top
+PATIENCE = 300.0  # seconds after which a request is given up, not counting waits for the rate limit
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds between attempts, unless the gateway says how long
-LONGEST_WAIT = 3600.0  # seconds that a gateway may ask to wait, at once and in all
+LONGEST_WAIT = 3600.0  # longest wait in seconds that a gateway may ask for, at once and in all
 TIMEOUT = httpx.Timeout(30.0, read=300.0)  # seconds
 LARGEST_PROBLEM = 65_536  # bytes
 _TRANSIENT = frozenset({408, 425, 500, 502, 503, 504})
@@ -29,7 +32,7 @@ class _Answer:
     retry_after: float | None
 
     def said(self) -> str:
-        """The detail of a problem, or as much as is known."""
+        """Return the detail of a problem, or at least the status."""
         try:
             found = httpx.Response(self.status, content=self.content).json()
             return one_line(found["detail"], 300)
@@ -39,8 +42,13 @@ class _Answer:
 
 @dataclass(frozen=True)
 class _Failure:
-    """Why there is no answer yet. wait: seconds that the gateway asks for; rate: because the account asks too
-    fast."""
+    """The reason why there is no answer yet.
+
+    Attributes:
+        said: the reason.
+        wait: seconds that the gateway asks to wait.
+        rate: whether the account asks too fast.
+    """
 
     said: str
     wait: float | None
@@ -48,10 +56,15 @@ class _Failure:
 
 
 class WireClient:
-    """Requests to one gateway by the holder of one key. direct: not through the proxies that the environment
-    names.
+    """Requests to one gateway by the holder of one key.
 
-    opened, pause, now: how clients are made and how time passes; for tests.
+    Args:
+        url: address of the gateway.
+        key: the key.
+        direct: bypass the proxies that the environment names.
+        opened: makes an HTTP client; for tests.
+        pause: waits for some seconds; for tests.
+        now: returns the time in seconds; for tests.
     """
 
     def __init__(
@@ -69,23 +82,28 @@ class WireClient:
         self._opened = opened or (lambda: httpx.Client(base_url=url, timeout=TIMEOUT, trust_env=not direct))
 
     def account(self) -> AccountAnswer:
-        """Where the account stands, and what is served. Raises TargetError, StepError."""
+        """Return the state of the account, and what is served. Raises TargetError or StepError."""
         content = self._asked("GET", ACCOUNT, None, {}, LARGEST_PROBLEM)
         try:
             return AccountAnswer.model_validate_json(content)
         except ValidationError:
             raise TargetError(
-                f"{self._url}: what answers there is no gateway of ganguard's, or of another version."
+                f"{self._url}: must be a ganguard gateway of this version; got another answer. Check the "
+                "address, and update the older of the two."
             ) from None
 
     def images(self, asked: ImagesRequest, key: str, *, most: int) -> bytes:
-        """The answer to a request of images, of at most so many bytes. Raises BudgetError where the account
-        cannot pay, TargetError where the gateway refuses, StepError where it does not answer in time."""
+        """Return the answer to a request for images, of at most `most` bytes.
+
+        Raises BudgetError if the account cannot pay, TargetError if the gateway refuses, StepError if it does
+        not answer in time.
+        """
         body = asked.model_dump_json(exclude_none=True).encode()
         headers = {IDEMPOTENCY_KEY: key, "Content-Type": "application/json"}
         return self._asked("POST", IMAGES, body, headers, most)
 
     def _asked(self, method: str, path: str, body: bytes | None, headers: dict[str, str], most: int) -> bytes:
+        """Send a request until it is answered, and return the answer's content. Raises as `images` does."""
         pause, end = FIRST_PAUSE, self._now() + PATIENCE
         last = end + LONGEST_WAIT
         with self._opened() as client:
@@ -98,10 +116,9 @@ class WireClient:
                         f"{self._url}: gave up ({found.said}). Run the same command again: nothing is "
                         "bought twice."
                     )
-                self._pause(
-                    pause * random.SystemRandom().uniform(0.5, 1.0) if found.wait is None else found.wait
-                )
-                if found.rate:  # waiting for one is no failure
+                random_pause = pause * random.SystemRandom().uniform(0.5, 1.0)
+                self._pause(random_pause if found.wait is None else found.wait)
+                if found.rate:  # the gateway works, so this wait does not use up the patience
                     end = min(end + (found.wait or 0.0), last)
                 pause = min(2 * pause, LONGEST_PAUSE)
 
@@ -114,7 +131,7 @@ class WireClient:
         headers: dict[str, str],
         most: int,
     ) -> "bytes | _Failure":
-        """The content of an answer, or why there is none. Raises what is final."""
+        """Return the content of an answer, or the reason why there is none. Raises an error that is final."""
         try:
             answer = _read(client, method, path, body, {**self._headers, **headers}, most)
         except httpx.TransportError as problem:
@@ -131,17 +148,16 @@ class WireClient:
 def _read(
     client: httpx.Client, method: str, path: str, body: bytes | None, headers: dict[str, str], most: int
 ) -> _Answer:
+    """Return an answer. Raises TargetError if it is larger than `most` bytes."""
     with client.stream(method, path, content=body, headers=headers) as response:
         content = bytearray()
         for part in response.iter_bytes():
             content += part
             if len(content) > max(most, LARGEST_PROBLEM):
-                raise TargetError(
-                    f"the gateway's answer is larger than the {most:,} bytes that were asked for."
-                )
+                raise TargetError(f"the gateway's answer must be at most {most:,} bytes; it is larger.")
         return _Answer(response.status_code, bytes(content), _seconds(response.headers.get("Retry-After")))
 
 
 def _seconds(text: str | None) -> float | None:
-    """What Retry-After says in seconds; None where it says nothing of use."""
+    """Return the seconds in a Retry-After header; None if there is no usable number."""
     return min(float(text), LONGEST_WAIT) if text and text.isdecimal() and len(text) < 10 else None

@@ -1,4 +1,4 @@
-"""A checkpoint on Hugging Face's hub: what is asked for, and what is said where it is not to be had."""
+"""A checkpoint on Hugging Face's hub: what is asked for, and the error if it cannot be downloaded."""
 
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ def test_the_command_line_knows_it() -> None:
 def test_what_is_not_to_be_had_is_said_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(TargetError, match="owner/absent: revision 'main' is not to be had") as raised:
+    with pytest.raises(TargetError, match="owner/absent: revision 'main' cannot be downloaded") as raised:
         load_target(HubTarget(hub="owner/absent"), Compute())
     assert "\n" not in str(raised.value)
 

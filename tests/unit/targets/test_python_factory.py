@@ -100,7 +100,7 @@ def test_the_identity_is_of_the_name_and_both_networks_weights(open_factory: Ope
         ("raise SystemExit(0)", "raised SystemExit"),
         (
             "g = G(); g.forward = lambda z: torch.rand(len(z), 1, 8, 8) - 0.5; return g",
-            "other images for the same codes",
+            "must give the same images for the same codes; it gave others",
         ),
     ],
 )

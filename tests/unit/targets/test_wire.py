@@ -62,7 +62,7 @@ WRONG = {
 @pytest.mark.parametrize("content", WRONG.values(), ids=list(WRONG))
 def test_a_wrong_answer_is_one_line(content: bytes) -> None:
     with pytest.raises(
-        TargetError, match=r"uint8 images \(2, 1, 8, 8\) as NPZ; what came is none \(.+\)\.$"
+        TargetError, match=r"uint8 images \(2, 1, 8, 8\) as NPZ; got something else \(.+\)\.$"
     ) as raised:
         from_npz(content, 2, SHAPE)
     assert "\n" not in str(raised.value)
