@@ -1,8 +1,8 @@
 """A shield around a target: codes and images pass through defences, whoever asks.
 
-The wrapper has just the capabilities of the target inside. D is handed through: it is held, not queried.
-Codes that are sent come in requests of REQUEST; the provider's own codes do too, aligned to the image index,
-so that image i is the same whatever is asked for beside it.
+The wrapper has exactly the capabilities of the target inside. D is handed through, since it is held, not
+queried. Codes that a client sends are defended in requests of REQUEST. So are the provider's own codes, in
+requests aligned to the image index, so that image i does not depend on what else is requested.
 """
 
 from collections.abc import Sequence
@@ -18,14 +18,20 @@ from ganguard.defences.protocol import Defence, InputDefence, OutputDefence, Too
 from ganguard.defences.streams import Streams
 from ganguard.targets.protocol import BlackBoxTarget, Discriminator, LatentTarget, WhiteBoxTarget
 
-REQUEST = 64  # codes that an input defence sees at once
+REQUEST = 64  # codes in a request, which an input defence sees at once
 LONGEST_SECRET = 64  # bytes
 
 
 @dataclass(frozen=True)
 class Shield:
-    """A chain of defences as one client meets it. secret: what their random numbers follow from; only the
-    provider holds it."""
+    """A chain of defences in front of one client.
+
+    Attributes:
+        defences: the chain; codes and images pass through it in this order.
+        secret: the defences' random numbers are derived from it; only the provider has it.
+        client: name of the client; other clients meet other random numbers.
+        tools: what defences may need beside their settings.
+    """
 
     defences: tuple[Defence, ...]
     secret: bytes
@@ -33,7 +39,10 @@ class Shield:
     tools: Tools
 
     def move(self, latents: Tensor, streams: "RowStreams") -> Tensor:
-        """The codes of one request, (N, d), through every input defence."""
+        """Return the codes of one request, (N, d), after every input defence.
+
+        Raises TargetError if a defence does not keep their shape.
+        """
         for place, defence in enumerate(self.defences):
             if isinstance(defence, InputDefence):
                 moved = defence.move(latents, streams.of(defence, place))
@@ -46,8 +55,10 @@ class Shield:
         return latents
 
     def change(self, images: Tensor, streams: "RowStreams") -> Tensor:
-        """Images (N, C, H, W) uint8 through every output defence. Raises TargetError where one does not keep
-        their shape."""
+        """Return images (N, C, H, W) uint8 after every output defence.
+
+        Raises TargetError if a defence does not keep their shape and type.
+        """
         for place, defence in enumerate(self.defences):
             if isinstance(defence, OutputDefence):
                 changed = defence.change(images, streams.of(defence, place), self.tools)
@@ -61,12 +72,16 @@ class Shield:
 
     @property
     def moves(self) -> bool:
-        """Whether codes are moved."""
+        """Whether the chain moves codes."""
         return any(defence.side == "input" for defence in self.defences)
 
     def streams(self, rows: Sequence[bytes], requests: Sequence[bytes]) -> "RowStreams":
-        """rows: what tells each image's code, or the image; requests: what tells each image of each
-        request."""
+        """Return the streams of some images.
+
+        Args:
+            rows: identifies each image's code, or the image.
+            requests: identifies each image of each request.
+        """
         mine = stream_key(0, "client", self.client)
         return RowStreams(
             Streams.keyed(self.secret, [mine + b"code" + row for row in rows]),
@@ -74,8 +89,10 @@ class Shield:
         )
 
     def digest(self) -> str:
-        """Of all that images depend on, but for the client: also of code and libraries, so that images that
-        were bought before these changed are not taken for those of today."""
+        """Return a digest of all that images depend on, except the client.
+
+        It includes code and libraries, so that images bought before these changed are not taken for today's.
+        """
         return content_key(
             defences=[defence.said() | {"version": defence.version(self.tools)} for defence in self.defences],
             secret=stream_key(0, "secret", self.secret.hex()).hex(),
@@ -84,23 +101,31 @@ class Shield:
 
 @dataclass(frozen=True)
 class RowStreams:
-    """The streams of some images, by what their defences ask for."""
+    """The streams of some images, one for each kind of randomness.
+
+    Attributes:
+        per_code: derived from the code, or the image.
+        per_request: derived from the request.
+    """
 
     per_code: Streams
     per_request: Streams
 
     def of(self, defence: Defence, place: int) -> Streams:
-        """For the defence at a place of the chain."""
-        return (self.per_code if defence.randomness == "per_code" else self.per_request).named(f"{place}")
+        """Return the streams of the defence at a place of the chain."""
+        chosen = self.per_code if defence.randomness == "per_code" else self.per_request
+        return chosen.named(f"{place}")
 
     def __getitem__(self, rows: slice) -> "RowStreams":
         return RowStreams(self.per_code[rows], self.per_request[rows])
 
 
 class DefendedTarget:
-    """A BlackBoxTarget whose images pass through output defences. Its codes are not known: what tells an
-    image is what it shows, so that one that comes again, by whatever seed and index, meets the same random
-    numbers."""
+    """A BlackBoxTarget whose images pass through output defences.
+
+    Its codes are not known, so an image is identified by its pixels: the same image, by whatever seed and
+    index, meets the same random numbers.
+    """
 
     def __init__(self, inner: BlackBoxTarget, shield: Shield) -> None:
         self._inner, self._shield = inner, shield
@@ -108,17 +133,20 @@ class DefendedTarget:
         self.image_shape = inner.image_shape
 
     def sample(self, indices: range, *, seed: int) -> Tensor:
-        """Images (len(indices), C, H, W) uint8; image i is a pure function of (seed, i), and of the
-        client."""
+        """Return images (len(indices), C, H, W) uint8.
+
+        Image i is a pure function of (seed, i) and the client.
+        """
         images = self._inner.sample(indices, seed=seed)
         shown = [image.tobytes() for image in images.cpu().numpy()]
-        return self._shield.change(
-            images, self._shield.streams(shown, [f"{seed}:{i}".encode() for i in indices])
-        )
+        requests = [f"{seed}:{i}".encode() for i in indices]
+        return self._shield.change(images, self._shield.streams(shown, requests))
 
     def rehearse(self) -> None:
-        """Defend two made-up images, so that nothing is bought through what does not keep their shape. Raises
-        TargetError."""
+        """Defend two made-up images, to see that every defence keeps their shape before anything is bought.
+
+        Raises TargetError if one does not.
+        """
         self._shield.change(torch.zeros(2, *self.image_shape, dtype=torch.uint8), self._streams_of_none())
 
     def _streams_of_none(self) -> RowStreams:
@@ -126,9 +154,11 @@ class DefendedTarget:
 
 
 class DefendedLatentTarget(DefendedTarget):
-    """The same around a LatentTarget, whose codes can be moved as well. `sample(indices, seed)` equals
-    `generate(draw_latents(indices, seed))` for whole requests, aligned to the index, and randomness per
-    code."""
+    """The same around a LatentTarget, whose codes can be moved as well.
+
+    `sample(indices, seed)` equals `generate(draw_latents(indices, seed))` for whole requests, aligned to the
+    index, with randomness per code.
+    """
 
     def __init__(self, inner: LatentTarget, shield: Shield) -> None:
         super().__init__(inner, shield)
@@ -136,25 +166,27 @@ class DefendedLatentTarget(DefendedTarget):
         self.latent_dim = inner.latent_dim
 
     def rehearse(self) -> None:
-        """The same with two codes of zeros before."""
+        """Move two codes of zeros, and defend two made-up images. Raises TargetError."""
         self._shield.move(torch.zeros(2, self.latent_dim), self._streams_of_none())
         super().rehearse()
 
     def draw_latents(self, indices: range, *, seed: int) -> Tensor:
-        """Codes (len(indices), latent_dim) from the target's prior."""
+        """Return codes (len(indices), latent_dim) from the target's prior."""
         return self._latent.draw_latents(indices, seed=seed)
 
     def generate(self, latents: Tensor) -> Tensor:
-        """Images of chosen codes (N, latent_dim), REQUEST of which make a request."""
-        latents = latents + 0.0  # -0.0 is the same code as 0.0, and shall have the same noise
+        """Return images of chosen codes (N, latent_dim), in requests of REQUEST codes."""
+        latents = latents + 0.0  # turns -0.0 into 0.0: it is the same code, and must have the same noise
         asked = tensor_digest({"latents": latents})
-        return self._answer(
-            latents, [f"{asked}:{row}".encode() for row in range(len(latents))], slice(0, len(latents))
-        )
+        requests = [f"{asked}:{row}".encode() for row in range(len(latents))]
+        return self._answer(latents, requests, slice(0, len(latents)))
 
     def sample(self, indices: range, *, seed: int) -> Tensor:
-        """Images (len(indices), C, H, W) uint8; image i is a pure function of (seed, i), and of the client.
-        Raises ValueError where indices are not of step 1."""
+        """Return images (len(indices), C, H, W) uint8.
+
+        Image i is a pure function of (seed, i) and the client. Raises ValueError if indices are not of step
+        1.
+        """
         if indices.step != 1:
             raise ValueError(f"indices must be a range of step 1; got {indices}")
         start, stop = indices.start, indices.stop
@@ -165,7 +197,7 @@ class DefendedLatentTarget(DefendedTarget):
         return self._answer(latents, requests, slice(indices.start - start, indices.stop - start))
 
     def _answer(self, latents: Tensor, requests: list[bytes], wanted: slice) -> Tensor:
-        """Images of the wanted rows of codes, which come as whole requests."""
+        """Return images of the wanted rows of codes, which form whole requests."""
         streams = self._shield.streams([row.tobytes() for row in latents.float().cpu().numpy()], requests)
         if self._shield.moves:
             rows = [slice(i, i + REQUEST) for i in range(0, len(latents), REQUEST)]
@@ -197,15 +229,21 @@ def defend(
     client: str,
     tools: Tools | None = None,
 ) -> DefendedTarget:
-    """Wrap `target` so that a chain of defences stands before it, as `client` meets it. It can just what the
-    target can.
+    """Return `target` behind a chain of defences, as `client` meets it, with the same capabilities.
 
-    secret: 1 to 64 bytes. Raises TargetError where a defence moves codes that are out of its reach,
-    InputError where one does not fit the target's codes or images.
+    Raises TargetError if a defence moves codes and the target takes none, InputError if a defence does not
+    fit the target's codes or images.
+
+    Args:
+        target: the target.
+        defences: the chain, input defences first.
+        secret: 1 to 64 bytes.
+        client: name of the client.
+        tools: what defences may need beside their settings.
     """
     if not 1 <= len(secret) <= LONGEST_SECRET:
         raise SpecError(
-            f"the secret of a defended target must be of 1 to {LONGEST_SECRET} bytes; got {len(secret)}."
+            f"the secret of a defended target must have 1 to {LONGEST_SECRET} bytes; got {len(secret)}."
         )
     shield = Shield(tuple(defences), secret, client, tools or Tools())
     _require_fit(target, shield)
@@ -219,13 +257,14 @@ def defend(
 
 
 def _require_fit(target: BlackBoxTarget, shield: Shield) -> None:
+    """Raise InputError if a defence does not fit the target."""
     for defence in shield.defences:
         if isinstance(defence, OutputDefence):
             defence.require(target.image_shape, shield.tools)
         elif isinstance(defence, InputDefence):
             if not isinstance(target, LatentTarget):
                 raise TargetError(
-                    f"{defence.label()} moves codes, and this target takes none. Defend it by what changes "
-                    "images."
+                    f"{defence.label()} moves codes, but this target takes none. Choose a defence that "
+                    "changes images."
                 )
             defence.require(target.latent_dim)

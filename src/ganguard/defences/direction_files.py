@@ -1,5 +1,7 @@
-"""A semantic direction on disk: a directory with `direction.safetensors` and `direction.json`. Nothing is
-ever unpickled."""
+"""A semantic direction on disk: a directory with `direction.safetensors` and `direction.json`.
+
+Nothing is ever unpickled.
+"""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -20,7 +22,11 @@ ROUNDING = 1e-4  # how far from 1 the length of a unit vector of float32 may be
 
 
 class DirectionDescription(Settings):
-    """What direction.json says: a Direction but for its vector. sha256: of direction.safetensors."""
+    """The content of direction.json: a Direction without its vector.
+
+    Attributes:
+        sha256: SHA-256 of direction.safetensors.
+    """
 
     format: Literal[1] = 1
     ganguard: str = __version__
@@ -35,8 +41,11 @@ class DirectionDescription(Settings):
 
 
 def save_direction(direction: Direction, directory: Path) -> None:
-    """Write a direction. direction.json comes last and holds the digest of the other file: a pair that a kill
-    left half written is told from a whole one. Raises OSError where it cannot be written."""
+    """Write a direction. Raises OSError if it cannot be written.
+
+    direction.json comes last and holds the digest of the other file, so that a pair that was left half
+    written by a crash is recognised.
+    """
     write_tensors(directory / VECTOR, {"vector": direction.vector})
     said = DirectionDescription(
         name=direction.name,
@@ -61,13 +70,13 @@ def load_direction(directory: Path) -> Direction:
     file = directory / VECTOR
     if not file.is_file():
         raise CheckpointError(
-            f"{file}: this file is absent. Copy the whole directory, or fit the direction anew."
+            f"{file}: this file is absent. Copy the whole directory, or fit the direction again."
         )
     try:
         vector = _read_vector(file, said)
     except ValueError as problem:
         raise CheckpointError(
-            f"{file}: not a direction ({one_line(problem, 200)}). Copy it or fit it anew."
+            f"{file}: not a direction ({one_line(problem, 200)}). Copy it or fit it again."
         ) from None
     return Direction(
         vector,
@@ -81,8 +90,10 @@ def load_direction(directory: Path) -> Direction:
 
 
 def _read_vector(file: Path, said: DirectionDescription) -> Tensor:
-    """The unit vector out of a safetensors file. Raises ValueError where it is none, or another than was
-    written."""
+    """Return the unit vector in a safetensors file.
+
+    Raises ValueError if it is no unit vector, or not the one that was written.
+    """
     if (found := tensor_shapes(file)) != {"vector": (said.latent_dim,)}:
         raise ValueError(
             f"it must hold a vector of {said.latent_dim} entries, as {DESCRIPTION} says; it holds "

@@ -1,10 +1,9 @@
-"""Adversarial noise (Hu & Pang 2021): a small perturbation of an image, optimised so that a feature network
-sees another image.
+"""Adversarial noise (Hu & Pang 2021): a small perturbation that makes a feature network see another image.
 
-Its features are driven as far as they go from those of the image as it was, by projected gradient steps: with
-the norm "linf" along the gradient's signs (Madry et al. 2018), with "l2" along the gradient. Carlini and
-Wagner (2017) keep pixels in range by optimising over tanh; black and white pixels, of which digits are full,
-have no slope there, so it is the first of their three ways here: projection.
+Projected gradient steps drive the features as far as possible from those of the original image: with the norm
+"linf" along the gradient's signs (Madry et al. 2018), with "l2" along the gradient. Carlini and Wagner (2017)
+describe three ways to keep pixels in range. Optimising over tanh, their choice, has no slope at black and
+white pixels, of which digits are full; so the first way, projection, is used here.
 """
 
 from collections.abc import Callable
@@ -23,23 +22,25 @@ from ganguard.targets.batching import MICRO_BATCH, in_micro_batches
 
 BYTE = 1 / 127.5  # one step of a byte on the scale of [-1, 1]
 STEPS = 20
-OVERSHOOT = 2.5  # times budget / steps: how long a gradient step is (Madry et al. 2018)
-PIXELS_AT_ONCE = (
-    MICRO_BATCH * 64 * 64
-)  # of larger images a micro-batch has fewer: it is filled up for a request of one, too
+OVERSHOOT = 2.5  # length of a gradient step, in units of budget / steps (Madry et al. 2018)
+# Micro-batches of larger images hold fewer of them, since even a request of one image is filled up to one.
+PIXELS_AT_ONCE = MICRO_BATCH * 64 * 64
 _NOTHING = 1e-12
 
 Network = Callable[[Tensor], Tensor]
 
 
 class AdversarialNoise(OutputDefence):
-    """budget: of the perturbation, in [0, 255] units: with "linf" the most that a byte changes, with "l2" the
-    root mean square over an image's bytes. Perturbations are cut to whole bytes towards 0, so that it always
-    holds.
+    """Perturb images so that a feature network sees others.
 
-    steps: of the optimisation. network: the feature network that is misled: its name, or a mapping as in
-    `features`. One that an audit also measures by would flatter the defence; the default is another than
-    that.
+    Attributes:
+        budget: size of the perturbation, in [0, 255] units: with "linf" the largest change of a byte, with
+            "l2" the root mean square over an image's bytes. Perturbations are rounded towards 0 to whole
+            bytes, so that the budget always holds.
+        norm: how the size is measured.
+        steps: steps of the optimisation.
+        network: the feature network that is misled: its name, or a mapping as in `features`. A network by
+            which the audit also measures would flatter the defence; the default differs from those.
     """
 
     kind: Literal["adversarial_noise"] = "adversarial_noise"
@@ -51,35 +52,31 @@ class AdversarialNoise(OutputDefence):
     )
 
     def label(self) -> str:
-        """Kind, budget, and what is set otherwise than usual."""
+        """Return the kind, the budget, and the settings that differ from the defaults."""
         kind = str(self.network.get("kind"))
         against = "" if kind == "random_network" else f", against {kind}"
         steps = "" if self.steps == STEPS else f", {self.steps} steps"
         return f"adversarial noise {self.budget:g}" + (" L2" if self.norm == "l2" else "") + steps + against
 
     def scaled(self, factor: float) -> Self:
-        """`factor` times the budget."""
+        """Return the defence with `factor` times the budget."""
         return self.model_copy(update={"budget": min(255.0, self.budget * factor)})
 
     def require(self, image_shape: tuple[int, int, int], tools: Tools) -> None:
-        """Raise InputError where nobody can give it the feature network, or that cannot see images (C, H,
-        W)."""
+        """Raise InputError if the feature network cannot be made, or cannot see images (C, H, W)."""
         network = self._network(tools)
         try:
             network(torch.zeros(1, *image_shape))
-        except (
-            RuntimeError,
-            ValueError,
-        ) as problem:  # of torch, where a kernel is larger than its input; of other libraries
+        except (RuntimeError, ValueError) as problem:  # torch raises the first, other libraries the second
             channels, height, width = image_shape
             raise SpecError(
                 f"adversarial_noise: network: {self.network.get('kind')} cannot see images of "
                 f"{height}x{width} pixels and {channels} channels ({one_line(problem, LONGEST_VALUE)}). "
-                "Name another network."
+                "Choose another network."
             ) from None
 
     def version(self, tools: Tools) -> dict[str, Any]:
-        """The feature network's too."""
+        """Return the version of the defence and of the feature network."""
         return super().version(tools) | {
             "network": tools.version_of(self.network) if tools.version_of else None
         }
@@ -87,15 +84,18 @@ class AdversarialNoise(OutputDefence):
     def _network(self, tools: Tools) -> Network:
         if tools.network_of is None:
             raise SpecError(
-                "adversarial_noise needs a feature network, and was given no means of making one."
+                "adversarial_noise needs a feature network, but was given no means of making one: pass "
+                "Tools(network_of=...)."
             )
         return tools.network_of(self.network)
 
     def change(self, images: Tensor, streams: Streams, tools: Tools) -> Tensor:
-        """Images (N, C, H, W) uint8 and, of each by itself, a perturbation that begins at its own streams'
-        noise."""
+        """Return images (N, C, H, W) uint8, each with a perturbation of its own.
+
+        The search for a perturbation starts at noise from the image's stream.
+        """
         if len(images) == 0 or self.budget == 0 or (self.norm == "linf" and self.budget < 1):
-            return images  # there is none, or no byte may change
+            return images  # there are none, or no byte may change
         network = self._network(tools)
         start = streams.uniform(images[0].numel()).float().mul_(2).sub_(1).view(images.shape)
         search = self._linf if self.norm == "linf" else self._l2
@@ -106,13 +106,12 @@ class AdversarialNoise(OutputDefence):
                 return search(network, clean, begin)
 
         at_once = max(1, min(MICRO_BATCH, PIXELS_AT_ONCE // images[0, 0].numel()))
-        found = in_micro_batches(
-            perturb, torch.cat([to_float(images), start], 1), torch.device("cpu"), at_once
-        )
+        rows = torch.cat([to_float(images), start], 1)
+        found = in_micro_batches(perturb, rows, torch.device("cpu"), at_once)
         return (images + (found / BYTE).trunc_()).clamp_(0, 255).to(torch.uint8)
 
     def _linf(self, network: Network, x: Tensor, start: Tensor) -> Tensor:
-        """Signs of the gradient, from a random start in the box."""
+        """Return noise optimised along the gradient's signs, from a random start in the box."""
         budget = self.budget * BYTE
         seen = network(x).detach()
         noise = start * budget
@@ -125,7 +124,7 @@ class AdversarialNoise(OutputDefence):
         return _with_slack(noise)
 
     def _l2(self, network: Network, x: Tensor, start: Tensor) -> Tensor:
-        """The gradient's direction, from a random start in the ball."""
+        """Return noise optimised along the gradient's direction, from a random start in the ball."""
         radius = self.budget * BYTE * x[0].numel() ** 0.5
         seen = network(x).detach()
         noise = _within(start, radius)
@@ -139,15 +138,15 @@ class AdversarialNoise(OutputDefence):
 
 
 def _length(rows: Tensor) -> Tensor:
-    """Of each of (N, C, H, W), (N, 1, 1, 1)."""
+    """Return the norm of each of (N, C, H, W), (N, 1, 1, 1)."""
     return rows.flatten(1).norm(dim=1).clamp(min=_NOTHING)[:, None, None, None]
 
 
 def _within(noise: Tensor, radius: float) -> Tensor:
-    """Noise (N, C, H, W) projected on the ball."""
+    """Return noise (N, C, H, W) projected on the ball."""
     return noise * (radius / _length(noise)).clamp(max=1)
 
 
 def _with_slack(noise: Tensor) -> Tensor:
-    """Whole bytes that rounding put just below themselves stay whole when they are cut."""
+    """Return noise a little longer, so that cutting keeps whole bytes that rounding put just below."""
     return noise * (1 + 1e-6)

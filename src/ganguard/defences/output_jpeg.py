@@ -13,50 +13,57 @@ from ganguard.base.settings import Positive
 from ganguard.defences.protocol import OutputDefence, Tools
 from ganguard.defences.streams import Streams
 
-THREADED = (
-    1 << 18
-)  # pixels of all images from which threads win: below, to start and feed them costs more than they save
-VALUES_AT_ONCE = (
-    1 << 19
-)  # numbers in a piece of work: those laid anew for the coder are still in the cache when it reads them
-_BLOCK = 16  # pixels of a side that the differentiable JPEG takes multiples of
+# Pixels of all images from which threads are faster: for fewer, starting and feeding them costs more than
+# they save.
+THREADED = 1 << 18
+# Numbers in a piece of work: few enough that pixels reordered for the coder are still in the cache when it
+# reads them.
+VALUES_AT_ONCE = 1 << 19
+_BLOCK = 16  # the differentiable JPEG takes sides that are multiples of it, in pixels
 
 
 class Jpeg(OutputDefence):
-    """quality: 1 to 100, libjpeg's scale. subsampling: of the chroma. Grey images are coded as three equal
-    channels."""
+    """Encode images as JPEG, and decode them again. Grey images are coded as three equal channels.
+
+    Attributes:
+        quality: 1 to 100, libjpeg's scale.
+        subsampling: subsampling of the chroma.
+    """
 
     kind: Literal["jpeg"] = "jpeg"
     quality: Annotated[Positive, Field(le=100)]
     subsampling: Annotated[
         Literal["444", "422", "420", "440", "411"],
-        BeforeValidator(
-            lambda value: str(value) if type(value) is int else value
-        ),  # as YAML reads 420 without quotes
+        # YAML reads 420 without quotes as a number.
+        BeforeValidator(lambda value: str(value) if type(value) is int else value),
     ] = "420"
     libraries: ClassVar[tuple[str, ...]] = ("numpy", "simplejpeg")
 
     def label(self) -> str:
-        """Kind and quality; the subsampling where it is another than usual."""
+        """Return the kind and quality, and the subsampling if it is not the default."""
         return f"JPEG {self.quality}" + ("" if self.subsampling == "420" else f" {self.subsampling}")
 
     def scaled(self, factor: float) -> Self:
-        """The quality whose quantisation tables are `factor` times as coarse, to the nearest: libjpeg
-        multiplies its tables by 50 / quality below 50, and by 2 - quality / 50 from there."""
+        """Return the defence with quantisation tables about `factor` times as coarse.
+
+        libjpeg multiplies its tables by 50 / quality below 50, and by 2 - quality / 50 from there on. The
+        nearest quality is taken.
+        """
         times = factor * (50 / self.quality if self.quality < 50 else 2 - self.quality / 50)
         quality = 50 / times if times > 1 else 50 * (2 - times)
         return self.model_copy(update={"quality": min(100, max(1, round(quality)))})
 
     def change(self, images: Tensor, streams: Streams, tools: Tools) -> Tensor:
-        """Images (N, C, H, W) uint8, coded and decoded one by one; many or large ones in threads. Those that
-        come back lie with their channels last in memory, as the decoder leaves them."""
+        """Return images (N, C, H, W) uint8, coded and decoded one by one; many or large ones in threads.
+
+        The channels of the result lie last in memory, as the decoder leaves them.
+        """
         planes = images.numpy()
         count, _, height, width = planes.shape
         changed = np.empty((count, height, width, 3), np.uint8)
         workers = torch.get_num_threads() if count * height * width >= THREADED else 1
-        at_once = max(
-            1, min(VALUES_AT_ONCE // (height * width * 3), -(-count // workers))
-        )  # a piece for each at least
+        # At least a piece for each worker.
+        at_once = max(1, min(VALUES_AT_ONCE // (height * width * 3), -(-count // workers)))
 
         def code(start: int) -> None:
             for i, row in enumerate(_channels_last(planes[start : start + at_once]), start):
@@ -73,8 +80,10 @@ class Jpeg(OutputDefence):
         return torch.from_numpy(changed).permute(0, 3, 1, 2)[:, : images.shape[1]]
 
     def surrogate(self, images: Tensor) -> Tensor:
-        """Differentiable JPEG (Reich et al. 2024), of three channels: its rounding has the gradient of a
-        polynomial."""
+        """Return float images through the differentiable JPEG (Reich et al. 2024).
+
+        It takes three channels; its rounding has the gradient of a polynomial.
+        """
         from kornia.enhance import jpeg_codec_differentiable
 
         height, width = images.shape[2:]
@@ -86,12 +95,14 @@ class Jpeg(OutputDefence):
 
 
 def _channels_last(planes: np.ndarray) -> np.ndarray:
-    """Images (N, C, H, W) as (N, H, W, 3), row by row in memory: themselves, if they lie so, grey ones three
-    times."""
+    """Return images (N, C, H, W) as (N, H, W, 3), contiguous in memory; grey channels are repeated.
+
+    Images that already lie so in memory are not copied.
+    """
     rows = planes.transpose(0, 2, 3, 1)
     if rows.shape[3] == 3 and rows.flags.c_contiguous:
         return rows
     copied = np.empty((*rows.shape[:3], 3), np.uint8)
-    for channel in range(3):  # three times as fast as to copy the transposed array at once
+    for channel in range(3):  # three times as fast as copying the transposed array at once
         copied[..., channel] = planes[:, channel % planes.shape[1]]
     return copied

@@ -11,27 +11,30 @@ from ganguard.base.settings import Float
 from ganguard.defences.protocol import OutputDefence, Tools
 from ganguard.defences.streams import Streams
 
-VALUES_AT_ONCE = (
-    1 << 18
-)  # numbers in a piece of work: memory that is used again, and not asked of the system for each request
+# Numbers in a piece of work: its memory is reused, instead of being allocated again for each request.
+VALUES_AT_ONCE = 1 << 18
 
 
 class GaussianNoise(OutputDefence):
-    """std: of the noise, on the scale of [-1, 1]; 0.1 is 12.75 of 255. 0 leaves images as they are."""
+    """Add Gaussian noise to images.
+
+    Attributes:
+        std: standard deviation on the scale of [-1, 1]: 0.1 is 12.75 of 255; 0 leaves images as they are.
+    """
 
     kind: Literal["gaussian_noise"] = "gaussian_noise"
     std: Annotated[Float, Field(ge=0, le=2)]
 
     def label(self) -> str:
-        """Kind and std."""
+        """Return the kind and std."""
         return f"gaussian noise {self.std:g}"
 
     def scaled(self, factor: float) -> Self:
-        """Noise of `factor` times the std."""
+        """Return the defence with `factor` times the std."""
         return self.model_copy(update={"std": min(2.0, self.std * factor)})
 
     def change(self, images: Tensor, streams: Streams, tools: Tools) -> Tensor:
-        """Images (N, C, H, W) uint8 and noise of their own streams, clamped to [0, 255]."""
+        """Return images (N, C, H, W) uint8 plus noise of their own streams, clamped to [0, 255]."""
         width = images.shape[1:].numel()
         at_once = max(1, VALUES_AT_ONCE // width)
         changed = torch.empty_like(images)

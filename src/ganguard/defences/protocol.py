@@ -26,12 +26,13 @@ NetworkOf = Callable[[Any], Callable[[Tensor], Tensor]]
 
 @dataclass(frozen=True)
 class Tools:
-    """What a defence may need that it cannot make.
+    """What a defence may need and cannot make itself.
 
-    network_of: from the settings of a feature network (its name, or a mapping) to a function of float images
-        (N, C, H, W) in [-1, 1] that gives features (N, D), through which gradients flow.
-    version_of: from the same settings to JSON values that change with the code and the libraries that the
-    features follow from.
+    Attributes:
+        network_of: takes the settings of a feature network (its name, or a mapping), and returns a function
+            from float images (N, C, H, W) in [-1, 1] to features (N, D), through which gradients flow.
+        version_of: takes the same settings, and returns JSON values that change with the code and libraries
+            that the features depend on.
     """
 
     network_of: NetworkOf | None = None
@@ -41,107 +42,126 @@ class Tools:
 class Defence(Settings):
     """Base of a defence's settings; `kind` is its name in the table.
 
-    randomness: "per_code": the same code of the same client, or the same image of a target without codes,
-        meets the same random numbers, so that asking again and averaging gains nothing. "per_request": others
-        for every image of every other request.
-    libraries: packages whose version may change codes or images.
+    Attributes:
+        randomness: "per_code": the same code of the same client, or the same image of a target without codes,
+            meets the same random numbers, so that asking again and averaging gains nothing. "per_request":
+            every image of every other request meets other ones.
+        side: whether it moves codes or changes images.
+        places: settings that say where files lie; the fingerprint covers the files' content.
+        libraries: packages whose version may change codes or images.
     """
 
     kind: str
     randomness: Randomness = "per_code"
     side: ClassVar[Literal["input", "output"]]
     places: ClassVar[frozenset[str]] = frozenset()
-    """Settings that say where files lie. What the files hold is in the fingerprint."""
     libraries: ClassVar[tuple[str, ...]] = ("numpy", "torch")
 
     def label(self) -> str:
-        """What it is called in results and reports: its kind and its strength."""
+        """Return its name in results and reports: its kind and its strength."""
         raise NotImplementedError
 
     def fingerprint(self) -> str | None:
-        """Digest of the files that the settings name, which may change behind their name; None where they
-        name none."""
+        """Return a digest of the files that the settings name, or None if they name none."""
         return None
 
     def said(self) -> dict[str, Any]:
-        """All of its settings that images depend on, as JSON values: the same wherever files lie."""
+        """Return all settings that images depend on, as JSON values, whatever directory files lie in."""
         return {**self.model_dump(mode="json", exclude=set(self.places)), "fingerprint": self.fingerprint()}
 
     def version(self, tools: Tools) -> dict[str, Any]:
-        """What else images depend on, as JSON values: its source code, and the versions of its libraries."""
+        """Return what else images depend on, as JSON values: source code, and versions of libraries."""
         return {
             "code": source_version(type(self)),
             "libraries": {name: library_version(name) for name in self.libraries},
         }
 
     def scaled(self, factor: float) -> Self:
-        """The same defence at `factor` times the strength, as far as strength goes: what an adversary guesses
-        who is wrong."""
+        """Return the same defence at `factor` times the strength, as far as the scale goes.
+
+        It is the guess of an adversary that is wrong about the strength.
+        """
         raise NotImplementedError
 
 
 class InputDefence(Defence):
-    """Moves codes."""
+    """A defence that moves codes."""
 
     side = "input"
 
     def require(self, latent_dim: int) -> None:
-        """Raise SpecError where codes of that length cannot be defended."""
+        """Raise SpecError if codes of that length cannot be defended."""
 
     def move(self, latents: Tensor, streams: Streams) -> Tensor:
-        """The codes (N, d) of one request to those that images are made of, (N, d)."""
+        """Return the codes (N, d) that images are made from, given the codes (N, d) of one request."""
         raise NotImplementedError
 
     def guess(self, latents: Tensor, streams: Streams, place: int) -> Tensor:
-        """The same to the codes of an adversary's own G, who believes that this defence stands at a place of
-        a chain; not all of `move` may be known to it."""
+        """Return codes (N, d) of an adversary's own G, moved by what the adversary knows of this defence.
+
+        It may not know all of `move`.
+
+        Args:
+            latents: (N, d).
+            streams: streams that the adversary drew.
+            place: the place in a chain at which the adversary believes that this defence stands.
+        """
         return self.move(latents, streams)
 
 
 class OutputDefence(Defence):
-    """Changes images."""
+    """A defence that changes images."""
 
     side = "output"
 
     def require(self, image_shape: tuple[int, int, int], tools: Tools) -> None:
-        """Raise InputError where images (C, H, W) cannot be defended, or a tool is absent."""
+        """Raise InputError if images (C, H, W) cannot be defended, or a tool is absent."""
 
     def change(self, images: Tensor, streams: Streams, tools: Tools) -> Tensor:
-        """Images (N, C, H, W) uint8 to images of the same shape."""
+        """Return changed images, of the same shape and type as images (N, C, H, W) uint8."""
         raise NotImplementedError
 
     def surrogate(self, images: Tensor) -> Tensor:
-        """About what `change` does, to float images in [-1, 1], so that gradients flow: what takes the place
-        of its derivative. The identity, unless a defence knows better (Athalye et al. 2018, BPDA)."""
+        """Approximate `change` for float images in [-1, 1] by a function through which gradients flow.
+
+        It replaces the derivative of `change` (BPDA, Athalye et al. 2018), and is the identity unless a
+        defence has a better one.
+        """
         return images
 
 
 def parse_defence(value: object) -> Defence:
-    """A name, or a mapping with `kind`, to the settings of that defence. Raises SpecError."""
+    """Return the settings of a defence, from its name or a mapping with `kind`. Raises SpecError."""
     return value if isinstance(value, Defence) else DEFENCES.parse(value)
 
 
 def parse_chain(value: object) -> tuple[Defence, ...]:
-    """What a spec says of one entry of `defences`: a defence, a list of them (one after the other), or
-    "none".
+    """Return the chain that one entry of a spec's `defences` describes.
 
-    Raises SpecError, also where a defence of codes comes after one of images: codes come first.
+    The entry is a defence, a list of them, one after the other, or "none". Raises SpecError, also if a
+    defence of codes comes after one of images.
     """
     if value in ("none", None):
         return ()
     try:
-        chain = tuple(parse_defence(item) for item in (value if isinstance(value, list | tuple) else [value]))
+        entries = value if isinstance(value, list | tuple) else [value]
+        chain = tuple(parse_defence(entry) for entry in entries)
     except SpecError as problem:
         raise SpecError(f"defences: {one_line(problem)}") from None
     sides = [defence.side for defence in chain]
     if sides != sorted(sides):
-        raise SpecError("defences: in a chain, those that move codes come before those that change images.")
+        raise SpecError(
+            "defences: in a chain, defences that move codes must come before those that change images. "
+            "Change their order."
+        )
     return chain
 
 
 def chain_label(chain: tuple[Defence, ...]) -> str:
-    """What a chain is called: its members' labels, and which of them draw afresh for each request; or
-    "none"."""
+    """Return the name of a chain: its members' labels, or "none".
+
+    Members that draw afresh for each request are marked.
+    """
 
     def label(defence: Defence) -> str:
         return defence.label() + (", afresh each request" if defence.randomness == "per_request" else "")
@@ -150,8 +170,10 @@ def chain_label(chain: tuple[Defence, ...]) -> str:
 
 
 def through(defence: OutputDefence, images: Tensor, streams: Streams, tools: Tools) -> Tensor:
-    """Float images (N, C, H, W) in [-1, 1] through an output defence: forward as it is, backward as its
-    surrogate. Raises SpecError where one of the two does not keep their shape."""
+    """Return float images (N, C, H, W) in [-1, 1] after an output defence, with its surrogate's gradient.
+
+    Raises SpecError if the defence or its surrogate does not keep their shape.
+    """
     with torch.no_grad():
         defended = to_float(defence.change(to_uint8(images).cpu(), streams, tools)).to(images.device)
     stand_in = defence.surrogate(images)

@@ -1,10 +1,11 @@
-"""Semantic directions: along which way in the space of codes does an attribute of the images grow? (Shen et
-al. 2020, "Interpreting the Latent Space of GANs for Semantic Face Editing", InterFaceGAN.)
+"""Semantic directions: along which direction in the space of codes does an attribute of the images grow?
 
-A linear SVM parts codes whose images have the most of the attribute from codes whose images have the least;
-the direction is the normal of its plane. The plane's intercept, which the published code drops, is kept:
-without it a code's distance from the plane cannot be told. What scores an image is the caller's: directions
-know codes and scores only.
+Shen et al. 2020, "Interpreting the Latent Space of GANs for Semantic Face Editing" (InterFaceGAN).
+
+A linear SVM separates codes whose images have the most of the attribute from codes whose images have the
+least; the direction is the normal of its plane. The plane's intercept, which the published code drops, is
+kept, since a code's distance from the plane depends on it. The caller scores images: here only codes and
+their scores are known.
 """
 
 import math
@@ -20,30 +21,33 @@ from ganguard.base.errors import MetricError
 from ganguard.base.seeds import torch_generator
 from ganguard.base.settings import one_line
 
-SHARE = 0.02  # of all codes, that makes a class (InterFaceGAN's default)
-TRAIN = 0.7  # of a class; the rest is held out
+SHARE = 0.02  # share of all codes in a class (InterFaceGAN's default)
+TRAIN = 0.7  # share of a class to train on; the rest is held out
 LEAST = 10  # codes of a class: 7 to train on, 3 held out
-MOST = 1e12  # samples that a message tells to take
+MOST = 1e12  # largest number of samples that a message recommends
 LONGEST_NAME = 200
-NOTHING = 1e-4  # of a unit vector: what is left of one that others span is rounding
-SHOWN = 6  # codes whose images are kept to be looked at
+NOTHING = 1e-4  # a shorter remainder of a unit vector is rounding: the other vectors span it
+SHOWN = 6  # codes whose images are kept for pictures
 AT_ONCE = 512  # codes whose images are made at once
 
-Score = Callable[[Tensor], Tensor]
-"""Images (N, C, H, W) uint8 to scores (N,), higher = more of the attribute."""
+Score = Callable[[Tensor], Tensor]  # images (N, C, H, W) uint8 -> scores (N,), higher = more of the attribute
 
 
 @dataclass(frozen=True, eq=False)
 class Direction:
-    """vector: (d,) float32, of length 1, towards more of the attribute.
+    """A semantic direction, and the plane that it is the normal of.
 
-    intercept: vector · z + intercept is the distance of a code z from the plane that parts more from less.
-    held_out_accuracy: of that plane, on codes of both classes that the SVM did not see. rest_accuracy: on all
-        codes of neither class, by whether their score is above the median of all. Neither is known once the
-        direction is conditioned.
-    prior_std: standard deviation of an entry of the codes, 1 for N(0, I): the unit of what codes are moved
-    by.
-    samples: how many codes it was fitted to.
+    Attributes:
+        vector: (d,) float32, of length 1, towards more of the attribute.
+        intercept: vector · z + intercept is the signed distance of a code z from the plane between more and
+            less.
+        name: name of the attribute.
+        held_out_accuracy: accuracy of the plane on codes of both classes that the SVM did not see; None once
+            the direction is conditioned.
+        rest_accuracy: accuracy on all codes of neither class, by whether their score is above the median of
+            all; None once the direction is conditioned.
+        prior_std: standard deviation of an entry of the codes, 1 for N(0, I); codes are moved in this unit.
+        samples: number of codes that it was fitted to.
     """
 
     vector: Tensor
@@ -56,20 +60,22 @@ class Direction:
 
     @property
     def latent_dim(self) -> int:
-        """d."""
+        """The number of entries d."""
         return len(self.vector)
 
     def digest(self) -> str:
-        """Of all that moved codes depend on."""
+        """Return a digest of all that moved codes depend on."""
         return content_key(vector=tensor_digest({"vector": self.vector}), prior_std=self.prior_std)
 
     def distances(self, latents: Tensor) -> Tensor:
-        """Codes (N, d) to their signed distances (N,) float64 from the plane."""
+        """Return the signed distances (N,) float64 of codes (N, d) from the plane."""
         return latents.double() @ self.vector.double() + self.intercept
 
     def moved(self, latents: Tensor, amounts: Tensor) -> Tensor:
-        """Codes (N, d), each moved by its amount, (N,) or one for all, in units of the prior's standard
-        deviation."""
+        """Return codes (N, d), each moved by its amount.
+
+        amounts: (N,), or one for all, in units of the prior's standard deviation.
+        """
         steps = (amounts.double() * self.prior_std).to(latents).reshape(-1, 1)
         return latents + steps * self.vector.to(latents)
 
@@ -77,13 +83,20 @@ class Direction:
 def fit_direction(
     latents: Tensor, scores: Tensor, *, name: str, share: float = SHARE, count: int | None = None, seed: int
 ) -> Direction:
-    """The direction along which the scores (N,) of the images of codes (N, d) grow.
+    """Return the direction along which the scores of codes' images grow.
 
-    share: of all codes, that each class takes: those with the highest and those with the lowest scores, equal
-    ones in the
-    order given. count: so many codes a class instead. Of each class, 70 % train and 30 % are held out, drawn
-    by `seed`. Raises MetricError for shapes that do not fit, NaN or infinity, too few codes (it says how many
-    are enough), and scores or codes that do not differ between the classes.
+    70 % of each class train the SVM, and 30 % are held out. Raises MetricError for shapes that do not fit,
+    NaN or infinity, too few codes (the message says how many are enough), and scores or codes that do not
+    differ between the classes.
+
+    Args:
+        latents: codes (N, d).
+        scores: (N,) scores of their images.
+        name: name of the attribute.
+        share: share of all codes in each class: those with the highest and those with the lowest scores,
+            equal ones in the given order.
+        count: number of codes in each class, instead of a share.
+        seed: seed of the split into training and held-out codes.
     """
     _require_scored(latents, scores)
     size = _class_size(len(scores), share, count)
@@ -110,6 +123,7 @@ def fit_direction(
 
 
 def _require_scored(latents: Tensor, scores: Tensor) -> None:
+    """Raise MetricError unless codes are (N, d) and scores (N,), all finite."""
     if latents.ndim != 2 or latents.shape[1] == 0 or scores.shape != (len(latents),):
         raise MetricError(
             f"codes must be (N, d) and scores (N,), one for each; got {tuple(latents.shape)} and "
@@ -118,20 +132,22 @@ def _require_scored(latents: Tensor, scores: Tensor) -> None:
     for what, values in (("codes", latents), ("scores", scores)):
         if bad := int((~torch.isfinite(values)).sum()):
             raise MetricError(
-                f"{what} must be finite; {bad:,} of {values.numel():,} are NaN or infinity. Look at what "
-                "made them."
+                f"{what} must be finite; {bad:,} of {values.numel():,} are NaN or infinity. Check what made "
+                "them."
             )
 
 
 def _class_size(samples: int, share: float, count: int | None) -> int:
-    """How many codes each class takes. Some must be left for neither: they are the second check."""
+    """Return the number of codes in each class.
+
+    Some codes must be left for neither: they are the second check.
+    """
     if count is None and not 0 < share < 0.5:
         raise MetricError(
             f"share must be more than 0 and less than 0.5, since it is taken at both ends; got {share:g}."
         )
-    size = (
-        count if count is not None else math.floor(share * samples + 1e-9)
-    )  # 0.29 * 100 is a little less than 29
+    # 1e-9, since 0.29 * 100 is a little less than 29.
+    size = count if count is not None else math.floor(share * samples + 1e-9)
     if size < LEAST:
         enough = f"count must be at least {LEAST}" if count is not None else _enough(samples, share)
         raise MetricError(
@@ -139,13 +155,14 @@ def _class_size(samples: int, share: float, count: int | None) -> int:
         )
     if 2 * size >= samples:
         raise MetricError(
-            f"two classes of {size} codes and some besides take at least {2 * size + 1:,} samples; got "
-            f"{samples:,}. Score more."
+            f"two classes of {size} codes, and at least one code of neither, need at least {2 * size + 1:,} "
+            f"samples; got {samples:,}. Score more."
         )
     return size
 
 
 def _enough(samples: int, share: float) -> str:
+    """Say how many samples, or which share, are enough for a class."""
     wanted = LEAST / share
     more = (
         f"With share {share:g}, {math.ceil(wanted - 1e-9):,} samples are enough"
@@ -160,26 +177,28 @@ def _enough(samples: int, share: float) -> str:
 
 
 def _parted(rows: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """One class's rows: to train on, and held out."""
+    """Split the rows of a class at random: rows to train on, and held-out rows."""
     mixed = rows[torch.randperm(len(rows), generator=generator)]
     return mixed[: (cut := int(TRAIN * len(rows)))], mixed[cut:]
 
 
 def _plane(latents: Tensor, classes: Sequence[Tensor], prior_std: float, name: str) -> tuple[Tensor, float]:
-    """Unit normal (d,) float32, and intercept, of the plane that best parts the first class, before it, from
-    the second."""
+    """Return the unit normal (d,) float32 and the intercept of the plane that best separates two classes.
+
+    The first class lies on the side that the normal points to.
+    """
     from sklearn.svm import SVC
 
     rows = torch.cat([*classes])
     labels = (torch.arange(len(rows)) < len(classes[0])).numpy()
-    codes = latents[rows].double().numpy() / (
-        prior_std or 1.0
-    )  # so that what C weighs does not depend on the prior
+    # In units of the prior, so that the weight of the SVM's C does not depend on it.
+    codes = latents[rows].double().numpy() / (prior_std or 1.0)
     machine = SVC(kernel="linear").fit(codes, labels)
     normal = np.asarray(machine.coef_)[0]
     if (length := float(np.linalg.norm(normal))) < NOTHING:
         raise MetricError(
-            f"{name}: no plane parts codes with more of it from codes with less, whose codes are alike."
+            f"{name}: no plane separates codes with more of it from codes with less: the codes of both are "
+            "alike. Choose another attribute."
         )
     return torch.from_numpy(normal / length).float(), float(machine.intercept_[0]) / length * prior_std
 
@@ -189,11 +208,11 @@ def _share(right: Tensor) -> float:
 
 
 def condition(direction: Direction, *others: Direction) -> Direction:
-    """What is left of a direction beside others: moved along it, codes keep their distance from the others'
-    planes (the paper's conditional manipulation, for any number of others).
+    """Return what is left of a direction without its part in the span of others.
 
-    The plane stays where it was for codes without any part in the others' span. Raises MetricError where
-    directions are of different sizes, or nothing is left since the others span it.
+    Codes moved along it keep their distances from the others' planes (the paper's conditional manipulation,
+    for any number of others). The plane does not move for codes without any part in the others' span. Raises
+    MetricError if directions are of different sizes, or if nothing is left.
     """
     if not others:
         return direction
@@ -201,13 +220,12 @@ def condition(direction: Direction, *others: Direction) -> Direction:
         if other.latent_dim != direction.latent_dim:
             raise MetricError(
                 f"{direction.name} is a direction of {direction.latent_dim} entries, and {other.name} one of "
-                f"{other.latent_dim}: they are of different GANs. Condition on directions of the same one."
+                f"{other.latent_dim}: they are of different GANs. Condition on directions of the same GAN."
             )
     n = direction.vector.double().numpy()
     span = torch.stack([other.vector for other in others], 1).double().numpy()  # (d, others)
-    weights = np.linalg.lstsq(span, n, rcond=NOTHING)[
-        0
-    ]  # solves the Gram system, though two of the others be alike
+    # Least squares also solves the Gram system if two of the others are alike.
+    weights = np.linalg.lstsq(span, n, rcond=NOTHING)[0]
     left = n - span @ weights
     said = ", ".join(other.name for other in others)
     if (length := float(np.linalg.norm(left))) < NOTHING:
@@ -226,13 +244,16 @@ def condition(direction: Direction, *others: Direction) -> Direction:
 
 @dataclass(frozen=True, eq=False)
 class Effect:
-    """What moving codes does to an attribute.
+    """How moving codes changes an attribute.
 
-    amounts: how far codes were moved, in units of the prior's standard deviation. means: of the scores there.
-    spearman: rank correlation of a code's scores with the amounts, mean over codes; a code whose scores are
-    all equal counts 0.
-    monotone: share of codes whose score never falls from one amount to the next, and rises over all of them.
-    images: (codes, amounts, C, H, W) uint8, of the first few codes.
+    Attributes:
+        amounts: how far codes were moved, in units of the prior's standard deviation.
+        means: mean score at each amount.
+        spearman: rank correlation of a code's scores with the amounts, mean over codes; a code whose scores
+            are all equal counts as 0.
+        monotone: share of codes whose score never falls from one amount to the next, and rises over all of
+            them.
+        images: (codes, amounts, C, H, W) uint8, of the first few codes.
     """
 
     amounts: tuple[float, ...]
@@ -249,15 +270,21 @@ def effect(
     score: Score,
     amounts: Sequence[float],
 ) -> Effect:
-    """Scores and images of codes (N, d) that are moved along a direction by each amount, in ascending order.
+    """Return scores and images of codes that are moved along a direction by each amount, in ascending order.
 
-    generate: codes to images (N, C, H, W) uint8. Raises MetricError for codes of another length, no codes, or
-    fewer than two amounts.
+    Raises MetricError for codes of another length, no codes, or fewer than two amounts.
+
+    Args:
+        generate: codes to images (N, C, H, W) uint8.
+        latents: codes (N, d).
+        direction: the direction.
+        score: images to scores of the attribute.
+        amounts: in units of the prior's standard deviation.
     """
     amounts = sorted(set(amounts))
     if latents.ndim != 2 or len(latents) == 0 or latents.shape[1] != direction.latent_dim or len(amounts) < 2:
         raise MetricError(
-            f"an effect takes codes (N, {direction.latent_dim}) and at least 2 amounts; got codes "
+            f"an effect needs codes (N, {direction.latent_dim}) and at least 2 amounts; got codes "
             f"{tuple(latents.shape)} and {len(amounts)} amounts."
         )
     rows: list[Tensor] = []
@@ -277,7 +304,7 @@ def effect(
 
 
 def _spearman(scores: np.ndarray) -> float:
-    """Of scores (N, amounts) with the order of the amounts, mean over rows."""
+    """Return the rank correlation of scores (N, amounts) with the order of the amounts, mean over rows."""
     from scipy.stats import rankdata
 
     ranks = rankdata(scores, axis=1)

@@ -242,7 +242,7 @@ def test_a_defended_target_is_metered_as_any(gan: LatentTarget, tmp_path: Path) 
 
 def test_codes_out_of_reach_cannot_be_moved(ramp: Ramp) -> None:
     with pytest.raises(
-        TargetError, match=r"linear interpolation 0\.5 moves codes, and this target takes none"
+        TargetError, match=r"linear interpolation 0\.5 moves codes, but this target takes none"
     ):
         _shielded(ramp(), LINES)
 
@@ -286,7 +286,7 @@ def test_chains_are_read_and_named(said: object, wanted: str) -> None:
     ("said", "message"),
     [
         ("jpg", "did you mean 'jpeg'"),
-        ([NOISE, LINES], "those that move codes come before"),
+        ([NOISE, LINES], "defences that move codes must come before those that change images"),
         ({"kind": "jpeg", "quality": 101}, "less than or equal to 100"),
         (3, "defences: unknown defence"),
     ],

@@ -94,7 +94,7 @@ def test_gradients_reach_the_codes(direction: Direction, tmp_path: Path) -> None
 def test_a_direction_of_another_size_is_refused(direction: Direction, tmp_path: Path) -> None:
     defence = _defence(tmp_path)
     defence.require(D)
-    with pytest.raises(SpecError, match="a direction of 5 entries, and the target's codes have 128"):
+    with pytest.raises(SpecError, match="a direction of 5 entries, but the target's codes have 128"):
         defence.require(128)
 
 
@@ -194,5 +194,5 @@ def test_what_a_shield_is_known_by_is_what_it_moves_along(
 
 def test_a_shield_of_another_gans_direction_is_refused(tmp_path: Path, gan: LatentTarget) -> None:
     save_direction(Direction(torch.eye(3)[0], 0.0, "slant", None, None, 1.0, 1), tmp_path / "slant")
-    with pytest.raises(InputError, match="a direction of 3 entries, and the target's codes have 5"):
+    with pytest.raises(InputError, match="a direction of 3 entries, but the target's codes have 5"):
         defend(gan, [_defence(tmp_path)], secret=b"s", client="us")
