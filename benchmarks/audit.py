@@ -1,9 +1,9 @@
-"""Where an audit's wall time goes, and what metering, storing and checksumming add to bare generation.
+"""Where the wall time of an audit goes, and what metering, storing and checksums cost.
 
     python benchmarks/audit.py [AUDIT_DIRECTORY]
 
-With the directory of a finished audit, its steps' times come first. Then images are generated bare, and
-bought through meter, ledger and store; each is repeated, and the ratio of the medians is printed.
+Given the directory of a finished audit, the times of its steps come first. Then images are generated bare,
+and bought through meter, ledger and store; each is repeated, and the ratio of the medians is printed.
 """
 
 import statistics
@@ -31,7 +31,7 @@ REPEATS = 5
 
 
 def steps(directory: Path) -> None:
-    """Wall time by kind of step."""
+    """Print the wall time of each kind of step."""
     results = read_results(directory)
     total = sum(step.seconds for step in results.steps)
     kinds = dict.fromkeys(step.kind for step in results.steps)
@@ -42,7 +42,7 @@ def steps(directory: Path) -> None:
 
 
 def target_of(side: int, channels: int, folder: Path) -> BlackBoxTarget:
-    """An SNGAN of the default width, untrained: its images cost what a trained one's cost."""
+    """Return an untrained SNGAN of the default width: its images cost as much as a trained one's."""
     settings = parse_architecture("sngan")
     torch.manual_seed(0)
     networks = build_networks(settings, (channels, side, side))
@@ -57,7 +57,7 @@ def bare(target: BlackBoxTarget) -> None:
 
 
 def metered(target: BlackBoxTarget, folder: Path) -> None:
-    """Generation behind the ledger, and nothing stored."""
+    """Generate behind the ledger, and store nothing."""
     ledger = Ledger(folder / "ledger.sqlite")
     ledger.open_account("benchmark", IMAGES)
     bare(meter(target, ledger, "benchmark"))
@@ -65,7 +65,7 @@ def metered(target: BlackBoxTarget, folder: Path) -> None:
 
 
 def bought(target: BlackBoxTarget, folder: Path) -> None:
-    """All of it: ledger, PNG, Parquet, checksums, and reading back what was bought."""
+    """Do all of it: ledger, PNG, Parquet, checksums, and reading back what was bought."""
     ledger = Ledger(folder / "ledger.sqlite")
     ledger.open_account("benchmark", IMAGES)
     harvest(meter(target, ledger, "benchmark"), Store(folder, target.identity, "benchmark", 0), IMAGES)
@@ -79,7 +79,10 @@ def seconds(work: Callable[[], None]) -> float:
 
 
 def compare(side: int, channels: int, folder: Path) -> None:
-    """Bare, metered and bought, in turns, so that a slow moment of the machine strikes all of them."""
+    """Time bare, metered and bought generation.
+
+    They take turns, so that a slow moment of the machine affects all three.
+    """
     target = target_of(side, channels, folder)
     bare(target)  # warm up
     times: dict[str, list[float]] = {"bare generation": [], "metered": [], "metered and stored": []}

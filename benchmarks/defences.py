@@ -1,13 +1,15 @@
-"""What a defence costs beside the bare call of the library that it stands on: images a second of both,
-measured in turns.
+"""The cost of a defence beside the bare call of the library that it stands on, measured in turns.
 
     python benchmarks/defences.py
 
-The bare calls: NumPy's own generator, one for all images (ours draws a stream an image); scipy.ndimage on
-float and on byte arrays as they lie; simplejpeg, an image after the other on one thread, or chunks of images
-on every core, all that is decoded kept: once from pixels whose channels lie last, as it takes them, once from
-planes, which both sides lay anew; and for adversarial noise, so many forward and backward passes of the same
-network.
+Printed are images a second of both. The bare calls are:
+
+- NumPy's own generator, one for all images (ours draws a stream for each image);
+- scipy.ndimage, on float and on byte arrays as they lie in memory;
+- simplejpeg, one image after the other on one thread, or chunks of images on every core, keeping all that is
+decoded: once from pixels with channels last, as it takes them, once from planes, which both sides have to
+reorder;
+- for adversarial noise, the same number of forward and backward passes of the same network.
 """
 
 import statistics
@@ -31,7 +33,7 @@ from ganguard.defences.protocol import OutputDefence, Tools
 from ganguard.defences.streams import Streams
 from ganguard.metrics.features.network import load_features, parse_features
 
-ROUNDS, MOST_ROUNDS, LONG = 3, 500, 6.0  # at least, at most, and the seconds after which a row has no more
+ROUNDS, MOST_ROUNDS, LONG = 3, 500, 6.0  # fewest, most, and the seconds after which a row gets no more rounds
 STEPS = 5  # of adversarial noise
 NETWORK = load_features(parse_features({"kind": "random_network", "seed": 1}), Path(), 3).eval().features
 Work = Callable[[], object]
@@ -44,8 +46,8 @@ def seconds(work: Work) -> float:
 
 
 def row(what: str, images: int, ours: Work, bare: Work) -> None:
-    """Images a second of both, by the best round of each, and the median over rounds of the ratio."""
-    for work in (ours, bare):  # once each, unmeasured
+    """Print images a second of both, from the best round of each, and the median over rounds of the ratio."""
+    for work in (ours, bare):  # warm up
         work()
     pairs: list[tuple[float, float]] = []
     while len(pairs) < ROUNDS or (len(pairs) < MOST_ROUNDS and sum(map(sum, pairs)) < LONG):
@@ -69,7 +71,7 @@ def bare_jpeg(images: torch.Tensor, workers: int) -> Work:
     rows = images.permute(0, 2, 3, 1).numpy()
 
     def code(part: range) -> list[np.ndarray]:
-        pixels = (np.ascontiguousarray(rows[i]) for i in part)  # nothing, where they lie so already
+        pixels = (np.ascontiguousarray(rows[i]) for i in part)  # no copy if channels already lie last
         return [
             simplejpeg.decode_jpeg(simplejpeg.encode_jpeg(image, 50, "RGB", "420"), "RGB") for image in pixels
         ]
@@ -104,9 +106,8 @@ def main() -> None:
         images = torch.randint(
             0, 256, (count, 3, side, side), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
         )
-        images = torch.from_numpy(
-            scipy.ndimage.gaussian_filter(images.numpy(), (0, 0, 2, 2))
-        )  # as smooth as photographs
+        # As smooth as photographs.
+        images = torch.from_numpy(scipy.ndimage.gaussian_filter(images.numpy(), (0, 0, 2, 2)))
         streams = Streams.drawn(count, torch.Generator().manual_seed(1))
         floats, rows = to_float(images).numpy(), images.numpy()
         libraries: list[tuple[OutputDefence, Work]] = [

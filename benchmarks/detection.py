@@ -1,13 +1,14 @@
-"""How often the gateway's signs of copying are raised: by simulated honest customers (false alarms), and by
-the audits' own adversaries (detection).
+"""How often the gateway's signs of copying are raised, by honest customers and by adversaries.
 
     python benchmarks/detection.py
 
-Honest customers ask for 1 to 64 images at a time, for 64 to 3,000 in all, or for 3,000 to 30,000. They leave
-the codes to the provider; or draw them from the prior; or truncate them to 0.5 to 1 of it; or round them to 4
-digits; or take 2 % of their codes from a few. Adversaries send codes as the audit's do: drawn from the prior,
-once each (`codes: client`); or every code several times (`averaging`, moved by 0 or 0.05), also with 2,000
-others between one copy and the next. Two more do what no audit does: codes on a lattice, and far from the
+Simulated honest customers give the rate of false alarms. They ask for 1 to 64 images at a time, for 64 to
+3,000 in all, or for 3,000 to 30,000. They leave the codes to the provider; or draw them from the prior; or
+truncate them to 0.5 to 1 of it; or round them to 4 digits; or take 2 % of their codes from a few.
+
+The audits' own adversaries give the rate of detection. They send codes drawn from the prior, once each
+(`codes: client`); or every code several times (`averaging`, moved by 0 or 0.05), also with 2,000 others
+between one copy and the next. Two more do what no audit does: codes on a lattice, and codes far from the
 prior.
 """
 
@@ -22,11 +23,11 @@ from ganguard.gateway.watch.detection import Traffic, TrafficMonitor, signs
 
 ADVERSARIES = 60
 WIDTHS = (16, 64, 128)  # entries of a code
-Requests = Iterator[Tensor | int]  # codes, or how many images without
+Requests = Iterator[Tensor | int]  # codes, or a number of images without codes
 
 
 def requests(total: int, draw: np.random.Generator) -> Iterator[range]:
-    """Ranges of the image index, a request each."""
+    """Yield ranges of the image index, one for each request."""
     place = 0
     while place < total:
         count = min(int(draw.integers(1, 65)), total - place)
@@ -72,7 +73,7 @@ def averaging(moved: float, copies: int = 8) -> Callable[[int, int, int], Reques
 
 
 def spaced(moved: float, every: int = 2000) -> Callable[[int, int, int], Requests]:
-    """The same codes again and again, `every` of them between two copies."""
+    """Return traffic that asks for the same codes repeatedly, with `every` of them between two copies."""
 
     def traffic(number: int, width: int, total: int) -> Requests:
         codes = normal(number, "codes", range(every), width)
@@ -92,7 +93,7 @@ def far(number: int, width: int, total: int) -> Requests:
 
 
 def raised(traffic: Requests) -> set[str]:
-    """The signs of codes that an account raises in the end."""
+    """Return the signs of codes that an account has raised in the end."""
     monitor, total = TrafficMonitor(0), Traffic()
     for asked in traffic:
         total += monitor.observe("them", *((asked, None) if isinstance(asked, int) else (len(asked), asked)))
@@ -106,13 +107,17 @@ def false_alarms(customers: int, fewest: int, most: int) -> None:
         bool(raised(honest(n, WIDTHS[n % len(WIDTHS)], int(total)))) for n, total in enumerate(totals)
     )
     print(
-        f"signs of codes, {customers:,} honest customers of {fewest:,} to {most:,} images: {alarmed} alarmed",
+        f"signs of codes, {customers:,} honest customers of {fewest:,} to {most:,} images: {alarmed} false "
+        "alarms",
         flush=True,
     )
 
 
 def daily_alarms() -> None:
-    """Days of 200 customers whose demand is lognormal, its logarithm of standard deviation 1."""
+    """Print the alarms in days of 200 customers.
+
+    Their demand is lognormal, with standard deviation 1 of its logarithm.
+    """
     draw, days, alarmed = np.random.default_rng(1), 500, 0
     for _ in range(days):
         images = np.ceil(np.exp(draw.normal(4.0, 1.0, 200))).astype(int).tolist()

@@ -1,12 +1,14 @@
-"""What DiffAugment does for a GAN that sees few images.
+"""The effect of DiffAugment on a GAN that sees few images.
 
     python benchmarks/diffaugment.py [digits|patches] [IMAGES] [STEPS] [SEEDS]
 
-A narrow DCGAN is trained on a few images, with and without, on equal seeds; its images are compared with
-others that no training saw. Printed is the Fréchet distance for each seed, and the ratio of the means.
-digits: scans of 8x8, compared with the reference split by their pixels (64 dimensions, in [0, 1]). patches:
-crops of photographs, 32x32 in colour (extra `photos`), compared with other crops of the same photographs on
-the features of a random network: crops of other scenes lie farther off than any copy.
+A narrow DCGAN is trained on a few images, with and without DiffAugment, on equal seeds; its images are
+compared with others that no training saw. Printed are the Fréchet distance for each seed, and the ratio of
+the means.
+
+digits: scans of 8x8, compared with the reference split by their pixels (64 dimensions, in [0, 1]).
+patches: crops of photographs, 32x32 in colour (extra `photos`), compared with other crops of the same
+photographs on the features of a random network. Crops of other scenes would lie farther off than any copy.
 """
 
 import sys
@@ -30,12 +32,19 @@ from ganguard.metrics.features.network import extract, load_features, parse_feat
 from ganguard.training.loop import train_gan
 from ganguard.training.settings import TrainingSettings
 
-MADE = 2000  # images that are compared
+MADE = 2000  # generated images to compare
 
 
 @dataclass(frozen=True)
 class Case:
-    """What is trained on and how, and the rows (N, D) that are compared of images (N, C, H, W) uint8."""
+    """A comparison.
+
+    Attributes:
+        seen: training images (N, C, H, W) uint8.
+        unseen: images to compare with.
+        architecture: what is trained.
+        rows: images (N, C, H, W) uint8 -> rows (N, D) that are compared.
+    """
 
     seen: Tensor
     unseen: Tensor
@@ -44,7 +53,7 @@ class Case:
 
 
 def digits(count: int) -> Case:
-    """Scans, and those of the reference split."""
+    """Return the case of scans: some of the train split, and the reference split."""
     real = load_dataset(parse_dataset("digits"))
     rows = split(real)
     seen, unseen = real.images[rows.train][:count], real.images[rows.reference]
@@ -57,7 +66,7 @@ def digits(count: int) -> Case:
 
 
 def patches(count: int) -> Case:
-    """Crops of the ten photographs in turn, and later crops of the same."""
+    """Return the case of crops of the ten photographs in turn, and of later crops of the same."""
     images = load_dataset(parse_dataset({"kind": "photo_patches", "size": 32, "count": count + MADE})).images
     network = load_features(parse_features({"kind": "random_network", "seed": 0}), Path(), 3).eval()
     settings = {"kind": "dcgan", "width": 16, "latent_dim": 64}
@@ -68,7 +77,7 @@ CASES = {"digits": digits, "patches": patches}
 
 
 def made_by(checkpoint: Path) -> Tensor:
-    """Images of a checkpoint's G, (MADE, C, H, W) uint8."""
+    """Return images of a checkpoint's G, (MADE, C, H, W) uint8."""
     G = load_checkpoint(checkpoint).networks.generator.eval()
     with torch.inference_mode():
         return torch.cat([to_uint8(G(z)) for z in normal(1, "latents", range(MADE), G.latent_dim).split(250)])

@@ -1,13 +1,13 @@
-"""What the gateway costs beside the bare generator, and beside a route that does nothing: 64 clients at once,
-over loopback.
+"""The cost of the gateway for 64 clients at once over loopback.
 
     python benchmarks/gateway.py [images|requests|memory [COUNT]] ...
 
-images: SNGAN of 64x64 pixels, 4 images a request as NPZ: images a second beside `target.sample` in a loop,
-both with as many threads as there are cores. The clients run on the same cores: their processor time is taken
-out, as if they ran elsewhere. requests: digits of 8x8, one image a request: requests a second beside those of
-/healthz, and how long they take. memory: COUNT requests (100,000 unless it is said), and the resident memory
-of the server along the way.
+images: SNGAN of 64x64 pixels, 4 images a request as NPZ. Printed are images a second beside those of
+`target.sample` in a loop, both with one thread for each core. The clients run on the same cores: their
+processor time is subtracted, as if they ran elsewhere.
+requests: digits of 8x8, one image a request. Printed are requests a second beside those of /healthz, a route
+that does nothing, and how long they take.
+memory: COUNT requests (100,000 by default). Printed is the resident memory of the server along the way.
 """
 
 import contextlib
@@ -40,11 +40,11 @@ from ganguard.training.loop import seeded_weights
 CLIENTS = 64
 BUDGET = 10**9
 SECONDS = 15.0  # of each measurement
-A_REQUEST = 4  # images, of large ones
+A_REQUEST = 4  # large images in a request
 
 
 def checkpoint_of(side: int, channels: int, folder: Path) -> Path:
-    """An untrained SNGAN: as fast as a trained one."""
+    """Save an untrained SNGAN, which is as fast as a trained one."""
     architecture = parse_architecture({"kind": "sngan"})
     with seeded_weights(0):
         networks = build_networks(architecture, (channels, side, side))
@@ -54,7 +54,7 @@ def checkpoint_of(side: int, channels: int, folder: Path) -> Path:
 
 
 class Client:
-    """One connection, and what it asks for again and again."""
+    """One connection, and the request that it repeats."""
 
     def __init__(self, address: str, key: str, body: dict[str, object] | None) -> None:
         self._connection = http.client.HTTPConnection(address.removeprefix("http://"), timeout=120)
@@ -82,7 +82,7 @@ class Client:
 
 @contextlib.contextmanager
 def serving(checkpoint: Path, folder: Path, threads: int) -> Iterator[tuple[str, list[str], int]]:
-    """Address, a key a client, and process of a gateway."""
+    """Serve a checkpoint; yield the address, a key for each client, and the server's process."""
     state = folder / f"state of {checkpoint.parent.name} {threads}"
     values = {
         "target": {"checkpoint": str(checkpoint)},
@@ -112,8 +112,11 @@ def serving(checkpoint: Path, folder: Path, threads: int) -> Iterator[tuple[str,
 def load(
     address: str, keys: list[str], body: dict[str, object] | None, seconds: float = SECONDS
 ) -> tuple[list[float], float, float]:
-    """Seconds of every request of all clients, seconds in all, and processor time of the clients in
-    seconds."""
+    """Send requests from all clients at once.
+
+    Returns:
+        Seconds of every request, seconds in all, and seconds of the clients' processor time.
+    """
     clients = [Client(address, key, body) for key in keys]
     with ThreadPoolExecutor(CLIENTS) as at_once:
         begun, worked = time.perf_counter(), time.process_time()
@@ -126,7 +129,7 @@ def load(
 
 
 def bare(checkpoint: Path, threads: int) -> float:
-    """Images a second of the generator alone."""
+    """Return the images a second of the generator alone."""
     target = CheckpointTarget(checkpoint=str(checkpoint)).load(Compute(threads=threads))
     target.sample(range(256), seed=0)
     begun, made = time.perf_counter(), 0

@@ -1,15 +1,16 @@
-"""Subsampling where the truth is known: 25 Gaussians, a GAN that is trained too little, and every sampler and
-density ratio.
+"""Subsampling with a known truth: 25 Gaussians, a GAN trained too little, every sampler and density ratio.
 
     python benchmarks/gaussians25.py [--full] [--rounds 3]
 
 The set-up is that of Ding et al. (2020, "Subsampling Generative Adversarial Networks", Simulation): modes on
 {-2 ... 2}², sigma 0.05, 50,000 points to train on and 50,000 to validate; G and D of three hidden layers of
-100, 50 epochs. Each method keeps 10,000 samples. A sample is of high quality within 4 sigma of a mode. A mode
-is recovered where a sample of high quality lies at it; how many are nearest to any sample stands beside,
-since that is what others print. The softplus ratio's network has an eighth of the published width, the
-logistic one three plain layers of 256, both 80 epochs; with --full both have the published one, and 400
-epochs. MH runs 100 steps in a stream of fresh images.
+100, 50 epochs. Each method keeps 10,000 samples. MH runs 100 steps in a stream of fresh images.
+
+A sample is of high quality within 4 sigma of a mode. A mode is recovered if a sample of high quality lies at
+it. The number of modes that are nearest to any sample is printed too, since others print that.
+
+The softplus ratio's network has an eighth of the published width, the logistic one three plain layers of 256,
+both 80 epochs; with --full both have the published network, and 400 epochs.
 
 Published for rejection sampling with the softplus ratio, 1,000 epochs, one round, by lambda 0, 0.1, 1, 5, 10:
 99.5, 99.5, 94.0, 82.5, 83.1 % of high quality (comments in experiment.sh of
@@ -58,7 +59,7 @@ def layers(last: int) -> nn.Sequential:
 
 
 def train(points: Tensor, seed: int) -> tuple[nn.Sequential, nn.Sequential]:
-    """G and D by binary cross-entropy, G's update before D's on the same fakes."""
+    """Return G and D trained by binary cross-entropy, with G's update before D's on the same fakes."""
     torch.manual_seed(seed)
     G, D = layers(2), layers(1)
     of_g, of_d = (Adam(net.parameters(), lr=1e-3, betas=(0.5, 0.999), fused=True) for net in (G, D))
@@ -87,7 +88,7 @@ class Stream:
 
 
 def quality(x: Tensor) -> tuple[float, int, int]:
-    """% of high quality, modes with a sample of high quality, modes that are nearest to any sample."""
+    """Return the % of high quality, the modes recovered, and the modes that are nearest to any sample."""
     distances, nearest = torch.cdist(x, MODES).min(1)
     good = distances < 4 * SIGMA
     return 100 * good.double().mean().item(), len(nearest[good].unique()), len(nearest.unique())
@@ -96,7 +97,7 @@ def quality(x: Tensor) -> tuple[float, int, int]:
 def ratios(
     D: nn.Sequential, real: Tensor, fake: Tensor, seed: int, full: bool
 ) -> dict[str, tuple[JudgedRatio | None, Callable[[Tensor], Tensor]]]:
-    """Each ratio, judged, and as a function of points."""
+    """Return each ratio with its diagnosis, and as a function of points."""
 
     def penultimate(x: Tensor) -> Tensor:
         return D[:-1](x)

@@ -1,14 +1,15 @@
-"""How many images a second the loader gives, beside how many a training takes: both measured in this run, on
-this machine.
+"""Images a second from the loader, beside those that a training takes, both measured on this machine.
 
     python benchmarks/loader.py [IMAGES] [STEPS] [THREADS]
 
-A folder of IMAGES JPEG files of CelebA's size (178x218 pixels, smooth noise) is read at 32x32 pixels: decoded
-once into the image cache, then drawn from the map of it in batches of 64 at random, as floats on the CPU, as
-a training draws them; once with the file in memory and once after the system was told to forget it. The peer
-is the training that has to be fed: SNGAN-32 of the published widths, of which D sees 320 images a step of G,
-for STEPS steps. Each line: images a second, and how many times the training's. What is decoded is more than
-32 MiB, below which no set is kept: IMAGES are at least 11,000.
+A folder of IMAGES JPEG files of CelebA's size (178x218 pixels, smooth noise) is read at 32x32 pixels. It is
+decoded once into the image cache; then random batches of 64 are drawn from the mapped cache, as floats on the
+CPU, as a training draws them. That is done with the file in memory, and once after the system was told to
+forget it.
+
+The peer is the training that has to be fed: SNGAN-32 of the published widths, of which D sees 320 images a
+step of G, for STEPS steps. Each line has images a second, and how many times the training's that is. A
+decoded set is cached only if it has more than 32 MiB, so IMAGES must be at least 11,000.
 """
 
 import gc
@@ -35,12 +36,12 @@ from ganguard.training.placing import batch
 from ganguard.training.settings import TrainingSettings
 
 BATCH, ROUNDS, BATCHES = 64, 5, 200
-DISTINCT = 500  # images that are encoded; files repeat them
+DISTINCT = 500  # different images; the files repeat them
 SNGAN = {"architecture": {"kind": "sngan", "width_factor": 1}, "batch_size": BATCH, "ema_decay": 0}
 
 
 def folder_of(place: Path, count: int) -> ImageFolder:
-    """So many JPEG files."""
+    """Write `count` JPEG files."""
     generator = np.random.default_rng(0)
     content: list[bytes] = []
     for _ in range(DISTINCT):
@@ -55,13 +56,13 @@ def folder_of(place: Path, count: int) -> ImageFolder:
 
 
 def rows_of(folder: ImageFolder) -> ImageRows:
-    """The train split, as `ganguard train` takes it."""
+    """Return the train split, as `ganguard train` takes it."""
     real = folder.load()
     return ImageRows(real.images, split(real).train)
 
 
 def batches_a_second(images: ImageRows, batches: int) -> float:
-    """Images a second of batches that a training's step would draw."""
+    """Return the images a second of batches as a training step draws them."""
     generator, cpu = torch.Generator().manual_seed(0), torch.device("cpu")
     begun = time.perf_counter()
     for _ in range(batches):
@@ -70,7 +71,7 @@ def batches_a_second(images: ImageRows, batches: int) -> float:
 
 
 def forgotten(cache: Path) -> None:
-    """Have the system forget what it holds of the cache's files, which nobody maps now."""
+    """Make the system drop the cache's files from memory; nothing maps them now."""
     gc.collect()
     os.sync()
     for file in cache.rglob("images"):
@@ -79,7 +80,7 @@ def forgotten(cache: Path) -> None:
 
 
 def training_rate(images: ImageRows, place: Path, steps: int, threads: int) -> float:
-    """Images a second that D sees, from the first step to the last."""
+    """Return the images a second that D sees, from the first step to the last."""
     settings, seen = TrainingSettings.model_validate({**SNGAN, "steps": steps}), list[float]()
 
     def progress(done: int, total: int, note: str = "") -> None:

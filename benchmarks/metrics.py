@@ -1,12 +1,11 @@
-"""How fast the metrics are, beside the packages that people use for the same: both measured in this run, on
-this machine.
+"""The speed of the metrics beside the packages that people use for the same, both measured on this machine.
 
     python benchmarks/metrics.py [fd|prdc|kid|piqe|memory ...]
 
-Needs what `make test` installs. Each line: what was measured, our time, the peer's, their ratio, and below it
-the floor: the work that cannot be left out, as floating point operations at the speed that a matrix product
-reaches here, and as bytes of the inputs at the speed of a copy, whichever takes longer; and how many times
-that we take.
+Needs what `make test` installs. Each line has the work, our time, the peer's time and their ratio. Below it
+stands the floor, and how many times as long we take. The floor is the work that cannot be avoided: floating
+point operations at the speed that a matrix product reaches here, or bytes of the inputs at the speed of a
+copy, whichever takes longer.
 """
 
 import importlib.util
@@ -42,7 +41,7 @@ def peers() -> None:
         spec.loader.exec_module(importlib.util.module_from_spec(spec))
 
 
-ROUNDS = 3  # of ours and the peer's in turns: a slow moment of the machine strikes both
+ROUNDS = 3  # ours and the peer's take turns: a slow moment of the machine affects both
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -53,14 +52,14 @@ def seconds(work: Callable[[], object]) -> float:
 
 @cache
 def speed(kind: torch.dtype, _threads: int) -> float:
-    """Floating point operations a second of a matrix product, by so many threads."""
+    """Return the floating point operations a second of a matrix product on this many threads."""
     a = torch.randn(2048, 2048, dtype=kind)
     return 2 * 2048**3 / min(seconds(lambda: a @ a) for _ in range(5))
 
 
 @cache
 def bandwidth(_threads: int) -> float:
-    """Bytes a second that are read where much is copied, by so many threads."""
+    """Return the bytes a second that a large copy reads on this many threads."""
     a = torch.zeros(1 << 25)
     b = torch.empty_like(a)
     return a.nbytes / min(seconds(lambda: b.copy_(a)) for _ in range(5))
@@ -68,7 +67,7 @@ def bandwidth(_threads: int) -> float:
 
 @dataclass(frozen=True)
 class Floor:
-    """Operations of one type, and bytes, that no way of doing it saves."""
+    """Operations of one type, and bytes, that no implementation can avoid."""
 
     flops: float
     nbytes: float
@@ -80,11 +79,12 @@ class Floor:
 
     def __str__(self) -> str:
         kind = str(self.kind).removeprefix("torch.")
-        return f"{self.flops / 1e9:,.1f} G operations in {kind}, {self.nbytes / 1e6:,.0f} MB: {self.seconds():.3f} s"
+        work = f"{self.flops / 1e9:,.1f} G operations in {kind}, {self.nbytes / 1e6:,.0f} MB"
+        return f"{work}: {self.seconds():.3f} s"
 
 
 def row(what: str, ours: Callable[[], object], peer: str, theirs: Callable[[], object], floor: Floor) -> None:
-    """Medians of both, and the median of the rounds' ratios."""
+    """Print the medians of both, and the median of the rounds' ratios."""
     pairs = [(seconds(ours), seconds(theirs)) for _ in range(ROUNDS)]
     mine, others = (statistics.median(times) for times in zip(*pairs, strict=True))
     ratio = statistics.median(other / own for own, other in pairs)
@@ -93,7 +93,7 @@ def row(what: str, ours: Callable[[], object], peer: str, theirs: Callable[[], o
 
 
 def features(count: int, width: int = D, seed: int = 0, decay: float = 4.0) -> np.ndarray:
-    """Features whose variance falls off, as a network's does; float64."""
+    """Return float64 features whose variance falls off, as a network's does."""
     generator = np.random.default_rng(seed)
     return generator.normal(size=(count, width)) * np.exp(-np.arange(width) / width * decay) + 0.05 * seed
 
@@ -106,16 +106,12 @@ def fd() -> None:
 
     for what, count in (("FD from full-rank statistics", 6000), ("FD from rank-deficient statistics", 1000)):
         a, b = features(count), features(count, seed=1)
-        ours, peer = (
-            [GaussianStatistics.of(x) for x in (a, b)],
-            [fid_features_to_statistics(torch.from_numpy(x)) for x in (a, b)],
-        )
-        rank, both = min(count, D), 2 * 8 * D * D  # bytes of two covariances
+        ours = [GaussianStatistics.of(x) for x in (a, b)]
+        peer = [fid_features_to_statistics(torch.from_numpy(x)) for x in (a, b)]
+        rank, both = min(count, D), 2 * 8 * D * D  # both: bytes of two covariances
         floor = Floor(2 * rank * D * D + 2 * rank * rank * D + 4 / 3 * rank**3, both)
-        if count > D:
-            floor = Floor(
-                2 / 3 * D**3 + D**3 + 4 / 3 * D**3, both
-            )  # two Cholesky factors, a congruence, eigenvalues
+        if count > D:  # two Cholesky factors, a congruence, eigenvalues
+            floor = Floor(2 / 3 * D**3 + D**3 + 4 / 3 * D**3, both)
         row(
             f"{what}, D = {D}",
             lambda o=ours: frechet_distance(*o),
@@ -148,9 +144,8 @@ def prdc() -> None:
     count = 10_000
     a, b = features(count), features(count, seed=1)
     x, y = (torch.from_numpy(rows).float() for rows in (a, b))
-    floor = Floor(
-        2 * D * count * count * (0.5 + 0.5 + 1), x.nbytes + y.nbytes, torch.float32
-    )  # each pair of one set once
+    # Each pair within a set once, and each pair of the two sets.
+    floor = Floor(2 * D * count * count * (0.5 + 0.5 + 1), x.nbytes + y.nbytes, torch.float32)
     row(
         f"P/R/D/C, {count:,} x {count:,} x {D}, k = 5",
         lambda: precision_recall_density_coverage(x, y),
@@ -161,7 +156,7 @@ def prdc() -> None:
 
 
 def memory() -> None:
-    """Run alone: what 50,000 rows take above the inputs."""
+    """Print the memory that 50,000 rows take above the inputs; to be run alone."""
     count = 50_000
     a, b = (torch.randn(count, D, generator=torch.Generator().manual_seed(s)) for s in (0, 1))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -178,9 +173,8 @@ def kid() -> None:
 
     for count in (3000, 10_000):
         a, b = (torch.from_numpy(features(count, seed=s)).float() for s in (0, 1))
-        products = min(
-            2 * count**2, 100 * 2 * 1000**2
-        )  # of all rows once, or subset by subset; each pair of one set once
+        # Products of all rows once, or subset by subset, with each pair within a set once.
+        products = min(2 * count**2, 100 * 2 * 1000**2)
         row(
             f"KID, 100 subsets of 1,000, N = {count:,}",
             lambda a=a, b=b: kernel_distance(a, b),
@@ -195,13 +189,12 @@ def kid() -> None:
 def quality() -> None:
     from pypiqe import piqe as pypiqe
 
-    images = torch.randint(0, 256, (64, 3, 256, 256), generator=torch.Generator().manual_seed(0)).to(
-        torch.uint8
-    )
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (64, 3, 256, 256), generator=generator).to(torch.uint8)
     smooth = torch.nn.functional.avg_pool2d(images.float(), 5, 1, 2).to(torch.uint8)
     arrays = [np.ascontiguousarray(image.permute(1, 2, 0).numpy()) for image in smooth]
-    # of a pixel: grey 6, two means of a window of 7 down and across 56, contrast and deviation 8, moments of
-    # blocks 5
+    # Operations for each pixel: grey 6, two means of a window of 7 down and across 56, contrast and deviation
+    # 8, moments of blocks 5.
     floor = Floor(64 * 256 * 256 * 75, images.nbytes)
     torch.set_num_threads(1)  # as an audit's processes have; OpenCV keeps its own
     row(

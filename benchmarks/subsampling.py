@@ -1,10 +1,10 @@
-"""What Metropolis-Hastings costs: beside loops over chains, and beside the bare forward passes of G and D
-that it needs.
+"""The cost of Metropolis-Hastings, beside loops over chains, and beside the bare passes of G and D.
 
     python benchmarks/subsampling.py
 
-The loops are Algorithm 1's inner one, a chain at a time: with NumPy, as mhgan's mh.py walks (a draw and a
-comparison a step), and the leanest that plain Python allows, over lists of odds that were computed before.
+The loops are the inner loop of Algorithm 1, a chain at a time: once with NumPy, as mhgan's mh.py does it (a
+draw and a comparison a step), and once in the leanest way that plain Python allows, over lists of odds that
+were computed before.
 """
 
 import math
@@ -22,7 +22,7 @@ from ganguard.architectures.networks import build_networks, parse_architecture
 from ganguard.attacks.subsampling import Pool, metropolis_hastings
 
 CHAINS, STEPS = 50_000, 640
-SLOW_CHAINS = 100  # the loop is timed on so many
+SLOW_CHAINS = 100  # chains on which the loops are timed
 REPEATS = 3
 LIVE_CHAINS, LIVE_STEPS, SIDE = 512, 20, 32
 
@@ -34,7 +34,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def one_chain_in_numpy(start: float, pool: np.ndarray, rng: np.random.Generator) -> int | None:
-    """Algorithm 1's inner loop for one chain, over log-odds."""
+    """Run the inner loop of Algorithm 1 for one chain, over log-odds."""
     current, at = start, None
     for _ in range(STEPS):
         new = int(rng.integers(len(pool)))
@@ -44,7 +44,7 @@ def one_chain_in_numpy(start: float, pool: np.ndarray, rng: np.random.Generator)
 
 
 def one_chain(start: float, pool: list[float], rng: random.Random) -> int | None:
-    """The same in plain Python, over odds that were computed before."""
+    """Run the same in plain Python, over odds that were computed before."""
     current, at = math.exp(start), None
     for _ in range(STEPS):
         new = rng.randrange(len(pool))
@@ -77,7 +77,7 @@ def on_arrays() -> None:
 
 
 def live() -> None:
-    """Throughput with G and D in the loop, over that of as many bare forward passes."""
+    """Print the throughput with G and D in the loop, divided by that of bare forward passes."""
     torch.manual_seed(0)
     networks = build_networks(parse_architecture("sngan"), (3, SIDE, SIDE))
     G, D = networks.generator.eval(), networks.discriminator.eval()

@@ -1,5 +1,4 @@
-"""How fast GANs are trained, beside the code that people train them with: real images that D sees in a
-second.
+"""The speed of GAN training beside the code that people train them with: real images that D sees a second.
 
     git clone https://github.com/kwotsin/mimicry MIMICRY
     git clone https://github.com/facebookresearch/pytorch_GAN_zoo ZOO
@@ -8,16 +7,17 @@ second.
 Both sides have the same networks, batch and updates of D, on one machine in one run, in turns: a round is one
 training of ours of so many steps, and as many steps of the peer. SNGAN-32 in the published widths (batches of
 64, five updates of D to one of G) is compared with mimicry's networks and its own `train_step`s; PGGAN-64
-(batches of 16, WGAN-GP) with pytorch_GAN_zoo's `optimizeParameters`. Our time is that of `train_gan` from its
-first step to its last, batches and average of weights with it; the peers are handed batches that are ready,
-as floats, and write no logs. Of a peer only its networks and steps are imported, without the packages around
-them, which want torchvision.
+(batches of 16, WGAN-GP) with pytorch_GAN_zoo's `optimizeParameters`.
 
-Ours lays channels last in memory; a peer is measured as it comes, and mimicry with its channels last as well,
-which pytorch_GAN_zoo's networks do not take. Each line: images a second of ours (the median round), of the
-peer, their ratio by the wall clock and by processor time (which other work on the machine moves less), and
-what a step of ours would take if it did nothing but its floating point operations at the speed that a matrix
-product reaches here (the floor), beside what it takes.
+Our time is that of `train_gan` from its first step to its last, including batches and the average of weights.
+The peers are given ready batches of floats, and write no logs. Only a peer's networks and steps are imported,
+without the packages around them, which need torchvision.
+
+Ours lays channels last in memory. A peer is measured as it comes, and mimicry with channels last as well,
+which pytorch_GAN_zoo's networks do not support. Each line has the images a second of ours (the median round)
+and of the peer, and their ratio by the wall clock and by processor time (which other work on the machine
+affects less). Below it stands the time that a step of ours takes, beside the floor: its floating point
+operations alone at the speed that a matrix product reaches here.
 """
 
 import argparse
@@ -49,7 +49,13 @@ Step = Callable[[], object]
 
 @dataclass(frozen=True)
 class Variant:
-    """A way to train ours: what is set beside the networks. Each is one line a network and peer."""
+    """A way to train ours, printed as one line for each network and peer.
+
+    Attributes:
+        name: as printed.
+        training: training settings beside the networks.
+        compute: compute settings.
+    """
 
     name: str
     training: dict[str, Any] = field(default_factory=dict)
@@ -65,9 +71,15 @@ LAST = ", channels last"
 
 @dataclass(frozen=True)
 class Case:
-    """What is trained. peer: from a clone's folder and whether channels lie last, its networks' step on a
-    batch of floats.
-    lies: how its channels can lie in memory, as a line says it."""
+    """A training to compare.
+
+    Attributes:
+        n_dis: updates of D to one of G.
+        settings: settings of our training.
+        peer: takes a clone's folder, whether channels lie last, and a source of float batches; returns a step
+            of the peer's training.
+        lies: ways in which the peer's channels can lie in memory, as printed.
+    """
 
     name: str
     side: int
@@ -80,12 +92,12 @@ class Case:
 
     @property
     def images(self) -> int:
-        """Real ones that D sees in a step of G."""
+        """The number of real images that D sees in a step of G."""
         return self.batch * self.n_dis
 
 
 def packages(root: Path, *names: str) -> None:
-    """Make the folders of a clone importable as packages without running what their own __init__ imports."""
+    """Make the folders of a clone importable as packages, without the imports of their own __init__."""
     for name in names:
         package = ModuleType(name)
         package.__path__ = [str(root.joinpath(*name.split(".")[1:]))]
@@ -93,14 +105,14 @@ def packages(root: Path, *names: str) -> None:
 
 
 class NoLog:
-    """Where mimicry writes its losses."""
+    """A log that discards mimicry's losses."""
 
     def add_metric(self, name: str, value: object, group: str | None = None) -> None:
         pass
 
 
 def mimicry(clone: Path, channels_last: bool, batch: Callable[[], Tensor]) -> Step:
-    """A step as mimicry's Trainer takes it: five updates of D, and one of G."""
+    """Return a step as mimicry's Trainer takes it: five updates of D, and one of G."""
     below = ("nets", "nets.sngan", "nets.gan", "nets.basemodel")
     packages(clone / "torch_mimicry", "torch_mimicry", *(f"torch_mimicry.{name}" for name in below))
     networks: Any = import_module("torch_mimicry.nets.sngan.sngan_32")
@@ -123,19 +135,19 @@ def mimicry(clone: Path, channels_last: bool, batch: Callable[[], Tensor]) -> St
 
 
 def zoo(clone: Path, channels_last: bool, batch: Callable[[], Tensor]) -> Step:
-    """A step of pytorch_GAN_zoo's PGGAN, grown to 64 pixels, in the configuration that it ships.
+    """Return a step of pytorch_GAN_zoo's PGGAN, grown to 64 pixels, in the configuration that it ships.
 
-    Its optimisers are made here, of equal settings: it says their first beta as the whole number 0, which
-    torch now refuses.
+    Its optimisers are created here with equal settings: it gives their first beta as the whole number 0,
+    which torch now refuses.
     """
     packages(clone / "models", "zoo_models")
     made: Any = import_module("zoo_models.progressive_gan")
-    made.ProgressiveGAN.getOptimizerD = lambda gan: torch.optim.Adam(
-        gan.netD.parameters(), 1e-3, betas=(0.0, 0.99)
-    )
-    made.ProgressiveGAN.getOptimizerG = lambda gan: torch.optim.Adam(
-        gan.netG.parameters(), 1e-3, betas=(0.0, 0.99)
-    )
+
+    def adam(network: torch.nn.Module) -> torch.optim.Optimizer:
+        return torch.optim.Adam(network.parameters(), 1e-3, betas=(0.0, 0.99))
+
+    made.ProgressiveGAN.getOptimizerD = lambda gan: adam(gan.netD)
+    made.ProgressiveGAN.getOptimizerG = lambda gan: adam(gan.netG)
     shipped: Any = import_module("zoo_models.trainer.standard_configurations.pgan_config")
     said = vars(shipped._C)
     gan = made.ProgressiveGAN(useGPU=False, depthScale0=said["depthScales"][0], **said)
@@ -160,20 +172,19 @@ CASES = (
 
 
 def taken(work: Step) -> Seconds:
-    """How long something takes."""
+    """Return how long some work takes."""
     begun = time.perf_counter(), time.process_time()
     work()
     return time.perf_counter() - begun[0], time.process_time() - begun[1]
 
 
 def ours(case: Case, variant: Variant, images: Tensor, steps: int, threads: int) -> Seconds:
-    """How long so many steps of a training take, from the first to the last: neither building nor saving is
-    counted."""
+    """Return how long our training takes from its first step to its last, without building and saving."""
     said = {"batch_size": case.batch, **case.settings, **variant.training, "steps": steps}
     settings, compute = TrainingSettings.model_validate(said), Compute(threads=threads, **variant.compute)
     if settings.completed().n_dis != case.n_dis:
         raise SystemExit(
-            f"{case.name} is of {case.n_dis} updates of D; the recipe says {settings.completed().n_dis}"
+            f"{case.name} must have {case.n_dis} updates of D; the recipe has {settings.completed().n_dis}"
         )
     seen: list[tuple[float, float]] = []
 
@@ -186,8 +197,10 @@ def ours(case: Case, variant: Variant, images: Tensor, steps: int, threads: int)
 
 
 class Counted(TorchDispatchMode):
-    """Floating point operations of convolutions and matrix products, forwards and backwards (torch's own
-    FlopCounterMode fails at gradients of gradients)."""
+    """Counts the floating point operations of convolutions and matrix products, forwards and backwards.
+
+    torch's own FlopCounterMode fails at gradients of gradients.
+    """
 
     total = 0
 
@@ -199,26 +212,26 @@ class Counted(TorchDispatchMode):
 
 
 def flops(work: Step) -> int:
-    """What one call of `work` computes; it also warms up."""
+    """Return the operations of one call of `work`, which also warms it up."""
     with Counted() as counted:
         work()
     return counted.total
 
 
 def speed() -> float:
-    """Floating point operations a second of a matrix product in float32, on the threads that torch has."""
+    """Return the float32 operations a second of a matrix product, on torch's current threads."""
     a = torch.randn(2048, 2048)
     return 2 * 2048**3 / min(taken(lambda: a @ a)[0] for _ in range(10))
 
 
 def compare(case: Case, variants: list[Variant], clone: Path, rounds: int, steps: int, threads: int) -> None:
-    """Train ours and the peer's in turns, and print a line a variant and a peer, and the floor."""
+    """Train ours and the peer's in turns, and print a line for each variant and peer, and the floor."""
     images = torch.randint(0, 256, (4096, 3, case.side, case.side), dtype=torch.uint8)
     floats = to_float(images[: 4 * case.batch])
     draw = lambda: floats[torch.randint(len(floats), (case.batch,))]  # noqa: E731
     peers = {name: case.peer(clone, name == LAST, draw) for name in case.lies}
     work = {variant.name: flops(lambda v=variant: ours(case, v, images, 1, threads)) for variant in variants}
-    theirs = max([flops(step) for step in peers.values()])  # they are equal; each warms up
+    theirs = max([flops(step) for step in peers.values()])  # all are equal, but each must warm up
     mine: dict[str, list[Seconds]] = {variant.name: [] for variant in variants}
     others: dict[str, list[Seconds]] = {name: [] for name in peers}
     fastest = 0.0
@@ -245,13 +258,13 @@ def compare(case: Case, variants: list[Variant], clone: Path, rounds: int, steps
 
 
 def said(who: str, took: Seconds) -> Seconds:
-    """A round's time, printed at once to standard error: a run of hours shows how it goes."""
+    """Print a round's time to standard error at once, since a run may take hours; return it."""
     print(f"  {who}: {took[0]:.1f} s, {took[1]:.1f} s of the processor", file=sys.stderr, flush=True)
     return took
 
 
 def row(what: str, images: int, mine: list[Seconds], peer: str, theirs: list[Seconds]) -> None:
-    """Medians of both, and the medians of the rounds' ratios."""
+    """Print the medians of both, and the medians of the rounds' ratios."""
     rates = [images / statistics.median(wall for wall, _ in times) for times in (mine, theirs)]
     ratios = [
         statistics.median(t[clock] / m[clock] for m, t in zip(mine, theirs, strict=True)) for clock in (0, 1)
@@ -264,7 +277,7 @@ def row(what: str, images: int, mine: list[Seconds], peer: str, theirs: list[Sec
 
 
 def main() -> None:
-    """Run what a clone was given for."""
+    """Compare with each peer whose clone is given."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -282,7 +295,7 @@ def main() -> None:
         parser.error("give --mimicry DIR or --zoo DIR, or both: clones of the peers")
     torch.set_num_threads(given.threads)
     torch.manual_seed(0)
-    warnings.simplefilter("ignore")  # the peers' calls of what torch gave up
+    warnings.simplefilter("ignore")  # the peers call what torch has deprecated
     print(f"{given.threads} threads, torch {torch.__version__}", flush=True)
     for case in CASES:
         if clones[case.peer_name]:

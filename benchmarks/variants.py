@@ -1,11 +1,10 @@
-"""What the settings `compile` and `channels_last` bring: seconds of a step without over seconds of a step
-with them.
+"""What the settings `compile` and `channels_last` gain: seconds of a step without, over seconds with them.
 
     python benchmarks/variants.py [--rounds 3] [--threads N] [NETWORK ...]
 
 The peer is the same training as plain torch runs it: not compiled, weights laid out with their channels
-first. All variants of a network train in turns, on random images. The first 50 steps, in which compiling
-falls, are counted apart: printed is how much longer than the peer's they took.
+first. All variants of a network train in turns, on random images. The first 50 steps, which include
+compiling, are counted apart: printed is how much longer than the peer's they took.
 """
 
 import argparse
@@ -25,7 +24,7 @@ from ganguard.training.settings import TrainingSettings
 
 @dataclass(frozen=True)
 class Case:
-    """What is trained: on images (N, C, side, side), for so many steps after the first REPORT_EVERY."""
+    """A training on images (N, C, side, side), for `steps` steps after the first REPORT_EVERY."""
 
     shape: tuple[int, int, int]
     settings: dict[str, Any]
@@ -50,7 +49,7 @@ VARIANTS = {"channels last": {}, "compiled": {"compile": True, **PLAIN}, "both":
 
 
 def seconds(case: Case, changed: dict[str, Any], threads: int) -> tuple[float, float]:
-    """Of the first REPORT_EVERY steps, and of a step after them."""
+    """Return the seconds of the first REPORT_EVERY steps, and of each step after them."""
     images = torch.randint(0, 256, (2048, *case.shape), dtype=torch.uint8)
     said = {**case.settings, **changed, "steps": REPORT_EVERY + case.steps, "checkpoint_every": 10**6}
     seen: dict[int, float] = {}
