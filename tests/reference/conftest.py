@@ -1,6 +1,8 @@
-"""torch-fidelity, installed without what it depends on, imports torchvision, which does not import beside a
-CPU build of torch. Its metrics on features need none of it: while it is imported, modules of that name are
-there, and empty."""
+"""Import torch-fidelity without torchvision.
+
+It is installed without its dependencies, since torchvision does not import beside a CPU build of torch. Its
+metrics on features do not need torchvision, so empty modules take its place during the import.
+"""
 
 import sys
 from collections.abc import Iterator

@@ -1,5 +1,4 @@
-"""Against torch-fidelity 0.4, which computes from the same features: FID, KID, inception score, precision and
-recall."""
+"""FID, KID, inception score, precision and recall against torch-fidelity 0.4, from the same features."""
 
 from importlib.metadata import version
 
@@ -49,8 +48,9 @@ def test_fid(n: int, m: int, width: int) -> None:
 
 
 def test_kid_of_subsets_that_are_everything() -> None:
-    """Their subsets and ours are drawn by other generators; of sets as large as a subset, all are the
-    same."""
+    """The two draw subsets with different generators; if a set is as large as a subset, all subsets are
+    equal.
+    """
     a, b = _features(150, 150, 24)
     theirs = kid_features_to_metric(a, b, kid_subsets=3, kid_subset_size=150, verbose=False)
     ours = kernel_distance(a, b, subsets=3, subset_size=150)
@@ -89,8 +89,9 @@ def test_precision_and_recall(k: int) -> None:
 
 
 def test_their_first_set_is_the_generated_one() -> None:
-    """A generator that collapsed is precise and recalls little; with the sets swapped it would look the other
-    way round."""
+    """A collapsed generator has high precision and low recall; with the sets swapped it would be the other
+    way round.
+    """
     generator = np.random.default_rng(0)
     real = torch.from_numpy(generator.normal(size=(200, 2)))
     fake = torch.from_numpy(generator.normal(size=(200, 2)) * 0.05)

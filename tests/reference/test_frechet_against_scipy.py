@@ -20,8 +20,9 @@ def _with_sqrtm(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def _with_symmetric_root(a: np.ndarray, b: np.ndarray) -> float:
-    """The same, by tr((S_a^½ S_b S_a^½)^½), whose matrices are symmetric: eigenvalues are clean where some
-    are 0."""
+    """Return the same by tr((S_a^½ S_b S_a^½)^½): its matrices are symmetric, so eigenvalues near 0 keep
+    their digits.
+    """
     s_a, s_b = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
     values, vectors = np.linalg.eigh(s_a)
     half = (vectors * np.sqrt(np.clip(values, 0, None))) @ vectors.T

@@ -1,5 +1,6 @@
-"""Authenticity by one matrix product a block, against the definition, pair by pair, and against AuthPct as it
-is published."""
+"""Authenticity from blocks of one matrix product, against the definition pair by pair, and against published
+AuthPct.
+"""
 
 import numpy as np
 import pytest
@@ -12,8 +13,9 @@ ROUNDING = 1e-9  # relative: both are float64, ours after a matrix product
 
 
 def _slow(training: np.ndarray, generated: np.ndarray) -> tuple[float, list[float]]:
-    """Share of authentic rows, and distances, in whole numbers of squared units: nothing is rounded, ties are
-    ties."""
+    """Return the share of authentic rows, and distances, in whole numbers of squared units, without any
+    rounding.
+    """
 
     def squared(a: np.ndarray, b: np.ndarray) -> int:
         return sum((int(x) - int(y)) ** 2 for x, y in zip(a, b, strict=True))
@@ -67,8 +69,9 @@ def test_without_ties_it_is_auth_pct(n: int, m: int, width: int) -> None:
 
 
 def test_copies_are_found_where_float32_distances_lose_them() -> None:
-    """The published code takes distances in float32, by matrix product where sets are large: a copy is then
-    not at 0."""
+    """The published code computes float32 distances by a matrix product for large sets: a copy is then not at
+    0.
+    """
     generator = np.random.default_rng(0)
     training = np.repeat(generator.normal(size=(100, 32)), 2, axis=0) + 100
     assert memorisation(training, training).authentic == 0

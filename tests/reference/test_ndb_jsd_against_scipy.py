@@ -1,5 +1,8 @@
-"""The test of each bin against scipy's chi-square test of a 2x2 table, which is the same test; the divergence
-against scipy's; and bins against the nearest centre, looked for row by row."""
+"""NDB and JSD against SciPy.
+
+The test of each bin is compared with the chi-square test of a 2x2 table, which is equivalent; the divergence
+with SciPy's; and bins with the nearest centre, found row by row.
+"""
 
 import numpy as np
 import pytest
@@ -55,7 +58,8 @@ def test_it_agrees(n: int, m: int, width: int, bins: int, whitening: bool) -> No
 
 
 def _by_bin(found: NdbJsd) -> list[tuple[float, float, bool]]:
-    """Each bin's shares and whether they differ, in an order that does not depend on which of two equal bins
-    comes first."""
+    """Return each bin's shares and whether they differ, in an order that does not depend on ties between
+    bins.
+    """
     shares = zip(found.reference_proportions, found.query_proportions, found.different, strict=True)
     return sorted((round(p, 9), round(q, 9), bool(different)) for p, q, different in shares)

@@ -1,5 +1,8 @@
-"""NIQE against its definition, written down block by block in numpy and scipy, on photographs that
-scikit-image ships; and the files of published models against scipy's reader and writer."""
+"""NIQE against its definition, and the reader of published models against SciPy's reader and writer.
+
+The definition is written block by block with NumPy and SciPy, and compared on photographs that scikit-image
+ships.
+"""
 
 from pathlib import Path
 
@@ -162,8 +165,9 @@ def test_a_matlab_file_is_read_as_by_scipy(tmp_path: Path, compressed: bool) -> 
 
 
 def test_whole_numbers_that_matlab_stores_short_are_read(tmp_path: Path) -> None:
-    """MATLAB stores doubles that are whole as bytes; scipy writes such a file where it is told they are bytes
-    of a double."""
+    """MATLAB stores doubles with whole values as bytes; SciPy writes such a file if told that they are bytes
+    of a double.
+    """
     file = tmp_path / "modelparameters.mat"
     savemat(
         file,

@@ -1,5 +1,7 @@
-"""Against the package of Naeem et al., the authors of density and coverage. It counts strictly (<), we count
-ties (<=)."""
+"""Against the package of the authors of density and coverage (Naeem et al.).
+
+It counts points inside the balls (<), ganguard also those on them (<=).
+"""
 
 from dataclasses import asdict
 from importlib.metadata import version
@@ -34,8 +36,9 @@ def test_without_ties_they_agree(n: int, m: int, k: int) -> None:
 
 
 def test_on_identical_sets_ties_count_in_density() -> None:
-    """Each point lies on the spheres of those whose k-th neighbour it is: k of k strictly, k + 1 of k with
-    ties."""
+    """A point lies on the sphere of each point that it is the k-th neighbour of: k of k strictly, k + 1 of k
+    with ties.
+    """
     rows = np.random.default_rng(0).normal(size=(60, 4))
     ours, theirs = _both(rows, rows, 5)
     assert theirs["density"] == pytest.approx(1)

@@ -1,5 +1,4 @@
-"""SNGAN's power iterations against the singular values that numpy computes, and against torch's
-parametrization."""
+"""SNGAN's power iterations against NumPy's singular values, and against torch's parametrization."""
 
 import subprocess
 import sys
@@ -47,8 +46,9 @@ def test_scoring_does_not_move_the_estimate() -> None:
 def test_weights_and_gradients_are_those_of_torchs_parametrization(
     memory_format: torch.memory_format,
 ) -> None:
-    """Once both have found the singular vectors: torch's takes the two halves of an iteration in the other
-    order."""
+    """They agree once both have found the singular vectors: torch does the halves of an iteration in the
+    other order.
+    """
     torch.manual_seed(0)
     ours = spectral_norm(nn.Conv2d(3, 5, 3).to(memory_format=memory_format))
     theirs = parametrizations.spectral_norm(nn.Conv2d(3, 5, 3))

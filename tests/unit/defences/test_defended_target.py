@@ -220,8 +220,9 @@ def test_the_seed_of_a_client_chooses_codes_and_never_noise(gan: LatentTarget) -
 
 
 def test_an_image_that_comes_again_meets_the_same_noise_where_there_are_no_codes() -> None:
-    """A pool is drawn from with replacement: a mean over fresh noise would undo it, and seeds would choose
-    it."""
+    """A pool is sampled with replacement. If a repeated image met fresh noise, averaging would remove the
+    noise.
+    """
     pool = torch.arange(3, dtype=torch.uint8)[:, None, None, None].expand(3, 1, 8, 8) * 60 + 60
     plain = PooledImages(pool.contiguous(), "pool")
     fresh = {**NOISE, "randomness": "per_request"}

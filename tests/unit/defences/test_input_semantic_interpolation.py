@@ -48,8 +48,9 @@ def _codes(count: int = 64) -> tuple[Tensor, Streams]:
 
 
 def _distances(z: Tensor, moved: Tensor, direction: Direction) -> Tensor:
-    """How far each code moved, in standard deviations of the prior; it must have moved along the direction
-    only."""
+    """Return how far each code moved, in standard deviations of the prior; it must have moved along the
+    direction.
+    """
     steps = (moved - z).double()
     far = steps @ direction.vector.double()
     assert torch.allclose(steps, far[:, None] * direction.vector.double(), atol=1e-5)

@@ -1,5 +1,4 @@
-"""Directions in the space of codes: planted ones are found again, beside others they are what algebra says,
-and files that are not whole are told."""
+"""Semantic directions: planted ones are found, conditioning matches algebra, damaged files are refused."""
 
 import json
 import math
@@ -59,8 +58,9 @@ def test_a_planted_direction_is_found(scale: float) -> None:
 
 
 def test_the_intercept_is_kept_and_places_the_plane() -> None:
-    """The codes' mean is 5 n, and there the plane stands: with one through the origin, nearly all would be on
-    one side."""
+    """The codes' mean is 5 n, and the plane passes through it. If it passed through 0, nearly all codes were
+    on one side.
+    """
     n = _unit(1)
     z = _normal(4000, 0) + 5 * n
     found = fit_direction(z, z @ n, name="planted", share=0.1, seed=0)
@@ -97,7 +97,8 @@ def test_all_others_are_left_for_the_second_check() -> None:
         (
             40,
             {},
-            r"at least 10 codes; got 0 of 40\. With share 0\.02, 500 samples are enough; with these samples, share 0\.25",
+            r"at least 10 codes; got 0 of 40\. With share 0\.02, 500 samples are enough; "
+            r"with these samples, share 0\.25",
         ),
         (499, {}, "got 9 of 499"),
         (12, {"share": 0.1}, r"With share 0\.1, 100 samples are enough\.$"),

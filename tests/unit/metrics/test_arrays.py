@@ -1,4 +1,4 @@
-"""The door of all metrics: arrays as they come, and what is turned away."""
+"""The checks of all metrics: which arrays they take, and which they refuse."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Radii are those of float64, where float32 cannot tell which neighbour is the k-th."""
+"""Radii are those of float64, even if float32 cannot tell which neighbour is the k-th."""
 
 import numpy as np
 import pytest
@@ -15,8 +15,10 @@ def _slow(points: torch.Tensor, k: int) -> torch.Tensor:
 @pytest.mark.parametrize("k", [1, 3, 5, 8])
 @pytest.mark.parametrize("apart", [1e-9, 1e-7, 1e-5, 1e-3])
 def test_neighbours_that_float32_puts_in_another_order(k: int, apart: float) -> None:
-    """Clouds apart from each other. In each, one point has as many neighbours as are looked at, at distances
-    that differ by a share of `apart`."""
+    """Clouds far from each other; in each, the neighbours' distances differ by a share of `apart`.
+
+    One point of each cloud has as many neighbours as are looked at.
+    """
     generator = np.random.default_rng(0)
     clouds: list[np.ndarray] = []
     for _ in range(40):

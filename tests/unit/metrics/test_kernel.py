@@ -77,8 +77,9 @@ def _with_threads(threads: int, measured: Callable[[], MeanStd]) -> MeanStd:
 
 
 def test_it_is_unbiased() -> None:
-    """Of two samples of one distribution it is 0 on average, however few the rows; the biased form would be
-    0.2 here."""
+    """For two samples of one distribution the mean is 0, however few the rows; the biased form gives 0.2
+    here.
+    """
     generator = np.random.default_rng(0)
     values = [
         kernel_distance_full(generator.normal(size=(20, 3)), generator.normal(size=(20, 3)))
@@ -89,8 +90,9 @@ def test_it_is_unbiased() -> None:
 
 
 def test_a_set_and_itself() -> None:
-    """Pairs of a row and itself count between the sets and not within, which takes off what the diagonal has
-    above the rest."""
+    """Pairs of a row and itself count between the sets but not within, so the diagonal's excess is
+    subtracted.
+    """
     x, _ = _sets()
     gram = (x @ x.T / 5 + 1) ** 3
     off = (gram.sum() - np.trace(gram)) / (30 * 29)

@@ -40,8 +40,7 @@ def test_a_row_as_far_as_the_neighbour_is_not_authentic() -> None:
 
 
 def test_of_two_nearest_rows_the_one_with_the_furthest_neighbour_decides() -> None:
-    """5 lies 5 from both 0, whose neighbour is 1 away, and 10, whose neighbour is 9 away: within the reach of
-    one."""
+    """5 is equally far from 0, whose neighbour is 1 away, and from 10, whose neighbour is 9 away."""
     training = np.array([[0.0], [-1.0], [10.0], [19.0]])
     for order in ([0, 1, 2, 3], [3, 2, 1, 0], [2, 0, 3, 1]):
         assert memorisation(training[order], np.array([[5.0]])).authentic == 0
@@ -89,8 +88,9 @@ def test_copies_of_rows_that_training_holds_twice_are_not_authentic() -> None:
 
 
 def test_near_copies_of_doubles_seem_authentic_and_are_near_copies() -> None:
-    """What the docstring warns of: the neighbour of a double is at distance 0. Here a quarter of the rows are
-    doubles."""
+    """The docstring warns of it: the neighbour of a double is at distance 0. Here a quarter of the rows are
+    doubles.
+    """
     training = np.concatenate([_normal(60), _normal(10)])
     found = memorisation(training, training[:10] + 1e-3)
     assert (found.authentic, found.copies, found.near_copies) == (1, 0, 1)

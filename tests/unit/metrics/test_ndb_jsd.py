@@ -90,8 +90,9 @@ def test_equal_distributions_measure_about_the_significance_and_the_known_diverg
 
 
 def test_noise_in_many_dimensions_differs_from_itself_and_held_out_rows_tell() -> None:
-    """What the docstring warns of: few rows a bin, in 512 dimensions. Structured rows in as many dimensions
-    behave."""
+    """The docstring warns of it: few rows a bin, in 512 dimensions. Rows with structure do not have the
+    problem.
+    """
     generator = np.random.default_rng(0)
     noise, plane = np.eye(512), generator.normal(size=(4, 512))
     for basis, lowest, highest in ((noise, 0.4, 1.0), (plane, 0.0, 0.2)):
@@ -119,8 +120,9 @@ def test_a_collapsed_generator_differs_nearly_everywhere() -> None:
 
 
 def test_whitening_gives_every_dimension_a_say() -> None:
-    """The groups lie apart in a dimension whose units are small; without whitening, another one's noise makes
-    the bins."""
+    """The groups differ in a dimension with small units; without whitening, noise in another one decides the
+    bins.
+    """
     generator = np.random.default_rng(0)
     side = np.repeat([-1.0, 1.0], 500)
     rows = np.stack([side + 0.01 * generator.normal(size=1000), 1000 * generator.normal(size=1000)], 1)

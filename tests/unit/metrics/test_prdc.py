@@ -67,8 +67,9 @@ def test_a_perfect_copy_scores_full() -> None:
 
 
 def test_copies_of_a_few_images_score_full() -> None:
-    """Each point occurs seven times, so that all five nearest neighbours lie at distance 0: every ball is a
-    point."""
+    """Each point occurs seven times, so that its five nearest neighbours lie at distance 0: every ball is a
+    point.
+    """
     rows = np.repeat(np.random.default_rng(0).normal(size=(10, 4)), 7, axis=0)
     found = precision_recall_density_coverage(rows, rows)
     assert (found.precision, found.recall, found.coverage) == (1, 1, 1)
@@ -124,8 +125,7 @@ def test_the_size_of_a_block_changes_nothing(monkeypatch: pytest.MonkeyPatch, ro
 
 @pytest.mark.parametrize("distance", [1e3, 1e7])
 def test_one_distant_outlier_does_not_blur_the_rest(distance: float) -> None:
-    """A feature that hardly varies on real images is blown up when it is standardised: such outliers do
-    occur."""
+    """Such outliers occur: standardising inflates a feature that hardly varies on real images."""
     generator = np.random.default_rng(0)
     real, fake = generator.normal(size=(40, 2)), generator.normal(size=(40, 2)) + 8
     fake[0] = distance

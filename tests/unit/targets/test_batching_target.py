@@ -1,5 +1,4 @@
-"""Requests of many clients in one queue: the images are the target's, turns are fair, and nothing is left
-behind."""
+"""Requests of many clients in one queue: images are the target's, turns are fair, and no request is lost."""
 
 import threading
 from collections.abc import Callable, Iterator

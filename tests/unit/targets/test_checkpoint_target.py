@@ -43,8 +43,9 @@ def test_a_gan_that_only_paints_one_shade_is_still_a_target(
 def test_images_of_a_gan_without_tanh_are_clamped(
     tmp_path: Path, tiny_checkpoint: Callable[..., Path], compute: Compute, kind: str
 ) -> None:
-    """A Python factory whose images leave [-1, 1] is refused; of our own architectures it is known that they
-    may."""
+    """A Python factory whose images leave [-1, 1] is refused; our own architectures are known to leave it at
+    times.
+    """
     path = tiny_checkpoint(tmp_path / "gan", kind, (3, 16, 16))
     target = CheckpointTarget(checkpoint=str(path)).load(compute)
     floats = load_checkpoint(path).networks.generator(target.draw_latents(range(64), seed=0))

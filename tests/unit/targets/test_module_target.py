@@ -13,8 +13,9 @@ CPU = torch.device("cpu")
 
 
 class Paint(nn.Module):
-    """Every image is filled with tanh of its first code; `change` then makes of the batch what the test
-    wants."""
+    """A generator that fills every image with tanh of its first code; `change` then alters the batch for the
+    test.
+    """
 
     def __init__(self, change: Callable[[Tensor], object] = lambda images: images) -> None:
         super().__init__()
@@ -128,8 +129,9 @@ def test_codes_of_another_precision_are_taken(compute: Compute) -> None:
 
 
 def test_a_generator_that_was_left_training_is_run_as_trained(compute: Compute) -> None:
-    """BatchNorm in training mode would normalise by whatever shares the request, and move with every
-    query."""
+    """BatchNorm in training mode would normalise by the other images of a request, and change with every
+    query.
+    """
 
     class Normed(Paint):
         def __init__(self) -> None:

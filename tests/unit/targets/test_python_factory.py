@@ -43,8 +43,7 @@ Open = Callable[..., ModuleTarget]
 
 @pytest.fixture
 def open_factory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compute: Compute) -> Open:
-    """Write a module with a factory into the current folder, under a name of its own, and load it as a
-    target."""
+    """Write a module with a factory into the current folder, under a unique name, and load it as a target."""
     monkeypatch.chdir(tmp_path)
 
     def load(body: str, *, code: str = GOOD, factory: str = "make", **settings: object) -> ModuleTarget:

@@ -1,4 +1,4 @@
-"""What a gateway answers, read by who does not believe it."""
+"""A client does not trust a gateway's answers."""
 
 import io
 import struct

@@ -83,8 +83,10 @@ def test_a_constant_dimension_keeps_its_scale(level: float) -> None:
 
 
 def test_rounding_that_differs_from_chunk_to_chunk_is_no_variance(tmp_path: Path, compute: Compute) -> None:
-    """257 equal images: the last goes through by itself, by other kernels. Dividing by what they differ by
-    took whatever was measured beside them billions of times too far."""
+    """Of 257 equal images the last is in a chunk of its own, and goes through other kernels.
+
+    Dividing by the tiny difference between them put other images billions of times too far away.
+    """
     network = RandomNetwork(dimensions=2048).load(tmp_path, 3)
     features = extract(network, torch.full((257, 3, 16, 16), 7, dtype=torch.uint8), compute)
     assert Standardisation.fit(features).std.tolist() == [1] * 2048

@@ -42,8 +42,7 @@ def model(tmp_path: Path) -> Path:
 def test_preprocessing_is_that_of_transformers(
     processor: Any, config: dict[str, Any], height: int, width: int
 ) -> None:
-    """Of images that are not much higher than wide: those, Pillow resizes in the other order from version 13
-    on."""
+    """For images not much higher than wide: Pillow 13 and later resize those in the other order."""
     images = _images(2, 3, height, width)
     theirs = processor(
         **{key: value for key, value in config.items() if key != "image_processor_type" and value is not None}

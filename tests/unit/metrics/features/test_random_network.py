@@ -9,8 +9,10 @@ RAMP = torch.linspace(-1, 1, 128).view(2, 1, 8, 8)
 
 
 def test_features_are_pinned(tmp_path: Path) -> None:
-    """Distances of two audits can only be compared while these numbers stay. float32 convolutions differ in
-    the last digits."""
+    """Distances of two audits are comparable only as long as these numbers stay the same.
+
+    The tolerance is for float32 convolutions, which differ in the last digits.
+    """
     features = RandomNetwork().load(tmp_path, 1).features(RAMP)
     assert features.shape == (2, 64)
     assert features[:, :4].flatten().tolist() == pytest.approx(
