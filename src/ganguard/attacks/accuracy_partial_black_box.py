@@ -1,32 +1,41 @@
-"""Accuracy extraction, partial black box (Hu & Pang 2021): as fidelity extraction, and the adversary holds
-some real images X_r of the target's training set, with which it goes on."""
+"""Accuracy extraction, partial black box (Hu & Pang 2021): fidelity extraction by an adversary that also holds some
+real images X_r of the target's training set, and continues the training with them."""
 
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import ClassVar, Literal
 
-from ganguard.attacks.continued_copy import GoesOnSettings, copy_to_go_on_with
+from ganguard.attacks.continued_copy import ContinuedCopySettings, copy_to_continue
+from ganguard.attacks.needs import Needs, Relation
 from ganguard.attacks.protocol import Attack, Knowledge, Substitute, Workspace
-from ganguard.attacks.real_images import RealImagesSettings, go_on_with_real, require_real, train_with_real
+from ganguard.attacks.real_images import RealImagesSettings, continue_with_real, require_real, train_with_real
 from ganguard.base.errors import SpecError
 from ganguard.queries.harvest import harvest
 from ganguard.targets.protocol import BlackBoxTarget
 from ganguard.training.beginning import Beginning
 
 
-class PartialBlackBoxSettings(RealImagesSettings, GoesOnSettings):
-    """query_budget images are bought; real_fraction of the target's training images are known already.
+class PartialBlackBoxSettings(RealImagesSettings, ContinuedCopySettings):
+    """Settings: `query_budget` images are bought, and `real_fraction` of the target's training images are known.
 
-    With the schedule "fine_tune", a copy is made as fidelity extraction makes it, and is gone on with.
+    With the schedule "fine_tune", a copy is stolen as fidelity extraction steals it, and then continued.
     """
 
     kind: Literal["accuracy_partial_black_box"] = "accuracy_partial_black_box"
+    improves_on: ClassVar[Mapping[Relation, str]] = {"R4": "fidelity"}
 
     def steals(self) -> bool:
-        """Whether a copy has to be made first: "mix" trains on everything at once."""
+        """Return whether a copy must be stolen first: "mix" trains on everything at once."""
         return self.schedule == "fine_tune" and super().steals()
 
-    def buys(self) -> int:
-        """Images that are bought for it."""
-        return self.query_budget if self.substitute is None else 0
+    def needs(self) -> Needs:
+        """Return the purchase, which "mix" makes too, the copy, and the real images."""
+        purchase = self.query_budget if self.substitute is None else 0
+        return replace(super().needs(), purchase=purchase, real_fraction=self.real_fraction)
+
+    def training_steps(self, *, copy_at_hand: bool) -> int:
+        """Return the steps on X_r, and those before it unless the copy is at hand."""
+        return self.real_steps if copy_at_hand else super().training_steps(copy_at_hand=False)
 
 
 def run(
@@ -39,20 +48,20 @@ def run(
 ) -> Substitute:
     """Buy `query_budget` images, and train a substitute on them and on X_r.
 
-    Raises SpecError without X_r, and BudgetError, before an image is bought that the account cannot pay.
+    Raises SpecError without X_r, and BudgetError, before an image is bought, if the account cannot pay.
     """
     require_real(knowledge, target.image_shape)
     if settings.schedule == "mix":
         images = harvest(target, workspace.store, settings.query_budget, workspace.progress)
         checkpoint = train_with_real(images, settings, knowledge, workspace, seed=seed)
     else:
-        copy = copy_to_go_on_with(target, settings, knowledge, workspace, seed=seed)
-        checkpoint = go_on_with_real(copy, settings, knowledge, workspace, seed=seed)
-    return Substitute(checkpoint, settings.buys())
+        copy = copy_to_continue(target, settings, knowledge, workspace, seed=seed)
+        checkpoint = continue_with_real(copy, settings, knowledge, workspace, seed=seed)
+    return Substitute(checkpoint, settings.needs().purchase)
 
 
 def require(target: BlackBoxTarget, settings: PartialBlackBoxSettings) -> None:
-    """Raise InputError where the copy that exists already is of another architecture, or is to be mixed."""
+    """Raise InputError if the copy that exists already is of another architecture, or is to be mixed."""
     if settings.substitute is None:
         return
     if settings.schedule == "mix":

@@ -7,40 +7,55 @@ to the power of 0, 1/4, 1/2, 3/4 and 1. The power 0 refines nothing, and says th
 here.
 """
 
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import ClassVar, Literal
 
 from torch import Tensor
 
+from ganguard.attacks.needs import Needs, Relation
 from ganguard.attacks.protocol import Attack, Knowledge, Substitute, Workspace
 from ganguard.attacks.real_images import RealImagesSettings, require_real, train_with_real
+from ganguard.attacks.subsampling.density_ratio import RATIOS
 from ganguard.attacks.subsampling.refinement_files import kept_before, write_refinement
 from ganguard.attacks.subsampling.refining import Refining, refine, require_readable
 from ganguard.base.cache import content_key, tensor_digest
 from ganguard.base.compute import use_threads
+from ganguard.base.plugins import PluginTable
 from ganguard.queries.harvest import harvest
 from ganguard.targets.protocol import WhiteBoxTarget
 from ganguard.training.beginning import RANDOM_WEIGHTS, Beginning
 
 
 class WhiteBoxSettings(RealImagesSettings):
-    """query_budget images are bought, and are the pool, or the stream, that is refined.
+    """Settings: `query_budget` images are bought, and are the pool, or the stream, that is refined.
 
-    refining: density ratio, chains and powers.
-    start_discriminator: the substitute's D begins as the "target"'s (which must be of the same architecture),
-    or at "random".
+    Attributes:
+        refining: density ratio, chains and powers.
+        start_discriminator: the substitute's D begins as the "target"'s (which must be of the same architecture), or
+            with "random" weights.
     """
 
     kind: Literal["accuracy_white_box"] = "accuracy_white_box"
+    improves_on: ClassVar[Mapping[Relation, str]] = {"R5": "accuracy_partial_black_box"}
     refining: Refining = Refining()
     start_discriminator: Literal["random", "target"] = "random"
 
     def label(self) -> str:
-        """Also whether the substitute's D begins as the target's: then subsampling is not all that this
-        adversary does more."""
+        """Return the name, which says too whether D begins as the target's: subsampling is then not the only
+        difference."""
         return super().label() + (", D from the target" if self.start_discriminator == "target" else "")
 
+    def needs(self) -> Needs:
+        """Return the purchase, the real images and D."""
+        return replace(super().needs(), discriminator=True)
+
+    def plugins(self) -> list[tuple[PluginTable, str]]:
+        """Return the plugins of every attack, and the density ratio."""
+        return [*super().plugins(), (RATIOS, self.refining.ratio)]
+
     def require_known(self, own: int) -> None:
-        """Raises SpecError also where the budget is too small for the images that refining keeps."""
+        """Raise SpecError if the budget is too small for the images that refining keeps."""
         self.refining.require_budget(self.query_budget, own)
 
 
@@ -111,4 +126,4 @@ def require(target: WhiteBoxTarget, settings: WhiteBoxSettings) -> None:
     _beginning(target, settings).require_fits(settings.architecture, target.image_shape)
 
 
-WHITE_BOX = Attack(WhiteBoxSettings, run, white_box=True, require=require)
+WHITE_BOX = Attack(WhiteBoxSettings, run, require=require)

@@ -1,50 +1,65 @@
-"""Attacks that go on with a copy: one that they steal first, as fidelity extraction does, or one that exists
-already."""
+"""Attacks that continue a copy: one that they steal first, as fidelity extraction does, or one that exists already."""
 
 from pathlib import Path
+from typing import ClassVar
 
 from ganguard.attacks import fidelity
 from ganguard.attacks.fidelity import FidelitySettings
+from ganguard.attacks.needs import Needs
 from ganguard.attacks.protocol import AttackSettings, Knowledge, Workspace
 from ganguard.targets.checkpoint import CheckpointTarget
 from ganguard.targets.protocol import BlackBoxTarget
 from ganguard.training.settings import TrainingSettings
 
 
-class GoesOnSettings(AttackSettings):
-    """query_budget images are bought for the copy that is gone on with; the training's settings are those of
-    that copy.
+class ContinuedCopySettings(AttackSettings):
+    """Base of their settings. The query budget and the training settings are those of the copy that is continued.
 
-    substitute: `{checkpoint: …}`, a copy that exists already and is taken in place of a new one: nothing is
-    bought.
+    Attributes:
+        substitute: `{checkpoint: …}`, a copy that exists already and takes the place of a stolen one: then nothing
+            is bought.
     """
 
+    own: ClassVar[frozenset[str]] = frozenset({"substitute"})
     substitute: CheckpointTarget | None = None
 
     def steals(self) -> bool:
-        """Whether a copy has to be made first."""
+        """Return whether a copy must be stolen first."""
         return self.substitute is None
 
-    def buys(self) -> int:
-        """Images that are bought for it: none where a copy is not needed, or exists already."""
-        return self.query_budget if self.steals() else 0
+    def needs(self) -> Needs:
+        """Return the purchase and the copy: none is bought for a copy that exists already, or is not needed."""
+        return Needs(
+            purchase=self.query_budget if self.steals() else 0,
+            stolen=self.stealing() if self.steals() else None,
+            copy=self.substitute.path if self.substitute else None,
+        )
 
     def trains_through(self) -> bool:
-        """Where a copy is made first, as fidelity extraction makes it."""
+        """Return whether a copy is stolen first: its training can pass through a guessed defence."""
         return self.steals()
 
     def stealing(self) -> FidelitySettings:
-        """How the copy is made."""
+        """Return how the copy is stolen."""
         training = self.model_dump(include=set(TrainingSettings.model_fields))
         return FidelitySettings.model_validate({**training, "query_budget": self.query_budget})
 
 
-def copy_to_go_on_with(
-    target: BlackBoxTarget, settings: GoesOnSettings, knowledge: Knowledge, workspace: Workspace, *, seed: int
+def copy_to_continue(
+    target: BlackBoxTarget,
+    settings: ContinuedCopySettings,
+    knowledge: Knowledge,
+    workspace: Workspace,
+    *,
+    seed: int,
 ) -> Path:
-    """The checkpoint of the copy that exists already, or of one that is stolen now. Raises BudgetError,
-    before an image is bought that the account cannot pay."""
+    """Return the checkpoint of the copy that exists already, or steal one now.
+
+    Raises BudgetError, before an image is bought, if the account cannot pay.
+    """
     if settings.substitute is not None:
         return settings.substitute.path
+    if knowledge.stolen is not None:
+        return knowledge.stolen
     place = Workspace(workspace.directory / "stolen", workspace.store, workspace.compute, workspace.progress)
     return fidelity.run(target, settings.stealing(), knowledge, place, seed=seed).checkpoint

@@ -1,13 +1,13 @@
-"""A copy that exists already, of whatever attack: it is graded like the others, and nothing is bought for
-it."""
+"""A copy that exists already, of whatever attack: it is graded like the others, and nothing is bought for it."""
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, ClassVar, Literal, cast
 
 from pydantic import model_validator
 
 from ganguard.architectures.checkpoint import read_description
+from ganguard.attacks.needs import Needs
 from ganguard.attacks.protocol import Attack, AttackSettings, Knowledge, Substitute, Workspace
 from ganguard.base.cache import copy_directory
 from ganguard.base.errors import CheckpointError
@@ -15,11 +15,16 @@ from ganguard.targets.checkpoint import CheckpointTarget
 from ganguard.targets.protocol import BlackBoxTarget
 
 
-class GivenSettings(AttackSettings):
-    """substitute: `{checkpoint: …}`, the copy. query_budget: how many images it was made from, as far as is
-    known: where it stands in tables and pictures. Its architecture is that of the checkpoint."""
+class ExistingCopySettings(AttackSettings):
+    """Settings. The architecture is that of the checkpoint.
+
+    Attributes:
+        substitute: `{checkpoint: …}`, the copy.
+        query_budget: how many images it was made from, as far as is known: it places the copy in tables and pictures.
+    """
 
     kind: Literal["given"] = "given"
+    varies: ClassVar[bool] = False
     substitute: CheckpointTarget
 
     @model_validator(mode="before")
@@ -35,26 +40,30 @@ class GivenSettings(AttackSettings):
         return {**known, "architecture": read_description(Path(path)).architecture}
 
     def label(self) -> str:
-        """The copy's directory, or the one around it where that is called "checkpoint"."""
+        """Return the name of the copy's directory, or of its parent if that directory is called "checkpoint"."""
         path = self.substitute.path
         return f"given copy {path.parent.name if path.name == 'checkpoint' else path.name}"
 
-    def buys(self) -> int:
-        """Nothing."""
-        return 0
+    def needs(self) -> Needs:
+        """Return the copy: nothing is bought."""
+        return Needs(copy=self.substitute.path)
 
 
 def run(
-    target: BlackBoxTarget, settings: GivenSettings, knowledge: Knowledge, workspace: Workspace, *, seed: int
+    target: BlackBoxTarget,
+    settings: ExistingCopySettings,
+    knowledge: Knowledge,
+    workspace: Workspace,
+    *,
+    seed: int,
 ) -> Substitute:
-    """Take the copy as it is."""
+    """Copy the checkpoint as it is."""
     copy_directory(settings.substitute.path, workspace.directory / "checkpoint")
     return Substitute(workspace.directory / "checkpoint", 0)
 
 
-def require(target: BlackBoxTarget, settings: GivenSettings) -> None:
-    """Raise CheckpointError where the copy's images are of another shape than the target's: nothing could be
-    compared."""
+def require(target: BlackBoxTarget, settings: ExistingCopySettings) -> None:
+    """Raise CheckpointError if the copy's images are not of the target's shape: nothing could be compared."""
     if (found := read_description(settings.substitute.path).image_shape) != target.image_shape:
         raise CheckpointError(
             f"{settings.substitute.path}: the target makes images {target.image_shape} (C, H, W), this copy "
@@ -62,4 +71,4 @@ def require(target: BlackBoxTarget, settings: GivenSettings) -> None:
         )
 
 
-GIVEN = Attack(GivenSettings, run, require=require)
+EXISTING_COPY = Attack(ExistingCopySettings, run, require=require)

@@ -14,13 +14,12 @@ from ganguard.training.loop import train_gan
 
 
 class FidelitySettings(AttackSettings):
-    """query_budget images are bought; `architecture` is the substitute's, and the rest says how it is
-    trained."""
+    """Settings of fidelity extraction: the query budget, and the substitute's architecture and training."""
 
     kind: Literal["fidelity"] = "fidelity"
 
     def trains_through(self) -> bool:
-        """It can."""
+        """Return True: all that it trains on was bought."""
         return True
 
 

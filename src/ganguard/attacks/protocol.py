@@ -1,74 +1,106 @@
-"""What an attack is, what its adversary knows, and what comes out."""
+"""The contract of an attack: its settings, what its adversary knows, and what comes out."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, ClassVar, Protocol, cast
 
 from torch import Tensor
 
+from ganguard.architectures import ARCHITECTURES
 from ganguard.architectures.networks import require_buildable
 from ganguard.attacks import ATTACKS
+from ganguard.attacks.needs import Needs, Relation
 from ganguard.base.compute import Compute
 from ganguard.base.errors import TargetError
+from ganguard.base.plugins import PluginTable
 from ganguard.base.progress import Progress, silent
 from ganguard.base.settings import Positive, parse
 from ganguard.queries.store import Store
+from ganguard.targets.checkpoint import CheckpointTarget
 from ganguard.targets.protocol import BlackBoxTarget, WhiteBoxTarget
 from ganguard.training.guess import Guess
 from ganguard.training.settings import TrainingSettings
 
 
 class AttackSettings(TrainingSettings):
-    """Base of an attack's settings: its name in the table, how many images it may buy, and how it trains its
-    substitute."""
+    """Base of an attack's settings: its name in the table, its query budget, and how its substitute is trained.
+
+    Attributes:
+        kind: name of the attack in the table.
+        query_budget: images that it may buy.
+        improves_on: the relations of the paper that this attack shows, each with the kind of attack that it is compared
+            with: one that lacks the real images (R4), D (R5) or the stolen copy (R6). R1 to R3 need no entry: every
+            attack that knows nothing beside its purchase shows them.
+        own: settings that say what the adversary has. Two attacks compare if their other shared settings are equal.
+        varies: whether another seed gives another copy.
+    """
 
     kind: str
     query_budget: Positive
+    improves_on: ClassVar[Mapping[Relation, str]] = {}
+    own: ClassVar[frozenset[str]] = frozenset()
+    varies: ClassVar[bool] = True
 
     def label(self) -> str:
-        """What the attack is called in results and reports, whatever its budget."""
+        """Return the attack's name in results and reports, whatever its budget."""
         return f"{self.kind.replace('_', ' ')} {self.architecture.kind}"
 
-    def buys(self) -> int:
-        """Images that are bought for it."""
-        return self.query_budget
+    def needs(self) -> Needs:
+        """Return what must be at hand before it runs."""
+        return Needs(purchase=self.query_budget)
+
+    def training_steps(self, *, copy_at_hand: bool) -> int:
+        """Return about how many steps it trains for, if the copy that it needs (`needs().stolen`) is at hand."""
+        return self.steps
 
     def trains_through(self) -> bool:
-        """Whether its adversary can put a guessed defence into the training on what it bought."""
+        """Return whether it can put a guessed defence into the training on its purchase."""
         return False
 
+    def plugins(self) -> list[tuple[PluginTable, str]]:
+        """Return the tables and names of all plugins whose code a run of this attack passes through."""
+        return [(ATTACKS, self.kind), (ARCHITECTURES, self.architecture.kind)]
+
     def require_known(self, own: int) -> None:
-        """Raise SpecError, before anything is bought, where `own` real images to train with do not
-        suffice."""
+        """Raise SpecError, before anything is bought, if `own` real images to train with do not suffice."""
+
+    def fingerprint(self) -> str | None:
+        """Return a digest of the files that the settings name; None if they name none."""
+        copy = self.needs().copy
+        return None if copy is None else CheckpointTarget(checkpoint=str(copy)).fingerprint()
 
 
 @dataclass(frozen=True)
 class Knowledge:
     """What this adversary knows beyond the API.
 
-    real_images: X_r, some of the target's training images, (m, C, H, W) uint8, or None.
-    judge: what it tells good images by: (N, C, H, W) uint8 to a number, lower is better; made of other real
-        images that it holds, and of nothing that grades it.
-    judged_by: tells judges apart: a training that another judge watched is not gone on with.
-    domain_images: of another domain that the copy is to be moved to, (n, C, H, W) uint8, or None.
-    guessed_defence: what it believes that bought images pass through, or None. Only an attack that
-        `trains_through` it makes anything of it.
+    Attributes:
+        real_images: X_r, some of the target's training images, (m, C, H, W) uint8, or None.
+        judge: function from images (N, C, H, W) uint8 to a number, lower is better. It is made of other real images
+            that the adversary holds, and of nothing that grades it.
+        judged_by: digest that tells judges apart: a training that another judge watched is not continued.
+        domain_images: images of another domain that the copy is moved to, (n, C, H, W) uint8, or None.
+        stolen: checkpoint of the copy that the attack would steal first; None lets it steal one.
+        guessed_defence: what the adversary believes that bought images pass through, or None. Only attacks that
+            `trains_through` use it.
     """
 
     real_images: Tensor | None = None
     judge: Callable[[Tensor], float] | None = None
     judged_by: str = ""
     domain_images: Tensor | None = None
+    stolen: Path | None = None
     guessed_defence: Guess | None = None
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """What an attack works with.
+    """Where and how an attack works.
 
-    directory: where the substitute is trained; a run that was killed goes on there.
-    store: where bought images are kept; images that lie there already are not bought again.
+    Attributes:
+        directory: where the substitute is trained; a run that was killed goes on there.
+        store: where bought images are kept; images that are there already are not bought again.
     """
 
     directory: Path
@@ -94,50 +126,56 @@ class Run(Protocol):
 
 
 class Require(Protocol):
-    """Raises InputError where settings do not fit the target: what can be told before an image is bought."""
+    """A check that raises InputError if settings do not fit the target, before an image is bought."""
 
     def __call__(self, target: Any, settings: Any, /) -> None: ...
 
 
 def anything(target: Any, settings: Any, /) -> None:
-    """Nothing more is required of a target than that its images can be made."""
+    """Accept any target."""
 
 
 @dataclass(frozen=True)
 class Attack:
-    """An entry of the attack table: the type of its settings, its function, whether it needs the target's D,
-    and what else it requires."""
+    """An entry of the attack table: the type of its settings, its function, and what it requires of a target."""
 
     settings: Callable[..., AttackSettings]
     run: Run
-    white_box: bool = False
     require: Require = anything
 
 
+def attack_of(kind: object) -> Attack:
+    """Return the attack of that name. Raises SpecError, which lists the known ones, if there is none."""
+    return cast(Attack, ATTACKS.load(kind))
+
+
 def parse_attack(value: Mapping[str, Any]) -> AttackSettings:
-    """A mapping with `kind` to the settings of that attack. Raises SpecError."""
-    attack = cast(Attack, ATTACKS.load(value.get("kind")))
+    """Return the settings that a mapping with `kind` describes. Raises SpecError."""
+    attack = attack_of(value.get("kind"))
     return parse(cast(type[AttackSettings], attack.settings), value, str(value.get("kind")))
 
 
 def run_attack(
     target: BlackBoxTarget, settings: AttackSettings, knowledge: Knowledge, workspace: Workspace, *, seed: int
 ) -> Substitute:
-    """Run the attack that `settings` are of. Raises InputError, before an image is bought, where it does not
-    fit the target."""
+    """Run the attack that `settings` belong to.
+
+    Raises InputError, before an image is bought, if it does not fit the target.
+    """
     require_attackable(target, settings)
-    attack = cast(Attack, ATTACKS.load(settings.kind))
-    return attack.run(target, settings, knowledge, workspace, seed=seed)
+    return attack_of(settings.kind).run(target, settings, knowledge, workspace, seed=seed)
 
 
 def require_attackable(target: BlackBoxTarget, settings: AttackSettings) -> None:
-    """Raise SpecError where the substitute's architecture cannot make the target's images, TargetError where
-    a white-box attack finds no discriminator, or one that does not give what it reads."""
+    """Raise InputError if an attack does not fit a target.
+
+    SpecError if the substitute's architecture cannot make the target's images, TargetError if the attack needs a
+    discriminator and the target has none, or one that does not give what the attack reads.
+    """
     require_buildable(settings.architecture, target.image_shape)
-    attack = cast(Attack, ATTACKS.load(settings.kind))
-    if attack.white_box and not isinstance(target, WhiteBoxTarget):
+    if settings.needs().discriminator and not isinstance(target, WhiteBoxTarget):
         raise TargetError(
-            f"{settings.kind} needs the target's discriminator, and this target has none. Give a "
-            "checkpoint, or a factory that returns (G, D)."
+            f"{settings.kind} needs the target's discriminator, and this target has none. Give a checkpoint, or a "
+            "factory that returns (G, D)."
         )
-    attack.require(target, settings)
+    attack_of(settings.kind).require(target, settings)

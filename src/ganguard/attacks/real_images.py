@@ -5,6 +5,7 @@ The judge is the adversary's own: it compares with real images that were held ou
 X_r would simply be learnt by heart.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal, cast
 
@@ -12,6 +13,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from ganguard.attacks.needs import Needs
 from ganguard.attacks.protocol import AttackSettings, Knowledge, Workspace
 from ganguard.base.cache import copy_directory, copy_file
 from ganguard.base.errors import DataError, SpecError
@@ -40,18 +42,20 @@ class RealImagesSettings(AttackSettings):
     judge_every: Positive = 100
 
     def label(self) -> str:
-        """Also the share of real images that is known, and whether they are mixed in."""
+        """Return the name, which says too the share of real images that is known, and whether they are mixed in."""
         return f"{super().label()}, {100 * self.real_fraction:g} % real{' mixed in' if self.schedule == 'mix' else ''}"
 
+    def needs(self) -> Needs:
+        """Return the purchase and the real images."""
+        return replace(super().needs(), real_fraction=self.real_fraction)
+
+    def training_steps(self, *, copy_at_hand: bool) -> int:
+        """Return the steps of both trainings."""
+        return self.steps + self.real_steps
+
     def trains_through(self) -> bool:
-        """Where real images, which pass through no defence, are not mixed with bought ones."""
+        """Return whether real images, which pass through no defence, are kept apart from the bought ones."""
         return self.schedule == "fine_tune"
-
-
-def real_fraction(settings: AttackSettings) -> float | None:
-    """The share of the target's training images that an attack's adversary holds; None where it holds
-    none."""
-    return settings.real_fraction if isinstance(settings, RealImagesSettings) else None
 
 
 def require_real(knowledge: Knowledge, image_shape: tuple[int, int, int]) -> tuple[Tensor, Judge]:
@@ -105,10 +109,10 @@ def train_with_real(
         beginning=beginning,
         guess=knowledge.guessed_defence,
     )
-    return go_on_with_real(first, settings, knowledge, workspace, seed=seed)
+    return continue_with_real(first, settings, knowledge, workspace, seed=seed)
 
 
-def go_on_with_real(
+def continue_with_real(
     first: Path, settings: RealImagesSettings, knowledge: Knowledge, workspace: Workspace, *, seed: int
 ) -> Path:
     """Train the copy at `first` on X_r; returns `workspace.directory`/checkpoint, the best that the judge

@@ -6,13 +6,16 @@ FreezeD (Mo et al. 2020, "Freeze the Discriminator") leaves the stages of D that
 were stolen.
 """
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 from torch import Tensor
 
-from ganguard.attacks.continued_copy import GoesOnSettings, copy_to_go_on_with
+from ganguard.attacks.continued_copy import ContinuedCopySettings, copy_to_continue
+from ganguard.attacks.needs import Domain, Needs, Relation
 from ganguard.attacks.protocol import Attack, Knowledge, Substitute, Workspace
 from ganguard.base.errors import DataError, SpecError
 from ganguard.base.images import shape_of
@@ -27,17 +30,22 @@ Method = Literal["fine_tune", "freeze_d", "scratch"]
 METHODS: dict[Method, str] = {"fine_tune": "fine-tuned", "freeze_d": "FreezeD", "scratch": "from scratch"}
 
 
-class TransferSettings(GoesOnSettings):
-    """domain: the data set that the copy is moved to. domain_images: how many of its training images are
-    used; None takes all.
-    method: "fine_tune" trains all of the copy, "freeze_d" leaves stages of D as they are, and "scratch",
-        which buys nothing, begins at random weights.
-    frozen: stages of D that "freeze_d" leaves, counted from the image; None takes all but the last.
-    transfer_steps, transfer_learning_rate: of the training on the domain's images; None takes the first
-    training's rate.
+class TransferSettings(ContinuedCopySettings):
+    """Settings of a transfer.
+
+    Attributes:
+        domain: the data set that the copy is moved to.
+        domain_images: how many of its training images are used; None takes all.
+        method: "fine_tune" trains all of the copy, "freeze_d" leaves stages of D as they are, and "scratch", which
+            buys nothing, begins at random weights.
+        frozen: stages of D that "freeze_d" leaves, counted from the image; None takes all but the last.
+        transfer_steps, transfer_learning_rate: of the training on the domain's images; None takes the first
+            training's rate.
     """
 
     kind: Literal["transfer"] = "transfer"
+    improves_on: ClassVar[Mapping[Relation, str]] = {"R6": "transfer"}
+    own: ClassVar[frozenset[str]] = frozenset({"substitute", "method", "frozen"})
     domain: DatasetField
     domain_images: Annotated[int, Field(ge=2)] | None = None
     method: Method = "fine_tune"
@@ -46,18 +54,26 @@ class TransferSettings(GoesOnSettings):
     transfer_learning_rate: Annotated[float, Field(gt=0)] | None = None
 
     def label(self) -> str:
-        """Whose transfer it is: architecture, where to if that is a file, method, and how many images of the
-        domain."""
+        """Return the name: architecture, domain if it is a file, method, and how many images of the domain."""
         place = f" to {Path(self.domain.path).stem}" if isinstance(self.domain, EncodedImages) else ""
         count = "all images" if self.domain_images is None else f"{self.domain_images:,} images"
         return f"{super().label()}{place} {METHODS[self.method]}, {count}"
 
     def steals(self) -> bool:
-        """Whether a copy has to be made first: not for training from scratch."""
+        """Return whether a copy must be stolen first: not for training from scratch."""
         return self.method != "scratch" and super().steals()
 
+    def needs(self) -> Needs:
+        """Return the domain, and unless it trains from scratch the copy and its purchase."""
+        needs = super().needs() if self.method != "scratch" else Needs()
+        return replace(needs, domain=Domain(self.domain, self.domain_images))
+
+    def training_steps(self, *, copy_at_hand: bool) -> int:
+        """Return the steps on the domain's images."""
+        return self.transfer_steps
+
     def frozen_stages(self) -> int:
-        """Of D, as a training's beginning counts them."""
+        """Return how many stages of D stay as they are, as a training's beginning counts them."""
         return (self.frozen or -1) if self.method == "freeze_d" else 0
 
 
@@ -78,7 +94,7 @@ def run(
     images = _domain_images(knowledge, target.image_shape)
     beginning = RANDOM_WEIGHTS
     if settings.method != "scratch":
-        copy = copy_to_go_on_with(target, settings, knowledge, workspace, seed=seed)
+        copy = copy_to_continue(target, settings, knowledge, workspace, seed=seed)
         beginning = Beginning(checkpoint=copy, frozen=settings.frozen_stages())
     rate = settings.transfer_learning_rate or settings.learning_rate
     recipe = settings.model_copy(update={"steps": settings.transfer_steps, "learning_rate": rate})
@@ -91,7 +107,7 @@ def run(
         progress=workspace.progress,
         beginning=beginning,
     )
-    return Substitute(checkpoint, settings.buys())
+    return Substitute(checkpoint, settings.needs().purchase)
 
 
 def _domain_images(knowledge: Knowledge, image_shape: tuple[int, int, int]) -> Tensor:

@@ -15,8 +15,8 @@ from ganguard.audit.outcome.directory import (
     take,
     write_assembled,
 )
-from ganguard.audit.plan.plan import Plan, make_plan
-from ganguard.audit.plan.planned import utility_name
+from ganguard.audit.plan.parts import Plan
+from ganguard.audit.plan.plan import make_plan
 from ganguard.audit.spec.spec import Spec
 from ganguard.base.cache import code_version, content_key, remove_temporaries
 from ganguard.base.errors import DataError, StepError
@@ -63,7 +63,7 @@ def audit(
             spec=spec.model_dump(mode="json"),
             steps={step: found.digests for step, found in done.items()},
             failed=execution.failed,
-            code=code_version("ganguard.audit"),
+            code=code_version("ganguard.audit", "ganguard.report", "ganguard.results"),
         )
         if standing := _standing(directory, key):
             return standing
@@ -80,8 +80,9 @@ def audit(
 def _require_findings(plan: Plan, execution: Execution) -> None:
     """Raise StepError where there is nothing to report: the ground failed that every copy stands on, or each
     copy did; or the utility of a defence, where nobody attacks."""
-    wanted = [substitute.measure for substitute in plan.substitutes] or list(map(utility_name, plan.defended))
-    if execution.failed and not any(step in execution.done for step in wanted):
+    copies = [substitute.measure for substitute in plan.substitutes]
+    wanted = copies or [defended.utility for defended in plan.ground.defended]
+    if execution.failed and not any(step.name in execution.done for step in wanted):
         step, reason = next(iter(execution.failed.items()))
         raise StepError(f"{step}: {reason} What was finished is kept: the same command goes on from here.")
 

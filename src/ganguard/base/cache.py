@@ -78,20 +78,29 @@ def library_version(library: str) -> str:
 
 
 @cache
-def code_version(*packages: str) -> str:
-    """SHA-256 of every source file (templates too) in the named packages: a change of code is a change of
-    key."""
+def code_version(*packages: str, but: frozenset[str] = frozenset()) -> str:
+    """Return a SHA-256 of every source file (templates too) in the named packages or modules.
+
+    A change of code is a change of key, except in the modules `but`, which must not change a result.
+    """
+    left_out = {_origin(module) for module in but}
     digest = hashlib.sha256()
-    for package in sorted(packages):
-        found = find_spec(package)
-        if found is None or found.origin is None:
-            raise ValueError(f"no package {package!r}")
-        root = Path(found.origin)
+    for package in sorted(set(packages)):
+        root = _origin(package)
         inside = [file for file in root.parent.rglob("*") if file.suffix in _SOURCES]
         files = sorted(inside) if root.name == "__init__.py" else [root]
         for file in files:
-            digest.update(f"{package}/{file.relative_to(root.parent)}:{file_digest(file)};".encode())
+            if file not in left_out:
+                digest.update(f"{package}/{file.relative_to(root.parent)}:{file_digest(file)};".encode())
     return digest.hexdigest()
+
+
+def _origin(module: str) -> Path:
+    """Return the file that a package or module is read from. Raises ValueError if there is none."""
+    found = find_spec(module)
+    if found is None or found.origin is None:
+        raise ValueError(f"no package {module!r}")
+    return Path(found.origin)
 
 
 @contextmanager

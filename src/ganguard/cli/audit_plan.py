@@ -4,53 +4,81 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.table import Table
+
+    from ganguard.audit.engine.cache import Done
+    from ganguard.audit.plan.parts import Plan
     from ganguard.audit.spec.spec import Spec
+    from ganguard.results.records import AccountRecord
 
 
 def print_plan(spec: "Spec", directory: Path) -> None:
-    """The steps of an audit in `directory`, and what it would buy."""
+    """Print the steps of an audit in `directory`, and what it would buy."""
     from rich.console import Console
-    from rich.table import Table
 
     from ganguard.audit.engine.cache import find_all
-    from ganguard.audit.outcome.accounts import images_bought
+    from ganguard.audit.outcome.accounts import account_records
     from ganguard.audit.plan.plan import make_plan
 
     plan = make_plan(spec)
     done = find_all(plan, directory, spec.compute)
-    anew = [step.name for step in plan.steps if step.volatile and step.name in done]
-    steps = Table("step", "state", title_justify="left")
-    steps.title = f"{len(plan.steps)} steps, {len(done) - len(anew)} done before"
-    for step in plan.steps:
-        steps.add_row(
-            step.name, "opened anew" if step.name in anew else "done" if step.name in done else "to do"
-        )
-    images = Table("who", "images", "bought before", title="Images", title_justify="left")
-    before = images_bought(plan, directory, done, spec.codes)
-    auditor = sum(bought for (_, _, seed), bought in before.items() if seed is None)
-    images.add_row("auditor buys, to measure with", f"{plan.auditor:,}", f"{auditor:,}")
-    for p in plan.purchases:
-        behind = f", behind {p.defence}" if p.defence else ""
-        averages = f", {p.adversary}" if p.adversary else ""
-        who = f"adversary buys, seed {p.seed}{behind}{averages}, once for all attacks"
-        images.add_row(who, f"{p.images:,}", f"{before[p.defence, p.adversary, p.seed]:,}")
-    bought = plan.auditor + sum(p.images for p in plan.purchases)
-    images.add_row("bought in all", f"{bought:,}", f"{sum(before.values()):,}")
-    images.add_section()
-    for label, by_budget in spec.labelled_attacks():
-        budgets = " + ".join(f"{settings.buys():,}" for settings in by_budget)
-        used = sum(s.settings.buys() for s in plan.substitutes if s.label == label)
-        copies = len(spec.seeds) * len(spec.situations())
-        times = f", {copies} times" if copies > 1 else ""
-        images.add_row(f"{label} uses {budgets}{times}", f"{used:,}", "")
-    images.add_row("used in all", f"{sum(s.settings.buys() for s in plan.substitutes):,}", "")
+    bought = account_records(plan, directory, done, spec.codes)
     shown = Console(highlight=False)
-    shown.print(steps, images)
-    if anew:
+    shown.print(_steps(plan, done), _images(spec, plan, bought))
+    if any(step.volatile and step.name in done for step in plan.steps):
         shown.print(_TAKEN_AS_LAST)
 
 
+def _steps(plan: "Plan", done: "dict[str, Done]") -> "Table":
+    """Return a table of the steps, and which are done."""
+    from rich.table import Table
+
+    anew = [step.name for step in plan.steps if step.volatile and step.name in done]
+    table = Table("step", "state", title_justify="left")
+    table.title = f"{len(plan.steps)} steps, {len(done) - len(anew)} done before"
+    for step in plan.steps:
+        state = "opened anew" if step.name in anew else "done" if step.name in done else "to do"
+        table.add_row(step.name, state)
+    return table
+
+
+def _images(spec: "Spec", plan: "Plan", before: "Sequence[AccountRecord]") -> "Table":
+    """Return a table of what each account buys and has bought before, and of what each attack uses."""
+    from rich.table import Table
+
+    table = Table("who", "images", "bought before", title="Images", title_justify="left")
+    drawn = sum(record.bought for record in before if record.role == "auditor")
+    table.add_row("auditor buys, to measure with", f"{plan.auditor:,}", f"{drawn:,}")
+    bought = {(r.defence, r.adversary, r.seed): r.bought for r in before if r.role == "adversary"}
+    for purchase in plan.purchases:
+        scenario, seed = purchase.scenario, purchase.seed
+        behind = f", behind {scenario.defence}" if scenario.defence else ""
+        averages = f", {scenario.who}" if scenario.who else ""
+        who = f"adversary buys, seed {seed}{behind}{averages}, once for all attacks"
+        count = bought[scenario.defence, scenario.who, seed]
+        table.add_row(who, f"{purchase.queries:,}", f"{count:,}")
+    in_all = plan.auditor + sum(purchase.queries for purchase in plan.purchases)
+    table.add_row("bought in all", f"{in_all:,}", f"{sum(record.bought for record in before):,}")
+    table.add_section()
+    _add_uses(table, spec, plan)
+    return table
+
+
+def _add_uses(table: "Table", spec: "Spec", plan: "Plan") -> None:
+    """Add the images that the copies of each attack use."""
+    uses = [(plan.copy.label, plan.copy.settings.needs().purchase) for plan in plan.substitutes]
+    copies = len(spec.seeds) * len(spec.scenarios())
+    times = f", {copies} times" if copies > 1 else ""
+    for label, by_budget in spec.labelled_attacks():
+        budgets = " + ".join(f"{settings.needs().purchase:,}" for settings in by_budget)
+        used = sum(images for attack, images in uses if attack == label)
+        table.add_row(f"{label} uses {budgets}{times}", f"{used:,}", "")
+    table.add_row("used in all", f"{sum(images for _, images in uses):,}", "")
+
+
 _TAKEN_AS_LAST = (
-    "Which target this is, only opening it tells; the plan takes it to be the one that was opened last. "
-    "Another one would have all that depends on it bought and done anew."
+    "Only opening this target tells which one it is; the plan assumes the one that was opened last. If it is another, "
+    "all that depends on it is bought and done anew."
 )

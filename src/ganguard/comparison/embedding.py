@@ -1,5 +1,6 @@
 """From images to what distances are taken of: the features of an audit's network, on its scale."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -101,3 +102,19 @@ def network_of(
             f"{settings.kind} must be trained first. Give the `features` directory of an audit that used it."
         )
     return settings, load_features(settings, Path(), channels), None
+
+
+def class_probabilities(embedding: Embedding) -> Callable[[Tensor], Tensor]:
+    """Return a function from images (N, C, H, W) uint8 to the probabilities of classes (N, K), by an audit's network.
+
+    The function raises SpecError if the network knows no classes.
+    """
+
+    def told(images: Tensor) -> Tensor:
+        found = embedding.probabilities(images)
+        if found is None:
+            kind = embedding.settings.kind
+            raise SpecError(f"attribute class:K needs features that know classes; {kind} knows none.")
+        return found
+
+    return told

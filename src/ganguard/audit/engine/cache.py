@@ -1,7 +1,7 @@
-"""Finished steps on disk: found by the key of everything that their result depends on.
+"""Finished steps on disk, found by the key of everything that their result depends on.
 
-A step works in `work/<kind>-<key>` and is renamed into `steps/<kind>-<key>` when it is whole. One that was
-killed finds what it left there and goes on.
+A step works in `work/<kind>-<key>`, and is renamed to `steps/<kind>-<key>` when it is whole. A step that was killed
+finds what it left there, and goes on.
 """
 
 import shutil
@@ -9,16 +9,13 @@ import time
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from ganguard import __version__
-from ganguard.architectures import ARCHITECTURES
-from ganguard.attacks import ATTACKS
-from ganguard.attacks.subsampling.density_ratio import RATIOS
-from ganguard.audit.plan.plan import Plan
+from ganguard.audit.plan.parts import Plan
 from ganguard.audit.plan.step import Step
+from ganguard.audit.steps.kinds import KINDS
 from ganguard.base.cache import (
     code_version,
     content_key,
@@ -30,73 +27,29 @@ from ganguard.base.cache import (
 from ganguard.base.compute import Compute
 from ganguard.base.errors import DataError
 from ganguard.base.settings import read_json
-from ganguard.data import DATASETS
 from ganguard.defences import DEFENCES
 from ganguard.metrics.features import FEATURES
-from ganguard.metrics.features.network import library_versions, parse_features
-from ganguard.targets import TARGETS
+from ganguard.metrics.features.network import FeatureSettings, library_versions, parse_features
 
 RECORD = "step.json"
-LIBRARIES = (
-    "torch",
-    "numpy",
-    "scipy",
-    "scikit-learn",
-    "pillow",
-    "simplejpeg",
-    "kornia",
-)  # whose versions may change a result
-_GROUND = ("ganguard.base", "ganguard.data")
-_MAKES_GANS = (*_GROUND, "ganguard.architectures", "ganguard.training")
-_DEFENDS = ("ganguard.defences", "ganguard.metrics.features")
-_MEASURES = (
-    *_GROUND,
-    "ganguard.architectures",
-    "ganguard.targets",
-    "ganguard.metrics",
-    "ganguard.audit.steps.yardsticks",
-    "ganguard.comparison.compare",
-    "ganguard.comparison.embedding",
-)
-CODE: dict[str, tuple[str, ...]] = {
-    "real": _GROUND,
-    "ready": (*_GROUND, "ganguard.architectures", "ganguard.attacks", "ganguard.audit.steps.preflight"),
-    "train_target": _MAKES_GANS,
-    "open_target": (*_GROUND, "ganguard.architectures", "ganguard.targets"),
-    "fit": (
-        *_GROUND,
-        "ganguard.architectures",
-        "ganguard.targets",
-        "ganguard.attacks",
-        *_DEFENDS,
-        "ganguard.audit.steps.preflight",
-        "ganguard.audit.steps.substitute",
-    ),
-    "features": (
-        *_GROUND,
-        "ganguard.metrics.features",
-        "ganguard.training.supervised",
-        "ganguard.training.loop",
-    ),
-    "yardsticks": (*_MEASURES, "ganguard.queries"),
-    "known": (*_MEASURES, "ganguard.audit.steps.substitute"),
-    "direction": (*_MEASURES, *_DEFENDS, "ganguard.audit.steps.utility", "ganguard.comparison.directions"),
-    "defend": (*_GROUND, "ganguard.architectures", "ganguard.targets", *_DEFENDS),
-    "utility": (*_MEASURES, "ganguard.queries", *_DEFENDS, "ganguard.audit.steps.utility"),
-    "purchase": (*_GROUND, "ganguard.architectures", "ganguard.targets", "ganguard.queries", *_DEFENDS),
-    "replay": (*_MEASURES, "ganguard.queries", *_DEFENDS),
-    "substitute": (*_MAKES_GANS, *_DEFENDS, "ganguard.attacks", "ganguard.audit.steps.substitute"),
-    "measure": _MEASURES,
-    "domain": (*_MEASURES, "ganguard.audit.steps.transfer"),
-    "measure_transfer": (*_MEASURES, "ganguard.audit.steps.transfer"),
+LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "pillow", "simplejpeg", "kornia")
+"""Libraries whose version may change the result of any step."""
+
+CHANGES_NO_RESULT = {
+    "ganguard.base.errors": "words of messages",
+    "ganguard.base.grids": "draws pictures, which no step reads",
+    "ganguard.base.locks": "keeps processes apart",
+    "ganguard.base.progress": "tells how far a step has come",
+    "ganguard.training.pace": "tells how fast a training is",
+    "ganguard.training.reporting": "tells how far a training has come",
+    "ganguard.training.tensorboard": "notes what a training tells",
 }
-"""Which rooms' source code the result of a kind of step depends on, beside that of the step itself."""
+"""Modules that the functions of steps reach, whose code is part of no key, and why."""
 
 
 @dataclass(frozen=True)
 class Done:
-    """A finished step: where its files are, digests of its parts, and the wall time that it took, in
-    seconds."""
+    """A finished step: its directory, digests of its parts, and the wall time that it took, in seconds."""
 
     directory: Path
     digests: dict[str, str]
@@ -104,21 +57,22 @@ class Done:
 
 
 def step_key(step: Step, done: dict[str, Done], compute: Compute) -> str:
-    """The key of a step whose inputs are done: 64 hex digits."""
+    """Return the key of a step whose inputs are done, 64 hex digits: a digest of all that its result depends on."""
     return content_key(
         kind=step.kind,
-        settings=step.settings,
-        inputs={i.role: done[i.step].digests[i.part] for i in step.inputs},
-        code=code_version(
-            *_rooms(step),
-            "ganguard.audit.steps.target",
-            "ganguard.audit.steps.purchase",
-            "ganguard.base.grids",
-            *_plugin_packages(step),
-        ),
+        settings=step.settings.said(),
+        inputs={role: done[i.step.name].digests[i.part] for role, i in step.inputs.by_role().items()},
+        code=code_version(*code_of(step), *_plugin_packages(step), but=frozenset(CHANGES_NO_RESULT)),
         compute={"device": compute.torch_device().type, "threads": compute.threads},
-        libraries=_libraries() | _accountant(step) | _of_features(step) | _of_defences(step),
+        libraries=_libraries_of(step),
     )
+
+
+def code_of(step: Step) -> tuple[str, ...]:
+    """Return the packages and modules of ours that the result of a step depends on."""
+    kind, read = KINDS[step.kind], step.inputs.by_role()
+    depending = [name for role, names in kind.code_with.items() if role in read for name in names]
+    return (*kind.code, *depending)
 
 
 @cache
@@ -126,101 +80,73 @@ def _libraries() -> dict[str, str]:
     return {name: version(name) for name in LIBRARIES}
 
 
-def _accountant(step: Step) -> dict[str, str]:
-    """What says how much noise keeps a training private."""
-    return (
-        {"opacus": version("opacus")}
-        if step.settings.get("differential_privacy") and find_spec("opacus")
-        else {}
-    )
+def _libraries_of(step: Step) -> dict[str, str]:
+    """Return the versions of all libraries that the result of a step depends on."""
+    named = [*step.settings.libraries(), *_libraries_of_defences(step)]
+    networks = [*step.settings.networks(), *_networks_of_defences(step)]
+    of_networks = [found for network in networks for found in library_versions(network).items()]
+    return _libraries() | {name: library_version(name) for name in named} | dict(of_networks)
 
 
-def _of_features(step: Step) -> dict[str, str]:
-    """What else the feature networks run on that a step names: its own, or those of defences."""
-    settings = step.settings
-    named = [settings] if step.kind == "features" else []
-    named += [d["network"] for d in _defences(step) if d.get("network")]
-    return {
-        name: found for network in named for name, found in library_versions(parse_features(network)).items()
-    }
+def _libraries_of_defences(step: Step) -> list[str]:
+    return [name for defence in step.settings.defences() for name in type(defence).libraries]
 
 
-def _of_defences(step: Step) -> dict[str, str]:
-    """What defences, also guessed ones, stand on."""
-    return {
-        name: library_version(name) for d in _defences(step) for name in DEFENCES.load(d["kind"]).libraries
-    }
-
-
-def _defences(step: Step) -> list[dict[str, Any]]:
-    """The settings of all defences that a step names, also guessed ones."""
-    chains = [
-        step.settings.get("defences", []),
-        step.settings.get("guess", []),
-        *step.settings.get("guesses", []),
-    ]
-    return [defence for chain in chains for defence in chain]
-
-
-def _rooms(step: Step) -> tuple[str, ...]:
-    judged = any(i.role == "known" for i in step.inputs)  # a substitute whose training a metric stops
-    return (*CODE[step.kind], *(_MEASURES if judged else ()))
+def _networks_of_defences(step: Step) -> list[FeatureSettings]:
+    networks = [getattr(defence, "network", None) for defence in step.settings.defences()]
+    return [parse_features(network) for network in networks if network]
 
 
 def _plugin_packages(step: Step) -> list[str]:
-    """Other people's packages whose code the step runs through."""
-    settings = step.settings
-    trained: dict[str, Any] = settings.get("attack", settings)
-    named = [
-        (DATASETS, settings.get("kind") if step.kind == "real" else None),
-        (FEATURES, settings.get("kind") if step.kind == "features" else None),
-        (ATTACKS, trained.get("kind") if step.kind == "substitute" else None),
-        (RATIOS, trained.get("refining", {}).get("ratio")),
-        (ARCHITECTURES, trained.get("architecture", {}).get("kind")),
-        *((TARGETS, kind) for kind in settings.get("target", {})),
-        (DATASETS, settings.get("target", {}).get("images", {}).get("kind")),
-    ]
-    for defence in _defences(step):
-        named += [(DEFENCES, defence["kind"]), (FEATURES, defence.get("network", {}).get("kind"))]
+    """Return other people's packages whose code the step runs through."""
+    named = step.settings.plugins()
+    named += [(DEFENCES, defence.kind) for defence in step.settings.defences()]
+    networks = [*step.settings.networks(), *_networks_of_defences(step)]
+    named += [(FEATURES, network.kind) for network in networks]
     packages = {table.package(kind) for table, kind in named if kind in table.table()}
     return sorted(packages - {"ganguard"})
 
 
 def step_directory(audit: Path, step: Step, key: str, state: str) -> Path:
-    """Where a step is when it is "work" in progress, or among the finished "steps"."""
+    """Return where a step is when it is "work" in progress, or among the finished "steps"."""
     return audit / state / f"{step.kind}-{key[:20]}"
 
 
 def find(audit: Path, step: Step, key: str) -> Done | None:
-    """A finished step, or None."""
+    """Return a finished step; None if it is not there, or not whole."""
     directory = step_directory(audit, step, key, "steps")
     try:
         record = read_record(directory)
-        whole = all(
-            (directory / file).stat().st_size == said["bytes"] for file, said in record["files"].items()
-        )
-        return Done(directory, record["digests"], record["seconds"]) if whole else None
-    except (OSError, ValueError, KeyError, TypeError):  # absent, or damaged: do it again
+        sizes = {file: said["bytes"] for file, said in record["files"].items()}
+        whole = all((directory / file).stat().st_size == size for file, size in sizes.items())
+        if whole and KINDS[step.kind].is_whole(directory, audit):
+            return Done(directory, record["digests"], record["seconds"])
+    except (OSError, ValueError, KeyError, TypeError, DataError):  # absent, or damaged: do it again
         return None
+    return None
 
 
 def read_record(directory: Path) -> dict[str, Any]:
-    """What a finished step's step.json says. Raises OSError where it is absent, ValueError or KeyError where
-    it is damaged."""
+    """Return what a finished step's step.json says.
+
+    Raises OSError if it is absent, ValueError or KeyError if it is damaged.
+    """
     record: Any = read_json(directory / RECORD)
     if not isinstance(record, dict) or record.pop("checksum") != content_key(**record):
-        raise ValueError(f"{directory / RECORD}: its checksum is another")
+        raise ValueError(f"{directory / RECORD}: its checksum does not fit")
     return record  # pyright: ignore[reportUnknownVariableType]
 
 
 @cache
 def require_whole(directory: Path) -> None:
-    """Raise DataError where a file of a finished step, which another is to read, is not the one that was
-    written. A process looks at each step once."""
+    """Raise DataError if a file of a finished step, which another step reads, is not as it was written.
+
+    A process looks at each step once.
+    """
     for file, said in read_record(directory)["files"].items():
         if file_digest(directory / file) != said["sha256"]:
             raise DataError(
-                f"{directory / file}: damaged: its SHA-256 is another. Remove {directory}: it is then done "
+                f"{directory / file}: damaged: its SHA-256 is not the recorded one. Remove {directory}: it is then done "
                 "again."
             )
 
@@ -251,11 +177,13 @@ def finish(audit: Path, step: Step, key: str, digests: dict[str, str], seconds: 
 
 
 def find_all(plan: Plan, audit: Path, compute: Compute) -> dict[str, Done]:
-    """The steps of a plan that are finished already, by name. A volatile one is taken to give again what it
-    gave last."""
+    """Return the steps of a plan that are finished already, by name.
+
+    A volatile step is assumed to give again what it gave last.
+    """
     done: dict[str, Done] = {}
     for step in plan.steps:
-        if all(i.step in done for i in step.inputs):
+        if all(i.step.name in done for i in step.inputs.by_role().values()):
             found = find(audit, step, step_key(step, done, compute))
             if found:
                 done[step.name] = found

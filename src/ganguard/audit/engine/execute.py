@@ -1,18 +1,17 @@
-"""Runs a plan on this machine: each step by a process of a pool, as soon as what it needs is done; with one
-process, here.
+"""Run a plan: each step by a worker, as soon as what it needs is done.
 
-Small networks thread badly: two processes of one thread each train more than one process of two. A finished
-step is never
-done again. A step that fails fails alone: what reads it is left out, and all the rest goes on.
+Small networks thread badly: two processes of one thread each train more than one process of two. A finished step is
+never done again. A step that fails fails alone: what reads it is left out, and all the rest goes on.
 """
 
 from dataclasses import dataclass, field
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 from ganguard.audit.engine.cache import Done, find, step_key
 from ganguard.audit.engine.run_step import Event, Listener
 from ganguard.audit.engine.workers.local import Job, Killed, Workers, workers
-from ganguard.audit.plan.plan import Plan
+from ganguard.audit.plan.parts import Plan
 from ganguard.audit.plan.step import Step
 from ganguard.base.compute import Compute, cores
 from ganguard.base.errors import StepError
@@ -22,27 +21,31 @@ TRIES = 2  # of a step whose process is killed: it goes on from its last saved s
 
 @dataclass(frozen=True)
 class Execution:
-    """What became of a plan's steps, by name: those that are done, and why others failed. What neither names
-    was left out, because a step that it needs had failed."""
+    """What became of a plan's steps, by name.
+
+    Attributes:
+        done: the finished steps.
+        failed: why others failed. A step that neither names was left out, because a step that it needs had failed.
+    """
 
     done: dict[str, Done]
     failed: dict[str, str]
 
 
 def default_processes(compute: Compute) -> int:
-    """As many processes as the cores that this one may use give threads for; one where a GPU computes."""
+    """Return as many processes as this machine's cores give threads for; one if a GPU computes."""
     if compute.torch_device().type != "cpu":
         return 1
     return max(1, cores() // compute.threads)
 
 
 def execute(plan: Plan, audit: Path, compute: Compute, *, processes: int, listener: Listener) -> Execution:
-    """Do every step of `plan` that is not done yet, in `audit`.
+    """Do every step of a plan that is not done yet, in the directory `audit`.
 
-    Raises what a step raises, after stopping the others, but for StepError: such a step fails alone.
+    Raises what a step raises, after stopping the others, except StepError: such a step fails alone.
     """
     run = _Run(plan, audit, compute, listener)
-    run.look_up()
+    run.take_finished()
     if run.waiting:
         with workers(processes, audit, compute, listener) as pool:
             run.go(pool)
@@ -51,7 +54,14 @@ def execute(plan: Plan, audit: Path, compute: Compute, *, processes: int, listen
 
 @dataclass
 class _Run:
-    """The state of one execution: what is done, failed, waits and runs."""
+    """The state of one execution. Steps are told apart by their names, which are unique in a plan.
+
+    Attributes:
+        waiting: steps whose inputs are done, and which are to be done.
+        running: keys of the steps that are at work.
+        twins: steps that come to the same as one that is at work, by key: they are done with it.
+        killed: how often the process of a step was killed.
+    """
 
     plan: Plan
     audit: Path
@@ -61,61 +71,78 @@ class _Run:
     failed: dict[str, str] = field(default_factory=dict[str, str])
     waiting: list[Step] = field(default_factory=list[Step])
     running: dict[str, str] = field(default_factory=dict[str, str])
+    twins: dict[str, list[Step]] = field(default_factory=dict[str, list[Step]])
     killed: dict[str, int] = field(default_factory=dict[str, int])
 
-    def look_up(self) -> None:
-        """Take finished steps out of the cache, as far as their inputs are known."""
-        self.waiting = []
-        for step in self.plan.steps:
-            if step.name in self.done or step.name in self.failed or step.name in self.running:
-                continue
-            found = None
-            if not step.volatile and self._inputs_done(step):
-                found = find(self.audit, step, step_key(step, self.done, self.compute))
-            if found:
-                self.done[step.name] = found
-                self.listener(Event("cached", step.name))
-            else:
-                self.waiting.append(step)
+    def __post_init__(self) -> None:
+        self._steps = {step.name: step for step in self.plan.steps}
+        reads = {
+            step.name: {read.step.name for read in step.inputs.by_role().values()} for step in self.plan.steps
+        }
+        self._order = TopologicalSorter(reads)
+        self._order.prepare()
+
+    def take_finished(self) -> None:
+        """Take steps whose inputs are done out of the cache; those that are not there wait to be done."""
+        while names := self._order.get_ready():
+            for step in map(self._steps.__getitem__, names):
+                found = None
+                if not step.volatile:
+                    found = find(self.audit, step, step_key(step, self.done, self.compute))
+                if found:
+                    self._finish(step, found)
+                    self.listener(Event("cached", step.name))
+                else:
+                    self.waiting.append(step)
 
     def go(self, pool: Workers) -> None:
         """Begin what is ready, long steps first, until nothing is left that can be done."""
         while True:
-            ready = [
-                s for s in self.waiting if self._inputs_done(s) and all(name in self.done for name in s.after)
-            ]
-            ready.sort(key=lambda step: -step.cost)
-            for step in ready:
-                if not pool.free:
-                    break
-                key = step_key(step, self.done, self.compute)
-                if key not in self.running.values():  # two steps that come to the same are done once
-                    self.running[step.name] = key
-                    pool.begin(Job(step, dict(self.done)))
+            self._begin_ready(pool)
             if not self.running:
                 return
             for step, outcome in pool.collect():
                 self._take(step, outcome)
-            self.look_up()
+            self.take_finished()
+
+    def _begin_ready(self, pool: Workers) -> None:
+        ready = [step for step in self.waiting if all(before.name in self.done for before in step.after)]
+        for step in sorted(ready, key=lambda step: -step.cost):
+            key = step_key(step, self.done, self.compute)
+            if key in self.running.values():
+                self.twins.setdefault(key, []).append(step)
+            elif pool.free:
+                self.running[step.name] = key
+                pool.begin(Job(step, dict(self.done)))
+            else:
+                continue
+            self.waiting.remove(step)
 
     def _take(self, step: Step, outcome: Done | Exception) -> None:
-        del self.running[step.name]
+        twins = self.twins.pop(self.running.pop(step.name), [])
         if isinstance(outcome, Done):
-            self.done[step.name] = outcome
-        elif isinstance(outcome, StepError):
+            self._finish(step, outcome)
+            for twin in twins:
+                self._finish(twin, outcome)
+                self.listener(Event("cached", twin.name))
+            return
+        self.waiting += twins
+        if isinstance(outcome, StepError):
             self._fail(step, str(outcome))
         elif isinstance(outcome, Killed):
             self.killed[step.name] = self.killed.get(step.name, 0) + 1
             if self.killed[step.name] == TRIES:
-                self._fail(
-                    step, f"its process was killed {TRIES} times ({outcome}); was there too little memory?"
-                )
+                why = f"its process was killed {TRIES} times ({outcome}); was there too little memory?"
+                self._fail(step, why)
+            else:
+                self.waiting.append(step)
         else:
             raise outcome
+
+    def _finish(self, step: Step, done: Done) -> None:
+        self.done[step.name] = done
+        self._order.done(step.name)
 
     def _fail(self, step: Step, reason: str) -> None:
         self.failed[step.name] = reason
         self.listener(Event("fails", step.name, note=reason))
-
-    def _inputs_done(self, step: Step) -> bool:
-        return all(i.step in self.done for i in step.inputs)

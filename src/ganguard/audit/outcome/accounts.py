@@ -4,51 +4,66 @@ from collections import Counter
 from pathlib import Path
 
 from ganguard.audit.engine.cache import Done
-from ganguard.audit.plan.plan import Plan
-from ganguard.audit.plan.planned import AUDITOR_DRAWS, REFERENCE, UNDEFENDED, target_name
-from ganguard.audit.spec.spec import Spec
+from ganguard.audit.plan.parts import Plan
+from ganguard.audit.plan.plan import AUDITOR_DRAWS
+from ganguard.audit.plan.step import Step
+from ganguard.audit.spec.scenarios import UNDEFENDED, Scenario
 from ganguard.audit.steps.purchase import adversary_account, auditor_account
-from ganguard.audit.steps.target import target_identity
+from ganguard.audit.steps.target import read_target
 from ganguard.queries.ledger import Ledger
 from ganguard.queries.store import Codes
 from ganguard.results.records import AccountRecord
 
-Bought = dict[tuple[str | None, str | None, int | None], int]
 
-
-def images_bought(plan: Plan, audit: Path, done: dict[str, Done], codes: Codes) -> Bought:
-    """Images that the ledger of `audit` holds, by defence, who averages, and the adversary's seed, None for
-    the auditor. It opens no target."""
-    reserved = Counter[str]()
-    if (audit / "ledger.sqlite").is_file():
-        with Ledger(audit / "ledger.sqlite") as ledger:
-            reserved.update({balance.account: balance.reserved for balance in ledger.balances()})
-    found: Bought = {}
-    for situation in (UNDEFENDED, *plan.defended):
-        step = target_name(situation)
-        identity = target_identity(done[step].directory) if step in done else ""
-        drawn = (
-            target_identity(done[REFERENCE].directory)
-            if REFERENCE in done and situation == UNDEFENDED
-            else identity
-        )
-        found[situation.defence, None, None] = sum(
-            reserved[auditor_account(drawn, draw)] for draw in range(AUDITOR_DRAWS)
-        )
+def account_records(plan: Plan, audit: Path, done: dict[str, Done], codes: Codes) -> list[AccountRecord]:
+    """Return what the auditor and each adversary bought, behind each defence. No target is opened."""
+    reserved = _reserved(audit)
+    ground = plan.ground
+    records: list[AccountRecord] = []
+    for scenario in (UNDEFENDED, *(defended.scenario for defended in ground.defended)):
+        bought_from = ground.target_in(scenario)
+        drawn_from = ground.measured_target if scenario == UNDEFENDED else bought_from
+        accounts = [auditor_account(_identity(drawn_from, done), draw) for draw in range(AUDITOR_DRAWS)]
+        drawn = sum(reserved[account] for account in accounts)
+        records.append(_record("auditor", scenario, None, drawn))
         for purchase in plan.purchases:
-            if purchase.defence == situation.defence:
-                account = adversary_account(identity, purchase.seed, codes, purchase.adversary)
-                found[situation.defence, purchase.adversary, purchase.seed] = reserved[account]
-    return found
+            if purchase.scenario.defence == scenario.defence:
+                averaging = purchase.scenario.averaging
+                account = adversary_account(
+                    _identity(bought_from, done),
+                    purchase.seed,
+                    codes,
+                    averaging.label() if averaging else None,
+                )
+                bought = reserved[account]
+                records.append(_record("adversary", purchase.scenario, purchase.seed, bought))
+    return records
 
 
-def account_records(spec: Spec, audit: Path, done: dict[str, Done], plan: Plan) -> list[AccountRecord]:
-    def record(defence: str | None, adversary: str | None, seed: int | None, bought: int) -> AccountRecord:
-        who = "auditor" if seed is None else f"adversary, {adversary + ', ' if adversary else ''}seed {seed}"
-        account = f"{who}, behind {defence}" if defence else who
-        role = "auditor" if seed is None else "adversary"
-        return AccountRecord(
-            account=account, role=role, seed=seed, defence=defence, adversary=adversary, bought=bought
-        )
+def _reserved(audit: Path) -> Counter[str]:
+    """Return the images that the ledger of an audit holds, by account."""
+    path = audit / "ledger.sqlite"
+    if not path.is_file():
+        return Counter()
+    with Ledger(path) as ledger:
+        return Counter({balance.account: balance.reserved for balance in ledger.balances()})
 
-    return [record(*whose, count) for whose, count in images_bought(plan, audit, done, spec.codes).items()]
+
+def _identity(target: Step, done: dict[str, Done]) -> str:
+    """Return the identity of a target; of one that could not be opened, an identity that bought nothing."""
+    return read_target(done[target.name].directory).identity if target.name in done else ""
+
+
+def _record(role: str, scenario: Scenario, seed: int | None, bought: int) -> AccountRecord:
+    who = role
+    if seed is not None:
+        averages = f"{scenario.who}, " if scenario.who else ""
+        who = f"adversary, {averages}seed {seed}"
+    return AccountRecord(
+        account=f"{who}, behind {scenario.defence}" if scenario.defence else who,
+        role="auditor" if seed is None else "adversary",
+        seed=seed,
+        defence=scenario.defence,
+        adversary=scenario.who,
+        bought=bought,
+    )

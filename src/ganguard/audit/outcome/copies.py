@@ -1,84 +1,112 @@
-"""What a finished audit puts where a person finds it: sample grids, checkpoints, and fitted directions."""
+"""Put sample grids, checkpoints and fitted directions where a person finds them."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from ganguard.audit.engine.cache import Done
-from ganguard.audit.plan.plan import Plan, SubstitutePlan
-from ganguard.audit.plan.planned import utility_name
+from ganguard.audit.plan.parts import Copy, DirectionPlan, Plan, SubstitutePlan
+from ganguard.audit.plan.step import Step
 from ganguard.base.cache import content_key, copy_directory, copy_file
 from ganguard.base.grids import COLUMNS, DROPPED_FILE, GRID_FILE, KEPT_FILE
 from ganguard.comparison.directions import AMOUNTS, STRIP_FILE
 from ganguard.results.records import Depicted, Picture
+from ganguard.results.whose import Whose
 
-LONGEST_SLUG = 120  # characters: the names of files hold 255, with what comes around it
+LONGEST_SLUG = 120  # characters: file names hold 255, with what comes around it
 REFINED_GRIDS: dict[Depicted, str] = {"kept": KEPT_FILE, "dropped": DROPPED_FILE}
 
 
-def fitted_directions(plan: Plan, done: dict[str, Done]) -> list[tuple[str, str]]:
-    """The steps that fitted directions, and to which attributes."""
-    return [
-        (s.name, str(s.settings["attribute"])) for s in plan.steps if s.kind == "direction" and s.name in done
-    ]
+def fitted_directions(plan: Plan, done: dict[str, Done]) -> list[DirectionPlan]:
+    """Return the directions that were fitted."""
+    return [direction for direction in plan.ground.directions if direction.step.name in done]
 
 
 def pictures(plan: Plan, done: dict[str, Done], audit: Path, tile: tuple[int, int]) -> list[Picture]:
-    """Grids of the real data, the target, and each attack's copies under the first seed that has one, beside
-    what it kept and dropped of the bought images."""
-    found: list[Picture] = []
+    """Copy the grids to audit/grids, and return their records.
+
+    They show the real data, the target, directions, defended images, and each attack's copies under the first seed that
+    has one, beside what it kept and dropped of the bought images.
+    """
+    grids = _Grids(done, audit, tile)
+    ground = plan.ground
+    grids.add(ground.real, "real", "real")
+    grids.add(ground.yardsticks, "target", "target")
+    for direction in fitted_directions(plan, done):
+        grids.add_strip(direction)
+    for defended in ground.defended:
+        if defended.utility.name in done:
+            label = str(defended.scenario.defence)
+            grids.add(defended.utility, f"defended-{_slug(label)}", "defended", Whose(defence=label))
+    for substitute in _first_of_each(plan, done):
+        name, whose = _copy_slug(substitute.copy), substitute.copy.whose()
+        grids.add(substitute.measure, name, "substitute", whose)
+        for subject, file in REFINED_GRIDS.items():
+            if (done[substitute.train.name].directory / file).is_file():
+                grids.add(substitute.train, f"{name}-{subject}", subject, whose, file)
+    return grids.added
+
+
+class _Grids:
+    """Grids that are copied to an audit's directory, and their records."""
+
+    def __init__(self, done: dict[str, Done], audit: Path, tile: tuple[int, int]) -> None:
+        self._done, self._audit, self._tile = done, audit, tile
+        self.added: list[Picture] = []
 
     def add(
-        step: str, name: str, subject: Depicted, source: str = GRID_FILE, columns: int = COLUMNS, **whose: Any
+        self, step: Step, name: str, subject: Depicted, whose: Whose | None = None, source: str = GRID_FILE
     ) -> None:
-        file = audit / "grids" / f"{name}.png"
-        copy_file(done[step].directory / source, file)
-        found.append(Picture(subject=subject, file=f"grids/{file.name}", columns=columns, tile=tile, **whose))
+        """Copy a grid of a step to grids/<name>.png."""
+        said = (whose or Whose()).model_dump()
+        self._copy(step, name, source, {"subject": subject, "columns": COLUMNS, **said})
 
-    add("real", "real", "real")
-    add("yardsticks", "target", "target")
-    for step, attribute in fitted_directions(plan, done):
-        add(step, _slug(step), "direction", STRIP_FILE, attribute=attribute, columns=len(AMOUNTS))
-    for situation in plan.defended:
-        if (utility := utility_name(situation)) in done:
-            add(utility, f"defended-{_slug(str(situation.defence))}", "defended", defence=situation.defence)
-    for s in _first_of_each(plan, done):
-        name = f"{_slug(s.label + s.situation.suffix)}-{s.settings.query_budget}"
-        add(s.measure, name, "substitute", **s.whose())
-        for subject, file in REFINED_GRIDS.items():
-            if (done[s.step].directory / file).is_file():
-                add(s.step, f"{name}-{subject}", subject, file, **s.whose())
-    return found
+    def add_strip(self, direction: DirectionPlan) -> None:
+        """Copy the strip of a fitted direction."""
+        said = {"subject": "direction", "columns": len(AMOUNTS), "attribute": direction.attribute}
+        self._copy(direction.step, _slug(direction.step.name), STRIP_FILE, said)
+
+    def _copy(self, step: Step, name: str, source: str, said: Mapping[str, object]) -> None:
+        copy_file(self._done[step.name].directory / source, self._audit / "grids" / f"{name}.png")
+        place = {"file": f"grids/{name}.png", "tile": self._tile}
+        self.added.append(Picture.model_validate({**said, **place}))
 
 
 def _first_of_each(plan: Plan, done: dict[str, Done]) -> list[SubstitutePlan]:
-    """Of each attack at each budget in each situation, the first copy that was measured."""
-    found: dict[tuple[str, int, str], SubstitutePlan] = {}
-    for s in plan.substitutes:
-        if s.measure in done:
-            found.setdefault((s.label, s.settings.query_budget, s.situation.suffix), s)
+    """Return the first copy that was measured of each attack at each budget in each scenario."""
+    found: dict[Whose, SubstitutePlan] = {}
+    for substitute in plan.substitutes:
+        if substitute.measure.name in done:
+            whatever_seed = substitute.copy.whose().model_copy(update={"seed": None})
+            found.setdefault(whatever_seed, substitute)
     return list(found.values())
 
 
 def copy_checkpoints(plan: Plan, done: dict[str, Done], audit: Path) -> None:
-    """Put the checkpoints where a person finds them: checkpoints/target,
-    checkpoints/<attack>-<budget>-seed<seed>; and directions/<attribute>."""
-    for step, attribute in fitted_directions(plan, done):
-        copy_directory(done[step].directory, audit / "directions" / _slug(attribute))
+    """Copy checkpoints to audit/checkpoints, and fitted directions to audit/directions.
+
+    A copy's name is <attack>-<budget>-seed<seed>.
+    """
+    for direction in fitted_directions(plan, done):
+        source = done[direction.step.name].directory
+        copy_directory(source, audit / "directions" / _slug(direction.attribute))
     wanted = {
-        f"{_slug(s.label + s.situation.suffix)}-{s.settings.query_budget}-seed{s.seed}": done[
-            s.step
-        ].directory
-        for s in plan.substitutes
-        if s.step in done
+        f"{_copy_slug(substitute.copy)}-seed{substitute.copy.seed}": substitute.train
+        for substitute in plan.substitutes
     }
-    wanted["target"] = done["target"].directory
-    for name, directory in wanted.items():
-        if (directory / "checkpoint").is_dir():
-            copy_directory(directory / "checkpoint", audit / "checkpoints" / name)
+    wanted["target"] = plan.ground.target
+    for name, step in wanted.items():
+        if step.name in done and (done[step.name].directory / "checkpoint").is_dir():
+            copy_directory(done[step.name].directory / "checkpoint", audit / "checkpoints" / name)
+
+
+def _copy_slug(copy: Copy) -> str:
+    """Return a copy as part of a file's name, whatever its seed."""
+    return f"{_slug(f'{copy.label}{copy.scenario}')}-{copy.settings.query_budget}"
 
 
 def _slug(label: str) -> str:
-    """An attack's label as part of a file's name."""
-    slug = re.sub(r"[^a-z0-9._]+", "-", label.replace("#", "").replace("%", "percent").lower()).strip("-")
+    """Return a label as part of a file's name."""
+    words = label.replace("#", "").replace("%", "percent").lower()
+    slug = re.sub(r"[^a-z0-9._]+", "-", words).strip("-")
     return slug if len(slug) <= LONGEST_SLUG else f"{slug[:LONGEST_SLUG]}-{content_key(label=label)[:8]}"

@@ -1,4 +1,4 @@
-"""From the files of finished steps to the records of what white-box attacks kept of their purchases."""
+"""Read back what white-box attacks kept of their purchases."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,8 +9,7 @@ from torch import Tensor
 
 from ganguard.attacks.subsampling.refinement_files import KEPT, REFINEMENT
 from ganguard.audit.engine.cache import Done
-from ganguard.audit.plan.plan import Plan, SubstitutePlan
-from ganguard.audit.plan.planned import images_of, replay_name
+from ganguard.audit.plan.parts import Plan, SubstitutePlan
 from ganguard.audit.steps.replay import read_classes
 from ganguard.base.codecs import read_tensors
 from ganguard.base.errors import CheckpointError, DataError
@@ -19,8 +18,10 @@ from ganguard.results.refinements import ClassCounts, PlainRecord, RatioRecord, 
 
 
 def _apart(said: Any) -> Any:
-    """What refinement.json says of Algorithm 1: its ratio, and beside it what came of that, or that it was
-    stuck."""
+    """Return what refinement.json says of Algorithm 1: its ratio, and apart from it what came of that.
+
+    None in its place says that the chains were stuck.
+    """
     if not isinstance(said, dict):
         return said
     ratio = {key: value for key, value in said.items() if key in RatioRecord.model_fields}
@@ -35,30 +36,34 @@ class _Written(Trial):
 
 
 def refinement_records(plan: Plan, done: dict[str, Done]) -> list[RefinementRecord]:
-    """A record of every substitute that refined what it bought. Raises InputError where its files are
-    damaged."""
-    refined = (
-        s for s in plan.substitutes if s.step in done and (done[s.step].directory / REFINEMENT).is_file()
-    )
-    return [_record(s, done) for s in refined]
+    """Return a record of every substitute that refined its purchase. Raises InputError if its files are damaged."""
+    trained = [substitute for substitute in plan.substitutes if substitute.train.name in done]
+    return [
+        _record(substitute, done)
+        for substitute in trained
+        if (done[substitute.train.name].directory / REFINEMENT).is_file()
+    ]
 
 
 def _record(substitute: SubstitutePlan, done: dict[str, Done]) -> RefinementRecord:
-    directory, budget = (
-        done[substitute.step].directory,
-        images_of(substitute.settings.query_budget, substitute.situation),
-    )
+    directory, copy = done[substitute.train.name].directory, substitute.copy
     said = read_record(directory / REFINEMENT, _Written, DataError)
-    replay = done.get(replay_name(substitute.seed, substitute.situation))
-    return RefinementRecord(
-        **substitute.whose(),
-        classes=None if replay is None else _count(read_classes(replay.directory, budget), _read(directory)),
-        **dict(said),
+    bought = substitute.bought
+    replay = done.get(bought.replay.name) if bought else None
+    images = copy.settings.needs().purchase // copy.scenario.price
+    classes = read_classes(replay.directory, images) if replay else None
+    return RefinementRecord.model_validate(
+        {**copy.whose().model_dump(), **dict(said), "classes": _count(classes, _read(directory))}
     )
 
 
 def _count(classes: tuple[Tensor, int] | None, refined: dict[str, Tensor]) -> ClassCounts | None:
-    """classes: of each bought image (N,), and how many there are."""
+    """Return how many images of each class the purchase, the refined set and Algorithm 1's set hold.
+
+    Args:
+        classes: class of each bought image (N,), and how many classes there are.
+        refined: as `_read` returns it.
+    """
     if classes is None:
         return None
     of_images, count = classes
@@ -67,13 +72,12 @@ def _count(classes: tuple[Tensor, int] | None, refined: dict[str, Tensor]) -> Cl
         return tuple(torch.bincount(of_images[rows], minlength=count).tolist())
 
     plain = counted(refined["plain"]) if "plain" in refined else ()
-    return ClassCounts(
-        before=counted(torch.arange(len(of_images))), after=counted(refined["kept"]), plain=plain
-    )
+    before = counted(torch.arange(len(of_images)))
+    return ClassCounts(before=before, after=counted(refined["kept"]), plain=plain)
 
 
 def _read(directory: Path) -> dict[str, Tensor]:
-    """Indices into the bought images: kept (N,), and plain (N,) where Algorithm 1 was not stuck."""
+    """Return indices into the bought images: kept (N,), and plain (N,) unless Algorithm 1's chains were stuck."""
     try:
         return read_tensors(directory / KEPT)[0]
     except ValueError as problem:

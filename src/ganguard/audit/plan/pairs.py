@@ -1,63 +1,55 @@
-"""Which attacks of a spec the relations R4 to R6 compare: two that differ in nothing but what the relation is
-about."""
+"""Which attacks of a spec the relations R4 to R6 compare: two that differ in nothing but what the relation is about."""
 
 from collections.abc import Iterator
 from itertools import permutations
 
-from ganguard.attacks.accuracy_partial_black_box import PartialBlackBoxSettings
-from ganguard.attacks.accuracy_white_box import WhiteBoxSettings
-from ganguard.attacks.fidelity import FidelitySettings
+from ganguard.attacks.needs import Relation
 from ganguard.attacks.protocol import AttackSettings
-from ganguard.attacks.real_images import RealImagesSettings
-from ganguard.attacks.transfer import TransferSettings
 from ganguard.results.verdicts import Improvement
-from ganguard.training.settings import TrainingSettings
 
 Labelled = list[tuple[str, list[AttackSettings]]]
 
+_ADDED: dict[Relation, tuple[str, ...]] = {
+    "R4": ("real images",),
+    "R5": ("discriminator",),
+    "R6": ("images", "a copy"),  # stolen from bought images, or before
+}
+"""What the better of two attacks has, by relation: one of these, and nothing else that the other lacks."""
+
+_NO_PART_OF_A_RECIPE = frozenset({"kind", "query_budget", "checkpoint_every"})
+
 
 def improvements(labelled: Labelled) -> tuple[Improvement, ...]:
-    """Of attacks by label. R4: real images beside none. R5: a white box beside a partial black one. R6: a
-    moved copy beside training from scratch. A partial black box that goes on with a copy that existed already
-    is in no pair: who knows what that was made of, and it is the same under every seed."""
-    found = [
-        pair
-        for one, other in permutations([(label, s[0]) for label, s in labelled], 2)
-        for pair in _pairs(one, other)
-    ]
+    """Return the pairs of attacks, by label, that relations compare, sorted by relation.
+
+    R4: real images beside none. R5: D beside none. R6: a stolen copy that is moved, beside training from scratch.
+    """
+    first_of_each = [(label, by_budget[0]) for label, by_budget in labelled]
+    found = [pair for one, other in permutations(first_of_each, 2) for pair in _pairs(one, other)]
     return tuple(sorted(found, key=lambda pair: pair.relation))
 
 
 def _pairs(one: tuple[str, AttackSettings], other: tuple[str, AttackSettings]) -> Iterator[Improvement]:
-    (label, a), (over, b) = one, other
-    if any(isinstance(each, PartialBlackBoxSettings) and each.substitute for each in (a, b)):
-        return
-    if (
-        isinstance(a, PartialBlackBoxSettings)
-        and isinstance(b, FidelitySettings)
-        and _alike(a, b, TrainingSettings)
-    ):
-        yield Improvement("R4", label, over, "reference")
-    if (
-        isinstance(a, WhiteBoxSettings)
-        and isinstance(b, PartialBlackBoxSettings)
-        and _alike(a, b, RealImagesSettings)
-    ):
-        yield Improvement("R5", label, over, "reference")
-    moved = isinstance(a, TransferSettings) and a.method != "scratch"
-    if moved and isinstance(b, TransferSettings) and b.method == "scratch" and _alike(a, b, TransferSettings):
-        yield Improvement("R6", label, over, "domain")
+    (label, better), (over, plain) = one, other
+    against = "domain" if better.needs().domain else "reference"
+    for relation, kind in better.improves_on.items():
+        if plain.kind == kind and _adds(relation, better, plain) and _alike(better, plain):
+            yield Improvement(relation, label, over, against)
 
 
-def _alike(a: AttackSettings, b: AttackSettings, of: type[TrainingSettings]) -> bool:
-    """Whether both have the same values of the settings of that type, but for those that the pair is
-    about."""
-    fields = set(of.model_fields) - {
-        "kind",
-        "query_budget",
-        "checkpoint_every",
-        "method",
-        "frozen",
-        "substitute",
-    }
-    return a.model_dump(include=fields) == b.model_dump(include=fields)
+def _adds(relation: Relation, better: AttackSettings, plain: AttackSettings) -> bool:
+    """Return whether one has what the other has, and what the relation is about."""
+    has, lacks = _has(better), _has(plain)
+    return any(has == lacks | {part} and part not in lacks for part in _ADDED[relation])
+
+
+def _has(attack: AttackSettings) -> frozenset[str]:
+    needs = attack.needs()
+    return frozenset(needs.knows()) | ({"images"} if needs.purchase else set())
+
+
+def _alike(one: AttackSettings, other: AttackSettings) -> bool:
+    """Return whether the settings that both attacks have are equal, but for those that say what they have."""
+    shared = type(one).model_fields.keys() & type(other).model_fields.keys()
+    compared = shared - _NO_PART_OF_A_RECIPE - one.own - other.own
+    return one.model_dump(include=set(compared)) == other.model_dump(include=set(compared))

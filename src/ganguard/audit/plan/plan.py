@@ -2,132 +2,151 @@
 
     real ─► ready ─► target ─► fit ─► yardsticks ─► purchase ─► substitute ─► measure
     real ─► features ───────────────► yardsticks    purchase ─► replay ─────► measure
-    target ─► direction ─► defended target ─► utility, beside the undefended; and purchase ─► ... again
-    another domain's real images ─► domain          substitute ─► transferred substitute ─► measure, beside domain
+    target ─► direction ─► defended target ─► utility, beside the undefended; purchase ─► ... again
+    another domain's real images ─► domain     substitute ─► transferred substitute ─► measure
 
-Nothing is trained before the real data are known to suffice and to fit the substitutes' architectures,
-nothing is bought before the target is known to fit them too, and the adversary buys after the yardsticks
-stand.
+Nothing is trained before the real data are known to suffice and to fit the substitutes' architectures, nothing is
+bought before the target is known to fit them too, and the adversary buys after the yardsticks stand.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
-from typing import Any
 
-from ganguard.attacks.continued_copy import GoesOnSettings
-from ganguard.attacks.existing_copy import GivenSettings
 from ganguard.attacks.protocol import AttackSettings
-from ganguard.audit.plan.planned import (
-    AUDITOR_DRAWS,
-    UNDEFENDED,
-    defence_steps,
-    direction_steps,
-    domain_names,
-    domain_step,
-    ground_steps,
-    images_of,
+from ganguard.audit.plan.adversaries import (
+    Known,
     known_step,
-    measure_step,
-    purchase_steps,
-    real_fractions,
-    recipe,
-    train_name,
+    purchase_plan,
+    substitute_plan,
     train_step,
 )
+from ganguard.audit.plan.ground import lay_ground
+from ganguard.audit.plan.parts import Copy, Ground, Plan, PurchasePlan, SubstitutePlan
 from ganguard.audit.plan.step import Step
-from ganguard.audit.spec.scenarios import Situation, defended
+from ganguard.audit.spec.scenarios import Scenario
 from ganguard.audit.spec.spec import Spec
 
+AUDITOR_DRAWS = 2  # sets of images of the target that the auditor measures with
 
-@dataclass(frozen=True)
-class SubstitutePlan:
-    """The substitute of one attack at one budget under one seed, in one situation: the names of its two
-    steps, and what it uses."""
-
-    label: str
-    settings: AttackSettings
-    seed: int
-    step: str
-    measure: str
-    situation: Situation = UNDEFENDED
-
-    def whose(self) -> dict[str, Any]:
-        """The fields of a record that say whose it is."""
-        budget = self.settings.query_budget
-        return {"attack": self.label, "query_budget": budget, "seed": self.seed, **self.situation.whose()}
-
-
-@dataclass(frozen=True)
-class PurchasePlan:
-    """What one adversary buys from one target: behind which defence (None: none), who averages (None:
-    nobody), how many queries it costs, its step and the one that measures it."""
-
-    defence: str | None
-    adversary: str | None
-    seed: int
-    images: int
-    step: str
-    replay: str
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The steps in an order in which they can run, and the substitutes and purchases among them. auditor:
-    images that the auditor buys. defended: the target's situations beside the undefended one, whoever
-    attacks."""
-
-    steps: tuple[Step, ...]
-    substitutes: tuple[SubstitutePlan, ...]
-    purchases: tuple[PurchasePlan, ...] = ()
-    auditor: int = 0
-    defended: tuple[Situation, ...] = ()
+Bought = dict[tuple[str | None, str | None, int], PurchasePlan]
+"""(defence, who averages, seed) -> the purchase."""
 
 
 def make_plan(spec: Spec) -> Plan:
-    """All steps of an audit."""
-    budgets = sorted({settings.buys() for settings in spec.attacks} - {0})
-    steps = [*ground_steps(spec), *direction_steps(spec)]
-    purchases: list[PurchasePlan] = []
-    behind = defended(spec.defences)
-    for stands in (UNDEFENDED, *behind):
-        steps += defence_steps(spec, stands)
-        buyers = {s.purchase_suffix: s.bought for s in spec.situations() if s.defence == stands.defence}
-        for buyer, seed in product(buyers.values() if budgets else (), spec.seeds):
-            bought = purchase_steps(spec, budgets, seed, buyer)
-            queries = images_of(max(budgets), buyer) * buyer.price
-            who = buyer.averaging.label() if buyer.averaging else None
-            purchases.append(PurchasePlan(buyer.defence, who, seed, queries, *(step.name for step in bought)))
-            steps += bought
-    steps += [
-        known_step(spec, fraction, seed) for fraction, seed in product(real_fractions(spec), spec.seeds)
-    ]
-    steps += [domain_step(name) for name in domain_names(spec)]
-    copies = [(label, a) for label, by_budget in spec.labelled_attacks() for a in by_budget]
-    copies.sort(key=lambda copy: isinstance(copy[1], GoesOnSettings))  # those come after what they go on with
-    stolen = {
-        (recipe(a), seed, situation.suffix): train_name(label, a, seed, situation)
-        for label, a in copies
-        for seed in spec.seeds
-        for situation in spec.situations()
+    """Return all steps of an audit, and what they are for."""
+    ground = lay_ground(spec)
+    bought = _purchases(spec, ground)
+    fractions = {attack.needs().real_fraction for attack in spec.attacks} - {None}
+    known = {
+        (fraction, seed): known_step(ground, fraction, seed)
+        for fraction, seed in product(sorted(filter(None, fractions)), spec.seeds)
     }
-    of_attacks = len(stolen)
-    substitutes: list[SubstitutePlan] = []
-    for situation, seed, (label, settings) in product(spec.situations(), spec.seeds, copies):
-        if isinstance(settings, GivenSettings) and seed != spec.seeds[0]:
-            continue  # it was made once
-        if situation.chain and not settings.buys():
-            continue  # it meets no defence
-        begins_as = None
-        if isinstance(settings, GoesOnSettings) and settings.steals():
-            key = recipe(settings.stealing()), seed, situation.suffix
-            if key not in stolen:  # no attack of the spec makes this copy
-                name = f"stolen {settings.architecture.kind} #{len(stolen) - of_attacks + 1}"
-                steps.append(train_step(spec, name, settings.stealing(), seed, situation))
-                stolen[key] = steps[-1].name
-            begins_as = stolen[key]
-        train = train_step(spec, label, settings, seed, situation, begins_as)
-        measure = measure_step(spec, train, settings, seed, situation)
-        substitutes.append(SubstitutePlan(label, settings, seed, train.name, measure.name, situation))
-        steps += [train, measure]
-    drawn = (AUDITOR_DRAWS + len(behind)) * spec.samples
-    return Plan(tuple(steps), tuple(substitutes), tuple(purchases), drawn, tuple(behind))
+    copies = _Copies(spec, ground, bought, known)
+    substitutes = copies.plan()
+    purchases = tuple(bought.values())
+    draws = AUDITOR_DRAWS + len(ground.defended)
+    steps = (
+        *_ground_steps(ground),
+        *_steps_of_purchases(ground, purchases),
+        *known.values(),
+        *(domain.floors for domain in ground.domains),
+        *copies.steps,
+    )
+    return Plan(steps, ground, purchases, tuple(known.values()), substitutes, draws * spec.samples)
+
+
+def _ground_steps(ground: Ground) -> list[Step]:
+    trained_on = [ground.trained_on] if ground.trained_on is not ground.real else []
+    reference = [ground.reference] if ground.reference else []
+    return [
+        ground.real,
+        *trained_on,
+        *(domain.real for domain in ground.domains),
+        ground.ready,
+        ground.target,
+        *reference,
+        ground.fit,
+        ground.features,
+        ground.yardsticks,
+        *(direction.step for direction in ground.directions),
+    ]
+
+
+def _steps_of_purchases(ground: Ground, purchases: Sequence[PurchasePlan]) -> list[Step]:
+    """Return the steps of purchases and replays, each defended target before those from it."""
+    behind = {plan.scenario.defence: [plan.target, plan.utility] for plan in ground.defended}
+    steps = {None: list[Step](), **behind}
+    for plan in purchases:
+        steps[plan.scenario.defence] += [plan.purchase, plan.replay]
+    return [step for of_one in steps.values() for step in of_one]
+
+
+def _purchases(spec: Spec, ground: Ground) -> Bought:
+    """Return every purchase: adversaries that ask alike share one, and so do all attacks at all budgets."""
+    budgets = sorted({attack.needs().purchase for attack in spec.attacks} - {0})
+    if not budgets:
+        return {}
+    buyers = {_buyer(scenario): scenario.bought for scenario in spec.scenarios()}
+    return {
+        (*buyer, seed): purchase_plan(spec, ground, budgets, seed, scenario)
+        for (buyer, scenario), seed in product(buyers.items(), spec.seeds)
+    }
+
+
+def _buyer(scenario: Scenario) -> tuple[str | None, str | None]:
+    return scenario.bought.defence, scenario.bought.who
+
+
+class _Copies:
+    """The substitutes of a plan, and their steps. A copy that several attacks go on with is trained once."""
+
+    def __init__(self, spec: Spec, ground: Ground, bought: Bought, known: Known) -> None:
+        self._spec, self._ground, self._bought, self._known = spec, ground, bought, known
+        self._trained: dict[tuple[str, int, str], Step] = {}
+        self._made_for_others = 0
+        self.steps: list[Step] = []
+
+    def plan(self) -> tuple[SubstitutePlan, ...]:
+        """Plan every copy: those that go on with another come after it."""
+        spec = self._spec
+        attacks = [
+            (label, settings) for label, by_budget in spec.labelled_attacks() for settings in by_budget
+        ]
+        attacks.sort(key=lambda attack: attack[1].needs().stolen is not None)
+        copies = [
+            Copy(label, settings, seed, scenario)
+            for scenario, seed, (label, settings) in product(spec.scenarios(), spec.seeds, attacks)
+        ]
+        return tuple(self._substitute(copy) for copy in copies if self._is_made(copy))
+
+    def _is_made(self, copy: Copy) -> bool:
+        """Return whether a copy differs from every other: what buys nothing meets no defence."""
+        again = not copy.settings.varies and copy.seed != self._spec.seeds[0]
+        return not again and (copy.scenario.defence is None or copy.settings.needs().purchase > 0)
+
+    def _substitute(self, copy: Copy) -> SubstitutePlan:
+        stolen = copy.settings.needs().stolen
+        train = self._train(copy, self._copy_to_continue(copy, stolen) if stolen else None)
+        plan = substitute_plan(self._spec, self._ground, copy, train, self._purchase_of(copy), self._known)
+        self.steps.append(plan.measure)
+        return plan
+
+    def _copy_to_continue(self, copy: Copy, stolen: AttackSettings) -> Step:
+        """Return the training of the stolen copy: another attack's, if one makes it too, or one of its own."""
+        wanted = replace(copy, settings=stolen)
+        if wanted.recipe() in self._trained:
+            return self._trained[wanted.recipe()]
+        self._made_for_others += 1
+        label = f"stolen {stolen.architecture.kind} #{self._made_for_others}"
+        return self._train(replace(wanted, label=label), None)
+
+    def _train(self, copy: Copy, stolen: Step | None) -> Step:
+        bought = self._purchase_of(copy)
+        step = train_step(self._spec, self._ground, copy, bought=bought, known=self._known, stolen=stolen)
+        self._trained[copy.recipe()] = step
+        self.steps.append(step)
+        return step
+
+    def _purchase_of(self, copy: Copy) -> PurchasePlan | None:
+        return self._bought[(*_buyer(copy.scenario), copy.seed)] if copy.settings.needs().purchase else None

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import BeforeValidator, Field, SerializeAsAny
 
 from ganguard.audit.spec.chains import Chain, guessed_chain, swept
+from ganguard.audit.spec.labels import numbered
 from ganguard.base.errors import SpecError, unknown_name
 from ganguard.base.settings import Float, Positive, Settings, parse
 from ganguard.defences.protocol import Defence, chain_label
@@ -103,19 +104,9 @@ def _adversaries(value: object) -> tuple[Adversary, ...]:
     return tuple(found)
 
 
-def occurrences(labels: Sequence[str]) -> list[int]:
-    """Of each label, the how manieth it is of those that read the same."""
-    return [labels[: i + 1].count(label) for i, label in enumerate(labels)]
-
-
-def numbered(label: str, number: int) -> str:
-    return label if number == 1 else f"{label} #{number}"
-
-
 def adversary_labels(adversaries: Sequence[Adversary]) -> tuple[str, ...]:
-    """What they are called in results and reports; two that call themselves the same are numbered."""
-    called = [adversary.label() for adversary in adversaries]
-    return tuple(map(numbered, called, occurrences(called)))
+    """Return the adversaries' unique labels in results and reports."""
+    return tuple(numbered([adversary.label() for adversary in adversaries]))
 
 
 AdversariesField = Annotated[tuple[SerializeAsAny[Adversary], ...], BeforeValidator(_adversaries)]

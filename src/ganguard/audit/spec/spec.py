@@ -1,7 +1,6 @@
 """What a user writes: the spec of an audit, its presets, and changes to it from the command line."""
 
 from collections.abc import Mapping
-from itertools import groupby
 from typing import Annotated, Any, cast
 
 from pydantic import BeforeValidator, Field, SerializeAsAny, field_validator, model_validator
@@ -9,7 +8,8 @@ from pydantic import BeforeValidator, Field, SerializeAsAny, field_validator, mo
 from ganguard.attacks.protocol import AttackSettings, parse_attack
 from ganguard.audit.spec.adversaries import AdversariesField, Averaging, Naive
 from ganguard.audit.spec.chains import ChainsField, attributes, swept
-from ganguard.audit.spec.scenarios import Situation, situations
+from ganguard.audit.spec.labels import numbered
+from ganguard.audit.spec.scenarios import Scenario, scenarios
 from ganguard.base.compute import Compute
 from ganguard.base.errors import SpecError, unknown_name
 from ganguard.base.settings import NonNegative, Positive, Settings, one_line, parse
@@ -34,6 +34,10 @@ class TrainTarget(PrivateTraining):
 
     dataset: DatasetField
     seed: NonNegative = 0
+
+    def training(self) -> PrivateTraining:
+        """Return how it is trained, whatever on."""
+        return PrivateTraining.model_validate(self.model_dump(include=set(PrivateTraining.model_fields)))
 
 
 def _target(value: object) -> TrainTarget | TargetSettings:
@@ -128,6 +132,18 @@ class Spec(Settings):
         return seeds
 
     @model_validator(mode="after")
+    def _distinct_attacks(self) -> "Spec":
+        seen = set[tuple[str, int]]()
+        for settings in self.attacks:
+            recipe = _without_budget(settings), settings.query_budget
+            if recipe in seen:
+                raise ValueError(
+                    f"attacks: {settings.label()}, {settings.query_budget:,} queries, stands twice. Leave one out"
+                )
+            seen.add(recipe)
+        return self
+
+    @model_validator(mode="after")
     def _referred(self) -> "Spec":
         if self.reference and (not self.remote() or self.reference.remote):
             raise ValueError(
@@ -142,8 +158,8 @@ class Spec(Settings):
     @model_validator(mode="after")
     def _trainable_through(self) -> "Spec":
         for settings in self.attacks:
-            mixes = settings.buys() and not settings.trains_through()
-            if mixes and any(s.believed for s in self.situations()):
+            mixes = settings.needs().purchase and not settings.trains_through()
+            if mixes and any(s.believed for s in self.scenarios()):
                 raise ValueError(
                     f"{settings.label()} cannot train through a defence. Leave it out, or set adversaries: "
                     "[naive]"
@@ -173,7 +189,8 @@ class Spec(Settings):
         if averaging and self.codes != "client":
             raise ValueError("adversaries: averaging asks for the same codes again. Set codes: client")
         most = max((a.copies for a in averaging), default=1)
-        least = min((settings.buys() for settings in self.attacks if settings.buys()), default=most)
+        bought = [settings.needs().purchase for settings in self.attacks]
+        least = min(filter(None, bought), default=most)
         if least < most:
             raise ValueError(
                 f"query_budget of {least} does not pay for one image of {most} copies; set it to at least "
@@ -191,25 +208,20 @@ class Spec(Settings):
         """Whether the target is asked over a wire."""
         return isinstance(self.target, TargetSettings) and self.target.remote
 
-    def situations(self) -> list[Situation]:
-        """Without a defence first, then every defence with every adversary."""
-        return situations(self.defences, self.adversaries)
+    def scenarios(self) -> list[Scenario]:
+        """Return the undefended target first, then every defence with every adversary."""
+        return scenarios(self.defences, self.adversaries)
 
     def labelled_attacks(self) -> list[tuple[str, list[AttackSettings]]]:
-        """(label, settings by ascending budget) of each attack; two that call themselves the same are
-        numbered."""
+        """Return the unique label of each attack, and its settings by ascending budget, in the order of the spec."""
+        by_recipe: dict[str, list[AttackSettings]] = {}
+        for settings in self.attacks:
+            by_recipe.setdefault(_without_budget(settings), []).append(settings)
+        groups = [sorted(group, key=lambda settings: settings.query_budget) for group in by_recipe.values()]
+        labels = numbered([group[0].label() for group in groups])
+        return list(zip(labels, groups, strict=True))
 
-        def without_budget(settings: AttackSettings) -> str:
-            return settings.model_dump_json(exclude={"query_budget", "checkpoint_every"})
 
-        found: dict[str, list[AttackSettings]] = {}
-        for _, group in groupby(sorted(self.attacks, key=without_budget), key=without_budget):
-            members = {settings.query_budget: settings for settings in group}
-            found[without_budget(members[min(members)])] = [members[budget] for budget in sorted(members)]
-        labels: list[tuple[str, list[AttackSettings]]] = []
-        for key in dict.fromkeys(map(without_budget, self.attacks)):  # in the order of the spec
-            first = found[key][0]
-            name = first.label()
-            taken = sum(label.split(" #")[0] == name for label, _ in labels)
-            labels.append((f"{name} #{taken + 1}" if taken else name, found[key]))
-        return labels
+def _without_budget(settings: AttackSettings) -> str:
+    """Return what makes one attack another, whatever its budget."""
+    return settings.model_dump_json(exclude={"query_budget", "checkpoint_every"})

@@ -1,36 +1,57 @@
-"""What the function of a step is given, and what it returns."""
+"""What the function of a step is given, what it returns, and what its result depends on."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from ganguard.base.compute import Compute
 from ganguard.base.progress import Progress
 
+SettingsT = TypeVar("SettingsT", covariant=True)
+InputsT = TypeVar("InputsT", covariant=True)
+
+Digests = dict[str, str]
+"""Part of a step's output -> its digest. A reader depends on the part that it names, "result" unless it says another."""
+
 
 @dataclass(frozen=True)
-class StepCall:
-    """What a runner is given: its step's settings, the directories of its inputs by role, its own directory,
-    the directory of the whole audit (where the ledger and the purchases are), how to compute, and how often a
-    training saves its state."""
+class StepCall(Generic[SettingsT, InputsT]):
+    """What the function of a step is given.
 
-    settings: dict[str, Any]
-    inputs: dict[str, Path]
+    Attributes:
+        settings: of its kind.
+        inputs: the directories of what it reads.
+        directory: its own, which it writes to.
+        audit: directory of the whole audit, where the ledger and the purchases are.
+    """
+
+    settings: SettingsT
+    inputs: InputsT
     directory: Path
     audit: Path
     compute: Compute
     progress: Progress
-    checkpoint_every: int | None = None
-
-    def trained_as(self, settings: dict[str, Any]) -> dict[str, Any]:
-        """The settings of a training, with how often it saves its state."""
-        return (
-            settings
-            if self.checkpoint_every is None
-            else {**settings, "checkpoint_every": self.checkpoint_every}
-        )
 
 
-Digests = dict[str, str]
-Runner = Callable[[StepCall], Digests]
+def always_whole(directory: Path, audit: Path) -> bool:
+    """Accept a finished step: it keeps nothing outside its directory."""
+    return True
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of step.
+
+    Attributes:
+        run: the function that does it: it writes its files to its own directory, and returns digests of them.
+        code: packages and modules whose source code its result depends on. A test walks the imports from `run`, and
+            fails if one is missing here.
+        code_with: the same, of what the result depends on only if the step reads an input of that role.
+        is_whole: whether what a finished step (its directory, the audit's) keeps elsewhere is still there.
+    """
+
+    run: Callable[[StepCall[Any, Any]], Digests]
+    code: tuple[str, ...]
+    code_with: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    is_whole: Callable[[Path, Path], bool] = always_whole

@@ -2,65 +2,70 @@
 
 from pathlib import Path
 
-from torch import Tensor
-
-from ganguard.audit.steps.call import Digests, StepCall
-from ganguard.audit.steps.target import open_target
+from ganguard.audit.plan.work import DirectionInputs, DirectionSettings
+from ganguard.audit.steps.call import Digests, Kind, StepCall
+from ganguard.audit.steps.target import OPENS_DEFENDED, open_target
 from ganguard.base.cache import content_key, write_json
-from ganguard.base.compute import Compute
-from ganguard.base.errors import SpecError, TargetError
-from ganguard.comparison.directions import Probabilities, effect_on, fit_for, save_strip
-from ganguard.comparison.embedding import load_embedding
+from ganguard.base.errors import DataError, TargetError
+from ganguard.base.settings import read_record
+from ganguard.comparison.directions import effect_on, fit_for, save_strip
+from ganguard.comparison.embedding import class_probabilities, load_embedding
 from ganguard.defences.direction_files import save_direction
 from ganguard.results.records import DirectionRecord
 from ganguard.targets.protocol import LatentTarget
 
-EFFECT = "effect.json"
+_FILE = "effect.json"
 
 
-def run_direction(call: StepCall) -> Digests:
-    """Fit a direction to an attribute, and see what moving codes along it does. The owner holds the target:
-    these images are no queries."""
-    attribute, samples, seed = (
-        str(call.settings["attribute"]),
-        int(call.settings["samples"]),
-        int(call.settings["seed"]),
-    )
-    target = open_target(call.inputs["target"], call.compute)
+def run_direction(call: StepCall[DirectionSettings, DirectionInputs[Path]]) -> Digests:
+    """Fit a direction to an attribute, and measure what moving codes along it does.
+
+    The owner holds the target: these images are no queries.
+    """
+    settings, target = call.settings, open_target(call.inputs.target, call.compute)
     if not isinstance(target, LatentTarget):
         raise TargetError(
-            "semantic interpolation moves codes, and this target takes none. Defend it by what changes "
-            "images."
+            "semantic interpolation moves codes, and this target takes none. Defend it by what changes images."
         )
-    told = _probabilities(call.inputs["features"], call.compute) if "features" in call.inputs else None
+    features = call.inputs.features
+    told = None if features is None else class_probabilities(load_embedding(features, call.compute))
+    attribute, seed = settings.attribute, settings.seed
     fitted = fit_for(
-        target, attribute, samples=samples, seed=seed, probabilities=told, progress=call.progress
+        target,
+        attribute,
+        samples=settings.samples,
+        seed=seed,
+        probabilities=told,
+        progress=call.progress,
     )
     found = effect_on(target, fitted, attribute, seed=seed, probabilities=told)
     save_direction(fitted, call.directory)
     save_strip(found.images, call.directory)
     said = DirectionRecord(
         attribute=attribute,
-        samples=samples,
+        samples=settings.samples,
         held_out_accuracy=fitted.held_out_accuracy or 0.0,
         rest_accuracy=fitted.rest_accuracy or 0.0,
         spearman=found.spearman,
         monotone=found.monotone,
-    )
-    write_json(call.directory / EFFECT, said.model_dump(mode="json"))
-    return {"result": content_key(direction=fitted.digest(), effect=said.model_dump(mode="json"))}
+    ).model_dump(mode="json")
+    write_json(call.directory / _FILE, said)
+    return {"result": content_key(direction=fitted.digest(), effect=said)}
 
 
-def _probabilities(features: Path, compute: Compute) -> Probabilities:
-    """What tells classes, of a features step. Raises SpecError where its network knows none."""
-    embed = load_embedding(features, compute)
+def read_direction(directory: Path) -> DirectionRecord:
+    """Return what a direction step found."""
+    return read_record(directory / _FILE, DirectionRecord, DataError)
 
-    def told(images: Tensor) -> Tensor:
-        found = embed.probabilities(images)
-        if found is None:
-            raise SpecError(
-                f"attribute class:K needs features that know classes; {embed.settings.kind} knows none."
-            )
-        return found
 
-    return told
+DIRECTION = Kind(
+    run_direction,
+    code=(
+        *OPENS_DEFENDED,
+        "ganguard.metrics",
+        "ganguard.comparison.directions",
+        "ganguard.comparison.embedding",
+        "ganguard.results.records",
+        "ganguard.audit.steps.direction",
+    ),
+)

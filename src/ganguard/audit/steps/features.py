@@ -1,28 +1,23 @@
 """Train the feature network if it is a classifier, and fit the scale of its features."""
 
-from ganguard.audit.steps.call import Digests, StepCall
+from pathlib import Path
+
+from ganguard.audit.plan.work import FeaturesInputs, FeaturesSettings
+from ganguard.audit.steps.call import Digests, Kind, StepCall
 from ganguard.audit.steps.real import Real, load_real
 from ganguard.base.cache import tensor_digest, write_json, write_tensors
 from ganguard.base.errors import MetricError
 from ganguard.base.images import to_float
 from ganguard.comparison.embedding import FeatureDescription
 from ganguard.metrics.features.classifier import WEIGHTS, Classifier, accuracy
-from ganguard.metrics.features.network import (
-    Standardisation,
-    extract,
-    load_features,
-    parse_features,
-    require_side,
-)
+from ganguard.metrics.features.network import Standardisation, extract, load_features, require_side
 from ganguard.training.loop import seeded_weights
 from ganguard.training.supervised import train_classifier
 
 
-def run_features(call: StepCall) -> Digests:
-    """Train the feature network if it is a classifier, and fit the scale of the features on the real train
-    split."""
-    real = load_real(call.inputs["real"])
-    settings = parse_features(call.settings)
+def run_features(call: StepCall[FeaturesSettings, FeaturesInputs[Path]]) -> Digests:
+    """Train the network if it is a classifier, and fit the scale of its features on the real train split."""
+    real, settings = load_real(call.inputs.real), call.settings.network
     require_side(real.images)
     held_out: float | None = None
     if isinstance(settings, Classifier):
@@ -31,7 +26,7 @@ def run_features(call: StepCall) -> Digests:
     scale = Standardisation.fit(extract(network, real.images[real.train], call.compute))
     write_tensors(call.directory / "scale.safetensors", {"mean": scale.mean, "std": scale.std})
     said = FeatureDescription(
-        settings=call.settings,
+        settings=settings.model_dump(mode="json"),
         channels=real.images.shape[1],
         dimensions=len(scale.mean),
         held_out_accuracy=held_out,
@@ -41,7 +36,10 @@ def run_features(call: StepCall) -> Digests:
     return {"result": digest}
 
 
-def _train_classifier(settings: Classifier, real: Real, call: StepCall) -> float:
+def _train_classifier(
+    settings: Classifier, real: Real, call: StepCall[FeaturesSettings, FeaturesInputs[Path]]
+) -> float:
+    """Train a classifier on the train split, write its weights, and return its accuracy on the reference split."""
     if real.labels is None:
         raise MetricError(
             "features: classifier learns from labels, and the real data has none. Put every image, and not "
@@ -61,3 +59,17 @@ def _train_classifier(settings: Classifier, real: Real, call: StepCall) -> float
     )
     write_tensors(call.directory / WEIGHTS, network.cpu().state_dict())
     return accuracy(network, to_float(real.images[real.reference]), labels[real.reference])
+
+
+FEATURES = Kind(
+    run_features,
+    code=(
+        "ganguard.base",
+        "ganguard.data",
+        "ganguard.metrics.features",
+        "ganguard.training",
+        "ganguard.comparison.embedding",
+        "ganguard.audit.steps.real",
+        "ganguard.audit.steps.features",
+    ),
+)

@@ -1,4 +1,4 @@
-"""What an adversary puts into its training if it believes in a defence."""
+"""The guess of a defence, which an adversary puts into its own training."""
 
 from collections.abc import Sequence
 
@@ -14,8 +14,10 @@ from ganguard.training.guess import Guess
 
 
 def guess_of(chain: Sequence[Defence], tools: Tools) -> Guess:
-    """What an adversary puts into its training who believes that `chain` stands before the target. It knows
-    the defences and draws their random numbers itself; a batch of its training is one request."""
+    """Return what an adversary puts into its training if it believes that `chain` stands before the target.
+
+    It knows the defences, and draws their random numbers itself. A batch of its training is one request.
+    """
     moves = [(place, d) for place, d in enumerate(chain) if isinstance(d, InputDefence)]
     changes = [(place, d) for place, d in enumerate(chain) if isinstance(d, OutputDefence)]
 
@@ -47,8 +49,10 @@ def guess_of(chain: Sequence[Defence], tools: Tools) -> Guess:
 def rehearse_guess(
     chain: Sequence[Defence], image_shape: tuple[int, int, int], latent_dim: int, tools: Tools
 ) -> None:
-    """Send two made-up codes (2, latent_dim) and images (2, C, H, W) through what an adversary believes.
-    Raises SpecError where they do not pass."""
+    """Send two made-up codes (2, latent_dim) and images (2, C, H, W) through a guessed chain of defences.
+
+    Raises SpecError if the guess does not fit them.
+    """
     guess, generator = guess_of(chain, tools), torch.Generator().manual_seed(0)
     try:
         if guess.codes:

@@ -1,22 +1,23 @@
 """Choose the real images X_r that an adversary holds, and make its judge of those that it holds out.
 
-The judge compares by the audit's feature network, which is generous: an adversary's own would be trained on
-less.
+The judge compares by the audit's feature network, which is generous: an adversary's own would be trained on fewer
+images.
 """
 
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from ganguard.attacks.protocol import Knowledge
-from ganguard.audit.steps.call import Digests, StepCall
-from ganguard.audit.steps.measurements import write_measurements
+from ganguard.audit.plan.work import KnownInputs, KnownSettings
+from ganguard.audit.steps.call import Digests, Kind, StepCall
+from ganguard.audit.steps.known_files import read_known, write_known
+from ganguard.audit.steps.measurements import MEASURES, write_measurements
 from ganguard.audit.steps.real import load_real
-from ganguard.audit.steps.yardsticks import read_balls
-from ganguard.base.cache import content_key, tensor_digest, write_tensors
+from ganguard.audit.steps.yardstick_files import Yardsticks
+from ganguard.base.cache import content_key, tensor_digest
 from ganguard.base.compute import Compute
 from ganguard.comparison.compare import NEIGHBOURS, compare
 from ganguard.comparison.embedding import load_embedding, network_of
@@ -28,33 +29,29 @@ from ganguard.results.records import Measurement
 from ganguard.training.early_stopping import Judge
 
 
-def run_known(call: StepCall) -> Digests:
+def run_known(call: StepCall[KnownSettings, KnownInputs[Path]]) -> Digests:
     """Choose X_r of a seed, and measure it against the reference split: what "just keep X_r" gives."""
-    real, fraction, seed = (
-        load_real(call.inputs["real"]),
-        float(call.settings["real_fraction"]),
-        int(call.settings["seed"]),
-    )
+    real, fraction, seed = load_real(call.inputs.real), call.settings.real_fraction, call.settings.seed
     own, judged = adversary_split(real.train, fraction, seed=seed, groups=real.groups)
-    images = {"own": real.images[own], "judged": real.images[judged]}
-    write_tensors(call.directory / KNOWN, images)
+    digest = write_known(call.directory, real.images[own], real.images[judged])
     measurements: list[Measurement] = []
-    everything = torch.cat([images["own"], images["judged"]])
+    everything = real.images[torch.cat([own, judged])]
     if len(everything) > NEIGHBOURS:
-        balls = Balls.around(load_embedding(call.inputs["features"], call.compute)(everything), k=NEIGHBOURS)
-        found = compare("known", balls, read_balls(call.inputs["yardsticks"], "reference"), "reference")
+        balls = Balls.around(load_embedding(call.inputs.features, call.compute)(everything), k=NEIGHBOURS)
+        reference = Yardsticks.read(call.inputs.yardsticks).reference
+        found = compare("known", balls, reference, "reference")
         measurements = [m.model_copy(update={"seed": seed, "attack": share(fraction)}) for m in found]
     dumped = write_measurements(call.directory, measurements)
-    return {"result": content_key(images=tensor_digest(images), measurements=dumped)}
+    return {"result": content_key(images=digest, measurements=dumped)}
 
 
 def share(fraction: float) -> str:
-    """How results and reports call X_r of that share of the training images."""
+    """Return how results and reports call X_r, by its share of the training images."""
     return f"{100 * fraction:g} % of the real training images"
 
 
 def knowledge(known: Path, features: Path, compute: Compute) -> Knowledge:
-    """What the adversary of a known step knows."""
+    """Return what the adversary of a known step knows."""
     (own, judged), embed = read_known(known), load_embedding(features, compute)
     return Knowledge(own, judge_by(embed, judged), _judged_by(embed.network, embed.standardise, judged))
 
@@ -62,13 +59,17 @@ def knowledge(known: Path, features: Path, compute: Compute) -> Knowledge:
 def knowledge_of(
     real: RealImages, fraction: float, features: str, compute: Compute, *, seed: int
 ) -> Knowledge:
-    """What an adversary knows who holds `fraction` of the train split of `real`, and judges by a network that
-    `features` names as `ganguard measure` does; on the scale of its own images where the network has none.
-    Raises InputError."""
-    own, judged = (
-        real.images[rows]
-        for rows in adversary_split(split(real).train, fraction, seed=seed, groups=real.groups)
-    )
+    """Return what an adversary knows that holds a share of the train split of `real`.
+
+    Args:
+        fraction: the share.
+        features: the network that its judge compares by, named as for `ganguard measure`. If the network has no scale,
+            the adversary's own images give it one.
+
+    Raises InputError if there is no such network.
+    """
+    rows = adversary_split(split(real).train, fraction, seed=seed, groups=real.groups)
+    own, judged = (real.images[of] for of in rows)
     _, network, scale = network_of(features, own.shape[1], compute)
     scale = scale or Standardisation.fit(extract(network, torch.cat([own, judged]), compute))
     judge = judge_by(lambda images: scale(extract(network, images, compute)), judged)
@@ -76,8 +77,10 @@ def knowledge_of(
 
 
 def judge_by(embed: Callable[[Tensor], Tensor], held_out: Tensor) -> Judge:
-    """The kernel distance to real images (M, C, H, W) uint8, whose expectation does not depend on how few
-    they are."""
+    """Return a judge that takes the kernel distance to real images (M, C, H, W) uint8.
+
+    Its expectation does not depend on how few they are.
+    """
     theirs = embed(held_out)
     return lambda images: kernel_distance_full(embed(images), theirs)
 
@@ -88,11 +91,13 @@ def _judged_by(network: FeatureNetwork, scale: Standardisation, held_out: Tensor
     )
 
 
-KNOWN = "known.safetensors"
-
-
-def read_known(directory: Path) -> tuple[Tensor, Tensor]:
-    """What a known step chose: real images (m, C, H, W) uint8 to train with, and those that the adversary's
-    judge holds out."""
-    tensors = load_file(directory / KNOWN)
-    return tensors["own"], tensors["judged"]
+KNOWN = Kind(
+    run_known,
+    code=(
+        *MEASURES,
+        "ganguard.data",
+        "ganguard.audit.steps.real",
+        "ganguard.audit.steps.known_files",
+        "ganguard.audit.steps.known",
+    ),
+)

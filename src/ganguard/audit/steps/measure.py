@@ -6,64 +6,101 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from ganguard.attacks.subsampling.refinement_files import KEPT
-from ganguard.audit.steps.call import Digests, StepCall
-from ganguard.audit.steps.known import read_known
-from ganguard.audit.steps.measurements import DRAWS, write_measurements
-from ganguard.audit.steps.replay import BOUGHT, FEWEST_REMEMBERED
-from ganguard.audit.steps.yardsticks import BALLS, balls_of, bins_of, load_natural
+from ganguard.audit.plan.work import MeasureInputs, MeasureSettings
+from ganguard.audit.steps.call import Digests, Kind, StepCall
+from ganguard.audit.steps.known_files import read_known
+from ganguard.audit.steps.measurements import DRAWS, MEASURES, write_measurements
+from ganguard.audit.steps.replay import FEWEST_REMEMBERED, read_features
+from ganguard.audit.steps.yardstick_files import Yardsticks
 from ganguard.base.cache import content_key
 from ganguard.base.grids import TILES, save_grid
 from ganguard.base.seeds import derived_seed
-from ganguard.comparison.compare import NEIGHBOURS, by_itself, compare, compare_pixels, compare_with_training
-from ganguard.comparison.embedding import load_embedding
+from ganguard.comparison.compare import (
+    NEIGHBOURS,
+    by_itself,
+    compare,
+    compare_pixels,
+    compare_with_training,
+)
+from ganguard.comparison.embedding import Embedding, load_embedding
 from ganguard.metrics import Balls
 from ganguard.results.records import Measurement
 from ganguard.targets.checkpoint import CheckpointTarget
 
+Call = StepCall[MeasureSettings, MeasureInputs[Path]]
 
-def run_measure(call: StepCall) -> Digests:
-    """Every metric of one substitute: each draw of its images against another draw of the target's and
-    against the reference split; the first by itself, by its pixels, and beside what was bought."""
-    samples, seed, budget = (int(call.settings[name]) for name in ("samples", "seed", "query_budget"))
-    embed = load_embedding(call.inputs["features"], call.compute)
-    yardsticks = load_file(call.inputs["yardsticks"] / BALLS)
-    bought = load_file(call.inputs["replay"] / BOUGHT)["features"][:budget] if budget else None
-    copy = CheckpointTarget(checkpoint=str(call.inputs["substitute"] / "checkpoint")).load(call.compute)
-    natural = load_natural(call.inputs["yardsticks"])
+
+def run_measure(call: Call) -> Digests:
+    """Measure each draw of a substitute's images against another draw of the target's and the reference split.
+
+    The first draw is also measured by itself, by its pixels, and beside what the substitute was trained on.
+    """
+    settings, inputs = call.settings, call.inputs
+    embed, yardsticks = load_embedding(inputs.features, call.compute), Yardsticks.read(inputs.yardsticks)
+    bought = read_features(inputs.replay, settings.bought) if inputs.replay else None
+    copy = CheckpointTarget(checkpoint=str(inputs.substitute / "checkpoint")).load(call.compute)
     measurements: list[Measurement] = []
     for draw in range(DRAWS):
-        images = copy.sample(range(samples), seed=derived_seed(seed, "measured", str(draw)))
+        seed = derived_seed(settings.seed, "measured", str(draw))
+        images = copy.sample(range(settings.samples), seed=seed)
         balls = Balls.around(embed(images), k=NEIGHBOURS)
-        of_target = balls_of(yardsticks, f"target/{draw}")
-        measurements += compare("substitute", balls, of_target, "target", draw)
-        measurements += compare("substitute", balls, balls_of(yardsticks, "reference"), "reference", draw)
+        measurements += compare("substitute", balls, yardsticks.draws[draw], "target", draw)
+        measurements += compare("substitute", balls, yardsticks.reference, "reference", draw)
         if draw == 0:
+            natural = yardsticks.natural
             measurements += by_itself("substitute", images, embed.probabilities(images), natural)
-            measurements += compare_pixels("substitute", images, bins_of(yardsticks), "target")
-            if bought is not None and budget >= FEWEST_REMEMBERED:
-                measurements += compare_with_training("substitute", balls.points, bought, of_target.points)
-            if "known" in call.inputs:
-                held = embed(read_known(call.inputs["known"])[0])
-                reference = balls_of(yardsticks, "reference").points
-                measurements += compare_with_training("substitute", balls.points, held, reference, "known")
+            measurements += compare_pixels("substitute", images, yardsticks.bins, "target")
+            measurements += _beside_training(call, balls.points, embed, yardsticks, bought)
             save_grid(images[:TILES], call.directory)
         call.progress(draw + 1, DRAWS, "measuring")
     if bought is not None:
-        measurements += compare_refined(call.inputs["substitute"], bought, balls_of(yardsticks, "reference"))
+        measurements += compare_refined(inputs.substitute, bought, yardsticks.reference)
     return {"result": content_key(measurements=write_measurements(call.directory, measurements))}
 
 
+def _beside_training(
+    call: Call, measured: Tensor, embed: Embedding, yardsticks: Yardsticks, bought: Tensor | None
+) -> list[Measurement]:
+    """Measure whether features (N, D) of a substitute replay what it was trained on: bought images, and real ones."""
+    found: list[Measurement] = []
+    if bought is not None and len(bought) >= FEWEST_REMEMBERED:
+        found += compare_with_training("substitute", measured, bought, yardsticks.draws[0].points)
+    if call.inputs.known:
+        held = embed(read_known(call.inputs.known)[0])
+        found += compare_with_training("substitute", measured, held, yardsticks.reference.points, "known")
+    return found
+
+
 def compare_refined(substitute: Path, bought: Tensor, reference: Balls) -> list[Measurement]:
-    """Did refining help? The refined set of a substitute's step, and what Algorithm 1 as it stands would have
-    kept, against the reference split. bought: features (N, D) of the purchase. Nothing for a substitute that
-    refines nothing."""
+    """Measure whether refining helped: the refined set, and what Algorithm 1 as it stands would have kept.
+
+    Both are compared with the reference split. Nothing is measured of a substitute that refines nothing.
+
+    Args:
+        substitute: directory of its step.
+        bought: features (N, D) of the purchase.
+    """
     if not (substitute / KEPT).is_file():
         return []
     kept = load_file(substitute / KEPT)
     found: list[Measurement] = []
-    for subject, rows in (("refined", kept["kept"]), ("plain", kept.get("plain"))):
-        if rows is None or len(rows) <= NEIGHBOURS:
-            continue
-        balls = Balls.around(bought[rows], k=NEIGHBOURS)
-        found += compare(subject, balls, reference, "reference")  # pyright: ignore[reportArgumentType]
+    for subject in ("refined", "plain"):
+        rows = kept.get("kept" if subject == "refined" else "plain")
+        if rows is not None and len(rows) > NEIGHBOURS:
+            balls = Balls.around(bought[rows], k=NEIGHBOURS)
+            found += compare(subject, balls, reference, "reference")
     return found
+
+
+MEASURE = Kind(
+    run_measure,
+    code=(
+        *MEASURES,
+        "ganguard.architectures",
+        "ganguard.targets",
+        "ganguard.attacks.subsampling.refinement_files",
+        "ganguard.audit.steps.known_files",
+        "ganguard.audit.steps.replay",
+        "ganguard.audit.steps.measure",
+    ),
+)

@@ -10,6 +10,17 @@ from ganguard.results.records import Measurement
 MEASUREMENTS = "measurements.json"
 DRAWS = 2  # independent sets of images that each generator is measured by
 
+MEASURES = (
+    "ganguard.base",
+    "ganguard.comparison.compare",
+    "ganguard.comparison.embedding",
+    "ganguard.metrics",
+    "ganguard.results.records",
+    "ganguard.audit.steps.measurements",
+    "ganguard.audit.steps.yardstick_files",
+)
+"""Code that every step depends on that measures."""
+
 
 def write_measurements(directory: Path, measurements: list[Measurement]) -> list[dict[str, Any]]:
     """Write measurements.json, and return what it says."""
@@ -19,5 +30,5 @@ def write_measurements(directory: Path, measurements: list[Measurement]) -> list
 
 
 def read_measurements(directory: Path) -> list[Measurement]:
-    """The measurements that a step of this file wrote."""
+    """Return the measurements that a step wrote."""
     return [Measurement.model_validate(row) for row in json.loads((directory / MEASUREMENTS).read_text())]

@@ -6,18 +6,28 @@ from pathlib import Path
 from safetensors.torch import load_file
 from torch import Tensor
 
-from ganguard.audit.steps.call import Digests, StepCall
-from ganguard.base.cache import tensor_digest, write_tensors
+from ganguard.audit.plan.work import NoInputs, RealSettings
+from ganguard.audit.steps.call import Digests, Kind, StepCall
+from ganguard.base.cache import tensor_digest, write_json, write_tensors
 from ganguard.base.grids import TILES, save_grid
-from ganguard.data.dataset import load_dataset, parse_dataset
+from ganguard.base.settings import NonNegative, Settings, read_json
+from ganguard.data.dataset import load_dataset
 from ganguard.data.splits import split
 from ganguard.results.skipped import write_skipped
+
+_IMAGES, _COUNTS = "real.safetensors", "counts.json"
 
 
 @dataclass(frozen=True)
 class Real:
-    """The real step's output: images (N, C, H, W) uint8, labels (N,) or None, row indices of the two splits,
-    groups (N,) or None."""
+    """Real images and their splits.
+
+    Attributes:
+        images: (N, C, H, W) uint8.
+        labels: (N,), or None.
+        train, reference: indices of the images of each split.
+        groups: (N,) group of each image, or None; images of one group are in one split.
+    """
 
     images: Tensor
     labels: Tensor | None
@@ -26,16 +36,23 @@ class Real:
     groups: Tensor | None = None
 
 
-def run_real(call: StepCall) -> Digests:
-    """Decode the real images once, and split them."""
-    settings = {key: value for key, value in call.settings.items() if key != "fingerprint"}
-    real = load_dataset(parse_dataset(settings), call.progress)
+class SplitCounts(Settings):
+    """How many images each split holds."""
+
+    train: NonNegative
+    reference: NonNegative
+
+
+def run_real(call: StepCall[RealSettings, NoInputs[Path]]) -> Digests:
+    """Decode the real images, split them, and write both."""
+    real = load_dataset(call.settings.dataset, call.progress)
     splits = split(real)
     tensors = {"images": real.images, "train": splits.train, "reference": splits.reference}
-    tensors |= {
-        name: part for name, part in (("labels", real.labels), ("groups", real.groups)) if part is not None
-    }
-    write_tensors(call.directory / "real.safetensors", tensors)
+    optional = {"labels": real.labels, "groups": real.groups}
+    tensors |= {name: part for name, part in optional.items() if part is not None}
+    write_tensors(call.directory / _IMAGES, tensors)
+    counts = SplitCounts(train=len(splits.train), reference=len(splits.reference))
+    write_json(call.directory / _COUNTS, counts.model_dump())
     save_grid(real.images[splits.train[:TILES]], call.directory)
     if real.skipped:
         write_skipped(call.directory, real.skipped.count, real.skipped.listed)
@@ -44,7 +61,7 @@ def run_real(call: StepCall) -> Digests:
 
 def load_real(directory: Path) -> Real:
     """Read a real step's output."""
-    tensors = load_file(directory / "real.safetensors")
+    tensors = load_file(directory / _IMAGES)
     return Real(
         tensors["images"],
         tensors.get("labels"),
@@ -52,3 +69,11 @@ def load_real(directory: Path) -> Real:
         tensors["reference"],
         tensors.get("groups"),
     )
+
+
+def count_real(directory: Path) -> SplitCounts:
+    """Read how many images each split of a real step holds, without reading the images."""
+    return SplitCounts.model_validate(read_json(directory / _COUNTS))
+
+
+REAL = Kind(run_real, code=("ganguard.base", "ganguard.data", "ganguard.audit.steps.real"))

@@ -1,128 +1,187 @@
-"""The work of each kind of step. A runner writes its files to its own directory and returns digests of what
-it made."""
+"""Train the target or open the user's, and put defences before it."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from ganguard.audit.steps.call import Digests, StepCall
+from ganguard.audit.plan.work import (
+    DefendInputs,
+    DefendSettings,
+    NoInputs,
+    OpenTargetSettings,
+    TrainTargetInputs,
+    TrainTargetSettings,
+)
+from ganguard.audit.steps.call import Digests, Kind, StepCall
 from ganguard.audit.steps.real import load_real
 from ganguard.base.cache import content_key, write_json
 from ganguard.base.compute import Compute
-from ganguard.base.errors import TargetError
+from ganguard.base.errors import DataError, TargetError
 from ganguard.base.image_rows import ImageRows
+from ganguard.base.settings import Plain, Positive, Settings, read_record
 from ganguard.defences.defended_target import DefendedTarget, defend
 from ganguard.defences.input_semantic_interpolation import SemanticInterpolation
 from ganguard.defences.protocol import Defence, Tools, parse_chain
 from ganguard.metrics.features.network import differentiable, version_of
 from ganguard.targets import TARGETS
-from ganguard.targets.load import load_target, parse_target
+from ganguard.targets.load import TargetSettings, load_target, parse_target
 from ganguard.targets.protocol import BlackBoxTarget, LatentTarget
-from ganguard.training.differential_privacy import PrivateTraining
 from ganguard.training.loop import train_gan
 
 SECRET = b"an audit's own"  # no adversary of an audit uses it, and equal specs meet equal noise
+_FILE = "target.json"
 
 
-def run_train_target(call: StepCall) -> Digests:
+class Shield(Settings):
+    """A chain of defences before a target.
+
+    Attributes:
+        inner: name of the directory of the undefended target's step.
+        chain: settings of the defences.
+        directions: names of the directories of fitted directions, by attribute.
+    """
+
+    inner: str
+    chain: tuple[Plain, ...]
+    directions: dict[str, str]
+
+
+class TargetFile(Settings):
+    """What target.json says.
+
+    Attributes:
+        description: of the target, for people.
+        settings: of a user's target; None for a checkpoint that lies beside this file.
+        shield: the defences before another target, which then takes the place of `settings`.
+        identity: of the target when it was opened.
+        image_shape: (C, H, W).
+    """
+
+    description: str
+    settings: Plain | None = None
+    shield: Shield | None = None
+    identity: str = ""
+    image_shape: tuple[Positive, Positive, Positive] | None = None
+
+
+def run_train_target(call: StepCall[TrainTargetSettings, TrainTargetInputs[Path]]) -> Digests:
     """Train the target on the train split of its data."""
-    seed = int(call.settings["seed"])
-    training = {key: value for key, value in call.settings.items() if key != "seed"}
-    real = load_real(call.inputs["real"])
+    training, real = call.settings.training, load_real(call.inputs.real)
     images = ImageRows(real.images, real.train)
-    settings = PrivateTraining.model_validate(call.trained_as(training))
-    train_gan(images, settings, call.directory, seed=seed, compute=call.compute, progress=call.progress)
+    train_gan(
+        images,
+        training,
+        call.directory,
+        seed=call.settings.seed,
+        compute=call.compute,
+        progress=call.progress,
+    )
     (call.directory / "training.safetensors").unlink()
     description = (
-        f"{settings.architecture.kind} trained here, {settings.steps:,} steps on {len(images):,} images"
+        f"{training.architecture.kind} trained here, {training.steps:,} steps on {len(images):,} images"
     )
-    if privacy := settings.differential_privacy:
-        description += f", {f'({privacy.epsilon:g}, {privacy.delta:g})-' if privacy.epsilon else 'not '}differentially private"
-    return _describe_target(call, None, description)
+    if privacy := training.differential_privacy:
+        bound = f"({privacy.epsilon:g}, {privacy.delta:g})-" if privacy.epsilon else "not "
+        description += f", {bound}differentially private"
+    said = TargetFile(description=description)
+    return _describe(call, said, _undefended(said, call.directory, call.compute))
 
 
-def run_open_target(call: StepCall) -> Digests:
-    """Open the user's target, and see that it takes the codes."""
-    settings = call.settings["target"]
-    kind = next(key for key in settings if key in TARGETS.table())
-    where = settings[kind] if isinstance(settings[kind], str) else settings[kind]["kind"]
-    return _describe_target(call, settings, f"{kind}: {where}")
-
-
-def _describe_target(call: StepCall, settings: dict[str, Any] | None, description: str) -> Digests:
-    """settings: of the user's target; None for the checkpoint that this step trained."""
-    said = {"settings": settings, "description": description}
-    write_json(call.directory / "target.json", said)
-    target = open_target(call.directory, call.compute)
-    write_json(call.directory / "target.json", {**said, "identity": target.identity})
-    if call.settings.get("codes") == "client" and not isinstance(target, LatentTarget):
+def run_open_target(call: StepCall[OpenTargetSettings, NoInputs[Path]]) -> Digests:
+    """Open the user's target, and see that it takes codes if the adversary sends them."""
+    target = call.settings.target
+    said = TargetFile(description=_description(target), settings=target.model_dump(mode="json"))
+    opened = _undefended(said, call.directory, call.compute)
+    if call.settings.codes == "client" and not isinstance(opened, LatentTarget):
         raise TargetError("codes: client, but this target takes no codes. Set codes: provider.")
+    return _describe(call, said, opened)
+
+
+def _description(target: TargetSettings) -> str:
+    """Return the kind of a target and where it lies; the field that is named after the kind says where."""
+    said = target.model_dump(mode="json")
+    kind = next(key for key in said if key in TARGETS.table())
+    return f"{kind}: {said[kind] if isinstance(said[kind], str) else said[kind]['kind']}"
+
+
+def run_defend(call: StepCall[DefendSettings, DefendInputs[Path]]) -> Digests:
+    """Put defences before the target, and see that they fit it."""
+    shield = Shield(
+        inner=call.inputs.target.name,
+        chain=tuple(defence.model_dump(mode="json") for defence in call.settings.chain),
+        directions={attribute: path.name for attribute, path in call.inputs.directions.items()},
+    )
+    target = _defended(shield, call.directory, call.compute, client="")
+    if isinstance(target, DefendedTarget):
+        target.rehearse()
+    return _describe(call, TargetFile(description="", shield=shield), target)
+
+
+def _describe(call: StepCall[object, object], said: TargetFile, target: BlackBoxTarget) -> Digests:
+    """Write target.json, so that others know the target without opening it."""
+    found = said.model_copy(update={"identity": target.identity, "image_shape": target.image_shape})
+    write_json(call.directory / _FILE, found.model_dump(mode="json"))
     return {"result": content_key(identity=target.identity)}
 
 
+def read_target(directory: Path) -> TargetFile:
+    """Read what a target step or a defend step says of its target, which is not opened. Raises DataError if damaged."""
+    return read_record(directory / _FILE, TargetFile, DataError)
+
+
 def open_target(directory: Path, compute: Compute, client: str = "") -> BlackBoxTarget:
-    """The target that a target step described, or one before which a defence stands, as `client` meets it."""
-    said = json.loads((directory / "target.json").read_text())
-    if "defences" in said:
-        inner = open_target(_step_beside(directory, said["inner"]), compute)
-        fitted = {attribute: _step_beside(directory, name) for attribute, name in said["directions"].items()}
-        chain = along_fitted(parse_chain(said["defences"]), fitted)
-        target = defend(inner, chain, secret=SECRET, client=client, tools=tools_for(inner, compute))
-    else:
-        target = load_target(
-            parse_target(said["settings"] or {"checkpoint": str(directory / "checkpoint")}), compute
-        )
-    if said.get("identity", target.identity) != target.identity:
+    """Open the target of a target step or a defend step, as `client` meets it.
+
+    Raises TargetError if it is not the target that the step opened.
+    """
+    said = read_target(directory)
+    shield = said.shield
+    target = (
+        _defended(shield, directory, compute, client) if shield else _undefended(said, directory, compute)
+    )
+    if target.identity != said.identity:
         raise TargetError(
             "the target is another one each time it is opened. Have its factory load weights, or seed them."
         )
     return target
 
 
-def _step_beside(directory: Path, name: str) -> Path:
-    """Another step's directory, by its name on disk. `directory` may be one that is still at work."""
-    return directory.parent.parent / "steps" / name
+def _undefended(said: TargetFile, directory: Path, compute: Compute) -> BlackBoxTarget:
+    settings = said.settings or {"checkpoint": str(directory / "checkpoint")}
+    return load_target(parse_target(settings), compute)
+
+
+def _defended(shield: Shield, directory: Path, compute: Compute, client: str) -> BlackBoxTarget:
+    steps = directory.parent.parent / "steps"  # the directory itself may be one that is still at work
+    inner = open_target(steps / shield.inner, compute)
+    fitted = {attribute: steps / name for attribute, name in shield.directions.items()}
+    chain = along_fitted(parse_chain(shield.chain), fitted)
+    return defend(inner, chain, secret=SECRET, client=client, tools=tools_for(inner, compute))
 
 
 def along_fitted(chain: Sequence[Defence], fitted: Mapping[str, Path]) -> tuple[Defence, ...]:
-    """The chain, with the directions that were fitted to attributes, by attribute."""
+    """Return the chain, its defences that name an attribute along the direction fitted to it."""
     return tuple(
         d.along_fitted(fitted[d.attribute]) if isinstance(d, SemanticInterpolation) and d.attribute else d
         for d in chain
     )
 
 
-def target_identity(directory: Path) -> str:
-    """The identity of the target that a target step described; it is not opened."""
-    return str(json.loads((directory / "target.json").read_text())["identity"])
-
-
-def run_defend(call: StepCall) -> Digests:
-    """Put defences before the target, and see that they fit it."""
-    chain = [
-        {key: value for key, value in said.items() if key != "fingerprint"}
-        for said in call.settings["defences"]
-    ]
-    fitted = {
-        role.removeprefix("direction "): path.name for role, path in call.inputs.items() if role != "target"
-    }
-    said = {"inner": call.inputs["target"].name, "defences": chain, "directions": fitted}
-    write_json(call.directory / "target.json", said)
-    target = open_target(call.directory, call.compute)
-    if isinstance(target, DefendedTarget):
-        target.rehearse()
-    write_json(call.directory / "target.json", {**said, "identity": target.identity})
-    return {"result": content_key(identity=target.identity)}
-
-
 def moves_codes(directory: Path) -> bool:
-    """Whether a defended target's step has a defence of codes: then images of a code are not to be compared
-    with it."""
-    said = json.loads((directory / "target.json").read_text())
-    return any(defence.side == "input" for defence in parse_chain(said["defences"]))
+    """Return whether a defended target moves codes: its images are then not those of the codes that were sent."""
+    shield = read_target(directory).shield
+    return shield is not None and any(d.side == "input" for d in parse_chain(shield.chain))
 
 
 def tools_for(target: BlackBoxTarget, compute: Compute) -> Tools:
-    """What defences of a target may need: feature networks for its images."""
+    """Return what defences of a target may need: feature networks for its images."""
     return Tools(lambda settings: differentiable(settings, target.image_shape[0], compute), version_of)
+
+
+_OPENS = ("ganguard.base", "ganguard.data", "ganguard.architectures", "ganguard.targets")
+_HERE = "ganguard.audit.steps.target"
+OPENS_DEFENDED = (*_OPENS, "ganguard.defences", "ganguard.metrics.features", _HERE)
+"""What the images of a target depend on, behind defences or not."""
+
+TRAIN_TARGET = Kind(run_train_target, code=(*_OPENS, "ganguard.training", "ganguard.audit.steps.real", _HERE))
+OPEN_TARGET = Kind(run_open_target, code=(*_OPENS, _HERE))
+DEFEND = Kind(run_defend, code=OPENS_DEFENDED)

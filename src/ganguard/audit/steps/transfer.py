@@ -1,10 +1,17 @@
-"""The kinds of steps that measure in another domain: its yardsticks, and each copy that was moved to it
-against them."""
+"""Measure in another domain: its floors, and each copy that was moved to it."""
+
+from pathlib import Path
 
 from safetensors.torch import load_file
 
-from ganguard.audit.steps.call import Digests, StepCall
-from ganguard.audit.steps.measurements import DRAWS, write_measurements
+from ganguard.audit.plan.work import (
+    DomainInputs,
+    DomainSettings,
+    MeasureTransferInputs,
+    MeasureTransferSettings,
+)
+from ganguard.audit.steps.call import Digests, Kind, StepCall
+from ganguard.audit.steps.measurements import DRAWS, MEASURES, write_measurements
 from ganguard.audit.steps.real import load_real
 from ganguard.base.cache import content_key, tensor_digest, write_tensors
 from ganguard.base.grids import TILES, save_grid
@@ -19,10 +26,12 @@ from ganguard.targets.checkpoint import CheckpointTarget
 _REFERENCE = "reference.safetensors"
 
 
-def run_domain(call: StepCall) -> Digests:
-    """The features of the domain's reference split, and the floors: its two splits, and two halves of all its
-    images."""
-    real, embed = load_real(call.inputs["real"]), load_embedding(call.inputs["features"], call.compute)
+def run_domain(call: StepCall[DomainSettings, DomainInputs[Path]]) -> Digests:
+    """Take the features of the domain's reference split, and measure the floors.
+
+    The floors are the domain's two splits, and two halves of all its images.
+    """
+    real, embed = load_real(call.inputs.real), load_embedding(call.inputs.features, call.compute)
     everything = embed(real.images)
     one, other = halves(len(everything), real.labels)
     reference, train, half, other_half = (
@@ -39,27 +48,32 @@ def run_domain(call: StepCall) -> Digests:
     return {"result": content_key(reference=tensor_digest(tensors), measurements=said)}
 
 
-def run_measure_transfer(call: StepCall) -> Digests:
-    """Every metric of one moved copy: each draw of its images against the domain's reference split; the first
-    by itself, and beside the images that it was trained on."""
-    samples, seed = int(call.settings["samples"]), int(call.settings["seed"])
-    embed, domain = (
-        load_embedding(call.inputs["features"], call.compute),
-        load_real(call.inputs["domain images"]),
-    )
-    reference = Balls(**load_file(call.inputs["domain"] / _REFERENCE), k=NEIGHBOURS)
-    trained_on = embed(domain.images[some_of(domain.train, call.settings["domain_images"], seed=seed)])
-    copy = CheckpointTarget(checkpoint=str(call.inputs["substitute"] / "checkpoint")).load(call.compute)
+def run_measure_transfer(call: StepCall[MeasureTransferSettings, MeasureTransferInputs[Path]]) -> Digests:
+    """Measure each draw of a moved copy's images against the domain's reference split.
+
+    The first draw is also measured by itself, and beside the images that the copy was trained on.
+    """
+    settings, inputs = call.settings, call.inputs
+    embed, domain = load_embedding(inputs.features, call.compute), load_real(inputs.domain_images)
+    reference = Balls(**load_file(inputs.domain / _REFERENCE), k=NEIGHBOURS)
+    rows = some_of(domain.train, settings.domain_images, seed=settings.seed)
+    trained_on = embed(domain.images[rows])
+    copy = CheckpointTarget(checkpoint=str(inputs.substitute / "checkpoint")).load(call.compute)
     measurements: list[Measurement] = []
     for draw in range(DRAWS):
-        images = copy.sample(range(samples), seed=derived_seed(seed, "measured", str(draw)))
+        seed = derived_seed(settings.seed, "measured", str(draw))
+        images = copy.sample(range(settings.samples), seed=seed)
         balls = Balls.around(embed(images), k=NEIGHBOURS)
         measurements += compare("substitute", balls, reference, "domain", draw)
         if draw == 0:
+            points = balls.points
             measurements += by_itself("substitute", images, embed.probabilities(images), None)
-            measurements += compare_with_training(
-                "substitute", balls.points, trained_on, reference.points, "known"
-            )
+            measurements += compare_with_training("substitute", points, trained_on, reference.points, "known")
             save_grid(images[:TILES], call.directory)
         call.progress(draw + 1, DRAWS, "measuring")
     return {"result": content_key(measurements=write_measurements(call.directory, measurements))}
+
+
+_CODE = (*MEASURES, "ganguard.data", "ganguard.audit.steps.real", "ganguard.audit.steps.transfer")
+DOMAIN = Kind(run_domain, code=_CODE)
+MEASURE_TRANSFER = Kind(run_measure_transfer, code=(*_CODE, "ganguard.architectures", "ganguard.targets"))

@@ -1,18 +1,19 @@
-"""The kinds of steps that measure: the yardsticks, and each purchase and each substitute against them."""
+"""Measure everything that copies are compared with: the target, the real images, noise, and the floors."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
-from ganguard.audit.steps.call import Digests, StepCall
-from ganguard.audit.steps.measurements import DRAWS, write_measurements
-from ganguard.audit.steps.purchase import auditor_store, open_metered
+from ganguard.audit.plan.work import YardsticksInputs, YardsticksSettings
+from ganguard.audit.steps.call import Digests, Kind, StepCall
+from ganguard.audit.steps.measurements import DRAWS, MEASURES, write_measurements
+from ganguard.audit.steps.purchase import BUYS, auditor_store, open_metered
 from ganguard.audit.steps.real import load_real
 from ganguard.audit.steps.target import open_target
-from ganguard.base.cache import content_key, tensor_digest, write_tensors
+from ganguard.audit.steps.yardstick_files import Yardsticks
+from ganguard.base.cache import content_key
 from ganguard.base.grids import save_grid
 from ganguard.base.seeds import torch_generator
 from ganguard.comparison.compare import (
@@ -28,31 +29,22 @@ from ganguard.comparison.compare import (
 )
 from ganguard.comparison.embedding import load_embedding
 from ganguard.data.splits import halves
-from ganguard.metrics import Balls, NiqeModel
-from ganguard.metrics.ndb_jsd import Bins
+from ganguard.metrics import Balls
 from ganguard.queries.harvest import harvest
 from ganguard.results.records import Measurement
 
 HALVINGS = 8  # of the auditor's draws of the target, which the floor is the mean of
-BALLS = "balls.safetensors"
-_NATURAL = "niqe.safetensors"
 CHUNK = 1024  # images that are made and turned into features at once
 
 
-def run_yardsticks(call: StepCall) -> Digests:
-    """Buy the auditor's draws of the target, take the features of everything copies are compared with, and
-    measure the floors (two draws, two halves of the real data, its two splits), the target itself, and
-    noise."""
-    real, samples = load_real(call.inputs["real"]), int(call.settings["samples"])
-    embed, noise_images = load_embedding(call.inputs["features"], call.compute), _noise(real.images)
-    target = open_target(call.inputs["target"], call.compute)
-    stores = [auditor_store(call.audit, target, draw) for draw in range(DRAWS)]
-    natural = natural_model(real.images[real.train])
-    if natural is not None:
-        natural.save(call.directory / _NATURAL)
-    draws = [
-        harvest(open_metered(call, store, target, samples), store, samples, call.progress) for store in stores
-    ]
+def run_yardsticks(call: StepCall[YardsticksSettings, YardsticksInputs[Path]]) -> Digests:
+    """Buy the auditor's draws of the target, and measure the target, the floors and noise.
+
+    The floors are two draws of the target, two halves of the real data, and its two splits.
+    """
+    real, samples = load_real(call.inputs.real), call.settings.samples
+    embed, noise_images = load_embedding(call.inputs.features, call.compute), _noise(real.images)
+    draws = _draws_of_target(call)
     save_grid(draws[0], call.directory)
     everything = embed(real.images)
     held_out = real.images[in_no_order(real.reference)]
@@ -68,15 +60,15 @@ def run_yardsticks(call: StepCall) -> Digests:
             everything[other],
         )
     )
-    bins = pixel_bins(draws[0])
+    yardsticks = Yardsticks(
+        (first, second), reference, pixel_bins(draws[0]), natural_model(real.images[real.train])
+    )
+    bins, natural = yardsticks.bins, yardsticks.natural
     measurements = [
         *compare("target", second, first, "target"),
         *_halvings(torch.cat([first.points, second.points])),
-        *(
-            m
-            for draw, balls in enumerate((first, second))
-            for m in compare("target", balls, reference, "reference", draw)
-        ),
+        *compare("target", first, reference, "reference", 0),
+        *compare("target", second, reference, "reference", 1),
         *compare("real", half, other_half, "reference"),
         *compare("train", train, reference, "reference"),
         *compare("noise", noise, first, "target"),
@@ -87,28 +79,26 @@ def run_yardsticks(call: StepCall) -> Digests:
         *by_itself("real", held_out, embed.probabilities(held_out), natural),
         *by_itself("noise", noise_images(range(NIQE_IMAGES)), None, natural),
     ]
-    balls = {"target/0": first, "target/1": second, "reference": reference}
-    tensors = {
-        f"{name}/{part}": getattr(b, part)
-        for name, b in balls.items()
-        for part in ("points", "squared_radii")
-    }
-    if bins is not None:
-        tensors |= {f"bins/{part}": tensor for part, tensor in vars(bins).items()}
-    write_tensors(call.directory / BALLS, tensors)
-    return {
-        "result": content_key(
-            balls=tensor_digest(tensors), measurements=write_measurements(call.directory, measurements)
-        )
-    }
+    digest = yardsticks.write(call.directory)
+    said = write_measurements(call.directory, measurements)
+    return {"result": content_key(balls=digest, measurements=said)}
+
+
+def _draws_of_target(call: StepCall[YardsticksSettings, YardsticksInputs[Path]]) -> list[Tensor]:
+    """Buy the auditor's draws, (samples, C, H, W) uint8 each."""
+    target, samples = open_target(call.inputs.target, call.compute), call.settings.samples
+    stores = [auditor_store(call.audit, target, draw) for draw in range(DRAWS)]
+    return [
+        harvest(open_metered(call.audit, store, target, samples), store, samples, call.progress)
+        for store in stores
+    ]
 
 
 def _halvings(pool: Tensor) -> list[Measurement]:
-    """The distance of two draws again and again: random halvings of all that the auditor drew, (2 N, D), as
-    draws 1, 2 ...
+    """Measure the distance of two draws again and again, as draws 1, 2 ...: random halvings of `pool` (2 N, D).
 
-    One pair of draws says little of what distance to expect; halvings of the same images say much more, and
-    buy nothing.
+    One pair of draws says little of what distance to expect. Halvings of the same images say much more, and buy
+    nothing.
     """
     found: list[Measurement] = []
     half = len(pool) // 2
@@ -118,33 +108,16 @@ def _halvings(pool: Tensor) -> list[Measurement]:
     return found
 
 
-def load_natural(directory: Path) -> NiqeModel | None:
-    """Of a yardsticks step: the NIQE model of the real images; None where they allow none."""
-    return NiqeModel.load(directory / _NATURAL) if (directory / _NATURAL).is_file() else None
-
-
 def _in_chunks(make: Callable[[range], Tensor], count: int) -> Tensor:
-    """What `make` gives for ranges of the index, together, (count, …)."""
+    """Return what `make` gives for ranges of the index, together, (count, …)."""
     return torch.cat([make(range(start, min(start + CHUNK, count))) for start in range(0, count, CHUNK)])
 
 
-def balls_of(tensors: dict[str, Tensor], name: str) -> Balls:
-    return Balls(tensors[f"{name}/points"], tensors[f"{name}/squared_radii"], NEIGHBOURS)
-
-
-def read_balls(directory: Path, name: str) -> Balls:
-    """Of a yardsticks step: "reference", "target/0" or "target/1"."""
-    return balls_of(load_file(directory / BALLS), name)
-
-
-def bins_of(tensors: dict[str, Tensor]) -> Bins | None:
-    found = {part.partition("/")[2]: tensor for part, tensor in tensors.items() if part.startswith("bins/")}
-    return Bins(**found) if found else None
-
-
 def _noise(like: Tensor) -> Callable[[range], Tensor]:
-    """Images of independent uniform bytes, of the shape of `like` (N, C, H, W); a chunk depends on where it
-    begins."""
+    """Return a function of a range that makes images of independent uniform bytes, of the shape of `like`.
+
+    A chunk depends on where it begins.
+    """
     shape = tuple(like.shape[1:])
 
     def make(rows: range) -> Tensor:
@@ -152,3 +125,9 @@ def _noise(like: Tensor) -> Callable[[range], Tensor]:
         return torch.randint(0, 256, (len(rows), *shape), dtype=torch.uint8, generator=generator)
 
     return make
+
+
+YARDSTICKS = Kind(
+    run_yardsticks,
+    code=(*BUYS, *MEASURES, "ganguard.audit.steps.real", "ganguard.audit.steps.yardsticks"),
+)

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ganguard.audit.engine.cache import Done
-from ganguard.audit.engine.run_step import Event, Listener, perform
+from ganguard.audit.engine.run_step import Event, Listener, run_step
 from ganguard.audit.plan.step import Step
 from ganguard.base.compute import Compute, limit_threads
 from ganguard.base.errors import GanguardError
@@ -79,7 +79,7 @@ class Here:
         job = self._jobs.popleft()
         try:
             with limit_threads(self._compute.threads):
-                return [(job.step, perform(job.step, job.done, self._audit, self._compute, self._listener))]
+                return [(job.step, run_step(job.step, job.done, self._audit, self._compute, self._listener))]
         except Exception as problem:  # noqa: BLE001 - whoever collects raises it
             return [(job.step, problem)]
 
@@ -190,7 +190,7 @@ def _serve(pipe: Connection, audit: Path, compute: Compute) -> None:
         while True:
             job: Job = pipe.recv()
             try:
-                pipe.send(perform(job.step, job.done, audit, compute, tell))
+                pipe.send(run_step(job.step, job.done, audit, compute, tell))
             except Exception as problem:  # noqa: BLE001 - whoever collects raises it
                 pipe.send(_portable(problem))
 

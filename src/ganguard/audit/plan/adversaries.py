@@ -1,0 +1,119 @@
+"""What adversaries do: they buy, choose the real images that they know, and train substitutes."""
+
+from collections.abc import Mapping, Sequence
+
+from ganguard.audit.plan import work
+from ganguard.audit.plan.parts import Copy, Ground, PurchasePlan, SubstitutePlan
+from ganguard.audit.plan.step import WAITED_FOR, Input, Step
+from ganguard.audit.spec.scenarios import Scenario
+from ganguard.audit.spec.spec import Spec
+
+Known = Mapping[tuple[float, int], Step]
+"""(share of the real images, seed) -> the step that chooses them."""
+
+
+def purchase_plan(
+    spec: Spec, ground: Ground, budgets: Sequence[int], seed: int, buyer: Scenario
+) -> PurchasePlan:
+    """Return what an adversary buys under a seed, once for all its attacks.
+
+    Args:
+        budgets: queries of its attacks, ascending; the largest is bought.
+        buyer: a scenario as far as a purchase depends on it.
+    """
+    settings = work.PurchaseSettings(
+        codes=spec.codes, seed=seed, budgets=tuple(budgets), averaging=buyer.averaging
+    )
+    bought = Step(
+        f"purchase, seed {seed}{buyer}",
+        settings,
+        work.PurchaseInputs(Input(ground.target_in(buyer))),
+        after=(ground.yardsticks,),
+        cost=WAITED_FOR,
+    )
+    replay = Step(
+        f"replay, seed {seed}{buyer}",
+        work.ReplaySettings(seed=seed, budgets=tuple(budgets), price=buyer.price),
+        work.ReplayInputs(Input(bought, str(budgets[-1])), Input(ground.features), Input(ground.yardsticks)),
+    )
+    # Whole images only: what is left of a budget that pays for no further image is not spent.
+    queries = budgets[-1] // buyer.price * buyer.price
+    return PurchasePlan(buyer, seed, queries, bought, replay)
+
+
+def known_step(ground: Ground, fraction: float, seed: int) -> Step:
+    """Return the step that chooses the real images which an adversary of a seed holds."""
+    return Step(
+        f"known real images, {100 * fraction:.10g} %, seed {seed}",
+        work.KnownSettings(real_fraction=fraction, seed=seed),
+        work.KnownInputs(Input(ground.trained_on), Input(ground.features), Input(ground.yardsticks)),
+        cost=WAITED_FOR,
+    )
+
+
+def train_step(
+    spec: Spec,
+    ground: Ground,
+    copy: Copy,
+    *,
+    bought: PurchasePlan | None,
+    known: Known,
+    stolen: Step | None = None,
+) -> Step:
+    """Return the training of a copy. stolen: the training of the copy that it goes on with, if it needs one."""
+    needs, scenario = copy.settings.needs(), copy.scenario
+    real_images = _known_to(copy, known)
+    inputs = work.SubstituteInputs(
+        target=Input(ground.target_in(scenario)),
+        purchase=Input(bought.purchase, str(needs.purchase)) if bought and stolen is None else None,
+        known=real_images,
+        features=Input(ground.features) if real_images else None,  # its judge compares by them
+        domain_images=Input(ground.domain_of(needs.domain.dataset).real) if needs.domain else None,
+        stolen=Input(stolen) if stolen else None,
+    )
+    settings = work.SubstituteSettings(
+        attack=copy.settings,
+        fingerprint=copy.settings.fingerprint(),
+        codes=spec.codes,
+        seed=copy.seed,
+        averaging=scenario.averaging,
+        guess=() if stolen else scenario.believed,  # the stolen copy was trained through it
+    )
+    steps = copy.settings.training_steps(copy_at_hand=stolen is not None)
+    cost = float(steps) * copy.settings.batch_size
+    return Step(f"substitute {copy.name}", settings, inputs, after=(ground.fit,), cost=cost)
+
+
+def substitute_plan(
+    spec: Spec, ground: Ground, copy: Copy, train: Step, bought: PurchasePlan | None, known: Known
+) -> SubstitutePlan:
+    """Return the plan of a copy that is trained: how it is measured, in its own domain or in that of the target."""
+    domain = copy.settings.needs().domain
+    if domain:
+        plan = ground.domain_of(domain.dataset)
+        settings = work.MeasureTransferSettings(
+            samples=spec.samples, seed=copy.seed, domain_images=domain.images
+        )
+        inputs = work.MeasureTransferInputs(
+            Input(train), Input(ground.features), Input(plan.floors), Input(plan.real)
+        )
+    else:
+        paid = copy.settings.needs().purchase
+        settings = work.MeasureSettings(
+            samples=spec.samples, seed=copy.seed, bought=paid // copy.scenario.price
+        )
+        inputs = work.MeasureInputs(
+            Input(train),
+            Input(ground.features),
+            Input(ground.yardsticks),
+            replay=Input(bought.replay, str(paid)) if bought else None,
+            known=_known_to(copy, known),
+        )
+    measure = Step(f"measure {copy.name}", settings, inputs, cost=WAITED_FOR)
+    return SubstitutePlan(copy, train, measure, bought)
+
+
+def _known_to(copy: Copy, known: Known) -> Input | None:
+    """Return the real images that the adversary of a copy holds."""
+    fraction = copy.settings.needs().real_fraction
+    return None if fraction is None else Input(known[fraction, copy.seed])

@@ -1,0 +1,139 @@
+"""The ground of an audit: real data, target, features, yardsticks and defences, before any adversary comes."""
+
+from collections.abc import Sequence
+
+from ganguard.audit.plan import work
+from ganguard.audit.plan.defended import defended_plan, defended_target, direction_plans
+from ganguard.audit.plan.parts import DomainPlan, Ground
+from ganguard.audit.plan.step import WAITED_FOR, Input, Step
+from ganguard.audit.spec.scenarios import defended
+from ganguard.audit.spec.spec import Spec, TrainTarget
+from ganguard.data.dataset import DatasetSettings, fingerprint
+from ganguard.metrics.features.network import pinned
+from ganguard.queries.store import Codes
+from ganguard.targets.load import TargetSettings
+from ganguard.targets.load import fingerprint as fingerprint_target
+
+
+def lay_ground(spec: Spec) -> Ground:
+    """Return the steps that every substitute rests on.
+
+    Nothing is trained before the real data are known to suffice, and nothing is bought before the target, the defences
+    and the attacks are known to fit each other.
+    """
+    real = _real_step("real", spec.real)
+    trained_on = _trained_on(spec, real)
+    datasets = _domain_datasets(spec)
+    names = ["domain"] if len(datasets) == 1 else [f"domain {number + 1}" for number in range(len(datasets))]
+    domain_images = tuple(
+        _real_step(f"real images of {name}", data) for name, data in zip(names, datasets, strict=True)
+    )
+    ready = _ready_step(spec, real, trained_on, domain_images, datasets)
+    target = _target_step(spec, trained_on, ready)
+    reference = _open_step("reference target", spec.reference, "provider", ready) if spec.reference else None
+    fit = _fit_step(spec, real, target, reference)
+    network = pinned(spec.features)
+    features = Step(
+        "features", work.FeaturesSettings(network=network), work.FeaturesInputs(Input(real)), cost=600.0
+    )
+    measured = reference or target
+    directions = direction_plans(spec, measured, features, fit)
+    behind = [
+        (scenario, defended_target(scenario, target, directions, fit)) for scenario in defended(spec.defences)
+    ]
+    yardsticks = Step(
+        "yardsticks",
+        work.YardsticksSettings(samples=spec.samples),
+        work.YardsticksInputs(Input(real), Input(measured), Input(features)),
+        # The auditor buys here: a defence that does not fit must be refused before that.
+        after=(fit, *(shielded for _, shielded in behind)),
+        cost=WAITED_FOR,
+    )
+    return Ground(
+        real=real,
+        trained_on=trained_on,
+        ready=ready,
+        target=target,
+        reference=reference,
+        fit=fit,
+        features=features,
+        yardsticks=yardsticks,
+        domains=tuple(
+            DomainPlan(data, images, _floors_step(name, images, features, ready))
+            for name, data, images in zip(names, datasets, domain_images, strict=True)
+        ),
+        directions=directions,
+        defended=tuple(
+            defended_plan(spec, scenario, shielded, measured, features, yardsticks)
+            for scenario, shielded in behind
+        ),
+    )
+
+
+def _real_step(name: str, dataset: DatasetSettings) -> Step:
+    settings = work.RealSettings(dataset=dataset, fingerprint=fingerprint(dataset))
+    return Step(name, settings, work.NoInputs())
+
+
+def _trained_on(spec: Spec, real: Step) -> Step:
+    """Return the step that reads what the target was trained on: the real images, unless the spec says otherwise."""
+    if isinstance(spec.target, TrainTarget) and spec.target.dataset != spec.real:
+        return _real_step("training data", spec.target.dataset)
+    return real
+
+
+def _domain_datasets(spec: Spec) -> list[DatasetSettings]:
+    """Return the data sets that copies are moved to, each once."""
+    wanted = [attack.needs().domain for attack in spec.attacks]
+    datasets = [domain.dataset for domain in wanted if domain is not None]
+    return [dataset for place, dataset in enumerate(datasets) if dataset not in datasets[:place]]
+
+
+def _ready_step(
+    spec: Spec,
+    real: Step,
+    trained_on: Step,
+    domain_images: Sequence[Step],
+    datasets: Sequence[DatasetSettings],
+) -> Step:
+    settings = work.ReadySettings(
+        samples=spec.samples,
+        attacks=tuple(attack for i, attack in enumerate(spec.attacks) if attack not in spec.attacks[:i]),
+        domains=tuple(datasets),
+        seeds=spec.seeds,
+        price=max(scenario.price for scenario in spec.scenarios()),
+    )
+    domains = tuple(map(Input, domain_images))
+    return Step("ready", settings, work.ReadyInputs(Input(real), Input(trained_on), domains))
+
+
+def _target_step(spec: Spec, trained_on: Step, ready: Step) -> Step:
+    target = spec.target
+    if not isinstance(target, TrainTarget):
+        return _open_step("target", target, spec.codes, ready)
+    settings = work.TrainTargetSettings(training=target.training(), seed=target.seed)
+    inputs = work.TrainTargetInputs(Input(trained_on))
+    return Step("target", settings, inputs, after=(ready,), cost=float(target.steps))
+
+
+def _open_step(name: str, target: TargetSettings, codes: Codes, ready: Step) -> Step:
+    seen = fingerprint_target(target)
+    settings = work.OpenTargetSettings(target=target, codes=codes, fingerprint=seen)
+    return Step(name, settings, work.NoInputs(), after=(ready,), volatile=seen is None)
+
+
+def _fit_step(spec: Spec, real: Step, target: Step, reference: Step | None) -> Step:
+    attacks = tuple(by_budget[0] for _, by_budget in spec.labelled_attacks())
+    believed = [scenario.believed for scenario in spec.scenarios() if scenario.believed]
+    settings = work.FitSettings(
+        attacks=attacks,
+        fingerprints=tuple(attack.fingerprint() for attack in attacks),
+        guesses=tuple(guess for i, guess in enumerate(believed) if guess not in believed[:i]),
+    )
+    beside = Input(reference) if reference else None
+    return Step("fit", settings, work.FitInputs(Input(real), Input(target), beside))
+
+
+def _floors_step(name: str, images: Step, features: Step, ready: Step) -> Step:
+    inputs = work.DomainInputs(Input(images), Input(features))
+    return Step(name, work.DomainSettings(), inputs, after=(ready,), cost=WAITED_FOR)

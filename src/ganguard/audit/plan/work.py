@@ -1,0 +1,412 @@
+"""What each kind of step is told, and what it reads: frozen settings and a record of inputs, in the order of an audit."""
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from pydantic import SerializeAsAny
+
+from ganguard.architectures import ARCHITECTURES
+from ganguard.attacks.protocol import AttackSettings
+from ganguard.audit.plan.step import Inputs, StepSettings, T
+from ganguard.audit.spec.adversaries import Averaging
+from ganguard.base.plugins import PluginTable
+from ganguard.base.settings import NonNegative, Positive
+from ganguard.data import DATASETS
+from ganguard.data.dataset import DatasetSettings
+from ganguard.defences.protocol import Defence
+from ganguard.metrics.features.network import FeatureSettings
+from ganguard.queries.store import Codes
+from ganguard.targets import TARGETS
+from ganguard.targets.images import ImagesTarget
+from ganguard.targets.load import TargetSettings
+from ganguard.training.differential_privacy import PrivateTraining
+
+Chain = tuple[SerializeAsAny[Defence], ...]
+Attacks = tuple[SerializeAsAny[AttackSettings], ...]
+_HOW_OFTEN_SAVED = "checkpoint_every"  # no result depends on it
+
+
+class RealSettings(StepSettings):
+    """Decode a data set. fingerprint: changes whenever its files may have changed."""
+
+    kind: ClassVar[str] = "real"
+    dataset: SerializeAsAny[DatasetSettings]
+    fingerprint: str
+
+    def plugins(self) -> list[tuple[PluginTable, str]]:
+        """Return the data set's kind."""
+        return [(DATASETS, self.dataset.kind)]
+
+
+@dataclass(frozen=True)
+class NoInputs(Inputs[T]):
+    """A step that reads no other."""
+
+
+class ReadySettings(StepSettings):
+    """Refuse what cannot be trained or measured.
+
+    Attributes:
+        samples: images in each measured set.
+        attacks: each different one, once.
+        domains: data sets that copies are moved to.
+        price: most queries that an adversary pays for an image.
+    """
+
+    kind: ClassVar[str] = "ready"
+    samples: Positive
+    attacks: Attacks
+    domains: tuple[SerializeAsAny[DatasetSettings], ...]
+    seeds: tuple[NonNegative, ...]
+    price: Positive = 1
+
+    def said(self) -> dict[str, Any]:
+        """Return the settings, without how often trainings save their state."""
+        return self.model_dump(mode="json", exclude={"attacks"}) | {"attacks": attacks_said(self.attacks)}
+
+
+@dataclass(frozen=True)
+class ReadyInputs(Inputs[T]):
+    """Real images, those that the target was trained on, and those of each domain."""
+
+    real: T
+    trained_on: T
+    domains: tuple[T, ...] = ()
+
+
+class TrainTargetSettings(StepSettings):
+    """Train the target."""
+
+    kind: ClassVar[str] = "train_target"
+    training: PrivateTraining
+    seed: NonNegative
+
+    def said(self) -> dict[str, Any]:
+        """Return the settings, without how often the training saves its state."""
+        return self.model_dump(mode="json", exclude={"training": {_HOW_OFTEN_SAVED}})
+
+    def plugins(self) -> list[tuple[PluginTable, str]]:
+        """Return the architecture."""
+        return [(ARCHITECTURES, self.training.architecture.kind)]
+
+    def libraries(self) -> tuple[str, ...]:
+        """Return the library that says how much noise keeps a training private."""
+        return ("opacus",) if self.training.differential_privacy else ()
+
+
+@dataclass(frozen=True)
+class TrainTargetInputs(Inputs[T]):
+    """The real images, whose train split the target is trained on."""
+
+    real: T
+
+
+class OpenTargetSettings(StepSettings):
+    """Open a user's target.
+
+    Attributes:
+        codes: who draws the latent codes.
+        fingerprint: changes whenever the target's files may have changed; None if only opening it tells.
+    """
+
+    kind: ClassVar[str] = "open_target"
+    target: SerializeAsAny[TargetSettings]
+    codes: Codes
+    fingerprint: str | None = None
+
+    def plugins(self) -> list[tuple[PluginTable, str]]:
+        """Return the target's kind, which one of its fields is named after, and the data set of target `images`."""
+        named = [(TARGETS, name) for name in type(self.target).model_fields]
+        images = [(DATASETS, self.target.images.kind)] if isinstance(self.target, ImagesTarget) else []
+        return named + images
+
+
+class FitSettings(StepSettings):
+    """Refuse a target that attacks or guesses do not fit.
+
+    Attributes:
+        attacks: each attack, once whatever its budget.
+        fingerprints: of the files that each attack names.
+        guesses: what adversaries believe of the defences, each belief once.
+    """
+
+    kind: ClassVar[str] = "fit"
+    attacks: Attacks
+    fingerprints: tuple[str | None, ...]
+    guesses: tuple[Chain, ...] = ()
+
+    def said(self) -> dict[str, Any]:
+        """Return the settings, without how often trainings save their state."""
+        return self.model_dump(mode="json", exclude={"attacks"}) | {"attacks": attacks_said(self.attacks)}
+
+    def defences(self) -> tuple[Defence, ...]:
+        """Return all guessed defences."""
+        return tuple(defence for guess in self.guesses for defence in guess)
+
+    def plugins(self) -> list[tuple[PluginTable, str]]:
+        """Return the attacks and their architectures."""
+        return [named for attack in self.attacks for named in attack.plugins()]
+
+
+@dataclass(frozen=True)
+class FitInputs(Inputs[T]):
+    """Real images, the target, and the reference target of a remote one."""
+
+    real: T
+    target: T
+    reference: T | None = None
+
+
+class DirectionSettings(StepSettings):
+    """Fit a semantic direction. samples: codes that are drawn and scored."""
+
+    kind: ClassVar[str] = "direction"
+    attribute: str
+    samples: Positive
+    seed: NonNegative
+
+
+@dataclass(frozen=True)
+class DirectionInputs(Inputs[T]):
+    """The target, and the feature network where it tells classes."""
+
+    target: T
+    features: T | None = None
+
+
+class DefendSettings(StepSettings):
+    """Put a chain of defences before the target. fingerprints: of the files that each defence names."""
+
+    kind: ClassVar[str] = "defend"
+    chain: Chain
+    fingerprints: tuple[str | None, ...]
+
+    def defences(self) -> tuple[Defence, ...]:
+        """Return the chain."""
+        return self.chain
+
+
+@dataclass(frozen=True)
+class DefendInputs(Inputs[T]):
+    """The undefended target, and fitted directions by attribute."""
+
+    target: T
+    directions: dict[str, T] = field(default_factory=dict[str, T])
+
+
+class UtilitySettings(StepSettings):
+    """Measure what honest users still get."""
+
+    kind: ClassVar[str] = "utility"
+    samples: Positive
+
+
+@dataclass(frozen=True)
+class UtilityInputs(Inputs[T]):
+    """The defended target beside the undefended one, and what images are measured with."""
+
+    target: T
+    undefended: T
+    features: T
+    yardsticks: T
+
+
+class FeaturesSettings(StepSettings):
+    """Train the feature network if it is a classifier, and fit the scale of its features."""
+
+    kind: ClassVar[str] = "features"
+    network: SerializeAsAny[FeatureSettings]
+
+    def networks(self) -> tuple[FeatureSettings, ...]:
+        """Return the network."""
+        return (self.network,)
+
+
+@dataclass(frozen=True)
+class FeaturesInputs(Inputs[T]):
+    """Real images."""
+
+    real: T
+
+
+class YardsticksSettings(StepSettings):
+    """Measure everything that copies are compared with."""
+
+    kind: ClassVar[str] = "yardsticks"
+    samples: Positive
+
+
+@dataclass(frozen=True)
+class YardsticksInputs(Inputs[T]):
+    """Real images, the target that the auditor draws from, and the feature network."""
+
+    real: T
+    target: T
+    features: T
+
+
+class KnownSettings(StepSettings):
+    """Choose the real images that an adversary holds."""
+
+    kind: ClassVar[str] = "known"
+    real_fraction: float
+    seed: NonNegative
+
+
+@dataclass(frozen=True)
+class KnownInputs(Inputs[T]):
+    """What the target was trained on, and what images are measured with."""
+
+    real: T
+    features: T
+    yardsticks: T
+
+
+class PurchaseSettings(StepSettings):
+    """Buy what the largest budget of a seed allows.
+
+    Attributes:
+        budgets: queries, ascending. A smaller budget is a prefix of a larger one.
+        averaging: how several queries make one image; None if each query is an image.
+    """
+
+    kind: ClassVar[str] = "purchase"
+    codes: Codes
+    seed: NonNegative
+    budgets: tuple[Positive, ...]
+    averaging: Averaging | None = None
+
+    @property
+    def price(self) -> int:
+        """Queries that an image costs."""
+        return self.averaging.copies if self.averaging else 1
+
+
+@dataclass(frozen=True)
+class PurchaseInputs(Inputs[T]):
+    """The target, as it stands before the adversary."""
+
+    target: T
+
+
+class ReplaySettings(StepSettings):
+    """Measure what was bought, at each budget. price: queries that an image costs."""
+
+    kind: ClassVar[str] = "replay"
+    seed: NonNegative
+    budgets: tuple[Positive, ...]
+    price: Positive
+
+
+@dataclass(frozen=True)
+class ReplayInputs(Inputs[T]):
+    """The purchase, and what images are measured with."""
+
+    purchase: T
+    features: T
+    yardsticks: T
+
+
+class SubstituteSettings(StepSettings):
+    """Run one attack at one budget.
+
+    Attributes:
+        fingerprint: of the files that the attack names; None if it names none.
+        guess: the defences that the adversary believes in; none if it is naive, or goes on with a copy.
+    """
+
+    kind: ClassVar[str] = "substitute"
+    attack: SerializeAsAny[AttackSettings]
+    fingerprint: str | None
+    codes: Codes
+    seed: NonNegative
+    averaging: Averaging | None = None
+    guess: Chain = ()
+
+    def said(self) -> dict[str, Any]:
+        """Return the settings, without how often the training saves its state."""
+        (attack,) = attacks_said((self.attack,))
+        return self.model_dump(mode="json", exclude={"attack"}) | {"attack": attack}
+
+    def defences(self) -> tuple[Defence, ...]:
+        """Return the guessed defences."""
+        return self.guess
+
+    def plugins(self) -> list[tuple[PluginTable, str]]:
+        """Return the attack and its architecture."""
+        return self.attack.plugins()
+
+    @property
+    def price(self) -> int:
+        """Queries that an image costs."""
+        return self.averaging.copies if self.averaging else 1
+
+
+@dataclass(frozen=True)
+class SubstituteInputs(Inputs[T]):
+    """What the attack needs. stolen: the copy that it goes on with, whose purchase it then shares."""
+
+    target: T
+    purchase: T | None = None
+    known: T | None = None
+    features: T | None = None
+    domain_images: T | None = None
+    stolen: T | None = None
+
+
+class MeasureSettings(StepSettings):
+    """Measure a substitute. bought: images of the purchase that it was trained on."""
+
+    kind: ClassVar[str] = "measure"
+    samples: Positive
+    seed: NonNegative
+    bought: NonNegative
+
+
+@dataclass(frozen=True)
+class MeasureInputs(Inputs[T]):
+    """The substitute, what images are measured with, and what it was trained on."""
+
+    substitute: T
+    features: T
+    yardsticks: T
+    replay: T | None = None
+    known: T | None = None
+
+
+class DomainSettings(StepSettings):
+    """Measure the floors of another domain."""
+
+    kind: ClassVar[str] = "domain"
+
+
+@dataclass(frozen=True)
+class DomainInputs(Inputs[T]):
+    """Real images of the domain, and the feature network."""
+
+    real: T
+    features: T
+
+
+class MeasureTransferSettings(StepSettings):
+    """Measure a copy that was moved to another domain. domain_images: how many it was trained on; None: all."""
+
+    kind: ClassVar[str] = "measure_transfer"
+    samples: Positive
+    seed: NonNegative
+    domain_images: Positive | None
+
+
+@dataclass(frozen=True)
+class MeasureTransferInputs(Inputs[T]):
+    """The moved copy, the feature network, the domain's floors, and its images."""
+
+    substitute: T
+    features: T
+    domain: T
+    domain_images: T
+
+
+def attacks_said(attacks: Attacks) -> list[dict[str, Any]]:
+    """Return all that the attacks' results depend on, as JSON values."""
+    return [attack.model_dump(mode="json", exclude={_HOW_OFTEN_SAVED}) for attack in attacks]

@@ -1,0 +1,63 @@
+"""What copies are compared with, as the yardsticks step leaves it for the steps that measure."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors.torch import load_file
+from torch import Tensor
+
+from ganguard.base.cache import tensor_digest, write_tensors
+from ganguard.comparison.compare import NEIGHBOURS
+from ganguard.metrics import Balls, NiqeModel
+from ganguard.metrics.ndb_jsd import Bins
+
+_FILE, _NATURAL = "balls.safetensors", "niqe.safetensors"
+_DRAWS = ("target/0", "target/1")
+_REFERENCE = "reference"
+
+
+@dataclass(frozen=True)
+class Yardsticks:
+    """Features and models that images are measured against.
+
+    Attributes:
+        draws: features of each of the auditor's draws of the target, with their neighbourhoods.
+        reference: the same of the reference split of the real images.
+        bins: of the first draw's pixels; None if there are too few images, or too many alike.
+        natural: the NIQE model of the real images; None if they allow none.
+    """
+
+    draws: tuple[Balls, Balls]
+    reference: Balls
+    bins: Bins | None
+    natural: NiqeModel | None
+
+    def write(self, directory: Path) -> str:
+        """Write them, and return a digest of all but the NIQE model, which follows from the real images."""
+        if self.natural is not None:
+            self.natural.save(directory / _NATURAL)
+        tensors = _tensors(_REFERENCE, self.reference)
+        for name, balls in zip(_DRAWS, self.draws, strict=True):
+            tensors |= _tensors(name, balls)
+        if self.bins is not None:
+            tensors |= {f"bins/{part}": tensor for part, tensor in vars(self.bins).items()}
+        write_tensors(directory / _FILE, tensors)
+        return tensor_digest(tensors)
+
+    @staticmethod
+    def read(directory: Path) -> "Yardsticks":
+        """Read what a yardsticks step wrote."""
+        tensors = load_file(directory / _FILE)
+        first, second, reference = (
+            Balls(tensors[f"{name}/points"], tensors[f"{name}/squared_radii"], NEIGHBOURS)
+            for name in (*_DRAWS, _REFERENCE)
+        )
+        bins = {
+            name.removeprefix("bins/"): part for name, part in tensors.items() if name.startswith("bins/")
+        }
+        natural = NiqeModel.load(directory / _NATURAL) if (directory / _NATURAL).is_file() else None
+        return Yardsticks((first, second), reference, Bins(**bins) if bins else None, natural)
+
+
+def _tensors(name: str, balls: Balls) -> dict[str, Tensor]:
+    return {f"{name}/points": balls.points, f"{name}/squared_radii": balls.squared_radii}
