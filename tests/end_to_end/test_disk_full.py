@@ -75,7 +75,7 @@ def check_failed(outcome: dict[str, Any], named: str = "") -> None:
     assert outcome["code"] == 1, outcome
     assert outcome["lines"][-1:] == failed, outcome
     assert named in failed[0]
-    assert "Free some space" in failed[0] or "See whether it is full" in failed[0]
+    assert "Free some space" in failed[0] or "Check whether it is full" in failed[0]
     assert "the same command again" in failed[0]
     assert not any("Traceback" in line for line in outcome["lines"])
     assert outcome["left"] == []

@@ -12,6 +12,7 @@ from ganguard.audit.doctor import examine
 from ganguard.base.cache import TEMPORARY
 from ganguard.base.errors import DataError
 from ganguard.base.locks import LOCK, alone
+from ganguard.data.parquet import shard_name
 from ganguard.queries.ledger import Ledger
 
 Cli = Callable[..., tuple[int, str, str]]
@@ -27,7 +28,7 @@ def test_a_sound_directory_is_left_as_it_is(sound: Path) -> None:
 
 def test_two_shards_with_one_image_are_found(copied: Path) -> None:
     shard = one(copied, SHARD)
-    twin = shutil.copyfile(shard, shard.with_name("0000000010-0000000050.parquet"))
+    twin = shutil.copyfile(shard, shard.with_name(shard_name(10, 50, shard.read_bytes())))
     found = wrong(copied)
     assert any(finding.where == twin and "image 10 lies in two shards" in finding.what for finding in found)
 
@@ -128,7 +129,7 @@ def test_an_unforeseen_failure_is_a_finding(copied: Path, monkeypatch: pytest.Mo
     def fail(*_: object) -> None:
         raise RuntimeError("what nobody foresaw")
 
-    monkeypatch.setattr("ganguard.audit.doctor.purchases.list_shards", fail)
+    monkeypatch.setattr("ganguard.audit.doctor.purchases.check_shards", fail)
     assert [finding.what for finding in wrong(copied)] == [
         "it could not be looked at (RuntimeError: what nobody foresaw)"
     ]

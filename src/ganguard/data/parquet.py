@@ -36,9 +36,8 @@ MOST_HELD = (
     256 << 20
 )  # bytes of a shard that is checked and read from memory; shards of 512 images seldom have more
 
-SHARD_NAME = re.compile(r"(?P<start>[0-9]+)-(?P<stop>[0-9]+)(?:-(?P<digest>[0-9a-f]{16}))?\.parquet")
-"""What a file of a harvest is called: which images it holds, and how its SHA-256 begins. Another's file may
-lack the latter."""
+SHARD_NAME = re.compile(r"(?P<start>[0-9]+)-(?P<stop>[0-9]+)-(?P<digest>[0-9a-f]{16})\.parquet")
+"""The name of a harvest's file: which images it holds, and how its SHA-256 begins."""
 
 
 def shard_name(start: int, stop: int, content: bytes) -> str:
@@ -157,7 +156,7 @@ def read_shard(file: Path) -> tuple[Path | pa.BufferReader, bool | None]:
     memory.
     """
     named = SHARD_NAME.fullmatch(file.name)
-    if named is None or named["digest"] is None:
+    if named is None:
         return file, None
     try:
         content = read_bounded(file, MOST_HELD)

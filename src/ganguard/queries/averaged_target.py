@@ -1,8 +1,8 @@
-"""An adversary that asks for every image several times and averages what comes back, where the client may
-send codes: noise that is drawn anew each time averages out, and so does noise that follows from a code, once
-the code is moved by a hair.
+"""A target as an adversary sees it that asks for every image several times and averages the answers.
 
-Such a target looks like any other, whose images cost several queries each; the meter inside counts them all.
+This needs a target that takes codes. Noise that is drawn again for each request averages out; so does noise
+that follows from the code, if the code is moved a little each time. Each image of such a target costs several
+queries; the meter inside counts them all.
 """
 
 import torch
@@ -12,12 +12,18 @@ from ganguard.base.errors import TargetError
 from ganguard.base.seeds import normal
 from ganguard.targets.protocol import BlackBoxTarget, Discriminator, LatentTarget, WhiteBoxTarget
 
-AT_ONCE = 512  # images asked for in one go, unless one average takes more
+AT_ONCE = 512  # images asked for at once, unless one mean takes more
 
 
 class AveragedTarget:
-    """A BlackBoxTarget each of whose images is the mean of those of `copies` codes: the same one, or moved by
-    N(0, moved² I), drawn anew for each."""
+    """A BlackBoxTarget whose images are each the mean of several images of one code.
+
+    Args:
+        inner: the target that is asked.
+        copies: how many images are averaged.
+        moved: standard deviation of the N(0, moved² I) that is added to the code of each of them; 0 asks for
+            the same code every time.
+    """
 
     def __init__(self, inner: LatentTarget, copies: int, moved: float) -> None:
         self._inner, self._copies, self._moved = inner, copies, moved
@@ -25,8 +31,10 @@ class AveragedTarget:
         self.image_shape = inner.image_shape
 
     def sample(self, indices: range, *, seed: int) -> Tensor:
-        """Images (len(indices), C, H, W) uint8; image i is a pure function of (seed, i) as far as those
-        inside are. A mean is rounded to the nearest byte, halves up."""
+        """Return images (len(indices), C, H, W) uint8, each a mean rounded to the nearest byte, halves up.
+
+        Image i is a pure function of (seed, i) if the images of the target inside are.
+        """
         at_once = max(1, AT_ONCE // self._copies)
         parts = (indices[i : i + at_once] for i in range(0, len(indices), at_once))
         return torch.cat([self._means(part, seed) for part in parts])
@@ -35,15 +43,15 @@ class AveragedTarget:
         latents = self._inner.draw_latents(indices, seed=seed).repeat_interleave(self._copies, 0)
         if self._moved:
             rows = range(indices.start * self._copies, indices.stop * self._copies)
-            hairs = normal(seed, "averaging", rows, latents.shape[1])
-            latents = latents + self._moved * hairs.to(latents)
+            noise = normal(seed, "averaging", rows, latents.shape[1])
+            latents = latents + self._moved * noise.to(latents)
         images = self._inner.generate(latents)
         sums = images.unflatten(0, (len(indices), self._copies)).sum(1, dtype=torch.int64)
         return ((2 * sums + self._copies) // (2 * self._copies)).to(torch.uint8)
 
 
 class AveragedWhiteBoxTarget(AveragedTarget):
-    """The same, of a target whose D is handed over."""
+    """An AveragedTarget whose D is handed over."""
 
     def __init__(self, inner: LatentTarget, discriminator: Discriminator, copies: int, moved: float) -> None:
         super().__init__(inner, copies, moved)
@@ -51,10 +59,19 @@ class AveragedWhiteBoxTarget(AveragedTarget):
 
 
 def average(target: BlackBoxTarget, copies: int, moved: float) -> AveragedTarget:
-    """Wrap a target, metered already, so that each image is the mean of `copies`. moved: by how much codes
-    differ, in standard deviations of a prior N(0, I). Raises TargetError where the target takes no codes."""
+    """Return a metered target wrapped so that each image is the mean of `copies` images.
+
+    Raises TargetError if the target takes no codes.
+
+    Args:
+        target: the metered target.
+        copies: how many images are averaged.
+        moved: by how much their codes differ, in standard deviations of a prior N(0, I).
+    """
     if not isinstance(target, LatentTarget):
-        raise TargetError("averaging asks for the same codes again, and this target takes no codes.")
+        raise TargetError(
+            "averaging asks for the same codes again, and this target takes no codes. Leave averaging out."
+        )
     if isinstance(target, WhiteBoxTarget):
         return AveragedWhiteBoxTarget(target, target.discriminator, copies, moved)
     return AveragedTarget(target, copies, moved)

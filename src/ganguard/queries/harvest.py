@@ -1,13 +1,14 @@
-"""Buying images: from a metered target into a store, in shards, each bought once whoever else harvests
-beside.
+"""Buying images from a metered target into a store, in shards. Each image is bought once, even if several
+processes harvest at the same time.
 
 The image index is cut into cells of `SHARD` images. A process that works on a cell holds a lock on it, which
-the operating system drops when the process ends; what lies in the store already is not asked for again. What
-does not, though it was asked for once, is asked for again in the same requests, which the ledger counts once:
-each cell keeps a note of them.
+the operating system drops when the process ends. Images that lie in the store are not asked for again. Images
+that were asked for once and do not lie there are asked for in the same requests as before, which the ledger
+counts once: each cell keeps a note of its requests.
 """
 
 import fcntl
+import re
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,19 +23,31 @@ from ganguard.queries.store import DESCRIPTION, Store
 from ganguard.targets.protocol import BlackBoxTarget, LatentTarget
 
 SHARD = 512  # images: a whole number of requests of 64
+_LINE = re.compile(r"(\d{1,19}):(\d{1,19})")  # of a cell's note: start:stop of a request
 
 
 def harvest(target: BlackBoxTarget, store: Store, count: int, progress: Progress = silent) -> Tensor:
-    """Have images 0 ... count - 1 in the store, buying those that are absent, and return them (count, C, H,
-    W) uint8.
+    """Buy those of the images 0 ... count - 1 that the store lacks, and return all of them.
 
-    Where the store's codes are the client's, the client draws them from the target's prior and sends them.
-    Raises TargetError where the target takes no codes, BudgetError where the account cannot pay, DataError
-    where so many images do not fit into memory, or where a stored shard is damaged: it is not bought again
-    unless it is removed.
+    If the store's codes are the client's, they are drawn here from the target's prior and sent.
+
+    Args:
+        target: the target, metered if it is to be paid for.
+        store: where the images are kept.
+        count: how many images to have.
+        progress: told how many of `count` are there.
+
+    Returns:
+        Images (count, C, H, W) uint8.
+
+    Raises:
+        TargetError: the codes are the client's, and the target takes none.
+        BudgetError: the account cannot pay.
+        DataError: so many images do not fit into memory, or a shard in the store is damaged. A damaged shard
+            is not bought again unless it is removed.
     """
     if store.codes == "client" and not isinstance(target, LatentTarget):
-        raise TargetError("this target takes no codes: ask with codes: provider.")
+        raise TargetError("codes: client sends codes, and this target takes none. Use codes: provider.")
     require_room(target, count, str(store.directory))
     _create(store)
     cells = (range(start, min(start + SHARD, count)) for start in range(0, count, SHARD))
@@ -45,7 +58,7 @@ def harvest(target: BlackBoxTarget, store: Store, count: int, progress: Progress
             progress(held, count, "buying")
         else:
             waiting.append(cell)
-    for cell in waiting:  # another process was at these
+    for cell in waiting:  # another process held their locks
         _buy(target, store, cell, wait=True)
         held += len(cell)
         progress(held, count, "buying")
@@ -53,8 +66,10 @@ def harvest(target: BlackBoxTarget, store: Store, count: int, progress: Progress
 
 
 def require_room(target: BlackBoxTarget, count: int, name: str) -> None:
-    """Raise DataError where this machine could not hold `count` images of a target; before any of them is
-    bought."""
+    """Raise DataError if `count` images of a target would not fit into memory, before any of them is bought.
+
+    name: what a message calls the count.
+    """
     room_for(count, target.image_shape, name)
 
 
@@ -68,10 +83,13 @@ def _create(store: Store) -> None:
 
 
 def _buy(target: BlackBoxTarget, store: Store, cell: range, *, wait: bool) -> bool:
-    """Buy what is absent of a cell; False where another process is at it and `wait` is not set.
+    """Buy the images of a cell that the store lacks.
 
-    A request that was paid for and whose images are not there, because of a crash or because their shard was
-    removed, is asked for again as it was, so that it counts once.
+    If a request was paid for and its images are not there, because of a crash or because their shard was
+    removed, the same request is made again, so that it counts once.
+
+    Returns:
+        False if another process works on the cell and `wait` is not set.
     """
     with _locked(store.directory / "locks" / f"{cell.start:010d}", wait=wait) as held:
         if not held:
@@ -87,8 +105,8 @@ def _buy(target: BlackBoxTarget, store: Store, cell: range, *, wait: bool) -> bo
                 images, latents = _ask(target, store, request)
             except BudgetError:  # refused, so nothing of it was paid
                 _write_requests(note, [r for r in noted if r != request])
+                # A process that was killed before it paid may have noted more than is wanted now.
                 if request in noted and request != absent:
-                    # noted by a process that was killed before it paid: what is wanted now may be less
                     continue
                 raise
             store.write(request.start, images, latents)
@@ -96,7 +114,7 @@ def _buy(target: BlackBoxTarget, store: Store, cell: range, *, wait: bool) -> bo
 
 
 def _absent(store: Store, cell: range) -> range:
-    """The first stretch of a cell that the store does not hold."""
+    """Return the first range of a cell that the store does not hold; it is empty if the store holds all."""
     held = cell.start
     for start, stop, _ in store.shards():
         if start > held:
@@ -106,23 +124,20 @@ def _absent(store: Store, cell: range) -> range:
 
 
 def _next_request(noted: list[range], absent: range) -> range:
-    """What to ask for of an absent stretch: the request that began there before, or what no request before
-    asked for."""
+    """Return what to ask for of an absent range: the noted request that begins there, or the images up to the
+    next noted request."""
     again = next((request for request in noted if request.start == absent.start), None)
-    return again or range(
-        absent.start, min([absent.stop, *(r.start for r in noted if r.start > absent.start)])
-    )
+    later = [request.start for request in noted if request.start > absent.start]
+    return again or range(absent.start, min([absent.stop, *later]))
 
 
 def _requests(note: Path) -> list[range]:
-    """The requests that were begun in a cell: a line `start:stop` for each."""
+    """Return the requests that were begun in a cell. Lines of the note that are not `start:stop` are skipped."""
     if not note.is_file():
         return []
-    lines = [line.partition(":") for line in note.read_text(errors="replace").splitlines()]
-    found = [
-        range(int(start), int(stop)) for start, _, stop in lines if start.isdecimal() and stop.isdecimal()
-    ]
-    return [request for request in found if request]
+    lines = (_LINE.fullmatch(line) for line in note.read_text(errors="replace").splitlines())
+    requests = [range(int(line[1]), int(line[2])) for line in lines if line]
+    return [request for request in requests if request]
 
 
 def _write_requests(note: Path, requests: list[range]) -> None:
@@ -130,8 +145,8 @@ def _write_requests(note: Path, requests: list[range]) -> None:
 
 
 def _remove_unfinished(store: Store, note: Path, cell: range) -> None:
-    """Remove what a process that was killed was writing of a cell. Its lock is held, so that nobody is
-    writing it now."""
+    """Remove what a process that was killed was writing of a cell. The cell's lock is held here, so that no
+    other process writes it now."""
     remove_temporaries(note.parent, f"{note.name}.")
     for path in (store.directory / "data").glob(f".*{TEMPORARY}"):
         start = path.name[1:].partition("-")[0]

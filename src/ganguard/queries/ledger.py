@@ -2,59 +2,47 @@
 
 1 query = 1 image. A reservation is durable before the image is asked for, and counts as spent from then on.
 Asking again under the same id, after a crash, counts once. So: distinct images delivered <= reserved <=
-budget, whatever is killed when.
+budget, whatever is killed at any moment.
 """
 
-import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence, Set
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self
 
-from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import select, update
 
-from ganguard.base.errors import BudgetError, GanguardError, ReservationError
-from ganguard.queries.ledger_database import Damaged, Database, add
-from ganguard.queries.ledger_tables import ACCOUNTS, LARGEST, RESERVATIONS
+from ganguard.base.errors import BudgetError, GanguardError
+from ganguard.queries.ledger_check import LedgerCheck, check_rows
+from ganguard.queries.ledger_database import Database, add
+from ganguard.queries.ledger_rows import (
+    Balance,
+    commit,
+    in_account_order,
+    read_balance,
+    read_balances,
+    read_reservation,
+    release,
+    reserve,
+)
+from ganguard.queries.ledger_tables import ACCOUNTS, LARGEST
+from ganguard.queries.reservation import Purchase, reservation_id
 
-W = TypeVar("W")
-
-
-@dataclass(frozen=True)
-class Balance:
-    """Images of one account: `budget` it may buy, `reserved` (spent, delivered or not), `delivered`."""
-
-    account: str
-    budget: int
-    reserved: int
-    delivered: int
-
-
-@dataclass(frozen=True)
-class Purchase:
-    """What is to be reserved; see `Ledger.reserve`."""
-
-    reservation: str
-    account: str
-    images: int
-    request: str
-
-
-def reservation_id(target: str, account: str, request: str) -> str:
-    """The id under which one request of one account to one target counts once: 64 hex digits."""
-    return hashlib.sha256("\x1f".join([target, account, request]).encode()).hexdigest()
+__all__ = ["Balance", "Ledger", "LedgerCheck", "Purchase", "reservation_id"]
 
 
 class Ledger:
     """Accounts and reservations in an SQLite file, or in PostgreSQL; several processes may use it at once.
 
-    place: the file's path, or "postgresql://user:password@host:port/database" as a string (extra
-    `ganguard[postgres]`). Whatever it does raises BudgetError where the place holds no ledger, or one of a
-    schema that this ganguard does not read, and StepError where the machine fails: a full or failing disk, a
-    lock held for more than a minute, a database out of reach. What failed was not done; where an answer was
-    lost on the way, the same call again counts once.
+    Every method raises BudgetError if the place holds no ledger, or one of a schema that this ganguard does
+    not read, and StepError if the machine fails: a full or failing disk, a lock held for more than a minute, a
+    database out of reach. What failed was not done. If only the answer was lost, the same call again counts
+    once.
+
+    Args:
+        place: the file's path, or "postgresql://user:password@host:port/database" as a string (extra
+            `ganguard[postgres]`). A new ledger is created there if there is none.
     """
 
     def __init__(self, place: Path | str) -> None:
@@ -73,12 +61,15 @@ class Ledger:
         self._database.close()
 
     def open_account(self, account: str, budget: int) -> None:
-        """Let `account` buy `budget` images in all. An account that exists may have its budget raised, or
-        lowered as far as what it has reserved. Raises BudgetError below that, and for a budget below 0."""
-        _check_budget(account, budget)
+        """Let `account` buy `budget` images in all.
+
+        The budget of an account that exists is raised, or lowered as far as what it has reserved. Raises
+        BudgetError if the budget is lower than that, or below 0.
+        """
+        _require_budget(account, budget)
         with self._database.transaction(f"open account {account!r}") as connection:
             add(connection, ACCOUNTS, {"name": account, "budget": budget})
-            balance = _balance(connection, account, locked=True)
+            balance = read_balance(connection, account, locked=True)
             if budget < balance.reserved:
                 raise BudgetError(
                     f"account {account!r} has bought {balance.reserved} images; its budget cannot become "
@@ -87,231 +78,128 @@ class Ledger:
             connection.execute(update(ACCOUNTS).where(ACCOUNTS.c.name == account).values(budget=budget))
 
     def ensure_account(self, account: str, budget: int) -> None:
-        """Let `account` buy at least `budget` images in all: opens it, or raises its budget, and never lowers
-        it.
+        """Let `account` buy at least `budget` images in all: open it, or raise its budget, but never lower it.
 
-        Raises BudgetError for a budget below 0.
+        Raises BudgetError if the budget is below 0.
         """
-        _check_budget(account, budget)
+        _require_budget(account, budget)
         with self._database.transaction(f"open account {account!r}") as connection:
             add(connection, ACCOUNTS, {"name": account, "budget": budget})
             lower = (ACCOUNTS.c.name == account) & (ACCOUNTS.c.budget < budget)
             connection.execute(update(ACCOUNTS).where(lower).values(budget=budget))
 
     def reserve(self, reservation: str, account: str, images: int, request: str) -> bool:
-        """Spend `images` of the account's budget, durably, before they are asked for; once per reservation
-        id. False where they were reserved before.
+        """Spend images of an account's budget, durably, before they are asked for; once per reservation id.
 
-        request: what is asked for, in words that say all of it. Raises BudgetError where there is no such
-        account, or less than that is left, ReservationError where the id stands for another account, number
-        of images or request: nothing is spent then. ValueError for a negative number.
+        Raises BudgetError if there is no such account or less than that is left, ReservationError if the id
+        stands for another account, number of images or request; nothing is spent then. Raises ValueError if
+        `images` is negative.
+
+        Args:
+            reservation: the id, see `reservation_id`.
+            account: the account that pays.
+            images: how many images.
+            request: what is asked for, in words that say all of it.
+
+        Returns:
+            False if they were reserved before.
         """
         (answer,) = self.reserve_all([Purchase(reservation, account, images, request)])
-        return _told(answer)
+        return _answered(answer)
 
     def reserve_all(self, purchases: Sequence[Purchase]) -> list[bool | GanguardError]:
-        """What `reserve` answers to each, or would raise, in one transaction, which costs about as much as
-        one of them. Raises what concerns all, and then nothing is spent."""
+        """Reserve several purchases in one transaction, which costs about as much as one of them.
+
+        Returns for each what `reserve` would return or raise. Raises what concerns all of them; then nothing
+        is spent.
+        """
         if any(purchase.images < 0 for purchase in purchases):
             raise ValueError(
                 f"images must be 0 or more; got {min(purchase.images for purchase in purchases)}"
             )
-        what = (
-            f"reserve {purchases[0].images} images for account {purchases[0].account!r}"
-            if purchases
-            else "reserve nothing"
-        )
-        with self._database.transaction(what if len(purchases) < 2 else f"{what}, and others") as connection:
-            return _each(purchases, lambda purchase: purchase.account, partial(_reserve, connection))
+        with self._database.transaction(_words(purchases)) as connection:
+            return in_account_order(
+                purchases, lambda purchase: purchase.account, partial(reserve, connection)
+            )
 
     def request_of(self, reservation: str) -> str | None:
-        """What a reservation was made for, in the words of who made it; None where there is no such
-        reservation."""
+        """Return the words that a reservation was made with, or None if there is no such reservation."""
         with self._database.reading("read a reservation") as connection:
-            made = _reservation(connection, reservation)
-            return made and made[2]
+            made = read_reservation(connection, reservation)
+            return made and made.request
 
     def commit(self, reservation: str) -> None:
-        """Record that the images of a reservation were delivered; again and again changes nothing.
+        """Record that the images of a reservation were delivered; doing so again changes nothing.
 
-        Raises BudgetError where there is no such reservation.
+        Raises BudgetError if there is no such reservation.
         """
         (answer,) = self.commit_all([reservation])
-        _told(answer)
+        _answered(answer)
 
     def commit_all(self, reservations: Sequence[str]) -> list[bool | GanguardError]:
-        """The same for each, in one transaction: whether it was recorded only now, or what `commit` would
-        raise."""
+        """Record several deliveries in one transaction.
+
+        Returns for each whether it was recorded only now, or what `commit` would raise.
+        """
         with self._database.transaction("record a delivery") as connection:
-            made = [(reservation, _reservation(connection, reservation)) for reservation in reservations]
-            return _each(made, lambda named: named[1][0] if named[1] else "", partial(_commit, connection))
+            made = [(reservation, read_reservation(connection, reservation)) for reservation in reservations]
+            return in_account_order(
+                made,
+                lambda found: found[1].account if found[1] else "",
+                lambda found: commit(connection, *found),
+            )
 
     def release(self, reservation: str) -> None:
-        """Give back what provably failed before generation: the reservation was not delivered, and nothing of
-        it will be.
+        """Give back what provably failed before generation, so that nothing of it will be delivered.
 
-        Only for who made it, and while nobody else asks under the same id. Raises BudgetError where it was
-        delivered, and where there is no such reservation.
+        Only the process that made the reservation may release it, and only while no other asks under the same
+        id. Raises BudgetError if it was delivered, or if there is no such reservation.
         """
         with self._database.transaction("release a reservation") as connection:
-            made = _reservation(connection, reservation)
-            account, images, _ = _locked(connection, reservation, made, "released. Nothing is spent on it")
-            if not connection.execute(_RELEASE, {"reservation": reservation}).rowcount:
-                raise BudgetError(
-                    f"reservation {reservation!r} was delivered, so it stays spent. Raise the budget to buy "
-                    "more."
-                )
-            _count(connection, account, reserved=-images)
+            release(connection, reservation)
 
     def ping(self) -> None:
-        """See that the database answers."""
+        """Check that the database answers."""
         with self._database.reading("reach the ledger") as connection:
             connection.execute(select(ACCOUNTS.c.name).limit(1)).first()
 
     def balance(self, account: str) -> Balance:
-        """What an account may buy and has bought. Raises BudgetError where there is no such account."""
+        """Return what an account may buy and has bought. Raises BudgetError if there is no such account."""
         with self._database.reading(f"read the balance of account {account!r}") as connection:
-            return _balance(connection, account)
+            return read_balance(connection, account)
 
     def balances(self) -> list[Balance]:
-        """Every account, by name."""
+        """Return the balance of every account, ordered by name."""
         with self._database.reading("read the balances") as connection:
-            return sorted(
-                (_checked(*row) for row in connection.execute(_BALANCES)), key=lambda balance: balance.account
-            )
+            return sorted(read_balances(connection), key=lambda balance: balance.account)
+
+    def check(self, targets: Mapping[str, Set[str]]) -> LedgerCheck:
+        """Check everything that is recorded against itself.
+
+        Opening a ledger writes beside its file: to check one that must stay as it is, open a copy of it, see
+        `copy_ledger`.
+
+        Args:
+            targets: identities of the targets that an account buys from, by account, as far as they are known.
+        """
+        with self._database.reading("read the whole ledger") as connection:
+            return check_rows(connection, targets)
 
 
-# Made once: to make a statement takes as long as to run it.
-_BALANCES = select(ACCOUNTS.c.name, ACCOUNTS.c.budget, ACCOUNTS.c.reserved, ACCOUNTS.c.delivered)
-_BALANCE = _BALANCES.where(ACCOUNTS.c.name == bindparam("account"))
-_LOCKED_BALANCE = _BALANCE.with_for_update()
-_COUNT = (
-    update(ACCOUNTS)
-    .where(ACCOUNTS.c.name == bindparam("account"))
-    .values(
-        reserved=ACCOUNTS.c.reserved + bindparam("more"), delivered=ACCOUNTS.c.delivered + bindparam("sent")
-    )
-)
-_RESERVATION = select(RESERVATIONS.c.account, RESERVATIONS.c.images, RESERVATIONS.c.request).where(
-    RESERVATIONS.c.id == bindparam("reservation")
-)
-_WAITS = (RESERVATIONS.c.id == bindparam("reservation")) & (RESERVATIONS.c.state == "reserved")
-_DELIVER = update(RESERVATIONS).where(_WAITS).values(state="delivered")
-_RELEASE = delete(RESERVATIONS).where(_WAITS)
+def _words(purchases: Sequence[Purchase]) -> str:
+    """Return what an error says could not be done."""
+    if not purchases:
+        return "reserve nothing"
+    first = f"reserve {purchases[0].images} images for account {purchases[0].account!r}"
+    return first if len(purchases) == 1 else f"{first}, and others"
 
 
-def _balance(connection: Connection, account: str, *, locked: bool = False) -> Balance:
-    """The balance; `locked`, which nobody else can raise or spend before this transaction ends. (SQLite's
-    lock is held already.)"""
-    found = connection.execute(_LOCKED_BALANCE if locked else _BALANCE, {"account": account}).one_or_none()
-    if found is None:
-        raise BudgetError(f"no account {account!r} in the ledger. Open it with a budget first.")
-    return _checked(*found)
-
-
-def _count(connection: Connection, account: str, *, reserved: int = 0, delivered: int = 0) -> None:
-    """Add images to the sums of an account, in the transaction that changes its reservations."""
-    connection.execute(_COUNT, {"account": account, "more": reserved, "sent": delivered})
-
-
-def _each(
-    wanted: Sequence[W], account_of: Callable[[W], str], do: Callable[[W], bool]
-) -> list[bool | GanguardError]:
-    """The answers to all, in their order. Accounts come in one order, so that no two transactions wait for
-    each other. Whoever is refused has changed nothing."""
-    answers: dict[int, bool | GanguardError] = {}
-    for place in sorted(range(len(wanted)), key=lambda place: account_of(wanted[place])):
-        try:
-            answers[place] = do(wanted[place])
-        except (BudgetError, ReservationError) as refusal:
-            answers[place] = refusal
-    return [answers[place] for place in range(len(wanted))]
-
-
-def _told(answer: bool | GanguardError) -> bool:
+def _answered(answer: bool | GanguardError) -> bool:
     if isinstance(answer, GanguardError):
         raise answer
     return answer
 
 
-def _reserve(connection: Connection, wanted: Purchase) -> bool:
-    balance = _balance(
-        connection, wanted.account, locked=True
-    )  # whoever else reserves for this account waits here
-    made = _reservation(connection, wanted.reservation)
-    if made is None:
-        left = balance.budget - balance.reserved
-        if wanted.images > left:
-            raise BudgetError(
-                f"account {wanted.account!r} may buy {left} more of its budget of {balance.budget} images; "
-                f"asked for {wanted.images}. Ask for fewer, or raise the budget."
-            )
-        values = {
-            "id": wanted.reservation,
-            "account": wanted.account,
-            "images": wanted.images,
-            "state": "reserved",
-        }
-        if add(connection, RESERVATIONS, {**values, "request": wanted.request}):
-            _count(connection, wanted.account, reserved=wanted.images)
-            return True
-        made = _reservation(connection, wanted.reservation)  # another account took the id meanwhile
-    _require_same(wanted.reservation, made, (wanted.account, wanted.images, wanted.request))
-    return False
-
-
-def _commit(connection: Connection, named: "tuple[str, Bought | None]") -> bool:
-    reservation, made = named
-    account, images, _ = _locked(connection, reservation, made, "delivered. Reserve its images first")
-    now = bool(connection.execute(_DELIVER, {"reservation": reservation}).rowcount)
-    if now:
-        _count(connection, account, delivered=images)
-    return now
-
-
-def _locked(connection: Connection, reservation: str, made: "Bought | None", wanted: str) -> "Bought":
-    """What a reservation was read to stand for, its account now locked: accounts before reservations, so that
-    no two wait for each other. Raises BudgetError where it was not there."""
-    if made is None:
-        raise BudgetError(f"no reservation {reservation!r} in the ledger to be {wanted}.")
-    _balance(connection, made[0], locked=True)
-    return made
-
-
-def _checked(account: object, *images: object) -> Balance:
-    """What is promised of a balance, checked as it is read."""
-    budget, reserved, delivered = (number if isinstance(number, int) else -1 for number in images)
-    if not isinstance(account, str) or not 0 <= delivered <= reserved <= budget:
-        raise Damaged(
-            f"account {account!r} reads: budget, reserved and delivered {', '.join(map(str, images))}"
-        )
-    return Balance(account, budget, reserved, delivered)
-
-
-Bought = tuple[str, int, str]  # account, images, request
-
-
-def _reservation(connection: Connection, reservation: str) -> Bought | None:
-    """What a reservation stands for, if it is there."""
-    found = connection.execute(_RESERVATION, {"reservation": reservation}).one_or_none()
-    return found and (found.account, found.images, found.request)
-
-
-def _require_same(reservation: str, made: Bought | None, asked: Bought) -> None:
-    """One id, one purchase: anything else is a mistake in the caller, or two requests of one hash. Of a
-    reservation from before ledgers had versions, the request is not known."""
-    if made and not made[2]:
-        made = (*made[:2], asked[2])
-    if made != asked:
-        account, images, _ = asked
-        came = f"account {made[0]!r} for {made[1]} images" if made else "another account"
-        other = " of another request" if made and made[:2] == asked[:2] else ""
-        raise ReservationError(
-            f"reservation {reservation!r} was made by {came}{other}; account {account!r} asks for {images} "
-            "under the same id. Give each request an id of its own (`reservation_id`)."
-        )
-
-
-def _check_budget(account: str, budget: int) -> None:
+def _require_budget(account: str, budget: int) -> None:
     if not 0 <= budget <= LARGEST:
         raise BudgetError(f"the budget of account {account!r} must be 0 ... {LARGEST} images; got {budget}.")

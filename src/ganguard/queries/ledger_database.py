@@ -1,13 +1,14 @@
 """The database under the ledger: an SQLite file or PostgreSQL, its transactions, and its errors in plain
 words.
 
-Both keep a transaction whole and durable. On SQLite one writes at a time; on PostgreSQL a writer locks the
-account's row first.
+Both keep a transaction whole and durable. SQLite lets one process write at a time; on PostgreSQL a transaction
+locks the account's row before it writes.
 """
 
 import errno
 import random
 import re
+import shutil
 import sqlite3
 import time
 import weakref
@@ -27,26 +28,31 @@ from ganguard.queries.ledger_tables import prepare_tables
 BUSY_MS = 60_000  # how long a transaction waits for others before it gives up
 _PAUSE = 0.01  # seconds between attempts where the database does not wait by itself
 _READS = "ganguard_reads"  # the option of a connection that writes nothing
-_IDLE_MS = (
-    60_000  # how long PostgreSQL waits for a machine that vanished inside a transaction, and keeps its locks
-)
+_IDLE_MS = 60_000  # how long PostgreSQL keeps the locks of a machine that vanished inside a transaction
 
 
 class Damaged(Exception):
-    """Something was read that no ledger writes."""
+    """What was read is nothing that a ledger writes."""
 
 
 class Database:
-    """Transactions on the database at `place`, which a new ledger creates. Raises BudgetError where that is
-    no ledger."""
+    """Transactions on the database of a ledger.
+
+    Raises BudgetError if the place holds something else.
+
+    Args:
+        place: the path of an SQLite file, or the address of a PostgreSQL database; see `Ledger`.
+
+    Attributes:
+        name: the path, or the address with *** for the password, as messages call it.
+    """
 
     def __init__(self, place: Path | str) -> None:
         if isinstance(place, str) and ("://" in place or place.startswith("postgresql")):
             url = _postgres_url(place)
-            self.name = url.set(drivername="postgresql", query={}).render_as_string()  # the password as ***
-            self._secrets = [str(value) for key, value in url.query.items() if "password" in key] + [
-                url.password or ""
-            ]
+            self.name = url.set(drivername="postgresql", query={}).render_as_string()
+            passwords = [str(value) for key, value in url.query.items() if "password" in key]
+            self._secrets = [*passwords, url.password or ""]
             self._engine = _postgres_engine(url, self.name)
         else:
             self.name, self._secrets = str(place), list[str]()
@@ -62,14 +68,13 @@ class Database:
 
     @contextmanager
     def transaction(self, wanted: str) -> Generator[Connection]:
-        """All of the block or nothing of it, durably. `wanted` is what an error says could not be done."""
+        """Do all of the block or nothing of it, durably. `wanted`: what an error says could not be done."""
         with self._told(wanted, self._engine) as connection:
             yield connection
 
     @contextmanager
     def reading(self, wanted: str) -> Generator[Connection]:
-        """The same for a block that writes nothing: on SQLite it neither waits for who writes nor keeps them
-        waiting."""
+        """Do the same for a block that writes nothing: on SQLite it and a writer do not wait for each other."""
         with self._told(wanted, self._reads) as connection:
             yield connection
 
@@ -88,13 +93,22 @@ class Database:
             raise _in_plain_words(f"{self.name}: could not {wanted}", problem, self._secrets) from None
 
 
+def copy_ledger(path: Path, directory: Path) -> Path:
+    """Copy an SQLite ledger into a directory, and return the copy's path. Raises OSError if that fails."""
+    copy = directory / path.name
+    shutil.copyfile(path, copy)
+    log = path.with_name(f"{path.name}-wal")
+    if log.exists():  # what a process that was killed wrote last may lie there only
+        shutil.copyfile(log, directory / log.name)
+    return copy
+
+
 def add(connection: Connection, table: Table, values: dict[str, Any]) -> bool:
-    """Insert a row; False where there is one of the same key already."""
+    """Insert a row; return False if there is one of the same key already."""
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    asked = (
-        dialect.insert(table).values(values).on_conflict_do_nothing().returning(*table.primary_key.columns)
-    )
-    return connection.execute(asked).first() is not None  # psycopg counts no rows of an insertion
+    statement = dialect.insert(table).values(values).on_conflict_do_nothing()
+    # psycopg does not count the rows of an insertion.
+    return connection.execute(statement.returning(*table.primary_key.columns)).first() is not None
 
 
 def _sqlite_engine(path: Path) -> Engine:
@@ -125,11 +139,11 @@ def _configure_sqlite(connection: Any, _record: object) -> None:
 
 
 def _keep_a_log(connection: sqlite3.Connection) -> None:
-    """Switch the file to a write-ahead log where it has none yet.
+    """Switch the file to a write-ahead log if it has none yet.
 
-    The switch turns a read lock into a write lock. Where another connection holds one already, SQLite refuses
-    that at once, without the waiting that it was told of, since two that wait like this would wait for each
-    other.
+    The switch turns a read lock into a write lock. If another connection holds a write lock already, SQLite
+    refuses that at once instead of waiting as `busy_timeout` says, since two connections that wait like this
+    would wait for each other. So the waiting is done here.
     """
     until = time.monotonic() + BUSY_MS / 1000
     while connection.execute("PRAGMA journal_mode").fetchall() != [("wal",)]:
@@ -143,21 +157,24 @@ def _keep_a_log(connection: sqlite3.Connection) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    """Who may write takes the write lock before reading what is left; who only reads sees the file as it is
-    now."""
+    """Begin a transaction: one that may write takes the write lock before it reads what is left of a budget;
+    one that only reads sees the file as it is now."""
     reads = connection.get_execution_options().get(_READS, False)
     connection.exec_driver_sql("BEGIN DEFERRED" if reads else "BEGIN IMMEDIATE")
 
 
 def _postgres_url(place: str) -> URL:
-    """The address with its driver. No message repeats what was given: it may hold a password."""
+    """Return the address with its driver. Raises BudgetError if it is no address of PostgreSQL.
+
+    No message repeats what was given: it may hold a password.
+    """
     try:
         url = make_url(place)
     except (ArgumentError, ValueError):
         url = None
     if url is None or place.count("@") > 1:
         raise BudgetError(
-            "a ledger's address must read postgresql://user:password@host:port/database; what came does "
+            "a ledger's address must read postgresql://user:password@host:port/database, and this one does "
             "not. Write : / ? @ % within the user or the password as %3A %2F %3F %40 %25."
         )
     if url.drivername not in ("postgresql", "postgresql+psycopg"):
@@ -169,8 +186,11 @@ def _postgres_url(place: str) -> URL:
 
 
 def _postgres_engine(url: URL, name: str) -> Engine:
-    """What is left of a budget is read after the lock on the account is held: only READ COMMITTED sees it as
-    it is then."""
+    """Return the engine for an address. Raises BudgetError if PostgreSQL's driver is absent.
+
+    What is left of a budget is read after the account is locked. Only under READ COMMITTED is that what is
+    left at that moment.
+    """
     try:
         engine = create_engine(url, isolation_level="READ COMMITTED", pool_pre_ping=True)
     except ImportError:
@@ -195,10 +215,12 @@ class _Cause(NamedTuple):
 
 
 _AGAIN = "then run the same command again: what was reserved counts once."
-_LOCKED = _Cause(StepError, "others kept it locked for too long", f"End the process that holds it, {_AGAIN}")
+_LOCKED = _Cause(
+    StepError, "another process kept it locked for too long", f"End the process that holds it, {_AGAIN}"
+)
 _FULL = _Cause(StepError, "the disk is full", f"Free some space, {_AGAIN}")
 _DEVICE = _Cause(
-    StepError, "the disk could not be read or written", f"See whether it is full or failing, {_AGAIN}"
+    StepError, "the disk could not be read or written", f"Check whether it is full or failing, {_AGAIN}"
 )
 _DAMAGED = _Cause(
     BudgetError,
@@ -207,10 +229,10 @@ _DAMAGED = _Cause(
 )
 _CLOSED = _Cause(BudgetError, "it may not be opened or written", "Give a place that can be written.")
 _ABSENT = _Cause(
-    StepError, "the database does not answer", f"See that it runs and that the address is right, {_AGAIN}"
+    StepError, "the database does not answer", f"Check that it runs and that the address is right, {_AGAIN}"
 )
 _OTHER = _Cause(StepError, "the database refused", f"Mend what it names, {_AGAIN}")
-_SQLITE = {  # primary result code
+_SQLITE = {  # by primary result code
     sqlite3.SQLITE_BUSY: _LOCKED,
     sqlite3.SQLITE_LOCKED: _LOCKED,
     sqlite3.SQLITE_PROTOCOL: _LOCKED,
@@ -233,7 +255,13 @@ _POSTGRES = [  # SQLSTATE; the first that matches
 
 
 def _in_plain_words(doing: str, problem: Exception, secrets: list[str]) -> GanguardError:
-    """One line: what was wanted, what came, what to do; an error of the user's input, or of the machine."""
+    """Return an error of one line: what was wanted, what came, what to do.
+
+    Args:
+        doing: the database's name and what could not be done.
+        problem: what was raised.
+        secrets: passwords, which are not repeated.
+    """
     origin = problem.orig if isinstance(problem, DBAPIError) and problem.orig else problem
     said = (str(origin).strip() or type(origin).__name__).splitlines()[0].rstrip(".")
     for secret in filter(None, secrets):
@@ -248,7 +276,8 @@ def _cause(origin: BaseException) -> _Cause:
     if isinstance(origin, UnicodeDecodeError | Damaged):
         return _DAMAGED
     if isinstance(origin, sqlite3.Error):
-        code = getattr(origin, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)  # absent where bytes are no text
+        # There is no code if the file holds bytes that are no text.
+        code = getattr(origin, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
         return _SQLITE.get(code & 0xFF, _OTHER)
     state = getattr(origin, "sqlstate", None)
     if state is None:  # said by the driver, not by the server

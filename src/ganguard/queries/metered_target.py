@@ -1,12 +1,14 @@
-"""A meter around a target: every image passes through the ledger, whoever asks.
+"""A meter around a target: every image passes through the ledger, whoever asks for it.
 
-The wrapper has just the capabilities of the target inside. D is handed through: it is held, not queried.
+The wrapper has the capabilities of the target inside, and no others. D is handed over, not queried, so it is
+not metered.
 """
 
 from torch import Tensor
 
 from ganguard.base.cache import tensor_digest
-from ganguard.queries.ledger import Ledger, reservation_id
+from ganguard.queries.ledger import Ledger
+from ganguard.queries.reservation import reservation_id, sample_words
 from ganguard.targets.protocol import (
     BlackBoxTarget,
     Discriminator,
@@ -17,8 +19,15 @@ from ganguard.targets.protocol import (
 
 
 class MeteredTarget:
-    """A BlackBoxTarget whose images are paid for by `account`. Raises BudgetError before an image too many is
-    made."""
+    """A BlackBoxTarget whose images an account pays for.
+
+    Raises BudgetError before an image is made that the account cannot pay for.
+
+    Args:
+        inner: the target that makes the images.
+        ledger: where the account is kept.
+        account: the account that pays.
+    """
 
     def __init__(self, inner: BlackBoxTarget, ledger: Ledger, account: str) -> None:
         self._inner, self._ledger, self._account = inner, ledger, account
@@ -26,11 +35,13 @@ class MeteredTarget:
         self.image_shape = inner.image_shape
 
     def sample(self, indices: range, *, seed: int) -> Tensor:
-        """Images (len(indices), C, H, W) uint8: reserved, then asked for, then recorded as delivered."""
+        """Reserve images, ask for them, record them as delivered, and return them (len(indices), C, H, W) uint8.
+
+        Raises ValueError unless `indices` is a range of step 1 from 0 up that is not empty.
+        """
         if indices.step != 1 or indices.start < 0 or not indices:
             raise ValueError(f"indices must be a range of step 1 from 0 up that is not empty; got {indices}")
-        request = f"sample seed={seed} indices={indices.start}:{indices.stop}"
-        reservation = self._reserve(request, len(indices))
+        reservation = self._reserve(sample_words(seed, indices), len(indices))
         return self._delivered(self._inner.sample(indices, seed=seed), reservation, len(indices))
 
     def _reserve(self, request: str, images: int) -> str:
@@ -45,7 +56,7 @@ class MeteredTarget:
 
 
 class MeteredLatentTarget(MeteredTarget):
-    """The same around a LatentTarget. Drawing codes from the prior is free; images of codes are not."""
+    """A LatentTarget whose images an account pays for. Drawing codes from the prior is free."""
 
     def __init__(self, inner: LatentTarget, ledger: Ledger, account: str) -> None:
         super().__init__(inner, ledger, account)
@@ -53,18 +64,18 @@ class MeteredLatentTarget(MeteredTarget):
         self.latent_dim = inner.latent_dim
 
     def draw_latents(self, indices: range, *, seed: int) -> Tensor:
-        """Codes (len(indices), latent_dim) from the target's prior."""
+        """Return codes (len(indices), latent_dim) from the target's prior."""
         return self._latent.draw_latents(indices, seed=seed)
 
     def generate(self, latents: Tensor) -> Tensor:
-        """Images of chosen codes; the same codes asked for again as one request count once."""
+        """Return images of chosen codes (N, latent_dim); the same codes in one request again count once."""
         request = f"generate latents={tensor_digest({'latents': latents})}"
         reservation = self._reserve(request, len(latents))
         return self._delivered(self._latent.generate(latents), reservation, len(latents))
 
 
 class MeteredWhiteBoxTarget(MeteredTarget):
-    """The same around a WhiteBoxTarget."""
+    """A WhiteBoxTarget whose images an account pays for."""
 
     def __init__(self, inner: WhiteBoxTarget, ledger: Ledger, account: str) -> None:
         super().__init__(inner, ledger, account)
@@ -72,7 +83,7 @@ class MeteredWhiteBoxTarget(MeteredTarget):
 
 
 class MeteredWhiteBoxLatentTarget(MeteredLatentTarget):
-    """The same around a target that is both."""
+    """A target with codes and D, whose images an account pays for."""
 
     def __init__(
         self, inner: LatentTarget, discriminator: Discriminator, ledger: Ledger, account: str
@@ -82,8 +93,7 @@ class MeteredWhiteBoxLatentTarget(MeteredLatentTarget):
 
 
 def meter(target: BlackBoxTarget, ledger: Ledger, account: str) -> MeteredTarget:
-    """Wrap `target` so that each of its images is paid for by `account`; the wrapper can just what the target
-    can."""
+    """Return `target` wrapped so that `account` pays for each of its images, with the same capabilities."""
     if isinstance(target, LatentTarget):
         if isinstance(target, WhiteBoxTarget):
             return MeteredWhiteBoxLatentTarget(target, target.discriminator, ledger, account)

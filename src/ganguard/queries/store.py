@@ -2,11 +2,11 @@
 
 A store holds the images of one account from one target under one seed, as a prefix 0, 1, 2 ... of the image
 index. pandas, DuckDB and `datasets` open `data/*.parquet` as it is. Columns: index, seed, image {bytes,
-path}, and latent where the client sent the codes.
+path}, and latent if the client sent the codes.
 
-A shard's name says which images it holds and how its SHA-256 begins: `<start>-<stop>-<digest>.parquet`. A
-stretch that no shard holds is bought when it is wanted; a shard that is damaged is refused, and two that hold
-the same image are too.
+A shard's name says which images it holds and how its SHA-256 begins: `<start>-<stop>-<digest>.parquet`. Images
+that no shard holds are bought when they are wanted. A damaged shard is refused, and so are two shards that
+hold the same image.
 """
 
 import json
@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,19 +23,34 @@ from torch import Tensor
 from ganguard.base.cache import write_bytes, write_json
 from ganguard.base.codecs import encode_png, images_a_task
 from ganguard.base.errors import DataError
-from ganguard.base.settings import read_json
+from ganguard.base.settings import NonNegative, Positive, Settings, read_record
 from ganguard.data.parquet import SHARD_NAME, read_parquet, shard_name
 
 Codes = Literal["provider", "client"]
 DESCRIPTION = "store.json"
 
 
+class StoreDescription(Settings):
+    """What store.json says; see `Store`."""
+
+    target: str
+    account: str
+    seed: NonNegative
+    codes: Codes
+    queries_an_image: Positive = 1
+
+
 @dataclass(frozen=True)
 class Store:
     """A directory of shards.
 
-    target: identity of the target. account, seed: whose images, under which seed.
-    codes: "provider" drew them, or the "client" sent them.
+    Attributes:
+        directory: where it lies.
+        target: identity of the target.
+        account: the account that the images are bought by.
+        seed: the seed that they are bought under.
+        codes: "provider" if the target draws the codes, "client" if they are sent to it and stored.
+        queries_an_image: how many queries the account pays for each image.
     """
 
     directory: Path
@@ -43,28 +58,57 @@ class Store:
     account: str
     seed: int
     codes: Codes = "provider"
+    queries_an_image: int = 1
+
+    @classmethod
+    def open(cls, directory: Path) -> Self:
+        """Return the store in a directory. Raises DataError if its description is absent or damaged."""
+        path = directory / DESCRIPTION
+        try:
+            said = read_record(path, StoreDescription, DataError)
+        except DataError as problem:
+            reason = str(problem).removeprefix(f"{path}: ").rstrip(".")
+            raise DataError(
+                f"{path}: not the description of a store, or a damaged one ({reason}). Remove it if this "
+                "harvest filled the directory, or choose another directory."
+            ) from None
+        return cls(directory, said.target, said.account, said.seed, said.codes, said.queries_an_image)
 
     def create(self) -> None:
-        """Make the directory, or see that the one there is this store. Raises DataError where it is
-        another."""
+        """Make the directory and its description, or check that the store there is this one.
+
+        Raises DataError if it is another, or its description is damaged.
+        """
         path = self.directory / DESCRIPTION
-        said = {"target": self.target, "account": self.account, "seed": self.seed, "codes": self.codes}
+        said = self._said()
         if not path.exists():
             (self.directory / "data").mkdir(parents=True, exist_ok=True)
             write_json(path, said)
-        elif (found := _description(path)) != said:
-            different = ", ".join(f"{key} {found.get(key)!r}" for key in said if found.get(key) != said[key])
+        elif (found := Store.open(self.directory)._said()) != said:
+            different = ", ".join(f"{key} {found[key]!r}" for key in said if found[key] != said[key])
             raise DataError(
                 f"{self.directory}: holds another harvest ({different}). Choose another directory."
             )
 
+    def _said(self) -> dict[str, object]:
+        """Return what store.json says of this store."""
+        return {name: getattr(self, name) for name in StoreDescription.model_fields}
+
     def shards(self) -> list[tuple[int, int, Path]]:
-        """(start, stop, file) of every shard, in the order of the image index. Raises DataError where two
-        overlap."""
+        """Return (start, stop, file) of every shard, in the order of the image index.
+
+        Raises DataError if two overlap.
+        """
         return shards_of(self.directory)
 
     def write(self, start: int, images: Tensor, latents: Tensor | None) -> Path:
-        """Write images start, start + 1, ... (N, C, H, W) as one shard, atomically."""
+        """Write images as one shard, atomically, and return its path.
+
+        Args:
+            start: index of the first image; the others follow it.
+            images: (N, C, H, W) uint8.
+            latents: their codes (N, latent_dim) if the client sent them, else None.
+        """
         with ThreadPoolExecutor() as pool:
             parts = pool.map(_encode, images.split(images_a_task(images.shape[1:])))
             encoded = [png for part in parts for png in part]
@@ -85,8 +129,10 @@ class Store:
         return path
 
     def read(self, count: int) -> Tensor:
-        """The first `count` images, (count, C, H, W) uint8. Raises DataError where fewer are there, or a
-        shard is damaged."""
+        """Return the first `count` images, (count, C, H, W) uint8.
+
+        Raises DataError if there are fewer, or if a shard is damaged.
+        """
         held = 0
         files: list[Path] = []
         for start, stop, file in self.shards():
@@ -106,8 +152,10 @@ class Store:
 
 
 def shards_of(directory: Path) -> list[tuple[int, int, Path]]:
-    """(start, stop, file) of every shard below a store's directory, in the order of the image index. Raises
-    DataError where two hold the same image: one of them is from elsewhere, and which one is not known."""
+    """Return (start, stop, file) of every shard below a store's directory, in the order of the image index.
+
+    Raises DataError if two hold the same image: one of them is from elsewhere, and which one is not known.
+    """
     found = list_shards(directory)
     for (_, stop, file), (start, _, other) in pairwise(found):
         if start < stop:
@@ -119,7 +167,7 @@ def shards_of(directory: Path) -> list[tuple[int, int, Path]]:
 
 
 def list_shards(directory: Path) -> list[tuple[int, int, Path]]:
-    """(start, stop, file) of every file whose name is a shard's, in the order of the image index."""
+    """Return (start, stop, file) of every file that is named as a shard, in the order of the image index."""
     found: list[tuple[int, int, Path]] = []
     for file in (directory / "data").glob("*.parquet"):
         name = SHARD_NAME.fullmatch(file.name)
@@ -132,7 +180,7 @@ _IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
 
 def _hugging_face(columns: list[str]) -> dict[bytes, bytes]:
-    """Schema metadata by which `datasets` shows the struct as an image."""
+    """Return the schema metadata by which `datasets` shows the struct as an image."""
     kinds = {
         "index": {"dtype": "int64", "_type": "Value"},
         "seed": {"dtype": "int64", "_type": "Value"},
@@ -146,16 +194,3 @@ def _hugging_face(columns: list[str]) -> dict[bytes, bytes]:
 
 def _encode(images: Tensor) -> list[bytes]:
     return [encode_png(image) for image in images]
-
-
-def _description(path: Path) -> dict[str, object]:
-    try:
-        found = read_json(path)
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise DataError(
-            f"{path}: not the description of a store, or a damaged one. Remove it if this harvest filled "
-            "the directory, or choose another directory."
-        )
-    return found  # pyright: ignore[reportUnknownVariableType]

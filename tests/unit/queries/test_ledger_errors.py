@@ -26,6 +26,7 @@ OPERATIONS: dict[str, Callable[[Ledger], object]] = {
     "release a reservation": lambda ledger: ledger.release("a"),
     "read the balance of account 'us'": lambda ledger: ledger.balance("us"),
     "read the balances": lambda ledger: ledger.balances(),
+    "read the whole ledger": lambda ledger: ledger.check({}),
 }
 WRITES = [wanted for wanted in OPERATIONS if "read" not in wanted]
 
@@ -277,7 +278,7 @@ def test_a_server_that_is_not_there_is_named_without_the_password() -> None:
             f"postgresql://us:***@{place}",
             "could not open the ledger",
             "does not answer",
-            "See that it runs",
+            "Check that it runs",
         ):
             Ledger(f"postgresql://us:hush@{place}")
 

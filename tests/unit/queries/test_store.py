@@ -68,14 +68,37 @@ def test_the_same_store_is_opened_again(tmp_path: Path) -> None:
     assert len(_store(tmp_path).read(2)) == 2
 
 
-@pytest.mark.parametrize("other", [{"target": "x"}, {"account": "them"}, {"seed": 8}, {"codes": "client"}])
+def test_a_store_is_opened_as_it_was_made(tmp_path: Path) -> None:
+    for store in (_store(tmp_path), _store(tmp_path, directory=tmp_path / "b", queries_an_image=4)):
+        assert Store.open(store.directory) == store
+
+
+def test_a_description_that_says_no_price_is_of_images_that_cost_one_query(tmp_path: Path) -> None:
+    store = _store(tmp_path)
+    path = store.directory / "store.json"
+    path.write_text('{"target": "ramp", "account": "us", "seed": 7, "codes": "provider"}')
+    assert Store.open(store.directory) == store
+
+
+OTHERS = [
+    {"target": "x"},
+    {"account": "them"},
+    {"seed": 8},
+    {"codes": "client"},
+    {"queries_an_image": 4},
+]
+
+
+@pytest.mark.parametrize("other", OTHERS)
 def test_another_harvest_in_the_directory_is_named(tmp_path: Path, other: dict[str, object]) -> None:
     _store(tmp_path)
     with pytest.raises(DataError, match=rf"holds another harvest \({next(iter(other))} "):
         _store(tmp_path, **other)
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b"not json"])
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b"not json", b"{}", b'{"target":"t","account":"a","seed":0,"codes":"ours"}']
+)
 def test_a_description_that_is_none_is_refused(tmp_path: Path, content: bytes) -> None:
     _store(tmp_path)
     (tmp_path / "store" / "store.json").write_bytes(content)
@@ -86,7 +109,12 @@ def test_a_description_that_is_none_is_refused(tmp_path: Path, content: bytes) -
 def test_files_of_other_names_are_no_shards(tmp_path: Path) -> None:
     store = _store(tmp_path)
     store.write(0, _images(0, 2), None)
-    for name in ("notes.parquet", ".0000000002-0000000004.parquet.x.tmp", "a-b.parquet"):
+    for name in (
+        "notes.parquet",
+        ".0000000002-0000000004.parquet.x.tmp",
+        "a-b.parquet",
+        "0000000001-0000000004.parquet",
+    ):
         (store.directory / "data" / name).write_bytes(b"")
     assert len(store.shards()) == 1
 
@@ -131,14 +159,6 @@ def test_two_shards_with_the_same_image_are_refused_and_named(tmp_path: Path, ot
         ):
             reading()
     twin.unlink()
-    assert torch.equal(store.read(5), _images(0, 5))
-
-
-def test_shards_of_names_without_digests_open_as_well(tmp_path: Path) -> None:
-    store = _store(tmp_path)
-    for start, stop in ((0, 2), (2, 5)):
-        path = store.write(start, _images(start, stop), None)
-        path.rename(path.with_name(f"{start:010d}-{stop:010d}.parquet"))
     assert torch.equal(store.read(5), _images(0, 5))
 
 

@@ -1,11 +1,11 @@
-"""What is wrong in a directory that ganguard wrote, and what to do. Everything is read, and nothing is
-written there."""
+"""What is wrong in a directory that ganguard wrote, and what to do. Everything there is read, and nothing is
+written."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 from ganguard.architectures.checkpoint import DESCRIPTION as CHECKPOINT
-from ganguard.audit.doctor.finding import Finding
+from ganguard.audit.doctor.finding import Finding, wrong
 from ganguard.audit.doctor.outputs import check_outputs, check_owner, results_in
 from ganguard.audit.doctor.purchases import check_accounts, check_ledger, check_store, stores_in
 from ganguard.audit.doctor.several import audits_below, check_leftovers_beside, check_together
@@ -21,9 +21,10 @@ _LEDGER = "ledger.sqlite"
 
 
 def examine(directory: Path) -> list[Finding]:
-    """Look at all that an audit, several side by side, an attack, a harvest or a training wrote to
-    `directory`. A damaged file is a finding, never an error. Raises DataError where `directory` is none of
-    theirs."""
+    """Look at all that an audit, several audits side by side, an attack, a harvest or a training wrote.
+
+    A damaged file is a finding, never an error. Raises DataError if none of these wrote the directory.
+    """
     audited = directory.is_dir() and _is_audit(directory)
     checkpoints = [path for path in (directory, directory / "checkpoint") if (path / CHECKPOINT).exists()]
     own = audited or bool(checkpoints) or bool(stores_in(directory)) or (directory / STATE).exists()
@@ -40,7 +41,7 @@ def examine(directory: Path) -> list[Finding]:
 
 
 def _look_at(directory: Path, audited: bool, checkpoints: list[Path]) -> list[Finding]:
-    """What an audit, an attack, a harvest or a training wrote right there."""
+    """Look at what an audit, an attack, a harvest or a training wrote right there."""
     checks = [check_owner, check_outputs, check_steps] if audited else [check_training]
     found = [finding for check in checks for finding in _guarded(check, directory)]
     found += [finding for path in checkpoints for finding in _guarded(check_checkpoint, path)]
@@ -56,11 +57,11 @@ def _check_purchases(directory: Path) -> list[Finding]:
     audited = _is_audit(directory)
     looked_at = [check_store(path, audited=audited) for path in stores_in(directory)]
     found = [finding for findings, _ in looked_at for finding in findings]
-    stores = [held for _, held in looked_at if held is not None]
-    findings, books = check_ledger(directory / _LEDGER, stores, audited=audited)
+    stores = [stored for _, stored in looked_at if stored is not None]
+    findings, ledger = check_ledger(directory / _LEDGER, stores, audited=audited)
     results = results_in(directory)
-    if books is not None and results is not None:
-        findings += check_accounts(results, books, stores, directory)
+    if ledger is not None and results is not None:
+        findings += check_accounts(results, ledger, stores, directory)
     return found + findings
 
 
@@ -68,7 +69,5 @@ def _guarded(check: Callable[[Path], list[Finding]], directory: Path) -> list[Fi
     try:
         return check(directory)
     except Exception as problem:  # noqa: BLE001 - what nobody foresaw is a finding too: the rest is still looked at
-        reason = f"it could not be looked at ({type(problem).__name__}: {problem})"
-        return [
-            Finding("wrong", reason, directory, "See that it can be read, and report this line if it can.")
-        ]
+        what = f"it could not be looked at ({type(problem).__name__}: {problem})"
+        return [wrong(what, directory, "Check that it can be read, and report this line if it can.")]

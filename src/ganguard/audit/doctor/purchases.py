@@ -1,336 +1,188 @@
 """What was bought: the shards of every store against the digests in their names, and the ledger against
-itself and them."""
+itself, the stores and the results."""
 
-import re
-import shutil
-import sqlite3
 import tempfile
-from dataclasses import dataclass, field
-from itertools import pairwise
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
+from ganguard.audit.doctor.finding import Finding, note, ok, wrong
+from ganguard.audit.plan.planned import AUDITOR_DRAWS
+from ganguard.audit.steps.purchase import adversary_account, auditor_account
+from ganguard.base.errors import DataError, GanguardError
+from ganguard.base.settings import one_line
+from ganguard.queries.ledger import Ledger, LedgerCheck
+from ganguard.queries.ledger_database import copy_ledger
+from ganguard.queries.store import DESCRIPTION, Store, list_shards
+from ganguard.queries.store_check import check_shards
+from ganguard.results.records import AccountRecord, AuditResults
 
-from ganguard.audit.doctor.finding import Finding
-from ganguard.audit.steps.purchase import adversary_account, auditor_account, queries_paid
-from ganguard.base.errors import GanguardError
-from ganguard.base.settings import one_line, read_json
-from ganguard.data.parquet import read_shard
-from ganguard.queries.ledger import Ledger, reservation_id
-from ganguard.queries.store import DESCRIPTION, list_shards
-from ganguard.results.records import AuditResults
-
-_ASK_AGAIN = "Remove it and run the same command again: its images are asked for again, which counts once."
 _BRING_BACK = (
     "Bring back a copy of the ledger and its -wal file; without it, what was bought cannot be counted."
 )
+_COUNTS_ONCE = "asked for again when they are wanted, which counts once."
 
 
 @dataclass(frozen=True)
-class Held:
-    """A store: what store.json says of it, and how many images its shards hold."""
+class Stored:
+    """A store and how many images its shards hold."""
 
-    directory: Path
-    target: str
-    account: str
-    seed: int
+    store: Store
     images: int
 
-
-@dataclass(frozen=True)
-class Reservation:
-    """A row of the ledger."""
-
-    id: str
-    account: str
-    images: int
-    state: str
-    request: str
-
-
-@dataclass(frozen=True)
-class Books:
-    """What a ledger says: budgets by account, every reservation, and the sums of them that it keeps:
-    reserved, delivered."""
-
-    budgets: dict[str, int] = field(default_factory=dict[str, int])
-    reservations: tuple[Reservation, ...] = ()
-    sums: dict[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
-
-    def reserved(self, account: str) -> int:
-        """Images that an account has spent."""
-        return sum(r.images for r in self.reservations if r.account == account)
-
-    def delivered(self, account: str) -> int:
-        """Images that reached an account."""
-        return sum(r.images for r in self.reservations if r.account == account and r.state == "delivered")
+    @property
+    def queries(self) -> int:
+        """What these images cost."""
+        return self.images * self.store.queries_an_image
 
 
 def stores_in(directory: Path) -> list[Path]:
-    """The stores of an audit, an attack or a harvest."""
+    """Return the directories of the stores of an audit, an attack or a harvest."""
     purchases = directory / "purchases"
-    found = [directory, directory / "purchase", *(sorted(purchases.iterdir()) if purchases.is_dir() else [])]
-    return [
-        path
-        for path in found
-        if (path / DESCRIPTION).exists() or (path.parent == purchases and path.is_dir())
-    ]
+    begun = [path for path in sorted(purchases.iterdir()) if path.is_dir()] if purchases.is_dir() else []
+    return [path for path in (directory, directory / "purchase") if (path / DESCRIPTION).exists()] + begun
 
 
-def check_store(directory: Path, *, audited: bool) -> tuple[list[Finding], Held | None]:
-    """A store's description and shards, and what it holds; None where the description cannot be relied on.
+def check_store(directory: Path, *, audited: bool) -> tuple[list[Finding], Stored | None]:
+    """Check a store's description and shards.
 
-    audited: whether an audit made it, which names directory and account after the target.
+    Args:
+        directory: where the store lies.
+        audited: whether an audit made it, which names directory and account after the target.
+
+    Returns:
+        The findings, and what the store holds: None if its description cannot be relied on.
     """
-    path, shards = directory / DESCRIPTION, list_shards(directory)
+    path = directory / DESCRIPTION
     if not path.exists():
-        what = (
-            "nothing says whose images these are" if shards else "a purchase that was begun, without an image"
-        )
+        begun = "a purchase that was begun, without an image"
+        what = "nothing says whose images these are" if list_shards(directory) else begun
         return [
-            Finding(
-                "note", what, directory, "The next run that wants images from here writes store.json anew."
-            )
+            note(what, directory, "The next run that wants images from here writes store.json again.")
         ], None
-    found, seeds = _check_ranges(directory, shards), set[int]()
-    for start, stop, file in shards:
-        problems, seen = _check_shard(start, stop, file)
-        found += problems
-        seeds |= seen
-    held = _describe(path, sum(stop - start for start, stop, _ in shards))
-    if held is None or not seeds <= {held.seed} or (audited and not _named_by_audit(held)):
-        advice = "Remove it: the next run that wants images from here writes it anew."
-        return [
-            *found,
-            Finding("wrong", "damaged, or of another purchase: it says whose images these are", path, advice),
-        ], None
-    if not any(finding.severity == "wrong" for finding in found):
-        found.append(Finding("ok", f"{held.images:,} images, bought by {held.account}", directory))
-    return found, held
-
-
-def _describe(path: Path, images: int) -> Held | None:
-    """What store.json says, if it can be read."""
+    shards = check_shards(directory)
+    found = [
+        note(f"images {gap.start} to {gap.stop - 1} are absent", directory, f"They are {_COUNTS_ONCE}")
+        for gap in shards.gaps
+    ]
+    found += [wrong(problem.what, problem.file, problem.remedy) for problem in shards.problems]
     try:
-        said: Any = read_json(path)
-        held = Held(path.parent, str(said["target"]), str(said["account"]), int(said["seed"]), images)
-        return held if said["codes"] in ("provider", "client") else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+        store = Store.open(directory)
+    except DataError:
+        store = None
+    if store is None or not shards.seeds <= {store.seed} or (audited and not _named_by_audit(store)):
+        what = "damaged, or of another purchase: it says whose images these are"
+        advice = "Remove it: the next run that wants images from here writes it again."
+        return [*found, wrong(what, path, advice)], None
+    if not shards.problems:
+        found.append(ok(f"{shards.images:,} images, bought by {store.account}", directory))
+    return found, Stored(store, shards.images)
 
 
-def _named_by_audit(held: Held) -> bool:
-    return held.account == held.directory.name and held.account[:8] == auditor_account(held.target, 0)[:8]
+def _named_by_audit(store: Store) -> bool:
+    """Return whether directory and account are named as an audit names them after the target."""
+    prefix = auditor_account(store.target, 0).partition("-")[0]
+    return store.directory.name == store.account and store.account.partition("-")[0] == prefix
 
 
-def _check_shard(start: int, stop: int, file: Path) -> tuple[list[Finding], set[int]]:
-    """What is the matter with a shard, and the seeds that its rows name."""
-    try:
-        source, whole = read_shard(file)
-        if whole is False:
-            return [
-                Finding("wrong", "damaged: its bytes are not those that were stored", file, _ASK_AGAIN)
-            ], set()
-        with pq.ParquetFile(source, page_checksum_verification=True) as opened:
-            seeds = _seeds(opened, start, stop)
-    except (OSError, pa.ArrowException, KeyError) as problem:
-        return [
-            Finding("wrong", f"not a shard that can be read ({one_line(problem, 120)})", file, _ASK_AGAIN)
-        ], set()
-    if seeds is None:
-        return [Finding("wrong", f"its rows are not images {start} to {stop - 1}", file, _ASK_AGAIN)], set()
-    unnamed = Finding("note", "its name carries no checksum, so that not all of it can be checked", file)
-    return [unnamed] if whole is None else [], seeds
+def check_ledger(
+    path: Path, stores: list[Stored], *, audited: bool
+) -> tuple[list[Finding], LedgerCheck | None]:
+    """Check the ledger against itself and against the stores.
 
+    Args:
+        path: the ledger's file.
+        stores: what lies beside it.
+        audited: whether it must lie there if anything was bought.
 
-def _seeds(opened: pq.ParquetFile, start: int, stop: int) -> set[int] | None:
-    """The seeds that the rows of a shard name; None where they are not those of images start ... stop - 1."""
-    if opened.metadata.num_rows != stop - start:
-        return None
-    seeds, held = set[int](), start
-    for batch in opened.iter_batches(columns=["index", "seed"]):
-        if batch["index"].to_pylist() != list(range(held, held + len(batch))):
-            return None
-        seeds.update(batch["seed"].to_pylist())
-        held += len(batch)
-    return seeds
-
-
-def _check_ranges(directory: Path, shards: list[tuple[int, int, Path]]) -> list[Finding]:
-    """Gaps and overlaps."""
-    found: list[Finding] = []
-    for (_, held, file), (start, _, other) in pairwise([(0, 0, directory), *shards]):
-        if start > held:
-            advice = "They are asked for again when they are wanted, which counts once."
-            found.append(Finding("note", f"images {held} to {start - 1} are absent", directory, advice))
-        elif start < held:
-            advice = f"Keep the one that belongs here, {file.name} or this, and remove the other."
-            found.append(Finding("wrong", f"image {start} lies in two shards", other, advice))
-    return found
-
-
-def read_books(path: Path) -> Books:
-    """What the ledger at `path` says. It is copied before it is opened: opening one in its place writes
-    beside it.
-
-    Raises GanguardError or sqlite3.Error where it is damaged or no ledger, OSError where it cannot be copied.
+    Returns:
+        The findings, and what the ledger records: None if it cannot be read.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / path.name
-        for end in ("", "-wal"):
-            if (part := path.with_name(path.name + end)).exists():
-                shutil.copyfile(part, copy.with_name(copy.name + end))
-        Ledger(copy).close()  # sees to its schema
-        connection = sqlite3.connect(copy)
+    if not path.exists():
+        missing = wrong("absent: what was bought is not counted", path, _BRING_BACK)
+        elsewhere = "no ledger lies here: what was bought is counted elsewhere, or not at all"
+        return [missing if audited else note(elsewhere, path.parent)] if stores else [], None
+    with tempfile.TemporaryDirectory() as folder:  # opening a ledger in its place writes beside it
         try:
-            sane = connection.execute("PRAGMA integrity_check").fetchall()
-            if sane != [("ok",)]:
-                raise sqlite3.DatabaseError(str(sane[0][0]))
-            accounts = connection.execute("SELECT name, budget, reserved, delivered FROM accounts").fetchall()
-            rows = connection.execute(
-                "SELECT id, account, images, state, request FROM reservations"
-            ).fetchall()
-        finally:
-            connection.close()
-    return Books(
-        {str(name): int(budget) for name, budget, *_ in accounts},
-        tuple(Reservation(str(i), str(a), int(n), str(s), str(r)) for i, a, n, s, r in rows),
-        {str(name): (int(reserved), int(delivered)) for name, _, reserved, delivered in accounts},
-    )
+            ledger = _check_copy(copy_ledger(path, Path(folder)), stores)
+        except (GanguardError, OSError) as problem:
+            reason = one_line(str(problem).replace(f"{Path(folder) / path.name}: ", ""), 300).rstrip(".")
+            return [wrong(f"not a ledger that can be read ({reason})", path, _BRING_BACK)], None
+    problems = [*ledger.problems, *_more_than_delivered(ledger, stores)]
+    found = [wrong(problem, path, _BRING_BACK) for problem in problems]
+    found += _not_stored(ledger, stores, path)
+    if not problems:
+        bought = sum(ledger.reserved[account] for account in ledger.budgets)
+        found.append(ok(f"accounts: {len(ledger.budgets)}; images bought: {bought:,}", path))
+    return found, ledger
 
 
-def check_ledger(path: Path, stores: list[Held], *, audited: bool) -> tuple[list[Finding], Books | None]:
-    """The ledger against itself and against the stores; None where it cannot be read. audited: whether it
-    must lie there."""
-    if not path.exists():
-        missing = Finding("wrong", "absent: what was bought is not counted", path, _BRING_BACK)
-        elsewhere = Finding(
-            "note", "no ledger lies here: what was bought is counted elsewhere, or not at all", path.parent
-        )
-        return [missing if audited else elsewhere] if stores else [], None
-    try:
-        books = read_books(path)
-    except (GanguardError, sqlite3.Error, OSError, ValueError, TypeError) as problem:
-        reason = re.sub(r"\S*" + re.escape(path.name) + ": ", "", str(problem))
-        return [
-            Finding(
-                "wrong",
-                f"not a ledger that can be read ({one_line(reason, 300).rstrip('.')})",
-                path,
-                _BRING_BACK,
-            )
-        ], None
-    found = [
-        Finding("wrong", what, path, _BRING_BACK)
-        for what in (*_inner_problems(books), *_store_problems(books, stores))
-    ]
-    found += _not_stored(books, stores, path)
-    if not any(finding.severity == "wrong" for finding in found):
-        bought = sum(books.reserved(account) for account in books.budgets)
-        found.append(Finding("ok", f"accounts: {len(books.budgets)}; images bought: {bought:,}", path))
-    return found, books
+def _check_copy(copy: Path, stores: list[Stored]) -> LedgerCheck:
+    targets = dict[str, set[str]]()
+    for stored in stores:
+        targets.setdefault(stored.store.account, set()).add(stored.store.target)
+    with Ledger(copy) as ledger:
+        return ledger.check(targets)
 
 
-def _inner_problems(books: Books) -> list[str]:
-    """What no ledger that only ganguard wrote would say."""
-    found = [
-        f"account {account!r} has bought {books.reserved(account)} images of a budget of {budget}"
-        for account, budget in books.budgets.items()
-        if books.reserved(account) > budget
-    ]
-    for account, (reserved, delivered) in books.sums.items():
-        summed = books.reserved(account), books.delivered(account)
-        if (reserved, delivered) != summed:
-            was = f"its reservations sum to {summed[0]} and {summed[1]}"
-            found.append(
-                f"account {account!r} counts {reserved} images reserved, {delivered} delivered; {was}"
-            )
-    for r in books.reservations:
-        asked = re.fullmatch(r"sample seed=\d+ indices=(\d+):(\d+)", r.request)
-        if r.account not in books.budgets:
-            found.append(f"a reservation is of the account {r.account!r}, which does not exist")
-        if r.images < 0 or (asked and int(asked[2]) - int(asked[1]) != r.images):
-            found.append(f"the reservation {r.request!r} of account {r.account!r} counts {r.images} images")
-        if r.state not in ("reserved", "delivered"):
-            found.append(
-                f"the reservation {r.request!r} of account {r.account!r} is in the state {r.state!r}"
-            )
-    return found
-
-
-def _store_problems(books: Books, stores: list[Held]) -> list[str]:
-    """Where the stores hold what the ledger does not know, or reservations are not what their ids were made
-    from."""
+def _more_than_delivered(ledger: LedgerCheck, stores: list[Stored]) -> list[str]:
+    """Return what the stores hold and the ledger does not know."""
     found: list[str] = []
-    for store in stores:
-        if store.images > (delivered := books.delivered(store.account)):
-            found.append(
-                f"{store.directory} holds {store.images} images, and {delivered} were delivered to "
-                f"{store.account!r}"
-            )
-        for r in books.reservations:
-            if r.account == store.account and r.id != reservation_id(store.target, r.account, r.request):
-                found.append(
-                    f"the reservation {r.request!r} of account {r.account!r} was made for another target or "
-                    "request"
-                )
+    for stored in stores:
+        store, delivered = stored.store, ledger.delivered[stored.store.account]
+        if stored.queries > delivered:
+            price = f" of {store.queries_an_image} queries each" if store.queries_an_image > 1 else ""
+            holds = f"{store.directory} holds {stored.images} images{price}"
+            found.append(f"{holds}, and {delivered} were delivered to {store.account!r}")
     return found
 
 
-def _not_stored(books: Books, stores: list[Held], path: Path) -> list[Finding]:
-    """What was paid for and does not lie in a store."""
+def _not_stored(ledger: LedgerCheck, stores: list[Stored], path: Path) -> list[Finding]:
+    """Return what was paid for and does not lie in a store."""
     found: list[Finding] = []
-    for account in books.budgets:
-        paid, here = (
-            books.reserved(account),
-            sum(queries_paid(account, s.images) for s in stores if s.account == account),
-        )
+    for account in ledger.budgets:
+        paid = ledger.reserved[account]
+        here = sum(stored.queries for stored in stores if stored.store.account == account)
         if paid > here:
             what = f"account {account!r} has bought {paid} images, of which {here} are stored here"
-            found.append(
-                Finding(
-                    "note",
-                    what,
-                    path,
-                    "The others are asked for again when they are wanted, which counts once.",
-                )
-            )
+            found.append(note(what, path, f"The others are {_COUNTS_ONCE}"))
     return found
 
 
-def check_accounts(results: AuditResults, books: Books, stores: list[Held], directory: Path) -> list[Finding]:
-    """What the results say was bought against the ledger, and purchases that the results no longer use."""
-    found: list[Finding] = []
-    behind, expected = {defence.label: defence.identity for defence in results.defences}, set[str]()
+def check_accounts(
+    results: AuditResults, ledger: LedgerCheck, stores: list[Stored], directory: Path
+) -> list[Finding]:
+    """Check what the results say was bought against the ledger, and find purchases that they no longer use."""
+    found, used = list[Finding](), set[str]()
     for record in results.accounts:
-        identity = (
-            behind.get(record.defence, results.target.identity) if record.defence else results.target.identity
-        )
-        if record.role == "auditor":
-            identity = results.target.reference or identity if record.defence is None else identity
-            accounts = {
-                account for account in books.budgets if account.startswith(auditor_account(identity, 0)[:-1])
-            }
-        else:
-            accounts = {adversary_account(identity, record.seed or 0, results.target.codes, record.adversary)}
-        expected |= accounts
-        counted = sum(books.reserved(account) for account in accounts)
-        if counted == record.bought:
-            continue
-        what = f"the results say that {record.account!r} bought {record.bought} images, and the ledger says {counted}"
+        accounts = _accounts_of(record, results)
+        used |= accounts
+        counted = sum(ledger.reserved[account] for account in accounts)
+        said = f"the results say that {record.account!r} bought {record.bought} images"
+        what = f"{said}, and the ledger says {counted}"
         if counted > record.bought:
-            advice = "If a run bought more since and did not end, run the same command again: the results are written anew."
-            found.append(Finding("note", what, directory / "results.json", advice))
-        else:
-            found.append(Finding("wrong", what, directory / "ledger.sqlite", _BRING_BACK))
-    for store in stores:
-        if store.account not in expected:
-            what = f"{store.images} images, bought from another target or under a seed that the results no longer use"
-            found.append(
-                Finding(
-                    "note", what, store.directory, "It stays for a run that wants it; remove it if none will."
-                )
+            advice = (
+                "If a run bought more since and did not end, run the same command again: the results are "
+                "written again."
             )
+            found.append(note(what, directory / "results.json", advice))
+        elif counted < record.bought:
+            found.append(wrong(what, directory / "ledger.sqlite", _BRING_BACK))
+    for stored in stores:
+        if stored.store.account not in used:
+            other = "bought from another target or under a seed that the results no longer use"
+            advice = "It stays for a run that wants it; remove it if none will."
+            found.append(note(f"{stored.images} images, {other}", stored.store.directory, advice))
     return found
+
+
+def _accounts_of(record: AccountRecord, results: AuditResults) -> set[str]:
+    """Return the ledger's accounts that a line of the results sums up."""
+    behind = {defence.label: defence.identity for defence in results.defences}
+    identity = results.target.identity
+    if record.defence is not None:
+        identity = behind.get(record.defence, identity)
+    if record.role == "adversary":
+        return {adversary_account(identity, record.seed or 0, results.target.codes, record.adversary)}
+    if record.defence is None:
+        identity = results.target.reference or identity
+    return {auditor_account(identity, draw) for draw in range(AUDITOR_DRAWS)}

@@ -1,9 +1,9 @@
-"""Audits that lie side by side in one directory: what was made of all of them."""
+"""Audits that lie side by side in one directory: what was written of all of them."""
 
 from collections.abc import Callable
 from pathlib import Path
 
-from ganguard.audit.doctor.finding import AGAIN, Finding
+from ganguard.audit.doctor.finding import AGAIN, Finding, note, ok, wrong
 from ganguard.audit.doctor.steps import check_leftovers
 from ganguard.base.errors import DataError, SpecError
 from ganguard.report.beside import render_beside
@@ -11,37 +11,33 @@ from ganguard.results.side_by_side.files import FILE, read_together, together_ag
 
 
 def audits_below(directory: Path, is_audit: Callable[[Path], bool]) -> list[Path]:
-    """The audits in a directory; none where there is no directory."""
+    """Return the audits in a directory; none if there is no directory."""
     if not directory.is_dir():
         return []
     return [path for path in sorted(directory.iterdir()) if path.is_dir() and is_audit(path)]
 
 
 def check_together(directory: Path) -> list[Finding]:
-    """side-by-side.json and its page, against the results of the audits."""
+    """Check side-by-side.json and its page against the results of the audits."""
     path, page = directory / FILE, directory / "report.html"
     if not path.exists():
-        what = "the audits do not lie side by side yet"
-        return [
-            Finding(
-                "note", what, directory, "If one command runs them all, run it again: it goes on from here."
-            )
-        ]
+        advice = "If one command runs them all, run it again: it goes on from here."
+        return [note("the audits do not lie side by side yet", directory, advice)]
     try:
         written = read_together(directory)
     except DataError:
-        return [Finding("wrong", "not what the audits wrote", path, AGAIN)]
+        return [wrong("not what the audits wrote", path, AGAIN)]
     try:
         as_found = together_again(directory)
     except (DataError, SpecError) as problem:
-        return [Finding("wrong", f"it cannot be compared with the audits' results: {problem}", path, AGAIN)]
+        return [wrong(f"it cannot be compared with the audits' results: {problem}", path, AGAIN)]
     if written != as_found:
-        return [Finding("wrong", "it is not what the audits' results say", path, AGAIN)]
+        return [wrong("it is not what the audits' results say", path, AGAIN)]
     if not page.is_file() or page.read_bytes() != render_beside(written).encode():
-        return [Finding("wrong", "absent, or not of these results", page, AGAIN)]
-    return [Finding("ok", f"{len(written.lines)} audits side by side", directory)]
+        return [wrong("absent, or not of these results", page, AGAIN)]
+    return [ok(f"{len(written.lines)} audits side by side", directory)]
 
 
 def check_leftovers_beside(directory: Path) -> list[Finding]:
-    """What a process that was killed was writing beside the audits; what lies in them is said with each."""
+    """Find what a killed process was writing beside the audits; what lies in an audit is found with it."""
     return [finding for finding in check_leftovers(directory) if finding.where.parent == directory]

@@ -1,0 +1,98 @@
+"""Everything that a ledger records, checked against itself: budgets, sums, states, requests and ids."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Set
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, Table, select
+
+from ganguard.queries.ledger_database import Damaged
+from ganguard.queries.ledger_tables import ACCOUNTS, RESERVATIONS
+from ganguard.queries.reservation import images_asked, reservation_id
+
+
+@dataclass(frozen=True)
+class LedgerCheck:
+    """What a ledger records, and what is wrong with it.
+
+    Attributes:
+        budgets: images that each account may buy in all, by account.
+        reserved: images of all reservations, by account; 0 for an account without any.
+        delivered: those of them that were delivered.
+        problems: a sentence, without a full stop, for each thing that no ledger says if only ganguard wrote it.
+    """
+
+    budgets: dict[str, int]
+    reserved: Counter[str]
+    delivered: Counter[str]
+    problems: tuple[str, ...]
+
+
+def check_rows(connection: Connection, targets: Mapping[str, Set[str]]) -> LedgerCheck:
+    """Check every row of a ledger against the others.
+
+    Raises Damaged if the database's file is, or if it holds something else than a number where one belongs.
+
+    Args:
+        connection: a transaction.
+        targets: identities of the targets that an account buys from, by account, as far as they are known.
+            The ids of its reservations follow from them.
+    """
+    _require_intact(connection)
+    accounts = {row.name: row for row in _rows(connection, ACCOUNTS)}
+    reserved, delivered, problems = Counter[str](), Counter[str](), list[str]()
+    for row in _rows(connection, RESERVATIONS):
+        reserved[row.account] += row.images
+        delivered[row.account] += row.images if row.state == "delivered" else 0
+        if row.account not in accounts:
+            problems.append(f"a reservation is of the account {row.account!r}, which does not exist")
+        problems += _problems_of(row, targets.get(row.account, frozenset()))
+    sums = [
+        problem
+        for name, row in accounts.items()
+        for problem in _problems_of_sums(row, reserved[name], delivered[name])
+    ]
+    budgets = {name: row.budget for name, row in accounts.items()}
+    return LedgerCheck(budgets, reserved, delivered, (*sums, *problems))
+
+
+def _require_intact(connection: Connection) -> None:
+    """Raise Damaged if SQLite finds that its file is not whole; PostgreSQL checks its own files."""
+    if connection.dialect.name == "sqlite":
+        found = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
+        if found != ["ok"]:
+            raise Damaged(str(found[0]))
+
+
+def _rows(connection: Connection, table: Table) -> Iterator[Row[Any]]:
+    """Yield every row of a table. Raises Damaged if a value is not of its column's type."""
+    names, kinds = table.columns.keys(), [column.type.python_type for column in table.columns]
+    for row in connection.execute(select(table)):
+        for name, kind, value in zip(names, kinds, row, strict=True):
+            if not isinstance(value, kind):
+                raise Damaged(f"{name} in {table.name} reads {value!r}")
+        yield row
+
+
+def _problems_of_sums(account: Row[Any], reserved: int, delivered: int) -> Iterator[str]:
+    """Yield what is wrong between an account and the sums of its reservations."""
+    if reserved > account.budget:
+        yield f"account {account.name!r} has bought {reserved} images of a budget of {account.budget}"
+    if (account.reserved, account.delivered) != (reserved, delivered):
+        yield (
+            f"account {account.name!r} counts {account.reserved} images reserved, {account.delivered} "
+            f"delivered; its reservations sum to {reserved} and {delivered}"
+        )
+
+
+def _problems_of(reservation: Row[Any], targets: Set[str]) -> Iterator[str]:
+    """Yield what is wrong with a reservation by itself."""
+    account, request, images = reservation.account, reservation.request, reservation.images
+    named = f"the reservation {request!r} of account {account!r}"
+    if images < 0 or images_asked(request) not in (None, images):
+        yield f"{named} counts {images} images"
+    if reservation.state not in ("reserved", "delivered"):
+        yield f"{named} is in the state {reservation.state!r}"
+    if targets and reservation.id not in {reservation_id(target, account, request) for target in targets}:
+        yield f"{named} was made for another target or request"

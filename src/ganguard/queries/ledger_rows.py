@@ -1,0 +1,207 @@
+"""What one transaction reads and changes of accounts and reservations.
+
+Every function locks the account's row before it looks at or changes a reservation, so that no two transactions
+wait for each other. (SQLite's lock is held already.)
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
+
+from sqlalchemy import Connection, bindparam, delete, select, update
+
+from ganguard.base.errors import BudgetError, GanguardError, ReservationError
+from ganguard.queries.ledger_database import Damaged, add
+from ganguard.queries.ledger_tables import ACCOUNTS, RESERVATIONS
+from ganguard.queries.reservation import Purchase
+
+W = TypeVar("W")
+
+
+@dataclass(frozen=True)
+class Balance:
+    """Images of one account.
+
+    Attributes:
+        account: its name.
+        budget: images that it may buy in all.
+        reserved: images that it has spent, delivered or not.
+        delivered: images that it has got.
+    """
+
+    account: str
+    budget: int
+    reserved: int
+    delivered: int
+
+
+class Reserved(NamedTuple):
+    """What a reservation stands for."""
+
+    account: str
+    images: int
+    request: str
+
+
+# Built once: to build a statement takes as long as to run it.
+_BALANCES = select(ACCOUNTS.c.name, ACCOUNTS.c.budget, ACCOUNTS.c.reserved, ACCOUNTS.c.delivered)
+_BALANCE = _BALANCES.where(ACCOUNTS.c.name == bindparam("account"))
+_LOCKED_BALANCE = _BALANCE.with_for_update()
+_COUNT = (
+    update(ACCOUNTS)
+    .where(ACCOUNTS.c.name == bindparam("account"))
+    .values(
+        reserved=ACCOUNTS.c.reserved + bindparam("more"), delivered=ACCOUNTS.c.delivered + bindparam("sent")
+    )
+)
+_RESERVATION = select(RESERVATIONS.c.account, RESERVATIONS.c.images, RESERVATIONS.c.request).where(
+    RESERVATIONS.c.id == bindparam("reservation")
+)
+_WAITS = (RESERVATIONS.c.id == bindparam("reservation")) & (RESERVATIONS.c.state == "reserved")
+_DELIVER = update(RESERVATIONS).where(_WAITS).values(state="delivered")
+_RELEASE = delete(RESERVATIONS).where(_WAITS)
+
+
+def read_balances(connection: Connection) -> list[Balance]:
+    """Return the balance of every account, in no order."""
+    return [_checked(*row) for row in connection.execute(_BALANCES)]
+
+
+def read_balance(connection: Connection, account: str, *, locked: bool = False) -> Balance:
+    """Return the balance of an account. Raises BudgetError if there is no such account.
+
+    locked: nobody else can raise or spend it before this transaction ends.
+    """
+    found = connection.execute(_LOCKED_BALANCE if locked else _BALANCE, {"account": account}).one_or_none()
+    if found is None:
+        raise BudgetError(f"no account {account!r} in the ledger. Open it with a budget first.")
+    return _checked(*found)
+
+
+def _checked(account: object, *images: object) -> Balance:
+    """Return a balance as it was read. Raises Damaged unless 0 <= delivered <= reserved <= budget."""
+    budget, reserved, delivered = (number if isinstance(number, int) else -1 for number in images)
+    if not isinstance(account, str) or not 0 <= delivered <= reserved <= budget:
+        raise Damaged(
+            f"account {account!r} reads: budget, reserved and delivered {', '.join(map(str, images))}"
+        )
+    return Balance(account, budget, reserved, delivered)
+
+
+def read_reservation(connection: Connection, reservation: str) -> Reserved | None:
+    """Return what a reservation stands for, or None if there is no such reservation."""
+    found = connection.execute(_RESERVATION, {"reservation": reservation}).one_or_none()
+    return Reserved(found.account, found.images, found.request) if found else None
+
+
+def in_account_order(
+    wanted: Sequence[W], account_of: Callable[[W], str], do: Callable[[W], bool]
+) -> list[bool | GanguardError]:
+    """Do each of `wanted`, and return in their order what `do` returned or the refusal that it raised.
+
+    They are done in the order of their accounts, so that no two transactions wait for each other. What is
+    refused has changed nothing.
+    """
+    answers: dict[int, bool | GanguardError] = {}
+    for place in sorted(range(len(wanted)), key=lambda place: account_of(wanted[place])):
+        try:
+            answers[place] = do(wanted[place])
+        except (BudgetError, ReservationError) as refusal:
+            answers[place] = refusal
+    return [answers[place] for place in range(len(wanted))]
+
+
+def reserve(connection: Connection, wanted: Purchase) -> bool:
+    """Reserve images; return False if they were reserved before. See `Ledger.reserve` for what it raises."""
+    # Whoever else reserves for this account waits here.
+    balance = read_balance(connection, wanted.account, locked=True)
+    made = read_reservation(connection, wanted.reservation)
+    if made is None:
+        left = balance.budget - balance.reserved
+        if wanted.images > left:
+            raise BudgetError(
+                f"account {wanted.account!r} may buy {left} more of its budget of {balance.budget} images; "
+                f"asked for {wanted.images}. Ask for fewer, or raise the budget."
+            )
+        if _add_reservation(connection, wanted):
+            return True
+        made = read_reservation(connection, wanted.reservation)  # another account took the id meanwhile
+    _require_same(wanted, made)
+    return False
+
+
+def _add_reservation(connection: Connection, wanted: Purchase) -> bool:
+    """Insert a reservation and count its images; return False if its id is taken."""
+    row = {
+        "id": wanted.reservation,
+        "account": wanted.account,
+        "images": wanted.images,
+        "state": "reserved",
+        "request": wanted.request,
+    }
+    added = add(connection, RESERVATIONS, row)
+    if added:
+        _count(connection, wanted.account, reserved=wanted.images)
+    return added
+
+
+def _require_same(wanted: Purchase, made: Reserved | None) -> None:
+    """Raise ReservationError unless the id stands for what is wanted.
+
+    One id is one purchase: anything else is a mistake in the caller, or two requests of one hash.
+    """
+    if made == Reserved(wanted.account, wanted.images, wanted.request):
+        return
+    came = f"account {made.account!r} for {made.images} images" if made else "another account"
+    same = made is not None and (made.account, made.images) == (wanted.account, wanted.images)
+    raise ReservationError(
+        f"reservation {wanted.reservation!r} was made by {came}{' of another request' if same else ''}; "
+        f"account {wanted.account!r} asks for {wanted.images} under the same id. Give each request an id of "
+        "its own (`reservation_id`)."
+    )
+
+
+def commit(connection: Connection, reservation: str, made: Reserved | None) -> bool:
+    """Record that images were delivered; return False if that was recorded before.
+
+    Raises BudgetError if there is no such reservation.
+
+    Args:
+        connection: the transaction.
+        reservation: id of the reservation.
+        made: what it was read to stand for.
+    """
+    made = _lock_account_of(connection, reservation, made, "delivered. Reserve its images first")
+    now = bool(connection.execute(_DELIVER, {"reservation": reservation}).rowcount)
+    if now:
+        _count(connection, made.account, delivered=made.images)
+    return now
+
+
+def release(connection: Connection, reservation: str) -> None:
+    """Remove a reservation that was not delivered. See `Ledger.release` for what it raises."""
+    made = read_reservation(connection, reservation)
+    made = _lock_account_of(connection, reservation, made, "released. Nothing is spent on it")
+    if not connection.execute(_RELEASE, {"reservation": reservation}).rowcount:
+        raise BudgetError(
+            f"reservation {reservation!r} was delivered, so it stays spent. Raise the budget to buy more."
+        )
+    _count(connection, made.account, reserved=-made.images)
+
+
+def _lock_account_of(
+    connection: Connection, reservation: str, made: Reserved | None, wanted: str
+) -> Reserved:
+    """Return what a reservation was read to stand for, its account now locked.
+
+    Raises BudgetError if it was not there; `wanted` says what was to be done with it.
+    """
+    if made is None:
+        raise BudgetError(f"no reservation {reservation!r} in the ledger to be {wanted}.")
+    read_balance(connection, made.account, locked=True)
+    return made
+
+
+def _count(connection: Connection, account: str, *, reserved: int = 0, delivered: int = 0) -> None:
+    """Add images to the sums of an account."""
+    connection.execute(_COUNT, {"account": account, "more": reserved, "sent": delivered})

@@ -1,0 +1,46 @@
+"""What is reserved in a ledger: a request in words, and the id under which it counts once."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+_SAMPLE = re.compile(r"sample seed=\d+ indices=(\d{1,19}):(\d{1,19})")  # what `sample_words` writes
+
+
+@dataclass(frozen=True)
+class Purchase:
+    """Images to be reserved; see `Ledger.reserve`.
+
+    Attributes:
+        reservation: the id under which they count once, see `reservation_id`.
+        account: the account that pays.
+        images: how many images, 0 or more.
+        request: what is asked for, in words that say all of it.
+    """
+
+    reservation: str
+    account: str
+    images: int
+    request: str
+
+
+def reservation_id(target: str, account: str, request: str) -> str:
+    """Return the id under which one request of one account to one target counts once: 64 hex digits.
+
+    Args:
+        target: identity of the target.
+        account: the account that pays.
+        request: what is asked for, in words that say all of it.
+    """
+    return hashlib.sha256("\x1f".join([target, account, request]).encode()).hexdigest()
+
+
+def sample_words(seed: int, indices: range) -> str:
+    """Return the words under which images `indices` of a seed are reserved."""
+    return f"sample seed={seed} indices={indices.start}:{indices.stop}"
+
+
+def images_asked(request: str) -> int | None:
+    """Return how many images a request asks for, if `sample_words` wrote it, else None."""
+    asked = _SAMPLE.fullmatch(request)
+    return int(asked[2]) - int(asked[1]) if asked else None
