@@ -7,16 +7,14 @@ that were asked for once and do not lie there are asked for in the same requests
 counts once: each cell keeps a note of its requests.
 """
 
-import fcntl
 import re
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 
 from torch import Tensor
 
 from ganguard.base.cache import TEMPORARY, remove_temporaries, write_bytes
 from ganguard.base.errors import BudgetError, TargetError
+from ganguard.base.locks import locked
 from ganguard.base.progress import Progress, silent
 from ganguard.data.dataset import room_for
 from ganguard.queries.store import DESCRIPTION, Store
@@ -77,7 +75,7 @@ def _create(store: Store) -> None:
     if (store.directory / DESCRIPTION).exists():
         store.create()
         return
-    with _locked(store.directory / "locks" / "store", wait=True):
+    with locked(store.directory / "locks" / "store", wait=True):
         remove_temporaries(store.directory, f"{DESCRIPTION}.")
         store.create()
 
@@ -91,7 +89,7 @@ def _buy(target: BlackBoxTarget, store: Store, cell: range, *, wait: bool) -> bo
     Returns:
         False if another process works on the cell and `wait` is not set.
     """
-    with _locked(store.directory / "locks" / f"{cell.start:010d}", wait=wait) as held:
+    with locked(store.directory / "locks" / f"{cell.start:010d}", wait=wait) as held:
         if not held:
             return False
         note = store.directory / "requests" / f"{cell.start:010d}"
@@ -159,15 +157,3 @@ def _ask(target: BlackBoxTarget, store: Store, indices: range) -> tuple[Tensor, 
         latents = target.draw_latents(indices, seed=store.seed)
         return target.generate(latents), latents
     return target.sample(indices, seed=store.seed), None
-
-
-@contextmanager
-def _locked(path: Path, *, wait: bool) -> Generator[bool]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        yield True

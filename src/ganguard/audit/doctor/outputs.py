@@ -1,13 +1,12 @@
 """What came out of an audit: results, report, grids, checkpoints; each file is as the audit wrote it."""
 
-import fcntl
 from pathlib import Path
 
 from ganguard.audit.doctor.finding import AGAIN, Finding, note, ok, wrong
 from ganguard.audit.doctor.steps import differing
 from ganguard.audit.outcome.directory import OWNER, owner_of, read_assembled
 from ganguard.base.errors import DataError, SpecError
-from ganguard.base.locks import LOCK
+from ganguard.base.locks import LOCK, locked
 from ganguard.results.records import AuditResults, read_results
 
 
@@ -29,13 +28,10 @@ def check_owner(directory: Path) -> list[Finding]:
 
 def _at_work(lock: Path) -> bool:
     try:
-        with lock.open() as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
+        with locked(lock, shared=True) as free:
+            return not free
+    except OSError:  # no audit has been at work here
         return False
-    return False
 
 
 def results_in(directory: Path) -> AuditResults | None:
