@@ -1,4 +1,4 @@
-"""`ganguard doctor`: is what lies in a directory whole?"""
+"""`ganguard doctor`: check what lies in a directory."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,19 +11,19 @@ def doctor(
         Path,
         typer.Argument(
             metavar="DIR",
-            help="The `--out` of an audit, or several, a harvest, an attack or a training.",
+            help="The `--out` of an audit, of several audits, of a harvest, an attack or a training.",
             show_default=False,
         ),
     ],
 ) -> None:
-    """Look at everything in a directory, and say what is wrong there and what to do.
+    """Check everything in a directory, and say what is wrong there and what to do.
 
-    Checks every file against the digest that was recorded when it was written: results, steps, checkpoints,
-    bought images; and the ledger against itself, the bought images and the results. Reads only: nothing is
-    changed or removed.
+    Checks every file against the digest that was recorded when it was written: results, steps, checkpoints
+    and bought images. Checks the ledger against itself, the bought images and the results. Nothing is changed
+    or removed.
 
-    Prints a line for each finding: `ok`, `note` (asks for nothing, or little) or `wrong`. The exit code is 0
-    where nothing is wrong, 1 where something is, and 2 where DIR is not a directory that ganguard wrote.
+    Prints a line for each finding: `ok`, `note` (little or nothing to do) or `wrong`. The exit code is 0 if
+    nothing is wrong, 1 if something is, and 2 if ganguard did not write DIR.
 
     Example: `ganguard doctor audits/digits`
     """

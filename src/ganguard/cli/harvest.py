@@ -11,9 +11,9 @@ def harvest(
     target: TargetArgument,
     out: Out,
     count: Annotated[
-        int, typer.Option(min=1, max=LARGEST, help="Images to have, those bought before included.")
+        int, typer.Option(min=1, max=LARGEST, help="Images to have, including those bought before.")
     ] = 1000,
-    account: Annotated[str, typer.Option(help="Account in the ledger that pays.")] = "default",
+    account: Annotated[str, typer.Option(help="The ledger's account that pays.")] = "default",
     budget: Annotated[
         int | None,
         typer.Option(
@@ -22,7 +22,9 @@ def harvest(
     ] = None,
     codes: Annotated[
         str,
-        typer.Option(help="`provider`: it draws the codes. `client`: they are drawn here, sent, and stored."),
+        typer.Option(
+            help="`provider`: the target draws the codes. `client`: they are drawn here, sent, and stored."
+        ),
     ] = "provider",
     seed: Seed = 0,
     latent_dim: LatentDim = None,
@@ -30,10 +32,10 @@ def harvest(
     threads: Threads = 1,
     device: Device = "auto",
 ) -> None:
-    """Buy images from a target, through a ledger, into a Parquet store.
+    """Buy images from a target through a ledger, and store them as Parquet.
 
     Writes `OUT/data/*.parquet` (index, seed, image; pandas, DuckDB and `datasets` open it as it is) and
-    `OUT/ledger.sqlite`. Images bought before are not bought again: a larger count buys the rest, and several
+    `OUT/ledger.sqlite`. Images bought before are not bought again: a larger count buys only the rest. Several
     processes may harvest at once.
 
     Example: `ganguard harvest runs/mine/checkpoint --count 1000 --out runs/bought`
