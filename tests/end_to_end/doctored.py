@@ -36,7 +36,7 @@ def notes(directory: Path) -> list[Finding]:
 
 
 def one(directory: Path, pattern: str) -> Path:
-    """The first file that a pattern names below a directory."""
+    """Return the first file that a pattern names below a directory."""
     return sorted(directory.glob(pattern))[0]
 
 

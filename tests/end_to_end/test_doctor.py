@@ -9,11 +9,13 @@ import pytest
 from doctored import SHARD, change, everything, flip, notes, one, run, truncate, wrong
 
 from ganguard.audit.doctor import examine
+from ganguard.audit.doctor.purchases import Stored, check_ledger
 from ganguard.base.cache import TEMPORARY
 from ganguard.base.errors import DataError
 from ganguard.base.locks import LOCK, alone
 from ganguard.data.parquet import shard_name
-from ganguard.queries.ledger import Ledger
+from ganguard.queries.ledger import Ledger, reservation_id
+from ganguard.queries.store import Store
 
 Cli = Callable[..., tuple[int, str, str]]
 
@@ -123,6 +125,27 @@ def test_a_ledger_that_a_killed_process_left_is_read_with_its_log(copied: Path, 
     before = everything(killed)
     assert any("account 'late' has bought 5 images, of which 0" in note.what for note in notes(killed))
     assert everything(killed) == before
+
+
+@pytest.mark.parametrize(
+    ("images", "severities", "what"),
+    [
+        (10, ["ok"], "accounts: 1; images bought: 40"),
+        (11, ["wrong"], "holds 11 images of 4 queries each, and 40 were delivered to 'us'"),
+        (9, ["note", "ok"], "account 'us' has bought 40 images, of which 36 are stored here"),
+    ],
+)
+def test_images_that_cost_several_queries_are_counted_so(
+    tmp_path: Path, images: int, severities: list[str], what: str
+) -> None:
+    store, words = Store(tmp_path, "target", "us", 0, queries_an_image=4), "generate latents=0a"
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        ledger.open_account("us", 40)
+        ledger.reserve(reservation_id("target", "us", words), "us", 40, words)
+        ledger.commit(reservation_id("target", "us", words))
+    found, _ = check_ledger(tmp_path / "ledger.sqlite", [Stored(store, images)], audited=False)
+    assert [finding.severity for finding in found] == severities
+    assert what in found[0].what
 
 
 def test_an_unforeseen_failure_is_a_finding(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -202,7 +202,7 @@ def test_each_damage_is_found_named_and_has_its_advice(copied: Path, damage: str
     [name for name, (_, pattern, _, _) in DAMAGES.items() if pattern.split("/")[0] != "ledger.sqlite"],
 )
 def test_the_advice_mends_it(copied: Path, damage: str) -> None:
-    """What can be done over is: what a run does not write over by itself is removed first."""
+    """A run does again what can be done again; what it does not write over by itself is removed first."""
     act, pattern, _, _ = DAMAGES[damage]
     act(copied, one(copied, pattern) if not pattern.startswith("audit.json") else copied / "audit.json")
     for finding in wrong(copied):
@@ -232,7 +232,7 @@ PROTECTED = (
 
 @pytest.mark.parametrize("seed", range(3))
 def test_whatever_is_damaged_the_doctor_looks_on(copied: Path, seed: int) -> None:
-    """One random file after another: every damage to a file with a digest is found, and none is too much."""
+    """One random file after another is damaged. If it has a digest, that is found, and nothing stops it."""
     chance = random.Random(seed)
     files = sorted(path for path in copied.rglob("*") if path.is_file() and path.stat().st_size)
     for file in chance.sample(files, 20):

@@ -14,7 +14,7 @@ from ganguard.queries.ledger import Balance, Ledger
 
 
 class Model:
-    """What a ledger ought to do. Each answer: is it to be done, or refused?"""
+    """What a ledger ought to do. Each method returns whether the request is to be done, or refused."""
 
     def __init__(self) -> None:
         self.budgets: dict[str, int] = {}
@@ -117,7 +117,7 @@ class LedgerBesideModel(RuleBasedStateMachine):
 
     @rule(statements=st.lists(st.sampled_from(KILLED), min_size=1, max_size=2, unique=True))
     def die_half_way(self, statements: list[str]) -> None:
-        """A process ends inside its transaction: nothing of it happened. (A statement that the keys forbid
+        """A process ends inside its transaction, of which nothing happened. (A statement that violates a key
         ends it too.)"""
         drop_half_way(self.place, statements)
 
@@ -136,7 +136,7 @@ class LedgerBesideModel(RuleBasedStateMachine):
 
 
 def drop_half_way(place: str, statements: list[str]) -> None:
-    """Run statements on a connection of one's own, and close it without a commit."""
+    """Run statements on another connection, and close it without a commit."""
     if "://" in place:
         import psycopg
 

@@ -1,4 +1,4 @@
-"""The ledger under real processes: that race, and that are killed with -9, on both databases."""
+"""The ledger under real processes that race and that are killed with -9, on both databases."""
 
 import sqlite3
 import subprocess
@@ -48,8 +48,8 @@ def _process(code: str, place: str, folder: Path, name: str) -> subprocess.Popen
 
 
 def test_processes_that_race_never_exceed_the_budget(place: str, tmp_path: Path) -> None:
-    """Four make the same ledger and the same account, and buy from it at once: 14 sevens fit, and one shared
-    2 fills it."""
+    """Four processes make the same ledger and account, and buy from it at once: 14 times 7 images fit, and 2
+    more fill it."""
     racers = [_process(RACE, place, tmp_path, str(number)) for number in range(4)]
     try:
         bought = [int(racer.communicate(timeout=120)[0]) for racer in racers]
@@ -71,7 +71,7 @@ def _connect(place: str) -> Any:
 
 
 def _waits_for_who_went_before(place: str) -> None:
-    """Another buys 80 of 100 images, and has not ended its transaction, when 30 are asked for."""
+    """Another process buys 80 of 100 images, and has not ended its transaction when 30 are asked for."""
     with Ledger(place) as ledger, ThreadPoolExecutor() as pool, closing(_connect(place)) as other:
         ledger.open_account("us", 100)
         other.execute("BEGIN IMMEDIATE" if isinstance(other, sqlite3.Connection) else LOCK_ACCOUNT)
@@ -94,8 +94,8 @@ def test_a_purchase_waits_for_the_one_before(place: str) -> None:
 def test_it_does_where_the_database_would_show_each_transaction_its_own_moment(
     postgres: PostgresServer,
 ) -> None:
-    """What a server makes of transactions by default is not the ledger's: who waited must see what the other
-    bought."""
+    """The ledger does not rely on the server's default isolation: a process that waited must see what the
+    other bought."""
     place = postgres.database()
     name = place.rpartition("/")[2]
     postgres.execute(f"ALTER DATABASE {name} SET default_transaction_isolation = 'repeatable read'")
@@ -155,7 +155,7 @@ print("done")
 
 
 def test_one_killed_at_any_moment_goes_on_where_it_was(place: str, tmp_path: Path) -> None:
-    """What it saw reserved is reserved, at most one purchase more; started again, it pays for each once."""
+    """At most one purchase more is reserved than it saw. Started again, it pays for each once."""
     with Ledger(place) as ledger:
         ledger.open_account("us", 600)
         for life in range(3):
@@ -176,7 +176,7 @@ def test_one_killed_at_any_moment_goes_on_where_it_was(place: str, tmp_path: Pat
 
 
 def _wait_for_lines(process: subprocess.Popen[str], log: Path, count: int) -> None:
-    """Until a process has written that many lines more than there were."""
+    """Wait until a process has written so many lines more than there were."""
     before = log.read_text().count("\n") if log.exists() else 0
     while process.poll() is None and (not log.exists() or log.read_text().count("\n") < before + count):
         time.sleep(0.002)

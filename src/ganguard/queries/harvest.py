@@ -130,7 +130,7 @@ def _next_request(noted: list[range], absent: range) -> range:
 
 
 def _requests(note: Path) -> list[range]:
-    """Return the requests that were begun in a cell. Lines of the note that are not `start:stop` are skipped."""
+    """Return the requests that were begun in a cell; lines that are not `start:stop` are skipped."""
     if not note.is_file():
         return []
     lines = (_LINE.fullmatch(line) for line in note.read_text(errors="replace").splitlines())

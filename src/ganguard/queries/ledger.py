@@ -36,9 +36,9 @@ class Ledger:
     """Accounts and reservations in an SQLite file, or in PostgreSQL; several processes may use it at once.
 
     Every method raises BudgetError if the place holds no ledger, or one of a schema that this ganguard does
-    not read, and StepError if the machine fails: a full or failing disk, a lock held for more than a minute, a
-    database out of reach. What failed was not done. If only the answer was lost, the same call again counts
-    once.
+    not read. It raises StepError if the machine fails: a full or failing disk, a lock held for more than a
+    minute, a database out of reach. What failed was not done. If only the answer was lost, the same call
+    again counts once.
 
     Args:
         place: the file's path, or "postgresql://user:password@host:port/database" as a string (extra
@@ -78,7 +78,7 @@ class Ledger:
             connection.execute(update(ACCOUNTS).where(ACCOUNTS.c.name == account).values(budget=budget))
 
     def ensure_account(self, account: str, budget: int) -> None:
-        """Let `account` buy at least `budget` images in all: open it, or raise its budget, but never lower it.
+        """Let `account` buy at least `budget` images in all: open it or raise its budget, but never lower it.
 
         Raises BudgetError if the budget is below 0.
         """
@@ -180,7 +180,7 @@ class Ledger:
         `copy_ledger`.
 
         Args:
-            targets: identities of the targets that an account buys from, by account, as far as they are known.
+            targets: identities of the targets that an account buys from, by account, as far as known.
         """
         with self._database.reading("read the whole ledger") as connection:
             return check_rows(connection, targets)

@@ -20,7 +20,8 @@ class LedgerCheck:
         budgets: images that each account may buy in all, by account.
         reserved: images of all reservations, by account; 0 for an account without any.
         delivered: those of them that were delivered.
-        problems: a sentence, without a full stop, for each thing that no ledger says if only ganguard wrote it.
+        problems: a sentence, without a full stop, for each thing that a ledger never says if only ganguard
+            wrote it.
     """
 
     budgets: dict[str, int]
@@ -32,12 +33,12 @@ class LedgerCheck:
 def check_rows(connection: Connection, targets: Mapping[str, Set[str]]) -> LedgerCheck:
     """Check every row of a ledger against the others.
 
-    Raises Damaged if the database's file is, or if it holds something else than a number where one belongs.
+    Raises Damaged if the database's file is damaged, or if a value is not of its column's type.
 
     Args:
         connection: a transaction.
-        targets: identities of the targets that an account buys from, by account, as far as they are known.
-            The ids of its reservations follow from them.
+        targets: identities of the targets that an account buys from, by account, as far as known. The ids
+            of its reservations follow from them.
     """
     _require_intact(connection)
     accounts = {row.name: row for row in _rows(connection, ACCOUNTS)}

@@ -1,8 +1,8 @@
 """The database under the ledger: an SQLite file or PostgreSQL, its transactions, and its errors in plain
 words.
 
-Both keep a transaction whole and durable. SQLite lets one process write at a time; on PostgreSQL a transaction
-locks the account's row before it writes.
+Both keep a transaction whole and durable. SQLite lets one process write at a time; on PostgreSQL a
+transaction locks the account's row before it writes.
 """
 
 import errno
@@ -74,7 +74,8 @@ class Database:
 
     @contextmanager
     def reading(self, wanted: str) -> Generator[Connection]:
-        """Do the same for a block that writes nothing: on SQLite it and a writer do not wait for each other."""
+        """Do the same for a block that writes nothing; on SQLite it does not wait for a writer, nor a writer
+        for it."""
         with self._told(wanted, self._reads) as connection:
             yield connection
 

@@ -1,7 +1,7 @@
 """What one transaction reads and changes of accounts and reservations.
 
-Every function locks the account's row before it looks at or changes a reservation, so that no two transactions
-wait for each other. (SQLite's lock is held already.)
+Functions that change something lock the account's row first, so that no two transactions wait for each
+other. (On SQLite the lock is held already.)
 """
 
 from collections.abc import Callable, Sequence

@@ -35,9 +35,10 @@ class MeteredTarget:
         self.image_shape = inner.image_shape
 
     def sample(self, indices: range, *, seed: int) -> Tensor:
-        """Reserve images, ask for them, record them as delivered, and return them (len(indices), C, H, W) uint8.
+        """Reserve images, ask for them, record them as delivered, and return them.
 
-        Raises ValueError unless `indices` is a range of step 1 from 0 up that is not empty.
+        Returns images (len(indices), C, H, W) uint8. Raises ValueError unless `indices` is a range of step 1
+        from 0 up that is not empty.
         """
         if indices.step != 1 or indices.start < 0 or not indices:
             raise ValueError(f"indices must be a range of step 1 from 0 up that is not empty; got {indices}")

@@ -4,9 +4,9 @@ A store holds the images of one account from one target under one seed, as a pre
 index. pandas, DuckDB and `datasets` open `data/*.parquet` as it is. Columns: index, seed, image {bytes,
 path}, and latent if the client sent the codes.
 
-A shard's name says which images it holds and how its SHA-256 begins: `<start>-<stop>-<digest>.parquet`. Images
-that no shard holds are bought when they are wanted. A damaged shard is refused, and so are two shards that
-hold the same image.
+A shard's name says which images it holds and how its SHA-256 begins: `<start>-<stop>-<digest>.parquet`.
+Images that no shard holds are bought when they are wanted. A damaged shard is refused, and so are two shards
+that hold the same image.
 """
 
 import json

@@ -1,5 +1,5 @@
-"""What a harvest does about damage: it buys nothing that it was not asked to, nothing twice, and cleans up
-after the dead."""
+"""What a harvest does about damage: it buys nothing unasked and nothing twice, and removes what killed
+processes left."""
 
 import fcntl
 import subprocess
@@ -164,7 +164,8 @@ class Target:
     identity, image_shape = "here", (1, 4, 4)
 
     def sample(self, indices, *, seed):
-        return torch.tensor(list(indices), dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 1, 4, 4).contiguous()
+        numbers = torch.tensor(list(indices), dtype=torch.uint8)
+        return numbers.view(-1, 1, 1, 1).expand(-1, 1, 4, 4).contiguous()
 
 
 def buy(place, moment):

@@ -66,7 +66,7 @@ def test_more_than_memory_holds_is_refused_before_anything_is_bought(tmp_path: P
 def test_what_is_bought_is_not_listed_before(
     tmp_path: Path, ramp: Ramp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A million cells in no memory, the first of which fails."""
+    """A million cells take no memory; the first of them fails."""
     monkeypatch.setattr(harvest_module, "SHARD", 2)
     monkeypatch.setattr(harvest_module, "_buy", lambda *_, **__: next(iter(())))
     tracemalloc.start()
@@ -175,7 +175,8 @@ class Slow:
         with (folder / "asked").open("a") as log:
             log.write(f"{indices.start} {indices.stop}\\n")
         time.sleep(0.05)
-        return torch.tensor(list(indices), dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 1, 4, 4).contiguous()
+        numbers = torch.tensor(list(indices), dtype=torch.uint8)
+        return numbers.view(-1, 1, 1, 1).expand(-1, 1, 4, 4).contiguous()
 
 
 ledger = Ledger(folder / "ledger.db")

@@ -192,7 +192,7 @@ def _said(answers: list[bool | GanguardError]) -> list[bool | str]:
 def test_many_at_once_are_told_what_each_would_be_told_alone(
     ledger: Ledger, new_place: Callable[[], str]
 ) -> None:
-    """In the order asked where one account asks, and one's refusal is nobody else's."""
+    """Purchases of one account are made in the order asked, and a refusal concerns only its own purchase."""
     purchases = [
         Purchase("a", "us", 60, "first"),
         Purchase("b", "them", 5, "first"),

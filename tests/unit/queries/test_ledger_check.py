@@ -19,7 +19,7 @@ TARGETS = {"us": {"target"}}
 
 @pytest.fixture
 def ledger(place: str) -> Iterator[Ledger]:
-    """Two accounts: one bought twice from a target, and one bought images of codes."""
+    """A ledger of two accounts: one bought twice from a target, the other bought images of codes."""
     with Ledger(place) as ledger:
         ledger.open_account("us", 100)
         ledger.open_account("them", 5)
@@ -81,7 +81,8 @@ def test_a_sound_ledger_says_what_it_records(ledger: Ledger) -> None:
         ),
         (
             "UPDATE reservations SET request = 'sample seed=8 indices=30:40' WHERE images = 10",
-            "the reservation 'sample seed=8 indices=30:40' of account 'us' was made for another target or request",
+            "the reservation 'sample seed=8 indices=30:40' of account 'us' was made for another target or "
+            "request",
         ),
     ],
 )

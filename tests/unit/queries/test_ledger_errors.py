@@ -47,7 +47,7 @@ def _fill(place: str) -> None:
 
 @contextmanager
 def refused(kind: type[GanguardError], *parts: str) -> Iterator[None]:
-    """Exactly this error, in one line that names these in their order."""
+    """Expect exactly this error, in one line that contains the parts in their order."""
     with pytest.raises(GanguardError) as caught:
         yield
     assert type(caught.value) is kind
@@ -89,7 +89,7 @@ def test_who_only_reads_does_not_wait_for_who_writes(path: Path) -> None:
 
 
 def test_a_new_file_that_another_is_making_is_waited_for(tmp_path: Path) -> None:
-    """SQLite does not wait by itself where a write-ahead log is begun."""
+    """SQLite does not wait by itself when a write-ahead log is begun."""
     path = tmp_path / "ledger.db"
     with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -129,7 +129,7 @@ def test_an_account_that_stays_locked(postgres: PostgresServer, wanted: str) -> 
 
 @pytest.mark.parametrize("wanted", WRITES)
 def test_a_file_that_may_not_grow(path: Path, wanted: str) -> None:
-    """The system refuses the write, as a failing disk would; what was there before is there after."""
+    """The system refuses the write, as a failing disk would; the ledger says the same before and after."""
     with Ledger(path) as ledger:
         before = ledger.balances()
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)

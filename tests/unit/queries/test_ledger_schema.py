@@ -29,7 +29,7 @@ Run = Callable[..., list[Any]]
 
 @pytest.fixture
 def run(place: str) -> Run:
-    """Run statements by hand on the database where the ledger is; the rows of the last one."""
+    """Return a function that runs statements on the ledger's database and returns the rows of the last."""
 
     def run(*statements: str) -> list[Any]:
         with closing(_connect(place)) as connection:
@@ -71,13 +71,14 @@ def test_a_new_ledger_says_its_version(place: str, run: Run) -> None:
         ("DELETE FROM ledger_version", r"has version none; this"),
         (
             "ALTER TABLE accounts ADD COLUMN owner VARCHAR",
-            r"'accounts' with columns budget, delivered, name, reserved .*found columns budget, delivered, name, ow",
+            r"'accounts' with columns budget, delivered, name, reserved .*"
+            r"found columns budget, delivered, name, ow",
         ),
         ("DROP TABLE reservations", r"needs a table 'reservations' with columns .*found none"),
         (
-            "DROP TABLE reservations; CREATE TABLE reservations (id VARCHAR, account VARCHAR, images INTEGER, "
-            "state VARCHAR, request VARCHAR)",
-            r"needs a table 'reservations' with .* \(key: id\); found columns account, id, images, request, st",
+            "DROP TABLE reservations; CREATE TABLE reservations (id VARCHAR, account VARCHAR, "
+            "images INTEGER, state VARCHAR, request VARCHAR)",
+            r"needs a table 'reservations' with .* \(key: id\); found columns account, id, images, req",
         ),
         ("DROP TABLE ledger_version", r"needs a table 'ledger_version' with columns version .*found none"),
     ],

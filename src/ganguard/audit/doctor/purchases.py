@@ -151,7 +151,7 @@ def _not_stored(ledger: LedgerCheck, stores: list[Stored], path: Path) -> list[F
 def check_accounts(
     results: AuditResults, ledger: LedgerCheck, stores: list[Stored], directory: Path
 ) -> list[Finding]:
-    """Check what the results say was bought against the ledger, and find purchases that they no longer use."""
+    """Check what the results say was bought against the ledger, and find purchases that they do not use."""
     found, used = list[Finding](), set[str]()
     for record in results.accounts:
         accounts = _accounts_of(record, results)
