@@ -15,16 +15,7 @@ USUAL_WEIGHT: dict[Penalty | None, float] = {"none": 0.0, "gradient": 10.0, "r1"
 """Of a penalty that an architecture's recipe lacks, as in the papers that brought them (Gulrajani et al.
 2017; Mescheder et al. 2018)."""
 
-_PENALTIES = (
-    "penalty",
-    "penalty_weight",
-    "penalty_every",
-    "drift",
-    "path_length_weight",
-    "path_length_every",
-)
 _HOW = frozenset({"precision", "compile", "channels_last"})  # how it is computed, not what
-LATER = frozenset({*_PENALTIES, "grow", "augment", *_HOW})
 
 
 class TrainingSettings(Settings):
@@ -85,15 +76,9 @@ class TrainingSettings(Settings):
         return CompleteTraining.model_validate({k: recipe[k] if own[k] is None else own[k] for k in own})
 
     def recipe(self) -> dict[str, Any]:
-        """What makes one training another: all but how often its state is saved. Settings that came later are
-        left out where
-        they are as if they were not there: a training that began before them goes on."""
+        """Return what makes one training differ from another: all settings but how often its state is saved."""
         said = self.model_dump(mode="json", include=set(TrainingSettings.model_fields) - {"checkpoint_every"})
-        fields = TrainingSettings.model_fields
-        said["learning_rate_decay"] = self.completed().learning_rate_decay
-        return {
-            name: value for name, value in said.items() if name not in LATER or value != fields[name].default
-        }
+        return {**said, "learning_rate_decay": self.completed().learning_rate_decay}
 
     @model_serializer(mode="wrap")
     def _without_usual_ways(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
