@@ -21,6 +21,7 @@ from ganguard.gateway.refusals import ProblemError
 from ganguard.gateway.shop.group_commit import GroupCommit
 from ganguard.gateway.shop.keys import Key
 from ganguard.queries.ledger import Ledger, Purchase, reservation_id
+from ganguard.queries.reservation import sample_words
 from ganguard.targets.protocol import BlackBoxTarget, LatentTarget, require_answer
 from ganguard.targets.wire import ImagesRequest
 
@@ -54,7 +55,7 @@ class Order:
             return f"generate latents={tensor_digest({'latents': self.latents})}"
         if self.seed is None:
             return f"sample drawn count={self.count}"
-        return f"sample seed={self.seed} indices={self.start}:{self.start + self.count}"
+        return sample_words(self.seed, range(self.start, self.start + self.count))
 
 
 def order_of(
@@ -141,15 +142,12 @@ class OrderProcessor:
             ) from None
 
     def _require_redeemable(self, held: str, words: str) -> None:
-        """Raise ProblemError unless the ledger's record `held` has the same request and provenance.
-
-        Records without a provenance, from before it was recorded, are redeemed.
-        """
-        asked, named, provenance = held.partition(_BY)
+        """Raise ProblemError unless the ledger's record `held` has the same request and provenance."""
+        asked, _, provenance = held.partition(_BY)
         if asked != words:
             said = "this idempotency key belongs to another request. Give each request a key of its own."
             raise ProblemError(422, said)
-        if named and provenance != self._provenance:
+        if provenance != self._provenance:
             LOG.warning("not redeemed: reserved on %s; this is %s", provenance, self._provenance)
             raise ProblemError(
                 409,
