@@ -14,8 +14,8 @@ from torch.nn.functional import pad
 
 from ganguard.base.codecs import encode_png
 from ganguard.defences.protocol import chain_label
+from ganguard.gateway.http.auth import admin_of
 from ganguard.gateway.http.pages import HEADERS, template
-from ganguard.gateway.http.routes import admin_of
 from ganguard.gateway.shop.keys import Key
 from ganguard.gateway.shop.service import Service
 from ganguard.gateway.spec import DEFAULT_CLASS

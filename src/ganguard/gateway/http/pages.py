@@ -2,8 +2,11 @@
 
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from jinja2 import Template
+
+from ganguard.report.pages import environment
 
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'none'"
 HEADERS = {
@@ -17,9 +20,6 @@ HEADERS = {
 @cache
 def template(name: str, **filters: Callable[..., str]) -> Template:
     """Return a page's template, with the filters that it uses. It is read once and cached."""
-    loader = PackageLoader("ganguard.gateway.http", "templates")
-    found = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+    found = environment(Path(__file__).parent / "templates")
     found.filters.update(filters)
     return found.get_template(name)
