@@ -31,17 +31,17 @@ def kept_secret(directory: Path, database: Database, *, renewed: bool) -> bytes:
         renewed: whether to accept another secret than the one that images were bought under.
 
     Raises SpecError if the secret is too short or too long, or, unless `renewed`, if images were bought under
-    another one.
+    another one or under one that is not recorded.
     """
     path = directory / SECRET
     open_database(database)
     with database.reading("read which secret is in force") as connection:
-        if not renewed and not path.exists() and _in_force(connection):
+        if not renewed and _in_force(connection, database.name) and not path.exists():
             raise SpecError(f"{path}: the secret is missing, and images were bought under it. {_REMEDY}")
     held = secret_of(directory)
     digest = hashlib.sha256(b"ganguard gateway secret\x1f" + held).hexdigest()
     with database.transaction("record which secret is in force") as connection:
-        if not renewed and _in_force(connection) not in (None, digest):
+        if not renewed and _in_force(connection, database.name) not in (None, digest):
             raise SpecError(f"{path}: not the secret that images were bought under. {_REMEDY}")
         connection.execute(delete(SECRETS))
         connection.execute(insert(SECRETS).values(digest=digest))
@@ -54,14 +54,26 @@ _REMEDY = (
 )
 
 
-def _in_force(connection: Connection) -> str | None:
-    """Return the digest of the secret that images were bought under.
+def _in_force(connection: Connection, name: str) -> str | None:
+    """Return the digest of the secret that images were bought under; None if no image was bought.
 
-    None if no image was bought, or if the digest was not recorded yet.
+    A gateway records it before it sells, so a ledger with purchases and no digest is not a gateway's. Raises
+    SpecError if that is so.
+
+    Args:
+        connection: a transaction.
+        name: what messages call the ledger.
     """
     if connection.execute(select(RESERVATIONS.c.id).limit(1)).first() is None:
         return None
-    return connection.execute(select(SECRETS.c.digest)).scalar()
+    digest = connection.execute(select(SECRETS.c.digest)).scalar()
+    if digest is None:
+        raise SpecError(
+            f"{name}: images were bought in this ledger, and it does not say under which secret: no gateway "
+            "sold them, or the ledger is damaged. Give a ledger of the gateway's own, or start with "
+            "`--new-secret`."
+        )
+    return digest
 
 
 def secret_of(directory: Path) -> bytes:

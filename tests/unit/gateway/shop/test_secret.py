@@ -12,6 +12,7 @@ from ganguard.base.settings import parse
 from ganguard.gateway.shop.secret import secret_of
 from ganguard.gateway.shop.service import Service
 from ganguard.gateway.spec import GatewaySpec
+from ganguard.queries.ledger import Ledger
 
 Start = Callable[..., Any]
 
@@ -65,14 +66,27 @@ def test_where_nothing_was_bought_any_secret_will_do(gateway: Start, path: Path)
         gateway()
 
 
-def test_a_ledger_from_before_secrets_were_recorded_is_taken_as_it_is(gateway: Start, path: Path) -> None:
+def test_a_ledger_with_purchases_and_no_secret_is_refused(gateway: Start, path: Path) -> None:
     us = gateway()
     us.buy(us.key(), count=1)
-    with us.service.database.transaction("make it as it was") as connection:
+    with us.service.database.transaction("lose the digest") as connection:
         connection.exec_driver_sql("DROP TABLE gateway_secret")
-    gateway()
+    with pytest.raises(SpecError, match=r"ledger\.sqlite: images were bought in this ledger") as refused:
+        gateway()
+    assert "\n" not in str(refused.value)
     path.unlink()
-    with pytest.raises(SpecError, match="the secret is missing"):
+    with pytest.raises(SpecError, match="it does not say under which secret: no gateway sold them"):
+        gateway()
+    assert not path.exists()
+    Service(us.service.spec, new_secret=True).close()
+    gateway()
+
+
+def test_a_ledger_that_others_bought_from_is_refused(gateway: Start, path: Path) -> None:
+    with Ledger(path.with_name("ledger.sqlite")) as ledger:
+        ledger.open_account("audit", 5)
+        ledger.reserve("a", "audit", 5, "sample seed=0 indices=0:5")
+    with pytest.raises(SpecError, match="Give a ledger of the gateway's own, or start with `--new-secret`"):
         gateway()
 
 
