@@ -26,7 +26,7 @@ from ganguard.base.errors import BudgetError, GanguardError, StepError
 from ganguard.queries.ledger_tables import prepare_tables
 
 BUSY_MS = 60_000  # how long a transaction waits for others before it gives up
-_PAUSE = 0.01  # seconds between attempts where the database does not wait by itself
+_PAUSE = 0.01  # seconds between attempts, if the database does not wait by itself
 _READS = "ganguard_reads"  # the option of a connection that writes nothing
 _IDLE_MS = 60_000  # how long PostgreSQL keeps the locks of a machine that vanished inside a transaction
 
