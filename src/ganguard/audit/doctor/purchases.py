@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ganguard.audit.doctor.finding import Finding, note, ok, wrong
-from ganguard.audit.plan.planned import AUDITOR_DRAWS
+from ganguard.audit.plan.plan import AUDITOR_DRAWS
 from ganguard.audit.steps.purchase import adversary_account, auditor_account
 from ganguard.base.errors import DataError, GanguardError
 from ganguard.base.settings import one_line
