@@ -31,8 +31,8 @@ from ganguard.base.image_rows import ImageRows
 from ganguard.base.images import to_float
 from ganguard.data.image_folder import ImageFolder
 from ganguard.data.splits import split
+from ganguard.training.device import batch
 from ganguard.training.loop import train_gan
-from ganguard.training.placing import batch
 from ganguard.training.settings import TrainingSettings
 
 BATCH, ROUNDS, BATCHES = 64, 5, 200

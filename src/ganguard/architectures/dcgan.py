@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from ganguard.architectures.networks import (
     ArchitectureSettings,
-    Discriminator,
-    Generator,
+    DiscriminatorNetwork,
+    GeneratorNetwork,
     Networks,
     Recipe,
     doublings,
@@ -56,7 +56,7 @@ class DCGAN(ArchitectureSettings):
         )
 
 
-class DCGANGenerator(Generator):
+class DCGANGenerator(GeneratorNetwork):
     """z (N, latent_dim) -> images (N, channels, bottom * 2^k, bottom * 2^k) in [-1, 1]."""
 
     def __init__(self, channels: int, bottom: int, widths: list[int], latent_dim: int) -> None:
@@ -76,7 +76,7 @@ class DCGANGenerator(Generator):
         return self.to_image(h).tanh()
 
 
-class DCGANDiscriminator(Discriminator):
+class DCGANDiscriminator(DiscriminatorNetwork):
     """images (N, channels, H, H) -> scores (N,)."""
 
     def __init__(self, channels: int, bottom: int, widths: list[int], norm: str) -> None:

@@ -15,7 +15,7 @@ from ganguard.base.images import CHANNELS
 from ganguard.base.settings import MOST_SIDE, Settings
 
 
-class Generator(nn.Module):
+class GeneratorNetwork(nn.Module):
     """G: z (N, latent_dim) -> images (N, C, H, W) float32 in [-1, 1]. The prior of z is N(0, I).
 
     Papers without a tanh leave the range; `base.images.to_uint8` clamps. In evaluation mode, image i is a
@@ -25,7 +25,7 @@ class Generator(nn.Module):
     latent_dim: int
 
 
-class Discriminator(nn.Module):
+class DiscriminatorNetwork(nn.Module):
     """D: images (N, C, H, W) float32 in [-1, 1] -> raw scores (N,), higher = more real.
 
     independent_rows: whether D scores a training image whatever shares its batch (False with BatchNorm), so
@@ -127,8 +127,8 @@ def enlarged(images: Tensor, times: int) -> Tensor:
 class Networks:
     """A generator and the discriminator that it is trained against."""
 
-    generator: Generator
-    discriminator: Discriminator
+    generator: GeneratorNetwork
+    discriminator: DiscriminatorNetwork
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,8 @@ from ganguard.architectures.karras_layers import (
 )
 from ganguard.architectures.networks import (
     ArchitectureSettings,
-    Discriminator,
-    Generator,
+    DiscriminatorNetwork,
+    GeneratorNetwork,
     Networks,
     Recipe,
     doublings,
@@ -74,7 +74,7 @@ class PGGAN(ArchitectureSettings):
         )
 
 
-class Growth(nn.Module):
+class GrowthState(nn.Module):
     """Which levels are in use, and how far the newest is faded in. It is part of the state dict, so that the
     checkpoint of a GAN that was not fully grown gives its images."""
 
@@ -105,7 +105,7 @@ class Growth(nn.Module):
         return self.level > 0 and self.alpha < 1
 
 
-class PGGANGenerator(Generator):
+class PGGANGenerator(GeneratorNetwork):
     """z (N, latent_dim) -> images (N, channels, bottom * 2^k, bottom * 2^k), with a width for each of the k +
     1 levels."""
 
@@ -114,7 +114,7 @@ class PGGANGenerator(Generator):
         self.latent_dim = latent_dim
         self.bottom = bottom
         self.levels = len(widths)
-        self.growth = Growth(self.levels)
+        self.growth = GrowthState(self.levels)
         self.project = EqualisedLinear(latent_dim, widths[0] * bottom**2)
         self.first = EqualisedConv2d(widths[0], widths[0], 3)
         self.blocks = nn.ModuleList(GeneratorBlock(wide, narrow) for wide, narrow in pairwise(widths))
@@ -153,7 +153,7 @@ class GeneratorBlock(nn.Module):
         return _normalised(self.conv(_normalised(self.up(x))))
 
 
-class PGGANDiscriminator(Discriminator):
+class PGGANDiscriminator(DiscriminatorNetwork):
     """images (N, channels, bottom * 2^k, bottom * 2^k) -> scores (N,), with a width for each of the k + 1
     levels.
 
@@ -165,7 +165,7 @@ class PGGANDiscriminator(Discriminator):
     def __init__(self, channels: int, bottom: int, widths: list[int]) -> None:
         super().__init__()
         self.levels = len(widths)
-        self.growth = Growth(self.levels)
+        self.growth = GrowthState(self.levels)
         self.blocks = nn.ModuleList([LastBlock(channels, bottom, widths[0])])
         self.blocks.extend(DiscriminatorBlock(channels, narrow, wide) for wide, narrow in pairwise(widths))
         self.linear = EqualisedLinear(widths[0], 1)

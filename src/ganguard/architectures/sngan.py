@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from ganguard.architectures.networks import (
     ArchitectureSettings,
-    Discriminator,
-    Generator,
+    DiscriminatorNetwork,
+    GeneratorNetwork,
     Networks,
     Recipe,
     doublings,
@@ -108,7 +108,7 @@ def _times(widths: tuple[int, ...], factor: float) -> tuple[int, ...]:
     return tuple(max(1, round(width * factor)) for width in widths)
 
 
-class SNGANGenerator(Generator):
+class SNGANGenerator(GeneratorNetwork):
     """z (N, latent_dim) -> images (N, channels, bottom * 2^k, bottom * 2^k) in [-1, 1], with k + 1 widths."""
 
     def __init__(self, channels: int, bottom: int, widths: tuple[int, ...], latent_dim: int) -> None:
@@ -145,7 +145,7 @@ class GeneratorBlock(nn.Module):
         )  # a 1x1 convolution commutes with interpolation, and is cheaper first
 
 
-class SNGANDiscriminator(Discriminator):
+class SNGANDiscriminator(DiscriminatorNetwork):
     """images (N, channels, H, H) -> scores (N,): a block for each width, of which the first `downs` halve the
     side."""
 

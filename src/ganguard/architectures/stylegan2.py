@@ -27,8 +27,8 @@ from ganguard.architectures.low_pass import blurred, upsampled
 from ganguard.architectures.modulated import ModulatedConv2d
 from ganguard.architectures.networks import (
     ArchitectureSettings,
-    Discriminator,
-    Generator,
+    DiscriminatorNetwork,
+    GeneratorNetwork,
     Networks,
     Recipe,
     doublings,
@@ -80,7 +80,7 @@ class StyleGAN2(ArchitectureSettings):
         )
 
 
-class StyleGAN2Generator(Generator):
+class StyleGAN2Generator(GeneratorNetwork):
     """z (N, latent_dim) -> images (N, channels, bottom * 2^k, bottom * 2^k), with a width for each of the k +
     1 levels.
 
@@ -186,7 +186,7 @@ class ToImage(nn.Module):
         return self.conv(x, w) + self.bias[:, None, None]
 
 
-class StyleGAN2Discriminator(Discriminator):
+class StyleGAN2Discriminator(DiscriminatorNetwork):
     """images (N, channels, bottom * 2^k, bottom * 2^k) -> scores (N,), with a width for each of the k + 1
     levels.
 

@@ -12,7 +12,7 @@ from ganguard.attacks.real_images import RealImagesSettings, continue_with_real,
 from ganguard.base.errors import SpecError
 from ganguard.queries.harvest import harvest
 from ganguard.targets.protocol import BlackBoxTarget
-from ganguard.training.beginning import Beginning
+from ganguard.training.initial_weights import InitialWeights
 
 
 class PartialBlackBoxSettings(RealImagesSettings, ContinuedCopySettings):
@@ -69,7 +69,7 @@ def require(target: BlackBoxTarget, settings: PartialBlackBoxSettings) -> None:
             "schedule: mix trains on bought images, and a copy that exists already was trained. Set "
             '"fine_tune".'
         )
-    Beginning(settings.substitute.path).require_fits(settings.architecture, target.image_shape)
+    InitialWeights(settings.substitute.path).require_fits(settings.architecture, target.image_shape)
 
 
 PARTIAL_BLACK_BOX = Attack(PartialBlackBoxSettings, run, require=require)

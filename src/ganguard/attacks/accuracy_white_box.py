@@ -24,7 +24,7 @@ from ganguard.base.compute import use_threads
 from ganguard.base.plugins import PluginTable
 from ganguard.queries.harvest import harvest
 from ganguard.targets.protocol import WhiteBoxTarget
-from ganguard.training.beginning import RANDOM_WEIGHTS, Beginning
+from ganguard.training.initial_weights import RANDOM_WEIGHTS, InitialWeights
 
 
 class WhiteBoxSettings(RealImagesSettings):
@@ -78,7 +78,12 @@ def run(
     images = harvest(target, workspace.store, settings.query_budget, workspace.progress)
     kept = _refined(target, images, settings, knowledge, workspace, seed=seed)
     checkpoint = train_with_real(
-        images[kept], settings, knowledge, workspace, seed=seed, beginning=_beginning(target, settings)
+        images[kept],
+        settings,
+        knowledge,
+        workspace,
+        seed=seed,
+        initial_weights=_initial_weights(target, settings),
     )
     return Substitute(checkpoint, settings.query_budget)
 
@@ -112,9 +117,9 @@ def _refined(
     return refinement.kept
 
 
-def _beginning(target: WhiteBoxTarget, settings: WhiteBoxSettings) -> Beginning:
+def _initial_weights(target: WhiteBoxTarget, settings: WhiteBoxSettings) -> InitialWeights:
     return (
-        Beginning(discriminator=target.discriminator.module())
+        InitialWeights(discriminator=target.discriminator.module())
         if settings.start_discriminator == "target"
         else RANDOM_WEIGHTS
     )
@@ -123,7 +128,7 @@ def _beginning(target: WhiteBoxTarget, settings: WhiteBoxSettings) -> Beginning:
 def require(target: WhiteBoxTarget, settings: WhiteBoxSettings) -> None:
     """Raise InputError where D does not give what the density ratio reads, or cannot be begun from."""
     require_readable(target.discriminator, target.image_shape, settings.refining)
-    _beginning(target, settings).require_fits(settings.architecture, target.image_shape)
+    _initial_weights(target, settings).require_fits(settings.architecture, target.image_shape)
 
 
 WHITE_BOX = Attack(WhiteBoxSettings, run, require=require)

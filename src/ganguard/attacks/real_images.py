@@ -19,8 +19,8 @@ from ganguard.base.cache import copy_directory, copy_file
 from ganguard.base.errors import DataError, SpecError
 from ganguard.base.images import shape_of
 from ganguard.base.settings import Positive
-from ganguard.training.beginning import RANDOM_WEIGHTS, Beginning
 from ganguard.training.early_stopping import JUDGED, Judge, Watch
+from ganguard.training.initial_weights import RANDOM_WEIGHTS, InitialWeights
 from ganguard.training.loop import train_gan
 
 
@@ -78,7 +78,7 @@ def train_with_real(
     workspace: Workspace,
     *,
     seed: int,
-    beginning: Beginning = RANDOM_WEIGHTS,
+    initial_weights: InitialWeights = RANDOM_WEIGHTS,
 ) -> Path:
     """Train a substitute on generated images (N, C, H, W) uint8 and on X_r by the schedule; returns its
     checkpoint, `workspace.directory`/checkpoint, the best that the judge saw."""
@@ -95,7 +95,7 @@ def train_with_real(
             seed=seed,
             compute=compute,
             progress=progress,
-            beginning=beginning,
+            initial_weights=initial_weights,
             watch=watch,
         )
         return _published(best, place, workspace)
@@ -106,7 +106,7 @@ def train_with_real(
         seed=seed,
         compute=compute,
         progress=progress,
-        beginning=beginning,
+        initial_weights=initial_weights,
         guess=knowledge.guessed_defence,
     )
     return continue_with_real(first, settings, knowledge, workspace, seed=seed)
@@ -125,7 +125,7 @@ def continue_with_real(
         seed=seed,
         compute=workspace.compute,
         progress=workspace.progress,
-        beginning=Beginning(checkpoint=first),
+        initial_weights=InitialWeights(checkpoint=first),
         watch=_watch(settings, knowledge),
     )
     return _published(best, place, workspace)

@@ -23,7 +23,7 @@ from ganguard.base.settings import Positive
 from ganguard.data.dataset import DatasetField
 from ganguard.data.encoded import EncodedImages
 from ganguard.targets.protocol import BlackBoxTarget
-from ganguard.training.beginning import RANDOM_WEIGHTS, Beginning
+from ganguard.training.initial_weights import RANDOM_WEIGHTS, InitialWeights
 from ganguard.training.loop import train_gan
 
 Method = Literal["fine_tune", "freeze_d", "scratch"]
@@ -92,10 +92,10 @@ def run(
     cannot pay.
     """
     images = _domain_images(knowledge, target.image_shape)
-    beginning = RANDOM_WEIGHTS
+    initial_weights = RANDOM_WEIGHTS
     if settings.method != "scratch":
         copy = copy_to_continue(target, settings, knowledge, workspace, seed=seed)
-        beginning = Beginning(checkpoint=copy, frozen=settings.frozen_stages())
+        initial_weights = InitialWeights(checkpoint=copy, frozen=settings.frozen_stages())
     rate = settings.transfer_learning_rate or settings.learning_rate
     recipe = settings.model_copy(update={"steps": settings.transfer_steps, "learning_rate": rate})
     checkpoint = train_gan(
@@ -105,7 +105,7 @@ def run(
         seed=seed,
         compute=workspace.compute,
         progress=workspace.progress,
-        beginning=beginning,
+        initial_weights=initial_weights,
     )
     return Substitute(checkpoint, settings.needs().purchase)
 
@@ -135,7 +135,7 @@ def require(target: BlackBoxTarget, settings: TransferSettings) -> None:
     to freeze."""
     checkpoint = settings.substitute.path if settings.substitute else None
     frozen = settings.frozen_stages()
-    Beginning(checkpoint, frozen=frozen).require_fits(settings.architecture, target.image_shape)
+    InitialWeights(checkpoint, frozen=frozen).require_fits(settings.architecture, target.image_shape)
 
 
 TRANSFER = Attack(TransferSettings, run, require=require)

@@ -58,7 +58,7 @@ class DatasetSettings(Settings):
     kind: str
 
 
-class Loads(Protocol):
+class Dataset(Protocol):
     """What every data set's settings can do."""
 
     def fingerprint(self) -> str: ...
@@ -75,12 +75,12 @@ DatasetField = Annotated[SerializeAsAny[DatasetSettings], BeforeValidator(parse_
 
 def fingerprint(settings: DatasetSettings) -> str:
     """Changes whenever what `load_dataset` would read may have changed; cheap. Raises DataError."""
-    return cast(Loads, settings).fingerprint()
+    return cast(Dataset, settings).fingerprint()
 
 
 def load_dataset(settings: DatasetSettings, progress: Progress = silent) -> RealImages:
     """Read the images that `settings` describe. Raises DataError."""
-    return cast(Loads, settings).load(progress)
+    return cast(Dataset, settings).load(progress)
 
 
 def room_for(count: int, image_shape: Sequence[int], name: str) -> Tensor:

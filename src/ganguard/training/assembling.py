@@ -10,12 +10,11 @@ from torch.optim import Adam, Optimizer
 from ganguard.architectures.networks import Networks, StyleBased
 from ganguard.base.image_rows import Images
 from ganguard.training.batches import share_out
-from ganguard.training.beginning import RANDOM_WEIGHTS, Beginning
-from ganguard.training.compiling import passes
+from ganguard.training.device import passes, placed
 from ganguard.training.ema import EMA
 from ganguard.training.growth import Growth
+from ganguard.training.initial_weights import RANDOM_WEIGHTS, InitialWeights
 from ganguard.training.penalties import PathLength
-from ganguard.training.placing import placed
 from ganguard.training.processes import Processes
 from ganguard.training.settings import CompleteTraining, TrainingSettings
 from ganguard.training.update import GANTraining
@@ -28,7 +27,7 @@ def assembled(
     networks: Networks,
     images: Images,
     settings: TrainingSettings,
-    beginning: Beginning,
+    initial_weights: InitialWeights,
     fabric: "Fabric",
     generator: torch.Generator,
 ) -> GANTraining:
@@ -41,7 +40,7 @@ def assembled(
         fabric.to_device(module.train())
         if settings.channels_last:
             module.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - 1.2 to 1.3 times faster on CPU
-    frozen = beginning.frozen_parameters(networks.discriminator)
+    frozen = initial_weights.frozen_parameters(networks.discriminator)
     networks.discriminator.requires_grad_(False)
     trained = [parameter for parameter in networks.discriminator.parameters() if parameter not in frozen]
     ema = EMA(networks.generator, settings.ema_decay)
@@ -49,7 +48,7 @@ def assembled(
         networks.generator.random = generator if processes.count == 1 else torch.Generator()
     growing = (
         [networks.generator, networks.discriminator, ema.module]
-        if settings.grow and beginning is RANDOM_WEIGHTS
+        if settings.grow and initial_weights is RANDOM_WEIGHTS
         else []
     )
     G, D = passes(networks, fabric, compiled=settings.compile)

@@ -20,13 +20,13 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ganguard.architectures.networks import ArchitectureSettings, Discriminator
+from ganguard.architectures.networks import ArchitectureSettings, DiscriminatorNetwork
 from ganguard.base.errors import SpecError
 from ganguard.base.image_rows import Images
 from ganguard.base.images import to_float
 from ganguard.base.settings import Settings, one_line
+from ganguard.training.device import batch
 from ganguard.training.losses import AdversarialLoss
-from ganguard.training.placing import batch
 from ganguard.training.settings import TrainingSettings
 
 ACCOUNTANT = "rdp"
@@ -153,7 +153,9 @@ def require_opacus() -> None:
 class PrivateUpdates:
     """Updates of a D whose parameters require gradients when it is given."""
 
-    def __init__(self, D: Discriminator, optimizer: Optimizer, guarantee: Guarantee, batch_size: int) -> None:
+    def __init__(
+        self, D: DiscriminatorNetwork, optimizer: Optimizer, guarantee: Guarantee, batch_size: int
+    ) -> None:
         from opacus import GradSampleModule
         from opacus.optimizers import DPOptimizer
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ganguard.architectures.networks import Generator
+from ganguard.architectures.networks import GeneratorNetwork
 from ganguard.base.cache import content_key, write_json
 from ganguard.base.errors import CheckpointError, StepError
 from ganguard.base.images import to_uint8
@@ -65,7 +65,7 @@ class Best:
         """Whether there is a look after `step`."""
         return step % self._watch.every == 0 or step == self._steps
 
-    def look(self, step: int, G: Generator, publish: Callable[[Path], object]) -> float | None:
+    def look(self, step: int, G: GeneratorNetwork, publish: Callable[[Path], object]) -> float | None:
         """Judge G (N, latent_dim) -> images as it is after `step`, and publish it to `checkpoint` where it is
         the best so far, the first of several equally good. Returns what the judge gave, None where it had
         looked before, or there is no look. Raises StepError where that is not finite."""
@@ -85,7 +85,7 @@ class Best:
 
 
 @torch.inference_mode()
-def images_of(G: Generator, seed: int, stream: str, count: int) -> Tensor:
+def images_of(G: GeneratorNetwork, seed: int, stream: str, count: int) -> Tensor:
     """Images (count, C, H, W) uint8 of the codes of a stream."""
     z, device = normal(seed, stream, range(count), G.latent_dim), next(G.parameters()).device
     return torch.cat([to_uint8(G(rows.to(device))).cpu() for rows in z.split(BATCH)])

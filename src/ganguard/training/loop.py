@@ -23,10 +23,10 @@ from ganguard.base.images import shape_of
 from ganguard.base.progress import Progress, silent
 from ganguard.base.seeds import torch_generator
 from ganguard.training.assembling import assembled
-from ganguard.training.beginning import RANDOM_WEIGHTS, Beginning
 from ganguard.training.differential_privacy import Guarantee, PrivateTraining, guarantee_of
 from ganguard.training.early_stopping import Best, Watch, images_of
 from ganguard.training.guess import Guess
+from ganguard.training.initial_weights import RANDOM_WEIGHTS, InitialWeights
 from ganguard.training.pace import Pace
 from ganguard.training.processes import ONE_DEVICE, Devices, launched
 from ganguard.training.reporting import SHOWN, Journal, Reports
@@ -49,7 +49,7 @@ def train_gan(  # noqa: PLR0913 - all but three stand for what is left out
     compute: Compute,
     devices: Devices = ONE_DEVICE,
     progress: Progress = silent,
-    beginning: Beginning = RANDOM_WEIGHTS,
+    initial_weights: InitialWeights = RANDOM_WEIGHTS,
     watch: Watch | None = None,
     guess: Guess | None = None,
     journal: Journal | None = None,
@@ -64,7 +64,7 @@ def train_gan(  # noqa: PLR0913 - all but three stand for what is left out
     with the same arguments; the first one alone is told of progress, judges and writes. journal: where
     losses, scores and samples are noted; no result depends on it. A PrivateTraining is differentially
     private, and the checkpoint says how much. Raises CheckpointError where that file belongs to another
-    training, StepError where a loss is not finite, SpecError where `beginning` is of another architecture, or
+    training, StepError where a loss is not finite, SpecError where `initial_weights` is of another architecture, or
     several devices cannot train so.
     """
     _require_shareable(settings, devices, guess)
@@ -75,7 +75,7 @@ def train_gan(  # noqa: PLR0913 - all but three stand for what is left out
         seed=seed,
         images=seen,
         compute=compute.model_dump(mode="json"),
-        **({} if beginning is RANDOM_WEIGHTS else {"beginning": beginning.digest()}),
+        **({} if initial_weights is RANDOM_WEIGHTS else {"beginning": initial_weights.digest()}),
         **({"watch": watch.digest()} if watch else {}),
         **({"guess": guess.digest} if guess else {}),
         **({"privacy": guarantee.said()} if guarantee else {}),
@@ -85,7 +85,7 @@ def train_gan(  # noqa: PLR0913 - all but three stand for what is left out
     provenance |= {"differential_privacy": guarantee.said()} if guarantee else {}
     fabric = launched(compute.torch_device().type, settings.precision, devices)
     with use_threads(compute.threads):
-        training = _set_up(images, settings, seed, fabric, beginning)
+        training = _set_up(images, settings, seed, fabric, initial_weights)
         processes = training.processes
         processes.require_same(seen, "images")
         training.guess = guess
@@ -139,12 +139,12 @@ def _require_shareable(settings: TrainingSettings, devices: Devices, guess: Gues
 
 
 def _set_up(
-    images: Images, settings: TrainingSettings, seed: int, fabric: "Fabric", beginning: Beginning
+    images: Images, settings: TrainingSettings, seed: int, fabric: "Fabric", initial_weights: InitialWeights
 ) -> GANTraining:
     with seeded_weights(seed):
         networks = build_networks(settings.architecture, shape_of(images))
-    beginning.put_into(networks)
-    return assembled(networks, images, settings, beginning, fabric, torch_generator(seed, "training"))
+    initial_weights.put_into(networks)
+    return assembled(networks, images, settings, initial_weights, fabric, torch_generator(seed, "training"))
 
 
 @contextmanager

@@ -10,12 +10,12 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from ganguard.architectures.networks import Discriminator, StyleBased, gradient_factor
+from ganguard.architectures.networks import DiscriminatorNetwork, StyleBased, gradient_factor
 
 PATH_DECAY = 0.01  # how fast the mean length of paths follows (Karras et al. 2020, appendix B)
 
 
-def gradient_penalty(D: Discriminator, real: Tensor, fake: Tensor, share: Tensor) -> Tensor:
+def gradient_penalty(D: DiscriminatorNetwork, real: Tensor, fake: Tensor, share: Tensor) -> Tensor:
     """E[(|∇ D(x)| - 1)²], (), where x lies between a real and a generated image: share · real + (1 - share) ·
     fake.
 
@@ -25,13 +25,13 @@ def gradient_penalty(D: Discriminator, real: Tensor, fake: Tensor, share: Tensor
     return (torch.linalg.vector_norm(_gradients(D, between).flatten(1), dim=1) - 1).square().mean()
 
 
-def r1(D: Discriminator, real: Tensor) -> Tensor:
+def r1(D: DiscriminatorNetwork, real: Tensor) -> Tensor:
     """E[|∇ D(x)|²] / 2, (), at real images (N, C, H, W) float. Mescheder et al. 2018, equation 9, without its
     gamma."""
     return _gradients(D, real.detach().requires_grad_()).square().sum((1, 2, 3)).mean() / 2
 
 
-def _gradients(D: Discriminator, images: Tensor) -> Tensor:
+def _gradients(D: DiscriminatorNetwork, images: Tensor) -> Tensor:
     """Of D's scores at images, as those of the size that D has grown to."""
     (found,) = torch.autograd.grad(D(images).sum(), images, create_graph=True)
     return gradient_factor(D) * found

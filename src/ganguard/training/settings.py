@@ -6,8 +6,8 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, mod
 
 from ganguard.architectures.networks import ArchitectureField, recipe_of
 from ganguard.base.settings import Positive, Settings
+from ganguard.training.device import Precision
 from ganguard.training.losses import LossName
-from ganguard.training.precision import Precision
 
 Penalty = Literal["none", "gradient", "r1"]
 Decay = Literal["linear", "none"]
@@ -39,7 +39,7 @@ class TrainingSettings(Settings):
     the recipe's.
     ema_decay: decay per step of the average of G's weights that is published; 0 publishes the last weights.
     checkpoint_every: steps between saved states, from which a killed training goes on.
-    precision: "32-true" or "bf16-mixed", see `precision.py`.
+    precision: "32-true" or "bf16-mixed", see `device.py`.
     compile: run G and D compiled by torch.compile.
     channels_last: weights lie in memory with their channels last; False lays them out as torch does by
     itself.

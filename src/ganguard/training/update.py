@@ -12,14 +12,13 @@ from ganguard.base.image_rows import Images
 from ganguard.base.images import to_float
 from ganguard.base.seeds import derived_seed
 from ganguard.training.augment import NUMBERS, diffaugment
-from ganguard.training.compiling import Pass
+from ganguard.training.device import Pass, batch
 from ganguard.training.differential_privacy import Guarantee, PrivateUpdates
 from ganguard.training.ema import EMA
 from ganguard.training.growth import Growth
 from ganguard.training.guess import Guess
 from ganguard.training.losses import LOSSES, AdversarialLoss
 from ganguard.training.penalties import PathLength, gradient_penalty, r1
-from ganguard.training.placing import batch
 from ganguard.training.processes import Processes
 from ganguard.training.settings import CompleteTraining
 

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ganguard.architectures.checkpoint import read_description
-from ganguard.architectures.networks import Discriminator, build_networks, parse_architecture
+from ganguard.architectures.networks import DiscriminatorNetwork, build_networks, parse_architecture
 from ganguard.base.cache import file_digest
 from ganguard.base.compute import Compute
 from ganguard.base.errors import SpecError
@@ -36,7 +36,7 @@ def _guarantee(sigma: float = 0.0, rate: float = 0.4, norm: float = 0.05) -> Gua
     return Guarantee(None, 1e-5, sigma, norm, rate, 1)
 
 
-def _discriminator() -> Discriminator:
+def _discriminator() -> DiscriminatorNetwork:
     with seeded_weights(0):
         settings = parse_architecture(
             {"kind": "dcgan", "width": 4, "latent_dim": 4, "discriminator_norm": "group"}

@@ -13,8 +13,8 @@ from ganguard.architectures.checkpoint import load_checkpoint
 from ganguard.base.cache import file_digest
 from ganguard.base.compute import Compute
 from ganguard.base.errors import CheckpointError, SpecError, StepError
-from ganguard.training.beginning import Beginning
 from ganguard.training.early_stopping import JUDGED, Watch, best_step
+from ganguard.training.initial_weights import InitialWeights
 from ganguard.training.loop import train_gan
 from ganguard.training.settings import TrainingSettings
 
@@ -77,7 +77,7 @@ def test_the_last_step_is_judged_too(tmp_path: Path, compute: Compute) -> None:
 def test_training_on_may_not_help_at_all(tmp_path: Path, compute: Compute) -> None:
     start = train(tmp_path / "start", compute, None)
     watch, _ = scripted(1, 2, 3, 4)
-    after = train(tmp_path / "on", compute, watch, beginning=Beginning(checkpoint=start))
+    after = train(tmp_path / "on", compute, watch, initial_weights=InitialWeights(checkpoint=start))
     one, other = (load_checkpoint(path).networks.generator.state_dict() for path in (start, after))
     assert all(torch.equal(one[key], other[key]) for key in one)
 
@@ -123,10 +123,10 @@ def test_a_training_begins_from_a_checkpoint_or_a_discriminator(tmp_path: Path, 
     D = start.networks.discriminator
     plain = load_checkpoint(train(tmp_path / "plain", compute, None)).digest()
     with_D = load_checkpoint(
-        train(tmp_path / "with D", compute, None, beginning=Beginning(discriminator=D))
+        train(tmp_path / "with D", compute, None, initial_weights=InitialWeights(discriminator=D))
     ).digest()
     assert plain == start.digest() != with_D
-    one_step = {"beginning": Beginning(discriminator=D), "seed": 3, "compute": compute}
+    one_step = {"initial_weights": InitialWeights(discriminator=D), "seed": 3, "compute": compute}
     after = train_gan(IMAGES, settings(steps=1, learning_rate=1e-9), tmp_path / "one", **one_step)
     for key, value in load_checkpoint(after).networks.discriminator.named_parameters():
         assert torch.allclose(value, dict(D.named_parameters())[key], atol=1e-6)
@@ -135,18 +135,18 @@ def test_a_training_begins_from_a_checkpoint_or_a_discriminator(tmp_path: Path, 
 def test_a_beginning_of_another_architecture_is_refused(tmp_path: Path, compute: Compute) -> None:
     start = train(tmp_path / "start", compute, None)
     other = settings(architecture={"kind": "dcgan", "width": 8, "latent_dim": 4})
-    for beginning, said in (
-        (Beginning(checkpoint=start), "its generator is of another architecture"),
+    for weights, said in (
+        (InitialWeights(checkpoint=start), "its generator is of another architecture"),
         (
-            Beginning(discriminator=load_checkpoint(start).networks.discriminator),
+            InitialWeights(discriminator=load_checkpoint(start).networks.discriminator),
             "the target's discriminator is of another",
         ),
     ):
         with pytest.raises(SpecError, match=said):
-            train_gan(IMAGES, other, tmp_path / "other", seed=0, compute=compute, beginning=beginning)
+            train_gan(IMAGES, other, tmp_path / "other", seed=0, compute=compute, initial_weights=weights)
 
 
 def test_a_state_of_another_beginning_is_not_gone_on_with(tmp_path: Path, compute: Compute) -> None:
     D = load_checkpoint(train(tmp_path / "start", compute, None)).networks.discriminator
     with pytest.raises(CheckpointError, match="belongs to a training with other settings, data or seed"):
-        train(tmp_path / "start", compute, None, beginning=Beginning(discriminator=D))
+        train(tmp_path / "start", compute, None, initial_weights=InitialWeights(discriminator=D))

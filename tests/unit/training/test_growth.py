@@ -11,8 +11,8 @@ from safetensors.torch import load_file
 from ganguard.architectures.checkpoint import save_checkpoint
 from ganguard.architectures.networks import build_networks, parse_architecture
 from ganguard.base.compute import Compute
-from ganguard.training.beginning import Beginning
 from ganguard.training.growth import Growth, growth_at
+from ganguard.training.initial_weights import InitialWeights
 from ganguard.training.loop import train_gan
 from ganguard.training.settings import TrainingSettings
 
@@ -85,5 +85,5 @@ def test_what_was_half_grown_goes_on_as_a_whole(tmp_path: Path) -> None:
         module.set_growth(0, 1.0)  # type: ignore[operator]
     begun = save_checkpoint(tmp_path / "half", networks, settings, (1, 16, 16), {})
     fresh = build_networks(settings, (1, 16, 16))
-    Beginning(checkpoint=begun).put_into(fresh)
+    InitialWeights(checkpoint=begun).put_into(fresh)
     assert (fresh.generator.level, fresh.discriminator.level) == (2, 2)  # type: ignore[attr-defined]

@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ganguard.architectures.networks import Discriminator
+from ganguard.architectures.networks import DiscriminatorNetwork
 from ganguard.training.penalties import PATH_DECAY, PathLength, gradient_penalty, r1
 
 
-class LinearD(Discriminator):
+class LinearD(DiscriminatorNetwork):
     independent_rows = True
 
     def __init__(self, weights: Tensor) -> None:

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from ganguard.base import image_rows
 from ganguard.base.image_rows import ImageRows, Images
-from ganguard.training.placing import batch, fits, moved, placed
+from ganguard.training.device import batch, fits, moved, placed
 
 CPU = torch.device("cpu")
 

@@ -9,7 +9,7 @@ from torch import nn
 from ganguard.architectures.checkpoint import load_checkpoint, read_description
 from ganguard.architectures.networks import (
     ArchitectureSettings,
-    Discriminator,
+    DiscriminatorNetwork,
     Growing,
     Networks,
     build_networks,
@@ -19,7 +19,7 @@ from ganguard.base.errors import SpecError
 
 
 @dataclass(frozen=True)
-class Beginning:
+class InitialWeights:
     """What a training begins from, where that is not random weights.
 
     checkpoint: of the same architecture; G and its average begin as its G, D as its D.
@@ -44,7 +44,7 @@ class Beginning:
                 if isinstance(module, Growing):  # what was half grown goes on as a whole
                     module.set_growth(module.levels - 1, 1.0)
 
-    def frozen_parameters(self, D: Discriminator) -> set[nn.Parameter]:
+    def frozen_parameters(self, D: DiscriminatorNetwork) -> set[nn.Parameter]:
         """Those of D that are not trained."""
         stages = D.stages() if self.frozen else []
         return {parameter for stage in stages[: self.frozen] for parameter in stage.parameters()}
@@ -74,7 +74,7 @@ class Beginning:
         return content_key(checkpoint=checkpoint, parts=parts, frozen=self.frozen)
 
 
-RANDOM_WEIGHTS = Beginning()
+RANDOM_WEIGHTS = InitialWeights()
 
 
 def _take_over(module: nn.Module, found: nn.Module, what: str) -> None:
