@@ -117,7 +117,7 @@ def test_settings_come_back_from_json(settings: FeatureSettings) -> None:
 
 def test_a_name_alone_is_enough_where_no_file_must_be_named(kind: str) -> None:
     if kind == "torchscript":
-        with pytest.raises(SpecError, match=r"^torchscript\.path: this key is needed and absent"):
+        with pytest.raises(SpecError, match=r"^torchscript\.path: this key is required and missing"):
             parse_features(kind)
     else:
         assert parse_features(kind).kind == kind

@@ -52,7 +52,7 @@ WRONG: dict[str, tuple[dict[str, Any] | str, str]] = {
     "no JSON": ("{", "results.json: not JSON"),
     "a list": ("[]", "results.json: input should be a valid dictionary"),
     "deep": ("[" * 100_000, "results.json: not JSON"),
-    "NaN": (_number(value=float("nan")), "results.json: not JSON (NaN is no number there)"),
+    "NaN": (_number(value=float("nan")), "results.json: not JSON (NaN is not a number in JSON)"),
     "1e999": (
         json.dumps(_number()).replace("2.5", "1e999"),
         f"{VALUE}input should be a finite number; got inf",
@@ -65,7 +65,7 @@ WRONG: dict[str, tuple[dict[str, Any] | str, str]] = {
     "a huge number": (_number(images=10**30), f"{IMAGES}input should be less than"),
     "a key absent": (
         {k: v for k, v in results().items() if k != "steps"},
-        "results.json.steps: this key is needed and absent",
+        "results.json.steps: this key is required and missing",
     ),
     "an unknown key": (results() | {"surprise": 1}, "results.json.surprise: unknown key"),
     "a deep spec": (results() | {"spec": {"a": NESTED}}, "results.json.spec: must nest at most 32 deep"),

@@ -1,1 +1,2 @@
-"""What every floor above stands on: images, codecs, seeds, cache, settings, plugins, errors."""
+"""The ground floor that every other package stands on: images, codecs, seeds, cache, settings, plugins,
+errors."""

@@ -1,8 +1,8 @@
-"""Content keys and atomic writes: what was computed is found again, and what is found is whole.
+"""Content keys and atomic writes: finished work is found again, and whatever is found is whole.
 
 The key of a piece of work hashes everything that its result depends on: its name, the source code of the
-rooms it runs through, its canonical settings, and the digests of its inputs. Results are written beside their
-place and renamed into it.
+packages it runs through, its canonical settings, and the digests of its inputs. A result is written beside
+its place and renamed into it.
 """
 
 import hashlib
@@ -27,23 +27,23 @@ from torch import Tensor
 from ganguard.base.image_rows import ImageRows
 
 _CHUNK = 1 << 20
-TEMPORARY = ".ganguard.tmp"  # how the names of files and directories end that are being written
+TEMPORARY = ".ganguard.tmp"  # ending of the names of files and directories that are being written
 _SOURCES = frozenset({".py", ".j2", ".css"})
-_ERROR_NUMBER = re.compile(r"(?:os error|code:) (\d+)")  # in what safetensors says of a write that failed
+_ERROR_NUMBER = re.compile(r"(?:os error|code:) (\d+)")  # in safetensors' message about a failed write
 
 
 def canonical_json(value: Any) -> str:
-    """JSON with sorted keys and no spaces: equal values give equal text."""
+    """Return JSON with sorted keys and no spaces: equal values give equal texts."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def content_key(**parts: Any) -> str:
-    """SHA-256 (64 hex digits) of the named parts, each a JSON value."""
+    """Return the SHA-256 (64 hex digits) of the named parts, each a JSON value."""
     return hashlib.sha256(canonical_json(parts).encode()).hexdigest()
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file's bytes."""
+    """Return the SHA-256 of a file's bytes."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):
@@ -52,8 +52,8 @@ def file_digest(path: Path) -> str:
 
 
 def tensor_digest(tensors: Mapping[str, Tensor | ImageRows]) -> str:
-    """SHA-256 over names, types, shapes and values of tensors, in the order of their names; rows of images
-    count as the tensor of them would."""
+    """Return the SHA-256 of the names, types, shapes and values of tensors, in the order of their names.
+    ImageRows count as the tensor of the chosen images would."""
     digest = hashlib.sha256()
     for name in sorted(tensors):
         found = tensors[name]
@@ -62,15 +62,14 @@ def tensor_digest(tensors: Mapping[str, Tensor | ImageRows]) -> str:
             if number == 0:
                 shape = found.shape if isinstance(found, ImageRows) else array.shape
                 digest.update(f"{name}:{array.dtype.str}:{shape};".encode())
-            digest.update(
-                array.reshape(-1).view(np.uint8).data
-            )  # not a copy: it may be a map of more than memory holds
+            # A view, not a copy: the array may be a map of more than memory holds.
+            digest.update(array.reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
 
 
 @cache
 def library_version(library: str) -> str:
-    """Of an installed package; "absent" where it is not."""
+    """Return the version of an installed package, or "absent"."""
     try:
         return version(library)
     except PackageNotFoundError:
@@ -105,9 +104,10 @@ def _origin(module: str) -> Path:
 
 @contextmanager
 def atomic_path(path: Path) -> Generator[Path]:
-    """A temporary file beside `path` to write to; on leaving without error it replaces `path`, durably.
+    """Yield a temporary file beside `path` to write to. On leaving without an error it durably replaces
+    `path`.
 
-    An OSError of writing names `path`; what stood there is then as it was.
+    An OSError of writing names `path`, and leaves the file that was there before unchanged.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with naming(path):
@@ -122,7 +122,7 @@ def atomic_path(path: Path) -> Generator[Path]:
 
 
 def _put(temporary: Path, path: Path) -> None:
-    """Rename a file that is finished into its place, durably."""
+    """Rename a finished file into its place, durably."""
     temporary.chmod(0o666 & ~_umask())
     _sync(temporary)
     temporary.replace(path)
@@ -131,7 +131,7 @@ def _put(temporary: Path, path: Path) -> None:
 
 @contextmanager
 def naming(path: Path) -> Generator[None]:
-    """An OSError in the body that names no file, or a temporary one, names `path`."""
+    """Make an OSError in the body name `path`, if it names no file or a temporary one."""
     try:
         yield
     except OSError as problem:
@@ -142,10 +142,11 @@ def naming(path: Path) -> Generator[None]:
 
 
 def remove_temporaries(directory: Path, name: str = "") -> None:
-    """Remove what writers that were killed left in `directory` and below, of files whose names begin with
-    `name`.
+    """Remove the temporary files that killed writers left in `directory` and below, for files whose names
+    begin with `name`.
 
-    Only who may write there now, and nobody else, may call this."""
+    The caller must be the only process that may write there now.
+    """
     for path in list(directory.rglob(f".{name}*{TEMPORARY}")):
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
@@ -157,19 +158,19 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file atomically, indented, keys in the order given. NaN is refused."""
+    """Write a JSON file atomically, indented, with its keys in the order given. NaN is refused."""
     write_bytes(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
 
 
 def write_tensors(
     path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None
 ) -> None:
-    """Write a safetensors file atomically. Raises OSError where that fails, as the other writers do."""
+    """Write a safetensors file atomically. Raises OSError if that fails, as the other writers do."""
     path.parent.mkdir(parents=True, exist_ok=True)
     contiguous = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
     with naming(path):
-        # safetensors writes to a file of its own beside the one that it is given: in a directory of ours, a
-        # kill leaves no file that nobody knows
+        # safetensors writes to a file of its own beside the given one. In a temporary directory, a kill
+        # leaves no file that `remove_temporaries` would not find.
         directory = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=TEMPORARY))
         try:
             save_file(contiguous, directory / "tensors", None if metadata is None else dict(metadata))
@@ -189,7 +190,7 @@ def copy_file(source: Path, path: Path) -> None:
 
 
 def copy_directory(source: Path, path: Path) -> None:
-    """Copy every file below `source` to its place below `path`, each atomically; other files that are there
+    """Copy every file below `source` to its place below `path`, each atomically. Other files below `path`
     stay."""
     for file in sorted(source.rglob("*")):
         if file.is_file():
@@ -197,7 +198,8 @@ def copy_directory(source: Path, path: Path) -> None:
 
 
 def publish_directory(temporary: Path, path: Path) -> None:
-    """Rename a finished directory into its place; where the place is taken already, keep what is there."""
+    """Rename a finished directory into its place. If a directory is there already, keep that one and remove
+    the new one."""
     for file in temporary.rglob("*"):
         _sync(file)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -211,7 +213,7 @@ def publish_directory(temporary: Path, path: Path) -> None:
 
 
 def cache_directory() -> Path:
-    """Where what is fetched or decoded once is kept for this user: $XDG_CACHE_HOME/ganguard, or
+    """Return the directory for what this user downloads or decodes once: $XDG_CACHE_HOME/ganguard, or
     ~/.cache/ganguard."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ganguard"
 

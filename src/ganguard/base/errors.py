@@ -7,7 +7,7 @@
     │   ├── TargetError       a target that is missing, raises, or answers with something that is not images
     │   ├── CheckpointError   a checkpoint file: absent, truncated, of other shapes, or a pickle
     │   ├── BudgetError       a purchase larger than what the account may still buy
-    │   │   └── ReservationError  an id under which something else was bought
+    │   │   └── ReservationError  an id that already stands for another purchase
     │   └── MetricError       too few images, NaN, or shapes that do not match
     └── StepError             a step of an audit failed for a reason that is not the user's input
 
@@ -22,7 +22,7 @@ class GanguardError(Exception):
 
 
 class InputError(GanguardError):
-    """What the user gave cannot be used."""
+    """The user's input cannot be used."""
 
 
 class SpecError(InputError):
@@ -46,7 +46,7 @@ class BudgetError(InputError):
 
 
 class ReservationError(BudgetError):
-    """The id of a reservation stands for another purchase."""
+    """The id of a reservation already stands for another purchase."""
 
 
 class MetricError(InputError):
@@ -58,7 +58,8 @@ class StepError(GanguardError):
 
 
 def unknown_name(what: str, name: object, known: list[str]) -> str:
-    """One line for a name that is not known: lists the known ones and, where one is near, the nearest.
+    """Return one line about an unknown name: it lists the known names and suggests the nearest, if one is
+    near.
 
     >>> unknown_name("architecture", "sngam", ["dcgan", "sngan"])
     "unknown architecture 'sngam'; did you mean 'sngan'? Known: dcgan, sngan"

@@ -1,5 +1,5 @@
-"""Some of many images, that are read when they are used: a split of a map of a file that is larger than
-memory."""
+"""A selection of many images that are read only when they are used, such as a split of a mapped file that is
+larger than memory."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,13 +7,20 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-PART = 1024  # images that are copied at once where all are read
+PART = 1024  # images copied at once when all are read
 
 
 @dataclass(frozen=True)
 class ImageRows:
-    """The rows (N,) int64, in their order, of images (M, C, H, W) uint8. Indexed as the tensor `images[rows]`
-    would be, by places (n,) int64 on CPU; what is asked for is copied, and no more."""
+    """Chosen rows of a set of images.
+
+    Indexing with places (n,) int64 on CPU gives what the tensor `images[rows]` would give there. Only the
+    images asked for are copied.
+
+    Attributes:
+        images: (M, C, H, W) uint8, all images.
+        rows: (N,) int64, the chosen ones in their order.
+    """
 
     images: Tensor
     rows: Tensor
@@ -26,18 +33,19 @@ class ImageRows:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(N, C, H, W)."""
+        """The shape (N, C, H, W)."""
         return (len(self.rows), *self.images.shape[1:])
 
     @property
     def device(self) -> torch.device:
-        """Where the images are."""
+        """The device on which the images lie."""
         return self.images.device
 
     def parts(self) -> Iterator[Tensor]:
-        """All of them in order, some at a time: (n, C, H, W), and one of n = 0 where there are none."""
+        """Yield all chosen images in order, at most PART at a time: (n, C, H, W). If there are none, yield
+        one part with n = 0."""
         return (self.images[rows] for rows in self.rows.split(PART))
 
 
 Images = Tensor | ImageRows
-"""(N, C, H, W) uint8, whether or not they are in memory."""
+"""Images (N, C, H, W) uint8, in memory or not."""

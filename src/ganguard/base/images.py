@@ -1,8 +1,8 @@
-"""The one place where images change between bytes and floats.
+"""Conversion of images between bytes and floats. Nothing else in the package converts them.
 
-Images are ``(N, C, H, W)`` uint8 tensors in [0, 255] wherever they cross a door; C is 1 or 3. A network sees
-float32 in [-1, 1]. Byte b is the float b / 127.5 - 1, so that both ends are exact, and a float goes back to
-the nearest byte.
+Images are ``(N, C, H, W)`` uint8 tensors in [0, 255] wherever they pass between packages; C is 1 or 3. A
+network sees float32 in [-1, 1]. Byte b is the float b / 127.5 - 1, so both ends are exact, and a float
+becomes the nearest byte.
 """
 
 import torch
@@ -15,23 +15,23 @@ CHANNELS = (1, 3)
 
 
 def to_float(images: Tensor) -> Tensor:
-    """Bytes (N, C, H, W) in [0, 255] to float32 in [-1, 1], on the same device."""
+    """Convert bytes (N, C, H, W) in [0, 255] to float32 in [-1, 1], on the same device."""
     return images.to(torch.float32).div_(127.5).sub_(1.0)
 
 
 def to_uint8(images: Tensor) -> Tensor:
-    """Floats (N, C, H, W) in [-1, 1] to the nearest bytes; values outside are clamped to the range."""
+    """Convert floats (N, C, H, W) in [-1, 1] to the nearest bytes; values outside the range are clamped."""
     return images.detach().to(torch.float32).add(1.0).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)
 
 
 def shape_of(images: Images) -> tuple[int, int, int]:
-    """(C, H, W) of images (N, C, H, W)."""
+    """Return the shape (C, H, W) of images (N, C, H, W)."""
     _, channels, height, width = images.shape
     return channels, height, width
 
 
 def require_images(images: Tensor, name: str, error: type[InputError] = InputError) -> Tensor:
-    """Return `images` if they are (N, C, H, W) uint8 with C of 1 or 3; raise `error` otherwise."""
+    """Return `images` if they are (N, C, H, W) uint8 with C of 1 or 3. Raises `error` otherwise."""
     if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] not in CHANNELS:
         raise error(
             f"{name} must be a uint8 tensor (N, C, H, W) with C of 1 or 3; got {images.dtype} "

@@ -1,6 +1,6 @@
-"""Names to implementations: a literal table per package, and entry points for other people's.
+"""Find implementations by name: a literal table per package, and the entry points of other packages.
 
-A name is looked up when it is used, and only the one module that it names is imported then.
+A name is looked up when it is used, and only the one module that it names is imported.
 """
 
 from collections.abc import Mapping
@@ -16,8 +16,8 @@ from ganguard.base.settings import parse
 
 @cache
 def installed(group: str) -> tuple[EntryPoint, ...]:
-    """What other packages registered under a group. They are looked for once: it takes as long as there are
-    packages."""
+    """Return what other packages registered under an entry point group. The search is done once a group,
+    because it takes time for every installed package."""
     return tuple(entry_points(group=group))
 
 
@@ -25,9 +25,10 @@ def installed(group: str) -> tuple[EntryPoint, ...]:
 class PluginTable:
     """Kind → "module:name" for one sort of plugin.
 
-    what: the sort, as messages call it ("attack").
-    group: the entry point group that other packages register theirs under ("ganguard.attacks").
-    builtin: our own.
+    Attributes:
+        what: the sort, as messages call it ("attack").
+        group: the entry point group under which other packages register theirs ("ganguard.attacks").
+        builtin: the table of our own plugins.
     """
 
     what: str
@@ -35,8 +36,8 @@ class PluginTable:
     builtin: dict[str, str]
 
     def table(self) -> dict[str, str]:
-        """Every known kind and its "module:name". Raises SpecError where a plugin takes a name that is
-        taken."""
+        """Return every known kind with its "module:name". Raises SpecError if a plugin takes a name that is
+        already taken."""
         table = dict(self.builtin)
         for point in installed(self.group):
             if point.name in table and table[point.name] != point.value:
@@ -48,16 +49,18 @@ class PluginTable:
         return table
 
     def parse(self, value: object) -> Any:
-        """A name, or a mapping with `kind`, to the settings record that the kind names. Raises SpecError."""
+        """Return the settings record for a kind's name, or for a mapping with the key `kind`. Raises
+        SpecError."""
         values = cast(Mapping[str, Any], value) if isinstance(value, Mapping) else {"kind": value}
         return parse(self.load(values.get("kind")), values, str(values.get("kind")))
 
     def package(self, kind: str) -> str:
-        """The top package that defines a known kind."""
+        """Return the top-level package that defines a known kind."""
         return self.table()[kind].partition(":")[0].partition(".")[0]
 
     def load(self, kind: object) -> Any:
-        """Import what `kind` names. Raises SpecError that lists the known kinds where there is none."""
+        """Import and return the object that `kind` names. Raises SpecError, which lists the known kinds, if
+        `kind` is unknown."""
         table = self.table()
         if not isinstance(kind, str) or kind not in table:
             raise SpecError(unknown_name(self.what, kind, list(table)))

@@ -1,7 +1,8 @@
-"""Frozen settings out of YAML, JSON and the command line, and one clear line where a value does not fit them.
+"""Frozen settings from YAML, JSON and the command line, and one clear line about a value that does not fit
+them.
 
-All of these may come from anybody. What is read is bounded: the size of a file, how deep it nests, how long a
-value is.
+All of these may come from anybody, so everything that is read is bounded: the size of a file, the depth of
+its nesting, the length of a value.
 """
 
 import copy
@@ -21,7 +22,7 @@ from ganguard.base.errors import InputError, SpecError
 
 
 class Settings(BaseModel):
-    """Base of every settings record: frozen, and a key that is not known is refused."""
+    """Base of every settings record: it is frozen, and refuses unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -38,27 +39,28 @@ def _no_truth(value: object) -> object:
     return value
 
 
-LARGEST = 2**62  # so that it fits every file and database that it goes to
-MOST_SIDE = 8192  # pixels of an image: what files are brought to, architectures make, and gateways serve
+LARGEST = 2**62  # fits every file format and database in which a number is stored
+MOST_SIDE = 8192  # pixels of an image's side, when files are resized, networks built and images served
 Positive = Annotated[int, BeforeValidator(_whole), Field(gt=0, le=LARGEST)]
 NonNegative = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=LARGEST)]
 
 Float = Annotated[float, BeforeValidator(_no_truth)]
 
-GREATEST = 1e100  # of a measured number: no square and no product of two leaves what floats hold
+GREATEST = 1e100  # of a measured number; squares and products of two such numbers are still finite floats
 Number = Annotated[float, Field(ge=-GREATEST, le=GREATEST)]
 
 LONGEST_VALUE = 80  # characters of a wrong value that a message repeats
-LONGEST_MESSAGE = 400  # characters of a message, beside the name of the file that it is about
+LONGEST_MESSAGE = 400  # characters of a message, not counting the name of its file
 LONGEST_YAML = 100_000  # characters of a spec
-LONGEST_SCALAR = 4096  # characters of one value of a spec: the longest path that Linux takes
+LONGEST_SCALAR = 4096  # characters of one value of a spec: the longest path that Linux accepts
 LARGEST_JSON = 16 << 20  # bytes of a JSON file
-DEEPEST = 32  # mappings and lists within each other, in YAML and JSON, and keys with dots between them
+DEEPEST = 32  # nested mappings and lists in YAML and JSON, and keys in a dotted path
 
 S = TypeVar("S", bound=BaseModel)
 R = TypeVar("R")
 Rows = Annotated[tuple[R, ...], FailFast()]
-"""Many records. The first wrong one is enough: all that is wrong with a million may fill any memory."""
+"""Many records. Validation stops at the first wrong one: the complaints about a million could fill any
+memory."""
 
 
 def _plain(value: dict[str, Any]) -> dict[str, Any]:
@@ -76,17 +78,18 @@ def _plain(value: dict[str, Any]) -> dict[str, Any]:
             isinstance(found, int) and abs(found) > LARGEST
         ):
             raise ValueError(
-                f"must hold finite numbers, and whole ones of at most 2^62; got {shortened(found)}"
+                f"must hold finite numbers, and whole numbers of at most 2^62; got {shortened(found)}"
             )
     return value
 
 
 Plain = Annotated[dict[str, Any], AfterValidator(_plain)]
-"""What a file may say in its own words: JSON values whose numbers and depth are bounded."""
+"""JSON values of any form, with bounded numbers and depth."""
 
 
 def absolute(path: str) -> str:
-    """A path in full, as settings keep it. Raises ValueError for a text that can be no path."""
+    """Return the absolute form of a path, which settings keep. Raises ValueError if the text cannot be a
+    path."""
     try:
         full = Path(path).expanduser().resolve()
         full.exists()
@@ -103,13 +106,13 @@ def parse(model: type[S], values: Mapping[str, Any], where: str) -> S:
         return model.model_validate(dict(values))
     except ValidationError as problem:
         raise SpecError(explain(problem, model, where)) from None
-    except SpecError as problem:  # of a part that is parsed by itself, and may repeat a long value
+    except SpecError as problem:  # comes from a part that is parsed by itself, and may repeat a long value
         raise SpecError(one_line(problem)) from None
 
 
 def read_record(path: Path, model: type[S], error: type[InputError]) -> S:
-    """The JSON file at `path` as `model`. Raises `error` where it cannot be read, is larger than
-    LARGEST_JSON, or does not fit."""
+    """Return the JSON file at `path` as `model`. Raises `error` if the file cannot be read, is larger than
+    LARGEST_JSON, or does not fit the model."""
     try:
         return model.model_validate(read_json(path))
     except ValidationError as problem:
@@ -125,51 +128,52 @@ def read_record(path: Path, model: type[S], error: type[InputError]) -> S:
 
 
 class TooLarge(ValueError):
-    """A file is larger than what is read of one of its sort."""
+    """A file is larger than the limit for files of its sort."""
 
 
 def read_bounded(path: Path, most: int) -> bytes:
-    """A file of at most `most` bytes. Raises TooLarge, before anything is read, where it has more; OSError as
-    reading does."""
+    """Return the content of a file of at most `most` bytes. Raises TooLarge, before anything is read, if the
+    file is larger, and OSError if it cannot be read."""
     with path.open("rb") as file:
         if os.fstat(file.fileno()).st_size <= most and len(content := file.read(most + 1)) <= most:
             return content
-    raise TooLarge(f"larger than {most:,} bytes, which is the most that is read")
+    raise TooLarge(f"larger than {most:,} bytes, the most that is read")
 
 
 def read_json(path: Path) -> object:
-    """What a JSON file of at most LARGEST_JSON bytes says. Raises OSError where it cannot be read, ValueError
-    where it is no JSON, or too large."""
+    """Return the content of a JSON file of at most LARGEST_JSON bytes. Raises OSError if it cannot be read,
+    ValueError if it is not JSON or is too large."""
     return json_of(read_bounded(path, LARGEST_JSON))
 
 
 def json_of(content: bytes) -> object:
-    """What a JSON text says. Raises ValueError where it is none."""
+    """Return the value of a JSON text. Raises ValueError if the text is not JSON."""
     try:
         return _json(content)
     except RecursionError:
-        raise ValueError("lists or mappings stand too deep within each other") from None
+        raise ValueError("lists or mappings are nested too deeply") from None
 
 
 def _json(content: bytes) -> object:
-    """What a JSON text says, read by Python: of a megabyte of small lists, pydantic's own reader makes half a
-    gigabyte."""
+    """Return the value of a JSON text, parsed by Python: pydantic's own parser makes half a gigabyte of a
+    megabyte of small lists."""
     value = json.loads(content.decode(), parse_constant=_no_number)
     if b"\\ud" in content.lower():
-        json.dumps(value, ensure_ascii=False).encode()  # refuses half of a surrogate pair, which is no text
+        # Encoding raises ValueError on half of a surrogate pair, which is no text.
+        json.dumps(value, ensure_ascii=False).encode()
     return value
 
 
 def _no_number(name: str) -> None:
-    raise ValueError(f"{name} is no number there")
+    raise ValueError(f"{name} is not a number in JSON")
 
 
 def explain(problem: ValidationError, model: type[BaseModel], where: str) -> str:
-    """The first of a ValidationError's complaints as one line: where, what was wanted, what came."""
+    """Return the first complaint of a ValidationError as one line: where it is, what was wanted, what
+    came."""
     errors = problem.errors(include_url=False)
-    first = next(
-        (error for error in errors if error["type"] == "extra_forbidden"), errors[0]
-    )  # likely a name misspelt
+    # An unknown key goes first: it is probably a misspelt name, and the cause of the others.
+    first = next((error for error in errors if error["type"] == "extra_forbidden"), errors[0])
     path = one_line(".".join(str(part) for part in first["loc"]), LONGEST_VALUE)
     name = f"{where}.{path}" if where and path else where or path
     others = len(errors) - 1
@@ -177,7 +181,7 @@ def explain(problem: ValidationError, model: type[BaseModel], where: str) -> str
     if first["type"] == "extra_forbidden":
         return f"{name}: unknown key.{one_line(_known_keys(model, first['loc']))}{more}"
     if first["type"] == "missing":
-        return f"{name}: this key is needed and absent.{more}"
+        return f"{name}: this key is required and missing.{more}"
     message = one_line(first["msg"].removeprefix("Value error, ").replace("valid tuple", "list").rstrip("."))
     untold = "got" in message or isinstance(first["input"], dict | list)
     came = "" if untold else f"; got {shortened(first['input'])}"
@@ -185,18 +189,18 @@ def explain(problem: ValidationError, model: type[BaseModel], where: str) -> str
 
 
 def shortened(value: object) -> str:
-    """A wrong value as a message repeats it: its repr, cut after LONGEST_VALUE characters."""
+    """Return a wrong value as a message repeats it: its repr, cut after LONGEST_VALUE characters."""
     if isinstance(value, str | bytes):
         value = value[: LONGEST_VALUE + 1]
-    elif isinstance(value, int) and value.bit_length() > 8 * LONGEST_VALUE:  # Python refuses to print it
+    elif isinstance(value, int) and value.bit_length() > 8 * LONGEST_VALUE:  # Python may refuse to print it
         return "a whole number of hundreds of digits"
     text = repr(value)
     return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"
 
 
 def one_line(text: object, longest: int = LONGEST_MESSAGE) -> str:
-    """A text that others wrote, as part of a message: white space and control characters become spaces, the
-    rest is cut."""
+    """Return a text that others wrote as part of a message: white space and control characters become spaces,
+    and a long text is cut."""
     line = _UNPRINTABLE.sub(" ", str(text))
     return line if len(line) <= longest else f"{line[:longest]}…"
 
@@ -205,7 +209,8 @@ _UNPRINTABLE = re.compile("[\\s\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 
 
 def _known_keys(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
-    """Known keys beside the one at `location`, where the path leads through plain settings records."""
+    """Return the known keys beside the one at `location`, if the path leads through plain settings records
+    only."""
     record: Any = model
     for part in location[:-1]:
         fields = getattr(record, "model_fields", {})
@@ -219,16 +224,16 @@ def _known_keys(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """Safe YAML without aliases (whose expansion may be without bound), keys that stand twice, deep nesting
-    and long values."""
+    """A safe YAML loader. It also refuses aliases (which can expand without bound), duplicate keys, deep
+    nesting and long values."""
 
     depth = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("aliases (*name) are not taken")
+            raise yaml.YAMLError("aliases (*name) are not accepted")
         if self.depth == DEEPEST:
-            raise yaml.YAMLError(f"more than {DEEPEST} lists or mappings stand within each other")
+            raise yaml.YAMLError(f"more than {DEEPEST} lists or mappings are nested in each other")
         self.depth += 1
         node = super().compose_node(parent, index)
         self.depth -= 1
@@ -238,7 +243,7 @@ class _PlainLoader(yaml.SafeLoader):
         value = super().construct_scalar(node)
         if len(value) > LONGEST_SCALAR:
             raise yaml.YAMLError(
-                f"a value has {len(value):,} characters; at most {LONGEST_SCALAR:,} are taken"
+                f"a value has {len(value):,} characters; at most {LONGEST_SCALAR:,} are accepted"
             )
         if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
             raise yaml.YAMLError("a value holds the character NUL or half of a surrogate pair")
@@ -248,15 +253,18 @@ class _PlainLoader(yaml.SafeLoader):
         seen: set[str] = set()
         for key, _ in node.value:
             if isinstance(key.value, str) and (key.value in seen or seen.add(key.value)):
-                raise yaml.YAMLError(f"key {shortened(key.value)} stands twice")
+                raise yaml.YAMLError(f"key {shortened(key.value)} occurs twice")
         return super().construct_mapping(node, deep)
 
 
 def read_yaml(text: str, name: str) -> object:
-    """What a YAML text says, plain values only. Raises SpecError; also for more than LONGEST_YAML characters,
-    values longer than LONGEST_SCALAR, and nesting deeper than DEEPEST."""
+    """Return the value of a YAML text, which may hold plain values only.
+
+    Raises SpecError if it does not, if it has more than LONGEST_YAML characters or a value longer than
+    LONGEST_SCALAR, or if it nests deeper than DEEPEST.
+    """
     if len(text) > LONGEST_YAML:
-        raise SpecError(f"{name}: {len(text):,} characters; at most {LONGEST_YAML:,} are read.")
+        raise SpecError(f"{name}: {len(text):,} characters; at most {LONGEST_YAML:,} can be read.")
     try:
         return yaml.load(text, _PlainLoader)
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as problem:
@@ -264,8 +272,8 @@ def read_yaml(text: str, name: str) -> object:
 
 
 def apply_changes(values: Mapping[str, Any], changes: list[str]) -> dict[str, Any]:
-    """A copy of nested `values` after changes of the form "a.b.0.c=value", each value read as YAML. Raises
-    SpecError."""
+    """Return a copy of nested `values` after changes of the form "a.b.0.c=value". Each value is read as YAML.
+    Raises SpecError."""
     changed: dict[str, Any] = copy.deepcopy(dict(values))
     for change in changes:
         path, equals, text = change.partition("=")
@@ -281,7 +289,7 @@ def apply_changes(values: Mapping[str, Any], changes: list[str]) -> dict[str, An
             if isinstance(place, str):
                 where, key = (one_line(part, LONGEST_VALUE) for part in (".".join(keys[:-1]), keys[-1]))
                 whole = f"{where}={{kind: {one_line(place, LONGEST_VALUE)}, {key}: …}}"
-                raise SpecError(f"{said}: only a name stands at {where}. Write the whole: {whole}") from None
+                raise SpecError(f"{said}: {where} is only a name. Write the whole: {whole}") from None
             raise SpecError(
                 f"{said}: {one_line(path, LONGEST_VALUE)} does not lead to a value that can be set."
             ) from None

@@ -67,11 +67,11 @@ def test_sixteen_bit_grey_is_scaled_not_saturated(kind: str) -> None:
     ],
 )
 @pytest.mark.parametrize("channels", [None, 1, 3])
-def test_levels_of_a_range_that_nothing_says_are_refused(
+def test_levels_whose_range_the_file_does_not_say_are_refused(
     levels: np.ndarray, said: str, channels: int | None
 ) -> None:
-    """Floats of 0 to 1 would all become black, and whole numbers of 0 to 255, taken for 16 bits, too."""
-    with pytest.raises(DataError, match=f"scan: {said} levels, .* Scale it to 8 or 16 bits"):
+    """Floats from 0 to 1 would all become black, and so would 0 to 255 read as 16 bits."""
+    with pytest.raises(DataError, match=f"scan: {said} levels, .* Convert it to 8 or 16 bits first"):
         decode_image(_saved(Image.fromarray(levels), "TIFF"), "scan", channels)
 
 

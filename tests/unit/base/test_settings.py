@@ -55,7 +55,7 @@ def test_an_unknown_key_further_in_names_the_keys_of_its_own_record() -> None:
 
 
 def test_a_missing_key_is_named() -> None:
-    assert _complaint() == "attacks.query_budget: this key is needed and absent."
+    assert _complaint() == "attacks.query_budget: this key is required and missing."
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.5, "3", True, None, [3], float("nan"), float("inf")])

@@ -210,7 +210,7 @@ def test_a_spec_survives_json() -> None:
             {"target": {"train": {"dataset": "digits", "architecture": "sngn"}}},
             "unknown architecture 'sngn'; did you mean",
         ),
-        ({"target": {"train": {"dataset": "digits"}}}, "architecture: this key is needed and absent"),
+        ({"target": {"train": {"dataset": "digits"}}}, "architecture: this key is required and missing"),
     ],
 )
 def test_a_mistake_gets_one_line(changes: dict[str, object], said: str) -> None:

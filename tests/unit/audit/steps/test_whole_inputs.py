@@ -34,7 +34,7 @@ def test_a_step_of_which_a_byte_changed_is_named(tmp_path: Path) -> None:
     ("description", "said"),
     [
         (None, "features.json"),
-        ("{}", "this key is needed and absent"),
+        ("{}", "this key is required and missing"),
         (
             '{"settings": {"kind": "random_network"}, "channels": 1, "dimensions": 64, "held_out_accuracy": null}',
             "not the scale",
