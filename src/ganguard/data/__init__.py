@@ -1,4 +1,4 @@
-"""Real images: where they come from, and how they are split."""
+"""Real images: the data sets that can be loaded, and how they are split."""
 
 from ganguard.base.plugins import PluginTable
 

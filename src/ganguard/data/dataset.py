@@ -1,4 +1,4 @@
-"""What a data set is: frozen settings that can load themselves."""
+"""The data set interface: frozen settings that can load their images."""
 
 import math
 import os
@@ -19,7 +19,12 @@ from ganguard.data import DATASETS
 
 @dataclass(frozen=True)
 class Skipped:
-    """Images that could not be read and were left out: how many, and name and reason of the first of them."""
+    """Images that could not be read and were left out.
+
+    Attributes:
+        count: how many.
+        listed: name and reason of the first of them.
+    """
 
     count: int
     listed: tuple[tuple[str, str], ...]
@@ -27,16 +32,20 @@ class Skipped:
 
 @dataclass(frozen=True)
 class RealImages:
-    """Images (N, C, H, W) uint8; labels (N,) int64, or None; the names of the classes in label order.
+    """The images of a data set.
 
-    groups: (N,) int64, numbered from 0; images of one group, such as crops of one photograph, are not
-        independent, and go to the same split. None where every image stands for itself.
-    indices: (N,) int64, the images' numbers in a larger data set that they are chosen from, whose split they
-        keep. None where they are all of it.
-    skipped: bad images of the data set that are not among these; None where there were none.
-
-    The images may be a map of a file that is larger than memory: they are read a few at a time, and not
+    The images may be a map of a file that is larger than memory: they are read a few at a time, and never
     written to.
+
+    Attributes:
+        images: (N, C, H, W) uint8.
+        labels: (N,) int64, or None.
+        classes: names of the classes, in the order of the labels.
+        groups: (N,) int64, numbered from 0. Images of one group, such as crops of one photograph, are not
+            independent and go to the same split. None if every image is a group of its own.
+        indices: (N,) int64, the images' numbers in the larger data set that they were chosen from, whose
+            split they keep. None if they are all of it.
+        skipped: bad images of the data set that are not among these; None if there were none.
     """
 
     images: Tensor
@@ -47,7 +56,7 @@ class RealImages:
     skipped: Skipped | None = None
 
     def digest(self) -> str:
-        """SHA-256 of the images, labels and groups."""
+        """Return the SHA-256 of the images, labels and groups."""
         parts = {"images": self.images, "labels": self.labels, "groups": self.groups}
         return tensor_digest({name: part for name, part in parts.items() if part is not None})
 
@@ -66,7 +75,8 @@ class Dataset(Protocol):
 
 
 def parse_dataset(value: object) -> DatasetSettings:
-    """A name ("digits") or a mapping with `kind` to the settings of that data set. Raises SpecError."""
+    """Return the settings of a data set from its name ("digits") or from a mapping with `kind`. Raises
+    SpecError."""
     return value if isinstance(value, DatasetSettings) else DATASETS.parse(value)
 
 
@@ -74,7 +84,8 @@ DatasetField = Annotated[SerializeAsAny[DatasetSettings], BeforeValidator(parse_
 
 
 def fingerprint(settings: DatasetSettings) -> str:
-    """Changes whenever what `load_dataset` would read may have changed; cheap. Raises DataError."""
+    """Return a text that changes whenever what `load_dataset` would read may have changed. It is cheap to
+    compute. Raises DataError."""
     return cast(Dataset, settings).fingerprint()
 
 
@@ -84,13 +95,13 @@ def load_dataset(settings: DatasetSettings, progress: Progress = silent) -> Real
 
 
 def room_for(count: int, image_shape: Sequence[int], name: str) -> Tensor:
-    """Memory for `count` images: (count, C, H, W) uint8, to be filled. Raises DataError where this machine
-    has not as much."""
+    """Return uninitialised memory for `count` images: (count, C, H, W) uint8. Raises DataError if this
+    machine does not have that much."""
     needed, there = count * math.prod(image_shape), os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     try:
         if needed <= there:
             return torch.empty(count, *image_shape, dtype=torch.uint8)
-    except RuntimeError:  # torch's word for memory that is not to be had
+    except RuntimeError:  # torch raises this if the memory cannot be allocated
         pass
     channels, height, width = image_shape
     raise DataError(

@@ -1,5 +1,5 @@
-"""The dataset.json that StyleGAN2-ADA's dataset_tool puts beside its images: which class each is of, or that
-none has one."""
+"""The dataset.json that StyleGAN2-ADA's dataset_tool writes beside its images. It says which class each image
+has, or that no image has one."""
 
 from collections.abc import Mapping
 
@@ -10,10 +10,11 @@ LABELS = "dataset.json"
 
 
 def said_labels(content: bytes, where: str, names: set[str]) -> Mapping[str, int | None]:
-    """Name → class of the images called `names`, from a file's content {"labels": [[name, number], …]}.
+    """Return the class of each of the images `names` from the content of a dataset.json: {"labels": [[name,
+    number], …]}.
 
-    With labels of null, or none at all, no image has a class: the folders of such a set are shards. Raises
-    DataError, with `where` in it, where the content is something else, or an image has no label.
+    If labels is null or missing, no image has a class: the folders of such a set are shards. Raises
+    DataError, with `where` in its message, if the content is something else or an image has no label.
     """
     try:
         value = json_of(content)

@@ -1,5 +1,5 @@
-"""Handwritten digits: 1,797 real 8x8 scans in 10 classes that scikit-learn ships (UCI ML, Alpaydin & Kaynak
-1998)."""
+"""Handwritten digits: 1,797 real 8x8 scans in 10 classes, shipped with scikit-learn (UCI ML, Alpaydin &
+Kaynak 1998)."""
 
 from typing import Annotated, Any, Literal, cast
 
@@ -14,10 +14,12 @@ SIDE = 8  # pixels of the scans
 
 
 class Digits(DatasetSettings):
-    """The digits, grey; their 17 levels of ink (0 to 16) are spread over [0, 255].
+    """The digits, in grey. Their 17 levels of ink (0 to 16) are spread over [0, 255].
 
-    classes: the digits that are taken, ascending; all by default.
-    size: side in pixels. 8 are the scans as they are; larger ones are those, enlarged with a Lanczos filter.
+    Attributes:
+        classes: the digits to load, ascending; all by default.
+        size: side in pixels. 8 loads the scans as they are; a larger side enlarges them with a Lanczos
+            filter.
     """
 
     kind: Literal["digits"] = "digits"
@@ -33,11 +35,12 @@ class Digits(DatasetSettings):
         return classes
 
     def fingerprint(self) -> str:
-        """The digits never change."""
+        """Return a constant: the digits never change."""
         return "digits"
 
     def load(self, progress: Progress = silent) -> RealImages:
-        """1,797 images of all classes (N, 1, size, size) uint8; labels (N,) count the classes from 0."""
+        """Return the images (N, 1, size, size) uint8, 1,797 for all classes, with labels (N,) that number the
+        classes from 0."""
         from sklearn.datasets import load_digits
 
         bunch = cast(Any, load_digits())

@@ -1,7 +1,7 @@
 """What all formats of image files share: encoded images are decoded by many threads, cropped, and kept in
 their order.
 
-A format says how bytes and labels are found, as `Found`; this file makes `RealImages` of them.
+A format says how its bytes and labels are found, as `Found`; this module makes `RealImages` from them.
 """
 
 from collections import deque
@@ -32,21 +32,23 @@ _NETPBM = (".ppm", ".pgm", ".pbm", ".pnm")
 SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".webp", ".avif", ".tif", ".tiff", *_NETPBM}
 )
-UNREAD = frozenset({".heic", ".heif", ".jp2", ".jxl"})  # images, too: each is a bad one, and not passed over
+# Image formats that cannot be read. Such a file counts as a bad image; it is not silently passed over.
+UNREAD = frozenset({".heic", ".heif", ".jp2", ".jxl"})
 SAID_OF_SKIPPED = 100  # bad images that are listed by name; all are counted
-# tasks a thread that are handed out before their results are taken: what is read and waits stays bounded
-AHEAD = 4
+AHEAD = 4  # tasks per thread that are handed out before their results are taken; it bounds the memory in use
 
 
 class EncodedImages(DatasetSettings):
-    """Base of the formats of image files.
+    """Base of the settings of all formats of image files.
 
-    size: side in pixels, at most 8192; each image is cropped to a square and resized to it (Lanczos,
-        antialiased). None takes the images as they are: they must then all have one size.
-    channels: 1 or 3; None takes the first image's.
-    crop: which part of an image is taken, see `ganguard.data.crops`.
-    on_bad_image: what happens at an image that cannot be read: "fail" refuses the data set; "skip" leaves the
-        image out, and says so wherever the data are spoken of.
+    Attributes:
+        path: the file or folder that holds the images, kept as an absolute path.
+        size: side in pixels, at most 8192. Each image is cropped to a square and resized to it (Lanczos,
+            antialiased). None takes the images as they are; then they must all have one size.
+        channels: 1 or 3; None takes the first image's.
+        crop: the part of each image that is taken, see `ganguard.data.crops`.
+        on_bad_image: what to do about an image that cannot be read. "fail" refuses the data set; "skip"
+            leaves the image out, and reports say so.
     """
 
     path: str
@@ -63,8 +65,13 @@ class EncodedImages(DatasetSettings):
 
 @dataclass(frozen=True)
 class Encoded:
-    """One image: what to call it, what gives its bytes or its file (called by any thread; raises DataError),
-    its class."""
+    """One image before it is decoded.
+
+    Attributes:
+        name: its name in messages.
+        read: returns its bytes or its file. Any thread may call it; it raises DataError.
+        label: its class.
+    """
 
     name: str
     read: Callable[[], bytes | Path]
@@ -73,9 +80,12 @@ class Encoded:
 
 @dataclass(frozen=True)
 class Found:
-    """What a format finds: the images, in order; at most how many; names of the labels that are numbers.
+    """What a format found. Its labels are all numbers, all texts, or all None.
 
-    Labels are all numbers, all text, or all None.
+    Attributes:
+        images: the images, in order.
+        count: the most images that there can be.
+        names: names of the labels that are numbers.
     """
 
     images: Iterable[Encoded]
@@ -87,7 +97,7 @@ Opens = Callable[[], AbstractContextManager[Found]]
 
 
 def load_encoded(settings: EncodedImages, fingerprint: str, opens: Opens, progress: Progress) -> RealImages:
-    """The images that `opens` finds; out of the cache where they were decoded before. Raises DataError."""
+    """Return the images that `opens` finds, from the cache if they were decoded before. Raises DataError."""
     key = content_key(
         files=fingerprint,
         settings=settings.model_dump(mode="json"),
@@ -130,13 +140,13 @@ def _decode(settings: EncodedImages, found: Found, key: str, progress: Progress)
 
 
 class Skips:
-    """The bad images of a data set: refused at the first, or noted."""
+    """The bad images of a data set: the first one is refused, or all are noted."""
 
     def __init__(self, on_bad_image: Literal["fail", "skip"]) -> None:
         self.count, self.listed, self._skip = 0, list[tuple[str, str]](), on_bad_image == "skip"
 
     def note(self, name: str, problem: DataError) -> None:
-        """Note a bad image. Raises its problem where none is to be skipped."""
+        """Note a bad image. Raises its problem if bad images are not to be skipped."""
         if not self._skip:
             raise problem
         self.count += 1
@@ -144,21 +154,25 @@ class Skips:
             self.listed.append((one_line(name, 200), one_line(problem, 300)))
 
     def reason(self) -> str:
-        """Why the first was bad."""
+        """Return why the first bad image is bad."""
         return self.listed[0][1] if self.listed else "It holds none."
 
     def record(self) -> Skipped | None:
-        """What was skipped; None where nothing was."""
+        """Return what was skipped, or None if nothing was."""
         return Skipped(self.count, tuple(self.listed)) if self.count else None
 
 
 def decoded_images(
     settings: EncodedImages, images: Iterable[Encoded], skips: Skips, channels: int | None = None
 ) -> Iterator[tuple[Encoded, Tensor]]:
-    """Each good image with its pixels (C, H, W) uint8, in order, decoded by as many threads as there are
-    cores.
+    """Yield each good image with its pixels (C, H, W) uint8, in order, decoded by as many threads as there
+    are cores. Raises DataError.
 
-    channels: 1 or 3; None, unless the settings say, takes the first good image's. Raises DataError.
+    Args:
+        settings: how the images are read.
+        images: the images, in order.
+        skips: receives the bad images.
+        channels: 1 or 3; None takes the first good image's. The settings' own number comes first.
     """
     waiting = iter(images)
     channels = settings.channels or channels
@@ -195,7 +209,8 @@ Task = Callable[[list[Encoded]], list[Tensor | DataError]]
 def _ahead(
     task: Task, waiting: Iterator[Encoded], at_once: int
 ) -> Iterator[tuple[Encoded, Tensor | DataError]]:
-    """The results of a task of some images, in order, by a pool of threads that runs only so far ahead."""
+    """Yield the results of a task for each image, in order. A pool of threads does the work, and runs only so
+    far ahead."""
     given = deque[tuple[list[Encoded], Future[list[Tensor | DataError]]]]()
     with ThreadPoolExecutor(cores()) as pool:
         try:
@@ -207,14 +222,16 @@ def _ahead(
                 some, future = given.popleft()
                 yield from zip(some, future.result(), strict=True)
         except BaseException:
-            pool.shutdown(cancel_futures=True)  # what is wrong with one file need not wait for the others
+            pool.shutdown(cancel_futures=True)  # an error about one file need not wait for the others
             raise
 
 
 def _pixels(encoded: Encoded, settings: EncodedImages, channels: int | None) -> Tensor | DataError:
-    """The pixels that are taken of an image, or what is wrong with it. Raises DataError where it can be read,
-    but does not fit; and where it is the reading that failed, for which no image is to blame, the InputError
-    or StepError of that."""
+    """Return the pixels of an image after cropping and resizing, or what is wrong with the image.
+
+    Raises DataError if the image can be read but does not fit. Raises another InputError, or StepError, if
+    the reading failed, which says nothing about the image.
+    """
     try:
         image = decode_image(encoded.read(), encoded.name, channels)
     except DataError as problem:
@@ -227,11 +244,10 @@ def _pixels(encoded: Encoded, settings: EncodedImages, channels: int | None) -> 
 def _classes(
     labels: list[int | str | None], names: Mapping[int, str]
 ) -> tuple[tuple[str, ...], Tensor | None]:
-    """Names of the classes in order, and the number of each image's (N,); none with fewer than two, or
-    without labels."""
-    known = sorted(
-        {label for label in labels if label is not None}, key=lambda label: (isinstance(label, str), label)
-    )
+    """Return the names of the classes in order, and each image's class number (N,). Both are empty, () and
+    None, if there are fewer than two classes or some image has no label."""
+    found = {label for label in labels if label is not None}
+    known = sorted(found, key=lambda label: (isinstance(label, str), label))
     if len(known) < 2 or None in labels:
         return (), None
     numbers = {label: number for number, label in enumerate(known)}
@@ -240,15 +256,16 @@ def _classes(
 
 
 def named_as_image(path: PurePath) -> bool:
-    """Whether a file is an image by its name, be it of a format that is read or not."""
+    """Return whether a file is an image by the ending of its name, whether or not its format can be read."""
     return path.suffix.lower() in SUFFIXES | UNREAD
 
 
 def folder_class(parts: tuple[str, ...], root: str) -> str | None:
-    """The class of an image at a path relative to `root`: its first folder; None for an image that stands in
-    none.
+    """Return the class of an image from the parts of its relative path: its first folder, or None if it lies
+    in no folder.
 
-    Raises DataError for a folder whose name is no UTF-8, in which the classes are written down.
+    Raises DataError, with `root` in its message, if the folder's name is not UTF-8, because classes are
+    written as UTF-8.
     """
     if len(parts) < 2:
         return None

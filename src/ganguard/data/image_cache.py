@@ -1,11 +1,11 @@
-"""Images that were decoded once, kept as raw bytes on disk and mapped into memory: a million need not fit in
-it.
+"""A cache of decoded images, kept as raw bytes on disk and mapped into memory, so that a million images need
+not fit in memory.
 
-An entry is a directory, named by a key of all that its pixels depend on: `images`, the bytes of (N, C, H, W);
-`labels`, where there are any, int64; and `description.json`. It appears by rename, so that several processes
-may make the same one; who comes later keeps what is there. Entries lie in $GANGUARD_IMAGE_CACHE, by default
-in $XDG_CACHE_HOME/ganguard/images or ~/.cache/ganguard/images; `off` keeps none. Removing the directory
-clears it.
+An entry is a directory that is named by a key of all that its pixels depend on. It holds `images`, the bytes
+of (N, C, H, W); `labels`, int64, if there are any; and `description.json`. It appears by rename, so several
+processes may make the same entry; the first one to finish wins. Entries lie in $GANGUARD_IMAGE_CACHE, by
+default in $XDG_CACHE_HOME/ganguard/images or ~/.cache/ganguard/images; `off` keeps none. Removing the
+directory clears the cache.
 """
 
 import hashlib
@@ -31,15 +31,23 @@ from ganguard.base.errors import DataError
 from ganguard.base.settings import Positive, Settings, read_record
 from ganguard.data.dataset import RealImages, Skipped
 
-SMALLEST_KEPT = 32 << 20  # bytes; fewer are decoded in a second or two, and fit any memory
-BLOCK, BLOCKS = 1 << 16, 64  # bytes, and how many such pieces of an entry are looked at when it is opened
-LABEL = "<i8"  # how a label is written
+SMALLEST_KEPT = 32 << 20  # bytes; a smaller set is decoded in a second or two, and fits any memory
+BLOCK, BLOCKS = 1 << 16, 64  # bytes of a piece, and number of pieces, that are checked on opening an entry
+LABEL = "<i8"  # type of a label on disk
 _NO_RESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000 if sys.platform == "linux" else 0)
 
 
 class Entry(Settings):
-    """What description.json says. labelled: whether there is a file of labels. checked: SHA-256 of the
-    labels, and of evenly spaced pieces of the images."""
+    """The content of an entry's description.json.
+
+    Attributes:
+        shape: (N, C, H, W) of the images.
+        labelled: whether there is a file of labels.
+        classes: names of the classes.
+        skipped: how many bad images were left out.
+        listed: name and reason of the first of them.
+        checked: SHA-256 of the labels, and of evenly spaced pieces of the images.
+    """
 
     shape: tuple[Positive, Positive, Positive, Positive]
     labelled: bool
@@ -50,7 +58,7 @@ class Entry(Settings):
 
 
 def cache_place() -> Path | None:
-    """The directory of the entries; None where none are kept."""
+    """Return the directory of the entries, or None if none are kept."""
     said = os.environ.get("GANGUARD_IMAGE_CACHE")
     if said == "off":
         return None
@@ -58,22 +66,22 @@ def cache_place() -> Path | None:
 
 
 def worth_keeping(count: int, shape: tuple[int, ...]) -> bool:
-    """Whether `count` images (C, H, W) are kept at all."""
+    """Return whether a set of `count` images (C, H, W) is large enough to keep, and the cache is on."""
     return cache_place() is not None and count * math.prod(shape) >= SMALLEST_KEPT
 
 
 def cached_images(key: str) -> RealImages | None:
-    """The images that were kept under `key`; None where there are none, and where they are damaged, which are
-    removed."""
+    """Return the images that were kept under `key`, or None. A damaged entry is removed and gives None
+    too."""
     place = cache_place()
     if place is None or not (place / key).is_dir():
         return None
     try:
         return _opened(place / key)
     except (DataError, OSError, ValueError):
-        with suppress(OSError):  # another process did it before, or the cache is not this user's to change
+        with suppress(OSError):  # another process removed it already, or this user may not change the cache
             doomed = Path(tempfile.mkdtemp(dir=place, suffix=TEMPORARY))
-            (place / key).rename(doomed / key)  # at once: nobody opens half of it
+            (place / key).rename(doomed / key)  # renamed as a whole, so that nobody opens half of it
             shutil.rmtree(doomed, ignore_errors=True)
         return None
 
@@ -85,10 +93,17 @@ def keep_images(
     described: Callable[[Tensor], RealImages],
     name: str,
 ) -> RealImages:
-    """Write images (C, H, W) uint8 of one shape under `key`, and map them; `described` adds labels once all
-    are written.
+    """Write images under `key` and return them mapped into memory.
 
-    Raises DataError, with `name` in it, where they cannot be written.
+    Args:
+        key: name of the entry.
+        shape: (C, H, W) of every image.
+        images: images (C, H, W) uint8.
+        described: adds labels to the images once all are written.
+        name: name of the data set in messages.
+
+    Raises:
+        DataError: the images cannot be written.
     """
     place = cache_place()
     if place is None:
@@ -115,8 +130,8 @@ def keep_images(
 
 def _cannot(name: str, place: Path, problem: OSError) -> DataError:
     return DataError(
-        f"{name}: its decoded images cannot be kept in {place} ({problem.strerror}). Make room there, or set "
-        f"GANGUARD_IMAGE_CACHE to another directory, or to off."
+        f"{name}: its decoded images cannot be written to {place} ({problem.strerror}). Make room there, or "
+        f"set GANGUARD_IMAGE_CACHE to another directory, or to off."
     )
 
 
@@ -161,11 +176,10 @@ def _checked(directory: Path, *, labelled: bool) -> str:
 
 
 def _mapped(file: Path, shape: tuple[int, ...]) -> Tensor:
-    """The file as a tensor; pages are read when they are used. What is written to the tensor never reaches
-    the file."""
+    """Map a file as a tensor of images. Pages are read when they are used, and changes of the tensor never
+    reach the file."""
     with file.open("rb") as opened:
-        private = (
-            mmap.MAP_PRIVATE | _NO_RESERVE
-        )  # without a promise of memory for all of it, which may be more than there is
+        # The map may be larger than memory, so the system must not reserve memory for all of it.
+        private = mmap.MAP_PRIVATE | _NO_RESERVE
         mapped = mmap.mmap(opened.fileno(), math.prod(shape), private, mmap.PROT_READ | mmap.PROT_WRITE)
     return torch.frombuffer(mapped, dtype=torch.uint8).view(shape)

@@ -1,4 +1,4 @@
-"""A folder of image files: labels as StyleGAN's dataset.json says, or else subfolders as classes."""
+"""A folder of image files. Labels come from StyleGAN's dataset.json, or else the subfolders are classes."""
 
 import os
 from collections import deque
@@ -24,28 +24,28 @@ from ganguard.data.encoded import (
     named_as_image,
 )
 
-MOST_LABELS = 256 << 20  # bytes of a dataset.json, as much as of one in a zip
+MOST_LABELS = 256 << 20  # bytes of a dataset.json; the same limit as inside a zip
 
 
 class ImageFolder(EncodedImages):
     """Every image file below `path`, in the order of its relative path.
 
-    A `dataset.json` in `path` says the classes, or that there are none, as StyleGAN2-ADA's dataset_tool
-    writes it; without one, subfolders are classes, unless an image stands in none.
+    If `path` holds a `dataset.json`, as StyleGAN2-ADA's dataset_tool writes it, that gives the classes, or
+    says that there are none. Otherwise the subfolders are classes, unless some image lies in no subfolder.
     """
 
     kind: Literal["image_folder"] = "image_folder"
 
     def fingerprint(self) -> str:
-        """Changes with any file's path, size or times of change. Raises DataError where there is no folder of
-        images."""
+        """Return a text that changes with any file's path, size or times of change. Raises DataError if there
+        is no folder of images."""
         files = image_files(Path(self.path))
         if (said := Path(self.path) / LABELS).is_file():
             files.append(said)
         return content_key(files=[file_state(file) for file in files])
 
     def load(self, progress: Progress = silent) -> RealImages:
-        """All images, and the labels where there are two or more classes. Raises DataError."""
+        """Return all images, with labels if there are two or more classes. Raises DataError."""
         return load_encoded(self, self.fingerprint(), self._opened, progress)
 
     @contextmanager
@@ -60,7 +60,8 @@ class ImageFolder(EncodedImages):
 
 
 def _labels(root: Path, names: set[str]) -> Mapping[str, int | str | None]:
-    """Relative path → class: what the folder's dataset.json says, or, without one, the first folder."""
+    """Return the class of each image by its relative path: the one in the folder's dataset.json, or without
+    such a file the first folder."""
     file = root / LABELS
     if not file.is_file():
         return {name: folder_class(PurePosixPath(name).parts, str(root)) for name in names}
@@ -74,22 +75,22 @@ def _labels(root: Path, names: set[str]) -> Mapping[str, int | str | None]:
 
 
 def at(file: Path) -> Callable[[], Path]:
-    """What gives `file`, and raises DataError where it is a link to nothing."""
+    """Return a function that returns `file`, or raises DataError if it is a link to nothing."""
 
     def there() -> Path:
         if _leads_nowhere(file):
-            raise DataError(f"{file}: a link to nothing. Remove it, or put back what it leads to.")
+            raise DataError(f"{file}: a link to nothing. Remove it, or put back the file it points to.")
         return file
 
     return there
 
 
 def file_state(file: Path) -> tuple[str, int, int, int]:
-    """Path, size and both times of change: other content has another. Raises DataError where the file is not
-    to be had.
+    """Return a file's path, size and both times of change; another content gives another state. Raises
+    DataError if the file cannot be read.
 
-    The time of modification can be set, and what copies files sets it (`cp -p`, `rsync -t`, `tar`); that of
-    the inode cannot.
+    The time of modification can be set, and programs that copy files set it (`cp -p`, `rsync -t`, `tar`). The
+    time of the inode's change cannot be set.
     """
     try:
         state = file.stat()
@@ -103,12 +104,12 @@ def file_state(file: Path) -> tuple[str, int, int, int]:
 
 
 def image_files(folder: Path) -> list[Path]:
-    """The image files of a folder and below, in order. Raises DataError where there are none, another
-    InputError where some folder cannot be read.
+    """Return the image files of a folder and below, in order. Raises DataError if there are none, and another
+    InputError if a folder cannot be read.
 
-    Links to folders are followed. A folder is entered once, by its own path where that is below `folder`,
-    else by the first link to it: so links in a circle end, and no image comes twice by them. A link to
-    nothing is among the files where an image or a folder may have been there.
+    Links to folders are followed. A folder is entered once, by its own path if that lies below `folder`,
+    otherwise by the first link to it. So circles of links end, and no image comes twice. A link to nothing is
+    listed too if an image or a folder may have been there.
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder of images. Give the path of a folder that exists.")
@@ -118,7 +119,7 @@ def image_files(folder: Path) -> list[Path]:
         raise unreadable(str(problem.filename or folder), problem) from None
     if not files:
         raise DataError(
-            f"{folder}: holds no image files ({', '.join(sorted(SUFFIXES))}). Give a folder that does."
+            f"{folder}: holds no image files ({', '.join(sorted(SUFFIXES))}). Give a folder that holds some."
         )
     return files
 

@@ -1,8 +1,8 @@
-"""A zip file of images, read where it lies: labels as StyleGAN's dataset.json says, or else folders as
+"""A zip file of images, read in place. Labels come from StyleGAN's dataset.json, or else the folders are
 classes.
 
-Nothing is unpacked to disk, so that names lead nowhere. What a member says of its size is looked at before it
-is read, and only compressions are taken that cannot blow it up more than about a thousandfold.
+Nothing is unpacked to disk, so a member's name can lead nowhere. The size that a member claims is checked
+before it is read, and only compressions are accepted that cannot expand data more than about a thousandfold.
 """
 
 import re
@@ -34,28 +34,28 @@ from ganguard.data.encoded import (
 from ganguard.data.image_folder import file_state
 
 MOST_BYTES = 256 << 20  # of one member, unpacked
-CONTROL = re.compile(
-    "[\x00-\x1f\x7f-\x9f]"
-)  # and no other: names have spaces of many widths, and emoji that are joined
+# Control characters only: names may hold spaces of many widths, and joined emoji.
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 COMPRESSIONS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 ENCRYPTED = 1  # bit of a member's flags
 
 
 class ImageZip(EncodedImages):
-    """Every image in the zip file at `path`, in the order of its name.
+    """Every image in the zip file at `path`, in the order of the names.
 
-    A `dataset.json` says the classes, or that there are none, as StyleGAN2-ADA's dataset_tool writes it;
-    without one, the first folders of the names are classes.
+    If the zip holds a `dataset.json`, as StyleGAN2-ADA's dataset_tool writes it, that gives the classes, or
+    says that there are none. Otherwise the first folder of each name is its class.
     """
 
     kind: Literal["image_zip"] = "image_zip"
 
     def fingerprint(self) -> str:
-        """Changes with the file's path, size or times of change. Raises DataError where there is none."""
+        """Return a text that changes with the file's path, size or times of change. Raises DataError if there
+        is no such file."""
         return content_key(file=file_state(Path(self.path)))
 
     def load(self, progress: Progress = silent) -> RealImages:
-        """All images, and the labels where there are two or more classes. Raises DataError."""
+        """Return all images, with labels if there are two or more classes. Raises DataError."""
         return load_encoded(self, self.fingerprint(), self._opened, progress)
 
     @contextmanager
@@ -76,28 +76,32 @@ class ImageZip(EncodedImages):
 
 
 class _Archive:
-    """A zip file that several threads read, each through an opened file of its own; `stack` closes them."""
+    """A zip file that several threads read, each through its own opened file. `stack` closes these files."""
 
     def __init__(self, path: Path, stack: ExitStack) -> None:
         self.path, self._stack, self._own, self._lock = path, stack, threading.local(), threading.Lock()
         self.members = self._opened().infolist()
 
     def read(self, member: zipfile.ZipInfo) -> bytes:
-        """The bytes of a member. Raises DataError where it is damaged, encrypted, too large or of another
-        compression; another InputError where the file cannot be read."""
+        """Return the content of a member.
+
+        Raises DataError if the member is damaged, encrypted, too large or of another compression, and another
+        InputError if the file cannot be read.
+        """
         name = f"{self.path}: {one_line(member.filename, 120)}"
         if member.flag_bits & ENCRYPTED:
             raise DataError(f"{name}: encrypted. Write the zip file without a password.")
         if member.compress_type not in COMPRESSIONS:
             raise DataError(
-                f"{name}: of a compression that is not read. Write the zip file with none, or with deflate."
+                f"{name}: its compression cannot be read. Write the zip file with deflate, or uncompressed."
             )
         if member.file_size > MOST_BYTES:
             raise DataError(
-                f"{name}: {member.file_size:,} bytes unpacked; at most {MOST_BYTES:,} are read of one member."
+                f"{name}: {member.file_size:,} bytes unpacked; a member may have at most {MOST_BYTES:,}. "
+                "Store smaller images."
             )
         try:
-            return self._opened().read(member)  # never more than the size that it says
+            return self._opened().read(member)  # zipfile reads no more than the size that the member claims
         except (
             zipfile.BadZipFile,
             zlib.error,
@@ -130,32 +134,33 @@ class _Archive:
 
 
 def _members(archive: _Archive) -> list[zipfile.ZipInfo]:
-    """The image files of an archive, in order of name. Raises DataError for names that lead out of it, or
-    come twice."""
+    """Return the image files of an archive, in the order of their names. Raises DataError if a name leads out
+    of the archive or occurs twice."""
     members = [m for m in archive.members if not m.is_dir() and named_as_image(PurePosixPath(m.filename))]
     if not members:
         raise DataError(
             f"{archive.path}: holds no image files ({', '.join(sorted(SUFFIXES))}). Give a zip file that "
-            "does."
+            "holds some."
         )
     names = set[str]()
     for member in members:
         path = PurePosixPath(member.filename)
         if path.is_absolute() or ".." in path.parts or CONTROL.search(member.filename):
             raise DataError(
-                f"{archive.path}: {one_line(repr(member.filename), 120)} is no relative path. Write the zip "
-                "again."
+                f"{archive.path}: {one_line(repr(member.filename), 120)} is no relative path inside the zip. "
+                "Write the zip file again."
             )
         if member.filename in names:
             raise DataError(
-                f"{archive.path}: {one_line(member.filename, 120)} comes twice. Write the zip file again."
+                f"{archive.path}: {one_line(member.filename, 120)} occurs twice. Write the zip file again."
             )
         names.add(member.filename)
     return sorted(members, key=lambda member: PurePosixPath(member.filename))
 
 
 def _labels(archive: _Archive, names: set[str]) -> Mapping[str, int | str | None]:
-    """Name → class: what dataset.json says, or, without one, the first folder."""
+    """Return the class of each image by its name: the one in dataset.json, or without such a file the first
+    folder."""
     found = [member for member in archive.members if member.filename == LABELS]
     if found:
         return said_labels(archive.read(found[0]), f"{archive.path}: {LABELS}", names)

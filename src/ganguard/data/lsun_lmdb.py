@@ -1,7 +1,7 @@
-"""LSUN's databases: an LMDB a category, of keys and encoded images (Yu et al. 2015, arXiv 1506.03365).
+"""LSUN's databases: one LMDB per category, of keys and encoded images (Yu et al. 2015, arXiv 1506.03365).
 
-A database is opened for reading and without its lock, so that it may lie on a disk that nobody writes. The
-LMDB library trusts what stands inside a database: only what its head says is looked at here. Open none that
+A database is opened read-only and without its lock, so it may lie on a disk that cannot be written. The LMDB
+library trusts the content of a database; only its head pages are checked here. Do not open a database that
 may have been made to do harm.
 """
 
@@ -24,26 +24,28 @@ if TYPE_CHECKING:
     from lmdb import Environment
 
 FILE = "data.mdb"
-HEAD, MAGIC = 16, 0xBEEFC0DE  # bytes of a page before the meta data, and what these begin with
+HEAD, MAGIC = 16, 0xBEEFC0DE  # bytes of a page before its meta data, and the first word of the meta data
 
 
 class LsunLmdb(EncodedImages):
-    """A category's database (a folder with data.mdb, as LSUN's `bedroom_train_lmdb`), or a folder of several:
-    the classes.
+    """A category's database (a folder with data.mdb, such as LSUN's `bedroom_train_lmdb`), or a folder of
+    several, which are then the classes.
 
-    max_images: of each category, the first by key; None takes all.
+    Attributes:
+        max_images: images of each category to take, the first by their keys; None takes all.
     """
 
     kind: Literal["lsun_lmdb"] = "lsun_lmdb"
     max_images: Positive | None = None
 
     def fingerprint(self) -> str:
-        """Changes with any database's path, size or times of change. Raises DataError where there is none."""
+        """Return a text that changes with any database's path, size or times of change. Raises DataError if
+        there is none."""
         return content_key(files=[file_state(folder / FILE) for folder in _databases(Path(self.path))])
 
     def load(self, progress: Progress = silent) -> RealImages:
-        """The images of each category in the order of their keys; labels where there are several. Raises
-        DataError."""
+        """Return the images of each category in the order of their keys, with labels if there are several
+        categories. Raises DataError."""
         return load_encoded(self, self.fingerprint(), self._opened, progress)
 
     @contextmanager
@@ -64,7 +66,7 @@ class LsunLmdb(EncodedImages):
                     yield from _images(folder, environment, count, category)
 
             if not sum(counts):
-                raise DataError(f"{self.path}: holds no images. Give the path of one of LSUN's databases.")
+                raise DataError(f"{self.path}: holds no images. Give the path of an LSUN database.")
             yield Found(images(), sum(counts))
 
 
@@ -74,8 +76,7 @@ def _databases(folder: Path) -> list[Path]:
     found = sorted(file.parent for file in folder.glob(f"*/{FILE}"))
     if not found:
         raise DataError(
-            f"{folder}: no LMDB ({FILE}), nor folders that hold one. Give the folder of one of LSUN's "
-            "databases."
+            f"{folder}: holds no LMDB ({FILE}), and no folder with one. Give the folder of an LSUN database."
         )
     return found
 
@@ -84,8 +85,7 @@ def _databases(folder: Path) -> list[Path]:
 def _environment(folder: Path) -> Generator["Environment"]:
     if find_spec("lmdb") is None:
         raise DataError(
-            "lsun_lmdb reads LMDBs with the package lmdb, which is not installed. Run: pip install "
-            "ganguard[lmdb]"
+            "lsun_lmdb needs the package lmdb, which is not installed. Run: pip install ganguard[lmdb]"
         )
     import lmdb
 
@@ -99,8 +99,8 @@ def _environment(folder: Path) -> Generator["Environment"]:
 
 
 def _require_whole(file: Path) -> None:
-    """Raise DataError unless a database has all the pages that its newer head counts: LMDB would read beyond
-    the end of a file that was cut off, which ends the process."""
+    """Raise DataError unless a database has all the pages that its newer head page counts. LMDB would read
+    beyond the end of a truncated file, which kills the process."""
     heads, size = list[tuple[int, int]](), file.stat().st_size
     with file.open("rb") as opened:
         first = opened.read(HEAD + 136)
@@ -113,7 +113,7 @@ def _require_whole(file: Path) -> None:
                 )
                 heads.append((transaction, last))
     if len(heads) < 2 or (max(heads)[1] + 1) * page > size:
-        raise DataError(f"{file}: not a whole LMDB: cut off, or of another type. Copy the database again.")
+        raise DataError(f"{file}: not a whole LMDB: truncated, or another type of file. Copy it again.")
 
 
 def _entries(environment: "Environment") -> int:
@@ -140,11 +140,8 @@ def _value(environment: "Environment", key: bytes, name: str) -> bytes:
     try:
         with environment.begin() as transaction:
             return bytes(transaction.get(key) or b"")
-    except (
-        lmdb.DiskError,
-        lmdb.MemoryError,
-        lmdb.ReadersFullError,
-    ) as problem:  # these say nothing of the image
+    except (lmdb.DiskError, lmdb.MemoryError, lmdb.ReadersFullError) as problem:
+        # These errors say nothing about the image.
         raise StepError(
             f"{name}: could not be read now ({one_line(problem, 120)}). Run the same again."
         ) from None

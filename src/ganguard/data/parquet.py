@@ -1,9 +1,9 @@
-"""Images out of Parquet files in the Hugging Face `Image` layout: a struct column, `image`, of PNG bytes and
-a path.
+"""Images from Parquet files in the Hugging Face `Image` layout: a struct column, `image`, of PNG bytes and a
+path.
 
-A few kilobytes of Parquet can say that they hold a terabyte. So rows are decoded a few at a time, only until
-there are enough; and only compressions are taken that cannot blow a file up a thousandfold, which images do
-not need anyway.
+A few kilobytes of Parquet can claim to hold a terabyte. So rows are decoded a few at a time, and only until
+there are enough, and compressions that can expand data a thousandfold are refused. Images do not need them
+anyway.
 """
 
 import hashlib
@@ -28,28 +28,24 @@ from ganguard.data.dataset import room_for
 
 IMAGE, OTHER = "image", "img"  # the column of the images, and what some data sets call it
 COMPRESSIONS = frozenset({"UNCOMPRESSED", "SNAPPY"})
-MOST_ROWS, MOST_BYTES = (
-    64,
-    64 << 20,
-)  # of a file's rows that are decoded at once, were each as large as the whole file
-MOST_HELD = (
-    256 << 20
-)  # bytes of a shard that is checked and read from memory; shards of 512 images seldom have more
+# Rows that are decoded at once. MOST_BYTES bounds them as if each row were as large as the whole file.
+MOST_ROWS, MOST_BYTES = 64, 64 << 20
+# Bytes of a shard that is checked and read in memory. Shards of 512 images seldom have more.
+MOST_HELD = 256 << 20
 
 SHARD_NAME = re.compile(r"(?P<start>[0-9]+)-(?P<stop>[0-9]+)-(?P<digest>[0-9a-f]{16})\.parquet")
 """The name of a harvest's file: which images it holds, and how its SHA-256 begins."""
 
 
 def shard_name(start: int, stop: int, content: bytes) -> str:
-    """The name of a shard of images start, start + 1 ... stop - 1."""
+    """Return the file name of a shard with the images start, start + 1 ... stop - 1."""
     return f"{start:010d}-{stop:010d}-{hashlib.sha256(content).hexdigest()[:16]}.parquet"
 
 
 def read_parquet(files: list[Path], count: int | None = None) -> Tensor:
-    """The first `count` images (all, if None) of the files in the order given: (N, C, H, W) uint8.
+    """Return the first `count` images (all, if None) of the files in the given order: (N, C, H, W) uint8.
 
-    Raises DataError, also where a file that is named as a shard is not the one that was written under that
-    name.
+    Raises DataError, also if a file that is named as a shard is not the one that was written under that name.
     """
     images, held = torch.empty(0), 0
 
@@ -58,7 +54,8 @@ def read_parquet(files: list[Path], count: int | None = None) -> Tensor:
             image = decode_image(*row)
             if image.shape != images.shape[1:]:
                 raise DataError(
-                    f"{row[1]}: images of {tuple(image.shape)} and {tuple(images.shape[1:])} in one store."
+                    f"{row[1]}: images of {tuple(image.shape)} and {tuple(images.shape[1:])} in one store. "
+                    "Give files with images of one shape."
                 )
             images[number] = image
 
@@ -68,7 +65,8 @@ def read_parquet(files: list[Path], count: int | None = None) -> Tensor:
                 images = room_for(rows_held(files, count), decode_image(*rows[0]).shape, str(file))
             wanted = rows[: len(images) - held]
             starts = range(0, len(wanted), images_a_task(images.shape[1:]))
-            list(pool.map(place, (held + i for i in starts), (wanted[i : i + starts.step] for i in starts)))
+            parts = [wanted[start : start + starts.step] for start in starts]
+            list(pool.map(place, (held + start for start in starts), parts))
             held += len(wanted)
             if held == count:
                 break
@@ -79,7 +77,7 @@ def read_parquet(files: list[Path], count: int | None = None) -> Tensor:
 
 
 def _rows(file: Path) -> Generator[list[tuple[bytes, str]]]:
-    """Bytes of the images, and what to call each, a few rows at a time; never none."""
+    """Yield each image's bytes and its name in messages, a few rows at a time. No part is empty."""
     for rows in rows_with(file, IMAGE):
         yield [_cell(cell, name) for cell, _, name in rows]
 
@@ -90,11 +88,17 @@ Label = int | str | None
 def rows_with(
     file: Path, image_column: str | None = None, label_column: str | None = None
 ) -> Generator[list[tuple[bytes | None, Label, str]]]:
-    """Bytes of the images (None where a row holds none), labels, and what to call each, a few rows at a time;
-    never none.
+    """Yield each image's bytes (None if a row holds none), its label, and its name in messages, a few rows at
+    a time. No part is empty.
 
-    image_column: None takes `image`, or, where there is none, `img`, if it is the only column of images.
-    Raises DataError where the file is no Parquet file of images, or has no such column.
+    Args:
+        file: a Parquet file.
+        image_column: column of the images. None takes `image`, or `img` if there is no `image` and it is the
+            only column of images.
+        label_column: column of the labels, or None.
+
+    Raises:
+        DataError: the file is no Parquet file of images, or has no such column.
     """
     number = 0
     with opened_parquet(file) as opened:
@@ -118,7 +122,7 @@ def rows_with(
 
 
 def rows_held(files: list[Path], count: int | None = None) -> int:
-    """How many images the files say that they hold, and not more than `count`."""
+    """Return how many images the files claim to hold, but at most `count`."""
     held = 0
     for file in files:
         if count is None or held < count:
@@ -129,7 +133,8 @@ def rows_held(files: list[Path], count: int | None = None) -> int:
 
 @contextmanager
 def opened_parquet(file: Path) -> Generator[pq.ParquetFile]:
-    """A Parquet file; one that is named as a shard is the one that was written under that name."""
+    """Open a Parquet file. A file that is named as a shard must be the one that was written under that name.
+    Raises DataError."""
     try:
         with pq.ParquetFile(_checked(file), page_checksum_verification=True, pre_buffer=False) as opened:
             yield opened
@@ -138,22 +143,21 @@ def opened_parquet(file: Path) -> Generator[pq.ParquetFile]:
 
 
 def _checked(file: Path) -> Path | pa.BufferReader:
-    """What to read a file from: of a shard, the very bytes that its name was made from."""
+    """Return what to read a file from; for a shard, the very bytes that were checked against its name."""
     source, whole = read_shard(file)
     if whole is False:
         raise DataError(
             f"{file}: damaged: its SHA-256 is not the one in its name. Remove it and run the purchase "
-            "again: its images are asked for again, which counts once."
+            "again: asking for the same images again costs no further queries."
         )
     return source
 
 
 def read_shard(file: Path) -> tuple[Path | pa.BufferReader, bool | None]:
-    """What to read a shard from, and whether it is the one that was written under its name; None where that
-    does not tell.
+    """Return what to read a shard from, and whether it is the file that was written under its name. The
+    second is None if the name does not tell.
 
-    What is read is what was looked at, but for a file of more than MOST_HELD bytes, which is not held in
-    memory.
+    The bytes that were checked are held in memory and returned, unless there are more than MOST_HELD.
     """
     named = SHARD_NAME.fullmatch(file.name)
     if named is None:
@@ -166,12 +170,12 @@ def read_shard(file: Path) -> tuple[Path | pa.BufferReader, bool | None]:
 
 
 def columns_of(schema: pa.Schema) -> str:
-    """The names of a table's columns, as a message lists them."""
+    """Return the names of a table's columns as messages list them."""
     return ", ".join(one_line(name, 40) for name in schema.names[:20])
 
 
 def _column_of(schema: pa.Schema, wanted: str | None, file: Path) -> str:
-    """The column that the images are in. Raises DataError where there is none, or what is in it are no
+    """Return the column that holds the images. Raises DataError if there is none, or it does not hold
     images."""
     name = wanted or IMAGE
     if (
@@ -184,7 +188,7 @@ def _column_of(schema: pa.Schema, wanted: str | None, file: Path) -> str:
     if (index := schema.get_field_index(name)) < 0:
         raise DataError(
             f"{file}: not a Parquet file of images (it has no column {said}, but {columns_of(schema)}). "
-            f"Of a data set, set `image_column` to the one with the images."
+            f"For a data set, set `image_column` to the column with the images."
         )
     kind = schema.field(index).type
     if not _of_images(kind):
@@ -206,8 +210,8 @@ def _require_compression(opened: pq.ParquetFile, file: Path) -> None:
     found = {group.column(column).compression for group in groups for column in range(group.num_columns)}
     if not found <= COMPRESSIONS:
         raise DataError(
-            f"{file}: compressed as {', '.join(sorted(found - COMPRESSIONS))}. PNG and JPEG are compressed "
-            "already: write the file with compression none or snappy."
+            f"{file}: compressed as {', '.join(sorted(found - COMPRESSIONS))}, which cannot be read. PNG and "
+            "JPEG are compressed already: write the file with compression none or snappy."
         )
 
 

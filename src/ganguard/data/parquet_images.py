@@ -21,14 +21,15 @@ from ganguard.data.parquet import columns_of, opened_parquet, rows_held, rows_wi
 
 
 class ParquetImages(EncodedImages):
-    """The images of the Parquet files at `path`, in the order of file names: a struct column, see
-    data.parquet.
+    """The images of the Parquet files at `path`, in the order of the file names: a struct column, see
+    `data.parquet`.
 
-    path: a file, a folder of .parquet files, or a pattern such as `data/train-*.parquet`.
-    image_column: column of the images; None takes `image`, or, without one, `img`, if it is the only column
-    of images.
-    label_column: column of the classes, whole numbers (a ClassLabel's have names) or text; None takes no
-    labels.
+    Attributes:
+        path: a file, a folder of .parquet files, or a pattern such as `data/train-*.parquet`.
+        image_column: column of the images. None takes `image`, or `img` if there is no `image` and it is the
+            only column of images.
+        label_column: column of the classes: whole numbers (a ClassLabel's have names) or texts. None takes no
+            labels.
     """
 
     kind: Literal["parquet"] = "parquet"
@@ -36,11 +37,12 @@ class ParquetImages(EncodedImages):
     label_column: str | None = None
 
     def fingerprint(self) -> str:
-        """Changes with any file's path, size or times of change. Raises DataError where there is none."""
+        """Return a text that changes with any file's path, size or times of change. Raises DataError if there
+        is no file."""
         return content_key(files=[file_state(file) for file in _files(self.path)])
 
     def load(self, progress: Progress = silent) -> RealImages:
-        """All images, and the labels where a column is named and has two or more. Raises DataError."""
+        """Return all images, with labels if a column is named and holds two or more. Raises DataError."""
         return load_encoded(self, self.fingerprint(), self._opened, progress)
 
     @contextmanager
@@ -54,8 +56,8 @@ class ParquetImages(EncodedImages):
 
 
 def _images(files: list[Path], image_column: str | None, label_column: str | None) -> Iterator[Encoded]:
-    """The images of the files. Raises DataError where one that is there has no label, though there is a
-    column of them."""
+    """Yield the images of the files. Raises DataError if there is a column of labels, and an image has
+    none."""
     for file in files:
         for rows in rows_with(file, image_column, label_column):
             for cell, label, name in rows:
@@ -79,21 +81,23 @@ def _giving(cell: bytes | None, name: str) -> Callable[[], bytes]:
 def _files(path: str) -> list[Path]:
     if Path(path).is_file():
         return [Path(path)]
-    found = (
-        Path(path).rglob("*.parquet") if Path(path).is_dir() else map(Path, glob.glob(path, recursive=True))
-    )
+    folder = Path(path).is_dir()
+    found = Path(path).rglob("*.parquet") if folder else map(Path, glob.glob(path, recursive=True))
+    # A link to nothing stays in, so that reading it fails with its name.
     if not (files := sorted(file for file in found if file.is_file() or not file.exists())):
         raise DataError(
-            f"{path}: no Parquet file. Give a file, a folder of .parquet files, or a pattern that some match."
+            f"{path}: no Parquet file. Give a file, a folder of .parquet files, or a pattern that matches "
+            "some."
         )
     return files
 
 
 def _class_names(files: list[Path], column: str) -> Mapping[int, str]:
-    """Number → name of a ClassLabel, as the library `datasets` writes it into the schema; {} for other
-    columns.
+    """Return the name of each class of a ClassLabel by its number, as the library `datasets` writes them into
+    the schema; {} for other columns.
 
-    Raises DataError where a file has no such column, or of another type, or the files differ in the names.
+    Raises DataError if a file has no such column, or the column's type is not one of labels, or the files
+    disagree about the names.
     """
     names: Mapping[int, str] | None = None
     for file in files:
@@ -108,12 +112,14 @@ def _class_names(files: list[Path], column: str) -> Mapping[int, str]:
         kind = schema.field(index).type
         if not (pa.types.is_integer(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind)):
             raise DataError(
-                f"{file}: column {one_line(column, 80)} is {one_line(kind, 80)}; labels are whole numbers "
-                "or text."
+                f"{file}: column {one_line(column, 80)} is {one_line(kind, 80)}; labels must be whole "
+                "numbers or texts."
             )
         said = _said_names(schema.metadata, column)
         if names is not None and said != names:
-            raise DataError(f"{file}: its classes are not those of {files[0]}. Give files of one data set.")
+            raise DataError(
+                f"{file}: its classes differ from those of {files[0]}. Give files of one data set."
+            )
         names = said
     return names or {}
 

@@ -1,4 +1,4 @@
-"""A zip or a database that cannot be read this once has no bad images for that."""
+"""A zip or a database that cannot be read at the moment is not taken for one with bad images."""
 
 import errno
 import os
@@ -53,7 +53,7 @@ def test_of_a_database(
     raised: type[Exception],
     kept: int | None,
 ) -> None:
-    """What is damaged is left out; what merely could not be read ends the reading."""
+    """A damaged image is left out; an image that merely could not be read ends the loading."""
     with lmdb.open(str(tmp_path / "rooms")) as made, made.begin(write=True) as transaction:
         for number in range(3):
             transaction.put(str(number).encode(), png(np.full((4, 4), number, np.uint8)))

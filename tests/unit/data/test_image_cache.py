@@ -188,7 +188,7 @@ def test_skipped_images_are_remembered(kept: Path, folder: ImageFolder) -> None:
 
 def test_a_place_that_cannot_be_written_is_named(folder: ImageFolder, kept: Path) -> None:
     kept.write_text("a file")
-    with pytest.raises(DataError, match=r"cannot be kept in .*GANGUARD_IMAGE_CACHE"):
+    with pytest.raises(DataError, match=r"cannot be written to .*GANGUARD_IMAGE_CACHE"):
         folder.load()
 
 

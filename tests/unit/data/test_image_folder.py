@@ -162,7 +162,7 @@ def test_every_common_name_of_a_format_is_an_image(tmp_path: Path, name: str) ->
 def test_an_image_of_a_format_that_is_not_read_is_bad_and_not_passed_over(tmp_path: Path, name: str) -> None:
     _write(tmp_path / "a.png")
     (tmp_path / name).write_bytes(b"\0\0\0\x1cftypheic" + bytes(99))
-    with pytest.raises(DataError, match=rf"{name}: not an image that can be read \(of no format"):
+    with pytest.raises(DataError, match=rf"{name}: not an image that can be read \(its format is none of"):
         _load(tmp_path)
     assert _load(tmp_path, on_bad_image="skip").skipped.count == 1
 

@@ -1,4 +1,4 @@
-"""Which columns of Parquet files are taken, and what happens where they are not as said."""
+"""Which columns of Parquet files are read, and what happens if they are not as the settings say."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -87,7 +87,7 @@ def test_a_row_without_an_image_needs_no_label(tmp_path: Path, png: Encode) -> N
 
 
 def test_a_link_to_nothing_is_no_absent_file(tmp_path: Path, png: Encode) -> None:
-    """As of a file that the hub's cache lost."""
+    """Like a link to a file that the hub's cache lost."""
     folder = _write(tmp_path / "x", image=_images(png))
     (folder / "train-00001-of-00002.parquet").symlink_to("nowhere")
     with pytest.raises(DataError, match="train-00001-of-00002"):

@@ -55,13 +55,13 @@ def test_crop_i_is_a_piece_of_photograph_i_modulo_10(size: int, downscale: int) 
 
 
 def test_no_two_crops_of_a_photograph_lie_at_one_place() -> None:
-    """At the most that is taken, every place of the smallest photograph is taken once."""
+    """With the largest count, every place of the smallest photograph is used once."""
     most = PhotoPatches(size=75, downscale=4, count=380)  # the cat is 112 x 75 then: 38 places
     cat = most.load().images[1::10]
     assert len(cat.flatten(1).unique(dim=0)) == 38
     with pytest.raises(
         DataError,
-        match="381 crops are asked for, but at 75x75 pixels and downscale 4 there are places for 380",
+        match="381 crops were asked for, but at 75x75 pixels and downscale 4 there are places for 380",
     ):
         most.model_copy(update={"count": 381}).load()
 
@@ -143,7 +143,7 @@ def test_without_the_package_it_says_what_to_install(monkeypatch: pytest.MonkeyP
 def test_a_package_without_the_photograph_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(photo_patches.PHOTOGRAPHS, "skimage", ("data/gone.png",))
     with pytest.raises(
-        DataError, match=r"skimage/data/gone\.png: .* the package lacks it\. Run: pip install"
+        DataError, match=r"skimage/data/gone\.png: .* the installed package lacks it\. Run: pip install"
     ):
         load_dataset(PhotoPatches())
 

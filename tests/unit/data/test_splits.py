@@ -168,7 +168,8 @@ def test_an_adversarys_judge_holds_out_whole_groups() -> None:
 def test_an_adversary_of_one_group_is_refused() -> None:
     with pytest.raises(DataError, match="fewer than 2 groups"):
         adversary_split(torch.arange(60), 0.5, seed=0, groups=torch.zeros(60, dtype=torch.int64))
-    with pytest.raises(DataError, match="leave 3 to the judge, of at least 2, and 3 to train with, of 4"):
+    said = "leave 3 to the judge, who needs at least 2, and 3 to train with, which needs at least 4"
+    with pytest.raises(DataError, match=said):
         adversary_split(torch.arange(6), 1.0, seed=0, groups=torch.tensor([0, 0, 0, 1, 1, 2]))
 
 
