@@ -1,4 +1,4 @@
-"""Generators and discriminators, one file a paper; resolution and channels are arguments."""
+"""Generators and discriminators, one file per paper. Resolution and channels are arguments."""
 
 from ganguard.base.plugins import PluginTable
 

@@ -1,7 +1,7 @@
 """A GAN on disk: a directory with `generator.safetensors`, `discriminator.safetensors` and `checkpoint.json`.
 
-Nothing is unpickled. A checkpoint that comes from elsewhere is checked against its own JSON before memory is
-spent on it: digests, then names and shapes of every tensor.
+Nothing is unpickled. A checkpoint from elsewhere is checked against its own JSON before memory is spent on
+it: first the digests, then the name and shape of every tensor.
 """
 
 import shutil
@@ -33,11 +33,15 @@ PICKLE_SUFFIXES = frozenset({".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin"})
 
 
 class CheckpointDescription(Settings):
-    """What checkpoint.json says.
+    """The content of checkpoint.json.
 
-    image_shape: (C, H, W).
-    digests: SHA-256 of each weight file, by network.
-    provenance: how it was trained; nothing is read from it.
+    Attributes:
+        format: version of the file's format.
+        ganguard: version of ganguard that wrote it.
+        architecture: settings of G and D.
+        image_shape: (C, H, W).
+        digests: SHA-256 of each weight file, by network.
+        provenance: how the GAN was trained; it is recorded, and never read.
     """
 
     format: Literal[1] = 1
@@ -50,13 +54,13 @@ class CheckpointDescription(Settings):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A GAN that was read back: its networks in evaluation mode, and what checkpoint.json says of them."""
+    """A GAN that was loaded: its networks in evaluation mode, and the content of its checkpoint.json."""
 
     networks: Networks
     description: CheckpointDescription
 
     def digest(self) -> str:
-        """What identifies the GAN: its architecture, shape and weights."""
+        """Return the identity of the GAN: a hash of its architecture, image shape and weights."""
         said = self.description.model_dump(mode="json", include={"architecture", "image_shape", "digests"})
         return content_key(**said)
 
@@ -68,11 +72,10 @@ def save_checkpoint(
     image_shape: tuple[int, int, int],
     provenance: dict[str, Any],
 ) -> Path:
-    """Write a checkpoint directory atomically and return its path; a checkpoint that stands there already is
-    replaced.
+    """Write a checkpoint directory atomically and return its path. An existing checkpoint there is replaced.
 
-    Raises CheckpointError where something else stands there, and OSError, which names `directory`, where it
-    cannot be written.
+    Raises CheckpointError if something else is there, and OSError, which names `directory`, if it cannot be
+    written.
     """
     _require_replaceable(directory)
     directory.parent.mkdir(parents=True, exist_ok=True)
@@ -110,13 +113,13 @@ def _require_replaceable(directory: Path) -> None:
     found = {file.name for file in directory.iterdir()} if directory.is_dir() else {directory.name}
     if directory.exists() and (foreign := sorted(found - ours)):
         raise CheckpointError(
-            f"{directory}: a checkpoint is to be written here, and {foreign[0]} is none of its files. Move "
-            "it away, or choose another directory."
+            f"{directory}: a checkpoint is to be written here, but {foreign[0]} is none of its files. Move "
+            "that file away, or choose another directory."
         )
 
 
 def _replace(directory: Path, new: Path) -> None:
-    """Rename `new` to `directory`; what stands there is moved aside first, and back if that fails."""
+    """Rename `new` to `directory`. An existing directory is moved aside first, and back if that fails."""
     old = new.with_name(f".old{new.name}")
     if directory.exists():
         directory.rename(old)
@@ -129,11 +132,11 @@ def _replace(directory: Path, new: Path) -> None:
 
 
 def read_description(directory: Path) -> CheckpointDescription:
-    """Parse a checkpoint's JSON. Raises CheckpointError where there is none, or it is not one of ours."""
+    """Parse a checkpoint's JSON. Raises CheckpointError if it is missing, or not one of ours."""
     if directory.suffix.lower() in PICKLE_SUFFIXES:
         raise CheckpointError(
             f"{directory}: looks like a pickle, which can run code and is never loaded. Give a ganguard "
-            "checkpoint directory, or build the generator in Python and name its factory with `python: "
+            "checkpoint directory, or build the generator in Python and name its factory: `python: "
             "module:factory`."
         )
     path = directory / DESCRIPTION
@@ -145,7 +148,7 @@ def read_description(directory: Path) -> CheckpointDescription:
 
 
 def load_checkpoint(directory: Path) -> Checkpoint:
-    """Read G and D back, in evaluation mode, on CPU. Raises CheckpointError with the file and the reason."""
+    """Load G and D, in evaluation mode, on CPU. Raises CheckpointError with the file and the reason."""
     description = read_description(directory)
     with torch.device("meta"):
         try:
@@ -160,19 +163,19 @@ def load_checkpoint(directory: Path) -> Checkpoint:
 
 def _load_weights(module: nn.Module, file: Path, digest: str | None) -> None:
     if not file.is_file():
-        raise CheckpointError(f"{file}: this file is absent. Copy the whole checkpoint directory.")
+        raise CheckpointError(f"{file}: this file is missing. Copy the whole checkpoint directory.")
     expected = {key: tuple(value.shape) for key, value in module.state_dict().items()}
     try:
         _require_shapes(tensor_shapes(file), expected, file)
         if file_digest(file) != digest:
             raise CheckpointError(
-                f"{file}: differs from the SHA-256 in {DESCRIPTION}. Copy the checkpoint anew."
+                f"{file}: differs from the SHA-256 in {DESCRIPTION}. Copy the checkpoint again."
             )
         weights, _ = read_tensors(file)
     except ValueError as problem:
         raise CheckpointError(
             f"{file}: not a whole safetensors file ({problem}); a pickle is never loaded. Copy the "
-            "checkpoint anew."
+            "checkpoint again."
         ) from None
     for key, value in module.state_dict().items():
         if weights[key].dtype != value.dtype:
@@ -181,12 +184,12 @@ def _load_weights(module: nn.Module, file: Path, digest: str | None) -> None:
         require_finite(weights)
     except ValueError as problem:
         raise CheckpointError(
-            f"{file}: {problem}. Its training diverged, or it was changed: train it anew."
+            f"{file}: {problem}. Its training diverged, or the file was changed. Train the GAN again."
         ) from None
     try:
         module.load_state_dict(weights, assign=True)
     except ValueError as problem:
-        raise CheckpointError(f"{file}: {one_line(problem)}. Copy the checkpoint anew.") from None
+        raise CheckpointError(f"{file}: {one_line(problem)}. Copy the checkpoint again.") from None
 
 
 def _require_shapes(

@@ -1,8 +1,8 @@
 """DCGAN: strided convolutions with BatchNorm (Radford et al., "Unsupervised Representation Learning with
 DCGANs", 2016).
 
-G begins at a small map and doubles it with transposed 4x4 convolutions, D halves it with strided ones; a 3x3
-convolution stands at the image end of both, so that images of one doubling (8x8) still pass two layers.
+G begins with a small map and doubles it with transposed 4x4 convolutions; D halves it with strided ones. Both
+have a 3x3 convolution at the image end, so that images of one doubling (8x8) still pass two layers.
 """
 
 import math
@@ -24,18 +24,19 @@ from ganguard.architectures.networks import (
 from ganguard.base.settings import Positive
 
 SLOPE = 0.2
-GROUPS = 16  # of channels, at most, that GroupNorm normalises together
+GROUPS = 16  # most groups into which GroupNorm divides the channels
 MOST_WIDTHS = 8  # channels grow from `width` at the image to at most 8 * width
 
 
 class DCGAN(ArchitectureSettings):
     """Settings of DCGAN.
 
-    latent_dim: entries of z.
-    width: channels of the layer next to the image; they double with every halving of the side, up to 8 *
-    width.
-    discriminator_norm: "batch" as published, or "group" (Wu & He 2018), which scores each image by itself:
-        what differentially private training needs.
+    Attributes:
+        latent_dim: entries of z.
+        width: channels of the layer next to the image. They double with every halving of the side, up to 8 *
+            width.
+        discriminator_norm: "batch" as published, or "group" (Wu & He 2018), which scores each image by
+            itself; differentially private training needs that.
     """
 
     kind: Literal["dcgan"] = "dcgan"
@@ -46,7 +47,7 @@ class DCGAN(ArchitectureSettings):
     recipe: ClassVar[Recipe] = Recipe(loss="non_saturating", learning_rate=2e-4, betas=(0.5, 0.999), n_dis=1)
 
     def build(self, image_shape: tuple[int, int, int]) -> Networks:
-        """G and D for square images (C, H, H)."""
+        """Build G and D for square images (C, H, H)."""
         channels, resolution = require_square(image_shape, self.kind)
         bottom, k = doublings(resolution, self.kind)
         widths = [self.width * min(2**level, MOST_WIDTHS) for level in range(k + 1)]  # from the image inwards
@@ -110,7 +111,7 @@ def _down(narrow: int, wide: int, norm: str) -> nn.Sequential:
 
 
 def _normal_weights(module: nn.Module) -> None:
-    """Weights N(0, 0.02), BatchNorm scales N(1, 0.02), as in the paper's section 4."""
+    """Draw weights from N(0, 0.02) and BatchNorm's scales from N(1, 0.02), as in the paper's section 4."""
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
         nn.init.normal_(module.weight, 0.0, 0.02)
     elif isinstance(module, nn.BatchNorm2d):

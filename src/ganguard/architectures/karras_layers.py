@@ -1,8 +1,8 @@
-"""Layers that progressive GANs brought and StyleGAN2 kept (Karras et al., "Progressive Growing of GANs", ICLR
-2018, section 3 and section 4).
+"""Layers that progressive GANs introduced and StyleGAN2 kept (Karras et al., "Progressive Growing of GANs",
+ICLR 2018, sections 3 and 4).
 
-Equalised learning rate: weights begin as N(0, 1) and are scaled whenever they are used, by He's constant gain
-/ sqrt(inputs), so that Adam, whose steps are as long for every weight, moves all layers at one pace.
+Equalised learning rate: weights begin as N(0, 1) and are scaled at every use by He's constant, gain /
+sqrt(inputs). Adam's steps have the same length for every weight, so all layers learn at one pace.
 """
 
 import math
@@ -11,18 +11,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-GAIN = math.sqrt(2)  # what a leaky ReLU leaves of a signal's size, undone (He et al. 2015)
-EPSILON = 1e-8  # added to a mean of squares, below a root
-GROUP = 4  # images that the minibatch deviation is taken over
+GAIN = math.sqrt(2)  # compensates for the part of a signal's size that a leaky ReLU removes (He et al. 2015)
+EPSILON = 1e-8  # added to a mean of squares under a root
+GROUP = 4  # images over which the minibatch deviation is taken
 
 
 class EqualisedLinear(nn.Module):
     """x (N, inputs) -> (N, outputs).
 
-    gain: factor of the weights beside He's constant. bias_gain: factor of the bias; None: the weights' whole
-    factor.
-    pace: learning rate relative to other layers.
-    bias: what it begins as.
+    Args:
+        gain: factor of the weights besides He's constant.
+        bias_gain: factor of the bias; None takes the weights' whole factor.
+        pace: learning rate relative to other layers.
+        bias: initial value of the bias.
     """
 
     def __init__(
@@ -46,12 +47,13 @@ class EqualisedLinear(nn.Module):
 
 
 class EqualisedConv2d(nn.Module):
-    """x (N, inputs, H, W) -> (N, outputs, H', W'): a convolution with an odd kernel, which keeps the side
-    unless it strides.
+    """x (N, inputs, H, W) -> (N, outputs, H', W'): a convolution with an odd kernel. It keeps the side unless
+    it has a stride.
 
-    gain: factor of the weights beside He's constant. bias_gain: factor of the bias; None: the weights' whole
-    factor.
-    padding: of zeros; None keeps the side.
+    Args:
+        gain: factor of the weights besides He's constant.
+        bias_gain: factor of the bias; None takes the weights' whole factor.
+        padding: pixels of zeros at each edge; None keeps the side.
     """
 
     def __init__(
@@ -74,7 +76,7 @@ class EqualisedConv2d(nn.Module):
         self.padding = kernel // 2 if padding is None else padding
 
     def scaled(self) -> tuple[Tensor, Tensor]:
-        """Weights (outputs, inputs, kernel, kernel) and bias (outputs,), as they are used."""
+        """Return the weights (outputs, inputs, kernel, kernel) and the bias (outputs,) as they are used."""
         return self.weight * self.scale, self.bias * self.bias_scale
 
     def forward(self, x: Tensor) -> Tensor:
@@ -83,23 +85,23 @@ class EqualisedConv2d(nn.Module):
 
 
 def halving_widths(widest: int, wide: int, levels: int) -> list[int]:
-    """Channels of each level from the bottom: `wide` levels of the widest, then half as many with every
-    doubling."""
+    """Return the channels of each level from the bottom: `wide` levels of the widest, then half as many with
+    every doubling."""
     return [max(1, widest >> max(0, level + 1 - wide)) for level in range(levels)]
 
 
 def pixel_norm(x: Tensor) -> Tensor:
-    """x (N, C, ...) with each pixel's channels, or each code's entries, scaled to a mean square of 1 (section
+    """Scale each pixel's channels, or each code's entries, of x (N, C, ...) to a mean square of 1 (section
     4.2)."""
     return x * (x.square().mean(dim=1, keepdim=True) + EPSILON).rsqrt()
 
 
 def minibatch_stddev(x: Tensor) -> Tensor:
-    """x (N, C, H, W) -> (N, C + 1, H, W): one more channel holds how much the images of a group differ
+    """Add a channel that holds how much the images of a group differ: x (N, C, H, W) -> (N, C + 1, H, W)
     (section 3).
 
-    Groups are of four consecutive images, so that an image's group does not depend on how many follow it; the
-    N mod 4 last ones are a group of their own. An image alone deviates by nothing.
+    Groups consist of four consecutive images, so an image's group does not depend on how many images follow
+    it. The N mod 4 last images form a group of their own. A single image deviates by 0.
     """
     whole = len(x) - len(x) % GROUP
     deviations = [_deviation(part) for part in (x[:whole], x[whole:]) if len(part)]
@@ -107,7 +109,8 @@ def minibatch_stddev(x: Tensor) -> Tensor:
 
 
 def _deviation(x: Tensor) -> Tensor:
-    """(N, 1, 1, 1): over each group, the deviation of every channel and pixel, averaged."""
+    """Return for each image (N, 1, 1, 1) the standard deviation of every channel and pixel over its group,
+    averaged."""
     size = min(GROUP, len(x))
     groups = x.unflatten(0, (-1, size))  # (groups, size, C, H, W)
     deviations = (groups.var(dim=1, correction=0) + EPSILON).sqrt().mean(dim=(1, 2, 3))

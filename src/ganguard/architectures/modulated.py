@@ -1,11 +1,12 @@
 """StyleGAN2's convolutions, modulated by a style (Karras et al., "Analyzing and Improving the Image Quality
 of StyleGAN", CVPR 2020, section 2.2 and figure 2).
 
-    w'_ijk = s_i w_ijk,   w''_ijk = w'_ijk / sqrt(sum_ik w'_ijk^2 + epsilon)     for style s, input i, output j, pixel k
+    w'_ijk = s_i w_ijk,   w''_ijk = w'_ijk / sqrt(sum_ik w'_ijk^2 + epsilon)
+        for style s, input i, output j, pixel k
 
-The images of a batch share one convolution: its inputs are multiplied by s_i and its outputs divided by the
-root, which is the same, takes no memory for weights of each image, and was never slower on CPU (256 channels,
-16 images: a tenth of the time).
+The images of a batch share one convolution: its inputs are multiplied by s_i, and its outputs divided by the
+root. That is equivalent, needs no memory for weights of each image, and was never slower on CPU (256
+channels, 16 images: a tenth of the time).
 """
 
 import math
@@ -19,10 +20,13 @@ from ganguard.architectures.low_pass import blurred
 
 
 class ModulatedConv2d(nn.Module):
-    """x (N, inputs, H, W), w (N, style_dim) -> (N, outputs, H, W), or twice the side with `up`; without a
+    """x (N, inputs, H, W), w (N, style_dim) -> (N, outputs, H, W), or twice the side with `up`. It has no
     bias.
 
-    gain: factor of the outputs. demodulate: whether their size is that of unit weights, whatever the style.
+    Args:
+        gain: factor of the outputs.
+        up: whether the side is doubled.
+        demodulate: whether the outputs are scaled to the size that unit weights give, whatever the style.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What an architecture is: frozen settings that build a generator G and a discriminator D for an image
+"""The architecture interface: frozen settings that build a generator G and a discriminator D for an image
 shape."""
 
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ from ganguard.base.settings import MOST_SIDE, Settings
 class GeneratorNetwork(nn.Module):
     """G: z (N, latent_dim) -> images (N, C, H, W) float32 in [-1, 1]. The prior of z is N(0, I).
 
-    Papers without a tanh leave the range; `base.images.to_uint8` clamps. In evaluation mode, image i is a
-    pure function of z_i.
+    Networks that are published without a tanh leave that range; `base.images.to_uint8` clamps. In evaluation
+    mode, image i is a pure function of z_i.
     """
 
     latent_dim: int
@@ -28,22 +28,24 @@ class GeneratorNetwork(nn.Module):
 class DiscriminatorNetwork(nn.Module):
     """D: images (N, C, H, W) float32 in [-1, 1] -> raw scores (N,), higher = more real.
 
-    independent_rows: whether D scores a training image whatever shares its batch (False with BatchNorm), so
-        that real and generated images may go through it as one batch.
+    Attributes:
+        independent_rows: whether D, in training mode, scores an image independently of the rest of its batch,
+            so that real and generated images may go through it as one batch. BatchNorm and minibatch
+            deviations make it False.
     """
 
     independent_rows: bool
 
     def features(self, images: Tensor) -> Tensor:
-        """The input of D's last layer: (N, F)."""
+        """Return the input of D's last layer: (N, F)."""
         raise NotImplementedError
 
     def stages(self) -> list[nn.Module]:
-        """The parts of `features`, in the order in which an image passes them."""
+        """Return the parts of `features`, in the order in which an image passes them."""
         raise NotImplementedError
 
     def head(self, features: Tensor) -> Tensor:
-        """D's last layer: (N, F) -> (N, 1)."""
+        """Apply D's last layer: (N, F) -> (N, 1)."""
         raise NotImplementedError
 
     def forward(self, images: Tensor) -> Tensor:
@@ -52,12 +54,14 @@ class DiscriminatorNetwork(nn.Module):
 
 @runtime_checkable
 class Growing(Protocol):
-    """A G or D that can be trained resolution by resolution (Karras et al. 2018). All its weights exist from
-    the start, and it is built fully grown. Whatever its growth, G gives and D takes images of the full size;
-    growth is part of the state dict.
+    """A G or D that can be trained resolution by resolution (Karras et al. 2018).
 
-    levels: resolutions, the smallest of which is level 0; each further level doubles the side.
-    level: the newest in use.
+    All its weights exist from the start, and it is built fully grown. Whatever its growth, G returns and D
+    takes images of the full size. The growth is part of the state dict.
+
+    Attributes:
+        levels: number of resolutions. The smallest one is level 0, and each further level doubles the side.
+        level: the newest level in use.
     """
 
     levels: int
@@ -66,47 +70,53 @@ class Growing(Protocol):
     def level(self) -> int: ...
 
     def set_growth(self, level: int, alpha: float) -> None:
-        """Use the levels up to `level`, 0 to levels - 1; `alpha` in [0, 1] is the weight of that newest one,
-        1 = faded in.
+        """Use the levels up to `level`, 0 to levels - 1, with weight `alpha` in [0, 1] for the newest one; 1
+        means faded in.
 
-        Raises ValueError where either is out of its range.
+        Raises ValueError if either is out of its range.
         """
         ...
 
 
 def gradient_factor(D: nn.Module) -> float:
-    """What the length of D's gradient at images of the full size is multiplied by to be the one at images of
-    a growing D's level, as penalties are published: a pixel there is the average of many here, so the length
-    halves with every level that is left out. 1 for any other D."""
+    """Return the factor from D's gradient at images of the full size to its gradient at images of D's level.
+
+    The penalties of a growing D are published for the latter. A pixel of the level is the average of several
+    pixels of the full size, so the gradient's length halves with every level that is left out. The factor is
+    1 for any other D.
+    """
     return 2.0 ** (D.levels - 1 - D.level) if isinstance(D, Growing) else 1.0
 
 
 @runtime_checkable
 class StyleBased(Protocol):
-    """A G that makes a style for each of its layers from z and images from the styles (Karras et al. 2020):
+    """A G that makes a style for each of its layers from z, and images from the styles (Karras et al. 2020):
     G(z) = synthesis(mapping(z)).
 
-    random: in training mode, where the noise of the layers and the mixing of styles come from; None, as it is
-        built, and evaluation mode take fixed noise and do not mix. Set it after G was copied (an EMA's copy
-        has none).
+    Attributes:
+        random: the source, in training mode, of the noise of the layers and of the mixing of styles. With
+            None, as it is built, and in evaluation mode, the noise is fixed and nothing is mixed. Set it
+            after copying G; an EMA's copy has None.
     """
 
     random: torch.Generator | None
 
     def mapping(self, z: Tensor) -> Tensor:
-        """z (N, latent_dim) -> w (N, layers, D). A path's length is over D, and its square's mean over
-        layers."""
+        """Map z (N, latent_dim) to w (N, layers, D). The length of a path is taken over D, and the mean of
+        its square over layers."""
         ...
 
     def synthesis(self, w: Tensor) -> Tensor:
-        """w (N, layers, D) -> images (N, C, H, W)."""
+        """Map w (N, layers, D) to images (N, C, H, W)."""
         ...
 
 
 def faded(images: Tensor, *, level: int, alpha: float, levels: int) -> Tensor:
-    """Real images (N, C, H, W) as a growing D shall see them beside generated ones: averaged to the side of
-    `level`, blended with those of the level below by `alpha`, and enlarged to the full side again (Karras et
-    al. 2018, appendix A.1)."""
+    """Return real images (N, C, H, W) as a growing D must see them beside generated ones.
+
+    They are averaged to the side of `level`, blended by `alpha` with those of the level below, and enlarged
+    to the full side again (Karras et al. 2018, appendix A.1).
+    """
     shown = pooled(images, levels - 1 - level)
     if alpha < 1 and level > 0:
         shown = torch.lerp(enlarged(pooled(shown, 1), 1), shown, alpha)
@@ -114,12 +124,12 @@ def faded(images: Tensor, *, level: int, alpha: float, levels: int) -> Tensor:
 
 
 def pooled(images: Tensor, times: int) -> Tensor:
-    """The side halved `times` times by averages of 2x2 pixels."""
+    """Halve the side `times` times, by averages of 2x2 pixels."""
     return F.avg_pool2d(images, 2**times) if times else images
 
 
 def enlarged(images: Tensor, times: int) -> Tensor:
-    """The side doubled `times` times by repeated pixels."""
+    """Double the side `times` times, by repeating pixels."""
     return F.interpolate(images, scale_factor=float(2**times), mode="nearest") if times else images
 
 
@@ -133,14 +143,22 @@ class Networks:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How the paper of an architecture trains it: the defaults where a training's settings leave a value
-    open.
+    """How the paper of an architecture trains it: the defaults for every value that a training's settings
+    leave open.
 
-    penalty: on D's gradient: "gradient" between real and generated images (Gulrajani et al. 2017), "r1" at
-        real ones (Mescheder et al. 2018). penalty_weight: lambda of the former, gamma of the latter.
-    drift: weight of D(real)^2 in D's loss.
-    penalty_every, path_length_every: updates from one penalty to the next (lazy regularisation, Karras et al.
-    2020).
+    Attributes:
+        loss: name of the adversarial loss.
+        learning_rate: Adam's step size.
+        betas: Adam's decay rates.
+        n_dis: updates of D per update of G.
+        penalty: penalty on D's gradient: "gradient" takes it between real and generated images (Gulrajani et
+            al. 2017), "r1" at real ones (Mescheder et al. 2018).
+        penalty_weight: lambda of "gradient", gamma of "r1".
+        drift: weight of D(real)^2 in D's loss.
+        penalty_every: updates of D from one penalty to the next (lazy regularisation, Karras et al. 2020).
+        path_length_weight: weight of the path length penalty on G.
+        path_length_every: updates of G from one path length penalty to the next.
+        learning_rate_decay: "linear" to 0 over the training, or "none".
     """
 
     loss: Literal["hinge", "non_saturating", "wasserstein"]
@@ -171,7 +189,8 @@ class Architecture(Protocol):
 
 
 def parse_architecture(value: object) -> ArchitectureSettings:
-    """A name ("sngan") or a mapping with `kind` to the settings of that architecture. Raises SpecError."""
+    """Return the settings of an architecture from its name ("sngan") or from a mapping with `kind`. Raises
+    SpecError."""
     return value if isinstance(value, ArchitectureSettings) else ARCHITECTURES.parse(value)
 
 
@@ -179,27 +198,27 @@ ArchitectureField = Annotated[SerializeAsAny[ArchitectureSettings], BeforeValida
 
 
 def build_networks(settings: ArchitectureSettings, image_shape: tuple[int, int, int]) -> Networks:
-    """G and D for images of `image_shape` (C, H, W). Raises SpecError where the architecture has no such
-    shape."""
+    """Build G and D for images of `image_shape` (C, H, W). Raises SpecError if the architecture cannot make
+    that shape."""
     return cast(Architecture, settings).build(image_shape)
 
 
 def require_buildable(settings: ArchitectureSettings, image_shape: tuple[int, int, int]) -> None:
-    """Raise SpecError where the architecture cannot make images (C, H, W); no memory is spent on weights."""
+    """Raise SpecError if the architecture cannot make images (C, H, W). No memory is spent on weights."""
     with torch.device("meta"):
         build_networks(settings, image_shape)
 
 
 def recipe_of(settings: ArchitectureSettings) -> Recipe:
-    """The training defaults of an architecture."""
+    """Return the training defaults of an architecture."""
     return cast(Architecture, settings).recipe
 
 
 def doublings(resolution: int, architecture: str) -> tuple[int, int]:
-    """(bottom, k) with resolution = bottom * 2^k, k >= 1 and bottom of 4 to 7: where G begins and how often
-    it doubles.
+    """Return (bottom, k) with resolution = bottom * 2^k, k >= 1 and bottom of 4 to 7: the side at which G
+    begins, and how often it doubles.
 
-    Raises SpecError, with the sizes nearest below and above that work, for any other resolution.
+    Raises SpecError for any other resolution; the message names the nearest sizes below and above that work.
     """
     if resolution > MOST_SIDE:
         raise SpecError(
@@ -224,13 +243,14 @@ def _doublings(resolution: int) -> tuple[int, int] | None:
 
 
 def require_square(image_shape: tuple[int, int, int], architecture: str) -> tuple[int, int]:
-    """(channels, resolution) of a square image shape (C, H, W). Raises SpecError for any other."""
+    """Return (channels, resolution) of a square image shape (C, H, W). Raises SpecError for any other
+    shape."""
     channels, height, width = image_shape
     if channels not in CHANNELS:
         raise SpecError(f"{architecture} makes images of 1 or 3 channels; got {channels}.")
     if height != width:
         raise SpecError(
             f"{architecture} makes square images; got {height}x{width}. Set `size` of the data set to crop "
-            "them."
+            "its images."
         )
     return channels, height

@@ -1,12 +1,14 @@
-"""PGGAN: a GAN that grows from small images to large ones while it is trained (Karras et al., "Progressive
+"""PGGAN: a GAN that grows from small images to large ones during training (Karras et al., "Progressive
 Growing of GANs for Improved Quality, Stability, and Variation", ICLR 2018, appendix A.1).
 
 G's features are normalised pixel by pixel; D sees how much the images of a batch differ; the weights of both
-are equalised. G ends without a tanh, as published: its images leave [-1, 1], and are clamped where they
-become bytes. As in the authors' code, convolutions that double or halve the side are one with the enlarging
-before or the averaging after them, which takes half the time; averages are then taken before the activation.
-As in pytorch_GAN_zoo, every layer is scaled by He's constant with the gain of a leaky ReLU, and its bias with
-it: biases that learn faster, as the authors' do, let narrow networks oscillate.
+are equalised. G ends without a tanh, as published: its images leave [-1, 1], and are clamped when they become
+bytes.
+
+As in the authors' code, a convolution that doubles or halves the side is fused with the enlarging before it
+or the averaging after it, which takes half the time; averages are then taken before the activation. As in
+pytorch_GAN_zoo, every layer is scaled by He's constant with the gain of a leaky ReLU, and its bias with it.
+Biases that learn faster, as the authors' do, let narrow networks oscillate.
 """
 
 from itertools import pairwise
@@ -37,15 +39,16 @@ from ganguard.architectures.networks import (
 from ganguard.base.settings import Positive
 
 SLOPE = 0.2
-WIDE = 4  # levels of the full width, 4 to 32 pixels as published; every further one halves it
+WIDE = 4  # levels of the full width, 4 to 32 pixels as published; every further level halves it
 
 
 class PGGAN(ArchitectureSettings):
     """Settings of PGGAN.
 
-    latent_dim: entries of z.
-    width: channels of the first four levels (4 to 32 pixels); they halve with every doubling from there. 512
-    as published.
+    Attributes:
+        latent_dim: entries of z.
+        width: channels of the first four levels (4 to 32 pixels); they halve with every doubling from there.
+            512 as published.
     """
 
     kind: Literal["pggan"] = "pggan"
@@ -64,7 +67,7 @@ class PGGAN(ArchitectureSettings):
     )
 
     def build(self, image_shape: tuple[int, int, int]) -> Networks:
-        """G and D for square images (C, H, H)."""
+        """Build G and D for square images (C, H, H)."""
         channels, resolution = require_square(image_shape, self.kind)
         bottom, k = doublings(resolution, self.kind)
         widths = halving_widths(self.width, WIDE, k + 1)
@@ -75,8 +78,11 @@ class PGGAN(ArchitectureSettings):
 
 
 class GrowthState(nn.Module):
-    """Which levels are in use, and how far the newest is faded in. It is part of the state dict, so that the
-    checkpoint of a GAN that was not fully grown gives its images."""
+    """Which levels are in use, and how far the newest is faded in.
+
+    It is part of the state dict, so that the checkpoint of a GAN that is not fully grown gives that GAN's
+    images.
+    """
 
     def __init__(self, levels: int) -> None:
         super().__init__()
@@ -85,7 +91,7 @@ class GrowthState(nn.Module):
         self.alpha = 1.0
 
     def set(self, level: int, alpha: float) -> None:
-        """Raises ValueError where the level does not exist, or alpha is outside [0, 1]."""
+        """Set the growth. Raises ValueError if the level does not exist, or alpha is outside [0, 1]."""
         if level not in range(self.levels) or not 0 <= alpha <= 1:
             levels = f"0 to {self.levels - 1}"
             raise ValueError(
@@ -101,7 +107,7 @@ class GrowthState(nn.Module):
 
     @property
     def fades(self) -> bool:
-        """Whether two levels blend."""
+        """Whether two levels are blended."""
         return self.level > 0 and self.alpha < 1
 
 
@@ -129,9 +135,8 @@ class PGGANGenerator(GeneratorNetwork):
 
     def forward(self, z: Tensor) -> Tensor:
         level, alpha = self.growth.level, self.growth.alpha
-        h = self.project(pixel_norm(z)).view(
-            len(z), -1, self.bottom, self.bottom
-        )  # (N, widths[0], bottom, bottom)
+        h = self.project(pixel_norm(z))
+        h = h.view(len(z), -1, self.bottom, self.bottom)  # (N, widths[0], bottom, bottom)
         h = below = _normalised(self.first(_normalised(h)))
         for block in self.blocks[:level]:
             h, below = block(h), h
@@ -142,7 +147,7 @@ class PGGANGenerator(GeneratorNetwork):
 
 
 class GeneratorBlock(nn.Module):
-    """Doubles the side: up and conv in one, leaky ReLU, norm, conv, leaky ReLU, norm."""
+    """A block that doubles the side: up and conv in one, leaky ReLU, norm, conv, leaky ReLU, norm."""
 
     def __init__(self, wide: int, narrow: int) -> None:
         super().__init__()
@@ -157,7 +162,7 @@ class PGGANDiscriminator(DiscriminatorNetwork):
     """images (N, channels, bottom * 2^k, bottom * 2^k) -> scores (N,), with a width for each of the k + 1
     levels.
 
-    An image's score depends on the group of four in its batch that it stands in.
+    An image's score depends on the other images of its group of four.
     """
 
     independent_rows = False
@@ -195,8 +200,8 @@ class PGGANDiscriminator(DiscriminatorNetwork):
 
 
 class DiscriminatorBlock(nn.Module):
-    """A level of D above the lowest: conv, leaky ReLU, conv and down in one, leaky ReLU; and what reads
-    images of its side."""
+    """A level of D above the lowest: conv, leaky ReLU, conv and down in one, leaky ReLU. It also holds the
+    layer that reads images of its side."""
 
     def __init__(self, channels: int, narrow: int, wide: int) -> None:
         super().__init__()
@@ -209,8 +214,8 @@ class DiscriminatorBlock(nn.Module):
 
 
 class LastBlock(nn.Module):
-    """The lowest level of D: minibatch deviation, conv, leaky ReLU, dense, leaky ReLU; and what reads images
-    of its side."""
+    """The lowest level of D: minibatch deviation, conv, leaky ReLU, dense, leaky ReLU. It also holds the
+    layer that reads images of its side."""
 
     def __init__(self, channels: int, bottom: int, width: int) -> None:
         super().__init__()
@@ -224,8 +229,10 @@ class LastBlock(nn.Module):
 
 
 class UpConv2d(EqualisedConv2d):
-    """Enlarges by repeated pixels and convolves, as one transposed convolution. The kernel lies mirrored,
-    which makes no difference to weights that are learned."""
+    """Enlarge by repeating pixels, and convolve, as one transposed convolution.
+
+    The kernel is mirrored, which makes no difference to weights that are learned.
+    """
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(inputs, outputs, 3, stride=2, padding=1)
@@ -237,7 +244,7 @@ class UpConv2d(EqualisedConv2d):
 
 
 class DownConv2d(EqualisedConv2d):
-    """Convolves and averages 2x2 pixels, as one convolution."""
+    """Convolve, and average 2x2 pixels, as one convolution."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(inputs, outputs, 3, stride=2, padding=1)
@@ -248,8 +255,8 @@ class DownConv2d(EqualisedConv2d):
 
 
 def _spread(kernel: Tensor) -> Tensor:
-    """(..., k, k) -> (..., k + 1, k + 1): the kernel at the four places that 2x2 equal pixels see of it,
-    added up."""
+    """Add up the kernel at the four offsets at which 2x2 equal pixels see it: (..., k, k) -> (..., k + 1, k +
+    1)."""
     padded = F.pad(kernel, (1, 1, 1, 1))
     return padded[..., 1:, 1:] + padded[..., 1:, :-1] + padded[..., :-1, 1:] + padded[..., :-1, :-1]
 

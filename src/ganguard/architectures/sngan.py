@@ -1,10 +1,10 @@
 """SNGAN: spectrally normalised residual GAN (Miyato et al., "Spectral Normalization for GANs", ICLR 2018,
 appendix B.4).
 
-G: residual blocks with BatchNorm and bilinear upsampling. D: residual blocks, every layer divided by its
-largest singular value (one power iteration per forward pass), features summed over pixels, one linear score.
-The published widths are those of its appendix (32 and 48 pixels) and of Lee & Town, "Mimicry" (2020), which
-scored the networks at 64 and 128 pixels as well.
+G has residual blocks with BatchNorm and bilinear upsampling. D has residual blocks in which every layer is
+divided by its largest singular value (one power iteration per forward pass); its features are summed over
+pixels, and one linear layer scores them. The published widths are those of the paper's appendix (32 and 48
+pixels) and of Lee & Town, "Mimicry" (2020), which scored the networks at 64 and 128 pixels as well.
 """
 
 import math
@@ -30,8 +30,13 @@ from ganguard.base.settings import Positive
 
 
 class Widths(NamedTuple):
-    """Channels before and after G's blocks, from the bottom to the image, and after D's, from the image;
-    `downs` of D's blocks halve the side."""
+    """Channels of the blocks of G and D.
+
+    Attributes:
+        generator: channels before and after each block of G, from the bottom to the image.
+        discriminator: channels after each block of D, from the image.
+        downs: number of D's blocks that halve the side.
+    """
 
     generator: tuple[int, ...]
     discriminator: tuple[int, ...]
@@ -49,10 +54,11 @@ PUBLISHED = {  # by the side of the images
 class SNGAN(ArchitectureSettings):
     """Settings of SNGAN.
 
-    latent_dim: entries of z.
-    width: channels of every layer of G and D.
-    width_factor: instead of `width`, the published channels for images of 32, 48, 64 or 128 pixels, times
-    this.
+    Attributes:
+        latent_dim: entries of z.
+        width: channels of every layer of G and D.
+        width_factor: takes the place of `width`: the published channels for images of 32, 48, 64 or 128
+            pixels, times this factor.
     """
 
     kind: Literal["sngan"] = "sngan"
@@ -75,7 +81,7 @@ class SNGAN(ArchitectureSettings):
         return said
 
     def build(self, image_shape: tuple[int, int, int]) -> Networks:
-        """G and D for square images (C, H, H)."""
+        """Build G and D for square images (C, H, H)."""
         channels, resolution = require_square(image_shape, self.kind)
         bottom, k = doublings(resolution, self.kind)
         widths = self._constant(k) if self.width_factor is None else _published(resolution, self.width_factor)
@@ -91,10 +97,8 @@ class SNGAN(ArchitectureSettings):
 
 def _published(resolution: int, factor: float) -> Widths:
     if resolution not in PUBLISHED:
-        below, above = (
-            [size for size in PUBLISHED if size < resolution],
-            [size for size in PUBLISHED if size > resolution],
-        )
+        below = [size for size in PUBLISHED if size < resolution]
+        above = [size for size in PUBLISHED if size > resolution]
         near = " or ".join(str(size) for size in (*below[-1:], *above[:1]))
         raise SpecError(
             f"sngan's published widths are for images of {', '.join(map(str, PUBLISHED))} pixels; got "
@@ -127,8 +131,8 @@ class SNGANGenerator(GeneratorNetwork):
 
 
 class GeneratorBlock(nn.Module):
-    """Residual block that doubles the side: BN, ReLU, up, conv, BN, ReLU, conv, beside up and a 1x1
-    convolution."""
+    """A residual block that doubles the side: BN, ReLU, up, conv, BN, ReLU, conv. Its shortcut is up and a
+    1x1 convolution."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -140,13 +144,12 @@ class GeneratorBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         h = self.conv1(_upsample(F.relu(self.norm1(x))))
         h = self.conv2(F.relu(self.norm2(h)))
-        return h + _upsample(
-            self.shortcut(x)
-        )  # a 1x1 convolution commutes with interpolation, and is cheaper first
+        # A 1x1 convolution commutes with interpolation, and is cheaper before it.
+        return h + _upsample(self.shortcut(x))
 
 
 class SNGANDiscriminator(DiscriminatorNetwork):
-    """images (N, channels, H, H) -> scores (N,): a block for each width, of which the first `downs` halve the
+    """images (N, channels, H, H) -> scores (N,): one block for each width; the first `downs` blocks halve the
     side."""
 
     independent_rows = True
@@ -173,7 +176,8 @@ class SNGANDiscriminator(DiscriminatorNetwork):
 
 
 class FirstBlock(nn.Module):
-    """Residual block on the image itself: no activation before the first convolution; halves the side."""
+    """The residual block on the image itself. It has no activation before its first convolution, and halves
+    the side."""
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
@@ -187,8 +191,8 @@ class FirstBlock(nn.Module):
 
 
 class DiscriminatorBlock(nn.Module):
-    """Residual block; with `down` it halves the side, and then, or where it widens, a 1x1 convolution is its
-    shortcut."""
+    """A residual block. With `down` it halves the side. If it halves the side or widens, its shortcut is a
+    1x1 convolution."""
 
     def __init__(self, inputs: int, outputs: int, *, down: bool) -> None:
         super().__init__()

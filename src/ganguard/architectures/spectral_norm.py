@@ -1,11 +1,13 @@
 """Spectral normalisation (Miyato et al., "Spectral Normalization for GANs", ICLR 2018, section 2.1 and
 Algorithm 1).
 
-    W_SN = W / sigma,   sigma = uᵀ W v;   in training, before each use:   v <- Wᵀ u / |Wᵀ u|,   u <- W v / |W v|
+    W_SN = W / sigma,   sigma = uᵀ W v
+    in training, before each use:   v <- Wᵀ u / |Wᵀ u|,   u <- W v / |W v|
 
 torch's own parametrization does the same. This one can be built without memory ("meta" device), where torch's
-imports its compiler for three seconds, does not copy weights that lie with their channels last, and stays in
-float32 whatever the precision of a training: under CUDA's autocast, u and v would be of eight bits.
+imports its compiler, which takes three seconds. It does not copy weights that lie with their channels last.
+It stays in float32 whatever the precision of a training: under CUDA's autocast, u and v would have eight
+bits.
 """
 
 from typing import TypeVar
@@ -14,16 +16,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import register_parametrization
 
-EPSILON = 1e-12  # least norm that is divided by
+EPSILON = 1e-12  # smallest norm to divide by
 FIRST_ITERATIONS = 15  # before any training, as in torch
 
 Layer = TypeVar("Layer", nn.Linear, nn.Conv2d)
 
 
 class SpectralNorm(nn.Module):
-    """weight -> weight / sigma. Buffers u (rows,) and v (columns,) approach the first singular vectors of the
-    weight as a matrix: a row for each output channel, a column for each pixel and input channel of its
-    kernel."""
+    """weight -> weight / sigma.
+
+    The weight counts as a matrix with a row for each output channel, and a column for each pixel and input
+    channel of its kernel. The buffers u (rows,) and v (columns,) approach its first singular vectors.
+    """
 
     u: Tensor
     v: Tensor
@@ -44,7 +48,8 @@ class SpectralNorm(nn.Module):
 
     @torch.no_grad()
     def _iterate(self, W: Tensor, times: int) -> tuple[Tensor, Tensor]:
-        """New u and v, which are kept: the buffers change, the tensors that are returned never do."""
+        """Return new u and v, and keep them in the buffers. The buffers change in place; the returned tensors
+        never do."""
         u, v = self.u, self.v
         for _ in range(times):
             v = _normalised(torch.mv(W.T, u))
@@ -55,15 +60,15 @@ class SpectralNorm(nn.Module):
 
 
 def spectral_norm(layer: Layer) -> Layer:
-    """Divide a layer's weight by its largest singular value, from here on."""
-    register_parametrization(
-        layer, "weight", SpectralNorm(layer.weight), unsafe=True
-    )  # it keeps shape and type
+    """Make a layer divide its weight by the largest singular value, and return the layer."""
+    # unsafe=True only skips torch's check that shape and type stay; they do.
+    register_parametrization(layer, "weight", SpectralNorm(layer.weight), unsafe=True)
     return layer
 
 
 def _as_matrix(weight: Tensor) -> Tensor:
-    """(out, in) as it is, (out, in, h, w) to (out, h * w * in): a view where channels are last in memory."""
+    """Return a weight (out, in) as it is, and (out, in, h, w) as (out, h * w * in). The latter is a view if
+    channels are last in memory."""
     return weight if weight.ndim == 2 else weight.permute(0, 2, 3, 1).flatten(1)
 
 

@@ -1,10 +1,10 @@
 """StyleGAN2 (Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", CVPR 2020), its
 configuration F: G adds up images of every resolution, D is residual, and nothing grows.
 
-z is normalised and mapped to a style w, which modulates every convolution of G; noise, whose strength is
-learned, gives detail that no code names. G ends without a tanh, as published: its images leave [-1, 1], and
-are clamped where they become bytes. Activations are leaky ReLUs times sqrt(2); that factor, and the one of a
-sum of two branches, is part of the weights and biases before them, which is the same.
+z is normalised and mapped to a style w, which modulates every convolution of G. Noise of learned strength
+adds detail that no code determines. G ends without a tanh, as published: its images leave [-1, 1], and are
+clamped when they become bytes. Activations are leaky ReLUs times sqrt(2). That factor, and the one of a sum
+of two branches, is folded into the weights and biases before them, which is equivalent.
 """
 
 import math
@@ -37,19 +37,19 @@ from ganguard.architectures.networks import (
 from ganguard.base.settings import Positive
 
 SLOPE = 0.2
-WIDE = 5  # levels of the full width, 4 to 64 pixels as published; every further one halves it
+WIDE = 5  # levels of the full width, 4 to 64 pixels as published; every further level halves it
 MAPPING_LAYERS = 8
 MAPPING_PACE = 0.01  # learning rate of the mapping, relative to the rest
-# of the images of a training batch: those that take the styles of their last layers from a second code
-MIXED = 0.9
+MIXED = 0.9  # share of training images that take the styles of their last layers from a second code
 
 
 class StyleGAN2(ArchitectureSettings):
     """Settings of StyleGAN2.
 
-    latent_dim: entries of z, and of w.
-    width: channels of the first five levels (4 to 64 pixels); they halve with every doubling from there. 512
-    as published.
+    Attributes:
+        latent_dim: entries of z, and of w.
+        width: channels of the first five levels (4 to 64 pixels); they halve with every doubling from there.
+            512 as published.
     """
 
     kind: Literal["stylegan2"] = "stylegan2"
@@ -70,7 +70,7 @@ class StyleGAN2(ArchitectureSettings):
     )
 
     def build(self, image_shape: tuple[int, int, int]) -> Networks:
-        """G and D for square images (C, H, H)."""
+        """Build G and D for square images (C, H, H)."""
         channels, resolution = require_square(image_shape, self.kind)
         bottom, k = doublings(resolution, self.kind)
         widths = halving_widths(self.width, WIDE, k + 1)
@@ -84,7 +84,8 @@ class StyleGAN2Generator(GeneratorNetwork):
     """z (N, latent_dim) -> images (N, channels, bottom * 2^k, bottom * 2^k), with a width for each of the k +
     1 levels.
 
-    random: see `networks.StyleBased`.
+    Attributes:
+        random: see `networks.StyleBased`.
     """
 
     random: torch.Generator | None = None
@@ -105,18 +106,18 @@ class StyleGAN2Generator(GeneratorNetwork):
         return self.synthesis(self.mapping(z))
 
     def mapping(self, z: Tensor) -> Tensor:
-        """z (N, latent_dim) -> w (N, layers, latent_dim), one style for each layer and one for the last
+        """Map z (N, latent_dim) to w (N, layers, latent_dim): a style for each layer, and one for the last
         `to_image`."""
         styles = self._style(z).expand(-1, len(self.layers) + 1, -1)
         random = self._random(z.device)
         return styles if random is None else self._mixed(styles, random)
 
     def synthesis(self, w: Tensor) -> Tensor:
-        """w (N, layers, latent_dim) -> images (N, C, H, H)."""
+        """Map w (N, layers, latent_dim) to images (N, C, H, H)."""
         random = self._random(w.device)
         h = self.layers[0](self.bottom.expand(len(w), -1, -1, -1), w[:, 0], random)
         images = self.to_image[0](h, w[:, 1])
-        for number in range(1, len(self.layers), 2):  # a level: two layers, and an image that is added
+        for number in range(1, len(self.layers), 2):  # each level has two layers, and adds an image
             h = self.layers[number](h, w[:, number], random)
             h = self.layers[number + 1](h, w[:, number + 1], random)
             images = upsampled(images) + self.to_image[number // 2 + 1](h, w[:, number + 2])
@@ -126,8 +127,8 @@ class StyleGAN2Generator(GeneratorNetwork):
         return self.mapper(pixel_norm(z))[:, None]  # (N, 1, latent_dim)
 
     def _mixed(self, styles: Tensor, random: torch.Generator) -> Tensor:
-        """From a layer on, which is drawn for each image, the style of another code (Karras et al. 2019,
-        section 3.1)."""
+        """Replace the styles from some layer on, which is drawn for each image, by those of another code
+        (Karras et al. 2019, section 3.1)."""
         (count, layers, _), device = styles.shape, styles.device
         other = self._style(torch.randn(count, self.latent_dim, generator=random, device=device))
         begins = torch.randint(1, layers, (count, 1, 1), generator=random, device=device)
@@ -136,7 +137,7 @@ class StyleGAN2Generator(GeneratorNetwork):
         return torch.where(keeps | ~mixes, styles, other)
 
     def _random(self, device: torch.device) -> torch.Generator | None:
-        """Where random numbers on `device` come from, if they are wanted."""
+        """Return the source of random numbers on `device`, or None if fixed noise is to be used."""
         if not self.training or self.random is None or self.random.device.type == device.type:
             return self.random if self.training else None
         seed = int(torch.randint(2**62, (), generator=self.random))
@@ -190,7 +191,7 @@ class StyleGAN2Discriminator(DiscriminatorNetwork):
     """images (N, channels, bottom * 2^k, bottom * 2^k) -> scores (N,), with a width for each of the k + 1
     levels.
 
-    An image's score depends on the group of four in its batch that it stands in.
+    An image's score depends on the other images of its group of four.
     """
 
     independent_rows = False
@@ -226,8 +227,8 @@ class FromImage(nn.Module):
 
 
 class DiscriminatorBlock(nn.Module):
-    """Residual block that halves the side: conv, leaky ReLU, blur, conv, leaky ReLU, beside blur and a 1x1
-    convolution."""
+    """A residual block that halves the side: conv, leaky ReLU, blur, conv, leaky ReLU. Its shortcut is blur
+    and a 1x1 convolution."""
 
     def __init__(self, narrow: int, wide: int) -> None:
         super().__init__()
@@ -242,7 +243,7 @@ class DiscriminatorBlock(nn.Module):
 
 
 class Shortcut(nn.Module):
-    """x (N, narrow, H, H) -> (N, wide, H / 2, H / 2): blur, 1x1 conv without bias; over sqrt(2)."""
+    """x (N, narrow, H, H) -> (N, wide, H / 2, H / 2): blur, 1x1 conv without bias; divided by sqrt(2)."""
 
     def __init__(self, narrow: int, wide: int) -> None:
         super().__init__()

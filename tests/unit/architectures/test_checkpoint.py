@@ -131,7 +131,7 @@ def test_a_truncated_file_is_named(saved: Path, name: str) -> None:
 @pytest.mark.parametrize("name", ["generator.safetensors", "discriminator.safetensors"])
 def test_an_absent_file_is_named(saved: Path, name: str) -> None:
     (saved / name).unlink()
-    assert f"{name}: this file is absent" in _refused(saved)
+    assert f"{name}: this file is missing" in _refused(saved)
 
 
 def test_weights_of_another_width_name_the_tensor_and_both_shapes(saved: Path) -> None:
