@@ -62,7 +62,7 @@ def test_a_checkpoint_whose_images_are_no_numbers_is_named(tmp_path: Path, compu
             "moments are not those of the networks",
         ),
         (lambda t: {k: v for k, v in t.items() if k != "random"}, "'random'"),
-        (lambda t: t | {"G/0/exp_avg": torch.zeros(5)}, "an optimiser's 0/exp_avg is of shape (5,)"),
+        (lambda t: t | {"G/0/exp_avg": torch.zeros(5)}, "an optimiser's 0/exp_avg has shape (5,)"),
         (lambda t: t | {"random": torch.zeros(9, dtype=torch.uint8)}, "of size 5056"),
         (lambda t: t | {"random": t["random"] * 0}, "mt19937"),
         (

@@ -1,5 +1,4 @@
-"""What a training is made of, put together: networks on their device, optimisers, the average of G, what
-grows."""
+"""The parts of a training, put together: networks on their device, optimisers, the average of G, growth."""
 
 from typing import TYPE_CHECKING
 
@@ -31,15 +30,24 @@ def assembled(
     fabric: "Fabric",
     generator: torch.Generator,
 ) -> GANTraining:
-    """The training of networks with their first weights, on images (N, C, H, W) uint8; all its draws are from
-    `generator`."""
+    """Return the training of networks that hold their initial weights.
+
+    Args:
+        networks: G and D.
+        images: (N, C, H, W) uint8, the real images.
+        settings: how to train.
+        initial_weights: what the networks began with; it decides which parameters are frozen.
+        fabric: the devices.
+        generator: the source of all random numbers.
+    """
     complete, processes = settings.completed(), Processes(fabric)
     if processes.count > 1:
         share_out(networks, settings, processes=processes.count, device_type=fabric.device.type)
     for module in (networks.generator, networks.discriminator):
         fabric.to_device(module.train())
         if settings.channels_last:
-            module.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - 1.2 to 1.3 times faster on CPU
+            # 1.2 to 1.3 times faster on CPU.
+            module.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     frozen = initial_weights.frozen_parameters(networks.discriminator)
     networks.discriminator.requires_grad_(False)
     trained = [parameter for parameter in networks.discriminator.parameters() if parameter not in frozen]

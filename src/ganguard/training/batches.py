@@ -1,5 +1,5 @@
-"""What in a network looks at a whole batch, and what becomes of it where several processes hold parts of the
-batch."""
+"""The parts of a network that look at a whole batch, and how they work if several processes hold parts of
+it."""
 
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage] - the base of all of them
@@ -11,11 +11,11 @@ from ganguard.training.settings import TrainingSettings
 
 
 def share_out(networks: Networks, settings: TrainingSettings, *, processes: int, device_type: str) -> None:
-    """Make networks ready for `processes` > 1, each with its part of a batch: BatchNorm takes the statistics
-    of the whole batch, and the groups of four that D compares stay whole.
+    """Prepare networks for `processes` > 1, each of which holds its part of a batch: BatchNorm takes the
+    statistics of the whole batch, and the groups of four that D compares stay whole.
 
-    Raises SpecError where a batch cannot be shared out, BatchNorm would be on CPU, or a penalty needs its
-    second derivative.
+    Raises SpecError if a batch cannot be divided so, BatchNorm would run on CPU, or a penalty needs the
+    second derivative of BatchNorm.
     """
     if settings.batch_size % processes:
         raise SpecError(
@@ -32,15 +32,16 @@ def share_out(networks: Networks, settings: TrainingSettings, *, processes: int,
         if _has_batch_norm(D) and settings.completed().penalty != "none":
             raise SpecError(
                 f"devices: a penalty needs second derivatives of {kind}'s D, which synchronised BatchNorm "
-                "has not. Set penalty: none, or train on one device."
+                "does not have. Set penalty: none, or train on one device."
             )
     elif not D.independent_rows and (own := settings.batch_size // processes) % GROUP:
         raise SpecError(
-            f"devices: {kind}'s D compares images in groups of {GROUP}, which no two processes share. Make "
-            f"batch_size a multiple of {GROUP * processes}; got {settings.batch_size}, {own} for each."
+            f"devices: {kind}'s D compares images in groups of {GROUP}, and each group must lie in one "
+            f"process. Make batch_size a multiple of {GROUP * processes}; got {settings.batch_size}, {own} "
+            "for each process."
         )
     for network in (networks.generator, D):
-        nn.SyncBatchNorm.convert_sync_batchnorm(network)  # in place: it replaces layers within
+        nn.SyncBatchNorm.convert_sync_batchnorm(network)  # works in place, by replacing the layers within
 
 
 def _has_batch_norm(network: nn.Module) -> bool:

@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 
 PRECISIONS = ("32-true", "bf16-mixed")
 _REFUSED = {
-    "16-mixed": "float16 needs scaled losses, and penalties on gradients would be of the scaled ones",
+    "16-mixed": "float16 needs scaled losses, and penalties would then act on scaled gradients",
     "16-true": "Adam's steps vanish in float16 weights",
     "bf16-true": "Adam's steps, and those of the average of G's weights, vanish in weights of eight bits",
-    "64-true": "no training here gained by float64",
+    "64-true": "no training here gained anything from float64",
 }
 
 

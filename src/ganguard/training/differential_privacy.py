@@ -1,13 +1,15 @@
 """Differentially private training of a GAN (DP-SGD, Abadi et al. 2016): the countermeasure to accuracy
-extraction that the paper leaves to the future. What a copy can tell about single training images is then
-bounded, however the target was stolen.
+extraction that the paper leaves to the future. It bounds what a copy can reveal about single training images,
+however the target was stolen.
 
-Only D sees real images, so only its updates spend privacy: each takes a Poisson sample of them, cuts every
-image's gradient to a length C, and adds noise. G learns from D, which is post-processing and costs nothing
-more, as does the gradient for generated images. The bound is that of Rényi accounting (Mironov 2017), by
-opacus. What it does not cover: any choice that looks at the training images besides, as that of a checkpoint
-by its distance to them. And noise follows from the training's seed, so that a run can be repeated: the bound
-holds towards whoever does not know the seed, which the checkpoint's JSON names.
+Only D sees real images, so only its updates spend privacy: each takes a Poisson sample of the images, clips
+every image's gradient to a length C, and adds noise. G learns from D, which is post-processing and costs
+nothing more; the same holds for the gradient of generated images. The bound comes from Rényi accounting
+(Mironov 2017), by opacus.
+
+The bound does not cover any other choice that looks at the training images, such as choosing a checkpoint by
+its distance to them. The noise follows from the training's seed, so that a run can be repeated. The bound
+therefore holds against anybody who does not know the seed, and the checkpoint's JSON names it.
 """
 
 import warnings
@@ -33,12 +35,13 @@ ACCOUNTANT = "rdp"
 
 
 class DifferentialPrivacy(Settings):
-    """How private a training is: (epsilon, delta)-differentially, for adding or removing one image.
+    """How private a training is: (epsilon, delta)-differentially private, for adding or removing one image.
 
-    epsilon: for the whole training; None: no bound, gradients are cut but no noise is added, which shows what
-    cutting costs.
-    delta: at which epsilon is stated; less than one over the number of images.
-    max_grad_norm: C, the length that an image's gradient is cut to.
+    Attributes:
+        epsilon: bound for the whole training. None sets no bound: gradients are clipped but no noise is
+            added, which shows the cost of clipping.
+        delta: the delta at which epsilon is stated; less than one over the number of images.
+        max_grad_norm: C, the length to which an image's gradient is clipped.
     """
 
     epsilon: Annotated[float, Field(gt=0.01, le=1e6)] | None
@@ -47,7 +50,7 @@ class DifferentialPrivacy(Settings):
 
 
 class PrivateTraining(TrainingSettings):
-    """How a GAN is trained, privately where `differential_privacy` says so."""
+    """How a GAN is trained, privately if `differential_privacy` is set."""
 
     differential_privacy: DifferentialPrivacy | None = None
 
@@ -66,26 +69,36 @@ class PrivateTraining(TrainingSettings):
             )
         if self.precision != "32-true" or self.compile:
             raise ValueError(
-                "differential_privacy: gradients are cut and made noisy in float32, image by image. Leave "
-                "precision and compile out"
+                "differential_privacy: gradients are clipped and made noisy in float32, image by image. "
+                "Leave precision and compile out"
             )
         return self
 
 
 def why_not_private(architecture: ArchitectureSettings) -> str | None:
-    """Why no gradient of D is one image's alone, or cannot be told; None where it can."""
+    """Return why the gradients of single images cannot be separated in D, or None if they can."""
     if getattr(architecture, "discriminator_norm", None) == "group":
         return None
     if architecture.kind == "dcgan":
-        return "BatchNorm in D mixes the images of a batch, so that no gradient is one image's alone"
+        return "BatchNorm in D mixes the images of a batch, so no gradient belongs to one image alone"
+    D = f"{architecture.kind}'s D"
     if architecture.kind in ("pggan", "stylegan2"):
-        return f"{architecture.kind}'s D sees how much the images of a group differ, so that no gradient is one image's alone"
-    return f"{architecture.kind}'s D is not of layers whose gradients can be told apart by image (spectral normalisation)"
+        return f"{D} sees how much the images of a group differ, so no gradient belongs to one image alone"
+    return f"{D} has layers whose gradients cannot be separated by image (spectral normalisation)"
 
 
 @dataclass(frozen=True)
 class Guarantee:
-    """What was spent. noise_multiplier: sigma, in units of C. sample_rate: q. updates: of D."""
+    """The privacy that a training spends.
+
+    Attributes:
+        epsilon: spent over the whole training; None without noise.
+        delta: the delta at which epsilon is stated.
+        noise_multiplier: sigma, in units of C.
+        max_grad_norm: C.
+        sample_rate: q, the probability of each image to be in an update's sample.
+        updates: updates of D.
+    """
 
     epsilon: float | None
     delta: float
@@ -95,15 +108,18 @@ class Guarantee:
     updates: int
 
     def said(self) -> dict[str, Any]:
-        """For a checkpoint's provenance."""
+        """Return the guarantee for a checkpoint's provenance."""
         from opacus import __version__
 
         return {**vars(self), "accountant": f"{ACCOUNTANT}, opacus {__version__}"}
 
 
 def guarantee_of(settings: DifferentialPrivacy, *, images: int, batch_size: int, updates: int) -> Guarantee:
-    """The noise that keeps `updates` of D within epsilon, of Poisson samples of `batch_size` expected images.
-    Raises SpecError where opacus is absent, a batch is as large as the data, or no noise suffices."""
+    """Return the noise that keeps `updates` of D within epsilon, if each takes a Poisson sample of
+    `batch_size` expected images.
+
+    Raises SpecError if opacus is not installed, a batch is as large as the data, or no noise suffices.
+    """
     require_opacus()
     from opacus.accountants import create_accountant
     from opacus.accountants.utils import get_noise_multiplier
@@ -121,7 +137,8 @@ def guarantee_of(settings: DifferentialPrivacy, *, images: int, batch_size: int,
         return Guarantee(None, delta, 0.0, norm, rate, updates)
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Optimal order is the")  # a bound of any order holds
+            # opacus warns if the best order is the first or last that it tries. The bound of any order holds.
+            warnings.filterwarnings("ignore", message="Optimal order is the")
             sigma = get_noise_multiplier(
                 target_epsilon=epsilon,
                 target_delta=delta,
@@ -135,13 +152,14 @@ def guarantee_of(settings: DifferentialPrivacy, *, images: int, batch_size: int,
     except ValueError as problem:
         what = f"epsilon {epsilon:g} cannot be kept over {updates:,} updates"
         raise SpecError(
-            f"differential_privacy: {what}: {one_line(problem, 160)}. Allow more, or train shorter."
+            f"differential_privacy: {what}: {one_line(problem, 160)}. Allow a larger epsilon, or train for "
+            "fewer steps."
         ) from None
     return Guarantee(spent, delta, float(sigma), norm, rate, updates)
 
 
 def require_opacus() -> None:
-    """Raise SpecError where opacus is not installed."""
+    """Raise SpecError if opacus is not installed."""
     try:
         import opacus  # noqa: F401  # pyright: ignore[reportUnusedImport]
     except ImportError:
@@ -151,7 +169,8 @@ def require_opacus() -> None:
 
 
 class PrivateUpdates:
-    """Updates of a D whose parameters require gradients when it is given."""
+    """Differentially private updates of D. Its trained parameters must require gradients when it is passed
+    in."""
 
     def __init__(
         self, D: DiscriminatorNetwork, optimizer: Optimizer, guarantee: Guarantee, batch_size: int
@@ -159,7 +178,8 @@ class PrivateUpdates:
         from opacus import GradSampleModule
         from opacus.optimizers import DPOptimizer
 
-        D.to(memory_format=torch.contiguous_format)  # pyright: ignore[reportCallIssue] - as opacus lays gradients out
+        # opacus lays its gradients out contiguously, so the weights must be laid out in the same way.
+        D.to(memory_format=torch.contiguous_format)  # pyright: ignore[reportCallIssue]
         self._wrapped: GradSampleModule = GradSampleModule(D)
         self._wrapped.disable_hooks()
         self._rate, self._optimizer = guarantee.sample_rate, optimizer
@@ -175,16 +195,22 @@ class PrivateUpdates:
     def update(
         self, images: Images, fake: Tensor, loss: AdversarialLoss, generator: torch.Generator
     ) -> Tensor:
-        """One update of D on a Poisson sample of `images` (N, C, H, W) uint8, and on generated images (n, C,
-        H, W) in [-1, 1]. Returns its loss, ()."""
+        """Update D once, and return its loss, ().
+
+        Args:
+            images: (N, C, H, W) uint8; a Poisson sample of them is used.
+            fake: generated images (n, C, H, W) in [-1, 1].
+            loss: the losses of D.
+            generator: the source of the random numbers.
+        """
         rows = (torch.rand(len(images), generator=generator) < self._rate).nonzero()[:, 0]
         self._private.zero_grad()
         of_real = self._sample_gradients(to_float(batch(images, rows, fake.device)), loss)
-        self._noise.manual_seed(int(torch.randint(2**62, (), generator=generator)))  # CUDA's are not saved
+        # The state of a CUDA generator is not saved, so it is seeded from the training's own each time.
+        self._noise.manual_seed(int(torch.randint(2**62, (), generator=generator)))
         self._private.pre_step()
-        of_fake = loss.fake(
-            self._wrapped(fake.detach().requires_grad_())
-        )  # torch warns where a hook meets no gradient of inputs
+        # torch warns if a module with hooks gets inputs without gradients.
+        of_fake = loss.fake(self._wrapped(fake.detach().requires_grad_()))
         self._add_gradients(of_fake)
         self._optimizer.step()
         return of_real + of_fake.detach()
@@ -193,8 +219,8 @@ class PrivateUpdates:
         return [parameter for group in self._optimizer.param_groups for parameter in group["params"]]
 
     def _sample_gradients(self, real: Tensor, loss: AdversarialLoss) -> Tensor:
-        """Every image's own gradient, where the optimiser looks for it; an empty sample has none, and is
-        noise alone."""
+        """Store every image's own gradient where the optimiser looks for it. An empty sample has none, and
+        the update is noise alone."""
         if len(real) == 0:
             for parameter in self._parameters():
                 parameter.grad_sample = parameter.new_zeros((0, *parameter.shape))  # pyright: ignore[reportAttributeAccessIssue]

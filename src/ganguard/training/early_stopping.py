@@ -1,7 +1,6 @@
-"""Keeping the best of a training: a judge looks at G's images now and then, and the G that it liked most is
-what is published.
+"""Early stopping: a judge looks at G's images at intervals, and the G that it liked best is published.
 
-An adversary with few real images would otherwise learn them by heart, and could not tell when.
+An adversary with few real images would otherwise memorise them, and could not tell when.
 """
 
 import json
@@ -21,18 +20,22 @@ from ganguard.base.settings import read_json
 
 JUDGED = "judged.json"
 BEST = "best"
-BATCH = 64  # images that G makes at once
+BATCH = 64  # images that G generates at once
 
 Judge = Callable[[Tensor], float]
-"""Images (N, C, H, W) uint8 to a number; lower is better."""
+"""A function from images (N, C, H, W) uint8 to a score; lower is better."""
 
 
 @dataclass(frozen=True)
 class Watch:
-    """judge: what decides. every: steps of G between two looks, of which the first is before any step, and
-    the last after all.
-    count: images looked at, of the same codes each time. judged_by: tells judges apart; scores of two are not
-    compared."""
+    """When a judge looks, and at what.
+
+    Attributes:
+        judge: decides.
+        every: steps of G between two looks. The first look is before any step, the last one after all steps.
+        count: images of a look, from the same codes each time.
+        judged_by: tells judges apart; the scores of two judges are not compared.
+    """
 
     judge: Judge
     every: int
@@ -40,16 +43,21 @@ class Watch:
     judged_by: str = ""
 
     def digest(self) -> str:
-        """For the identity of a training."""
+        """Return a hash for the identity of a training."""
         return content_key(every=self.every, count=self.count, judged_by=self.judged_by)
 
 
 class Best:
-    """The looks at one training, kept in `directory`/judged.json, and its best state so far in
+    """The looks at one training, kept in `directory`/judged.json, and its best state so far, in
     `directory`/best.
 
-    begin: the step that the training goes on from, of `steps`. What a killed run saw after it is seen again;
-    all of it, where nothing was saved.
+    Args:
+        watch: when the judge looks.
+        directory: where the looks and the best state are kept.
+        begin: the step, of `steps`, at which the training goes on. Looks that a killed run took after it are
+            taken again; all of them, if no state was saved.
+        steps: steps of G in the whole training.
+        seed: seed of the codes.
     """
 
     def __init__(self, watch: Watch, directory: Path, begin: int, steps: int, seed: int) -> None:
@@ -58,24 +66,30 @@ class Best:
 
     @property
     def checkpoint(self) -> Path:
-        """Where the best state is."""
+        """The directory of the best state."""
         return self._directory / BEST
 
     def due(self, step: int) -> bool:
-        """Whether there is a look after `step`."""
+        """Return whether there is a look after `step`."""
         return step % self._watch.every == 0 or step == self._steps
 
     def look(self, step: int, G: GeneratorNetwork, publish: Callable[[Path], object]) -> float | None:
-        """Judge G (N, latent_dim) -> images as it is after `step`, and publish it to `checkpoint` where it is
-        the best so far, the first of several equally good. Returns what the judge gave, None where it had
-        looked before, or there is no look. Raises StepError where that is not finite."""
+        """Judge G, (N, latent_dim) -> images, as it is after `step`, and publish it to `checkpoint` if it is
+        the best so far. Of several equally good states the first stays.
+
+        Returns:
+            The judge's score, or None if no look is due, or it was taken before.
+
+        Raises:
+            StepError: the score is not finite.
+        """
         if not self.due(step) or step in dict(self.looks):
             return None
         score = float(self._watch.judge(images_of(G, self._seed, "judged", self._watch.count)))
         if not abs(score) < float("inf"):
             raise StepError(
-                f"the judge of a training gave {score} at step {step}. Look at the images and at its real "
-                "ones."
+                f"the judge of a training gave {score} at step {step}. Check the generated images and the "
+                "judge's real ones."
             )
         if all(score < seen for _, seen in self.looks):
             publish(self.checkpoint)
@@ -86,13 +100,13 @@ class Best:
 
 @torch.inference_mode()
 def images_of(G: GeneratorNetwork, seed: int, stream: str, count: int) -> Tensor:
-    """Images (count, C, H, W) uint8 of the codes of a stream."""
+    """Return G's images (count, C, H, W) uint8 of the codes of a stream."""
     z, device = normal(seed, stream, range(count), G.latent_dim), next(G.parameters()).device
     return torch.cat([to_uint8(G(rows.to(device))).cpu() for rows in z.split(BATCH)])
 
 
 def best_step(directory: Path) -> int:
-    """The step that the judge liked most, the first of several. Raises CheckpointError where no look was
+    """Return the step that the judge liked best, the first of several. Raises CheckpointError if no look was
     taken."""
     looks = _read(directory / JUDGED)
     if not looks:
@@ -105,4 +119,6 @@ def _read(path: Path) -> list[tuple[int, float]]:
         found = read_json(path) if path.is_file() else []
         return [(int(step), float(score)) for step, score in found]  # pyright: ignore[reportGeneralTypeIssues, reportUnknownArgumentType, reportUnknownVariableType]
     except (TypeError, ValueError, json.JSONDecodeError):
-        raise CheckpointError(f"{path}: not a record of what a judge saw. Remove it to train anew.") from None
+        raise CheckpointError(
+            f"{path}: not a record of a judge's looks. Remove it to start the training again."
+        ) from None

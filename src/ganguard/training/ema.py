@@ -1,4 +1,4 @@
-"""Exponential moving average of a generator's weights, with its buffers (Yazıcı et al. 2019)."""
+"""Exponential moving average of a generator's weights and buffers (Yazıcı et al. 2019)."""
 
 import copy
 
@@ -11,7 +11,7 @@ class EMA:
     parameter.
 
     Buffers (BatchNorm's running statistics) are averaged in the same way; counters are copied. The decay of
-    step t is min(decay, (1 + t) / (10 + t)), so that the random beginning is forgotten.
+    step t is min(decay, (1 + t) / (10 + t)), so that the random initial weights are forgotten.
     """
 
     def __init__(self, module: nn.Module, decay: float) -> None:
@@ -25,7 +25,7 @@ class EMA:
 
     @torch.no_grad()
     def update(self, step: int) -> None:
-        """Move towards the module as it is after `step` (from 0)."""
+        """Move the average towards the module's state after `step` (from 0)."""
         weight = 1 - min(self.decay, (1 + step) / (10 + step))
         torch._foreach_lerp_(self._averages, self._sources, weight)  # pyright: ignore[reportPrivateUsage, reportPrivateImportUsage]
         for copied, source in self._copies:
@@ -33,7 +33,8 @@ class EMA:
 
     @torch.no_grad()
     def restart(self) -> None:
-        """Begin again as the module is now, as pytorch_GAN_zoo does at every new size of a GAN that grows."""
+        """Set the average to the module's present state, as pytorch_GAN_zoo does at every new size of a
+        growing GAN."""
         self.module.load_state_dict(self._source.state_dict())
 
 

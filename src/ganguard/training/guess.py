@@ -1,7 +1,7 @@
-"""What an adversary believes to stand between the codes of a generator and the images that it bought.
+"""An adversary's guess of what lies between a generator's codes and the images that it bought.
 
-It puts its guess into its own training: D compares bought images with guess(G(z)), and so G itself learns the
-distribution that the provider meant to hide (AmbientGAN, Bora et al. 2018).
+The adversary applies its guess in its own training: D compares bought images with guess(G(z)), so G itself
+learns the distribution that the provider meant to hide (AmbientGAN, Bora et al. 2018).
 """
 
 from collections.abc import Callable
@@ -15,9 +15,14 @@ Change = Callable[[Tensor, torch.Generator], Tensor]
 
 @dataclass(frozen=True)
 class Guess:
-    """digest: tells guesses apart. codes: what codes (N, latent_dim) become on their way to G. images: what
-    G's float images (N, C, H, W) in [-1, 1] become on their way to D; gradients flow through both. Both draw
-    from the training's generator."""
+    """A guessed defence.
+
+    Attributes:
+        digest: tells guesses apart.
+        codes: changes codes (N, latent_dim) on their way to G, with the training's generator.
+        images: changes G's float images (N, C, H, W) in [-1, 1] on their way to D, with the training's
+            generator. Gradients flow through it, as through `codes`.
+    """
 
     digest: str
     codes: Change | None = None

@@ -1,4 +1,4 @@
-"""What a training begins from: random weights, a checkpoint, or somebody's discriminator."""
+"""The weights with which a training begins: random ones, a checkpoint's, or somebody's discriminator."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +20,14 @@ from ganguard.base.errors import SpecError
 
 @dataclass(frozen=True)
 class InitialWeights:
-    """What a training begins from, where that is not random weights.
+    """The weights with which a training begins, if these are not random.
 
-    checkpoint: of the same architecture; G and its average begin as its G, D as its D.
-    discriminator: a network with D's weights, which D begins as.
-    frozen: stages of D, counted from the image, that stay as they begin; -1 leaves the last one free.
+    Attributes:
+        checkpoint: a checkpoint of the same architecture. G and its average begin with the weights of its G,
+            and D with those of its D.
+        discriminator: a network with D's weights, which D begins with.
+        frozen: stages of D, counted from the image, that are not trained; -1 leaves only the last one to
+            train.
     """
 
     checkpoint: Path | None = None
@@ -32,7 +35,7 @@ class InitialWeights:
     frozen: int = 0
 
     def put_into(self, networks: Networks) -> None:
-        """Raises SpecError where the weights are of another architecture."""
+        """Copy the weights into networks. Raises SpecError if they belong to another architecture."""
         if self.checkpoint is not None:
             found = load_checkpoint(self.checkpoint).networks
             _take_over(networks.generator, found.generator, f"{self.checkpoint}: its generator")
@@ -41,17 +44,17 @@ class InitialWeights:
             _take_over(networks.discriminator, self.discriminator, "the target's discriminator")
         if self.checkpoint is not None or self.discriminator is not None:
             for module in (networks.generator, networks.discriminator):
-                if isinstance(module, Growing):  # what was half grown goes on as a whole
+                if isinstance(module, Growing):  # a half-grown network is trained whole from here on
                     module.set_growth(module.levels - 1, 1.0)
 
     def frozen_parameters(self, D: DiscriminatorNetwork) -> set[nn.Parameter]:
-        """Those of D that are not trained."""
+        """Return the parameters of D that are not trained."""
         stages = D.stages() if self.frozen else []
         return {parameter for stage in stages[: self.frozen] for parameter in stage.parameters()}
 
     def require_fits(self, architecture: ArchitectureSettings, image_shape: tuple[int, int, int]) -> None:
-        """Raise SpecError, before any work, where the weights are not of the architecture for images (C, H,
-        W), or its D has no stage beyond the frozen ones."""
+        """Raise SpecError, before any work, if the weights do not fit the architecture for images (C, H, W),
+        or if its D has no stage beyond the frozen ones."""
         with torch.device("meta"):
             D = build_networks(architecture, image_shape).discriminator
         if self.checkpoint is not None:
@@ -63,12 +66,12 @@ class InitialWeights:
         frozen = self.frozen if self.frozen >= 0 else len(D.stages()) + self.frozen
         if self.frozen and not 0 < frozen < len(D.stages()):
             raise SpecError(
-                f"frozen must freeze a stage of D and leave one to be trained: {architecture.kind} has "
-                f"{len(D.stages())}; got {frozen}."
+                f"frozen must freeze a stage of D and leave one to train: {architecture.kind}'s D has "
+                f"{len(D.stages())} stages; got {frozen}."
             )
 
     def digest(self) -> str:
-        """Of the weights, for the identity of a training."""
+        """Return a hash of the weights, for the identity of a training."""
         parts = [] if self.discriminator is None else [tensor_digest(dict(self.discriminator.state_dict()))]
         checkpoint = load_checkpoint(self.checkpoint).digest() if self.checkpoint else None
         return content_key(checkpoint=checkpoint, parts=parts, frozen=self.frozen)
@@ -89,4 +92,4 @@ def _shapes(module: nn.Module) -> dict[str, torch.Size]:
 
 
 def _of_another(what: str) -> SpecError:
-    return SpecError(f"{what} is of another architecture than the substitute. Give both the same one.")
+    return SpecError(f"{what} has another architecture than the substitute. Give both the same one.")

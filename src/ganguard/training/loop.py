@@ -1,7 +1,7 @@
 """The training loop of a GAN, from images to a checkpoint.
 
-Every random number comes from one CPU generator that is saved with the state: a resumed training gives, on
-CPU, the same bits as one that was never interrupted.
+Every random number comes from one CPU generator, which is saved with the state: on CPU, a resumed training
+gives the same bits as one that was never interrupted.
 """
 
 from collections.abc import Callable, Generator
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 REPORT_EVERY = 50  # steps between progress reports, and between looks at the loss
 
 
-def train_gan(  # noqa: PLR0913 - all but three stand for what is left out
+def train_gan(  # noqa: PLR0913 - most of them have defaults
     images: Images,
     settings: TrainingSettings,
     directory: Path,
@@ -54,18 +54,31 @@ def train_gan(  # noqa: PLR0913 - all but three stand for what is left out
     guess: Guess | None = None,
     journal: Journal | None = None,
 ) -> Path:
-    """Train a GAN on `images` (N, C, H, W) uint8 and write its checkpoint to `directory`/checkpoint, which is
-    returned. The images may be rows of a map of more than memory holds.
+    """Train a GAN and write its checkpoint to `directory`/checkpoint, which is returned.
 
-    The state is saved to `directory`/training.safetensors every `checkpoint_every` steps; a run that finds
-    one there goes on from it. watch: a judge, by which the best G of all looks is published, with the D of
-    that step; None publishes the last. guess: what `images` have passed through, as far as the adversary
-    knows. devices: several take their parts of each batch, in processes of their own, which all call this
-    with the same arguments; the first one alone is told of progress, judges and writes. journal: where
-    losses, scores and samples are noted; no result depends on it. A PrivateTraining is differentially
-    private, and the checkpoint says how much. Raises CheckpointError where that file belongs to another
-    training, StepError where a loss is not finite, SpecError where `initial_weights` is of another architecture, or
-    several devices cannot train so.
+    The state is saved to `directory`/training.safetensors every `checkpoint_every` steps; a run that finds a
+    state there continues from it. A PrivateTraining is differentially private, and the checkpoint says how
+    much.
+
+    Args:
+        images: (N, C, H, W) uint8; they may be rows of a map that is larger than memory.
+        settings: how to train.
+        directory: where the states and the checkpoint are written.
+        seed: seed of the weights and of all random numbers.
+        compute: device type and threads.
+        devices: several devices take their parts of each batch, in processes of their own that all call this
+            function with the same arguments. Only the first process reports, judges and writes.
+        progress: receives the progress.
+        initial_weights: the weights to begin with.
+        watch: a judge. The best G of all its looks is published, with the D of that step; without a judge,
+            the last G is published.
+        guess: the defence that `images` have passed through, as far as the adversary knows.
+        journal: receives losses, scores and samples. No result depends on it.
+
+    Raises:
+        CheckpointError: the state in `directory` belongs to another training.
+        StepError: a loss is not finite.
+        SpecError: `initial_weights` have another architecture, or several devices cannot train this.
     """
     _require_shareable(settings, devices, guess)
     recipe = settings.recipe()
@@ -124,7 +137,7 @@ def _guarantee(settings: TrainingSettings, images: int) -> Guarantee | None:
 
 
 def _several(devices: Devices) -> dict[str, Any]:
-    """What is said of several devices: results of one are the same only but for rounding."""
+    """Return what records say about several devices, whose results equal those of one except for rounding."""
     return {} if devices.count == 1 else {"devices": devices.model_dump(mode="json")}
 
 
@@ -149,8 +162,8 @@ def _set_up(
 
 @contextmanager
 def seeded_weights(seed: int) -> Generator[None]:
-    """Weights initialised in the body depend on the seed alone; torch's global generator is left as it
-    was."""
+    """Make the weights that are initialised in the body depend on the seed alone. torch's global generator
+    keeps its state."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(torch_generator(seed, "weights").initial_seed())
         yield

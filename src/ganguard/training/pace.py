@@ -1,10 +1,14 @@
-"""How fast a training goes, in words for its progress line."""
+"""The pace of a training, in words for its progress line."""
 
 import time
 
 
 class Pace:
-    """From its making on. images: real ones that D sees in a step."""
+    """The pace since this object was made, or restarted.
+
+    Args:
+        images: real images that D sees in a step.
+    """
 
     def __init__(self, images: int) -> None:
         self._images, self._began = images, time.monotonic()
@@ -14,11 +18,12 @@ class Pace:
         self._began = time.monotonic()
 
     def rate(self, done: int) -> float:
-        """Images a second, after `done` steps."""
+        """Return the images per second, after `done` steps."""
         return self._steps_a_second(done) * self._images
 
     def note(self, done: int, left: int) -> str:
-        """As "training, 512 images/s, 3 min left", after `done` > 0 steps with `left` to go."""
+        """Return a note such as "training, 512 images/s, 3 min left", after `done` > 0 steps with `left` to
+        go."""
         rate = self._steps_a_second(done)
         so_far = f"training, {rate * self._images:,.0f} images/s"
         return f"{so_far}, {in_words(left / rate)} left" if left else so_far
@@ -28,7 +33,7 @@ class Pace:
 
 
 def in_words(seconds: float) -> str:
-    """A time in the unit that suits it: "40 s", "3 min", "2.5 h"."""
+    """Return a time in the unit that suits it: "40 s", "3 min", "2.5 h"."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,9 +1,9 @@
 """One training by several processes, each with a device of its own, through Lightning Fabric.
 
-Every process draws the random numbers of the whole batch and takes its own rows of them, and gradients are
-averaged over processes before an optimiser steps. So weights, moments and averages are the same everywhere,
-and the updates are those of one process with the whole batch, but for the order in which floats are added.
-The first process alone writes, judges and reports.
+Every process draws the random numbers of the whole batch and takes its own rows of them. Gradients are
+averaged over processes before an optimiser steps. So weights, moments and averages are equal everywhere, and
+the updates are those of one process with the whole batch, except for the order in which floats are added.
+Only the first process writes, judges and reports.
 """
 
 import os
@@ -26,9 +26,9 @@ T = TypeVar("T")
 class Devices(Settings):
     """Where one training runs.
 
-    devices: GPUs of each machine, or processes on it where there is no GPU.
-    nodes: machines; more than one are started by torchrun, and share the directory that the training writes
-    to.
+    Attributes:
+        devices: GPUs of each machine, or processes on it if there is no GPU.
+        nodes: machines. Several are started by torchrun, and share the directory that the training writes to.
     """
 
     devices: Positive = 1
@@ -36,11 +36,11 @@ class Devices(Settings):
 
     @property
     def count(self) -> int:
-        """Of processes in all."""
+        """The number of processes in all."""
         return self.devices * self.nodes
 
     def is_first(self) -> bool:
-        """Whether this process is the first of them, by what torchrun or Fabric told it."""
+        """Return whether this process is the first one, according to torchrun or Fabric."""
         return self.count == 1 or all(
             int(os.environ.get(name, "0")) == 0 for name in ("RANK", "NODE_RANK", "LOCAL_RANK")
         )
@@ -50,43 +50,49 @@ ONE_DEVICE = Devices()
 
 
 class AnotherProcess(StepError):
-    """Another process of the training failed, and says why itself."""
+    """Another process of the training failed, and reports the reason itself."""
 
 
 class Processes:
-    """Those of one training, as one of them sees them. index: this one's number, from 0. count: of all."""
+    """The processes of one training, as one of them sees them.
+
+    Attributes:
+        index: this process's number, from 0.
+        count: number of all processes.
+    """
 
     def __init__(self, fabric: "Fabric") -> None:
         self._fabric = fabric
         self.index, self.count = fabric.global_rank, fabric.world_size
 
     def own(self, batch: Tensor) -> Tensor:
-        """This process's rows of what was drawn for the whole batch (N, ...): the index-th N / count of
-        them."""
+        """Return this process's rows of numbers that were drawn for the whole batch (N, ...): the index-th N
+        / count of them."""
         return batch if self.count == 1 else batch.chunk(self.count)[self.index]
 
     def mean(self, value: Tensor) -> Tensor:
-        """A tensor's mean over processes; the tensor itself stays."""
+        """Return a tensor's mean over processes. The tensor itself is not changed."""
         if self.count == 1:
             return value
         return self._together(lambda: self._fabric.all_reduce(value.detach().clone()))  # pyright: ignore[reportReturnType]
 
     def average_gradients(self, optimizer: Optimizer) -> None:
-        """Replace the gradients of an optimiser's parameters by their means, in one exchange. Those that have
-        none have none anywhere: growth is a function of the step."""
+        """Replace the gradients of an optimiser's parameters by their means, in one exchange.
+
+        A parameter without a gradient has none in any process, because growth is a function of the step.
+        """
         if self.count == 1:
             return
         parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         means = self.mean(torch.cat([gradient.flatten() for gradient in gradients]))
-        for gradient, mean in zip(
-            gradients, means.split([gradient.numel() for gradient in gradients]), strict=True
-        ):
+        parts = means.split([gradient.numel() for gradient in gradients])
+        for gradient, mean in zip(gradients, parts, strict=True):
             gradient.copy_(mean.view(gradient.shape))
 
     def first(self, work: Callable[[], object]) -> None:
-        """The first process does it while the others wait. What it raises is raised there, and AnotherProcess
-        elsewhere."""
+        """Do the work in the first process while the others wait. An error is raised there, and
+        AnotherProcess elsewhere."""
         if self.count == 1:
             work()
             return
@@ -103,11 +109,11 @@ class Processes:
             raise AnotherProcess("the first process of this training failed.")
 
     def told(self, value: T) -> T:
-        """The first process's value."""
+        """Return the first process's value."""
         return value if self.count == 1 else self._together(lambda: self._fabric.broadcast(value))
 
     def require_same(self, value: object, what: str) -> None:
-        """Raise SpecError, everywhere, where processes do not have the same value."""
+        """Raise SpecError, in every process, if the processes do not have the same value."""
         differs = torch.tensor(float(self.told(value) != value), device=self._fabric.device)
         if self.mean(differs) > 0:
             raise SpecError(
@@ -126,18 +132,21 @@ class Processes:
 
 
 def launched(device_type: str, precision: str, devices: Devices) -> "Fabric":
-    """Fabric on "cpu" or "cuda", once all processes are there: torchrun started them, or Fabric starts this
-    command again for each further device. Raises SpecError where they cannot be had."""
-    from lightning_fabric import (
-        Fabric,
-    )  # it takes two seconds to import, which readers of finished steps need not wait for
+    """Return Fabric on "cpu" or "cuda", once all processes run.
 
-    if devices.count == 1:
-        _require_started(devices)
-        return Fabric(accelerator=device_type, devices=1, precision=precision)  # pyright: ignore[reportArgumentType]
+    Either torchrun started them, or Fabric starts this command again for each further device. Raises
+    SpecError if the processes or devices are not available.
+    """
+    # Importing Fabric takes two seconds, which a command that only reads finished steps need not wait for.
+    from lightning_fabric import Fabric
+
     _require_started(devices)
+    if devices.count == 1:
+        return Fabric(accelerator=device_type, devices=1, precision=precision)  # pyright: ignore[reportArgumentType]
     if device_type == "cuda" and (there := torch.cuda.device_count()) < devices.devices:
-        raise SpecError(f"devices: {devices.devices} GPUs are wanted, and {there} found here. Lower devices.")
+        raise SpecError(
+            f"devices: {devices.devices} GPUs were asked for, and {there} found here. Lower devices."
+        )
     fabric = Fabric(
         accelerator=device_type,
         devices=devices.devices,
@@ -150,7 +159,7 @@ def launched(device_type: str, precision: str, devices: Devices) -> "Fabric":
 
 
 def _require_started(devices: Devices) -> None:
-    """torchrun started as many processes as are wanted, if it started this one."""
+    """Raise SpecError unless torchrun, if it started this process, started as many as the settings say."""
     started = int(os.environ.get("WORLD_SIZE", "1")) if "TORCHELASTIC_RUN_ID" in os.environ else None
     if started is not None and started != devices.count:
         raise SpecError(

@@ -1,5 +1,5 @@
-"""What a training tells while it runs: progress to whoever watches it, and numbers and pictures to a journal
-that is kept."""
+"""A training's reports while it runs: progress to whoever watches, and numbers and images to a journal that
+is kept."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -9,33 +9,40 @@ from torch import Tensor
 from ganguard.base.progress import Progress, silent
 from ganguard.training.pace import Pace
 
-SHOWN = 64  # of G's images in a sample grid, of the same codes each time
+SHOWN = 64  # images in a sample grid, from the same codes each time
 
 
 class Journal(Protocol):
-    """Where a training's course is kept. Steps are updates of G that are done."""
+    """A record of a training's course. Steps are finished updates of G."""
 
     def begins(self, step: int) -> None:
-        """The training goes on from `step`; what was noted of later steps, by a run that was killed, is no
-        more."""
+        """Note that the training goes on from `step`. Later steps, noted by a run that was killed, no longer
+        count."""
         ...
 
     def losses(self, step: int, *, D: float, G: float, images_per_second: float) -> None:
-        """Of the last batch, and the pace since the run began."""
+        """Note the losses of the last batch, and the pace since the run began."""
         ...
 
     def judged(self, step: int, score: float) -> None:
-        """What a judge gave."""
+        """Note a judge's score."""
         ...
 
     def samples(self, step: int, images: Tensor) -> None:
-        """Images (N, C, H, W) uint8 of the average of G."""
+        """Note images (N, C, H, W) uint8 of the average of G."""
         ...
 
 
 class Reports:
-    """One training's reports, of `steps` steps. samples: makes SHOWN images of G as it is now, (N, C, H, W)
-    uint8."""
+    """The reports of one training.
+
+    Args:
+        steps: steps of the whole training.
+        pace: measures the pace.
+        progress: receives the progress.
+        journal: receives numbers and images, or None.
+        samples: returns SHOWN images of the present G, (N, C, H, W) uint8.
+    """
 
     def __init__(
         self,
@@ -45,17 +52,12 @@ class Reports:
         journal: Journal | None,
         samples: Callable[[], Tensor],
     ) -> None:
-        self._steps, self._pace, self._progress, self._journal, self._samples = (
-            steps,
-            pace,
-            progress,
-            journal,
-            samples,
-        )
+        self._steps, self._pace, self._progress = steps, pace, progress
+        self._journal, self._samples = journal, samples
         self._begun = 0
 
     def begin(self, step: int) -> None:
-        """From `step` on."""
+        """Report that the training begins, or goes on, at `step`."""
         self._begun = step
         self._pace.restart()
         self._progress(step, self._steps, "resumed" if step else "training")
@@ -65,7 +67,7 @@ class Reports:
                 self._journal.samples(step, self._samples())
 
     def losses(self, step: int, losses: Tensor) -> None:
-        """The losses of D and G, (2,), at `step`."""
+        """Report the losses of D and G, (2,), at `step`."""
         done = step - self._begun
         self._progress(step, self._steps, self._pace.note(done, self._steps - step))
         if self._journal:
@@ -73,15 +75,15 @@ class Reports:
             self._journal.losses(step, D=D, G=G, images_per_second=self._pace.rate(done))
 
     def judged(self, step: int, score: float | None) -> None:
-        """A judge's score at `step`, if it gave one."""
+        """Report a judge's score at `step`, if it gave one."""
         if self._journal and score is not None:
             self._journal.judged(step, score)
 
     def saved(self, step: int) -> None:
-        """The state of `step` is kept."""
+        """Report that the state of `step` was saved."""
         if self._journal:
             self._journal.samples(step, self._samples())
 
     def unheard(self) -> "Reports":
-        """The same where nobody listens, as in all processes but the first."""
+        """Return the same reports without any listener, for all processes but the first."""
         return Reports(self._steps, self._pace, silent, None, self._samples)

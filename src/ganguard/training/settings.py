@@ -1,4 +1,4 @@
-"""What a training's settings are; what is left open comes from the architecture's paper."""
+"""The settings of a training. What they leave open comes from the recipe of the architecture's paper."""
 
 from typing import Annotated, Any, Literal, Self
 
@@ -12,37 +12,44 @@ from ganguard.training.losses import LossName
 Penalty = Literal["none", "gradient", "r1"]
 Decay = Literal["linear", "none"]
 USUAL_WEIGHT: dict[Penalty | None, float] = {"none": 0.0, "gradient": 10.0, "r1": 10.0}
-"""Of a penalty that an architecture's recipe lacks, as in the papers that brought them (Gulrajani et al.
-2017; Mescheder et al. 2018)."""
+"""Weight of a penalty that an architecture's recipe does not use, as in the papers that introduced the
+penalties (Gulrajani et al. 2017; Mescheder et al. 2018)."""
 
-_HOW = frozenset({"precision", "compile", "channels_last"})  # how it is computed, not what
+_HOW = frozenset({"precision", "compile", "channels_last"})  # how a training is computed, not what
 
 
 class TrainingSettings(Settings):
-    """How a GAN is trained.
+    """How a GAN is trained. For the fields that are None, the architecture's recipe decides.
 
-    architecture: name or settings of G and D.
-    steps: updates of G.
-    batch_size: images of one update, real and generated alike.
-    loss, learning_rate, betas, n_dis: loss name; Adam's step size and betas; updates of D per update of G.
-        None takes the architecture's recipe, here and for penalties.
-    penalty, penalty_weight, penalty_every: on D's gradient: "gradient" (WGAN-GP's, between real and generated
-        images), "r1" (at real ones) or "none"; lambda or gamma; updates of D from one to the next, each of
-        which then weighs as many times more.
-    drift: weight of D(x)^2 of real images in D's loss.
-    path_length_weight, path_length_every: of StyleGAN2's penalty on G, and updates of G from one to the next;
-    0 leaves it out.
-    grow: train an architecture that can grow resolution by resolution; others, with False it too, and what
-        begins from given weights, are trained whole.
-    augment: "diffaugment" changes all that D sees at random, so that it cannot learn few images by heart.
-    learning_rate_decay: "linear" lowers the learning rate to 0 over all steps; "none" keeps it. None takes
-    the recipe's.
-    ema_decay: decay per step of the average of G's weights that is published; 0 publishes the last weights.
-    checkpoint_every: steps between saved states, from which a killed training goes on.
-    precision: "32-true" or "bf16-mixed", see `device.py`.
-    compile: run G and D compiled by torch.compile.
-    channels_last: weights lie in memory with their channels last; False lays them out as torch does by
-    itself.
+    Attributes:
+        architecture: name or settings of G and D.
+        steps: updates of G.
+        batch_size: images of one update; as many real ones as generated ones.
+        loss: name of the adversarial loss.
+        learning_rate: Adam's step size.
+        betas: Adam's decay rates.
+        n_dis: updates of D per update of G.
+        penalty: on D's gradient: "gradient" (WGAN-GP's, between real and generated images), "r1" (at real
+            ones) or "none".
+        penalty_weight: lambda of "gradient", gamma of "r1".
+        penalty_every: updates of D from one penalty to the next; each penalty then weighs that many times
+            more.
+        drift: weight of D(x)^2 of real images in D's loss.
+        path_length_weight: weight of StyleGAN2's penalty on G; 0 leaves it out.
+        path_length_every: updates of G from one such penalty to the next.
+        grow: whether to train an architecture that can grow resolution by resolution. With False it is
+            trained whole, like every other architecture, and like every training that begins from given
+            weights.
+        augment: "diffaugment" changes everything that D sees at random, so that it cannot memorise a few
+            images.
+        learning_rate_decay: "linear" lowers the learning rate to 0 over all steps; "none" keeps it.
+        ema_decay: decay per step of the average of G's weights, which is what is published; 0 publishes the
+            last weights.
+        checkpoint_every: steps between saved states, from which a killed training continues.
+        precision: "32-true" or "bf16-mixed", see `device.py`.
+        compile: whether G and D are compiled by torch.compile.
+        channels_last: whether weights lie in memory with their channels last; False lays them out as torch
+            does by default.
     """
 
     architecture: ArchitectureField
@@ -68,7 +75,8 @@ class TrainingSettings(Settings):
     channels_last: bool = True
 
     def completed(self) -> "CompleteTraining":
-        """These settings with the open values taken from the architecture's recipe."""
+        """Return the settings that a recipe may fill, with open values taken from the architecture's
+        recipe."""
         recipe = vars(recipe_of(self.architecture))
         own = {name: getattr(self, name) for name in CompleteTraining.model_fields}
         if self.penalty not in (None, recipe["penalty"]):
@@ -76,14 +84,15 @@ class TrainingSettings(Settings):
         return CompleteTraining.model_validate({k: recipe[k] if own[k] is None else own[k] for k in own})
 
     def recipe(self) -> dict[str, Any]:
-        """Return what makes one training differ from another: all settings but how often its state is saved."""
+        """Return what makes one training differ from another: all settings but how often its state is
+        saved."""
         said = self.model_dump(mode="json", include=set(TrainingSettings.model_fields) - {"checkpoint_every"})
         return {**said, "learning_rate_decay": self.completed().learning_rate_decay}
 
     @model_serializer(mode="wrap")
     def _without_usual_ways(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """How it is computed is said where that is not as usual: keys and records of other trainings stay as
-        they were."""
+        """Leave out how the training is computed if that is as usual, so that keys and records do not depend
+        on it."""
         said, fields = handler(self), TrainingSettings.model_fields
         return {
             name: value for name, value in said.items() if name not in _HOW or value != fields[name].default
@@ -91,35 +100,40 @@ class TrainingSettings(Settings):
 
     @model_validator(mode="after")
     def _does_something(self) -> Self:
-        """What is set must have something to act on."""
+        """Raise ValueError if a setting has nothing to act on, or two settings exclude each other."""
         complete, kind = self.completed(), self.architecture.kind
         if complete.penalty == "none" and (self.penalty_weight or self.penalty_every):
             raise ValueError(
-                "penalty_weight and penalty_every are of a penalty, and there is none. Set penalty: "
+                "penalty_weight and penalty_every need a penalty, and there is none. Set penalty: "
                 "gradient or r1"
             )
         if (self.path_length_weight or self.path_length_every) and not recipe_of(
             self.architecture
         ).path_length_weight:
             raise ValueError(
-                f"path lengths are of a G that has styles, such as stylegan2's; {kind}'s has none"
+                f"path_length_weight and path_length_every need a G with styles, such as stylegan2's; "
+                f"{kind}'s has none. Leave them out"
             )
         if self.path_length_every and self.path_length_weight == 0:
-            raise ValueError("path_length_every is of a penalty that path_length_weight: 0 leaves out")
+            raise ValueError(
+                "path_length_every has nothing to act on: path_length_weight: 0 leaves the penalty out. Set "
+                "one of them only"
+            )
         if self.compile and kind == "pggan" and self.grow:
             raise ValueError(
-                "compile: a GAN that grows changes with every step, and would be compiled anew. Set grow: "
-                "false"
+                "compile: a GAN that grows changes with every step, and would be compiled each time. Set "
+                "grow: false"
             )
         if self.compile and recipe_of(self.architecture).path_length_weight:
             raise ValueError(
-                f"compile: whether {kind} trains as well compiled is not known yet. Set compile: false"
+                f"compile: it is not known yet whether {kind} trains as well when compiled. Set compile: "
+                "false"
             )
         return self
 
 
 class CompleteTraining(Settings):
-    """The values that a recipe may fill."""
+    """The values that a recipe may fill, all set."""
 
     loss: LossName
     learning_rate: float

@@ -1,4 +1,4 @@
-"""A training's whole state in one safetensors file, so that a killed run goes on bit for bit where it was."""
+"""The whole state of a training in one safetensors file, so that a killed run continues bit for bit."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ from ganguard.base.codecs import read_tensors, require_finite
 from ganguard.base.errors import CheckpointError
 from ganguard.base.settings import LARGEST, one_line
 
-MOMENTS = {"step", "exp_avg", "exp_avg_sq"}  # what Adam keeps of a parameter
+MOMENTS = {"step", "exp_avg", "exp_avg_sq"}  # names of what Adam keeps about each parameter
 
 
 def save_state(
@@ -25,10 +25,10 @@ def save_state(
     optimizers: dict[str, Optimizer],
     generator: torch.Generator,
 ) -> None:
-    """Write step, weights, buffers, optimiser moments and random state atomically. `identity` names the
+    """Write the step, weights, buffers, optimiser moments and random state atomically. `identity` names the
     training.
 
-    Raises ValueError, and keeps the state that was saved before, where a tensor holds NaN or infinity.
+    Raises ValueError, and keeps the state that was saved before, if a tensor holds NaN or infinity.
     """
     tensors: dict[str, Tensor] = {"random": generator.get_state()}
     for name, module in modules.items():
@@ -42,7 +42,7 @@ def save_state(
 
 
 def saved_step(path: Path) -> int:
-    """The step whose state lies at `path`; 0 where there is none. Raises CheckpointError where the file is
+    """Return the step of the state at `path`, or 0 if there is none. Raises CheckpointError if the file is
     damaged."""
     return _read(path)[1]["step"] if path.exists() else 0
 
@@ -55,9 +55,9 @@ def load_state(
     optimizers: dict[str, Optimizer],
     generator: torch.Generator,
 ) -> int:
-    """Put a saved state into place and return its step; 0, touching nothing, where there is no file.
+    """Restore a saved state and return its step. If there is no file, return 0 and change nothing.
 
-    Raises CheckpointError where the file is damaged or belongs to another training.
+    Raises CheckpointError if the file is damaged or belongs to another training.
     """
     if not path.exists():
         return 0
@@ -83,8 +83,10 @@ def load_state(
 
 
 def _moments(tensors: dict[str, Tensor], parameters: list[Tensor]) -> dict[int, dict[str, Tensor]]:
-    """Adam's state by parameter; it has none of parameters that were no part yet of networks that grow.
-    Raises ValueError where it is not what Adam keeps of some of these parameters."""
+    """Return Adam's state by parameter. Parameters that a growing network did not use yet have none.
+
+    Raises ValueError if the tensors are not what Adam keeps of some of these parameters.
+    """
     known = {index for index in range(len(parameters)) if f"{index}/step" in tensors}
     state: dict[int, dict[str, Tensor]] = {index: {} for index in known}
     if tensors.keys() != {f"{index}/{moment}" for index in state for moment in MOMENTS}:
@@ -93,18 +95,19 @@ def _moments(tensors: dict[str, Tensor], parameters: list[Tensor]) -> dict[int, 
         index, _, moment = key.partition("/")
         parameter = parameters[int(index)]
         if value.shape != (torch.Size() if moment == "step" else parameter.shape):
-            raise ValueError(f"an optimiser's {key} is of shape {tuple(value.shape)}")
+            raise ValueError(f"an optimiser's {key} has shape {tuple(value.shape)}")
         state[int(index)][moment] = value if moment == "step" else _laid_out_like(value, parameter)
     return state
 
 
 def _laid_out_like(moment: Tensor, parameter: Tensor) -> Tensor:
-    """An optimiser's moment in the memory format of its parameter: fused Adam walks both as flat memory."""
+    """Return an optimiser's moment in the memory format of its parameter: fused Adam walks both as flat
+    memory."""
     return torch.empty_like(parameter).copy_(moment)
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The tensors, and what is said of them: identity (any JSON value) and step (a positive int)."""
+    """Return the tensors, and a mapping with the keys identity (any JSON value) and step (a positive int)."""
     try:
         tensors, texts = read_tensors(path)
         require_finite(tensors)
@@ -122,7 +125,8 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 def _damaged(path: Path, problem: Exception) -> CheckpointError:
     return CheckpointError(
-        f"{path}: not a whole training state ({one_line(problem, 160)}). Remove it to train anew."
+        f"{path}: not a whole training state ({one_line(problem, 160)}). Remove it to start the training "
+        "again."
     )
 
 

@@ -1,4 +1,4 @@
-"""Supervised training of a small classifier on labelled images; the network itself is the caller's."""
+"""Supervised training of a small classifier on labelled images. The caller provides the network."""
 
 import torch
 import torch.nn.functional as F
@@ -26,11 +26,11 @@ def train_classifier(
     compute: Compute,
     progress: Progress = silent,
 ) -> nn.Module:
-    """Train `network`, in place, to give images (N, C, H, W) uint8 the logits of their labels (N,); return
-    it.
+    """Train `network`, in place, to map images (N, C, H, W) uint8 to the logits of their labels (N,), and
+    return it.
 
-    Adam on cross entropy, the learning rate falling to 0 along a cosine. Raises StepError where the loss is
-    not finite.
+    The training uses Adam on the cross entropy; the learning rate falls to 0 along a cosine. Raises StepError
+    if the loss is not finite.
     """
     generator, device = torch_generator(seed, "classifier"), compute.torch_device()
     network, images, labels = network.to(device).train(), images.to(device), labels.to(device)

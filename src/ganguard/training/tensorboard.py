@@ -1,4 +1,4 @@
-"""A journal that TensorBoard shows: losses, what a judge says, images a second, and grids of samples."""
+"""A journal that TensorBoard shows: losses, a judge's scores, images per second, and grids of samples."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,8 +12,7 @@ if TYPE_CHECKING:
 
 
 class TensorBoard:
-    """A `reporting.Journal` in a directory of its own. Raises SpecError where TensorBoard is not
-    installed."""
+    """A `reporting.Journal` in a directory of its own. Raises SpecError if TensorBoard is not installed."""
 
     def __init__(self, directory: Path) -> None:
         require_tensorboard()
@@ -21,7 +20,7 @@ class TensorBoard:
         self._writer: SummaryWriter | None = None
 
     def begins(self, step: int) -> None:
-        """Open the directory; what lies there of later steps is not shown again."""
+        """Open the directory. Later steps that were noted there are not shown again."""
         from torch.utils.tensorboard.writer import SummaryWriter
 
         self._writer = SummaryWriter(str(self._directory), purge_step=step + 1 if step else 0)
@@ -38,7 +37,7 @@ class TensorBoard:
         self._write.flush()
 
     def close(self) -> None:
-        """Write what is still held."""
+        """Write what is still buffered."""
         if self._writer is not None:
             self._writer.close()
 
@@ -50,7 +49,7 @@ class TensorBoard:
 
 
 def require_tensorboard() -> None:
-    """Raise SpecError where TensorBoard is not installed."""
+    """Raise SpecError if TensorBoard is not installed."""
     try:
         import torch.utils.tensorboard.writer  # noqa: F401  # pyright: ignore[reportUnusedImport]
     except ImportError:

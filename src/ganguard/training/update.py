@@ -1,4 +1,5 @@
-"""One step of a GAN's training: n_dis updates of D, one of G, and an average of G's weights."""
+"""One step of a GAN's training: n_dis updates of D, one update of G, and one of the average of G's
+weights."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -28,10 +29,27 @@ if TYPE_CHECKING:
 
 @dataclass
 class GANTraining:
-    """Everything that one update touches. complete: what its recipe fills. batch_size: of all processes
-    together. trained: the
-    parameters of D that are not frozen. G, D: the networks, or what is compiled of them: they are called
-    where a gradient is taken once."""
+    """Everything that a step touches.
+
+    Attributes:
+        networks: G and D.
+        G: G, or its compiled form; it is called where a gradient is taken once.
+        D: D, or its compiled form; it is called where a gradient is taken once.
+        ema: the average of G's weights.
+        optimizers: those of "D" and "G".
+        complete: the settings that a recipe may fill, all set.
+        images: (N, C, H, W) uint8, wherever `device.placed` left them.
+        batch_size: images of all processes together.
+        augmented: whether DiffAugment changes what D sees.
+        trained: the parameters of D that are not frozen.
+        growth: the growth of the networks.
+        generator: the source of the training's random numbers.
+        fabric: the devices.
+        processes: the processes of the training.
+        path_length: StyleGAN2's penalty on G, or None.
+        guess: the adversary's guessed defence, or None.
+        private: differentially private updates of D, or None.
+    """
 
     networks: Networks
     G: Pass
@@ -39,7 +57,7 @@ class GANTraining:
     ema: EMA
     optimizers: dict[str, Optimizer]
     complete: CompleteTraining
-    images: Images  # (N, C, H, W) uint8, wherever `placed` left them
+    images: Images
     batch_size: int
     augmented: bool
     trained: list[nn.Parameter]
@@ -53,11 +71,12 @@ class GANTraining:
 
     @property
     def loss(self) -> AdversarialLoss:
-        """Of D and G, by their scores."""
+        """The losses of D and G as functions of scores."""
         return LOSSES[self.complete.loss]
 
     def step(self, step: int) -> Tensor:
-        """One update of G after n_dis of D; returns D's last loss and G's, (2,), of this process's images."""
+        """Do n_dis updates of D and one of G. Return D's last loss and G's, (2,), of this process's
+        images."""
         n_dis = self.complete.n_dis
         self._restyle()
         if self.growth.go_to(step):
@@ -67,7 +86,7 @@ class GANTraining:
             with torch.no_grad():
                 fake = self._fake()
             self._update_discriminator(fake, update)
-        fake = self._fake()  # the last update of D and the one of G see the same images
+        fake = self._fake()  # D's last update and G's update see the same images
         loss_d = self._update_discriminator(fake.detach(), (step + 1) * n_dis - 1)
         self._train_discriminator(False)
         loss_g = self.loss.generator(self._scores(self._shown(fake)))
@@ -79,7 +98,7 @@ class GANTraining:
         return torch.stack([loss_d.detach(), loss_g.detach()])
 
     def make_private(self, guarantee: Guarantee) -> None:
-        """From now on D's updates are differentially private."""
+        """Make D's updates differentially private from now on."""
         self._train_discriminator(True)
         D, optimizer = self.networks.discriminator, self.optimizers["D"]
         self.private = PrivateUpdates(D, optimizer, guarantee, self.batch_size)
@@ -98,9 +117,9 @@ class GANTraining:
         fake = self._shown(fake)
         loss = self._discriminator_loss(real, fake)
         if self.complete.penalty != "none" and update % self.complete.penalty_every == 0:
-            loss = loss + self.complete.penalty_weight * self.complete.penalty_every * self._penalty(
-                real, fake
-            )
+            # Lazy regularisation: a penalty taken every k updates weighs k times as much.
+            weight = self.complete.penalty_weight * self.complete.penalty_every
+            loss = loss + weight * self._penalty(real, fake)
         self._descend("D", loss)
         return loss
 
@@ -113,30 +132,30 @@ class GANTraining:
         return loss + self.complete.drift * scores_real.square().mean() if self.complete.drift else loss
 
     def _scores(self, images: Tensor) -> Tensor:
-        """D's scores (N,), float32 whatever D computes in."""
+        """Return D's scores (N,), float32 whatever D computes in."""
         with self.fabric.autocast():
             return self.D(images).float()
 
     def _penalty(self, real: Tensor, fake: Tensor) -> Tensor:
-        """Of D in float32, whatever the precision: its gradient is differentiated once more."""
+        """Return the penalty on D, in float32 whatever the precision: its gradient is differentiated once
+        more."""
         D = self.networks.discriminator
         if self.complete.penalty == "r1":
             return r1(D, real)
         return gradient_penalty(D, real, fake, self._uniform())
 
     def _path_length(self, penalty: PathLength, image_shape: torch.Size) -> Tensor:
-        """In float32, as D's penalties."""
+        """Return the penalty on G, in float32 like D's penalties."""
         G = self.networks.generator
         z, noise = (
-            self.processes.own(torch.randn(self.batch_size, *shape, generator=self.generator)).to(
-                self.fabric.device
-            )
+            self.processes.own(torch.randn(self.batch_size, *shape, generator=self.generator))
             for shape in ((G.latent_dim,), image_shape)
         )
-        return penalty(G, z, noise, self.processes.mean)
+        device = self.fabric.device
+        return penalty(G, z.to(device), noise.to(device), self.processes.mean)
 
     def _fake(self) -> Tensor:
-        """A batch of G's images, as they would come back if the guess were right."""
+        """Generate a batch of images, as they would come back from the target if the guess were right."""
         z = torch.randn(self.batch_size, self.networks.generator.latent_dim, generator=self.generator)
         if self.guess and self.guess.codes:
             z = self.guess.codes(z, self.generator)
@@ -145,18 +164,17 @@ class GANTraining:
         return self.guess.images(fake, self.generator) if self.guess and self.guess.images else fake
 
     def _shown(self, images: Tensor) -> Tensor:
-        """Images as D sees them."""
+        """Return images as D sees them."""
         return diffaugment(images, self._uniform(NUMBERS)) if self.augmented else images
 
     def _uniform(self, *shape: int) -> Tensor:
-        """Numbers of that shape for each image of a batch."""
-        return self.processes.own(torch.rand(self.batch_size, *shape, generator=self.generator)).to(
-            self.fabric.device
-        )
+        """Draw numbers of the given shape for each image of a batch, uniform in [0, 1)."""
+        numbers = torch.rand(self.batch_size, *shape, generator=self.generator)
+        return self.processes.own(numbers).to(self.fabric.device)
 
     def _restyle(self) -> None:
-        """What G draws by itself, noise and mixed styles, is of each process's own, and follows from the
-        training's draws."""
+        """Give this process its own seed for the numbers that G draws itself, noise and mixed styles. The
+        seed follows from the training's draws."""
         G = self.networks.generator
         if self.processes.count > 1 and isinstance(G, StyleBased) and G.random is not None:
             seed = int(torch.randint(2**62, (), generator=self.generator))

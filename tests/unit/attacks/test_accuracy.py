@@ -185,7 +185,7 @@ def test_a_target_without_discriminator_is_refused_before_an_image_is_bought(tmp
         (
             {"start_discriminator": "target"},
             KNOWLEDGE,
-            "the target's discriminator is of another architecture",
+            "the target's discriminator has another architecture",
         ),
     ],
 )

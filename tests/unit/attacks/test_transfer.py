@@ -119,7 +119,7 @@ def test_a_moved_copy_is_resumed_bit_for_bit(tmp_path: Path) -> None:
             {"method": "freeze_d", "frozen": 2},
             DOMAIN,
             SpecError,
-            "leave one to be trained: sngan has 2; got 2",
+            "leave one to train: sngan's D has 2 stages; got 2",
         ),
         (
             {"substitute": {"checkpoint": "nowhere"}},
@@ -147,7 +147,7 @@ def test_a_copy_of_another_architecture_is_refused(tmp_path: Path, stolen: Path)
             "architecture": "dcgan",
             "substitute": {"checkpoint": str(stolen)},
         }
-        with pytest.raises(SpecError, match="is of another architecture than the substitute"):
+        with pytest.raises(SpecError, match="has another architecture than the substitute"):
             attack(
                 target, tmp_path, DOMAIN, **settings, **({"domain": "digits"} if kind == "transfer" else {})
             )

@@ -107,7 +107,7 @@ def test_an_absent_or_damaged_direction_is_refused_in_one_line(tmp_path: Path) -
         assert "\n" not in str(raised.value)
     _save(tmp_path / "slant")
     (tmp_path / "slant" / DESCRIPTION).write_text("{}")
-    with pytest.raises(CheckpointError, match="this key is needed"):
+    with pytest.raises(CheckpointError, match="this key is required"):
         defence.require(D)
 
 

@@ -36,7 +36,7 @@ classes:
         ("", "mapping"),
         ("[]", "mapping"),
         ("target: {checkpoint: x}\ntarge: 1", "unknown key"),
-        ("directory: x", "target: this key is needed"),
+        ("directory: x", "target: this key is required"),
         ("target: {chekpoint: x}", "did you mean 'checkpoint'"),
         ("target: {checkpoint: x}\nhost: example.org", "must be an IP address"),
         ("target: {checkpoint: x}\nport: 70000", "65535"),

@@ -18,7 +18,7 @@ from ganguard.training.settings import TrainingSettings
 from ganguard.training.update import GANTraining
 
 IMAGES = torch.from_numpy(np.random.default_rng(1).integers(0, 256, (20, 1, 8, 8), dtype=np.uint8))
-compiles = [  # what torch says of itself where its compiler is imported
+compiles = [  # importing the compiler makes torch warn about itself
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::FutureWarning"),
@@ -87,7 +87,7 @@ class TestCompiled:
 def test_what_cannot_be_compiled_is_refused() -> None:
     with pytest.raises(SpecError, match="compile: a GAN that grows changes with every step"):
         parse(TrainingSettings, {"architecture": "pggan", "compile": True}, "train")
-    with pytest.raises(SpecError, match="whether stylegan2 trains as well compiled is not known yet"):
+    with pytest.raises(SpecError, match="it is not known yet whether stylegan2 trains as well when compiled"):
         parse(TrainingSettings, {"architecture": "stylegan2", "compile": True}, "train")
     assert settings("pggan", compile=True, grow=False).compile
     private = {

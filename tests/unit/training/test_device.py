@@ -1,4 +1,4 @@
-"""Where images lie changes no bit of them."""
+"""Batches of images have the same bits wherever the images lie."""
 
 import pytest
 import torch

@@ -159,11 +159,11 @@ def test_a_private_training_goes_on_to_the_same_bits_and_says_what_it_spent(
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"architecture": "sngan"}, "sngan's D is not of layers"),
+        ({"architecture": "sngan"}, "sngan's D has layers whose gradients cannot be separated"),
         ({"architecture": "dcgan"}, "BatchNorm in D mixes the images"),
         ({"differential_privacy": {"epsilon": -1}}, "greater than 0.01"),
         ({"differential_privacy": {"epsilon": 3, "delta": 0}}, "greater than 0"),
-        ({"differential_privacy": {}}, "this key is needed"),
+        ({"differential_privacy": {}}, "this key is required"),
     ],
 )
 def test_what_cannot_be_private_is_refused_at_the_door(changes: dict[str, Any], said: str) -> None:

@@ -112,7 +112,7 @@ def test_a_judge_that_gives_no_number_stops_the_training(tmp_path: Path, compute
 
 def test_a_damaged_record_is_refused(tmp_path: Path, compute: Compute) -> None:
     (tmp_path / JUDGED).write_text("[[1]]")
-    with pytest.raises(CheckpointError, match=r"judged.json: not a record of what a judge saw"):
+    with pytest.raises(CheckpointError, match=r"judged.json: not a record of a judge's looks"):
         train(tmp_path, compute, scripted(1)[0])
     with pytest.raises(CheckpointError, match="no training was judged here"):
         best_step(tmp_path / "elsewhere")
@@ -132,21 +132,21 @@ def test_a_training_begins_from_a_checkpoint_or_a_discriminator(tmp_path: Path, 
         assert torch.allclose(value, dict(D.named_parameters())[key], atol=1e-6)
 
 
-def test_a_beginning_of_another_architecture_is_refused(tmp_path: Path, compute: Compute) -> None:
+def test_weights_of_another_architecture_are_refused(tmp_path: Path, compute: Compute) -> None:
     start = train(tmp_path / "start", compute, None)
     other = settings(architecture={"kind": "dcgan", "width": 8, "latent_dim": 4})
     for weights, said in (
-        (InitialWeights(checkpoint=start), "its generator is of another architecture"),
+        (InitialWeights(checkpoint=start), "its generator has another architecture"),
         (
             InitialWeights(discriminator=load_checkpoint(start).networks.discriminator),
-            "the target's discriminator is of another",
+            "the target's discriminator has another architecture",
         ),
     ):
         with pytest.raises(SpecError, match=said):
             train_gan(IMAGES, other, tmp_path / "other", seed=0, compute=compute, initial_weights=weights)
 
 
-def test_a_state_of_another_beginning_is_not_gone_on_with(tmp_path: Path, compute: Compute) -> None:
+def test_a_state_with_other_initial_weights_is_refused(tmp_path: Path, compute: Compute) -> None:
     D = load_checkpoint(train(tmp_path / "start", compute, None)).networks.discriminator
     with pytest.raises(CheckpointError, match="belongs to a training with other settings, data or seed"):
         train(tmp_path / "start", compute, None, initial_weights=InitialWeights(discriminator=D))

@@ -93,7 +93,7 @@ def test_saving_more_often_changes_nothing(tmp_path: Path, train: Train) -> None
 def test_rows_of_a_map_train_to_the_same_bits_as_a_copy_of_them(
     tmp_path: Path, train: Train, images: Tensor
 ) -> None:
-    """And a training that began with the copy goes on with the rows."""
+    """A training that began with the copy goes on with the rows, too."""
     rows = torch.tensor([17, 2, 3, 5, 7, 11, 13])
     mapped = ImageRows(images, rows)
     copied = file_digest(train(tmp_path / "copied", _settings(), of=images[rows]) / "generator.safetensors")

@@ -1,4 +1,4 @@
-"""bfloat16 where it may be, float32 where it must be."""
+"""bfloat16 where it is safe, float32 where it is needed."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -131,7 +131,7 @@ def test_private_training_stays_in_float32() -> None:
 
 
 def test_the_usual_precision_is_not_said() -> None:
-    """Keys and records of trainings that know of no precision stay what they were."""
+    """Neither keys nor records depend on how a training is usually computed."""
     usual = TrainingSettings(architecture="sngan")
     assert "precision" not in usual.recipe()
     assert "precision" not in usual.model_dump()

@@ -106,8 +106,8 @@ def test_what_cannot_be_shared_out_is_refused_with_the_reason(together: Together
     for said in together[1]:
         assert "sngan has BatchNorm, which torch synchronises between GPUs only" in said["BatchNorm"]
         assert (
-            "groups of 4, which no two processes share. Make batch_size a multiple of 8; got 12, 6 for each"
-            in said["groups"]
+            "groups of 4, and each group must lie in one process. Make batch_size a multiple of 8; got 12, "
+            "6 for each process." in said["groups"]
         )
         assert said["odd"] == "SpecError: batch_size must be a multiple of devices x nodes, 2; got 9."
 

@@ -125,7 +125,7 @@ MIXED = {
     [
         ({"defences": []}, "defences must be a list with at least one"),
         ({"defences": "jpeg"}, "defences must be a list"),
-        ({"defences": ["jpeg"]}, "quality: this key is needed"),
+        ({"defences": ["jpeg"]}, "quality: this key is required"),
         ({"defences": [{"kind": "jpeg", "quality": [9, 9]}]}, "JPEG 9 stands twice"),
         (
             {
