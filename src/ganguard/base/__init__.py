@@ -1,2 +1,2 @@
-"""The ground floor that every other package stands on: images, codecs, seeds, cache, settings, plugins,
-errors."""
+"""The ground floor that every other package stands on: images, codecs, seeds, cache, locks, grids, settings,
+plugins, errors."""

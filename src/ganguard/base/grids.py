@@ -10,13 +10,13 @@ from ganguard.base.codecs import encode_png
 
 COLUMNS, ROWS = 8, 6
 TILES = COLUMNS * ROWS
-GAP = 1  # pixels
+GAP = 1  # pixels between tiles
 GRID_FILE, KEPT_FILE, DROPPED_FILE = "grid.png", "kept.png", "dropped.png"
 
 
 def save_grid(images: Tensor, directory: Path, file: str = GRID_FILE) -> None:
-    """Write the first COLUMNS x ROWS of images (N, C, H, W) uint8 as one PNG in `directory`, grey between the
-    tiles."""
+    """Write the first COLUMNS x ROWS of images (N, C, H, W) uint8 as one PNG in `directory`, with grey
+    between the tiles."""
     tiles = images[:TILES]
     _, channels, height, width = tiles.shape
     rows = -(-len(tiles) // COLUMNS)
@@ -30,8 +30,8 @@ def save_grid(images: Tensor, directory: Path, file: str = GRID_FILE) -> None:
 
 
 def save_kept_and_dropped(images: Tensor, kept: Tensor, directory: Path) -> None:
-    """Grids of the images (N, C, H, W) uint8 whose indices are in `kept`, and of those whose are not; none of
-    no images."""
+    """Write two grids of images (N, C, H, W) uint8: those whose indices are in `kept`, and the others. A grid
+    without images is not written."""
     is_kept = torch.zeros(len(images), dtype=torch.bool)
     is_kept[kept] = True
     for file, chosen in ((KEPT_FILE, is_kept), (DROPPED_FILE, ~is_kept)):
