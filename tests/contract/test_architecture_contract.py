@@ -99,8 +99,8 @@ def test_the_global_seed_decides_the_weights(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_parameter_is_trained(kind: str) -> None:
-    """Of those that grow, the layers at the image of a level while it is the newest, or fades into the
-    next."""
+    """In networks that grow, the layers at the image of a level are trained while it is the newest, or fades
+    into the next."""
     networks = _build(kind, (1, 16, 16))
     both = (networks.generator, networks.discriminator)
     z = torch.randn(4, 6, generator=torch.Generator().manual_seed(0))
@@ -137,8 +137,8 @@ def test_the_stages_of_the_discriminator_hold_all_that_leads_to_its_features(kin
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_rows_are_independent_where_the_discriminator_says_so(kind: str) -> None:
-    """In training mode: the loop scores real and generated images as one batch there. The estimate of the
-    norm is frozen."""
+    """D is in training mode, as in the loop. One with independent rows is in evaluation mode, which freezes
+    its estimate of the spectral norm."""
     discriminator = _build(kind, (1, 8, 8)).discriminator
     discriminator.train(not discriminator.independent_rows)
     images = torch.rand(6, 1, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1

@@ -34,7 +34,7 @@ def _image_folder(folder: Path) -> dict[str, object]:
 
 
 def _damage(folder: Path, places: set[int]) -> None:
-    """Cut the files at `places`, in the order of their names, off."""
+    """Truncate the files at `places`, in the order of their names."""
     for place, file in enumerate(sorted(Path(str(_image_folder(folder)["path"])).rglob("*.png"))):
         if place in places:
             file.write_bytes(file.read_bytes()[:40])

@@ -155,7 +155,7 @@ def test_too_little_memory_is_no_bad_image(
 def test_a_file_that_leads_before_its_beginning_is_a_bad_image(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What stands in a damaged file has its reader seek there, and the system says EINVAL."""
+    """The content of a damaged file makes its reader seek before the start, and the system reports EINVAL."""
 
     def seeks(*given: object, **said: object) -> None:
         with (tmp_path / "a.png").open("rb") as opened:

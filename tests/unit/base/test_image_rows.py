@@ -29,7 +29,7 @@ def test_they_are_indexed_and_counted_as_the_tensor_is(images: Tensor, rows: lis
 def test_their_digest_is_that_of_the_tensor(
     images: Tensor, rows: list[int], part: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """So that a training that began before there were rows goes on."""
+    """A training may begin with a tensor and go on with rows, or the other way round."""
     monkeypatch.setattr(image_rows, "PART", part)
     chosen = torch.tensor(rows, dtype=torch.int64)
     assert tensor_digest({"images": ImageRows(images, chosen)}) == tensor_digest({"images": images[chosen]})

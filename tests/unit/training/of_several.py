@@ -46,7 +46,7 @@ def train(directory: Path, how: TrainingSettings, **options: Any) -> Path:
 
 
 class Killed(Exception):
-    """What stands for a kill of both processes."""
+    """Raised in place of a kill of both processes."""
 
 
 def _killed(directory: Path, how: TrainingSettings) -> None:

@@ -29,7 +29,7 @@ compiles = [  # importing the compiler makes torch warn about itself
 
 
 class Killed(Exception):
-    """What a test raises where a process would have been killed."""
+    """Raised by a test in place of a kill."""
 
 
 def settings(kind: str = "dcgan", **values: object) -> TrainingSettings:

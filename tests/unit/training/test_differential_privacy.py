@@ -51,7 +51,8 @@ def _bytes(count: int, seed: int = 0) -> Tensor:
 
 
 def _moved(guarantee: Guarantee, images: Tensor, fake: Tensor, seed: int = 1) -> list[Tensor]:
-    """What one update takes off each parameter of D, by plain descent of length 1: the gradient."""
+    """Return what one update subtracts from each parameter of D under plain descent with step 1: the
+    gradient."""
     D = _discriminator()
     before = [parameter.detach().clone() for parameter in D.parameters()]
     updates = PrivateUpdates(D, torch.optim.SGD(D.parameters(), lr=1.0), guarantee, BATCH)
@@ -64,7 +65,7 @@ def _gradients(D: nn.Module, value: Tensor) -> list[Tensor]:
 
 
 def _slowly(guarantee: Guarantee, images: Tensor, fake: Tensor, seed: int = 1) -> list[Tensor]:
-    """The same, an image at a time (Abadi et al. 2016, algorithm 1), without noise."""
+    """Return the same, computed image by image (Abadi et al. 2016, algorithm 1), without noise."""
     D = _discriminator()
     total = [torch.zeros_like(parameter) for parameter in D.parameters()]
     drawn = torch.rand(len(images), generator=torch.Generator().manual_seed(seed)) < guarantee.sample_rate

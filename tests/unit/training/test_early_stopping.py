@@ -22,7 +22,7 @@ IMAGES = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (20, 1, 8, 8
 
 
 class Killed(Exception):
-    """What a test raises where a process would have been killed."""
+    """Raised by a test in place of a kill."""
 
 
 def settings(**values: object) -> TrainingSettings:
@@ -33,7 +33,7 @@ def settings(**values: object) -> TrainingSettings:
 
 
 def scripted(*scores: float) -> tuple[Watch, list[Tensor]]:
-    """A judge that gives these scores in turn, whatever it sees, and what it saw."""
+    """Return a judge that gives these scores in turn, whatever it sees, and the list of what it saw."""
     seen: list[Tensor] = []
 
     def judge(images: Tensor) -> float:

@@ -6,7 +6,7 @@ from ganguard.training.ema import EMA
 
 
 def _drift(module: nn.Module, generator: torch.Generator) -> None:
-    """What an update does to a generator: weights and running statistics move, BatchNorm counts."""
+    """Change a generator as an update does: weights and running statistics move, and BatchNorm counts."""
     for tensor in module.state_dict().values():
         if tensor.is_floating_point():
             tensor.add_(torch.randn(tensor.shape, generator=generator))
@@ -15,7 +15,7 @@ def _drift(module: nn.Module, generator: torch.Generator) -> None:
 
 
 def _twin(average: dict[str, Tensor], state: dict[str, Tensor], decay: float, step: int) -> dict[str, Tensor]:
-    """The formula of the docstring, one tensor at a time in float64."""
+    """Apply the formula of the docstring, one tensor at a time in float64."""
     kept = min(decay, (1 + step) / (10 + step))
     return {
         key: kept * average[key] + (1 - kept) * value.double() if value.is_floating_point() else value.clone()

@@ -54,8 +54,8 @@ def test_networks_and_real_images_grow_alike() -> None:
 
 
 def test_adam_keeps_its_moments_when_a_gan_grows(tmp_path: Path, compute: Compute) -> None:
-    """And has none of a level before it is in use: of 10 updates, 2 are of 4x4 pixels alone, and 4 of all
-    three levels."""
+    """Adam has no moments of a level before it is in use. Of 10 updates, 2 use 4x4 pixels alone, and 4 use
+    all three levels."""
     architecture = {"kind": "pggan", "width": 4, "latent_dim": 4}
     settings = TrainingSettings.model_validate({"architecture": architecture, "steps": 10, "batch_size": 4})
     train_gan(torch.zeros(8, 1, 16, 16, dtype=torch.uint8), settings, tmp_path, seed=0, compute=compute)

@@ -25,7 +25,7 @@ Train = Callable[..., Path]
 
 
 class Killed(Exception):
-    """What a test raises where a process would have been killed."""
+    """Raised by a test in place of a kill."""
 
 
 def _settings(kind: str = "dcgan", **values: object) -> TrainingSettings:

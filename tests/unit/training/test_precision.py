@@ -23,7 +23,7 @@ IMAGES = torch.from_numpy(np.random.default_rng(1).integers(0, 256, (20, 1, 8, 8
 
 
 class Killed(Exception):
-    """What a test raises where a process would have been killed."""
+    """Raised by a test in place of a kill."""
 
 
 def settings(kind: str, **values: object) -> TrainingSettings:

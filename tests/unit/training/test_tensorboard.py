@@ -24,7 +24,7 @@ theirs = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of what Ten
 
 
 class Killed(Exception):
-    """What a test raises where a process would have been killed."""
+    """Raised by a test in place of a kill."""
 
 
 def settings() -> TrainingSettings:
