@@ -1,5 +1,4 @@
-"""Choosing among a generator's images those that look most like real ones: density ratios, and samplers that
-follow them."""
+"""Keep the generated images that look most like real ones: density ratios, and samplers that follow them."""
 
 from ganguard.attacks.subsampling.density_ratio import JudgedRatio, fit_density_ratio
 from ganguard.attacks.subsampling.discriminator_rejection import Accepted, discriminator_rejection

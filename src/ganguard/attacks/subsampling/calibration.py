@@ -1,7 +1,7 @@
-"""Density ratios from D's raw score alone: a calibrated probability of being real, as odds.
+"""Density ratios from D's raw score alone: the odds of a calibrated probability of being real.
 
-The score s is that of D as it is: a hinge or Wasserstein D has no sigmoid, and clipping its score to [0, 1]
-would leave almost nothing of it.
+The score s is used unchanged. The D of a hinge or Wasserstein GAN has no sigmoid, and clipping its score to
+[0, 1] would destroy almost all of the information in it.
 """
 
 import math
@@ -14,21 +14,23 @@ from torch import Tensor
 
 from ganguard.attacks.subsampling.density_ratio import LogRatio, RatioKind
 
-STRENGTHS = 7  # of the penalty that a cross-validation tries
+STRENGTHS = 7  # L2 penalties that a cross-validation tries
 
 
 def fit_logistic(real: Tensor, fake: Tensor, *, seed: int) -> LogRatio:
-    """log r = a s + b, C = LogisticRegression (Hu & Pang 2021, Algorithm 1). The fit is unique: seed is not
-    used."""
+    """Fit log r = a s + b, with C = LogisticRegression (Hu & Pang 2021, Algorithm 1).
+
+    The fit is unique, so `seed` is not used.
+    """
     return logistic_regression(real, fake)
 
 
 def fit_beta(real: Tensor, fake: Tensor, *, seed: int) -> LogRatio:
-    """log r = a log p - b log(1 - p) + c, p = sigmoid(s) (Kull et al. 2017, "Beta calibration", eq. 5). seed
-    is not used.
+    """Fit log r = a log p - b log(1 - p) + c, p = sigmoid(s) (Kull et al. 2017, "Beta calibration", eq. 5).
 
-    As in Turner et al.'s code, a and b may be negative, which Kull et al. rule out: where D's order of images
-    misleads, r may fall as s rises."""
+    As in Turner et al.'s code, a and b may be negative, which Kull et al. rule out: if D orders the images
+    wrongly, r may fall as s rises. `seed` is not used.
+    """
 
     def logarithms(s: Tensor) -> Tensor:
         return torch.cat([F.logsigmoid(s), -F.logsigmoid(-s)], 1)
@@ -38,14 +40,17 @@ def fit_beta(real: Tensor, fake: Tensor, *, seed: int) -> LogRatio:
 
 
 def fit_isotonic(real: Tensor, fake: Tensor, *, seed: int) -> LogRatio:
-    """log r is the best rising function of s (Zadrozny & Elkan 2002). At its ends, where all images are of
-    one kind, odds would be 0 or infinite; half an image of the other kind is counted there. seed is not
-    used."""
+    """Fit log r as the best non-decreasing function of s (Zadrozny & Elkan 2002).
+
+    At either end all images may be of one kind, and the odds there would be 0 or infinite. So half an image
+    of the other kind is added at each end. `seed` is not used.
+    """
     from sklearn.isotonic import IsotonicRegression
 
     s, y = _labelled(real, fake)
     fit = IsotonicRegression(out_of_bounds="clip").fit(s[:, 0], y)
-    p = fit.predict(s[:, 0])  # the ends are moved no further than to the next level
+    p = fit.predict(s[:, 0])
+    # Each end moves no further than to the next level: the function must not fall.
     least = min([0.5 / (1 + np.count_nonzero(p <= p.min())), *p[p > 0]])
     most = max([1 - 0.5 / (1 + np.count_nonzero(p >= p.max())), *p[p < 1]])
     prior = math.log(len(real) / len(fake))
@@ -58,17 +63,22 @@ def fit_isotonic(real: Tensor, fake: Tensor, *, seed: int) -> LogRatio:
 
 
 def logistic_regression(real: Tensor, fake: Tensor, *, folds: int = 0) -> LogRatio:
-    """log r linear in standardised rows. folds: of a cross-validation that chooses the strength of the L2
-    penalty by log loss; 0 takes scikit-learn's, which is next to none for a few features."""
+    """Fit log r as a linear function of standardised rows (N, F).
+
+    Args:
+        real: rows (m, F) of real images.
+        fake: rows (n, F) of generated images.
+        folds: folds of the cross-validation that chooses the strength of the L2 penalty by log loss. 0 takes
+            scikit-learn's default strength, which hardly matters with few features.
+    """
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import GridSearchCV
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
     x, y = _labelled(real, fake)
-    solver = (
-        "newton-cholesky" if folds else "lbfgs"
-    )  # the former does not mind features that nearly repeat each other
+    # newton-cholesky copes with features that nearly repeat each other
+    solver = "newton-cholesky" if folds else "lbfgs"
     model = make_pipeline(
         StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=1000, solver=solver)
     )
@@ -84,14 +94,15 @@ def logistic_regression(real: Tensor, fake: Tensor, *, folds: int = 0) -> LogRat
 
 
 def _balanced_log_likelihood(model: Any, x: np.ndarray, y: np.ndarray) -> float:
-    """Mean log probability of the right kind, each kind counting as much as the other, as in the fit. Of
-    log-odds: where a probability is 1 to the last bit, the logarithm of the other is still a number."""
+    """Return the mean log probability of the true kind, both kinds weighing the same, as in the fit."""
+    # From log-odds, not from probabilities: if one is 1 to the last bit, the other's logarithm stays finite.
     log_odds = model.decision_function(x)
     log_p = -np.logaddexp(0, np.where(y == 1, -log_odds, log_odds))
     return float(np.mean([log_p[y == kind].mean() for kind in (0, 1)]))
 
 
 def _labelled(real: Tensor, fake: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Return all rows (m + n, F), the real ones first, and their labels (m + n,): 1 is real, 0 generated."""
     return torch.cat([real, fake]).double().numpy(), np.repeat([1, 0], [len(real), len(fake)])
 
 

@@ -1,10 +1,9 @@
-"""The density ratio r(x) = p_r(x) / p_g(x) of real to generated images, as an adversary can learn it from
-what D says.
+"""The density ratio r(x) = p_r(x) / p_g(x) of real to generated images, estimated from the output of D.
 
-Hu & Pang's Algorithm 1 fits C = LogisticRegression on the raw scores of m real and m generated images; then r
-= C / (1 - C), since both kinds were equally many. Scores of a GAN's D need not order images by their ratio,
-however they are calibrated, so there are ratios that look at D's penultimate features, too. Each is fitted to
-one half of the images and judged on the other.
+Hu & Pang (2021, Algorithm 1) fit C = LogisticRegression to the raw scores of m real and m generated images.
+As both kinds are equally many, r = C / (1 - C). The scores of a GAN's D need not order images by their ratio,
+and calibration cannot mend that. So some of the ratios here read D's penultimate features instead. Each ratio
+is fitted to one half of the images and judged on the other half.
 """
 
 from dataclasses import dataclass
@@ -19,30 +18,39 @@ from ganguard.base.plugins import PluginTable
 from ganguard.base.seeds import torch_generator
 
 Reads = Literal["scores", "features"]
-FEWEST = 4  # images of each kind: two to fit to and two to judge by
+FEWEST = 4  # images of each kind that a ratio needs: two to fit it, two to judge it
 
 
 class LogRatio(Protocol):
-    """A fitted ratio."""
+    """A fitted density ratio."""
 
     def __call__(self, x: Tensor, /) -> Tensor:
-        """log r, (N,) float64 and finite, of rows x (N, F) as it was fitted to: D's scores (N, 1), or D's
-        features."""
+        """Return log r, (N,) float64 and finite, for rows x (N, F).
+
+        x holds what the ratio was fitted to: D's scores (N, 1), or D's features (N, F).
+        """
         ...
 
 
 class Fit(Protocol):
-    """Fits a ratio."""
+    """A way to fit a density ratio."""
 
     def __call__(self, real: Tensor, fake: Tensor, /, *, seed: int) -> LogRatio:
-        """To rows (m, F) of real and (n, F) of generated images; m and n may differ, the ratio is of
-        densities."""
+        """Fit to rows (m, F) of real and (n, F) of generated images.
+
+        m and n may differ: the result is a ratio of densities, not of counts.
+        """
         ...
 
 
 @dataclass(frozen=True)
 class RatioKind:
-    """An entry of the table: what a ratio reads of D, and how it is fitted."""
+    """An entry of the table `RATIOS`.
+
+    Attributes:
+        reads: the output of D that the ratio reads.
+        fit: the function that fits it.
+    """
 
     reads: Reads
     fit: Fit
@@ -64,8 +72,15 @@ RATIOS = PluginTable(
 
 @dataclass(frozen=True)
 class JudgedRatio:
-    """A fitted ratio, and how it did on the images that it was not fitted to. held_out: the rows of real
-    images among them, sorted int64."""
+    """A fitted ratio and its diagnosis on images that it was not fitted to.
+
+    Attributes:
+        kind: its name in `RATIOS`.
+        reads: the output of D that it reads.
+        log_ratio: the fitted ratio.
+        diagnosis: how it did on the held-out images.
+        held_out: the rows of the held-out real images, sorted int64.
+    """
 
     kind: str
     reads: Reads
@@ -75,41 +90,43 @@ class JudgedRatio:
 
 
 def reads_of(kind: str) -> Reads:
-    """What the ratio of that name reads. Raises SpecError where there is none of that name."""
+    """Return the output of D that the ratio named `kind` reads. Raises SpecError for an unknown name."""
     return cast(RatioKind, RATIOS.load(kind)).reads
 
 
 def fit_density_ratio(kind: str, real: Tensor, fake: Tensor, *, seed: int) -> JudgedRatio:
-    """Fit to a random half of the rows real (m, F) and fake (n, F), and judge on the other halves.
+    """Fit a ratio to a random half of the rows real (m, F) and fake (n, F), and judge it on the other halves.
 
-    Raises SpecError for an unknown kind, fewer than 4 rows of either, rows of different widths, NaN or
-    infinity.
+    Raises SpecError for an unknown kind, for fewer than 4 rows of either, for rows of different widths, and
+    for NaN or infinity.
     """
     entry = cast(RatioKind, RATIOS.load(kind))
     real, fake = _require(real, fake)
     generator = torch_generator(seed, "density_ratio")
-    (own_real, held_real), (own_fake, held_fake) = (_halves(len(rows), generator) for rows in (real, fake))
-    log_ratio = entry.fit(real[own_real], fake[own_fake], seed=seed)
+    fit_real, held_real = _halves(len(real), generator)
+    fit_fake, held_fake = _halves(len(fake), generator)
+    log_ratio = entry.fit(real[fit_real], fake[fit_fake], seed=seed)
     diagnosis = diagnose(log_ratio(real[held_real]), log_ratio(fake[held_fake]))
     return JudgedRatio(kind, entry.reads, log_ratio, diagnosis, held_real.sort().values)
 
 
 def _halves(count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Split the rows 0 ... count - 1 at random into two halves. The first is the larger if count is odd."""
     order = torch.randperm(count, generator=generator)
     middle = (count + 1) // 2
     return order[:middle], order[middle:]
 
 
 def _require(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+    """Return both as float64 on the CPU. Raises SpecError if a ratio cannot be fitted to them."""
     found = [rows.detach().cpu().double() for rows in (real, fake)]
     for rows, name in zip(found, ("real", "generated"), strict=True):
         if rows.ndim != 2 or rows.shape[1] != found[0].shape[1]:
             raise SpecError(
-                f"a density ratio is fitted to rows (N, F) of one width; got {tuple(rows.shape)} of {name} "
-                "images."
+                f"a density ratio needs rows (N, F) of one width; got {tuple(rows.shape)} of {name} images."
             )
         if len(rows) < FEWEST:
             raise SpecError(f"a density ratio needs at least {FEWEST} {name} images; got {len(rows)}.")
         if not torch.isfinite(rows).all():
-            raise SpecError(f"the discriminator gave NaN or infinity for {name} images. Look at its weights.")
+            raise SpecError(f"the discriminator gave NaN or infinity for {name} images. Check its weights.")
     return found[0], found[1]

@@ -1,5 +1,5 @@
-"""Can a density ratio be trusted? Measured on images that it was not fitted to (Turner et al. 2019, section
-3.2)."""
+"""Measure whether a density ratio can be trusted, on images that it was not fitted to (Turner et al. 2019,
+section 3.2)."""
 
 import math
 from dataclasses import dataclass
@@ -9,13 +9,18 @@ from torch import Tensor
 
 from ganguard.attacks.subsampling.importance_resampling import effective_sample_size
 
-BINS = 10  # of the reliability curve, with equally many images in each
+BINS = 10  # bins of the reliability curve, each with equally many images
 
 
 @dataclass(frozen=True)
 class Bin:
-    """Of the images of one bin: their mean predicted probability of being real, the share that is real, how
-    many they are."""
+    """One bin of the reliability curve.
+
+    Attributes:
+        predicted: mean predicted probability that its images are real.
+        observed: share of its images that are real.
+        count: number of its images.
+    """
 
     predicted: float
     observed: float
@@ -24,12 +29,18 @@ class Bin:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """auc: how often a real image's ratio is above a generated one's, ties counting half; 0.5 tells nothing
-    apart.
-    calibration_z: sum(y - p) / sqrt(sum p (1 - p)), standard normal where probabilities p are calibrated: |z|
-    > 1.96 is amiss.
-    reliability: predicted beside observed, by ascending prediction.
-    effective_sample_size: of the generated images weighted by their ratios, as a share of them, in (0, 1].
+    """How well a density ratio does.
+
+    Attributes:
+        auc: probability that a real image's ratio exceeds a generated one's, ties counting half; 0.5 means
+            that the ratio does not tell them apart.
+        calibration_z: sum(y - p) / sqrt(sum p (1 - p)), with y = 1 for real images and p the predicted
+            probability of being real. It is standard normal if p is calibrated: |z| > 1.96 is suspicious.
+        reliability: bins of predicted and observed probabilities, by ascending prediction.
+        effective_sample_size: of the generated images weighted by their ratios, as a share of their number,
+            in (0, 1].
+        real: number of real images.
+        fake: number of generated images.
     """
 
     auc: float
@@ -41,11 +52,10 @@ class Diagnosis:
 
 
 def diagnose(real: Tensor, fake: Tensor) -> Diagnosis:
-    """Of log ratios of real (m,) and generated (n,) images, m and n at least 1."""
+    """Diagnose a ratio by its log ratios of real (m,) and generated (n,) images, m and n at least 1."""
     y = torch.cat([torch.ones(len(real)), torch.zeros(len(fake))]).double()
-    log_odds = torch.cat([real, fake]) + math.log(
-        len(real) / len(fake)
-    )  # of being real among just these images
+    # The odds of being real, among images of which m are real and n generated, are r m / n.
+    log_odds = torch.cat([real, fake]) + math.log(len(real) / len(fake))
     p = torch.sigmoid(log_odds)
     spread = (p * (1 - p)).sum().sqrt().item()
     return Diagnosis(

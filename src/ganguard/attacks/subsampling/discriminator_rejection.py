@@ -1,9 +1,9 @@
 """Discriminator rejection sampling (Azadi et al. 2019, "Discriminator Rejection Sampling", ICLR).
 
-With the log ratio l(x) and its greatest value l_M, plain rejection keeps x with probability exp(l - l_M).
-That is the logistic function of F; where l_M is large hardly anything is kept, so gamma shifts F:
+Let l(x) be the log ratio and l_M its greatest value. Plain rejection keeps x with probability exp(l - l_M),
+which is sigmoid(F). If l_M is large, that keeps hardly anything, so gamma shifts F:
 
-    F(x) = l - l_M - log(1 - exp(l - l_M - epsilon)),      p(x) = sigmoid(F(x) - gamma)                     (eq. 8, 9)
+    F(x) = l - l_M - log(1 - exp(l - l_M - epsilon)),      p(x) = sigmoid(F(x) - gamma)         (eq. 8, 9)
 """
 
 from dataclasses import dataclass
@@ -16,14 +16,20 @@ from ganguard.base.errors import SpecError
 from ganguard.base.seeds import torch_generator
 
 EPSILON = 1e-8
-BATCH = 4096  # proposals at once
-PROPOSALS_A_KEPT = 10_000  # before the sampler gives up
+BATCH = 4096  # proposals that are asked for at a time
+PROPOSALS_A_KEPT = 10_000  # proposals per wanted image before the sampler gives up
 
 
 @dataclass(frozen=True)
 class Accepted:
-    """handles (count, ...) of the images kept, their log_odds (count,), the share of proposals that were
-    kept, in [0, 1], and the proposals in all, the pilot's among them."""
+    """The images that rejection sampling kept.
+
+    Attributes:
+        handles: (count, ...), one for each image kept.
+        log_odds: (count,), their log-odds.
+        acceptance_rate: accepted proposals by proposals, without the pilot, in [0, 1].
+        proposals: number of proposals, the pilot's included.
+    """
 
     handles: Tensor
     log_odds: Tensor
@@ -34,15 +40,19 @@ class Accepted:
 def discriminator_rejection(
     propose: Propose, *, count: int, seed: int, pilot: int = 10_000, percentile: float | None = 95.0
 ) -> Accepted:
-    """Keep proposals until there are `count`.
+    """Sample proposals by rejection until `count` are accepted.
 
-    pilot: proposals from which l_M and gamma are estimated first, and which are not kept; l_M rises where a
-        later one is greater.
-    percentile: of the pilot's F, which becomes gamma; None sets gamma to 0, which is plain rejection: exact,
-    and dear.
+    Args:
+        propose: the source of proposals.
+        count: images to keep, at least 1.
+        seed: seed of the decisions.
+        pilot: proposals that estimate l_M and gamma first, and are then thrown away. l_M rises later if a
+            proposal exceeds it.
+        percentile: percentile of the pilot's F that becomes gamma, in [0, 100]. None sets gamma to 0, which
+            is plain rejection: exact, but it needs many proposals.
 
     Raises SpecError for count or pilot below 1, a percentile outside [0, 100], log-odds that are NaN or
-    infinite, and where 10,000 proposals an image were not enough.
+    infinite, and if 10,000 proposals for each wanted image were not enough.
     """
     if count < 1 or pilot < 1:
         raise SpecError(f"count and pilot must be at least 1; got {count} and {pilot}.")
@@ -58,8 +68,8 @@ def discriminator_rejection(
     while kept < count:
         if offered >= PROPOSALS_A_KEPT * count:
             raise SpecError(
-                f"of {offered:,} proposals {kept:,} were accepted, and {count:,} are wanted. "
-                f"{'Set' if percentile is None else 'Lower'} percentile, or take another density ratio."
+                f"{kept:,} of {offered:,} proposals were accepted, and {count:,} are wanted. "
+                f"{'Set' if percentile is None else 'Lower'} percentile, or choose another density ratio."
             )
         proposed, scores = draw(propose, BATCH)
         greatest = torch.maximum(greatest, scores.max())
@@ -73,5 +83,6 @@ def discriminator_rejection(
 
 
 def _shifted(log_odds: Tensor, greatest: Tensor) -> Tensor:
+    """Return F (eq. 8) for log-odds l and their greatest value l_M."""
     below = log_odds - greatest
     return below - torch.log(-torch.expm1(below - EPSILON))

@@ -1,8 +1,7 @@
-"""A density ratio from D's penultimate features: regularised logistic regression, its strength chosen by
-cross-validation.
+"""A density ratio from D's penultimate features: logistic regression with an L2 penalty.
 
-D's last layer orders images by what fooled it last; a fresh head on the same features orders them by how real
-they are.
+The last layer of D was trained against the latest images of G, and orders images by what fooled it last. A
+new head on the same features orders them by how real they are. Cross-validation chooses the penalty.
 """
 
 from torch import Tensor
@@ -14,7 +13,10 @@ FOLDS = 5
 
 
 def fit_feature_head(real: Tensor, fake: Tensor, *, seed: int) -> LogRatio:
-    """log r linear in D's features (N, F). Folds are in the order of the rows: seed is not used."""
+    """Fit log r as a linear function of D's features (N, F).
+
+    The folds follow the order of the rows, so `seed` is not used.
+    """
     return logistic_regression(real, fake, folds=min(FOLDS, len(real), len(fake)))
 
 

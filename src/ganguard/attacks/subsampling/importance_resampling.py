@@ -1,7 +1,7 @@
-"""Sampling importance resampling (Rubin 1987; of generators, Grover et al. 2019, "Bias Correction of Learned
+"""Sampling importance resampling (Rubin 1987; for generators: Grover et al. 2019, "Bias Correction of Learned
 Generative Models").
 
-Of a pool of n proposals, images are drawn with probabilities proportional to their density ratios.
+From a pool of n proposals, image i is drawn with probability r(x_i) / sum_j r(x_j), r the density ratio.
 """
 
 from dataclasses import dataclass
@@ -16,8 +16,14 @@ from ganguard.base.seeds import torch_generator
 
 @dataclass(frozen=True)
 class Resampled:
-    """handles (count, ...) of the images drawn, their log_odds (count,), the effective sample size of the
-    pool's weights, in images, and the proposals in all."""
+    """The images that were drawn.
+
+    Attributes:
+        handles: (count, ...), one for each image drawn.
+        log_odds: (count,), their log-odds.
+        effective_sample_size: of the pool's weights, in images, from 1 to pool.
+        proposals: number of proposals: the size of the pool.
+    """
 
     handles: Tensor
     log_odds: Tensor
@@ -28,11 +34,13 @@ class Resampled:
 def importance_resampling(
     propose: Propose, *, count: int, pool: int, seed: int, replacement: bool = True
 ) -> Resampled:
-    """Draw `count` of `pool` proposals by their odds. Without replacement no image comes twice, and a pool
-    little larger than `count` is hardly changed.
+    """Draw `count` of `pool` proposals with probabilities proportional to their odds.
 
-    Raises SpecError for count below 1, pool below 1 or, without replacement, below count, and log-odds that
-    are NaN or infinite.
+    Without replacement no proposal is drawn twice, and a pool only a little larger than `count` comes back
+    almost unchanged.
+
+    Raises SpecError for count below 1, for pool below 1 (below count without replacement), and for log-odds
+    that are NaN or infinite.
     """
     if count < 1 or pool < (1 if replacement else count):
         raise SpecError(
@@ -45,15 +53,17 @@ def importance_resampling(
         edges = torch.softmax(log_odds, 0).cumsum(0)
         u = torch.rand(count, generator=generator, dtype=torch.float64) * edges[-1]
         rows = torch.searchsorted(edges, u, right=True).clamp(max=pool - 1)
-    # the largest of log-weights with Gumbel noise are a draw without replacement (Efraimidis & Spirakis 2006)
     else:
+        # Largest log-weights plus Gumbel noise are a draw without replacement (Efraimidis & Spirakis 2006).
         gumbel = -torch.empty(pool, dtype=torch.float64).exponential_(generator=generator).log()
         rows = (log_odds + gumbel).topk(count).indices
     return Resampled(handles[rows], log_odds[rows], effective_sample_size(log_odds), pool)
 
 
 def effective_sample_size(log_odds: Tensor) -> float:
-    """(sum w)² / sum w² of weights w = exp(log_odds) (N,): 1 to N, how many equal weights they are worth
-    (Kong 1992)."""
+    """Return (sum w)² / sum w² of weights w = exp(log_odds) (N,), from 1 to N (Kong 1992).
+
+    It is the number of equally weighted images that the weighted ones are worth.
+    """
     w = torch.softmax(require_log_odds(log_odds, "of the weights"), 0)
     return 1 / w.square().sum().item()

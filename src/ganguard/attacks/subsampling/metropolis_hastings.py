@@ -1,14 +1,14 @@
 """Metropolis-Hastings subsampling of a generator (Hu & Pang 2021, Algorithm 1; Turner et al. 2019,
 "Metropolis-Hastings Generative Adversarial Networks").
 
-A chain starts at a random real image x and K times is offered a fresh image x' of G. With u ~ Uniform(0, 1)
-it moves when
+A chain starts at a random real image x. K times it is offered a fresh image x' of G. It then draws
+u ~ Uniform(0, 1) and moves to x' if
 
     u <= min(1, (1/C(x) - 1) / (1/C(x') - 1)) = min(1, odds(x') / odds(x)),      odds(x) = C(x) / (1 - C(x))
 
-so in log-odds when log u <= l(x') - l(x). Where C is calibrated, the odds are the density ratio p_r / p_g up
-to a constant, and the law of x tends to p_r. A chain that never moved still stands on the real image, which
-is never released.
+or, in log-odds, if log u <= l(x') - l(x). If C is calibrated, the odds are the density ratio p_r / p_g up to
+a constant, and the distribution of x converges to p_r. A chain that never moved still stands on its real
+image, which is never returned.
 """
 
 import math
@@ -23,23 +23,24 @@ from ganguard.base.errors import SpecError
 from ganguard.base.seeds import torch_generator
 
 NeverMoved = Literal["discard", "restart"]
-CHAINS_A_KEPT = 20  # chains that are run for each one wanted before all are called stuck
-AT_ONCE = 8192  # chains that advance together: what a step of theirs touches stays in the cache
+CHAINS_A_KEPT = 20  # chains run per wanted image before all of them count as stuck
+AT_ONCE = 8192  # chains that advance together: few enough that one step's data stays in the processor's cache
 
 
 class ChainsStuck(SpecError):
-    """The chains hardly ever leave the real images that they begin at: this ratio cannot be followed from
-    there."""
+    """Too few chains ever left the real images that they began at, so this ratio cannot be followed."""
 
 
 @dataclass(frozen=True)
 class Chains:
-    """What the chains ended on.
+    """The images that the chains ended on.
 
-    handles: (count, ...) of the generated images kept, in the order of their chains. log_odds: theirs,
-    (count,) float64.
-    never_moved: chains that ended on the real image they began with, of all that were run.
-    acceptance_rate: moves / proposals, in [0, 1]. proposals: generated images that were offered, in all.
+    Attributes:
+        handles: (count, ...), one for each generated image kept, in the order of the chains.
+        log_odds: (count,) float64, their log-odds.
+        never_moved: number of chains, of all that were run, that ended on the real image they began at.
+        acceptance_rate: moves / proposals, in [0, 1].
+        proposals: number of generated images offered to all chains.
     """
 
     handles: Tensor
@@ -59,19 +60,24 @@ def metropolis_hastings(
     never_moved: NeverMoved = "discard",
     max_chains: int | None = None,
 ) -> Chains:
-    """Run chains of `steps` proposals (the paper's K; Turner et al. take 640 for images) until `count` have
-    moved.
+    """Run Metropolis-Hastings chains until `count` of them have moved off their real image.
 
-    real_log_odds: (m,) of the real images, one of which each chain starts at. Up to 8,192 chains advance at
-        once; a chain keeps the handle that it stands on, so nothing is asked for twice.
-    never_moved: "discard" drops a chain that never moved and runs another; "restart" lets it begin at its
-        first proposal instead and offers it the same others (Turner et al.'s code), so that a real start
-        which is hard to leave biases nothing. Both are counted.
-    max_chains: at most so many chains are run; None allows 20 * count.
+    Up to 8,192 chains advance at once. A chain keeps the handle that it stands on, so no image is asked for
+    twice. Memory holds a few numbers for each chain, and the handles of one step.
 
-    Memory: a few numbers a chain, and the handles of one step. Raises SpecError for count or steps below 1,
-    no real image, log-odds that are NaN or infinite; ChainsStuck where max_chains have run and fewer than
-    count moved.
+    Args:
+        real_log_odds: (m,) log-odds of the real images; each chain starts at one of them, drawn at random.
+        propose: the source of generated images.
+        count: images to return, at least 1.
+        steps: proposals for each chain (the paper's K), at least 1. Turner et al. take 640 for images.
+        seed: seed of the starts and of u.
+        never_moved: "discard" drops a chain that never moved and runs another. "restart" lets it begin at
+            its first proposal instead and offers it the same others again (Turner et al.'s code): then real
+            images that are hard to leave bias nothing. Either way such chains are counted.
+        max_chains: most chains to run, at least `count`; None allows 20 * count.
+
+    Raises SpecError for count or steps below 1, max_chains below count, no real image, and log-odds that are
+    NaN or infinite. Raises ChainsStuck if max_chains have run and fewer than count of them moved.
     """
     most = CHAINS_A_KEPT * count if max_chains is None else max_chains
     _require(count, steps, most)
@@ -102,7 +108,14 @@ def metropolis_hastings(
 
 @dataclass(frozen=True)
 class _Wave:
-    """Chains that were run together: where those ended that are kept, and how often all of them moved."""
+    """Chains that advanced together.
+
+    Attributes:
+        handles: (n, ...) of the images that the kept chains ended on.
+        log_odds: (n,), their log-odds.
+        never_moved: number of chains that never moved, kept or not.
+        moves: moves of all chains, kept or not.
+    """
 
     handles: Tensor
     log_odds: Tensor
@@ -113,11 +126,10 @@ class _Wave:
 def _walk(
     starts: Tensor, propose: Propose, steps: int, generator: torch.Generator, never_moved: NeverMoved
 ) -> _Wave:
-    """Chains from the log-odds `starts` (n,) of real images, all at once."""
+    """Run one chain from each of the log-odds `starts` (n,) of real images, all at once."""
     main = _Walkers(starts)
-    shadow = (
-        _Walkers(torch.full_like(starts, -math.inf)) if never_moved == "restart" else None
-    )  # moves at its first proposal
+    # The shadow chains replace those that never moved. From -inf they accept whatever is offered first.
+    shadow = _Walkers(torch.full_like(starts, -math.inf)) if never_moved == "restart" else None
     for _ in range(steps):
         handles, proposed = draw(propose, len(starts))
         log_u = torch.rand(len(starts), generator=generator, dtype=torch.float64).log_()
@@ -132,8 +144,14 @@ def _walk(
 
 
 class _Walkers:
-    """Where n chains stand: log-odds (n,), the handles (n, ...) of those that moved, and how often all of
-    them did."""
+    """The positions of n chains.
+
+    Attributes:
+        log_odds: (n,), of the image that each chain stands on.
+        moved: (n,) bool, whether the chain has moved.
+        handles: (n, ...), of the image that each chain stands on; zeros for a chain that has not moved.
+        moves: moves of all chains so far.
+    """
 
     def __init__(self, log_odds: Tensor) -> None:
         self.log_odds = log_odds.clone()
@@ -142,7 +160,8 @@ class _Walkers:
         self.moves = 0
 
     def offer(self, handles: Tensor, log_odds: Tensor, log_u: Tensor) -> None:
-        """Move those whose u is small enough."""
+        """Offer image i to chain i, which moves there if log u <= l(x') - l(x)."""
+        # The first proposals show the shape and the dtype of a handle.
         if self.handles.shape != handles.shape:
             self.handles = torch.zeros_like(handles)
         accept = log_u <= log_odds - self.log_odds
@@ -155,14 +174,13 @@ class _Walkers:
         self.moves += int(accept.sum())
 
     def copy_into(self, other: "_Walkers", rows: Tensor) -> None:
-        """Put these chains in the place of the other's `rows` (n,) bool."""
+        """Replace the chains `rows` (n,) bool of `other` by these."""
         other.log_odds[rows] = self.log_odds[rows]
         other.handles[rows] = self.handles[rows]
 
 
 def _wanted(missing: int, kept: int, started: int) -> int:
-    """How many chains to run next: as many as are missing, and more where many of those before never
-    moved."""
+    """Return how many chains to run next, if the share of chains that move stays what it was so far."""
     return missing if started == 0 or kept == 0 else math.ceil(missing * started / kept)
 
 

@@ -1,5 +1,8 @@
-"""A refinement on disk: what was chosen, for the training and its resume; and what it was chosen by, for
-people and reports."""
+"""A refinement on disk, in two files.
+
+refined.safetensors holds the images that were chosen, for the training and its resume. refinement.json says
+why they were chosen, for people and reports.
+"""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -18,22 +21,24 @@ BINS = 30  # of the histograms of log ratios
 
 
 def write_refinement(refinement: Refinement, directory: Path, identity: str) -> None:
-    """Write what it was chosen by to `directory`/refinement.json, then what was chosen to refined.safetensors
-    (kept, plain). identity: of all that it follows from."""
+    """Write refinement.json to `directory`, and then refined.safetensors with the indices (kept, plain).
+
+    `identity` is the content key of everything that the refinement follows from.
+    """
     plain = refinement.plain
     before, after = refinement.log_ratios, refinement.log_ratios[refinement.kept]
     edges = torch.linspace(
         before.min().item(), max(before.max().item(), before.min().item() + 1e-9), BINS + 1
     ).double()
-    said = {
+    summary = {
         "ratio": {"kind": refinement.ratio.kind, **asdict(refinement.ratio.diagnosis)},
-        "tried": [refined.said() for refined in refinement.tried],
+        "tried": [refined.summary() for refined in refinement.tried],
         "stuck": {str(power): reason for power, reason in refinement.stuck.items()},
         "chosen": refinement.best.power,
         "plain": {
             "kind": PLAIN,
             **asdict(refinement.plain_ratio.diagnosis),
-            **(plain.said() if plain else {"stuck": True}),
+            **(plain.summary() if plain else {"stuck": True}),
         },
         "log_ratios": {
             "edges": edges.tolist(),
@@ -41,14 +46,16 @@ def write_refinement(refinement: Refinement, directory: Path, identity: str) -> 
             "after": _histogram(after, edges),
         },
     }
-    write_json(directory / REFINEMENT, said)
+    write_json(directory / REFINEMENT, summary)
     chosen = {"kept": refinement.kept} | ({"plain": plain.kept} if plain else {})
     write_tensors(directory / KEPT, chosen, {"refinement": identity})
 
 
 def kept_before(directory: Path, identity: str) -> Tensor | None:
-    """The indices (N,) that were chosen in `directory` before; None where there are none of that identity.
-    Raises CheckpointError for a damaged file."""
+    """Return the indices (N,) that were chosen in `directory` before; None if there are none of `identity`.
+
+    Raises CheckpointError for a damaged file.
+    """
     if not (directory / KEPT).is_file():
         return None
     try:
@@ -61,5 +68,6 @@ def kept_before(directory: Path, identity: str) -> Tensor | None:
 
 
 def _histogram(values: Tensor, edges: Tensor) -> list[int]:
+    """Count the values (N,) between each two of the ascending edges; those beyond an end count in its bin."""
     bins = torch.bucketize(values, edges[1:-1])
     return torch.bincount(bins, minlength=len(edges) - 1).tolist()

@@ -1,9 +1,8 @@
-"""Refining a purchase: from bought images, real ones and D to the images that are trained on (Hu & Pang 2021,
+"""Refine a purchase: choose the bought images to train on, by D and some real images (Hu & Pang 2021,
 Algorithm 1).
 
-The bought images are the pool: those that the density ratio is fitted to are among them, chains walk inside
-it, and nothing is asked for twice. Tempering raises the ratio to a power in [0, 1], which the adversary's
-judge chooses.
+The bought images are the pool: the density ratio is fitted to some of them, chains walk among them, and
+nothing is bought twice. Tempering raises the ratio to a power in [0, 1], which the adversary's judge chooses.
 """
 
 import math
@@ -28,7 +27,7 @@ from ganguard.base.settings import Positive, Settings
 from ganguard.targets.protocol import Discriminator
 
 PLAIN = "logistic"  # the ratio of Algorithm 1
-FEWEST_JUDGED = 2  # images, between which a judge's distance can be taken
+FEWEST_JUDGED = 2  # images that a judge's distance needs
 
 
 def _known_ratio(kind: str) -> str:
@@ -37,13 +36,18 @@ def _known_ratio(kind: str) -> str:
 
 
 class Refining(Settings):
-    """ratio: name of the density ratio. steps: K, proposals a chain.
-    proposals: "pool", all bought images, among which chains walk; or "stream", where each image is offered
-        once, so that chains take K queries each.
-    count: N, images kept; None keeps as many as were bought. A stream must say it.
-    never_moved: what becomes of a chain that never left its real image. None is "discard" in a pool, and
-        "restart" in a stream, which has no further chains to run.
-    powers: of the ratio, among which the judge chooses. judged: images of each that it looks at.
+    """How a purchase is refined.
+
+    Attributes:
+        ratio: name of the density ratio.
+        steps: K, proposals for each chain.
+        proposals: "pool" lets chains walk among all bought images. "stream" offers each image once, so that
+            each chain takes K queries.
+        count: N, images to keep; None keeps as many as were bought. A stream requires a number.
+        never_moved: what happens to a chain that never left its real image. None means "discard" in a pool,
+            and "restart" in a stream, which has no further chains to run.
+        powers: powers of the ratio, in [0, 1], among which the judge chooses.
+        judged: images of each refined set that the judge sees.
     """
 
     ratio: Annotated[str, AfterValidator(_known_ratio)] = "feature_head"
@@ -63,36 +67,48 @@ class Refining(Settings):
     @model_validator(mode="after")
     def _counted(self) -> "Refining":
         if self.proposals == "stream" and self.count is None:
-            raise ValueError("proposals: stream needs count, the images to keep")
+            raise ValueError("proposals: stream needs count, the number of images to keep")
         return self
 
     def require_budget(self, bought: int, own: int) -> None:
-        """Raise SpecError where `bought` images are fewer than those kept, or than a stream offers after the
-        `own` that the density ratio is fitted to, one for each real image."""
+        """Raise SpecError if `bought` images are too few to refine.
+
+        A pool needs as many as are kept. A stream needs `own` to fit the density ratio to, one for each real
+        image, and K more for each image kept.
+        """
+        count = self.count or 0
         if self.proposals == "stream":
-            needed = own + self.steps * (self.count or 0)
-            why = f"{self.count or 0:,} images of {self.steps:,} proposals each, after {own:,} that the ratio is fitted to"
+            needed = own + self.steps * count
+            why = (
+                f"{count:,} images of {self.steps:,} proposals each, after {own:,} images that the ratio is "
+                "fitted to"
+            )
+        elif count >= FEWEST:
+            needed, why = count, f"refining.count, {count:,}"
         else:
-            needed, why = self.count or 0, f"refining.count, {self.count or 0:,}"
-            if needed < FEWEST:
-                needed, why = FEWEST, "a density ratio"
+            needed, why = FEWEST, "a density ratio"
         if bought < needed:
             raise SpecError(f"query_budget must be at least {needed:,} for {why}; got {bought:,}.")
 
 
 @dataclass(frozen=True)
 class Refined:
-    """One refined set. kept: indices (N,) into the bought images. score: what the judge said of them, lower
-    is better.
-    chains: None for the power 0, which takes the images as they came."""
+    """The set of images that one power of the ratio chose.
+
+    Attributes:
+        power: the power, in [0, 1].
+        kept: (N,) indices into the bought images.
+        score: the judge's score of them; lower is better.
+        chains: the chains that chose them; None for the power 0, which keeps the images as they came.
+    """
 
     power: float
     kept: Tensor
     score: float
     chains: Chains | None
 
-    def said(self) -> dict[str, Any]:
-        """For people and reports."""
+    def summary(self) -> dict[str, Any]:
+        """Return what people and reports read of it, ready for JSON."""
         chains = self.chains
         moves = {"acceptance_rate": 1.0, "never_moved": 0, "proposals": 0}
         if chains is not None:
@@ -102,12 +118,20 @@ class Refined:
 
 @dataclass(frozen=True)
 class Refinement:
-    """What was tried and chosen. stuck: powers at which the chains never left their real images, and why.
-    plain: Algorithm 1 as it stands (logistic ratio, power 1), whatever was chosen; None where its chains were
-    stuck."""
+    """The refined sets that were tried, and the one that was chosen.
+
+    Attributes:
+        ratio: the density ratio.
+        log_ratios: (N,), of the bought images.
+        tried: the refined sets, by ascending power.
+        stuck: powers at which the chains never left their real images, with the reason.
+        plain_ratio: the ratio of Algorithm 1.
+        plain: the set that Algorithm 1 unchanged (logistic ratio, power 1) chooses, for comparison; None if
+            its chains were stuck.
+    """
 
     ratio: JudgedRatio
-    log_ratios: Tensor  # of the bought images, (N,)
+    log_ratios: Tensor
     tried: tuple[Refined, ...]
     stuck: dict[float, str]
     plain_ratio: JudgedRatio
@@ -115,12 +139,12 @@ class Refinement:
 
     @property
     def best(self) -> Refined:
-        """The set that the judge liked most; of several, the one of the least power."""
+        """The set with the best score; among equal scores, the one of the lowest power."""
         return min(self.tried, key=lambda refined: (refined.score, refined.power))
 
     @property
     def kept(self) -> Tensor:
-        """Indices (N,) into the bought images, of those to train on."""
+        """Indices (N,) of the bought images to train on."""
         return self.best.kept
 
 
@@ -133,30 +157,39 @@ def refine(
     *,
     seed: int,
 ) -> Refinement:
-    """Refine bought images (N, C, H, W) uint8 by D and real images (m, C, H, W) uint8.
+    """Refine a purchase by Algorithm 1 of Hu & Pang, tempered.
 
-    judge: of images, as they would be trained on, repeats among them; lower is better. Chains begin at real
-    images that the ratio was not fitted to. Raises SpecError for too few images, fewer than 4 real ones and
-    NaN of D; StepError where all chains are stuck at every power, and where the judge gives no finite number.
+    Chains begin at real images that the ratio was not fitted to.
+
+    Args:
+        images: the bought images, (N, C, H, W) uint8.
+        real: the adversary's real images, (m, C, H, W) uint8.
+        D: the target's discriminator.
+        settings: how to refine.
+        judge: from images as they would be trained on, repeats included, to a score; lower is better.
+        seed: seed of the fits and of the chains.
+
+    Raises SpecError for too few images, fewer than 4 real ones, and NaN from D. Raises StepError if the
+    chains are stuck at every power, or if the judge gives no finite number.
     """
     settings.require_budget(len(images), len(real))
     rows = _Rows(D, images, real)
     if settings.proposals == "pool":
-        supply, fitted = _OfPool(settings, seed), len(images)
+        source, fitted = _FromPool(settings, seed), len(images)
     else:
-        supply, fitted = _OfStream(settings, len(real)), len(real)
+        source, fitted = _FromStream(settings, len(real)), len(real)
 
     def walk(ratio: JudgedRatio, power: float) -> Refined:
         of_images, of_real = (power * values for values in rows.log_ratios(ratio))
-        kept, chains = supply.unrefined(len(images)), None
+        kept, chains = source.unrefined(len(images)), None
         if power > 0:
-            chains = supply.walk(of_real[ratio.held_out], of_images, len(kept), seed)
+            chains = source.walk(of_real[ratio.held_out], of_images, len(kept), seed)
             kept = chains.handles
         score = float(judge(images[kept[: settings.judged]]))
         if not math.isfinite(score):
             raise StepError(
-                f"the judge of refined images gave {score} at power {power:g}. Look at the images and its "
-                "real ones."
+                f"the judge of refined images gave {score} at power {power:g}. Check the images and the "
+                "judge's real ones."
             )
         return Refined(power, kept, score, chains)
 
@@ -170,18 +203,18 @@ def refine(
 
 
 @dataclass(frozen=True)
-class _OfPool:
-    """Chains walk among all images."""
+class _FromPool:
+    """Chains that walk among all bought images."""
 
     settings: Refining
     seed: int
 
     def unrefined(self, bought: int) -> Tensor:
-        """What the power 0 keeps."""
+        """Return the indices (N,) of the images that the power 0 keeps."""
         return torch.arange(self.settings.count or bought)
 
     def walk(self, starts: Tensor, log_ratios: Tensor, count: int, seed: int) -> Chains:
-        """Chains until `count` have moved."""
+        """Run chains until `count` have moved."""
         pool, never_moved = Pool(log_ratios, seed=self.seed), self.settings.never_moved or "discard"
         return metropolis_hastings(
             starts, pool, count=count, steps=self.settings.steps, seed=seed, never_moved=never_moved
@@ -189,18 +222,18 @@ class _OfPool:
 
 
 @dataclass(frozen=True)
-class _OfStream:
-    """Chains are offered each image once, from the one numbered `first` on."""
+class _FromStream:
+    """Chains that are offered each bought image once, from image `first` on."""
 
     settings: Refining
     first: int
 
     def unrefined(self, bought: int) -> Tensor:
-        """What the power 0 keeps."""
+        """Return the indices (N,) of the images that the power 0 keeps."""
         return torch.arange(self.first, self.first + (self.settings.count or 0))
 
     def walk(self, starts: Tensor, log_ratios: Tensor, count: int, seed: int) -> Chains:
-        """As many chains as the stream allows, until `count` have moved."""
+        """Run chains until `count` have moved, at most as many as the stream allows."""
         offered, steps = log_ratios[self.first :], self.settings.steps
         never_moved = self.settings.never_moved or "restart"
         return metropolis_hastings(
@@ -215,19 +248,19 @@ class _OfStream:
 
 
 class _Rows:
-    """What density ratios read of images and real images: D is asked once for each."""
+    """The outputs of D that density ratios read, for bought and for real images. D runs once on each."""
 
     def __init__(self, D: Discriminator, images: Tensor, real: Tensor) -> None:
         self._D, self._sets = D, (images, real)
         self._read: dict[Reads, tuple[Tensor, Tensor]] = {}
 
     def fit(self, kind: str, fakes: int, seed: int) -> JudgedRatio:
-        """A ratio fitted to the first `fakes` images and the real ones."""
+        """Fit a ratio to the first `fakes` bought images and all real ones."""
         of_images, of_real = self._of(reads_of(kind))
         return fit_density_ratio(kind, of_real, of_images[:fakes], seed=seed)
 
     def log_ratios(self, ratio: JudgedRatio) -> tuple[Tensor, Tensor]:
-        """Of all images, and of all real ones."""
+        """Return log r of all bought images, and of all real ones."""
         of_images, of_real = self._of(ratio.reads)
         return ratio.log_ratio(of_images), ratio.log_ratio(of_real)
 
@@ -239,7 +272,7 @@ class _Rows:
 
 
 def _tried(walk: Callable[[float], Refined], powers: list[float]) -> tuple[list[Refined], dict[float, str]]:
-    """What came of each power, and at which the chains were stuck, and why."""
+    """Return the refined set of each power, and for each power at which the chains were stuck the reason."""
     tried: list[Refined] = []
     stuck: dict[float, str] = {}
     for power in powers:
@@ -251,17 +284,19 @@ def _tried(walk: Callable[[float], Refined], powers: list[float]) -> tuple[list[
 
 
 def require_readable(D: Discriminator, image_shape: tuple[int, int, int], settings: Refining) -> None:
-    """Raise SpecError or TargetError, before anything is bought, where D does not give of images (C, H, W)
-    what is read."""
+    """Raise SpecError or TargetError if D does not give what the ratios read, for images (C, H, W).
+
+    Called before anything is bought.
+    """
     grey = torch.full((2, *image_shape), 128, dtype=torch.uint8)
     for kind in (settings.ratio, PLAIN):
         read(reads_of(kind), D, grey)
 
 
 def read(reads: Reads, D: Discriminator, images: Tensor) -> Tensor:
-    """What a ratio reads of images (N, C, H, W) uint8: D's scores (N, 1), or its features (N, F), float64.
+    """Return D's scores (N, 1) or features (N, F) of images (N, C, H, W) uint8, as float64.
 
-    Raises SpecError for NaN or infinity, TargetError for features of another shape.
+    Raises SpecError for NaN or infinity, and TargetError for features of another shape.
     """
     rows = D.scores(images)[:, None] if reads == "scores" else D.features(images)
     if rows.ndim != 2 or len(rows) != len(images):
@@ -269,5 +304,5 @@ def read(reads: Reads, D: Discriminator, images: Tensor) -> Tensor:
             f"the discriminator's features of {len(images)} images must be (N, F); got {tuple(rows.shape)}."
         )
     if not torch.isfinite(rows).all():
-        raise SpecError("the discriminator gave NaN or infinity. Look at its weights.")
+        raise SpecError("the discriminator gave NaN or infinity. Check its weights.")
     return rows.double()

@@ -121,7 +121,7 @@ def test_rejection_that_accepts_nothing_ends(monkeypatch: pytest.MonkeyPatch) ->
         return torch.arange(n), scores
 
     with pytest.raises(
-        SpecError, match=r"of 4,096 proposals 0 were accepted, and 1 are wanted\. Set percentile"
+        SpecError, match=r"0 of 4,096 proposals were accepted, and 1 are wanted\. Set percentile"
     ):
         discriminator_rejection(propose, count=1, seed=0, percentile=None, pilot=10)
 
