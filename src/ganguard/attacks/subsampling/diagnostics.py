@@ -69,6 +69,8 @@ def diagnose(real: Tensor, fake: Tensor) -> Diagnosis:
 
 
 def _auc(real: Tensor, fake: Tensor) -> float:
+    """Return P(r(x) > r(x')) + P(r(x) = r(x')) / 2 for a real x and a generated x' (Mann-Whitney)."""
+    # Not scikit-learn's roc_auc_score: it sums trapezoids, and its last digit differs from what results hold.
     ordered = fake.sort().values
     below, up_to = (
         torch.searchsorted(ordered, real, right=right).double().mean().item() for right in (False, True)
@@ -77,6 +79,9 @@ def _auc(real: Tensor, fake: Tensor) -> float:
 
 
 def _reliability(p: Tensor, y: Tensor) -> tuple[Bin, ...]:
+    """Sort probabilities p (N,) and their labels y (N,) into BINS bins, whose sizes differ by at most 1."""
+    # Not scikit-learn's calibration_curve: it cuts at quantiles of p, so that ties make bins of unequal size,
+    # and it does not return their sizes.
     order = p.argsort(stable=True)
     parts = [rows for rows in order.tensor_split(BINS) if len(rows)]
     return tuple(Bin(p[rows].mean().item(), y[rows].mean().item(), len(rows)) for rows in parts)

@@ -4,13 +4,11 @@ import math
 
 import pytest
 import torch
-from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from ganguard.attacks.subsampling import fit_density_ratio
 from ganguard.attacks.subsampling.calibration import fit_beta, fit_isotonic, fit_logistic
 from ganguard.attacks.subsampling.density_ratio import RATIOS, reads_of
-from ganguard.attacks.subsampling.diagnostics import diagnose
 from ganguard.attacks.subsampling.feature_head import fit_feature_head
 from ganguard.attacks.subsampling.ratio_network import logistic_loss, softplus_loss
 from ganguard.base.errors import SpecError
@@ -140,32 +138,6 @@ def test_a_logistic_ratio_of_a_critics_scores_is_not_clipped() -> None:
     fitted = fit_logistic(drawn(500, -3, 0), drawn(500, -5, 1), seed=0)
     values = fitted(torch.tensor([[-6.0], [-5.0], [-4.0], [-3.0]], dtype=torch.float64))
     assert (values.diff() > 1).all()
-
-
-def test_diagnosis_against_sklearn_and_by_hand() -> None:
-    real, fake = (
-        drawn(300, 1, 0)[:, 0].round(decimals=1),
-        drawn(900, 0, 1)[:, 0].round(decimals=1),
-    )  # with ties
-    found = diagnose(real, fake)
-    y = torch.cat([torch.ones(300), torch.zeros(900)])
-    assert found.auc == pytest.approx(roc_auc_score(y, torch.cat([real, fake])))
-    p = 1 / (1 + torch.exp(-torch.cat([real, fake])) * 3)
-    assert found.calibration_z == pytest.approx(((y - p).sum() / (p * (1 - p)).sum().sqrt()).item())
-    assert sum(b.count for b in found.reliability) == 1200
-    assert sum(b.observed * b.count for b in found.reliability) == pytest.approx(300)
-    assert [b.predicted for b in found.reliability] == sorted(b.predicted for b in found.reliability)
-    w = fake.exp()
-    assert found.effective_sample_size == pytest.approx((w.sum() ** 2 / w.square().sum() / 900).item())
-
-
-def test_calibrated_ratios_have_z_of_a_standard_normal() -> None:
-    zs = [
-        diagnose(log_ratio(drawn(400, SHIFT, 2 * s)), log_ratio(drawn(400, 0, 2 * s + 1))).calibration_z
-        for s in range(60)
-    ]
-    assert abs(sum(zs)) / 60 < 0.5
-    assert sum(abs(z) > 1.96 for z in zs) <= 9
 
 
 def test_the_losses_are_the_published_ones_and_least_at_the_true_ratio() -> None:
