@@ -1,20 +1,22 @@
-"""Subsampling with a known truth: 25 Gaussians, a GAN trained too little, every sampler and density ratio.
+"""Compare every sampler and density ratio where the truth is known: 25 Gaussians and an undertrained GAN.
 
     python benchmarks/gaussians25.py [--full] [--rounds 3]
 
 The set-up is that of Ding et al. (2020, "Subsampling Generative Adversarial Networks", Simulation): modes on
-{-2 ... 2}², sigma 0.05, 50,000 points to train on and 50,000 to validate; G and D of three hidden layers of
-100, 50 epochs. Each method keeps 10,000 samples. MH runs 100 steps in a stream of fresh images.
+{-2 ... 2}², sigma 0.05, 50,000 points for training and 50,000 for validation; G and D have three hidden
+layers of 100 and train for 50 epochs. Each method keeps 10,000 samples. MH runs 100 steps on a stream of
+fresh images.
 
-A sample is of high quality within 4 sigma of a mode. A mode is recovered if a sample of high quality lies at
-it. The number of modes that are nearest to any sample is printed too, since others print that.
+A sample is of high quality if it lies within 4 sigma of a mode. A mode is recovered if a sample of high
+quality lies at it. The last column counts the modes that are nearest to any sample, because others print
+that number.
 
-The softplus ratio's network has an eighth of the published width, the logistic one three plain layers of 256,
-both 80 epochs; with --full both have the published network, and 400 epochs.
+The network of the softplus ratio has an eighth of the published width, that of the logistic ratio three plain
+layers of 256; both train for 80 epochs. With --full both are the published network, trained for 400 epochs.
 
 Published for rejection sampling with the softplus ratio, 1,000 epochs, one round, by lambda 0, 0.1, 1, 5, 10:
 99.5, 99.5, 94.0, 82.5, 83.1 % of high quality (comments in experiment.sh of
-github.com/UBCDingXin/DDRE_Sampling_GANs); the other numbers are published as a picture only.
+github.com/UBCDingXin/DDRE_Sampling_GANs). The other numbers are published only as a figure.
 """
 
 import argparse
@@ -42,24 +44,21 @@ PUBLISHED_WIDTHS = (2048, 1024, 512, 256, 128)
 
 
 def mixture(count: int, generator: torch.Generator) -> Tensor:
-    which = torch.randint(len(MODES), (count,), generator=generator)
-    return MODES[which] + SIGMA * torch.randn(count, 2, generator=generator)
+    """Draw points (count, 2) from the 25 Gaussians."""
+    modes = torch.randint(len(MODES), (count,), generator=generator)
+    return MODES[modes] + SIGMA * torch.randn(count, 2, generator=generator)
 
 
 def layers(last: int) -> nn.Sequential:
-    hidden = [
-        nn.Linear(2, WIDTH),
-        nn.ReLU(),
-        nn.Linear(WIDTH, WIDTH),
-        nn.ReLU(),
-        nn.Linear(WIDTH, WIDTH),
-        nn.ReLU(),
-    ]
+    """Build a network of three hidden layers, (N, 2) -> (N, last)."""
+    hidden: list[nn.Module] = []
+    for width in (2, WIDTH, WIDTH):
+        hidden += [nn.Linear(width, WIDTH), nn.ReLU()]
     return nn.Sequential(*hidden, nn.Linear(WIDTH, last))
 
 
 def train(points: Tensor, seed: int) -> tuple[nn.Sequential, nn.Sequential]:
-    """Return G and D trained by binary cross-entropy, with G's update before D's on the same fakes."""
+    """Train G and D by binary cross-entropy. G is updated before D, on the same fakes."""
     torch.manual_seed(seed)
     G, D = layers(2), layers(1)
     of_g, of_d = (Adam(net.parameters(), lr=1e-3, betas=(0.5, 0.999), fused=True) for net in (G, D))
@@ -76,7 +75,7 @@ def train(points: Tensor, seed: int) -> tuple[nn.Sequential, nn.Sequential]:
 
 
 class Stream:
-    """Fresh images of G, and their log ratios."""
+    """Draws fresh images from G, with their log ratios."""
 
     def __init__(self, G: nn.Module, log_ratio: Callable[[Tensor], Tensor], seed: int) -> None:
         self.G, self.log_ratio, self.generator = G, log_ratio, torch_generator(seed, "stream")
@@ -97,7 +96,7 @@ def quality(x: Tensor) -> tuple[float, int, int]:
 def ratios(
     D: nn.Sequential, real: Tensor, fake: Tensor, seed: int, full: bool
 ) -> dict[str, tuple[JudgedRatio | None, Callable[[Tensor], Tensor]]]:
-    """Return each ratio with its diagnosis, and as a function of points."""
+    """Fit each ratio. Returns its diagnosis, if there is one, and log r as a function of points (N, 2)."""
 
     def penultimate(x: Tensor) -> Tensor:
         return D[:-1](x)
@@ -114,19 +113,20 @@ def ratios(
             fit = fit_softplus_dre if kind == "softplus_dre" else fit_logistic_dre
             network = partial(ratio_network, widths=PUBLISHED_WIDTHS)
             log_ratio = fit(a.double(), b.double(), seed=seed, build=network, updates=400 * POINTS // BATCH)
-            found[kind] = None, partial(_of, log_ratio, read)
+            found[kind] = None, partial(_composed, log_ratio, read)
         else:
             judged = fit_density_ratio(kind, a, b, seed=seed)
-            found[kind] = judged, partial(_of, judged.log_ratio, read)
+            found[kind] = judged, partial(_composed, judged.log_ratio, read)
         print(f"  {kind}: fitted in {time.monotonic() - begun:.0f} s", flush=True)
     return found
 
 
-def _of(log_ratio: Callable[[Tensor], Tensor], read: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+def _composed(log_ratio: Callable[[Tensor], Tensor], read: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     return log_ratio(read(x))
 
 
 def one_round(seed: int, full: bool) -> dict[str, tuple[float, int, int]]:
+    """Train the GAN and return the quality of each method's samples, by method."""
     generator = torch_generator(seed, "gaussians25")
     points, validation, starts = (mixture(count, generator) for count in (POINTS, POINTS, STARTS))
     begun = time.monotonic()

@@ -1,10 +1,11 @@
-"""The cost of Metropolis-Hastings, beside loops over chains, and beside the bare passes of G and D.
+"""Measure what Metropolis-Hastings subsampling costs, against loops over single chains and against the bare
+forward passes of G and D that it needs.
 
     python benchmarks/subsampling.py
 
-The loops are the inner loop of Algorithm 1, a chain at a time: once with NumPy, as mhgan's mh.py does it (a
-draw and a comparison a step), and once in the leanest way that plain Python allows, over lists of odds that
-were computed before.
+The loops run the inner loop of Algorithm 1 for one chain at a time. One uses NumPy, as mhgan's mh.py does,
+with one draw and one comparison a step. The other is the leanest that plain Python allows, over precomputed
+odds.
 """
 
 import math
@@ -22,19 +23,20 @@ from ganguard.architectures.networks import build_networks, parse_architecture
 from ganguard.attacks.subsampling import Pool, metropolis_hastings
 
 CHAINS, STEPS = 50_000, 640
-SLOW_CHAINS = 100  # chains on which the loops are timed
+SLOW_CHAINS = 100  # chains on which a loop is timed
 REPEATS = 3
 LIVE_CHAINS, LIVE_STEPS, SIDE = 512, 20, 32
 
 
 def seconds(work: Callable[[], object]) -> float:
+    """Return how long `work` takes."""
     begun = time.perf_counter()
     work()
     return time.perf_counter() - begun
 
 
 def one_chain_in_numpy(start: float, pool: np.ndarray, rng: np.random.Generator) -> int | None:
-    """Run the inner loop of Algorithm 1 for one chain, over log-odds."""
+    """Run the inner loop of Algorithm 1 for one chain, over log-odds. Returns the index that it ended on."""
     current, at = start, None
     for _ in range(STEPS):
         new = int(rng.integers(len(pool)))
@@ -44,7 +46,7 @@ def one_chain_in_numpy(start: float, pool: np.ndarray, rng: np.random.Generator)
 
 
 def one_chain(start: float, pool: list[float], rng: random.Random) -> int | None:
-    """Run the same in plain Python, over odds that were computed before."""
+    """Run the same loop in plain Python, over precomputed odds."""
     current, at = math.exp(start), None
     for _ in range(STEPS):
         new = rng.randrange(len(pool))
@@ -54,6 +56,7 @@ def one_chain(start: float, pool: list[float], rng: random.Random) -> int | None
 
 
 def on_arrays() -> None:
+    """Print the time and memory that chains on given scores take, and the time of the loops."""
     scores = torch.randn(100_000, generator=torch.Generator().manual_seed(0)).double()
     real = torch.zeros(100).double()
     odds, rng, numbers = scores.exp().tolist(), random.Random(0), np.random.default_rng(0)
@@ -61,23 +64,22 @@ def on_arrays() -> None:
         "NumPy, a chain at a time": lambda: one_chain_in_numpy(0.0, scores.numpy(), numbers),
         "plain Python over lists": lambda: one_chain(0.0, odds, rng),
     }
-    times = {
-        name: seconds(lambda w=w: [w() for _ in range(SLOW_CHAINS)]) * CHAINS / SLOW_CHAINS
-        for name, w in loops.items()
-    }
+    times: dict[str, float] = {}
+    for name, loop in loops.items():
+        times[name] = seconds(lambda loop=loop: [loop() for _ in range(SLOW_CHAINS)]) * CHAINS / SLOW_CHAINS
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     ours = statistics.median(
         seconds(lambda: metropolis_hastings(real, Pool(scores, seed=0), count=CHAINS, steps=STEPS, seed=0))
         for _ in range(REPEATS)
     )
     above = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-    print(f"{CHAINS:,} chains x {STEPS} steps on scores: {ours:.2f} s, {above:.0f} MB above what was there")
-    for name, loop in times.items():
-        print(f"  {name}: {loop:.1f} s, {loop / ours:.0f} times as long")
+    print(f"{CHAINS:,} chains x {STEPS} steps on scores: {ours:.2f} s, {above:.0f} MB more memory")
+    for name, taken in times.items():
+        print(f"  {name}: {taken:.1f} s, {taken / ours:.0f} times as long")
 
 
 def live() -> None:
-    """Print the throughput with G and D in the loop, divided by that of bare forward passes."""
+    """Print the throughput with G and D in the loop, as a share of that of the same forward passes alone."""
     torch.manual_seed(0)
     networks = build_networks(parse_architecture("sngan"), (3, SIDE, SIDE))
     G, D = networks.generator.eval(), networks.discriminator.eval()

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import roc_auc_score
-from test_density_ratio import SHIFT, drawn, log_ratio
+from test_density_ratio import SHIFT, log_ratio, normal_rows
 from torch import Tensor
 
 from ganguard.attacks.subsampling.diagnostics import BINS, diagnose
@@ -45,7 +45,7 @@ def test_each_bin_holds_equally_many_images_whatever_the_ties(real: Tensor, fake
 
 def test_the_bins_are_scikit_learns_if_nothing_ties_and_they_divide_the_images() -> None:
     """Otherwise scikit-learn cuts at quantiles of the probabilities, and its bins differ in size."""
-    real, fake = log_ratio(drawn(30, SHIFT, 0)), log_ratio(drawn(90, 0, 1))
+    real, fake = log_ratio(normal_rows(30, SHIFT, 0)), log_ratio(normal_rows(90, 0, 1))
     p = torch.sigmoid(torch.cat([real, fake]) + math.log(30 / 90)).numpy()
     observed, predicted = calibration_curve(labels(real, fake), p, n_bins=BINS, strategy="quantile")
     bins = diagnose(real, fake).reliability
@@ -54,7 +54,10 @@ def test_the_bins_are_scikit_learns_if_nothing_ties_and_they_divide_the_images()
 
 
 def test_z_and_the_effective_sample_size_follow_their_formulas() -> None:
-    real, fake = drawn(300, 1, 0)[:, 0].round(decimals=1), drawn(900, 0, 1)[:, 0].round(decimals=1)
+    real, fake = (
+        normal_rows(300, 1, 0)[:, 0].round(decimals=1),
+        normal_rows(900, 0, 1)[:, 0].round(decimals=1),
+    )
     found = diagnose(real, fake)
     y = torch.from_numpy(labels(real, fake))
     p = 1 / (1 + torch.exp(-torch.cat([real, fake])) * 3)
@@ -67,7 +70,9 @@ def test_z_and_the_effective_sample_size_follow_their_formulas() -> None:
 
 def test_calibrated_ratios_have_z_of_a_standard_normal() -> None:
     zs = [
-        diagnose(log_ratio(drawn(400, SHIFT, 2 * s)), log_ratio(drawn(400, 0, 2 * s + 1))).calibration_z
+        diagnose(
+            log_ratio(normal_rows(400, SHIFT, 2 * s)), log_ratio(normal_rows(400, 0, 2 * s + 1))
+        ).calibration_z
         for s in range(60)
     ]
     assert abs(sum(zs)) / 60 < 0.5

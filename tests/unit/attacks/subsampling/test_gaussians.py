@@ -1,4 +1,4 @@
-"""25 Gaussians with the exact ratio, from a known proposal: every sampler recovers the mixture."""
+"""Every sampler recovers a mixture of 25 Gaussians from a known proposal, by the exact density ratio."""
 
 import math
 
@@ -12,15 +12,13 @@ from ganguard.attacks.subsampling import discriminator_rejection, importance_res
 MODES = torch.cartesian_prod(*[torch.arange(-2.0, 3.0).double()] * 2)
 SIGMA = 0.05
 BROAD = 1.5
-WEIGHTS = (
-    torch.linspace(1, 7, 25, dtype=torch.float64) / 100
-)  # of the proposal's modes; the mixture's are all 1/25
+WEIGHTS = torch.linspace(1, 7, 25, dtype=torch.float64) / 100  # of the proposal; the mixture's are all 1/25
 COUNT = 4000
 IMPROBABLE = 1e-3
 
 
 def log_density(x: Tensor, weights: Tensor, share: float) -> Tensor:
-    """Of share * (modes with those weights) + (1 - share) * a broad Gaussian."""
+    """Return the log density of share * (modes with these weights) + (1 - share) * a broad Gaussian."""
     squared = torch.cdist(x, MODES).square()
     modes = (
         torch.logsumexp(weights.log() - squared / (2 * SIGMA**2), 1)
@@ -36,12 +34,12 @@ def log_ratio(x: Tensor) -> Tensor:
 
 
 def mixture(count: int, weights: Tensor, generator: torch.Generator) -> Tensor:
-    which = torch.multinomial(weights, count, replacement=True, generator=generator)
-    return MODES[which] + SIGMA * torch.randn(count, 2, generator=generator).double()
+    modes = torch.multinomial(weights, count, replacement=True, generator=generator)
+    return MODES[modes] + SIGMA * torch.randn(count, 2, generator=generator).double()
 
 
 class Proposals:
-    """The known proposal: half uneven modes, half a broad Gaussian."""
+    """The known proposal: half modes of unequal weights, half a broad Gaussian."""
 
     def __init__(self) -> None:
         self.generator = torch.Generator().manual_seed(0)
@@ -53,7 +51,7 @@ class Proposals:
         return x, log_ratio(x).clamp_min(-700)
 
 
-def drawn(sampler: str) -> Tensor:
+def samples_of(sampler: str) -> Tensor:
     if sampler == "metropolis_hastings":
         real = log_ratio(mixture(1000, torch.ones(25).double(), torch.Generator().manual_seed(1)))
         return metropolis_hastings(real, Proposals(), count=COUNT, steps=100, seed=0).handles
@@ -66,7 +64,7 @@ def drawn(sampler: str) -> Tensor:
     "sampler", ["metropolis_hastings", "discriminator_rejection", "importance_resampling"]
 )
 def test_the_mixture_is_recovered(sampler: str) -> None:
-    kept = drawn(sampler)
+    kept = samples_of(sampler)
     distances, nearest = torch.cdist(kept, MODES).min(1)
     assert (distances < 4 * SIGMA).double().mean() > 0.999
     assert chisquare(torch.bincount(nearest, minlength=25)).pvalue > IMPROBABLE

@@ -1,5 +1,5 @@
-"""Against the exact law of the chains after K steps, by matrix power, and against a loop over one chain at a
-time."""
+"""Metropolis-Hastings chains against their exact distribution after K steps, which a matrix power gives, and
+against a loop that runs one chain at a time."""
 
 import math
 import random
@@ -16,36 +16,39 @@ from ganguard.base.errors import SpecError
 POOL = torch.tensor([-2.0, -1.0, 0.0, 0.5, 1.5, 3.0])
 REAL = torch.tensor([1.0, 4.0])
 CHAINS = 60_000
-IMPROBABLE = 1e-4  # a test of the right law fails once in so many seeds; these seeds are fixed
+IMPROBABLE = 1e-4  # a correct sampler fails for one seed in 10,000; the seeds are fixed
 
 
-def accepts(new: Tensor, current: Tensor) -> np.ndarray:
-    """Probability (current, new) that a chain moves."""
+def acceptance(new: Tensor, current: Tensor) -> np.ndarray:
+    """Return the probability (current, new) that a chain accepts each proposal."""
     return np.minimum(1, np.exp(np.subtract.outer(-current.double().numpy(), -new.double().numpy())))
 
 
 def exact_law(steps: int) -> tuple[np.ndarray, float]:
-    """Law over the pool's images of the chains that moved, and the probability that one never moved."""
+    """Return the distribution over POOL of chains that moved, and the probability that one never moved."""
     states = torch.cat([REAL, POOL])
     transition = np.zeros((len(states), len(states)))
-    transition[:, len(REAL) :] = accepts(POOL, states) / len(POOL)
+    transition[:, len(REAL) :] = acceptance(POOL, states) / len(POOL)
     transition[np.diag_indices(len(states))] += 1 - transition.sum(1)
     law = np.repeat([1 / len(REAL), 0], [len(REAL), len(POOL)]) @ np.linalg.matrix_power(transition, steps)
     return law[len(REAL) :] / law[len(REAL) :].sum(), law[: len(REAL)].sum()
 
 
 def exact_law_restarted(steps: int) -> np.ndarray:
-    """The same where a chain that never moved is run again on the same proposals, from the first of them."""
+    """Return the distribution over the pool if a chain that never moved restarts at its first proposal.
+
+    It is offered the same proposals again. That is one shadow chain beside each chain, with the same u.
+    """
     moved, never = exact_law(steps)
-    by_real = accepts(POOL, REAL)  # (real, new)
-    both = (1 - by_real) / len(REAL) / len(POOL)  # after step 1: (real it stands on, first proposal)
-    among = accepts(POOL, POOL)
+    by_real = acceptance(POOL, REAL)  # (real, new)
+    # probability (real, image) that a chain is still at its real image and its shadow at an image of the pool
+    both = (1 - by_real) / len(REAL) / len(POOL)
+    among = acceptance(POOL, POOL)
     for _ in range(steps - 1):
         after = np.zeros_like(both)
         for real in range(len(REAL)):
-            move = np.maximum(0, among - by_real[real]) / len(
-                POOL
-            )  # the shadow accepts u, the chain does not
+            # The shadow accepts u, and the chain does not.
+            move = np.maximum(0, among - by_real[real]) / len(POOL)
             stay = ((1 - by_real[real]) / len(POOL)).sum() - move.sum(1)
             after[real] = both[real] @ move + both[real] * stay
         both = after
@@ -54,7 +57,7 @@ def exact_law_restarted(steps: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("steps", [1, 2, 5, 40])
-def test_chains_follow_the_exact_law_after_any_number_of_steps(steps: int) -> None:
+def test_chains_follow_their_exact_distribution_after_any_number_of_steps(steps: int) -> None:
     law, never = exact_law(steps)
     chains = metropolis_hastings(REAL, Pool(POOL, seed=1), count=CHAINS, steps=steps, seed=2)
     counts = torch.bincount(chains.handles, minlength=len(POOL)).numpy()
@@ -64,7 +67,7 @@ def test_chains_follow_the_exact_law_after_any_number_of_steps(steps: int) -> No
 
 
 @pytest.mark.parametrize("steps", [1, 2, 5])
-def test_restarted_chains_follow_theirs(steps: int) -> None:
+def test_restarted_chains_follow_their_exact_distribution(steps: int) -> None:
     chains = metropolis_hastings(
         REAL, Pool(POOL, seed=1), count=CHAINS, steps=steps, seed=2, never_moved="restart"
     )
@@ -73,15 +76,17 @@ def test_restarted_chains_follow_theirs(steps: int) -> None:
     assert chains.proposals == CHAINS * steps
 
 
-def test_many_steps_lead_to_the_pool_weighted_by_its_odds() -> None:
+def test_many_steps_converge_to_the_pool_weighted_by_its_odds() -> None:
     law, never = exact_law(500)
     assert law == pytest.approx(torch.softmax(POOL.double(), 0).numpy(), abs=1e-6)
     assert never < 1e-6
 
 
 def one_chain(start: float, pool: list[float], steps: int, rng: random.Random) -> tuple[int | None, int]:
-    """Algorithm 1's inner loop, as the paper writes it, for one chain: where it ended, and how often it
-    moved."""
+    """Run the inner loop of Algorithm 1, as the paper writes it, for one chain.
+
+    Returns the image that it ended on, None for the real one, and how often it moved.
+    """
     current, at, moves = 1 / (1 + math.exp(-start)), None, 0
     for _ in range(steps):
         new = rng.randrange(len(pool))
@@ -91,7 +96,7 @@ def one_chain(start: float, pool: list[float], steps: int, rng: random.Random) -
     return at, moves
 
 
-def test_it_agrees_with_a_loop_over_chains() -> None:
+def test_chains_agree_with_a_loop_over_one_chain_at_a_time() -> None:
     rng, steps, runs = random.Random(0), 5, 20_000
     slow = [one_chain(rng.choice(REAL.tolist()), POOL.tolist(), steps, rng) for _ in range(runs)]
     ends = np.bincount([at for at, _ in slow if at is not None], minlength=len(POOL))
@@ -102,7 +107,7 @@ def test_it_agrees_with_a_loop_over_chains() -> None:
 
 
 def test_a_chain_keeps_the_image_that_it_stands_on() -> None:
-    """And asks for it once: a random defence cannot change it afterwards."""
+    """It asks for the image only once, so that a random defence cannot change it afterwards."""
     generator, asked = torch.Generator().manual_seed(0), list[int]()
 
     def propose(n: int) -> tuple[Tensor, Tensor]:
@@ -127,7 +132,7 @@ def test_the_same_seeds_give_the_same_chains() -> None:
 
 
 @pytest.mark.parametrize("never_moved", ["discard", "restart"])
-def test_real_images_that_cannot_be_left(never_moved: str) -> None:
+def test_chains_that_cannot_leave_their_real_images(never_moved: str) -> None:
     def run() -> int:
         chains = metropolis_hastings(
             torch.tensor([1000.0]),
@@ -173,7 +178,7 @@ def test_real_images_that_cannot_be_left(never_moved: str) -> None:
         ),
     ],
 )
-def test_what_it_refuses(change: dict[str, object], message: str) -> None:
+def test_bad_arguments_are_refused(change: dict[str, object], message: str) -> None:
     arguments = {
         "real_log_odds": REAL,
         "propose": Pool(POOL, seed=0),

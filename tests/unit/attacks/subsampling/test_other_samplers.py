@@ -1,4 +1,4 @@
-"""Discriminator rejection and importance resampling, by their closed forms."""
+"""Discriminator rejection sampling and importance resampling, against their closed forms."""
 
 import math
 import sys
@@ -33,7 +33,7 @@ def test_plain_rejection_keeps_images_by_their_odds() -> None:
 
 
 def test_gamma_is_the_percentile_of_the_shifted_ratio() -> None:
-    """Equations 8 and 9, written out for each image of the pool."""
+    """Equations 8 and 9 of Azadi et al., written out for each image of the pool."""
     kept = discriminator_rejection(Pool(POOL, seed=0), count=COUNT, seed=1, percentile=50.0)
     below = POOL.double() - 3
     F = below - torch.log(1 - torch.exp(below - 1e-8))
@@ -57,7 +57,7 @@ def test_a_greater_ratio_than_the_pilots_raises_the_bound() -> None:
     )
 
 
-def test_resampling_with_replacement_draws_by_odds() -> None:
+def test_resampling_with_replacement_draws_by_the_odds() -> None:
     drawn = importance_resampling(Pool(POOL, seed=0), count=COUNT, pool=100_000, seed=1)
     assert chisquare(counts(drawn.handles), torch.softmax(POOL.double(), 0) * COUNT).pvalue > IMPROBABLE
     assert drawn.proposals == 100_000
@@ -102,14 +102,14 @@ def test_effective_sample_size() -> None:
         ),
     ],
 )
-def test_what_rejection_refuses(change: dict[str, object], message: str) -> None:
+def test_rejection_refuses_bad_arguments(change: dict[str, object], message: str) -> None:
     with pytest.raises(SpecError, match=message):
         discriminator_rejection(
             **({"propose": Pool(POOL, seed=0), "count": 5, "pilot": 10, "seed": 0} | change)
         )
 
 
-def test_rejection_that_accepts_nothing_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rejection_stops_if_it_accepts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     module = sys.modules[discriminator_rejection.__module__]
     monkeypatch.setattr(module, "PROPOSALS_A_KEPT", 10)
     first = [True]
@@ -135,6 +135,6 @@ def test_rejection_that_accepts_nothing_ends(monkeypatch: pytest.MonkeyPatch) ->
         ({"propose": lambda n: (torch.arange(9), torch.zeros(n))}, r"must be \(6, \.\.\.\); got \(9,\)"),
     ],
 )
-def test_what_resampling_refuses(change: dict[str, object], message: str) -> None:
+def test_resampling_refuses_bad_arguments(change: dict[str, object], message: str) -> None:
     with pytest.raises(SpecError, match=message):
         importance_resampling(**({"propose": Pool(POOL, seed=0), "count": 5, "pool": 6, "seed": 0} | change))
