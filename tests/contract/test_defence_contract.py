@@ -1,4 +1,4 @@
-"""What every defence must do, whatever it does."""
+"""The contract of every defence."""
 
 from typing import Any
 
@@ -14,9 +14,9 @@ from ganguard.defences.protocol import Defence, InputDefence, OutputDefence, Too
 from ganguard.defences.semantic_directions import Direction
 from ganguard.defences.streams import Streams
 
-STRENGTHS: dict[
-    str, tuple[str, list[Any]]
-] = {  # the setting that is the strength, from nothing (None: none is nothing) up
+# For each kind, the setting that is its strength, and values with no, some and much effect. None means that
+# the defence always has an effect.
+STRENGTHS: dict[str, tuple[str, list[Any]]] = {
     "adversarial_noise": ("budget", [0, 8, 32]),
     "gaussian_filter": ("sigma", [0, 0.6, 1.5]),
     "gaussian_noise": ("std", [0, 0.1, 0.4]),
@@ -28,12 +28,12 @@ STRENGTHS: dict[
 SHAPES = [(1, 8, 8), (3, 32, 32)]
 KINDS = sorted(STRENGTHS)
 INPUT = ("linear_interpolation", "semantic_interpolation")
-NEEDED: dict[str, dict[str, Any]] = {}  # settings without which a kind is none
+NEEDED: dict[str, dict[str, Any]] = {}  # further settings that a kind requires
 
 
 @pytest.fixture(autouse=True, scope="module")
 def direction(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """A direction for codes of 6 entries."""
+    """Save a direction for codes of 6 entries."""
     directory = tmp_path_factory.mktemp("direction")
     save_direction(Direction(torch.eye(6)[2], 0.0, "third", None, None, 1.0, 1), directory)
     NEEDED["semantic_interpolation"] = {"direction": str(directory)}
@@ -81,7 +81,7 @@ def _strength(rows: Tensor, defended: Tensor) -> float:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_of_nothing_comes_nothing(kind: str) -> None:
+def test_an_empty_batch_stays_empty(kind: str) -> None:
     defence = _defence(kind)
     rows = _rows(defence)[:0]
     assert _defended(defence, rows, _streams(0)).shape == rows.shape
@@ -93,7 +93,7 @@ def test_every_kind_is_under_contract() -> None:
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("kind", KINDS)
-def test_rows_keep_their_shape_and_are_not_written_to(kind: str, shape: tuple[int, int, int]) -> None:
+def test_rows_keep_their_shape_and_are_not_changed_in_place(kind: str, shape: tuple[int, int, int]) -> None:
     defence = _defence(kind)
     rows = _rows(defence, shape=shape)
     before = rows.clone()
@@ -121,7 +121,7 @@ def test_output_defences_do_not_depend_on_how_images_are_grouped(kind: str) -> N
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_greater_strength_changes_more_and_none_changes_nothing(kind: str) -> None:
+def test_more_strength_changes_more_and_no_strength_changes_nothing(kind: str) -> None:
     _, values = STRENGTHS[kind]
     weak, strong = _defence(kind, 1), _defence(kind, 2)
     rows = _rows(weak)
@@ -133,7 +133,7 @@ def test_a_greater_strength_changes_more_and_none_changes_nothing(kind: str) -> 
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_guess_of_another_strength_is_that_much_stronger(kind: str) -> None:
+def test_a_guess_scaled_by_a_factor_is_weaker_or_stronger(kind: str) -> None:
     defence, name = _defence(kind), STRENGTHS[kind][0]
     assert defence.scaled(1) == defence
     rows = _rows(defence)
@@ -141,7 +141,7 @@ def test_a_guess_of_another_strength_is_that_much_stronger(kind: str) -> None:
         _strength(rows, _defended(defence.scaled(f), rows, _streams(20))) for f in (0.5, 1, 2)
     )
     assert half < same < twice
-    for factor in (1e-3, 1e3):  # within what settings allow
+    for factor in (1e-3, 1e3):  # limited to what the settings allow
         scaled = defence.scaled(factor)
         assert parse_defence(scaled.model_dump(mode="json")) == scaled, name
 
@@ -164,9 +164,7 @@ def test_settings_come_back_and_wrong_ones_are_refused(kind: str) -> None:
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in INPUT])
-def test_a_guess_goes_forward_as_it_is_and_lets_gradients_back(
-    kind: str, shape: tuple[int, int, int]
-) -> None:
+def test_a_guess_is_exact_forward_and_passes_gradients_back(kind: str, shape: tuple[int, int, int]) -> None:
     defence = _defence(kind)
     assert isinstance(defence, OutputDefence)
     images = _images(8, shape)

@@ -1,4 +1,4 @@
-"""What every feature network must do."""
+"""The contract of every feature network."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -50,7 +50,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with the files that the settings name."""
+    """Save the files that the settings name, and return their directory."""
     directory = tmp_path_factory.mktemp("networks")
     for save in FILES.values():
         save(directory)
@@ -65,7 +65,7 @@ def settings(kind: str, files: Path, monkeypatch: pytest.MonkeyPatch) -> Feature
 
 @pytest.fixture
 def load(settings: FeatureSettings, tmp_path: Path) -> Load:
-    """Load the network for images of so many channels; one that must be trained finds its weights."""
+    """Load the network for a number of channels. A network that must be trained finds weights on disk."""
 
     def network(channels: int) -> FeatureNetwork:
         if isinstance(settings, Classifier):
@@ -91,7 +91,7 @@ def test_any_size_has_features_of_one_width(load: Load, compute: Compute, channe
     assert len(features.unique(dim=0)) == 5
 
 
-def test_features_of_an_image_do_not_depend_on_its_company(load: Load, compute: Compute) -> None:
+def test_features_of_an_image_do_not_depend_on_the_rest_of_the_batch(load: Load, compute: Compute) -> None:
     network, images = load(1), _images(20, 1, 8)
     whole = extract(network, images, compute)
     for size in (1, 7):
@@ -115,7 +115,7 @@ def test_settings_come_back_from_json(settings: FeatureSettings) -> None:
     assert parse_features(settings.model_dump(mode="json")) == settings
 
 
-def test_a_name_alone_is_enough_where_no_file_must_be_named(kind: str) -> None:
+def test_a_name_alone_is_enough_if_no_file_is_needed(kind: str) -> None:
     if kind == "torchscript":
         with pytest.raises(SpecError, match=r"^torchscript\.path: this key is required and missing"):
             parse_features(kind)
@@ -129,7 +129,7 @@ def test_an_unknown_key_is_refused_by_name(kind: str) -> None:
         parse_features({**SETTINGS[kind], known[:-1]: 3})
 
 
-def test_who_classifies_gives_probabilities_and_others_say_so(
+def test_classifiers_give_probabilities_and_other_networks_say_that_they_do_not(
     kind: str, load: Load, compute: Compute
 ) -> None:
     network, images = load(3), _images(5, 3, 12)

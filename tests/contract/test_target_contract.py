@@ -1,4 +1,4 @@
-"""What every target adapter must do, whichever way the generator came."""
+"""The contract of every target adapter, wherever its generator comes from."""
 
 import importlib
 import itertools
@@ -44,18 +44,16 @@ def _torchscript(gan: Path, folder: Path) -> Settings:
     generator = load_checkpoint(gan).networks.generator
     path = folder / f"{gan.name}.ts"
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", DeprecationWarning
-        )  # torch deprecates TorchScript; users' files still are in it
-        warnings.simplefilter(
-            "ignore", torch.jit.TracerWarning
-        )  # the number of codes is fixed: targets only send 64
+        # torch deprecates TorchScript, but users still have such files
+        warnings.simplefilter("ignore", DeprecationWarning)
+        # a trace fixes the number of codes, and targets always send 64
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)
         torch.jit.save(torch.jit.trace(generator, torch.zeros(64, 5)), path)
     return {"torchscript": str(path), "latent_dim": 5, "trusted": True}
 
 
 def _hub(gan: Path, folder: Path) -> Settings:
-    """As the hub's client leaves a repository in its cache."""
+    """Lay out a repository as the hub's client does in its cache."""
     kept = folder / "hub" / f"models--owner--{gan.name}"
     commit = "0123456789abcdef" * 2 + "01234567"
     shutil.copytree(gan, kept / "snapshots" / commit, dirs_exist_ok=True)
@@ -74,8 +72,8 @@ Open = Callable[..., LatentTarget]
 
 
 def test_every_adapter_is_under_contract() -> None:
-    of_no_generator = {"images", "url"}  # their own tests ask for what can be asked of them
-    assert set(ADAPTERS) | of_no_generator == set(TARGETS.builtin)
+    without_generator = {"images", "url"}  # they have tests of their own
+    assert set(ADAPTERS) | without_generator == set(TARGETS.builtin)
 
 
 @pytest.fixture(params=ADAPTERS)
@@ -100,7 +98,7 @@ def open_target(
     return load
 
 
-def test_it_gives_images_of_its_shape(open_target: Open) -> None:
+def test_images_have_the_shape_that_the_target_states(open_target: Open) -> None:
     target = open_target()
     assert isinstance(target, LatentTarget)
     assert (target.image_shape, target.latent_dim) == ((1, 8, 8), 5)
@@ -110,7 +108,7 @@ def test_it_gives_images_of_its_shape(open_target: Open) -> None:
     assert len(images.unique()) > 10
 
 
-def test_sampling_is_drawing_and_generating(open_target: Open) -> None:
+def test_sampling_is_drawing_latents_and_generating(open_target: Open) -> None:
     target = open_target()
     codes = target.draw_latents(range(60, 80), seed=3)
     assert torch.equal(target.sample(range(60, 80), seed=3), target.generate(codes))
@@ -127,7 +125,7 @@ def test_images_are_the_generators_own(open_target: Open, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     "cuts", [[0, 1, 150], [0, 64, 128, 150], [0, 63, 65, 149, 150], list(range(0, 151, 10))]
 )
-def test_images_are_bit_equal_however_they_are_asked_for(open_target: Open, cuts: list[int]) -> None:
+def test_images_are_bit_equal_however_a_request_is_cut(open_target: Open, cuts: list[int]) -> None:
     target = open_target()
     whole = target.sample(range(150), seed=1)
     parts = [target.sample(range(start, stop), seed=1) for start, stop in itertools.pairwise(cuts)]
@@ -143,13 +141,12 @@ def test_seeds_and_indices_give_other_images(open_target: Open) -> None:
 
 def test_the_identity_changes_with_the_weights_alone(open_target: Open) -> None:
     identities = [open_target(seed).identity.rpartition(":")[2] for seed in (0, 0, 1)]
-    assert (
-        identities[0] == identities[1] or "torchscript" in open_target().identity
-    )  # a trace is not written bit for bit alike
+    # the same trace, saved twice, gives two different files
+    assert identities[0] == identities[1] or "torchscript" in open_target().identity
     assert identities[0] != identities[2]
 
 
-def test_other_codes_are_refused(open_target: Open) -> None:
+def test_codes_of_another_length_are_refused(open_target: Open) -> None:
     with pytest.raises(TargetError, match=r"\(N, 5\)"):
         open_target().generate(torch.zeros(2, 6))
 

@@ -1,4 +1,4 @@
-"""The corpus: every damaged file, and the door that it is carried to."""
+"""The corpus of damaged files. Each is carried to a door: the function of ours that reads such a file."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -38,6 +38,7 @@ from ganguard.targets.python_factory import PythonTarget
 from ganguard.targets.torchscript import TorchScriptTarget
 from ganguard.training.state import load_state, saved_step
 
+# keys of a spec: the refusal of a spec without a file name must name one of them
 KEYS = (
     "spec",
     "target",
@@ -47,14 +48,21 @@ KEYS = (
     "fidelity.",
     "sngan.",
     "classifier.",
-)  # a spec's, by which it is told
+)
 COMPUTE = Compute(device="cpu", threads=1)
 
 
 @dataclass(frozen=True)
 class Case:
-    """What lies in a directory, and what is given to the door beside it. blames: what a refusal must name one
-    of."""
+    """One damaged input.
+
+    Attributes:
+        door: the name of the door, in `DOORS`.
+        name: what is wrong with the input.
+        files: the files in the directory that the door gets.
+        given: the text that the door gets besides.
+        blames: a refusal must contain one of these.
+    """
 
     door: str
     name: str
@@ -63,6 +71,7 @@ class Case:
     blames: tuple[str, ...] = ()
 
     def lay_out(self, directory: Path) -> None:
+        """Make `directory` anew, with the files of this case in it."""
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir()
         for name, content in self.files.items():
@@ -108,7 +117,7 @@ DOORS: dict[str, Door] = {
 
 
 def corpus(marker: str) -> Iterator[Case]:
-    """Every case. marker: the directory that appears if anything in a file is run."""
+    """Yield every case. `marker` is the directory that appears if code in any file runs."""
     for name, content in [*raster_variants(), *png_lies(), *foreign(marker)]:
         yield Case("image", name, {"a.png": content}, blames=("a.png",))
     for name, content in foreign(marker):

@@ -1,8 +1,9 @@
-"""Carries the corpus to its doors in one process, and writes what happened: python malformed_feed.py WORK
-RESULTS EVERY.
+"""Carry the corpus to its doors in one process, and write down what happened.
 
-A process of its own, so that its memory is measured, its standard error is seen, and a crash of it is not
-pytest's.
+    python malformed_feed.py WORK RESULTS EVERY
+
+A process of its own can be measured for memory, its standard error can be read, and its crash does not take
+pytest down.
 """
 
 import faulthandler
@@ -25,12 +26,14 @@ from malformed_corpus import DOORS, Case, corpus
 
 from ganguard.base.errors import InputError
 
-LONGEST = 500  # characters of a refusal, beside the path
-PATIENCE = 20  # seconds of processor time before a door is taken to hang
-MOST_ADDRESSES = 16 << 30  # bytes
+LONGEST = 500  # characters of a refusal, without the path
+PATIENCE = 20  # seconds of processor time after which a door counts as hanging
+MOST_ADDRESSES = 16 << 30  # bytes of address space
+# matches the names of the cases that are damaged at random
 AT_RANDOM = re.compile(
     r"bits flipped|stirred|truncated to| = | nested \d+ deep| is absent| at \d+$|depth \d| is "
 )
+# audit events of Python that mean that code in a file has run
 RUNS_CODE = (
     "os.system",
     "os.exec",
@@ -43,7 +46,7 @@ RUNS_CODE = (
 
 
 class Watch:
-    """Tells what Python itself reports of code being run, once it is on."""
+    """Records the audit events of `RUNS_CODE` while it is on."""
 
     def __init__(self) -> None:
         self.on = False
@@ -55,23 +58,26 @@ class Watch:
             self.seen.append(f"{event} {arguments!r:.100}")
 
 
-def judged(case: Case, directory: Path) -> str:
-    """What is wrong with how a door took a case; empty if nothing is."""
+def problem_of(case: Case, directory: Path) -> str:
+    """Return what is wrong with how a door treats a case; empty if nothing is."""
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         try:
             DOORS[case.door](directory, case.given)
         except InputError as refusal:
-            return _judged(str(refusal), case, directory) or "; ".join(f"warned: {w.message}" for w in warned)
-        except Exception as problem:  # noqa: BLE001 - what no door may let out
+            return _problem_of_refusal(str(refusal), case, directory) or "; ".join(
+                f"warned: {w.message}" for w in warned
+            )
+        except Exception as problem:  # noqa: BLE001 - no door may raise this
             import traceback
 
             place = traceback.extract_tb(problem.__traceback__)[-1]
-            return f"raised {type(problem).__name__}: {str(problem)[:200]} ({place.filename.rpartition('/')[2]}:{place.lineno})"
+            where = f"{place.filename.rpartition('/')[2]}:{place.lineno}"
+            return f"raised {type(problem).__name__}: {str(problem)[:200]} ({where})"
         return "; ".join(f"warned: {w.message}" for w in warned)
 
 
-def _judged(message: str, case: Case, directory: Path) -> str:
+def _problem_of_refusal(message: str, case: Case, directory: Path) -> str:
     if len(message.replace(str(directory), "")) > LONGEST:
         return f"the refusal has {len(message)} characters: {message[:300]}"
     if len(message.splitlines()) != 1 or not message.replace(case.given, "").isprintable():
@@ -86,7 +92,7 @@ def _give_up(_number: int, _frame: FrameType | None) -> None:
 
 
 def thinned(cases: Iterator[Case], every: int) -> Iterator[Case]:
-    """All that is damaged on purpose, and of what is damaged at random one in `every` of a door."""
+    """Yield every case damaged on purpose, and for each door one in `every` of those damaged at random."""
     at_random: Counter[str] = Counter()
     for case in cases:
         if AT_RANDOM.search(case.name):
@@ -96,7 +102,7 @@ def thinned(cases: Iterator[Case], every: int) -> Iterator[Case]:
 
 
 class Feeding:
-    """What happened to each case so far."""
+    """Carries cases to their doors, and keeps what happened so far."""
 
     def __init__(self, work: Path) -> None:
         self.directory, self.marker, self.last = work / "case", work / "it-ran", work / "last"
@@ -106,15 +112,15 @@ class Feeding:
         self.wrong: list[str] = []
 
     def feed(self, case: Case) -> None:
+        """Carry one case to its door."""
         name = f"{case.door}: {case.name}"
         case.lay_out(self.directory)
-        self.last.write_text(name)  # for who looks into a crash
-        self.watch.on = (
-            self.counts[case.door] > 0
-        )  # what a door imports, it imports for its first case, which is whole
+        self.last.write_text(name)  # if this process crashes, the file names the case
+        # The first case of a door is sound, and is not watched: the door's imports may start programs.
+        self.watch.on = self.counts[case.door] > 0
         signal.setitimer(signal.ITIMER_PROF, PATIENCE)
         begun = time.process_time()
-        problem = judged(case, self.directory)
+        problem = problem_of(case, self.directory)
         self.times.append((time.process_time() - begun, name))
         signal.setitimer(signal.ITIMER_PROF, 0)
         self.watch.on = False
@@ -127,23 +133,23 @@ class Feeding:
 
 
 def peak_megabytes() -> float:
-    """The most memory that this program held (getrusage would count the process that started it, too)."""
+    """Return the most memory that this process held. getrusage would include the process that started it."""
     status = Path("/proc/self/status").read_text()
     return int(status.partition("VmHWM:")[2].split(maxsplit=1)[0]) / 1024
 
 
 def main(work: Path, out: Path, every: int) -> None:
+    """Feed the corpus in the directory `work`, and write what happened to `out` as JSON."""
     faulthandler.enable()
     torch.set_num_threads(1)
-    resource.setrlimit(
-        resource.RLIMIT_AS, (MOST_ADDRESSES, MOST_ADDRESSES)
-    )  # a bomb ends this process, and not the machine
+    # A decompression bomb then ends this process instead of the machine.
+    resource.setrlimit(resource.RLIMIT_AS, (MOST_ADDRESSES, MOST_ADDRESSES))
     signal.signal(signal.SIGPROF, _give_up)
     os.chdir(work)
     feeding = Feeding(work)
     for case in thinned(corpus(str(feeding.marker)), every):
         feeding.feed(case)
-    said = {
+    outcome = {
         "counts": feeding.counts,
         "wrong": feeding.wrong,
         "slowest": sorted(feeding.times)[-5:],
@@ -154,7 +160,7 @@ def main(work: Path, out: Path, every: int) -> None:
         "peak_megabytes": peak_megabytes(),
         "processor_seconds": time.process_time(),
     }
-    out.write_text(json.dumps(said))
+    out.write_text(json.dumps(outcome))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
-"""Images that are damaged, lie about their size, or are something else: PNG chunk by chunk, and the other
-formats by bytes."""
+"""Images that are damaged, lie about their size, or are something else.
+
+PNG files are damaged chunk by chunk, the other formats byte by byte.
+"""
 
 import io
 import struct
@@ -19,7 +21,7 @@ Chunk = tuple[bytes, bytes]
 
 
 def sample(mode: str = "L", side: int = 12) -> Image.Image:
-    """A picture with detail, so that its file has something to damage."""
+    """Make an image of noise, so that its file has something to damage."""
     noise = np.random.default_rng(0).integers(0, 256, (side, side, 4), dtype=np.uint8)
     picture = Image.fromarray(noise, "RGBA")
     return picture.convert("RGB").convert(mode) if mode == "P" else picture.convert(mode)
@@ -58,13 +60,13 @@ def header(width: int, height: int, depth: int = 8, colour: int = 0, interlaced:
 
 @cache
 def bomb(megabytes: int) -> bytes:
-    """Zeros, deflated a thousandfold."""
+    """Return that many megabytes of zeros, which deflate shrinks a thousandfold."""
     packer = zlib.compressobj(9)
     return b"".join(packer.compress(bytes(1 << 20)) for _ in range(megabytes)) + packer.flush()
 
 
 def png_lies() -> Iterator[Variant]:
-    """PNG files whose checksums are right and whose chunks are not."""
+    """Yield PNG files whose checksums are right and whose chunks are wrong."""
     pixels = zlib.compress(b"".join(b"\0" + bytes(range(12)) for _ in range(12)))
     end: list[Chunk] = [(b"IDAT", pixels), (b"IEND", b"")]
     for width in SIDES:
@@ -102,7 +104,8 @@ def png_lies() -> Iterator[Variant]:
 
 
 def png_damage(content: bytes) -> Iterator[Variant]:
-    """Each chunk of a sound PNG dropped, doubled, emptied, with a wrong checksum or length."""
+    """Yield a sound PNG with each chunk dropped, doubled, emptied, cut, reversed, or with a wrong checksum or
+    length."""
     found = chunks_of(content)
     for number, (kind, body) in enumerate(found):
         name = f"{kind.decode()} {number}"
@@ -119,7 +122,7 @@ def png_damage(content: bytes) -> Iterator[Variant]:
 
 
 def raster_variants() -> Iterator[Variant]:
-    """Every format and mode that is read, whole and damaged."""
+    """Yield an image of every format and mode that we read, whole and damaged."""
     frames = {"save_all": True, "append_images": [sample("L"), sample("RGB")]}
     kinds: dict[str, bytes] = {
         mode: encoded(sample(mode), "PNG") for mode in ("1", "L", "LA", "P", "RGB", "RGBA")
@@ -144,12 +147,13 @@ def raster_variants() -> Iterator[Variant]:
         yield f"{name} whole", content
         damage = [*truncated(content, 2), *flipped(content, 12), *stirred(content, 5)]
         damage += [*(png_damage(content) if whole else ())]
-        yield from ((f"{name} {what}", changed) for what, changed in damage)
+        for what, changed in damage:
+            yield f"{name} {what}", changed
     yield from _sizes_elsewhere(kinds)
 
 
 def _sizes_elsewhere(kinds: dict[str, bytes]) -> Iterator[Variant]:
-    """Headers of the other formats that say that the image is large."""
+    """Yield images of the other formats whose headers claim a large size."""
     for width in (0, 60_000, 2**31 - 1, 2**32 - 1):
         yield f"BMP {width} wide", kinds["BMP"][:18] + struct.pack("<II", width, width) + kinds["BMP"][26:]
         yield f"PPM {width} wide", b"P6 %d %d 255\n" % (width, width) + bytes(99)
@@ -159,4 +163,5 @@ def _sizes_elsewhere(kinds: dict[str, bytes]) -> Iterator[Variant]:
     yield "JPEG as large as can be", kinds["JPEG"][:place] + b"\xff\xff\xff\xff" + kinds["JPEG"][place + 4 :]
     place = kinds["WEBP"].index(b"VP8 ") + 14
     yield "WEBP as large as can be", kinds["WEBP"][:place] + b"\xff\x3f\xff\x3f" + kinds["WEBP"][place + 4 :]
-    yield from ((f"TIFF {what}", changed) for what, changed in overwritten(kinds["TIFF"], [4], 4))
+    for what, changed in overwritten(kinds["TIFF"], [4], 4):
+        yield f"TIFF {what}", changed

@@ -1,5 +1,4 @@
-"""Ways to damage a file: bytes, JSON and safetensors. Every way gives the same damage each time it is
-asked."""
+"""Ways to damage a file, as bytes, as JSON and as safetensors. Each gives the same damage every time."""
 
 import json
 import pickle
@@ -7,13 +6,13 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
-Variant = tuple[str, bytes]  # what was done, and what came of it
+Variant = tuple[str, bytes]  # what was done to a file, and the damaged content
 
 WORDS = (0, 1, 2**31 - 1, 2**32 - 1, 2**53, 2**63 - 1, 2**63, 2**64 - 1)
 
 
 def truncated(content: bytes, count: int) -> Iterator[Variant]:
-    """Cut off at `count` places, the first and the last bytes among them."""
+    """Yield the content cut off at `count` places and more, among them the first and the last bytes."""
     places = {0, 1, 4, 7, 8, 9, 16, len(content) - 1, len(content) - 4, len(content) - 8}
     places |= {len(content) * step // count for step in range(count)}
     for place in sorted(place for place in places if 0 <= place < len(content))[: count + 10]:
@@ -21,7 +20,7 @@ def truncated(content: bytes, count: int) -> Iterator[Variant]:
 
 
 def flipped(content: bytes, count: int, *, start: int = 0, stop: int | None = None) -> Iterator[Variant]:
-    """One to four bits turned over, somewhere from `start` to `stop`."""
+    """Yield `count` copies of the content with one to four bits flipped between `start` and `stop`."""
     draw = random.Random(len(content) * 1009 + count)
     for number in range(count):
         changed = bytearray(content)
@@ -33,7 +32,7 @@ def flipped(content: bytes, count: int, *, start: int = 0, stop: int | None = No
 def overwritten(
     content: bytes, places: list[int], width: int = 8, order: Any = "little"
 ) -> Iterator[Variant]:
-    """A number of `width` bytes at each of the places, replaced by others."""
+    """Yield the content with the number of `width` bytes at each place replaced by each of `WORDS`."""
     for place in places:
         for word in WORDS:
             if word < 256**width:
@@ -42,19 +41,18 @@ def overwritten(
 
 
 def stirred(content: bytes, count: int) -> Iterator[Variant]:
-    """Stretches zeroed, doubled, removed, and noise put in."""
+    """Yield `count` copies of the content with a stretch zeroed, doubled, removed, or replaced by noise."""
     draw = random.Random(len(content) * 7 + count)
     for number in range(count):
         start = draw.randrange(len(content))
         stop = min(len(content), start + draw.randrange(1, 64))
-        middle = (b"\0" * (stop - start), content[start:stop] * 2, b"", draw.randbytes(stop - start))[
-            number % 4
-        ]
+        ways = (b"\0" * (stop - start), content[start:stop] * 2, b"", draw.randbytes(stop - start))
+        middle = ways[number % 4]
         yield f"stirred {number}", content[:start] + middle + content[stop:]
 
 
 def foreign(marker: str) -> Iterator[Variant]:
-    """What is no such file at all."""
+    """Yield contents of entirely other kinds of files."""
     yield "empty", b""
     yield "text", b"this is a text\n" * 20
     yield "zeros", bytes(4096)
@@ -67,11 +65,12 @@ def foreign(marker: str) -> Iterator[Variant]:
         b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(touched) (w) file closefile showpage\n",
     )
     yield "a script", f"#!/bin/sh\ntouch {marker}\n".encode()
-    yield from ((f"a pickle: {name}", content) for name, content in pickles(marker))
+    for name, content in pickles(marker):
+        yield f"a pickle: {name}", content
 
 
 class Runs:
-    """Unpickling this makes a directory: harmless proof that code ran."""
+    """Makes a directory when it is unpickled: harmless proof that code ran."""
 
     def __init__(self, marker: str) -> None:
         self.marker = marker
@@ -83,7 +82,7 @@ class Runs:
 
 
 def pickles(marker: str) -> Iterator[Variant]:
-    """Live pickles of every protocol, which would make the directory `marker`."""
+    """Yield live pickles of every protocol. Each makes the directory `marker` if it is loaded."""
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
         yield f"protocol {protocol}", pickle.dumps(Runs(marker), protocol)
     text = f"cos\nmkdir\n(V{marker}\ntR.".encode()
@@ -126,7 +125,7 @@ _PLACE = "@place@"
 
 
 def places(value: Any, here: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """The path of every value within a JSON value."""
+    """Yield the path of every value inside a JSON value."""
     yield here
     parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, part in parts:
@@ -134,29 +133,28 @@ def places(value: Any, here: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 
 def json_variants(value: dict[str, Any], count: int, seed: int = 0) -> Iterator[Variant]:
-    """A JSON text with one value replaced by each kind of thing that it should not be, a key removed, doubled
-    or added."""
+    """Yield `count` JSON texts of `value` with one part replaced, nested deep, or removed."""
     draw = random.Random(seed)
     found = [path for path in places(value) if path]
     for number in range(count):
         path = draw.choice(found)
-        said = ".".join(str(part) for part in path)
+        dotted = ".".join(str(part) for part in path)
         kind = number % 6
         if kind < 3:
             new = draw.choice(VALUES)
-            yield f"{said} = {str(new)[:30]}", json.dumps(_with(value, path, new)).encode()
+            yield f"{dotted} = {str(new)[:30]}", json.dumps(_with(value, path, new)).encode()
         elif kind == 3:
             raw = draw.choice(RAW)
-            yield f"{said} = {raw[:30]}", _raw(value, path, raw)
+            yield f"{dotted} = {raw[:30]}", _raw(value, path, raw)
         elif kind == 4:
             deep = 10 ** draw.randrange(1, 6)
-            yield f"{said} nested {deep} deep", _raw(value, path, "[" * deep + "]" * deep)
+            yield f"{dotted} nested {deep} deep", _raw(value, path, "[" * deep + "]" * deep)
         else:
-            yield f"{said} is absent", json.dumps(_without(value, path)).encode()
+            yield f"{dotted} is absent", json.dumps(_without(value, path)).encode()
 
 
 def json_texts(value: dict[str, Any]) -> Iterator[Variant]:
-    """What is wrong with a JSON file as a text."""
+    """Yield JSON files that are wrong as texts: their nesting, keys, encoding or length."""
     text = json.dumps(value)
     yield "nested 100,000 deep", b'{"a":' * 100_000 + b"1" + b"}" * 100_000
     yield "a list", f"[{text}]".encode()
@@ -197,7 +195,7 @@ def _raw(value: Any, path: tuple[Any, ...], raw: str) -> bytes:
 
 
 def safetensors_variants(content: bytes) -> Iterator[Variant]:
-    """A safetensors file whose header says what cannot be."""
+    """Yield safetensors files whose header or body cannot be right."""
     length = int.from_bytes(content[:8], "little")
     header, body = json.loads(content[8 : 8 + length]), content[8 + length :]
     yield from overwritten(content, [0])

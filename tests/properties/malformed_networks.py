@@ -1,5 +1,4 @@
-"""Checkpoints, training states and classifiers: small whole ones, and what becomes of them when they are
-damaged."""
+"""Small checkpoints, training states and classifiers, whole and damaged."""
 
 import hashlib
 import io
@@ -37,7 +36,7 @@ IDENTITY = "a training"
 
 @cache
 def checkpoint(kind: str = "dcgan") -> Files:
-    """The files of an untrained GAN."""
+    """Return the files of an untrained GAN's checkpoint."""
     architecture = parse_architecture({"kind": kind, "width": 2, "latent_dim": 3})
     networks = build_networks(architecture, (1, 8, 8))
     with tempfile.TemporaryDirectory() as directory:
@@ -48,12 +47,12 @@ def checkpoint(kind: str = "dcgan") -> Files:
 
 
 def signed(files: Files) -> Files:
-    """The same with the digests of the weights that are there now: damage that its author covers up."""
-    said = json.loads(files[DESCRIPTION])
-    said["digests"] = {
+    """Return the files with digests that fit the weights: damage whose author covered it up."""
+    description = json.loads(files[DESCRIPTION])
+    description["digests"] = {
         n: hashlib.sha256(files[f"{n}.safetensors"]).hexdigest() for n in ("generator", "discriminator")
     }
-    return {**files, DESCRIPTION: json.dumps(said).encode()}
+    return {**files, DESCRIPTION: json.dumps(description).encode()}
 
 
 def checkpoint_variants(marker: str) -> Iterator[tuple[str, Files]]:
@@ -83,19 +82,17 @@ def _weights(content: bytes, marker: str) -> Iterator[Variant]:
     yield from foreign(marker)
 
 
-def _descriptions(said: dict[str, Any], marker: str) -> Iterator[Variant]:
-    yield from json_variants(said, 150)
-    yield from json_texts(said)
-    text = json.dumps(said).encode()
+def _descriptions(description: dict[str, Any], marker: str) -> Iterator[Variant]:
+    yield from json_variants(description, 150)
+    yield from json_texts(description)
+    text = json.dumps(description).encode()
     yield from truncated(text, 12)
     yield from flipped(text, 25)
     yield from foreign(marker)
     for width in (0, -1, 3, 10**8, 2**61, 2**62, 2**70):
         for key in ("width", "latent_dim"):
-            yield (
-                f"{key} {width}",
-                json.dumps({**said, "architecture": {**said["architecture"], key: width}}).encode(),
-            )
+            architecture = {**description["architecture"], key: width}
+            yield f"{key} {width}", json.dumps({**description, "architecture": architecture}).encode()
     for shape in (
         (1, 8),
         (0, 8, 8),
@@ -106,19 +103,17 @@ def _descriptions(said: dict[str, Any], marker: str) -> Iterator[Variant]:
         (10**9, 8, 8),
         (1, 8192, 8192),
     ):
-        yield f"image_shape {shape}", json.dumps({**said, "image_shape": shape}).encode()
+        yield f"image_shape {shape}", json.dumps({**description, "image_shape": shape}).encode()
 
 
 def _of_large_images(image_shape: tuple[int, int, int]) -> Files:
-    """A few kilobytes of weights that fit what they say: a generator of images that fill any memory."""
+    """Return a valid checkpoint of a few kilobytes whose generator makes images that fill any memory."""
     architecture = parse_architecture({"kind": "sngan", "width": 1, "latent_dim": 1})
     with torch.device("meta"):
         networks = build_networks(architecture, image_shape)
-    files = {
-        DESCRIPTION: json.dumps(json.loads(checkpoint()[DESCRIPTION]) | {"image_shape": image_shape}).encode()
-    }
-    said = json.loads(files[DESCRIPTION]) | {"architecture": architecture.model_dump(mode="json")}
-    files[DESCRIPTION] = json.dumps(said).encode()
+    description = json.loads(checkpoint()[DESCRIPTION]) | {"image_shape": image_shape}
+    description |= {"architecture": architecture.model_dump(mode="json")}
+    files = {DESCRIPTION: json.dumps(description).encode()}
     for name, module in ((G, networks.generator), (D, networks.discriminator)):
         files[name] = save(
             {key: torch.zeros(value.shape, dtype=value.dtype) for key, value in module.state_dict().items()}
@@ -127,7 +122,7 @@ def _of_large_images(image_shape: tuple[int, int, int]) -> Files:
 
 
 class Training:
-    """What a training state is put into."""
+    """The parts of a training that a state is saved from and loaded into."""
 
     def __init__(self) -> None:
         self.modules: dict[str, nn.Module] = {"generator": nn.Linear(2, 3), "ema": nn.Linear(2, 3)}
@@ -156,18 +151,19 @@ def state_variants(marker: str) -> Iterator[Variant]:
     yield from foreign(marker)
     length = int.from_bytes(whole[:8], "little")
     header = json.loads(whole[8 : 8 + length])
-    said = json.loads(header["__metadata__"]["training"])
+    note = json.loads(header["__metadata__"]["training"])
+    short_texts = [text for text in json_texts(note) if len(text[1]) < 1 << 20]
     notes = [
-        *json_variants(said, 40),
-        *(text for text in json_texts(said) if len(text[1]) < 1 << 20),
-        ("step 0", json.dumps({**said, "step": 0}).encode()),
+        *json_variants(note, 40),
+        *short_texts,
+        ("step 0", json.dumps({**note, "step": 0}).encode()),
     ]
     for name, text in notes:
         changed = {**header, "__metadata__": {"training": text.decode("utf-8", "replace")}}
         yield f"note: {name}", _joined(changed, whole[8 + length :])
     for name in header:
-        yield f"{name} renamed", _joined({f"x{key}" if key == name else key: value for key, value in header.items()},
-                                         whole[8 + length :])  # fmt: skip
+        renamed = {f"x{key}" if key == name else key: value for key, value in header.items()}
+        yield f"{name} renamed", _joined(renamed, whole[8 + length :])
 
 
 def _joined(header: dict[str, Any], body: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""TorchScript archives: damaged, inflated, with live pickles in them, or no TorchScript at all."""
+"""TorchScript archives that are damaged, inflated, hold live pickles, or are not TorchScript at all."""
 
 import io
 import warnings
@@ -13,7 +13,7 @@ Parts = dict[str, bytes]
 
 
 class Paint(nn.Module):
-    """z (N, 2) -> images (N, 1, 4, 4)."""
+    """A generator: z (N, 2) -> images (N, 1, 4, 4)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ def program_variants(marker: str) -> Iterator[Variant]:
 
 
 def _saved(marker: str) -> Iterator[Variant]:
-    """What torch.save writes: pickles, in a zip and bare."""
+    """Yield what torch.save writes: pickles, in a zip file and bare."""
     for name, value in (
         ("live", Runs(marker)),
         ("weights", {"a": torch.zeros(3)}),

@@ -1,5 +1,5 @@
-"""Results of an audit, damaged by hand: values that cannot be, pictures that are none, and JSON that is
-none."""
+"""Results of an audit, damaged by hand: impossible values, grids that are no pictures, files that are no
+JSON."""
 
 import json
 from collections.abc import Iterator
@@ -19,35 +19,36 @@ def measured(**values: Any) -> dict[str, Any]:
 
 
 def results() -> dict[str, Any]:
-    """The smallest results.json with everything in it."""
+    """Return the smallest results.json that has every part."""
     floor = {"attack": None, "query_budget": None, "seed": None}
     return {
         "format": 1,
         "name": "tiny",
         "spec": {"target": {"train": {"steps": 30, "betas": [0.5, 0.9]}}, "seeds": [0, 1]},
-        "environment": {"ganguard": "0", "python": "3", "torch": "2", "numpy": "2", "platform": "p", "processor": "c",
-                        "cores": 2, "device": "cpu", "threads": 1, "processes": 2},
+        "environment": {"ganguard": "0", "python": "3", "torch": "2", "numpy": "2", "platform": "p",
+                        "processor": "c", "cores": 2, "device": "cpu", "threads": 1, "processes": 2},
         "target": {"description": "d", "identity": "i", "image_shape": [1, 8, 8], "codes": "provider"},
         "real": "digits",
         "real_images": {"train": 7, "reference": 3},
         "features": {"kind": "classifier", "dimensions": 64, "held_out_accuracy": 0.9},
-        "attacks": [{"label": "fidelity sngan", "kind": "fidelity", "architecture": "sngan", "query_budgets": [70, 130],
-                     "settings": {"steps": 3}}],
+        "attacks": [{"label": "fidelity sngan", "kind": "fidelity", "architecture": "sngan",
+                     "query_budgets": [70, 130], "settings": {"steps": 3}}],
         "measurements": [
             measured(), measured(seed=1, value=3.5), measured(query_budget=130, value=1.5),
             measured(against="reference", value=7.0), measured(metric="precision", value=0.5),
             measured(subject="target", value=0.1, **floor),
             measured(subject="noise", against="reference", value=70.0, **floor),
         ],
-        "failures": [{"attack": "fidelity sngan", "query_budget": 130, "seed": 1, "step": "s", "reason": "r"}],
-        "verdicts": [{"relation": "R1", "statement": "s", "outcome": "holds", "reason": "r", "seeds": 2, "ratio": 0.5,
-                      "low": 0.25, "high": 0.75}],
+        "failures": [{"attack": "fidelity sngan", "query_budget": 130, "seed": 1, "step": "s",
+                      "reason": "r"}],
+        "verdicts": [{"relation": "R1", "statement": "s", "outcome": "holds", "reason": "r", "seeds": 2,
+                      "ratio": 0.5, "low": 0.25, "high": 0.75}],
         "accounts": [{"account": "a", "role": "adversary", "seed": 0, "bought": 130}],
         "used": [{"attack": "fidelity sngan", "query_budget": 70, "seed": 0, "used": 70}],
         "steps": [{"name": "target", "kind": "train_target", "seconds": 1.5}],
         "pictures": [{"subject": "target", "file": GRID, "columns": 8, "tile": [8, 8]},
-                     {"subject": "substitute", "attack": "fidelity sngan", "query_budget": 70, "seed": 0, "file": GRID,
-                      "columns": 8, "tile": [8, 8]}],
+                     {"subject": "substitute", "attack": "fidelity sngan", "query_budget": 70, "seed": 0,
+                      "file": GRID, "columns": 8, "tile": [8, 8]}],
     }  # fmt: skip
 
 
@@ -75,7 +76,7 @@ def results_variants(marker: str) -> Iterator[tuple[str, Files]]:
 
 
 def _strange() -> dict[str, dict[str, Any]]:
-    """Values that no single change gives."""
+    """Return changed parts of results.json that no change of a single value gives."""
     one = {"measurements": [measured()]}
     values = {
         f"distances {low} and {high}": {"measurements": [measured(value=low), measured(seed=1, value=high)]}

@@ -1,4 +1,4 @@
-"""Parquet files that are damaged, hold other things than images, or more than they seem to."""
+"""Parquet files that are damaged, hold something other than images, or unpack to far more than their size."""
 
 import base64
 import io
@@ -18,7 +18,7 @@ Cells = list[Any]
 
 
 def table(cells: Cells, kind: pa.DataType = LAYOUT, **options: Any) -> bytes:
-    """A Parquet file with a column `image`, as our own stores write it unless the options say otherwise."""
+    """Write a Parquet file with a column `image`, as our own stores do unless the options say otherwise."""
     return written(
         pa.table({"index": pa.array(range(len(cells)), pa.int64()), "image": pa.array(cells, kind)}),
         **options,
@@ -142,7 +142,7 @@ def _bombs() -> Iterator[Variant]:
 
 
 def _repeated(image: bytes, count: int) -> bytes:
-    """A file that holds an image once, and says that it is in each of `count` rows."""
+    """Write a file that holds an image once and claims it for each of `count` rows."""
     many = pa.DictionaryArray.from_arrays(
         pa.array(np.zeros(count, dtype=np.int32)), pa.array([image], pa.binary())
     )
@@ -150,7 +150,7 @@ def _repeated(image: bytes, count: int) -> bytes:
 
 
 def _pickled_type(marker: str) -> bytes:
-    """What pyarrow before 14.0.1 unpickled on opening (CVE-2023-47248)."""
+    """Write a file whose metadata pyarrow before 14.0.1 unpickled on opening (CVE-2023-47248)."""
     field = pa.field("image", LAYOUT).with_metadata(
         {
             b"ARROW:extension:name": b"arrow.py_extension_type",

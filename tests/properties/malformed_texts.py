@@ -1,4 +1,4 @@
-"""Specs that are no specs, `--set` values, and names of Python factories."""
+"""Invalid specs, `--set` values, and names of Python factories."""
 
 import random
 from collections.abc import Iterator
@@ -106,7 +106,7 @@ def yaml_variants(marker: str) -> Iterator[Variant]:
 
 
 def other_values() -> Iterator[Variant]:
-    """One value of the spec is another thing."""
+    """Yield the spec with one value replaced by something else."""
     draw = random.Random(1)
     words = [
         "digits",
@@ -149,7 +149,7 @@ def other_values() -> Iterator[Variant]:
 
 
 def changes(marker: str) -> Iterator[tuple[str, str]]:
-    """Values for `--set`."""
+    """Yield values for `--set`."""
     yield from ((f"tag {number}", f"real={tag.replace('MARKER', marker)}") for number, tag in enumerate(TAGS))
     yield from ((name, f"real={text}") for name, text in STRANGE_YAML.items())
     paths = (
@@ -178,7 +178,7 @@ def changes(marker: str) -> Iterator[tuple[str, str]]:
 
 
 def factories() -> Iterator[tuple[str, str]]:
-    """Names of Python factories."""
+    """Yield names of Python factories."""
     names = [
         "",
         ":",
