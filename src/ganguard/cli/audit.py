@@ -1,4 +1,4 @@
-"""`ganguard audit`: the whole question, end to end."""
+"""`ganguard audit`: answer the whole question, end to end."""
 
 from pathlib import Path
 from typing import Annotated
@@ -17,39 +17,37 @@ def audit(
         str,
         typer.Argument(
             metavar="SPEC|PRESET",
-            help="A YAML file, or a preset: `digits` (fidelity), `digits-accuracy` (the adversary knows real images, or D; a "
-            "good target and one stopped early, side by side), `digits-defences`, each with five seeds as "
-            "`…-full`; `digits-transfer`, `digits-averaging`, `digits-private`, `patches-utility`; `pairs` "
-            "(three targets and three substitutes, side by side).",
+            help="A YAML file, or a preset: `digits` (fidelity), `digits-accuracy` (the adversary knows real "
+            "images, or D too; a good target and one stopped early, side by side) or `digits-defences`, each "
+            "with five seeds as `…-full`; `digits-transfer`, `digits-averaging`, `digits-private`, "
+            "`patches-utility`; `pairs` (three targets and three substitutes, side by side). An unknown name "
+            "lists all presets.",
             show_default=False,
         ),
     ],
-    out: Annotated[
-        Path | None, typer.Option(help="Directory for what comes out.", show_default="audits/<name>")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Output directory.", show_default="audits/<name>")] = None,
     changes: Changes = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the plan and its cost in images; do nothing.")
+        bool, typer.Option("--dry-run", help="Print the plan and what it buys, and do nothing.")
     ] = False,
     quick: Annotated[
         bool,
         typer.Option(
             "--quick",
-            help="Of `digits-accuracy` and `digits-defences`: short trainings, to see that every part runs.",
+            help="For `digits-accuracy` and `digits-defences`: train briefly, to see that every part runs.",
         ),
     ] = False,
     processes: Annotated[
-        int | None, typer.Option(min=1, help="Steps at work at once.", show_default="one for each core")
+        int | None, typer.Option(min=1, help="Steps that run at once.", show_default="one for each core")
     ] = None,
 ) -> None:
     """Answer how well a GAN can be copied, and write a report.
 
     Trains or opens the target, buys images from it through a ledger, trains a substitute for each attack,
-    budget and seed, and measures each copy. Out come `report.html`, `results.json`, `results.parquet`, sample
+    budget and seed, and measures each copy. Writes `report.html`, `results.json`, `results.parquet`, sample
     grids and checkpoints.
 
-    What was computed or bought is never computed or bought again: a second run takes seconds, and a killed
-    one goes on.
+    Nothing is computed or bought twice: a second run takes seconds, and one that was killed goes on.
 
     Examples:
 
@@ -57,13 +55,9 @@ def audit(
     - `ganguard audit digits --set seeds=[0,1] --out audits/two-seeds`
     - `ganguard audit my-gan.yaml --dry-run`
     """
-    from ganguard.audit.spec.reading import audits_listed, presets, read_spec, source_of
+    from ganguard.audit.spec.reading import audits_listed, read_spec, source_of
 
-    if quick and (spec := f"{spec}-quick") not in presets():
-        having = ", ".join(
-            sorted(name.removesuffix("-quick") for name in presets() if name.endswith("-quick"))
-        )
-        raise SpecError(f"--quick: {spec.removesuffix('-quick')} has no quick form. With one: {having}.")
+    spec = _quick_form(spec) if quick else spec
     name, listed = audits_listed(spec)
     directory = out or Path("audits") / name
     if listed:
@@ -85,3 +79,14 @@ def audit(
         shown.console.print(f"{shown.cached} {were} not repeated.")
     print_results(results, directory)
     require_all(results.failures)
+
+
+def _quick_form(preset: str) -> str:
+    """Return the name of the quick form of a preset. Raises SpecError if it has none."""
+    from ganguard.audit.spec.reading import presets
+
+    known = presets()
+    if f"{preset}-quick" in known:
+        return f"{preset}-quick"
+    having = sorted(name.removesuffix("-quick") for name in known if name.endswith("-quick"))
+    raise SpecError(f"--quick: {preset} has no quick form. With one: {', '.join(having)}.")

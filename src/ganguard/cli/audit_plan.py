@@ -1,4 +1,4 @@
-"""`ganguard audit --dry-run`: what an audit would do, and what it would buy."""
+"""`ganguard audit --dry-run`: print what an audit would do, and what it would buy."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,11 +35,11 @@ def _steps(plan: "Plan", done: "dict[str, Done]") -> "Table":
     """Return a table of the steps, and which are done."""
     from rich.table import Table
 
-    anew = [step.name for step in plan.steps if step.volatile and step.name in done]
+    again = [step.name for step in plan.steps if step.volatile and step.name in done]
     table = Table("step", "state", title_justify="left")
-    table.title = f"{len(plan.steps)} steps, {len(done) - len(anew)} done before"
+    table.title = f"{len(plan.steps)} steps, {len(done) - len(again)} done before"
     for step in plan.steps:
-        state = "opened anew" if step.name in anew else "done" if step.name in done else "to do"
+        state = "opened again" if step.name in again else "done" if step.name in done else "to do"
         table.add_row(step.name, state)
     return table
 
@@ -79,6 +79,6 @@ def _add_uses(table: "Table", spec: "Spec", plan: "Plan") -> None:
 
 
 _TAKEN_AS_LAST = (
-    "Only opening this target tells which one it is; the plan assumes the one that was opened last. If it is another, "
-    "all that depends on it is bought and done anew."
+    "Only opening this target tells which one it is; the plan assumes the one that was opened last. If it is "
+    "another, all that depends on it is bought and done again."
 )

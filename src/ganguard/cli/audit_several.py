@@ -1,4 +1,4 @@
-"""`ganguard audit` of a spec that lists audits: each is run, and a page lays them side by side."""
+"""`ganguard audit` of a spec that lists audits: run each, and lay them side by side on one page."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,16 @@ if TYPE_CHECKING:
 def audit_several(
     name: str, listed: list[str], changes: list[str], directory: Path, *, dry_run: bool, processes: int | None
 ) -> None:
-    """Run the audits, each with the changes that the command line makes, or print their plans."""
+    """Run the listed audits, each with the command line's changes, or only print their plans.
+
+    Args:
+        name: name of the spec that lists them.
+        listed: their presets or spec files.
+        changes: settings to change in each, as "key=value".
+        directory: where each gets a directory of its own, and the common page is written.
+        dry_run: print the plans, and do nothing.
+        processes: steps that run at once; None for one for each core.
+    """
     from ganguard.audit.several import require_comparable, run_several
     from ganguard.audit.spec.reading import read_spec, source_of
 
@@ -43,7 +52,7 @@ def _print_table(together: "SideBySide", directory: Path) -> None:
 
     words = WORDS[together.question]
     table = Table()
-    table.add_column(words.head, overflow="fold")  # a name cut short is no name
+    table.add_column(words.head, overflow="fold")  # folded, never cut short: it names an audit
     for column in columns(together):
         table.add_column(column, justify="right", overflow="fold")
     for found in rows(together):

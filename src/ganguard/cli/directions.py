@@ -1,4 +1,4 @@
-"""`ganguard directions`: along which way in a generator's codes does an attribute of its images grow?"""
+"""`ganguard directions`: fit directions of a generator's codes along which an attribute grows."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,14 +16,17 @@ if TYPE_CHECKING:
     from ganguard.targets.protocol import LatentTarget
 
 directions = typer.Typer(
-    help="Semantic directions of a generator's codes, which `semantic_interpolation` defends along."
+    help="Fit semantic directions of a generator's codes, for the defence `semantic_interpolation`."
 )
 
 _TARGET = (
-    "Whose codes: a checkpoint directory, `hub:owner/name`, `python:module:factory`, or `torchscript:FILE`."
+    "The generator: a checkpoint directory, `hub:owner/name`, `python:module:factory`, or `torchscript:FILE`."
 )
-_ATTRIBUTE = "What grows: how far characters lean to the right, how thick strokes are, or how much an image looks like class K."
-_CONDITION = "A direction beside which this one is to leave images as they are. May be repeated."
+_ATTRIBUTE = (
+    "The attribute that grows: how far characters lean to the right, how thick strokes are, or how much an "
+    "image looks like class K."
+)
+_CONDITION = "Directory of a direction that the new one must be orthogonal to. May be repeated."
 
 
 @directions.command("fit")
@@ -34,20 +37,21 @@ def fit(
     ],
     out: Annotated[
         Path,
-        typer.Option(help="Directory for the direction. One that is there is replaced.", show_default=False),
+        typer.Option(help="Output directory. A direction that lies there is replaced.", show_default=False),
     ],
     features: Annotated[
         str | None,
         typer.Option(
-            help="For `class:K`, what tells classes: the `features` directory of an audit.",
+            help="For `class:K`: the `features` directory of an audit, whose classifier scores the images.",
             show_default=False,
         ),
     ] = None,
     samples: Annotated[
-        int, typer.Option(min=1, max=LARGEST, help="Codes that are drawn and scored.")
+        int, typer.Option(min=1, max=LARGEST, help="Number of codes that are drawn and scored.")
     ] = 10_000,
     share: Annotated[
-        float, typer.Option(help="Of them, how many have most and how many least of it: less than 0.5.")
+        float,
+        typer.Option(help="Share of them with the most of the attribute, and with the least: below 0.5."),
     ] = 0.02,
     condition: Annotated[
         list[Path] | None, typer.Option(metavar="DIR", help=_CONDITION, show_default=False)
@@ -60,15 +64,15 @@ def fit(
 ) -> None:
     """Fit a direction in the codes of TARGET along which an attribute of its images grows.
 
-    Codes are drawn and their images scored; a linear SVM parts those with most of the attribute from those
-    with least, and the direction is the normal of its plane (InterFaceGAN, Shen et al. 2020). Prints JSON:
-    how often the plane is right, on held-out codes of both ends and on all the rest, and what moving fresh
-    codes does to the attribute (`spearman` of 1: it only grows). Good accuracy does not yet make a good
+    Draws codes and scores their images. A linear SVM separates the codes with the most of the attribute from
+    those with the least; the direction is the normal of its plane (InterFaceGAN, Shen et al. 2020). Prints
+    JSON: how often the plane is right, on held-out codes of both ends and on all other codes, and what moving
+    fresh codes does to the attribute (`spearman` of 1: it only grows). A high accuracy does not prove a good
     direction: look at the strip.
 
-    Writes `OUT/direction.json`, `OUT/direction.safetensors`, and `OUT/strip.png`: a row a code, a column an
-    amount, from -3 to 3 standard deviations. A spec uses it with `defences: [{kind: semantic_interpolation,
-    direction: OUT, amount: 2}]`.
+    Writes `OUT/direction.json`, `OUT/direction.safetensors`, and `OUT/strip.png`: a row for each code, a
+    column for each amount, from -3 to 3 standard deviations. A spec uses it with `defences: [{kind:
+    semantic_interpolation, direction: OUT, amount: 2}]`.
 
     Example: `ganguard directions fit runs/mine/checkpoint --attribute thickness --condition runs/slant --out
     runs/thickness`
@@ -101,7 +105,7 @@ def fit(
 
 
 def _opened(target: str, latent_dim: int | None, trusted: bool, compute: "Compute") -> "LatentTarget":
-    """The target. Raises TargetError where its codes cannot be chosen."""
+    """Open the target. Raises TargetError if its codes cannot be chosen."""
     from ganguard.base.errors import TargetError
     from ganguard.cli.options import target_of
     from ganguard.targets.load import load_target
@@ -111,15 +115,19 @@ def _opened(target: str, latent_dim: int | None, trusted: bool, compute: "Comput
     if isinstance(opened, LatentTarget):
         return opened
     raise TargetError(
-        f"{target}: takes no codes, and a direction is one of codes. Name a target whose codes can be chosen."
+        f"{target}: takes no codes, and a direction is fitted to codes. Name a target whose codes can be "
+        "chosen."
     )
 
 
 def _probabilities(
     attribute: str, features: str | None, channels: int, compute: "Compute"
 ) -> "Callable[[Tensor], Tensor] | None":
-    """What tells classes, of images with so many channels; None where nothing was named. Raises SpecError
-    where the attribute is none, or does not go with it."""
+    """Return the classifier of images with that many channels, or None if `features` names none.
+
+    It maps images (N, C, H, W) uint8 to probabilities (N, classes). Raises SpecError if the attribute is
+    unknown, or does not go with a classifier, or cannot do without one.
+    """
     from ganguard.base.errors import SpecError
     from ganguard.comparison.compare import as_probabilities
     from ganguard.comparison.directions import ATTRIBUTES, score_of
@@ -131,7 +139,7 @@ def _probabilities(
         return None
     if attribute in ATTRIBUTES:
         raise SpecError(
-            f"--features: {attribute} is read off the pixels, without a classifier. Leave --features out."
+            f"--features: {attribute} is measured on pixels, without a classifier. Leave --features out."
         )
     _, network, _ = network_of(features, channels, compute)
 
@@ -143,8 +151,10 @@ def _probabilities(
 
 
 def _plane(fitted: "Direction", direction: "Direction", others: "list[Direction]") -> dict[str, Any]:
-    """What is known of the plane, and how much of the direction was kept beside others (the cosine with what
-    was fitted)."""
+    """Return what is printed of the plane.
+
+    If the direction was made orthogonal to others, `kept` is its cosine with the direction that was fitted.
+    """
     said: dict[str, Any] = {
         "latent_dim": fitted.latent_dim,
         "held_out_accuracy": fitted.held_out_accuracy,
@@ -158,6 +168,7 @@ def _plane(fitted: "Direction", direction: "Direction", others: "list[Direction]
 
 
 def _effect(found: "Effect") -> dict[str, Any]:
+    """Return what is printed of the effect of moving codes along the direction."""
     return {
         "mean_score_at": {
             f"{amount:+g}": mean for amount, mean in zip(found.amounts, found.means, strict=True)

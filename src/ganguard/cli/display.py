@@ -1,5 +1,4 @@
-"""Progress on the terminal: bars where there is one, plain lines where the output goes to a file or a
-pipe."""
+"""Progress for people: bars on a terminal, plain lines in a file or a pipe."""
 
 import time
 from collections.abc import Generator
@@ -18,12 +17,18 @@ LINE_EVERY = 10.0  # seconds between plain lines about one piece of work
 
 
 def console() -> Console:
-    """Where people read: standard error, so that standard output holds results only."""
+    """Return the console that people read: standard error, so that standard output holds results only."""
     return Console(stderr=True, highlight=False)
 
 
 class Display:
-    """Shows what happens to each step of an audit; also serves a single piece of work."""
+    """Show what happens to each step of an audit, or to a single piece of work.
+
+    Attributes:
+        console: where it is shown.
+        bars: the progress bars of the steps at work.
+        cached: number of steps that were found done.
+    """
 
     def __init__(self, shown: Console) -> None:
         self.console = shown
@@ -42,20 +47,19 @@ class Display:
         self._said: dict[str, float] = {}
 
     def __call__(self, event: "Event") -> None:
-        """Take one event."""
+        """Show one event."""
         if event.what == "cached":
             self.cached += 1
         elif event.what == "begins":
-            self._take_away(event.step)  # where its process was killed, and it begins again
+            self._take_away(event.step)  # a step whose process was killed begins again
             self._begun[event.step] = self._said[event.step] = time.monotonic()
             self._tasks[event.step] = self.bars.add_task(event.step, total=None, note="")
         elif event.what == "at" and event.step in self._tasks:
             self._move(event)
         elif event.what == "ends" and event.step in self._tasks:
             self._take_away(event.step)
-            self.console.print(
-                f"✓ {event.step} ({time.monotonic() - self._begun[event.step]:.1f} s)", soft_wrap=True
-            )
+            seconds = time.monotonic() - self._begun[event.step]
+            self.console.print(f"✓ {event.step} ({seconds:.1f} s)", soft_wrap=True)
         elif event.what == "fails":
             self._take_away(event.step)
             self.console.print(f"✗ {event.step}: {event.note}", soft_wrap=True)
@@ -74,7 +78,7 @@ class Display:
 
 @contextmanager
 def display() -> Generator[Display]:
-    """A Display whose bars are live in the body, on a terminal."""
+    """Yield a Display. On a terminal its bars move while the body runs."""
     shown = Display(console())
     if not shown.console.is_terminal:
         yield shown
@@ -85,7 +89,7 @@ def display() -> Generator[Display]:
 
 @contextmanager
 def progress_of(work: str) -> Generator["Progress"]:
-    """A progress callable for one piece of work."""
+    """Yield a progress callable that shows how far one piece of work is."""
     from ganguard.audit.engine.run_step import Event
 
     with display() as shown:

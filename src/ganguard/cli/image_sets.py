@@ -1,4 +1,4 @@
-"""What `ganguard measure` takes for a set of images."""
+"""The sets of images that `ganguard measure` compares, by what names them."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,9 +13,21 @@ if TYPE_CHECKING:
 def image_set(
     text: str, samples: int, size: int | None, compute: "Compute", progress: "Progress", seed: int
 ) -> "ImageSet":
-    """At most `samples` images of a data set, folder, harvest or checkpoint; what a checkpoint makes, or a
-    harvest holds, is made or read a part at a time. size: of data that may have any; others keep their own.
-    Raises InputError."""
+    """Return at most `samples` images of a data set, folder, harvest or checkpoint.
+
+    A checkpoint's images are made, and a harvest's are read, a part at a time.
+
+    Args:
+        text: names the set: the directory of a checkpoint or harvest, or a data set as for `dataset_of`.
+        samples: the most images to take.
+        size: side in pixels of data that can have any size; the others keep their own.
+        compute: where a checkpoint runs.
+        progress: told how far reading is.
+        seed: of the codes that a checkpoint is asked for.
+
+    Raises:
+        InputError: if the text names no such set, or it cannot be read.
+    """
     import torch
 
     from ganguard.base.images import shape_of
@@ -31,15 +43,16 @@ def image_set(
         if shards := shards_of(Path(text)):
             return _of_harvest(shards, samples)
     images = load_and_say(dataset_of(text, size if takes_size(text) else None), progress).images
-    rows = some_of(
-        torch.arange(len(images)), min(samples, len(images)), seed=0
-    )  # not the first: files lie class by class
+    # Not the first ones: files often lie class by class.
+    rows = some_of(torch.arange(len(images)), min(samples, len(images)), seed=0)
     return ImageSet(len(rows), shape_of(images), lambda: (images[part] for part in rows.split(AT_ONCE)))
 
 
 def takes_size(text: str) -> bool:
-    """Whether a set may have images of any size: a folder, or data that is cut to size; a mapping says its
-    own. Raises InputError for no such set."""
+    """Return whether a set can have images of any size, as a folder can, and data that is cut to size.
+
+    A mapping cannot: it says its size itself. Raises InputError if there is no such set.
+    """
     from ganguard.cli.options import dataset_of, is_mapping
     from ganguard.queries.store import list_shards
 
@@ -63,16 +76,20 @@ def _of_checkpoint(settings: "CheckpointTarget", samples: int, compute: "Compute
 
 
 def _of_harvest(shards: list[tuple[int, int, Path]], samples: int) -> "ImageSet":
-    """Of what its shards hold, by their names; one is read at a time."""
+    """Return the first images of a harvest, which are read one shard at a time.
+
+    shards: (first index, last index + 1, file) of each.
+    """
     from ganguard.base.images import shape_of
     from ganguard.comparison.image_sets import ImageSet
     from ganguard.data.parquet import read_parquet
 
     wanted: list[tuple[Path, int]] = []
+    left = samples
     for start, stop, file in shards:
-        if (more := min(stop - start, samples)) > 0:
-            wanted.append((file, more))
-            samples -= more
+        if (count := min(stop - start, left)) > 0:
+            wanted.append((file, count))
+            left -= count
     shape = shape_of(read_parquet([wanted[0][0]], 1))
     return ImageSet(
         sum(count for _, count in wanted),

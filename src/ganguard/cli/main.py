@@ -1,7 +1,9 @@
-"""`ganguard`: the verbs, and how errors become exit codes.
+"""The program `ganguard`: its verbs, and the exit code of each kind of error.
 
-0 done · 1 a step failed · 2 bad input, one line on standard error · 130 interrupted, run the same command
-again to go on.
+0    done
+1    a step failed
+2    bad input, named in one line on standard error
+130  interrupted; the same command goes on where it was
 """
 
 import errno
@@ -44,7 +46,7 @@ app.add_typer(keys, name="keys")
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        print(f"ganguard {__version__}")  # noqa: T201 - what was asked for
+        print(f"ganguard {__version__}")  # noqa: T201 - the version was asked for
         raise typer.Exit
 
 
@@ -62,8 +64,10 @@ def _root(
     """
 
 
-UsageError = cast(type[Exception], typer.BadParameter.__base__)  # typer shows this one of its errors only
+# The base of all complaints about options. Typer exports only this one of its subclasses.
+UsageError = cast(type[Exception], typer.BadParameter.__base__)
 
+# Errors of a path that the user can choose otherwise; any other error is the machine's.
 _UNUSABLE = frozenset(
     {
         errno.EACCES,
@@ -78,22 +82,25 @@ _UNUSABLE = frozenset(
     }
 )
 _FULL = frozenset({errno.EDQUOT, errno.EFBIG, errno.ENOSPC})
+
+# What torch and NumPy say of an array whose size overflows 64 bits.
 _OVERFLOWS = (
     "Storage size calculation overflowed",
     "Overflow when unpacking long",
     "multiplication overflow",
     "is too big",
 )
-_NO_MEMORY = ("can't allocate memory", "MemoryError", "out of memory")  # in torch's words, and a worker's
+
+# What torch says if memory runs out, and what is left of a MemoryError that a process of the pool raised.
+_NO_MEMORY = ("can't allocate memory", "MemoryError", "out of memory")
 
 
 def main() -> None:
     """Run the command line and exit with its code."""
     code: int | None = None
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(
-            errors="replace"
-        )  # what a terminal's encoding lacks is a question mark, and ends no audit
+        # A letter that the terminal's encoding lacks is printed as a question mark: it must not end an audit.
+        sys.stdout.reconfigure(errors="replace")
     _hear_interrupts(_interrupt)
     try:
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
@@ -102,34 +109,38 @@ def main() -> None:
     except SystemExit as ended:  # typer's own answer to an interrupt
         code = ended.code if isinstance(ended.code, int) else 1
     except Exception as problem:
-        if not (said := _foreseen(problem)):
+        if not (message := _expected(problem)):
             raise
-        _end(*said)
+        _end(*message)
     if code == 130:
         _end("stopped. Run the same command again: it goes on from here.", 130)
     sys.exit(code or 0)
 
 
 def _hear_interrupts(handler: Callable[[int, FrameType | None], None]) -> None:
+    """Have `handler` called on both signals that ask the program to stop."""
     for number in (signal.SIGINT, signal.SIGTERM):  # the latter is what schedulers send
         signal.signal(number, handler)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    """The first one lets each room clean up after itself; the second ends at once. Either way the next run
-    goes on."""
+    """Answer the first interrupt: let each room clean up after itself. A second one ends the program at once.
+
+    Either way the next run goes on where this one was.
+    """
     _hear_interrupts(_end_at_once)
     raise KeyboardInterrupt
 
 
 def _end_at_once(_number: int, _frame: FrameType | None) -> None:
+    """Exit without cleaning up; only the cursor, which progress bars hide, is shown again."""
     show_cursor = b"\x1b[?25h" if sys.stderr.isatty() else b""
     os.write(2, show_cursor + b"stopped at once. Run the same command again: it goes on from here.\n")
     os._exit(130)
 
 
-def _foreseen(problem: Exception) -> tuple[str, int] | None:
-    """The one line and the exit code for what may go wrong; None where it is a mistake of ours."""
+def _expected(problem: Exception) -> tuple[str, int] | None:
+    """Return the line to print and the exit code, or None if the problem is a bug of ours."""
     if isinstance(problem, UsageError):
         return f"error: {_usage(problem)}", 2
     if isinstance(problem, InputError):
@@ -140,40 +151,36 @@ def _foreseen(problem: Exception) -> tuple[str, int] | None:
 
 
 def _machine(problem: OSError) -> tuple[str, int]:
-    """What the machine refused, in one line, and the exit code for it."""
+    """Return the line and the exit code for an error of the operating system."""
     where = f"{problem.filename}: " if problem.filename else ""
     what = os.strerror(problem.errno) if problem.errno else str(problem).rstrip(".")
     if problem.errno in _UNUSABLE:
         return f"error: {where}{what}. Choose a path that can be written.", 2
-    remedy = "Free some space" if problem.errno in _FULL else "See to that"
+    remedy = "Free some space" if problem.errno in _FULL else "Fix this"
     return f"failed: {where}{what}. {remedy}, and run the same command again: it goes on from here.", 1
 
 
 def _too_large(problem: Exception) -> tuple[str, int] | None:
-    """The same of memory that is not to be had, in this process or in one of an audit's; None where it is
-    something else."""
+    """Return the line and the exit code for memory that cannot be had, or None if the problem is another one.
+
+    It may have been wanted in this process, or in one of an audit's pool.
+    """
     text = str(problem)
-    if any(said in text for said in _OVERFLOWS):
+    if any(words in text for words in _OVERFLOWS):
         sizes = re.search(r"sizes=\[([\d, ]{1,200})\]", text)
         which = f" (of {sizes[1].replace(', ', ' x ')} numbers)" if sizes else ""
-        return (
-            f"error: these settings ask for an array{which} that no memory holds. Lower batch_size, width "
-            "or latent_dim.",
-            2,
-        )
-    if not isinstance(problem, MemoryError) and not any(said in text for said in _NO_MEMORY):
+        said = f"error: these settings ask for an array{which} that no memory can hold."
+        return f"{said} Lower batch_size, width or latent_dim.", 2
+    if not isinstance(problem, MemoryError) and not any(words in text for words in _NO_MEMORY):
         return None
     tried = re.search(r"allocate (\d+)(\.\d+ \w+| bytes)", text)
     wanted = f"; {int(tried[1]):,}{tried[2]} were wanted at once" if tried else ""
-    return (
-        f"failed: too little memory{wanted}. Lower batch_size, width, threads or the number of images or "
-        "processes.",
-        1,
-    )
+    remedy = "Lower batch_size, width, threads or the number of images or processes."
+    return f"failed: too little memory{wanted}. {remedy}", 1
 
 
 def _usage(problem: Exception) -> str:
-    """What is wrong with the options, and which help tells more."""
+    """Return what is wrong with the options, and which help says more."""
     verbs = [command.callback.__name__ for command in app.registered_commands if command.callback]
     verbs += [group.name for group in app.registered_groups if group.name]
     verb = f"{sys.argv[1]} " if sys.argv[1] in verbs else ""
@@ -183,5 +190,6 @@ def _usage(problem: Exception) -> str:
 
 
 def _end(line: str, code: int) -> None:
-    print(" ".join(line.split()), file=sys.stderr)  # noqa: T201 - one line, whatever the message was made of
+    """Print a message as one line on standard error, however many it was made of, and exit."""
+    print(" ".join(line.split()), file=sys.stderr)  # noqa: T201 - standard error is for this line
     sys.exit(code)

@@ -1,4 +1,4 @@
-"""Options that several verbs share, and what their texts mean."""
+"""Options that several verbs share, and the settings that their texts stand for."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,40 +17,57 @@ TargetArgument = Annotated[
     str,
     typer.Argument(
         metavar="TARGET",
-        help="What to query: a checkpoint directory, `hub:owner/name` on Hugging Face's hub, `python:module:factory`, or "
-        "`torchscript:FILE`.",
+        help="The generator to query: a checkpoint directory, `hub:owner/name` on Hugging Face's hub, "
+        "`python:module:factory`, or `torchscript:FILE`.",
         show_default=False,
     ),
 ]
 LatentDim = Annotated[
-    int | None, typer.Option(help="Entries of z, for a python or TorchScript target that does not say.")
+    int | None, typer.Option(help="Entries of z, if a Python or TorchScript target does not say how many.")
 ]
 Trusted = Annotated[
-    bool, typer.Option("--trusted", help="Allow a TorchScript file to run: you know where it comes from.")
+    bool, typer.Option("--trusted", help="Let a TorchScript file run: you know where it comes from.")
 ]
-Seed = Annotated[int, typer.Option(min=0, max=LARGEST, help="Same seed, same result.")]
+Seed = Annotated[int, typer.Option(min=0, max=LARGEST, help="Equal seeds give equal results.")]
 Out = Annotated[
-    Path, typer.Option(help="Directory for what comes out. A killed run goes on there.", show_default=False)
+    Path,
+    typer.Option(
+        help="Output directory. A run that was killed goes on from what lies there.", show_default=False
+    ),
 ]
-Threads = Annotated[int, typer.Option(min=1, help="CPU threads. Equal results need equal threads.")]
-Device = Annotated[str, typer.Option(help="cpu, cuda, or auto.")]
+Threads = Annotated[
+    int, typer.Option(min=1, help="CPU threads. Results are equal only for equal numbers of threads.")
+]
+Device = Annotated[str, typer.Option(help="`cpu`, `cuda`, or `auto`.")]
 Size = Annotated[
     int | None,
     typer.Option(
-        min=1, max=MOST_SIDE, help="Side in pixels: crop the images of files to squares and resize them."
+        min=1,
+        max=MOST_SIDE,
+        help="Side in pixels. Images from files are cropped to squares and resized to it.",
     ),
 ]
 Changes = Annotated[
     list[str] | None,
     typer.Option(
-        "--set", metavar="KEY=VALUE", help="Change one setting; dots between nested keys. May be repeated."
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change one setting; join nested keys with dots. May be repeated.",
     ),
 ]
 
 
 def dataset_of(text: str, size: int | None) -> "DatasetSettings":
-    """A data set's name, the path of a folder of images, a zip file, an LMDB or Parquet, or a YAML mapping as
-    in a spec, which says its own size. Raises SpecError; also for a `size` of data that has its own."""
+    """Return the settings of the data set that a text names.
+
+    Args:
+        text: a data set's name; the path of a folder of images, a zip file, an LMDB or Parquet; or a YAML
+            mapping as in a spec, which has a size of its own.
+        size: the side of its images in pixels, or None for the data set's default.
+
+    Raises:
+        SpecError: if the text names no data set, or `size` is given for data whose size is fixed.
+    """
     from ganguard.base.errors import SpecError, unknown_name
     from ganguard.base.settings import read_yaml
     from ganguard.data import DATASETS
@@ -58,31 +75,32 @@ def dataset_of(text: str, size: int | None) -> "DatasetSettings":
 
     if is_mapping(text):
         return parse_dataset(read_yaml(text, "the data set"))
-    if text and (kind := _kind_at(Path(text))):  # the path of nothing is this folder's
+    if text and (kind := _kind_at(Path(text))):  # an empty path would be the current folder's
         return parse_dataset({"kind": kind, "path": text, "size": size})
     if text not in DATASETS.table():
-        raise SpecError(
-            unknown_name("data set", text, list(DATASETS.table()))
-            + ". Or give the path of a folder of images."
-        )
+        said = unknown_name("data set", text, list(DATASETS.table()))
+        raise SpecError(f"{said}. Or give the path of a folder of images.")
     if text in ("image_folder", "image_zip", "lsun_lmdb", "parquet"):
         which = "folder" if text == "image_folder" else "file"
-        raise SpecError(f"{text}: which {which} is not said. Give its path in place of the name.")
+        raise SpecError(f"{text}: the {which} is not named. Give its path in place of the name.")
     if size is None:
         return parse_dataset({"kind": text})
     if "size" not in DATASETS.load(text).model_fields:
-        raise SpecError(f"--size {size}: the images of {text} have a size of their own. Leave --size out.")
+        raise SpecError(f"--size {size}: the images of {text} have a fixed size. Leave --size out.")
     return parse_dataset({"kind": text, "size": size})
 
 
 def is_mapping(text: str) -> bool:
-    """Whether a text is a YAML mapping, and no name or path."""
+    """Return whether a text is a YAML mapping, rather than a name or a path."""
     return text.lstrip().startswith("{")
 
 
 def _kind_at(path: Path) -> str | None:
-    """The data set that a path leads to: an LMDB or several, a folder of Parquet files (or of a folder of
-    them, as a data set's repository is), a folder, a zip or Parquet file."""
+    """Return the kind of data set that lies at a path, or None if there is none.
+
+    A folder may hold an LMDB or several, Parquet files or folders of them (as a data set's repository does),
+    or images. A file may be a zip or Parquet file.
+    """
     if path.is_dir():
         lmdb = (path / "data.mdb").is_file() or any(path.glob("*/data.mdb"))
         parquet = any(path.glob("*.parquet")) or any(path.glob("*/*.parquet"))
@@ -91,8 +109,10 @@ def _kind_at(path: Path) -> str | None:
 
 
 def load_and_say(settings: "DatasetSettings", progress: "Progress | None" = None) -> "RealImages":
-    """The images of a data set; those that could not be read, and were to be skipped, are said on standard
-    error."""
+    """Return the images of a data set, and list on standard error those that were skipped as unreadable.
+
+    Raises DataError if the data cannot be read, or hold bad images that are not to be skipped.
+    """
     from ganguard.base.progress import silent
     from ganguard.data.dataset import load_dataset
 
@@ -107,7 +127,7 @@ def load_and_say(settings: "DatasetSettings", progress: "Progress | None" = None
 
 
 def target_of(text: str, latent_dim: int | None, trusted: bool) -> "TargetSettings":
-    """A TARGET argument as settings."""
+    """Return the settings of the target that a TARGET argument names. Raises SpecError if they do not fit."""
     from ganguard.targets.load import parse_target
 
     kind, colon, rest = text.partition(":")

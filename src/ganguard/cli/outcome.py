@@ -1,4 +1,4 @@
-"""How an audit that lacks something ends."""
+"""The end of an audit whose report lacks something."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -10,14 +10,13 @@ if TYPE_CHECKING:
 
 
 def require_all(failures: Sequence["FailureRecord"]) -> None:
-    """Raise StepError where something is missing from a report."""
+    """Raise StepError if any copy or utility is missing from a report."""
     if failures:
         first = failures[0]
         copies = sum(failure.attack is not None for failure in failures)
         utilities = len(failures) - copies
-        absent = _counted(copies, "copy", "copies") + _counted(
-            utilities, "defence's utility", "defences' utilities"
-        )
+        absent = _counted(copies, "copy", "copies")
+        absent += _counted(utilities, "defence's utility", "defences' utilities")
         raise StepError(
             f"missing from the report, which says why: {' and '.join(absent)}. The first: {first.step}: "
             f"{first.reason}"

@@ -1,38 +1,49 @@
-"""`ganguard train`: a GAN on real images."""
+"""`ganguard train`: train a GAN on real images."""
 
 from collections.abc import Generator
 from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ganguard.cli.options import Changes, Device, Out, Seed, Size, Threads
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ganguard.base.compute import Compute
+    from ganguard.training.early_stopping import Watch
+
 Data = Annotated[
     str,
     typer.Argument(
         metavar="DATA",
-        help="A data set's name, or a folder, zip, LMDB or Parquet of images.",
+        help="A data set's name, or the path of a folder, zip, LMDB or Parquet of images.",
         show_default=False,
     ),
 ]
 WatchEvery = Annotated[
     int | None,
-    typer.Option(min=1, help="Steps between looks at the FD to held-out real images; the best G is kept."),
+    typer.Option(
+        min=1, help="Steps between measurements of the FD to held-out real images; the best G is kept."
+    ),
 ]
 Features = Annotated[
     str,
-    typer.Option(help="What --watch-every measures by: a feature network, as `measure --features` takes it."),
+    typer.Option(help="Feature network that --watch-every measures with, named as for `measure --features`."),
 ]
 Board = Annotated[
-    Path | None, typer.Option(help="Directory for TensorBoard: losses, FD, images a second, sample grids.")
+    Path | None, typer.Option(help="Directory for TensorBoard: losses, FD, images per second, sample grids.")
 ]
 OnEach = Annotated[
     int,
-    typer.Option(min=1, help="GPUs, or processes on CPU, that share each batch; this command starts them."),
+    typer.Option(min=1, help="GPUs, or processes on CPU, that share each batch. This command starts them."),
 ]
-Nodes = Annotated[int, typer.Option(min=1, help="Machines of so many devices each; torchrun starts them.")]
+Nodes = Annotated[
+    int,
+    typer.Option(min=1, help="Machines, each with that many devices. torchrun starts this command on them."),
+]
 
 
 def train(
@@ -54,22 +65,22 @@ def train(
     """Train a GAN on the train split (70 %) of real images.
 
     Writes `OUT/checkpoint`, which `harvest`, `attack`, `measure` and an audit's `target: {checkpoint: …}`
-    read. The state is saved as it goes: the same command goes on after a kill, with the same weights as if it
-    had not been killed.
+    read. The state is saved now and then: after a kill the same command goes on from it, and arrives at the
+    same weights as if it had not been killed.
 
     With `--set "architecture={kind: dcgan, discriminator_norm: group}" --set differential_privacy.epsilon=10`
-    the training is differentially private (`pip install 'ganguard[dp]'`), and the checkpoint says how much it
+    the training is differentially private (`pip install 'ganguard[dp]'`), and the checkpoint says which ε it
     spent.
 
     With `--watch-every N` the Fréchet distance to the other 30 % is measured every N steps and written to
-    `OUT/judged.json`; the checkpoint is that of the best look.
+    `OUT/judged.json`; the checkpoint is that of the smallest distance.
 
-    With `--tensorboard DIR` losses, that distance, the pace and grids of samples are noted there as it goes;
-    see them with `tensorboard --logdir DIR` (`pip install 'ganguard[tensorboard]'`).
+    With `--tensorboard DIR` losses, that distance, the pace and grids of samples are written there during the
+    training; see them with `tensorboard --logdir DIR` (`pip install 'ganguard[tensorboard]'`).
 
-    With `--devices 4` four GPUs share each batch. Several machines run it by torchrun, with OUT on a disk
-    that they share: `torchrun --nnodes 2 --nproc-per-node 4 … --no-python ganguard train … --devices 4
-    --nodes 2`.
+    With `--devices 4` four GPUs share each batch. On several machines torchrun starts the command, and OUT
+    lies on a disk that they share: `torchrun --nnodes 2 --nproc-per-node 4 … --no-python ganguard train …
+    --devices 4 --nodes 2`.
 
     Example: `ganguard train digits --out runs/mine --steps 3000 --set learning_rate=1e-3 --set n_dis=1`
     """
@@ -80,10 +91,9 @@ def train(
     from ganguard.base.settings import apply_changes, parse
     from ganguard.cli.display import progress_of
     from ganguard.cli.options import dataset_of, load_and_say
-    from ganguard.comparison.watch import watch_by_distance
     from ganguard.data.splits import split
     from ganguard.training.differential_privacy import PrivateTraining
-    from ganguard.training.early_stopping import Watch, best_step
+    from ganguard.training.early_stopping import best_step
     from ganguard.training.loop import train_gan
     from ganguard.training.processes import Devices
     from ganguard.training.tensorboard import TensorBoard
@@ -92,7 +102,7 @@ def train(
     settings = parse(PrivateTraining, values, "train")
     compute = parse(Compute, {"device": device, "threads": threads}, "compute")
     spread = parse(Devices, {"devices": devices, "nodes": nodes}, "train")
-    first, watch = spread.is_first(), None
+    first = spread.is_first()
     board = TensorBoard(tensorboard) if tensorboard and first else None
     with (
         progress_of(f"train {settings.architecture.kind}") if first else nullcontext(silent) as progress,
@@ -101,16 +111,11 @@ def train(
     ):
         real = load_and_say(dataset_of(data, size), progress)
         rows = split(real)
-        images = ImageRows(real.images, rows.train)
-        if watch_every and first:
-            watch = watch_by_distance(real.images[rows.reference], features, compute, every=watch_every)
-        elif watch_every:
-            watch = Watch(lambda _: 0.0, watch_every)  # the first process judges, and this one waits as often
-        with (
-            alone(out) if first else nullcontext()
-        ):  # a path that cannot be written is found before the training, not after
+        watch = _watch(real.images, rows.reference, features, compute, watch_every, judges=first)
+        # Taken before the training, so that a path that cannot be written is found before it, not after.
+        with alone(out) if first else nullcontext():
             checkpoint = train_gan(
-                images,
+                ImageRows(real.images, rows.train),
                 settings,
                 out,
                 seed=seed,
@@ -120,16 +125,46 @@ def train(
                 watch=watch,
                 journal=board,
             )
-    if not first:
-        return
-    best = f" (step {best_step(out)}, the best of those watched)" if watch else ""
-    typer.echo(f"Checkpoint: {checkpoint}{best}")
+    if first:
+        best = f" (step {best_step(out)}, the best of those watched)" if watch else ""
+        typer.echo(f"Checkpoint: {checkpoint}{best}")
+
+
+def _watch(
+    images: "Tensor",
+    held_out: "Tensor",
+    features: str,
+    compute: "Compute",
+    every: int | None,
+    *,
+    judges: bool,
+) -> "Watch | None":
+    """Return the judge of a training's G, or None if it is not to be watched.
+
+    Args:
+        images: real images (N, C, H, W) uint8, read only if they are needed: they may exceed memory.
+        held_out: rows of those that the training does not see.
+        features: name of the feature network.
+        compute: where it runs.
+        every: steps of G between two looks; None for no looks.
+        judges: whether this process judges. One that does not waits for the first process at the same steps.
+    """
+    if every is None:
+        return None
+    from ganguard.comparison.watch import watch_by_distance
+    from ganguard.training.early_stopping import Watch
+
+    if not judges:
+        return Watch(lambda _: 0.0, every)
+    return watch_by_distance(images[held_out], features, compute, every=every)
 
 
 @contextmanager
 def _failures_said_once(first: bool) -> Generator[None]:
-    """A process that ends because another one failed says nothing: that one says why. Nor does any but the
-    first of settings that all refuse alike."""
+    """Exit without a message if the first process prints the one that matters.
+
+    That is so if this process ends because another one failed, and if all refuse the same settings.
+    """
     from ganguard.base.errors import SpecError
     from ganguard.training.processes import AnotherProcess
 

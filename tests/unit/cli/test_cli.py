@@ -139,11 +139,11 @@ def test_a_terminal_that_lacks_a_letter_shows_a_question_mark() -> None:
         ),
         (
             ["train", "digits", "--out", "x", "--set", f"batch_size={2**62}"],
-            f"an array (of {2**62} x 128 numbers) that no memory",
+            f"an array (of {2**62} x 128 numbers) that no memory can hold",
         ),
         (
             ["train", "digits", "--out", "x", "--set", f"architecture={{kind: sngan, width: {2**62}}}"],
-            "that no memory holds",
+            "that no memory can hold",
         ),
     ],
 )

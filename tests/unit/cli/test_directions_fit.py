@@ -141,7 +141,7 @@ def test_a_target_that_is_absent_or_takes_no_codes_is_refused(
     code, _, err = cli(*FIT, "absent", "--attribute", "slant", "--out", "x")
     assert (code, err) == (
         2,
-        "error: absent: takes no codes, and a direction is one of codes. Name a target whose codes can be "
+        "error: absent: takes no codes, and a direction is fitted to codes. Name a target whose codes can be "
         "chosen.\n",
     )
 
