@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from ganguard.cli.main import main
+from ganguard.results.measures import MEASURES
 from ganguard.results.records import (
-    METRICS,
     AccountRecord,
     AttackRecord,
     AuditResults,
@@ -64,7 +64,7 @@ def tiny_results() -> AuditResults:
         ),
         measurements=tuple(
             Measurement.model_validate({**whose, "metric": metric, "value": 0.5, "images": 5, "compared": 5})
-            for metric in METRICS
+            for metric in MEASURES
         ),
         verdicts=(),
         accounts=(AccountRecord(account="adversary, seed 0", role="adversary", seed=0, bought=10),),

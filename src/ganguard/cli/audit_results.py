@@ -6,10 +6,10 @@ from rich.console import Console
 from rich.table import Table
 
 from ganguard.report.defending import utility_table
+from ganguard.report.tables import distance_table
 from ganguard.results.protection import protection, utility_distance
 from ganguard.results.records import AuditResults
 from ganguard.results.skipped import said_of
-from ganguard.results.summaries import summarise
 
 
 def print_results(results: AuditResults, directory: Path) -> None:
@@ -32,41 +32,15 @@ def print_results(results: AuditResults, directory: Path) -> None:
 
 
 def _copies(results: AuditResults) -> Table:
-    """The distance of each copy from the target, from real images, and from those of another domain where it
-    was moved."""
-    failed = {(failure.attack, failure.query_budget) for failure in results.failures}
-
-    def cell(**wanted: object) -> str:
-        summary = summarise(results.select(metric="frechet_distance", **wanted))
-        if summary is None:
-            return "failed" if (wanted.get("attack"), wanted.get("query_budget")) in failed else "–"
-        return f"{summary.mean:.3f}" + (
-            f" ± {summary.deviation:.3f}" if summary.deviation is not None else ""
-        )
-
+    """Return the distances of copies, with a line above those of the target itself and of noise."""
+    columns, groups = distance_table(results)
     table = Table("attack", title="Fréchet distance of each copy; lower is closer", title_justify="left")
-    moved = ("domain",) if results.select(against="domain") else ()
-    columns = (
-        "queries",
-        "fidelity: to the target",
-        "accuracy: to real images",
-        *("to the other domain" for _ in moved),
-    )
     for column in columns:
         table.add_column(column, justify="right")
-    for attack in results.attacks:
-        for budget in attack.query_budgets:
-            row = {"attack": attack.label, "query_budget": budget}
-            table.add_row(
-                attack.label,
-                f"{budget:,}",
-                *(cell(**row, against=a) for a in ("target", "reference", *moved)),
-            )
-    table.add_section()
-    table.add_row(
-        "the target itself", "", *(cell(subject="target", against=a) for a in ("target", "reference"))
-    )
-    table.add_row("noise images", "", *(cell(subject="noise", against=a) for a in ("target", "reference")))
+    for group in groups:
+        for row in group.rows:
+            table.add_row(row.heading, *row.cells)
+        table.add_section()
     return table
 
 

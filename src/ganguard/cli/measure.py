@@ -1,11 +1,12 @@
 """`ganguard measure`: how far apart are two sets of images?"""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from ganguard.cli.options import MOST_SIDE, Device, Threads
+from ganguard.results.measures import of_two_sets
 
 DEFAULT = "frechet_distance,precision,recall,density,coverage"
 
@@ -18,6 +19,17 @@ AnySize = Annotated[
     ),
 ]
 _SET = "a data set's name, a folder of images, a harvest, or a checkpoint"
+
+
+def _metrics_help() -> str:
+    """Return what --metrics takes: every number by which direction is better."""
+    said = "Which to print, with commas between; `all` for every one that these images and features allow."
+    for better in ("lower", "higher"):
+        names = [measure.name for measure in of_two_sets() if measure.better == better]
+        said += f" {better.capitalize()} is better: {', '.join(names)}."
+    if neither := [measure.name for measure in of_two_sets() if measure.better == "none"]:
+        said += f" Neither is: {', '.join(neither)}."
+    return said
 
 
 def measure(
@@ -36,9 +48,7 @@ def measure(
     ] = "random_network",
     metrics: Annotated[
         str,
-        typer.Option(
-            help="Which to print, with commas between; `all` for every one that these images and features allow."
-        ),
+        typer.Option(help=_metrics_help()),
     ] = DEFAULT,
     samples: Annotated[
         int, typer.Option(min=2, help="Images that a checkpoint makes, and most that are taken.")
@@ -56,13 +66,12 @@ def measure(
 ) -> None:
     """Measure images A against images B.
 
-    Prints JSON. Lower is better for frechet_distance, frechet_distance_infinity, kernel_distance, ndb, jsd,
-    piqe and niqe (of A, its model fitted to B); higher for precision, recall, density, coverage,
-    inception_score (of A), authentic (of A, B being what it was trained on), psnr and ssim (of pairs; psnr of
-    those that differ). Distances are of features scaled by B, or as the audit's are, so that they are no
-    published FIDs; they compare only with others of the same feature network, scale and numbers of images.
-    Images are made, read and measured a thousand at a time; their features are held, and for ndb and jsd the
-    pixels of B.
+    Prints JSON: the numbers, and under `spread` the standard error of each that comes of measuring so many
+    images. inception_score, piqe and niqe are of A alone, the model of niqe fitted to B; authenticity, copies
+    and near_copies take B for what the generator of A was trained on; psnr and ssim are of pairs. Distances
+    are of features scaled by B, or as the audit's are, so they are no published FIDs; they compare only with
+    others of the same feature network, scale and numbers of images. Images are made, read and measured a
+    thousand at a time; their features are held, and for ndb and jsd the pixels of B.
 
     Example: `ganguard measure runs/copy/checkpoint runs/bought --features audits/digits/features`
     """
@@ -87,6 +96,16 @@ def measure(
         )  # two draws of one generator are two draws
         sets = zip((generated, reference), seeds, strict=True)
         a, b = (image_set(text, samples, size, compute, progress, seed) for text, seed in sets)
-        values = measure_sets(a, b, features, metrics, compute, progress, cache=cache)
-    said = {"A": generated, "B": reference, "features": features, "images": [a.count, b.count], **values}
+        found = measure_sets(a, b, features, metrics, compute, progress, cache=cache)
+    said: dict[str, Any] = {
+        "A": generated,
+        "B": reference,
+        "features": features,
+        "images": [a.count, b.count],
+    }
+    measured = {name: value for name, value in found.items() if not isinstance(value, str)}
+    said |= {name: value if isinstance(value, str) else value.value for name, value in found.items()}
+    said["spread"] = {name: value.spread for name, value in measured.items()}
+    if fewer := {name: value.images for name, value in measured.items() if value.images is not None}:
+        said["images_judged"] = fewer
     typer.echo(json.dumps(said, indent=2))

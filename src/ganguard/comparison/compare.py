@@ -1,150 +1,128 @@
-"""Every metric of one set of images, by itself or against another, as records with their spread.
+"""Every number of one set of images, by itself or against another, as records with their spread.
 
-The spread is the standard error that comes of measuring so many images and no more. It says nothing of how
-another copy, or another purchase, would differ: that is what seeds are for.
+Each function measures what the table of measures declares of its kind of inputs, and leaves out what these
+are too few or too small for.
 """
 
-import math
-from collections.abc import Iterator
+from collections.abc import Mapping
+from functools import cache
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from ganguard.base.errors import MetricError
-from ganguard.base.seeds import derived_seed, torch_generator
-from ganguard.metrics import (
-    Balls,
-    GaussianStatistics,
-    NiqeModel,
-    fit_niqe,
-    frechet_distance,
-    frechet_distance_infinity,
-    has_texture,
-    inception_score,
-    kernel_distance,
-    kernel_distance_full,
-    memorisation,
-    niqe,
-    piqe,
-    psnr,
-    ssim,
+from ganguard.base.seeds import torch_generator
+from ganguard.comparison.values import (
+    Value,
+    audited,
+    compare_histograms,
+    function_of,
+    of_balls,
+    of_bins,
+    of_features,
+    of_memory,
+    of_probabilities,
+    of_scores,
 )
-from ganguard.metrics.bootstrap import bootstrap_error
-from ganguard.metrics.frechet import FEWEST_ROWS
-from ganguard.metrics.ndb_jsd import Bins, compare_bins
+from ganguard.metrics import Balls, NiqeModel, fit_niqe, frechet_distance, has_texture
+from ganguard.metrics.ndb_jsd import Bins
 from ganguard.metrics.niqe import SMALLEST_BLOCK, niqe_block
-from ganguard.metrics.prdc import memberships
+from ganguard.results.measures import DISTANCE, Measure
 from ganguard.results.records import Against, Measurement, Subject
 
 NEIGHBOURS = 5  # k of precision, recall, density and coverage
-LINE_POINTS, LINES = (
-    3,
-    10,
-)  # sizes that FD infinity's line is fitted to in each bootstrap replicate, and how many of these
-# of features: with fewer, the smallest parts that the line goes through are no Gaussians of their rank
-ROWS_A_DIMENSION = 20
-SUBSETS, SUBSET = 20, 1000  # of rows, whose kernel distances say how much that of all varies
-BINS = 100  # of NDB
-FEWEST_A_BIN = 5  # rows a bin: with fewer, no share of a bin can be told from another
-REDRAWN = 200  # histograms that NDB's spread is taken from
-SPLITS = 10  # of the inception score
-SMALLEST_PIQE_SIDE = 16  # pixels: one block
+BINS = 100  # of the pixels, for NDB and JSD
 NIQE_IMAGES = 1000  # that are judged by NIQE
-Value = tuple[float, float | None]  # and its spread
 
 
 def compare(
     subject: Subject, measured: Balls, against: Balls, name: Against, draw: int = 0
 ) -> list[Measurement]:
-    """Every metric of one set's features against another's, as records that do not say yet whose attack it
-    was."""
+    """Return every number of one set's features against another's.
+
+    The records do not say yet whose attack it was.
+    """
     x, y = measured.points, against.points
-    values = {"frechet_distance": _frechet(x, y)}
-    if min(len(x), len(y)) >= max(FEWEST_ROWS, ROWS_A_DIMENSION * x.shape[1]):
-        values["frechet_distance_infinity"] = _frechet_infinity(x, y)
-    values["kernel_distance"] = kernel_distance_full(x, y), kernel_error(x, y)
-    found = memberships(against, measured, k=NEIGHBOURS)
-    scores, errors = found.scores(), found.errors()
-    for metric in ("precision", "recall", "density", "coverage"):
-        values[metric] = getattr(scores, metric), getattr(errors, metric)
+    fewest, dimensions = min(len(x), len(y)), x.shape[1]
+    wanted = [m for m in audited("features") if not m.shortage(images=fewest, dimensions=dimensions)]
+    values = {m.name: of_features(m, x, y) for m in wanted}
+    # one call gives several numbers
+    found = cache(lambda function: function_of(function)(against, measured, k=NEIGHBOURS))
+    values |= {m.name: of_balls(m, found(m.function)) for m in audited("balls")}
     return _records(subject, values, name, len(x), len(y), draw)
 
 
 def frechet_record(subject: Subject, x: Tensor, y: Tensor, name: Against, draw: int) -> Measurement:
-    """The Fréchet distance alone, without a spread: for one of many that have a spread together."""
-    return _records(
-        subject, {"frechet_distance": (frechet_distance(x, y), None)}, name, len(x), len(y), draw
-    )[0]
+    """Return the Fréchet distance alone, without a spread: one of many that have a spread together."""
+    value = Value(frechet_distance(x, y), None)
+    return _records(subject, {DISTANCE: value}, name, len(x), len(y), draw)[0]
 
 
 def pixel_bins(images: Tensor) -> Bins | None:
-    """The bins of images (N, C, H, W) uint8 by their pixels; None where they are too few, or too many are
-    alike."""
+    """Return the bins of images (N, C, H, W) uint8 by their pixels.
+
+    None if the images are too few for every number of bins, or too many of them are alike.
+    """
     x = images.flatten(1)
-    if len(x) < FEWEST_A_BIN * BINS or len(x.unique(dim=0)) < BINS:
+    if not _binned(len(x)) or len(x.unique(dim=0)) < BINS:
         return None
     return Bins.fit(x, BINS)
+
+
+def _binned(images: int) -> list[Measure]:
+    return [m for m in audited("bins") if not m.shortage(images=images)]
 
 
 def compare_pixels(
     subject: Subject, measured: Tensor, against: Bins | None, name: Against, draw: int = 0
 ) -> list[Measurement]:
-    """NDB and JSD of images (N, C, H, W) uint8 against the bins of others; none without bins, or with too few
-    images."""
-    if against is None or len(measured) < FEWEST_A_BIN * BINS:
+    """Return the numbers of images (N, C, H, W) uint8 in the bins of others; none without bins."""
+    if against is None or not (wanted := _binned(len(measured))):
         return []
-    found = compare_bins(against.counts.numpy(), against.count(measured.flatten(1)))
-    generator = np.random.default_rng(derived_seed(0, "histograms"))
-    in_x, in_y = (
-        generator.multinomial(sum(counts), np.array(counts) / sum(counts), REDRAWN)
-        for counts in (found.reference_counts, found.query_counts)
-    )
-    drawn = [compare_bins(of_x, of_y) for of_x, of_y in zip(in_x, in_y, strict=True)]
-    values: dict[str, Value] = {
-        "ndb": (found.share, float(np.std([again.share for again in drawn]))),
-        "jsd": (found.jsd, float(np.std([again.jsd for again in drawn]))),
-    }
+    counts = against.counts.numpy(), against.count(measured.flatten(1))
+    found = cache(lambda function: compare_histograms(function, *counts))
+    values = {m.name: of_bins(m, found(m.function)) for m in wanted}
     return _records(subject, values, name, len(measured), int(against.counts.sum()), draw)
 
 
 def by_itself(
     subject: Subject, images: Tensor, probabilities: Tensor | None, natural: NiqeModel | None, draw: int = 0
 ) -> list[Measurement]:
-    """What is measured of one set of images (N, C, H, W) uint8: their inception score, where a network gives
-    the probabilities (N, K) of classes; their PIQE, where they are large enough; and, beside the model
-    `natural`, the NIQE of those among the first 1,000 that have texture."""
+    """Return what is measured of one set of images.
+
+    Args:
+        images: (N, C, H, W) uint8, in no order: of one class after the other, parts would be of few classes.
+        probabilities: (N, K) of classes; None where the feature network gives none.
+        natural: the model of natural images; beside it the first NIQE_IMAGES images are judged, less those
+            without texture.
+    """
     values: dict[str, Value] = {}
-    if probabilities is not None and len(probabilities) >= SPLITS:
-        score = inception_score(probabilities, splits=SPLITS)
-        values["inception_score"] = score.mean, score.std / math.sqrt(SPLITS)
-    if min(images.shape[2:]) >= SMALLEST_PIQE_SIDE:
-        scores = piqe(images).double()
-        values["piqe"] = _mean(scores)
-    found = _records(subject, values, "nothing", len(images), 0, draw)
+    if probabilities is not None:
+        wanted = [m for m in audited("probabilities") if not m.shortage(images=len(probabilities))]
+        values |= {m.name: of_probabilities(m, probabilities) for m in wanted}
+    for m in audited("images"):
+        if not m.shortage(images=len(images), side=min(images.shape[2:])):
+            values[m.name] = of_scores(function_of(m.function)(images))
     if natural is not None:
         judged = images[:NIQE_IMAGES]
         judged = judged[has_texture(judged, natural)]
-        if len(judged):
-            found += _records(
-                subject, {"niqe": _mean(niqe(judged, natural))}, "nothing", len(judged), 0, draw
-            )
-    return found
+        for m in audited("natural images") if len(judged) else ():
+            values[m.name] = of_scores(function_of(m.function)(judged, natural), len(judged))
+    return _records(subject, values, "nothing", len(images), 0, draw)
 
 
 def compare_pairs(subject: Subject, measured: Tensor, undefended: Tensor) -> list[Measurement]:
-    """PSNR and SSIM of images (N, C, H, W) uint8 to those of the same codes that no defence changed. Pairs
-    that are equal have no PSNR, and are left out of it."""
-    values: dict[str, Value] = {"ssim": _mean(ssim(measured, undefended))}
-    ratios = psnr(measured, undefended)
-    if len(finite := ratios[ratios.isfinite()]):
-        values["psnr"] = _mean(finite)
+    """Return the likeness of images (N, C, H, W) uint8 to those of the same codes that no defence changed.
+
+    Pairs whose score is infinite, as PSNR is of equal ones, are left out of it.
+    """
+    scores = {m.name: function_of(m.function)(measured, undefended) for m in audited("pairs")}
+    values = {name: of_scores(found) for name, found in scores.items() if found.isfinite().any()}
     return _records(subject, values, "undefended", len(measured), len(undefended), 0)
 
 
 def natural_model(images: Tensor) -> NiqeModel | None:
-    """The NIQE model of real images (N, C, H, W) uint8; None where they are too small, too few or too flat
-    for one."""
+    """Return the NIQE model of real images (N, C, H, W) uint8; None if they are too small, few or flat."""
     block_size = niqe_block(images.shape)
     if block_size < SMALLEST_BLOCK:
         return None
@@ -157,80 +135,55 @@ def natural_model(images: Tensor) -> NiqeModel | None:
 def compare_with_training(
     subject: Subject, measured: Tensor, trained_on: Tensor, fresh: Tensor, name: Against = "purchase"
 ) -> list[Measurement]:
-    """Does a copy replay what it was trained on? Features measured (N, D) beside the latter's (M, D), M at
-    least 2, and beside `fresh`, of images of the same origin that the adversary never saw."""
-    found = memorisation(trained_on, measured, held_out=fresh)
-    share = found.authentic
-    values: dict[str, Value] = {"authenticity": (share, math.sqrt(share * (1 - share) / len(measured)))}
-    if found.held_out is not None and found.distance_ratio is not None:
-        error = bootstrap_error(
-            lambda a, b: (a.median() / b.median()).item(), found.distances, found.held_out.distances
-        )
-        values["nearest_distance_ratio"] = found.distance_ratio, error if math.isfinite(error) else None
+    """Return what tells whether a copy replays what it was trained on.
+
+    Args:
+        measured: features (N, D) of the copy's images.
+        trained_on: features (M, D) of what it was trained on, M at least 2.
+        fresh: features of images of the same origin that the adversary never saw.
+    """
+    found = cache(lambda function: function_of(function)(trained_on, measured, held_out=fresh))
+    every = {m.name: of_memory(m, found(m.function)) for of in _MEMORY for m in audited(of)}
+    values = {metric: value for metric, value in every.items() if value is not None}
     return _records(subject, values, name, len(measured), len(trained_on), 0)
 
 
-def _mean(scores: Tensor) -> Value:
-    """One image alone does not say how much others would differ."""
-    spread = (scores.std(correction=0) / len(scores) ** 0.5).item() if len(scores) > 1 else None
-    return scores.mean().item(), spread
-
-
-def _frechet(x: Tensor, y: Tensor) -> Value:
-    def of(a: Tensor, b: Tensor) -> float:
-        return frechet_distance(GaussianStatistics.of(a), GaussianStatistics.of(b))
-
-    return frechet_distance(x, y), bootstrap_error(of, x, y)
-
-
-def _frechet_infinity(x: Tensor, y: Tensor) -> Value:
-    def of(a: Tensor, b: Tensor) -> float:
-        return frechet_distance_infinity(a, b, points=LINE_POINTS)
-
-    return frechet_distance_infinity(x, y), bootstrap_error(of, x, y, replicates=LINES)
-
-
-def kernel_error(x: Tensor, y: Tensor) -> float | None:
-    """Of the kernel distance of all of x (N, D) and y (M, D), N and M at least 4, or it is None: the spread
-    between subsets, which falls with the root of their size (Politis & Romano 1994)."""
-    fewest = min(len(x), len(y))
-    size = min(SUBSET, fewest // 2)
-    if size < 2:
-        return None
-    return kernel_distance(x, y, subsets=SUBSETS, subset_size=size).std * math.sqrt(size / fewest)
+_MEMORY = ("training images", "held-out images")
 
 
 def _records(
-    subject: Subject, values: dict[str, Value], name: Against, images: int, compared: int, draw: int
+    subject: Subject, values: Mapping[str, Value], name: Against, images: int, compared: int, draw: int
 ) -> list[Measurement]:
-    def records() -> Iterator[Measurement]:
-        for metric, (value, spread) in values.items():
-            yield Measurement(
-                subject=subject,
-                draw=draw,
-                metric=metric,
-                against=name,
-                value=rounded_to_zero(value),
-                spread=None if spread is None else rounded_to_zero(spread),
-                images=images,
-                compared=compared,
-            )
-
-    return list(records())
+    return [
+        Measurement(
+            subject=subject,
+            draw=draw,
+            metric=metric,
+            against=name,
+            value=rounded_to_zero(found.value),
+            spread=None if found.spread is None else rounded_to_zero(found.spread),
+            images=found.images or images,
+            compared=compared,
+        )
+        for metric, found in values.items()
+    ]
 
 
 def rounded_to_zero(value: float) -> float:
-    """A number as records hold it: what rounding left of a 0 is 0."""
+    """Return a number as records hold it: what rounding left of a 0 is 0."""
     return 0.0 if abs(value) < 1e-100 else float(value)
 
 
 def in_no_order(rows: Tensor) -> Tensor:
-    """Rows (N, ...) in an order that is drawn, and always the same: real images lie class by class, and what
-    is measured of the first of them, or of one stretch after another, would be of a few classes."""
+    """Return rows (N, ...) in an order that is drawn, and always the same.
+
+    Real images lie class by class, and what is measured of the first of them, or of one stretch after
+    another, would be of a few classes.
+    """
     return rows[torch.randperm(len(rows), generator=torch_generator(0, "in no order"))]
 
 
 def as_probabilities(rows: Tensor) -> Tensor:
-    """Rows (N, K) of a softmax in float32, each with sum 1 in float64."""
+    """Return rows (N, K) of a softmax in float32 with sums of 1 in float64."""
     rows = rows.double()
     return rows / rows.sum(1, keepdim=True)

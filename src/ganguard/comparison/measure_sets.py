@@ -1,10 +1,9 @@
-"""Any two sets of images, measured by any of the metrics: the work behind `ganguard measure`."""
+"""Any two sets of images, measured by any of the numbers that need no third: the work of `ganguard measure`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,40 +12,40 @@ from torch import Tensor
 from ganguard.base.compute import Compute, limit_threads
 from ganguard.base.errors import MetricError, SpecError, unknown_name
 from ganguard.base.progress import Progress
-from ganguard.comparison.compare import NEIGHBOURS, as_probabilities, in_no_order, kernel_error
+from ganguard.comparison.compare import BINS, NEIGHBOURS, NIQE_IMAGES, as_probabilities, in_no_order
 from ganguard.comparison.embedding import network_of
 from ganguard.comparison.image_sets import ImageSet
-from ganguard.metrics import (
-    Balls,
-    fit_niqe,
-    frechet_distance,
-    frechet_distance_infinity,
-    has_texture,
-    inception_score,
-    kernel_distance,
-    kernel_distance_full,
-    memorisation,
-    niqe,
-    piqe,
-    precision_recall_density_coverage,
-    psnr,
-    ssim,
+from ganguard.comparison.values import (
+    Histograms,
+    Value,
+    compare_histograms,
+    function_of,
+    of_balls,
+    of_bins,
+    of_features,
+    of_memory,
+    of_probabilities,
+    of_scores,
 )
+from ganguard.metrics import Balls, Memorisation, NiqeModel, fit_niqe, has_texture
 from ganguard.metrics.features.extraction import FeatureCache, extract_stream, network_key
 from ganguard.metrics.features.network import FeatureNetwork, Output, Standardisation
-from ganguard.metrics.ndb_jsd import Bins, compare_bins
+from ganguard.metrics.ndb_jsd import Bins
 from ganguard.metrics.niqe import niqe_block
-
-LARGEST_SUBSET = 1000  # rows of a subset of the kernel distance
+from ganguard.metrics.prdc import Memberships
+from ganguard.results.measures import MEASURES, Measure, Of, of_two_sets
 
 
 @dataclass(frozen=True)
 class TwoSets:
-    """Images a, and b that they are measured against. Images are read in parts, as often as there are metrics
-    that look at pixels (and b whole, where its pixels are clustered); what metrics share is computed once.
+    """Images a, and b that they are measured against.
 
-    scale: of the features; None takes it from b. cache: where features are found that were made before, and
-    kept.
+    Images are read in parts, as often as there are numbers of pixels (and b whole, where its pixels are
+    clustered). What several numbers share is computed once.
+
+    Attributes:
+        scale: of the features; None takes it from b.
+        cache: where features that were made before are found, and new ones kept.
     """
 
     a: ImageSet
@@ -70,91 +69,103 @@ class TwoSets:
         return scale(x), scale(y)
 
     @cached_property
-    def neighbourhoods(self) -> dict[str, float]:
-        x, y = self.features
-        found = precision_recall_density_coverage(
-            Balls.around(y, "B", k=NEIGHBOURS), Balls.around(x, "A", k=NEIGHBOURS), k=NEIGHBOURS
-        )
-        return vars(found)
+    def probabilities(self) -> Tensor:
+        """Class probabilities (N, K) of a, in no order."""
+        return in_no_order(as_probabilities(self._extracted(self.a, "probabilities")))
 
     @cached_property
-    def histograms(self) -> dict[str, float]:
-        bins = Bins.fit(torch.cat(list(self.b.parts())).flatten(1))
-        counts = [bins.count(part.flatten(1), "A", at_least=1) for part in self.a.parts()]
-        found = compare_bins(bins.counts.numpy(), np.sum(counts, axis=0))
-        return {"ndb": found.share, "ndb_expected": found.expected_share, "jsd": found.jsd}
-
-    def kernel(self) -> dict[str, float | None]:
-        """Mean and standard deviation of subsets; of sets no larger than one, of all their rows, and its
-        standard error."""
+    def memberships(self) -> Callable[[str], Memberships]:
+        """By the function that finds them: which images lie in the balls of which."""
         x, y = self.features
-        if min(len(x), len(y)) <= LARGEST_SUBSET:
-            return {"mean": kernel_distance_full(x, y), "std": kernel_error(x, y)}
-        return vars(kernel_distance(x, y, subset_size=LARGEST_SUBSET))
+        against, measured = Balls.around(y, "B", k=NEIGHBOURS), Balls.around(x, "A", k=NEIGHBOURS)
+        return cache(lambda function: function_of(function)(against, measured, k=NEIGHBOURS))
 
-    def score(self) -> dict[str, float]:
-        return vars(inception_score(in_no_order(as_probabilities(self._extracted(self.a, "probabilities")))))
+    @cached_property
+    def histograms(self) -> Callable[[str], Histograms]:
+        """By the function that compares them: how many images of b and of a lie in each bin of b's pixels."""
+        bins = Bins.fit(torch.cat(list(self.b.parts())).flatten(1), BINS)
+        parts = [bins.count(part.flatten(1), "A", at_least=1) for part in self.a.parts()]
+        counts = bins.counts.numpy(), np.sum(parts, axis=0)
+        return cache(lambda function: compare_histograms(function, *counts))
 
-    def memory(self) -> dict[str, float]:
+    @cached_property
+    def memory(self) -> Callable[[str], Memorisation]:
+        """By the function that finds it: how near a lies to b, which its generator was trained on."""
         x, y = self.features
-        found = memorisation(y, x)
-        return {"authentic": found.authentic, "copies": found.copies, "near_copies": found.near_copies}
+        return cache(lambda function: function_of(function)(y, x))
 
-    def niqe(self) -> dict[str, float]:
-        """Of the images of a that have texture, which the measure needs: their mean, and the share of a that
-        they are."""
-        model = fit_niqe(self.b.parts(), block_size=niqe_block(self.b.shape))
-        scores = torch.cat([niqe(part[has_texture(part, model)], model) for part in self.a.parts()])
-        if not len(scores):
+    @cached_property
+    def natural(self) -> NiqeModel:
+        """The model of natural images, fitted to b."""
+        return fit_niqe(self.b.parts(), block_size=niqe_block(self.b.shape))
+
+    def of_images(self, measure: Measure) -> Value:
+        score = function_of(measure.function)
+        return of_scores(torch.cat([score(part) for part in self.a.parts()]))
+
+    def of_natural(self, measure: Measure) -> Value:
+        """Return a number of those images that have texture, among NIQE_IMAGES of a that are drawn."""
+        score = function_of(measure.function)
+        parts = [part[has_texture(part, self.natural)] for part in self._some(NIQE_IMAGES)]
+        scores = [score(part, self.natural) for part in parts if len(part)]
+        if not scores:
             raise MetricError(
                 "no image of A has texture in two of its blocks, which NIQE needs. Measure PIQE instead."
             )
-        return {"mean": scores.mean().item(), "share_with_texture": len(scores) / self.a.count}
+        return of_scores(torch.cat(scores), sum(map(len, scores)))
 
-    def piqe(self) -> float:
-        """Of the images of a, their mean."""
-        return torch.cat([piqe(part) for part in self.a.parts()]).mean().item()
+    def _some(self, count: int) -> Iterator[Tensor]:
+        """Yield at most `count` images of a, in parts; which ones is drawn, since files lie class by class."""
+        taken = torch.zeros(self.a.count, dtype=torch.bool)
+        taken[in_no_order(torch.arange(self.a.count))[:count]] = True
+        start = 0
+        for part in self.a.parts():
+            if len(chosen := part[taken[start : start + len(part)]]):
+                yield chosen
+            start += len(part)
 
-    def of_pairs(self, measure: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-        """Of each pair of images, (N,). Raises MetricError where one set has more."""
+    def of_pairs(self, measure: Measure) -> Value:
+        """Return a number of the pairs that differ. Raises MetricError if one set has more images."""
         if self.a.count != self.b.count:
             raise MetricError(
                 f"A and B must be pairs of images, as many of each; got {self.a.count:,} and "
                 f"{self.b.count:,}. Set --samples."
             )
+        score = function_of(measure.function)
         pairs = zip(self.a.parts(), self.b.parts(), strict=True)
-        return torch.cat([measure(x, y) for x, y in pairs])
-
-    def psnr(self) -> float:
-        """The mean over the pairs that differ: of equal images it is infinite. Raises MetricError where none
-        do."""
-        ratios = self.of_pairs(psnr)
-        finite = ratios[ratios.isfinite()]
-        if not len(finite):
+        scores = torch.cat([score(x, y) for x, y in pairs])
+        if not scores.isfinite().any():
             raise MetricError(
-                "A and B are equal, image by image, and PSNR is of those that differ. Measure SSIM instead."
+                f"A and B are equal, image by image, and {measure.title} is of those that differ. Measure "
+                "another number."
             )
-        return finite.mean().item()
+        return of_scores(scores)
+
+    def value(self, measure: Measure) -> Value:
+        """Return a number. Raises MetricError if these sets do not allow it."""
+        alone = measure.of in _OF_ONE_SET
+        images = self.a.count if alone else min(self.a.count, self.b.count)
+        dimensions = self.features[0].shape[1] if measure.fewest_a_dimension else 1
+        if shortage := measure.shortage(images=images, dimensions=dimensions, side=min(self.a.shape[1:])):
+            raise MetricError(shortage)
+        found = KINDS[measure.of](self, measure)
+        if found is None:
+            raise MetricError(f"{measure.name} is not defined for these sets.")
+        return found
 
 
-MEASURES: dict[str, Callable[[TwoSets], Any]] = {
-    "frechet_distance": lambda s: frechet_distance(*s.features),
-    "frechet_distance_infinity": lambda s: frechet_distance_infinity(*s.features),
-    "kernel_distance": TwoSets.kernel,
-    "precision": lambda s: s.neighbourhoods["precision"],
-    "recall": lambda s: s.neighbourhoods["recall"],
-    "density": lambda s: s.neighbourhoods["density"],
-    "coverage": lambda s: s.neighbourhoods["coverage"],
-    "ndb": lambda s: {"share": s.histograms["ndb"], "expected_of_equal_sets": s.histograms["ndb_expected"]},
-    "jsd": lambda s: s.histograms["jsd"],
-    "inception_score": TwoSets.score,
-    "authentic": TwoSets.memory,
-    "piqe": TwoSets.piqe,
-    "niqe": TwoSets.niqe,
-    "psnr": TwoSets.psnr,
-    "ssim": lambda s: s.of_pairs(ssim).mean().item(),
+_OF_ONE_SET = ("probabilities", "images", "natural images")
+KINDS: dict[Of, Callable[[TwoSets, Measure], Value | None]] = {
+    "features": lambda sets, measure: of_features(measure, *sets.features),
+    "balls": lambda sets, measure: of_balls(measure, sets.memberships(measure.function)),
+    "bins": lambda sets, measure: of_bins(measure, sets.histograms(measure.function)),
+    "probabilities": lambda sets, measure: of_probabilities(measure, sets.probabilities),
+    "images": TwoSets.of_images,
+    "natural images": TwoSets.of_natural,
+    "pairs": TwoSets.of_pairs,
+    "training images": lambda sets, measure: of_memory(measure, sets.memory(measure.function)),
 }
-"""What can be measured, by name."""
+"""How a number of two sets is computed, by what it is of; numbers of held-out images need a third set."""
 
 
 def measure_sets(
@@ -166,22 +177,19 @@ def measure_sets(
     progress: Progress,
     *,
     cache: Path | None = None,
-) -> dict[str, float | dict[str, float | None] | str]:
-    """Metrics of images a against images b.
+) -> Mapping[str, Value | str]:
+    """Return numbers of images a against images b, by name; in place of one that these sets do not allow, why.
 
-    features: the directory of an audit's features, or a network that needs no training, by name or as a YAML
-    mapping, scaled by
-    b. metrics: names out of MEASURES with commas between, or "all" among them: then one that refuses these
-    sets says why in its place. cache: a directory in which features are kept, by the content of images and
-    network. Raises InputError where the two sets do not fit each other, the features or a metric.
+    Args:
+        features: the directory of an audit's features, or a network that needs no training, by name or as a
+            YAML mapping, scaled by b.
+        metrics: names out of `of_two_sets` with commas between, or "all" among them.
+        cache: a directory in which features are kept, by the content of images and network.
+
+    Raises InputError if the two sets do not fit each other or the features, or if a number that was named,
+    without "all", is not allowed.
     """
-    names = [name.strip() for name in metrics.split(",")]
-    known = ["all", *MEASURES]
-    for name in names:
-        if name not in known:
-            raise SpecError(unknown_name("metric", name, known))
-    if every := "all" in names:
-        names = list(MEASURES)
+    names, every = _named(metrics)
     if a.shape != b.shape:
         raise MetricError(
             f"images of {a.shape} and {b.shape} (C, H, W) cannot be compared. Set --size for folders."
@@ -189,14 +197,24 @@ def measure_sets(
     settings, network, scale = network_of(features, a.shape[0], compute)
     kept = None if cache is None else FeatureCache(cache, network_key(settings, network, compute))
     sets = TwoSets(a, b, network, scale, compute, progress, kept)
-    values: dict[str, float | dict[str, float | None] | str] = {}
+    values: dict[str, Value | str] = {}
     with limit_threads(compute.threads):
         for done, name in enumerate(names, 1):
             try:
-                values[name] = MEASURES[name](sets)
+                values[name] = sets.value(MEASURES[name])
             except MetricError as problem:
                 if not every:
                     raise
                 values[name] = f"not measured: {problem}"
             progress(done, len(names), name)
     return values
+
+
+def _named(metrics: str) -> tuple[list[str], bool]:
+    """Return the names that a text lists, and whether it says "all". Raises SpecError for an unknown one."""
+    names, known = [name.strip() for name in metrics.split(",")], [m.name for m in of_two_sets()]
+    for name in names:
+        if name not in (options := ["all", *known]):
+            raise SpecError(unknown_name("metric", name, options))
+    every = "all" in names
+    return known if every else names, every

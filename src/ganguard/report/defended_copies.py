@@ -4,11 +4,10 @@ real images."""
 from dataclasses import dataclass
 
 from ganguard.report.defended_points import UNDEFENDED
-from ganguard.report.findings import DISTANCE
-from ganguard.report.numbers import DASH, whole, with_spread
-from ganguard.report.tables import FAILED, Group, Row
+from ganguard.report.numbers import whole
+from ganguard.report.tables import Group, Row, cell
+from ganguard.results.measures import DISTANCE
 from ganguard.results.records import Against, AuditResults
-from ganguard.results.summaries import summarise
 
 LONG = 12  # rows; a longer table is folded
 AGAINST: tuple[tuple[Against, str], ...] = (("target", "fidelity"), ("reference", "accuracy"))
@@ -38,14 +37,12 @@ def copies_table(results: AuditResults, attack: str) -> CopiesTable:
     made = {(c.defence, c.adversary): None for c in [*copies, *failed]}
     budgets = sorted({c.query_budget for c in [*copies, *failed] if c.query_budget})
 
-    def cell(defence: str | None, adversary: str | None, budget: int, against: Against) -> str:
+    def of(defence: str | None, adversary: str | None, budget: int, against: Against) -> str:
         whose = (defence, adversary, budget)
-        measured = summarise(
+        found = [
             m for m in copies if (m.defence, m.adversary, m.query_budget, m.against) == (*whose, against)
-        )
-        if measured is None:
-            return FAILED if any((f.defence, f.adversary, f.query_budget) == whose for f in failed) else DASH
-        return with_spread(measured)
+        ]
+        return cell(found, failed=any((f.defence, f.adversary, f.query_budget) == whose for f in failed))
 
     def group(defence: str | None) -> Group:
         found = {adversary for label, adversary in made if label == defence}
@@ -53,7 +50,7 @@ def copies_table(results: AuditResults, attack: str) -> CopiesTable:
         rows = (
             Row(
                 who or ANYBODY,
-                tuple(cell(defence, who, budget, against) for budget in budgets for against, _ in AGAINST),
+                tuple(of(defence, who, budget, against) for budget in budgets for against, _ in AGAINST),
             )
             for who in adversaries
         )

@@ -10,24 +10,33 @@ from ganguard.report.defended_points import UNDEFENDED, Point, by_family, mean_o
 from ganguard.report.grids import Gallery, Grid
 from ganguard.report.numbers import DASH, interval, number, whole
 from ganguard.report.tables import Group, Row
+from ganguard.results.measures import DISTANCE, MEASURES
 from ganguard.results.protection import NAIVE, protection
 from ganguard.results.records import Against, AuditResults
 from ganguard.results.verdicts import Distances
 
 LOSSES = (1.1, 1.5, 2.0)  # times the undefended distance to real images, at which defences are compared
-UTILITY: tuple[tuple[str, str, Against], ...] = (  # what honest users get: heading, metric, against what
-    ("FD to real", "frechet_distance", "reference"),
-    ("FD to undefended", "frechet_distance", "target"),
-    ("coverage", "coverage", "reference"),
-    ("PSNR, dB", "psnr", "undefended"),
-    ("SSIM", "ssim", "undefended"),
-    ("PIQE", "piqe", "nothing"),
-    ("NIQE", "niqe", "nothing"),
+USERS: tuple[tuple[str, Against], ...] = (  # what honest users get beside distances: metric, against what
+    ("coverage", "reference"),
+    ("psnr", "undefended"),
+    ("ssim", "undefended"),
+    ("piqe", "nothing"),
+)
+_ALONE: tuple[tuple[str, Against], ...] = (*USERS, ("niqe", "nothing"))
+UTILITY: tuple[tuple[str, str, Against], ...] = (  # heading, metric, against what
+    ("FD to real", DISTANCE, "reference"),
+    ("FD to undefended", DISTANCE, "target"),
+    *((MEASURES[metric].heading, metric, against) for metric, against in _ALONE),
 )
 COLUMNS = (
-    "users: FD to real", "times undefended", "coverage", "PSNR, dB", "SSIM", "PIQE", "naive copy: FD", "closest copy: FD",
-    "closest adversary", "closest to real: FD",
-)  # fmt: skip
+    "users: FD to real",
+    "times undefended",
+    *(MEASURES[metric].heading for metric, _ in USERS),
+    "naive copy: FD",
+    "closest copy: FD",
+    "closest adversary",
+    "closest to real: FD",
+)
 
 
 @dataclass(frozen=True)
@@ -153,7 +162,7 @@ def _row(results: AuditResults, point: Point, attack: str, budget: int) -> Row:
     cells = (
         number(point.users),
         number(point.loss),
-        *(_of_users(results, defence, metric, against) for _, metric, against in UTILITY[2:6]),
+        *(_of_users(results, defence, metric, against) for metric, against in USERS),
         _spread(point.copies.naive),
         _spread(point.copies.closest),
         adversary if defence else DASH,

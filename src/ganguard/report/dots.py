@@ -9,7 +9,6 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from ganguard.report.findings import (
-    DISTANCE,
     DOMAIN_SPLITS,
     TARGET_TO_REAL,
     TWO_SPLITS,
@@ -23,6 +22,7 @@ from ganguard.report.findings import (
 from ganguard.report.numbers import interval, number, whole
 from ganguard.report.plots import MARKERS, Key, round_values
 from ganguard.report.svg import INK, MUTED, PAPER, SERIES, Shape, draw
+from ganguard.results.measures import DISTANCE
 from ganguard.results.records import Against, AuditResults
 from ganguard.results.summaries import Summary, summarise
 

@@ -4,10 +4,9 @@ yardsticks."""
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ganguard.results.measures import DISTANCE
 from ganguard.results.records import Against, AuditResults, Measurement, Subject
 from ganguard.results.summaries import Summary, summarise
-
-DISTANCE = "frechet_distance"
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ganguard.base.errors import DataError
-from ganguard.report.findings import DISTANCE, budgets_planned, labels, of_copy, seeds, why_failed
+from ganguard.report.findings import budgets_planned, labels, of_copy, seeds, why_failed
 from ganguard.report.numbers import number, whole
+from ganguard.results.measures import DISTANCE
 from ganguard.results.records import AuditResults, Picture
 from ganguard.results.summaries import summarise
 

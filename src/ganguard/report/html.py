@@ -14,6 +14,7 @@ from ganguard.report.grids import grid_rows, open_gallery
 from ganguard.report.numbers import whole
 from ganguard.report.pages import template
 from ganguard.report.refining import DIAGNOSTICS, refining_section
+from ganguard.results.measures import MEASURES
 from ganguard.results.records import Against, AuditResults
 from ganguard.results.skipped import said_of
 
@@ -53,6 +54,8 @@ def render(results: AuditResults, directory: Path) -> str:
         diagnostics=DIAGNOSTICS,
         measured=[(against, tables.measure_table(results, against)) for against in get_args(Against)],
         headings=words.HEADINGS,
+        explained=[m for m in MEASURES.values() if results.select(metric=m.name)],
+        arrows=tables.ARROWS,
         limits=words.limits(whole_results),
         spec=yaml.safe_dump(
             results.spec, sort_keys=False, allow_unicode=True, default_flow_style=None, width=80

@@ -10,7 +10,6 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from ganguard.report.findings import (
-    DISTANCE,
     NOISE_TO_REAL,
     NOISE_TO_TARGET,
     REAL_HALVES,
@@ -25,6 +24,7 @@ from ganguard.report.findings import (
 )
 from ganguard.report.numbers import number, whole
 from ganguard.report.svg import INK, MUTED, PAPER, SERIES, Shape, draw
+from ganguard.results.measures import DISTANCE
 from ganguard.results.records import AuditResults
 from ganguard.results.summaries import Summary, summarise
 

@@ -5,11 +5,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ganguard.report.findings import DISTANCE, labels
+from ganguard.report.findings import labels
 from ganguard.report.grids import Gallery, Grid
 from ganguard.report.numbers import DASH, listed, number, whole
 from ganguard.report.refining_plots import Plot, refining_plots
 from ganguard.report.tables import Group, Row
+from ganguard.results.measures import DISTANCE
 from ganguard.results.records import AuditResults, Subject
 from ganguard.results.refinements import RatioRecord, RefinementRecord, Tried
 from ganguard.results.summaries import summarise

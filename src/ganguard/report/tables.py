@@ -1,11 +1,13 @@
-"""The tables of the report, as rows of text ready to print."""
+"""The tables of the report, and the one that an audit prints, as rows of text."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from ganguard.report.findings import (
-    DISTANCE,
+    NOISE_TO_REAL,
+    NOISE_TO_TARGET,
+    TARGET_TO_REAL,
+    TWO_DRAWS,
     YARDSTICKS,
     budgets_planned,
     labels,
@@ -16,32 +18,28 @@ from ganguard.report.findings import (
     why_failed,
 )
 from ganguard.report.numbers import DASH, interval, number, seconds, whole, whole_interval, with_spread
+from ganguard.results.measures import DISTANCE, MEASURES, Direction, Measure
 from ganguard.results.records import (
-    METRICS,
     Against,
     AuditResults,
     FailureRecord,
     Measurement,
+    Subject,
     UseRecord,
     Verdict,
 )
 from ganguard.results.summaries import summarise
 
-NAMES = {
-    DISTANCE: "Fréchet distance",
-    "frechet_distance_infinity": "Fréchet distance, unbiased",
-    "kernel_distance": "kernel distance",
-    "ndb": "different bins",
-    "jsd": "JS divergence",
-    "inception_score": "inception score",
-    "piqe": "PIQE",
-    "niqe": "NIQE",
-    "nearest_distance_ratio": "distance to the nearest",
-}
 REPLAYS: dict[Against, str] = {"purchase": "fresh images of the target"}
-ARROWS: dict[Literal["lower", "higher"], str] = {"lower": "↓", "higher": "↑"}
+OTHERS: dict[Subject, str] = {
+    "refined": "the bought images that subsampling kept",
+    "plain": "what Algorithm 1 alone would keep",
+    "known": "the real images that the adversary holds",
+}
+ARROWS: dict[Direction, str] = {"lower": "\N{NO-BREAK SPACE}↓", "higher": "\N{NO-BREAK SPACE}↑", "none": ""}
 FAILED = "failed"
 SYMBOLS = {"holds": "✓", "fails": "✗", "undecided": "?"}
+PRINTED_DECIMALS = 3  # of the distances that an audit prints at its end
 
 
 @dataclass(frozen=True)
@@ -62,10 +60,11 @@ class Group:
 
 @dataclass(frozen=True)
 class MeasureTable:
-    """Measured numbers against one set: a group an attack, then the yardsticks.
+    """Measured numbers against one set: a group for each attack, then the yardsticks.
 
-    images: how many images were measured and compared with, where that is the same for all; otherwise a
-    column says it.
+    Attributes:
+        images: how many images were measured and compared with, if that is the same for all; otherwise a
+            column says it.
     """
 
     images: str
@@ -75,7 +74,12 @@ class MeasureTable:
 
 @dataclass(frozen=True)
 class VerdictRow:
-    """A verdict in print. symbol: says the outcome without colour; ratio: with its 95 % interval."""
+    """A verdict in print.
+
+    Attributes:
+        symbol: says the outcome without colour.
+        ratio: with its 95 % interval.
+    """
 
     relation: str
     statement: str
@@ -87,7 +91,7 @@ class VerdictRow:
 
 
 @dataclass(frozen=True)
-class Ledger:
+class Purchases:
     """Images bought, by role, and in total."""
 
     auditor: tuple[Row, ...]
@@ -96,78 +100,119 @@ class Ledger:
     adversary_total: str
 
 
+def measured(results: AuditResults, against: Against) -> list[Measure]:
+    """Return the numbers that were measured against something, in the order of tables."""
+    return [m for m in MEASURES.values() if results.select(metric=m.name, against=against)]
+
+
 def measure_table(results: AuditResults, against: Against) -> MeasureTable:
-    """Every metric of copies and yardsticks against the target or against the reference split; mean ±
-    standard deviation."""
-    metrics = [metric for metric in METRICS if results.select(metric=metric, against=against)]
-    sizes = {(m.images, m.compared) for m in results.select(against=against)}
-    alike = next(iter(sizes)) if len(sizes) == 1 else None
-    attacks = [
-        Group(
-            label,
-            tuple(
-                _row(
-                    whole(budget),
-                    [of_copy(results, label, budget, metric, against) for metric in metrics],
-                    metrics,
-                )
-                if not why_failed(results, label, budget)
-                else Row(whole(budget), (FAILED,) * (len(metrics) + 1))
-                for budget in budgets_planned(results, label)
-                if why_failed(results, label, budget)
-                or results.select(attack=label, query_budget=budget, against=against)
-            ),
-        )
-        for label in labels(results)
-    ]
-    bought = Group(
-        REPLAYS.get(against, "the bought images themselves"),
-        tuple(
-            _row(
-                whole(budget),
-                [replays(results, metric, against).get(budget, []) for metric in metrics],
-                metrics,
-            )
-            for budget in (replays(results, metrics[0], against) if metrics else {})
-        ),
-    )
-    refined = [
-        Group(
-            heading,
-            tuple(_row(name, [found.get(m, []) for m in metrics], metrics) for name, found in rows.items()),
-        )
-        for heading, rows in (
-            ("the bought images that subsampling kept", others(results, "refined", against)),
-            ("what Algorithm 1 alone would keep", others(results, "plain", against)),
-            ("the real images that the adversary holds", others(results, "known", against)),
-        )
-    ]
-    rulers = [
-        _row(ruler.label, [of_yardstick(results, ruler, metric) for metric in metrics], metrics)
-        for ruler in YARDSTICKS
-        if ruler.against == against and results.select(subject=ruler.subject, against=against)
-    ]
+    """Return every number of copies and yardsticks against one set: mean ± standard deviation."""
+    wanted = measured(results, against)
+    yardsticks = Group("yardsticks", tuple(_rulers(results, against, wanted)))
     groups = [
-        group
-        for group in (*attacks, bought, *refined, Group("yardsticks", tuple(rulers)))
-        if group.rows and metrics
+        *(Group(label, tuple(_copies(results, label, against, wanted))) for label in labels(results)),
+        Group(
+            REPLAYS.get(against, "the bought images themselves"), tuple(_replays(results, against, wanted))
+        ),
+        *_others(results, against, wanted),
+        yardsticks,
     ]
-    columns = [
-        f"{NAMES.get(metric, metric)}\N{NO-BREAK SPACE}{ARROWS[METRICS[metric]]}" for metric in metrics
-    ]
-    if alike is None:
+    shown = [group for group in groups if group.rows and wanted]
+    columns = tuple(measure.title + ARROWS[measure.better] for measure in wanted)
+    sizes = {(m.images, m.compared) for m in results.select(against=against)}
+    if len(sizes) != 1:
         sizes_column = "images" if against == "nothing" else "images / compared with"
-        return MeasureTable("", (*columns, sizes_column), tuple(groups))
-    short = [
-        Group(group.heading, tuple(Row(row.heading, row.cells[:-1]) for row in group.rows))
-        for group in groups
+        return MeasureTable("", (*columns, sizes_column), tuple(shown))
+    (images, compared), *_ = sizes
+    narrow = [Group(group.heading, tuple(map(_without_sizes, group.rows))) for group in shown]
+    beside = f", compared with {whole(compared)} images" if compared else ""
+    return MeasureTable(f"{whole(images)} images a set{beside}", columns, tuple(narrow))
+
+
+def _copies(results: AuditResults, label: str, against: Against, wanted: Sequence[Measure]) -> Iterable[Row]:
+    """Yield a row for each budget of an attack that was measured against something, or failed."""
+    for budget in budgets_planned(results, label):
+        found = {m.name: of_copy(results, label, budget, m.name, against) for m in wanted}
+        if why_failed(results, label, budget):
+            yield Row(whole(budget), (FAILED,) * (len(wanted) + 1))
+        elif results.select(attack=label, query_budget=budget, against=against):
+            yield _row(whole(budget), found, wanted)
+
+
+def _replays(results: AuditResults, against: Against, wanted: Sequence[Measure]) -> Iterable[Row]:
+    """Yield a row for each purchase."""
+    by_budget = {m.name: replays(results, m.name, against) for m in wanted}
+    for budget in by_budget[wanted[0].name] if wanted else ():
+        yield _row(whole(budget), {name: found.get(budget, []) for name, found in by_budget.items()}, wanted)
+
+
+def _others(results: AuditResults, against: Against, wanted: Sequence[Measure]) -> Iterable[Group]:
+    """Yield a group for each set of images that is neither a copy, nor a purchase, nor a yardstick."""
+    for subject, heading in OTHERS.items():
+        rows = others(results, subject, against)
+        yield Group(heading, tuple(_row(name, found, wanted) for name, found in rows.items()))
+
+
+def _rulers(results: AuditResults, against: Against, wanted: Sequence[Measure]) -> Iterable[Row]:
+    """Yield a row for each yardstick."""
+    for ruler in YARDSTICKS:
+        if ruler.against == against and results.select(subject=ruler.subject, against=against):
+            yield _row(ruler.label, {m.name: of_yardstick(results, ruler, m.name) for m in wanted}, wanted)
+
+
+def _row(heading: str, found: Mapping[str, Sequence[Measurement]], wanted: Sequence[Measure]) -> Row:
+    """Return a row of summaries, one for each number, then how many images were measured and compared with."""
+    cells = [cell(found.get(measure.name, ()), measure.decimals) for measure in wanted]
+    every = [m for measure in wanted for m in found.get(measure.name, ())]
+    sizes = whole_interval(m.images for m in every) if every else DASH
+    compared = f" / {whole_interval(m.compared for m in every)}" if any(m.compared for m in every) else ""
+    return Row(heading, (*cells, sizes + compared))
+
+
+def _without_sizes(row: Row) -> Row:
+    return Row(row.heading, row.cells[:-1])
+
+
+def cell(found: Iterable[Measurement], decimals: int | None = None, *, failed: bool = False) -> str:
+    """Return a number as mean ± deviation; "failed" or a dash if it was not measured.
+
+    Args:
+        decimals: places after the point; None prints three significant digits.
+    """
+    summary = summarise(found)
+    if summary is None:
+        return FAILED if failed else DASH
+    return with_spread(summary, decimals)
+
+
+def distance_table(results: AuditResults) -> tuple[tuple[str, ...], tuple[Group, ...]]:
+    """Return the Fréchet distance of every copy, then of the target itself and of noise, under headings.
+
+    It is from the target, from real images, and from those of another domain if copies were moved to one.
+    """
+    moved: tuple[Against, ...] = ("domain",) if results.select(against="domain") else ()
+    beside: tuple[Against, ...] = ("target", "reference", *moved)
+    copies: list[Row] = []
+    for attack in results.attacks:
+        for budget in attack.query_budgets:
+            failed = bool(why_failed(results, attack.label, budget))
+            found = (of_copy(results, attack.label, budget, DISTANCE, against) for against in beside)
+            cells = (cell(each, PRINTED_DECIMALS, failed=failed) for each in found)
+            copies.append(Row(attack.label, (whole(budget), *cells)))
+    yardsticks = [
+        Row(name, ("", *(cell(of_yardstick(results, ruler), PRINTED_DECIMALS) for ruler in rulers)))
+        for name, rulers in (
+            ("the target itself", (TWO_DRAWS, TARGET_TO_REAL)),
+            ("noise images", (NOISE_TO_TARGET, NOISE_TO_REAL)),
+        )
     ]
-    compared = f", compared with {whole(alike[1])} images" if alike[1] else ""
-    return MeasureTable(f"{whole(alike[0])} images a set{compared}", tuple(columns), tuple(short))
+    headings = ("queries", "fidelity: to the target", "accuracy: to real images")
+    columns = (*headings, "to the other domain") if moved else headings
+    return columns, (Group("", tuple(copies)), Group("", tuple(yardsticks)))
 
 
 def verdict_rows(verdicts: Sequence[Verdict]) -> list[VerdictRow]:
-    """The verdicts in print, in the order of the results."""
+    """Return the verdicts in print, in the order of the results."""
     return [
         VerdictRow(
             relation=verdict.relation,
@@ -182,15 +227,15 @@ def verdict_rows(verdicts: Sequence[Verdict]) -> list[VerdictRow]:
     ]
 
 
-def bought(results: AuditResults) -> Ledger:
-    """Images that each account bought from the target."""
+def bought(results: AuditResults) -> Purchases:
+    """Return the images that each account bought from the target."""
     rows: dict[str, list[Row]] = {"auditor": [], "adversary": []}
     totals = {"auditor": 0, "adversary": 0}
     for account in results.accounts:
         seed = DASH if account.seed is None else str(account.seed)
         rows[account.role].append(Row(account.account, (seed, whole(account.bought))))
         totals[account.role] += account.bought
-    return Ledger(
+    return Purchases(
         auditor=tuple(rows["auditor"]),
         adversary=tuple(rows["adversary"]),
         auditor_total=whole(totals["auditor"]),
@@ -199,7 +244,7 @@ def bought(results: AuditResults) -> Ledger:
 
 
 def used(results: AuditResults) -> list[Row]:
-    """Images that each substitute was trained on; seeds that used equally many share a row."""
+    """Return the images that each substitute was trained on; seeds that used equally many share a row."""
     together: dict[tuple[str, int, int], list[int]] = {}
     for use in results.used:
         together.setdefault((use.attack + behind(use), use.query_budget, use.used), []).append(use.seed)
@@ -210,12 +255,12 @@ def used(results: AuditResults) -> list[Row]:
 
 
 def behind(record: UseRecord | FailureRecord) -> str:
-    """The end of a copy's name: which defence it was made behind, and by whom."""
+    """Return the end of a copy's name: which defence it was made behind, and by which adversary."""
     return f", behind {record.defence}, {record.adversary}" if record.defence else ""
 
 
 def failures(results: AuditResults) -> list[Row]:
-    """What is missing: whose copy, or the utility of which defence, the step that failed, and why."""
+    """Return what is missing: the copy, or the utility of a defence, the step that failed, and why."""
     return [Row(_missing(failure), (failure.step, failure.reason)) for failure in results.failures]
 
 
@@ -226,25 +271,9 @@ def _missing(failure: FailureRecord) -> str:
 
 
 def steps(results: AuditResults) -> tuple[list[Row], str]:
-    """Steps with their wall times, and the total."""
+    """Return the steps with their wall times, and the total."""
     rows = [Row(step.name, (step.kind, seconds(step.seconds))) for step in results.steps]
     return rows, seconds(sum(step.seconds for step in results.steps))
-
-
-def _row(heading: str, columns: Sequence[Sequence[Measurement]], metrics: Sequence[str]) -> Row:
-    """A row of summaries, one a metric, then how many images were measured and compared with."""
-    cells = [_cell(column, metric) for column, metric in zip(columns, metrics, strict=True)]
-    every = [m for column in columns for m in column]
-    sizes = whole_interval(m.images for m in every) if every else DASH
-    compared = f" / {whole_interval(m.compared for m in every)}" if any(m.compared for m in every) else ""
-    return Row(heading, (*cells, sizes + compared))
-
-
-def _cell(found: Sequence[Measurement], metric: str) -> str:
-    summary = summarise(found)
-    if summary is None:
-        return DASH
-    return with_spread(summary) if METRICS[metric] == "lower" else with_spread(summary, 3)
 
 
 def _ratio(verdict: Verdict) -> str:

@@ -32,19 +32,18 @@ HEADINGS: dict[Against, tuple[str, str]] = {
     ),
     "purchase": (
         "Memorisation: does a copy replay what it was trained on?",
-        "Authenticity: share of images that are farther from the nearest bought image than that one is "
-        "from its own nearest; distance to the nearest bought image, over that of fresh images of the "
-        "target: near 1 is as far as those, 0 is copies",
+        "Each set of images beside the bought images that the copy was trained on; fresh images are further "
+        "ones of the target",
     ),
     "known": (
         "Memorisation of the adversary's real images",
-        "The same beside the real images that the adversary trained with, and held-out real images in "
-        "place of fresh ones",
+        "Each copy beside the real images that its adversary trained it on; fresh images are held-out real "
+        "ones",
     ),
     "undefended": ("Images behind a defence, beside those of the same codes without it", "Pair by pair"),
     "nothing": (
         "Each set by itself",
-        "Confident and varied classes (inception score), visible distortion (PIQE)",
+        "Each set of images, compared with no other",
     ),
 }
 """Of the tables of measured numbers: heading, and what is compared."""

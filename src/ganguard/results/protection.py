@@ -9,11 +9,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import combinations
 
+from ganguard.results.measures import DISTANCE
 from ganguard.results.records import Against, DefenceRecord, Measurement, Verdict
 from ganguard.results.verdicts import Distances, below_one, differs_from_one
 
 NAIVE = "naive"
-DISTANCE = "frechet_distance"
 COMPARABLE = (
     1.25  # times the distance to real images: two defences within this leave honest users about as much
 )

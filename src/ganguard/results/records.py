@@ -22,6 +22,7 @@ from ganguard.base.settings import (
     read_record,
     shortened,
 )
+from ganguard.results.measures import MEASURES
 from ganguard.results.refinements import RefinementRecord
 from ganguard.results.rows import write_rows
 from ganguard.results.skipped import SkippedRecord
@@ -34,27 +35,6 @@ Depicted = Literal[Subject, "kept", "dropped", "direction"]
 Against = Literal["target", "reference", "domain", "purchase", "known", "undefended", "nothing"]
 Knows = Literal["real images", "discriminator", "another domain", "a copy"]
 Outcome = Literal["holds", "fails", "undecided"]
-METRICS: dict[str, Literal["lower", "higher"]] = {  # and which direction is better
-    "frechet_distance": "lower",
-    "frechet_distance_infinity": "lower",
-    "kernel_distance": "lower",
-    "precision": "higher",
-    "recall": "higher",
-    "density": "higher",
-    "coverage": "higher",
-    "ndb": "lower",
-    "jsd": "lower",
-    "inception_score": "higher",
-    "piqe": "lower",
-    "niqe": "lower",
-    "authenticity": "higher",
-    "nearest_distance_ratio": "higher",
-    "psnr": "higher",
-    "ssim": "higher",
-}
-SIGNED = frozenset(
-    {"frechet_distance_infinity", "kernel_distance", "ssim"}
-)  # without bias, equal distributions lie about 0
 LONGEST_PATH = 255  # characters of a picture's
 SMALLEST = 1 / GREATEST  # size of a measured number that is not 0: no ratio of two leaves what floats hold
 
@@ -75,7 +55,7 @@ class Measurement(Whose):
     defence, adversary: labels (DefenceRecord.label); None where no defence stood before the target. What
         stands "against the target" is compared with the undefended target all the same.
     draw: which of the independent sets of images from the same generator.
-    metric: a key of METRICS. Fréchet distance against the target is fidelity, against the reference split
+    metric: a name out of MEASURES. Fréchet distance against the target is fidelity, against the reference split
         accuracy. A distance whose bias was taken off (Fréchet infinity, kernel) may lie below 0.
     against: what with. "domain": with the reference split of the domain that a copy was moved to. "purchase":
         with the bought images that the copy was trained on. "known": with the real images that its adversary
@@ -100,7 +80,7 @@ class Measurement(Whose):
         size = abs(self.value)
         if size != 0 and not SMALLEST <= size <= GREATEST:
             raise ValueError(f"value must be 0, or of {SMALLEST:g} to {GREATEST:g}; got {self.value!r}")
-        if self.value < 0 and self.metric not in SIGNED:
+        if self.value < 0 and not (self.metric in MEASURES and MEASURES[self.metric].signed):
             raise ValueError(f"value of {shortened(self.metric)} must not be negative; got {self.value!r}")
         return self
 
@@ -299,7 +279,7 @@ class AuditResults(Settings):
 def write_results(results: AuditResults, directory: Path) -> None:
     """Write results.json and results.parquet atomically."""
     write_json(directory / "results.json", results.model_dump(mode="json"))
-    rows = [m.model_dump() | {"better": METRICS[m.metric]} for m in results.measurements]
+    rows = [m.model_dump() | {"better": MEASURES[m.metric].better} for m in results.measurements]
     write_rows(rows, directory / "results.parquet")
 
 

@@ -14,6 +14,7 @@ from itertools import combinations, pairwise
 
 from scipy.special import stdtrit
 
+from ganguard.results.measures import DISTANCE
 from ganguard.results.records import Against, Measurement, Outcome, Verdict
 
 CONFIDENCE = 0.95
@@ -44,7 +45,7 @@ def verdicts(measurements: list[Measurement], improvements: Iterable[Improvement
         dict.fromkeys(m.attack for m in measurements if m.subject == "substitute" and m.attack is not None)
     )
     labels = [label for label in every if not label.startswith(KNOWING)]
-    splits = ("train", "reference", "frechet_distance")
+    splits = ("train", "reference", DISTANCE)
     floor = sum(m.value for m in measurements if (m.subject, m.against, m.metric) == splits)
     found: list[Verdict] = []
     for label in labels:
@@ -94,7 +95,7 @@ def distances_of(measurements: Sequence[Measurement], label: str, budget: int, a
     values: dict[int, list[float]] = {}
     for m in measurements:
         whose = (m.subject, m.attack, m.query_budget)
-        at_hand = (*whose, m.against, m.metric) == ("substitute", label, budget, against, "frechet_distance")
+        at_hand = (*whose, m.against, m.metric) == ("substitute", label, budget, against, DISTANCE)
         if at_hand and m.seed is not None:
             values.setdefault(m.seed, []).append(m.value)
     return {seed: sum(draws) / len(draws) for seed, draws in values.items()}

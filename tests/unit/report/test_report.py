@@ -223,6 +223,39 @@ def test_memorisation_stands_beside_fresh_images_of_the_target() -> None:
     assert [row.cells for row in (*first.rows, *last.rows)] == [("0.310 ± 0.020",), ("0.620 ± 0.010",)]
 
 
+def test_a_number_without_a_better_direction_has_no_arrow_and_closer_is_said_of_distances_alone(
+    tmp_path: Path,
+) -> None:
+    whose: dict[str, Any] = {
+        "query_budget": 200,
+        "seed": 0,
+        "against": "purchase",
+        "images": 9,
+        "compared": 9,
+    }
+    copies = [
+        Measurement(
+            **whose, subject="substitute", attack="fidelity sngan", metric=metric, value=0.9, spread=0.02
+        )
+        for metric in ("authenticity", "nearest_distance_ratio")
+    ]
+    results = make_results()
+    results = results.model_copy(update={"measurements": (*results.measurements, *copies)})
+    columns = ("authenticity\N{NO-BREAK SPACE}↑", "distance to the nearest")
+    assert measure_table(results, "purchase").columns == columns
+    assert measure_table(results, "purchase").groups[0].rows[0].cells == ("0.900 ± 0.020",) * 2
+    text = " ".join(page(results, tmp_path).split())
+    assert "is closer. A closer copy" not in text and "higher is closer" not in text
+    for wanted in (
+        "↓: lower is better. ↑: higher is better. In the tables of fidelity, accuracy",
+        "<b>distance to the nearest</b>: Median distance to the nearest training image",
+        "<b>authenticity</b>\N{NO-BREAK SPACE}↑: Share of the images",
+        "<b>Fréchet distance</b>\N{NO-BREAK SPACE}↓, in squared standard deviations of features: Distance",
+    ):
+        assert wanted.replace("\N{NO-BREAK SPACE}", " ") in text, wanted
+    assert "<b>PIQE</b>" not in text
+
+
 def test_what_is_measured_of_one_set_has_yardsticks_of_its_own() -> None:
     whose: dict[str, Any] = {"metric": "inception_score", "against": "nothing", "compared": 0}
     scores = [

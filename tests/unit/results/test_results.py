@@ -7,6 +7,7 @@ import jsonschema
 import pandas
 import pytest
 
+from ganguard.results.measures import MEASURES
 from ganguard.results.records import AuditResults, Measurement
 from ganguard.results.summaries import summarise
 from ganguard.results.verdicts import Improvement, log_interval, verdicts
@@ -142,5 +143,11 @@ def test_parquet_holds_a_row_for_each_number(tmp_path: Path, tiny_results: Audit
     assert read_results(tmp_path) == tiny_results
     rows = pandas.read_parquet(tmp_path / "results.parquet")
     assert len(rows) == len(tiny_results.measurements)
-    assert set(rows["better"]) == {"lower", "higher"}
+    better = dict(zip(rows["metric"], rows["better"], strict=True))
+    assert better == {name: measure.better for name, measure in MEASURES.items()}
+    assert (better["nearest_distance_ratio"], better["ndb"], better["coverage"]) == (
+        "none",
+        "lower",
+        "higher",
+    )
     jsonschema.validate(json.loads((tmp_path / "results.json").read_text()), json.loads(SCHEMA.read_text()))

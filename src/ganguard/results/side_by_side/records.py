@@ -6,6 +6,7 @@ from typing import Literal
 
 from ganguard.base.errors import SpecError
 from ganguard.base.settings import Positive, Settings
+from ganguard.results.measures import DISTANCE
 from ganguard.results.records import Against, AuditResults, Verdict
 from ganguard.results.summaries import Summary, summarise
 from ganguard.results.verdicts import ELSEWHERE, KNOWING
@@ -83,10 +84,10 @@ def lines_of(found: Mapping[str, AuditResults], shared: Shared, against: Against
 
 
 def _line(audit: str, results: AuditResults, shared: Shared, against: Against) -> Line:
-    of_target = {"subject": "target", "metric": "frechet_distance", "defence": None}
+    of_target = {"subject": "target", "metric": DISTANCE, "defence": None}
     copies = {
         "subject": "substitute",
-        "metric": "frechet_distance",
+        "metric": DISTANCE,
         "against": against,
         "query_budget": shared.query_budget,
     }

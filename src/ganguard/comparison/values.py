@@ -1,0 +1,164 @@
+"""Each number of the table of measures from what it is computed of, with its spread.
+
+The spread is the standard error that comes of measuring so many images and no more. It says nothing of how
+another copy, or another purchase, would differ: that is what seeds are for.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from typing import Any, NamedTuple
+
+import numpy as np
+from torch import Tensor
+
+from ganguard.base.errors import MetricError
+from ganguard.base.seeds import derived_seed
+from ganguard.metrics import (
+    GaussianStatistics,
+    Memorisation,
+    NdbJsd,
+    frechet_distance,
+    frechet_distance_infinity,
+    kernel_distance,
+)
+from ganguard.metrics.bootstrap import bootstrap_error
+from ganguard.metrics.prdc import Memberships
+from ganguard.results.measures import MEASURES, Measure, Of, Spread
+
+LINE_POINTS, LINES = 3, 10  # sizes that FD infinity's line is fitted to in a replicate, and replicates
+SUBSETS, SUBSET = 20, 1000  # of rows, whose kernel distances say how much that of all varies
+REDRAWN = 200  # histograms that the spread of NDB and JSD is taken from
+SPLITS = 10  # of the inception score
+
+
+class Value(NamedTuple):
+    """A number as it was measured.
+
+    Attributes:
+        spread: its standard error; None where nothing tells it.
+        images: how many images it is of, where that is not all of the set.
+    """
+
+    value: float
+    spread: float | None
+    images: int | None = None
+
+
+@cache
+def function_of(measured_by: str) -> Callable[..., Any]:
+    """Return the function that "module:function" names."""
+    module, _, name = measured_by.partition(":")
+    return getattr(import_module(module), name)
+
+
+def audited(of: Of) -> list[Measure]:
+    """Return the numbers that audits compute from such inputs."""
+    return [measure for measure in MEASURES.values() if measure.of == of and measure.audited]
+
+
+def of_features(measure: Measure, x: Tensor, y: Tensor) -> Value:
+    """Return a number of features (N, D), measured against features (M, D)."""
+    function = function_of(measure.function)
+    return Value(function(x, y), _ERRORS[measure.spread](function, x, y))
+
+
+def of_balls(measure: Measure, found: Memberships) -> Value:
+    """Return one of the shares that memberships hold."""
+    return Value(getattr(found.scores(), measure.part), getattr(found.errors(), measure.part))
+
+
+@dataclass(frozen=True)
+class Histograms:
+    """What compares two histograms, of those that were counted and of others drawn from these."""
+
+    counted: NdbJsd
+    redrawn: tuple[NdbJsd, ...]
+
+
+def compare_histograms(measured_by: str, in_reference: np.ndarray, in_query: np.ndarray) -> Histograms:
+    """Compare numbers of images in each bin, (bins,) int64 each, and REDRAWN multinomial draws of both."""
+    compare = function_of(measured_by)
+    generator = np.random.default_rng(derived_seed(0, "histograms"))
+    in_x, in_y = (
+        generator.multinomial(counts.sum(), counts / counts.sum(), REDRAWN)
+        for counts in (in_reference, in_query)
+    )
+    redrawn = tuple(compare(of_x, of_y) for of_x, of_y in zip(in_x, in_y, strict=True))
+    return Histograms(compare(in_reference, in_query), redrawn)
+
+
+def of_bins(measure: Measure, found: Histograms) -> Value:
+    """Return a number of two histograms, and its standard deviation over those drawn again."""
+    again = [getattr(each, measure.part) for each in found.redrawn]
+    return Value(getattr(found.counted, measure.part), float(np.std(again)))
+
+
+def of_probabilities(measure: Measure, probabilities: Tensor) -> Value:
+    """Return a number of class probabilities (N, K), which lie in no order."""
+    score = function_of(measure.function)(probabilities, splits=SPLITS)
+    return Value(score.mean, score.std / math.sqrt(SPLITS))
+
+
+def of_scores(scores: Tensor, images: int | None = None) -> Value:
+    """Return the mean of the finite ones of scores (N,), an image or a pair each.
+
+    Raises MetricError if none is finite. One score alone does not say how much others would differ.
+    """
+    finite = scores[scores.isfinite()].double()
+    if not len(finite):
+        raise MetricError("no image or pair has a finite score.")
+    spread = (finite.std(correction=0) / len(finite) ** 0.5).item() if len(finite) > 1 else None
+    return Value(finite.mean().item(), spread, images)
+
+
+def of_memory(measure: Measure, found: Memorisation) -> Value | None:
+    """Return what says how near images lie to training images; None where it is not defined."""
+    value = getattr(found, measure.part)
+    if value is None:
+        return None
+    if measure.spread == "share":
+        return Value(value, math.sqrt(value * (1 - value) / len(found.distances)))
+    return Value(value, _error_of_medians(found))
+
+
+def _error_of_medians(found: Memorisation) -> float | None:
+    """Return the standard error of the ratio of median distances; None where replicates divide by 0."""
+    if found.held_out is None:
+        return None
+    error = bootstrap_error(
+        lambda a, b: (a.median() / b.median()).item(), found.distances, found.held_out.distances
+    )
+    return error if math.isfinite(error) else None
+
+
+def kernel_error(x: Tensor, y: Tensor) -> float | None:
+    """Return the standard error of the kernel distance of all of features (N, D) and (M, D).
+
+    It is the spread between subsets, which falls with the root of their size (Politis & Romano 1994). None
+    if N or M is below 4.
+    """
+    fewest = min(len(x), len(y))
+    size = min(SUBSET, fewest // 2)
+    if size < 2:
+        return None
+    return kernel_distance(x, y, subsets=SUBSETS, subset_size=size).std * math.sqrt(size / fewest)
+
+
+def _frechet_of_moments(a: Tensor, b: Tensor) -> float:
+    return frechet_distance(GaussianStatistics.of(a), GaussianStatistics.of(b))  # faster than of the rows
+
+
+def _frechet_of_lines(a: Tensor, b: Tensor) -> float:
+    return frechet_distance_infinity(a, b, points=LINE_POINTS)
+
+
+_ERRORS: dict[Spread, Callable[[Callable[..., float], Tensor, Tensor], float | None]] = {
+    "bootstrap": bootstrap_error,
+    "moments": lambda _, x, y: bootstrap_error(_frechet_of_moments, x, y),
+    "lines": lambda _, x, y: bootstrap_error(_frechet_of_lines, x, y, replicates=LINES),
+    "subsets": lambda _, x, y: kernel_error(x, y),
+}
+"""The standard errors of numbers of features."""

@@ -1,0 +1,342 @@
+"""Every number that is measured, declared once.
+
+`comparison` computes the numbers of this table, audits and `ganguard measure` report them, and results.json,
+results.parquet, the report and the documentation call them what it calls them. A new number takes a function
+in `metrics` and a record here.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Direction = Literal["lower", "higher", "none"]
+Of = Literal[
+    "features",
+    "balls",
+    "bins",
+    "probabilities",
+    "images",
+    "natural images",
+    "pairs",
+    "training images",
+    "held-out images",
+]
+Spread = Literal["bootstrap", "moments", "lines", "subsets", "bins", "splits", "images", "share", "medians"]
+
+INPUTS: dict[Of, str] = {
+    "features": "features of both sets",
+    "balls": "features of both sets",
+    "bins": "pixels of both sets",
+    "probabilities": "class probabilities of one set",
+    "images": "pixels of one set",
+    "natural images": "pixels of one set, and a model of natural images",
+    "pairs": "pixels of pairs",
+    "training images": "features of one set, and of the images that its generator was trained on",
+    "held-out images": "the same, and features of fresh images of the same origin",
+}
+"""What numbers are computed from, in words."""
+SPREADS: dict[Spread, str] = {
+    "bootstrap": "bootstrap over the images, 20 replicates",
+    "moments": "bootstrap over the images, 20 replicates",
+    "lines": "bootstrap over the images, 10 replicates, each a line through 3 sizes",
+    "subsets": "spread between subsets, scaled to all images",
+    "bins": "histograms drawn again, 200 times",
+    "splits": "standard error of the mean over 10 parts",
+    "images": "standard error of the mean over the images",
+    "share": "standard error of a share",
+    "medians": "bootstrap over the distances, 20 replicates",
+}
+"""How the standard error of a number is taken, in words."""
+DISTANCE = "frechet_distance"
+"""The number that copies are compared by: fidelity against the target, accuracy against real images."""
+_FEATURE_UNIT = "squared standard deviations of features"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measure:
+    """One number: how it is called, computed and read.
+
+    Attributes:
+        name: as results and `ganguard measure` call it.
+        title: in print.
+        function: "module:function" of the metric that computes it.
+        of: what that function is called with.
+        part: attribute of what the function returns; empty where it returns the number itself.
+        spread: how the number's standard error is taken.
+        better: which direction is better; "none" where neither is.
+        unit: empty for a number without one.
+        help: one sentence on what the number says.
+        signed: whether it can lie below 0.
+        decimals: places after the point in print; None prints three significant digits.
+        fewest: images that each set must have.
+        fewest_a_dimension: the same, for each dimension of the features.
+        smallest_side: pixels that both sides of the images must have.
+        audited: whether audits measure it, and not `ganguard measure` alone.
+    """
+
+    name: str
+    title: str
+    function: str
+    of: Of
+    part: str = ""
+    spread: Spread
+    better: Direction
+    unit: str = ""
+    help: str
+    signed: bool = False
+    decimals: int | None = None
+    fewest: int = 1
+    fewest_a_dimension: int = 0
+    smallest_side: int = 1
+    audited: bool = True
+
+    def shortage(self, *, images: int, dimensions: int = 1, side: int | None = None) -> str:
+        """Return what sets of this size lack for the number, as a sentence; empty if they lack nothing.
+
+        Args:
+            images: in the smaller of the sets.
+            dimensions: of the features.
+            side: the shorter one of the images, in pixels; None where it does not matter.
+        """
+        fewest = max(self.fewest, self.fewest_a_dimension * dimensions)
+        if images < fewest:
+            of_features = f" for features of {dimensions:,} dimensions" if self.fewest_a_dimension else ""
+            return (
+                f"{self.name} needs at least {fewest:,} images in each set{of_features}; got {images:,}. "
+                "Measure more images."
+            )
+        if side is not None and side < self.smallest_side:
+            return (
+                f"{self.name} needs images of at least {self.smallest_side}×{self.smallest_side} pixels; "
+                f"got a side of {side}."
+            )
+        return ""
+
+    @property
+    def heading(self) -> str:
+        """The title and, if it has a short one, the unit: "PSNR, dB"."""
+        return f"{self.title}, {self.unit}" if self.unit and " " not in self.unit else self.title
+
+
+_TABLE = (
+    Measure(
+        name=DISTANCE,
+        title="Fréchet distance",
+        function="ganguard.metrics.frechet:frechet_distance",
+        of="features",
+        spread="moments",
+        better="lower",
+        unit=_FEATURE_UNIT,
+        help="Distance between Gaussians fitted to the features of both sets: 0 for equal sets, and biased "
+        "upwards by small ones.",
+        fewest=2,
+    ),
+    Measure(
+        name="frechet_distance_infinity",
+        title="Fréchet distance, unbiased",
+        function="ganguard.metrics.frechet:frechet_distance_infinity",
+        of="features",
+        spread="lines",
+        better="lower",
+        unit=_FEATURE_UNIT,
+        help="What the Fréchet distance tends to with ever more images (Chong & Forsyth 2020): about 0, above "
+        "or below, for two samples of one generator.",
+        signed=True,
+        fewest=60,
+        fewest_a_dimension=20,  # with fewer, the smallest parts that the line goes through have no full rank
+    ),
+    Measure(
+        name="kernel_distance",
+        title="kernel distance",
+        function="ganguard.metrics.kernel:kernel_distance_full",
+        of="features",
+        spread="subsets",
+        better="lower",
+        help="Squared maximum mean discrepancy of all features by a cubic kernel (Bińkowski et al. 2018, "
+        "KID): about 0, above or below, for two samples of one generator.",
+        signed=True,
+        fewest=2,
+    ),
+    Measure(
+        name="precision",
+        title="precision",
+        function="ganguard.metrics.prdc:memberships",
+        of="balls",
+        part="precision",
+        spread="images",
+        better="higher",
+        help="Share of the measured images that lie in the ball of some image compared with; a ball reaches to "
+        "the fifth neighbour in its own set.",
+        decimals=3,
+        fewest=6,
+    ),
+    Measure(
+        name="recall",
+        title="recall",
+        function="ganguard.metrics.prdc:memberships",
+        of="balls",
+        part="recall",
+        spread="images",
+        better="higher",
+        help="Share of the images compared with that lie in the ball of some measured image.",
+        decimals=3,
+        fewest=6,
+    ),
+    Measure(
+        name="density",
+        title="density",
+        function="ganguard.metrics.prdc:memberships",
+        of="balls",
+        part="density",
+        spread="images",
+        better="higher",
+        help="How many balls of images compared with a measured image lies in, as a ratio to 5, the "
+        "neighbours that they reach to: it may exceed 1.",
+        decimals=3,
+        fewest=6,
+    ),
+    Measure(
+        name="coverage",
+        title="coverage",
+        function="ganguard.metrics.prdc:memberships",
+        of="balls",
+        part="coverage",
+        spread="images",
+        better="higher",
+        help="Share of the images compared with that have a measured image in their ball.",
+        decimals=3,
+        fewest=6,
+    ),
+    Measure(
+        name="ndb",
+        title="different bins",
+        function="ganguard.metrics.ndb_jsd:compare_bins",
+        of="bins",
+        part="share",
+        spread="bins",
+        better="lower",
+        help="Share of 100 clusters of the pixels that hold another share of the measured images (Richardson "
+        "& Weiss 2018, NDB): about 0.05 for equal distributions.",
+        fewest=500,  # 5 a bin: with fewer, no share of a bin can be told from another
+    ),
+    Measure(
+        name="jsd",
+        title="JS divergence",
+        function="ganguard.metrics.ndb_jsd:compare_bins",
+        of="bins",
+        part="jsd",
+        spread="bins",
+        better="lower",
+        help="Jensen-Shannon divergence of the histograms over the same clusters, from 0 to ln 2.",
+        fewest=500,
+    ),
+    Measure(
+        name="inception_score",
+        title="inception score",
+        function="ganguard.metrics.inception_score:inception_score",
+        of="probabilities",
+        spread="splits",
+        better="higher",
+        help="How confident and how varied the classes of the images are, as the feature network sees them: "
+        "from 1 to the number of classes. It compares with no other images.",
+        decimals=3,
+        fewest=10,
+    ),
+    Measure(
+        name="authenticity",
+        title="authenticity",
+        function="ganguard.metrics.memorisation:memorisation",
+        of="training images",
+        part="authentic",
+        spread="share",
+        better="higher",
+        help="Share of the images that are farther from the nearest training image than that one is from its "
+        "own nearest (Alaa et al. 2022): 0 for a generator that replays.",
+        decimals=3,
+    ),
+    Measure(
+        name="copies",
+        title="copies",
+        function="ganguard.metrics.memorisation:memorisation",
+        of="training images",
+        part="copies",
+        spread="share",
+        better="lower",
+        help="Share of the images whose features equal those of a training image.",
+        decimals=3,
+        audited=False,
+    ),
+    Measure(
+        name="near_copies",
+        title="near copies",
+        function="ganguard.metrics.memorisation:memorisation",
+        of="training images",
+        part="near_copies",
+        spread="share",
+        better="lower",
+        help="Share of the images that are copies, or nearer to a training image than half the median "
+        "distance between a training image and its own nearest.",
+        decimals=3,
+        audited=False,
+    ),
+    Measure(
+        name="nearest_distance_ratio",
+        title="distance to the nearest",
+        function="ganguard.metrics.memorisation:memorisation",
+        of="held-out images",
+        part="distance_ratio",
+        spread="medians",
+        better="none",
+        help="Median distance to the nearest training image, over that of fresh images of the same origin: "
+        "near 1 is as far as those, 0 is copies.",
+        decimals=3,
+    ),
+    Measure(
+        name="piqe",
+        title="PIQE",
+        function="ganguard.metrics.piqe:piqe",
+        of="images",
+        spread="images",
+        better="lower",
+        help="Visible distortion of each image by itself (Venkatanath et al. 2015): 0 is best, 100 worst.",
+        smallest_side=16,  # one block
+    ),
+    Measure(
+        name="niqe",
+        title="NIQE",
+        function="ganguard.metrics.niqe:niqe",
+        of="natural images",
+        spread="images",
+        better="lower",
+        help="Distance of each image by itself from a model of natural images (Mittal et al. 2013), of those "
+        "among 1,000 images that have texture.",
+    ),
+    Measure(
+        name="ssim",
+        title="SSIM",
+        function="ganguard.metrics.similarity:ssim",
+        of="pairs",
+        spread="images",
+        better="higher",
+        help="Structural similarity of pairs of images (Wang et al. 2004), from -1 to 1: 1 for equal ones.",
+        signed=True,
+        decimals=3,
+    ),
+    Measure(
+        name="psnr",
+        title="PSNR",
+        function="ganguard.metrics.similarity:psnr",
+        of="pairs",
+        spread="images",
+        better="higher",
+        unit="dB",
+        help="Peak signal-to-noise ratio of pairs of images, of those pairs that differ.",
+        decimals=3,
+    ),
+)
+MEASURES: dict[str, Measure] = {measure.name: measure for measure in _TABLE}
+"""Every number that is measured, by name, in the order of tables."""
+
+
+def of_two_sets() -> list[Measure]:
+    """Return the numbers that two sets of images are enough for: those of `ganguard measure`."""
+    return [measure for measure in MEASURES.values() if measure.of != "held-out images"]
