@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from ganguard.report.defended_points import Point
 from ganguard.report.numbers import interval, listed, number
+from ganguard.results.intervals import t_interval
 from ganguard.results.protection import NAIVE
-from ganguard.results.verdicts import log_interval, log_ratios
+from ganguard.results.verdicts import log_ratios
 
 STATED = (
     1.5  # times the undefended distance to real images: what a defence may cost users that is recommended
@@ -83,8 +84,8 @@ def _times(point: Point, none: Point) -> tuple[float, float] | None:
     logs = list(log_ratios(point.copies.closest, none.copies.closest).values())
     if len(logs) < 2:
         return None
-    _, low, high = log_interval(logs)
-    return math.exp(low), math.exp(high)
+    found = t_interval(logs)
+    return math.exp(found.low), math.exp(found.high)
 
 
 def _backed(point: Point, none: Point, ratios: dict[str, tuple[float, float]]) -> str:

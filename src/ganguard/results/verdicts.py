@@ -12,12 +12,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 
-from scipy.special import stdtrit
-
+from ganguard.results.intervals import CONFIDENCE, t_interval
 from ganguard.results.measures import DISTANCE
 from ganguard.results.records import Against, Measurement, Outcome, Verdict
 
-CONFIDENCE = 0.95
 ELSEWHERE = (
     "transfer",
     "given copy",
@@ -140,9 +138,9 @@ def of_logs(
         return Verdict(
             relation=relation, statement=statement, outcome="undecided", reason=reason, seeds=len(logs)
         )
-    mean, low, high = log_interval(logs, confidence)
-    outcome: Outcome = "holds" if high < 0 else "undecided"
-    if low > 0:
+    found = t_interval(logs, confidence)
+    outcome: Outcome = "holds" if found.high < 0 else "undecided"
+    if found.low > 0:
         outcome = "fails" if fails_above else "holds"
     return Verdict(
         relation=relation,
@@ -150,16 +148,7 @@ def of_logs(
         outcome=outcome,
         reason=f"the {100 * confidence:.4g} % interval {'includes' if outcome == 'undecided' else 'excludes'} 1",
         seeds=len(logs),
-        ratio=math.exp(mean),
-        low=math.exp(low),
-        high=math.exp(high),
+        ratio=math.exp(found.mean),
+        low=math.exp(found.low),
+        high=math.exp(found.high),
     )
-
-
-def log_interval(logs: list[float], confidence: float = CONFIDENCE) -> tuple[float, float, float]:
-    """(mean, low, high): the t-interval of the mean of two or more numbers, of 95 % unless told otherwise."""
-    count = len(logs)
-    mean = sum(logs) / count
-    deviation = math.sqrt(sum((value - mean) ** 2 for value in logs) / (count - 1))
-    half = float(stdtrit(count - 1, (1 + confidence) / 2)) * deviation / math.sqrt(count)
-    return mean, mean - half, mean + half

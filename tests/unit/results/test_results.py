@@ -4,13 +4,16 @@ import json
 from pathlib import Path
 
 import jsonschema
+import numpy as np
 import pandas
 import pytest
+from scipy.stats import sem, t
 
+from ganguard.results.intervals import t_interval
 from ganguard.results.measures import MEASURES
 from ganguard.results.records import AuditResults, Measurement
 from ganguard.results.summaries import summarise
-from ganguard.results.verdicts import Improvement, log_interval, verdicts
+from ganguard.results.verdicts import Improvement, verdicts
 
 SCHEMA = Path(__file__).parents[3] / "docs" / "results.schema.json"
 
@@ -68,9 +71,17 @@ def test_the_schema_refuses_what_results_refuse() -> None:
 
 def test_interval_of_known_numbers() -> None:
     # t(0.975, 4) = 2.7764; mean 3, sd sqrt(2.5), 5 values
-    mean, low, high = log_interval([1, 2, 3, 4, 5])
+    found = t_interval([1, 2, 3, 4, 5])
     half = 2.776445 * (2.5**0.5) / 5**0.5
-    assert (mean, low, high) == pytest.approx((3, 3 - half, 3 + half))
+    assert (found.mean, found.low, found.high) == pytest.approx((3, 3 - half, 3 + half))
+
+
+@pytest.mark.parametrize("confidence", [0.95, 1 - 0.05 / 9])
+def test_the_interval_is_scipys(confidence: float) -> None:
+    values = np.random.default_rng(0).normal(2, 3, size=7)
+    wanted = t.interval(confidence, 6, loc=values.mean(), scale=sem(values))
+    found = t_interval(values.tolist(), confidence)
+    assert (found.low, found.high) == pytest.approx(wanted, rel=1e-12)
 
 
 def outcomes(measurements: list[Measurement]) -> dict[str, str]:

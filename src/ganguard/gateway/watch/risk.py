@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
-from scipy.stats import t as student
 
 from ganguard.base.errors import DataError
 from ganguard.base.settings import GREATEST, read_record
+from ganguard.results.intervals import t_interval
+from ganguard.results.measures import DISTANCE
+from ganguard.results.whose import Whose
 
 NAIVE = "naive"
 NEAREST = 1e-6  # stands in for a distance of 0, which has no logarithm
@@ -33,15 +35,11 @@ class _Known(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class _Measurement(_Known):
+class _Measurement(Whose):
+    model_config = ConfigDict(extra="ignore")
     subject: str
     metric: str
     against: str
-    attack: str | None = None
-    query_budget: Annotated[int, Field(gt=0)] | None = None
-    seed: int | None = None
-    defence: str | None = None
-    adversary: str | None = None
     value: Annotated[float, Field(ge=-GREATEST, le=GREATEST)]
     spread: Annotated[float, Field(ge=0, le=GREATEST)] | None = None
 
@@ -157,7 +155,7 @@ class Audited:
 
 
 def _of_a_copy(m: _Measurement) -> bool:
-    to_target = m.subject == "substitute" and m.metric == "frechet_distance" and m.against == "target"
+    to_target = m.subject == "substitute" and m.metric == DISTANCE and m.against == "target"
     return to_target and m.query_budget is not None
 
 
@@ -193,11 +191,10 @@ def _point(budget: int, copies: list[_Measurement]) -> ClosestCopy:
     for m in copies:
         by_seed[m.seed].append(m)
     logs = [math.log(max(sum(m.value for m in of) / len(of), NEAREST)) for of in by_seed.values()]
-    mean = sum(logs) / len(logs)
     if len(logs) > 1:
-        error = math.sqrt(sum((value - mean) ** 2 for value in logs) / (len(logs) - 1) / len(logs))
-        half = float(student.ppf(0.975, len(logs) - 1)) * error
+        mean, half = t_interval(logs)
     else:
+        mean = logs[0]
         half = 1.96 * max(((m.spread or 0.0) / max(m.value, NEAREST) for m in copies), default=0.0)
     half = min(half, math.log(GREATEST) / 2)
     distance = math.exp(mean)

@@ -10,9 +10,10 @@ each alone with 1 - 0.05 / their number.
 from collections.abc import Mapping
 from itertools import combinations
 
+from ganguard.results.intervals import CONFIDENCE
 from ganguard.results.records import AuditResults, Outcome, Verdict
 from ganguard.results.side_by_side.records import Shared, SideBySide, lines_of
-from ganguard.results.verdicts import CONFIDENCE, distances_of, log_ratios, of_logs
+from ganguard.results.verdicts import distances_of, log_ratios, of_logs
 
 Logs = dict[int, float]  # log-ratios, by seed
 
