@@ -1,17 +1,23 @@
 """Results of audits whose copies lie as far from their targets as a test wants."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from report_samples import make_results
 
-from ganguard.results.records import AttackRecord, AuditResults, Measurement
+from ganguard.results.records import AttackRecord, AuditResults, Knows, Measurement
 
 NOISE = 0.1  # of a distance's logarithm, from seed to seed
 
 
 def audit_of(
-    factors: dict[str, float], seeds: int, stream: int, budgets: tuple[int, ...] = (1000,)
+    factors: dict[str, float],
+    seeds: int,
+    stream: int,
+    budgets: tuple[int, ...] = (1000,),
+    knows: Mapping[str, tuple[Knows, ...]] | None = None,
 ) -> AuditResults:
-    """An audit whose copies lie so far from its target."""
+    """An audit whose copies lie so far from its target; their adversaries know what `knows` says by label."""
     noise = np.random.default_rng(stream)
     record = {
         "subject": "substitute",
@@ -33,7 +39,14 @@ def audit_of(
         for seed in range(seeds)
     ]
     attacks = tuple(
-        AttackRecord(label=label, kind="fidelity", architecture="sngan", query_budgets=budgets, settings={})
+        AttackRecord(
+            label=label,
+            kind="fidelity",
+            architecture="sngan",
+            knows=(knows or {}).get(label, ()),
+            query_budgets=budgets,
+            settings={},
+        )
         for label in factors
     )
     return make_results(seeds=seeds, attacks=attacks, measurements=tuple(measurements))

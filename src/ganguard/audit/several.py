@@ -49,7 +49,10 @@ def require_comparable(name: str, specs: Mapping[str, tuple[str, Spec]]) -> None
     every = [spec for _, spec in specs.values()]
     labelled = [dict(spec.labelled_attacks()) for spec in every]
     planned = [
-        {label: [each.query_budget for each in by_budget] for label, by_budget in one.items()}
+        {
+            label: (by_budget[0].needs().knows(), [each.query_budget for each in by_budget])
+            for label, by_budget in one.items()
+        }
         for one in labelled
     ]
     shared = shared_by(name, planned)

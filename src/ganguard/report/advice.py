@@ -4,7 +4,7 @@ one."""
 import math
 from collections.abc import Sequence
 
-from ganguard.report.defended_points import Point
+from ganguard.report.defended_points import DefencePoint
 from ganguard.report.numbers import interval, listed, number
 from ganguard.results.intervals import t_interval
 from ganguard.results.protection import NAIVE
@@ -15,12 +15,12 @@ STATED = (
 )
 
 
-def advice(points: Sequence[Point]) -> tuple[str, ...]:
+def advice(points: Sequence[DefencePoint]) -> tuple[str, ...]:
     """What is said of points, none first: a recommendation, and a warning where there is cause for one."""
     return tuple(filter(None, (_best(points), _illusion(points))))
 
 
-def _best(points: Sequence[Point]) -> str:
+def _best(points: Sequence[DefencePoint]) -> str:
     """Which defence to use at the stated loss, or that none is worth it, with the interval that backs it."""
     none = next((p for p in points if not p.family), None)
     allowed = [p for p in points if p.family and p.loss <= STATED]
@@ -50,7 +50,11 @@ def _best(points: Sequence[Point]) -> str:
 
 
 def _recommended(
-    told: Sequence[Point], best: Point, none: Point, who: str, ratios: dict[str, tuple[float, float]]
+    told: Sequence[DefencePoint],
+    best: DefencePoint,
+    none: DefencePoint,
+    who: str,
+    ratios: dict[str, tuple[float, float]],
 ) -> str:
     """Of the defences whose intervals exclude 1, the one that keeps copies furthest away; and, where it is
     another, that of the greatest mean."""
@@ -71,14 +75,14 @@ def _recommended(
     return f"{said} Behind {best.label} the mean is greater, FD {number(best.closest)}, but {unclear}."
 
 
-def _furthest(point: Point, none: Point) -> str:
+def _furthest(point: DefencePoint, none: DefencePoint) -> str:
     times = (
         f"{number(point.closest / none.closest)} times as far as without a defence ({number(none.closest)})"
     )
     return f"{point.label} keeps copies furthest away: the closest adversary's is at FD {number(point.closest)}, {times}."
 
 
-def _times(point: Point, none: Point) -> tuple[float, float] | None:
+def _times(point: DefencePoint, none: DefencePoint) -> tuple[float, float] | None:
     """The 95 % interval of how many times as far copies are kept as without a defence; None of fewer than two
     seeds."""
     logs = list(log_ratios(point.copies.closest, none.copies.closest).values())
@@ -88,12 +92,12 @@ def _times(point: Point, none: Point) -> tuple[float, float] | None:
     return math.exp(found.low), math.exp(found.high)
 
 
-def _backed(point: Point, none: Point, ratios: dict[str, tuple[float, float]]) -> str:
+def _backed(point: DefencePoint, none: DefencePoint, ratios: dict[str, tuple[float, float]]) -> str:
     seeds = len(log_ratios(point.copies.closest, none.copies.closest))
     return f"95 % interval {interval(*ratios[point.label])} times, over {seeds} seeds"
 
 
-def _illusion(points: Sequence[Point]) -> str:
+def _illusion(points: Sequence[DefencePoint]) -> str:
     """The defence that promises most to who only looks at the naive adversary."""
     both = [
         p

@@ -12,14 +12,20 @@ UNDEFENDED = "no defence"
 
 
 @dataclass(frozen=True)
-class Point:
-    """One defence in front of one attack. users: FD to real images; loss: that, over what it is without a
-    defence. copies:
-    distances to the undefended target. family: whose curve it lies on; empty without a defence. dominated:
-    another costs users no more and keeps copies at least as far away, or it keeps them no further away than
-    none."""
+class DefencePoint:
+    """One defence, or none, in front of one attack.
 
-    label: str
+    Attributes:
+        defence: the defence's label; None without one.
+        family: which curve the point lies on; empty without a defence.
+        users: Fréchet distance to real images of what honest users get.
+        loss: that, as a multiple of what it is without a defence.
+        copies: distances of copies to the undefended target.
+        dominated: whether another defence costs users no more and keeps copies at least as far away, or none
+            keeps them as far away.
+    """
+
+    defence: str | None
     family: str
     users: float
     loss: float
@@ -27,31 +33,36 @@ class Point:
     dominated: bool = False
 
     @property
+    def label(self) -> str:
+        """What the point is called in print."""
+        return self.defence or UNDEFENDED
+
+    @property
     def naive(self) -> float:
-        """Mean distance of the copy of who does not know of it; NaN where there is none."""
+        """The mean distance of copies whose adversary does not know of the defence; NaN without any."""
         return mean_of(self.copies.naive)
 
     @property
     def closest(self) -> float:
-        """Mean distance of the closest adversary's copy; NaN where there is none."""
+        """The mean distance of the closest adversary's copies; NaN without any."""
         return mean_of(self.copies.closest)
 
 
-def points_of(results: AuditResults, attack: str, budget: int) -> tuple[Point, ...]:
-    """Without a defence, and behind each; those of which neither side was measured are left out."""
+def points_of(results: AuditResults, attack: str, budget: int) -> tuple[DefencePoint, ...]:
+    """Return the point without a defence, and one for each defence of which both sides were measured."""
     without = utility_distance(results.measurements, None)
-    found: list[Point] = []
+    found: list[DefencePoint] = []
     for record in (None, *results.defences):
-        label, family = (record.label, _family(record, results.defences)) if record else (UNDEFENDED, "")
-        users = utility_distance(results.measurements, record.label if record else None)
-        copies = protection(results.measurements, attack, budget, record.label if record else None)
+        label, family = (record.label, _family(record, results.defences)) if record else (None, "")
+        users = utility_distance(results.measurements, label)
+        copies = protection(results.measurements, attack, budget, label)
         if users and without and without.value > 0 and copies.closest:
-            found.append(Point(label, family, users.value, users.value / without.value, copies))
+            found.append(DefencePoint(label, family, users.value, users.value / without.value, copies))
     return tuple(_marked(point, found) for point in found)
 
 
-def _marked(point: Point, every: Sequence[Point]) -> Point:
-    """A defence that another makes pointless."""
+def _marked(point: DefencePoint, every: Sequence[DefencePoint]) -> DefencePoint:
+    """Return the point, marked if another makes it pointless."""
     beaten = [
         other
         for other in every
@@ -78,20 +89,22 @@ def _family(record: DefenceRecord, every: Iterable[DefenceRecord]) -> str:
     return " + ".join(said)
 
 
-def by_family(points: Sequence[Point]) -> dict[str, list[Point]]:
-    """Points of one curve each, the weakest first by what they cost users."""
-    found: dict[str, list[Point]] = {}
+def by_family(points: Sequence[DefencePoint]) -> dict[str, list[DefencePoint]]:
+    """Return the points of each curve, in the order of the spec, by what they cost users.
+
+    The point without a defence has the family "".
+    """
+    found: dict[str, list[DefencePoint]] = {}
     for point in points:
-        found.setdefault(point.family or UNDEFENDED, []).append(point)
+        found.setdefault(point.family, []).append(point)
     return {name: sorted(family, key=lambda p: p.loss) for name, family in found.items()}
 
 
-def families(points: Sequence[Point]) -> dict[str, list[Point]]:
-    """Points by curve, in the order of the spec, each by what it costs users; the undefended one is left
-    out."""
-    return {name: family for name, family in by_family(points).items() if name != UNDEFENDED}
+def families(points: Sequence[DefencePoint]) -> dict[str, list[DefencePoint]]:
+    """Return the same without the point that has no defence."""
+    return {name: family for name, family in by_family(points).items() if name}
 
 
 def mean_of(distances: Distances) -> float:
-    """The mean over seeds; NaN without any."""
+    """Return the mean over seeds; NaN without any."""
     return sum(distances.values()) / len(distances) if distances else math.nan

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ganguard.report.advice import advice
 from ganguard.report.defended_copies import CopiesTable, copies_table
-from ganguard.report.defended_points import UNDEFENDED, Point, by_family, mean_of, points_of
+from ganguard.report.defended_points import UNDEFENDED, DefencePoint, by_family, families, mean_of, points_of
 from ganguard.report.grids import Gallery, Grid
 from ganguard.report.numbers import DASH, interval, number, whole
 from ganguard.report.tables import Group, Row
@@ -46,7 +46,7 @@ class Defended:
     copies: of every adversary at every budget."""
 
     heading: str
-    points: tuple[Point, ...]
+    points: tuple[DefencePoint, ...]
     remarks: tuple[str, ...]
     columns: tuple[str, ...]
     table: tuple[Group, ...]
@@ -74,11 +74,11 @@ def defending_section(results: AuditResults, gallery: Gallery) -> DefendingSecti
     for m in results.select(subject="substitute"):
         if m.defence and m.attack and m.query_budget:
             most[m.attack] = max(m.query_budget, most.get(m.attack, 0))
-    order = {UNDEFENDED: 0, **{d.label: i for i, d in enumerate(results.defences, 1)}}
+    order = {label: i for i, label in enumerate((None, *(d.label for d in results.defences)))}
     pictures = [
         p for p in results.pictures if p.subject == "defended" or (p.subject == "target" and results.defences)
     ]
-    pictures.sort(key=lambda p: order.get(p.defence or UNDEFENDED, len(order)))
+    pictures.sort(key=lambda p: order.get(p.defence, len(order)))
     strips = tuple(gallery.grid(p, _capital(p.defence or UNDEFENDED), "") for p in pictures)
     attacks = tuple(_defended(results, attack, budget) for attack, budget in most.items())
     columns, utility = ((), ()) if attacks or not results.defences else utility_table(results)
@@ -137,10 +137,9 @@ def _directions(results: AuditResults, gallery: Gallery) -> Iterable[Grid]:
 
 def _defended(results: AuditResults, attack: str, budget: int) -> Defended:
     points = points_of(results, attack, budget)
-    families = by_family(points)
     rows = [
-        Group(name, tuple(_row(results, p, attack, budget) for p in family))
-        for name, family in families.items()
+        Group(name or UNDEFENDED, tuple(_row(results, p, attack, budget) for p in family))
+        for name, family in by_family(points).items()
     ]
     columns, table = _measured(COLUMNS, rows)
     return Defended(
@@ -149,15 +148,13 @@ def _defended(results: AuditResults, attack: str, budget: int) -> Defended:
         remarks=advice(points),
         columns=columns,
         table=table,
-        at_equal_loss=tuple(
-            Row(name, _at_losses(family)) for name, family in families.items() if name != UNDEFENDED
-        ),
+        at_equal_loss=tuple(Row(name, _at_losses(family)) for name, family in families(points).items()),
         copies=copies_table(results, attack),
     )
 
 
-def _row(results: AuditResults, point: Point, attack: str, budget: int) -> Row:
-    defence = None if point.label == UNDEFENDED else point.label
+def _row(results: AuditResults, point: DefencePoint, attack: str, budget: int) -> Row:
+    defence = point.defence
     adversary = point.copies.closest_adversary or NAIVE
     cells = (
         number(point.users),
@@ -179,7 +176,7 @@ def _spread(distances: Distances) -> str:
     return mean if len(found) == 1 else f"{mean} ({interval(min(found), max(found))})"
 
 
-def _at_losses(family: Sequence[Point]) -> tuple[str, ...]:
+def _at_losses(family: Sequence[DefencePoint]) -> tuple[str, ...]:
     cells: list[str] = []
     for loss in LOSSES:
         best = max((p for p in family if p.loss <= loss), key=lambda p: p.closest, default=None)

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
-from ganguard.report.defended_points import Point, families
+from ganguard.report.defended_points import DefencePoint, families
 from ganguard.report.defending import Defended
 from ganguard.report.numbers import number
 from ganguard.report.plots import MARKERS, Key, round_values
@@ -60,7 +60,7 @@ def frontier(defended: Defended, number_of: int) -> tuple[str, ...]:
     return tuple(draw(shape, title, said, paint, prefix=f"frontier-{number_of}-") for shape in SHAPES)
 
 
-def _frame(axes: Axes, points: Sequence[Point]) -> None:
+def _frame(axes: Axes, points: Sequence[DefencePoint]) -> None:
     losses = [p.loss for p in points]
     heights = [v for p in points for v in (*p.copies.naive.values(), *p.copies.closest.values()) if v > 0]
     for values, scale, limit in (
@@ -90,7 +90,7 @@ def _ticks(axis: Axis, places: Sequence[float]) -> None:
     axis.set_minor_locator(NullLocator())
 
 
-def _curve(axes: Axes, family: Sequence[Point], index: int) -> None:
+def _curve(axes: Axes, family: Sequence[DefencePoint], index: int) -> None:
     """One kind: the naive adversary's copies dashed and hollow, the closest ones solid and full; grey where
     dominated."""
     colour, marker = SERIES[index % len(SERIES)], MARKERS[index % len(MARKERS)][0]

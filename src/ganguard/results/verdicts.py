@@ -14,13 +14,8 @@ from itertools import combinations, pairwise
 
 from ganguard.results.intervals import CONFIDENCE, t_interval
 from ganguard.results.measures import DISTANCE
-from ganguard.results.records import Against, Measurement, Outcome, Verdict
+from ganguard.results.records import Against, AttackRecord, Measurement, Outcome, Verdict
 
-ELSEWHERE = (
-    "transfer",
-    "given copy",
-)  # how labels begin of copies that were moved to other images, or were there before
-KNOWING = ("accuracy", *ELSEWHERE)  # how labels begin of attacks that R1 to R3 do not speak of
 Distances = dict[int, float]  # by seed
 
 
@@ -34,15 +29,21 @@ class Improvement:
     against: Against
 
 
-def verdicts(measurements: list[Measurement], improvements: Iterable[Improvement] = ()) -> list[Verdict]:
-    """R1 (more queries, better fidelity), R2 (fidelity below accuracy) and R3 (the architecture matters), for
-    each attack that knows no real images; and what the `improvements` claim: R4 (real images improve
-    accuracy), R5 (subsampling improves it further), R6 (a stolen model transfers better than training from
-    scratch)."""
-    every = list(
-        dict.fromkeys(m.attack for m in measurements if m.subject == "substitute" and m.attack is not None)
-    )
-    labels = [label for label in every if not label.startswith(KNOWING)]
+def verdicts(
+    measurements: list[Measurement],
+    attacks: Iterable[AttackRecord],
+    improvements: Iterable[Improvement] = (),
+) -> list[Verdict]:
+    """Return the verdicts on R1 to R6.
+
+    R1 (more queries, better fidelity), R2 (fidelity below accuracy) and R3 (the architecture matters) are of
+    the attacks whose adversary has nothing but the images that it buys. The `improvements` say of which pairs
+    R4 (real images improve accuracy), R5 (subsampling improves it further) and R6 (a stolen model transfers
+    better than training from scratch) are.
+    """
+    unknowing = {attack.label for attack in attacks if not attack.knows}
+    copies = (m.attack for m in measurements if m.subject == "substitute")
+    labels = [label for label in dict.fromkeys(copies) if label in unknowing]
     splits = ("train", "reference", DISTANCE)
     floor = sum(m.value for m in measurements if (m.subject, m.against, m.metric) == splits)
     found: list[Verdict] = []

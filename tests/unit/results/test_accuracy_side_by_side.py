@@ -12,23 +12,24 @@ from ganguard.audit import several as run_several
 from ganguard.audit.spec.spec import Spec
 from ganguard.base.errors import SpecError
 from ganguard.report.beside import render_beside
-from ganguard.results.records import AuditResults, Outcome, Verdict
-from ganguard.results.side_by_side import side_by_side
+from ganguard.results.records import AuditResults, Knows, Outcome, Verdict
+from ganguard.results.side_by_side import shared_by, side_by_side
 
 Cli = Callable[..., tuple[int, str, str]]
 AUDITS = ("digits-accuracy-good-full", "digits-accuracy-early-full")
-KNOWING = (
-    "fidelity sngan",
-    "accuracy partial black box sngan, 10 % real",
-    "accuracy white box sngan, 10 % real",
-)
+KNOWS: dict[str, tuple[Knows, ...]] = {
+    "fidelity sngan": (),
+    "accuracy partial black box sngan, 10 % real": ("real images",),
+    "accuracy white box sngan, 10 % real": ("real images", "discriminator"),
+}
+KNOWING = tuple(KNOWS)
 
 
 def _of_accuracy(
     outcomes: tuple[Outcome, ...], to_real: float, budgets: tuple[int, ...] = (1000,)
 ) -> AuditResults:
     """An audit whose adversaries know real images, with a verdict on R4 for each outcome, and one on R5."""
-    found = audit_of(dict.fromkeys(KNOWING, 1.0), 3, 0, budgets)
+    found = audit_of(dict.fromkeys(KNOWING, 1.0), 3, 0, budgets, KNOWS)
     copies = [m.model_copy(update={"against": "reference", "value": 2 * m.value}) for m in found.measurements]
     of_target = copies[0].model_copy(
         update={"subject": "target", "attack": None, "query_budget": None, "seed": None, "value": to_real}
@@ -139,6 +140,24 @@ def test_the_table_cuts_no_name_short(cli: Cli, monkeypatch: pytest.MonkeyPatch)
     columns = ["".join(cell.strip() for cell in column) for column in zip(*rows, strict=True)]
     assert len(columns) == 3
     assert [name in column for name, column in zip(AUDITS, columns[1:], strict=True)] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("knows", "shared"),
+    [
+        ({}, ("architectures", ("a", "b", "c"))),
+        ({"a": ("real images",)}, ("architectures", ("b", "c"))),
+        ({"a": ("real images",), "b": ("discriminator",)}, ("accuracy", ("a", "b", "c"))),
+        ({"a": ("real images",), "b": ("real images", "a copy")}, ("accuracy", ("a", "c"))),
+        ({"a": ("real images",), "b": ("another domain",)}, ("accuracy", ("a", "c"))),
+    ],
+)
+def test_what_is_asked_of_audits_depends_on_what_adversaries_know(
+    knows: dict[str, tuple[Knows, ...]], shared: tuple[str, tuple[str, ...]]
+) -> None:
+    planned = {label: (knows.get(label, ()), (10,)) for label in "abc"}
+    found = shared_by("both", [planned, planned])
+    assert (found.question, found.attacks) == shared
 
 
 def test_adversaries_without_a_budget_in_common_are_refused() -> None:

@@ -11,7 +11,7 @@ from scipy.stats import sem, t
 
 from ganguard.results.intervals import t_interval
 from ganguard.results.measures import MEASURES
-from ganguard.results.records import AuditResults, Measurement
+from ganguard.results.records import AttackRecord, AuditResults, Knows, Measurement
 from ganguard.results.summaries import summarise
 from ganguard.results.verdicts import Improvement, verdicts
 
@@ -84,8 +84,29 @@ def test_the_interval_is_scipys(confidence: float) -> None:
     assert (found.low, found.high) == pytest.approx(wanted, rel=1e-12)
 
 
+def attacks(*labels: str, knows: tuple[Knows, ...] = ()) -> list[AttackRecord]:
+    common = {"kind": "any", "architecture": "sngan", "query_budgets": (10, 20), "settings": {}}
+    return [AttackRecord(label=label, knows=knows, **common) for label in labels]
+
+
 def outcomes(measurements: list[Measurement]) -> dict[str, str]:
-    return {verdict.relation: verdict.outcome for verdict in verdicts(measurements)}
+    return {verdict.relation: verdict.outcome for verdict in verdicts(measurements, attacks("a", "b"))}
+
+
+@pytest.mark.parametrize("knows", [("real images",), ("discriminator",), ("another domain",), ("a copy",)])
+def test_r1_to_r3_are_of_attacks_that_know_nothing_whatever_they_are_called(knows: tuple[Knows, ...]) -> None:
+    rows = [
+        distance(1 + seed, seed=seed, budget=budget, attack=attack, against=against)
+        for attack in ("accuracy", "transfer", "fidelity")
+        for budget in (10, 20)
+        for seed in range(3)
+        for against in ("target", "reference")
+    ]
+    records = [*attacks("accuracy", "transfer"), *attacks("fidelity", knows=knows)]
+    found = verdicts(rows, records)
+    assert [verdict.relation for verdict in found] == ["R1", "R1", "R2", "R2", "R3", "R3"]
+    assert not any("fidelity:" in verdict.statement for verdict in found)
+    assert all("of accuracy / of transfer" in v.statement for v in found if v.relation == "R3")
 
 
 @pytest.mark.parametrize(
@@ -101,7 +122,7 @@ def test_r1_is_decided_by_the_interval_over_seeds(small: float, large: float, ou
 def test_a_ratio_that_swings_with_the_seed_is_undecided() -> None:
     rows = [distance(1.0, seed=seed, budget=10) for seed in range(5)]
     rows += [distance(2.0 if seed % 2 else 0.5, seed=seed, budget=20) for seed in range(5)]
-    verdict = next(v for v in verdicts(rows) if v.relation == "R1")
+    verdict = next(v for v in verdicts(rows, attacks("a")) if v.relation == "R1")
     assert verdict.outcome == "undecided"
     assert verdict.ratio is not None
     assert verdict.low is not None
@@ -110,7 +131,7 @@ def test_a_ratio_that_swings_with_the_seed_is_undecided() -> None:
 
 
 def test_one_seed_decides_nothing() -> None:
-    verdict = next(iter(verdicts([distance(5, budget=10), distance(1, budget=20)])))
+    verdict = next(iter(verdicts([distance(5, budget=10), distance(1, budget=20)], attacks("a"))))
     assert (verdict.outcome, verdict.ratio) == ("undecided", None)
 
 
@@ -141,9 +162,10 @@ def test_r3_holds_whichever_architecture_is_better() -> None:
 def test_an_improvement_is_judged_by_the_distance_that_it_is_about(moved: float, outcome: str) -> None:
     rows = [distance(moved + s / 9, seed=s, attack="transfer a", against="domain") for s in range(5)]
     rows += [distance(3 + s / 9, seed=s, attack="transfer b", against="domain") for s in range(5)]
-    (verdict,) = verdicts(rows, [Improvement("R6", "transfer a", "transfer b", "domain")])
+    moves = attacks("transfer a", "transfer b", knows=("another domain",))
+    (verdict,) = verdicts(rows, moves, [Improvement("R6", "transfer a", "transfer b", "domain")])
     assert (verdict.relation, verdict.outcome, verdict.seeds) == ("R6", outcome, 5)
-    (verdict,) = verdicts(rows, [Improvement("R4", "transfer a", "transfer b", "reference")])
+    (verdict,) = verdicts(rows, moves, [Improvement("R4", "transfer a", "transfer b", "reference")])
     assert (verdict.outcome, verdict.reason) == ("undecided", "no seed has a copy of both")
 
 

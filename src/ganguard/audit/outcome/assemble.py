@@ -49,7 +49,7 @@ def assemble(
     measurements = _measurements(plan, done)
     target = read_target(done[ground.target.name].directory)
     image_shape, splits = _shape(target), count_real(done[ground.real.name].directory)
-    defences = _defences(plan, done)
+    attacks, defences = tuple(_attack_records(spec)), _defences(plan, done)
     copy_checkpoints(plan, done, audit)
     copy_directory(done[ground.features.name].directory, audit / "features")
     finished = [step for step in plan.steps if step.name in done]
@@ -61,7 +61,7 @@ def assemble(
         real=spec.real.kind,
         real_images={"train": splits.train, "reference": splits.reference},
         features=_feature_record(spec, done[ground.features.name]),
-        attacks=tuple(_attack_records(spec)),
+        attacks=attacks,
         defences=tuple(defences),
         adversaries=adversary_labels(spec.adversaries) if defences else (),
         directions=tuple(
@@ -70,7 +70,7 @@ def assemble(
         measurements=tuple(measurements),
         failures=tuple(_failures(plan, execution)),
         refinements=tuple(refinement_records(plan, done)),
-        verdicts=tuple(_verdicts(spec, measurements, defences)),
+        verdicts=tuple(_verdicts(spec, measurements, attacks, defences)),
         accounts=tuple(account_records(plan, audit, done, spec.codes)),
         used=tuple(_uses(plan, done)),
         skipped=tuple(read_skipped((step.name, done[step.name].directory) for step in finished)),
@@ -162,9 +162,14 @@ def _uses(plan: Plan, done: dict[str, Done]) -> Iterator[UseRecord]:
             yield UseRecord.model_validate({**substitute.copy.whose().model_dump(), "used": used})
 
 
-def _verdicts(spec: Spec, measurements: list[Measurement], defences: list[DefenceRecord]) -> list[Verdict]:
+def _verdicts(
+    spec: Spec,
+    measurements: list[Measurement],
+    attacks: tuple[AttackRecord, ...],
+    defences: list[DefenceRecord],
+) -> list[Verdict]:
     undefended = [m for m in measurements if m.defence is None]
-    found = verdicts(undefended, improvements(spec.labelled_attacks()))
+    found = verdicts(undefended, attacks, improvements(spec.labelled_attacks()))
     if spec.remote() and not spec.reference:
         return found
     return found + protection_verdicts(measurements, defences)

@@ -13,7 +13,8 @@ __all__ = ["Copies", "Line", "SideBySide", "shared_by", "side_by_side"]
 def side_by_side(name: str, found: Mapping[str, AuditResults]) -> SideBySide:
     """Lay audits beside each other, by name. Raises SpecError where they have too little in common."""
     planned = [
-        {attack.label: attack.query_budgets for attack in results.attacks} for results in found.values()
+        {attack.label: (attack.knows, attack.query_budgets) for attack in results.attacks}
+        for results in found.values()
     ]
     shared = shared_by(name, planned)
     return (beside_architectures if shared.question == "architectures" else beside_accuracy)(

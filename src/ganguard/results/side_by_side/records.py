@@ -1,18 +1,20 @@
 """What several audits found together, and which of their attacks compare."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from ganguard.base.errors import SpecError
 from ganguard.base.settings import Positive, Settings
 from ganguard.results.measures import DISTANCE
-from ganguard.results.records import Against, AuditResults, Verdict
+from ganguard.results.records import Against, AuditResults, Knows, Verdict
 from ganguard.results.summaries import Summary, summarise
-from ganguard.results.verdicts import ELSEWHERE, KNOWING
 
 Question = Literal["architectures", "accuracy"]
-Planned = Mapping[str, Iterable[int]]  # query budgets of an audit's attacks, by label
+ELSEWHERE: frozenset[Knows] = frozenset({"another domain", "a copy"})
+"""What makes copies that do not compare by accuracy: they were moved elsewhere, or existed before."""
+Planned = Mapping[str, tuple[Collection[Knows], Iterable[int]]]
+"""An audit's attacks by label: what the adversary knows, and the query budgets."""
 
 
 @dataclass(frozen=True)
@@ -61,16 +63,21 @@ class SideBySide(Settings):
 
 
 def shared_by(name: str, planned: Sequence[Planned]) -> Shared:
-    """What audits with these attacks compare. Of two attacks or more that know no real images, the question
-    is whether the pair of architectures matters; else, of attacks that know some, whether that brings
-    accuracy. Raises SpecError where they have fewer than two attacks, or no budget, in common."""
+    """Return what audits with these attacks compare.
+
+    If two attacks or more have nothing but the images that they buy, the question is whether the pair of
+    architectures matters. Else it is whether real images bring accuracy, of all attacks whose copies were
+    made for the target's own images. Raises SpecError if they have fewer than two attacks, or no budget, in
+    common.
+    """
     everywhere = [label for label in planned[0] if all(label in attacks for attacks in planned)]
+    knows = {label: set(planned[0][label][0]) for label in everywhere}
     questions: dict[Question, list[str]] = {
-        "architectures": [label for label in everywhere if not label.startswith(KNOWING)],
-        "accuracy": [label for label in everywhere if not label.startswith(ELSEWHERE)],
+        "architectures": [label for label in everywhere if not knows[label]],
+        "accuracy": [label for label in everywhere if not knows[label] & ELSEWHERE],
     }
     for question, labels in questions.items():
-        budgets = [set(attacks[label]) for attacks in planned for label in labels]
+        budgets = [set(attacks[label][1]) for attacks in planned for label in labels]
         if len(labels) > 1 and (common := set.intersection(*budgets)):
             return Shared(question, tuple(labels), max(common))
     raise SpecError(
