@@ -1,5 +1,7 @@
-"""Accuracy extraction, partial black box (Hu & Pang 2021): fidelity extraction by an adversary that also holds some
-real images X_r of the target's training set, and continues the training with them."""
+"""Accuracy extraction, partial black box (Hu & Pang 2021): fidelity extraction, continued with real images.
+
+The adversary holds X_r, some of the target's training images, and goes on training with them.
+"""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,7 +18,7 @@ from ganguard.training.initial_weights import InitialWeights
 
 
 class PartialBlackBoxSettings(RealImagesSettings, ContinuedCopySettings):
-    """Settings: `query_budget` images are bought, and `real_fraction` of the target's training images are known.
+    """Settings: `query_budget` images are bought, and `real_fraction` of the training images are known.
 
     With the schedule "fine_tune", a copy is stolen as fidelity extraction steals it, and then continued.
     """
@@ -25,16 +27,16 @@ class PartialBlackBoxSettings(RealImagesSettings, ContinuedCopySettings):
     improves_on: ClassVar[Mapping[Relation, str]] = {"R4": "fidelity"}
 
     def steals(self) -> bool:
-        """Return whether a copy must be stolen first: "mix" trains on everything at once."""
+        """Return whether a copy must be stolen first. "mix" needs none: it trains on everything at once."""
         return self.schedule == "fine_tune" and super().steals()
 
     def needs(self) -> Needs:
-        """Return the purchase, which "mix" makes too, the copy, and the real images."""
+        """Return the copy, the real images, and the purchase, which "mix" makes without a copy."""
         purchase = self.query_budget if self.substitute is None else 0
         return replace(super().needs(), purchase=purchase, real_fraction=self.real_fraction)
 
     def training_steps(self, *, copy_at_hand: bool) -> int:
-        """Return the steps on X_r, and those before it unless the copy is at hand."""
+        """Return the steps on X_r and, unless the copy is at hand, those that steal it."""
         return self.real_steps if copy_at_hand else super().training_steps(copy_at_hand=False)
 
 
@@ -48,7 +50,8 @@ def run(
 ) -> Substitute:
     """Buy `query_budget` images, and train a substitute on them and on X_r.
 
-    Raises SpecError without X_r, and BudgetError, before an image is bought, if the account cannot pay.
+    Raises SpecError if the adversary has no X_r, and BudgetError, before an image is bought, if the account
+    cannot pay.
     """
     require_real(knowledge, target.image_shape)
     if settings.schedule == "mix":
@@ -61,13 +64,13 @@ def run(
 
 
 def require(target: BlackBoxTarget, settings: PartialBlackBoxSettings) -> None:
-    """Raise InputError if the copy that exists already is of another architecture, or is to be mixed."""
+    """Raise InputError if an existing copy is of another architecture, or the schedule is "mix"."""
     if settings.substitute is None:
         return
     if settings.schedule == "mix":
         raise SpecError(
-            "schedule: mix trains on bought images, and a copy that exists already was trained. Set "
-            '"fine_tune".'
+            "schedule: mix trains on bought images, and a copy that exists already was trained. "
+            'Set "fine_tune".'
         )
     InitialWeights(settings.substitute.path).require_fits(settings.architecture, target.image_shape)
 

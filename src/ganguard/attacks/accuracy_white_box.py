@@ -1,10 +1,11 @@
-"""Accuracy extraction, white box (Hu & Pang 2021, Algorithm 1): as the partial black box, and the adversary
-holds the target's discriminator D. It refines the bought images by Metropolis-Hastings subsampling before it
-trains on them.
+"""Accuracy extraction, white box (Hu & Pang 2021, Algorithm 1): refine the bought images with the target's D.
 
-How far to refine is the adversary's choice: its judge compares sets that were refined with the density ratio
-to the power of 0, 1/4, 1/2, 3/4 and 1. The power 0 refines nothing, and says that subsampling does not help
-here.
+The adversary holds real images, as in the partial black box, and the target's discriminator D. It refines the
+bought images by Metropolis-Hastings subsampling before it trains on them.
+
+How far to refine is the adversary's choice. Its judge compares sets that were refined with the density ratio
+to the power of 0, 1/4, 1/2, 3/4 and 1. The power 0 refines nothing; it is chosen if subsampling does not
+help.
 """
 
 from collections.abc import Mapping
@@ -28,12 +29,12 @@ from ganguard.training.initial_weights import RANDOM_WEIGHTS, InitialWeights
 
 
 class WhiteBoxSettings(RealImagesSettings):
-    """Settings: `query_budget` images are bought, and are the pool, or the stream, that is refined.
+    """Settings: `query_budget` images are bought; they are the pool, or the stream, that is refined.
 
     Attributes:
         refining: density ratio, chains and powers.
-        start_discriminator: the substitute's D begins as the "target"'s (which must be of the same architecture), or
-            with "random" weights.
+        start_discriminator: the substitute's D begins with the weights of the "target"'s, which must be of
+            the same architecture, or with "random" ones.
     """
 
     kind: Literal["accuracy_white_box"] = "accuracy_white_box"
@@ -42,8 +43,10 @@ class WhiteBoxSettings(RealImagesSettings):
     start_discriminator: Literal["random", "target"] = "random"
 
     def label(self) -> str:
-        """Return the name, which says too whether D begins as the target's: subsampling is then not the only
-        difference."""
+        """Return the name, which also says if D begins as the target's.
+
+        Subsampling is then not the only difference to other attacks.
+        """
         return super().label() + (", D from the target" if self.start_discriminator == "target" else "")
 
     def needs(self) -> Needs:
@@ -55,7 +58,7 @@ class WhiteBoxSettings(RealImagesSettings):
         return [*super().plugins(), (RATIOS, self.refining.ratio)]
 
     def require_known(self, own: int) -> None:
-        """Raise SpecError if the budget is too small for the images that refining keeps."""
+        """Raise SpecError if the budget buys fewer images than refining needs beside `own` real ones."""
         self.refining.require_budget(self.query_budget, own)
 
 
@@ -67,11 +70,12 @@ def run(
     *,
     seed: int,
 ) -> Substitute:
-    """Buy `query_budget` images, refine them with D and X_r, train a substitute on those kept, and go on with
-    X_r.
+    """Buy `query_budget` images, refine them with D and X_r, train on those kept, and go on with X_r.
 
-    Raises SpecError without X_r, where the budget is too small for refining, and where D gives NaN; StepError
-    where all chains are stuck; BudgetError, before an image is bought that the account cannot pay.
+    Raises:
+        SpecError: there is no X_r, the budget is too small for refining, or D gives NaN.
+        StepError: all chains are stuck.
+        BudgetError: the account cannot pay; raised before an image is bought.
     """
     X_r, _ = require_real(knowledge, target.image_shape)
     settings.require_known(len(X_r))
@@ -97,7 +101,7 @@ def _refined(
     *,
     seed: int,
 ) -> Tensor:
-    """Indices (N,) of the images to train on: those that an earlier run chose, or chosen now."""
+    """Return the indices (N,) of the images to train on, as an earlier run chose them, or chosen now."""
     (X_r, judge), D = require_real(knowledge, target.image_shape), target.discriminator
     identity = content_key(
         images=tensor_digest(
@@ -126,7 +130,7 @@ def _initial_weights(target: WhiteBoxTarget, settings: WhiteBoxSettings) -> Init
 
 
 def require(target: WhiteBoxTarget, settings: WhiteBoxSettings) -> None:
-    """Raise InputError where D does not give what the density ratio reads, or cannot be begun from."""
+    """Raise InputError if D lacks what the density ratio reads, or the substitute cannot begin with it."""
     require_readable(target.discriminator, target.image_shape, settings.refining)
     _initial_weights(target, settings).require_fits(settings.architecture, target.image_shape)
 

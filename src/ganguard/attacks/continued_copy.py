@@ -1,4 +1,7 @@
-"""Attacks that continue a copy: one that they steal first, as fidelity extraction does, or one that exists already."""
+"""What attacks share that continue a copy.
+
+They steal the copy first, as fidelity extraction does, or take one that exists already.
+"""
 
 from pathlib import Path
 from typing import ClassVar
@@ -13,11 +16,11 @@ from ganguard.training.settings import TrainingSettings
 
 
 class ContinuedCopySettings(AttackSettings):
-    """Base of their settings. The query budget and the training settings are those of the copy that is continued.
+    """Base of their settings. The query budget and the training settings are those of the copy to continue.
 
     Attributes:
-        substitute: `{checkpoint: …}`, a copy that exists already and takes the place of a stolen one: then nothing
-            is bought.
+        substitute: `{checkpoint: …}`, a copy that exists already and takes the place of a stolen one. Nothing
+            is bought then.
     """
 
     own: ClassVar[frozenset[str]] = frozenset({"substitute"})
@@ -28,7 +31,7 @@ class ContinuedCopySettings(AttackSettings):
         return self.substitute is None
 
     def needs(self) -> Needs:
-        """Return the purchase and the copy: none is bought for a copy that exists already, or is not needed."""
+        """Return the copy and its purchase. Nothing is bought for a copy that exists, or is not needed."""
         return Needs(
             purchase=self.query_budget if self.steals() else 0,
             stolen=self.stealing() if self.steals() else None,
@@ -36,7 +39,7 @@ class ContinuedCopySettings(AttackSettings):
         )
 
     def trains_through(self) -> bool:
-        """Return whether a copy is stolen first: its training can pass through a guessed defence."""
+        """Return whether a copy is stolen first: that training can pass through a guessed defence."""
         return self.steals()
 
     def stealing(self) -> FidelitySettings:
@@ -53,7 +56,7 @@ def copy_to_continue(
     *,
     seed: int,
 ) -> Path:
-    """Return the checkpoint of the copy that exists already, or steal one now.
+    """Return the checkpoint of the copy to continue: an existing one, or one that is stolen now.
 
     Raises BudgetError, before an image is bought, if the account cannot pay.
     """

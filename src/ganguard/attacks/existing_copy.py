@@ -1,4 +1,4 @@
-"""A copy that exists already, of whatever attack: it is graded like the others, and nothing is bought for it."""
+"""A copy that exists already, of any attack. It is graded like other copies, and nothing is bought for it."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,11 +16,12 @@ from ganguard.targets.protocol import BlackBoxTarget
 
 
 class ExistingCopySettings(AttackSettings):
-    """Settings. The architecture is that of the checkpoint.
+    """Settings of an existing copy. The architecture is read from its checkpoint.
 
     Attributes:
         substitute: `{checkpoint: …}`, the copy.
-        query_budget: how many images it was made from, as far as is known: it places the copy in tables and pictures.
+        query_budget: how many images the copy was made from, as far as is known. It places the copy in tables
+            and plots.
     """
 
     kind: Literal["given"] = "given"
@@ -40,12 +41,12 @@ class ExistingCopySettings(AttackSettings):
         return {**known, "architecture": read_description(Path(path)).architecture}
 
     def label(self) -> str:
-        """Return the name of the copy's directory, or of its parent if that directory is called "checkpoint"."""
+        """Return the name of the copy's directory, or of its parent if it is called "checkpoint"."""
         path = self.substitute.path
         return f"given copy {path.parent.name if path.name == 'checkpoint' else path.name}"
 
     def needs(self) -> Needs:
-        """Return the copy: nothing is bought."""
+        """Return the copy. Nothing is bought."""
         return Needs(copy=self.substitute.path)
 
 
@@ -57,13 +58,13 @@ def run(
     *,
     seed: int,
 ) -> Substitute:
-    """Copy the checkpoint as it is."""
+    """Copy the checkpoint as it is, into the workspace."""
     copy_directory(settings.substitute.path, workspace.directory / "checkpoint")
     return Substitute(workspace.directory / "checkpoint", 0)
 
 
 def require(target: BlackBoxTarget, settings: ExistingCopySettings) -> None:
-    """Raise CheckpointError if the copy's images are not of the target's shape: nothing could be compared."""
+    """Raise CheckpointError if the copy's images have another shape than the target's."""
     if (found := read_description(settings.substitute.path).image_shape) != target.image_shape:
         raise CheckpointError(
             f"{settings.substitute.path}: the target makes images {target.image_shape} (C, H, W), this copy "

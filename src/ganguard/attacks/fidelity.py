@@ -1,7 +1,6 @@
-"""Fidelity extraction (Hu & Pang 2021): query the target, and train a substitute GAN on the images that come
-back.
+"""Fidelity extraction (Hu & Pang 2021): query the target, and train a substitute GAN on what it returns.
 
-The adversary sees a black box. It knows neither the target's architecture nor its training data; it draws
+The adversary sees a black box. It knows neither the target's architecture nor its training data. It draws
 codes from the prior, or the provider does, and every image costs one query.
 """
 
@@ -19,7 +18,7 @@ class FidelitySettings(AttackSettings):
     kind: Literal["fidelity"] = "fidelity"
 
     def trains_through(self) -> bool:
-        """Return True: all that it trains on was bought."""
+        """Return True: all images that it trains on were bought."""
         return True
 
 
@@ -31,11 +30,14 @@ def run(
     *,
     seed: int,
 ) -> Substitute:
-    """Buy `query_budget` images and train a substitute on them. Of knowledge beyond the API, a guessed
-    defence is used.
+    """Buy `query_budget` images and train a substitute on them.
 
-    seed: of the substitute's weights and training; which images are bought is the store's seed.
-    Raises BudgetError before an image is bought that the account cannot pay.
+    Args:
+        knowledge: only a guessed defence is used.
+        seed: seed of the substitute's weights and training. The store has its own seed, which decides which
+            images are bought.
+
+    Raises BudgetError, before an image is bought, if the account cannot pay.
     """
     images = harvest(target, workspace.store, settings.query_budget, workspace.progress)
     checkpoint = train_gan(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ganguard.attacks.protocol import AttackSettings
 
 Relation = Literal["R4", "R5", "R6"]
-"""The paper's relations between an attack and one that lacks something: real images (R4), D (R5), a stolen copy (R6)."""
+"""The paper's relations to an attack that lacks the real images (R4), D (R5) or the stolen copy (R6)."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,14 @@ class Needs:
     """What an attack needs beside a target that gives images.
 
     Attributes:
-        purchase: images that are bought for it.
-        real_fraction: share of the target's training images that its adversary holds; None if none.
+        purchase: images to buy for it.
+        real_fraction: share, in (0, 1], of the target's training images that its adversary holds; None if it
+            holds none.
         discriminator: whether its adversary holds the target's D.
-        domain: another domain that the copy is moved to.
-        stolen: settings of a copy that must be trained first; attacks that need the same one share it.
-        copy: checkpoint of a copy that exists already.
+        domain: another domain that the copy is moved to, or None.
+        stolen: settings of a copy that must be trained first, or None. Attacks that need the same copy share
+            it.
+        copy: checkpoint of a copy that exists already, or None.
     """
 
     purchase: int = 0

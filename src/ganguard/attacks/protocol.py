@@ -24,15 +24,16 @@ from ganguard.training.settings import TrainingSettings
 
 
 class AttackSettings(TrainingSettings):
-    """Base of an attack's settings: its name in the table, its query budget, and how its substitute is trained.
+    """Base of an attack's settings. The fields of `TrainingSettings` say how its substitute is trained.
 
     Attributes:
-        kind: name of the attack in the table.
-        query_budget: images that it may buy.
-        improves_on: the relations of the paper that this attack shows, each with the kind of attack that it is compared
-            with: one that lacks the real images (R4), D (R5) or the stolen copy (R6). R1 to R3 need no entry: every
-            attack that knows nothing beside its purchase shows them.
-        own: settings that say what the adversary has. Two attacks compare if their other shared settings are equal.
+        kind: name of the attack in the table of attacks.
+        query_budget: images that the adversary may buy.
+        improves_on: the paper's relations that this attack shows. Each names the kind of attack that it is
+            compared with: one that lacks the real images (R4), D (R5) or the stolen copy (R6). R1 to R3 need
+            no entry: every attack that knows nothing beside its purchase shows them.
+        own: settings that say what the adversary has. Two attacks can be compared if all other settings that
+            both have are equal.
         varies: whether another seed gives another copy.
     """
 
@@ -47,15 +48,18 @@ class AttackSettings(TrainingSettings):
         return f"{self.kind.replace('_', ' ')} {self.architecture.kind}"
 
     def needs(self) -> Needs:
-        """Return what must be at hand before it runs."""
+        """Return what must be at hand before the attack runs."""
         return Needs(purchase=self.query_budget)
 
     def training_steps(self, *, copy_at_hand: bool) -> int:
-        """Return about how many steps it trains for, if the copy that it needs (`needs().stolen`) is at hand."""
+        """Return about how many steps a run trains for.
+
+        copy_at_hand: whether the copy that it goes on with (`needs().stolen`) was trained before.
+        """
         return self.steps
 
     def trains_through(self) -> bool:
-        """Return whether it can put a guessed defence into the training on its purchase."""
+        """Return whether the attack can put a guessed defence into the training on its purchase."""
         return False
 
     def plugins(self) -> list[tuple[PluginTable, str]]:
@@ -63,27 +67,27 @@ class AttackSettings(TrainingSettings):
         return [(ATTACKS, self.kind), (ARCHITECTURES, self.architecture.kind)]
 
     def require_known(self, own: int) -> None:
-        """Raise SpecError, before anything is bought, if `own` real images to train with do not suffice."""
+        """Raise SpecError, before anything is bought, if `own` real images to train with are too few."""
 
     def fingerprint(self) -> str | None:
-        """Return a digest of the files that the settings name; None if they name none."""
+        """Return a digest of the files that the settings name, or None if they name none."""
         copy = self.needs().copy
         return None if copy is None else CheckpointTarget(checkpoint=str(copy)).fingerprint()
 
 
 @dataclass(frozen=True)
 class Knowledge:
-    """What this adversary knows beyond the API.
+    """What one adversary knows beyond the API. None of a part means that it lacks it.
 
     Attributes:
-        real_images: X_r, some of the target's training images, (m, C, H, W) uint8, or None.
-        judge: function from images (N, C, H, W) uint8 to a number, lower is better. It is made of other real images
-            that the adversary holds, and of nothing that grades it.
-        judged_by: digest that tells judges apart: a training that another judge watched is not continued.
-        domain_images: images of another domain that the copy is moved to, (n, C, H, W) uint8, or None.
+        real_images: X_r, some of the target's training images, (m, C, H, W) uint8.
+        judge: function from images (N, C, H, W) uint8 to a number; lower is better. It is made of other real
+            images that the adversary holds, never of the sets that grade the substitute.
+        judged_by: digest of the judge. A training that another judge watched is not continued.
+        domain_images: images (n, C, H, W) uint8 of another domain, which the copy is moved to.
         stolen: checkpoint of the copy that the attack would steal first; None lets it steal one.
-        guessed_defence: what the adversary believes that bought images pass through, or None. Only attacks that
-            `trains_through` use it.
+        guessed_defence: the defence that the adversary believes bought images pass through. Only attacks
+            that `trains_through` use it.
     """
 
     real_images: Tensor | None = None
@@ -99,8 +103,10 @@ class Workspace:
     """Where and how an attack works.
 
     Attributes:
-        directory: where the substitute is trained; a run that was killed goes on there.
-        store: where bought images are kept; images that are there already are not bought again.
+        directory: where the substitute is trained. A run that was killed goes on there.
+        store: where bought images are kept. Images that are there already are not bought again.
+        compute: device type and threads.
+        progress: receives the progress.
     """
 
     directory: Path
@@ -111,14 +117,14 @@ class Workspace:
 
 @dataclass(frozen=True)
 class Substitute:
-    """The adversary's GAN: its checkpoint directory, and how many queries it was made from."""
+    """The adversary's GAN: the directory of its checkpoint, and how many queries it was made from."""
 
     checkpoint: Path
     queries: int
 
 
 class Run(Protocol):
-    """The function of an attack. Its own signature says which protocol the target must have."""
+    """The function of an attack. Its own signature says which protocol the target must follow."""
 
     def __call__(
         self, target: Any, settings: Any, knowledge: Knowledge, workspace: Workspace, *, seed: int
@@ -126,7 +132,7 @@ class Run(Protocol):
 
 
 class Require(Protocol):
-    """A check that raises InputError if settings do not fit the target, before an image is bought."""
+    """A check that raises InputError, before an image is bought, if settings do not fit the target."""
 
     def __call__(self, target: Any, settings: Any, /) -> None: ...
 
@@ -137,7 +143,13 @@ def anything(target: Any, settings: Any, /) -> None:
 
 @dataclass(frozen=True)
 class Attack:
-    """An entry of the attack table: the type of its settings, its function, and what it requires of a target."""
+    """An entry of the table of attacks.
+
+    Attributes:
+        settings: type of its settings.
+        run: its function.
+        require: check of what it requires of a target.
+    """
 
     settings: Callable[..., AttackSettings]
     run: Run
@@ -145,12 +157,12 @@ class Attack:
 
 
 def attack_of(kind: object) -> Attack:
-    """Return the attack of that name. Raises SpecError, which lists the known ones, if there is none."""
+    """Return the attack of a name. Raises SpecError, which lists the known names, if there is none."""
     return cast(Attack, ATTACKS.load(kind))
 
 
 def parse_attack(value: Mapping[str, Any]) -> AttackSettings:
-    """Return the settings that a mapping with `kind` describes. Raises SpecError."""
+    """Return the settings that a mapping with `kind` describes. Raises SpecError if they are wrong."""
     attack = attack_of(value.get("kind"))
     return parse(cast(type[AttackSettings], attack.settings), value, str(value.get("kind")))
 
@@ -167,15 +179,15 @@ def run_attack(
 
 
 def require_attackable(target: BlackBoxTarget, settings: AttackSettings) -> None:
-    """Raise InputError if an attack does not fit a target.
+    """Check that an attack fits a target.
 
-    SpecError if the substitute's architecture cannot make the target's images, TargetError if the attack needs a
-    discriminator and the target has none, or one that does not give what the attack reads.
+    Raises SpecError if the substitute's architecture cannot make the target's images. Raises TargetError if
+    the attack needs a discriminator and the target has none, or one that does not give what the attack reads.
     """
     require_buildable(settings.architecture, target.image_shape)
     if settings.needs().discriminator and not isinstance(target, WhiteBoxTarget):
         raise TargetError(
-            f"{settings.kind} needs the target's discriminator, and this target has none. Give a checkpoint, or a "
-            "factory that returns (G, D)."
+            f"{settings.kind} needs the target's discriminator, and this target has none. Give a checkpoint, "
+            "or a factory that returns (G, D)."
         )
     attack_of(settings.kind).require(target, settings)

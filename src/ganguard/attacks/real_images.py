@@ -1,8 +1,8 @@
-"""What an adversary does with real images X_r that it holds (Hu & Pang 2021, accuracy extraction): it goes on
-with them after the generated images, or mixes them in, and stops when a judge says so.
+"""Train a substitute with real images X_r that the adversary holds (Hu & Pang 2021, accuracy extraction).
 
-The judge is the adversary's own: it compares with real images that were held out of X_r. Without it, a tiny
-X_r would simply be learnt by heart.
+The adversary trains on the generated images and goes on with X_r, or mixes X_r in. Its own judge, which
+compares with real images that were held out of X_r, chooses the step whose weights are kept. Without a judge,
+a tiny X_r would simply be learnt by heart.
 """
 
 from dataclasses import replace
@@ -25,13 +25,15 @@ from ganguard.training.loop import train_gan
 
 
 class RealImagesSettings(AttackSettings):
-    """Settings of an attack that holds real images.
+    """Base of the settings of an attack whose adversary holds real images.
 
-    real_fraction: share of the target's training images that the adversary holds, X_r.
-    schedule: "fine_tune" trains on generated images, then goes on with X_r; "mix" trains on both at once.
-    real_steps, real_learning_rate: of going on with X_r; None takes the first training's rate.
-    real_share: with "mix", the share of images of X_r among those of an update.
-    judge_every: steps between two looks of the judge.
+    Attributes:
+        real_fraction: share, in (0, 1], of the target's training images that the adversary holds, X_r.
+        schedule: "fine_tune" trains on generated images, then goes on with X_r; "mix" trains on both at once.
+        real_steps: steps of the training on X_r.
+        real_learning_rate: learning rate of the training on X_r; None takes that of the first training.
+        real_share: with "mix", about the share, in (0, 1), of X_r in the images of an update.
+        judge_every: steps between two looks of the judge.
     """
 
     real_fraction: Annotated[float, Field(gt=0, le=1)] = 0.1
@@ -42,8 +44,9 @@ class RealImagesSettings(AttackSettings):
     judge_every: Positive = 100
 
     def label(self) -> str:
-        """Return the name, which says too the share of real images that is known, and whether they are mixed in."""
-        return f"{super().label()}, {100 * self.real_fraction:g} % real{' mixed in' if self.schedule == 'mix' else ''}"
+        """Return the name, with the share of real images that is known, and whether they are mixed in."""
+        mixed_in = " mixed in" if self.schedule == "mix" else ""
+        return f"{super().label()}, {100 * self.real_fraction:g} % real{mixed_in}"
 
     def needs(self) -> Needs:
         """Return the purchase and the real images."""
@@ -54,19 +57,22 @@ class RealImagesSettings(AttackSettings):
         return self.steps + self.real_steps
 
     def trains_through(self) -> bool:
-        """Return whether real images, which pass through no defence, are kept apart from the bought ones."""
+        """Return whether bought images are trained on apart from real ones, which pass through no defence."""
         return self.schedule == "fine_tune"
 
 
 def require_real(knowledge: Knowledge, image_shape: tuple[int, int, int]) -> tuple[Tensor, Judge]:
-    """X_r (m, C, H, W) uint8 and the judge. Raises SpecError where this adversary has none, DataError where
-    they are of another shape than the target's images."""
+    """Return X_r (m, C, H, W) uint8 and the judge.
+
+    Raises SpecError if the adversary has none, and DataError if X_r has another shape than the target's
+    images.
+    """
     if knowledge.real_images is None or knowledge.judge is None or not len(knowledge.real_images):
         raise SpecError("this attack needs real images and a judge. Set `real_fraction`, or give `--real`.")
     if (found := shape_of(knowledge.real_images)) != image_shape:
         raise DataError(
-            f"the target makes images {image_shape} (C, H, W), the adversary's real ones are {found}. Set "
-            "their size."
+            f"the target makes images {image_shape} (C, H, W), the adversary's real ones are {found}. "
+            "Set their size."
         )
     return knowledge.real_images, knowledge.judge
 
@@ -80,8 +86,10 @@ def train_with_real(
     seed: int,
     initial_weights: InitialWeights = RANDOM_WEIGHTS,
 ) -> Path:
-    """Train a substitute on generated images (N, C, H, W) uint8 and on X_r by the schedule; returns its
-    checkpoint, `workspace.directory`/checkpoint, the best that the judge saw."""
+    """Train a substitute on generated images (N, C, H, W) uint8 and on X_r, as the schedule says.
+
+    Returns the best checkpoint that the judge saw, `workspace.directory`/checkpoint.
+    """
     place = workspace.directory / ("mixed" if settings.schedule == "mix" else "generated")
     compute, progress = workspace.compute, workspace.progress
     if settings.schedule == "mix":
@@ -115,8 +123,10 @@ def train_with_real(
 def continue_with_real(
     first: Path, settings: RealImagesSettings, knowledge: Knowledge, workspace: Workspace, *, seed: int
 ) -> Path:
-    """Train the copy at `first` on X_r; returns `workspace.directory`/checkpoint, the best that the judge
-    saw."""
+    """Train the copy with the checkpoint `first` on X_r.
+
+    Returns the best checkpoint that the judge saw, `workspace.directory`/checkpoint.
+    """
     place, rate = workspace.directory / "real", settings.real_learning_rate or settings.learning_rate
     best = train_gan(
         cast(Tensor, knowledge.real_images),
@@ -142,8 +152,17 @@ def _published(best: Path, place: Path, workspace: Workspace) -> Path:
 
 
 def mixed(generated: Tensor, real: Tensor, share: float) -> Tensor:
-    """Both kinds of images (r N + s M, C, H, W): one kind comes several times, so that about `share` of all
-    are real."""
+    """Return both kinds of images, one repeated so that about `share` of all are real.
+
+    Args:
+        generated: (N, C, H, W).
+        real: (M, C, H, W).
+        share: in (0, 1).
+
+    Returns:
+        r N generated images, then s M real ones; r or s is 1.
+    """
+    # r N share = s M (1 - share); `times` is s / r.
     times = share / (1 - share) * len(generated) / len(real)
     generated = generated.repeat(max(1, round(1 / times)), 1, 1, 1)
     return torch.cat([generated, real.repeat(max(1, round(times)), 1, 1, 1)])

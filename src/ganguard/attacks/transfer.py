@@ -1,9 +1,10 @@
-"""Transfer of a stolen model (Hu & Pang 2021, case study): the substitute is moved to another domain, of
-which the adversary has few images, and is compared with training from scratch on the same images for the same
-steps.
+"""Transfer of a stolen model (Hu & Pang 2021, case study): move the substitute to another domain.
 
-FreezeD (Mo et al. 2020, "Freeze the Discriminator") leaves the stages of D that lie next to the image as they
-were stolen.
+The adversary has few images of that domain. The moved copy is compared with one that was trained from scratch
+on the same images for the same number of steps.
+
+FreezeD (Mo et al. 2020, "Freeze the Discriminator") leaves the stages of D next to the image as they were
+stolen.
 """
 
 from collections.abc import Mapping
@@ -36,11 +37,12 @@ class TransferSettings(ContinuedCopySettings):
     Attributes:
         domain: the data set that the copy is moved to.
         domain_images: how many of its training images are used; None takes all.
-        method: "fine_tune" trains all of the copy, "freeze_d" leaves stages of D as they are, and "scratch", which
-            buys nothing, begins at random weights.
-        frozen: stages of D that "freeze_d" leaves, counted from the image; None takes all but the last.
-        transfer_steps, transfer_learning_rate: of the training on the domain's images; None takes the first
-            training's rate.
+        method: "fine_tune" trains the whole copy; "freeze_d" leaves stages of D as they are; "scratch" buys
+            nothing and begins with random weights.
+        frozen: stages of D, counted from the image, that "freeze_d" leaves; None takes all but the last.
+        transfer_steps: steps of the training on the domain's images.
+        transfer_learning_rate: learning rate of the training on the domain's images; None takes that of the
+            first training.
     """
 
     kind: Literal["transfer"] = "transfer"
@@ -54,17 +56,17 @@ class TransferSettings(ContinuedCopySettings):
     transfer_learning_rate: Annotated[float, Field(gt=0)] | None = None
 
     def label(self) -> str:
-        """Return the name: architecture, domain if it is a file, method, and how many images of the domain."""
+        """Return the name: architecture, domain if it is a file, method, and number of domain images."""
         place = f" to {Path(self.domain.path).stem}" if isinstance(self.domain, EncodedImages) else ""
         count = "all images" if self.domain_images is None else f"{self.domain_images:,} images"
         return f"{super().label()}{place} {METHODS[self.method]}, {count}"
 
     def steals(self) -> bool:
-        """Return whether a copy must be stolen first: not for training from scratch."""
+        """Return whether a copy must be stolen first. Training from scratch needs none."""
         return self.method != "scratch" and super().steals()
 
     def needs(self) -> Needs:
-        """Return the domain, and unless it trains from scratch the copy and its purchase."""
+        """Return the domain and, unless it trains from scratch, the copy and its purchase."""
         needs = super().needs() if self.method != "scratch" else Needs()
         return replace(needs, domain=Domain(self.domain, self.domain_images))
 
@@ -73,7 +75,7 @@ class TransferSettings(ContinuedCopySettings):
         return self.transfer_steps
 
     def frozen_stages(self) -> int:
-        """Return how many stages of D stay as they are, as a training's beginning counts them."""
+        """Return how many stages of D stay as they are, counted as `InitialWeights.frozen` counts them."""
         return (self.frozen or -1) if self.method == "freeze_d" else 0
 
 
@@ -87,9 +89,10 @@ def run(
 ) -> Substitute:
     """Steal a copy, or take the one that `settings` name, and train it on `knowledge.domain_images`.
 
-    Raises SpecError without images of the domain, or where the copy is of another architecture; DataError
-    where they are of another shape than the target's; BudgetError, before an image is bought that the account
-    cannot pay.
+    Raises:
+        SpecError: there are no images of the domain, or the copy is of another architecture.
+        DataError: the domain's images have another shape than the target's.
+        BudgetError: the account cannot pay; raised before an image is bought.
     """
     images = _domain_images(knowledge, target.image_shape)
     initial_weights = RANDOM_WEIGHTS
@@ -122,17 +125,16 @@ def _domain_images(knowledge: Knowledge, image_shape: tuple[int, int, int]) -> T
 
 
 def require_domain(images: Tensor, image_shape: tuple[int, int, int]) -> None:
-    """Raise DataError where images (N, C, H, W) of a domain are not of the target's shape (C, H, W)."""
+    """Raise DataError if images (N, C, H, W) of a domain do not have the target's shape (C, H, W)."""
     if (found := shape_of(images)) != image_shape:
         raise DataError(
-            f"the target makes images {image_shape} (C, H, W), those of the domain are {found}. Set their "
-            "size."
+            f"the target makes images {image_shape} (C, H, W), those of the domain are {found}. "
+            "Set their size."
         )
 
 
 def require(target: BlackBoxTarget, settings: TransferSettings) -> None:
-    """Raise InputError where the copy that exists already is of another architecture, or has too few stages
-    to freeze."""
+    """Raise InputError if an existing copy is of another architecture, or has too few stages to freeze."""
     checkpoint = settings.substitute.path if settings.substitute else None
     frozen = settings.frozen_stages()
     InitialWeights(checkpoint, frozen=frozen).require_fits(settings.architecture, target.image_shape)
