@@ -1,1 +1,1 @@
-"""What a user writes, as frozen settings."""
+"""The spec that a user writes, as frozen settings."""

@@ -1,4 +1,4 @@
-"""Adversaries of a defended target: who attacks, and what it knows of the defence."""
+"""Adversaries of a defended target, and what each knows of the defence."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, cast
@@ -13,23 +13,25 @@ from ganguard.defences.protocol import Defence, chain_label
 
 
 class Naive(Settings):
-    """Trains on what comes back, as if nothing stood between."""
+    """An adversary that trains on the images that it gets, as if there were no defence."""
 
     kind: Literal["naive"] = "naive"
 
     def label(self) -> str:
-        """What it is called in results and reports."""
+        """Return its name in results and reports."""
         return "naive"
 
     def believes(self, chain: Chain) -> Chain:
-        """What it takes the defence to be."""
+        """Return the defences that it puts into its training: none."""
         return ()
 
 
 class ThroughDefence(Settings):
-    """Knows which defence there is, and puts its guess of it into its own training.
+    """An adversary that knows which defence there is, and puts its guess of it into its own training.
 
-    guess: "same", or the defences that it believes in. scale: times the strength that it takes them to have.
+    Attributes:
+        guess: "same", or the defences that it believes in.
+        scale: how many times as strong as the true (or given) defences it believes them to be.
     """
 
     kind: Literal["through_defence"] = "through_defence"
@@ -40,22 +42,25 @@ class ThroughDefence(Settings):
     scale: Annotated[Float, Field(gt=0, le=100)] = 1.0
 
     def label(self) -> str:
-        """What it is called: what it believes, and the strength."""
+        """Return its name in results and reports: the defences that it believes in, and the strength."""
         through = "it" if self.guess == "same" else chain_label(self.guess)
         return f"through {through}" + ("" if self.scale == 1 else f", guessed {self.scale:g} times as strong")
 
     def believes(self, chain: Chain) -> Chain:
-        """What it takes the defence to be."""
+        """Return the defences that it puts into its training, if `chain` stands before the target."""
         guessed = chain if self.guess == "same" else self.guess
         return tuple(defence.scaled(self.scale) for defence in guessed)
 
 
 class Averaging(Settings):
-    """Asks for each image several times, where it may send codes, and trains on the means. It pays for all of
-    them, so that its budget buys fewer.
+    """An adversary that sends codes, asks for each image several times, and trains on the means.
 
-    copies: how often. moved: how far the codes of one image differ, in standard deviations of a prior N(0,
-    I); 0: not at all.
+    It pays for every query, so that its budget buys fewer images.
+
+    Attributes:
+        copies: how many queries make one image.
+        moved: how far the codes of one image differ, in standard deviations of a prior N(0, I); 0 sends the
+            same code each time.
     """
 
     kind: Literal["averaging"] = "averaging"
@@ -63,11 +68,11 @@ class Averaging(Settings):
     moved: Annotated[Float, Field(ge=0, le=10)] = 0.05
 
     def label(self) -> str:
-        """What it is called in results and reports."""
+        """Return its name in results and reports."""
         return f"averaging {self.copies}" + (f", codes moved by {self.moved:g}" if self.moved else "")
 
     def believes(self, chain: Chain) -> Chain:
-        """What it takes the defence to be, once it has averaged."""
+        """Return the defences that it puts into its training: none, once it has averaged."""
         return ()
 
 
@@ -81,7 +86,11 @@ ADVERSARIES: dict[str, type[Adversary]] = {
 _SWEPT = ("scale", "copies", "moved")  # settings of an adversary that may be lists of values
 
 
-def _adversaries(value: object) -> tuple[Adversary, ...]:
+def parse_adversaries(value: object) -> tuple[Adversary, ...]:
+    """Return the adversaries that a spec lists, one for each combination of swept values.
+
+    Raises SpecError if the list is wrong, or one of them is listed twice.
+    """
     if not isinstance(value, list | tuple) or not value:
         raise SpecError("adversaries must be a list with at least one adversary.")
     found: list[Adversary] = []
@@ -95,11 +104,8 @@ def _adversaries(value: object) -> tuple[Adversary, ...]:
             raise SpecError(f"adversaries.{number}: {unknown_name('adversary', kind, list(ADVERSARIES))}")
         for said in swept(values, f"adversaries.{number}", _SWEPT):
             adversary = parse(ADVERSARIES[kind], said, f"adversaries.{number}")
-            alike = [other for other in found if other.label() == adversary.label()]
-            if adversary in alike or (
-                alike and isinstance(adversary, Averaging)
-            ):  # whose account is named by its label
-                raise SpecError(f"adversaries.{number}: {adversary.label()} stands twice. Leave one out.")
+            if adversary in found:
+                raise SpecError(f"adversaries.{number}: {adversary.label()} is listed twice. Remove one.")
             found.append(adversary)
     return tuple(found)
 
@@ -109,4 +115,4 @@ def adversary_labels(adversaries: Sequence[Adversary]) -> tuple[str, ...]:
     return tuple(numbered([adversary.label() for adversary in adversaries]))
 
 
-AdversariesField = Annotated[tuple[SerializeAsAny[Adversary], ...], BeforeValidator(_adversaries)]
+AdversariesField = Annotated[tuple[SerializeAsAny[Adversary], ...], BeforeValidator(parse_adversaries)]

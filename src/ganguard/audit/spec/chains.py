@@ -1,4 +1,4 @@
-"""Chains of defences, and lists of values in one entry of a spec."""
+"""Chains of defences, and entries of a spec that list several values of a setting."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
@@ -19,13 +19,15 @@ MOST_SWEPT = 1000  # defences, adversaries or attacks that one entry of a spec s
 
 
 def _dumped(chains: tuple[Chain, ...]) -> list[Any]:
-    """As a spec says it: "none", or a list of settings."""
+    """Return chains as a spec lists them: each is "none", or a list of settings."""
     return [[defence.model_dump(mode="json") for defence in chain] or "none" for chain in chains]
 
 
 def settled(chain: Chain) -> Chain:
-    """The chain, with the files that its feature networks are read from pinned by their SHA-256. Raises
-    InputError where there is no such network, or it learns from labels, which nobody teaches it here."""
+    """Return a chain whose feature networks are pinned to the SHA-256 of the files that they are read from.
+
+    Raises InputError if there is no such network, or if it must be trained first: nothing here trains it.
+    """
 
     def settle(defence: Defence) -> Defence:
         if not isinstance(defence, AdversarialNoise):
@@ -33,8 +35,8 @@ def settled(chain: Chain) -> Chain:
         network = pinned(parse_features(defence.network))
         if network.learns_labels:
             raise SpecError(
-                f"adversarial_noise: network: {network.kind} must be trained first. Name one that needs no "
-                "training."
+                f"adversarial_noise: network: {network.kind} must be trained first. "
+                "Name one that needs no training."
             )
         return defence.model_copy(update={"network": network.model_dump(mode="json")})
 
@@ -42,26 +44,34 @@ def settled(chain: Chain) -> Chain:
 
 
 def _chains(value: object) -> tuple[Chain, ...]:
-    """The chains of a spec, "none" first whether it says so or not: every defence is judged beside it."""
+    """Return the chains of a spec.
+
+    "none" is always first, whether or not the spec lists it: every defence is compared with it.
+    """
     if not isinstance(value, list | tuple) or not value:
         raise SpecError("defences must be a list with at least one defence.")
-    listed = cast(list[Any], value)
+    entries = enumerate(cast(list[Any], value))
+    items = [item for place, entry in entries for item in swept(entry, f"defences.{place}")]
     found: dict[str, Chain] = {"": ()}
-    for number, item in enumerate(
-        one for i, entry in enumerate(listed) for one in swept(entry, f"defences.{i}")
-    ):
+    for number, item in enumerate(items):
         chain = settled(parse_chain(item))
         said = canonical_json([defence.model_dump(mode="json") for defence in chain]) if chain else ""
         if chain and said in found:
-            raise SpecError(f"defences.{number}: {chain_label(chain)} stands twice. Leave one out.")
+            raise SpecError(f"defences.{number}: {chain_label(chain)} is listed twice. Remove one.")
         found[said] = chain
     return tuple(found.values())
 
 
 def swept(entry: object, where: str, which: Sequence[str] | None = None) -> list[Any]:
-    """One entry for each combination of values, where a list stands for one of a single defence, adversary or
-    attack. which: keys where it may; everywhere, unless they are named. Raises SpecError, which names the
-    entry as `where`, for more than MOST_SWEPT combinations."""
+    """Return an entry for each combination of values, if an entry lists several values of a setting.
+
+    Args:
+        entry: one entry of a spec's attacks, defences or adversaries.
+        where: the entry's place in the spec, for messages.
+        which: the keys whose values may be lists; None allows all.
+
+    Raises SpecError if there are more than MOST_SWEPT combinations.
+    """
     if not isinstance(entry, Mapping):
         return [entry]
     values = cast(Mapping[str, Any], entry)
@@ -79,17 +89,19 @@ def swept(entry: object, where: str, which: Sequence[str] | None = None) -> list
 
 
 def guessed_chain(value: object) -> Chain:
-    """The chain of a guess. Raises ValueError where it has no defence."""
+    """Return the chain that an adversary believes in. Raises ValueError if it has no defence."""
     chain = settled(parse_chain(value))
     if not chain:
-        raise ValueError('must be "same" or at least one defence: who believes in none is naive')
+        raise ValueError(
+            'must be "same" or at least one defence; an adversary that believes in none is naive'
+        )
     return chain
 
 
 def attributes(chains: Iterable[Chain]) -> list[str]:
-    """What directions are to be fitted to, since semantic interpolation along them is among the defences."""
+    """Return the attributes that directions are fitted to, for defences that move codes along them."""
     semantic = (d for chain in chains for d in chain if isinstance(d, SemanticInterpolation))
     return list(dict.fromkeys(d.attribute for d in semantic if d.attribute is not None))
 
 
-ChainsField = Annotated[tuple[tuple[Any, ...], ...], BeforeValidator(_chains), PlainSerializer(_dumped)]
+ChainsField = Annotated[tuple[Chain, ...], BeforeValidator(_chains), PlainSerializer(_dumped)]

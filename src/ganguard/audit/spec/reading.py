@@ -11,7 +11,7 @@ from ganguard.targets import TARGETS
 
 
 def presets() -> dict[str, str]:
-    """Name → YAML text of every spec that ships."""
+    """Return the name and the YAML text of every preset, in the order of their names."""
     folder = files("ganguard.audit") / "presets"
     found = {
         Path(file.name).stem: file.read_text() for file in folder.iterdir() if file.name.endswith(".yaml")
@@ -20,19 +20,25 @@ def presets() -> dict[str, str]:
 
 
 def read_spec(spec: str, changes: list[str]) -> tuple[str, Spec]:
-    """The name and the parsed spec of a YAML file or a preset, after `changes` of the form
-    "target.train.steps=100".
+    """Return the name and the parsed spec of a YAML file or a preset.
 
-    Where it says `like: PRESET`, that preset's values hold wherever it says nothing. Raises SpecError with
-    one line that names the key.
+    Args:
+        spec: path of a YAML file, or name of a preset. With `like: PRESET`, it takes all values that it does
+            not say from that preset.
+        changes: made to the spec, in the form "target.train.steps=100".
+
+    Raises SpecError, with one line that names the wrong key.
     """
     name, text = _named(spec)
     return name, parse(Spec, apply_changes(_values(text, spec), changes), "spec")
 
 
 def audits_listed(spec: str) -> tuple[str, list[str]]:
-    """The name of a YAML file or a preset, and the specs that it lists under `audits`, to be run one after
-    the other; none where it is an audit itself. Raises SpecError."""
+    """Return the name of a YAML file or a preset, and the specs that it lists under `audits`.
+
+    They are run one after the other. There are none if it is the spec of one audit. Raises SpecError if the
+    list is wrong.
+    """
     name, text = _named(spec)
     if (values := _listing(text, spec)) is None:
         return name, []
@@ -40,8 +46,8 @@ def audits_listed(spec: str) -> tuple[str, list[str]]:
     good = isinstance(listed, list) and len(listed) > 1 and all(isinstance(item, str) for item in listed)
     if len(values) > 1 or not good or len({Path(item).stem for item in listed}) < len(listed):
         raise SpecError(
-            f"{spec}: audits must be a list of two or more presets or spec files of other names, and stand "
-            "alone."
+            f"{spec}: audits must be a list of two or more presets or spec files with different names, and "
+            "the only key."
         )
     if nested := [item for item in listed if _listing(_named(item)[1], item)]:
         raise SpecError(f"{spec}: audits: {nested[0]} lists audits itself. Name those.")
@@ -49,13 +55,13 @@ def audits_listed(spec: str) -> tuple[str, list[str]]:
 
 
 def _listing(text: str, spec: str) -> dict[str, Any] | None:
-    """What a spec says that lists audits; None of one that is an audit itself."""
+    """Return the values of a spec that lists audits, or None if it is the spec of one audit."""
     found = read_yaml(text, spec)
     return cast(dict[str, Any], found) if isinstance(found, dict) and "audits" in found else None
 
 
 def _named(spec: str) -> tuple[str, str]:
-    """Name and text of a YAML file or a preset."""
+    """Return the name and the text of a YAML file or a preset. Raises SpecError if there is none."""
     path = Path(spec)
     if path.suffix in (".yaml", ".yml") or path.is_file():
         if not path.is_file():
@@ -67,7 +73,10 @@ def _named(spec: str) -> tuple[str, str]:
 
 
 def _values(text: str, spec: str, beneath: tuple[str, ...] = ()) -> dict[str, Any]:
-    """What a spec says, laid over the preset that it is like."""
+    """Return the values of a spec, laid over those of the preset that it is like.
+
+    beneath: the specs that led here by `like:`.
+    """
     found = read_yaml(text, spec)
     if not isinstance(found, dict):
         raise SpecError(
@@ -87,15 +96,15 @@ def _values(text: str, spec: str, beneath: tuple[str, ...] = ()) -> dict[str, An
 
 
 def _laid_over(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """Both mappings' values; where both have one, mappings are laid over each other in turn, and of the rest
-    `over` counts. One of another kind stands alone."""
-    both = {
-        key: _laid_over(under[key], value)
-        if isinstance(value, dict) and isinstance(under.get(key), dict)
-        else value
-        for key, value in over.items()
-    }
-    named = {"train", *TARGETS.table()}  # what a target is, instead of a `kind`
+    """Return the values of both mappings. `over` wins, and mappings within them are merged in turn.
+
+    A mapping of another kind replaces the one under it: settings of one kind mean nothing to another.
+    """
+    both = dict(over)
+    for key, value in over.items():
+        if isinstance(value, dict) and isinstance(under.get(key), dict):
+            both[key] = _laid_over(under[key], value)
+    named = {"train", *TARGETS.table()}  # a target has one of these keys in place of a `kind`
     of_another_kind = (
         over.get("kind", under.get("kind")) != under.get("kind") or (over.keys() & named) - under.keys()
     )
@@ -103,6 +112,7 @@ def _laid_over(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 
 def _text(path: Path) -> str:
+    """Return the text of a spec file. Raises SpecError if it is too large."""
     try:
         content = read_bounded(path, 4 * LONGEST_YAML)
     except TooLarge:
@@ -113,6 +123,6 @@ def _text(path: Path) -> str:
 
 
 def source_of(spec: str) -> str:
-    """Where `read_spec` takes this spec from: the full path of its file, or the preset's name."""
+    """Return where `read_spec` takes a spec from: the full path of its file, or the preset's name."""
     path = Path(spec)
     return str(path.resolve()) if path.suffix in (".yaml", ".yml") or path.is_file() else f"preset {spec}"

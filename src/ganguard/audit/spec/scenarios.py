@@ -1,7 +1,8 @@
-"""Scenarios: which chain of defences stands before the target, and which adversary stands before them."""
+"""Scenarios: which chain of defences stands before the target, and which adversary faces it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from ganguard.audit.spec.adversaries import Adversary, Averaging, adversary_labels
 from ganguard.audit.spec.chains import Chain
@@ -11,13 +12,14 @@ from ganguard.defences.protocol import chain_label
 
 @dataclass(frozen=True)
 class Scenario:
-    """What an attack meets.
+    """The defences that an attack meets, and the adversary that runs it.
 
     Attributes:
         defence: label of the chain, unique in its spec; None without a defence.
-        who: label of the adversary, unique in its spec; None without a defence, since all adversaries are then one.
+        who: label of the adversary, unique in its spec; None without a defence, since all adversaries are
+            then the same.
         chain: the defences, one after the other.
-        adversary: None if it does not matter who attacks.
+        adversary: the adversary, or None if it does not matter who attacks.
     """
 
     defence: str | None = None
@@ -32,21 +34,21 @@ class Scenario:
 
     @property
     def averaging(self) -> Averaging | None:
-        """How images are bought, if several queries make one."""
+        """The adversary, if it makes each image of several queries."""
         return self.adversary if isinstance(self.adversary, Averaging) else None
 
     @property
     def price(self) -> int:
-        """Queries that an image to train on costs."""
+        """Number of queries that an image to train on costs."""
         return self.averaging.copies if self.averaging else 1
 
     @property
     def bought(self) -> "Scenario":
-        """The scenario as far as a purchase depends on it: adversaries that ask alike share their purchase."""
+        """The part that a purchase depends on. Adversaries that ask alike share their purchase."""
         return self if self.averaging else Scenario(self.defence, None, self.chain)
 
     def __str__(self) -> str:
-        """Return the end of a step's name: what it stands behind, and who attacks."""
+        """Return the end of a step's name: the defence, and the adversary."""
         behind = f" behind {self.defence}" if self.defence else ""
         return behind + (f", {self.who}" if self.who else "")
 
@@ -64,6 +66,5 @@ def scenarios(chains: Sequence[Chain], adversaries: Sequence[Adversary]) -> list
     """Return every chain with every adversary, the undefended target first."""
     who = list(zip(adversary_labels(adversaries), adversaries, strict=True))
     behind = defended(chains)
-    return [UNDEFENDED] + [
-        Scenario(s.defence, label, s.chain, adversary) for s in behind for label, adversary in who
-    ]
+    faced = product(behind, who)
+    return [UNDEFENDED] + [Scenario(s.defence, label, s.chain, adversary) for s, (label, adversary) in faced]

@@ -1,4 +1,4 @@
-"""What a user writes: the spec of an audit, its presets, and changes to it from the command line."""
+"""The spec of an audit: what is audited, by which attacks, behind which defences, and how it is measured."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, cast
@@ -21,12 +21,8 @@ from ganguard.targets import TARGETS
 from ganguard.targets.load import TargetSettings, parse_target
 from ganguard.training.differential_privacy import PrivateTraining
 
-SWEPT = (
-    "query_budget",
-    "real_fraction",
-    "domain_images",
-    "method",
-)  # settings of an attack that may be lists of values
+SWEPT = ("query_budget", "real_fraction", "domain_images", "method")
+"""Settings of an attack that may be lists of values."""
 
 
 class TrainTarget(PrivateTraining):
@@ -36,17 +32,18 @@ class TrainTarget(PrivateTraining):
     seed: NonNegative = 0
 
     def training(self) -> PrivateTraining:
-        """Return how it is trained, whatever on."""
+        """Return the settings of the training, without the data set."""
         return PrivateTraining.model_validate(self.model_dump(include=set(PrivateTraining.model_fields)))
 
 
 def _target(value: object) -> TrainTarget | TargetSettings:
+    """Return the target that a spec names. Raises SpecError if it names none, or several."""
     if isinstance(value, TrainTarget | TargetSettings):
         return value
     if isinstance(value, Mapping) and "train" in value:
         values = cast(Mapping[str, Any], value)
         if len(values) > 1 or not isinstance(values["train"], Mapping):
-            raise SpecError(f"target.train must be a mapping and stand alone; got {dict(values)!r}.")
+            raise SpecError(f"target.train must be a mapping, and the only key; got {dict(values)!r}.")
         return parse(TrainTarget, cast(Mapping[str, Any], values["train"]), "target.train")
     known = ["train", *TARGETS.table()]
     if not isinstance(value, Mapping):
@@ -57,9 +54,9 @@ def _target(value: object) -> TrainTarget | TargetSettings:
 
 
 def _attacks(value: object) -> list[AttackSettings]:
-    """One settings record for each attack, and for each of the values of what is swept."""
+    """Return the settings of each attack, and of each combination of swept values."""
     if not isinstance(value, list | tuple):
-        raise SpecError("attacks must be a list of attacks; it may be empty where defences are.")
+        raise SpecError("attacks must be a list of attacks; it may be empty if there are defences.")
     found: list[AttackSettings] = []
     for number, item in enumerate(cast(list[Any], value)):
         if isinstance(item, AttackSettings):
@@ -72,7 +69,8 @@ def _attacks(value: object) -> list[AttackSettings]:
 
 
 def _attack(number: int, values: Mapping[str, Any]) -> AttackSettings:
-    """A copy that exists already needs no kind: `{substitute: {checkpoint: …}, query_budget: …}`."""
+    """Return the settings of one attack."""
+    # A copy that exists already needs no kind: `{substitute: {checkpoint: …}, query_budget: …}`.
     implied = {"kind": "given"} if "substitute" in values and "kind" not in values else {}
     try:
         return parse_attack({**implied, **values})
@@ -90,26 +88,27 @@ def _reference(value: object) -> TargetSettings | None:
 
 
 class Spec(Settings):
-    """An audit.
+    """The settings of an audit.
 
-    target: what is audited: `train:`, or one of the targets' kinds.
-    reference: for a target at a `url`, the same generator as its owner holds it, to measure against. Without
-        it, distances are to what the API returns, and protection is not judged.
-    real: the real images that accuracy is measured against, and that the features are scaled by.
-    features: the network whose features are compared.
-    codes: "provider" draws them, or the adversary, as "client", sends them.
-    attacks: each trains one substitute for each seed, defence and adversary; none, where only what defences
-        leave to users is asked. Where query_budget, real_fraction, domain_images or method is a list, each of
-        its values makes an attack of its own.
-    defences: what stands before the target: "none", a defence, or a list of defences, one after the other.
-        Where a setting of a defence is a list, each of its values makes a defence of its own. "none" is
-        always among them.
-    adversaries: who attacks a defended target: "naive", who trains on what comes back; `{kind:
-        through_defence}`, who trains through a guess of the defence; `{kind: averaging}`, who asks for every
-        image several times. Where a setting is a list, each of its values makes an adversary of its own.
-    seeds: each reseeds the purchase and the substitutes.
-    samples: images in each set that is measured.
-    compute: device, and threads of each process.
+    Attributes:
+        target: the generator to audit: `train:`, or one of the targets' kinds.
+        reference: for a target at a `url`, the same generator as its owner holds it, to measure against.
+            Without it, distances are to the images that the API returns, and protection is not judged.
+        real: the real images that accuracy is measured against, and that give the features their scale.
+        features: the network whose features are compared.
+        codes: "provider" if the target draws its codes, "client" if the adversary sends them.
+        attacks: each trains one substitute for each seed, defence and adversary. There may be none if only
+            the utility of defences is asked for. If query_budget, real_fraction, domain_images or method is a
+            list, each of its values makes an attack of its own.
+        defences: each entry is "none", a defence, or a list of defences that are applied one after the other.
+            If a setting of a defence is a list, each of its values makes a defence of its own. "none" is
+            always among them.
+        adversaries: each attacks every defended target: "naive" trains on the images that it gets; `{kind:
+            through_defence}` trains through a guess of the defence; `{kind: averaging}` asks for every image
+            several times. If a setting is a list, each of its values makes an adversary of its own.
+        seeds: each reseeds the purchase and the substitutes.
+        samples: images in each measured set.
+        compute: device, and threads of each process.
     """
 
     target: Annotated[SerializeAsAny[TrainTarget | TargetSettings], BeforeValidator(_target)]
@@ -126,7 +125,7 @@ class Spec(Settings):
 
     @field_validator("seeds")
     @classmethod
-    def _distinct(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+    def _distinct_seeds(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
         if not seeds or len(set(seeds)) < len(seeds):
             raise ValueError(f"must be one or more distinct whole numbers; got {list(seeds)}")
         return seeds
@@ -138,13 +137,14 @@ class Spec(Settings):
             recipe = _without_budget(settings), settings.query_budget
             if recipe in seen:
                 raise ValueError(
-                    f"attacks: {settings.label()}, {settings.query_budget:,} queries, stands twice. Leave one out"
+                    f"attacks: {settings.label()}, {settings.query_budget:,} queries, is listed twice. "
+                    "Remove one"
                 )
             seen.add(recipe)
         return self
 
     @model_validator(mode="after")
-    def _referred(self) -> "Spec":
+    def _reference_fits(self) -> "Spec":
         if self.reference and (not self.remote() or self.reference.remote):
             raise ValueError(
                 "reference goes with a target at a url, and is one that its owner holds. Leave it out"
@@ -158,8 +158,8 @@ class Spec(Settings):
     @model_validator(mode="after")
     def _trainable_through(self) -> "Spec":
         for settings in self.attacks:
-            mixes = settings.needs().purchase and not settings.trains_through()
-            if mixes and any(s.believed for s in self.scenarios()):
+            cannot = settings.needs().purchase and not settings.trains_through()
+            if cannot and any(scenario.believed for scenario in self.scenarios()):
                 raise ValueError(
                     f"{settings.label()} cannot train through a defence. Leave it out, or set adversaries: "
                     "[naive]"
@@ -170,7 +170,7 @@ class Spec(Settings):
     def _asks_something(self) -> "Spec":
         if not self.attacks and self.defences == ((),):
             raise ValueError(
-                "attacks must be a list with at least one attack, unless defences are judged alone"
+                "attacks must be a list with at least one attack, unless only defences are judged"
             )
         return self
 
@@ -178,7 +178,7 @@ class Spec(Settings):
     def _defended(self) -> "Spec":
         if self.defences == ((),) and self.adversaries != (Naive(),):
             raise ValueError(
-                "adversaries differ before a defence only, and there is none. Set defences, or set "
+                "adversaries only differ if there is a defence, and there is none. Set defences, or set "
                 "adversaries: [naive]"
             )
         return self
@@ -187,13 +187,13 @@ class Spec(Settings):
     def _averageable(self) -> "Spec":
         averaging = [a for a in self.adversaries if isinstance(a, Averaging)]
         if averaging and self.codes != "client":
-            raise ValueError("adversaries: averaging asks for the same codes again. Set codes: client")
+            raise ValueError("adversaries: averaging sends codes again and again. Set codes: client")
         most = max((a.copies for a in averaging), default=1)
         bought = [settings.needs().purchase for settings in self.attacks]
         least = min(filter(None, bought), default=most)
         if least < most:
             raise ValueError(
-                f"query_budget of {least} does not pay for one image of {most} copies; set it to at least "
+                f"query_budget of {least} does not pay for one image of {most} copies. Set it to at least "
                 f"{most}"
             )
         return self
@@ -205,7 +205,7 @@ class Spec(Settings):
         return self
 
     def remote(self) -> bool:
-        """Whether the target is asked over a wire."""
+        """Return whether the target is reached over a network."""
         return isinstance(self.target, TargetSettings) and self.target.remote
 
     def scenarios(self) -> list[Scenario]:
@@ -213,7 +213,7 @@ class Spec(Settings):
         return scenarios(self.defences, self.adversaries)
 
     def labelled_attacks(self) -> list[tuple[str, list[AttackSettings]]]:
-        """Return the unique label of each attack, and its settings by ascending budget, in the order of the spec."""
+        """Return each attack's unique label and its settings by ascending budget, in the spec's order."""
         by_recipe: dict[str, list[AttackSettings]] = {}
         for settings in self.attacks:
             by_recipe.setdefault(_without_budget(settings), []).append(settings)
@@ -223,5 +223,5 @@ class Spec(Settings):
 
 
 def _without_budget(settings: AttackSettings) -> str:
-    """Return what makes one attack another, whatever its budget."""
+    """Return a text that is equal for attacks that differ in their budget at most."""
     return settings.model_dump_json(exclude={"query_budget", "checkpoint_every"})
