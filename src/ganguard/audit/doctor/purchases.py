@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ganguard.audit.doctor.finding import Finding, note, ok, wrong
 from ganguard.audit.plan.plan import AUDITOR_DRAWS
+from ganguard.audit.spec.adversaries import Averaging, adversary_labels, parse_adversaries
 from ganguard.audit.steps.purchase import adversary_account, auditor_account
 from ganguard.base.errors import DataError, GanguardError
 from ganguard.base.settings import one_line
@@ -182,7 +183,16 @@ def _accounts_of(record: AccountRecord, results: AuditResults) -> set[str]:
     if record.defence is not None:
         identity = behind.get(record.defence, identity)
     if record.role == "adversary":
-        return {adversary_account(identity, record.seed or 0, results.target.codes, record.adversary)}
+        averaging = None if record.adversary is None else _averaging(record.adversary, results)
+        return {adversary_account(identity, record.seed or 0, results.target.codes, averaging)}
     if record.defence is None:
         identity = results.target.reference or identity
     return {auditor_account(identity, draw) for draw in range(AUDITOR_DRAWS)}
+
+
+def _averaging(label: str, results: AuditResults) -> Averaging | None:
+    """Return the adversary of that label in the spec of the results, if it averages."""
+    adversaries = parse_adversaries(results.spec["adversaries"])
+    labelled = dict(zip(adversary_labels(adversaries), adversaries, strict=True))
+    found = labelled.get(label)
+    return found if isinstance(found, Averaging) else None

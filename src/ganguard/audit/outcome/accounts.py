@@ -28,12 +28,8 @@ def account_records(plan: Plan, audit: Path, done: dict[str, Done], codes: Codes
         records.append(_record("auditor", scenario, None, drawn))
         for purchase in plan.purchases:
             if purchase.scenario.defence == scenario.defence:
-                averaging = purchase.scenario.averaging
                 account = adversary_account(
-                    _identity(bought_from, done),
-                    purchase.seed,
-                    codes,
-                    averaging.label() if averaging else None,
+                    _identity(bought_from, done), purchase.seed, codes, purchase.scenario.averaging
                 )
                 bought = reserved[account]
                 records.append(_record("adversary", purchase.scenario, purchase.seed, bought))

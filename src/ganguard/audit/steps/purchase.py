@@ -1,6 +1,5 @@
 """Buy images: under which account of the ledger, at what price, and where they are kept."""
 
-import re
 from pathlib import Path
 
 from ganguard.audit.plan.work import PurchaseInputs, PurchaseSettings
@@ -61,7 +60,7 @@ def open_to_adversary(
         averaging: how several queries make one image; None if each query is an image.
     """
     target = open_target(target_step, compute, adversary_client(seed))
-    account = adversary_account(target.identity, seed, codes, averaging.label() if averaging else None)
+    account = adversary_account(target.identity, seed, codes, averaging)
     # An average is of several codes, and none of them is its own: the store keeps none.
     drawn_by = "provider" if averaging else codes
     price = averaging.copies if averaging else 1
@@ -89,12 +88,12 @@ def adversary_client(seed: int) -> str:
     return f"adversary {seed}"
 
 
-def adversary_account(identity: str, seed: int, codes: Codes, averages: str | None = None) -> str:
+def adversary_account(identity: str, seed: int, codes: Codes, averaging: Averaging | None = None) -> str:
     """Return the account of an adversary that buys from the target of that identity.
 
-    An adversary that averages, by its label, has an account apart.
+    averaging: an adversary that averages. It has an account of its own.
     """
-    apart = "-" + re.sub(r"[^a-z0-9.]+", "-", averages) if averages else ""
+    apart = f"-averaging-{averaging.copies}-{averaging.moved!r}" if averaging else ""
     return f"{_short(identity)}-adversary-{seed}-{codes}{apart}"
 
 
