@@ -1,4 +1,4 @@
-"""An audit from spec to report: the one call behind `ganguard audit`."""
+"""Run an audit from spec to report: the one call behind `ganguard audit`."""
 
 from pathlib import Path
 
@@ -34,13 +34,23 @@ def audit(
     listener: Listener,
     source: str | None = None,
 ) -> AuditResults:
-    """Run what is not done yet of an audit in `directory`, and write report.html, results.json,
-    results.parquet, sample grids and checkpoints there.
+    """Run the steps of an audit that are not done yet, and write all that comes of it to `directory`.
 
-    processes: None takes one for each core and thread. source: where the spec came from, as `spec.source_of`
-    tells it. A copy that failed leaves its reason in the results, and the others are measured. Raises
-    SpecError where another run is at work in `directory`, where it belongs to an audit of another name or
-    source, and where it holds other files; StepError where no copy could be measured.
+    That is report.html, results.json, results.parquet, sample grids and checkpoints. A copy that fails leaves
+    its reason in the results, and the others are measured.
+
+    Args:
+        name: the audit's name, which its directory is marked with.
+        spec: the settings of the audit.
+        directory: where it works. What was finished there is not done again.
+        processes: how many steps run at once; None takes one for each core and thread.
+        listener: is told what happens to each step.
+        source: where the spec came from, as `spec.reading.source_of` returns it; None if that is not known.
+
+    Raises:
+        SpecError: another run is at work in `directory`, or it belongs to an audit of another name or source,
+            or holds other files.
+        StepError: no copy could be measured.
     """
     plan = make_plan(spec)
     processes = processes or default_processes(spec.compute)
@@ -52,9 +62,7 @@ def audit(
             remove_temporaries(directory)  # of a run that was killed
             execution = execute(plan, directory, spec.compute, processes=processes, listener=listener)
         except BaseException:
-            remove_temporaries(
-                directory
-            )  # of processes that were stopped while they wrote, or while they tidied up
+            remove_temporaries(directory)  # of processes that were stopped while they wrote or cleaned up
             raise
         done = execution.done
         _require_findings(plan, execution)
@@ -78,8 +86,10 @@ def audit(
 
 
 def _require_findings(plan: Plan, execution: Execution) -> None:
-    """Raise StepError where there is nothing to report: the ground failed that every copy stands on, or each
-    copy did; or the utility of a defence, where nobody attacks."""
+    """Raise StepError if there is nothing to report.
+
+    That is if a step failed and no copy was measured or, in an audit without attacks, no defence's utility.
+    """
     copies = [substitute.measure for substitute in plan.substitutes]
     wanted = copies or [defended.utility for defended in plan.ground.defended]
     if execution.failed and not any(step.name in execution.done for step in wanted):
@@ -88,8 +98,7 @@ def _require_findings(plan: Plan, execution: Execution) -> None:
 
 
 def _standing(directory: Path, key: str) -> AuditResults | None:
-    """The results of an earlier run from the same steps, if all that it wrote is still there as it was
-    written."""
+    """Return the results of an earlier run of the same steps, if all files that it wrote are unchanged."""
     assembled = read_assembled(directory)
     if assembled is None or assembled.key != key or changed_files(directory, assembled):
         return None

@@ -1,4 +1,4 @@
-"""Several audits, one after the other, and the page that lays them side by side."""
+"""Run several audits, one after the other, and write the page that shows them side by side."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,11 +25,19 @@ def run_several(
     processes: int | None = None,
     listener: Listener,
 ) -> tuple[SideBySide, dict[str, AuditResults]]:
-    """Run audits, each in a directory of its own below `directory`, and write side-by-side.json and
-    report.html there.
+    """Run audits, each in a directory of its own below `directory`.
 
-    specs: by the audits' names, where each came from (see `spec.source_of`), and what it says. Raises as
-    `audit` does; what was finished is kept, and the same call goes on from there.
+    Writes side-by-side.json and report.html there. What was finished is kept, and the same call goes on from
+    there.
+
+    Args:
+        name: of them all together.
+        specs: by the audits' names, where each spec came from (see `spec.reading.source_of`), and the spec.
+        directory: where they work.
+        processes: how many steps run at once; None takes one for each core and thread.
+        listener: is told what happens to each step.
+
+    Raises SpecError if they cannot be compared, and what `audit` raises.
     """
     require_comparable(name, specs)
     if (directory / OWNER).exists():
@@ -45,7 +53,11 @@ def run_several(
 
 
 def require_comparable(name: str, specs: Mapping[str, tuple[str, Spec]]) -> None:
-    """Raise SpecError where audits of these specs would have nothing to lie side by side for."""
+    """Raise SpecError if audits of these specs have nothing in common that could be compared.
+
+    They must share the real images, the features, the samples, and the settings of the attacks that a page
+    shows side by side.
+    """
     every = [spec for _, spec in specs.values()]
     labelled = [dict(spec.labelled_attacks()) for spec in every]
     planned = [
@@ -73,7 +85,7 @@ def require_comparable(name: str, specs: Mapping[str, tuple[str, Spec]]) -> None
 
 
 def write_page(together: SideBySide, directory: Path) -> Path:
-    """report.html of all of them."""
+    """Write the page that shows all of them, and return its path."""
     path = directory / "report.html"
     write_bytes(path, render_beside(together).encode())
     return path

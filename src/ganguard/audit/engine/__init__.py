@@ -1,1 +1,1 @@
-"""Do the steps of a plan, each once."""
+"""Run the steps of a plan, each once."""

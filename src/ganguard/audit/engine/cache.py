@@ -1,7 +1,7 @@
-"""Finished steps on disk, found by the key of everything that their result depends on.
+"""Finished steps on disk, found by a key made of everything that their result depends on.
 
-A step works in `work/<kind>-<key>`, and is renamed to `steps/<kind>-<key>` when it is whole. A step that was killed
-finds what it left there, and goes on.
+A step works in `work/<kind>-<key>`, which is renamed to `steps/<kind>-<key>` when the step is done. A step
+that was killed goes on from what it left there.
 """
 
 import shutil
@@ -44,12 +44,18 @@ CHANGES_NO_RESULT = {
     "ganguard.training.reporting": "tells how far a training has come",
     "ganguard.training.tensorboard": "notes what a training tells",
 }
-"""Modules that the functions of steps reach, whose code is part of no key, and why."""
+"""Modules that steps reach, but whose code is part of no key; and why."""
 
 
 @dataclass(frozen=True)
 class Done:
-    """A finished step: its directory, digests of its parts, and the wall time that it took, in seconds."""
+    """A finished step.
+
+    Attributes:
+        directory: where its files are.
+        digests: of the parts of its output, by the part's name.
+        seconds: wall time that it took.
+    """
 
     directory: Path
     digests: dict[str, str]
@@ -57,7 +63,10 @@ class Done:
 
 
 def step_key(step: Step, done: dict[str, Done], compute: Compute) -> str:
-    """Return the key of a step whose inputs are done, 64 hex digits: a digest of all that its result depends on."""
+    """Return the key of a step, 64 hex digits: a digest of everything that its result depends on.
+
+    done: the finished steps by name; at least those that it reads.
+    """
     return content_key(
         kind=step.kind,
         settings=step.settings.said(),
@@ -69,10 +78,10 @@ def step_key(step: Step, done: dict[str, Done], compute: Compute) -> str:
 
 
 def code_of(step: Step) -> tuple[str, ...]:
-    """Return the packages and modules of ours that the result of a step depends on."""
-    kind, read = KINDS[step.kind], step.inputs.by_role()
-    depending = [name for role, names in kind.code_with.items() if role in read for name in names]
-    return (*kind.code, *depending)
+    """Return our packages and modules that the result of a step depends on."""
+    kind, roles = KINDS[step.kind], step.inputs.by_role().keys()
+    added = [name for role, names in kind.code_with.items() if role in roles for name in names]
+    return (*kind.code, *added)
 
 
 @cache
@@ -108,12 +117,12 @@ def _plugin_packages(step: Step) -> list[str]:
 
 
 def step_directory(audit: Path, step: Step, key: str, state: str) -> Path:
-    """Return where a step is when it is "work" in progress, or among the finished "steps"."""
+    """Return the directory of a step. state: "work" while it is in progress, "steps" when it is finished."""
     return audit / state / f"{step.kind}-{key[:20]}"
 
 
 def find(audit: Path, step: Step, key: str) -> Done | None:
-    """Return a finished step; None if it is not there, or not whole."""
+    """Return a finished step, or None if it is absent or not whole."""
     directory = step_directory(audit, step, key, "steps")
     try:
         record = read_record(directory)
@@ -121,15 +130,15 @@ def find(audit: Path, step: Step, key: str) -> Done | None:
         whole = all((directory / file).stat().st_size == size for file, size in sizes.items())
         if whole and KINDS[step.kind].is_whole(directory, audit):
             return Done(directory, record["digests"], record["seconds"])
-    except (OSError, ValueError, KeyError, TypeError, DataError):  # absent, or damaged: do it again
+    except (OSError, ValueError, KeyError, TypeError, DataError):  # absent or damaged: it is run again
         return None
     return None
 
 
 def read_record(directory: Path) -> dict[str, Any]:
-    """Return what a finished step's step.json says.
+    """Return the content of a finished step's step.json, without its checksum.
 
-    Raises OSError if it is absent, ValueError or KeyError if it is damaged.
+    Raises OSError if it is absent, and ValueError or KeyError if it is damaged.
     """
     record: Any = read_json(directory / RECORD)
     if not isinstance(record, dict) or record.pop("checksum") != content_key(**record):
@@ -139,20 +148,20 @@ def read_record(directory: Path) -> dict[str, Any]:
 
 @cache
 def require_whole(directory: Path) -> None:
-    """Raise DataError if a file of a finished step, which another step reads, is not as it was written.
+    """Raise DataError if a file of a finished step is not as it was written.
 
-    A process looks at each step once.
+    It is called before another step reads the files. A process checks each step once.
     """
     for file, said in read_record(directory)["files"].items():
         if file_digest(directory / file) != said["sha256"]:
             raise DataError(
-                f"{directory / file}: damaged: its SHA-256 is not the recorded one. Remove {directory}: it is then done "
-                "again."
+                f"{directory / file}: damaged: its SHA-256 is not the recorded one. Remove {directory}: "
+                "it is then done again."
             )
 
 
 def finish(audit: Path, step: Step, key: str, digests: dict[str, str], seconds: float) -> Done:
-    """Record a step and rename it into its place."""
+    """Write a step's record, and rename its directory into its place among the finished ones."""
     work = step_directory(audit, step, key, "work")
     (work / RECORD).unlink(missing_ok=True)  # of a run that was stopped here
     files = {
@@ -177,9 +186,9 @@ def finish(audit: Path, step: Step, key: str, digests: dict[str, str], seconds: 
 
 
 def find_all(plan: Plan, audit: Path, compute: Compute) -> dict[str, Done]:
-    """Return the steps of a plan that are finished already, by name.
+    """Return the steps of a plan that are finished, by name.
 
-    A volatile step is assumed to give again what it gave last.
+    A volatile step is assumed to give what it gave last.
     """
     done: dict[str, Done] = {}
     for step in plan.steps:

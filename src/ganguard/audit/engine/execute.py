@@ -1,7 +1,7 @@
 """Run a plan: each step by a worker, as soon as what it needs is done.
 
-Small networks thread badly: two processes of one thread each train more than one process of two. A finished step is
-never done again. A step that fails fails alone: what reads it is left out, and all the rest goes on.
+Small networks thread badly: two processes of one thread each train more than one process of two threads. A
+finished step is never run again. If a step fails, the steps that need it are left out, and the others go on.
 """
 
 from dataclasses import dataclass, field
@@ -16,16 +16,17 @@ from ganguard.audit.plan.step import Step
 from ganguard.base.compute import Compute, cores
 from ganguard.base.errors import StepError
 
-TRIES = 2  # of a step whose process is killed: it goes on from its last saved state
+TRIES = 2  # runs of a step whose process is killed; the second goes on from the last saved state
 
 
 @dataclass(frozen=True)
 class Execution:
-    """What became of a plan's steps, by name.
+    """The outcome of a plan's steps, by name.
 
     Attributes:
         done: the finished steps.
-        failed: why others failed. A step that neither names was left out, because a step that it needs had failed.
+        failed: the reasons why steps failed. A step in neither was left out, because a step that it needs
+            failed.
     """
 
     done: dict[str, Done]
@@ -33,16 +34,24 @@ class Execution:
 
 
 def default_processes(compute: Compute) -> int:
-    """Return as many processes as this machine's cores give threads for; one if a GPU computes."""
+    """Return how many processes this machine's cores have threads for; 1 if a GPU computes."""
     if compute.torch_device().type != "cpu":
         return 1
     return max(1, cores() // compute.threads)
 
 
 def execute(plan: Plan, audit: Path, compute: Compute, *, processes: int, listener: Listener) -> Execution:
-    """Do every step of a plan that is not done yet, in the directory `audit`.
+    """Run every step of a plan that is not finished yet.
 
-    Raises what a step raises, after stopping the others, except StepError: such a step fails alone.
+    A step that raises StepError fails alone. Whatever else a step raises is raised, after the others were
+    stopped.
+
+    Args:
+        plan: the steps.
+        audit: directory of the audit.
+        compute: device, and threads of each process.
+        processes: how many steps run at once.
+        listener: is told what happens to each step.
     """
     run = _Run(plan, audit, compute, listener)
     run.take_finished()
@@ -54,12 +63,14 @@ def execute(plan: Plan, audit: Path, compute: Compute, *, processes: int, listen
 
 @dataclass
 class _Run:
-    """The state of one execution. Steps are told apart by their names, which are unique in a plan.
+    """The state of one execution. A step's name, which is unique in its plan, stands for the step.
 
     Attributes:
-        waiting: steps whose inputs are done, and which are to be done.
-        running: keys of the steps that are at work.
-        twins: steps that come to the same as one that is at work, by key: they are done with it.
+        done: the finished steps.
+        failed: the reasons why steps failed.
+        waiting: steps that are to run, and whose inputs are done.
+        running: keys of the steps that run.
+        twins: steps with the same key as one that runs, by that key: its result is theirs.
         killed: how often the process of a step was killed.
     """
 
@@ -83,7 +94,7 @@ class _Run:
         self._order.prepare()
 
     def take_finished(self) -> None:
-        """Take steps whose inputs are done out of the cache; those that are not there wait to be done."""
+        """Look in the cache for the steps whose inputs are done. Those that are not there wait to run."""
         while names := self._order.get_ready():
             for step in map(self._steps.__getitem__, names):
                 found = None
@@ -96,7 +107,7 @@ class _Run:
                     self.waiting.append(step)
 
     def go(self, pool: Workers) -> None:
-        """Begin what is ready, long steps first, until nothing is left that can be done."""
+        """Run the steps that are ready, long ones first, until no step is left that can run."""
         while True:
             self._begin_ready(pool)
             if not self.running:
@@ -119,6 +130,7 @@ class _Run:
             self.waiting.remove(step)
 
     def _take(self, step: Step, outcome: Done | Exception) -> None:
+        """Note the outcome of a step that ran. Raises what it raised, unless that lets it fail alone."""
         twins = self.twins.pop(self.running.pop(step.name), [])
         if isinstance(outcome, Done):
             self._finish(step, outcome)

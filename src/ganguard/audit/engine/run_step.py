@@ -1,4 +1,4 @@
-"""Do one step: in its own directory, telling how far it is, and put the result into its place."""
+"""Run one step in its own directory, report its progress, and publish the result."""
 
 import time
 from collections.abc import Callable
@@ -16,7 +16,14 @@ from ganguard.base.compute import Compute
 
 @dataclass(frozen=True)
 class Event:
-    """What happens to a step: it is found "cached", or it "begins", is "at" done of total, and "ends" or "fails"."""
+    """What happens to a step.
+
+    Attributes:
+        what: it is found "cached", or it "begins", is "at" `done` of `total`, and "ends" or "fails".
+        step: the step's name.
+        done, total: how far it has come.
+        note: what it is doing, or why it failed.
+    """
 
     what: Literal["cached", "begins", "at", "ends", "fails"]
     step: str
@@ -29,11 +36,14 @@ Listener = Callable[[Event], None]
 
 
 def run_step(step: Step, done: dict[str, Done], audit: Path, compute: Compute, listener: Listener) -> Done:
-    """Do one step here and now. Raises what the step raises.
+    """Run one step in this process, and return what is recorded of it. Raises what the step raises.
 
     Args:
-        done: at least the steps that it reads, by name.
+        step: the step to run.
+        done: the finished steps by name; at least those that it reads.
         audit: directory of the audit.
+        compute: device type and threads.
+        listener: is told how far the step has come.
     """
     key = step_key(step, done, compute)
     work = step_directory(audit, step, key, "work")

@@ -1,1 +1,1 @@
-"""Where steps run."""
+"""The places where steps run."""

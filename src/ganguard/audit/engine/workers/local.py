@@ -1,6 +1,7 @@
-"""Who does the steps: this process, or several beside it, each at the other end of a pipe.
+"""Run steps on this machine: in this process, or in several beside it, each at the other end of a pipe.
 
-A process of the pool dies alone: the end of its pipe tells which step it was at, and another takes its place.
+If a process of the pool dies, the end of its pipe tells which step it was running, and another process takes
+its place.
 """
 
 import contextlib
@@ -31,21 +32,21 @@ PATIENCE = 5.0  # seconds that a process gets to end by itself
 
 @dataclass(frozen=True)
 class Job:
-    """A step, and the finished steps that it may read."""
+    """A step to run, and the finished steps that it may read, by name."""
 
     step: Step
     done: dict[str, Done]
 
 
 class Killed(Exception):
-    """The process that was at a step is no more."""
+    """The process that ran a step has ended before the step did."""
 
 
 Outcome = tuple[Step, Done | Exception]
 
 
 class Workers(Protocol):
-    """Takes jobs, and gives back what became of them."""
+    """A place that runs jobs and returns their outcomes."""
 
     @property
     def free(self) -> int:
@@ -57,12 +58,12 @@ class Workers(Protocol):
         ...
 
     def collect(self) -> list[Outcome]:
-        """Wait until one or more jobs have ended; at least one must have begun."""
+        """Wait until at least one job has ended, and return the outcomes. A job must have begun."""
         ...
 
 
 class Here:
-    """Does each job in this process, when it is collected."""
+    """Runs each job in this process, when it is collected."""
 
     def __init__(self, audit: Path, compute: Compute, listener: Listener) -> None:
         self._audit, self._compute, self._listener = audit, compute, listener
@@ -80,12 +81,12 @@ class Here:
         try:
             with limit_threads(self._compute.threads):
                 return [(job.step, run_step(job.step, job.done, self._audit, self._compute, self._listener))]
-        except Exception as problem:  # noqa: BLE001 - whoever collects raises it
+        except Exception as problem:  # noqa: BLE001 - the caller raises it
             return [(job.step, problem)]
 
 
-class Pool:
-    """Processes that begin when there is work for them, and stay."""
+class ProcessPool:
+    """Runs jobs in processes, which begin when there is work for them and stay until `stop`."""
 
     def __init__(self, processes: int, audit: Path, compute: Compute, listener: Listener) -> None:
         self._audit, self._compute, self._listener = audit, compute, listener
@@ -107,10 +108,11 @@ class Pool:
         outcomes: list[Outcome] = []
         while not outcomes:
             for pipe in wait(list(self._busy)):
-                outcomes += self._hear(self._busy[pipe][0])  # pyright: ignore[reportArgumentType, reportCallIssue]
+                outcomes += self._receive(self._busy[pipe][0])  # pyright: ignore[reportArgumentType, reportCallIssue]
         return outcomes
 
-    def _hear(self, member: "_Member") -> list[Outcome]:
+    def _receive(self, member: "_Member") -> list[Outcome]:
+        """Return the outcome that a process has sent; none if it has sent an event, for the listener."""
         try:
             said = member.pipe.recv()
         except (EOFError, OSError):
@@ -125,17 +127,19 @@ class Pool:
         return [(step, said)]
 
     def _another(self) -> "_Member":
+        """Return a process that has just been started."""
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=_serve, args=(theirs, self._audit, self._compute), daemon=True)
-        resource_tracker.ensure_running()  # starting it within start() would take the mask below away
-        with _deaf_to_interrupts():
+        # If start() had to begin the tracker, that would take the mask below away.
+        resource_tracker.ensure_running()
+        with _interrupts_blocked():
             process.start()
         theirs.close()
         return _Member(process, ours)
 
     def stop(self) -> None:
-        """End every process: those at work save nothing more, and remove what they were writing."""
+        """End every process. Those that run a step save nothing more, and remove what they were writing."""
         members = [*self._idle, *(member for member, _ in self._busy.values())]
         for member in members:
             member.process.terminate()
@@ -159,11 +163,18 @@ class _Member:
 
 @contextlib.contextmanager
 def workers(processes: int, audit: Path, compute: Compute, listener: Listener) -> Generator[Workers]:
-    """Workers for the body; on leaving it their processes have ended."""
+    """Yield workers to the body. When it is left, their processes have ended.
+
+    Args:
+        processes: how many jobs run at once. If it is 1, they run in this process.
+        audit: directory of the audit.
+        compute: device, and threads of each process.
+        listener: is told what happens to each step.
+    """
     if processes == 1:
         yield Here(audit, compute, listener)
         return
-    pool = Pool(processes, audit, compute, listener)
+    pool = ProcessPool(processes, audit, compute, listener)
     try:
         yield pool
     finally:
@@ -171,9 +182,11 @@ def workers(processes: int, audit: Path, compute: Compute, listener: Listener) -
 
 
 @contextlib.contextmanager
-def _deaf_to_interrupts() -> Generator[None]:
-    """A process that begins in the body never hears the Ctrl-C that goes to all of a terminal: its parent
-    stops it."""
+def _interrupts_blocked() -> Generator[None]:
+    """Let processes that begin in the body ignore Ctrl-C.
+
+    A terminal sends it to all processes; their parent is the one that stops them.
+    """
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -182,38 +195,42 @@ def _deaf_to_interrupts() -> Generator[None]:
 
 
 def _serve(pipe: Connection, audit: Path, compute: Compute) -> None:
-    """The life of a process of the pool: jobs in; events, and a Done or an exception for each job, out."""
+    """Run the jobs that come through a pipe, in a process of the pool.
+
+    Sends events, and for each job its Done or an exception.
+    """
     signal.signal(signal.SIGTERM, _end)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     tell = _Throttled(pipe)
-    with limit_threads(compute.threads), contextlib.suppress(EOFError, OSError):  # nobody listens any more
+    with limit_threads(compute.threads), contextlib.suppress(EOFError, OSError):  # the parent has closed it
         while True:
             job: Job = pipe.recv()
             try:
                 pipe.send(run_step(job.step, job.done, audit, compute, tell))
-            except Exception as problem:  # noqa: BLE001 - whoever collects raises it
+            except Exception as problem:  # noqa: BLE001 - the caller of `collect` raises it
                 pipe.send(_portable(problem))
 
 
 def _portable(problem: Exception) -> Exception:
-    """An exception that passes through a pipe, and says where it was raised. What its frames hold is let go
-    of at once: when it has been told, this process may be ended, and an end that comes amid finalizers is
-    printed, and is none."""
+    """Return an exception that can be pickled for a pipe, and says where it was raised."""
     told = problem
     if not isinstance(problem, GanguardError | OSError):  # of another package: it may not pickle
         told = RuntimeError(f"{type(problem).__name__}: {problem}")
         told.add_note(traceback.format_exc())
+    # Free now what its frames hold. Once the exception is sent, this process may be ended, and a SystemExit
+    # that is raised within a finalizer is printed and ignored.
     problem.__traceback__ = problem.__context__ = problem.__cause__ = None
     return told
 
 
 def _end(number: int, _frame: object) -> None:
-    signal.signal(number, signal.SIG_IGN)  # one is enough, and a second would come amid the cleaning up
-    raise SystemExit(1)  # so that files half written are removed on the way out
+    """End this process on a signal, and remove half-written files on the way out."""
+    signal.signal(number, signal.SIG_IGN)  # a second signal would interrupt the removal
+    raise SystemExit(1)
 
 
 def _end_with_parent() -> None:
-    """A process whose parent was killed must not go on beside the next run."""
+    """End this process if its parent was killed, so that it does not go on beside the next run."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
@@ -221,7 +238,10 @@ def _end_with_parent() -> None:
 
 
 class _Throttled:
-    """Sends every event on but "at", of which it sends ten a second and each step's last."""
+    """A listener that sends all events through a pipe, but of the "at" events only some.
+
+    It sends one for every PROGRESS_EVERY seconds, and the last of each step.
+    """
 
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
