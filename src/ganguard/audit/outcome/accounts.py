@@ -1,4 +1,4 @@
-"""Count the images that each account bought, by the ledger."""
+"""Read from the ledger how many images each account bought."""
 
 from collections import Counter
 from pathlib import Path
@@ -16,28 +16,31 @@ from ganguard.results.records import AccountRecord
 
 
 def account_records(plan: Plan, audit: Path, done: dict[str, Done], codes: Codes) -> list[AccountRecord]:
-    """Return what the auditor and each adversary bought, behind each defence. No target is opened."""
-    reserved = _reserved(audit)
-    ground = plan.ground
+    """Return what the auditor and each adversary bought, behind each defence. No target is opened.
+
+    Args:
+        plan: the plan of the audit.
+        audit: its directory.
+        done: its finished steps, by name.
+        codes: who draws the latent codes.
+    """
+    reserved, ground = _reserved(audit), plan.ground
     records: list[AccountRecord] = []
     for scenario in (UNDEFENDED, *(defended.scenario for defended in ground.defended)):
-        bought_from = ground.target_in(scenario)
-        drawn_from = ground.measured_target if scenario == UNDEFENDED else bought_from
-        accounts = [auditor_account(_identity(drawn_from, done), draw) for draw in range(AUDITOR_DRAWS)]
-        drawn = sum(reserved[account] for account in accounts)
+        target = _identity(ground.target_in(scenario), done)
+        drawn_from = _identity(ground.measured_target, done) if scenario == UNDEFENDED else target
+        drawn = sum(reserved[auditor_account(drawn_from, draw)] for draw in range(AUDITOR_DRAWS))
         records.append(_record("auditor", scenario, None, drawn))
         for purchase in plan.purchases:
-            if purchase.scenario.defence == scenario.defence:
-                account = adversary_account(
-                    _identity(bought_from, done), purchase.seed, codes, purchase.scenario.averaging
-                )
-                bought = reserved[account]
-                records.append(_record("adversary", purchase.scenario, purchase.seed, bought))
+            buyer = purchase.scenario
+            if buyer.defence == scenario.defence:
+                bought = reserved[adversary_account(target, purchase.seed, codes, buyer.averaging)]
+                records.append(_record("adversary", buyer, purchase.seed, bought))
     return records
 
 
 def _reserved(audit: Path) -> Counter[str]:
-    """Return the images that the ledger of an audit holds, by account."""
+    """Return how many images the ledger of an audit says were bought, by account."""
     path = audit / "ledger.sqlite"
     if not path.is_file():
         return Counter()
@@ -46,7 +49,7 @@ def _reserved(audit: Path) -> Counter[str]:
 
 
 def _identity(target: Step, done: dict[str, Done]) -> str:
-    """Return the identity of a target; of one that could not be opened, an identity that bought nothing."""
+    """Return the identity of a target. If it could not be opened, return "": nothing was bought from that."""
     return read_target(done[target.name].directory).identity if target.name in done else ""
 
 

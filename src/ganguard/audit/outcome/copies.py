@@ -25,8 +25,14 @@ def fitted_directions(plan: Plan, done: dict[str, Done]) -> list[DirectionPlan]:
 def pictures(plan: Plan, done: dict[str, Done], audit: Path, tile: tuple[int, int]) -> list[Picture]:
     """Copy the grids to audit/grids, and return their records.
 
-    They show the real data, the target, directions, defended images, and each attack's copies under the first seed that
-    has one, beside what it kept and dropped of the bought images.
+    They show the real data, the target, directions, defended images, and the first copy of each attack that
+    was measured, beside the bought images that it kept and dropped.
+
+    Args:
+        plan: the plan of the audit.
+        done: its finished steps, by name.
+        audit: its directory.
+        tile: height and width of an image, in pixels.
     """
     grids = _Grids(done, audit, tile)
     ground = plan.ground
@@ -73,7 +79,7 @@ class _Grids:
 
 
 def _first_of_each(plan: Plan, done: dict[str, Done]) -> list[SubstitutePlan]:
-    """Return the first copy that was measured of each attack at each budget in each scenario."""
+    """Return the first measured copy of each attack at each budget in each scenario, whatever its seed."""
     found: dict[Whose, SubstitutePlan] = {}
     for substitute in plan.substitutes:
         if substitute.measure.name in done:
@@ -85,7 +91,7 @@ def _first_of_each(plan: Plan, done: dict[str, Done]) -> list[SubstitutePlan]:
 def copy_checkpoints(plan: Plan, done: dict[str, Done], audit: Path) -> None:
     """Copy checkpoints to audit/checkpoints, and fitted directions to audit/directions.
 
-    A copy's name is <attack>-<budget>-seed<seed>.
+    The checkpoint of a copy is called <attack>-<budget>-seed<seed>.
     """
     for direction in fitted_directions(plan, done):
         source = done[direction.step.name].directory
@@ -101,12 +107,12 @@ def copy_checkpoints(plan: Plan, done: dict[str, Done], audit: Path) -> None:
 
 
 def _copy_slug(copy: Copy) -> str:
-    """Return a copy as part of a file's name, whatever its seed."""
+    """Return a part of a file's name that stands for a copy under any seed."""
     return f"{_slug(f'{copy.label}{copy.scenario}')}-{copy.settings.query_budget}"
 
 
 def _slug(label: str) -> str:
-    """Return a label as part of a file's name."""
+    """Return a part of a file's name that a person recognises a label by."""
     words = label.replace("#", "").replace("%", "percent").lower()
     slug = re.sub(r"[^a-z0-9._]+", "-", words).strip("-")
     return slug if len(slug) <= LONGEST_SLUG else f"{slug[:LONGEST_SLUG]}-{content_key(label=label)[:8]}"

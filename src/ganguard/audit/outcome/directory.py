@@ -1,8 +1,8 @@
-"""An audit's directory: whose it is, who is at work in it, and what was written out of it.
+"""An audit's directory: which audit it belongs to, and the files that an audit leaves beside its steps.
 
 audit.json    the audit's name, and where its spec came from; written first
 .lock         held by the process that is at work
-.assembled    written last: the key of what the results were made from, and the digest of every file that came out
+.assembled    written last: the key of what the results were made from, and the digest of every output file
 """
 
 from pathlib import Path
@@ -13,18 +13,23 @@ from ganguard.base.cache import file_digest, write_json
 from ganguard.base.errors import DataError, SpecError
 from ganguard.base.locks import LOCK
 from ganguard.base.settings import Settings, read_record
-from ganguard.results.records import read_results
 
 OWNER = "audit.json"
 ASSEMBLED = ".assembled"
-_COPIES = ("grids", "features", "checkpoints", "directions")  # directories that what steps made is copied to
+_COPIES = ("grids", "features", "checkpoints", "directions")  # directories that files of steps are copied to
 _WRITTEN_OUT = ("results.json", "results.parquet", "report.html", *_COPIES)
 _OF_COPIES = frozenset({".png", ".json", ".safetensors"})
 
 
 class Owner(Settings):
-    """What audit.json says: the name of the audit, where its spec came from (None where that was not
-    recorded), and which ganguard began it."""
+    """The content of audit.json.
+
+    Attributes:
+        format: version of this format.
+        name: the audit's name.
+        source: where its spec came from; None if that is not known.
+        ganguard: version of the package that began the audit.
+    """
 
     format: Literal[1] = 1
     name: str
@@ -33,21 +38,25 @@ class Owner(Settings):
 
 
 class Assembled(Settings):
-    """What .assembled says. files: SHA-256 of every file that came out, by its path in the directory."""
+    """The content of .assembled.
+
+    Attributes:
+        key: digest of everything that the results were made from.
+        files: SHA-256 of every output file, by its path in the directory.
+    """
 
     key: str
     files: dict[str, str]
 
 
 def owner_of(directory: Path) -> str | None:
-    """The name of the audit that a directory belongs to; None where it is free. Raises SpecError where it
-    holds other files."""
+    """Return the name of the audit that a directory belongs to, or None if it belongs to none.
+
+    Raises SpecError if it holds other files.
+    """
     if recorded := _recorded(directory):
         return recorded.name
-    try:
-        return read_results(directory).name  # of a ganguard that wrote no audit.json
-    except DataError:
-        pass
+    # An audit that lost its audit.json is still told by its lock and its steps.
     begun = (directory / LOCK).exists() and (directory / "steps").is_dir()
     others = sorted(file.name for file in directory.iterdir() if not file.name.startswith("."))
     if others and not begun:
@@ -58,6 +67,7 @@ def owner_of(directory: Path) -> str | None:
 
 
 def _recorded(directory: Path) -> Owner | None:
+    """Return the content of audit.json, or None if it is absent. Raises SpecError if it is damaged."""
     path = directory / OWNER
     if not path.exists():
         return None
@@ -71,10 +81,9 @@ def _recorded(directory: Path) -> Owner | None:
 
 
 def require_ours(directory: Path, name: str, source: str | None = None) -> None:
-    """Raise SpecError where a directory belongs to an audit of another name or spec file, or holds other
-    files.
+    """Raise SpecError if a directory belongs to an audit of another name or spec, or holds other files.
 
-    source: where the spec came from; None where that is not known.
+    source: where the spec came from; None if that is not known.
     """
     owner = owner_of(directory)
     if owner not in (None, name):
@@ -84,14 +93,14 @@ def require_ours(directory: Path, name: str, source: str | None = None) -> None:
     recorded = _recorded(directory)
     if recorded and source and recorded.source not in (None, source):
         raise SpecError(
-            f"{directory}: holds the audit of {recorded.source}, and this one is of {source}. Choose "
-            f"another --out; or, if the spec was moved, remove {directory / OWNER} and run the same command "
-            "again."
+            f"{directory}: holds the audit of {recorded.source}, and this one is of {source}. "
+            f"Choose another --out; or, if the spec was moved, remove {directory / OWNER} and run the same "
+            "command again."
         )
 
 
 def take(directory: Path, name: str, source: str | None = None) -> None:
-    """Make a directory the audit's own, under its lock. Raises SpecError where it is another's."""
+    """Mark a directory as the audit's own; the caller holds its lock. Raises SpecError as `require_ours`."""
     require_ours(directory, name, source)
     recorded = _recorded(directory)
     owner = recorded or Owner(name=name)
@@ -102,7 +111,7 @@ def take(directory: Path, name: str, source: str | None = None) -> None:
 
 
 def write_assembled(directory: Path, key: str) -> None:
-    """Record that everything was written out, and what."""
+    """Record that all output was written, with the digest of every file."""
     record = Assembled(
         key=key, files={file: file_digest(directory / file) for file in _written_out(directory)}
     )
@@ -110,7 +119,7 @@ def write_assembled(directory: Path, key: str) -> None:
 
 
 def read_assembled(directory: Path) -> Assembled | None:
-    """What the last run wrote out; None where it did not finish, or its record is damaged."""
+    """Return the record of the last run's output; None if that run did not finish, or it is damaged."""
     try:
         return read_record(directory / ASSEMBLED, Assembled, DataError)
     except DataError:
@@ -118,25 +127,23 @@ def read_assembled(directory: Path) -> Assembled | None:
 
 
 def changed_files(directory: Path, assembled: Assembled) -> list[str]:
-    """What is absent of the files that came out, or is not as it was written."""
+    """Return the output files that are absent, or not as they were written."""
     return [file for file, digest in assembled.files.items() if not _is(directory / file, digest)]
 
 
 Copies = dict[Path, tuple[int, int]]
+"""File -> inode and time of modification, which change if it is written again."""
 
 
 def copies_in(directory: Path) -> Copies:
-    """Every file that an audit copies beside its results, and what tells whether it is written anew: inode
-    and time."""
-    files = (
-        file for name in _COPIES for file in (directory / name).rglob("[!.]*") if file.suffix in _OF_COPIES
-    )
-    return {file: (file.stat().st_ino, file.stat().st_mtime_ns) for file in files if file.is_file()}
+    """Return every file that an audit copies beside its results."""
+    below = [file for name in _COPIES for file in (directory / name).rglob("[!.]*")]
+    files = [file for file in below if file.suffix in _OF_COPIES and file.is_file()]
+    return {file: (file.stat().st_ino, file.stat().st_mtime_ns) for file in files}
 
 
 def remove_stale(directory: Path, before: Copies) -> None:
-    """Remove the copies that were there `before` and were not written anew: the results no longer name
-    them."""
+    """Remove copies that were there `before` and were not written again: the results no longer name them."""
     for file, written in copies_in(directory).items():
         if before.get(file) == written:
             file.unlink()
@@ -145,6 +152,7 @@ def remove_stale(directory: Path, before: Copies) -> None:
 
 
 def _is(file: Path, digest: str) -> bool:
+    """Return whether a file is there and has that SHA-256."""
     try:
         return file_digest(file) == digest
     except OSError:
@@ -152,8 +160,7 @@ def _is(file: Path, digest: str) -> bool:
 
 
 def _written_out(directory: Path) -> list[str]:
+    """Return the paths in the directory of all output files."""
     found = [directory / name for name in _WRITTEN_OUT]
-    files = [
-        file for path in found for file in (path.rglob("*") if path.is_dir() else [path]) if file.is_file()
-    ]
-    return sorted(file.relative_to(directory).as_posix() for file in files)
+    below = [file for path in found for file in (path, *path.rglob("*"))]
+    return sorted(file.relative_to(directory).as_posix() for file in below if file.is_file())

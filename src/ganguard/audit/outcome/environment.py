@@ -1,4 +1,4 @@
-"""Describe the machine and the versions of an audit."""
+"""Describe the machine and the library versions of an audit."""
 
 import platform
 from pathlib import Path
@@ -12,7 +12,7 @@ from ganguard.results.records import Environment
 
 
 def environment(compute: Compute, processes: int) -> Environment:
-    """Versions and hardware of this machine."""
+    """Return the versions and the hardware of this machine. processes: how many steps ran at once."""
     return Environment(
         ganguard=__version__,
         python=platform.python_version(),
@@ -28,6 +28,7 @@ def environment(compute: Compute, processes: int) -> Environment:
 
 
 def _processor() -> str:
+    """Return the name of the processor; its architecture if the system does not tell the name."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file():
         for line in cpuinfo.read_text().splitlines():

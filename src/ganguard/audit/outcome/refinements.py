@@ -1,7 +1,7 @@
-"""Read back what white-box attacks kept of their purchases."""
+"""Read back which images white-box attacks kept of their purchases."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, cast
 
 import torch
 from pydantic import BeforeValidator
@@ -17,26 +17,30 @@ from ganguard.base.settings import one_line, read_record
 from ganguard.results.refinements import ClassCounts, PlainRecord, RatioRecord, RefinementRecord, Trial
 
 
-def _apart(said: Any) -> Any:
-    """Return what refinement.json says of Algorithm 1: its ratio, and apart from it what came of that.
+def _split_trial(said: object) -> object:
+    """Return what refinement.json says of Algorithm 1, with its outcome split from its ratio.
 
-    None in its place says that the chains were stuck.
+    The outcome, "tried", is None if the chains were stuck.
     """
     if not isinstance(said, dict):
         return said
-    ratio = {key: value for key, value in said.items() if key in RatioRecord.model_fields}
-    tried = {key: value for key, value in said.items() if key not in ratio}
+    values = cast(dict[str, object], said)
+    ratio = {key: value for key, value in values.items() if key in RatioRecord.model_fields}
+    tried = {key: value for key, value in values.items() if key not in ratio}
     return {**ratio, "tried": None if tried == {"stuck": True} else tried}
 
 
 class _Written(Trial):
-    """What refinement.json says."""
+    """The content of refinement.json."""
 
-    plain: Annotated[PlainRecord, BeforeValidator(_apart)]
+    plain: Annotated[PlainRecord, BeforeValidator(_split_trial)]
 
 
 def refinement_records(plan: Plan, done: dict[str, Done]) -> list[RefinementRecord]:
-    """Return a record of every substitute that refined its purchase. Raises InputError if its files are damaged."""
+    """Return a record of every substitute that refined its purchase.
+
+    Raises InputError if its files are damaged.
+    """
     trained = [substitute for substitute in plan.substitutes if substitute.train.name in done]
     return [
         _record(substitute, done)
@@ -61,8 +65,9 @@ def _count(classes: tuple[Tensor, int] | None, refined: dict[str, Tensor]) -> Cl
     """Return how many images of each class the purchase, the refined set and Algorithm 1's set hold.
 
     Args:
-        classes: class of each bought image (N,), and how many classes there are.
-        refined: as `_read` returns it.
+        classes: class of each bought image (N,), and the number of classes; None if the feature network
+            knows no classes.
+        refined: indices as `_read` returns them.
     """
     if classes is None:
         return None
@@ -77,7 +82,7 @@ def _count(classes: tuple[Tensor, int] | None, refined: dict[str, Tensor]) -> Cl
 
 
 def _read(directory: Path) -> dict[str, Tensor]:
-    """Return indices into the bought images: kept (N,), and plain (N,) unless Algorithm 1's chains were stuck."""
+    """Return indices into the bought images: kept (N,), and plain (N,) unless Algorithm 1's chains stuck."""
     try:
         return read_tensors(directory / KEPT)[0]
     except ValueError as problem:

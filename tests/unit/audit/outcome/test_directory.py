@@ -88,17 +88,6 @@ def test_a_damaged_owner_is_named_with_a_way_out(tmp_path: Path, content: bytes)
     assert owner_of(tmp_path) == "mine"
 
 
-def test_results_say_whose_they_are_where_nothing_else_does(
-    tmp_path: Path, tiny_results: AuditResults
-) -> None:
-    write_results(tiny_results, tmp_path)
-    assert owner_of(tmp_path) == "tiny"
-    with pytest.raises(SpecError, match="holds the audit 'tiny'"):
-        take(tmp_path, "mine")
-    take(tmp_path, "tiny")
-    assert (tmp_path / "audit.json").is_file()
-
-
 def test_a_spec_from_elsewhere_is_refused_with_a_way_out(tmp_path: Path) -> None:
     take(tmp_path, "mine", "/a/mine.yaml")
     take(tmp_path, "mine", "/a/mine.yaml")

@@ -1,0 +1,75 @@
+"""Describe what was audited, and by what means: target, features, attacks, defences and directions."""
+
+from collections.abc import Iterator
+
+from ganguard.audit.engine.cache import Done
+from ganguard.audit.outcome.copies import fitted_directions
+from ganguard.audit.plan.parts import Plan
+from ganguard.audit.spec.spec import Spec
+from ganguard.audit.steps.direction import read_direction
+from ganguard.audit.steps.target import read_target
+from ganguard.base.errors import DataError
+from ganguard.base.settings import read_record
+from ganguard.comparison.embedding import FeatureDescription
+from ganguard.results.records import (
+    AttackRecord,
+    DefenceRecord,
+    DirectionRecord,
+    FeatureRecord,
+    TargetRecord,
+)
+
+
+def target_record(spec: Spec, plan: Plan, done: dict[str, Done]) -> TargetRecord:
+    """Return the record of the target, as it was when it was opened. Raises DataError if that is damaged."""
+    target, reference = read_target(done[plan.ground.target.name].directory), plan.ground.reference
+    if target.image_shape is None:
+        raise DataError("target.json does not say how large the target's images are. Run the audit again.")
+    return TargetRecord(
+        description=target.description,
+        identity=target.identity,
+        image_shape=target.image_shape,
+        codes=spec.codes,
+        measured_against="reference" if reference else "api" if spec.remote() else "target",
+        reference=read_target(done[reference.name].directory).identity if reference else None,
+    )
+
+
+def feature_record(spec: Spec, features: Done) -> FeatureRecord:
+    """Return the record of the feature network. Raises DataError if its description is damaged."""
+    said = read_record(features.directory / "features.json", FeatureDescription, DataError)
+    return FeatureRecord(
+        kind=spec.features.kind, dimensions=said.dimensions, held_out_accuracy=said.held_out_accuracy
+    )
+
+
+def attack_records(spec: Spec) -> Iterator[AttackRecord]:
+    """Yield the record of each attack, at all its budgets."""
+    for label, by_budget in spec.labelled_attacks():
+        first = by_budget[0]
+        yield AttackRecord(
+            label=label,
+            kind=first.kind,
+            architecture=first.architecture.kind,
+            knows=first.needs().knows(),
+            query_budgets=tuple(settings.query_budget for settings in by_budget),
+            settings=first.model_dump(mode="json", exclude={"query_budget", "kind"}),
+        )
+
+
+def defence_records(plan: Plan, done: dict[str, Done]) -> Iterator[DefenceRecord]:
+    """Yield the record of each chain of defences that could be put before the target."""
+    for defended in plan.ground.defended:
+        if defended.target.name in done:
+            yield DefenceRecord(
+                label=str(defended.scenario.defence),
+                kinds=tuple(defence.kind for defence in defended.scenario.chain),
+                settings=tuple(defence.model_dump(mode="json") for defence in defended.scenario.chain),
+                identity=read_target(done[defended.target.name].directory).identity,
+            )
+
+
+def direction_records(plan: Plan, done: dict[str, Done]) -> Iterator[DirectionRecord]:
+    """Yield the record of each direction that was fitted."""
+    for direction in fitted_directions(plan, done):
+        yield read_direction(done[direction.step.name].directory)

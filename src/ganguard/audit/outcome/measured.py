@@ -1,0 +1,91 @@
+"""Collect what was measured, why anything is absent, and what that says of the paper's relations."""
+
+from collections.abc import Iterator
+
+from ganguard.audit.engine.cache import Done
+from ganguard.audit.engine.execute import Execution
+from ganguard.audit.plan.pairs import improvements
+from ganguard.audit.plan.parts import Plan
+from ganguard.audit.plan.step import Step
+from ganguard.audit.spec.spec import Spec
+from ganguard.audit.steps.measurements import read_measurements
+from ganguard.audit.steps.substitute import queries_of
+from ganguard.results.protection import protection_verdicts
+from ganguard.results.records import (
+    AttackRecord,
+    DefenceRecord,
+    FailureRecord,
+    Measurement,
+    UseRecord,
+    Verdict,
+)
+from ganguard.results.verdicts import verdicts
+from ganguard.results.whose import Whose
+
+
+def measurements_of(plan: Plan, done: dict[str, Done]) -> Iterator[Measurement]:
+    """Yield every measurement, marked with what its step did not know.
+
+    A step knows neither the defence that stands before a target, nor whose copy it measures.
+    """
+    for step, known in _measuring_steps(plan):
+        if step.name in done:
+            for measurement in read_measurements(done[step.name].directory):
+                yield measurement.model_copy(update=known)
+
+
+def _measuring_steps(plan: Plan) -> Iterator[tuple[Step, dict[str, str | int | None]]]:
+    """Yield the steps that measure, in the order of results.json, and what the plan knows of each."""
+    ground = plan.ground
+    yield ground.yardsticks, {}
+    for purchase in plan.purchases:
+        buyer = purchase.scenario
+        yield purchase.replay, {"defence": buyer.defence, "adversary": buyer.who}
+    for step in (*plan.known, *(domain.floors for domain in ground.domains)):
+        yield step, {}
+    for defended in ground.defended:
+        yield defended.utility, {"defence": defended.scenario.defence}
+    for substitute in plan.substitutes:
+        yield substitute.measure, substitute.copy.whose().model_dump()
+
+
+def use_records(plan: Plan, done: dict[str, Done]) -> Iterator[UseRecord]:
+    """Yield how many queries each trained copy was made from."""
+    for substitute in plan.substitutes:
+        if substitute.train.name in done:
+            used = queries_of(done[substitute.train.name].directory)
+            yield UseRecord.model_validate({**substitute.copy.whose().model_dump(), "used": used})
+
+
+def failure_records(plan: Plan, execution: Execution) -> Iterator[FailureRecord]:
+    """Yield why each absent copy, and each absent utility of a defence, is absent."""
+    wanted = [(substitute.measure, substitute.copy.whose()) for substitute in plan.substitutes]
+    for defended in plan.ground.defended:
+        wanted.append((defended.utility, Whose(defence=defended.scenario.defence)))
+    for step, whose in wanted:
+        failed = None if step.name in execution.done else _cause(step, execution)
+        if failed:
+            reason = execution.failed[failed]
+            yield FailureRecord.model_validate({**whose.model_dump(), "step": failed, "reason": reason})
+
+
+def _cause(step: Step, execution: Execution) -> str | None:
+    """Return the name of the failed step that made this one fail, or be left out."""
+    if step.name in execution.failed:
+        return step.name
+    needed = [*(read.step for read in step.inputs.by_role().values()), *step.after]
+    return next(filter(None, (_cause(each, execution) for each in needed)), None)
+
+
+def verdicts_on(
+    spec: Spec, measurements: list[Measurement], attacks: list[AttackRecord], defences: list[DefenceRecord]
+) -> list[Verdict]:
+    """Return the verdicts on the paper's relations.
+
+    Protection is not judged if distances are to the images that an API returned.
+    """
+    undefended = [measurement for measurement in measurements if measurement.defence is None]
+    found = verdicts(undefended, attacks, improvements(spec.labelled_attacks()))
+    if spec.remote() and not spec.reference:
+        return found
+    return found + protection_verdicts(measurements, defences)
