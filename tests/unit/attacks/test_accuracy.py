@@ -5,83 +5,18 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor, nn
+from accuracy_samples import KNOWLEDGE, TINY, Box, BrightnessD, WhiteBox, attack, bright, judge
 
 from ganguard.architectures.checkpoint import load_checkpoint
 from ganguard.architectures.networks import build_networks, parse_architecture
-from ganguard.attacks.protocol import Knowledge, Workspace, parse_attack, run_attack
-from ganguard.attacks.real_images import mixed, real_fraction
+from ganguard.attacks.protocol import Knowledge, parse_attack
+from ganguard.attacks.real_images import mixed
 from ganguard.attacks.subsampling.refinement_files import KEPT, REFINEMENT
-from ganguard.attacks.subsampling.refining import Refining, refine
 from ganguard.base.codecs import read_tensors
 from ganguard.base.compute import Compute
-from ganguard.base.errors import DataError, SpecError, StepError, TargetError
-from ganguard.queries.ledger import Ledger
-from ganguard.queries.metered_target import meter
-from ganguard.queries.store import Store
+from ganguard.base.errors import DataError, SpecError, TargetError
 from ganguard.targets.module import ModuleDiscriminator
-from ganguard.targets.protocol import Discriminator
 from ganguard.training.early_stopping import JUDGED
-
-TINY = {"architecture": {"kind": "dcgan", "width": 4}, "steps": 4, "batch_size": 8, "query_budget": 200}
-
-
-class BrightnessD:
-    """Scores images by their mean brightness; real ones are bright."""
-
-    def __init__(self, nan: bool = False) -> None:
-        self.nan = nan
-
-    def scores(self, images: Tensor) -> Tensor:
-        scores = images.float().mean((1, 2, 3)) / 16
-        return scores * float("nan") if self.nan else scores
-
-    def features(self, images: Tensor) -> Tensor:
-        return torch.stack([self.scores(images), images.float().flatten(1)[:, 0]], 1)
-
-    def module(self) -> nn.Module:
-        return nn.ParameterDict({"weight": torch.ones(1)})
-
-
-class Box:
-    """A black box of images of random brightness, that counts what it is asked for."""
-
-    identity = "box"
-    image_shape = (1, 8, 8)
-
-    def __init__(self) -> None:
-        self.asked = 0
-
-    def sample(self, indices: range, *, seed: int) -> Tensor:
-        self.asked += len(indices)
-        levels = torch.tensor([37 * i % 200 for i in indices], dtype=torch.uint8)
-        return levels.view(-1, 1, 1, 1).expand(-1, *self.image_shape).contiguous()
-
-
-class WhiteBox(Box):
-    def __init__(self, D: Discriminator | None = None) -> None:
-        super().__init__()
-        self.discriminator = D or BrightnessD()
-
-
-def bright(count: int) -> Tensor:
-    levels = 140 + torch.arange(count) * 7 % 60
-    return levels.to(torch.uint8).view(-1, 1, 1, 1).expand(-1, 1, 8, 8).contiguous()
-
-
-def judge(images: Tensor) -> float:
-    return abs(images.double().mean().item() - 170)
-
-
-KNOWLEDGE = Knowledge(bright(30), judge)
-
-
-def attack(target: Box, directory: Path, knowledge: Knowledge = KNOWLEDGE, **settings: object):
-    ledger = Ledger(directory / "ledger.sqlite")
-    ledger.ensure_account("adversary", 500)
-    workspace = Workspace(directory, Store(directory / "store", "box", "adversary", 3), Compute())
-    parsed = parse_attack({**TINY, "real_steps": 4, "judge_every": 2, **settings})
-    return run_attack(meter(target, ledger, "adversary"), parsed, knowledge, workspace, seed=0)
 
 
 @pytest.mark.parametrize("schedule", ["fine_tune", "mix"])
@@ -115,43 +50,6 @@ def test_the_white_box_refines_towards_the_real_images(tmp_path: Path) -> None:
     rates = [tried["acceptance_rate"] for tried in said["tried"]]
     assert 0 < rates[4] < rates[1] < 1 == rates[0]
     assert said["tried"][4]["distinct"] < 200 == said["tried"][0]["distinct"]
-
-
-def test_a_judge_that_dislikes_refining_leaves_the_purchase_as_it_is() -> None:
-    images = WhiteBox().sample(range(200), seed=0)
-    dislikes = refine(
-        images,
-        bright(30),
-        BrightnessD(),
-        Refining(steps=20),
-        lambda seen: seen.double().mean().item(),
-        seed=0,
-    )
-    assert dislikes.best.power == 0
-    assert torch.equal(dislikes.kept, torch.arange(200))
-    ties = refine(images, bright(30), BrightnessD(), Refining(steps=20), lambda _: 1.0, seed=0)
-    assert ties.best.power == 0
-
-
-def test_powers_whose_chains_are_stuck_are_passed_over() -> None:
-    class Sure(BrightnessD):
-        def scores(self, images: Tensor) -> Tensor:
-            return 40.0 * (images.float().mean((1, 2, 3)) > 138)
-
-    images = WhiteBox().sample(range(60), seed=0).clamp(max=130)
-    found = refine(images, bright(30), Sure(), Refining(steps=2, ratio="logistic"), lambda _: 1.0, seed=0)
-    assert 1.0 in found.stuck and 0.0 not in found.stuck
-    assert found.plain is None
-    assert found.best.power == 0
-    with pytest.raises(StepError, match="all chains stuck"):
-        refine(
-            images,
-            bright(30),
-            Sure(),
-            Refining(steps=2, ratio="logistic", powers=(1.0,)),
-            lambda _: 1.0,
-            seed=0,
-        )
 
 
 @pytest.mark.parametrize("start", ["target", "random"])
@@ -209,18 +107,6 @@ def test_real_images_of_another_shape_are_refused_before_an_image_is_bought(tmp_
     assert target.asked == 0
 
 
-def test_a_judge_that_gives_no_number_is_named() -> None:
-    with pytest.raises(StepError, match="the judge of refined images gave nan at power 0"):
-        refine(bright(50), bright(9), BrightnessD(), Refining(steps=5), lambda _: float("nan"), seed=0)
-
-
-def test_more_images_than_were_bought_cannot_be_kept() -> None:
-    with pytest.raises(SpecError, match=r"query_budget must be at least 51 for refining\.count, 51; got 50"):
-        refine(bright(50), bright(9), BrightnessD(), Refining(count=51), judge, seed=0)
-    with pytest.raises(SpecError, match="at least 4 real images; got 3"):
-        refine(bright(50), bright(3), BrightnessD(), Refining(), judge, seed=0)
-
-
 def test_mixing_gives_the_real_images_their_share() -> None:
     both = mixed(bright(200), bright(10), 0.5)
     assert len(both) == 400
@@ -247,8 +133,6 @@ def test_settings_out_of_range_are_named(values: dict[str, object], message: str
 
 
 def test_only_attacks_that_hold_real_images_say_how_many() -> None:
-    assert (
-        real_fraction(parse_attack({"kind": "accuracy_partial_black_box", **TINY, "real_fraction": 0.2}))
-        == 0.2
-    )
-    assert real_fraction(parse_attack({"kind": "fidelity", **TINY})) is None
+    holds = parse_attack({"kind": "accuracy_partial_black_box", **TINY, "real_fraction": 0.2})
+    assert holds.needs().real_fraction == 0.2
+    assert parse_attack({"kind": "fidelity", **TINY}).needs().real_fraction is None

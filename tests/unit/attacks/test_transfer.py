@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_accuracy import Box
+from accuracy_samples import Box
 from torch import Tensor
 
 from ganguard.architectures.checkpoint import load_checkpoint
@@ -173,7 +173,7 @@ def test_a_given_copy_is_taken_as_it_is(tmp_path: Path, stolen: Path) -> None:
     assert (target.asked, found.queries) == (0, 0)
     assert load_checkpoint(found.checkpoint).digest() == load_checkpoint(stolen).digest()
     parsed = parse_attack(settings)
-    assert (parsed.architecture.kind, parsed.buys()) == ("sngan", 0)
+    assert (parsed.architecture.kind, parsed.needs().purchase) == ("sngan", 0)
     assert parsed.label() == f"given copy {stolen.parent.name}"
 
 

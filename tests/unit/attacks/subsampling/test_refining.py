@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_accuracy import KNOWLEDGE, BrightnessD, WhiteBox, attack, bright, judge
+from accuracy_samples import KNOWLEDGE, BrightnessD, WhiteBox, attack, bright, judge
 
 from ganguard.attacks.protocol import parse_attack
 from ganguard.attacks.subsampling import refining as module
@@ -14,7 +14,7 @@ from ganguard.attacks.subsampling.proposals import Stream
 from ganguard.attacks.subsampling.refinement_files import KEPT, REFINEMENT
 from ganguard.attacks.subsampling.refining import Refining, refine
 from ganguard.base.codecs import read_tensors
-from ganguard.base.errors import CheckpointError, SpecError, TargetError
+from ganguard.base.errors import CheckpointError, SpecError, StepError, TargetError
 
 STREAM = {"proposals": "stream", "steps": 10, "count": 15, "ratio": "logistic"}
 
@@ -140,3 +140,52 @@ def test_more_images_kept_than_bought_are_refused_before_an_image_is_bought(tmp_
     ):
         attack(target, tmp_path, kind="accuracy_white_box", refining={"count": 201})
     assert target.asked == 0
+
+
+def test_a_judge_that_dislikes_refining_leaves_the_purchase_as_it_is() -> None:
+    images = WhiteBox().sample(range(200), seed=0)
+    dislikes = refine(
+        images,
+        bright(30),
+        BrightnessD(),
+        Refining(steps=20),
+        lambda seen: seen.double().mean().item(),
+        seed=0,
+    )
+    assert dislikes.best.power == 0
+    assert torch.equal(dislikes.kept, torch.arange(200))
+    ties = refine(images, bright(30), BrightnessD(), Refining(steps=20), lambda _: 1.0, seed=0)
+    assert ties.best.power == 0
+
+
+def test_powers_whose_chains_are_stuck_are_passed_over() -> None:
+    class Sure(BrightnessD):
+        def scores(self, images: torch.Tensor) -> torch.Tensor:
+            return 40.0 * (images.float().mean((1, 2, 3)) > 138)
+
+    images = WhiteBox().sample(range(60), seed=0).clamp(max=130)
+    found = refine(images, bright(30), Sure(), Refining(steps=2, ratio="logistic"), lambda _: 1.0, seed=0)
+    assert 1.0 in found.stuck and 0.0 not in found.stuck
+    assert found.plain is None
+    assert found.best.power == 0
+    with pytest.raises(StepError, match="all chains stuck"):
+        refine(
+            images,
+            bright(30),
+            Sure(),
+            Refining(steps=2, ratio="logistic", powers=(1.0,)),
+            lambda _: 1.0,
+            seed=0,
+        )
+
+
+def test_a_judge_that_gives_no_number_is_named() -> None:
+    with pytest.raises(StepError, match="the judge of refined images gave nan at power 0"):
+        refine(bright(50), bright(9), BrightnessD(), Refining(steps=5), lambda _: float("nan"), seed=0)
+
+
+def test_more_images_than_were_bought_cannot_be_kept() -> None:
+    with pytest.raises(SpecError, match=r"query_budget must be at least 51 for refining\.count, 51; got 50"):
+        refine(bright(50), bright(9), BrightnessD(), Refining(count=51), judge, seed=0)
+    with pytest.raises(SpecError, match="at least 4 real images; got 3"):
+        refine(bright(50), bright(3), BrightnessD(), Refining(), judge, seed=0)
