@@ -2,6 +2,8 @@
 
 import io
 import json
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -9,28 +11,35 @@ import jsonschema
 import pytest
 import torch
 from PIL import Image
+from plan_samples import plan_of
 from pydantic import ValidationError
 from refinement_samples import CASES, RATIO, refined, refinement, tried
+from spec_samples import SMALL
 
-from ganguard.attacks.protocol import parse_attack
 from ganguard.attacks.subsampling.refinement_files import KEPT, REFINEMENT
 from ganguard.audit.engine.cache import Done
 from ganguard.audit.outcome.refinements import refinement_records
-from ganguard.audit.plan.plan import Plan, SubstitutePlan
-from ganguard.audit.plan.planned import replay_name
+from ganguard.audit.plan.parts import SubstitutePlan
+from ganguard.audit.plan.plan import make_plan
+from ganguard.audit.spec.spec import Spec
 from ganguard.base.cache import write_json, write_tensors
 from ganguard.base.errors import CheckpointError, DataError, InputError
 from ganguard.base.grids import DROPPED_FILE, KEPT_FILE, save_kept_and_dropped
+from ganguard.base.settings import parse
 from ganguard.results.records import AuditResults, read_results, write_results
 from ganguard.results.refinements import RefinementRecord
 
-SUBSTITUTE = SubstitutePlan(
-    "white",
-    parse_attack({"kind": "fidelity", "architecture": "dcgan", "query_budget": 6}),
-    3,
-    "substitute",
-    "measure",
-)
+
+@cache
+def planned() -> SubstitutePlan:
+    """Return the plan of a copy under seed 3 whose budget is 6; 7 images were bought for others too."""
+    spec = {
+        **SMALL,
+        "attacks": [{"kind": "fidelity", "architecture": "dcgan", "query_budget": [6, 7]}],
+        "seeds": [3],
+    }
+    found = make_plan(parse(Spec, spec, "spec")).substitutes[0]
+    return replace(found, copy=replace(found.copy, label="white"))
 
 
 @pytest.mark.parametrize(
@@ -83,8 +92,10 @@ def written(directory: Path, plain: dict[str, Any]) -> None:
 
 
 def read(directory: Path) -> RefinementRecord:
-    done = {name: Done(directory, {}, 0.0) for name in ("substitute", replay_name(3))}
-    (record,) = refinement_records(Plan((), (SUBSTITUTE,)), done)
+    substitute = planned()
+    assert substitute.bought is not None
+    done = {step.name: Done(directory, {}, 0.0) for step in (substitute.train, substitute.bought.replay)}
+    (record,) = refinement_records(replace(plan_of(), substitutes=(substitute,)), done)
     return record
 
 

@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from ganguard.audit.engine.cache import CODE, Done, step_key
-from ganguard.audit.plan.plan import Plan, make_plan
-from ganguard.audit.plan.step import Step
+from ganguard.audit.engine.cache import Done, step_key
+from ganguard.audit.plan import work
+from ganguard.audit.plan.parts import Plan
+from ganguard.audit.plan.plan import make_plan
+from ganguard.audit.plan.step import Step, StepSettings
 from ganguard.audit.spec.spec import Spec
-from ganguard.audit.steps.kinds import RUNNERS
+from ganguard.audit.steps.kinds import KINDS
 from ganguard.base.compute import Compute
 from ganguard.base.settings import parse
 
@@ -32,9 +34,13 @@ def keys_of(plan: Plan, threads: int = 1) -> dict[str, str]:
     keys: dict[str, str] = {}
     for step in plan.steps:
         keys[step.name] = step_key(step, done, compute)
-        parts = ["result", *map(str, step.settings.get("budgets", []))]
+        parts = ["result", *map(str, getattr(step.settings, "budgets", ()))]
         done[step.name] = Done(None, {part: f"{keys[step.name]} {part}" for part in parts}, 0.0)  # type: ignore[arg-type]
     return keys
+
+
+def needed_by(step: Step) -> list[Step]:
+    return [read.step for read in step.inputs.by_role().values()]
 
 
 def test_steps_come_after_what_they_need() -> None:
@@ -42,13 +48,16 @@ def test_steps_come_after_what_they_need() -> None:
     names = [step.name for step in plan.steps]
     assert len(set(names)) == len(names)
     for position, step in enumerate(plan.steps):
-        for needed in [*(i.step for i in step.inputs), *step.after]:
-            assert needed in names[:position]
+        for needed in [*needed_by(step), *step.after]:
+            assert needed in plan.steps[:position]
 
 
-def test_every_kind_of_step_has_a_runner_and_says_its_code() -> None:
-    assert RUNNERS.keys() == CODE.keys()
-    assert {step.kind for step in plan_of().steps} <= RUNNERS.keys()
+def test_every_kind_of_step_has_settings_a_function_and_says_its_code() -> None:
+    settings = [found for found in vars(work).values() if isinstance(found, type)]
+    kinds = [kind.kind for kind in settings if issubclass(kind, StepSettings) and kind is not StepSettings]
+    assert sorted(kinds) == sorted(KINDS)
+    assert all(kind.code for kind in KINDS.values())
+    assert {step.kind for step in plan_of().steps} <= KINDS.keys()
 
 
 def test_one_purchase_serves_all_attacks_of_a_seed() -> None:
@@ -57,11 +66,14 @@ def test_one_purchase_serves_all_attacks_of_a_seed() -> None:
         "purchase, seed 0",
         "purchase, seed 1",
     ]
-    assert [(p.seed, p.images) for p in plan.purchases] == [(0, 30), (1, 30)]
+    assert [(p.seed, p.queries) for p in plan.purchases] == [(0, 30), (1, 30)]
 
 
 def test_nothing_is_bought_before_the_yardsticks_stand() -> None:
-    assert all(step.after == ("yardsticks",) for step in plan_of().steps if step.kind == "purchase")
+    plan = plan_of()
+    purchases = [step for step in plan.steps if step.kind == "purchase"]
+    assert len(purchases) == 2
+    assert all(step.after == (plan.ground.yardsticks,) for step in purchases)
 
 
 def test_a_target_trained_on_the_real_data_decodes_it_once() -> None:
@@ -77,9 +89,14 @@ def test_only_a_factory_is_called_anew_each_time(
     checkpoint = str(tiny_checkpoint(tmp_path / "a"))
     before = opening({"checkpoint": checkpoint})
     assert not before.volatile
-    assert opening({"checkpoint": checkpoint}) == before
+    again = opening({"checkpoint": checkpoint})
+    assert again.settings == before.settings
+    assert (again.name, again.volatile, again.cost) == (before.name, before.volatile, before.cost)
+    assert step_key(again, {}, Compute()) == step_key(before, {}, Compute())
     tiny_checkpoint(tmp_path / "a", seed=1)
-    assert opening({"checkpoint": checkpoint}) != before
+    changed = opening({"checkpoint": checkpoint})
+    assert changed.settings != before.settings
+    assert step_key(changed, {}, Compute()) != step_key(before, {}, Compute())
     assert opening({"python": "a:b"}).volatile
 
 
@@ -111,12 +128,13 @@ MOVED = {"kind": "transfer", **NETWORK, "domain": {"kind": "digits", "classes": 
 def test_what_goes_on_with_a_copy_takes_that_of_another_attack() -> None:
     moved = {**MOVED, "method": ["fine_tune", "freeze_d", "scratch"], "domain_images": [9, None]}
     plan = plan_of(attacks=[moved, {"kind": "accuracy_partial_black_box", **NETWORK}, ATTACK], seeds=[0])
-    stolen = {i.step for step in plan.steps for i in step.inputs if i.role == "stolen"}
-    assert stolen == {"substitute fidelity sngan, 20 queries, seed 0"}
+    read = [step.inputs.by_role().get("stolen") for step in plan.steps]
+    stolen = [found.step for found in read if found]
+    assert {step.name for step in stolen} == {"substitute fidelity sngan, 20 queries, seed 0"}
+    assert len(set(stolen)) == 1
     assert sum(step.kind == "substitute" for step in plan.steps) == 6 + 1 + 2
-    names = [step.name for step in plan.steps]
     for position, step in enumerate(plan.steps):
-        assert all(i.step in names[:position] for i in step.inputs)
+        assert all(needed in plan.steps[:position] for needed in needed_by(step))
     keys = keys_of(plan)
     assert len(set(keys.values())) == len(keys)
 
@@ -126,7 +144,7 @@ def test_a_copy_that_no_attack_makes_is_made_once_for_all_that_go_on_with_it() -
     trained = [step.name for step in plan.steps if step.kind == "substitute"]
     assert trained[0] == "substitute stolen sngan #1, 20 queries, seed 0"
     assert len(trained) == 3
-    assert [(p.seed, p.images) for p in plan.purchases] == [(0, 20)]
+    assert [(p.seed, p.queries) for p in plan.purchases] == [(0, 20)]
 
 
 def test_copies_of_other_recipes_are_made_apart() -> None:
@@ -143,7 +161,7 @@ def test_copies_that_exist_already_buy_nothing(tmp_path: Path, tiny_checkpoint: 
     plan = plan_of(attacks=[given, {**MOVED, "method": "scratch"}])
     assert [step.name for step in plan.steps if step.kind in ("purchase", "replay")] == []
     assert plan.purchases == ()
-    of_given = [s.seed for s in plan.substitutes if s.label.startswith("given copy")]
+    of_given = [s.copy.seed for s in plan.substitutes if s.copy.label.startswith("given copy")]
     assert of_given == [0]
 
 
@@ -152,5 +170,6 @@ def test_what_an_adversary_knows_is_of_what_the_target_was_trained_on() -> None:
     other = {"train": {**SPEC["target"]["train"], "dataset": {"kind": "digits", "classes": [0, 1, 2]}}}  # type: ignore[dict-item]
     for changes, expected in (({}, "real"), ({"target": other}, "training data")):
         plan = plan_of(attacks=attacks, **changes)
-        (known, *_) = [step for step in plan.steps if step.kind == "known"]
-        assert next(i.step for i in known.inputs if i.role == "real") == expected
+        (known, *_) = plan.known
+        assert known.kind == "known"
+        assert known.inputs.by_role()["real"].step.name == expected

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from ganguard.audit.plan.planned import target_name
+from ganguard.audit.plan.plan import make_plan
 from ganguard.audit.spec.adversaries import adversary_labels
-from ganguard.audit.spec.scenarios import Situation, defended
+from ganguard.audit.spec.scenarios import UNDEFENDED, defended
 from ganguard.audit.spec.spec import Spec
 from ganguard.base.errors import SpecError
 from ganguard.base.settings import parse
@@ -25,8 +25,9 @@ def _spec(**changes: object) -> Spec:
     return parse(Spec, said, "spec")
 
 
-def test_without_defences_there_is_one_situation() -> None:
-    assert [s.whose() for s in _spec().situations()] == [{"defence": None, "adversary": None}]
+def test_without_defences_there_is_one_scenario() -> None:
+    assert _spec().scenarios() == [UNDEFENDED]
+    assert (UNDEFENDED.defence, UNDEFENDED.who) == (None, None)
 
 
 def test_none_comes_first_and_lists_are_swept() -> None:
@@ -37,7 +38,7 @@ def test_none_comes_first_and_lists_are_swept() -> None:
         ],
         adversaries=["naive", {"kind": "through_defence", "scale": [0.5, 1]}],
     )
-    found = [(s.defence, s.whose()["adversary"]) for s in spec.situations()]
+    found = [(s.defence, s.who) for s in spec.scenarios()]
     who = ["naive", "through it, guessed 0.5 times as strong", "through it"]
     behind = ["gaussian noise 0.1", "gaussian noise 0.4", "linear interpolation 0.5 + JPEG 30"]
     assert found == [(None, None), *((defence, adversary) for defence in behind for adversary in who)]
@@ -49,7 +50,7 @@ def test_what_an_adversary_believes() -> None:
         {"kind": "through_defence", "guess": {"kind": "jpeg", "quality": 30}},
     ]
     spec = _spec(defences=[{"kind": "gaussian_noise", "std": 0.1}], adversaries=["naive", *through])
-    believed = [[defence.label() for defence in s.believed] for s in spec.situations()]
+    believed = [[defence.label() for defence in s.believed] for s in spec.scenarios()]
     assert believed == [[], [], ["gaussian noise 0.2"], ["JPEG 30"]]
 
 
@@ -63,20 +64,21 @@ def test_a_spec_with_defences_comes_back_from_json() -> None:
 
 
 def test_steps_are_named_by_what_they_depend_on() -> None:
-    (plain, naive, through) = _spec(
+    spec = _spec(
         defences=[{"kind": "jpeg", "quality": 9}], adversaries=["naive", {"kind": "through_defence"}]
-    ).situations()
-    assert [target_name(s) for s in (plain, naive, through)] == [
+    )
+    (plain, naive, through), ground = spec.scenarios(), make_plan(spec).ground
+    assert [ground.target_in(s).name for s in (plain, naive, through)] == [
         "target",
         "target behind JPEG 9",
         "target behind JPEG 9",
     ]
-    assert [s.suffix for s in (plain, naive, through)] == [
+    assert [str(s) for s in (plain, naive, through)] == [
         "",
         " behind JPEG 9, naive",
         " behind JPEG 9, through it",
     ]
-    assert Situation().suffix == ""
+    assert str(UNDEFENDED) == ""
 
 
 def test_defences_that_differ_where_their_labels_do_not_are_numbered(tmp_path: Path) -> None:
@@ -100,12 +102,14 @@ def test_defences_that_differ_where_their_labels_do_not_are_numbered(tmp_path: P
         for number in ("", " #2")
     ]
     who = ["through adversarial noise 8", "through adversarial noise 8 #2"]
-    assert [(s.defence, s.whose()["adversary"]) for s in spec.situations()[1:]] == [
-        (d, w) for d in numbered for w in who
-    ]
-    assert len({s.suffix for s in spec.situations()}) == 9
+    assert [(s.defence, s.who) for s in spec.scenarios()[1:]] == [(d, w) for d in numbered for w in who]
+    assert len({str(s) for s in spec.scenarios()}) == 9
     assert [s.defence for s in defended(spec.defences)] == numbered
-    assert [s.behind for s in spec.situations()[1::2]] == [s.bought.behind for s in spec.situations()[1::2]]
+    bought = [s.bought for s in spec.scenarios()[1:]]
+    assert [s.defence for s in bought] == [s.defence for s in spec.scenarios()[1:]]
+    assert (
+        [str(s) for s in bought[::2]] == [str(s) for s in bought[1::2]] == [f" behind {d}" for d in numbered]
+    )
     assert adversary_labels(spec.adversaries) == tuple(who)
 
 
@@ -123,6 +127,17 @@ MIXED = {
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
+        ({"attacks": [ATTACK, ATTACK]}, "attacks: fidelity sngan, 10 queries, stands twice. Leave one out"),
+        ({"attacks": [{**ATTACK, "query_budget": [7, 10, 7]}]}, "fidelity sngan, 7 queries, stands twice"),
+        (
+            {"attacks": [{**ATTACK, "query_budget": [7, 10]}, MIXED, {**ATTACK, "query_budget": [10, 20]}]},
+            "fidelity sngan, 10 queries, stands twice",
+        ),
+        ({"attacks": [ATTACK, {**ATTACK, "checkpoint_every": 2}]}, "10 queries, stands twice"),
+        (
+            {"attacks": [MIXED, ATTACK, MIXED]},
+            "black box sngan, 10 % real mixed in, 10 queries, stands twice",
+        ),
         ({"defences": []}, "defences must be a list with at least one"),
         ({"defences": "jpeg"}, "defences must be a list"),
         ({"defences": ["jpeg"]}, "quality: this key is required"),

@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from ganguard.audit.engine.cache import Done, step_key
-from ganguard.audit.plan.plan import Plan, make_plan
+from ganguard.audit.plan.parts import Plan
+from ganguard.audit.plan.plan import make_plan
+from ganguard.audit.plan.work import SubstituteSettings, TrainTargetInputs, TrainTargetSettings
 from ganguard.audit.spec.spec import Spec
 from ganguard.audit.steps import target as steps
 from ganguard.audit.steps.call import StepCall
@@ -31,11 +33,13 @@ def _plan(every: int) -> Plan:
 def test_the_steps_know_it_and_their_keys_do_not() -> None:
     often, seldom = ({step.name: step for step in _plan(every).steps} for every in (5, 50))
     for step, other in zip(often.values(), seldom.values(), strict=True):
-        done = {i.step: Done(Path("x"), {i.part: "0"}, 0.0) for i in step.inputs}
+        read = [*step.inputs.by_role().values(), *other.inputs.by_role().values()]
+        done = {i.step.name: Done(Path("x"), {i.part: "0"}, 0.0) for i in read}
         assert step_key(step, done, Compute()) == step_key(other, done, Compute())
-    saved = {name: step.checkpoint_every for name, step in often.items() if step.checkpoint_every is not None}
-    assert set(saved.values()) == {5}
-    assert len(saved) == 2
+    settings = [step.settings for step in often.values()]
+    trained = [s.training for s in settings if isinstance(s, TrainTargetSettings)]
+    trained += [s.attack for s in settings if isinstance(s, SubstituteSettings)]
+    assert [training.checkpoint_every for training in trained] == [5, 5]
 
 
 def test_the_target_is_trained_by_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,14 +58,6 @@ def test_the_target_is_trained_by_it(tmp_path: Path, monkeypatch: pytest.MonkeyP
     step = next(step for step in _plan(5).steps if step.kind == "train_target")
     with pytest.raises(Trained):
         steps.run_train_target(
-            StepCall(
-                step.settings,
-                {"real": tmp_path},
-                tmp_path,
-                tmp_path,
-                Compute(),
-                silent,
-                step.checkpoint_every,
-            )
+            StepCall(step.settings, TrainTargetInputs(tmp_path), tmp_path, tmp_path, Compute(), silent)
         )
     assert seen == [5]

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from plan_samples import real_step
 from torch import nn
 
 from ganguard.audit.engine.cache import finish, require_whole, step_directory
-from ganguard.audit.plan.step import Step
 from ganguard.audit.steps.yardsticks import load_embedding
 from ganguard.base.compute import Compute
 from ganguard.base.errors import DataError, InputError
@@ -16,7 +16,7 @@ from ganguard.training.state import save_state
 
 
 def test_a_step_of_which_a_byte_changed_is_named(tmp_path: Path) -> None:
-    step = Step("real", "real", {})
+    step = real_step()
     work = step_directory(tmp_path, step, "0" * 64, "work")
     work.mkdir(parents=True)
     (work / "data").write_bytes(b"as it was")
@@ -25,7 +25,8 @@ def test_a_step_of_which_a_byte_changed_is_named(tmp_path: Path) -> None:
     require_whole.cache_clear()
     (directory / "data").write_bytes(b"as it is.")
     with pytest.raises(
-        DataError, match=r"data: damaged: its SHA-256 is another\. Remove .* it is then done again"
+        DataError,
+        match=r"data: damaged: its SHA-256 is not the recorded one\. Remove .* it is then done again",
     ):
         require_whole(directory)
 
