@@ -131,7 +131,11 @@ class _Run:
 
     def _take(self, step: Step, outcome: Done | Exception) -> None:
         """Note the outcome of a step that ran. Raises what it raised, unless that lets it fail alone."""
-        twins = self.twins.pop(self.running.pop(step.name), [])
+        key = self.running.pop(step.name)
+        twins = self.twins.pop(key, [])
+        if isinstance(outcome, Killed) and not step.volatile:
+            # Its process may have been killed when the step was whole.
+            outcome = find(self.audit, step, key) or outcome
         if isinstance(outcome, Done):
             self._finish(step, outcome)
             for twin in twins:
