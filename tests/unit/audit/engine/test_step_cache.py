@@ -7,28 +7,61 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from plan_samples import features_step, plan_of, real_step
 
-from ganguard.audit.engine.cache import Done, read_record, step_key
+from ganguard.attacks.protocol import parse_attack
+from ganguard.audit.engine.cache import Done, finish, read_record, require_whole, step_directory, step_key
 from ganguard.audit.engine.execute import Execution, execute
 from ganguard.audit.engine.run_step import Event
-from ganguard.audit.plan.plan import Plan
 from ganguard.audit.plan.step import Input, Step
+from ganguard.audit.plan.work import (
+    DefendInputs,
+    DefendSettings,
+    FitInputs,
+    FitSettings,
+    NoInputs,
+    OpenTargetSettings,
+    SubstituteInputs,
+    SubstituteSettings,
+)
+from ganguard.audit.spec.chains import Chain
 from ganguard.base import cache
 from ganguard.base.compute import Compute
+from ganguard.base.errors import DataError
 from ganguard.defences.output_jpeg import Jpeg
+from ganguard.defences.protocol import parse_chain
 from ganguard.metrics.features import network
 from ganguard.metrics.features.network import library_versions, parse_features
+from ganguard.targets.load import TargetSettings
 
-STEPS = (
-    Step("real", "real", {"kind": "digits", "fingerprint": "x"}),
-    Step("features", "features", {"kind": "random_network"}, (Input("real", "real"),)),
+REAL = real_step()
+STEPS = (REAL, features_step(REAL))
+TARGET = Step("target", OpenTargetSettings(target=TargetSettings(), codes="provider"), NoInputs())
+MISLEADS = parse_chain(
+    {"kind": "adversarial_noise", "budget": 8, "network": {"kind": "huggingface", "model": "x"}}
 )
+
+
+def defend(kind: str, **settings: object) -> Step:
+    chain = parse_chain({"kind": kind, **settings})
+    return Step("d", DefendSettings(chain=chain, fingerprints=(None,)), DefendInputs(Input(TARGET)))
+
+
+def substitute(guess: Chain = ()) -> Step:
+    attack = parse_attack({"kind": "fidelity", "architecture": "sngan", "query_budget": 9})
+    settings = SubstituteSettings(attack=attack, fingerprint=None, codes="provider", seed=0, guess=guess)
+    return Step("s", settings, SubstituteInputs(Input(TARGET)))
+
+
+def fit(*guesses: Chain) -> Step:
+    settings = FitSettings(attacks=(), fingerprints=(), guesses=guesses)
+    return Step("f", settings, FitInputs(Input(REAL), Input(TARGET)))
 
 
 def run(audit: Path, steps: tuple[Step, ...] = STEPS) -> tuple[Execution, list[str]]:
     """What came of the steps, and which were done anew."""
     events: list[Event] = []
-    execution = execute(Plan(steps, ()), audit, Compute(), processes=1, listener=events.append)
+    execution = execute(plan_of(*steps), audit, Compute(), processes=1, listener=events.append)
     return execution, [event.step for event in events if event.what == "begins"]
 
 
@@ -46,14 +79,14 @@ def step_of(audit: Path, kind: str) -> Path:
 def test_images_that_may_have_changed_are_read_again_and_nothing_more_where_they_are_the_same(
     audit: Path,
 ) -> None:
-    touched = Step("real", "real", {"kind": "digits", "fingerprint": "y"})
-    assert run(audit, (touched, STEPS[1]))[1] == ["real"]
+    touched = real_step("y")
+    assert run(audit, (touched, features_step(touched)))[1] == ["real"]
 
 
 def test_every_file_of_a_step_is_recorded(audit: Path) -> None:
     record = read_record(step_of(audit, "real"))
     assert record["name"] == "real"
-    assert sorted(record["files"]) == ["grid.png", "real.safetensors"]
+    assert sorted(record["files"]) == ["counts.json", "grid.png", "real.safetensors"]
 
 
 def test_a_record_with_a_flipped_bit_is_no_record(audit: Path) -> None:
@@ -83,6 +116,22 @@ def test_a_file_that_is_absent_or_cut_off_has_the_step_done_again(audit: Path, d
     assert path.read_bytes() == content
 
 
+def test_a_step_of_which_a_byte_changed_is_named(tmp_path: Path) -> None:
+    step = REAL
+    work = step_directory(tmp_path, step, "0" * 64, "work")
+    work.mkdir(parents=True)
+    (work / "data").write_bytes(b"as it was")
+    directory = finish(tmp_path, step, "0" * 64, {}, 0.0).directory
+    require_whole(directory)
+    require_whole.cache_clear()
+    (directory / "data").write_bytes(b"as it is.")
+    with pytest.raises(
+        DataError,
+        match=r"data: damaged: its SHA-256 is not the recorded one\. Remove .* it is then done again",
+    ):
+        require_whole(directory)
+
+
 def test_a_clock_that_goes_backwards_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sound = run(tmp_path / "sound")[0].done
     clock = count(2_000_000_000, -86_400)  # a day earlier at every look
@@ -103,34 +152,34 @@ def test_a_clock_that_goes_backwards_changes_nothing(tmp_path: Path, monkeypatch
 
 
 def _key(step: Step) -> str:
-    done = {"real": Done(Path(), {"result": "0"}, 0.0)}
+    done = {name: Done(Path(), {"result": "0"}, 0.0) for name in ("real", "target")}
     return step_key(step, done, Compute())
 
 
 @pytest.mark.parametrize(
     ("step", "changes"),
     [
-        (Step("features", "features", {"kind": "huggingface", "model": "x"}, (Input("real", "real"),)), True),
-        (
-            Step(
-                "d",
-                "defend",
-                {"defences": [{"kind": "adversarial_noise", "network": {"kind": "huggingface"}}]},
-            ),
-            True,
-        ),
-        (
-            Step(
-                "s",
-                "substitute",
-                {"guess": [{"kind": "adversarial_noise", "network": {"kind": "huggingface"}}]},
-            ),
-            True,
-        ),
+        (features_step(REAL, {"kind": "huggingface", "model": "x"}), True),
+        (Step("d", DefendSettings(chain=MISLEADS, fingerprints=(None,)), DefendInputs(Input(TARGET))), True),
+        (substitute(guess=MISLEADS), True),
+        (fit(MISLEADS), True),
         (STEPS[1], False),
-        (STEPS[0], False),
+        (REAL, False),
+        (substitute(), False),
+        (fit(), False),
+        (defend("jpeg", quality=50), False),
     ],
-    ids=["features", "a defence", "a guess", "other features", "no features"],
+    ids=[
+        "features",
+        "a defence",
+        "a guess",
+        "a guess that is tried out",
+        "other features",
+        "no features",
+        "no guess",
+        "no guess to try out",
+        "another defence",
+    ],
 )
 def test_the_version_of_transformers_counts_where_its_features_are_used(
     step: Step, changes: bool, monkeypatch: pytest.MonkeyPatch
@@ -156,7 +205,12 @@ def test_libraries_that_are_absent_leave_a_key(monkeypatch: pytest.MonkeyPatch) 
 def test_what_another_packages_defence_stands_on_is_part_of_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a target behind it, the identity holds it, too: a step that was done before would open another
     one."""
-    step = Step("d", "defend", {"defences": [{"kind": "jpeg", "quality": 50}]})
-    before = _key(step)
+    steps = [
+        defend("jpeg", quality=50),
+        *(make(parse_chain({"kind": "jpeg", "quality": 50})) for make in (substitute, fit)),
+    ]
+    before = [_key(step) for step in steps]
+    without = _key(substitute()), _key(fit())
     monkeypatch.setattr(Jpeg, "libraries", ("simplejpeg", "pydantic"))
-    assert _key(step) != before
+    assert all(_key(step) != key for step, key in zip(steps, before, strict=True))
+    assert (_key(substitute()), _key(fit())) == without
