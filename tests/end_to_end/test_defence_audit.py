@@ -136,7 +136,7 @@ def test_a_defence_that_does_not_fit_is_refused_before_anything_is_bought(tmp_pa
 def test_directions_are_fitted_to_the_target_and_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ganguard.audit.plan.planned.DIRECTION_SAMPLES", 1000)
+    monkeypatch.setattr("ganguard.audit.plan.defended.DIRECTION_SAMPLES", 1000)
     semantic = {"kind": "semantic_interpolation", "attribute": "slant", "amount": [1, 2]}
     run(tmp_path / "audit", defences=[semantic], adversaries=["naive", "through_defence"])
     results = read_results(tmp_path / "audit")
