@@ -129,9 +129,8 @@ def _probabilities(
     unknown, or does not go with a classifier, or cannot do without one.
     """
     from ganguard.base.errors import SpecError
-    from ganguard.comparison.compare import as_probabilities
     from ganguard.comparison.directions import ATTRIBUTES, score_of
-    from ganguard.comparison.embedding import network_of
+    from ganguard.comparison.embedding import as_probabilities, network_of
     from ganguard.metrics.features.network import extract
 
     if features is None:

@@ -181,9 +181,3 @@ def in_no_order(rows: Tensor) -> Tensor:
     another, would be of a few classes.
     """
     return rows[torch.randperm(len(rows), generator=torch_generator(0, "in no order"))]
-
-
-def as_probabilities(rows: Tensor) -> Tensor:
-    """Return rows (N, K) of a softmax in float32 with sums of 1 in float64."""
-    rows = rows.double()
-    return rows / rows.sum(1, keepdim=True)

@@ -12,7 +12,6 @@ from ganguard.base.codecs import read_tensors, require_finite
 from ganguard.base.compute import Compute
 from ganguard.base.errors import CheckpointError, MetricError, SpecError, unknown_name
 from ganguard.base.settings import Plain, Positive, Settings, one_line, read_record, read_yaml
-from ganguard.comparison.compare import as_probabilities
 from ganguard.metrics.features import FEATURES
 from ganguard.metrics.features.network import (
     FeatureNetwork,
@@ -66,6 +65,12 @@ def load_embedding(directory: Path, compute: Compute) -> Embedding:
             f"{file}: not the scale of features ({one_line(problem, 160)}). Run the audit again."
         ) from None
     return Embedding(settings, said.channels, network, Standardisation(mean, std), compute)
+
+
+def as_probabilities(rows: Tensor) -> Tensor:
+    """Return rows (N, K) of a softmax in float32 with sums of 1 in float64."""
+    rows = rows.double()
+    return rows / rows.sum(1, keepdim=True)
 
 
 class FeatureDescription(Settings):

@@ -12,8 +12,8 @@ from torch import Tensor
 from ganguard.base.compute import Compute, limit_threads
 from ganguard.base.errors import MetricError, SpecError, unknown_name
 from ganguard.base.progress import Progress
-from ganguard.comparison.compare import BINS, NEIGHBOURS, NIQE_IMAGES, as_probabilities, in_no_order
-from ganguard.comparison.embedding import network_of
+from ganguard.comparison.compare import BINS, NEIGHBOURS, NIQE_IMAGES, in_no_order
+from ganguard.comparison.embedding import as_probabilities, network_of
 from ganguard.comparison.image_sets import ImageSet
 from ganguard.comparison.values import (
     Histograms,

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from ganguard.comparison.compare import (
     NEIGHBOURS,
-    as_probabilities,
     by_itself,
     compare,
     compare_pixels,
@@ -19,6 +18,7 @@ from ganguard.comparison.compare import (
     natural_model,
     pixel_bins,
 )
+from ganguard.comparison.embedding import as_probabilities
 from ganguard.metrics import Balls
 from ganguard.results.records import Measurement
 

@@ -15,7 +15,6 @@ from ganguard.base.progress import silent
 from ganguard.comparison.compare import (
     NEIGHBOURS,
     NIQE_IMAGES,
-    as_probabilities,
     by_itself,
     compare,
     compare_pairs,
@@ -24,7 +23,7 @@ from ganguard.comparison.compare import (
     in_no_order,
     pixel_bins,
 )
-from ganguard.comparison.embedding import FeatureDescription
+from ganguard.comparison.embedding import FeatureDescription, as_probabilities
 from ganguard.comparison.image_sets import ImageSet
 from ganguard.comparison.measure_sets import measure_sets
 from ganguard.metrics import Balls, fit_niqe, ndb_jsd, niqe, piqe, psnr
