@@ -47,29 +47,38 @@ class Display:
         self._said: dict[str, float] = {}
 
     def __call__(self, event: "Event") -> None:
-        """Show one event."""
+        """Show one event of an audit."""
         if event.what == "cached":
             self.cached += 1
         elif event.what == "begins":
-            self._take_away(event.step)  # a step whose process was killed begins again
-            self._begun[event.step] = self._said[event.step] = time.monotonic()
-            self._tasks[event.step] = self.bars.add_task(event.step, total=None, note="")
+            self.begin(event.step)
         elif event.what == "at" and event.step in self._tasks:
-            self._move(event)
+            self.move(event.step, event.done, event.total, event.note)
         elif event.what == "ends" and event.step in self._tasks:
-            self._take_away(event.step)
-            seconds = time.monotonic() - self._begun[event.step]
-            self.console.print(f"✓ {event.step} ({seconds:.1f} s)", soft_wrap=True)
+            self.end(event.step)
         elif event.what == "fails":
             self._take_away(event.step)
             self.console.print(f"✗ {event.step}: {event.note}", soft_wrap=True)
 
-    def _move(self, event: "Event") -> None:
-        self.bars.update(self._tasks[event.step], completed=event.done, total=event.total, note=event.note)
+    def begin(self, work: str) -> None:
+        """Show that a step, or a piece of work, begins."""
+        self._take_away(work)  # a step whose process was killed begins again
+        self._begun[work] = self._said[work] = time.monotonic()
+        self._tasks[work] = self.bars.add_task(work, total=None, note="")
+
+    def move(self, work: str, done: int, total: int, note: str) -> None:
+        """Show how far it is."""
+        self.bars.update(self._tasks[work], completed=done, total=total, note=note)
         now = time.monotonic()
-        if not self.console.is_terminal and now - self._said[event.step] >= LINE_EVERY:
-            self._said[event.step] = now
-            self.console.print(f"  {event.step}: {event.note} {event.done:,}/{event.total:,}", soft_wrap=True)
+        if not self.console.is_terminal and now - self._said[work] >= LINE_EVERY:
+            self._said[work] = now
+            self.console.print(f"  {work}: {note} {done:,}/{total:,}", soft_wrap=True)
+
+    def end(self, work: str) -> None:
+        """Show that it is done."""
+        self._take_away(work)
+        seconds = time.monotonic() - self._begun[work]
+        self.console.print(f"✓ {work} ({seconds:.1f} s)", soft_wrap=True)
 
     def _take_away(self, step: str) -> None:
         if step in self._tasks:
@@ -90,13 +99,11 @@ def display() -> Generator[Display]:
 @contextmanager
 def progress_of(work: str) -> Generator["Progress"]:
     """Yield a progress callable that shows how far one piece of work is."""
-    from ganguard.audit.engine.run_step import Event
-
     with display() as shown:
-        shown(Event("begins", work))
+        shown.begin(work)
 
         def progress(done: int, total: int, note: str = "") -> None:
-            shown(Event("at", work, done, total, note))
+            shown.move(work, done, total, note)
 
         yield progress
-        shown(Event("ends", work))
+        shown.end(work)
