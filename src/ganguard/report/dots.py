@@ -20,7 +20,7 @@ from ganguard.report.findings import (
     yardstick,
 )
 from ganguard.report.numbers import interval, number, whole
-from ganguard.report.plots import MARKERS, Key, round_values
+from ganguard.report.plots import MARKERS, LegendKey, round_values
 from ganguard.report.svg import INK, MUTED, PAPER, SERIES, Shape, draw
 from ganguard.results.measures import DISTANCE
 from ganguard.results.records import Against, AuditResults
@@ -42,11 +42,11 @@ class Dots:
     heading: str
     note: str
     svgs: tuple[str, ...]
-    keys: tuple[Key, ...]
+    keys: tuple[LegendKey, ...]
     rulers: tuple[str, ...]
 
 
-Row = tuple[
+DotRow = tuple[
     str, dict[int, Summary]
 ]  # an attack, and its distances by budget; budget 0: what no copy was made of
 
@@ -90,7 +90,7 @@ def _dots(results: AuditResults, against: Against, heading: str, note: str) -> D
     )
     svgs = tuple(draw(shape, heading, said, paint, prefix=f"{against}-") for shape in shapes)
     keys = tuple(
-        Key(f"query budget {whole(b)}", f"--series-{i % len(SERIES)}", MARKERS[i % len(MARKERS)][1])
+        LegendKey(f"query budget {whole(b)}", f"--series-{i % len(SERIES)}", MARKERS[i % len(MARKERS)][1])
         for i, b in enumerate(every)
     )
     return Dots(
@@ -98,9 +98,9 @@ def _dots(results: AuditResults, against: Against, heading: str, note: str) -> D
     )
 
 
-def _rows(results: AuditResults, against: Against) -> list[Row]:
+def _rows(results: AuditResults, against: Against) -> list[DotRow]:
     """Attacks in the order of the spec; then what the adversary holds."""
-    rows: list[Row] = []
+    rows: list[DotRow] = []
     for label in labels(results):
         found = {b: summarise(of_copy(results, label, b, DISTANCE, against)) for b in budgets(results, label)}
         rows.append((label, {b: s for b, s in found.items() if s and s.mean > 0}))
@@ -115,7 +115,7 @@ def _said(budget: int, summary: Summary) -> str:
     return f"{number(summary.mean)}{bought} ({interval(summary.least, summary.greatest)})"
 
 
-def _frame(axes: Axes, rows: Sequence[Row], rulers: Sequence[float]) -> None:
+def _frame(axes: Axes, rows: Sequence[DotRow], rulers: Sequence[float]) -> None:
     values = [
         v for _, by_budget in rows for s in by_budget.values() for v in (s.least, s.mean, s.greatest) if v > 0
     ]

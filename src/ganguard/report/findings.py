@@ -10,7 +10,7 @@ from ganguard.results.summaries import Summary, summarise
 
 
 @dataclass(frozen=True)
-class Copy:
+class CopyDistances:
     """Fréchet distances of one attack's copies at one budget: to the target (fidelity), to the reference
     (accuracy)."""
 
@@ -97,10 +97,10 @@ def of_yardstick(results: AuditResults, yardstick: Yardstick, metric: str = DIST
     return results.select(subject=yardstick.subject, against=yardstick.against, metric=metric)
 
 
-def copies(results: AuditResults) -> list[Copy]:
+def copies(results: AuditResults) -> list[CopyDistances]:
     """Distances of every attack at every budget, in the order of attacks, then of budgets."""
     return [
-        Copy(
+        CopyDistances(
             attack=label,
             query_budget=budget,
             fidelity=summarise(of_copy(results, label, budget, DISTANCE, "target")),
@@ -140,7 +140,7 @@ def yardstick(results: AuditResults, wanted: Yardstick) -> Summary | None:
     return summarise(of_yardstick(results, wanted))
 
 
-def closest(found: Sequence[Copy], against: Against) -> dict[int, tuple[str, Summary]]:
+def closest(found: Sequence[CopyDistances], against: Against) -> dict[int, tuple[str, Summary]]:
     """For each budget, ascending, the attack whose copies come closest on average, and its distance."""
     best: dict[int, tuple[str, Summary]] = {}
     for copy in sorted(found, key=lambda c: c.query_budget):

@@ -13,7 +13,7 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 from ganguard.report.defended_points import DefencePoint, families
 from ganguard.report.defending import Defended
 from ganguard.report.numbers import number
-from ganguard.report.plots import MARKERS, Key, round_values
+from ganguard.report.plots import MARKERS, LegendKey, round_values
 from ganguard.report.svg import INK, MUTED, PAPER, SERIES, Shape, draw
 
 SHAPES = (
@@ -23,10 +23,10 @@ SHAPES = (
 _LOSSES = (0.5, 0.7, 1, 1.2, 1.5, 2, 3, 5, 7, 10, 15, 20, 30, 50, 100)
 
 
-def frontier_keys(defended: Defended) -> tuple[Key, ...]:
+def frontier_keys(defended: Defended) -> tuple[LegendKey, ...]:
     """How each kind of defence is drawn."""
     return tuple(
-        Key(name, f"--series-{i % len(SERIES)}", MARKERS[i % len(MARKERS)][1])
+        LegendKey(name, f"--series-{i % len(SERIES)}", MARKERS[i % len(MARKERS)][1])
         for i, name in enumerate(families(defended.points))
     )
 

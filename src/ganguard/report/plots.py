@@ -15,7 +15,7 @@ from ganguard.report.findings import (
     REAL_HALVES,
     TARGET_TO_REAL,
     TWO_DRAWS,
-    Copy,
+    CopyDistances,
     Yardstick,
     copies,
     labels,
@@ -40,7 +40,7 @@ NARROW = Shape("narrow", (300, 350), (0.155, 0.135, 0.54, 0.785), 11.0)
 
 
 @dataclass(frozen=True)
-class Key:
+class LegendKey:
     """How an attack is drawn: the CSS variable of its colour, and its marker as an SVG path."""
 
     label: str
@@ -53,7 +53,7 @@ class Legend:
     """What the picture holds: attacks, which kinds of line, and whether a distance of 0 had to be left
     out."""
 
-    keys: tuple[Key, ...]
+    keys: tuple[LegendKey, ...]
     fidelity: bool
     accuracy: bool
     yardsticks: bool
@@ -66,7 +66,7 @@ def legend(results: AuditResults) -> Legend:
     found = copies(results)
     return Legend(
         keys=tuple(
-            Key(label, f"--series-{i % len(SERIES)}", MARKERS[i % len(MARKERS)][1])
+            LegendKey(label, f"--series-{i % len(SERIES)}", MARKERS[i % len(MARKERS)][1])
             for i, label in enumerate(_drawn(results))
         ),
         fidelity=any(_positive(copy.fidelity) for copy in found),
@@ -131,7 +131,7 @@ def _rulers(results: AuditResults) -> list[tuple[Yardstick, float]]:
     return [(y, value) for y, value in found.items() if value > 0]
 
 
-def _frame(axes: Axes, found: Sequence[Copy], rulers: Sequence[float], shape: Shape) -> None:
+def _frame(axes: Axes, found: Sequence[CopyDistances], rulers: Sequence[float], shape: Shape) -> None:
     """Limits, ticks, grid and axis titles."""
     budgets = sorted({copy.query_budget for copy in found})
     distances = [s for copy in found for s in (copy.fidelity, copy.accuracy) if s and s.mean > 0]
@@ -196,7 +196,7 @@ def round_values(low: float, high: float) -> list[float]:
     return [value for value in values if low <= value <= high]
 
 
-def _curves(axes: Axes, found: Sequence[Copy], index: int, attacks: int) -> None:
+def _curves(axes: Axes, found: Sequence[CopyDistances], index: int, attacks: int) -> None:
     """One attack: fidelity solid with full markers, accuracy dashed with hollow ones; bars from least to
     greatest."""
     colour, marker = SERIES[index % len(SERIES)], MARKERS[index % len(MARKERS)][0]

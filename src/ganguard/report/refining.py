@@ -22,7 +22,7 @@ ALGORITHM_1, STUCK, CHOSEN = "Algorithm 1", "stuck", "✓"
 
 
 @dataclass(frozen=True)
-class Finding:
+class RefiningRemark:
     """What is said of one attack at one budget."""
 
     heading: str
@@ -46,7 +46,7 @@ class RefiningSection:
     """The section. diagnostics: a group an attack and budget, with two rows a seed, of columns DIAGNOSTICS;
     scores: the judge's of each of `powers`."""
 
-    findings: tuple[Finding, ...]
+    remarks: tuple[RefiningRemark, ...]
     diagnostics: tuple[Group, ...]
     powers: tuple[str, ...]
     scores: tuple[Group, ...]
@@ -58,7 +58,7 @@ def refining_section(results: AuditResults, gallery: Gallery) -> RefiningSection
     groups = _by_attack_and_budget(results)
     powers = sorted({power for record in results.refinements for power in _powers(record)})
     return RefiningSection(
-        findings=tuple(Finding(name, _said(results, records)) for name, records in groups.items()),
+        remarks=tuple(RefiningRemark(name, _said(results, records)) for name, records in groups.items()),
         diagnostics=tuple(Group(name, _diagnostics(records)) for name, records in groups.items()),
         powers=(*(f"power {power:g}" for power in powers), ALGORITHM_1),
         scores=tuple(

@@ -9,7 +9,7 @@ from ganguard.report.findings import (
     TARGET_TO_REAL,
     TWO_DRAWS,
     TWO_SPLITS,
-    Copy,
+    CopyDistances,
     closest,
     copies,
     seeds,
@@ -176,7 +176,7 @@ def _beside_real(results: AuditResults, best: dict[int, tuple[str, Summary]]) ->
     )
 
 
-def _accuracy(results: AuditResults, found: list[Copy]) -> str:
+def _accuracy(results: AuditResults, found: list[CopyDistances]) -> str:
     """How close a copy comes to the real images, beside the target's own distance to them."""
     best = closest(found, "reference")
     if not best:

@@ -19,8 +19,8 @@ def section(results: AuditResults, directory: Path) -> RefiningSection:
 
 
 def text_of(results: AuditResults, directory: Path) -> str:
-    (finding,) = section(results, directory).findings
-    return finding.text
+    (remark,) = section(results, directory).remarks
+    return remark.text
 
 
 @pytest.mark.parametrize("case", CASES)
