@@ -30,12 +30,20 @@ def tried(power: float, score: float, distinct: int = 60) -> dict[str, Any]:
 def refinement(**changes: Any) -> RefinementRecord:
     """Of three powers, 0.5 was chosen; Algorithm 1 beside it; classes 0 to 2."""
     values: dict[str, Any] = {
-        "attack": WHITE, "query_budget": 100, "seed": 0, "ratio": RATIO, "chosen": 0.5, "stuck": {1.0: "all chains stuck: of 9 "
-        "chains of 640 steps 2 moved, and 100 are wanted. Take another density ratio."},
-        "tried": [tried(0.0, 0.3, 100), tried(0.5, 0.1)], "plain": {**RATIO, "kind": "logistic", "tried": tried(1.0, 0.2, 20)},
+        "attack": WHITE,
+        "query_budget": 100,
+        "seed": 0,
+        "ratio": RATIO,
+        "chosen": 0.5,
+        "stuck": {
+            1.0: "all chains stuck: of 9 "
+            "chains of 640 steps 2 moved, and 100 are wanted. Take another density ratio."
+        },
+        "tried": [tried(0.0, 0.3, 100), tried(0.5, 0.1)],
+        "plain": {**RATIO, "kind": "logistic", "tried": tried(1.0, 0.2, 20)},
         "log_ratios": {"edges": [-2.0, 0.0, 2.0], "before": [70, 30], "after": [40, 60]},
         "classes": {"before": [50, 50, 0], "after": [30, 70, 0], "plain": [10, 90, 0]},
-    }  # fmt: skip
+    }
     return RefinementRecord.model_validate(values | changes)
 
 
@@ -48,10 +56,16 @@ def distances(seed: int = 0, budget: int = 100, **values: float) -> list[Measure
         "compared": 540,
     }
     return [
-        Measurement(subject=subject, attack=None if subject == "purchase" else WHITE, query_budget=budget, seed=seed,
-                    value=value, **common)  # pyright: ignore[reportArgumentType]
+        Measurement(
+            subject=subject,
+            attack=None if subject == "purchase" else WHITE,
+            query_budget=budget,
+            seed=seed,
+            value=value,
+            **common,
+        )  # pyright: ignore[reportArgumentType]
         for subject, value in values.items()
-    ]  # fmt: skip
+    ]
 
 
 def refined(
@@ -105,4 +119,4 @@ CASES = {
     "nearly one value": lambda: refined(
         refinement(log_ratios={"edges": [50.0, 50.0 + 1e-9], "before": [9], "after": [9]})
     ),
-}  # fmt: skip
+}

@@ -98,13 +98,28 @@ def make_results(
     )
     values: dict[str, Any] = {
         "name": "digits",
-        "spec": {"target": {"train": {"dataset": "digits", "steps": 3000}}, "seeds": list(range(seeds)), "real": "digits"},
+        "spec": {
+            "target": {"train": {"dataset": "digits", "steps": 3000}},
+            "seeds": list(range(seeds)),
+            "real": "digits",
+        },
         "environment": Environment(
-            ganguard="0.1.0", python="3.11.9", torch="2.13.0", numpy="2.1.0", platform="Linux-6.1-x86_64-with-glibc2.36",
-            processor="Intel Xeon", cores=2, device="cpu", threads=1, processes=2,
+            ganguard="0.1.0",
+            python="3.11.9",
+            torch="2.13.0",
+            numpy="2.1.0",
+            platform="Linux-6.1-x86_64-with-glibc2.36",
+            processor="Intel Xeon",
+            cores=2,
+            device="cpu",
+            threads=1,
+            processes=2,
         ),
         "target": TargetRecord(
-            description="SNGAN trained on digits, 3,000 steps", identity="5f2c" * 16, image_shape=(1, 8, 8), codes="provider"
+            description="SNGAN trained on digits, 3,000 steps",
+            identity="5f2c" * 16,
+            image_shape=(1, 8, 8),
+            codes="provider",
         ),
         "real": "digits",
         "real_images": {"train": 1257, "reference": 540},
@@ -117,17 +132,23 @@ def make_results(
         "verdicts": make_verdicts(seeds),
         "accounts": (
             AccountRecord(account="auditor", role="auditor", seed=None, bought=20000),
-            *(AccountRecord(account=f"adversary {s}", role="adversary", seed=s, bought=5000) for s in range(seeds)),
+            *(
+                AccountRecord(account=f"adversary {s}", role="adversary", seed=s, bought=5000)
+                for s in range(seeds)
+            ),
         ),
         "used": tuple(
-            UseRecord(attack=label, query_budget=b, seed=s, used=b) for label in labels for b in BUDGETS for s in range(seeds)
+            UseRecord(attack=label, query_budget=b, seed=s, used=b)
+            for label in labels
+            for b in BUDGETS
+            for s in range(seeds)
         ),
         "steps": (
             StepRecord(name="target", kind="train", seconds=83.4),
             *(StepRecord(name=f"{label} 5000 seed 0", kind="attack", seconds=61.0) for label in labels),
         ),
         "pictures": make_pictures(labels),
-    }  # fmt: skip
+    }
     return AuditResults(**(values | changes))
 
 
@@ -208,9 +229,14 @@ def minimal(**changes: Any) -> AuditResults:
         "compared": 100,
     }
     values: dict[str, Any] = {
-        "measurements": (Measurement(**record),), "verdicts": (), "accounts": (), "used": (), "steps": (), "pictures": (),
+        "measurements": (Measurement(**record),),
+        "verdicts": (),
+        "accounts": (),
+        "used": (),
+        "steps": (),
+        "pictures": (),
         "features": FeatureRecord(kind="random_network", dimensions=64, held_out_accuracy=None),
-    }  # fmt: skip
+    }
     return make_results(("fidelity sngan",), **(values | changes))
 
 

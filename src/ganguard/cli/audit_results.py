@@ -1,4 +1,4 @@
-"""What an audit found, on the terminal."""
+"""Print what an audit found on the terminal."""
 
 from pathlib import Path
 
@@ -13,19 +13,15 @@ from ganguard.results.skipped import said_of
 
 
 def print_results(results: AuditResults, directory: Path) -> None:
-    """The table of copies, what stands behind defences, and which images were left out."""
+    """Print the table of copies, the table of defences, and which images were left out."""
     shown = Console(highlight=False)
     if results.attacks:
         shown.print(_copies(results.undefended()))
     if results.defences:
         shown.print(_behind_defences(results) if results.attacks else _utility(results))
     seeds = len(results.spec["seeds"])
-    over = (
-        f"standard deviation over {seeds} seeds"
-        if seeds > 1
-        else "standard error of measuring so many images; one seed"
-    )
-    shown.print(f"± is a {over}.")
+    of_one_seed = "standard error of one seed, due to the number of images measured"
+    shown.print(f"± is the {f'standard deviation over {seeds} seeds' if seeds > 1 else of_one_seed}.")
     for record in results.skipped:
         shown.print(f"Left out: {said_of(record)}.", soft_wrap=True)
     shown.print(f"Report: {directory / 'report.html'}", soft_wrap=True)
@@ -45,7 +41,7 @@ def _copies(results: AuditResults) -> Table:
 
 
 def _behind_defences(results: AuditResults) -> Table:
-    """Both sides of each defence."""
+    """Return the table of both sides of each defence."""
     title = "Fréchet distances behind each defence: users want theirs low, the owner wants copies' high"
     table = Table("defence", title=title, title_justify="left")
     for column in (
@@ -71,8 +67,7 @@ def _behind_defences(results: AuditResults) -> Table:
 
 
 def _utility(results: AuditResults) -> Table:
-    """What users get behind each defence, where nobody attacks."""
-
+    """Return the table of what users get behind each defence, for an audit without attacks."""
     columns, groups = utility_table(results)
     table = Table("defence", title="What honest users get behind each defence", title_justify="left")
     for column in columns:

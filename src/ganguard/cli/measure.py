@@ -15,14 +15,14 @@ AnySize = Annotated[
     typer.Option(
         min=1,
         max=MOST_SIDE,
-        help="Side in pixels of the images of folders, and of data sets that are cut to size.",
+        help="Side in pixels of the images of folders, and of data sets whose images are cropped.",
     ),
 ]
 _SET = "a data set's name, a folder of images, a harvest, or a checkpoint"
 
 
 def _metrics_help() -> str:
-    """Return what --metrics takes: every number by which direction is better."""
+    """Return the help of --metrics: all numbers, by which direction is better."""
     said = "Which to print, with commas between; `all` for every one that these images and features allow."
     for better in ("lower", "higher"):
         names = [measure.name for measure in of_two_sets() if measure.better == better]
@@ -42,8 +42,8 @@ def measure(
     features: Annotated[
         str,
         typer.Option(
-            help="A network's name (`random_network`, `inception`), a mapping (`{kind: torchscript, path: net.pt, "
-            "trusted: true}`), or the `features` directory of an audit, for its network and scale."
+            help="A network's name (`random_network`, `inception`), a mapping (`{kind: torchscript, path: "
+            "net.pt, trusted: true}`), or the `features` directory of an audit, for its network and scale."
         ),
     ] = "random_network",
     metrics: Annotated[
@@ -51,12 +51,12 @@ def measure(
         typer.Option(help=_metrics_help()),
     ] = DEFAULT,
     samples: Annotated[
-        int, typer.Option(min=2, help="Images that a checkpoint makes, and most that are taken.")
+        int, typer.Option(min=2, help="Images that a checkpoint makes, and the most that are read.")
     ] = 5000,
     cache: Annotated[
         Path | None,
         typer.Option(
-            help="Keep features here, by the content of images and network, and find them again.",
+            help="Store features here, by the content of images and network, and reuse them.",
             show_default=False,
         ),
     ] = None,
@@ -66,12 +66,13 @@ def measure(
 ) -> None:
     """Measure images A against images B.
 
-    Prints JSON: the numbers, and under `spread` the standard error of each that comes of measuring so many
-    images. inception_score, piqe and niqe are of A alone, the model of niqe fitted to B; authenticity, copies
-    and near_copies take B for what the generator of A was trained on; psnr and ssim are of pairs. Distances
-    are of features scaled by B, or as the audit's are, so they are no published FIDs; they compare only with
-    others of the same feature network, scale and numbers of images. Images are made, read and measured a
-    thousand at a time; their features are held, and for ndb and jsd the pixels of B.
+    Prints JSON: the numbers, and under `spread` the standard error of each, which is due to the number of
+    images. inception_score, piqe and niqe are of A alone; the model of niqe is fitted to B. authenticity,
+    copies and near_copies take B for the images that the generator of A was trained on. psnr and ssim are of
+    pairs. Distances are of features scaled by B, or by the audit whose features are given, so they are not
+    comparable to published FIDs. Compare them only with distances of the same feature network, scale and
+    numbers of images. Images are made, read and measured a thousand at a time. Their features stay in memory,
+    and for ndb and jsd the pixels of B.
 
     Example: `ganguard measure runs/copy/checkpoint runs/bought --features audits/digits/features`
     """
@@ -91,9 +92,8 @@ def measure(
             f"--size {size}: neither A nor B has images that could be of another size. Leave --size out."
         )
     with progress_of("measure") as progress:
-        seeds = (
-            derived_seed(0, "measure", side) for side in "AB"
-        )  # two draws of one generator are two draws
+        # different seeds, so that one generator as A and B is measured by two draws
+        seeds = (derived_seed(0, "measure", side) for side in "AB")
         sets = zip((generated, reference), seeds, strict=True)
         a, b = (image_set(text, samples, size, compute, progress, seed) for text, seed in sets)
         found = measure_sets(a, b, features, metrics, compute, progress, cache=cache)

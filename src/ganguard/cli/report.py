@@ -1,4 +1,4 @@
-"""`ganguard report`: the page again, from results that are there."""
+"""`ganguard report`: write the page again, from results that exist."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,9 +12,9 @@ def report(
         typer.Argument(metavar="DIR", help="A directory that `ganguard audit` wrote.", show_default=False),
     ],
 ) -> None:
-    """Write `report.html` anew from `results.json` and the grids beside it; nothing is measured.
+    """Write `report.html` again from `results.json` and the grids beside it. Nothing is measured.
 
-    Where several audits lie side by side, the report of each is written, and then the page of all.
+    For several audits side by side, the report of each is written, then the page of all.
 
     Example: `ganguard report audits/digits`
     """

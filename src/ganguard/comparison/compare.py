@@ -40,7 +40,7 @@ def compare(
 ) -> list[Measurement]:
     """Return every number of one set's features against another's.
 
-    The records do not say yet whose attack it was.
+    The records do not name an attack yet.
     """
     x, y = measured.points, against.points
     fewest, dimensions = min(len(x), len(y)), x.shape[1]
@@ -92,9 +92,9 @@ def by_itself(
 
     Args:
         images: (N, C, H, W) uint8, in no order: of one class after the other, parts would be of few classes.
-        probabilities: (N, K) of classes; None where the feature network gives none.
-        natural: the model of natural images; beside it the first NIQE_IMAGES images are judged, less those
-            without texture.
+        probabilities: (N, K) of classes; None if the feature network gives none.
+        natural: the model of natural images, by which the first NIQE_IMAGES images with texture are judged;
+            None if there is none.
     """
     values: dict[str, Value] = {}
     if probabilities is not None:
@@ -114,7 +114,7 @@ def by_itself(
 def compare_pairs(subject: Subject, measured: Tensor, undefended: Tensor) -> list[Measurement]:
     """Return the likeness of images (N, C, H, W) uint8 to those of the same codes that no defence changed.
 
-    Pairs whose score is infinite, as PSNR is of equal ones, are left out of it.
+    Pairs with an infinite score are left out: the PSNR of equal images is infinite.
     """
     scores = {m.name: function_of(m.function)(measured, undefended) for m in audited("pairs")}
     values = {name: of_scores(found) for name, found in scores.items() if found.isfinite().any()}

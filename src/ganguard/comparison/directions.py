@@ -1,6 +1,8 @@
-"""Semantic directions of one target: codes are drawn, their images scored, and a direction is fitted that its
-own codes can be moved along. A direction belongs to the GAN that it was fitted on, so none is shipped: what
-ships is how to fit them."""
+"""Semantic directions of a target: codes are drawn, their images scored, and a direction fitted to both.
+
+Codes of this target can then be moved along the direction. It belongs to the GAN that it was fitted to, so no
+directions ship with the package; this module fits them.
+"""
 
 import re
 from collections.abc import Callable
@@ -22,7 +24,7 @@ from ganguard.metrics.attributes import slant, stroke_thickness
 from ganguard.targets.protocol import LatentTarget, require_answer
 
 ATTRIBUTES: dict[str, Score] = {"slant": slant, "thickness": stroke_thickness}
-"""What is read off the pixels, by name. `class:K` is beside them, and needs a classifier."""
+"""Attributes that are computed from the pixels, by name. Another is `class:K`, which needs a classifier."""
 AMOUNTS = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)  # standard deviations of the prior
 EFFECT_CODES = 256
 STRIP_FILE = "strip.png"
@@ -30,35 +32,38 @@ _AT_ONCE = 512  # images scored at once
 _BETWEEN = 128  # grey level of the gaps between the tiles of a strip
 _CLASS = re.compile(r"class:[0-9]{1,6}")
 Probabilities = Callable[[Tensor], Tensor]
-"""Images (N, C, H, W) uint8 to probabilities of classes (N, K)."""
+"""Takes images (N, C, H, W) uint8, and returns probabilities of classes (N, K)."""
 
 
 def score_of(attribute: str, probabilities: Probabilities | None = None) -> Score:
-    """What scores images by an attribute: "slant", "thickness", or "class:3", the probability that they are
-    of class 3.
+    """Return the function that scores images by an attribute.
 
-    Raises SpecError for another name, and for a class where there are no `probabilities`; the score itself
-    raises it where they know no such class.
+    Args:
+        attribute: "slant", "thickness", or "class:3", the probability that an image is of class 3.
+        probabilities: of classes; needed for "class:K".
+
+    Raises SpecError for another name, and for a class without `probabilities`. The score itself raises it if
+    they have no such class.
     """
     require_attribute(attribute)
     if attribute in ATTRIBUTES:
         return ATTRIBUTES[attribute]
     if probabilities is None:
         raise SpecError(
-            f"{attribute}: what an image looks like is told by a classifier. Give --features, the "
-            "`features` directory of an audit that used one."
+            f"{attribute}: a classifier must tell the classes. Give --features, the `features` directory of "
+            "an audit that used one."
         )
     return _class_score(int(attribute.removeprefix("class:")), probabilities)
 
 
 def require_attribute(attribute: str) -> None:
-    """Raise SpecError where nothing scores images by that name."""
+    """Raise SpecError if no attribute has that name."""
     if attribute not in ATTRIBUTES and not _CLASS.fullmatch(attribute):
         raise SpecError(unknown_name("attribute", shortened(attribute)[1:-1], [*ATTRIBUTES, "class:K"]))
 
 
 def needs_classifier(attribute: str) -> bool:
-    """Whether it takes the probabilities of a classifier to score an attribute."""
+    """Return whether an attribute is scored by the probabilities of a classifier."""
     return attribute not in ATTRIBUTES
 
 
@@ -84,13 +89,14 @@ def fit_for(
     share: float = SHARE,
     progress: Progress = silent,
 ) -> Direction:
-    """Draw codes of a target's prior, score their images, and fit the direction along which the attribute
-    grows.
+    """Draw codes of a target's prior, score their images, and fit the direction of growing scores.
 
-    attribute, probabilities: as `score_of` takes them. samples: codes; InterFaceGAN's author advises more
-    than 500,000, its
-    example takes 10,000. share: of them, that each class takes. Raises SpecError for an attribute that cannot
-    be scored, MetricError where the scores do not rank the codes.
+    Args:
+        attribute, probabilities: as `score_of` takes them.
+        samples: codes to draw. InterFaceGAN's author advises more than 500,000; its example takes 10,000.
+        share: of the codes, that each of the two classes takes.
+
+    Raises SpecError for an attribute that cannot be scored, MetricError if the scores do not rank the codes.
     """
     score = score_of(attribute, probabilities)
     drawn = derived_seed(seed, "directions", "fit")
@@ -113,14 +119,16 @@ def effect_on(
     probabilities: Probabilities | None = None,
     codes: int = EFFECT_CODES,
 ) -> Effect:
-    """What moving fresh codes along a direction does to an attribute, at AMOUNTS."""
+    """Return what moving fresh codes along a direction, by AMOUNTS, does to an attribute."""
     latents = target.draw_latents(range(codes), seed=derived_seed(seed, "directions", "effect")).cpu()
     return effect(target.generate, latents, direction, score_of(attribute, probabilities), AMOUNTS)
 
 
 def save_strip(images: Tensor, directory: Path) -> None:
-    """Write images (codes, amounts, C, H, W) uint8 as one PNG in `directory`: a row a code, a column an
-    amount."""
+    """Write images (codes, amounts, C, H, W) uint8 as one PNG in `directory`.
+
+    The PNG has a row for each code and a column for each amount.
+    """
     framed = pad(images, (0, GAP, 0, GAP), value=_BETWEEN)
     rows, columns, channels, height, width = framed.shape
     strip = framed.permute(2, 0, 3, 1, 4).reshape(channels, rows * height, columns * width)

@@ -1,4 +1,4 @@
-"""From images to what distances are taken of: the features of an audit's network, on its scale."""
+"""From images to the features that distances are computed of, on the scale of an audit."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,8 +26,12 @@ from ganguard.metrics.features.network import (
 
 @dataclass(frozen=True)
 class Embedding:
-    """images (N, C, H, W) uint8 -> standardised features (N, D), and the probabilities of classes where the
-    network has any. channels: C."""
+    """Takes images (N, C, H, W) uint8 to standardised features (N, D), and to class probabilities.
+
+    Attributes:
+        settings: of the network.
+        channels: C of the images.
+    """
 
     settings: FeatureSettings
     channels: int
@@ -39,15 +43,14 @@ class Embedding:
         return self.standardise(extract(self.network, images, self.compute))
 
     def probabilities(self, images: Tensor) -> Tensor | None:
-        """(N, classes) float64, or None."""
+        """Return class probabilities (N, K) float64 of images; None if the network has none."""
         if not isinstance(self.network, GivesProbabilities):
             return None
         return as_probabilities(extract(self.network, images, self.compute, output="probabilities"))
 
 
 def load_embedding(directory: Path, compute: Compute) -> Embedding:
-    """The network that a features step wrote to `directory`, and its scale. Raises InputError where they are
-    damaged."""
+    """Load the network and the scale that a features step wrote. Raises InputError if they are damaged."""
     said = read_record(directory / "features.json", FeatureDescription, CheckpointError)
     settings = parse_features(said.settings)
     network = load_features(settings, directory, said.channels)
@@ -68,14 +71,19 @@ def load_embedding(directory: Path, compute: Compute) -> Embedding:
 
 
 def as_probabilities(rows: Tensor) -> Tensor:
-    """Return rows (N, K) of a softmax in float32 with sums of 1 in float64."""
+    """Return rows (N, K) of a softmax in float32 as float64, each scaled to the sum 1."""
     rows = rows.double()
     return rows / rows.sum(1, keepdim=True)
 
 
 class FeatureDescription(Settings):
-    """What features.json says of a feature network. channels: of its images. dimensions: D.
-    held_out_accuracy: of a classifier on the reference split."""
+    """The contents of features.json, which describes a feature network.
+
+    Attributes:
+        channels: of its images.
+        dimensions: D of its features.
+        held_out_accuracy: of a classifier on the reference split; None for other networks.
+    """
 
     settings: Plain
     channels: Positive
@@ -86,15 +94,20 @@ class FeatureDescription(Settings):
 def network_of(
     features: str, channels: int, compute: Compute
 ) -> tuple[FeatureSettings, FeatureNetwork, Standardisation | None]:
-    """The network that a text names, for images of `channels`, and its scale where it has one: the directory
-    of an audit's features, a network's name, or a YAML mapping. Raises InputError where there is none, or it
-    must be trained first."""
+    """Return the network that a text names, and its scale, which only the network of an audit has.
+
+    Args:
+        features: the directory of an audit's features, a network's name, or a YAML mapping.
+        channels: of the images.
+
+    Raises InputError if there is no such network, or if it must be trained first.
+    """
     if (Path(features) / "features.json").is_file():
         embedding = load_embedding(Path(features), compute)
         if embedding.channels != channels:
             raise SpecError(
-                f"{features}: made for images of {embedding.channels} channels; these have {channels}. Name "
-                "others."
+                f"{features}: made for images of {embedding.channels} channels; these have {channels}. "
+                "Choose other features."
             )
         return embedding.settings, embedding.network, embedding.standardise
     mapping = features.lstrip().startswith("{")
@@ -110,7 +123,7 @@ def network_of(
 
 
 def class_probabilities(embedding: Embedding) -> Callable[[Tensor], Tensor]:
-    """Return a function from images (N, C, H, W) uint8 to the probabilities of classes (N, K), by an audit's network.
+    """Return a function from images (N, C, H, W) uint8 to class probabilities (N, K), by an audit's network.
 
     The function raises SpecError if the network knows no classes.
     """

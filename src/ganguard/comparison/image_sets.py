@@ -1,5 +1,4 @@
-"""A set of images that is read a part at a time, as often as a measure wants it: it need not fit into
-memory."""
+"""A set of images that is read in parts, as often as needed, so that it need not fit into memory."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -15,8 +14,13 @@ AT_ONCE = 1024  # images
 
 @dataclass(frozen=True)
 class ImageSet:
-    """count: images in it. shape: (C, H, W) of each. read: gives all of them anew, in parts (n, C, H, W)
-    uint8 of any sizes."""
+    """Images that are read in parts.
+
+    Attributes:
+        count: how many images there are.
+        shape: (C, H, W) of each.
+        read: returns all of them, each time it is called, in parts (n, C, H, W) uint8 of any sizes.
+    """
 
     count: int
     shape: tuple[int, int, int]
@@ -24,12 +28,14 @@ class ImageSet:
 
     @staticmethod
     def of(images: Tensor) -> "ImageSet":
-        """Images (N, C, H, W) uint8 that are at hand: in memory, or mapped into it from a file."""
+        """Return the set of images (N, C, H, W) uint8 that are in memory, or mapped into it from a file."""
         return ImageSet(len(images), shape_of(images), lambda: images.split(AT_ONCE))
 
     def parts(self) -> Iterator[Tensor]:
-        """All images, AT_ONCE at a time. Raises InputError where they are not of one shape, or not as many as
-        was said."""
+        """Yield all images, AT_ONCE at a time.
+
+        Raises InputError if they are not of one shape, or if their number is not `count`.
+        """
         read = 0
         for part in blocks(self.read(), AT_ONCE):
             read += len(part)
@@ -37,5 +43,5 @@ class ImageSet:
         if read != self.count:
             raise DataError(
                 f"{read:,} images came of {self.count:,} that were announced. Look at the files, or harvest "
-                "anew."
+                "again."
             )

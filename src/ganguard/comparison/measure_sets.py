@@ -1,4 +1,4 @@
-"""Any two sets of images, measured by any of the numbers that need no third: the work of `ganguard measure`."""
+"""Measure any two sets of images, by any number that needs no third set: what `ganguard measure` does."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -40,12 +40,12 @@ from ganguard.results.measures import MEASURES, Measure, Of, of_two_sets
 class TwoSets:
     """Images a, and b that they are measured against.
 
-    Images are read in parts, as often as there are numbers of pixels (and b whole, where its pixels are
-    clustered). What several numbers share is computed once.
+    Images are read in parts, once for each number of pixels; b is held whole if its pixels are clustered.
+    What several numbers share is computed once.
 
     Attributes:
         scale: of the features; None takes it from b.
-        cache: where features that were made before are found, and new ones kept.
+        cache: stores features for later calls; None stores nothing.
     """
 
     a: ImageSet
@@ -75,14 +75,14 @@ class TwoSets:
 
     @cached_property
     def memberships(self) -> Callable[[str], Memberships]:
-        """By the function that finds them: which images lie in the balls of which."""
+        """By name of the function that finds them: which images lie in the balls of which images."""
         x, y = self.features
         against, measured = Balls.around(y, "B", k=NEIGHBOURS), Balls.around(x, "A", k=NEIGHBOURS)
         return cache(lambda function: function_of(function)(against, measured, k=NEIGHBOURS))
 
     @cached_property
     def histograms(self) -> Callable[[str], Histograms]:
-        """By the function that compares them: how many images of b and of a lie in each bin of b's pixels."""
+        """By name of the function that compares them: the images of b and of a in each bin of b's pixels."""
         bins = Bins.fit(torch.cat(list(self.b.parts())).flatten(1), BINS)
         parts = [bins.count(part.flatten(1), "A", at_least=1) for part in self.a.parts()]
         counts = bins.counts.numpy(), np.sum(parts, axis=0)
@@ -90,7 +90,7 @@ class TwoSets:
 
     @cached_property
     def memory(self) -> Callable[[str], Memorisation]:
-        """By the function that finds it: how near a lies to b, which its generator was trained on."""
+        """By name of the function that measures it: how near a lies to b, its generator's training images."""
         x, y = self.features
         return cache(lambda function: function_of(function)(y, x))
 
@@ -104,7 +104,7 @@ class TwoSets:
         return of_scores(torch.cat([score(part) for part in self.a.parts()]))
 
     def of_natural(self, measure: Measure) -> Value:
-        """Return a number of those images that have texture, among NIQE_IMAGES of a that are drawn."""
+        """Return a number of the images with texture among NIQE_IMAGES of a, which are drawn."""
         score = function_of(measure.function)
         parts = [part[has_texture(part, self.natural)] for part in self._some(NIQE_IMAGES)]
         scores = [score(part, self.natural) for part in parts if len(part)]
@@ -115,7 +115,7 @@ class TwoSets:
         return of_scores(torch.cat(scores), sum(map(len, scores)))
 
     def _some(self, count: int) -> Iterator[Tensor]:
-        """Yield at most `count` images of a, in parts; which ones is drawn, since files lie class by class."""
+        """Yield at most `count` images of a, in parts. They are drawn, since files lie class by class."""
         taken = torch.zeros(self.a.count, dtype=torch.bool)
         taken[in_no_order(torch.arange(self.a.count))[:count]] = True
         start = 0
@@ -142,7 +142,7 @@ class TwoSets:
         return of_scores(scores)
 
     def value(self, measure: Measure) -> Value:
-        """Return a number. Raises MetricError if these sets do not allow it."""
+        """Return a number with its spread. Raises MetricError if these sets do not allow it."""
         alone = measure.of in _OF_ONE_SET
         images = self.a.count if alone else min(self.a.count, self.b.count)
         dimensions = self.features[0].shape[1] if measure.fewest_a_dimension else 1
@@ -165,7 +165,7 @@ KINDS: dict[Of, Callable[[TwoSets, Measure], Value | None]] = {
     "pairs": TwoSets.of_pairs,
     "training images": lambda sets, measure: of_memory(measure, sets.memory(measure.function)),
 }
-"""How a number of two sets is computed, by what it is of; numbers of held-out images need a third set."""
+"""How a number is computed, by what it is computed of. Those of held-out images need a third set."""
 
 
 def measure_sets(
@@ -178,7 +178,7 @@ def measure_sets(
     *,
     cache: Path | None = None,
 ) -> Mapping[str, Value | str]:
-    """Return numbers of images a against images b, by name; in place of one that these sets do not allow, why.
+    """Return numbers of images a against images b, by name, or why these sets do not allow one.
 
     Args:
         features: the directory of an audit's features, or a network that needs no training, by name or as a

@@ -1,7 +1,7 @@
-"""Each number of the table of measures from what it is computed of, with its spread.
+"""Compute each number of the table of measures, with its spread.
 
-The spread is the standard error that comes of measuring so many images and no more. It says nothing of how
-another copy, or another purchase, would differ: that is what seeds are for.
+The spread is the standard error due to the number of images measured. It does not say how much another copy,
+or another purchase, would differ: that is what seeds are for.
 """
 
 import math
@@ -38,8 +38,8 @@ class Value(NamedTuple):
     """A number as it was measured.
 
     Attributes:
-        spread: its standard error; None where nothing tells it.
-        images: how many images it is of, where that is not all of the set.
+        spread: its standard error; None if it is unknown.
+        images: how many images it is of; None if it is of all images of the set.
     """
 
     value: float
@@ -72,7 +72,12 @@ def of_balls(measure: Measure, found: Memberships) -> Value:
 
 @dataclass(frozen=True)
 class Histograms:
-    """What compares two histograms, of those that were counted and of others drawn from these."""
+    """Results of comparing two histograms.
+
+    Attributes:
+        counted: of the histograms of the images.
+        redrawn: of histograms drawn from these.
+    """
 
     counted: NdbJsd
     redrawn: tuple[NdbJsd, ...]
@@ -103,19 +108,19 @@ def of_probabilities(measure: Measure, probabilities: Tensor) -> Value:
 
 
 def of_scores(scores: Tensor, images: int | None = None) -> Value:
-    """Return the mean of the finite ones of scores (N,), an image or a pair each.
+    """Return the mean of the finite scores among scores (N,) of images or pairs.
 
-    Raises MetricError if none is finite. One score alone does not say how much others would differ.
+    The mean of a single score has no spread. Raises MetricError if no score is finite.
     """
     finite = scores[scores.isfinite()].double()
     if not len(finite):
-        raise MetricError("no image or pair has a finite score.")
+        raise MetricError("no image or pair has a finite score. Measure other images.")
     spread = (finite.std(correction=0) / len(finite) ** 0.5).item() if len(finite) > 1 else None
     return Value(finite.mean().item(), spread, images)
 
 
 def of_memory(measure: Measure, found: Memorisation) -> Value | None:
-    """Return what says how near images lie to training images; None where it is not defined."""
+    """Return a number of how near images lie to training images; None if it is not defined for them."""
     value = getattr(found, measure.part)
     if value is None:
         return None
@@ -125,7 +130,7 @@ def of_memory(measure: Measure, found: Memorisation) -> Value | None:
 
 
 def _error_of_medians(found: Memorisation) -> float | None:
-    """Return the standard error of the ratio of median distances; None where replicates divide by 0."""
+    """Return the standard error of the ratio of median distances; None if a replicate divides by 0."""
     if found.held_out is None:
         return None
     error = bootstrap_error(
@@ -135,10 +140,10 @@ def _error_of_medians(found: Memorisation) -> float | None:
 
 
 def kernel_error(x: Tensor, y: Tensor) -> float | None:
-    """Return the standard error of the kernel distance of all of features (N, D) and (M, D).
+    """Return the standard error of the kernel distance of features (N, D) and (M, D).
 
-    It is the spread between subsets, which falls with the root of their size (Politis & Romano 1994). None
-    if N or M is below 4.
+    It is the spread between subsets, scaled to all rows: it falls with the root of the size (Politis & Romano
+    1994). None if N or M is below 4.
     """
     fewest = min(len(x), len(y))
     size = min(SUBSET, fewest // 2)

@@ -1,4 +1,4 @@
-"""A training that is watched: how far G's images are from real ones that it does not see, now and then."""
+"""Watch a training: at intervals, measure how far G's images are from real ones that it does not see."""
 
 from torch import Tensor
 
@@ -11,9 +11,16 @@ from ganguard.training.early_stopping import Watch
 
 
 def watch_by_distance(held_out: Tensor, features: str, compute: Compute, *, every: int) -> Watch:
-    """The Fréchet distance to real images (M, C, H, W) uint8, every so many steps, by the features that a
-    text names as `ganguard measure` does; on the scale of those images where the network has none. Raises
-    InputError."""
+    """Return a watch that takes the Fréchet distance of G's images to real ones.
+
+    Args:
+        held_out: the real images, (M, C, H, W) uint8.
+        features: names the feature network as `ganguard measure --features` does. If it has no scale, that of
+            the real images is taken.
+        every: steps between two looks.
+
+    Raises InputError as `network_of` does.
+    """
     _, network, scale = network_of(features, held_out.shape[1], compute)
     found = extract(network, held_out, compute)
     scale = scale or Standardisation.fit(found)

@@ -12,7 +12,7 @@ def write_report(results: "AuditResults", directory: Path) -> Path:
     """Render `directory`/report.html atomically and return its path.
 
     The PNG grids that `results.pictures` names are read from below `directory` and embedded. Equal results
-    and pictures give equal bytes. Raises DataError where a picture is absent or is no PNG file.
+    and pictures give equal bytes. Raises DataError if a picture is absent or is not a PNG file.
     """
     from ganguard.base.cache import write_bytes
     from ganguard.report.html import render

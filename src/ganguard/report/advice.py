@@ -1,5 +1,4 @@
-"""Which defence to use, in words: the best of those that the seeds tell from none, and what only looks like
-one."""
+"""Which defence to use, in words: the best of those that the seeds distinguish from none, and a warning."""
 
 import math
 from collections.abc import Sequence
@@ -10,23 +9,27 @@ from ganguard.results.intervals import t_interval
 from ganguard.results.protection import NAIVE
 from ganguard.results.verdicts import log_ratios
 
-STATED = (
-    1.5  # times the undefended distance to real images: what a defence may cost users that is recommended
-)
+STATED = 1.5
+"""What a recommended defence may cost users: so many times the undefended distance to real images."""
+_LEFT = f"within {STATED:g} times their undefended distance to real images"
 
 
 def advice(points: Sequence[DefencePoint]) -> tuple[str, ...]:
-    """What is said of points, none first: a recommendation, and a warning where there is cause for one."""
+    """Return a recommendation, and a warning if there is cause for one.
+
+    Args:
+        points: without a defence, and behind each.
+    """
     return tuple(filter(None, (_best(points), _illusion(points))))
 
 
 def _best(points: Sequence[DefencePoint]) -> str:
-    """Which defence to use at the stated loss, or that none is worth it, with the interval that backs it."""
+    """Return which defence to use at the stated loss, or that none is worth it, and on which interval."""
     none = next((p for p in points if not p.family), None)
     allowed = [p for p in points if p.family and p.loss <= STATED]
     if none is None or not allowed:
-        return f"No defence leaves honest users within {STATED:g} times their undefended distance to real images."
-    who = f"{len(allowed)} defences that leave honest users within {STATED:g} times their undefended distance to real images"
+        return f"No defence leaves honest users {_LEFT}."
+    who = f"{len(allowed)} defences that leave honest users {_LEFT}"
     best = max(allowed, key=lambda p: p.closest)
     if best.closest <= none.closest:
         return (
@@ -56,8 +59,15 @@ def _recommended(
     who: str,
     ratios: dict[str, tuple[float, float]],
 ) -> str:
-    """Of the defences whose intervals exclude 1, the one that keeps copies furthest away; and, where it is
-    another, that of the greatest mean."""
+    """Return which of the defences with an interval above 1 to use, and what speaks against the best mean.
+
+    Args:
+        told: the defences whose intervals exclude 1.
+        best: the defence with the greatest mean distance, whether or not its interval excludes 1.
+        none: the point without a defence.
+        who: the defences that were allowed, in words.
+        ratios: intervals by label of the defence.
+    """
     chosen = max(told, key=lambda p: p.closest)
     apart = f"{len(told)} can be told from no defence: the 95 % interval excludes 1. Of these, "
     first = "" if chosen is best else apart
@@ -76,15 +86,18 @@ def _recommended(
 
 
 def _furthest(point: DefencePoint, none: DefencePoint) -> str:
-    times = (
-        f"{number(point.closest / none.closest)} times as far as without a defence ({number(none.closest)})"
+    times = number(point.closest / none.closest)
+    return (
+        f"{point.label} keeps copies furthest away: the closest adversary's is at FD "
+        f"{number(point.closest)}, {times} times as far as without a defence ({number(none.closest)})."
     )
-    return f"{point.label} keeps copies furthest away: the closest adversary's is at FD {number(point.closest)}, {times}."
 
 
 def _times(point: DefencePoint, none: DefencePoint) -> tuple[float, float] | None:
-    """The 95 % interval of how many times as far copies are kept as without a defence; None of fewer than two
-    seeds."""
+    """Return the 95 % interval of how many times as far copies are kept as without a defence.
+
+    None with fewer than two seeds.
+    """
     logs = list(log_ratios(point.copies.closest, none.copies.closest).values())
     if len(logs) < 2:
         return None
@@ -98,7 +111,7 @@ def _backed(point: DefencePoint, none: DefencePoint, ratios: dict[str, tuple[flo
 
 
 def _illusion(points: Sequence[DefencePoint]) -> str:
-    """The defence that promises most to who only looks at the naive adversary."""
+    """Return a warning of the defence that seems to protect most if only the naive adversary is considered."""
     both = [
         p
         for p in points
@@ -108,9 +121,9 @@ def _illusion(points: Sequence[DefencePoint]) -> str:
     if worst is None:
         return ""
     others = {p.copies.closest_adversary for p in points if p.family} - {None, NAIVE}
-    seen = f"The adversaries who know of the defence ({listed(sorted(map(str, others)))})"
+    seen = f"The adversaries that know of the defence ({listed(sorted(map(str, others)))})"
     return (
-        f"Against an adversary who does not know of it, {worst.label} seems to keep copies at FD "
-        f"{number(worst.naive)}. {seen} come as near as FD {number(worst.closest)}: what stops only the "
-        "naive is no defence."
+        f"Against an adversary that does not know of it, {worst.label} seems to keep copies at FD "
+        f"{number(worst.naive)}. {seen} come as near as FD {number(worst.closest)}: a defence that stops "
+        "only the naive adversary is no defence."
     )

@@ -1,5 +1,4 @@
-"""The page that lays several audits side by side: a table of targets and copies, and the verdicts on what
-they ask."""
+"""The page of several audits side by side: a table of targets and copies, and the verdicts."""
 
 from dataclasses import dataclass
 
@@ -13,8 +12,17 @@ from ganguard.results.summaries import Summary
 
 @dataclass(frozen=True)
 class Words:
-    """What a page says of its question. head: what a row of the table is of. to: what distances of copies are
-    measured to. of: the relations that get verdicts."""
+    """What a page says about its question.
+
+    Attributes:
+        title: the question.
+        head: what a row of the table is of.
+        by: by whom the targets were copied.
+        to: what distances of copies are measured to.
+        of: the relations that get verdicts.
+        whole: caption of the verdicts on the question as a whole.
+        single, single_note: heading and caption of the verdicts one by one.
+    """
 
     title: str
     head: str
@@ -35,8 +43,8 @@ WORDS: dict[Question, Words] = {
         of="R3",
         whole="Each question as a whole.",
         single="Ratio by ratio",
-        single_note="Ratios of fidelity distances: geometric mean over paired seeds. The intervals of one question hold "
-        "together with 95 %.",
+        single_note="Ratios of fidelity distances: geometric mean over paired seeds. The intervals of one "
+        "question hold together with 95 %.",
     ),
     "accuracy": Words(
         title="Do real images, and subsampling, bring a copy nearer to real ones?",
@@ -44,15 +52,17 @@ WORDS: dict[Question, Words] = {
         by="adversaries",
         to="real images (accuracy)",
         of="R4 and R5",
-        whole="Each question as a whole, over all budgets of an audit, and all pairs of attacks that differ in nothing else.",
+        whole="Each question as a whole, over all budgets of an audit, and all pairs of attacks that differ "
+        "in nothing else.",
         single="Comparison by comparison",
-        single_note="Ratios of accuracy distances: geometric mean over paired seeds, each with its own interval of 95 %.",
+        single_note="Ratios of accuracy distances: geometric mean over paired seeds, each with its own "
+        "interval of 95 %.",
     ),
 }
 
 
 def render_beside(found: SideBySide) -> str:
-    """HTML text that needs no other file; it links to the audits' own reports below its directory."""
+    """Return the page as HTML text. It links to the audits' own reports, in directories beside it."""
     return template("beside.html.j2").render(
         found=found,
         words=WORDS[found.question],
@@ -65,15 +75,18 @@ def render_beside(found: SideBySide) -> str:
 
 
 def columns(found: SideBySide) -> tuple[str, ...]:
-    """Of the table: of architectures, an attack each, then the yardsticks; of accuracy, of many attacks, an
-    audit each."""
+    """Return the columns of the table.
+
+    For the question of architectures these are the attacks, then the yardsticks. For that of accuracy, with
+    its many attacks, they are the audits.
+    """
     if found.question == "accuracy":
         return tuple(line.audit for line in found.lines)
     return (*found.attacks, "target to real images", "two draws of the target")
 
 
 def rows(found: SideBySide) -> list[Row]:
-    """The table's lines."""
+    """Return the rows of the table."""
     if found.question == "architectures":
         return [_row_of_audit(line) for line in found.lines]
     copies = zip(*(line.copies for line in found.lines), strict=True)

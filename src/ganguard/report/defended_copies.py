@@ -1,5 +1,4 @@
-"""Every copy behind every defence: by adversary and budget, how near it came to the undefended target and to
-real images."""
+"""Every copy behind every defence: how near it came to the undefended target and to real images."""
 
 from dataclasses import dataclass
 
@@ -9,27 +8,30 @@ from ganguard.report.tables import Group, Row, cell
 from ganguard.results.measures import DISTANCE
 from ganguard.results.records import Against, AuditResults
 
-LONG = 12  # rows; a longer table is folded
+LONG = 12  # rows; a table with more is folded
 AGAINST: tuple[tuple[Against, str], ...] = (("target", "fidelity"), ("reference", "accuracy"))
 ANYBODY = "whoever attacks"
 
 
 @dataclass(frozen=True)
 class CopiesTable:
-    """A group of rows a defence, none first, a row an adversary; under columns: for each budget fidelity,
-    then accuracy."""
+    """A table with a group for each defence, none first, and a row for each adversary.
+
+    Attributes:
+        columns: for each budget fidelity, then accuracy.
+    """
 
     columns: tuple[str, ...]
     groups: tuple[Group, ...]
 
     @property
     def folded(self) -> bool:
-        """Whether it is long."""
+        """Whether the table is so long that it is folded."""
         return sum(len(group.rows) for group in self.groups) > LONG
 
 
 def copies_table(results: AuditResults, attack: str) -> CopiesTable:
-    """Fréchet distances of an attack's copies, mean ± standard deviation."""
+    """Return the Fréchet distances of an attack's copies, as mean ± standard deviation."""
     copies = [
         m for m in results.select(subject="substitute", attack=attack, metric=DISTANCE) if m.query_budget
     ]

@@ -1,4 +1,4 @@
-"""Defences as points: what each costs honest users, and how near the copies behind it come."""
+"""Defences as points: what each costs honest users, and how near copies behind it come."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -75,8 +75,11 @@ def _marked(point: DefencePoint, every: Sequence[DefencePoint]) -> DefencePoint:
 
 
 def _family(record: DefenceRecord, every: Iterable[DefenceRecord]) -> str:
-    """Its kinds, and, where defences of the same kinds differ in settings that are no numbers, those: no
-    strength lies between such two."""
+    """Return the name of the curve that a defence lies on: its kinds, and settings that are not numbers.
+
+    Settings are named if defences of the same kinds differ in them: no strength lies between two such
+    defences.
+    """
     alike = zip(*(other.settings for other in every if other.kinds == record.kinds), strict=False)
     said: list[str] = []
     for kind, mine, others in zip(record.kinds, record.settings, alike, strict=False):

@@ -1,5 +1,4 @@
-"""Which defence, at what price? Copies behind each defence against what it leaves to honest users, in words
-and tables."""
+"""Which defence, at what price? Copies behind each defence, beside what it leaves to honest users."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,11 @@ from ganguard.results.protection import NAIVE, protection
 from ganguard.results.records import Against, AuditResults
 from ganguard.results.verdicts import Distances
 
-LOSSES = (1.1, 1.5, 2.0)  # times the undefended distance to real images, at which defences are compared
+LOSSES = (
+    1.1,
+    1.5,
+    2.0,
+)  # multiples of the undefended distance to real images, at which defences are compared
 USERS: tuple[tuple[str, Against], ...] = (  # what honest users get beside distances: metric, against what
     ("coverage", "reference"),
     ("psnr", "undefended"),
@@ -41,9 +44,15 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Defended:
-    """What is said of one attack. points: none first. table: a group a kind, under columns. at_equal_loss: a
-    row a kind.
-    copies: of every adversary at every budget."""
+    """What is said about one attack.
+
+    Attributes:
+        points: without a defence, then behind each.
+        remarks: sentences of advice.
+        columns, table: a group for each kind of defence.
+        at_equal_loss: a row for each kind.
+        copies: of every adversary at every budget.
+    """
 
     heading: str
     points: tuple[DefencePoint, ...]
@@ -56,9 +65,14 @@ class Defended:
 
 @dataclass(frozen=True)
 class DefendingSection:
-    """The section; empty where nothing was defended. strips: images behind each defence, of the same codes.
-    directions: what moving codes along each fitted direction does. utility: what honest users get, where
-    nobody attacks."""
+    """The section on defences; empty if nothing was defended.
+
+    Attributes:
+        strips: images of the same codes without a defence and behind each.
+        directions: what moving codes along each fitted direction does.
+        utility, utility_columns: what honest users get, if nobody attacks.
+        losses: headings of the columns of `Defended.at_equal_loss`.
+    """
 
     attacks: tuple[Defended, ...]
     strips: tuple[Grid, ...]
@@ -69,7 +83,7 @@ class DefendingSection:
 
 
 def defending_section(results: AuditResults, gallery: Gallery) -> DefendingSection:
-    """What is said of all defences."""
+    """Return what is said about all defences."""
     most: dict[str, int] = {}
     for m in results.select(subject="substitute"):
         if m.defence and m.attack and m.query_budget:
@@ -86,13 +100,15 @@ def defending_section(results: AuditResults, gallery: Gallery) -> DefendingSecti
 
 
 def utility_table(results: AuditResults) -> tuple[tuple[str, ...], tuple[Group, ...]]:
-    """What honest users get without a defence and behind each, as far as it was measured: columns, and one
-    group of rows."""
+    """Return what honest users get without a defence and behind each: columns, and one group of rows.
+
+    Columns in which nothing was measured are left out.
+    """
     return _measured(tuple(heading for heading, _, _ in UTILITY), [Group("", tuple(_users(results)))])
 
 
 def _measured(columns: Sequence[str], groups: Sequence[Group]) -> tuple[tuple[str, ...], tuple[Group, ...]]:
-    """The columns in which something was measured, and the table of them."""
+    """Return the columns in which something was measured, and the table with these columns alone."""
     rows = [row for group in groups for row in group.rows]
     kept = [i for i in range(len(columns)) if any(row.cells[i] != DASH for row in rows)]
 
@@ -104,7 +120,7 @@ def _measured(columns: Sequence[str], groups: Sequence[Group]) -> tuple[tuple[st
 
 
 def _users(results: AuditResults) -> Iterable[Row]:
-    """What honest users get without a defence, and behind each."""
+    """Yield a row without a defence, then one for each."""
     for label in (None, *(d.label for d in results.defences)):
         yield Row(
             label or UNDEFENDED,
@@ -119,12 +135,12 @@ def _of_users(results: AuditResults, defence: str | None, metric: str, against: 
 
 
 def _capital(label: str) -> str:
-    """With a capital, and the rest as it is: JPEG stays JPEG."""
+    """Return the label with a capital first letter, and the rest as it is: JPEG stays JPEG."""
     return label[:1].upper() + label[1:]
 
 
 def _directions(results: AuditResults, gallery: Gallery) -> Iterable[Grid]:
-    """Each strip with what says how good the direction is."""
+    """Yield the strip of each direction, with a note on how good the direction is."""
     for record in results.directions:
         note = (
             f"right on {record.held_out_accuracy:.0%} of held-out ends and {record.rest_accuracy:.0%} of "

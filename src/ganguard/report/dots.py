@@ -1,5 +1,7 @@
-"""Attacks beside each other: a row each, and in it a dot a budget, at the distance of its copies on a
-logarithmic axis."""
+"""A picture of attacks beside each other.
+
+Each attack has a row, with a dot for each budget at the distance of its copies on a logarithmic axis.
+"""
 
 import math
 from collections.abc import Sequence
@@ -36,8 +38,13 @@ RULERS: dict[Against, tuple[Yardstick, ...]] = {
 
 @dataclass(frozen=True)
 class Dots:
-    """A picture under a heading, in each shape. keys: which budget a dot is of. rulers: what its dotted lines
-    are."""
+    """A picture under a heading.
+
+    Attributes:
+        svgs: the picture in each shape.
+        keys: which budget a dot is of.
+        rulers: what the dotted lines are.
+    """
 
     heading: str
     note: str
@@ -52,14 +59,22 @@ DotRow = tuple[
 
 
 def dots(results: AuditResults) -> tuple[Dots, ...]:
-    """Accuracy, where adversaries know real images; distance to another domain, where copies were moved to
-    it."""
+    """Return a picture of accuracy, if adversaries know real images, and one of distances to another domain.
+
+    The latter is drawn if copies were moved to that domain.
+    """
     found: list[Dots] = []
     if results.select(subject="known"):
-        note = "Distance of each copy to the held-out real images. Hollow: the real images themselves that the adversary holds."
+        note = (
+            "Distance of each copy to the held-out real images. Hollow: the real images themselves that the "
+            "adversary holds."
+        )
         found.append(_dots(results, "reference", "Accuracy by what the adversary knows", note))
     if results.select(subject="substitute", against="domain"):
-        note = "Distance of each copy to held-out real images of the domain it was moved to. From scratch, nothing is bought."
+        note = (
+            "Distance of each copy to held-out real images of the domain it was moved to. From scratch, "
+            "nothing is bought."
+        )
         found.append(_dots(results, "domain", "Transfer to another domain", note))
     return tuple(picture for picture in found if picture.svgs)
 
@@ -99,7 +114,7 @@ def _dots(results: AuditResults, against: Against, heading: str, note: str) -> D
 
 
 def _rows(results: AuditResults, against: Against) -> list[DotRow]:
-    """Attacks in the order of the spec; then what the adversary holds."""
+    """Return the attacks in the order of the spec, then the real images that adversaries hold."""
     rows: list[DotRow] = []
     for label in labels(results):
         found = {b: summarise(of_copy(results, label, b, DISTANCE, against)) for b in budgets(results, label)}
@@ -133,7 +148,12 @@ def _frame(axes: Axes, rows: Sequence[DotRow], rulers: Sequence[float]) -> None:
 
 
 def _dot(axes: Axes, place: float, summary: Summary, number_of: int | None) -> None:
-    """A dot at the mean, and a bar from the least to the greatest; hollow where no copy was made."""
+    """Draw a dot at the mean, and a bar from the least to the greatest value.
+
+    Args:
+        place: of the row.
+        number_of: of the budget among all budgets; None draws a hollow dot, which is of no copy.
+    """
     colour = MUTED if number_of is None else SERIES[number_of % len(SERIES)]
     marker = "o" if number_of is None else MARKERS[number_of % len(MARKERS)][0]
     aside = place + 0.16 + 0.1 * (number_of or 0)

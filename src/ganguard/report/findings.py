@@ -1,5 +1,4 @@
-"""What of the results the words, the picture and the tables all speak of: copies by budget, and the
-yardsticks."""
+"""The parts of the results that words, pictures and tables share: copies by budget, and the yardsticks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,8 +10,12 @@ from ganguard.results.summaries import Summary, summarise
 
 @dataclass(frozen=True)
 class CopyDistances:
-    """Fréchet distances of one attack's copies at one budget: to the target (fidelity), to the reference
-    (accuracy)."""
+    """Fréchet distances of one attack's copies at one budget.
+
+    Attributes:
+        fidelity: to the target.
+        accuracy: to the reference split of the real images.
+    """
 
     attack: str
     query_budget: int
@@ -22,7 +25,12 @@ class CopyDistances:
 
 @dataclass(frozen=True)
 class Yardstick:
-    """What a distance is held against. label: for tables and wide pictures; short: for narrow ones."""
+    """A distance that others are compared with.
+
+    Attributes:
+        label: its name in tables and wide pictures.
+        short: its name in narrow pictures.
+    """
 
     subject: Subject
     against: Against
@@ -55,20 +63,22 @@ YARDSTICKS = (
 
 
 def labels(results: AuditResults) -> list[str]:
-    """Labels of the attacks, in the order of the spec; those that only measurements name come last."""
+    """Return the labels of the attacks, in the order of the spec; those of measurements alone come last."""
     measured = [m.attack for m in results.select(subject="substitute") if m.attack is not None]
     return list(dict.fromkeys([attack.label for attack in results.attacks] + measured))
 
 
 def budgets(results: AuditResults, attack: str) -> list[int]:
-    """Query budgets at which an attack was measured, ascending."""
+    """Return the query budgets at which an attack was measured, ascending."""
     found = results.select(subject="substitute", attack=attack)
     return sorted({m.query_budget for m in found if m.query_budget is not None})
 
 
 def budgets_planned(results: AuditResults, attack: str) -> list[int]:
-    """Query budgets of an attack, ascending: those of the spec, whether or not a copy came of them, and those
-    measured."""
+    """Return the query budgets of an attack, ascending.
+
+    They are those of the spec, whether or not a copy was made with them, and those that were measured.
+    """
     planned = {
         budget for record in results.attacks if record.label == attack for budget in record.query_budgets
     }
@@ -76,8 +86,10 @@ def budgets_planned(results: AuditResults, attack: str) -> list[int]:
 
 
 def why_failed(results: AuditResults, attack: str, budget: int) -> str:
-    """Why no copy of an attack at a budget was measured; empty where one was, or nothing says that one
-    failed."""
+    """Return why no copy of an attack at a budget was measured.
+
+    Empty if one was measured, or if nothing says that one failed.
+    """
     if budget in budgets(results, attack):
         return ""
     return next((f.reason for f in results.failures if (f.attack, f.query_budget) == (attack, budget)), "")
@@ -86,19 +98,19 @@ def why_failed(results: AuditResults, attack: str, budget: int) -> str:
 def of_copy(
     results: AuditResults, attack: str, budget: int, metric: str, against: Against
 ) -> list[Measurement]:
-    """One metric of the copies of one attack at one budget: every seed, every draw."""
+    """Return one number of the copies of one attack at one budget, for every seed and draw."""
     return results.select(
         subject="substitute", attack=attack, query_budget=budget, metric=metric, against=against
     )
 
 
 def of_yardstick(results: AuditResults, yardstick: Yardstick, metric: str = DISTANCE) -> list[Measurement]:
-    """One metric of a yardstick: every draw."""
+    """Return one number of a yardstick, for every draw."""
     return results.select(subject=yardstick.subject, against=yardstick.against, metric=metric)
 
 
 def copies(results: AuditResults) -> list[CopyDistances]:
-    """Distances of every attack at every budget, in the order of attacks, then of budgets."""
+    """Return the distances of every attack at every budget, in the order of attacks, then of budgets."""
     return [
         CopyDistances(
             attack=label,
@@ -114,8 +126,10 @@ def copies(results: AuditResults) -> list[CopyDistances]:
 def replays(
     results: AuditResults, metric: str = DISTANCE, against: Against = "target"
 ) -> dict[int, list[Measurement]]:
-    """One metric of the bought images themselves, by budget, ascending; against the purchase, of fresh images
-    of the target."""
+    """Return one number of the bought images themselves, by budget, ascending.
+
+    Against the purchase it is of fresh images of the target.
+    """
     found: dict[int, list[Measurement]] = {}
     subject: Subject = "target" if against == "purchase" else "purchase"
     for m in results.select(subject=subject, metric=metric, against=against):
@@ -127,7 +141,7 @@ def replays(
 def others(
     results: AuditResults, subject: Subject, against: Against
 ) -> dict[str, dict[str, list[Measurement]]]:
-    """All metrics of a subject that is no copy and no yardstick, by whose it is and its budget."""
+    """Return all numbers of a subject that is neither copy nor yardstick, by attack and budget in words."""
     found: dict[str, dict[str, list[Measurement]]] = {}
     for m in results.select(subject=subject, against=against):
         budget = f", {m.query_budget:,}" if m.query_budget is not None else ""
@@ -136,12 +150,12 @@ def others(
 
 
 def yardstick(results: AuditResults, wanted: Yardstick) -> Summary | None:
-    """The Fréchet distance of a yardstick, None where it was not measured."""
+    """Return the Fréchet distance of a yardstick; None if it was not measured."""
     return summarise(of_yardstick(results, wanted))
 
 
 def closest(found: Sequence[CopyDistances], against: Against) -> dict[int, tuple[str, Summary]]:
-    """For each budget, ascending, the attack whose copies come closest on average, and its distance."""
+    """Return, by ascending budget, the attack whose copies come closest on average, and its distance."""
     best: dict[int, tuple[str, Summary]] = {}
     for copy in sorted(found, key=lambda c: c.query_budget):
         distance = copy.fidelity if against == "target" else copy.accuracy
@@ -151,5 +165,5 @@ def closest(found: Sequence[CopyDistances], against: Against) -> dict[int, tuple
 
 
 def seeds(results: AuditResults) -> list[int]:
-    """Seeds of the measured copies, ascending."""
+    """Return the seeds of the measured copies, ascending."""
     return sorted({m.seed for m in results.select(subject="substitute") if m.seed is not None})

@@ -1,5 +1,7 @@
-"""The frontier: what each defence costs honest users (x) against how far away it keeps copies (y); a curve a
-kind."""
+"""The frontier: what each defence costs honest users (x) against how far away it keeps copies (y).
+
+Each kind of defence has a curve.
+"""
 
 import math
 from collections.abc import Sequence
@@ -24,7 +26,7 @@ _LOSSES = (0.5, 0.7, 1, 1.2, 1.5, 2, 3, 5, 7, 10, 15, 20, 30, 50, 100)
 
 
 def frontier_keys(defended: Defended) -> tuple[LegendKey, ...]:
-    """How each kind of defence is drawn."""
+    """Return how each kind of defence is drawn."""
     return tuple(
         LegendKey(name, f"--series-{i % len(SERIES)}", MARKERS[i % len(MARKERS)][1])
         for i, name in enumerate(families(defended.points))
@@ -32,7 +34,11 @@ def frontier_keys(defended: Defended) -> tuple[LegendKey, ...]:
 
 
 def frontier(defended: Defended, number_of: int) -> tuple[str, ...]:
-    """SVG text in each shape. number_of: tells several of these pictures apart on a page."""
+    """Return SVG text in each shape.
+
+    Args:
+        number_of: distinguishes several of these pictures on a page.
+    """
     said = "; ".join(
         f"{p.label}: users at {number(p.loss)} times, naive copy at FD {number(p.naive)}, closest at "
         f"{number(p.closest)}"
@@ -91,8 +97,10 @@ def _ticks(axis: Axis, places: Sequence[float]) -> None:
 
 
 def _curve(axes: Axes, family: Sequence[DefencePoint], index: int) -> None:
-    """One kind: the naive adversary's copies dashed and hollow, the closest ones solid and full; grey where
-    dominated."""
+    """Draw one kind of defence: the naive adversary's copies dashed and hollow, the closest solid and full.
+
+    Dominated points are grey.
+    """
     colour, marker = SERIES[index % len(SERIES)], MARKERS[index % len(MARKERS)][0]
     for which, line, face in (("naive", (0, (4, 2.5)), PAPER), ("closest", "solid", colour)):
         drawn = [p for p in family if getattr(p, which) > 0]

@@ -12,16 +12,21 @@ from ganguard.results.measures import DISTANCE
 from ganguard.results.records import AuditResults, Picture
 from ganguard.results.summaries import summarise
 
-GRID_WIDTH = 300  # CSS pixels that a grid may take: it fits a phone, and three stand side by side on a screen
-TILE_SIDE = 64  # CSS pixels that a tile may be enlarged to
+GRID_WIDTH = 300  # CSS pixels that a grid may take: it fits a phone, and three fit side by side on a screen
+TILE_SIDE = 64  # CSS pixels that the side of a tile may be enlarged to
 LARGEST_GRID = 64 << 20  # bytes of a grid's file
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
 @dataclass(frozen=True)
 class Grid:
-    """A grid of images on the page. width, height: CSS pixels, a whole multiple of the file's; data: base64
-    of the PNG, empty where there is no copy to show, and `note` says why."""
+    """A grid of images on the page.
+
+    Attributes:
+        note: says which copy it is of, or why there is none.
+        width, height: in CSS pixels, a whole multiple of the file's.
+        data: base64 of the PNG; empty if there is no copy to show.
+    """
 
     title: str
     note: str
@@ -33,7 +38,7 @@ class Grid:
 
 @dataclass(frozen=True)
 class GridRow:
-    """Grids that stand side by side under a heading."""
+    """Grids side by side under a heading."""
 
     heading: str
     grids: tuple[Grid, ...]
@@ -41,14 +46,18 @@ class GridRow:
 
 @dataclass(frozen=True)
 class Gallery:
-    """The PNG files of the results' pictures, by name, and how many CSS pixels a side of one image pixel
-    gets: whole, at least 1."""
+    """The pictures of the results.
+
+    Attributes:
+        files: PNG files by name.
+        scale: CSS pixels for the side of one image pixel, a whole number of at least 1.
+    """
 
     files: dict[str, bytes]
     scale: int
 
     def grid(self, picture: Picture, title: str, note: str) -> Grid:
-        """A picture under a title."""
+        """Return a picture under a title."""
         data = self.files[picture.file]
         width, height = _png_size(data)
         return Grid(
@@ -62,13 +71,13 @@ class Gallery:
 
 
 def open_gallery(results: AuditResults, directory: Path) -> Gallery:
-    """Read the pictures from below `directory`. Raises DataError where one is absent or is no PNG file."""
+    """Read the pictures from below `directory`. Raises DataError if one is absent or is not a PNG file."""
     files = {picture.file: _read_png(directory / picture.file) for picture in results.pictures}
     return Gallery(files, _scale(results.pictures, [_png_size(data) for data in files.values()]))
 
 
 def grid_rows(results: AuditResults, gallery: Gallery) -> list[GridRow]:
-    """Real and target first, then a row an attack with its copies by budget."""
+    """Return real images and the target, then a row for each attack with its copies by budget."""
     several_seeds = len(seeds(results)) > 1
 
     def row(heading: str, pictures: Sequence[Picture]) -> GridRow:
@@ -101,7 +110,7 @@ def _absent(budget: int, why: str) -> Grid:
 
 
 def _caption(results: AuditResults, picture: Picture, several_seeds: bool) -> tuple[str, str]:
-    """What a grid shows, and the fidelity and the seed of that copy; the seed where several were measured."""
+    """Return what a grid shows, and the fidelity of that copy, with its seed if several were measured."""
     if picture.subject != "substitute":
         return picture.subject.capitalize(), ""
     title = "Copy" if picture.query_budget is None else f"Copy from {whole(picture.query_budget)} images"
@@ -114,7 +123,7 @@ def _caption(results: AuditResults, picture: Picture, several_seeds: bool) -> tu
 
 
 def _scale(pictures: Sequence[Picture], sizes: Sequence[tuple[int, int]]) -> int:
-    """How many CSS pixels a side of one image pixel gets: whole, the same for every grid, at least 1."""
+    """Return the CSS pixels for the side of one image pixel: whole, at least 1, the same for every grid."""
     if not sizes:
         return 1
     tile = max(max(picture.tile) for picture in pictures)
@@ -134,7 +143,7 @@ def _read_png(path: Path) -> bytes:
         and all(_png_size(data))
     ):
         raise DataError(
-            f"{path}: {problem}. The results name it as a grid of images; run the audit again to draw it."
+            f"{path}: {problem}. The results name it as a grid of images. Run the audit again to draw it."
         )
     return data
 
@@ -145,5 +154,5 @@ def _first_bytes(path: Path, count: int) -> bytes:
 
 
 def _png_size(data: bytes) -> tuple[int, int]:
-    """Width and height in pixels, from the header; 0 where it is cut off."""
+    """Return width and height in pixels, from the header; 0 if it is cut off."""
     return int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")

@@ -1,4 +1,4 @@
-"""The page: findings, pictures and tables put into one template, with nothing left outside the file."""
+"""The page: words, pictures and tables in one template, which needs no other file."""
 
 from pathlib import Path
 from typing import get_args
@@ -20,9 +20,9 @@ from ganguard.results.skipped import said_of
 
 
 def render(results: AuditResults, directory: Path) -> str:
-    """The report as HTML text; the pictures are read from below `directory`.
+    """Return the report as HTML text; the pictures are read from below `directory`.
 
-    Raises DataError where a picture is absent or is no PNG file.
+    Raises DataError if a picture is absent or is not a PNG file.
     """
     whole_results, results = results, results.undefended()
     title = "Copy quality against query budget"
@@ -69,7 +69,7 @@ def render(results: AuditResults, directory: Path) -> str:
 
 
 def facts(results: AuditResults) -> list[tuple[str, str]]:
-    """Where and on what the audit ran, as pairs of a name and a value."""
+    """Return where and on what the audit ran, as pairs of a name and a value."""
     here, features, target = results.environment, results.features, results.target
     channels, height, width = target.image_shape
     held_out = features.held_out_accuracy

@@ -1,23 +1,25 @@
-"""Numbers as a reader wants them: three digits that count, thousands apart, never a machine's notation."""
+"""Numbers for people: three significant digits, a comma between thousands, never a machine's notation."""
 
 import math
 from collections.abc import Iterable, Sequence
 
 from ganguard.results.summaries import Summary
 
-SMALLEST = 1e-4  # below it a number is written as digits times a power of ten
+SMALLEST = 1e-4  # smaller numbers are written as digits times a power of ten
 DASH = "–"
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def whole(value: int) -> str:
-    """5000 as "5,000"."""
+    """Return 5000 as "5,000"."""
     return f"{value:,}"
 
 
 def number(value: float, digits: int = 3) -> str:
-    """A number to `digits` significant digits: "0.0612", "3.12", "1,230"; a dash for NaN, what was not
-    measured."""
+    """Return a number to `digits` significant digits: "0.0612", "3.12", "1,230".
+
+    NaN, a number that was not measured, is a dash.
+    """
     if math.isnan(value):
         return DASH
     if value == 0:
@@ -30,10 +32,11 @@ def number(value: float, digits: int = 3) -> str:
 
 
 def with_spread(summary: Summary, decimals: int | None = None) -> str:
-    """ "mean ± sample standard deviation", both to the same place; the mean alone where there is one value.
+    """Return "mean ± deviation", both to the same place; the mean alone if it has no deviation.
 
-    decimals: places after the point; None takes what gives the larger of the two three significant digits,
-        since a mean may lie about 0 and still vary.
+    Args:
+        decimals: places after the point. None gives the larger of the two three significant digits, since a
+            mean may lie about 0 and still vary.
     """
     if decimals is None:
         size = max(abs(summary.mean), summary.deviation or 0.0)
@@ -45,24 +48,24 @@ def with_spread(summary: Summary, decimals: int | None = None) -> str:
 
 
 def interval(least: float, greatest: float) -> str:
-    """Two numbers as "1.20 to 1.45", one where both read the same."""
+    """Return two numbers as "1.20 to 1.45", or one if both look the same in print."""
     low, high = number(least), number(greatest)
     return low if low == high else f"{low} to {high}"
 
 
 def whole_interval(values: Iterable[int]) -> str:
-    """Whole numbers as "1,000" where they agree and "500 to 1,000" where they do not."""
+    """Return whole numbers as "1,000" if they agree, else as "500 to 1,000"."""
     known = sorted(set(values))
     return whole(known[0]) if len(known) == 1 else f"{whole(known[0])} to {whole(known[-1])}"
 
 
 def listed(words: Sequence[str]) -> str:
-    """Words as "a", "a and b", or "a, b and c"."""
+    """Return words as "a", "a and b", or "a, b and c"."""
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 def seconds(value: float) -> str:
-    """Wall time as "0.4 s", "12 s", "3 min 20 s" or "2 h 5 min"."""
+    """Return a wall time as "0.4 s", "12 s", "3 min 20 s" or "2 h 5 min"."""
     if value < 10:
         return f"{value:.1f} s"
     total = round(value)
@@ -73,6 +76,8 @@ def seconds(value: float) -> str:
 
 
 def _places(value: float, digits: int) -> int:
-    """Decimal places that leave `digits` significant digits; below 0 for large values. After rounding: 9.996
-    counts as 10.0."""
+    """Return the decimal places that leave `digits` significant digits; below 0 for large values.
+
+    They are those of the rounded value: 9.996 counts as 10.0.
+    """
     return digits - 1 - int(f"{value:.{digits - 1}e}".split("e")[1])

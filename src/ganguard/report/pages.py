@@ -1,4 +1,4 @@
-"""Templates of pages, with nothing left outside the file that they make."""
+"""Templates of pages that need no other file."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The picture of an audit: copy quality against query budget, both axes logarithmic."""
+"""The main picture of an audit: copy quality against query budget, on logarithmic axes."""
 
 import math
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ from ganguard.results.measures import DISTANCE
 from ganguard.results.records import AuditResults
 from ganguard.results.summaries import Summary, summarise
 
-MARKERS = (  # matplotlib's name, and the same shape as an SVG path around (0, 0)
+MARKERS = (  # matplotlib's name of a marker, and the same shape as an SVG path around (0, 0)
     ("o", "M-4,0a4,4 0 1,0 8,0a4,4 0 1,0 -8,0z"),
     ("s", "M-3.6,-3.6h7.2v7.2h-7.2z"),
     ("^", "M0,-4.4L4.4,4.4H-4.4z"),
@@ -41,7 +41,12 @@ NARROW = Shape("narrow", (300, 350), (0.155, 0.135, 0.54, 0.785), 11.0)
 
 @dataclass(frozen=True)
 class LegendKey:
-    """How an attack is drawn: the CSS variable of its colour, and its marker as an SVG path."""
+    """How an attack is drawn.
+
+    Attributes:
+        variable: CSS variable of its colour.
+        marker: as an SVG path.
+    """
 
     label: str
     variable: str
@@ -50,8 +55,13 @@ class LegendKey:
 
 @dataclass(frozen=True)
 class Legend:
-    """What the picture holds: attacks, which kinds of line, and whether a distance of 0 had to be left
-    out."""
+    """What the picture holds.
+
+    Attributes:
+        keys: of the attacks.
+        fidelity, accuracy, yardsticks, replay: whether it has lines of that kind.
+        zero_left_out: whether a distance of 0 had to be left out.
+    """
 
     keys: tuple[LegendKey, ...]
     fidelity: bool
@@ -62,7 +72,7 @@ class Legend:
 
 
 def legend(results: AuditResults) -> Legend:
-    """The key that stands beside the picture."""
+    """Return the legend of the picture."""
     found = copies(results)
     return Legend(
         keys=tuple(
@@ -78,8 +88,10 @@ def legend(results: AuditResults) -> Legend:
 
 
 def quality_picture(results: AuditResults, shape: Shape, title: str, description: str) -> str:
-    """SVG text of Fréchet distance (y) against query budget (x); empty where no distance of a copy is above
-    0."""
+    """Return SVG text of Fréchet distance (y) against query budget (x).
+
+    Empty if no distance of a copy is above 0.
+    """
     found = copies(results)
     if not _drawn(results):
         return ""
@@ -103,7 +115,7 @@ def quality_picture(results: AuditResults, shape: Shape, title: str, description
 
 
 def _replay(results: AuditResults) -> dict[int, float]:
-    """Mean distance of the bought images themselves to the target, by budget."""
+    """Return the mean distance of the bought images themselves to the target, by budget."""
     means = {
         budget: summary.mean for budget, found in replays(results).items() if (summary := summarise(found))
     }
@@ -120,7 +132,7 @@ def _positive(summary: Summary | None) -> bool:
 
 
 def _rulers(results: AuditResults) -> list[tuple[Yardstick, float]]:
-    """Yardsticks that were measured, with their mean; noise once."""
+    """Return the yardsticks that were measured, with their mean. Noise is among them once."""
     found = {
         y: s.mean
         for y in (NOISE_TO_TARGET, NOISE_TO_REAL, TARGET_TO_REAL, REAL_HALVES, TWO_DRAWS)
@@ -132,7 +144,7 @@ def _rulers(results: AuditResults) -> list[tuple[Yardstick, float]]:
 
 
 def _frame(axes: Axes, found: Sequence[CopyDistances], rulers: Sequence[float], shape: Shape) -> None:
-    """Limits, ticks, grid and axis titles."""
+    """Set limits, ticks and titles of the axes."""
     budgets = sorted({copy.query_budget for copy in found})
     distances = [s for copy in found for s in (copy.fidelity, copy.accuracy) if s and s.mean > 0]
     values = [v for s in distances for v in (s.least, s.mean, s.greatest) if v > 0] + list(rulers)
@@ -141,15 +153,14 @@ def _frame(axes: Axes, found: Sequence[CopyDistances], rulers: Sequence[float], 
     pad = (budgets[-1] / budgets[0]) ** 0.06 * 1.08
     axes.set_xlim(budgets[0] / pad, budgets[-1] * pad)
     low, high = min(values), max(values)
-    pad = max(
-        (high / low) ** 0.05 * 1.1, math.sqrt(6 * low / high)
-    )  # a span of at least 6 holds at least two round values
+    # a span of at least 6 holds at least two round values
+    pad = max((high / low) ** 0.05 * 1.1, math.sqrt(6 * low / high))
     axes.set_ylim(low / pad, high * pad)
     _ticks(axes, _apart(budgets, 0.09 if shape == WIDE else 0.17), shape)
 
 
 def _ticks(axes: Axes, budgets: Sequence[int], shape: Shape) -> None:
-    """Ticks in plain numbers: x at the budgets themselves, y at round values; what each axis is."""
+    """Set titles, and ticks in plain numbers: x at the budgets themselves, y at round values."""
     heights = round_values(*axes.get_ylim())
     for axis, places, texts in (
         (axes.xaxis, budgets, [whole(budget) for budget in budgets]),
@@ -172,8 +183,11 @@ def _ticks(axes: Axes, budgets: Sequence[int], shape: Shape) -> None:
 
 
 def _apart(budgets: Sequence[int], gap: float) -> list[int]:
-    """The budgets whose labels fit: the ends, and between them those at least `gap` of the axis from the last
-    one kept."""
+    """Return the budgets whose labels fit on the axis.
+
+    They are both ends, and those between them that are at least `gap`, a share of the axis, from both the
+    first and the next one kept.
+    """
     if len(budgets) == 1:
         return list(budgets)
     span = math.log(budgets[-1] / budgets[0])
@@ -186,8 +200,10 @@ def _apart(budgets: Sequence[int], gap: float) -> list[int]:
 
 
 def round_values(low: float, high: float) -> list[float]:
-    """Round values within (low, high), both above 0: powers of ten, with their 2- and 5-folds where few
-    decades are shown."""
+    """Return round values from low to high, both above 0.
+
+    They are powers of ten, with their 2- and 5-folds if few decades are shown.
+    """
     decades = math.log10(high / low)
     step = max(1, math.ceil(decades / 8))
     folds = (1, 2, 5) if decades < 2.5 else (1,)
@@ -197,13 +213,14 @@ def round_values(low: float, high: float) -> list[float]:
 
 
 def _curves(axes: Axes, found: Sequence[CopyDistances], index: int, attacks: int) -> None:
-    """One attack: fidelity solid with full markers, accuracy dashed with hollow ones; bars from least to
-    greatest."""
+    """Draw one attack: fidelity solid with full markers, accuracy dashed with hollow ones.
+
+    Bars reach from the least to the greatest value.
+    """
     colour, marker = SERIES[index % len(SERIES)], MARKERS[index % len(MARKERS)][0]
     left, right = axes.get_xlim()
-    step = min(
-        0.02, 0.06 / attacks
-    )  # share of the axis by which curves stand apart sideways, so that bars do not hide bars
+    # share of the axis by which curves are shifted sideways, so that bars do not hide bars
+    step = min(0.02, 0.06 / attacks)
     for measure, line, half in (("fidelity", "solid", 0), ("accuracy", (0, (4, 2.5)), 1)):
         points = [(c.query_budget, s) for c in found if (s := getattr(c, measure)) is not None and s.mean > 0]
         if not points:
@@ -234,8 +251,10 @@ def _curves(axes: Axes, found: Sequence[CopyDistances], index: int, attacks: int
 
 
 def _draw_rulers(axes: Axes, rulers: Sequence[tuple[Yardstick, float]], shape: Shape) -> None:
-    """Horizontal lines of the yardsticks, named in the margin on the right, pushed apart where they are
-    close."""
+    """Draw horizontal lines for the yardsticks, named in the margin on the right.
+
+    Names of lines that are close to each other are pushed apart.
+    """
     low, high = (math.log(limit) for limit in axes.get_ylim())
     heights = [(math.log(value) - low) / (high - low) for _, value in rulers]
     lines = 1 if shape == WIDE else 2
@@ -250,7 +269,7 @@ def _draw_rulers(axes: Axes, rulers: Sequence[tuple[Yardstick, float]], shape: S
 
 
 def _pushed_apart(heights: Sequence[float], gap: float) -> list[float]:
-    """Places near `heights`, in the same order, at least `gap` from each other and none above 1."""
+    """Return places near `heights`, in the same order, at least `gap` from each other and none above 1."""
     order = sorted(range(len(heights)), key=lambda i: heights[i])
     places = list(heights)
     for below, above in pairwise(order):

@@ -1,5 +1,4 @@
-"""Did refining help? What white-box attacks chose and kept of their purchases, in words, tables and
-pictures."""
+"""Did refining help? What white-box attacks kept of their purchases, in words, tables and pictures."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -16,14 +15,21 @@ from ganguard.results.refinements import RatioRecord, RefinementRecord, Tried
 from ganguard.results.summaries import summarise
 
 DIAGNOSTICS = (
-    "ratio", "AUC", "Z", "effective sample size", "power", "acceptance rate", "chains that never moved", "distinct / kept"
-)  # fmt: skip
+    "ratio",
+    "AUC",
+    "Z",
+    "effective sample size",
+    "power",
+    "acceptance rate",
+    "chains that never moved",
+    "distinct / kept",
+)
 ALGORITHM_1, STUCK, CHOSEN = "Algorithm 1", "stuck", "✓"
 
 
 @dataclass(frozen=True)
 class RefiningRemark:
-    """What is said of one attack at one budget."""
+    """What is said about one attack at one budget."""
 
     heading: str
     text: str
@@ -31,8 +37,13 @@ class RefiningRemark:
 
 @dataclass(frozen=True)
 class Example:
-    """One refinement in pictures. title: whose; ratio: what chose; note: under which seed and at which
-    budget."""
+    """One refinement in pictures.
+
+    Attributes:
+        title: the attack.
+        note: the budget and the seed.
+        ratio: the density ratio and its power.
+    """
 
     title: str
     note: str
@@ -43,8 +54,15 @@ class Example:
 
 @dataclass(frozen=True)
 class RefiningSection:
-    """The section. diagnostics: a group an attack and budget, with two rows a seed, of columns DIAGNOSTICS;
-    scores: the judge's of each of `powers`."""
+    """The section on refining.
+
+    Attributes:
+        remarks: for each attack and budget.
+        diagnostics: a group for each attack and budget, with two rows a seed, under the columns DIAGNOSTICS.
+        powers: columns of `scores`.
+        scores: the judge's score of each power.
+        examples: in pictures.
+    """
 
     remarks: tuple[RefiningRemark, ...]
     diagnostics: tuple[Group, ...]
@@ -54,7 +72,7 @@ class RefiningSection:
 
 
 def refining_section(results: AuditResults, gallery: Gallery) -> RefiningSection:
-    """What is said of all refinements; empty where no attack refined anything."""
+    """Return what is said about all refinements; empty if no attack refined anything."""
     groups = _by_attack_and_budget(results)
     powers = sorted({power for record in results.refinements for power in _powers(record)})
     return RefiningSection(
@@ -69,7 +87,7 @@ def refining_section(results: AuditResults, gallery: Gallery) -> RefiningSection
 
 
 def _by_attack_and_budget(results: AuditResults) -> dict[str, list[RefinementRecord]]:
-    """Records under a name for people, in the order of attacks, then of budgets."""
+    """Return records by attack and budget in words, in the order of attacks, then of budgets."""
     order = labels(results)
     place = {label: i for i, label in enumerate(order)}
     groups: dict[str, list[RefinementRecord]] = {}
@@ -81,7 +99,10 @@ def _by_attack_and_budget(results: AuditResults) -> dict[str, list[RefinementRec
 
 
 def _shown(results: AuditResults) -> list[RefinementRecord]:
-    """Of each attack its largest budget, under the seed whose images are shown, or else the first."""
+    """Return one record for each attack: its largest budget, under the seed whose images are shown.
+
+    If none are shown, it is the first seed.
+    """
     pictured = {(p.attack, p.query_budget, p.seed) for p in results.pictures if p.subject == "kept"}
     best: dict[str, RefinementRecord] = {}
     for record in results.refinements:
@@ -101,7 +122,7 @@ def _said(results: AuditResults, records: Sequence[RefinementRecord]) -> str:
 
 
 def _choice(records: Sequence[RefinementRecord]) -> str:
-    """Which powers the judge chose, over the seeds."""
+    """Return which powers the judge chose, over the seeds."""
     among = sorted({power for record in records for power in _powers(record)})
     chosen = sorted(
         Counter(record.chosen for record in records).items(), key=lambda item: (-item[1], item[0])
@@ -119,7 +140,7 @@ def _choice(records: Sequence[RefinementRecord]) -> str:
 
 
 def _nearer(results: AuditResults, records: Sequence[RefinementRecord]) -> str:
-    """Whether the images kept are nearer to real ones than those bought."""
+    """Return whether the images kept are nearer to real ones than those bought."""
     kept, bought = (_distances(results, records, subject) for subject in ("refined", "purchase"))
     both = sorted(kept.keys() & bought.keys())
     if not both:
@@ -136,7 +157,7 @@ def _nearer(results: AuditResults, records: Sequence[RefinementRecord]) -> str:
 
 
 def _plain(results: AuditResults, records: Sequence[RefinementRecord]) -> str:
-    """Where Algorithm 1 as it stands would get."""
+    """Return how near to real images Algorithm 1 as it stands would get."""
     found = _distances(results, records, "plain")
     stuck = sum(record.plain.tried is None for record in records)
     who = f"{ALGORITHM_1} as it stands (logistic ratio, power 1)"
@@ -149,7 +170,7 @@ def _plain(results: AuditResults, records: Sequence[RefinementRecord]) -> str:
 
 
 def _stuck(records: Sequence[RefinementRecord]) -> str:
-    """Which powers gave nothing, and why in one case."""
+    """Return which powers gave nothing, and why one of them did not."""
     found = {power: reason for record in records for power, reason in record.stuck.items()}
     if not found:
         return ""
@@ -161,7 +182,7 @@ def _stuck(records: Sequence[RefinementRecord]) -> str:
 def _distances(
     results: AuditResults, records: Sequence[RefinementRecord], subject: Subject
 ) -> dict[int, float]:
-    """Fréchet distance to the reference split by seed, of what these records kept, or bought."""
+    """Return the Fréchet distance to the reference split, by seed, of what these records kept or bought."""
     whose: dict[str, object] = {
         "query_budget": records[0].query_budget,
         "metric": DISTANCE,
@@ -178,7 +199,7 @@ def _mean(found: dict[int, float], seeds: Sequence[int]) -> str:
 
 
 def _diagnostics(records: Sequence[RefinementRecord]) -> tuple[Row, ...]:
-    """Two rows a seed: what was chosen, and Algorithm 1."""
+    """Return two rows for each seed: what was chosen, and Algorithm 1."""
     return tuple(
         row
         for record in records
@@ -190,7 +211,12 @@ def _diagnostics(records: Sequence[RefinementRecord]) -> tuple[Row, ...]:
 
 
 def _cells(ratio: RatioRecord, tried: Tried | None, kept: int) -> tuple[str, ...]:
-    """tried: None where its chains were stuck. kept: images, with repeats."""
+    """Return the cells of a row of diagnostics.
+
+    Args:
+        tried: None if its chains were stuck.
+        kept: number of images kept, with repeats.
+    """
     of_ratio = (
         ratio.kind,
         f"{ratio.auc:.3f}",
@@ -204,7 +230,7 @@ def _cells(ratio: RatioRecord, tried: Tried | None, kept: int) -> tuple[str, ...
 
 
 def _scores(record: RefinementRecord, powers: Sequence[float]) -> Row:
-    """The judge's scores under one seed; the one of the power chosen is marked."""
+    """Return the judge's scores under one seed; that of the chosen power is marked."""
     said = {tried.power: number(tried.score) for tried in record.tried}
     said[record.chosen] = f"{CHOSEN} {said[record.chosen]}"
     cells = [said.get(power, STUCK if power in record.stuck else DASH) for power in powers]

@@ -1,5 +1,4 @@
-"""The pictures of one refinement: log ratios before and after, how reliable the ratio is, and the balance of
-classes."""
+"""The pictures of one refinement: log ratios, reliability of the ratio, and balance of classes."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,14 +10,18 @@ from ganguard.report.numbers import number, whole
 from ganguard.report.svg import INK, MUTED, PAPER, SERIES, Shape, draw
 from ganguard.results.refinements import ClassCounts, Histogram, RefinementRecord, ReliabilityBin
 
-MOST_CLASSES = 20  # that bars are drawn of
+MOST_CLASSES = 20  # for which bars are drawn
 NAMES_WIDTH = 36  # characters that fit under the bars
 BOUGHT, KEPT, PLAIN = MUTED, SERIES[0], SERIES[1]  # colours
 
 
 @dataclass(frozen=True)
 class Plot:
-    """A picture under a title. note: what its axes show."""
+    """A picture under a title.
+
+    Attributes:
+        note: says what its axes show.
+    """
 
     title: str
     note: str
@@ -26,16 +29,20 @@ class Plot:
 
 
 def refining_plots(record: RefinementRecord, name: str) -> tuple[Plot, ...]:
-    """All that can be drawn of a record. name: unique on the page, for identifiers."""
+    """Return all pictures that can be drawn of a record.
+
+    Args:
+        name: part of identifiers, unique on the page.
+    """
     plots = (_ratios(record.log_ratios, f"ratios-{name}"), _reliability(record, f"reliability-{name}"))
     return plots if record.classes is None else (*plots, _classes(record.classes, f"classes-{name}"))
 
 
 def _ratios(found: Histogram, name: str) -> Plot:
-    """The log ratios of the images bought, filled, and of those kept."""
+    """Draw the log ratios of the images bought, filled, and of those kept."""
     edges, before, after = found.edges, found.before, found.after
     low, high = edges[0], edges[-1]
-    if high - low <= 1e-6 * (1 + abs(low)):  # one value, which gets a bin of its own to be seen
+    if high - low <= 1e-6 * (1 + abs(low)):  # one value, which is invisible without a bin of its own
         half = max(0.5, 1e-3 * abs(low))
         edges, before, after = (low - half, low + half), (sum(before),), (sum(after),)
 
@@ -55,7 +62,7 @@ def _ratios(found: Histogram, name: str) -> Plot:
 
 
 def _reliability(record: RefinementRecord, name: str) -> Plot:
-    """Of images that the ratio was not fitted to: how many are real, against how many it says are."""
+    """Draw how many images are real against how many the ratio says are, of images it was not fitted to."""
 
     def paint(axes: Axes) -> None:
         axes.plot((0, 1), (0, 1), color=MUTED, linewidth=1.1, linestyle=(0, (4, 2.5)))
@@ -91,8 +98,10 @@ def _in_words(bins: Sequence[ReliabilityBin]) -> str:
 
 
 def _classes(counts: ClassCounts, name: str) -> Plot:
-    """Shares of the classes in what was bought, kept, and kept by Algorithm 1; of many classes, the
-    commonest."""
+    """Draw the shares of classes in what was bought, kept, and kept by Algorithm 1.
+
+    If there are many classes, only the commonest are drawn.
+    """
     known = len(counts.before)
     shown = sorted(sorted(range(known), key=lambda c: -counts.before[c])[:MOST_CLASSES])
     sets = [
@@ -120,7 +129,11 @@ def _classes(counts: ClassCounts, name: str) -> Plot:
 
 
 def _plot(name: str, title: str, note: str, said: str, paint: Callable[[Axes], None]) -> Plot:
-    """said: what the picture shows, for those who don't see it."""
+    """Return a picture.
+
+    Args:
+        said: what the picture shows, for people who cannot see it.
+    """
     return Plot(title, note, draw(Shape(name, (300, 200), (0.15, 0.2, 0.79, 0.74), 11.0), title, said, paint))
 
 
@@ -130,7 +143,7 @@ def _shares(counts: Sequence[int]) -> list[float]:
 
 
 def _heights(axes: Axes) -> None:
-    """Shares from 0 up, as per cent."""
+    """Set the y axis to shares from 0 up, in per cent."""
     axes.set_ylim(0, axes.get_ylim()[1] if axes.get_ylim()[1] > 0 else 1)
     axes.yaxis.set_major_locator(MaxNLocator(4))
     axes.yaxis.set_major_formatter(lambda share, _: f"{100 * share:.3g}%")

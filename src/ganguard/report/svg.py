@@ -1,7 +1,7 @@
-"""How every picture of the report is drawn: inline SVG in the page's own colours and font.
+"""How every picture of the report is drawn: as inline SVG in the page's own colours and font.
 
-Colours leave matplotlib as fixed codes and become CSS variables, so that the page decides on light, dark and
-print. Text stays text, in the page's font.
+Matplotlib draws in fixed colours. They are replaced by CSS variables, so that the page can choose colours for
+light and dark screens and for print. Text stays text, in the page's font.
 """
 
 import io
@@ -16,14 +16,8 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 INK, MUTED, GRID, PAPER = "#1b1f24", "#59626d", "#dce0e5", "#fefefe"
-SERIES = (
-    "#0072b2",
-    "#d55e00",
-    "#009e73",
-    "#cc79a7",
-    "#e69f00",
-    "#56b4e9",
-)  # Okabe and Ito 2008; yellow is too pale
+SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+"""Colours of series (Okabe and Ito 2008, less yellow, which is too pale)."""
 _VARIABLES = {INK: "--ink", MUTED: "--muted", GRID: "--line", PAPER: "--paper"} | {
     colour: f"--series-{i}" for i, colour in enumerate(SERIES)
 }
@@ -31,8 +25,14 @@ _VARIABLES = {INK: "--ink", MUTED: "--muted", GRID: "--line", PAPER: "--paper"} 
 
 @dataclass(frozen=True)
 class Shape:
-    """A format of a picture. name: unique on the page. Sizes in points; box: left, bottom, width, height of
-    the axes as shares of the picture."""
+    """A format of a picture.
+
+    Attributes:
+        name: unique on the page.
+        size: width and height in points.
+        box: left, bottom, width and height of the axes, as shares of the picture.
+        font: size in points.
+    """
 
     name: str
     size: tuple[float, float]
@@ -41,8 +41,12 @@ class Shape:
 
 
 def draw(shape: Shape, title: str, description: str, paint: Callable[[Axes], None], prefix: str = "") -> str:
-    """SVG text of what `paint` puts on axes that have been prepared, named for screen readers. prefix: of
-    identifiers, where several pictures of the page have the shape."""
+    """Return SVG text of what `paint` draws on axes.
+
+    Args:
+        title, description: for screen readers.
+        prefix: of identifiers, if several pictures of the page have the shape.
+    """
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(
@@ -60,7 +64,7 @@ def draw(shape: Shape, title: str, description: str, paint: Callable[[Axes], Non
 
 
 def _bare(axes: Axes) -> None:
-    """A thin grid behind the data, and no box around them."""
+    """Draw a thin grid behind the data, and no box around them."""
     axes.set_facecolor("none")
     axes.grid(visible=True, color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
@@ -71,7 +75,7 @@ def _bare(axes: Axes) -> None:
 
 
 def _text(figure: Figure, shape: Shape, name: str, title: str, description: str) -> str:
-    """The figure as an SVG element to stand in HTML, its identifiers beginning with its name."""
+    """Return the figure as an SVG element for HTML, whose identifiers begin with its name."""
     buffer = io.StringIO()
     FigureCanvasSVG(figure).print_svg(
         buffer, metadata={"Creator": None, "Date": None, "Format": None, "Type": None}

@@ -161,7 +161,7 @@ def _rulers(results: AuditResults, against: Against, wanted: Sequence[Measure]) 
 
 
 def _row(heading: str, found: Mapping[str, Sequence[Measurement]], wanted: Sequence[Measure]) -> Row:
-    """Return a row of summaries, one for each number, then how many images were measured and compared with."""
+    """Return a row with a summary of each number, then how many images were measured and compared with."""
     cells = [cell(found.get(measure.name, ()), measure.decimals) for measure in wanted]
     every = [m for measure in wanted for m in found.get(measure.name, ())]
     sizes = whole_interval(m.images for m in every) if every else DASH

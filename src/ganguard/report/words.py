@@ -1,4 +1,4 @@
-"""The findings in words, for the owner who decides how many images to sell."""
+"""The findings in words, for an owner who must decide how many images to sell."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ from ganguard.report.findings import (
     yardstick,
 )
 from ganguard.report.numbers import interval, listed, number, whole, whole_interval
+from ganguard.results.protection import NAIVE
 from ganguard.results.records import Against, AuditResults
 from ganguard.results.summaries import Summary
 
@@ -46,19 +47,23 @@ HEADINGS: dict[Against, tuple[str, str]] = {
         "Each set of images, compared with no other",
     ),
 }
-"""Of the tables of measured numbers: heading, and what is compared."""
+"""Heading and caption of each table of measured numbers: the caption says what is compared."""
 MEASURED_AGAINST = {
     "target": "to the target itself",
-    "reference": "to a reference that its owner holds, without what the API puts before it",
-    "api": "to what the API returns, whatever stands before it: protection is not judged",
+    "reference": "to a reference that its owner holds, without the defences of the API",
+    "api": "to what the API returns, with any defences it may have: protection is not judged",
 }
-HARDLY = 0.05  # a change of distance of less than this share reads as "hardly changes"
+HARDLY = 0.05  # a distance that changes by a smaller share than this "hardly changes"
 
 
 @dataclass(frozen=True)
 class Card:
-    """The closest copy at one budget: its distance, the spread, the attack, and its ratio to two draws of the
-    target."""
+    """The closest copy at one budget.
+
+    Attributes:
+        attack: label of the attack that made the copy.
+        ratio: of its distance to that of two draws of the target.
+    """
 
     budget: str
     distance: str
@@ -69,8 +74,14 @@ class Card:
 
 @dataclass(frozen=True)
 class Headline:
-    """What was found. lead: one sentence; cards: a budget each; remarks: sentences that put the numbers in
-    proportion."""
+    """What was found.
+
+    Attributes:
+        lead: one sentence.
+        cards: one for each budget.
+        remarks: sentences that put the numbers in proportion.
+        spread: says what the spreads are measured over.
+    """
 
     lead: str
     cards: tuple[Card, ...]
@@ -79,8 +90,7 @@ class Headline:
 
 
 def headline(results: AuditResults) -> Headline:
-    """The findings in words; holds for any number of budgets and attacks, and where yardsticks are
-    missing."""
+    """Return the findings in words, for any number of budgets and attacks, with or without yardsticks."""
     if not results.attacks and not results.select(subject="substitute"):
         return Headline("What would defences of this model leave to honest users?", (), (), "")
     found = copies(results)
@@ -101,7 +111,7 @@ def headline(results: AuditResults) -> Headline:
 
 
 def spread_in_words(summaries: Iterable[Summary]) -> str:
-    """One sentence on what the spread of these numbers is measured over."""
+    """Return one sentence on what the spread of these numbers is measured over."""
     known = list(summaries)
     if not known:
         return "Nothing was measured on copies, so there is no spread to state."
@@ -114,37 +124,40 @@ def spread_in_words(summaries: Iterable[Summary]) -> str:
     meaning = (
         "each seed buys its own images and trains a new copy"
         if "seeds" in over
-        else "each draw is a fresh set of images from the same copy; with one seed, how much a second copy would differ"
-        " is not known"
+        else "each draw is a fresh set of images from the same copy; with one seed, how much a second copy "
+        "would differ is not known"
     )
     return f"Spread is the least to the greatest value over {listed(counts)}: {meaning}."
 
 
 def _lead(best: dict[int, tuple[str, Summary]], floor: Summary | None) -> str:
     if not best:
-        return "No copy of this model was measured against it, so this audit says nothing on how closely it can be copied."
+        return (
+            "No copy of this model was measured against it, so this audit says nothing about how closely it "
+            "can be copied."
+        )
     budget, (_, summary) = max(best.items())
     apart = f"; two draws of the model itself are {number(floor.mean)} apart" if floor else ""
-    return f"With {_images(budget)}, a copy comes within a Fréchet distance (FD) of {number(summary.mean)} of this model{apart}."
+    return (
+        f"With {_images(budget)}, a copy comes within a Fréchet distance (FD) of {number(summary.mean)} of "
+        f"this model{apart}."
+    )
 
 
 def _card(budget: int, attack: str, summary: Summary, floor: Summary | None) -> Card:
-    varied = summary.count > 1
+    spread = f"{interval(summary.least, summary.greatest)} over {summary.count} {summary.over}"
+    times = number(summary.mean / floor.mean, 2) if floor and floor.mean > 0 else ""
     return Card(
         budget=_images(budget),
         distance=number(summary.mean),
-        spread=f"{interval(summary.least, summary.greatest)} over {summary.count} {summary.over}"
-        if varied
-        else "",
+        spread=spread if summary.count > 1 else "",
         attack=attack,
-        ratio=f"{number(summary.mean / floor.mean, 2)} times the distance of two draws"
-        if floor and floor.mean > 0
-        else "",
+        ratio=f"{times} times the distance of two draws" if times else "",
     )
 
 
 def _gain(best: dict[int, tuple[str, Summary]]) -> str:
-    """What the last step up in budget buys the adversary."""
+    """Return what the last step up in budget brings the adversary."""
     if len(best) < 2:
         return ""
     (before, (_, earlier)), (after, (_, later)) = list(best.items())[-2:]
@@ -152,23 +165,27 @@ def _gain(best: dict[int, tuple[str, Summary]]) -> str:
     if earlier.mean <= 0 or later.mean <= 0 or abs(later.mean / earlier.mean - 1) < HARDLY:
         return f"{step} hardly changes how close the closest copy comes."
     ratio = later.mean / earlier.mean
-    verb = f"divides the distance of the closest copy by {number(1 / ratio, 2)}"
-    return f"{step} {verb if ratio < 1 else f'multiplies the distance of the closest copy by {number(ratio, 2)}'}."
+    distance = "the distance of the closest copy"
+    if ratio < 1:
+        return f"{step} divides {distance} by {number(1 / ratio, 2)}."
+    return f"{step} multiplies {distance} by {number(ratio, 2)}."
 
 
 def _beside_real(results: AuditResults, best: dict[int, tuple[str, Summary]]) -> str:
-    """Where a copy is nearer to the target than the target is to real images."""
+    """Return at which budget a copy is nearer to the target than the target is to real images."""
     own = yardstick(results, TARGET_TO_REAL)
     if own is None or not best:
         return ""
     distance = f"FD {number(own.mean)}"
     floor = yardstick(results, TWO_SPLITS)
-    above_floor = own.mean - (
-        floor.mean if floor else 0.0
-    )  # the reference split is a small sample, which adds to it
+    # the reference split is a small sample, which adds to the distance
+    above_floor = own.mean - (floor.mean if floor else 0.0)
     nearer = [budget for budget, (_, summary) in best.items() if summary.mean < above_floor]
     if not nearer:
-        return f"At every budget, the closest copy is farther from this model than the model is from real images ({distance})."
+        return (
+            "At every budget, the closest copy is farther from this model than the model is from real images "
+            f"({distance})."
+        )
     already = "already " if len(best) > 1 else ""
     return (
         f"With {_images(min(nearer))}, the closest copy is {already}nearer to this model than the model is"
@@ -177,14 +194,15 @@ def _beside_real(results: AuditResults, best: dict[int, tuple[str, Summary]]) ->
 
 
 def _accuracy(results: AuditResults, found: list[CopyDistances]) -> str:
-    """How close a copy comes to the real images, beside the target's own distance to them."""
+    """Return how close a copy comes to the real images, beside the target's own distance to them."""
     best = closest(found, "reference")
     if not best:
         return ""
     budget, (_, summary) = min(best.items(), key=lambda item: item[1][1].mean)
     own = yardstick(results, TARGET_TO_REAL)
     beside = f"; this model's own distance to them is {number(own.mean)}" if own else ""
-    return f"To real images, a copy comes within FD {number(summary.mean)} at best, with {_images(budget)}{beside}."
+    nearest = number(summary.mean)
+    return f"To real images, a copy comes within FD {nearest} at best, with {_images(budget)}{beside}."
 
 
 def _noise(results: AuditResults) -> str:
@@ -196,8 +214,8 @@ def _noise(results: AuditResults) -> str:
 
 
 def limits(results: AuditResults) -> list[str]:
-    """What the audit does not prove, one sentence or two each."""
-    adaptive = [adversary for adversary in results.adversaries if adversary != "naive"]
+    """Return what the audit does not prove, one or two sentences each."""
+    adaptive = [adversary for adversary in results.adversaries if adversary != NAIVE]
     found = seeds(results)
     count = "one seed" if len(found) == 1 else f"{len(found)} seeds"
     return [
@@ -221,10 +239,11 @@ def _of_defences(results: AuditResults, adaptive: list[str]) -> str:
         return "Nothing is said about defences."
     if not adaptive:
         return (
-            "Defences were tried against naive adversaries only. One who knows of a defence may come nearer."
+            "Defences were tried against naive adversaries only. An adversary that knows of a defence may "
+            "come nearer."
         )
     return (
-        "Defences were tried against adversaries who know the kind of defence, and guess its strength "
+        "Defences were tried against adversaries that know the kind of defence and guess its strength "
         f"({listed(adaptive)}). Another way around a defence may come nearer."
     )
 

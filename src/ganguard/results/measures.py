@@ -1,8 +1,8 @@
 """Every number that is measured, declared once.
 
-`comparison` computes the numbers of this table, audits and `ganguard measure` report them, and results.json,
-results.parquet, the report and the documentation call them what it calls them. A new number takes a function
-in `metrics` and a record here.
+`comparison` computes the numbers of this table. Audits and `ganguard measure` report them, and results.json,
+results.parquet, the report and the documentation use its names. A new number needs a function in `metrics`
+and a record here.
 """
 
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ INPUTS: dict[Of, str] = {
     "training images": "features of one set, and of the images that its generator was trained on",
     "held-out images": "the same, and features of fresh images of the same origin",
 }
-"""What numbers are computed from, in words."""
+"""What numbers are computed of, in words."""
 SPREADS: dict[Spread, str] = {
     "bootstrap": "bootstrap over the images, 20 replicates",
     "moments": "bootstrap over the images, 20 replicates",
@@ -53,24 +53,25 @@ _FEATURE_UNIT = "squared standard deviations of features"
 
 @dataclass(frozen=True, kw_only=True)
 class Measure:
-    """One number: how it is called, computed and read.
+    """One number: its name, how it is computed, and how to read it.
 
     Attributes:
-        name: as results and `ganguard measure` call it.
+        name: in results and in `ganguard measure`.
         title: in print.
         function: "module:function" of the metric that computes it.
         of: what that function is called with.
-        part: attribute of what the function returns; empty where it returns the number itself.
+        part: attribute of what the function returns; empty if it returns the number itself, or scores whose
+            mean is the number.
         spread: how the number's standard error is taken.
-        better: which direction is better; "none" where neither is.
+        better: which direction is better; "none" if neither is.
         unit: empty for a number without one.
         help: one sentence on what the number says.
         signed: whether it can lie below 0.
         decimals: places after the point in print; None prints three significant digits.
         fewest: images that each set must have.
-        fewest_a_dimension: the same, for each dimension of the features.
+        fewest_a_dimension: images that each set must have for each dimension of the features.
         smallest_side: pixels that both sides of the images must have.
-        audited: whether audits measure it, and not `ganguard measure` alone.
+        audited: whether audits measure it too; otherwise only `ganguard measure` does.
     """
 
     name: str
@@ -90,12 +91,12 @@ class Measure:
     audited: bool = True
 
     def shortage(self, *, images: int, dimensions: int = 1, side: int | None = None) -> str:
-        """Return what sets of this size lack for the number, as a sentence; empty if they lack nothing.
+        """Return what sets of this size lack for the number, in words; empty if they lack nothing.
 
         Args:
-            images: in the smaller of the sets.
+            images: in the smaller set.
             dimensions: of the features.
-            side: the shorter one of the images, in pixels; None where it does not matter.
+            side: the shorter side of the images in pixels; None if it does not matter.
         """
         fewest = max(self.fewest, self.fewest_a_dimension * dimensions)
         if images < fewest:
@@ -138,8 +139,8 @@ _TABLE = (
         spread="lines",
         better="lower",
         unit=_FEATURE_UNIT,
-        help="What the Fréchet distance tends to with ever more images (Chong & Forsyth 2020): about 0, above "
-        "or below, for two samples of one generator.",
+        help="What the Fréchet distance tends to with ever more images (Chong & Forsyth 2020): about 0, "
+        "above or below, for two samples of one generator.",
         signed=True,
         fewest=60,
         fewest_a_dimension=20,  # with fewer, the smallest parts that the line goes through have no full rank
@@ -164,8 +165,8 @@ _TABLE = (
         part="precision",
         spread="images",
         better="higher",
-        help="Share of the measured images that lie in the ball of some image compared with; a ball reaches to "
-        "the fifth neighbour in its own set.",
+        help="Share of the measured images that lie in the ball of some image compared with; a ball reaches "
+        "to the fifth neighbour in its own set.",
         decimals=3,
         fewest=6,
     ),

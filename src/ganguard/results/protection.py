@@ -1,8 +1,8 @@
-"""What a defence does to both sides: to honest users, and to whoever copies the target through it.
+"""What a defence does to both sides: to honest users, and to adversaries that copy the target through it.
 
 Protection is measured against the undefended target: a copy that learns the defence's artefacts has learnt
-nothing worth having. It is the distance of the closest copy that any adversary of the audit made: of that
-whose mean over seeds is least.
+nothing of value. It is the distance of the closest copy that any adversary of the audit made, by the least
+mean over seeds.
 """
 
 from collections.abc import Iterable
@@ -14,15 +14,20 @@ from ganguard.results.records import Against, DefenceRecord, Measurement, Verdic
 from ganguard.results.verdicts import Distances, below_one, differs_from_one
 
 NAIVE = "naive"
-COMPARABLE = (
-    1.25  # times the distance to real images: two defences within this leave honest users about as much
-)
+COMPARABLE = 1.25
+"""Two defences leave honest users about as much if their distances to real images differ by no more than this
+factor."""
 
 
 @dataclass(frozen=True)
 class Protection:
-    """Of copies behind one defence, or none: distances by seed of the naive adversary's, of the closest, and
-    whose it is."""
+    """Distances of copies to the undefended target, behind one defence or none.
+
+    Attributes:
+        naive: of the naive adversary's copies, by seed.
+        closest: of the closest adversary's copies, by seed.
+        closest_adversary: label of that adversary; None without a defence, or if nothing was measured.
+    """
 
     naive: Distances
     closest: Distances
@@ -36,8 +41,10 @@ def protection(
     defence: str | None,
     against: Against = "target",
 ) -> Protection:
-    """Fréchet distances of the copies that an attack made with a budget behind a defence; draws are
-    averaged."""
+    """Return the Fréchet distances of the copies that an attack made with one budget.
+
+    They are of copies made behind `defence`, or without any if it is None. Draws are averaged.
+    """
     found: dict[str | None, dict[int, list[float]]] = {}
     for m in measurements:
         whose = (m.subject, m.attack, m.query_budget, m.defence, m.against, m.metric)
@@ -52,8 +59,10 @@ def protection(
 
 
 def utility_distance(measurements: Iterable[Measurement], defence: str | None) -> Measurement | None:
-    """The Fréchet distance to real images of what honest users get behind a defence, or without one, of
-    equally many images of the same codes."""
+    """Return the Fréchet distance to real images of what honest users get behind a defence, or without one.
+
+    Both are of equally many images of the same codes. None if it was not measured.
+    """
     wanted = ("defended" if defence else "target", defence, "reference", DISTANCE, 0)
     return next(
         (m for m in measurements if (m.subject, m.defence, m.against, m.metric, m.draw) == wanted), None
@@ -61,15 +70,20 @@ def utility_distance(measurements: Iterable[Measurement], defence: str | None) -
 
 
 def protection_verdicts(measurements: list[Measurement], defences: list[DefenceRecord]) -> list[Verdict]:
-    """R7 (defences differ: each has its own curve of copy quality against utility): does each keep copies
-    further away than none does, whoever attacks; and of two kinds that leave honest users about as much, does
-    one keep them further away?"""
+    """Return the verdicts on R7: defences differ, each has its own curve of copy quality against utility.
+
+    They say whether each defence keeps copies further away than no defence does, whoever attacks; and, of two
+    kinds that leave honest users about as much, whether one keeps copies further away than the other.
+    """
     found: list[Verdict] = []
     for attack, budget in _attacks(measurements):
         none = protection(measurements, attack, budget, None).closest
         behind = {d.label: protection(measurements, attack, budget, d.label).closest for d in defences}
         for label, distances in behind.items():
-            statement = f"{attack}, {budget:,} queries: fidelity distance without a defence / behind {label} is below 1"
+            statement = (
+                f"{attack}, {budget:,} queries: fidelity distance without a defence / behind {label} "
+                "is below 1"
+            )
             found.append(below_one("R7", statement, none, distances))
         for one, other in _comparable(measurements, defences):
             statement = (
@@ -81,7 +95,7 @@ def protection_verdicts(measurements: list[Measurement], defences: list[DefenceR
 
 
 def _attacks(measurements: list[Measurement]) -> list[tuple[str, int]]:
-    """Attacks that met a defence, at their largest budget."""
+    """Return the attacks that met a defence, each with its largest budget."""
     most: dict[str, int] = {}
     for m in measurements:
         if m.subject == "substitute" and m.defence and m.attack and m.query_budget:
@@ -90,8 +104,10 @@ def _attacks(measurements: list[Measurement]) -> list[tuple[str, int]]:
 
 
 def _comparable(measurements: list[Measurement], defences: list[DefenceRecord]) -> list[tuple[str, str]]:
-    """Of each two kinds, the strengths whose distances to real images are nearest to each other, if they are
-    near."""
+    """Return, for each two kinds of defence, the two labels that leave honest users most nearly the same.
+
+    Pairs whose distances to real images differ by more than COMPARABLE are left out.
+    """
     users = {d.label: utility_distance(measurements, d.label) for d in defences}
     pairs: dict[tuple[tuple[str, ...], tuple[str, ...]], tuple[float, str, str]] = {}
     for one, other in combinations(defences, 2):

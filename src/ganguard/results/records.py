@@ -1,7 +1,7 @@
-"""What an audit found: frozen records, as JSON (results.json) and Parquet (results.parquet, a row a measured
-number).
+"""What an audit found, as frozen records.
 
-The report and every other reader see these records and nothing else.
+They are written as JSON (results.json) and Parquet (results.parquet, a row for each measured number). The
+report and every other reader see these records and nothing else.
 """
 
 import json
@@ -35,35 +35,41 @@ Depicted = Literal[Subject, "kept", "dropped", "direction"]
 Against = Literal["target", "reference", "domain", "purchase", "known", "undefended", "nothing"]
 Knows = Literal["real images", "discriminator", "another domain", "a copy"]
 Outcome = Literal["holds", "fails", "undecided"]
-LONGEST_PATH = 255  # characters of a picture's
-SMALLEST = 1 / GREATEST  # size of a measured number that is not 0: no ratio of two leaves what floats hold
+LONGEST_PATH = 255  # characters of the path of a picture
+SMALLEST = 1 / GREATEST  # a measured number is 0 or at least so large, so that no ratio of two overflows
 
 
 class Measurement(Whose):
     """One measured number.
 
-    subject: whose images were measured. "target" against "target" are two draws of the target, "real" against
-        "reference" two halves of the real data: the floors that finite samples give; of the former, draws
-        from 1 up are random halvings of the same images. "train" against "reference" are the two splits: how
-        much of an accuracy distance is due to the reference split's being a small sample. "noise" is uniform
-        noise: what bad looks like. "purchase" are the bought images themselves: what a copy would measure
-        that only replays them; "refined" those of them that a white-box attack kept, "plain" those that
-        Algorithm 1 as it stands would have kept. "known" are the real images that the adversary holds.
-        "defended" are the target's images behind a defence, as honest users get them.
-    attack: label of the attack (AttackRecord.label), for a substitute; query_budget and seed: its own, or the
-    purchase's.
-    defence, adversary: labels (DefenceRecord.label); None where no defence stood before the target. What
-        stands "against the target" is compared with the undefended target all the same.
-    draw: which of the independent sets of images from the same generator.
-    metric: a name out of MEASURES. Fréchet distance against the target is fidelity, against the reference split
-        accuracy. A distance whose bias was taken off (Fréchet infinity, kernel) may lie below 0.
-    against: what with. "domain": with the reference split of the domain that a copy was moved to. "purchase":
-        with the bought images that the copy was trained on. "known": with the real images that its adversary
-        trained it on. "undefended": with the image of the same code that no defence changed. "nothing": a
-        measure of one set.
-    spread: standard error of the value, for so many images of these generators; None where it was not
-    measured.
-    images, compared: how many images were measured, and how many they were compared with.
+    Subjects:
+        "substitute": images of a copy.
+        "target" against "target": two draws of the target, and "real" against "reference" two halves of the
+            real data. These are the floors that finite samples give. Draws of the target from 1 up are random
+            halvings of the same images.
+        "train" against "reference": the two splits of the real data, which says how much of an accuracy
+            distance is due to the reference split being a small sample.
+        "noise": uniform noise, which says what bad looks like.
+        "purchase": the bought images themselves, which say what a copy that only replays them would measure.
+        "refined": the bought images that a white-box attack kept.
+        "plain": the bought images that Algorithm 1 as it stands would have kept.
+        "known": the real images that the adversary holds.
+        "defended": the target's images behind a defence, as honest users get them.
+
+    Attributes:
+        subject: which images were measured.
+        draw: which of the independent sets of images from the same generator.
+        metric: a name in MEASURES. Fréchet distance against the target is fidelity, against the reference
+            split accuracy. A distance whose bias was removed (Fréchet infinity, kernel) may lie below 0.
+        against: what they were compared with. "target" is the undefended target, even behind a defence.
+            "domain": the reference split of the domain that a copy was moved to. "purchase": the bought
+            images that the copy was trained on. "known": the real images that its adversary trained it on.
+            "undefended": the image of the same code that no defence changed. "nothing": the number is of one
+            set.
+        spread: standard error of the value, for so many images of these generators; None if it was not
+            measured.
+        images: how many images were measured.
+        compared: how many images they were compared with.
     """
 
     subject: Subject
@@ -79,7 +85,7 @@ class Measurement(Whose):
     def _in_range(self) -> "Measurement":
         size = abs(self.value)
         if size != 0 and not SMALLEST <= size <= GREATEST:
-            raise ValueError(f"value must be 0, or of {SMALLEST:g} to {GREATEST:g}; got {self.value!r}")
+            raise ValueError(f"value must be 0, or {SMALLEST:g} to {GREATEST:g} in size; got {self.value!r}")
         if self.value < 0 and not (self.metric in MEASURES and MEASURES[self.metric].signed):
             raise ValueError(f"value of {shortened(self.metric)} must not be negative; got {self.value!r}")
         return self
@@ -104,8 +110,9 @@ class AttackRecord(Settings):
 class Verdict(Settings):
     """Whether a relation that the paper reports holds here.
 
-    ratio, low, high: the geometric mean over seeds of the ratio in `statement`, and its 95 % interval; None
-    with one seed.
+    Attributes:
+        ratio: the geometric mean over seeds of the ratio in `statement`; None with one seed.
+        low, high: its 95 % interval; None with one seed.
     """
 
     relation: str
@@ -119,8 +126,13 @@ class Verdict(Settings):
 
 
 class DefenceRecord(Settings):
-    """A chain of defences. label: unique in the results. kinds: of its members; settings: theirs. identity:
-    of the target behind it."""
+    """A chain of defences.
+
+    Attributes:
+        label: unique in the results.
+        kinds, settings: of each member of the chain.
+        identity: of the target behind the chain.
+    """
 
     label: str
     kinds: tuple[str, ...]
@@ -129,10 +141,15 @@ class DefenceRecord(Settings):
 
 
 class DirectionRecord(Settings):
-    """A semantic direction that was fitted to the target. samples: codes; held_out_accuracy, rest_accuracy:
-    of the plane that it stands on, for codes of both ends that the SVM did not see, and for all between;
-    spearman, monotone: rank correlation of the attribute with how far fresh codes are moved along it, and the
-    share of codes whose attribute only grows."""
+    """A semantic direction that was fitted to the target.
+
+    Attributes:
+        samples: codes that it was fitted to.
+        held_out_accuracy: of the plane that it is normal to, for codes of both ends that the SVM did not see.
+        rest_accuracy: the same for all codes between the ends.
+        spearman: rank correlation of the attribute with how far fresh codes are moved along the direction.
+        monotone: share of codes whose attribute only grows.
+    """
 
     attribute: str
     samples: Positive
@@ -143,8 +160,14 @@ class DirectionRecord(Settings):
 
 
 class AccountRecord(Settings):
-    """Images that one account bought from the target, behind a defence where it says so. role: the auditor's
-    own draws, or an adversary's purchase. adversary: who averages; None for who buys every image once."""
+    """Images that one account bought from the target.
+
+    Attributes:
+        role: "auditor" for the auditor's own draws, "adversary" for a purchase.
+        seed: of the purchase; None for the auditor.
+        defence: label of the defence that they were bought behind; None without one.
+        adversary: label of an adversary that averages; None for adversaries that buy every image once.
+    """
 
     account: str
     role: Literal["auditor", "adversary"]
@@ -161,8 +184,12 @@ class UseRecord(WhoseCopy):
 
 
 class FailureRecord(Whose):
-    """A copy that could not be trained or measured, or, without an attack, a defence's utility: which step
-    failed, and why."""
+    """A copy that could not be trained or measured; without an attack, a defence whose utility could not be.
+
+    Attributes:
+        step: which step failed.
+        reason: why.
+    """
 
     step: str
     reason: str
@@ -177,11 +204,15 @@ class StepRecord(Settings):
 
 
 class Picture(Whose):
-    """A grid of sample images; `file` below the directory of results.json; tiles a row, tile size (H, W) in
-    pixels.
+    """A grid of sample images.
 
-    subject: as of a Measurement; "kept" and "dropped" are bought images that a white-box attack kept, and
-        never kept; "direction" are codes, a row each, moved along the direction of an `attribute`.
+    Attributes:
+        subject: as in Measurement. "kept" and "dropped" are bought images that a white-box attack kept, and
+            never kept. "direction" are codes, a row each, moved along the direction of an attribute.
+        attribute: of a direction; None for other subjects.
+        file: path of the PNG, below the directory of results.json.
+        columns: tiles in a row.
+        tile: height and width of a tile in pixels.
     """
 
     subject: Depicted
@@ -195,13 +226,18 @@ class Picture(Whose):
     def _below(cls, file: str) -> str:
         path = PurePosixPath(file)
         if path.is_absolute() or ".." in path.parts or len(file) > LONGEST_PATH or not file.isprintable():
-            raise ValueError(f"must lead to a file below the directory of the results; got {shortened(file)}")
+            raise ValueError(
+                f"must be the path of a file below the directory of the results; got {shortened(file)}"
+            )
         return file
 
 
 class FeatureRecord(Settings):
-    """The feature network. held_out_accuracy: of the classifier on the reference split, None for other
-    networks."""
+    """The feature network.
+
+    Attributes:
+        held_out_accuracy: of a classifier on the reference split; None for other networks.
+    """
 
     kind: str
     dimensions: Positive
@@ -209,8 +245,14 @@ class FeatureRecord(Settings):
 
 
 class TargetRecord(Settings):
-    """What was audited; codes: who draws them; measured_against: itself, a `reference` (its identity), or
-    what an API gave."""
+    """What was audited.
+
+    Attributes:
+        codes: which side draws the codes.
+        measured_against: what distances to the target were measured to: the target itself, a reference that
+            its owner holds, or what an API returned.
+        reference: identity of the reference; None without one.
+    """
 
     description: str
     identity: str
@@ -261,13 +303,13 @@ class AuditResults(Settings):
     pictures: Rows[Picture]
 
     def select(self, **wanted: object) -> list[Measurement]:
-        """Measurements whose fields have the wanted values."""
+        """Return the measurements whose fields have the wanted values."""
         return [
             m for m in self.measurements if all(getattr(m, key) == value for key, value in wanted.items())
         ]
 
     def undefended(self) -> "AuditResults":
-        """What there would be without defences."""
+        """Return the same results without all that belongs to defences."""
         every = {
             name: getattr(self, name)
             for name in ("measurements", "failures", "refinements", "used", "pictures")
@@ -284,7 +326,7 @@ def write_results(results: AuditResults, directory: Path) -> None:
 
 
 def read_results(directory: Path) -> AuditResults:
-    """Read results.json back. Raises DataError where it is absent or not one."""
+    """Read results.json back. Raises DataError if it is absent, or holds no results."""
     path = directory / "results.json"
     if not path.is_file():
         raise DataError(f"{path}: no such file. Give the directory that `ganguard audit` wrote.")

@@ -1,4 +1,4 @@
-"""What refining did: records of the white-box attacks' subsampling, as results.json holds them."""
+"""What subsampling did in white-box attacks, as records in results.json."""
 
 from itertools import pairwise
 from typing import Annotated
@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from ganguard.base.settings import NonNegative, Number, Positive, Rows, Settings
 from ganguard.results.whose import WhoseCopy
 
-ROUNDING = 1e-9  # a share may lie above 1 by so much
+ROUNDING = 1e-9  # by which rounding may raise a share above 1
 
 
 def _share(value: object) -> object:
@@ -19,8 +19,13 @@ Share = Annotated[float, Field(ge=0, le=1), BeforeValidator(_share)]
 
 
 class ReliabilityBin(Settings):
-    """Of the images of one bin: their mean predicted probability of being real, the share that is real, how
-    many they are."""
+    """The images in one bin of predicted probability.
+
+    Attributes:
+        predicted: their mean predicted probability of being real.
+        observed: the share of them that is real.
+        count: how many they are.
+    """
 
     predicted: Share
     observed: Share
@@ -30,11 +35,13 @@ class ReliabilityBin(Settings):
 class RatioRecord(Settings):
     """How a density ratio did on real and generated images that it was not fitted to.
 
-    kind: its name. auc: how often a real image's ratio is above a generated one's; 0.5 tells nothing apart.
-    calibration_z: standard normal where its probabilities are calibrated. reliability: by ascending
-    prediction.
-    effective_sample_size: of the generated images weighted by their ratios, as a share of them. real, fake:
-    images.
+    Attributes:
+        kind: its name.
+        auc: how often a real image's ratio is above a generated one's; 0.5 separates nothing.
+        calibration_z: standard normal if its probabilities are calibrated.
+        reliability: by ascending prediction.
+        effective_sample_size: of the generated images weighted by their ratios, as a share of them.
+        real, fake: how many images of each.
     """
 
     kind: str
@@ -49,9 +56,12 @@ class RatioRecord(Settings):
 class Tried(Settings):
     """The set of images that one power of the ratio gave.
 
-    score: what the judge said of it; lower is better. distinct: images in it, each counted once.
-    acceptance_rate: moves by proposals; never_moved: chains that stayed at their real image; the power 0 runs
-        no chains, and says 1 and 0. proposals: in all.
+    Attributes:
+        score: the judge's score of it; lower is better.
+        distinct: images in it, each counted once.
+        acceptance_rate: moves divided by proposals; 1 for the power 0, which runs no chains.
+        never_moved: chains that stayed at their real image; 0 for the power 0.
+        proposals: in all chains together.
     """
 
     power: Share
@@ -63,17 +73,22 @@ class Tried(Settings):
 
 
 class PlainRecord(RatioRecord):
-    """Algorithm 1 as it stands: the logistic ratio to the power 1. tried: None where its chains were
-    stuck."""
+    """Algorithm 1 as it stands: the logistic ratio to the power 1.
+
+    Attributes:
+        tried: what it gave; None if its chains were stuck.
+    """
 
     tried: Tried | None
 
 
 class Histogram(Settings):
-    """How many images have which logarithm of the ratio: of those bought (before), and of those kept (after),
-    with repeats.
+    """How many images have which logarithm of the ratio.
 
-    edges: of the bins, ascending, one more than there are bins.
+    Attributes:
+        edges: of the bins, ascending, one more than there are bins.
+        before: images bought, in each bin.
+        after: images kept, with repeats, in each bin.
     """
 
     edges: Annotated[Rows[Number], Field(min_length=2)]
@@ -89,8 +104,13 @@ class Histogram(Settings):
 
 
 class ClassCounts(Settings):
-    """Images by class, as the feature network sees them: of the bought set, and with repeats of the kept one
-    and of what Algorithm 1 would keep, which is empty where its chains were stuck."""
+    """Images by class, as the feature network sees them.
+
+    Attributes:
+        before: of the bought set.
+        after: of the kept set, with repeats.
+        plain: of what Algorithm 1 would keep, with repeats; empty if its chains were stuck.
+    """
 
     before: Annotated[Rows[NonNegative], Field(min_length=1)]
     after: Rows[NonNegative]
@@ -104,9 +124,13 @@ class ClassCounts(Settings):
 
 
 class Trial(Settings):
-    """What a white-box attack tried and chose. tried: by ascending power. stuck: powers whose chains never
-    left their real images, and why. chosen: the power of the set that the substitute was trained on; 0
-    refined nothing."""
+    """What a white-box attack tried and chose.
+
+    Attributes:
+        tried: by ascending power.
+        stuck: powers whose chains never left their real images, and why.
+        chosen: the power of the set that the substitute was trained on; 0 refined nothing.
+    """
 
     ratio: RatioRecord
     tried: Annotated[Rows[Tried], Field(min_length=1)]
@@ -123,12 +147,15 @@ class Trial(Settings):
 
     @property
     def best(self) -> Tried:
-        """What came of the power chosen."""
+        """The set that the chosen power gave."""
         return next(tried for tried in self.tried if tried.power == self.chosen)
 
 
 class RefinementRecord(Trial, WhoseCopy):
-    """Whose refining it was, and what it did to the balance of classes: None where the feature network knows
-    none."""
+    """A trial of one copy's adversary.
+
+    Attributes:
+        classes: what refining did to the balance of classes; None if the feature network knows no classes.
+    """
 
     classes: ClassCounts | None

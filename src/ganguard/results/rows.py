@@ -1,4 +1,4 @@
-"""Measured numbers as a table, one a row: results.parquet."""
+"""Measured numbers as a table, a row each: results.parquet."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,8 +11,10 @@ from ganguard.base.cache import atomic_path
 
 
 def write_rows(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Write measurements, and which direction of each is better, atomically. Raises OSError where it cannot
-    be written."""
+    """Write measurements, each with the direction that is better, atomically.
+
+    Raises OSError if they cannot be written.
+    """
     with atomic_path(path) as temporary:
         pq.write_table(pa.Table.from_pylist([dict(row) for row in rows], schema=_ROWS), temporary)
 

@@ -1,4 +1,4 @@
-"""Which images of a data set could not be read, from the step that read it to the results."""
+"""Images of a data set that could not be read: from the step that read it to the results."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -21,8 +21,13 @@ class BadImage(Settings):
 
 
 class SkippedRecord(Settings):
-    """Images that were left out of a data set (`on_bad_image: skip`). step: which read it; listed: the first
-    of `count`."""
+    """Images that were left out of a data set (`on_bad_image: skip`).
+
+    Attributes:
+        step: which step read the data set.
+        count: how many images were left out.
+        listed: the first of them.
+    """
 
     step: str = ""
     count: Positive
@@ -30,13 +35,13 @@ class SkippedRecord(Settings):
 
 
 def write_skipped(directory: Path, count: int, listed: Iterable[tuple[str, str]]) -> None:
-    """Write what was left out, names and reasons, into the directory of the step that read the data."""
+    """Write how many images were left out, and names and reasons of the first, into a step's directory."""
     rows = [{"name": name, "reason": reason} for name, reason in listed]
     write_json(directory / _FILE, {"count": count, "listed": rows})
 
 
 def read_skipped(steps: Iterable[tuple[str, Path]]) -> list[SkippedRecord]:
-    """What the steps, by name and directory, left out."""
+    """Return what steps, given by name and directory, left out."""
     found = [(name, directory / _FILE) for name, directory in steps if (directory / _FILE).is_file()]
     return [
         read_record(file, SkippedRecord, DataError).model_copy(update={"step": name}) for name, file in found
@@ -44,7 +49,7 @@ def read_skipped(steps: Iterable[tuple[str, Path]]) -> list[SkippedRecord]:
 
 
 def said_of(record: SkippedRecord) -> str:
-    """A record in print."""
+    """Return a record as a sentence."""
     count = "1 image" if record.count == 1 else f"{record.count:,} images"
     names = "; ".join(f"{image.name} ({image.reason})" for image in record.listed)
     more = f"; and {record.count - len(record.listed):,} more" if record.count > len(record.listed) else ""

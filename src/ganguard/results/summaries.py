@@ -1,4 +1,4 @@
-"""Many measurements of one thing as one number with its spread."""
+"""Several measurements of one thing, summarised as one number with its spread."""
 
 import math
 from collections.abc import Iterable
@@ -9,13 +9,16 @@ from ganguard.results.records import Measurement
 
 
 class Summary(Settings):
-    """A number with its spread: mean, deviation (None where nothing tells it), least and greatest.
+    """A number with its spread.
 
-    deviation: over seeds, the sample standard deviation; with one seed, the standard error of the mean of its
-        draws, from the spreads of the measurements, or where they have none the sample standard deviation of
-        the draws.
-    count and over: how many values, and what they vary over ("seeds", or "draws" of images where there is one
-    seed).
+    Attributes:
+        mean: of the values.
+        deviation: over seeds, the sample standard deviation. With one seed, the standard error of the mean of
+            its draws, from the spreads of the measurements; if these have none, the sample standard deviation
+            of the draws. None if it is unknown.
+        least, greatest: of the values.
+        count: how many values there are.
+        over: what the values vary over: seeds, or draws of images if there is one seed.
     """
 
     mean: float
@@ -27,8 +30,10 @@ class Summary(Settings):
 
 
 def summarise(measurements: Iterable[Measurement]) -> Summary | None:
-    """Draws are averaged within a seed, then seeds are summarised; with one seed its draws are. None without
-    any."""
+    """Return the summary of measurements; None without any.
+
+    Draws are averaged within a seed, then the seeds are summarised. With one seed, its draws are summarised.
+    """
     found = list(measurements)
     by_seed: dict[int | None, list[float]] = {}
     for measurement in found:

@@ -1,10 +1,10 @@
 """Do the relations that the paper reports hold here? Each is a ratio of two distances, paired by seed.
 
-The reference split is a small sample, which raises every distance to it. What the train split itself measures
-against it (the floor of accuracy) is an upper estimate of that, and is taken off before accuracy is compared
-with fidelity.
+The reference split is a small sample, which raises every distance to it. The distance of the train split to
+it (the floor of accuracy) is an upper estimate of this increase, and is subtracted before accuracy is
+compared with fidelity.
 
-A verdict is decided when the 95 % interval of the mean log-ratio (Student's t over seeds) excludes 0.
+A verdict is decided if the 95 % interval of the mean log-ratio (Student's t over seeds) excludes 0.
 """
 
 import math
@@ -21,7 +21,14 @@ Distances = dict[int, float]  # by seed
 
 @dataclass(frozen=True)
 class Improvement:
-    """An attack that a relation says is nearer than another: their labels, and to what."""
+    """A claim that the copies of one attack are nearer to something than those of another.
+
+    Attributes:
+        relation: "R4", "R5" or "R6".
+        label: of the attack with the nearer copies.
+        over: label of the other attack.
+        against: what they are nearer to.
+    """
 
     relation: str
     label: str
@@ -36,10 +43,14 @@ def verdicts(
 ) -> list[Verdict]:
     """Return the verdicts on R1 to R6.
 
-    R1 (more queries, better fidelity), R2 (fidelity below accuracy) and R3 (the architecture matters) are of
-    the attacks whose adversary has nothing but the images that it buys. The `improvements` say of which pairs
-    R4 (real images improve accuracy), R5 (subsampling improves it further) and R6 (a stolen model transfers
-    better than training from scratch) are.
+    R1 (more queries, better fidelity), R2 (fidelity below accuracy) and R3 (the architecture matters) concern
+    the attacks whose adversary has nothing but the images that it buys.
+
+    Args:
+        measurements: of copies made without a defence.
+        attacks: say what their adversaries know.
+        improvements: pairs of attacks for R4 (real images improve accuracy), R5 (subsampling improves it
+            further) and R6 (a stolen model transfers better than training from scratch).
     """
     unknowing = {attack.label for attack in attacks if not attack.knows}
     copies = (m.attack for m in measurements if m.subject == "substitute")
@@ -71,7 +82,7 @@ def verdicts(
 
 
 def _improves(measurements: list[Measurement], pair: Improvement) -> list[Verdict]:
-    """Is the distance of one attack below that of another, at each budget that both have?"""
+    """Return whether one attack's distance is below the other's, at each budget that both have."""
     found: list[Verdict] = []
     what = "accuracy distance" if pair.against == "reference" else "distance to the other domain"
     for budget in sorted(
@@ -84,13 +95,13 @@ def _improves(measurements: list[Measurement], pair: Improvement) -> list[Verdic
 
 
 def budgets_of(measurements: Sequence[Measurement], label: str) -> list[int]:
-    """Query budgets at which an attack's copies were measured, ascending."""
+    """Return the query budgets at which an attack's copies were measured, ascending."""
     of_copies = (m for m in measurements if (m.subject, m.attack) == ("substitute", label))
     return sorted({m.query_budget for m in of_copies if m.query_budget is not None})
 
 
 def distances_of(measurements: Sequence[Measurement], label: str, budget: int, against: Against) -> Distances:
-    """Fréchet distance of an attack's copies at a budget, by seed: the mean over draws."""
+    """Return the Fréchet distance of an attack's copies at a budget, by seed: the mean over draws."""
     values: dict[int, list[float]] = {}
     for m in measurements:
         whose = (m.subject, m.attack, m.query_budget)
@@ -101,12 +112,12 @@ def distances_of(measurements: Sequence[Measurement], label: str, budget: int, a
 
 
 def below_one(relation: str, statement: str, numerator: Distances, denominator: Distances) -> Verdict:
-    """Whether the ratio of two distances, paired by seed, is below 1: it fails where it is above."""
+    """Return whether the ratio of two distances, paired by seed, is below 1; it fails if it is above."""
     return _verdict(relation, statement, numerator, denominator, fails_above=True)
 
 
 def differs_from_one(relation: str, statement: str, numerator: Distances, denominator: Distances) -> Verdict:
-    """Whether the ratio of two distances, paired by seed, is another than 1."""
+    """Return whether the ratio of two distances, paired by seed, differs from 1."""
     return _verdict(relation, statement, numerator, denominator, fails_above=False)
 
 
@@ -121,7 +132,7 @@ def _verdict(relation: str, statement: str, a: Distances, b: Distances, *, fails
 
 
 def log_ratios(a: Distances, b: Distances) -> Distances:
-    """Logarithms of the ratios of two distances, by the seeds that have both above 0, ascending."""
+    """Return the logarithms of the ratios of two distances, by the seeds that have both above 0."""
     return {
         seed: math.log(a[seed] / b[seed])
         for seed in sorted(a.keys() & b.keys())
@@ -132,8 +143,17 @@ def log_ratios(a: Distances, b: Distances) -> Distances:
 def of_logs(
     relation: str, statement: str, logs: list[float], *, fails_above: bool, confidence: float = CONFIDENCE
 ) -> Verdict:
-    """What the interval of a mean log-ratio says: it holds below 0; above, it fails, or holds where any
-    difference will do."""
+    """Return the verdict that the interval of a mean log-ratio gives.
+
+    It holds if the interval lies below 0, and is undecided if it includes 0.
+
+    Args:
+        relation, statement: what is judged.
+        logs: the log-ratios of the seeds.
+        fails_above: whether an interval above 0 means that the relation fails. Otherwise any difference
+            makes it hold.
+        confidence: of the interval.
+    """
     if len(logs) < 2:
         reason = "one seed gives no interval; run more seeds" if logs else "no seed has a copy of both"
         return Verdict(
@@ -143,11 +163,12 @@ def of_logs(
     outcome: Outcome = "holds" if found.high < 0 else "undecided"
     if found.low > 0:
         outcome = "fails" if fails_above else "holds"
+    where = "includes" if outcome == "undecided" else "excludes"
     return Verdict(
         relation=relation,
         statement=statement,
         outcome=outcome,
-        reason=f"the {100 * confidence:.4g} % interval {'includes' if outcome == 'undecided' else 'excludes'} 1",
+        reason=f"the {100 * confidence:.4g} % interval {where} 1",
         seeds=len(logs),
         ratio=math.exp(found.mean),
         low=math.exp(found.low),

@@ -1,4 +1,4 @@
-"""Whose a number is: five fields that many records share."""
+"""Which copy a number belongs to: five fields that many records share."""
 
 from ganguard.base.settings import NonNegative, Positive, Settings
 
@@ -33,7 +33,7 @@ class Whose(Settings):
 
 
 class WhoseCopy(Whose):
-    """The same of what only a copy has."""
+    """The same for what only a copy has: none of the first three fields is None."""
 
     attack: str  # pyright: ignore[reportGeneralTypeIssues] - required here
     query_budget: Positive  # pyright: ignore[reportGeneralTypeIssues] - required here

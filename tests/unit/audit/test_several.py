@@ -142,7 +142,11 @@ def test_a_name_that_leads_elsewhere_is_refused(together: Path, cli: Cli, name: 
     path = together / FILE
     path.write_text(path.read_text().replace('"audit": "one"', f'"audit": "{name}"'))
     code, _, err = cli("report", "both")
-    assert (code, err) == (2, f"error: both/side-by-side.json: {name!r} is no directory beside it.\n")
+    assert (code, err) == (
+        2,
+        f"error: both/side-by-side.json: each audit must be a directory beside it; got {name!r}. Run the "
+        "audits again.\n",
+    )
 
 
 def test_the_doctor_looks_at_all_and_at_what_was_made_of_them(together: Path) -> None:

@@ -151,7 +151,7 @@ def test_features_of_other_images_are_refused(cli: Cli, gan: str) -> None:
     code, _, err = cli(*FIT, gan, "--attribute", "class:3", "--features", "features", "--out", "x")
     assert (code, err) == (
         2,
-        "error: features: made for images of 3 channels; these have 1. Name others.\n",
+        "error: features: made for images of 3 channels; these have 1. Choose other features.\n",
     )
 
 

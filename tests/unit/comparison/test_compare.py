@@ -38,8 +38,14 @@ def _compared(seed: int, count: int = 150, shift: float = 0.5) -> dict[str, Meas
 def test_every_number_has_its_sizes_its_draw_and_a_spread() -> None:
     found = _compared(0)
     assert set(found) == {
-        "frechet_distance", "frechet_distance_infinity", "kernel_distance", "precision", "recall", "density", "coverage",
-    }  # fmt: skip
+        "frechet_distance",
+        "frechet_distance_infinity",
+        "kernel_distance",
+        "precision",
+        "recall",
+        "density",
+        "coverage",
+    }
     for m in found.values():
         assert (m.images, m.compared, m.draw, m.against) == (150, 150, 3, "target")
         assert m.spread is not None and m.spread > 0

@@ -176,8 +176,10 @@ def test_tables_hold_every_copy_and_yardstick_with_directions_and_counts() -> No
     assert [row.heading for row in table.groups[-1].rows] == ["two draws of the target", "noise to target"]
     real = measure_table(make_results(), "reference")
     assert [row.heading for row in real.groups[-1].rows] == [
-        "target to real images", "two halves of the real images", "noise to real images",
-    ]  # fmt: skip
+        "target to real images",
+        "two halves of the real images",
+        "noise to real images",
+    ]
 
 
 def test_the_bought_images_themselves_are_shown_by_budget() -> None:
@@ -329,11 +331,21 @@ def test_names_that_are_markup_or_mathematics_stay_text(tmp_path: Path) -> None:
 def test_the_end_states_spec_machine_seeds_times_and_purchases(tmp_path: Path) -> None:
     text = page(make_results(seeds=5), tmp_path)
     for wanted in (
-        "{dataset: digits, steps: 3000}", "seeds: [0, 1, 2, 3, 4]",
-        "PyTorch 2.13.0", "Intel Xeon, 2 cores", "0, 1, 2, 3, 4", "1 min 23 s", "98.1% of held-out",
-        "The adversaries bought 25,000 images; the auditor drew 20,000", "✓</span> holds", "✗</span> fails",
-        "?</span> undecided",        "0.0360 (0.0324 to 0.0396)", "What this audit does not prove", "over 5 seeds",
-    ):  # fmt: skip
+        "{dataset: digits, steps: 3000}",
+        "seeds: [0, 1, 2, 3, 4]",
+        "PyTorch 2.13.0",
+        "Intel Xeon, 2 cores",
+        "0, 1, 2, 3, 4",
+        "1 min 23 s",
+        "98.1% of held-out",
+        "The adversaries bought 25,000 images; the auditor drew 20,000",
+        "✓</span> holds",
+        "✗</span> fails",
+        "?</span> undecided",
+        "0.0360 (0.0324 to 0.0396)",
+        "What this audit does not prove",
+        "over 5 seeds",
+    ):
         assert wanted in text, wanted
 
 

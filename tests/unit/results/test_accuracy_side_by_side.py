@@ -44,7 +44,10 @@ def _of_accuracy(
 
 
 GOOD = "like: digits-accuracy-good\n"
-WHITE = "attacks: [{kind: accuracy_white_box, architecture: sngan, query_budget: 100, real_fraction: [0.1, 0.5]}]\n"
+WHITE = (
+    "attacks: [{kind: accuracy_white_box, architecture: sngan, query_budget: 100, "
+    "real_fraction: [0.1, 0.5]}]\n"
+)
 
 
 @pytest.mark.parametrize("dry", [[], ["--dry-run"]])

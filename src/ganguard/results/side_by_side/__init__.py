@@ -1,4 +1,4 @@
-"""Audits laid side by side: what they say together that none of them says alone."""
+"""Several audits side by side: what they say together that none of them says alone."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ __all__ = ["Copies", "Line", "SideBySide", "shared_by", "side_by_side"]
 
 
 def side_by_side(name: str, found: Mapping[str, AuditResults]) -> SideBySide:
-    """Lay audits beside each other, by name. Raises SpecError where they have too little in common."""
+    """Compare audits, given by name. Raises SpecError if they have too little in common."""
     planned = [
         {attack.label: (attack.knows, attack.query_budgets) for attack in results.attacks}
         for results in found.values()

@@ -1,9 +1,9 @@
-"""Audits of several targets by adversaries who hold real images: do these (R4), and subsampling (R5), bring
-copies nearer to real ones, and does that depend on how good the target is?
+"""Audits of several targets by adversaries that hold real images.
 
-Each audit gave its verdicts on single comparisons. Of one target, a relation as a whole holds where every
-comparison does: then no interval need be widened for their number (Berger 1982), as it must where any would
-do.
+Do real images (R4), and subsampling (R5), bring copies nearer to real ones, and does that depend on how good
+the target is? Each audit gave its verdicts on single comparisons. A relation as a whole holds for a target if
+every comparison does. Then no interval needs to be widened for their number (Berger 1982), as it would if any
+single one were enough.
 """
 
 from collections.abc import Mapping
@@ -15,8 +15,10 @@ RELATIONS = {"R4": "real images improve accuracy", "R5": "subsampling improves i
 
 
 def beside_accuracy(name: str, found: Mapping[str, AuditResults], shared: Shared) -> SideBySide:
-    """Distances are of what the audits share; verdicts of every budget and every pair of attacks that an
-    audit has."""
+    """Return the distances of what the audits share, and the verdicts of each audit.
+
+    The verdicts are on every budget and every pair of attacks that an audit has.
+    """
     own = {
         (audit, relation): _of(results, relation)
         for relation in RELATIONS
@@ -42,7 +44,7 @@ def _of(results: AuditResults, relation: str) -> list[Verdict]:
 
 
 def _whole(audit: str, relation: str, own: list[Verdict]) -> Verdict:
-    """Over all comparisons of one audit: what all of them say, or undecided."""
+    """Return one verdict on all comparisons of an audit: their outcome if they agree, else undecided."""
     outcomes = [verdict.outcome for verdict in own]
     outcome: Outcome = own[0].outcome if len(set(outcomes)) == 1 else "undecided"
     said = ", ".join(

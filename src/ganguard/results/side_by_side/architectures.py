@@ -1,10 +1,11 @@
-"""Audits of several targets by the same attacks, side by side: does the pair of architectures matter (R3)?
+"""Audits of several targets by the same attacks: does the pair of architectures matter (R3)?
 
-Two questions, each of many ratios of fidelity distances at the largest budget that all have, paired by seed:
-does the substitute's architecture matter (one substitute over another, of one target), and does that depend
-on the target's (such a ratio of one target over the same of another)? The more ratios, the likelier one
-differs by chance. So the intervals of all ratios of a question hold together with 95 %, as Bonferroni has it:
-each alone with 1 - 0.05 / their number.
+There are two questions. Does the substitute's architecture matter (the ratio of one substitute's distance to
+another's, for one target)? And does that depend on the target's architecture (such a ratio for one target
+over the same ratio for another)? Each is asked of many ratios of fidelity distances, paired by seed, at the
+largest budget that all audits have. The more ratios there are, the likelier it is that one differs by chance.
+So the intervals of all ratios of a question hold together with 95 % (Bonferroni): each by itself holds with
+1 - 0.05 / (number of ratios).
 """
 
 from collections.abc import Mapping
@@ -19,7 +20,7 @@ Logs = dict[int, float]  # log-ratios, by seed
 
 
 def beside_architectures(name: str, found: Mapping[str, AuditResults], shared: Shared) -> SideBySide:
-    """Of what the audits share."""
+    """Compare what the audits share."""
     attacks, budget = shared.attacks, shared.query_budget
     distances = {
         audit: {
@@ -64,7 +65,7 @@ def _less(one: Logs, other: Logs) -> Logs:
 
 
 def _ratios(found: dict[str, Logs]) -> list[Verdict]:
-    """Whether each ratio differs from 1, by intervals that hold together."""
+    """Return whether each ratio differs from 1, by intervals that hold together."""
     confidence = 1 - (1 - CONFIDENCE) / len(found)
     return [
         of_logs("R3", statement, list(logs.values()), fails_above=False, confidence=confidence)
@@ -73,7 +74,7 @@ def _ratios(found: dict[str, Logs]) -> list[Verdict]:
 
 
 def _together(statement: str, ratios: list[Verdict]) -> Verdict:
-    """A question as a whole: it holds where any of its ratios differs from 1."""
+    """Return the verdict on a question as a whole: it holds if any of its ratios differs from 1."""
     differing = sum(ratio.outcome == "holds" for ratio in ratios)
     seeds = min(ratio.seeds for ratio in ratios)
     few = "" if seeds > 1 else ": fewer than two seeds give no interval"

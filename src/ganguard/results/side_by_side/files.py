@@ -11,18 +11,25 @@ FILE = "side-by-side.json"
 
 
 def read_together(directory: Path) -> SideBySide:
-    """side-by-side.json of a directory. Raises DataError where it cannot be read, or names an audit that is
-    not right there."""
+    """Read side-by-side.json of a directory.
+
+    Raises DataError if it cannot be read, or names an audit that is not in a directory beside it.
+    """
     together = read_record(directory / FILE, SideBySide, DataError)
     for line in together.lines:
         if line.audit in ("", ".", "..") or Path(line.audit).name != line.audit:
-            raise DataError(f"{directory / FILE}: {shortened(line.audit)} is no directory beside it.")
+            raise DataError(
+                f"{directory / FILE}: each audit must be a directory beside it; got {shortened(line.audit)}. "
+                "Run the audits again."
+            )
     return together
 
 
 def together_again(directory: Path) -> SideBySide:
-    """What the results of the audits that side-by-side.json names say together now. Raises DataError where
-    something cannot be read, SpecError where they no longer fit together."""
+    """Compare the audits that side-by-side.json names again, by the results that they have now.
+
+    Raises DataError if something cannot be read, SpecError if they no longer have enough in common.
+    """
     before = read_together(directory)
     return side_by_side(
         before.name, {line.audit: read_results(directory / line.audit) for line in before.lines}

@@ -1,4 +1,4 @@
-"""What several audits found together, and which of their attacks compare."""
+"""What several audits found together, and which of their attacks can be compared."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from ganguard.results.summaries import Summary, summarise
 
 Question = Literal["architectures", "accuracy"]
 ELSEWHERE: frozenset[Knows] = frozenset({"another domain", "a copy"})
-"""What makes copies that do not compare by accuracy: they were moved elsewhere, or existed before."""
+"""An adversary that has one of these made copies of other images, or none of its own."""
 Planned = Mapping[str, tuple[Collection[Knows], Iterable[int]]]
 """An audit's attacks by label: what the adversary knows, and the query budgets."""
 
 
 @dataclass(frozen=True)
 class Shared:
-    """What is compared: attacks that all audits have, at the largest budget that all of these have."""
+    """What is compared: the attacks that all audits have, at the largest budget common to all of them."""
 
     question: Question
     attacks: tuple[str, ...]
@@ -27,15 +27,22 @@ class Shared:
 
 
 class Copies(Settings):
-    """The Fréchet distance of one attack's copies of an audit's target; None where none was measured."""
+    """The Fréchet distance of one attack's copies of an audit's target; None if none was measured."""
 
     attack: str
     distance: Summary | None
 
 
 class Line(Settings):
-    """An audit: its name, its target, how far that is from real images and two draws of it from each other,
-    and its copies."""
+    """What one audit contributes.
+
+    Attributes:
+        audit: its name.
+        target: description of its target.
+        to_real: distance of the target from real images.
+        two_draws: distance of two draws of the target from each other.
+        copies: of each attack that is compared.
+    """
 
     audit: str
     target: str
@@ -47,9 +54,12 @@ class Line(Settings):
 class SideBySide(Settings):
     """What several audits found together.
 
-    question: "architectures" (R3; the copies' distances are to their target) or "accuracy" (R4 and R5; to
-    real images).
-    query_budget: of the copies. verdicts: on each question as a whole; ratios: one by one.
+    Attributes:
+        question: "architectures" (R3; distances of copies are to their target) or "accuracy" (R4 and R5; to
+            real images).
+        query_budget: of the copies.
+        verdicts: on each question as a whole.
+        ratios: one by one.
     """
 
     format: Literal[1] = 1
@@ -65,10 +75,10 @@ class SideBySide(Settings):
 def shared_by(name: str, planned: Sequence[Planned]) -> Shared:
     """Return what audits with these attacks compare.
 
-    If two attacks or more have nothing but the images that they buy, the question is whether the pair of
-    architectures matters. Else it is whether real images bring accuracy, of all attacks whose copies were
-    made for the target's own images. Raises SpecError if they have fewer than two attacks, or no budget, in
-    common.
+    If at least two attacks have nothing but the images that they buy, the question is whether the pair of
+    architectures matters. Otherwise it is whether real images bring accuracy, and all attacks count except
+    those that move a copy to another domain or had one before. Raises SpecError if the audits have fewer than
+    two attacks, or no budget, in common.
     """
     everywhere = [label for label in planned[0] if all(label in attacks for attacks in planned)]
     knows = {label: set(planned[0][label][0]) for label in everywhere}
@@ -86,7 +96,7 @@ def shared_by(name: str, planned: Sequence[Planned]) -> Shared:
 
 
 def lines_of(found: Mapping[str, AuditResults], shared: Shared, against: Against) -> tuple[Line, ...]:
-    """A line of each audit."""
+    """Return a line for each audit."""
     return tuple(_line(audit, results, shared, against) for audit, results in found.items())
 
 
