@@ -139,7 +139,7 @@ _TABLE = (
         spread="lines",
         better="lower",
         unit=_FEATURE_UNIT,
-        help="What the Fréchet distance tends to with ever more images (Chong & Forsyth 2020): about 0, "
+        help="Limit of the Fréchet distance as the number of images grows (Chong & Forsyth 2020): about 0, "
         "above or below, for two samples of one generator.",
         signed=True,
         fewest=60,
@@ -152,7 +152,7 @@ _TABLE = (
         of="features",
         spread="subsets",
         better="lower",
-        help="Squared maximum mean discrepancy of all features by a cubic kernel (Bińkowski et al. 2018, "
+        help="Squared maximum mean discrepancy of all features with a cubic kernel (Bińkowski et al. 2018, "
         "KID): about 0, above or below, for two samples of one generator.",
         signed=True,
         fewest=2,
@@ -165,7 +165,7 @@ _TABLE = (
         part="precision",
         spread="images",
         better="higher",
-        help="Share of the measured images that lie in the ball of some image compared with; a ball reaches "
+        help="Share of the measured images that lie in the ball of an image of the other set; a ball reaches "
         "to the fifth neighbour in its own set.",
         decimals=3,
         fewest=6,
@@ -178,7 +178,7 @@ _TABLE = (
         part="recall",
         spread="images",
         better="higher",
-        help="Share of the images compared with that lie in the ball of some measured image.",
+        help="Share of the other set's images that lie in the ball of a measured image.",
         decimals=3,
         fewest=6,
     ),
@@ -190,8 +190,8 @@ _TABLE = (
         part="density",
         spread="images",
         better="higher",
-        help="How many balls of images compared with a measured image lies in, as a ratio to 5, the "
-        "neighbours that they reach to: it may exceed 1.",
+        help="Number of the other set's balls that a measured image lies in, divided by 5, the neighbour that "
+        "they reach to; it may exceed 1.",
         decimals=3,
         fewest=6,
     ),
@@ -203,7 +203,7 @@ _TABLE = (
         part="coverage",
         spread="images",
         better="higher",
-        help="Share of the images compared with that have a measured image in their ball.",
+        help="Share of the other set's images that have a measured image in their ball.",
         decimals=3,
         fewest=6,
     ),
@@ -215,8 +215,8 @@ _TABLE = (
         part="share",
         spread="bins",
         better="lower",
-        help="Share of 100 clusters of the pixels that hold another share of the measured images (Richardson "
-        "& Weiss 2018, NDB): about 0.05 for equal distributions.",
+        help="Share of 100 clusters of the other set's pixels that hold a significantly different share of the "
+        "measured images (Richardson & Weiss 2018, NDB): about 0.05 for equal distributions.",
         fewest=500,  # 5 a bin: with fewer, no share of a bin can be told from another
     ),
     Measure(
@@ -308,8 +308,8 @@ _TABLE = (
         of="natural images",
         spread="images",
         better="lower",
-        help="Distance of each image by itself from a model of natural images (Mittal et al. 2013), of those "
-        "among 1,000 images that have texture.",
+        help="Distance of each image by itself from a model of natural images (Mittal et al. 2013): the mean "
+        "over those of 1,000 images that have texture.",
     ),
     Measure(
         name="ssim",
@@ -330,7 +330,7 @@ _TABLE = (
         spread="images",
         better="higher",
         unit="dB",
-        help="Peak signal-to-noise ratio of pairs of images, of those pairs that differ.",
+        help="Peak signal-to-noise ratio of the pairs of images that differ.",
         decimals=3,
     ),
 )
