@@ -8,8 +8,7 @@ from dataclasses import replace
 from typing import ClassVar, Literal
 
 from ganguard.attacks.continued_copy import ContinuedCopySettings, copy_to_continue
-from ganguard.attacks.needs import Needs, Relation
-from ganguard.attacks.protocol import Attack, Knowledge, Substitute, Workspace
+from ganguard.attacks.protocol import Attack, Knowledge, Needs, Relation, Substitute, Workspace
 from ganguard.attacks.real_images import RealImagesSettings, continue_with_real, require_real, train_with_real
 from ganguard.base.errors import SpecError
 from ganguard.queries.harvest import harvest

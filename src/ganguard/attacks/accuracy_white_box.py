@@ -14,8 +14,7 @@ from typing import ClassVar, Literal
 
 from torch import Tensor
 
-from ganguard.attacks.needs import Needs, Relation
-from ganguard.attacks.protocol import Attack, Knowledge, Substitute, Workspace
+from ganguard.attacks.protocol import Attack, Knowledge, Needs, Relation, Substitute, Workspace
 from ganguard.attacks.real_images import RealImagesSettings, require_real, train_with_real
 from ganguard.attacks.subsampling.density_ratio import RATIOS
 from ganguard.attacks.subsampling.refinement_files import kept_before, write_refinement

@@ -8,8 +8,7 @@ from typing import ClassVar
 
 from ganguard.attacks import fidelity
 from ganguard.attacks.fidelity import FidelitySettings
-from ganguard.attacks.needs import Needs
-from ganguard.attacks.protocol import AttackSettings, Knowledge, Workspace
+from ganguard.attacks.protocol import AttackSettings, Knowledge, Needs, Workspace
 from ganguard.targets.checkpoint import CheckpointTarget
 from ganguard.targets.protocol import BlackBoxTarget
 from ganguard.training.settings import TrainingSettings

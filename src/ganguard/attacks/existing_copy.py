@@ -7,8 +7,7 @@ from typing import Any, ClassVar, Literal, cast
 from pydantic import model_validator
 
 from ganguard.architectures.checkpoint import read_description
-from ganguard.attacks.needs import Needs
-from ganguard.attacks.protocol import Attack, AttackSettings, Knowledge, Substitute, Workspace
+from ganguard.attacks.protocol import Attack, AttackSettings, Knowledge, Needs, Substitute, Workspace
 from ganguard.base.cache import copy_directory
 from ganguard.base.errors import CheckpointError
 from ganguard.targets.checkpoint import CheckpointTarget

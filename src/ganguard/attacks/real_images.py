@@ -13,8 +13,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ganguard.attacks.needs import Needs
-from ganguard.attacks.protocol import AttackSettings, Knowledge, Workspace
+from ganguard.attacks.protocol import AttackSettings, Knowledge, Needs, Workspace
 from ganguard.base.cache import copy_directory, copy_file
 from ganguard.base.errors import DataError, SpecError
 from ganguard.base.images import shape_of

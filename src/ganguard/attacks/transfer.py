@@ -16,8 +16,7 @@ from pydantic import Field
 from torch import Tensor
 
 from ganguard.attacks.continued_copy import ContinuedCopySettings, copy_to_continue
-from ganguard.attacks.needs import Domain, Needs, Relation
-from ganguard.attacks.protocol import Attack, Knowledge, Substitute, Workspace
+from ganguard.attacks.protocol import Attack, Domain, Knowledge, Needs, Relation, Substitute, Workspace
 from ganguard.base.errors import DataError, SpecError
 from ganguard.base.images import shape_of
 from ganguard.base.settings import Positive

@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from itertools import permutations
 
-from ganguard.attacks.needs import Relation
-from ganguard.attacks.protocol import AttackSettings
+from ganguard.attacks.protocol import AttackSettings, Relation
 from ganguard.results.verdicts import Improvement
 
 Labelled = list[tuple[str, list[AttackSettings]]]

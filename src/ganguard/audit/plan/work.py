@@ -262,24 +262,34 @@ class KnownInputs(Inputs[T]):
     yardsticks: T
 
 
-class PurchaseSettings(StepSettings):
-    """Buy what the largest budget of a seed allows.
+class BuyerSettings(StepSettings):
+    """Base of the settings of a step that asks the target as an adversary.
 
     Attributes:
-        budgets: queries, ascending. A smaller budget is a prefix of a larger one.
+        codes: who draws the latent codes.
+        seed: of the purchase; a substitute is seeded by it, too.
         averaging: how several queries make one image; None if each query is an image.
     """
 
-    kind: ClassVar[str] = "purchase"
     codes: Codes
     seed: NonNegative
-    budgets: tuple[Positive, ...]
     averaging: Averaging | None = None
 
     @property
     def price(self) -> int:
         """Queries that an image costs."""
         return self.averaging.copies if self.averaging else 1
+
+
+class PurchaseSettings(BuyerSettings):
+    """Buy what the largest budget of a seed allows.
+
+    Attributes:
+        budgets: queries, ascending. A smaller budget is a prefix of a larger one.
+    """
+
+    kind: ClassVar[str] = "purchase"
+    budgets: tuple[Positive, ...]
 
 
 @dataclass(frozen=True)
@@ -307,7 +317,7 @@ class ReplayInputs(Inputs[T]):
     yardsticks: T
 
 
-class SubstituteSettings(StepSettings):
+class SubstituteSettings(BuyerSettings):
     """Run one attack at one budget.
 
     Attributes:
@@ -318,9 +328,6 @@ class SubstituteSettings(StepSettings):
     kind: ClassVar[str] = "substitute"
     attack: SerializeAsAny[AttackSettings]
     fingerprint: str | None
-    codes: Codes
-    seed: NonNegative
-    averaging: Averaging | None = None
     guess: Chain = ()
 
     def said(self) -> dict[str, Any]:
@@ -335,11 +342,6 @@ class SubstituteSettings(StepSettings):
     def plugins(self) -> list[tuple[PluginTable, str]]:
         """Return the attack and its architecture."""
         return self.attack.plugins()
-
-    @property
-    def price(self) -> int:
-        """Queries that an image costs."""
-        return self.averaging.copies if self.averaging else 1
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,7 @@ from pathlib import Path
 import torch
 
 from ganguard.architectures.networks import build_networks, require_buildable
-from ganguard.attacks.needs import Domain
-from ganguard.attacks.protocol import AttackSettings, require_attackable
+from ganguard.attacks.protocol import AttackSettings, Domain, require_attackable
 from ganguard.attacks.transfer import require_domain
 from ganguard.audit.plan.work import FitInputs, FitSettings, ReadyInputs, ReadySettings
 from ganguard.audit.steps.call import Digests, Kind, StepCall

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ganguard.audit.plan.work import PurchaseInputs, PurchaseSettings
+from ganguard.audit.plan.work import BuyerSettings, PurchaseInputs, PurchaseSettings
 from ganguard.audit.spec.adversaries import Averaging
 from ganguard.audit.steps.call import Digests, Kind, StepCall
 from ganguard.audit.steps.purchase_files import is_bought, store_directory, write_purchase
@@ -24,15 +24,7 @@ def run_purchase(call: StepCall[PurchaseSettings, PurchaseInputs[Path]]) -> Dige
     """Buy what the largest budget of this seed allows. A smaller budget is a prefix of it."""
     settings = call.settings
     most = max(settings.budgets)
-    target, store = open_to_adversary(
-        call.inputs.target,
-        call.audit,
-        call.compute,
-        seed=settings.seed,
-        codes=settings.codes,
-        averaging=settings.averaging,
-        most=most,
-    )
+    target, store = open_to_adversary(call.inputs.target, call.audit, call.compute, settings, most)
     images = harvest(target, store, most // settings.price, call.progress)
     write_purchase(call.directory, store.account, len(images))
     return {
@@ -42,30 +34,22 @@ def run_purchase(call: StepCall[PurchaseSettings, PurchaseInputs[Path]]) -> Dige
 
 
 def open_to_adversary(
-    target_step: Path,
-    audit: Path,
-    compute: Compute,
-    *,
-    seed: int,
-    codes: Codes,
-    averaging: Averaging | None,
-    most: int,
+    target_step: Path, audit: Path, compute: Compute, buyer: BuyerSettings, most: int
 ) -> tuple[BlackBoxTarget, Store]:
-    """Open the target as the adversary of a seed meets it, with `most` queries to spend, and where its purchase is kept.
+    """Open the target as an adversary meets it, with `most` queries to spend, and the store of its purchase.
 
     One account buys from one target, once for all its attacks.
 
     Args:
         target_step: directory of the step that opened the target, or that put defences before it.
-        averaging: how several queries make one image; None if each query is an image.
     """
+    seed, averaging = buyer.seed, buyer.averaging
     target = open_target(target_step, compute, adversary_client(seed))
-    account = adversary_account(target.identity, seed, codes, averaging)
+    account = adversary_account(target.identity, seed, buyer.codes, averaging)
     # An average is of several codes, and none of them is its own: the store keeps none.
-    drawn_by = "provider" if averaging else codes
-    price = averaging.copies if averaging else 1
-    directory = store_directory(audit, account)
-    store = Store(directory, target.identity, account, derived_seed(seed, "purchase"), drawn_by, price)
+    drawn_by = "provider" if averaging else buyer.codes
+    directory, purchase = store_directory(audit, account), derived_seed(seed, "purchase")
+    store = Store(directory, target.identity, account, purchase, drawn_by, buyer.price)
     metered = open_metered(audit, store, target, most)
     return (average(metered, averaging.copies, averaging.moved) if averaging else metered), store
 

@@ -36,15 +36,8 @@ def run_substitute(call: StepCall[SubstituteSettings, SubstituteInputs[Path]]) -
     said, price = call.settings, call.settings.price
     # The attack knows of images only; at a price, its budget pays for fewer.
     settings = said.attack.model_copy(update={"query_budget": said.attack.query_budget // price})
-    target, store = open_to_adversary(
-        call.inputs.target,
-        call.audit,
-        call.compute,
-        seed=said.seed,
-        codes=said.codes,
-        averaging=said.averaging,
-        most=said.attack.needs().purchase,
-    )
+    most = said.attack.needs().purchase
+    target, store = open_to_adversary(call.inputs.target, call.audit, call.compute, said, most)
     workspace = Workspace(call.directory, store, call.compute, call.progress)
     known = _knowledge(call, target)
     substitute = run_attack(target, settings, known, workspace, seed=derived_seed(said.seed, "substitute"))

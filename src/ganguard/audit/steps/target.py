@@ -31,7 +31,7 @@ SECRET = b"an audit's own"  # no adversary of an audit uses it, and equal specs 
 _FILE = "target.json"
 
 
-class Shield(Settings):
+class DefendedFile(Settings):
     """A chain of defences before a target.
 
     Attributes:
@@ -58,7 +58,7 @@ class TargetFile(Settings):
 
     description: str
     settings: Plain | None = None
-    shield: Shield | None = None
+    shield: DefendedFile | None = None
     identity: str = ""
     image_shape: tuple[Positive, Positive, Positive] | None = None
 
@@ -105,7 +105,7 @@ def _description(target: TargetSettings) -> str:
 
 def run_defend(call: StepCall[DefendSettings, DefendInputs[Path]]) -> Digests:
     """Put defences before the target, and see that they fit it."""
-    shield = Shield(
+    shield = DefendedFile(
         inner=call.inputs.target.name,
         chain=tuple(defence.model_dump(mode="json") for defence in call.settings.chain),
         directions={attribute: path.name for attribute, path in call.inputs.directions.items()},
@@ -150,7 +150,7 @@ def _undefended(said: TargetFile, directory: Path, compute: Compute) -> BlackBox
     return load_target(parse_target(settings), compute)
 
 
-def _defended(shield: Shield, directory: Path, compute: Compute, client: str) -> BlackBoxTarget:
+def _defended(shield: DefendedFile, directory: Path, compute: Compute, client: str) -> BlackBoxTarget:
     steps = directory.parent.parent / "steps"  # the directory itself may be one that is still at work
     inner = open_target(steps / shield.inner, compute)
     fitted = {attribute: steps / name for attribute, name in shield.directions.items()}
