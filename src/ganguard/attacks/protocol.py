@@ -105,6 +105,11 @@ class AttackSettings(TrainingSettings):
         """Return the attack's name in results and reports, whatever its budget."""
         return f"{self.kind.replace('_', ' ')} {self.architecture.kind}"
 
+    def said(self) -> dict[str, Any]:
+        """Return all settings that a run's result depends on, as JSON values."""
+        # It does not depend on how often the training saves its state.
+        return self.model_dump(mode="json", exclude={"checkpoint_every"})
+
     def needs(self) -> Needs:
         """Return what must be at hand before the attack runs."""
         return Needs(purchase=self.query_budget)

@@ -1,1 +1,1 @@
-"""Which steps answer a spec, and what each reads."""
+"""The plan of an audit: which steps answer a spec, and what each of them reads."""

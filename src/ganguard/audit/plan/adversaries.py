@@ -1,4 +1,4 @@
-"""What adversaries do: they buy, choose the real images that they know, and train substitutes."""
+"""Plan the steps of adversaries: they buy, choose the real images that they know, and train substitutes."""
 
 from collections.abc import Mapping, Sequence
 
@@ -15,11 +15,14 @@ Known = Mapping[tuple[float, int], Step]
 def purchase_plan(
     spec: Spec, ground: Ground, budgets: Sequence[int], seed: int, buyer: Scenario
 ) -> PurchasePlan:
-    """Return what an adversary buys under a seed, once for all its attacks.
+    """Return the plan of an adversary's purchase under a seed, which all its attacks share.
 
     Args:
+        spec: the settings of the audit.
+        ground: the steps that run before.
         budgets: queries of its attacks, ascending; the largest is bought.
-        buyer: a scenario as far as a purchase depends on it.
+        seed: the seed of the purchase.
+        buyer: the scenario, as far as a purchase depends on it.
     """
     settings = work.PurchaseSettings(
         codes=spec.codes, seed=seed, budgets=tuple(budgets), averaging=buyer.averaging
@@ -36,13 +39,13 @@ def purchase_plan(
         work.ReplaySettings(seed=seed, budgets=tuple(budgets), price=buyer.price),
         work.ReplayInputs(Input(bought, str(budgets[-1])), Input(ground.features), Input(ground.yardsticks)),
     )
-    # Whole images only: what is left of a budget that pays for no further image is not spent.
+    # Only whole images are bought: the rest of a budget, which pays for no further one, is not spent.
     queries = budgets[-1] // buyer.price * buyer.price
     return PurchasePlan(buyer, seed, queries, bought, replay)
 
 
 def known_step(ground: Ground, fraction: float, seed: int) -> Step:
-    """Return the step that chooses the real images which an adversary of a seed holds."""
+    """Return the step that chooses a share (`fraction`) of the real images for the adversary of a seed."""
     return Step(
         f"known real images, {100 * fraction:.10g} %, seed {seed}",
         work.KnownSettings(real_fraction=fraction, seed=seed),
@@ -60,14 +63,23 @@ def train_step(
     known: Known,
     stolen: Step | None = None,
 ) -> Step:
-    """Return the training of a copy. stolen: the training of the copy that it goes on with, if it needs one."""
+    """Return the step that trains a copy.
+
+    Args:
+        spec: the settings of the audit.
+        ground: the steps that run before.
+        copy: the copy.
+        bought: the purchase to train on; None if it buys nothing.
+        known: the steps that choose real images.
+        stolen: the training of the copy that it goes on with; None if it needs none.
+    """
     needs, scenario = copy.settings.needs(), copy.scenario
     real_images = _known_to(copy, known)
     inputs = work.SubstituteInputs(
         target=Input(ground.target_in(scenario)),
         purchase=Input(bought.purchase, str(needs.purchase)) if bought and stolen is None else None,
         known=real_images,
-        features=Input(ground.features) if real_images else None,  # its judge compares by them
+        features=Input(ground.features) if real_images else None,  # for the adversary's judge
         domain_images=Input(ground.domain_of(needs.domain.dataset).real) if needs.domain else None,
         stolen=Input(stolen) if stolen else None,
     )
@@ -77,7 +89,7 @@ def train_step(
         codes=spec.codes,
         seed=copy.seed,
         averaging=scenario.averaging,
-        guess=() if stolen else scenario.believed,  # the stolen copy was trained through it
+        guess=() if stolen else scenario.believed,  # the stolen copy was trained through the guess
     )
     steps = copy.settings.training_steps(copy_at_hand=stolen is not None)
     cost = float(steps) * copy.settings.batch_size
@@ -87,7 +99,16 @@ def train_step(
 def substitute_plan(
     spec: Spec, ground: Ground, copy: Copy, train: Step, bought: PurchasePlan | None, known: Known
 ) -> SubstitutePlan:
-    """Return the plan of a copy that is trained: how it is measured, in its own domain or in that of the target."""
+    """Return the plan of a copy and how it is measured: in the domain that it was moved to, or the target's.
+
+    Args:
+        spec: the settings of the audit.
+        ground: the steps that run before.
+        copy: the copy.
+        train: the step that trains it.
+        bought: its purchase; None if it buys nothing.
+        known: the steps that choose real images.
+    """
     domain = copy.settings.needs().domain
     if domain:
         plan = ground.domain_of(domain.dataset)
@@ -114,6 +135,6 @@ def substitute_plan(
 
 
 def _known_to(copy: Copy, known: Known) -> Input | None:
-    """Return the real images that the adversary of a copy holds."""
+    """Return the real images that the adversary of a copy holds, or None if it holds none."""
     fraction = copy.settings.needs().real_fraction
     return None if fraction is None else Input(known[fraction, copy.seed])

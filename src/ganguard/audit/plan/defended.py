@@ -1,4 +1,4 @@
-"""The target behind each chain of defences, and the semantic directions that some defences move codes along."""
+"""Plan the target behind each chain of defences, and the directions that some defences move codes along."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ DIRECTION_SAMPLES = 10_000  # codes that a semantic direction is fitted to
 
 
 def direction_plans(spec: Spec, target: Step, features: Step, fit: Step) -> tuple[DirectionPlan, ...]:
-    """Return a step for each attribute that some defence moves codes along."""
+    """Return a step for each attribute whose direction some defence moves codes along."""
 
     def step(attribute: str) -> Step:
         settings = work.DirectionSettings(attribute=attribute, samples=DIRECTION_SAMPLES, seed=0)
@@ -38,7 +38,16 @@ def defended_target(scenario: Scenario, target: Step, directions: Sequence[Direc
 def defended_plan(
     spec: Spec, scenario: Scenario, shielded: Step, undefended: Step, features: Step, yardsticks: Step
 ) -> DefendedPlan:
-    """Return the plan of a defended target, with the step that measures what honest users still get of it."""
+    """Return the plan of a defended target, with the step that measures what honest users still get.
+
+    Args:
+        spec: the settings of the audit.
+        scenario: the chain of defences, whoever attacks.
+        shielded: the step that puts them before the target.
+        undefended: the target without them.
+        features: the feature network.
+        yardsticks: the images that it is compared with.
+    """
     settings = work.UtilitySettings(samples=spec.samples)
     inputs = work.UtilityInputs(Input(shielded), Input(undefended), Input(features), Input(yardsticks))
     return DefendedPlan(scenario, shielded, Step(f"utility{scenario}", settings, inputs, cost=WAITED_FOR))

@@ -1,4 +1,4 @@
-"""The ground of an audit: real data, target, features, yardsticks and defences, before any adversary comes."""
+"""Plan what comes before any adversary: real data, target, features, yardsticks and defences."""
 
 from collections.abc import Sequence
 
@@ -16,10 +16,10 @@ from ganguard.targets.load import fingerprint as fingerprint_target
 
 
 def lay_ground(spec: Spec) -> Ground:
-    """Return the steps that every substitute rests on.
+    """Return the steps that every substitute depends on.
 
-    Nothing is trained before the real data are known to suffice, and nothing is bought before the target, the defences
-    and the attacks are known to fit each other.
+    Nothing is trained before the real data are known to suffice. Nothing is bought before the target, the
+    defences and the attacks are known to fit each other.
     """
     real = _real_step("real", spec.real)
     trained_on = _trained_on(spec, real)
@@ -45,7 +45,7 @@ def lay_ground(spec: Spec) -> Ground:
         "yardsticks",
         work.YardsticksSettings(samples=spec.samples),
         work.YardsticksInputs(Input(real), Input(measured), Input(features)),
-        # The auditor buys here: a defence that does not fit must be refused before that.
+        # The auditor buys here, and a defence that does not fit must be refused before.
         after=(fit, *(shielded for _, shielded in behind)),
         cost=WAITED_FOR,
     )
@@ -76,7 +76,7 @@ def _real_step(name: str, dataset: DatasetSettings) -> Step:
 
 
 def _trained_on(spec: Spec, real: Step) -> Step:
-    """Return the step that reads what the target was trained on: the real images, unless the spec says otherwise."""
+    """Return the step that reads the target's training images: the real ones unless the spec names others."""
     if isinstance(spec.target, TrainTarget) and spec.target.dataset != spec.real:
         return _real_step("training data", spec.target.dataset)
     return real

@@ -1,4 +1,7 @@
-"""Which attacks of a spec the relations R4 to R6 compare: two that differ in nothing but what the relation is about."""
+"""Find the attacks of a spec that the relations R4 to R6 compare.
+
+Two attacks are compared if they differ in nothing but what the relation is about.
+"""
 
 from collections.abc import Iterator
 from itertools import permutations
@@ -13,7 +16,7 @@ _ADDED: dict[Relation, tuple[str, ...]] = {
     "R5": ("discriminator",),
     "R6": ("images", "a copy"),  # stolen from bought images, or before
 }
-"""What the better of two attacks has, by relation: one of these, and nothing else that the other lacks."""
+"""What the better of two attacks has: one of these, and nothing else that the other lacks."""
 
 _NO_PART_OF_A_RECIPE = frozenset({"kind", "query_budget", "checkpoint_every"})
 
@@ -21,7 +24,8 @@ _NO_PART_OF_A_RECIPE = frozenset({"kind", "query_budget", "checkpoint_every"})
 def improvements(labelled: Labelled) -> tuple[Improvement, ...]:
     """Return the pairs of attacks, by label, that relations compare, sorted by relation.
 
-    R4: real images beside none. R5: D beside none. R6: a stolen copy that is moved, beside training from scratch.
+    R4: real images beside none. R5: D beside none. R6: a stolen copy that is moved, beside training from
+    scratch.
     """
     first_of_each = [(label, by_budget[0]) for label, by_budget in labelled]
     found = [pair for one, other in permutations(first_of_each, 2) for pair in _pairs(one, other)]
@@ -37,18 +41,19 @@ def _pairs(one: tuple[str, AttackSettings], other: tuple[str, AttackSettings]) -
 
 
 def _adds(relation: Relation, better: AttackSettings, plain: AttackSettings) -> bool:
-    """Return whether one has what the other has, and what the relation is about."""
+    """Return whether `better` has all that `plain` has, and nothing more than what the relation is about."""
     has, lacks = _has(better), _has(plain)
     return any(has == lacks | {part} and part not in lacks for part in _ADDED[relation])
 
 
 def _has(attack: AttackSettings) -> frozenset[str]:
+    """Return what the adversary of an attack has, "images" if it buys some."""
     needs = attack.needs()
     return frozenset(needs.knows()) | ({"images"} if needs.purchase else set())
 
 
 def _alike(one: AttackSettings, other: AttackSettings) -> bool:
-    """Return whether the settings that both attacks have are equal, but for those that say what they have."""
+    """Return whether all settings that both attacks share are equal, but for what their adversaries have."""
     shared = type(one).model_fields.keys() & type(other).model_fields.keys()
     compared = shared - _NO_PART_OF_A_RECIPE - one.own - other.own
     return one.model_dump(include=set(compared)) == other.model_dump(include=set(compared))

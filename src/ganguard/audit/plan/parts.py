@@ -1,17 +1,24 @@
-"""The parts of a plan: references to the steps of the ground, of each defence, purchase and substitute."""
+"""The parts of a plan, which refer to steps: the ground, defences, purchases and substitutes."""
 
 from dataclasses import dataclass
 
 from ganguard.attacks.protocol import AttackSettings
 from ganguard.audit.plan.step import Step
 from ganguard.audit.spec.scenarios import Scenario
+from ganguard.base.cache import canonical_json
 from ganguard.data.dataset import DatasetSettings
 from ganguard.results.whose import Whose
 
 
 @dataclass(frozen=True)
 class DomainPlan:
-    """A domain that copies are moved to: its data set, the step that reads it, and the step that measures its floors."""
+    """A domain that copies are moved to.
+
+    Attributes:
+        dataset: its data set.
+        real: the step that reads its images.
+        floors: the step that measures its floors.
+    """
 
     dataset: DatasetSettings
     real: Step
@@ -28,7 +35,13 @@ class DirectionPlan:
 
 @dataclass(frozen=True)
 class DefendedPlan:
-    """A target behind a chain of defences: the step that puts them up, and the step that measures their utility."""
+    """A target behind a chain of defences.
+
+    Attributes:
+        scenario: the chain, whoever attacks.
+        target: the step that puts the chain before the target.
+        utility: the step that measures what honest users still get.
+    """
 
     scenario: Scenario
     target: Step
@@ -37,17 +50,19 @@ class DefendedPlan:
 
 @dataclass(frozen=True)
 class Ground:
-    """What stands before any adversary comes.
+    """The steps that run before any adversary comes.
 
     Attributes:
         real: the real images that accuracy is measured against.
         trained_on: the real images that the target was trained on, as far as is known.
         ready: refuses what cannot be trained or measured, before the target is trained.
-        reference: the reference target of a remote one.
+        target: the target to audit.
+        reference: the reference target of a remote one, or None.
         fit: refuses what does not fit the target, before anything is bought.
+        features: the feature network.
         yardsticks: measures everything that copies are compared with.
         domains: other domains that copies are moved to.
-        directions: fitted for defences that move codes along them.
+        directions: semantic directions, fitted for defences that move codes along them.
         defended: the target behind each chain of defences.
     """
 
@@ -65,28 +80,30 @@ class Ground:
 
     @property
     def measured_target(self) -> Step:
-        """The target that the auditor draws from: what copies are measured against."""
+        """The target that the auditor draws from, and copies are measured against."""
         return self.reference or self.target
 
     def target_in(self, scenario: Scenario) -> Step:
-        """Return the target as it stands in a scenario."""
-        behind = {plan.scenario.defence: plan.target for plan in self.defended}
-        return behind.get(scenario.defence, self.target)
+        """Return the target behind the defences of a scenario."""
+        if scenario.defence is None:
+            return self.target
+        return next(plan.target for plan in self.defended if plan.scenario.defence == scenario.defence)
 
     def domain_of(self, dataset: DatasetSettings) -> DomainPlan:
-        """Return the plan of a domain by its data set."""
+        """Return the domain with that data set."""
         return next(domain for domain in self.domains if domain.dataset == dataset)
 
 
 @dataclass(frozen=True)
 class PurchasePlan:
-    """What one adversary buys from one target under a seed.
+    """The purchase of one adversary from one target under one seed.
 
     Attributes:
-        scenario: before which defence, and whether it averages.
-        queries: how many it pays for.
+        scenario: the defence that it buys through, and whether it averages.
+        seed: the seed of the purchase.
+        queries: how many queries it pays for.
         purchase: the step that buys.
-        replay: the step that measures what was bought.
+        replay: the step that measures the bought images.
     """
 
     scenario: Scenario
@@ -98,7 +115,14 @@ class PurchasePlan:
 
 @dataclass(frozen=True)
 class Copy:
-    """A copy: of one attack at one budget, under one seed, in one scenario. label: the attack's, unique in its spec."""
+    """The copy that one attack makes at one budget, under one seed, in one scenario.
+
+    Attributes:
+        label: label of the attack, unique in its spec.
+        settings: settings of the attack.
+        seed: seed of the purchase and of the substitute.
+        scenario: the defences, and the adversary.
+    """
 
     label: str
     settings: AttackSettings
@@ -107,15 +131,15 @@ class Copy:
 
     @property
     def name(self) -> str:
-        """How its steps are named, for people."""
+        """Its part in the names of its steps."""
         return f"{self.label}, {self.settings.query_budget:,} queries, seed {self.seed}{self.scenario}"
 
-    def recipe(self) -> tuple[str, int, str]:
-        """Return what makes one copy another, whatever it is called."""
-        return self.settings.model_dump_json(exclude={"checkpoint_every"}), self.seed, str(self.scenario)
+    def recipe(self) -> "Recipe":
+        """Return a value that is equal for copies whose training is the same, whatever their labels."""
+        return canonical_json(self.settings.said()), self.seed, self.scenario.defence, self.scenario.who
 
     def whose(self) -> Whose:
-        """Return the record that says whose the copy's numbers are."""
+        """Return the fields that mark the copy's numbers in results."""
         return Whose(
             attack=self.label,
             query_budget=self.settings.query_budget,
@@ -125,9 +149,20 @@ class Copy:
         )
 
 
+Recipe = tuple[str, int, str | None, str | None]
+"""Settings of the attack as JSON, seed, and the labels of defence and adversary."""
+
+
 @dataclass(frozen=True)
 class SubstitutePlan:
-    """The training of a copy, how it is measured, and the purchase that it is trained on; None if it buys nothing."""
+    """The training and the measuring of a copy.
+
+    Attributes:
+        copy: the copy.
+        train: the step that trains it.
+        measure: the step that measures it.
+        bought: the purchase that it is trained on; None if it buys nothing.
+    """
 
     copy: Copy
     train: Step
@@ -137,12 +172,15 @@ class SubstitutePlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """All steps of an audit, and what they are for.
+    """All steps of an audit, and their purposes.
 
     Attributes:
-        steps: each comes after those that it reads.
-        known: the steps that choose an adversary's real images.
-        auditor: images that the auditor buys.
+        steps: all steps, each after those that it reads.
+        ground: those that run before any adversary comes.
+        purchases: what adversaries buy.
+        known: the steps that choose the real images of adversaries.
+        substitutes: the copies.
+        auditor: how many images the auditor buys.
     """
 
     steps: tuple[Step, ...]

@@ -1,12 +1,13 @@
-"""From a spec to the steps that answer it: what is computed from what, before anything is.
+"""Plan the steps that answer a spec, and what each is computed from.
 
     real ─► ready ─► target ─► fit ─► yardsticks ─► purchase ─► substitute ─► measure
     real ─► features ───────────────► yardsticks    purchase ─► replay ─────► measure
     target ─► direction ─► defended target ─► utility, beside the undefended; purchase ─► ... again
     another domain's real images ─► domain     substitute ─► transferred substitute ─► measure
 
-Nothing is trained before the real data are known to suffice and to fit the substitutes' architectures, nothing is
-bought before the target is known to fit them too, and the adversary buys after the yardsticks stand.
+Nothing is trained before the real data are known to suffice and to fit the substitutes' architectures.
+Nothing is bought before the target is known to fit them too. The adversary buys after the yardsticks are
+measured.
 """
 
 from collections.abc import Sequence
@@ -22,19 +23,19 @@ from ganguard.audit.plan.adversaries import (
     train_step,
 )
 from ganguard.audit.plan.ground import lay_ground
-from ganguard.audit.plan.parts import Copy, Ground, Plan, PurchasePlan, SubstitutePlan
+from ganguard.audit.plan.parts import Copy, Ground, Plan, PurchasePlan, Recipe, SubstitutePlan
 from ganguard.audit.plan.step import Step
 from ganguard.audit.spec.scenarios import Scenario
 from ganguard.audit.spec.spec import Spec
 
-AUDITOR_DRAWS = 2  # sets of images of the target that the auditor measures with
+AUDITOR_DRAWS = 2  # sets of the target's images that the auditor measures with
 
 Bought = dict[tuple[str | None, str | None, int], PurchasePlan]
-"""(defence, who averages, seed) -> the purchase."""
+"""(label of the defence, label of an averaging adversary, seed) -> the purchase."""
 
 
 def make_plan(spec: Spec) -> Plan:
-    """Return all steps of an audit, and what they are for."""
+    """Return all steps of an audit, and their purposes."""
     ground = lay_ground(spec)
     bought = _purchases(spec, ground)
     fractions = {attack.needs().real_fraction for attack in spec.attacks} - {None}
@@ -74,16 +75,20 @@ def _ground_steps(ground: Ground) -> list[Step]:
 
 
 def _steps_of_purchases(ground: Ground, purchases: Sequence[PurchasePlan]) -> list[Step]:
-    """Return the steps of purchases and replays, each defended target before those from it."""
-    behind = {plan.scenario.defence: [plan.target, plan.utility] for plan in ground.defended}
-    steps = {None: list[Step](), **behind}
-    for plan in purchases:
-        steps[plan.scenario.defence] += [plan.purchase, plan.replay]
-    return [step for of_one in steps.values() for step in of_one]
+    """Return the steps of defended targets, purchases and replays, target by target."""
+
+    def bought_through(defence: str | None) -> list[Step]:
+        plans = [plan for plan in purchases if plan.scenario.defence == defence]
+        return [step for plan in plans for step in (plan.purchase, plan.replay)]
+
+    steps = bought_through(None)
+    for plan in ground.defended:
+        steps += [plan.target, plan.utility, *bought_through(plan.scenario.defence)]
+    return steps
 
 
 def _purchases(spec: Spec, ground: Ground) -> Bought:
-    """Return every purchase: adversaries that ask alike share one, and so do all attacks at all budgets."""
+    """Return every purchase. Adversaries that ask alike share one, and so do all attacks at all budgets."""
     budgets = sorted({attack.needs().purchase for attack in spec.attacks} - {0})
     if not budgets:
         return {}
@@ -99,16 +104,16 @@ def _buyer(scenario: Scenario) -> tuple[str | None, str | None]:
 
 
 class _Copies:
-    """The substitutes of a plan, and their steps. A copy that several attacks go on with is trained once."""
+    """Plans substitutes and collects their steps. A copy that several attacks continue is trained once."""
 
     def __init__(self, spec: Spec, ground: Ground, bought: Bought, known: Known) -> None:
         self._spec, self._ground, self._bought, self._known = spec, ground, bought, known
-        self._trained: dict[tuple[str, int, str], Step] = {}
+        self._trained: dict[Recipe, Step] = {}
         self._made_for_others = 0
         self.steps: list[Step] = []
 
     def plan(self) -> tuple[SubstitutePlan, ...]:
-        """Plan every copy: those that go on with another come after it."""
+        """Return the plan of every copy. A copy that goes on with another one comes after it."""
         spec = self._spec
         attacks = [
             (label, settings) for label, by_budget in spec.labelled_attacks() for settings in by_budget
@@ -121,9 +126,11 @@ class _Copies:
         return tuple(self._substitute(copy) for copy in copies if self._is_made(copy))
 
     def _is_made(self, copy: Copy) -> bool:
-        """Return whether a copy differs from every other: what buys nothing meets no defence."""
-        again = not copy.settings.varies and copy.seed != self._spec.seeds[0]
-        return not again and (copy.scenario.defence is None or copy.settings.needs().purchase > 0)
+        """Return whether a copy differs from all others of its attack."""
+        repeats = not copy.settings.varies and copy.seed != self._spec.seeds[0]
+        # An attack that buys nothing meets no defence.
+        meets = copy.scenario.defence is None or copy.settings.needs().purchase > 0
+        return meets and not repeats
 
     def _substitute(self, copy: Copy) -> SubstitutePlan:
         stolen = copy.settings.needs().stolen
@@ -133,7 +140,7 @@ class _Copies:
         return plan
 
     def _copy_to_continue(self, copy: Copy, stolen: AttackSettings) -> Step:
-        """Return the training of the stolen copy: another attack's, if one makes it too, or one of its own."""
+        """Return the training of the stolen copy: that of another attack which makes it too, or a new one."""
         wanted = replace(copy, settings=stolen)
         if wanted.recipe() in self._trained:
             return self._trained[wanted.recipe()]

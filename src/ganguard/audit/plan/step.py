@@ -1,8 +1,8 @@
-"""A piece of an audit's work: its settings, and references to the steps whose output it reads."""
+"""A step of an audit: its settings, and references to the steps whose output it reads."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar, cast
 
 from ganguard.base.plugins import PluginTable
 from ganguard.base.settings import Settings
@@ -11,10 +11,11 @@ from ganguard.metrics.features.network import FeatureSettings
 
 WAITED_FOR = 1e6  # cost of steps that others wait for: they begin first
 T = TypeVar("T")
+U = TypeVar("U")
 
 
 class StepSettings(Settings):
-    """Base of the settings of a kind of step: all that its result depends on beside what it reads.
+    """Base of the settings of a kind of step: everything that its result depends on beside its inputs.
 
     Attributes:
         kind: the name of the kind in `steps.kinds`.
@@ -22,38 +23,38 @@ class StepSettings(Settings):
 
     kind: ClassVar[str]
 
-    def said(self) -> dict[str, Any]:
+    def said(self) -> Mapping[str, object]:
         """Return the settings as JSON values, as they enter the step's key."""
         return self.model_dump(mode="json")
 
     def defences(self) -> tuple[Defence, ...]:
-        """Return every defence that the step runs through, guessed ones too."""
+        """Return every defence whose code the step runs, including guessed ones."""
         return ()
 
     def networks(self) -> tuple[FeatureSettings, ...]:
-        """Return the feature networks that the step loads by itself."""
+        """Return the feature networks that the step loads itself, apart from those of defences."""
         return ()
 
     def plugins(self) -> list[tuple[PluginTable, str]]:
-        """Return the tables and names of plugins whose code the step runs through, defences and networks apart."""
+        """Return the tables and names of the other plugins whose code the step runs."""
         return []
 
     def libraries(self) -> tuple[str, ...]:
-        """Return libraries whose version may change the result, beside those that every step depends on."""
+        """Return libraries, beside those that every step depends on, whose version may change the result."""
         return ()
 
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """A piece of work. Two steps are the same only if they are one object.
+    """One piece of an audit's work. Two steps are equal only if they are the same object.
 
     Attributes:
-        name: unique in its plan, for people.
-        settings: what its result depends on, beside what it reads.
-        inputs: what it reads.
-        after: steps that must have succeeded before, though nothing of theirs is read.
-        volatile: only doing it tells whether anything changed (a user's factory), so it is done each time.
-        cost: rough relative time, so that long steps begin first; 1e6 for those that others wait for.
+        name: unique in its plan, and readable.
+        settings: everything that its result depends on, beside its inputs.
+        inputs: the outputs of other steps that it reads.
+        after: steps that must have succeeded before, although their output is not read.
+        volatile: whether it runs each time, because only that shows if its result changes (a user's factory).
+        cost: rough relative time: long steps begin first. WAITED_FOR for those that others wait for.
     """
 
     name: str
@@ -65,13 +66,18 @@ class Step:
 
     @property
     def kind(self) -> str:
-        """The kind of step."""
+        """The name of its kind."""
         return self.settings.kind
 
 
 @dataclass(frozen=True)
 class Input:
-    """The output of another step, and which of that step's digests the reader depends on."""
+    """The output of another step.
+
+    Attributes:
+        step: the step that writes it.
+        part: the part of it that the reader depends on: a key of that step's digests.
+    """
 
     step: Step
     part: str = "result"
@@ -79,20 +85,20 @@ class Input:
 
 @dataclass(frozen=True)
 class Inputs(Generic[T]):
-    """Base of what a kind of step reads, a field a role.
+    """Base of the inputs of a kind of step. Each field is a role.
 
-    In a plan each is an `Input`; when the step runs it is the directory of that input. A field may be None, or hold
-    several in a tuple or a mapping.
+    In a plan, T is `Input`. When the step runs, T is the directory of that input. A field may be None, or
+    hold several inputs in a tuple or a mapping.
     """
 
     def by_role(self) -> dict[str, T]:
-        """Return all inputs by role: the field's name, followed by the place of one among several."""
+        """Return all inputs by role: the field's name and, if it holds several, the place or key."""
         return dict(self._items())
 
-    def located(self, place: Callable[[T], Any]) -> Any:
-        """Return the same record, each input replaced by what `place` makes of it."""
+    def located(self, place: Callable[[T], U]) -> "Inputs[U]":
+        """Return the same record, with each input replaced by the value that `place` returns for it."""
         changed = {field.name: _each(getattr(self, field.name), place) for field in fields(self)}
-        return replace(self, **changed)
+        return cast("Inputs[U]", replace(self, **changed))
 
     def _items(self) -> Iterator[tuple[str, T]]:
         for field in fields(self):
@@ -104,11 +110,14 @@ class Inputs(Generic[T]):
                 yield field.name, value
 
 
-def _each(value: Any, change: Callable[[Any], Any]) -> Any:
+def _each(
+    value: T | tuple[T, ...] | dict[str, T] | None, change: Callable[[T], U]
+) -> U | tuple[U, ...] | dict[str, U] | None:
+    """Return the value of a field with each input changed."""
     if value is None:
         return None
     if isinstance(value, tuple):
-        return tuple(map(change, value))
+        return tuple(map(change, cast(tuple[T, ...], value)))
     if isinstance(value, dict):
-        return {name: change(one) for name, one in value.items()}
+        return {name: change(one) for name, one in cast(dict[str, T], value).items()}
     return change(value)

@@ -1,7 +1,8 @@
-"""What each kind of step is told, and what it reads: frozen settings and a record of inputs, in the order of an audit."""
+"""The work of each kind of step, in the order of an audit: frozen settings, and a record of inputs."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pydantic import SerializeAsAny
 
@@ -23,11 +24,10 @@ from ganguard.training.differential_privacy import PrivateTraining
 
 Chain = tuple[SerializeAsAny[Defence], ...]
 Attacks = tuple[SerializeAsAny[AttackSettings], ...]
-_HOW_OFTEN_SAVED = "checkpoint_every"  # no result depends on it
 
 
 class RealSettings(StepSettings):
-    """Decode a data set. fingerprint: changes whenever its files may have changed."""
+    """Decode a data set. fingerprint: changes if its files may have changed."""
 
     kind: ClassVar[str] = "real"
     dataset: SerializeAsAny[DatasetSettings]
@@ -40,7 +40,7 @@ class RealSettings(StepSettings):
 
 @dataclass(frozen=True)
 class NoInputs(Inputs[T]):
-    """A step that reads no other."""
+    """No inputs."""
 
 
 class ReadySettings(StepSettings):
@@ -48,9 +48,10 @@ class ReadySettings(StepSettings):
 
     Attributes:
         samples: images in each measured set.
-        attacks: each different one, once.
+        attacks: all attacks, without repetitions.
         domains: data sets that copies are moved to.
-        price: most queries that an adversary pays for an image.
+        seeds: seeds of the audit.
+        price: the most queries that any adversary pays for an image.
     """
 
     kind: ClassVar[str] = "ready"
@@ -60,9 +61,9 @@ class ReadySettings(StepSettings):
     seeds: tuple[NonNegative, ...]
     price: Positive = 1
 
-    def said(self) -> dict[str, Any]:
+    def said(self) -> Mapping[str, object]:
         """Return the settings, without how often trainings save their state."""
-        return self.model_dump(mode="json", exclude={"attacks"}) | {"attacks": attacks_said(self.attacks)}
+        return _said_with_attacks(self, self.attacks)
 
 
 @dataclass(frozen=True)
@@ -81,16 +82,16 @@ class TrainTargetSettings(StepSettings):
     training: PrivateTraining
     seed: NonNegative
 
-    def said(self) -> dict[str, Any]:
+    def said(self) -> Mapping[str, object]:
         """Return the settings, without how often the training saves its state."""
-        return self.model_dump(mode="json", exclude={"training": {_HOW_OFTEN_SAVED}})
+        return self.model_dump(mode="json", exclude={"training": {"checkpoint_every"}})
 
     def plugins(self) -> list[tuple[PluginTable, str]]:
         """Return the architecture."""
         return [(ARCHITECTURES, self.training.architecture.kind)]
 
     def libraries(self) -> tuple[str, ...]:
-        """Return the library that says how much noise keeps a training private."""
+        """Return the library that computes how much noise a private training needs."""
         return ("opacus",) if self.training.differential_privacy else ()
 
 
@@ -106,7 +107,8 @@ class OpenTargetSettings(StepSettings):
 
     Attributes:
         codes: who draws the latent codes.
-        fingerprint: changes whenever the target's files may have changed; None if only opening it tells.
+        target: settings of the target.
+        fingerprint: changes if the target's files may have changed; None if only opening it shows that.
     """
 
     kind: ClassVar[str] = "open_target"
@@ -115,7 +117,8 @@ class OpenTargetSettings(StepSettings):
     fingerprint: str | None = None
 
     def plugins(self) -> list[tuple[PluginTable, str]]:
-        """Return the target's kind, which one of its fields is named after, and the data set of target `images`."""
+        """Return the target's kind, and the kind of data set of a target `images`."""
+        # One of a target's fields is named after its kind.
         named = [(TARGETS, name) for name in type(self.target).model_fields]
         images = [(DATASETS, self.target.images.kind)] if isinstance(self.target, ImagesTarget) else []
         return named + images
@@ -125,9 +128,9 @@ class FitSettings(StepSettings):
     """Refuse a target that attacks or guesses do not fit.
 
     Attributes:
-        attacks: each attack, once whatever its budget.
-        fingerprints: of the files that each attack names.
-        guesses: what adversaries believe of the defences, each belief once.
+        attacks: each attack once, at its smallest budget.
+        fingerprints: digests of the files that each attack names.
+        guesses: the chains of defences that adversaries believe in, without repetitions.
     """
 
     kind: ClassVar[str] = "fit"
@@ -135,9 +138,9 @@ class FitSettings(StepSettings):
     fingerprints: tuple[str | None, ...]
     guesses: tuple[Chain, ...] = ()
 
-    def said(self) -> dict[str, Any]:
+    def said(self) -> Mapping[str, object]:
         """Return the settings, without how often trainings save their state."""
-        return self.model_dump(mode="json", exclude={"attacks"}) | {"attacks": attacks_said(self.attacks)}
+        return _said_with_attacks(self, self.attacks)
 
     def defences(self) -> tuple[Defence, ...]:
         """Return all guessed defences."""
@@ -168,14 +171,14 @@ class DirectionSettings(StepSettings):
 
 @dataclass(frozen=True)
 class DirectionInputs(Inputs[T]):
-    """The target, and the feature network where it tells classes."""
+    """The target, and the feature network if the attribute needs its classes."""
 
     target: T
     features: T | None = None
 
 
 class DefendSettings(StepSettings):
-    """Put a chain of defences before the target. fingerprints: of the files that each defence names."""
+    """Put a chain of defences before the target. fingerprints: digests of the files that defences name."""
 
     kind: ClassVar[str] = "defend"
     chain: Chain
@@ -188,7 +191,7 @@ class DefendSettings(StepSettings):
 
 @dataclass(frozen=True)
 class DefendInputs(Inputs[T]):
-    """The undefended target, and fitted directions by attribute."""
+    """The undefended target, and the fitted directions by attribute."""
 
     target: T
     directions: dict[str, T] = field(default_factory=dict[str, T])
@@ -203,7 +206,7 @@ class UtilitySettings(StepSettings):
 
 @dataclass(frozen=True)
 class UtilityInputs(Inputs[T]):
-    """The defended target beside the undefended one, and what images are measured with."""
+    """The defended and the undefended target, and the feature network and yardsticks to measure with."""
 
     target: T
     undefended: T
@@ -255,7 +258,7 @@ class KnownSettings(StepSettings):
 
 @dataclass(frozen=True)
 class KnownInputs(Inputs[T]):
-    """What the target was trained on, and what images are measured with."""
+    """The target's training images, and the feature network and yardsticks to measure with."""
 
     real: T
     features: T
@@ -282,10 +285,10 @@ class BuyerSettings(StepSettings):
 
 
 class PurchaseSettings(BuyerSettings):
-    """Buy what the largest budget of a seed allows.
+    """Buy the images of the largest budget.
 
     Attributes:
-        budgets: queries, ascending. A smaller budget is a prefix of a larger one.
+        budgets: in queries, ascending. The images of a smaller budget are the first ones of a larger one.
     """
 
     kind: ClassVar[str] = "purchase"
@@ -294,13 +297,13 @@ class PurchaseSettings(BuyerSettings):
 
 @dataclass(frozen=True)
 class PurchaseInputs(Inputs[T]):
-    """The target, as it stands before the adversary."""
+    """The target behind the defences that the adversary meets."""
 
     target: T
 
 
 class ReplaySettings(StepSettings):
-    """Measure what was bought, at each budget. price: queries that an image costs."""
+    """Measure the bought images, at each budget. price: queries that an image costs."""
 
     kind: ClassVar[str] = "replay"
     seed: NonNegative
@@ -310,7 +313,7 @@ class ReplaySettings(StepSettings):
 
 @dataclass(frozen=True)
 class ReplayInputs(Inputs[T]):
-    """The purchase, and what images are measured with."""
+    """The purchase, and the feature network and yardsticks to measure with."""
 
     purchase: T
     features: T
@@ -321,8 +324,12 @@ class SubstituteSettings(BuyerSettings):
     """Run one attack at one budget.
 
     Attributes:
-        fingerprint: of the files that the attack names; None if it names none.
-        guess: the defences that the adversary believes in; none if it is naive, or goes on with a copy.
+        attack: settings of the attack.
+        fingerprint: digest of the files that the attack names; None if it names none.
+        codes: who draws the latent codes.
+        seed: seed of the purchase and of the substitute.
+        averaging: how several queries make one image; None if each query is an image.
+        guess: the defences that the adversary believes in; empty if it is naive, or goes on with a copy.
     """
 
     kind: ClassVar[str] = "substitute"
@@ -330,10 +337,9 @@ class SubstituteSettings(BuyerSettings):
     fingerprint: str | None
     guess: Chain = ()
 
-    def said(self) -> dict[str, Any]:
+    def said(self) -> Mapping[str, object]:
         """Return the settings, without how often the training saves its state."""
-        (attack,) = attacks_said((self.attack,))
-        return self.model_dump(mode="json", exclude={"attack"}) | {"attack": attack}
+        return {**self.model_dump(mode="json", exclude={"attack"}), "attack": self.attack.said()}
 
     def defences(self) -> tuple[Defence, ...]:
         """Return the guessed defences."""
@@ -346,7 +352,7 @@ class SubstituteSettings(BuyerSettings):
 
 @dataclass(frozen=True)
 class SubstituteInputs(Inputs[T]):
-    """What the attack needs. stolen: the copy that it goes on with, whose purchase it then shares."""
+    """The parts that the attack needs. stolen: the copy that it goes on with, in place of a purchase."""
 
     target: T
     purchase: T | None = None
@@ -357,7 +363,7 @@ class SubstituteInputs(Inputs[T]):
 
 
 class MeasureSettings(StepSettings):
-    """Measure a substitute. bought: images of the purchase that it was trained on."""
+    """Measure a substitute. bought: how many images of the purchase it was trained on."""
 
     kind: ClassVar[str] = "measure"
     samples: Positive
@@ -367,7 +373,7 @@ class MeasureSettings(StepSettings):
 
 @dataclass(frozen=True)
 class MeasureInputs(Inputs[T]):
-    """The substitute, what images are measured with, and what it was trained on."""
+    """The substitute, the feature network and yardsticks to measure with, and what it was trained on."""
 
     substitute: T
     features: T
@@ -391,7 +397,7 @@ class DomainInputs(Inputs[T]):
 
 
 class MeasureTransferSettings(StepSettings):
-    """Measure a copy that was moved to another domain. domain_images: how many it was trained on; None: all."""
+    """Measure a copy that was moved to another domain. domain_images: how many it saw; None means all."""
 
     kind: ClassVar[str] = "measure_transfer"
     samples: Positive
@@ -409,6 +415,6 @@ class MeasureTransferInputs(Inputs[T]):
     domain_images: T
 
 
-def attacks_said(attacks: Attacks) -> list[dict[str, Any]]:
-    """Return all that the attacks' results depend on, as JSON values."""
-    return [attack.model_dump(mode="json", exclude={_HOW_OFTEN_SAVED}) for attack in attacks]
+def _said_with_attacks(settings: StepSettings, attacks: Attacks) -> Mapping[str, object]:
+    said = settings.model_dump(mode="json", exclude={"attacks"})
+    return {**said, "attacks": [attack.said() for attack in attacks]}

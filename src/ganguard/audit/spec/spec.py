@@ -10,6 +10,7 @@ from ganguard.audit.spec.adversaries import AdversariesField, Averaging, Naive
 from ganguard.audit.spec.chains import ChainsField, attributes, swept
 from ganguard.audit.spec.labels import numbered
 from ganguard.audit.spec.scenarios import Scenario, scenarios
+from ganguard.base.cache import canonical_json
 from ganguard.base.compute import Compute
 from ganguard.base.errors import SpecError, unknown_name
 from ganguard.base.settings import NonNegative, Positive, Settings, one_line, parse
@@ -224,4 +225,4 @@ class Spec(Settings):
 
 def _without_budget(settings: AttackSettings) -> str:
     """Return a text that is equal for attacks that differ in their budget at most."""
-    return settings.model_dump_json(exclude={"query_budget", "checkpoint_every"})
+    return canonical_json({name: value for name, value in settings.said().items() if name != "query_budget"})
