@@ -8,6 +8,7 @@ from ganguard.audit.plan.plan import make_plan
 from ganguard.audit.spec.adversaries import adversary_labels
 from ganguard.audit.spec.scenarios import UNDEFENDED, defended
 from ganguard.audit.spec.spec import Spec
+from ganguard.audit.steps.purchase import adversary_account
 from ganguard.base.errors import SpecError
 from ganguard.base.settings import parse
 
@@ -52,6 +53,19 @@ def test_what_an_adversary_believes() -> None:
     spec = _spec(defences=[{"kind": "gaussian_noise", "std": 0.1}], adversaries=["naive", *through])
     believed = [[defence.label() for defence in s.believed] for s in spec.scenarios()]
     assert believed == [[], [], ["gaussian noise 0.2"], ["JPEG 30"]]
+
+
+def test_adversaries_whose_labels_read_alike_have_accounts_of_their_own() -> None:
+    spec = _spec(
+        codes="client",
+        defences=[{"kind": "gaussian_noise", "std": 0.1}],
+        adversaries=[{"kind": "averaging", "copies": 2, "moved": [0.1, 0.10000001]}],
+    )
+    label = "averaging 2, codes moved by 0.1"
+    assert adversary_labels(spec.adversaries) == (label, f"{label} #2")
+    averaging = [scenario.averaging for scenario in spec.scenarios()]
+    accounts = [adversary_account("target", 0, "client", each) for each in averaging]
+    assert len(set(accounts)) == len(accounts) == 3
 
 
 def test_a_spec_with_defences_comes_back_from_json() -> None:
@@ -127,21 +141,21 @@ MIXED = {
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"attacks": [ATTACK, ATTACK]}, "attacks: fidelity sngan, 10 queries, stands twice. Leave one out"),
-        ({"attacks": [{**ATTACK, "query_budget": [7, 10, 7]}]}, "fidelity sngan, 7 queries, stands twice"),
+        ({"attacks": [ATTACK, ATTACK]}, "attacks: fidelity sngan, 10 queries, is listed twice. Remove one"),
+        ({"attacks": [{**ATTACK, "query_budget": [7, 10, 7]}]}, "fidelity sngan, 7 queries, is listed twice"),
         (
             {"attacks": [{**ATTACK, "query_budget": [7, 10]}, MIXED, {**ATTACK, "query_budget": [10, 20]}]},
-            "fidelity sngan, 10 queries, stands twice",
+            "fidelity sngan, 10 queries, is listed twice",
         ),
-        ({"attacks": [ATTACK, {**ATTACK, "checkpoint_every": 2}]}, "10 queries, stands twice"),
+        ({"attacks": [ATTACK, {**ATTACK, "checkpoint_every": 2}]}, "10 queries, is listed twice"),
         (
             {"attacks": [MIXED, ATTACK, MIXED]},
-            "black box sngan, 10 % real mixed in, 10 queries, stands twice",
+            "black box sngan, 10 % real mixed in, 10 queries, is listed twice",
         ),
         ({"defences": []}, "defences must be a list with at least one"),
         ({"defences": "jpeg"}, "defences must be a list"),
         ({"defences": ["jpeg"]}, "quality: this key is required"),
-        ({"defences": [{"kind": "jpeg", "quality": [9, 9]}]}, "JPEG 9 stands twice"),
+        ({"defences": [{"kind": "jpeg", "quality": [9, 9]}]}, "JPEG 9 is listed twice"),
         (
             {
                 "defences": [
@@ -160,14 +174,10 @@ MIXED = {
             "attacks.0: its lists make 1,001 combinations",
         ),
         ({"adversaries": [{"kind": "through_defence", "scale": True}]}, "scale: must be a number; got True"),
-        ({"defences": [{"kind": "median_filter"}, ["median_filter"]]}, "median filter 3 stands twice"),
+        ({"defences": [{"kind": "median_filter"}, ["median_filter"]]}, "median filter 3 is listed twice"),
         (
             {"adversaries": ["through_defence", {"kind": "through_defence", "guess": "same"}]},
-            "through it stands twice",
-        ),
-        (
-            {"adversaries": [{"kind": "averaging", "moved": [0.1, 0.10000001]}]},
-            "codes moved by 0.1 stands twice",
+            "through it is listed twice",
         ),
         ({"adversaries": []}, "adversaries must be a list"),
         ({"adversaries": ["naiv"]}, "did you mean 'naive'"),
