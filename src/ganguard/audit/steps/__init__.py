@@ -1,1 +1,1 @@
-"""The work of each kind of step, one file a kind."""
+"""The functions that do the work of each kind of step."""

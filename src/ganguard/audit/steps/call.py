@@ -1,4 +1,4 @@
-"""What the function of a step is given, what it returns, and what its result depends on."""
+"""The contract of a step's function: its argument, its return value, and the code that it depends on."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,18 +12,20 @@ SettingsT = TypeVar("SettingsT", covariant=True)
 InputsT = TypeVar("InputsT", covariant=True)
 
 Digests = dict[str, str]
-"""Part of a step's output -> its digest. A reader depends on the part that it names, "result" unless it says another."""
+"""Part of a step's output -> its digest. A step that reads it depends on one part, usually "result"."""
 
 
 @dataclass(frozen=True)
 class StepCall(Generic[SettingsT, InputsT]):
-    """What the function of a step is given.
+    """The argument of a step's function.
 
     Attributes:
-        settings: of its kind.
-        inputs: the directories of what it reads.
-        directory: its own, which it writes to.
+        settings: the step's settings, of its kind.
+        inputs: the directories of its inputs.
+        directory: its own directory, which it writes to.
         audit: directory of the whole audit, where the ledger and the purchases are.
+        compute: device type and threads.
+        progress: receives the progress.
     """
 
     settings: SettingsT
@@ -45,8 +47,8 @@ class Kind:
 
     Attributes:
         run: the function that does it: it writes its files to its own directory, and returns digests of them.
-        code: packages and modules whose source code its result depends on. A test walks the imports from `run`, and
-            fails if one is missing here.
+        code: packages and modules whose source code its result depends on. A test walks the imports from
+            `run`, and fails if one is missing here.
         code_with: the same, of what the result depends on only if the step reads an input of that role.
         is_whole: whether what a finished step (its directory, the audit's) keeps elsewhere is still there.
     """

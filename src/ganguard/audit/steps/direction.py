@@ -1,4 +1,4 @@
-"""Fit a semantic direction to the target, and see what moving codes along it does."""
+"""Fit a semantic direction to the target, and measure what moving codes along it does."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def run_direction(call: StepCall[DirectionSettings, DirectionInputs[Path]]) -> D
     settings, target = call.settings, open_target(call.inputs.target, call.compute)
     if not isinstance(target, LatentTarget):
         raise TargetError(
-            "semantic interpolation moves codes, and this target takes none. Defend it by what changes images."
+            "semantic interpolation moves codes, and this target takes none. Use one that changes images."
         )
     features = call.inputs.features
     told = None if features is None else class_probabilities(load_embedding(features, call.compute))
@@ -54,7 +54,7 @@ def run_direction(call: StepCall[DirectionSettings, DirectionInputs[Path]]) -> D
 
 
 def read_direction(directory: Path) -> DirectionRecord:
-    """Return what a direction step found."""
+    """Return the record of a direction step. Raises DataError if it is damaged."""
     return read_record(directory / _FILE, DirectionRecord, DataError)
 
 

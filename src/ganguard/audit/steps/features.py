@@ -39,11 +39,11 @@ def run_features(call: StepCall[FeaturesSettings, FeaturesInputs[Path]]) -> Dige
 def _train_classifier(
     settings: Classifier, real: Real, call: StepCall[FeaturesSettings, FeaturesInputs[Path]]
 ) -> float:
-    """Train a classifier on the train split, write its weights, and return its accuracy on the reference split."""
+    """Train a classifier on the train split, write it, and return its accuracy on the reference split."""
     if real.labels is None:
         raise MetricError(
-            "features: classifier learns from labels, and the real data has none. Put every image, and not "
-            "just most, into the subfolder of its class, or set features: random_network."
+            "features: classifier learns from labels, and the real data have none. Put every image into the "
+            "subfolder of its class, or set features: random_network."
         )
     labels = real.labels
     with seeded_weights(0):

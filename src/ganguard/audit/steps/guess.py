@@ -1,4 +1,4 @@
-"""The guess of a defence, which an adversary puts into its own training."""
+"""The guessed defence that an adversary puts into its own training."""
 
 from collections.abc import Sequence
 
@@ -14,9 +14,13 @@ from ganguard.training.guess import Guess
 
 
 def guess_of(chain: Sequence[Defence], tools: Tools) -> Guess:
-    """Return what an adversary puts into its training if it believes that `chain` stands before the target.
+    """Return the guess of an adversary that believes that `chain` stands before the target.
 
     It knows the defences, and draws their random numbers itself. A batch of its training is one request.
+
+    Args:
+        chain: the defences that it believes in.
+        tools: what these may need: feature networks.
     """
     moves = [(place, d) for place, d in enumerate(chain) if isinstance(d, InputDefence)]
     changes = [(place, d) for place, d in enumerate(chain) if isinstance(d, OutputDefence)]
@@ -27,7 +31,7 @@ def guess_of(chain: Sequence[Defence], tools: Tools) -> Guess:
             guessed = defence.guess(latents, streams.named(str(place)), place)
             if guessed.shape != latents.shape:
                 raise SpecError(
-                    f"{defence.label()} must keep codes {tuple(latents.shape)}; it gave "
+                    f"{defence.label()} must return codes of shape {tuple(latents.shape)}; it returned "
                     f"{tuple(guessed.shape)}."
                 )
             latents = guessed

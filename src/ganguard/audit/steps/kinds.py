@@ -34,4 +34,4 @@ KINDS: dict[str, Kind] = {
     "domain": DOMAIN,
     "measure_transfer": MEASURE_TRANSFER,
 }
-"""Name of a kind -> its function, and the code that its results depend on."""
+"""Name of a kind -> its function, and the code that its result depends on."""

@@ -1,7 +1,7 @@
 """Choose the real images X_r that an adversary holds, and make its judge of those that it holds out.
 
-The judge compares by the audit's feature network, which is generous: an adversary's own would be trained on fewer
-images.
+The judge compares by the audit's feature network. That is generous: an adversary's own network would be
+trained on fewer images.
 """
 
 from collections.abc import Callable
@@ -30,7 +30,10 @@ from ganguard.training.early_stopping import Judge
 
 
 def run_known(call: StepCall[KnownSettings, KnownInputs[Path]]) -> Digests:
-    """Choose X_r of a seed, and measure it against the reference split: what "just keep X_r" gives."""
+    """Choose X_r for a seed, and measure it against the reference split.
+
+    The measurements are those of an adversary that just keeps X_r.
+    """
     real, fraction, seed = load_real(call.inputs.real), call.settings.real_fraction, call.settings.seed
     own, judged = adversary_split(real.train, fraction, seed=seed, groups=real.groups)
     digest = write_known(call.directory, real.images[own], real.images[judged])
@@ -46,12 +49,18 @@ def run_known(call: StepCall[KnownSettings, KnownInputs[Path]]) -> Digests:
 
 
 def share(fraction: float) -> str:
-    """Return how results and reports call X_r, by its share of the training images."""
+    """Return the name of X_r in results and reports, which tells its share of the training images."""
     return f"{100 * fraction:g} % of the real training images"
 
 
 def knowledge(known: Path, features: Path, compute: Compute) -> Knowledge:
-    """Return what the adversary of a known step knows."""
+    """Return what an adversary knows that holds the images of a known step.
+
+    Args:
+        known: directory of the known step.
+        features: directory of the features step, for its judge.
+        compute: device type and threads.
+    """
     (own, judged), embed = read_known(known), load_embedding(features, compute)
     return Knowledge(own, judge_by(embed, judged), _judged_by(embed.network, embed.standardise, judged))
 
@@ -62,9 +71,12 @@ def knowledge_of(
     """Return what an adversary knows that holds a share of the train split of `real`.
 
     Args:
-        fraction: the share.
-        features: the network that its judge compares by, named as for `ganguard measure`. If the network has no scale,
+        real: the real images that the target was trained on.
+        fraction: the share, in (0, 1].
+        features: the network that its judge compares by, named as for `ganguard measure`. If it has no scale,
             the adversary's own images give it one.
+        compute: device type and threads.
+        seed: decides which images it holds.
 
     Raises InputError if there is no such network.
     """
@@ -77,9 +89,9 @@ def knowledge_of(
 
 
 def judge_by(embed: Callable[[Tensor], Tensor], held_out: Tensor) -> Judge:
-    """Return a judge that takes the kernel distance to real images (M, C, H, W) uint8.
+    """Return a judge that measures the kernel distance to real images (M, C, H, W) uint8.
 
-    Its expectation does not depend on how few they are.
+    The expectation of this distance does not depend on M, so that a few images suffice.
     """
     theirs = embed(held_out)
     return lambda images: kernel_distance_full(embed(images), theirs)

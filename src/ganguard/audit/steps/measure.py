@@ -31,7 +31,7 @@ Call = StepCall[MeasureSettings, MeasureInputs[Path]]
 
 
 def run_measure(call: Call) -> Digests:
-    """Measure each draw of a substitute's images against another draw of the target's and the reference split.
+    """Measure each draw of a substitute's images against a draw of the target's and the reference split.
 
     The first draw is also measured by itself, by its pixels, and beside what the substitute was trained on.
     """
@@ -61,7 +61,15 @@ def run_measure(call: Call) -> Digests:
 def _beside_training(
     call: Call, measured: Tensor, embed: Embedding, yardsticks: Yardsticks, bought: Tensor | None
 ) -> list[Measurement]:
-    """Measure whether features (N, D) of a substitute replay what it was trained on: bought images, and real ones."""
+    """Measure whether a substitute replays the images that it was trained on, bought and real ones.
+
+    Args:
+        call: the step.
+        measured: features (N, D) of the substitute's images.
+        embed: maps images to features.
+        yardsticks: what copies are compared with.
+        bought: features (M, D) of the purchase, or None.
+    """
     found: list[Measurement] = []
     if bought is not None and len(bought) >= FEWEST_REMEMBERED:
         found += compare_with_training("substitute", measured, bought, yardsticks.draws[0].points)
@@ -72,13 +80,15 @@ def _beside_training(
 
 
 def compare_refined(substitute: Path, bought: Tensor, reference: Balls) -> list[Measurement]:
-    """Measure whether refining helped: the refined set, and what Algorithm 1 as it stands would have kept.
+    """Measure whether refining brought the purchase closer to the reference split.
 
-    Both are compared with the reference split. Nothing is measured of a substitute that refines nothing.
+    The refined set is measured, and beside it the set that Algorithm 1, as the paper states it, would have
+    kept. If the substitute refined nothing, there are no measurements.
 
     Args:
         substitute: directory of its step.
         bought: features (N, D) of the purchase.
+        reference: features of the reference split.
     """
     if not (substitute / KEPT).is_file():
         return []

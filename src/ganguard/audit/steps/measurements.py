@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 from ganguard.base.cache import write_json
 from ganguard.results.records import Measurement
@@ -21,11 +20,11 @@ MEASURES = (
     "ganguard.audit.steps.measurements",
     "ganguard.audit.steps.yardstick_files",
 )
-"""Code that every step depends on that measures."""
+"""Code that the result of every step that measures depends on."""
 
 
-def write_measurements(directory: Path, measurements: list[Measurement]) -> list[dict[str, Any]]:
-    """Write measurements.json, and return what it says."""
+def write_measurements(directory: Path, measurements: list[Measurement]) -> list[dict[str, object]]:
+    """Write measurements.json, and return its content, for a digest."""
     dumped = [measurement.model_dump(mode="json") for measurement in measurements]
     write_json(directory / MEASUREMENTS, dumped)
     return dumped

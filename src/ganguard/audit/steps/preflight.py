@@ -1,4 +1,4 @@
-"""Refuse what cannot work: before a target is trained, and before an image is bought."""
+"""Refuse an audit that cannot work, before a target is trained and before an image is bought."""
 
 import math
 from pathlib import Path
@@ -21,21 +21,21 @@ from ganguard.targets.protocol import BlackBoxTarget
 
 
 def run_ready(call: StepCall[ReadySettings, ReadyInputs[Path]]) -> Digests:
-    """Refuse attacks that could not be trained and sets that could not be measured, before anything is trained."""
+    """Raise InputError, before anything is trained, if an attack cannot be trained or a set not measured."""
     real = load_real(call.inputs.real)
     _require_trainable(call, real)
     samples, least = call.settings.samples, NEIGHBOURS + 1
     if min(samples, len(real.reference)) < least:
         raise MetricError(
-            f"each measured set must hold at least {least} images; samples is {samples} and the reference "
-            f"split (30 % of the real images) {len(real.reference)}. Set samples to {least} or more, and "
-            f"give at least {math.ceil(least / (1 - TRAIN_SHARE))} real images, in classes of 2 or more."
+            f"each measured set must hold at least {least} images; samples is {samples}, and the reference "
+            f"split (30 % of the real images) holds {len(real.reference)}. Set samples to {least} or more, "
+            f"and give at least {math.ceil(least / (1 - TRAIN_SHARE))} real images, in classes of 2 or more."
         )
     return {"result": ""}
 
 
 def _require_trainable(call: StepCall[ReadySettings, ReadyInputs[Path]], real: Real) -> None:
-    """Raise InputError if an attack does not fit the images that it trains on: of the target's data, or of a domain."""
+    """Raise InputError if an attack does not fit the real images that it is to train on."""
     trained_on = load_real(call.inputs.trained_on)
     domains = [load_real(directory) for directory in call.inputs.domains]
     for attack in call.settings.attacks:
@@ -64,7 +64,10 @@ def _require_domain(domain: Domain, images: Real, real: Real) -> None:
 
 
 def _require_known(attack: AttackSettings, own: int, price: int) -> None:
-    """Raise SpecError if the budget buys too few images, at the highest `price` of one, beside `own` real ones."""
+    """Raise SpecError if the budget buys too few images beside `own` real ones.
+
+    price: the most queries that any adversary pays for an image.
+    """
     images = attack.query_budget // price
     try:
         attack.model_copy(update={"query_budget": images}).require_known(own)
@@ -72,13 +75,16 @@ def _require_known(attack: AttackSettings, own: int, price: int) -> None:
         if price == 1:
             raise
         raise SpecError(
-            f"adversaries: an adversary that averages asks {price:,} times for an image, so that "
+            f"adversaries: averaging asks {price:,} times for an image, so that "
             f"query_budget {attack.query_budget:,} buys {images:,}: {problem}"
         ) from None
 
 
 def run_fit(call: StepCall[FitSettings, FitInputs[Path]]) -> Digests:
-    """Refuse a target that does not fit the real images, an attack, or a guessed defence, before anything is bought."""
+    """Raise InputError, before anything is bought, if the target does not fit.
+
+    It must fit the real images, the attacks, and the guessed defences.
+    """
     real, target = load_real(call.inputs.real), open_target(call.inputs.target, call.compute)
     if target.image_shape != (wanted := shape_of(real.images)):
         raise DataError(
@@ -89,8 +95,8 @@ def run_fit(call: StepCall[FitSettings, FitInputs[Path]]) -> Digests:
         shape = open_target(call.inputs.reference, call.compute).image_shape
         if shape != target.image_shape:
             raise TargetError(
-                f"reference makes images {shape} (C, H, W), the target {wanted}. Name the generator behind "
-                "it."
+                f"reference makes images {shape} (C, H, W), the target {wanted}. Name the generator that it "
+                "serves."
             )
     for attack in call.settings.attacks:
         require_attackable(target, attack)
@@ -99,7 +105,7 @@ def run_fit(call: StepCall[FitSettings, FitInputs[Path]]) -> Digests:
 
 
 def _require_guesses(call: StepCall[FitSettings, FitInputs[Path]], target: BlackBoxTarget) -> None:
-    """Raise InputError if a guess does not fit the target's images, or the codes of a substitute that trains through it."""
+    """Raise InputError if a guess does not fit the target's images, or the codes of a substitute."""
     through = [attack for attack in call.settings.attacks if attack.trains_through()]
     with torch.device("meta"):
         networks = [build_networks(attack.architecture, target.image_shape) for attack in through]

@@ -1,4 +1,4 @@
-"""Buy images: under which account of the ledger, at what price, and where they are kept."""
+"""Buy images, for an account of the ledger, into a store."""
 
 from pathlib import Path
 
@@ -17,11 +17,11 @@ from ganguard.queries.metered_target import MeteredTarget, meter
 from ganguard.queries.store import Codes, Store
 from ganguard.targets.protocol import BlackBoxTarget
 
-AUDITOR = "auditor"  # who the auditor is to a defended target
+AUDITOR = "auditor"  # the client that the auditor is to a defended target
 
 
 def run_purchase(call: StepCall[PurchaseSettings, PurchaseInputs[Path]]) -> Digests:
-    """Buy what the largest budget of this seed allows. A smaller budget is a prefix of it."""
+    """Buy the images of the largest budget. Those of a smaller budget are the first of them."""
     settings = call.settings
     most = max(settings.budgets)
     target, store = open_to_adversary(call.inputs.target, call.audit, call.compute, settings, most)
@@ -36,17 +36,21 @@ def run_purchase(call: StepCall[PurchaseSettings, PurchaseInputs[Path]]) -> Dige
 def open_to_adversary(
     target_step: Path, audit: Path, compute: Compute, buyer: BuyerSettings, most: int
 ) -> tuple[BlackBoxTarget, Store]:
-    """Open the target as an adversary meets it, with `most` queries to spend, and the store of its purchase.
+    """Open the target as an adversary meets it, and the store that keeps its purchase.
 
-    One account buys from one target, once for all its attacks.
+    All attacks of an adversary share one account for each target.
 
     Args:
         target_step: directory of the step that opened the target, or that put defences before it.
+        audit: directory of the audit.
+        compute: device type and threads.
+        buyer: the settings of the step that asks.
+        most: queries that the account may spend.
     """
     seed, averaging = buyer.seed, buyer.averaging
     target = open_target(target_step, compute, adversary_client(seed))
     account = adversary_account(target.identity, seed, buyer.codes, averaging)
-    # An average is of several codes, and none of them is its own: the store keeps none.
+    # An average is made of several codes, so that no code belongs to it: the store keeps none.
     drawn_by = "provider" if averaging else buyer.codes
     directory, purchase = store_directory(audit, account), derived_seed(seed, "purchase")
     store = Store(directory, target.identity, account, purchase, drawn_by, buyer.price)
@@ -61,28 +65,28 @@ def auditor_store(audit: Path, target: BlackBoxTarget, draw: int) -> Store:
 
 
 def open_metered(audit: Path, store: Store, target: BlackBoxTarget, budget: int) -> MeteredTarget:
-    """Return the target behind the ledger, with at least `budget` images for the store's account."""
+    """Return the target behind the ledger, and give the store's account a budget of at least `budget`."""
     ledger = Ledger(audit / "ledger.sqlite")
     ledger.ensure_account(store.account, budget)
     return meter(target, ledger, store.account)
 
 
 def adversary_client(seed: int) -> str:
-    """Return who the adversary of a seed is to a defended target."""
+    """Return the client that the adversary of a seed is to a defended target."""
     return f"adversary {seed}"
 
 
 def adversary_account(identity: str, seed: int, codes: Codes, averaging: Averaging | None = None) -> str:
     """Return the account of an adversary that buys from the target of that identity.
 
-    averaging: an adversary that averages. It has an account of its own.
+    averaging: the adversary, if it averages: it has an account of its own.
     """
     apart = f"-averaging-{averaging.copies}-{averaging.moved!r}" if averaging else ""
     return f"{_short(identity)}-adversary-{seed}-{codes}{apart}"
 
 
 def auditor_account(identity: str, draw: int) -> str:
-    """Return the account of the auditor for one draw."""
+    """Return the account of the auditor for one draw from the target of that identity."""
     return f"{_short(identity)}-auditor-{draw}"
 
 

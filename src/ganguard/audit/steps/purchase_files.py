@@ -1,4 +1,4 @@
-"""What a purchase step leaves: the name of its store, which is read here and bought into nowhere."""
+"""Write and read the file of a purchase step, which names its store. Nothing is bought here."""
 
 from pathlib import Path
 
@@ -11,7 +11,12 @@ _FILE = "purchase.json"
 
 
 class PurchaseFile(Settings):
-    """What purchase.json says: the account that bought, which names the store, and how many images."""
+    """The content of purchase.json.
+
+    Attributes:
+        account: the account that bought; its store has the same name.
+        images: how many images it holds.
+    """
 
     account: str
     images: Positive
@@ -28,13 +33,16 @@ def store_directory(audit: Path, account: str) -> Path:
 
 
 def open_purchase(directory: Path, audit: Path) -> Store:
-    """Return the store that a purchase step filled. Raises DataError if it is not there, or damaged."""
+    """Return the store that a purchase step filled. Raises DataError if it is absent or damaged."""
     said = read_record(directory / _FILE, PurchaseFile, DataError)
     return Store.open(store_directory(audit, said.account))
 
 
 def is_bought(directory: Path, audit: Path) -> bool:
-    """Return whether the store still holds all images of a finished purchase, by the names of its shards."""
+    """Return whether the store of a finished purchase still holds all its images.
+
+    Only the names of its shards are read.
+    """
     said = read_record(directory / _FILE, PurchaseFile, DataError)
     held = 0
     for start, stop, _ in open_purchase(directory, audit).shards():

@@ -25,7 +25,7 @@ class Real:
     Attributes:
         images: (N, C, H, W) uint8.
         labels: (N,), or None.
-        train, reference: indices of the images of each split.
+        train, reference: indices of the images of the two splits.
         groups: (N,) group of each image, or None; images of one group are in one split.
     """
 
@@ -37,7 +37,7 @@ class Real:
 
 
 class SplitCounts(Settings):
-    """How many images each split holds."""
+    """The content of counts.json: how many images each split holds."""
 
     train: NonNegative
     reference: NonNegative
@@ -60,7 +60,7 @@ def run_real(call: StepCall[RealSettings, NoInputs[Path]]) -> Digests:
 
 
 def load_real(directory: Path) -> Real:
-    """Read a real step's output."""
+    """Read the images and splits of a real step."""
     tensors = load_file(directory / _IMAGES)
     return Real(
         tensors["images"],
@@ -72,7 +72,7 @@ def load_real(directory: Path) -> Real:
 
 
 def count_real(directory: Path) -> SplitCounts:
-    """Read how many images each split of a real step holds, without reading the images."""
+    """Read how many images each split of a real step holds. The images are not read."""
     return SplitCounts.model_validate(read_json(directory / _COUNTS))
 
 

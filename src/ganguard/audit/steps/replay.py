@@ -1,4 +1,4 @@
-"""Measure the purchase itself: what a copy that only replays it would measure."""
+"""Measure the bought images themselves, as if they came from a copy that only replays them."""
 
 from pathlib import Path
 
@@ -17,14 +17,14 @@ from ganguard.comparison.embedding import load_embedding
 from ganguard.metrics import Balls
 from ganguard.results.records import Measurement
 
-FEWEST_REMEMBERED = 2  # bought images, beside which memorisation is measured
+FEWEST_REMEMBERED = 2  # bought images from which on memorisation is measured
 _FILE = "bought.safetensors"
 
 
 def run_replay(call: StepCall[ReplaySettings, ReplayInputs[Path]]) -> Digests:
-    """Measure the bought images themselves, by budget, and how near fresh images of the target come to them.
+    """Measure the bought images of each budget, and how near fresh images of the target come to them.
 
-    A copy that only replays its purchase would measure the former, one that remembers nothing the latter.
+    A copy that only replays its purchase would have the former values, one that remembers nothing the latter.
     """
     settings = call.settings
     embed = load_embedding(call.inputs.features, call.compute)
@@ -49,7 +49,7 @@ def run_replay(call: StepCall[ReplaySettings, ReplayInputs[Path]]) -> Digests:
 
 
 def _measure(bought: Tensor, yardsticks: Yardsticks) -> list[Measurement]:
-    """Measure bought images by their features (N, D), as far as so many allow it."""
+    """Measure bought images by their features (N, D), as far as there are enough of them."""
     found: list[Measurement] = []
     if len(bought) >= FEWEST_REMEMBERED:
         fresh, other = (yardsticks.draws[draw].points for draw in (1, 0))
@@ -64,14 +64,15 @@ def _measure(bought: Tensor, yardsticks: Yardsticks) -> list[Measurement]:
 
 
 def read_features(directory: Path, images: int) -> Tensor:
-    """Return the features (images, D) of the first bought images, from a replay step."""
+    """Return the features (images, D) of the first bought images, from the directory of a replay step."""
     return load_file(directory / _FILE)["features"][:images]
 
 
 def read_classes(directory: Path, images: int) -> tuple[Tensor, int] | None:
-    """Return the classes (images,) int64 of the first bought images, as the feature network sees them, from a replay step.
+    """Return the classes of the first bought images, as the feature network sees them, from a replay step.
 
-    Beside it, how many classes the network knows. None if it knows none.
+    Returns:
+        The class (images,) int64 of each image, and the number of classes; None if the network knows none.
     """
     tensors = load_file(directory / _FILE)
     return (tensors["classes"][:images], int(tensors["class_count"])) if "classes" in tensors else None

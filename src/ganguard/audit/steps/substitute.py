@@ -26,13 +26,13 @@ _FILE = "substitute.json"
 
 
 class SubstituteFile(Settings):
-    """What substitute.json says: how many queries the copy was made from."""
+    """The content of substitute.json: how many queries the copy was made from."""
 
     queries: NonNegative
 
 
 def run_substitute(call: StepCall[SubstituteSettings, SubstituteInputs[Path]]) -> Digests:
-    """Run the attack. Its images are in the store already, unless some were lost: those are asked for again."""
+    """Run the attack. Its images are already in the store; those that were lost are asked for again."""
     said, price = call.settings, call.settings.price
     # The attack knows of images only; at a price, its budget pays for fewer.
     settings = said.attack.model_copy(update={"query_budget": said.attack.query_budget // price})
@@ -46,7 +46,7 @@ def run_substitute(call: StepCall[SubstituteSettings, SubstituteInputs[Path]]) -
     write_json(call.directory / _FILE, queries.model_dump())
     digests = read_description(substitute.checkpoint).model_dump(mode="json", include={"digests"})
     if (call.directory / KEPT).is_file():
-        # The refined set is measured too, and equal checkpoints may come of other refined sets.
+        # The refined set is measured too, and different refined sets may give equal checkpoints.
         digests["kept"] = file_digest(call.directory / KEPT)
         kept = load_file(call.directory / KEPT)["kept"]
         save_kept_and_dropped(store.read(settings.query_budget), kept, call.directory)
@@ -56,7 +56,7 @@ def run_substitute(call: StepCall[SubstituteSettings, SubstituteInputs[Path]]) -
 def _knowledge(
     call: StepCall[SubstituteSettings, SubstituteInputs[Path]], target: BlackBoxTarget
 ) -> Knowledge:
-    """Return what the adversary has beside the target."""
+    """Return what the adversary knows beyond the API. target: the target as it meets it."""
     inputs, settings = call.inputs, call.settings
     known = Knowledge()
     if inputs.known and inputs.features:
@@ -74,7 +74,7 @@ def _knowledge(
 
 
 def _remove_trainings(directory: Path, checkpoint: Path) -> None:
-    """Remove what trainings on the way left, all but the substitute's checkpoint."""
+    """Remove everything that trainings left, except the substitute's checkpoint."""
     for folder in filter(Path.is_dir, directory.iterdir()):
         if folder != checkpoint:
             shutil.rmtree(folder)
@@ -96,6 +96,6 @@ SUBSTITUTE = Kind(
         "ganguard.audit.steps.real",
         "ganguard.audit.steps.substitute",
     ),
-    # An adversary that holds real images has a judge, which measures.
+    # An adversary that holds real images has a judge, and that measures.
     code_with={"known": ("ganguard.metrics", "ganguard.comparison.embedding", "ganguard.audit.steps.known")},
 )

@@ -1,4 +1,4 @@
-"""Train the target or open the user's, and put defences before it."""
+"""Train the target, or open the user's, and put defences before it."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,7 +27,9 @@ from ganguard.targets.load import TargetSettings, load_target, parse_target
 from ganguard.targets.protocol import BlackBoxTarget, LatentTarget
 from ganguard.training.loop import train_gan
 
-SECRET = b"an audit's own"  # no adversary of an audit uses it, and equal specs meet equal noise
+SECRET = (
+    b"an audit's own"  # unknown to an audit's adversaries, and fixed, so that equal specs meet equal noise
+)
 _FILE = "target.json"
 
 
@@ -46,14 +48,14 @@ class DefendedFile(Settings):
 
 
 class TargetFile(Settings):
-    """What target.json says.
+    """The content of target.json.
 
     Attributes:
-        description: of the target, for people.
-        settings: of a user's target; None for a checkpoint that lies beside this file.
-        shield: the defences before another target, which then takes the place of `settings`.
-        identity: of the target when it was opened.
-        image_shape: (C, H, W).
+        description: describes the target to a person.
+        settings: settings of a user's target; None for a checkpoint beside this file.
+        shield: the defences before another target; it takes the place of `settings`.
+        identity: identity of the target when it was opened.
+        image_shape: (C, H, W) of its images.
     """
 
     description: str
@@ -87,7 +89,7 @@ def run_train_target(call: StepCall[TrainTargetSettings, TrainTargetInputs[Path]
 
 
 def run_open_target(call: StepCall[OpenTargetSettings, NoInputs[Path]]) -> Digests:
-    """Open the user's target, and see that it takes codes if the adversary sends them."""
+    """Open the user's target, and check that it takes codes if the adversary sends them."""
     target = call.settings.target
     said = TargetFile(description=_description(target), settings=target.model_dump(mode="json"))
     opened = _undefended(said, call.directory, call.compute)
@@ -97,14 +99,14 @@ def run_open_target(call: StepCall[OpenTargetSettings, NoInputs[Path]]) -> Diges
 
 
 def _description(target: TargetSettings) -> str:
-    """Return the kind of a target and where it lies; the field that is named after the kind says where."""
+    """Return the kind of a target and its place. One of its fields is named after the kind, and holds it."""
     said = target.model_dump(mode="json")
     kind = next(key for key in said if key in TARGETS.table())
     return f"{kind}: {said[kind] if isinstance(said[kind], str) else said[kind]['kind']}"
 
 
 def run_defend(call: StepCall[DefendSettings, DefendInputs[Path]]) -> Digests:
-    """Put defences before the target, and see that they fit it."""
+    """Put defences before the target, and check that they fit it."""
     shield = DefendedFile(
         inner=call.inputs.target.name,
         chain=tuple(defence.model_dump(mode="json") for defence in call.settings.chain),
@@ -117,19 +119,24 @@ def run_defend(call: StepCall[DefendSettings, DefendInputs[Path]]) -> Digests:
 
 
 def _describe(call: StepCall[object, object], said: TargetFile, target: BlackBoxTarget) -> Digests:
-    """Write target.json, so that others know the target without opening it."""
+    """Write target.json, so that later steps need not open the target, and return its digest."""
     found = said.model_copy(update={"identity": target.identity, "image_shape": target.image_shape})
     write_json(call.directory / _FILE, found.model_dump(mode="json"))
     return {"result": content_key(identity=target.identity)}
 
 
 def read_target(directory: Path) -> TargetFile:
-    """Read what a target step or a defend step says of its target, which is not opened. Raises DataError if damaged."""
+    """Read target.json of a target step or a defend step. Raises DataError if it is damaged."""
     return read_record(directory / _FILE, TargetFile, DataError)
 
 
 def open_target(directory: Path, compute: Compute, client: str = "") -> BlackBoxTarget:
-    """Open the target of a target step or a defend step, as `client` meets it.
+    """Open the target of a target step or a defend step.
+
+    Args:
+        directory: of the step.
+        compute: device type and threads.
+        client: who asks it; defences may treat clients differently.
 
     Raises TargetError if it is not the target that the step opened.
     """
@@ -140,7 +147,7 @@ def open_target(directory: Path, compute: Compute, client: str = "") -> BlackBox
     )
     if target.identity != said.identity:
         raise TargetError(
-            "the target is another one each time it is opened. Have its factory load weights, or seed them."
+            "the target differs each time it is opened. Let its factory load weights, or seed them."
         )
     return target
 
@@ -151,7 +158,7 @@ def _undefended(said: TargetFile, directory: Path, compute: Compute) -> BlackBox
 
 
 def _defended(shield: DefendedFile, directory: Path, compute: Compute, client: str) -> BlackBoxTarget:
-    steps = directory.parent.parent / "steps"  # the directory itself may be one that is still at work
+    steps = directory.parent.parent / "steps"  # `directory` may be that of a step in progress
     inner = open_target(steps / shield.inner, compute)
     fitted = {attribute: steps / name for attribute, name in shield.directions.items()}
     chain = along_fitted(parse_chain(shield.chain), fitted)
@@ -159,7 +166,7 @@ def _defended(shield: DefendedFile, directory: Path, compute: Compute, client: s
 
 
 def along_fitted(chain: Sequence[Defence], fitted: Mapping[str, Path]) -> tuple[Defence, ...]:
-    """Return the chain, its defences that name an attribute along the direction fitted to it."""
+    """Return the chain, with defences that name an attribute set to the direction that was fitted to it."""
     return tuple(
         d.along_fitted(fitted[d.attribute]) if isinstance(d, SemanticInterpolation) and d.attribute else d
         for d in chain
@@ -167,20 +174,20 @@ def along_fitted(chain: Sequence[Defence], fitted: Mapping[str, Path]) -> tuple[
 
 
 def moves_codes(directory: Path) -> bool:
-    """Return whether a defended target moves codes: its images are then not those of the codes that were sent."""
+    """Return whether a defended target moves codes: its images are then not those of the codes sent to it."""
     shield = read_target(directory).shield
     return shield is not None and any(d.side == "input" for d in parse_chain(shield.chain))
 
 
 def tools_for(target: BlackBoxTarget, compute: Compute) -> Tools:
-    """Return what defences of a target may need: feature networks for its images."""
+    """Return the tools that defences of a target may need: feature networks for its images."""
     return Tools(lambda settings: differentiable(settings, target.image_shape[0], compute), version_of)
 
 
 _OPENS = ("ganguard.base", "ganguard.data", "ganguard.architectures", "ganguard.targets")
 _HERE = "ganguard.audit.steps.target"
 OPENS_DEFENDED = (*_OPENS, "ganguard.defences", "ganguard.metrics.features", _HERE)
-"""What the images of a target depend on, behind defences or not."""
+"""Code that the images of a target depend on, behind defences or not."""
 
 TRAIN_TARGET = Kind(run_train_target, code=(*_OPENS, "ganguard.training", "ganguard.audit.steps.real", _HERE))
 OPEN_TARGET = Kind(run_open_target, code=(*_OPENS, _HERE))

@@ -1,4 +1,4 @@
-"""Measure in another domain: its floors, and each copy that was moved to it."""
+"""Measure the floors of another domain, and the copies that were moved to it."""
 
 from pathlib import Path
 
@@ -27,9 +27,9 @@ _REFERENCE = "reference.safetensors"
 
 
 def run_domain(call: StepCall[DomainSettings, DomainInputs[Path]]) -> Digests:
-    """Take the features of the domain's reference split, and measure the floors.
+    """Compute the features of the domain's reference split, and measure the floors.
 
-    The floors are the domain's two splits, and two halves of all its images.
+    The floors are the distances between its two splits, and between two halves of all its images.
     """
     real, embed = load_real(call.inputs.real), load_embedding(call.inputs.features, call.compute)
     everything = embed(real.images)

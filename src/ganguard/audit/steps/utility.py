@@ -1,4 +1,4 @@
-"""Measure what a defence leaves to honest users."""
+"""Measure what honest users still get behind a defence."""
 
 from pathlib import Path
 
@@ -19,16 +19,15 @@ from ganguard.queries.harvest import harvest
 
 
 def run_utility(call: StepCall[UtilitySettings, UtilityInputs[Path]]) -> Digests:
-    """Draw images through the defence, of the codes of the auditor's first draw of the target, and measure them.
+    """Draw images through the defence, with the codes of the auditor's first draw, and measure them.
 
-    They are compared with the reference split and the target as copies are, measured by themselves, and, if the
-    defence moves no codes, compared pair by pair with the undefended images.
+    They are compared with the reference split and the target, as copies are, and measured by themselves. If
+    the defence moves no codes, they are also compared with the undefended images of the same codes, pair by
+    pair.
     """
     images, plain = _drawn(call, call.inputs.target), _drawn(call, call.inputs.undefended)
-    embed, yardsticks = (
-        load_embedding(call.inputs.features, call.compute),
-        Yardsticks.read(call.inputs.yardsticks),
-    )
+    embed = load_embedding(call.inputs.features, call.compute)
+    yardsticks = Yardsticks.read(call.inputs.yardsticks)
     balls = Balls.around(embed(images), k=NEIGHBOURS)
     found = compare("defended", balls, yardsticks.reference, "reference")
     found += compare("defended", balls, yardsticks.draws[1], "target")

@@ -1,4 +1,4 @@
-"""What copies are compared with, as the yardsticks step leaves it for the steps that measure."""
+"""Write and read the file of the yardsticks step: what copies are compared with."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +22,9 @@ class Yardsticks:
 
     Attributes:
         draws: features of each of the auditor's draws of the target, with their neighbourhoods.
-        reference: the same of the reference split of the real images.
-        bins: of the first draw's pixels; None if there are too few images, or too many alike.
-        natural: the NIQE model of the real images; None if they allow none.
+        reference: features of the reference split of the real images, with their neighbourhoods.
+        bins: bins of the first draw's pixels; None if it has too few images, or too many equal ones.
+        natural: the NIQE model of the real images; None if it cannot be fitted to them.
     """
 
     draws: tuple[Balls, Balls]
@@ -33,7 +33,7 @@ class Yardsticks:
     natural: NiqeModel | None
 
     def write(self, directory: Path) -> str:
-        """Write them, and return a digest of all but the NIQE model, which follows from the real images."""
+        """Write them, and return a digest of all but the NIQE model, which the real images determine."""
         if self.natural is not None:
             self.natural.save(directory / _NATURAL)
         tensors = _tensors(_REFERENCE, self.reference)

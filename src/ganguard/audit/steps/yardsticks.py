@@ -1,4 +1,4 @@
-"""Measure everything that copies are compared with: the target, the real images, noise, and the floors."""
+"""Measure everything that copies are compared with: the target, the real images, noise and the floors."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -33,14 +33,15 @@ from ganguard.metrics import Balls
 from ganguard.queries.harvest import harvest
 from ganguard.results.records import Measurement
 
-HALVINGS = 8  # of the auditor's draws of the target, which the floor is the mean of
-CHUNK = 1024  # images that are made and turned into features at once
+HALVINGS = 8  # halvings of the auditor's draws; the floor is the mean of their distances
+CHUNK = 1024  # images that are made and embedded at once
 
 
 def run_yardsticks(call: StepCall[YardsticksSettings, YardsticksInputs[Path]]) -> Digests:
     """Buy the auditor's draws of the target, and measure the target, the floors and noise.
 
-    The floors are two draws of the target, two halves of the real data, and its two splits.
+    The floors are the distances between two draws of the target, two halves of the real data, and its two
+    splits.
     """
     real, samples = load_real(call.inputs.real), call.settings.samples
     embed, noise_images = load_embedding(call.inputs.features, call.compute), _noise(real.images)
@@ -95,10 +96,10 @@ def _draws_of_target(call: StepCall[YardsticksSettings, YardsticksInputs[Path]])
 
 
 def _halvings(pool: Tensor) -> list[Measurement]:
-    """Measure the distance of two draws again and again, as draws 1, 2 ...: random halvings of `pool` (2 N, D).
+    """Return the distances between random halves of `pool` (2 N, D), numbered as draws 1, 2 …
 
-    One pair of draws says little of what distance to expect. Halvings of the same images say much more, and buy
-    nothing.
+    One pair of draws says little about the distance to expect. Halvings of the same images say much more, and
+    nothing is bought for them.
     """
     found: list[Measurement] = []
     half = len(pool) // 2
@@ -109,14 +110,14 @@ def _halvings(pool: Tensor) -> list[Measurement]:
 
 
 def _in_chunks(make: Callable[[range], Tensor], count: int) -> Tensor:
-    """Return what `make` gives for ranges of the index, together, (count, …)."""
+    """Return the tensors (n, …) that `make` returns for ranges of the index, concatenated to (count, …)."""
     return torch.cat([make(range(start, min(start + CHUNK, count))) for start in range(0, count, CHUNK)])
 
 
 def _noise(like: Tensor) -> Callable[[range], Tensor]:
-    """Return a function of a range that makes images of independent uniform bytes, of the shape of `like`.
+    """Return a function from a range to images of independent uniform bytes, each shaped as those of `like`.
 
-    A chunk depends on where it begins.
+    The images depend on where the range begins.
     """
     shape = tuple(like.shape[1:])
 
