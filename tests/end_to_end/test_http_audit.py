@@ -14,6 +14,9 @@ import pytest
 import yaml
 
 from ganguard.audit.doctor import examine
+from ganguard.audit.engine.execute import execute
+from ganguard.audit.outcome.assemble import assemble
+from ganguard.audit.plan.plan import make_plan
 from ganguard.audit.run import audit
 from ganguard.audit.spec.reading import read_spec
 from ganguard.audit.spec.spec import Spec
@@ -27,6 +30,7 @@ from ganguard.queries.ledger import Ledger
 from ganguard.queries.ledger_database import Database
 from ganguard.results.records import AuditResults, Measurement
 from ganguard.targets.wire import Scopes
+from ganguard.targets.wire_client import WireClient
 
 SPEC = {
     "real": "digits",
@@ -147,6 +151,38 @@ def test_behind_a_defence_too_beside_a_reference(
     assert plain[0] == plain[1]
     assert there.target.measured_against == "reference"
     assert [finding for finding in examine(tmp_path / "wire") if finding.severity == "wrong"] == []
+
+
+@pytest.mark.parametrize("beside_a_reference", [False, True])
+def test_what_assembles_asks_the_gateway_for_nothing(
+    tmp_path: Path,
+    tiny_checkpoint: Any,
+    serve: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+    beside_a_reference: bool,
+) -> None:
+    checkpoint, audited = tiny_checkpoint(tmp_path / "generator"), tmp_path / "audit"
+    target: dict[str, Any] = {"target": {"url": serve(checkpoint, "us", 130 + 300)}}
+    if beside_a_reference:
+        target["reference"] = {"checkpoint": str(checkpoint)}
+    spec = parse(Spec, {**SPEC, **target}, "spec")
+    plan = make_plan(spec)
+    audited.mkdir()
+    execution = execute(plan, audited, spec.compute, processes=1, listener=lambda event: None)
+
+    def refuse(*_: object, **__: object) -> None:
+        pytest.fail("the gateway is asked")
+
+    monkeypatch.setattr(WireClient, "__init__", refuse)
+    monkeypatch.setattr(WireClient, "_asked", refuse)
+    results = assemble("tiny", spec, plan, execution, audited, processes=1)
+    assert {(account.role, account.bought) for account in results.accounts} == {
+        ("auditor", 300),
+        ("adversary", 130),
+    }
+    assert results.target.measured_against == ("reference" if beside_a_reference else "api")
+    assert results.target.image_shape == (1, 8, 8)
+    assert results.failures == ()
 
 
 def test_a_reference_is_for_what_is_elsewhere_and_lies_here(tmp_path: Path) -> None:
