@@ -1,14 +1,18 @@
-"""Conversion of images between bytes and floats. Nothing else in the package converts them.
+"""Images as tensors, and their conversion between bytes and floats. Nothing else in the package converts them.
 
 Images are ``(N, C, H, W)`` uint8 tensors in [0, 255] wherever they pass between packages; C is 1 or 3. A
 network sees float32 in [-1, 1]. Byte b is the float b / 127.5 - 1, so both ends are exact, and a float
 becomes the nearest byte.
 """
 
+import math
+import os
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
-from ganguard.base.errors import InputError
+from ganguard.base.errors import DataError, InputError
 from ganguard.base.image_rows import Images
 
 CHANNELS = (1, 3)
@@ -38,3 +42,22 @@ def require_images(images: Tensor, name: str, error: type[InputError] = InputErr
             f"{tuple(images.shape)}."
         )
     return images
+
+
+def room_for(count: int, image_shape: Sequence[int], name: str) -> Tensor:
+    """Return uninitialised memory for `count` images, (count, C, H, W) uint8.
+
+    Raises DataError, which calls the images `name`, if this machine does not have that much.
+    """
+    needed, there = count * math.prod(image_shape), os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        if needed <= there:
+            return torch.empty(count, *image_shape, dtype=torch.uint8)
+    except RuntimeError:  # torch raises this if the memory cannot be allocated
+        pass
+    channels, height, width = image_shape
+    raise DataError(
+        f"{name}: {count:,} images of {width}x{height} pixels and {channels} channels take "
+        f"{needed / 1e9:,.0f} GB; this machine has {there / 1e9:,.0f} GB of memory. Take fewer or smaller "
+        "images."
+    )

@@ -49,6 +49,12 @@ class Embedding:
         return as_probabilities(extract(self.network, images, self.compute, output="probabilities"))
 
 
+def as_probabilities(rows: Tensor) -> Tensor:
+    """Return rows (N, K) of a softmax in float32 with sums of 1 in float64."""
+    rows = rows.double()
+    return rows / rows.sum(1, keepdim=True)
+
+
 def load_embedding(directory: Path, compute: Compute) -> Embedding:
     """Load the network and the scale that a features step wrote. Raises InputError if they are damaged."""
     said = read_record(directory / "features.json", FeatureDescription, CheckpointError)

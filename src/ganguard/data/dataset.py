@@ -1,17 +1,12 @@
 """The data set interface: frozen settings that can load their images."""
 
-import math
-import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Protocol, cast
 
-import torch
 from pydantic import BeforeValidator, SerializeAsAny
 from torch import Tensor
 
 from ganguard.base.cache import tensor_digest
-from ganguard.base.errors import DataError
 from ganguard.base.progress import Progress, silent
 from ganguard.base.settings import Settings
 from ganguard.data import DATASETS
@@ -92,20 +87,3 @@ def fingerprint(settings: DatasetSettings) -> str:
 def load_dataset(settings: DatasetSettings, progress: Progress = silent) -> RealImages:
     """Read the images that `settings` describe. Raises DataError."""
     return cast(Dataset, settings).load(progress)
-
-
-def room_for(count: int, image_shape: Sequence[int], name: str) -> Tensor:
-    """Return uninitialised memory for `count` images: (count, C, H, W) uint8. Raises DataError if this
-    machine does not have that much."""
-    needed, there = count * math.prod(image_shape), os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    try:
-        if needed <= there:
-            return torch.empty(count, *image_shape, dtype=torch.uint8)
-    except RuntimeError:  # torch raises this if the memory cannot be allocated
-        pass
-    channels, height, width = image_shape
-    raise DataError(
-        f"{name}: {count:,} images of {width}x{height} pixels and {channels} channels take "
-        f"{needed / 1e9:,.0f} GB; this machine has {there / 1e9:,.0f} GB of memory. Take fewer or smaller "
-        "images."
-    )

@@ -22,10 +22,11 @@ from ganguard.base.cache import code_version, content_key
 from ganguard.base.codecs import decode_image, images_a_task, too_little_memory
 from ganguard.base.compute import cores
 from ganguard.base.errors import DataError
+from ganguard.base.images import room_for
 from ganguard.base.progress import Progress
 from ganguard.base.settings import absolute, one_line, shortened
 from ganguard.data.crops import Crop, Side, prepare
-from ganguard.data.dataset import DatasetSettings, RealImages, Skipped, room_for
+from ganguard.data.dataset import DatasetSettings, RealImages, Skipped
 from ganguard.data.image_cache import cached_images, keep_images, worth_keeping
 
 _NETPBM = (".ppm", ".pgm", ".pbm", ".pnm")

@@ -23,8 +23,8 @@ from ganguard.base.cache import file_digest
 from ganguard.base.codecs import decode_image, images_a_task
 from ganguard.base.compute import cores
 from ganguard.base.errors import DataError
+from ganguard.base.images import room_for
 from ganguard.base.settings import TooLarge, one_line, read_bounded
-from ganguard.data.dataset import room_for
 
 IMAGE, OTHER = "image", "img"  # the column of the images, and what some data sets call it
 COMPRESSIONS = frozenset({"UNCOMPRESSED", "SNAPPY"})

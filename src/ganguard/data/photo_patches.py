@@ -20,10 +20,11 @@ from torch import Tensor
 from ganguard.base.cache import content_key, file_digest
 from ganguard.base.codecs import decode_image
 from ganguard.base.errors import DataError
+from ganguard.base.images import room_for
 from ganguard.base.progress import Progress, silent
 from ganguard.base.seeds import uniform
 from ganguard.base.settings import NonNegative, Positive
-from ganguard.data.dataset import DatasetSettings, RealImages, room_for
+from ganguard.data.dataset import DatasetSettings, RealImages
 
 PHOTOGRAPHS = {
     "skimage": (

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from ganguard.base.cache import TEMPORARY, remove_temporaries, write_bytes
 from ganguard.base.errors import BudgetError, TargetError
+from ganguard.base.images import room_for
 from ganguard.base.locks import locked
 from ganguard.base.progress import Progress, silent
-from ganguard.data.dataset import room_for
 from ganguard.queries.store import DESCRIPTION, Store
 from ganguard.targets.protocol import BlackBoxTarget, LatentTarget
 

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -25,8 +25,8 @@ from ganguard.base.codecs import encode_png, images_a_task
 from ganguard.base.errors import DataError
 from ganguard.base.settings import NonNegative, Positive, Settings, read_record
 from ganguard.data.parquet import SHARD_NAME, read_parquet, shard_name
+from ganguard.targets.protocol import Codes
 
-Codes = Literal["provider", "client"]
 DESCRIPTION = "store.json"
 
 

@@ -1,11 +1,14 @@
 """The protocols of a target: an attack's signature states its threat model with one of them."""
 
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from ganguard.base.errors import TargetError
+
+Codes = Literal["provider", "client"]
+"""Who draws the latent codes of a target's images."""
 
 
 @runtime_checkable

@@ -36,10 +36,17 @@ LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "pillow", "simplejpeg", 
 """Libraries whose version may change the result of any step."""
 
 CHANGES_NO_RESULT = {
+    "ganguard": "tells the version, and files repeat it",
+    "ganguard.audit.plan.step": "holds a step's settings, which are part of its key as they are",
+    "ganguard.audit.plan.work": "holds a step's settings, which are part of its key as they are",
+    "ganguard.audit.spec.adversaries": "holds settings of a step, too; what is bought does not depend on their labels",
+    "ganguard.audit.steps.call": "hands settings and places to a step",
     "ganguard.base.errors": "words of messages",
     "ganguard.base.grids": "draws pictures, which no step reads",
     "ganguard.base.locks": "keeps processes apart",
     "ganguard.base.progress": "tells how far a step has come",
+    "ganguard.queries.ledger": "keeps accounts: it allows or refuses a purchase, and gives no image",
+    "ganguard.queries.reservation": "names purchases in the ledger",
     "ganguard.training.pace": "tells how fast a training is",
     "ganguard.training.reporting": "tells how far a training has come",
     "ganguard.training.tensorboard": "notes what a training tells",
@@ -80,8 +87,8 @@ def step_key(step: Step, done: dict[str, Done], compute: Compute) -> str:
 def code_of(step: Step) -> tuple[str, ...]:
     """Return our packages and modules that the result of a step depends on."""
     kind, roles = KINDS[step.kind], step.inputs.by_role().keys()
-    added = [name for role, names in kind.code_with.items() if role in roles for name in names]
-    return (*kind.code, *added)
+    parts = [part for part in kind.code_with if part in roles or getattr(step.settings, part, None)]
+    return (*kind.code, *(name for part in parts for name in kind.code_with[part]))
 
 
 @cache

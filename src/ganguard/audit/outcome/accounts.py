@@ -11,8 +11,8 @@ from ganguard.audit.spec.scenarios import UNDEFENDED, Scenario
 from ganguard.audit.steps.purchase import adversary_account, auditor_account
 from ganguard.audit.steps.target import read_target
 from ganguard.queries.ledger import Ledger
-from ganguard.queries.store import Codes
 from ganguard.results.records import AccountRecord
+from ganguard.targets.protocol import Codes
 
 
 def account_records(plan: Plan, audit: Path, done: dict[str, Done], codes: Codes) -> list[AccountRecord]:

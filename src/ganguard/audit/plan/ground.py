@@ -10,9 +10,9 @@ from ganguard.audit.spec.scenarios import defended
 from ganguard.audit.spec.spec import Spec, TrainTarget
 from ganguard.data.dataset import DatasetSettings, fingerprint
 from ganguard.metrics.features.network import pinned
-from ganguard.queries.store import Codes
 from ganguard.targets.load import TargetSettings
 from ganguard.targets.load import fingerprint as fingerprint_target
+from ganguard.targets.protocol import Codes
 
 
 def lay_ground(spec: Spec) -> Ground:

@@ -16,10 +16,10 @@ from ganguard.data import DATASETS
 from ganguard.data.dataset import DatasetSettings
 from ganguard.defences.protocol import Defence
 from ganguard.metrics.features.network import FeatureSettings
-from ganguard.queries.store import Codes
 from ganguard.targets import TARGETS
 from ganguard.targets.images import ImagesTarget
 from ganguard.targets.load import TargetSettings
+from ganguard.targets.protocol import Codes
 from ganguard.training.differential_privacy import PrivateTraining
 
 Chain = tuple[SerializeAsAny[Defence], ...]
@@ -64,6 +64,10 @@ class ReadySettings(StepSettings):
     def said(self) -> Mapping[str, object]:
         """Return the settings, without how often trainings save their state."""
         return _said_with_attacks(self, self.attacks)
+
+    def plugins(self) -> list[tuple[PluginTable, str]]:
+        """Return the attacks and their architectures."""
+        return [named for attack in self.attacks for named in attack.plugins()]
 
 
 @dataclass(frozen=True)
@@ -277,11 +281,6 @@ class BuyerSettings(StepSettings):
     codes: Codes
     seed: NonNegative
     averaging: Averaging | None = None
-
-    @property
-    def price(self) -> int:
-        """Queries that an image costs."""
-        return self.averaging.copies if self.averaging else 1
 
 
 class PurchaseSettings(BuyerSettings):

@@ -17,9 +17,9 @@ from ganguard.base.settings import NonNegative, Positive, Settings, one_line, pa
 from ganguard.comparison.directions import require_attribute
 from ganguard.data.dataset import DatasetField
 from ganguard.metrics.features.network import FeatureField
-from ganguard.queries.store import Codes
 from ganguard.targets import TARGETS
 from ganguard.targets.load import TargetSettings, parse_target
+from ganguard.targets.protocol import Codes
 from ganguard.training.differential_privacy import PrivateTraining
 
 SWEPT = ("query_budget", "real_fraction", "domain_images", "method")

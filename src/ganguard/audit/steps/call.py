@@ -45,15 +45,21 @@ def always_whole(directory: Path, audit: Path) -> bool:
 class Kind:
     """A kind of step.
 
+    A test walks from `run` through all code of ours that it reaches, and fails if a module is missing from `code`, or
+    stands there and is not reached.
+
     Attributes:
         run: the function that does it: it writes its files to its own directory, and returns digests of them.
-        code: packages and modules whose source code its result depends on. A test walks the imports from
-            `run`, and fails if one is missing here.
-        code_with: the same, of what the result depends on only if the step reads an input of that role.
+        code: packages and modules whose source code its result depends on.
+        code_with: the same, of what the result depends on only if the step reads an input of that role, or has a
+            setting of that name that is not empty.
+        not_followed: functions and classes, "module:name", at which the test's walk ends, and why what they do is no
+            part of the result, or told by an input's digest.
         is_whole: whether what a finished step (its directory, the audit's) keeps elsewhere is still there.
     """
 
     run: Callable[[StepCall[Any, Any]], Digests]
     code: tuple[str, ...]
     code_with: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    not_followed: Mapping[str, str] = field(default_factory=dict[str, str])
     is_whole: Callable[[Path, Path], bool] = always_whole

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ganguard.audit.plan.work import DirectionInputs, DirectionSettings
 from ganguard.audit.steps.call import Digests, Kind, StepCall
-from ganguard.audit.steps.target import OPENS_DEFENDED, open_target
+from ganguard.audit.steps.target import IDENTITY_TELLS, OPENS, open_target
 from ganguard.base.cache import content_key, write_json
 from ganguard.base.errors import DataError, TargetError
 from ganguard.base.settings import read_record
@@ -61,11 +61,16 @@ def read_direction(directory: Path) -> DirectionRecord:
 DIRECTION = Kind(
     run_direction,
     code=(
-        *OPENS_DEFENDED,
-        "ganguard.metrics",
+        *OPENS,
+        "ganguard.defences.direction_files",
+        "ganguard.defences.semantic_directions",
+        "ganguard.metrics.attributes",
+        "ganguard.metrics.features",
+        "ganguard.metrics.piqe",
         "ganguard.comparison.directions",
         "ganguard.comparison.embedding",
         "ganguard.results.records",
         "ganguard.audit.steps.direction",
     ),
+    not_followed=IDENTITY_TELLS,
 )

@@ -5,12 +5,18 @@ from pathlib import Path
 from ganguard.audit.plan.work import FeaturesInputs, FeaturesSettings
 from ganguard.audit.steps.call import Digests, Kind, StepCall
 from ganguard.audit.steps.real import Real, load_real
-from ganguard.base.cache import tensor_digest, write_json, write_tensors
+from ganguard.base.cache import content_key, tensor_digest, write_json, write_tensors
 from ganguard.base.errors import MetricError
 from ganguard.base.images import to_float
 from ganguard.comparison.embedding import FeatureDescription
 from ganguard.metrics.features.classifier import WEIGHTS, Classifier, accuracy
-from ganguard.metrics.features.network import Standardisation, extract, load_features, require_side
+from ganguard.metrics.features.network import (
+    Standardisation,
+    extract,
+    load_features,
+    require_side,
+    version_of,
+)
 from ganguard.training.loop import seeded_weights
 from ganguard.training.supervised import train_classifier
 
@@ -32,8 +38,9 @@ def run_features(call: StepCall[FeaturesSettings, FeaturesInputs[Path]]) -> Dige
         held_out_accuracy=held_out,
     )
     write_json(call.directory / "features.json", said.model_dump(mode="json"))
-    digest = tensor_digest({**network.state_dict(), "scale/mean": scale.mean, "scale/std": scale.std})
-    return {"result": digest}
+    weights = tensor_digest({**network.state_dict(), "scale/mean": scale.mean, "scale/std": scale.std})
+    # Equal weights give other features with other code, of another package's network, or other libraries.
+    return {"result": content_key(weights=weights, version=version_of(settings))}
 
 
 def _train_classifier(
@@ -65,9 +72,9 @@ FEATURES = Kind(
     run_features,
     code=(
         "ganguard.base",
-        "ganguard.data",
         "ganguard.metrics.features",
-        "ganguard.training",
+        "ganguard.training.loop",
+        "ganguard.training.supervised",
         "ganguard.comparison.embedding",
         "ganguard.audit.steps.real",
         "ganguard.audit.steps.features",

@@ -107,7 +107,8 @@ KNOWN = Kind(
     run_known,
     code=(
         *MEASURES,
-        "ganguard.data",
+        "ganguard.audit.steps.yardstick_files",
+        "ganguard.data.splits",
         "ganguard.audit.steps.real",
         "ganguard.audit.steps.known_files",
         "ganguard.audit.steps.known",

@@ -11,6 +11,7 @@ from ganguard.audit.steps.call import Digests, Kind, StepCall
 from ganguard.audit.steps.known_files import read_known
 from ganguard.audit.steps.measurements import DRAWS, MEASURES, write_measurements
 from ganguard.audit.steps.replay import FEWEST_REMEMBERED, read_features
+from ganguard.audit.steps.target import OPENS_CHECKPOINT
 from ganguard.audit.steps.yardstick_files import Yardsticks
 from ganguard.base.cache import content_key
 from ganguard.base.grids import TILES, save_grid
@@ -106,8 +107,8 @@ MEASURE = Kind(
     run_measure,
     code=(
         *MEASURES,
-        "ganguard.architectures",
-        "ganguard.targets",
+        "ganguard.audit.steps.yardstick_files",
+        *OPENS_CHECKPOINT,
         "ganguard.attacks.subsampling.refinement_files",
         "ganguard.audit.steps.known_files",
         "ganguard.audit.steps.replay",

@@ -17,8 +17,8 @@ MEASURES = (
     "ganguard.metrics",
     "ganguard.results.measures",
     "ganguard.results.records",
+    "ganguard.results.whose",
     "ganguard.audit.steps.measurements",
-    "ganguard.audit.steps.yardstick_files",
 )
 """Code that the result of every step that measures depends on."""
 

@@ -12,7 +12,7 @@ from ganguard.audit.plan.work import FitInputs, FitSettings, ReadyInputs, ReadyS
 from ganguard.audit.steps.call import Digests, Kind, StepCall
 from ganguard.audit.steps.guess import rehearse_guess
 from ganguard.audit.steps.real import Real, load_real
-from ganguard.audit.steps.target import OPENS_DEFENDED, open_target, tools_for
+from ganguard.audit.steps.target import IDENTITY_TELLS, OPENS, OPENS_CHECKPOINT, open_target, tools_for
 from ganguard.base.errors import DataError, MetricError, SpecError, TargetError
 from ganguard.base.images import shape_of
 from ganguard.comparison.compare import NEIGHBOURS
@@ -115,25 +115,28 @@ def _require_guesses(call: StepCall[FitSettings, FitInputs[Path]], target: Black
             rehearse_guess(guess, target.image_shape, latent_dim, tools)
 
 
-_HERE = "ganguard.audit.steps.preflight"
+_ASKS_ATTACKS = (
+    "ganguard.base",
+    "ganguard.data",
+    "ganguard.attacks",
+    "ganguard.queries.harvest",
+    "ganguard.queries.store",
+    "ganguard.training",
+    "ganguard.audit.steps.real",
+    "ganguard.audit.steps.preflight",
+)
 READY = Kind(
     run_ready,
-    code=(
-        "ganguard.base",
-        "ganguard.data",
-        "ganguard.architectures",
-        "ganguard.attacks",
-        "ganguard.audit.steps.real",
-        _HERE,
-    ),
+    code=(*OPENS_CHECKPOINT, *_ASKS_ATTACKS, "ganguard.comparison.compare", "ganguard.targets.protocol"),
 )
 FIT = Kind(
     run_fit,
     code=(
-        *OPENS_DEFENDED,
-        "ganguard.attacks",
+        *OPENS,
+        *_ASKS_ATTACKS,
+        "ganguard.defences",
+        "ganguard.metrics.features",
         "ganguard.audit.steps.guess",
-        "ganguard.audit.steps.real",
-        _HERE,
     ),
+    not_followed=IDENTITY_TELLS,
 )

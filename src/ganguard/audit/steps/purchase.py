@@ -6,7 +6,7 @@ from ganguard.audit.plan.work import BuyerSettings, PurchaseInputs, PurchaseSett
 from ganguard.audit.spec.adversaries import Averaging
 from ganguard.audit.steps.call import Digests, Kind, StepCall
 from ganguard.audit.steps.purchase_files import is_bought, store_directory, write_purchase
-from ganguard.audit.steps.target import OPENS_DEFENDED, open_target
+from ganguard.audit.steps.target import IDENTITY_TELLS, OPENS, open_target
 from ganguard.base.cache import content_key, tensor_digest
 from ganguard.base.compute import Compute
 from ganguard.base.seeds import derived_seed
@@ -14,8 +14,8 @@ from ganguard.queries.averaged_target import average
 from ganguard.queries.harvest import harvest
 from ganguard.queries.ledger import Ledger
 from ganguard.queries.metered_target import MeteredTarget, meter
-from ganguard.queries.store import Codes, Store
-from ganguard.targets.protocol import BlackBoxTarget
+from ganguard.queries.store import Store
+from ganguard.targets.protocol import BlackBoxTarget, Codes
 
 AUDITOR = "auditor"  # the client that the auditor is to a defended target
 
@@ -24,13 +24,16 @@ def run_purchase(call: StepCall[PurchaseSettings, PurchaseInputs[Path]]) -> Dige
     """Buy the images of the largest budget. Those of a smaller budget are the first of them."""
     settings = call.settings
     most = max(settings.budgets)
+    price = price_of(settings.averaging)
     target, store = open_to_adversary(call.inputs.target, call.audit, call.compute, settings, most)
-    images = harvest(target, store, most // settings.price, call.progress)
+    images = harvest(target, store, most // price, call.progress)
     write_purchase(call.directory, store.account, len(images))
-    return {
-        str(budget): tensor_digest({"images": images[: budget // settings.price]})
-        for budget in settings.budgets
-    }
+    return {str(budget): tensor_digest({"images": images[: budget // price]}) for budget in settings.budgets}
+
+
+def price_of(averaging: Averaging | None) -> int:
+    """Return how many queries an image costs. averaging: how several make one; None if each query is an image."""
+    return averaging.copies if averaging else 1
 
 
 def open_to_adversary(
@@ -53,7 +56,7 @@ def open_to_adversary(
     # An average is made of several codes, so that no code belongs to it: the store keeps none.
     drawn_by = "provider" if averaging else buyer.codes
     directory, purchase = store_directory(audit, account), derived_seed(seed, "purchase")
-    store = Store(directory, target.identity, account, purchase, drawn_by, buyer.price)
+    store = Store(directory, target.identity, account, purchase, drawn_by, price_of(averaging))
     metered = open_metered(audit, store, target, most)
     return (average(metered, averaging.copies, averaging.moved) if averaging else metered), store
 
@@ -95,9 +98,18 @@ def _short(identity: str) -> str:
 
 
 BUYS = (
-    *OPENS_DEFENDED,
-    "ganguard.queries",
+    *OPENS,
+    "ganguard.data.parquet",
+    "ganguard.queries.harvest",
+    "ganguard.queries.metered_target",
+    "ganguard.queries.store",
     "ganguard.audit.steps.purchase",
     "ganguard.audit.steps.purchase_files",
 )
-PURCHASE = Kind(run_purchase, code=BUYS, is_whole=is_bought)
+"""Code that what is bought depends on."""
+PURCHASE = Kind(
+    run_purchase,
+    code=(*BUYS, "ganguard.queries.averaged_target"),
+    not_followed=IDENTITY_TELLS,
+    is_whole=is_bought,
+)

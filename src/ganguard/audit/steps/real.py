@@ -76,4 +76,6 @@ def count_real(directory: Path) -> SplitCounts:
     return SplitCounts.model_validate(read_json(directory / _COUNTS))
 
 
-REAL = Kind(run_real, code=("ganguard.base", "ganguard.data", "ganguard.audit.steps.real"))
+REAL = Kind(
+    run_real, code=("ganguard.base", "ganguard.data", "ganguard.results.skipped", "ganguard.audit.steps.real")
+)

@@ -13,9 +13,9 @@ from ganguard.audit.plan.work import SubstituteInputs, SubstituteSettings
 from ganguard.audit.steps.call import Digests, Kind, StepCall
 from ganguard.audit.steps.guess import guess_of
 from ganguard.audit.steps.known import knowledge
-from ganguard.audit.steps.purchase import BUYS, open_to_adversary
+from ganguard.audit.steps.purchase import open_to_adversary, price_of
 from ganguard.audit.steps.real import load_real
-from ganguard.audit.steps.target import tools_for
+from ganguard.audit.steps.target import OPENS_CHECKPOINT, tools_for
 from ganguard.base.cache import content_key, file_digest, write_json
 from ganguard.base.grids import save_kept_and_dropped
 from ganguard.base.seeds import derived_seed
@@ -33,7 +33,7 @@ class SubstituteFile(Settings):
 
 def run_substitute(call: StepCall[SubstituteSettings, SubstituteInputs[Path]]) -> Digests:
     """Run the attack. Its images are already in the store; those that were lost are asked for again."""
-    said, price = call.settings, call.settings.price
+    said, price = call.settings, price_of(call.settings.averaging)
     # The attack knows of images only; at a price, its budget pays for fewer.
     settings = said.attack.model_copy(update={"query_budget": said.attack.query_budget // price})
     most = said.attack.needs().purchase
@@ -89,13 +89,40 @@ def queries_of(directory: Path) -> int:
 SUBSTITUTE = Kind(
     run_substitute,
     code=(
-        *BUYS,
+        "ganguard.base",
+        *OPENS_CHECKPOINT,
         "ganguard.attacks",
+        "ganguard.data.dataset",
+        "ganguard.data.parquet",
+        "ganguard.data.splits",
+        "ganguard.queries.harvest",
+        "ganguard.queries.store",
+        "ganguard.targets.protocol",
         "ganguard.training",
-        "ganguard.audit.steps.guess",
+        "ganguard.audit.steps.purchase",
         "ganguard.audit.steps.real",
         "ganguard.audit.steps.substitute",
     ),
-    # An adversary that holds real images has a judge, and that measures.
-    code_with={"known": ("ganguard.metrics", "ganguard.comparison.embedding", "ganguard.audit.steps.known")},
+    code_with={
+        # An adversary that holds real images has a judge, and that measures.
+        "known": (
+            "ganguard.comparison.embedding",
+            "ganguard.metrics.arrays",
+            "ganguard.metrics.features",
+            "ganguard.metrics.kernel",
+            "ganguard.audit.steps.known",
+            "ganguard.audit.steps.known_files",
+        ),
+        "guess": (
+            "ganguard.defences",
+            "ganguard.metrics.features",
+            "ganguard.audit.steps.guess",
+            "ganguard.audit.steps.target",
+        ),
+    },
+    not_followed={
+        "ganguard.audit.steps.purchase:open_to_adversary": "what was bought is an input, and the target's identity is",
+        "ganguard.data.dataset:parse_dataset": "another step reads the images of a domain",
+        "ganguard.data.encoded:EncodedImages": "another step reads the images of a domain",
+    },
 )

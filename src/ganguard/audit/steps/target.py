@@ -23,6 +23,7 @@ from ganguard.defences.input_semantic_interpolation import SemanticInterpolation
 from ganguard.defences.protocol import Defence, Tools, parse_chain
 from ganguard.metrics.features.network import differentiable, version_of
 from ganguard.targets import TARGETS
+from ganguard.targets.checkpoint import CheckpointTarget
 from ganguard.targets.load import TargetSettings, load_target, parse_target
 from ganguard.targets.protocol import BlackBoxTarget, LatentTarget
 from ganguard.training.loop import train_gan
@@ -85,7 +86,7 @@ def run_train_target(call: StepCall[TrainTargetSettings, TrainTargetInputs[Path]
         bound = f"({privacy.epsilon:g}, {privacy.delta:g})-" if privacy.epsilon else "not "
         description += f", {bound}differentially private"
     said = TargetFile(description=description)
-    return _describe(call, said, _undefended(said, call.directory, call.compute))
+    return _describe(call, said, _trained_here(call.directory).load(call.compute))
 
 
 def run_open_target(call: StepCall[OpenTargetSettings, NoInputs[Path]]) -> Digests:
@@ -153,8 +154,13 @@ def open_target(directory: Path, compute: Compute, client: str = "") -> BlackBox
 
 
 def _undefended(said: TargetFile, directory: Path, compute: Compute) -> BlackBoxTarget:
-    settings = said.settings or {"checkpoint": str(directory / "checkpoint")}
-    return load_target(parse_target(settings), compute)
+    settings = parse_target(said.settings) if said.settings else _trained_here(directory)
+    return load_target(settings, compute)
+
+
+def _trained_here(directory: Path) -> CheckpointTarget:
+    """Return the target that a step trained, from its directory."""
+    return CheckpointTarget(checkpoint=str(directory / "checkpoint"))
 
 
 def _defended(shield: DefendedFile, directory: Path, compute: Compute, client: str) -> BlackBoxTarget:
@@ -184,11 +190,26 @@ def tools_for(target: BlackBoxTarget, compute: Compute) -> Tools:
     return Tools(lambda settings: differentiable(settings, target.image_shape[0], compute), version_of)
 
 
-_OPENS = ("ganguard.base", "ganguard.data", "ganguard.architectures", "ganguard.targets")
 _HERE = "ganguard.audit.steps.target"
-OPENS_DEFENDED = (*_OPENS, "ganguard.defences", "ganguard.metrics.features", _HERE)
-"""Code that the images of a target depend on, behind defences or not."""
+OPENS_CHECKPOINT = (
+    "ganguard.architectures",
+    "ganguard.targets.batching",
+    "ganguard.targets.checkpoint",
+    "ganguard.targets.load",
+    "ganguard.targets.module",
+)
+"""Code that the images of a GAN depend on that was trained here."""
+OPENS = ("ganguard.base", "ganguard.architectures", "ganguard.targets", _HERE)
+"""Code that the images of any target depend on, as far as its identity does not tell it."""
+IDENTITY_TELLS = {
+    f"{_HERE}:_defended": "the identity of a defended target holds the version of its defences' code",
+    "ganguard.targets.images:ImagesTarget": "the identity of such a target is the digest of its images",
+}
+"""What the digest of a target that a step reads tells already."""
 
-TRAIN_TARGET = Kind(run_train_target, code=(*_OPENS, "ganguard.training", "ganguard.audit.steps.real", _HERE))
-OPEN_TARGET = Kind(run_open_target, code=(*_OPENS, _HERE))
-DEFEND = Kind(run_defend, code=OPENS_DEFENDED)
+TRAIN_TARGET = Kind(
+    run_train_target,
+    code=("ganguard.base", *OPENS_CHECKPOINT, "ganguard.training", "ganguard.audit.steps.real", _HERE),
+)
+OPEN_TARGET = Kind(run_open_target, code=(*OPENS, "ganguard.data"))
+DEFEND = Kind(run_defend, code=(*OPENS, "ganguard.data", "ganguard.defences", "ganguard.metrics.features"))

@@ -13,6 +13,7 @@ from ganguard.audit.plan.work import (
 from ganguard.audit.steps.call import Digests, Kind, StepCall
 from ganguard.audit.steps.measurements import DRAWS, MEASURES, write_measurements
 from ganguard.audit.steps.real import load_real
+from ganguard.audit.steps.target import OPENS_CHECKPOINT
 from ganguard.base.cache import content_key, tensor_digest, write_tensors
 from ganguard.base.grids import TILES, save_grid
 from ganguard.base.seeds import derived_seed
@@ -74,6 +75,6 @@ def run_measure_transfer(call: StepCall[MeasureTransferSettings, MeasureTransfer
     return {"result": content_key(measurements=write_measurements(call.directory, measurements))}
 
 
-_CODE = (*MEASURES, "ganguard.data", "ganguard.audit.steps.real", "ganguard.audit.steps.transfer")
+_CODE = (*MEASURES, "ganguard.data.splits", "ganguard.audit.steps.real", "ganguard.audit.steps.transfer")
 DOMAIN = Kind(run_domain, code=_CODE)
-MEASURE_TRANSFER = Kind(run_measure_transfer, code=(*_CODE, "ganguard.architectures", "ganguard.targets"))
+MEASURE_TRANSFER = Kind(run_measure_transfer, code=(*_CODE, *OPENS_CHECKPOINT))

@@ -8,7 +8,7 @@ from ganguard.audit.plan.work import UtilityInputs, UtilitySettings
 from ganguard.audit.steps.call import Digests, Kind, StepCall
 from ganguard.audit.steps.measurements import MEASURES, write_measurements
 from ganguard.audit.steps.purchase import AUDITOR, BUYS, auditor_store, open_metered
-from ganguard.audit.steps.target import moves_codes, open_target
+from ganguard.audit.steps.target import IDENTITY_TELLS, moves_codes, open_target
 from ganguard.audit.steps.yardstick_files import Yardsticks
 from ganguard.base.cache import content_key
 from ganguard.base.grids import save_grid
@@ -45,4 +45,8 @@ def _drawn(call: StepCall[UtilitySettings, UtilityInputs[Path]], target_step: Pa
     return harvest(open_metered(call.audit, store, target, samples), store, samples, call.progress)
 
 
-UTILITY = Kind(run_utility, code=(*BUYS, *MEASURES, "ganguard.audit.steps.utility"))
+UTILITY = Kind(
+    run_utility,
+    code=(*BUYS, *MEASURES, "ganguard.audit.steps.yardstick_files", "ganguard.audit.steps.utility"),
+    not_followed=IDENTITY_TELLS | {"ganguard.audit.steps.target:moves_codes": "its identity tells that, too"},
+)

@@ -11,7 +11,7 @@ from ganguard.audit.steps.call import Digests, Kind, StepCall
 from ganguard.audit.steps.measurements import DRAWS, MEASURES, write_measurements
 from ganguard.audit.steps.purchase import BUYS, auditor_store, open_metered
 from ganguard.audit.steps.real import load_real
-from ganguard.audit.steps.target import open_target
+from ganguard.audit.steps.target import IDENTITY_TELLS, open_target
 from ganguard.audit.steps.yardstick_files import Yardsticks
 from ganguard.base.cache import content_key
 from ganguard.base.grids import save_grid
@@ -130,5 +130,13 @@ def _noise(like: Tensor) -> Callable[[range], Tensor]:
 
 YARDSTICKS = Kind(
     run_yardsticks,
-    code=(*BUYS, *MEASURES, "ganguard.audit.steps.real", "ganguard.audit.steps.yardsticks"),
+    code=(
+        *BUYS,
+        *MEASURES,
+        "ganguard.audit.steps.yardstick_files",
+        "ganguard.data.splits",
+        "ganguard.audit.steps.real",
+        "ganguard.audit.steps.yardsticks",
+    ),
+    not_followed=IDENTITY_TELLS,
 )
