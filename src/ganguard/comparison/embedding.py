@@ -76,12 +76,6 @@ def load_embedding(directory: Path, compute: Compute) -> Embedding:
     return Embedding(settings, said.channels, network, Standardisation(mean, std), compute)
 
 
-def as_probabilities(rows: Tensor) -> Tensor:
-    """Return rows (N, K) of a softmax in float32 as float64, each scaled to the sum 1."""
-    rows = rows.double()
-    return rows / rows.sum(1, keepdim=True)
-
-
 class FeatureDescription(Settings):
     """The contents of features.json, which describes a feature network.
 
