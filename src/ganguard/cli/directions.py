@@ -130,8 +130,7 @@ def _probabilities(
     """
     from ganguard.base.errors import SpecError
     from ganguard.comparison.directions import ATTRIBUTES, score_of
-    from ganguard.comparison.embedding import as_probabilities, network_of
-    from ganguard.metrics.features.network import extract
+    from ganguard.comparison.embedding import class_probabilities, network_of
 
     if features is None:
         score_of(attribute)
@@ -142,9 +141,7 @@ def _probabilities(
         )
     _, network, _ = network_of(features, channels, compute)
 
-    def told(images: "Tensor") -> "Tensor":
-        return as_probabilities(extract(network, images, compute, output="probabilities"))
-
+    told = class_probabilities(network, compute)
     score_of(attribute, told)
     return told
 

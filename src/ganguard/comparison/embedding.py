@@ -122,17 +122,13 @@ def network_of(
     return settings, load_features(settings, Path(), channels), None
 
 
-def class_probabilities(embedding: Embedding) -> Callable[[Tensor], Tensor]:
-    """Return a function from images (N, C, H, W) uint8 to class probabilities (N, K), by an audit's network.
+def class_probabilities(network: FeatureNetwork, compute: Compute) -> Callable[[Tensor], Tensor]:
+    """Return a function from images (N, C, H, W) uint8 to class probabilities (N, K) float64.
 
-    The function raises SpecError if the network knows no classes.
+    The function raises MetricError if the network knows no classes.
     """
 
     def told(images: Tensor) -> Tensor:
-        found = embedding.probabilities(images)
-        if found is None:
-            kind = embedding.settings.kind
-            raise SpecError(f"attribute class:K needs features that know classes; {kind} knows none.")
-        return found
+        return as_probabilities(extract(network, images, compute, output="probabilities"))
 
     return told

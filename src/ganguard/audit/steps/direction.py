@@ -28,7 +28,8 @@ def run_direction(call: StepCall[DirectionSettings, DirectionInputs[Path]]) -> D
             "semantic interpolation moves codes, and this target takes none. Use one that changes images."
         )
     features = call.inputs.features
-    told = None if features is None else class_probabilities(load_embedding(features, call.compute))
+    embedding = None if features is None else load_embedding(features, call.compute)
+    told = embedding and class_probabilities(embedding.network, call.compute)
     attribute, seed = settings.attribute, settings.seed
     fitted = fit_for(
         target,
