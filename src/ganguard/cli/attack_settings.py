@@ -1,0 +1,79 @@
+"""The settings of `ganguard attack`, and the knowledge of its adversary, from the verb's options."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ganguard.attacks.protocol import AttackSettings, Knowledge
+    from ganguard.base.compute import Compute
+    from ganguard.data.dataset import DatasetSettings
+
+
+def given_dataset(text: str | None, size: int | None) -> "DatasetSettings | None":
+    """Return the data set that an option names, or None without the option."""
+    from ganguard.cli.options import dataset_of
+
+    return None if text is None else dataset_of(text, size)
+
+
+def attack_settings(
+    kind: str, architecture: str, query_budget: int, domain: "DatasetSettings | None", changes: list[str]
+) -> "AttackSettings":
+    """Return the settings of the attack that the options describe.
+
+    Raises SpecError if they are wrong, or if the attack needs a domain and none is given.
+    """
+    from ganguard.attacks.protocol import attack_of, parse_attack
+    from ganguard.base.errors import SpecError
+    from ganguard.base.settings import apply_changes
+
+    values: dict[str, Any] = {"kind": kind, "architecture": architecture, "query_budget": query_budget}
+    if domain is not None:
+        values["domain"] = domain.model_dump(mode="json")
+    changed = apply_changes(values, changes)
+    fields = getattr(attack_of(changed["kind"]).settings, "model_fields", {})
+    if "domain" in fields and "domain" not in changed:
+        raise SpecError(
+            f"{kind}: the copy is moved to another domain. Give --domain, a data set's name or a folder."
+        )
+    return parse_attack(changed)
+
+
+def attack_knowledge(
+    settings: "AttackSettings",
+    real: "DatasetSettings | None",
+    features: str,
+    compute: "Compute",
+    seed: int,
+) -> "Knowledge":
+    """Return what the adversary knows beyond the API.
+
+    Args:
+        settings: settings of the attack, which say what it needs.
+        real: the target's training data, or None.
+        features: name of the network that the adversary's judge compares by.
+        compute: device type and threads.
+        seed: decides which images the adversary has.
+
+    Raises InputError if the options do not give what the attack needs.
+    """
+    from dataclasses import replace
+
+    from ganguard.attacks.protocol import Knowledge
+    from ganguard.audit.steps.known import knowledge_of
+    from ganguard.base.errors import SpecError
+    from ganguard.cli.options import load_and_say
+    from ganguard.data.splits import split
+
+    needs, known = settings.needs(), Knowledge()
+    if needs.real_fraction is not None:
+        if real is None:
+            raise SpecError(
+                f"{settings.kind}: the adversary holds real images. Give --real, the data that the target was "
+                "trained on."
+            )
+        known = knowledge_of(load_and_say(real), needs.real_fraction, features, compute, seed=seed)
+    if needs.domain:
+        images = load_and_say(needs.domain.dataset)
+        chosen = needs.domain.choose(images.images, split(images).train, seed=seed)
+        known = replace(known, domain_images=chosen)
+    return known
