@@ -15,7 +15,7 @@ from torch import Tensor
 from ganguard.architectures.checkpoint import save_checkpoint
 from ganguard.architectures.networks import build_networks, parse_architecture
 from ganguard.base.compute import Compute
-from ganguard.training.loop import seeded_weights
+from ganguard.base.seeds import seeded_weights
 
 settings.register_profile(
     "ganguard", deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow]

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganguard.training.loop import seeded_weights
+from ganguard.base.seeds import seeded_weights
 
 DIMENSIONS = 6
 PREPROCESSOR = {

@@ -13,7 +13,7 @@ from ganguard.architectures.networks import (
     recipe_of,
 )
 from ganguard.base.errors import SpecError
-from ganguard.training.loop import seeded_weights
+from ganguard.base.seeds import seeded_weights
 from ganguard.training.losses import LOSSES
 
 KINDS = sorted(ARCHITECTURES.builtin)

@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from ganguard.base.cache import tensor_digest
 from ganguard.base.compute import Compute
 from ganguard.base.errors import MetricError, SpecError
+from ganguard.base.seeds import seeded_weights
 from ganguard.metrics.features import FEATURES
 from ganguard.metrics.features.classifier import WEIGHTS, Classifier
 from ganguard.metrics.features.network import (
@@ -21,7 +22,6 @@ from ganguard.metrics.features.network import (
     parse_features,
     pinned,
 )
-from ganguard.training.loop import seeded_weights
 
 SETTINGS: dict[str, dict[str, object]] = {
     "classifier": {"kind": "classifier", "width": 4, "dimensions": 6},

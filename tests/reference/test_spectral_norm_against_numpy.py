@@ -11,7 +11,7 @@ from torch.nn.utils import parametrizations
 
 from ganguard.architectures.sngan import SNGAN
 from ganguard.architectures.spectral_norm import spectral_norm
-from ganguard.training.loop import seeded_weights
+from ganguard.base.seeds import seeded_weights
 
 EPSILON = 0.02  # power iteration approaches the largest singular value from below
 

@@ -7,6 +7,8 @@ seeded from the same hash and saved with the checkpoint.
 """
 
 import hashlib
+from collections.abc import Generator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -66,3 +68,14 @@ def derived_seed(seed: int, *names: str) -> int:
     """Return a seed in [0, 2^62) that depends on the seed and the names, so that two purposes never share
     random numbers."""
     return int.from_bytes(stream_key(seed, "derived", *names)[:8], "little") >> 2
+
+
+@contextmanager
+def seeded_weights(seed: int) -> Generator[None]:
+    """Make the weights that are initialised in the body depend on the seed alone.
+
+    torch's global generator keeps its state.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(torch_generator(seed, "weights").initial_seed())
+        yield

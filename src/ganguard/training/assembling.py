@@ -6,8 +6,10 @@ import torch
 from torch import nn
 from torch.optim import Adam, Optimizer
 
-from ganguard.architectures.networks import Networks, StyleBased
+from ganguard.architectures.networks import Networks, StyleBased, build_networks
 from ganguard.base.image_rows import Images
+from ganguard.base.images import shape_of
+from ganguard.base.seeds import seeded_weights, torch_generator
 from ganguard.training.batches import share_out
 from ganguard.training.device import passes, placed
 from ganguard.training.ema import EMA
@@ -22,7 +24,25 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 
-def assembled(
+def set_up(
+    images: Images, settings: TrainingSettings, seed: int, fabric: "Fabric", initial_weights: InitialWeights
+) -> GANTraining:
+    """Return a training that is ready to begin.
+
+    Args:
+        images: (N, C, H, W) uint8, the real images.
+        settings: how to train.
+        seed: seed of the weights and of all random numbers.
+        fabric: the devices.
+        initial_weights: the weights to begin with.
+    """
+    with seeded_weights(seed):
+        networks = build_networks(settings.architecture, shape_of(images))
+    initial_weights.put_into(networks)
+    return _assembled(networks, images, settings, initial_weights, fabric, torch_generator(seed, "training"))
+
+
+def _assembled(
     networks: Networks,
     images: Images,
     settings: TrainingSettings,

@@ -7,7 +7,21 @@ from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPriva
 from ganguard.architectures.karras_layers import GROUP
 from ganguard.architectures.networks import Networks
 from ganguard.base.errors import SpecError
+from ganguard.training.differential_privacy import PrivateTraining
+from ganguard.training.guess import Guess
+from ganguard.training.processes import Devices
 from ganguard.training.settings import TrainingSettings
+
+
+def require_shareable(settings: TrainingSettings, devices: Devices, guess: Guess | None) -> None:
+    """Raise SpecError if several devices are to share batches that one process must hold whole."""
+    if devices.count == 1:
+        return
+    if guess is not None or (
+        isinstance(settings, PrivateTraining) and settings.differential_privacy is not None
+    ):
+        which = "differentially private training" if guess is None else "training through a guessed defence"
+        raise SpecError(f"devices: {which} needs whole batches in one process. Set devices and nodes to 1.")
 
 
 def share_out(networks: Networks, settings: TrainingSettings, *, processes: int, device_type: str) -> None:

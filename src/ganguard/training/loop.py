@@ -4,38 +4,32 @@ Every random number comes from one CPU generator, which is saved with the state:
 gives the same bits as one that was never interrupted.
 """
 
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from ganguard.architectures.checkpoint import save_checkpoint
-from ganguard.architectures.networks import Networks, build_networks
-from ganguard.base.cache import content_key, copy_directory, tensor_digest
+from ganguard.base.cache import copy_directory
 from ganguard.base.compute import Compute, use_threads
-from ganguard.base.errors import SpecError, StepError
+from ganguard.base.errors import StepError
 from ganguard.base.image_rows import Images
 from ganguard.base.images import shape_of
 from ganguard.base.progress import Progress, silent
-from ganguard.base.seeds import torch_generator
-from ganguard.training.assembling import assembled
-from ganguard.training.differential_privacy import Guarantee, PrivateTraining, guarantee_of
-from ganguard.training.early_stopping import Best, Watch, images_of
+from ganguard.training.assembling import set_up
+from ganguard.training.batches import require_shareable
+from ganguard.training.early_stopping import Best, Watch
 from ganguard.training.guess import Guess
+from ganguard.training.identity import identify
 from ganguard.training.initial_weights import RANDOM_WEIGHTS, InitialWeights
 from ganguard.training.pace import Pace
 from ganguard.training.processes import ONE_DEVICE, Devices, launched
-from ganguard.training.reporting import SHOWN, Journal, Reports
+from ganguard.training.reporting import Journal, Reports, shown_images
 from ganguard.training.settings import TrainingSettings
 from ganguard.training.state import load_state, save_state, saved_step
 from ganguard.training.update import GANTraining
-
-if TYPE_CHECKING:
-    from lightning_fabric import Fabric
 
 REPORT_EVERY = 50  # steps between progress reports, and between looks at the loss
 
@@ -80,34 +74,29 @@ def train_gan(  # noqa: PLR0913 - most of them have defaults
         StepError: a loss is not finite.
         SpecError: `initial_weights` have another architecture, or several devices cannot train this.
     """
-    _require_shareable(settings, devices, guess)
-    recipe = settings.recipe()
-    guarantee, seen = _guarantee(settings, len(images)), tensor_digest({"images": images})
-    identity = content_key(
-        settings=recipe,
+    require_shareable(settings, devices, guess)
+    identity = identify(
+        images,
+        settings,
         seed=seed,
-        images=seen,
-        compute=compute.model_dump(mode="json"),
-        **({} if initial_weights is RANDOM_WEIGHTS else {"beginning": initial_weights.digest()}),
-        **({"watch": watch.digest()} if watch else {}),
-        **({"guess": guess.digest} if guess else {}),
-        **({"privacy": guarantee.said()} if guarantee else {}),
-        **_several(devices),
+        compute=compute,
+        devices=devices,
+        initial_weights=initial_weights,
+        watch=watch,
+        guess=guess,
     )
-    provenance = {"training": recipe, "seed": seed, "images": len(images), **_several(devices)}
-    provenance |= {"differential_privacy": guarantee.said()} if guarantee else {}
     fabric = launched(compute.torch_device().type, settings.precision, devices)
     with use_threads(compute.threads):
-        training = _set_up(images, settings, seed, fabric, initial_weights)
+        training = set_up(images, settings, seed, fabric, initial_weights)
         processes = training.processes
-        processes.require_same(seen, "images")
+        processes.require_same(identity.images, "images")
         training.guess = guess
-        if guarantee:
-            training.make_private(guarantee)
+        if identity.guarantee:
+            training.make_private(identity.guarantee)
 
         def publish(place: Path) -> Path:
-            networks = Networks(training.ema.module, training.networks.discriminator)  # pyright: ignore[reportArgumentType]
-            return save_checkpoint(place, networks, settings.architecture, shape_of(images), provenance)
+            networks, shape = training.published(), shape_of(images)
+            return save_checkpoint(place, networks, settings.architecture, shape, identity.provenance)
 
         state = directory / "training.safetensors"
         best = Best(watch, directory, saved_step(state), settings.steps, seed) if watch else None
@@ -117,56 +106,14 @@ def train_gan(  # noqa: PLR0913 - most of them have defaults
                 score = partial(best.look, step, training.ema.module, publish)  # pyright: ignore[reportArgumentType]
                 processes.first(lambda: reports.judged(step, score()))
 
-        samples = partial(images_of, training.ema.module, seed, "shown", SHOWN)  # pyright: ignore[reportArgumentType]
+        samples = partial(shown_images, training.ema.module, seed)  # pyright: ignore[reportArgumentType]
         pace = Pace(settings.batch_size * training.complete.n_dis)
         reports = Reports(settings.steps, pace, progress, journal, samples)
         reports = reports if processes.index == 0 else reports.unheard()
-        _run(training, settings, state, processes.told(identity), reports, look)
+        _run(training, settings, state, processes.told(identity.key), reports, look)
     last = directory / "checkpoint"
     processes.first(lambda: copy_directory(best.checkpoint, last) if best else publish(last))
     return last
-
-
-def _guarantee(settings: TrainingSettings, images: int) -> Guarantee | None:
-    if not isinstance(settings, PrivateTraining) or settings.differential_privacy is None:
-        return None
-    updates = settings.steps * settings.completed().n_dis
-    return guarantee_of(
-        settings.differential_privacy, images=images, batch_size=settings.batch_size, updates=updates
-    )
-
-
-def _several(devices: Devices) -> dict[str, Any]:
-    """Return what records say about several devices, whose results equal those of one except for rounding."""
-    return {} if devices.count == 1 else {"devices": devices.model_dump(mode="json")}
-
-
-def _require_shareable(settings: TrainingSettings, devices: Devices, guess: Guess | None) -> None:
-    if devices.count == 1:
-        return
-    if guess is not None or (
-        isinstance(settings, PrivateTraining) and settings.differential_privacy is not None
-    ):
-        which = "differentially private training" if guess is None else "training through a guessed defence"
-        raise SpecError(f"devices: {which} needs whole batches in one process. Set devices and nodes to 1.")
-
-
-def _set_up(
-    images: Images, settings: TrainingSettings, seed: int, fabric: "Fabric", initial_weights: InitialWeights
-) -> GANTraining:
-    with seeded_weights(seed):
-        networks = build_networks(settings.architecture, shape_of(images))
-    initial_weights.put_into(networks)
-    return assembled(networks, images, settings, initial_weights, fabric, torch_generator(seed, "training"))
-
-
-@contextmanager
-def seeded_weights(seed: int) -> Generator[None]:
-    """Make the weights that are initialised in the body depend on the seed alone. torch's global generator
-    keeps its state."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(torch_generator(seed, "weights").initial_seed())
-        yield
 
 
 def _run(

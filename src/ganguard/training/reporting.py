@@ -6,10 +6,17 @@ from typing import Protocol
 
 from torch import Tensor
 
+from ganguard.architectures.networks import GeneratorNetwork
 from ganguard.base.progress import Progress, silent
+from ganguard.training.early_stopping import images_of
 from ganguard.training.pace import Pace
 
 SHOWN = 64  # images in a sample grid, from the same codes each time
+
+
+def shown_images(G: GeneratorNetwork, seed: int) -> Tensor:
+    """Return the images (SHOWN, C, H, W) uint8 of G in the sample grids of a training with that seed."""
+    return images_of(G, seed, "shown", SHOWN)
 
 
 class Journal(Protocol):

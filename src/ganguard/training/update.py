@@ -97,6 +97,10 @@ class GANTraining:
         self.ema.update(step)
         return torch.stack([loss_d.detach(), loss_g.detach()])
 
+    def published(self) -> Networks:
+        """Return the networks that a checkpoint holds: the average of G, and D."""
+        return Networks(self.ema.module, self.networks.discriminator)  # pyright: ignore[reportArgumentType]
+
     def make_private(self, guarantee: Guarantee) -> None:
         """Make D's updates differentially private from now on."""
         self._train_discriminator(True)

@@ -16,7 +16,7 @@ from ganguard.architectures.pggan import PGGAN
 from ganguard.architectures.sngan import SNGAN
 from ganguard.architectures.stylegan2 import StyleGAN2
 from ganguard.base.errors import SpecError
-from ganguard.training.loop import seeded_weights
+from ganguard.base.seeds import seeded_weights
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from ganguard.architectures.networks import (
 )
 from ganguard.architectures.pggan import PGGAN, DownConv2d, UpConv2d
 from ganguard.base.errors import CheckpointError
-from ganguard.training.loop import seeded_weights
+from ganguard.base.seeds import seeded_weights
 
 SETTINGS = PGGAN(width=4, latent_dim=5)
 SIDES = (8, 16, 32)  # of images at levels 1, 2 and 3

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from ganguard.architectures.networks import StyleBased
 from ganguard.architectures.stylegan2 import MAPPING_LAYERS, MIXED, StyleGAN2, StyleGAN2Generator
-from ganguard.training.loop import seeded_weights
+from ganguard.base.seeds import seeded_weights
 
 
 def _generator(side: int = 16, width: int = 4) -> StyleGAN2Generator:

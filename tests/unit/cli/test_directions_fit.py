@@ -9,11 +9,11 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from ganguard.base.seeds import seeded_weights
 from ganguard.comparison.embedding import FeatureDescription
 from ganguard.defences.direction_files import load_direction, save_direction
 from ganguard.defences.semantic_directions import Direction
 from ganguard.metrics.features.classifier import WEIGHTS, Classifier
-from ganguard.training.loop import seeded_weights
 
 Cli = Callable[..., tuple[int, str, str]]
 FIT = ("directions", "fit")

@@ -17,6 +17,7 @@ from ganguard.base.cache import file_digest
 from ganguard.base.compute import Compute
 from ganguard.base.errors import SpecError
 from ganguard.base.images import to_float
+from ganguard.base.seeds import seeded_weights
 from ganguard.base.settings import parse
 from ganguard.training.differential_privacy import (
     DifferentialPrivacy,
@@ -25,7 +26,7 @@ from ganguard.training.differential_privacy import (
     PrivateUpdates,
     guarantee_of,
 )
-from ganguard.training.loop import seeded_weights, train_gan
+from ganguard.training.loop import train_gan
 from ganguard.training.losses import LOSSES
 
 BATCH = 8

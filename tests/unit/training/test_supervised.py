@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from ganguard.base.compute import Compute
 from ganguard.base.errors import StepError
-from ganguard.training.loop import seeded_weights
+from ganguard.base.seeds import seeded_weights
 from ganguard.training.supervised import train_classifier
 
 

@@ -8,6 +8,7 @@ from ganguard.audit.steps.real import Real, load_real
 from ganguard.base.cache import content_key, tensor_digest, write_json, write_tensors
 from ganguard.base.errors import MetricError
 from ganguard.base.images import to_float
+from ganguard.base.seeds import seeded_weights
 from ganguard.comparison.embedding import FeatureDescription
 from ganguard.metrics.features.classifier import WEIGHTS, Classifier, accuracy
 from ganguard.metrics.features.network import (
@@ -17,7 +18,6 @@ from ganguard.metrics.features.network import (
     require_side,
     version_of,
 )
-from ganguard.training.loop import seeded_weights
 from ganguard.training.supervised import train_classifier
 
 
@@ -73,7 +73,6 @@ FEATURES = Kind(
     code=(
         "ganguard.base",
         "ganguard.metrics.features",
-        "ganguard.training.loop",
         "ganguard.training.supervised",
         "ganguard.comparison.embedding",
         "ganguard.audit.steps.real",

@@ -7,8 +7,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from ganguard.base.errors import CheckpointError
+from ganguard.base.seeds import seeded_weights
 from ganguard.metrics.features.classifier import WEIGHTS, Classifier, ClassifierNetwork, accuracy
-from ganguard.training.loop import seeded_weights
 
 SETTINGS = Classifier(width=4, dimensions=6)
 

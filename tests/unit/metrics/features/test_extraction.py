@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ganguard.base.compute import Compute
 from ganguard.base.errors import MetricError
+from ganguard.base.seeds import seeded_weights
 from ganguard.metrics.features import extraction
 from ganguard.metrics.features.classifier import Classifier
 from ganguard.metrics.features.extraction import FeatureCache, blocks, extract_stream, network_key
@@ -16,7 +17,6 @@ from ganguard.metrics.features.inception import Inception
 from ganguard.metrics.features.network import FeatureNetwork, extract
 from ganguard.metrics.features.random_network import RandomNetwork
 from ganguard.metrics.features.torchscript import TorchScript
-from ganguard.training.loop import seeded_weights
 
 SETTINGS = RandomNetwork(dimensions=5)
 
