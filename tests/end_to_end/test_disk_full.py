@@ -24,7 +24,7 @@ PLACES = {
     "ganguard.audit.engine.cache:write_json": "step.json",
     "ganguard.training.loop:save_state": "training.safetensors",
     "ganguard.training.loop:save_checkpoint": "checkpoint",
-    "ganguard.audit.steps.target:write_json": "target.json",
+    "ganguard.audit.steps.target_files:write_json": "target.json",
     "ganguard.queries.ledger:Ledger.__init__": "ledger.sqlite",
     "ganguard.queries.store:write_json": "store.json",
     "ganguard.queries.harvest:write_bytes": "requests",

@@ -20,7 +20,7 @@ from ganguard.audit.plan.plan import make_plan
 from ganguard.audit.run import audit
 from ganguard.audit.spec.reading import read_spec
 from ganguard.audit.spec.spec import Spec
-from ganguard.audit.steps.target import SECRET
+from ganguard.audit.steps.target_files import SECRET
 from ganguard.base.errors import BudgetError, SpecError
 from ganguard.base.settings import parse
 from ganguard.gateway.shop.keys import Keys

@@ -16,7 +16,7 @@ from ganguard.audit.plan.parts import Plan
 from ganguard.audit.plan.plan import make_plan
 from ganguard.audit.spec.spec import Spec
 from ganguard.audit.steps import purchase as purchase_module
-from ganguard.audit.steps import target as target_module
+from ganguard.audit.steps import target_files as target_module
 from ganguard.audit.steps.call import StepCall
 from ganguard.audit.steps.purchase_files import PurchaseFile
 from ganguard.audit.steps.replay import run_replay

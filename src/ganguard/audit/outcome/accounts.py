@@ -9,7 +9,7 @@ from ganguard.audit.plan.plan import AUDITOR_DRAWS
 from ganguard.audit.plan.step import Step
 from ganguard.audit.spec.scenarios import UNDEFENDED, Scenario
 from ganguard.audit.steps.purchase import adversary_account, auditor_account
-from ganguard.audit.steps.target import read_target
+from ganguard.audit.steps.target_files import read_target
 from ganguard.queries.ledger import Ledger
 from ganguard.results.records import AccountRecord
 from ganguard.targets.protocol import Codes

@@ -7,7 +7,7 @@ from ganguard.audit.outcome.copies import fitted_directions
 from ganguard.audit.plan.parts import Plan
 from ganguard.audit.spec.spec import Spec
 from ganguard.audit.steps.direction import read_direction
-from ganguard.audit.steps.target import read_target
+from ganguard.audit.steps.target_files import read_target
 from ganguard.base.errors import DataError
 from ganguard.base.settings import read_record
 from ganguard.comparison.embedding import FeatureDescription

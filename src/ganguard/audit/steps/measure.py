@@ -11,7 +11,7 @@ from ganguard.audit.steps.call import Digests, Kind, StepCall
 from ganguard.audit.steps.known_files import read_known
 from ganguard.audit.steps.measurements import DRAWS, MEASURES, write_measurements
 from ganguard.audit.steps.replay import FEWEST_REMEMBERED, read_features
-from ganguard.audit.steps.target import OPENS_CHECKPOINT
+from ganguard.audit.steps.target_files import OPENS_CHECKPOINT
 from ganguard.audit.steps.yardstick_files import Yardsticks
 from ganguard.base.cache import content_key
 from ganguard.base.grids import TILES, save_grid

@@ -12,7 +12,7 @@ from ganguard.audit.plan.work import FitInputs, FitSettings, ReadyInputs, ReadyS
 from ganguard.audit.steps.call import Digests, Kind, StepCall
 from ganguard.audit.steps.guess import rehearse_guess
 from ganguard.audit.steps.real import Real, load_real
-from ganguard.audit.steps.target import IDENTITY_TELLS, OPENS, OPENS_CHECKPOINT, open_target, tools_for
+from ganguard.audit.steps.target_files import IDENTITY_TELLS, OPENS, OPENS_CHECKPOINT, open_target, tools_for
 from ganguard.base.errors import DataError, MetricError, SpecError, TargetError
 from ganguard.base.images import shape_of
 from ganguard.comparison.compare import NEIGHBOURS

@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+from torch import Tensor
+
 from ganguard.audit.plan.work import BuyerSettings, PurchaseInputs, PurchaseSettings
 from ganguard.audit.spec.adversaries import Averaging
 from ganguard.audit.steps.call import Digests, Kind, StepCall
 from ganguard.audit.steps.purchase_files import is_bought, store_directory, write_purchase
-from ganguard.audit.steps.target import IDENTITY_TELLS, OPENS, open_target
+from ganguard.audit.steps.target_files import IDENTITY_TELLS, OPENS, open_target
 from ganguard.base.cache import content_key, tensor_digest
 from ganguard.base.compute import Compute
 from ganguard.base.seeds import derived_seed
@@ -57,17 +59,21 @@ def open_to_adversary(
     drawn_by = "provider" if averaging else buyer.codes
     directory, purchase = store_directory(audit, account), derived_seed(seed, "purchase")
     store = Store(directory, target.identity, account, purchase, drawn_by, price_of(averaging))
-    metered = open_metered(audit, store, target, most)
+    metered = _metered(audit, store, target, most)
     return (average(metered, averaging.copies, averaging.moved) if averaging else metered), store
 
 
-def auditor_store(audit: Path, target: BlackBoxTarget, draw: int) -> Store:
-    """Return the store of one of the auditor's own draws."""
+def buy_for_auditor(
+    call: StepCall[object, object], target: BlackBoxTarget, draw: int, samples: int
+) -> Tensor:
+    """Buy one of the auditor's own draws from a target, (samples, C, H, W) uint8."""
     account = auditor_account(target.identity, draw)
-    return Store(store_directory(audit, account), target.identity, account, derived_seed(draw, "auditor"))
+    directory, seed = store_directory(call.audit, account), derived_seed(draw, "auditor")
+    store = Store(directory, target.identity, account, seed)
+    return harvest(_metered(call.audit, store, target, samples), store, samples, call.progress)
 
 
-def open_metered(audit: Path, store: Store, target: BlackBoxTarget, budget: int) -> MeteredTarget:
+def _metered(audit: Path, store: Store, target: BlackBoxTarget, budget: int) -> MeteredTarget:
     """Return the target behind the ledger, and give the store's account a budget of at least `budget`."""
     ledger = Ledger(audit / "ledger.sqlite")
     ledger.ensure_account(store.account, budget)

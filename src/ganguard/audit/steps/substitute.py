@@ -15,7 +15,7 @@ from ganguard.audit.steps.guess import guess_of
 from ganguard.audit.steps.known import knowledge
 from ganguard.audit.steps.purchase import open_to_adversary, price_of
 from ganguard.audit.steps.real import load_real
-from ganguard.audit.steps.target import OPENS_CHECKPOINT, tools_for
+from ganguard.audit.steps.target_files import OPENS_CHECKPOINT, tools_for
 from ganguard.base.cache import content_key, file_digest, write_json
 from ganguard.base.grids import save_kept_and_dropped
 from ganguard.base.seeds import derived_seed
@@ -117,7 +117,7 @@ SUBSTITUTE = Kind(
             "ganguard.defences",
             "ganguard.metrics.features",
             "ganguard.audit.steps.guess",
-            "ganguard.audit.steps.target",
+            "ganguard.audit.steps.target_files",
         ),
     },
     not_followed={

@@ -13,7 +13,7 @@ from ganguard.audit.plan.work import (
 from ganguard.audit.steps.call import Digests, Kind, StepCall
 from ganguard.audit.steps.measurements import DRAWS, MEASURES, write_measurements
 from ganguard.audit.steps.real import load_real
-from ganguard.audit.steps.target import OPENS_CHECKPOINT
+from ganguard.audit.steps.target_files import OPENS_CHECKPOINT
 from ganguard.base.cache import content_key, tensor_digest, write_tensors
 from ganguard.base.grids import TILES, save_grid
 from ganguard.base.seeds import derived_seed

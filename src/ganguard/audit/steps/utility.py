@@ -7,15 +7,14 @@ from torch import Tensor
 from ganguard.audit.plan.work import UtilityInputs, UtilitySettings
 from ganguard.audit.steps.call import Digests, Kind, StepCall
 from ganguard.audit.steps.measurements import MEASURES, write_measurements
-from ganguard.audit.steps.purchase import AUDITOR, BUYS, auditor_store, open_metered
-from ganguard.audit.steps.target import IDENTITY_TELLS, moves_codes, open_target
+from ganguard.audit.steps.purchase import AUDITOR, BUYS, buy_for_auditor
+from ganguard.audit.steps.target_files import IDENTITY_TELLS, moves_codes, open_target
 from ganguard.audit.steps.yardstick_files import Yardsticks
 from ganguard.base.cache import content_key
 from ganguard.base.grids import save_grid
 from ganguard.comparison.compare import NEIGHBOURS, by_itself, compare, compare_pairs
 from ganguard.comparison.embedding import load_embedding
 from ganguard.metrics import Balls
-from ganguard.queries.harvest import harvest
 
 
 def run_utility(call: StepCall[UtilitySettings, UtilityInputs[Path]]) -> Digests:
@@ -39,14 +38,14 @@ def run_utility(call: StepCall[UtilitySettings, UtilityInputs[Path]]) -> Digests
 
 
 def _drawn(call: StepCall[UtilitySettings, UtilityInputs[Path]], target_step: Path) -> Tensor:
-    """Buy the auditor's first draw of a target, (samples, C, H, W) uint8."""
-    samples, target = call.settings.samples, open_target(target_step, call.compute, AUDITOR)
-    store = auditor_store(call.audit, target, 0)
-    return harvest(open_metered(call.audit, store, target, samples), store, samples, call.progress)
+    """Buy the auditor's first draw from a target, (samples, C, H, W) uint8."""
+    target = open_target(target_step, call.compute, AUDITOR)
+    return buy_for_auditor(call, target, 0, call.settings.samples)
 
 
 UTILITY = Kind(
     run_utility,
     code=(*BUYS, *MEASURES, "ganguard.audit.steps.yardstick_files", "ganguard.audit.steps.utility"),
-    not_followed=IDENTITY_TELLS | {"ganguard.audit.steps.target:moves_codes": "its identity tells that, too"},
+    not_followed=IDENTITY_TELLS
+    | {"ganguard.audit.steps.target_files:moves_codes": "its identity tells that, too"},
 )

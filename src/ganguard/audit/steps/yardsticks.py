@@ -9,9 +9,9 @@ from torch import Tensor
 from ganguard.audit.plan.work import YardsticksInputs, YardsticksSettings
 from ganguard.audit.steps.call import Digests, Kind, StepCall
 from ganguard.audit.steps.measurements import DRAWS, MEASURES, write_measurements
-from ganguard.audit.steps.purchase import BUYS, auditor_store, open_metered
+from ganguard.audit.steps.purchase import BUYS, buy_for_auditor
 from ganguard.audit.steps.real import load_real
-from ganguard.audit.steps.target import IDENTITY_TELLS, open_target
+from ganguard.audit.steps.target_files import IDENTITY_TELLS, open_target
 from ganguard.audit.steps.yardstick_files import Yardsticks
 from ganguard.base.cache import content_key
 from ganguard.base.grids import save_grid
@@ -30,7 +30,6 @@ from ganguard.comparison.compare import (
 from ganguard.comparison.embedding import load_embedding
 from ganguard.data.splits import halves
 from ganguard.metrics import Balls
-from ganguard.queries.harvest import harvest
 from ganguard.results.records import Measurement
 
 HALVINGS = 8  # halvings of the auditor's draws; the floor is the mean of their distances
@@ -45,7 +44,8 @@ def run_yardsticks(call: StepCall[YardsticksSettings, YardsticksInputs[Path]]) -
     """
     real, samples = load_real(call.inputs.real), call.settings.samples
     embed, noise_images = load_embedding(call.inputs.features, call.compute), _noise(real.images)
-    draws = _draws_of_target(call)
+    target = open_target(call.inputs.target, call.compute)
+    draws = [buy_for_auditor(call, target, draw, samples) for draw in range(DRAWS)]
     save_grid(draws[0], call.directory)
     everything = embed(real.images)
     held_out = real.images[in_no_order(real.reference)]
@@ -83,16 +83,6 @@ def run_yardsticks(call: StepCall[YardsticksSettings, YardsticksInputs[Path]]) -
     digest = yardsticks.write(call.directory)
     said = write_measurements(call.directory, measurements)
     return {"result": content_key(balls=digest, measurements=said)}
-
-
-def _draws_of_target(call: StepCall[YardsticksSettings, YardsticksInputs[Path]]) -> list[Tensor]:
-    """Buy the auditor's draws, (samples, C, H, W) uint8 each."""
-    target, samples = open_target(call.inputs.target, call.compute), call.settings.samples
-    stores = [auditor_store(call.audit, target, draw) for draw in range(DRAWS)]
-    return [
-        harvest(open_metered(call.audit, store, target, samples), store, samples, call.progress)
-        for store in stores
-    ]
 
 
 def _halvings(pool: Tensor) -> list[Measurement]:
