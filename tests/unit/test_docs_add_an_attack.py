@@ -1,4 +1,4 @@
-"""The examples of docs/add-an-attack.md work: they are found by their names, buy what they say, and give a copy."""
+"""The examples of docs/add-an-attack.md work: they are found by name, buy what they say, and give a copy."""
 
 import re
 import sys

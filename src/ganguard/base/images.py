@@ -1,5 +1,6 @@
-"""Images as tensors, and their conversion between bytes and floats. Nothing else in the package converts them.
+"""Images as tensors, and their conversion between bytes and floats.
 
+Nothing else in the package converts them.
 Images are ``(N, C, H, W)`` uint8 tensors in [0, 255] wherever they pass between packages; C is 1 or 3. A
 network sees float32 in [-1, 1]. Byte b is the float b / 127.5 - 1, so both ends are exact, and a float
 becomes the nearest byte.

@@ -39,7 +39,7 @@ CHANGES_NO_RESULT = {
     "ganguard": "tells the version, and files repeat it",
     "ganguard.audit.plan.step": "holds a step's settings, which are part of its key as they are",
     "ganguard.audit.plan.work": "holds a step's settings, which are part of its key as they are",
-    "ganguard.audit.spec.adversaries": "holds settings of a step, too; what is bought does not depend on their labels",
+    "ganguard.audit.spec.adversaries": "holds settings of a step too; no image depends on their labels",
     "ganguard.audit.steps.call": "hands settings and places to a step",
     "ganguard.base.errors": "words of messages",
     "ganguard.base.grids": "draws pictures, which no step reads",

@@ -107,10 +107,10 @@ KNOWN = Kind(
     run_known,
     code=(
         *MEASURES,
-        "ganguard.audit.steps.yardstick_files",
         "ganguard.data.splits",
         "ganguard.audit.steps.real",
         "ganguard.audit.steps.known_files",
+        "ganguard.audit.steps.yardstick_files",
         "ganguard.audit.steps.known",
     ),
 )

@@ -107,11 +107,11 @@ MEASURE = Kind(
     run_measure,
     code=(
         *MEASURES,
-        "ganguard.audit.steps.yardstick_files",
         *OPENS_CHECKPOINT,
         "ganguard.attacks.subsampling.refinement_files",
         "ganguard.audit.steps.known_files",
         "ganguard.audit.steps.replay",
+        "ganguard.audit.steps.yardstick_files",
         "ganguard.audit.steps.measure",
     ),
 )

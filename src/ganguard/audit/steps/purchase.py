@@ -34,7 +34,10 @@ def run_purchase(call: StepCall[PurchaseSettings, PurchaseInputs[Path]]) -> Dige
 
 
 def price_of(averaging: Averaging | None) -> int:
-    """Return how many queries an image costs. averaging: how several make one; None if each query is an image."""
+    """Return how many queries an image costs.
+
+    averaging: how several queries make one image; None if each query is an image.
+    """
     return averaging.copies if averaging else 1
 
 

@@ -82,11 +82,11 @@ REPLAY = Kind(
     run_replay,
     code=(
         *MEASURES,
-        "ganguard.audit.steps.yardstick_files",
         "ganguard.queries.store",
         "ganguard.data.parquet",
         "ganguard.targets.protocol",
         "ganguard.audit.steps.purchase_files",
+        "ganguard.audit.steps.yardstick_files",
         "ganguard.audit.steps.replay",
     ),
 )

@@ -121,7 +121,7 @@ SUBSTITUTE = Kind(
         ),
     },
     not_followed={
-        "ganguard.audit.steps.purchase:open_to_adversary": "what was bought is an input, and the target's identity is",
+        "ganguard.audit.steps.purchase:open_to_adversary": "both its purchase and the target are inputs",
         "ganguard.data.dataset:parse_dataset": "another step reads the images of a domain",
         "ganguard.data.encoded:EncodedImages": "another step reads the images of a domain",
     },

@@ -123,9 +123,9 @@ YARDSTICKS = Kind(
     code=(
         *BUYS,
         *MEASURES,
-        "ganguard.audit.steps.yardstick_files",
         "ganguard.data.splits",
         "ganguard.audit.steps.real",
+        "ganguard.audit.steps.yardstick_files",
         "ganguard.audit.steps.yardsticks",
     ),
     not_followed=IDENTITY_TELLS,

@@ -1,12 +1,14 @@
 """Find the code that a function reaches, by reading source files and importing nothing.
 
-The walk goes from symbol to symbol. A symbol is a name at the top level of a module: a function, a class with all its
-methods, or a constant. It leads to every symbol that its code loads, of its own module or through an import at the top
-of the module or inside the function. The annotations of a class's fields count as code, since records are read from
-files by them. Other annotations lead nowhere, nor do the type in a `cast`, a name under `if TYPE_CHECKING`, and a
-module that only hands a name on. Two things lead further without being loaded: a table leads to the entries
-"module:name" that it names, since any of them may be asked for; the function in which the walk begins leads to the
-types of its parameters.
+The walk goes from symbol to symbol. A symbol is a name at the top level of a module: a function, a class with
+all its methods, or a constant. It leads to every symbol that its code loads, of its own module or through an
+import, at the top of the module or inside the function.
+
+- The annotations of a class's fields count as code, since records are read from files by them. Other
+  annotations lead nowhere, nor do the type in a `cast`, a name under `if TYPE_CHECKING`, and a module that
+  only hands a name on.
+- A table leads to the entries "module:name" that it names, since any of them may be asked for.
+- The function in which the walk begins leads to the types of its parameters.
 
 The walk does not see a method of an object whose class is named nowhere on the way.
 """
@@ -115,7 +117,7 @@ class Source:
                     yield from self._followed(inside[load.name], load.attributes)
 
     def _meant(self, module: str, load: Load) -> Iterator[Symbol]:
-        """Yield the symbols that a name stands for in a module; none if it is built in, or another package's."""
+        """Yield the symbols that a name stands for in a module: none if it is not of this package."""
         found = self._module(module)
         if load.name in found.statements:
             yield Symbol(module, load.name)
@@ -217,7 +219,7 @@ class Walk:
 
     @property
     def modules(self) -> dict[str, Symbol]:
-        """Each module that was reached, and its symbol that was reached first, but for those where the walk ends."""
+        """The modules that were reached, each with the first of its symbols at which the walk did not end."""
         return {symbol.module: symbol for symbol in reversed(self._from) if symbol not in self._ends}
 
     def chain(self, symbol: Symbol) -> str:
@@ -264,7 +266,7 @@ class _Cleaner(ast.NodeTransformer):
         return self.visit(node.orelse) if self._is_false(node.test) else self.generic_visit(node)
 
     def _is_false(self, test: ast.expr) -> bool:
-        """Return whether a condition is `TYPE_CHECKING`, or `….name` of something absent, or that `and` more."""
+        """Return whether a condition is `TYPE_CHECKING`, `….name` of something absent, or that `and` more."""
         if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And):
             return any(map(self._is_false, test.values))
         if isinstance(test, ast.Attribute):

@@ -1,5 +1,8 @@
-"""Each kind of step names just the code that its result depends on: a name too few serves what code of yesterday made,
-a name too many trains GANs again for nothing."""
+"""Each kind of step names just the code that its result depends on.
+
+With a name too few, an audit takes what yesterday's code made for today's. With a name too many, it trains
+GANs again for nothing.
+"""
 
 import inspect
 from collections.abc import Iterable, Set
@@ -68,7 +71,7 @@ def covers(named: str, module: str) -> bool:
 
 
 def unnamed(walked: Walk, code: Iterable[str]) -> str:
-    """The modules that were reached and are not named, each with the chain that leads there; empty if all are."""
+    """Return a line for each module that was reached and is not named: the chain that leads there."""
     names = list(code)
     found = {m: first for m, first in walked.modules.items() if m not in CHANGES_NO_RESULT}
     missing = {m: first for m, first in found.items() if not any(covers(named, m) for named in names)}

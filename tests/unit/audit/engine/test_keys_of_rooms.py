@@ -168,7 +168,7 @@ ROOMS = {
 
 
 def with_another_constant(file: Path) -> str:
-    """The source of a module, the first number in its code greater by 1; one more constant where it has none."""
+    """The source of a module, the first number in its code greater by 1, or one more if there is none."""
     source = file.read_text()
     constants = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Constant)]
     numbers = [node for node in constants if type(node.value) in (int, float)]

@@ -70,9 +70,9 @@ def test_the_chain_is_told(zoo: Path) -> None:
         "from zoo.food import hay\n\n@hay\ndef visit(): ...",
         "from zoo.food import hay\n\nMEALS = {1: hay}\n\ndef visit():\n    return MEALS[1]()",
         "from zoo.food import hay\n\nMEALS = {}\nMEALS[1] = hay\n\ndef visit():\n    return MEALS[1]()",
-        "from zoo.food import hay\n\ndef visit():\n    def eats():\n        return lambda: hay\n    return eats",
-        "from zoo.food import hay\n\ndef visit():\n    meals = [hay for hay in (1, 2)]\n    return hay, meals",
-        "try:\n    from zoo.food import hay\nexcept ImportError:\n    hay = None\n\ndef visit():\n    return hay",
+        "from zoo.food import hay\n\ndef visit():\n    def eats():\n        return lambda: hay",
+        "from zoo.food import hay\n\ndef visit():\n    x = [hay for hay in (1, 2)]\n    return hay, x",
+        "try:\n    from zoo.food import hay\nexcept Exception:\n    hay = 3\n\ndef visit():\n    hay()",
     ],
     ids=[
         "imported inside",
@@ -105,7 +105,7 @@ def test_whatever_way_a_name_is_loaded_it_is_seen(zoo: Path, source: str) -> Non
         "from zoo.food import hay\n\ndef visit():\n    return [hay for hay in (1, 2)]",
         "from typing import cast\nfrom zoo.food import hay\n\ndef visit(x=1):\n    return cast(hay, x)",
         "if TYPE_CHECKING:\n    from zoo.food import hay\n\ndef visit():\n    return 'hay'",
-        "from zoo.food import hay\n\nclass Meal:\n    def eat(self, what: hay): ...\n\ndef visit():\n    return Meal",
+        "from zoo.food import hay\n\nclass Meal:\n    def eat(self, x: hay): ...\n\ndef visit():\n    Meal()",
     ],
     ids=[
         "imported only",
