@@ -138,11 +138,11 @@ OPENS_CHECKPOINT = (
     "ganguard.targets.load",
     "ganguard.targets.module",
 )
-"""Code that the images of a GAN depend on that was trained here."""
+"""Code that the images of a GAN that was trained here depend on."""
 OPENS = ("ganguard.base", "ganguard.architectures", "ganguard.targets", FILES)
-"""Code that the images of any target depend on, as far as its identity does not tell it."""
+"""Code that the images of any target depend on, beside what its identity tells."""
 IDENTITY_TELLS = {
     f"{FILES}:open_defended": "the identity of a defended target holds the version of its defences' code",
     "ganguard.targets.images:ImagesTarget": "the identity of such a target is the digest of its images",
 }
-"""What the digest of a target that a step reads tells already."""
+"""Where the walk ends for steps that read a target: the digest of their input tells what lies behind."""
