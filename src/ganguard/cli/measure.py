@@ -1,12 +1,17 @@
 """`ganguard measure`: how far apart are two sets of images?"""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ganguard.cli.options import MOST_SIDE, Device, Threads
 from ganguard.results.measures import of_two_sets
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ganguard.comparison.values import Value
 
 DEFAULT = "frechet_distance,precision,recall,density,coverage"
 
@@ -97,15 +102,17 @@ def measure(
         sets = zip((generated, reference), seeds, strict=True)
         a, b = (image_set(text, samples, size, compute, progress, seed) for text, seed in sets)
         found = measure_sets(a, b, features, metrics, compute, progress, cache=cache)
-    said: dict[str, Any] = {
-        "A": generated,
-        "B": reference,
-        "features": features,
-        "images": [a.count, b.count],
-    }
+    asked = {"A": generated, "B": reference, "features": features, "images": [a.count, b.count]}
+    typer.echo(json.dumps({**asked, **_numbers(found)}, indent=2))
+
+
+def _numbers(found: "Mapping[str, Value | str]") -> dict[str, Any]:
+    """Return what is printed of the numbers: each, or why there is none; then all spreads."""
     measured = {name: value for name, value in found.items() if not isinstance(value, str)}
-    said |= {name: value if isinstance(value, str) else value.value for name, value in found.items()}
+    said: dict[str, Any] = {
+        name: value if isinstance(value, str) else value.value for name, value in found.items()
+    }
     said["spread"] = {name: value.spread for name, value in measured.items()}
     if fewer := {name: value.images for name, value in measured.items() if value.images is not None}:
         said["images_judged"] = fewer
-    typer.echo(json.dumps(said, indent=2))
+    return said

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
+from ganguard.report.lists import verdict_rows
 from ganguard.report.numbers import DASH, whole, with_spread
 from ganguard.report.pages import template
-from ganguard.report.tables import Group, Row, verdict_rows
+from ganguard.report.tables import Group, Row
 from ganguard.results.side_by_side import Line, SideBySide
 from ganguard.results.side_by_side.records import Question
 from ganguard.results.summaries import Summary

@@ -5,7 +5,7 @@ from typing import get_args
 
 import yaml
 
-from ganguard.report import plots, tables, words
+from ganguard.report import lists, plots, tables, words
 from ganguard.report.defending import defending_section
 from ganguard.report.dots import dots
 from ganguard.report.findings import labels, seeds
@@ -32,7 +32,7 @@ def render(results: AuditResults, directory: Path) -> str:
     )
     gallery = open_gallery(whole_results, directory)
     defending = defending_section(whole_results, gallery)
-    step_rows, step_total = tables.steps(results)
+    step_rows, step_total = lists.steps(results)
     return template("report.html.j2").render(
         results=results,
         said=said,
@@ -47,8 +47,8 @@ def render(results: AuditResults, directory: Path) -> str:
         frontiers=[
             (frontier(attack, i), frontier_keys(attack)) for i, attack in enumerate(defending.attacks)
         ],
-        failures=tables.failures(whole_results),
-        verdicts=tables.verdict_rows(results.verdicts),
+        failures=lists.failures(whole_results),
+        verdicts=lists.verdict_rows(results.verdicts),
         grid_rows=grid_rows(results, gallery),
         refining=refining_section(results, gallery),
         diagnostics=DIAGNOSTICS,
@@ -63,8 +63,8 @@ def render(results: AuditResults, directory: Path) -> str:
         facts=facts(results),
         steps=step_rows,
         step_total=step_total,
-        bought=tables.bought(whole_results),
-        used=tables.used(whole_results),
+        bought=lists.bought(whole_results),
+        used=lists.used(whole_results),
     )
 
 

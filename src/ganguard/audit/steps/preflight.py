@@ -12,11 +12,12 @@ from ganguard.audit.plan.work import FitInputs, FitSettings, ReadyInputs, ReadyS
 from ganguard.audit.steps.call import Digests, Kind, StepCall
 from ganguard.audit.steps.guess import rehearse_guess
 from ganguard.audit.steps.real import Real, load_real
-from ganguard.audit.steps.target_files import IDENTITY_TELLS, OPENS, OPENS_CHECKPOINT, open_target, tools_for
+from ganguard.audit.steps.target_files import IDENTITY_TELLS, OPENS, OPENS_CHECKPOINT, open_target
 from ganguard.base.errors import DataError, MetricError, SpecError, TargetError
 from ganguard.base.images import shape_of
 from ganguard.comparison.compare import NEIGHBOURS
 from ganguard.data.splits import TRAIN_SHARE, adversary_split
+from ganguard.defences.tools import tools_for
 from ganguard.targets.protocol import BlackBoxTarget
 
 
@@ -109,7 +110,7 @@ def _require_guesses(call: StepCall[FitSettings, FitInputs[Path]], target: Black
     through = [attack for attack in call.settings.attacks if attack.trains_through()]
     with torch.device("meta"):
         networks = [build_networks(attack.architecture, target.image_shape) for attack in through]
-    tools = tools_for(target, call.compute)
+    tools = tools_for(target.image_shape[0], call.compute)
     for latent_dim in sorted({found.generator.latent_dim for found in networks}):
         for guess in call.settings.guesses:
             rehearse_guess(guess, target.image_shape, latent_dim, tools)

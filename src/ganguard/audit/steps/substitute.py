@@ -15,11 +15,12 @@ from ganguard.audit.steps.guess import guess_of
 from ganguard.audit.steps.known import knowledge
 from ganguard.audit.steps.purchase import open_to_adversary, price_of
 from ganguard.audit.steps.real import load_real
-from ganguard.audit.steps.target_files import OPENS_CHECKPOINT, tools_for
+from ganguard.audit.steps.target_files import OPENS_CHECKPOINT
 from ganguard.base.cache import content_key, file_digest, write_json
 from ganguard.base.grids import save_kept_and_dropped
 from ganguard.base.seeds import derived_seed
 from ganguard.base.settings import NonNegative, Settings, read_json
+from ganguard.defences.tools import tools_for
 from ganguard.targets.protocol import BlackBoxTarget
 
 _FILE = "substitute.json"
@@ -62,7 +63,8 @@ def _knowledge(
     if inputs.known and inputs.features:
         known = knowledge(inputs.known, inputs.features, call.compute)
     if settings.guess:
-        known = replace(known, guessed_defence=guess_of(settings.guess, tools_for(target, call.compute)))
+        tools = tools_for(target.image_shape[0], call.compute)
+        known = replace(known, guessed_defence=guess_of(settings.guess, tools))
     domain = settings.attack.needs().domain
     if domain and inputs.domain_images:
         images = load_real(inputs.domain_images)
@@ -117,7 +119,6 @@ SUBSTITUTE = Kind(
             "ganguard.defences",
             "ganguard.metrics.features",
             "ganguard.audit.steps.guess",
-            "ganguard.audit.steps.target_files",
         ),
     },
     not_followed={

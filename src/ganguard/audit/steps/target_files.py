@@ -9,8 +9,8 @@ from ganguard.base.errors import DataError, TargetError
 from ganguard.base.settings import Plain, Positive, Settings, read_record
 from ganguard.defences.defended_target import defend
 from ganguard.defences.input_semantic_interpolation import SemanticInterpolation
-from ganguard.defences.protocol import Defence, Tools, parse_chain
-from ganguard.metrics.features.network import differentiable, version_of
+from ganguard.defences.protocol import Defence, parse_chain
+from ganguard.defences.tools import tools_for
 from ganguard.targets.checkpoint import CheckpointTarget
 from ganguard.targets.load import load_target, parse_target
 from ganguard.targets.protocol import BlackBoxTarget
@@ -108,7 +108,7 @@ def open_defended(shield: DefendedFile, directory: Path, compute: Compute, clien
     inner = open_target(steps / shield.inner, compute)
     fitted = {attribute: steps / name for attribute, name in shield.directions.items()}
     chain = along_fitted(parse_chain(shield.chain), fitted)
-    return defend(inner, chain, secret=SECRET, client=client, tools=tools_for(inner, compute))
+    return defend(inner, chain, secret=SECRET, client=client, tools=tools_for(inner.image_shape[0], compute))
 
 
 def along_fitted(chain: Sequence[Defence], fitted: Mapping[str, Path]) -> tuple[Defence, ...]:
@@ -123,11 +123,6 @@ def moves_codes(directory: Path) -> bool:
     """Return whether a defended target moves codes: its images are then not those of the codes sent to it."""
     shield = read_target(directory).shield
     return shield is not None and any(d.side == "input" for d in parse_chain(shield.chain))
-
-
-def tools_for(target: BlackBoxTarget, compute: Compute) -> Tools:
-    """Return the tools that defences of a target may need: feature networks for its images."""
-    return Tools(lambda settings: differentiable(settings, target.image_shape[0], compute), version_of)
 
 
 FILES = "ganguard.audit.steps.target_files"

@@ -9,7 +9,8 @@ from pathlib import Path
 from torch import Tensor
 
 from ganguard.defences.defended_target import DefendedTarget, defend
-from ganguard.defences.protocol import Tools, chain_label
+from ganguard.defences.protocol import chain_label
+from ganguard.defences.tools import tools_for
 from ganguard.gateway.shop.admission import Admission
 from ganguard.gateway.shop.keys import AsyncKeys, Key, Keys
 from ganguard.gateway.shop.orders import Order, OrderProcessor
@@ -20,7 +21,6 @@ from ganguard.gateway.watch.journal import RequestJournal
 from ganguard.gateway.watch.risk import Audited, Curves, Estimate, Risk, estimate
 from ganguard.gateway.watch.telemetry import Telemetry
 from ganguard.gateway.watch.thresholds import Crossings, out_of_reach
-from ganguard.metrics.features.network import differentiable, version_of
 from ganguard.queries.ledger import Balance, Ledger
 from ganguard.queries.ledger_database import Database
 from ganguard.targets.batching_target import BatchingTarget
@@ -47,9 +47,7 @@ class Service:
         self.spec, self.telemetry = spec, Telemetry()
         self.audited = Audited(Path(spec.risk.results)) if spec.risk else None
         target = load_target(spec.target, spec.compute)
-        self._tools = Tools(
-            lambda settings: differentiable(settings, target.image_shape[0], spec.compute), version_of
-        )
+        self._tools = tools_for(target.image_shape[0], spec.compute)
         self.ledger = Ledger(spec.place())
         self.database = Database(spec.place())
         self._secret = kept_secret(Path(spec.directory), self.database, renewed=new_secret)

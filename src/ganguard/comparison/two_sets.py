@@ -1,0 +1,136 @@
+"""Two sets of images, and what the numbers that measure them share: features, balls, bins, memory."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache, cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ganguard.base.compute import Compute
+from ganguard.base.errors import MetricError
+from ganguard.base.progress import Progress
+from ganguard.comparison.compare import BINS, NEIGHBOURS, NIQE_IMAGES, in_no_order
+from ganguard.comparison.embedding import as_probabilities
+from ganguard.comparison.image_sets import ImageSet
+from ganguard.comparison.values import (
+    Histograms,
+    Value,
+    compare_histograms,
+    function_of,
+    of_scores,
+)
+from ganguard.metrics import Balls, Memorisation, NiqeModel, fit_niqe, has_texture
+from ganguard.metrics.features.extraction import FeatureCache, extract_stream
+from ganguard.metrics.features.network import FeatureNetwork, Output, Standardisation
+from ganguard.metrics.ndb_jsd import Bins
+from ganguard.metrics.niqe import niqe_block
+from ganguard.metrics.prdc import Memberships
+from ganguard.results.measures import Measure
+
+
+@dataclass(frozen=True)
+class TwoSets:
+    """Images a, and b that they are measured against.
+
+    Images are read in parts, once for each number of pixels; b is held whole if its pixels are clustered.
+    What several numbers share is computed once.
+
+    Attributes:
+        scale: of the features; None takes it from b.
+        cache: stores features for later calls; None stores nothing.
+    """
+
+    a: ImageSet
+    b: ImageSet
+    network: FeatureNetwork
+    scale: Standardisation | None
+    compute: Compute
+    progress: Progress
+    cache: FeatureCache | None = None
+
+    def _extracted(self, images: ImageSet, output: Output = "features") -> Tensor:
+        parts, total = images.parts(), images.count
+        return extract_stream(
+            self.network, parts, self.compute, self.progress, total=total, output=output, cache=self.cache
+        )
+
+    @cached_property
+    def features(self) -> tuple[Tensor, Tensor]:
+        x, y = map(self._extracted, (self.a, self.b))
+        scale = self.scale or Standardisation.fit(y)
+        return scale(x), scale(y)
+
+    @cached_property
+    def probabilities(self) -> Tensor:
+        """Class probabilities (N, K) of a, in no order."""
+        return in_no_order(as_probabilities(self._extracted(self.a, "probabilities")))
+
+    @cached_property
+    def memberships(self) -> Callable[[str], Memberships]:
+        """By name of the function that finds them: which images lie in the balls of which images."""
+        x, y = self.features
+        against, measured = Balls.around(y, "B", k=NEIGHBOURS), Balls.around(x, "A", k=NEIGHBOURS)
+        return cache(lambda function: function_of(function)(against, measured, k=NEIGHBOURS))
+
+    @cached_property
+    def histograms(self) -> Callable[[str], Histograms]:
+        """By name of the function that compares them: the images of b and of a in each bin of b's pixels."""
+        bins = Bins.fit(torch.cat(list(self.b.parts())).flatten(1), BINS)
+        parts = [bins.count(part.flatten(1), "A", at_least=1) for part in self.a.parts()]
+        counts = bins.counts.numpy(), np.sum(parts, axis=0)
+        return cache(lambda function: compare_histograms(function, *counts))
+
+    @cached_property
+    def memory(self) -> Callable[[str], Memorisation]:
+        """By name of the function that measures it: how near a lies to b, its generator's training images."""
+        x, y = self.features
+        return cache(lambda function: function_of(function)(y, x))
+
+    @cached_property
+    def natural(self) -> NiqeModel:
+        """The model of natural images, fitted to b."""
+        return fit_niqe(self.b.parts(), block_size=niqe_block(self.b.shape))
+
+    def of_images(self, measure: Measure) -> Value:
+        score = function_of(measure.function)
+        return of_scores(torch.cat([score(part) for part in self.a.parts()]))
+
+    def of_natural(self, measure: Measure) -> Value:
+        """Return a number of the images with texture among NIQE_IMAGES of a, which are drawn."""
+        score = function_of(measure.function)
+        parts = [part[has_texture(part, self.natural)] for part in self._some(NIQE_IMAGES)]
+        scores = [score(part, self.natural) for part in parts if len(part)]
+        if not scores:
+            raise MetricError(
+                "no image of A has texture in two of its blocks, which NIQE needs. Measure PIQE instead."
+            )
+        return of_scores(torch.cat(scores), sum(map(len, scores)))
+
+    def _some(self, count: int) -> Iterator[Tensor]:
+        """Yield at most `count` images of a, in parts. They are drawn, since files lie class by class."""
+        taken = torch.zeros(self.a.count, dtype=torch.bool)
+        taken[in_no_order(torch.arange(self.a.count))[:count]] = True
+        start = 0
+        for part in self.a.parts():
+            if len(chosen := part[taken[start : start + len(part)]]):
+                yield chosen
+            start += len(part)
+
+    def of_pairs(self, measure: Measure) -> Value:
+        """Return a number of the pairs that differ. Raises MetricError if one set has more images."""
+        if self.a.count != self.b.count:
+            raise MetricError(
+                f"A and B must be pairs of images, as many of each; got {self.a.count:,} and "
+                f"{self.b.count:,}. Set --samples."
+            )
+        score = function_of(measure.function)
+        pairs = zip(self.a.parts(), self.b.parts(), strict=True)
+        scores = torch.cat([score(x, y) for x, y in pairs])
+        if not scores.isfinite().any():
+            raise MetricError(
+                f"A and B are equal, image by image, and {measure.title} is of those that differ. Measure "
+                "another number."
+            )
+        return of_scores(scores)
