@@ -2,9 +2,9 @@
 
 from typing import Any, cast
 
+from ganguard.audit.plan.ground_work import FeaturesInputs, FeaturesSettings, NoInputs, RealSettings
 from ganguard.audit.plan.parts import Ground, Plan
 from ganguard.audit.plan.step import Input, Step
-from ganguard.audit.plan.work import FeaturesInputs, FeaturesSettings, NoInputs, RealSettings
 from ganguard.data.dataset import parse_dataset
 from ganguard.metrics.features.network import parse_features
 

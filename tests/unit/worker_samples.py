@@ -5,8 +5,8 @@ from pathlib import Path
 from plan_samples import real_step
 
 from ganguard.audit.engine.run_step import Event
+from ganguard.audit.plan.ground_work import FitInputs, FitSettings, NoInputs, OpenTargetSettings
 from ganguard.audit.plan.step import Input, Step
-from ganguard.audit.plan.work import FitInputs, FitSettings, NoInputs, OpenTargetSettings
 from ganguard.targets.load import parse_target
 
 REAL = real_step()

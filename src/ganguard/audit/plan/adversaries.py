@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from ganguard.audit.plan import work
+from ganguard.audit.plan import adversary_work as work
 from ganguard.audit.plan.parts import Copy, Ground, PurchasePlan, SubstitutePlan
 from ganguard.audit.plan.step import WAITED_FOR, Input, Step
 from ganguard.audit.spec.scenarios import Scenario

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ganguard.audit.plan import work
+from ganguard.audit.plan import ground_work as work
 from ganguard.audit.plan.parts import DefendedPlan, DirectionPlan
 from ganguard.audit.plan.step import WAITED_FOR, Input, Step
 from ganguard.audit.spec.chains import attributes

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ganguard.audit.plan import work
+from ganguard.audit.plan import ground_work as work
 from ganguard.audit.plan.defended import defended_plan, defended_target, direction_plans
 from ganguard.audit.plan.parts import DomainPlan, Ground
 from ganguard.audit.plan.step import WAITED_FOR, Input, Step

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ganguard.audit.plan.work import DirectionInputs, DirectionSettings
+from ganguard.audit.plan.ground_work import DirectionInputs, DirectionSettings
 from ganguard.audit.steps.call import Digests, Kind, StepCall
 from ganguard.audit.steps.target_files import IDENTITY_TELLS, OPENS, open_target
 from ganguard.base.cache import content_key, write_json

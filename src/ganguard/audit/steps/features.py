@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ganguard.audit.plan.work import FeaturesInputs, FeaturesSettings
+from ganguard.audit.plan.ground_work import FeaturesInputs, FeaturesSettings
 from ganguard.audit.steps.call import Digests, Kind, StepCall
 from ganguard.audit.steps.real import Real, load_real
 from ganguard.base.cache import content_key, tensor_digest, write_json, write_tensors

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ganguard.attacks.protocol import Knowledge
-from ganguard.audit.plan.work import KnownInputs, KnownSettings
+from ganguard.audit.plan.adversary_work import KnownInputs, KnownSettings
 from ganguard.audit.steps.call import Digests, Kind, StepCall
 from ganguard.audit.steps.known_files import read_known, write_known
 from ganguard.audit.steps.measurements import MEASURES, write_measurements

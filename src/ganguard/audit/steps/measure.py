@@ -6,7 +6,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from ganguard.attacks.subsampling.refinement_files import KEPT
-from ganguard.audit.plan.work import MeasureInputs, MeasureSettings
+from ganguard.audit.plan.adversary_work import MeasureInputs, MeasureSettings
 from ganguard.audit.steps.call import Digests, Kind, StepCall
 from ganguard.audit.steps.known_files import read_known
 from ganguard.audit.steps.measurements import DRAWS, MEASURES, write_measurements

@@ -8,7 +8,7 @@ import torch
 from ganguard.architectures.networks import build_networks, require_buildable
 from ganguard.attacks.protocol import AttackSettings, Domain, require_attackable
 from ganguard.attacks.transfer import require_domain
-from ganguard.audit.plan.work import FitInputs, FitSettings, ReadyInputs, ReadySettings
+from ganguard.audit.plan.ground_work import FitInputs, FitSettings, ReadyInputs, ReadySettings
 from ganguard.audit.steps.call import Digests, Kind, StepCall
 from ganguard.audit.steps.guess import rehearse_guess
 from ganguard.audit.steps.real import Real, load_real

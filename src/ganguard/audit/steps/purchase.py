@@ -4,7 +4,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ganguard.audit.plan.work import BuyerSettings, PurchaseInputs, PurchaseSettings
+from ganguard.audit.plan.adversary_work import BuyerSettings, PurchaseInputs, PurchaseSettings
 from ganguard.audit.spec.adversaries import Averaging
 from ganguard.audit.steps.call import Digests, Kind, StepCall
 from ganguard.audit.steps.purchase_files import is_bought, store_directory, write_purchase

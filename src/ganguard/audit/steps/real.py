@@ -6,7 +6,7 @@ from pathlib import Path
 from safetensors.torch import load_file
 from torch import Tensor
 
-from ganguard.audit.plan.work import NoInputs, RealSettings
+from ganguard.audit.plan.ground_work import NoInputs, RealSettings
 from ganguard.audit.steps.call import Digests, Kind, StepCall
 from ganguard.base.cache import tensor_digest, write_json, write_tensors
 from ganguard.base.grids import TILES, save_grid

@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from ganguard.audit.plan.work import ReplayInputs, ReplaySettings
+from ganguard.audit.plan.adversary_work import ReplayInputs, ReplaySettings
 from ganguard.audit.steps.call import Digests, Kind, StepCall
 from ganguard.audit.steps.measurements import DRAWS, MEASURES, write_measurements
 from ganguard.audit.steps.purchase_files import open_purchase

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from ganguard.architectures.checkpoint import read_description
 from ganguard.attacks.protocol import Knowledge, Workspace, run_attack
 from ganguard.attacks.subsampling.refinement_files import KEPT
-from ganguard.audit.plan.work import SubstituteInputs, SubstituteSettings
+from ganguard.audit.plan.adversary_work import SubstituteInputs, SubstituteSettings
 from ganguard.audit.steps.call import Digests, Kind, StepCall
 from ganguard.audit.steps.guess import guess_of
 from ganguard.audit.steps.known import knowledge

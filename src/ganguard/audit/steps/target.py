@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ganguard.audit.plan.work import (
+from ganguard.audit.plan.ground_work import (
     DefendInputs,
     DefendSettings,
     NoInputs,

@@ -4,12 +4,8 @@ from pathlib import Path
 
 from safetensors.torch import load_file
 
-from ganguard.audit.plan.work import (
-    DomainInputs,
-    DomainSettings,
-    MeasureTransferInputs,
-    MeasureTransferSettings,
-)
+from ganguard.audit.plan.adversary_work import MeasureTransferInputs, MeasureTransferSettings
+from ganguard.audit.plan.ground_work import DomainInputs, DomainSettings
 from ganguard.audit.steps.call import Digests, Kind, StepCall
 from ganguard.audit.steps.measurements import DRAWS, MEASURES, write_measurements
 from ganguard.audit.steps.real import load_real

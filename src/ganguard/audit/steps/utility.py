@@ -4,7 +4,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ganguard.audit.plan.work import UtilityInputs, UtilitySettings
+from ganguard.audit.plan.ground_work import UtilityInputs, UtilitySettings
 from ganguard.audit.steps.call import Digests, Kind, StepCall
 from ganguard.audit.steps.measurements import MEASURES, write_measurements
 from ganguard.audit.steps.purchase import AUDITOR, BUYS, buy_for_auditor

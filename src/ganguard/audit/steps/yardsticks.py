@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ganguard.audit.plan.work import YardsticksInputs, YardsticksSettings
+from ganguard.audit.plan.ground_work import YardsticksInputs, YardsticksSettings
 from ganguard.audit.steps.call import Digests, Kind, StepCall
 from ganguard.audit.steps.measurements import DRAWS, MEASURES, write_measurements
 from ganguard.audit.steps.purchase import BUYS, buy_for_auditor

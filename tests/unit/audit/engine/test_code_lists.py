@@ -20,7 +20,12 @@ from ganguard.audit.steps.kinds import KINDS
 
 ROOT = Path(ganguard.__file__).parent
 RECORDS = frozenset(
-    {"ganguard.audit.plan.step", "ganguard.audit.plan.work", "ganguard.audit.steps.call"}
+    {
+        "ganguard.audit.plan.adversary_work",
+        "ganguard.audit.plan.ground_work",
+        "ganguard.audit.plan.step",
+        "ganguard.audit.steps.call",
+    }
 )  # which hold what a step is given: the walk goes on to the types of their fields
 DECLARED = {
     "defences": Symbol("ganguard.defences", "DEFENCES[]"),

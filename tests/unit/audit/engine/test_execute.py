@@ -13,8 +13,8 @@ from worker_samples import REAL, Heard, fits, opened, write_factories
 from ganguard.audit.engine import execute as module
 from ganguard.audit.engine.execute import Execution, execute
 from ganguard.audit.engine.workers.local import Here, Job, Killed, Outcome
+from ganguard.audit.plan.ground_work import NoInputs, OpenTargetSettings
 from ganguard.audit.plan.step import Step
-from ganguard.audit.plan.work import NoInputs, OpenTargetSettings
 from ganguard.audit.steps.call import Digests, StepCall
 from ganguard.audit.steps.kinds import KINDS
 from ganguard.base.compute import Compute

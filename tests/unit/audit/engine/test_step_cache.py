@@ -13,17 +13,16 @@ from ganguard.attacks.protocol import parse_attack
 from ganguard.audit.engine.cache import Done, finish, read_record, require_whole, step_directory, step_key
 from ganguard.audit.engine.execute import Execution, execute
 from ganguard.audit.engine.run_step import Event
-from ganguard.audit.plan.step import Input, Step
-from ganguard.audit.plan.work import (
+from ganguard.audit.plan.adversary_work import SubstituteInputs, SubstituteSettings
+from ganguard.audit.plan.ground_work import (
     DefendInputs,
     DefendSettings,
     FitInputs,
     FitSettings,
     NoInputs,
     OpenTargetSettings,
-    SubstituteInputs,
-    SubstituteSettings,
 )
+from ganguard.audit.plan.step import Input, Step
 from ganguard.audit.spec.chains import Chain
 from ganguard.base import cache
 from ganguard.base.compute import Compute

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ganguard.audit.engine.cache import Done, step_key
-from ganguard.audit.plan import work
+from ganguard.audit.plan import adversary_work, ground_work
 from ganguard.audit.plan.parts import Plan
 from ganguard.audit.plan.plan import make_plan
 from ganguard.audit.plan.step import Step, StepSettings
@@ -53,7 +53,8 @@ def test_steps_come_after_what_they_need() -> None:
 
 
 def test_every_kind_of_step_has_settings_a_function_and_says_its_code() -> None:
-    settings = [found for found in vars(work).values() if isinstance(found, type)]
+    named = [*vars(ground_work).values(), *vars(adversary_work).values()]
+    settings = [found for found in named if isinstance(found, type)]
     kinds = [kind.kind for kind in settings if issubclass(kind, StepSettings) and "kind" in vars(kind)]
     assert sorted(kinds) == sorted(KINDS)
     assert all(kind.code for kind in KINDS.values())

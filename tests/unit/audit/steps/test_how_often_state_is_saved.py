@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from ganguard.audit.engine.cache import Done, step_key
+from ganguard.audit.plan.adversary_work import SubstituteSettings
+from ganguard.audit.plan.ground_work import TrainTargetInputs, TrainTargetSettings
 from ganguard.audit.plan.parts import Plan
 from ganguard.audit.plan.plan import make_plan
-from ganguard.audit.plan.work import SubstituteSettings, TrainTargetInputs, TrainTargetSettings
 from ganguard.audit.spec.spec import Spec
 from ganguard.audit.steps import target as steps
 from ganguard.audit.steps.call import StepCall

@@ -1,4 +1,4 @@
-"""The work of each kind of step, in the order of an audit: frozen settings, and a record of inputs."""
+"""The work of steps before any adversary comes: frozen settings and a record of inputs for each kind."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,6 @@ from pydantic import SerializeAsAny
 from ganguard.architectures import ARCHITECTURES
 from ganguard.attacks.protocol import AttackSettings
 from ganguard.audit.plan.step import Inputs, StepSettings, T
-from ganguard.audit.spec.adversaries import Averaging
 from ganguard.base.plugins import PluginTable
 from ganguard.base.settings import NonNegative, Positive
 from ganguard.data import DATASETS
@@ -252,135 +251,6 @@ class YardsticksInputs(Inputs[T]):
     features: T
 
 
-class KnownSettings(StepSettings):
-    """Choose the real images that an adversary holds."""
-
-    kind: ClassVar[str] = "known"
-    real_fraction: float
-    seed: NonNegative
-
-
-@dataclass(frozen=True)
-class KnownInputs(Inputs[T]):
-    """The target's training images, and the feature network and yardsticks to measure with."""
-
-    real: T
-    features: T
-    yardsticks: T
-
-
-class BuyerSettings(StepSettings):
-    """Base of the settings of a step that asks the target as an adversary.
-
-    Attributes:
-        codes: who draws the latent codes.
-        seed: of the purchase; a substitute is seeded by it, too.
-        averaging: how several queries make one image; None if each query is an image.
-    """
-
-    codes: Codes
-    seed: NonNegative
-    averaging: Averaging | None = None
-
-
-class PurchaseSettings(BuyerSettings):
-    """Buy the images of the largest budget.
-
-    Attributes:
-        budgets: in queries, ascending. The images of a smaller budget are the first ones of a larger one.
-    """
-
-    kind: ClassVar[str] = "purchase"
-    budgets: tuple[Positive, ...]
-
-
-@dataclass(frozen=True)
-class PurchaseInputs(Inputs[T]):
-    """The target behind the defences that the adversary meets."""
-
-    target: T
-
-
-class ReplaySettings(StepSettings):
-    """Measure the bought images, at each budget. price: queries that an image costs."""
-
-    kind: ClassVar[str] = "replay"
-    seed: NonNegative
-    budgets: tuple[Positive, ...]
-    price: Positive
-
-
-@dataclass(frozen=True)
-class ReplayInputs(Inputs[T]):
-    """The purchase, and the feature network and yardsticks to measure with."""
-
-    purchase: T
-    features: T
-    yardsticks: T
-
-
-class SubstituteSettings(BuyerSettings):
-    """Run one attack at one budget.
-
-    Attributes:
-        attack: settings of the attack.
-        fingerprint: digest of the files that the attack names; None if it names none.
-        codes: who draws the latent codes.
-        seed: seed of the purchase and of the substitute.
-        averaging: how several queries make one image; None if each query is an image.
-        guess: the defences that the adversary believes in; empty if it is naive, or goes on with a copy.
-    """
-
-    kind: ClassVar[str] = "substitute"
-    attack: SerializeAsAny[AttackSettings]
-    fingerprint: str | None
-    guess: Chain = ()
-
-    def said(self) -> Mapping[str, object]:
-        """Return the settings, without how often the training saves its state."""
-        return {**self.model_dump(mode="json", exclude={"attack"}), "attack": self.attack.said()}
-
-    def defences(self) -> tuple[Defence, ...]:
-        """Return the guessed defences."""
-        return self.guess
-
-    def plugins(self) -> list[tuple[PluginTable, str]]:
-        """Return the attack and its architecture."""
-        return self.attack.plugins()
-
-
-@dataclass(frozen=True)
-class SubstituteInputs(Inputs[T]):
-    """The parts that the attack needs. stolen: the copy that it goes on with, in place of a purchase."""
-
-    target: T
-    purchase: T | None = None
-    known: T | None = None
-    features: T | None = None
-    domain_images: T | None = None
-    stolen: T | None = None
-
-
-class MeasureSettings(StepSettings):
-    """Measure a substitute. bought: how many images of the purchase it was trained on."""
-
-    kind: ClassVar[str] = "measure"
-    samples: Positive
-    seed: NonNegative
-    bought: NonNegative
-
-
-@dataclass(frozen=True)
-class MeasureInputs(Inputs[T]):
-    """The substitute, the feature network and yardsticks to measure with, and what it was trained on."""
-
-    substitute: T
-    features: T
-    yardsticks: T
-    replay: T | None = None
-    known: T | None = None
-
-
 class DomainSettings(StepSettings):
     """Measure the floors of another domain."""
 
@@ -393,25 +263,6 @@ class DomainInputs(Inputs[T]):
 
     real: T
     features: T
-
-
-class MeasureTransferSettings(StepSettings):
-    """Measure a copy that was moved to another domain. domain_images: how many it saw; None means all."""
-
-    kind: ClassVar[str] = "measure_transfer"
-    samples: Positive
-    seed: NonNegative
-    domain_images: Positive | None
-
-
-@dataclass(frozen=True)
-class MeasureTransferInputs(Inputs[T]):
-    """The moved copy, the feature network, the domain's floors, and its images."""
-
-    substitute: T
-    features: T
-    domain: T
-    domain_images: T
 
 
 def _said_with_attacks(settings: StepSettings, attacks: Attacks) -> Mapping[str, object]:
