@@ -92,7 +92,7 @@ def test_one_class_has_no_labels_to_learn(folder: Folder, tmp_path: Path) -> Non
     [
         (1, 0, "^1 real image is too few"),
         (3, 3, "^3 real images in 3 classes are too few"),
-        (9, 9, "Give at least 2 of one class"),
+        (9, 9, "Give at least 2 images of one class"),
     ],
 )
 def test_too_few_images_to_split_say_how_many_are_enough(

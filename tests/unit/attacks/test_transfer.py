@@ -1,4 +1,4 @@
-"""Transfer of a stolen copy to another domain, and attacks that go on with a copy that exists already."""
+"""Transfer of a stolen copy, or of one that exists already, to another domain."""
 
 from pathlib import Path
 
@@ -164,38 +164,3 @@ def test_labels_tell_transfers_apart() -> None:
         "transfer sngan FreezeD, all images",
         "transfer sngan from scratch, 1,200 images",
     ]
-
-
-def test_a_given_copy_is_taken_as_it_is(tmp_path: Path, stolen: Path) -> None:
-    target = Box()
-    settings = {"kind": "given", "substitute": {"checkpoint": str(stolen)}, "query_budget": 7}
-    found = attack(target, tmp_path, Knowledge(), **settings)
-    assert (target.asked, found.queries) == (0, 0)
-    assert load_checkpoint(found.checkpoint).digest() == load_checkpoint(stolen).digest()
-    parsed = parse_attack(settings)
-    assert (parsed.architecture.kind, parsed.needs().purchase) == ("sngan", 0)
-    assert parsed.label() == f"given copy {stolen.parent.name}"
-
-
-def test_a_given_copy_of_images_of_another_shape_is_refused(tmp_path: Path, stolen: Path) -> None:
-    target = Box()
-    target.image_shape = (1, 16, 16)
-    settings = {"kind": "given", "substitute": {"checkpoint": str(stolen)}, "query_budget": 7}
-    with pytest.raises(
-        CheckpointError, match=r"makes images \(1, 16, 16\) \(C, H, W\), this copy \(1, 8, 8\)"
-    ):
-        attack(target, tmp_path, Knowledge(), **settings)
-
-
-@pytest.mark.parametrize(
-    ("substitute", "message"),
-    [
-        ({"checkpoint": "nowhere"}, "nowhere: holds no checkpoint.json"),
-        ({"checkpoint": "model.pkl"}, "looks like a pickle"),
-        ("nowhere", "substitute must be {checkpoint"),
-        ({}, "substitute must be {checkpoint"),
-    ],
-)
-def test_a_given_copy_that_is_none_is_named(substitute: object, message: str) -> None:
-    with pytest.raises((SpecError, CheckpointError), match=message):
-        parse_attack({"kind": "given", "substitute": substitute, "query_budget": 7})

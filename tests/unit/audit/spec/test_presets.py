@@ -1,0 +1,117 @@
+"""The presets: each parses, and those of published recipes say what was published."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from ganguard.architectures.networks import build_networks
+from ganguard.architectures.sngan import SNGAN
+from ganguard.audit.spec.reading import audits_listed, presets, read_spec
+from ganguard.audit.spec.spec import TrainTarget
+
+DOCS = Path(__file__).parents[4] / "docs"
+# side, n_dis, learning_rate_decay, FID: as Lee & Town 2020 publish them, and kwotsin/mimicry's README
+OF_MIMICRY = {
+    "sngan-cifar-32": (32, 5, "linear", "16.77 +- 0.04"),
+    "sngan-stl-48": (48, 5, "linear", "39.56 +- 0.10"),
+    "sngan-celeba-64": (64, 5, "linear", "5.71 +- 0.02"),
+    "sngan-celeba-128": (128, 2, "none", "12.93 +- 0.04"),
+    "sngan-lsun-128": (128, 2, "linear", "25.87 +- 0.03"),
+}
+
+
+def test_every_preset_parses_and_says_what_it_is() -> None:
+    of = ["digits-accuracy", "digits-accuracy-good", "digits-accuracy-early"]
+    accuracy = [f"{name}{form}" for name in of for form in ("", "-full", "-quick")]
+    defences = ["digits-averaging", "digits-defences", "digits-defences-full", "digits-defences-quick"]
+    others = ["digits-full", "digits-http", "digits-private", "digits-transfer", "patches-utility"]
+    published = ["pggan-celeba-64", "sngan-celeba-64", *OF_MIMICRY, "stylegan2-64", "transfer-lsun"]
+    of_pairs = [
+        f"{name}-{target}" for name in ("pairs", "pairs-64") for target in ("pggan", "sngan", "stylegan2")
+    ]
+    pairs = ["pairs", "pairs-64", *of_pairs]
+    assert set(presets()) == {"digits", *accuracy, *defences, *others, *published, *pairs}
+    for name, text in presets().items():
+        assert text.startswith("# ")
+        if (listed := audits_listed(name)[1]) or name in ("pairs", "pairs-64", *accuracy[:3]):
+            assert set(listed) < {*of_pairs, *accuracy[3:]}
+            continue
+        parsed_name, spec = read_spec(name, [])
+        assert parsed_name == name
+        assert isinstance(spec.target, TrainTarget) is (name not in ("patches-utility", "digits-http"))
+
+
+@pytest.mark.parametrize("name", ["pggan-celeba-64", "sngan-celeba-64", "stylegan2-64"])
+def test_the_networks_of_a_published_recipe_are_of_the_published_size(name: str) -> None:
+    _, spec = read_spec(name, [f"{part}.path=mine" for part in ("target.train.dataset", "real")])
+    assert isinstance(spec.target, TrainTarget)
+    assert spec.target.dataset == spec.real
+    with torch.device("meta"):
+        networks = build_networks(spec.target.architecture, (3, 64, 64))
+    assert 1e7 < sum(p.numel() for p in networks.generator.parameters()) < 3e7
+
+
+@pytest.mark.parametrize("name", ["pairs", "pairs-64"])
+def test_the_audits_of_pairs_differ_in_the_target_alone(name: str) -> None:
+    """And a copy is trained as the target of its architecture is, but that the first names all that the
+    others inherit."""
+    specs = [read_spec(each, [])[1] for each in audits_listed(name)[1]]
+    assert len({spec.model_dump_json(exclude={"target"}) for spec in specs}) == 1
+    assert len(specs[0].seeds) >= 5
+    for spec, attack in zip(specs, specs[0].attacks, strict=True):
+        assert isinstance(spec.target, TrainTarget)
+        said = spec.target.completed(), spec.target.architecture, spec.target.steps, spec.target.batch_size
+        assert said == (attack.completed(), attack.architecture, attack.steps, attack.batch_size)
+        assert spec.target.ema_decay == attack.ema_decay
+
+
+def test_a_published_recipe_is_what_its_preset_completes_to() -> None:
+    found = {name: read_spec(name, [])[1].target for name in ("pggan-celeba-64", "stylegan2-64")}
+    pggan, stylegan2 = (target for target in found.values() if isinstance(target, TrainTarget))
+    assert (pggan.completed().penalty, pggan.completed().penalty_weight) == ("gradient", 10)
+    assert pggan.steps == 48_000 + 4 * 96_000
+    assert (stylegan2.completed().penalty, stylegan2.completed().penalty_weight) == ("r1", 0.0256)
+    assert stylegan2.completed().path_length_weight == 2
+    assert all(_copy_is_trained_alike(name) for name in found)
+
+
+@pytest.mark.parametrize("name", OF_MIMICRY)
+def test_an_sngans_recipe_is_the_published_one(name: str) -> None:
+    side, n_dis, decay, fid = OF_MIMICRY[name]
+    _, spec = read_spec(name, [])
+    assert isinstance(spec.target, TrainTarget)
+    target, complete = spec.target, spec.target.completed()
+    assert target.dataset == spec.real
+    assert (target.dataset.model_dump()["size"], target.architecture) == (side, SNGAN(width_factor=1))
+    assert (target.steps, target.batch_size, target.ema_decay) == (100_000, 64, 0)
+    assert (complete.loss, complete.learning_rate, complete.betas) == ("hinge", 2e-4, (0, 0.9))
+    assert (complete.n_dis, complete.learning_rate_decay) == (n_dis, decay)
+    assert _copy_is_trained_alike(name)
+    said = " ".join(presets()[name].replace("\n# ", " ").split())
+    assert "Lee & Town 2020" in said and fid in said
+    published = (DOCS / "architectures.md").read_text()
+    assert f"`{name}`" in published and fid.replace("+-", "±") in published
+
+
+def _copy_is_trained_alike(preset: str) -> bool:
+    _, spec = read_spec(preset, [])
+    said, same = spec.attacks[0].model_dump(), spec.target.model_dump()
+    return all(said[key] == same[key] for key in said.keys() & same.keys())
+
+
+@pytest.mark.parametrize("name", ["digits", "digits-accuracy-good", "digits-accuracy-early"])
+def test_the_full_form_of_a_preset_has_five_seeds(name: str) -> None:
+    _, once = read_spec(name, [])
+    _, full = read_spec(f"{name}-full", [])
+    assert full.seeds == (0, 1, 2, 3, 4)
+    assert full.model_copy(update={"seeds": (0,)}) == once
+
+
+def test_defences_at_five_seeds_are_some_of_those_at_one() -> None:
+    _, once = read_spec("digits-defences", [])
+    _, full = read_spec("digits-defences-full", [])
+    assert full.seeds == (0, 1, 2, 3, 4)
+    assert all(chain in once.defences for chain in full.defences)
+    shared = {"target", "real", "features", "codes", "attacks", "samples"}
+    assert full.model_dump(include=shared) == once.model_dump(include=shared)
