@@ -1,19 +1,14 @@
-"""Records of refinements: what is refused, and what is read from the files of finished steps."""
+"""Records of refinements are read from the files of finished steps."""
 
-import io
-import json
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 import torch
-from PIL import Image
 from plan_samples import plan_of
-from pydantic import ValidationError
-from refinement_samples import CASES, RATIO, refined, refinement, tried
+from refinement_samples import RATIO, refinement, tried
 from spec_samples import SMALL
 
 from ganguard.attacks.subsampling.refinement_files import KEPT, REFINEMENT
@@ -24,9 +19,7 @@ from ganguard.audit.plan.plan import make_plan
 from ganguard.audit.spec.spec import Spec
 from ganguard.base.cache import write_json, write_tensors
 from ganguard.base.errors import CheckpointError, DataError, InputError
-from ganguard.base.grids import DROPPED_FILE, KEPT_FILE, save_kept_and_dropped
 from ganguard.base.settings import parse
-from ganguard.results.records import AuditResults, read_results, write_results
 from ganguard.results.refinements import RefinementRecord
 
 
@@ -40,45 +33,6 @@ def planned() -> SubstitutePlan:
     }
     found = make_plan(parse(Spec, spec, "spec")).substitutes[0]
     return replace(found, copy=replace(found.copy, label="white"))
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"chosen": 0.75},
-        {"tried": []},
-        {"tried": [{**tried(0.5, 0.1), "score": 1e101}]},
-        {"tried": [{**tried(0.5, 0.1), "score": float("nan")}]},
-        {"ratio": {**RATIO, "auc": 1.01}},
-        {"ratio": {**RATIO, "effective_sample_size": -0.1}},
-        {"log_ratios": {"edges": [0, 1], "before": [1, 2], "after": [1]}},
-        {"log_ratios": {"edges": [1, 0], "before": [1], "after": [1]}},
-        {"classes": {"before": [1, 2], "after": [1], "plain": []}},
-        {"classes": {"before": [1, 2], "after": [1, 2], "plain": [3]}},
-        {"classes": {"before": [-1], "after": [1], "plain": []}},
-        {"stuck": {2.0: "a power above 1"}},
-        {"unknown": 1},
-    ],
-)
-def test_what_a_record_refuses(changes: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError):
-        refinement(**changes)
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_what_is_written_is_read_back_and_fits_the_schema(case: str, tmp_path: Path) -> None:
-    results = CASES[case]()
-    write_results(results, tmp_path)
-    assert read_results(tmp_path) == results
-    jsonschema.validate(json.loads((tmp_path / "results.json").read_text()), AuditResults.model_json_schema())
-
-
-def test_results_without_refinements_are_read_as_before(tmp_path: Path) -> None:
-    write_results(refined(refinement()), tmp_path)
-    said = json.loads((tmp_path / "results.json").read_text())
-    del said["refinements"]
-    write_json(tmp_path / "results.json", said)
-    assert read_results(tmp_path).refinements == ()
 
 
 def written(directory: Path, plain: dict[str, Any]) -> None:
@@ -150,20 +104,3 @@ def test_damaged_files_are_named(
     with pytest.raises(error, match=words) as problem:
         read(tmp_path)
     assert str(tmp_path / file) in str(problem.value)
-
-
-def test_grids_hold_each_image_once(tmp_path: Path) -> None:
-    images = torch.arange(60, dtype=torch.uint8).reshape(60, 1, 1, 1).expand(60, 1, 8, 8)
-    save_kept_and_dropped(images, torch.tensor([59, 0, 59]), tmp_path)
-    assert sizes(tmp_path) == {KEPT_FILE: (71, 8), DROPPED_FILE: (71, 53)}
-
-
-def test_of_no_image_there_is_no_grid(tmp_path: Path) -> None:
-    save_kept_and_dropped(torch.zeros(3, 1, 8, 8, dtype=torch.uint8), torch.arange(3), tmp_path)
-    assert list(sizes(tmp_path)) == [KEPT_FILE]
-
-
-def sizes(directory: Path) -> dict[str, tuple[int, int]]:
-    """Width and height of the grids that are there."""
-    files = [directory / name for name in (KEPT_FILE, DROPPED_FILE) if (directory / name).exists()]
-    return {file.name: Image.open(io.BytesIO(file.read_bytes())).size for file in files}
