@@ -3,8 +3,9 @@
     git worktree add ../before REVISION
     python tests/end_to_end/compare_trees.py ../before . --out /tmp/compared
 
-Rows of results.json are compared as sets, whatever their order: times, versions and the fields in `LEFT_OUT` apart.
-Audits that are done are not run again. `digits-http` is served by the tree that audits it, from the target of `digits`.
+Rows of results.json are compared as sets, whatever their order: times, versions and the fields in `LEFT_OUT`
+apart. Audits that are done are not run again. `digits-http` is served by the tree that audits it, from the
+target of `digits`.
 """
 
 import argparse
@@ -156,10 +157,8 @@ def compare(before: Path, after: Path, results: Path) -> int:
         for sign, rows in (("-", only_before), ("+", only_after)):
             for row in sorted(rows)[:10]:
                 print(f"  {part} {sign} {row[:400]}")
-    rows = sum(map(len, one.values()))
-    print(
-        f"{results.parent}: {rows:,} rows, of which {len(one['measurements']):,} measurements; {differing} differ"
-    )
+    rows, measured = sum(map(len, one.values())), len(one["measurements"])
+    print(f"{results.parent}: {rows:,} rows, of which {measured:,} measurements; {differing} differ")
     return differing
 
 

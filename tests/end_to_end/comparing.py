@@ -10,13 +10,14 @@ from typing import Any
 
 from ganguard.base.cache import TEMPORARY
 
-SPEC = """
-target: {train: {dataset: digits, architecture: sngan, steps: 120, n_dis: 1, batch_size: 16, checkpoint_every: 20}}
+TRAINING = "steps: 120, batch_size: 16, checkpoint_every: 20"
+SPEC = f"""
+target: {{train: {{dataset: digits, architecture: sngan, n_dis: 1, {TRAINING}}}}}
 real: digits
-features: {kind: classifier, steps: 60}
+features: {{kind: classifier, steps: 60}}
 attacks:
-  - {kind: fidelity, architecture: sngan, query_budget: [70, 600], steps: 120, n_dis: 1, batch_size: 16, checkpoint_every: 20}
-  - {kind: fidelity, architecture: dcgan, query_budget: 600, steps: 120, batch_size: 16, checkpoint_every: 20}
+  - {{kind: fidelity, architecture: sngan, query_budget: [70, 600], n_dis: 1, {TRAINING}}}
+  - {{kind: fidelity, architecture: dcgan, query_budget: 600, {TRAINING}}}
 samples: 1100
 """
 VERB = "import sys; sys.argv[0] = 'ganguard'; from ganguard.cli.main import main; main()"

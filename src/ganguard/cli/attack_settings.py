@@ -68,8 +68,8 @@ def attack_knowledge(
     if needs.real_fraction is not None:
         if real is None:
             raise SpecError(
-                f"{settings.kind}: the adversary holds real images. Give --real, the data that the target was "
-                "trained on."
+                f"{settings.kind}: the adversary holds real images. Give --real, the data that the target "
+                "was trained on."
             )
         known = knowledge_of(load_and_say(real), needs.real_fraction, features, compute, seed=seed)
     if needs.domain:

@@ -111,7 +111,7 @@ def _backed(point: DefencePoint, none: DefencePoint, ratios: dict[str, tuple[flo
 
 
 def _illusion(points: Sequence[DefencePoint]) -> str:
-    """Return a warning of the defence that seems to protect most if only the naive adversary is considered."""
+    """Return a warning of the defence that seems to protect most if only naive adversaries are considered."""
     both = [
         p
         for p in points

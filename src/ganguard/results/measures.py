@@ -190,8 +190,8 @@ _TABLE = (
         part="density",
         spread="images",
         better="higher",
-        help="Number of the other set's balls that a measured image lies in, divided by 5, the neighbour that "
-        "they reach to; it may exceed 1.",
+        help="Number of the other set's balls that a measured image lies in, divided by 5, the neighbour "
+        "that they reach to; it may exceed 1.",
         decimals=3,
         fewest=6,
     ),
@@ -215,8 +215,8 @@ _TABLE = (
         part="share",
         spread="bins",
         better="lower",
-        help="Share of 100 clusters of the other set's pixels that hold a significantly different share of the "
-        "measured images (Richardson & Weiss 2018, NDB): about 0.05 for equal distributions.",
+        help="Share of 100 clusters of the other set's pixels that hold a significantly different share of "
+        "the measured images (Richardson & Weiss 2018, NDB): about 0.05 for equal distributions.",
         fewest=500,  # 5 a bin: with fewer, no share of a bin can be told from another
     ),
     Measure(

@@ -15,7 +15,8 @@ from ganguard.comparison.embedding import load_embedding
         (None, "features.json"),
         ("{}", "this key is required and missing"),
         (
-            '{"settings": {"kind": "random_network"}, "channels": 1, "dimensions": 64, "held_out_accuracy": null}',
+            '{"settings": {"kind": "random_network"}, "channels": 1, "dimensions": 64, '
+            '"held_out_accuracy": null}',
             "not the scale",
         ),
     ],

@@ -45,17 +45,18 @@ def always_whole(directory: Path, audit: Path) -> bool:
 class Kind:
     """A kind of step.
 
-    A test walks from `run` through all code of ours that it reaches, and fails if a module is missing from `code`, or
-    stands there and is not reached.
+    A test walks from `run` through all of our code that it reaches. It fails if a module is reached that
+    `code` does not name, or if `code` names one that is not reached.
 
     Attributes:
-        run: the function that does it: it writes its files to its own directory, and returns digests of them.
-        code: packages and modules whose source code its result depends on.
-        code_with: the same, of what the result depends on only if the step reads an input of that role, or has a
+        run: the function that does the work. It writes files to the step's directory, and returns digests.
+        code: packages and modules whose source code the result depends on.
+        code_with: further ones, on which the result depends only if the step has an input of that role, or a
             setting of that name that is not empty.
-        not_followed: functions and classes, "module:name", at which the test's walk ends, and why what they do is no
-            part of the result, or told by an input's digest.
-        is_whole: whether what a finished step (its directory, the audit's) keeps elsewhere is still there.
+        not_followed: functions and classes, "module:name", at which the test's walk ends, and the reason:
+            their work is no part of the result, or an input's digest tells it.
+        is_whole: returns whether what a finished step (its directory, the audit's) keeps elsewhere is still
+            there.
     """
 
     run: Callable[[StepCall[Any, Any]], Digests]

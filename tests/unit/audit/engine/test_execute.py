@@ -156,7 +156,7 @@ def test_equal_steps_that_kill_their_process_each_time_fail_after_two_tries_each
 
 
 class EndsLate:
-    """A worker in this process whose end is told as a kill once, after it has put its result into its place."""
+    """A worker in this process that is told as killed, once, after it has put its result into its place."""
 
     def __init__(self, *at: Any) -> None:
         self._here, self._told = Here(*at), False

@@ -51,7 +51,8 @@ def test_a_target_of_another_kind_takes_the_place_of_the_presets(
 def test_an_unknown_preset_names_the_nearest() -> None:
     with pytest.raises(
         SpecError,
-        match=r"unknown preset 'digit'; did you mean 'digits'\? Known: digits, .*digits-full, .*digits-transfer",
+        match=r"unknown preset 'digit'; did you mean 'digits'\? "
+        r"Known: digits, .*digits-full, .*digits-transfer",
     ):
         read_spec("digit", [])
 

@@ -21,6 +21,7 @@ from ganguard.targets.wire import ImagesRequest
 
 Start = Callable[..., Any]
 CODE = "[0.1, 0.2, 0.3, 0.4, 0.5]"
+QUOTED = '"0.3"'
 BODIES = {
     "nothing": b"",
     "no JSON": b"count=1",
@@ -51,7 +52,7 @@ BODIES = {
     "infinity in a code": f'{{"latents": [{CODE.replace("0.3", "-Infinity")}]}}'.encode(),
     "1e999 in a code": f'{{"latents": [{CODE.replace("0.3", "1e999")}]}}'.encode(),
     "a text in a code": f'{{"latents": [{CODE.replace("0.3", chr(34) + "x" + chr(34))}]}}'.encode(),
-    "a number as text in a code": f'{{"latents": [{CODE.replace("0.3", chr(34) + "0.3" + chr(34))}]}}'.encode(),
+    "a number as text in a code": f'{{"latents": [{CODE.replace("0.3", QUOTED)}]}}'.encode(),
     "a truth in a code": f'{{"latents": [{CODE.replace("0.3", "true")}]}}'.encode(),
     "null in a code": f'{{"latents": [{CODE.replace("0.3", "null")}]}}'.encode(),
     "a code too short": b'{"latents": [[0.1]]}',
@@ -85,10 +86,11 @@ HEADS = {
     "an endless head": b"GET /v1/account HTTP/1.1\r\nHost: x\r\nA: " + b"a" * 200_000 + b"\r\n\r\n",
     "two lengths": b"POST /v1/images HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n{}",
     "a length below 0": b"POST /v1/images HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n{}",
-    "a chunk of no size": b"POST /v1/images HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n",
+    "a chunk of no size": b"POST /v1/images HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"zz\r\n{}\r\n0\r\n\r\n",
     "a path of bytes": b"GET /\xff\xfe/%00/..%2f..%2fetc HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
-    "a length beyond what may be sent": b"POST /v1/images HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n"
-    + b" " * 100_000,
+    "a length beyond what may be sent": b"POST /v1/images HTTP/1.1\r\nHost: x\r\n"
+    b"Content-Length: 99999999\r\n\r\n" + b" " * 100_000,
 }
 
 
@@ -221,7 +223,10 @@ def test_clients_that_vanish_lose_nothing(served: tuple[Any, int]) -> None:
     key = us.key()
     for number in range(40):
         body = json.dumps({"count": 5, "format": "npz"})
-        head = f"POST /v1/images HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nIdempotency-Key: k{number}\r\n"
+        head = (
+            f"POST /v1/images HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\n"
+            f"Idempotency-Key: k{number}\r\n"
+        )
         opened = socket.create_connection(("127.0.0.1", port), 10)
         opened.sendall(
             f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
