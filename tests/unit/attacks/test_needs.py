@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 import torch
-from ganguard.attacks.needs import Domain, Needs
 
-from ganguard.attacks.protocol import AttackSettings, parse_attack
+from ganguard.attacks.protocol import AttackSettings, Domain, Needs, parse_attack
 from ganguard.base.errors import DataError
 from ganguard.data.dataset import parse_dataset
 
