@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ganguard.audit.doctor.purchases import check_store
-from ganguard.audit.engine.cache import read_record
+from ganguard.audit.engine.cache import read_step
 from ganguard.audit.outcome.directory import read_assembled, take
 from ganguard.audit.spec.reading import read_spec
 from ganguard.base.errors import DataError, SpecError
@@ -57,7 +57,7 @@ DOORS: dict[str, tuple[str, Callable[[Path], None]]] = {
     "assembled": (".assembled", lambda d: refused(AssertionError, "None", lambda: _none(read_assembled(d)))),
     "step": (
         "step.json",
-        lambda d: refused(ValueError, "larger than 16,777,216 bytes", lambda: read_record(d)),
+        lambda d: refused(ValueError, "larger than 16,777,216 bytes", lambda: read_step(d)),
     ),
     "doctored store": ("store.json", doctored),
 }

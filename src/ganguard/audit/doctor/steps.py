@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ganguard.architectures.checkpoint import DESCRIPTION, read_description
 from ganguard.audit.doctor.finding import Finding, note, ok, wrong
-from ganguard.audit.engine.cache import RECORD, read_record
+from ganguard.audit.engine.cache import RECORD, read_step
 from ganguard.audit.outcome.directory import OWNER
 from ganguard.base.cache import TEMPORARY, file_digest
 from ganguard.base.errors import CheckpointError
@@ -30,15 +30,14 @@ def check_steps(directory: Path) -> list[Finding]:
 
 def _check_step(step: Path) -> list[Finding]:
     try:
-        record = read_record(step)
-        name = f"{step.name.rpartition('-')[0]}-{record['key'][:20]}"
-        digests = {file: str(said["sha256"]) for file, said in record["files"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        record = read_step(step)
+    except (OSError, ValueError):
         advice = "Run the same command again: the step is done again."
         return [wrong("absent or damaged", step / RECORD, advice)]
     advice = f"Remove {step} and run the same command again: the step is done again."
-    if name != step.name:
+    if step.name != f"{step.name.rpartition('-')[0]}-{record.key[:20]}":
         return [wrong("another step's files lie here", step, advice)]
+    digests = {file: said.sha256 for file, said in record.files.items()}
     return [wrong(what, file, advice) for file, what in differing(step, digests)]
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from ganguard import __version__
 from ganguard.audit.plan.parts import Plan
@@ -26,7 +25,7 @@ from ganguard.base.cache import (
 )
 from ganguard.base.compute import Compute
 from ganguard.base.errors import DataError
-from ganguard.base.settings import read_json
+from ganguard.base.settings import NonNegative, Settings, read_json
 from ganguard.defences import DEFENCES
 from ganguard.metrics.features import FEATURES
 from ganguard.metrics.features.network import FeatureSettings, library_versions, parse_features
@@ -53,6 +52,35 @@ CHANGES_NO_RESULT = {
     "ganguard.training.tensorboard": "notes what a training tells",
 }
 """Modules that steps reach, but whose code is part of no key; and why."""
+
+
+class WrittenFile(Settings):
+    """The size and the digest of a file that a step wrote."""
+
+    bytes: NonNegative
+    sha256: str
+
+
+class StepFile(Settings):
+    """The content of step.json, beside its checksum.
+
+    Attributes:
+        name: the step's name.
+        key: the step's key.
+        digests: of the parts of its output, by the part's name.
+        seconds: wall time that it took.
+        finished: when it was finished, in seconds since 1970.
+        ganguard: version of the package.
+        files: every file that it wrote, by its path in the directory.
+    """
+
+    name: str
+    key: str
+    digests: dict[str, str]
+    seconds: float
+    finished: float
+    ganguard: str
+    files: dict[str, WrittenFile]
 
 
 @dataclass(frozen=True)
@@ -133,25 +161,24 @@ def find(audit: Path, step: Step, key: str) -> Done | None:
     """Return a finished step, or None if it is absent or not whole."""
     directory = step_directory(audit, step, key, "steps")
     try:
-        record = read_record(directory)
-        sizes = {file: said["bytes"] for file, said in record["files"].items()}
-        whole = all((directory / file).stat().st_size == size for file, size in sizes.items())
+        record = read_step(directory)
+        whole = all((directory / file).stat().st_size == said.bytes for file, said in record.files.items())
         if whole and KINDS[step.kind].is_whole(directory, audit):
-            return Done(directory, record["digests"], record["seconds"])
-    except (OSError, ValueError, KeyError, TypeError, DataError):  # absent or damaged: it is run again
+            return Done(directory, record.digests, record.seconds)
+    except (OSError, ValueError, DataError):  # absent or damaged: it is run again
         return None
     return None
 
 
-def read_record(directory: Path) -> dict[str, Any]:
-    """Return the content of a finished step's step.json, without its checksum.
+def read_step(directory: Path) -> StepFile:
+    """Return the content of a finished step's step.json.
 
-    Raises OSError if it is absent, and ValueError or KeyError if it is damaged.
+    Raises OSError if it is absent, and ValueError if it is damaged.
     """
-    record: Any = read_json(directory / RECORD)
-    if not isinstance(record, dict) or record.pop("checksum") != content_key(**record):
+    said = read_json(directory / RECORD)
+    if not isinstance(said, dict) or said.pop("checksum", None) != content_key(**said):
         raise ValueError(f"{directory / RECORD}: its checksum does not fit")
-    return record  # pyright: ignore[reportUnknownVariableType]
+    return StepFile.model_validate(said)
 
 
 @cache
@@ -160,8 +187,8 @@ def require_whole(directory: Path) -> None:
 
     It is called before another step reads the files. A process checks each step once.
     """
-    for file, said in read_record(directory)["files"].items():
-        if file_digest(directory / file) != said["sha256"]:
+    for file, said in read_step(directory).files.items():
+        if file_digest(directory / file) != said.sha256:
             raise DataError(
                 f"{directory / file}: damaged: its SHA-256 is not the recorded one. Remove {directory}: "
                 "it is then done again."
@@ -173,19 +200,20 @@ def finish(audit: Path, step: Step, key: str, digests: dict[str, str], seconds: 
     work = step_directory(audit, step, key, "work")
     (work / RECORD).unlink(missing_ok=True)  # of a run that was stopped here
     files = {
-        file.relative_to(work).as_posix(): {"bytes": file.stat().st_size, "sha256": file_digest(file)}
+        file.relative_to(work).as_posix(): WrittenFile(bytes=file.stat().st_size, sha256=file_digest(file))
         for file in sorted(work.rglob("*"))
         if file.is_file()
     }
-    record: dict[str, Any] = {
-        "name": step.name,
-        "key": key,
-        "digests": digests,
-        "seconds": seconds,
-        "finished": time.time(),
-    }
-    record |= {"ganguard": __version__, "files": files}
-    write_json(work / RECORD, {**record, "checksum": content_key(**record)})
+    said = StepFile(
+        name=step.name,
+        key=key,
+        digests=digests,
+        seconds=seconds,
+        finished=time.time(),
+        ganguard=__version__,
+        files=files,
+    ).model_dump(mode="json")
+    write_json(work / RECORD, {**said, "checksum": content_key(**said)})
     directory, before = step_directory(audit, step, key, "steps"), find(audit, step, key)
     if directory.exists() and (before is None or (step.volatile and before.digests != digests)):
         shutil.rmtree(directory)

@@ -10,7 +10,7 @@ import pytest
 from plan_samples import features_step, plan_of, real_step
 
 from ganguard.attacks.protocol import parse_attack
-from ganguard.audit.engine.cache import Done, finish, read_record, require_whole, step_directory, step_key
+from ganguard.audit.engine.cache import Done, finish, read_step, require_whole, step_directory, step_key
 from ganguard.audit.engine.execute import Execution, execute
 from ganguard.audit.engine.run_step import Event
 from ganguard.audit.plan.adversary_work import SubstituteInputs, SubstituteSettings
@@ -83,9 +83,9 @@ def test_images_that_may_have_changed_are_read_again_and_nothing_more_where_they
 
 
 def test_every_file_of_a_step_is_recorded(audit: Path) -> None:
-    record = read_record(step_of(audit, "real"))
-    assert record["name"] == "real"
-    assert sorted(record["files"]) == ["counts.json", "grid.png", "real.safetensors"]
+    record = read_step(step_of(audit, "real"))
+    assert record.name == "real"
+    assert sorted(record.files) == ["counts.json", "grid.png", "real.safetensors"]
 
 
 def test_a_record_with_a_flipped_bit_is_no_record(audit: Path) -> None:
@@ -94,7 +94,7 @@ def test_a_record_with_a_flipped_bit_is_no_record(audit: Path) -> None:
     for place in range(0, 250, 7):
         path.write_bytes(sound[:place] + bytes([sound[place] ^ 1 << place % 8]) + sound[place + 1 :])
         with pytest.raises((ValueError, KeyError)):
-            read_record(path.parent)
+            read_step(path.parent)
 
 
 def test_what_is_no_record_has_the_step_done_again(audit: Path) -> None:
