@@ -37,7 +37,7 @@ class BuyerSettings(StepSettings):
 
     Attributes:
         codes: who draws the latent codes.
-        seed: of the purchase; a substitute is seeded by it, too.
+        seed: seed of the purchase, which also seeds a substitute.
         averaging: how several queries make one image; None if each query is an image.
     """
 
@@ -88,9 +88,6 @@ class SubstituteSettings(BuyerSettings):
     Attributes:
         attack: settings of the attack.
         fingerprint: digest of the files that the attack names; None if it names none.
-        codes: who draws the latent codes.
-        seed: seed of the purchase and of the substitute.
-        averaging: how several queries make one image; None if each query is an image.
         guess: the defences that the adversary believes in; empty if it is naive, or goes on with a copy.
     """
 
