@@ -41,8 +41,8 @@ CHANGES_NO_RESULT = {
     "ganguard.audit.plan.step": "holds a step's settings, which are part of its key as they are",
     "ganguard.audit.spec.adversaries": "holds settings of a step too; no image depends on their labels",
     "ganguard.audit.steps.call": "hands settings and places to a step",
-    "ganguard.base.errors": "words of messages",
-    "ganguard.base.grids": "draws pictures, which no step reads",
+    "ganguard.base.errors": "names and words of errors; the code that raises one is counted",
+    "ganguard.base.grids": "draws pictures that no step reads; another layout needs another file name",
     "ganguard.base.locks": "keeps processes apart",
     "ganguard.base.progress": "tells how far a step has come",
     "ganguard.queries.ledger": "keeps accounts: it allows or refuses a purchase, and gives no image",
@@ -215,7 +215,7 @@ def finish(audit: Path, step: Step, key: str, digests: dict[str, str], seconds: 
     ).model_dump(mode="json")
     write_json(work / RECORD, {**said, "checksum": content_key(**said)})
     directory, before = step_directory(audit, step, key, "steps"), find(audit, step, key)
-    if directory.exists() and (before is None or (step.volatile and before.digests != digests)):
+    if directory.exists() and (before is None or before.digests != digests):
         shutil.rmtree(directory)
     publish_directory(work, directory)
     return Done(directory, digests, seconds)

@@ -77,7 +77,7 @@ def train_step(
     real_images = _known_to(copy, known)
     inputs = work.SubstituteInputs(
         target=Input(ground.target_in(scenario)),
-        purchase=Input(bought.purchase, str(needs.purchase)) if bought and stolen is None else None,
+        purchase=Input(bought.purchase, str(needs.purchase)) if bought else None,
         known=real_images,
         features=Input(ground.features) if real_images else None,  # for the adversary's judge
         domain_images=Input(ground.domain_of(needs.domain.dataset).real) if needs.domain else None,
@@ -89,7 +89,7 @@ def train_step(
         codes=spec.codes,
         seed=copy.seed,
         averaging=scenario.averaging,
-        guess=() if stolen else scenario.believed,  # the stolen copy was trained through the guess
+        guess=scenario.believed,
     )
     steps = copy.settings.training_steps(copy_at_hand=stolen is not None)
     cost = float(steps) * copy.settings.batch_size

@@ -88,7 +88,7 @@ class SubstituteSettings(BuyerSettings):
     Attributes:
         attack: settings of the attack.
         fingerprint: digest of the files that the attack names; None if it names none.
-        guess: the defences that the adversary believes in; empty if it is naive, or goes on with a copy.
+        guess: the defences that the adversary believes in; empty if it is naive.
     """
 
     kind: ClassVar[str] = "substitute"

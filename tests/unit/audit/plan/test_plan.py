@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from ganguard.attacks.fidelity import FidelitySettings
+from ganguard.attacks.protocol import Needs
 from ganguard.audit.engine.cache import Done, step_key
 from ganguard.audit.plan import adversary_work, ground_work
 from ganguard.audit.plan.parts import Plan
@@ -174,3 +176,23 @@ def test_what_an_adversary_knows_is_of_what_the_target_was_trained_on() -> None:
         (known, *_) = plan.known
         assert known.kind == "known"
         assert known.inputs.by_role()["real"].step.name == expected
+
+
+class _Thrifty(FidelitySettings):
+    """An attack of another package: it buys images, and continues a copy that was stolen with fewer."""
+
+    def needs(self) -> Needs:
+        stolen = FidelitySettings(architecture=self.architecture, query_budget=7, steps=3)
+        return Needs(purchase=self.query_budget, stolen=stolen)
+
+
+def test_a_stolen_copy_may_need_another_purchase_than_the_attack_that_continues_it() -> None:
+    attack = _Thrifty.model_validate({"architecture": "sngan", "query_budget": 9, "steps": 3})
+    plan = plan_of(attacks=[attack])
+    purchase = plan.purchases[0]
+    assert isinstance(purchase.purchase.settings, adversary_work.PurchaseSettings)
+    assert purchase.purchase.settings.budgets == (7, 9)
+    substitute = plan.substitutes[0]
+    reads = substitute.train.inputs.by_role()
+    assert reads["stolen"].step.inputs.by_role()["purchase"].part == "7"
+    assert reads["purchase"].part == "9"
