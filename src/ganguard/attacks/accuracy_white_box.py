@@ -69,7 +69,7 @@ def run(
     *,
     seed: int,
 ) -> Substitute:
-    """Buy `query_budget` images, refine them with D and X_r, train on those kept, and go on with X_r.
+    """Buy `query_budget` images, refine them with D and X_r, train on those kept, and then on X_r.
 
     Raises:
         SpecError: there is no X_r, the budget is too small for refining, or D gives NaN.

@@ -117,7 +117,7 @@ class AttackSettings(TrainingSettings):
     def training_steps(self, *, copy_at_hand: bool) -> int:
         """Return about how many steps a run trains for.
 
-        copy_at_hand: whether the copy that it goes on with (`needs().stolen`) was trained before.
+        copy_at_hand: whether the copy that it continues (`needs().stolen`) was trained before.
         """
         return self.steps
 

@@ -1,6 +1,6 @@
 """Train a substitute with real images X_r that the adversary holds (Hu & Pang 2021, accuracy extraction).
 
-The adversary trains on the generated images and goes on with X_r, or mixes X_r in. Its own judge, which
+The adversary trains on the generated images and then on X_r, or mixes X_r in. Its own judge, which
 compares with real images that were held out of X_r, chooses the step whose weights are kept. Without a judge,
 a tiny X_r would simply be learnt by heart.
 """
@@ -28,7 +28,7 @@ class RealImagesSettings(AttackSettings):
 
     Attributes:
         real_fraction: share, in (0, 1], of the target's training images that the adversary holds, X_r.
-        schedule: "fine_tune" trains on generated images, then goes on with X_r; "mix" trains on both at once.
+        schedule: "fine_tune" trains on generated images, then on X_r; "mix" trains on both at once.
         real_steps: steps of the training on X_r.
         real_learning_rate: learning rate of the training on X_r; None takes that of the first training.
         real_share: with "mix", about the share, in (0, 1), of X_r in the images of an update.

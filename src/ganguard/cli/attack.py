@@ -63,7 +63,7 @@ def attack(
     test.
 
     An accuracy attack goes on training with the real images, and keeps the copy that its judge scores best. A
-    transfer goes on with images of another domain. `--set substitute.checkpoint=DIR` continues an existing
+    transfer continues with images of another domain. `--set substitute.checkpoint=DIR` continues an existing
     copy, and buys nothing.
 
     Example: `ganguard attack fidelity runs/mine/checkpoint --query-budget 1000 --out runs/copy --set

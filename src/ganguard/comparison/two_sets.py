@@ -119,7 +119,7 @@ class TwoSets:
             start += len(part)
 
     def of_pairs(self, measure: Measure) -> Value:
-        """Return a number of the pairs that differ. Raises MetricError if one set has more images."""
+        """Return a number of pairs of images. Raises MetricError if one set has more images."""
         if self.a.count != self.b.count:
             raise MetricError(
                 f"A and B must be pairs of images, as many of each; got {self.a.count:,} and "

@@ -71,7 +71,7 @@ def train_step(
         copy: the copy.
         bought: the purchase to train on; None if it buys nothing.
         known: the steps that choose real images.
-        stolen: the training of the copy that it goes on with; None if it needs none.
+        stolen: the training of the copy that it continues; None if it needs none.
     """
     needs, scenario = copy.settings.needs(), copy.scenario
     real_images = _known_to(copy, known)

@@ -111,7 +111,7 @@ class SubstituteSettings(BuyerSettings):
 
 @dataclass(frozen=True)
 class SubstituteInputs(Inputs[T]):
-    """The parts that the attack needs. stolen: the copy that it goes on with, in place of a purchase."""
+    """The parts that the attack needs. stolen: the copy that it continues."""
 
     target: T
     purchase: T | None = None

@@ -119,7 +119,7 @@ class _Copies:
         self.steps: list[Step] = []
 
     def plan(self) -> tuple[SubstitutePlan, ...]:
-        """Return the plan of every copy. A copy that goes on with another one comes after it."""
+        """Return the plan of every copy. A copy that continues another one comes after it."""
         spec = self._spec
         attacks = [
             (label, settings) for label, by_budget in spec.labelled_attacks() for settings in by_budget
