@@ -28,6 +28,7 @@ import yaml
 from ganguard.architectures.checkpoint import save_checkpoint
 from ganguard.architectures.networks import build_networks, parse_architecture
 from ganguard.base.compute import Compute, cores
+from ganguard.base.seeds import seeded_weights
 from ganguard.base.settings import parse
 from ganguard.gateway.shop.keys import Keys
 from ganguard.gateway.spec import GatewaySpec
@@ -35,7 +36,6 @@ from ganguard.queries.ledger import Ledger
 from ganguard.queries.ledger_database import Database
 from ganguard.targets.checkpoint import CheckpointTarget
 from ganguard.targets.wire import Scopes
-from ganguard.training.loop import seeded_weights
 
 CLIENTS = 64
 BUDGET = 10**9

@@ -145,7 +145,9 @@ def require_gateway() -> None:
 
     from ganguard.base.errors import SpecError
 
-    absent = [name for name in ("fastapi", "msgspec", "prometheus_client", "uvicorn") if find_spec(name) is None]
+    absent = [
+        name for name in ("fastapi", "msgspec", "prometheus_client", "uvicorn") if find_spec(name) is None
+    ]
     if absent:
         missing = f"the gateway needs {', '.join(absent)}"
         raise SpecError(f"{missing}, not installed here. Run pip install 'ganguard[gateway]'.")
