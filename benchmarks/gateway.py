@@ -1,12 +1,14 @@
-"""The cost of the gateway for 64 clients at once over loopback.
+"""The cost of the gateway over loopback, for 64 clients at once and for one alone.
 
-    python benchmarks/gateway.py [images|requests|memory [COUNT]] ...
+    python benchmarks/gateway.py [images|requests|alone|memory [COUNT]] ...
 
 images: SNGAN of 64x64 pixels, 4 images a request as NPZ. Printed are images a second beside those of
 `target.sample` in a loop, both with one thread for each core. The clients run on the same cores: their
 processor time is subtracted, as if they ran elsewhere.
 requests: digits of 8x8, one image a request. Printed are requests a second beside those of /healthz, a route
 that does nothing, and how long they take.
+alone: one client asks for one digit after the other. Printed are the medians of a request, of /healthz, and
+of what a request cannot do without: a micro-batch of the bare generator and two durable transactions.
 memory: COUNT requests (100,000 by default). Printed is the resident memory of the server along the way.
 """
 
@@ -18,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -118,7 +120,7 @@ def load(
         Seconds of every request, seconds in all, and seconds of the clients' processor time.
     """
     clients = [Client(address, key, body) for key in keys]
-    with ThreadPoolExecutor(CLIENTS) as at_once:
+    with ThreadPoolExecutor(len(keys)) as at_once:
         begun, worked = time.perf_counter(), time.process_time()
         for one in [at_once.submit(client.go_on, begun + seconds) for client in clients]:
             one.result()
@@ -177,6 +179,41 @@ def requests(folder: Path) -> None:
         print(f"  ratio {len(digits) / took_too / (len(nothing) / took):.2f}")
 
 
+def median_of(do: Callable[[int], object], times: int = 300) -> float:
+    """Return the median seconds of do(0), do(1), ..."""
+    seconds: list[float] = []
+    for number in range(times):
+        begun = time.perf_counter()
+        do(number)
+        seconds.append(time.perf_counter() - begun)
+    return statistics.median(seconds)
+
+
+def alone(folder: Path) -> None:
+    checkpoint = checkpoint_of(8, 1, folder)
+    target = CheckpointTarget(checkpoint=str(checkpoint)).load(Compute(threads=1))
+    torch.set_num_threads(1)
+    made = median_of(lambda n: target.sample(range(n, n + 1), seed=0))
+    with Ledger(folder / "alone.sqlite") as ledger:
+        ledger.open_account("alone", BUDGET)
+        reserved = median_of(lambda n: ledger.reserve(f"{n}", "alone", 1, "one digit"))
+        recorded = median_of(lambda n: ledger.commit(f"{n}"))
+    torch.set_num_threads(cores())
+    with serving(checkpoint, folder, 1) as (address, keys, _):
+        load(address, keys[:1], {"count": 1, "format": "npz"}, 2.0)
+        nothing, took = load(address, keys[:1], None)[:2]
+        tell("one client, a route that does nothing", nothing, took)
+        digits, took_too = load(address, keys[:1], {"count": 1, "format": "npz"})[:2]
+        tell("one client, one digit a request      ", digits, took_too)
+    digit, none = statistics.median(digits), statistics.median(nothing)
+    print(
+        f"  bare micro-batch {made * 1e3:.1f} ms, two durable transactions {(reserved + recorded) * 1e3:.1f} "
+        f"ms, nothing {none * 1e3:.1f} ms"
+    )
+    print(f"  ratio of medians: {digit / none:.1f} to the route that does nothing, ", end="")
+    print(f"{digit / (made + reserved + recorded + none):.2f} to the sum of these")
+
+
 def memory(folder: Path, count: int) -> None:
     with serving(checkpoint_of(8, 1, folder), folder, 1) as (address, keys, server):
         done, next_look = 0, 0
@@ -190,7 +227,7 @@ def memory(folder: Path, count: int) -> None:
 
 
 def main() -> None:
-    wanted = sys.argv[1:] or ["images", "requests", "memory"]
+    wanted = sys.argv[1:] or ["images", "requests", "alone", "memory"]
     count = next((int(part) for part in wanted if part.isdecimal()), 100_000)
     torch.set_num_threads(cores())
     with tempfile.TemporaryDirectory() as folder:
@@ -199,6 +236,8 @@ def main() -> None:
                 images(Path(folder))
             elif part == "requests":
                 requests(Path(folder))
+            elif part == "alone":
+                alone(Path(folder))
             elif part == "memory":
                 memory(Path(folder), count)
 
