@@ -147,6 +147,7 @@ def test_where_the_process_of_one_is_killed_both_are_done_in_the_end(
     assert len([name for name in heard.of("begins") if name != "real"]) == tries
 
 
+@pytest.mark.slow
 def test_equal_steps_that_kill_their_process_each_time_fail_after_two_tries_each(audit: Path) -> None:
     heard, one, two = Heard(), opened("one", "die"), opened("two", "die")
     execution = run(audit, 2, one, two, heard=heard)
