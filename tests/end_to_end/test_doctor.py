@@ -9,12 +9,13 @@ import pytest
 from doctored import SHARD, change, everything, flip, notes, one, run, truncate, wrong
 
 from ganguard.audit.doctor import examine
-from ganguard.audit.doctor.purchases import Stored, check_ledger
 from ganguard.base.cache import TEMPORARY
 from ganguard.base.errors import DataError
+from ganguard.base.findings import Findings
 from ganguard.base.locks import LOCK, alone
 from ganguard.data.parquet import shard_name
 from ganguard.queries.ledger import Ledger, reservation_id
+from ganguard.queries.purchases_check import check_ledger
 from ganguard.queries.store import Store
 
 Cli = Callable[..., tuple[int, str, str]]
@@ -143,7 +144,8 @@ def test_images_that_cost_several_queries_are_counted_so(
         ledger.open_account("us", 40)
         ledger.reserve(reservation_id("target", "us", words), "us", 40, words)
         ledger.commit(reservation_id("target", "us", words))
-    found, _ = check_ledger(tmp_path / "ledger.sqlite", [Stored(store, images)], audited=False)
+    found = Findings()
+    check_ledger(tmp_path / "ledger.sqlite", {store: images}, found, required=False)
     assert [finding.severity for finding in found] == severities
     assert what in found[0].what
 
@@ -152,7 +154,7 @@ def test_an_unforeseen_failure_is_a_finding(copied: Path, monkeypatch: pytest.Mo
     def fail(*_: object) -> None:
         raise RuntimeError("what nobody foresaw")
 
-    monkeypatch.setattr("ganguard.audit.doctor.purchases.check_shards", fail)
+    monkeypatch.setattr("ganguard.queries.store_check.check_shards", fail)
     assert [finding.what for finding in wrong(copied)] == [
         "it could not be looked at (RuntimeError: what nobody foresaw)"
     ]

@@ -7,15 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from ganguard.audit.doctor.purchases import check_store
 from ganguard.audit.engine.cache import read_step
 from ganguard.audit.outcome.directory import read_assembled, take
 from ganguard.audit.spec.reading import read_spec
 from ganguard.base.errors import DataError, SpecError
+from ganguard.base.findings import Findings
 from ganguard.base.settings import TooLarge, read_bounded
 from ganguard.data import parquet
 from ganguard.data.parquet import read_parquet, shard_name
 from ganguard.queries.store import Store
+from ganguard.queries.store_check import check_store
 
 HUGE, MOST = 300 << 20, 64 << 20  # bytes: of the file, and of memory
 SHARD = shard_name(0, 10, b"other bytes")
@@ -35,8 +36,8 @@ def refused(error: type[Exception], said: str, call: Callable[[], object]) -> No
 
 
 def doctored(directory: Path) -> None:
-    findings, held = check_store(directory, audited=False)
-    assert held is None
+    findings = Findings()
+    assert check_store(directory, findings) == {}
     assert all(finding.severity == "wrong" for finding in findings)
 
 
@@ -85,11 +86,11 @@ def test_a_huge_shard_of_a_store_costs_the_doctor_little_memory(tmp_path: Path) 
     huge(tmp_path / "data" / SHARD)
     tracemalloc.start()
     try:
-        (finding, *_), _ = check_store(tmp_path, audited=False)
+        check_store(tmp_path, found := Findings())
         assert tracemalloc.get_traced_memory()[1] < MOST
     finally:
         tracemalloc.stop()
-    assert finding.what == "damaged: its bytes are not those that were stored"
+    assert found[0].what == "damaged: its bytes are not those that were stored"
 
 
 def test_a_large_shard_is_read_as_a_small_one_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,7 +101,8 @@ def test_a_large_shard_is_read_as_a_small_one_is(tmp_path: Path, monkeypatch: py
     file = store.write(0, images, None)
     monkeypatch.setattr(parquet, "MOST_HELD", 10)
     assert torch.equal(store.read(10), images)
-    assert check_store(tmp_path, audited=False)[0][0].severity == "ok"
+    check_store(tmp_path, found := Findings())
+    assert found[0].severity == "ok"
     file.write_bytes(file.read_bytes()[:-1])
     with pytest.raises(DataError, match="damaged: its SHA-256"):
         store.read(10)

@@ -1,97 +1,87 @@
-"""The steps of an audit, and checkpoints: every file against the digest that was recorded when it was
-written."""
+"""The steps of an audit, checkpoints and trainings: every file against its recorded digest."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from ganguard.architectures.checkpoint import DESCRIPTION, read_description
-from ganguard.audit.doctor.finding import Finding, note, ok, wrong
 from ganguard.audit.engine.cache import RECORD, read_step
 from ganguard.audit.outcome.directory import OWNER
 from ganguard.base.cache import TEMPORARY, file_digest
 from ganguard.base.errors import CheckpointError
+from ganguard.base.findings import Findings
 from ganguard.training.state import saved_step
 
 STATE = "training.safetensors"
-_COPY = "Copy the checkpoint again, or remove it and run the command that made it again."
 
 
-def check_steps(directory: Path) -> list[Finding]:
+def inside(directory: Path) -> list[Path]:
+    """Return what lies in a directory and is not hidden, by name; nothing if there is no directory."""
+    found = directory.iterdir() if directory.is_dir() else []
+    return sorted(path for path in found if not path.name.startswith("."))
+
+
+def check_digests(directory: Path, digests: Mapping[str, str], advice: str, found: Findings) -> None:
+    """Find each file that is not as its SHA-256 says. digests: by path in the directory."""
+    for file, digest in digests.items():
+        path = directory / file
+        with found.unless(OSError, "absent, or it cannot be read", path, advice):
+            if file_digest(path) != digest:
+                found.add("wrong", "damaged: it is not as it was written", path, advice)
+
+
+def check_steps(directory: Path, found: Findings) -> None:
     """Check the finished steps, and those that a run had not finished when it ended."""
-    finished = _below(directory / "steps")
-    found = [finding for step in finished for finding in _check_step(step)]
-    if finished and not found:
-        found = [ok(f"{len(finished)} finished steps", directory / "steps")]
-    advice = "The next run goes on from it; remove it if no run will."
-    for step in _below(directory / "work"):
-        found += _check_state(step) or [note("a step that was not finished", step, advice)]
-    return found
+    if finished := inside(directory / "steps"):
+        with found.whole(f"{len(finished)} finished steps", directory / "steps"):
+            for step in finished:
+                _check_step(step, found)
+    for step in inside(directory / "work"):
+        if _saved_step(step, found) is not None:
+            advice = "The next run goes on from it; remove it if no run will."
+            found.add("note", "a step that was not finished", step, advice)
 
 
-def _check_step(step: Path) -> list[Finding]:
-    try:
+def _check_step(step: Path, found: Findings) -> None:
+    again = "Run the same command again: the step is done again."
+    with found.unless((OSError, ValueError), "absent or damaged", step / RECORD, again):
         record = read_step(step)
-    except (OSError, ValueError):
-        advice = "Run the same command again: the step is done again."
-        return [wrong("absent or damaged", step / RECORD, advice)]
-    advice = f"Remove {step} and run the same command again: the step is done again."
-    if step.name != f"{step.name.rpartition('-')[0]}-{record.key[:20]}":
-        return [wrong("another step's files lie here", step, advice)]
-    digests = {file: said.sha256 for file, said in record.files.items()}
-    return [wrong(what, file, advice) for file, what in differing(step, digests)]
+        advice = f"Remove {step}. {again}"
+        if step.name != f"{step.name.rpartition('-')[0]}-{record.key[:20]}":
+            found.add("wrong", "another step's files lie here", step, advice)
+        else:
+            check_digests(step, {file: said.sha256 for file, said in record.files.items()}, advice, found)
 
 
-def check_checkpoint(directory: Path) -> list[Finding]:
+def check_checkpoint(directory: Path, found: Findings) -> None:
     """Check a checkpoint's weights against the digests in its JSON."""
-    try:
+    advice = "Copy the checkpoint again, or remove it and run the command that made it again."
+    what, path = "not a checkpoint that can be read ({problem})", directory / DESCRIPTION
+    with found.unless((CheckpointError, OSError), what, path, advice):
         description = read_description(directory)
-    except (CheckpointError, OSError) as problem:
-        return [wrong(f"not a checkpoint that can be read ({problem})", directory / DESCRIPTION, _COPY)]
-    digests = {f"{network}.safetensors": digest for network, digest in description.digests.items()}
-    found = [wrong(what, file, _COPY) for file, what in differing(directory, digests)]
-    return found or [ok(f"a checkpoint of {description.architecture.kind}", directory)]
+        digests = {f"{network}.safetensors": digest for network, digest in description.digests.items()}
+        with found.whole(f"a checkpoint of {description.architecture.kind}", directory):
+            check_digests(directory, digests, advice, found)
 
 
-def check_training(directory: Path) -> list[Finding]:
-    """Check the saved state of a training."""
-    state = directory / STATE
-    if not state.exists():
-        return []
-    return _check_state(directory) or [ok(f"a training's state, step {saved_step(state):,}", directory)]
+def check_training(directory: Path, found: Findings) -> None:
+    """Check the saved state of a training, if there is one."""
+    if step := _saved_step(directory, found):
+        found.add("ok", f"a training's state, step {step:,}", directory)
 
 
-def _check_state(directory: Path) -> list[Finding]:
-    try:
-        saved_step(directory / STATE)
-    except (CheckpointError, OSError):
-        what = "damaged: no training can go on from it"
-        return [wrong(what, directory / STATE, "Remove it: the training begins again.")]
-    return []
+def _saved_step(directory: Path, found: Findings) -> int | None:
+    """Return the step of a training's state, 0 if there is no state, or None if it is damaged."""
+    advice = "Remove it: the training begins again."
+    what = "damaged: no training can go on from it"
+    with found.unless((CheckpointError, OSError), what, directory / STATE, advice):
+        return saved_step(directory / STATE)
 
 
-def check_leftovers(directory: Path) -> list[Finding]:
-    """Find what a killed process was writing."""
+def check_leftovers(directory: Path, found: Findings, *, below: bool = True) -> None:
+    """Find what a killed process was writing. below: in the directories below, too."""
     by_hand = "Remove it, if nothing is at work here; a harvest removes its own."
     advice = "The next run removes it." if (directory / OWNER).exists() else by_hand
-    left = sorted(directory.rglob(f".*{TEMPORARY}"))
-    outermost = [path for path in left if not any(parent.name.endswith(TEMPORARY) for parent in path.parents)]
-    return [note("half written when a run was killed", path, advice) for path in outermost]
-
-
-def _below(directory: Path) -> list[Path]:
-    if not directory.is_dir():
-        return []
-    return sorted(path for path in directory.iterdir() if not path.name.startswith("."))
-
-
-def differing(directory: Path, digests: Mapping[str, str]) -> Iterable[tuple[Path, str]]:
-    """Yield each file that is not as its SHA-256 says, and what is wrong with it.
-
-    digests: SHA-256 by path in the directory.
-    """
-    for file, digest in digests.items():
-        try:
-            if file_digest(directory / file) != digest:
-                yield directory / file, "damaged: it is not as it was written"
-        except OSError:
-            yield directory / file, "absent, or it cannot be read"
+    left = f".*{TEMPORARY}"
+    for path in sorted(directory.rglob(left) if below else directory.glob(left)):
+        if not any(parent.name.endswith(TEMPORARY) for parent in path.parents):
+            found.add("note", "half written when a run was killed", path, advice)

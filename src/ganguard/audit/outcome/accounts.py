@@ -1,4 +1,4 @@
-"""Read from the ledger how many images each account bought."""
+"""The accounts of the ledger, and the lines of the results that say how many images they bought."""
 
 from collections import Counter
 from pathlib import Path
@@ -7,11 +7,12 @@ from ganguard.audit.engine.cache import Done
 from ganguard.audit.plan.parts import Plan
 from ganguard.audit.plan.plan import AUDITOR_DRAWS
 from ganguard.audit.plan.step import Step
+from ganguard.audit.spec.adversaries import Averaging, adversary_labels, parse_adversaries
 from ganguard.audit.spec.scenarios import UNDEFENDED, Scenario
 from ganguard.audit.steps.purchase import adversary_account, auditor_account
 from ganguard.audit.steps.target_files import read_target
 from ganguard.queries.ledger import Ledger
-from ganguard.results.records import AccountRecord
+from ganguard.results.records import AccountRecord, AuditResults
 from ganguard.targets.protocol import Codes
 
 
@@ -66,3 +67,23 @@ def _record(role: str, scenario: Scenario, seed: int | None, bought: int) -> Acc
         adversary=scenario.who,
         bought=bought,
     )
+
+
+def accounts_of(record: AccountRecord, results: AuditResults) -> set[str]:
+    """Return the ledger's accounts that a line of the results sums up."""
+    target = results.target
+    behind = {defence.label: defence.identity for defence in results.defences}
+    if record.role == "adversary":
+        identity = behind.get(record.defence or "", target.identity)
+        averaging = _averaging(record.adversary, results) if record.adversary else None
+        return {adversary_account(identity, record.seed or 0, target.codes, averaging)}
+    drawn_from = target.reference or target.identity
+    identity = behind.get(record.defence, target.identity) if record.defence else drawn_from
+    return {auditor_account(identity, draw) for draw in range(AUDITOR_DRAWS)}
+
+
+def _averaging(label: str, results: AuditResults) -> Averaging | None:
+    """Return the adversary of that label in the spec of the results, if it averages."""
+    adversaries = parse_adversaries(results.spec["adversaries"])
+    found = dict(zip(adversary_labels(adversaries), adversaries, strict=True)).get(label)
+    return found if isinstance(found, Averaging) else None

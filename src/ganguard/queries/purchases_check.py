@@ -1,0 +1,76 @@
+"""What was bought, checked: the file of a ledger against itself and against the stores beside it."""
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from ganguard.base.errors import GanguardError
+from ganguard.base.findings import LONGEST_REASON, Findings
+from ganguard.base.settings import one_line
+from ganguard.queries.ledger import Ledger, LedgerCheck
+from ganguard.queries.ledger_database import copy_ledger
+from ganguard.queries.store import Store
+from ganguard.queries.store_check import COUNTS_ONCE
+
+BRING_BACK = (
+    "Bring back a copy of the ledger and its -wal file; without it, what was bought cannot be counted."
+)
+
+
+def check_ledger(
+    path: Path, stores: Mapping[Store, int], found: Findings, *, required: bool
+) -> LedgerCheck | None:
+    """Check a ledger's file, which stays as it is.
+
+    Args:
+        path: the file.
+        stores: what lies beside it, and how many images each holds.
+        found: gets what is found.
+        required: the ledger must lie there if there is a store.
+
+    Returns:
+        What the ledger records; None if it is absent, or cannot be read.
+    """
+    if not path.exists():
+        elsewhere = "no ledger lies here: what was bought is counted elsewhere, or not at all"
+        if stores and required:
+            found.add("wrong", "absent: what was bought is not counted", path, BRING_BACK)
+        elif stores:
+            found.add("note", elsewhere, path.parent)
+        return None
+    targets = {
+        store.account: {each.target for each in stores if each.account == store.account} for store in stores
+    }
+    with tempfile.TemporaryDirectory() as folder:  # opening a ledger in its place writes beside it
+        try:
+            with Ledger(copy_ledger(path, Path(folder))) as opened:
+                ledger = opened.check(targets)
+        except (GanguardError, OSError) as problem:
+            reason = str(problem).replace(f"{Path(folder) / path.name}: ", "")
+            what = f"not a ledger that can be read ({one_line(reason, LONGEST_REASON).rstrip('.')})"
+            found.add("wrong", what, path, BRING_BACK)
+            return None
+    _compare(ledger, stores, path, found)
+    return ledger
+
+
+def _compare(ledger: LedgerCheck, stores: Mapping[Store, int], path: Path, found: Findings) -> None:
+    """Find what is wrong in a ledger, what is paid and not stored, and what is stored and not paid."""
+    for account in ledger.budgets:
+        paid = ledger.reserved[account]
+        stored = {store: images for store, images in stores.items() if store.account == account}
+        here = sum(images * store.queries_an_image for store, images in stored.items())
+        if paid > here:
+            what = f"account {account!r} has bought {paid} images, of which {here} are stored here"
+            found.add("note", what, path, f"The others are {COUNTS_ONCE}")
+    bought = sum(ledger.reserved[account] for account in ledger.budgets)
+    with found.whole(f"accounts: {len(ledger.budgets)}; images bought: {bought:,}", path):
+        for problem in ledger.problems:
+            found.add("wrong", problem, path, BRING_BACK)
+        for store, images in stores.items():
+            delivered, price = ledger.delivered[store.account], store.queries_an_image
+            if images * price > delivered:
+                each = f" of {price} queries each" if price > 1 else ""
+                holds = f"{store.directory} holds {images} images{each}"
+                what = f"{holds}, and {delivered} were delivered to {store.account!r}"
+                found.add("wrong", what, path, BRING_BACK)
