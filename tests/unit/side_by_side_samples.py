@@ -6,7 +6,9 @@ import numpy as np
 from report_samples import make_results
 
 from ganguard.results.records import AttackRecord, AuditResults, Knows, Measurement
+from ganguard.results.side_by_side import SideBySide, side_by_side
 
+ATTACKS = ("fidelity sngan", "fidelity pggan", "fidelity stylegan2")
 NOISE = 0.1  # of a distance's logarithm, from seed to seed
 
 
@@ -50,3 +52,12 @@ def audit_of(
         for label in factors
     )
     return make_results(seeds=seeds, attacks=attacks, measurements=tuple(measurements))
+
+
+def audits_by_factors(*factors: tuple[float, float, float], seeds: int = 5, stream: int = 0) -> SideBySide:
+    """Audits of three attacks each, whose distances are these factors apart, side by side."""
+    audits = {
+        f"audit {i}": audit_of(dict(zip(ATTACKS, each, strict=True)), seeds, 10 * stream + i)
+        for i, each in enumerate(factors)
+    }
+    return side_by_side("pairs", audits)

@@ -8,6 +8,8 @@ from torch import Tensor
 from ganguard.base.cache import write_bytes
 from ganguard.base.codecs import encode_png
 
+# Results say COLUMNS of every grid, also of one that a step drew long ago: another layout needs another file
+# name, so that no such grid is found.
 COLUMNS, ROWS = 8, 6
 TILES = COLUMNS * ROWS
 GAP = 1  # pixels between tiles

@@ -22,7 +22,7 @@ def attack_settings(
 
     Raises SpecError if they are wrong, or if the attack needs a domain and none is given.
     """
-    from ganguard.attacks.protocol import attack_of, parse_attack
+    from ganguard.attacks.protocol import parse_attack
     from ganguard.base.errors import SpecError
     from ganguard.base.settings import apply_changes
 
@@ -30,12 +30,26 @@ def attack_settings(
     if domain is not None:
         values["domain"] = domain.model_dump(mode="json")
     changed = apply_changes(values, changes)
-    fields = getattr(attack_of(changed["kind"]).settings, "model_fields", {})
-    if "domain" in fields and "domain" not in changed:
+    try:
+        return parse_attack(changed)
+    except SpecError:
+        if not _lacks_domain(changed):
+            raise
         raise SpecError(
             f"{kind}: the copy is moved to another domain. Give --domain, a data set's name or a folder."
-        )
-    return parse_attack(changed)
+        ) from None
+
+
+def _lacks_domain(values: dict[str, Any]) -> bool:
+    """Return whether an attack's settings lack the domain that it needs, and are otherwise right."""
+    from ganguard.attacks.protocol import parse_attack
+    from ganguard.base.errors import SpecError
+
+    try:
+        with_domain = parse_attack({**values, "domain": "digits"})
+    except SpecError:
+        return False
+    return "domain" not in values and with_domain.needs().domain is not None
 
 
 def attack_knowledge(

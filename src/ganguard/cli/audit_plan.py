@@ -68,14 +68,15 @@ def _images(spec: "Spec", plan: "Plan", before: "Sequence[AccountRecord]") -> "T
 
 def _add_uses(table: "Table", spec: "Spec", plan: "Plan") -> None:
     """Add the images that the copies of each attack use."""
-    uses = [(plan.copy.label, plan.copy.settings.needs().purchase) for plan in plan.substitutes]
-    copies = len(spec.seeds) * len(spec.scenarios())
-    times = f", {copies} times" if copies > 1 else ""
+    used_in_all = 0
     for label, by_budget in spec.labelled_attacks():
+        uses = [each.copy.settings.needs().purchase for each in plan.substitutes if each.copy.label == label]
+        copies = len(uses) // len(by_budget)  # one for each seed and scenario in which the copies differ
+        times = f", {copies} times" if copies > 1 else ""
         budgets = " + ".join(f"{settings.needs().purchase:,}" for settings in by_budget)
-        used = sum(images for attack, images in uses if attack == label)
-        table.add_row(f"{label} uses {budgets}{times}", f"{used:,}", "")
-    table.add_row("used in all", f"{sum(images for _, images in uses):,}", "")
+        table.add_row(f"{label} uses {budgets}{times}", f"{sum(uses):,}", "")
+        used_in_all += sum(uses)
+    table.add_row("used in all", f"{used_in_all:,}", "")
 
 
 _TAKEN_AS_LAST = (

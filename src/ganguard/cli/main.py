@@ -190,6 +190,6 @@ def _usage(problem: Exception) -> str:
 
 
 def _end(line: str, code: int) -> None:
-    """Print a message as one line on standard error, however many it was made of, and exit."""
+    """Print a message on standard error, as one line even if it has several, and exit."""
     print(" ".join(line.split()), file=sys.stderr)  # noqa: T201 - standard error is for this line
     sys.exit(code)

@@ -1,98 +1,21 @@
-"""R3 over several audits: what differs is found, and what is noise is not, however many ratios are asked."""
+"""Several audits, run below one directory: what is written of all of them, and what the doctor says of it."""
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from report_samples import EMPTY_CELLS, draw_grids
-from side_by_side_samples import audit_of
+from report_samples import draw_grids
+from side_by_side_samples import ATTACKS, audit_of
 
 from ganguard.audit import several as run_several
 from ganguard.audit.doctor import examine
-from ganguard.audit.spec.reading import audits_listed
 from ganguard.audit.spec.spec import Spec
 from ganguard.base.cache import TEMPORARY, write_json
-from ganguard.base.errors import SpecError
-from ganguard.report.beside import render_beside
 from ganguard.results.records import AuditResults
 from ganguard.results.side_by_side import SideBySide, side_by_side
 from ganguard.results.side_by_side.files import FILE
 
 Cli = Callable[..., tuple[int, str, str]]
-ATTACKS = ("fidelity sngan", "fidelity pggan", "fidelity stylegan2")
-
-
-def _found(*factors: tuple[float, float, float], seeds: int = 5, stream: int = 0) -> SideBySide:
-    audits = {
-        f"audit {i}": audit_of(dict(zip(ATTACKS, each, strict=True)), seeds, 10 * stream + i)
-        for i, each in enumerate(factors)
-    }
-    return side_by_side("pairs", audits)
-
-
-def test_equal_substitutes_are_seldom_told_apart() -> None:
-    """Nine ratios a question, of which a 95 % interval each would call one different in a third of all
-    cases."""
-    outcomes = [
-        [verdict.outcome for verdict in _found((1, 1, 1), (1, 1, 1), (1, 1, 1), stream=s).verdicts]
-        for s in range(60)
-    ]
-    assert sum(one == "holds" for one, _ in outcomes) <= 8
-    assert sum(other == "holds" for _, other in outcomes) <= 8
-
-
-def test_a_better_substitute_is_found_and_that_no_target_changes_it() -> None:
-    substitutes, depends = _found((1, 1, 3), (1, 1, 3), (2, 2, 6)).verdicts
-    assert (substitutes.outcome, depends.outcome) == ("holds", "undecided")
-    assert substitutes.reason.startswith("6 of 9 ratios differ from 1")
-
-
-def test_what_depends_on_the_target_is_found() -> None:
-    assert [v.outcome for v in _found((1, 3, 3), (3, 1, 3), (3, 3, 1)).verdicts] == ["holds", "holds"]
-
-
-def test_every_ratio_says_what_it_is_of() -> None:
-    ratios = {ratio.statement: ratio for ratio in _found((1, 2, 2), (1, 1, 1), (1, 1, 1)).ratios}
-    assert len(ratios) == 18
-    one = ratios["audit 0: fidelity sngan / fidelity pggan"]
-    assert one.ratio == pytest.approx(1 / 2, rel=0.2)
-    assert one.low is not None
-    assert one.high is not None
-    assert one.low < one.ratio < one.high
-    two = ratios["fidelity sngan / fidelity pggan, of audit 0 / of audit 1"]
-    assert two.ratio == pytest.approx(1 / 2, rel=0.3)
-
-
-def test_one_seed_decides_nothing() -> None:
-    found = _found((1, 9, 9), (1, 1, 1), seeds=1)
-    assert {verdict.outcome for verdict in (*found.verdicts, *found.ratios)} == {"undecided"}
-    assert all("no interval" in verdict.reason for verdict in found.verdicts)
-
-
-def test_the_largest_budget_that_all_have_is_compared() -> None:
-    factors = dict.fromkeys(ATTACKS, 1.0)
-    audits = {"a": audit_of(factors, 2, 0, (100, 1000)), "b": audit_of(factors, 2, 1, (100,))}
-    assert side_by_side("pairs", audits).query_budget == 100
-
-
-def test_audits_with_nothing_in_common_are_refused() -> None:
-    audits = {
-        "a": audit_of({ATTACKS[0]: 1, ATTACKS[1]: 1}, 2, 0),
-        "b": audit_of({ATTACKS[0]: 1, ATTACKS[2]: 1}, 2, 1),
-    }
-    with pytest.raises(SpecError, match="pairs: its audits must have two attacks"):
-        side_by_side("pairs", audits)
-
-
-@pytest.mark.parametrize("seeds", [1, 5])
-def test_the_page_shows_every_cell_and_links_to_everyaudit_of(seeds: int) -> None:
-    found = _found((1, 3, 3), (3, 1, 3), seeds=seeds)
-    page = render_beside(found)
-    assert not EMPTY_CELLS.search(re.sub(r"<style>.*?</style>", "", page, flags=re.S))
-    assert all(f'href="audit {i}/report.html"' in page for i in range(2))
-    assert all(attack in page for attack in ATTACKS)
-    assert SideBySide.model_validate_json(found.model_dump_json()) == found
 
 
 def test_the_audits_are_run_below_one_directory(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,17 +140,3 @@ def test_the_directory_of_an_audit_is_not_taken(cli: Cli, tmp_path: Path) -> Non
     code, _, err = cli("audit", "pairs", "--out", "here")
     assert code == 2
     assert "here: holds an audit of its own" in err
-
-
-def test_a_spec_lists_audits_or_is_one() -> None:
-    assert audits_listed("pairs") == ("pairs", ["pairs-sngan", "pairs-pggan", "pairs-stylegan2"])
-    assert audits_listed("digits") == ("digits", [])
-
-
-@pytest.mark.parametrize(
-    "said", ["[digits]", "digits", "[digits, 3]", "[digits, digits]", "[a, b]\nseeds: [0]"]
-)
-def test_a_list_of_audits_that_is_none_is_refused(tmp_path: Path, said: str) -> None:
-    (tmp_path / "mine.yaml").write_text(f"audits: {said}")
-    with pytest.raises(SpecError, match="audits must be a list of two or more"):
-        audits_listed(str(tmp_path / "mine.yaml"))

@@ -103,13 +103,16 @@ def step_key(step: Step, done: dict[str, Done], compute: Compute) -> str:
 
     done: the finished steps by name; at least those that it reads.
     """
+    networks = _networks_of(step)
     return content_key(
         kind=step.kind,
         settings=step.settings.said(),
         inputs={role: done[i.step.name].digests[i.part] for role, i in step.inputs.by_role().items()},
-        code=code_version(*code_of(step), *_plugin_packages(step), but=frozenset(CHANGES_NO_RESULT)),
+        code=code_version(
+            *code_of(step), *_plugin_packages(step, networks), but=frozenset(CHANGES_NO_RESULT)
+        ),
         compute={"device": compute.torch_device().type, "threads": compute.threads},
-        libraries=_libraries_of(step),
+        libraries=_libraries_of(step, networks),
     )
 
 
@@ -125,28 +128,24 @@ def _libraries() -> dict[str, str]:
     return {name: version(name) for name in LIBRARIES}
 
 
-def _libraries_of(step: Step) -> dict[str, str]:
+def _libraries_of(step: Step, networks: list[FeatureSettings]) -> dict[str, str]:
     """Return the versions of all libraries that the result of a step depends on."""
-    named = [*step.settings.libraries(), *_libraries_of_defences(step)]
-    networks = [*step.settings.networks(), *_networks_of_defences(step)]
+    of_defences = [name for defence in step.settings.defences() for name in type(defence).libraries]
+    named = [*step.settings.libraries(), *of_defences]
     of_networks = [found for network in networks for found in library_versions(network).items()]
     return _libraries() | {name: library_version(name) for name in named} | dict(of_networks)
 
 
-def _libraries_of_defences(step: Step) -> list[str]:
-    return [name for defence in step.settings.defences() for name in type(defence).libraries]
+def _networks_of(step: Step) -> list[FeatureSettings]:
+    """Return the feature networks that the step, or a defence in it, runs."""
+    of_defences = [getattr(defence, "network", None) for defence in step.settings.defences()]
+    return [*step.settings.networks(), *(parse_features(network) for network in of_defences if network)]
 
 
-def _networks_of_defences(step: Step) -> list[FeatureSettings]:
-    networks = [getattr(defence, "network", None) for defence in step.settings.defences()]
-    return [parse_features(network) for network in networks if network]
-
-
-def _plugin_packages(step: Step) -> list[str]:
+def _plugin_packages(step: Step, networks: list[FeatureSettings]) -> list[str]:
     """Return other people's packages whose code the step runs through."""
     named = step.settings.plugins()
     named += [(DEFENCES, defence.kind) for defence in step.settings.defences()]
-    networks = [*step.settings.networks(), *_networks_of_defences(step)]
     named += [(FEATURES, network.kind) for network in networks]
     packages = {table.package(kind) for table, kind in named if kind in table.table()}
     return sorted(packages - {"ganguard"})

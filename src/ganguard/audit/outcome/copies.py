@@ -1,7 +1,8 @@
 """Put sample grids, checkpoints and fitted directions where a person finds them."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
+from itertools import chain, count
 from pathlib import Path
 
 from ganguard.audit.engine.cache import Done
@@ -64,18 +65,18 @@ class _Grids:
         self, step: Step, name: str, subject: Depicted, whose: Whose | None = None, source: str = GRID_FILE
     ) -> None:
         """Copy a grid of a step to grids/<name>.png."""
-        said = (whose or Whose()).model_dump()
-        self._copy(step, name, source, {"subject": subject, "columns": COLUMNS, **said})
+        fields = (whose or Whose()).model_dump()
+        self._copy(step, name, source, {"subject": subject, "columns": COLUMNS, **fields})
 
     def add_strip(self, direction: DirectionPlan) -> None:
         """Copy the strip of a fitted direction."""
-        said = {"subject": "direction", "columns": len(AMOUNTS), "attribute": direction.attribute}
-        self._copy(direction.step, _slug(direction.step.name), STRIP_FILE, said)
+        fields = {"subject": "direction", "columns": len(AMOUNTS), "attribute": direction.attribute}
+        self._copy(direction.step, _slug(direction.step.name), STRIP_FILE, fields)
 
-    def _copy(self, step: Step, name: str, source: str, said: Mapping[str, object]) -> None:
-        copy_file(self._done[step.name].directory / source, self._audit / "grids" / f"{name}.png")
-        place = {"file": f"grids/{name}.png", "tile": self._tile}
-        self.added.append(Picture.model_validate({**said, **place}))
+    def _copy(self, step: Step, name: str, source: str, fields: Mapping[str, object]) -> None:
+        file = f"grids/{_untaken(name, {Path(picture.file).stem for picture in self.added})}.png"
+        copy_file(self._done[step.name].directory / source, self._audit / file)
+        self.added.append(Picture.model_validate({**fields, "file": file, "tile": self._tile}))
 
 
 def _first_of_each(plan: Plan, done: dict[str, Done]) -> list[SubstitutePlan]:
@@ -91,17 +92,18 @@ def _first_of_each(plan: Plan, done: dict[str, Done]) -> list[SubstitutePlan]:
 def copy_checkpoints(plan: Plan, done: dict[str, Done], audit: Path) -> None:
     """Copy checkpoints to audit/checkpoints, and fitted directions to audit/directions.
 
-    The checkpoint of a copy is called <attack>-<budget>-seed<seed>.
+    The checkpoint of a copy is called <attack>-<budget>-seed<seed>, with a number after it if that is taken.
     """
+    directions = set[str]()
     for direction in fitted_directions(plan, done):
-        source = done[direction.step.name].directory
-        copy_directory(source, audit / "directions" / _slug(direction.attribute))
-    wanted = {
-        f"{_copy_slug(substitute.copy)}-seed{substitute.copy.seed}": substitute.train
-        for substitute in plan.substitutes
-    }
-    wanted["target"] = plan.ground.target
-    for name, step in wanted.items():
+        name = _untaken(_slug(direction.attribute), directions)
+        directions.add(name)
+        copy_directory(done[direction.step.name].directory, audit / "directions" / name)
+    checkpoints = {"target": plan.ground.target}
+    for substitute in plan.substitutes:
+        name = f"{_copy_slug(substitute.copy)}-seed{substitute.copy.seed}"
+        checkpoints[_untaken(name, checkpoints)] = substitute.train
+    for name, step in checkpoints.items():
         if step.name in done and (done[step.name].directory / "checkpoint").is_dir():
             copy_directory(done[step.name].directory / "checkpoint", audit / "checkpoints" / name)
 
@@ -109,6 +111,12 @@ def copy_checkpoints(plan: Plan, done: dict[str, Done], audit: Path) -> None:
 def _copy_slug(copy: Copy) -> str:
     """Return a part of a file's name that stands for a copy under any seed."""
     return f"{_slug(f'{copy.label}{copy.scenario}')}-{copy.settings.query_budget}"
+
+
+def _untaken(name: str, taken: Container[str]) -> str:
+    """Return a name of a file or, if that is taken, the same with a number: two labels may make one name."""
+    names = chain([name], (f"{name}-{number}" for number in count(2)))
+    return next(each for each in names if each not in taken)
 
 
 def _slug(label: str) -> str:

@@ -84,7 +84,7 @@ def _trained_on(spec: Spec, real: Step) -> Step:
 
 def _domain_datasets(spec: Spec) -> list[DatasetSettings]:
     """Return the data sets that copies are moved to, each once."""
-    wanted = [attack.needs().domain for attack in spec.attacks]
+    wanted = [copy.needs().domain for copy in spec.trained_copies()]
     datasets = [domain.dataset for domain in wanted if domain is not None]
     return [dataset for place, dataset in enumerate(datasets) if dataset not in datasets[:place]]
 
@@ -96,9 +96,10 @@ def _ready_step(
     domain_images: Sequence[Step],
     datasets: Sequence[DatasetSettings],
 ) -> Step:
+    copies = spec.trained_copies()
     settings = work.ReadySettings(
         samples=spec.samples,
-        attacks=tuple(attack for i, attack in enumerate(spec.attacks) if attack not in spec.attacks[:i]),
+        attacks=tuple(copy for i, copy in enumerate(copies) if copy not in copies[:i]),
         domains=tuple(datasets),
         seeds=spec.seeds,
         price=max(scenario.price for scenario in spec.scenarios()),

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
 
-from ganguard.attacks.protocol import AttackSettings, Needs
+from ganguard.attacks.protocol import AttackSettings
 from ganguard.audit.plan.adversaries import (
     Known,
     known_step,
@@ -38,7 +38,7 @@ def make_plan(spec: Spec) -> Plan:
     """Return all steps of an audit, and their purposes."""
     ground = lay_ground(spec)
     bought = _purchases(spec, ground)
-    fractions = {needs.real_fraction for needs in _all_needs(spec)} - {None}
+    fractions = {copy.needs().real_fraction for copy in spec.trained_copies()} - {None}
     known = {
         (fraction, seed): known_step(ground, fraction, seed)
         for fraction, seed in product(sorted(filter(None, fractions)), spec.seeds)
@@ -89,7 +89,7 @@ def _steps_of_purchases(ground: Ground, purchases: Sequence[PurchasePlan]) -> li
 
 def _purchases(spec: Spec, ground: Ground) -> Bought:
     """Return every purchase. Adversaries that ask alike share one, and so do all attacks at all budgets."""
-    budgets = sorted({needs.purchase for needs in _all_needs(spec)} - {0})
+    budgets = sorted({copy.needs().purchase for copy in spec.trained_copies()} - {0})
     if not budgets:
         return {}
     buyers = {_buyer(scenario): scenario.bought for scenario in spec.scenarios()}
@@ -97,12 +97,6 @@ def _purchases(spec: Spec, ground: Ground) -> Bought:
         (*buyer, seed): purchase_plan(spec, ground, budgets, seed, scenario)
         for (buyer, scenario), seed in product(buyers.items(), spec.seeds)
     }
-
-
-def _all_needs(spec: Spec) -> list[Needs]:
-    """Return what every attack needs, and every copy that is stolen for one."""
-    needs = [attack.needs() for attack in spec.attacks]
-    return needs + [each.stolen.needs() for each in needs if each.stolen]
 
 
 def _buyer(scenario: Scenario) -> tuple[str | None, str | None]:

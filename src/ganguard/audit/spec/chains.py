@@ -63,7 +63,7 @@ def _chains(value: object) -> tuple[Chain, ...]:
 
 
 def swept(entry: object, where: str, which: Sequence[str] | None = None) -> list[Any]:
-    """Return an entry for each combination of values, if an entry lists several values of a setting.
+    """Return an entry for each combination of the values that an entry of a spec lists.
 
     Args:
         entry: one entry of a spec's attacks, defences or adversaries.

@@ -5,7 +5,7 @@ from itertools import count
 
 
 def numbered(labels: Sequence[str]) -> list[str]:
-    """Return the labels, with " #2", " #3" … appended to the second, third … of those that read the same."""
+    """Return the labels, with " #2", " #3" … appended to the second, third … of equal ones."""
     unique: list[str] = []
     for label in labels:
         numbers = count(2)

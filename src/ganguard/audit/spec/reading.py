@@ -23,8 +23,8 @@ def read_spec(spec: str, changes: list[str]) -> tuple[str, Spec]:
     """Return the name and the parsed spec of a YAML file or a preset.
 
     Args:
-        spec: path of a YAML file, or name of a preset. With `like: PRESET`, it takes all values that it does
-            not say from that preset.
+        spec: path of a YAML file, or name of a preset. With `like: PRESET`, that preset gives all values that
+            the spec leaves out.
         changes: made to the spec, in the form "target.train.steps=100".
 
     Raises SpecError, with one line that names the wrong key.

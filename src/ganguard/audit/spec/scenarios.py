@@ -34,7 +34,7 @@ class Scenario:
 
     @property
     def averaging(self) -> Averaging | None:
-        """The adversary, if it makes each image of several queries."""
+        """The adversary, if it makes each image from several queries."""
         return self.adversary if isinstance(self.adversary, Averaging) else None
 
     @property

@@ -213,6 +213,11 @@ class Spec(Settings):
         """Return the undefended target first, then every defence with every adversary."""
         return scenarios(self.defences, self.adversaries)
 
+    def trained_copies(self) -> list[AttackSettings]:
+        """Return the settings of every attack, and of every copy that is stolen for one."""
+        stolen = [attack.needs().stolen for attack in self.attacks]
+        return [*self.attacks, *(copy for copy in stolen if copy)]
+
     def labelled_attacks(self) -> list[tuple[str, list[AttackSettings]]]:
         """Return each attack's unique label and its settings by ascending budget, in the spec's order."""
         by_recipe: dict[str, list[AttackSettings]] = {}

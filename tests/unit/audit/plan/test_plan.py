@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ganguard.attacks.fidelity import FidelitySettings
 from ganguard.attacks.protocol import Needs
+from ganguard.attacks.transfer import TransferSettings
 from ganguard.audit.engine.cache import Done, step_key
 from ganguard.audit.plan import adversary_work, ground_work
 from ganguard.audit.plan.parts import Plan
@@ -196,3 +197,19 @@ def test_a_stolen_copy_may_need_another_purchase_than_the_attack_that_continues_
     reads = substitute.train.inputs.by_role()
     assert reads["stolen"].step.inputs.by_role()["purchase"].part == "7"
     assert reads["purchase"].part == "9"
+
+
+class _Wandering(FidelitySettings):
+    """An attack of another package: it continues a copy that was moved to a domain which it does not need."""
+
+    def needs(self) -> Needs:
+        moved = {**MOVED, "method": "scratch", "query_budget": self.query_budget}
+        return Needs(purchase=self.query_budget, stolen=TransferSettings.model_validate(moved))
+
+
+def test_a_stolen_copy_may_need_a_domain_of_its_own() -> None:
+    plan = plan_of(attacks=[_Wandering.model_validate({"architecture": "sngan", "query_budget": 9})])
+    (domain,) = plan.ground.domains
+    stolen = plan.substitutes[0].train.inputs.by_role()["stolen"].step
+    assert stolen.inputs.by_role()["domain_images"].step is domain.real
+    assert domain.real in plan.steps

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ganguard.audit.spec.reading import read_spec
+from ganguard.audit.spec.reading import audits_listed, read_spec
 from ganguard.audit.spec.spec import TrainTarget
 from ganguard.base.errors import SpecError
 
@@ -86,3 +86,17 @@ def test_set_reaches_nested_keys_and_lists() -> None:
 def test_set_refuses_what_leads_nowhere(change: str) -> None:
     with pytest.raises(SpecError):
         read_spec("digits", [change])
+
+
+def test_a_spec_lists_audits_or_is_one() -> None:
+    assert audits_listed("pairs") == ("pairs", ["pairs-sngan", "pairs-pggan", "pairs-stylegan2"])
+    assert audits_listed("digits") == ("digits", [])
+
+
+@pytest.mark.parametrize(
+    "said", ["[digits]", "digits", "[digits, 3]", "[digits, digits]", "[a, b]\nseeds: [0]"]
+)
+def test_a_list_of_audits_that_is_none_is_refused(tmp_path: Path, said: str) -> None:
+    (tmp_path / "mine.yaml").write_text(f"audits: {said}")
+    with pytest.raises(SpecError, match="audits must be a list of two or more"):
+        audits_listed(str(tmp_path / "mine.yaml"))
