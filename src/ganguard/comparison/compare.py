@@ -143,12 +143,10 @@ def compare_with_training(
         fresh: features of images of the same origin that the adversary never saw.
     """
     found = cache(lambda function: function_of(function)(trained_on, measured, held_out=fresh))
-    every = {m.name: of_memory(m, found(m.function)) for of in _MEMORY for m in audited(of)}
+    wanted = [*audited("training images"), *audited("held-out images")]
+    every = {m.name: of_memory(m, found(m.function)) for m in wanted}
     values = {metric: value for metric, value in every.items() if value is not None}
     return _records(subject, values, name, len(measured), len(trained_on), 0)
-
-
-_MEMORY = ("training images", "held-out images")
 
 
 def _records(

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ganguard.report.lists import verdict_rows
+from ganguard.report.lists import ratio
 from ganguard.report.numbers import DASH, whole, with_spread
 from ganguard.report.pages import template
 from ganguard.report.tables import Group, Row
@@ -70,8 +70,7 @@ def render_beside(found: SideBySide) -> str:
         budget=whole(found.query_budget),
         columns=columns(found),
         groups=[Group("", tuple(rows(found)))],
-        verdicts=verdict_rows(found.verdicts),
-        ratios=verdict_rows(found.ratios),
+        ratio=ratio,
     )
 
 

@@ -10,7 +10,7 @@ from ganguard.report.grids import Gallery, Grid
 from ganguard.report.numbers import DASH, interval, number, whole
 from ganguard.report.tables import Group, Row
 from ganguard.results.measures import DISTANCE, MEASURES
-from ganguard.results.protection import NAIVE, protection
+from ganguard.results.protection import NAIVE, defended_attacks, protection
 from ganguard.results.records import Against, AuditResults
 from ganguard.results.verdicts import Distances
 
@@ -84,17 +84,14 @@ class DefendingSection:
 
 def defending_section(results: AuditResults, gallery: Gallery) -> DefendingSection:
     """Return what is said about all defences."""
-    most: dict[str, int] = {}
-    for m in results.select(subject="substitute"):
-        if m.defence and m.attack and m.query_budget:
-            most[m.attack] = max(m.query_budget, most.get(m.attack, 0))
     order = {label: i for i, label in enumerate((None, *(d.label for d in results.defences)))}
     pictures = [
         p for p in results.pictures if p.subject == "defended" or (p.subject == "target" and results.defences)
     ]
     pictures.sort(key=lambda p: order.get(p.defence, len(order)))
     strips = tuple(gallery.grid(p, _capital(p.defence or UNDEFENDED), "") for p in pictures)
-    attacks = tuple(_defended(results, attack, budget) for attack, budget in most.items())
+    met = defended_attacks(results.measurements)
+    attacks = tuple(_defended(results, attack, budget) for attack, budget in met.items())
     columns, utility = ((), ()) if attacks or not results.defences else utility_table(results)
     return DefendingSection(attacks, strips, tuple(_directions(results, gallery)), utility, columns)
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
+from matplotlib.ticker import NullLocator
 
 from ganguard.report.findings import (
     DOMAIN_SPLITS,
@@ -22,8 +22,8 @@ from ganguard.report.findings import (
     yardstick,
 )
 from ganguard.report.numbers import interval, number, whole
-from ganguard.report.plots import MARKERS, LegendKey, round_values
-from ganguard.report.svg import INK, MUTED, PAPER, SERIES, Shape, draw
+from ganguard.report.plots import MARKERS, LegendKey, legend_keys, round_values
+from ganguard.report.svg import INK, MUTED, PAPER, SERIES, Shape, draw, set_ticks
 from ganguard.results.measures import DISTANCE
 from ganguard.results.records import Against, AuditResults
 from ganguard.results.summaries import Summary, summarise
@@ -104,10 +104,7 @@ def _dots(results: AuditResults, against: Against, heading: str, note: str) -> D
         Shape("narrow", (300, height), (0.03, 44 / height, 0.94, 1 - AROUND / height), 11.0),
     )
     svgs = tuple(draw(shape, heading, said, paint, prefix=f"{against}-") for shape in shapes)
-    keys = tuple(
-        LegendKey(f"query budget {whole(b)}", f"--series-{i % len(SERIES)}", MARKERS[i % len(MARKERS)][1])
-        for i, b in enumerate(every)
-    )
+    keys = legend_keys(f"query budget {whole(b)}" for b in every)
     return Dots(
         heading, note, svgs, keys, tuple(f"{ruler.label}: {number(value)}" for ruler, value in rulers.items())
     )
@@ -139,10 +136,7 @@ def _frame(axes: Axes, rows: Sequence[DotRow], rulers: Sequence[float]) -> None:
     axes.set_xscale("log")
     axes.set_xlim(low / pad, high * pad)
     axes.set_ylim(len(rows) - 0.4, -0.8)
-    ticks = round_values(*axes.get_xlim())
-    axes.xaxis.set_major_locator(FixedLocator(ticks))
-    axes.xaxis.set_major_formatter(FixedFormatter([f"{tick:,g}" for tick in ticks]))
-    axes.xaxis.set_minor_locator(NullLocator())
+    set_ticks(axes.xaxis, round_values(*axes.get_xlim()))
     axes.yaxis.set_major_locator(NullLocator())
     axes.set_xlabel("Fréchet distance (log scale); left is closer", color=INK)
 

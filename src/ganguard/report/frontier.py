@@ -9,14 +9,12 @@ from itertools import pairwise
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
-from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from ganguard.report.defended_points import DefencePoint, families
 from ganguard.report.defending import Defended
 from ganguard.report.numbers import number
-from ganguard.report.plots import MARKERS, LegendKey, round_values
-from ganguard.report.svg import INK, MUTED, PAPER, SERIES, Shape, draw
+from ganguard.report.plots import MARKERS, LegendKey, legend_keys, round_values
+from ganguard.report.svg import INK, MUTED, PAPER, SERIES, Shape, draw, set_ticks
 
 SHAPES = (
     Shape("wide", (660, 380), (0.075, 0.125, 0.9, 0.8), 10.0),
@@ -27,10 +25,7 @@ _LOSSES = (0.5, 0.7, 1, 1.2, 1.5, 2, 3, 5, 7, 10, 15, 20, 30, 50, 100)
 
 def frontier_keys(defended: Defended) -> tuple[LegendKey, ...]:
     """Return how each kind of defence is drawn."""
-    return tuple(
-        LegendKey(name, f"--series-{i % len(SERIES)}", MARKERS[i % len(MARKERS)][1])
-        for i, name in enumerate(families(defended.points))
-    )
+    return legend_keys(families(defended.points))
 
 
 def frontier(defended: Defended, number_of: int) -> tuple[str, ...]:
@@ -78,8 +73,8 @@ def _frame(axes: Axes, points: Sequence[DefencePoint]) -> None:
         scale("log")
         limit(low / pad, high * pad)
     low, high = axes.get_xlim()
-    _ticks(axes.xaxis, [v for v in _LOSSES if low <= v <= high])
-    _ticks(axes.yaxis, round_values(*axes.get_ylim()))
+    set_ticks(axes.xaxis, [v for v in _LOSSES if low <= v <= high])
+    set_ticks(axes.yaxis, round_values(*axes.get_ylim()))
     axes.set_xlabel("users' FD to real images, times that without a defence (log scale)", color=INK)
     axes.text(
         -0.06,
@@ -88,12 +83,6 @@ def _frame(axes: Axes, points: Sequence[DefencePoint]) -> None:
         transform=axes.transAxes,
         color=INK,
     )
-
-
-def _ticks(axis: Axis, places: Sequence[float]) -> None:
-    axis.set_major_locator(FixedLocator([float(place) for place in places]))
-    axis.set_major_formatter(FixedFormatter([f"{place:,g}" for place in places]))
-    axis.set_minor_locator(NullLocator())
 
 
 def _curve(axes: Axes, family: Sequence[DefencePoint], index: int) -> None:

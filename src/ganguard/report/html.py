@@ -48,7 +48,6 @@ def render(results: AuditResults, directory: Path) -> str:
             (frontier(attack, i), frontier_keys(attack)) for i, attack in enumerate(defending.attacks)
         ],
         failures=lists.failures(whole_results),
-        verdicts=lists.verdict_rows(results.verdicts),
         grid_rows=grid_rows(results, gallery),
         refining=refining_section(results, gallery),
         diagnostics=DIAGNOSTICS,
@@ -63,6 +62,7 @@ def render(results: AuditResults, directory: Path) -> str:
         facts=facts(results),
         steps=step_rows,
         step_total=step_total,
+        ratio=lists.ratio,
         bought=lists.bought(whole_results),
         used=lists.used(whole_results),
     )

@@ -1,73 +1,23 @@
-"""The lists of the report, as rows of text: verdicts, purchases, their uses, failures and steps."""
+"""The lists of the report as rows of text, and the ratios of its verdicts."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import get_args
 
 from ganguard.report.numbers import DASH, interval, number, seconds, whole
 from ganguard.report.tables import Row
-from ganguard.results.records import AuditResults, FailureRecord, UseRecord, Verdict
-
-SYMBOLS = {"holds": "✓", "fails": "✗", "undecided": "?"}
+from ganguard.results.records import AuditResults, FailureRecord, Role, UseRecord, Verdict
 
 
-@dataclass(frozen=True)
-class VerdictRow:
-    """A verdict in print.
-
-    Attributes:
-        symbol: says the outcome without colour.
-        ratio: with its 95 % interval.
-    """
-
-    relation: str
-    statement: str
-    outcome: str
-    symbol: str
-    ratio: str
-    seeds: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class Purchases:
-    """Images bought, by role, and in total."""
-
-    auditor: tuple[Row, ...]
-    adversary: tuple[Row, ...]
-    auditor_total: str
-    adversary_total: str
-
-
-def verdict_rows(verdicts: Sequence[Verdict]) -> list[VerdictRow]:
-    """Return the verdicts in print, in the order of the results."""
-    return [
-        VerdictRow(
-            relation=verdict.relation,
-            statement=verdict.statement,
-            outcome=verdict.outcome,
-            symbol=SYMBOLS[verdict.outcome],
-            ratio=_ratio(verdict),
-            seeds=whole(verdict.seeds),
-            reason=verdict.reason,
-        )
-        for verdict in verdicts
-    ]
-
-
-def bought(results: AuditResults) -> Purchases:
-    """Return the images that each account bought from the target."""
-    rows: dict[str, list[Row]] = {"auditor": [], "adversary": []}
-    totals = {"auditor": 0, "adversary": 0}
-    for account in results.accounts:
-        seed = DASH if account.seed is None else str(account.seed)
-        rows[account.role].append(Row(account.account, (seed, whole(account.bought))))
-        totals[account.role] += account.bought
-    return Purchases(
-        auditor=tuple(rows["auditor"]),
-        adversary=tuple(rows["adversary"]),
-        auditor_total=whole(totals["auditor"]),
-        adversary_total=whole(totals["adversary"]),
-    )
+def bought(results: AuditResults) -> dict[Role, tuple[list[Row], str]]:
+    """Return for each role the images that each of its accounts bought from the target, and their sum."""
+    found: dict[Role, tuple[list[Row], str]] = {}
+    for role in get_args(Role):
+        accounts = [account for account in results.accounts if account.role == role]
+        rows = [
+            Row(account.account, (DASH if account.seed is None else str(account.seed), whole(account.bought)))
+            for account in accounts
+        ]
+        found[role] = rows, whole(sum(account.bought for account in accounts))
+    return found
 
 
 def used(results: AuditResults) -> list[Row]:
@@ -103,7 +53,8 @@ def steps(results: AuditResults) -> tuple[list[Row], str]:
     return rows, seconds(sum(step.seconds for step in results.steps))
 
 
-def _ratio(verdict: Verdict) -> str:
+def ratio(verdict: Verdict) -> str:
+    """Return the ratio of a verdict with its interval, if it has them."""
     if verdict.ratio is None:
         return DASH
     if verdict.low is None or verdict.high is None:

@@ -1,13 +1,12 @@
 """The main picture of an audit: copy quality against query budget, on logarithmic axes."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from ganguard.report.findings import (
     NOISE_TO_REAL,
@@ -23,7 +22,7 @@ from ganguard.report.findings import (
     yardstick,
 )
 from ganguard.report.numbers import number, whole
-from ganguard.report.svg import INK, MUTED, PAPER, SERIES, Shape, draw
+from ganguard.report.svg import INK, MUTED, PAPER, SERIES, Shape, draw, set_ticks
 from ganguard.results.measures import DISTANCE
 from ganguard.results.records import AuditResults
 from ganguard.results.summaries import Summary, summarise
@@ -71,14 +70,19 @@ class Legend:
     zero_left_out: bool
 
 
+def legend_keys(labels: Iterable[str]) -> tuple[LegendKey, ...]:
+    """Return a colour and a marker for each label, in the order of both."""
+    return tuple(
+        LegendKey(label, f"--series-{i % len(SERIES)}", MARKERS[i % len(MARKERS)][1])
+        for i, label in enumerate(labels)
+    )
+
+
 def legend(results: AuditResults) -> Legend:
     """Return the legend of the picture."""
     found = copies(results)
     return Legend(
-        keys=tuple(
-            LegendKey(label, f"--series-{i % len(SERIES)}", MARKERS[i % len(MARKERS)][1])
-            for i, label in enumerate(_drawn(results))
-        ),
+        keys=legend_keys(_drawn(results)),
         fidelity=any(_positive(copy.fidelity) for copy in found),
         accuracy=any(_positive(copy.accuracy) for copy in found),
         yardsticks=bool(_rulers(results)),
@@ -161,14 +165,8 @@ def _frame(axes: Axes, found: Sequence[CopyDistances], rulers: Sequence[float], 
 
 def _ticks(axes: Axes, budgets: Sequence[int], shape: Shape) -> None:
     """Set titles, and ticks in plain numbers: x at the budgets themselves, y at round values."""
-    heights = round_values(*axes.get_ylim())
-    for axis, places, texts in (
-        (axes.xaxis, budgets, [whole(budget) for budget in budgets]),
-        (axes.yaxis, heights, [f"{value:,g}" for value in heights]),
-    ):
-        axis.set_major_locator(FixedLocator([float(place) for place in places]))
-        axis.set_major_formatter(FixedFormatter(texts))
-        axis.set_minor_locator(NullLocator())
+    set_ticks(axes.xaxis, budgets, [whole(budget) for budget in budgets])
+    set_ticks(axes.yaxis, round_values(*axes.get_ylim()))
     axes.set_xlabel(
         "images bought from the target (log scale)" if shape == WIDE else "images bought (log scale)",
         color=INK,

@@ -28,14 +28,6 @@ ALGORITHM_1, STUCK, CHOSEN = "Algorithm 1", "stuck", "✓"
 
 
 @dataclass(frozen=True)
-class RefiningRemark:
-    """What is said about one attack at one budget."""
-
-    heading: str
-    text: str
-
-
-@dataclass(frozen=True)
 class Example:
     """One refinement in pictures.
 
@@ -57,14 +49,14 @@ class RefiningSection:
     """The section on refining.
 
     Attributes:
-        remarks: for each attack and budget.
+        remarks: what is said, by attack and budget.
         diagnostics: a group for each attack and budget, with two rows a seed, under the columns DIAGNOSTICS.
         powers: columns of `scores`.
         scores: the judge's score of each power.
         examples: in pictures.
     """
 
-    remarks: tuple[RefiningRemark, ...]
+    remarks: dict[str, str]
     diagnostics: tuple[Group, ...]
     powers: tuple[str, ...]
     scores: tuple[Group, ...]
@@ -76,7 +68,7 @@ def refining_section(results: AuditResults, gallery: Gallery) -> RefiningSection
     groups = _by_attack_and_budget(results)
     powers = sorted({power for record in results.refinements for power in _powers(record)})
     return RefiningSection(
-        remarks=tuple(RefiningRemark(name, _said(results, records)) for name, records in groups.items()),
+        remarks={name: _said(results, records) for name, records in groups.items()},
         diagnostics=tuple(Group(name, _diagnostics(records)) for name, records in groups.items()),
         powers=(*(f"power {power:g}" for power in powers), ALGORITHM_1),
         scores=tuple(

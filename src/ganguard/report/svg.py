@@ -6,14 +6,16 @@ light and dark screens and for print. Text stays text, in the page's font.
 
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
 import matplotlib
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 INK, MUTED, GRID, PAPER = "#1b1f24", "#59626d", "#dce0e5", "#fefefe"
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
@@ -61,6 +63,13 @@ def draw(shape: Shape, title: str, description: str, paint: Callable[[Axes], Non
         paint(axes)
         _bare(axes)
         return _text(figure, shape, f"{prefix}{shape.name}", title, description)
+
+
+def set_ticks(axis: Axis, places: Sequence[float], texts: Sequence[str] | None = None) -> None:
+    """Set the ticks of an axis at these places alone. texts: at them; the plain numbers if it is None."""
+    axis.set_major_locator(FixedLocator([float(place) for place in places]))
+    axis.set_major_formatter(FixedFormatter(texts or [f"{place:,g}" for place in places]))
+    axis.set_minor_locator(NullLocator())
 
 
 def _bare(axes: Axes) -> None:

@@ -76,7 +76,7 @@ def protection_verdicts(measurements: list[Measurement], defences: list[DefenceR
     kinds that leave honest users about as much, whether one keeps copies further away than the other.
     """
     found: list[Verdict] = []
-    for attack, budget in _attacks(measurements):
+    for attack, budget in defended_attacks(measurements).items():
         none = protection(measurements, attack, budget, None).closest
         behind = {d.label: protection(measurements, attack, budget, d.label).closest for d in defences}
         for label, distances in behind.items():
@@ -94,13 +94,13 @@ def protection_verdicts(measurements: list[Measurement], defences: list[DefenceR
     return found
 
 
-def _attacks(measurements: list[Measurement]) -> list[tuple[str, int]]:
-    """Return the attacks that met a defence, each with its largest budget."""
+def defended_attacks(measurements: Iterable[Measurement]) -> dict[str, int]:
+    """Return the attacks that met a defence, each with its largest budget behind one."""
     most: dict[str, int] = {}
     for m in measurements:
         if m.subject == "substitute" and m.defence and m.attack and m.query_budget:
             most[m.attack] = max(m.query_budget, most.get(m.attack, 0))
-    return list(most.items())
+    return most
 
 
 def _comparable(measurements: list[Measurement], defences: list[DefenceRecord]) -> list[tuple[str, str]]:

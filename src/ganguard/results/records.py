@@ -34,6 +34,7 @@ Subject = Literal[
 Depicted = Literal[Subject, "kept", "dropped", "direction"]
 Against = Literal["target", "reference", "domain", "purchase", "known", "undefended", "nothing"]
 Knows = Literal["real images", "discriminator", "another domain", "a copy"]
+Role = Literal["auditor", "adversary"]
 Outcome = Literal["holds", "fails", "undecided"]
 LONGEST_PATH = 255  # characters of the path of a picture
 SMALLEST = 1 / GREATEST  # a measured number is 0 or at least so large, so that no ratio of two overflows
@@ -170,7 +171,7 @@ class AccountRecord(Settings):
     """
 
     account: str
-    role: Literal["auditor", "adversary"]
+    role: Role
     seed: NonNegative | None
     defence: str | None = None
     adversary: str | None = None

@@ -19,8 +19,8 @@ def section(results: AuditResults, directory: Path) -> RefiningSection:
 
 
 def text_of(results: AuditResults, directory: Path) -> str:
-    (remark,) = section(results, directory).remarks
-    return remark.text
+    (text,) = section(results, directory).remarks.values()
+    return text
 
 
 @pytest.mark.parametrize("case", CASES)
