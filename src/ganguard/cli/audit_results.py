@@ -1,12 +1,13 @@
 """Print what an audit found on the terminal."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from ganguard.report.defending import utility_table
-from ganguard.report.tables import distance_table
+from ganguard.report.tables import Group, distance_table
 from ganguard.results.protection import protection, utility_distance
 from ganguard.results.records import AuditResults
 from ganguard.results.skipped import said_of
@@ -29,15 +30,8 @@ def print_results(results: AuditResults, directory: Path) -> None:
 
 def _copies(results: AuditResults) -> Table:
     """Return the distances of copies, with a line above those of the target itself and of noise."""
-    columns, groups = distance_table(results)
-    table = Table("attack", title="Fréchet distance of each copy; lower is closer", title_justify="left")
-    for column in columns:
-        table.add_column(column, justify="right")
-    for group in groups:
-        for row in group.rows:
-            table.add_row(row.heading, *row.cells)
-        table.add_section()
-    return table
+    title = "Fréchet distance of each copy; lower is closer"
+    return _table("attack", title, *distance_table(results))
 
 
 def _behind_defences(results: AuditResults) -> Table:
@@ -68,11 +62,16 @@ def _behind_defences(results: AuditResults) -> Table:
 
 def _utility(results: AuditResults) -> Table:
     """Return the table of what users get behind each defence, for an audit without attacks."""
-    columns, groups = utility_table(results)
-    table = Table("defence", title="What honest users get behind each defence", title_justify="left")
+    return _table("defence", "What honest users get behind each defence", *utility_table(results))
+
+
+def _table(head: str, title: str, columns: Sequence[str], groups: Sequence[Group]) -> Table:
+    """Return a table of the report, with a line between its groups. head: what its rows are of."""
+    table = Table(head, title=title, title_justify="left")
     for column in columns:
         table.add_column(column, justify="right")
     for group in groups:
         for row in group.rows:
             table.add_row(row.heading, *row.cells)
+        table.add_section()
     return table
