@@ -42,10 +42,10 @@ def check_steps(directory: Path, found: Findings) -> None:
 
 
 def _check_step(step: Path, found: Findings) -> None:
-    again = "Run the same command again: the step is done again."
-    with found.unless((OSError, ValueError), "absent or damaged", step / RECORD, again):
+    again = "run the same command again: the step is done again."
+    with found.unless((OSError, ValueError), "absent or damaged", step / RECORD, again.capitalize()):
         record = read_step(step)
-        advice = f"Remove {step}. {again}"
+        advice = f"Remove {step} and {again}"
         if step.name != f"{step.name.rpartition('-')[0]}-{record.key[:20]}":
             found.add("wrong", "another step's files lie here", step, advice)
         else:
