@@ -19,6 +19,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ganguard.audit.steps.target_files import SECRET
+
 NETWORK = "architecture: {kind: dcgan, width: 4}, steps: 4, batch_size: 16"
 TRANSFER = f"""
 target: {{train: {{dataset: {{kind: digits, classes: [0, 1, 2, 3, 4]}}, {NETWORK}}}}}
@@ -89,9 +91,9 @@ def run(tree: Path, out: Path, name: str) -> None:
 def served(tree: Path, out: Path) -> Iterator[str]:
     """Serve the target of the audit `digits`, and give a key that may buy from it."""
     state = out / "gateway"
-    state.mkdir(exist_ok=True)
-    if not (state / "secret").exists():
-        (state / "secret").write_bytes(b"an audit's own")  # so that noise is that of an audit at home
+    state.mkdir(mode=0o700, exist_ok=True)
+    (state / "secret").touch(0o600)
+    (state / "secret").write_bytes(SECRET)  # so that noise is that of an audit at home
     spec = state / "gateway.yaml"
     spec.write_text(
         json.dumps(

@@ -10,6 +10,7 @@ from doctored import NETWORK, notes, run, wrong
 from torch import Tensor
 
 from ganguard.architectures.checkpoint import load_checkpoint
+from ganguard.audit.steps.target_files import SECRET
 from ganguard.base import plugins
 from ganguard.base.compute import Compute
 from ganguard.base.errors import SpecError, StepError
@@ -76,7 +77,7 @@ def test_the_adversary_got_what_stood_before_the_target(
     for said, record in zip(([NOISE], CHAIN), results.defences, strict=True):
         stores = [path for path in (audited / "purchases").iterdir() if "adversary" in path.name]
         found = [Store(path, record.identity, path.name, 0).read(40) for path in stores]
-        behind = defend(target, parse_chain(said), secret=b"an audit's own", client="adversary 0")
+        behind = defend(target, parse_chain(said), secret=SECRET, client="adversary 0")
         wanted = behind.sample(range(40), seed=derived_seed(0, "purchase"))
         assert sum(torch.equal(images, wanted) for images in found) == 1
 
@@ -150,7 +151,7 @@ def test_directions_are_fitted_to_the_target_and_shown(
     chain = [{**semantic, "amount": 2, "direction": str(tmp_path / "audit" / "directions" / "slant")}]
     del chain[0]["attribute"]
     assert direction.latent_dim == target.latent_dim
-    behind = defend(target, parse_chain(chain), secret=b"an audit's own", client="adversary 0")
+    behind = defend(target, parse_chain(chain), secret=SECRET, client="adversary 0")
     stores = [path for path in (tmp_path / "audit" / "purchases").iterdir() if "adversary" in path.name]
     found = [Store(path, "", path.name, 0).read(40) for path in stores]
     assert (

@@ -5,15 +5,15 @@ queried. Codes that a client sends are defended in requests of REQUEST. So are t
 requests aligned to the image index, so that image i does not depend on what else is requested.
 """
 
+import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from ganguard.base.cache import content_key, tensor_digest
+from ganguard.base.cache import canonical_json, content_key, tensor_digest
 from ganguard.base.errors import SpecError, TargetError
-from ganguard.base.seeds import stream_key
 from ganguard.defences.protocol import Defence, InputDefence, OutputDefence, Tools
 from ganguard.defences.streams import Streams
 from ganguard.targets.protocol import BlackBoxTarget, Discriminator, LatentTarget, WhiteBoxTarget
@@ -75,28 +75,43 @@ class Shield:
         """Whether the chain moves codes."""
         return any(defence.side == "input" for defence in self.defences)
 
-    def streams(self, rows: Sequence[bytes], requests: Sequence[bytes]) -> "RowStreams":
+    def drawn_for(self, target: str) -> bytes:
+        """Return the prefix of the names of all streams: client, target, and the whole chain's settings.
+
+        If any of them is another, all random numbers are others. With the same numbers under two strengths,
+        the difference of two answers would cancel the noise: 3 y(0.2) - 2 y(0.3) is the clean image. With the
+        same numbers behind two chains or before two targets, it would be a difference of clean images. The
+        versions of code and libraries are left out, although the identity has them: an upgrade must not hand
+        out fresh noise for a code, since answers with fresh noise can be averaged.
+
+        target: identity of the target behind the chain.
+        """
+        said = [defence.said() for defence in self.defences]
+        return content_key(client=self.client, target=target, defences=said).encode()
+
+    def streams(self, drawn_for: bytes, rows: Sequence[bytes], requests: Sequence[bytes]) -> "RowStreams":
         """Return the streams of some images.
 
         Args:
+            drawn_for: the result of that method.
             rows: identifies each image's code, or the image.
             requests: identifies each image of each request.
         """
-        mine = stream_key(0, "client", self.client)
         return RowStreams(
-            Streams.keyed(self.secret, [mine + b"code" + row for row in rows]),
-            Streams.keyed(self.secret, [mine + b"request" + row for row in requests]),
+            Streams.keyed(self.secret, [drawn_for + b"code" + row for row in rows]),
+            Streams.keyed(self.secret, [drawn_for + b"request" + row for row in requests]),
         )
 
     def digest(self) -> str:
         """Return a digest of all that images depend on, except the client.
 
         It includes code and libraries, so that images bought before these changed are not taken for today's.
+        Clients see it. It is keyed by the secret, so that it says nothing of the chain to anybody else.
         """
-        return content_key(
-            defences=[defence.said() | {"version": defence.version(self.tools)} for defence in self.defences],
-            secret=stream_key(0, "secret", self.secret.hex()).hex(),
-        )
+        said = [defence.said() | {"version": defence.version(self.tools)} for defence in self.defences]
+        return hmac.digest(
+            self.secret, f"ganguard identity\x1f{canonical_json(said)}".encode(), "sha256"
+        ).hex()
 
 
 @dataclass(frozen=True)
@@ -130,6 +145,7 @@ class DefendedTarget:
     def __init__(self, inner: BlackBoxTarget, shield: Shield) -> None:
         self._inner, self._shield = inner, shield
         self.identity = f"{inner.identity}:defended:{shield.digest()}"
+        self._drawn_for = shield.drawn_for(inner.identity)
         self.image_shape = inner.image_shape
 
     def sample(self, indices: range, *, seed: int) -> Tensor:
@@ -140,7 +156,7 @@ class DefendedTarget:
         images = self._inner.sample(indices, seed=seed)
         shown = [image.tobytes() for image in images.cpu().numpy()]
         requests = [f"{seed}:{i}".encode() for i in indices]
-        return self._shield.change(images, self._shield.streams(shown, requests))
+        return self._shield.change(images, self._streams(shown, requests))
 
     def rehearse(self) -> None:
         """Defend two made-up images, to see that every defence keeps their shape before anything is bought.
@@ -150,7 +166,10 @@ class DefendedTarget:
         self._shield.change(torch.zeros(2, *self.image_shape, dtype=torch.uint8), self._streams_of_none())
 
     def _streams_of_none(self) -> RowStreams:
-        return self._shield.streams([b"rehearsal 0", b"rehearsal 1"], [b"rehearsal 0", b"rehearsal 1"])
+        return self._streams([b"rehearsal 0", b"rehearsal 1"], [b"rehearsal 0", b"rehearsal 1"])
+
+    def _streams(self, rows: Sequence[bytes], requests: Sequence[bytes]) -> RowStreams:
+        return self._shield.streams(self._drawn_for, rows, requests)
 
 
 class DefendedLatentTarget(DefendedTarget):
@@ -198,7 +217,7 @@ class DefendedLatentTarget(DefendedTarget):
 
     def _answer(self, latents: Tensor, requests: list[bytes], wanted: slice) -> Tensor:
         """Return images of the wanted rows of codes, which form whole requests."""
-        streams = self._shield.streams([row.tobytes() for row in latents.float().cpu().numpy()], requests)
+        streams = self._streams([row.tobytes() for row in latents.float().cpu().numpy()], requests)
         if self._shield.moves:
             rows = [slice(i, i + REQUEST) for i in range(0, len(latents), REQUEST)]
             latents = torch.cat([self._shield.move(latents[part], streams[part]) for part in rows])

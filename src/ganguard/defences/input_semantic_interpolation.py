@@ -6,7 +6,7 @@ slant.
 
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import torch
 from pydantic import Field, field_validator, model_validator
@@ -87,6 +87,15 @@ class SemanticInterpolation(InputDefence):
         Raises CheckpointError.
         """
         return None if self.direction is None else self.along.digest()
+
+    def said(self) -> dict[str, Any]:
+        """Return all settings that images depend on.
+
+        Once the direction is there, its fingerprint says all, and the attribute is only a name: an audit that
+        fitted it and a gateway that was given it draw the same random numbers.
+        """
+        found = super().said()
+        return found if found["fingerprint"] is None else found | {"attribute": None}
 
     def scaled(self, factor: float) -> Self:
         """Return the defence with `factor` times the amount."""

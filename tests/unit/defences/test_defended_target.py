@@ -1,5 +1,7 @@
 """A shield before a target: what it keeps, what it hides, and what it refuses."""
 
+import hashlib
+import hmac
 import importlib
 import sys
 from collections.abc import Callable, Sequence
@@ -10,9 +12,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from ganguard.base.cache import code_version, library_version
+from ganguard.base.cache import canonical_json, code_version, library_version
 from ganguard.base.compute import Compute
 from ganguard.base.errors import SpecError, TargetError
+from ganguard.base.seeds import stream_key
 from ganguard.defences import protocol
 from ganguard.defences.defended_target import REQUEST, DefendedTarget, defend
 from ganguard.defences.protocol import Defence, OutputDefence, Tools, chain_label, parse_chain, parse_defence
@@ -65,6 +68,20 @@ def test_who_it_is_follows_from_target_defences_and_secret_and_not_from_the_clie
         _shielded(inner, NOISE, secret=b"other"),
     ]
     assert len({one.identity, inner.identity, *(other.identity for other in others)}) == 5
+
+
+def test_the_identity_is_no_test_of_guessed_secrets_without_the_chain(ramp: Ramp) -> None:
+    """It is keyed by the secret: no part of it is the same for two chains, or a hash of the secret alone."""
+    shown = [_shielded(ramp(), *chain).identity.rpartition(":")[2] for chain in ([], [NOISE], [NOISE, NOISE])]
+    unkeyed = {
+        stream_key(0, "secret", b"secret".hex()).hex(),
+        *(hashlib.new(name, b"secret").hexdigest() for name in ("sha256", "blake2b", "md5")),
+    }
+    assert len(set(shown)) == 3
+    assert not unkeyed & set(shown)
+    said: list[dict[str, object]] = []
+    keyed = hmac.digest(b"secret", f"ganguard identity\x1f{canonical_json(said)}".encode(), "sha256")
+    assert shown[0] == keyed.hex()
 
 
 PLUGIN = """

@@ -16,7 +16,7 @@ from ganguard.targets.load import load_target, parse_target
 from ganguard.targets.protocol import BlackBoxTarget
 
 # Unknown to an audit's adversaries, and fixed, so that equal specs meet equal noise.
-SECRET = b"an audit's own"
+SECRET = b"the secret of every audit"
 _FILE = "target.json"
 
 

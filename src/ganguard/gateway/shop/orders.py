@@ -170,9 +170,13 @@ class OrderProcessor:
             return target.generate(order.latents)
         if order.seed is not None:
             return target.sample(range(order.start, order.start + order.count), seed=order.seed)
-        return target.sample(range(order.count), seed=self._drawn(order))
+        return target.sample(range(order.count), seed=self._drawn(order, target))
 
-    def _drawn(self, order: Order) -> int:
-        """Return the seed of an order without one, which cannot be predicted without the secret."""
-        said = f"{order.account}\x1f{order.idempotency_key}".encode()
+    def _drawn(self, order: Order, target: BlackBoxTarget) -> int:
+        """Return the seed of an order without one, which cannot be predicted without the secret.
+
+        It depends on the target with its defences: an account that changes class, and orders again under an
+        old idempotency key, must not get the same codes behind other defences.
+        """
+        said = f"{order.account}\x1f{order.idempotency_key}\x1f{target.identity}".encode()
         return int.from_bytes(hmac.digest(self._secret, b"seed\x1f" + said, "sha256")[:7], "little")
