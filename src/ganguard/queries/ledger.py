@@ -133,30 +133,43 @@ class Ledger:
 
         Raises BudgetError if there is no such reservation.
         """
-        (answer,) = self.commit_all([reservation])
+        (answer,) = self.commit_all([(reservation, None)])
         _answered(answer)
 
-    def commit_all(self, reservations: Sequence[str]) -> list[bool | GanguardError]:
+    def commit_all(self, deliveries: Sequence[tuple[str, str | None]]) -> list[bool | GanguardError]:
         """Record several deliveries in one transaction.
 
-        Returns for each whether it was recorded only now, or what `commit` would raise.
+        Whoever commits before it delivers, and gives the request, delivers nothing that was released
+        meanwhile: it gets an error, also if the id stands for another request by then.
+
+        Args:
+            deliveries: of each the reservation's id, and the request that it was made with; None accepts any.
+
+        Returns:
+            For each whether it was recorded only now, or what `commit` would raise; ReservationError if the
+            id now stands for another request.
         """
         with self._database.transaction("record a delivery") as connection:
-            made = [(reservation, read_reservation(connection, reservation)) for reservation in reservations]
+            made = [(id_, read_reservation(connection, id_), request) for id_, request in deliveries]
             return in_account_order(
                 made,
                 lambda found: found[1].account if found[1] else "",
                 lambda found: commit(connection, *found),
             )
 
-    def release(self, reservation: str) -> None:
-        """Give back what provably failed before generation, so that nothing of it will be delivered.
+    def release(self, reservation: str, request: str | None = None) -> None:
+        """Give back images that were not delivered and will not be.
 
-        Only the process that made the reservation may release it, and only while no other asks under the same
-        id. Raises BudgetError if it was delivered, or if there is no such reservation.
+        If others may ask under the same id, they must commit before they deliver (see `commit_all`): then
+        whoever has not committed by now delivers nothing. Raises BudgetError if the images were delivered, or
+        if there is no such reservation, ReservationError if it is one of another request.
+
+        Args:
+            reservation: its id.
+            request: the request that it was made with; None accepts any.
         """
         with self._database.transaction("release a reservation") as connection:
-            release(connection, reservation)
+            release(connection, reservation, request)
 
     def ping(self) -> None:
         """Check that the database answers."""

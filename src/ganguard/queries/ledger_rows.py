@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
-from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import Connection, UpdateBase, bindparam, delete, select, update
 
 from ganguard.base.errors import BudgetError, GanguardError, ReservationError
 from ganguard.queries.ledger_database import Damaged, add
@@ -57,7 +57,14 @@ _COUNT = (
 _RESERVATION = select(RESERVATIONS.c.account, RESERVATIONS.c.images, RESERVATIONS.c.request).where(
     RESERVATIONS.c.id == bindparam("reservation")
 )
-_WAITS = (RESERVATIONS.c.id == bindparam("reservation")) & (RESERVATIONS.c.state == "reserved")
+# A reservation may be released after it was read, and its id reserved anew: it must still be what was read.
+_WAITS = (
+    (RESERVATIONS.c.id == bindparam("reservation"))
+    & (RESERVATIONS.c.state == "reserved")
+    & (RESERVATIONS.c.account == bindparam("of"))
+    & (RESERVATIONS.c.images == bindparam("count"))
+    & (RESERVATIONS.c.request == bindparam("asked"))
+)
 _DELIVER = update(RESERVATIONS).where(_WAITS).values(state="delivered")
 _RELEASE = delete(RESERVATIONS).where(_WAITS)
 
@@ -161,45 +168,62 @@ def _require_same(wanted: Purchase, made: Reserved | None) -> None:
     )
 
 
-def commit(connection: Connection, reservation: str, made: Reserved | None) -> bool:
+def commit(connection: Connection, reservation: str, made: Reserved | None, request: str | None) -> bool:
     """Record that images were delivered; return False if that was recorded before.
 
-    Raises BudgetError if there is no such reservation.
+    Raises BudgetError if there is no such reservation, ReservationError if it is one of another request.
 
     Args:
         connection: the transaction.
         reservation: id of the reservation.
         made: what it was read to stand for.
+        request: the words that it was made with; None accepts any.
     """
-    made = _lock_account_of(connection, reservation, made, "delivered. Reserve its images first")
-    now = bool(connection.execute(_DELIVER, {"reservation": reservation}).rowcount)
+    wanted = "delivered. Reserve its images first"
+    now = _change(connection, _DELIVER, reservation, made, request, wanted)
     if now:
-        _count(connection, made.account, delivered=made.images)
-    return now
+        _count(connection, now.account, delivered=now.images)
+    return now is not None
 
 
-def release(connection: Connection, reservation: str) -> None:
+def release(connection: Connection, reservation: str, request: str | None) -> None:
     """Remove a reservation that was not delivered. See `Ledger.release` for what it raises."""
     made = read_reservation(connection, reservation)
-    made = _lock_account_of(connection, reservation, made, "released. Nothing is spent on it")
-    if not connection.execute(_RELEASE, {"reservation": reservation}).rowcount:
+    wanted = "released. Nothing is spent on it"
+    removed = _change(connection, _RELEASE, reservation, made, request, wanted)
+    if removed is None:
         raise BudgetError(
             f"reservation {reservation!r} was delivered, so it stays spent. Raise the budget to buy more."
         )
-    _count(connection, made.account, reserved=-made.images)
+    _count(connection, removed.account, reserved=-removed.images)
 
 
-def _lock_account_of(
-    connection: Connection, reservation: str, made: Reserved | None, wanted: str
-) -> Reserved:
-    """Return what a reservation was read to stand for, its account now locked.
+def _change(
+    connection: Connection,
+    statement: UpdateBase,
+    reservation: str,
+    made: Reserved | None,
+    request: str | None,
+    wanted: str,
+) -> Reserved | None:
+    """Change a reservation that waits, its account now locked, and return what it stands for.
 
-    Raises BudgetError if it was not there; `wanted` says what was to be done with it.
+    Returns None if it was delivered before. Raises BudgetError if it is not there, ReservationError if it is
+    one of another request; `wanted` says what was to be done with it.
     """
-    if made is None:
+    if made is not None:
+        read_balance(connection, made.account, locked=True)
+        values = {"of": made.account, "count": made.images, "asked": made.request, "reservation": reservation}
+        if request in (None, made.request) and connection.execute(statement, values).rowcount:
+            return made
+    now = read_reservation(connection, reservation)
+    if now is None:
         raise BudgetError(f"no reservation {reservation!r} in the ledger to be {wanted}.")
-    read_balance(connection, made.account, locked=True)
-    return made
+    if now != made or request not in (None, now.request):
+        raise ReservationError(
+            f"reservation {reservation!r} is now one of another request, and cannot be {wanted}."
+        )
+    return None
 
 
 def _count(connection: Connection, account: str, *, reserved: int = 0, delivered: int = 0) -> None:

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from ganguard.base.errors import BudgetError, GanguardError
+from ganguard.base.errors import BudgetError, GanguardError, ReservationError
 from ganguard.queries.ledger import Balance, Ledger, Purchase, reservation_id
+from ganguard.queries.ledger_rows import Reserved, commit
 
 
 @pytest.fixture
@@ -204,12 +205,14 @@ def test_many_at_once_are_told_what_each_would_be_told_alone(
     ]
     ledger.open_account("them", 5)
     together = ledger.reserve_all(purchases)
-    delivered = ledger.commit_all(["b", "none", "a", "b"])
+    delivered = ledger.commit_all([(id_, None) for id_ in ("b", "none", "a", "b")])
     with Ledger(new_place()) as other:
         other.open_account("us", 100)
         other.open_account("them", 5)
         alone = [answer for purchase in purchases for answer in other.reserve_all([purchase])]
-        delivered_alone = [answer for each in ("b", "none", "a", "b") for answer in other.commit_all([each])]
+        delivered_alone = [
+            answer for each in ("b", "none", "a", "b") for answer in other.commit_all([(each, None)])
+        ]
         assert other.balances() == ledger.balances()
     assert _said(together) == _said(alone)
     assert _said(delivered) == _said(delivered_alone)
@@ -220,3 +223,37 @@ def test_many_at_once_are_told_what_each_would_be_told_alone(
 def test_nothing_at_once_is_nothing(ledger: Ledger) -> None:
     assert ledger.reserve_all([]) == []
     assert ledger.commit_all([]) == []
+
+
+def test_what_was_released_meanwhile_is_not_delivered(ledger: Ledger) -> None:
+    """Whoever gives the request is told, also if the id stands for another request by then."""
+    ledger.reserve("a", "us", 7, "first")
+    ledger.release("a", "first")
+    (absent,) = ledger.commit_all([("a", "first")])
+    assert isinstance(absent, BudgetError)
+    ledger.reserve("a", "us", 3, "second")
+    (other,) = ledger.commit_all([("a", "first")])
+    assert isinstance(other, ReservationError)
+    with pytest.raises(ReservationError, match="another request"):
+        ledger.release("a", "first")
+    assert ledger.balance("us") == Balance("us", 100, reserved=3, delivered=0)
+    assert ledger.commit_all([("a", "second"), ("a", "second")]) == [True, False]
+    with pytest.raises(BudgetError, match="was delivered"):
+        ledger.release("a", "second")
+    assert ledger.balance("us") == Balance("us", 100, reserved=3, delivered=3)
+
+
+@pytest.mark.parametrize("anew", [None, (2, "second"), (7, "second")])
+def test_what_was_read_before_the_account_was_locked_counts_for_nothing(
+    ledger: Ledger, anew: tuple[int, str] | None
+) -> None:
+    """On PostgreSQL a reservation may change between being read and its account being locked."""
+    ledger.reserve("a", "us", 7, "first")
+    stale = Reserved("us", 7, "first")
+    ledger.release("a")
+    if anew:
+        ledger.reserve("a", "us", *anew)
+    before = ledger.balance("us")
+    with ledger._database.transaction("deliver") as connection, pytest.raises(BudgetError):
+        commit(connection, "a", stale, None)
+    assert ledger.balance("us") == before
