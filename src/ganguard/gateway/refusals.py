@@ -1,8 +1,9 @@
 """The error that any part of the gateway raises to refuse a request."""
 
 from http import HTTPStatus
+from typing import Self
 
-from ganguard.targets.wire import Problem
+from ganguard.targets.wire import IDEMPOTENCY_KEY, Problem, ProblemType
 
 AGAIN_AFTER = 1  # seconds for Retry-After, if nothing better is known
 
@@ -13,6 +14,7 @@ class ProblemError(Exception):
     Args:
         status: the HTTP status of the response.
         detail: the reason, in a sentence for the client.
+        type: the kind of refusal, if clients must tell it apart from others.
         retry_after: seconds until asking again makes sense; None leaves the header out.
         left: the account's budget, spent and left, in images; for a rate limit (None, None, images that may
             be asked for now).
@@ -27,6 +29,7 @@ class ProblemError(Exception):
         status: int,
         detail: str,
         *,
+        type: ProblemType = ProblemType.UNSPECIFIED,
         retry_after: float | None = None,
         left: tuple[int | None, int | None, int] | None = None,
     ) -> None:
@@ -35,7 +38,21 @@ class ProblemError(Exception):
         if status == HTTPStatus.UNAUTHORIZED:
             self.headers["WWW-Authenticate"] = 'Bearer realm="ganguard"'
         budget, spent, rest = left or (None, None, None)
-        title = HTTPStatus(status).phrase
         self.problem = Problem(
-            title=title, status=status, detail=detail, budget=budget, spent=spent, left=rest
+            type=type,
+            title=HTTPStatus(status).phrase,
+            status=status,
+            detail=detail,
+            budget=budget,
+            spent=spent,
+            left=rest,
         )
+
+    def under(self, idempotency_key: str) -> Self:
+        """Name an order's idempotency key in headers and body, and return the error.
+
+        So the client can ask again for what was reserved, also if it chose no key.
+        """
+        self.headers[IDEMPOTENCY_KEY] = idempotency_key
+        self.problem = self.problem.model_copy(update={"idempotency_key": idempotency_key})
+        return self

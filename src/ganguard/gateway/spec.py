@@ -87,6 +87,7 @@ class GatewaySpec(Settings):
         host: the IP address to listen on.
         port: the TCP port to listen on; 0 takes a free one.
         most_images: the most images that any request may ask for.
+        most_mib: memory in MiB for the images that are being made or sent, of all requests together.
         classes: defences and limits by class of account; keys that name no class use "default".
         batching: how requests are grouped into batches for the target.
         risk: how extraction risk is estimated; None estimates none.
@@ -99,6 +100,7 @@ class GatewaySpec(Settings):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(strict=True, ge=0, le=65535)] = 8000
     most_images: Annotated[Positive, Field(le=1 << 16)] = 512
+    most_mib: Annotated[Positive, Field(le=1 << 24)] = 1024
     classes: dict[Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,40}$")], AccountClass] = Field(
         default_factory=dict
     )

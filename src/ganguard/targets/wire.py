@@ -4,9 +4,11 @@ Images travel as NPZ, one array `images` (N, C, H, W) uint8, or within JSON as P
 """
 
 import io
+import json
 import math
 import zipfile
 from base64 import b64encode
+from enum import StrEnum
 from typing import Annotated, Literal
 
 import numpy as np
@@ -112,22 +114,37 @@ class AccountAnswer(Settings):
     target: Served
 
 
+class ProblemType(StrEnum):
+    """The refusals that clients must tell apart; UNSPECIFIED stands for all others."""
+
+    UNSPECIFIED = "about:blank"
+    BUDGET_EXHAUSTED = "urn:ganguard:problem:budget-exhausted"
+    RATE_EXCEEDED = "urn:ganguard:problem:rate-exceeded"
+    NO_ROOM = "urn:ganguard:problem:no-room"
+    KEY_CONFLICT = "urn:ganguard:problem:key-conflict"
+    CHANGED_DEPLOY = "urn:ganguard:problem:changed-deploy"
+    NOT_MADE = "urn:ganguard:problem:not-made"
+
+
 class Problem(Settings):
     """An error, in the form of RFC 9457.
 
     Attributes:
+        type: a ProblemType, or that of a later version.
         budget: images, if the budget is the problem.
         spent: images, if the budget is the problem.
         left: images, if the budget is the problem; if the rate is, the images that may be requested now.
+        idempotency_key: the key under which the request may be repeated, if it was taken as an order.
     """
 
-    type: str = "about:blank"
+    type: str = ProblemType.UNSPECIFIED
     title: str
     status: int
     detail: str
     budget: int | None = None
     spent: int | None = None
     left: int | None = None
+    idempotency_key: str | None = None
 
 
 def to_npz(images: Tensor) -> bytes:
@@ -174,6 +191,16 @@ def _unpacked(content: bytes, wanted: tuple[int, ...]) -> NDArray[np.uint8]:
     return np.frombuffer(images, np.uint8).reshape(wanted, order="F" if by_column else "C")
 
 
-def to_base64(images: Tensor) -> list[str]:
-    """Return images (N, C, H, W) uint8 as PNG files in base64."""
-    return [b64encode(encode_png(image)).decode() for image in images]
+def to_json(idempotency_key: str, images: Tensor) -> bytes:
+    """Return images (N, C, H, W) uint8 as the JSON of an ImagesAnswer, written piece by piece.
+
+    So it takes memory for one body and one image at most, not for several forms of all of them.
+    """
+    stream = io.BytesIO()
+    stream.write(f'{{"idempotency_key":{json.dumps(idempotency_key)},"images":['.encode())
+    for number, image in enumerate(images):
+        stream.write(b',"' if number else b'"')
+        stream.write(b64encode(encode_png(image)))
+        stream.write(b'"')
+    stream.write(b"]}")
+    return stream.getvalue()

@@ -22,7 +22,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds between attempts, unless the g
 LONGEST_WAIT = 3600.0  # longest wait in seconds that a gateway may ask for, at once and in all
 TIMEOUT = httpx.Timeout(30.0, read=300.0)  # seconds
 LARGEST_PROBLEM = 65_536  # bytes
-_TRANSIENT = frozenset({408, 425, 500, 502, 503, 504})
+_TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
 @dataclass(frozen=True)
@@ -138,10 +138,9 @@ class WireClient:
             return _Failure(one_line(problem, 200) or type(problem).__name__, None)
         if answer.status == 200:
             return answer.content
-        rate = answer.status == 429 and answer.retry_after is not None
-        if answer.status in _TRANSIENT or rate:
-            return _Failure(answer.said(), answer.retry_after, rate)
-        error = BudgetError if answer.status == 429 else TargetError
+        if answer.status in _TRANSIENT:
+            return _Failure(answer.said(), answer.retry_after, rate=answer.status == 429)
+        error = BudgetError if answer.status == 402 else TargetError
         raise error(f"{self._url}: {answer.said()}")
 
 

@@ -17,7 +17,7 @@ from ganguard.defences.protocol import chain_label
 from ganguard.gateway.http.auth import admin_of
 from ganguard.gateway.http.pages import HEADERS, template
 from ganguard.gateway.shop.keys import Key
-from ganguard.gateway.shop.service import Service
+from ganguard.gateway.shop.service import OPERATOR, Service
 from ganguard.gateway.spec import DEFAULT_CLASS
 from ganguard.gateway.watch.detection import Sign
 from ganguard.gateway.watch.journal import DAY, HOUR
@@ -170,7 +170,7 @@ class _Samples:
         return sorted({DEFAULT_CLASS, *self._service.spec.classes})
 
     def _sample(self, class_: str) -> Sample:
-        images = self._service.target_for("operator", class_).sample(range(SAMPLES), seed=int(time.time()))
+        images = self._service.target_for(OPERATOR, class_).sample(range(SAMPLES), seed=int(time.time()))
         png = b64encode(encode_png(_row(images))).decode()
         return Sample(class_, chain_label(self._service.spec.class_of(class_).defences), png)
 

@@ -4,6 +4,8 @@ No response holds a path, a traceback, or the full text of an invalid value.
 """
 
 import logging
+from collections.abc import Generator
+from contextlib import contextmanager
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -26,9 +28,36 @@ def answer(error: ProblemError) -> Response:
 
 def unable(error: GanguardError) -> Response:
     """Return the response (503) to a failure of the machine; its message goes to the log alone."""
+    return answer(_unable(error))
+
+
+def _unable(error: GanguardError) -> ProblemError:
     LOG.error("%s", error)
     again = "the gateway cannot do that now. Ask again under the same idempotency key: images count once."
-    return answer(ProblemError(503, again, retry_after=AGAIN_AFTER))
+    return ProblemError(503, again, retry_after=AGAIN_AFTER)
+
+
+def _unforeseen() -> ProblemError:
+    said = "something failed here. Ask again under the same idempotency key: images count once."
+    return ProblemError(500, said, retry_after=AGAIN_AFTER)
+
+
+@contextmanager
+def under(idempotency_key: str) -> Generator[None]:
+    """Name an order's idempotency key in the answer to whatever the body raises.
+
+    It raises ProblemError instead of any other error.
+    """
+    try:
+        yield
+    except ProblemError as refused:
+        refused.under(idempotency_key)
+        raise
+    except GanguardError as problem:
+        raise _unable(problem).under(idempotency_key) from problem
+    except Exception as problem:
+        LOG.exception("an order failed")
+        raise _unforeseen().under(idempotency_key) from problem
 
 
 def install(app: FastAPI) -> None:
@@ -54,8 +83,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def unforeseen(request: Request, error: Exception) -> Response:
-        said = "something failed here. Ask again under the same idempotency key: images count once."
-        return answer(ProblemError(500, said))
+        return answer(_unforeseen())
 
     _ = refused, unfit, http, machine, unforeseen
 

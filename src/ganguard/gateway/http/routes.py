@@ -1,11 +1,11 @@
 """The routes for clients and monitoring: images, the account, health and metrics."""
 
-import logging
 import re
 import secrets
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -13,9 +13,9 @@ from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Depends, Header, Request
 from fastapi.responses import Response
 
-from ganguard.base.errors import StepError
 from ganguard.gateway.http.auth import admin_of, holder_of
 from ganguard.gateway.http.limits import HELD
+from ganguard.gateway.http.problems import under
 from ganguard.gateway.refusals import ProblemError
 from ganguard.gateway.shop.keys import Key
 from ganguard.gateway.shop.orders import Order, order_of
@@ -31,11 +31,11 @@ from ganguard.targets.wire import (
     ImagesAnswer,
     ImagesRequest,
     Problem,
-    to_base64,
+    to_json,
     to_npz,
 )
 
-LOG = logging.getLogger("ganguard.gateway")
+COPIES = 2  # of an answer that is being sent: the response's, and what the socket has not taken yet
 AT_ONCE = 256  # requests that are worked on at once; others wait
 _PRINTABLE = f"[!-~]{{1,{LONGEST_KEY}}}"
 _ASKED_AGAIN = Header(
@@ -47,7 +47,7 @@ _REFUSED: dict[int | str, dict[str, Any]] = {
         "description": HTTPStatus(status).phrase,
         "content": {"application/problem+json": {"schema": Problem.model_json_schema()}},
     }
-    for status in (400, 401, 403, 408, 409, 413, 422, 429, 503)
+    for status in (400, 401, 402, 403, 408, 409, 413, 422, 429, 500, 503)
 }
 
 
@@ -65,12 +65,12 @@ def router(service: Service) -> APIRouter:
     ) -> Response:
         """Buy images. They count as spent once they are reserved, which is before they are made."""
         order = _order(service, asked, key, idempotency_key)
-        with _timed(service, order):
+        with under(order.idempotency_key), _timed(service, order):
             # The order holds its room until the answer is sent.
-            request.scope[HELD].enter_context(service.admitted(order, key.class_))
-            content = await to_thread.run_sync(
-                _sold, service, order, key.class_, asked.format, limiter=threads
-            )
+            room = request.scope[HELD].enter_context(service.admitted(order, key.class_))
+            encode = to_npz if asked.format == "npz" else partial(to_json, order.idempotency_key)
+            content = await to_thread.run_sync(service.sell, order, key.class_, encode, limiter=threads)
+            room.shrink(COPIES * len(content))
         headers = {IDEMPOTENCY_KEY: order.idempotency_key, "Cache-Control": "no-store"}
         return Response(content, 200, headers, NPZ if asked.format == "npz" else "application/json")
 
@@ -83,7 +83,7 @@ def router(service: Service) -> APIRouter:
             budget=balance.budget,
             spent=balance.reserved,
             left=balance.budget - balance.reserved,
-            scopes=key.scopes,
+            scopes=key.scopes.model_copy(update={"most_images": service.most_of(key)}),
             target=service.served(key),
         )
 
@@ -123,19 +123,4 @@ def _order(service: Service, asked: ImagesRequest, key: Key, idempotency_key: st
     if idempotency_key is not None and not re.fullmatch(_PRINTABLE, idempotency_key):
         raise ProblemError(422, f"Idempotency-Key: must be 1 to {LONGEST_KEY} printable ASCII characters.")
     target = service.batching.inner
-    return order_of(key, asked, idempotency_key or secrets.token_hex(16), target, service.spec.most_images)
-
-
-def _sold(service: Service, order: Order, class_: str, form: str) -> bytes:
-    """Sell an order and return the body of the answer. Raises ProblemError or StepError."""
-    try:
-        images = service.sell(order, class_)
-        if form == "npz":
-            return to_npz(images)
-        answer = ImagesAnswer(idempotency_key=order.idempotency_key, images=to_base64(images))
-        return answer.model_dump_json().encode()
-    except (ProblemError, StepError):
-        raise
-    except Exception as problem:  # out of memory, a device: the reserved images can be asked for again
-        LOG.exception("a sale to account %r failed", order.account)
-        raise StepError(f"a sale failed ({type(problem).__name__})") from problem
+    return order_of(key, asked, idempotency_key or secrets.token_hex(16), target, service.most_of(key))

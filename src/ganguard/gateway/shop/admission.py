@@ -7,60 +7,111 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 from ganguard.gateway.refusals import AGAIN_AFTER, ProblemError
+from ganguard.targets.wire import ProblemType
 
 _MOST_BUCKETS = 10_000  # beyond this all buckets are dropped, which fills them
+
+Bucket = tuple[str, str]
+"""An account, and what it does: no account's name can name another bucket."""
+
+
+class _Share:
+    """A resource that accounts share.
+
+    Attributes:
+        inside: what is held of it.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most, self.inside = most, 0
+        self._held: defaultdict[str, int] = defaultdict(int)  # account -> what it holds
+
+    def fits(self, account: str, amount: int) -> bool:
+        free, mine = self._most - self.inside - amount, self._held.get(account, 0) + amount
+        return free >= 0 and not (self.inside and mine > free)
+
+    def add(self, account: str, amount: int) -> None:
+        self.inside += amount
+        self._held[account] += amount
+        if not self._held[account]:
+            del self._held[account]
+
+
+class Room:
+    """What an order holds of the memory; `shrink` gives back what it needs no more."""
+
+    def __init__(self, size: int, give_back: Callable[[int], None]) -> None:
+        self.size, self._give_back = size, give_back
+
+    def shrink(self, size: int) -> None:
+        """Hold at most `size` bytes from now on."""
+        if size < self.size:
+            self._give_back(self.size - size)
+            self.size = size
 
 
 class Admission:
     """Room for images that are being made or sent, and token buckets that fill at each account's rate.
 
-    No account may hold more room than stays free, except a single request that is alone. So one account that
-    asks for all it can get holds half the room, two hold a third each, and the next account finds as much
-    free as each of them holds. This is the rule of Choudhury & Hahne 1998, "Dynamic queue length thresholds
-    for shared-memory packet switches", with alpha = 1.
+    Room is counted in images and in bytes of memory. Of neither may an account hold more than stays free,
+    except a single request that is alone. So one account that asks for all it can get holds half the room,
+    two hold a third each, and the next account finds as much free as each of them holds. This is the rule of
+    Choudhury & Hahne 1998, "Dynamic queue length thresholds for shared-memory packet switches", with alpha =
+    1.
 
     Args:
-        most: images that may be in progress at once.
+        most_images: images that may be in progress at once.
+        most_bytes: bytes of memory that they may take.
         now: a monotonic clock, in seconds.
-
-    Attributes:
-        inside: images in progress.
     """
 
-    def __init__(self, most: int, now: Callable[[], float] = time.monotonic) -> None:
-        self._most, self._now = most, now
-        self._lock = threading.Lock()
-        self._held: defaultdict[str, int] = defaultdict(int)  # account -> its images in progress
-        self._buckets: dict[str, tuple[float, float]] = {}  # name -> (images in it, time of that count)
-        self.inside = 0
+    def __init__(self, most_images: int, most_bytes: int, now: Callable[[], float] = time.monotonic) -> None:
+        self._now, self._lock = now, threading.Lock()
+        self._images, self._bytes = _Share(most_images), _Share(most_bytes)
+        self._buckets: dict[Bucket, tuple[float, float]] = {}  # -> (images in it, time of that count)
+
+    @property
+    def inside(self) -> int:
+        """The images in progress."""
+        return self._images.inside
+
+    @property
+    def occupied(self) -> int:
+        """The bytes that images in progress take."""
+        return self._bytes.inside
 
     @contextmanager
-    def room(self, account: str, images: int) -> Generator[None]:
-        """Hold room for images while the body runs. Raises ProblemError (503) if there is not enough."""
+    def room(self, account: str, images: int, size: int) -> Generator[Room]:
+        """Hold room for images, which take `size` bytes, while the body runs.
+
+        Raises ProblemError (503) if there is not enough.
+        """
         with self._lock:
-            free, mine = self._most - self.inside - images, self._held[account] + images
-            if free < 0 or (self.inside and mine > free):
+            if not (self._images.fits(account, images) and self._bytes.fits(account, size)):
                 raise ProblemError(
-                    503, "too many images are being made; nothing was spent.", retry_after=AGAIN_AFTER
+                    503,
+                    "too many images are being made or sent; nothing more was spent.",
+                    type=ProblemType.NO_ROOM,
+                    retry_after=AGAIN_AFTER,
                 )
-            self._add(account, images)
+            self._images.add(account, images)
+            self._bytes.add(account, size)
+        held = Room(size, lambda part: self._free(account, 0, part))
         try:
-            yield
+            yield held
         finally:
-            with self._lock:
-                self._add(account, -images)
+            self._free(account, images, held.size)
 
-    def _add(self, account: str, images: int) -> None:
-        self.inside += images
-        self._held[account] += images
-        if not self._held[account]:
-            del self._held[account]
+    def _free(self, account: str, images: int, size: int) -> None:
+        with self._lock:
+            self._images.add(account, -images)
+            self._bytes.add(account, -size)
 
-    def pace(self, bucket: str, images: int, a_minute: int | None) -> None:
+    def pace(self, bucket: Bucket, images: int, a_minute: int | None) -> None:
         """Take images out of a bucket, which holds at most a minute's worth.
 
         Args:
-            bucket: the bucket's name.
+            bucket: the bucket.
             images: images to take.
             a_minute: images per minute at which the bucket fills; None: no limit.
 
@@ -81,12 +132,14 @@ class Admission:
         if not enough:
             raise ProblemError(
                 429,
-                f"at most {a_minute} images a minute; {int(held)} may be asked for now. Nothing was spent.",
+                f"at most {a_minute} images a minute; {int(held)} may be asked for now. "
+                "Nothing more was spent.",
+                type=ProblemType.RATE_EXCEEDED,
                 retry_after=(images - held) * 60 / a_minute,
                 left=(None, None, int(held)),
             )
 
-    def give_back(self, bucket: str, images: int, a_minute: int | None) -> None:
+    def give_back(self, bucket: Bucket, images: int, a_minute: int | None) -> None:
         """Put images back into a bucket that were taken out but not bought."""
         if a_minute is not None:
             with self._lock:
@@ -95,7 +148,7 @@ class Admission:
                     self._now(),
                 )
 
-    def _filled(self, bucket: str, a_minute: int) -> float:
+    def _filled(self, bucket: Bucket, a_minute: int) -> float:
         """Return the number of images in a bucket now."""
         now = self._now()
         held, since = self._buckets.get(bucket, (float(a_minute), now))

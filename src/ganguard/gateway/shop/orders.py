@@ -2,28 +2,33 @@
 
 So distinct images delivered <= reserved <= budget, whatever is killed at whatever time. Asking again under
 the same idempotency key of the same account redeems the reservation: it is free and returns the same images.
-The images follow from the request, the target and the secret, and from the machine and the software versions
-that make them. A reservation records the machine and the versions as its provenance, and is not redeemed
-under another one.
+A reservation belongs to account and idempotency key, whatever is served. It records what else its bytes
+depend on as its provenance, and is not redeemed under another one. If the images cannot be made, it is
+released: nothing was delivered, as nobody delivers before the delivery is recorded.
 """
 
 import hmac
 import logging
 import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from ganguard.base.cache import tensor_digest
-from ganguard.base.errors import BudgetError, ReservationError
-from ganguard.gateway.refusals import ProblemError
+from ganguard.base.errors import BudgetError, GanguardError, ReservationError
+from ganguard.defences.defended_target import DefendedTarget
+from ganguard.gateway.refusals import AGAIN_AFTER, ProblemError
 from ganguard.gateway.shop.group_commit import GroupCommit
+from ganguard.gateway.shop.in_progress import InProgress, Together
 from ganguard.gateway.shop.keys import Key
+from ganguard.gateway.shop.provenance import Provenance
 from ganguard.queries.ledger import Ledger, Purchase, reservation_id
 from ganguard.queries.reservation import sample_words
 from ganguard.targets.protocol import BlackBoxTarget, LatentTarget, require_answer
-from ganguard.targets.wire import ImagesRequest
+from ganguard.targets.wire import ImagesRequest, ProblemType
 
 LOG = logging.getLogger("ganguard.gateway")
 _BY = " by "  # separates the request from its provenance in the ledger
@@ -49,6 +54,14 @@ class Order:
     start: int
     latents: Tensor | None
 
+    @property
+    def reservation(self) -> str:
+        """The id of the order's reservation, which does not depend on what is served.
+
+        So asking again after a change of the target or its defences buys nothing in silence.
+        """
+        return reservation_id("gateway", self.account, self.idempotency_key)
+
     def words(self) -> str:
         """Return the request as the ledger records it."""
         if self.latents is not None:
@@ -68,7 +81,7 @@ def order_of(
         asked: the request's body.
         idempotency_key: the key under which it may be repeated.
         target: the target, without defences.
-        most: the most images that any request may ask for.
+        most: the most images that a request under this key may ask for.
 
     Raises ProblemError: 403 if the key's scopes do not allow it, 422 if it does not fit the target or
     contradicts itself.
@@ -85,8 +98,8 @@ def order_of(
     if count is None or (asked.latents is not None and asked.count not in (None, count)):
         wanted = "send the number of images; with latents, their number or no count"
         raise ProblemError(422, f"count: {wanted}.")
-    if count > (allowed := min(key.scopes.most_images, most)):
-        raise ProblemError(403, f"count: this key may ask for at most {allowed} images at once; got {count}.")
+    if count > most:
+        raise ProblemError(403, f"count: this key may ask for at most {most} images at once; got {count}.")
     latents = None if asked.latents is None else _codes(asked.latents, target)
     return Order(key.account, idempotency_key, count, asked.seed, asked.start, latents)
 
@@ -99,8 +112,17 @@ def _codes(latents: list[list[float]], target: BlackBoxTarget) -> Tensor:
     return torch.tensor(latents, dtype=torch.float32)
 
 
-def _reservation(order: Order, target: BlackBoxTarget) -> str:
-    return reservation_id(target.identity, order.account, order.idempotency_key)
+@dataclass(frozen=True)
+class Offer:
+    """What an account is offered.
+
+    Attributes:
+        target: the target behind the defences of its class.
+        provenance: what the bytes of its images depend on.
+    """
+
+    target: DefendedTarget
+    provenance: Provenance
 
 
 class OrderProcessor:
@@ -109,61 +131,127 @@ class OrderProcessor:
     Args:
         ledger: the accounts' ledger.
         secret: the secret from which seeds are derived for orders without one.
-        provenance: the machine and software versions that the bytes of images depend on, in one line.
     """
 
-    def __init__(self, ledger: Ledger, secret: bytes, provenance: str) -> None:
-        self._ledger, self._secret, self._provenance = ledger, secret, provenance
-        turn = threading.Lock()  # one transaction at a time, as SQLite sleeps while it waits for its lock
-        self._reserve = GroupCommit(ledger.reserve_all, turn)
-        self._commit = GroupCommit(ledger.commit_all, turn)
+    def __init__(self, ledger: Ledger, secret: bytes) -> None:
+        self._ledger, self._secret, self._in_progress = ledger, secret, InProgress()
+        self._turn = (
+            threading.Lock()
+        )  # one transaction at a time, as SQLite sleeps while it waits for its lock
+        self._reserve = GroupCommit(ledger.reserve_all, self._turn)
+        self._commit = GroupCommit(ledger.commit_all, self._turn)
 
-    def reserve(self, order: Order, target: BlackBoxTarget) -> bool:
-        """Reserve an order's images; return False if they were reserved before under the same key.
+    def request(self, order: Order) -> AbstractContextManager[Together]:
+        """Count an order's request as in progress while the body runs, beside others under the same key."""
+        return self._in_progress.request(order.reservation)
 
-        Raises ProblemError: 429 if the budget does not suffice, 422 if the idempotency key belongs to another
-        request, 409 if the images were reserved under another provenance. Raises whatever the ledger raises.
+    def reserve(self, order: Order, offer: Offer) -> tuple[Purchase, bool]:
+        """Reserve an order's images.
+
+        Returns what was reserved, and whether it was reserved only now. Raises ProblemError: 402 if the
+        budget does not suffice, 422 if the idempotency key belongs to another request, 409 if the images were
+        reserved under another provenance. Raises whatever the ledger raises.
         """
-        reservation, words = _reservation(order, target), order.words()
+        recorded = f"{order.words()}{_BY}{offer.provenance.words()}"
+        wanted = Purchase(order.reservation, order.account, order.count, recorded)
         try:
-            recorded = f"{words}{_BY}{self._provenance}"
-            return self._reserve(Purchase(reservation, order.account, order.count, recorded))
+            return wanted, self._reserve(wanted)
         except ReservationError:
-            self._require_redeemable(self._ledger.request_of(reservation) or "", words)
-            return False
+            held = self._ledger.request_of(order.reservation)
+            if held is None:
+                raise _again("another request under it ended without images") from None
+            self._require_redeemable(order, offer.provenance, held)
+            return Purchase(order.reservation, order.account, order.count, held), False
         except BudgetError:
             balance = self._ledger.balance(order.account)
             left = balance.budget - balance.reserved
             raise ProblemError(
-                429,
+                402,
                 f"the account may buy {left} more of its budget of {balance.budget} images; asked for "
                 f"{order.count}.",
+                type=ProblemType.BUDGET_EXHAUSTED,
                 left=(balance.budget, balance.reserved, left),
             ) from None
 
-    def _require_redeemable(self, held: str, words: str) -> None:
-        """Raise ProblemError unless the ledger's record `held` has the same request and provenance."""
+    def _require_redeemable(self, order: Order, now: Provenance, held: str) -> None:
+        """Raise ProblemError unless the ledger's record `held` is of the same request and the same bytes."""
         asked, _, provenance = held.partition(_BY)
-        if asked != words:
-            said = "this idempotency key belongs to another request. Give each request a key of its own."
-            raise ProblemError(422, said)
-        if provenance != self._provenance:
-            LOG.warning("not redeemed: reserved on %s; this is %s", provenance, self._provenance)
+        if asked != order.words():
+            raise ProblemError(
+                422,
+                "this idempotency key belongs to another request. Give each request a key of its own.",
+                type=ProblemType.KEY_CONFLICT,
+            )
+        if changed := now.changes(provenance):
+            LOG.warning("not redeemed: reserved by %s; this is %s", provenance, now.words())
+            spent = "Nothing more was spent"
+            if self._released(order.reservation, held):
+                spent = "They had not been sent, and were given back: nothing is spent on them"
             raise ProblemError(
                 409,
-                "the gateway's machine or software versions have changed since these images were reserved, "
-                "so it cannot make the same bytes again. Nothing more was spent. Ask under another "
-                "idempotency key for new images.",
+                f"{_listed(changed)} changed since these images were reserved, so the gateway cannot make "
+                f"the same bytes again. {spent}. Ask under another idempotency key for new images.",
+                type=ProblemType.CHANGED_DEPLOY,
             )
 
-    def deliver(self, order: Order, target: BlackBoxTarget) -> Tensor:
-        """Make a reserved order's images (count, C, H, W) uint8, and record them as delivered.
+    def make(
+        self,
+        order: Order,
+        target: BlackBoxTarget,
+        purchase: Purchase,
+        together: Together,
+        encode: Callable[[Tensor], bytes],
+    ) -> bytes:
+        """Make the images of a reserved order, and return them encoded.
 
-        Raises whatever the ledger and the target raise; asking again is free.
+        Whatever the target, the defences and `encode` raise is logged, and becomes a ProblemError (503). The
+        reservation is released first if this process made it, and no other request under the same key is in
+        progress here. (If one is in progress elsewhere, its delivery is refused before anything is sent.)
+
+        Args:
+            order: the order.
+            target: what makes its images.
+            purchase: its reservation.
+            together: the requests in progress under its key.
+            encode: turns images (count, C, H, W) uint8 into the body of an answer.
         """
-        images = require_answer(self._made(order, target), target, order.count)
-        self._commit(_reservation(order, target))
-        return images
+        try:
+            return encode(require_answer(self._made(order, target), target, order.count))
+        except BaseException as problem:
+            known = isinstance(problem, GanguardError)
+            LOG.error("images for account %r: %s", order.account, problem, exc_info=not known)
+            if self._in_progress.may_release(purchase.reservation, together) and self._released(
+                purchase.reservation, purchase.request
+            ):
+                raise ProblemError(
+                    503,
+                    "these images could not be made. Their reservation was given back: nothing was spent.",
+                    type=ProblemType.NOT_MADE,
+                    retry_after=AGAIN_AFTER,
+                ) from problem
+            raise _again("these images could not be made, and stay reserved") from problem
+
+    def _released(self, reservation: str, request: str) -> bool:
+        """Release a reservation; return False if it was delivered, or if that fails."""
+        try:
+            with self._turn:
+                self._ledger.release(reservation, request)
+        except Exception as problem:  # noqa: BLE001 - whatever it is, the images stay reserved
+            LOG.warning("a reservation was not released: %s", problem)
+            return False
+        return True
+
+    def deliver(self, purchase: Purchase) -> bool:
+        """Record that an order's images are delivered, before they are sent.
+
+        Returns False if they were delivered before. Raises whatever the ledger raises, and ProblemError (503)
+        if another request gave them back meanwhile: then they must not be sent.
+        """
+        try:
+            return self._commit((purchase.reservation, purchase.request))
+        except BudgetError as problem:
+            LOG.warning("not delivered: %s", problem)
+            raise _again("another request under it gave these images back") from None
 
     def _made(self, order: Order, target: BlackBoxTarget) -> Tensor:
         if order.latents is not None and isinstance(target, LatentTarget):
@@ -180,3 +268,14 @@ class OrderProcessor:
         """
         said = f"{order.account}\x1f{order.idempotency_key}\x1f{target.identity}".encode()
         return int.from_bytes(hmac.digest(self._secret, b"seed\x1f" + said, "sha256")[:7], "little")
+
+
+def _again(why: str) -> ProblemError:
+    """Return the error (503) of an order whose images may be reserved."""
+    said = f"{why}. Ask again under the same idempotency key: images count once."
+    return ProblemError(503, said, retry_after=AGAIN_AFTER)
+
+
+def _listed(names: list[str]) -> str:
+    """Return names as a list in a sentence."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

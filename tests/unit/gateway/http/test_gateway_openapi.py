@@ -14,7 +14,7 @@ from fastapi.testclient import TestClient
 # codes of another width, a seed beside codes, an idempotency key that stands for another request.
 CONFIGURATION = """
 [checks.positive_data_acceptance]
-expected-statuses = ["2xx", "401", "403", "422", "429"]
+expected-statuses = ["2xx", "401", "402", "403", "422", "429"]
 """
 
 

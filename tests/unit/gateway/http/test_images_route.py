@@ -24,13 +24,13 @@ def pixels(answer: Any, count: int) -> torch.Tensor:
     return from_npz(answer.content, count, (1, 8, 8))
 
 
-def problem(answer: Any, status: int) -> dict[str, Any]:
-    """A refusal's problem details."""
+def problem(answer: Any, status: int, type_: str = "") -> dict[str, Any]:
+    """A refusal's problem details; its type is a plain one unless it is given."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     found = answer.json()
     assert found["status"] == status
-    assert found["type"] == "about:blank"
+    assert found["type"] == (f"urn:ganguard:problem:{type_}" if type_ else "about:blank")
     assert found["title"]
     assert found["detail"]
     return found
@@ -103,7 +103,7 @@ def test_a_key_stands_for_one_request(gateway: Start, other: dict[str, Any]) -> 
     us = gateway()
     key = us.key()
     assert us.buy(key, "k", count=2, seed=4).status_code == 200
-    assert "another request" in problem(us.buy(key, "k", **other), 422)["detail"]
+    assert "another request" in problem(us.buy(key, "k", **other), 422, "key-conflict")["detail"]
     assert us.counts() == (2, 2)
 
 
@@ -111,7 +111,7 @@ def test_the_budget_ends_with_what_is_left(gateway: Start) -> None:
     us = gateway()
     key = us.key(budget=5)
     assert us.buy(key, count=3).status_code == 200
-    found = problem(us.buy(key, count=3), 429)
+    found = problem(us.buy(key, count=3), 402, "budget-exhausted")
     assert (found["budget"], found["spent"], found["left"]) == (5, 3, 2)
     assert "retry-after" not in us.buy(key, count=3).headers
     assert us.buy(key, count=2).status_code == 200
@@ -232,10 +232,10 @@ def test_an_idempotency_key_is_short_and_printable(gateway: Start, key: str) -> 
 def test_a_full_gateway_says_when_to_come_again_and_spends_nothing(gateway: Start) -> None:
     us = gateway(most_images=8, batching={"most_waiting": 10})
     key = us.key()
-    with us.service.admission.room("them", 6):
+    with us.service.admission.room("them", 6, 0):
         answer = us.buy(key, count=3)
         assert int(answer.headers["retry-after"]) >= 1
-        problem(answer, 503)
+        problem(answer, 503, "no-room")
         assert us.buy(key, count=2).status_code == 200
     assert us.counts() == (2, 2)
 
@@ -245,14 +245,14 @@ def test_a_class_has_a_rate(gateway: Start) -> None:
     key = us.key(class_="slow")
     assert us.buy(key, count=4).status_code == 200
     answer = us.buy(key, count=4)
-    assert problem(answer, 429)["left"] == 2
+    assert problem(answer, 429, "rate-exceeded")["left"] == 2
     assert 1 <= int(answer.headers["retry-after"]) <= 25
     assert us.buy(key, count=2).status_code == 200
     problem(us.buy(key, count=7), 403)
     assert us.counts() == (6, 6)
 
 
-def test_a_generator_that_fails_leaves_a_reservation_to_redeem(
+def test_a_generator_that_fails_costs_nothing(
     gateway: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     us = gateway()
@@ -260,11 +260,11 @@ def test_a_generator_that_fails_leaves_a_reservation_to_redeem(
     with monkeypatch.context() as broken:
         broken.setattr(us.service.batching.inner, "generate", lambda latents: 1 / 0)
         answer = us.buy(key, "k", count=2)
-    found = problem(answer, 503)
+    found = problem(answer, 503, "not-made")
     assert answer.headers["retry-after"]
-    assert "idempotency key" in found["detail"]
+    assert "nothing was spent" in found["detail"]
     assert "ivision" not in str(found)
-    assert us.counts() == (2, 0)
+    assert us.counts() == (0, 0)
     assert us.buy(key, "k", count=2).status_code == 200
     assert us.counts() == (2, 2)
 

@@ -78,8 +78,8 @@ def test_the_rate_counts_what_was_reserved_alone(gateway: Start, monkeypatch: py
     us = gateway(most_images=6, batching={"most_waiting": 6}, classes={"default": {"images_a_minute": 6}})
     key = us.key(budget=5)
     for _ in range(3):
-        assert us.buy(key, count=6).status_code == 429  # beyond its budget
-    with us.service.admission.room("them", 6):
+        assert us.buy(key, count=6).status_code == 402  # beyond its budget
+    with us.service.admission.room("them", 6, 0):
         assert us.buy(key, count=4).status_code == 503
     assert us.buy(key, "k", count=5).status_code == 200
     assert us.buy(key, "k", count=6).status_code == 429  # by the rate, now
@@ -106,16 +106,16 @@ def test_whatever_fails_in_a_sale_is_asked_for_again(
     assert "Traceback" not in answer.text
     assert "Traceback" in caplog.text
     assert type(problem).__name__ in caplog.text
-    assert us.counts() == (3, 0)
+    assert us.counts() == (0, 0)
     assert us.buy(key, "k", count=3).status_code == 200
     assert us.counts() == (3, 3)
 
 
 def test_one_account_leaves_room_for_others() -> None:
-    admission, held = Admission(100), []
+    admission, held = Admission(100, 1), []
 
     def take(account: str, images: int) -> bool:
-        room = admission.room(account, images)
+        room = admission.room(account, images, 0)
         try:
             room.__enter__()
         except ProblemError as full:
