@@ -4,12 +4,15 @@ One thread runs the target, and clients wait for it. Waiting requests are served
 MICRO_BATCH rows a turn, until a batch is full or its first request has waited long enough. So no large
 request holds up the other accounts, and 64 requests of one image cost as much as one request of 64. Merging
 changes no image: the target inside runs in micro-batches of its own.
+
+A batch that fails is halved until the requests that fail are alone: only they get the error. For a while,
+their accounts' requests are then made apart, so that the others do not pay for the search again.
 """
 
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Annotated
@@ -22,6 +25,8 @@ from ganguard.base.errors import StepError
 from ganguard.base.settings import Positive, Settings
 from ganguard.targets.batching import MICRO_BATCH
 from ganguard.targets.protocol import BlackBoxTarget, LatentTarget, require_answer
+
+APART = 30.0  # seconds for which requests of an account are made apart after one failed among others
 
 
 class BatchingSettings(Settings):
@@ -39,23 +44,28 @@ class BatchingSettings(Settings):
     most_waiting: Positive = 4096
 
 
-@dataclass
+@dataclass(eq=False)
 class _Job:
     """A request in the queue.
 
     Attributes:
+        account: who asks.
         rows: rows that are not taken yet.
         alone: makes the images of a request that cannot be merged, because the target takes no codes.
-        made: images so far.
+        images: room for all images, as soon as the first are made.
+        made: the number of images made so far.
         answer: set to all images once they are made.
-        missing: images that are still to come.
     """
 
+    account: str
     rows: Tensor
     alone: Callable[[], Tensor] | None = None
-    made: list[Tensor] = field(default_factory=list[Tensor])
+    images: Tensor | None = None
+    made: int = 0
     answer: Future[Tensor] = field(default_factory=Future[Tensor])
-    missing: int = 0
+
+    def __post_init__(self) -> None:
+        self.count = len(self.rows)
 
     def take(self, most: int) -> Tensor:
         """Return the next rows, at most `most`; all rows of a request that cannot be merged."""
@@ -63,11 +73,22 @@ class _Job:
         return taken
 
     def give(self, images: Tensor) -> None:
-        """Add images of rows that were taken; the last of them complete the answer."""
-        self.made.append(images)
-        self.missing -= len(images)
-        if not self.missing and not self.answer.done():
-            self.answer.set_result(torch.cat(self.made))
+        """Add images of rows that were taken; the last of them complete the answer.
+
+        They are copied, since a piece would keep the images of a whole batch in memory.
+        """
+        if self.answer.done():  # it failed before
+            return
+        if self.images is None:
+            self.images = torch.empty(self.count, *images.shape[1:], dtype=images.dtype)
+        self.images[self.made : self.made + len(images)] = images
+        self.made += len(images)
+        if self.made == self.count:
+            self.answer.set_result(self.images)
+
+
+_Taken = list[tuple[_Job, Tensor]]
+"""Requests, each with the rows of it that go into a batch."""
 
 
 class BatchingTarget:
@@ -91,6 +112,7 @@ class BatchingTarget:
         self._changed = threading.Condition()
         self._waiting: OrderedDict[str, deque[_Job]] = OrderedDict()
         self._images, self._since, self._closed = 0, 0.0, False
+        self._apart: dict[str, float] = {}  # account -> time until which its requests are made apart
         self._thread = threading.Thread(target=self._run, name="ganguard batches", daemon=True)
         self._thread.start()
 
@@ -127,7 +149,7 @@ class BatchingTarget:
         """
         if not len(rows):
             raise ValueError("at least one image must be asked for")
-        job = _Job(rows, alone, missing=len(rows))
+        job = _Job(account, rows, alone)
         with self._changed:
             self._changed.wait_for(lambda: self._closed or not self._images or self._fits(len(rows)))
             if self._closed:
@@ -147,18 +169,48 @@ class BatchingTarget:
     def _run(self) -> None:
         while taken := self._next():
             try:
-                self._answer(taken)
+                self._observe(sum(len(rows) for _, rows in taken))
+                failed = self._answer(taken)
+                if any(job not in failed for job, _ in taken):
+                    self._keep_apart({job.account for job in failed})
             except BaseException as problem:  # noqa: BLE001 - the clients are told, and the next batch is made
-                self._fail({id(job): job for job, _ in taken}, problem)
+                for job, _ in taken:
+                    self._fail(job, problem)
 
-    def _answer(self, taken: list[tuple[_Job, Tensor]]) -> None:
-        """Make a batch, and give each request its images."""
+    def _answer(self, taken: _Taken) -> set[_Job]:
+        """Make a batch, and give each request its images or its error; return the requests that failed.
+
+        One of n requests that fails costs about 2 log2(n) further batches, and all of them 2 n.
+        """
+        jobs = list(dict.fromkeys(job for job, _ in taken))
+        try:
+            images = self._made(taken)
+        except BaseException as problem:  # noqa: BLE001 - a target may raise anything
+            if len(jobs) == 1:
+                self._fail(jobs[0], problem)
+                return {*jobs}
+            first = {*jobs[: len(jobs) // 2]}
+            return self._answer([each for each in taken if each[0] in first]) | self._answer(
+                [each for each in taken if each[0] not in first]
+            )
+        for (job, _), made in zip(taken, images, strict=True):
+            try:
+                job.give(made)
+            except BaseException as problem:  # noqa: BLE001 - no memory for this one
+                self._fail(job, problem)
+        return set()
+
+    def _made(self, taken: _Taken) -> tuple[Tensor, ...]:
+        """Return the images of each of a batch's requests."""
         sizes, alone = [len(rows) for _, rows in taken], taken[0][0].alone
-        self._observe(sum(sizes))
         images = alone() if alone else self._generate(torch.cat([rows for _, rows in taken]))
-        require_answer(images, self.inner, sum(sizes))
-        for (job, _), made in zip(taken, images.split(sizes), strict=True):
-            job.give(made)
+        return require_answer(images, self.inner, sum(sizes)).split(sizes)
+
+    def _keep_apart(self, accounts: Set[str]) -> None:
+        """Have the next requests of accounts made apart from others."""
+        now = time.monotonic()
+        self._apart = {account: end for account, end in self._apart.items() if end > now}
+        self._apart |= dict.fromkeys(accounts, now + APART)
 
     def _generate(self, latents: Tensor) -> Tensor:
         if not isinstance(self.inner, LatentTarget):
@@ -178,13 +230,14 @@ class BatchingTarget:
             self._changed.notify_all()
             return taken
 
-    def _turns(self, most: int) -> list[tuple[_Job, Tensor]]:
+    def _turns(self, most: int) -> _Taken:
         """Take a turn of each account after the other, until `most` rows are taken or none are left."""
-        taken: list[tuple[_Job, Tensor]] = []
+        taken: _Taken = []
         room = most
         while self._waiting and room > 0:
             account, jobs = next(iter(self._waiting.items()))
-            if jobs[0].alone and taken:
+            apart = jobs[0].alone is not None or self._apart.get(account, 0.0) > time.monotonic()
+            if apart and taken:
                 break
             rows = jobs[0].take(min(MICRO_BATCH, room))
             taken.append((jobs[0], rows))
@@ -194,24 +247,22 @@ class BatchingTarget:
             self._waiting.move_to_end(account)
             if not jobs:
                 del self._waiting[account]
-            if taken[-1][0].alone:
+            if apart:
                 break
         return taken
 
-    def _fail(self, jobs: dict[int, _Job], problem: BaseException) -> None:
-        """Set the error of the requests in `jobs`, and drop their rows that still wait."""
+    def _fail(self, job: _Job, problem: BaseException) -> None:
+        """Set the error of a request that has no answer yet, and drop its rows that still wait."""
+        if job.answer.done():
+            return
         with self._changed:
-            for account in list(self._waiting):
-                kept = deque(job for job in self._waiting[account] if id(job) not in jobs)
-                self._images -= sum(len(job.rows) for job in self._waiting[account] if id(job) in jobs)
-                if kept:
-                    self._waiting[account] = kept
-                else:
-                    del self._waiting[account]
+            if len(job.rows):
+                self._images -= len(job.rows)
+                self._waiting[job.account].remove(job)
+                if not self._waiting[job.account]:
+                    del self._waiting[job.account]
             self._changed.notify_all()
-        for job in jobs.values():
-            if not job.answer.done():
-                job.answer.set_exception(problem)
+        job.answer.set_exception(problem)
 
 
 class QueuedTarget:

@@ -252,9 +252,7 @@ def test_a_class_has_a_rate(gateway: Start) -> None:
     assert us.counts() == (6, 6)
 
 
-def test_a_generator_that_fails_costs_nothing(
-    gateway: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_generator_that_fails_costs_nothing(gateway: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     us = gateway()
     key = us.key()
     with monkeypatch.context() as broken:
