@@ -97,7 +97,6 @@ class AdversarialNoise(OutputDefence):
         if len(images) == 0 or self.budget == 0 or (self.norm == "linf" and self.budget < 1):
             return images  # there are none, or no byte may change
         network = self._network(tools)
-        start = streams.uniform(images[0].numel()).float().mul_(2).sub_(1).view(images.shape)
         search = self._linf if self.norm == "linf" else self._l2
 
         def perturb(rows: Tensor) -> Tensor:
@@ -106,9 +105,14 @@ class AdversarialNoise(OutputDefence):
                 return search(network, clean, begin)
 
         at_once = max(1, min(MICRO_BATCH, PIXELS_AT_ONCE // images[0, 0].numel()))
-        rows = torch.cat([to_float(images), start], 1)
-        found = in_micro_batches(perturb, rows, torch.device("cpu"), at_once)
-        return (images + (found / BYTE).trunc_()).clamp_(0, 255).to(torch.uint8)
+        changed = torch.empty_like(images)
+        for first in range(0, len(images), at_once):  # floats of all images would take much memory
+            part = slice(first, first + at_once)
+            start = streams[part].uniform(images[0].numel()).float().mul_(2).sub_(1).view(images[part].shape)
+            rows = torch.cat([to_float(images[part]), start], 1)
+            found = in_micro_batches(perturb, rows, torch.device("cpu"), at_once)
+            changed[part] = (images[part] + (found / BYTE).trunc_()).clamp_(0, 255).to(torch.uint8)
+        return changed
 
     def _linf(self, network: Network, x: Tensor, start: Tensor) -> Tensor:
         """Return noise optimised along the gradient's signs, from a random start in the box."""

@@ -18,6 +18,7 @@ from ganguard.gateway.http.limits import HELD
 from ganguard.gateway.http.problems import under
 from ganguard.gateway.refusals import ProblemError
 from ganguard.gateway.shop.keys import Key
+from ganguard.gateway.shop.memory import bytes_of_answer
 from ganguard.gateway.shop.orders import Order, order_of
 from ganguard.gateway.shop.service import Service
 from ganguard.gateway.watch import telemetry
@@ -35,7 +36,6 @@ from ganguard.targets.wire import (
     to_npz,
 )
 
-COPIES = 2  # of an answer that is being sent: the response's, and what the socket has not taken yet
 AT_ONCE = 256  # requests that are worked on at once; others wait
 _PRINTABLE = f"[!-~]{{1,{LONGEST_KEY}}}"
 _ASKED_AGAIN = Header(
@@ -70,7 +70,7 @@ def router(service: Service) -> APIRouter:
             room = request.scope[HELD].enter_context(service.admitted(order, key.class_))
             encode = to_npz if asked.format == "npz" else partial(to_json, order.idempotency_key)
             content = await to_thread.run_sync(service.sell, order, key.class_, encode, limiter=threads)
-            room.shrink(COPIES * len(content))
+            room.shrink(bytes_of_answer(content, order.latents))
         headers = {IDEMPOTENCY_KEY: order.idempotency_key, "Cache-Control": "no-store"}
         return Response(content, 200, headers, NPZ if asked.format == "npz" else "application/json")
 

@@ -1,12 +1,21 @@
-"""The memory that an order takes while its images are made and sent."""
+"""The memory that an order takes while its images are made and sent.
+
+Beside it the process holds the network and one micro-batch, which do not grow with the number of orders.
+"""
 
 import math
 
+from torch import Tensor
+
 from ganguard.targets.protocol import BlackBoxTarget, LatentTarget
 
+# Bytes for each value of an image, at most: the image and its defended copy (1 each), floats of a filter (4),
+# and the encoded body, which is up to a third larger than the image as PNG in base64. Measured with 384
+# images of 3 x 512 x 512: 2.5 without a defence, 3.2 with noise, 5.8 with a Gaussian filter.
 BYTES_A_VALUE = 8
-BYTES_AN_ENTRY = 100
-BYTES_AN_IMAGE = 2048
+BYTES_AN_ENTRY = 100  # for each entry of a code: its text, its number in Python, and the code's copies
+BYTES_AN_IMAGE = 2048  # for each image: keys of its random numbers, headers of its file
+COPIES = 2  # of an answer that is being sent: the response's, and the part that the socket has not taken
 
 
 def bytes_an_image(target: BlackBoxTarget) -> int:
@@ -14,3 +23,8 @@ def bytes_an_image(target: BlackBoxTarget) -> int:
     entries = target.latent_dim if isinstance(target, LatentTarget) else 0
     values = math.prod(target.image_shape)
     return BYTES_A_VALUE * values + BYTES_AN_ENTRY * entries + BYTES_AN_IMAGE
+
+
+def bytes_of_answer(body: bytes, latents: Tensor | None) -> int:
+    """Return the bytes that an order takes once its images are encoded, with the codes that it came with."""
+    return COPIES * len(body) + (0 if latents is None else BYTES_AN_ENTRY * latents.numel())
