@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from typing import Self
 
-from ganguard.targets.wire import IDEMPOTENCY_KEY, Problem, ProblemType
+from ganguard.targets.wire import IDEMPOTENCY_KEY, Problem
 
 AGAIN_AFTER = 1  # seconds for Retry-After, if nothing better is known
 
@@ -14,10 +14,10 @@ class ProblemError(Exception):
     Args:
         status: the HTTP status of the response.
         detail: the reason, in a sentence for the client.
-        type: the kind of refusal, if clients must tell it apart from others.
         retry_after: seconds until asking again makes sense; None leaves the header out.
         left: the account's budget, spent and left, in images; for a rate limit (None, None, images that may
             be asked for now).
+        kind: the problem's type, the end of urn:ganguard:problem:…; None if the status says it all.
 
     Attributes:
         headers: the headers of the response.
@@ -29,24 +29,21 @@ class ProblemError(Exception):
         status: int,
         detail: str,
         *,
-        type: ProblemType = ProblemType.UNSPECIFIED,
         retry_after: float | None = None,
         left: tuple[int | None, int | None, int] | None = None,
+        kind: str | None = None,
     ) -> None:
         super().__init__(detail)
         self.headers = {} if retry_after is None else {"Retry-After": str(max(1, round(retry_after + 0.5)))}
         if status == HTTPStatus.UNAUTHORIZED:
             self.headers["WWW-Authenticate"] = 'Bearer realm="ganguard"'
         budget, spent, rest = left or (None, None, None)
+        title = HTTPStatus(status).phrase
         self.problem = Problem(
-            type=type,
-            title=HTTPStatus(status).phrase,
-            status=status,
-            detail=detail,
-            budget=budget,
-            spent=spent,
-            left=rest,
+            title=title, status=status, detail=detail, budget=budget, spent=spent, left=rest
         )
+        if kind is not None:
+            self.problem = self.problem.model_copy(update={"type": f"urn:ganguard:problem:{kind}"})
 
     def under(self, idempotency_key: str) -> Self:
         """Name an order's idempotency key in headers and body, and return the error.

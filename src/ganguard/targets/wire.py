@@ -8,7 +8,6 @@ import json
 import math
 import zipfile
 from base64 import b64encode
-from enum import StrEnum
 from typing import Annotated, Literal
 
 import numpy as np
@@ -114,30 +113,18 @@ class AccountAnswer(Settings):
     target: Served
 
 
-class ProblemType(StrEnum):
-    """The refusals that clients must tell apart; UNSPECIFIED stands for all others."""
-
-    UNSPECIFIED = "about:blank"
-    BUDGET_EXHAUSTED = "urn:ganguard:problem:budget-exhausted"
-    RATE_EXCEEDED = "urn:ganguard:problem:rate-exceeded"
-    NO_ROOM = "urn:ganguard:problem:no-room"
-    KEY_CONFLICT = "urn:ganguard:problem:key-conflict"
-    CHANGED_DEPLOY = "urn:ganguard:problem:changed-deploy"
-    NOT_MADE = "urn:ganguard:problem:not-made"
-
-
 class Problem(Settings):
     """An error, in the form of RFC 9457.
 
     Attributes:
-        type: a ProblemType, or that of a later version.
+        type: "urn:ganguard:problem:…" for refusals that clients must tell apart.
         budget: images, if the budget is the problem.
         spent: images, if the budget is the problem.
         left: images, if the budget is the problem; if the rate is, the images that may be requested now.
         idempotency_key: the key under which the request may be repeated, if it was taken as an order.
     """
 
-    type: str = ProblemType.UNSPECIFIED
+    type: str = "about:blank"
     title: str
     status: int
     detail: str

@@ -7,7 +7,6 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 from ganguard.gateway.refusals import AGAIN_AFTER, ProblemError
-from ganguard.targets.wire import ProblemType
 
 _MOST_BUCKETS = 10_000  # beyond this all buckets are dropped, which fills them
 
@@ -91,7 +90,7 @@ class Admission:
                 raise ProblemError(
                     503,
                     "too many images are being made or sent; nothing more was spent.",
-                    type=ProblemType.NO_ROOM,
+                    kind="no-room",
                     retry_after=AGAIN_AFTER,
                 )
             self._images.add(account, images)
@@ -134,7 +133,7 @@ class Admission:
                 429,
                 f"at most {a_minute} images a minute; {int(held)} may be asked for now. "
                 "Nothing more was spent.",
-                type=ProblemType.RATE_EXCEEDED,
+                kind="rate-exceeded",
                 retry_after=(images - held) * 60 / a_minute,
                 left=(None, None, int(held)),
             )

@@ -28,7 +28,7 @@ from ganguard.gateway.shop.provenance import Provenance
 from ganguard.queries.ledger import Ledger, Purchase, reservation_id
 from ganguard.queries.reservation import sample_words
 from ganguard.targets.protocol import BlackBoxTarget, LatentTarget, require_answer
-from ganguard.targets.wire import ImagesRequest, ProblemType
+from ganguard.targets.wire import ImagesRequest
 
 LOG = logging.getLogger("ganguard.gateway")
 _BY = " by "  # separates the request from its provenance in the ledger
@@ -169,7 +169,7 @@ class OrderProcessor:
                 402,
                 f"the account may buy {left} more of its budget of {balance.budget} images; asked for "
                 f"{order.count}.",
-                type=ProblemType.BUDGET_EXHAUSTED,
+                kind="budget-exhausted",
                 left=(balance.budget, balance.reserved, left),
             ) from None
 
@@ -180,7 +180,7 @@ class OrderProcessor:
             raise ProblemError(
                 422,
                 "this idempotency key belongs to another request. Give each request a key of its own.",
-                type=ProblemType.KEY_CONFLICT,
+                kind="key-conflict",
             )
         if changed := now.changes(provenance):
             LOG.warning("not redeemed: reserved by %s; this is %s", provenance, now.words())
@@ -191,7 +191,7 @@ class OrderProcessor:
                 409,
                 f"{_listed(changed)} changed since these images were reserved, so the gateway cannot make "
                 f"the same bytes again. {spent}. Ask under another idempotency key for new images.",
-                type=ProblemType.CHANGED_DEPLOY,
+                kind="changed-deploy",
             )
 
     def make(
@@ -226,7 +226,7 @@ class OrderProcessor:
                 raise ProblemError(
                     503,
                     "these images could not be made. Their reservation was given back: nothing was spent.",
-                    type=ProblemType.NOT_MADE,
+                    kind="not-made",
                     retry_after=AGAIN_AFTER,
                 ) from problem
             raise _again("these images could not be made, and stay reserved") from problem
@@ -236,6 +236,8 @@ class OrderProcessor:
         try:
             with self._turn:
                 self._ledger.release(reservation, request)
+        except BudgetError:
+            return False
         except Exception as problem:  # noqa: BLE001 - whatever it is, the images stay reserved
             LOG.warning("a reservation was not released: %s", problem)
             return False

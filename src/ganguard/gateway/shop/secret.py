@@ -49,8 +49,8 @@ def kept_secret(directory: Path, database: Database, *, renewed: bool) -> bytes:
 
 
 _REMEDY = (
-    "Restore the file. If it is lost for good, start with `--new-secret`: old idempotency keys then buy new "
-    "images, and an image that was bought before gets different noise."
+    "Restore the file. If it is lost for good, start with `--new-secret`: old idempotency keys then "
+    "stand for images that cannot be made again, and an image that was bought before gets different noise."
 )
 
 

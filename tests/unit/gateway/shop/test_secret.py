@@ -52,8 +52,11 @@ def test_another_secret_may_be_meant(gateway: Start, path: Path) -> None:
     path.unlink()
     Service(us.service.spec, new_secret=True).close()
     them = gateway()
-    assert them.buy(key, "k", count=2).status_code == 200
-    assert them.counts() == (4, 4)  # it bought anew
+    refused = them.buy(key, "k", count=2)
+    assert refused.status_code == 409
+    assert "secret changed" in refused.json()["detail"]
+    assert them.counts() == (2, 2)
+    assert them.buy(key, "new", count=2).status_code == 200
 
 
 def test_where_nothing_was_bought_any_secret_will_do(gateway: Start, path: Path) -> None:
