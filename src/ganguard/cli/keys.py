@@ -24,7 +24,10 @@ def create(
     budget: Annotated[
         int | None,
         typer.Option(
-            min=0, max=LARGEST, help="Images that the account may buy in all.", show_default="unchanged, or 0"
+            min=0,
+            max=LARGEST,
+            help="Images that a new account may buy in all; `set-budget` changes it.",
+            show_default="unchanged, or 0",
         ),
     ] = None,
     account_class: Annotated[
@@ -45,24 +48,12 @@ def create(
     """
     opened = _opened(spec)
     from ganguard.gateway.shop.keys import Keys
-    from ganguard.queries.ledger import Ledger
     from ganguard.queries.ledger_database import Database
     from ganguard.targets.wire import Scopes
 
     opened.class_of(account_class)
     scopes = Scopes(send_latents=send_latents, choose_seed=choose_seed, most_images=most_images, admin=admin)
-    keys = Keys(Database(opened.place()))
-    # The key comes first: creating it checks the account's name and class.
-    text, key = keys.create(account, account_class, scopes)
-    try:
-        with Ledger(opened.place()) as ledger:
-            if budget is None:
-                ledger.ensure_account(account, 0)
-            else:
-                ledger.open_account(account, budget)
-    except BaseException:
-        keys.revoke(key.id)  # it was not printed
-        raise
+    text, _ = Keys(Database(opened.place())).create(account, account_class, scopes, budget)
     typer.echo(text)
 
 

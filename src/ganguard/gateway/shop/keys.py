@@ -16,12 +16,14 @@ from typing import Any
 
 from anyio import CapacityLimiter, to_thread
 from pydantic import ValidationError
-from sqlalchemy import insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from ganguard.base.errors import SpecError
 from ganguard.gateway.refusals import AGAIN_AFTER, ProblemError
 from ganguard.gateway.tables import KEYS, lock_keys, open_database
-from ganguard.queries.ledger_database import Damaged, Database
+from ganguard.queries.ledger_database import Damaged, Database, add
+from ganguard.queries.ledger_rows import read_balance
+from ganguard.queries.ledger_tables import ACCOUNTS
 from ganguard.targets.wire import Scopes
 
 FRESH = 1.0  # seconds that a look-up is cached; a revoked key may still work for as long
@@ -63,10 +65,19 @@ class Keys:
         # id -> (time of the look-up, the key or None, digest of its secret)
         self._known: dict[str, tuple[float, Key | None, str]] = {}
 
-    def create(self, account: str, class_: str, scopes: Scopes) -> tuple[str, Key]:
-        """Create a key and return its full text with it; the text cannot be had again.
+    def create(self, account: str, class_: str, scopes: Scopes, budget: int | None = None) -> tuple[str, Key]:
+        """Create a key, and its account if there is none, and return the key's full text with it.
 
-        Raises SpecError if the account's name is not valid, or if its other keys are of another class.
+        The text cannot be had again. Nothing is created if anything is refused.
+
+        Args:
+            account: the account's name.
+            class_: its class.
+            scopes: what the key may do.
+            budget: images that a new account may buy in all; None makes that 0.
+
+        Raises SpecError if the account's name is not valid, if its other keys are of another class, or if it
+        has another budget.
         """
         if not _ACCOUNT.fullmatch(account):
             raise SpecError(
@@ -84,6 +95,7 @@ class Keys:
                     f"account {account!r} is of class {other!r}, not {class_!r}. Name that class, or revoke "
                     "the account's keys first."
                 )
+            _open_account(connection, account, budget)
             values = {
                 "id": id_,
                 "account": account,
@@ -175,6 +187,17 @@ class AsyncKeys:
             )
         return await to_thread.run_sync(
             self._keys.check, shown, limiter=self._known if seen else self._strangers
+        )
+
+
+def _open_account(connection: Connection, account: str, budget: int | None) -> None:
+    """Open an account if there is none. Raises SpecError if there is one of another budget."""
+    add(connection, ACCOUNTS, {"name": account, "budget": budget or 0})
+    held = read_balance(connection, account, locked=True).budget
+    if budget not in (None, held):
+        raise SpecError(
+            f"account {account!r} has a budget of {held:,} images, not {budget:,}; no key was made. Leave "
+            "the budget out, or change it with `ganguard keys set-budget`."
         )
 
 

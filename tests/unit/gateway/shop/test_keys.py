@@ -4,6 +4,7 @@ import json
 import re
 import sqlite3
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -134,12 +135,47 @@ def test_a_call_that_fails_changes_no_account(cli: Cli, spec: str) -> None:
     assert json.loads(cli("keys", "list", spec)[1]) == before
 
 
-def test_a_budget_that_is_refused_leaves_no_key_in_force(cli: Cli, spec: str) -> None:
+@pytest.mark.parametrize("budget", ["4", "9", "11", "0"])
+def test_another_budget_is_refused_and_nothing_is_made(cli: Cli, spec: str, budget: str) -> None:
     assert cli("keys", "create", spec, "--account", "bob", "--budget", "10")[0] == 0
     with Ledger(read_gateway_spec(spec, []).place()) as ledger:
         ledger.reserve("r", "bob", 5, "five")
-    code, out, err = cli("keys", "create", spec, "--account", "bob", "--budget", "4")
+    before = json.loads(cli("keys", "list", spec)[1])
+    code, out, err = cli("keys", "create", spec, "--account", "bob", "--budget", budget)
     assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "`ganguard keys set-budget`" in err
+    assert json.loads(cli("keys", "list", spec)[1]) == before
+    for same in ((), ("--budget", "10")):
+        assert cli("keys", "create", spec, "--account", "bob", *same)[0] == 0
     said = json.loads(cli("keys", "list", spec)[1])
-    assert [key["revoked"] for key in said["keys"]] == [False, True]
+    assert [key["revoked"] for key in said["keys"]] == [False] * 3
     assert said["accounts"] == [{"account": "bob", "budget": 10, "reserved": 5, "delivered": 0}]
+
+
+def test_a_new_account_has_no_budget_unless_it_is_given(cli: Cli, spec: str) -> None:
+    assert cli("keys", "create", spec, "--account", "bob")[0] == 0
+    assert cli("keys", "create", spec, "--account", "bob", "--budget", "0")[0] == 0
+    code, _, err = cli("keys", "create", spec, "--account", "bob", "--budget", "7")
+    assert (code, "has a budget of 0 images, not 7" in err) == (2, True)
+
+
+def test_of_many_who_open_an_account_at_once_one_sets_its_budget(keys: Keys, tmp_path: Path) -> None:
+    """The others are refused, unless they mean the same budget; each leaves a key or nothing."""
+    databases = [Database(tmp_path / "ledger.sqlite") for _ in range(8)]
+    makers = [Keys(database) for database in databases]
+
+    def make(number: int) -> int | None:
+        try:
+            makers[number].create("us", "default", Scopes(), 100 + number // 2)
+        except SpecError:
+            return None
+        return 100 + number // 2
+
+    with ThreadPoolExecutor(8) as at_once:
+        set_ = [budget for budget in at_once.map(make, range(8)) if budget]
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        assert {*set_} == {ledger.balance("us").budget}
+    assert len(set_) == 2
+    assert len(keys.listed()) == 2
+    for database in databases:
+        database.close()
