@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 from typing import Literal
 
-from ganguard.base.settings import Settings
+from ganguard.base.settings import NonNegative, Number, Settings
 from ganguard.results.records import Measurement
 
 
@@ -21,11 +21,11 @@ class Summary(Settings):
         over: what the values vary over: seeds, or draws of images if there is one seed.
     """
 
-    mean: float
-    deviation: float | None
-    least: float
-    greatest: float
-    count: int
+    mean: Number
+    deviation: Number | None
+    least: Number
+    greatest: Number
+    count: NonNegative
     over: Literal["seeds", "draws"]
 
 

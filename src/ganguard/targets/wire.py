@@ -43,6 +43,7 @@ def _grey_or_colour(channels: int) -> int:
 
 
 Channels = Annotated[int, AfterValidator(_grey_or_colour)]
+Images = Annotated[int, Field(ge=0, lt=1 << 63)]  # as many as a ledger can hold
 Side = Annotated[int, Field(ge=1, le=MOST_SIDE)]
 
 
@@ -85,7 +86,7 @@ class Scopes(Settings):
 
     send_latents: bool = False
     choose_seed: bool = False
-    most_images: Annotated[int, Field(ge=1)] = 64
+    most_images: Annotated[int, Field(ge=1, le=1 << 20)] = 64
     admin: bool = False
 
 
@@ -99,16 +100,16 @@ class Served(Settings):
 
     identity: str
     image_shape: tuple[Channels, Side, Side]
-    latent_dim: Annotated[int, Field(ge=1)] | None
+    latent_dim: Annotated[int, Field(ge=1, le=1 << 20)] | None
 
 
 class AccountAnswer(Settings):
     """The state of an account, in images: `budget`, what is `spent` of it, and what is `left`."""
 
     account: str
-    budget: int
-    spent: int
-    left: int
+    budget: Images
+    spent: Images
+    left: Images
     scopes: Scopes
     target: Served
 
