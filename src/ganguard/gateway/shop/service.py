@@ -54,6 +54,8 @@ class Service:
         self.spec, self.telemetry = spec, Telemetry()
         self.audited = Audited(Path(spec.risk.results)) if spec.risk else None
         target = load_target(spec.target, spec.compute)
+        self._bytes_an_image = bytes_an_image(target)
+        self.most_images = min(spec.most_images, self._most_at_once())
         self._tools = tools_for(target.image_shape[0], spec.compute)
         self.ledger = Ledger(spec.place())
         self.database = Database(spec.place())
@@ -61,9 +63,7 @@ class Service:
         self.keys, self.journal = Keys(self.database), RequestJournal(self.database)
         self.async_keys = AsyncKeys(self.keys)
         self.batching = BatchingTarget(target, spec.batching, self.telemetry.batch)
-        self._bytes_an_image = bytes_an_image(target)
         self.admission = Admission(spec.batching.most_waiting, spec.most_mib << 20)
-        self.most_images = min(spec.most_images, self._most_at_once())
         self.orders = OrderProcessor(self.ledger, self._secret)
         self._made_by = machine_and_software(spec.compute)
         self._lock, self._offers = threading.Lock(), dict[tuple[str, str], Offer]()

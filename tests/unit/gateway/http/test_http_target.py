@@ -127,6 +127,53 @@ def test_a_rate_is_waited_for_and_a_budget_is_not(gateway: Start) -> None:
     road.client.close()
 
 
+def test_an_exhausted_budget_is_told_at_once(gateway: Start) -> None:
+    """No client asks for ever for what no waiting brings."""
+    us = gateway()
+    road, pauses = Road(us), list[float]()
+    target = connected(us, us.key(budget=10), road.client, pauses)
+    with pytest.raises(BudgetError, match="may buy 10 more of its budget of 10"):
+        target.sample(range(11), seed=0)
+    assert len(road.asked) == 2  # the account, and the images once
+    assert pauses == []
+    road.client.close()
+
+
+def test_a_rate_without_a_time_is_waited_for_too(gateway: Start) -> None:
+    us = gateway()
+    slow = httpx.Response(429, json={"detail": "slowly"})
+    road, pauses = Road(us, "through", slow, slow), list[float]()
+    assert len(connected(us, us.key(), road.client, pauses).sample(range(6), seed=0)) == 6
+    assert len(pauses) == 2
+    road.client.close()
+
+
+def test_a_new_audit_after_a_change_of_what_is_served_buys_it(
+    gateway: Start, tiny_checkpoint: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Its idempotency keys follow from what is served, so it is not told of what an old one bought."""
+    us = gateway()
+    key = us.key(scopes=Scopes())
+    first = connected(us, key).sample(range(70), seed=1)
+    them = gateway(target={"checkpoint": str(tiny_checkpoint(tmp_path / "other", seed=1))})
+    assert not torch.equal(connected(them, key).sample(range(70), seed=1), first)
+    noisy = gateway(classes={"default": {"defences": {"kind": "gaussian_noise", "std": 0.2}}})
+    assert not torch.equal(connected(noisy, key).sample(range(70), seed=1), first)
+    assert us.counts() == (210, 210)
+    assert torch.equal(connected(us, key).sample(range(70), seed=1), first)
+    assert us.counts() == (210, 210)
+
+
+def test_no_more_is_asked_for_at_once_than_the_gateway_has_room_for(gateway: Start) -> None:
+    us = gateway(most_images=5)
+    target = connected(us, us.key())
+    road = Road(us)
+    assert len(connected(us, us.key(), road.client).sample(range(12), seed=0)) == 12
+    assert len(road.asked) == 1 + 3
+    assert len(target.sample(range(12), seed=0)) == 12
+    road.client.close()
+
+
 class Clock:
     """A time that passes where it is waited for, and where an attempt takes long."""
 

@@ -1,0 +1,154 @@
+"""Asking again after a change of what is served: nothing is bought in silence, the answer says why."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import pytest
+import torch
+
+from ganguard.base.errors import StepError
+from ganguard.gateway.shop.provenance import Provenance
+from ganguard.queries.ledger import Ledger
+
+Start = Callable[..., Any]
+NOISE = {"kind": "gaussian_noise", "std": 0.2}
+LOUDER = {"kind": "gaussian_noise", "std": 0.3}
+
+
+def refused(answer: Any, *changed: str) -> str:
+    """The detail of a refusal that names exactly these changes."""
+    assert answer.status_code == 409, answer.text
+    assert answer.json()["type"] == "urn:ganguard:problem:changed-deploy"
+    assert answer.headers["idempotency-key"] == answer.json()["idempotency_key"] == "k"
+    detail = answer.json()["detail"]
+    for name in ("machine", "software", "target", "defences", "secret", "class"):
+        assert (name in detail.partition(" changed ")[0]) == (name in changed), detail
+    return detail
+
+
+@pytest.mark.parametrize("body", [{"count": 2}, {"count": 2, "seed": 3}, {"latents": [[0.5] * 5] * 2}])
+def test_another_target(
+    gateway: Start, tiny_checkpoint: Callable[..., Path], tmp_path: Path, body: dict[str, Any]
+) -> None:
+    us = gateway()
+    key = us.key(budget=100)
+    assert us.buy(key, "k", **body).status_code == 200
+    other = str(tiny_checkpoint(tmp_path / "other", seed=1))
+    for _ in range(2):
+        them = gateway(target={"checkpoint": other})
+        assert "Nothing more was spent" in refused(them.buy(key, "k", **body), "target")
+    assert them.counts() == (2, 2)
+    assert them.buy(key, "new", **body).status_code == 200
+    assert them.counts() == (4, 4)
+    assert gateway().buy(key, "k", **body).status_code == 200  # the old one again
+    assert them.counts() == (4, 4)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [("none", NOISE), (NOISE, LOUDER), (NOISE, "none"), (NOISE, [NOISE] * 2)]
+)
+def test_other_defences(gateway: Start, before: Any, after: Any) -> None:
+    us = gateway(classes={"default": {"defences": before}})
+    key = us.key()
+    first = us.buy(key, "k", count=2)
+    them = gateway(classes={"default": {"defences": after}})
+    refused(them.buy(key, "k", count=2), "defences")
+    assert them.counts() == (2, 2)
+    rated = {"defences": before, "images_a_minute": 100}
+    assert gateway(classes={"default": rated}).buy(key, "k", count=2).content == first.content
+
+
+def test_another_class(gateway: Start) -> None:
+    """If it has the same defences, the bytes are the same, and are redeemed."""
+    classes = {"noisy": {"defences": NOISE}, "same": {"defences": NOISE}, "clear": {"defences": "none"}}
+    us = gateway(classes=classes)
+    first = us.buy(us.key(class_="noisy"), "k", count=2)
+
+    def moved(class_: str) -> str:
+        for key in us.service.keys.listed():
+            us.service.keys.revoke(key.id)
+        return us.key(class_=class_)
+
+    refused(us.buy(moved("clear"), "k", count=2), "defences", "class")
+    assert us.buy(moved("same"), "k", count=2).content == first.content
+    assert us.counts() == (2, 2)
+
+
+def test_other_code_of_a_defence(gateway: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    us = gateway(classes={"default": {"defences": NOISE}})
+    key = us.key()
+    us.buy(key, "k", count=2)
+    monkeypatch.setattr(
+        "ganguard.defences.output_noise.GaussianNoise.version", lambda self, tools: {"code": "2"}
+    )
+    them = gateway(classes={"default": {"defences": NOISE}})
+    refused(them.buy(key, "k", count=2), "defences", "secret")
+    assert them.counts() == (2, 2)
+
+
+def test_several_at_once(gateway: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    us = gateway()
+    key = us.key()
+    us.buy(key, "k", count=2)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "ANOTHER")
+    monkeypatch.setattr("ganguard.gateway.shop.provenance.version", lambda name: "9.9")
+    them = gateway(classes={"default": {"defences": NOISE}})
+    detail = refused(them.buy(key, "k", count=2), "machine", "software", "defences")
+    assert detail.startswith("the machine, the software versions and the defences changed since")
+    assert "ANOTHER" not in detail
+
+
+def test_what_was_never_sent_is_given_back(gateway: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No account stays charged for images that nobody can make any more."""
+
+    def full(*_: object) -> None:
+        raise StepError("the disk is full.")
+
+    us = gateway()
+    key = us.key()
+    with monkeypatch.context() as broken:
+        broken.setattr(us.service.orders, "deliver", full)
+        assert us.buy(key, "k", count=2).status_code == 503
+    assert us.counts() == (2, 0)
+    them = gateway(classes={"default": {"defences": NOISE}})
+    with monkeypatch.context() as broken:
+        broken.setattr(Ledger, "release", full)
+        assert "Nothing more was spent" in refused(them.buy(key, "k", count=2), "defences")
+    assert us.counts() == (2, 0)
+    assert "nothing is spent on them" in refused(them.buy(key, "k", count=2), "defences")
+    assert us.counts() == (0, 0)
+    assert them.buy(key, "k", count=2).status_code == 200
+    assert us.counts() == (2, 2)
+
+
+def test_what_is_given_back_is_not_delivered_by_the_old_deploy(gateway: Start) -> None:
+    old, new = gateway(), gateway(classes={"default": {"defences": NOISE}})
+    key, begun, go = old.key(budget=2), Event(), Event()
+    real = old.service.batching.inner.generate
+
+    def slow(latents: Any) -> Any:
+        begun.set()
+        assert go.wait(20)
+        return real(latents)
+
+    old.service.batching.inner.generate = slow
+    with ThreadPoolExecutor(1) as clients:
+        first = clients.submit(old.buy, key, "k", count=2)
+        assert begun.wait(20)
+        refused(new.buy(key, "k", count=2), "defences")
+        assert new.buy(key, "k", count=2).status_code == 200
+        go.set()
+        assert first.result(20).status_code == 503
+    assert new.counts() == (2, 2)
+
+
+def test_words_of_a_provenance_tell_its_parts_apart() -> None:
+    parts = ("cpu X; Y, threads 1", "torch 1, code 2", "t", "d", "s", "class; odd")
+    words = Provenance(*parts).words()
+    assert words.count("; ") == 5
+    assert Provenance(*parts).changes(words) == []
+    assert Provenance("cpu", *parts[1:]).changes(words) == ["the machine"]
+    assert len(Provenance(*parts).changes("")) == 5
