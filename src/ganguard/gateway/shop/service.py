@@ -11,6 +11,7 @@ from torch import Tensor
 from ganguard.defences.defended_target import DefendedTarget, defend
 from ganguard.defences.protocol import chain_label
 from ganguard.defences.tools import tools_for
+from ganguard.gateway.private_files import keep_private
 from ganguard.gateway.shop.admission import Admission
 from ganguard.gateway.shop.keys import AsyncKeys, Key, Keys
 from ganguard.gateway.shop.orders import Order, OrderProcessor
@@ -44,6 +45,7 @@ class Service:
     """
 
     def __init__(self, spec: GatewaySpec, *, new_secret: bool = False) -> None:
+        keep_private(spec)
         self.spec, self.telemetry = spec, Telemetry()
         self.audited = Audited(Path(spec.risk.results)) if spec.risk else None
         target = load_target(spec.target, spec.compute)
