@@ -11,8 +11,8 @@ from torch import Tensor
 from ganguard.defences.defended_target import DefendedTarget, defend
 from ganguard.defences.protocol import chain_label
 from ganguard.defences.tools import tools_for
-from ganguard.gateway.private_files import keep_private
 from ganguard.gateway.shop.admission import Admission
+from ganguard.gateway.shop.databases import Databases
 from ganguard.gateway.shop.keys import AsyncKeys, Key, Keys
 from ganguard.gateway.shop.orders import Order, OrderProcessor
 from ganguard.gateway.shop.provenance import provenance
@@ -22,8 +22,7 @@ from ganguard.gateway.watch.journal import RequestJournal
 from ganguard.gateway.watch.risk import Audited, Curves, Estimate, Risk, estimate
 from ganguard.gateway.watch.telemetry import Telemetry
 from ganguard.gateway.watch.thresholds import Crossings, out_of_reach
-from ganguard.queries.ledger import Balance, Ledger
-from ganguard.queries.ledger_database import Database
+from ganguard.queries.ledger import Balance
 from ganguard.targets.batching_target import BatchingTarget
 from ganguard.targets.load import load_target
 from ganguard.targets.protocol import LatentTarget
@@ -45,13 +44,12 @@ class Service:
     """
 
     def __init__(self, spec: GatewaySpec, *, new_secret: bool = False) -> None:
-        keep_private(spec)
         self.spec, self.telemetry = spec, Telemetry()
         self.audited = Audited(Path(spec.risk.results)) if spec.risk else None
         target = load_target(spec.target, spec.compute)
         self._tools = tools_for(target.image_shape[0], spec.compute)
-        self.ledger = Ledger(spec.place())
-        self.database = Database(spec.place())
+        self._databases = Databases(spec)
+        self.ledger, self.database = self._databases.ledger, self._databases.database
         self._secret = kept_secret(Path(spec.directory), self.database, renewed=new_secret)
         self.keys, self.journal = Keys(self.database), RequestJournal(self.database)
         self.async_keys = AsyncKeys(self.keys)
@@ -82,10 +80,14 @@ class Service:
     def close(self) -> None:
         """Accept nothing more, finish the requests in progress, and write the journal."""
         self.ready = False
+        self._databases.readiness.close()
         self.batching.close()
         self.journal.close()
-        self.ledger.close()
-        self.database.close()
+        self._databases.close()
+
+    async def readiness(self) -> str | None:
+        """Return why nothing can be sold now, in words for anybody, or None if it can; within seconds."""
+        return await self._databases.readiness.check()
 
     def target_for(self, account: str, class_: str) -> DefendedTarget:
         """Return the target behind the defences of a class, as an account asks it."""
