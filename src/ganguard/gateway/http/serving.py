@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 from ganguard.base.errors import SpecError
 from ganguard.gateway.http.app import create_app
 from ganguard.gateway.http.connection import MOST, Connection, ConnectionLimit
+from ganguard.gateway.http.ending import Ending
 from ganguard.gateway.shop.service import Service
 from ganguard.gateway.spec import GatewaySpec
 from ganguard.gateway.watch.counting import Counted
@@ -74,7 +75,7 @@ def server_of(app: ASGIApp, most: int = MOST, connection: type[Connection] = Con
     """
     limited = ConnectionLimit(app, most)
     config = uvicorn.Config(
-        limited,
+        Ending(limited),
         http=connection,
         ws="none",
         log_level="warning",

@@ -80,9 +80,9 @@ def test_a_ledger_that_is_locked_for_a_moment_is_no_trouble(gateway: Start, stat
     us = gateway()
     with closing(
         sqlite3.connect(state / "ledger.sqlite", isolation_level=None, check_same_thread=False)
-    ) as o:
-        o.execute("BEGIN IMMEDIATE")
-        threading.Timer(0.1, o.execute, ["ROLLBACK"]).start()
+    ) as other:
+        other.execute("BEGIN IMMEDIATE")
+        threading.Timer(0.1, other.execute, ["ROLLBACK"]).start()
         assert _asked(us) == (200, "")
 
 
