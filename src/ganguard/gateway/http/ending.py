@@ -32,7 +32,7 @@ class Ending:
             if scope["type"] != "http":
                 raise
             if begun:
-                return  # the server closes the connection, so that half an answer is not taken for a whole one
+                return  # the server closes the connection: half an answer is not taken for a whole one
             said = "the gateway is closing. Ask again under the same idempotency key: images count once."
             refused = ProblemError(503, said, retry_after=AGAIN_AFTER)
             refused.headers["Connection"] = "close"
