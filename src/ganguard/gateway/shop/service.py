@@ -61,7 +61,6 @@ class Service:
         self.crossings = Crossings(self.database, spec.risk.thresholds if spec.risk else ())
         for threshold, accounts in self.crossings.counts().items():
             self.telemetry.crossed(threshold, accounts)
-        self.ready = False
         self._rehearse()
 
     def _rehearse(self) -> None:
@@ -75,11 +74,9 @@ class Service:
         self._defended.clear()
         if said := self.out_of_reach():
             LOG.warning("extraction risk: %s", ". ".join(said))
-        self.ready = True
 
     def close(self) -> None:
         """Accept nothing more, finish the requests in progress, and write the journal."""
-        self.ready = False
         self._databases.readiness.close()
         self.batching.close()
         self.journal.close()
