@@ -28,6 +28,7 @@ def ledger(postgres: PostgresServer) -> Iterator[Ledger]:
         yield ledger
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wanted", OPERATIONS)
 def test_what_hangs_is_said_in_time_and_works_again(
     postgres: PostgresServer, ledger: Ledger, wanted: str
