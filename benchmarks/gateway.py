@@ -32,6 +32,7 @@ from ganguard.architectures.networks import build_networks, parse_architecture
 from ganguard.base.compute import Compute, cores
 from ganguard.base.seeds import seeded_weights
 from ganguard.base.settings import parse
+from ganguard.gateway.private_files import keep_private
 from ganguard.gateway.shop.keys import Keys
 from ganguard.gateway.spec import GatewaySpec
 from ganguard.queries.ledger import Ledger
@@ -92,8 +93,10 @@ def serving(checkpoint: Path, folder: Path, threads: int) -> Iterator[tuple[str,
         "port": 0,
         "compute": {"threads": threads},
     }
-    spec, place = folder / "gateway.yaml", parse(GatewaySpec, values, "spec").place()
+    spec, parsed = folder / "gateway.yaml", parse(GatewaySpec, values, "spec")
     spec.write_text(yaml.safe_dump(values))
+    keep_private(parsed)
+    place = parsed.place()
     database = Database(place)
     held, scopes = Keys(database), Scopes()
     keys = [held.create(f"client {n}", "default", scopes)[0] for n in range(CLIENTS)]

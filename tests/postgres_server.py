@@ -9,12 +9,13 @@ which the package makes.
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
@@ -77,6 +78,25 @@ class PostgresServer:
         if self._server and self._server.stdin:
             self._server.stdin.close()
             self._server.wait()
+
+    @contextmanager
+    def hung(self) -> Iterator[None]:
+        """Stop every process of the server while the body runs; its kernel still takes what is sent."""
+        (number, *_) = (self._data / "postmaster.pid").read_text().split()
+        processes = [int(number)]
+        os.kill(processes[0], signal.SIGSTOP)  # first, so that it makes no more
+        # runuser, if the server runs under it, stops itself when it sees its child stopped.
+        parent = int(Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[1])
+        children = Path(f"/proc/{number}/task/{number}/children").read_text()
+        processes += [int(child) for child in children.split()]
+        try:
+            for process in processes[1:]:
+                os.kill(process, signal.SIGSTOP)
+            yield
+        finally:
+            for process in [parent, *processes]:
+                with suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGCONT)
 
     def database(self) -> str:
         """Address of a new, empty database."""

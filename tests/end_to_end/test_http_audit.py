@@ -60,7 +60,8 @@ def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
         def start(checkpoint: Path, account: str, budget: int, **values: Any) -> str:
             state = tmp_path / f"state {account}"
             spec = {"target": {"checkpoint": str(checkpoint)}, "directory": str(state), "port": 0, **values}
-            state.mkdir()
+            state.mkdir(mode=0o700)
+            (state / "secret").touch(0o600)
             (state / "secret").write_bytes(SECRET)
             path = tmp_path / "gateway.yaml"
             path.write_text(yaml.safe_dump(spec))

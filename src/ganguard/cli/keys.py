@@ -146,6 +146,9 @@ def require_gateway() -> None:
 
 def _opened(spec: str) -> "GatewaySpec":
     require_gateway()
+    from ganguard.gateway.private_files import keep_private
     from ganguard.gateway.spec import read_gateway_spec
 
-    return read_gateway_spec(spec, [])
+    opened = read_gateway_spec(spec, [])
+    keep_private(opened)
+    return opened

@@ -1,6 +1,7 @@
 """The gateway's tables, in the ledger's database.
 
-They hold keys, requests, the secret's digest, and the risk thresholds that accounts have reached.
+They hold keys, requests, the secret's digest, the risk thresholds that accounts have reached, and a row that
+shows whether the database can be written.
 """
 
 from sqlalchemy import (
@@ -54,6 +55,13 @@ CROSSINGS = Table(
     Column("account", String, primary_key=True),
     Column("threshold", Float(53), primary_key=True),
     Column("images", _IMAGES, nullable=False),  # images that the account had bought by then
+    Column("at", Float(53), nullable=False),  # seconds since 1970
+)
+# One row, which is written to see whether sales could be.
+PROBES = Table(
+    "gateway_probe",
+    _METADATA,
+    Column("number", Integer, primary_key=True, autoincrement=False),
     Column("at", Float(53), nullable=False),  # seconds since 1970
 )
 _CREATION = 0x67617465776179  # PostgreSQL's advisory lock for creating tables and keys

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from sqlalchemy import select, update
+from sqlalchemy import update
 
 from ganguard.base.errors import BudgetError, GanguardError
 from ganguard.queries.ledger_check import LedgerCheck, check_rows
@@ -36,17 +36,18 @@ class Ledger:
     """Accounts and reservations in an SQLite file, or in PostgreSQL; several processes may use it at once.
 
     Every method raises BudgetError if the place holds no ledger, or one of a schema that this ganguard does
-    not read. It raises StepError if the machine fails: a full or failing disk, a lock held for more than a
-    minute, a database out of reach. What failed was not done. If only the answer was lost, the same call
+    not read. It raises StepError if the machine fails: a full or failing disk, a lock held for too long, a
+    database out of reach. What failed was not done. If only the answer was lost, the same call
     again counts once.
 
     Args:
         place: the file's path, or "postgresql://user:password@host:port/database" as a string (extra
             `ganguard[postgres]`). A new ledger is created there if there is none.
+        patience: seconds that each method waits for others; a minute by default.
     """
 
-    def __init__(self, place: Path | str) -> None:
-        self._database = Database(place)
+    def __init__(self, place: Path | str, patience: float | None = None) -> None:
+        self._database = Database(place, patience)
 
     def __enter__(self) -> Self:
         return self
@@ -170,11 +171,6 @@ class Ledger:
         """
         with self._database.transaction("release a reservation") as connection:
             release(connection, reservation, request)
-
-    def ping(self) -> None:
-        """Check that the database answers."""
-        with self._database.reading("reach the ledger") as connection:
-            connection.execute(select(ACCOUNTS.c.name).limit(1)).first()
 
     def balance(self, account: str) -> Balance:
         """Return what an account may buy and has bought. Raises BudgetError if there is no such account."""

@@ -14,6 +14,7 @@ import time
 import weakref
 from collections.abc import Generator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,6 +27,7 @@ from ganguard.base.errors import BudgetError, GanguardError, StepError
 from ganguard.queries.ledger_tables import prepare_tables
 
 BUSY_MS = 60_000  # how long a transaction waits for others before it gives up
+_CONNECT_SECONDS = 10  # for reaching PostgreSQL, at most
 _PAUSE = 0.01  # seconds between attempts, if the database does not wait by itself
 _READS = "ganguard_reads"  # the option of a connection that writes nothing
 _IDLE_MS = 60_000  # how long PostgreSQL keeps the locks of a machine that vanished inside a transaction
@@ -42,21 +44,24 @@ class Database:
 
     Args:
         place: the path of an SQLite file, or the address of a PostgreSQL database; see `Ledger`.
+        patience: seconds that a transaction waits for others, and about as long for each answer of
+            PostgreSQL; a minute by default.
 
     Attributes:
         name: the path, or the address with *** for the password, as messages call it.
     """
 
-    def __init__(self, place: Path | str) -> None:
+    def __init__(self, place: Path | str, patience: float | None = None) -> None:
+        busy_ms = BUSY_MS if patience is None else round(1000 * patience)
         if isinstance(place, str) and ("://" in place or place.startswith("postgresql")):
             url = _postgres_url(place)
             self.name = url.set(drivername="postgresql", query={}).render_as_string()
             passwords = [str(value) for key, value in url.query.items() if "password" in key]
             self._secrets = [*passwords, url.password or ""]
-            self._engine = _postgres_engine(url, self.name)
+            self._engine = _postgres_engine(url, self.name, busy_ms)
         else:
             self.name, self._secrets = str(place), list[str]()
-            self._engine = _sqlite_engine(Path(place))
+            self._engine = _sqlite_engine(Path(place), busy_ms)
         self._reads = self._engine.execution_options(**{_READS: True})
         weakref.finalize(self, self._engine.dispose)
         with self.transaction("open the ledger") as connection:
@@ -112,7 +117,7 @@ def add(connection: Connection, table: Table, values: dict[str, Any]) -> bool:
     return connection.execute(statement.returning(*table.primary_key.columns)).first() is not None
 
 
-def _sqlite_engine(path: Path) -> Engine:
+def _sqlite_engine(path: Path, busy_ms: int) -> Engine:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as problem:
@@ -122,31 +127,31 @@ def _sqlite_engine(path: Path) -> Engine:
             f"{path}: could not open the ledger: {problem.filename}: {problem.strerror}. Choose a path that "
             "can be written."
         ) from None
-    engine = create_engine(URL.create("sqlite", database=str(path.absolute())))
-    event.listen(engine, "connect", _configure_sqlite)
+    engine = create_engine(URL.create("sqlite", database=str(path.absolute())), pool_timeout=busy_ms / 1000)
+    event.listen(engine, "connect", partial(_configure_sqlite, busy_ms))
     event.listen(engine, "begin", _begin)
     return engine
 
 
-def _configure_sqlite(connection: Any, _record: object) -> None:
+def _configure_sqlite(busy_ms: int, connection: Any, _record: object) -> None:
     connection.isolation_level = None  # SQLAlchemy's BEGIN, not sqlite3's
     try:
-        connection.execute(f"PRAGMA busy_timeout={BUSY_MS}").close()
-        _keep_a_log(connection)
+        connection.execute(f"PRAGMA busy_timeout={busy_ms}").close()
+        _keep_a_log(connection, busy_ms)
         connection.execute("PRAGMA synchronous=FULL").close()
     except BaseException:
         connection.close()
         raise
 
 
-def _keep_a_log(connection: sqlite3.Connection) -> None:
+def _keep_a_log(connection: sqlite3.Connection, busy_ms: int) -> None:
     """Switch the file to a write-ahead log if it has none yet.
 
     The switch turns a read lock into a write lock. If another connection holds a write lock already, SQLite
     refuses that at once instead of waiting as `busy_timeout` says, since two connections that wait like this
     would wait for each other. So the waiting is done here.
     """
-    until = time.monotonic() + BUSY_MS / 1000
+    until = time.monotonic() + busy_ms / 1000
     while connection.execute("PRAGMA journal_mode").fetchall() != [("wal",)]:
         try:
             connection.execute("PRAGMA journal_mode=WAL").close()
@@ -186,25 +191,51 @@ def _postgres_url(place: str) -> URL:
     return url.set(drivername="postgresql+psycopg")
 
 
-def _postgres_engine(url: URL, name: str) -> Engine:
+def _postgres_engine(url: URL, name: str, busy_ms: int) -> Engine:
     """Return the engine for an address. Raises BudgetError if PostgreSQL's driver is absent.
 
     What is left of a budget is read after the account is locked. Only under READ COMMITTED is that what is
     left at that moment.
     """
     try:
-        engine = create_engine(url, isolation_level="READ COMMITTED", pool_pre_ping=True)
+        engine = create_engine(
+            url, isolation_level="READ COMMITTED", pool_pre_ping=True, pool_timeout=busy_ms / 1000
+        )
     except ImportError:
         raise BudgetError(
             f"{name}: could not open the ledger: PostgreSQL's driver, psycopg, is absent or incomplete. "
             "Run pip install 'ganguard[postgres]'."
         ) from None
-    event.listen(engine, "connect", _configure_postgres)
+    event.listen(engine, "do_connect", partial(_connect_postgres, busy_ms))
+    event.listen(engine, "connect", partial(_configure_postgres, busy_ms))
     return engine
 
 
-def _configure_postgres(connection: Any, _record: object) -> None:
-    connection.execute(f"SET lock_timeout = {BUSY_MS}")
+def _connect_postgres(
+    busy_ms: int, _dialect: object, _record: object, words: list[Any], settings: dict[str, Any]
+) -> Any:
+    """Connect; what the address itself sets is kept.
+
+    A server that does not run is told by our own bound alone. A network that is cut is told sooner by TCP.
+    """
+    from ganguard.queries.postgres_connection import BoundedConnection
+
+    seconds = busy_ms / 1000
+    reaching = {
+        "connect_timeout": max(2, min(_CONNECT_SECONDS, round(seconds / 2))),
+        "tcp_user_timeout": busy_ms,  # milliseconds
+        "keepalives_idle": 30,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+    }
+    connection = BoundedConnection.connect(*words, **{**reaching, **settings})
+    connection.longest_wait = 1.2 * seconds
+    return connection
+
+
+def _configure_postgres(busy_ms: int, connection: Any, _record: object) -> None:
+    connection.execute(f"SET lock_timeout = {busy_ms}")
+    connection.execute(f"SET statement_timeout = {round(1.1 * busy_ms)}")
     connection.execute(f"SET idle_in_transaction_session_timeout = {_IDLE_MS}")
     connection.commit()
 
@@ -251,7 +282,7 @@ _POSTGRES = [  # SQLSTATE; the first that matches
     (r"58...", _DEVICE),
     (r"XX001|XX002", _DAMAGED),
     (r"42501|25006", _CLOSED),
-    (r"08...|25P03|28...|3D000|53...|57P..", _ABSENT),
+    (r"08...|25P03|28...|3D000|53...|57014|57P..", _ABSENT),
 ]
 
 
@@ -282,5 +313,6 @@ def _cause(origin: BaseException) -> _Cause:
         return _SQLITE.get(code & 0xFF, _OTHER)
     state = getattr(origin, "sqlstate", None)
     if state is None:  # said by the driver, not by the server
-        return _ABSENT if type(origin).__name__ == "OperationalError" else _OTHER
+        kinds = {kind.__name__ for kind in type(origin).__mro__}
+        return _ABSENT if "OperationalError" in kinds else _OTHER
     return next((cause for pattern, cause in _POSTGRES if re.fullmatch(pattern, state)), _OTHER)

@@ -1,5 +1,6 @@
 """A gateway whose ledger is in PostgreSQL, and two that share it."""
 
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from ganguard.base.errors import SpecError
+from ganguard.gateway.shop import databases
 from ganguard.gateway.shop.keys import Keys
 from ganguard.queries.ledger_database import Database
 from ganguard.targets.wire import Scopes
@@ -74,3 +76,25 @@ def test_one_account_gets_keys_of_one_class(postgres: Any) -> None:
         assert sum(at_once.map(make, range(6))) == 1
     assert len(keys.listed()) == 1
     database.close()
+
+
+def test_a_database_that_hangs_is_a_503_and_works_again_without_a_restart(
+    gateway: Start, shared: str, postgres: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(databases, "PATIENCE", 0.5)
+    us = gateway(ledger=shared)
+    key = us.key(budget=100)
+    assert us.buy(key, "k", count=3).status_code == 200
+    with postgres.hung(), ThreadPoolExecutor(6) as clients:
+        begun = time.monotonic()
+        found = list(clients.map(lambda n: us.buy(key, f"hung-{n}", count=1), range(6)))
+        found.append(us.get("/v1/account", key))
+        assert time.monotonic() - begun < 20
+        for answer in found:
+            assert answer.status_code == 503
+            assert answer.headers["retry-after"]
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert "postgres" not in answer.text
+    answers = [us.buy(key, f"hung-{n}", count=1) for n in range(6)]
+    assert [answer.status_code for answer in answers] == [200] * 6
+    assert us.counts() == (9, 9)  # what was reserved while nobody heard of it counts once

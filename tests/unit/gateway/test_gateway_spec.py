@@ -74,6 +74,25 @@ def test_the_secret_is_made_once_and_is_for_its_owner(tmp_path: Path) -> None:
     assert secret_of(tmp_path / "other") != made
     assert [path.name for path in (tmp_path / "state").iterdir()] == ["secret"]
     assert (tmp_path / "state" / "secret").stat().st_mode & 0o077 == 0
-    (tmp_path / "state" / "secret").write_bytes(b"short")
-    with pytest.raises(SpecError, match="secret must be of 8 to 64 bytes"):
-        secret_of(tmp_path / "state")
+
+
+@pytest.mark.parametrize(
+    ("secret", "said"),
+    [
+        (b"", "secret must be of 16 to 64 bytes; got 0"),
+        (b"8 bytes.", "secret must be of 16 to 64 bytes; got 8"),
+        (b"of fifteen byte", "secret must be of 16 to 64 bytes; got 15"),
+        (b"of fifteen byte   \n\n", "secret must be of 16 to 64 bytes; got 15"),
+        (b"x" * 65, "secret must be of 16 to 64 bytes; got 65"),
+        (b"0" * 16, "at least 8 different bytes; got 1"),
+        (b"0123456" * 5, "at least 8 different bytes; got 7"),
+    ],
+)
+def test_a_secret_that_is_found_offline_is_refused(tmp_path: Path, secret: bytes, said: str) -> None:
+    (tmp_path / "secret").write_bytes(secret)
+    with pytest.raises(SpecError, match=said) as refused:
+        secret_of(tmp_path)
+    assert "--new-secret" in str(refused.value)
+    assert "\n" not in str(refused.value)
+    (tmp_path / "secret").write_bytes(b"of sixteen bytes\n")
+    assert secret_of(tmp_path) == b"of sixteen bytes"

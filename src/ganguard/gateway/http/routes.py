@@ -92,10 +92,9 @@ def router(service: Service) -> APIRouter:
         return {"status": "alive"}
 
     @routes.get("/readyz", include_in_schema=False)
-    def ready() -> dict[str, str]:
-        if not service.ready:
-            raise ProblemError(503, "the gateway is closing.", retry_after=1)
-        service.ledger.ping()
+    async def ready() -> dict[str, str]:
+        if problem := await service.readiness():
+            raise ProblemError(503, problem, retry_after=1)
         return {"status": "ready"}
 
     @routes.get("/metrics", include_in_schema=False)

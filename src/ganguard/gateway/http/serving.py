@@ -2,7 +2,10 @@
 
 import errno
 import logging
+import os
 import socket
+import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -12,16 +15,20 @@ from starlette.types import ASGIApp
 from ganguard.base.errors import SpecError
 from ganguard.gateway.http.app import create_app
 from ganguard.gateway.http.connection import MOST, Connection, ConnectionLimit
+from ganguard.gateway.http.ending import Ending
 from ganguard.gateway.shop.service import Service
 from ganguard.gateway.spec import GatewaySpec
 from ganguard.gateway.watch.counting import Counted
 
-PATIENCE = 60  # seconds given to requests in progress at shutdown
+LOG = logging.getLogger("ganguard.gateway")
+PATIENCE = 15  # seconds given to requests in progress at shutdown
+LONGEST_END = 27.0  # seconds from an interrupt to the end of the process, whatever hangs
+_LOOK_EVERY = 0.2  # seconds
 _TAKEN = frozenset({errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL})
 
 
 def run(spec: GatewaySpec, began: Callable[[str], None], *, new_secret: bool = False) -> None:
-    """Serve until an interrupt or SIGTERM.
+    """Serve until an interrupt or SIGTERM, which ends the process within 30 seconds.
 
     Args:
         spec: the gateway's spec.
@@ -35,9 +42,27 @@ def run(spec: GatewaySpec, began: Callable[[str], None], *, new_secret: bool = F
         service = Service(spec, new_secret=new_secret)
         server = server_of(Counted(create_app(service), service.telemetry))
         host, port = listening.getsockname()[:2]
+        threading.Thread(target=_end_at_last, args=(server,), daemon=True).start()
         began(f"http://{f'[{host}]' if ':' in host else host}:{port}")
         with suppress(KeyboardInterrupt):  # uvicorn shuts down first, and then raises the signal again
             server.run([listening])
+
+
+def _end_at_last(server: uvicorn.Server) -> None:
+    """End the process, LONGEST_END after its server was told to end, if it is still there by then.
+
+    A generator, a database or a disk that hangs would keep it for good. The ledger is safe: it is as if the
+    process were killed. It is not the signal's handler that begins this, since a handler may interrupt code
+    that holds a lock which a new thread needs.
+    """
+    while not server.should_exit:
+        time.sleep(_LOOK_EVERY)
+    time.sleep(LONGEST_END)
+    said = "not at an end after %g seconds, since something hangs: ended at once. The ledger is whole."
+    told = threading.Thread(target=LOG.error, args=(said, LONGEST_END), daemon=True)
+    told.start()
+    told.join(1)  # the log may be what hangs
+    os._exit(1)
 
 
 def server_of(app: ASGIApp, most: int = MOST, connection: type[Connection] = Connection) -> uvicorn.Server:
@@ -50,7 +75,7 @@ def server_of(app: ASGIApp, most: int = MOST, connection: type[Connection] = Con
     """
     limited = ConnectionLimit(app, most)
     config = uvicorn.Config(
-        limited,
+        Ending(limited),
         http=connection,
         ws="none",
         log_level="warning",

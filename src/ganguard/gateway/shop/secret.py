@@ -14,12 +14,13 @@ from sqlalchemy import Connection, delete, insert, select
 
 from ganguard.base.errors import SpecError
 from ganguard.defences.defended_target import LONGEST_SECRET
+from ganguard.gateway.private_files import SECRET
 from ganguard.gateway.tables import SECRETS, open_database
 from ganguard.queries.ledger_database import Database
 from ganguard.queries.ledger_tables import RESERVATIONS
 
-SECRET = "secret"
-SHORTEST_SECRET = 8  # bytes
+SHORTEST_SECRET = 16  # bytes; shorter ones can be found offline from what clients see, by trying all
+FEWEST_VALUES = 8  # different bytes: "0000000000000000" is long, and guessed at once
 
 
 def kept_secret(directory: Path, database: Database, *, renewed: bool) -> bytes:
@@ -30,8 +31,8 @@ def kept_secret(directory: Path, database: Database, *, renewed: bool) -> bytes:
         database: the ledger's database.
         renewed: whether to accept another secret than the one that images were bought under.
 
-    Raises SpecError if the secret is too short or too long, or, unless `renewed`, if images were bought under
-    another one or under one that is not recorded.
+    Raises SpecError if the secret is too short, too simple or too long, or, unless `renewed`, if images were
+    bought under another one or under one that is not recorded.
     """
     path = directory / SECRET
     open_database(database)
@@ -79,19 +80,29 @@ def _in_force(connection: Connection, name: str) -> str | None:
 def secret_of(directory: Path) -> bytes:
     """Return the secret in a directory; if there is none, create it with access for its owner only.
 
-    Raises SpecError if it is too short or too long.
+    Raises SpecError if it is too short, too simple or too long.
     """
     path = directory / SECRET
-    directory.mkdir(parents=True, exist_ok=True)
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     with suppress(FileExistsError):
         _make(path)
     held = path.read_bytes().strip()
     if not SHORTEST_SECRET <= len(held) <= LONGEST_SECRET:
         raise SpecError(
             f"{path}: the secret must be of {SHORTEST_SECRET} to {LONGEST_SECRET} bytes; got {len(held)}. "
-            "Restore the file."
+            f"{_UNFIT}"
+        )
+    if (values := len(set(held))) < FEWEST_VALUES:
+        raise SpecError(
+            f"{path}: the secret must have at least {FEWEST_VALUES} different bytes; got {values}. {_UNFIT}"
         )
     return held
+
+
+_UNFIT = (
+    "Restore the file, or remove it and start with `--new-secret`: old idempotency keys then buy new images, "
+    "and an image that was bought before gets different noise."
+)
 
 
 def _make(path: Path) -> None:

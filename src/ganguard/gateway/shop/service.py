@@ -13,6 +13,7 @@ from ganguard.defences.defended_target import DefendedTarget, defend
 from ganguard.defences.protocol import chain_label
 from ganguard.defences.tools import tools_for
 from ganguard.gateway.shop.admission import Admission, Room
+from ganguard.gateway.shop.databases import Databases
 from ganguard.gateway.shop.in_progress import Together
 from ganguard.gateway.shop.keys import AsyncKeys, Key, Keys
 from ganguard.gateway.shop.memory import bytes_an_image
@@ -24,8 +25,7 @@ from ganguard.gateway.watch.journal import RequestJournal
 from ganguard.gateway.watch.risk import Audited, Curves, Estimate, Risk, estimate
 from ganguard.gateway.watch.telemetry import Telemetry
 from ganguard.gateway.watch.thresholds import Crossings, out_of_reach
-from ganguard.queries.ledger import Balance, Ledger
-from ganguard.queries.ledger_database import Database
+from ganguard.queries.ledger import Balance
 from ganguard.queries.reservation import Purchase
 from ganguard.targets.batching_target import BatchingTarget
 from ganguard.targets.load import load_target
@@ -57,8 +57,8 @@ class Service:
         self._bytes_an_image = bytes_an_image(target)
         self.most_images = min(spec.most_images, self._most_at_once())
         self._tools = tools_for(target.image_shape[0], spec.compute)
-        self.ledger = Ledger(spec.place())
-        self.database = Database(spec.place())
+        self._databases = Databases(spec)
+        self.ledger, self.database = self._databases.ledger, self._databases.database
         self._secret = kept_secret(Path(spec.directory), self.database, renewed=new_secret)
         self.keys, self.journal = Keys(self.database), RequestJournal(self.database)
         self.async_keys = AsyncKeys(self.keys)
@@ -71,7 +71,6 @@ class Service:
         self.crossings = Crossings(self.database, spec.risk.thresholds if spec.risk else ())
         for threshold, accounts in self.crossings.counts().items():
             self.telemetry.crossed(threshold, accounts)
-        self.ready = False
         self._rehearse()
 
     def _most_at_once(self) -> int:
@@ -96,15 +95,17 @@ class Service:
         self._offers.clear()
         if said := self.out_of_reach():
             LOG.warning("extraction risk: %s", ". ".join(said))
-        self.ready = True
 
     def close(self) -> None:
         """Accept nothing more, finish the requests in progress, and write the journal."""
-        self.ready = False
+        self._databases.readiness.close()
         self.batching.close()
         self.journal.close()
-        self.ledger.close()
-        self.database.close()
+        self._databases.close()
+
+    async def readiness(self) -> str | None:
+        """Return why nothing can be sold now, in words for anybody, or None if it can; within seconds."""
+        return await self._databases.readiness.check()
 
     def target_for(self, account: str, class_: str) -> DefendedTarget:
         """Return the target behind the defences of a class, as an account asks it."""

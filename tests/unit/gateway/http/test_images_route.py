@@ -288,7 +288,7 @@ def test_health_and_documents(gateway: Start) -> None:
     assert "/v1/images" in us.client.get("/openapi.json").json()["paths"]
     problem(us.client.get("/nothing"), 404)
     problem(us.client.put("/v1/images"), 405)
-    us.service.ready = False
+    us.service.close()
     problem(us.client.get("/readyz"), 503)
 
 

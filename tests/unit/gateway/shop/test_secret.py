@@ -38,7 +38,7 @@ def test_another_secret_is_refused_and_the_old_one_is_not(gateway: Start, path: 
     key = us.key()
     first = us.buy(key, "k", count=2)
     old = path.read_bytes()
-    path.write_bytes(b"quite another")
+    path.write_bytes(b"quite another, and as long")
     with pytest.raises(SpecError, match="not the secret that images were bought under"):
         gateway()
     path.write_bytes(old)
@@ -61,10 +61,10 @@ def test_another_secret_may_be_meant(gateway: Start, path: Path) -> None:
 
 def test_where_nothing_was_bought_any_secret_will_do(gateway: Start, path: Path) -> None:
     gateway()
-    path.write_bytes(b"an owner's own")
+    path.write_bytes(b"an owner's own, and as long")
     us = gateway()
     us.buy(us.key(), count=1)
-    path.write_bytes(b"yet another")
+    path.write_bytes(b"yet another, and as long")
     with pytest.raises(SpecError, match="not the secret that images were bought under"):
         gateway()
 
@@ -86,6 +86,8 @@ def test_a_ledger_with_purchases_and_no_secret_is_refused(gateway: Start, path: 
 
 
 def test_a_ledger_that_others_bought_from_is_refused(gateway: Start, path: Path) -> None:
+    path.parent.mkdir(mode=0o700)
+    path.with_name("ledger.sqlite").touch(0o600)
     with Ledger(path.with_name("ledger.sqlite")) as ledger:
         ledger.open_account("audit", 5)
         ledger.reserve("a", "audit", 5, "sample seed=0 indices=0:5")
@@ -111,9 +113,10 @@ def test_two_gateways_of_one_ledger_need_one_secret(
     one.ledger.reserve("a", "us", 1, "first")
     with pytest.raises(SpecError, match="the secret is missing"):
         service("other")
-    (tmp_path / "other").mkdir()
     secret = tmp_path / "other" / "secret"
-    secret.write_bytes(b"an owner's own")
+    secret.parent.chmod(0o700)
+    secret.touch(0o600)
+    secret.write_bytes(b"an owner's own, and as long")
     with pytest.raises(SpecError, match="not the secret that images were bought under"):
         service("other")
     secret.write_bytes((tmp_path / "one" / "secret").read_bytes())
