@@ -16,6 +16,7 @@ class ProblemError(Exception):
         retry_after: seconds until asking again makes sense; None leaves the header out.
         left: the account's budget, spent and left, in images; for a rate limit (None, None, images that may
             be asked for now).
+        kind: the problem's type, the end of urn:ganguard:problem:…; None if the status says it all.
 
     Attributes:
         headers: the headers of the response.
@@ -29,6 +30,7 @@ class ProblemError(Exception):
         *,
         retry_after: float | None = None,
         left: tuple[int | None, int | None, int] | None = None,
+        kind: str | None = None,
     ) -> None:
         super().__init__(detail)
         self.headers = {} if retry_after is None else {"Retry-After": str(max(1, round(retry_after + 0.5)))}
@@ -39,3 +41,5 @@ class ProblemError(Exception):
         self.problem = Problem(
             title=title, status=status, detail=detail, budget=budget, spent=spent, left=rest
         )
+        if kind is not None:
+            self.problem = self.problem.model_copy(update={"type": f"urn:ganguard:problem:{kind}"})

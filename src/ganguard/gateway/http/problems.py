@@ -3,8 +3,6 @@
 No response holds a path, a traceback, or the full text of an invalid value.
 """
 
-import logging
-
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
@@ -12,9 +10,9 @@ from starlette.exceptions import HTTPException
 
 from ganguard.base.errors import GanguardError
 from ganguard.base.settings import one_line
+from ganguard.gateway.http.seldom import STRANGERS
 from ganguard.gateway.refusals import AGAIN_AFTER, ProblemError
 
-LOG = logging.getLogger("ganguard.gateway")
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -26,7 +24,7 @@ def answer(error: ProblemError) -> Response:
 
 def unable(error: GanguardError) -> Response:
     """Return the response (503) to a failure of the machine; its message goes to the log alone."""
-    LOG.error("%s", error)
+    STRANGERS.error("%s", error)
     again = "the gateway cannot do that now. Ask again under the same idempotency key: images count once."
     return answer(ProblemError(503, again, retry_after=AGAIN_AFTER))
 
@@ -63,7 +61,5 @@ def install(app: FastAPI) -> None:
 def _first(error: RequestValidationError) -> str:
     """Return the first validation error: where it is and what was wanted, without the invalid value."""
     found = error.errors()[0]
-    if found["loc"] == ("body",) and found["type"] == "model_attributes_type":
-        return "body: must be a JSON object, sent with the Content-Type of JSON"
     where = one_line(".".join(str(part) for part in found["loc"]), 120)
     return f"{where}: {one_line(found['msg'], 200)}"

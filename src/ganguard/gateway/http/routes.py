@@ -15,8 +15,10 @@ from fastapi.responses import Response
 
 from ganguard.base.errors import StepError
 from ganguard.gateway.http.auth import admin_of, holder_of
+from ganguard.gateway.http.bodies import DESCRIBED, Bodies
 from ganguard.gateway.http.limits import HELD
 from ganguard.gateway.refusals import ProblemError
+from ganguard.gateway.shop.asked import Asked
 from ganguard.gateway.shop.keys import Key
 from ganguard.gateway.shop.orders import Order, order_of
 from ganguard.gateway.shop.service import Service
@@ -29,7 +31,6 @@ from ganguard.targets.wire import (
     NPZ,
     AccountAnswer,
     ImagesAnswer,
-    ImagesRequest,
     Problem,
     to_base64,
     to_npz,
@@ -37,6 +38,7 @@ from ganguard.targets.wire import (
 
 LOG = logging.getLogger("ganguard.gateway")
 AT_ONCE = 256  # requests that are worked on at once; others wait
+HEALTH_AT_ONCE = 4  # checks of readiness, which wait for no other requests
 _PRINTABLE = f"[!-~]{{1,{LONGEST_KEY}}}"
 _ASKED_AGAIN = Header(
     description="A key of your choice for this request. Asking again under it returns the same images, free.",
@@ -53,17 +55,22 @@ _REFUSED: dict[int | str, dict[str, Any]] = {
 
 def router(service: Service) -> APIRouter:
     """Return the routes of a service."""
-    routes, threads = APIRouter(), CapacityLimiter(AT_ONCE)
-    holder = holder_of(service)
+    routes, threads, health = APIRouter(), CapacityLimiter(AT_ONCE), CapacityLimiter(HEALTH_AT_ONCE)
+    holder, bodies = holder_of(service), Bodies(service)
 
-    @routes.post(IMAGES, response_model=ImagesAnswer, responses={**_REFUSED, 200: {"content": {NPZ: {}}}})
+    @routes.post(
+        IMAGES,
+        response_model=ImagesAnswer,
+        responses={**_REFUSED, 200: {"content": {NPZ: {}}}},
+        openapi_extra=DESCRIBED,
+    )
     async def buy_images(
         request: Request,
-        asked: ImagesRequest,
         key: Annotated[Key, Depends(holder)],
         idempotency_key: Annotated[str | None, _ASKED_AGAIN] = None,
     ) -> Response:
         """Buy images. They count as spent once they are reserved, which is before they are made."""
+        asked = await bodies.asked(request, key)
         order = _order(service, asked, key, idempotency_key)
         with _timed(service, order):
             # The order holds its room until the answer is sent.
@@ -74,7 +81,7 @@ def router(service: Service) -> APIRouter:
         headers = {IDEMPOTENCY_KEY: order.idempotency_key, "Cache-Control": "no-store"}
         return Response(content, 200, headers, NPZ if asked.format == "npz" else "application/json")
 
-    @routes.get(ACCOUNT, responses={s: _REFUSED[s] for s in (401, 403, 503)})
+    @routes.get(ACCOUNT, responses={s: _REFUSED[s] for s in (400, 401, 403, 429, 503)})
     def where_the_account_stands(key: Annotated[Key, Depends(holder)]) -> AccountAnswer:
         """Show the account's budget, the images spent and left, the key's scopes, and the target served."""
         balance = service.ledger.balance(key.account)
@@ -92,10 +99,8 @@ def router(service: Service) -> APIRouter:
         return {"status": "alive"}
 
     @routes.get("/readyz", include_in_schema=False)
-    def ready() -> dict[str, str]:
-        if not service.ready:
-            raise ProblemError(503, "the gateway is closing.", retry_after=1)
-        service.ledger.ping()
+    async def ready() -> dict[str, str]:
+        await to_thread.run_sync(_require_ready, service, limiter=health)
         return {"status": "ready"}
 
     @routes.get("/metrics", include_in_schema=False)
@@ -105,6 +110,13 @@ def router(service: Service) -> APIRouter:
 
     _ = buy_images, where_the_account_stands, alive, ready, metrics
     return routes
+
+
+def _require_ready(service: Service) -> None:
+    """Raise ProblemError (503) unless a service can sell now."""
+    if not service.ready:
+        raise ProblemError(503, "the gateway is closing.", retry_after=1)
+    service.ledger.ping()
 
 
 @contextmanager
@@ -118,7 +130,7 @@ def _timed(service: Service, order: Order) -> Generator[None]:
         service.telemetry.ordered(images, time.monotonic() - begun)
 
 
-def _order(service: Service, asked: ImagesRequest, key: Key, idempotency_key: str | None) -> Order:
+def _order(service: Service, asked: Asked, key: Key, idempotency_key: str | None) -> Order:
     """Return a request's order, under a random idempotency key if it has none. Raises ProblemError."""
     if idempotency_key is not None and not re.fullmatch(_PRINTABLE, idempotency_key):
         raise ProblemError(422, f"Idempotency-Key: must be 1 to {LONGEST_KEY} printable ASCII characters.")

@@ -1,0 +1,61 @@
+"""How many connections the limit on open files allows."""
+
+import logging
+import resource
+from dataclasses import dataclass
+
+from ganguard.base.errors import SpecError
+
+LOG = logging.getLogger("ganguard.gateway")
+OTHERS = 128  # descriptors for everything but connections: the ledger, files, libraries
+FEWEST = 64  # descriptors for connections below which serving makes no sense
+_WAVES = 4  # backlogs that may be accepted before the first connection that is let go is closed
+
+
+@dataclass(frozen=True)
+class Room:
+    """How many connections may be open.
+
+    Attributes:
+        most: connections that are served.
+        beyond: connections that get only health once there are so many.
+        backlog: connections that wait to be accepted.
+    """
+
+    most: int = 512
+    beyond: int = 64
+    backlog: int = 128
+
+    @property
+    def descriptors(self) -> int:
+        """The descriptors that are needed in all."""
+        return self.most + self.beyond + _WAVES * self.backlog + OTHERS
+
+
+def room() -> Room:
+    """Raise this process's limit on open files to what serving needs, and return what it then allows.
+
+    Raises SpecError if the limit allows too few.
+    """
+    wanted = Room()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = wanted.descriptors if hard == resource.RLIM_INFINITY else min(hard, wanted.descriptors)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    return fitting(most)
+
+
+def fitting(descriptors: int) -> Room:
+    """Return the room that a limit on open files allows. Raises SpecError if it allows too little."""
+    wanted = Room()
+    if descriptors >= wanted.descriptors:
+        return wanted
+    said = f"the limit on open files must be {wanted.descriptors} or more; it is {descriptors}"
+    free = descriptors - OTHERS
+    if free < FEWEST:
+        raise SpecError(f"{said}. Raise it (ulimit -n, LimitNOFILE).")
+    backlog = min(wanted.backlog, free // 16)
+    beyond = min(wanted.beyond, free // 8)
+    found = Room(min(wanted.most, free - _WAVES * backlog - beyond), beyond, backlog)
+    LOG.warning("%s. So only %d connections are served at once.", said, found.most)
+    return found
