@@ -12,8 +12,9 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from ganguard.gateway.http.descriptors import Room
-from ganguard.gateway.http.door import WORKING
+from ganguard.gateway.http.door import LONGEST_PAUSE, STRANGERS_A_MINUTE, WORKING
 from ganguard.gateway.http.problems import answer
+from ganguard.gateway.http.request_rate import RequestRate
 from ganguard.gateway.http.seldom import STRANGERS
 from ganguard.gateway.http.strict_http import StrictConnection
 from ganguard.gateway.http.table import HEALTH, Table
@@ -34,16 +35,18 @@ class Connection(H11Protocol):
         longest_headers_beyond: the same, beyond the table.
         longest_answer: seconds in which an answer must be read.
         table: the connections of the server.
+        faults: the rate of requests that are not HTTP.
     """
 
     longest_headers: ClassVar[float] = 20.0
     longest_headers_beyond: ClassVar[float] = 5.0
     longest_answer: ClassVar[float] = 120.0
     table: ClassVar[Table] = Table(Room.most, Room.beyond)
+    faults: ClassVar[RequestRate] = RequestRate()
 
     _headers_end: asyncio.TimerHandle | None = None
     _answer_ends: asyncio.TimerHandle | None = None
-    _beyond = False
+    _beyond = _refused = False
 
     def __init__(
         self,
@@ -78,9 +81,17 @@ class Connection(H11Protocol):
         self._await_headers()
 
     def send_400_response(self, msg: str) -> None:
-        """Answer bytes that are not HTTP with a 400, or close the connection if an answer has begun."""
+        """Answer bytes that are not HTTP with a 400, after a pause if there are many such answers."""
+        if not self._refused:
+            self._refused = True
+            self.transport.pause_reading()
+            wait = min(self.faults.ask("", STRANGERS_A_MINUTE), LONGEST_PAUSE)
+            _ = self.loop.call_later(wait, self._refuse) if wait else self._refuse()
+
+    def _refuse(self) -> None:
+        """Send the 400, unless an answer has begun, and close the connection."""
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            said = answer(ProblemError(400, self.conn.fault or "the request must be well-formed HTTP/1.1."))
+            said = answer(ProblemError(400, self.conn.fault or "the request must be well-formed HTTP."))
             headers = [*said.raw_headers, (b"connection", b"close")]
             for event in (
                 h11.Response(status_code=400, headers=headers),
@@ -88,6 +99,9 @@ class Connection(H11Protocol):
                 h11.EndOfMessage(),
             ):
                 self.transport.write(self.conn.send(event) or b"")
+        if self.cycle and not self.cycle.response_complete:  # what the application says now would be too much
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
         self.transport.close()
 
     def pause_writing(self) -> None:

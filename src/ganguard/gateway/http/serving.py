@@ -14,6 +14,7 @@ from ganguard.base.errors import SpecError
 from ganguard.gateway.http.app import create_app
 from ganguard.gateway.http.connection import Connection
 from ganguard.gateway.http.descriptors import Room, room
+from ganguard.gateway.http.request_rate import RequestRate
 from ganguard.gateway.http.seldom import quiet
 from ganguard.gateway.http.table import Table
 from ganguard.gateway.shop.service import Service
@@ -75,7 +76,9 @@ def server_of(
     """
     config = uvicorn.Config(
         app,
-        http=type(connection.__name__, (connection,), {"table": Table(most, beyond)}),
+        http=type(
+            connection.__name__, (connection,), {"table": Table(most, beyond), "faults": RequestRate()}
+        ),
         ws="none",
         log_level="warning",
         access_log=False,

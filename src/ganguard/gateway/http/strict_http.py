@@ -108,5 +108,5 @@ def request_fault(request: h11.Request, head: bytes) -> str:
     if len(lengths) > 1 or not all(length.isdigit() for length in lengths):
         return "Content-Length must be given once, as one number."
     if request.http_version == b"1.0" and any(name == b"transfer-encoding" for name, _ in request.headers):
-        return "Transfer-Encoding needs HTTP/1.1."
+        return "Transfer-Encoding needs version 1.1 of HTTP."
     return ""
