@@ -50,12 +50,15 @@ def fitting(descriptors: int) -> Room:
     wanted = Room()
     if descriptors >= wanted.descriptors:
         return wanted
-    said = f"the limit on open files must be {wanted.descriptors} or more; it is {descriptors}"
-    free = descriptors - OTHERS
+    free, said = descriptors - OTHERS, f"the limit on open files is {descriptors}"
     if free < FEWEST:
-        raise SpecError(f"{said}. Raise it (ulimit -n, LimitNOFILE).")
+        raise SpecError(
+            f"{said}; it must be at least {OTHERS + FEWEST}, better {wanted.descriptors}. Raise it (ulimit -n "
+            "or LimitNOFILE)."
+        )
     backlog = min(wanted.backlog, free // 16)
     beyond = min(wanted.beyond, free // 8)
     found = Room(min(wanted.most, free - _WAVES * backlog - beyond), beyond, backlog)
-    LOG.warning("%s. So only %d connections are served at once.", said, found.most)
+    if found.most < wanted.most:
+        LOG.warning("%s: only %d connections are served, not %d.", said, found.most, wanted.most)
     return found

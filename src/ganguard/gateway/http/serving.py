@@ -38,7 +38,7 @@ def run(spec: GatewaySpec, began: Callable[[str], None], *, new_secret: bool = F
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     allowed = room()
-    with _listening(spec.host, spec.port, allowed.backlog) as listening:
+    with listening_socket(spec.host, spec.port, allowed.backlog) as listening:
         service = Service(spec, new_secret=new_secret)
         app = Counted(create_app(service), service.telemetry)
         server = server_of(app, allowed.most, beyond=allowed.beyond, backlog=allowed.backlog)
@@ -90,7 +90,7 @@ def server_of(
     return QuietServer(config)
 
 
-def _listening(host: str, port: int, backlog: int) -> socket.socket:
+def listening_socket(host: str, port: int, backlog: int) -> socket.socket:
     opened = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
