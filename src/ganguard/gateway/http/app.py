@@ -13,8 +13,8 @@ from ganguard.gateway.http import api_page, operator_page, problems, routes
 from ganguard.gateway.http.auth import bearer, check_of
 from ganguard.gateway.http.bodies import document_bodies
 from ganguard.gateway.http.door import Door
-from ganguard.gateway.http.heads import Heads
 from ganguard.gateway.http.limits import BYTES_AN_ENTRY, LARGEST_BODY, Allowed, Limits
+from ganguard.gateway.http.plain import Plain
 from ganguard.gateway.http.unambiguous import Unambiguous
 from ganguard.gateway.shop.keys import Key
 from ganguard.gateway.shop.service import Service
@@ -64,7 +64,7 @@ def create_app(service: Service) -> FastAPI:
     # The last one sees a request first.
     app.add_middleware(Limits, allowed=_allowed(service))
     app.add_middleware(Door, check=check_of(service), a_minute=_a_minute(service))
-    app.add_middleware(Heads)
+    app.add_middleware(Plain)
     app.add_middleware(Unambiguous)
     return app
 

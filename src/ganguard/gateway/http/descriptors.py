@@ -53,8 +53,8 @@ def fitting(descriptors: int) -> Room:
     free, said = descriptors - OTHERS, f"the limit on open files is {descriptors}"
     if free < FEWEST:
         raise SpecError(
-            f"{said}; it must be at least {OTHERS + FEWEST}, better {wanted.descriptors}. Raise it (ulimit -n "
-            "or LimitNOFILE)."
+            f"{said}; it must be at least {OTHERS + FEWEST}, better {wanted.descriptors}. Raise it (ulimit "
+            "-n, LimitNOFILE)."
         )
     backlog = min(wanted.backlog, free // 16)
     beyond = min(wanted.beyond, free // 8)

@@ -19,13 +19,14 @@ from ganguard.gateway.refusals import ProblemError
 from ganguard.gateway.shop.keys import Key
 
 STRANGERS_A_MINUTE = 6000  # requests without a valid key, of all clients together, that are answered at once
+HEALTH_A_MINUTE = 6000  # checks of health, of all clients together, that are answered at once
 LONGEST_PAUSE = 1.0  # seconds by which an answer is delayed to a client that asks too often
+HEALTH_PAUSE = 0.02  # seconds by which health is delayed at most
 MOST_AT_ONCE = 512  # requests with a valid key that are worked on at once
 BYTES_A_REQUEST = 65_536  # a body counts as one more request for each so many bytes
-WORKING = (
-    "ganguard.working"  # the key, in a request's scope, of what keeps its connection open while it is used
-)
+WORKING = "ganguard.working"  # the key, in a request's scope, of what keeps its connection from being closed
 
+_STRANGERS, _CHECKS = " strangers", " health"  # buckets: no account's name begins with a blank
 Working = Callable[[], AbstractContextManager[None]]
 
 
@@ -33,7 +34,7 @@ class Door:
     """Middleware that finds a request's key, and bounds the requests of each account.
 
     A request beyond the rate is refused (429), the later the more there are, so that refusals cost little.
-    The answers to requests without a valid key are delayed, too, if there are many. Health is never delayed.
+    The answers to requests without a valid key are delayed, too, if there are many; health by far less.
 
     Args:
         app: the application.
@@ -47,7 +48,10 @@ class Door:
         self._at_once = Shares(MOST_AT_ONCE, "too many requests are worked on; nothing was spent.")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in HEALTH:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        if scope["path"] in HEALTH:
+            await _pause(min(self._rate.ask(_CHECKS, HEALTH_A_MINUTE), HEALTH_PAUSE))
             return await self.app(scope, receive, send)
         with ExitStack() as held:
             try:
@@ -72,9 +76,9 @@ class Door:
                 return await self._check(shown)
         except ProblemError as refused:
             if refused.problem.status != 401:
-                await _pause(self._rate.ask("", STRANGERS_A_MINUTE))
+                await _pause(self._rate.ask(_STRANGERS, STRANGERS_A_MINUTE))
                 raise
-        await _pause(self._rate.ask("", STRANGERS_A_MINUTE))
+        await _pause(self._rate.ask(_STRANGERS, STRANGERS_A_MINUTE))
         return None
 
     async def _let_in(self, key: Key, receive: Receive, working: Working, held: ExitStack) -> Receive:
@@ -90,9 +94,14 @@ class Door:
         held.enter_context(self._at_once.hold(key.account, 1))
         held.enter_context(working())
 
+        size = 0
+
         async def counted() -> Message:
+            nonlocal size
             message = await receive()
-            self._rate.charge(key.account, a_minute, len(message.get("body", b"")) / BYTES_A_REQUEST)
+            before, size = size, size + len(message.get("body", b""))
+            if more := size // BYTES_A_REQUEST - before // BYTES_A_REQUEST:
+                self._rate.charge(key.account, a_minute, more)
             return message
 
         return counted

@@ -39,7 +39,7 @@ class RequestRate:
         self._buckets[bucket] = (left, self._now())
         return 0.0 if held >= 1 else (1 - left) * 60 / a_minute
 
-    def charge(self, bucket: str, a_minute: int | None, requests: float) -> None:
+    def charge(self, bucket: str, a_minute: int | None, requests: int) -> None:
         """Take more out of a bucket for a request that went on."""
         if a_minute is not None:
             self._buckets[bucket] = (self._filled(bucket, a_minute) - requests, self._now())

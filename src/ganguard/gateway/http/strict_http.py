@@ -13,7 +13,9 @@ import h11
 MOST_LINES = 100  # of a head
 FEW_CHUNKS, BYTES_A_CHUNK = 128, 2048  # a body may have so many chunks, and one more for each so many bytes
 _PIECE = 8192  # bytes that h11 gets at once, so that looking at what it holds stays cheap
-_UNFIT = re.compile(rb"[^\t\r\n\x20-\x7e\x80-\xff]|\r(?!\n)|(?<!\r)\n|\n[ \t]|[ \t]{65}")
+_CONTROLS = bytes([*range(9), 11, 12, *range(14, 32), 127])  # all but tabs, line feeds and carriage returns
+_TABS = bytes.maketrans(b"\t", b" ")
+_LONGEST_BLANK = b" " * 65
 _CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]{0,8}\r?")
 _VERSIONS = frozenset({b"1.0", b"1.1"})
 
@@ -91,11 +93,18 @@ class StrictConnection(h11.Connection):
 
 def head_fault(head: bytes) -> str:
     """Return what is wrong with the lines of a request's head, or of its beginning; "" if nothing is."""
-    # What comes last may be half of a line's end.
-    if _UNFIT.search(head.removesuffix(b"\r")):
-        return "a header must be one line of printable characters that ends with CR LF, without long blanks."
-    if head.count(b"\n") > MOST_LINES:
+    head = head.removesuffix(b"\r").translate(_TABS)  # what comes last may be half of a line's end
+    lines = head.count(b"\r\n")
+    if lines > MOST_LINES:
         return f"at most {MOST_LINES} headers may be sent."
+    if (
+        lines != head.count(b"\n")
+        or lines != head.count(b"\r")
+        or b"\n " in head
+        or _LONGEST_BLANK in head
+        or len(head) != len(head.translate(None, _CONTROLS))
+    ):
+        return "a header must be one line of printable characters that ends with CR LF, without long blanks."
     return ""
 
 

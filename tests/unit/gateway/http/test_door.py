@@ -110,7 +110,22 @@ def test_strangers_are_answered_later_if_they_are_many(
     pauses.clear()
     assert us.client.get("/healthz").status_code == us.client.get("/readyz").status_code == 200
     assert us.buy(us.key(), count=1).status_code == 200
-    assert pauses == []
+    assert not any(pauses)
+    monkeypatch.setattr(door, "HEALTH_A_MINUTE", 1)
+    assert us.client.get("/healthz").status_code == us.client.get("/readyz").status_code == 200
+    assert 0 < max(pauses) <= 0.03
+
+
+def test_no_query_and_no_cookie_is_parsed(gateway: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No route reads them, and 16 KB of them took FastAPI 8 ms on the event loop."""
+    parsed = list[str]()
+    monkeypatch.setattr("starlette.requests.cookie_parser", lambda cookies: parsed.append(cookies) or {})
+    us = gateway()
+    headers = {**bearer(us.key()), "Cookie": "a=b"}
+    assert us.client.get("/healthz?a=b", headers=headers).status_code == 200
+    assert us.client.get("/v1/account?a=b", headers=headers).status_code == 200
+    assert us.client.post("/v1/images?a=b", json={"count": 1}, headers=headers).status_code == 200
+    assert parsed == []
 
 
 def test_no_account_has_all_requests_at_once() -> None:

@@ -165,6 +165,10 @@ BODIES: dict[str, Callable[[str], bytes]] = {
     "chunks of a stranger": lambda key: chunked("gg_x", b"1\r\na\r\n" * 50_000 + b"0\r\n\r\n"),
     "a body of GET": lambda key: request(key, b" " * 4000, "/v1/account", "GET"),
     "blanks": lambda key: b"GET / HTTP/1.1\r\nHost: x\r\nA:" + b" " * 15_000 + b"\x0b\r\n\r\n",
+    "cookies": lambda key: request(
+        key, path="/v1/account", method="GET", more=f"Cookie: {'a=b;' * 3900}\r\n"
+    ),
+    "a query": lambda key: request("", path=f"/healthz?{'a=b&' * 3900}", method="GET"),
     "headers": lambda key: b"GET / HTTP/1.1\r\nHost: x\r\n" + b"a:b\r\n" * 3000 + b"\r\n",
 }
 REFUSALS: dict[str, Callable[[str], bytes]] = {
@@ -174,6 +178,7 @@ REFUSALS: dict[str, Callable[[str], bytes]] = {
     "no route": lambda key: request(key, path="/nothing", method="GET"),
     "no key": lambda key: request("", b'{"count": 1}'),
     "a wrong key": lambda key: request(f"gg_{'0' * 16}_{'0' * 64}", b'{"count": 1}'),
+    "health": lambda key: request("", path="/healthz", method="GET"),
     "the documents": lambda key: request("", path="/docs", method="GET"),
 }
 
