@@ -9,7 +9,7 @@ from ganguard.base.errors import SpecError
 LOG = logging.getLogger("ganguard.gateway")
 OTHERS = 128  # descriptors for everything but connections: the ledger, files, libraries
 FEWEST = 64  # descriptors for connections below which serving makes no sense
-_WAVES = 4  # backlogs that may be accepted before the first connection that is let go is closed
+_WAVES = 4  # times that so many may be accepted before the first connection that is let go is closed
 
 
 @dataclass(frozen=True)
@@ -19,17 +19,17 @@ class Room:
     Attributes:
         most: connections that are served.
         beyond: connections that get only health once there are so many.
-        backlog: connections that wait to be accepted.
+        accepted: connections that are accepted at once.
     """
 
     most: int = 512
     beyond: int = 64
-    backlog: int = 128
+    accepted: int = 64
 
     @property
     def descriptors(self) -> int:
         """The descriptors that are needed in all."""
-        return self.most + self.beyond + _WAVES * self.backlog + OTHERS
+        return self.most + self.beyond + _WAVES * self.accepted + OTHERS
 
 
 def room() -> Room:
@@ -56,9 +56,9 @@ def fitting(descriptors: int) -> Room:
             f"{said}; it must be at least {OTHERS + FEWEST}, better {wanted.descriptors}. Raise it (ulimit "
             "-n, LimitNOFILE)."
         )
-    backlog = min(wanted.backlog, free // 16)
+    accepted = min(wanted.accepted, free // 16)
     beyond = min(wanted.beyond, free // 8)
-    found = Room(min(wanted.most, free - _WAVES * backlog - beyond), beyond, backlog)
+    found = Room(min(wanted.most, free - _WAVES * accepted - beyond), beyond, accepted)
     if found.most < wanted.most:
         LOG.warning("%s: only %d connections are served, not %d.", said, found.most, wanted.most)
     return found

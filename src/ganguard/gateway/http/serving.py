@@ -22,6 +22,7 @@ from ganguard.gateway.spec import GatewaySpec
 from ganguard.gateway.watch.counting import Counted
 
 PATIENCE = 60  # seconds given to requests in progress at shutdown
+WAITING = 512  # connections that may wait to be accepted; others are dropped, and tried again after a second
 _TAKEN = frozenset({errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL})
 
 
@@ -38,10 +39,10 @@ def run(spec: GatewaySpec, began: Callable[[str], None], *, new_secret: bool = F
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     allowed = room()
-    with listening_socket(spec.host, spec.port, allowed.backlog) as listening:
+    with listening_socket(spec.host, spec.port) as listening:
         service = Service(spec, new_secret=new_secret)
         app = Counted(create_app(service), service.telemetry)
-        server = server_of(app, allowed.most, beyond=allowed.beyond, backlog=allowed.backlog)
+        server = server_of(app, allowed.most, beyond=allowed.beyond, accepted=allowed.accepted)
         host, port = listening.getsockname()[:2]
         began(f"http://{f'[{host}]' if ':' in host else host}:{port}")
         with suppress(KeyboardInterrupt):  # uvicorn shuts down first, and then raises the signal again
@@ -55,6 +56,8 @@ class QuietServer(uvicorn.Server):
         """Begin to accept connections."""
         quiet(asyncio.get_running_loop())
         await super().startup(sockets)
+        for listening in sockets or ():  # as many may wait as asyncio accepts at once: too few
+            listening.listen(WAITING)
 
 
 def server_of(
@@ -63,7 +66,7 @@ def server_of(
     connection: type[Connection] = Connection,
     *,
     beyond: int = Room.beyond,
-    backlog: int = Room.backlog,
+    accepted: int = Room.accepted,
 ) -> uvicorn.Server:
     """Return a uvicorn server for an application, with limits on connections.
 
@@ -72,7 +75,7 @@ def server_of(
         most: connections that are served.
         connection: the protocol class; tests replace it.
         beyond: connections that get only health once there are so many.
-        backlog: connections that wait to be accepted.
+        accepted: connections that are accepted at once.
     """
     config = uvicorn.Config(
         app,
@@ -83,19 +86,19 @@ def server_of(
         log_level="warning",
         access_log=False,
         server_header=False,
-        backlog=backlog,
+        backlog=accepted,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=PATIENCE,
     )
     return QuietServer(config)
 
 
-def listening_socket(host: str, port: int, backlog: int) -> socket.socket:
+def listening_socket(host: str, port: int) -> socket.socket:
     opened = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         opened.bind((host, port))
-        opened.listen(backlog)
+        opened.listen(WAITING)
     except OSError as problem:
         opened.close()
         if problem.errno in _TAKEN:
