@@ -45,17 +45,23 @@ def _dumped(chain: tuple[Defence, ...]) -> list[Any]:
     return [defence.model_dump(mode="json") for defence in chain]
 
 
+REQUESTS_A_MINUTE = 12_000  # no honest client was seen to send as many; what they cost leaves others in peace
+
+
 class AccountClass(Settings):
-    """The defences and the rate limit for accounts of one class.
+    """The defences and the rate limits for accounts of one class.
 
     Attributes:
         defences: "none", a defence, or a list of defences that are applied one after the other.
         images_a_minute: the most images that an account may ask for at once, and per minute in the long run;
             None sets no limit besides the budget.
+        requests_a_minute: the most requests that an account may send per minute in the long run, whatever
+            becomes of them; a large body counts as one more for each 64 KiB. None sets no limit.
     """
 
     defences: Annotated[tuple[Defence, ...], BeforeValidator(_chain), PlainSerializer(_dumped)] = ()
     images_a_minute: Positive | None = None
+    requests_a_minute: Positive | None = REQUESTS_A_MINUTE
 
 
 class RiskSettings(Settings):

@@ -26,6 +26,7 @@ IMAGES = "/v1/images"
 ACCOUNT = "/v1/account"
 IDEMPOTENCY_KEY = "Idempotency-Key"
 LONGEST_KEY = 128  # characters of an idempotency key
+MOST_COUNT = 1 << 20  # images of a request, however it is configured
 FARTHEST = 1000.0  # largest entry of a code: no prior reaches it, and no network overflows on it
 NPZ = "application/x-npz"
 
@@ -58,7 +59,7 @@ class ImagesRequest(Settings):
         format: how the images are sent.
     """
 
-    count: Annotated[int, Field(strict=True, ge=1, le=1 << 20)] | None = None
+    count: Annotated[int, Field(strict=True, ge=1, le=MOST_COUNT)] | None = None
     seed: Annotated[int, Field(strict=True, ge=0, le=LARGEST)] | None = None
     start: Annotated[int, Field(strict=True, ge=0, le=LARGEST // 2)] = 0
     latents: Codes | None = None

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 from fastapi.testclient import TestClient
 from postgres_server import postgres
 
 from ganguard.base.settings import parse
 from ganguard.gateway.http.app import create_app
+from ganguard.gateway.http.connection import Connection
+from ganguard.gateway.http.serving import server_of
 from ganguard.gateway.shop.service import Service
 from ganguard.gateway.spec import GatewaySpec
 from ganguard.gateway.watch.counting import Counted
@@ -72,19 +73,20 @@ def gateway(tmp_path: Path, generator: Path) -> Iterator[Callable[..., Gateway]]
         yield start
 
 
-@pytest.fixture
-def at_a_socket() -> Callable[[Any], AbstractContextManager[int]]:
+@pytest.fixture(scope="session")
+def at_a_socket() -> Callable[..., AbstractContextManager[int]]:
     """What serves an application at a real socket, and gives the port."""
     return listening
 
 
 @contextmanager
-def listening(app: Any) -> Generator[int]:
-    """An application at a real socket; gives the port."""
+def listening(app: Any, kind: type[Connection] = Connection, **room: int) -> Generator[int]:
+    """An application at a real socket, as `ganguard serve` serves it; gives the port."""
     with socket.socket() as opened:
         opened.bind(("127.0.0.1", 0))
         opened.listen()
-        server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_level="critical"))
+        server = server_of(app, connection=kind, **room)
+        server.config.lifespan, server.config.timeout_graceful_shutdown = "off", 1
         thread = threading.Thread(target=server.run, args=([opened],))
         thread.start()
         try:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 
 from anyio import to_thread
@@ -11,7 +11,12 @@ from fastapi import FastAPI
 from ganguard import __version__
 from ganguard.gateway.http import api_page, operator_page, problems, routes
 from ganguard.gateway.http.auth import bearer, check_of
-from ganguard.gateway.http.limits import BYTES_AN_ENTRY, Allowed, Limits
+from ganguard.gateway.http.bodies import document_bodies
+from ganguard.gateway.http.door import Door
+from ganguard.gateway.http.limits import BYTES_AN_ENTRY, LARGEST_BODY, Allowed, Limits
+from ganguard.gateway.http.plain import Plain
+from ganguard.gateway.http.unambiguous import Unambiguous
+from ganguard.gateway.shop.keys import Key
 from ganguard.gateway.shop.service import Service
 from ganguard.targets.protocol import LatentTarget
 from ganguard.targets.wire import IMAGES
@@ -55,8 +60,20 @@ def create_app(service: Service) -> FastAPI:
     app.include_router(routes.router(service))
     app.include_router(operator_page.router(service))
     app.include_router(api_page.router(app))
+    document_bodies(app)
+    # The last one sees a request first.
     app.add_middleware(Limits, allowed=_allowed(service))
+    app.add_middleware(Door, check=check_of(service), a_minute=_a_minute(service))
+    app.add_middleware(Plain)
+    app.add_middleware(Unambiguous)
     return app
+
+
+def _a_minute(service: Service) -> Callable[[Key], int | None]:
+    def a_minute(key: Key) -> int | None:
+        return service.spec.class_of(key.class_).requests_a_minute
+
+    return a_minute
 
 
 def _allowed(service: Service) -> Allowed:
@@ -66,10 +83,10 @@ def _allowed(service: Service) -> Allowed:
 
     async def allowed(method: str, path: str, shown: bytes) -> int:
         if method != "POST" or path != IMAGES:
-            return _BODY
+            return 0
         scopes = (await check(bearer(shown))).scopes
         codes = min(scopes.most_images, service.spec.most_images) if scopes.send_latents else 0
-        return _BODY + BYTES_AN_ENTRY * entries * codes
+        return min(_BODY + BYTES_AN_ENTRY * entries * codes, LARGEST_BODY)
 
     return allowed
 

@@ -1,4 +1,4 @@
-"""Limits on request bodies: only with a valid key, up to a size, and within a time."""
+"""Limits on request bodies: only with a valid key, up to a size, within a time, and so many at once."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -8,20 +8,27 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ganguard.base.errors import GanguardError
 from ganguard.gateway.http.problems import answer, unable
+from ganguard.gateway.http.shares import Shares
 from ganguard.gateway.refusals import ProblemError
 
 LONGEST_WAIT = 60.0  # seconds for a whole body
 BYTES_AN_ENTRY = 26  # per entry of a code in JSON: 17 digits, a sign, an exponent and separators
+LARGEST_UNREAD = 4096  # bytes of a body that no route reads
+LARGEST_BODY = 32 << 20  # bytes, however many codes a key may send
+MOST_BYTES = 128 << 20  # bytes of all bodies that are read, or whose requests are worked on
+ACCOUNT = "ganguard.account"  # the key, in a request's scope, of the account that asks
 HELD = "ganguard.held"  # the key, in a request's scope, of an ExitStack that closes once the answer is sent
 
-Allowed = Callable[[str, str, bytes], Awaitable[int]]  # (method, path, Authorization header) -> bytes
+# (method, path, Authorization header) -> bytes; 0 if the route reads no body
+Allowed = Callable[[str, str, bytes], Awaitable[int]]
 
 
 class Limits:
     """Middleware that reads a request's body before the application sees it, or refuses the request.
 
     It refuses bodies that the client may not send (by what `allowed` raises), that are too large (413; unread
-    if Content-Length says so), or that do not arrive in time (408).
+    if Content-Length says so), that do not arrive in time (408), or for which there is no room now (503). It
+    leaves a body alone that no route reads.
 
     Args:
         app: the application.
@@ -32,29 +39,46 @@ class Limits:
 
     def __init__(self, app: ASGIApp, allowed: Allowed, longest_wait: float = LONGEST_WAIT) -> None:
         self.app, self._allowed, self._wait = app, allowed, longest_wait
+        self._room = Shares(MOST_BYTES, "too many bodies are being read; nothing was spent.")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        try:
-            headers = dict(scope["headers"])
-            most = await self._allowed(scope["method"], scope["path"], headers.get(b"authorization", b""))
-            if int(headers.get(b"content-length", b"0")) > most:  # h11 lets only numbers through
-                raise _too_large(most)
-            body = await self._body(receive, most)
-        except ProblemError as refused:
-            return await answer(refused)(scope, receive, send)
-        except GanguardError as problem:
-            return await unable(problem)(scope, receive, send)
-        if body is None:
-            return None  # the client went away
+        with ExitStack() as held:
+            try:
+                again = await self._read(scope, receive, held)
+            except ProblemError as refused:
+                return await answer(refused)(scope, receive, send)
+            except GanguardError as problem:
+                return await unable(problem)(scope, receive, send)
+            if again is not None:  # otherwise the client went away
+                await self.app({**scope, HELD: held}, again, _whole(send))
+
+    async def _read(self, scope: Scope, receive: Receive, held: ExitStack) -> Receive | None:
+        """Read a request's body, if its route does, and hold room for it.
+
+        Returns:
+            A `receive` that gives the body again; None if the client disconnects.
+
+        Raises ProblemError (408, 413, 503), and what `allowed` raises.
+        """
+        headers = dict(scope["headers"])
+        most = await self._allowed(scope["method"], scope["path"], headers.get(b"authorization", b""))
+        said = int(headers.get(b"content-length", b"0"))  # h11 lets only numbers through
+        if said > (most or LARGEST_UNREAD):
+            raise _too_large(most or LARGEST_UNREAD)
+        if not most:
+            return receive
+        held.enter_context(
+            self._room.hold(scope.get(ACCOUNT, ""), said if b"content-length" in headers else most)
+        )
+        body = await self._body(receive, most)
         parts: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
         async def again() -> Message:
             return parts.pop() if parts else await receive()
 
-        with ExitStack() as held:
-            return await self.app({**scope, HELD: held}, again, _whole(send))
+        return None if body is None else again
 
     async def _body(self, receive: Receive, most: int) -> bytes | None:
         """Return the body; None if the client disconnects. Raises ProblemError (408, 413)."""

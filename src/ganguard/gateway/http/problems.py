@@ -3,7 +3,6 @@
 No response holds a path, a traceback, or the full text of an invalid value.
 """
 
-import logging
 from collections.abc import Generator
 from contextlib import contextmanager
 
@@ -14,9 +13,9 @@ from starlette.exceptions import HTTPException
 
 from ganguard.base.errors import GanguardError
 from ganguard.base.settings import one_line
+from ganguard.gateway.http.seldom import STRANGERS
 from ganguard.gateway.refusals import AGAIN_AFTER, ProblemError
 
-LOG = logging.getLogger("ganguard.gateway")
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -32,7 +31,7 @@ def unable(error: GanguardError) -> Response:
 
 
 def _unable(error: GanguardError) -> ProblemError:
-    LOG.error("%s", error)
+    STRANGERS.error("%s", error)
     again = "the gateway cannot do that now. Ask again under the same idempotency key: images count once."
     return ProblemError(503, again, retry_after=AGAIN_AFTER)
 
@@ -56,7 +55,7 @@ def under(idempotency_key: str) -> Generator[None]:
     except GanguardError as problem:
         raise _unable(problem).under(idempotency_key) from problem
     except Exception as problem:
-        LOG.exception("an order failed")
+        STRANGERS.exception("an order failed")
         raise _unforeseen().under(idempotency_key) from problem
 
 
@@ -91,7 +90,5 @@ def install(app: FastAPI) -> None:
 def _first(error: RequestValidationError) -> str:
     """Return the first validation error: where it is and what was wanted, without the invalid value."""
     found = error.errors()[0]
-    if found["loc"] == ("body",) and found["type"] == "model_attributes_type":
-        return "body: must be a JSON object, sent with the Content-Type of JSON"
     where = one_line(".".join(str(part) for part in found["loc"]), 120)
     return f"{where}: {one_line(found['msg'], 200)}"

@@ -14,9 +14,11 @@ from fastapi import APIRouter, Depends, Header, Request
 from fastapi.responses import Response
 
 from ganguard.gateway.http.auth import admin_of, holder_of
+from ganguard.gateway.http.bodies import DESCRIBED, Bodies
 from ganguard.gateway.http.limits import HELD
 from ganguard.gateway.http.problems import under
 from ganguard.gateway.refusals import ProblemError
+from ganguard.gateway.shop.asked import Asked
 from ganguard.gateway.shop.keys import Key
 from ganguard.gateway.shop.memory import bytes_of_answer
 from ganguard.gateway.shop.orders import Order, order_of
@@ -30,7 +32,6 @@ from ganguard.targets.wire import (
     NPZ,
     AccountAnswer,
     ImagesAnswer,
-    ImagesRequest,
     Problem,
     to_json,
     to_npz,
@@ -54,16 +55,21 @@ _REFUSED: dict[int | str, dict[str, Any]] = {
 def router(service: Service) -> APIRouter:
     """Return the routes of a service."""
     routes, threads = APIRouter(), CapacityLimiter(AT_ONCE)
-    holder = holder_of(service)
+    holder, bodies = holder_of(service), Bodies(service)
 
-    @routes.post(IMAGES, response_model=ImagesAnswer, responses={**_REFUSED, 200: {"content": {NPZ: {}}}})
+    @routes.post(
+        IMAGES,
+        response_model=ImagesAnswer,
+        responses={**_REFUSED, 200: {"content": {NPZ: {}}}},
+        openapi_extra=DESCRIBED,
+    )
     async def buy_images(
         request: Request,
-        asked: ImagesRequest,
         key: Annotated[Key, Depends(holder)],
         idempotency_key: Annotated[str | None, _ASKED_AGAIN] = None,
     ) -> Response:
         """Buy images. They count as spent once they are reserved, which is before they are made."""
+        asked = await bodies.asked(request, key)
         order = _order(service, asked, key, idempotency_key)
         with under(order.idempotency_key), _timed(service, order):
             # The order holds its room until the answer is sent.
@@ -74,7 +80,7 @@ def router(service: Service) -> APIRouter:
         headers = {IDEMPOTENCY_KEY: order.idempotency_key, "Cache-Control": "no-store"}
         return Response(content, 200, headers, NPZ if asked.format == "npz" else "application/json")
 
-    @routes.get(ACCOUNT, responses={s: _REFUSED[s] for s in (401, 403, 503)})
+    @routes.get(ACCOUNT, responses={s: _REFUSED[s] for s in (400, 401, 403, 429, 503)})
     def where_the_account_stands(key: Annotated[Key, Depends(holder)]) -> AccountAnswer:
         """Show the account's budget, the images spent and left, the key's scopes, and the target served."""
         balance = service.ledger.balance(key.account)
@@ -117,7 +123,7 @@ def _timed(service: Service, order: Order) -> Generator[None]:
         service.telemetry.ordered(images, time.monotonic() - begun)
 
 
-def _order(service: Service, asked: ImagesRequest, key: Key, idempotency_key: str | None) -> Order:
+def _order(service: Service, asked: Asked, key: Key, idempotency_key: str | None) -> Order:
     """Return a request's order, under a random idempotency key if it has none. Raises ProblemError."""
     if idempotency_key is not None and not re.fullmatch(_PRINTABLE, idempotency_key):
         raise ProblemError(422, f"Idempotency-Key: must be 1 to {LONGEST_KEY} printable ASCII characters.")

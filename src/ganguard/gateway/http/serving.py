@@ -1,5 +1,6 @@
 """The serving process: a socket, uvicorn, and an orderly shutdown."""
 
+import asyncio
 import errno
 import logging
 import os
@@ -14,8 +15,12 @@ from starlette.types import ASGIApp
 
 from ganguard.base.errors import SpecError
 from ganguard.gateway.http.app import create_app
-from ganguard.gateway.http.connection import MOST, Connection, ConnectionLimit
+from ganguard.gateway.http.connection import Connection
+from ganguard.gateway.http.descriptors import ConnectionRoom, connection_room
 from ganguard.gateway.http.ending import Ending
+from ganguard.gateway.http.request_rate import RequestRate
+from ganguard.gateway.http.seldom import quiet
+from ganguard.gateway.http.table import Table
 from ganguard.gateway.shop.service import Service
 from ganguard.gateway.spec import GatewaySpec
 from ganguard.gateway.watch.counting import Counted
@@ -24,6 +29,7 @@ LOG = logging.getLogger("ganguard.gateway")
 PATIENCE = 15  # seconds given to requests in progress at shutdown
 LONGEST_END = 27.0  # seconds from an interrupt to the end of the process, whatever hangs
 _LOOK_EVERY = 0.2  # seconds
+WAITING = 512  # connections that may wait to be accepted; others are dropped, and tried again after a second
 _TAKEN = frozenset({errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL})
 
 
@@ -35,12 +41,15 @@ def run(spec: GatewaySpec, began: Callable[[str], None], *, new_secret: bool = F
         began: called with the address once clients may connect.
         new_secret: whether to accept a new secret (see `Service`).
 
-    Raises SpecError if the address cannot be bound to, and what a Service raises.
+    Raises SpecError if the address cannot be bound to, or if too few files may be open, and what a Service
+    raises.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    with _listening(spec.host, spec.port) as listening:
+    allowed = connection_room()
+    with listening_socket(spec.host, spec.port) as listening:
         service = Service(spec, new_secret=new_secret)
-        server = server_of(Counted(create_app(service), service.telemetry))
+        app = Counted(create_app(service), service.telemetry)
+        server = server_of(app, allowed.most, beyond=allowed.beyond, accepted=allowed.accepted)
         host, port = listening.getsockname()[:2]
         threading.Thread(target=_end_at_last, args=(server,), daemon=True).start()
         began(f"http://{f'[{host}]' if ':' in host else host}:{port}")
@@ -65,36 +74,56 @@ def _end_at_last(server: uvicorn.Server) -> None:
     os._exit(1)
 
 
-def server_of(app: ASGIApp, most: int = MOST, connection: type[Connection] = Connection) -> uvicorn.Server:
+class QuietServer(uvicorn.Server):
+    """A uvicorn server that does not write a line for everything that a stranger does."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to accept connections."""
+        quiet(asyncio.get_running_loop())
+        await super().startup(sockets)
+        for listening in sockets or ():  # as many may wait as asyncio accepts at once: too few
+            listening.listen(WAITING)
+
+
+def server_of(
+    app: ASGIApp,
+    most: int = ConnectionRoom.most,
+    connection: type[Connection] = Connection,
+    *,
+    beyond: int = ConnectionRoom.beyond,
+    accepted: int = ConnectionRoom.accepted,
+) -> uvicorn.Server:
     """Return a uvicorn server for an application, with limits on connections.
 
     Args:
         app: the application.
-        most: connections that are served; a request on any further one is refused.
+        most: connections that are served.
         connection: the protocol class; tests replace it.
+        beyond: connections that get only health once there are so many.
+        accepted: connections that are accepted at once.
     """
-    limited = ConnectionLimit(app, most)
     config = uvicorn.Config(
-        Ending(limited),
-        http=connection,
+        Ending(app),
+        http=type(
+            connection.__name__, (connection,), {"table": Table(most, beyond), "faults": RequestRate()}
+        ),
         ws="none",
         log_level="warning",
         access_log=False,
         server_header=False,
+        backlog=accepted,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=PATIENCE,
     )
-    server = uvicorn.Server(config)
-    limited.connections = server.server_state.connections
-    return server
+    return QuietServer(config)
 
 
-def _listening(host: str, port: int) -> socket.socket:
+def listening_socket(host: str, port: int) -> socket.socket:
     opened = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         opened.bind((host, port))
-        opened.listen(1024)
+        opened.listen(WAITING)
     except OSError as problem:
         opened.close()
         if problem.errno in _TAKEN:

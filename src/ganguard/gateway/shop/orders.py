@@ -14,13 +14,13 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from ganguard.base.cache import tensor_digest
 from ganguard.base.errors import BudgetError, GanguardError, ReservationError
 from ganguard.defences.defended_target import DefendedTarget
 from ganguard.gateway.refusals import AGAIN_AFTER, ProblemError
+from ganguard.gateway.shop.asked import Asked
 from ganguard.gateway.shop.group_commit import GroupCommit
 from ganguard.gateway.shop.in_progress import InProgress, Together
 from ganguard.gateway.shop.keys import Key
@@ -28,7 +28,6 @@ from ganguard.gateway.shop.provenance import Provenance
 from ganguard.queries.ledger import Ledger, Purchase, reservation_id
 from ganguard.queries.reservation import sample_words
 from ganguard.targets.protocol import BlackBoxTarget, LatentTarget, require_answer
-from ganguard.targets.wire import ImagesRequest
 
 LOG = logging.getLogger("ganguard.gateway")
 _BY = " by "  # separates the request from its provenance in the ledger
@@ -71,14 +70,12 @@ class Order:
         return sample_words(self.seed, range(self.start, self.start + self.count))
 
 
-def order_of(
-    key: Key, asked: ImagesRequest, idempotency_key: str, target: BlackBoxTarget, most: int
-) -> Order:
+def order_of(key: Key, asked: Asked, idempotency_key: str, target: BlackBoxTarget, most: int) -> Order:
     """Check a request against its key and the target, and return it as an order.
 
     Args:
         key: the key that the request carries.
-        asked: the request's body.
+        asked: what the request asks for.
         idempotency_key: the key under which it may be repeated.
         target: the target, without defences.
         most: the most images that a request under this key may ask for.
@@ -104,12 +101,12 @@ def order_of(
     return Order(key.account, idempotency_key, count, asked.seed, asked.start, latents)
 
 
-def _codes(latents: list[list[float]], target: BlackBoxTarget) -> Tensor:
+def _codes(latents: Tensor, target: BlackBoxTarget) -> Tensor:
     if not isinstance(target, LatentTarget):
         raise ProblemError(422, "latents: this target takes no latents. Leave them out.")
-    if any(len(row) != target.latent_dim for row in latents):
+    if latents.shape[1] != target.latent_dim:
         raise ProblemError(422, f"latents: each must have {target.latent_dim} entries.")
-    return torch.tensor(latents, dtype=torch.float32)
+    return latents
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ import anyio
 import pytest
 
 from ganguard.gateway.http.connection import Connection
-from ganguard.gateway.http.serving import server_of
 from ganguard.gateway.refusals import ProblemError
 from ganguard.gateway.shop import keys as keys_file
 from ganguard.gateway.shop.keys import AsyncKeys, Key, Keys
@@ -21,7 +20,6 @@ from ganguard.targets.wire import Scopes
 
 Start = Callable[..., Any]
 Connect = Callable[[], socket.socket]
-MOST = 6  # connections
 LARGE = 64 << 20  # bytes: more than a kernel takes off a process's hands
 GET = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -31,33 +29,16 @@ class Hasty(Connection):
 
     longest_headers = 0.5
     longest_answer = 0.5
-    most = MOST + 2
-
-
-class Patient(Connection):
-    """With the usual patience, and few connections."""
-
-    most = MOST + 2
 
 
 @pytest.fixture
-def serving() -> Iterator[Callable[..., Connect]]:
+def serving(at_a_socket: Start) -> Iterator[Callable[..., Connect]]:
     """Serve an application as `ganguard serve` does; what comes back connects to it."""
     with ExitStack() as running:
 
         def start(app: Any, kind: type[Connection] = Hasty) -> Connect:
-            listening = running.enter_context(closing(socket.socket()))
-            listening.bind(("127.0.0.1", 0))
-            listening.listen()
-            server = server_of(app, MOST, kind)
-            server.config.lifespan, server.config.timeout_graceful_shutdown = "off", 1
-            thread = threading.Thread(target=server.run, args=([listening],))
-            thread.start()
-            running.callback(thread.join, 20)
-            running.callback(setattr, server, "should_exit", True)
-            return lambda: running.enter_context(
-                closing(socket.create_connection(listening.getsockname(), 10))
-            )
+            port = running.enter_context(at_a_socket(app, kind))
+            return lambda: running.enter_context(closing(socket.create_connection(("127.0.0.1", port), 10)))
 
         yield start
 
@@ -104,7 +85,7 @@ def test_headers_that_trickle_end(serving: Callable[..., Connect], before: bytes
 def test_a_malformed_chunk_after_the_answer_ends_the_connection(
     serving: Callable[..., Connect], caplog: pytest.LogCaptureFixture
 ) -> None:
-    client = serving(well, Patient)()
+    client = serving(well, Connection)()
     client.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
     assert client.recv(65_536).startswith(b"HTTP/1.1 200")
     client.sendall(b"zz\r\n")
@@ -113,7 +94,7 @@ def test_a_malformed_chunk_after_the_answer_ends_the_connection(
 
 
 def test_a_malformed_chunk_before_the_answer_is_told(serving: Callable[..., Connect]) -> None:
-    client = serving(well, Patient)()
+    client = serving(well, Connection)()
     client.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n")
     assert client.recv(65_536).startswith(b"HTTP/1.1 400")
 
@@ -145,28 +126,6 @@ def test_an_answer_that_is_not_read_ends_and_frees_what_it_held(serving: Callabl
         while part := client.recv(1 << 20):
             read += len(part)
     assert read < LARGE
-
-
-def test_too_many_connections_are_told_to_come_again(serving: Callable[..., Connect]) -> None:
-    connect = serving(well, Patient)
-    held = [connect() for _ in range(MOST)]
-    beyond = connect()
-    beyond.sendall(GET)
-    said = beyond.recv(65_536)
-    assert said.startswith(b"HTTP/1.1 503")
-    assert b"retry-after: 2" in said.lower()
-    assert ends(beyond)
-    held.pop().close()
-    time.sleep(0.2)
-    client = connect()
-    client.sendall(GET)
-    assert client.recv(65_536).startswith(b"HTTP/1.1 200")
-
-
-def test_yet_more_are_closed(serving: Callable[..., Connect]) -> None:
-    connect = serving(well, Patient)
-    clients = [connect() for _ in range(MOST + 3)]
-    assert ends(clients[-1])
 
 
 def test_nothing_is_read_of_a_body_whose_sender_is_unknown(
