@@ -112,7 +112,7 @@ def render(service: Service, samples: Sequence[Sample], number: int = 1, wanted:
     """
     service.watch.update()
     page = account_page(service.database, number, wanted)
-    form = template("operator.html.j2", moment=_moment, figure=_figure)
+    form = template("operator.html.j2", moment=_moment, statistic=_statistic)
     return form.render(
         target=service.batching.inner.identity[:40],
         shape="×".join(map(str, service.batching.inner.image_shape)),
@@ -216,8 +216,12 @@ def _moment(at: float) -> str:
     return time.strftime("%d %b %Y, %H:%M UTC", time.gmtime(at))
 
 
-def _figure(value: float, name: str) -> str:
-    """Format a value or limit of a sign."""
+def _statistic(sign: Sign | RaisedSign, name: str) -> str:
+    """Say the value of a sign, the window that it is of, and its limit."""
+    if sign.value is None:
+        return "—"
     if name == RATE:
-        return f"{value:,.0f} times" if value >= 10 else f"{value:.2g} times"
-    return f"mean square {value:.2f}" if name == FAR else f"{100 * value:.2g} % of codes"
+        return f"{sign.value:,.3g} times; limit {sign.limit:g} times"
+    if name == FAR:
+        return f"mean square {sign.value:.2f} over the last {sign.codes:,} codes; limit {sign.limit:.2f}"
+    return f"{100 * sign.value:.3g} % of the last {sign.codes:,} codes; limit {100 * sign.limit:.3g} %"

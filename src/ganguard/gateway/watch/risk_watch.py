@@ -103,23 +103,24 @@ class RiskWatch:
             accounts, images = by_class[others.get(name, DEFAULT_CLASS)]
             accounts.append(name)
             images.append(reserved)
-        nearest = list[tuple[float, float, str]]()
+        nearest = list[tuple[float, int, float, str]]()
         for class_ in self._classes():
             accounts, images = by_class[class_]
             nearest += self._estimated(class_, accounts, np.array(images, np.int64))
         shown = sorted(nearest)[:MOST_ACCOUNTS]
-        by_adversary = {(account, "naive"): naive for _, naive, account in shown}
+        by_adversary = {(account, "naive"): naive for *_, naive, account in shown}
         self._telemetry.nearest(
-            by_adversary | {(account, "adaptive"): adaptive for adaptive, _, account in shown}
+            by_adversary | {(account, "adaptive"): adaptive for adaptive, *_, account in shown}
         )
 
     def _estimated(
         self, class_: str, accounts: list[str], images: NDArray[np.int64]
-    ) -> list[tuple[float, float, str]]:
+    ) -> list[tuple[float, int, float, str]]:
         """Record the thresholds that accounts of a class have reached.
 
         Returns:
-            The accounts that are nearest: (adaptive adversary's distance, naive one's, account).
+            The accounts that are nearest: (adaptive adversary's distance, minus its images, naive
+            one's distance, account).
         """
         curves = self._curves[class_]
         adaptive, farther = distances(curves.adaptive, images)
@@ -128,8 +129,11 @@ class RiskWatch:
             self._telemetry.within(class_, threshold, int(((adaptive <= threshold) & ~farther).sum()))
         self._tell(*self.crossings.note(accounts, images, adaptive, farther), class_)
         # Distances do not grow with the images, and are equal beyond the audited budgets.
-        first = np.argsort(-images, kind="stable")[:MOST_ACCOUNTS]
-        return [(float(adaptive[place]), float(naive[place]), accounts[place]) for place in first]
+        first = np.argsort(-images, kind="stable")[:MOST_ACCOUNTS].tolist()
+        return [
+            (float(adaptive[place]), -int(images[place]), float(naive[place]), accounts[place])
+            for place in first
+        ]
 
     def _tell(self, unknown: list[Crossing], new: list[Crossing], class_: str) -> None:
         """Count thresholds newly reached, and log those that no other gateway has logged."""
