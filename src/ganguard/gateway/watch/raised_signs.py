@@ -72,7 +72,7 @@ def write_raised(
         (account, sign.name): _row(account, sign, now, counted.get(account, 0)) for account, sign in raised
     }
     new = add_all(connection, SIGNS, list(rows.values()))
-    for key in rows.keys() - new:
+    for key in sorted(rows.keys() - new):
         values = {f"new_{name}": value for name, value in rows[key].items()}
         if connection.execute(_AGAIN, {"of": key[0], "name": key[1], **values}).rowcount:
             new.add(key)
@@ -90,7 +90,7 @@ def write_seen(connection: Connection, seen: Sequence[tuple[str, str]], counted:
     now = time.time()
     rows = [
         {"of": account, "name": name, "new_seen": now, "new_counted": counted.get(account, 0)}
-        for account, name in seen
+        for account, name in sorted(seen)
     ]
     if rows:
         connection.execute(_SEEN, rows)
@@ -99,7 +99,7 @@ def write_seen(connection: Connection, seen: Sequence[tuple[str, str]], counted:
 def write_gone(connection: Connection, gone: Sequence[tuple[str, str]]) -> None:
     """Record that signs of accounts, given by name, are no longer raised."""
     if gone:
-        connection.execute(_GONE, [{"of": account, "name": name} for account, name in gone])
+        connection.execute(_GONE, [{"of": account, "name": name} for account, name in sorted(gone)])
 
 
 def log_raised(raised: Sequence[tuple[str, Sign]]) -> None:
@@ -123,7 +123,7 @@ def raised_of(database: Database, accounts: Sequence[str]) -> list[RaisedSign]:
 
 def counts(database: Database) -> dict[str, tuple[int, int]]:
     """Return for each sign the accounts for which it is raised, and how often it was raised in all."""
-    standing = func.sum(func.cast(SIGNS.c.raised, SIGNS.c.times.type))
-    asked = select(SIGNS.c.sign, standing, func.sum(SIGNS.c.times)).group_by(SIGNS.c.sign)
+    now = func.count().filter(SIGNS.c.raised)
+    asked = select(SIGNS.c.sign, now, func.sum(SIGNS.c.times)).group_by(SIGNS.c.sign)
     with database.reading("count the signs of copying") as connection:
-        return {sign: (int(now), int(times)) for sign, now, times in connection.execute(asked)}
+        return {sign: (accounts, int(times)) for sign, accounts, times in connection.execute(asked)}

@@ -30,9 +30,14 @@ def count(connection: Connection, table: Table, column: str, rows: Sequence[dict
 
 
 def add_all(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> set[tuple[Any, ...]]:
-    """Insert rows unless there are some with the same keys, and return the keys of those inserted."""
+    """Insert rows unless there are some with the same keys, and return the keys of those inserted.
+
+    They are inserted in the order of their keys, so that no two transactions wait for each other.
+    """
     if not rows:
         return set()
+    names = table.primary_key.columns.keys()
+    rows = sorted(rows, key=lambda row: [row[name] for name in names])
     statement = _insert(connection, table).on_conflict_do_nothing()
     inserted = connection.execute(statement.returning(*table.primary_key.columns), rows)
     return {tuple(row) for row in inserted}
