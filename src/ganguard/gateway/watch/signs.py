@@ -90,11 +90,11 @@ def usual_rate(today: Sequence[int]) -> float | None:
 
 @cache
 def share_limits(share: float) -> NDArray[np.float64]:
-    """Return the limit of a share of codes in windows of 0, 1, 2 ... codes.
+    """Return the limit of a share of codes in windows of 0, 1, 2 ... LONGEST codes.
 
     If each code counts with probability `share`, a window exceeds it with probability CHANCE.
     """
-    codes = np.arange(1, 2 * LONGEST)
+    codes = np.arange(1, LONGEST + 1)
     return np.concatenate([[1.0], binom.isf(CHANCE, codes, share) / codes])
 
 

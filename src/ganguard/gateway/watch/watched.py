@@ -55,7 +55,7 @@ class Watched:
 
     def load(self, accounts: Iterable[str]) -> None:
         """Read accounts that are not in memory."""
-        absent = sorted(set(accounts) - self._accounts.keys())
+        absent = sorted({account for account in accounts if account not in self._accounts})
         for start in range(0, len(absent), AT_ONCE):
             part = absent[start : start + AT_ONCE]
             for account, kept in _read(self._database, part, chunks=True).items():

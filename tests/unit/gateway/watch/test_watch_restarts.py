@@ -1,14 +1,17 @@
 """What the gateway watches survives restarts, is told of once, and is read from older ledgers."""
 
 import logging
+import re
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from sqlalchemy import func, insert, select, update
 
+from ganguard.gateway.http.operator_page import render
 from ganguard.gateway.tables import CHUNKS, HOURS, REQUESTS, SIGNS, WATCHED, open_database
 from ganguard.gateway.watch.hours import HOUR, KEPT, by_hour, hour_now, prune_hours, today
 from ganguard.gateway.watch.raised_signs import counts, raised_of
@@ -62,6 +65,22 @@ def test_a_sign_is_told_of_once_counted_and_kept(gateway: Start, caplog: pytest.
     assert f'ganguard_signs{{sign="{RATE}"}} 0.0' in text
 
 
+@pytest.mark.slow
+def test_a_burst_behind_20_000_honest_codes_is_exported_and_shown(gateway: Start) -> None:
+    us = gateway()
+    key, admin = us.key(budget=30_000), us.key("operator", 0, Scopes(admin=True))
+    for number in range(78):
+        us.buy(key, latents=prior(256, number).tolist())
+    assert us.counts() == (19_968, 19_968)
+    us.service.journal.write()
+    assert f'ganguard_signs{{sign="{NEAR}"}} 0.0' in us.get("/metrics", admin).text
+    for number in range(8):
+        us.buy(key, latents=prior(5, 1000 + number).repeat(25, 0).tolist())
+    us.service.journal.write()
+    assert f'ganguard_signs{{sign="{NEAR}"}} 1.0' in us.get("/metrics", admin).text
+    assert re.search(rf"{NEAR}: \d\d[.\d]* % of the last", render(us.service, []))
+
+
 def test_codes_of_before_a_restart_are_compared_with(gateway: Start) -> None:
     us = gateway()
     key, codes = us.key(), prior(60)
@@ -108,7 +127,6 @@ def test_what_is_watched_is_written_whole_if_the_database_failed(
     us = gateway()
     us.service.journal.close()  # so that only this test writes
     journal, database = us.service.journal, us.service.database
-    import torch
 
     def fail(*_: object) -> None:
         raise OSError("no disk")
@@ -131,13 +149,12 @@ def test_what_is_watched_is_written_whole_if_the_database_failed(
 
 
 def test_accounts_that_leave_memory_come_back(database: Database) -> None:
-    import torch
-
     watched, codes = Watched(database), torch.from_numpy(prior(70, width=16))
     watched.observe("first", codes)
     for number in range(MOST_IN_MEMORY + 5):
         watched.observe(f"account {number}", codes[:1])
     assert watched.write() == []
+    assert number_of(database, WATCHED) == MOST_IN_MEMORY + 6
     assert len(watched._accounts) == MOST_IN_MEMORY
     assert "first" not in watched._accounts
     watched.observe("first", codes)
@@ -148,8 +165,6 @@ def test_accounts_that_leave_memory_come_back(database: Database) -> None:
 
 
 def test_a_sign_that_two_gateways_raise_is_told_of_by_one(database: Database) -> None:
-    import torch
-
     one, other = Watched(database), Watched(database)
     for watched in (one, other):
         watched.observe("us", torch.from_numpy(3 * prior(64)))
@@ -158,8 +173,6 @@ def test_a_sign_that_two_gateways_raise_is_told_of_by_one(database: Database) ->
 
 
 def test_old_codes_and_hours_are_forgotten(database: Database) -> None:
-    import torch
-
     watched = Watched(database)
     for account in ("old", "new"):
         watched.observe(account, torch.from_numpy(prior(10)))
