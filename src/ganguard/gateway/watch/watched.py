@@ -18,7 +18,7 @@ from ganguard.queries.ledger_database import Database
 
 MOST_IN_MEMORY = 256  # accounts, of up to a megabyte each; others are read again when they send codes
 KEEP = 90 * 86_400.0  # seconds that codes are remembered
-AT_ONCE = 200  # accounts that one transaction writes, or removes
+AT_ONCE = 100  # accounts that one transaction writes, or removes
 
 _READ = "read what is remembered of accounts' codes"
 
