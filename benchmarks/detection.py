@@ -8,8 +8,9 @@ truncate them to 0.5 to 1 of it; or round them to 4 digits; or take 2 % of their
 
 The audits' own adversaries give the rate of detection. They send codes drawn from the prior, once each
 (`codes: client`); or every code several times (`averaging`, moved by 0 or 0.05), also with 2,000 others
-between one copy and the next. Two more do what no audit does: codes on a lattice, and codes far from the
-prior.
+between one copy and the next. Others do what no audit does: codes on a lattice, and codes far from the prior.
+Some send 20,000 codes of the prior first, and then 40 codes 25 times each, at once or among further codes of
+the prior.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,7 +20,9 @@ import torch
 from torch import Tensor
 
 from ganguard.base.seeds import derived_seed, normal
-from ganguard.gateway.watch.detection import Traffic, TrafficMonitor, signs
+from ganguard.gateway.watch.account_codes import AccountCodes, Kept
+from ganguard.gateway.watch.code_sketch import Grids
+from ganguard.gateway.watch.signs import rate_sign, usual_rate
 
 ADVERSARIES = 60
 WIDTHS = (16, 64, 128)  # entries of a code
@@ -92,20 +95,42 @@ def far(number: int, width: int, total: int) -> Requests:
     yield from (2 * codes for codes in prior(number, width, total) if isinstance(codes, Tensor))
 
 
-def raised(traffic: Requests) -> set[str]:
-    """Return the signs of codes that an account has raised in the end."""
-    monitor, total = TrafficMonitor(0), Traffic()
+def burst(moved: float, among: int, first: int = 20_000) -> Callable[[int, int, int], Requests]:
+    """Return traffic of `first` codes of the prior, and then of 40 codes 25 times each.
+
+    Args:
+        moved: how far the copies are moved, in standard deviations.
+        among: codes of the prior after each copy.
+        first: codes of the prior before the copies.
+    """
+
+    def traffic(number: int, width: int, total: int) -> Requests:
+        copies = normal(number, "codes", range(40), width).repeat_interleave(25, 0)
+        copies += moved * normal(number, "burst", range(len(copies)), width)
+        others = normal(number, "others", range(first + among * len(copies)), width)
+        later = others[first:].view(len(copies), among, width)
+        sent = torch.cat([copies[:, None], later], 1).reshape(-1, width)
+        yield from torch.cat([others[:first], sent]).split(64)
+
+    return traffic
+
+
+def raised(traffic: Requests, width: int) -> set[str]:
+    """Return the signs of codes that an account raises, at whatever time."""
+    account, grids, signs = AccountCodes(Kept()), Grids(width, 0), set[str]()
     for asked in traffic:
-        total += monitor.observe("them", *((asked, None) if isinstance(asked, int) else (len(asked), asked)))
-    return {sign.name for sign in signs(total, 0, []) if sign.raised}
+        if isinstance(asked, Tensor):
+            signs |= {sign.name for sign in account.observe(asked, grids)}
+    return signs
 
 
 def false_alarms(customers: int, fewest: int, most: int) -> None:
     draw = np.random.default_rng(0)
     totals = np.exp(draw.uniform(np.log(fewest), np.log(most), customers)).astype(int)
-    alarmed = sum(
-        bool(raised(honest(n, WIDTHS[n % len(WIDTHS)], int(total)))) for n, total in enumerate(totals)
-    )
+    alarmed = 0
+    for number, total in enumerate(totals):
+        width = WIDTHS[number % len(WIDTHS)]
+        alarmed += bool(raised(honest(number, width, int(total)), width))
     print(
         f"signs of codes, {customers:,} honest customers of {fewest:,} to {most:,} images: {alarmed} false "
         "alarms",
@@ -121,7 +146,7 @@ def daily_alarms() -> None:
     draw, days, alarmed = np.random.default_rng(1), 500, 0
     for _ in range(days):
         images = np.ceil(np.exp(draw.normal(4.0, 1.0, 200))).astype(int).tolist()
-        alarmed += sum(signs(Traffic(), today, images)[0].raised for today in images)
+        alarmed += sum(rate_sign(today, usual_rate(images)).raised for today in images)
     print(
         f"sign of the rate, {days} days of 200 honest customers: {alarmed / (200 * days):.2%} of customers "
         "and days",
@@ -133,14 +158,15 @@ def detected(
     name: str, adversary: Callable[[int, int, int], Requests], totals: tuple[int, ...] = (200, 2000)
 ) -> None:
     for total in totals:
-        found = [bool(raised(adversary(n, WIDTHS[n % len(WIDTHS)], total))) for n in range(ADVERSARIES)]
+        widths = [WIDTHS[number % len(WIDTHS)] for number in range(ADVERSARIES)]
+        found = [bool(raised(adversary(n, width, total), width)) for n, width in enumerate(widths)]
         print(f"{name:46} {total:6,} images   detected {sum(found) / ADVERSARIES:7.1%}", flush=True)
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    false_alarms(1000, 64, 3000)
-    false_alarms(100, 3000, 30_000)
+    false_alarms(5000, 64, 3000)
+    false_alarms(500, 3000, 30_000)
     daily_alarms()
     detected("codes of the prior, once each", prior)
     detected("averaging, 8 times the same code", averaging(0.0))
@@ -149,3 +175,7 @@ if __name__ == "__main__":
         detected(f"averaging, 2,000 codes between, moved by {moved:g}", spaced(moved), (4000, 8000))
     detected("codes on a lattice of whole numbers", lattice)
     detected("codes of twice the prior's size", far)
+    for moved in (0.0, 0.05):
+        for among in (0, 1, 5, 20):
+            named = f"40 codes 25 times, {among} between, moved by {moved:g}"
+            detected(named, burst(moved, among), (20_000 + 1000 * (1 + among),))

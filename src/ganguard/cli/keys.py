@@ -78,7 +78,7 @@ def revoke(
 
 @keys.command("list")
 def list_(spec: SpecArgument) -> None:
-    """Print the keys, and the budgets and purchases of accounts, as JSON. It holds no secrets.
+    """Print the keys, and the budgets and purchases of accounts, as JSON, one a line. It holds no secrets.
 
     Example: `ganguard keys list gateway.yaml`
     """
@@ -104,7 +104,9 @@ def list_(spec: SpecArgument) -> None:
         }
         for key in listed
     ]
-    typer.echo(json.dumps({"keys": said, "accounts": balances}, indent=2))
+    # One a line: quick to write for many accounts, and grep finds one of them.
+    keys, accounts = (",\n".join(map(json.dumps, rows)) for rows in (said, balances))
+    typer.echo(f'{{"keys": [\n{keys}\n],\n"accounts": [\n{accounts}\n]}}')
 
 
 @keys.command("set-budget")

@@ -1,7 +1,8 @@
 """The gateway's tables, in the ledger's database.
 
-They hold keys, requests, the secret's digest, the risk thresholds that accounts have reached, and a row that
-shows whether the database can be written.
+They hold keys, the secret's digest, a row that shows whether the database can be written, and what the
+operator watches: purchases by hour, signs of copying and what they are read from, and the risk thresholds
+that accounts have reached.
 """
 
 from sqlalchemy import (
@@ -11,6 +12,7 @@ from sqlalchemy import (
     Connection,
     Float,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -34,6 +36,7 @@ KEYS = Table(
     Column("created", Float, nullable=False),  # seconds since 1970
     Column("revoked", Boolean, nullable=False),
 )
+# Requests one by one, as gateways up to 0.3 recorded them. The journal counts them by hour and removes them.
 REQUESTS = Table(
     "gateway_requests",
     _METADATA,
@@ -47,6 +50,48 @@ REQUESTS = Table(
     Column("near", _IMAGES, nullable=False),  # codes near another code
     Column("repeated", _IMAGES, nullable=False),  # entries equal to another entry of the same request
 )
+# Images that accounts asked for, for as many hours as the operator's page shows.
+HOURS = Table(
+    "gateway_hours",
+    _METADATA,
+    Column("account", String, primary_key=True),
+    Column("hour", _NUMBER, primary_key=True, index=True, autoincrement=False),  # hours since 1970
+    Column("images", _IMAGES, nullable=False),
+)
+# What is remembered of accounts' codes: see `Kept`.
+WATCHED = Table(
+    "gateway_watched",
+    _METADATA,
+    Column("account", String, primary_key=True),
+    Column("at", Float(53), nullable=False),  # when it last sent codes, in seconds since 1970
+    Column("codes", _IMAGES, nullable=False),
+    Column("place", Integer, nullable=False),
+    Column("windows", LargeBinary, nullable=False),
+)
+CHUNKS = Table(
+    "gateway_chunks",
+    _METADATA,
+    Column("account", String, primary_key=True),
+    Column("place", Integer, primary_key=True, autoincrement=False),
+    Column("cells", LargeBinary, nullable=False),
+)
+# Signs of copying that were ever raised.
+SIGNS = Table(
+    "gateway_signs",
+    _METADATA,
+    Column("account", String, primary_key=True),
+    Column("sign", String, primary_key=True),
+    Column("at", Float(53), nullable=False),  # when it was last raised, in seconds since 1970
+    Column("value", Float(53), nullable=False),  # as it was then, as are its limit and its window
+    Column("limit", Float(53), nullable=False),
+    Column("codes", _IMAGES, nullable=False),  # in the window; 0 for the rate
+    Column("times", Integer, nullable=False),  # how often it was raised
+    Column("seen", Float(53), nullable=False),  # when it was last beyond its limit
+    Column("counted", _IMAGES, nullable=False),  # codes that the account had sent by then
+    Column("raised", Boolean, nullable=False),  # whether it still is
+)
+# One row: the seed of the grids that cells of codes are those of.
+GRIDS = Table("gateway_grids", _METADATA, Column("seed", _NUMBER, primary_key=True, autoincrement=False))
 # One row: the digest of the secret in force.
 SECRETS = Table("gateway_secret", _METADATA, Column("digest", String, primary_key=True))
 CROSSINGS = Table(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from postgres_server import postgres
+from postgres_server import place, postgres
 
 from ganguard.base.settings import parse
 from ganguard.gateway.http.app import create_app
@@ -20,7 +20,7 @@ from ganguard.gateway.spec import GatewaySpec
 from ganguard.gateway.watch.counting import Counted
 from ganguard.targets.wire import Scopes
 
-__all__ = ["postgres"]
+__all__ = ["place", "postgres"]
 ANYTHING = Scopes(send_latents=True, choose_seed=True, most_images=256)
 
 

@@ -94,7 +94,7 @@ def _allowed(service: Service) -> Allowed:
 async def _update_risk(service: Service) -> None:
     while True:
         try:
-            await to_thread.run_sync(service.update_risk)
+            await to_thread.run_sync(service.watch.update)
         except Exception as problem:  # noqa: BLE001 - the next update may succeed
             LOG.warning("extraction risk: %s: %s", type(problem).__name__, problem)
         await asyncio.sleep(UPDATE_EVERY)

@@ -4,10 +4,12 @@ import time
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
+from urllib.parse import urlencode
 
 import torch
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query
 from fastapi.responses import HTMLResponse
 from torch import Tensor
 from torch.nn.functional import pad
@@ -19,15 +21,17 @@ from ganguard.gateway.http.pages import HEADERS, template
 from ganguard.gateway.shop.keys import Key
 from ganguard.gateway.shop.service import OPERATOR, Service
 from ganguard.gateway.spec import DEFAULT_CLASS
-from ganguard.gateway.watch.detection import Sign
-from ganguard.gateway.watch.journal import DAY, HOUR
+from ganguard.gateway.watch.accounts import AccountPage, account_page, keys_in_force
+from ganguard.gateway.watch.hours import DAY, HOUR, KEPT, by_hour, hour_now
+from ganguard.gateway.watch.raised_signs import RaisedSign, raised_of
 from ganguard.gateway.watch.risk import Risk
+from ganguard.gateway.watch.risk_watch import classes
+from ganguard.gateway.watch.signs import FAR, NAMES, RATE, Sign
 from ganguard.gateway.watch.thresholds import Crossing
-from ganguard.queries.ledger import Balance
 
 SAMPLES = 8  # images shown for each class
 FRESH = 30.0  # seconds before samples are made again
-HOURS = 48  # hours of purchases that the bar chart shows
+LONGEST_NAME = 80  # characters of an account's name that are looked for
 _WIDTH, _HEIGHT = 192, 40  # of the bar chart, in units of its viewBox
 
 
@@ -36,21 +40,26 @@ class AccountRow:
     """An account as the page shows it.
 
     Attributes:
-        balance: its budget and purchases.
+        name: its name.
+        budget: images that it may buy in all.
+        bought: images that it has bought.
         class_: its class.
         keys: number of its keys in force.
         risk: how near a copy could come; None if it is not known.
-        signs: its signs of copying.
+        signs: its signs of copying, as (now, raised): the statistic as it is now, None if there are too few
+            codes; and when it was raised, None if it never was.
         bars: the bars of its chart (see `bars`).
         recent: images that it asked for in the last day.
         crossings: the risk thresholds that it has reached.
     """
 
-    balance: Balance
+    name: str
+    budget: int
+    bought: int
     class_: str
     keys: int
     risk: Risk | None
-    signs: list[Sign]
+    signs: list[tuple[Sign | None, RaisedSign | None]]
     bars: list[tuple[float, float, float, float]]
     recent: int
     crossings: list[Crossing]
@@ -58,7 +67,7 @@ class AccountRow:
     @property
     def share(self) -> float:
         """The spent share of its budget, in percent."""
-        return 100 * self.balance.reserved / self.balance.budget if self.balance.budget else 0.0
+        return 100 * self.bought / self.budget if self.budget else 0.0
 
 
 @dataclass(frozen=True)
@@ -81,74 +90,96 @@ def router(service: Service) -> APIRouter:
     routes, samples = APIRouter(), _Samples(service)
 
     @routes.get("/", include_in_schema=False, response_class=HTMLResponse)
-    def page(key: Annotated[Key, Depends(admin_of(service))]) -> HTMLResponse:
-        return HTMLResponse(render(service, samples.now()), headers=HEADERS)
+    def page(
+        key: Annotated[Key, Depends(admin_of(service))],
+        page: Annotated[int, Query(ge=1, le=10**9)] = 1,
+        account: Annotated[str, Query(max_length=LONGEST_NAME)] = "",
+    ) -> HTMLResponse:
+        return HTMLResponse(render(service, samples.now(), page, account), headers=HEADERS)
 
     _ = page
     return routes
 
 
-def render(service: Service, samples: Sequence[Sample]) -> str:
-    """Return the page as HTML."""
-    service.update_risk()
-    return template("operator.html.j2", day=_day).render(
+def render(service: Service, samples: Sequence[Sample], number: int = 1, wanted: str = "") -> str:
+    """Return the page as HTML.
+
+    Args:
+        service: the gateway.
+        samples: images as customers get them.
+        number: which page of accounts, from 1.
+        wanted: a part of the names of the accounts to show; all if empty.
+    """
+    service.watch.update()
+    page = account_page(service.database, number, wanted)
+    form = template("operator.html.j2", moment=_moment, statistic=_statistic)
+    return form.render(
         target=service.batching.inner.identity[:40],
         shape="×".join(map(str, service.batching.inner.image_shape)),
-        audited=service.audited.name if service.audited else None,
-        out_of_reach=service.out_of_reach(),
-        accounts=account_rows(service),
+        audited=service.watch.audited.name if service.watch.audited else None,
+        out_of_reach=service.watch.out_of_reach(),
+        page=page,
+        wanted=wanted,
+        link=partial(_link, wanted),
+        accounts=account_rows(service, page),
         samples=samples,
         waiting=service.batching.waiting,
         inside=service.admission.inside,
         p50=service.telemetry.quantile(0.5),
         p99=service.telemetry.quantile(0.99),
-        hours=HOURS,
+        hours=KEPT,
         width=_WIDTH,
         height=_HEIGHT,
     )
 
 
-def account_rows(service: Service) -> list[AccountRow]:
-    """Return a row for every account, by descending purchases."""
-    keys = [key for key in service.keys.listed() if not key.revoked]
-    classes = service.classes()
-    hours = service.journal.since(time.time() - HOURS * HOUR)
-    balances = sorted(service.ledger.balances(), key=lambda balance: (-balance.reserved, balance.account))
-    signs = service.journal.signs([balance.account for balance in balances])
-    crossings = service.crossings.by_account()
+def _link(wanted: str, number: int) -> str:
+    """Return the address of a page of accounts."""
+    return "?" + urlencode({"page": number} | ({"account": wanted} if wanted else {}))
 
-    def row(balance: Balance) -> AccountRow:
-        class_ = classes.get(balance.account, DEFAULT_CLASS)
-        spent = hours.get(balance.account, [])
+
+def account_rows(service: Service, page: AccountPage) -> list[AccountRow]:
+    """Return a row for every account of a page, in its order."""
+    database, accounts = service.database, list(page.bought)
+    keys, class_of = keys_in_force(database, accounts), classes(database, service.spec, accounts)
+    hours, crossings = by_hour(database, accounts), service.watch.crossings.of(accounts)
+    now, raised = service.journal.signs(accounts), raised_of(database, accounts)
+
+    def row(account: str, budget: int, bought: int) -> AccountRow:
+        class_, spent = class_of.get(account, DEFAULT_CLASS), hours.get(account, [])
+        signs = {sign.name: sign for sign in [*now[account], service.watch.rates.sign(account)]}
+        before = {sign.sign: sign for sign in raised if sign.account == account}
         return AccountRow(
-            balance,
+            account,
+            budget,
+            bought,
             class_,
-            sum(key.account == balance.account for key in keys),
-            service.risk(balance, class_),
-            signs[balance.account],
-            bars(spent, time.time()),
-            sum(images for hour, images in spent if hour >= time.time() - DAY),
-            crossings.get(balance.account, []),
+            keys.get(account, 0),
+            service.watch.risk(bought, class_),
+            [(signs.get(name), before.get(name)) for name in NAMES if name in signs | before],
+            bars(spent, hour_now()),
+            sum(images for hour, images in spent if hour > hour_now() - DAY // HOUR),
+            crossings.get(account, []),
         )
 
-    return [row(balance) for balance in balances]
+    return [row(account, *images) for account, images in page.bought.items()]
 
 
-def bars(spent: Sequence[tuple[float, int]], now: float) -> list[tuple[float, float, float, float]]:
-    """Lay out a bar chart of images by hour; its right edge is now, and its tallest bar fills the height.
+def bars(spent: Sequence[tuple[int, int]], last: int) -> list[tuple[float, float, float, float]]:
+    """Lay out a bar chart of images by hour; its tallest bar fills the height.
 
     Args:
-        spent: (start of the hour in seconds since 1970, images), ascending.
-        now: seconds since 1970.
+        spent: (hours since 1970, images), ascending.
+        last: the hour at the right edge.
 
     Returns:
-        (x, y, width, height) of each bar of the last HOURS hours.
+        (x, y, width, height) of each bar of the last KEPT hours.
     """
     most = max((images for _, images in spent), default=1)
-    wide, last = _WIDTH / HOURS, now // HOUR
+    wide = _WIDTH / KEPT
     found: list[tuple[float, float, float, float]] = []
     for hour, images in spent:
-        x, height = _WIDTH - (last - hour // HOUR + 1) * wide, max(1.0, _HEIGHT * images / most)
+        x, height = _WIDTH - (last - hour + 1) * wide, max(1.0, _HEIGHT * images / most)
         if x >= 0:
             found.append((round(x, 2), round(_HEIGHT - height, 2), round(wide * 0.8, 2), round(height, 2)))
     return found
@@ -180,6 +211,17 @@ def _row(images: Tensor) -> Tensor:
     return torch.cat(list(pad(images, (0, 1), value=128)), dim=2)
 
 
-def _day(at: float) -> str:
-    """Format the day of a time in seconds since 1970, in UTC."""
-    return time.strftime("%d %b %Y", time.gmtime(at))
+def _moment(at: float) -> str:
+    """Format a time in seconds since 1970, in UTC."""
+    return time.strftime("%d %b %Y, %H:%M UTC", time.gmtime(at))
+
+
+def _statistic(sign: Sign | RaisedSign, name: str) -> str:
+    """Say the value of a sign, the window that it is of, and its limit."""
+    if sign.value is None:
+        return "—"
+    if name == RATE:
+        return f"{sign.value:,.3g} times; limit {sign.limit:g} times"
+    if name == FAR:
+        return f"mean square {sign.value:.2f} over the last {sign.codes:,} codes; limit {sign.limit:.2f}"
+    return f"{100 * sign.value:.3g} % of the last {sign.codes:,} codes; limit {100 * sign.limit:.3g} %"

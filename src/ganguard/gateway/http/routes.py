@@ -105,7 +105,7 @@ def router(service: Service) -> APIRouter:
 
     @routes.get("/metrics", include_in_schema=False)
     def metrics(key: Annotated[Key, Depends(admin_of(service))]) -> Response:
-        service.update_risk()
+        service.watch.update()
         return Response(service.telemetry.text(), media_type=telemetry.MEDIA_TYPE)
 
     _ = buy_images, where_the_account_stands, alive, ready, metrics

@@ -1,6 +1,5 @@
 """The gateway without HTTP: target, queue, defences, ledger, keys, journal and risk, built from a spec."""
 
-import logging
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -10,7 +9,6 @@ from torch import Tensor
 
 from ganguard.base.errors import SpecError
 from ganguard.defences.defended_target import DefendedTarget, defend
-from ganguard.defences.protocol import chain_label
 from ganguard.defences.tools import tools_for
 from ganguard.gateway.shop.admission import Admission, Room
 from ganguard.gateway.shop.databases import Databases
@@ -22,17 +20,15 @@ from ganguard.gateway.shop.provenance import Provenance, digest, machine_and_sof
 from ganguard.gateway.shop.secret import kept_secret
 from ganguard.gateway.spec import DEFAULT_CLASS, GatewaySpec
 from ganguard.gateway.watch.journal import RequestJournal
-from ganguard.gateway.watch.risk import Audited, Curves, Estimate, Risk, estimate
+from ganguard.gateway.watch.risk import Audited
+from ganguard.gateway.watch.risk_watch import RiskWatch
 from ganguard.gateway.watch.telemetry import Telemetry
-from ganguard.gateway.watch.thresholds import Crossings, out_of_reach
-from ganguard.queries.ledger import Balance
 from ganguard.queries.reservation import Purchase
 from ganguard.targets.batching_target import BatchingTarget
 from ganguard.targets.load import load_target
 from ganguard.targets.protocol import LatentTarget
 from ganguard.targets.wire import Served
 
-LOG = logging.getLogger("ganguard.gateway")
 BUYS, REDEEMS = "buys", "redeems"  # what an account's images are counted for
 # Names of ours in place of an account's: no account's name holds this character.
 OPERATOR, _REHEARSAL = "\x1foperator", "\x1frehearsal"
@@ -52,7 +48,7 @@ class Service:
 
     def __init__(self, spec: GatewaySpec, *, new_secret: bool = False) -> None:
         self.spec, self.telemetry = spec, Telemetry()
-        self.audited = Audited(Path(spec.risk.results)) if spec.risk else None
+        audited = Audited(Path(spec.risk.results)) if spec.risk else None
         target = load_target(spec.target, spec.compute)
         self._bytes_an_image = bytes_an_image(target)
         self.most_images = min(spec.most_images, self._most_at_once())
@@ -60,17 +56,14 @@ class Service:
         self._databases = Databases(spec)
         self.ledger, self.database = self._databases.ledger, self._databases.database
         self._secret = kept_secret(Path(spec.directory), self.database, renewed=new_secret)
-        self.keys, self.journal = Keys(self.database), RequestJournal(self.database)
+        self.keys, self.watch = Keys(self.database), RiskWatch(spec, audited, self.database, self.telemetry)
+        self.journal = RequestJournal(self.database, self.telemetry)
         self.async_keys = AsyncKeys(self.keys)
         self.batching = BatchingTarget(target, spec.batching, self.telemetry.batch)
         self.admission = Admission(spec.batching.most_waiting, spec.most_mib << 20)
         self.orders = OrderProcessor(self.ledger, self._secret)
         self._made_by = machine_and_software(spec.compute)
         self._lock, self._offers = threading.Lock(), dict[tuple[str, str], Offer]()
-        self._curves: dict[str, Curves] = {}
-        self.crossings = Crossings(self.database, spec.risk.thresholds if spec.risk else ())
-        for threshold, accounts in self.crossings.counts().items():
-            self.telemetry.crossed(threshold, accounts)
         self._rehearse()
 
     def _most_at_once(self) -> int:
@@ -93,8 +86,6 @@ class Service:
             self.close()
             raise
         self._offers.clear()
-        if said := self.out_of_reach():
-            LOG.warning("extraction risk: %s", ". ".join(said))
 
     def close(self) -> None:
         """Accept nothing more, finish the requests in progress, and write the journal."""
@@ -187,51 +178,3 @@ class Service:
             redeemed_a_minute = REDEEMED_A_MINUTE * self.spec.most_images
             self.admission.pace((order.account, REDEEMS), order.count, redeemed_a_minute)
         return offer, purchase
-
-    def classes(self) -> dict[str, str]:
-        """Return the class of each account that has a key of a class in the spec."""
-        known = {DEFAULT_CLASS, *self.spec.classes}
-        return {key.account: key.class_ for key in self.keys.listed() if key.class_ in known}
-
-    def update_risk(self) -> None:
-        """Estimate the risk of every account: sets the metrics, and logs thresholds newly reached."""
-        classes = self.classes()
-        for balance in self.ledger.balances():
-            self.risk(balance, classes.get(balance.account, DEFAULT_CLASS))
-
-    def risk(self, balance: Balance, class_: str) -> Risk | None:
-        """Estimate how near a copy from an account's images could come.
-
-        Sets the metrics, and logs thresholds newly reached. Returns None if the spec names no audit, or if
-        the account has bought nothing.
-        """
-        if self.audited is None or not balance.reserved:
-            return None
-        label, curves = self._curves_of(self.audited, class_)
-        naive, adaptive = (estimate(curve, balance.reserved) for curve in (curves.naive, curves.adaptive))
-        self._report(balance, naive, adaptive)
-        return Risk(naive, adaptive, audited=label == "none" or curves.defence is not None)
-
-    def _curves_of(self, audited: Audited, class_: str) -> tuple[str, Curves]:
-        """Return the label of a class's defences, and the audit's curves behind them."""
-        label = chain_label(self.spec.class_of(class_).defences)
-        if label not in self._curves:
-            self._curves[label] = audited.curves(label)
-        return label, self._curves[label]
-
-    def _report(self, balance: Balance, naive: Estimate, adaptive: Estimate) -> None:
-        """Set the metrics, and log each threshold that the account reaches for the first time."""
-        self.telemetry.reached(balance.account, "naive", naive.distance)
-        self.telemetry.reached(balance.account, "adaptive", adaptive.distance)
-        for threshold in self.crossings.note(balance.account, balance.reserved, adaptive):
-            self.telemetry.crossed(threshold)
-            said = "account %r has bought enough images for a copy at %s, threshold %g"
-            LOG.warning(said, balance.account, adaptive, threshold)
-
-    def out_of_reach(self) -> list[str]:
-        """Return a sentence for each threshold that is out of reach for accounts of some class."""
-        if self.audited is None or self.spec.risk is None:
-            return []
-        classes = {DEFAULT_CLASS, *self.spec.classes}
-        curves = {class_: self._curves_of(self.audited, class_)[1] for class_ in classes}
-        return out_of_reach(self.spec.risk.thresholds, curves)

@@ -1,43 +1,55 @@
 """A record of what each account asked for and when, for detection and for the operator's page.
 
-It is not the ledger: requests from the last second before a crash may be missing, and no budget depends on
-it.
+It is not the ledger: requests from the last seconds before a crash may be missing, and no budget depends on
+it. A background thread compares the codes and writes what they show, so that no sale waits for that. What is
+kept of each account is bounded.
 """
 
 import logging
-import secrets
 import threading
 import time
-from collections import defaultdict
-from collections.abc import Iterable
+from collections import Counter, defaultdict
 from contextlib import suppress
-from dataclasses import asdict
+from itertools import islice
 
-from sqlalchemy import func, insert, select
+import torch
+from sqlalchemy import delete, select
 from torch import Tensor
 
 from ganguard.base.errors import GanguardError
 from ganguard.gateway.tables import REQUESTS, open_database
-from ganguard.gateway.watch.detection import Sign, Traffic, TrafficMonitor, signs
+from ganguard.gateway.watch.hours import HOUR, KEPT, hour_now, prune_hours, write_hours
+from ganguard.gateway.watch.raised_signs import log_raised
+from ganguard.gateway.watch.signs import Sign
+from ganguard.gateway.watch.statements import ROWS
+from ganguard.gateway.watch.telemetry import Telemetry
+from ganguard.gateway.watch.watched import AT_ONCE, Watched
 from ganguard.queries.ledger_database import Database
 
 LOG = logging.getLogger("ganguard.gateway")
-DAY = 86_400  # seconds
-HOUR = 3_600
 WRITE_EVERY = 1.0  # seconds
-_MOST_UNWRITTEN = 100_000  # requests kept in memory while the database fails
-_COLUMNS = ("images", "codes", "squares", "entries", "near", "repeated")
+MOST_WAITING = 1 << 16  # codes that wait to be compared; beyond it, requests wait for that
+_FOLDED_AT_ONCE = 1000  # rows
+_FOLDING = 0.5  # seconds out of each second and a half that folding may take
 
 
 class RequestJournal:
     """A record of requests in the ledger's database, written by a background thread.
 
     `close` writes what is not written yet, and ends the thread.
+
+    Args:
+        database: the ledger's database.
+        telemetry: counts the signs that are raised.
     """
 
-    def __init__(self, database: Database) -> None:
-        self._database, self._monitor = open_database(database), TrafficMonitor(secrets.randbits(62))
-        self._lock, self._unwritten = threading.Lock(), list[dict[str, object]]()
+    def __init__(self, database: Database, telemetry: Telemetry) -> None:
+        self._database, self._telemetry = open_database(database), telemetry
+        self._watched = Watched(database)
+        self._lock, self._turn = threading.Lock(), threading.Lock()  # for what is noted; for writing
+        self._images: Counter[tuple[str, int]] = Counter()  # by account and hour
+        self._codes: defaultdict[str, list[Tensor]] = defaultdict(list)
+        self._waiting, self._pruned = 0, 0  # codes that wait; the hour of the last pruning
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._write_on, name="ganguard journal", daemon=True)
         self._thread.start()
@@ -51,70 +63,116 @@ class RequestJournal:
             latents: the codes that it sent, (images, latent_dim); None if it sent none.
         """
         with self._lock:
-            traffic = self._monitor.observe(account, images, latents)
-            if len(self._unwritten) < _MOST_UNWRITTEN:
-                self._unwritten.append({"account": account, "at": time.time(), **asdict(traffic)})
+            self._images[account, hour_now()] += images
+            full = self._waiting >= MOST_WAITING
+        if latents is None:
+            return
+        if full:
+            with suppress(GanguardError):  # the thread logs it
+                self.write()
+        with self._lock:
+            # Only if the database fails is there still no room. Then nothing is sold either.
+            if self._waiting < MOST_WAITING:
+                self._codes[account].append(latents)
+                self._waiting += len(latents)
 
     def write(self) -> None:
-        """Write the noted requests. If the database raises an error, keep them and raise it too."""
-        with self._lock:
-            rows, self._unwritten = self._unwritten, []
-        if not rows:
-            return
-        try:
-            with self._database.transaction("record requests") as connection:
-                connection.execute(insert(REQUESTS), rows)
-        except BaseException:
-            with self._lock:
-                self._unwritten = [*rows, *self._unwritten][:_MOST_UNWRITTEN]
-            raise
+        """Compare the noted codes, and write what was noted.
+
+        If the database raises an error, keep what is not written, and raise it too.
+        """
+        with self._turn:
+            self._write_hours()
+            self._tell(self._watched.write())  # what an earlier failure left
+            while part := self._some_codes():
+                self._watched.load(part)
+                for account in part:
+                    with self._lock:
+                        codes = torch.cat(self._codes.pop(account))
+                        self._waiting -= len(codes)
+                    self._watched.observe(account, codes)
+                self._tell(self._watched.write())
+
+    def fold(self) -> bool:
+        """Take some of the requests that an earlier ganguard recorded one by one into what is kept now.
+
+        Returns:
+            Whether there were any.
+        """
+        first = select(REQUESTS.c.number).order_by(REQUESTS.c.number).limit(_FOLDED_AT_ONCE)
+        with self._turn:
+            with self._database.reading("read the requests") as connection:
+                if not (numbers := list(connection.execute(first).scalars())):
+                    return False
+            with self._database.transaction("sum up the requests") as connection:
+                taken = delete(REQUESTS).where(REQUESTS.c.number.between(numbers[0], numbers[-1]))
+                rows = sorted(connection.execute(taken.returning(REQUESTS)), key=lambda row: row.number)
+            for row in rows:
+                if (hour := int(row.at // HOUR)) > hour_now() - KEPT:
+                    with self._lock:
+                        self._images[row.account, hour] += row.images
+            self._watched.load(row.account for row in rows if row.codes)
+            for row in rows:
+                if row.codes:
+                    sums = {"codes": row.codes, "entries": row.entries, "squares": row.squares}
+                    lattice = round(row.codes * row.repeated / row.entries)
+                    self._watched.count(row.account, **sums, near=row.near, lattice=lattice)
+        self.write()
+        return True
+
+    def signs(self, accounts: list[str]) -> dict[str, list[Sign]]:
+        """Return the statistics of accounts' codes, as far as they are written."""
+        return self._watched.signs(accounts)
 
     def close(self) -> None:
         """End the thread, and write what is not written yet."""
         self._ended.set()
         self._thread.join()
-        with suppress(GanguardError):
+        try:
             self.write()
+        except GanguardError as problem:
+            LOG.warning("%s", problem)
 
     def _write_on(self) -> None:
         while not self._ended.wait(WRITE_EVERY):
             try:
                 self.write()
+                until = time.monotonic() + _FOLDING
+                while not self._ended.is_set() and time.monotonic() < until and self.fold():
+                    pass
+                self._prune()
             except GanguardError as problem:
                 LOG.warning("%s", problem)
+            except Exception:  # the next pass may succeed
+                LOG.exception("what was asked for could not be recorded")
 
-    def traffic(self) -> dict[str, Traffic]:
-        """Return the total traffic of each account, as far as it is written."""
-        sums = [func.sum(REQUESTS.c[name]) for name in _COLUMNS]
-        with self._database.reading("read the requests") as connection:
-            rows = connection.execute(select(REQUESTS.c.account, *sums).group_by(REQUESTS.c.account)).all()
-        found: dict[str, Traffic] = {}
-        for row in rows:
-            account, images, codes, squares, *counts = tuple(row)
-            found[account] = Traffic(int(images), int(codes), float(squares), *map(int, counts))
-        return found
+    def _prune(self) -> None:
+        if self._pruned != hour_now():
+            self._pruned = hour_now()
+            prune_hours(self._database)
+            with self._turn:
+                self._watched.prune()
 
-    def since(self, begin: float) -> dict[str, list[tuple[float, int]]]:
-        """Return the images that each account asked for in each hour since `begin`.
+    def _some_codes(self) -> list[str]:
+        """Return some accounts whose codes wait."""
+        with self._lock:
+            return list(islice(self._codes, AT_ONCE))
 
-        Args:
-            begin: seconds since 1970.
+    def _write_hours(self) -> None:
+        with self._lock:
+            images, self._images = self._images, Counter()
+        while images:
+            part = Counter(dict(islice(images.items(), ROWS)))
+            try:
+                with self._database.transaction("record requests") as connection:
+                    write_hours(connection, part)
+            except BaseException:
+                with self._lock:
+                    self._images += images
+                raise
+            images -= part
 
-        Returns:
-            For each account, (start of the hour, images), ascending; hours without requests are absent.
-        """
-        hour = func.floor(REQUESTS.c.at / HOUR)
-        asked = select(REQUESTS.c.account, hour, func.sum(REQUESTS.c.images)).where(REQUESTS.c.at >= begin)
-        with self._database.reading("read the requests") as connection:
-            rows = connection.execute(asked.group_by(REQUESTS.c.account, hour).order_by(hour)).all()
-        found: defaultdict[str, list[tuple[float, int]]] = defaultdict(list)
-        for account, number, images in rows:
-            found[account].append((float(number) * HOUR, int(images)))
-        return dict(found)
-
-    def signs(self, accounts: Iterable[str]) -> dict[str, list[Sign]]:
-        """Return the signs of copying of each account."""
-        traffic = self.traffic()
-        last_day = self.since(time.time() - DAY)
-        today = {account: sum(images for _, images in hours) for account, hours in last_day.items()}
-        return {a: signs(traffic.get(a, Traffic()), today.get(a, 0), list(today.values())) for a in accounts}
+    def _tell(self, raised: list[tuple[str, Sign]]) -> None:
+        log_raised(raised)
+        for _, sign in raised:
+            self._telemetry.raised(sign.name)

@@ -13,6 +13,8 @@ from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Annotated, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from ganguard.base.errors import DataError
@@ -222,3 +224,18 @@ def estimate(curve: Curve, images: int) -> Estimate:
         between(left.high, right.high),
         "between",
     )
+
+
+def distances(curve: Curve, images: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Estimate the same for many accounts at once.
+
+    Args:
+        curve: an audit's curve, not empty.
+        images: images that each account has bought, at least 1.
+
+    Returns:
+        For each account the estimated distance, and whether it is only known that a copy is no nearer.
+    """
+    budgets = np.array([point.budget for point in curve], np.float64)
+    logarithms = np.log([point.distance for point in curve])
+    return np.exp(np.interp(np.log(images), np.log(budgets), logarithms)), images < curve[0].budget

@@ -1,8 +1,13 @@
 """Prometheus metrics, in a registry of the gateway's own."""
 
+from collections.abc import Mapping
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from ganguard.gateway.watch.signs import NAMES
+
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+MOST_ACCOUNTS = 20  # that a metric names
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -11,6 +16,7 @@ class Telemetry:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
+        self._shown = set[tuple[str, str]]()  # accounts and adversaries of `nearest`
         self._answers = Counter(
             "ganguard_answers", "Responses of /v1/images, by status.", ["status"], registry=self._registry
         )
@@ -32,8 +38,15 @@ class Telemetry:
         self._waiting = Gauge("ganguard_images_inside", "Images being made or sent.", registry=self._registry)
         self._distance = Gauge(
             "ganguard_extraction_distance",
-            "Estimated Frechet distance to the target of a copy from the images that the account has bought.",
+            "Estimated Frechet distance to the target of a copy from the images that the account has bought, "
+            "for the accounts that are nearest.",
             ["account", "adversary"],
+            registry=self._registry,
+        )
+        self._within = Gauge(
+            "ganguard_extraction_accounts",
+            "Accounts of the class that have bought enough images for a copy within the threshold.",
+            ["class", "threshold"],
             registry=self._registry,
         )
         self._crossed = Counter(
@@ -42,6 +55,18 @@ class Telemetry:
             ["threshold"],
             registry=self._registry,
         )
+        self._raised = Counter(
+            "ganguard_signs_raised",
+            "Signs of copying that were raised.",
+            ["sign"],
+            registry=self._registry,
+        )
+        self._signs = Gauge(
+            "ganguard_signs", "Accounts whose sign is raised now.", ["sign"], registry=self._registry
+        )
+        for sign in NAMES:
+            self._signs.labels(sign)
+            self._raised.labels(sign)
 
     def answered(self, status: int) -> None:
         """Count a response of /v1/images."""
@@ -60,9 +85,29 @@ class Telemetry:
         """Set the number of images being made or sent now."""
         self._waiting.set(images)
 
-    def reached(self, account: str, adversary: str, distance: float) -> None:
-        """Set the estimated distance of a copy by an adversary ("naive" or "adaptive")."""
-        self._distance.labels(account, adversary).set(distance)
+    def nearest(self, distances: Mapping[tuple[str, str], float]) -> None:
+        """Set the estimated distance of copies, and drop those of accounts that are not among them.
+
+        Args:
+            distances: by account and adversary ("naive" or "adaptive"); at most MOST_ACCOUNTS of each.
+        """
+        for account, adversary in self._shown - distances.keys():
+            self._distance.remove(account, adversary)
+        for (account, adversary), distance in distances.items():
+            self._distance.labels(account, adversary).set(distance)
+        self._shown = set(distances)
+
+    def within(self, class_: str, threshold: float, accounts: int) -> None:
+        """Set the number of accounts of a class whose copy would come within a threshold."""
+        self._within.labels(class_, f"{threshold:g}").set(accounts)
+
+    def raised(self, sign: str, times: int = 1) -> None:
+        """Count a sign of copying that was raised."""
+        self._raised.labels(sign).inc(times)
+
+    def signs(self, sign: str, accounts: int) -> None:
+        """Set the number of accounts whose sign is raised now."""
+        self._signs.labels(sign).set(accounts)
 
     def crossed(self, threshold: float, accounts: int = 1) -> None:
         """Count accounts that have bought enough images to reach a threshold."""

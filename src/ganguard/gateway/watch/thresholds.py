@@ -4,15 +4,20 @@ Each is recorded once, so that a restart neither repeats the warning nor forgets
 """
 
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import select
 
 from ganguard.gateway.tables import CROSSINGS, open_database
-from ganguard.gateway.watch.risk import Curves, Estimate
-from ganguard.queries.ledger_database import Database, add
+from ganguard.gateway.watch.risk import Curves
+from ganguard.gateway.watch.statements import add_all
+from ganguard.queries.ledger_database import Database
+
+MOST_AT_ONCE = 10_000  # crossings that one transaction writes
 
 
 @dataclass(frozen=True)
@@ -37,45 +42,64 @@ class Crossings:
 
     def __init__(self, database: Database, thresholds: Sequence[float]) -> None:
         self._database, self._thresholds = open_database(database), thresholds
-        self._known = {(crossing.account, crossing.threshold) for crossing in self.listed()}
+        self._known: defaultdict[float, set[str]] = defaultdict(set)
+        with self._database.reading("list the thresholds that were reached") as connection:
+            for account, threshold in connection.execute(select(CROSSINGS.c.account, CROSSINGS.c.threshold)):
+                self._known[threshold].add(account)
 
-    def note(self, account: str, images: int, adaptive: Estimate) -> list[float]:
-        """Record the thresholds that an account has newly reached, and return them.
+    def note(
+        self,
+        accounts: Sequence[str],
+        images: NDArray[np.int64],
+        distances: NDArray[np.float64],
+        farther: NDArray[np.bool_],
+    ) -> tuple[list[Crossing], list[Crossing]]:
+        """Record the thresholds that accounts have newly reached.
 
         Args:
-            account: the account.
-            images: images that it has bought.
-            adaptive: the estimate for the closest adversary.
+            accounts: the accounts.
+            images: images that each has bought.
+            distances: the estimated distance of a copy, by the closest adversary.
+            farther: whether it is only known that a copy is no nearer; no threshold is reached then.
+
+        Returns:
+            The crossings that this process had not known, and those of them that no other had recorded.
         """
-        reached = [t for t in self._thresholds if adaptive.where != "below" and adaptive.distance <= t]
-        unknown = [t for t in reached if (account, t) not in self._known]
-        return [t for t in unknown if self._write(Crossing(account, t, images, time.time()))]
+        now, unknown = time.time(), list[Crossing]()
+        for threshold in self._thresholds:
+            reached = np.flatnonzero((distances <= threshold) & ~farther).tolist()
+            known = self._known[threshold]
+            unknown += [
+                Crossing(accounts[place], threshold, int(images[place]), now)
+                for place in reached
+                if accounts[place] not in known
+            ]
+        return unknown, [crossing for part in _parts(unknown) for crossing in self._written(part)]
 
-    def _write(self, found: Crossing) -> bool:
-        """Record a crossing; return False if another process recorded it first."""
-        with self._database.transaction("record that a threshold was reached") as connection:
-            first = add(connection, CROSSINGS, asdict(found))
-        self._known.add((found.account, found.threshold))
-        return first
+    def _written(self, found: Sequence[Crossing]) -> list[Crossing]:
+        """Record crossings, and return those that no other process recorded first."""
+        with self._database.transaction("record that thresholds were reached") as connection:
+            first = add_all(connection, CROSSINGS, [vars(crossing) for crossing in found])
+        for crossing in found:
+            self._known[crossing.threshold].add(crossing.account)
+        return [crossing for crossing in found if (crossing.account, crossing.threshold) in first]
 
-    def listed(self) -> list[Crossing]:
-        """Return every crossing, ordered by account and then by descending threshold."""
-        with self._database.reading("list the thresholds that were reached") as connection:
-            rows = connection.execute(
-                select(CROSSINGS).order_by(CROSSINGS.c.account, CROSSINGS.c.threshold.desc())
-            ).mappings()
-            return [Crossing(**row) for row in rows]
-
-    def by_account(self) -> dict[str, list[Crossing]]:
-        """Return the crossings of each account that has any, by descending threshold."""
+    def of(self, accounts: Sequence[str]) -> dict[str, list[Crossing]]:
+        """Return the crossings of each of some accounts that has any, by descending threshold."""
+        asked = select(CROSSINGS).where(CROSSINGS.c.account.in_(accounts))
         found: defaultdict[str, list[Crossing]] = defaultdict(list)
-        for crossing in self.listed():
-            found[crossing.account].append(crossing)
+        with self._database.reading("list the thresholds that were reached") as connection:
+            for row in connection.execute(asked.order_by(CROSSINGS.c.threshold.desc())).mappings():
+                found[row["account"]].append(Crossing(**row))
         return dict(found)
 
     def counts(self) -> dict[float, int]:
         """Return how many accounts have reached each threshold, for thresholds that any account reached."""
-        return dict(Counter(threshold for _, threshold in self._known))
+        return {threshold: len(accounts) for threshold, accounts in self._known.items() if accounts}
+
+
+def _parts(found: Sequence[Crossing]) -> list[Sequence[Crossing]]:
+    return [found[start : start + MOST_AT_ONCE] for start in range(0, len(found), MOST_AT_ONCE)]
 
 
 def out_of_reach(thresholds: Sequence[float], curves: dict[str, Curves]) -> list[str]:

@@ -5,10 +5,14 @@ from typing import Any
 
 import pytest
 import torch
+from sqlalchemy import select
 
 from ganguard.gateway.refusals import ProblemError
 from ganguard.gateway.shop.admission import Admission
 from ganguard.gateway.shop.orders import Order
+from ganguard.gateway.tables import WATCHED
+from ganguard.gateway.watch.hours import today
+from ganguard.gateway.watch.windows import Windows
 
 Start = Callable[..., Any]
 
@@ -57,8 +61,10 @@ def test_redeeming_is_no_new_traffic(gateway: Start) -> None:
     for _ in range(5):
         us.buy(key, "k", latents=[[0.3] * 5, [0.9] * 5])
     us.service.journal.write()
-    traffic = us.service.journal.traffic()["us"]
-    assert (traffic.images, traffic.codes, traffic.near) == (2, 2, 0)
+    assert today(us.service.database) == {"us": 2}
+    with us.service.database.reading("read what was noted") as connection:
+        codes, windows = connection.execute(select(WATCHED.c.codes, WATCHED.c.windows)).one()
+    assert (codes, Windows(windows).sums().near.tolist()) == (2, [0])
 
 
 @pytest.mark.parametrize("rate", [None, 40])

@@ -1,17 +1,14 @@
 """Signs of copying: traffic that shows one raises it, and honest traffic raises none."""
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 import torch
 from torch import Tensor
 
 from ganguard.base.seeds import torch_generator
+from ganguard.gateway.watch.account_codes import AccountCodes, Kept
 from ganguard.gateway.watch.code_sketch import Grids, Sketch
-from ganguard.gateway.watch.detection import Traffic, TrafficMonitor, near_codes, signs
-
-Start = Callable[..., Any]
+from ganguard.gateway.watch.detection import lattice_codes, near_codes
+from ganguard.gateway.watch.signs import rate_sign, usual_rate
 
 
 def prior(count: int, width: int = 32, seed: int = 0) -> Tensor:
@@ -19,10 +16,11 @@ def prior(count: int, width: int = 32, seed: int = 0) -> Tensor:
 
 
 def raised(*requests: Tensor) -> set[str]:
-    monitor, total = TrafficMonitor(0), Traffic()
-    for latents in requests:
-        total += monitor.observe("us", len(latents), latents)
-    return {sign.name for sign in signs(total, 0, []) if sign.raised}
+    """The signs that an account has raised in the end."""
+    account = AccountCodes(Kept())
+    grids = Grids(requests[0].shape[1], 0)
+    signs = [sign for latents in requests for sign in account.observe(latents, grids)]
+    return {sign.name for sign in signs}
 
 
 def test_codes_of_the_prior_raise_nothing() -> None:
@@ -89,15 +87,16 @@ def test_little_is_no_sign() -> None:
 
 
 def test_near_codes_are_those_that_a_slow_twin_finds() -> None:
-    from scipy.stats import chi2
+    from scipy.stats import beta
 
     latents, earlier = torch.cat([prior(6), prior(3) + 0.01]), torch.cat([prior(5, seed=9), prior(7)[6:]])
     every = [*latents, *earlier]
-    mean_square = sum(float(code.double().square().mean()) for code in every) / len(every)
-    limit = 2 * min(1.0, mean_square) * chi2.ppf(1e-7, 32)
+    part = 2 * beta.ppf(1e-7, 16, 16)
     found = sum(
         any(
-            i != j and float((every[i].double() - other.double()).square().sum()) <= limit
+            i != j
+            and float((every[i].double() - other.double()).square().sum())
+            <= part * float(every[i].double().square().sum() + other.double().square().sum())
             for j, other in enumerate(every)
         )
         for i in range(len(latents))
@@ -105,21 +104,32 @@ def test_near_codes_are_those_that_a_slow_twin_finds() -> None:
     assert int(near_codes(latents, earlier).sum()) == found == 6
 
 
+@pytest.mark.parametrize("width", [2, 5, 16, 128])
+@pytest.mark.parametrize("size", [1.0, 0.01])
+def test_codes_of_the_prior_are_seldom_near(width: int, size: float) -> None:
+    """Of 3,000 · 3,000 pairs, 10⁻⁷ each, of whatever size the codes are."""
+    codes = size * prior(3000, width)
+    assert int(near_codes(codes, codes[:0]).sum()) <= 6
+
+
+def test_copies_are_near_among_whatever_else_is_sent() -> None:
+    """Codes of another size, which an adversary may add, hide nothing."""
+    copies = prior(10, 16).repeat(4, 1) + 0.05 * prior(40, 16, 1)
+    assert near_codes(copies, 1e-4 * prior(900, 16, 2)).all()
+
+
+@pytest.mark.parametrize("step", [1.0, 0.1, 0.02])
+@pytest.mark.parametrize("width", [5, 16, 128])
+def test_codes_on_a_lattice_are_told_from_rounded_ones(step: float, width: int) -> None:
+    codes = prior(200, width)
+    assert lattice_codes(step * (codes / step).round(), codes[:0]).mean() > 0.9
+    assert lattice_codes(codes.round(decimals=4), codes[:0]).mean() < 0.03
+    one_by_one = [lattice_codes(codes[n : n + 1].round(), codes[:n].round()) for n in range(100, 200)]
+    assert sum(bool(found[0]) for found in one_by_one) > 95
+
+
 def test_a_day_far_above_the_others_is_seen() -> None:
     others = [10, 12, 9, 11, 500]
-    assert [sign.raised for sign in signs(Traffic(), 500, others)] == [True]
-    assert [sign.raised for sign in signs(Traffic(), 12, others)] == [False]
-    assert [sign.raised for sign in signs(Traffic(), 500, others[-4:])] == [False]  # too few to compare with
-
-
-def test_a_gateway_remembers_over_a_restart(gateway: Start) -> None:
-    us = gateway()
-    key = us.key()
-    us.buy(key, latents=prior(4, 5).repeat(20, 1).tolist())
-    us.buy(key, count=7)
-    us.service.journal.write()
-    again = gateway().service.journal
-    assert again.traffic()["us"].images == 87
-    assert again.traffic()["us"].near == 80
-    assert sum(images for _, images in again.since(0)["us"]) == 87
-    assert "codes next to another" in {sign.name for sign in again.signs(["us"])["us"] if sign.raised}
+    assert rate_sign(500, usual_rate(others)).raised
+    assert not rate_sign(12, usual_rate(others)).raised
+    assert not rate_sign(500, usual_rate(others[-4:])).raised  # too few to compare with

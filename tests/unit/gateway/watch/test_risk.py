@@ -7,13 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from ganguard.base.errors import DataError
-from ganguard.gateway.watch.risk import Audited, ClosestCopy, estimate
+from ganguard.gateway.watch.risk import Audited, ClosestCopy, distances, estimate
+from ganguard.gateway.watch.thresholds import Crossings
 from ganguard.targets.wire import Scopes
 
 Start = Callable[..., Any]
@@ -142,11 +144,11 @@ def test_a_threshold_is_told_of_once(gateway: Start, results: Any, caplog: pytes
     caplog.clear()
     with caplog.at_level(logging.WARNING, logger="ganguard.gateway"):
         us.buy(key, count=5)
-        us.service.update_risk()
+        us.service.watch.update()
         assert caplog.messages == []
         us.buy(key, count=60)
-        us.service.update_risk()
-        us.service.update_risk()
+        us.service.watch.update()
+        us.service.watch.update()
     assert [message for message in caplog.messages if "threshold 2" in message] == caplog.messages
     assert len(caplog.messages) == 1
     text = us.get("/metrics", admin).text
@@ -160,21 +162,44 @@ def test_a_restart_neither_tells_again_of_a_threshold_nor_forgets_it(
     risk = {"results": str(results(copy(10, 4.0), copy(100, 1.0))), "thresholds": [2.0]}
     us = gateway(risk=risk)
     us.buy(us.key(), count=60)
-    us.service.update_risk()
+    us.service.watch.update()
     caplog.clear()
     with caplog.at_level(logging.WARNING, logger="ganguard.gateway"):
         again = gateway(risk={**risk, "thresholds": [2.0, 1.9]})
-        again.service.update_risk()
+        again.service.watch.update()
     (line,) = caplog.messages
     assert line.endswith("threshold 1.9")
-    assert again.service.crossings.counts() == {2.0: 1, 1.9: 1}
+    assert again.service.watch.crossings.counts() == {2.0: 1, 1.9: 1}
     assert b'ganguard_extraction_threshold_total{threshold="2"} 1.0' in again.service.telemetry.text()
-    first, second = again.service.crossings.by_account()["us"]
+    first, second = again.service.watch.crossings.of(["us"])["us"]
     assert (first.threshold, first.images, second.threshold) == (2.0, 60, 1.9)
-    us.service.update_risk()  # and where two serve at once, one of them tells
-    assert (
-        us.service.crossings.note("us", 60, estimate(again.service.audited.curves("none").adaptive, 60)) == []
-    )
+    us.service.watch.update()  # and where two serve at once, one of them tells
+    bought = np.array([60], np.int64)
+    found = distances(again.service.watch.audited.curves("none").adaptive, bought)
+    assert us.service.watch.crossings.note(["us"], bought, *found) == ([], [])
+    other = Crossings(us.service.database, [1.5])
+    ours = Crossings(us.service.database, [1.5])
+    assert [len(part) for part in other.note(["us"], bought, *found)] == [1, 1]
+    assert [len(part) for part in ours.note(["us"], bought, *found)] == [1, 0]
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 10**6), st.floats(0.01, 100)),
+        min_size=1,
+        max_size=6,
+        unique_by=lambda p: p[0],
+    ),
+    st.lists(st.integers(1, 2 * 10**6), min_size=1),
+)
+def test_many_estimates_at_once_are_those_one_by_one(
+    points: list[tuple[int, float]], images: list[int]
+) -> None:
+    curve = tuple(ClosestCopy(budget, value, value / 2, value * 2) for budget, value in sorted(points))
+    found, farther = distances(curve, np.array(images, np.int64))
+    one_by_one = [estimate(curve, number) for number in images]
+    assert found == pytest.approx([one.distance for one in one_by_one])
+    assert farther.tolist() == [one.where == "below" for one in one_by_one]
 
 
 def test_a_threshold_that_nothing_audited_reaches_is_told_of_at_the_start(
@@ -196,7 +221,10 @@ def test_a_threshold_that_nothing_audited_reaches_is_told_of_at_the_start(
         "0.5 is never reached: no copy that was audited came as near (class default: 1, from 100 images; "
         "shielded: 1.5, from" in line
     )
-    assert [said.split(" is ")[0] for said in us.service.out_of_reach()] == ["threshold 1.2", "threshold 0.5"]
+    assert [said.split(" is ")[0] for said in us.service.watch.out_of_reach()] == [
+        "threshold 1.2",
+        "threshold 0.5",
+    ]
 
 
 def test_who_bought_more_is_never_farther(results: Callable[..., Path]) -> None:
