@@ -4,8 +4,7 @@ import asyncio
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ganguard.gateway.http.problems import answer
-from ganguard.gateway.refusals import AGAIN_AFTER, ProblemError
+from ganguard.gateway.http.problems import answer, closing
 
 
 class Ending:
@@ -33,7 +32,4 @@ class Ending:
                 raise
             if begun:
                 return  # the server closes the connection: half an answer is not taken for a whole one
-            said = "the gateway is closing. Ask again under the same idempotency key: images count once."
-            refused = ProblemError(503, said, retry_after=AGAIN_AFTER)
-            refused.headers["Connection"] = "close"
-            await answer(refused)(scope, receive, send)
+            await answer(closing())(scope, receive, send)

@@ -3,6 +3,7 @@
 No response holds a path, a traceback, or the full text of an invalid value.
 """
 
+import asyncio
 from collections.abc import Generator
 from contextlib import contextmanager
 
@@ -41,11 +42,19 @@ def _unforeseen() -> ProblemError:
     return ProblemError(500, said, retry_after=AGAIN_AFTER)
 
 
+def closing() -> ProblemError:
+    """Return the refusal of a request that is not answered before the gateway ends."""
+    said = "the gateway is closing. Ask again under the same idempotency key: images count once."
+    refused = ProblemError(503, said, retry_after=AGAIN_AFTER)
+    refused.headers["Connection"] = "close"
+    return refused
+
+
 @contextmanager
 def under(idempotency_key: str) -> Generator[None]:
     """Name an order's idempotency key in the answer to whatever the body raises.
 
-    It raises ProblemError instead of any other error.
+    It raises ProblemError instead of any other error, also if the server cancels the request as it ends.
     """
     try:
         yield
@@ -54,6 +63,8 @@ def under(idempotency_key: str) -> Generator[None]:
         raise
     except GanguardError as problem:
         raise _unable(problem).under(idempotency_key) from problem
+    except asyncio.CancelledError:
+        raise closing().under(idempotency_key) from None
     except Exception as problem:
         STRANGERS.exception("an order failed")
         raise _unforeseen().under(idempotency_key) from problem

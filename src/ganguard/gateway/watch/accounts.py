@@ -24,6 +24,7 @@ class AccountPage:
         pages: how many pages there are, at least 1.
         found: accounts that were looked for, on all pages.
         total: accounts in the ledger.
+        customers: those that may buy images; an operator's own account usually may not.
     """
 
     bought: Mapping[str, tuple[int, int]]
@@ -31,6 +32,7 @@ class AccountPage:
     pages: int
     found: int
     total: int
+    customers: int
 
 
 def account_page(database: Database, number: int, wanted: str = "") -> AccountPage:
@@ -44,13 +46,15 @@ def account_page(database: Database, number: int, wanted: str = "") -> AccountPa
     looked_for = ACCOUNTS.c.name.icontains(wanted, autoescape=True) if wanted else true()
     with database.reading(_READ) as connection:
         total = int(connection.execute(select(func.count()).select_from(ACCOUNTS)).scalar_one())
+        may_buy = select(func.count()).select_from(ACCOUNTS).where(ACCOUNTS.c.budget > 0)
+        customers = int(connection.execute(may_buy).scalar_one())
         asked = select(func.count()).select_from(ACCOUNTS).where(looked_for)
         found = int(connection.execute(asked).scalar_one()) if wanted else total
         pages = max(1, -(-found // PAGE))
         number = min(max(1, number), pages)
         rows = connection.execute(_ordered(looked_for).limit(PAGE).offset((number - 1) * PAGE))
         bought = {name: (budget, reserved) for name, budget, reserved in rows}
-    return AccountPage(bought, number, pages, found, total)
+    return AccountPage(bought, number, pages, found, total, customers)
 
 
 def keys_in_force(database: Database, accounts: list[str]) -> dict[str, int]:

@@ -126,6 +126,9 @@ def test_no_query_and_no_cookie_is_parsed(gateway: Start, monkeypatch: pytest.Mo
     assert us.client.get("/v1/account?a=b", headers=headers).status_code == 200
     assert us.client.post("/v1/images?a=b", json={"count": 1}, headers=headers).status_code == 200
     assert parsed == []
+    admin = bearer(us.key("operator", 0, Scopes(admin=True)))
+    assert us.client.get(f"/?page=0&{'a=b&' * 3000}", headers=admin).status_code == 422  # the page reads one
+    assert us.client.get(f"/?{'a=b&' * 3000}page=0", headers=admin).status_code == 200  # so much of it
 
 
 def test_no_account_has_all_requests_at_once() -> None:

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from ganguard.gateway.http import serving
+from ganguard.gateway.http.problems import under
 from ganguard.gateway.http.serving import server_of
+from ganguard.gateway.refusals import ProblemError
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -101,3 +103,12 @@ def test_a_log_that_hangs_does_not_keep_it(ended: list[int], monkeypatch: pytest
 def test_all_of_it_is_within_thirty_seconds() -> None:
     assert serving.PATIENCE < serving.LONGEST_END
     assert serving._LOOK_EVERY + serving.LONGEST_END + 1 < 30
+
+
+def test_an_order_that_is_cut_off_names_its_key() -> None:
+    with pytest.raises(ProblemError) as cut_off, under("a key of ours"):
+        raise asyncio.CancelledError
+    refused = cut_off.value
+    assert refused.problem.status == 503
+    assert refused.problem.idempotency_key == refused.headers["Idempotency-Key"] == "a key of ours"
+    assert refused.headers["Connection"] == "close"

@@ -89,7 +89,9 @@ def test_nobody_pays_for_what_the_operator_looks_at(busy: tuple[Any, str]) -> No
 def test_an_empty_gateway_says_what_to_do(gateway: Start) -> None:
     us = gateway()
     key, _ = us.service.keys.create("operator", "default", Scopes(admin=True))
-    assert "None yet." in page(us, key)
+    assert "None may buy yet." in page(us, key)
+    us.key("alice", 10)
+    assert "None may buy yet." not in page(us, key)
 
 
 def test_bars_end_now_and_the_tallest_fills_the_drawing() -> None:
