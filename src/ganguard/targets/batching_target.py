@@ -1,9 +1,10 @@
 """Requests of many clients, merged into batches for one device.
 
 One thread runs the target, and clients wait for it. Waiting requests are served in turns: each account gets
-MICRO_BATCH rows a turn, until a batch is full or its first request has waited long enough. So no large
-request holds up the other accounts, and 64 requests of one image cost as much as one request of 64. Merging
-changes no image: the target inside runs in micro-batches of its own.
+MICRO_BATCH rows a turn, until a batch is full, or holds as many images as waited for the last one, or its
+first request has waited long enough. So a client alone does not wait, no large request holds up the other
+accounts, and 64 requests of one image cost as much as one request of 64. Merging changes no image: the target
+inside runs in micro-batches of its own.
 
 A batch that fails is halved until the requests that fail are alone: only they get the error. For a while,
 their accounts' requests are then made apart, so that the others do not pay for the search again.
@@ -35,7 +36,8 @@ class BatchingSettings(Settings):
     Attributes:
         most_images: images in a batch. More than MICRO_BATCH, which the target makes at once, only delays
             answers that are ready.
-        longest_wait: seconds that the first request of a batch waits for others to join.
+        longest_wait: seconds that the first request of a batch waits for others to join, until there are as
+            many images as waited for the last batch.
         most_waiting: images that may wait; a client that asks for more is blocked until there is room.
     """
 
@@ -112,6 +114,7 @@ class BatchingTarget:
         self._changed = threading.Condition()
         self._waiting: OrderedDict[str, deque[_Job]] = OrderedDict()
         self._images, self._since, self._closed = 0, 0.0, False
+        self._last = 0  # images that waited when the last batch was taken
         self._apart: dict[str, float] = {}  # account -> time until which its requests are made apart
         self._thread = threading.Thread(target=self._run, name="ganguard batches", daemon=True)
         self._thread.start()
@@ -222,9 +225,10 @@ class BatchingTarget:
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._images)
             full = self._settings.most_images
+            enough = min(full, self._last)  # a client alone never waits: nobody else asked a moment ago
             left = self._since + self._settings.longest_wait - time.monotonic()
-            self._changed.wait_for(lambda: self._closed or self._images >= full, timeout=max(0.0, left))
-            taken = self._turns(full)
+            self._changed.wait_for(lambda: self._closed or self._images >= enough, timeout=max(0.0, left))
+            taken, self._last = self._turns(full), self._images
             self._images -= sum(len(rows) for _, rows in taken)
             self._since = time.monotonic()
             self._changed.notify_all()

@@ -95,6 +95,30 @@ def test_small_requests_share_a_batch(batching: Any) -> None:
     assert [len(batch) for batch in gate.batches] == [1, 16]
 
 
+def test_a_client_alone_waits_for_nobody(batching: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only a request after a batch of several waits for as many; then nobody else comes."""
+    gate, waited = Gate(), list[float]()
+    gate.open.set()
+    target = batching(gate, most_images=64, longest_wait=0.2)
+    wait_for = threading.Condition.wait_for
+
+    def noted(
+        self: threading.Condition, predicate: Callable[[], object], timeout: float | None = None
+    ) -> Any:
+        if timeout and not predicate():
+            waited.append(timeout)
+        return wait_for(self, predicate, timeout)
+
+    monkeypatch.setattr(threading.Condition, "wait_for", noted)
+    alone = target.of("alone")
+    for place in range(4):
+        alone.generate(codes(0, 1) + place)
+    assert waited == []
+    alone.generate(codes(0, 3))
+    alone.generate(codes(0, 1))
+    assert len(waited) == 1
+
+
 def test_a_large_request_lets_others_in_turn(batching: Any) -> None:
     gate = Gate()
     target = batching(gate, most_images=128)
