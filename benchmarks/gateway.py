@@ -91,6 +91,7 @@ def serving(checkpoint: Path, folder: Path, threads: int) -> Iterator[tuple[str,
         "target": {"checkpoint": str(checkpoint)},
         "directory": str(state),
         "port": 0,
+        "classes": {"default": {"requests_a_minute": None}},
         "compute": {"threads": threads},
     }
     spec, parsed = folder / "gateway.yaml", parse(GatewaySpec, values, "spec")
