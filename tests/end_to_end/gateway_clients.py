@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ganguard.targets.wire import from_npz
 
-THOUGHT = 0.1  # seconds between an honest client's requests, in the mean
+THOUGHT = 0.05  # seconds between a client's requests, in the mean
 IN_TIME = 60.0  # seconds that a client waits for an answer
 CAPACITY = frozenset({"too many", "closing", "not now"})
 
@@ -48,7 +48,7 @@ class Tally:
 
     Attributes:
         site: the gateways that they asked.
-        most: requests in all; after as many the clients stop.
+        most: answers after which the clients stop.
         statuses: requests by kind of client and status; 0 if the connection ended without an answer.
         unexplained: answers of 5xx that no fault explains, and whatever else ought not to be.
     """
@@ -61,12 +61,18 @@ class Tally:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def count(self, who: str, status: int, begun: float, body: bytes = b"") -> None:
+        if not status:
+            time.sleep(0.1)  # a host that is away is not asked without a pause
         with self._lock:
             self.statuses[who, status] += 1
-            if self.statuses.total() >= self.most:
+            if self.answers() >= self.most:
                 self.enough.set()
             if status >= 500 and not self._explained(status, begun, body):
                 self.unexplained.append(f"{who}: {status} {body[:300]!r}")
+
+    def answers(self) -> int:
+        """Return how many requests were answered."""
+        return sum(n for (_, status), n in self.statuses.items() if status)
 
     def wrong(self, said: str) -> None:
         with self._lock:
@@ -104,7 +110,6 @@ class Wire:
         except (OSError, http.client.HTTPException):
             self.close()
             self._tally.count(self._who, 0, begun)
-            time.sleep(0.1)
             return None
         self._tally.count(self._who, answer.status, begun, content)
         key = answer.headers["Idempotency-Key"]
@@ -235,7 +240,7 @@ class Slow:
 
 
 class Stranger:
-    """A hostile client: bodies, heads and keys that no honest client sends, as fast as it can."""
+    """A hostile client: bodies, heads and keys that no honest client sends."""
 
     def __init__(self, number: int, key: str, tally: Tally) -> None:
         self._draw, self._key, self._tally = random.Random(number), key, tally
@@ -248,6 +253,7 @@ class Stranger:
                 sock.sendall(self._draw.choice(self._requests())())
                 status, body = answer_at(sock)
             self._tally.count("hostile", status, begun, body)
+            time.sleep(self._draw.uniform(0.0, 2 * THOUGHT))
             if b"Traceback" in body or b"/src/" in body:
                 self._tally.wrong(f"an answer says too much: {body[:300]!r}")
 

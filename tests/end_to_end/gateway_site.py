@@ -28,8 +28,11 @@ PROCESSES = multiprocessing.get_context("forkserver")
 SLACK = 8.0  # seconds after a fault in which an answer may still tell of it
 
 
-def serve(values: dict[str, Any], pipe: Connection, jump: "Synchronized[float]") -> None:
+def serve(
+    values: dict[str, Any], variables: dict[str, str], pipe: Connection, jump: "Synchronized[float]"
+) -> None:
     """Serve a gateway whose wall clock is ahead by `jump` seconds."""
+    os.environ.update(variables)  # the fork server has those of its own start
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as the command line hears it
     torch.set_num_threads(1)
     right = time.time
@@ -59,7 +62,9 @@ class Host:
     def begin(self) -> None:
         """Start the process, and wait until it serves."""
         ours, theirs = PROCESSES.Pipe()
-        self._process = PROCESSES.Process(target=serve, args=(self.values, theirs, self.jump))
+        self._process = PROCESSES.Process(
+            target=serve, args=(self.values, dict(os.environ), theirs, self.jump)
+        )
         self._process.start()
         theirs.close()
         assert ours.poll(90)
@@ -171,7 +176,7 @@ def postgres_site(values: dict[str, Any], postgres: Any) -> Site:
     @contextmanager
     def hung(draw: random.Random) -> Generator[None]:
         """Stop every process of the database."""
-        with postgres.stopped():
+        with postgres.hung():
             time.sleep(draw.uniform(1.0, 12.0))
             yield
 
