@@ -89,6 +89,8 @@ def test_nobody_pays_for_what_the_operator_looks_at(busy: tuple[Any, str]) -> No
 def test_an_empty_gateway_says_what_to_do(gateway: Start) -> None:
     us = gateway()
     key, _ = us.service.keys.create("operator", "default", Scopes(admin=True))
+    with us.service.database.transaction("remove the operator's own account") as connection:
+        connection.exec_driver_sql("DELETE FROM accounts")
     assert "None yet." in page(us, key)
 
 
