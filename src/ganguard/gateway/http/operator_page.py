@@ -19,7 +19,8 @@ from ganguard.defences.protocol import chain_label
 from ganguard.gateway.http.auth import admin_of
 from ganguard.gateway.http.pages import HEADERS, template
 from ganguard.gateway.shop.keys import Key
-from ganguard.gateway.shop.service import OPERATOR, Service
+from ganguard.gateway.shop.offers import OPERATOR
+from ganguard.gateway.shop.service import Service
 from ganguard.gateway.spec import DEFAULT_CLASS
 from ganguard.gateway.watch.accounts import AccountPage, account_page, keys_in_force
 from ganguard.gateway.watch.hours import DAY, HOUR, KEPT, by_hour, hour_now

@@ -3,10 +3,11 @@
 import re
 import secrets
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import partial
 from http import HTTPStatus
+from threading import Event
 from typing import Annotated, Any
 
 from anyio import CapacityLimiter, to_thread
@@ -20,7 +21,7 @@ from ganguard.gateway.http.problems import under
 from ganguard.gateway.refusals import ProblemError
 from ganguard.gateway.shop.asked import Asked
 from ganguard.gateway.shop.keys import Key
-from ganguard.gateway.shop.memory import bytes_of_answer
+from ganguard.gateway.shop.memory import Memory
 from ganguard.gateway.shop.orders import Order, order_of
 from ganguard.gateway.shop.service import Service
 from ganguard.gateway.watch import telemetry
@@ -73,10 +74,13 @@ def router(service: Service) -> APIRouter:
         order = _order(service, asked, key, idempotency_key)
         with under(order.idempotency_key), _timed(service, order):
             # The order holds its room until the answer is sent.
-            room = request.scope[HELD].enter_context(service.admitted(order, key.class_))
+            room = request.scope[HELD].enter_context(service.sales.admitted(order, key.class_))
             encode = to_npz if asked.format == "npz" else partial(to_json, order.idempotency_key)
-            content = await to_thread.run_sync(service.sell, order, key.class_, encode, limiter=threads)
-            room.shrink(bytes_of_answer(content, order.latents))
+            with _ended() as gone:
+                content = await to_thread.run_sync(
+                    service.sales.sell, order, key.class_, encode, gone, limiter=threads
+                )
+            room.shrink(Memory.of_answer(content, order.latents))
         headers = {IDEMPOTENCY_KEY: order.idempotency_key, "Cache-Control": "no-store"}
         return Response(content, 200, headers, NPZ if asked.format == "npz" else "application/json")
 
@@ -121,6 +125,17 @@ def _timed(service: Service, order: Order) -> Generator[None]:
         images = order.count
     finally:
         service.telemetry.ordered(images, time.monotonic() - begun)
+
+
+@contextmanager
+def _ended() -> Generator[Callable[[], bool]]:
+    """Yield a function that tells whether the body was cancelled, as it is when the server ends."""
+    gone = Event()
+    try:
+        yield gone.is_set
+    except BaseException:
+        gone.set()
+        raise
 
 
 def _order(service: Service, asked: Asked, key: Key, idempotency_key: str | None) -> Order:

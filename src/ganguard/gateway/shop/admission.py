@@ -111,7 +111,7 @@ class Admission:
 
         Args:
             bucket: the bucket.
-            images: images to take.
+            images: images to take; 0 only looks for a debt.
             a_minute: images per minute at which the bucket fills; None: no limit.
 
         Raises ProblemError: 429 if the bucket holds too few now, with the seconds until it holds enough; 403
@@ -131,12 +131,18 @@ class Admission:
         if not enough:
             raise ProblemError(
                 429,
-                f"at most {a_minute} images a minute; {int(held)} may be asked for now. "
+                f"at most {a_minute} images a minute; {max(0, int(held))} may be asked for now. "
                 "Nothing more was spent.",
                 kind="rate-exceeded",
                 retry_after=(images - held) * 60 / a_minute,
-                left=(None, None, int(held)),
+                left=(None, None, max(0, int(held))),
             )
+
+    def owe(self, bucket: Bucket, images: int, a_minute: int) -> None:
+        """Take images out of a bucket that may become a debt, of at most a minute's worth."""
+        with self._lock:
+            left = self._filled(bucket, a_minute) - images
+            self._buckets[bucket] = (max(left, -float(a_minute)), self._now())
 
     def give_back(self, bucket: Bucket, images: int, a_minute: int | None) -> None:
         """Put images back into a bucket that were taken out but not bought."""

@@ -17,13 +17,13 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from ganguard.base.cache import tensor_digest
-from ganguard.base.errors import BudgetError, GanguardError, ReservationError
-from ganguard.defences.defended_target import DefendedTarget
+from ganguard.base.errors import BudgetError, GanguardError, ReservationError, StepError
 from ganguard.gateway.refusals import AGAIN_AFTER, ProblemError
 from ganguard.gateway.shop.asked import Asked
 from ganguard.gateway.shop.group_commit import GroupCommit
 from ganguard.gateway.shop.in_progress import InProgress, Together
 from ganguard.gateway.shop.keys import Key
+from ganguard.gateway.shop.offers import Offer
 from ganguard.gateway.shop.provenance import Provenance
 from ganguard.queries.ledger import Ledger, Purchase, reservation_id
 from ganguard.queries.reservation import sample_words
@@ -109,19 +109,6 @@ def _codes(latents: Tensor, target: BlackBoxTarget) -> Tensor:
     return latents
 
 
-@dataclass(frozen=True)
-class Offer:
-    """What an account is offered.
-
-    Attributes:
-        target: the target behind the defences of its class.
-        provenance: what the bytes of its images depend on.
-    """
-
-    target: DefendedTarget
-    provenance: Provenance
-
-
 class OrderProcessor:
     """Reserves and delivers the images of orders.
 
@@ -198,6 +185,7 @@ class OrderProcessor:
         purchase: Purchase,
         together: Together,
         encode: Callable[[Tensor], bytes],
+        gone: Callable[[], bool],
     ) -> bytes:
         """Make the images of a reserved order, and return them encoded.
 
@@ -211,9 +199,13 @@ class OrderProcessor:
             purchase: its reservation.
             together: the requests in progress under its key.
             encode: turns images (count, C, H, W) uint8 into the body of an answer.
+            gone: tells whether nobody waits for the answer any more, which counts as a failure.
         """
         try:
-            return encode(require_answer(self._made(order, target), target, order.count))
+            body = encode(require_answer(self._made(order, target), target, order.count))
+            if gone():
+                raise StepError("the request was ended before its images were made.")
+            return body
         except BaseException as problem:
             known = isinstance(problem, GanguardError)
             LOG.error("images for account %r: %s", order.account, problem, exc_info=not known)

@@ -1,5 +1,7 @@
 """Orders that fail: every answer names the idempotency key, and nothing is spent on what was not made."""
 
+import asyncio
+import contextlib
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -128,7 +130,7 @@ def test_every_refusal_of_an_order_names_its_key(gateway: Start, monkeypatch: py
     named(us.buy(slow, count=7), 403)
     assert us.buy(slow, count=6).status_code == 200
     named(us.buy(slow, count=6), 429, "rate-exceeded")
-    monkeypatch.setattr(us.service, "admitted", fail)
+    monkeypatch.setattr(us.service.sales, "admitted", fail)
     named(us.buy(key, count=1), 500)
     assert us.counts() == (3, 3)
 
@@ -224,6 +226,55 @@ def test_a_gateway_that_closes_gives_back_what_it_does_not_make(gateway: Start) 
     us.service.batching.close()
     named(us.buy(key, count=3), 503, "not-made")
     assert us.counts() == (0, 0)
+
+
+def test_a_request_that_is_cancelled_is_not_charged(gateway: Start) -> None:
+    """As it is when the server ends: nobody is told its key."""
+    us = gateway()
+    turns, body = Turns(us), b'{"count": 3}'
+    headers = [
+        (b"authorization", f"Bearer {us.key(budget=3)}".encode()),
+        (b"content-type", b"application/json"),
+    ]
+    scope = {"type": "http", "method": "POST", "path": "/v1/images", "headers": headers, "query_string": b""}
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: Any) -> None:
+        raise AssertionError(f"an answer: {message}")
+
+    async def cancelled() -> None:
+        request = asyncio.ensure_future(us.client.app({**scope, "state": {}}, receive, send))
+        while not turns.begun.is_set():
+            await asyncio.sleep(0.01)
+        request.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await request
+
+    us.client.portal.call(cancelled)
+    assert us.counts() == (3, 0)
+    assert us.service.admission.inside == 0
+    turns.go.set()
+    until(lambda: us.counts() == (0, 0))
+    until(lambda: us.service.orders._in_progress._found == {})
+
+
+def test_images_that_cannot_be_made_have_a_rate(gateway: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They cost the gateway's time and no budget: an account cannot go on like this for ever."""
+    us = gateway(most_images=4)
+    key, other = us.key(budget=1000), us.key("other", 1000)
+    with monkeypatch.context() as broken:
+        broken.setattr(us.service.batching.inner, "generate", fail)
+        answers = [us.buy(key, count=4) for _ in range(40)]
+    codes = [answer.status_code for answer in answers]
+    assert 10 <= codes.count(503) <= 16
+    assert codes[-1] == 429
+    named(answers[-1], 429, "rate-exceeded")
+    assert int(answers[-1].headers["retry-after"]) >= 1
+    assert answers[-1].json()["left"] == 0
+    assert us.counts() == (0, 0)
+    assert us.buy(other, count=4).status_code == 200
 
 
 def test_one_accounts_codes_fail_no_others_order(gateway: Start) -> None:

@@ -18,8 +18,9 @@ from ganguard.base.settings import parse
 from ganguard.gateway.refusals import ProblemError
 from ganguard.gateway.shop.admission import Admission
 from ganguard.gateway.shop.keys import Keys
-from ganguard.gateway.shop.memory import bytes_an_image
-from ganguard.gateway.shop.service import OPERATOR, Service
+from ganguard.gateway.shop.memory import Memory
+from ganguard.gateway.shop.offers import OPERATOR
+from ganguard.gateway.shop.service import Service
 from ganguard.gateway.spec import GatewaySpec
 from ganguard.queries.ledger import Ledger
 from ganguard.queries.ledger_database import Database
@@ -69,7 +70,7 @@ def test_an_order_that_never_fits_is_told_how_many_do(
 ) -> None:
     large = tiny_checkpoint(tmp_path / "large", image_shape=(3, 128, 128))
     us = gateway(target={"checkpoint": str(large)}, most_mib=2)
-    each = bytes_an_image(us.service.batching.inner)
+    each = Memory(us.service.batching.inner, 2).an_image
     fits = 2 * MIB // each
     assert 2 < fits < 10
     key = us.key()
@@ -112,7 +113,7 @@ def test_an_answer_that_is_sent_holds_what_it_takes(gateway: Start) -> None:
     us.client.portal.call(app, {**scope, "query_string": b"", "state": {}}, receive, send)
     length = max(size for size, _ in seen)
     assert {occupied for _, occupied in seen} == {2 * length}
-    assert 2 * length < 5 * bytes_an_image(us.service.batching.inner)
+    assert 2 * length < Memory(us.service.batching.inner, 2).of_images(5)
     assert us.service.admission.occupied == 0
 
 
