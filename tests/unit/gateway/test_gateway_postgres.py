@@ -1,5 +1,6 @@
 """A gateway whose ledger is in PostgreSQL, and two that share it."""
 
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -44,6 +45,43 @@ def test_two_gateways_share_accounts_keys_and_reservations(gateway: Start, share
     other.service.journal.write()
     ((_, images),) = by_hour(one.service.database, ["us"])["us"]
     assert images == 100  # what was redeemed was asked for once
+
+
+@pytest.mark.parametrize("anew", [None, 1, 8])
+def test_one_gateway_delivers_nothing_that_the_other_gave_back(
+    gateway: Start, shared: str, anew: int | None
+) -> None:
+    """Also if the idempotency key was given to another order meanwhile."""
+    one, other = gateway(ledger=shared), gateway(ledger=shared)
+    key, begun, go = one.key(budget=9), threading.Event(), threading.Event()
+    real = other.service.batching.inner.generate
+
+    def slow(latents: Any) -> Any:
+        begun.set()
+        assert go.wait(20)
+        return real(latents)
+
+    def fail(latents: Any) -> None:
+        other.service.batching.inner.generate = slow
+        late.append(clients.submit(other.buy, key, "k", count=8))
+        assert begun.wait(20)
+        raise RuntimeError("no images")
+
+    late, works = [], one.service.batching.inner.generate
+    one.service.batching.inner.generate = fail
+    with ThreadPoolExecutor(1) as clients:
+        assert "nothing was spent" in one.buy(key, "k", count=8).json()["detail"]
+        assert one.counts() == (0, 0)
+        one.service.batching.inner.generate = works
+        if anew:
+            assert one.buy(key, "k", count=anew).status_code == 200
+        go.set()
+        answer = late[0].result(20)
+    if anew == 8:  # the same order: it was paid for meanwhile
+        assert answer.content == one.buy(key, "k", count=8).content
+    else:
+        assert answer.status_code == 503
+    assert one.counts() == (anew or 0, anew or 0)
 
 
 def test_many_make_the_tables_at_once(postgres: Any, tmp_path: Path) -> None:

@@ -141,7 +141,7 @@ class Connection(H11Protocol):
         if scope["path"] in HEALTH:
             await self._inner(scope, receive, send)
             return self.transport.close()
-        refused = ProblemError(503, "too many connections; nothing was spent.", retry_after=AGAIN_AFTER)
+        refused = ProblemError(503, "too many connections; nothing more was spent.", retry_after=AGAIN_AFTER)
         refused.headers["Connection"] = "close"
         return await answer(refused)(scope, receive, send)
 

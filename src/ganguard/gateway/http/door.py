@@ -45,7 +45,7 @@ class Door:
     def __init__(self, app: ASGIApp, check: Check, a_minute: Callable[[Key], int | None]) -> None:
         self.app, self._check, self._a_minute = app, check, a_minute
         self._rate = RequestRate()
-        self._at_once = Shares(MOST_AT_ONCE, "too many requests are worked on; nothing was spent.")
+        self._at_once = Shares(MOST_AT_ONCE, "too many requests are worked on; nothing more was spent.")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -89,7 +89,7 @@ class Door:
         a_minute = self._a_minute(key)
         if wait := self._rate.ask(key.account, a_minute):
             await _pause(wait)
-            said = f"this account may send at most {a_minute} requests a minute. Nothing was spent."
+            said = f"this account may send at most {a_minute} requests a minute. Nothing more was spent."
             raise ProblemError(429, said, retry_after=wait, kind="request-rate")
         held.enter_context(self._at_once.hold(key.account, 1))
         held.enter_context(working())

@@ -39,7 +39,7 @@ class Limits:
 
     def __init__(self, app: ASGIApp, allowed: Allowed, longest_wait: float = LONGEST_WAIT) -> None:
         self.app, self._allowed, self._wait = app, allowed, longest_wait
-        self._room = Shares(MOST_BYTES, "too many bodies are being read; nothing was spent.")
+        self._room = Shares(MOST_BYTES, "too many bodies are being read; nothing more was spent.")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

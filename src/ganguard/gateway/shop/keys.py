@@ -183,7 +183,9 @@ class AsyncKeys:
             return self._keys.check(shown)
         if not seen and self._strangers.statistics().tasks_waiting >= MOST_STRANGERS:
             raise ProblemError(
-                503, "too many unknown keys are being looked up; nothing was spent.", retry_after=AGAIN_AFTER
+                503,
+                "too many unknown keys are being looked up; nothing more was spent.",
+                retry_after=AGAIN_AFTER,
             )
         return await to_thread.run_sync(
             self._keys.check, shown, limiter=self._known if seen else self._strangers

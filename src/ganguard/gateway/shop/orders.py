@@ -119,9 +119,8 @@ class OrderProcessor:
 
     def __init__(self, ledger: Ledger, secret: bytes) -> None:
         self._ledger, self._secret, self._in_progress = ledger, secret, InProgress()
-        self._turn = (
-            threading.Lock()
-        )  # one transaction at a time, as SQLite sleeps while it waits for its lock
+        # One transaction at a time, as SQLite sleeps while it waits for its lock.
+        self._turn = threading.Lock()
         self._reserve = GroupCommit(ledger.reserve_all, self._turn)
         self._commit = GroupCommit(ledger.commit_all, self._turn)
 

@@ -14,7 +14,7 @@ SHARE = 0.05  # of the time that reading the day's sums may take
 _SEEN_EVERY = 600.0  # seconds between records that a sign is still raised
 
 
-class Rates:
+class AccountRates:
     """The rates of all accounts in a ledger's database. One thread may use it at a time.
 
     Methods raise what the ledger raises.

@@ -12,7 +12,7 @@ from ganguard.defences.protocol import chain_label
 from ganguard.gateway.spec import DEFAULT_CLASS, GatewaySpec
 from ganguard.gateway.tables import KEYS
 from ganguard.gateway.watch.raised_signs import MOST_LINES, counts, log_raised
-from ganguard.gateway.watch.rates import Rates
+from ganguard.gateway.watch.rates import AccountRates
 from ganguard.gateway.watch.risk import Audited, Curves, Risk, distances, estimate
 from ganguard.gateway.watch.telemetry import MOST_ACCOUNTS, Telemetry
 from ganguard.gateway.watch.thresholds import Crossing, Crossings, out_of_reach
@@ -45,7 +45,7 @@ class RiskWatch:
         self._thresholds = spec.risk.thresholds if spec.risk else ()
         self.audited = audited
         self._curves = self._curves_of(audited) if audited else dict[str, Curves]()
-        self.crossings, self.rates = Crossings(database, self._thresholds), Rates(database)
+        self.crossings, self.rates = Crossings(database, self._thresholds), AccountRates(database)
         for threshold, accounts in self.crossings.counts().items():
             telemetry.crossed(threshold, accounts)
         for sign, (_, times) in counts(database).items():

@@ -15,7 +15,7 @@ from ganguard.gateway.http.operator_page import render
 from ganguard.gateway.tables import CHUNKS, HOURS, REQUESTS, SIGNS, WATCHED, open_database
 from ganguard.gateway.watch.hours import HOUR, KEPT, by_hour, hour_now, prune_hours, today
 from ganguard.gateway.watch.raised_signs import counts, raised_of
-from ganguard.gateway.watch.rates import Rates
+from ganguard.gateway.watch.rates import AccountRates
 from ganguard.gateway.watch.signs import FAR, NEAR, RATE
 from ganguard.gateway.watch.watched import KEEP, MOST_IN_MEMORY, Watched
 from ganguard.queries.ledger_database import Database
@@ -202,17 +202,17 @@ def test_a_rate_is_told_of_once_and_goes_after_a_day(
 
     now = time.time()
     asked(500, hour_now())
-    rates = Rates(database)
+    rates = AccountRates(database)
     assert [(account, sign.name) for account, sign in rates.update()] == [("us", RATE)]
-    assert Rates(database).update() == []
+    assert AccountRates(database).update() == []
     assert counts(database) == {RATE: (1, 1)}
     monkeypatch.setattr(time, "time", lambda: now + 26 * HOUR)
     asked(10, hour_now())
-    again = Rates(database)
+    again = AccountRates(database)
     assert again.update() == []
     assert counts(database) == {RATE: (0, 1)}
     (sign,) = raised_of(database, ["us"])
     assert (sign.raised, sign.value) == (False, 50.0)
     asked(5000, hour_now() - 1)
-    assert [account for account, _ in Rates(database).update()] == ["us"]
+    assert [account for account, _ in AccountRates(database).update()] == ["us"]
     assert counts(database) == {RATE: (1, 2)}
