@@ -100,8 +100,8 @@ def secret_of(directory: Path) -> bytes:
 
 
 _UNFIT = (
-    "Restore the file, or remove it and start with `--new-secret`: old idempotency keys are then refused, and "
-    "an image that was bought before gets different noise."
+    "Restore the file, or remove it and start with `--new-secret`: old idempotency keys are then refused, "
+    "and an image that was bought before gets different noise."
 )
 
 
