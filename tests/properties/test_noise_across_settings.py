@@ -197,3 +197,18 @@ def test_averaging_over_versions_does_what_the_threat_model_says(
     answers = [_behind(target, chain, direction).generate(codes[:500]).float() for chain in chains]
     rmse = (torch.stack(answers).mean(0) - clean.float()).square().mean().sqrt().item()
     assert rmse == pytest.approx(0.1 * 127.5 * left, rel=0.05)
+
+
+@pytest.mark.parametrize("behind", [noise(0.2), slant(2)])
+def test_one_code_sent_beside_others_does_not_meet_the_same_noise(
+    behind: dict[str, Any], direction: str
+) -> None:
+    """The line between two equal codes is a single code. Its image must not come back with the numbers of
+    whichever third code was sent beside them: those would be the same for all images, and cancel."""
+    target = Linear()
+    defended = _behind(target, [line(0.5, endpoints=2), behind], direction)
+    sent, third = target.draw_latents(range(300), seed=5) / 4, target.draw_latents(range(1), seed=9)
+    answers = torch.cat([defended.generate(torch.cat([c, c, third]))[2:] for c in sent.split(1)]).double()
+    error = answers - target.generate(sent).double()
+    varies = (error - error.mean(0)).square().mean() / error.square().mean()
+    assert varies > 0.5

@@ -6,8 +6,9 @@ requests aligned to the image index, so that image i does not depend on what els
 """
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -20,6 +21,7 @@ from ganguard.targets.protocol import BlackBoxTarget, Discriminator, LatentTarge
 
 REQUEST = 64  # codes in a request, which an input defence sees at once
 LONGEST_SECRET = 64  # bytes
+_REHEARSAL = (b"rehearsal 0", b"rehearsal 1")
 
 
 @dataclass(frozen=True)
@@ -38,14 +40,20 @@ class Shield:
     client: str
     tools: Tools
 
-    def move(self, latents: Tensor, streams: "RowStreams") -> Tensor:
+    def move(self, latents: Tensor, streams_of: "Callable[[Tensor], RowStreams]") -> Tensor:
         """Return the codes of one request, (N, d), after every input defence.
 
         Raises TargetError if a defence does not keep their shape.
+
+        Args:
+            latents: the codes.
+            streams_of: returns the streams of codes. Each defence draws by the codes that reach it. If it
+                drew by those that were sent, one code sent beside others would be moved elsewhere each time,
+                always with the same random numbers.
         """
         for place, defence in enumerate(self.defences):
             if isinstance(defence, InputDefence):
-                moved = defence.move(latents, streams.of(defence, place))
+                moved = defence.move(latents, streams_of(latents).of(defence, place))
                 if moved.shape != latents.shape:
                     raise TargetError(
                         f"{defence.label()} must keep codes {tuple(latents.shape)}; it gave "
@@ -131,9 +139,6 @@ class RowStreams:
         chosen = self.per_code if defence.randomness == "per_code" else self.per_request
         return chosen.named(f"{place}")
 
-    def __getitem__(self, rows: slice) -> "RowStreams":
-        return RowStreams(self.per_code[rows], self.per_request[rows])
-
 
 class DefendedTarget:
     """A BlackBoxTarget whose images pass through output defences.
@@ -163,10 +168,8 @@ class DefendedTarget:
 
         Raises TargetError if one does not.
         """
-        self._shield.change(torch.zeros(2, *self.image_shape, dtype=torch.uint8), self._streams_of_none())
-
-    def _streams_of_none(self) -> RowStreams:
-        return self._streams([b"rehearsal 0", b"rehearsal 1"], [b"rehearsal 0", b"rehearsal 1"])
+        images = torch.zeros(2, *self.image_shape, dtype=torch.uint8)
+        self._shield.change(images, self._streams(_REHEARSAL, _REHEARSAL))
 
     def _streams(self, rows: Sequence[bytes], requests: Sequence[bytes]) -> RowStreams:
         return self._shield.streams(self._drawn_for, rows, requests)
@@ -186,7 +189,7 @@ class DefendedLatentTarget(DefendedTarget):
 
     def rehearse(self) -> None:
         """Move two codes of zeros, and defend two made-up images. Raises TargetError."""
-        self._shield.move(torch.zeros(2, self.latent_dim), self._streams_of_none())
+        self._shield.move(torch.zeros(2, self.latent_dim), partial(self._streams_of, _REHEARSAL))
         super().rehearse()
 
     def draw_latents(self, indices: range, *, seed: int) -> Tensor:
@@ -217,11 +220,18 @@ class DefendedLatentTarget(DefendedTarget):
 
     def _answer(self, latents: Tensor, requests: list[bytes], wanted: slice) -> Tensor:
         """Return images of the wanted rows of codes, which form whole requests."""
-        streams = self._streams([row.tobytes() for row in latents.float().cpu().numpy()], requests)
         if self._shield.moves:
-            rows = [slice(i, i + REQUEST) for i in range(0, len(latents), REQUEST)]
-            latents = torch.cat([self._shield.move(latents[part], streams[part]) for part in rows])
-        return self._shield.change(self._latent.generate(latents[wanted]), streams[wanted])
+            parts = [slice(i, i + REQUEST) for i in range(0, len(latents), REQUEST)]
+            streams_of = [partial(self._streams_of, requests[part]) for part in parts]
+            moved = map(self._shield.move, [latents[part] for part in parts], streams_of)
+            latents = torch.cat(list(moved))
+        latents = latents[wanted]
+        streams = self._streams_of(requests[wanted], latents)
+        return self._shield.change(self._latent.generate(latents), streams)
+
+    def _streams_of(self, requests: Sequence[bytes], latents: Tensor) -> RowStreams:
+        """Return the streams of codes that images are made from, or that a defence is about to move."""
+        return self._streams([row.tobytes() for row in latents.float().cpu().numpy()], requests)
 
 
 class DefendedWhiteBoxTarget(DefendedTarget):
