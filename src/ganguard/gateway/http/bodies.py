@@ -39,7 +39,7 @@ class Bodies:
         if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
             raise ProblemError(422, "body: must be a JSON object, sent with the Content-Type of JSON.")
         content, target = await request.body(), self._service.batching.inner
-        most = min(key.scopes.most_images, self._service.spec.most_images)
+        most = self._service.most_of(key)
         width = target.latent_dim if isinstance(target, LatentTarget) and key.scopes.send_latents else None
         if len(content) <= SMALL:
             return read_asked(content, most, width)

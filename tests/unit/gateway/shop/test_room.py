@@ -15,6 +15,7 @@ import pytest
 
 from ganguard.base.errors import SpecError
 from ganguard.base.settings import parse
+from ganguard.gateway.private_files import keep_private
 from ganguard.gateway.refusals import ProblemError
 from ganguard.gateway.shop.admission import Admission
 from ganguard.gateway.shop.keys import Keys
@@ -74,7 +75,8 @@ def test_an_order_that_never_fits_is_told_how_many_do(
     fits = 2 * MIB // each
     assert 2 < fits < 10
     key = us.key()
-    for body in ({"count": fits + 1}, {"latents": [[0.1] * 5] * (fits + 1)}, {"count": 1 << 20}):
+    codes = [{"latents": [[0.1] * 5] * number} for number in (fits + 1, 300)]
+    for body in ({"count": fits + 1}, {"count": 1 << 20}, *codes):
         answer = us.buy(key, **body)
         assert answer.status_code == 403
         assert f"at most {fits} images at once" in answer.json()["detail"]
@@ -190,7 +192,7 @@ def server(folder: Path, most_mib: int) -> Generator[tuple[int, int, list[str]]]
     }
     spec.write_text(json.dumps(said))
     opened = parse(GatewaySpec, said, "spec")
-    (folder / "state").mkdir(mode=0o700)
+    keep_private(opened)
     database = Database(opened.place())
     keys = [Keys(database).create(f"account {n}", "default", Scopes(), 10_000)[0] for n in range(12)]
     database.close()
