@@ -3,6 +3,7 @@
 import threading
 from dataclasses import dataclass
 
+from ganguard.base.cache import canonical_json
 from ganguard.defences.defended_target import DefendedTarget, defend
 from ganguard.defences.tools import tools_for
 from ganguard.gateway.shop.provenance import Provenance, digest, machine_and_software
@@ -63,7 +64,7 @@ class Offers:
             machine=self._machine,
             software=self._software,
             target=digest(inner.identity),
-            defences=digest(of.model_dump_json(include={"defences"})),
+            defences=digest(canonical_json([defence.said() for defence in of.defences])),
             served=digest(target.identity),
             class_=class_,
         )

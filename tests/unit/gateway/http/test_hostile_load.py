@@ -19,6 +19,7 @@ import pytest
 import yaml
 
 from ganguard.base.settings import parse
+from ganguard.gateway.private_files import keep_private
 from ganguard.gateway.shop.keys import Keys
 from ganguard.gateway.spec import GatewaySpec
 from ganguard.queries.ledger import Ledger
@@ -47,7 +48,9 @@ def server(tmp_path_factory: pytest.TempPathFactory, generator: Path) -> Iterato
         "batching": {"most_waiting": 2 * MOST},
     }
     (folder / "gateway.yaml").write_text(yaml.safe_dump(values))
-    place = parse(GatewaySpec, values, "spec").place()
+    spec = parse(GatewaySpec, values, "spec")
+    keep_private(spec)
+    place = spec.place()
     database = Database(place)
     anything = Scopes(send_latents=True, most_images=MOST)
     keys = {

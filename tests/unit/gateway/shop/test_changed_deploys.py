@@ -10,6 +10,8 @@ import pytest
 import torch
 
 from ganguard.base.errors import StepError
+from ganguard.defences.direction_files import save_direction
+from ganguard.defences.semantic_directions import Direction
 from ganguard.gateway.shop.provenance import Provenance
 from ganguard.queries.ledger import Ledger
 
@@ -59,6 +61,18 @@ def test_other_defences(gateway: Start, before: Any, after: Any) -> None:
     assert them.counts() == (2, 2)
     rated = {"defences": before, "images_a_minute": 100}
     assert gateway(classes={"default": rated}).buy(key, "k", count=2).content == first.content
+
+
+def test_a_file_that_only_moved(gateway: Start, tmp_path: Path) -> None:
+    """Where a direction lies changes no image."""
+    answers: list[bytes] = []
+    for place in (tmp_path / "here", tmp_path / "there"):
+        save_direction(Direction(torch.eye(5)[0], 0.0, "slant", None, None, 1.0, 1), place)
+        moved = {"kind": "semantic_interpolation", "amount": 1, "direction": str(place)}
+        us = gateway(classes={"default": {"defences": moved}})
+        answers.append(us.buy(us.key(), "k", count=2).content)
+        assert us.counts() == (2, 2)
+    assert answers[0] == answers[1]
 
 
 def test_another_class(gateway: Start) -> None:
