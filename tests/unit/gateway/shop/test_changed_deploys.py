@@ -35,7 +35,7 @@ def refused(answer: Any, *changed: str) -> str:
 def test_another_target(
     gateway: Start, tiny_checkpoint: Callable[..., Path], tmp_path: Path, body: dict[str, Any]
 ) -> None:
-    us = gateway()
+    them = us = gateway()
     key = us.key(budget=100)
     assert us.buy(key, "k", **body).status_code == 200
     other = str(tiny_checkpoint(tmp_path / "other", seed=1))
