@@ -8,8 +8,9 @@ processor time is subtracted, as if they ran elsewhere.
 requests: digits of 8x8, one image a request. Printed are requests a second beside those of a route that does
 nothing (a valid key asks for what is not there: more than a hundred checks of /healthz a second are slowed
 down), and how long they take.
-alone: one client asks for one digit after the other. Printed are the medians of a request, of the
-route that does nothing, and of what a request cannot do without: a micro-batch of the bare generator and two durable transactions.
+alone: one client asks for one digit after the other. Printed are the medians of a request, of the route that
+does nothing, and of what a request cannot do without: a micro-batch of the bare generator and two durable
+transactions.
 memory: COUNT requests (100,000 by default). Printed is the resident memory of the server along the way.
 """
 

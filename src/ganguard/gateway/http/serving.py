@@ -52,6 +52,10 @@ def run(spec: GatewaySpec, began: Callable[[str], None], *, new_secret: bool = F
         app = Counted(create_app(service), service.telemetry)
         server = server_of(app, allowed.most, beyond=allowed.beyond, accepted=allowed.accepted)
         host, port = listening.getsockname()[:2]
+        # What is loaded stays. Under load, the garbage collector took a tenth of the time to look through it
+        # again and again, and held all requests up meanwhile.
+        gc.collect()
+        gc.freeze()
         threading.Thread(target=_end_at_last, args=(server,), daemon=True).start()
         began(f"http://{f'[{host}]' if ':' in host else host}:{port}")
         with suppress(KeyboardInterrupt):  # uvicorn shuts down first, and then raises the signal again
@@ -82,10 +86,6 @@ class QuietServer(uvicorn.Server):
         """Begin to accept connections."""
         quiet(asyncio.get_running_loop())
         await super().startup(sockets)
-        # What is loaded stays: the garbage collector need not look through torch again and again, which took a
-        # tenth of the time under load, and held all requests up meanwhile.
-        gc.collect()
-        gc.freeze()
         for listening in sockets or ():  # as many may wait as asyncio accepts at once: too few
             listening.listen(WAITING)
 
