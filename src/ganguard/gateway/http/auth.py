@@ -34,9 +34,9 @@ def check_of(service: Service) -> Check:
 
 
 def bearer(header: bytes) -> str:
-    """Return the key in an Authorization header, or "" if it holds none."""
+    """Return the key in an Authorization header, as FastAPI reads it there, or "" if it holds none."""
     scheme, _, shown = header.decode("latin-1").partition(" ")
-    return shown if scheme.lower() == "bearer" else ""
+    return shown.strip() if scheme.lower() == "bearer" else ""
 
 
 def holder_of(service: Service) -> Callable[..., Awaitable[Key]]:
