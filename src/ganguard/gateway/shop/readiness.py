@@ -1,6 +1,7 @@
 """Readiness: whether the gateway can sell now, found by writing where sales are written."""
 
 import asyncio
+import errno
 import logging
 import tempfile
 import threading
@@ -18,6 +19,7 @@ PATIENCE = 2.0  # seconds that a probe waits for the ledger
 LONGEST = 3.0  # seconds until whoever asks is answered
 FRESH = 1.0  # seconds that an answer holds: however many ask, a probe a second is all that it costs
 ROOM = 1 << 20  # bytes that must fit on the disk
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 CLOSING = "the gateway is closing."
 HANGS = "the ledger does not answer."
@@ -76,7 +78,8 @@ class Readiness:
             self._require_room()
             self._write()
         except OSError as failed:
-            problem, why = FULL, f"{type(failed).__name__}: {failed.strerror}"
+            problem = FULL if failed.errno in _NO_ROOM else LOCKED_OR_GONE
+            why = f"{type(failed).__name__}: {failed.strerror}"
         except Exception as failed:  # noqa: BLE001 - whatever it is, nothing can be sold
             problem, why = LOCKED_OR_GONE, f"{type(failed).__name__}: {failed}"
         with self._lock:

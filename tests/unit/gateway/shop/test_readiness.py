@@ -126,6 +126,14 @@ def test_a_full_disk(gateway: Start, small_disk: Path, used: str) -> None:
     _ready_again(us)
 
 
+def test_a_directory_that_is_gone_is_not_called_full(gateway: Start, state: Path) -> None:
+    us = gateway()
+    state.rename(state.with_name("away"))
+    assert _asked(us) == (503, LOCKED_OR_GONE)
+    state.with_name("away").rename(state)
+    _ready_again(us)
+
+
 def test_a_ledger_that_is_gone(gateway: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     us = gateway()
 
