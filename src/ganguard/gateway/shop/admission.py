@@ -2,38 +2,16 @@
 
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 from ganguard.gateway.refusals import AGAIN_AFTER, ProblemError
+from ganguard.gateway.shop.share import Share
 
 _MOST_BUCKETS = 10_000  # beyond this all buckets are dropped, which fills them
 
 Bucket = tuple[str, str]
 """An account, and what it does: no account's name can name another bucket."""
-
-
-class _Share:
-    """A resource that accounts share.
-
-    Attributes:
-        inside: what is held of it.
-    """
-
-    def __init__(self, most: int) -> None:
-        self._most, self.inside = most, 0
-        self._held: defaultdict[str, int] = defaultdict(int)  # account -> what it holds
-
-    def fits(self, account: str, amount: int) -> bool:
-        free, mine = self._most - self.inside - amount, self._held.get(account, 0) + amount
-        return free >= 0 and not (self.inside and mine > free)
-
-    def add(self, account: str, amount: int) -> None:
-        self.inside += amount
-        self._held[account] += amount
-        if not self._held[account]:
-            del self._held[account]
 
 
 class Room:
@@ -54,9 +32,7 @@ class Admission:
 
     Room is counted in images and in bytes of memory. Of neither may an account hold more than stays free,
     except a single request that is alone. So one account that asks for all it can get holds half the room,
-    two hold a third each, and the next account finds as much free as each of them holds. This is the rule of
-    Choudhury & Hahne 1998, "Dynamic queue length thresholds for shared-memory packet switches", with alpha =
-    1.
+    two hold a third each, and the next account finds as much free as each of them holds (see `Share`).
 
     Args:
         most_images: images that may be in progress at once.
@@ -66,7 +42,7 @@ class Admission:
 
     def __init__(self, most_images: int, most_bytes: int, now: Callable[[], float] = time.monotonic) -> None:
         self._now, self._lock = now, threading.Lock()
-        self._images, self._bytes = _Share(most_images), _Share(most_bytes)
+        self._images, self._bytes = Share(most_images), Share(most_bytes)
         self._buckets: dict[Bucket, tuple[float, float]] = {}  # -> (images in it, time of that count)
 
     @property
