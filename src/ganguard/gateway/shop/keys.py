@@ -5,8 +5,10 @@ Only the SHA-256 of the secret is stored, and it is compared in constant time. S
 when it is created.
 """
 
+import asyncio
 import hashlib
 import hmac
+import math
 import re
 import secrets
 import time
@@ -31,6 +33,7 @@ _MOST_KNOWN = 10_000  # cached look-ups
 KNOWN_AT_ONCE = 8  # simultaneous look-ups of keys that existed at their last look-up
 STRANGERS_AT_ONCE = 2  # simultaneous look-ups of other keys
 MOST_STRANGERS = 64  # other keys that may wait for a look-up
+LONGEST_QUEUE = 5.0  # seconds that a look-up waits for others: if the database hangs, each takes as long
 _KEY = re.compile(r"gg_([0-9a-f]{16})_([0-9a-f]{64})")
 _ACCOUNT = re.compile(r"[!-~][ -~]{0,78}[!-~]|[!-~]")
 _NOBODY = hashlib.sha256(b"nobody").hexdigest()  # compared with if no key has the id
@@ -172,11 +175,13 @@ class AsyncKeys:
     def __init__(self, keys: Keys) -> None:
         self._keys = keys
         self._known, self._strangers = CapacityLimiter(KNOWN_AT_ONCE), CapacityLimiter(STRANGERS_AT_ONCE)
+        self._threads = CapacityLimiter(math.inf)  # the other two bound them
 
     async def check(self, shown: str) -> Key | None:
         """Return the key with this full text; None if it is not valid.
 
-        Raises ProblemError (503) if too many unknown keys wait for a look-up.
+        Raises ProblemError (503) if too many unknown keys wait for a look-up, or if the look-ups before this
+        one take too long.
         """
         seen, fresh = self._keys.seen(shown)
         if fresh:
@@ -187,9 +192,18 @@ class AsyncKeys:
                 "too many unknown keys are being looked up; nothing more was spent.",
                 retry_after=AGAIN_AFTER,
             )
-        return await to_thread.run_sync(
-            self._keys.check, shown, limiter=self._known if seen else self._strangers
-        )
+        turns = self._known if seen else self._strangers
+        try:
+            async with asyncio.timeout(LONGEST_QUEUE):
+                await turns.acquire()
+        except TimeoutError:
+            raise ProblemError(
+                503, "keys cannot be looked up now; nothing more was spent.", retry_after=AGAIN_AFTER
+            ) from None
+        try:
+            return await to_thread.run_sync(self._keys.check, shown, limiter=self._threads)
+        finally:
+            turns.release()
 
 
 def _open_account(connection: Connection, account: str, budget: int | None) -> None:

@@ -3,14 +3,17 @@
 import json
 import re
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import anyio
 import pytest
 
 from ganguard.base.errors import SpecError
-from ganguard.gateway.shop.keys import Keys
+from ganguard.gateway.refusals import ProblemError
+from ganguard.gateway.shop.keys import KNOWN_AT_ONCE, STRANGERS_AT_ONCE, AsyncKeys, Keys
 from ganguard.gateway.spec import read_gateway_spec
 from ganguard.queries.ledger import Ledger
 from ganguard.queries.ledger_database import Database
@@ -179,3 +182,41 @@ def test_of_many_who_open_an_account_at_once_one_sets_its_budget(keys: Keys, tmp
     assert len(keys.listed()) == 2
     for database in databases:
         database.close()
+
+
+@pytest.mark.parametrize(("seen", "at_once"), [(True, KNOWN_AT_ONCE), (False, STRANGERS_AT_ONCE)])
+def test_nobody_waits_for_many_look_ups_of_a_database_that_hangs(
+    monkeypatch: pytest.MonkeyPatch, seen: bool, at_once: int
+) -> None:
+    """Forty clients waited for up to 30 s: one after the other for a look-up that took 5 s."""
+    monkeypatch.setattr("ganguard.gateway.shop.keys.LONGEST_QUEUE", 0.1)
+    answers, statuses = threading.Event(), list[int]()
+
+    class Hung:
+        def seen(self, shown: str) -> tuple[bool, bool]:
+            return seen, False
+
+        def check(self, shown: str) -> None:
+            assert answers.wait(30)
+
+    async def crowd() -> None:
+        checked = AsyncKeys(Hung())  # type: ignore[arg-type]
+
+        async def ask() -> None:
+            try:
+                await checked.check("gg_x")
+                statuses.append(401)
+            except ProblemError as refused:
+                statuses.append(refused.problem.status)
+
+        async with anyio.create_task_group() as asking:
+            for _ in range(at_once + 3):
+                asking.start_soon(ask)
+            with anyio.fail_after(20):
+                while len(statuses) < 3:
+                    await anyio.sleep(0.01)
+            assert statuses == [503] * 3
+            answers.set()
+
+    anyio.run(crowd)
+    assert statuses == [503] * 3 + [401] * at_once
