@@ -30,7 +30,7 @@ SHAPE = (1, 8, 8)
 BUYERS = 16
 OWN_KEYS, NO_KEYS, POOR = ("alice", "bob"), ("carol", "dave"), "poor"
 PLENTY = 10_000_000
-SLOW_CLIENTS, STRANGERS = 4, 3
+SLOW_CLIENTS, PROVOKED = 4, 3
 
 Make = Callable[[dict[str, Any]], Site]
 
@@ -59,7 +59,7 @@ def under_load(
                 own = account not in NO_KEYS
                 buyers.append(Buyer(number, account, keys[account], tally, own=own, shape=SHAPE))
             others = [Slow(number, keys["slow"], tally) for number in range(SLOW_CLIENTS)]
-            others += [Stranger(number, keys["hostile"], tally) for number in range(STRANGERS)]
+            others += [Stranger(number, keys["hostile"], tally) for number in range(PROVOKED)]
             faults = threading.Thread(target=site.trouble, args=(requests, tally.enough))
             faults.start()
             with ThreadPoolExecutor(BUYERS + len(others)) as clients:

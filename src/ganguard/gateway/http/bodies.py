@@ -38,6 +38,8 @@ class Bodies:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
             raise ProblemError(422, "body: must be a JSON object, sent with the Content-Type of JSON.")
+        if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+            raise ProblemError(422, "body: must be sent without compression, so without Content-Encoding.")
         content, target = await request.body(), self._service.batching.inner
         most = self._service.most_of(key)
         width = target.latent_dim if isinstance(target, LatentTarget) and key.scopes.send_latents else None

@@ -15,10 +15,10 @@ from ganguard.gateway.http.descriptors import ConnectionRoom
 from ganguard.gateway.http.door import LONGEST_PAUSE, STRANGERS_A_MINUTE, WORKING
 from ganguard.gateway.http.problems import answer
 from ganguard.gateway.http.request_rate import RequestRate
-from ganguard.gateway.http.seldom import STRANGERS
 from ganguard.gateway.http.strict_http import StrictConnection
 from ganguard.gateway.http.table import HEALTH, Table
 from ganguard.gateway.refusals import AGAIN_AFTER, ProblemError
+from ganguard.gateway.seldom import PROVOKED
 
 LONGEST_HEAD = 16_384  # bytes of a request's line and headers
 
@@ -57,7 +57,7 @@ class Connection(H11Protocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.conn: StrictConnection = StrictConnection(LONGEST_HEAD)
-        self.logger = STRANGERS  # anybody can make uvicorn write a line
+        self.logger = PROVOKED  # anybody can make uvicorn write a line
         self._inner: ASGIApp = self.app  # type: ignore[assignment]
         self.app = self._serve  # type: ignore[assignment]
 

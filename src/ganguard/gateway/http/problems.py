@@ -14,8 +14,8 @@ from starlette.exceptions import HTTPException
 
 from ganguard.base.errors import GanguardError
 from ganguard.base.settings import one_line
-from ganguard.gateway.http.seldom import STRANGERS
 from ganguard.gateway.refusals import AGAIN_AFTER, ProblemError
+from ganguard.gateway.seldom import PROVOKED
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -32,7 +32,7 @@ def unable(error: GanguardError) -> Response:
 
 
 def _unable(error: GanguardError) -> ProblemError:
-    STRANGERS.error("%s", error)
+    PROVOKED.error("%s", error)
     again = "the gateway cannot do that now. Ask again under the same idempotency key: images count once."
     return ProblemError(503, again, retry_after=AGAIN_AFTER)
 
@@ -66,7 +66,7 @@ def under(idempotency_key: str) -> Generator[None]:
     except asyncio.CancelledError:
         raise closing().under(idempotency_key) from None
     except Exception as problem:
-        STRANGERS.exception("an order failed")
+        PROVOKED.exception("an order failed")
         raise _unforeseen().under(idempotency_key) from problem
 
 

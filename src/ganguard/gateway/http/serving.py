@@ -20,8 +20,8 @@ from ganguard.gateway.http.connection import Connection
 from ganguard.gateway.http.descriptors import ConnectionRoom, connection_room
 from ganguard.gateway.http.ending import Ending
 from ganguard.gateway.http.request_rate import RequestRate
-from ganguard.gateway.http.seldom import quiet
 from ganguard.gateway.http.table import Table
+from ganguard.gateway.seldom import quiet
 from ganguard.gateway.shop.service import Service
 from ganguard.gateway.spec import GatewaySpec
 from ganguard.gateway.watch.counting import Counted

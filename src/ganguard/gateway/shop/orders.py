@@ -8,7 +8,6 @@ released: nothing was delivered, as nobody delivers before the delivery is recor
 """
 
 import hmac
-import logging
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -19,6 +18,7 @@ from torch import Tensor
 from ganguard.base.cache import tensor_digest
 from ganguard.base.errors import BudgetError, GanguardError, ReservationError, StepError
 from ganguard.gateway.refusals import AGAIN_AFTER, ProblemError
+from ganguard.gateway.seldom import PROVOKED
 from ganguard.gateway.shop.asked import Asked
 from ganguard.gateway.shop.group_commit import GroupCommit
 from ganguard.gateway.shop.in_progress import InProgress, Together
@@ -29,7 +29,6 @@ from ganguard.queries.ledger import Ledger, Purchase, reservation_id
 from ganguard.queries.reservation import sample_words
 from ganguard.targets.protocol import BlackBoxTarget, LatentTarget, require_answer
 
-LOG = logging.getLogger("ganguard.gateway")
 _BY = " by "  # separates the request from its provenance in the ledger
 
 
@@ -166,7 +165,7 @@ class OrderProcessor:
                 kind="key-conflict",
             )
         if changed := now.changes(provenance):
-            LOG.warning("not redeemed: reserved by %s; this is %s", provenance, now.words())
+            PROVOKED.warning("not redeemed: reserved by %s; this is %s", provenance, now.words())
             spent = "Nothing more was spent"
             if self._released(order.reservation, held):
                 spent = "They had not been sent, and were given back: nothing is spent on them"
@@ -207,7 +206,7 @@ class OrderProcessor:
             return body
         except BaseException as problem:
             known = isinstance(problem, GanguardError)
-            LOG.error("images for account %r: %s", order.account, problem, exc_info=not known)
+            PROVOKED.error("images for account %r: %s", order.account, problem, exc_info=not known)
             if self._in_progress.may_release(purchase.reservation, together) and self._released(
                 purchase.reservation, purchase.request
             ):
@@ -227,7 +226,7 @@ class OrderProcessor:
         except BudgetError:
             return False
         except Exception as problem:  # noqa: BLE001 - whatever it is, the images stay reserved
-            LOG.warning("a reservation was not released: %s", problem)
+            PROVOKED.warning("a reservation was not released: %s", problem)
             return False
         return True
 
@@ -240,7 +239,7 @@ class OrderProcessor:
         try:
             return self._commit((purchase.reservation, purchase.request))
         except BudgetError as problem:
-            LOG.warning("not delivered: %s", problem)
+            PROVOKED.warning("not delivered: %s", problem)
             raise _again("another request under it gave these images back") from None
 
     def _made(self, order: Order, target: BlackBoxTarget) -> Tensor:

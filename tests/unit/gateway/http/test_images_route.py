@@ -317,3 +317,15 @@ def test_metrics_are_for_the_operator(gateway: Start) -> None:
     text = us.get("/metrics", admin).text
     assert 'ganguard_answers_total{status="200"} 1.0' in text
     assert "ganguard_images_delivered_total 3.0" in text
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br", "identity, gzip", ""])
+def test_a_body_is_not_compressed(gateway: Start, coding: str) -> None:
+    """Also one that only says so: two readers might understand it in two ways."""
+    us = gateway()
+    headers = {"Authorization": f"Bearer {us.key()}", "Content-Encoding": coding}
+    answer = us.client.post("/v1/images", json={"count": 1}, headers=headers)
+    assert "Content-Encoding" in problem(answer, 422)["detail"]
+    assert us.counts() == (0, 0)
+    headers["Content-Encoding"] = "Identity"
+    assert us.client.post("/v1/images", json={"count": 1}, headers=headers).status_code == 200

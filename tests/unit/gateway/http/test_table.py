@@ -126,7 +126,7 @@ def asked(client: socket.socket, path: str, method: str = "GET") -> bytes:
     return head + b"\r\n\r\n" + body
 
 
-STRANGERS = {
+PROVOKED = {
     "who send nothing": b"",
     "with slow headers": b"GET / HTTP/1.1\r\nHost: x\r\n",
     "with slow bodies": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n",
@@ -136,12 +136,12 @@ STRANGERS = {
 }
 
 
-@pytest.mark.parametrize("name", list(STRANGERS))
+@pytest.mark.parametrize("name", list(PROVOKED))
 def test_strangers_who_hold_every_connection_are_let_go(
     connect: Callable[..., socket.socket], name: str
 ) -> None:
     for _ in range(3 * (MOST + BEYOND)):
-        connect(STRANGERS[name])
+        connect(PROVOKED[name])
     for path in ("/healthz", "/readyz", "/v1/account"):
         assert asked(connect(), path).startswith(b"HTTP/1.1 200")
 

@@ -63,6 +63,17 @@ def test_other_defences(gateway: Start, before: Any, after: Any) -> None:
     assert gateway(classes={"default": rated}).buy(key, "k", count=2).content == first.content
 
 
+def test_refusals_that_a_client_can_repeat_are_logged_once(
+    gateway: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    key = gateway().key("who repeats")
+    gateway().buy(key, "k", count=1)
+    them = gateway(classes={"default": {"defences": LOUDER}})
+    for _ in range(20):
+        refused(them.buy(key, "k", count=1), "defences")
+    assert sum("not redeemed" in record.getMessage() for record in caplog.records) <= 1
+
+
 def test_a_file_that_only_moved(gateway: Start, tmp_path: Path) -> None:
     """Where a direction lies changes no image."""
     answers: list[bytes] = []

@@ -1,4 +1,4 @@
-"""Log lines that strangers can provoke: they are written seldom, so that nobody fills the disk with them."""
+"""Log lines that any client can provoke: they are written seldom, so that nobody fills the disk with them."""
 
 import asyncio
 import errno
@@ -45,8 +45,8 @@ class Seldom(logging.Filter):
 
 
 _SELDOM = Seldom()
-STRANGERS = logging.getLogger("ganguard.gateway.strangers")
-STRANGERS.addFilter(_SELDOM)
+PROVOKED = logging.getLogger("ganguard.gateway.provoked")
+PROVOKED.addFilter(_SELDOM)
 
 
 def quiet(loop: asyncio.AbstractEventLoop) -> None:
@@ -61,8 +61,6 @@ def quiet(loop: asyncio.AbstractEventLoop) -> None:
 def _told(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     problem = context.get("exception")
     if isinstance(problem, OSError) and problem.errno in _OUT_OF_DESCRIPTORS:
-        STRANGERS.error(
-            "no connection can be accepted (%s). Raise the limit on open files.", problem.strerror
-        )
+        PROVOKED.error("no connection can be accepted (%s). Raise the limit on open files.", problem.strerror)
     else:
         loop.default_exception_handler(context)

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from ganguard.gateway.http import seldom
-from ganguard.gateway.http.seldom import MOST_LINES, STRANGERS, Seldom, quiet
+from ganguard.gateway import seldom
+from ganguard.gateway.seldom import MOST_LINES, PROVOKED, Seldom, quiet
 
 
 class Clock:
@@ -53,7 +53,7 @@ def test_a_server_without_descriptors_says_so_in_one_line(
 ) -> None:
     fresh = Seldom()
     monkeypatch.setattr(seldom, "_SELDOM", fresh)
-    monkeypatch.setattr(STRANGERS, "filters", [fresh])
+    monkeypatch.setattr(PROVOKED, "filters", [fresh])
     monkeypatch.setattr(logging.getLogger("asyncio"), "filters", [])
 
     async def flood() -> None:
