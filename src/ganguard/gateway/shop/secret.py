@@ -20,7 +20,6 @@ from ganguard.queries.ledger_database import Database
 from ganguard.queries.ledger_tables import RESERVATIONS
 
 SHORTEST_SECRET = 16  # bytes; shorter ones can be found offline from what clients see, by trying all
-FEWEST_VALUES = 8  # different bytes: "0000000000000000" is long, and guessed at once
 
 
 def kept_secret(directory: Path, database: Database, *, renewed: bool) -> bytes:
@@ -31,7 +30,7 @@ def kept_secret(directory: Path, database: Database, *, renewed: bool) -> bytes:
         database: the ledger's database.
         renewed: whether to accept another secret than the one that images were bought under.
 
-    Raises SpecError if the secret is too short, too simple or too long, or, unless `renewed`, if images were
+    Raises SpecError if the secret is too short or too long, or, unless `renewed`, if images were
     bought under another one or under one that is not recorded.
     """
     path = directory / SECRET
@@ -80,7 +79,7 @@ def _in_force(connection: Connection, name: str) -> str | None:
 def secret_of(directory: Path) -> bytes:
     """Return the secret in a directory; if there is none, create it with access for its owner only.
 
-    Raises SpecError if it is too short, too simple or too long.
+    Raises SpecError if it is too short or too long.
     """
     path = directory / SECRET
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -90,19 +89,10 @@ def secret_of(directory: Path) -> bytes:
     if not SHORTEST_SECRET <= len(held) <= LONGEST_SECRET:
         raise SpecError(
             f"{path}: the secret must be of {SHORTEST_SECRET} to {LONGEST_SECRET} bytes; got {len(held)}. "
-            f"{_UNFIT}"
-        )
-    if (values := len(set(held))) < FEWEST_VALUES:
-        raise SpecError(
-            f"{path}: the secret must have at least {FEWEST_VALUES} different bytes; got {values}. {_UNFIT}"
+            "Restore the file, or remove it and start with `--new-secret`: old idempotency keys are then "
+            "refused, and an image that was bought before gets different noise."
         )
     return held
-
-
-_UNFIT = (
-    "Restore the file, or remove it and start with `--new-secret`: old idempotency keys are then refused, "
-    "and an image that was bought before gets different noise."
-)
 
 
 def _make(path: Path) -> None:
