@@ -49,6 +49,7 @@ class Host:
             free.bind(("127.0.0.1", 0))
             self.port: int = free.getsockname()[1]
         self.values, self.jump = {**values, "port": self.port}, PROCESSES.Value("d", 0.0)
+        self.kills = 0
         self.begin()
 
     @property
@@ -76,6 +77,7 @@ class Host:
         self._process.kill()
         self._process.join()
         assert self._process.exitcode == -signal.SIGKILL
+        self.kills += 1
 
     def end(self) -> None:
         """End the process as an operator does."""

@@ -1,26 +1,22 @@
 """A gateway that is killed under load, again and again: clients end with what they paid for, and nobody
 beyond a budget."""
 
-import multiprocessing
 import random
-import signal
-import socket
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from gateway_site import Host
 from torch import Tensor
 
 from ganguard.base.errors import BudgetError, StepError
 from ganguard.base.settings import parse
-from ganguard.gateway.http.serving import run
 from ganguard.gateway.shop.service import Service
 from ganguard.gateway.spec import GatewaySpec
 from ganguard.queries.ledger import Ledger
@@ -30,46 +26,6 @@ from ganguard.targets.wire_client import WireClient
 CLIENTS = 6
 ACCOUNTS = ("alice", "bob", "carol")
 SHAPE = (1, 8, 8)
-PROCESSES = multiprocessing.get_context("forkserver")
-
-
-def serve(values: dict[str, Any], pipe: Connection) -> None:
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as the command line hears it
-    torch.set_num_threads(1)
-    run(parse(GatewaySpec, values, "spec"), pipe.send)
-
-
-class Server:
-    """`run` in a process of its own, which is killed and begun again."""
-
-    def __init__(self, values: dict[str, Any]) -> None:
-        PROCESSES.set_forkserver_preload(["ganguard.gateway.http.serving", "ganguard.targets.checkpoint"])
-        self.values, self.kills = values, 0
-        self._begin()
-
-    def _begin(self) -> None:
-        ours, theirs = PROCESSES.Pipe()
-        self._process = PROCESSES.Process(target=serve, args=(self.values, theirs))
-        self._process.start()
-        theirs.close()
-        assert ours.poll(60)
-        ours.recv()
-        ours.close()
-
-    def kill(self) -> None:
-        """At once, and then it begins again."""
-        self._process.kill()
-        self._process.join()
-        assert self._process.exitcode == -signal.SIGKILL
-        self.kills += 1
-        self._begin()
-
-    def end(self) -> None:
-        """As an operator ends it."""
-        self._process.terminate()
-        self._process.join(60)
-        assert self._process.exitcode == 0
-        self._process.close()
 
 
 class Buyer:
@@ -110,18 +66,14 @@ def load(tmp_path: Path, tiny_checkpoint: Callable[..., Path]) -> Callable[[int,
     and at the end."""
 
     def go(kills: int, budget: int) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
         values = {
             "target": {"checkpoint": str(tiny_checkpoint(tmp_path / "generator"))},
             "directory": str(tmp_path / "state"),
             "classes": {"default": {"defences": {"kind": "gaussian_noise", "std": 0.3}}},
-            "port": port,
         }
         keys = _keys(values, budget)
-        server = Server(values)
-        buyers = [Buyer(n, f"http://127.0.0.1:{port}", keys[n % len(ACCOUNTS)]) for n in range(CLIENTS)]
+        server = Host(values)
+        buyers = [Buyer(n, server.url, keys[n % len(ACCOUNTS)]) for n in range(CLIENTS)]
         enough, moments = threading.Event(), random.Random(kills)
         with ThreadPoolExecutor(CLIENTS) as clients:
             buying = [clients.submit(buyer.buy, enough) for buyer in buyers]
@@ -129,6 +81,7 @@ def load(tmp_path: Path, tiny_checkpoint: Callable[..., Path]) -> Callable[[int,
                 for _ in range(kills):
                     time.sleep(moments.uniform(0.0, 0.5))
                     server.kill()
+                    server.begin()
                     _require_invariants(tmp_path, buyers)
                 time.sleep(0.5)
             finally:

@@ -336,25 +336,3 @@ def test_a_client_sends_its_codes_and_keeps_them(cli: Cli, tiny_checkpoint: Call
     assert cli("harvest", "a", "--out", "bought", "--count", "5", "--codes", "client")[0] == 0
     rows = pandas.read_parquet("bought/data")
     assert [len(latent) for latent in rows["latent"]] == [5] * 5
-
-
-def test_dry_run_prints_the_plan_and_does_nothing(cli: Cli, tmp_path: Path) -> None:
-    code, out, _ = cli("audit", "digits", "--dry-run", "--out", "there")
-    assert code == 0
-    for said in ("20 steps, 0 done before", "auditor buys", "16,000", "5,000", "21,000", "12,400"):
-        assert said in out
-    assert not (tmp_path / "there").exists()
-
-
-def test_dry_run_counts_the_copies_that_are_made(cli: Cli, tiny_checkpoint: Callable[..., Path]) -> None:
-    """A copy that exists already is the same under every seed, and so it is made once."""
-    tiny_checkpoint(Path("copy"))
-    stolen = "{kind: fidelity, architecture: sngan, query_budget: [10, 20]}"
-    given = "{substitute: {checkpoint: copy}, query_budget: 50}"
-    attacks = f"attacks=[{stolen}, {given}]"
-    code, out, _ = cli("audit", "digits", "--dry-run", "--set", attacks, "--set", "seeds=[0, 1, 2]")
-    assert code == 0
-    uses = [" ".join(line.split()) for line in out.splitlines() if " uses " in line]
-    assert any("fidelity sngan uses 10 + 20, 3 times" in line and "90" in line for line in uses)
-    (once,) = [line for line in uses if "given copy" in line]
-    assert "times" not in once
