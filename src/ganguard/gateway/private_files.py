@@ -44,7 +44,8 @@ def keep_private(spec: GatewaySpec) -> None:
         if os.path.lexists(file):
             wrong += _wrong_file(file)
     if wrong:
-        found, remedies = "; ".join(one.what for one in wrong), " && ".join(one.remedy for one in wrong)
+        found = "; ".join(one.what for one in wrong)
+        remedies = " && ".join(one.remedy for one in wrong)
         raise SpecError(
             f"the gateway's files must be for its user alone, but {found}. End what uses them, and run: "
             f"{remedies} (or set `directory` to another)."

@@ -45,7 +45,7 @@ def _dumped(chain: tuple[Defence, ...]) -> list[Any]:
     return [defence.model_dump(mode="json") for defence in chain]
 
 
-REQUESTS_A_MINUTE = 12_000  # no honest client was seen to send as many; what they cost leaves others in peace
+REQUESTS_A_MINUTE = 12_000  # more than honest clients send, and too few to slow others down
 
 
 class AccountClass(Settings):

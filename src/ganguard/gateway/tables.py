@@ -36,7 +36,7 @@ KEYS = Table(
     Column("created", Float, nullable=False),  # seconds since 1970
     Column("revoked", Boolean, nullable=False),
 )
-# Requests one by one, as gateways up to 0.3 recorded them. The journal counts them by hour and removes them.
+# Requests one by one, as earlier gateways recorded them. The journal counts them by hour and removes them.
 REQUESTS = Table(
     "gateway_requests",
     _METADATA,
