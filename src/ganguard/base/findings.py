@@ -1,4 +1,4 @@
-"""What was found in files that ganguard wrote: findings, and the list that checks add them to."""
+"""Findings in files that ganguard wrote, and the list that checks add them to."""
 
 from collections.abc import Generator
 from contextlib import contextmanager

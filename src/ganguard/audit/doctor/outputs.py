@@ -1,4 +1,4 @@
-"""What came out of an audit, or of several side by side: each file is as they wrote it."""
+"""Checks that each file of an audit, or of several side by side, is as it was written."""
 
 from contextlib import suppress
 from pathlib import Path

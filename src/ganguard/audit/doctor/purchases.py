@@ -1,4 +1,4 @@
-"""What was bought: stores and ledger, and what the results of an audit say of them."""
+"""Checks of stores and ledger, against each other and against the results of an audit."""
 
 from collections.abc import Mapping
 from pathlib import Path

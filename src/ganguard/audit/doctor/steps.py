@@ -1,4 +1,4 @@
-"""The steps of an audit, checkpoints and trainings: every file against its recorded digest."""
+"""Checks of steps, checkpoints and trainings: every file against its recorded digest."""
 
 from collections.abc import Mapping
 from pathlib import Path

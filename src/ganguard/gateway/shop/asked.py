@@ -85,6 +85,11 @@ def read_asked(content: bytes, most: int, width: int | None) -> Asked:
     )
 
 
+def too_many(count: int, most: int) -> ProblemError:
+    """Return the refusal of a request for more images than its key may ask for."""
+    return ProblemError(403, f"count: this key may ask for at most {most} images at once; got {count}.")
+
+
 def _codes(text: bytes, most: int, width: int | None) -> Tensor | None:
     """Return the codes in a list of lists of numbers, or None for a null. Raises as `read_asked` does.
 
@@ -95,7 +100,7 @@ def _codes(text: bytes, most: int, width: int | None) -> Tensor | None:
     if not text.startswith(b"["):
         raise ProblemError(422, "latents: must be a list of codes, each a list of numbers.")
     if (number := text.count(b"]") - 1) > most:
-        raise ProblemError(403, f"count: this key may ask for at most {most} images at once; got {number}.")
+        raise too_many(number, most)
     *rows, after, _ = text[1:].split(b"]") if number > 0 else (b"", b"")
     if not rows or after.strip():
         raise ProblemError(

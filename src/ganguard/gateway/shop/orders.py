@@ -19,7 +19,7 @@ from ganguard.base.cache import tensor_digest
 from ganguard.base.errors import BudgetError, GanguardError, ReservationError, StepError
 from ganguard.gateway.refusals import AGAIN_AFTER, ProblemError
 from ganguard.gateway.seldom import PROVOKED
-from ganguard.gateway.shop.asked import Asked
+from ganguard.gateway.shop.asked import Asked, too_many
 from ganguard.gateway.shop.group_commit import GroupCommit
 from ganguard.gateway.shop.in_progress import InProgress, Together
 from ganguard.gateway.shop.keys import Key
@@ -95,7 +95,7 @@ def order_of(key: Key, asked: Asked, idempotency_key: str, target: BlackBoxTarge
         wanted = "send the number of images; with latents, their number or no count"
         raise ProblemError(422, f"count: {wanted}.")
     if count > most:
-        raise ProblemError(403, f"count: this key may ask for at most {most} images at once; got {count}.")
+        raise too_many(count, most)
     latents = None if asked.latents is None else _codes(asked.latents, target)
     return Order(key.account, idempotency_key, count, asked.seed, asked.start, latents)
 
