@@ -8,6 +8,7 @@ from rich.table import Table
 
 from ganguard.report.defending import utility_table
 from ganguard.report.tables import Group, distance_table
+from ganguard.report.target_check import target_check
 from ganguard.results.protection import protection, utility_distance
 from ganguard.results.records import AuditResults
 from ganguard.results.skipped import said_of
@@ -16,6 +17,8 @@ from ganguard.results.skipped import said_of
 def print_results(results: AuditResults, directory: Path) -> None:
     """Print the table of copies, the table of defences, and which images were left out."""
     shown = Console(highlight=False)
+    if warning := target_check(results):
+        shown.print(warning, style="bold red", soft_wrap=True)
     if results.attacks:
         shown.print(_copies(results.undefended()))
     if results.defences:

@@ -14,6 +14,7 @@ from ganguard.report.grids import grid_rows, open_gallery
 from ganguard.report.numbers import whole
 from ganguard.report.pages import template
 from ganguard.report.refining import DIAGNOSTICS, refining_section
+from ganguard.report.target_check import target_check
 from ganguard.results.measures import MEASURES
 from ganguard.results.records import Against, AuditResults
 from ganguard.results.skipped import said_of
@@ -36,6 +37,7 @@ def render(results: AuditResults, directory: Path) -> str:
     return template("report.html.j2").render(
         results=results,
         said=said,
+        target_check=target_check(whole_results),
         measured_against=words.MEASURED_AGAINST[results.target.measured_against],
         several_attacks=len(labels(results)) > 1,
         pictures=[

@@ -1,7 +1,7 @@
 """The spec of an audit: what is audited, by which attacks, behind which defences, and how it is measured."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import BeforeValidator, Field, SerializeAsAny, field_validator, model_validator
 
@@ -13,7 +13,7 @@ from ganguard.audit.spec.scenarios import Scenario, scenarios
 from ganguard.base.cache import canonical_json
 from ganguard.base.compute import Compute
 from ganguard.base.errors import SpecError, unknown_name
-from ganguard.base.settings import NonNegative, Positive, Settings, one_line, parse
+from ganguard.base.settings import NonNegative, Positive, Settings, Words, one_line, parse
 from ganguard.comparison.directions import require_attribute
 from ganguard.data.dataset import DatasetField
 from ganguard.metrics.features.network import FeatureField
@@ -109,6 +109,8 @@ class Spec(Settings):
             several times. If a setting is a list, each of its values makes an adversary of its own.
         seeds: each reseeds the purchase and the substitutes.
         samples: images in each measured set.
+        even_if: findings that would stop the audit, and shall not, as a word or a list. "target_broken": the
+            target is no nearer to real images than noise is, or covers none of them.
         compute: device, and threads of each process.
     """
 
@@ -122,6 +124,7 @@ class Spec(Settings):
     adversaries: AdversariesField = (Naive(),)
     seeds: tuple[NonNegative, ...] = (0,)
     samples: Annotated[Positive, Field(ge=6)] = 5000
+    even_if: Words[Literal["target_broken"]] = ()
     compute: Compute = Compute()
 
     @field_validator("seeds")
