@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ganguard.report.defending import utility_table
-from ganguard.report.tables import Group, distance_table
+from ganguard.report.tables import Group, distance_table, spread_of_yardsticks
 from ganguard.report.target_check import target_check
 from ganguard.results.protection import protection, utility_distance
 from ganguard.results.records import AuditResults
@@ -26,6 +26,8 @@ def print_results(results: AuditResults, directory: Path) -> None:
     seeds = len(results.spec["seeds"])
     of_one_seed = "standard error of one seed, due to the number of images measured"
     shown.print(f"± is the {f'standard deviation over {seeds} seeds' if seeds > 1 else of_one_seed}.")
+    if results.attacks:
+        shown.print(spread_of_yardsticks(results), soft_wrap=True)
     for record in results.skipped:
         shown.print(f"Left out: {said_of(record)}.", soft_wrap=True)
     shown.print(f"Report: {directory / 'report.html'}", soft_wrap=True)

@@ -7,7 +7,7 @@ from ganguard.report.advice import advice
 from ganguard.report.defended_copies import CopiesTable, copies_table
 from ganguard.report.defended_points import UNDEFENDED, DefencePoint, by_family, families, mean_of, points_of
 from ganguard.report.grids import Gallery, Grid
-from ganguard.report.numbers import DASH, interval, number, whole
+from ganguard.report.numbers import DASH, counted, interval, number
 from ganguard.report.tables import Group, Row
 from ganguard.results.measures import DISTANCE, MEASURES
 from ganguard.results.protection import NAIVE, defended_attacks, protection
@@ -156,7 +156,7 @@ def _defended(results: AuditResults, attack: str, budget: int) -> Defended:
     ]
     columns, table = _measured(COLUMNS, rows)
     return Defended(
-        heading=f"{attack}, {whole(budget)} bought images",
+        heading=f"{attack}, {counted(budget, 'bought image')}",
         points=points,
         remarks=advice(points),
         columns=columns,

@@ -15,7 +15,7 @@ from ganguard.report.findings import (
     seeds,
     yardstick,
 )
-from ganguard.report.numbers import interval, listed, number, whole, whole_interval
+from ganguard.report.numbers import counted, interval, listed, number, whole, whole_interval
 from ganguard.results.protection import NAIVE
 from ganguard.results.records import Against, AuditResults
 from ganguard.results.summaries import Summary
@@ -217,7 +217,7 @@ def limits(results: AuditResults) -> list[str]:
     """Return what the audit does not prove, one or two sentences each."""
     adaptive = [adversary for adversary in results.adversaries if adversary != NAIVE]
     found = seeds(results)
-    count = "one seed" if len(found) == 1 else f"{len(found)} seeds"
+    count = counted(len(found), "seed")
     return [
         f"One target and one real data set ({results.real}) were measured. Other models, data or "
         "resolutions may behave otherwise.",
@@ -249,4 +249,4 @@ def _of_defences(results: AuditResults, adaptive: list[str]) -> str:
 
 
 def _images(budget: int) -> str:
-    return "1 bought image" if budget == 1 else f"{whole(budget)} bought images"
+    return counted(budget, "bought image")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ganguard.report.numbers import interval, listed, number, seconds, whole_interval, with_spread
+from ganguard.report.numbers import counted, interval, listed, number, seconds, whole_interval, with_spread
 from ganguard.results.summaries import Summary
 
 
@@ -79,3 +79,11 @@ def test_lists_in_words() -> None:
 )
 def test_wall_times(value: float, text: str) -> None:
     assert seconds(value) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "said"), [(0, "0 images"), (1, "1 image"), (2, "2 images"), (5000, "5,000 images")]
+)
+def test_what_is_counted_has_a_plural(count: int, said: str) -> None:
+    assert counted(count, "image") == said
+    assert counted(count, "process", "processes").endswith("process" if count == 1 else "processes")
