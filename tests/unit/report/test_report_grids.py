@@ -76,13 +76,13 @@ def test_alternative_texts_name_the_copy_and_what_is_seen(tmp_path: Path) -> Non
     results = results.model_copy(update={"pictures": (*results.pictures, behind)})
     draw_grids(results, tmp_path)
     gallery = open_gallery(results, tmp_path)
-    texts = [gallery.grid(picture, "", "").alt for picture in (*results.pictures[:2], copied, behind)]
-    assert texts == [
-        "Grid of sample images, 8 a row: real images",
-        "Grid of sample images, 8 a row: images of the target",
-        "Grid of sample images, 8 a row: images of the copy made by fidelity sngan from 200 bought images, seed 0",
-        "Grid of sample images, 8 a row: images of the copy made by fidelity sngan from 1 bought image, seed 0, "
-        "behind JPEG 30, adversary naive",
-    ]
-    every = [gallery.grid(picture, "", "").alt for picture in results.pictures]
-    assert len(set(every)) == len(every)
+    texts = {gallery.grid(picture, "", "").alt for picture in results.pictures}
+    assert len(texts) == len(results.pictures)
+    grid = "Grid of sample images, 8 a row:"
+    copied_by = f"{grid} images of the copy made by fidelity sngan from"
+    assert texts >= {
+        f"{grid} real images",
+        f"{grid} images of the target",
+        f"{copied_by} 200 bought images, seed 0",
+        f"{copied_by} 1 bought image, seed 0, behind JPEG 30, adversary naive",
+    }

@@ -3,7 +3,14 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import BeforeValidator, Field, SerializeAsAny, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SerializeAsAny,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 
 from ganguard.attacks.protocol import AttackSettings, parse_attack
 from ganguard.audit.spec.adversaries import AdversariesField, Averaging, Naive
@@ -126,6 +133,12 @@ class Spec(Settings):
     samples: Annotated[Positive, Field(ge=6)] = 5000
     even_if: Words[Literal["target_broken"]] = ()
     compute: Compute = Compute()
+
+    @field_serializer("target")
+    def _as_written(self, target: TrainTarget | TargetSettings) -> dict[str, Any]:
+        """Return the target as a spec names it, so that what is dumped can be read again."""
+        said = target.model_dump(mode="json")
+        return {"train": said} if isinstance(target, TrainTarget) else said
 
     @field_validator("seeds")
     @classmethod
