@@ -42,8 +42,7 @@ def audit(
         typer.Option(
             "--even-if",
             metavar="FINDING",
-            help="Go on although `target_broken`: the target is no nearer to real images than noise is, or "
-            "covers none of them.",
+            help="Go on although `target_broken`: no nearer to real images than noise is.",
         ),
     ] = None,
     processes: Annotated[
@@ -66,8 +65,8 @@ def audit(
     """
     from ganguard.audit.spec.reading import audits_listed, read_spec, source_of
 
-    spec = _quick_form(spec) if quick else spec
-    changes = [*(changes or []), *([f"even_if=[{','.join(even_if)}]"] if even_if else [])]
+    spec, changes = _quick_form(spec) if quick else spec, changes or []
+    changes += [f"even_if=[{','.join(even_if)}]"] if even_if else []
     name, listed = audits_listed(spec)
     directory = out or Path("audits") / name
     if listed:
@@ -80,13 +79,14 @@ def audit(
     from ganguard.audit.run import audit as run_audit
     from ganguard.cli.audit_results import print_results
     from ganguard.cli.display import display
+    from ganguard.report.numbers import counted
 
     with display() as shown:
         source = source_of(spec)
         results = run_audit(name, parsed, directory, processes=processes, listener=shown, source=source)
     if shown.cached:
-        were = "step was done before and was" if shown.cached == 1 else "steps were done before and were"
-        shown.console.print(f"{shown.cached} {were} not repeated.")
+        were = counted(shown.cached, "step was done before and was", "steps were done before and were")
+        shown.console.print(f"{were} not repeated.")
     print_results(results, directory)
     require_all(results.failures)
 
