@@ -1,7 +1,7 @@
 """`ganguard audit`: answer the whole question, end to end."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +10,9 @@ from ganguard.cli.audit_plan import print_plan
 from ganguard.cli.audit_several import audit_several
 from ganguard.cli.options import Changes
 from ganguard.cli.outcome import require_all
+
+if TYPE_CHECKING:
+    from ganguard.cli.display import Display
 
 
 def audit(
@@ -79,16 +82,22 @@ def audit(
     from ganguard.audit.run import audit as run_audit
     from ganguard.cli.audit_results import print_results
     from ganguard.cli.display import display
-    from ganguard.report.numbers import counted
 
     with display() as shown:
         source = source_of(spec)
         results = run_audit(name, parsed, directory, processes=processes, listener=shown, source=source)
+    _say_cached(shown)
+    print_results(results, directory)
+    require_all(results.failures)
+
+
+def _say_cached(shown: "Display") -> None:
+    """Print how many steps were done before."""
+    from ganguard.report.numbers import counted
+
     if shown.cached:
         were = counted(shown.cached, "step was done before and was", "steps were done before and were")
         shown.console.print(f"{were} not repeated.")
-    print_results(results, directory)
-    require_all(results.failures)
 
 
 def _quick_form(preset: str) -> str:
