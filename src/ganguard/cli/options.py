@@ -102,14 +102,20 @@ def _kind_at(path: Path) -> str | None:
     or images. A file may be a zip or Parquet file.
     """
     if path.is_dir():
-        lmdb = (path / "data.mdb").is_file() or any(path.glob("*/data.mdb"))
-        parquet = any(path.glob("*.parquet")) or any(path.glob("*/*.parquet"))
+        from ganguard.data.stray import is_stray
+
+        def holds(*patterns: str) -> bool:
+            found = (file for pattern in patterns for file in path.glob(pattern))
+            return any(not is_stray(file.relative_to(path).parts) for file in found)
+
+        lmdb, parquet = holds("data.mdb", "*/data.mdb"), holds("*.parquet", "*/*.parquet")
         return "lsun_lmdb" if lmdb else "parquet" if parquet else "image_folder"
     return {".zip": "image_zip", ".parquet": "parquet"}.get(path.suffix.lower()) if path.is_file() else None
 
 
 def load_and_say(settings: "DatasetSettings", progress: "Progress | None" = None) -> "RealImages":
-    """Return the images of a data set, and list on standard error those that were skipped as unreadable.
+    """Return the images of a data set, and say on standard error which were skipped as unreadable, and what
+    else was done to them.
 
     Raises DataError if the data cannot be read, or hold bad images that are not to be skipped.
     """
@@ -123,6 +129,12 @@ def load_and_say(settings: "DatasetSettings", progress: "Progress | None" = None
         )
         for name, reason in real.skipped.listed:
             typer.echo(f"  {name}: {reason}", err=True)
+    if real.stray:
+        what = "hidden files, or files of an operating system, are left out"
+        typer.echo(f"{settings.kind}: {real.stray:,} {what}", err=True)
+    if real.made_rgb:
+        what = "images are grey and were made RGB, since others have colour or `channels` says so"
+        typer.echo(f"{settings.kind}: {real.made_rgb:,} of {len(real.images):,} {what}", err=True)
     return real
 
 

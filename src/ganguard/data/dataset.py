@@ -41,6 +41,11 @@ class RealImages:
         indices: (N,) int64, the images' numbers in the larger data set that they were chosen from, whose
             split they keep. None if they are all of it.
         skipped: bad images of the data set that are not among these; None if there were none.
+        names: name of each image within the set, by which it can be paired with one of another set; None if
+            images are known by their place alone.
+        stray: how many hidden files, and files of operating systems, were left out.
+        made_rgb: how many of the images are grey in their files, and were made RGB because others have
+            colour.
     """
 
     images: Tensor
@@ -49,6 +54,9 @@ class RealImages:
     groups: Tensor | None = None
     indices: Tensor | None = None
     skipped: Skipped | None = None
+    names: tuple[str, ...] | None = None
+    stray: int = 0
+    made_rgb: int = 0
 
     def digest(self) -> str:
         """Return the SHA-256 of the images, labels and groups."""
