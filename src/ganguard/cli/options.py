@@ -61,26 +61,26 @@ def dataset_of(text: str, size: int | None) -> "DatasetSettings":
     """Return the settings of the data set that a text names.
 
     Args:
-        text: a data set's name; the path of a folder of images, a zip file, an LMDB or Parquet; or a YAML
-            mapping as in a spec, which has a size of its own.
+        text: a data set's name; the path of a folder of images, a zip, Parquet or idx file, or an LMDB; or a
+            YAML mapping as in a spec, which has a size of its own.
         size: the side of its images in pixels, or None for the data set's default.
 
     Raises:
         SpecError: if the text names no data set, or `size` is given for data whose size is fixed.
     """
-    from ganguard.base.errors import SpecError, unknown_name
+    from ganguard.base.errors import SpecError
     from ganguard.base.settings import read_yaml
+    from ganguard.cli.datasets import IN_FILES, kind_at, not_found
     from ganguard.data import DATASETS
     from ganguard.data.dataset import parse_dataset
 
     if is_mapping(text):
         return parse_dataset(read_yaml(text, "the data set"))
-    if text and (kind := _kind_at(Path(text))):  # an empty path would be the current folder's
+    if text and (kind := kind_at(Path(text))):  # an empty path would be the current folder's
         return parse_dataset({"kind": kind, "path": text, "size": size})
     if text not in DATASETS.table():
-        said = unknown_name("data set", text, list(DATASETS.table()))
-        raise SpecError(f"{said}. Or give the path of a folder of images.")
-    if text in ("image_folder", "image_zip", "lsun_lmdb", "parquet"):
+        raise SpecError(not_found(text))
+    if text in IN_FILES:
         which = "folder" if text == "image_folder" else "file"
         raise SpecError(f"{text}: the {which} is not named. Give its path in place of the name.")
     if size is None:
@@ -93,24 +93,6 @@ def dataset_of(text: str, size: int | None) -> "DatasetSettings":
 def is_mapping(text: str) -> bool:
     """Return whether a text is a YAML mapping, rather than a name or a path."""
     return text.lstrip().startswith("{")
-
-
-def _kind_at(path: Path) -> str | None:
-    """Return the kind of data set that lies at a path, or None if there is none.
-
-    A folder may hold an LMDB or several, Parquet files or folders of them (as a data set's repository does),
-    or images. A file may be a zip or Parquet file.
-    """
-    if path.is_dir():
-        from ganguard.data.stray import is_stray
-
-        def holds(*patterns: str) -> bool:
-            found = (file for pattern in patterns for file in path.glob(pattern))
-            return any(not is_stray(file.relative_to(path).parts) for file in found)
-
-        lmdb, parquet = holds("data.mdb", "*/data.mdb"), holds("*.parquet", "*/*.parquet")
-        return "lsun_lmdb" if lmdb else "parquet" if parquet else "image_folder"
-    return {".zip": "image_zip", ".parquet": "parquet"}.get(path.suffix.lower()) if path.is_file() else None
 
 
 def load_and_say(settings: "DatasetSettings", progress: "Progress | None" = None) -> "RealImages":

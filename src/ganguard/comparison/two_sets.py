@@ -26,7 +26,7 @@ from ganguard.metrics import Balls, Memorisation, NiqeModel, fit_niqe, has_textu
 from ganguard.metrics.features.extraction import FeatureCache, extract_stream
 from ganguard.metrics.features.network import FeatureNetwork, Output, Standardisation
 from ganguard.metrics.ndb_jsd import Bins
-from ganguard.metrics.niqe import niqe_block
+from ganguard.metrics.niqe import SMALLEST_BLOCK, niqe_block
 from ganguard.metrics.prdc import Memberships
 from ganguard.results.measures import Measure
 
@@ -78,7 +78,13 @@ class TwoSets:
     @cached_property
     def histograms(self) -> Callable[[str], Histograms]:
         """By name of the function that compares them: the images of b and of a in each bin of b's pixels."""
-        bins = Bins.fit(torch.cat(list(self.b.parts())).flatten(1), BINS)
+        try:
+            bins = Bins.fit(torch.cat(list(self.b.parts())).flatten(1), BINS)
+        except MetricError:  # of pixels, whose number is known, there is but one reason
+            raise MetricError(
+                f"ndb and jsd need at least {BINS} different images in B, and it has fewer. Measure other "
+                "numbers."
+            ) from None
         parts = [bins.count(part.flatten(1), "A", at_least=1) for part in self.a.parts()]
         counts = bins.counts.numpy(), np.sum(parts, axis=0)
         return cache(lambda function: compare_histograms(function, *counts))
@@ -92,7 +98,13 @@ class TwoSets:
     @cached_property
     def natural(self) -> NiqeModel:
         """The model of natural images, fitted to b."""
-        return fit_niqe(self.b.parts(), block_size=niqe_block(self.b.shape))
+        block = niqe_block(self.b.shape)
+        if block < SMALLEST_BLOCK:
+            raise MetricError(
+                f"niqe needs two blocks of {SMALLEST_BLOCK} pixels a side, so images of at least "
+                f"{2 * SMALLEST_BLOCK}; got {min(self.b.shape[1:])}. Measure other numbers."
+            )
+        return fit_niqe(self.b.parts(), block_size=block)
 
     def of_images(self, measure: Measure) -> Value:
         score = function_of(measure.function)

@@ -1,5 +1,6 @@
 """The data set interface: frozen settings that can load their images."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Protocol, cast
 
@@ -7,8 +8,9 @@ from pydantic import BeforeValidator, SerializeAsAny
 from torch import Tensor
 
 from ganguard.base.cache import tensor_digest
+from ganguard.base.errors import SpecError, unknown_name
 from ganguard.base.progress import Progress, silent
-from ganguard.base.settings import Settings
+from ganguard.base.settings import Settings, shortened
 from ganguard.data import DATASETS
 
 
@@ -80,6 +82,16 @@ class Dataset(Protocol):
 def parse_dataset(value: object) -> DatasetSettings:
     """Return the settings of a data set from its name ("digits") or from a mapping with `kind`. Raises
     SpecError."""
+    if isinstance(value, str) and value not in DATASETS.table():
+        said = unknown_name("data set", value, list(DATASETS.table()))
+        raise SpecError(
+            f"{said}. For images in files, write {{kind: image_folder, path: {shortened(value)}}}."
+        )
+    if isinstance(value, Mapping) and "kind" not in value:
+        raise SpecError(
+            "a data set's mapping must have the key `kind`, such as {kind: image_folder, path: faces}, with "
+            f"a space after each colon; got {shortened(dict(cast(Mapping[str, object], value)))}."
+        )
     return value if isinstance(value, DatasetSettings) else DATASETS.parse(value)
 
 

@@ -229,7 +229,7 @@ def decoded_images(
         if pixels.shape[1:] != shape[1:]:
             raise DataError(
                 f"{encoded.name}: {pixels.shape[2]}x{pixels.shape[1]} pixels, but {Path(name).name} has "
-                f"{shape[2]}x{shape[1]}. Set `size` to crop and resize them all."
+                f"{shape[2]}x{shape[1]}. Set `size` (`--size`) to crop and resize them all."
             )
         if pixels.shape[0] != shape[0]:
             raise _ColourAfterGrey
