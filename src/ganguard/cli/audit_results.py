@@ -10,7 +10,7 @@ from ganguard.report.defending import utility_table
 from ganguard.report.tables import Group, distance_table
 from ganguard.results.protection import protection, utility_distance
 from ganguard.results.records import AuditResults
-from ganguard.results.skipped import said_of
+from ganguard.results.skipped import made_rgb, said_of
 
 
 def print_results(results: AuditResults, directory: Path) -> None:
@@ -24,7 +24,10 @@ def print_results(results: AuditResults, directory: Path) -> None:
     of_one_seed = "standard error of one seed, due to the number of images measured"
     shown.print(f"± is the {f'standard deviation over {seeds} seeds' if seeds > 1 else of_one_seed}.")
     for record in results.skipped:
-        shown.print(f"Left out: {said_of(record)}.", soft_wrap=True)
+        if left_out := said_of(record):
+            shown.print(f"Left out: {left_out}.", soft_wrap=True)
+        if changed := made_rgb(record):
+            shown.print(f"{changed}.", soft_wrap=True)
     shown.print(f"Report: {directory / 'report.html'}", soft_wrap=True)
 
 

@@ -16,7 +16,7 @@ from ganguard.report.pages import template
 from ganguard.report.refining import DIAGNOSTICS, refining_section
 from ganguard.results.measures import MEASURES
 from ganguard.results.records import Against, AuditResults
-from ganguard.results.skipped import said_of
+from ganguard.results.skipped import made_rgb, said_of
 
 
 def render(results: AuditResults, directory: Path) -> str:
@@ -82,7 +82,8 @@ def facts(results: AuditResults) -> list[tuple[str, str]]:
         ("images", f"{height}×{width} pixels, {'colour' if channels == 3 else 'grey'}"),
         ("codes drawn by", f"the {target.codes}"),
         ("real images", f"{results.real} ({split})"),
-        *(("images left out", said_of(record)) for record in results.skipped),
+        *(("images left out", said) for record in results.skipped if (said := said_of(record))),
+        *(("channels", said) for record in results.skipped if (said := made_rgb(record))),
         ("features", f"{features.kind}, {whole(features.dimensions)} dimensions{accuracy}"),
         ("seeds of the copies", ", ".join(str(seed) for seed in seeds(results)) or "no copy was measured"),
         (
