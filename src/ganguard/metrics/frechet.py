@@ -26,6 +26,7 @@ from ganguard.base.errors import MetricError
 from ganguard.base.seeds import torch_generator
 from ganguard.metrics.arrays import Features, as_features, require_same_width
 from ganguard.metrics.moments import as_float64, symmetric
+from ganguard.results.measures import MEASURES
 
 POINTS = 15  # sample sizes to which the line of FD infinity is fitted (Chong & Forsyth 2020, section 4)
 SMALLEST_SHARE = 0.1  # share of the rows in the smallest sample (ibid.: 5,000 of 50,000)
@@ -34,7 +35,7 @@ LAPACK_PAYS = 256
 # A covariance is nearly singular if the smallest entry of its Cholesky factor's diagonal is below this share
 # of the largest.
 NEARLY_SINGULAR = 1e-4
-FEWEST_ROWS = 4 * POINTS  # so that the sample sizes differ
+INFINITY = MEASURES["frechet_distance_infinity"]  # which says how many rows it needs
 
 
 @dataclass(frozen=True)
@@ -169,15 +170,18 @@ def frechet_distance_infinity(a: Features, b: Features, *, points: int = POINTS,
     Raises MetricError for fewer points than 2, other shapes, fewer rows, NaN or infinity.
 
     Args:
-        a: features (N, D), N at least 60, and several times D for the relation to be linear.
+        a: features (N, D), N at least 60 and 20 D. With fewer, the smallest parts have hardly more rows than
+            dimensions, FD grows faster than linearly in them, and the line overshoots.
         b: features (M, D), likewise.
         points: sample sizes, from SMALLEST_SHARE of the rows to all of them.
         seed: seed of the random parts.
     """
     if points < 2:
         raise MetricError(f"points must be at least 2, to fit a line; got {points}.")
-    x, y = as_features(a, "a", FEWEST_ROWS), as_features(b, "b", FEWEST_ROWS)
+    x, y = as_features(a, "a", 2), as_features(b, "b", 2)
     require_same_width(x, y)
+    if shortage := INFINITY.shortage(images=min(len(x), len(y)), dimensions=x.shape[1]):
+        raise MetricError(shortage)
     shares = np.linspace(SMALLEST_SHARE, 1, points)
     generator = torch_generator(seed, "frechet_distance_infinity")
     distances = [frechet_distance(*(_thinned(rows, share, generator) for rows in (x, y))) for share in shares]
