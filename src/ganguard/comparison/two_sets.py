@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ganguard.base.compute import Compute
 from ganguard.base.errors import MetricError
+from ganguard.base.images import room_for
 from ganguard.base.progress import Progress
 from ganguard.comparison.compare import BINS, NEIGHBOURS, NIQE_IMAGES, in_no_order
 from ganguard.comparison.embedding import as_probabilities
@@ -77,10 +78,18 @@ class TwoSets:
     @cached_property
     def histograms(self) -> Callable[[str], Histograms]:
         """By name of the function that compares them: the images of b and of a in each bin of b's pixels."""
-        bins = Bins.fit(torch.cat(list(self.b.parts())).flatten(1), BINS)
+        bins = Bins.fit(self._whole(self.b).flatten(1), BINS)
         parts = [bins.count(part.flatten(1), "A", at_least=1) for part in self.a.parts()]
         counts = bins.counts.numpy(), np.sum(parts, axis=0)
         return cache(lambda function: compare_histograms(function, *counts))
+
+    @staticmethod
+    def _whole(images: ImageSet) -> Tensor:
+        whole, start = room_for(images.count, images.shape, "images"), 0
+        for part in images.parts():
+            whole[start : start + len(part)] = part
+            start += len(part)
+        return whole
 
     @cached_property
     def memory(self) -> Callable[[str], Memorisation]:
