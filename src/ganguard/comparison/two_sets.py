@@ -25,7 +25,7 @@ from ganguard.comparison.values import (
 from ganguard.metrics import Balls, Memorisation, NiqeModel, fit_niqe, has_texture
 from ganguard.metrics.features.extraction import FeatureCache, extract_stream
 from ganguard.metrics.features.network import FeatureNetwork, Output, Standardisation
-from ganguard.metrics.ndb_jsd import Bins
+from ganguard.metrics.ndb_jsd import Bins, different_rows
 from ganguard.metrics.niqe import niqe_block
 from ganguard.metrics.prdc import Memberships
 from ganguard.results.measures import Measure
@@ -78,7 +78,13 @@ class TwoSets:
     @cached_property
     def histograms(self) -> Callable[[str], Histograms]:
         """By name of the function that compares them: the images of b and of a in each bin of b's pixels."""
-        bins = Bins.fit(self._whole(self.b).flatten(1), BINS)
+        rows = self._whole(self.b).flatten(1)
+        if (different := different_rows(rows)) < BINS:
+            raise MetricError(
+                f"ndb and jsd need at least {BINS} different images in B; got {different}. Measure against more "
+                "images that differ."
+            )
+        bins = Bins.fit(rows, BINS)
         parts = [bins.count(part.flatten(1), "A", at_least=1) for part in self.a.parts()]
         counts = bins.counts.numpy(), np.sum(parts, axis=0)
         return cache(lambda function: compare_histograms(function, *counts))

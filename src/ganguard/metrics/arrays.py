@@ -5,6 +5,7 @@ import numbers
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import SupportsIndex, cast
 
 import numpy as np
@@ -17,6 +18,7 @@ from ganguard.base.images import require_images
 from ganguard.base.settings import one_line, shortened
 
 Features = Tensor | np.ndarray
+Pixels = Tensor | np.ndarray  # (N, C, H, W) uint8
 
 # Bounds on the largest entry: products of four entries, as in a product of two covariances, are still finite.
 SMALLEST, LARGEST = 1e-60, 1e60
@@ -84,7 +86,7 @@ def as_rows(features: Features, name: str, at_least: int) -> Tensor:
     return tensor
 
 
-def as_images(images: Tensor | np.ndarray, name: str = "images") -> Tensor:
+def as_images(images: Pixels, name: str = "images") -> Tensor:
     """Return images (N, C, H, W) uint8 as a tensor; one stays on its device.
 
     Raises MetricError unless they are that, with C of 1 or 3, and H and W at least 1.
@@ -94,6 +96,18 @@ def as_images(images: Tensor | np.ndarray, name: str = "images") -> Tensor:
     if 0 in tensor.shape[2:]:
         raise MetricError(f"{name} must have H and W of at least 1; got {tuple(tensor.shape)}.")
     return tensor
+
+
+def as_matrix(numbers: Features, name: str) -> Tensor:
+    """Return real numbers of any shape as float64. Raises MetricError if they are none."""
+    return _tensor(numbers, name).double()
+
+
+def as_path(path: object, name: str = "path") -> Path:
+    """Return a path. Raises MetricError for another type."""
+    if not isinstance(path, Path | str):
+        raise MetricError(f"{name} must be the path of a file; got {_said(path)}.")
+    return Path(path)
 
 
 def _tensor(features: Features, name: str) -> Tensor:
@@ -134,7 +148,7 @@ def _array(features: object, name: str) -> np.ndarray:
         return features.data
     try:
         if _lists_tensors(features):
-            features = [row.detach().cpu().double().numpy() for row in features]
+            return torch.stack([row.detach().cpu() for row in features]).numpy()
         return np.asarray(features)
     except (ValueError, TypeError, RuntimeError, OverflowError) as problem:
         said = one_line(problem, 120)

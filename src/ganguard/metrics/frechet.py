@@ -24,7 +24,7 @@ from torch import Tensor
 
 from ganguard.base.errors import MetricError
 from ganguard.base.seeds import torch_generator
-from ganguard.metrics.arrays import Features, as_features, require_same_width
+from ganguard.metrics.arrays import Features, as_features, as_whole, require_same_width
 
 POINTS = 15  # sample sizes to which the line of FD infinity is fitted (Chong & Forsyth 2020, section 4)
 SMALLEST_SHARE = 0.1  # share of the rows in the smallest sample (ibid.: 5,000 of 50,000)
@@ -127,8 +127,7 @@ def frechet_distance_infinity(a: Features, b: Features, *, points: int = POINTS,
         points: sample sizes, from SMALLEST_SHARE of the rows to all of them.
         seed: seed of the random parts.
     """
-    if points < 2:
-        raise MetricError(f"points must be at least 2, to fit a line; got {points}.")
+    points, seed = as_whole(points, "points", 2), as_whole(seed, "seed")
     x, y = as_features(a, "a", FEWEST_ROWS), as_features(b, "b", FEWEST_ROWS)
     require_same_width(x, y)
     shares = np.linspace(SMALLEST_SHARE, 1, points)
