@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ganguard.base.compute import Compute
 from ganguard.base.errors import MetricError
+from ganguard.base.images import room_for
 from ganguard.base.progress import Progress
 from ganguard.comparison.compare import BINS, NEIGHBOURS, NIQE_IMAGES, in_no_order
 from ganguard.comparison.embedding import as_probabilities
@@ -26,7 +27,7 @@ from ganguard.metrics import Balls, Memorisation, NiqeModel, fit_niqe, has_textu
 from ganguard.metrics.features.extraction import FeatureCache, extract_stream
 from ganguard.metrics.features.network import FeatureNetwork, Output, Standardisation
 from ganguard.metrics.features.scale_checks import require_comparable, scale_note
-from ganguard.metrics.ndb_jsd import Bins
+from ganguard.metrics.ndb_jsd import Bins, different_rows
 from ganguard.metrics.niqe import SMALLEST_BLOCK, niqe_block
 from ganguard.metrics.prdc import Memberships
 from ganguard.results.measures import Measure
@@ -91,16 +92,24 @@ class TwoSets:
     @cached_property
     def histograms(self) -> Callable[[str], Histograms]:
         """By name of the function that compares them: the images of b and of a in each bin of b's pixels."""
-        try:
-            bins = Bins.fit(torch.cat(list(self.b.parts())).flatten(1), BINS)
-        except MetricError:  # of pixels, whose number is known, there is but one reason
+        rows = self._whole(self.b).flatten(1)
+        if (different := different_rows(rows)) < BINS:
             raise MetricError(
-                f"ndb and jsd need at least {BINS} different images in B, and it has fewer. Measure other "
-                "numbers."
-            ) from None
+                f"ndb and jsd need at least {BINS} different images in B; got {different}. Measure against "
+                "more images that differ."
+            )
+        bins = Bins.fit(rows, BINS)
         parts = [bins.count(part.flatten(1), "A", at_least=1) for part in self.a.parts()]
         counts = bins.counts.numpy(), np.sum(parts, axis=0)
         return cache(lambda function: compare_histograms(function, *counts))
+
+    @staticmethod
+    def _whole(images: ImageSet) -> Tensor:
+        whole, start = room_for(images.count, images.shape, "images"), 0
+        for part in images.parts():
+            whole[start : start + len(part)] = part
+            start += len(part)
+        return whole
 
     @cached_property
     def memory(self) -> Callable[[str], Memorisation]:

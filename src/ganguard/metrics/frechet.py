@@ -24,7 +24,7 @@ from torch import Tensor
 
 from ganguard.base.errors import MetricError
 from ganguard.base.seeds import torch_generator
-from ganguard.metrics.arrays import Features, as_features, require_same_width
+from ganguard.metrics.arrays import Features, as_features, as_whole, require_same_width
 from ganguard.metrics.moments import as_float64, symmetric
 from ganguard.results.measures import MEASURES
 
@@ -176,8 +176,7 @@ def frechet_distance_infinity(a: Features, b: Features, *, points: int = POINTS,
         points: sample sizes, from SMALLEST_SHARE of the rows to all of them.
         seed: seed of the random parts.
     """
-    if points < 2:
-        raise MetricError(f"points must be at least 2, to fit a line; got {points}.")
+    points, seed = as_whole(points, "points", 2), as_whole(seed, "seed")
     x, y = as_features(a, "a", 2), as_features(b, "b", 2)
     require_same_width(x, y)
     if shortage := INFINITY.shortage(images=min(len(x), len(y)), dimensions=x.shape[1]):
