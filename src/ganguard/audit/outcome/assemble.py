@@ -63,7 +63,7 @@ def assemble(
         measurements=tuple(measurements),
         failures=tuple(failure_records(plan, execution)),
         refinements=tuple(refinement_records(plan, done)),
-        verdicts=tuple(verdicts_on(spec, measurements, attacks, defences)),
+        verdicts=tuple(verdicts_on(spec, measurements, attacks, defences, honest)),
         accounts=tuple(account_records(plan, audit, done, spec.codes)),
         used=tuple(use_records(plan, done)),
         skipped=tuple(read_skipped((step.name, done[step.name].directory) for step in finished)),

@@ -10,6 +10,7 @@ from ganguard.audit.plan.step import Step
 from ganguard.audit.spec.spec import Spec
 from ganguard.audit.steps.measurements import read_measurements
 from ganguard.audit.steps.substitute import queries_of
+from ganguard.results.independent_record import IndependentRecord
 from ganguard.results.protection import protection_verdicts
 from ganguard.results.records import (
     AttackRecord,
@@ -20,6 +21,7 @@ from ganguard.results.records import (
     Verdict,
 )
 from ganguard.results.verdicts import verdicts
+from ganguard.results.weak import weak_adversaries
 
 
 def measurements_of(plan: Plan, done: dict[str, Done]) -> Iterator[Measurement]:
@@ -79,14 +81,20 @@ def _cause(step: Step, execution: Execution) -> str | None:
 
 
 def verdicts_on(
-    spec: Spec, measurements: list[Measurement], attacks: list[AttackRecord], defences: list[DefenceRecord]
+    spec: Spec,
+    measurements: list[Measurement],
+    attacks: list[AttackRecord],
+    defences: list[DefenceRecord],
+    independent: list[IndependentRecord],
 ) -> list[Verdict]:
     """Return the verdicts on the paper's relations.
 
-    Protection is not judged if distances are to the images that an API returned.
+    Protection is not judged if distances are to the images that an API returned, or by adversaries that did
+    not learn what they bought.
     """
     undefended = [measurement for measurement in measurements if measurement.defence is None]
     found = verdicts(undefended, attacks, improvements(spec.labelled_attacks()))
     if spec.remote() and not spec.reference:
         return found
-    return found + protection_verdicts(measurements, defences)
+    weak = weak_adversaries(measurements, attacks, independent)
+    return found + protection_verdicts(measurements, defences, weak)
