@@ -10,6 +10,7 @@ from ganguard.results.independent import (
     copy_distances,
     honest_distances,
     honest_record,
+    learnt_real,
     mean,
 )
 from ganguard.results.independent_record import IndependentRecord
@@ -68,7 +69,13 @@ def comparison(results: AuditResults, copy: Whose) -> Comparison | None:
     """
     record = honest_record(results.independent, str(copy.attack))
     honest = honest_distances(results.measurements, record.label) if record else {}
-    return compare_with_honest(copy_distances(results.measurements, copy), honest) if honest else None
+    if record is None or not honest:
+        return None
+    found = compare_with_honest(copy_distances(results.measurements, copy), honest)
+    if learnt_real(results.measurements, record.label):
+        return found
+    reason = "that model did not learn the real images itself and is no floor; train longer or stronger"
+    return Comparison("undecided", reason, found.ratio)
 
 
 def closer_word(results: AuditResults, copy: Whose) -> str:
@@ -84,17 +91,19 @@ def beside_headline(results: AuditResults, attack: str, budget: int) -> str:
     if record is None or found is None:
         return why_missing(results, attack)
     distance = number(mean(list(honest_distances(results.measurements, record.label).values())))
-    return f"{NEVER_SAW.capitalize()}, of the same recipe, is at FD {distance}: {_answer(found)}"
+    return f"{NEVER_SAW.capitalize()} is at FD {distance}: {_answer(found)}"
 
 
 def _answer(found: Comparison) -> str:
+    """Return yes, no or undecided, and by how much; without an interval, why there is none."""
     times = "" if found.ratio is None else f"{number(found.ratio)} times as far"
     if found.low is not None and found.high is not None:
         times += f", 95 % interval {interval(found.low, found.high)}"
+    why = "" if found.low is not None else f", since {found.reason}"
     said = {
         "yes": "the copy is closer",
         "no": "the copy is no closer, and its distance proves no theft",
-        "undecided": f"whether the copy is closer is undecided, since {found.reason}",
+        "undecided": f"whether the copy is closer is undecided{why}",
     }[found.closer]
     return f"{said} ({times})." if times else f"{said}."
 
@@ -143,14 +152,28 @@ def remarks(results: AuditResults) -> list[str]:
     measured = {attack for floor in floors(results) for attack in floor.record.attacks}
     for floor in floors(results):
         record, each = floor.record, floor.distance
-        spread = f" ({interval(each.least, each.greatest)} over {each.count} seeds)" if each.count > 1 else ""
+        spread = (
+            f" ({interval(each.least, each.greatest)} over {each.count} {each.over})"
+            if each.count > 1
+            else ""
+        )
         found.append(
             f"{NEVER_SAW.capitalize()} ({record.label}), trained like {_these(record.attacks)} on "
             f"{whole(record.images)} real images ({results.real}, train split) without one query, is at FD "
-            f"{number(each.mean)}{spread}. Without the target, anybody with such images comes as near."
+            f"{number(each.mean)}{spread}. {_means(results, record)}"
         )
     lacking = [record.label for record in results.attacks if record.label not in measured]
     return found + list(dict.fromkeys(why_missing(results, label) for label in lacking))
+
+
+def _means(results: AuditResults, record: IndependentRecord) -> str:
+    if learnt_real(results.measurements, record.label):
+        return "Without the target, anybody with such images comes as near."
+    honest = list(honest_distances(results.measurements, record.label, "reference").values())
+    return (
+        f"It did not learn the real images itself (FD {number(mean(honest))} to held-out ones, more than "
+        "twice as far as this model), so it is no floor: the recipe is too weak, or its training too short."
+    )
 
 
 def _these(attacks: tuple[str, ...]) -> str:

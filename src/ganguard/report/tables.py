@@ -188,7 +188,7 @@ def distance_table(results: AuditResults) -> tuple[tuple[str, ...], tuple[Group,
     bought = {against: replays(results, DISTANCE, against) for against in beside}
     purchases = [
         Row(
-            "the bought images themselves",
+            "bought images",
             (whole(budget), *(cell(bought[each].get(budget, []), PRINTED_DECIMALS) for each in beside)),
         )
         for budget in bought["target"]

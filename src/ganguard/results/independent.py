@@ -17,6 +17,8 @@ from ganguard.results.verdicts import Distances
 from ganguard.results.whose import Whose
 
 Closer = Literal["yes", "no", "undecided"]
+TIMES = 2.0
+"""So many times as far as another set of images is too far to have been learnt from it."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,18 @@ def copy_distances(
     )
 
 
+def learnt_real(measurements: Iterable[Measurement], recipe: str) -> bool:
+    """Return whether honest models learnt the images that they were trained on.
+
+    If they are more than TIMES as far from real images as the target is, their recipe is too weak to show how
+    near one comes without the target. True if either distance was not measured.
+    """
+    found = list(measurements)
+    honest = honest_distances(found, recipe, "reference").values()
+    target = [m.value for m in found if _is(m, "target", "reference") and m.defence is None]
+    return not honest or not target or mean(list(honest)) <= TIMES * mean(target)
+
+
 def compare_with_honest(copies: Distances, honest: Distances, confidence: float = CONFIDENCE) -> Comparison:
     """Return whether copies are closer than honest models: Welch's t-interval of the difference of the mean
     logarithms of their distances.
@@ -97,7 +111,7 @@ def compare_with_honest(copies: Distances, honest: Distances, confidence: float 
 
 
 def _is(m: Measurement, subject: str, against: Against) -> bool:
-    return (m.subject, m.against, m.metric) == (subject, against, DISTANCE) and m.seed is not None
+    return (m.subject, m.against, m.metric) == (subject, against, DISTANCE)
 
 
 def _by_seed(measurements: Iterable[Measurement]) -> Distances:

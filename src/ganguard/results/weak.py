@@ -1,7 +1,8 @@
 """Which adversaries did not learn what they bought? Their distances say nothing about the target's risk.
 
 A copy fails if the interval of its distance to the target lies above twice the distance of the images that it
-was trained on, and above that of an honest model of its recipe. The interval is the copy's own, of measuring
+was trained on, and above that of an honest model of its recipe. An honest model that did not learn its own
+images excuses no copy: their recipe is too weak for both. The interval is the copy's own, of measuring
 it: it is this copy that failed, not every copy of its kind. An adversary is weak if most of its copies, one
 for each seed, fail.
 
@@ -13,13 +14,12 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ganguard.results.independent import honest_distances, honest_record, mean
+from ganguard.results.independent import TIMES, honest_distances, honest_record, learnt_real, mean
 from ganguard.results.independent_record import IndependentRecord
 from ganguard.results.measures import DISTANCE
 from ganguard.results.records import Against, AttackRecord, AuditResults, Measurement
 from ganguard.results.whose import Whose
 
-TIMES = 2.0  # the distance of the bought images, above which a copy has lost what it was given
 _BOTH_SIDES = 1.96  # standard errors: 95 % of a normal distribution
 
 
@@ -75,14 +75,15 @@ def weak_adversaries(
         record = honest_record(independent, str(adversary.attack))
         honest = _honest(distances, record, "target")
         to_real = _honest(distances, record, "reference")
+        excuse = honest if record and learnt_real(measurements, record.label) else None
         holds_real = "real images" in knows.get(str(adversary.attack), ())
         pairs = [(copies["target"][whose], _purchase(whose, bought)) for whose in each]
         failed = 0
         for whose, (copy, purchase) in zip(each, pairs, strict=True):
-            learnt_real = (
+            is_near_real = (
                 holds_real and to_real is not None and _low(copies["reference"].get(whose, [])) <= to_real
             )
-            failed += _fails(copy, purchase, honest) and not learnt_real
+            failed += _fails(copy, purchase, excuse) and not is_near_real
         if 2 * failed > len(each):
             of_copies, of_bought = (mean([mean(_values(pair[i])) for pair in pairs]) for i in (0, 1))
             found.append(WeakAdversary(adversary, of_copies, of_bought, honest, failed, len(each)))

@@ -37,7 +37,7 @@ def results_with(honest: tuple[float, ...], seeds: int = 3) -> AuditResults:
     [
         (NEAR, 3, "yes", "is at FD 2.00: the copy is closer (0.6"),
         (FAR, 3, "no", "is at FD 0.140: the copy is no closer, and its distance proves no theft (9."),
-        ((1.0, 1.3, 1.7), 3, "undecided", "whether the copy is closer is undecided, since the 95 % interval"),
+        ((1.0, 1.3, 1.7), 3, "undecided", "whether the copy is closer is undecided (1.0"),
         ((0.14,), 1, "undecided", "is undecided, since one seed gives no interval; run more seeds (9."),
     ],
 )

@@ -84,6 +84,15 @@ def test_a_copy_of_real_images_that_is_near_them_has_learnt_those() -> None:
     assert found([*measured, far, real], "real images")
 
 
+@pytest.mark.parametrize(("honest_to_real", "weak"), [(40.0, True), (5.9, False)])
+def test_an_honest_model_that_learnt_nothing_excuses_no_copy(honest_to_real: float, weak: bool) -> None:
+    """A training that is too short is too short for both, so that both are about as far."""
+    target_to_real = users_of(3.0, None)
+    measured = [*one(27.8, 0.68, 36.0), target_to_real, honest_model(honest_to_real, 0, "sngan", "reference")]
+    assert bool(found(measured)) is weak
+    assert not found([m for m in measured if m.subject != "target"])
+
+
 def test_a_copy_that_was_given_or_moved_and_one_without_a_purchase_are_not_judged() -> None:
     for knows in ("a copy", "another domain"):
         assert not found(one(12.0, 0.3, 0.1), knows)
