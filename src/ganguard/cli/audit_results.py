@@ -7,7 +7,10 @@ from rich.console import Console
 from rich.table import Table
 
 from ganguard.report.defending import utility_table
+from ganguard.report.independent import remarks
 from ganguard.report.tables import Group, distance_table
+from ganguard.report.weak import SAID, warnings
+from ganguard.report.words import headline
 from ganguard.results.protection import protection, utility_distance
 from ganguard.results.records import AuditResults
 from ganguard.results.skipped import made_rgb, said_of
@@ -20,15 +23,27 @@ def print_results(results: AuditResults, directory: Path) -> None:
         shown.print(_copies(results.undefended()))
     if results.defences:
         shown.print(_behind_defences(results) if results.attacks else _utility(results))
-    seeds = len(results.spec["seeds"])
-    of_one_seed = "standard error of one seed, due to the number of images measured"
-    shown.print(f"± is the {f'standard deviation over {seeds} seeds' if seeds > 1 else of_one_seed}.")
+    shown.print(_spread(len(results.spec["seeds"])), soft_wrap=True)
+    undefended = results.undefended()
+    for sentence in (headline(undefended).lead, *remarks(undefended)):
+        shown.print(sentence, soft_wrap=True)
+    if failed := warnings(results):
+        shown.print(SAID, *failed, sep="\n", style="bold", soft_wrap=True)
     for record in results.skipped:
         if left_out := said_of(record):
             shown.print(f"Left out: {left_out}.", soft_wrap=True)
         if changed := made_rgb(record):
             shown.print(f"{changed}.", soft_wrap=True)
     shown.print(f"Report: {directory / 'report.html'}", soft_wrap=True)
+
+
+def _spread(seeds: int) -> str:
+    """Return what ± means in the tables."""
+    if seeds > 1:
+        return (
+            f"± is the standard deviation over {seeds} seeds; of the target itself and noise, of measuring."
+        )
+    return "One seed: how much another copy would differ is not known. ± is the standard error of measuring."
 
 
 def _copies(results: AuditResults) -> Table:

@@ -5,7 +5,8 @@ from typing import get_args
 
 import yaml
 
-from ganguard.report import lists, plots, tables, words
+from ganguard.report import lists, plots, tables, weak, words
+from ganguard.report.copies_beside import copies_beside
 from ganguard.report.defending import defending_section
 from ganguard.report.dots import dots
 from ganguard.report.findings import labels, seeds
@@ -14,6 +15,7 @@ from ganguard.report.grids import grid_rows, open_gallery
 from ganguard.report.numbers import whole
 from ganguard.report.pages import template
 from ganguard.report.refining import DIAGNOSTICS, refining_section
+from ganguard.report.relations import relations
 from ganguard.results.measures import MEASURES
 from ganguard.results.records import Against, AuditResults
 from ganguard.results.skipped import made_rgb, said_of
@@ -43,6 +45,10 @@ def render(results: AuditResults, directory: Path) -> str:
         ],
         legend=plots.legend(results),
         dots=dots(results),
+        beside=copies_beside(results),
+        relations=relations(results.verdicts),
+        rule=weak.SAID,
+        warnings=weak.warnings(whole_results),
         defending=defending,
         frontiers=[
             (frontier(attack, i), frontier_keys(attack)) for i, attack in enumerate(defending.attacks)

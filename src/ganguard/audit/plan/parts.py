@@ -8,6 +8,7 @@ from ganguard.audit.spec.scenarios import Scenario
 from ganguard.base.cache import canonical_json
 from ganguard.data.dataset import DatasetSettings
 from ganguard.results.whose import Whose
+from ganguard.training.settings import TrainingSettings
 
 
 @dataclass(frozen=True)
@@ -171,6 +172,29 @@ class SubstitutePlan:
 
 
 @dataclass(frozen=True)
+class HonestPlan:
+    """The training and the measuring of a model that never saw an answer of the target.
+
+    Attributes:
+        label: of all models of the same recipe and share; unique in the plan.
+        training: the recipe.
+        attacks: labels of the attacks whose copies are trained alike.
+        share: share of the train split of the real images that it is trained on.
+        seed: seed of the audit that its own seed is derived from.
+        train: the step that trains it.
+        measure: the step that measures it.
+    """
+
+    label: str
+    training: TrainingSettings
+    attacks: tuple[str, ...]
+    share: float
+    seed: int
+    train: Step
+    measure: Step
+
+
+@dataclass(frozen=True)
 class Plan:
     """All steps of an audit, and their purposes.
 
@@ -181,6 +205,7 @@ class Plan:
         known: the steps that choose the real images of adversaries.
         substitutes: the copies.
         auditor: how many images the auditor buys.
+        honest: the models that never saw an answer of the target.
     """
 
     steps: tuple[Step, ...]
@@ -189,3 +214,4 @@ class Plan:
     known: tuple[Step, ...]
     substitutes: tuple[SubstitutePlan, ...]
     auditor: int
+    honest: tuple[HonestPlan, ...] = ()

@@ -3,6 +3,7 @@
 from ganguard.audit.steps.call import Kind
 from ganguard.audit.steps.direction import DIRECTION
 from ganguard.audit.steps.features import FEATURES
+from ganguard.audit.steps.independent import INDEPENDENT, MEASURE_INDEPENDENT
 from ganguard.audit.steps.known import KNOWN
 from ganguard.audit.steps.measure import MEASURE
 from ganguard.audit.steps.preflight import FIT, READY
@@ -26,6 +27,8 @@ KINDS: dict[str, Kind] = {
     "utility": UTILITY,
     "features": FEATURES,
     "yardsticks": YARDSTICKS,
+    "independent": INDEPENDENT,
+    "measure_independent": MEASURE_INDEPENDENT,
     "known": KNOWN,
     "purchase": PURCHASE,
     "replay": REPLAY,

@@ -7,7 +7,7 @@ from ganguard.attacks.fidelity import FidelitySettings
 from ganguard.attacks.protocol import Needs
 from ganguard.attacks.transfer import TransferSettings
 from ganguard.audit.engine.cache import Done, step_key
-from ganguard.audit.plan import adversary_work, ground_work
+from ganguard.audit.plan import adversary_work, ground_work, independent_work
 from ganguard.audit.plan.parts import Plan
 from ganguard.audit.plan.plan import make_plan
 from ganguard.audit.plan.step import Step, StepSettings
@@ -56,7 +56,8 @@ def test_steps_come_after_what_they_need() -> None:
 
 
 def test_every_kind_of_step_has_settings_a_function_and_says_its_code() -> None:
-    named = [*vars(ground_work).values(), *vars(adversary_work).values()]
+    rooms = (ground_work, adversary_work, independent_work)
+    named = [found for room in rooms for found in vars(room).values()]
     settings = [found for found in named if isinstance(found, type)]
     kinds = [kind.kind for kind in settings if issubclass(kind, StepSettings) and "kind" in vars(kind)]
     assert sorted(kinds) == sorted(KINDS)
