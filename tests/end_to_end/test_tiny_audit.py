@@ -41,6 +41,7 @@ SPEC = {
     "attacks": [ATTACK, {**ATTACK, "architecture": "dcgan"}],
     "seeds": [0, 1],
     "samples": 300,
+    "even_if": "target_broken",
 }
 
 

@@ -3,14 +3,12 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ganguard.report.advice import advice
 from ganguard.report.defended_copies import CopiesTable, copies_table
 from ganguard.report.defended_points import UNDEFENDED, DefencePoint, by_family, families, mean_of, points_of
 from ganguard.report.grids import Gallery, Grid
-from ganguard.report.independent import beside_defences
-from ganguard.report.numbers import DASH, interval, number, whole
+from ganguard.report.in_front import on_defences
+from ganguard.report.numbers import DASH, counted, interval, number
 from ganguard.report.tables import Group, Row
-from ganguard.report.weak import fairly_tried
 from ganguard.results.measures import DISTANCE, MEASURES
 from ganguard.results.protection import NAIVE, defended_attacks, protection
 from ganguard.results.records import Against, AuditResults
@@ -158,23 +156,14 @@ def _defended(results: AuditResults, attack: str, budget: int) -> Defended:
     ]
     columns, table = _measured(COLUMNS, rows)
     return Defended(
-        heading=f"{attack}, {whole(budget)} bought images",
+        heading=f"{attack}, {counted(budget, 'bought image')}",
         points=points,
-        remarks=_remarks(results, attack, budget, points),
+        remarks=on_defences(results, attack, budget, points),
         columns=columns,
         table=table,
         at_equal_loss=tuple(Row(name, _at_losses(family)) for name, family in families(points).items()),
         copies=copies_table(results, attack),
     )
-
-
-def _remarks(
-    results: AuditResults, attack: str, budget: int, points: Sequence[DefencePoint]
-) -> tuple[str, ...]:
-    """Return advice on defences that were fairly tried, and why others get none."""
-    fair, withheld = fairly_tried(results, attack, budget, points)
-    floor, known = beside_defences(results, attack, budget)
-    return tuple(filter(None, (withheld, floor, *(advice(fair) if fair and known else ()))))
 
 
 def _row(results: AuditResults, point: DefencePoint, attack: str, budget: int) -> Row:

@@ -1,9 +1,16 @@
 """The spec of an audit: what is audited, by which attacks, behind which defences, and how it is measured."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import BeforeValidator, Field, SerializeAsAny, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SerializeAsAny,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 
 from ganguard.attacks.protocol import AttackSettings, parse_attack
 from ganguard.audit.spec.adversaries import AdversariesField, Averaging, Naive
@@ -14,7 +21,7 @@ from ganguard.audit.spec.scenarios import Scenario, scenarios
 from ganguard.base.cache import canonical_json
 from ganguard.base.compute import Compute
 from ganguard.base.errors import SpecError, unknown_name
-from ganguard.base.settings import NonNegative, Positive, Settings, one_line, parse
+from ganguard.base.settings import NonNegative, Positive, Settings, Words, one_line, parse
 from ganguard.comparison.directions import require_attribute
 from ganguard.data.dataset import DatasetField
 from ganguard.metrics.features.network import FeatureField
@@ -112,6 +119,8 @@ class Spec(Settings):
         independent: whether honest models are trained on the real images without a query, and on which
             shares of them: on, off, or {shares: [1, 0.5]}. Without them no copy is called close.
         samples: images in each measured set.
+        even_if: findings that would stop the audit, and shall not, as a word or a list. "target_broken": the
+            target is no nearer to real images than noise is, or covers none of them.
         compute: device, and threads of each process.
     """
 
@@ -126,7 +135,14 @@ class Spec(Settings):
     seeds: tuple[NonNegative, ...] = (0,)
     independent: IndependentField = Independent()
     samples: Annotated[Positive, Field(ge=6)] = 5000
+    even_if: Words[Literal["target_broken"]] = ()
     compute: Compute = Compute()
+
+    @field_serializer("target")
+    def _as_written(self, target: TrainTarget | TargetSettings) -> dict[str, Any]:
+        """Return the target as a spec names it, so that what is dumped can be read again."""
+        said = target.model_dump(mode="json")
+        return {"train": said} if isinstance(target, TrainTarget) else said
 
     @field_validator("seeds")
     @classmethod

@@ -10,6 +10,7 @@ from ganguard.audit.steps.preflight import FIT, READY
 from ganguard.audit.steps.purchase import PURCHASE
 from ganguard.audit.steps.real import REAL
 from ganguard.audit.steps.replay import REPLAY
+from ganguard.audit.steps.sound import SOUND
 from ganguard.audit.steps.substitute import SUBSTITUTE
 from ganguard.audit.steps.target import DEFEND, OPEN_TARGET, TRAIN_TARGET
 from ganguard.audit.steps.transfer import DOMAIN, MEASURE_TRANSFER
@@ -27,6 +28,7 @@ KINDS: dict[str, Kind] = {
     "utility": UTILITY,
     "features": FEATURES,
     "yardsticks": YARDSTICKS,
+    "sound": SOUND,
     "independent": INDEPENDENT,
     "measure_independent": MEASURE_INDEPENDENT,
     "known": KNOWN,
