@@ -22,6 +22,7 @@ from ganguard.base.settings import (
     read_record,
     shortened,
 )
+from ganguard.results.eyesight import Rung
 from ganguard.results.measures import MEASURES
 from ganguard.results.refinements import RefinementRecord
 from ganguard.results.rows import write_rows
@@ -294,6 +295,7 @@ class AuditResults(Settings):
     adversaries: tuple[str, ...] = ()
     directions: Rows[DirectionRecord] = ()
     measurements: Rows[Measurement]
+    eyesight: Rows[Rung] = ()
     failures: Rows[FailureRecord] = ()
     refinements: Rows[RefinementRecord] = ()
     verdicts: Rows[Verdict]

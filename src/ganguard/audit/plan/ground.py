@@ -58,6 +58,11 @@ def lay_ground(spec: Spec) -> Ground:
         fit=fit,
         features=features,
         yardsticks=yardsticks,
+        eyesight=Step(
+            "eyesight",
+            work.EyesightSettings(samples=spec.samples),
+            work.EyesightInputs(Input(measured), Input(features), Input(yardsticks)),
+        ),
         domains=tuple(
             DomainPlan(data, images, _floors_step(name, images, features, ready))
             for name, data, images in zip(names, datasets, domain_images, strict=True)

@@ -61,6 +61,7 @@ class Ground:
         fit: refuses what does not fit the target, before anything is bought.
         features: the feature network.
         yardsticks: measures everything that copies are compared with.
+        eyesight: measures what the feature network sees.
         domains: other domains that copies are moved to.
         directions: semantic directions, fitted for defences that move codes along them.
         defended: the target behind each chain of defences.
@@ -74,6 +75,7 @@ class Ground:
     fit: Step
     features: Step
     yardsticks: Step
+    eyesight: Step
     domains: tuple[DomainPlan, ...]
     directions: tuple[DirectionPlan, ...]
     defended: tuple[DefendedPlan, ...]

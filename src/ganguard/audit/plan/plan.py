@@ -3,6 +3,7 @@
     real ─► ready ─► target ─► fit ─► yardsticks ─► purchase ─► substitute ─► measure
     real ─► features ───────────────► yardsticks    purchase ─► replay ─────► measure
     target ─► direction ─► defended target ─► utility, beside the undefended; purchase ─► ... again
+    yardsticks ─► eyesight of the features
     another domain's real images ─► domain     substitute ─► transferred substitute ─► measure
 
 Nothing is trained before the real data are known to suffice and to fit the substitutes' architectures.
@@ -70,6 +71,7 @@ def _ground_steps(ground: Ground) -> list[Step]:
         ground.fit,
         ground.features,
         ground.yardsticks,
+        ground.eyesight,
         *(direction.step for direction in ground.directions),
     ]
 

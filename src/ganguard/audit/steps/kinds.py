@@ -2,6 +2,7 @@
 
 from ganguard.audit.steps.call import Kind
 from ganguard.audit.steps.direction import DIRECTION
+from ganguard.audit.steps.eyesight import EYESIGHT
 from ganguard.audit.steps.features import FEATURES
 from ganguard.audit.steps.known import KNOWN
 from ganguard.audit.steps.measure import MEASURE
@@ -26,6 +27,7 @@ KINDS: dict[str, Kind] = {
     "utility": UTILITY,
     "features": FEATURES,
     "yardsticks": YARDSTICKS,
+    "eyesight": EYESIGHT,
     "known": KNOWN,
     "purchase": PURCHASE,
     "replay": REPLAY,
