@@ -8,6 +8,7 @@ import yaml
 from ganguard.report import lists, plots, tables, words
 from ganguard.report.defending import defending_section
 from ganguard.report.dots import dots
+from ganguard.report.eyesight import eyesight_section
 from ganguard.report.findings import labels, seeds
 from ganguard.report.frontier import frontier, frontier_keys
 from ganguard.report.grids import grid_rows, open_gallery
@@ -43,6 +44,7 @@ def render(results: AuditResults, directory: Path) -> str:
         ],
         legend=plots.legend(results),
         dots=dots(results),
+        eyesight=eyesight_section(results),
         defending=defending,
         frontiers=[
             (frontier(attack, i), frontier_keys(attack)) for i, attack in enumerate(defending.attacks)

@@ -77,7 +77,7 @@ _TABLE = (
         "levels of 255",
         "a checkerboard of ±{} levels",
         lambda _: (4.0, 8.0, 16.0, 32.0),
-        lambda side: (16.0, 32.0) if side < LARGE else (),
+        lambda side: (32.0,) if side < LARGE else (),
     ),
     Damage(
         "noise",
