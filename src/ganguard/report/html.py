@@ -9,6 +9,7 @@ from ganguard.report import lists, plots, tables, weak, words
 from ganguard.report.copies_beside import copies_beside
 from ganguard.report.defending import defending_section
 from ganguard.report.dots import dots
+from ganguard.report.eyesight import eyesight_section
 from ganguard.report.findings import labels, seeds
 from ganguard.report.frontier import frontier, frontier_keys
 from ganguard.report.grids import grid_rows, open_gallery
@@ -54,6 +55,7 @@ def render(results: AuditResults, directory: Path) -> str:
         relations=relations(results.verdicts),
         rule=weak.SAID,
         warnings=weak.warnings(whole_results),
+        eyesight=eyesight_section(results),
         defending=defending,
         frontiers=[
             (frontier(attack, i), frontier_keys(attack)) for i, attack in enumerate(defending.attacks)

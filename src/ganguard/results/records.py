@@ -23,6 +23,7 @@ from ganguard.base.settings import (
     shortened,
 )
 from ganguard.results.environment import Environment
+from ganguard.results.eyesight import Rung
 from ganguard.results.independent_record import IndependentRecord
 from ganguard.results.measures import MEASURES
 from ganguard.results.refinements import RefinementRecord
@@ -298,6 +299,7 @@ class AuditResults(Settings):
     adversaries: tuple[str, ...] = ()
     directions: Rows[DirectionRecord] = ()
     measurements: Rows[Measurement]
+    eyesight: Rows[Rung] = ()
     failures: Rows[FailureRecord] = ()
     refinements: Rows[RefinementRecord] = ()
     verdicts: Rows[Verdict]

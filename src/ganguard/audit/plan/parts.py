@@ -63,6 +63,7 @@ class Ground:
         features: the feature network.
         yardsticks: measures everything that copies are compared with.
         sound: refuses a broken target, before anything is bought from it or trained for an adversary.
+        eyesight: measures what the feature network sees.
         domains: other domains that copies are moved to.
         directions: semantic directions, fitted for defences that move codes along them.
         defended: the target behind each chain of defences.
@@ -77,6 +78,7 @@ class Ground:
     features: Step
     yardsticks: Step
     sound: Step
+    eyesight: Step
     domains: tuple[DomainPlan, ...]
     directions: tuple[DirectionPlan, ...]
     defended: tuple[DefendedPlan, ...]

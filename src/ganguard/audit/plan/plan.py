@@ -3,6 +3,7 @@
     real ─► ready ─► target ─► fit ─► yardsticks ─► sound ─► purchase ─► substitute ─► measure
     real ─► features ───────────────► yardsticks             purchase ─► replay ─────► measure
     target ─► direction ─► defended target ─► utility, beside the undefended; purchase ─► ... again
+    yardsticks ─► eyesight of the features
     another domain's real images ─► domain     substitute ─► transferred substitute ─► measure
     real ─► independent ─► measure
 
@@ -74,6 +75,7 @@ def _ground_steps(ground: Ground) -> list[Step]:
         ground.features,
         ground.yardsticks,
         ground.sound,
+        ground.eyesight,
         *(direction.step for direction in ground.directions),
     ]
 

@@ -2,6 +2,7 @@
 
 from ganguard.audit.steps.call import Kind
 from ganguard.audit.steps.direction import DIRECTION
+from ganguard.audit.steps.eyesight import EYESIGHT
 from ganguard.audit.steps.features import FEATURES
 from ganguard.audit.steps.independent import INDEPENDENT, MEASURE_INDEPENDENT
 from ganguard.audit.steps.known import KNOWN
@@ -29,6 +30,7 @@ KINDS: dict[str, Kind] = {
     "features": FEATURES,
     "yardsticks": YARDSTICKS,
     "sound": SOUND,
+    "eyesight": EYESIGHT,
     "independent": INDEPENDENT,
     "measure_independent": MEASURE_INDEPENDENT,
     "known": KNOWN,

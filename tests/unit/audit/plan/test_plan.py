@@ -122,7 +122,8 @@ def test_keys_depend_on_what_results_depend_on_and_on_nothing_else() -> None:
     assert changed == {
         name
         for name in base
-        if name.split(",")[0] in ("ready", "yardsticks", "sound", "replay") or name[:7] == "measure"
+        if name.split(",")[0] in ("ready", "yardsticks", "sound", "eyesight", "replay")
+        or name[:7] == "measure"
     }
     assert (
         keys_of(plan_of(seeds=[1]))["substitute fidelity sngan, 10 queries, seed 1"]
