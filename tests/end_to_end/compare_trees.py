@@ -106,7 +106,7 @@ def served(tree: Path, out: Path) -> Iterator[str]:
             }
         )
     )
-    may = ("--budget", "30000", "--choose-seed", "--most-images", "128")
+    may = ("--budget", "40000", "--choose-seed", "--most-images", "128")
     made = ganguard(tree, out, "keys", "create", str(spec), "--account", "buyer", *may)
     key = next(word for word in made.split() if word.startswith("gg_"))
     with subprocess.Popen(

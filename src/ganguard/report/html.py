@@ -5,9 +5,11 @@ from typing import get_args
 
 import yaml
 
-from ganguard.report import lists, plots, tables, words
+from ganguard.report import lists, plots, tables, weak, words
+from ganguard.report.copies_beside import copies_beside
 from ganguard.report.defending import defending_section
 from ganguard.report.dots import dots
+from ganguard.report.eyesight import eyesight_section
 from ganguard.report.findings import labels, seeds
 from ganguard.report.frontier import frontier, frontier_keys
 from ganguard.report.grids import grid_rows, open_gallery
@@ -15,10 +17,11 @@ from ganguard.report.in_front import relations_note, with_defences
 from ganguard.report.numbers import counted, whole
 from ganguard.report.pages import template
 from ganguard.report.refining import DIAGNOSTICS, refining_section
+from ganguard.report.relations import relations
 from ganguard.report.target_check import target_check
 from ganguard.results.measures import MEASURES
 from ganguard.results.records import Against, AuditResults
-from ganguard.results.skipped import said_of
+from ganguard.results.skipped import made_rgb, said_of
 
 
 def render(results: AuditResults, directory: Path) -> str:
@@ -48,6 +51,11 @@ def render(results: AuditResults, directory: Path) -> str:
         ],
         legend=plots.legend(results),
         dots=dots(results),
+        beside=copies_beside(results),
+        relations=relations(results.verdicts),
+        rule=weak.SAID,
+        warnings=weak.warnings(whole_results),
+        eyesight=eyesight_section(results),
         defending=defending,
         frontiers=[
             (frontier(attack, i), frontier_keys(attack)) for i, attack in enumerate(defending.attacks)
@@ -87,7 +95,8 @@ def facts(results: AuditResults) -> list[tuple[str, str]]:
         ("images", f"{height}×{width} pixels, {'colour' if channels == 3 else 'grey'}"),
         ("codes drawn by", f"the {target.codes}"),
         ("real images", f"{results.real} ({split})"),
-        *(("images left out", said_of(record)) for record in results.skipped),
+        *(("images left out", said) for record in results.skipped if (said := said_of(record))),
+        *(("channels", said) for record in results.skipped if (said := made_rgb(record))),
         ("features", f"{features.kind}, {whole(features.dimensions)} dimensions{accuracy}"),
         ("seeds of the copies", ", ".join(str(seed) for seed in seeds(results)) or "no copy was measured"),
         (

@@ -5,7 +5,9 @@ from dataclasses import replace
 
 from ganguard.report.advice import STATED, advice, allowed_in_words
 from ganguard.report.defended_points import DefencePoint, points_of
+from ganguard.report.independent import beside_defences
 from ganguard.report.numbers import counted, number
+from ganguard.report.weak import fairly_tried
 from ganguard.report.words import Headline
 from ganguard.results.protection import defended_attacks
 from ganguard.results.records import AuditResults
@@ -20,7 +22,10 @@ def with_defences(said: Headline, results: AuditResults) -> Headline:
         attack: (budget, points_of(results, attack, budget))
         for attack, budget in defended_attacks(results.measurements).items()
     }
-    behind = [told for budget, points in met.values() if (told := _behind(budget, points))]
+    fair = [
+        (budget, fairly_tried(results, attack, budget, points)[0]) for attack, (budget, points) in met.items()
+    ]
+    behind = [told for budget, points in fair if (told := _behind(budget, points))]
     if behind:
         lead = f"{said.lead} {min(behind)[1]}"
     elif results.defences and results.attacks:
@@ -29,10 +34,19 @@ def with_defences(said: Headline, results: AuditResults) -> Headline:
         lead = said.lead
     remarks = [
         f"{attack}: {remark}" if len(met) > 1 else remark
-        for attack, (_, points) in met.items()
-        for remark in advice(points)
+        for attack, (budget, points) in met.items()
+        for remark in on_defences(results, attack, budget, points)
     ]
     return replace(said, lead=lead, remarks=(*said.remarks, *remarks))
+
+
+def on_defences(
+    results: AuditResults, attack: str, budget: int, points: Sequence[DefencePoint]
+) -> tuple[str, ...]:
+    """Return advice on defences that were fairly tried, and why others get none."""
+    fair, withheld = fairly_tried(results, attack, budget, points)
+    floor, known = beside_defences(results, attack, budget)
+    return tuple(filter(None, (withheld, floor, *(advice(fair) if fair and known else ()))))
 
 
 def _behind(budget: int, points: Sequence[DefencePoint]) -> tuple[float, str] | None:

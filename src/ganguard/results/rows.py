@@ -33,6 +33,7 @@ def write_rows(rows: Sequence[Mapping[str, Any]], whence: Mapping[str, str], pat
 _ROWS = pa.schema(
     [
         ("subject", pa.string()),
+        ("recipe", pa.string()),
         ("attack", pa.string()),
         ("query_budget", pa.int64()),
         ("seed", pa.int64()),

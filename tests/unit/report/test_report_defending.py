@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from defence_samples import copy_of, defence, users_of
+from honest_samples import with_honest
 
 from ganguard.report.defended_copies import CopiesTable
 from ganguard.report.defending import DefendingSection, defending_section
@@ -15,6 +16,7 @@ from ganguard.report.tables import Group, Row
 from ganguard.results.records import AuditResults, FailureRecord, Verdict
 
 NOISE, JPEG = "gaussian_noise", "jpeg"
+HONEST = {"fidelity sngan": (19.0, 20.0, 21.0)}
 SIDES: dict[str, tuple[str, float, float, float]] = {  # kind, users' FD, naive copies', closest copies'
     "noise 0.1": (NOISE, 3.3, 3.0, 2.0),
     "noise 0.4": (NOISE, 9.0, 40.0, 6.0),
@@ -33,7 +35,7 @@ def _results(tiny: AuditResults, seeds: int = 5) -> AuditResults:
                 copy_of(naive + 0.01 * seed, seed, label, "naive"),
                 copy_of(closest + 0.01 * seed, seed, label, "through it"),
             ]
-    return tiny.model_copy(
+    found = tiny.model_copy(
         update={
             "measurements": tuple(measured),
             "defences": tuple(defence(label, kind) for label, (kind, *_) in SIDES.items()),
@@ -41,6 +43,7 @@ def _results(tiny: AuditResults, seeds: int = 5) -> AuditResults:
             "pictures": (),
         }
     )
+    return with_honest(found, HONEST)
 
 
 def _section(results: AuditResults) -> DefendingSection:
@@ -56,13 +59,17 @@ def test_what_another_makes_pointless_is_dominated(tiny_results: AuditResults) -
 
 def test_the_recommendation_has_an_interval_or_is_none(tiny_results: AuditResults) -> None:
     (attack,) = _section(_results(tiny_results)).attacks
-    best, illusion = attack.remarks
+    floor, best, illusion = attack.remarks
+    assert floor == (
+        "A model that never saw it, of the same recipe, is at FD 20.0: no defence keeps anybody farther away "
+        "than that."
+    )
     assert "noise 0.1 keeps copies furthest away" in best
     assert "1.33 times as far as without a defence" in best
     assert "Use it, if that price is right (95 % interval 1.3" in best
     assert "noise 0.4 seems to keep copies at FD 40" in illusion
     (alone,) = _section(_results(tiny_results, seeds=1)).attacks
-    assert "no recommendation yet" in alone.remarks[0]
+    assert "no recommendation yet" in alone.remarks[1]
 
 
 def test_none_is_worth_it_where_no_copy_is_kept_further_away(tiny_results: AuditResults) -> None:
@@ -70,7 +77,7 @@ def test_none_is_worth_it_where_no_copy_is_kept_further_away(tiny_results: Audit
     kept = [m for m in results.measurements if m.defence in (None, "harmful")]
     only = results.model_copy(update={"measurements": tuple(kept), "defences": (defence("harmful"),)})
     (attack,) = _section(only.model_copy(update={"measurements": tuple(_nearer(kept))})).attacks
-    assert attack.remarks[0] == (
+    assert attack.remarks[1] == (
         "harmful, the one defence that leaves honest users within 1.5 times their undefended distance to "
         "real images, does not keep copies further away than no defence does (FD 1.52): behind it the "
         "closest copy is at FD 0.920. It is not worth it at that price."
@@ -94,7 +101,8 @@ def test_a_defence_that_the_seeds_tell_from_none_is_recommended_beside_one_of_a_
             "pictures": (),
         }
     )
-    said = _section(results).attacks[0].remarks[0]
+    results = with_honest(results, HONEST)
+    said = _section(results).attacks[0].remarks[1]
     assert (
         "only steady can be told from no defence: the 95 % interval excludes 1. It keeps copies further away:"
         in said
@@ -105,8 +113,8 @@ def test_a_defence_that_the_seeds_tell_from_none_is_recommended_beside_one_of_a_
         in said
     )
     assert "None is worth it" not in said
-    wild = [m for m in measured if m.defence != "steady"]
-    said = _section(results.model_copy(update={"measurements": tuple(wild)})).attacks[0].remarks[0]
+    wild = [m for m in results.measurements if m.defence != "steady"]
+    said = _section(results.model_copy(update={"measurements": tuple(wild)})).attacks[0].remarks[1]
     assert said.startswith("wild, the one defence that leaves honest users within 1.5 times")
     assert "It is not worth it at that price: the interval does not exclude 1 (95 % interval 0." in said
 

@@ -61,6 +61,11 @@ def lay_ground(spec: Spec) -> Ground:
         features=features,
         yardsticks=yardsticks,
         sound=sound,
+        eyesight=Step(
+            "eyesight",
+            work.EyesightSettings(samples=spec.samples),
+            work.EyesightInputs(Input(measured), Input(features), Input(yardsticks)),
+        ),
         domains=tuple(
             DomainPlan(data, images, _floors_step(name, images, features, ready))
             for name, data, images in zip(names, datasets, domain_images, strict=True)

@@ -265,6 +265,26 @@ class SoundInputs(Inputs[T]):
     yardsticks: T
 
 
+class EyesightSettings(StepSettings):
+    """Measure what the feature network sees. samples: images in each of the auditor's draws."""
+
+    kind: ClassVar[str] = "eyesight"
+    samples: Positive
+
+    def libraries(self) -> tuple[str, ...]:
+        """Return the library that codes images as JPEG, and the one that finds clusters."""
+        return ("simplejpeg", "scikit-learn")
+
+
+@dataclass(frozen=True)
+class EyesightInputs(Inputs[T]):
+    """The target that the auditor draws from, the feature network, and the yardsticks, which bought draws."""
+
+    target: T
+    features: T
+    yardsticks: T
+
+
 class DomainSettings(StepSettings):
     """Measure the floors of another domain."""
 

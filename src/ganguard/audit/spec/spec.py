@@ -15,6 +15,7 @@ from pydantic import (
 from ganguard.attacks.protocol import AttackSettings, parse_attack
 from ganguard.audit.spec.adversaries import AdversariesField, Averaging, Naive
 from ganguard.audit.spec.chains import ChainsField, attributes, swept
+from ganguard.audit.spec.independent import Independent, IndependentField
 from ganguard.audit.spec.labels import numbered
 from ganguard.audit.spec.scenarios import Scenario, scenarios
 from ganguard.base.cache import canonical_json
@@ -114,7 +115,9 @@ class Spec(Settings):
         adversaries: each attacks every defended target: "naive" trains on the images that it gets; `{kind:
             through_defence}` trains through a guess of the defence; `{kind: averaging}` asks for every image
             several times. If a setting is a list, each of its values makes an adversary of its own.
-        seeds: each reseeds the purchase and the substitutes.
+        seeds: each reseeds the purchase and the substitutes, and trains honest models of its own.
+        independent: whether honest models are trained on the real images without a query, and on which
+            shares of them: on, off, or {shares: [1, 0.5]}. Without them no copy is called close.
         samples: images in each measured set.
         even_if: findings that would stop the audit, and shall not, as a word or a list. "target_broken": the
             target is no nearer to real images than noise is, or covers none of them.
@@ -130,6 +133,7 @@ class Spec(Settings):
     defences: ChainsField = ((),)
     adversaries: AdversariesField = (Naive(),)
     seeds: tuple[NonNegative, ...] = (0,)
+    independent: IndependentField = Independent()
     samples: Annotated[Positive, Field(ge=6)] = 5000
     even_if: Words[Literal["target_broken"]] = ()
     compute: Compute = Compute()

@@ -2,7 +2,9 @@
 
 from ganguard.audit.steps.call import Kind
 from ganguard.audit.steps.direction import DIRECTION
+from ganguard.audit.steps.eyesight import EYESIGHT
 from ganguard.audit.steps.features import FEATURES
+from ganguard.audit.steps.independent import INDEPENDENT, MEASURE_INDEPENDENT
 from ganguard.audit.steps.known import KNOWN
 from ganguard.audit.steps.measure import MEASURE
 from ganguard.audit.steps.preflight import FIT, READY
@@ -28,6 +30,9 @@ KINDS: dict[str, Kind] = {
     "features": FEATURES,
     "yardsticks": YARDSTICKS,
     "sound": SOUND,
+    "eyesight": EYESIGHT,
+    "independent": INDEPENDENT,
+    "measure_independent": MEASURE_INDEPENDENT,
     "known": KNOWN,
     "purchase": PURCHASE,
     "replay": REPLAY,

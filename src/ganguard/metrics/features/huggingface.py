@@ -77,6 +77,7 @@ class HuggingFaceNetwork(FeatureNetwork):
     takes: ClassVar[Literal["float", "uint8"]] = "uint8"
     smallest_side: ClassVar[int] = 1
     at_once: ClassVar[int | None] = 64
+    bytes_a_pixel: ClassVar[int] = 512  # of a transformer of 1,536 channels, whose patches are 14x14
 
     def __init__(self, name: str, preprocessing: Preprocessing, model: nn.Module, pooled: bool) -> None:
         super().__init__()
@@ -84,6 +85,10 @@ class HuggingFaceNetwork(FeatureNetwork):
         self.model = model
         last = {parameter.rpartition(".")[2] for parameter, _ in model.named_parameters()}
         self.class_token = bool(last & {"cls_token", "class_embedding"})
+
+    def working_bytes(self, height: int, width: int) -> int:
+        """Return the bytes that it works in for one image, at the size that its preprocessing gives."""
+        return super().working_bytes(*self.preprocessing.size_of(height, width))
 
     def features(self, images: Tensor) -> Tensor:
         """Return the features. Raises MetricError if the model fails on images of this size."""

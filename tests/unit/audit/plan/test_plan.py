@@ -7,7 +7,7 @@ from ganguard.attacks.fidelity import FidelitySettings
 from ganguard.attacks.protocol import Needs
 from ganguard.attacks.transfer import TransferSettings
 from ganguard.audit.engine.cache import Done, step_key
-from ganguard.audit.plan import adversary_work, ground_work
+from ganguard.audit.plan import adversary_work, ground_work, independent_work
 from ganguard.audit.plan.parts import Plan
 from ganguard.audit.plan.plan import make_plan
 from ganguard.audit.plan.step import Step, StepSettings
@@ -56,7 +56,8 @@ def test_steps_come_after_what_they_need() -> None:
 
 
 def test_every_kind_of_step_has_settings_a_function_and_says_its_code() -> None:
-    named = [*vars(ground_work).values(), *vars(adversary_work).values()]
+    rooms = (ground_work, adversary_work, independent_work)
+    named = [found for room in rooms for found in vars(room).values()]
     settings = [found for found in named if isinstance(found, type)]
     kinds = [kind.kind for kind in settings if issubclass(kind, StepSettings) and "kind" in vars(kind)]
     assert sorted(kinds) == sorted(KINDS)
@@ -121,7 +122,8 @@ def test_keys_depend_on_what_results_depend_on_and_on_nothing_else() -> None:
     assert changed == {
         name
         for name in base
-        if name.split(",")[0] in ("ready", "yardsticks", "sound", "replay") or name[:7] == "measure"
+        if name.split(",")[0] in ("ready", "yardsticks", "sound", "eyesight", "replay")
+        or name[:7] == "measure"
     }
     assert (
         keys_of(plan_of(seeds=[1]))["substitute fidelity sngan, 10 queries, seed 1"]
