@@ -16,7 +16,7 @@ from ganguard.base.errors import CheckpointError, MetricError
 from ganguard.base.images import require_images, to_float
 from ganguard.base.progress import Progress, silent
 from ganguard.base.settings import Settings
-from ganguard.metrics.features import FEATURES
+from ganguard.metrics.features import FEATURES, pretrained
 
 CHUNK = 256  # images that go through a feature network at once, if they are small
 MOST_BYTES = 704 << 20  # of memory that a network may work in, above its images and its weights
@@ -97,8 +97,10 @@ class GivesProbabilities(Protocol):
 def parse_features(value: object) -> FeatureSettings:
     """Return the settings of a feature network, from its name ("classifier") or a mapping with `kind`.
 
-    Raises SpecError.
+    The name "pretrained" is that of the network that is chosen here. Raises SpecError.
     """
+    if value == pretrained.WORD:
+        value = pretrained.choose()
     return value if isinstance(value, FeatureSettings) else FEATURES.parse(value)
 
 
