@@ -75,10 +75,10 @@ def blindness(results: AuditResults) -> str:
     if not (blind := plainly_unseen(results.eyesight)):
         return ""
     return (
-        f"This feature network ({results.features.kind}) cannot judge these images: it does not tell "
-        f"{_listed(blind)} from the target's own images, and everybody sees that at once. A small distance "
-        "says little here. Choose a network that was trained on such images (see `features`), and look at "
-        "the images side by side."
+        f"This feature network ({results.features.kind}) cannot judge these images: everybody sees these "
+        f"damages at once, and it does not tell them from the target's own images: {_listed(blind)}. A small "
+        "distance says little here. Choose a network that was trained on such images, and look at the images "
+        "side by side."
     )
 
 

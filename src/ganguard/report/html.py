@@ -87,6 +87,7 @@ def facts(results: AuditResults) -> list[tuple[str, str]]:
     channels, height, width = target.image_shape
     held_out = features.held_out_accuracy
     accuracy = "" if held_out is None else f"; right on {held_out:.1%} of held-out real images"
+    why = f"; {features.why}" if features.why else ""
     split = ", ".join(f"{whole(count)} in {name}" for name, count in results.real_images.items())
     return [
         ("target", target.description),
@@ -97,7 +98,7 @@ def facts(results: AuditResults) -> list[tuple[str, str]]:
         ("real images", f"{results.real} ({split})"),
         *(("images left out", said) for record in results.skipped if (said := said_of(record))),
         *(("channels", said) for record in results.skipped if (said := made_rgb(record))),
-        ("features", f"{features.kind}, {whole(features.dimensions)} dimensions{accuracy}"),
+        ("features", f"{features.kind}, {whole(features.dimensions)} dimensions{accuracy}{why}"),
         ("seeds of the copies", ", ".join(str(seed) for seed in seeds(results)) or "no copy was measured"),
         (
             "versions",

@@ -257,11 +257,13 @@ class FeatureRecord(Settings):
 
     Attributes:
         held_out_accuracy: of a classifier on the reference split; None for other networks.
+        why: why it was chosen for "pretrained"; empty if the spec names it.
     """
 
     kind: str
     dimensions: Positive
     held_out_accuracy: Annotated[float, Field(ge=0, le=1)] | None
+    why: str = ""
 
 
 class TargetRecord(Settings):

@@ -24,6 +24,7 @@ from ganguard.base.errors import SpecError, unknown_name
 from ganguard.base.settings import NonNegative, Positive, Settings, Words, one_line, parse
 from ganguard.comparison.directions import require_attribute
 from ganguard.data.dataset import DatasetField
+from ganguard.metrics.features import pretrained
 from ganguard.metrics.features.network import FeatureField
 from ganguard.targets import TARGETS
 from ganguard.targets.load import TargetSettings, parse_target
@@ -104,7 +105,8 @@ class Spec(Settings):
         reference: for a target at a `url`, the same generator as its owner holds it, to measure against.
             Without it, distances are to the images that the API returns, and protection is not judged.
         real: the real images that accuracy is measured against, and that give the features their scale.
-        features: the network whose features are compared.
+        features: the network whose features are compared; "pretrained" chooses one that is installed.
+        features_chosen: the kind that was chosen for "pretrained"; empty if the spec names its network.
         codes: "provider" if the target draws its codes, "client" if the adversary sends them.
         attacks: each trains one substitute for each seed, defence and adversary. There may be none if only
             the utility of defences is asked for. If query_budget, real_fraction, domain_images or method is a
@@ -128,6 +130,7 @@ class Spec(Settings):
     reference: Annotated[SerializeAsAny[TargetSettings] | None, BeforeValidator(_reference)] = None
     real: DatasetField
     features: FeatureField
+    features_chosen: str = ""
     codes: Codes = "provider"
     attacks: Annotated[tuple[SerializeAsAny[AttackSettings], ...], BeforeValidator(_attacks)]
     defences: ChainsField = ((),)
@@ -137,6 +140,15 @@ class Spec(Settings):
     samples: Annotated[Positive, Field(ge=6)] = 5000
     even_if: Words[Literal["target_broken"]] = ()
     compute: Compute = Compute()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _chosen(cls, values: Any) -> Any:
+        """Name the network that is chosen for "pretrained", so that what is written of the spec holds it."""
+        if not isinstance(values, dict) or cast(dict[str, Any], values).get("features") != pretrained.WORD:
+            return values
+        kind = pretrained.choose()
+        return {**cast(dict[str, Any], values), "features": kind, "features_chosen": kind}
 
     @field_serializer("target")
     def _as_written(self, target: TrainTarget | TargetSettings) -> dict[str, Any]:

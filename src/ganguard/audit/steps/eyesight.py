@@ -5,7 +5,6 @@ from pathlib import Path
 
 from ganguard.audit.plan.ground_work import EyesightInputs, EyesightSettings
 from ganguard.audit.steps.call import Digests, Kind, StepCall
-from ganguard.audit.steps.measurements import MEASURES
 from ganguard.audit.steps.purchase import BUYS, buy_for_auditor
 from ganguard.audit.steps.target_files import IDENTITY_TELLS, open_target
 from ganguard.audit.steps.yardstick_files import Yardsticks
@@ -47,8 +46,12 @@ EYESIGHT = Kind(
     run_eyesight,
     code=(
         *BUYS,
-        *MEASURES,
+        "ganguard.comparison.compare",
+        "ganguard.comparison.embedding",
         "ganguard.comparison.eyesight",
+        "ganguard.comparison.values",
+        "ganguard.metrics",
+        "ganguard.results.measures",
         "ganguard.results.eyesight",
         "ganguard.audit.steps.yardstick_files",
         "ganguard.audit.steps.eyesight",

