@@ -37,7 +37,8 @@ def test_each_budget_becomes_an_attack_and_labels_are_unique() -> None:
 def test_a_spec_survives_json() -> None:
     spec = spec_with()
     dumped = spec.model_dump(mode="json")
-    assert dumped["target"]["architecture"]["kind"] == "sngan"
+    assert dumped["target"]["train"]["architecture"]["kind"] == "sngan"
+    assert parse(Spec, dumped, "spec") == spec
     assert [attack["query_budget"] for attack in dumped["attacks"]] == [20, 10]
 
 
