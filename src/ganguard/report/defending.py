@@ -52,7 +52,7 @@ class Defended:
         points: without a defence, then behind each.
         remarks: sentences of advice.
         columns, table: a group for each kind of defence.
-        at_equal_loss: a row for each kind.
+        at_equal_loss: a row for each kind, of defences that were fairly tried.
         copies: of every adversary at every budget.
     """
 
@@ -152,6 +152,8 @@ def _directions(results: AuditResults, gallery: Gallery) -> Iterable[Grid]:
 
 def _defended(results: AuditResults, attack: str, budget: int) -> Defended:
     points = points_of(results, attack, budget)
+    fair, withheld = fairly_tried(results, attack, budget, points)
+    floor, known = beside_defences(results, attack, budget)
     rows = [
         Group(name or UNDEFENDED, tuple(_row(results, p, attack, budget) for p in family))
         for name, family in by_family(points).items()
@@ -160,21 +162,12 @@ def _defended(results: AuditResults, attack: str, budget: int) -> Defended:
     return Defended(
         heading=f"{attack}, {whole(budget)} bought images",
         points=points,
-        remarks=_remarks(results, attack, budget, points),
+        remarks=tuple(filter(None, (withheld, floor, *(advice(fair) if fair and known else ())))),
         columns=columns,
         table=table,
-        at_equal_loss=tuple(Row(name, _at_losses(family)) for name, family in families(points).items()),
+        at_equal_loss=tuple(Row(name, _at_losses(family)) for name, family in families(fair).items()),
         copies=copies_table(results, attack),
     )
-
-
-def _remarks(
-    results: AuditResults, attack: str, budget: int, points: Sequence[DefencePoint]
-) -> tuple[str, ...]:
-    """Return advice on defences that were fairly tried, and why others get none."""
-    fair, withheld = fairly_tried(results, attack, budget, points)
-    floor, known = beside_defences(results, attack, budget)
-    return tuple(filter(None, (withheld, floor, *(advice(fair) if fair and known else ()))))
 
 
 def _row(results: AuditResults, point: DefencePoint, attack: str, budget: int) -> Row:
