@@ -22,6 +22,7 @@ from ganguard.base.errors import (
     TargetError,
 )
 from ganguard.base.settings import parse
+from ganguard.results.eyesight import DAMAGES
 from ganguard.results.records import AuditResults, read_results
 
 ATTACK = {
@@ -41,6 +42,7 @@ SPEC = {
     "attacks": [ATTACK, {**ATTACK, "architecture": "dcgan"}],
     "seeds": [0, 1],
     "samples": 300,
+    "even_if": "target_broken",
 }
 
 
@@ -317,3 +319,16 @@ def test_a_users_own_generator_is_audited(tmp_path: Path, monkeypatch: pytest.Mo
     assert results.target.codes == "client"
     said = json.loads((tmp_path / "out" / "results.json").read_text())
     assert said["verdicts"][0]["outcome"] == "undecided"
+
+
+def test_the_ladder_of_damage_is_measured_on_the_auditors_own_draws(audited: Path) -> None:
+    results = read_results(audited)
+    assert {rung.damage for rung in results.eyesight} == set(DAMAGES)
+    assert {rung.images for rung in results.eyesight} == {300}
+    assert all(rung.spread is not None for rung in results.eyesight)
+    strongest = {rung.damage: rung for rung in results.eyesight}
+    assert strongest["blur"].is_seen()
+    assert strongest["blur"].distance > strongest["blur"].floor
+    bought = [account.bought for account in results.accounts if account.role == "auditor"]
+    assert sum(bought) == 600
+    assert "What the feature network sees" in (audited / "report.html").read_text()

@@ -1,37 +1,60 @@
 """Print what an audit found on the terminal."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from ganguard.report.defending import utility_table
+from ganguard.report.in_front import with_defences
 from ganguard.report.independent import remarks
-from ganguard.report.tables import Group, distance_table
+from ganguard.report.tables import Group, distance_table, spread_of_yardsticks
+from ganguard.report.target_check import target_check
 from ganguard.report.weak import SAID, warnings
 from ganguard.report.words import headline
 from ganguard.results.protection import protection, utility_distance
 from ganguard.results.records import AuditResults
-from ganguard.results.skipped import said_of
+from ganguard.results.skipped import made_rgb, said_of
 
 
 def print_results(results: AuditResults, directory: Path) -> None:
     """Print the table of copies, the table of defences, and which images were left out."""
     shown = Console(highlight=False)
+    if warning := target_check(results):
+        shown.print(warning, style="bold red", soft_wrap=True)
     if results.attacks:
         shown.print(_copies(results.undefended()))
     if results.defences:
         shown.print(_behind_defences(results) if results.attacks else _utility(results))
-    shown.print(_spread(len(results.spec["seeds"])), soft_wrap=True)
-    undefended = results.undefended()
-    for sentence in (headline(undefended).lead, *remarks(undefended)):
-        shown.print(sentence, soft_wrap=True)
+    _say(shown, [_spread(len(results.spec["seeds"])), *_sentences(results)])
     if failed := warnings(results):
         shown.print(SAID, *failed, sep="\n", style="bold", soft_wrap=True)
-    for record in results.skipped:
-        shown.print(f"Left out: {said_of(record)}.", soft_wrap=True)
+    _say(shown, _left_out(results))
     shown.print(f"Report: {directory / 'report.html'}", soft_wrap=True)
+
+
+def _say(shown: Console, sentences: Iterable[str]) -> None:
+    for sentence in sentences:
+        shown.print(sentence, soft_wrap=True)
+
+
+def _sentences(results: AuditResults) -> Iterator[str]:
+    """Yield what the report says of the copies first, if there are any."""
+    if results.attacks:
+        undefended = results.undefended()
+        yield spread_of_yardsticks(results)
+        yield with_defences(headline(undefended), results).lead
+        yield from remarks(undefended)
+
+
+def _left_out(results: AuditResults) -> Iterator[str]:
+    """Yield which images were left out, and which were changed."""
+    for record in results.skipped:
+        if left_out := said_of(record):
+            yield f"Left out: {left_out}."
+        if changed := made_rgb(record):
+            yield f"{changed}."
 
 
 def _spread(seeds: int) -> str:

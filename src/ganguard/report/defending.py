@@ -3,12 +3,11 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ganguard.report.advice import advice
 from ganguard.report.defended_copies import CopiesTable, copies_table
 from ganguard.report.defended_points import UNDEFENDED, DefencePoint, by_family, families, mean_of, points_of
 from ganguard.report.grids import Gallery, Grid
-from ganguard.report.independent import beside_defences
-from ganguard.report.numbers import DASH, interval, number, whole
+from ganguard.report.in_front import on_defences
+from ganguard.report.numbers import DASH, counted, interval, number
 from ganguard.report.tables import Group, Row
 from ganguard.report.weak import fairly_tried
 from ganguard.results.measures import DISTANCE, MEASURES
@@ -152,17 +151,16 @@ def _directions(results: AuditResults, gallery: Gallery) -> Iterable[Grid]:
 
 def _defended(results: AuditResults, attack: str, budget: int) -> Defended:
     points = points_of(results, attack, budget)
-    fair, withheld = fairly_tried(results, attack, budget, points)
-    floor, known = beside_defences(results, attack, budget)
+    fair, _ = fairly_tried(results, attack, budget, points)
     rows = [
         Group(name or UNDEFENDED, tuple(_row(results, p, attack, budget) for p in family))
         for name, family in by_family(points).items()
     ]
     columns, table = _measured(COLUMNS, rows)
     return Defended(
-        heading=f"{attack}, {whole(budget)} bought images",
+        heading=f"{attack}, {counted(budget, 'bought image')}",
         points=points,
-        remarks=tuple(filter(None, (withheld, floor, *(advice(fair) if fair and known else ())))),
+        remarks=on_defences(results, attack, budget, points),
         columns=columns,
         table=table,
         at_equal_loss=tuple(Row(name, _at_losses(family)) for name, family in families(fair).items()),

@@ -2,7 +2,7 @@
 
 from typing import get_args
 
-from ganguard.report.numbers import DASH, interval, number, seconds, whole
+from ganguard.report.numbers import DASH, counted, interval, number, seconds, whole
 from ganguard.report.tables import Row
 from ganguard.results.records import AuditResults, FailureRecord, Role, UseRecord, Verdict
 
@@ -46,7 +46,7 @@ def _missing(failure: FailureRecord) -> str:
         return f"a model that never saw the target ({failure.recipe}), seed {failure.seed}"
     if failure.attack is None or failure.query_budget is None:
         return f"utility, behind {failure.defence}"
-    return f"{failure.attack}, {whole(failure.query_budget)} images, seed {failure.seed}{behind(failure)}"
+    return f"{failure.attack}, {counted(failure.query_budget, 'image')}, seed {failure.seed}{behind(failure)}"
 
 
 def steps(results: AuditResults) -> tuple[list[Row], str]:

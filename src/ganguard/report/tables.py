@@ -19,7 +19,7 @@ from ganguard.report.findings import (
     why_failed,
 )
 from ganguard.report.independent import CLOSER, HONEST_GROUP, closer_word
-from ganguard.report.numbers import DASH, whole, whole_interval, with_spread
+from ganguard.report.numbers import DASH, counted, whole, whole_interval, with_spread
 from ganguard.results.measures import DISTANCE, MEASURES, Direction, Measure
 from ganguard.results.records import (
     Against,
@@ -97,8 +97,8 @@ def measure_table(results: AuditResults, against: Against) -> MeasureTable:
         return MeasureTable("", (*columns, sizes_column), tuple(shown))
     (images, compared), *_ = sizes
     narrow = [Group(group.heading, tuple(map(_without_sizes, group.rows))) for group in shown]
-    beside = f", compared with {whole(compared)} images" if compared else ""
-    return MeasureTable(f"{whole(images)} images a set{beside}", columns, tuple(narrow))
+    beside = f", compared with {counted(compared, 'image')}" if compared else ""
+    return MeasureTable(f"{counted(images, 'image')} a set{beside}", columns, tuple(narrow))
 
 
 def _copies(results: AuditResults, label: str, against: Against, wanted: Sequence[Measure]) -> Iterable[Row]:
@@ -167,6 +167,18 @@ def cell(found: Iterable[Measurement], decimals: int | None = None, *, failed: b
     if summary.over == "draws" and any(m.seed is not None for m in measured):
         summary = summary.model_copy(update={"deviation": None})
     return with_spread(summary, decimals)
+
+
+def spread_of_yardsticks(results: AuditResults) -> str:
+    """Return what the ± of rows that are not copies is: these have one seed, whatever the copies have."""
+    halvings = len(of_yardstick(results, TWO_DRAWS))
+    several = (
+        f"; that of the Fréchet distance of two draws of the target, the standard deviation over {halvings} "
+        "random halvings of the same images"
+        if halvings > 1
+        else ""
+    )
+    return f"± of yardsticks is the standard error due to the number of images measured{several}."
 
 
 def distance_table(results: AuditResults) -> tuple[tuple[str, ...], tuple[Group, ...]]:

@@ -18,7 +18,7 @@ from ganguard.report.findings import (
 )
 from ganguard.report.independent import beside_headline, floors
 from ganguard.report.independent import remarks as honest_remarks
-from ganguard.report.numbers import listed, number, whole, whole_interval
+from ganguard.report.numbers import counted, listed, number, whole, whole_interval
 from ganguard.report.weak import weak_headline
 from ganguard.results.protection import NAIVE
 from ganguard.results.records import Against, AuditResults
@@ -69,12 +69,14 @@ class Headline:
         cards: one for each budget, then what copies are read by.
         remarks: sentences that put the numbers in proportion.
         spread: says what the spreads are measured over.
+        note: what the lead leaves out; empty if nothing.
     """
 
     lead: str
     cards: tuple[Card, ...]
     remarks: tuple[str, ...]
     spread: str
+    note: str = ""
 
 
 def headline(results: AuditResults) -> Headline:
@@ -202,7 +204,7 @@ def limits(results: AuditResults) -> list[str]:
     """Return what the audit does not prove, one or two sentences each."""
     adaptive = [adversary for adversary in results.adversaries if adversary != NAIVE]
     found = seeds(results)
-    count = "one seed" if len(found) == 1 else f"{len(found)} seeds"
+    count = counted(len(found), "seed")
     return [
         f"One target and one real data set ({results.real}) were measured. Other models, data or "
         "resolutions may behave otherwise.",

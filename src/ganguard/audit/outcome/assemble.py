@@ -19,6 +19,7 @@ from ganguard.audit.outcome.refinements import refinement_records
 from ganguard.audit.plan.parts import Plan
 from ganguard.audit.spec.adversaries import adversary_labels
 from ganguard.audit.spec.spec import Spec
+from ganguard.audit.steps.eyesight import read_ladder
 from ganguard.audit.steps.real import count_real
 from ganguard.base.cache import copy_directory
 from ganguard.results.records import AuditResults, StepRecord
@@ -61,6 +62,7 @@ def assemble(
         adversaries=adversary_labels(spec.adversaries) if defences else (),
         directions=tuple(direction_records(plan, done)),
         measurements=tuple(measurements),
+        eyesight=read_ladder(done[ground.eyesight.name].directory) if ground.eyesight.name in done else (),
         failures=tuple(failure_records(plan, execution)),
         refinements=tuple(refinement_records(plan, done)),
         verdicts=tuple(verdicts_on(spec, measurements, attacks, defences, honest)),

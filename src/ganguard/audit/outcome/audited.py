@@ -12,6 +12,7 @@ from ganguard.audit.steps.target_files import read_target
 from ganguard.base.errors import DataError
 from ganguard.base.settings import read_record
 from ganguard.comparison.embedding import FeatureDescription
+from ganguard.metrics.features.pretrained import CHOICES
 from ganguard.results.independent_record import IndependentRecord
 from ganguard.results.records import (
     AttackRecord,
@@ -41,7 +42,10 @@ def feature_record(spec: Spec, features: Done) -> FeatureRecord:
     """Return the record of the feature network. Raises DataError if its description is damaged."""
     said = read_record(features.directory / "features.json", FeatureDescription, DataError)
     return FeatureRecord(
-        kind=spec.features.kind, dimensions=said.dimensions, held_out_accuracy=said.held_out_accuracy
+        kind=spec.features.kind,
+        dimensions=said.dimensions,
+        held_out_accuracy=said.held_out_accuracy,
+        why=CHOICES.get(spec.features.kind, "") if spec.features_chosen == spec.features.kind else "",
     )
 
 

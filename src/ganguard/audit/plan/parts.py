@@ -62,6 +62,8 @@ class Ground:
         fit: refuses what does not fit the target, before anything is bought.
         features: the feature network.
         yardsticks: measures everything that copies are compared with.
+        sound: refuses a broken target, before anything is bought from it or trained for an adversary.
+        eyesight: measures what the feature network sees.
         domains: other domains that copies are moved to.
         directions: semantic directions, fitted for defences that move codes along them.
         defended: the target behind each chain of defences.
@@ -75,6 +77,8 @@ class Ground:
     fit: Step
     features: Step
     yardsticks: Step
+    sound: Step
+    eyesight: Step
     domains: tuple[DomainPlan, ...]
     directions: tuple[DirectionPlan, ...]
     defended: tuple[DefendedPlan, ...]

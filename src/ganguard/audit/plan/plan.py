@@ -1,14 +1,15 @@
 """Plan the steps that answer a spec, and what each is computed from.
 
-    real ─► ready ─► target ─► fit ─► yardsticks ─► purchase ─► substitute ─► measure
-    real ─► features ───────────────► yardsticks    purchase ─► replay ─────► measure
+    real ─► ready ─► target ─► fit ─► yardsticks ─► sound ─► purchase ─► substitute ─► measure
+    real ─► features ───────────────► yardsticks             purchase ─► replay ─────► measure
     target ─► direction ─► defended target ─► utility, beside the undefended; purchase ─► ... again
+    yardsticks ─► eyesight of the features
     another domain's real images ─► domain     substitute ─► transferred substitute ─► measure
     real ─► independent ─► measure
 
 Nothing is trained before the real data are known to suffice and to fit the substitutes' architectures.
 Nothing is bought before the target is known to fit them too. The adversary buys after the yardsticks are
-measured.
+measured and show that the target is sound.
 """
 
 from collections.abc import Sequence
@@ -73,6 +74,8 @@ def _ground_steps(ground: Ground) -> list[Step]:
         ground.fit,
         ground.features,
         ground.yardsticks,
+        ground.sound,
+        ground.eyesight,
         *(direction.step for direction in ground.directions),
     ]
 

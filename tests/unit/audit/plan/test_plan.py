@@ -74,11 +74,22 @@ def test_one_purchase_serves_all_attacks_of_a_seed() -> None:
     assert [(p.seed, p.queries) for p in plan.purchases] == [(0, 30), (1, 30)]
 
 
-def test_nothing_is_bought_before_the_yardsticks_stand() -> None:
-    plan = plan_of()
-    purchases = [step for step in plan.steps if step.kind == "purchase"]
-    assert len(purchases) == 2
-    assert all(step.after == (plan.ground.yardsticks,) for step in purchases)
+def test_nothing_is_bought_or_trained_before_the_target_is_found_sound() -> None:
+    transfer = {**ATTACK, "kind": "transfer", "domain": {"kind": "digits", "classes": [0]}}
+    plan = plan_of(
+        attacks=[ATTACK, {**transfer, "method": ["fine_tune", "scratch"]}],
+        defences=["none", {"kind": "jpeg", "quality": 20}],
+    )
+    kinds = {"purchase", "substitute", "utility", "independent"}
+    waiting = [step for step in plan.steps if step.kind in kinds]
+    assert {step.kind for step in waiting} == kinds
+    assert all(plan.ground.sound in step.after for step in waiting)
+    assert needed_by(plan.ground.sound) == [plan.ground.yardsticks]
+
+
+def test_going_on_with_a_broken_target_changes_the_key_of_that_decision_alone() -> None:
+    before, after = keys_of(plan_of()), keys_of(plan_of(even_if="target_broken"))
+    assert {name for name in before if after[name] != before[name]} == {"sound"}
 
 
 def test_a_target_trained_on_the_real_data_decodes_it_once() -> None:
@@ -112,7 +123,8 @@ def test_keys_depend_on_what_results_depend_on_and_on_nothing_else() -> None:
     assert changed == {
         name
         for name in base
-        if name.split(",")[0] in ("ready", "yardsticks", "replay") or name[:7] == "measure"
+        if name.split(",")[0] in ("ready", "yardsticks", "sound", "eyesight", "replay")
+        or name[:7] == "measure"
     }
     assert (
         keys_of(plan_of(seeds=[1]))["substitute fidelity sngan, 10 queries, seed 1"]
