@@ -61,6 +61,8 @@ R = TypeVar("R")
 Rows = Annotated[tuple[R, ...], FailFast()]
 """Many records. Validation stops at the first wrong one: the complaints about a million could fill any
 memory."""
+Words = Annotated[tuple[R, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
+"""A list of words; a word alone is a list of one."""
 
 
 def _plain(value: dict[str, Any]) -> dict[str, Any]:

@@ -37,6 +37,15 @@ def audit(
             help="For `digits-accuracy` and `digits-defences`: train briefly, to see that every part runs.",
         ),
     ] = False,
+    even_if: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--even-if",
+            metavar="FINDING",
+            help="Go on although `target_broken`: the target is no nearer to real images than noise is, or "
+            "covers none of them.",
+        ),
+    ] = None,
     processes: Annotated[
         int | None, typer.Option(min=1, help="Steps that run at once.", show_default="one for each core")
     ] = None,
@@ -58,12 +67,13 @@ def audit(
     from ganguard.audit.spec.reading import audits_listed, read_spec, source_of
 
     spec = _quick_form(spec) if quick else spec
+    changes = [*(changes or []), *([f"even_if=[{','.join(even_if)}]"] if even_if else [])]
     name, listed = audits_listed(spec)
     directory = out or Path("audits") / name
     if listed:
-        audit_several(name, listed, changes or [], directory, dry_run=dry_run, processes=processes)
+        audit_several(name, listed, changes, directory, dry_run=dry_run, processes=processes)
         return
-    name, parsed = read_spec(spec, changes or [])
+    name, parsed = read_spec(spec, changes)
     if dry_run:
         print_plan(parsed, directory)
         return

@@ -23,7 +23,7 @@ def watch_by_distance(held_out: Tensor, features: str, compute: Compute, *, ever
     """
     _, network, scale = network_of(features, held_out.shape[1], compute)
     found = extract(network, held_out, compute)
-    scale = scale or Standardisation.fit(found)
+    scale = scale or Standardisation.fit(found, "the held-out set")
     theirs = scale(found)
     judged_by = content_key(
         frechet=tensor_digest(

@@ -22,6 +22,7 @@ from ganguard.report.findings import (
     replays,
     yardstick,
 )
+from ganguard.report.independent import floor_bands, floor_lines
 from ganguard.report.numbers import number, whole
 from ganguard.report.svg import INK, MUTED, PAPER, SERIES, Shape, draw, set_ticks
 from ganguard.results.measures import DISTANCE
@@ -59,7 +60,7 @@ class Legend:
 
     Attributes:
         keys: of the attacks.
-        fidelity, accuracy, yardsticks, replay: whether it has lines of that kind.
+        fidelity, accuracy, yardsticks, replay, honest: whether it has lines of that kind.
         zero_left_out: whether a distance of 0 had to be left out.
     """
 
@@ -68,6 +69,7 @@ class Legend:
     accuracy: bool
     yardsticks: bool
     replay: bool
+    honest: bool
     zero_left_out: bool
 
 
@@ -88,6 +90,7 @@ def legend(results: AuditResults) -> Legend:
         accuracy=any(_positive(copy.accuracy) for copy in found),
         yardsticks=bool(_rulers(results)),
         replay=bool(_replay(results)),
+        honest=bool(floor_lines(results)),
         zero_left_out=any(m.value <= 0 for m in results.select(metric=DISTANCE)),
     )
 
@@ -101,18 +104,24 @@ def quality_picture(results: AuditResults, shape: Shape, title: str, description
     if not _drawn(results):
         return ""
     drawn, rulers, replay = _drawn(results), _rulers(results), _replay(results)
+    bands = floor_bands(results)
 
     def paint(axes: Axes) -> None:
-        _frame(axes, found, [*(value for _, value in rulers), *replay.values()], shape)
+        of_bands = [end for band in bands for end in band]
+        _frame(axes, found, [*(value for _, value in rulers), *replay.values(), *of_bands], shape)
         for i, label in enumerate(drawn):
             _curves(axes, [copy for copy in found if copy.attack == label], i, len(drawn))
         _draw_rulers(axes, rulers, shape, axis_marks(results))
+        for least, greatest in bands:
+            axes.axhspan(least, greatest, color=MUTED, alpha=0.18, linewidth=0, zorder=1)
         axes.plot(
             list(replay),
             list(replay.values()),
             color=MUTED,
             linewidth=1.4,
             linestyle=(0, (5, 1.5, 1, 1.5)),
+            marker="X",  # with one budget there is no line
+            markersize=7,
             zorder=2,
         )
 
@@ -145,7 +154,8 @@ def _rulers(results: AuditResults) -> list[tuple[Yardstick, float]]:
     }
     if NOISE_TO_TARGET in found:
         found.pop(NOISE_TO_REAL, None)
-    return [(y, value) for y, value in found.items() if value > 0]
+    lines = [*found.items(), *floor_lines(results)]
+    return [(y, value) for y, value in lines if value > 0]
 
 
 def _frame(axes: Axes, found: Sequence[CopyDistances], rulers: Sequence[float], shape: Shape) -> None:

@@ -22,6 +22,7 @@ def write_rows(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
 _ROWS = pa.schema(
     [
         ("subject", pa.string()),
+        ("recipe", pa.string()),
         ("attack", pa.string()),
         ("query_budget", pa.int64()),
         ("seed", pa.int64()),

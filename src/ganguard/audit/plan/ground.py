@@ -49,6 +49,8 @@ def lay_ground(spec: Spec) -> Ground:
         after=(fit, *(shielded for _, shielded in behind)),
         cost=WAITED_FOR,
     )
+    accepted = work.SoundSettings(accepted="target_broken" in spec.even_if)
+    sound = Step("sound", accepted, work.SoundInputs(Input(yardsticks)), cost=WAITED_FOR)
     return Ground(
         real=real,
         trained_on=trained_on,
@@ -58,6 +60,7 @@ def lay_ground(spec: Spec) -> Ground:
         fit=fit,
         features=features,
         yardsticks=yardsticks,
+        sound=sound,
         eyesight=Step(
             "eyesight",
             work.EyesightSettings(samples=spec.samples),
@@ -69,7 +72,7 @@ def lay_ground(spec: Spec) -> Ground:
         ),
         directions=directions,
         defended=tuple(
-            defended_plan(spec, scenario, shielded, measured, features, yardsticks)
+            defended_plan(spec, scenario, shielded, measured, features, yardsticks, sound)
             for scenario, shielded in behind
         ),
     )

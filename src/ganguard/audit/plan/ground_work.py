@@ -251,6 +251,20 @@ class YardsticksInputs(Inputs[T]):
     features: T
 
 
+class SoundSettings(StepSettings):
+    """Refuse a broken target. accepted: whether the user wants it audited all the same."""
+
+    kind: ClassVar[str] = "sound"
+    accepted: bool
+
+
+@dataclass(frozen=True)
+class SoundInputs(Inputs[T]):
+    """The yardsticks, which hold the target's distance to real images and that of noise."""
+
+    yardsticks: T
+
+
 class EyesightSettings(StepSettings):
     """Measure what the feature network sees. samples: images in each of the auditor's draws."""
 

@@ -1,6 +1,5 @@
 """Feature networks, how they are run, and how features are put on one scale."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +16,11 @@ from ganguard.base.images import require_images, to_float
 from ganguard.base.progress import Progress, silent
 from ganguard.base.settings import Settings
 from ganguard.metrics.features import FEATURES, pretrained
+from ganguard.metrics.features.scale_checks import is_constant, require_scale
 
 CHUNK = 256  # images that go through a feature network at once, if they are small
 MOST_BYTES = 704 << 20  # of memory that a network may work in, above its images and its weights
 SMALLEST_SIDE = 4  # pixels
-# A feature is constant if its standard deviation is at most this share of its largest value: a smaller one is
-# float32's rounding, which differs between chunks.
-CONSTANT = 1e-6
 ROUNDING = 1e-3  # largest distance from 1 of the sum of an image's probabilities
 
 Sha256 = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
@@ -268,15 +265,16 @@ class Standardisation:
     std: Tensor
 
     @staticmethod
-    def fit(features: Tensor) -> "Standardisation":
-        """Fit to features (N, D) of real images. Raises MetricError for fewer than two."""
-        if len(features) < 2:
-            raise MetricError(
-                f"the scale of features needs at least 2 images; got {len(features)}. Give more of them."
-            )
+    def fit(features: Tensor, name: str = "the set of real images") -> "Standardisation":
+        """Fit to features (N, D) of real images, which messages call `name`.
+
+        Raises MetricError for fewer than two, and for images that are equal, or nearly so.
+        """
+        require_scale(features, name)
         std = features.std(0)
-        constant = std <= CONSTANT * torch.linalg.vector_norm(features, ord=math.inf)
-        return Standardisation(features.mean(0), torch.where(constant, torch.ones_like(std), std))
+        return Standardisation(
+            features.mean(0), torch.where(is_constant(features), torch.ones_like(std), std)
+        )
 
     def __call__(self, features: Tensor) -> Tensor:
         """Return (N, D) standardised: mean 0 and variance 1 in each dimension on the real training split."""
