@@ -60,7 +60,10 @@ def test_a_spec_survives_json() -> None:
         ({"seeds": [-1]}, "greater than or equal to 0"),
         ({"attacks": []}, "attacks must be a list with at least one attack"),
         ({"attacks": ["fidelity"]}, "attacks.0 must be a mapping with `kind`"),
-        ({"real": "digit"}, "unknown data set 'digit'; did you mean 'digits'? Known: digits, image_folder"),
+        (
+            {"real": "digit"},
+            "unknown data set 'digit'; did you mean 'digits'? Known: digits, idx, image_folder",
+        ),
         (
             {"features": "inseption"},
             "unknown feature network 'inseption'; did you mean 'inception'? Known: classifier, dinov2",
