@@ -331,12 +331,8 @@ def write_results(results: AuditResults, directory: Path) -> None:
     """Write results.json and results.parquet atomically."""
     write_json(directory / "results.json", results.model_dump(mode="json"))
     rows = [m.model_dump() | {"better": MEASURES[m.metric].better} for m in results.measurements]
-    whence = {
-        "audit": results.name,
-        "target": results.target.description,
-        "features": results.features.kind,
-        "environment": results.environment.model_dump_json(),
-    }
+    whence = {"audit": results.name, "target": results.target.description, "features": results.features.kind}
+    whence["environment"] = results.environment.model_dump_json()
     write_rows(rows, whence, directory / "results.parquet")
 
 
