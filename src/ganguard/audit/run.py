@@ -96,7 +96,9 @@ def _require_findings(plan: Plan, execution: Execution) -> None:
     copies = [substitute.measure for substitute in plan.substitutes]
     wanted = copies or [defended.utility for defended in plan.ground.defended]
     if execution.failed and not any(step.name in execution.done for step in wanted):
-        step, reason = next(iter(execution.failed.items()))
+        honest = {step.name for model in plan.honest for step in (model.train, model.measure)}
+        step = min(execution.failed, key=lambda name: name in honest)  # the first, a copy's before others
+        reason = execution.failed[step]
         raise StepError(f"{step}: {reason} What was finished is kept: the same command goes on from here.")
 
 

@@ -19,6 +19,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, FailFast, Field, ValidationError
 
 from ganguard.base.errors import InputError, SpecError
+from ganguard.base.text_files import decoded
 
 
 class Settings(BaseModel):
@@ -159,7 +160,7 @@ def json_of(content: bytes) -> object:
 def _json(content: bytes) -> object:
     """Return the value of a JSON text, parsed by Python: pydantic's own parser makes half a gigabyte of a
     megabyte of small lists."""
-    value = json.loads(content.decode(), parse_constant=_no_number)
+    value = json.loads(decoded(content), parse_constant=_no_number)
     if b"\\ud" in content.lower():
         # Encoding raises ValueError on half of a surrogate pair, which is no text.
         json.dumps(value, ensure_ascii=False).encode()

@@ -3,6 +3,7 @@
 from difflib import get_close_matches
 from pathlib import Path
 
+from ganguard.base.codecs import unreadable
 from ganguard.base.errors import SpecError, unknown_name
 from ganguard.base.settings import one_line
 from ganguard.data import DATASETS
@@ -27,6 +28,8 @@ def kind_at(path: Path) -> str | None:
             return _kind_of_folder(path)
         if not path.is_file():
             return None
+    except PermissionError as problem:
+        raise unreadable(one_line(path, 200), problem) from None
     except (OSError, ValueError):  # a text that cannot be a path
         return None
     if kind := "idx" if _IDX in path.name.lower() else _ENDINGS.get(path.suffix.lower()):

@@ -5,11 +5,13 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import Literal
 
+import torch
 from torch import Tensor
 
-from ganguard.base.errors import DataError
+from ganguard.base.errors import DataError, MetricError
 from ganguard.base.images import in_channels, shape_of
-from ganguard.comparison.pairing import Whole
+from ganguard.comparison.pairing import Pairs, Whole, chosen, pairs_of
+from ganguard.data.room import room
 from ganguard.metrics.features.extraction import blocks
 
 AT_ONCE = 1024  # images, and fewer if these would have more than MOST_BYTES
@@ -71,13 +73,41 @@ class ImageSet:
         """
         return _whole_number(self.read(), self.count, self.shape)
 
+    def all(self) -> Tensor:
+        """Return all images (N, C, H, W) uint8: in memory, or in a map of a file if they are large for it.
+
+        Raises InputError as `parts` does, and if there is no room for them.
+        """
+        pixels, start = room(self.count, self.shape, "a set", claimed=False), 0
+        for part in self.parts():
+            pixels[start : start + len(part)] = part
+            start += len(part)
+        return pixels
+
     def at(self, rows: Tensor) -> Iterator[Tensor]:
-        """Yield the images at places (n,) int64 of the whole set, in parts as large as `parts` yields them.
+        """Yield the images at places (n,) int64 of the whole set, in parts as large as `parts` yields them;
+        or all, if nothing is known of a whole set.
 
         Raises InputError as `parts` does.
         """
         read = self.read() if self.whole is None else self.whole.read(rows)
         return _whole_number(read, len(rows), self.shape)
+
+    def pairs_with(self, other: "ImageSet") -> Pairs:
+        """Return which images of this set, A, and of another, B, are pairs. Raises MetricError if that is not
+        known."""
+        ours, theirs = self.whole, other.whole
+        if ours and theirs and ours.by == theirs.by == "name":
+            return pairs_of(ours, theirs, self.count)  # says which names differ, rather than the numbers
+        if self.count != other.count:
+            fewest = min(self.count, other.count)
+            raise MetricError(
+                f"A and B must be pairs of images, as many of each; got {self.count:,} and {other.count:,}. "
+                f"--samples {fewest} takes as many of both."
+            )
+        if ours and theirs:
+            return pairs_of(ours, theirs, self.count)
+        return Pairs(_places(ours, self.count), _places(theirs, self.count), "place")
 
     def in_channels(self, channels: Literal[1, 3]) -> "ImageSet":
         """Return the set with all images grey (1) or RGB (3)."""
@@ -97,6 +127,10 @@ def _converted(
     read: Callable[[Tensor], Iterable[Tensor]], channels: Literal[1, 3]
 ) -> Callable[[Tensor], Iterable[Tensor]]:
     return lambda rows: (in_channels(part, channels) for part in read(rows))
+
+
+def _places(whole: Whole | None, count: int) -> Tensor:
+    return torch.arange(count) if whole is None else chosen(whole, count)
 
 
 def at_once(shape: tuple[int, int, int]) -> int:

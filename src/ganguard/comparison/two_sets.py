@@ -10,12 +10,11 @@ from torch import Tensor
 
 from ganguard.base.compute import Compute
 from ganguard.base.errors import MetricError
-from ganguard.base.images import room_for
 from ganguard.base.progress import Progress
 from ganguard.comparison.compare import BINS, NEIGHBOURS, NIQE_IMAGES, in_no_order
 from ganguard.comparison.embedding import as_probabilities
 from ganguard.comparison.image_sets import ImageSet
-from ganguard.comparison.pairing import Pairs, pairs_of
+from ganguard.comparison.pairing import Pairs
 from ganguard.comparison.values import (
     Histograms,
     Value,
@@ -92,7 +91,7 @@ class TwoSets:
     @cached_property
     def histograms(self) -> Callable[[str], Histograms]:
         """By name of the function that compares them: the images of b and of a in each bin of b's pixels."""
-        rows = self._whole(self.b).flatten(1)
+        rows = self.b.all().flatten(1)
         if (different := different_rows(rows)) < BINS:
             raise MetricError(
                 f"ndb and jsd need at least {BINS} different images in B; got {different}. Measure against "
@@ -102,14 +101,6 @@ class TwoSets:
         parts = [bins.count(part.flatten(1), "A", at_least=1) for part in self.a.parts()]
         counts = bins.counts.numpy(), np.sum(parts, axis=0)
         return cache(lambda function: compare_histograms(function, *counts))
-
-    @staticmethod
-    def _whole(images: ImageSet) -> Tensor:
-        whole, start = room_for(images.count, images.shape, "images"), 0
-        for part in images.parts():
-            whole[start : start + len(part)] = part
-            start += len(part)
-        return whole
 
     @cached_property
     def memory(self) -> Callable[[str], Memorisation]:
@@ -156,27 +147,13 @@ class TwoSets:
     @cached_property
     def pairs(self) -> Pairs:
         """Which images of a and b are pairs. Raises MetricError if that is not known."""
-        a, b = self.a, self.b
-        if a.whole and b.whole and a.whole.by == b.whole.by == "name":
-            return pairs_of(a.whole, b.whole, a.count)  # says which names differ, rather than the numbers
-        if a.count != b.count:
-            raise MetricError(
-                f"A and B must be pairs of images, as many of each; got {a.count:,} and {b.count:,}. "
-                f"--samples {min(a.count, b.count)} takes as many of both."
-            )
-        if a.whole is None or b.whole is None:
-            every = torch.arange(a.count)
-            return Pairs(every, every, "place")
-        return pairs_of(a.whole, b.whole, a.count)
+        return self.a.pairs_with(self.b)
 
     def of_pairs(self, measure: Measure) -> Value:
         """Return a number of pairs of images. Raises MetricError if it is not known which are pairs."""
         score, pairs = function_of(measure.function), self.pairs
-        if self.a.whole is None or self.b.whole is None:
-            both = self.a.parts(), self.b.parts()
-        else:
-            both = self.a.at(pairs.in_a), self.b.at(pairs.in_b)
-        scores = torch.cat([score(x, y) for x, y in zip(*both, strict=True)])
+        both = zip(self.a.at(pairs.in_a), self.b.at(pairs.in_b), strict=True)
+        scores = torch.cat([score(x, y) for x, y in both])
         if not scores.isfinite().any():
             raise MetricError(
                 f"A and B are equal, image by image, and {measure.title} is of those that differ. Measure "

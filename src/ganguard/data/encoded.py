@@ -22,12 +22,12 @@ from ganguard.base.cache import code_version, content_key
 from ganguard.base.codecs import decode_image, images_a_task, too_little_memory
 from ganguard.base.compute import cores
 from ganguard.base.errors import DataError
-from ganguard.base.images import room_for
 from ganguard.base.progress import Progress
 from ganguard.base.settings import absolute, one_line, shortened
 from ganguard.data.crops import Crop, Side, prepare
 from ganguard.data.dataset import DatasetSettings, RealImages, Skipped
 from ganguard.data.image_cache import cached_images, keep_images, worth_keeping
+from ganguard.data.room import room
 
 _NETPBM = (".ppm", ".pgm", ".pbm", ".pnm")
 SUFFIXES = frozenset(
@@ -161,12 +161,12 @@ def _decode(
 
     if worth_keeping(found.count, shape):
         return keep_images(key, shape, images(), described, settings.path)
-    held, room = 0, room_for(found.count, shape, settings.path)
+    held, pixels = 0, room(found.count, shape, settings.path)
     for image in images():
-        room[held] = image
+        pixels[held] = image
         held += 1
     progress(found.count, found.count, "decoding")
-    return described(room[:held])
+    return described(pixels[:held])
 
 
 class Skips:

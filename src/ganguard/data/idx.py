@@ -20,12 +20,12 @@ from torch import Tensor
 from ganguard.base.cache import content_key
 from ganguard.base.codecs import of_reading, unreadable
 from ganguard.base.errors import DataError
-from ganguard.base.images import room_for
 from ganguard.base.progress import Progress, silent
 from ganguard.base.settings import MOST_SIDE, absolute, one_line
 from ganguard.data.crops import Side, centre_crop_resize
 from ganguard.data.dataset import DatasetSettings, RealImages
 from ganguard.data.image_folder import file_state
+from ganguard.data.room import room
 
 UINT8 = 8
 GZIP = b"\x1f\x8b"
@@ -92,12 +92,12 @@ class IdxImages(DatasetSettings):
 
 
 def _resized(images: Tensor, size: int, progress: Progress) -> Tensor:
-    room = room_for(len(images), (1, size, size), "idx")
+    resized = room(len(images), (1, size, size), "idx")
     for number, image in enumerate(images):
-        room[number] = centre_crop_resize(image, size)
+        resized[number] = centre_crop_resize(image, size)
         if number % 1000 == 999:
             progress(number + 1, len(images), "resizing")
-    return room
+    return resized
 
 
 def _read(path: Path, dimensions: int) -> Tensor:
@@ -133,8 +133,8 @@ def _content(opened: IO[bytes], dimensions: int, path: Path, most: int) -> Tenso
         )
     if wanted > most:
         raise DataError(f"{path}: claims {wanted:,} bytes, more than it can hold: cut short. Copy it again.")
-    room = room_for(count, (1, *(sides or (1, 1))), str(path)).view(-1)
-    into, held = cast(Any, room.numpy()).data, 0
+    content = room(count, (1, *(sides or (1, 1))), str(path))
+    into, held = cast(Any, content.view(-1).numpy()).data, 0
     while held < wanted:
         part = opened.read(min(PART, wanted - held))
         if not part:
@@ -143,4 +143,4 @@ def _content(opened: IO[bytes], dimensions: int, path: Path, most: int) -> Tenso
         held += len(part)
     if opened.read(1):
         raise DataError(f"{path}: holds more than the {wanted:,} bytes that its header says. Copy it again.")
-    return room.view(shape)
+    return content.view(shape)

@@ -23,6 +23,7 @@ from ganguard.base.settings import (
     read_bounded,
     read_yaml,
 )
+from ganguard.base.text_files import decoded
 from ganguard.defences.input_semantic_interpolation import SemanticInterpolation
 from ganguard.defences.protocol import Defence, parse_chain
 from ganguard.targets.batching_target import BatchingSettings
@@ -179,7 +180,7 @@ def read_gateway_spec(file: str, changes: list[str]) -> GatewaySpec:
     """
     path = Path(file)
     try:
-        text = read_bounded(path, 4 * LONGEST_YAML).decode(errors="replace")
+        text = decoded(read_bounded(path, 4 * LONGEST_YAML), "replace")
     except TooLarge as problem:
         raise SpecError(f"{path}: {problem}.") from None
     except (OSError, ValueError) as problem:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from ganguard.report.findings import replays
 from ganguard.report.independent import CLOSER, NEVER_SAW, closer_word, floors
 from ganguard.report.numbers import DASH, interval, number, whole
+from ganguard.report.weak import FAILED, weak_headline
 from ganguard.results.records import AuditResults
 from ganguard.results.summaries import Summary, summarise
 from ganguard.results.whose import Whose
@@ -54,6 +55,8 @@ def images(budget: int) -> str:
 def _copy(results: AuditResults, budget: int, attack: str, summary: Summary, floor: Summary | None) -> Card:
     closer = closer_word(results, Whose(attack=attack, query_budget=budget))
     said = f"{CLOSER}: {'not measured' if closer == DASH else closer}"
+    if weak_headline(results, attack, budget):
+        said = f"{FAILED}; {said}"
     return _card(images(budget), summary, floor, attack, said)
 
 

@@ -6,6 +6,7 @@ from ganguard.report.findings import budgets, labels, of_copy, replays
 from ganguard.report.independent import CLOSER, comparison
 from ganguard.report.numbers import DASH, interval, number, whole
 from ganguard.report.tables import Group, Row, cell
+from ganguard.report.weak import FAILED
 from ganguard.results.independent import Comparison, honest_record
 from ganguard.results.measures import DISTANCE
 from ganguard.results.records import AuditResults
@@ -42,7 +43,7 @@ def copies_beside(results: AuditResults) -> CopiesBeside:
             if not copies:
                 continue
             whose = Whose(attack=label, query_budget=budget)
-            weak = " (did not learn what it bought)" if whose in failed else ""
+            weak = f" ({FAILED})" if whose in failed else ""
             found = comparison(results, whose)
             cells = (cell(copies), cell(bought.get(budget, [])), cell(honest), *_compared(found))
             rows.append(Row(f"{whole(budget)}{weak}", cells))

@@ -26,8 +26,10 @@ def with_defences(said: Headline, results: AuditResults) -> Headline:
         (budget, fairly_tried(results, attack, budget, points)[0]) for attack, (budget, points) in met.items()
     ]
     behind = [told for budget, points in fair if (told := _behind(budget, points))]
+    note = ""
     if behind:
-        lead = f"{said.lead} {min(behind)[1]}"
+        _, sentence, note = min(behind)
+        lead = f"{said.lead} {sentence}"
     elif results.defences and results.attacks:
         lead = f"{said.lead} Nothing is known of copies behind {counted(len(results.defences), 'defence')}."
     else:
@@ -37,7 +39,7 @@ def with_defences(said: Headline, results: AuditResults) -> Headline:
         for attack, (budget, points) in met.items()
         for remark in on_defences(results, attack, budget, points)
     ]
-    return replace(said, lead=lead, remarks=(*said.remarks, *remarks))
+    return replace(said, lead=lead, remarks=(*said.remarks, *remarks), note=note)
 
 
 def on_defences(
@@ -49,8 +51,8 @@ def on_defences(
     return tuple(filter(None, (withheld, floor, *(advice(fair) if fair and known else ()))))
 
 
-def _behind(budget: int, points: Sequence[DefencePoint]) -> tuple[float, str] | None:
-    """Return how near copies come behind the best defence that leaves users enough, and a sentence of it.
+def _behind(budget: int, points: Sequence[DefencePoint]) -> tuple[float, str, str] | None:
+    """Return how near copies come behind the best defence that leaves users enough, a sentence and a note.
 
     None if nothing was measured without a defence, or behind any.
     """
@@ -59,13 +61,15 @@ def _behind(budget: int, points: Sequence[DefencePoint]) -> tuple[float, str] | 
         return None
     allowed = [p for p in points if p.family and p.loss <= STATED]
     if not allowed:
-        return none.closest, f"{allowed_in_words(0).capitalize()}."
+        return none.closest, f"{allowed_in_words(0).capitalize()}.", ""
     best = max(allowed, key=lambda p: p.closest)
     if best.closest <= none.closest:
-        return none.closest, f"{allowed_in_words(0, keeping=True).capitalize()}."
-    return best.closest, (
-        f"Behind {best.label}, {allowed_in_words(len(allowed), best_of=True)}, the closest copy from "
-        f"{counted(budget, 'bought image')} is at FD {number(best.closest)}."
+        return none.closest, f"{allowed_in_words(0, keeping=True).capitalize()}.", ""
+    return (
+        best.closest,
+        f"Behind {best.label}, a copy comes within FD {number(best.closest)}.",
+        f"{best.label} is {allowed_in_words(len(allowed), best_of=True)}. The closest copy from "
+        f"{counted(budget, 'bought image')} counts, by whatever adversary.",
     )
 
 

@@ -8,10 +8,8 @@ from ganguard.results.records import AuditResults
 from ganguard.results.weak import WeakAdversary, weak_in
 from ganguard.results.whose import Whose
 
-RULE = (
-    "this adversary did not learn what it bought: train longer or stronger; read the bought images' line as "
-    "the risk"
-)
+FAILED = "did not learn what it bought"
+RULE = f"this adversary {FAILED}: train longer or stronger; read the bought images' line as the risk"
 SAID = f"{RULE[:1].upper()}{RULE[1:]}."
 
 
@@ -30,8 +28,9 @@ def weak_headline(results: AuditResults, attack: str, budget: int) -> str:
     if weak is None:
         return ""
     return (
-        f"{SAID} With {whole(budget)} bought images its copies are at a Fréchet distance (FD) of "
-        f"{number(weak.copies)} from this model; the bought images themselves are at {number(weak.bought)}."
+        f"This adversary {FAILED}: with {whole(budget)} bought images, its copies are at a Fréchet distance "
+        f"(FD) of {number(weak.copies)} from this model; the bought images themselves are at "
+        f"{number(weak.bought)}."
     )
 
 

@@ -69,12 +69,14 @@ class Headline:
         cards: one for each budget, then what copies are read by.
         remarks: sentences that put the numbers in proportion.
         spread: says what the spreads are measured over.
+        note: what the lead leaves out; empty if nothing.
     """
 
     lead: str
     cards: tuple[Card, ...]
     remarks: tuple[str, ...]
     spread: str
+    note: str = ""
 
 
 def headline(results: AuditResults) -> Headline:

@@ -92,7 +92,7 @@ def test_a_damaged_gzip_is_refused(tmp_path: Path, damage: str) -> None:
 def test_a_bomb_fills_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A few bytes that claim a terabyte are refused unread; those that would give one too, by the memory."""
     (tmp_path / "x").write_bytes(gzip.compress(_head(2**32 - 1, 16, 16)))
-    monkeypatch.setattr("ganguard.data.idx.room_for", None)
+    monkeypatch.setattr("ganguard.data.idx.room", None)
     with pytest.raises(DataError, match="more than it can hold"):
         IdxImages(path=str(tmp_path / "x")).load()
     monkeypatch.undo()

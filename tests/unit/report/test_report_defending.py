@@ -258,31 +258,33 @@ def _behind(tiny: AuditResults, *labels: str, seeds: int = 5) -> AuditResults:
 
 
 @pytest.mark.parametrize(
-    ("labels", "lead"),
+    ("labels", "lead", "note"),
     [
         (
             ("noise 0.1",),
-            "Behind noise 0.1, the one defence that leaves honest users within 1.5 times their undefended "
-            "distance to real images, the closest copy from 5,000 bought images is at FD 2.02.",
+            "Behind noise 0.1, a copy comes within FD 2.02.",
+            "noise 0.1 is the one defence that leaves honest users within 1.5 times their undefended",
         ),
         (
             ("noise 0.1", "JPEG 50"),
-            "Behind noise 0.1, the best of 2 defences that leave honest users within 1.5 times their "
-            "undefended distance to real images, the closest copy from 5,000 bought images is at FD 2.02.",
+            "Behind noise 0.1, a copy comes within FD 2.02.",
+            "noise 0.1 is the best of 2 defences that leave honest users within 1.5 times their undefended",
         ),
         (
             ("JPEG 10",),
             "No defence leaves honest users within 1.5 times their undefended distance to real images.",
+            "",
         ),
     ],
 )
 def test_the_headline_speaks_of_defences_where_there_are_any(
-    tiny_results: AuditResults, tmp_path: Path, labels: tuple[str, ...], lead: str
+    tiny_results: AuditResults, tmp_path: Path, labels: tuple[str, ...], lead: str, note: str
 ) -> None:
     results = _behind(tiny_results, *labels)
     page = render(results, tmp_path)
     heading = page[page.index("<h1>") : page.index("</h1>")]
     assert heading.endswith(f" {lead}")
+    assert note in page
     said = page[page.index("What the numbers say") :]
     assert _section(results).attacks[0].remarks[0].replace("'", "&#39;") in said
 

@@ -60,7 +60,7 @@ def _honest(
         f"independent {label}, seed {seed}",
         work.IndependentSettings(training=training, share=share, seed=seed),
         work.IndependentInputs(Input(ground.real)),
-        after=(ground.yardsticks,),
+        after=(ground.sound,),
         cost=float(training.steps) * training.batch_size,
     )
     measure = Step(

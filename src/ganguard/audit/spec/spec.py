@@ -15,17 +15,16 @@ from pydantic import (
 from ganguard.attacks.protocol import AttackSettings, parse_attack
 from ganguard.audit.spec.adversaries import AdversariesField, Averaging, Naive
 from ganguard.audit.spec.chains import ChainsField, attributes, swept
+from ganguard.audit.spec.chosen import ChosenFeatures
 from ganguard.audit.spec.independent import Independent, IndependentField
 from ganguard.audit.spec.labels import numbered
 from ganguard.audit.spec.scenarios import Scenario, scenarios
 from ganguard.base.cache import canonical_json
 from ganguard.base.compute import Compute
 from ganguard.base.errors import SpecError, unknown_name
-from ganguard.base.settings import NonNegative, Positive, Settings, Words, one_line, parse
+from ganguard.base.settings import NonNegative, Positive, Words, one_line, parse
 from ganguard.comparison.directions import require_attribute
 from ganguard.data.dataset import DatasetField
-from ganguard.metrics.features import pretrained
-from ganguard.metrics.features.network import FeatureField
 from ganguard.targets import TARGETS
 from ganguard.targets.load import TargetSettings, parse_target
 from ganguard.targets.protocol import Codes
@@ -97,7 +96,7 @@ def _reference(value: object) -> TargetSettings | None:
         raise SpecError(f"reference: {one_line(problem)}") from None
 
 
-class Spec(Settings):
+class Spec(ChosenFeatures):
     """The settings of an audit.
 
     Attributes:
@@ -129,8 +128,6 @@ class Spec(Settings):
     target: Annotated[SerializeAsAny[TrainTarget | TargetSettings], BeforeValidator(_target)]
     reference: Annotated[SerializeAsAny[TargetSettings] | None, BeforeValidator(_reference)] = None
     real: DatasetField
-    features: FeatureField
-    features_chosen: str = ""
     codes: Codes = "provider"
     attacks: Annotated[tuple[SerializeAsAny[AttackSettings], ...], BeforeValidator(_attacks)]
     defences: ChainsField = ((),)
@@ -140,15 +137,6 @@ class Spec(Settings):
     samples: Annotated[Positive, Field(ge=6)] = 5000
     even_if: Words[Literal["target_broken"]] = ()
     compute: Compute = Compute()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _chosen(cls, values: Any) -> Any:
-        """Name the network that is chosen for "pretrained", so that what is written of the spec holds it."""
-        if not isinstance(values, dict) or cast(dict[str, Any], values).get("features") != pretrained.WORD:
-            return values
-        kind = pretrained.choose()
-        return {**cast(dict[str, Any], values), "features": kind, "features_chosen": kind}
 
     @field_serializer("target")
     def _as_written(self, target: TrainTarget | TargetSettings) -> dict[str, Any]:

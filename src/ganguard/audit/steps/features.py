@@ -7,6 +7,7 @@ from ganguard.audit.steps.call import Digests, Kind, StepCall
 from ganguard.audit.steps.real import Real, load_real
 from ganguard.base.cache import content_key, tensor_digest, write_json, write_tensors
 from ganguard.base.errors import MetricError
+from ganguard.base.image_rows import ImageRows
 from ganguard.base.seeds import seeded_weights
 from ganguard.comparison.embedding import FeatureDescription
 from ganguard.metrics.features.classifier import WEIGHTS, Classifier, accuracy
@@ -19,8 +20,6 @@ from ganguard.metrics.features.network import (
 )
 from ganguard.training.supervised import train_classifier
 
-AT_ONCE = 64  # images that are taken out of the real ones at once
-
 
 def run_features(call: StepCall[FeaturesSettings, FeaturesInputs[Path]]) -> Digests:
     """Train the network if it is a classifier, and fit the scale of its features on the real train split."""
@@ -30,8 +29,8 @@ def run_features(call: StepCall[FeaturesSettings, FeaturesInputs[Path]]) -> Dige
     if isinstance(settings, Classifier):
         held_out = _train_classifier(settings, real, call)
     network = load_features(settings, call.directory, real.images.shape[1])
-    some = (real.images[rows] for rows in real.train.split(AT_ONCE))  # a copy of all would take much memory
-    scale = Standardisation.fit(extract_stream(network, some, call.compute))
+    train = ImageRows(real.images, real.train).parts()  # read in parts: they may exceed memory
+    scale = Standardisation.fit(extract_stream(network, train, call.compute))
     write_tensors(call.directory / "scale.safetensors", {"mean": scale.mean, "std": scale.std})
     said = FeatureDescription(
         settings=settings.model_dump(mode="json"),
