@@ -24,6 +24,7 @@ from ganguard.base.settings import (
 )
 from ganguard.results.environment import Environment
 from ganguard.results.eyesight import Rung
+from ganguard.results.feature_record import FeatureRecord
 from ganguard.results.independent_record import IndependentRecord
 from ganguard.results.measures import MEASURES
 from ganguard.results.refinements import RefinementRecord
@@ -250,20 +251,6 @@ class Picture(Whose):
                 f"must be the path of a file below the directory of the results; got {shortened(file)}"
             )
         return file
-
-
-class FeatureRecord(Settings):
-    """The feature network.
-
-    Attributes:
-        held_out_accuracy: of a classifier on the reference split; None for other networks.
-        why: why it was chosen for "pretrained"; empty if the spec names it.
-    """
-
-    kind: str
-    dimensions: Positive
-    held_out_accuracy: Annotated[float, Field(ge=0, le=1)] | None
-    why: str = ""
 
 
 class TargetRecord(Settings):

@@ -14,6 +14,7 @@ from pydantic import (
 from ganguard.attacks.protocol import AttackSettings, parse_attack
 from ganguard.audit.spec.adversaries import AdversariesField, Averaging, Naive
 from ganguard.audit.spec.chains import ChainsField, attributes, swept
+from ganguard.audit.spec.chosen import ChosenFeatures
 from ganguard.audit.spec.independent import Independent, IndependentField
 from ganguard.audit.spec.labels import numbered
 from ganguard.audit.spec.scenarios import Scenario, scenarios
@@ -21,11 +22,9 @@ from ganguard.audit.spec.target import ReferenceField, TargetField, TrainTarget
 from ganguard.base.cache import canonical_json
 from ganguard.base.compute import Compute
 from ganguard.base.errors import SpecError
-from ganguard.base.settings import NonNegative, Positive, Settings, Words, one_line
+from ganguard.base.settings import NonNegative, Positive, Words, one_line
 from ganguard.comparison.directions import require_attribute
 from ganguard.data.dataset import DatasetField
-from ganguard.metrics.features import pretrained
-from ganguard.metrics.features.network import FeatureField
 from ganguard.targets.protocol import Codes
 
 SWEPT = ("query_budget", "real_fraction", "domain_images", "method")
@@ -57,7 +56,7 @@ def _attack(number: int, values: Mapping[str, Any]) -> AttackSettings:
         raise SpecError(f"attacks.{number}: {one_line(problem)}") from None
 
 
-class Spec(Settings):
+class Spec(ChosenFeatures):
     """The settings of an audit.
 
     Attributes:
@@ -89,8 +88,6 @@ class Spec(Settings):
     target: TargetField
     reference: ReferenceField = None
     real: DatasetField
-    features: FeatureField
-    features_chosen: str = ""
     codes: Codes = "provider"
     attacks: Annotated[tuple[SerializeAsAny[AttackSettings], ...], BeforeValidator(_attacks)]
     defences: ChainsField = ((),)
@@ -100,15 +97,6 @@ class Spec(Settings):
     samples: Annotated[Positive, Field(ge=6)] = 5000
     even_if: Words[Literal["target_broken"]] = ()
     compute: Compute = Compute()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _chosen(cls, values: Any) -> Any:
-        """Name the network that is chosen for "pretrained", so that what is written of the spec holds it."""
-        if not isinstance(values, dict) or cast(dict[str, Any], values).get("features") != pretrained.WORD:
-            return values
-        kind = pretrained.choose()
-        return {**cast(dict[str, Any], values), "features": kind, "features_chosen": kind}
 
     @field_validator("seeds")
     @classmethod
