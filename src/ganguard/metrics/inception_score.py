@@ -40,8 +40,8 @@ def inception_score(probabilities: Features, *, splits: int = 10) -> MeanStd:
 def inception_score_error(probabilities: Features, *, splits: int = 10) -> float | None:
     """Return the standard error of the mean that `inception_score` returns, from each row's influence.
 
-    That is the row's divergence from the mean of its part, times the part's score. None if a part has one row.
-    Arguments and errors are as there.
+    That is the row's divergence from the mean of its part, times the part's score. None if a part has one
+    row. Arguments and errors are as there.
     """
     rows = _as_probabilities(probabilities, at_least=splits)
     if len(rows) < 2 * splits:

@@ -116,7 +116,7 @@ def _in_parts(
     generated: Compared,
     quarters: list[Tensor],
 ) -> Tensor:
-    """Return the three shares of each part and, with held-out rows, the ratio, (PARTITIONS, parts, 3 or 4)."""
+    """Return the shares of each part and, with held-out rows, the ratio, (PARTITIONS, parts, 3 or 4)."""
     authentic: list[Tensor] = []
     ratios: list[Tensor] = []
     for training, *labels in zip(of_training, *(labels % parts for labels in quarters), strict=True):
