@@ -49,7 +49,7 @@ class Compared:
 
 
 @dataclass(frozen=True)
-class _Neighbours:
+class _Nearby:
     """Training rows near other rows, nearest first.
 
     Attributes:
@@ -63,11 +63,11 @@ class _Neighbours:
     doubt: Tensor
 
     @staticmethod
-    def ordered(frame: Frame, rows: Tensor, distances: Tensor, which: Tensor) -> "_Neighbours":
+    def ordered(frame: Frame, rows: Tensor, distances: Tensor, which: Tensor) -> "_Nearby":
         distances, order = distances.clamp(min=0).sort(1)
         norms = torch.cat([frame.block(part).norms for part in rows.split(BLOCK)])
         doubt = rounding(rows.shape[1], norms[:, None], distances)
-        return _Neighbours(which.gather(1, order), distances, doubt)
+        return _Nearby(which.gather(1, order), distances, doubt)
 
     def in_part(self, labels: Tensor, of: Tensor) -> tuple[Tensor, Tensor]:
         """Return the nearest training row in the part of each row, and its place, (rows,) each."""
@@ -90,10 +90,10 @@ def memorisation_errors(
     if min(len(training), *(len(of.rows) for of in sets)) < FEWEST_ROWS:
         return None
     frame = Frame.around(training)
-    own = _Neighbours.ordered(
+    own = _Nearby.ordered(
         frame, training, *nearest_neighbours(frame, training, min(NEIGHBOURS, len(training) - 1))
     )
-    across = [_Neighbours.ordered(frame, of.rows, *_across(frame, of.rows, training)) for of in sets]
+    across = [_Nearby.ordered(frame, of.rows, *_across(frame, of.rows, training)) for of in sets]
     of_training, *drawn = random_quarters(len(training), *(len(of.rows) for of in sets))
     quarters = [
         torch.where(of.near, of_training[:, near.which[:, 0]], labels)
@@ -111,8 +111,8 @@ def memorisation_errors(
 def _in_parts(
     parts: int,
     of_training: Tensor,
-    own: _Neighbours,
-    across: list[_Neighbours],
+    own: _Nearby,
+    across: list[_Nearby],
     generated: Compared,
     quarters: list[Tensor],
 ) -> Tensor:
@@ -136,7 +136,7 @@ def _in_parts(
     return torch.stack([*shares, torch.stack(ratios)] if ratios else shares, 2)
 
 
-def _medians(near: _Neighbours, labels: Tensor, training: Tensor, parts: int) -> Tensor:
+def _medians(near: _Nearby, labels: Tensor, training: Tensor, parts: int) -> Tensor:
     """Return the median distance to the nearest training row in each part, (parts,) float64."""
     _, place = near.in_part(labels, training)
     distances = near.distances.gather(1, place[:, None])[:, 0].double().sqrt()
