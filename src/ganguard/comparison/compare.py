@@ -25,7 +25,7 @@ from ganguard.comparison.values import (
     of_scores,
 )
 from ganguard.metrics import Balls, NiqeModel, fit_niqe, frechet_distance, has_texture
-from ganguard.metrics.ndb_jsd import Bins
+from ganguard.metrics.ndb_jsd import Bins, different_rows
 from ganguard.metrics.niqe import SMALLEST_BLOCK, niqe_block
 from ganguard.results.measures import DISTANCE, Measure
 from ganguard.results.records import Against, Measurement, Subject
@@ -64,7 +64,7 @@ def pixel_bins(images: Tensor) -> Bins | None:
     None if the images are too few for every number of bins, or too many of them are alike.
     """
     x = images.flatten(1)
-    if not _binned(len(x)) or len(x.unique(dim=0)) < BINS:
+    if not _binned(len(x)) or different_rows(x) < BINS:
         return None
     return Bins.fit(x, BINS)
 

@@ -10,12 +10,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from ganguard.metrics.piqe import chunks, luma, require_pixels
+from ganguard.metrics.arrays import Pixels, as_images
+from ganguard.metrics.piqe import chunks, luma
 
 PIXEL_VARIANCE = 1 / 12  # of the position of ink spread evenly over one pixel
 
 
-def slant(images: Tensor) -> Tensor:
+def slant(images: Pixels) -> Tensor:
     """Return how far each character leans to the right, in degrees, (N,) float64; "/" is above 0, "|" is 0.
 
         angle = atan(-mu_11 / mu_02)
@@ -32,7 +33,7 @@ def slant(images: Tensor) -> Tensor:
     return _image_by_image(_slant, images)
 
 
-def stroke_thickness(images: Tensor) -> Tensor:
+def stroke_thickness(images: Pixels) -> Tensor:
     """Return the mean width of strokes in pixels, (N,) float64.
 
         thickness = 2 * ink / perimeter
@@ -54,9 +55,8 @@ def stroke_thickness(images: Tensor) -> Tensor:
     return _image_by_image(_stroke_thickness, images)
 
 
-def _image_by_image(measure: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
-    require_pixels(images)
-    return torch.cat([measure(luma(chunk) / 255) for chunk in chunks(images)])
+def _image_by_image(measure: Callable[[Tensor], Tensor], images: Pixels) -> Tensor:
+    return torch.cat([measure(luma(chunk) / 255) for chunk in chunks(as_images(images))])
 
 
 def _slant(ink: Tensor) -> Tensor:

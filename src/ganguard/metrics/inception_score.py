@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ganguard.base.errors import MetricError
-from ganguard.metrics.arrays import Features, MeanStd, as_features
+from ganguard.metrics.arrays import Features, MeanStd, as_features, as_whole
 
 # Largest distance of a row's sum from 1: float32 adds up a thousand classes far more precisely, float16 less.
 SUMS_TO_1 = 1e-4
@@ -29,8 +29,7 @@ def inception_score(probabilities: Features, *, splits: int = 10) -> MeanStd:
     / splits: compare equal sizes only. Raises MetricError for splits below 1, fewer rows than splits, another
     shape, NaN, negative numbers, or other sums.
     """
-    if splits < 1:
-        raise MetricError(f"splits must be at least 1; got {splits}.")
+    splits = as_whole(splits, "splits", 1)
     rows = _as_probabilities(probabilities, at_least=splits)
     bounds = [part * len(rows) // splits for part in range(splits + 1)]
     scores = torch.stack([_score(rows[start:stop]) for start, stop in pairwise(bounds)])

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ganguard.base.errors import MetricError
 from ganguard.base.seeds import torch_generator
-from ganguard.metrics.arrays import Features, MeanStd
+from ganguard.metrics.arrays import Features, MeanStd, as_whole
 from ganguard.metrics.cubic_kernel import kernel, two_sets
 from ganguard.metrics.kernel_error import KernelVariance
 
@@ -43,6 +43,8 @@ def kernel_distance(
     rest in float64. Raises MetricError if either set has fewer than `subset_size` rows, and for fewer than 1
     subset of 2 rows, other shapes, NaN or infinity.
     """
+    subsets, subset_size = as_whole(subsets, "subsets"), as_whole(subset_size, "subset_size")
+    seed = as_whole(seed, "seed")
     if subsets < 1 or subset_size < 2:
         raise MetricError(
             f"there must be at least 1 subset of at least 2 rows; got {subsets} of {subset_size}."

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ganguard.base.errors import MetricError
-from ganguard.metrics.arrays import Features, as_features, require_same_width
+from ganguard.metrics.arrays import Features, as_features, as_number, require_same_width
 from ganguard.metrics.distances import TIE, float64_distances
 from ganguard.metrics.memorisation_error import Compared, MemorisationErrors, memorisation_errors
 
@@ -96,6 +96,7 @@ def memorisation(
         near: a row is a near copy within this share of the usual distance between training rows. In few
             dimensions, many fresh rows come that close too: compare with the held-out rows.
     """
+    near = as_number(near, "near")
     if not 0 <= near < math.inf:
         raise MetricError(f"near must be 0 or a positive number; got {near}.")
     x = as_features(training, "training", 2)

@@ -16,11 +16,18 @@ from scipy.special import erfc, rel_entr
 from torch import Tensor
 
 from ganguard.base.errors import MetricError
-from ganguard.base.seeds import derived_seed
-from ganguard.metrics.arrays import Features, as_features, require_same_width
+from ganguard.base.seeds import derived_seed, torch_generator
+from ganguard.metrics.arrays import (
+    Features,
+    as_flag,
+    as_number,
+    as_rows,
+    as_whole,
+    require_same_width,
+)
+from ganguard.metrics.clustering import Rows, k_means, moments
 
-ITERATIONS = 100  # of k-means, from one start (k-means++)
-ROWS_AT_ONCE = 4096
+MOST_NUMBERS = 1 << 25  # float64, 256 MiB: of all centres; of wider rows, fewer columns are clustered by
 NO_SPREAD = 1e-6  # added to each standard deviation, so that none divides by 0
 
 
@@ -79,7 +86,8 @@ def ndb_jsd(
 
     NDB grows with N and M: keep both fixed. The authors used 500 to 800 reference rows a bin, and whitening
     for photographs. Their code clusters by a random sixth of the dimensions if there are more than 1,000;
-    here all dimensions are always used.
+    here all are used up to 335,544 dimensions for 100 bins (334x334 pixels in colour), and of wider rows as
+    many that are drawn, the same for all sets.
 
     Raises MetricError for bins below 2, fewer different rows than bins, a query of one row, significance
     outside (0, 1), other shapes, NaN or infinity.
@@ -93,6 +101,7 @@ def ndb_jsd(
         whitening: subtract each dimension's mean in the reference, and divide by its standard deviation
             there.
     """
+    significance = as_number(significance, "significance")
     if not 0 < significance < 1:
         raise MetricError(f"significance must lie between 0 and 1; got {significance}.")
     fitted = Bins.fit(reference, bins, seed=seed, whitening=whitening)
@@ -104,7 +113,7 @@ class Bins:
     """The bins of a reference, with which any number of queries are compared without clustering again.
 
     Attributes:
-        centres: (K, D) float64, of the scaled rows.
+        centres: (K, D) float64, of the scaled rows; (K, E) for rows so wide that E of their columns are used.
         counts: reference rows in each bin, (K,) int64, the largest first.
         mean: (D,) float64, subtracted from each row; 0 without whitening.
         std: (D,) float64, by which each row is divided; 1 without whitening.
@@ -118,21 +127,19 @@ class Bins:
     @staticmethod
     def fit(reference: Features, bins: int = 100, *, seed: int = 0, whitening: bool = False) -> "Bins":
         """Return the bins that k-means++ finds in reference (N, D); arguments and errors as of `ndb_jsd`."""
-        from sklearn.cluster import KMeans
-        from threadpoolctl import threadpool_limits
-
-        if bins < 2:
-            raise MetricError(f"bins must be at least 2; got {bins}.")
-        x = as_features(reference, "reference", bins)
+        bins, seed = as_whole(bins, "bins", 2), as_whole(seed, "seed")
+        whitening = as_flag(whitening, "whitening")
+        x = as_rows(reference, "reference", bins)
         _require_different_rows(x, bins)
-        mean, std = torch.zeros(x.shape[1]).double(), torch.ones(x.shape[1]).double()
+        width, columns = x.shape[1], _columns(x.shape[1], bins)
+        mean, std = torch.zeros(width).double(), torch.ones(width).double()
         if whitening:
-            mean, std = x.mean(0), x.std(0, correction=0) + NO_SPREAD
-        clusters = KMeans(bins, max_iter=ITERATIONS, random_state=derived_seed(seed, "ndb_jsd") % 2**32)
-        # Several threads would add up in the order in which they finish, which varies between runs.
-        with threadpool_limits(1):
-            clusters.fit(((x - mean) / std).numpy())
-        centres = torch.from_numpy(np.asarray(clusters.cluster_centers_))
+            mean, variance = moments(Rows(x, None, mean))
+            std = variance.sqrt_().add_(NO_SPREAD)
+        rows = _scaled(x, columns, mean, std)
+        origin = moments(rows)[0]  # near which squared distances lose the fewest digits
+        near = _scaled(x, columns, mean, std, origin)
+        centres = k_means(near, bins, seed=derived_seed(seed, "ndb_jsd") % 2**32).add_(origin)
         counts = torch.from_numpy(Bins(centres, torch.empty(0), mean, std).count(x, "reference"))
         order = counts.argsort(descending=True, stable=True)
         return Bins(centres[order], counts[order], mean, std)
@@ -144,17 +151,35 @@ class Bins:
         of parts of a query add up to those of the whole. Raises MetricError for fewer than `at_least` rows,
         another width, NaN or infinity.
         """
-        y = as_features(query, name, at_least)
-        require_same_width(self.centres, y)
+        y = as_rows(query, name, at_least)
+        require_same_width(self.mean[None], y)
         # Products near the centres' mean lose the fewest digits; rounded, it keeps pixels whole numbers.
         origin = self.centres.mean(0).round()
         centres = self.centres - origin
-        norms = centres.square().sum(1)
+        norms = torch.linalg.vector_norm(centres, dim=1).square_()
         found = torch.zeros(len(centres), dtype=torch.int64)
-        for rows in ((y - self.mean) / self.std).split(ROWS_AT_ONCE):
-            nearest = torch.addmm(norms, rows - origin, centres.T, alpha=-2).argmin(1)
+        rows = _scaled(y, _columns(y.shape[1], len(centres)), self.mean, self.std, origin)
+        for _, block in rows.blocks():
+            nearest = torch.addmm(norms, block, centres.T, alpha=-2).argmin(1)
             found += torch.bincount(nearest, minlength=len(found))
         return found.numpy()
+
+
+def _columns(width: int, bins: int) -> Tensor | None:
+    """Return the columns of rows that are used, in order and drawn once for all; None for all of them."""
+    if (most := max(1, MOST_NUMBERS // bins)) >= width:
+        return None
+    return torch.randperm(width, generator=torch_generator(0, "ndb_jsd", "columns"))[:most].sort().values
+
+
+def _scaled(
+    x: Tensor, columns: Tensor | None, mean: Tensor, std: Tensor, origin: Tensor | None = None
+) -> Rows:
+    """Return the chosen columns of rows, less their mean, over their standard deviation, less an origin."""
+    if columns is not None:
+        mean, std = mean[columns], std[columns]
+    scale = std if bool((std != 1).any()) else None
+    return Rows(x, columns, mean if origin is None else mean + origin * std, scale)
 
 
 def compare_bins(in_reference: np.ndarray, in_query: np.ndarray, significance: float = 0.05) -> NdbJsd:
@@ -173,13 +198,20 @@ def compare_bins(in_reference: np.ndarray, in_query: np.ndarray, significance: f
     )
 
 
+def different_rows(x: Tensor) -> int:
+    """Return how many rows of (N, D) are different from all others before them."""
+    is_float = x.dtype.is_floating_point  # -0.0 + 0.0 is 0.0
+    return len({hash(((row.double() + 0.0) if is_float else row).numpy().tobytes()) for row in x})
+
+
 def _require_different_rows(x: Tensor, bins: int) -> None:
-    different_rows = len({hash((row + 0.0).tobytes()) for row in x.numpy()})  # -0.0 + 0.0 is 0.0
-    if different_rows < bins:
-        raise MetricError(
-            f"{bins} bins need at least {bins} different rows of the reference; got {different_rows}. Set "
-            f"bins to at most {different_rows}, or measure more images."
-        )
+    if (different := different_rows(x)) >= bins:
+        return
+    remedy = f"Set bins to at most {different}, or measure" if different >= 2 else "Measure"
+    raise MetricError(
+        f"{bins} bins need at least {bins} different rows of the reference; got {different}. {remedy} more "
+        "images that differ."
+    )
 
 
 def _p_values(in_x: np.ndarray, in_y: np.ndarray) -> np.ndarray:

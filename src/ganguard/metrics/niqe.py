@@ -20,8 +20,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -29,13 +30,13 @@ from ganguard.base.cache import write_tensors
 from ganguard.base.codecs import read_tensors
 from ganguard.base.errors import CheckpointError, MetricError
 from ganguard.base.settings import Positive, Settings, one_line
+from ganguard.metrics.arrays import Pixels, as_images, as_matrix, as_whole, require_type
 from ganguard.metrics.piqe import (
     chunks,
     continued,
     cut_blocks,
     luma,
     normalised_contrast,
-    require_pixels,
     weighted_sum,
 )
 
@@ -44,6 +45,7 @@ PUBLISHED_BLOCK = 96  # pixels of a side
 SMALLEST_BLOCK = 8  # pixels of a side: at the second scale, 16 pixels are left for fitting five Gaussians
 # The model is fitted to blocks sharper than this share of their image's sharpest block (the paper's T).
 SHARP = 0.75
+AMPLE = 60  # blocks of which at least FEATURES + 1 are surely sharp, if as many as that are expected to be
 NEIGHBOURS = ((0, 1), (1, 0), (1, 1), (1, -1))  # rows down and columns right of the other pixel of a product
 # The bicubic kernel (a = -1/2) stretched to twice its width, at half-pixel offsets: MATLAB's imresize by 0.5.
 HALF = (-3 / 256, -9 / 256, 29 / 256, 111 / 256, 111 / 256, 29 / 256, -9 / 256, -3 / 256)
@@ -66,7 +68,9 @@ class NiqeModel:
     block_size: int
 
     def __post_init__(self) -> None:
-        require_block_size(self.block_size)
+        object.__setattr__(self, "block_size", require_block_size(self.block_size))
+        for name in ("mean", "covariance"):
+            object.__setattr__(self, name, as_matrix(getattr(self, name), f"{name} of a NIQE model"))
         shapes = tuple(self.mean.shape), tuple(self.covariance.shape)
         wanted = (FEATURES,), (FEATURES, FEATURES)
         if shapes != wanted:
@@ -80,19 +84,21 @@ class NiqeModel:
                 "the covariance of a NIQE model must be symmetric; this one is not. Fit it again."
             )
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path | str) -> None:
         """Write the model to one safetensors file. Raises OSError if it cannot be written."""
         tensors = {"mean": self.mean.cpu(), "covariance": self.covariance.cpu()}
-        write_tensors(path, tensors, {"niqe": _Description(block_size=self.block_size).model_dump_json()})
+        write_tensors(
+            Path(path), tensors, {"niqe": _Description(block_size=self.block_size).model_dump_json()}
+        )
 
     @staticmethod
-    def load(path: Path) -> "NiqeModel":
+    def load(path: Path | str) -> "NiqeModel":
         """Read back what `save` wrote.
 
         Raises CheckpointError if the file is absent or holds no complete model.
         """
         try:
-            tensors, texts = read_tensors(path)
+            tensors, texts = read_tensors(Path(path))
             description = _Description.model_validate(json.loads(texts["niqe"]))
             mean, covariance = (tensors[name].to(torch.float64) for name in ("mean", "covariance"))
             return NiqeModel(mean, covariance, description.block_size)
@@ -115,7 +121,7 @@ def niqe_block(image_shape: Sequence[int]) -> int:
     return min(PUBLISHED_BLOCK, min(image_shape[-2:]) // 4 * 2)  # // 4 * 2: half, and even
 
 
-def fit_niqe(images: Tensor | Iterable[Tensor], *, block_size: int) -> NiqeModel:
+def fit_niqe(images: Pixels | Iterable[Pixels], *, block_size: int) -> NiqeModel:
     """Return a model of good images of any kind, from blocks of block_size x block_size pixels.
 
     Only the blocks of an image that are sharper than 0.75 of its sharpest one are used. At least 37 are
@@ -129,18 +135,19 @@ def fit_niqe(images: Tensor | Iterable[Tensor], *, block_size: int) -> NiqeModel
         block_size: even, at least 8, and at most H and W; pixels beyond the last whole block are left out.
     """
     found, count = [torch.empty(0, FEATURES, dtype=torch.float64)], 0
-    for part in [images] if isinstance(images, Tensor) else images:
-        require_pixels(part)
-        _require_blocks(part, block_size, 1)
-        found += [_sharp_rows(chunk, block_size) for chunk in chunks(part)]
-        count += len(part)
+    block_size = require_block_size(block_size)
+    for part in _parts(images):
+        pixels = as_images(part)
+        _require_blocks(pixels, block_size, 1)
+        found += [_sharp_rows(chunk, block_size) for chunk in chunks(pixels)]
+        count += len(pixels)
     rows = torch.cat([part.to(found[-1].device) for part in found])
     if len(rows) <= FEATURES:
-        enough = math.ceil(count * (FEATURES + 1) / len(rows)) if len(rows) else FEATURES + 1
+        enough = math.ceil(count * AMPLE / len(rows)) if len(rows) else AMPLE
+        remedy = "Give images that are not flat" if count and not len(rows) else f"Give {enough} such images"
         raise MetricError(
             f"a NIQE model must be fitted to at least {FEATURES + 1} sharp blocks of "
-            f"{block_size}x{block_size} with texture; {count} images have {len(rows)}. Give about {enough} "
-            "such images."
+            f"{block_size}x{block_size} with texture; {count} images have {len(rows)}. {remedy}."
         )
     covariance = torch.cov(rows.T)
     if (rank := int(torch.linalg.matrix_rank(covariance, hermitian=True))) < FEATURES:
@@ -151,7 +158,7 @@ def fit_niqe(images: Tensor | Iterable[Tensor], *, block_size: int) -> NiqeModel
     return NiqeModel(rows.mean(0), covariance, block_size)
 
 
-def niqe(images: Tensor, model: NiqeModel) -> Tensor:
+def niqe(images: Pixels, model: NiqeModel) -> Tensor:
     """Return the distance (N,) float64 of each image from the model; at least 0, lower is more natural.
 
     Colours are (R, G, B), which are converted to grey. Only whole blocks of the model's size count, and among
@@ -176,7 +183,7 @@ def niqe(images: Tensor, model: NiqeModel) -> Tensor:
     return distances
 
 
-def has_texture(images: Tensor, model: NiqeModel) -> Tensor:
+def has_texture(images: Pixels, model: NiqeModel) -> Tensor:
     """Return whether `niqe` can score each of images (N, C, H, W), (N,) bool.
 
     It can if two blocks or more have texture. Raises MetricError for other images, as `niqe` does.
@@ -184,11 +191,22 @@ def has_texture(images: Tensor, model: NiqeModel) -> Tensor:
     return _distances(images, model).isfinite()
 
 
-def _distances(images: Tensor, model: NiqeModel) -> Tensor:
+def _distances(images: Pixels, model: NiqeModel) -> Tensor:
     """Return equation 10 for each image, (N,); NaN if fewer than two blocks have texture."""
-    require_pixels(images)
-    _require_blocks(images, model.block_size, 2)
-    return torch.cat([_distance(_features(chunk, model.block_size)[0], model) for chunk in chunks(images)])
+    require_type(model, NiqeModel, "model", "Make one with fit_niqe or load_published_niqe.")
+    pixels = as_images(images)
+    _require_blocks(pixels, model.block_size, 2)
+    return torch.cat([_distance(_features(chunk, model.block_size)[0], model) for chunk in chunks(pixels)])
+
+
+def _parts(images: object) -> Iterable[Pixels]:
+    if isinstance(images, Tensor | np.ndarray):
+        return [images]
+    if isinstance(images, Iterable) and not isinstance(images, str | bytes | dict):
+        return cast(Iterable[Pixels], images)
+    raise MetricError(
+        f"images must be (N, C, H, W) uint8, or parts of them; got {type(images).__name__}. Give a tensor."
+    )
 
 
 def _distance(rows: Tensor, model: NiqeModel) -> Tensor:
@@ -281,12 +299,14 @@ def _shapes() -> Tensor:
     return torch.stack([alpha, (2 * two - one - three).exp(), ((one - three) / 2).exp(), (two - one).exp()])
 
 
-def require_block_size(block_size: int) -> None:
-    """Raise MetricError if the block size is odd, or less than SMALLEST_BLOCK."""
+def require_block_size(block_size: int) -> int:
+    """Return the block size. Raises MetricError if it is odd, or less than SMALLEST_BLOCK."""
+    block_size = as_whole(block_size, "block_size")
     if block_size < SMALLEST_BLOCK or block_size % 2:
         raise MetricError(
             f"block_size must be an even number of at least {SMALLEST_BLOCK}; got {block_size}."
         )
+    return block_size
 
 
 def _require_blocks(images: Tensor, block_size: int, least: int) -> None:
@@ -295,7 +315,8 @@ def _require_blocks(images: Tensor, block_size: int, least: int) -> None:
     height, width = images.shape[2:]
     if (height // block_size) * (width // block_size) >= least:
         return
-    largest = max(min(height, width // least), min(height // least, width)) // 2 * 2
+    # of two blocks, since images are judged by two, also where a model is fitted to one of each
+    largest = max(min(height, width // 2), min(height // 2, width)) // 2 * 2
     remedy = (
         f"Fit a model with a block_size of at most {largest}, or enlarge"
         if largest >= SMALLEST_BLOCK

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ganguard.base.errors import CheckpointError, MetricError
 from ganguard.base.settings import one_line
+from ganguard.metrics.arrays import as_path
 from ganguard.metrics.niqe import PUBLISHED_BLOCK, NiqeModel, require_block_size
 from ganguard.metrics.piqe import window
 
@@ -37,7 +38,7 @@ MOST_BYTES = 1 << 20  # read of a MATLAB file, and unpacked from it; the publish
 MAT_NUMBERS = {1: "<i1", 2: "<u1", 3: "<i2", 4: "<u2", 5: "<i4", 6: "<u4", 7: "<f4", 9: "<f8"}
 
 
-def load_published_niqe(path: Path, *, block_size: int = PUBLISHED_BLOCK) -> NiqeModel:
+def load_published_niqe(path: Path | str, *, block_size: int = PUBLISHED_BLOCK) -> NiqeModel:
     """Load a published model: the authors' `modelparameters.mat`, or `niqe_pris_params.npz` of BasicSR.
 
     Nothing is unpickled. Raises CheckpointError if the file is absent, of another format, or holds no such
@@ -48,7 +49,7 @@ def load_published_niqe(path: Path, *, block_size: int = PUBLISHED_BLOCK) -> Niq
         block_size: side in pixels of the blocks that the model was made from, which the file does not say; 96
             for both of these models.
     """
-    require_block_size(block_size)
+    block_size, path = require_block_size(block_size), as_path(path)
     try:
         arrays = _read_npz(path) if path.suffix == ".npz" else _read_mat(path)
         if "gaussian_window" in arrays:

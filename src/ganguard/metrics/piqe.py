@@ -13,8 +13,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
-from ganguard.base.errors import MetricError
-from ganguard.base.images import require_images
+from ganguard.metrics.arrays import Pixels, as_images
 
 BLOCK = 16  # pixels of a block's side
 SEGMENT = 6  # pixels of a stretch of border that is tested for being flat
@@ -26,7 +25,7 @@ WINDOW_RADIUS, WINDOW_SIGMA = 3, 7 / 6  # pixels: 7x7, out to nearly three stand
 ROUNDING = 1e-10  # grey levels: a smaller difference between a pixel and its local mean is rounding error
 
 
-def piqe(images: Tensor) -> Tensor:
+def piqe(images: Pixels) -> Tensor:
     """Return the score (N,) float64 of each image: 0 is best, 100 worst.
 
     An image without any active block, such as an empty one, scores 100. Sides that are no multiple of 16 are
@@ -38,15 +37,7 @@ def piqe(images: Tensor) -> Tensor:
     Args:
         images: (N, C, H, W) uint8 with any H and W, colours (R, G, B); the result is on their device.
     """
-    require_pixels(images)
-    return torch.cat([_scores(chunk) for chunk in chunks(images)])
-
-
-def require_pixels(images: Tensor, name: str = "images") -> None:
-    """Raise MetricError unless images are (N, C, H, W) uint8 with H and W at least 1."""
-    require_images(images, name, MetricError)
-    if 0 in images.shape[2:]:
-        raise MetricError(f"{name} must have H and W of at least 1; got {tuple(images.shape)}.")
+    return torch.cat([_scores(chunk) for chunk in chunks(as_images(images))])
 
 
 def chunks(images: Tensor) -> tuple[Tensor, ...]:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ganguard.base.errors import MetricError
-from ganguard.metrics.arrays import Features, as_floats, require_same_width
+from ganguard.metrics.arrays import Features, as_floats, as_whole, require_same_width
 from ganguard.metrics.distances import BLOCK, Frame, squared_radii, tile
 from ganguard.metrics.prdc_error import prdc_errors
 
@@ -57,8 +57,7 @@ class Balls:
         N must exceed k. Raises MetricError, which calls the features by `name`, for k below 1, too few rows,
         another shape, NaN or infinity.
         """
-        if k < 1:
-            raise MetricError(f"k must be at least 1; got {k}.")
+        k = as_whole(k, "k", 1)
         points = as_floats(features, name, k + 1)
         return Balls(points, squared_radii(points, k), k)
 
@@ -113,6 +112,7 @@ def precision_recall_density_coverage(real: Features | Balls, fake: Features | B
 
 def memberships(real: Features | Balls, fake: Features | Balls, *, k: int = 5) -> Memberships:
     """Return the memberships that `precision_recall_density_coverage` counts; same arguments and errors."""
+    k = as_whole(k, "k", 1)
     real_balls = real if isinstance(real, Balls) else Balls.around(real, "real", k=k)
     fake_balls = fake if isinstance(fake, Balls) else Balls.around(fake, "fake", k=k)
     if (real_balls.k, fake_balls.k) != (k, k):

@@ -10,14 +10,15 @@ import torch
 from torch import Tensor
 
 from ganguard.base.errors import MetricError
-from ganguard.metrics.piqe import chunks, gaussian_weights, require_pixels, weighted_sum
+from ganguard.metrics.arrays import Pixels, as_images
+from ganguard.metrics.piqe import chunks, gaussian_weights, weighted_sum
 
 PEAK = 255.0
 WINDOW, SIGMA = 11, 1.5  # pixels
 C1, C2 = (0.01 * PEAK) ** 2, (0.03 * PEAK) ** 2  # the paper's constants, K_1 = 0.01 and K_2 = 0.03
 
 
-def psnr(a: Tensor, b: Tensor) -> Tensor:
+def psnr(a: Pixels, b: Pixels) -> Tensor:
     """Return the peak signal-to-noise ratio of each pair of images in dB, (N,) float64.
 
         PSNR = 10 log10(255² / mean squared error)
@@ -33,7 +34,7 @@ def psnr(a: Tensor, b: Tensor) -> Tensor:
     return _pair_by_pair(_psnr, a, b)
 
 
-def ssim(a: Tensor, b: Tensor) -> Tensor:
+def ssim(a: Pixels, b: Pixels) -> Tensor:
     """Return the mean structural similarity of each pair of images, (N,) float64.
 
     It lies in [-1, 1], and is 1 for equal images. The window is the paper's Gaussian of 11x11 pixels, sigma
@@ -50,9 +51,8 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
     return _pair_by_pair(_ssim, a, b)
 
 
-def _pair_by_pair(measure: Callable[[Tensor, Tensor], Tensor], a: Tensor, b: Tensor) -> Tensor:
-    require_pixels(a, "a")
-    require_pixels(b, "b")
+def _pair_by_pair(measure: Callable[[Tensor, Tensor], Tensor], a: Pixels, b: Pixels) -> Tensor:
+    a, b = as_images(a, "a"), as_images(b, "b")
     if a.shape != b.shape:
         raise MetricError(
             f"a and b must be images of the same shape; got {tuple(a.shape)} and {tuple(b.shape)}. Crop or "

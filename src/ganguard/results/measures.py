@@ -309,6 +309,7 @@ _TABLE = (
         better="lower",
         help="Distance of each image by itself from a model of natural images (Mittal et al. 2013): the mean "
         "over those of 1,000 images that have texture.",
+        smallest_side=16,  # two blocks of the smallest size, down and across
     ),
     Measure(
         name="ssim",

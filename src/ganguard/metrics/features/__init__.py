@@ -10,6 +10,8 @@ FEATURES = PluginTable(
     "ganguard.features",
     {
         "classifier": "ganguard.metrics.features.classifier:Classifier",
+        "dinov2": "ganguard.metrics.features.huggingface:DinoV2",
+        "efficientnet_lite0": "ganguard.metrics.features.efficientnet:EfficientNetLite0",
         "huggingface": "ganguard.metrics.features.huggingface:HuggingFace",
         "inception": "ganguard.metrics.features.inception:Inception",
         "random_network": "ganguard.metrics.features.random_network:RandomNetwork",
