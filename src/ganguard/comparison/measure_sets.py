@@ -125,15 +125,16 @@ def measured_sets(
                     raise
                 refused[name] = str(problem)
             progress(done, len(names), name)
-    used = None
+    used, notes = None, ()
     if "features" in vars(sets):
+        notes = sets.notes
         dimensions = sets.features[0].shape[1]
         used = NetworkRecord(
             settings=settings.model_dump(mode="json"),
             dimensions=dimensions,
             scaled_by="B" if scale is None else "audit",
         )
-    return Measured(values, refused, used, sets.pairs.how if "pairs" in vars(sets) else None)
+    return Measured(values, refused, used, sets.pairs.how if "pairs" in vars(sets) else None, notes)
 
 
 def require_same_shape(a: ImageSet, b: ImageSet) -> None:

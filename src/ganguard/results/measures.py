@@ -20,7 +20,7 @@ Of = Literal[
     "training images",
     "held-out images",
 ]
-Spread = Literal["bootstrap", "moments", "lines", "kernels", "bins", "splits", "images", "share", "medians"]
+Spread = Literal["bootstrap", "moments", "lines", "kernels", "bins", "splits", "images", "parts"]
 
 INPUTS: dict[Of, str] = {
     "features": "features of both sets",
@@ -39,11 +39,10 @@ SPREADS: dict[Spread, str] = {
     "moments": "influence of each image, and the noise of second order; none below 1.25 images a dimension",
     "lines": "the same, of all points of the line",
     "kernels": "variance of first and second order of the kernel's means",
-    "bins": "histograms drawn again, 200 times",
-    "splits": "standard error of the mean over 10 parts",
+    "bins": "variance between halves and quarters of the histograms, 64 times; the bins are taken as fixed",
+    "splits": "influence of each image on the score of its part",
     "images": "standard error of the mean over the images",
-    "share": "standard error of a share",
-    "medians": "bootstrap over the distances, 20 replicates",
+    "parts": "variance between disjoint halves and quarters of both sets, 32 times",
 }
 """How the standard error of a number is taken, in words."""
 DISTANCE = "frechet_distance"
@@ -163,7 +162,7 @@ _TABLE = (
         function="ganguard.metrics.prdc:memberships",
         of="balls",
         part="precision",
-        spread="images",
+        spread="parts",
         better="higher",
         help="Share of the measured images that lie in the ball of an image of the other set; a ball reaches "
         "to the fifth neighbour in its own set.",
@@ -176,7 +175,7 @@ _TABLE = (
         function="ganguard.metrics.prdc:memberships",
         of="balls",
         part="recall",
-        spread="images",
+        spread="parts",
         better="higher",
         help="Share of the other set's images that lie in the ball of a measured image.",
         decimals=3,
@@ -188,7 +187,7 @@ _TABLE = (
         function="ganguard.metrics.prdc:memberships",
         of="balls",
         part="density",
-        spread="images",
+        spread="parts",
         better="higher",
         help="Number of the other set's balls that a measured image lies in, divided by 5, the neighbour "
         "that they reach to; it may exceed 1.",
@@ -201,7 +200,7 @@ _TABLE = (
         function="ganguard.metrics.prdc:memberships",
         of="balls",
         part="coverage",
-        spread="images",
+        spread="parts",
         better="higher",
         help="Share of the other set's images that have a measured image in their ball.",
         decimals=3,
@@ -248,7 +247,7 @@ _TABLE = (
         function="ganguard.metrics.memorisation:memorisation",
         of="training images",
         part="authentic",
-        spread="share",
+        spread="parts",
         better="higher",
         help="Share of the images that are farther from the nearest training image than that one is from its "
         "own nearest (Alaa et al. 2022): 0 for a generator that replays.",
@@ -260,7 +259,7 @@ _TABLE = (
         function="ganguard.metrics.memorisation:memorisation",
         of="training images",
         part="copies",
-        spread="share",
+        spread="parts",
         better="lower",
         help="Share of the images whose features equal those of a training image.",
         decimals=3,
@@ -272,7 +271,7 @@ _TABLE = (
         function="ganguard.metrics.memorisation:memorisation",
         of="training images",
         part="near_copies",
-        spread="share",
+        spread="parts",
         better="lower",
         help="Share of the images that are copies, or nearer to a training image than half the median "
         "distance between a training image and its own nearest.",
@@ -285,7 +284,7 @@ _TABLE = (
         function="ganguard.metrics.memorisation:memorisation",
         of="held-out images",
         part="distance_ratio",
-        spread="medians",
+        spread="parts",
         better="none",
         help="Median distance to the nearest training image, over that of fresh images of the same origin: "
         "near 1 is as far as those, 0 is copies.",
