@@ -1,7 +1,7 @@
 """`ganguard measure`: how far apart are two sets of images?"""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -58,6 +58,15 @@ def measure(
     samples: Annotated[
         int, typer.Option(min=2, help="Images that a checkpoint makes, and the most that are read.")
     ] = 5000,
+    scale: Annotated[
+        Literal["audit", "b", "none"] | None,
+        typer.Option(
+            help="What features are scaled by. `audit`: what the audit scales them by whose features are "
+            "given; the default for those. `b`: B, so that each dimension counts alike; the default for "
+            "others. `none`: nothing, as in published numbers.",
+            show_default=False,
+        ),
+    ] = None,
     cache: Annotated[
         Path | None,
         typer.Option(
@@ -75,9 +84,10 @@ def measure(
     images. inception_score, piqe and niqe are of A alone; the model of niqe is fitted to B. authenticity,
     copies and near_copies take B for the images that the generator of A was trained on. psnr and ssim are of
     pairs. Distances are of features scaled by B, or by the audit whose features are given, so they are not
-    comparable to published FIDs. Compare them only with distances of the same feature network, scale and
-    numbers of images. Images are made, read and measured a thousand at a time. Their features stay in memory,
-    and for ndb and jsd the pixels of B.
+    comparable to published ones: for those, set --scale none. Compare them only with distances of the same
+    feature network, scale and numbers of images. frechet_distance_unscaled, kid, vendi_score and cmmd are of
+    unscaled features, whatever the scale. Images are made, read and measured a thousand at a time. Their
+    features stay in memory, and for ndb and jsd the pixels of B.
 
     Example: `ganguard measure runs/copy/checkpoint runs/bought --features audits/digits/features`
     """
@@ -89,7 +99,7 @@ def measure(
     from ganguard.base.settings import parse
     from ganguard.cli.display import progress_of
     from ganguard.cli.image_sets import image_set, takes_size
-    from ganguard.comparison.measure_sets import measure_sets
+    from ganguard.comparison.measure_sets import measure_sets, scale_name
 
     compute = parse(Compute, {"device": device, "threads": threads}, "compute")
     if size is not None and not (takes_size(generated) or takes_size(reference)):
@@ -101,8 +111,14 @@ def measure(
         seeds = (derived_seed(0, "measure", side) for side in "AB")
         sets = zip((generated, reference), seeds, strict=True)
         a, b = (image_set(text, samples, size, compute, progress, seed) for text, seed in sets)
-        found = measure_sets(a, b, features, metrics, compute, progress, cache=cache)
-    asked = {"A": generated, "B": reference, "features": features, "images": [a.count, b.count]}
+        found = measure_sets(a, b, features, metrics, compute, progress, cache=cache, scale=scale)
+    asked = {
+        "A": generated,
+        "B": reference,
+        "features": features,
+        "scale": scale_name(scale, features),
+        "images": [a.count, b.count],
+    }
     typer.echo(json.dumps({**asked, **_numbers(found)}, indent=2))
 
 

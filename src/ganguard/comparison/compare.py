@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ganguard.base.errors import MetricError
 from ganguard.base.seeds import torch_generator
+from ganguard.comparison.embedding import Published
 from ganguard.comparison.values import (
     Value,
     audited,
@@ -21,6 +22,7 @@ from ganguard.comparison.values import (
     of_bins,
     of_features,
     of_memory,
+    of_one,
     of_probabilities,
     of_scores,
 )
@@ -36,9 +38,15 @@ NIQE_IMAGES = 1000  # that are judged by NIQE
 
 
 def compare(
-    subject: Subject, measured: Balls, against: Balls, name: Against, draw: int = 0
+    subject: Subject,
+    measured: Balls,
+    against: Balls,
+    name: Against,
+    draw: int = 0,
+    *,
+    published: Published | None = None,
 ) -> list[Measurement]:
-    """Return every number of one set's features against another's.
+    """Return every number of one set's features against another's, and the published ones beside them.
 
     The records do not name an attack yet.
     """
@@ -46,6 +54,10 @@ def compare(
     fewest, dimensions = min(len(x), len(y)), x.shape[1]
     wanted = [m for m in audited("features") if not m.shortage(images=fewest, dimensions=dimensions)]
     values = {m.name: of_features(m, x, y) for m in wanted}
+    if published is not None:
+        raw = published.unscaled(x), published.unscaled(y)
+        units = [m for kind in published.kinds for m in audited(kind) if not m.shortage(images=fewest)]
+        values |= {m.name: of_features(m, *raw) for m in units}
     # one call gives several numbers
     found = cache(lambda function: function_of(function)(against, measured, k=NEIGHBOURS))
     values |= {m.name: of_balls(m, found(m.function)) for m in audited("balls")}
@@ -86,7 +98,13 @@ def compare_pixels(
 
 
 def by_itself(
-    subject: Subject, images: Tensor, probabilities: Tensor | None, natural: NiqeModel | None, draw: int = 0
+    subject: Subject,
+    images: Tensor,
+    probabilities: Tensor | None,
+    natural: NiqeModel | None,
+    draw: int = 0,
+    *,
+    unscaled: Tensor | None = None,
 ) -> list[Measurement]:
     """Return what is measured of one set of images.
 
@@ -95,8 +113,11 @@ def by_itself(
         probabilities: (N, K) of classes; None if the feature network gives none.
         natural: the model of natural images, by which the first NIQE_IMAGES images with texture are judged;
             None if there is none.
+        unscaled: features (N, D) of a network that others have too, as it gives them; None for another one.
     """
     values: dict[str, Value] = {}
+    if unscaled is not None:
+        values |= {m.name: of_one(m, unscaled) for m in audited("unscaled features of one set")}
     if probabilities is not None:
         wanted = [m for m in audited("probabilities") if not m.shortage(images=len(probabilities))]
         values |= {m.name: of_probabilities(m, probabilities) for m in wanted}

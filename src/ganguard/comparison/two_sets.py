@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
+from typing import Literal
 
 import numpy as np
 import torch
@@ -20,9 +21,11 @@ from ganguard.comparison.values import (
     Value,
     compare_histograms,
     function_of,
+    of_features,
     of_scores,
 )
 from ganguard.metrics import Balls, Memorisation, NiqeModel, fit_niqe, has_texture
+from ganguard.metrics.features.clip import ClipNetwork
 from ganguard.metrics.features.extraction import FeatureCache, extract_stream
 from ganguard.metrics.features.network import FeatureNetwork, Output, Standardisation
 from ganguard.metrics.ndb_jsd import Bins, different_rows
@@ -39,14 +42,14 @@ class TwoSets:
     What several numbers share is computed once.
 
     Attributes:
-        scale: of the features; None takes it from b.
+        scale: of the features; "b" takes it from b, "none" leaves them as the network gives them.
         cache: stores features for later calls; None stores nothing.
     """
 
     a: ImageSet
     b: ImageSet
     network: FeatureNetwork
-    scale: Standardisation | None
+    scale: Standardisation | Literal["b", "none"]
     compute: Compute
     progress: Progress
     cache: FeatureCache | None = None
@@ -58,10 +61,28 @@ class TwoSets:
         )
 
     @cached_property
+    def of_a(self) -> Tensor:
+        """Features (N, D) of a, as the network gives them."""
+        return self._extracted(self.a)
+
+    @cached_property
+    def unscaled(self) -> tuple[Tensor, Tensor]:
+        """Features of a and of b, as the network gives them."""
+        return self.of_a, self._extracted(self.b)
+
+    @cached_property
     def features(self) -> tuple[Tensor, Tensor]:
-        x, y = map(self._extracted, (self.a, self.b))
-        scale = self.scale or Standardisation.fit(y)
+        x, y = self.unscaled
+        if self.scale == "none":
+            return x, y
+        scale = Standardisation.fit(y) if self.scale == "b" else self.scale
         return scale(x), scale(y)
+
+    def of_clip(self, measure: Measure) -> Value:
+        """Return a number of CLIP's embeddings. Raises MetricError if another network was chosen."""
+        if not isinstance(self.network, ClipNetwork):
+            raise MetricError(f"{measure.name} is of CLIP's embeddings. Set --features clip.")
+        return of_features(measure, *self.unscaled)
 
     @cached_property
     def probabilities(self) -> Tensor:
@@ -81,8 +102,8 @@ class TwoSets:
         rows = self._whole(self.b).flatten(1)
         if (different := different_rows(rows)) < BINS:
             raise MetricError(
-                f"ndb and jsd need at least {BINS} different images in B; got {different}. Measure against more "
-                "images that differ."
+                f"ndb and jsd need at least {BINS} different images in B; got {different}. Measure "
+                "against more images that differ."
             )
         bins = Bins.fit(rows, BINS)
         parts = [bins.count(part.flatten(1), "A", at_least=1) for part in self.a.parts()]

@@ -43,12 +43,18 @@ def kernel_distance(
         raise MetricError(
             f"there must be at least 1 subset of at least 2 rows; got {subsets} of {subset_size}."
         )
-    x, y = _sets(a, b, subset_size)
+    x, y = two_sets(a, b, subset_size)
     generator = torch_generator(seed, "kernel_distance")
     chosen = [
         [torch.randperm(len(rows), generator=generator)[:subset_size] for rows in (x, y)]
         for _ in range(subsets)
     ]
+    return over_subsets(x, y, chosen)
+
+
+def over_subsets(x: Tensor, y: Tensor, chosen: list[list[Tensor]]) -> MeanStd:
+    """Return the mean and the standard deviation of the KD of subsets x[i], y[j] for each [i, j]."""
+    subset_size = len(chosen[0][0])
     if max(len(x), len(y)) <= GRAM_ROWS:
         values = _by_gram_matrices(x, y, *(torch.stack(indices) for indices in zip(*chosen, strict=True)))
     elif subset_size > SUBSET_ROWS:
@@ -64,10 +70,10 @@ def kernel_distance_full(a: Features, b: Features) -> float:
     There is no random draw, and so no spread. Lower is closer. Raises MetricError for fewer rows, other
     shapes, NaN or infinity.
     """
-    return _discrepancy(*_sets(a, b, 2))
+    return _discrepancy(*two_sets(a, b, 2))
 
 
-def _sets(a: Features, b: Features, at_least: int) -> tuple[Tensor, Tensor]:
+def two_sets(a: Features, b: Features, at_least: int) -> tuple[Tensor, Tensor]:
     """Return both sets in one float type, wide enough that no sum of kernels overflows."""
     x, y = as_floats(a, "a", at_least), as_floats(b, "b", at_least)
     require_same_width(x, y)

@@ -38,6 +38,7 @@ def run_measure(call: Call) -> Digests:
     """
     settings, inputs = call.settings, call.inputs
     embed, yardsticks = load_embedding(inputs.features, call.compute), Yardsticks.read(inputs.yardsticks)
+    published = embed.published
     bought = read_features(inputs.replay, settings.bought) if inputs.replay else None
     copy = CheckpointTarget(checkpoint=str(inputs.substitute / "checkpoint")).load(call.compute)
     measurements: list[Measurement] = []
@@ -45,11 +46,21 @@ def run_measure(call: Call) -> Digests:
         seed = derived_seed(settings.seed, "measured", str(draw))
         images = copy.sample(range(settings.samples), seed=seed)
         balls = Balls.around(embed(images), k=NEIGHBOURS)
-        measurements += compare("substitute", balls, yardsticks.draws[draw], "target", draw)
-        measurements += compare("substitute", balls, yardsticks.reference, "reference", draw)
+        measurements += compare(
+            "substitute", balls, yardsticks.draws[draw], "target", draw, published=published
+        )
+        measurements += compare(
+            "substitute", balls, yardsticks.reference, "reference", draw, published=published
+        )
         if draw == 0:
             natural = yardsticks.natural
-            measurements += by_itself("substitute", images, embed.probabilities(images), natural)
+            measurements += by_itself(
+                "substitute",
+                images,
+                embed.probabilities(images),
+                natural,
+                unscaled=published.unscaled(balls.points) if published else None,
+            )
             measurements += compare_pixels("substitute", images, yardsticks.bins, "target")
             measurements += _beside_training(call, balls.points, embed, yardsticks, bought)
             save_grid(images[:TILES], call.directory)

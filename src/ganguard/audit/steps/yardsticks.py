@@ -1,6 +1,7 @@
 """Measure everything that copies are compared with: the target, the real images, noise and the floors."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -65,19 +66,26 @@ def run_yardsticks(call: StepCall[YardsticksSettings, YardsticksInputs[Path]]) -
         (first, second), reference, pixel_bins(draws[0]), natural_model(real.images[real.train])
     )
     bins, natural = yardsticks.bins, yardsticks.natural
+    published = embed.published
+    compared = partial(compare, published=published)
+    unscaled = published.unscaled if published else lambda _: None
     measurements = [
-        *compare("target", second, first, "target"),
+        *compared("target", second, first, "target"),
         *_halvings(torch.cat([first.points, second.points])),
-        *compare("target", first, reference, "reference", 0),
-        *compare("target", second, reference, "reference", 1),
-        *compare("real", half, other_half, "reference"),
-        *compare("train", train, reference, "reference"),
-        *compare("noise", noise, first, "target"),
-        *compare("noise", noise, reference, "reference"),
+        *compared("target", first, reference, "reference", 0),
+        *compared("target", second, reference, "reference", 1),
+        *compared("real", half, other_half, "reference"),
+        *compared("train", train, reference, "reference"),
+        *compared("noise", noise, first, "target"),
+        *compared("noise", noise, reference, "reference"),
         *compare_pixels("target", draws[1], bins, "target"),
         *compare_pixels("noise", _in_chunks(noise_images, samples), bins, "target"),
-        *by_itself("target", draws[0], embed.probabilities(draws[0]), natural),
-        *by_itself("real", held_out, embed.probabilities(held_out), natural),
+        *by_itself(
+            "target", draws[0], embed.probabilities(draws[0]), natural, unscaled=unscaled(first.points)
+        ),
+        *by_itself(
+            "real", held_out, embed.probabilities(held_out), natural, unscaled=unscaled(reference.points)
+        ),
         *by_itself("noise", noise_images(range(NIQE_IMAGES)), None, natural),
     ]
     digest = yardsticks.write(call.directory)

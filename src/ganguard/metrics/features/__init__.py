@@ -10,6 +10,7 @@ FEATURES = PluginTable(
     "ganguard.features",
     {
         "classifier": "ganguard.metrics.features.classifier:Classifier",
+        "clip": "ganguard.metrics.features.clip:Clip",
         "huggingface": "ganguard.metrics.features.huggingface:HuggingFace",
         "inception": "ganguard.metrics.features.inception:Inception",
         "random_network": "ganguard.metrics.features.random_network:RandomNetwork",

@@ -1,0 +1,46 @@
+"""CLIP's embeddings of images (Radford et al. 2021), of which CMMD is measured.
+
+They are the image half's output after the projection into the space that images and texts share.
+"""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from torch import Tensor
+
+from ganguard.metrics.features.huggingface import (
+    PREPROCESSING,
+    HuggingFace,
+    HuggingFaceNetwork,
+    load_model,
+)
+from ganguard.metrics.features.network import require_same
+from ganguard.metrics.features.preprocessing import read_preprocessing
+
+
+class Clip(HuggingFace):
+    """Settings of a CLIP model of transformers; the default is the one that CMMD's authors use.
+
+    See `HuggingFace` for the attributes.
+    """
+
+    kind: Literal["clip"] = "clip"
+    model: str = "openai/clip-vit-large-patch14-336"
+
+    def load(self, directory: Path, channels: int) -> "ClipNetwork":
+        """Return the network.
+
+        Raises CheckpointError as `fingerprint` does, and if the model is no CLIP.
+        """
+        files = self.directory()
+        require_same(self.model, self.sha256, self.fingerprint())
+        preprocessing = read_preprocessing(files / PREPROCESSING)
+        model, _ = load_model(files, self.model, "CLIPVisionModelWithProjection")
+        return ClipNetwork(self.model, preprocessing, model, pooled=True)
+
+
+class ClipNetwork(HuggingFaceNetwork):
+    """Images (N, C, H, W) uint8 -> CLIP's embeddings (N, D) float32, before they are scaled to length 1."""
+
+    def _rows(self, output: Any) -> Tensor:
+        return output.image_embeds
