@@ -23,6 +23,15 @@ AnySize = Annotated[
         help="Side in pixels of the images of folders, and of data sets whose images are cropped.",
     ),
 ]
+Scale = Annotated[
+    Literal["audit", "b", "none"] | None,
+    typer.Option(
+        help="What features are scaled by. `audit`: what the audit scales them by whose features are "
+        "given; the default for those. `b`: B, so that each dimension counts alike; the default for "
+        "others. `none`: nothing, as in published numbers.",
+        show_default=False,
+    ),
+]
 _SET = "a data set's name, a folder of images, a harvest, or a checkpoint"
 
 
@@ -58,15 +67,7 @@ def measure(
     samples: Annotated[
         int, typer.Option(min=2, help="Images that a checkpoint makes, and the most that are read.")
     ] = 5000,
-    scale: Annotated[
-        Literal["audit", "b", "none"] | None,
-        typer.Option(
-            help="What features are scaled by. `audit`: what the audit scales them by whose features are "
-            "given; the default for those. `b`: B, so that each dimension counts alike; the default for "
-            "others. `none`: nothing, as in published numbers.",
-            show_default=False,
-        ),
-    ] = None,
+    scale: Scale = None,
     cache: Annotated[
         Path | None,
         typer.Option(
@@ -112,14 +113,9 @@ def measure(
         sets = zip((generated, reference), seeds, strict=True)
         a, b = (image_set(text, samples, size, compute, progress, seed) for text, seed in sets)
         found = measure_sets(a, b, features, metrics, compute, progress, cache=cache, scale=scale)
-    asked = {
-        "A": generated,
-        "B": reference,
-        "features": features,
-        "scale": scale_name(scale, features),
-        "images": [a.count, b.count],
-    }
-    typer.echo(json.dumps({**asked, **_numbers(found)}, indent=2))
+    asked = {"A": generated, "B": reference, "features": features, "scale": scale_name(scale, features)}
+    said = {**asked, "images": [a.count, b.count], **_numbers(found)}
+    typer.echo(json.dumps(said, indent=2))
 
 
 def _numbers(found: "Mapping[str, Value | str]") -> dict[str, Any]:

@@ -4,15 +4,15 @@ Each function measures what the table of measures declares of its kind of inputs
 are too few or too small for.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from ganguard.base.errors import MetricError
 from ganguard.base.seeds import torch_generator
-from ganguard.comparison.embedding import Published
 from ganguard.comparison.values import (
     Value,
     audited,
@@ -29,12 +29,25 @@ from ganguard.comparison.values import (
 from ganguard.metrics import Balls, NiqeModel, fit_niqe, frechet_distance, has_texture
 from ganguard.metrics.ndb_jsd import Bins, different_rows
 from ganguard.metrics.niqe import SMALLEST_BLOCK, niqe_block
+from ganguard.results.measure import Of
 from ganguard.results.measures import DISTANCE, Measure
 from ganguard.results.records import Against, Measurement, Subject
 
 NEIGHBOURS = 5  # k of precision, recall, density and coverage
 BINS = 100  # of the pixels, for NDB and JSD
 NIQE_IMAGES = 1000  # that are judged by NIQE
+
+
+class Published(NamedTuple):
+    """How standardised features are read as published ones.
+
+    Attributes:
+        unscaled: takes features (N, D) to those that the network gave.
+        kinds: what numbers can be computed of two sets of them.
+    """
+
+    unscaled: Callable[[Tensor], Tensor]
+    kinds: tuple[Of, ...]
 
 
 def compare(

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 from pydantic import Field
 from torch import Tensor
@@ -13,7 +13,6 @@ from ganguard.base.compute import Compute
 from ganguard.base.errors import CheckpointError, MetricError, SpecError, unknown_name
 from ganguard.base.settings import Plain, Positive, Settings, one_line, read_record, read_yaml
 from ganguard.metrics.features import FEATURES
-from ganguard.metrics.features.clip import ClipNetwork
 from ganguard.metrics.features.network import (
     FeatureNetwork,
     FeatureSettings,
@@ -23,7 +22,6 @@ from ganguard.metrics.features.network import (
     load_features,
     parse_features,
 )
-from ganguard.results.measure import Of
 
 
 @dataclass(frozen=True)
@@ -44,31 +42,11 @@ class Embedding:
     def __call__(self, images: Tensor) -> Tensor:
         return self.standardise(extract(self.network, images, self.compute))
 
-    @property
-    def published(self) -> "Published | None":
-        """How to read features as others publish them; None if nobody else has this network."""
-        if not self.settings.pretrained:
-            return None
-        clip: tuple[Of, ...] = ("CLIP features",) if isinstance(self.network, ClipNetwork) else ()
-        return Published(self.standardise.undo, ("unscaled features", *clip))
-
     def probabilities(self, images: Tensor) -> Tensor | None:
         """Return class probabilities (N, K) float64 of images; None if the network has none."""
         if not isinstance(self.network, GivesProbabilities):
             return None
         return as_probabilities(extract(self.network, images, self.compute, output="probabilities"))
-
-
-class Published(NamedTuple):
-    """Features in the units that others publish.
-
-    Attributes:
-        unscaled: takes standardised features (N, D) to those that the network gave.
-        kinds: what numbers can be computed of two sets of them.
-    """
-
-    unscaled: Callable[[Tensor], Tensor]
-    kinds: tuple[Of, ...]
 
 
 def as_probabilities(rows: Tensor) -> Tensor:

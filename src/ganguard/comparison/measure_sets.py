@@ -19,6 +19,7 @@ from ganguard.comparison.values import (
     of_one,
     of_probabilities,
 )
+from ganguard.metrics.features.clip import ClipNetwork
 from ganguard.metrics.features.extraction import FeatureCache, network_key
 from ganguard.metrics.features.network import Standardisation
 from ganguard.results.measures import MEASURES, Measure, Of, of_two_sets
@@ -26,11 +27,20 @@ from ganguard.results.measures import MEASURES, Measure, Of, of_two_sets
 ScaleName = Literal["audit", "b", "none"]
 """What features are scaled by: the audit that they are from, images b, or nothing, as published ones are."""
 _OF_ONE_SET = ("probabilities", "images", "natural images", "unscaled features of one set")
+
+
+def _of_clip(sets: TwoSets, measure: Measure) -> Value:
+    """Return a number of CLIP's embeddings. Raises MetricError if another network was chosen."""
+    if not isinstance(sets.network, ClipNetwork):
+        raise MetricError(f"{measure.name} is of CLIP's embeddings. Set --features clip.")
+    return of_features(measure, *sets.unscaled)
+
+
 KINDS: dict[Of, Callable[[TwoSets, Measure], Value | None]] = {
     "features": lambda sets, measure: of_features(measure, *sets.features),
     "unscaled features": lambda sets, measure: of_features(measure, *sets.unscaled),
     "unscaled features of one set": lambda sets, measure: of_one(measure, sets.of_a),
-    "CLIP features": TwoSets.of_clip,
+    "CLIP features": _of_clip,
     "balls": lambda sets, measure: of_balls(measure, sets.memberships(measure.function)),
     "bins": lambda sets, measure: of_bins(measure, sets.histograms(measure.function)),
     "probabilities": lambda sets, measure: of_probabilities(measure, sets.probabilities),

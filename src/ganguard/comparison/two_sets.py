@@ -21,11 +21,9 @@ from ganguard.comparison.values import (
     Value,
     compare_histograms,
     function_of,
-    of_features,
     of_scores,
 )
 from ganguard.metrics import Balls, Memorisation, NiqeModel, fit_niqe, has_texture
-from ganguard.metrics.features.clip import ClipNetwork
 from ganguard.metrics.features.extraction import FeatureCache, extract_stream
 from ganguard.metrics.features.network import FeatureNetwork, Output, Standardisation
 from ganguard.metrics.ndb_jsd import Bins, different_rows
@@ -77,12 +75,6 @@ class TwoSets:
             return x, y
         scale = Standardisation.fit(y) if self.scale == "b" else self.scale
         return scale(x), scale(y)
-
-    def of_clip(self, measure: Measure) -> Value:
-        """Return a number of CLIP's embeddings. Raises MetricError if another network was chosen."""
-        if not isinstance(self.network, ClipNetwork):
-            raise MetricError(f"{measure.name} is of CLIP's embeddings. Set --features clip.")
-        return of_features(measure, *self.unscaled)
 
     @cached_property
     def probabilities(self) -> Tensor:

@@ -66,6 +66,7 @@ DIRECTION = Kind(
         "ganguard.defences.direction_files",
         "ganguard.defences.semantic_directions",
         "ganguard.metrics.attributes",
+        "ganguard.metrics.arrays",
         "ganguard.metrics.features",
         "ganguard.metrics.piqe",
         "ganguard.comparison.directions",

@@ -28,7 +28,7 @@ from ganguard.comparison.compare import (
     natural_model,
     pixel_bins,
 )
-from ganguard.comparison.embedding import load_embedding
+from ganguard.comparison.published import load_published
 from ganguard.data.splits import halves
 from ganguard.metrics import Balls
 from ganguard.results.records import Measurement
@@ -44,7 +44,8 @@ def run_yardsticks(call: StepCall[YardsticksSettings, YardsticksInputs[Path]]) -
     splits.
     """
     real, samples = load_real(call.inputs.real), call.settings.samples
-    embed, noise_images = load_embedding(call.inputs.features, call.compute), _noise(real.images)
+    embed, published = load_published(call.inputs.features, call.compute)
+    noise_images = _noise(real.images)
     target = open_target(call.inputs.target, call.compute)
     draws = [buy_for_auditor(call, target, draw, samples) for draw in range(DRAWS)]
     save_grid(draws[0], call.directory)
@@ -66,7 +67,6 @@ def run_yardsticks(call: StepCall[YardsticksSettings, YardsticksInputs[Path]]) -
         (first, second), reference, pixel_bins(draws[0]), natural_model(real.images[real.train])
     )
     bins, natural = yardsticks.bins, yardsticks.natural
-    published = embed.published
     compared = partial(compare, published=published)
     unscaled = published.unscaled if published else lambda _: None
     measurements = [
@@ -131,6 +131,7 @@ YARDSTICKS = Kind(
     code=(
         *BUYS,
         *MEASURES,
+        "ganguard.comparison.published",
         "ganguard.data.splits",
         "ganguard.audit.steps.real",
         "ganguard.audit.steps.yardstick_files",

@@ -6,7 +6,7 @@ They are the image half's output after the projection into the space that images
 from pathlib import Path
 from typing import Any, Literal
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from ganguard.metrics.features.huggingface import (
     PREPROCESSING,
@@ -15,7 +15,7 @@ from ganguard.metrics.features.huggingface import (
     load_model,
 )
 from ganguard.metrics.features.network import require_same
-from ganguard.metrics.features.preprocessing import read_preprocessing
+from ganguard.metrics.features.preprocessing import Preprocessing, read_preprocessing
 
 
 class Clip(HuggingFace):
@@ -35,12 +35,17 @@ class Clip(HuggingFace):
         files = self.directory()
         require_same(self.model, self.sha256, self.fingerprint())
         preprocessing = read_preprocessing(files / PREPROCESSING)
-        model, _ = load_model(files, self.model, "CLIPVisionModelWithProjection")
-        return ClipNetwork(self.model, preprocessing, model, pooled=True)
+        model, _ = load_model(files, self.model, "CLIPModel")
+        return ClipNetwork(self.model, preprocessing, model)
 
 
 class ClipNetwork(HuggingFaceNetwork):
     """Images (N, C, H, W) uint8 -> CLIP's embeddings (N, D) float32, before they are scaled to length 1."""
 
+    def __init__(self, name: str, preprocessing: Preprocessing, model: nn.Module) -> None:
+        clip: Any = model
+        super().__init__(name, preprocessing, clip.vision_model, pooled=True)
+        self.projection: nn.Module = clip.visual_projection
+
     def _rows(self, output: Any) -> Tensor:
-        return output.image_embeds
+        return self.projection(super()._rows(output))

@@ -61,7 +61,9 @@ class HuggingFace(FeatureSettings):
         files = self.directory()
         require_same(self.model, self.sha256, _digest(files))
         preprocessing = read_preprocessing(files / PREPROCESSING)
-        return HuggingFaceNetwork(self.model, preprocessing, *load_model(files, self.model, "AutoModel"))
+        model, pooled = load_model(files, self.model, "AutoModel")
+        image_half = getattr(model, "vision_model", model)
+        return HuggingFaceNetwork(self.model, preprocessing, image_half, pooled)
 
     def directory(self) -> Path:
         """Return where the model's files are, downloading them first for a name on the hub."""
@@ -154,7 +156,7 @@ def _from_hub(model: str, revision: str) -> Path:
 
 
 def load_model(directory: Path, name: str, kind: str) -> tuple[nn.Module, bool]:
-    """Return the model, or its image half, and whether it has weights for its pooling.
+    """Return the model, and whether it has weights for its pooling.
 
     `kind` names the class of transformers that opens it.
 
@@ -181,7 +183,7 @@ def load_model(directory: Path, name: str, kind: str) -> tuple[nn.Module, bool]:
         raise CheckpointError(
             f"{name}: its weights lack {len(others)} tensors, such as {others[0]}. Give the whole model."
         )
-    return getattr(model, "vision_model", model), not missing
+    return model, not missing
 
 
 @contextmanager
