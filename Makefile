@@ -34,6 +34,7 @@ format: .venv/installed-dev
 
 schema: .venv/installed
 	$(BIN)/python -c "from pathlib import Path; from ganguard.results.records import write_schema; write_schema(Path('docs/results.schema.json'))"
+	$(BIN)/python -c "from pathlib import Path; from ganguard.results.measured import write_measured_schema; write_measured_schema(Path('docs/measure.schema.json'))"
 
 .venv/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "ganguard needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"; exit 1; }

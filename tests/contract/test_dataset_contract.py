@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from idx_files import write_idx
 from PIL import Image
 
 from ganguard.base.errors import DataError, SpecError
@@ -20,6 +21,14 @@ from ganguard.data.splits import split
 
 def _digits(folder: Path) -> dict[str, object]:
     return {"kind": "digits"}
+
+
+def _idx(folder: Path) -> dict[str, object]:
+    generator = np.random.default_rng(0)
+    images = generator.integers(0, 256, (20, 7, 9), dtype=np.uint8)
+    write_idx(folder / "train-images-idx3-ubyte", images)
+    write_idx(folder / "train-labels-idx1-ubyte.gz", np.arange(20, dtype=np.uint8) % 3 + 4)
+    return {"kind": "idx", "path": str(folder / "train-images-idx3-ubyte"), "size": 8}
 
 
 def _image_folder(folder: Path) -> dict[str, object]:
@@ -81,6 +90,7 @@ def _photo_patches(folder: Path) -> dict[str, object]:
 
 SOURCES: dict[str, Callable[[Path], dict[str, object]]] = {
     "digits": _digits,
+    "idx": _idx,
     "image_folder": _image_folder,
     "image_zip": _image_zip,
     "lsun_lmdb": _lsun_lmdb,

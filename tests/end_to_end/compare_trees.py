@@ -31,6 +31,7 @@ attacks:
   - {{kind: transfer, query_budget: 40, {NETWORK}, domain: {{kind: digits, classes: [5, 6, 7, 8, 9]}},
       domain_images: [20, null], method: [fine_tune, freeze_d, scratch], transfer_steps: 4}}
 samples: 60
+even_if: target_broken
 """
 AVERAGING = f"""
 target: {{train: {{dataset: digits, {NETWORK}}}}}
@@ -45,6 +46,7 @@ defences:
 adversaries: [naive, {{kind: through_defence, scale: [0.5, 1]}}, {{kind: averaging, copies: [4, 8]}}]
 seeds: [0, 1]
 samples: 60
+even_if: target_broken
 """
 SPECS = {"transfer-test": TRANSFER, "averaging-test": AVERAGING}
 PRESETS = ("digits-accuracy-quick", "digits-defences-quick", "digits", "digits-http")
@@ -104,7 +106,7 @@ def served(tree: Path, out: Path) -> Iterator[str]:
             }
         )
     )
-    may = ("--budget", "30000", "--choose-seed", "--most-images", "128")
+    may = ("--budget", "40000", "--choose-seed", "--most-images", "128")
     made = ganguard(tree, out, "keys", "create", str(spec), "--account", "buyer", *may)
     key = next(word for word in made.split() if word.startswith("gg_"))
     with subprocess.Popen(

@@ -19,6 +19,7 @@ attacks:
   - {{kind: fidelity, architecture: sngan, query_budget: [70, 600], n_dis: 1, {TRAINING}}}
   - {{kind: fidelity, architecture: dcgan, query_budget: 600, {TRAINING}}}
 samples: 1100
+even_if: target_broken
 """
 VERB = "import sys; sys.argv[0] = 'ganguard'; from ganguard.cli.main import main; main()"
 

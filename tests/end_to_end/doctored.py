@@ -16,6 +16,7 @@ SPEC = {
     "features": "random_network",
     "attacks": [{"kind": "fidelity", "query_budget": 40, **NETWORK}],
     "samples": 60,
+    "even_if": "target_broken",
 }
 
 

@@ -26,6 +26,7 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return results_of(tmp_path_factory.mktemp("once"), processes=2)
 
 
+@pytest.mark.slow  # the next one runs elsewhere too
 def test_the_same_spec_elsewhere_gives_the_same_results(once: dict[str, Any], tmp_path: Path) -> None:
     assert results_of(tmp_path, processes=2) == once
 

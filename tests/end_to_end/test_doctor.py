@@ -83,6 +83,21 @@ def test_a_run_that_ended_before_its_results_were_written_is_a_note(copied: Path
     assert wrong(copied) == []
 
 
+def test_a_copy_without_hidden_files_is_told_from_a_run_that_did_not_end(copied: Path) -> None:
+    """As `cp -r audit/* elsewhere` makes it."""
+    for hidden in [path for path in copied.rglob(".*") if path.is_file()]:
+        hidden.unlink()
+    (note,) = notes(copied)
+    assert "a copy without the audit's hidden files" in note.what
+    assert "cp -a" in note.advice
+    assert wrong(copied) == []
+    assert any("the report says what the results say" in finding.what for finding in examine(copied))
+    (copied / "report.html").write_text("another page")
+    assert [each.where.name for each in notes(copied)] == [copied.name, "report.html"]
+    (copied / "report.html").unlink()
+    assert [each.where.name for each in wrong(copied)] == ["report.html"]
+
+
 def test_a_report_that_was_written_again_is_sound(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     change(
         copied / ".assembled",

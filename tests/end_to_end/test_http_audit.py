@@ -47,6 +47,7 @@ SPEC = {
     ],
     "seeds": [0],
     "samples": 150,
+    "even_if": "target_broken",
 }
 NOISE = {"kind": "gaussian_noise", "std": 0.3}
 Serve = Callable[..., tuple[str, str]]

@@ -21,6 +21,7 @@ real: digits
 features: random_network
 attacks: [{kind: fidelity, architecture: sngan, query_budget: 30, steps: 5, n_dis: 1}]
 samples: 50
+even_if: target_broken
 """
 
 

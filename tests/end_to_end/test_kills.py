@@ -17,7 +17,6 @@ from ganguard.queries.ledger import Ledger
 
 LIVES = 4  # independent series of kills, a hundred together
 KILLS = 25  # of one series
-SHARE = 4  # in the default run
 PATIENCE = 30.0  # seconds until the last of a killed group is dead
 OFTEN = 0.003  # seconds between two looks for the moment to kill
 PHASES = [
@@ -121,13 +120,6 @@ def nothing_happened(directory: Path, undisturbed: dict[str, Any]) -> None:
     assert comparable(directory / "out") == undisturbed
     assert temporaries(directory) == []
     assert list((directory / "out" / "work").iterdir()) == []
-
-
-def test_a_share_of_the_kills(tmp_path: Path, undisturbed: dict[str, Any]) -> None:
-    chance = random.Random(5)
-    phases = sorted(chance.sample(PHASES, SHARE), key=PHASES.index)
-    assert killed_in(phases, tmp_path, chance)
-    nothing_happened(tmp_path, undisturbed)
 
 
 @pytest.mark.slow

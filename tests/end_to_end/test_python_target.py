@@ -33,6 +33,7 @@ real: digits
 features: random_network
 attacks: [{kind: fidelity, architecture: {kind: dcgan, width: 4}, query_budget: 30, steps: 2, batch_size: 8}]
 samples: 50
+even_if: target_broken
 """
 
 

@@ -22,6 +22,7 @@ from ganguard.base.errors import (
     TargetError,
 )
 from ganguard.base.settings import parse
+from ganguard.results.eyesight import DAMAGES
 from ganguard.results.records import AuditResults, read_results
 
 ATTACK = {
@@ -41,6 +42,7 @@ SPEC = {
     "attacks": [ATTACK, {**ATTACK, "architecture": "dcgan"}],
     "seeds": [0, 1],
     "samples": 300,
+    "even_if": "target_broken",
 }
 
 
@@ -103,6 +105,26 @@ def test_the_bought_images_themselves_are_measured(audited: Path) -> None:
     }
     by_budget = {budget: sum(m.value for m in found if m.query_budget == budget) for budget in (70, 130)}
     assert 0 < by_budget[130] < by_budget[70]
+
+
+def test_a_model_of_each_recipe_that_never_saw_the_target_is_measured_as_copies_are(audited: Path) -> None:
+    results = read_results(audited)
+    assert [(r.label, r.attacks, r.share, r.images) for r in results.independent] == [
+        (kind, (f"fidelity {kind}",), 1.0, results.real_images["train"]) for kind in ("sngan", "dcgan")
+    ]
+    honest = results.select(subject="independent")
+    distances = [m for m in honest if (m.metric, m.against) == ("frechet_distance", "target")]
+    assert {(m.recipe, m.seed, m.draw) for m in distances} == {
+        (kind, seed, draw) for kind in ("sngan", "dcgan") for seed in (0, 1) for draw in (0, 1)
+    }
+    assert len({m.value for m in distances}) == len(distances)
+    copy = results.select(attack="fidelity sngan", query_budget=70, seed=0)
+    of_copy, of_honest = (
+        {(m.metric, m.against) for m in each if m.against not in ("purchase", "known")}
+        for each in (copy, honest)
+    )
+    assert of_copy == of_honest
+    assert "Is a copy closer than a model that never saw yours?" in (audited / "report.html").read_text()
 
 
 def test_a_second_run_computes_nothing_and_says_the_same(audited: Path) -> None:
@@ -243,9 +265,10 @@ def partly_failed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_copy_that_diverges_fails_alone_and_says_why(partly_failed: Path) -> None:
     results = read_results(partly_failed)
-    assert [(f.attack, f.query_budget, f.seed) for f in results.failures] == [
-        ("fidelity dcgan", 70, 0),
-        ("fidelity dcgan", 130, 0),
+    assert [(f.attack, f.query_budget, f.seed, f.recipe) for f in results.failures] == [
+        ("fidelity dcgan", 70, 0, None),
+        ("fidelity dcgan", 130, 0, None),
+        (None, None, 0, "dcgan"),  # the honest model, which is trained alike
     ]
     assert all(f.reason.startswith("training diverged: the loss is ") for f in results.failures)
     assert all("at step 20. No state had been saved before." in f.reason for f in results.failures)
@@ -258,8 +281,8 @@ def test_the_report_shows_the_failed_cell_with_its_reason(partly_failed: Path) -
     assert "What failed" in page
     assert page.count("<td>failed</td>") == 2 * (7 + 7 + 3 + 2)  # two budgets; each table's metrics and sizes
     assert (
-        page.count("training diverged: the loss is ") == 2 * 2
-    )  # in the list, and where the pictures would be
+        page.count("training diverged: the loss is ") == 2 * 2 + 1
+    )  # in the list, which has an honest model too, and where the pictures would be
 
 
 def test_the_next_run_tries_what_failed_again_and_nothing_else(partly_failed: Path, tmp_path: Path) -> None:
@@ -270,7 +293,8 @@ def test_the_next_run_tries_what_failed_again_and_nothing_else(partly_failed: Pa
     attacks = [ATTACK, {**ATTACK, "architecture": "dcgan", "learning_rate": 1e30}]
     _, steps = run(directory, attacks=attacks, seeds=[0])
     assert steps.names("begins") == {
-        f"substitute fidelity dcgan, {budget} queries, seed 0" for budget in (70, 130)
+        *(f"substitute fidelity dcgan, {budget} queries, seed 0" for budget in (70, 130)),
+        "independent dcgan, seed 0",
     }
 
 
@@ -295,3 +319,16 @@ def test_a_users_own_generator_is_audited(tmp_path: Path, monkeypatch: pytest.Mo
     assert results.target.codes == "client"
     said = json.loads((tmp_path / "out" / "results.json").read_text())
     assert said["verdicts"][0]["outcome"] == "undecided"
+
+
+def test_the_ladder_of_damage_is_measured_on_the_auditors_own_draws(audited: Path) -> None:
+    results = read_results(audited)
+    assert {rung.damage for rung in results.eyesight} == set(DAMAGES)
+    assert {rung.images for rung in results.eyesight} == {300}
+    assert all(rung.spread is not None for rung in results.eyesight)
+    strongest = {rung.damage: rung for rung in results.eyesight}
+    assert strongest["blur"].is_seen()
+    assert strongest["blur"].distance > strongest["blur"].floor
+    bought = [account.bought for account in results.accounts if account.role == "auditor"]
+    assert sum(bought) == 600
+    assert "What the feature network sees" in (audited / "report.html").read_text()

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from ganguard.cli.main import main
+from ganguard.results.environment import Environment
 from ganguard.results.measures import MEASURES
 from ganguard.results.records import (
     AccountRecord,
     AttackRecord,
     AuditResults,
-    Environment,
     FeatureRecord,
     Measurement,
     TargetRecord,

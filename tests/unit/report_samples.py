@@ -8,11 +8,11 @@ import numpy as np
 from PIL import Image
 
 from ganguard.report import write_report
+from ganguard.results.environment import Environment
 from ganguard.results.records import (
     AccountRecord,
     AttackRecord,
     AuditResults,
-    Environment,
     FeatureRecord,
     Measurement,
     Picture,

@@ -37,6 +37,10 @@ class ContinuedCopySettings(AttackSettings):
             copy=self.substitute.path if self.substitute else None,
         )
 
+    def from_scratch(self) -> TrainingSettings | None:
+        """Return how the copy is stolen; None if it exists already: how it was trained is not known."""
+        return super().from_scratch() if self.substitute is None else None
+
     def trains_through(self) -> bool:
         """Return whether a copy is stolen first: that training can pass through a guessed defence."""
         return self.steals()

@@ -12,6 +12,7 @@ from ganguard.base.cache import copy_directory
 from ganguard.base.errors import CheckpointError
 from ganguard.targets.checkpoint import CheckpointTarget
 from ganguard.targets.protocol import BlackBoxTarget
+from ganguard.training.settings import TrainingSettings
 
 
 class ExistingCopySettings(AttackSettings):
@@ -47,6 +48,10 @@ class ExistingCopySettings(AttackSettings):
     def needs(self) -> Needs:
         """Return the copy. Nothing is bought."""
         return Needs(copy=self.substitute.path)
+
+    def from_scratch(self) -> TrainingSettings | None:
+        """Return None: how the copy was trained is not known."""
+        return None
 
 
 def run(

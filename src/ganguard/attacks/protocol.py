@@ -121,6 +121,14 @@ class AttackSettings(TrainingSettings):
         """
         return self.steps
 
+    def from_scratch(self) -> TrainingSettings | None:
+        """Return how this attack trains a copy from random weights, whatever it is trained on.
+
+        An honest model is trained alike. None if the attack trains none: its copy exists already, or is moved
+        to other images. What a copy learns from real images after that is no part of it.
+        """
+        return TrainingSettings.model_validate(self.model_dump(include=set(TrainingSettings.model_fields)))
+
     def trains_through(self) -> bool:
         """Return whether the attack can put a guessed defence into the training on its purchase."""
         return False

@@ -25,6 +25,7 @@ from ganguard.data.encoded import EncodedImages
 from ganguard.targets.protocol import BlackBoxTarget
 from ganguard.training.initial_weights import RANDOM_WEIGHTS, InitialWeights
 from ganguard.training.loop import train_gan
+from ganguard.training.settings import TrainingSettings
 
 Method = Literal["fine_tune", "freeze_d", "scratch"]
 METHODS: dict[Method, str] = {"fine_tune": "fine-tuned", "freeze_d": "FreezeD", "scratch": "from scratch"}
@@ -68,6 +69,10 @@ class TransferSettings(ContinuedCopySettings):
         """Return the domain and, unless it trains from scratch, the copy and its purchase."""
         needs = super().needs() if self.method != "scratch" else Needs()
         return replace(needs, domain=Domain(self.domain, self.domain_images))
+
+    def from_scratch(self) -> TrainingSettings | None:
+        """Return None: the copy is of another domain, and is not measured against the target."""
+        return None
 
     def training_steps(self, *, copy_at_hand: bool) -> int:
         """Return the steps on the domain's images."""
@@ -128,7 +133,7 @@ def require_domain(images: Tensor, image_shape: tuple[int, int, int]) -> None:
     if (found := shape_of(images)) != image_shape:
         raise DataError(
             f"the target makes images {image_shape} (C, H, W), those of the domain are {found}. "
-            "Set their size."
+            "Set `size` and `channels` of their data set."
         )
 
 

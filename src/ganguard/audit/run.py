@@ -15,6 +15,7 @@ from ganguard.audit.outcome.directory import (
     take,
     write_assembled,
 )
+from ganguard.audit.outcome.shareable import shareable, write_private_spec
 from ganguard.audit.plan.parts import Plan
 from ganguard.audit.plan.plan import make_plan
 from ganguard.audit.spec.spec import Spec
@@ -36,7 +37,8 @@ def audit(
 ) -> AuditResults:
     """Run the steps of an audit that are not done yet, and write all that comes of it to `directory`.
 
-    That is report.html, results.json, results.parquet, sample grids and checkpoints. A copy that fails leaves
+    That is report.html, results.json, results.parquet, sample grids and checkpoints. None of these holds a
+    path of this machine; the whole spec is in spec.yaml, which is private. A copy that fails leaves
     its reason in the results, and the others are measured.
 
     Args:
@@ -77,7 +79,8 @@ def audit(
             return standing
         (directory / ASSEMBLED).unlink(missing_ok=True)
         before = copies_in(directory)
-        results = assemble(name, spec, plan, execution, directory, processes)
+        results = shareable(assemble(name, spec, plan, execution, directory, processes), directory)
+        write_private_spec(spec, directory)
         write_results(results, directory)
         write_report(results, directory)
         remove_stale(directory, before)
@@ -93,7 +96,9 @@ def _require_findings(plan: Plan, execution: Execution) -> None:
     copies = [substitute.measure for substitute in plan.substitutes]
     wanted = copies or [defended.utility for defended in plan.ground.defended]
     if execution.failed and not any(step.name in execution.done for step in wanted):
-        step, reason = next(iter(execution.failed.items()))
+        honest = {step.name for model in plan.honest for step in (model.train, model.measure)}
+        step = min(execution.failed, key=lambda name: name in honest)  # the first, a copy's before others
+        reason = execution.failed[step]
         raise StepError(f"{step}: {reason} What was finished is kept: the same command goes on from here.")
 
 

@@ -29,6 +29,20 @@ def to_uint8(images: Tensor) -> Tensor:
     return images.detach().to(torch.float32).add(1.0).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)
 
 
+def in_channels(images: Tensor, channels: int) -> Tensor:
+    """Return images (N, C, H, W) uint8 with 1 channel or 3, C of 1 or 3.
+
+    Grey is repeated in each channel. Colour becomes its luma (ITU-R BT.601), rounded as Pillow rounds it, so
+    grey that was repeated comes back as it was.
+    """
+    if images.shape[1] == channels:
+        return images
+    if channels == 3:
+        return images.expand(-1, 3, -1, -1).contiguous()
+    red, green, blue = images.to(torch.int32).unbind(1)
+    return ((19595 * red + 38470 * green + 7471 * blue + (1 << 15)) >> 16).to(torch.uint8)[:, None]
+
+
 def shape_of(images: Images) -> tuple[int, int, int]:
     """Return the shape (C, H, W) of images (N, C, H, W)."""
     _, channels, height, width = images.shape

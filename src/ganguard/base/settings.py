@@ -19,6 +19,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, FailFast, Field, ValidationError
 
 from ganguard.base.errors import InputError, SpecError
+from ganguard.base.text_files import decoded
 
 
 class Settings(BaseModel):
@@ -61,6 +62,8 @@ R = TypeVar("R")
 Rows = Annotated[tuple[R, ...], FailFast()]
 """Many records. Validation stops at the first wrong one: the complaints about a million could fill any
 memory."""
+Words = Annotated[tuple[R, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
+"""A list of words; a word alone is a list of one."""
 
 
 def _plain(value: dict[str, Any]) -> dict[str, Any]:
@@ -157,7 +160,7 @@ def json_of(content: bytes) -> object:
 def _json(content: bytes) -> object:
     """Return the value of a JSON text, parsed by Python: pydantic's own parser makes half a gigabyte of a
     megabyte of small lists."""
-    value = json.loads(content.decode(), parse_constant=_no_number)
+    value = json.loads(decoded(content), parse_constant=_no_number)
     if b"\\ud" in content.lower():
         # Encoding raises ValueError on half of a surrogate pair, which is no text.
         json.dumps(value, ensure_ascii=False).encode()

@@ -1,7 +1,7 @@
 """`ganguard audit`: answer the whole question, end to end."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +10,9 @@ from ganguard.cli.audit_plan import print_plan
 from ganguard.cli.audit_several import audit_several
 from ganguard.cli.options import Changes
 from ganguard.cli.outcome import require_all
+
+if TYPE_CHECKING:
+    from ganguard.cli.display import Display
 
 
 def audit(
@@ -37,6 +40,14 @@ def audit(
             help="For `digits-accuracy` and `digits-defences`: train briefly, to see that every part runs.",
         ),
     ] = False,
+    even_if: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--even-if",
+            metavar="FINDING",
+            help="Go on although `target_broken`: no nearer to real images than noise is.",
+        ),
+    ] = None,
     processes: Annotated[
         int | None, typer.Option(min=1, help="Steps that run at once.", show_default="one for each core")
     ] = None,
@@ -57,13 +68,14 @@ def audit(
     """
     from ganguard.audit.spec.reading import audits_listed, read_spec, source_of
 
-    spec = _quick_form(spec) if quick else spec
+    spec, changes = _quick_form(spec) if quick else spec, changes or []
+    changes += [f"even_if=[{','.join(even_if)}]"] if even_if else []
     name, listed = audits_listed(spec)
     directory = out or Path("audits") / name
     if listed:
-        audit_several(name, listed, changes or [], directory, dry_run=dry_run, processes=processes)
+        audit_several(name, listed, changes, directory, dry_run=dry_run, processes=processes)
         return
-    name, parsed = read_spec(spec, changes or [])
+    name, parsed = read_spec(spec, changes)
     if dry_run:
         print_plan(parsed, directory)
         return
@@ -74,11 +86,18 @@ def audit(
     with display() as shown:
         source = source_of(spec)
         results = run_audit(name, parsed, directory, processes=processes, listener=shown, source=source)
-    if shown.cached:
-        were = "step was done before and was" if shown.cached == 1 else "steps were done before and were"
-        shown.console.print(f"{shown.cached} {were} not repeated.")
+    _say_cached(shown)
     print_results(results, directory)
     require_all(results.failures)
+
+
+def _say_cached(shown: "Display") -> None:
+    """Print how many steps were done before."""
+    from ganguard.report.numbers import counted
+
+    if shown.cached:
+        were = counted(shown.cached, "step was done before and was", "steps were done before and were")
+        shown.console.print(f"{were} not repeated.")
 
 
 def _quick_form(preset: str) -> str:

@@ -1,31 +1,69 @@
 """Print what an audit found on the terminal."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from ganguard.report.defending import utility_table
-from ganguard.report.tables import Group, distance_table
+from ganguard.report.in_front import with_defences
+from ganguard.report.independent import remarks
+from ganguard.report.tables import Group, distance_table, spread_of_yardsticks
+from ganguard.report.target_check import target_check
+from ganguard.report.weak import SAID, warnings
+from ganguard.report.words import headline
 from ganguard.results.protection import protection, utility_distance
 from ganguard.results.records import AuditResults
-from ganguard.results.skipped import said_of
+from ganguard.results.skipped import made_rgb, said_of
 
 
 def print_results(results: AuditResults, directory: Path) -> None:
     """Print the table of copies, the table of defences, and which images were left out."""
     shown = Console(highlight=False)
+    if warning := target_check(results):
+        shown.print(warning, style="bold red", soft_wrap=True)
     if results.attacks:
         shown.print(_copies(results.undefended()))
     if results.defences:
         shown.print(_behind_defences(results) if results.attacks else _utility(results))
-    seeds = len(results.spec["seeds"])
-    of_one_seed = "standard error of one seed, due to the number of images measured"
-    shown.print(f"± is the {f'standard deviation over {seeds} seeds' if seeds > 1 else of_one_seed}.")
-    for record in results.skipped:
-        shown.print(f"Left out: {said_of(record)}.", soft_wrap=True)
+    _say(shown, [_spread(len(results.spec["seeds"])), *_sentences(results)])
+    if failed := warnings(results):
+        shown.print(SAID, *failed, sep="\n", style="bold", soft_wrap=True)
+    _say(shown, _left_out(results))
     shown.print(f"Report: {directory / 'report.html'}", soft_wrap=True)
+
+
+def _say(shown: Console, sentences: Iterable[str]) -> None:
+    for sentence in sentences:
+        shown.print(sentence, soft_wrap=True)
+
+
+def _sentences(results: AuditResults) -> Iterator[str]:
+    """Yield what the report says of the copies first, if there are any."""
+    if results.attacks:
+        undefended = results.undefended()
+        yield spread_of_yardsticks(results)
+        yield with_defences(headline(undefended), results).lead
+        yield from remarks(undefended)
+
+
+def _left_out(results: AuditResults) -> Iterator[str]:
+    """Yield which images were left out, and which were changed."""
+    for record in results.skipped:
+        if left_out := said_of(record):
+            yield f"Left out: {left_out}."
+        if changed := made_rgb(record):
+            yield f"{changed}."
+
+
+def _spread(seeds: int) -> str:
+    """Return what ± means in the tables."""
+    if seeds > 1:
+        return (
+            f"± is the standard deviation over {seeds} seeds; of the target itself and noise, of measuring."
+        )
+    return "One seed: how much another copy would differ is not known. ± is the standard error of measuring."
 
 
 def _copies(results: AuditResults) -> Table:

@@ -6,19 +6,22 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ganguard.base.compute import Compute
     from ganguard.base.progress import Progress
+    from ganguard.comparison.foreign import Foreign
     from ganguard.comparison.image_sets import ImageSet
+    from ganguard.data.npz import NpzImages
     from ganguard.targets.checkpoint import CheckpointTarget
 
 
 def image_set(
     text: str, samples: int, size: int | None, compute: "Compute", progress: "Progress", seed: int
 ) -> "ImageSet":
-    """Return at most `samples` images of a data set, folder, harvest or checkpoint.
+    """Return at most `samples` images of a data set, folder, NumPy archive, harvest or checkpoint.
 
-    A checkpoint's images are made, and a harvest's are read, a part at a time.
+    A checkpoint's images are made, and a harvest's and an archive's are read, a part at a time.
 
     Args:
-        text: names the set: the directory of a checkpoint or harvest, or a data set as for `dataset_of`.
+        text: names the set: the directory of a checkpoint or harvest, an .npz file, or a data set as for
+            `dataset_of`.
         samples: the most images to take.
         size: side in pixels of data that can have any size; the others keep their own.
         compute: where a checkpoint runs.
@@ -28,12 +31,8 @@ def image_set(
     Raises:
         InputError: if the text names no such set, or it cannot be read.
     """
-    import torch
-
-    from ganguard.base.images import shape_of
-    from ganguard.cli.options import dataset_of, is_mapping, load_and_say
-    from ganguard.comparison.image_sets import AT_ONCE, ImageSet
-    from ganguard.data.splits import some_of
+    from ganguard.cli.options import is_mapping
+    from ganguard.data.npz import NpzImages, opened_npz
     from ganguard.queries.store import shards_of
     from ganguard.targets.checkpoint import CheckpointTarget
 
@@ -41,11 +40,22 @@ def image_set(
         if _is_checkpoint(text):
             return _of_checkpoint(CheckpointTarget(checkpoint=text), samples, compute, seed)
         if shards := shards_of(Path(text)):
-            return _of_harvest(shards, samples)
-    images = load_and_say(dataset_of(text, size if takes_size(text) else None), progress).images
-    # Not the first ones: files often lie class by class.
-    rows = some_of(torch.arange(len(images)), min(samples, len(images)), seed=0)
-    return ImageSet(len(rows), shape_of(images), lambda: (images[part] for part in rows.split(AT_ONCE)))
+            return _of_harvest(Path(text), shards, samples)
+        if is_npz(text) and isinstance(found := opened_npz(Path(text)), NpzImages):
+            return _of_archive(found, samples)
+    return _of_dataset(text, samples, size, progress)
+
+
+def compared_set(
+    text: str, samples: int, size: int | None, compute: "Compute", progress: "Progress", seed: int
+) -> "ImageSet | Foreign":
+    """Return what a text names: images as `image_set` does, or the statistics that an .npz file holds."""
+    from ganguard.comparison.foreign import Foreign
+    from ganguard.data.npz import NpzMoments, opened_npz
+
+    if is_npz(text) and isinstance(found := opened_npz(Path(text)), NpzMoments):
+        return Foreign.of(text, found)
+    return image_set(text, samples, size, compute, progress, seed)
 
 
 def takes_size(text: str) -> bool:
@@ -56,9 +66,14 @@ def takes_size(text: str) -> bool:
     from ganguard.cli.options import dataset_of, is_mapping
     from ganguard.queries.store import list_shards
 
-    if is_mapping(text) or _is_checkpoint(text) or list_shards(Path(text)):
+    if is_mapping(text) or _is_checkpoint(text) or is_npz(text) or list_shards(Path(text)):
         return False
     return "size" in type(dataset_of(text, None)).model_fields
+
+
+def is_npz(text: str) -> bool:
+    """Return whether a text is the path of a NumPy archive."""
+    return text.lower().endswith(".npz") and Path(text).is_file()
 
 
 def _is_checkpoint(text: str) -> bool:
@@ -67,32 +82,102 @@ def _is_checkpoint(text: str) -> bool:
     return (Path(text) / DESCRIPTION).is_file()
 
 
+def _of_dataset(text: str, samples: int, size: int | None, progress: "Progress") -> "ImageSet":
+    from ganguard.base.images import shape_of
+    from ganguard.cli.options import dataset_of, load_and_say
+    from ganguard.comparison.image_sets import ImageSet, Origin, at_once
+    from ganguard.comparison.pairing import Whole, chosen
+
+    settings = dataset_of(text, size if takes_size(text) else None)
+    real = load_and_say(settings, progress)
+    images, shape = real.images, shape_of(real.images)
+    whole = Whole(
+        "place" if real.names is None else "name",
+        len(images),
+        lambda rows: (images[part] for part in rows.split(at_once(shape))),
+        real.names or (),
+    )
+    rows = chosen(whole, min(samples, whole.count))
+    origin = Origin(
+        settings.kind,
+        getattr(settings, "size", None),
+        getattr(settings, "crop", None),
+        real.stray,
+        real.skipped.count if real.skipped else 0,
+        real.made_rgb,
+    )
+    return ImageSet(len(rows), shape, lambda: whole.read(rows), whole, origin)
+
+
+def _of_archive(archive: "NpzImages", samples: int) -> "ImageSet":
+    from ganguard.comparison.image_sets import ImageSet, Origin
+    from ganguard.comparison.pairing import Whole, chosen
+
+    whole = Whole("place", archive.count, archive.read)
+    rows = chosen(whole, min(samples, archive.count))
+    return ImageSet(len(rows), archive.shape, lambda: archive.read(rows), whole, Origin("npz"))
+
+
 def _of_checkpoint(settings: "CheckpointTarget", samples: int, compute: "Compute", seed: int) -> "ImageSet":
-    from ganguard.comparison.image_sets import AT_ONCE, ImageSet
+    from ganguard.base.seeds import derived_seed
+    from ganguard.comparison.image_sets import ImageSet, Origin, at_once
+    from ganguard.comparison.pairing import Whole
 
     target, indices = settings.load(compute), range(samples)
-    parts = [indices[start : start + AT_ONCE] for start in range(0, samples, AT_ONCE)]
-    return ImageSet(samples, target.image_shape, lambda: (target.sample(part, seed=seed) for part in parts))
+    step = at_once(target.image_shape)
+    parts = [indices[start : start + step] for start in range(0, samples, step)]
+    whole = Whole(
+        "code",
+        samples,
+        lambda _: (target.sample(part, seed=derived_seed(0, "measure", "pairs")) for part in parts),
+        origin=f"codes of {target.latent_dim} numbers",
+    )
+    return ImageSet(
+        samples,
+        target.image_shape,
+        lambda: (target.sample(part, seed=seed) for part in parts),
+        whole,
+        Origin("checkpoint"),
+    )
 
 
-def _of_harvest(shards: list[tuple[int, int, Path]], samples: int) -> "ImageSet":
-    """Return the first images of a harvest, which are read one shard at a time.
+def _of_harvest(directory: Path, shards: list[tuple[int, int, Path]], samples: int) -> "ImageSet":
+    """Return the first images of a harvest, which are read a few at a time.
 
     shards: (first index, last index + 1, file) of each.
     """
+    import torch
+
     from ganguard.base.images import shape_of
-    from ganguard.comparison.image_sets import ImageSet
-    from ganguard.data.parquet import read_parquet
+    from ganguard.comparison.image_sets import ImageSet, Origin
+    from ganguard.comparison.pairing import Whole
+    from ganguard.data.parquet import read_parquet, stream_parquet
 
     wanted: list[tuple[Path, int]] = []
-    left = samples
+    numbers: list[int] = []
     for start, stop, file in shards:
-        if (count := min(stop - start, left)) > 0:
+        if (count := min(stop - start, samples - len(numbers))) > 0:
             wanted.append((file, count))
-            left -= count
+            numbers += range(start, start + count)
+    whole = Whole(
+        "index",
+        len(numbers),
+        lambda _: (part for file, count in wanted for part in stream_parquet(file, count)),
+        numbers=numbers,
+        origin=_seed_of(directory),
+    )
     shape = shape_of(read_parquet([wanted[0][0]], 1))
     return ImageSet(
-        sum(count for _, count in wanted),
-        shape,
-        lambda: (read_parquet([file], count) for file, count in wanted),
+        len(numbers), shape, lambda: whole.read(torch.arange(len(numbers))), whole, Origin("harvest")
     )
+
+
+def _seed_of(directory: Path) -> str:
+    """Return the seed that a harvest was bought under, in words; empty if it does not say."""
+    from ganguard.base.errors import DataError
+    from ganguard.queries.store import Store
+
+    try:
+        return f"seed {Store.open(directory).seed}"
+    except DataError:
+        return ""

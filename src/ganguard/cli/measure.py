@@ -1,19 +1,15 @@
 """`ganguard measure`: how far apart are two sets of images?"""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from ganguard.cli.options import MOST_SIDE, Device, Threads
 from ganguard.results.measures import of_two_sets
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from ganguard.comparison.values import Value
-
 DEFAULT = "frechet_distance,precision,recall,density,coverage"
+DEFAULT_NETWORK = "random_network"
 
 AnySize = Annotated[
     int | None,
@@ -21,6 +17,13 @@ AnySize = Annotated[
         min=1,
         max=MOST_SIDE,
         help="Side in pixels of the images of folders, and of data sets whose images are cropped.",
+    ),
+]
+Cache = Annotated[
+    Path | None,
+    typer.Option(
+        help="Store features here, by the content of images and network, and reuse them.",
+        show_default=False,
     ),
 ]
 Scale = Annotated[
@@ -32,7 +35,18 @@ Scale = Annotated[
         show_default=False,
     ),
 ]
-_SET = "a data set's name, a folder of images, a harvest, or a checkpoint"
+Channels = Annotated[
+    int | None,
+    typer.Option(
+        help="1 makes all images grey, 3 makes them RGB. By default grey images become RGB if those of the "
+        "other set have colour.",
+        show_default=False,
+    ),
+]
+_SET = (
+    "a data set's name, a folder or file of images, an .npz file of images (`arr_0`) or of statistics (`mu`, "
+    "`sigma`), a harvest, or a checkpoint"
+)
 
 
 def _metrics_help() -> str:
@@ -54,55 +68,54 @@ def measure(
         str, typer.Argument(metavar="B", help=f"What it is measured against: {_SET}.", show_default=False)
     ],
     features: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="A network's name (`random_network`, `inception`), a mapping (`{kind: torchscript, path: "
-            "net.pt, trusted: true}`), or the `features` directory of an audit, for its network and scale."
+            "net.pt, trusted: true}`), or the `features` directory of an audit, for its network and scale.",
+            show_default=DEFAULT_NETWORK,
         ),
-    ] = "random_network",
+    ] = None,
     metrics: Annotated[
-        str,
-        typer.Option(help=_metrics_help()),
-    ] = DEFAULT,
+        str | None,
+        typer.Option(help=_metrics_help(), show_default=DEFAULT),
+    ] = None,
     samples: Annotated[
         int, typer.Option(min=2, help="Images that a checkpoint makes, and the most that are read.")
     ] = 5000,
     scale: Scale = None,
-    cache: Annotated[
-        Path | None,
-        typer.Option(
-            help="Store features here, by the content of images and network, and reuse them.",
-            show_default=False,
-        ),
-    ] = None,
+    cache: Cache = None,
     size: AnySize = None,
+    channels: Channels = None,
     threads: Threads = 1,
     device: Device = "auto",
 ) -> None:
     """Measure images A against images B.
 
-    Prints JSON: the numbers, and under `spread` the standard error of each, which is due to the number of
-    images. inception_score, piqe and niqe are of A alone; the model of niqe is fitted to B. authenticity,
-    copies and near_copies take B for the images that the generator of A was trained on. psnr and ssim are of
-    pairs. Distances are of features scaled by B, or by the audit whose features are given, so they are not
-    comparable to published ones: for those, set --scale none. Compare them only with distances of the same
-    feature network, scale and numbers of images. frechet_distance_unscaled, kid, vendi_score and cmmd are of
-    unscaled features, whatever the scale. Images are made, read and measured a thousand at a time. Their
-    features stay in memory, and for ndb and jsd the pixels of B.
+    Prints JSON (docs/measure.schema.json): the numbers; under `spread` the standard error of each, which is
+    due to the number of images; under `not_measured` why a number is absent; and what was measured, and how.
+    inception_score, piqe and niqe are of A alone; the model of niqe is fitted to B. authenticity, copies and
+    near_copies take B for the images that the generator of A was trained on. psnr and ssim are of pairs:
+    files of one name, rows at one place, images of one index or code. Distances are of features scaled by B,
+    or by the audit whose features are given, so they are not comparable to published ones: for those, set
+    --scale none. frechet_distance_unscaled, kid, vendi_score and cmmd are of unscaled features in any case.
+    Compare distances only with those of the same feature network, scale and numbers of images. Images are
+    made, read and measured a part at a time. Their features stay in memory, and for ndb and jsd the pixels
+    of B.
 
     Example: `ganguard measure runs/copy/checkpoint runs/bought --features audits/digits/features`
     """
-    import json
-
     from ganguard.base.compute import Compute
     from ganguard.base.errors import SpecError
     from ganguard.base.seeds import derived_seed
     from ganguard.base.settings import parse
     from ganguard.cli.display import progress_of
-    from ganguard.cli.image_sets import image_set, takes_size
-    from ganguard.comparison.measure_sets import measure_sets, scale_name
+    from ganguard.cli.image_sets import compared_set, takes_size
+    from ganguard.cli.measured import Manner, compared, record_of
+    from ganguard.results.measured import as_json
 
     compute = parse(Compute, {"device": device, "threads": threads}, "compute")
+    if channels not in (None, 1, 3):
+        raise SpecError(f"--channels must be 1 (grey) or 3 (RGB); got {channels}.")
     if size is not None and not (takes_size(generated) or takes_size(reference)):
         raise SpecError(
             f"--size {size}: neither A nor B has images that could be of another size. Leave --size out."
@@ -111,20 +124,10 @@ def measure(
         # different seeds, so that one generator as A and B is measured by two draws
         seeds = (derived_seed(0, "measure", side) for side in "AB")
         sets = zip((generated, reference), seeds, strict=True)
-        a, b = (image_set(text, samples, size, compute, progress, seed) for text, seed in sets)
-        found = measure_sets(a, b, features, metrics, compute, progress, cache=cache, scale=scale)
-    asked = {"A": generated, "B": reference, "features": features, "scale": scale_name(scale, features)}
-    said = {**asked, "images": [a.count, b.count], **_numbers(found)}
-    typer.echo(json.dumps(said, indent=2))
-
-
-def _numbers(found: "Mapping[str, Value | str]") -> dict[str, Any]:
-    """Return what is printed of the numbers: each, or why there is none; then all spreads."""
-    measured = {name: value for name, value in found.items() if not isinstance(value, str)}
-    said: dict[str, Any] = {
-        name: value if isinstance(value, str) else value.value for name, value in found.items()
-    }
-    said["spread"] = {name: value.spread for name, value in measured.items()}
-    if fewer := {name: value.images for name, value in measured.items() if value.images is not None}:
-        said["images_judged"] = fewer
-    return said
+        a, b = (compared_set(text, samples, size, compute, progress, seed) for text, seed in sets)
+        manner = Manner(channels, features, metrics, scale)
+        sides, found = compared(a, b, manner, compute, progress, cache)
+    record = record_of({"A": generated, "B": reference, "features": features}, sides, found, compute)
+    for note in record.notes:
+        typer.echo(note, err=True)
+    typer.echo(as_json(record))

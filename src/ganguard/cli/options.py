@@ -61,26 +61,26 @@ def dataset_of(text: str, size: int | None) -> "DatasetSettings":
     """Return the settings of the data set that a text names.
 
     Args:
-        text: a data set's name; the path of a folder of images, a zip file, an LMDB or Parquet; or a YAML
-            mapping as in a spec, which has a size of its own.
+        text: a data set's name; the path of a folder of images, a zip, Parquet or idx file, or an LMDB; or a
+            YAML mapping as in a spec, which has a size of its own.
         size: the side of its images in pixels, or None for the data set's default.
 
     Raises:
         SpecError: if the text names no data set, or `size` is given for data whose size is fixed.
     """
-    from ganguard.base.errors import SpecError, unknown_name
+    from ganguard.base.errors import SpecError
     from ganguard.base.settings import read_yaml
+    from ganguard.cli.datasets import IN_FILES, kind_at, not_found
     from ganguard.data import DATASETS
     from ganguard.data.dataset import parse_dataset
 
     if is_mapping(text):
         return parse_dataset(read_yaml(text, "the data set"))
-    if text and (kind := _kind_at(Path(text))):  # an empty path would be the current folder's
+    if text and (kind := kind_at(Path(text))):  # an empty path would be the current folder's
         return parse_dataset({"kind": kind, "path": text, "size": size})
     if text not in DATASETS.table():
-        said = unknown_name("data set", text, list(DATASETS.table()))
-        raise SpecError(f"{said}. Or give the path of a folder of images.")
-    if text in ("image_folder", "image_zip", "lsun_lmdb", "parquet"):
+        raise SpecError(not_found(text))
+    if text in IN_FILES:
         which = "folder" if text == "image_folder" else "file"
         raise SpecError(f"{text}: the {which} is not named. Give its path in place of the name.")
     if size is None:
@@ -95,21 +95,9 @@ def is_mapping(text: str) -> bool:
     return text.lstrip().startswith("{")
 
 
-def _kind_at(path: Path) -> str | None:
-    """Return the kind of data set that lies at a path, or None if there is none.
-
-    A folder may hold an LMDB or several, Parquet files or folders of them (as a data set's repository does),
-    or images. A file may be a zip or Parquet file.
-    """
-    if path.is_dir():
-        lmdb = (path / "data.mdb").is_file() or any(path.glob("*/data.mdb"))
-        parquet = any(path.glob("*.parquet")) or any(path.glob("*/*.parquet"))
-        return "lsun_lmdb" if lmdb else "parquet" if parquet else "image_folder"
-    return {".zip": "image_zip", ".parquet": "parquet"}.get(path.suffix.lower()) if path.is_file() else None
-
-
 def load_and_say(settings: "DatasetSettings", progress: "Progress | None" = None) -> "RealImages":
-    """Return the images of a data set, and list on standard error those that were skipped as unreadable.
+    """Return the images of a data set, and say on standard error which were skipped as unreadable, and what
+    else was done to them.
 
     Raises DataError if the data cannot be read, or hold bad images that are not to be skipped.
     """
@@ -123,6 +111,12 @@ def load_and_say(settings: "DatasetSettings", progress: "Progress | None" = None
         )
         for name, reason in real.skipped.listed:
             typer.echo(f"  {name}: {reason}", err=True)
+    if real.stray:
+        what = "hidden files, or files of an operating system, are left out"
+        typer.echo(f"{settings.kind}: {real.stray:,} {what}", err=True)
+    if real.made_rgb:
+        what = "images are grey and were made RGB, since others have colour or `channels` says so"
+        typer.echo(f"{settings.kind}: {real.made_rgb:,} of {len(real.images):,} {what}", err=True)
     return real
 
 

@@ -151,12 +151,13 @@ def _watch(
     """
     if every is None:
         return None
+    from ganguard.base.image_rows import ImageRows
     from ganguard.comparison.watch import watch_by_distance
     from ganguard.training.early_stopping import Watch
 
     if not judges:
         return Watch(lambda _: 0.0, every)
-    return watch_by_distance(images[held_out], features, compute, every=every)
+    return watch_by_distance(ImageRows(images, held_out), features, compute, every=every)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from ganguard.base.codecs import read_tensors, require_finite
 from ganguard.base.compute import Compute
 from ganguard.base.errors import CheckpointError, MetricError, SpecError, unknown_name
 from ganguard.base.settings import Plain, Positive, Settings, one_line, read_record, read_yaml
-from ganguard.metrics.features import FEATURES
+from ganguard.metrics.features import FEATURES, pretrained
 from ganguard.metrics.features.network import (
     FeatureNetwork,
     FeatureSettings,
@@ -91,11 +91,6 @@ class FeatureDescription(Settings):
     held_out_accuracy: Annotated[float, Field(ge=0, le=1)] | None
 
 
-def is_of_audit(features: str) -> bool:
-    """Return whether a text names the directory of an audit's features, which has a scale."""
-    return (Path(features) / "features.json").is_file()
-
-
 def network_of(
     features: str, channels: int, compute: Compute
 ) -> tuple[FeatureSettings, FeatureNetwork, Standardisation | None]:
@@ -107,7 +102,7 @@ def network_of(
 
     Raises InputError if there is no such network, or if it must be trained first.
     """
-    if is_of_audit(features):
+    if (Path(features) / "features.json").is_file():
         embedding = load_embedding(Path(features), compute)
         if embedding.channels != channels:
             raise SpecError(
@@ -116,7 +111,7 @@ def network_of(
             )
         return embedding.settings, embedding.network, embedding.standardise
     mapping = features.lstrip().startswith("{")
-    if not mapping and features not in FEATURES.table():
+    if not mapping and features not in (pretrained.WORD, *FEATURES.table()):
         known = unknown_name("feature network", features, list(FEATURES.table()))
         raise SpecError(f"{known}. Or give the `features` directory of an audit.")
     settings = parse_features(read_yaml(features, "--features") if mapping else features)

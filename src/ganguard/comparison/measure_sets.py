@@ -1,14 +1,17 @@
 """Measure any two sets of images, by any number that needs no third set: what `ganguard measure` does."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from ganguard.base.compute import Compute, limit_threads
-from ganguard.base.errors import MetricError, SpecError, unknown_name
+from ganguard.base.errors import MetricError, SpecError
 from ganguard.base.progress import Progress
-from ganguard.comparison.embedding import is_of_audit, network_of
+from ganguard.comparison.embedding import network_of
 from ganguard.comparison.image_sets import ImageSet
+from ganguard.comparison.metric_names import named_metrics
+from ganguard.comparison.pairing import How
 from ganguard.comparison.two_sets import TwoSets
 from ganguard.comparison.values import (
     Value,
@@ -22,7 +25,8 @@ from ganguard.comparison.values import (
 from ganguard.metrics.features.clip import ClipNetwork
 from ganguard.metrics.features.extraction import FeatureCache, network_key
 from ganguard.metrics.features.network import Standardisation
-from ganguard.results.measures import MEASURES, Measure, Of, of_two_sets
+from ganguard.results.measured import NetworkRecord
+from ganguard.results.measures import MEASURES, Measure, Of
 
 ScaleName = Literal["audit", "b", "none"]
 """What features are scaled by: the audit that they are from, images b, or nothing, as published ones are."""
@@ -65,6 +69,25 @@ def value_of(sets: TwoSets, measure: Measure) -> Value:
     return found
 
 
+@dataclass(frozen=True)
+class Measured:
+    """What was found of two sets.
+
+    Attributes:
+        values: each number that was measured, by name.
+        refused: why a number was not measured, by name.
+        network: the feature network and its scale; None if no features were taken.
+        pairs: by what pairs were found; None if none were wanted.
+        notes: what to know when the numbers are read.
+    """
+
+    values: Mapping[str, Value]
+    refused: Mapping[str, str]
+    network: NetworkRecord | None = None
+    pairs: How | None = None
+    notes: tuple[str, ...] = ()
+
+
 def measure_sets(
     a: ImageSet,
     b: ImageSet,
@@ -76,7 +99,27 @@ def measure_sets(
     cache: Path | None = None,
     scale: ScaleName | None = None,
 ) -> Mapping[str, Value | str]:
-    """Return numbers of images a against images b, by name, or why these sets do not allow one.
+    """Return numbers of images a against images b, by name, or "not measured: " and why.
+
+    For arguments and errors see `measured_sets`.
+    """
+    found = measured_sets(a, b, features, metrics, compute, progress, cache=cache, scale=scale)
+    refused = {name: f"not measured: {reason}" for name, reason in found.refused.items()}
+    return {name: found.values.get(name) or refused[name] for name in named_metrics(metrics)[0]}
+
+
+def measured_sets(
+    a: ImageSet,
+    b: ImageSet,
+    features: str,
+    metrics: str,
+    compute: Compute,
+    progress: Progress,
+    *,
+    cache: Path | None = None,
+    scale: ScaleName | None = None,
+) -> Measured:
+    """Return numbers of images a against images b, and how they were measured.
 
     Args:
         features: the directory of an audit's features, or a network that needs no training, by name or as a
@@ -88,16 +131,13 @@ def measure_sets(
     Raises InputError if the two sets do not fit each other or the features, or if a number that was named,
     without "all", is not allowed.
     """
-    names, every = _named(metrics)
-    if a.shape != b.shape:
-        raise MetricError(
-            f"images of {a.shape} and {b.shape} (C, H, W) cannot be compared. Set --size for folders."
-        )
+    names, every = named_metrics(metrics)
+    require_same_shape(a, b)
     settings, network, audited = network_of(features, a.shape[0], compute)
     scaled_by = scale_of(scale, audited, features)
     kept = None if cache is None else FeatureCache(cache, network_key(settings, network, compute))
     sets = TwoSets(a, b, network, scaled_by, compute, progress, kept)
-    values: dict[str, Value | str] = {}
+    values, refused = dict[str, Value](), dict[str, str]()
     with limit_threads(compute.threads):
         for done, name in enumerate(names, 1):
             try:
@@ -105,9 +145,16 @@ def measure_sets(
             except MetricError as problem:
                 if not every:
                     raise
-                values[name] = f"not measured: {problem}"
+                refused[name] = str(problem)
             progress(done, len(names), name)
-    return values
+    used = None
+    if "of_a" in vars(sets):
+        used = NetworkRecord(
+            settings=settings.model_dump(mode="json"),
+            dimensions=sets.of_a.shape[1],
+            scaled_by="B" if scaled_by == "b" else "nothing" if scaled_by == "none" else "audit",
+        )
+    return Measured(values, refused, used, sets.pairs.how if "pairs" in vars(sets) else None)
 
 
 def scale_of(
@@ -126,16 +173,18 @@ def scale_of(
     return "b"
 
 
-def scale_name(scale: ScaleName | None, features: str) -> ScaleName:
-    """Return the name of the scale that `measure_sets` uses."""
-    return scale or ("audit" if is_of_audit(features) else "b")
-
-
-def _named(metrics: str) -> tuple[list[str], bool]:
-    """Return the names that a text lists, and whether it says "all". Raises SpecError for an unknown one."""
-    names, known = [name.strip() for name in metrics.split(",")], [m.name for m in of_two_sets()]
-    for name in names:
-        if name not in (options := ["all", *known]):
-            raise SpecError(unknown_name("metric", name, options))
-    every = "all" in names
-    return known if every else names, every
+def require_same_shape(a: ImageSet, b: ImageSet) -> None:
+    """Raise MetricError unless two sets have images of one shape."""
+    if a.shape == b.shape:
+        return
+    if a.shape[1:] == b.shape[1:]:
+        grey = "A" if a.shape[0] == 1 else "B"
+        raise MetricError(
+            f"the images of {grey} are grey, those of the other set have colour: they cannot be compared. "
+            "--channels 3 repeats the grey, --channels 1 makes the others grey."
+        )
+    raise MetricError(
+        f"images of A have {a.shape[2]}x{a.shape[1]} pixels, those of B {b.shape[2]}x{b.shape[1]}, and they "
+        "cannot be compared. --size N resizes images of files, and of data sets that are cut to size, to "
+        "NxN; others must be made in the size of the other set."
+    )

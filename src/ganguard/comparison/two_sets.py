@@ -11,11 +11,11 @@ from torch import Tensor
 
 from ganguard.base.compute import Compute
 from ganguard.base.errors import MetricError
-from ganguard.base.images import room_for
 from ganguard.base.progress import Progress
 from ganguard.comparison.compare import BINS, NEIGHBOURS, NIQE_IMAGES, in_no_order
 from ganguard.comparison.embedding import as_probabilities
 from ganguard.comparison.image_sets import ImageSet
+from ganguard.comparison.pairing import Pairs
 from ganguard.comparison.values import (
     Histograms,
     Value,
@@ -26,8 +26,9 @@ from ganguard.comparison.values import (
 from ganguard.metrics import Balls, Memorisation, NiqeModel, fit_niqe, has_texture
 from ganguard.metrics.features.extraction import FeatureCache, extract_stream
 from ganguard.metrics.features.network import FeatureNetwork, Output, Standardisation
+from ganguard.metrics.features.scale_checks import require_comparable, scale_note
 from ganguard.metrics.ndb_jsd import Bins, different_rows
-from ganguard.metrics.niqe import niqe_block
+from ganguard.metrics.niqe import SMALLEST_BLOCK, niqe_block
 from ganguard.metrics.prdc import Memberships
 from ganguard.results.measures import Measure
 
@@ -73,8 +74,20 @@ class TwoSets:
         x, y = self.unscaled
         if self.scale == "none":
             return x, y
-        scale = Standardisation.fit(y) if self.scale == "b" else self.scale
+        scale = self._scale_of_b(x, y) if self.scale == "b" else self.scale
         return scale(x), scale(y)
+
+    def _scale_of_b(self, x: Tensor, y: Tensor) -> Standardisation:
+        """Return the scale of features y (M, D) of b. Raises MetricError if they cannot scale x (N, D)."""
+        scale = Standardisation.fit(y, "B")
+        require_comparable(y, "B", x, "A")
+        return scale
+
+    @cached_property
+    def notes(self) -> tuple[str, ...]:
+        """What to know of the scale of the features when distances are read; empty if an audit gives it."""
+        note = "" if self.scale != "b" else scale_note(self.features[1], "B")
+        return (note,) if note else ()
 
     @cached_property
     def probabilities(self) -> Tensor:
@@ -91,24 +104,16 @@ class TwoSets:
     @cached_property
     def histograms(self) -> Callable[[str], Histograms]:
         """By name of the function that compares them: the images of b and of a in each bin of b's pixels."""
-        rows = self._whole(self.b).flatten(1)
+        rows = self.b.all().flatten(1)
         if (different := different_rows(rows)) < BINS:
             raise MetricError(
-                f"ndb and jsd need at least {BINS} different images in B; got {different}. Measure "
-                "against more images that differ."
+                f"ndb and jsd need at least {BINS} different images in B; got {different}. Measure against "
+                "more images that differ."
             )
         bins = Bins.fit(rows, BINS)
         parts = [bins.count(part.flatten(1), "A", at_least=1) for part in self.a.parts()]
         counts = bins.counts.numpy(), np.sum(parts, axis=0)
         return cache(lambda function: compare_histograms(function, *counts))
-
-    @staticmethod
-    def _whole(images: ImageSet) -> Tensor:
-        whole, start = room_for(images.count, images.shape, "images"), 0
-        for part in images.parts():
-            whole[start : start + len(part)] = part
-            start += len(part)
-        return whole
 
     @cached_property
     def memory(self) -> Callable[[str], Memorisation]:
@@ -119,7 +124,13 @@ class TwoSets:
     @cached_property
     def natural(self) -> NiqeModel:
         """The model of natural images, fitted to b."""
-        return fit_niqe(self.b.parts(), block_size=niqe_block(self.b.shape))
+        block = niqe_block(self.b.shape)
+        if block < SMALLEST_BLOCK:
+            raise MetricError(
+                f"niqe needs two blocks of {SMALLEST_BLOCK} pixels a side, so images of at least "
+                f"{2 * SMALLEST_BLOCK}; got {min(self.b.shape[1:])}. Measure other numbers."
+            )
+        return fit_niqe(self.b.parts(), block_size=block)
 
     def of_images(self, measure: Measure) -> Value:
         score = function_of(measure.function)
@@ -146,16 +157,16 @@ class TwoSets:
                 yield chosen
             start += len(part)
 
+    @cached_property
+    def pairs(self) -> Pairs:
+        """Which images of a and b are pairs. Raises MetricError if that is not known."""
+        return self.a.pairs_with(self.b)
+
     def of_pairs(self, measure: Measure) -> Value:
-        """Return a number of pairs of images. Raises MetricError if one set has more images."""
-        if self.a.count != self.b.count:
-            raise MetricError(
-                f"A and B must be pairs of images, as many of each; got {self.a.count:,} and "
-                f"{self.b.count:,}. Set --samples."
-            )
-        score = function_of(measure.function)
-        pairs = zip(self.a.parts(), self.b.parts(), strict=True)
-        scores = torch.cat([score(x, y) for x, y in pairs])
+        """Return a number of pairs of images. Raises MetricError if it is not known which are pairs."""
+        score, pairs = function_of(measure.function), self.pairs
+        both = zip(self.a.at(pairs.in_a), self.b.at(pairs.in_b), strict=True)
+        scores = torch.cat([score(x, y) for x, y in both])
         if not scores.isfinite().any():
             raise MetricError(
                 f"A and B are equal, image by image, and {measure.title} is of those that differ. Measure "

@@ -16,20 +16,13 @@ from torch import Tensor
 
 from ganguard.base.errors import MetricError
 from ganguard.base.seeds import derived_seed
-from ganguard.metrics import (
-    GaussianStatistics,
-    Memorisation,
-    NdbJsd,
-    frechet_distance,
-    frechet_distance_infinity,
-    kernel_distance,
-)
+from ganguard.metrics import Memorisation, NdbJsd
 from ganguard.metrics.bootstrap import bootstrap_error
+from ganguard.metrics.frechet_error import frechet_error, frechet_infinity_error
+from ganguard.metrics.kernel_error import kernel_error
 from ganguard.metrics.prdc import Memberships
 from ganguard.results.measures import MEASURES, Measure, Of, Spread
 
-LINE_POINTS, LINES = 3, 10  # sizes that FD infinity's line is fitted to in a replicate, and replicates
-SUBSETS, SUBSET = 20, 1000  # of rows, whose kernel distances say how much that of all varies
 REDRAWN = 200  # histograms that the spread of NDB and JSD is taken from
 SPLITS = 10  # of the inception score
 
@@ -146,32 +139,11 @@ def _error_of_medians(found: Memorisation) -> float | None:
     return error if math.isfinite(error) else None
 
 
-def kernel_error(x: Tensor, y: Tensor) -> float | None:
-    """Return the standard error of the kernel distance of features (N, D) and (M, D).
-
-    It is the spread between subsets, scaled to all rows: it falls with the root of the size (Politis & Romano
-    1994). None if N or M is below 4.
-    """
-    fewest = min(len(x), len(y))
-    size = min(SUBSET, fewest // 2)
-    if size < 2:
-        return None
-    return kernel_distance(x, y, subsets=SUBSETS, subset_size=size).std * math.sqrt(size / fewest)
-
-
-def _frechet_of_moments(a: Tensor, b: Tensor) -> float:
-    return frechet_distance(GaussianStatistics.of(a), GaussianStatistics.of(b))  # faster than of the rows
-
-
-def _frechet_of_lines(a: Tensor, b: Tensor) -> float:
-    return frechet_distance_infinity(a, b, points=LINE_POINTS)
-
-
 _ERRORS: dict[Spread, Callable[[Callable[..., float], Tensor, Tensor], float | None]] = {
     "bootstrap": bootstrap_error,
-    "moments": lambda _, x, y: bootstrap_error(_frechet_of_moments, x, y),
-    "lines": lambda _, x, y: bootstrap_error(_frechet_of_lines, x, y, replicates=LINES),
-    "subsets": lambda _, x, y: kernel_error(x, y),
+    "moments": lambda _, x, y: frechet_error(x, y),
+    "lines": lambda _, x, y: frechet_infinity_error(x, y),
+    "kernels": lambda _, x, y: kernel_error(x, y),
     "none": lambda *_: None,
 }
 """The standard errors of numbers of features."""

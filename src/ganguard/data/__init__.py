@@ -7,6 +7,7 @@ DATASETS = PluginTable(
     "ganguard.datasets",
     {
         "digits": "ganguard.data.digits:Digits",
+        "idx": "ganguard.data.idx:IdxImages",
         "image_folder": "ganguard.data.image_folder:ImageFolder",
         "image_zip": "ganguard.data.image_zip:ImageZip",
         "lsun_lmdb": "ganguard.data.lsun_lmdb:LsunLmdb",

@@ -1,5 +1,6 @@
 """The data set interface: frozen settings that can load their images."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Protocol, cast
 
@@ -7,8 +8,9 @@ from pydantic import BeforeValidator, SerializeAsAny
 from torch import Tensor
 
 from ganguard.base.cache import tensor_digest
+from ganguard.base.errors import SpecError, unknown_name
 from ganguard.base.progress import Progress, silent
-from ganguard.base.settings import Settings
+from ganguard.base.settings import Settings, shortened
 from ganguard.data import DATASETS
 
 
@@ -41,6 +43,11 @@ class RealImages:
         indices: (N,) int64, the images' numbers in the larger data set that they were chosen from, whose
             split they keep. None if they are all of it.
         skipped: bad images of the data set that are not among these; None if there were none.
+        names: name of each image within the set, by which it can be paired with one of another set; None if
+            images are known by their place alone.
+        stray: how many hidden files, and files of operating systems, were left out.
+        made_rgb: how many of the images are grey in their files, and were made RGB because others have
+            colour.
     """
 
     images: Tensor
@@ -49,6 +56,9 @@ class RealImages:
     groups: Tensor | None = None
     indices: Tensor | None = None
     skipped: Skipped | None = None
+    names: tuple[str, ...] | None = None
+    stray: int = 0
+    made_rgb: int = 0
 
     def digest(self) -> str:
         """Return the SHA-256 of the images, labels and groups."""
@@ -72,6 +82,16 @@ class Dataset(Protocol):
 def parse_dataset(value: object) -> DatasetSettings:
     """Return the settings of a data set from its name ("digits") or from a mapping with `kind`. Raises
     SpecError."""
+    if isinstance(value, str) and value not in DATASETS.table():
+        said = unknown_name("data set", value, list(DATASETS.table()))
+        raise SpecError(
+            f"{said}. For images in files, write {{kind: image_folder, path: {shortened(value)}}}."
+        )
+    if isinstance(value, Mapping) and "kind" not in value:
+        raise SpecError(
+            "a data set's mapping must have the key `kind`, such as {kind: image_folder, path: faces}, with "
+            f"a space after each colon; got {shortened(dict(cast(Mapping[str, object], value)))}."
+        )
     return value if isinstance(value, DatasetSettings) else DATASETS.parse(value)
 
 

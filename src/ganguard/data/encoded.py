@@ -22,12 +22,12 @@ from ganguard.base.cache import code_version, content_key
 from ganguard.base.codecs import decode_image, images_a_task, too_little_memory
 from ganguard.base.compute import cores
 from ganguard.base.errors import DataError
-from ganguard.base.images import room_for
 from ganguard.base.progress import Progress
 from ganguard.base.settings import absolute, one_line, shortened
 from ganguard.data.crops import Crop, Side, prepare
 from ganguard.data.dataset import DatasetSettings, RealImages, Skipped
 from ganguard.data.image_cache import cached_images, keep_images, worth_keeping
+from ganguard.data.room import room
 
 _NETPBM = (".ppm", ".pgm", ".pbm", ".pnm")
 SUFFIXES = frozenset(
@@ -46,7 +46,8 @@ class EncodedImages(DatasetSettings):
         path: the file or folder that holds the images, kept as an absolute path.
         size: side in pixels, at most 8192. Each image is cropped to a square and resized to it (Lanczos,
             antialiased). None takes the images as they are; then they must all have one size.
-        channels: 1 or 3; None takes the first image's.
+        channels: 1 makes all images grey, 3 makes them RGB. None decides by the whole set: it is RGB if the
+            file of any image has colour, and grey otherwise.
         crop: the part of each image that is taken, see `ganguard.data.crops`.
         on_bad_image: what to do about an image that cannot be read. "fail" refuses the data set; "skip"
             leaves the image out, and reports say so.
@@ -72,11 +73,13 @@ class Encoded:
         name: its name in messages.
         read: returns its bytes or its file. Any thread may call it; it raises DataError.
         label: its class.
+        key: its name within the set, or None.
     """
 
     name: str
     read: Callable[[], bytes | Path]
     label: int | str | None = None
+    key: str | None = None
 
 
 @dataclass(frozen=True)
@@ -108,36 +111,62 @@ def load_encoded(settings: EncodedImages, fingerprint: str, opens: Opens, progre
     if (kept := cached_images(key)) is not None:
         progress(len(kept.images), len(kept.images), "decoded before")
         return kept
-    with opens() as found:
-        return _decode(settings, found, key, progress)
+    try:
+        with opens() as found:
+            return _decode(settings, found, key, progress, settings.channels)
+    except _ColourAfterGrey:
+        with opens() as found:
+            return _decode(settings, found, key, progress, 3)
 
 
-def _decode(settings: EncodedImages, found: Found, key: str, progress: Progress) -> RealImages:
-    skips, labels = Skips(settings.on_bad_image), list[int | str | None]()
-    decoded = decoded_images(settings, found.images, skips)
+class _ColourAfterGrey(Exception):
+    """An image has colour, after others of its set were taken for grey.
+
+    Decoding then starts again. A set in one of the two forms, which most are, is decoded once, and no header
+    is read for nothing.
+    """
+
+
+def _decode(
+    settings: EncodedImages, found: Found, key: str, progress: Progress, channels: Literal[1, 3] | None
+) -> RealImages:
+    skips, labels, names = Skips(settings.on_bad_image), list[int | str | None](), list[str | None]()
+    made_rgb = 0
+    decoded = decoded_images(settings, found.images, skips, channels)
     first = next(decoded, None)
     if first is None:
         raise DataError(f"{settings.path}: none of its {skips.count:,} images can be read. {skips.reason()}")
     shape = tuple(first[1].shape)
 
     def images() -> Iterator[Tensor]:
-        for encoded, image in chain([first], decoded):
+        nonlocal made_rgb
+        for encoded, image, was_grey in chain([first], decoded):
             labels.append(encoded.label)
+            names.append(encoded.key)
+            made_rgb += was_grey and len(image) == 3
             yield image
             progress(min(len(labels) + skips.count, found.count), found.count, "decoding")
 
     def described(pixels: Tensor) -> RealImages:
         classes, numbers = _classes(labels, found.names)
-        return RealImages(pixels, numbers, classes, skipped=skips.record())
+        known = tuple(name for name in names if name is not None and "\0" not in name)
+        return RealImages(
+            pixels,
+            numbers,
+            classes,
+            skipped=skips.record(),
+            names=known if len(known) == len(names) else None,
+            made_rgb=made_rgb,
+        )
 
     if worth_keeping(found.count, shape):
         return keep_images(key, shape, images(), described, settings.path)
-    held, room = 0, room_for(found.count, shape, settings.path)
+    held, pixels = 0, room(found.count, shape, settings.path)
     for image in images():
-        room[held] = image
+        pixels[held] = image
         held += 1
     progress(found.count, found.count, "decoding")
-    return described(room[:held])
+    return described(pixels[:held])
 
 
 class Skips:
@@ -163,56 +192,71 @@ class Skips:
         return Skipped(self.count, tuple(self.listed)) if self.count else None
 
 
+Decoded = tuple[Encoded, Tensor, bool]
+"""An image, its pixels (C, H, W) uint8, and whether its file is grey."""
+
+
 def decoded_images(
-    settings: EncodedImages, images: Iterable[Encoded], skips: Skips, channels: int | None = None
-) -> Iterator[tuple[Encoded, Tensor]]:
-    """Yield each good image with its pixels (C, H, W) uint8, in order, decoded by as many threads as there
-    are cores. Raises DataError.
+    settings: EncodedImages, images: Iterable[Encoded], skips: Skips, channels: Literal[1, 3] | None
+) -> Iterator[Decoded]:
+    """Yield each good image, in order, decoded by as many threads as there are cores.
+
+    Raises DataError, and _ColourAfterGrey if the channels are not given and an image has colour after the
+    first one had none.
 
     Args:
         settings: how the images are read.
         images: the images, in order.
         skips: receives the bad images.
-        channels: 1 or 3; None takes the first good image's. The settings' own number comes first.
+        channels: 1 or 3; None takes the first good image's.
     """
     waiting = iter(images)
-    channels = settings.channels or channels
-    first: tuple[Encoded, Tensor] | None = None
-    for encoded in waiting:
-        found = _pixels(encoded, settings, channels)
-        if isinstance(found, Tensor):
-            first = encoded, found
-            break
-        skips.note(encoded.name, found)
+    first = _first_good(settings, waiting, skips, channels)
     if first is None:
         return
     yield first
-    shape, name, depth = first[1].shape, first[0].name, first[1].shape[0]
+    shape, name = first[1].shape, first[0].name
+    depth: Literal[1, 3] | None = channels or (3 if shape[0] == 3 else None)
 
-    def task(some: list[Encoded]) -> list[Tensor | DataError]:
+    def task(some: list[Encoded]) -> list[_Pixels | DataError]:
         return [_pixels(encoded, settings, depth) for encoded in some]
 
     for encoded, found in _ahead(task, waiting, images_a_task(shape)):
         if isinstance(found, DataError):
             skips.note(encoded.name, found)
             continue
-        if found.shape != shape:
+        pixels, was_grey = found
+        if pixels.shape[1:] != shape[1:]:
             raise DataError(
-                f"{encoded.name}: {found.shape[2]}x{found.shape[1]} pixels, but {Path(name).name} has "
-                f"{shape[2]}x{shape[1]}. Set `size` to crop and resize them all."
+                f"{encoded.name}: {pixels.shape[2]}x{pixels.shape[1]} pixels, but {Path(name).name} has "
+                f"{shape[2]}x{shape[1]}. Set `size` (`--size`) to crop and resize them all."
             )
-        yield encoded, found
+        if pixels.shape[0] != shape[0]:
+            raise _ColourAfterGrey
+        yield encoded, pixels, was_grey
 
 
-Task = Callable[[list[Encoded]], list[Tensor | DataError]]
+def _first_good(
+    settings: EncodedImages, waiting: Iterator[Encoded], skips: Skips, channels: Literal[1, 3] | None
+) -> Decoded | None:
+    for encoded in waiting:
+        found = _pixels(encoded, settings, channels)
+        if not isinstance(found, DataError):
+            return encoded, *found
+        skips.note(encoded.name, found)
+    return None
+
+
+_Pixels = tuple[Tensor, bool]
+Task = Callable[[list[Encoded]], list[_Pixels | DataError]]
 
 
 def _ahead(
     task: Task, waiting: Iterator[Encoded], at_once: int
-) -> Iterator[tuple[Encoded, Tensor | DataError]]:
+) -> Iterator[tuple[Encoded, _Pixels | DataError]]:
     """Yield the results of a task for each image, in order. A pool of threads does the work, and runs only so
     far ahead."""
-    given = deque[tuple[list[Encoded], Future[list[Tensor | DataError]]]]()
+    given = deque[tuple[list[Encoded], Future[list[_Pixels | DataError]]]]()
     with ThreadPoolExecutor(cores()) as pool:
         try:
             while True:
@@ -227,19 +271,23 @@ def _ahead(
             raise
 
 
-def _pixels(encoded: Encoded, settings: EncodedImages, channels: int | None) -> Tensor | DataError:
-    """Return the pixels of an image after cropping and resizing, or what is wrong with the image.
+def _pixels(encoded: Encoded, settings: EncodedImages, channels: Literal[1, 3] | None) -> _Pixels | DataError:
+    """Return the pixels of an image after cropping and resizing, and whether its file is grey; or what is
+    wrong with the image.
+
+    channels: 1 makes it grey, 3 makes it RGB, None leaves it as its file is.
 
     Raises DataError if the image can be read but does not fit. Raises another InputError, or StepError, if
     the reading failed, which says nothing about the image.
     """
     try:
-        image = decode_image(encoded.read(), encoded.name, channels)
+        image = decode_image(encoded.read(), encoded.name, 1 if channels == 1 else None)
     except DataError as problem:
         return problem
     except MemoryError:
         raise too_little_memory(encoded.name) from None
-    return prepare(image, settings.crop, settings.size, encoded.name)
+    pixels, grey = prepare(image, settings.crop, settings.size, encoded.name), len(image) == 1
+    return (pixels.expand(3, -1, -1).contiguous() if grey and channels == 3 else pixels), grey
 
 
 def _classes(

@@ -2,8 +2,9 @@
 not fit in memory.
 
 An entry is a directory that is named by a key of all that its pixels depend on. It holds `images`, the bytes
-of (N, C, H, W); `labels`, int64, if there are any; and `description.json`. It appears by rename, so several
-processes may make the same entry; the first one to finish wins. Entries lie in $GANGUARD_IMAGE_CACHE, by
+of (N, C, H, W); `labels`, int64, and `names`, with a NUL between two, if there are any; and
+`description.json`. It appears by rename, so several processes may make the same entry; the first one to
+finish wins. Entries lie in $GANGUARD_IMAGE_CACHE, by
 default in $XDG_CACHE_HOME/ganguard/images or ~/.cache/ganguard/images; `off` keeps none. Removing the
 directory clears the cache.
 """
@@ -34,6 +35,7 @@ from ganguard.data.dataset import RealImages, Skipped
 SMALLEST_KEPT = 32 << 20  # bytes; a smaller set is decoded in a second or two, and fits any memory
 BLOCK, BLOCKS = 1 << 16, 64  # bytes of a piece, and number of pieces, that are checked on opening an entry
 LABEL = "<i8"  # type of a label on disk
+_NAMES = ("utf-8", "surrogateescape")  # names of files need not be UTF-8
 _NO_RESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000 if sys.platform == "linux" else 0)
 
 
@@ -46,7 +48,9 @@ class Entry(Settings):
         classes: names of the classes.
         skipped: how many bad images were left out.
         listed: name and reason of the first of them.
-        checked: SHA-256 of the labels, and of evenly spaced pieces of the images.
+        named: whether there is a file of names.
+        made_rgb: how many grey images were made RGB.
+        checked: SHA-256 of the labels and names, and of evenly spaced pieces of the images.
     """
 
     shape: tuple[Positive, Positive, Positive, Positive]
@@ -54,6 +58,8 @@ class Entry(Settings):
     classes: tuple[str, ...]
     skipped: Annotated[int, Field(ge=0)]
     listed: tuple[tuple[str, str], ...]
+    named: bool
+    made_rgb: Annotated[int, Field(ge=0)]
     checked: str
 
 
@@ -139,13 +145,17 @@ def _describe(directory: Path, real: RealImages) -> None:
     skipped = real.skipped or Skipped(0, ())
     if real.labels is not None:
         (directory / "labels").write_bytes(real.labels.numpy().astype(LABEL).tobytes())
+    if real.names is not None:
+        (directory / "names").write_bytes("\0".join(real.names).encode(*_NAMES))
     content = {
         "shape": tuple(real.images.shape),
         "labelled": real.labels is not None,
         "classes": real.classes,
         "skipped": skipped.count,
         "listed": skipped.listed,
-        "checked": _checked(directory, labelled=real.labels is not None),
+        "named": real.names is not None,
+        "made_rgb": real.made_rgb,
+        "checked": _checked(directory),
     }
     (directory / "description.json").write_text(json.dumps(content))
 
@@ -153,7 +163,7 @@ def _describe(directory: Path, real: RealImages) -> None:
 def _opened(directory: Path) -> RealImages:
     entry = read_record(directory / "description.json", Entry, DataError)
     size = (directory / "images").stat().st_size
-    if size != math.prod(entry.shape) or _checked(directory, labelled=entry.labelled) != entry.checked:
+    if size != math.prod(entry.shape) or _checked(directory) != entry.checked:
         raise DataError(f"{directory}: damaged.")
     return RealImages(
         _mapped(directory / "images", entry.shape),
@@ -162,11 +172,14 @@ def _opened(directory: Path) -> RealImages:
         else None,
         entry.classes,
         skipped=Skipped(entry.skipped, entry.listed) if entry.skipped else None,
+        names=tuple((directory / "names").read_bytes().decode(*_NAMES).split("\0")) if entry.named else None,
+        made_rgb=entry.made_rgb,
     )
 
 
-def _checked(directory: Path, *, labelled: bool) -> str:
-    digest = hashlib.sha256(file_digest(directory / "labels").encode() if labelled else b"")
+def _checked(directory: Path) -> str:
+    others = (directory / name for name in ("labels", "names"))
+    digest = hashlib.sha256("".join(file_digest(file) for file in others if file.is_file()).encode())
     size = (directory / "images").stat().st_size
     with (directory / "images").open("rb") as opened:
         for piece in range(BLOCKS):

@@ -4,6 +4,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -23,6 +24,7 @@ from ganguard.data.encoded import (
     load_encoded,
     named_as_image,
 )
+from ganguard.data.stray import is_stray, stray_files
 
 MOST_LABELS = 256 << 20  # bytes of a dataset.json; the same limit as inside a zip
 
@@ -32,6 +34,7 @@ class ImageFolder(EncodedImages):
 
     If `path` holds a `dataset.json`, as StyleGAN2-ADA's dataset_tool writes it, that gives the classes, or
     says that there are none. Otherwise the subfolders are classes, unless some image lies in no subfolder.
+    Stray files (`ganguard.data.stray`) are left out, and stray folders are no classes.
     """
 
     kind: Literal["image_folder"] = "image_folder"
@@ -46,7 +49,8 @@ class ImageFolder(EncodedImages):
 
     def load(self, progress: Progress = silent) -> RealImages:
         """Return all images, with labels if there are two or more classes. Raises DataError."""
-        return load_encoded(self, self.fingerprint(), self._opened, progress)
+        real = load_encoded(self, self.fingerprint(), self._opened, progress)
+        return replace(real, stray=stray_files(Path(self.path)))
 
     @contextmanager
     def _opened(self) -> Generator[Found]:
@@ -54,7 +58,10 @@ class ImageFolder(EncodedImages):
         names = [file.relative_to(root).as_posix() for file in files]
         labels = _labels(root, set(names))
         yield Found(
-            [Encoded(str(file), at(file), labels[name]) for file, name in zip(files, names, strict=True)],
+            [
+                Encoded(str(file), at(file), labels[name], name)
+                for file, name in zip(files, names, strict=True)
+            ],
             len(files),
         )
 
@@ -119,9 +126,15 @@ def image_files(folder: Path) -> list[Path]:
         raise unreadable(str(problem.filename or folder), problem) from None
     if not files:
         raise DataError(
-            f"{folder}: holds no image files ({', '.join(sorted(SUFFIXES))}). Give a folder that holds some."
+            f"{folder}: holds no image files ({', '.join(sorted(SUFFIXES))}){hidden(stray_files(folder))}. "
+            "Give a folder that holds some."
         )
     return files
+
+
+def hidden(stray: int) -> str:
+    """Return what an error adds about stray files, if there are any."""
+    return f", besides {stray:,} hidden files and files of operating systems" if stray else ""
 
 
 def _found(folder: Path) -> Iterator[Path]:
@@ -134,8 +147,9 @@ def _found(folder: Path) -> Iterator[Path]:
                 folders.clear()
                 continue
             entered.add((state.st_dev, state.st_ino))
+            folders[:] = [name for name in folders if not is_stray([name])]
             links += (here / name for name in folders if (here / name).is_symlink())
-            yield from filter(_is_image, (here / name for name in names))
+            yield from filter(_is_image, (here / name for name in names if not is_stray([name])))
         waiting.extend(sorted(links))
 
 
@@ -146,7 +160,7 @@ def _raise(problem: OSError) -> None:
 def _is_image(file: Path) -> bool:
     if named_as_image(file):
         return file.is_file() or _leads_nowhere(file)
-    return not file.suffix and not file.name.startswith(".") and _leads_nowhere(file)
+    return not file.suffix and _leads_nowhere(file)
 
 
 def _leads_nowhere(file: Path) -> bool:

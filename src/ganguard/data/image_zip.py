@@ -11,6 +11,7 @@ import zipfile
 import zlib
 from collections.abc import Generator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -31,7 +32,8 @@ from ganguard.data.encoded import (
     load_encoded,
     named_as_image,
 )
-from ganguard.data.image_folder import file_state
+from ganguard.data.image_folder import file_state, hidden
+from ganguard.data.stray import is_stray
 
 MOST_BYTES = 256 << 20  # of one member, unpacked
 # Control characters only: names may hold spaces of many widths, and joined emoji.
@@ -44,7 +46,8 @@ class ImageZip(EncodedImages):
     """Every image in the zip file at `path`, in the order of the names.
 
     If the zip holds a `dataset.json`, as StyleGAN2-ADA's dataset_tool writes it, that gives the classes, or
-    says that there are none. Otherwise the first folder of each name is its class.
+    says that there are none. Otherwise the first folder of each name is its class. Stray files
+    (`ganguard.data.stray`) are left out, whatever their state.
     """
 
     kind: Literal["image_zip"] = "image_zip"
@@ -56,7 +59,9 @@ class ImageZip(EncodedImages):
 
     def load(self, progress: Progress = silent) -> RealImages:
         """Return all images, with labels if there are two or more classes. Raises DataError."""
-        return load_encoded(self, self.fingerprint(), self._opened, progress)
+        real = load_encoded(self, self.fingerprint(), self._opened, progress)
+        with ExitStack() as stack:
+            return replace(real, stray=_strays(_Archive(Path(self.path), stack)))
 
     @contextmanager
     def _opened(self) -> Generator[Found]:
@@ -69,6 +74,7 @@ class ImageZip(EncodedImages):
                     f"{self.path}: {one_line(member.filename, 120)}",
                     partial(archive.read, member),
                     labels[member.filename],
+                    member.filename,
                 )
                 for member in members
             ]
@@ -133,14 +139,26 @@ class _Archive:
         return opened
 
 
+def _stray(member: zipfile.ZipInfo) -> bool:
+    return is_stray(PurePosixPath(member.filename).parts)
+
+
+def _strays(archive: _Archive) -> int:
+    return sum(not member.is_dir() and _stray(member) for member in archive.members)
+
+
 def _members(archive: _Archive) -> list[zipfile.ZipInfo]:
     """Return the image files of an archive, in the order of their names. Raises DataError if a name leads out
     of the archive or occurs twice."""
-    members = [m for m in archive.members if not m.is_dir() and named_as_image(PurePosixPath(m.filename))]
+    members = [
+        m
+        for m in archive.members
+        if not m.is_dir() and not _stray(m) and named_as_image(PurePosixPath(m.filename))
+    ]
     if not members:
         raise DataError(
-            f"{archive.path}: holds no image files ({', '.join(sorted(SUFFIXES))}). Give a zip file that "
-            "holds some."
+            f"{archive.path}: holds no image files ({', '.join(sorted(SUFFIXES))})"
+            f"{hidden(_strays(archive))}. Give a zip file that holds some."
         )
     names = set[str]()
     for member in members:

@@ -7,6 +7,7 @@ may have been made to do harm.
 
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,6 +20,7 @@ from ganguard.base.settings import Positive, one_line
 from ganguard.data.dataset import RealImages
 from ganguard.data.encoded import Encoded, EncodedImages, Found, folder_class, load_encoded
 from ganguard.data.image_folder import file_state
+from ganguard.data.stray import is_stray, stray_files
 
 if TYPE_CHECKING:
     from lmdb import Environment
@@ -46,7 +48,8 @@ class LsunLmdb(EncodedImages):
     def load(self, progress: Progress = silent) -> RealImages:
         """Return the images of each category in the order of their keys, with labels if there are several
         categories. Raises DataError."""
-        return load_encoded(self, self.fingerprint(), self._opened, progress)
+        real = load_encoded(self, self.fingerprint(), self._opened, progress)
+        return replace(real, stray=stray_files(Path(self.path)))
 
     @contextmanager
     def _opened(self) -> Generator[Found]:
@@ -73,7 +76,7 @@ class LsunLmdb(EncodedImages):
 def _databases(folder: Path) -> list[Path]:
     if (folder / FILE).is_file():
         return [folder]
-    found = sorted(file.parent for file in folder.glob(f"*/{FILE}"))
+    found = sorted(file.parent for file in folder.glob(f"*/{FILE}") if not is_stray([file.parent.name]))
     if not found:
         raise DataError(
             f"{folder}: holds no LMDB ({FILE}), and no folder with one. Give the folder of an LSUN database."
@@ -126,8 +129,9 @@ def _images(folder: Path, environment: "Environment", count: int, category: str 
     try:
         with environment.begin() as transaction, transaction.cursor() as cursor:
             for _, key in zip(range(count), cursor.iternext(keys=True, values=False), strict=False):
-                name = f"{folder}, key {one_line(bytes(key).decode(errors='replace'), 80)}"
-                yield Encoded(name, partial(_value, environment, bytes(key), name), category)
+                text = bytes(key).decode(errors="backslashreplace")
+                name, own = f"{folder}, key {one_line(text, 80)}", f"{category or ''}/{text}"
+                yield Encoded(name, partial(_value, environment, bytes(key), name), category, own)
     except lmdb.Error as problem:
         raise DataError(
             f"{folder}: a damaged LMDB ({one_line(problem, 120)}). Copy the database again."

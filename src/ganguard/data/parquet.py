@@ -76,20 +76,43 @@ def read_parquet(files: list[Path], count: int | None = None) -> Tensor:
     return images[:held]
 
 
+def stream_parquet(file: Path, count: int) -> Generator[Tensor]:
+    """Yield the first `count` images of a file, (n, C, H, W) uint8, a few at a time. Raises DataError."""
+
+    def decoded(rows: list[tuple[bytes, str]]) -> list[Tensor]:
+        return [decode_image(*row) for row in rows]
+
+    held = 0
+    with ThreadPoolExecutor(cores()) as pool:
+        for rows in _rows(file):
+            wanted = rows[: count - held]
+            size = -(-len(wanted) // cores()) or 1
+            parts = (wanted[start : start + size] for start in range(0, len(wanted), size))
+            images = [image for part in pool.map(decoded, parts) for image in part]
+            if len({image.shape for image in images}) > 1:
+                raise DataError(f"{file}: images of several shapes. Give files with images of one shape.")
+            held += len(images)
+            if images:
+                yield torch.stack(images)
+            if held >= count:
+                return
+
+
 def _rows(file: Path) -> Generator[list[tuple[bytes, str]]]:
     """Yield each image's bytes and its name in messages, a few rows at a time. No part is empty."""
     for rows in rows_with(file, IMAGE):
-        yield [_cell(cell, name) for cell, _, name in rows]
+        yield [_cell(cell, name) for cell, _, name, _ in rows]
 
 
 Label = int | str | None
+Row = tuple[bytes | None, Label, str, str | None]
 
 
 def rows_with(
     file: Path, image_column: str | None = None, label_column: str | None = None
-) -> Generator[list[tuple[bytes | None, Label, str]]]:
-    """Yield each image's bytes (None if a row holds none), its label, and its name in messages, a few rows at
-    a time. No part is empty.
+) -> Generator[list[Row]]:
+    """Yield each image's bytes (None if a row holds none), its label, its name in messages, and the path that
+    the row gives (None if it gives none), a few rows at a time. No part is empty.
 
     Args:
         file: a Parquet file.
@@ -109,16 +132,25 @@ def rows_with(
         for batch in opened.iter_batches(at_once, columns=columns):
             column: Any = batch.column(images)
             cells: list[bytes | None] = column.flatten()[column.type.get_field_index("bytes")].to_pylist()
+            paths = _paths(column)
             labels: list[Label] = (
                 [None] * len(cells) if label_column is None else batch.column(label_column).to_pylist()
             )
             rows = [
-                (cell, label, f"{file}, row {number + row}")
-                for row, (cell, label) in enumerate(zip(cells, labels, strict=True))
+                (cell, label, f"{file}, row {number + row}", path)
+                for row, (cell, label, path) in enumerate(zip(cells, labels, paths, strict=True))
             ]
             if rows:
                 yield rows
             number += len(rows)
+
+
+def _paths(column: Any) -> list[str | None]:
+    """Return the text in the field `path` of each struct of a column, None if it is empty or no text."""
+    field = column.type.get_field_index("path")
+    if field < 0 or not (pa.types.is_string(column.type.field(field).type)):
+        return [None] * len(column)
+    return [path or None for path in column.flatten()[field].to_pylist()]
 
 
 def rows_held(files: list[Path], count: int | None = None) -> int:

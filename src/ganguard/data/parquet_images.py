@@ -5,6 +5,7 @@ import glob
 import json
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +19,7 @@ from ganguard.data.dataset import RealImages
 from ganguard.data.encoded import Encoded, EncodedImages, Found, load_encoded
 from ganguard.data.image_folder import file_state
 from ganguard.data.parquet import columns_of, opened_parquet, rows_held, rows_with
+from ganguard.data.stray import is_stray, stray_files
 
 
 class ParquetImages(EncodedImages):
@@ -25,7 +27,8 @@ class ParquetImages(EncodedImages):
     `data.parquet`.
 
     Attributes:
-        path: a file, a folder of .parquet files, or a pattern such as `data/train-*.parquet`.
+        path: a file, a folder of .parquet files, or a pattern such as `data/train-*.parquet`. Stray files
+            (`ganguard.data.stray`) of a folder are left out.
         image_column: column of the images. None takes `image`, or `img` if there is no `image` and it is the
             only column of images.
         label_column: column of the classes: whole numbers (a ClassLabel's have names) or texts. None takes no
@@ -43,7 +46,8 @@ class ParquetImages(EncodedImages):
 
     def load(self, progress: Progress = silent) -> RealImages:
         """Return all images, with labels if a column is named and holds two or more. Raises DataError."""
-        return load_encoded(self, self.fingerprint(), self._opened, progress)
+        real = load_encoded(self, self.fingerprint(), self._opened, progress)
+        return replace(real, stray=stray_files(Path(self.path)) if Path(self.path).is_dir() else 0)
 
     @contextmanager
     def _opened(self) -> Generator[Found]:
@@ -60,13 +64,13 @@ def _images(files: list[Path], image_column: str | None, label_column: str | Non
     none."""
     for file in files:
         for rows in rows_with(file, image_column, label_column):
-            for cell, label, name in rows:
+            for cell, label, name, path in rows:
                 if label_column is not None and label is None and cell is not None:
                     column = one_line(label_column, 80)
                     raise DataError(
                         f"{name}: no label in column {column}. Label all images, or leave `label_column` out."
                     )
-                yield Encoded(name, _giving(cell, name), label)
+                yield Encoded(name, _giving(cell, name), label, path)
 
 
 def _giving(cell: bytes | None, name: str) -> Callable[[], bytes]:
@@ -81,8 +85,7 @@ def _giving(cell: bytes | None, name: str) -> Callable[[], bytes]:
 def _files(path: str) -> list[Path]:
     if Path(path).is_file():
         return [Path(path)]
-    folder = Path(path).is_dir()
-    found = Path(path).rglob("*.parquet") if folder else map(Path, glob.glob(path, recursive=True))
+    found = parquet_below(Path(path)) if Path(path).is_dir() else map(Path, glob.glob(path, recursive=True))
     # A link to nothing stays in, so that reading it fails with its name.
     if not (files := sorted(file for file in found if file.is_file() or not file.exists())):
         raise DataError(
@@ -90,6 +93,11 @@ def _files(path: str) -> list[Path]:
             "some."
         )
     return files
+
+
+def parquet_below(folder: Path, pattern: str = "**/*.parquet") -> Iterator[Path]:
+    """Yield the Parquet files below a folder, without stray ones."""
+    return (file for file in folder.glob(pattern) if not is_stray(file.relative_to(folder).parts))
 
 
 def _class_names(files: list[Path], column: str) -> Mapping[int, str]:

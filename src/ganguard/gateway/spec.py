@@ -5,7 +5,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import BeforeValidator, Field, PlainSerializer, SerializeAsAny, field_validator, model_validator
 
@@ -16,12 +16,14 @@ from ganguard.base.settings import (
     Positive,
     Settings,
     TooLarge,
+    Words,
     absolute,
     apply_changes,
     parse,
     read_bounded,
     read_yaml,
 )
+from ganguard.base.text_files import decoded
 from ganguard.defences.input_semantic_interpolation import SemanticInterpolation
 from ganguard.defences.protocol import Defence, parse_chain
 from ganguard.targets.batching_target import BatchingSettings
@@ -71,10 +73,13 @@ class RiskSettings(Settings):
         results: a directory that `ganguard audit` wrote, or its results.json.
         thresholds: Fréchet distances to the target; the gateway logs and counts each account that has bought
             enough images for a copy that near.
+        even_if: what would stop the gateway, and shall not, as a word or a list. "another_generator": the
+            audit is of another generator than the one that is served.
     """
 
     results: str
     thresholds: tuple[Annotated[float, Field(gt=0, le=1e9)], ...] = ()
+    even_if: Words[Literal["another_generator"]] = ()
 
     @field_validator("results")
     @classmethod
@@ -175,7 +180,7 @@ def read_gateway_spec(file: str, changes: list[str]) -> GatewaySpec:
     """
     path = Path(file)
     try:
-        text = read_bounded(path, 4 * LONGEST_YAML).decode(errors="replace")
+        text = decoded(read_bounded(path, 4 * LONGEST_YAML), "replace")
     except TooLarge as problem:
         raise SpecError(f"{path}: {problem}.") from None
     except (OSError, ValueError) as problem:

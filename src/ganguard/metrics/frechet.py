@@ -14,7 +14,7 @@ as the covariance has rank.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -25,6 +25,8 @@ from torch import Tensor
 from ganguard.base.errors import MetricError
 from ganguard.base.seeds import torch_generator
 from ganguard.metrics.arrays import Features, as_features, as_whole, require_same_width
+from ganguard.metrics.moments import as_float64, symmetric
+from ganguard.results.measures import MEASURES
 
 POINTS = 15  # sample sizes to which the line of FD infinity is fitted (Chong & Forsyth 2020, section 4)
 SMALLEST_SHARE = 0.1  # share of the rows in the smallest sample (ibid.: 5,000 of 50,000)
@@ -33,7 +35,7 @@ LAPACK_PAYS = 256
 # A covariance is nearly singular if the smallest entry of its Cholesky factor's diagonal is below this share
 # of the largest.
 NEARLY_SINGULAR = 1e-4
-FEWEST_ROWS = 4 * POINTS  # so that the sample sizes differ
+INFINITY = MEASURES["frechet_distance_infinity"]  # which says how many rows it needs
 
 
 @dataclass(frozen=True)
@@ -44,19 +46,27 @@ class GaussianStatistics:
     rounding: about 1e-15 of the scatter, times the number of standard deviations between the mean and 0,
     since the mean is rounded relative to its size (Chan, Golub & LeVeque 1983, eq. 1.5).
 
-    Raises MetricError unless mean and scatter are float64 and of one width.
+    Raises MetricError unless mean and scatter are float64 and of one width, and scatter is symmetric and has
+    no negative eigenvalue, up to rounding. NumPy's arrays are taken too, of any type of numbers.
 
     Attributes:
-        count: rows so far.
+        count: rows so far; None if it is unknown, and then `scatter` is the covariance itself.
         mean: (D,).
         scatter: (D, D), the sum of outer products of the rows less their mean.
+        sound: set for a mean and scatter that were computed here, and need not be checked.
     """
 
-    count: int
+    count: int | None
     mean: Tensor
     scatter: Tensor
+    sound: InitVar[bool] = False
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, sound: bool) -> None:
+        if sound:
+            return
+        for name in ("mean", "scatter"):
+            if not isinstance(part := getattr(self, name), Tensor):
+                object.__setattr__(self, name, as_float64(part, name))
         both, width = (self.mean, self.scatter), self.mean.numel()
         shapes = tuple(part.shape for part in both)
         if (
@@ -66,6 +76,34 @@ class GaussianStatistics:
         ):
             came = " and ".join(f"{part.dtype} {tuple(part.shape)}" for part in both)
             raise MetricError(f"mean and scatter must be float64 of shapes (D,) and (D, D); got {came}.")
+        if self.scatter.isfinite().all():  # a distance refuses the others
+            object.__setattr__(self, "scatter", symmetric(self.scatter, "the covariance"))
+
+    @staticmethod
+    def of_moments(
+        mean: Tensor | np.ndarray, covariance: Tensor | np.ndarray, count: int | None = None
+    ) -> "GaussianStatistics":
+        """Return the statistics of rows of which only mean and unbiased covariance are known, as pytorch-fid
+        and others store them (`mu`, `sigma`).
+
+        Raises MetricError unless both are finite real numbers, and the covariance is symmetric and has no
+        negative eigenvalue, up to rounding.
+
+        Args:
+            mean: (D,), of any type of real numbers.
+            covariance: (D, D), likewise.
+            count: number of the rows, at least 2; None if it is unknown. Statistics of an unknown number of
+                rows cannot be added to others.
+        """
+        if count is not None and count < 2:
+            raise MetricError(f"a covariance is of at least 2 rows; got a count of {count}.")
+        mu, sigma = as_float64(mean, "mean"), as_float64(covariance, "covariance")
+        if not (mu.isfinite().all() and sigma.isfinite().all()):
+            raise MetricError("mean and covariance hold NaN or infinity. Compute them again.")
+        of = GaussianStatistics(None, mu, sigma)
+        if count is None:
+            return of
+        return GaussianStatistics(count, of.mean, of.scatter * (count - 1), sound=True)
 
     @staticmethod
     def of(features: Features, name: str = "features") -> "GaussianStatistics":
@@ -76,22 +114,32 @@ class GaussianStatistics:
         rows = as_features(features, name, 1)
         mean = rows.mean(0)
         centred = rows - mean
-        return GaussianStatistics(len(rows), mean, centred.T @ centred)
+        return GaussianStatistics(len(rows), mean, centred.T @ centred, sound=True)
 
     def __add__(self, other: "GaussianStatistics") -> "GaussianStatistics":
-        """Return the statistics of the rows of both. Raises MetricError if they have different D."""
+        """Return the statistics of the rows of both. Raises MetricError if they have different D, or the
+        number of rows of one is unknown."""
         if len(self.mean) != len(other.mean):
             raise MetricError(
                 f"both statistics must have the same width; got {len(self.mean)} and {len(other.mean)}."
             )
+        if self.count is None or other.count is None:
+            raise MetricError(
+                "statistics of an unknown number of rows cannot be added. Give `of_moments` their count."
+            )
         count, apart = self.count + other.count, other.mean - self.mean
         between = (self.count * other.count / count) * torch.outer(apart, apart)
         return GaussianStatistics(
-            count, self.mean + apart * (other.count / count), self.scatter + other.scatter + between
+            count,
+            self.mean + apart * (other.count / count),
+            self.scatter + other.scatter + between,
+            sound=True,
         )
 
     def covariance(self) -> Tensor:
         """Return the unbiased covariance, (D, D). Raises MetricError if there are fewer than 2 rows."""
+        if self.count is None:
+            return self.scatter
         if self.count < 2:
             raise MetricError(f"a covariance needs at least 2 rows; got {self.count}. Measure more images.")
         return self.scatter / (self.count - 1)
@@ -122,14 +170,17 @@ def frechet_distance_infinity(a: Features, b: Features, *, points: int = POINTS,
     Raises MetricError for fewer points than 2, other shapes, fewer rows, NaN or infinity.
 
     Args:
-        a: features (N, D), N at least 60, and several times D for the relation to be linear.
+        a: features (N, D), N at least 60 and 20 D. With fewer, the smallest parts have hardly more rows than
+            dimensions, FD grows faster than linearly in them, and the line overshoots.
         b: features (M, D), likewise.
         points: sample sizes, from SMALLEST_SHARE of the rows to all of them.
         seed: seed of the random parts.
     """
     points, seed = as_whole(points, "points", 2), as_whole(seed, "seed")
-    x, y = as_features(a, "a", FEWEST_ROWS), as_features(b, "b", FEWEST_ROWS)
+    x, y = as_features(a, "a", 2), as_features(b, "b", 2)
     require_same_width(x, y)
+    if shortage := INFINITY.shortage(images=min(len(x), len(y)), dimensions=x.shape[1]):
+        raise MetricError(shortage)
     shares = np.linspace(SMALLEST_SHARE, 1, points)
     generator = torch_generator(seed, "frechet_distance_infinity")
     distances = [frechet_distance(*(_thinned(rows, share, generator) for rows in (x, y))) for share in shares]

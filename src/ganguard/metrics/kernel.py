@@ -19,12 +19,15 @@ from torch import Tensor
 
 from ganguard.base.errors import MetricError
 from ganguard.base.seeds import torch_generator
-from ganguard.metrics.arrays import Features, MeanStd, as_floats, as_whole, require_same_width
+from ganguard.metrics.arrays import Features, MeanStd, as_whole
+from ganguard.metrics.cubic_kernel import kernel, two_sets
+from ganguard.metrics.kernel_error import KernelVariance
 
 # Sets of up to so many rows are compared once, all with all; subsets are then sums over parts of the result.
 GRAM_ROWS = 3072
 # Subsets of up to so many rows are compared all with all, which takes 75 MB a thread; larger ones in blocks.
 SUBSET_ROWS = 3072
+LARGEST_SHARE = 1 / 3  # of a set, in subsets whose distances tell how those of fresh ones vary
 BLOCK_ROWS = 256  # rows that are compared with a whole set at once
 
 
@@ -33,9 +36,12 @@ def kernel_distance(
 ) -> MeanStd:
     """Return the mean and the standard deviation of KD over random subsets of features (N, D) and (M, D).
 
-    Lower is closer. Each subset is drawn without replacement from each set. Features in float32 are
-    multiplied, and rows summed, in float32, the rest in float64. Raises MetricError if either set has fewer
-    than `subset_size` rows, and for fewer than 1 subset of 2 rows, other shapes, NaN or infinity.
+    Lower is closer. Each subset is drawn without replacement from each set. The standard deviation is that of
+    the KD of fresh sets of `subset_size` rows, whatever N and M. Subsets that share many rows vary less; so
+    if a subset is more than a third of a set, it comes from the variance of the kernels (`kernel_error`), and
+    is NaN for sets of fewer than 4 rows. Features in float32 are multiplied, and rows summed, in float32, the
+    rest in float64. Raises MetricError if either set has fewer than `subset_size` rows, and for fewer than 1
+    subset of 2 rows, other shapes, NaN or infinity.
     """
     subsets, subset_size = as_whole(subsets, "subsets"), as_whole(subset_size, "subset_size")
     seed = as_whole(seed, "seed")
@@ -49,19 +55,31 @@ def kernel_distance(
         [torch.randperm(len(rows), generator=generator)[:subset_size] for rows in (x, y)]
         for _ in range(subsets)
     ]
-    return over_subsets(x, y, chosen)
+    values = over_subsets(x, y, chosen)
+    return MeanStd(float(values.mean()), _deviation(x, y, values, subset_size))
 
 
-def over_subsets(x: Tensor, y: Tensor, chosen: list[list[Tensor]]) -> MeanStd:
-    """Return the mean and the standard deviation of the KD of subsets x[i], y[j] for each [i, j]."""
+def over_subsets(x: Tensor, y: Tensor, chosen: list[list[Tensor]]) -> np.ndarray:
+    """Return the KD of subsets x[i], y[j] for each [i, j] of one length."""
     subset_size = len(chosen[0][0])
     if max(len(x), len(y)) <= GRAM_ROWS:
-        values = _by_gram_matrices(x, y, *(torch.stack(indices) for indices in zip(*chosen, strict=True)))
-    elif subset_size > SUBSET_ROWS:
-        values = np.array([_discrepancy(x[i], y[j]) for i, j in chosen])
-    else:
-        values = _one_by_one(x.numpy(), y.numpy(), [(i.numpy(), j.numpy()) for i, j in chosen])
-    return MeanStd(float(values.mean()), float(values.std()))
+        return _by_gram_matrices(x, y, *(torch.stack(indices) for indices in zip(*chosen, strict=True)))
+    if subset_size > SUBSET_ROWS:
+        return np.array([_discrepancy(x[i], y[j]) for i, j in chosen])
+    return _one_by_one(x.numpy(), y.numpy(), [(i.numpy(), j.numpy()) for i, j in chosen])
+
+
+def _deviation(x: Tensor, y: Tensor, values: np.ndarray, size: int) -> float:
+    """Return the standard deviation of KD of sets of so many rows, from the KD of subsets of x and y.
+
+    Subsets without replacement vary less, by the root of the share that they leave out (Cochran 1977, eq.
+    2.8).
+    """
+    share = size / min(len(x), len(y))
+    if share <= LARGEST_SHARE:
+        return float(values.std()) / math.sqrt(1 - share)
+    found = KernelVariance.of(x, y)
+    return math.nan if found is None else found.error(size, size)
 
 
 def kernel_distance_full(a: Features, b: Features) -> float:
@@ -73,32 +91,10 @@ def kernel_distance_full(a: Features, b: Features) -> float:
     return _discrepancy(*two_sets(a, b, 2))
 
 
-def two_sets(a: Features, b: Features, at_least: int) -> tuple[Tensor, Tensor]:
-    """Return both sets in one float type, wide enough that no sum of kernels overflows."""
-    x, y = as_floats(a, "a", at_least), as_floats(b, "b", at_least)
-    require_same_width(x, y)
-    largest = max(abs(edge.item()) for rows in (x, y) for edge in rows.aminmax())
-    room = math.log10(torch.finfo(torch.float64).max / max(len(x), len(y)) ** 2)
-    if 6 * math.log10(max(largest, 1)) + 1 > room:
-        raise MetricError(
-            f"entries of features reach {largest:.3g}, whose kernel exceeds the range of a float. "
-            "Standardise the features first."
-        )
-    kind = torch.promote_types(x.dtype, y.dtype)
-    if 6 * math.log10(max(largest, 1)) + 1 > math.log10(torch.finfo(kind).max / max(len(x), len(y))):
-        kind = torch.float64  # sums of rows would overflow in a narrower type
-    return x.to(kind), y.to(kind)
-
-
-def _kernel(x: Tensor, y: Tensor) -> Tensor:
-    """Return k of rows (n, D) and (m, D), (n, m)."""
-    return torch.mm(x, y.T).div_(x.shape[1]).add_(1).pow_(3)
-
-
 def _discrepancy(x: Tensor, y: Tensor) -> float:
     """Return the KD between all rows of x and all rows of y."""
     n, m = len(x), len(y)
-    between = sum(_sum(_kernel(rows, y)) for rows in x.split(BLOCK_ROWS))
+    between = sum(_sum(kernel(rows, y)) for rows in x.split(BLOCK_ROWS))
     return _within(x) / (n * (n - 1)) + _within(y) / (m * (m - 1)) - 2 * between / (n * m)
 
 
@@ -107,7 +103,7 @@ def _within(x: Tensor) -> float:
     total = 0.0
     for start in range(0, len(x), BLOCK_ROWS):
         # k is symmetric: each block is compared only with itself and with the rows that follow.
-        k = _kernel(x[start : start + BLOCK_ROWS], x[start:])
+        k = kernel(x[start : start + BLOCK_ROWS], x[start:])
         own = k[:, : len(k)]
         total += 2 * _sum(k) - _sum(own) - own.diagonal().sum(dtype=torch.float64).item()
     return total
@@ -169,7 +165,7 @@ def _by_gram_matrices(x: Tensor, y: Tensor, i: Tensor, j: Tensor) -> np.ndarray:
     in_y = torch.zeros(len(j), len(y), dtype=torch.float64).scatter_(1, j, 1)
 
     def total(left: Tensor, right: Tensor, in_left: Tensor, in_right: Tensor, *, same: bool) -> Tensor:
-        k = _kernel(left, right).double()
+        k = kernel(left, right).double()
         if same:
             k.fill_diagonal_(0)
         return ((in_left @ k) * in_right).sum(1)

@@ -18,7 +18,8 @@ from ganguard.metrics.arrays import (
     as_whole,
     require_same_width,
 )
-from ganguard.metrics.kernel import over_subsets, two_sets
+from ganguard.metrics.cubic_kernel import two_sets
+from ganguard.metrics.kernel import over_subsets
 
 SUBSETS, SUBSET = 100, 1000  # Binkowski et al. 2018, as in torch-fidelity
 SEED = 2020  # of torch-fidelity's subsets
@@ -55,7 +56,8 @@ def kid(
         [torch.from_numpy(generator.choice(len(rows), size, replace=False)) for rows in (x, y)]
         for _ in range(subsets)
     ]
-    return over_subsets(x, y, chosen)
+    values = over_subsets(x, y, chosen)
+    return MeanStd(float(values.mean()), float(values.std()))
 
 
 def vendi_score(features: Features) -> float:

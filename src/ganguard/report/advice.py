@@ -28,20 +28,15 @@ def _best(points: Sequence[DefencePoint]) -> str:
     none = next((p for p in points if not p.family), None)
     allowed = [p for p in points if p.family and p.loss <= STATED]
     if none is None or not allowed:
-        return f"No defence leaves honest users {_LEFT}."
-    who = f"{len(allowed)} defences that leave honest users {_LEFT}"
+        return f"{allowed_in_words(0).capitalize()}."
     best = max(allowed, key=lambda p: p.closest)
     if best.closest <= none.closest:
-        return (
-            f"None of the {who} keeps copies further away than no defence does (FD {number(none.closest)}): "
-            f"behind the best of them, {best.label}, the closest copy is at FD {number(best.closest)}. None "
-            "is worth it at that price" + (", on this one seed." if len(none.copies.closest) == 1 else ".")
-        )
+        return _useless(best, none, len(allowed))
     ratios = {p.label: found for p in allowed if (found := _times(p, none))}
     told = [p for p in allowed if p.closest > none.closest and p.label in ratios and ratios[p.label][0] > 1]
     if told:
-        return _recommended(told, best, none, who, ratios)
-    said = f"Of the {who}, {_furthest(best, none)}"
+        return _recommended(told, best, none, len(allowed), ratios)
+    said = _furthest(best, none, len(allowed))
     if best.label not in ratios:
         return f"{said} One seed gives no interval, so this is no recommendation yet: run more seeds."
     beside = (
@@ -49,14 +44,48 @@ def _best(points: Sequence[DefencePoint]) -> str:
         if len(allowed) == 1
         else "its interval does not exclude 1, nor does another's"
     )
-    return f"{said} None is worth it at that price: {beside} ({_backed(best, none, ratios)})."
+    worth = "It is not" if len(allowed) == 1 else "None is"
+    return f"{said} {worth} worth it at that price: {beside} ({_backed(best, none, ratios)})."
+
+
+def allowed_in_words(count: int, *, best_of: bool = False, keeping: bool = False) -> str:
+    """Return which defences leave honest users enough.
+
+    Args:
+        count: of these defences.
+        best_of: whether the words follow the name of the best of them.
+        keeping: with none, whether none of those that leave users enough keeps copies away.
+    """
+    if count == 0 and keeping:
+        return f"no defence that leaves honest users {_LEFT} keeps copies further away"
+    if count == 0:
+        return f"no defence leaves honest users {_LEFT}"
+    if count == 1:
+        return f"the one defence that leaves honest users {_LEFT}"
+    return f"{'the best of ' if best_of else ''}{count} defences that leave honest users {_LEFT}"
+
+
+def _useless(best: DefencePoint, none: DefencePoint, count: int) -> str:
+    """Return that none of the `count` allowed defences keeps copies further away than none does."""
+    seeds = ", on this one seed." if len(none.copies.closest) == 1 else "."
+    if count == 1:
+        return (
+            f"{best.label}, {allowed_in_words(1)}, does not keep copies further away than no defence does "
+            f"(FD {number(none.closest)}): behind it the closest copy is at FD {number(best.closest)}. It is "
+            f"not worth it at that price{seeds}"
+        )
+    return (
+        f"None of the {allowed_in_words(count)} keeps copies further away than no defence does (FD "
+        f"{number(none.closest)}): behind the best of them, {best.label}, the closest copy is at FD "
+        f"{number(best.closest)}. None is worth it at that price{seeds}"
+    )
 
 
 def _recommended(
     told: Sequence[DefencePoint],
     best: DefencePoint,
     none: DefencePoint,
-    who: str,
+    count: int,
     ratios: dict[str, tuple[float, float]],
 ) -> str:
     """Return which of the defences with an interval above 1 to use, and what speaks against the best mean.
@@ -65,14 +94,13 @@ def _recommended(
         told: the defences whose intervals exclude 1.
         best: the defence with the greatest mean distance, whether or not its interval excludes 1.
         none: the point without a defence.
-        who: the defences that were allowed, in words.
+        count: of the defences that were allowed.
         ratios: intervals by label of the defence.
     """
     chosen = max(told, key=lambda p: p.closest)
-    apart = f"{len(told)} can be told from no defence: the 95 % interval excludes 1. Of these, "
-    first = "" if chosen is best else apart
+    told_apart = 0 if chosen is best else len(told)
     said = (
-        f"Of the {who}, {first}{_furthest(chosen, none)} Use it, if that price is right "
+        f"{_furthest(chosen, none, count, told_apart)} Use it, if that price is right "
         f"({_backed(chosen, none, ratios)}; it was chosen as the best on these same seeds)."
     )
     if chosen is best:
@@ -85,12 +113,29 @@ def _recommended(
     return f"{said} Behind {best.label} the mean is greater, FD {number(best.closest)}, but {unclear}."
 
 
-def _furthest(point: DefencePoint, none: DefencePoint) -> str:
+def _furthest(point: DefencePoint, none: DefencePoint, count: int, told: int = 0) -> str:
+    """Return how far a defence keeps copies.
+
+    Args:
+        point, none: the defence, and the point without one.
+        count: of the defences that were allowed.
+        told: how many of them can be told from no defence, if the one with the greatest mean cannot.
+    """
     times = number(point.closest / none.closest)
-    return (
-        f"{point.label} keeps copies furthest away: the closest adversary's is at FD "
-        f"{number(point.closest)}, {times} times as far as without a defence ({number(none.closest)})."
+    found = (
+        f"the closest adversary's is at FD {number(point.closest)}, {times} times as far as without a "
+        f"defence ({number(none.closest)})."
     )
+    if count == 1:
+        return f"{point.label}, {allowed_in_words(1)}, keeps copies further away: {found}"
+    who = f"Of the {allowed_in_words(count)},"
+    if told == 1:
+        return (
+            f"{who} only {point.label} can be told from no defence: the 95 % interval excludes 1. It keeps "
+            f"copies further away: {found}"
+        )
+    apart = f" {told} can be told from no defence: the 95 % interval excludes 1. Of these," if told else ""
+    return f"{who}{apart} {point.label} keeps copies furthest away: {found}"
 
 
 def _times(point: DefencePoint, none: DefencePoint) -> tuple[float, float] | None:

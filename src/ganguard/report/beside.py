@@ -100,4 +100,8 @@ def _row_of_audit(line: Line) -> Row:
 
 
 def _cell(found: Summary | None) -> str:
-    return DASH if found is None else with_spread(found)
+    """Return a number with its spread over seeds. One seed has none: how much others differ is not known."""
+    if found is None:
+        return DASH
+    alone = found.over == "draws"
+    return with_spread(found.model_copy(update={"deviation": None}) if alone else found)

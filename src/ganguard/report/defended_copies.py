@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 
 from ganguard.report.defended_points import UNDEFENDED
+from ganguard.report.independent import NEVER_SAW
 from ganguard.report.numbers import whole
 from ganguard.report.tables import Group, Row, cell
+from ganguard.results.independent import honest_record
 from ganguard.results.measures import DISTANCE
 from ganguard.results.records import Against, AuditResults
 
@@ -59,5 +61,10 @@ def copies_table(results: AuditResults, attack: str) -> CopiesTable:
         return Group(defence or UNDEFENDED, tuple(rows))
 
     groups = [group(label) for label in (None, *(d.label for d in results.defences))]
+    record = honest_record(results.independent, attack)
+    if record:
+        honest = results.select(recipe=record.label, metric=DISTANCE)
+        cells = [cell(m for m in honest if m.against == against) for against, _ in AGAINST]
+        groups.append(Group(NEVER_SAW, (Row("of the same recipe", tuple(cells * len(budgets))),)))
     columns = tuple(f"{whole(budget)}: {name}" for budget in budgets for _, name in AGAINST)
     return CopiesTable(columns, tuple(group for group in groups if group.rows))

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ganguard.report.advice import advice
 from ganguard.report.defended_copies import CopiesTable, copies_table
 from ganguard.report.defended_points import UNDEFENDED, DefencePoint, by_family, families, mean_of, points_of
 from ganguard.report.grids import Gallery, Grid
-from ganguard.report.numbers import DASH, interval, number, whole
+from ganguard.report.in_front import on_defences
+from ganguard.report.numbers import DASH, counted, interval, number
 from ganguard.report.tables import Group, Row
 from ganguard.results.measures import DISTANCE, MEASURES
 from ganguard.results.protection import NAIVE, defended_attacks, protection
@@ -156,9 +156,9 @@ def _defended(results: AuditResults, attack: str, budget: int) -> Defended:
     ]
     columns, table = _measured(COLUMNS, rows)
     return Defended(
-        heading=f"{attack}, {whole(budget)} bought images",
+        heading=f"{attack}, {counted(budget, 'bought image')}",
         points=points,
-        remarks=advice(points),
+        remarks=on_defences(results, attack, budget, points),
         columns=columns,
         table=table,
         at_equal_loss=tuple(Row(name, _at_losses(family)) for name, family in families(points).items()),

@@ -21,7 +21,7 @@ from ganguard.report.findings import (
     others,
     yardstick,
 )
-from ganguard.report.numbers import interval, number, whole
+from ganguard.report.numbers import counted, interval, number, whole
 from ganguard.report.plots import MARKERS, LegendKey, legend_keys, round_values
 from ganguard.report.svg import INK, MUTED, PAPER, SERIES, Shape, draw, set_ticks
 from ganguard.results.measures import DISTANCE
@@ -123,7 +123,7 @@ def _rows(results: AuditResults, against: Against) -> list[DotRow]:
 
 
 def _said(budget: int, summary: Summary) -> str:
-    bought = f" from {whole(budget)} images" if budget else ""
+    bought = f" from {counted(budget, 'image')}" if budget else ""
     return f"{number(summary.mean)}{bought} ({interval(summary.least, summary.greatest)})"
 
 

@@ -149,6 +149,14 @@ def others(
     return found
 
 
+def honest(results: AuditResults, against: Against) -> dict[str, dict[str, list[Measurement]]]:
+    """Return all numbers of honest models, by the label of their recipe."""
+    found: dict[str, dict[str, list[Measurement]]] = {}
+    for m in results.select(subject="independent", against=against):
+        found.setdefault(str(m.recipe), {}).setdefault(m.metric, []).append(m)
+    return found
+
+
 def yardstick(results: AuditResults, wanted: Yardstick) -> Summary | None:
     """Return the Fréchet distance of a yardstick; None if it was not measured."""
     return summarise(of_yardstick(results, wanted))

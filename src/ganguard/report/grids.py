@@ -7,14 +7,25 @@ from pathlib import Path
 
 from ganguard.base.errors import DataError
 from ganguard.report.findings import budgets_planned, labels, of_copy, seeds, why_failed
-from ganguard.report.numbers import number, whole
+from ganguard.report.numbers import counted, number
 from ganguard.results.measures import DISTANCE
-from ganguard.results.records import AuditResults, Picture
+from ganguard.results.records import AuditResults, Depicted, Picture
 from ganguard.results.summaries import summarise
 
 GRID_WIDTH = 300  # CSS pixels that a grid may take: it fits a phone, and three fit side by side on a screen
 TILE_SIDE = 64  # CSS pixels that the side of a tile may be enlarged to
 LARGEST_GRID = 64 << 20  # bytes of a grid's file
+SHOWN: dict[Depicted, str] = {
+    "real": "real images",
+    "target": "images of the target",
+    "noise": "pure noise",
+    "substitute": "images of the copy made",
+    "kept": "bought images that subsampling kept, for the copy made",
+    "dropped": "bought images that subsampling never kept, for the copy made",
+    "defended": "images of the target",
+    "direction": "codes of the target, one a row, moved along the direction",
+}
+"""What a grid of each subject shows; whose it is follows."""
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -63,11 +74,24 @@ class Gallery:
         return Grid(
             title=title,
             note=note,
-            alt=f"Grid of sample images, {picture.columns} a row: {title}",
+            alt=f"Grid of sample images, {_seen(picture)}",
             width=width * self.scale,
             height=height * self.scale,
             data=base64.b64encode(data).decode(),
         )
+
+
+def _seen(picture: Picture) -> str:
+    """Return what a picture shows, for those who cannot see it: whose copy it is, and how it was made."""
+    made = ""
+    if picture.attack is not None:
+        made = f" by {picture.attack}"
+        made += f" from {counted(picture.query_budget, 'bought image')}" if picture.query_budget else ""
+    seed = "" if picture.seed is None else f", seed {picture.seed}"
+    behind = "" if picture.defence is None else f", behind {picture.defence}"
+    who = "" if picture.adversary is None else f", adversary {picture.adversary}"
+    along = "" if picture.attribute is None else f" of {picture.attribute}"
+    return f"{picture.columns} a row: {SHOWN[picture.subject]}{along}{made}{seed}{behind}{who}"
 
 
 def open_gallery(results: AuditResults, directory: Path) -> Gallery:
@@ -106,14 +130,14 @@ def grid_rows(results: AuditResults, gallery: Gallery) -> list[GridRow]:
 
 
 def _absent(budget: int, why: str) -> Grid:
-    return Grid(f"Copy from {whole(budget)} images: failed", why, "", GRID_WIDTH, 0, "")
+    return Grid(f"Copy from {counted(budget, 'image')}: failed", why, "", GRID_WIDTH, 0, "")
 
 
 def _caption(results: AuditResults, picture: Picture, several_seeds: bool) -> tuple[str, str]:
     """Return what a grid shows, and the fidelity of that copy, with its seed if several were measured."""
     if picture.subject != "substitute":
         return picture.subject.capitalize(), ""
-    title = "Copy" if picture.query_budget is None else f"Copy from {whole(picture.query_budget)} images"
+    title = "Copy" if picture.query_budget is None else f"Copy from {counted(picture.query_budget, 'image')}"
     seed = f"seed {picture.seed}" if several_seeds and picture.seed is not None else ""
     if picture.attack is None or picture.query_budget is None:
         return title, seed

@@ -5,18 +5,23 @@ from typing import get_args
 
 import yaml
 
-from ganguard.report import lists, plots, tables, words
+from ganguard.report import lists, plots, tables, weak, words
+from ganguard.report.copies_beside import copies_beside
 from ganguard.report.defending import defending_section
 from ganguard.report.dots import dots
+from ganguard.report.eyesight import eyesight_section
 from ganguard.report.findings import labels, seeds
 from ganguard.report.frontier import frontier, frontier_keys
 from ganguard.report.grids import grid_rows, open_gallery
-from ganguard.report.numbers import whole
+from ganguard.report.in_front import relations_note, with_defences
+from ganguard.report.numbers import counted, whole
 from ganguard.report.pages import template
 from ganguard.report.refining import DIAGNOSTICS, refining_section
+from ganguard.report.relations import relations
+from ganguard.report.target_check import target_check
 from ganguard.results.measures import MEASURES
 from ganguard.results.records import Against, AuditResults
-from ganguard.results.skipped import said_of
+from ganguard.results.skipped import made_rgb, said_of
 
 
 def render(results: AuditResults, directory: Path) -> str:
@@ -26,7 +31,7 @@ def render(results: AuditResults, directory: Path) -> str:
     """
     whole_results, results = results, results.undefended()
     title = "Copy quality against query budget"
-    said = words.headline(results)
+    said = with_defences(words.headline(results), whole_results)
     description = " ".join(
         [said.lead, *(f"{card.budget}: FD {card.distance}." for card in said.cards), *said.remarks]
     )
@@ -36,6 +41,9 @@ def render(results: AuditResults, directory: Path) -> str:
     return template("report.html.j2").render(
         results=results,
         said=said,
+        spread_of_yardsticks=tables.spread_of_yardsticks(whole_results),
+        relations_note=relations_note(whole_results),
+        target_check=target_check(whole_results),
         measured_against=words.MEASURED_AGAINST[results.target.measured_against],
         several_attacks=len(labels(results)) > 1,
         pictures=[
@@ -43,6 +51,11 @@ def render(results: AuditResults, directory: Path) -> str:
         ],
         legend=plots.legend(results),
         dots=dots(results),
+        beside=copies_beside(results),
+        relations=relations(results.verdicts),
+        rule=weak.SAID,
+        warnings=weak.warnings(whole_results),
+        eyesight=eyesight_section(results),
         defending=defending,
         frontiers=[
             (frontier(attack, i), frontier_keys(attack)) for i, attack in enumerate(defending.attacks)
@@ -74,6 +87,7 @@ def facts(results: AuditResults) -> list[tuple[str, str]]:
     channels, height, width = target.image_shape
     held_out = features.held_out_accuracy
     accuracy = "" if held_out is None else f"; right on {held_out:.1%} of held-out real images"
+    why = f"; {features.why}" if features.why else ""
     split = ", ".join(f"{whole(count)} in {name}" for name, count in results.real_images.items())
     return [
         ("target", target.description),
@@ -82,20 +96,18 @@ def facts(results: AuditResults) -> list[tuple[str, str]]:
         ("images", f"{height}×{width} pixels, {'colour' if channels == 3 else 'grey'}"),
         ("codes drawn by", f"the {target.codes}"),
         ("real images", f"{results.real} ({split})"),
-        *(("images left out", said_of(record)) for record in results.skipped),
-        ("features", f"{features.kind}, {whole(features.dimensions)} dimensions{accuracy}"),
+        *(("images left out", said) for record in results.skipped if (said := said_of(record))),
+        *(("channels", said) for record in results.skipped if (said := made_rgb(record))),
+        ("features", f"{features.kind}, {whole(features.dimensions)} dimensions{accuracy}{why}"),
         ("seeds of the copies", ", ".join(str(seed) for seed in seeds(results)) or "no copy was measured"),
         (
             "versions",
             f"ganguard {here.ganguard}, Python {here.python}, PyTorch {here.torch}, NumPy {here.numpy}",
         ),
-        ("machine", f"{here.platform}; {here.processor}, {_units(here.cores, 'core')}"),
+        ("machine", f"{here.platform}; {here.processor}, {counted(here.cores, 'core')}"),
         (
             "run on",
-            f"{here.device}, {_units(here.processes, 'process', 'es')} of {_units(here.threads, 'thread')}",
+            f"{here.device}, {counted(here.processes, 'process', 'processes')} of "
+            f"{counted(here.threads, 'thread')}",
         ),
     ]
-
-
-def _units(count: int, name: str, plural: str = "s") -> str:
-    return f"{whole(count)} {name}{'' if count == 1 else plural}"

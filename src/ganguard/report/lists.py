@@ -2,7 +2,7 @@
 
 from typing import get_args
 
-from ganguard.report.numbers import DASH, interval, number, seconds, whole
+from ganguard.report.numbers import DASH, counted, interval, number, seconds, whole
 from ganguard.report.tables import Row
 from ganguard.results.records import AuditResults, FailureRecord, Role, UseRecord, Verdict
 
@@ -37,14 +37,16 @@ def behind(record: UseRecord | FailureRecord) -> str:
 
 
 def failures(results: AuditResults) -> list[Row]:
-    """Return what is missing: the copy, or the utility of a defence, the step that failed, and why."""
+    """Return what is missing (copy, utility of a defence, honest model), the step that failed, and why."""
     return [Row(_missing(failure), (failure.step, failure.reason)) for failure in results.failures]
 
 
 def _missing(failure: FailureRecord) -> str:
+    if failure.recipe is not None:
+        return f"a model that never saw the target ({failure.recipe}), seed {failure.seed}"
     if failure.attack is None or failure.query_budget is None:
         return f"utility, behind {failure.defence}"
-    return f"{failure.attack}, {whole(failure.query_budget)} images, seed {failure.seed}{behind(failure)}"
+    return f"{failure.attack}, {counted(failure.query_budget, 'image')}, seed {failure.seed}{behind(failure)}"
 
 
 def steps(results: AuditResults) -> tuple[list[Row], str]:

@@ -15,6 +15,12 @@ def whole(value: int) -> str:
     return f"{value:,}"
 
 
+def counted(count: int, one: str, more: str = "") -> str:
+    """Return a count and what is counted, "1 image" or "5,000 images"; `more` is the plural, if it is not
+    `one` with an s."""
+    return f"{whole(count)} {one if count == 1 else more or f'{one}s'}"
+
+
 def number(value: float, digits: int = 3) -> str:
     """Return a number to `digits` significant digits: "0.0612", "3.12", "1,230".
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
+from ganguard.report.eyesight import axis_marks
 from ganguard.report.findings import (
     NOISE_TO_REAL,
     NOISE_TO_TARGET,
@@ -21,6 +22,7 @@ from ganguard.report.findings import (
     replays,
     yardstick,
 )
+from ganguard.report.independent import floor_bands, floor_lines
 from ganguard.report.numbers import number, whole
 from ganguard.report.svg import INK, MUTED, PAPER, SERIES, Shape, draw, set_ticks
 from ganguard.results.measures import DISTANCE
@@ -58,7 +60,7 @@ class Legend:
 
     Attributes:
         keys: of the attacks.
-        fidelity, accuracy, yardsticks, replay: whether it has lines of that kind.
+        fidelity, accuracy, yardsticks, replay, honest: whether it has lines of that kind.
         zero_left_out: whether a distance of 0 had to be left out.
     """
 
@@ -67,6 +69,7 @@ class Legend:
     accuracy: bool
     yardsticks: bool
     replay: bool
+    honest: bool
     zero_left_out: bool
 
 
@@ -87,6 +90,7 @@ def legend(results: AuditResults) -> Legend:
         accuracy=any(_positive(copy.accuracy) for copy in found),
         yardsticks=bool(_rulers(results)),
         replay=bool(_replay(results)),
+        honest=bool(floor_lines(results)),
         zero_left_out=any(m.value <= 0 for m in results.select(metric=DISTANCE)),
     )
 
@@ -100,18 +104,24 @@ def quality_picture(results: AuditResults, shape: Shape, title: str, description
     if not _drawn(results):
         return ""
     drawn, rulers, replay = _drawn(results), _rulers(results), _replay(results)
+    bands = floor_bands(results)
 
     def paint(axes: Axes) -> None:
-        _frame(axes, found, [*(value for _, value in rulers), *replay.values()], shape)
+        of_bands = [end for band in bands for end in band]
+        _frame(axes, found, [*(value for _, value in rulers), *replay.values(), *of_bands], shape)
         for i, label in enumerate(drawn):
             _curves(axes, [copy for copy in found if copy.attack == label], i, len(drawn))
-        _draw_rulers(axes, rulers, shape)
+        _draw_rulers(axes, rulers, shape, axis_marks(results))
+        for least, greatest in bands:
+            axes.axhspan(least, greatest, color=MUTED, alpha=0.18, linewidth=0, zorder=1)
         axes.plot(
             list(replay),
             list(replay.values()),
             color=MUTED,
             linewidth=1.4,
             linestyle=(0, (5, 1.5, 1, 1.5)),
+            marker="X",  # with one budget there is no line
+            markersize=7,
             zorder=2,
         )
 
@@ -144,7 +154,8 @@ def _rulers(results: AuditResults) -> list[tuple[Yardstick, float]]:
     }
     if NOISE_TO_TARGET in found:
         found.pop(NOISE_TO_REAL, None)
-    return [(y, value) for y, value in found.items() if value > 0]
+    lines = [*found.items(), *floor_lines(results)]
+    return [(y, value) for y, value in lines if value > 0]
 
 
 def _frame(axes: Axes, found: Sequence[CopyDistances], rulers: Sequence[float], shape: Shape) -> None:
@@ -248,22 +259,34 @@ def _curves(axes: Axes, found: Sequence[CopyDistances], index: int, attacks: int
         )
 
 
-def _draw_rulers(axes: Axes, rulers: Sequence[tuple[Yardstick, float]], shape: Shape) -> None:
-    """Draw horizontal lines for the yardsticks, named in the margin on the right.
+def _draw_rulers(
+    axes: Axes, rulers: Sequence[tuple[Yardstick, float]], shape: Shape, marks: Sequence[tuple[str, float]]
+) -> None:
+    """Draw horizontal lines for the yardsticks, and ticks for marks, named in the margin on the right.
 
-    Names of lines that are close to each other are pushed apart.
+    Names of lines that are close to each other are pushed apart. Marks beyond the axis, and more marks than
+    there is room for, are left out, the lowest first.
     """
     low, high = (math.log(limit) for limit in axes.get_ylim())
-    heights = [(math.log(value) - low) / (high - low) for _, value in rulers]
     lines = 1 if shape == WIDE else 2
     gap = (lines * 1.25 * shape.font + 3) / (shape.box[3] * shape.size[1])
-    for (ruler, value), height, place in zip(rulers, heights, _pushed_apart(heights, gap), strict=True):
+    room = max(0, int(1 / gap) - len(rulers))
+    kept = [(text, value) for text, value in marks if low <= math.log(value) <= high]
+    kept = kept[max(0, len(kept) - room) :]
+    named = [
+        (f"{ruler.label}: {number(value)}" if shape == WIDE else f"{ruler.short}\n{number(value)}", value)
+        for ruler, value in rulers
+    ]
+    heights = [(math.log(value) - low) / (high - low) for _, value in [*named, *kept]]
+    places = _pushed_apart(heights, gap)
+    for _, value in named:
         axes.axhline(value, color=MUTED, linewidth=1.1, linestyle=(0, (1, 1.8)), zorder=2)
-        axes.plot(
-            (1.0, 1.025), (height, place), transform=axes.transAxes, color=MUTED, linewidth=0.8, clip_on=False
-        )
-        text = f"{ruler.label}: {number(value)}" if shape == WIDE else f"{ruler.short}\n{number(value)}"
+    for (text, _), height, place in zip([*named, *kept], heights, places, strict=True):
+        line: dict[str, Any] = {"transform": axes.transAxes, "color": MUTED, "clip_on": False}
+        axes.plot((1.0, 1.025), (height, place), linewidth=0.8, **line)
         axes.text(1.035, place, text, transform=axes.transAxes, color=INK, va="center", linespacing=1.1)
+    for height in heights[len(named) :]:
+        axes.plot((0.985, 1.0), (height, height), transform=axes.transAxes, color=INK, linewidth=1.4)
 
 
 def _pushed_apart(heights: Sequence[float], gap: float) -> list[float]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ganguard.report.findings import labels
 from ganguard.report.grids import Gallery, Grid
-from ganguard.report.numbers import DASH, listed, number, whole
+from ganguard.report.numbers import DASH, counted, listed, number, whole
 from ganguard.report.refining_plots import Plot, refining_plots
 from ganguard.report.tables import Group, Row
 from ganguard.results.measures import DISTANCE
@@ -262,8 +262,8 @@ def _named(powers: Sequence[float]) -> str:
 
 
 def _images(count: int) -> str:
-    return "1 image" if count == 1 else f"{whole(count)} images"
+    return counted(count, "image")
 
 
 def _under(count: int) -> str:
-    return " under 1 seed" if count == 1 else f" under {count} seeds"
+    return f" under {counted(count, 'seed')}"

@@ -10,6 +10,7 @@ from ganguard.report.findings import (
     TWO_DRAWS,
     YARDSTICKS,
     budgets_planned,
+    honest,
     labels,
     of_copy,
     of_yardstick,
@@ -17,7 +18,8 @@ from ganguard.report.findings import (
     replays,
     why_failed,
 )
-from ganguard.report.numbers import DASH, whole, whole_interval, with_spread
+from ganguard.report.independent import CLOSER, HONEST_GROUP, closer_word
+from ganguard.report.numbers import DASH, counted, whole, whole_interval, with_spread
 from ganguard.results.measures import DISTANCE, MEASURES, Direction, Measure
 from ganguard.results.records import (
     Against,
@@ -26,6 +28,7 @@ from ganguard.results.records import (
     Subject,
 )
 from ganguard.results.summaries import summarise
+from ganguard.results.whose import Whose
 
 REPLAYS: dict[Against, str] = {"purchase": "fresh images of the target"}
 OTHERS: dict[Subject, str] = {
@@ -83,6 +86,7 @@ def measure_table(results: AuditResults, against: Against) -> MeasureTable:
             REPLAYS.get(against, "the bought images themselves"), tuple(_replays(results, against, wanted))
         ),
         *_others(results, against, wanted),
+        Group(HONEST_GROUP, tuple(_honest(results, against, wanted))),
         yardsticks,
     ]
     shown = [group for group in groups if group.rows and wanted]
@@ -93,8 +97,8 @@ def measure_table(results: AuditResults, against: Against) -> MeasureTable:
         return MeasureTable("", (*columns, sizes_column), tuple(shown))
     (images, compared), *_ = sizes
     narrow = [Group(group.heading, tuple(map(_without_sizes, group.rows))) for group in shown]
-    beside = f", compared with {whole(compared)} images" if compared else ""
-    return MeasureTable(f"{whole(images)} images a set{beside}", columns, tuple(narrow))
+    beside = f", compared with {counted(compared, 'image')}" if compared else ""
+    return MeasureTable(f"{counted(images, 'image')} a set{beside}", columns, tuple(narrow))
 
 
 def _copies(results: AuditResults, label: str, against: Against, wanted: Sequence[Measure]) -> Iterable[Row]:
@@ -121,6 +125,12 @@ def _others(results: AuditResults, against: Against, wanted: Sequence[Measure]) 
         yield Group(heading, tuple(_row(name, found, wanted) for name, found in rows.items()))
 
 
+def _honest(results: AuditResults, against: Against, wanted: Sequence[Measure]) -> Iterable[Row]:
+    """Yield a row for the honest models of each recipe."""
+    for label, found in honest(results, against).items():
+        yield _row(label, found, wanted)
+
+
 def _rulers(results: AuditResults, against: Against, wanted: Sequence[Measure]) -> Iterable[Row]:
     """Yield a row for each yardstick."""
     for ruler in YARDSTICKS:
@@ -142,21 +152,40 @@ def _without_sizes(row: Row) -> Row:
 
 
 def cell(found: Iterable[Measurement], decimals: int | None = None, *, failed: bool = False) -> str:
-    """Return a number as mean ± deviation; "failed" or a dash if it was not measured.
+    """Return a number as mean ± deviation over seeds; "failed" or a dash if it was not measured.
+
+    With one seed there is no ±: how much another copy would differ is not known. Yardsticks, which have no
+    seed, have the standard error of measuring.
 
     Args:
         decimals: places after the point; None prints three significant digits.
     """
-    summary = summarise(found)
+    measured = list(found)
+    summary = summarise(measured)
     if summary is None:
         return FAILED if failed else DASH
+    if summary.over == "draws" and any(m.seed is not None for m in measured):
+        summary = summary.model_copy(update={"deviation": None})
     return with_spread(summary, decimals)
 
 
-def distance_table(results: AuditResults) -> tuple[tuple[str, ...], tuple[Group, ...]]:
-    """Return the Fréchet distance of every copy, then of the target itself and of noise, under headings.
+def spread_of_yardsticks(results: AuditResults) -> str:
+    """Return what the ± of rows that are not copies is: these have one seed, whatever the copies have."""
+    halvings = len(of_yardstick(results, TWO_DRAWS))
+    several = (
+        f"; that of the Fréchet distance of two draws of the target, the standard deviation over {halvings} "
+        "random halvings of the same images"
+        if halvings > 1
+        else ""
+    )
+    return f"± of yardsticks is the standard error due to the number of images measured{several}."
 
-    It is from the target, from real images, and from those of another domain if copies were moved to one.
+
+def distance_table(results: AuditResults) -> tuple[tuple[str, ...], tuple[Group, ...]]:
+    """Return the Fréchet distance of every copy, of the bought images, of yardsticks and of honest models.
+
+    It is from the target, from real images, and from those of another domain if copies were moved to one. The
+    last column says whether a copy is closer than a model that never saw the target.
     """
     moved: tuple[Against, ...] = ("domain",) if results.select(against="domain") else ()
     beside: tuple[Against, ...] = ("target", "reference", *moved)
@@ -166,7 +195,24 @@ def distance_table(results: AuditResults) -> tuple[tuple[str, ...], tuple[Group,
             failed = bool(why_failed(results, attack.label, budget))
             found = (of_copy(results, attack.label, budget, DISTANCE, against) for against in beside)
             cells = (cell(each, PRINTED_DECIMALS, failed=failed) for each in found)
-            copies.append(Row(attack.label, (whole(budget), *cells)))
+            closer = closer_word(results, Whose(attack=attack.label, query_budget=budget))
+            copies.append(Row(attack.label, (whole(budget), *cells, closer)))
+    bought = {against: replays(results, DISTANCE, against) for against in beside}
+    purchases = [
+        Row(
+            "bought images",
+            (whole(budget), *(cell(bought[each].get(budget, []), PRINTED_DECIMALS) for each in beside)),
+        )
+        for budget in bought["target"]
+    ]
+    models = {against: honest(results, against) for against in beside}
+    honest_rows = [
+        Row(
+            f"never saw it: {label}",
+            ("", *(cell(models[each].get(label, {}).get(DISTANCE, []), PRINTED_DECIMALS) for each in beside)),
+        )
+        for label in models["target"]
+    ]
     yardsticks = [
         Row(name, ("", *(cell(of_yardstick(results, ruler), PRINTED_DECIMALS) for ruler in rulers)))
         for name, rulers in (
@@ -175,5 +221,6 @@ def distance_table(results: AuditResults) -> tuple[tuple[str, ...], tuple[Group,
         )
     ]
     headings = ("queries", "fidelity: to the target", "accuracy: to real images")
-    columns = (*headings, "to the other domain") if moved else headings
-    return columns, (Group("", tuple(copies)), Group("", tuple(yardsticks)))
+    columns = (*headings, *(("to the other domain",) if moved else ()), CLOSER)
+    groups = (copies, purchases, [*honest_rows, *yardsticks])
+    return columns, tuple(Group("", tuple(rows)) for rows in groups)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ganguard.report.cards import Card, cards, images
 from ganguard.report.findings import (
     NOISE_TO_REAL,
     NOISE_TO_TARGET,
@@ -15,7 +16,10 @@ from ganguard.report.findings import (
     seeds,
     yardstick,
 )
-from ganguard.report.numbers import interval, listed, number, whole, whole_interval
+from ganguard.report.independent import beside_headline, floors
+from ganguard.report.independent import remarks as honest_remarks
+from ganguard.report.numbers import counted, listed, number, whole, whole_interval
+from ganguard.report.weak import weak_headline
 from ganguard.results.protection import NAIVE
 from ganguard.results.records import Against, AuditResults
 from ganguard.results.summaries import Summary
@@ -57,36 +61,22 @@ HARDLY = 0.05  # a distance that changes by a smaller share than this "hardly ch
 
 
 @dataclass(frozen=True)
-class Card:
-    """The closest copy at one budget.
-
-    Attributes:
-        attack: label of the attack that made the copy.
-        ratio: of its distance to that of two draws of the target.
-    """
-
-    budget: str
-    distance: str
-    spread: str
-    attack: str
-    ratio: str
-
-
-@dataclass(frozen=True)
 class Headline:
     """What was found.
 
     Attributes:
         lead: one sentence.
-        cards: one for each budget.
+        cards: one for each budget, then what copies are read by.
         remarks: sentences that put the numbers in proportion.
         spread: says what the spreads are measured over.
+        note: what the lead leaves out; empty if nothing.
     """
 
     lead: str
     cards: tuple[Card, ...]
     remarks: tuple[str, ...]
     spread: str
+    note: str = ""
 
 
 def headline(results: AuditResults) -> Headline:
@@ -97,11 +87,18 @@ def headline(results: AuditResults) -> Headline:
     best = closest(found, "target")
     floor = yardstick(results, TWO_DRAWS)
     return Headline(
-        lead=_lead(best, floor),
-        cards=tuple(_card(budget, attack, summary, floor) for budget, (attack, summary) in best.items()),
+        lead=_lead(results, best, floor),
+        cards=cards(results, best, floor),
         remarks=tuple(
             filter(
-                None, [_gain(best), _beside_real(results, best), _accuracy(results, found), _noise(results)]
+                None,
+                [
+                    *honest_remarks(results),
+                    _gain(best),
+                    _beside_real(results, best),
+                    _accuracy(results, found),
+                    _noise(results),
+                ],
             )
         ),
         spread=spread_in_words(
@@ -130,29 +127,19 @@ def spread_in_words(summaries: Iterable[Summary]) -> str:
     return f"Spread is the least to the greatest value over {listed(counts)}: {meaning}."
 
 
-def _lead(best: dict[int, tuple[str, Summary]], floor: Summary | None) -> str:
+def _lead(results: AuditResults, best: dict[int, tuple[str, Summary]], floor: Summary | None) -> str:
     if not best:
         return (
             "No copy of this model was measured against it, so this audit says nothing about how closely it "
             "can be copied."
         )
-    budget, (_, summary) = max(best.items())
+    budget, (attack, summary) = max(best.items())
+    if weak := weak_headline(results, attack, budget):
+        return weak
     apart = f"; two draws of the model itself are {number(floor.mean)} apart" if floor else ""
     return (
-        f"With {_images(budget)}, a copy comes within a Fréchet distance (FD) of {number(summary.mean)} of "
-        f"this model{apart}."
-    )
-
-
-def _card(budget: int, attack: str, summary: Summary, floor: Summary | None) -> Card:
-    spread = f"{interval(summary.least, summary.greatest)} over {summary.count} {summary.over}"
-    times = number(summary.mean / floor.mean, 2) if floor and floor.mean > 0 else ""
-    return Card(
-        budget=_images(budget),
-        distance=number(summary.mean),
-        spread=spread if summary.count > 1 else "",
-        attack=attack,
-        ratio=f"{times} times the distance of two draws" if times else "",
+        f"With {images(budget)}, a copy comes within a Fréchet distance (FD) of {number(summary.mean)} of "
+        f"this model{apart}. {beside_headline(results, attack, budget)}"
     )
 
 
@@ -161,7 +148,7 @@ def _gain(best: dict[int, tuple[str, Summary]]) -> str:
     if len(best) < 2:
         return ""
     (before, (_, earlier)), (after, (_, later)) = list(best.items())[-2:]
-    step = f"Going from {whole(before)} to {_images(after)}"
+    step = f"Going from {whole(before)} to {images(after)}"
     if earlier.mean <= 0 or later.mean <= 0 or abs(later.mean / earlier.mean - 1) < HARDLY:
         return f"{step} hardly changes how close the closest copy comes."
     ratio = later.mean / earlier.mean
@@ -174,7 +161,7 @@ def _gain(best: dict[int, tuple[str, Summary]]) -> str:
 def _beside_real(results: AuditResults, best: dict[int, tuple[str, Summary]]) -> str:
     """Return at which budget a copy is nearer to the target than the target is to real images."""
     own = yardstick(results, TARGET_TO_REAL)
-    if own is None or not best:
+    if own is None or not best or not floors(results):  # without an honest floor, nothing is called near
         return ""
     distance = f"FD {number(own.mean)}"
     floor = yardstick(results, TWO_SPLITS)
@@ -188,7 +175,7 @@ def _beside_real(results: AuditResults, best: dict[int, tuple[str, Summary]]) ->
         )
     already = "already " if len(best) > 1 else ""
     return (
-        f"With {_images(min(nearer))}, the closest copy is {already}nearer to this model than the model is"
+        f"With {images(min(nearer))}, the closest copy is {already}nearer to this model than the model is"
         f" to real images ({distance})."
     )
 
@@ -202,7 +189,7 @@ def _accuracy(results: AuditResults, found: list[CopyDistances]) -> str:
     own = yardstick(results, TARGET_TO_REAL)
     beside = f"; this model's own distance to them is {number(own.mean)}" if own else ""
     nearest = number(summary.mean)
-    return f"To real images, a copy comes within FD {nearest} at best, with {_images(budget)}{beside}."
+    return f"To real images, a copy comes within FD {nearest} at best, with {images(budget)}{beside}."
 
 
 def _noise(results: AuditResults) -> str:
@@ -217,7 +204,7 @@ def limits(results: AuditResults) -> list[str]:
     """Return what the audit does not prove, one or two sentences each."""
     adaptive = [adversary for adversary in results.adversaries if adversary != NAIVE]
     found = seeds(results)
-    count = "one seed" if len(found) == 1 else f"{len(found)} seeds"
+    count = counted(len(found), "seed")
     return [
         f"One target and one real data set ({results.real}) were measured. Other models, data or "
         "resolutions may behave otherwise.",
@@ -246,7 +233,3 @@ def _of_defences(results: AuditResults, adaptive: list[str]) -> str:
         "Defences were tried against adversaries that know the kind of defence and guess its strength "
         f"({listed(adaptive)}). Another way around a defence may come nearer."
     )
-
-
-def _images(budget: int) -> str:
-    return "1 bought image" if budget == 1 else f"{whole(budget)} bought images"

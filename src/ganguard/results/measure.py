@@ -19,7 +19,7 @@ Of = Literal[
     "held-out images",
 ]
 Spread = Literal[
-    "bootstrap", "moments", "lines", "subsets", "bins", "splits", "images", "share", "medians", "none"
+    "bootstrap", "moments", "lines", "kernels", "bins", "splits", "images", "share", "medians", "none"
 ]
 
 

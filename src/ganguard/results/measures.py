@@ -5,6 +5,7 @@ results.parquet, the report and the documentation use its names. A new number ne
 and a record here.
 """
 
+from ganguard.results.measure import Direction as Direction
 from ganguard.results.measure import Measure, Of, Spread
 
 INPUTS: dict[Of, str] = {
@@ -24,9 +25,9 @@ INPUTS: dict[Of, str] = {
 """What numbers are computed of, in words."""
 SPREADS: dict[Spread, str] = {
     "bootstrap": "bootstrap over the images, 20 replicates",
-    "moments": "bootstrap over the images, 20 replicates",
-    "lines": "bootstrap over the images, 10 replicates, each a line through 3 sizes",
-    "subsets": "spread between subsets, scaled to all images",
+    "moments": "influence of each image, and the noise of second order; none below 1.25 images a dimension",
+    "lines": "the same, of all points of the line",
+    "kernels": "variance of first and second order of the kernel's means",
     "bins": "histograms drawn again, 200 times",
     "splits": "standard error of the mean over 10 parts",
     "images": "standard error of the mean over the images",
@@ -64,15 +65,15 @@ _TABLE = (
         help="Limit of the Fréchet distance as the number of images grows (Chong & Forsyth 2020): about 0, "
         "above or below, for two samples of one generator.",
         signed=True,
-        fewest=60,
-        fewest_a_dimension=20,  # with fewer, the smallest parts that the line goes through have no full rank
+        fewest=60,  # so that the sample sizes which the line goes through differ
+        fewest_a_dimension=20,  # found by `benchmarks/spreads.py infinity`
     ),
     Measure(
         name="kernel_distance",
         title="kernel distance",
         function="ganguard.metrics.kernel:kernel_distance_full",
         of="features",
-        spread="subsets",
+        spread="kernels",
         better="lower",
         help="Squared maximum mean discrepancy of all features with a cubic kernel (Bińkowski et al. 2018, "
         "KID): about 0, above or below, for two samples of one generator.",

@@ -5,13 +5,14 @@ nothing of value. It is the distance of the closest copy that any adversary of t
 mean over seeds.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 from ganguard.results.measures import DISTANCE
 from ganguard.results.records import Against, DefenceRecord, Measurement, Verdict
 from ganguard.results.verdicts import Distances, below_one, differs_from_one
+from ganguard.results.weak import WeakAdversary, why_withheld
 
 NAIVE = "naive"
 COMPARABLE = 1.25
@@ -69,29 +70,51 @@ def utility_distance(measurements: Iterable[Measurement], defence: str | None) -
     )
 
 
-def protection_verdicts(measurements: list[Measurement], defences: list[DefenceRecord]) -> list[Verdict]:
+def protection_verdicts(
+    measurements: list[Measurement],
+    defences: list[DefenceRecord],
+    weak: Sequence[WeakAdversary] = (),
+) -> list[Verdict]:
     """Return the verdicts on R7: defences differ, each has its own curve of copy quality against utility.
 
     They say whether each defence keeps copies further away than no defence does, whoever attacks; and, of two
     kinds that leave honest users about as much, whether one keeps copies further away than the other.
+
+    They are withheld if the closest adversary on either side is among `weak`: it did not learn what it
+    bought, so that its distance says nothing about a defence.
     """
     found: list[Verdict] = []
     for attack, budget in defended_attacks(measurements).items():
-        none = protection(measurements, attack, budget, None).closest
-        behind = {d.label: protection(measurements, attack, budget, d.label).closest for d in defences}
+        labels = (None, *(d.label for d in defences))
+        every = {label: protection(measurements, attack, budget, label) for label in labels}
+        excuses = {
+            label: why_withheld(weak, attack, budget, label, found.closest_adversary)
+            for label, found in every.items()
+        }
+        none, behind = every[None].closest, {d.label: every[d.label].closest for d in defences}
         for label, distances in behind.items():
             statement = (
                 f"{attack}, {budget:,} queries: fidelity distance without a defence / behind {label} "
                 "is below 1"
             )
-            found.append(below_one("R7", statement, none, distances))
+            judged = below_one("R7", statement, none, distances)
+            found.append(_unless(excuses[label] or excuses[None], judged))
         for one, other in _comparable(measurements, defences):
             statement = (
                 f"{attack}, {budget:,} queries: fidelity distance behind {one} / behind {other}, which cost "
                 "honest users about the same, differs from 1"
             )
-            found.append(differs_from_one("R7", statement, behind[one], behind[other]))
+            judged = differs_from_one("R7", statement, behind[one], behind[other])
+            found.append(_unless(excuses[one] or excuses[other], judged))
     return found
+
+
+def _unless(excuse: str, judged: Verdict) -> Verdict:
+    """Return a verdict, or that it is withheld, if there is an excuse."""
+    if not excuse:
+        return judged
+    withheld = {"outcome": "undecided", "reason": excuse, "ratio": None, "low": None, "high": None}
+    return judged.model_copy(update=withheld)
 
 
 def defended_attacks(measurements: Iterable[Measurement]) -> dict[str, int]:

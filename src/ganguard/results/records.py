@@ -22,6 +22,9 @@ from ganguard.base.settings import (
     read_record,
     shortened,
 )
+from ganguard.results.environment import Environment
+from ganguard.results.eyesight import Rung
+from ganguard.results.independent_record import IndependentRecord
 from ganguard.results.measures import MEASURES
 from ganguard.results.refinements import RefinementRecord
 from ganguard.results.rows import write_rows
@@ -29,7 +32,17 @@ from ganguard.results.skipped import SkippedRecord
 from ganguard.results.whose import Whose, WhoseCopy
 
 Subject = Literal[
-    "substitute", "purchase", "refined", "plain", "known", "target", "defended", "real", "train", "noise"
+    "substitute",
+    "independent",
+    "purchase",
+    "refined",
+    "plain",
+    "known",
+    "target",
+    "defended",
+    "real",
+    "train",
+    "noise",
 ]
 Depicted = Literal[Subject, "kept", "dropped", "direction"]
 Against = Literal["target", "reference", "domain", "purchase", "known", "undefended", "nothing"]
@@ -45,6 +58,7 @@ class Measurement(Whose):
 
     Subjects:
         "substitute": images of a copy.
+        "independent": images of an honest model, which never saw an answer of the target.
         "target" against "target": two draws of the target, and "real" against "reference" two halves of the
             real data. These are the floors that finite samples give. Draws of the target from 1 up are random
             halvings of the same images.
@@ -59,6 +73,7 @@ class Measurement(Whose):
 
     Attributes:
         subject: which images were measured.
+        recipe: label of the honest model's recipe (IndependentRecord.label); None for other subjects.
         draw: which of the independent sets of images from the same generator.
         metric: a name in MEASURES. Fréchet distance against the target is fidelity, against the reference
             split accuracy. A distance whose bias was removed (Fréchet infinity, kernel) may lie below 0.
@@ -74,6 +89,7 @@ class Measurement(Whose):
     """
 
     subject: Subject
+    recipe: str | None = None
     draw: NonNegative = 0
     metric: str
     against: Against
@@ -185,13 +201,16 @@ class UseRecord(WhoseCopy):
 
 
 class FailureRecord(Whose):
-    """A copy that could not be trained or measured; without an attack, a defence whose utility could not be.
+    """A copy that could not be trained or measured; without an attack, a defence whose utility could not be,
+    or an honest model.
 
     Attributes:
+        recipe: label of the honest model's recipe (IndependentRecord.label); None for all else.
         step: which step failed.
         reason: why.
     """
 
+    recipe: str | None = None
     step: str
     reason: str
 
@@ -238,11 +257,13 @@ class FeatureRecord(Settings):
 
     Attributes:
         held_out_accuracy: of a classifier on the reference split; None for other networks.
+        why: why it was chosen for "pretrained"; empty if the spec names it.
     """
 
     kind: str
     dimensions: Positive
     held_out_accuracy: Annotated[float, Field(ge=0, le=1)] | None
+    why: str = ""
 
 
 class TargetRecord(Settings):
@@ -263,21 +284,6 @@ class TargetRecord(Settings):
     reference: str | None = None
 
 
-class Environment(Settings):
-    """Where the audit ran."""
-
-    ganguard: str
-    python: str
-    torch: str
-    numpy: str
-    platform: str
-    processor: str
-    cores: Positive
-    device: str
-    threads: Positive
-    processes: Positive
-
-
 class AuditResults(Settings):
     """Everything that an audit found."""
 
@@ -290,10 +296,12 @@ class AuditResults(Settings):
     real_images: dict[Literal["train", "reference"], NonNegative]
     features: FeatureRecord
     attacks: Rows[AttackRecord]
+    independent: Rows[IndependentRecord] = ()
     defences: Rows[DefenceRecord] = ()
     adversaries: tuple[str, ...] = ()
     directions: Rows[DirectionRecord] = ()
     measurements: Rows[Measurement]
+    eyesight: Rows[Rung] = ()
     failures: Rows[FailureRecord] = ()
     refinements: Rows[RefinementRecord] = ()
     verdicts: Rows[Verdict]
@@ -323,7 +331,13 @@ def write_results(results: AuditResults, directory: Path) -> None:
     """Write results.json and results.parquet atomically."""
     write_json(directory / "results.json", results.model_dump(mode="json"))
     rows = [m.model_dump() | {"better": MEASURES[m.metric].better} for m in results.measurements]
-    write_rows(rows, directory / "results.parquet")
+    whence = {
+        "audit": results.name,
+        "target": results.target.description,
+        "features": results.features.kind,
+        "environment": results.environment.model_dump_json(),
+    }
+    write_rows(rows, whence, directory / "results.parquet")
 
 
 def read_results(directory: Path) -> AuditResults:

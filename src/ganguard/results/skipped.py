@@ -1,6 +1,6 @@
-"""Images of a data set that could not be read: from the step that read it to the results."""
+"""What was left out of a data set, or changed in it: from the step that read it to the results."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from pydantic import Field
 
 from ganguard.base.cache import write_json
 from ganguard.base.errors import DataError
-from ganguard.base.settings import Positive, Settings, read_record
+from ganguard.base.settings import NonNegative, Settings, read_record
 
 _FILE = "skipped.json"
 
@@ -21,23 +21,34 @@ class BadImage(Settings):
 
 
 class SkippedRecord(Settings):
-    """Images that were left out of a data set (`on_bad_image: skip`).
+    """Images and files that were left out of a data set, and images whose channels were changed.
 
     Attributes:
         step: which step read the data set.
-        count: how many images were left out.
+        count: how many images could not be read and were left out (`on_bad_image: skip`).
         listed: the first of them.
+        stray: how many hidden files, and files of operating systems, were left out.
+        made_rgb: how many images are grey in their files and were made RGB, since others have colour.
     """
 
     step: str = ""
-    count: Positive
+    count: NonNegative
     listed: tuple[BadImage, ...]
+    stray: NonNegative = 0
+    made_rgb: NonNegative = 0
 
 
-def write_skipped(directory: Path, count: int, listed: Iterable[tuple[str, str]]) -> None:
-    """Write how many images were left out, and names and reasons of the first, into a step's directory."""
-    rows = [{"name": name, "reason": reason} for name, reason in listed]
-    write_json(directory / _FILE, {"count": count, "listed": rows})
+def write_skipped(
+    directory: Path, count: int, listed: Iterable[tuple[str, str]], *, stray: int = 0, made_rgb: int = 0
+) -> None:
+    """Write what a `SkippedRecord` holds into a step's directory; nothing if nothing was left out or changed.
+
+    listed: names and reasons of the first images that could not be read.
+    """
+    if count or stray or made_rgb:
+        rows = [{"name": name, "reason": reason} for name, reason in listed]
+        said = {"count": count, "listed": rows, "stray": stray, "made_rgb": made_rgb}
+        write_json(directory / _FILE, said)
 
 
 def read_skipped(steps: Iterable[tuple[str, Path]]) -> list[SkippedRecord]:
@@ -49,8 +60,26 @@ def read_skipped(steps: Iterable[tuple[str, Path]]) -> list[SkippedRecord]:
 
 
 def said_of(record: SkippedRecord) -> str:
-    """Return a record as a sentence."""
-    count = "1 image" if record.count == 1 else f"{record.count:,} images"
-    names = "; ".join(f"{image.name} ({image.reason})" for image in record.listed)
-    more = f"; and {record.count - len(record.listed):,} more" if record.count > len(record.listed) else ""
-    return f"{count} of {record.step} could not be read: {names}{more}"
+    """Return a record as a sentence, without its full stop."""
+    return "; ".join(_said(record))
+
+
+def _said(record: SkippedRecord) -> Iterator[str]:
+    if record.count:
+        names = "; ".join(f"{image.name} ({image.reason})" for image in record.listed)
+        more = (
+            f"; and {record.count - len(record.listed):,} more" if record.count > len(record.listed) else ""
+        )
+        yield f"{_counted(record.count, 'image')} of {record.step} could not be read: {names}{more}"
+    if record.stray:
+        yield f"{_counted(record.stray, 'hidden file')} of {record.step}, or of an operating system"
+
+
+def made_rgb(record: SkippedRecord) -> str:
+    """Return what a record says of channels as a sentence, without its full stop; empty if nothing."""
+    grey = _counted(record.made_rgb, "grey image")
+    return f"{grey} of {record.step} made RGB, as the others are" if record.made_rgb else ""
+
+
+def _counted(count: int, what: str) -> str:
+    return f"1 {what}" if count == 1 else f"{count:,} {what}s"

@@ -71,7 +71,7 @@ def _assembled(
     frozen = initial_weights.frozen_parameters(networks.discriminator)
     networks.discriminator.requires_grad_(False)
     trained = [parameter for parameter in networks.discriminator.parameters() if parameter not in frozen]
-    ema = EMA(networks.generator, settings.ema_decay)
+    ema = EMA(networks.generator, settings.ema_decay, warm_up=not initial_weights.of_generator())
     if isinstance(networks.generator, StyleBased):
         networks.generator.random = generator if processes.count == 1 else torch.Generator()
     growing = (

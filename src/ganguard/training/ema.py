@@ -10,13 +10,20 @@ class EMA:
     """A copy of a module whose parameters follow the module's: average <- decay * average + (1 - decay) *
     parameter.
 
-    Buffers (BatchNorm's running statistics) are averaged in the same way; counters are copied. The decay of
-    step t is min(decay, (1 + t) / (10 + t)), so that the random initial weights are forgotten.
+    Buffers (BatchNorm's running statistics) are averaged in the same way; counters are copied.
+
+    Args:
+        module: the module to follow; the average begins with its present state.
+        decay: in [0, 1), of a step.
+        warm_up: whether the decay of step t is min(decay, (1 + t) / (10 + t)), so that random initial weights
+            are forgotten at once. Weights that were given are what a training goes on from, and are
+            forgotten as slowly as all later ones.
     """
 
-    def __init__(self, module: nn.Module, decay: float) -> None:
+    def __init__(self, module: nn.Module, decay: float, *, warm_up: bool = True) -> None:
         self.module = copy.deepcopy(module).eval().requires_grad_(False)
         self.decay = decay
+        self.warm_up = warm_up
         self._source = module
         self._averages, self._sources = _paired(self.module, module)
         self._copies = [
@@ -26,7 +33,7 @@ class EMA:
     @torch.no_grad()
     def update(self, step: int) -> None:
         """Move the average towards the module's state after `step` (from 0)."""
-        weight = 1 - min(self.decay, (1 + step) / (10 + step))
+        weight = 1 - (min(self.decay, (1 + step) / (10 + step)) if self.warm_up else self.decay)
         torch._foreach_lerp_(self._averages, self._sources, weight)  # pyright: ignore[reportPrivateUsage, reportPrivateImportUsage]
         for copied, source in self._copies:
             copied.copy_(source)

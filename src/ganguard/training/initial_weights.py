@@ -47,6 +47,10 @@ class InitialWeights:
                 if isinstance(module, Growing):  # a half-grown network is trained whole from here on
                     module.set_growth(module.levels - 1, 1.0)
 
+    def of_generator(self) -> bool:
+        """Return whether G begins with given weights; somebody's discriminator leaves G random."""
+        return self.checkpoint is not None
+
     def frozen_parameters(self, D: DiscriminatorNetwork) -> set[nn.Parameter]:
         """Return the parameters of D that are not trained."""
         stages = D.stages() if self.frozen else []
@@ -74,7 +78,9 @@ class InitialWeights:
         """Return a hash of the weights, for the identity of a training."""
         parts = [] if self.discriminator is None else [tensor_digest(dict(self.discriminator.state_dict()))]
         checkpoint = load_checkpoint(self.checkpoint).digest() if self.checkpoint else None
-        return content_key(checkpoint=checkpoint, parts=parts, frozen=self.frozen)
+        # A state whose average had forgotten the given weights at once is not continued.
+        average = {"average": "goes on"} if self.of_generator() else {}
+        return content_key(checkpoint=checkpoint, parts=parts, frozen=self.frozen, **average)
 
 
 RANDOM_WEIGHTS = InitialWeights()

@@ -105,7 +105,9 @@ def test_a_terminal_that_lacks_a_letter_shows_a_question_mark() -> None:
         (["attack", "fidelty", "absent", "--out", "x"], "did you mean 'fidelity'?"),
         (["attack", "fidelity", "absent", "--out", "x", "--query-budget", "-3"], "greater than 0; got -3"),
         (["measure", "", "digits"], "unknown data set ''"),
-        (["measure", "digits", "absent"], "unknown data set 'absent'"),
+        (["measure", "digits", "absent"], "'absent': no such file or folder, and no data set of that name."),
+        (["measure", "digits", "runs/absent"], "'runs/absent': no such file or folder"),
+        (["train", "emty", "--out", "x"], "did you mean 'empty'?"),
         (["measure", "digits", "digits", "--features", "classifier"], "must be trained first"),
         (
             ["measure", "digits", "digits", "--features", "audits/no/features"],

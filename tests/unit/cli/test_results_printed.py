@@ -39,3 +39,16 @@ def test_where_nobody_attacks_the_users_side_is_printed_as_the_report_has_it(
     printed = capsys.readouterr().out
     assert "PSNR, dB" in printed and "0.885" in printed
     assert "NIQE" not in printed
+
+
+def test_stray_files_and_grey_images_are_said(capsys: pytest.CaptureFixture[str]) -> None:
+    stray = SkippedRecord(step="real data", count=0, listed=(), stray=2)
+    mixed = SkippedRecord(step="domain", count=0, listed=(), stray=1, made_rgb=5)
+    print_results(minimal(skipped=(stray, mixed)), Path("out"))
+    printed = capsys.readouterr().out
+    assert "Left out: 2 hidden files of real data, or of an operating system." in printed
+    assert "Left out: 1 hidden file of domain, or of an operating system." in printed
+    assert "5 grey images of domain made RGB, as the others are." in printed
+    grey = SkippedRecord(step="domain", count=0, listed=(), made_rgb=1)
+    print_results(minimal(skipped=(grey,)), Path("out"))
+    assert "Left out" not in capsys.readouterr().out

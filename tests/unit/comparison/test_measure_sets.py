@@ -209,7 +209,7 @@ def test_psnr_is_of_the_pairs_that_differ() -> None:
         ({"metrics": "all, frechet"}, "unknown metric 'frechet'"),
         ({"metrics": "psnr", "b": _images(12, 0)}, "A and B are equal, image by image"),
         ({"metrics": "frechet"}, "unknown metric 'frechet'; did you mean 'frechet_distance'"),
-        ({"metrics": "niqe"}, "at least 16×16 pixels"),
+        ({"metrics": "niqe"}, "at least 16×16 pixels; got a side of 8"),
         ({"metrics": "inception_score"}, "gives none"),
         ({"metrics": "psnr", "b": _images(9, 1)}, "pairs of images, as many of each; got 12 and 9"),
         ({"b": _images(12, 1, side=9)}, "cannot be compared"),

@@ -56,13 +56,6 @@ def test_other_files_are_passed_over(tmp_path: Path) -> None:
     assert len(_load(tmp_path).images) == 1
 
 
-def test_the_first_image_decides_the_channels(tmp_path: Path) -> None:
-    _write(tmp_path / "a.png", 9)
-    _write(tmp_path / "b.png", 9, colour=True)
-    assert _load(tmp_path).images.shape == (2, 1, 6, 6)
-    assert _load(tmp_path, channels=3).images.shape == (2, 3, 6, 6)
-
-
 def test_mixed_sizes_need_a_size(tmp_path: Path) -> None:
     _write(tmp_path / "a.png", width=6)
     _write(tmp_path / "b.png", width=9)

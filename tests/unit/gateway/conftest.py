@@ -11,6 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 from postgres_server import place, postgres
 
+from ganguard.base.compute import Compute
 from ganguard.base.settings import parse
 from ganguard.gateway.http.app import create_app
 from ganguard.gateway.http.connection import Connection
@@ -18,6 +19,7 @@ from ganguard.gateway.http.serving import server_of
 from ganguard.gateway.shop.service import Service
 from ganguard.gateway.spec import GatewaySpec
 from ganguard.gateway.watch.counting import Counted
+from ganguard.targets.checkpoint import CheckpointTarget
 from ganguard.targets.wire import Scopes
 
 __all__ = ["place", "postgres"]
@@ -56,6 +58,12 @@ class Gateway:
 @pytest.fixture(scope="session")
 def generator(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Callable[..., Path]) -> Path:
     return tiny_checkpoint(tmp_path_factory.mktemp("generator"))
+
+
+@pytest.fixture(scope="session")
+def identity(generator: Path) -> str:
+    """The identity of the generator that gateways of the tests serve."""
+    return CheckpointTarget(checkpoint=str(generator)).load(Compute()).identity
 
 
 @pytest.fixture

@@ -100,11 +100,31 @@ def test_infinity_of_sets_far_apart_is_their_distance() -> None:
     assert frechet_distance_infinity(a, b, seed=1) == frechet_distance_infinity(a, b, seed=1)
 
 
-def test_infinity_refuses_what_has_no_line() -> None:
-    with pytest.raises(MetricError, match="a must hold at least 60 rows; got 59"):
-        frechet_distance_infinity(_rows(59, 2), _rows(100, 2))
+def test_infinity_needs_two_points() -> None:
     with pytest.raises(MetricError, match="points must be at least 2"):
         frechet_distance_infinity(_rows(99, 2), _rows(100, 2), points=1)
+
+
+@pytest.mark.parametrize(
+    ("rows", "dimensions", "fewest"),
+    [
+        ((59, 100), 2, 60),
+        ((100, 59), 2, 60),
+        ((79, 80), 4, 80),
+        ((100, 100), 64, 1280),
+        ((1250, 1250), 512, 10240),
+    ],
+)
+def test_infinity_refuses_sets_of_too_few_rows_for_their_width(
+    rows: tuple[int, int], dimensions: int, fewest: int
+) -> None:
+    """The last two gave -3.8 and 82, and the truth is 0."""
+    with pytest.raises(MetricError) as refused:
+        frechet_distance_infinity(*(_rows(count, dimensions, seed) for seed, count in enumerate(rows)))
+    assert str(refused.value) == (
+        f"frechet_distance_infinity needs at least {fewest:,} images in each set for features of "
+        f"{dimensions:,} dimensions; got {min(rows):,}. Measure more images."
+    )
 
 
 @pytest.mark.parametrize(

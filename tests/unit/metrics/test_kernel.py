@@ -1,5 +1,7 @@
 import math
 from collections.abc import Callable
+from functools import cache
+from itertools import permutations
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from ganguard.base.compute import use_threads
 from ganguard.base.errors import MetricError
 from ganguard.metrics import MeanStd, kernel, kernel_distance, kernel_distance_full
+from ganguard.metrics.kernel_error import KernelVariance, kernel_error
 
 
 def _slow(x: np.ndarray, y: np.ndarray) -> float:
@@ -44,7 +47,65 @@ def test_subsets_of_everything_are_the_full_form(monkeypatch: pytest.MonkeyPatch
     x, y = _sets(n=25, m=25)
     found = kernel_distance(x, y, subsets=3, subset_size=25)
     assert found.mean == pytest.approx(_slow(x, y), rel=1e-11)
-    assert found.std == pytest.approx(0, abs=1e-12)
+    assert found.std == kernel_error(x, y)
+
+
+@pytest.mark.parametrize("rows", [100, 101, 250, 300, 301, 1000])
+def test_the_deviation_of_subsets_means_one_thing_for_sets_of_any_size(rows: int) -> None:
+    """It is that of fresh sets of 100 rows; subsets of 100 of 101 rows hardly differ from each other."""
+    found = [kernel_distance(*_normal(rows, [seed, 2]), subset_size=100).std for seed in range(12)]
+    assert np.sqrt(np.mean(np.square(found))) == pytest.approx(_really(), rel=0.25)
+
+
+@cache
+def _really() -> float:
+    return float(np.std([kernel_distance_full(*_normal(100, [seed, 1])) for seed in range(300)]))
+
+
+def _normal(rows: int, seed: list[int], width: int = 16) -> tuple[np.ndarray, np.ndarray]:
+    generator = np.random.default_rng([*seed, rows])
+    x, y = generator.normal(size=(2, rows, width)).astype(np.float32)
+    return x + np.float32(0.3), y
+
+
+@pytest.mark.parametrize("sizes", [(5, 4), (7, 9)])
+def test_the_error_is_that_of_sums_over_different_rows(sizes: tuple[int, int]) -> None:
+    """Of a slow twin, which writes out every mean of products of kernels."""
+    x, y = (np.random.default_rng(size).normal(size=(size, 3)) for size in sizes)
+    k = {"aa": _slow_kernel(x, x), "ab": _slow_kernel(x, y)}
+    found = KernelVariance.of(x, y)
+    assert found is not None
+    n, m = sizes
+    within = [k["aa"][i, j] ** 2 for i, j in permutations(range(n), 2)]
+    chains = [k["aa"][i, j] * k["aa"][i, h] for i, j, h in permutations(range(n), 3)]
+    apart = [k["aa"][i, j] * k["aa"][g, h] for i, j, g, h in permutations(range(n), 4)]
+    expected = np.mean(within) - 2 * np.mean(chains) + np.mean(apart)
+    assert found.within_a == pytest.approx(expected, rel=1e-9)
+    between = [k["ab"][i, j] ** 2 for i in range(n) for j in range(m)]
+    rows = [k["ab"][i, j] * k["ab"][i, h] for i in range(n) for j, h in permutations(range(m), 2)]
+    columns = [k["ab"][i, j] * k["ab"][h, j] for j in range(m) for i, h in permutations(range(n), 2)]
+    none = [
+        k["ab"][i, j] * k["ab"][g, h]
+        for i, g in permutations(range(n), 2)
+        for j, h in permutations(range(m), 2)
+    ]
+    expected = np.mean(between) - np.mean(rows) - np.mean(columns) + np.mean(none)
+    assert found.between == pytest.approx(expected, rel=1e-9)
+
+
+def _slow_kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return (x @ y.T / x.shape[1] + 1) ** 3
+
+
+def test_there_is_no_error_of_three_rows() -> None:
+    x, y = _sets(n=3, m=9)
+    assert kernel_error(x, y) is None and kernel_error(y, x) is None
+
+
+def test_the_error_of_equal_and_of_constant_sets_is_a_number() -> None:
+    x, _ = _sets(n=30, m=9)
+    assert kernel_error(x, x) == pytest.approx(kernel_error(x, x.copy())) and kernel_error(x, x) > 0
+    assert kernel_error(np.ones((9, 3)), np.ones((8, 3))) == 0
 
 
 def test_all_ways_of_taking_subsets_agree(monkeypatch: pytest.MonkeyPatch) -> None:

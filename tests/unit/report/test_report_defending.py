@@ -1,8 +1,11 @@
 """The section on defences: who is dominated, what is recommended, and that the page holds it."""
 
+import re
 from pathlib import Path
 
+import pytest
 from defence_samples import copy_of, defence, users_of
+from honest_samples import with_honest
 
 from ganguard.report.defended_copies import CopiesTable
 from ganguard.report.defending import DefendingSection, defending_section
@@ -10,9 +13,10 @@ from ganguard.report.frontier import frontier, frontier_keys
 from ganguard.report.grids import Gallery
 from ganguard.report.html import render
 from ganguard.report.tables import Group, Row
-from ganguard.results.records import AuditResults, FailureRecord
+from ganguard.results.records import AuditResults, FailureRecord, Verdict
 
 NOISE, JPEG = "gaussian_noise", "jpeg"
+HONEST = {"fidelity sngan": (19.0, 20.0, 21.0)}
 SIDES: dict[str, tuple[str, float, float, float]] = {  # kind, users' FD, naive copies', closest copies'
     "noise 0.1": (NOISE, 3.3, 3.0, 2.0),
     "noise 0.4": (NOISE, 9.0, 40.0, 6.0),
@@ -31,7 +35,7 @@ def _results(tiny: AuditResults, seeds: int = 5) -> AuditResults:
                 copy_of(naive + 0.01 * seed, seed, label, "naive"),
                 copy_of(closest + 0.01 * seed, seed, label, "through it"),
             ]
-    return tiny.model_copy(
+    found = tiny.model_copy(
         update={
             "measurements": tuple(measured),
             "defences": tuple(defence(label, kind) for label, (kind, *_) in SIDES.items()),
@@ -39,6 +43,7 @@ def _results(tiny: AuditResults, seeds: int = 5) -> AuditResults:
             "pictures": (),
         }
     )
+    return with_honest(found, HONEST)
 
 
 def _section(results: AuditResults) -> DefendingSection:
@@ -54,13 +59,17 @@ def test_what_another_makes_pointless_is_dominated(tiny_results: AuditResults) -
 
 def test_the_recommendation_has_an_interval_or_is_none(tiny_results: AuditResults) -> None:
     (attack,) = _section(_results(tiny_results)).attacks
-    best, illusion = attack.remarks
+    floor, best, illusion = attack.remarks
+    assert floor == (
+        "A model that never saw it, of the same recipe, is at FD 20.0: no defence keeps anybody farther away "
+        "than that."
+    )
     assert "noise 0.1 keeps copies furthest away" in best
     assert "1.33 times as far as without a defence" in best
     assert "Use it, if that price is right (95 % interval 1.3" in best
     assert "noise 0.4 seems to keep copies at FD 40" in illusion
     (alone,) = _section(_results(tiny_results, seeds=1)).attacks
-    assert "no recommendation yet" in alone.remarks[0]
+    assert "no recommendation yet" in alone.remarks[1]
 
 
 def test_none_is_worth_it_where_no_copy_is_kept_further_away(tiny_results: AuditResults) -> None:
@@ -68,7 +77,11 @@ def test_none_is_worth_it_where_no_copy_is_kept_further_away(tiny_results: Audit
     kept = [m for m in results.measurements if m.defence in (None, "harmful")]
     only = results.model_copy(update={"measurements": tuple(kept), "defences": (defence("harmful"),)})
     (attack,) = _section(only.model_copy(update={"measurements": tuple(_nearer(kept))})).attacks
-    assert "None is worth it at that price" in attack.remarks[0]
+    assert attack.remarks[1] == (
+        "harmful, the one defence that leaves honest users within 1.5 times their undefended distance to "
+        "real images, does not keep copies further away than no defence does (FD 1.52): behind it the "
+        "closest copy is at FD 0.920. It is not worth it at that price."
+    )
 
 
 def test_a_defence_that_the_seeds_tell_from_none_is_recommended_beside_one_of_a_greater_mean(
@@ -88,10 +101,11 @@ def test_a_defence_that_the_seeds_tell_from_none_is_recommended_beside_one_of_a_
             "pictures": (),
         }
     )
-    said = _section(results).attacks[0].remarks[0]
+    results = with_honest(results, HONEST)
+    said = _section(results).attacks[0].remarks[1]
     assert (
-        "1 can be told from no defence: the 95 % interval excludes 1. Of these, steady keeps copies "
-        "furthest away" in said
+        "only steady can be told from no defence: the 95 % interval excludes 1. It keeps copies further away:"
+        in said
     )
     assert "Use it, if that price is right" in said
     assert (
@@ -99,9 +113,10 @@ def test_a_defence_that_the_seeds_tell_from_none_is_recommended_beside_one_of_a_
         in said
     )
     assert "None is worth it" not in said
-    wild = [m for m in measured if m.defence != "steady"]
-    said = _section(results.model_copy(update={"measurements": tuple(wild)})).attacks[0].remarks[0]
-    assert "None is worth it at that price: the interval does not exclude 1 (95 % interval 0." in said
+    wild = [m for m in results.measurements if m.defence != "steady"]
+    said = _section(results.model_copy(update={"measurements": tuple(wild)})).attacks[0].remarks[1]
+    assert said.startswith("wild, the one defence that leaves honest users within 1.5 times")
+    assert "It is not worth it at that price: the interval does not exclude 1 (95 % interval 0." in said
 
 
 def _nearer(measurements: list[object]) -> list[object]:
@@ -231,3 +246,65 @@ def test_every_adversarys_copies_are_told_at_every_budget(tiny_results: AuditRes
         ),
     ]
     assert "<details open>" in render(results, tmp_path)
+
+
+def _behind(tiny: AuditResults, *labels: str, seeds: int = 5) -> AuditResults:
+    """The results with these defences alone."""
+    every = _results(tiny, seeds)
+    kept = tuple(m for m in every.measurements if m.defence in (None, *labels))
+    return every.model_copy(
+        update={"measurements": kept, "defences": tuple(d for d in every.defences if d.label in labels)}
+    )
+
+
+@pytest.mark.parametrize(
+    ("labels", "lead", "note"),
+    [
+        (
+            ("noise 0.1",),
+            "Behind noise 0.1, a copy comes within FD 2.02.",
+            "noise 0.1 is the one defence that leaves honest users within 1.5 times their undefended",
+        ),
+        (
+            ("noise 0.1", "JPEG 50"),
+            "Behind noise 0.1, a copy comes within FD 2.02.",
+            "noise 0.1 is the best of 2 defences that leave honest users within 1.5 times their undefended",
+        ),
+        (
+            ("JPEG 10",),
+            "No defence leaves honest users within 1.5 times their undefended distance to real images.",
+            "",
+        ),
+    ],
+)
+def test_the_headline_speaks_of_defences_where_there_are_any(
+    tiny_results: AuditResults, tmp_path: Path, labels: tuple[str, ...], lead: str, note: str
+) -> None:
+    results = _behind(tiny_results, *labels)
+    page = render(results, tmp_path)
+    heading = page[page.index("<h1>") : page.index("</h1>")]
+    assert heading.endswith(f" {lead}")
+    assert note in page
+    said = page[page.index("What the numbers say") :]
+    assert _section(results).attacks[0].remarks[0].replace("'", "&#39;") in said
+
+
+def test_the_relations_say_which_copies_they_are_about(tiny_results: AuditResults, tmp_path: Path) -> None:
+    verdict = Verdict(relation="R7", statement="s", outcome="holds", reason="r", seeds=5)
+    results = _behind(tiny_results, "noise 0.1").model_copy(update={"verdicts": (verdict,)})
+    assert (
+        "R1 to R6 are about copies made without a defence, R7 is about those made behind 1 defence."
+        in render(results, tmp_path)
+    )
+    first = verdict.model_copy(update={"relation": "R1"})
+    page = render(results.model_copy(update={"verdicts": (first,)}), tmp_path)
+    assert "whether a defence protects is not judged here" in page
+    alone = results.undefended().model_copy(update={"verdicts": (first,)})
+    assert "R1 to R6" not in render(alone, tmp_path)
+
+
+@pytest.mark.parametrize("labels", [("noise 0.1",), ("harmful",), ("JPEG 10",), ("noise 0.1", "JPEG 50")])
+@pytest.mark.parametrize("seeds", [1, 5])
+def test_no_count_of_one_is_a_plural(tiny_results: AuditResults, labels: tuple[str, ...], seeds: int) -> None:
+    for remark in _section(_behind(tiny_results, *labels, seeds=seeds)).attacks[0].remarks:
+        assert not re.search(r"\b1 (defences|seeds|images)\b|None of the 1|Of the 1|Of the one", remark)

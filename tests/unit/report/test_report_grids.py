@@ -65,3 +65,24 @@ def test_a_picture_that_is_absent_or_no_png_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"real\.png: is not a PNG file"):
         write_report(results, tmp_path)
     assert not (tmp_path / "report.html").exists()
+
+
+def test_alternative_texts_name_the_copy_and_what_is_seen(tmp_path: Path) -> None:
+    results = make_results()
+    copied = next(p for p in results.pictures if p.attack == "fidelity sngan" and p.query_budget == 200)
+    behind = copied.model_copy(
+        update={"query_budget": 1, "defence": "JPEG 30", "adversary": "naive", "file": "d.png"}
+    )
+    results = results.model_copy(update={"pictures": (*results.pictures, behind)})
+    draw_grids(results, tmp_path)
+    gallery = open_gallery(results, tmp_path)
+    texts = {gallery.grid(picture, "", "").alt for picture in results.pictures}
+    assert len(texts) == len(results.pictures)
+    grid = "Grid of sample images, 8 a row:"
+    copied_by = f"{grid} images of the copy made by fidelity sngan from"
+    assert texts >= {
+        f"{grid} real images",
+        f"{grid} images of the target",
+        f"{copied_by} 200 bought images, seed 0",
+        f"{copied_by} 1 bought image, seed 0, behind JPEG 30, adversary naive",
+    }

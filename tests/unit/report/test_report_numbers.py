@@ -2,7 +2,7 @@
 
 import pytest
 
-from ganguard.report.numbers import interval, listed, number, seconds, whole_interval, with_spread
+from ganguard.report.numbers import counted, interval, listed, number, seconds, whole_interval, with_spread
 from ganguard.results.summaries import Summary
 
 
@@ -79,3 +79,9 @@ def test_lists_in_words() -> None:
 )
 def test_wall_times(value: float, text: str) -> None:
     assert seconds(value) == text
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 5000])
+def test_what_is_counted_has_a_plural(count: int) -> None:
+    assert counted(count, "image") == ("1 image" if count == 1 else f"{count:,} images")
+    assert counted(count, "process", "processes").endswith("process" if count == 1 else "processes")

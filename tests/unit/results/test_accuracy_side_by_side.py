@@ -66,8 +66,8 @@ WHITE = (
             "both: its audits must have the same features",
         ),
         (
-            "[digits, mine.yaml]",
-            "like: digits\nattacks: ATTACKS\n",
+            "[digits-full, mine.yaml]",
+            "like: digits-full\nattacks: ATTACKS\n",
             "both: 'fidelity sngan' must have the same settings",
         ),
         ("[mine.yaml, other.yaml]", GOOD + WHITE, "both: no two attacks of its audits differ in real images"),

@@ -77,7 +77,7 @@ main()
         "frechet_distance, frechet_distance_infinity, kernel_distance, frechet_distance_unscaled, kid, cmmd"
     )
     assert f"Lower is better: {names}, ndb, jsd" in said
-    assert "Higher is better: precision, recall, density, coverage, inception_score" in said
+    assert "Higher is better: vendi_score, precision, recall, density, coverage, inception_score" in said
     assert "Neither is: new_number." in said
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import jsonschema
 import numpy as np
 import pandas
+import pyarrow.parquet
 import pytest
 from scipy.stats import sem, t
 
@@ -176,6 +177,11 @@ def test_parquet_holds_a_row_for_each_number(tmp_path: Path, tiny_results: Audit
     assert read_results(tmp_path) == tiny_results
     rows = pandas.read_parquet(tmp_path / "results.parquet")
     assert len(rows) == len(tiny_results.measurements)
+    assert set(rows["audit"]) == {tiny_results.name}
+    assert set(rows["features"]) == {tiny_results.features.kind}
+    assert set(rows["target"]) == {tiny_results.target.description}
+    (environment,) = set(rows["environment"])
+    assert json.loads(environment) == tiny_results.environment.model_dump()
     better = dict(zip(rows["metric"], rows["better"], strict=True))
     assert better == {name: measure.better for name, measure in MEASURES.items()}
     assert (better["nearest_distance_ratio"], better["ndb"], better["coverage"]) == (
@@ -184,3 +190,13 @@ def test_parquet_holds_a_row_for_each_number(tmp_path: Path, tiny_results: Audit
         "higher",
     )
     jsonschema.validate(json.loads((tmp_path / "results.json").read_text()), json.loads(SCHEMA.read_text()))
+
+
+def test_parquet_without_a_row_still_says_whence(tmp_path: Path, tiny_results: AuditResults) -> None:
+    from ganguard.results.records import write_results
+
+    write_results(tiny_results.model_copy(update={"measurements": ()}), tmp_path)
+    metadata = pyarrow.parquet.read_metadata(tmp_path / "results.parquet").metadata
+    assert metadata[b"ganguard.audit"].decode() == tiny_results.name
+    assert json.loads(metadata[b"ganguard.environment"]) == tiny_results.environment.model_dump()
+    assert len(pandas.read_parquet(tmp_path / "results.parquet")) == 0

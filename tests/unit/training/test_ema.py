@@ -60,6 +60,17 @@ def test_the_random_beginning_is_forgotten() -> None:
     assert abs(ema.module.weight.item()) < 1e-3
 
 
+def test_given_weights_are_forgotten_as_slowly_as_all_others() -> None:
+    """decay^100 of them is left after 100 steps, not the 8e-11 that a second warm-up would leave after 50."""
+    module = nn.Linear(1, 1, bias=False)
+    nn.init.constant_(module.weight, 1000.0)
+    ema = EMA(module, 0.997, warm_up=False)
+    nn.init.zeros_(module.weight)
+    for step in range(100):
+        ema.update(step)
+    assert ema.module.weight.item() == pytest.approx(1000 * 0.997**100, rel=1e-5)
+
+
 def test_the_average_is_a_network_of_its_own() -> None:
     module = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2)).train()
     ema = EMA(module, 0.9)

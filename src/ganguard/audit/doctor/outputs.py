@@ -4,7 +4,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ganguard.audit.doctor.steps import check_digests
-from ganguard.audit.outcome.directory import OWNER, owner_of, read_assembled
+from ganguard.audit.outcome.directory import ASSEMBLED, OWNER, owner_of, read_assembled
 from ganguard.base.cache import file_digest
 from ganguard.base.errors import DataError, SpecError
 from ganguard.base.findings import Findings
@@ -51,6 +51,8 @@ def check_outputs(directory: Path, found: Findings) -> None:
         found.add("wrong", "absent, or not what the audit wrote", path, _AGAIN)
     elif results is None:
         found.add("note", "the audit has no results yet", directory, _GOES_ON)
+    elif assembled is None and not (directory / LOCK).exists():
+        _check_without_digests(directory, results, found)
     elif assembled is None:
         advice = "Run the same command again: it writes what is absent."
         found.add("note", "the last run ended before everything was written", directory, advice)
@@ -60,6 +62,23 @@ def check_outputs(directory: Path, found: Findings) -> None:
             if _rendered_again(directory / "report.html", files.get("report.html"), results):
                 del files["report.html"]
             check_digests(directory, files, _AGAIN, found)
+
+
+def _check_without_digests(directory: Path, results: AuditResults, found: Findings) -> None:
+    """Check the report of a copy of an audit that lacks the hidden files, and with them all digests."""
+    what = "a copy without the audit's hidden files: nothing tells whether its files are as they were written"
+    advice = f"Copy it whole, for instance with cp -a, or run the same command again; {ASSEMBLED} is missing."
+    found.add("note", what, directory, advice)
+    report = directory / "report.html"
+    other = "the report cannot be compared with the results: {problem}"
+    with found.unless((DataError, OSError), other, report, "Copy the audit whole, with cp -a."):
+        if report.read_bytes() == render(results, directory).encode():
+            found.add(
+                "ok", f"the report says what the results say: {len(results.measurements):,} numbers", report
+            )
+        else:
+            what = "it is not what this version writes of results.json"
+            found.add("note", what, report, "ganguard report writes it again.")
 
 
 def _rendered_again(report: Path, digest: str | None, results: AuditResults) -> bool:

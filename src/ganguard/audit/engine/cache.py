@@ -38,6 +38,7 @@ CHANGES_NO_RESULT = {
     "ganguard": "tells the version, and files repeat it",
     "ganguard.audit.plan.adversary_work": "holds a step's settings, which are part of its key as they are",
     "ganguard.audit.plan.ground_work": "holds a step's settings, which are part of its key as they are",
+    "ganguard.audit.plan.independent_work": "holds a step's settings, which are part of its key as they are",
     "ganguard.audit.plan.step": "holds a step's settings, which are part of its key as they are",
     "ganguard.audit.spec.adversaries": "holds settings of a step too; no image depends on their labels",
     "ganguard.audit.steps.call": "hands settings and places to a step",

@@ -9,6 +9,7 @@ from ganguard.audit.outcome.audited import (
     defence_records,
     direction_records,
     feature_record,
+    independent_records,
     target_record,
 )
 from ganguard.audit.outcome.copies import copy_checkpoints, pictures
@@ -18,6 +19,7 @@ from ganguard.audit.outcome.refinements import refinement_records
 from ganguard.audit.plan.parts import Plan
 from ganguard.audit.spec.adversaries import adversary_labels
 from ganguard.audit.spec.spec import Spec
+from ganguard.audit.steps.eyesight import read_ladder
 from ganguard.audit.steps.real import count_real
 from ganguard.base.cache import copy_directory
 from ganguard.results.records import AuditResults, StepRecord
@@ -42,6 +44,7 @@ def assemble(
     target = target_record(spec, plan, done)
     attacks, defences = list(attack_records(spec)), list(defence_records(plan, done))
     splits = count_real(done[ground.real.name].directory)
+    honest = independent_records(plan, splits.train)
     copy_checkpoints(plan, done, audit)
     copy_directory(done[ground.features.name].directory, audit / "features")
     finished = [step for step in plan.steps if step.name in done]
@@ -54,13 +57,15 @@ def assemble(
         real_images={"train": splits.train, "reference": splits.reference},
         features=feature_record(spec, done[ground.features.name]),
         attacks=tuple(attacks),
+        independent=tuple(honest),
         defences=tuple(defences),
         adversaries=adversary_labels(spec.adversaries) if defences else (),
         directions=tuple(direction_records(plan, done)),
         measurements=tuple(measurements),
+        eyesight=read_ladder(done[ground.eyesight.name].directory) if ground.eyesight.name in done else (),
         failures=tuple(failure_records(plan, execution)),
         refinements=tuple(refinement_records(plan, done)),
-        verdicts=tuple(verdicts_on(spec, measurements, attacks, defences)),
+        verdicts=tuple(verdicts_on(spec, measurements, attacks, defences, honest)),
         accounts=tuple(account_records(plan, audit, done, spec.codes)),
         used=tuple(use_records(plan, done)),
         skipped=tuple(read_skipped((step.name, done[step.name].directory) for step in finished)),

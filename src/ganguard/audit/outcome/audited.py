@@ -7,10 +7,13 @@ from ganguard.audit.outcome.copies import fitted_directions
 from ganguard.audit.plan.parts import Plan
 from ganguard.audit.spec.spec import Spec
 from ganguard.audit.steps.direction import read_direction
+from ganguard.audit.steps.independent import honest_images
 from ganguard.audit.steps.target_files import read_target
 from ganguard.base.errors import DataError
 from ganguard.base.settings import read_record
 from ganguard.comparison.embedding import FeatureDescription
+from ganguard.metrics.features.pretrained import CHOICES
+from ganguard.results.independent_record import IndependentRecord
 from ganguard.results.records import (
     AttackRecord,
     DefenceRecord,
@@ -39,7 +42,10 @@ def feature_record(spec: Spec, features: Done) -> FeatureRecord:
     """Return the record of the feature network. Raises DataError if its description is damaged."""
     said = read_record(features.directory / "features.json", FeatureDescription, DataError)
     return FeatureRecord(
-        kind=spec.features.kind, dimensions=said.dimensions, held_out_accuracy=said.held_out_accuracy
+        kind=spec.features.kind,
+        dimensions=said.dimensions,
+        held_out_accuracy=said.held_out_accuracy,
+        why=CHOICES.get(spec.features.kind, "") if spec.features_chosen == spec.features.kind else "",
     )
 
 
@@ -55,6 +61,25 @@ def attack_records(spec: Spec) -> Iterator[AttackRecord]:
             query_budgets=tuple(settings.query_budget for settings in by_budget),
             settings=first.model_dump(mode="json", exclude={"query_budget", "kind"}),
         )
+
+
+def independent_records(plan: Plan, train: int) -> list[IndependentRecord]:
+    """Return the record of each kind of honest model, whether or not it could be trained.
+
+    train: how many real images the train split holds.
+    """
+    found = {model.label: model for model in plan.honest}
+    return [
+        IndependentRecord(
+            label=label,
+            architecture=model.training.architecture.kind,
+            attacks=model.attacks,
+            share=model.share,
+            images=honest_images(train, model.share),
+            settings=model.training.model_dump(mode="json"),
+        )
+        for label, model in found.items()
+    ]
 
 
 def defence_records(plan: Plan, done: dict[str, Done]) -> Iterator[DefenceRecord]:

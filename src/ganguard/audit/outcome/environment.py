@@ -8,7 +8,7 @@ import torch
 
 from ganguard import __version__
 from ganguard.base.compute import Compute, cores
-from ganguard.results.records import Environment
+from ganguard.results.environment import Environment
 
 
 def environment(compute: Compute, processes: int) -> Environment:

@@ -10,6 +10,7 @@ from ganguard.audit.plan.step import Step
 from ganguard.audit.spec.spec import Spec
 from ganguard.audit.steps.measurements import read_measurements
 from ganguard.audit.steps.substitute import queries_of
+from ganguard.results.independent_record import IndependentRecord
 from ganguard.results.protection import protection_verdicts
 from ganguard.results.records import (
     AttackRecord,
@@ -20,7 +21,7 @@ from ganguard.results.records import (
     Verdict,
 )
 from ganguard.results.verdicts import verdicts
-from ganguard.results.whose import Whose
+from ganguard.results.weak import weak_adversaries
 
 
 def measurements_of(plan: Plan, done: dict[str, Done]) -> Iterator[Measurement]:
@@ -41,6 +42,8 @@ def _measuring_steps(plan: Plan) -> Iterator[tuple[Step, dict[str, str | int | N
     for purchase in plan.purchases:
         buyer = purchase.scenario
         yield purchase.replay, {"defence": buyer.defence, "adversary": buyer.who}
+    for model in plan.honest:
+        yield model.measure, {"recipe": model.label, "seed": model.seed}
     for step in (*plan.known, *(domain.floors for domain in ground.domains)):
         yield step, {}
     for defended in ground.defended:
@@ -58,15 +61,15 @@ def use_records(plan: Plan, done: dict[str, Done]) -> Iterator[UseRecord]:
 
 
 def failure_records(plan: Plan, execution: Execution) -> Iterator[FailureRecord]:
-    """Yield why each absent copy, and each absent utility of a defence, is absent."""
-    wanted = [(substitute.measure, substitute.copy.whose()) for substitute in plan.substitutes]
-    for defended in plan.ground.defended:
-        wanted.append((defended.utility, Whose(defence=defended.scenario.defence)))
-    for step, whose in wanted:
+    """Yield why each absent copy, absent utility of a defence, and absent honest model is absent."""
+    wanted = [(plan_of.measure, plan_of.copy.whose().model_dump()) for plan_of in plan.substitutes]
+    wanted += [(each.utility, {"defence": each.scenario.defence}) for each in plan.ground.defended]
+    wanted += [(each.measure, {"recipe": each.label, "seed": each.seed}) for each in plan.honest]
+    for step, of in wanted:
         failed = None if step.name in execution.done else _cause(step, execution)
         if failed:
-            reason = execution.failed[failed]
-            yield FailureRecord.model_validate({**whose.model_dump(), "step": failed, "reason": reason})
+            said = {**of, "step": failed, "reason": execution.failed[failed]}
+            yield FailureRecord.model_validate(said)
 
 
 def _cause(step: Step, execution: Execution) -> str | None:
@@ -78,14 +81,20 @@ def _cause(step: Step, execution: Execution) -> str | None:
 
 
 def verdicts_on(
-    spec: Spec, measurements: list[Measurement], attacks: list[AttackRecord], defences: list[DefenceRecord]
+    spec: Spec,
+    measurements: list[Measurement],
+    attacks: list[AttackRecord],
+    defences: list[DefenceRecord],
+    independent: list[IndependentRecord],
 ) -> list[Verdict]:
     """Return the verdicts on the paper's relations.
 
-    Protection is not judged if distances are to the images that an API returned.
+    Protection is not judged if distances are to the images that an API returned, or by adversaries that did
+    not learn what they bought.
     """
     undefended = [measurement for measurement in measurements if measurement.defence is None]
     found = verdicts(undefended, attacks, improvements(spec.labelled_attacks()))
     if spec.remote() and not spec.reference:
         return found
-    return found + protection_verdicts(measurements, defences)
+    weak = weak_adversaries(measurements, attacks, independent)
+    return found + protection_verdicts(measurements, defences, weak)

@@ -31,7 +31,7 @@ def purchase_plan(
         f"purchase, seed {seed}{buyer}",
         settings,
         work.PurchaseInputs(Input(ground.target_in(buyer))),
-        after=(ground.yardsticks,),
+        after=(ground.sound,),
         cost=WAITED_FOR,
     )
     replay = Step(
@@ -93,7 +93,7 @@ def train_step(
     )
     steps = copy.settings.training_steps(copy_at_hand=stolen is not None)
     cost = float(steps) * copy.settings.batch_size
-    return Step(f"substitute {copy.name}", settings, inputs, after=(ground.fit,), cost=cost)
+    return Step(f"substitute {copy.name}", settings, inputs, after=(ground.fit, ground.sound), cost=cost)
 
 
 def substitute_plan(

@@ -36,7 +36,13 @@ def defended_target(scenario: Scenario, target: Step, directions: Sequence[Direc
 
 
 def defended_plan(
-    spec: Spec, scenario: Scenario, shielded: Step, undefended: Step, features: Step, yardsticks: Step
+    spec: Spec,
+    scenario: Scenario,
+    shielded: Step,
+    undefended: Step,
+    features: Step,
+    yardsticks: Step,
+    sound: Step,
 ) -> DefendedPlan:
     """Return the plan of a defended target, with the step that measures what honest users still get.
 
@@ -47,7 +53,9 @@ def defended_plan(
         undefended: the target without them.
         features: the feature network.
         yardsticks: the images that it is compared with.
+        sound: refuses a broken target, from which nothing more is bought.
     """
     settings = work.UtilitySettings(samples=spec.samples)
     inputs = work.UtilityInputs(Input(shielded), Input(undefended), Input(features), Input(yardsticks))
-    return DefendedPlan(scenario, shielded, Step(f"utility{scenario}", settings, inputs, cost=WAITED_FOR))
+    utility = Step(f"utility{scenario}", settings, inputs, after=(sound,), cost=WAITED_FOR)
+    return DefendedPlan(scenario, shielded, utility)

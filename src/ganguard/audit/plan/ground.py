@@ -49,6 +49,8 @@ def lay_ground(spec: Spec) -> Ground:
         after=(fit, *(shielded for _, shielded in behind)),
         cost=WAITED_FOR,
     )
+    accepted = work.SoundSettings(accepted="target_broken" in spec.even_if)
+    sound = Step("sound", accepted, work.SoundInputs(Input(yardsticks)), cost=WAITED_FOR)
     return Ground(
         real=real,
         trained_on=trained_on,
@@ -58,13 +60,19 @@ def lay_ground(spec: Spec) -> Ground:
         fit=fit,
         features=features,
         yardsticks=yardsticks,
+        sound=sound,
+        eyesight=Step(
+            "eyesight",
+            work.EyesightSettings(samples=spec.samples),
+            work.EyesightInputs(Input(measured), Input(features), Input(yardsticks)),
+        ),
         domains=tuple(
             DomainPlan(data, images, _floors_step(name, images, features, ready))
             for name, data, images in zip(names, datasets, domain_images, strict=True)
         ),
         directions=directions,
         defended=tuple(
-            defended_plan(spec, scenario, shielded, measured, features, yardsticks)
+            defended_plan(spec, scenario, shielded, measured, features, yardsticks, sound)
             for scenario, shielded in behind
         ),
     )

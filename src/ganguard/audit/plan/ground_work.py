@@ -251,6 +251,40 @@ class YardsticksInputs(Inputs[T]):
     features: T
 
 
+class SoundSettings(StepSettings):
+    """Refuse a broken target. accepted: whether the user wants it audited all the same."""
+
+    kind: ClassVar[str] = "sound"
+    accepted: bool
+
+
+@dataclass(frozen=True)
+class SoundInputs(Inputs[T]):
+    """The yardsticks, which hold the target's distance to real images and that of noise."""
+
+    yardsticks: T
+
+
+class EyesightSettings(StepSettings):
+    """Measure what the feature network sees. samples: images in each of the auditor's draws."""
+
+    kind: ClassVar[str] = "eyesight"
+    samples: Positive
+
+    def libraries(self) -> tuple[str, ...]:
+        """Return the library that codes images as JPEG, and the one that finds clusters."""
+        return ("simplejpeg", "scikit-learn")
+
+
+@dataclass(frozen=True)
+class EyesightInputs(Inputs[T]):
+    """The target that the auditor draws from, the feature network, and the yardsticks, which bought draws."""
+
+    target: T
+    features: T
+    yardsticks: T
+
+
 class DomainSettings(StepSettings):
     """Measure the floors of another domain."""
 

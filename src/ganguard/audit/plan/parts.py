@@ -8,6 +8,7 @@ from ganguard.audit.spec.scenarios import Scenario
 from ganguard.base.cache import canonical_json
 from ganguard.data.dataset import DatasetSettings
 from ganguard.results.whose import Whose
+from ganguard.training.settings import TrainingSettings
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,8 @@ class Ground:
         fit: refuses what does not fit the target, before anything is bought.
         features: the feature network.
         yardsticks: measures everything that copies are compared with.
+        sound: refuses a broken target, before anything is bought from it or trained for an adversary.
+        eyesight: measures what the feature network sees.
         domains: other domains that copies are moved to.
         directions: semantic directions, fitted for defences that move codes along them.
         defended: the target behind each chain of defences.
@@ -74,6 +77,8 @@ class Ground:
     fit: Step
     features: Step
     yardsticks: Step
+    sound: Step
+    eyesight: Step
     domains: tuple[DomainPlan, ...]
     directions: tuple[DirectionPlan, ...]
     defended: tuple[DefendedPlan, ...]
@@ -171,6 +176,29 @@ class SubstitutePlan:
 
 
 @dataclass(frozen=True)
+class HonestPlan:
+    """The training and the measuring of a model that never saw an answer of the target.
+
+    Attributes:
+        label: of all models of the same recipe and share; unique in the plan.
+        training: the recipe.
+        attacks: labels of the attacks whose copies are trained alike.
+        share: share of the train split of the real images that it is trained on.
+        seed: seed of the audit that its own seed is derived from.
+        train: the step that trains it.
+        measure: the step that measures it.
+    """
+
+    label: str
+    training: TrainingSettings
+    attacks: tuple[str, ...]
+    share: float
+    seed: int
+    train: Step
+    measure: Step
+
+
+@dataclass(frozen=True)
 class Plan:
     """All steps of an audit, and their purposes.
 
@@ -181,6 +209,7 @@ class Plan:
         known: the steps that choose the real images of adversaries.
         substitutes: the copies.
         auditor: how many images the auditor buys.
+        honest: the models that never saw an answer of the target.
     """
 
     steps: tuple[Step, ...]
@@ -189,3 +218,4 @@ class Plan:
     known: tuple[Step, ...]
     substitutes: tuple[SubstitutePlan, ...]
     auditor: int
+    honest: tuple[HonestPlan, ...] = ()

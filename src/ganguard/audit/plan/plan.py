@@ -1,13 +1,15 @@
 """Plan the steps that answer a spec, and what each is computed from.
 
-    real ─► ready ─► target ─► fit ─► yardsticks ─► purchase ─► substitute ─► measure
-    real ─► features ───────────────► yardsticks    purchase ─► replay ─────► measure
+    real ─► ready ─► target ─► fit ─► yardsticks ─► sound ─► purchase ─► substitute ─► measure
+    real ─► features ───────────────► yardsticks             purchase ─► replay ─────► measure
     target ─► direction ─► defended target ─► utility, beside the undefended; purchase ─► ... again
+    yardsticks ─► eyesight of the features
     another domain's real images ─► domain     substitute ─► transferred substitute ─► measure
+    real ─► independent ─► measure
 
 Nothing is trained before the real data are known to suffice and to fit the substitutes' architectures.
 Nothing is bought before the target is known to fit them too. The adversary buys after the yardsticks are
-measured.
+measured and show that the target is sound.
 """
 
 from collections.abc import Sequence
@@ -23,6 +25,7 @@ from ganguard.audit.plan.adversaries import (
     train_step,
 )
 from ganguard.audit.plan.ground import lay_ground
+from ganguard.audit.plan.independent import honest_plans
 from ganguard.audit.plan.parts import Copy, Ground, Plan, PurchasePlan, Recipe, SubstitutePlan
 from ganguard.audit.plan.step import Step
 from ganguard.audit.spec.scenarios import Scenario
@@ -45,16 +48,17 @@ def make_plan(spec: Spec) -> Plan:
     }
     copies = _Copies(spec, ground, bought, known)
     substitutes = copies.plan()
-    purchases = tuple(bought.values())
+    purchases, honest = tuple(bought.values()), honest_plans(spec, ground)
     draws = AUDITOR_DRAWS + len(ground.defended)
     steps = (
         *_ground_steps(ground),
         *_steps_of_purchases(ground, purchases),
         *known.values(),
         *(domain.floors for domain in ground.domains),
+        *(step for model in honest for step in (model.train, model.measure)),
         *copies.steps,
     )
-    return Plan(steps, ground, purchases, tuple(known.values()), substitutes, draws * spec.samples)
+    return Plan(steps, ground, purchases, tuple(known.values()), substitutes, draws * spec.samples, honest)
 
 
 def _ground_steps(ground: Ground) -> list[Step]:
@@ -70,6 +74,8 @@ def _ground_steps(ground: Ground) -> list[Step]:
         ground.fit,
         ground.features,
         ground.yardsticks,
+        ground.sound,
+        ground.eyesight,
         *(direction.step for direction in ground.directions),
     ]
 

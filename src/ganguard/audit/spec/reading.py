@@ -7,6 +7,7 @@ from typing import Any, cast
 from ganguard.audit.spec.spec import Spec
 from ganguard.base.errors import SpecError, unknown_name
 from ganguard.base.settings import LONGEST_YAML, TooLarge, apply_changes, parse, read_bounded, read_yaml
+from ganguard.base.text_files import decoded
 from ganguard.targets import TARGETS
 
 
@@ -119,7 +120,7 @@ def _text(path: Path) -> str:
         raise SpecError(
             f"{path}: {path.stat().st_size:,} bytes; at most {LONGEST_YAML:,} characters are read."
         ) from None
-    return content.decode(errors="replace")
+    return decoded(content, "replace")
 
 
 def source_of(spec: str) -> str:

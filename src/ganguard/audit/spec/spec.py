@@ -1,21 +1,30 @@
 """The spec of an audit: what is audited, by which attacks, behind which defences, and how it is measured."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import BeforeValidator, Field, SerializeAsAny, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SerializeAsAny,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 
 from ganguard.attacks.protocol import AttackSettings, parse_attack
 from ganguard.audit.spec.adversaries import AdversariesField, Averaging, Naive
 from ganguard.audit.spec.chains import ChainsField, attributes, swept
+from ganguard.audit.spec.independent import Independent, IndependentField
 from ganguard.audit.spec.labels import numbered
 from ganguard.audit.spec.scenarios import Scenario, scenarios
 from ganguard.base.cache import canonical_json
 from ganguard.base.compute import Compute
 from ganguard.base.errors import SpecError, unknown_name
-from ganguard.base.settings import NonNegative, Positive, Settings, one_line, parse
+from ganguard.base.settings import NonNegative, Positive, Settings, Words, one_line, parse
 from ganguard.comparison.directions import require_attribute
 from ganguard.data.dataset import DatasetField
+from ganguard.metrics.features import pretrained
 from ganguard.metrics.features.network import FeatureField
 from ganguard.targets import TARGETS
 from ganguard.targets.load import TargetSettings, parse_target
@@ -96,7 +105,8 @@ class Spec(Settings):
         reference: for a target at a `url`, the same generator as its owner holds it, to measure against.
             Without it, distances are to the images that the API returns, and protection is not judged.
         real: the real images that accuracy is measured against, and that give the features their scale.
-        features: the network whose features are compared.
+        features: the network whose features are compared; "pretrained" chooses one that is installed.
+        features_chosen: the kind that was chosen for "pretrained"; empty if the spec names its network.
         codes: "provider" if the target draws its codes, "client" if the adversary sends them.
         attacks: each trains one substitute for each seed, defence and adversary. There may be none if only
             the utility of defences is asked for. If query_budget, real_fraction, domain_images or method is a
@@ -107,8 +117,12 @@ class Spec(Settings):
         adversaries: each attacks every defended target: "naive" trains on the images that it gets; `{kind:
             through_defence}` trains through a guess of the defence; `{kind: averaging}` asks for every image
             several times. If a setting is a list, each of its values makes an adversary of its own.
-        seeds: each reseeds the purchase and the substitutes.
+        seeds: each reseeds the purchase and the substitutes, and trains honest models of its own.
+        independent: whether honest models are trained on the real images without a query, and on which
+            shares of them: on, off, or {shares: [1, 0.5]}. Without them no copy is called close.
         samples: images in each measured set.
+        even_if: findings that would stop the audit, and shall not, as a word or a list. "target_broken": the
+            target is no nearer to real images than noise is, or covers none of them.
         compute: device, and threads of each process.
     """
 
@@ -116,13 +130,31 @@ class Spec(Settings):
     reference: Annotated[SerializeAsAny[TargetSettings] | None, BeforeValidator(_reference)] = None
     real: DatasetField
     features: FeatureField
+    features_chosen: str = ""
     codes: Codes = "provider"
     attacks: Annotated[tuple[SerializeAsAny[AttackSettings], ...], BeforeValidator(_attacks)]
     defences: ChainsField = ((),)
     adversaries: AdversariesField = (Naive(),)
     seeds: tuple[NonNegative, ...] = (0,)
+    independent: IndependentField = Independent()
     samples: Annotated[Positive, Field(ge=6)] = 5000
+    even_if: Words[Literal["target_broken"]] = ()
     compute: Compute = Compute()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _chosen(cls, values: Any) -> Any:
+        """Name the network that is chosen for "pretrained", so that what is written of the spec holds it."""
+        if not isinstance(values, dict) or cast(dict[str, Any], values).get("features") != pretrained.WORD:
+            return values
+        kind = pretrained.choose()
+        return {**cast(dict[str, Any], values), "features": kind, "features_chosen": kind}
+
+    @field_serializer("target")
+    def _as_written(self, target: TrainTarget | TargetSettings) -> dict[str, Any]:
+        """Return the target as a spec names it, so that what is dumped can be read again."""
+        said = target.model_dump(mode="json")
+        return {"train": said} if isinstance(target, TrainTarget) else said
 
     @field_validator("seeds")
     @classmethod

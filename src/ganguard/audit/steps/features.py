@@ -7,13 +7,13 @@ from ganguard.audit.steps.call import Digests, Kind, StepCall
 from ganguard.audit.steps.real import Real, load_real
 from ganguard.base.cache import content_key, tensor_digest, write_json, write_tensors
 from ganguard.base.errors import MetricError
-from ganguard.base.images import to_float
+from ganguard.base.image_rows import ImageRows
 from ganguard.base.seeds import seeded_weights
 from ganguard.comparison.embedding import FeatureDescription
 from ganguard.metrics.features.classifier import WEIGHTS, Classifier, accuracy
+from ganguard.metrics.features.extraction import extract_stream
 from ganguard.metrics.features.network import (
     Standardisation,
-    extract,
     load_features,
     require_side,
     version_of,
@@ -29,7 +29,8 @@ def run_features(call: StepCall[FeaturesSettings, FeaturesInputs[Path]]) -> Dige
     if isinstance(settings, Classifier):
         held_out = _train_classifier(settings, real, call)
     network = load_features(settings, call.directory, real.images.shape[1])
-    scale = Standardisation.fit(extract(network, real.images[real.train], call.compute))
+    train = ImageRows(real.images, real.train).parts()  # read in parts: they may exceed memory
+    scale = Standardisation.fit(extract_stream(network, train, call.compute))
     write_tensors(call.directory / "scale.safetensors", {"mean": scale.mean, "std": scale.std})
     said = FeatureDescription(
         settings=settings.model_dump(mode="json"),
@@ -65,7 +66,7 @@ def _train_classifier(
         progress=call.progress,
     )
     write_tensors(call.directory / WEIGHTS, network.cpu().state_dict())
-    return accuracy(network, to_float(real.images[real.reference]), labels[real.reference])
+    return accuracy(network, real.images[real.reference], labels[real.reference], call.compute)
 
 
 FEATURES = Kind(

@@ -2,13 +2,16 @@
 
 from ganguard.audit.steps.call import Kind
 from ganguard.audit.steps.direction import DIRECTION
+from ganguard.audit.steps.eyesight import EYESIGHT
 from ganguard.audit.steps.features import FEATURES
+from ganguard.audit.steps.independent import INDEPENDENT, MEASURE_INDEPENDENT
 from ganguard.audit.steps.known import KNOWN
 from ganguard.audit.steps.measure import MEASURE
 from ganguard.audit.steps.preflight import FIT, READY
 from ganguard.audit.steps.purchase import PURCHASE
 from ganguard.audit.steps.real import REAL
 from ganguard.audit.steps.replay import REPLAY
+from ganguard.audit.steps.sound import SOUND
 from ganguard.audit.steps.substitute import SUBSTITUTE
 from ganguard.audit.steps.target import DEFEND, OPEN_TARGET, TRAIN_TARGET
 from ganguard.audit.steps.transfer import DOMAIN, MEASURE_TRANSFER
@@ -26,6 +29,10 @@ KINDS: dict[str, Kind] = {
     "utility": UTILITY,
     "features": FEATURES,
     "yardsticks": YARDSTICKS,
+    "sound": SOUND,
+    "eyesight": EYESIGHT,
+    "independent": INDEPENDENT,
+    "measure_independent": MEASURE_INDEPENDENT,
     "known": KNOWN,
     "purchase": PURCHASE,
     "replay": REPLAY,

@@ -83,7 +83,9 @@ def knowledge_of(
     rows = adversary_split(split(real).train, fraction, seed=seed, groups=real.groups)
     own, judged = (real.images[of] for of in rows)
     _, network, scale = network_of(features, own.shape[1], compute)
-    scale = scale or Standardisation.fit(extract(network, torch.cat([own, judged]), compute))
+    scale = scale or Standardisation.fit(
+        extract(network, torch.cat([own, judged]), compute), "the adversary's own set"
+    )
     judge = judge_by(lambda images: scale(extract(network, images, compute)), judged)
     return Knowledge(own, judge, _judged_by(network, scale, judged))
 

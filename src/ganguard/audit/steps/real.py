@@ -11,7 +11,7 @@ from ganguard.audit.steps.call import Digests, Kind, StepCall
 from ganguard.base.cache import tensor_digest, write_json, write_tensors
 from ganguard.base.grids import TILES, save_grid
 from ganguard.base.settings import NonNegative, Settings, read_json
-from ganguard.data.dataset import load_dataset
+from ganguard.data.dataset import Skipped, load_dataset
 from ganguard.data.splits import split
 from ganguard.results.skipped import write_skipped
 
@@ -54,8 +54,8 @@ def run_real(call: StepCall[RealSettings, NoInputs[Path]]) -> Digests:
     counts = SplitCounts(train=len(splits.train), reference=len(splits.reference))
     write_json(call.directory / _COUNTS, counts.model_dump())
     save_grid(real.images[splits.train[:TILES]], call.directory)
-    if real.skipped:
-        write_skipped(call.directory, real.skipped.count, real.skipped.listed)
+    bad = real.skipped or Skipped(0, ())
+    write_skipped(call.directory, bad.count, bad.listed, stray=real.stray, made_rgb=real.made_rgb)
     return {"result": tensor_digest(tensors)}
 
 

@@ -46,7 +46,8 @@ def run_train_target(call: StepCall[TrainTargetSettings, TrainTargetInputs[Path]
     )
     (call.directory / "training.safetensors").unlink()
     description = (
-        f"{training.architecture.kind} trained here, {training.steps:,} steps on {len(images):,} images"
+        f"{training.architecture.kind} trained here, {training.steps:,} step"
+        f"{'' if training.steps == 1 else 's'} on {len(images):,} images"
     )
     if privacy := training.differential_privacy:
         bound = f"({privacy.epsilon:g}, {privacy.delta:g})-" if privacy.epsilon else "not "

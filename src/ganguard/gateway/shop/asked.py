@@ -16,6 +16,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from torch import Tensor
 
 from ganguard.base.settings import LARGEST, one_line
+from ganguard.base.text_files import without_mark
 from ganguard.gateway.refusals import ProblemError
 from ganguard.targets.wire import FARTHEST, MOST_COUNT, Format
 
@@ -68,7 +69,7 @@ def read_asked(content: bytes, most: int, width: int | None) -> Asked:
     the first fault, and does not repeat the value.
     """
     try:
-        body = _BODY.decode(content)
+        body = _BODY.decode(without_mark(content))
     except (ValueError, RecursionError) as problem:
         raise _unfit(problem, "") from None
     latents = None if body.latents is UNSET else _codes(bytes(body.latents), most, width)

@@ -13,6 +13,7 @@ from pathlib import Path
 from sqlalchemy import Connection, delete, insert, select
 
 from ganguard.base.errors import SpecError
+from ganguard.base.text_files import without_mark
 from ganguard.defences.defended_target import LONGEST_SECRET
 from ganguard.gateway.private_files import SECRET
 from ganguard.gateway.tables import SECRETS, open_database
@@ -85,7 +86,7 @@ def secret_of(directory: Path) -> bytes:
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     with suppress(FileExistsError):
         _make(path)
-    held = path.read_bytes().strip()
+    held = without_mark(path.read_bytes()).strip()
     if not SHORTEST_SECRET <= len(held) <= LONGEST_SECRET:
         raise SpecError(
             f"{path}: the secret must be of {SHORTEST_SECRET} to {LONGEST_SECRET} bytes; got {len(held)}. "

@@ -37,6 +37,8 @@ class Service:
         self.spec, self.telemetry = spec, Telemetry()
         audited = Audited(Path(spec.risk.results)) if spec.risk else None
         target = load_target(spec.target, spec.compute)
+        if audited and spec.risk and "another_generator" not in spec.risk.even_if:
+            audited.require_of(target.identity)
         memory = Memory(target, spec.most_mib)
         self.most_images = min(spec.most_images, memory.most_images)
         self._databases = Databases(spec)

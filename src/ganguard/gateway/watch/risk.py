@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from ganguard.base.errors import DataError
-from ganguard.base.settings import GREATEST, read_record
+from ganguard.base.errors import DataError, SpecError
+from ganguard.base.settings import GREATEST, read_record, shortened
 from ganguard.results.intervals import t_interval
 from ganguard.results.measures import DISTANCE
 from ganguard.results.whose import Whose
@@ -46,9 +46,15 @@ class _Measurement(Whose):
     spread: Annotated[float, Field(ge=0, le=GREATEST)] | None = None
 
 
+class _Target(_Known):
+    identity: str = ""
+    reference: str | None = None
+
+
 class _Results(_Known):
     format: Literal[1]
     name: str
+    target: _Target = _Target()
     measurements: tuple[_Measurement, ...]
 
 
@@ -136,11 +142,26 @@ class Audited:
     def __init__(self, results: Path) -> None:
         path = results / "results.json" if results.is_dir() else results
         found = read_record(path, _Results, DataError)
-        self.name = found.name
+        self.name, self._path = found.name, path
+        self._generators = {found.target.identity, found.target.reference} - {"", None}
         self._copies = [m for m in found.measurements if _of_a_copy(m)]
         if not self._copies:
             raise DataError(
                 f"{path}: no copy was measured against its target. Give the results of an audit with attacks."
+            )
+
+    def require_of(self, identity: str) -> None:
+        """Raise SpecError unless the audit is of the generator with this identity.
+
+        The owner's generator behind an API is known by the reference that the audit was given.
+        """
+        if identity not in self._generators:
+            found = ", ".join(sorted(shortened(each) for each in self._generators if each)) or "none"
+            raise SpecError(
+                f"risk.results: {self._path} is an audit of another generator: this gateway serves "
+                f"{shortened(identity)}, it names {found}. Audit the one that is served (for a target at a "
+                "url, name it as the audit's reference); or set risk.even_if: another_generator if the "
+                "numbers hold for this one too."
             )
 
     def curves(self, defence: str) -> Curves:

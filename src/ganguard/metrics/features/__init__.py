@@ -11,6 +11,8 @@ FEATURES = PluginTable(
     {
         "classifier": "ganguard.metrics.features.classifier:Classifier",
         "clip": "ganguard.metrics.features.clip:Clip",
+        "dinov2": "ganguard.metrics.features.huggingface:DinoV2",
+        "efficientnet_lite0": "ganguard.metrics.features.efficientnet:EfficientNetLite0",
         "huggingface": "ganguard.metrics.features.huggingface:HuggingFace",
         "inception": "ganguard.metrics.features.inception:Inception",
         "random_network": "ganguard.metrics.features.random_network:RandomNetwork",

@@ -10,18 +10,18 @@ from torch import Tensor, nn
 
 from ganguard.metrics.features.huggingface import (
     PREPROCESSING,
-    HuggingFace,
     HuggingFaceNetwork,
+    Model,
     load_model,
 )
 from ganguard.metrics.features.network import require_same
 from ganguard.metrics.features.preprocessing import Preprocessing, read_preprocessing
 
 
-class Clip(HuggingFace):
+class Clip(Model):
     """Settings of a CLIP model of transformers; the default is the one that CMMD's authors use.
 
-    See `HuggingFace` for the attributes.
+    See `Model` for the attributes.
     """
 
     kind: Literal["clip"] = "clip"

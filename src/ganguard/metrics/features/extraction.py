@@ -9,6 +9,7 @@ under any file name of the images, and never taken for those of other images.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -103,7 +104,7 @@ def extract_stream(
     """
     rows: list[Tensor] = []
     done = 0
-    for block in blocks(chunks):
+    for block in _of_the_network(network, chunks):
         found = cache.find(block, output) if cache else None
         if found is None:
             found = extract(network, block, compute, output=output)
@@ -119,6 +120,14 @@ def extract_stream(
     if not rows:
         raise MetricError(f"{output} were requested of no images. Give at least one.")
     return torch.cat(rows)
+
+
+def _of_the_network(network: FeatureNetwork, chunks: Iterable[Tensor]) -> Iterator[Tensor]:
+    """Yield the images of all chunks, as many at a time as go through the network at once."""
+    coming = iter(chunks)
+    for first in coming:
+        require_images(first, "images", MetricError)
+        yield from blocks(chain([first], coming), network.chunk(*first.shape[2:]))
 
 
 def blocks(chunks: Iterable[Tensor], size: int = CHUNK) -> Iterator[Tensor]:

@@ -23,7 +23,7 @@ CONFIG, PREPROCESSING = "config.json", "preprocessor_config.json"
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "model-*-of-*.safetensors")
 
 
-class HuggingFace(FeatureSettings):
+class Model(FeatureSettings):
     """Settings of a model of transformers.
 
     Attributes:
@@ -33,7 +33,6 @@ class HuggingFace(FeatureSettings):
         sha256: digest over the names and SHA-256 of its files; other files are refused.
     """
 
-    kind: Literal["huggingface"] = "huggingface"
     model: str = "facebook/dinov2-base"
     revision: str = "main"
     sha256: Sha256 | None = None
@@ -70,6 +69,18 @@ class HuggingFace(FeatureSettings):
         return Path(self.model) if Path(self.model).is_dir() else _from_hub(self.model, self.revision)
 
 
+class HuggingFace(Model):
+    """Settings of any model of transformers."""
+
+    kind: Literal["huggingface"] = "huggingface"
+
+
+class DinoV2(Model):
+    """Settings of DINOv2, by one word; `model` names another size of it, or a directory."""
+
+    kind: Literal["dinov2"] = "dinov2"
+
+
 class HuggingFaceNetwork(FeatureNetwork):
     """Images (N, C, H, W) uint8 -> features (N, D) float32; grey images are repeated to three channels.
 
@@ -81,6 +92,7 @@ class HuggingFaceNetwork(FeatureNetwork):
     takes: ClassVar[Literal["float", "uint8"]] = "uint8"
     smallest_side: ClassVar[int] = 1
     at_once: ClassVar[int | None] = 64
+    bytes_a_pixel: ClassVar[int] = 512  # of a transformer of 1,536 channels, whose patches are 14x14
 
     def __init__(self, name: str, preprocessing: Preprocessing, model: nn.Module, pooled: bool) -> None:
         super().__init__()
@@ -88,6 +100,10 @@ class HuggingFaceNetwork(FeatureNetwork):
         self.model = model
         last = {parameter.rpartition(".")[2] for parameter, _ in model.named_parameters()}
         self.class_token = bool(last & {"cls_token", "class_embedding"})
+
+    def working_bytes(self, height: int, width: int) -> int:
+        """Return the bytes that it works in for one image, at the size that its preprocessing gives."""
+        return super().working_bytes(*self.preprocessing.size_of(height, width))
 
     def features(self, images: Tensor) -> Tensor:
         """Return the features. Raises MetricError if the model fails on images of this size."""
@@ -150,8 +166,8 @@ def _from_hub(model: str, revision: str) -> Path:
         except Exception as problem:  # noqa: BLE001 - the client raises its own errors, HTTP's, and the system's
             raise CheckpointError(
                 f"{one_line(model, 200)}: no such directory, and Hugging Face's hub did not provide it "
-                f"({one_line(problem, 160)}). Give the directory of a model, or a name on the hub and a "
-                "network connection."
+                f"({one_line(problem, 160)}). Give `model` the directory of a model that was downloaded "
+                "elsewhere, or a name on the hub and a network connection."
             ) from None
 
 

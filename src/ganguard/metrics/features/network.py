@@ -1,6 +1,5 @@
 """Feature networks, how they are run, and how features are put on one scale."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +15,12 @@ from ganguard.base.errors import CheckpointError, MetricError
 from ganguard.base.images import require_images, to_float
 from ganguard.base.progress import Progress, silent
 from ganguard.base.settings import Settings
-from ganguard.metrics.features import FEATURES
+from ganguard.metrics.features import FEATURES, pretrained
+from ganguard.metrics.features.scale_checks import is_constant, require_scale
 
-CHUNK = 256  # images that go through a feature network at once
+CHUNK = 256  # images that go through a feature network at once, if they are small
+MOST_BYTES = 704 << 20  # of memory that a network may work in, above its images and its weights
 SMALLEST_SIDE = 4  # pixels
-# A feature is constant if its standard deviation is at most this share of its largest value: a smaller one is
-# float32's rounding, which differs between chunks.
-CONSTANT = 1e-6
 ROUNDING = 1e-3  # largest distance from 1 of the sum of an image's probabilities
 
 Sha256 = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
@@ -60,12 +58,27 @@ class FeatureNetwork(nn.Module):
         takes: "float", images float32 in [-1, 1]; or "uint8", images as they are, which the network scales
             itself.
         smallest_side: smallest side in pixels of the images that it takes.
-        at_once: number of images that it takes at once, if CHUNK of them would need much memory.
+        at_once: number of images that it takes at once, if CHUNK of them would be too many at any size.
+        bytes_a_pixel: memory that it works in, for each pixel of each image that it takes at once.
     """
 
     takes: ClassVar[Literal["float", "uint8"]] = "float"
     smallest_side: ClassVar[int] = SMALLEST_SIDE
     at_once: ClassVar[int | None] = None
+    bytes_a_pixel: ClassVar[int] = 1024
+
+    def working_bytes(self, height: int, width: int) -> int:
+        """Return the bytes of memory that it works in for one image of this height and width."""
+        return self.bytes_a_pixel * height * width
+
+    def chunk(self, height: int, width: int) -> int:
+        """Return how many images of this height and width go through it at once.
+
+        They are as many as MOST_BYTES of memory allow, at most CHUNK, and at least one. The number depends on
+        the size of the images alone, so that features do too.
+        """
+        fit = MOST_BYTES // max(1, self.working_bytes(height, width))
+        return max(1, min(CHUNK, self.at_once or CHUNK, fit))
 
     def features(self, images: Tensor) -> Tensor:
         """Return the features, before they are standardised."""
@@ -84,8 +97,10 @@ class GivesProbabilities(Protocol):
 def parse_features(value: object) -> FeatureSettings:
     """Return the settings of a feature network, from its name ("classifier") or a mapping with `kind`.
 
-    Raises SpecError.
+    The name "pretrained" is that of the network that is chosen here. Raises SpecError.
     """
+    if value == pretrained.WORD:
+        value = pretrained.choose()
     return value if isinstance(value, FeatureSettings) else FEATURES.parse(value)
 
 
@@ -168,9 +183,9 @@ def extract(
 ) -> Tensor:
     """Return features (N, D), or class probabilities, float32, on CPU, of images (N, C, H, W) uint8.
 
-    Images go through the network in chunks of `CHUNK`. Raises MetricError if they are not images, or too
-    small; if probabilities are requested of a network that gives none; and if the network's output is not
-    finite (N, D).
+    Images go through the network in chunks of `FeatureNetwork.chunk`. Raises MetricError if they are not
+    images, or too small; if probabilities are requested of a network that gives none; and if the network's
+    output is not finite (N, D).
     """
     require_images(images, "images", MetricError)
     require_side(images, network.smallest_side)
@@ -179,7 +194,7 @@ def extract(
     rows: list[Tensor] = []
     done = 0
     with use_threads(compute.threads):
-        for chunk in images.split(min(CHUNK, network.at_once or CHUNK)):
+        for chunk in images.split(network.chunk(*images.shape[2:])):
             there = chunk.to(device)
             given = run(to_float(there) if network.takes == "float" else there)
             rows.append(_require_rows(given, len(chunk), rows, output))
@@ -253,15 +268,16 @@ class Standardisation:
     std: Tensor
 
     @staticmethod
-    def fit(features: Tensor) -> "Standardisation":
-        """Fit to features (N, D) of real images. Raises MetricError for fewer than two."""
-        if len(features) < 2:
-            raise MetricError(
-                f"the scale of features needs at least 2 images; got {len(features)}. Give more of them."
-            )
+    def fit(features: Tensor, name: str = "the set of real images") -> "Standardisation":
+        """Fit to features (N, D) of real images, which messages call `name`.
+
+        Raises MetricError for fewer than two, and for images that are equal, or nearly so.
+        """
+        require_scale(features, name)
         std = features.std(0)
-        constant = std <= CONSTANT * torch.linalg.vector_norm(features, ord=math.inf)
-        return Standardisation(features.mean(0), torch.where(constant, torch.ones_like(std), std))
+        return Standardisation(
+            features.mean(0), torch.where(is_constant(features), torch.ones_like(std), std)
+        )
 
     def __call__(self, features: Tensor) -> Tensor:
         """Return (N, D) standardised: mean 0 and variance 1 in each dimension on the real training split."""

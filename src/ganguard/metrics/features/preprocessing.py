@@ -18,6 +18,7 @@ from ganguard.base.errors import CheckpointError, MetricError
 from ganguard.base.settings import one_line, read_record
 
 LARGEST_SIDE = 4096  # pixels
+PIXELS_AT_ONCE = 1 << 22  # that are resized at once; each takes some 30 bytes
 # Processors of transformers that take the steps of this module; others crop or pad in ways of their own.
 KNOWN = frozenset({"Beit", "Bit", "Blip", "CLIP", "DINOv3ViT", "DeiT", "Siglip", "ViT"})
 
@@ -56,6 +57,12 @@ def resized(images: Tensor, height: int, width: int, mode: Mode) -> Tensor:
             f"the feature network would scale images of {images.shape[2]}x{images.shape[3]} pixels to "
             f"{height}x{width}; the largest side is {LARGEST_SIDE}. Crop them first."
         )
+    larger = max(images.shape[2], height) * max(images.shape[3], width)
+    parts = images.split(max(1, PIXELS_AT_ONCE // larger))  # floats of all would take much memory
+    return torch.cat([_resized(part, height, width, mode) for part in parts])
+
+
+def _resized(images: Tensor, height: int, width: int, mode: Mode) -> Tensor:
     floats = images.float()
     for size in ((images.shape[2], width), (height, width)):
         floats = (
@@ -149,6 +156,14 @@ class Preprocessing(BaseModel):
     def crops(self) -> bool:
         """Whether the centre is cropped."""
         return self.crop_size is not None if self.do_center_crop is None else self.do_center_crop
+
+    def size_of(self, height: int, width: int) -> tuple[int, int]:
+        """Return the height and width that images of this height and width have for the network."""
+        if self.resizes and self.size:
+            height, width = self.size.of(height, width, before_crop=self.crops)
+        if self.crops and self.crop_size:
+            height, width = self.crop_size.of(height, width, before_crop=False)
+        return height, width
 
     def __call__(self, images: Tensor) -> Tensor:
         """Return images (N, 3, H, W) uint8 as float32 in the form that the network takes.

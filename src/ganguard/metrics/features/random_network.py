@@ -6,7 +6,7 @@ far from those that a pretrained network was trained on. It needs no labels and 
 
 import math
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -39,6 +39,9 @@ class RandomConvolutions(FeatureNetwork):
 
     The side is halved after the second convolution, and pooled to 2x2 after the third.
     """
+
+    # The second convolution reads 32 channels of float32 and gives 64, each in torch's order and in oneDNN's.
+    bytes_a_pixel: ClassVar[int] = 656
 
     def __init__(self, channels: int, dimensions: int, seed: int) -> None:
         super().__init__()

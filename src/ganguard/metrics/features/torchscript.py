@@ -73,6 +73,11 @@ class TorchScriptNetwork(FeatureNetwork):
         self.settings = settings
         self.program = program
 
+    def working_bytes(self, height: int, width: int) -> int:
+        """Return the bytes that it is taken to work in for one image, at the size that it is given."""
+        size = self.settings.size
+        return super().working_bytes(size or height, size or width)
+
     def features(self, images: Tensor) -> Tensor:
         """Return the features (N, D) of images (N, C, H, W) uint8.
 

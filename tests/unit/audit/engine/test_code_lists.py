@@ -23,6 +23,7 @@ RECORDS = frozenset(
     {
         "ganguard.audit.plan.adversary_work",
         "ganguard.audit.plan.ground_work",
+        "ganguard.audit.plan.independent_work",
         "ganguard.audit.plan.step",
         "ganguard.audit.steps.call",
     }

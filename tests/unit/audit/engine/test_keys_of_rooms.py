@@ -99,15 +99,27 @@ json.dump({"names": sorted(before), **changed}, sys.stdout)
 WITH_KNOWN = {"substitute with known", "substitute with known, guess"}
 WITH_GUESS = {"substitute with guess", "substitute with known, guess"}
 SUBSTITUTES = {"substitute", *WITH_KNOWN, *WITH_GUESS}
-MEASURING = {"yardsticks", "utility", "known", "replay", "measure", "domain", "measure_transfer"}
+INDEPENDENT = {"independent", "measure_independent"}
+MEASURING = {
+    "measure_independent",
+    "yardsticks",
+    "utility",
+    "known",
+    "replay",
+    "measure",
+    "domain",
+    "measure_transfer",
+}
+MEASURED_COPIES = {"measure", "measure_independent", "measure_transfer"}
 BUYING = {"purchase", "yardsticks", "utility"}
 OPENING = {"open_target", "defend", "direction", "fit", *BUYING}
 ASKING = {"ready", "fit"}
+TRAINING = {"train_target", "independent"}
 IDENTITIES = {"identity behind jpeg", "identity behind adversarial_noise"}
-EVERY_STEP = {"real", "features", "train_target", *OPENING, *MEASURING, *ASKING, *SUBSTITUTES}
+EVERY_STEP = {"real", "features", *TRAINING, *OPENING, *MEASURING, *ASKING, *SUBSTITUTES}
 ROOMS = {
     "base/seeds.py": EVERY_STEP | IDENTITIES,
-    "base/settings.py": EVERY_STEP,
+    "base/settings.py": EVERY_STEP | {"sound"},
     "base/grids.py": set(),
     "data/splits.py": {
         "real",
@@ -118,18 +130,18 @@ ROOMS = {
         "known",
         "domain",
         "measure_transfer",
+        "independent",
     }
     | SUBSTITUTES,
     "data/lsun_lmdb.py": {"real", *ASKING, "open_target", "defend"},
     "architectures/sngan.py": {
         "ready",
-        "train_target",
-        "measure",
-        "measure_transfer",
+        *TRAINING,
+        *MEASURED_COPIES,
         *OPENING,
         *SUBSTITUTES,
     },
-    "training/losses.py": {*ASKING, "train_target", *SUBSTITUTES},
+    "training/losses.py": {*ASKING, *TRAINING, *SUBSTITUTES},
     "training/pace.py": set(),
     "attacks/fidelity.py": {*ASKING, *SUBSTITUTES},
     "attacks/subsampling/metropolis_hastings.py": {*ASKING, *SUBSTITUTES},
@@ -149,18 +161,21 @@ ROOMS = {
     "comparison/measure_sets.py": set(),
     "queries/harvest.py": {*ASKING, *BUYING, *SUBSTITUTES},
     "queries/ledger_rows.py": set(),
-    "targets/checkpoint.py": {"ready", "train_target", "measure", "measure_transfer", *OPENING, *SUBSTITUTES},
+    "targets/checkpoint.py": {"ready", *TRAINING, *MEASURED_COPIES, *OPENING, *SUBSTITUTES},
     "targets/http.py": OPENING,
     "defences/output_jpeg.py": {"fit", "defend", *WITH_GUESS, *IDENTITIES},
     "report/words.py": set(),
     "results/verdicts.py": set(),
-    "results/records.py": {"direction", *MEASURING},
+    "results/records.py": {"direction", "sound", *MEASURING},
+    "results/soundness.py": {"sound"},
     "gateway/watch/risk.py": set(),
     "audit/spec/spec.py": set(),
     "audit/plan/adversary_work.py": set(),
     "audit/plan/ground_work.py": set(),
+    "audit/plan/independent_work.py": set(),
     "audit/steps/purchase.py": BUYING | SUBSTITUTES,
     "audit/steps/measure.py": {"measure"},
+    "audit/steps/independent.py": INDEPENDENT,
     "audit/engine/execute.py": set(),
     "audit/outcome/assemble.py": set(),
     "cli/audit.py": set(),
@@ -203,7 +218,9 @@ def changed(
         env={**os.environ, "PYTHONPATH": str(place)},
     )
     answer: dict[str, list[str]] = json.loads(found.stdout)
-    assert set(answer.pop("names")) == EVERY_STEP | IDENTITIES  # so that no kind of step is left out
+    assert (
+        set(answer.pop("names")) == EVERY_STEP | {"sound"} | IDENTITIES
+    )  # so that no kind of step is left out
     return {file: set(names) for file, names in answer.items()}
 
 
@@ -228,5 +245,5 @@ def test_what_measures_tells_or_counts_trains_no_copy_again_that_has_no_judge(
 ) -> None:
     """The judge of an adversary that holds real images measures, and so does what it watches."""
     rooms = ("metrics/", "comparison/", "report/", "results/", "queries/ledger")
-    trained = {file: names & {"train_target", "substitute"} for file, names in changed.items()}
+    trained = {file: names & {*TRAINING, "substitute"} for file, names in changed.items()}
     assert not any(names for file, names in trained.items() if file.startswith(rooms))

@@ -7,7 +7,7 @@ from ganguard.attacks.fidelity import FidelitySettings
 from ganguard.attacks.protocol import Needs
 from ganguard.attacks.transfer import TransferSettings
 from ganguard.audit.engine.cache import Done, step_key
-from ganguard.audit.plan import adversary_work, ground_work
+from ganguard.audit.plan import adversary_work, ground_work, independent_work
 from ganguard.audit.plan.parts import Plan
 from ganguard.audit.plan.plan import make_plan
 from ganguard.audit.plan.step import Step, StepSettings
@@ -56,7 +56,8 @@ def test_steps_come_after_what_they_need() -> None:
 
 
 def test_every_kind_of_step_has_settings_a_function_and_says_its_code() -> None:
-    named = [*vars(ground_work).values(), *vars(adversary_work).values()]
+    rooms = (ground_work, adversary_work, independent_work)
+    named = [found for room in rooms for found in vars(room).values()]
     settings = [found for found in named if isinstance(found, type)]
     kinds = [kind.kind for kind in settings if issubclass(kind, StepSettings) and "kind" in vars(kind)]
     assert sorted(kinds) == sorted(KINDS)
@@ -73,11 +74,22 @@ def test_one_purchase_serves_all_attacks_of_a_seed() -> None:
     assert [(p.seed, p.queries) for p in plan.purchases] == [(0, 30), (1, 30)]
 
 
-def test_nothing_is_bought_before_the_yardsticks_stand() -> None:
-    plan = plan_of()
-    purchases = [step for step in plan.steps if step.kind == "purchase"]
-    assert len(purchases) == 2
-    assert all(step.after == (plan.ground.yardsticks,) for step in purchases)
+def test_nothing_is_bought_or_trained_before_the_target_is_found_sound() -> None:
+    transfer = {**ATTACK, "kind": "transfer", "domain": {"kind": "digits", "classes": [0]}}
+    plan = plan_of(
+        attacks=[ATTACK, {**transfer, "method": ["fine_tune", "scratch"]}],
+        defences=["none", {"kind": "jpeg", "quality": 20}],
+    )
+    kinds = {"purchase", "substitute", "utility", "independent"}
+    waiting = [step for step in plan.steps if step.kind in kinds]
+    assert {step.kind for step in waiting} == kinds
+    assert all(plan.ground.sound in step.after for step in waiting)
+    assert needed_by(plan.ground.sound) == [plan.ground.yardsticks]
+
+
+def test_going_on_with_a_broken_target_changes_the_key_of_that_decision_alone() -> None:
+    before, after = keys_of(plan_of()), keys_of(plan_of(even_if="target_broken"))
+    assert {name for name in before if after[name] != before[name]} == {"sound"}
 
 
 def test_a_target_trained_on_the_real_data_decodes_it_once() -> None:
@@ -111,7 +123,8 @@ def test_keys_depend_on_what_results_depend_on_and_on_nothing_else() -> None:
     assert changed == {
         name
         for name in base
-        if name.split(",")[0] in ("ready", "yardsticks", "replay") or name[:7] == "measure"
+        if name.split(",")[0] in ("ready", "yardsticks", "sound", "eyesight", "replay")
+        or name[:7] == "measure"
     }
     assert (
         keys_of(plan_of(seeds=[1]))["substitute fidelity sngan, 10 queries, seed 1"]

@@ -7,6 +7,7 @@ import torch
 
 from ganguard.architectures.networks import build_networks
 from ganguard.architectures.sngan import SNGAN
+from ganguard.audit.spec.independent import Independent
 from ganguard.audit.spec.reading import audits_listed, presets, read_spec
 from ganguard.audit.spec.spec import TrainTarget
 
@@ -105,7 +106,21 @@ def test_the_full_form_of_a_preset_has_five_seeds(name: str) -> None:
     _, once = read_spec(name, [])
     _, full = read_spec(f"{name}-full", [])
     assert full.seeds == (0, 1, 2, 3, 4)
-    assert full.model_copy(update={"seeds": (0,)}) == once
+    assert full.independent == Independent(shares=(1, 0.5)) and once.independent == Independent()
+    alike = {"seeds": once.seeds, "independent": once.independent, "attacks": once.attacks}
+    assert full.model_copy(update=alike) == once
+    assert full.attacks[: len(once.attacks)] == once.attacks
+
+
+def test_the_first_audit_has_three_seeds_of_one_architecture_and_honest_models() -> None:
+    _, spec = read_spec("digits", [])
+    assert spec.seeds == (0, 1, 2) and spec.independent == Independent()
+    assert [(a.architecture.kind, a.query_budget) for a in spec.attacks] == [
+        ("sngan", 200),
+        ("sngan", 1000),
+        ("sngan", 5000),
+    ]
+    assert {a.architecture.kind for a in read_spec("digits-full", [])[1].attacks} == {"sngan", "dcgan"}
 
 
 def test_defences_at_five_seeds_are_some_of_those_at_one() -> None:

@@ -75,7 +75,9 @@ def test_a_file_that_is_no_spec(tmp_path: Path, text: str) -> None:
 
 
 def test_set_reaches_nested_keys_and_lists() -> None:
-    _, spec = read_spec("digits", ["target.train.steps=7", "attacks.1.architecture=sngan", "seeds=[3, 4]"])
+    _, spec = read_spec(
+        "digits-full", ["target.train.steps=7", "attacks.1.architecture=sngan", "seeds=[3, 4]"]
+    )
     assert isinstance(spec.target, TrainTarget)
     assert spec.target.steps == 7
     assert {attack.architecture.kind for attack in spec.attacks} == {"sngan"}

@@ -61,7 +61,7 @@ def test_a_spec_survives_json() -> None:
         ({"real": "digit"}, "unknown data set 'digit'; did you mean 'digits'? Known: digits, image_folder"),
         (
             {"features": "inseption"},
-            "unknown feature network 'inseption'; did you mean 'inception'? Known: classifier, huggingface",
+            "unknown feature network 'inseption'; did you mean 'inception'? Known: classifier, dinov2",
         ),
         ({"codes": "mine"}, "'provider' or 'client'"),
         ({"samples": 0}, "greater than 0"),

@@ -30,9 +30,10 @@ def copy(budget: int, value: float) -> dict[str, Any]:
 
 
 @pytest.fixture
-def crowd(gateway: Start, tmp_path: Path) -> Any:
+def crowd(gateway: Start, tmp_path: Path, identity: str) -> Any:
     """A gateway with many accounts, of which each has bought as many images as its number says."""
-    found = {"format": 1, "name": "digits", "measurements": [copy(10, 4.0), copy(1000, 0.5)]}
+    rows = [copy(10, 4.0), copy(1000, 0.5)]
+    found = {"format": 1, "name": "digits", "target": {"identity": identity}, "measurements": rows}
     (tmp_path / "results.json").write_text(json.dumps(found))
     us = gateway(risk={"results": str(tmp_path), "thresholds": [1.5]}, classes={"gold": {"defences": "none"}})
     names, scopes = [f"account {n:04}" for n in range(MANY)], Scopes().model_dump_json()

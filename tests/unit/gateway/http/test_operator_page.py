@@ -28,9 +28,10 @@ def copy(budget: int, value: float) -> dict[str, Any]:
 
 
 @pytest.fixture
-def busy(gateway: Start, tmp_path: Path) -> tuple[Any, str]:
+def busy(gateway: Start, tmp_path: Path, identity: str) -> tuple[Any, str]:
     """A gateway whose accounts have bought, and the operator's key."""
-    found = {"format": 1, "name": "digits", "measurements": [copy(10, 4.0), copy(1000, 0.5)]}
+    rows = [copy(10, 4.0), copy(1000, 0.5)]
+    found = {"format": 1, "name": "digits", "target": {"identity": identity}, "measurements": rows}
     (tmp_path / "results.json").write_text(json.dumps(found))
     us = gateway(
         risk={"results": str(tmp_path), "thresholds": [1.5, 0.25]},

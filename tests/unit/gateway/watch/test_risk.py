@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from ganguard.base.errors import DataError
+from ganguard.base.errors import DataError, SpecError
 from ganguard.gateway.watch.risk import Audited, ClosestCopy, distances, estimate
 from ganguard.gateway.watch.thresholds import Crossings
 from ganguard.targets.wire import Scopes
@@ -43,10 +43,11 @@ def copy(budget: int, value: float, **other: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def results(tmp_path: Path) -> Callable[..., Path]:
-    def write(*measurements: dict[str, Any]) -> Path:
+def results(tmp_path: Path, identity: str) -> Callable[..., Path]:
+    def write(*measurements: dict[str, Any], **target: Any) -> Path:
+        said = {"format": 1, "name": "found", "measurements": measurements}
         (tmp_path / "results.json").write_text(
-            json.dumps({"format": 1, "name": "found", "measurements": measurements})
+            json.dumps({**said, "target": target or {"identity": identity}})
         )
         return tmp_path
 
@@ -56,7 +57,8 @@ def results(tmp_path: Path) -> Callable[..., Path]:
 def test_what_is_read_is_in_the_published_schema() -> None:
     schema = json.loads(SCHEMA.read_text())
     Draft202012Validator({"$ref": "#/$defs/Measurement", "$defs": schema["$defs"]}).validate(copy(200, 1.0))
-    assert {"format", "name", "measurements"} <= schema["properties"].keys()
+    assert {"format", "name", "target", "measurements"} <= schema["properties"].keys()
+    assert {"identity", "reference"} <= schema["$defs"]["TargetRecord"]["properties"].keys()
 
 
 def test_between_budgets_distances_lie_on_a_line_of_logarithms(results: Any) -> None:
@@ -136,6 +138,34 @@ def test_what_is_no_result_is_refused(tmp_path: Path, content: str) -> None:
 def test_results_without_a_copy_are_refused(results: Any) -> None:
     with pytest.raises(DataError, match="no copy was measured"):
         Audited(results(copy(100, 1.0, subject="target")))
+
+
+def test_an_audit_of_another_generator_is_refused_unless_it_is_accepted(
+    gateway: Start, results: Any, identity: str
+) -> None:
+    audit = {"results": str(results(copy(10, 4.0), identity="checkpoint:another"))}
+    with pytest.raises(SpecError, match=f"is an audit of another generator.*{identity}.*checkpoint:another"):
+        gateway(risk=audit)
+    for accepted in ("another_generator", ["another_generator"]):
+        assert gateway(risk={**audit, "even_if": accepted}).service.watch.audited
+    with pytest.raises(SpecError, match=r"risk\.even_if"):
+        gateway(risk={**audit, "even_if": "anything"})
+
+
+def test_the_generator_behind_an_api_is_known_by_its_reference(
+    gateway: Start, results: Any, identity: str
+) -> None:
+    """What an API calls itself depends on the account that asked; its owner's reference does not."""
+    rows = [copy(10, 4.0)]
+    assert gateway(risk={"results": str(results(*rows, identity="url:x", reference=identity))})
+    for target in (
+        {"identity": "url:x"},
+        {"identity": "url:x", "reference": "checkpoint:another"},
+        {"identity": f"{identity}:defended:x"},
+        {"identity": "", "reference": None},
+    ):
+        with pytest.raises(SpecError, match="another generator"):
+            gateway(risk={"results": str(results(*rows, **target))})
 
 
 def test_a_threshold_is_told_of_once(gateway: Start, results: Any, caplog: pytest.LogCaptureFixture) -> None:

@@ -6,9 +6,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from ganguard.base.compute import Compute
 from ganguard.base.errors import CheckpointError
 from ganguard.base.seeds import seeded_weights
 from ganguard.metrics.features.classifier import WEIGHTS, Classifier, ClassifierNetwork, accuracy
+from ganguard.metrics.features.network import FeatureNetwork
 
 SETTINGS = Classifier(width=4, dimensions=6)
 
@@ -82,11 +84,11 @@ def test_a_pickle_is_never_run(tmp_path: Path) -> None:
     assert not (tmp_path / "it-ran").exists()
 
 
-def test_accuracy_is_the_share_of_right_answers() -> None:
-    class Brightness(torch.nn.Module):
-        def forward(self, images: torch.Tensor) -> torch.Tensor:
+def test_accuracy_is_the_share_of_right_answers(compute: Compute) -> None:
+    class Brightness(FeatureNetwork):
+        def probabilities(self, images: torch.Tensor) -> torch.Tensor:
             mean = images.mean(dim=(1, 2, 3))
-            return torch.stack([-mean, mean], dim=1)
+            return torch.stack([-mean, mean], dim=1).softmax(1)
 
-    images = torch.tensor([-1.0, -1.0, 1.0, 1.0]).view(4, 1, 1, 1)
-    assert accuracy(Brightness(), images, torch.tensor([0, 0, 1, 0])) == 0.75
+    images = torch.tensor([0, 0, 255, 255], dtype=torch.uint8).view(4, 1, 1, 1).expand(-1, -1, 4, 4)
+    assert accuracy(Brightness(), images, torch.tensor([0, 0, 1, 0]), compute) == 0.75

@@ -30,7 +30,7 @@ from transformers import (
 
 from ganguard.base.compute import Compute
 from ganguard.base.errors import CheckpointError, MetricError
-from ganguard.metrics.features.huggingface import HuggingFace, HuggingFaceNetwork
+from ganguard.metrics.features.huggingface import DinoV2, HuggingFace, HuggingFaceNetwork
 from ganguard.metrics.features.network import extract, pinned
 from ganguard.metrics.features.preprocessing import Preprocessing, read_preprocessing
 
@@ -230,7 +230,7 @@ def test_a_name_without_a_network_is_one_clear_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     _hub_is_out_of_reach(monkeypatch)
-    for settings in (HuggingFace(), HuggingFace(model=str(tmp_path / "absent"))):
+    for settings in (HuggingFace(), DinoV2(), HuggingFace(model=str(tmp_path / "absent"))):
         with pytest.raises(
             CheckpointError,
             match=r"no such directory, and Hugging Face's hub did not provide it \(.*\)\. Give",

@@ -1,0 +1,58 @@
+"""The work of honest models: frozen settings and a record of inputs for each kind of step."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ganguard.architectures import ARCHITECTURES
+from ganguard.audit.plan.step import Inputs, StepSettings, T
+from ganguard.base.plugins import PluginTable
+from ganguard.base.settings import NonNegative, Positive
+from ganguard.training.settings import TrainingSettings
+
+
+class IndependentSettings(StepSettings):
+    """Train an honest model.
+
+    Attributes:
+        training: how copies are trained that it is compared with.
+        share: share of the train split that it is trained on.
+        seed: seed of the audit that its own seed is derived from.
+    """
+
+    kind: ClassVar[str] = "independent"
+    training: TrainingSettings
+    share: float
+    seed: NonNegative
+
+    def said(self) -> Mapping[str, object]:
+        """Return the settings, without how often the training saves its state."""
+        return self.model_dump(mode="json", exclude={"training": {"checkpoint_every"}})
+
+    def plugins(self) -> list[tuple[PluginTable, str]]:
+        """Return the architecture."""
+        return [(ARCHITECTURES, self.training.architecture.kind)]
+
+
+@dataclass(frozen=True)
+class IndependentInputs(Inputs[T]):
+    """The real images. Neither the target nor a purchase is among the inputs."""
+
+    real: T
+
+
+class MeasureIndependentSettings(StepSettings):
+    """Measure an honest model, as a copy is measured."""
+
+    kind: ClassVar[str] = "measure_independent"
+    samples: Positive
+    seed: NonNegative
+
+
+@dataclass(frozen=True)
+class MeasureIndependentInputs(Inputs[T]):
+    """The honest model, and the feature network and yardsticks to measure with."""
+
+    independent: T
+    features: T
+    yardsticks: T

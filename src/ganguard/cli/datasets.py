@@ -1,0 +1,90 @@
+"""Which data set lies at a path, and what is said of a path where none lies."""
+
+from difflib import get_close_matches
+from pathlib import Path
+
+from ganguard.base.codecs import unreadable
+from ganguard.base.errors import SpecError, unknown_name
+from ganguard.base.settings import one_line
+from ganguard.data import DATASETS
+from ganguard.data.encoded import named_as_image
+from ganguard.data.stray import is_stray
+
+IN_FILES = frozenset({"idx", "image_folder", "image_zip", "lsun_lmdb", "parquet"})
+"""Kinds of data sets that a path names."""
+_IDX = "idx3-ubyte"  # part of the name of MNIST's files of images
+_ENDINGS = {".zip": "image_zip", ".parquet": "parquet"}
+
+
+def kind_at(path: Path) -> str | None:
+    """Return the kind of data set that lies at a path, or None if there is none.
+
+    A folder may hold an LMDB or several, Parquet files or folders of them (as a data set's repository does),
+    or images. A file may be a zip, Parquet or idx file. Raises SpecError if there is something else that may
+    be taken for a data set.
+    """
+    try:
+        if path.is_dir():
+            return _kind_of_folder(path)
+        if not path.is_file():
+            return None
+    except PermissionError as problem:
+        raise unreadable(one_line(path, 200), problem) from None
+    except (OSError, ValueError):  # a text that cannot be a path
+        return None
+    if kind := "idx" if _IDX in path.name.lower() else _ENDINGS.get(path.suffix.lower()):
+        return kind
+    name = one_line(path, 200)
+    if named_as_image(path):
+        raise SpecError(f"{name}: one image, and a set of them is wanted. Give the folder that holds it.")
+    if path.suffix.lower() == ".npz":
+        raise SpecError(
+            f"{name}: NumPy's archives can only be measured (`ganguard measure`). Write the images as files "
+            "into a folder."
+        )
+    raise SpecError(
+        f"{name}: no file of images that can be read. Give a folder of images, or a file whose name ends in "
+        f"{', '.join(_ENDINGS)}, or contains idx3-ubyte."
+    )
+
+
+def _kind_of_folder(path: Path) -> str:
+    def holds(*patterns: str) -> bool:
+        found = (file for pattern in patterns for file in path.glob(pattern))
+        return any(not is_stray(file.relative_to(path).parts) for file in found)
+
+    name = one_line(path, 200)
+    if holds("checkpoint.json"):
+        raise SpecError(f"{name}: a generator, and images are wanted. Harvest some from it first.")
+    if holds("checkpoint/checkpoint.json"):
+        raise SpecError(
+            f"{name}: holds a generator, {name}/checkpoint, which can be measured, but no set of images."
+        )
+    if holds("results.json") and holds("report.html"):
+        raise SpecError(f"{name}: the directory of an audit, whose pictures are no set of images.")
+    if holds("data.mdb", "*/data.mdb"):
+        return "lsun_lmdb"
+    if holds(f"*{_IDX}*"):
+        raise SpecError(f"{name}: holds idx files. Name the one with the images, such as {_first_idx(path)}.")
+    return "parquet" if holds("*.parquet", "*/*.parquet") else "image_folder"
+
+
+def _first_idx(path: Path) -> str:
+    return one_line(sorted(path.glob(f"*{_IDX}*"))[-1], 200)
+
+
+def not_found(text: str) -> str:
+    """Return what is said of a text that is no path and no name of a data set."""
+    known, path = sorted(DATASETS.table()), Path(text)
+    if not text.strip() or ("/" not in text and get_close_matches(text, known, n=1, cutoff=0.6)):
+        return f"{unknown_name('data set', text, known)}. Or give the path of a folder of images."
+    try:
+        beside = sorted(str(path.parent / file.name) for file in path.parent.iterdir())
+    except (OSError, ValueError):
+        beside = []
+    near = get_close_matches(text, beside, n=1, cutoff=0.6)
+    hint = f"; did you mean {one_line(near[0], 200)!r}?" if near else "."
+    return (
+        f"{one_line(text, 200)!r}: no such file or folder, and no data set of that name{hint} Data sets: "
+        f"{', '.join(known)}."
+    )

@@ -1,0 +1,80 @@
+"""The cards at the head of the report: the closest copy at each budget, and what it is read by."""
+
+from dataclasses import dataclass
+
+from ganguard.report.findings import replays
+from ganguard.report.independent import CLOSER, NEVER_SAW, closer_word, floors
+from ganguard.report.numbers import DASH, interval, number, whole
+from ganguard.report.weak import FAILED, weak_headline
+from ganguard.results.records import AuditResults
+from ganguard.results.summaries import Summary, summarise
+from ganguard.results.whose import Whose
+
+
+@dataclass(frozen=True)
+class Card:
+    """The closest copy at one budget, the bought images themselves, or honest models.
+
+    Attributes:
+        budget: the heading.
+        attack: label of the attack that made the copy; empty for other cards.
+        ratio: of its distance to that of two draws of the target.
+        closer: whether the copy is closer than a model that never saw the target; empty for other cards.
+    """
+
+    budget: str
+    distance: str
+    spread: str
+    attack: str
+    ratio: str
+    closer: str = ""
+
+
+def cards(
+    results: AuditResults, best: dict[int, tuple[str, Summary]], floor: Summary | None
+) -> tuple[Card, ...]:
+    """Return a card for each budget's closest copy, one for the largest purchase, one for each honest model.
+
+    Args:
+        results: what was found.
+        best: for each budget the attack with the closest copy, and its distance.
+        floor: distance of two draws of the target; None if it was not measured.
+    """
+    if not best:
+        return ()
+    copies = [_copy(results, budget, attack, summary, floor) for budget, (attack, summary) in best.items()]
+    honest = [_card(f"{NEVER_SAW} ({each.record.label})", each.distance, floor) for each in floors(results)]
+    return (*copies, *_purchase(results, floor), *honest)
+
+
+def images(budget: int) -> str:
+    """Return a budget as "1 bought image" or "5,000 bought images"."""
+    return "1 bought image" if budget == 1 else f"{whole(budget)} bought images"
+
+
+def _copy(results: AuditResults, budget: int, attack: str, summary: Summary, floor: Summary | None) -> Card:
+    closer = closer_word(results, Whose(attack=attack, query_budget=budget))
+    said = f"{CLOSER}: {'not measured' if closer == DASH else closer}"
+    if weak_headline(results, attack, budget):
+        said = f"{FAILED}; {said}"
+    return _card(images(budget), summary, floor, attack, said)
+
+
+def _purchase(results: AuditResults, floor: Summary | None) -> list[Card]:
+    """Return the card of the bought images of the largest budget: the risk that needs no training at all."""
+    bought = replays(results)
+    summary = summarise(bought[max(bought)]) if bought else None
+    return [_card(f"the {images(max(bought))} themselves", summary, floor)] if summary else []
+
+
+def _card(heading: str, summary: Summary, floor: Summary | None, attack: str = "", closer: str = "") -> Card:
+    spread = f"{interval(summary.least, summary.greatest)} over {summary.count} {summary.over}"
+    times = number(summary.mean / floor.mean, 2) if floor and floor.mean > 0 else ""
+    return Card(
+        budget=heading,
+        distance=number(summary.mean),
+        spread=spread if summary.count > 1 else "",
+        attack=attack,
+        ratio=f"{times} times the distance of two draws" if times else "",
+        closer=closer,
+    )

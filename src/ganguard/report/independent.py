@@ -1,0 +1,180 @@
+"""The honest floor in words, cards, tables and pictures: a model that never saw the target."""
+
+from dataclasses import dataclass
+
+from ganguard.report.findings import Yardstick
+from ganguard.report.numbers import DASH, interval, number, whole
+from ganguard.results.independent import (
+    Comparison,
+    compare_with_honest,
+    copy_distances,
+    honest_distances,
+    honest_record,
+    learnt_real,
+    mean,
+)
+from ganguard.results.independent_record import IndependentRecord
+from ganguard.results.measures import DISTANCE
+from ganguard.results.records import AuditResults
+from ganguard.results.summaries import Summary, summarise
+from ganguard.results.whose import Whose
+
+NEVER_SAW = "a model that never saw it"
+HONEST_GROUP = "models that never saw the target"
+CLOSER = f"closer to the target than {NEVER_SAW}"
+OFF = (
+    "No model that never saw this one was trained (independent: off), so the honest floor is missing: no "
+    "copy is called close, and no defence is said to protect."
+)
+
+
+@dataclass(frozen=True)
+class Floor:
+    """Honest models of one recipe and share: what they are called, and their distance to the target."""
+
+    record: IndependentRecord
+    distance: Summary
+
+
+def floors(results: AuditResults) -> list[Floor]:
+    """Return the honest models that were measured."""
+    found = [
+        (record, summarise(results.select(recipe=record.label, metric=DISTANCE, against="target")))
+        for record in results.independent
+    ]
+    return [Floor(record, distance) for record, distance in found if distance]
+
+
+def floor_lines(results: AuditResults) -> list[tuple[Yardstick, float]]:
+    """Return the line of each honest model in the picture of copies: its names, and the mean distance."""
+    found = floors(results)
+
+    def line(floor: Floor) -> Yardstick:
+        named = f" ({floor.record.label})" if len(found) > 1 else ""
+        return Yardstick("independent", "target", f"never saw it{named}", f"honest{named}")
+
+    return [(line(each), each.distance.mean) for each in found]
+
+
+def floor_bands(results: AuditResults) -> list[tuple[float, float]]:
+    """Return the least and the greatest distance of each honest model over several seeds, both above 0."""
+    several = [each.distance for each in floors(results) if each.distance.over == "seeds"]
+    return [(each.least, each.greatest) for each in several if each.least > 0]
+
+
+def comparison(results: AuditResults, copy: Whose) -> Comparison | None:
+    """Return whether copies are closer than honest models of their recipe; None if there are no such models.
+
+    copy: which copies; its seed does not matter.
+    """
+    record = honest_record(results.independent, str(copy.attack))
+    honest = honest_distances(results.measurements, record.label) if record else {}
+    if record is None or not honest:
+        return None
+    found = compare_with_honest(copy_distances(results.measurements, copy), honest)
+    if learnt_real(results.measurements, record.label):
+        return found
+    reason = "that model did not learn the real images itself and is no floor; train longer or stronger"
+    return Comparison("undecided", reason, found.ratio)
+
+
+def closer_word(results: AuditResults, copy: Whose) -> str:
+    """Return "yes", "no" or "undecided"; a dash if there is no honest model of the copy's recipe."""
+    found = comparison(results, copy)
+    return found.closer if found else DASH
+
+
+def beside_headline(results: AuditResults, attack: str, budget: int) -> str:
+    """Return a sentence that sets the headline's copy beside an honest model, or says that there is none."""
+    record = honest_record(results.independent, attack)
+    found = comparison(results, Whose(attack=attack, query_budget=budget))
+    if record is None or found is None:
+        return why_missing(results, attack)
+    distance = number(mean(list(honest_distances(results.measurements, record.label).values())))
+    return f"{NEVER_SAW.capitalize()} is at FD {distance}: {_answer(found)}"
+
+
+def _answer(found: Comparison) -> str:
+    """Return yes, no or undecided, and by how much; without an interval, why there is none."""
+    times = "" if found.ratio is None else f"{number(found.ratio)} times as far"
+    if found.low is not None and found.high is not None:
+        times += f", 95 % interval {interval(found.low, found.high)}"
+    why = "" if found.low is not None else f", since {found.reason}"
+    said = {
+        "yes": "the copy is closer",
+        "no": "the copy is no closer, and its distance proves no theft",
+        "undecided": f"whether the copy is closer is undecided{why}",
+    }[found.closer]
+    return f"{said} ({times})." if times else f"{said}."
+
+
+def why_missing(results: AuditResults, attack: str) -> str:
+    """Return why an attack's copies have no honest model beside them."""
+    if not results.independent and results.spec.get("independent", "off") == "off":
+        return OFF
+    record = honest_record(results.independent, attack)
+    if record is not None:
+        return (
+            f"No model of the recipe of {attack} that never saw this one was measured: its training failed. "
+            "No copy is called close."
+        )
+    return (
+        f"{attack[:1].upper()}{attack[1:]} trains no copy from scratch (it was given, or is moved to other "
+        "images), so no honest model stands beside it, and it is not called close."
+    )
+
+
+def beside_defences(results: AuditResults, attack: str, budget: int) -> tuple[str, bool]:
+    """Return what an honest model says about all defences, and whether a recommendation may be given.
+
+    Nothing is said to protect a target if it is not known how near one comes without it.
+    """
+    record = honest_record(results.independent, attack)
+    found = comparison(results, Whose(attack=attack, query_budget=budget))
+    if record is None or found is None:
+        return why_missing(results, attack), False
+    distance = number(mean(list(honest_distances(results.measurements, record.label).values())))
+    said = (
+        f"{NEVER_SAW.capitalize()}, of the same recipe, is at FD {distance}: no defence keeps anybody "
+        "farther away than that."
+    )
+    shown = {"yes": "", "no": "is no closer", "undecided": "is not shown to be closer"}[found.closer]
+    if shown:
+        said += f" Without a defence, the copy {shown}: so far there is no theft that a defence could stop."
+    return said, True
+
+
+def remarks(results: AuditResults) -> list[str]:
+    """Return what the honest models show, and for which attacks there are none, a sentence or two each."""
+    if not results.attacks:
+        return []
+    found: list[str] = []
+    measured = {attack for floor in floors(results) for attack in floor.record.attacks}
+    for floor in floors(results):
+        record, each = floor.record, floor.distance
+        spread = (
+            f" ({interval(each.least, each.greatest)} over {each.count} {each.over})"
+            if each.count > 1
+            else ""
+        )
+        found.append(
+            f"{NEVER_SAW.capitalize()} ({record.label}), trained like {_these(record.attacks)} on "
+            f"{whole(record.images)} real images ({results.real}, train split) without one query, is at FD "
+            f"{number(each.mean)}{spread}. {_means(results, record)}"
+        )
+    lacking = [record.label for record in results.attacks if record.label not in measured]
+    return found + list(dict.fromkeys(why_missing(results, label) for label in lacking))
+
+
+def _means(results: AuditResults, record: IndependentRecord) -> str:
+    if learnt_real(results.measurements, record.label):
+        return "Without the target, anybody with such images comes as near."
+    honest = list(honest_distances(results.measurements, record.label, "reference").values())
+    return (
+        f"It did not learn the real images itself (FD {number(mean(honest))} to held-out ones, more than "
+        "twice as far as this model), so it is no floor: the recipe is too weak, or its training too short."
+    )
+
+
+def _these(attacks: tuple[str, ...]) -> str:
+    return f"the copies of {', '.join(attacks)}"
