@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from feature_networks import TinyFloats, TinyInception, save_dinov2, save_script
+from feature_networks import TinyFloats, TinyInception, save_clip, save_dinov2, save_script
 from safetensors.torch import save_file
 
 from ganguard.base.cache import tensor_digest

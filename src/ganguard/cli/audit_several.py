@@ -48,7 +48,7 @@ def _print_table(together: "SideBySide", directory: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from ganguard.report.beside import WORDS, columns, rows
+    from ganguard.report.beside import WORDS, columns, rows, warnings
 
     words = WORDS[together.question]
     table = Table()
@@ -58,6 +58,8 @@ def _print_table(together: "SideBySide", directory: Path) -> None:
     for found in rows(together):
         table.add_row(found.heading, *found.cells)
     shown = Console(highlight=False)
+    for audit, warning in warnings(together):
+        shown.print(f"{audit}: {warning}", style="bold red", soft_wrap=True)
     shown.print(
         f"Fréchet distance of copies to {words.to}, from {together.query_budget:,} images; lower is closer"
     )

@@ -148,13 +148,14 @@ def measured_sets(
                 refused[name] = str(problem)
             progress(done, len(names), name)
     used = None
+    notes = sets.notes if "features" in vars(sets) else ()
     if "of_a" in vars(sets):
         used = NetworkRecord(
             settings=settings.model_dump(mode="json"),
             dimensions=sets.of_a.shape[1],
             scaled_by="B" if scaled_by == "b" else "nothing" if scaled_by == "none" else "audit",
         )
-    return Measured(values, refused, used, sets.pairs.how if "pairs" in vars(sets) else None)
+    return Measured(values, refused, used, sets.pairs.how if "pairs" in vars(sets) else None, notes)
 
 
 def scale_of(

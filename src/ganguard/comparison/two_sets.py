@@ -1,6 +1,6 @@
 """Two sets of images, and what the numbers that measure them share: features, balls, bins, memory."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Literal
@@ -12,9 +12,10 @@ from torch import Tensor
 from ganguard.base.compute import Compute
 from ganguard.base.errors import MetricError
 from ganguard.base.progress import Progress
-from ganguard.comparison.compare import BINS, NEIGHBOURS, NIQE_IMAGES, in_no_order
+from ganguard.comparison.compare import BINS, NEIGHBOURS, in_no_order
 from ganguard.comparison.embedding import as_probabilities
 from ganguard.comparison.image_sets import ImageSet
+from ganguard.comparison.natural import fit_natural, natural_value
 from ganguard.comparison.pairing import Pairs
 from ganguard.comparison.values import (
     Histograms,
@@ -23,12 +24,11 @@ from ganguard.comparison.values import (
     function_of,
     of_scores,
 )
-from ganguard.metrics import Balls, Memorisation, NiqeModel, fit_niqe, has_texture
+from ganguard.metrics import Balls, Memorisation, NiqeModel
 from ganguard.metrics.features.extraction import FeatureCache, extract_stream
 from ganguard.metrics.features.network import FeatureNetwork, Output, Standardisation
 from ganguard.metrics.features.scale_checks import require_comparable, scale_note
 from ganguard.metrics.ndb_jsd import Bins, different_rows
-from ganguard.metrics.niqe import SMALLEST_BLOCK, niqe_block
 from ganguard.metrics.prdc import Memberships
 from ganguard.results.measures import Measure
 
@@ -124,38 +124,15 @@ class TwoSets:
     @cached_property
     def natural(self) -> NiqeModel:
         """The model of natural images, fitted to b."""
-        block = niqe_block(self.b.shape)
-        if block < SMALLEST_BLOCK:
-            raise MetricError(
-                f"niqe needs two blocks of {SMALLEST_BLOCK} pixels a side, so images of at least "
-                f"{2 * SMALLEST_BLOCK}; got {min(self.b.shape[1:])}. Measure other numbers."
-            )
-        return fit_niqe(self.b.parts(), block_size=block)
+        return fit_natural(self.b)
 
     def of_images(self, measure: Measure) -> Value:
         score = function_of(measure.function)
         return of_scores(torch.cat([score(part) for part in self.a.parts()]))
 
     def of_natural(self, measure: Measure) -> Value:
-        """Return a number of the images with texture among NIQE_IMAGES of a, which are drawn."""
-        score = function_of(measure.function)
-        parts = [part[has_texture(part, self.natural)] for part in self._some(NIQE_IMAGES)]
-        scores = [score(part, self.natural) for part in parts if len(part)]
-        if not scores:
-            raise MetricError(
-                "no image of A has texture in two of its blocks, which NIQE needs. Measure PIQE instead."
-            )
-        return of_scores(torch.cat(scores), sum(map(len, scores)))
-
-    def _some(self, count: int) -> Iterator[Tensor]:
-        """Yield at most `count` images of a, in parts. They are drawn, since files lie class by class."""
-        taken = torch.zeros(self.a.count, dtype=torch.bool)
-        taken[in_no_order(torch.arange(self.a.count))[:count]] = True
-        start = 0
-        for part in self.a.parts():
-            if len(chosen := part[taken[start : start + len(part)]]):
-                yield chosen
-            start += len(part)
+        """Return a number of the images of a with texture, of which some are drawn."""
+        return natural_value(function_of(measure.function), self.a, self.natural)
 
     @cached_property
     def pairs(self) -> Pairs:

@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from ganguard.base.errors import MetricError
@@ -19,11 +20,13 @@ from ganguard.base.seeds import derived_seed
 from ganguard.metrics import Memorisation, NdbJsd
 from ganguard.metrics.bootstrap import bootstrap_error
 from ganguard.metrics.frechet_error import frechet_error, frechet_infinity_error
+from ganguard.metrics.inception_score import inception_score_error
 from ganguard.metrics.kernel_error import kernel_error
+from ganguard.metrics.parts import variance_from_parts
 from ganguard.metrics.prdc import Memberships
 from ganguard.results.measures import MEASURES, Measure, Of, Spread
 
-REDRAWN = 200  # histograms that the spread of NDB and JSD is taken from
+REDRAWN = 64  # partitions of histograms that the spread of NDB and JSD is taken from
 SPLITS = 10  # of the inception score
 
 
@@ -67,7 +70,10 @@ def of_one(measure: Measure, x: Tensor) -> Value:
 
 def of_balls(measure: Measure, found: Memberships) -> Value:
     """Return one of the shares that memberships hold."""
-    return Value(getattr(found.scores(), measure.part), getattr(found.errors(), measure.part))
+    errors = found.errors()
+    return Value(
+        getattr(found.scores(), measure.part), None if errors is None else getattr(errors, measure.part)
+    )
 
 
 @dataclass(frozen=True)
@@ -76,35 +82,51 @@ class Histograms:
 
     Attributes:
         counted: of the histograms of the images.
-        redrawn: of histograms drawn from these.
+        halves: of two halves of the images of both, (REDRAWN, 2).
+        quarters: of four quarters, (REDRAWN, 4).
     """
 
     counted: NdbJsd
-    redrawn: tuple[NdbJsd, ...]
+    halves: tuple[tuple[NdbJsd, ...], ...]
+    quarters: tuple[tuple[NdbJsd, ...], ...]
 
 
 def compare_histograms(measured_by: str, in_reference: np.ndarray, in_query: np.ndarray) -> Histograms:
-    """Compare numbers of images in each bin, (bins,) int64 each, and REDRAWN multinomial draws of both."""
+    """Compare numbers of images in each bin, (bins,) int64 each, and those of REDRAWN partitions of both."""
     compare = function_of(measured_by)
     generator = np.random.default_rng(derived_seed(0, "histograms"))
-    in_x, in_y = (
-        generator.multinomial(counts.sum(), counts / counts.sum(), REDRAWN)
-        for counts in (in_reference, in_query)
-    )
-    redrawn = tuple(compare(of_x, of_y) for of_x, of_y in zip(in_x, in_y, strict=True))
-    return Histograms(compare(in_reference, in_query), redrawn)
+
+    def halved(sets: list[np.ndarray]) -> list[np.ndarray]:
+        firsts = [generator.multivariate_hypergeometric(counts, counts.sum() // 2) for counts in sets]
+        return [part for counts, of in zip(sets, firsts, strict=True) for part in (of, counts - of)]
+
+    halves: list[tuple[NdbJsd, ...]] = []
+    quarters: list[tuple[NdbJsd, ...]] = []
+    for _ in range(REDRAWN):
+        of_x, of_y = halved([in_reference]), halved([in_query])
+        halves.append(tuple(map(compare, of_x, of_y)))
+        quarters.append(tuple(map(compare, halved(of_x), halved(of_y))))
+    return Histograms(compare(in_reference, in_query), tuple(halves), tuple(quarters))
 
 
 def of_bins(measure: Measure, found: Histograms) -> Value:
-    """Return a number of two histograms, and its standard deviation over those drawn again."""
-    again = [getattr(each, measure.part) for each in found.redrawn]
-    return Value(getattr(found.counted, measure.part), float(np.std(again)))
+    """Return a number of two histograms, with what halves and quarters say of its spread.
+
+    The variance of a divergence that is noise falls with the square of the size, that of a share of tests
+    hardly falls.
+    """
+    halves, quarters = (
+        torch.tensor([[[getattr(each, measure.part)] for each in parts] for parts in of])
+        for of in (found.halves, found.quarters)
+    )
+    variance = variance_from_parts(halves, quarters, least=0.25, most=1.0).item()
+    return Value(getattr(found.counted, measure.part), math.sqrt(variance))
 
 
 def of_probabilities(measure: Measure, probabilities: Tensor) -> Value:
     """Return a number of class probabilities (N, K), which lie in no order."""
     score = function_of(measure.function)(probabilities, splits=SPLITS)
-    return Value(score.mean, score.std / math.sqrt(SPLITS))
+    return Value(score.mean, inception_score_error(probabilities, splits=SPLITS))
 
 
 def of_scores(scores: Tensor, images: int | None = None) -> Value:
@@ -124,19 +146,8 @@ def of_memory(measure: Measure, found: Memorisation) -> Value | None:
     value = getattr(found, measure.part)
     if value is None:
         return None
-    if measure.spread == "share":
-        return Value(value, math.sqrt(value * (1 - value) / len(found.distances)))
-    return Value(value, _error_of_medians(found))
-
-
-def _error_of_medians(found: Memorisation) -> float | None:
-    """Return the standard error of the ratio of median distances; None if a replicate divides by 0."""
-    if found.held_out is None:
-        return None
-    error = bootstrap_error(
-        lambda a, b: (a.median() / b.median()).item(), found.distances, found.held_out.distances
-    )
-    return error if math.isfinite(error) else None
+    errors = found.errors()
+    return Value(value, None if errors is None else getattr(errors, measure.part))
 
 
 _ERRORS: dict[Spread, Callable[[Callable[..., float], Tensor, Tensor], float | None]] = {

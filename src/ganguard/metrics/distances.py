@@ -149,7 +149,7 @@ def squared_radii(points: Tensor, k: int) -> Tensor:
     The result is (N,) float64; N must exceed k.
     """
     frame = Frame.around(points)
-    nearest, which = _nearest_neighbours(frame, points, min(k + SPARE, len(points) - 1))
+    nearest, which = nearest_neighbours(frame, points, min(k + SPARE, len(points) - 1))
     norms = _norms(frame, points)
     radii = _kth_exactly(points, nearest, which, k, norms)
     scaled = radii * frame.scale**2
@@ -184,7 +184,7 @@ def _kth_exactly(points: Tensor, nearest: Tensor, which: Tensor, k: int, norms: 
     return found.kthvalue(k, 1).values
 
 
-def _nearest_neighbours(frame: Frame, points: Tensor, count: int) -> Pairs:
+def nearest_neighbours(frame: Frame, points: Tensor, count: int) -> Pairs:
     """Return the float32 squared distances to the `count` nearest other points, and their indices.
 
     Both are (N, count), in no order.

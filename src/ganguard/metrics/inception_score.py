@@ -5,6 +5,7 @@
 Salimans et al. 2016, section 4.
 """
 
+import math
 from itertools import pairwise
 
 import torch
@@ -35,10 +36,29 @@ def inception_score(probabilities: Features, *, splits: int = 10) -> MeanStd:
     return MeanStd(scores.mean().item(), scores.std(correction=0).item())
 
 
+def inception_score_error(probabilities: Features, *, splits: int = 10) -> float | None:
+    """Return the standard error of the mean that `inception_score` returns, from each row's influence.
+
+    That is the row's divergence from the mean of its part, times the part's score. None if a part has one
+    row. Arguments and errors are as there.
+    """
+    rows = _as_probabilities(probabilities, at_least=splits)
+    if len(rows) < 2 * splits:
+        return None
+    bounds = [part * len(rows) // splits for part in range(splits + 1)]
+    parts = [rows[start:stop] for start, stop in pairwise(bounds)]
+    variance = sum((_score(p) ** 2 * _divergences(p).var() / len(p)).item() for p in parts)
+    return math.sqrt(variance) / splits
+
+
 def _score(p: Tensor) -> Tensor:
-    """Return exp of the mean KL divergence of rows (n, K) from their mean; 0 log 0 is 0."""
-    divergence = torch.xlogy(p, p) - torch.xlogy(p, p.mean(0))
-    return divergence.sum(1).mean().exp()
+    """Return exp of the mean KL divergence of rows (n, K) from their mean."""
+    return _divergences(p).mean().exp()
+
+
+def _divergences(p: Tensor) -> Tensor:
+    """Return the KL divergence of each of rows (n, K) from their mean, (n,); 0 log 0 is 0."""
+    return (torch.xlogy(p, p) - torch.xlogy(p, p.mean(0))).sum(1)
 
 
 def _as_probabilities(probabilities: Features, at_least: int) -> Tensor:

@@ -8,7 +8,8 @@ furthest neighbour decides.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -16,6 +17,7 @@ from torch import Tensor
 from ganguard.base.errors import MetricError
 from ganguard.metrics.arrays import Features, as_features, as_number, require_same_width
 from ganguard.metrics.distances import TIE, float64_distances
+from ganguard.metrics.memorisation_error import Compared, MemorisationErrors, memorisation_errors
 
 BLOCK_ROWS = 128  # rows of the distance matrix in memory at once: few enough for the processor's cache
 
@@ -34,6 +36,8 @@ class Memorisation:
         held_out: the same measured on real rows outside the training set, if they were given: the score of
             fresh rows. Their `authentic` depends on the data: for Gaussian rows it is 0.4 in 2 dimensions and
             0.9 in 512.
+        training: the training rows, (N, D); the errors are computed of them.
+        compared: the rows themselves, and which of them are copies.
     """
 
     authentic: float
@@ -41,6 +45,20 @@ class Memorisation:
     near_copies: float
     distances: Tensor
     held_out: "Memorisation | None" = None
+    training: Tensor | None = field(default=None, repr=False, compare=False)
+    compared: Compared | None = field(default=None, repr=False, compare=False)
+
+    def errors(self) -> MemorisationErrors | None:
+        """Return the standard errors of the numbers; None if a set has fewer than 16 rows."""
+        return self._errors
+
+    @cached_property
+    def _errors(self) -> MemorisationErrors | None:
+        if self.training is None or self.compared is None:
+            return None
+        fresh = None if self.distance_ratio is None or self.held_out is None else self.held_out.compared
+        shares = (self.authentic, self.copies, self.near_copies)
+        return memorisation_errors(self.training, self.compared, fresh, shares)
 
     @property
     def median_distance(self) -> float:
@@ -126,7 +144,14 @@ class _Neighbours:
             squared[block], authentic[block], copies[block] = self._compare(rows[block])
         close = squared <= near**2 * self.squared_radii.quantile(0.5)
         shares = (flags.double().mean().item() for flags in (authentic, copies, copies | close))
-        return Memorisation(*shares, distances=squared.sqrt(), held_out=held_out)
+        compared = Compared(rows, copies, copies | close)
+        return Memorisation(
+            *shares,
+            distances=squared.sqrt(),
+            held_out=held_out,
+            training=self.points,
+            compared=compared,
+        )
 
     def _compare(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Compare rows (n, D) with the training rows.

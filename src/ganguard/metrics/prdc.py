@@ -7,7 +7,8 @@ inside (<=). A copy that has memorised its training images produces some of them
 have radius 0, and a strict < would say that it covers nothing.
 """
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from torch import Tensor
 from ganguard.base.errors import MetricError
 from ganguard.metrics.arrays import Features, as_floats, as_whole, require_same_width
 from ganguard.metrics.distances import BLOCK, Frame, squared_radii, tile
+from ganguard.metrics.prdc_error import prdc_errors
 
 
 @dataclass(frozen=True)
@@ -69,23 +71,29 @@ class Memberships:
         in_fake_ball: whether each real image lies in some generated ball, (N,) bool.
         covered: whether the ball of each real image contains a generated image, (N,) bool.
         k: k of the balls.
+        real: the real images' features, (N, D).
+        fake: the generated images' features, (M, D).
     """
 
     around_fakes: Tensor
     in_fake_ball: Tensor
     covered: Tensor
     k: int
+    real: Tensor
+    fake: Tensor
 
     def scores(self) -> PRDC:
         """Return the four shares."""
         return PRDC(*(row.mean().item() for row in self._rows()))
 
-    def errors(self) -> PRDC:
-        """Return the standard errors of the four shares over images, with the balls fixed.
+    def errors(self) -> PRDC | None:
+        """Return the standard errors of the four; None for fewer than 4 (k + 1) images of either kind."""
+        return self._errors
 
-        A bootstrap of the images converges to them.
-        """
-        return PRDC(*((row.std(correction=0) / len(row) ** 0.5).item() for row in self._rows()))
+    @cached_property
+    def _errors(self) -> PRDC | None:
+        errors = prdc_errors(self.real, self.fake, self.k, astuple(self.scores()))
+        return None if errors is None else PRDC(*errors)
 
     def _rows(self) -> tuple[Tensor, ...]:
         """Return the values that each number is the mean of, in the order of PRDC."""
@@ -128,4 +136,4 @@ def memberships(real: Features | Balls, fake: Features | Balls, *, k: int = 5) -
             around_fakes[j : j + BLOCK] += torch.bincount(fakes, minlength=len(b.rows))
             reals, _ = frame.inside(a, b, distances, fake_balls.squared_radii[j : j + BLOCK], balls="b")
             in_fake_ball[i + reals] = True
-    return Memberships(around_fakes, in_fake_ball, covered, k)
+    return Memberships(around_fakes, in_fake_ball, covered, k, x, y)

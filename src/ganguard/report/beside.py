@@ -6,6 +6,7 @@ from ganguard.report.lists import ratio
 from ganguard.report.numbers import DASH, whole, with_spread
 from ganguard.report.pages import template
 from ganguard.report.tables import Group, Row
+from ganguard.report.target_check import warning_of
 from ganguard.results.side_by_side import Line, SideBySide
 from ganguard.results.side_by_side.records import Question
 from ganguard.results.summaries import Summary
@@ -71,7 +72,14 @@ def render_beside(found: SideBySide) -> str:
         columns=columns(found),
         groups=[Group("", tuple(rows(found)))],
         ratio=ratio,
+        warnings=warnings(found),
     )
+
+
+def warnings(found: SideBySide) -> list[tuple[str, str]]:
+    """Return the audits whose target is not sound, and what is wrong with it."""
+    every = [(line.audit, warning_of(line.state, line.reason)) for line in found.lines]
+    return [(audit, warning) for audit, warning in every if warning]
 
 
 def columns(found: SideBySide) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from ganguard.report.grids import Gallery, Grid
 from ganguard.report.in_front import on_defences
 from ganguard.report.numbers import DASH, counted, interval, number
 from ganguard.report.tables import Group, Row
+from ganguard.report.weak import fairly_tried
 from ganguard.results.measures import DISTANCE, MEASURES
 from ganguard.results.protection import NAIVE, defended_attacks, protection
 from ganguard.results.records import Against, AuditResults
@@ -50,7 +51,7 @@ class Defended:
         points: without a defence, then behind each.
         remarks: sentences of advice.
         columns, table: a group for each kind of defence.
-        at_equal_loss: a row for each kind.
+        at_equal_loss: a row for each kind, of defences that were fairly tried.
         copies: of every adversary at every budget.
     """
 
@@ -150,6 +151,7 @@ def _directions(results: AuditResults, gallery: Gallery) -> Iterable[Grid]:
 
 def _defended(results: AuditResults, attack: str, budget: int) -> Defended:
     points = points_of(results, attack, budget)
+    fair, _ = fairly_tried(results, attack, budget, points)
     rows = [
         Group(name or UNDEFENDED, tuple(_row(results, p, attack, budget) for p in family))
         for name, family in by_family(points).items()
@@ -161,7 +163,7 @@ def _defended(results: AuditResults, attack: str, budget: int) -> Defended:
         remarks=on_defences(results, attack, budget, points),
         columns=columns,
         table=table,
-        at_equal_loss=tuple(Row(name, _at_losses(family)) for name, family in families(points).items()),
+        at_equal_loss=tuple(Row(name, _at_losses(family)) for name, family in families(fair).items()),
         copies=copies_table(results, attack),
     )
 

@@ -19,7 +19,7 @@ from ganguard.report.findings import (
     why_failed,
 )
 from ganguard.report.independent import CLOSER, HONEST_GROUP, closer_word
-from ganguard.report.numbers import DASH, counted, whole, whole_interval, with_spread
+from ganguard.report.numbers import DASH, whole, whole_interval, with_spread
 from ganguard.results.measures import DISTANCE, MEASURES, Direction, Measure
 from ganguard.results.records import (
     Against,
@@ -97,8 +97,8 @@ def measure_table(results: AuditResults, against: Against) -> MeasureTable:
         return MeasureTable("", (*columns, sizes_column), tuple(shown))
     (images, compared), *_ = sizes
     narrow = [Group(group.heading, tuple(map(_without_sizes, group.rows))) for group in shown]
-    beside = f", compared with {counted(compared, 'image')}" if compared else ""
-    return MeasureTable(f"{counted(images, 'image')} a set{beside}", columns, tuple(narrow))
+    beside = f", compared with {whole(compared)} images" if compared else ""
+    return MeasureTable(f"{whole(images)} images a set{beside}", columns, tuple(narrow))
 
 
 def _copies(results: AuditResults, label: str, against: Against, wanted: Sequence[Measure]) -> Iterable[Row]:

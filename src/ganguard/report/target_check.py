@@ -1,12 +1,16 @@
 """What is wrong with the audited target, in words: the banner of a report, and a line of the terminal."""
 
 from ganguard.results.records import AuditResults
-from ganguard.results.soundness import soundness
+from ganguard.results.soundness import State, soundness
 
 
 def target_check(results: AuditResults) -> str:
     """Return a warning that comes before every finding; empty if the target is sound."""
-    state, reason = soundness(results.measurements)
+    return warning_of(*soundness(results.measurements))
+
+
+def warning_of(state: State, reason: str) -> str:
+    """Return the same for a state and its reason."""
     if state == "broken":
         return (
             f"This target is broken: {reason}. Its copies do not show how well a working model can be "

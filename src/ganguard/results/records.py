@@ -24,6 +24,7 @@ from ganguard.base.settings import (
 )
 from ganguard.results.environment import Environment
 from ganguard.results.eyesight import Rung
+from ganguard.results.feature_record import FeatureRecord
 from ganguard.results.independent_record import IndependentRecord
 from ganguard.results.measures import MEASURES
 from ganguard.results.refinements import RefinementRecord
@@ -252,20 +253,6 @@ class Picture(Whose):
         return file
 
 
-class FeatureRecord(Settings):
-    """The feature network.
-
-    Attributes:
-        held_out_accuracy: of a classifier on the reference split; None for other networks.
-        why: why it was chosen for "pretrained"; empty if the spec names it.
-    """
-
-    kind: str
-    dimensions: Positive
-    held_out_accuracy: Annotated[float, Field(ge=0, le=1)] | None
-    why: str = ""
-
-
 class TargetRecord(Settings):
     """What was audited.
 
@@ -331,12 +318,8 @@ def write_results(results: AuditResults, directory: Path) -> None:
     """Write results.json and results.parquet atomically."""
     write_json(directory / "results.json", results.model_dump(mode="json"))
     rows = [m.model_dump() | {"better": MEASURES[m.metric].better} for m in results.measurements]
-    whence = {
-        "audit": results.name,
-        "target": results.target.description,
-        "features": results.features.kind,
-        "environment": results.environment.model_dump_json(),
-    }
+    whence = {"audit": results.name, "target": results.target.description, "features": results.features.kind}
+    whence["environment"] = results.environment.model_dump_json()
     write_rows(rows, whence, directory / "results.parquet")
 
 

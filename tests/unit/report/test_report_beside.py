@@ -18,3 +18,14 @@ def test_the_page_shows_every_cell_and_links_to_every_audit(seeds: int) -> None:
     assert all(f'href="audit {i}/report.html"' in page for i in range(2))
     assert all(attack in page for attack in ATTACKS)
     assert SideBySide.model_validate_json(found.model_dump_json()) == found
+
+
+def test_a_target_that_is_not_sound_is_told_of_first() -> None:
+    found = audits_by_factors((1, 3, 3), (3, 1, 3), seeds=1)
+    assert 'role="alert"' not in render_beside(found)
+    broken = found.lines[1].model_copy(update={"state": "broken", "reason": "it is at FD 9, noise at 8"})
+    page = render_beside(found.model_copy(update={"lines": (found.lines[0], broken)}))
+    assert page.index(f"{broken.audit}: This target is broken: it is at FD 9, noise at 8") < page.index(
+        "<h1>"
+    )
+    assert page.count('role="alert"') == 1

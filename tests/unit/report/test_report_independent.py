@@ -3,6 +3,7 @@
 import io
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from defence_samples import copy_of, defence, users_of
@@ -14,7 +15,7 @@ from ganguard.cli import audit_results
 from ganguard.report.cards import cards
 from ganguard.report.copies_beside import copies_beside
 from ganguard.report.defended_copies import copies_table
-from ganguard.report.defending import defending_section
+from ganguard.report.defending import Defended, defending_section
 from ganguard.report.findings import closest, copies
 from ganguard.report.grids import Gallery
 from ganguard.report.independent import CLOSER, OFF, remarks
@@ -150,9 +151,9 @@ def test_a_weak_adversary_is_said_before_all_else(tmp_path: Path, monkeypatch: p
 
 
 def test_advice_on_defences_leaves_out_what_was_not_fairly_tried(tiny_results: AuditResults) -> None:
-    def section(
+    def attacked(
         undefended: float, behind: float, honest: tuple[float, ...] = (20.0, 21.0, 22.0)
-    ) -> list[str]:
+    ) -> Defended:
         measured = [users_of(3.0, None), users_of(3.1, "noise")]
         for seed in range(3):
             shift = 0.01 * seed
@@ -163,12 +164,16 @@ def test_advice_on_defences_leaves_out_what_was_not_fairly_tried(tiny_results: A
         update = {"measurements": tuple(measured), "defences": (defence("noise"),), "adversaries": ("naive",)}
         update |= {"independent": (record_of("r", [SNGAN]),), "pictures": ()}
         (attack,) = defending_section(tiny_results.model_copy(update=update), Gallery({}, 1)).attacks
-        return list(attack.remarks)
+        return attack
+
+    def section(*said: Any) -> list[str]:
+        return list(attacked(*said).remarks)
 
     assert any("Use it" in remark for remark in section(1.0, 1.5))
     weak = section(1.0, 30.0)
     assert weak[0].startswith("Nothing is concluded about noise") and RULE in weak[0]
     assert not any("Use it" in remark for remark in weak)
+    assert attacked(1.0, 1.5).at_equal_loss and not attacked(1.0, 30.0).at_equal_loss
     assert section(40.0, 50.0)[0].startswith("Without a defence, this adversary did not learn")
     assert not any("Use it" in remark for remark in section(1.0, 1.5, ()))
     no_theft = section(1.0, 1.5, (0.1, 0.11, 0.12))

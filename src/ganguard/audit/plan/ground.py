@@ -7,7 +7,8 @@ from ganguard.audit.plan.defended import defended_plan, defended_target, directi
 from ganguard.audit.plan.parts import DomainPlan, Ground
 from ganguard.audit.plan.step import WAITED_FOR, Input, Step
 from ganguard.audit.spec.scenarios import defended
-from ganguard.audit.spec.spec import Spec, TrainTarget
+from ganguard.audit.spec.spec import Spec
+from ganguard.audit.spec.target import TrainTarget
 from ganguard.data.dataset import DatasetSettings, fingerprint
 from ganguard.metrics.features.network import pinned
 from ganguard.targets.load import TargetSettings

@@ -7,7 +7,6 @@ from pydantic import (
     BeforeValidator,
     Field,
     SerializeAsAny,
-    field_serializer,
     field_validator,
     model_validator,
 )
@@ -15,52 +14,21 @@ from pydantic import (
 from ganguard.attacks.protocol import AttackSettings, parse_attack
 from ganguard.audit.spec.adversaries import AdversariesField, Averaging, Naive
 from ganguard.audit.spec.chains import ChainsField, attributes, swept
+from ganguard.audit.spec.chosen import ChosenFeatures
 from ganguard.audit.spec.independent import Independent, IndependentField
 from ganguard.audit.spec.labels import numbered
 from ganguard.audit.spec.scenarios import Scenario, scenarios
+from ganguard.audit.spec.target import ReferenceField, TargetField, TrainTarget
 from ganguard.base.cache import canonical_json
 from ganguard.base.compute import Compute
-from ganguard.base.errors import SpecError, unknown_name
-from ganguard.base.settings import NonNegative, Positive, Settings, Words, one_line, parse
+from ganguard.base.errors import SpecError
+from ganguard.base.settings import NonNegative, Positive, Words, one_line
 from ganguard.comparison.directions import require_attribute
 from ganguard.data.dataset import DatasetField
-from ganguard.metrics.features import pretrained
-from ganguard.metrics.features.network import FeatureField
-from ganguard.targets import TARGETS
-from ganguard.targets.load import TargetSettings, parse_target
 from ganguard.targets.protocol import Codes
-from ganguard.training.differential_privacy import PrivateTraining
 
 SWEPT = ("query_budget", "real_fraction", "domain_images", "method")
 """Settings of an attack that may be lists of values."""
-
-
-class TrainTarget(PrivateTraining):
-    """`target: {train: …}`: a GAN that the audit trains itself, on the train split of `dataset`."""
-
-    dataset: DatasetField
-    seed: NonNegative = 0
-
-    def training(self) -> PrivateTraining:
-        """Return the settings of the training, without the data set."""
-        return PrivateTraining.model_validate(self.model_dump(include=set(PrivateTraining.model_fields)))
-
-
-def _target(value: object) -> TrainTarget | TargetSettings:
-    """Return the target that a spec names. Raises SpecError if it names none, or several."""
-    if isinstance(value, TrainTarget | TargetSettings):
-        return value
-    if isinstance(value, Mapping) and "train" in value:
-        values = cast(Mapping[str, Any], value)
-        if len(values) > 1 or not isinstance(values["train"], Mapping):
-            raise SpecError(f"target.train must be a mapping, and the only key; got {dict(values)!r}.")
-        return parse(TrainTarget, cast(Mapping[str, Any], values["train"]), "target.train")
-    known = ["train", *TARGETS.table()]
-    if not isinstance(value, Mapping):
-        raise SpecError(f"target must be a mapping with one of {', '.join(sorted(known))}; got {value!r}.")
-    if not any(key in known for key in value):
-        raise SpecError(unknown_name("target", next(iter(cast(Mapping[str, Any], value)), ""), known))
-    return parse_target(value)
 
 
 def _attacks(value: object) -> list[AttackSettings]:
@@ -88,16 +56,7 @@ def _attack(number: int, values: Mapping[str, Any]) -> AttackSettings:
         raise SpecError(f"attacks.{number}: {one_line(problem)}") from None
 
 
-def _reference(value: object) -> TargetSettings | None:
-    if value is None:
-        return None
-    try:
-        return parse_target(value)
-    except SpecError as problem:
-        raise SpecError(f"reference: {one_line(problem)}") from None
-
-
-class Spec(Settings):
+class Spec(ChosenFeatures):
     """The settings of an audit.
 
     Attributes:
@@ -126,11 +85,9 @@ class Spec(Settings):
         compute: device, and threads of each process.
     """
 
-    target: Annotated[SerializeAsAny[TrainTarget | TargetSettings], BeforeValidator(_target)]
-    reference: Annotated[SerializeAsAny[TargetSettings] | None, BeforeValidator(_reference)] = None
+    target: TargetField
+    reference: ReferenceField = None
     real: DatasetField
-    features: FeatureField
-    features_chosen: str = ""
     codes: Codes = "provider"
     attacks: Annotated[tuple[SerializeAsAny[AttackSettings], ...], BeforeValidator(_attacks)]
     defences: ChainsField = ((),)
@@ -140,21 +97,6 @@ class Spec(Settings):
     samples: Annotated[Positive, Field(ge=6)] = 5000
     even_if: Words[Literal["target_broken"]] = ()
     compute: Compute = Compute()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _chosen(cls, values: Any) -> Any:
-        """Name the network that is chosen for "pretrained", so that what is written of the spec holds it."""
-        if not isinstance(values, dict) or cast(dict[str, Any], values).get("features") != pretrained.WORD:
-            return values
-        kind = pretrained.choose()
-        return {**cast(dict[str, Any], values), "features": kind, "features_chosen": kind}
-
-    @field_serializer("target")
-    def _as_written(self, target: TrainTarget | TargetSettings) -> dict[str, Any]:
-        """Return the target as a spec names it, so that what is dumped can be read again."""
-        said = target.model_dump(mode="json")
-        return {"train": said} if isinstance(target, TrainTarget) else said
 
     @field_validator("seeds")
     @classmethod
@@ -239,7 +181,7 @@ class Spec(Settings):
 
     def remote(self) -> bool:
         """Return whether the target is reached over a network."""
-        return isinstance(self.target, TargetSettings) and self.target.remote
+        return not isinstance(self.target, TrainTarget) and self.target.remote
 
     def scenarios(self) -> list[Scenario]:
         """Return the undefended target first, then every defence with every adversary."""

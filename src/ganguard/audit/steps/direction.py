@@ -65,6 +65,7 @@ DIRECTION = Kind(
         *OPENS,
         "ganguard.defences.direction_files",
         "ganguard.defences.semantic_directions",
+        "ganguard.metrics.arrays",
         "ganguard.metrics.attributes",
         "ganguard.metrics.arrays",
         "ganguard.metrics.features",

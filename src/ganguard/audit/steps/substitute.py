@@ -111,6 +111,7 @@ SUBSTITUTE = Kind(
             "ganguard.comparison.embedding",
             "ganguard.metrics.arrays",
             "ganguard.metrics.features",
+            "ganguard.metrics.cubic_kernel",
             "ganguard.metrics.kernel",
             "ganguard.audit.steps.known",
             "ganguard.audit.steps.known_files",

@@ -8,6 +8,7 @@ from ganguard.base.errors import SpecError
 from ganguard.base.settings import Positive, Settings
 from ganguard.results.measures import DISTANCE
 from ganguard.results.records import Against, AuditResults, Knows, Verdict
+from ganguard.results.soundness import State, soundness
 from ganguard.results.summaries import Summary, summarise
 
 Question = Literal["architectures", "accuracy"]
@@ -42,6 +43,8 @@ class Line(Settings):
         to_real: distance of the target from real images.
         two_draws: distance of two draws of the target from each other.
         copies: of each attack that is compared.
+        state: whether its target is sound.
+        reason: what speaks against the target; empty if nothing.
     """
 
     audit: str
@@ -49,6 +52,8 @@ class Line(Settings):
     to_real: Summary | None
     two_draws: Summary | None
     copies: tuple[Copies, ...]
+    state: State = "sound"
+    reason: str = ""
 
 
 class SideBySide(Settings):
@@ -108,8 +113,11 @@ def _line(audit: str, results: AuditResults, shared: Shared, against: Against) -
         "against": against,
         "query_budget": shared.query_budget,
     }
+    state, reason = soundness(results.measurements)
     return Line(
         audit=audit,
+        state=state,
+        reason=reason,
         target=results.target.description,
         to_real=summarise(results.select(**of_target, against="reference")),
         two_draws=summarise(results.select(**of_target, against="target")),

@@ -9,7 +9,7 @@ from ganguard.architectures.networks import build_networks
 from ganguard.architectures.sngan import SNGAN
 from ganguard.audit.spec.independent import Independent
 from ganguard.audit.spec.reading import audits_listed, presets, read_spec
-from ganguard.audit.spec.spec import TrainTarget
+from ganguard.audit.spec.target import TrainTarget
 
 DOCS = Path(__file__).parents[4] / "docs"
 # side, n_dis, learning_rate_decay, FID: as Lee & Town 2020 publish them, and kwotsin/mimicry's README

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ganguard.audit.spec.reading import audits_listed, read_spec
-from ganguard.audit.spec.spec import TrainTarget
+from ganguard.audit.spec.target import TrainTarget
 from ganguard.base.errors import SpecError
 
 

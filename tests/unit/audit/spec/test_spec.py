@@ -6,6 +6,7 @@ from spec_samples import SMALL
 from ganguard.audit.spec.spec import Spec
 from ganguard.base.errors import SpecError
 from ganguard.base.settings import parse
+from ganguard.metrics.features import pretrained
 
 
 def spec_with(**changes: object) -> Spec:
@@ -37,7 +38,8 @@ def test_each_budget_becomes_an_attack_and_labels_are_unique() -> None:
 def test_a_spec_survives_json() -> None:
     spec = spec_with()
     dumped = spec.model_dump(mode="json")
-    assert dumped["target"]["architecture"]["kind"] == "sngan"
+    assert dumped["target"]["train"]["architecture"]["kind"] == "sngan"
+    assert parse(Spec, dumped, "spec") == spec
     assert [attack["query_budget"] for attack in dumped["attacks"]] == [20, 10]
 
 
@@ -58,7 +60,10 @@ def test_a_spec_survives_json() -> None:
         ({"seeds": [-1]}, "greater than or equal to 0"),
         ({"attacks": []}, "attacks must be a list with at least one attack"),
         ({"attacks": ["fidelity"]}, "attacks.0 must be a mapping with `kind`"),
-        ({"real": "digit"}, "unknown data set 'digit'; did you mean 'digits'? Known: digits, image_folder"),
+        (
+            {"real": "digit"},
+            "unknown data set 'digit'; did you mean 'digits'? Known: digits, idx, image_folder",
+        ),
         (
             {"features": "inseption"},
             "unknown feature network 'inseption'; did you mean 'inception'? Known: classifier, dinov2",
@@ -95,3 +100,17 @@ def test_a_budget_is_a_whole_number_above_0(budget: object) -> None:
 def test_an_unknown_attack_key_names_the_nearest() -> None:
     with pytest.raises(SpecError, match=r"unknown key\. Did you mean 'steps'\?"):
         spec_with(attacks=[{"kind": "fidelity", "architecture": "sngan", "query_budget": 5, "step": 3}])
+
+
+@pytest.mark.parametrize("kind", ["efficientnet_lite0", "random_network"])
+def test_a_pretrained_network_is_chosen_when_a_spec_is_read_and_stays(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pretrained, "choose", lambda: kind)
+    spec = spec_with(features="pretrained")
+    assert (spec.features.kind, spec.features_chosen) == (kind, kind)
+    monkeypatch.setattr(pretrained, "choose", lambda: "inception")
+    again = parse(Spec, spec.model_dump(mode="json"), "spec")
+    assert again.features == spec.features
+    assert again.features_chosen == kind
+    assert spec_with(features="random_network").features_chosen == ""

@@ -7,11 +7,9 @@ from typing import Any
 import huggingface_hub.constants
 import pytest
 import torch
-from feature_networks import save_model
+from feature_networks import save_clip, save_model
 from torch import Tensor
 from transformers import (
-    CLIPConfig,
-    CLIPModel,
     CLIPVisionModelWithProjection,
     SiglipConfig,
     SiglipModel,
@@ -26,14 +24,15 @@ from ganguard.metrics import cmmd
 from ganguard.metrics.features.clip import Clip
 from ganguard.metrics.features.network import extract, parse_features
 
-SIZES: dict[str, Any] = {
+VISION = {
     "hidden_size": 8,
     "num_hidden_layers": 1,
     "num_attention_heads": 2,
     "intermediate_size": 8,
+    "image_size": 28,
+    "patch_size": 14,
 }
-VISION = {**SIZES, "image_size": 28, "patch_size": 14, "projection_dim": 4}
-TEXT = {**SIZES, "vocab_size": 9, "max_position_embeddings": 8}
+TEXT = {**VISION, "vocab_size": 9, "max_position_embeddings": 8}
 
 
 def _images(count: int = 5, seed: int = 0) -> Tensor:
@@ -42,24 +41,19 @@ def _images(count: int = 5, seed: int = 0) -> Tensor:
     )
 
 
-def _clip() -> Any:
-    config = CLIPConfig(text_config={**TEXT, "eos_token_id": 2}, vision_config=VISION, projection_dim=4)
-    return CLIPModel(config)
-
-
 def test_embeddings_are_those_after_the_projection(tmp_path: Path) -> None:
-    model = save_model(tmp_path, _clip)
+    model = save_clip(tmp_path)
     network = Clip(model=str(model)).load(Path(), 3)
     theirs = CLIPVisionModelWithProjection.from_pretrained(model)
     with torch.no_grad():
         wanted = theirs(pixel_values=network.preprocessing(_images())).image_embeds
     found = extract(network, _images(), Compute())
-    assert found.shape == (5, 4)
+    assert found.shape == (5, 6)
     assert torch.allclose(found, wanted, atol=1e-5)
 
 
 def test_cmmd_is_measured_of_clip_alone(tmp_path: Path) -> None:
-    model = save_model(tmp_path, _clip)
+    model = save_clip(tmp_path)
     a, b = _images(30, 1), _images(40, 2) // 2
     given = f"{{kind: clip, model: {model}}}"
     found = measure_sets(ImageSet.of(a), ImageSet.of(b), given, "cmmd,kid", Compute(), silent)["cmmd"]

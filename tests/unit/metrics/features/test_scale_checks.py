@@ -1,5 +1,7 @@
 """Sets that vary too little give others no scale: distances of any size would come out."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from sklearn.datasets import load_digits
@@ -15,7 +17,9 @@ from ganguard.metrics.features.network import Standardisation
 from ganguard.metrics.features.random_network import RandomNetwork
 from ganguard.metrics.features.scale_checks import require_comparable, scale_note
 
-DIGITS = torch.from_numpy(load_digits().images[:200] * 15).to(torch.uint8)[:, None]
+DIGITS = torch.from_numpy(load_digits(return_X_y=True)[0][:200].reshape(-1, 8, 8) * 15).to(torch.uint8)[
+    :, None
+]
 COPIES = DIGITS[:1].repeat(30, 1, 1, 1)
 
 
@@ -88,6 +92,11 @@ def test_a_set_smaller_than_the_features_are_wide_is_said() -> None:
     assert scale_note(torch.cat([few, few]), "B") == note
     assert scale_note(torch.cat([few, -few]), "B") == ""
     sets = TwoSets(
-        ImageSet.of(DIGITS), ImageSet.of(DIGITS[:30]), RandomNetwork().load(None, 1), None, Compute(), silent
+        ImageSet.of(DIGITS),
+        ImageSet.of(DIGITS[:30]),
+        RandomNetwork().load(Path(), 1),
+        None,
+        Compute(),
+        silent,
     )
     assert "30 different images of B" in sets.notes[0]
