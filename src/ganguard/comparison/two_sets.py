@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property
+from typing import Literal
 
 import numpy as np
 import torch
@@ -40,14 +41,14 @@ class TwoSets:
     What several numbers share is computed once.
 
     Attributes:
-        scale: of the features; None takes it from b.
+        scale: of the features; "b" takes it from b, "none" leaves them as the network gives them.
         cache: stores features for later calls; None stores nothing.
     """
 
     a: ImageSet
     b: ImageSet
     network: FeatureNetwork
-    scale: Standardisation | None
+    scale: Standardisation | Literal["b", "none"]
     compute: Compute
     progress: Progress
     cache: FeatureCache | None = None
@@ -59,9 +60,21 @@ class TwoSets:
         )
 
     @cached_property
+    def of_a(self) -> Tensor:
+        """Features (N, D) of a, as the network gives them."""
+        return self._extracted(self.a)
+
+    @cached_property
+    def unscaled(self) -> tuple[Tensor, Tensor]:
+        """Features of a and of b, as the network gives them."""
+        return self.of_a, self._extracted(self.b)
+
+    @cached_property
     def features(self) -> tuple[Tensor, Tensor]:
-        x, y = map(self._extracted, (self.a, self.b))
-        scale = self.scale or self._scale_of_b(x, y)
+        x, y = self.unscaled
+        if self.scale == "none":
+            return x, y
+        scale = self._scale_of_b(x, y) if self.scale == "b" else self.scale
         return scale(x), scale(y)
 
     def _scale_of_b(self, x: Tensor, y: Tensor) -> Standardisation:
@@ -73,7 +86,7 @@ class TwoSets:
     @cached_property
     def notes(self) -> tuple[str, ...]:
         """What to know of the scale of the features when distances are read; empty if an audit gives it."""
-        note = "" if self.scale else scale_note(self.features[1], "B")
+        note = "" if self.scale != "b" else scale_note(self.features[1], "B")
         return (note,) if note else ()
 
     @cached_property
