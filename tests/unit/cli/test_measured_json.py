@@ -99,8 +99,8 @@ def test_it_says_what_was_measured_and_how(cli: Cli) -> None:
     assert "pairs" not in said and "psnr" not in said
     assert said["notes"] == [
         "all images of A were made RGB",
-        "The scale of 64 features comes from 30 different images of B, so distances depend on which set gives "
-        "it. Give at least 64, or take the scale of an audit's `features`.",
+        "The scale of 64 features comes from 30 different images of B, so distances depend on which set "
+        "gives it. Give at least 64, or take the scale of an audit's `features`.",
     ]
 
 
