@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from feature_networks import TinyFloats, TinyInception, save_dinov2, save_script
+from feature_networks import TinyFloats, TinyInception, save_clip, save_dinov2, save_script
 from safetensors.torch import save_file
 
 from ganguard.base.cache import tensor_digest
@@ -25,12 +25,14 @@ from ganguard.metrics.features.network import (
 
 SETTINGS: dict[str, dict[str, object]] = {
     "classifier": {"kind": "classifier", "width": 4, "dimensions": 6},
+    "clip": {"kind": "clip", "model": "clip"},
     "huggingface": {"kind": "huggingface", "model": "model"},
     "inception": {"kind": "inception", "path": "inception.pt", "trusted": True},
     "random_network": {"kind": "random_network", "dimensions": 6},
     "torchscript": {"kind": "torchscript", "path": "network.pt", "trusted": True},
 }
 FILES: dict[str, Callable[[Path], Path]] = {
+    "clip": lambda directory: save_clip(directory / "clip"),
     "huggingface": lambda directory: save_dinov2(directory / "model"),
     "inception": lambda directory: save_script(TinyInception(), directory / "inception.pt"),
     "torchscript": lambda directory: save_script(TinyFloats(), directory / "network.pt"),

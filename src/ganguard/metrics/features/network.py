@@ -38,11 +38,14 @@ class FeatureSettings(Settings):
     Attributes:
         learns_labels: whether the network must be trained on the labelled real data before it can be loaded.
         libraries: packages beside torch that its features depend on.
+        pretrained: whether the network is one that others use too, so that distances of its unscaled features
+            are in units that are published.
     """
 
     kind: str
     learns_labels: ClassVar[bool] = False
     libraries: ClassVar[tuple[str, ...]] = ()
+    pretrained: ClassVar[bool] = False
 
     def fingerprint(self) -> str | None:
         """Return a digest of the files that the settings name, or None if they name none.
@@ -294,6 +297,10 @@ class Standardisation:
     def __call__(self, features: Tensor) -> Tensor:
         """Return (N, D) standardised: mean 0 and variance 1 in each dimension on the real training split."""
         return (features - self.mean) / self.std
+
+    def undo(self, standardised: Tensor) -> Tensor:
+        """Return features (N, D) as the network gave them, up to the rounding of float32."""
+        return standardised * self.std + self.mean
 
 
 def differentiable(settings: object, channels: int, compute: Compute) -> Callable[[Tensor], Tensor]:
