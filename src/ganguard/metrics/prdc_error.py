@@ -118,7 +118,7 @@ def prdc_errors(real: Tensor, fake: Tensor, k: int, shares: tuple[float, ...]) -
         for level, parts in enumerate(LEVELS)
     )
     precision, recall, _, coverage = variance_from_parts(halves, quarters).tolist()
-    # Balls that reach over much of a small quarter overlap more than those of halves: density varies more then.
+    # Balls that reach over much of a small quarter overlap more than those of halves, so density varies more.
     least = min(MOST_LEFT, LEAST_LEFT + LEVELS[-1] * k / min(n, m))
     density = variance_from_parts(halves, quarters, least=least)[2].item()
     return (
