@@ -27,7 +27,6 @@ from ganguard.comparison.values import (
 from ganguard.metrics import Balls, Memorisation, NiqeModel
 from ganguard.metrics.features.extraction import FeatureCache, extract_stream
 from ganguard.metrics.features.network import FeatureNetwork, Output, Standardisation
-from ganguard.metrics.features.scale_checks import require_comparable, scale_note
 from ganguard.metrics.ndb_jsd import Bins, different_rows
 from ganguard.metrics.prdc import Memberships
 from ganguard.results.measures import Measure
@@ -74,19 +73,13 @@ class TwoSets:
         x, y = self.unscaled
         if self.scale == "none":
             return x, y
-        scale = self._scale_of_b(x, y) if self.scale == "b" else self.scale
+        scale = Standardisation.fit(y, "B", scales=x) if self.scale == "b" else self.scale
         return scale(x), scale(y)
-
-    def _scale_of_b(self, x: Tensor, y: Tensor) -> Standardisation:
-        """Return the scale of features y (M, D) of b. Raises MetricError if they cannot scale x (N, D)."""
-        scale = Standardisation.fit(y, "B")
-        require_comparable(y, "B", x, "A")
-        return scale
 
     @cached_property
     def notes(self) -> tuple[str, ...]:
         """What to know of the scale of the features when distances are read; empty if an audit gives it."""
-        note = "" if self.scale != "b" else scale_note(self.features[1], "B")
+        note = "" if self.scale != "b" else Standardisation.note(self.features[1], "B")
         return (note,) if note else ()
 
     @cached_property

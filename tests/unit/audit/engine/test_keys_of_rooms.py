@@ -103,6 +103,7 @@ INDEPENDENT = {"independent", "measure_independent"}
 MEASURING = {
     "measure_independent",
     "yardsticks",
+    "eyesight",
     "utility",
     "known",
     "replay",
@@ -111,7 +112,7 @@ MEASURING = {
     "measure_transfer",
 }
 MEASURED_COPIES = {"measure", "measure_independent", "measure_transfer"}
-BUYING = {"purchase", "yardsticks", "utility"}
+BUYING = {"purchase", "yardsticks", "eyesight", "utility"}
 OPENING = {"open_target", "defend", "direction", "fit", *BUYING}
 ASKING = {"ready", "fit"}
 TRAINING = {"train_target", "independent"}
@@ -166,7 +167,7 @@ ROOMS = {
     "defences/output_jpeg.py": {"fit", "defend", *WITH_GUESS, *IDENTITIES},
     "report/words.py": set(),
     "results/verdicts.py": set(),
-    "results/records.py": {"direction", "sound", *MEASURING},
+    "results/records.py": {"direction", "sound", *MEASURING} - {"eyesight"},
     "results/soundness.py": {"sound"},
     "gateway/watch/risk.py": set(),
     "audit/spec/spec.py": set(),
