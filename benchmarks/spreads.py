@@ -18,9 +18,7 @@ import torch
 
 from ganguard.comparison.values import (
     Value,
-    compare_histograms,
     of_balls,
-    of_bins,
     of_features,
     of_memory,
     of_probabilities,
@@ -28,7 +26,6 @@ from ganguard.comparison.values import (
 from ganguard.metrics import memorisation
 from ganguard.metrics.frechet import frechet_distance
 from ganguard.metrics.frechet import frechet_distance_infinity as infinity
-from ganguard.metrics.ndb_jsd import Bins
 from ganguard.metrics.prdc import memberships
 from ganguard.results.measures import MEASURES, Measure, Of
 
@@ -75,10 +72,6 @@ def measured(cell: Cell, seed: int, wanted: Callable[[Measure], bool]) -> Iterat
         "probabilities": lambda m: of_probabilities(m, (2 * x[:, :8].double()).softmax(1)),
     }
     found["held-out images"] = found["training images"]
-    if cell.rows >= MEASURES["ndb"].fewest:
-        bins = Bins.fit(y)
-        histograms = compare_histograms(MEASURES["ndb"].function, bins.counts.numpy(), bins.count(x))
-        found["bins"] = lambda m: of_bins(m, histograms)
     for measure in MEASURES.values():
         fits = not measure.shortage(images=cell.rows, dimensions=cell.width)
         if measure.of in found and fits and wanted(measure):

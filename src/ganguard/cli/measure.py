@@ -111,9 +111,12 @@ def measure(
     from ganguard.cli.display import progress_of
     from ganguard.cli.image_sets import compared_set, takes_size
     from ganguard.cli.measured import Manner, compared, record_of
+    from ganguard.comparison.metric_names import named_metrics
     from ganguard.results.measured import as_json
 
     compute = parse(Compute, {"device": device, "threads": threads}, "compute")
+    if metrics is not None:
+        named_metrics(metrics)  # refused before large sets are read
     if channels not in (None, 1, 3):
         raise SpecError(f"--channels must be 1 (grey) or 3 (RGB); got {channels}.")
     if size is not None and not (takes_size(generated) or takes_size(reference)):

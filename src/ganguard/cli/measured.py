@@ -11,11 +11,10 @@ from ganguard.base.compute import Compute
 from ganguard.base.errors import SpecError
 from ganguard.base.progress import Progress
 from ganguard.cli.measure import DEFAULT, DEFAULT_NETWORK
-from ganguard.comparison.foreign import Foreign, measure_foreign
+from ganguard.comparison.foreign import ALLOWED, Foreign, measure_foreign
 from ganguard.comparison.image_sets import ImageSet
 from ganguard.comparison.measure_sets import Measured, ScaleName, measured_sets
 from ganguard.results.measured import MeasuredBase, SetRecord, measured_record
-from ganguard.results.measures import DISTANCE
 
 Side = ImageSet | Foreign
 
@@ -66,9 +65,11 @@ def compared(
             raise SpecError(
                 f"--scale {scale}: statistics come as they are, so nothing can be scaled. Leave --scale out."
             )
-        found = measure_foreign(a, b, features, metrics or DISTANCE, compute, progress, cache=cache)
+        names = ",".join(ALLOWED) if metrics is None else metrics
+        found = measure_foreign(a, b, features, names, compute, progress, cache=cache)
     else:
-        network, names = features or DEFAULT_NETWORK, metrics or DEFAULT
+        network = DEFAULT_NETWORK if features is None else features
+        names = DEFAULT if metrics is None else metrics
         found = measured_sets(a, b, network, names, compute, progress, cache=cache, scale=scale)
     return (a, b), found
 

@@ -16,7 +16,6 @@ from ganguard.base.seeds import torch_generator
 from ganguard.comparison.values import (
     Value,
     audited,
-    compare_histograms,
     function_of,
     of_balls,
     of_bins,
@@ -105,7 +104,7 @@ def compare_pixels(
     if against is None or not (wanted := _binned(len(measured))):
         return []
     counts = against.counts.numpy(), against.count(measured.flatten(1))
-    found = cache(lambda function: compare_histograms(function, *counts))
+    found = cache(lambda function: function_of(function)(*counts))
     values = {m.name: of_bins(m, found(m.function)) for m in wanted}
     return _records(subject, values, name, len(measured), int(against.counts.sum()), draw)
 

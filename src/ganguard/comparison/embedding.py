@@ -83,12 +83,14 @@ class FeatureDescription(Settings):
         channels: of its images.
         dimensions: D of its features.
         held_out_accuracy: of a classifier on the reference split; None for other networks.
+        note: what to know of the scale, such as too few images; empty if nothing.
     """
 
     settings: Plain
     channels: Positive
     dimensions: Positive
     held_out_accuracy: Annotated[float, Field(ge=0, le=1)] | None
+    note: str = ""
 
 
 def network_of(

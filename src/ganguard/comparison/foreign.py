@@ -15,8 +15,9 @@ from ganguard.data.npz import NpzMoments
 from ganguard.metrics import GaussianStatistics, frechet_distance
 from ganguard.metrics.features.extraction import FeatureCache, extract_stream, network_key
 from ganguard.results.measured import NetworkRecord
-from ganguard.results.measures import DISTANCE
+from ganguard.results.measures import DISTANCE, UNSCALED_DISTANCE
 
+ALLOWED = (DISTANCE, UNSCALED_DISTANCE)  # of statistics they are one number: nothing is scaled
 SAME_NETWORK = (
     "features and statistics must come of one network, with equal weights and preprocessing, which nothing "
     "here can check but their number of dimensions"
@@ -59,7 +60,7 @@ def measure_foreign(
 
     Args:
         features: the network of the images' features, named as for `measured_sets`.
-        metrics: frechet_distance, or "all" for what can be measured.
+        metrics: names out of ALLOWED, or "all" for both.
         cache: a directory in which features are kept.
 
     Raises:
@@ -68,11 +69,11 @@ def measure_foreign(
     """
     names, every = named_metrics(metrics)
     of = " and ".join(side.name for side in (a, b) if isinstance(side, Foreign))
-    others = {name: f"{of}: only mean and covariance are known" for name in names if name != DISTANCE}
+    others = {name: f"{of}: only mean and covariance are known" for name in names if name not in ALLOWED}
     if others and not every:
         raise SpecError(
             f"{next(iter(others))} cannot be measured: of {of} only mean and covariance are known. They "
-            f"allow --metrics {DISTANCE}."
+            f"allow --metrics {UNSCALED_DISTANCE}."
         )
     network, sides = None, list[GaussianStatistics]()
     with limit_threads(compute.threads):
@@ -89,7 +90,8 @@ def measure_foreign(
                 "networks. Give --features the network that the statistics were made with."
             )
         value = Value(frechet_distance(*sides), None)
-    return Measured({DISTANCE: value}, others, network, notes=(SAME_NETWORK,))
+    values = {name: value for name in names if name in ALLOWED}
+    return Measured(values, others, network, notes=(SAME_NETWORK,))
 
 
 def _statistics(

@@ -149,11 +149,12 @@ def measured_sets(
             progress(done, len(names), name)
     used = None
     notes = sets.notes if "features" in vars(sets) else ()
+    unscaled = scaled_by == "none" or "features" not in vars(sets)
     if "of_a" in vars(sets):
         used = NetworkRecord(
             settings=settings.model_dump(mode="json"),
             dimensions=sets.of_a.shape[1],
-            scaled_by="B" if scaled_by == "b" else "nothing" if scaled_by == "none" else "audit",
+            scaled_by="nothing" if unscaled else "B" if scaled_by == "b" else "audit",
         )
     return Measured(values, refused, used, sets.pairs.how if "pairs" in vars(sets) else None, notes)
 

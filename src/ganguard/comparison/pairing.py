@@ -126,8 +126,9 @@ def _different(a: Sequence[str], b: Sequence[str]) -> str:
     other = "B" if side == "A" else "A"
     return (
         f"A and B must be pairs of images of equal names: {side} has {one_line(first, 120)}, and {other} has "
-        f"none of that name ({len(set(a) - set(b)):,} names are in A alone, {len(set(b) - set(a)):,} in B "
-        "alone). Give the two images of a pair one name, and remove those without a partner."
+        f"none of that name (names in A alone: {len(set(a) - set(b)):,}; in B alone: "
+        f"{len(set(b) - set(a)):,}). Give the two images of a pair one name, and remove those without a "
+        "partner."
     )
 
 

@@ -18,15 +18,14 @@ from ganguard.comparison.image_sets import ImageSet
 from ganguard.comparison.natural import fit_natural, natural_value
 from ganguard.comparison.pairing import Pairs
 from ganguard.comparison.values import (
-    Histograms,
     Value,
-    compare_histograms,
     function_of,
     of_scores,
 )
-from ganguard.metrics import Balls, Memorisation, NiqeModel
+from ganguard.metrics import Balls, Memorisation, NdbJsd, NiqeModel
 from ganguard.metrics.features.extraction import FeatureCache, extract_stream
 from ganguard.metrics.features.network import FeatureNetwork, Output, Standardisation
+from ganguard.metrics.features.scale_checks import outweighed_note, scale_note
 from ganguard.metrics.ndb_jsd import Bins, different_rows
 from ganguard.metrics.prdc import Memberships
 from ganguard.results.measures import Measure
@@ -79,8 +78,13 @@ class TwoSets:
     @cached_property
     def notes(self) -> tuple[str, ...]:
         """What to know of the scale of the features when distances are read; empty if an audit gives it."""
-        note = "" if self.scale != "b" else Standardisation.note(self.features[1], "B")
-        return (note,) if note else ()
+        if self.scale != "b":
+            return ()
+        x, y = self.unscaled
+        notes = [scale_note(y, "B")]
+        if len(x) > 1:
+            notes.append(outweighed_note(y, "B", x, "A"))
+        return tuple(filter(None, notes))
 
     @cached_property
     def probabilities(self) -> Tensor:
@@ -95,7 +99,7 @@ class TwoSets:
         return cache(lambda function: function_of(function)(against, measured, k=NEIGHBOURS))
 
     @cached_property
-    def histograms(self) -> Callable[[str], Histograms]:
+    def histograms(self) -> Callable[[str], NdbJsd]:
         """By name of the function that compares them: the images of b and of a in each bin of b's pixels."""
         rows = self.b.all().flatten(1)
         if (different := different_rows(rows)) < BINS:
@@ -106,7 +110,7 @@ class TwoSets:
         bins = Bins.fit(rows, BINS)
         parts = [bins.count(part.flatten(1), "A", at_least=1) for part in self.a.parts()]
         counts = bins.counts.numpy(), np.sum(parts, axis=0)
-        return cache(lambda function: compare_histograms(function, *counts))
+        return cache(lambda function: function_of(function)(*counts))
 
     @cached_property
     def memory(self) -> Callable[[str], Memorisation]:

@@ -4,29 +4,22 @@ The spread is the standard error due to the number of images measured. It does n
 or another purchase, would differ: that is what seeds are for.
 """
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from typing import Any, NamedTuple
 
-import numpy as np
-import torch
 from torch import Tensor
 
 from ganguard.base.errors import MetricError
-from ganguard.base.seeds import derived_seed
 from ganguard.metrics import Memorisation, NdbJsd
 from ganguard.metrics.bootstrap import bootstrap_error
 from ganguard.metrics.frechet_error import frechet_error, frechet_infinity_error
 from ganguard.metrics.inception_score import inception_score_error
 from ganguard.metrics.kernel_error import kernel_error
-from ganguard.metrics.parts import variance_from_parts
 from ganguard.metrics.prdc import Memberships
 from ganguard.results.measures import MEASURES, Measure, Of, Spread
 
-REDRAWN = 64  # partitions of histograms that the spread of NDB and JSD is taken from
 SPLITS = 10  # of the inception score
 
 
@@ -71,56 +64,14 @@ def of_one(measure: Measure, x: Tensor) -> Value:
 def of_balls(measure: Measure, found: Memberships) -> Value:
     """Return one of the shares that memberships hold."""
     errors = found.errors()
-    return Value(
-        getattr(found.scores(), measure.part), None if errors is None else getattr(errors, measure.part)
-    )
+    spread = None if errors is None else getattr(errors, measure.part)
+    return Value(getattr(found.scores(), measure.part), spread or None)  # 0 would call the number certain
 
 
-@dataclass(frozen=True)
-class Histograms:
-    """Results of comparing two histograms.
-
-    Attributes:
-        counted: of the histograms of the images.
-        halves: of two halves of the images of both, (REDRAWN, 2).
-        quarters: of four quarters, (REDRAWN, 4).
-    """
-
-    counted: NdbJsd
-    halves: tuple[tuple[NdbJsd, ...], ...]
-    quarters: tuple[tuple[NdbJsd, ...], ...]
-
-
-def compare_histograms(measured_by: str, in_reference: np.ndarray, in_query: np.ndarray) -> Histograms:
-    """Compare numbers of images in each bin, (bins,) int64 each, and those of REDRAWN partitions of both."""
-    compare = function_of(measured_by)
-    generator = np.random.default_rng(derived_seed(0, "histograms"))
-
-    def halved(sets: list[np.ndarray]) -> list[np.ndarray]:
-        firsts = [generator.multivariate_hypergeometric(counts, counts.sum() // 2) for counts in sets]
-        return [part for counts, of in zip(sets, firsts, strict=True) for part in (of, counts - of)]
-
-    halves: list[tuple[NdbJsd, ...]] = []
-    quarters: list[tuple[NdbJsd, ...]] = []
-    for _ in range(REDRAWN):
-        of_x, of_y = halved([in_reference]), halved([in_query])
-        halves.append(tuple(map(compare, of_x, of_y)))
-        quarters.append(tuple(map(compare, halved(of_x), halved(of_y))))
-    return Histograms(compare(in_reference, in_query), tuple(halves), tuple(quarters))
-
-
-def of_bins(measure: Measure, found: Histograms) -> Value:
-    """Return a number of two histograms, with what halves and quarters say of its spread.
-
-    The variance of a divergence that is noise falls with the square of the size, that of a share of tests
-    hardly falls.
-    """
-    halves, quarters = (
-        torch.tensor([[[getattr(each, measure.part)] for each in parts] for parts in of])
-        for of in (found.halves, found.quarters)
-    )
-    variance = variance_from_parts(halves, quarters, least=0.25, most=1.0).item()
-    return Value(getattr(found.counted, measure.part), math.sqrt(variance))
+def of_bins(measure: Measure, found: NdbJsd) -> Value:
+    """Return a number of two histograms. Its spread is not known: k-means fits the bins to the very rows that
+    it counts, which no partition of the histograms shows."""
+    return Value(getattr(found, measure.part), None)
 
 
 def of_probabilities(measure: Measure, probabilities: Tensor) -> Value:

@@ -118,6 +118,8 @@ def _read(path: Path, dimensions: int) -> Tensor:
 
 def _content(opened: IO[bytes], dimensions: int, path: Path, most: int) -> Tensor:
     head = opened.read(4 + 4 * dimensions)
+    if not head:
+        raise DataError(f"{path}: empty. Copy it again.")
     if head[:4] != bytes((0, 0, UINT8, dimensions)) or len(head) < 4 + 4 * dimensions:
         what = "images (idx3)" if dimensions == 3 else "labels (idx1)"
         raise DataError(

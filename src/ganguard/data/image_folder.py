@@ -134,7 +134,8 @@ def image_files(folder: Path) -> list[Path]:
 
 def hidden(stray: int) -> str:
     """Return what an error adds about stray files, if there are any."""
-    return f", besides {stray:,} hidden files and files of operating systems" if stray else ""
+    files = "file" if stray == 1 else "files"
+    return f", besides {stray:,} {files} hidden or of an operating system" if stray else ""
 
 
 def _found(folder: Path) -> Iterator[Path]:

@@ -127,10 +127,12 @@ def opened_npz(path: Path) -> NpzImages | NpzMoments:
 def _images(path: Path, name: str, header: _Header) -> NpzImages:
     count, height, width, channels = header.shape if len(header.shape) == 4 else (0, 0, 0, 0)
     if header.dtype != np.uint8 or channels not in CHANNELS or min(height, width) < 1 or count < 1:
+        remedy = "Write images.transpose(0, 2, 3, 1) for images (N, C, H, W)"
+        if len(header.shape) == 3:
+            remedy = "Write images[..., None] for grey images (N, H, W)"
         raise DataError(
             f"{path}: {name} must be images (N, H, W, C) uint8 with C of 1 or 3; got {header.dtype} "
-            f"{header.shape}. Write images.transpose(0, 2, 3, 1) for images (N, C, H, W), and levels of 0 to "
-            "255 as uint8."
+            f"{header.shape}. {remedy}, and levels of 0 to 255 as uint8."
         )
     if max(height, width) > MOST_SIDE:
         raise DataError(f"{path}: images of {width}x{height} pixels; a side may have at most {MOST_SIDE}.")

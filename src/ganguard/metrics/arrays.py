@@ -6,7 +6,7 @@ import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import SupportsIndex, cast
+from typing import Any, SupportsIndex, cast
 
 import numpy as np
 import torch
@@ -139,6 +139,8 @@ def _plain(tensor: Tensor, name: str) -> Tensor:
 
 def _array(features: object, name: str) -> np.ndarray:
     """Return what is no tensor as an array. Raises MetricError for ragged lists and masked entries."""
+    if _lists(features, np.ma.MaskedArray):
+        features = np.ma.stack(features)  # numpy.asarray would forget the masks
     if isinstance(features, np.ma.MaskedArray):
         if (masked := int(np.ma.count_masked(features))) > 0:
             raise MetricError(
@@ -147,8 +149,9 @@ def _array(features: object, name: str) -> np.ndarray:
             )
         return features.data
     try:
-        if _lists_tensors(features):
-            return torch.stack([row.detach().cpu() for row in features]).numpy()
+        if _lists(features, Tensor):
+            rows = [row if isinstance(row, Tensor) else torch.as_tensor(row) for row in features]
+            return torch.stack([row.detach().cpu() for row in rows]).numpy()
         return np.asarray(features)
     except (ValueError, TypeError, RuntimeError, OverflowError) as problem:
         said = one_line(problem, 120)
@@ -158,8 +161,8 @@ def _array(features: object, name: str) -> np.ndarray:
         ) from None
 
 
-def _lists_tensors(given: object) -> TypeIs[Sequence[Tensor]]:
-    return isinstance(given, list | tuple) and any(isinstance(row, Tensor) for row in given)
+def _lists(given: object, kind: type) -> TypeIs[Sequence[Any]]:
+    return isinstance(given, list | tuple) and any(isinstance(row, kind) for row in given)
 
 
 def as_whole(value: object, name: str, at_least: int | None = None) -> int:

@@ -7,15 +7,14 @@ import math
 NOISE = 4 * math.sqrt(2)
 
 
-def beyond_noise(first: float, second: float, directions: float) -> float:
-    """Return how much of the first order of a variance is more than noise.
+def noise_of_first(second: float, directions: float) -> float:
+    """Return how large a first order is still noise.
 
     For equal distributions the first order is 0. What is found of it then is largest when the distance itself
     came out large, so that counting it would widen just those intervals that should miss.
 
     Args:
-        first: as it was found, without bias.
         second: second order of the same variance.
         directions: how many equal ones the kernel's covariance C has, (tr C²)² / tr(C⁴).
     """
-    return max(0.0, first - NOISE / math.sqrt(max(1.0, directions)) * second)
+    return NOISE / math.sqrt(max(1.0, directions)) * second

@@ -95,8 +95,8 @@ class GaussianStatistics:
             count: number of the rows, at least 2; None if it is unknown. Statistics of an unknown number of
                 rows cannot be added to others.
         """
-        if count is not None and count < 2:
-            raise MetricError(f"a covariance is of at least 2 rows; got a count of {count}.")
+        if count is not None:
+            count = as_whole(count, "count", 2)
         mu, sigma = as_float64(mean, "mean"), as_float64(covariance, "covariance")
         if not (mu.isfinite().all() and sigma.isfinite().all()):
             raise MetricError("mean and covariance hold NaN or infinity. Compute them again.")

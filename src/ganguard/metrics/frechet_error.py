@@ -23,7 +23,7 @@ from torch import Tensor
 
 from ganguard.base.seeds import torch_generator
 from ganguard.metrics.arrays import Features, as_features, require_same_width
-from ganguard.metrics.expansion import beyond_noise
+from ganguard.metrics.expansion import noise_of_first
 from ganguard.metrics.frechet import POINTS, SMALLEST_SHARE
 
 # With fewer rows a dimension, the covariances say too little for any expansion.
@@ -75,7 +75,7 @@ class _Parts:
         between: mean square of k between a row of a and one of b.
         rank: dimensions that the covariances really have, (tr S)² / tr(S²). In samples of n rows, the squares
             are found too small by about rank / n of themselves, as repetitions show.
-        directions: of the kernel, as `beyond_noise` takes them.
+        directions: of the kernel, as `noise_of_first` takes them.
     """
 
     counts: tuple[int, int]
@@ -107,7 +107,8 @@ class _Parts:
             variance * (both * overlap).sum()
             for variance, overlap in zip(self._first_order(), (in_a, in_b), strict=True)
         )
-        return math.sqrt(beyond_noise(first, second, self.directions) + second + own) * self.unit**2
+        beyond = max(0.0, first - noise_of_first(second, self.directions))
+        return math.sqrt(beyond + second + own) * self.unit**2
 
     @property
     def _inflation(self) -> float:

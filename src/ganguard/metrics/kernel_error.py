@@ -16,9 +16,10 @@ from torch import Tensor
 
 from ganguard.metrics.arrays import Features
 from ganguard.metrics.cubic_kernel import kernel, two_sets
-from ganguard.metrics.expansion import beyond_noise
+from ganguard.metrics.expansion import noise_of_first
 
 BLOCK_ROWS = 256  # rows that are compared with a whole set at once
+APART = 2.5  # standard deviations of equal distributions beyond which a distance is told from 0
 FEWEST_ROWS = 4  # a mean of products is over two pairs of different rows
 
 
@@ -32,7 +33,9 @@ class KernelVariance:
         within_a: s_aa.
         within_b: s_bb.
         between: s_ab.
-        directions: of the kernel, as `beyond_noise` takes them.
+        directions: of the kernel, as `noise_of_first` takes them.
+        distance: the kernel distance of the rows at hand.
+        counts: N and M.
     """
 
     of_a: float
@@ -41,6 +44,8 @@ class KernelVariance:
     within_b: float
     between: float
     directions: float
+    distance: float
+    counts: tuple[int, int]
 
     @staticmethod
     def of(a: Features, b: Features) -> "KernelVariance | None":
@@ -58,11 +63,14 @@ class KernelVariance:
 
     def error(self, n: int, m: int) -> float:
         """Return the standard error of the kernel distance of n rows of a and m of b."""
-        first = 4 * self.of_a / n + 4 * self.of_b / m
-        second = 2 * self.within_a / (n * (n - 1)) + 2 * self.within_b / (m * (m - 1))
-        second += 4 * self.between / (n * m)
-        second = max(0.0, second)
-        return math.sqrt(beyond_noise(first, second, self.directions) + second)
+        first, second = 4 * self.of_a / n + 4 * self.of_b / m, self._second(n, m)
+        apart = self.distance > APART * math.sqrt(self._second(*self.counts))
+        noise = 0.0 if apart else noise_of_first(second, self.directions)
+        return math.sqrt(max(0.0, first - noise) + second)
+
+    def _second(self, n: int, m: int) -> float:
+        of_one = 2 * self.within_a / (n * (n - 1)) + 2 * self.within_b / (m * (m - 1))
+        return max(0.0, of_one + 4 * self.between / (n * m))
 
 
 def kernel_error(a: Features, b: Features) -> float | None:
@@ -176,4 +184,15 @@ def _variance(a: _Within, b: _Within, between: _Between, directions: float) -> K
         of_one(a, between.rows, by_row),
         of_one(b, between.columns, by_column),
     )
-    return KernelVariance(of_a, of_b, within_a, within_b, square - by_row - by_column + apart, directions)
+    n, m = len(a.rows), len(b.rows)
+    within = a.rows.sum().item() / (n * (n - 1)) + b.rows.sum().item() / (m * (m - 1))
+    return KernelVariance(
+        of_a=of_a,
+        of_b=of_b,
+        within_a=within_a,
+        within_b=within_b,
+        between=square - by_row - by_column + apart,
+        directions=directions,
+        distance=within - 2 * between.rows.sum().item() / (n * m),
+        counts=(n, m),
+    )

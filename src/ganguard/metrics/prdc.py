@@ -87,7 +87,10 @@ class Memberships:
         return PRDC(*(row.mean().item() for row in self._rows()))
 
     def errors(self) -> PRDC | None:
-        """Return the standard errors of the four; None for fewer than 4 (k + 1) images of either kind."""
+        """Return the standard errors of the four; None for fewer than 4 (k + 1) images of either kind.
+
+        That of density is 0 if it is 0 in each part: none is known then.
+        """
         return self._errors
 
     @cached_property

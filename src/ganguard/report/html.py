@@ -99,6 +99,7 @@ def facts(results: AuditResults) -> list[tuple[str, str]]:
         *(("images left out", said) for record in results.skipped if (said := said_of(record))),
         *(("channels", said) for record in results.skipped if (said := made_rgb(record))),
         ("features", f"{features.kind}, {whole(features.dimensions)} dimensions{accuracy}{why}"),
+        *((("scale of the features", features.note),) if features.note else ()),
         ("seeds of the copies", ", ".join(str(seed) for seed in seeds(results)) or "no copy was measured"),
         (
             "versions",

@@ -18,7 +18,7 @@ Of = Literal[
     "training images",
     "held-out images",
 ]
-Spread = Literal["bootstrap", "moments", "lines", "kernels", "bins", "splits", "images", "parts", "none"]
+Spread = Literal["bootstrap", "moments", "lines", "kernels", "splits", "images", "parts", "none"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,14 +28,13 @@ SPREADS: dict[Spread, str] = {
     "moments": "influence of each image, and the noise of second order; none below 1.25 images a dimension",
     "lines": "the same, of all points of the line",
     "kernels": "variance of first and second order of the kernel's means",
-    "bins": "variance between halves and quarters of the histograms, 64 times; the bins are taken as fixed",
     "splits": "influence of each image on the score of its part",
     "images": "standard error of the mean over the images",
     "parts": "variance between disjoint halves and quarters of both sets, 32 times",
     "none": "none is known",
 }
 """How the standard error of a number is taken, in words."""
-DISTANCE = "frechet_distance"
+DISTANCE, UNSCALED_DISTANCE = "frechet_distance", "frechet_distance_unscaled"
 """The number that copies are compared by: fidelity against the target, accuracy against real images."""
 _FEATURE_UNIT = "squared standard deviations of features"
 
@@ -80,7 +79,7 @@ _TABLE = (
         fewest=2,
     ),
     Measure(
-        name="frechet_distance_unscaled",
+        name=UNSCALED_DISTANCE,
         title="Fréchet distance, unscaled",
         function="ganguard.metrics.frechet:frechet_distance",
         of="unscaled features",
@@ -182,7 +181,7 @@ _TABLE = (
         function="ganguard.metrics.ndb_jsd:compare_bins",
         of="bins",
         part="share",
-        spread="bins",
+        spread="none",
         better="lower",
         help="Share of 100 clusters of the other set's pixels that hold a significantly different share of "
         "the measured images (Richardson & Weiss 2018, NDB): about 0.05 for equal distributions.",
@@ -194,7 +193,7 @@ _TABLE = (
         function="ganguard.metrics.ndb_jsd:compare_bins",
         of="bins",
         part="jsd",
-        spread="bins",
+        spread="none",
         better="lower",
         help="Jensen-Shannon divergence of the histograms over the same clusters, from 0 to ln 2.",
         fewest=500,

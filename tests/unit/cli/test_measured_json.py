@@ -177,7 +177,7 @@ def test_what_statistics_do_not_allow_is_refused(cli: Cli) -> None:
     )
     network = ("--features", "random_network")
     assert "64 dimensions, B of 5: they are of different networks" in _refused(cli, "a.npz", stats, *network)
-    assert "They allow --metrics frechet_distance" in _refused(
+    assert "They allow --metrics frechet_distance_unscaled" in _refused(
         cli, "a.npz", stats, *network, "--metrics", "precision"
     )
     np.savez("bad.npz", mu=np.zeros(2), sigma=np.array([[1.0, 2], [2, 1]]))
@@ -235,3 +235,20 @@ def test_a_damaged_archive_is_refused(cli: Cli, damage: str) -> None:
         content = bytearray(Path("x.npz").read_bytes().replace(b"(50, 8, 8, 1)", b"(99, 8, 8, 1)"))
     Path("x.npz").write_bytes({"cut": content[:-30], "nonsense": b"no archive"}.get(damage, content))
     assert "x.npz" in _refused(cli, "x.npz", "digits")
+
+
+def test_the_units_of_a_number_are_those_of_its_name(cli: Cli) -> None:
+    """Statistics have the distance that papers print, under its name too; kid alone is of nothing scaled."""
+    rows = np.random.default_rng(0).normal(size=(90, 4))
+    np.savez("s.npz", mu=rows.mean(0), sigma=np.cov(rows.T))
+    both = _measured(cli, "s.npz", "s.npz")
+    assert both["frechet_distance"] == both["frechet_distance_unscaled"] == pytest.approx(0, abs=1e-9)
+    named = _measured(cli, "s.npz", "s.npz", "--metrics", "frechet_distance_unscaled")
+    assert "frechet_distance" not in named
+    assert _measured(cli, "digits", "digits", "--metrics", "kid")["network"]["scaled_by"] == "nothing"
+    assert _measured(cli, "digits", "digits", "--metrics", "ndb,jsd")["spread"] == {}
+
+
+def test_a_mistyped_number_is_refused_before_images_are_read(cli: Cli) -> None:
+    assert "unknown metric 'fidd'" in _refused(cli, "nowhere", "digits", "--metrics", "fidd")
+    assert "--metrics: a name is empty" in _refused(cli, "digits", "digits", "--metrics", "")

@@ -80,7 +80,7 @@ def test_pixels_of_another_distribution_fall_into_other_bins() -> None:
         for m in compare_pixels("target", _images(600, 0, darkest=90), pixel_bins(_images(600, 1)), "target")
     }
     assert other["jsd"].value > 2 * same["jsd"].value
-    assert all(m.spread is not None and m.spread > 0 for m in other.values())
+    assert all(m.spread is None for m in other.values())  # no honest one is known
     assert compare_pixels("target", _images(499, 0), pixel_bins(_images(600, 1)), "target") == []
     assert (
         compare_pixels(

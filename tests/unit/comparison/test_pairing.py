@@ -70,10 +70,18 @@ def test_files_are_paired_by_their_names(cli: Cli, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("in_a", "in_b", "said"),
     [
-        (_numbered(), _numbered("{:04d}.png"), "A has 0.png, and B has none of that name (12 names are in A"),
+        (
+            _numbered(),
+            _numbered("{:04d}.png"),
+            "A has 0.png, and B has none of that name (names in A alone: 12; in B",
+        ),
         (_numbered(), _numbered()[:5] + _numbered()[6:], "A has 5.png, and B has none"),
         (_numbered()[1:], _numbered(), "B has 0.png, and A has none"),
-        (_numbered()[1:], _numbered()[:-1], "B has 0.png, and A has none of that name (1 names are in A"),
+        (
+            _numbered()[1:],
+            _numbered()[:-1],
+            "B has 0.png, and A has none of that name (names in A alone: 1; in B",
+        ),
         (_numbered("x/{}.png"), _numbered("y/{}.png"), "A has x/0.png"),
         (["0.png", "0.bmp"], ["0.png", "0.tif"], "A has 0.bmp"),
     ],

@@ -56,7 +56,7 @@ CONTENT = idx_bytes(IMAGES)
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "not an idx file of images"),
+        (b"", "empty"),
         (CONTENT[:9], "not an idx file of images"),
         (idx_bytes(LABELS), "not an idx file of images .* it begins with 0, 0, 8, 1"),
         (b"\0\0\x0d\3" + CONTENT[4:], "begins with 0, 0, 13, 3"),

@@ -335,3 +335,20 @@ def test_images_without_texture_are_left_out_as_advised() -> None:
     images[2] = 9
     assert "has_texture" in _refused(CALLS["niqe"], images=images)
     assert len(metrics.niqe(torch.from_numpy(images)[metrics.has_texture(images, MODEL)], MODEL)) == 11
+
+
+def test_a_list_may_mix_tensors_and_lists() -> None:
+    rows = [torch.ones(3), [1.0, 2.0, 3.0], np.zeros(3)]
+    wanted = metrics.frechet_distance(np.array([[1, 1, 1], [1, 2, 3], [0, 0, 0]]), ROWS)
+    assert metrics.frechet_distance(rows, ROWS) == pytest.approx(wanted)  # pyright: ignore[reportArgumentType]
+
+
+def test_a_list_of_masked_rows_keeps_its_masks() -> None:
+    rows = [np.ma.masked_array(row, mask=row > 7) for row in ROWS]
+    with pytest.raises(MetricError, match="masked entries"):
+        metrics.frechet_distance(rows, ROWS)  # pyright: ignore[reportArgumentType]
+
+
+def test_statistics_want_a_whole_number_of_rows() -> None:
+    with pytest.raises(MetricError, match=r"count must be a whole number of at least 2; got 60\.0\. Write"):
+        metrics.GaussianStatistics.of_moments(np.zeros(2), np.eye(2), 60.0)  # pyright: ignore[reportArgumentType]

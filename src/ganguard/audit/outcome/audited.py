@@ -45,6 +45,7 @@ def feature_record(spec: Spec, features: Done) -> FeatureRecord:
         kind=spec.features.kind,
         dimensions=said.dimensions,
         held_out_accuracy=said.held_out_accuracy,
+        note=said.note,
         why=CHOICES.get(spec.features.kind, "") if spec.features_chosen == spec.features.kind else "",
     )
 

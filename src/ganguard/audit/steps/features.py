@@ -18,6 +18,7 @@ from ganguard.metrics.features.network import (
     require_side,
     version_of,
 )
+from ganguard.metrics.features.scale_checks import scale_note
 from ganguard.training.supervised import train_classifier
 
 
@@ -30,13 +31,15 @@ def run_features(call: StepCall[FeaturesSettings, FeaturesInputs[Path]]) -> Dige
         held_out = _train_classifier(settings, real, call)
     network = load_features(settings, call.directory, real.images.shape[1])
     train = ImageRows(real.images, real.train).parts()  # read in parts: they may exceed memory
-    scale = Standardisation.fit(extract_stream(network, train, call.compute))
+    rows = extract_stream(network, train, call.compute)
+    scale = Standardisation.fit(rows)
     write_tensors(call.directory / "scale.safetensors", {"mean": scale.mean, "std": scale.std})
     said = FeatureDescription(
         settings=settings.model_dump(mode="json"),
         channels=real.images.shape[1],
         dimensions=len(scale.mean),
         held_out_accuracy=held_out,
+        note=scale_note(rows, "the real train split"),
     )
     write_json(call.directory / "features.json", said.model_dump(mode="json"))
     weights = tensor_digest({**network.state_dict(), "scale/mean": scale.mean, "scale/std": scale.std})

@@ -20,7 +20,6 @@ from ganguard.metrics.features.scale_checks import (
     is_constant,
     require_comparable,
     require_scale,
-    scale_note,
 )
 
 CHUNK = 256  # images that go through a feature network at once, if they are small
@@ -288,11 +287,6 @@ class Standardisation:
         return Standardisation(
             features.mean(0), torch.where(is_constant(features), torch.ones_like(std), std)
         )
-
-    @staticmethod
-    def note(features: Tensor, name: str) -> str:
-        """Return a warning if images are too few to scale their features (N, D); empty if not."""
-        return scale_note(features, name)
 
     def __call__(self, features: Tensor) -> Tensor:
         """Return (N, D) standardised: mean 0 and variance 1 in each dimension on the real training split."""

@@ -72,6 +72,18 @@ def scale_note(features: Tensor, name: str) -> str:
     )
 
 
+def outweighed_note(features: Tensor, name: str, others: Tensor, theirs: str) -> str:
+    """Return a warning if some of features (N, D), which give the scale, vary far less than in others (M, D);
+    empty if not. In units of so small a deviation, a few features may make up a distance."""
+    less = (features.std(0) < FAR_LESS * others.std(0)) & ~(is_constant(features) & is_constant(others))
+    if not less.any():
+        return ""
+    return (
+        f"Of {features.shape[1]:,} features, {less.sum():,} vary in {name} less than a tenth as much as in "
+        f"{theirs}, so that they may make up most of a distance. Swap the two sets, or set --scale none."
+    )
+
+
 def _different(features: Tensor, most: int) -> int:
     """Return the number of rows of features (N, D) that differ by more than rounding; `most` if more do."""
     rounding = CONSTANT * torch.linalg.vector_norm(features, ord=torch.inf)

@@ -15,7 +15,7 @@ from ganguard.comparison.measure_sets import measure_sets
 from ganguard.comparison.two_sets import TwoSets
 from ganguard.metrics.features.network import Standardisation
 from ganguard.metrics.features.random_network import RandomNetwork
-from ganguard.metrics.features.scale_checks import require_comparable, scale_note
+from ganguard.metrics.features.scale_checks import outweighed_note, require_comparable, scale_note
 
 DIGITS = torch.from_numpy(load_digits(return_X_y=True)[0][:200].reshape(-1, 8, 8) * 15).to(torch.uint8)[
     :, None
@@ -95,8 +95,18 @@ def test_a_set_smaller_than_the_features_are_wide_is_said() -> None:
         ImageSet.of(DIGITS),
         ImageSet.of(DIGITS[:30]),
         RandomNetwork().load(Path(), 1),
-        None,
+        "b",
         Compute(),
         silent,
     )
     assert "30 different images of B" in sets.notes[0]
+
+
+def test_a_few_features_that_hardly_vary_where_the_scale_is_from_are_said() -> None:
+    """One of 64 features made a distance of 253,199 with nothing said but that images were few."""
+    x, y = torch.randn(2, 200, 64, generator=torch.Generator().manual_seed(0))
+    assert outweighed_note(y, "B", x, "A") == ""
+    y[:, 3] *= 1e-3
+    y[:, 5] = 1
+    note = outweighed_note(y, "B", x, "A")
+    assert note.startswith("Of 64 features, 2 vary in B less than a tenth as much as in A")
