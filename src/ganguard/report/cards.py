@@ -7,7 +7,7 @@ from ganguard.report.independent import CLOSER, NEVER_SAW, closer_word, floors
 from ganguard.report.numbers import DASH, interval, number, whole
 from ganguard.report.weak import FAILED, weak_headline
 from ganguard.results.records import AuditResults
-from ganguard.results.summaries import Summary, summarise
+from ganguard.results.summaries import Summary, summarise_copies
 from ganguard.results.whose import Whose
 
 
@@ -63,7 +63,7 @@ def _copy(results: AuditResults, budget: int, attack: str, summary: Summary, flo
 def _purchase(results: AuditResults, floor: Summary | None) -> list[Card]:
     """Return the card of the bought images of the largest budget: the risk that needs no training at all."""
     bought = replays(results)
-    summary = summarise(bought[max(bought)]) if bought else None
+    summary = summarise_copies(bought[max(bought)]) if bought else None
     return [_card(f"the {images(max(bought))} themselves", summary, floor)] if summary else []
 
 
@@ -73,7 +73,7 @@ def _card(heading: str, summary: Summary, floor: Summary | None, attack: str = "
     return Card(
         budget=heading,
         distance=number(summary.mean),
-        spread=spread if summary.count > 1 else "",
+        spread=spread if summary.over == "seeds" else "one seed: no spread is known",
         attack=attack,
         ratio=f"{times} times the distance of two draws" if times else "",
         closer=closer,

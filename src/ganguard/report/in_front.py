@@ -31,7 +31,9 @@ def with_defences(said: Headline, results: AuditResults) -> Headline:
         _, sentence, note = min(behind)
         lead = f"{said.lead} {sentence}"
     elif results.defences and results.attacks:
-        lead = f"{said.lead} Nothing is known of copies behind {counted(len(results.defences), 'defence')}."
+        behind_all = f"copies behind {counted(len(results.defences), 'defence')}"
+        nothing = f"concluded from {behind_all}" if met else f"known of {behind_all}"
+        lead = f"{said.lead} Nothing is {nothing}."
     else:
         lead = said.lead
     remarks = [

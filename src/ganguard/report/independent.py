@@ -6,8 +6,7 @@ from ganguard.report.findings import Yardstick
 from ganguard.report.numbers import DASH, interval, number, whole
 from ganguard.results.independent import (
     Comparison,
-    compare_with_honest,
-    copy_distances,
+    comparison,
     honest_distances,
     honest_record,
     learnt_real,
@@ -16,7 +15,7 @@ from ganguard.results.independent import (
 from ganguard.results.independent_record import IndependentRecord
 from ganguard.results.measures import DISTANCE
 from ganguard.results.records import AuditResults
-from ganguard.results.summaries import Summary, summarise
+from ganguard.results.summaries import Summary, summarise_copies
 from ganguard.results.whose import Whose
 
 NEVER_SAW = "a model that never saw it"
@@ -39,7 +38,7 @@ class Floor:
 def floors(results: AuditResults) -> list[Floor]:
     """Return the honest models that were measured."""
     found = [
-        (record, summarise(results.select(recipe=record.label, metric=DISTANCE, against="target")))
+        (record, summarise_copies(results.select(recipe=record.label, metric=DISTANCE, against="target")))
         for record in results.independent
     ]
     return [Floor(record, distance) for record, distance in found if distance]
@@ -60,22 +59,6 @@ def floor_bands(results: AuditResults) -> list[tuple[float, float]]:
     """Return the least and the greatest distance of each honest model over several seeds, both above 0."""
     several = [each.distance for each in floors(results) if each.distance.over == "seeds"]
     return [(each.least, each.greatest) for each in several if each.least > 0]
-
-
-def comparison(results: AuditResults, copy: Whose) -> Comparison | None:
-    """Return whether copies are closer than honest models of their recipe; None if there are no such models.
-
-    copy: which copies; its seed does not matter.
-    """
-    record = honest_record(results.independent, str(copy.attack))
-    honest = honest_distances(results.measurements, record.label) if record else {}
-    if record is None or not honest:
-        return None
-    found = compare_with_honest(copy_distances(results.measurements, copy), honest)
-    if learnt_real(results.measurements, record.label):
-        return found
-    reason = "that model did not learn the real images itself and is no floor; train longer or stronger"
-    return Comparison("undecided", reason, found.ratio)
 
 
 def closer_word(results: AuditResults, copy: Whose) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from ganguard.report.defended_points import DefencePoint
 from ganguard.report.numbers import listed, number, whole
 from ganguard.results.records import AuditResults
-from ganguard.results.weak import WeakAdversary, weak_in
+from ganguard.results.weak import WeakAdversary, failed_attacks, weak_in
 from ganguard.results.whose import Whose
 
 FAILED = "did not learn what it bought"
@@ -19,6 +19,11 @@ def warnings(results: AuditResults) -> list[str]:
     for weak in weak_in(results):
         found.setdefault(weak.whose.model_copy(update={"query_budget": None}), []).append(weak)
     return [_sentence(whose, each) for whose, each in found.items()]
+
+
+def failed_copies(results: AuditResults) -> set[tuple[str, int]]:
+    """Return the copies without a defence that failed, by attack and query budget."""
+    return set(failed_attacks(weak_in(results)))
 
 
 def weak_headline(results: AuditResults, attack: str, budget: int) -> str:

@@ -103,6 +103,21 @@ def why_withheld(
         if defence
         else "the adversary without a defence"
     )
+    return _withheld(who, found)
+
+
+def failed_attacks(weak: Iterable[WeakAdversary]) -> dict[tuple[str, int], str]:
+    """Return why nothing is concluded from copies made without a defence, by attack and query budget."""
+    return {
+        (str(one.whose.attack), one.whose.query_budget or 0): _withheld(
+            f"{one.whose.attack}, {one.whose.query_budget or 0:,} queries", one
+        )
+        for one in weak
+        if one.whose.defence is None
+    }
+
+
+def _withheld(who: str, found: WeakAdversary) -> str:
     return (
         f"withheld: {who} did not learn what it bought (its copies are at {found.copies:.3g}, the bought "
         f"images at {found.bought:.3g}); train longer or stronger"

@@ -122,7 +122,7 @@ def test_the_purchase_has_a_card_and_a_marker_with_one_budget_too() -> None:
 def weak_results() -> AuditResults:
     """Copies at FD 12 beside bought images at 0.33, and an honest model at 0.14."""
     found = results_with(FAR)
-    bought = [bought_images(0.33, seed, budget) for seed in range(3) for budget in (200, 5000)]
+    bought = [bought_images(0.33, seed, budget) for seed in range(3) for budget in (200, 1000, 5000)]
     copies_at_12 = [
         m.model_copy(update={"value": 12.0 + 0.1 * (m.seed or 0)}) if m.subject == "substitute" else m
         for m in found.measurements
@@ -148,6 +148,9 @@ def test_a_weak_adversary_is_said_before_all_else(tmp_path: Path, monkeypatch: p
     assert "the bought images 0.330, a model that never saw it 0.140" in shown.getvalue()
     fair = results_with(FAR)
     assert RULE not in page(fair, tmp_path / "fair")
+    concluded = ("Going from", "closest copy is", "To real images, a copy")  # from more images, or as safety
+    assert all(any(words in said for said in headline(fair).remarks) for words in concluded)
+    assert not any(words in said for said in headline(results).remarks for words in concluded)
 
 
 def test_advice_on_defences_leaves_out_what_was_not_fairly_tried(tiny_results: AuditResults) -> None:
@@ -196,6 +199,12 @@ def test_one_seed_prints_no_spread_of_copies_and_one_sentence_of_relations(tmp_p
         printed = [row.cells[1] for row in distance_table(results)[1][0].rows]
         assert sum("±" in cell for cell in printed) == expected
     text = page(one, tmp_path)
+    best = closest(copies(one), "target")
+    assert all(card.spread == "one seed: no spread is known" for card in cards(one, best, None))
+    assert all(summary.least == summary.mean == summary.greatest for _, summary in best.values())
+    assert text.index("One seed: how much another copy would differ") < text.index("<h1>")
+    assert "bars, and shading" not in text and "over 3 draws" not in text
+    assert "One seed: how" not in page(several, tmp_path) and "bars, and shading" in page(several, tmp_path)
     assert text.count("3 relations are undecided (R1, R2 and R3): one seed gives no interval") == 1
     assert 'class="undecided"' not in text
     assert 'class="undecided"' in page(several, tmp_path)

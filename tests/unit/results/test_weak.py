@@ -6,7 +6,7 @@ from honest_samples import bought_images, honest_model, record_of
 
 from ganguard.results.protection import protection_verdicts
 from ganguard.results.records import AttackRecord, Knows, Measurement
-from ganguard.results.weak import WeakAdversary, weak_adversaries
+from ganguard.results.weak import WeakAdversary, failed_attacks, weak_adversaries
 
 ATTACK = "fidelity sngan"
 RECORD = record_of("sngan", [ATTACK])
@@ -145,3 +145,14 @@ def test_without_a_defence_that_was_fairly_tried_no_defence_is_judged() -> None:
         ]
     (verdict,) = protection_verdicts(measured, [defence("noise")], found(measured))
     assert "withheld: the adversary without a defence did not learn" in verdict.reason
+
+
+def test_only_copies_without_a_defence_count_against_the_relations() -> None:
+    behind = [copy_of(12.0, 0, "noise", "naive"), bought_images(0.33, 0, 5000, "noise")]
+    assert len(found(behind)) == 1 and failed_attacks(found(behind)) == {}
+    ((copy, why),) = failed_attacks(found([*behind, *one(12.0, 0.33, 0.14)])).items()
+    assert copy == (ATTACK, 5000)
+    assert why == (
+        "withheld: fidelity sngan, 5,000 queries did not learn what it bought (its copies are at 12, the "
+        "bought images at 0.33); train longer or stronger"
+    )
