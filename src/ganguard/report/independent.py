@@ -26,6 +26,11 @@ OFF = (
     "copy is called close, and no defence is said to protect."
 )
 
+UNLEARNT = (
+    "The model of the same recipe that never saw this one did not learn the real images itself: how near "
+    "anybody comes without this one is not known, and no defence is said to protect."
+)
+
 
 @dataclass(frozen=True)
 class Floor:
@@ -116,15 +121,20 @@ def beside_defences(results: AuditResults, attack: str, budget: int) -> tuple[st
     found = comparison(results, Whose(attack=attack, query_budget=budget))
     if record is None or found is None:
         return why_missing(results, attack), False
+    if not learnt_real(results.measurements, record.label):
+        return UNLEARNT, False
     distance = number(mean(list(honest_distances(results.measurements, record.label).values())))
     said = (
         f"{NEVER_SAW.capitalize()}, of the same recipe, is at FD {distance}: no defence keeps anybody "
         "farther away than that."
     )
-    shown = {"yes": "", "no": "is no closer", "undecided": "is not shown to be closer"}[found.closer]
-    if shown:
-        said += f" Without a defence, the copy {shown}: so far there is no theft that a defence could stop."
-    return said, True
+    shown = {
+        "yes": "",
+        "no": "the copy is no closer: so far there is no theft that a defence could stop.",
+        "undecided": "whether the copy is closer is undecided, and so is whether there is a theft that a "
+        "defence could stop.",
+    }
+    return (f"{said} Without a defence, {shown[found.closer]}" if shown[found.closer] else said), True
 
 
 def remarks(results: AuditResults) -> list[str]:

@@ -181,6 +181,12 @@ def test_advice_on_defences_leaves_out_what_was_not_fairly_tried(tiny_results: A
     assert not any("Use it" in remark for remark in section(1.0, 1.5, ()))
     no_theft = section(1.0, 1.5, (0.1, 0.11, 0.12))
     assert "Without a defence, the copy is no closer" in " ".join(no_theft)
+    (one_seed,) = [said for said in section(1.0, 1.5, (0.9,)) if "no defence keeps" in said]
+    assert "whether the copy is closer is undecided" in one_seed and "there is no theft" not in one_seed
+    assert len(section(40.0, 50.0)) == 1  # the honest model shows nothing either
+    rows = {row.heading for group in attacked(1.0, 30.0).table for row in group.rows}
+    assert rows == {"no defence", "noise (did not learn what it bought)"}
+    assert not any(point.dominated for point in attacked(40.0, 30.0).points)
 
 
 def test_the_copies_of_every_adversary_have_it_beside_them(tiny_results: AuditResults) -> None:
