@@ -96,9 +96,14 @@ def _answer(found: Comparison) -> str:
     return f"{said} ({times})." if times else f"{said}."
 
 
+def is_off(results: AuditResults) -> bool:
+    """Return whether no honest model was wanted."""
+    return not results.independent and results.spec.get("independent", "off") == "off"
+
+
 def why_missing(results: AuditResults, attack: str) -> str:
     """Return why an attack's copies have no honest model beside them."""
-    if not results.independent and results.spec.get("independent", "off") == "off":
+    if is_off(results):
         return OFF
     record = honest_record(results.independent, attack)
     if record is not None:
@@ -156,7 +161,16 @@ def remarks(results: AuditResults) -> list[str]:
             f"{number(each.mean)}{spread}. {_means(results, record)}"
         )
     lacking = [record.label for record in results.attacks if record.label not in measured]
-    return found + list(dict.fromkeys(why_missing(results, label) for label in lacking))
+    if is_off(results):
+        return [*found, OFF]
+    given = [label for label in lacking if honest_record(results.independent, label) is None]
+    if len(given) > 1:
+        found.append(
+            "These attacks train no copy from scratch (it was given, or is moved to other images), so no "
+            f"honest model stands beside their copies, and none is called close: {'; '.join(given)}."
+        )
+        lacking = [label for label in lacking if label not in given]
+    return found + [why_missing(results, label) for label in lacking]
 
 
 def _means(results: AuditResults, record: IndependentRecord) -> str:
@@ -170,4 +184,4 @@ def _means(results: AuditResults, record: IndependentRecord) -> str:
 
 
 def _these(attacks: tuple[str, ...]) -> str:
-    return f"the copies of {', '.join(attacks)}"
+    return f"the copies of {'; '.join(attacks)}"

@@ -88,6 +88,9 @@ def test_an_attack_that_trains_no_copy_from_scratch_is_said_to_have_none() -> No
     (given,) = (a.model_copy(update={"label": "given copy mine"}) for a in minimal().attacks)
     both = results_with(NEAR).model_copy(update={"attacks": (*results_with(NEAR).attacks, given)})
     assert "Given copy mine trains no copy from scratch" in remarks(both)[-1]
+    records = (*both.attacks, both.attacks[-1].model_copy(update={"label": "given copy, his"}))
+    said = remarks(both.model_copy(update={"attacks": records}))[-1]
+    assert said.startswith("These attacks train no") and said.endswith(": given copy mine; given copy, his.")
     assert OFF not in remarks(both)
 
 

@@ -91,6 +91,8 @@ def test_an_honest_model_that_learnt_nothing_excuses_no_copy(honest_to_real: flo
     measured = [*one(27.8, 0.68, 36.0), target_to_real, honest_model(honest_to_real, 0, "sngan", "reference")]
     assert bool(found(measured)) is weak
     assert not found([m for m in measured if m.subject != "target"])
+    to_real = copy_of(30.0, 0, None, None).model_copy(update={"against": "reference"})
+    assert bool(found([*measured, to_real], "real images")) is weak  # nearer to them than such a model is
 
 
 def test_a_copy_that_was_given_or_moved_and_one_without_a_purchase_are_not_judged() -> None:
