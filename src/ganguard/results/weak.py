@@ -111,7 +111,7 @@ def failed_attacks(weak: Iterable[WeakAdversary]) -> dict[tuple[str, int], str]:
     """Return why nothing is concluded from copies made without a defence, by attack and query budget."""
     return {
         (str(one.whose.attack), one.whose.query_budget or 0): _withheld(
-            f"{one.whose.attack}, {one.whose.query_budget or 0:,} queries", one
+            f"{one.whose.attack} with {one.whose.query_budget or 0:,} queries", one
         )
         for one in weak
         if one.whose.defence is None

@@ -12,13 +12,13 @@ from report_samples import make_results, minimal, page
 from rich.console import Console
 
 from ganguard.cli import audit_results
-from ganguard.report.cards import cards
+from ganguard.report.cards import NO_FLOOR, cards
 from ganguard.report.copies_beside import copies_beside
 from ganguard.report.defended_copies import copies_table
 from ganguard.report.defending import Defended, defending_section
 from ganguard.report.findings import closest, copies
 from ganguard.report.grids import Gallery
-from ganguard.report.independent import CLOSER, OFF, remarks
+from ganguard.report.independent import CLOSER, OFF, UNLEARNT, beside_defences, remarks
 from ganguard.report.plots import NARROW, WIDE, legend, quality_picture
 from ganguard.report.tables import distance_table, measure_table
 from ganguard.report.weak import RULE, SAID
@@ -217,3 +217,13 @@ def test_one_seed_prints_no_spread_of_copies_and_one_sentence_of_relations(tmp_p
     assert text.count("3 relations are undecided (R1, R2 and R3): one seed gives no interval") == 1
     assert 'class="undecided"' not in text
     assert 'class="undecided"' in page(several, tmp_path)
+
+
+def test_an_honest_model_that_learnt_nothing_is_called_no_floor_and_protects_nothing() -> None:
+    results = results_with(FAR)
+    unlearnt = tuple(honest_model(40.0, seed, f"of {SNGAN}", "reference") for seed in range(3))
+    results = results.model_copy(update={"measurements": (*results.measurements, *unlearnt)})
+    assert headline(results).cards[-1].closer == NO_FLOOR
+    assert headline(results_with(FAR)).cards[-1].closer == ""
+    assert beside_defences(results, SNGAN, 5000) == (UNLEARNT, False)
+    assert "no theft" not in headline(results).lead

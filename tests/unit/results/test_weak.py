@@ -155,6 +155,6 @@ def test_only_copies_without_a_defence_count_against_the_relations() -> None:
     ((copy, why),) = failed_attacks(found([*behind, *one(12.0, 0.33, 0.14)])).items()
     assert copy == (ATTACK, 5000)
     assert why == (
-        "withheld: fidelity sngan, 5,000 queries did not learn what it bought (its copies are at 12, the "
+        "withheld: fidelity sngan with 5,000 queries did not learn what it bought (its copies are at 12, the "
         "bought images at 0.33); train longer or stronger"
     )
