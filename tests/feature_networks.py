@@ -86,6 +86,19 @@ def save_dinov2(
     return save_model(directory, lambda: Dinov2Model(config), seed, preprocessor)
 
 
+def save_clip(directory: Path) -> Path:
+    """Write a CLIP of one layer, as save_pretrained does, and its preprocessing."""
+    from transformers import CLIPConfig, CLIPModel
+
+    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
+    config = CLIPConfig(
+        text_config={**sizes, "vocab_size": 9, "max_position_embeddings": 8, "eos_token_id": 2},
+        vision_config={**sizes, "image_size": 28, "patch_size": 14, "projection_dim": DIMENSIONS},
+        projection_dim=DIMENSIONS,
+    )
+    return save_model(directory, lambda: CLIPModel(config))
+
+
 def save_model(
     directory: Path,
     make: Callable[[], Any],

@@ -1,7 +1,7 @@
 """`ganguard measure`: how far apart are two sets of images?"""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -17,6 +17,22 @@ AnySize = Annotated[
         min=1,
         max=MOST_SIDE,
         help="Side in pixels of the images of folders, and of data sets whose images are cropped.",
+    ),
+]
+Cache = Annotated[
+    Path | None,
+    typer.Option(
+        help="Store features here, by the content of images and network, and reuse them.",
+        show_default=False,
+    ),
+]
+Scale = Annotated[
+    Literal["audit", "b", "none"] | None,
+    typer.Option(
+        help="What features are scaled by. `audit`: what the audit scales them by whose features are "
+        "given; the default for those. `b`: B, so that each dimension counts alike; the default for "
+        "others. `none`: nothing, as in published numbers.",
+        show_default=False,
     ),
 ]
 Channels = Annotated[
@@ -66,13 +82,8 @@ def measure(
     samples: Annotated[
         int, typer.Option(min=2, help="Images that a checkpoint makes, and the most that are read.")
     ] = 5000,
-    cache: Annotated[
-        Path | None,
-        typer.Option(
-            help="Store features here, by the content of images and network, and reuse them.",
-            show_default=False,
-        ),
-    ] = None,
+    scale: Scale = None,
+    cache: Cache = None,
     size: AnySize = None,
     channels: Channels = None,
     threads: Threads = 1,
@@ -85,9 +96,11 @@ def measure(
     inception_score, piqe and niqe are of A alone; the model of niqe is fitted to B. authenticity, copies and
     near_copies take B for the images that the generator of A was trained on. psnr and ssim are of pairs:
     files of one name, rows at one place, images of one index or code. Distances are of features scaled by B,
-    or by the audit whose features are given, so they are not comparable to published FIDs. Compare them only
-    with distances of the same feature network, scale and numbers of images. Images are made, read and
-    measured a part at a time. Their features stay in memory, and for ndb and jsd the pixels of B.
+    or by the audit whose features are given, so they are not comparable to published ones: for those, set
+    --scale none. frechet_distance_unscaled, kid, vendi_score and cmmd are of unscaled features in any case.
+    Compare distances only with those of the same feature network, scale and numbers of images. Images are
+    made, read and measured a part at a time. Their features stay in memory, and for ndb and jsd the pixels
+    of B.
 
     Example: `ganguard measure runs/copy/checkpoint runs/bought --features audits/digits/features`
     """
@@ -97,7 +110,7 @@ def measure(
     from ganguard.base.settings import parse
     from ganguard.cli.display import progress_of
     from ganguard.cli.image_sets import compared_set, takes_size
-    from ganguard.cli.measured import compared, record_of
+    from ganguard.cli.measured import Manner, compared, record_of
     from ganguard.results.measured import as_json
 
     compute = parse(Compute, {"device": device, "threads": threads}, "compute")
@@ -112,7 +125,8 @@ def measure(
         seeds = (derived_seed(0, "measure", side) for side in "AB")
         sets = zip((generated, reference), seeds, strict=True)
         a, b = (compared_set(text, samples, size, compute, progress, seed) for text, seed in sets)
-        sides, found = compared(a, b, channels, features, metrics, compute, progress, cache)
+        manner = Manner(channels, features, metrics, scale)
+        sides, found = compared(a, b, manner, compute, progress, cache)
     record = record_of({"A": generated, "B": reference, "features": features}, sides, found, compute)
     for note in record.notes:
         typer.echo(note, err=True)

@@ -4,27 +4,42 @@ import platform
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal, NamedTuple, cast
 
 from ganguard import __version__
 from ganguard.base.compute import Compute
+from ganguard.base.errors import SpecError
 from ganguard.base.progress import Progress
 from ganguard.cli.measure import DEFAULT, DEFAULT_NETWORK
 from ganguard.comparison.foreign import Foreign, measure_foreign
 from ganguard.comparison.image_sets import ImageSet
-from ganguard.comparison.measure_sets import Measured, measured_sets
+from ganguard.comparison.measure_sets import Measured, ScaleName, measured_sets
 from ganguard.results.measured import MeasuredBase, SetRecord, measured_record
 from ganguard.results.measures import DISTANCE
 
 Side = ImageSet | Foreign
 
 
+class Manner(NamedTuple):
+    """How two sets are compared.
+
+    Attributes:
+        channels: 1 or 3 that all images are given; None makes grey ones RGB if the other set has colour.
+        features: the network, as it was named; None takes the default, if there are images on both sides.
+        metrics: names of the numbers; None takes the default.
+        scale: of features; None takes the default.
+    """
+
+    channels: int | None
+    features: str | None
+    metrics: str | None
+    scale: ScaleName | None
+
+
 def compared(
     a: Side,
     b: Side,
-    channels: int | None,
-    features: str | None,
-    metrics: str | None,
+    manner: Manner,
     compute: Compute,
     progress: Progress,
     cache: Path | None,
@@ -34,24 +49,27 @@ def compared(
     Args:
         a: what is measured.
         b: what it is measured against.
-        channels: 1 or 3 that all images are given; None makes grey ones RGB if the other set has colour.
-        features: the network, as it was named; None takes the default, if there are images on both sides.
-        metrics: names of the numbers; None takes the default.
+        manner: how they are compared.
         compute: device and threads.
         progress: told how far it is.
         cache: a directory in which features are kept, or None.
 
     Raises InputError if the sets cannot be compared.
     """
+    channels, features, metrics, scale = manner
     depths = [side.shape[0] for side in (a, b) if isinstance(side, ImageSet)]
     if depths and (channels or len(depths) == 2):
         wanted = cast(Literal[1, 3], channels or max(depths))
         a, b = (side.in_channels(wanted) if isinstance(side, ImageSet) else side for side in (a, b))
     if isinstance(a, Foreign) or isinstance(b, Foreign):
+        if scale not in (None, "none"):
+            raise SpecError(
+                f"--scale {scale}: statistics come as they are, so nothing can be scaled. Leave --scale out."
+            )
         found = measure_foreign(a, b, features, metrics or DISTANCE, compute, progress, cache=cache)
     else:
         network, names = features or DEFAULT_NETWORK, metrics or DEFAULT
-        found = measured_sets(a, b, network, names, compute, progress, cache=cache)
+        found = measured_sets(a, b, network, names, compute, progress, cache=cache, scale=scale)
     return (a, b), found
 
 

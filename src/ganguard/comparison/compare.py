@@ -4,8 +4,9 @@ Each function measures what the table of measures declares of its kind of inputs
 are too few or too small for.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -21,12 +22,14 @@ from ganguard.comparison.values import (
     of_bins,
     of_features,
     of_memory,
+    of_one,
     of_probabilities,
     of_scores,
 )
 from ganguard.metrics import Balls, NiqeModel, fit_niqe, frechet_distance, has_texture
 from ganguard.metrics.ndb_jsd import Bins, different_rows
 from ganguard.metrics.niqe import SMALLEST_BLOCK, niqe_block
+from ganguard.results.measure import Of
 from ganguard.results.measures import DISTANCE, Measure
 from ganguard.results.records import Against, Measurement, Subject
 
@@ -35,10 +38,28 @@ BINS = 100  # of the pixels, for NDB and JSD
 NIQE_IMAGES = 1000  # that are judged by NIQE
 
 
+class Published(NamedTuple):
+    """How standardised features are read as published ones.
+
+    Attributes:
+        unscaled: takes features (N, D) to those that the network gave.
+        kinds: what numbers can be computed of two sets of them.
+    """
+
+    unscaled: Callable[[Tensor], Tensor]
+    kinds: tuple[Of, ...]
+
+
 def compare(
-    subject: Subject, measured: Balls, against: Balls, name: Against, draw: int = 0
+    subject: Subject,
+    measured: Balls,
+    against: Balls,
+    name: Against,
+    draw: int = 0,
+    *,
+    published: Published | None = None,
 ) -> list[Measurement]:
-    """Return every number of one set's features against another's.
+    """Return every number of one set's features against another's, and the published ones beside them.
 
     The records do not name an attack yet.
     """
@@ -46,6 +67,10 @@ def compare(
     fewest, dimensions = min(len(x), len(y)), x.shape[1]
     wanted = [m for m in audited("features") if not m.shortage(images=fewest, dimensions=dimensions)]
     values = {m.name: of_features(m, x, y) for m in wanted}
+    if published is not None:
+        raw = published.unscaled(x), published.unscaled(y)
+        units = [m for kind in published.kinds for m in audited(kind) if not m.shortage(images=fewest)]
+        values |= {m.name: of_features(m, *raw) for m in units}
     # one call gives several numbers
     found = cache(lambda function: function_of(function)(against, measured, k=NEIGHBOURS))
     values |= {m.name: of_balls(m, found(m.function)) for m in audited("balls")}
@@ -86,7 +111,13 @@ def compare_pixels(
 
 
 def by_itself(
-    subject: Subject, images: Tensor, probabilities: Tensor | None, natural: NiqeModel | None, draw: int = 0
+    subject: Subject,
+    images: Tensor,
+    probabilities: Tensor | None,
+    natural: NiqeModel | None,
+    draw: int = 0,
+    *,
+    unscaled: Tensor | None = None,
 ) -> list[Measurement]:
     """Return what is measured of one set of images.
 
@@ -95,8 +126,11 @@ def by_itself(
         probabilities: (N, K) of classes; None if the feature network gives none.
         natural: the model of natural images, by which the first NIQE_IMAGES images with texture are judged;
             None if there is none.
+        unscaled: features (N, D) of a network that others have too, as it gives them; None for another one.
     """
     values: dict[str, Value] = {}
+    if unscaled is not None:
+        values |= {m.name: of_one(m, unscaled) for m in audited("unscaled features of one set")}
     if probabilities is not None:
         wanted = [m for m in audited("probabilities") if not m.shortage(images=len(probabilities))]
         values |= {m.name: of_probabilities(m, probabilities) for m in wanted}

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from ganguard.base.compute import Compute, limit_threads
-from ganguard.base.errors import MetricError
+from ganguard.base.errors import MetricError, SpecError
 from ganguard.base.progress import Progress
 from ganguard.comparison.embedding import network_of
 from ganguard.comparison.image_sets import ImageSet
@@ -18,15 +19,32 @@ from ganguard.comparison.values import (
     of_bins,
     of_features,
     of_memory,
+    of_one,
     of_probabilities,
 )
+from ganguard.metrics.features.clip import ClipNetwork
 from ganguard.metrics.features.extraction import FeatureCache, network_key
+from ganguard.metrics.features.network import Standardisation
 from ganguard.results.measured import NetworkRecord
 from ganguard.results.measures import MEASURES, Measure, Of
 
-_OF_ONE_SET = ("probabilities", "images", "natural images")
+ScaleName = Literal["audit", "b", "none"]
+"""What features are scaled by: the audit that they are from, images b, or nothing, as published ones are."""
+_OF_ONE_SET = ("probabilities", "images", "natural images", "unscaled features of one set")
+
+
+def _of_clip(sets: TwoSets, measure: Measure) -> Value:
+    """Return a number of CLIP's embeddings. Raises MetricError if another network was chosen."""
+    if not isinstance(sets.network, ClipNetwork):
+        raise MetricError(f"{measure.name} is of CLIP's embeddings. Set --features clip.")
+    return of_features(measure, *sets.unscaled)
+
+
 KINDS: dict[Of, Callable[[TwoSets, Measure], Value | None]] = {
     "features": lambda sets, measure: of_features(measure, *sets.features),
+    "unscaled features": lambda sets, measure: of_features(measure, *sets.unscaled),
+    "unscaled features of one set": lambda sets, measure: of_one(measure, sets.of_a),
+    "CLIP features": _of_clip,
     "balls": lambda sets, measure: of_balls(measure, sets.memberships(measure.function)),
     "bins": lambda sets, measure: of_bins(measure, sets.histograms(measure.function)),
     "probabilities": lambda sets, measure: of_probabilities(measure, sets.probabilities),
@@ -79,12 +97,13 @@ def measure_sets(
     progress: Progress,
     *,
     cache: Path | None = None,
+    scale: ScaleName | None = None,
 ) -> Mapping[str, Value | str]:
     """Return numbers of images a against images b, by name, or "not measured: " and why.
 
     For arguments and errors see `measured_sets`.
     """
-    found = measured_sets(a, b, features, metrics, compute, progress, cache=cache)
+    found = measured_sets(a, b, features, metrics, compute, progress, cache=cache, scale=scale)
     refused = {name: f"not measured: {reason}" for name, reason in found.refused.items()}
     return {name: found.values.get(name) or refused[name] for name in named_metrics(metrics)[0]}
 
@@ -98,13 +117,15 @@ def measured_sets(
     progress: Progress,
     *,
     cache: Path | None = None,
+    scale: ScaleName | None = None,
 ) -> Measured:
     """Return numbers of images a against images b, and how they were measured.
 
     Args:
         features: the directory of an audit's features, or a network that needs no training, by name or as a
-            YAML mapping, scaled by b.
+            YAML mapping.
         metrics: names out of `of_two_sets` with commas between, or "all" among them.
+        scale: of the features; None is that of the audit if they are from one, and otherwise of b.
         cache: a directory in which features are kept, by the content of images and network.
 
     Raises InputError if the two sets do not fit each other or the features, or if a number that was named,
@@ -112,9 +133,10 @@ def measured_sets(
     """
     names, every = named_metrics(metrics)
     require_same_shape(a, b)
-    settings, network, scale = network_of(features, a.shape[0], compute)
+    settings, network, audited = network_of(features, a.shape[0], compute)
+    scaled_by = scale_of(scale, audited, features)
     kept = None if cache is None else FeatureCache(cache, network_key(settings, network, compute))
-    sets = TwoSets(a, b, network, scale, compute, progress, kept)
+    sets = TwoSets(a, b, network, scaled_by, compute, progress, kept)
     values, refused = dict[str, Value](), dict[str, str]()
     with limit_threads(compute.threads):
         for done, name in enumerate(names, 1):
@@ -125,16 +147,31 @@ def measured_sets(
                     raise
                 refused[name] = str(problem)
             progress(done, len(names), name)
-    used, notes = None, ()
-    if "features" in vars(sets):
-        notes = sets.notes
-        dimensions = sets.features[0].shape[1]
+    used = None
+    notes = sets.notes if "features" in vars(sets) else ()
+    if "of_a" in vars(sets):
         used = NetworkRecord(
             settings=settings.model_dump(mode="json"),
-            dimensions=dimensions,
-            scaled_by="B" if scale is None else "audit",
+            dimensions=sets.of_a.shape[1],
+            scaled_by="B" if scaled_by == "b" else "nothing" if scaled_by == "none" else "audit",
         )
     return Measured(values, refused, used, sets.pairs.how if "pairs" in vars(sets) else None, notes)
+
+
+def scale_of(
+    scale: ScaleName | None, audited: Standardisation | None, features: str
+) -> Standardisation | Literal["b", "none"]:
+    """Return the scale of that name. Raises SpecError for that of an audit if the features are from none."""
+    if scale in ("b", "none"):
+        return scale
+    if audited is not None:
+        return audited
+    if scale == "audit":
+        raise SpecError(
+            f"--scale audit: {features} is no directory of an audit's features, which hold its scale. Give "
+            "one, or --scale b."
+        )
+    return "b"
 
 
 def require_same_shape(a: ImageSet, b: ImageSet) -> None:

@@ -4,11 +4,10 @@ from ganguard.base.errors import SpecError, unknown_name
 from ganguard.results.measures import MEASURES, of_two_sets
 
 ALIASES = {
-    "fid": "frechet_distance",
+    "fid": "frechet_distance_unscaled",
     "fd": "frechet_distance",
     "fid_infinity": "frechet_distance_infinity",
     "fd_infinity": "frechet_distance_infinity",
-    "kid": "kernel_distance",
     "mmd": "kernel_distance",
     "is": "inception_score",
     "isc": "inception_score",

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property
+from typing import Literal
 
 import numpy as np
 import torch
@@ -26,7 +27,6 @@ from ganguard.comparison.values import (
 from ganguard.metrics import Balls, Memorisation, NiqeModel
 from ganguard.metrics.features.extraction import FeatureCache, extract_stream
 from ganguard.metrics.features.network import FeatureNetwork, Output, Standardisation
-from ganguard.metrics.features.scale_checks import require_comparable, scale_note
 from ganguard.metrics.ndb_jsd import Bins, different_rows
 from ganguard.metrics.prdc import Memberships
 from ganguard.results.measures import Measure
@@ -40,14 +40,14 @@ class TwoSets:
     What several numbers share is computed once.
 
     Attributes:
-        scale: of the features; None takes it from b.
+        scale: of the features; "b" takes it from b, "none" leaves them as the network gives them.
         cache: stores features for later calls; None stores nothing.
     """
 
     a: ImageSet
     b: ImageSet
     network: FeatureNetwork
-    scale: Standardisation | None
+    scale: Standardisation | Literal["b", "none"]
     compute: Compute
     progress: Progress
     cache: FeatureCache | None = None
@@ -59,21 +59,27 @@ class TwoSets:
         )
 
     @cached_property
-    def features(self) -> tuple[Tensor, Tensor]:
-        x, y = map(self._extracted, (self.a, self.b))
-        scale = self.scale or self._scale_of_b(x, y)
-        return scale(x), scale(y)
+    def of_a(self) -> Tensor:
+        """Features (N, D) of a, as the network gives them."""
+        return self._extracted(self.a)
 
-    def _scale_of_b(self, x: Tensor, y: Tensor) -> Standardisation:
-        """Return the scale of features y (M, D) of b. Raises MetricError if they cannot scale x (N, D)."""
-        scale = Standardisation.fit(y, "B")
-        require_comparable(y, "B", x, "A")
-        return scale
+    @cached_property
+    def unscaled(self) -> tuple[Tensor, Tensor]:
+        """Features of a and of b, as the network gives them."""
+        return self.of_a, self._extracted(self.b)
+
+    @cached_property
+    def features(self) -> tuple[Tensor, Tensor]:
+        x, y = self.unscaled
+        if self.scale == "none":
+            return x, y
+        scale = Standardisation.fit(y, "B", scales=x) if self.scale == "b" else self.scale
+        return scale(x), scale(y)
 
     @cached_property
     def notes(self) -> tuple[str, ...]:
         """What to know of the scale of the features when distances are read; empty if an audit gives it."""
-        note = "" if self.scale else scale_note(self.features[1], "B")
+        note = "" if self.scale != "b" else Standardisation.note(self.features[1], "B")
         return (note,) if note else ()
 
     @cached_property

@@ -58,7 +58,14 @@ def audited(of: Of) -> list[Measure]:
 def of_features(measure: Measure, x: Tensor, y: Tensor) -> Value:
     """Return a number of features (N, D), measured against features (M, D)."""
     function = function_of(measure.function)
-    return Value(function(x, y), _ERRORS[measure.spread](function, x, y))
+    found = function(x, y)
+    value = getattr(found, measure.part) if measure.part else found
+    return Value(value, _ERRORS[measure.spread](function, x, y))
+
+
+def of_one(measure: Measure, x: Tensor) -> Value:
+    """Return a number of features (N, D) of one set. Its spread is not known."""
+    return Value(function_of(measure.function)(x), None)
 
 
 def of_balls(measure: Measure, found: Memberships) -> Value:
@@ -148,5 +155,6 @@ _ERRORS: dict[Spread, Callable[[Callable[..., float], Tensor, Tensor], float | N
     "moments": lambda _, x, y: frechet_error(x, y),
     "lines": lambda _, x, y: frechet_infinity_error(x, y),
     "kernels": lambda _, x, y: kernel_error(x, y),
+    "none": lambda *_: None,
 }
 """The standard errors of numbers of features."""

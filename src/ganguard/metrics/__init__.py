@@ -10,6 +10,7 @@ from ganguard.metrics.niqe import NiqeModel, fit_niqe, has_texture, niqe
 from ganguard.metrics.niqe_published import load_published_niqe
 from ganguard.metrics.piqe import piqe
 from ganguard.metrics.prdc import PRDC, Balls, precision_recall_density_coverage
+from ganguard.metrics.published import cmmd, kid, vendi_score
 from ganguard.metrics.similarity import psnr, ssim
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Memorisation",
     "NdbJsd",
     "NiqeModel",
+    "cmmd",
     "fit_niqe",
     "frechet_distance",
     "frechet_distance_infinity",
@@ -27,6 +29,7 @@ __all__ = [
     "inception_score",
     "kernel_distance",
     "kernel_distance_full",
+    "kid",
     "load_published_niqe",
     "memorisation",
     "ndb_jsd",
@@ -35,4 +38,5 @@ __all__ = [
     "precision_recall_density_coverage",
     "psnr",
     "ssim",
+    "vendi_score",
 ]

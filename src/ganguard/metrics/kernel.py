@@ -55,13 +55,18 @@ def kernel_distance(
         [torch.randperm(len(rows), generator=generator)[:subset_size] for rows in (x, y)]
         for _ in range(subsets)
     ]
-    if max(len(x), len(y)) <= GRAM_ROWS:
-        values = _by_gram_matrices(x, y, *(torch.stack(indices) for indices in zip(*chosen, strict=True)))
-    elif subset_size > SUBSET_ROWS:
-        values = np.array([_discrepancy(x[i], y[j]) for i, j in chosen])
-    else:
-        values = _one_by_one(x.numpy(), y.numpy(), [(i.numpy(), j.numpy()) for i, j in chosen])
+    values = over_subsets(x, y, chosen)
     return MeanStd(float(values.mean()), _deviation(x, y, values, subset_size))
+
+
+def over_subsets(x: Tensor, y: Tensor, chosen: list[list[Tensor]]) -> np.ndarray:
+    """Return the KD of subsets x[i], y[j] for each [i, j] of one length."""
+    subset_size = len(chosen[0][0])
+    if max(len(x), len(y)) <= GRAM_ROWS:
+        return _by_gram_matrices(x, y, *(torch.stack(indices) for indices in zip(*chosen, strict=True)))
+    if subset_size > SUBSET_ROWS:
+        return np.array([_discrepancy(x[i], y[j]) for i, j in chosen])
+    return _one_by_one(x.numpy(), y.numpy(), [(i.numpy(), j.numpy()) for i, j in chosen])
 
 
 def _deviation(x: Tensor, y: Tensor, values: np.ndarray, size: int) -> float:

@@ -8,7 +8,9 @@ from torch import Tensor
 
 from ganguard.metrics.distances import BLOCK, Frame, nearest_neighbours, rounding, tile
 from ganguard.metrics.parts import (
+    LEAST_LEFT,
     LEVELS,
+    MOST_LEFT,
     PARTITIONS,
     kth_within_parts,
     means_in_parts,
@@ -115,7 +117,10 @@ def prdc_errors(real: Tensor, fake: Tensor, k: int, shares: tuple[float, ...]) -
         )
         for level, parts in enumerate(LEVELS)
     )
-    precision, recall, density, coverage = variance_from_parts(halves, quarters).tolist()
+    precision, recall, _, coverage = variance_from_parts(halves, quarters).tolist()
+    # Balls that reach over much of a small quarter overlap more than those of halves, so density varies more.
+    least = min(MOST_LEFT, LEAST_LEFT + LEVELS[-1] * k / min(n, m))
+    density = variance_from_parts(halves, quarters, least=least)[2].item()
     return (
         share_error(precision, shares[0], m),
         share_error(recall, shares[1], n),

@@ -5,25 +5,14 @@ results.parquet, the report and the documentation use its names. A new number ne
 and a record here.
 """
 
-from dataclasses import dataclass
-from typing import Literal
-
-Direction = Literal["lower", "higher", "none"]
-Of = Literal[
-    "features",
-    "balls",
-    "bins",
-    "probabilities",
-    "images",
-    "natural images",
-    "pairs",
-    "training images",
-    "held-out images",
-]
-Spread = Literal["bootstrap", "moments", "lines", "kernels", "bins", "splits", "images", "parts"]
+from ganguard.results.measure import Direction as Direction
+from ganguard.results.measure import Measure, Of, Spread
 
 INPUTS: dict[Of, str] = {
     "features": "features of both sets",
+    "unscaled features": "unscaled features of both sets",
+    "unscaled features of one set": "unscaled features of one set",
+    "CLIP features": "CLIP's embeddings of both sets",
     "balls": "features of both sets",
     "bins": "pixels of both sets",
     "probabilities": "class probabilities of one set",
@@ -43,78 +32,12 @@ SPREADS: dict[Spread, str] = {
     "splits": "influence of each image on the score of its part",
     "images": "standard error of the mean over the images",
     "parts": "variance between disjoint halves and quarters of both sets, 32 times",
+    "none": "none is known",
 }
 """How the standard error of a number is taken, in words."""
 DISTANCE = "frechet_distance"
 """The number that copies are compared by: fidelity against the target, accuracy against real images."""
 _FEATURE_UNIT = "squared standard deviations of features"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Measure:
-    """One number: its name, how it is computed, and how to read it.
-
-    Attributes:
-        name: in results and in `ganguard measure`.
-        title: in print.
-        function: "module:function" of the metric that computes it.
-        of: what that function is called with.
-        part: attribute of what the function returns; empty if it returns the number itself, or scores whose
-            mean is the number.
-        spread: how the number's standard error is taken.
-        better: which direction is better; "none" if neither is.
-        unit: empty for a number without one.
-        help: one sentence on what the number says.
-        signed: whether it can lie below 0.
-        decimals: places after the point in print; None prints three significant digits.
-        fewest: images that each set must have.
-        fewest_a_dimension: images that each set must have for each dimension of the features.
-        smallest_side: pixels that both sides of the images must have.
-        audited: whether audits measure it too; otherwise only `ganguard measure` does.
-    """
-
-    name: str
-    title: str
-    function: str
-    of: Of
-    part: str = ""
-    spread: Spread
-    better: Direction
-    unit: str = ""
-    help: str
-    signed: bool = False
-    decimals: int | None = None
-    fewest: int = 1
-    fewest_a_dimension: int = 0
-    smallest_side: int = 1
-    audited: bool = True
-
-    def shortage(self, *, images: int, dimensions: int = 1, side: int | None = None) -> str:
-        """Return what sets of this size lack for the number, in words; empty if they lack nothing.
-
-        Args:
-            images: in the smaller set.
-            dimensions: of the features.
-            side: the shorter side of the images in pixels; None if it does not matter.
-        """
-        fewest = max(self.fewest, self.fewest_a_dimension * dimensions)
-        if images < fewest:
-            of_features = f" for features of {dimensions:,} dimensions" if self.fewest_a_dimension else ""
-            return (
-                f"{self.name} needs at least {fewest:,} images in each set{of_features}; got {images:,}. "
-                "Measure more images."
-            )
-        if side is not None and side < self.smallest_side:
-            return (
-                f"{self.name} needs images of at least {self.smallest_side}×{self.smallest_side} pixels; "
-                f"got a side of {side}."
-            )
-        return ""
-
-    @property
-    def heading(self) -> str:
-        """The title and, if it has a short one, the unit: "PSNR, dB"."""
-        return f"{self.title}, {self.unit}" if self.unit and " " not in self.unit else self.title
 
 
 _TABLE = (
@@ -154,6 +77,53 @@ _TABLE = (
         help="Squared maximum mean discrepancy of all features with a cubic kernel (Bińkowski et al. 2018, "
         "KID): about 0, above or below, for two samples of one generator.",
         signed=True,
+        fewest=2,
+    ),
+    Measure(
+        name="frechet_distance_unscaled",
+        title="Fréchet distance, unscaled",
+        function="ganguard.metrics.frechet:frechet_distance",
+        of="unscaled features",
+        spread="moments",
+        better="lower",
+        unit="squared units of the feature network",
+        help="Fréchet distance of features as the network gives them, as papers print it: FID for "
+        "`inception`, FD_DINOv2 for `dinov2`. It is biased upwards by small sets; papers take 50,000 images.",
+        fewest=2,
+    ),
+    Measure(
+        name="kid",
+        title="KID",
+        function="ganguard.metrics.published:kid",
+        of="unscaled features",
+        part="mean",
+        spread="none",
+        better="lower",
+        help="Kernel distance of unscaled features as papers print it (Bińkowski et al. 2018): mean over 100 "
+        "subsets of 1,000 images, or of all if there are fewer, drawn as by torch-fidelity.",
+        signed=True,
+        fewest=2,
+    ),
+    Measure(
+        name="vendi_score",
+        title="Vendi score",
+        function="ganguard.metrics.published:vendi_score",
+        of="unscaled features of one set",
+        spread="none",
+        better="higher",
+        help="Number of different images in effect (Friedman & Dieng 2023): exp of the entropy of the "
+        "eigenvalues of the unscaled features' cosines. It grows with the number of images, and compares "
+        "with no other images.",
+    ),
+    Measure(
+        name="cmmd",
+        title="CMMD",
+        function="ganguard.metrics.published:cmmd",
+        of="CLIP features",
+        spread="none",
+        better="lower",
+        help="1,000 times the squared maximum mean discrepancy of CLIP's embeddings, by a Gaussian kernel "
+        "(Jayasumana et al. 2024): 0 for equal sets.",
         fewest=2,
     ),
     Measure(

@@ -36,6 +36,6 @@ def test_it_prints_numbers_and_beside_them_their_standard_errors(cli: Cli) -> No
     said = json.loads(out)
     assert (said["A"], said["B"], said["images"]) == ("digits", "digits", [100, 100])
     assert said["frechet_distance"] < 1e-9 and (said["copies"], said["ssim"]) == (1, 1)
-    assert said["spread"]["frechet_distance"] > 0 and said["spread"]["copies"] == 0
+    assert said["spread"]["frechet_distance"] > 0 and 0 < said["spread"]["copies"] < 0.02
     assert said["not_measured"]["niqe"] and "niqe" not in said and "niqe" not in said["spread"]
     assert said["images_judged"] == {}

@@ -55,7 +55,7 @@ def refused(cli: Cli, *arguments: str) -> str:
         ),
         (["measure", "made", "digits"], "holds a generator, made/checkpoint, which can be measured"),
         (["train", "made/checkpoint", "--out", "o"], "a generator, and images are wanted. Harvest some"),
-        (["measure", "faces", "faces", "--metrics", "fid"], "did you mean 'frechet_distance'?"),
+        (["measure", "faces", "faces", "--metrics", "fid"], "did you mean 'frechet_distance_unscaled'?"),
         (["measure", "faces", "faces", "--metrics", "PSNR"], "did you mean 'psnr'?"),
         (["measure", "faces", "faces", "--metrics", "prdc"], "mean 'precision,recall,density,coverage'?"),
         (["measure", "faces", "faces", "--metrics", "psnr,"], "a name is empty"),

@@ -97,7 +97,11 @@ def test_it_says_what_was_measured_and_how(cli: Cli) -> None:
     assert said["versions"]["ganguard"] == __version__ and said["versions"]["numpy"] == np.__version__
     assert "which images are pairs is not known" in said["not_measured"]["psnr"]
     assert "pairs" not in said and "psnr" not in said
-    assert said["notes"] == ["all images of A were made RGB"]
+    assert said["notes"] == [
+        "all images of A were made RGB",
+        "The scale of 64 features comes from 30 different images of B, so distances depend on which set "
+        "gives it. Give at least 64, or take the scale of an audit's `features`.",
+    ]
 
 
 def test_a_number_without_features_says_nothing_of_a_network(cli: Cli) -> None:

@@ -73,8 +73,11 @@ main()
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     said = re.sub(r"[\s│]+", " ", done.stdout)
-    assert "Lower is better: frechet_distance, frechet_distance_infinity, kernel_distance, ndb, jsd" in said
-    assert "Higher is better: precision, recall, density, coverage, inception_score" in said
+    names = (
+        "frechet_distance, frechet_distance_infinity, kernel_distance, frechet_distance_unscaled, kid, cmmd"
+    )
+    assert f"Lower is better: {names}, ndb, jsd" in said
+    assert "Higher is better: vendi_score, precision, recall, density, coverage, inception_score" in said
     assert "Neither is: new_number." in said
 
 

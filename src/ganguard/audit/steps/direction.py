@@ -67,6 +67,7 @@ DIRECTION = Kind(
         "ganguard.defences.semantic_directions",
         "ganguard.metrics.arrays",
         "ganguard.metrics.attributes",
+        "ganguard.metrics.arrays",
         "ganguard.metrics.features",
         "ganguard.metrics.piqe",
         "ganguard.comparison.directions",

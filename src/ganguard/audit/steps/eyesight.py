@@ -51,6 +51,7 @@ EYESIGHT = Kind(
         "ganguard.comparison.eyesight",
         "ganguard.comparison.values",
         "ganguard.metrics",
+        "ganguard.results.measure",
         "ganguard.results.measures",
         "ganguard.results.eyesight",
         "ganguard.audit.steps.yardstick_files",

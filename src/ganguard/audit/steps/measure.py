@@ -1,5 +1,6 @@
 """Measure a substitute against the target, the reference split and its own purchase."""
 
+from functools import partial
 from pathlib import Path
 
 from safetensors.torch import load_file
@@ -23,7 +24,8 @@ from ganguard.comparison.compare import (
     compare_pixels,
     compare_with_training,
 )
-from ganguard.comparison.embedding import Embedding, load_embedding
+from ganguard.comparison.embedding import Embedding
+from ganguard.comparison.published import load_published
 from ganguard.metrics import Balls
 from ganguard.results.records import Measurement
 from ganguard.targets.checkpoint import CheckpointTarget
@@ -37,7 +39,8 @@ def run_measure(call: Call) -> Digests:
     The first draw is also measured by itself, by its pixels, and beside what the substitute was trained on.
     """
     settings, inputs = call.settings, call.inputs
-    embed, yardsticks = load_embedding(inputs.features, call.compute), Yardsticks.read(inputs.yardsticks)
+    embed, published = load_published(inputs.features, call.compute)
+    yardsticks = Yardsticks.read(inputs.yardsticks)
     bought = read_features(inputs.replay, settings.bought) if inputs.replay else None
     copy = CheckpointTarget(checkpoint=str(inputs.substitute / "checkpoint")).load(call.compute)
     measurements: list[Measurement] = []
@@ -45,11 +48,18 @@ def run_measure(call: Call) -> Digests:
         seed = derived_seed(settings.seed, "measured", str(draw))
         images = copy.sample(range(settings.samples), seed=seed)
         balls = Balls.around(embed(images), k=NEIGHBOURS)
-        measurements += compare("substitute", balls, yardsticks.draws[draw], "target", draw)
-        measurements += compare("substitute", balls, yardsticks.reference, "reference", draw)
+        beside = partial(compare, "substitute", balls, draw=draw, published=published)
+        measurements += beside(yardsticks.draws[draw], "target")
+        measurements += beside(yardsticks.reference, "reference")
         if draw == 0:
             natural = yardsticks.natural
-            measurements += by_itself("substitute", images, embed.probabilities(images), natural)
+            measurements += by_itself(
+                "substitute",
+                images,
+                embed.probabilities(images),
+                natural,
+                unscaled=published.unscaled(balls.points) if published else None,
+            )
             measurements += compare_pixels("substitute", images, yardsticks.bins, "target")
             measurements += _beside_training(call, balls.points, embed, yardsticks, bought)
             save_grid(images[:TILES], call.directory)
@@ -109,6 +119,7 @@ MEASURE = Kind(
         *MEASURES,
         *OPENS_CHECKPOINT,
         "ganguard.attacks.subsampling.refinement_files",
+        "ganguard.comparison.published",
         "ganguard.audit.steps.known_files",
         "ganguard.audit.steps.replay",
         "ganguard.audit.steps.yardstick_files",

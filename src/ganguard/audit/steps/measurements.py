@@ -15,6 +15,7 @@ MEASURES = (
     "ganguard.comparison.embedding",
     "ganguard.comparison.values",
     "ganguard.metrics",
+    "ganguard.results.measure",
     "ganguard.results.measures",
     "ganguard.results.records",
     "ganguard.results.whose",

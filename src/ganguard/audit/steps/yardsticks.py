@@ -1,6 +1,7 @@
 """Measure everything that copies are compared with: the target, the real images, noise and the floors."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -27,7 +28,7 @@ from ganguard.comparison.compare import (
     natural_model,
     pixel_bins,
 )
-from ganguard.comparison.embedding import load_embedding
+from ganguard.comparison.published import load_published
 from ganguard.data.splits import halves
 from ganguard.metrics import Balls
 from ganguard.results.records import Measurement
@@ -43,7 +44,8 @@ def run_yardsticks(call: StepCall[YardsticksSettings, YardsticksInputs[Path]]) -
     splits.
     """
     real, samples = load_real(call.inputs.real), call.settings.samples
-    embed, noise_images = load_embedding(call.inputs.features, call.compute), _noise(real.images)
+    embed, published = load_published(call.inputs.features, call.compute)
+    noise_images = _noise(real.images)
     target = open_target(call.inputs.target, call.compute)
     draws = [buy_for_auditor(call, target, draw, samples) for draw in range(DRAWS)]
     save_grid(draws[0], call.directory)
@@ -65,19 +67,25 @@ def run_yardsticks(call: StepCall[YardsticksSettings, YardsticksInputs[Path]]) -
         (first, second), reference, pixel_bins(draws[0]), natural_model(real.images[real.train])
     )
     bins, natural = yardsticks.bins, yardsticks.natural
+    compared = partial(compare, published=published)
+    unscaled = published.unscaled if published else lambda _: None
     measurements = [
-        *compare("target", second, first, "target"),
+        *compared("target", second, first, "target"),
         *_halvings(torch.cat([first.points, second.points])),
-        *compare("target", first, reference, "reference", 0),
-        *compare("target", second, reference, "reference", 1),
-        *compare("real", half, other_half, "reference"),
-        *compare("train", train, reference, "reference"),
-        *compare("noise", noise, first, "target"),
-        *compare("noise", noise, reference, "reference"),
+        *compared("target", first, reference, "reference", 0),
+        *compared("target", second, reference, "reference", 1),
+        *compared("real", half, other_half, "reference"),
+        *compared("train", train, reference, "reference"),
+        *compared("noise", noise, first, "target"),
+        *compared("noise", noise, reference, "reference"),
         *compare_pixels("target", draws[1], bins, "target"),
         *compare_pixels("noise", _in_chunks(noise_images, samples), bins, "target"),
-        *by_itself("target", draws[0], embed.probabilities(draws[0]), natural),
-        *by_itself("real", held_out, embed.probabilities(held_out), natural),
+        *by_itself(
+            "target", draws[0], embed.probabilities(draws[0]), natural, unscaled=unscaled(first.points)
+        ),
+        *by_itself(
+            "real", held_out, embed.probabilities(held_out), natural, unscaled=unscaled(reference.points)
+        ),
         *by_itself("noise", noise_images(range(NIQE_IMAGES)), None, natural),
     ]
     digest = yardsticks.write(call.directory)
@@ -123,6 +131,7 @@ YARDSTICKS = Kind(
     code=(
         *BUYS,
         *MEASURES,
+        "ganguard.comparison.published",
         "ganguard.data.splits",
         "ganguard.audit.steps.real",
         "ganguard.audit.steps.yardstick_files",

@@ -10,6 +10,7 @@ FEATURES = PluginTable(
     "ganguard.features",
     {
         "classifier": "ganguard.metrics.features.classifier:Classifier",
+        "clip": "ganguard.metrics.features.clip:Clip",
         "dinov2": "ganguard.metrics.features.huggingface:DinoV2",
         "efficientnet_lite0": "ganguard.metrics.features.efficientnet:EfficientNetLite0",
         "huggingface": "ganguard.metrics.features.huggingface:HuggingFace",

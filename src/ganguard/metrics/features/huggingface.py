@@ -37,6 +37,7 @@ class Model(FeatureSettings):
     revision: str = "main"
     sha256: Sha256 | None = None
     libraries: ClassVar[tuple[str, ...]] = ("transformers",)
+    pretrained: ClassVar[bool] = True
 
     @field_validator("model")
     @classmethod
@@ -49,19 +50,22 @@ class Model(FeatureSettings):
 
         Raises CheckpointError if they are absent, or not the pinned ones.
         """
-        return require_same(self.model, self.sha256, _digest(self._directory()))
+        return require_same(self.model, self.sha256, _digest(self.directory()))
 
     def load(self, directory: Path, channels: int) -> "HuggingFaceNetwork":
         """Return the network.
 
         Raises CheckpointError as `fingerprint` does, and if transformers cannot open the model.
         """
-        files = self._directory()
+        files = self.directory()
         require_same(self.model, self.sha256, _digest(files))
         preprocessing = read_preprocessing(files / PREPROCESSING)
-        return HuggingFaceNetwork(self.model, preprocessing, *_load_model(files, self.model))
+        model, pooled = load_model(files, self.model, "AutoModel")
+        image_half = getattr(model, "vision_model", model)
+        return HuggingFaceNetwork(self.model, preprocessing, image_half, pooled)
 
-    def _directory(self) -> Path:
+    def directory(self) -> Path:
+        """Return where the model's files are, downloading them first for a name on the hub."""
         return Path(self.model) if Path(self.model).is_dir() else _from_hub(self.model, self.revision)
 
 
@@ -167,16 +171,18 @@ def _from_hub(model: str, revision: str) -> Path:
             ) from None
 
 
-def _load_model(directory: Path, name: str) -> tuple[nn.Module, bool]:
-    """Return the model, or its image half, and whether it has weights for its pooling.
+def load_model(directory: Path, name: str, kind: str) -> tuple[nn.Module, bool]:
+    """Return the model, and whether it has weights for its pooling.
+
+    `kind` names the class of transformers that opens it.
 
     transformers draws missing weights at random, with the global generator, whose state is restored.
     """
     with _quietly(name), torch.random.fork_rng(devices=[]):
-        from transformers import AutoModel
+        import transformers
 
         try:
-            loaded: Any = AutoModel.from_pretrained(
+            loaded: Any = getattr(transformers, kind).from_pretrained(
                 directory,
                 local_files_only=True,
                 use_safetensors=True,
@@ -193,7 +199,7 @@ def _load_model(directory: Path, name: str) -> tuple[nn.Module, bool]:
         raise CheckpointError(
             f"{name}: its weights lack {len(others)} tensors, such as {others[0]}. Give the whole model."
         )
-    return getattr(model, "vision_model", model), not missing
+    return model, not missing
 
 
 @contextmanager

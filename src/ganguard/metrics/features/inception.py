@@ -41,6 +41,7 @@ class Inception(FeatureSettings):
     path: str | None = None
     trusted: bool = False
     sha256: Sha256 | None = None
+    pretrained: ClassVar[bool] = True
 
     @field_validator("path")
     @classmethod

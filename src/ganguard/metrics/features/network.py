@@ -16,7 +16,12 @@ from ganguard.base.images import require_images, to_float
 from ganguard.base.progress import Progress, silent
 from ganguard.base.settings import Settings
 from ganguard.metrics.features import FEATURES, pretrained
-from ganguard.metrics.features.scale_checks import is_constant, require_scale
+from ganguard.metrics.features.scale_checks import (
+    is_constant,
+    require_comparable,
+    require_scale,
+    scale_note,
+)
 
 CHUNK = 256  # images that go through a feature network at once, if they are small
 MOST_BYTES = 704 << 20  # of memory that a network may work in, above its images and its weights
@@ -33,11 +38,14 @@ class FeatureSettings(Settings):
     Attributes:
         learns_labels: whether the network must be trained on the labelled real data before it can be loaded.
         libraries: packages beside torch that its features depend on.
+        pretrained: whether the network is one that others use too, so that distances of its unscaled features
+            are in units that are published.
     """
 
     kind: str
     learns_labels: ClassVar[bool] = False
     libraries: ClassVar[tuple[str, ...]] = ()
+    pretrained: ClassVar[bool] = False
 
     def fingerprint(self) -> str | None:
         """Return a digest of the files that the settings name, or None if they name none.
@@ -265,20 +273,34 @@ class Standardisation:
     std: Tensor
 
     @staticmethod
-    def fit(features: Tensor, name: str = "the set of real images") -> "Standardisation":
+    def fit(
+        features: Tensor, name: str = "the set of real images", *, scales: Tensor | None = None
+    ) -> "Standardisation":
         """Fit to features (N, D) of real images, which messages call `name`.
 
-        Raises MetricError for fewer than two, and for images that are equal, or nearly so.
+        Raises MetricError for fewer than two, for images that are equal, or nearly so, and for images that
+        vary far less than those of A, whose features `scales` (M, D) shall be scaled too.
         """
         require_scale(features, name)
+        if scales is not None:
+            require_comparable(features, name, scales, "A")
         std = features.std(0)
         return Standardisation(
             features.mean(0), torch.where(is_constant(features), torch.ones_like(std), std)
         )
 
+    @staticmethod
+    def note(features: Tensor, name: str) -> str:
+        """Return a warning if images are too few to scale their features (N, D); empty if not."""
+        return scale_note(features, name)
+
     def __call__(self, features: Tensor) -> Tensor:
         """Return (N, D) standardised: mean 0 and variance 1 in each dimension on the real training split."""
         return (features - self.mean) / self.std
+
+    def undo(self, standardised: Tensor) -> Tensor:
+        """Return features (N, D) as the network gave them, up to the rounding of float32."""
+        return standardised * self.std + self.mean
 
 
 def differentiable(settings: object, channels: int, compute: Compute) -> Callable[[Tensor], Tensor]:

@@ -38,6 +38,7 @@ class TorchScript(FeatureSettings):
     size: Positive | None = None
     channels: Literal[1, 3] | None = None
     sha256: Sha256 | None = None
+    pretrained: ClassVar[bool] = True
 
     @field_validator("path")
     @classmethod

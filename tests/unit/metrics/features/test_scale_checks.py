@@ -95,7 +95,7 @@ def test_a_set_smaller_than_the_features_are_wide_is_said() -> None:
         ImageSet.of(DIGITS),
         ImageSet.of(DIGITS[:30]),
         RandomNetwork().load(Path(), 1),
-        None,
+        "b",
         Compute(),
         silent,
     )
