@@ -55,7 +55,7 @@ class DefencePoint:
 def points_of(results: AuditResults, attack: str, budget: int) -> tuple[DefencePoint, ...]:
     """Return the point without a defence, and one for each defence of which both sides were measured."""
     without = utility_distance(results.measurements, None)
-    weak = {each.whose for each in weak_in(results)}
+    weak = [each.whose for each in weak_in(results)]
     found: list[DefencePoint] = []
     for record in (None, *results.defences):
         label, family = (record.label, _family(record, results.defences)) if record else (None, "")
