@@ -180,7 +180,7 @@ def _row(results: AuditResults, point: DefencePoint, attack: str, budget: int) -
         adversary if defence else DASH,
         _spread(protection(results.measurements, attack, budget, defence, "reference").closest),
     )
-    said = FAILED if point.failed else "dominated" if point.dominated else ""
+    said = f"its adversary {FAILED}" if point.failed else "dominated" if point.dominated else ""
     return Row(f"{point.label} ({said})" if said else point.label, cells)
 
 

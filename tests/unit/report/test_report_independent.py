@@ -188,7 +188,7 @@ def test_advice_on_defences_leaves_out_what_was_not_fairly_tried(tiny_results: A
     assert "whether the copy is closer is undecided" in one_seed and "there is no theft" not in one_seed
     assert len(section(40.0, 50.0)) == 1  # the honest model shows nothing either
     rows = {row.heading for group in attacked(1.0, 30.0).table for row in group.rows}
-    assert rows == {"no defence", "noise (did not learn what it bought)"}
+    assert rows == {"no defence", "noise (its adversary did not learn what it bought)"}
     assert not any(point.dominated for point in attacked(40.0, 30.0).points)
 
 
