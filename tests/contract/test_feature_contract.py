@@ -26,6 +26,8 @@ from ganguard.metrics.features.network import (
 SETTINGS: dict[str, dict[str, object]] = {
     "classifier": {"kind": "classifier", "width": 4, "dimensions": 6},
     "clip": {"kind": "clip", "model": "clip"},
+    "dinov2": {"kind": "dinov2", "model": "dinov2"},
+    "efficientnet_lite0": {"kind": "efficientnet_lite0", "size": 32},
     "huggingface": {"kind": "huggingface", "model": "model"},
     "inception": {"kind": "inception", "path": "inception.pt", "trusted": True},
     "random_network": {"kind": "random_network", "dimensions": 6},
@@ -33,11 +35,13 @@ SETTINGS: dict[str, dict[str, object]] = {
 }
 FILES: dict[str, Callable[[Path], Path]] = {
     "clip": lambda directory: save_clip(directory / "clip"),
+    "dinov2": lambda directory: save_dinov2(directory / "dinov2"),
     "huggingface": lambda directory: save_dinov2(directory / "model"),
     "inception": lambda directory: save_script(TinyInception(), directory / "inception.pt"),
     "torchscript": lambda directory: save_script(TinyFloats(), directory / "network.pt"),
 }
-CLASSIFIES = {"classifier", "inception"}
+CLASSIFIES = {"classifier", "efficientnet_lite0", "inception"}
+WIDTHS = {"efficientnet_lite0": 1280}  # of the networks whose width is given; the others have 6
 Load = Callable[[int], FeatureNetwork]
 
 
@@ -85,9 +89,11 @@ def _images(count: int, channels: int, side: int) -> torch.Tensor:
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("side", [4, 8, 12, 33])
-def test_any_size_has_features_of_one_width(load: Load, compute: Compute, channels: int, side: int) -> None:
+def test_any_size_has_features_of_one_width(
+    kind: str, load: Load, compute: Compute, channels: int, side: int
+) -> None:
     features = extract(load(channels), _images(5, channels, side), compute)
-    assert features.shape == (5, 6)
+    assert features.shape == (5, WIDTHS.get(kind, 6))
     assert features.dtype == torch.float32
     assert torch.isfinite(features).all()
     assert len(features.unique(dim=0)) == 5
@@ -148,10 +154,10 @@ def test_classifiers_give_probabilities_and_other_networks_say_that_they_do_not(
 
 
 def test_pinned_settings_load_the_same_network(settings: FeatureSettings, kind: str, files: Path) -> None:
-    found = pinned(settings)
-    assert (found.fingerprint() is not None) == (kind in FILES)
+    found, has_weights = pinned(settings), kind in {*FILES, "efficientnet_lite0"}
+    assert (found.fingerprint() is not None) == has_weights
     assert pinned(found) == found
-    assert (found == settings) == (kind not in FILES)
+    assert (found == settings) == (not has_weights)
 
 
 def test_weights_can_be_hashed(load: Load) -> None:

@@ -48,6 +48,7 @@ SPEC = {
     "seeds": [0],
     "samples": 150,
     "even_if": "target_broken",
+    "independent": "off",
 }
 NOISE = {"kind": "gaussian_noise", "std": 0.3}
 Serve = Callable[..., tuple[str, str]]
@@ -120,10 +121,11 @@ def test_over_the_wire_the_numbers_are_those_at_home(
     tmp_path: Path, tiny_checkpoint: Any, serve: Callable[..., str]
 ) -> None:
     checkpoint = tiny_checkpoint(tmp_path / "generator")
-    at_home = run(tmp_path / "home", target={"checkpoint": str(checkpoint)})
+    at_home = run(tmp_path / "home", target={"checkpoint": str(checkpoint)}, independent="on")
     address = serve(checkpoint, "us", 130 + 300)
-    there = run(tmp_path / "wire", target={"url": address})
+    there = run(tmp_path / "wire", target={"url": address}, independent="on")
     assert numbers(there) == numbers(at_home)
+    assert there.select(subject="independent", against="target")
     assert there.target.measured_against == "api"
     assert "to what the API returns" in (tmp_path / "wire" / "report.html").read_text()
     assert [account.bought for account in there.accounts] == [account.bought for account in at_home.accounts]

@@ -230,6 +230,11 @@ def _factory(folder: Path, body: str) -> None:
             MetricError,
             "at least 6 images",
         ),
+        (
+            {"real": {"kind": "image_folder", "path": "fewer"}, "features": "random_network"},
+            MetricError,
+            "needs 10 different images",
+        ),
         ({"attacks": [ATTACK, {**ATTACK, "architecture": "odd"}]}, SpecError, "odd sizes only"),
     ],
 )
@@ -243,7 +248,8 @@ def test_a_misfit_is_refused_before_an_image_is_bought(
     from PIL import Image
 
     monkeypatch.chdir(tmp_path)
-    for name, shape, count in (("grey", (8, 8), 10), ("wide", (6, 4), 30), ("few", (8, 8), 10)):
+    folders = (("grey", (8, 8), 10), ("wide", (6, 4), 30), ("few", (8, 8), 16), ("fewer", (8, 8), 10))
+    for name, shape, count in folders:
         (tmp_path / name).mkdir()
         for number in range(count):
             Image.new("L", shape, number * 8).save(tmp_path / name / f"{number}.png")

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ganguard.report.defending import utility_table
+from ganguard.report.eyesight import blindness
 from ganguard.report.in_front import with_defences
 from ganguard.report.independent import remarks
 from ganguard.report.tables import Group, distance_table, spread_of_yardsticks
@@ -19,7 +20,7 @@ from ganguard.results.skipped import made_rgb, said_of
 
 
 def print_results(results: AuditResults, directory: Path) -> None:
-    """Print the table of copies, the table of defences, and which images were left out."""
+    """Print the table of copies, the table of defences, warnings, and which images were left out."""
     shown = Console(highlight=False)
     if warning := target_check(results):
         shown.print(warning, style="bold red", soft_wrap=True)
@@ -28,6 +29,8 @@ def print_results(results: AuditResults, directory: Path) -> None:
     if results.defences:
         shown.print(_behind_defences(results) if results.attacks else _utility(results))
     _say(shown, [_spread(len(results.spec["seeds"])), *_sentences(results)])
+    if blind := blindness(results):
+        shown.print(blind, style="bold", soft_wrap=True)
     if failed := warnings(results):
         shown.print(SAID, *failed, sep="\n", style="bold", soft_wrap=True)
     _say(shown, _left_out(results))

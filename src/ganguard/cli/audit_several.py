@@ -48,7 +48,8 @@ def _print_table(together: "SideBySide", directory: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from ganguard.report.beside import WORDS, columns, rows, warnings
+    from ganguard.report.beside import WORDS, columns, failed, rows, warnings
+    from ganguard.report.weak import SAID
 
     words = WORDS[together.question]
     table = Table()
@@ -60,6 +61,8 @@ def _print_table(together: "SideBySide", directory: Path) -> None:
     shown = Console(highlight=False)
     for audit, warning in warnings(together):
         shown.print(f"{audit}: {warning}", style="bold red", soft_wrap=True)
+    if copies := failed(together):
+        shown.print(SAID, *copies, sep="\n", style="bold", soft_wrap=True)
     shown.print(
         f"Fréchet distance of copies to {words.to}, from {together.query_budget:,} images; lower is closer"
     )

@@ -111,11 +111,14 @@ def shuffled(images: Tensor, pieces: float, seed: int = 0) -> Tensor:
 def fewer_modes(features: Tensor, share: float, seed: int = 0) -> Tensor:
     """Return rows (N, D) of which a share of CLUSTERS clusters is replaced by repeats of the others' rows.
 
-    The clusters are those that k-means finds in the features. At least one is dropped and one is kept.
+    The clusters are those that k-means finds in the features. At least one is dropped and one is kept; of
+    rows that are all equal, none.
     """
     from sklearn.cluster import KMeans  # takes a second to import
 
-    count = min(CLUSTERS, len(features) - 1)
+    count = min(CLUSTERS, len(features) - 1, len(features.unique(dim=0)))
+    if count < 2:
+        return features
     found = KMeans(count, random_state=derived_seed(seed, "modes") % 2**32).fit(features.numpy())
     cluster_of = torch.from_numpy(found.labels_).long()
     generator = torch_generator(seed, "modes")

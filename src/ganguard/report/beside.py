@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 
+from ganguard.report.independent import CLOSER
 from ganguard.report.lists import ratio
 from ganguard.report.numbers import DASH, whole, with_spread
 from ganguard.report.pages import template
 from ganguard.report.tables import Group, Row
 from ganguard.report.target_check import warning_of
+from ganguard.report.weak import FAILED, SAID
 from ganguard.results.side_by_side import Line, SideBySide
 from ganguard.results.side_by_side.records import Question
 from ganguard.results.summaries import Summary
@@ -73,6 +75,11 @@ def render_beside(found: SideBySide) -> str:
         groups=[Group("", tuple(rows(found)))],
         ratio=ratio,
         warnings=warnings(found),
+        failed=failed(found),
+        rule=SAID,
+        honest_columns=honest_columns(found),
+        honest_groups=honest_groups(found),
+        without_floor=without_floor(found),
     )
 
 
@@ -80,6 +87,42 @@ def warnings(found: SideBySide) -> list[tuple[str, str]]:
     """Return the audits whose target is not sound, and what is wrong with it."""
     every = [(line.audit, warning_of(line.state, line.reason)) for line in found.lines]
     return [(audit, warning) for audit, warning in every if warning]
+
+
+def failed(found: SideBySide) -> list[str]:
+    """Return the copies whose adversary did not learn what it bought."""
+    return [
+        f"{line.audit}: {copies.attack}" for line in found.lines for copies in line.copies if copies.failed
+    ]
+
+
+def honest_columns(found: SideBySide) -> tuple[str, ...]:
+    """Return the columns of the table of copies beside honest models."""
+    distances = ("copy: FD", "never saw it: FD")
+    return (*distances, CLOSER) if found.question == "architectures" else distances
+
+
+def honest_groups(found: SideBySide) -> list[Group]:
+    """Return a group of rows for each audit: its copies beside models that never saw the target."""
+    width = len(honest_columns(found))
+    return [
+        Group(
+            line.audit,
+            tuple(
+                Row(
+                    f"{copies.attack} ({FAILED})" if copies.failed else copies.attack,
+                    (_cell(copies.distance), _cell(copies.honest), copies.closer or DASH)[:width],
+                )
+                for copies in line.copies
+            ),
+        )
+        for line in found.lines
+    ]
+
+
+def without_floor(found: SideBySide) -> list[str]:
+    """Return the audits that have no honest model at all."""
+    return [line.audit for line in found.lines if all(copies.honest is None for copies in line.copies)]
 
 
 def columns(found: SideBySide) -> tuple[str, ...]:

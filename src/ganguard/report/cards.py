@@ -6,9 +6,12 @@ from ganguard.report.findings import replays
 from ganguard.report.independent import CLOSER, NEVER_SAW, closer_word, floors
 from ganguard.report.numbers import DASH, interval, number, whole
 from ganguard.report.weak import FAILED, weak_headline
+from ganguard.results.independent import learnt_real
 from ganguard.results.records import AuditResults
-from ganguard.results.summaries import Summary, summarise
+from ganguard.results.summaries import Summary, summarise_copies
 from ganguard.results.whose import Whose
+
+NO_FLOOR = "did not learn the real images, and is no floor"
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,8 @@ class Card:
         budget: the heading.
         attack: label of the attack that made the copy; empty for other cards.
         ratio: of its distance to that of two draws of the target.
-        closer: whether the copy is closer than a model that never saw the target; empty for other cards.
+        closer: whether the copy is closer than a model that never saw the target, or that such a model did
+            not learn; empty for other cards.
     """
 
     budget: str
@@ -43,7 +47,15 @@ def cards(
     if not best:
         return ()
     copies = [_copy(results, budget, attack, summary, floor) for budget, (attack, summary) in best.items()]
-    honest = [_card(f"{NEVER_SAW} ({each.record.label})", each.distance, floor) for each in floors(results)]
+    honest = [
+        _card(
+            f"{NEVER_SAW} ({each.record.label})",
+            each.distance,
+            floor,
+            closer="" if learnt_real(results.measurements, each.record.label) else NO_FLOOR,
+        )
+        for each in floors(results)
+    ]
     return (*copies, *_purchase(results, floor), *honest)
 
 
@@ -63,7 +75,7 @@ def _copy(results: AuditResults, budget: int, attack: str, summary: Summary, flo
 def _purchase(results: AuditResults, floor: Summary | None) -> list[Card]:
     """Return the card of the bought images of the largest budget: the risk that needs no training at all."""
     bought = replays(results)
-    summary = summarise(bought[max(bought)]) if bought else None
+    summary = summarise_copies(bought[max(bought)]) if bought else None
     return [_card(f"the {images(max(bought))} themselves", summary, floor)] if summary else []
 
 
@@ -73,7 +85,7 @@ def _card(heading: str, summary: Summary, floor: Summary | None, attack: str = "
     return Card(
         budget=heading,
         distance=number(summary.mean),
-        spread=spread if summary.count > 1 else "",
+        spread=spread if summary.over == "seeds" else "one seed: no spread is known",
         attack=attack,
         ratio=f"{times} times the distance of two draws" if times else "",
         closer=closer,

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 from ganguard.report.findings import budgets, labels, of_copy, replays
-from ganguard.report.independent import CLOSER, comparison
+from ganguard.report.independent import CLOSER
 from ganguard.report.numbers import DASH, interval, number, whole
 from ganguard.report.tables import Group, Row, cell
 from ganguard.report.weak import FAILED
-from ganguard.results.independent import Comparison, honest_record
+from ganguard.results.independent import Comparison, comparison, honest_record
 from ganguard.results.measures import DISTANCE
 from ganguard.results.records import AuditResults
 from ganguard.results.weak import weak_in

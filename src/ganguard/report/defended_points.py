@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from ganguard.results.protection import Protection, protection, utility_distance
 from ganguard.results.records import AuditResults, DefenceRecord
 from ganguard.results.verdicts import Distances
+from ganguard.results.weak import weak_in
+from ganguard.results.whose import Whose
 
 UNDEFENDED = "no defence"
 
@@ -23,6 +25,7 @@ class DefencePoint:
         copies: distances of copies to the undefended target.
         dominated: whether another defence costs users no more and keeps copies at least as far away, or none
             keeps them as far away.
+        failed: whether its closest adversary did not learn what it bought, so that nothing is concluded.
     """
 
     defence: str | None
@@ -31,6 +34,7 @@ class DefencePoint:
     loss: float
     copies: Protection
     dominated: bool = False
+    failed: bool = False
 
     @property
     def label(self) -> str:
@@ -51,14 +55,19 @@ class DefencePoint:
 def points_of(results: AuditResults, attack: str, budget: int) -> tuple[DefencePoint, ...]:
     """Return the point without a defence, and one for each defence of which both sides were measured."""
     without = utility_distance(results.measurements, None)
+    weak = [each.whose for each in weak_in(results)]
     found: list[DefencePoint] = []
     for record in (None, *results.defences):
         label, family = (record.label, _family(record, results.defences)) if record else (None, "")
         users = utility_distance(results.measurements, label)
         copies = protection(results.measurements, attack, budget, label)
         if users and without and without.value > 0 and copies.closest:
-            found.append(DefencePoint(label, family, users.value, users.value / without.value, copies))
-    return tuple(_marked(point, found) for point in found)
+            who = copies.closest_adversary
+            whose = Whose(attack=attack, query_budget=budget, defence=label, adversary=who)
+            loss, failed = users.value / without.value, whose in weak
+            found.append(DefencePoint(label, family, users.value, loss, copies, failed=failed))
+    fair = [point for point in found if not point.failed]
+    return tuple(point if point.failed else _marked(point, fair) for point in found)
 
 
 def _marked(point: DefencePoint, every: Sequence[DefencePoint]) -> DefencePoint:

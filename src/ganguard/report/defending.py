@@ -9,7 +9,7 @@ from ganguard.report.grids import Gallery, Grid
 from ganguard.report.in_front import on_defences
 from ganguard.report.numbers import DASH, counted, interval, number
 from ganguard.report.tables import Group, Row
-from ganguard.report.weak import fairly_tried
+from ganguard.report.weak import FAILED, fairly_tried
 from ganguard.results.measures import DISTANCE, MEASURES
 from ganguard.results.protection import NAIVE, defended_attacks, protection
 from ganguard.results.records import Against, AuditResults
@@ -151,7 +151,7 @@ def _directions(results: AuditResults, gallery: Gallery) -> Iterable[Grid]:
 
 def _defended(results: AuditResults, attack: str, budget: int) -> Defended:
     points = points_of(results, attack, budget)
-    fair, _ = fairly_tried(results, attack, budget, points)
+    fair, _ = fairly_tried(points)
     rows = [
         Group(name or UNDEFENDED, tuple(_row(results, p, attack, budget) for p in family))
         for name, family in by_family(points).items()
@@ -180,7 +180,8 @@ def _row(results: AuditResults, point: DefencePoint, attack: str, budget: int) -
         adversary if defence else DASH,
         _spread(protection(results.measurements, attack, budget, defence, "reference").closest),
     )
-    return Row(f"{point.label} (dominated)" if point.dominated else point.label, cells)
+    said = f"its adversary {FAILED}" if point.failed else "dominated" if point.dominated else ""
+    return Row(f"{point.label} ({said})" if said else point.label, cells)
 
 
 def _spread(distances: Distances) -> str:

@@ -26,7 +26,7 @@ from ganguard.report.plots import MARKERS, LegendKey, legend_keys, round_values
 from ganguard.report.svg import INK, MUTED, PAPER, SERIES, Shape, draw, set_ticks
 from ganguard.results.measures import DISTANCE
 from ganguard.results.records import Against, AuditResults
-from ganguard.results.summaries import Summary, summarise
+from ganguard.results.summaries import Summary, summarise_copies
 
 ROW = 30.0  # points that a row is high: its name, and its dots below
 AROUND = 62.0  # points above and below all rows
@@ -114,10 +114,13 @@ def _rows(results: AuditResults, against: Against) -> list[DotRow]:
     """Return the attacks in the order of the spec, then the real images that adversaries hold."""
     rows: list[DotRow] = []
     for label in labels(results):
-        found = {b: summarise(of_copy(results, label, b, DISTANCE, against)) for b in budgets(results, label)}
+        found = {
+            b: summarise_copies(of_copy(results, label, b, DISTANCE, against))
+            for b in budgets(results, label)
+        }
         rows.append((label, {b: s for b, s in found.items() if s and s.mean > 0}))
     for whose, metrics in others(results, "known", against).items():
-        summary = summarise(metrics.get(DISTANCE, []))
+        summary = summarise_copies(metrics.get(DISTANCE, []))
         rows.append((whose, {0: summary} if summary and summary.mean > 0 else {}))
     return [row for row in rows if row[1]]
 

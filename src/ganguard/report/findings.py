@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ganguard.results.measures import DISTANCE
 from ganguard.results.records import Against, AuditResults, Measurement, Subject
-from ganguard.results.summaries import Summary, summarise
+from ganguard.results.summaries import Summary, summarise, summarise_copies
 
 
 @dataclass(frozen=True)
@@ -115,8 +115,8 @@ def copies(results: AuditResults) -> list[CopyDistances]:
         CopyDistances(
             attack=label,
             query_budget=budget,
-            fidelity=summarise(of_copy(results, label, budget, DISTANCE, "target")),
-            accuracy=summarise(of_copy(results, label, budget, DISTANCE, "reference")),
+            fidelity=summarise_copies(of_copy(results, label, budget, DISTANCE, "target")),
+            accuracy=summarise_copies(of_copy(results, label, budget, DISTANCE, "reference")),
         )
         for label in labels(results)
         for budget in budgets(results, label)

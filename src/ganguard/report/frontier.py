@@ -85,20 +85,24 @@ def _frame(axes: Axes, points: Sequence[DefencePoint]) -> None:
     )
 
 
+def _is_grey(point: DefencePoint) -> bool:
+    return point.dominated or point.failed
+
+
 def _curve(axes: Axes, family: Sequence[DefencePoint], index: int) -> None:
     """Draw one kind of defence: the naive adversary's copies dashed and hollow, the closest solid and full.
 
-    Dominated points are grey.
+    Points that are dominated, or show nothing, are grey.
     """
     colour, marker = SERIES[index % len(SERIES)], MARKERS[index % len(MARKERS)][0]
     for which, line, face in (("naive", (0, (4, 2.5)), PAPER), ("closest", "solid", colour)):
         drawn = [p for p in family if getattr(p, which) > 0]
         for one, other in pairwise(drawn):
-            shade = MUTED if one.dominated and other.dominated else colour
+            shade = MUTED if _is_grey(one) and _is_grey(other) else colour
             heights = [getattr(one, which), getattr(other, which)]
             axes.plot([one.loss, other.loss], heights, color=shade, linewidth=1.6, linestyle=line, zorder=3)
         for point in drawn:
-            shade = MUTED if point.dominated else colour
+            shade = MUTED if _is_grey(point) else colour
             values = list(getattr(point.copies, which).values())
             bar = [[getattr(point, which) - min(values)], [max(values) - getattr(point, which)]]
             filled = shade if face == colour else PAPER

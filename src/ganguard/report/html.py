@@ -53,6 +53,7 @@ def render(results: AuditResults, directory: Path) -> str:
         dots=dots(results),
         beside=copies_beside(results),
         relations=relations(results.verdicts),
+        one_seed=words.one_seed(whole_results),
         rule=weak.SAID,
         warnings=weak.warnings(whole_results),
         eyesight=eyesight_section(results),

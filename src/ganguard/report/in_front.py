@@ -22,16 +22,16 @@ def with_defences(said: Headline, results: AuditResults) -> Headline:
         attack: (budget, points_of(results, attack, budget))
         for attack, budget in defended_attacks(results.measurements).items()
     }
-    fair = [
-        (budget, fairly_tried(results, attack, budget, points)[0]) for attack, (budget, points) in met.items()
-    ]
+    fair = [(budget, fairly_tried(points)[0]) for budget, points in met.values()]
     behind = [told for budget, points in fair if (told := _behind(budget, points))]
     note = ""
     if behind:
         _, sentence, note = min(behind)
         lead = f"{said.lead} {sentence}"
     elif results.defences and results.attacks:
-        lead = f"{said.lead} Nothing is known of copies behind {counted(len(results.defences), 'defence')}."
+        behind_all = f"copies behind {counted(len(results.defences), 'defence')}"
+        nothing = f"concluded from {behind_all}" if met else f"known of {behind_all}"
+        lead = f"{said.lead} Nothing is {nothing}."
     else:
         lead = said.lead
     remarks = [
@@ -46,7 +46,9 @@ def on_defences(
     results: AuditResults, attack: str, budget: int, points: Sequence[DefencePoint]
 ) -> tuple[str, ...]:
     """Return advice on defences that were fairly tried, and why others get none."""
-    fair, withheld = fairly_tried(results, attack, budget, points)
+    fair, withheld = fairly_tried(points)
+    if not fair:
+        return (withheld,) if withheld else ()
     floor, known = beside_defences(results, attack, budget)
     return tuple(filter(None, (withheld, floor, *(advice(fair) if fair and known else ()))))
 

@@ -6,8 +6,7 @@ from ganguard.report.findings import Yardstick
 from ganguard.report.numbers import DASH, interval, number, whole
 from ganguard.results.independent import (
     Comparison,
-    compare_with_honest,
-    copy_distances,
+    comparison,
     honest_distances,
     honest_record,
     learnt_real,
@@ -16,7 +15,7 @@ from ganguard.results.independent import (
 from ganguard.results.independent_record import IndependentRecord
 from ganguard.results.measures import DISTANCE
 from ganguard.results.records import AuditResults
-from ganguard.results.summaries import Summary, summarise
+from ganguard.results.summaries import Summary, summarise_copies
 from ganguard.results.whose import Whose
 
 NEVER_SAW = "a model that never saw it"
@@ -25,6 +24,11 @@ CLOSER = f"closer to the target than {NEVER_SAW}"
 OFF = (
     "No model that never saw this one was trained (independent: off), so the honest floor is missing: no "
     "copy is called close, and no defence is said to protect."
+)
+
+UNLEARNT = (
+    "The model of the same recipe that never saw this one did not learn the real images itself: how near "
+    "anybody comes without this one is not known, and no defence is said to protect."
 )
 
 
@@ -39,7 +43,7 @@ class Floor:
 def floors(results: AuditResults) -> list[Floor]:
     """Return the honest models that were measured."""
     found = [
-        (record, summarise(results.select(recipe=record.label, metric=DISTANCE, against="target")))
+        (record, summarise_copies(results.select(recipe=record.label, metric=DISTANCE, against="target")))
         for record in results.independent
     ]
     return [Floor(record, distance) for record, distance in found if distance]
@@ -60,22 +64,6 @@ def floor_bands(results: AuditResults) -> list[tuple[float, float]]:
     """Return the least and the greatest distance of each honest model over several seeds, both above 0."""
     several = [each.distance for each in floors(results) if each.distance.over == "seeds"]
     return [(each.least, each.greatest) for each in several if each.least > 0]
-
-
-def comparison(results: AuditResults, copy: Whose) -> Comparison | None:
-    """Return whether copies are closer than honest models of their recipe; None if there are no such models.
-
-    copy: which copies; its seed does not matter.
-    """
-    record = honest_record(results.independent, str(copy.attack))
-    honest = honest_distances(results.measurements, record.label) if record else {}
-    if record is None or not honest:
-        return None
-    found = compare_with_honest(copy_distances(results.measurements, copy), honest)
-    if learnt_real(results.measurements, record.label):
-        return found
-    reason = "that model did not learn the real images itself and is no floor; train longer or stronger"
-    return Comparison("undecided", reason, found.ratio)
 
 
 def closer_word(results: AuditResults, copy: Whose) -> str:
@@ -108,9 +96,14 @@ def _answer(found: Comparison) -> str:
     return f"{said} ({times})." if times else f"{said}."
 
 
+def is_off(results: AuditResults) -> bool:
+    """Return whether no honest model was wanted."""
+    return not results.independent and results.spec.get("independent", "off") == "off"
+
+
 def why_missing(results: AuditResults, attack: str) -> str:
     """Return why an attack's copies have no honest model beside them."""
-    if not results.independent and results.spec.get("independent", "off") == "off":
+    if is_off(results):
         return OFF
     record = honest_record(results.independent, attack)
     if record is not None:
@@ -133,15 +126,20 @@ def beside_defences(results: AuditResults, attack: str, budget: int) -> tuple[st
     found = comparison(results, Whose(attack=attack, query_budget=budget))
     if record is None or found is None:
         return why_missing(results, attack), False
+    if not learnt_real(results.measurements, record.label):
+        return UNLEARNT, False
     distance = number(mean(list(honest_distances(results.measurements, record.label).values())))
     said = (
         f"{NEVER_SAW.capitalize()}, of the same recipe, is at FD {distance}: no defence keeps anybody "
         "farther away than that."
     )
-    shown = {"yes": "", "no": "is no closer", "undecided": "is not shown to be closer"}[found.closer]
-    if shown:
-        said += f" Without a defence, the copy {shown}: so far there is no theft that a defence could stop."
-    return said, True
+    shown = {
+        "yes": "",
+        "no": "the copy is no closer: so far there is no theft that a defence could stop.",
+        "undecided": "whether the copy is closer is undecided, and so is whether there is a theft that a "
+        "defence could stop.",
+    }
+    return (f"{said} Without a defence, {shown[found.closer]}" if shown[found.closer] else said), True
 
 
 def remarks(results: AuditResults) -> list[str]:
@@ -163,7 +161,16 @@ def remarks(results: AuditResults) -> list[str]:
             f"{number(each.mean)}{spread}. {_means(results, record)}"
         )
     lacking = [record.label for record in results.attacks if record.label not in measured]
-    return found + list(dict.fromkeys(why_missing(results, label) for label in lacking))
+    if is_off(results):
+        return [*found, OFF]
+    given = [label for label in lacking if honest_record(results.independent, label) is None]
+    if len(given) > 1:
+        found.append(
+            "These attacks train no copy from scratch (it was given, or is moved to other images), so no "
+            f"honest model stands beside their copies, and none is called close: {'; '.join(given)}."
+        )
+        lacking = [label for label in lacking if label not in given]
+    return found + [why_missing(results, label) for label in lacking]
 
 
 def _means(results: AuditResults, record: IndependentRecord) -> str:
@@ -177,4 +184,4 @@ def _means(results: AuditResults, record: IndependentRecord) -> str:
 
 
 def _these(attacks: tuple[str, ...]) -> str:
-    return f"the copies of {', '.join(attacks)}"
+    return f"the copies of {'; '.join(attacks)}"

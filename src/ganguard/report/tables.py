@@ -27,7 +27,7 @@ from ganguard.results.records import (
     Measurement,
     Subject,
 )
-from ganguard.results.summaries import summarise
+from ganguard.results.summaries import summarise_copies
 from ganguard.results.whose import Whose
 
 REPLAYS: dict[Against, str] = {"purchase": "fresh images of the target"}
@@ -160,12 +160,9 @@ def cell(found: Iterable[Measurement], decimals: int | None = None, *, failed: b
     Args:
         decimals: places after the point; None prints three significant digits.
     """
-    measured = list(found)
-    summary = summarise(measured)
+    summary = summarise_copies(found)
     if summary is None:
         return FAILED if failed else DASH
-    if summary.over == "draws" and any(m.seed is not None for m in measured):
-        summary = summary.model_copy(update={"deviation": None})
     return with_spread(summary, decimals)
 
 

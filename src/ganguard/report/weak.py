@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from ganguard.report.defended_points import DefencePoint
 from ganguard.report.numbers import listed, number, whole
 from ganguard.results.records import AuditResults
-from ganguard.results.weak import WeakAdversary, weak_in
+from ganguard.results.weak import WeakAdversary, failed_attacks, weak_in
 from ganguard.results.whose import Whose
 
 FAILED = "did not learn what it bought"
@@ -21,6 +21,11 @@ def warnings(results: AuditResults) -> list[str]:
     return [_sentence(whose, each) for whose, each in found.items()]
 
 
+def failed_copies(results: AuditResults) -> set[tuple[str, int]]:
+    """Return the copies without a defence that failed, by attack and query budget."""
+    return set(failed_attacks(weak_in(results)))
+
+
 def weak_headline(results: AuditResults, attack: str, budget: int) -> str:
     """Return what the report says first if the headline's copy failed; empty if it did not."""
     whose = Whose(attack=attack, query_budget=budget)
@@ -34,28 +39,19 @@ def weak_headline(results: AuditResults, attack: str, budget: int) -> str:
     )
 
 
-def fairly_tried(
-    results: AuditResults, attack: str, budget: int, points: Sequence[DefencePoint]
-) -> tuple[list[DefencePoint], str]:
+def fairly_tried(points: Sequence[DefencePoint]) -> tuple[list[DefencePoint], str]:
     """Return the points from which something can be concluded, and a sentence on the others.
 
     Nothing is concluded from a closest adversary that did not learn what it bought; without a defence, from
     no point at all.
     """
-    failed = [weak.whose for weak in weak_in(results)]
-
-    def is_weak(point: DefencePoint) -> bool:
-        who = point.copies.closest_adversary
-        whose = Whose(attack=attack, query_budget=budget, defence=point.defence, adversary=who)
-        return whose in failed
-
-    weak = [point for point in points if is_weak(point)]
+    weak = [point for point in points if point.failed]
     if not weak:
         return list(points), ""
     if any(point.defence is None for point in weak):
         return [], f"Without a defence, {RULE}. Nothing is concluded about any defence."
     names = listed([point.label for point in weak])
-    fair = [point for point in points if point not in weak]
+    fair = [point for point in points if not point.failed]
     return fair, f"Nothing is concluded about {names}: of the closest adversary behind each, {RULE}."
 
 

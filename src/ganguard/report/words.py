@@ -19,7 +19,7 @@ from ganguard.report.findings import (
 from ganguard.report.independent import beside_headline, floors
 from ganguard.report.independent import remarks as honest_remarks
 from ganguard.report.numbers import counted, listed, number, whole, whole_interval
-from ganguard.report.weak import weak_headline
+from ganguard.report.weak import failed_copies, weak_headline
 from ganguard.results.protection import NAIVE
 from ganguard.results.records import Against, AuditResults
 from ganguard.results.summaries import Summary
@@ -85,6 +85,8 @@ def headline(results: AuditResults) -> Headline:
         return Headline("What would defences of this model leave to honest users?", (), (), "")
     found = copies(results)
     best = closest(found, "target")
+    learnt = [copy for copy in found if (copy.attack, copy.query_budget) not in failed_copies(results)]
+    best_learnt = closest(learnt, "target")  # what failed copies do is no finding
     floor = yardstick(results, TWO_DRAWS)
     return Headline(
         lead=_lead(results, best, floor),
@@ -94,9 +96,9 @@ def headline(results: AuditResults) -> Headline:
                 None,
                 [
                     *honest_remarks(results),
-                    _gain(best),
-                    _beside_real(results, best),
-                    _accuracy(results, found),
+                    _gain(best_learnt),
+                    _beside_real(results, best_learnt),
+                    _accuracy(results, learnt),
                     _noise(results),
                 ],
             )
@@ -112,19 +114,23 @@ def spread_in_words(summaries: Iterable[Summary]) -> str:
     known = list(summaries)
     if not known:
         return "Nothing was measured on copies, so there is no spread to state."
-    over = sorted({s.over for s in known if s.count > 1}, reverse=True)
-    if not over:
-        return "Each number is a single measurement: how much a repetition would differ is not known."
-    counts = [
-        f"{whole_interval(s.count for s in known if s.over == unit and s.count > 1)} {unit}" for unit in over
-    ]
-    meaning = (
-        "each seed buys its own images and trains a new copy"
-        if "seeds" in over
-        else "each draw is a fresh set of images from the same copy; with one seed, how much a second copy "
-        "would differ is not known"
+    counts = [summary.count for summary in known if summary.over == "seeds"]
+    if not counts:
+        return "Copies have one seed, and so no spread: how much another copy would differ is not known."
+    return (
+        f"Spread is the least to the greatest value over {whole_interval(counts)} seeds: each seed buys its "
+        "own images and trains a new copy."
     )
-    return f"Spread is the least to the greatest value over {listed(counts)}: {meaning}."
+
+
+def one_seed(results: AuditResults) -> str:
+    """Return a warning that comes before every finding, if all copies have one seed; empty if not."""
+    if len(seeds(results)) != 1:
+        return ""
+    return (
+        "One seed: how much another copy would differ is not known, and nothing about copies is decided. Run "
+        "three seeds or more."
+    )
 
 
 def _lead(results: AuditResults, best: dict[int, tuple[str, Summary]], floor: Summary | None) -> str:

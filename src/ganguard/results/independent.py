@@ -12,7 +12,7 @@ from typing import Literal
 from ganguard.results.independent_record import IndependentRecord
 from ganguard.results.intervals import CONFIDENCE, welch_interval
 from ganguard.results.measures import DISTANCE
-from ganguard.results.records import Against, Measurement
+from ganguard.results.records import Against, AuditResults, Measurement
 from ganguard.results.verdicts import Distances
 from ganguard.results.whose import Whose
 
@@ -80,6 +80,22 @@ def learnt_real(measurements: Iterable[Measurement], recipe: str) -> bool:
     honest = honest_distances(found, recipe, "reference").values()
     target = [m.value for m in found if _is(m, "target", "reference") and m.defence is None]
     return not honest or not target or mean(list(honest)) <= TIMES * mean(target)
+
+
+def comparison(results: AuditResults, copy: Whose) -> Comparison | None:
+    """Return whether copies are closer than honest models of their recipe; None if there are no such models.
+
+    copy: which copies; its seed does not matter.
+    """
+    record = honest_record(results.independent, str(copy.attack))
+    honest = honest_distances(results.measurements, record.label) if record else {}
+    if record is None or not honest:
+        return None
+    found = compare_with_honest(copy_distances(results.measurements, copy), honest)
+    if learnt_real(results.measurements, record.label):
+        return found
+    reason = "that model did not learn the real images itself and is no floor; train longer or stronger"
+    return Comparison("undecided", reason, found.ratio)
 
 
 def compare_with_honest(copies: Distances, honest: Distances, confidence: float = CONFIDENCE) -> Comparison:

@@ -11,7 +11,7 @@ from itertools import combinations
 
 from ganguard.results.measures import DISTANCE
 from ganguard.results.records import Against, DefenceRecord, Measurement, Verdict
-from ganguard.results.verdicts import Distances, below_one, differs_from_one
+from ganguard.results.verdicts import Distances, below_one, differs_from_one, unless
 from ganguard.results.weak import WeakAdversary, why_withheld
 
 NAIVE = "naive"
@@ -98,23 +98,15 @@ def protection_verdicts(
                 "is below 1"
             )
             judged = below_one("R7", statement, none, distances)
-            found.append(_unless(excuses[label] or excuses[None], judged))
+            found.append(unless(excuses[label] or excuses[None], judged))
         for one, other in _comparable(measurements, defences):
             statement = (
                 f"{attack}, {budget:,} queries: fidelity distance behind {one} / behind {other}, which cost "
                 "honest users about the same, differs from 1"
             )
             judged = differs_from_one("R7", statement, behind[one], behind[other])
-            found.append(_unless(excuses[one] or excuses[other], judged))
+            found.append(unless(excuses[one] or excuses[other], judged))
     return found
-
-
-def _unless(excuse: str, judged: Verdict) -> Verdict:
-    """Return a verdict, or that it is withheld, if there is an excuse."""
-    if not excuse:
-        return judged
-    withheld = {"outcome": "undecided", "reason": excuse, "ratio": None, "low": None, "high": None}
-    return judged.model_copy(update=withheld)
 
 
 def defended_attacks(measurements: Iterable[Measurement]) -> dict[str, int]:

@@ -52,3 +52,17 @@ def summarise(measurements: Iterable[Measurement]) -> Summary | None:
     return Summary(
         mean=mean, deviation=deviation, least=min(values), greatest=max(values), count=len(values), over=over
     )
+
+
+def summarise_copies(measurements: Iterable[Measurement]) -> Summary | None:
+    """Return the summary of copies, purchases or honest models, which have seeds; None without any.
+
+    With one seed it has no spread: to measure one copy again does not say how much another would differ. That
+    of yardsticks, which have no seed, is as in `summarise`.
+    """
+    every = list(measurements)
+    found = summarise(every)
+    if found is None or found.over == "seeds" or all(m.seed is None for m in every):
+        return found
+    alone = {"deviation": None, "least": found.mean, "greatest": found.mean, "count": 1}
+    return found.model_copy(update=alone)

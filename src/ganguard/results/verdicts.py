@@ -8,7 +8,7 @@ A verdict is decided if the 95 % interval of the mean log-ratio (Student's t ove
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 
@@ -40,6 +40,7 @@ def verdicts(
     measurements: list[Measurement],
     attacks: Iterable[AttackRecord],
     improvements: Iterable[Improvement] = (),
+    failed: Mapping[tuple[str, int], str] | None = None,
 ) -> list[Verdict]:
     """Return the verdicts on R1 to R6.
 
@@ -51,7 +52,10 @@ def verdicts(
         attacks: say what their adversaries know.
         improvements: pairs of attacks for R4 (real images improve accuracy), R5 (subsampling improves it
             further) and R6 (a stolen model transfers better than training from scratch).
+        failed: by attack and query budget, why nothing is concluded from its copies: verdicts on these are
+            withheld.
     """
+    excuses = failed or {}
     unknowing = {attack.label for attack in attacks if not attack.knows}
     copies = (m.attack for m in measurements if m.subject == "substitute")
     labels = [label for label in dict.fromkeys(copies) if label in unknowing]
@@ -62,7 +66,8 @@ def verdicts(
         for fewer, more in pairwise(budgets_of(measurements, label)):
             statement = f"{label}: fidelity distance at {more:,} queries / at {fewer:,} is below 1"
             first, second = (distances_of(measurements, label, budget, "target") for budget in (more, fewer))
-            found.append(below_one("R1", statement, first, second))
+            excuse = excuses.get((label, more)) or excuses.get((label, fewer), "")
+            found.append(unless(excuse, below_one("R1", statement, first, second)))
     for label in labels:
         most = max(budgets_of(measurements, label))
         statement = (
@@ -72,16 +77,20 @@ def verdicts(
             distances_of(measurements, label, most, against) for against in ("target", "reference")
         )
         above_floor = {seed: distance - floor for seed, distance in accuracy.items()}
-        found.append(below_one("R2", statement, fidelity, above_floor))
+        excuse = excuses.get((label, most), "")
+        found.append(unless(excuse, below_one("R2", statement, fidelity, above_floor)))
     for one, other in combinations(labels, 2):
         for budget in sorted(set(budgets_of(measurements, one)) & set(budgets_of(measurements, other))):
             statement = f"fidelity distance of {one} / of {other} at {budget:,} queries differs from 1"
             pair = [distances_of(measurements, label, budget, "target") for label in (one, other)]
-            found.append(differs_from_one("R3", statement, pair[0], pair[1]))
-    return found + [verdict for pair in improvements for verdict in _improves(measurements, pair)]
+            excuse = excuses.get((one, budget)) or excuses.get((other, budget), "")
+            found.append(unless(excuse, differs_from_one("R3", statement, pair[0], pair[1])))
+    return found + [verdict for pair in improvements for verdict in _improves(measurements, pair, excuses)]
 
 
-def _improves(measurements: list[Measurement], pair: Improvement) -> list[Verdict]:
+def _improves(
+    measurements: list[Measurement], pair: Improvement, excuses: Mapping[tuple[str, int], str]
+) -> list[Verdict]:
     """Return whether one attack's distance is below the other's, at each budget that both have."""
     found: list[Verdict] = []
     what = "accuracy distance" if pair.against == "reference" else "distance to the other domain"
@@ -90,7 +99,8 @@ def _improves(measurements: list[Measurement], pair: Improvement) -> list[Verdic
     ):
         statement = f"{what} of {pair.label} / of {pair.over} at {budget:,} queries is below 1"
         both = [distances_of(measurements, each, budget, pair.against) for each in (pair.label, pair.over)]
-        found.append(below_one(pair.relation, statement, both[0], both[1]))
+        excuse = excuses.get((pair.label, budget)) or excuses.get((pair.over, budget), "")
+        found.append(unless(excuse, below_one(pair.relation, statement, both[0], both[1])))
     return found
 
 
@@ -119,6 +129,14 @@ def below_one(relation: str, statement: str, numerator: Distances, denominator: 
 def differs_from_one(relation: str, statement: str, numerator: Distances, denominator: Distances) -> Verdict:
     """Return whether the ratio of two distances, paired by seed, differs from 1."""
     return _verdict(relation, statement, numerator, denominator, fails_above=False)
+
+
+def unless(excuse: str, judged: Verdict) -> Verdict:
+    """Return a verdict, or that it is withheld, if there is an excuse."""
+    if not excuse:
+        return judged
+    withheld = {"outcome": "undecided", "reason": excuse, "ratio": None, "low": None, "high": None}
+    return judged.model_copy(update=withheld)
 
 
 def _verdict(relation: str, statement: str, a: Distances, b: Distances, *, fails_above: bool) -> Verdict:

@@ -6,8 +6,8 @@ images excuses no copy: their recipe is too weak for both. The interval is the c
 it: it is this copy that failed, not every copy of its kind. An adversary is weak if most of its copies, one
 for each seed, fail.
 
-If the adversary holds real images, and its copy lies nearer to real ones than the honest model does, it has
-learnt those instead, and does not fail.
+If the adversary holds real images, and its copy lies nearer to real ones than an honest model that learnt
+them does, it has learnt those instead, and does not fail.
 """
 
 import math
@@ -74,8 +74,9 @@ def weak_adversaries(
     for adversary, each in adversaries.items():
         record = honest_record(independent, str(adversary.attack))
         honest = _honest(distances, record, "target")
-        to_real = _honest(distances, record, "reference")
-        excuse = honest if record and learnt_real(measurements, record.label) else None
+        is_floor = record is not None and learnt_real(measurements, record.label)
+        excuse = honest if is_floor else None
+        to_real = _honest(distances, record, "reference") if is_floor else None
         holds_real = "real images" in knows.get(str(adversary.attack), ())
         pairs = [(copies["target"][whose], _purchase(whose, bought)) for whose in each]
         failed = 0
@@ -103,6 +104,21 @@ def why_withheld(
         if defence
         else "the adversary without a defence"
     )
+    return _withheld(who, found)
+
+
+def failed_attacks(weak: Iterable[WeakAdversary]) -> dict[tuple[str, int], str]:
+    """Return why nothing is concluded from copies made without a defence, by attack and query budget."""
+    return {
+        (str(one.whose.attack), one.whose.query_budget or 0): _withheld(
+            f"{one.whose.attack} with {one.whose.query_budget or 0:,} queries", one
+        )
+        for one in weak
+        if one.whose.defence is None
+    }
+
+
+def _withheld(who: str, found: WeakAdversary) -> str:
     return (
         f"withheld: {who} did not learn what it bought (its copies are at {found.copies:.3g}, the bought "
         f"images at {found.bought:.3g}); train longer or stronger"

@@ -153,6 +153,14 @@ def test_dropped_modes_are_replaced_by_repeats_of_the_others(share: float, lost:
     assert torch.equal(found[kept], features[kept])
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("distinct", [1, 2, 7])
+def test_few_distinct_rows_have_as_many_modes(distinct: int) -> None:
+    features = (torch.arange(30) % distinct)[:, None] * torch.ones(30, 4)
+    found = fewer_modes(features, 0.9)
+    assert len(found.unique(dim=0)) == 1 and {*found[:, 0].tolist()} <= {*features[:, 0].tolist()}
+
+
 @pytest.mark.parametrize("name", OF_IMAGES)
 @pytest.mark.parametrize("shape", [(2, 1, 4, 4), (2, 3, 7, 5)])
 def test_every_damage_keeps_shape_kind_and_its_argument(name: str, shape: tuple[int, ...]) -> None:

@@ -12,13 +12,13 @@ from report_samples import make_results, minimal, page
 from rich.console import Console
 
 from ganguard.cli import audit_results
-from ganguard.report.cards import cards
+from ganguard.report.cards import NO_FLOOR, cards
 from ganguard.report.copies_beside import copies_beside
 from ganguard.report.defended_copies import copies_table
 from ganguard.report.defending import Defended, defending_section
 from ganguard.report.findings import closest, copies
 from ganguard.report.grids import Gallery
-from ganguard.report.independent import CLOSER, OFF, remarks
+from ganguard.report.independent import CLOSER, OFF, UNLEARNT, beside_defences, remarks
 from ganguard.report.plots import NARROW, WIDE, legend, quality_picture
 from ganguard.report.tables import distance_table, measure_table
 from ganguard.report.weak import RULE, SAID
@@ -88,6 +88,9 @@ def test_an_attack_that_trains_no_copy_from_scratch_is_said_to_have_none() -> No
     (given,) = (a.model_copy(update={"label": "given copy mine"}) for a in minimal().attacks)
     both = results_with(NEAR).model_copy(update={"attacks": (*results_with(NEAR).attacks, given)})
     assert "Given copy mine trains no copy from scratch" in remarks(both)[-1]
+    records = (*both.attacks, both.attacks[-1].model_copy(update={"label": "given copy, his"}))
+    said = remarks(both.model_copy(update={"attacks": records}))[-1]
+    assert said.startswith("These attacks train no") and said.endswith(": given copy mine; given copy, his.")
     assert OFF not in remarks(both)
 
 
@@ -122,7 +125,7 @@ def test_the_purchase_has_a_card_and_a_marker_with_one_budget_too() -> None:
 def weak_results() -> AuditResults:
     """Copies at FD 12 beside bought images at 0.33, and an honest model at 0.14."""
     found = results_with(FAR)
-    bought = [bought_images(0.33, seed, budget) for seed in range(3) for budget in (200, 5000)]
+    bought = [bought_images(0.33, seed, budget) for seed in range(3) for budget in (200, 1000, 5000)]
     copies_at_12 = [
         m.model_copy(update={"value": 12.0 + 0.1 * (m.seed or 0)}) if m.subject == "substitute" else m
         for m in found.measurements
@@ -148,6 +151,9 @@ def test_a_weak_adversary_is_said_before_all_else(tmp_path: Path, monkeypatch: p
     assert "the bought images 0.330, a model that never saw it 0.140" in shown.getvalue()
     fair = results_with(FAR)
     assert RULE not in page(fair, tmp_path / "fair")
+    concluded = ("Going from", "closest copy is", "To real images, a copy")  # from more images, or as safety
+    assert all(any(words in said for said in headline(fair).remarks) for words in concluded)
+    assert not any(words in said for said in headline(results).remarks for words in concluded)
 
 
 def test_advice_on_defences_leaves_out_what_was_not_fairly_tried(tiny_results: AuditResults) -> None:
@@ -178,6 +184,12 @@ def test_advice_on_defences_leaves_out_what_was_not_fairly_tried(tiny_results: A
     assert not any("Use it" in remark for remark in section(1.0, 1.5, ()))
     no_theft = section(1.0, 1.5, (0.1, 0.11, 0.12))
     assert "Without a defence, the copy is no closer" in " ".join(no_theft)
+    (one_seed,) = [said for said in section(1.0, 1.5, (0.9,)) if "no defence keeps" in said]
+    assert "whether the copy is closer is undecided" in one_seed and "there is no theft" not in one_seed
+    assert len(section(40.0, 50.0)) == 1  # the honest model shows nothing either
+    rows = {row.heading for group in attacked(1.0, 30.0).table for row in group.rows}
+    assert rows == {"no defence", "noise (its adversary did not learn what it bought)"}
+    assert not any(point.dominated for point in attacked(40.0, 30.0).points)
 
 
 def test_the_copies_of_every_adversary_have_it_beside_them(tiny_results: AuditResults) -> None:
@@ -196,6 +208,22 @@ def test_one_seed_prints_no_spread_of_copies_and_one_sentence_of_relations(tmp_p
         printed = [row.cells[1] for row in distance_table(results)[1][0].rows]
         assert sum("±" in cell for cell in printed) == expected
     text = page(one, tmp_path)
+    best = closest(copies(one), "target")
+    assert all(card.spread == "one seed: no spread is known" for card in cards(one, best, None))
+    assert all(summary.least == summary.mean == summary.greatest for _, summary in best.values())
+    assert text.index("One seed: how much another copy would differ") < text.index("<h1>")
+    assert "bars, and shading" not in text and "over 3 draws" not in text
+    assert "One seed: how" not in page(several, tmp_path) and "bars, and shading" in page(several, tmp_path)
     assert text.count("3 relations are undecided (R1, R2 and R3): one seed gives no interval") == 1
     assert 'class="undecided"' not in text
     assert 'class="undecided"' in page(several, tmp_path)
+
+
+def test_an_honest_model_that_learnt_nothing_is_called_no_floor_and_protects_nothing() -> None:
+    results = results_with(FAR)
+    unlearnt = tuple(honest_model(40.0, seed, f"of {SNGAN}", "reference") for seed in range(3))
+    results = results.model_copy(update={"measurements": (*results.measurements, *unlearnt)})
+    assert headline(results).cards[-1].closer == NO_FLOOR
+    assert headline(results_with(FAR)).cards[-1].closer == ""
+    assert beside_defences(results, SNGAN, 5000) == (UNLEARNT, False)
+    assert "no theft" not in headline(results).lead

@@ -1,6 +1,7 @@
 """R3 over several audits: what differs is found, and what is noise is not, however many ratios are asked."""
 
 import pytest
+from honest_samples import bought_images, with_honest
 from side_by_side_samples import ATTACKS, audit_of, audits_by_factors
 
 from ganguard.base.errors import SpecError
@@ -62,3 +63,30 @@ def test_audits_with_nothing_in_common_are_refused() -> None:
     }
     with pytest.raises(SpecError, match="pairs: its audits must have two attacks"):
         side_by_side("pairs", audits)
+
+
+def test_what_a_failed_adversary_would_show_is_withheld_and_honest_models_stand_beside() -> None:
+    """In one audit the third substitute is nine times as far as the others, and as the bought images."""
+    audits = {
+        "sound": audit_of(dict.fromkeys(ATTACKS, 1.0), 5, 0),
+        "failed": audit_of({**dict.fromkeys(ATTACKS, 1.0), ATTACKS[2]: 9.0}, 5, 1),
+    }
+    told = side_by_side("pairs", audits)
+    assert [verdict.outcome for verdict in told.verdicts] == ["holds", "holds"]
+    bought = tuple(bought_images(0.001, seed, 1000) for seed in range(5))
+    audits["failed"] = audits["failed"].model_copy(
+        update={"measurements": (*audits["failed"].measurements, *bought)}
+    )
+    audits["failed"] = with_honest(audits["failed"], {ATTACKS[0]: (0.01, 0.011)})
+    found = side_by_side("pairs", audits)
+    assert [(v.outcome, v.reason.rpartition("; ")[2]) for v in found.verdicts] == [
+        ("undecided", "2 withheld"),
+        ("undecided", "2 withheld"),
+    ]
+    failed = {(line.audit, copies.attack) for line in found.lines for copies in line.copies if copies.failed}
+    assert failed == {("failed", ATTACKS[2])}
+    withheld = [ratio for ratio in found.ratios if ratio.reason.startswith("withheld")]
+    assert len(withheld) == 4 and all(ATTACKS[2] in ratio.statement for ratio in withheld)
+    first, second, _ = found.lines[1].copies
+    assert first.honest is not None and first.honest.mean == pytest.approx(0.0105)
+    assert (first.closer, second.closer, second.honest) == ("yes", None, None)

@@ -131,6 +131,28 @@ def test_a_ratio_that_swings_with_the_seed_is_undecided() -> None:
     assert verdict.low < 1 < verdict.high
 
 
+def test_nothing_is_concluded_from_a_copy_that_failed() -> None:
+    """Each relation would hold, were it not for an adversary that did not learn what it bought."""
+    rows = [
+        distance(value * (1 + seed / 10), seed=seed, budget=budget, attack=attack, against=against)
+        for attack, value in (("a", 1.0), ("b", 9.0))
+        for seed in range(4)
+        for budget, against in ((10, "target"), (20, "target"), (10, "reference"), (20, "reference"))
+    ]
+    pair = [Improvement("R4", "a", "b", "reference")]
+    decided = verdicts(rows, attacks("a", "b"), pair)
+    assert {v.outcome for v in decided if v.relation in ("R3", "R4")} == {"holds"}
+    why = "withheld: b, 20 queries did not learn"
+    found = verdicts(rows, attacks("a", "b"), pair, {("b", 20): why})
+    withheld = [v for v in found if v.reason == why]
+    assert [(v.relation, v.outcome, v.ratio, v.low) for v in withheld] == [
+        (relation, "undecided", None, None) for relation in ("R1", "R2", "R3", "R4")
+    ]
+    assert [v for v in found if v not in withheld] == [
+        v for v in decided if v.statement not in {w.statement for w in withheld}
+    ]
+
+
 def test_one_seed_decides_nothing() -> None:
     verdict = next(iter(verdicts([distance(5, budget=10), distance(1, budget=20)], attacks("a"))))
     assert (verdict.outcome, verdict.ratio) == ("undecided", None)

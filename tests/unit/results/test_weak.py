@@ -6,7 +6,7 @@ from honest_samples import bought_images, honest_model, record_of
 
 from ganguard.results.protection import protection_verdicts
 from ganguard.results.records import AttackRecord, Knows, Measurement
-from ganguard.results.weak import WeakAdversary, weak_adversaries
+from ganguard.results.weak import WeakAdversary, failed_attacks, weak_adversaries
 
 ATTACK = "fidelity sngan"
 RECORD = record_of("sngan", [ATTACK])
@@ -91,6 +91,8 @@ def test_an_honest_model_that_learnt_nothing_excuses_no_copy(honest_to_real: flo
     measured = [*one(27.8, 0.68, 36.0), target_to_real, honest_model(honest_to_real, 0, "sngan", "reference")]
     assert bool(found(measured)) is weak
     assert not found([m for m in measured if m.subject != "target"])
+    to_real = copy_of(30.0, 0, None, None).model_copy(update={"against": "reference"})
+    assert bool(found([*measured, to_real], "real images")) is weak  # nearer to them than such a model is
 
 
 def test_a_copy_that_was_given_or_moved_and_one_without_a_purchase_are_not_judged() -> None:
@@ -145,3 +147,14 @@ def test_without_a_defence_that_was_fairly_tried_no_defence_is_judged() -> None:
         ]
     (verdict,) = protection_verdicts(measured, [defence("noise")], found(measured))
     assert "withheld: the adversary without a defence did not learn" in verdict.reason
+
+
+def test_only_copies_without_a_defence_count_against_the_relations() -> None:
+    behind = [copy_of(12.0, 0, "noise", "naive"), bought_images(0.33, 0, 5000, "noise")]
+    assert len(found(behind)) == 1 and failed_attacks(found(behind)) == {}
+    ((copy, why),) = failed_attacks(found([*behind, *one(12.0, 0.33, 0.14)])).items()
+    assert copy == (ATTACK, 5000)
+    assert why == (
+        "withheld: fidelity sngan with 5,000 queries did not learn what it bought (its copies are at 12, the "
+        "bought images at 0.33); train longer or stronger"
+    )

@@ -21,7 +21,7 @@ from ganguard.results.records import (
     Verdict,
 )
 from ganguard.results.verdicts import verdicts
-from ganguard.results.weak import weak_adversaries
+from ganguard.results.weak import failed_attacks, weak_adversaries
 
 
 def measurements_of(plan: Plan, done: dict[str, Done]) -> Iterator[Measurement]:
@@ -89,12 +89,12 @@ def verdicts_on(
 ) -> list[Verdict]:
     """Return the verdicts on the paper's relations.
 
-    Protection is not judged if distances are to the images that an API returned, or by adversaries that did
-    not learn what they bought.
+    None are given on copies of adversaries that did not learn what they bought, and none on protection if
+    distances are to the images that an API returned.
     """
     undefended = [measurement for measurement in measurements if measurement.defence is None]
-    found = verdicts(undefended, attacks, improvements(spec.labelled_attacks()))
+    weak = weak_adversaries(measurements, attacks, independent)
+    found = verdicts(undefended, attacks, improvements(spec.labelled_attacks()), failed_attacks(weak))
     if spec.remote() and not spec.reference:
         return found
-    weak = weak_adversaries(measurements, attacks, independent)
     return found + protection_verdicts(measurements, defences, weak)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from ganguard.base.cache import file_digest
 from ganguard.base.errors import CheckpointError
+from ganguard.base.seeds import seeded_weights
 from ganguard.base.settings import one_line
 from ganguard.metrics.features.network import FeatureNetwork, FeatureSettings, Sha256, require_same
 from ganguard.metrics.features.preprocessing import resized, with_channels
@@ -59,7 +60,10 @@ class EfficientNetLite0(FeatureSettings):
         """Return the network. Raises CheckpointError as `fingerprint` does, or if its layers do not fit."""
         self.fingerprint()
         try:
-            layers = cast(Any, importlib.import_module(LAYERS)).EfficientNet.from_name("efficientnet-lite0")
+            with seeded_weights(0):  # the layers draw weights before they get the trained ones
+                layers = cast(Any, importlib.import_module(LAYERS)).EfficientNet.from_name(
+                    "efficientnet-lite0"
+                )
             layers.load_state_dict(torch.load(_weights(), map_location="cpu", weights_only=True))
         except Exception as problem:  # noqa: BLE001 - a foreign package may raise anything
             raise CheckpointError(

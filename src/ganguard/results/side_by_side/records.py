@@ -6,10 +6,13 @@ from typing import Literal
 
 from ganguard.base.errors import SpecError
 from ganguard.base.settings import Positive, Settings
+from ganguard.results.independent import Closer, comparison, honest_record
 from ganguard.results.measures import DISTANCE
 from ganguard.results.records import Against, AuditResults, Knows, Verdict
 from ganguard.results.soundness import State, soundness
-from ganguard.results.summaries import Summary, summarise
+from ganguard.results.summaries import Summary, summarise, summarise_copies
+from ganguard.results.weak import failed_attacks, weak_in
+from ganguard.results.whose import Whose
 
 Question = Literal["architectures", "accuracy"]
 ELSEWHERE: frozenset[Knows] = frozenset({"another domain", "a copy"})
@@ -28,10 +31,20 @@ class Shared:
 
 
 class Copies(Settings):
-    """The Fréchet distance of one attack's copies of an audit's target; None if none was measured."""
+    """One attack's copies of an audit's target.
+
+    Attributes:
+        distance: Fréchet distance; None if none was measured.
+        honest: distance of models of the same recipe that never saw the target; None if there are none.
+        closer: whether the copies are closer to the target than those; None without any.
+        failed: why nothing is concluded from the copies; empty if their adversary learnt what it bought.
+    """
 
     attack: str
     distance: Summary | None
+    honest: Summary | None = None
+    closer: Closer | None = None
+    failed: str = ""
 
 
 class Line(Settings):
@@ -107,12 +120,7 @@ def lines_of(found: Mapping[str, AuditResults], shared: Shared, against: Against
 
 def _line(audit: str, results: AuditResults, shared: Shared, against: Against) -> Line:
     of_target = {"subject": "target", "metric": DISTANCE, "defence": None}
-    copies = {
-        "subject": "substitute",
-        "metric": DISTANCE,
-        "against": against,
-        "query_budget": shared.query_budget,
-    }
+    failed = failed_attacks(weak_in(results))
     state, reason = soundness(results.measurements)
     return Line(
         audit=audit,
@@ -122,7 +130,23 @@ def _line(audit: str, results: AuditResults, shared: Shared, against: Against) -
         to_real=summarise(results.select(**of_target, against="reference")),
         two_draws=summarise(results.select(**of_target, against="target")),
         copies=tuple(
-            Copies(attack=label, distance=summarise(results.select(**copies, attack=label, defence=None)))
-            for label in shared.attacks
+            _copies(results, label, shared.query_budget, against, failed) for label in shared.attacks
         ),
+    )
+
+
+def _copies(
+    results: AuditResults, attack: str, budget: int, against: Against, failed: Mapping[tuple[str, int], str]
+) -> Copies:
+    whose = Whose(attack=attack, query_budget=budget)
+    of_copy = {"subject": "substitute", "attack": attack, "query_budget": budget, "defence": None}
+    distances = {"metric": DISTANCE, "against": against}
+    record = honest_record(results.independent, attack)
+    found = comparison(results, whose)
+    return Copies(
+        attack=attack,
+        distance=summarise_copies(results.select(**of_copy, **distances)),
+        honest=summarise_copies(results.select(recipe=record.label, **distances)) if record else None,
+        closer=found.closer if found else None,
+        failed=failed.get((attack, budget), ""),
     )
