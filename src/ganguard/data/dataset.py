@@ -89,8 +89,8 @@ def parse_dataset(value: object) -> DatasetSettings:
         )
     if isinstance(value, Mapping) and "kind" not in value:
         raise SpecError(
-            "a data set's mapping must have the key `kind`, such as {kind: image_folder, path: faces}, with "
-            f"a space after each colon; got {shortened(dict(cast(Mapping[str, object], value)))}."
+            "unknown data set: its mapping must have the key `kind`, such as {kind: image_folder, path: faces}, "
+            f"with a space after each colon; got {shortened(dict(cast(Mapping[str, object], value)))}."
         )
     return value if isinstance(value, DatasetSettings) else DATASETS.parse(value)
 

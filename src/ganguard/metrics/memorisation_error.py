@@ -105,7 +105,9 @@ def memorisation_errors(
     authentic, copies, near = (
         share_error(v, share, count) for v, share in zip(variances, shares, strict=False)
     )
-    return MemorisationErrors(authentic, copies, near, math.sqrt(variances[3]) if held_out else None)
+    # A part whose held-out rows are in the training set has no ratio, and then the ratio no error.
+    ratio = math.sqrt(variances[3]) if held_out and math.isfinite(variances[3]) else None
+    return MemorisationErrors(authentic, copies, near, ratio)
 
 
 def _in_parts(

@@ -136,6 +136,18 @@ def test_training_of_one_picture_again_and_again() -> None:
     assert found.distance_ratio is None
 
 
+def test_a_ratio_that_a_part_of_the_rows_does_not_have_has_no_error() -> None:
+    generator = np.random.default_rng(0)
+    training, fresh = generator.normal(size=(40, 2)), generator.normal(size=(22, 2))
+    held_out = np.concatenate([fresh, training[:18]])
+    found = memorisation(training, generator.normal(size=(40, 2)), held_out=held_out)
+    errors = found.errors()
+    assert found.distance_ratio is not None
+    assert errors is not None
+    assert errors.distance_ratio is None
+    assert errors.authentic > 0
+
+
 def test_without_held_out_rows_there_is_no_ratio() -> None:
     found = memorisation(_normal(9), _normal(9, seed=1))
     assert (found.held_out, found.distance_ratio) == (None, None)

@@ -66,7 +66,7 @@ def test_a_spec_survives_json() -> None:
         ),
         (
             {"features": "inseption"},
-            "unknown feature network 'inseption'; did you mean 'inception'? Known: classifier, dinov2",
+            "unknown feature network 'inseption'; did you mean 'inception'? Known: classifier, clip",
         ),
         ({"codes": "mine"}, "'provider' or 'client'"),
         ({"samples": 0}, "greater than 0"),
