@@ -89,7 +89,7 @@ def parse_dataset(value: object) -> DatasetSettings:
         )
     if isinstance(value, Mapping) and "kind" not in value:
         raise SpecError(
-            "unknown data set: its mapping must have the key `kind`, such as {kind: image_folder, path: faces}, "
+            "unknown data set: its mapping must have the key `kind`, such as {kind: image_folder, path: x}, "
             f"with a space after each colon; got {shortened(dict(cast(Mapping[str, object], value)))}."
         )
     return value if isinstance(value, DatasetSettings) else DATASETS.parse(value)
