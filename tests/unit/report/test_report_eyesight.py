@@ -3,11 +3,13 @@
 from typing import Any
 
 import pytest
-from report_samples import make_results
+from report_samples import make_results, minimal
 
 from ganguard.report.eyesight import axis_marks, blindness, eyesight_section
+from ganguard.report.html import facts
 from ganguard.report.plots import NARROW, WIDE, quality_picture
 from ganguard.results.eyesight import DAMAGES, Rung
+from ganguard.results.feature_record import FeatureRecord
 from ganguard.results.records import AuditResults
 
 SIDE = 8
@@ -92,3 +94,10 @@ def test_levels_beyond_the_picture_are_left_out_and_stretch_no_axis() -> None:
     far = make_results(eyesight=ladder(scale=1e6))
     assert "blur" not in quality_picture(far, WIDE, "title", "description")
     assert dict(axis_marks(far))
+
+
+def test_what_to_know_of_the_scale_stands_beside_the_features() -> None:
+    network = {"kind": "efficientnet_lite0", "dimensions": 1280, "held_out_accuracy": None}
+    few = FeatureRecord(**network, note="The scale of 1,280 features comes from 30 different images.")
+    assert ("scale of the features", few.note) in facts(minimal(features=few))
+    assert "scale of the features" not in dict(facts(minimal()))

@@ -39,7 +39,7 @@ def run_features(call: StepCall[FeaturesSettings, FeaturesInputs[Path]]) -> Dige
         channels=real.images.shape[1],
         dimensions=len(scale.mean),
         held_out_accuracy=held_out,
-        note=scale_note(rows, "the real train split"),
+        note=scale_note(rows, "the real train split", instead=""),
     )
     write_json(call.directory / "features.json", said.model_dump(mode="json"))
     weights = tensor_digest({**network.state_dict(), "scale/mean": scale.mean, "scale/std": scale.std})

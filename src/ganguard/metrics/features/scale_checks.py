@@ -61,14 +61,19 @@ def require_comparable(features: Tensor, name: str, others: Tensor, theirs: str)
         )
 
 
-def scale_note(features: Tensor, name: str) -> str:
-    """Return a warning if features (N, D) have fewer different rows than dimensions; empty if not."""
+def scale_note(
+    features: Tensor, name: str, instead: str = ", or take the scale of an audit's `features`"
+) -> str:
+    """Return a warning if features (N, D) have fewer different rows than dimensions; empty if not.
+
+    instead: what else can be done than to give more images.
+    """
     different, width = len(features.unique(dim=0)), features.shape[1]
     if different >= width:
         return ""
     return (
         f"The scale of {width:,} features comes from {different:,} different images of {name}, so distances "
-        f"depend on which set gives it. Give at least {width:,}, or take the scale of an audit's `features`."
+        f"depend on which set gives it. Give at least {width:,}{instead}."
     )
 
 
