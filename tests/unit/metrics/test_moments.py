@@ -36,7 +36,7 @@ def test_a_count_makes_them_a_part_of_more_rows() -> None:
     for wrong in (lambda: unknown + whole, lambda: whole + unknown):
         with pytest.raises(MetricError, match="unknown number of rows cannot be added"):
             wrong()
-    with pytest.raises(MetricError, match="at least 2 rows; got a count of 1"):
+    with pytest.raises(MetricError, match="count must be at least 2; got 1"):
         GaussianStatistics.of_moments(*_moments(rows), 1)
 
 
