@@ -9,6 +9,7 @@ from ganguard.results.eyesight import (
     DAMAGES,
     Likeness,
     Rung,
+    falling,
     like,
     nearest,
     plainly_unseen,
@@ -27,7 +28,7 @@ class Eyesight:
 
     Attributes:
         verdict: says that the network cannot judge these images; empty if it can.
-        unseen: says which damage it does not see; empty if it sees all.
+        unseen: says which damage it does not see, and of which it sees less as it grows; empty if neither.
         columns: how strong a damage is.
         rows: a damage each, with the distance at each level.
         copies: each copy, with the damage that is as far from the target.
@@ -54,7 +55,7 @@ def eyesight_section(results: AuditResults) -> Eyesight:
     most = max(len(steps_of(ladder, damage)) for damage in DAMAGES)
     return Eyesight(
         verdict=blindness(results),
-        unseen=f"It does not tell these from the target's own images: {_listed(blind)}." if blind else "",
+        unseen=_remarks(blind, falling(ladder)),
         columns=("damage", *_STRENGTHS[-most:]),
         rows=tuple(_row(damage, ladder, blind, most) for damage in DAMAGES if steps_of(ladder, damage)),
         copies=tuple(
@@ -68,6 +69,13 @@ def eyesight_section(results: AuditResults) -> Eyesight:
         },
         images=whole(ladder[0].images),
     )
+
+
+def _remarks(blind: list[Rung], less: list[Rung]) -> str:
+    said = [f"It does not tell these from the target's own images: {_listed(blind)}."] if blind else []
+    if less:
+        said.append(f"It calls these nearer than a milder level of the same damage: {_listed(less)}.")
+    return " ".join(said)
 
 
 def blindness(results: AuditResults) -> str:
@@ -85,7 +93,7 @@ def blindness(results: AuditResults) -> str:
 def axis_marks(results: AuditResults) -> list[tuple[str, float]]:
     """Return the seen levels of blur in short words, each at its distance as a copy would be measured."""
     floor = yardstick(results, TWO_DRAWS)
-    hidden = {id(rung) for rung in unseen(results.eyesight)}
+    hidden = {id(rung) for rung in (*unseen(results.eyesight), *falling(results.eyesight))}
     return [
         (SHORT.format(f"{rung.level:.2g}"), rung.excess + (floor.mean if floor else rung.floor))
         for rung in steps_of(results.eyesight, AXIS)

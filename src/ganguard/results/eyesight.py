@@ -181,21 +181,23 @@ def steps_of(ladder: Sequence[Rung], damage: str) -> list[Rung]:
 
 
 def unseen(ladder: Sequence[Rung]) -> list[Rung]:
-    """Return the rungs that the network cannot tell from the target's own images.
+    """Return the rungs that the network cannot tell from the target's own images."""
+    return [rung for rung in ladder if not rung.is_seen()]
 
-    A rung is also unseen if a milder one of the same damage is farther than it, beyond both intervals: what
-    falls as the damage grows does not measure it.
+
+def falling(ladder: Sequence[Rung]) -> list[Rung]:
+    """Return the rungs that are nearer to the target than a milder one of the same damage, beyond both
+    intervals.
+
+    The network may tell them from the target's own images by far, but its distance does not grow with the
+    damage.
     """
-    found: list[Rung] = []
-    for damage in DAMAGES:
-        steps = steps_of(ladder, damage)
-        falls = {
-            id(strong)
-            for mild, strong in pairwise(steps)
-            if _above(mild.distance, mild.spread, strong.distance, strong.spread)
-        }
-        found += [rung for rung in steps if not rung.is_seen() or id(rung) in falls]
-    return found
+    return [
+        strong
+        for damage in DAMAGES
+        for mild, strong in pairwise(steps_of(ladder, damage))
+        if _above(mild.distance, mild.spread, strong.distance, strong.spread)
+    ]
 
 
 def plainly_unseen(ladder: Sequence[Rung]) -> list[Rung]:
@@ -240,7 +242,7 @@ def like(
 
     Returns None if fewer than two levels are seen, or if they do not grow.
     """
-    hidden = {id(rung) for rung in unseen(ladder)}
+    hidden = {id(rung) for rung in (*unseen(ladder), *falling(ladder))}
     steps = [rung for rung in steps_of(ladder, damage) if id(rung) not in hidden and rung.excess > 0]
     if len(steps) < 2 or any(one.excess >= other.excess for one, other in pairwise(steps)):
         return None

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from ganguard.results.eyesight import DAMAGES, Rung, like, nearest, plainly_unseen, unseen
+from ganguard.results.eyesight import DAMAGES, Rung, falling, like, nearest, plainly_unseen, unseen
 
 
 def rung(damage: str, level: float, distance: float, **more: Any) -> Rung:
@@ -70,9 +70,18 @@ def test_another_floor_is_taken_off_a_distance_of_another_number_of_images() -> 
 def test_nothing_is_read_from_a_ladder_without_two_seen_levels_or_that_does_not_grow() -> None:
     assert like([], 2.0) is None
     assert like(BLUR[:2], 2.0) is None
-    falling = [rung("blur", 1, 9.0), rung("blur", 2, 3.0), rung("blur", 4, 17.0)]
-    assert unseen(falling) == [falling[1]]
     assert like([rung("blur", 1, 9.0, spread=8.0, kernel=1.0), rung("blur", 2, 8.9, kernel=1.0)], 5.0) is None
+
+
+def test_a_level_nearer_than_a_milder_one_is_seen_all_the_same() -> None:
+    """Shuffled patches of the digits: 4 × 4 are at FD 16.9, 2 × 2 at 20.8, two draws at 0.5."""
+    ladder = [rung("blur", 1, 9.0), rung("blur", 2, 3.0, plain=True), rung("blur", 4, 17.0)]
+    assert falling(ladder) == [ladder[1]]
+    assert unseen(ladder) == plainly_unseen(ladder) == []
+    found = like(ladder, 9.0)
+    assert found is not None
+    assert (found.level, found.bound) == (1.0, "about")
+    assert falling(BLUR) == []
 
 
 def test_the_nearest_is_by_ratio_among_those_that_are_seen() -> None:
