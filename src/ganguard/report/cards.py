@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from ganguard.report.findings import replays
 from ganguard.report.independent import CLOSER, NEVER_SAW, closer_word, floors
-from ganguard.report.numbers import DASH, interval, number, whole
+from ganguard.report.numbers import DASH, counted, interval, number
 from ganguard.report.weak import FAILED, weak_headline
 from ganguard.results.independent import learnt_real
 from ganguard.results.records import AuditResults
@@ -61,7 +61,7 @@ def cards(
 
 def images(budget: int) -> str:
     """Return a budget as "1 bought image" or "5,000 bought images"."""
-    return "1 bought image" if budget == 1 else f"{whole(budget)} bought images"
+    return counted(budget, "bought image")
 
 
 def _copy(results: AuditResults, budget: int, attack: str, summary: Summary, floor: Summary | None) -> Card:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from ganguard.report.cards import images
 from ganguard.report.findings import TWO_DRAWS, budgets, copies, labels, yardstick
 from ganguard.report.numbers import DASH, listed, number, whole
 from ganguard.report.tables import Row
@@ -63,9 +64,7 @@ def eyesight_section(results: AuditResults) -> Eyesight:
             for attack, budget, distance, likeness, rung in read
         ),
         alike={
-            (attack, f"{whole(budget)} bought image{'' if budget == 1 else 's'}"): _words(likeness)
-            for attack, budget, _, likeness, _ in read
-            if likeness
+            (attack, images(budget)): _words(likeness) for attack, budget, _, likeness, _ in read if likeness
         },
         images=whole(ladder[0].images),
     )
