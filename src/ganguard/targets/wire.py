@@ -6,9 +6,10 @@ Images travel as NPZ, one array `images` (N, C, H, W) uint8, or within JSON as P
 import io
 import json
 import math
+import re
 import zipfile
 from base64 import b64encode
-from typing import Annotated, Literal
+from typing import IO, Annotated, Literal
 
 import numpy as np
 import torch
@@ -29,6 +30,11 @@ LONGEST_KEY = 128  # characters of an idempotency key
 MOST_COUNT = 1 << 20  # images of a request, however it is configured
 FARTHEST = 1000.0  # largest entry of a code: no prior reaches it, and no network overflows on it
 NPZ = "application/x-npz"
+
+# What the header of an NPY file says of the type, the order and the shape of its array.
+_UINT8 = re.compile(r"['\"]descr['\"]\s*:\s*['\"][|<>=]?u1['\"]")
+_ORDER = re.compile(r"['\"]fortran_order['\"]\s*:\s*(True|False)")
+_SHAPE = re.compile(r"['\"]shape['\"]\s*:\s*\(([\d,\s]{1,100})\)")
 
 Format = Literal["png", "npz"]
 Entry = Annotated[float, Field(strict=True, ge=-FARTHEST, le=FARTHEST)]
@@ -169,15 +175,30 @@ def _unpacked(content: bytes, wanted: tuple[int, ...]) -> NDArray[np.uint8]:
         if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise ValueError("it is neither stored nor deflated")
         with archive.open(entry) as member:
-            if (version := npy.read_magic(member)) != (1, 0):
-                raise ValueError(f"its NPY is of version {version}")
-            shape, by_column, dtype = npy.read_array_header_1_0(member)
-            if shape != wanted or dtype != np.uint8:
-                raise ValueError(one_line(f"it holds {dtype} {shape}", 200))
+            by_column = _by_column(member, wanted)
             images = bytearray(member.read(size + 1))  # bounded, since an entry may lie about its size
     if len(images) != size:
         raise ValueError(f"it does not hold {size:,} bytes")
     return np.frombuffer(images, np.uint8).reshape(wanted, order="F" if by_column else "C")
+
+
+def _by_column(member: IO[bytes], wanted: tuple[int, ...]) -> bool:
+    """Read the header of a uint8 array of the wanted shape, and return whether it lies in Fortran's order.
+
+    NumPy reads the header as Python. CPython 3.11 counts the depth of such parsing for all threads together,
+    and fails when two meet (cpython issue 106905), so that clients on several threads would lose what they
+    paid for. What is wanted is known here, and is read without a parser.
+
+    Raises ValueError if it is of anything else.
+    """
+    if (version := npy.read_magic(member)) != (1, 0):
+        raise ValueError(f"its NPY is of version {version}")
+    header = member.read(int.from_bytes(member.read(2), "little")).decode("latin1")
+    order, shape = _ORDER.search(header), _SHAPE.search(header)
+    sides = tuple(int(side) for side in shape[1].split(",") if side.strip()) if shape else ()
+    if not _UINT8.search(header) or not order or sides != wanted:
+        raise ValueError(one_line(f"it holds {header}", 200))
+    return order[1] == "True"
 
 
 def to_json(idempotency_key: str, images: Tensor) -> bytes:
