@@ -96,14 +96,16 @@ class _Within:
 
     @staticmethod
     def of(x: Tensor, shift: float) -> "_Within":
-        parts: list[Tensor] = []
-        squares = 0.0
+        sums, squares = torch.zeros(len(x), dtype=torch.float64), 0.0
         for start in range(0, len(x), BLOCK_ROWS):
-            k = kernel(x[start : start + BLOCK_ROWS], x).double() - shift
-            k.diagonal(start).zero_()
-            parts.append(k.sum(1))
-            squares += k.square_().sum().item()
-        return _Within(torch.cat(parts), squares)
+            # k is symmetric: pairs with earlier rows have been counted.
+            k = kernel(x[start : start + BLOCK_ROWS], x[start:]).double() - shift
+            own, later = k.split([len(k), k.shape[1] - len(k)], 1)
+            own.fill_diagonal_(0)
+            sums[start : start + len(k)] += k.sum(1)
+            sums[start + len(k) :] += later.sum(0)
+            squares += own.square().sum().item() + 2 * later.square_().sum().item()
+        return _Within(sums, squares)
 
     def means(self) -> tuple[float, float, float]:
         """Return the means of k(1, 2)², of k(1, 2) k(1, 3), and of k(1, 2) k(3, 4) over different rows."""

@@ -32,20 +32,35 @@ def random_quarters(*sizes: int) -> list[Tensor]:
     ]
 
 
+def random_rows(most: int, *sets: Tensor) -> list[Tensor]:
+    """Return at most so many rows of each set (N, D), each set with its own choice."""
+    generator = torch_generator(0, "rows")
+    return [
+        rows if len(rows) <= most else rows[torch.randperm(len(rows), generator=generator)[:most]]
+        for rows in sets
+    ]
+
+
 def variance_from_parts(
-    halves: Tensor, quarters: Tensor, *, least: float = LEAST_LEFT, most: float = MOST_LEFT
+    halves: Tensor,
+    quarters: Tensor,
+    *,
+    times: float = 1,
+    least: float = LEAST_LEFT,
+    most: float = MOST_LEFT,
 ) -> Tensor:
     """Return the variance of K numbers at the full size of the sets, (K,) float64.
 
     Args:
         halves: the numbers of the halves in each partition, (PARTITIONS, 2, K).
         quarters: those of the quarters, (PARTITIONS, 4, K).
+        times: how many times as large the sets are as those that were parted.
         least: share of the variance that is left at least if sets double.
         most: the same at most.
     """
     of_halves, of_quarters = (values.double().var(1).mean(0) for values in (halves, quarters))
     left = (of_halves / of_quarters).nan_to_num(least).clamp(least, most)
-    return of_halves * left
+    return of_halves * left ** math.log2(2 * times)
 
 
 def means_in_parts(values: Tensor, labels: Tensor, parts: int) -> Tensor:

@@ -15,10 +15,13 @@ from ganguard.metrics.parts import (
     kth_within_parts,
     means_in_parts,
     random_quarters,
+    random_rows,
     share_error,
     variance_from_parts,
 )
 
+# Rows of a set that are looked at: how their numbers vary says how those of more rows do.
+MOST_ROWS = 4096
 # Neighbours of a row, for each k, among which its k-th in a quarter is looked for: few rows have fewer there.
 NEIGHBOURS_A_K = 9
 
@@ -80,7 +83,7 @@ class _Counts:
 def prdc_errors(real: Tensor, fake: Tensor, k: int, shares: tuple[float, ...]) -> tuple[float, ...] | None:
     """Return the standard errors of precision, recall, density and coverage; None for too few rows.
 
-    Each quarter of either set must have more than k rows.
+    Each quarter of either set must have more than k rows. Of larger sets, MOST_ROWS random rows are taken.
 
     Args:
         real: features (N, D).
@@ -91,15 +94,18 @@ def prdc_errors(real: Tensor, fake: Tensor, k: int, shares: tuple[float, ...]) -
     n, m = len(real), len(fake)
     if min(n, m) < LEVELS[-1] * (k + 1):
         return None
+    real, fake = random_rows(MOST_ROWS, real, fake)
+    # Both sets are so many times as large. If one alone is, the other may decide, which does not grow.
+    times = min(n / len(real), m / len(fake))
     frame = Frame.around(real, fake)
     reals, fakes = (
         _PartBalls.around(frame, points, quarters, k)
-        for points, quarters in zip((real, fake), random_quarters(n, m), strict=True)
+        for points, quarters in zip((real, fake), random_quarters(len(real), len(fake)), strict=True)
     )
     of_real, of_fake = _Counts(reals, fakes), _Counts(fakes, reals)
-    for i in range(0, n, BLOCK):
+    for i in range(0, len(real), BLOCK):
         a = frame.block(real[i : i + BLOCK])
-        for j in range(0, m, BLOCK):
+        for j in range(0, len(fake), BLOCK):
             distances = tile(a, frame.block(fake[j : j + BLOCK]))
             rows, columns = (distances <= reals.reach[i : i + BLOCK, None]).nonzero(as_tuple=True)
             of_real.add(i + rows, j + columns, distances[rows, columns])
@@ -117,10 +123,10 @@ def prdc_errors(real: Tensor, fake: Tensor, k: int, shares: tuple[float, ...]) -
         )
         for level, parts in enumerate(LEVELS)
     )
-    precision, recall, _, coverage = variance_from_parts(halves, quarters).tolist()
+    precision, recall, _, coverage = variance_from_parts(halves, quarters, times=times).tolist()
     # Balls that reach over much of a small quarter overlap more than those of halves, so density varies more.
     least = min(MOST_LEFT, LEAST_LEFT + LEVELS[-1] * k / min(n, m))
-    density = variance_from_parts(halves, quarters, least=least)[2].item()
+    density = variance_from_parts(halves, quarters, times=times, least=least)[2].item()
     return (
         share_error(precision, shares[0], m),
         share_error(recall, shares[1], n),
