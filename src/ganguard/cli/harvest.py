@@ -51,6 +51,7 @@ def harvest(
     from ganguard.queries.metered_target import meter
     from ganguard.queries.store import Store
     from ganguard.targets.load import load_target
+    from ganguard.targets.repeats import allowed_beside
 
     if codes not in ("provider", "client"):
         raise SpecError(unknown_name("--codes", codes, ["provider", "client"]))
@@ -60,7 +61,7 @@ def harvest(
     require_room(opened, count, "--count")
     ledger = Ledger(out / "ledger.sqlite")
     if budget is None:
-        ledger.ensure_account(account, count)
+        ledger.ensure_account(account, count + allowed_beside(opened))
     else:
         ledger.open_account(account, budget)
     store = Store(out, opened.identity, account, seed, chosen)

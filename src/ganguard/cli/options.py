@@ -18,7 +18,7 @@ TargetArgument = Annotated[
     typer.Argument(
         metavar="TARGET",
         help="The generator to query: a checkpoint directory, `hub:owner/name` on Hugging Face's hub, "
-        "`python:module:factory`, or `torchscript:FILE`.",
+        "`python:module:factory`, `torchscript:FILE`, or a YAML mapping as in a spec.",
         show_default=False,
     ),
 ]
@@ -122,14 +122,21 @@ def load_and_say(settings: "DatasetSettings", progress: "Progress | None" = None
 
 def target_of(text: str, latent_dim: int | None, trusted: bool) -> "TargetSettings":
     """Return the settings of the target that a TARGET argument names. Raises SpecError if they do not fit."""
+    from ganguard.base.settings import read_yaml
     from ganguard.targets.load import parse_target
 
+    if is_mapping(text):
+        return parse_target(_with_options(read_yaml(text, "the target"), latent_dim, trusted))
     kind, colon, rest = text.partition(":")
     values: dict[str, Any] = (
         {kind: rest} if colon and kind in ("hub", "python", "torchscript") else {"checkpoint": text}
     )
-    if latent_dim is not None:
-        values["latent_dim"] = latent_dim
-    if trusted:
-        values["trusted"] = True
-    return parse_target(values)
+    return parse_target(_with_options(values, latent_dim, trusted))
+
+
+def _with_options(values: object, latent_dim: int | None, trusted: bool) -> object:
+    """Return what a text says of a target, with what the verb's options say of it."""
+    options = ({} if latent_dim is None else {"latent_dim": latent_dim}) | (
+        {"trusted": True} if trusted else {}
+    )
+    return {**values, **options} if isinstance(values, dict) else values

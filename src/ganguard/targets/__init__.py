@@ -11,7 +11,9 @@ TARGETS = PluginTable(
     {
         "checkpoint": "ganguard.targets.checkpoint:CheckpointTarget",
         "hub": "ganguard.targets.hub:HubTarget",
+        "http": "ganguard.targets.rest:RestTarget",
         "images": "ganguard.targets.images:ImagesTarget",
+        "openai": "ganguard.targets.openai_images:OpenAiTarget",
         "python": "ganguard.targets.python_factory:PythonTarget",
         "torchscript": "ganguard.targets.torchscript:TorchScriptTarget",
         "url": "ganguard.targets.http:HttpTarget",

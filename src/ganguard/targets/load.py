@@ -21,6 +21,11 @@ class TargetSettings(Settings):
 
     remote: ClassVar[bool] = False
 
+    def place(self) -> str | None:
+        """Return what describes the target to a person, beside its kind; None for the value of the field
+        that is named like the kind."""
+        return None
+
 
 class LoadsTarget(Protocol):
     """The methods of every target's settings."""

@@ -18,6 +18,7 @@ from ganguard.queries.ledger import Ledger
 from ganguard.queries.metered_target import MeteredTarget, meter
 from ganguard.queries.store import Store
 from ganguard.targets.protocol import BlackBoxTarget, Codes
+from ganguard.targets.repeats import allowed_beside
 
 AUDITOR = "auditor"  # the client that the auditor is to a defended target
 
@@ -77,9 +78,10 @@ def buy_for_auditor(
 
 
 def _metered(audit: Path, store: Store, target: BlackBoxTarget, budget: int) -> MeteredTarget:
-    """Return the target behind the ledger, and give the store's account a budget of at least `budget`."""
+    """Return the target behind the ledger, and give the store's account a budget of at least `budget`, and
+    of what the target may send again."""
     ledger = Ledger(audit / "ledger.sqlite")
-    ledger.ensure_account(store.account, budget)
+    ledger.ensure_account(store.account, budget + allowed_beside(target))
     return meter(target, ledger, store.account)
 
 

@@ -70,7 +70,8 @@ def _description(target: TargetSettings) -> str:
     """Return the kind of a target and its place. One of its fields is named after the kind, and holds it."""
     said = target.model_dump(mode="json")
     kind = next(key for key in said if key in TARGETS.table())
-    return f"{kind}: {said[kind] if isinstance(said[kind], str) else said[kind]['kind']}"
+    place = target.place() or (said[kind] if isinstance(said[kind], str) else said[kind]["kind"])
+    return f"{kind}: {place}"
 
 
 def run_defend(call: StepCall[DefendSettings, DefendInputs[Path]]) -> Digests:
