@@ -72,3 +72,9 @@ def harvest(
         f"{count:,} images in {out}/data; account {account!r} has bought {balance.reserved:,} of "
         f"{balance.budget:,}."
     )
+    if again := ledger.asked_again()[account]:
+        typer.echo(
+            f"{again:,} of them are requests that were sent again after no answer came: the API may have "
+            "charged each.",
+            err=True,
+        )

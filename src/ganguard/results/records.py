@@ -185,6 +185,9 @@ class AccountRecord(Settings):
         seed: of the purchase; None for the auditor.
         defence: label of the defence that they were bought behind; None without one.
         adversary: label of an adversary that averages; None for adversaries that buy every image once.
+        bought: images, with those of requests that were sent again.
+        again: how many of them are such requests: no answer had come, and an API that is not idempotent may
+            have charged it.
     """
 
     account: str
@@ -193,6 +196,7 @@ class AccountRecord(Settings):
     defence: str | None = None
     adversary: str | None = None
     bought: NonNegative
+    again: NonNegative = 0
 
 
 class UseRecord(WhoseCopy):
