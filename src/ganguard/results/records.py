@@ -265,6 +265,7 @@ class TargetRecord(Settings):
         measured_against: what distances to the target were measured to: the target itself, a reference that
             its owner holds, or what an API returned.
         reference: identity of the reference; None without one.
+        bought: identity of the images that were bought before, of all adversaries; None if they bought.
     """
 
     description: str
@@ -273,6 +274,7 @@ class TargetRecord(Settings):
     codes: Literal["provider", "client"]
     measured_against: Literal["target", "reference", "api"] = "target"
     reference: str | None = None
+    bought: str | None = None
 
 
 class AuditResults(Settings):

@@ -9,11 +9,13 @@ from ganguard.audit.plan.plan import AUDITOR_DRAWS
 from ganguard.audit.plan.step import Step
 from ganguard.audit.spec.adversaries import Averaging, adversary_labels, parse_adversaries
 from ganguard.audit.spec.scenarios import UNDEFENDED, Scenario
-from ganguard.audit.steps.purchase import adversary_account, auditor_account
+from ganguard.audit.steps.purchase import ANY_SEED, adversary_account, auditor_account
 from ganguard.audit.steps.target_files import read_target
 from ganguard.queries.ledger import Ledger
 from ganguard.results.records import AccountRecord, AuditResults
 from ganguard.targets.protocol import Codes
+
+BEFORE = "adversary, bought before this audit"  # the account of images that all seeds share
 
 
 def account_records(plan: Plan, audit: Path, done: dict[str, Done], codes: Codes) -> list[AccountRecord]:
@@ -33,12 +35,15 @@ def account_records(plan: Plan, audit: Path, done: dict[str, Done], codes: Codes
         drawn = [auditor_account(drawn_from, draw) for draw in range(AUDITOR_DRAWS)]
         sums = [sum(counted[account] for account in drawn) for counted in (reserved, again)]
         records.append(_record("auditor", scenario, None, *sums))
-        for purchase in plan.purchases:
+        for purchase in plan.paid():
             buyer = purchase.scenario
             if buyer.defence == scenario.defence:
-                account = adversary_account(target, purchase.seed, codes, buyer.averaging)
+                seed, whom = (
+                    (ANY_SEED, _identity(ground.bought, done)) if ground.bought else (purchase.seed, target)
+                )
+                account = adversary_account(whom, seed, codes, buyer.averaging)
                 found = _record("adversary", buyer, purchase.seed, reserved[account], again[account])
-                records.append(found)
+                records.append(found.model_copy(update={"account": BEFORE}) if ground.bought else found)
     return records
 
 
@@ -79,6 +84,8 @@ def accounts_of(record: AccountRecord, results: AuditResults) -> set[str]:
     target = results.target
     behind = {defence.label: defence.identity for defence in results.defences}
     if record.role == "adversary":
+        if target.bought:
+            return {adversary_account(target.bought, ANY_SEED, target.codes)}
         identity = behind.get(record.defence or "", target.identity)
         averaging = _averaging(record.adversary, results) if record.adversary else None
         return {adversary_account(identity, record.seed or 0, target.codes, averaging)}

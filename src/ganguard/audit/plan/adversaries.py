@@ -30,7 +30,7 @@ def purchase_plan(
     bought = Step(
         f"purchase, seed {seed}{buyer}",
         settings,
-        work.PurchaseInputs(Input(ground.target_in(buyer))),
+        work.PurchaseInputs(Input(ground.target_in(buyer)), ground.bought_before),
         after=(ground.sound,),
         cost=WAITED_FOR,
     )
@@ -82,6 +82,7 @@ def train_step(
         features=Input(ground.features) if real_images else None,  # for the adversary's judge
         domain_images=Input(ground.domain_of(needs.domain.dataset).real) if needs.domain else None,
         stolen=Input(stolen) if stolen else None,
+        bought=ground.bought_before if bought else None,
     )
     settings = work.SubstituteSettings(
         attack=copy.settings,

@@ -59,9 +59,10 @@ class PurchaseSettings(BuyerSettings):
 
 @dataclass(frozen=True)
 class PurchaseInputs(Inputs[T]):
-    """The target behind the defences that the adversary meets."""
+    """The target behind the defences that the adversary meets, or the images that it bought before."""
 
     target: T
+    bought: T | None = None
 
 
 class ReplaySettings(StepSettings):
@@ -111,7 +112,12 @@ class SubstituteSettings(BuyerSettings):
 
 @dataclass(frozen=True)
 class SubstituteInputs(Inputs[T]):
-    """The parts that the attack needs. stolen: the copy that it continues."""
+    """The parts that the attack needs.
+
+    Attributes:
+        bought: the images that it bought before.
+        stolen: the copy that it continues.
+    """
 
     target: T
     purchase: T | None = None
@@ -119,6 +125,7 @@ class SubstituteInputs(Inputs[T]):
     features: T | None = None
     domain_images: T | None = None
     stolen: T | None = None
+    bought: T | None = None
 
 
 class MeasureSettings(StepSettings):

@@ -32,7 +32,8 @@ def lay_ground(spec: Spec) -> Ground:
     ready = _ready_step(spec, real, trained_on, domain_images, datasets)
     target = _target_step(spec, trained_on, ready)
     reference = _open_step("reference target", spec.reference, "provider", ready) if spec.reference else None
-    fit = _fit_step(spec, real, target, reference)
+    bought = _open_step("images bought before", spec.purchase, "provider", ready) if spec.purchase else None
+    fit = _fit_step(spec, real, target, reference, bought)
     network = pinned(spec.features)
     features = Step(
         "features", work.FeaturesSettings(network=network), work.FeaturesInputs(Input(real)), cost=600.0
@@ -58,6 +59,7 @@ def lay_ground(spec: Spec) -> Ground:
         ready=ready,
         target=target,
         reference=reference,
+        bought=bought,
         fit=fit,
         features=features,
         yardsticks=yardsticks,
@@ -132,16 +134,17 @@ def _open_step(name: str, target: TargetSettings, codes: Codes, ready: Step) -> 
     return Step(name, settings, work.NoInputs(), after=(ready,), volatile=seen is None)
 
 
-def _fit_step(spec: Spec, real: Step, target: Step, reference: Step | None) -> Step:
+def _fit_step(spec: Spec, real: Step, target: Step, reference: Step | None, bought: Step | None) -> Step:
     attacks = tuple(by_budget[0] for _, by_budget in spec.labelled_attacks())
     believed = [scenario.believed for scenario in spec.scenarios() if scenario.believed]
     settings = work.FitSettings(
         attacks=attacks,
         fingerprints=tuple(attack.fingerprint() for attack in attacks),
         guesses=tuple(guess for i, guess in enumerate(believed) if guess not in believed[:i]),
+        bought=max((copy.needs().purchase for copy in spec.trained_copies()), default=0) if bought else 0,
     )
-    beside = Input(reference) if reference else None
-    return Step("fit", settings, work.FitInputs(Input(real), Input(target), beside))
+    beside, before = (Input(step) if step else None for step in (reference, bought))
+    return Step("fit", settings, work.FitInputs(Input(real), Input(target), beside, before))
 
 
 def _floors_step(name: str, images: Step, features: Step, ready: Step) -> Step:

@@ -18,6 +18,7 @@ from ganguard.base.images import shape_of
 from ganguard.comparison.compare import NEIGHBOURS
 from ganguard.data.splits import TRAIN_SHARE, adversary_split
 from ganguard.defences.tools import tools_for
+from ganguard.targets.images import BoughtImages
 from ganguard.targets.protocol import BlackBoxTarget
 
 
@@ -99,10 +100,27 @@ def run_fit(call: StepCall[FitSettings, FitInputs[Path]]) -> Digests:
                 f"reference makes images {shape} (C, H, W), the target {wanted}. Name the generator that it "
                 "serves."
             )
+    if call.inputs.bought:
+        _require_bought(call, call.inputs.bought, target)
     for attack in call.settings.attacks:
         require_attackable(target, attack)
     _require_guesses(call, target)
     return {"result": ""}
+
+
+def _require_bought(
+    call: StepCall[FitSettings, FitInputs[Path]], bought: Path, target: BlackBoxTarget
+) -> None:
+    """Raise InputError if the images that were bought before are too few, or of another shape than the
+    target's."""
+    images = open_target(bought, call.compute)
+    if images.image_shape != target.image_shape:
+        raise DataError(
+            f"purchase: the images that were bought are {images.image_shape} (C, H, W), the target makes "
+            f"{target.image_shape}. Set `size` and `channels` of the purchase to the target's."
+        )
+    if isinstance(images, BoughtImages):
+        images.require(call.settings.bought)
 
 
 def _require_guesses(call: StepCall[FitSettings, FitInputs[Path]], target: BlackBoxTarget) -> None:

@@ -38,7 +38,7 @@ def run_substitute(call: StepCall[SubstituteSettings, SubstituteInputs[Path]]) -
     # The attack knows of images only; at a price, its budget pays for fewer.
     settings = said.attack.model_copy(update={"query_budget": said.attack.query_budget // price})
     most = said.attack.needs().purchase
-    target, store = open_to_adversary(call.inputs.target, call.audit, call.compute, said, most)
+    target, store = open_to_adversary(call, said, most)
     workspace = Workspace(call.directory, store, call.compute, call.progress)
     known = _knowledge(call, target)
     substitute = run_attack(target, settings, known, workspace, seed=derived_seed(said.seed, "substitute"))
