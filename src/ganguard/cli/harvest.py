@@ -1,10 +1,14 @@
 """`ganguard harvest`: buy images from a target."""
 
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from ganguard.cli.options import LARGEST, Device, LatentDim, Out, Seed, TargetArgument, Threads, Trusted
+
+if TYPE_CHECKING:
+    from ganguard.queries.ledger import Ledger
 
 
 def harvest(
@@ -67,6 +71,11 @@ def harvest(
     store = Store(out, opened.identity, account, seed, chosen)
     with progress_of("harvest") as progress:
         run_harvest(meter(opened, ledger, account), store, count, progress)
+    _say(out, count, account, ledger)
+
+
+def _say(out: Path, count: int, account: str, ledger: "Ledger") -> None:
+    """Say what was bought, and what was paid for twice."""
     balance = ledger.balance(account)
     typer.echo(
         f"{count:,} images in {out}/data; account {account!r} has bought {balance.reserved:,} of "
