@@ -53,6 +53,15 @@ def parse_target(value: object) -> TargetSettings:
     return parse(TARGETS.load(kinds[0]), values, "target")
 
 
+def described(settings: TargetSettings) -> str:
+    """Return the kind of a target and its place. One of its fields is named after the kind, and holds it."""
+    said = settings.model_dump(mode="json")
+    kind = next(key for key in said if key in TARGETS.table())
+    value = said[kind]
+    place = settings.place() or (value if isinstance(value, str) else value.get("path", value.get("kind")))
+    return f"{kind}: {place}"
+
+
 def fingerprint(settings: TargetSettings) -> str | None:
     """Return a digest that changes whenever the target may have changed, or None if only opening it tells.
 

@@ -14,6 +14,8 @@ from ganguard.base.settings import NonNegative, Positive
 from ganguard.defences.protocol import Defence
 from ganguard.targets.protocol import Codes
 
+COPY_DRAWS = 2  # sets of a copy's images that are measured
+
 
 class KnownSettings(StepSettings):
     """Choose the real images that an adversary holds."""
@@ -126,6 +128,20 @@ class SubstituteInputs(Inputs[T]):
     domain_images: T | None = None
     stolen: T | None = None
     bought: T | None = None
+
+
+class FoundSettings(StepSettings):
+    """Draw the images of a copy that was found. count: how many."""
+
+    kind: ClassVar[str] = "found"
+    count: Positive
+
+
+@dataclass(frozen=True)
+class FoundInputs(Inputs[T]):
+    """The found copy, opened."""
+
+    found: T
 
 
 class MeasureSettings(StepSettings):

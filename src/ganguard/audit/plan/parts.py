@@ -8,6 +8,7 @@ from ganguard.audit.spec.scenarios import Scenario
 from ganguard.base.cache import canonical_json
 from ganguard.data.dataset import DatasetSettings
 from ganguard.results.whose import Whose
+from ganguard.targets.load import TargetSettings
 from ganguard.training.settings import TrainingSettings
 
 
@@ -60,6 +61,7 @@ class Ground:
         target: the target to audit.
         reference: the reference target of a remote one, or None.
         bought: opens the images that were bought before, or None if adversaries buy.
+        found: opens each copy that was found.
         fit: refuses what does not fit the target, before anything is bought.
         features: the feature network.
         yardsticks: measures everything that copies are compared with.
@@ -76,6 +78,7 @@ class Ground:
     target: Step
     reference: Step | None
     bought: Step | None
+    found: tuple[tuple[TargetSettings, Step], ...]
     fit: Step
     features: Step
     yardsticks: Step
@@ -100,6 +103,10 @@ class Ground:
         if scenario.defence is None:
             return self.target
         return next(plan.target for plan in self.defended if plan.scenario.defence == scenario.defence)
+
+    def found_of(self, copy: TargetSettings) -> Step:
+        """Return the step that opens a copy that was found."""
+        return next(step for found, step in self.found if found == copy)
 
     def domain_of(self, dataset: DatasetSettings) -> DomainPlan:
         """Return the domain with that data set."""

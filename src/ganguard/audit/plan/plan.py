@@ -64,6 +64,7 @@ def make_plan(spec: Spec) -> Plan:
 def _ground_steps(ground: Ground) -> list[Step]:
     trained_on = [ground.trained_on] if ground.trained_on is not ground.real else []
     opened = [step for step in (ground.reference, ground.bought) if step]
+    opened += [step for _, step in ground.found]
     return [
         ground.real,
         *trained_on,

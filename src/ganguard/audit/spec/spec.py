@@ -50,7 +50,9 @@ def _attacks(value: object) -> list[AttackSettings]:
 def _attack(number: int, values: Mapping[str, Any]) -> AttackSettings:
     """Return the settings of one attack."""
     # A copy that exists already needs no kind: `{substitute: {checkpoint: …}, query_budget: …}`.
-    implied = {"kind": "given"} if "substitute" in values and "kind" not in values else {}
+    copy = values.get("substitute")
+    kind = "found" if isinstance(copy, Mapping) and copy and "checkpoint" not in copy else "given"
+    implied = {"kind": kind} if "substitute" in values and "kind" not in values else {}
     try:
         return parse_attack({**implied, **values})
     except SpecError as problem:

@@ -11,7 +11,7 @@ from ganguard.audit.steps.call import Digests, Kind, StepCall
 from ganguard.audit.steps.guess import rehearse_guess
 from ganguard.audit.steps.preflight import ASKS_ATTACKS
 from ganguard.audit.steps.real import load_real
-from ganguard.audit.steps.target_files import IDENTITY_TELLS, OPENS, open_target
+from ganguard.audit.steps.target_files import IDENTITY_TELLS, OPENS, open_target, read_target
 from ganguard.base.errors import DataError, TargetError
 from ganguard.base.images import shape_of
 from ganguard.defences.tools import tools_for
@@ -39,6 +39,8 @@ def run_fit(call: StepCall[FitSettings, FitInputs[Path]]) -> Digests:
             )
     if call.inputs.bought:
         _require_bought(call, call.inputs.bought, target)
+    for found in call.inputs.found:
+        _require_found(call, found, target)
     for attack in call.settings.attacks:
         require_attackable(target, attack)
     _require_guesses(call, target)
@@ -58,6 +60,22 @@ def _require_bought(
         )
     if isinstance(images, BoughtImages):
         images.require(call.settings.bought)
+
+
+def _require_found(call: StepCall[FitSettings, FitInputs[Path]], found: Path, target: BlackBoxTarget) -> None:
+    """Raise InputError if a found copy makes images of another shape than the target's, or is a set of fewer
+    images than are measured."""
+    copy, name, wanted = open_target(found, call.compute), read_target(found).description, call.settings.drawn
+    if copy.image_shape != target.image_shape:
+        raise TargetError(
+            f"found copy {name}: the target makes images {target.image_shape} (C, H, W), this copy "
+            f"{copy.image_shape}. Give a copy of this target, or set `size` and `channels` of its images."
+        )
+    if isinstance(copy, BoughtImages) and copy.count < wanted:
+        raise DataError(
+            f"found copy {name}: {wanted:,} images are measured, two sets of `samples`, none twice; it has "
+            f"{copy.count:,}. Set samples to {copy.count // 2} or less."
+        )
 
 
 def _require_guesses(call: StepCall[FitSettings, FitInputs[Path]], target: BlackBoxTarget) -> None:

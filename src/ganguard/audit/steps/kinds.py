@@ -5,6 +5,7 @@ from ganguard.audit.steps.direction import DIRECTION
 from ganguard.audit.steps.eyesight import EYESIGHT
 from ganguard.audit.steps.features import FEATURES
 from ganguard.audit.steps.fit import FIT
+from ganguard.audit.steps.found import FOUND
 from ganguard.audit.steps.independent import INDEPENDENT, MEASURE_INDEPENDENT
 from ganguard.audit.steps.known import KNOWN
 from ganguard.audit.steps.measure import MEASURE
@@ -38,6 +39,7 @@ KINDS: dict[str, Kind] = {
     "purchase": PURCHASE,
     "replay": REPLAY,
     "substitute": SUBSTITUTE,
+    "found": FOUND,
     "measure": MEASURE,
     "domain": DOMAIN,
     "measure_transfer": MEASURE_TRANSFER,

@@ -3,7 +3,6 @@
 import math
 from pathlib import Path
 
-from ganguard.architectures.networks import require_buildable
 from ganguard.attacks.protocol import AttackSettings, Domain
 from ganguard.attacks.transfer import require_domain
 from ganguard.audit.plan.ground_work import ReadyInputs, ReadySettings
@@ -35,7 +34,7 @@ def _require_trainable(call: StepCall[ReadySettings, ReadyInputs[Path]], real: R
     trained_on = load_real(call.inputs.trained_on)
     domains = [load_real(directory) for directory in call.inputs.domains]
     for attack in call.settings.attacks:
-        require_buildable(attack.architecture, shape_of(real.images))
+        attack.require_buildable(shape_of(real.images))
         needs = attack.needs()
         if needs.real_fraction is not None:
             for seed in call.settings.seeds:
@@ -95,4 +94,7 @@ READY = Kind(
         "ganguard.targets.protocol",
         "ganguard.audit.steps.preflight",
     ),
+    not_followed={
+        "ganguard.attacks.found_copy:FoundCopySettings": "another step opens the copies that were found",
+    },
 )
