@@ -127,11 +127,27 @@ def target_of(text: str, latent_dim: int | None, trusted: bool) -> "TargetSettin
 
     if is_mapping(text):
         return parse_target(_with_options(read_yaml(text, "the target"), latent_dim, trusted))
-    kind, colon, rest = text.partition(":")
-    values: dict[str, Any] = (
-        {kind: rest} if colon and kind in ("hub", "python", "torchscript") else {"checkpoint": text}
-    )
+    kind, _, rest = text.partition(":")
+    values: dict[str, Any] = {kind: rest} if _begins_with_kind(text) else {"checkpoint": text}
     return parse_target(_with_options(values, latent_dim, trusted))
+
+
+def _begins_with_kind(text: str) -> bool:
+    """Return whether a TARGET argument begins with its kind."""
+    kind, colon, _ = text.partition(":")
+    return bool(colon) and kind in ("hub", "python", "torchscript")
+
+
+def names_target(text: str) -> bool:
+    """Return whether a text that may name a set of images names a target, by its kind or as a mapping. A
+    checkpoint's directory does not say so."""
+    from ganguard.base.settings import read_yaml
+    from ganguard.targets import TARGETS
+
+    if not is_mapping(text):
+        return _begins_with_kind(text)
+    values = read_yaml(text, "the mapping")
+    return isinstance(values, dict) and "kind" not in values and bool(values.keys() & TARGETS.table().keys())
 
 
 def _with_options(values: object, latent_dim: int | None, trusted: bool) -> object:

@@ -53,11 +53,15 @@ def parse_target(value: object) -> TargetSettings:
     return parse(TARGETS.load(kinds[0]), values, "target")
 
 
+def kind_of(settings: TargetSettings) -> str:
+    """Return the kind of a target, after which one of its fields is named."""
+    return next(name for name in type(settings).model_fields if name in TARGETS.table())
+
+
 def described(settings: TargetSettings) -> str:
     """Return the kind of a target and its place. One of its fields is named after the kind, and holds it."""
-    said = settings.model_dump(mode="json")
-    kind = next(key for key in said if key in TARGETS.table())
-    value = said[kind]
+    kind = kind_of(settings)
+    value = settings.model_dump(mode="json")[kind]
     place = settings.place() or (value if isinstance(value, str) else value.get("path", value.get("kind")))
     return f"{kind}: {place}"
 
