@@ -25,10 +25,17 @@ _NO_MONEY = ("insufficient_quota", "billing", "credit", "payment")  # in what Op
 
 @dataclass(frozen=True)
 class Free:
-    """No answer, and nothing was bought: why, and the seconds that the API asks to wait."""
+    """No answer, and nothing was bought.
+
+    Attributes:
+        said: why.
+        busy: whether the API works, and takes no request now.
+        wait: seconds that it asks to wait.
+    """
 
     said: str
-    wait: float | None = None
+    busy: bool = False
+    wait: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -90,7 +97,7 @@ class ApiClient:
         if status == 402 or (status == 429 and any(word in said.lower() for word in _NO_MONEY)):
             raise BudgetError(f"{self.name}: the API wants to be paid first ({said}). Nothing was bought.")
         if status in _NOTHING_MADE:
-            return Free(said, _seconds(headers.get("Retry-After")))
+            return Free(said, True, _seconds(headers.get("Retry-After")))
         if status >= 500 or status == 408:
             return Lost(said)
         advice = {401: " Check key_env.", 403: " Check key_env.", 404: " Check the address and the model."}
@@ -146,14 +153,15 @@ def _read(
         return response.status_code, bytes(content), response.headers
 
 
-def _seconds(text: str | None) -> float | None:
-    """Return the seconds of a Retry-After header, which may be a date (RFC 9110, section 10.2.3)."""
+def _seconds(text: str | None) -> float:
+    """Return the seconds of a Retry-After header, which may be a date (RFC 9110, section 10.2.3); 0 without
+    one."""
     if not text:
-        return None
+        return 0.0
     try:
         wait = (
             float(text) if text.strip().isdecimal() else parsedate_to_datetime(text).timestamp() - time.time()
         )
     except (ValueError, TypeError, OverflowError):
-        return None
+        return 0.0
     return min(max(wait, 0.0), LONGEST_WAIT)

@@ -30,7 +30,8 @@ from ganguard.targets.api_image import Reading
 from ganguard.targets.api_request import ApiRequest
 from ganguard.targets.repeats import charge_again
 
-PATIENCE = 600.0  # seconds of waiting, in all, until an image that costs nothing yet is given up
+PATIENCE = 60.0  # seconds of waiting, in all, for an API that is not reached
+LONGEST_BUSY = 3600.0  # seconds of waiting, in all, for one that says that it is busy
 TRIES = 3  # requests for one image in a run, if each of them may have been charged
 _SEEDS = 1 << 31  # APIs that take a seed take one below this
 
@@ -157,9 +158,10 @@ class ApiTarget:
             if isinstance(found, Free):
                 kept.bought_nothing()
             tries += isinstance(found, Lost)
-            wait = pause if isinstance(found, Lost) or found.wait is None else found.wait
-            waited += wait
-            if waited > PATIENCE or tries == TRIES:
+            busy = isinstance(found, Free) and found.busy
+            wait = max(pause, found.wait if isinstance(found, Free) else 0.0)
+            waited += max(wait, 1.0)
+            if waited > (LONGEST_BUSY if busy else PATIENCE) or tries == TRIES:
                 raise StepError(f"{self._client.name}: gave up ({found.said}). {self._what_now(kept)}")
             self._client.pause(wait)
             pause = min(2 * pause, LONGEST_PAUSE)

@@ -449,3 +449,34 @@ def test_a_public_api_cannot_send_us_into_our_own_network(address: str) -> None:
     answer = json.dumps({"data": [{"url": address}]}).encode()
     with pytest.raises(TargetError, match="of a public host"):
         reading.image(answer, lambda url: pytest.fail("it was fetched"), "answer")
+
+
+def test_an_api_that_is_always_busy_is_given_up_at_last(
+    api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api_target, "LONGEST_BUSY", 3.0)
+    api.script += [status(429, Retry_After="0")] * 9
+    with pytest.raises(StepError, match=r"gave up .*429.*Nothing was charged"):
+        opened(http(api, tmp_path)).sample(range(1), seed=0)
+    assert len(api.asked) == 4
+
+
+@pytest.mark.parametrize(
+    ("said", "least", "most"),
+    [
+        ("7", 7, 7),
+        ("999999", 3600, 3600),
+        ("Mon, 30 Nov 2099 00:00:00 GMT", 3600, 3600),
+        ("soon", 0, 0),
+        ("-5", 0, 0),
+    ],
+)
+def test_it_waits_as_long_as_the_api_says(
+    api: ImageApi, tmp_path: Path, said: str, least: float, most: float
+) -> None:
+    api.script.append(status(429, Retry_After=said))
+    waits: list[float] = []
+    target = opened(http(api, tmp_path))
+    target._client.pause = waits.append
+    target.sample(range(1), seed=0)
+    assert least <= waits[0] <= most
