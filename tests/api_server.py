@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -36,6 +37,7 @@ class ImageApi:
     """Image k that is made is filled with k noisy levels, so that none equals another.
 
     Attributes:
+        pause: seconds that each answer takes, however many are asked for at once.
         made: how many images were made: what the API charges.
         asked: every request, in order.
         script: what the next requests get, in place of an image.
@@ -43,6 +45,7 @@ class ImageApi:
 
     size: tuple[int, int] = (8, 8)
     form: str = "b64_json"
+    pause: float = 0.0
     made: int = 0
     asked: list[Asked] = field(default_factory=list)
     script: list[Callable[["ImageApi"], Answer]] = field(default_factory=list)
@@ -100,6 +103,7 @@ def serving(**values: Any) -> Iterator[ImageApi]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            time.sleep(api.pause)
             with lock:
                 answer = api.answer(Asked(self.command, self.path, dict(self.headers), body))
             if answer is None:

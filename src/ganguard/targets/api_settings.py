@@ -44,6 +44,7 @@ class ApiSettings(Settings):
             them as they come, and `size` must say how large they are.
         channels: 1 makes all images grey, 3 RGB.
         rate: requests a minute, at most, of all processes together; None for no limit.
+        at_once: requests of a process that may wait for their answers at the same time.
         key_env: the environment variable that holds the key; None sends none.
         authorised_by: who allowed this audit; required unless the address is this machine itself.
         answers: folder where answers are kept, as they came; None takes ~/.local/share/ganguard/answers.
@@ -57,6 +58,7 @@ class ApiSettings(Settings):
     resize: Side | None = None
     channels: Literal[1, 3] = 3
     rate: Annotated[Float, Field(gt=0, le=1e6)] | None = None
+    at_once: Annotated[Positive, Field(le=64)] = 1
     key_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
     authorised_by: str | None = None
     answers: str | None = None
@@ -122,6 +124,7 @@ class ApiSettings(Settings):
             key=key,
             directory=Path(self.answers) if self.answers else answers_directory(),
             rate=self.rate,
+            at_once=self.at_once,
             repeats=self.repeats,
         )
 

@@ -6,9 +6,11 @@ was first asked for that image; the answer is kept, and never asked for again (s
 
 import json
 import time
-from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 
 import torch
 from torch import Tensor
@@ -16,6 +18,7 @@ from torch import Tensor
 from ganguard.base.cache import content_key, write_bytes
 from ganguard.base.errors import BudgetError, StepError, TargetError
 from ganguard.base.seeds import derived_seed
+from ganguard.base.settings import shortened
 from ganguard.targets.api_answers import Answers, KeptAnswer
 from ganguard.targets.api_client import (
     FIRST_PAUSE,
@@ -27,7 +30,7 @@ from ganguard.targets.api_client import (
     Refused,
 )
 from ganguard.targets.api_image import Reading
-from ganguard.targets.api_request import ApiRequest
+from ganguard.targets.api_request import ApiRequest, FilledRequest
 from ganguard.targets.repeats import charge_again
 
 PATIENCE = 60.0  # seconds of waiting, in all, for an API that is not reached
@@ -86,6 +89,7 @@ class ApiTarget:
         key: the key, or "".
         directory: where answers are kept; those to other requests may lie there too.
         rate: requests a minute; None for no limit.
+        at_once: requests that may wait for their answers at the same time.
         repeats: requests that an account may send again beside its budget; see `repeats`.
     """
 
@@ -98,10 +102,11 @@ class ApiTarget:
         key: str,
         directory: Path,
         rate: float | None,
+        at_once: int,
         repeats: int,
     ) -> None:
         self._api, self._client, self._key = api, client, key
-        self._rate = rate
+        self._rate, self._at_once = rate, at_once
         self.repeats = 0 if api.idempotent else repeats
         self.identity = f"{kind}:{api.digest()}"
         self.image_shape = api.reading.shape
@@ -113,7 +118,24 @@ class ApiTarget:
         Raises TargetError if the API refuses, or answers with something else than an image; BudgetError if a
         lost answer cannot be paid for again; StepError if the API does not answer.
         """
-        return torch.stack([self._image(seed, index) for index in indices])
+        failed = Event()
+
+        def image(index: int) -> Tensor:
+            if failed.is_set():  # the error of another image is raised
+                return torch.empty(self.image_shape, dtype=torch.uint8)
+            try:
+                return self._image(seed, index)
+            except BaseException:
+                failed.set()
+                raise
+
+        with ThreadPoolExecutor(self._at_once) as pool:  # what was sent is waited for, and kept
+            # Each thread needs the meter of the thread that asks.
+            asked = [pool.submit(copy_context().run, image, index) for index in indices]
+            try:
+                return torch.stack([each.result() for each in asked])
+            finally:
+                failed.set()
 
     def _image(self, seed: int, index: int) -> Tensor:
         with self._answers.of(seed, index) as kept:
@@ -152,7 +174,7 @@ class ApiTarget:
             self._count_again(kept, seed, index)
             self._wait_for_turn()
             kept.sending()
-            found = self._sent(lambda: self._client.send(request), kept)
+            found = self._sent(request, kept, index)
             if isinstance(found, bytes):
                 return found
             if isinstance(found, Free):
@@ -166,12 +188,14 @@ class ApiTarget:
             self._client.pause(wait)
             pause = min(2 * pause, LONGEST_PAUSE)
 
-    def _sent(self, send: "Callable[[], bytes | Free | Lost]", kept: KeptAnswer) -> bytes | Free | Lost:
+    def _sent(self, request: FilledRequest, kept: KeptAnswer, index: int) -> bytes | Free | Lost:
         try:
-            return send()
-        except (Refused, BudgetError):
+            return self._client.send(request)
+        except (Refused, BudgetError) as problem:
             kept.bought_nothing()
-            raise
+            prompts = self._api.prompts
+            of = f", of prompt {shortened(prompts[index % len(prompts)])}" if prompts else ""
+            raise type(problem)(f"{problem} It was asked for image {index}{of}.") from None
 
     def _what_now(self, kept: KeptAnswer) -> str:
         if self._api.idempotent or not (lost := kept.unanswered()):

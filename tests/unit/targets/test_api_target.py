@@ -2,6 +2,7 @@
 
 import base64
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -287,7 +288,7 @@ def test_a_refusal_is_final_and_charges_nothing(
     monkeypatch.setenv("SOME_KEY", "sk-secret")
     api.script.append(status(code, '{"error": "sk-secret is wrong\\n"}', Location="http://elsewhere"))
     value = openai(api, tmp_path, key_env="SOME_KEY")
-    with pytest.raises(TargetError, match=f"status {code}") as problem:
+    with pytest.raises(TargetError, match=rf"status {code}.* image 0, of prompt .a cat.") as problem:
         bought(opened(value), tmp_path, 2, budget=2)
     assert "sk-secret" not in str(problem.value)
     assert len(bought(opened(value), tmp_path, 2, budget=2)) == 2
@@ -480,3 +481,26 @@ def test_it_waits_as_long_as_the_api_says(
     target._client.pause = waits.append
     target.sample(range(1), seed=0)
     assert least <= waits[0] <= most
+
+
+def test_requests_may_wait_together_and_a_lost_one_is_counted(api: ImageApi, tmp_path: Path) -> None:
+    api.pause = 0.3
+    api.script += [good, charged_and_lost, status(429), good]
+    begun = time.monotonic()
+    images = bought(opened(http(api, tmp_path, at_once=8)), tmp_path, 16, budget=26)
+    assert time.monotonic() - begun < 18 * 0.3 / 2
+    assert spent(tmp_path) == api.made == 17
+    assert torch.equal(opened(http(api, tmp_path)).sample(range(16), seed=0), images)
+    assert len(images.flatten(1).unique(dim=0)) == 16
+    assert api.made == 17
+
+
+def test_what_was_sent_beside_a_refused_request_is_kept(api: ImageApi, tmp_path: Path) -> None:
+    api.pause = 0.2
+    api.script += [status(400)]
+    with pytest.raises(TargetError, match="status 400"):
+        opened(http(api, tmp_path, at_once=4)).sample(range(40), seed=0)
+    kept = len(list(tmp_path.rglob("*.answer")))
+    assert 1 <= kept == api.made < 39
+    opened(http(api, tmp_path, at_once=4)).sample(range(40), seed=0)
+    assert api.made == 40
