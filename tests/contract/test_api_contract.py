@@ -127,10 +127,9 @@ def test_an_audit_of_an_api_ends_and_says_what_it_cost(api: ImageApi, kind: str,
     page = (tmp_path / "audit" / "report.html").read_text()
     assert "1 request sent again after no answer came" in page
     assert [found for found in examine(tmp_path / "audit") if found.severity == "wrong"] == []
-    again = run(tmp_path / "audit", settings)
-    elsewhere = run(tmp_path / "elsewhere", settings)
+    elsewhere = run(tmp_path / "elsewhere", settings)  # of the answers that are kept
     assert api.made == 45
-    assert again.measurements == results.measurements == elsewhere.measurements
+    assert elsewhere.measurements == results.measurements
 
 
 SLOW_SERVER_PAUSE = 0.05
