@@ -18,15 +18,17 @@ TargetArgument = Annotated[
     typer.Argument(
         metavar="TARGET",
         help="The generator to query: a checkpoint directory, `hub:owner/name` on Hugging Face's hub, "
-        "`python:module:factory`, `torchscript:FILE`, or a YAML mapping as in a spec.",
+        "`python:module:factory`, a file (`onnx:FILE`, `exported:FILE`, `torchscript:FILE`), or a YAML "
+        "mapping as in a spec.",
         show_default=False,
     ),
 ]
-LatentDim = Annotated[
-    int | None, typer.Option(help="Entries of z, if a Python or TorchScript target does not say how many.")
-]
+LatentDim = Annotated[int | None, typer.Option(help="Entries of z, if the target does not say how many.")]
 Trusted = Annotated[
-    bool, typer.Option("--trusted", help="Let a TorchScript file run: you know where it comes from.")
+    bool,
+    typer.Option(
+        "--trusted", help="Let a TorchScript or torch.export file run: you know where it comes from."
+    ),
 ]
 Seed = Annotated[int, typer.Option(min=0, max=LARGEST, help="Equal seeds give equal results.")]
 Out = Annotated[
@@ -135,7 +137,7 @@ def target_of(text: str, latent_dim: int | None, trusted: bool) -> "TargetSettin
 def _begins_with_kind(text: str) -> bool:
     """Return whether a TARGET argument begins with its kind."""
     kind, colon, _ = text.partition(":")
-    return bool(colon) and kind in ("hub", "python", "torchscript")
+    return bool(colon) and kind in ("exported", "hub", "onnx", "python", "torchscript")
 
 
 def names_target(text: str) -> bool:

@@ -10,9 +10,11 @@ TARGETS = PluginTable(
     "ganguard.targets",
     {
         "checkpoint": "ganguard.targets.checkpoint:CheckpointTarget",
-        "hub": "ganguard.targets.hub:HubTarget",
+        "exported": "ganguard.targets.exported:ExportedTarget",
         "http": "ganguard.targets.rest:RestTarget",
+        "hub": "ganguard.targets.hub:HubTarget",
         "images": "ganguard.targets.images:ImagesTarget",
+        "onnx": "ganguard.targets.onnx:OnnxTarget",
         "openai": "ganguard.targets.openai_images:OpenAiTarget",
         "python": "ganguard.targets.python_factory:PythonTarget",
         "torchscript": "ganguard.targets.torchscript:TorchScriptTarget",
