@@ -23,6 +23,17 @@ Data = Annotated[
         show_default=False,
     ),
 ]
+Architecture = Annotated[
+    str | None,
+    typer.Option(
+        help="`dcgan`, `sngan`, `pggan` or `stylegan2`. By default that of --beginning, otherwise `sngan`.",
+        show_default=False,
+    ),
+]
+Beginning = Annotated[
+    Path | None,
+    typer.Option(help="A checkpoint whose weights G and D begin with.", show_default=False),
+]
 WatchEvery = Annotated[
     int | None,
     typer.Option(
@@ -49,8 +60,11 @@ Nodes = Annotated[
 def train(
     data: Data,
     out: Out,
-    architecture: Annotated[str, typer.Option(help="`dcgan`, `sngan`, `pggan` or `stylegan2`.")] = "sngan",
-    steps: Annotated[int, typer.Option(min=1, help="Updates of G.")] = 3000,
+    architecture: Architecture = None,
+    steps: Annotated[
+        int, typer.Option(min=1, help="Updates of G. Raise them, and a training goes on.")
+    ] = 3000,
+    beginning: Beginning = None,
     seed: Seed = 0,
     size: Size = None,
     changes: Changes = None,
@@ -67,6 +81,11 @@ def train(
     Writes `OUT/checkpoint`, which `harvest`, `attack`, `measure` and an audit's `target: {checkpoint: …}`
     read. The state is saved now and then: after a kill the same command goes on from it, and arrives at the
     same weights as if it had not been killed.
+
+    With more `--steps` a finished training goes on from where it ended. With other `--threads` or another
+    `--device` it goes on too. The checkpoint says so if its bits are then not those of one go.
+
+    With `--beginning CHECKPOINT` a new training begins with the weights of another one.
 
     With `--set "architecture={kind: dcgan, discriminator_norm: group}" --set differential_privacy.epsilon=10`
     the training is differentially private (`pip install 'ganguard[dp]'`), and the checkpoint says which ε it
@@ -90,7 +109,7 @@ def train(
     from ganguard.base.progress import silent
     from ganguard.base.settings import apply_changes, parse
     from ganguard.cli.display import progress_of
-    from ganguard.cli.options import dataset_of, load_and_say
+    from ganguard.cli.options import dataset_of, default_architecture, load_and_say
     from ganguard.data.splits import split
     from ganguard.training.differential_privacy import PrivateTraining
     from ganguard.training.early_stopping import best_step
@@ -98,7 +117,9 @@ def train(
     from ganguard.training.processes import Devices
     from ganguard.training.tensorboard import TensorBoard
 
-    values = apply_changes({"architecture": architecture, "steps": steps}, changes or [])
+    given = {"steps": steps} | ({"architecture": architecture} if architecture else {})
+    given |= {"beginning": {"checkpoint": str(beginning)}} if beginning else {}
+    values = apply_changes(given | default_architecture(given, changes or []), changes or [])
     settings = parse(PrivateTraining, values, "train")
     compute = parse(Compute, {"device": device, "threads": threads}, "compute")
     spread = parse(Devices, {"devices": devices, "nodes": nodes}, "train")

@@ -1,0 +1,59 @@
+"""A checkpoint that a training begins with, as its settings name it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from pydantic import field_validator
+
+from ganguard.architectures.checkpoint import read_description
+from ganguard.base.cache import content_key
+from ganguard.base.settings import Settings, absolute
+
+
+class Beginning(Settings):
+    """`beginning: {checkpoint: …}`: G, its average and D begin with the weights of this checkpoint.
+
+    Attributes:
+        checkpoint: a directory that `ganguard train` or `ganguard attack` wrote, kept as an absolute path.
+    """
+
+    checkpoint: str
+
+    @field_validator("checkpoint")
+    @classmethod
+    def _absolute(cls, path: str) -> str:
+        return absolute(path)
+
+    @property
+    def path(self) -> Path:
+        """The directory."""
+        return Path(self.checkpoint)
+
+    def name(self) -> str:
+        """Return the name of the directory, or of its parent if it is called "checkpoint"."""
+        return self.path.parent.name if self.path.name == "checkpoint" else self.path.name
+
+    def fingerprint(self) -> str:
+        """Return a digest of checkpoint.json, which holds the digests of the weights.
+
+        Raises CheckpointError.
+        """
+        return content_key(**read_description(self.path).model_dump(mode="json"))
+
+
+def with_its_architecture(values: object) -> object:
+    """Return the values of a training's settings, with the architecture of the checkpoint that it begins with
+    if they name none.
+
+    Raises CheckpointError if that checkpoint cannot be read.
+    """
+    if not isinstance(values, Mapping):
+        return values
+    said = cast(Mapping[str, Any], values)
+    beginning = said.get("beginning")
+    if said.get("architecture") is not None or beginning is None:
+        return said
+    if not isinstance(beginning, Beginning):
+        beginning = Beginning.model_validate(beginning)
+    return {**said, "architecture": read_description(beginning.path).architecture}
