@@ -122,8 +122,8 @@ def _of_another(path: Path, differing: Sequence[str]) -> CheckpointError:
         )
     what = f" ({one_line(', '.join(differing), 200)})" if differing else ""
     return CheckpointError(
-        f"{path}: belongs to a training with other settings, data or seed{what}. Choose another directory, or "
-        "remove it."
+        f"{path}: belongs to a training with other settings, data or seed{what}. Choose another directory, "
+        "or remove it."
     )
 
 
