@@ -19,7 +19,7 @@ Architecture = Annotated[
     str | None,
     typer.Option(
         help="The substitute's: `dcgan`, `sngan`, `pggan` or `stylegan2`. By default `sngan`, or that of the "
-        "checkpoint that it begins with (`--set beginning.checkpoint=DIR`).",
+        "checkpoint that it begins with (--set beginning.checkpoint=DIR).",
         show_default=False,
     ),
 ]

@@ -118,6 +118,8 @@ def load_and_say(settings: "DatasetSettings", progress: "Progress | None" = None
         )
         for name, reason in real.skipped.listed:
             typer.echo(f"  {name}: {reason}", err=True)
+    for decided in real.decided:
+        typer.echo(f"{settings.kind}: {decided}", err=True)
     if real.stray:
         what = "hidden files, or files of an operating system, are left out"
         typer.echo(f"{settings.kind}: {real.stray:,} {what}", err=True)

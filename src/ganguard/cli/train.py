@@ -3,7 +3,7 @@
 from collections.abc import Generator
 from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ganguard.base.compute import Compute
+    from ganguard.training.differential_privacy import PrivateTraining
     from ganguard.training.early_stopping import Watch
 
 Data = Annotated[
@@ -107,20 +108,16 @@ def train(
     from ganguard.base.image_rows import ImageRows
     from ganguard.base.locks import alone
     from ganguard.base.progress import silent
-    from ganguard.base.settings import apply_changes, parse
+    from ganguard.base.settings import parse
     from ganguard.cli.display import progress_of
-    from ganguard.cli.options import dataset_of, default_architecture, load_and_say
+    from ganguard.cli.options import dataset_of, load_and_say
     from ganguard.data.splits import split
-    from ganguard.training.differential_privacy import PrivateTraining
     from ganguard.training.early_stopping import best_step
     from ganguard.training.loop import train_gan
     from ganguard.training.processes import Devices
     from ganguard.training.tensorboard import TensorBoard
 
-    given = {"steps": steps} | ({"architecture": architecture} if architecture else {})
-    given |= {"beginning": {"checkpoint": str(beginning)}} if beginning else {}
-    values = apply_changes(given | default_architecture(given, changes or []), changes or [])
-    settings = parse(PrivateTraining, values, "train")
+    settings = _settings(architecture, steps, beginning, changes or [])
     compute = parse(Compute, {"device": device, "threads": threads}, "compute")
     spread = parse(Devices, {"devices": devices, "nodes": nodes}, "train")
     first = spread.is_first()
@@ -149,6 +146,20 @@ def train(
     if first:
         best = f" (step {best_step(out)}, the best of those watched)" if watch else ""
         typer.echo(f"Checkpoint: {checkpoint}{best}")
+
+
+def _settings(
+    architecture: str | None, steps: int, beginning: Path | None, changes: list[str]
+) -> "PrivateTraining":
+    """Return the settings of the training that the options describe. Raises InputError if they are wrong."""
+    from ganguard.base.settings import apply_changes, parse
+    from ganguard.cli.options import default_architecture
+    from ganguard.training.differential_privacy import PrivateTraining
+
+    given: dict[str, Any] = {"steps": steps} | ({"architecture": architecture} if architecture else {})
+    given |= {"beginning": {"checkpoint": str(beginning)}} if beginning else {}
+    values = apply_changes(given | default_architecture(given, changes), changes)
+    return parse(PrivateTraining, values, "train")
 
 
 def _watch(

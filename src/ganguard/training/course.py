@@ -38,10 +38,12 @@ class Course:
     Attributes:
         before: the parts that were computed in another way than now.
         how: how it is computed now, as in `Part`.
+        begun: the step at which it goes on; 0 if it begins.
     """
 
     before: tuple[Part, ...]
     how: Plain
+    begun: int = 0
 
     def until(self, step: int) -> tuple[Part, ...]:
         """Return all parts of a training that has come to `step`."""
@@ -73,4 +75,5 @@ def course_of(
         how["steps"] = settings.steps
     if parts and parts[-1].until == settings.steps:  # nothing is left to do
         how = parts[-1].how
-    return Course(tuple(parts[:-1] if parts and parts[-1].how == how else parts), how)
+    before = parts[:-1] if parts and parts[-1].how == how else parts
+    return Course(tuple(before), how, parts[-1].until if parts else 0)

@@ -7,29 +7,27 @@ gives the same bits as one that was never interrupted.
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-
-import torch
-from torch import Tensor
+from typing import Any
 
 from ganguard.architectures.checkpoint import save_checkpoint
 from ganguard.base.cache import copy_directory
 from ganguard.base.compute import Compute, use_threads
-from ganguard.base.errors import CheckpointError, StepError
 from ganguard.base.image_rows import Images
 from ganguard.base.images import shape_of
 from ganguard.base.progress import Progress, silent
 from ganguard.training.assembling import set_up
 from ganguard.training.batches import require_shareable
-from ganguard.training.course import Course, course_of
+from ganguard.training.course import Course
+from ganguard.training.diverging import diverged, require_finite
 from ganguard.training.early_stopping import Best, Watch
+from ganguard.training.going_on import goes_on
 from ganguard.training.guess import Guess
 from ganguard.training.identity import identify
 from ganguard.training.initial_weights import RANDOM_WEIGHTS, InitialWeights, require_beginning
-from ganguard.training.pace import Pace
 from ganguard.training.processes import ONE_DEVICE, Devices, launched
-from ganguard.training.reporting import Journal, Reports, shown_images
+from ganguard.training.reporting import Journal, Reports
 from ganguard.training.settings import TrainingSettings
-from ganguard.training.state import Identity, load_state, save_state, saved_step, saved_training
+from ganguard.training.state import load_state, save_state
 from ganguard.training.update import GANTraining
 
 REPORT_EVERY = 50  # steps between progress reports, and between looks at the loss
@@ -98,23 +96,21 @@ def train_gan(  # noqa: PLR0913 - most of them have defaults
         if identity.guarantee:
             training.make_private(identity.guarantee)
         state, parts = directory / "training.safetensors", processes.told(identity.parts)
-        course = _goes_on(training, settings, state, parts, compute, devices)
+        course = goes_on(training, settings, state, parts, compute, devices)
         provenance = identity.provenance | course.said()
 
         def publish(place: Path) -> Path:
             networks, shape = training.published(), shape_of(images)
             return save_checkpoint(place, networks, settings.architecture, shape, provenance)
 
-        best = Best(watch, directory, saved_step(state), settings.steps, seed) if watch else None
+        best = Best(watch, directory, course.begun, settings.steps, seed) if watch else None
 
         def look(step: int) -> None:
             if best and best.due(step):
                 score = partial(best.look, step, training.ema.module, publish)  # pyright: ignore[reportArgumentType]
                 processes.first(lambda: reports.judged(step, score()))
 
-        samples = partial(shown_images, training.ema.module, seed)  # pyright: ignore[reportArgumentType]
-        pace = Pace(settings.batch_size * training.complete.n_dis)
-        reports = Reports(settings.steps, pace, progress, journal, samples)
+        reports = Reports.of(training.ema.module, settings, seed, progress, journal)  # pyright: ignore[reportArgumentType]
         reports = reports if processes.index == 0 else reports.unheard()
         _run(training, settings, state, parts, course, reports, look)
     last = directory / "checkpoint"
@@ -122,36 +118,11 @@ def train_gan(  # noqa: PLR0913 - most of them have defaults
     return last
 
 
-def _goes_on(
-    training: GANTraining,
-    settings: TrainingSettings,
-    state: Path,
-    identity: Identity,
-    compute: Compute,
-    devices: Devices,
-) -> Course:
-    """Let networks that grow go on where the saved state left them, and return the training's course.
-
-    Raises CheckpointError if the state belongs to another training, or has come further than this one goes.
-    """
-    saved = saved_training(state, identity)
-    if saved and saved.step > settings.steps:
-        raise CheckpointError(
-            f"{state}: has come to step {saved.step:,}, and steps is {settings.steps:,}. Raise steps, or "
-            "choose another directory."
-        )
-    parts = saved.parts if saved else ()
-    course = course_of(parts, settings, compute, devices, grows=training.growth.grows)
-    laid_out = [(part.until, part.how.get("steps")) for part in course.before]
-    training.growth.goes_on((until, steps) for until, steps in laid_out if isinstance(steps, int))
-    return course
-
-
 def _run(
     training: GANTraining,
     settings: TrainingSettings,
     path: Path,
-    identity: Identity,
+    identity: dict[str, Any],
     course: Course,
     reports: Reports,
     look: Callable[[int], None],
@@ -179,7 +150,7 @@ def _run(
                 parts=course.until(step),
             )
         except ValueError as problem:
-            raise _diverged(str(problem), step, path) from None
+            raise diverged(str(problem), step, path) from None
 
     rates = [
         (group, float(group["lr"])) for optimizer in optimizers.values() for group in optimizer.param_groups
@@ -198,26 +169,9 @@ def _run(
         )
         if said or saved:
             loss = processes.mean(loss)
-            _require_finite(loss, done, path)
+            require_finite(loss, done, path)
         if said:
             reports.losses(done, loss)
         if saved:
             processes.first(partial(save, done))
             reports.saved(done)
-
-
-def _require_finite(loss: Tensor, step: int, state: Path) -> None:
-    if not torch.isfinite(total := loss.sum()):
-        raise _diverged(f"the loss is {total.item()}", step, state)
-
-
-def _diverged(what: str, step: int, state: Path) -> StepError:
-    kept = saved_step(state)
-    good = (
-        f"The last good state is that of step {kept}, in {state}"
-        if kept
-        else "No state had been saved before"
-    )
-    return StepError(
-        f"training diverged: {what} at step {step}. {good}. Lower learning_rate, or try another loss."
-    )
