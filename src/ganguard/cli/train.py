@@ -112,7 +112,6 @@ def train(
     from ganguard.cli.display import progress_of
     from ganguard.cli.options import dataset_of, load_and_say
     from ganguard.data.splits import split
-    from ganguard.training.early_stopping import best_step
     from ganguard.training.loop import train_gan
     from ganguard.training.processes import Devices
     from ganguard.training.tensorboard import TensorBoard
@@ -144,8 +143,19 @@ def train(
                 journal=board,
             )
     if first:
-        best = f" (step {best_step(out)}, the best of those watched)" if watch else ""
-        typer.echo(f"Checkpoint: {checkpoint}{best}")
+        _say(checkpoint, out, watched=watch is not None)
+
+
+def _say(checkpoint: Path, out: Path, *, watched: bool) -> None:
+    """Print where the checkpoint is, and on standard error if its training is not that of one go."""
+    from ganguard.architectures.checkpoint import read_description
+    from ganguard.training.early_stopping import best_step
+
+    best = f" (step {best_step(out)}, the best of those watched)" if watched else ""
+    typer.echo(f"Checkpoint: {checkpoint}{best}")
+    for part in read_description(checkpoint).provenance.get("parts", [])[:-1]:
+        how = ", ".join(f"{name} {value}" for name, value in part["how"].items())
+        typer.echo(f"Its steps up to {part['until']:,} were computed in another way: {how}.", err=True)
 
 
 def _settings(

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path, PurePath
 from typing import Literal
@@ -284,8 +285,8 @@ def _pixels(encoded: Encoded, settings: EncodedImages, channels: Literal[1, 3] |
     the reading failed, which says nothing about the image.
     """
     try:
-        grey = 1 if channels == 1 else None
-        image = decode_image(encoded.read(), encoded.name, grey, orient=settings.orient)
+        decode = partial(decode_image, orient="exif") if settings.orient == "exif" else decode_image
+        image = decode(encoded.read(), encoded.name, 1 if channels == 1 else None)
     except DataError as problem:
         return problem
     except MemoryError:

@@ -14,6 +14,7 @@ def test_steps_raised_and_other_threads_go_on(cli: Cli, tmp_path: Path) -> None:
     assert cli(*train, "--steps", "2")[0] == 0
     code, out, err = cli(*train, "--steps", "4", "--threads", "2")
     assert (code, out.startswith("Checkpoint: mine/checkpoint")) == (0, True), err
+    assert "Its steps up to 2 were computed in another way: device cpu, threads 1, steps 2." in err
     training = read_description(tmp_path / "mine" / "checkpoint").provenance
     assert [part["how"]["threads"] for part in training["parts"]] == [1, 2]
     code, out, err = cli(*train, "--steps", "3")
