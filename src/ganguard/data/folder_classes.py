@@ -28,6 +28,7 @@ _SHARD = re.compile(
 )
 _SIZED = re.compile(r".*?\d+x\d+", re.IGNORECASE)
 _NUMBER = re.compile(r"(\d+)\D*$")
+_SMALLEST_SHARD = 10  # files
 _HASH = re.compile(r"[0-9a-f]{16,}", re.IGNORECASE)
 
 
@@ -127,24 +128,31 @@ def _are_shards(names: Collection[str], paths: Collection[tuple[str, ...]]) -> b
 
 
 def _numbers_go_on(names: Collection[str], paths: Collection[tuple[str, ...]]) -> bool:
-    """Return whether the numbers of files in numbered folders follow each other, as shards' numbers do.
+    """Return whether each numbered folder holds the next files of a set.
 
-    The folders' numbers must be those of the files that they begin with, or be padded with zeros to one
-    length: classes are called 0 to 9, and each begins with its file 0.
+    Its number is then that of a file at or before its first one (FFHQ's 01000), or that of its files divided
+    by the size of a shard (StyleGAN's 00001/img00001000.png). Classes are called 0 to 9 instead, and each
+    begins with its own file 0.
     """
-    numbers = defaultdict[str, list[int]](list)
+    numbers = defaultdict[int, list[int]](list)
     for path in paths:
         if (found := _NUMBER.search(PurePosixPath(path[-1]).stem)) is None:
             return False
-        numbers[path[0]].append(int(found[1]))
-    ordered = sorted(names, key=int)
-    pairs = list(pairwise(ordered))
-    follow = all(max(numbers[one]) < min(numbers[later]) for one, later in pairs)
-    padded = len({len(name) for name in names}) == 1 and len(ordered[0]) > 1
-    begins = int(ordered[0]) <= min(numbers[ordered[0]]) and all(
-        max(numbers[one]) < int(later) <= min(numbers[later]) for one, later in pairs
+        numbers[int(path[0])].append(int(found[1]))
+    firsts = all(
+        later - one > 1 and max(numbers[one]) < later <= min(numbers[later])
+        for one, later in pairwise(sorted(numbers))
     )
-    return follow and (padded or begins)
+    lengths = set(map(len, names))
+    padded = len(lengths) == 1 and lengths != {1}
+    return len(numbers) == len(names) and (firsts or (padded and _divided(numbers)))
+
+
+def _divided(numbers: Mapping[int, list[int]]) -> bool:
+    """Return whether there is a size of shards so that each file's number divided by it is its folder's."""
+    least = max(max(files) // (folder + 1) for folder, files in numbers.items()) + 1
+    most = min((min(files) // folder for folder, files in numbers.items() if folder), default=0)
+    return max(least, _SMALLEST_SHARD) <= most
 
 
 def _require_one_size(names: Collection[str], paths: Collection[tuple[str, ...]], root: str) -> None:
