@@ -35,28 +35,27 @@ class ImageFolder(FolderImages):
     def fingerprint(self) -> str:
         """Return a text that changes with any file's path, size or times of change. Raises DataError if there
         is no folder of images."""
-        files = image_files(Path(self.path))
-        if (said := Path(self.path) / LABELS).is_file():
-            files.append(said)
-        return content_key(files=[file_state(file) for file in files])
+        return self._fingerprint(image_files(Path(self.path)))
 
     def load(self, progress: Progress = silent) -> RealImages:
         """Return all images, with labels if there are two or more classes. Raises DataError."""
-        real = load_encoded(self, self.fingerprint(), self._opened, progress)
-        return self.described(real, self._classes(_names(Path(self.path))).decided)
+        files = image_files(Path(self.path))
+        names = [file.relative_to(self.path).as_posix() for file in files]
+        found = self._classes(names)
 
-    @contextmanager
-    def _opened(self) -> Generator[Found]:
-        names = _names(Path(self.path))
-        labels = self._classes(names).labels
-        files = [Path(self.path) / name for name in names]
-        yield Found(
-            [
-                Encoded(str(file), at(file), labels[name], name)
+        @contextmanager
+        def opened() -> Generator[Found]:
+            images = [
+                Encoded(str(file), at(file), found.labels[name], name)
                 for file, name in zip(files, names, strict=True)
-            ],
-            len(files),
-        )
+            ]
+            yield Found(images, len(images))
+
+        return self.described(load_encoded(self, self._fingerprint(files), opened, progress), found.decided)
+
+    def _fingerprint(self, files: list[Path]) -> str:
+        said = Path(self.path) / LABELS
+        return content_key(files=[file_state(file) for file in [*files, *([said] if said.is_file() else [])]])
 
     def _classes(self, names: list[str]) -> FolderClasses | SaidClasses:
         """Return the class of each image by its relative path: the one in the folder's dataset.json, or
@@ -71,10 +70,6 @@ class ImageFolder(FolderImages):
         except OSError as problem:
             raise unreadable(str(file), problem) from None
         return SaidClasses(said_labels(content, str(file), set(names)))
-
-
-def _names(folder: Path) -> list[str]:
-    return [file.relative_to(folder).as_posix() for file in image_files(folder)]
 
 
 def at(file: Path) -> Callable[[], Path]:

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from pydantic import field_validator
+from pydantic import ValidationError, field_validator, model_validator
 
 from ganguard.architectures.checkpoint import read_description
 from ganguard.base.cache import content_key
-from ganguard.base.settings import Settings, absolute
+from ganguard.base.settings import Settings, absolute, explain, shortened
 
 
 class Beginning(Settings):
@@ -19,6 +19,17 @@ class Beginning(Settings):
     """
 
     checkpoint: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_directory(cls, value: Any) -> Any:
+        known = cast(Mapping[str, Any], value) if isinstance(value, Mapping) else {}
+        if not isinstance(value, Beginning) and not isinstance(known.get("checkpoint"), str):
+            raise ValueError(
+                "must be {checkpoint: …}, a directory that `ganguard train` or `ganguard attack` wrote; got "
+                f"{shortened(cast(object, value))}"
+            )
+        return cast(object, value)
 
     @field_validator("checkpoint")
     @classmethod
@@ -55,5 +66,8 @@ def with_its_architecture(values: object) -> object:
     if said.get("architecture") is not None or beginning is None:
         return said
     if not isinstance(beginning, Beginning):
-        beginning = Beginning.model_validate(beginning)
+        try:
+            beginning = Beginning.model_validate(beginning)
+        except ValidationError as problem:
+            raise ValueError(explain(problem, Beginning, "beginning")) from None
     return {**said, "architecture": read_description(beginning.path).architecture}

@@ -11,6 +11,7 @@ from ganguard.architectures.checkpoint import load_checkpoint, read_description
 from ganguard.base.compute import Compute
 from ganguard.base.errors import CheckpointError, SpecError
 from ganguard.base.seeds import normal
+from ganguard.base.settings import parse
 from ganguard.comparison.watch import watch_by_distance
 from ganguard.training.early_stopping import JUDGED, Watch, best_step
 from ganguard.training.loop import train_gan
@@ -193,6 +194,13 @@ def test_a_beginning_of_another_architecture_or_size_is_refused(tmp_path: Path) 
     small = IMAGES[:, :, :8, :8].contiguous()
     with pytest.raises(SpecError, match=r"for images \(1, 16, 16\) .*, not sngan .* for images \(1, 8, 8\)"):
         train_gan(small, settings(beginning=begun), tmp_path / "small", seed=0, compute=CPU)
+
+
+@pytest.mark.parametrize("said", ["runs/mine", {"checkpont": "x"}, {"checkpoint": 3}, {}, []])
+@pytest.mark.parametrize("architecture", ["sngan", None])
+def test_a_beginning_is_a_mapping_with_a_checkpoint(said: object, architecture: str | None) -> None:
+    with pytest.raises(SpecError, match=r"beginning: must be \{checkpoint: …\}, a directory"):
+        parse(TrainingSettings, {"beginning": said, "architecture": architecture}, "train")
 
 
 def test_a_beginning_that_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
