@@ -47,18 +47,18 @@ class Held:
     def beside(self, kind: HeldKind, path: str) -> tuple[str, ...]:
         """Return what is left out if the folder at `path` is taken as that kind, and how to take it."""
         counted: dict[HeldKind, tuple[int, str]] = {
-            "image_folder": (self.pictures, "pictures in files"),
-            "parquet": (self.tables[1], "rows of Parquet files"),
+            "image_folder": (self.pictures, "picture files"),
+            "parquet": (self.tables[1], "images in Parquet files"),
             "lsun_lmdb": (self.databases[1], "entries of LMDBs"),
         }
         place = one_line(path, 200)
         found = [
-            f"{count:,} {what} beside them are left out. `{{kind: {other}, path: {place}}}` takes them"
+            f"left out beside them: {what}, {count:,} in all. `{{kind: {other}, path: {place}}}` takes them"
             for other, (count, what) in counted.items()
             if other != kind and count
         ]
         if kind == "parquet" and self.others:
-            found.append(f"{len(self.others):,} Parquet files without a column of images are left out")
+            found.append(f"left out: Parquet files without a column of images, {len(self.others):,} in all")
         return tuple(found)
 
 

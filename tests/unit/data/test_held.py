@@ -67,7 +67,7 @@ def test_more_images_in_tables_than_beside_them_are_the_set_and_the_rest_is_name
     found = load(tmp_path)
     assert len(found.images) == 5
     taken = f"`{{kind: image_folder, path: {tmp_path}}}` takes them"
-    assert found.decided == (f"2 pictures in files beside them are left out. {taken}",)
+    assert found.decided == (f"left out beside them: picture files, 2 in all. {taken}",)
 
 
 def test_more_pictures_than_images_in_tables_are_the_set(tmp_path: Path, picture: bytes) -> None:
@@ -94,7 +94,7 @@ def test_a_table_without_images_among_others_is_left_out_and_several_folders_are
     table(tmp_path / "metadata.parquet", None, 9)
     found = load(tmp_path)
     assert len(found.images) == 4
-    assert found.decided[0] == "1 Parquet files without a column of images are left out"
+    assert found.decided[0] == "left out: Parquet files without a column of images, 1 in all"
     assert (
         f'`{{kind: parquet, path: "{tmp_path}/default/test/*.parquet"}}` takes those of one'
         in found.decided[1]
