@@ -22,12 +22,11 @@ class FolderImages(EncodedImages):
 
     class_folders: ClassFolders | None = None
 
-    def described(self, real: RealImages, decided: str) -> RealImages:
+    def described(self, real: RealImages, *decided: str) -> RealImages:
         """Return the images of the folder `path`, with what was left out and decided.
 
-        decided: what was decided about its folders; empty if nothing was.
+        decided: what was decided about its folders and files; empty texts if nothing was.
         """
         folder = Path(self.path)
         beside = held(folder).beside(cast(HeldKind, self.kind), self.path)
-        said = (*beside, decided) if decided else beside
-        return replace(real, stray=stray_files(folder), decided=said)
+        return replace(real, stray=stray_files(folder), decided=(*beside, *filter(None, decided)))

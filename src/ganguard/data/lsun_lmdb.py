@@ -57,7 +57,7 @@ class LsunLmdb(FolderImages):
         """Return the images of each category in the order of their keys, with labels if there are several
         categories. Raises DataError."""
         real = load_encoded(self, self.fingerprint(), self._opened, progress)
-        return self.described(real, self._classes().decided)
+        return self.described(real, self._classes().decided, self._read_size())
 
     @contextmanager
     def _opened(self) -> Generator[Found]:
@@ -83,6 +83,24 @@ class LsunLmdb(FolderImages):
         files = [(folder / FILE).relative_to(self.path).as_posix() for folder in _databases(Path(self.path))]
         found = folder_classes(files, self.class_folders, self.path)
         return found if self.class_folders else FolderClasses(one_category(found.labels), found.decided)
+
+    def _read_size(self) -> str:
+        """Return which size of the pictures is read, and what reads another; empty if there is one only."""
+        if self.resolution or find_spec("lmdb") is None:
+            return ""
+        folder = _databases(Path(self.path))[0]
+        with _environment(folder) as environment:
+            with _reading(folder), environment.begin() as transaction, transaction.cursor() as cursor:
+                sizes = sizes_held(cursor)
+            chosen, _ = self._chosen(folder, environment)
+        if len(sizes) < 2:
+            return ""
+        held = ", ".join(map(str, sizes))
+        other = next(size for size in sizes if size != chosen)
+        return (
+            f"every picture is held in the sizes {held}, and {chosen} is read. `resolution: {other}` of "
+            f"{one_line(self.path, 200)} reads another"
+        )
 
     def _chosen(self, folder: Path, environment: "Environment") -> tuple[int | None, int]:
         """Return the size of the pictures to read, None if keys name no sizes, and the most that there can

@@ -55,7 +55,7 @@ class Beginning(Settings):
 
 def with_its_architecture(values: object) -> object:
     """Return the values of a training's settings, with the architecture of the checkpoint that it begins with
-    if they name none.
+    if they name none, or only its kind.
 
     Raises CheckpointError if that checkpoint cannot be read.
     """
@@ -63,11 +63,13 @@ def with_its_architecture(values: object) -> object:
         return values
     said = cast(Mapping[str, Any], values)
     beginning = said.get("beginning")
-    if said.get("architecture") is not None or beginning is None:
+    named = said.get("architecture")
+    if beginning is None or not (named is None or isinstance(named, str)):
         return said
     if not isinstance(beginning, Beginning):
         try:
             beginning = Beginning.model_validate(beginning)
         except ValidationError as problem:
             raise ValueError(explain(problem, Beginning, "beginning")) from None
-    return {**said, "architecture": read_description(beginning.path).architecture}
+    found = read_description(beginning.path).architecture
+    return {**said, "architecture": found if named in (None, found.kind) else named}

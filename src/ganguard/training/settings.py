@@ -24,8 +24,8 @@ class TrainingSettings(Settings):
     """How a GAN is trained. For the fields that are None, the architecture's recipe decides.
 
     Attributes:
-        architecture: name or settings of G and D. If it is left out beside `beginning`, it is that
-            checkpoint's.
+        architecture: name or settings of G and D. If it is left out beside `beginning`, or only its kind is
+            named, it is that checkpoint's.
         steps: updates of G. A training that finished, or was killed, goes on if it is raised.
         batch_size: images of one update; as many real ones as generated ones.
         loss: name of the adversarial loss.

@@ -147,8 +147,14 @@ def test_a_database_of_several_sizes_is_read_in_one(
     found = load(tmp_path)
     assert found.images.shape == (3, 1, max(sizes), max(sizes))
     assert found.images[:, 0, 0, 0].tolist() == [0, 1, 2]
+    held = ", ".join(map(str, sizes))
+    said = (
+        f"every picture is held in the sizes {held}, and {max(sizes)} is read. `resolution: 4` of {tmp_path}"
+    )
+    assert found.decided == ((f"{said} reads another",) if len(sizes) > 1 else ())
     for size in sizes:
-        assert load(tmp_path, resolution=size).images.shape[2:] == (size, size)
+        again = load(tmp_path, resolution=size)
+        assert (again.images.shape[2:], again.decided) == ((size, size), ())
     assert load(tmp_path, size=3).names == ("/4-00000", "/4-00001", "/4-00002")
     assert load(tmp_path, max_images=2, size=40).names == tuple(f"/{max(sizes)}-0000{n}" for n in (0, 1))
     with pytest.raises(DataError, match=r"no pictures of resolution 5, but 4"):

@@ -171,6 +171,14 @@ def test_a_training_begins_with_the_weights_of_a_checkpoint(tmp_path: Path, kind
     assert found.description.provenance["beginning"]
 
 
+def test_the_kind_alone_stands_for_the_checkpoints_architecture(tmp_path: Path) -> None:
+    begun = {"checkpoint": str(train(tmp_path, steps=1))}
+    assert settings(architecture="sngan", beginning=begun) == settings(beginning=begun)
+    wide = settings(architecture={"kind": "sngan"}, beginning=begun)
+    with pytest.raises(SpecError, match="another architecture than the network to train"):
+        train_gan(IMAGES, wide, tmp_path / "on", seed=0, compute=CPU)
+
+
 def test_a_checkpoint_that_moved_is_the_same_beginning(tmp_path: Path) -> None:
     begun = train(tmp_path / "begun", steps=2)
     on = train(tmp_path / "on", steps=2, beginning={"checkpoint": str(begun)})
