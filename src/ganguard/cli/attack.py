@@ -15,6 +15,14 @@ Kind = Annotated[
         show_default=False,
     ),
 ]
+Architecture = Annotated[
+    str | None,
+    typer.Option(
+        help="The substitute's: `dcgan`, `sngan`, `pggan` or `stylegan2`. By default `sngan`, or that of the "
+        "checkpoint that it begins with (--set beginning.checkpoint=DIR).",
+        show_default=False,
+    ),
+]
 Real = Annotated[
     str | None,
     typer.Option(
@@ -42,9 +50,7 @@ def attack(
     target: TargetArgument,
     out: Out,
     query_budget: Annotated[int, typer.Option(help="Images to buy and train on.")] = 1000,
-    architecture: Annotated[
-        str, typer.Option(help="The substitute's: `dcgan`, `sngan`, `pggan` or `stylegan2`.")
-    ] = "sngan",
+    architecture: Architecture = None,
     real: Real = None,
     domain: Domain = None,
     features: Features = "random_network",

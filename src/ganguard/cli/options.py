@@ -92,6 +92,13 @@ def dataset_of(text: str, size: int | None) -> "DatasetSettings":
     return parse_dataset({"kind": text, "size": size})
 
 
+def default_architecture(values: dict[str, Any], changes: list[str]) -> dict[str, Any]:
+    """Return a training's architecture if its values name none: none, too, if they or the changes name a
+    checkpoint to begin with, whose architecture it then has."""
+    begins = "beginning" in values or any(change.startswith("beginning") for change in changes)
+    return {} if "architecture" in values or begins else {"architecture": "sngan"}
+
+
 def is_mapping(text: str) -> bool:
     """Return whether a text is a YAML mapping, rather than a name or a path."""
     return text.lstrip().startswith("{")
@@ -113,6 +120,8 @@ def load_and_say(settings: "DatasetSettings", progress: "Progress | None" = None
         )
         for name, reason in real.skipped.listed:
             typer.echo(f"  {name}: {reason}", err=True)
+    for decided in real.decided:
+        typer.echo(f"{settings.kind}: {decided}", err=True)
     if real.stray:
         what = "hidden files, or files of an operating system, are left out"
         typer.echo(f"{settings.kind}: {real.stray:,} {what}", err=True)

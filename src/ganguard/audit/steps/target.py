@@ -48,6 +48,8 @@ def run_train_target(call: StepCall[TrainTargetSettings, TrainTargetInputs[Path]
         f"{training.architecture.kind} trained here, {training.steps:,} step"
         f"{'' if training.steps == 1 else 's'} on {len(images):,} images"
     )
+    if training.beginning:
+        description += f", from {training.beginning.name()}"
     if privacy := training.differential_privacy:
         bound = f"({privacy.epsilon:g}, {privacy.delta:g})-" if privacy.epsilon else "not "
         description += f", {bound}differentially private"
