@@ -22,6 +22,7 @@ from ganguard.attacks.subsampling.refining import Refining, refine, require_read
 from ganguard.base.cache import content_key, tensor_digest
 from ganguard.base.compute import use_threads
 from ganguard.base.plugins import PluginTable
+from ganguard.base.weights import weights_of
 from ganguard.queries.harvest import harvest
 from ganguard.targets.protocol import WhiteBoxTarget
 from ganguard.training.initial_weights import RANDOM_WEIGHTS, InitialWeights
@@ -104,7 +105,7 @@ def _refined(
     (X_r, judge), D = require_real(knowledge, target.image_shape), target.discriminator
     identity = content_key(
         images=tensor_digest(
-            {"bought": images, "real": X_r, "scores": D.scores(X_r), **D.module().state_dict()}
+            {"bought": images, "real": X_r, "scores": D.scores(X_r), **weights_of(D.module())}
         ),
         refining=settings.refining.model_dump(mode="json"),
         judged_by=knowledge.judged_by,

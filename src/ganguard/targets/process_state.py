@@ -1,0 +1,209 @@
+"""Global state of a process that other people's code changes: how each part is read, and put back.
+
+torch, NumPy, Pillow and Python keep settings for a whole process or a thread. A research script may set any
+of them when it is imported, and has no reason to put them back.
+"""
+
+import builtins
+import gc
+import logging
+import multiprocessing
+import operator
+import os
+import random
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image, ImageFile
+
+_SIGNALS = sorted(
+    number for number in map(int, signal.valid_signals()) if number < 32
+)  # not the nameless ones
+
+
+class Part(NamedTuple):
+    """One part of the state.
+
+    Attributes:
+        read: returns it as a value that later changes leave alone.
+        write: sets it to such a value.
+        same: whether two such values are equal.
+        kept: whether the code that changed it finds it changed when it runs again. The other parts are ours
+            alone, such as the number of threads, which bits depend on.
+    """
+
+    read: Callable[[], Any]
+    write: Callable[[Any], object]
+    same: Callable[[Any, Any], bool] = operator.eq
+    kept: bool = True
+
+
+def _attribute(owner: Any, name: str, *, kept: bool = True) -> Part:
+    return Part(lambda: getattr(owner, name), lambda value: setattr(owner, name, value), kept=kept)
+
+
+def _list_of(owner: Any, name: str) -> Part:
+    """Return the part of a module's list: which list it is, and what it holds."""
+
+    def read() -> tuple[list[str], list[str]]:
+        there = getattr(owner, name)
+        return there, list(there)
+
+    def write(value: tuple[list[str], list[str]]) -> None:
+        there, held = value
+        there[:] = held
+        setattr(owner, name, there)
+
+    return Part(read, write, lambda one, other: one[0] is other[0] and one[1] == other[1])
+
+
+def _folder() -> str | None:
+    """Return the current folder; None if it was deleted."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return None
+
+
+def _enter(folder: str | None) -> None:
+    with suppress(OSError):  # it may have been deleted meanwhile
+        if folder is not None:
+            os.chdir(folder)
+
+
+def _set_environment(wanted: dict[str, str]) -> None:
+    for name in os.environ.keys() - wanted.keys():
+        del os.environ[name]
+    os.environ.update({name: value for name, value in wanted.items() if os.environ.get(name) != value})
+
+
+def _set_default_device(device: torch.device) -> None:
+    torch.set_default_device(None)  # a device that is set costs time at each call; the CPU is one without it
+    if torch.get_default_device() != device:
+        torch.set_default_device(device)
+
+
+def _autocast() -> tuple[tuple[str, bool, torch.dtype], ...]:
+    return tuple(
+        (device, torch.is_autocast_enabled(device), torch.get_autocast_dtype(device))
+        for device in ("cpu", "cuda")
+    )
+
+
+def _set_autocast(value: tuple[tuple[str, bool, torch.dtype], ...]) -> None:
+    for device, enabled, dtype in value:
+        torch.set_autocast_enabled(device, enabled)
+        torch.set_autocast_dtype(device, dtype)
+
+
+def _flushes_denormals() -> bool:
+    return (torch.full((1,), 1e-40, dtype=torch.float32, device="cpu") * 1.0).item() == 0.0
+
+
+def _cuda_states() -> list[torch.Tensor]:
+    return torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+
+
+def _set_cuda_states(states: list[torch.Tensor]) -> None:
+    if states:
+        torch.cuda.set_rng_state_all(states)
+
+
+def _same_numpy(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
+    return bool(one[0] == other[0] and np.array_equal(one[1], other[1]) and one[2:] == other[2:])
+
+
+def _same_tensors(one: list[torch.Tensor], other: list[torch.Tensor]) -> bool:
+    return len(one) == len(other) and all(map(torch.equal, one, other))
+
+
+def _set_recursion_limit(limit: int) -> None:
+    with suppress(RecursionError):  # this thread stands deeper than that now
+        sys.setrecursionlimit(limit)
+
+
+def _handlers() -> dict[int, Any]:
+    """Return the handlers of all signals. Only the main thread can set them, so only there are they read."""
+    if threading.current_thread() is not threading.main_thread():
+        return {}
+    return {number: signal.getsignal(number) for number in _SIGNALS}
+
+
+def _set_handlers(handlers: dict[int, Any]) -> None:
+    for number, handler in handlers.items():
+        if handler is not None and signal.getsignal(number) is not handler:  # None: not set from Python
+            signal.signal(number, handler)
+
+
+def _logging() -> tuple[int, list[logging.Handler], int]:
+    root = logging.getLogger()
+    return root.level, list(root.handlers), root.manager.disable
+
+
+def _set_logging(value: tuple[int, list[logging.Handler], int]) -> None:
+    root = logging.getLogger()
+    level, root.handlers[:], root.manager.disable = value
+    root.setLevel(level)
+
+
+def _set_collecting(enabled: bool) -> None:
+    (gc.enable if enabled else gc.disable)()
+
+
+def _set_builtins(names: dict[str, Any]) -> None:
+    for name in vars(builtins).keys() - names.keys():
+        delattr(builtins, name)
+    for name, value in names.items():
+        setattr(builtins, name, value)
+
+
+PARTS: dict[str, Part] = {
+    "default dtype": Part(torch.get_default_dtype, torch.set_default_dtype),
+    "default device": Part(torch.get_default_device, _set_default_device),
+    "grad mode": Part(torch.is_grad_enabled, torch._C._set_grad_enabled),  # pyright: ignore[reportPrivateUsage]
+    "autocast": Part(_autocast, _set_autocast),
+    "anomaly detection": Part(torch.is_anomaly_enabled, torch.set_anomaly_enabled),
+    "deterministic algorithms": Part(torch.get_deterministic_debug_mode, torch.set_deterministic_debug_mode),
+    "matmul precision": Part(torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
+    "denormals": Part(_flushes_denormals, torch.set_flush_denormal),
+    "cuDNN": _attribute(torch.backends.cudnn, "enabled"),
+    "cuDNN's search": _attribute(torch.backends.cudnn, "benchmark"),
+    "cuDNN's determinism": _attribute(torch.backends.cudnn, "deterministic"),
+    "torch's random state": Part(torch.get_rng_state, torch.set_rng_state, torch.equal),
+    "CUDA's random states": Part(_cuda_states, _set_cuda_states, _same_tensors),
+    "NumPy's random state": Part(np.random.get_state, np.random.set_state, _same_numpy),
+    "Python's random state": Part(random.getstate, random.setstate),
+    "threads": Part(torch.get_num_threads, torch.set_num_threads, kept=False),
+    "NumPy's errors": Part(np.geterr, lambda value: np.seterr(**value)),
+    "truncated images": _attribute(ImageFile, "LOAD_TRUNCATED_IMAGES"),
+    "largest image": _attribute(Image, "MAX_IMAGE_PIXELS"),
+    "folder": Part(_folder, _enter),
+    "environment": Part(lambda: dict(os.environ), _set_environment),
+    "arguments": _list_of(sys, "argv"),
+    "import path": _list_of(sys, "path"),
+    "standard input": _attribute(sys, "stdin", kept=False),
+    "standard output": _attribute(sys, "stdout", kept=False),
+    "standard error": _attribute(sys, "stderr", kept=False),
+    "exception hook": _attribute(sys, "excepthook", kept=False),
+    "display hook": _attribute(sys, "displayhook", kept=False),
+    "trace": Part(sys.gettrace, sys.settrace, kept=False),
+    "profile": Part(sys.getprofile, sys.setprofile, kept=False),
+    "recursion limit": Part(sys.getrecursionlimit, _set_recursion_limit),
+    "garbage collection": Part(gc.isenabled, _set_collecting),
+    "signal handlers": Part(_handlers, _set_handlers, kept=False),
+    "logging": Part(_logging, _set_logging),
+    "sockets' timeout": Part(socket.getdefaulttimeout, socket.setdefaulttimeout),
+    "start of processes": Part(
+        lambda: multiprocessing.get_start_method(allow_none=True),
+        lambda method: multiprocessing.set_start_method(method, force=True),
+    ),
+    "builtins": Part(lambda: dict(vars(builtins)), _set_builtins, kept=False),
+}
+"""Name of a part -> the part."""
