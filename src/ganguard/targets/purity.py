@@ -54,14 +54,28 @@ def require_pure(
     """
     mixed = others.clone()
     mixed[0::2] = z[1::2].flip(0)
-    beside = _difference(images[1::2], generate(mixed)[0::2].flip(0))
-    alone = _difference(images[:1], generate(z[:1].expand(len(z), -1))[:1])
+    beside = _difference(images[1::2], _in_another_batch(generate, module, mixed)[0::2].flip(0))
+    alone = _difference(images[:1], _in_another_batch(generate, module, z[:1].expand(len(z), -1))[:1])
     again = _difference(images, generate(z))
     found = [difference for difference in (again, beside, alone) if difference]
     if all(difference.rounding for difference in found):
         return [f"{found[0]} when they are asked for in another way: rounding"] if found else []
     worst = max(found, key=lambda difference: (difference.levels, difference.images))
     raise TargetError(_complaint(generate, module, z, worst, again is not None and not again.rounding))
+
+
+def _in_another_batch(generate: Generate, module: nn.Module, z: Tensor) -> Tensor:
+    """Return the images of codes. Raises TargetError, with the likely cause, if there are none.
+
+    A batch of equal codes has no deviation, and what is divided by it is NaN.
+    """
+    try:
+        return generate(z)
+    except TargetError as problem:
+        raise TargetError(
+            "the generator must give the same image for a code whatever stands beside it; in another batch "
+            f"this came: {one_line(problem, 160)} {_cause(module) or _NEIGHBOURS}"
+        ) from None
 
 
 def _difference(images: Tensor, asked_again: Tensor) -> _Difference | None:

@@ -17,8 +17,10 @@ FEW = 0.01
 """At most this share of values may lie further outside; they are clamped, as a picture's file would."""
 FAR = 2.0
 """No value may lie further from 0 than this, in units of half the range."""
-DARK, DARKEST_SHARE, LIGHT = -0.1, 0.01, 0.5
-"""Images are in [0, 1] if at most a share of DARKEST_SHARE is below DARK, and some of them above LIGHT."""
+DARK, BLACK, LIGHT = -0.1, -0.5, 0.5
+FEW_DARK, FEW_BLACK = 0.01, 1e-4
+"""Images are in [0, 1] if some values are above LIGHT, and at most a share of FEW_DARK below DARK, where a
+filter may overshoot, and of FEW_BLACK below BLACK."""
 NARROW = 0.6
 """A warning is due if the middle 99.8 % of values fill less than this share of the range."""
 MOST_VALUES = 1 << 20  # of which quantiles are taken; the rest is skipped at even steps
@@ -62,8 +64,8 @@ def require_range(images: Tensor, stated: tuple[float, float] | None) -> list[st
 
 def _unit(images: Tensor, high: float) -> bool:
     """Return whether images are surely in [0, 1], or in its upper half at least."""
-    dark = (images < DARK).float().mean().item()
-    return (dark <= DARKEST_SHARE and high > LIGHT) or images.min().item() >= 0
+    dark, black = ((images < limit).float().mean().item() for limit in (DARK, BLACK))
+    return (dark <= FEW_DARK and black <= FEW_BLACK and high > LIGHT) or images.min().item() >= 0
 
 
 def _likely(images: Tensor, low: float, high: float) -> str:

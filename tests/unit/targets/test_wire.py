@@ -84,9 +84,7 @@ def by_column(images: torch.Tensor) -> bytes:
 
 def in_other_words() -> bytes:
     header = b'{"shape":(2,1,8,8),"fortran_order":False,"descr":"<u1"}\n'
-    return archive(
-        b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + IMAGES.numpy().tobytes()
-    )
+    return archive(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + IMAGES.numpy().tobytes())
 
 
 @pytest.mark.parametrize("content", [by_column(IMAGES), in_other_words()])
