@@ -123,7 +123,8 @@ def _seen(images: Tensor, asked_again: Tensor) -> bool:
 
 def _cause(module: nn.Module) -> str:
     """Return a sentence on the layers that mix or change images, if there are any; empty otherwise."""
-    return _training(module) or _without_statistics(module) or _traced_training(module) or _hidden(module)
+    looks = (_training, _without_statistics, _dynamically_quantised, _written_down, _hidden)
+    return next((said for look in looks if (said := look(module))), "")
 
 
 def _training(module: nn.Module) -> str:
@@ -145,8 +146,19 @@ def _without_statistics(module: nn.Module) -> str:
     return f"{_named(module, without)} has no running statistics, and normalises by the batch."
 
 
-def _traced_training(module: nn.Module) -> str:
-    """Return a sentence on a TorchScript program in which training mode is written down."""
+def _dynamically_quantised(module: nn.Module) -> str:
+    found = [name for name, part in module.named_modules() if ".quantized.dynamic." in type(part).__module__]
+    return f"{_named(module, found)} {_DYNAMIC}" if found else ""
+
+
+_DYNAMIC = (
+    "is quantised dynamically: it rounds its input by the least and greatest value of the batch. Quantise it "
+    "statically, or give the network in floats."
+)
+
+
+def _written_down(module: nn.Module) -> str:
+    """Return a sentence on a TorchScript program that normalises or rounds by the batch whatever its mode."""
     if not isinstance(module, torch.jit.ScriptModule):
         return ""
     graph = cast(Any, module).inlined_graph
@@ -155,7 +167,7 @@ def _traced_training(module: nn.Module) -> str:
             if list(node.inputs())[argument].toIValue() is True:
                 what = kind.removeprefix("aten::")
                 return f"Its {what} was traced in training mode: call eval() before torch.jit.trace."
-    return ""
+    return f"A layer {_DYNAMIC}" if graph.findNode("quantized::linear_dynamic") else ""
 
 
 def _hidden(module: nn.Module) -> str:

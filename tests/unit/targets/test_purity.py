@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 import torch
@@ -72,8 +72,8 @@ def _hidden(kind: str) -> nn.Module:
     norm = nn.BatchNorm1d(3)
     painter = Painter()
     if kind == "list":
-        painter.layers = [norm]
-        painter.change = lambda z: cast(list[nn.Module], painter.layers)[0](z)
+        painter.__dict__["layers"] = [norm]
+        painter.change = lambda z: cast(Any, painter).layers[0](z)
     elif kind == "closure":
         painter.change = lambda z: norm(z)
     else:
