@@ -88,26 +88,6 @@ class Measured:
     notes: tuple[str, ...] = ()
 
 
-def measure_sets(
-    a: ImageSet,
-    b: ImageSet,
-    features: str,
-    metrics: str,
-    compute: Compute,
-    progress: Progress,
-    *,
-    cache: Path | None = None,
-    scale: ScaleName | None = None,
-) -> Mapping[str, Value | str]:
-    """Return numbers of images a against images b, by name, or "not measured: " and why.
-
-    For arguments and errors see `measured_sets`.
-    """
-    found = measured_sets(a, b, features, metrics, compute, progress, cache=cache, scale=scale)
-    refused = {name: f"not measured: {reason}" for name, reason in found.refused.items()}
-    return {name: found.values.get(name) or refused[name] for name in named_metrics(metrics)[0]}
-
-
 def measured_sets(
     a: ImageSet,
     b: ImageSet,

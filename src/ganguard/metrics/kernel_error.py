@@ -18,7 +18,8 @@ from ganguard.metrics.arrays import Features
 from ganguard.metrics.cubic_kernel import kernel, two_sets
 from ganguard.metrics.expansion import noise_of_first
 
-BLOCK_ROWS = 256  # rows that are compared with a whole set at once
+BLOCK_ROWS = 128  # rows that are compared with a whole set at once: few enough for the processor's cache
+FIRST_ROWS = 256  # rows of a set that show the kernel's size and its directions
 APART = 2.5  # standard deviations of equal distributions beyond which a distance is told from 0
 FEWEST_ROWS = 4  # a mean of products is over two pairs of different rows
 
@@ -57,8 +58,8 @@ class KernelVariance:
         if min(len(x), len(y)) < FEWEST_ROWS:
             return None
         # The distance of k - shift is that of k, and small numbers lose the fewest digits.
-        shift = kernel(x[:BLOCK_ROWS], y[:BLOCK_ROWS]).mean(dtype=torch.float64).item()
-        directions = min(_directions(x[:BLOCK_ROWS]), _directions(y[:BLOCK_ROWS]))
+        shift = kernel(x[:FIRST_ROWS], y[:FIRST_ROWS]).mean(dtype=torch.float64).item()
+        directions = min(_directions(x[:FIRST_ROWS]), _directions(y[:FIRST_ROWS]))
         return _variance(_Within.of(x, shift), _Within.of(y, shift), _Between.of(x, y, shift), directions)
 
     def error(self, n: int, m: int) -> float:
@@ -99,12 +100,12 @@ class _Within:
         sums, squares = torch.zeros(len(x), dtype=torch.float64), 0.0
         for start in range(0, len(x), BLOCK_ROWS):
             # k is symmetric: pairs with earlier rows have been counted.
-            k = kernel(x[start : start + BLOCK_ROWS], x[start:]).double() - shift
+            k = kernel(x[start : start + BLOCK_ROWS], x[start:]).double().sub_(shift)
             own, later = k.split([len(k), k.shape[1] - len(k)], 1)
             own.fill_diagonal_(0)
             sums[start : start + len(k)] += k.sum(1)
             sums[start + len(k) :] += later.sum(0)
-            squares += own.square().sum().item() + 2 * later.square_().sum().item()
+            squares += own.square().sum().item() + 2 * later.square().sum().item()
         return _Within(sums, squares)
 
     def means(self) -> tuple[float, float, float]:
@@ -137,7 +138,7 @@ class _Between:
         parts: list[Tensor] = []
         columns, squares = torch.zeros(len(y), dtype=torch.float64), 0.0
         for rows in x.split(BLOCK_ROWS):
-            k = kernel(rows, y).double() - shift
+            k = kernel(rows, y).double().sub_(shift)
             parts.append(k.sum(1))
             columns += k.sum(0)
             squares += k.square_().sum().item()

@@ -25,7 +25,8 @@ from ganguard.comparison.compare import (
 )
 from ganguard.comparison.embedding import FeatureDescription, as_probabilities
 from ganguard.comparison.image_sets import ImageSet
-from ganguard.comparison.measure_sets import measure_sets
+from ganguard.comparison.measure_sets import measured_sets
+from ganguard.comparison.metric_names import named_metrics
 from ganguard.metrics import Balls, fit_niqe, ndb_jsd, niqe, piqe, psnr
 from ganguard.metrics.features.network import FeatureNetwork, Standardisation, extract
 from ganguard.metrics.features.random_network import RandomNetwork
@@ -38,9 +39,18 @@ def _images(count: int, seed: int, side: int = 8, channels: int = 1) -> Tensor:
 
 
 def _measured(
-    a: Tensor, b: Tensor, metrics: str, features: str = "random_network", *, cache: Path | None = None
+    a: Tensor | ImageSet,
+    b: Tensor | ImageSet,
+    metrics: str,
+    features: str = "random_network",
+    *,
+    cache: Path | None = None,
 ) -> Mapping[str, Any]:
-    return measure_sets(ImageSet.of(a), ImageSet.of(b), features, metrics, Compute(), silent, cache=cache)
+    """Return the numbers by name, in their order, or "not measured: " and why."""
+    x, y = (images if isinstance(images, ImageSet) else ImageSet.of(images) for images in (a, b))
+    found = measured_sets(x, y, features, metrics, Compute(), silent, cache=cache)
+    refused = {name: f"not measured: {reason}" for name, reason in found.refused.items()}
+    return {name: found.values.get(name) or refused[name] for name in named_metrics(metrics)[0]}
 
 
 def test_all_of_them_in_one_call_and_those_that_refuse_say_why() -> None:
@@ -132,40 +142,16 @@ def test_large_images_have_quality() -> None:
 def test_features_are_found_again_by_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     a, b = _images(30, 0), _images(40, 1)
     plain = _measured(a, b, "frechet_distance,precision")
-    first = measure_sets(
-        ImageSet.of(a),
-        ImageSet.of(b),
-        "random_network",
-        "frechet_distance,precision",
-        Compute(),
-        silent,
-        cache=tmp_path,
-    )
+    first = _measured(a, b, "frechet_distance,precision", cache=tmp_path)
     kept = sorted(tmp_path.rglob("*.safetensors"))
     monkeypatch.setattr(
         "ganguard.metrics.features.extraction.extract", lambda *_, **__: pytest.fail("made again")
     )
-    again = measure_sets(
-        ImageSet.of(a),
-        ImageSet.of(b),
-        "random_network",
-        "frechet_distance,precision",
-        Compute(),
-        silent,
-        cache=tmp_path,
-    )
+    again = _measured(a, b, "frechet_distance,precision", cache=tmp_path)
     assert plain == first == again
     assert len(kept) == 2
     with pytest.raises(pytest.fail.Exception, match="made again"):
-        measure_sets(
-            ImageSet.of(_images(30, 2)),
-            ImageSet.of(b),
-            "random_network",
-            "frechet_distance",
-            Compute(),
-            silent,
-            cache=tmp_path,
-        )
+        _measured(_images(30, 2), b, "frechet_distance", cache=tmp_path)
 
 
 class _Classes(FeatureNetwork):
@@ -239,7 +225,7 @@ def test_images_that_come_in_parts_measure_as_the_whole() -> None:
     a, b = _images(1100, 0, side=32, channels=3), _images(1100, 1, side=32, channels=3)
     names = "frechet_distance,ndb,jsd,piqe,niqe,psnr"
     parts = ImageSet(len(a), (3, 32, 32), lambda: (part for part in a.split(300)))
-    found: Mapping[str, Any] = measure_sets(parts, ImageSet.of(b), "random_network", names, Compute(), silent)
+    found = _measured(parts, b, names)
     whole = ndb_jsd(b.flatten(1), a.flatten(1))
     assert (found["ndb"].value, found["jsd"].value) == (whole.share, whole.jsd)
     assert found["piqe"].value == piqe(a).mean().item() and found["psnr"].value == psnr(a, b).mean().item()
@@ -253,4 +239,4 @@ def test_images_that_come_in_parts_measure_as_the_whole() -> None:
 def test_fewer_images_than_announced_are_refused() -> None:
     short = ImageSet(13, (1, 8, 8), lambda: [_images(12, 0)])
     with pytest.raises(InputError, match="12 images came of 13"):
-        measure_sets(short, ImageSet.of(_images(12, 1)), "random_network", "precision", Compute(), silent)
+        _measured(short, _images(12, 1), "precision")

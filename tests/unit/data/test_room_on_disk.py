@@ -13,7 +13,7 @@ from ganguard.base.errors import DataError
 from ganguard.base.image_rows import ImageRows
 from ganguard.base.progress import silent
 from ganguard.comparison.image_sets import ImageSet
-from ganguard.comparison.measure_sets import measure_sets
+from ganguard.comparison.measure_sets import measured_sets
 from ganguard.comparison.watch import watch_by_distance
 from ganguard.data import room as rooms
 from ganguard.data.idx import IdxImages
@@ -64,10 +64,10 @@ def test_idx(small: Path, tmp_path: Path) -> None:
 
 def test_the_bins_of_ndb(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     a, b = (torch.randint(0, 256, (500, 1, 4, 4), dtype=torch.uint8) for _ in range(2))
-    found = measure_sets(ImageSet.of(a), ImageSet.of(b), "random_network", "ndb,jsd", Compute(), silent)
+    found = measured_sets(ImageSet.of(a), ImageSet.of(b), "random_network", "ndb,jsd", Compute(), silent)
     monkeypatch.setattr(rooms, "MOST_HELD", 1 << 30)
     monkeypatch.setattr(rooms, "room_for", lambda count, shape, _: torch.empty(count, *shape).byte())
-    again = measure_sets(ImageSet.of(a), ImageSet.of(b), "random_network", "ndb,jsd", Compute(), silent)
+    again = measured_sets(ImageSet.of(a), ImageSet.of(b), "random_network", "ndb,jsd", Compute(), silent)
     assert found == again
 
 

@@ -301,42 +301,6 @@ def test_a_model_of_arrays_is_one_of_tensors_and_files_are_named_by_texts(tmp_pa
         metrics.NiqeModel(None, None, 16)  # type: ignore[arg-type]
 
 
-# What a message says must work when it is done.
-
-
-def test_bins_that_are_advised_are_taken_and_none_are_advised_for_equal_rows() -> None:
-    for different in (2, 3, 7):
-        rows = np.arange(different)[:, None].repeat(3, axis=1).repeat(50, axis=0)
-        said = _refused(CALLS["ndb_jsd"], reference=rows, bins=100)
-        advised = int(said.partition("at most ")[2].partition(",")[0])
-        assert CALLS["ndb_jsd"](reference=rows, bins=advised).bins == different
-    assert "Set bins" not in _refused(CALLS["ndb_jsd"], reference=np.ones((200, 3)), bins=100)
-
-
-@pytest.mark.parametrize(("height", "width"), [(64, 64), (63, 40), (20, 90), (16, 16), (90, 16)])
-def test_a_block_size_that_is_advised_for_fitting_also_serves_judging(height: int, width: int) -> None:
-    images = np.random.default_rng(0).integers(0, 256, size=(80, 1, height, width), dtype=np.uint8)
-    said = _refused(CALLS["fit_niqe"], images=images, block_size=96)
-    advised = int(said.partition("at most ")[2].partition(",")[0])
-    assert metrics.niqe(images, metrics.fit_niqe(images, block_size=advised)).isfinite().all()
-
-
-@pytest.mark.parametrize("images", [3, 20, 36])
-def test_as_many_images_as_are_advised_make_a_model(images: int) -> None:
-    many = np.random.default_rng(0).integers(0, 256, size=(2000, 1, 16, 16), dtype=np.uint8)
-    said = _refused(CALLS["fit_niqe"], images=many[:images], block_size=16)
-    advised = int(said.partition("Give ")[2].partition(" such")[0])
-    assert metrics.fit_niqe(many[:advised], block_size=16).block_size == 16
-    assert "not flat" in _refused(CALLS["fit_niqe"], images=np.zeros((5, 1, 32, 32), np.uint8))
-
-
-def test_images_without_texture_are_left_out_as_advised() -> None:
-    images = IMAGES.copy()
-    images[2] = 9
-    assert "has_texture" in _refused(CALLS["niqe"], images=images)
-    assert len(metrics.niqe(torch.from_numpy(images)[metrics.has_texture(images, MODEL)], MODEL)) == 11
-
-
 def test_a_list_may_mix_tensors_and_lists() -> None:
     rows = [torch.ones(3), [1.0, 2.0, 3.0], np.zeros(3)]
     wanted = metrics.frechet_distance(np.array([[1, 1, 1], [1, 2, 3], [0, 0, 0]]), ROWS)

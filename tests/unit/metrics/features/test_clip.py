@@ -19,7 +19,7 @@ from ganguard.base.compute import Compute
 from ganguard.base.errors import CheckpointError, MetricError
 from ganguard.base.progress import silent
 from ganguard.comparison.image_sets import ImageSet
-from ganguard.comparison.measure_sets import measure_sets
+from ganguard.comparison.measure_sets import measured_sets
 from ganguard.metrics import cmmd
 from ganguard.metrics.features.clip import Clip
 from ganguard.metrics.features.network import extract, parse_features
@@ -56,15 +56,14 @@ def test_cmmd_is_measured_of_clip_alone(tmp_path: Path) -> None:
     model = save_clip(tmp_path)
     a, b = _images(30, 1), _images(40, 2) // 2
     given = f"{{kind: clip, model: {model}}}"
-    found = measure_sets(ImageSet.of(a), ImageSet.of(b), given, "cmmd,kid", Compute(), silent)["cmmd"]
+    found = measured_sets(ImageSet.of(a), ImageSet.of(b), given, "cmmd,kid", Compute(), silent).values["cmmd"]
     network = Clip(model=str(model)).load(Path(), 3)
     wanted = cmmd(*(extract(network, images, Compute()) for images in (a, b)))
-    assert not isinstance(found, str)
     assert found.value == pytest.approx(wanted, rel=1e-6)
     assert found.value > 0
     assert found.spread is None
     with pytest.raises(MetricError, match=r"cmmd is of CLIP's embeddings\. Set --features clip\."):
-        measure_sets(ImageSet.of(a), ImageSet.of(b), "random_network", "cmmd", Compute(), silent)
+        measured_sets(ImageSet.of(a), ImageSet.of(b), "random_network", "cmmd", Compute(), silent)
 
 
 def test_the_word_alone_is_the_model_of_the_paper() -> None:

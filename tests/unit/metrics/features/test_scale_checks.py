@@ -11,7 +11,7 @@ from ganguard.base.compute import Compute
 from ganguard.base.errors import MetricError
 from ganguard.base.progress import silent
 from ganguard.comparison.image_sets import ImageSet
-from ganguard.comparison.measure_sets import measure_sets
+from ganguard.comparison.measure_sets import measured_sets
 from ganguard.comparison.two_sets import TwoSets
 from ganguard.metrics.features.network import Standardisation
 from ganguard.metrics.features.random_network import RandomNetwork
@@ -35,10 +35,9 @@ def _noisy(images: Tensor, levels: int) -> Tensor:
 
 
 def _distance(a: Tensor, b: Tensor) -> float:
-    found = measure_sets(
+    found = measured_sets(
         ImageSet.of(a), ImageSet.of(b), "random_network", "frechet_distance", Compute(), silent
-    )["frechet_distance"]
-    assert not isinstance(found, str)
+    ).values["frechet_distance"]
     return found.value
 
 
