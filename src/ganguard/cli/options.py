@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from ganguard.base.compute import Compute
     from ganguard.base.progress import Progress
     from ganguard.data.dataset import DatasetSettings, RealImages
     from ganguard.targets.load import TargetSettings
+    from ganguard.targets.protocol import BlackBoxTarget
 
 LARGEST = 2**62  # the largest number that fits every file and database
 MOST_SIDE = 8192  # pixels, as in ganguard.base.settings
@@ -27,6 +29,15 @@ LatentDim = Annotated[
 ]
 Trusted = Annotated[
     bool, typer.Option("--trusted", help="Let a TorchScript file run: you know where it comes from.")
+]
+PixelRange = Annotated[
+    tuple[float, float] | None,
+    typer.Option(
+        "--range",
+        metavar="LOW HIGH",
+        help="Black and white in the images of a Python or TorchScript target, if these are not -1 and 1.",
+        show_default=False,
+    ),
 ]
 Seed = Annotated[int, typer.Option(min=0, max=LARGEST, help="Equal seeds give equal results.")]
 Out = Annotated[
@@ -120,7 +131,23 @@ def load_and_say(settings: "DatasetSettings", progress: "Progress | None" = None
     return real
 
 
-def target_of(text: str, latent_dim: int | None, trusted: bool) -> "TargetSettings":
+def open_and_say(settings: "TargetSettings", compute: "Compute") -> "BlackBoxTarget":
+    """Open a target, and say on standard error what may not be as its owner means it.
+
+    Raises TargetError or CheckpointError.
+    """
+    from ganguard.targets.load import load_target
+    from ganguard.targets.protocol import notes_of
+
+    opened = load_target(settings, compute)
+    for note in notes_of(opened):
+        typer.echo(note, err=True)
+    return opened
+
+
+def target_of(
+    text: str, latent_dim: int | None, trusted: bool, pixel_range: tuple[float, float] | None = None
+) -> "TargetSettings":
     """Return the settings of the target that a TARGET argument names. Raises SpecError if they do not fit."""
     from ganguard.targets.load import parse_target
 
@@ -132,4 +159,6 @@ def target_of(text: str, latent_dim: int | None, trusted: bool) -> "TargetSettin
         values["latent_dim"] = latent_dim
     if trusted:
         values["trusted"] = True
+    if pixel_range is not None:
+        values["range"] = pixel_range
     return parse_target(values)

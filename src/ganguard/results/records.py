@@ -261,6 +261,7 @@ class TargetRecord(Settings):
         measured_against: what distances to the target were measured to: the target itself, a reference that
             its owner holds, or what an API returned.
         reference: identity of the reference; None without one.
+        notes: remarks on the target's images and weights from when it was opened.
     """
 
     description: str
@@ -269,6 +270,7 @@ class TargetRecord(Settings):
     codes: Literal["provider", "client"]
     measured_against: Literal["target", "reference", "api"] = "target"
     reference: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 class AuditResults(Settings):

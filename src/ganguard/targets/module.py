@@ -17,7 +17,7 @@ from ganguard.base.seeds import normal
 from ganguard.base.settings import one_line
 from ganguard.targets.batching import MICRO_BATCH, in_micro_batches
 from ganguard.targets.fitted import of_statistics
-from ganguard.targets.foreign import Foreign
+from ganguard.targets.foreign_code import ForeignCode
 from ganguard.targets.network import CalledNetwork
 from ganguard.targets.protocol import Discriminator
 from ganguard.targets.purity import require_pure
@@ -38,7 +38,7 @@ class ModuleDiscriminator:
         foreign: the code that D belongs to; None if it is ganguard's own.
     """
 
-    def __init__(self, module: nn.Module, compute: Compute, foreign: Foreign | None = None) -> None:
+    def __init__(self, module: nn.Module, compute: Compute, foreign: ForeignCode | None = None) -> None:
         self._compute, self._foreign = compute, foreign
         self._network = CalledNetwork(module, "discriminator", "images", compute, foreign)
 
@@ -123,7 +123,7 @@ class ModuleTarget:
         identity: str,
         compute: Compute,
         ours: bool = False,
-        foreign: Foreign | None = None,
+        foreign: ForeignCode | None = None,
         pixel_range: tuple[float, float] | None = None,
     ) -> None:
         if not 0 < latent_dim <= MOST_LATENTS:
@@ -131,7 +131,7 @@ class ModuleTarget:
         self.latent_dim = latent_dim
         self.notes: tuple[str, ...] = ()
         self._compute, self._range = compute, pixel_range
-        self._foreign = None if ours else foreign or Foreign()
+        self._foreign = None if ours else foreign or ForeignCode()
         self._network = CalledNetwork(module, "generator", "codes", compute, self._foreign)
         with torch.inference_mode(), use_threads(compute.threads):
             self.image_shape, images = self._probe()
@@ -202,10 +202,10 @@ class WhiteBoxModuleTarget(ModuleTarget):
         identity: str,
         compute: Compute,
         ours: bool = False,
-        foreign: Foreign | None = None,
+        foreign: ForeignCode | None = None,
         pixel_range: tuple[float, float] | None = None,
     ) -> None:
-        foreign = None if ours else foreign or Foreign()
+        foreign = None if ours else foreign or ForeignCode()
         super().__init__(
             module,
             latent_dim=latent_dim,

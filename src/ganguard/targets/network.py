@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from ganguard.base.compute import Compute, use_threads
 from ganguard.base.errors import TargetError
 from ganguard.base.settings import one_line
-from ganguard.targets.foreign import Foreign
+from ganguard.targets.foreign_code import ForeignCode
 
 
 class CalledNetwork:
@@ -29,7 +29,7 @@ class CalledNetwork:
     """
 
     def __init__(
-        self, module: nn.Module, what: str, rows: str, compute: Compute, foreign: Foreign | None
+        self, module: nn.Module, what: str, rows: str, compute: Compute, foreign: ForeignCode | None
     ) -> None:
         self._what, self._rows, self._foreign = what, rows, foreign
         self._precision: torch.dtype | None = None

@@ -15,6 +15,7 @@ import signal
 import socket
 import sys
 import threading
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -52,11 +53,11 @@ def _attribute(owner: Any, name: str, *, kept: bool = True) -> Part:
 def _list_of(owner: Any, name: str) -> Part:
     """Return the part of a module's list: which list it is, and what it holds."""
 
-    def read() -> tuple[list[str], list[str]]:
+    def read() -> tuple[list[Any], list[Any]]:
         there = getattr(owner, name)
         return there, list(there)
 
-    def write(value: tuple[list[str], list[str]]) -> None:
+    def write(value: tuple[list[Any], list[Any]]) -> None:
         there, held = value
         there[:] = held
         setattr(owner, name, there)
@@ -198,6 +199,8 @@ PARTS: dict[str, Part] = {
     "recursion limit": Part(sys.getrecursionlimit, _set_recursion_limit),
     "garbage collection": Part(gc.isenabled, _set_collecting),
     "signal handlers": Part(_handlers, _set_handlers, kept=False),
+    "warnings": _list_of(warnings, "filters"),
+    "shown warnings": _attribute(warnings, "showwarning"),
     "logging": Part(_logging, _set_logging),
     "sockets' timeout": Part(socket.getdefaulttimeout, socket.setdefaulttimeout),
     "start of processes": Part(

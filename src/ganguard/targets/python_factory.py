@@ -14,7 +14,7 @@ from ganguard.base.errors import TargetError
 from ganguard.base.settings import Positive, one_line, shortened
 from ganguard.base.weights import weights_of
 from ganguard.targets.fitted import Loads, watch_loads
-from ganguard.targets.foreign import Foreign
+from ganguard.targets.foreign_code import ForeignCode
 from ganguard.targets.load import TargetSettings, naming
 from ganguard.targets.module import ModuleTarget, WhiteBoxModuleTarget
 from ganguard.targets.ranges import PixelRange
@@ -51,7 +51,7 @@ class PythonTarget(TargetSettings):
 
     def load(self, compute: Compute) -> ModuleTarget:
         """Call the factory. Raises TargetError if it is missing, fails, or returns something else."""
-        foreign = Foreign(Path.cwd())
+        foreign = ForeignCode(Path.cwd())
         made, loads = _call(self.python, foreign)
         G, D = _modules(made, self.python)
         latent_dim = self.latent_dim or getattr(G, "latent_dim", None)
@@ -79,7 +79,7 @@ def _target(G: nn.Module, D: nn.Module | None, **settings: Any) -> ModuleTarget:
     return WhiteBoxModuleTarget(G, D, **settings) if D else ModuleTarget(G, **settings)
 
 
-def _digest(G: nn.Module, D: nn.Module | None, foreign: Foreign) -> str:
+def _digest(G: nn.Module, D: nn.Module | None, foreign: ForeignCode) -> str:
     """Return the digest of all weights. Raises TargetError if they cannot be read."""
     try:
         with foreign.running():
@@ -94,7 +94,7 @@ def _digest(G: nn.Module, D: nn.Module | None, foreign: Foreign) -> str:
         ) from None
 
 
-def _call(name: str, foreign: Foreign) -> tuple[object, Loads]:
+def _call(name: str, foreign: ForeignCode) -> tuple[object, Loads]:
     """Return what the factory makes, and how it loaded weights.
 
     Raises TargetError if the factory is missing or fails.

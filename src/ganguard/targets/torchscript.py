@@ -11,7 +11,7 @@ from ganguard.base.compute import Compute
 from ganguard.base.errors import TargetError
 from ganguard.base.settings import Positive, absolute
 from ganguard.base.torchscript import load_program, trusted_digest
-from ganguard.targets.foreign import Foreign
+from ganguard.targets.foreign_code import ForeignCode
 from ganguard.targets.load import TargetSettings, naming
 from ganguard.targets.module import ModuleTarget
 from ganguard.targets.ranges import PixelRange
@@ -48,7 +48,7 @@ class TorchScriptTarget(TargetSettings):
         Raises TargetError if it is not trusted, absent, no TorchScript, or no generator of images.
         """
         identity = f"torchscript:{self.fingerprint()}"
-        foreign = Foreign()
+        foreign = ForeignCode()
         with foreign.running():
             module = load_program(Path(self.torchscript), TargetError)
         with naming(self.torchscript):

@@ -35,6 +35,7 @@ def target_record(spec: Spec, plan: Plan, done: dict[str, Done]) -> TargetRecord
         codes=spec.codes,
         measured_against="reference" if reference else "api" if spec.remote() else "target",
         reference=read_target(done[reference.name].directory).identity if reference else None,
+        notes=target.notes,
     )
 
 

@@ -3,11 +3,10 @@
 import random
 import sys
 import threading
-import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +16,7 @@ from ganguard.targets.process_state import PARTS
 _ONE_AT_A_TIME = threading.RLock()  # two threads would give each other's state back
 
 
-class Foreign:
+class ForeignCode:
     """Somebody's code, with the global state that it left when it ran last.
 
     The code runs as it would in a process of its own: with gradients enabled, no arguments on its command
@@ -32,12 +31,11 @@ class Foreign:
         if folder is not None:
             self._left["import path"] = _fresh([str(folder), *sys.path])
         self._inference = False
-        self._filters: list[Any] | None = None
 
     @contextmanager
     def running(self) -> Generator[None]:
         """Run the body as that code."""
-        with _ONE_AT_A_TIME, warnings.catch_warnings():
+        with _ONE_AT_A_TIME:
             ours = _state()
             # This guard of torch's gives back gradient mode and inference mode, whatever the body does.
             with torch.inference_mode(self._inference):
@@ -54,8 +52,6 @@ class Foreign:
         found = ours | {"grad mode": torch.is_grad_enabled()}
         _write(found, found | self._left)
         found |= self._left
-        if self._filters is not None:
-            cast(list[Any], warnings.filters)[:] = self._filters
         return found
 
     def _keep(self, found: dict[str, Any], left: dict[str, Any]) -> None:
@@ -64,7 +60,6 @@ class Foreign:
             if part.kept and not part.same(left[name], found[name]):
                 self._left[name] = left[name]
         self._inference = torch.is_inference_mode_enabled()
-        self._filters = list(warnings.filters)
 
 
 def _state() -> dict[str, Any]:
