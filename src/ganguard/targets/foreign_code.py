@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from ganguard.targets.process_state import PARTS
+from ganguard.base.errors import TargetError
+from ganguard.targets.process_state import PARTS, Part
 
 _ONE_AT_A_TIME = threading.RLock()  # two threads would give each other's state back
 
@@ -34,43 +35,66 @@ class ForeignCode:
 
     @contextmanager
     def running(self) -> Generator[None]:
-        """Run the body as that code."""
+        """Run the body as that code. Raises TargetError if it leaves what cannot be put back."""
         with _ONE_AT_A_TIME:
             ours = _state()
             # This guard of torch's gives back gradient mode and inference mode, whatever the body does.
             with torch.inference_mode(self._inference):
-                found = self._put(ours)
+                found = ours | {"grad mode": torch.is_grad_enabled()}
+                _write(found, found | self._left)
+                found |= self._left
                 try:
                     yield
                 finally:
                     left = _state()
                     self._keep(found, left)
-                    _write(left, ours)
-
-    def _put(self, ours: dict[str, Any]) -> dict[str, Any]:
-        """Set what the code left, and return the whole state that it finds."""
-        found = ours | {"grad mode": torch.is_grad_enabled()}
-        _write(found, found | self._left)
-        found |= self._left
-        return found
+                    stuck = _write(left, ours)
+            if stuck:
+                raise TargetError(
+                    f"the generator's code changed the {stuck[0]} of this process so that it cannot be put "
+                    "back. Have its module leave that alone."
+                )
 
     def _keep(self, found: dict[str, Any], left: dict[str, Any]) -> None:
         """Remember what the code changed."""
-        for name, part in PARTS.items():
-            if part.kept and not part.same(left[name], found[name]):
+        for name in _differing(left, found):
+            if PARTS[name].kept and left[name] is not _UNREADABLE:
                 self._left[name] = left[name]
         self._inference = torch.is_inference_mode_enabled()
 
 
+_UNREADABLE = object()
+"""Stands for a part that the code took away, such as the list of arguments."""
+
+
 def _state() -> dict[str, Any]:
-    return {name: part.read() for name, part in PARTS.items()}
+    return {name: _read(part) for name, part in PARTS.items()}
 
 
-def _write(there: dict[str, Any], wanted: dict[str, Any]) -> None:
-    """Set the parts of the state `there` that differ from the wanted one."""
-    for name, part in PARTS.items():
-        if not part.same(there[name], wanted[name]):
-            part.write(wanted[name])
+def _read(part: Part) -> Any:
+    try:
+        return part.read()
+    except Exception:  # noqa: BLE001 - the code may have put anything in the place
+        return _UNREADABLE
+
+
+def _differing(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
+    return [
+        name
+        for name, part in PARTS.items()
+        if one[name] is _UNREADABLE or not part.same(one[name], other[name])
+    ]
+
+
+def _write(there: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
+    """Set the parts of the state `there` that differ from the wanted one, and return those that resist."""
+    stuck: list[str] = []
+    for name in _differing(there, wanted):
+        try:
+            PARTS[name].write(wanted[name])
+        except Exception:  # noqa: BLE001 - the others must still be put back
+            stuck.append(name)
+    return stuck
 
 
 def _fresh(held: list[str]) -> tuple[list[str], list[str]]:
@@ -84,6 +108,9 @@ def _unseeded() -> dict[str, Any]:
     generator.seed()
     return {
         "torch's random state": generator.get_state(),
-        "NumPy's random state": np.random.RandomState().get_state(),
+        "NumPy's random state": (
+            np.random.get_bit_generator(),
+            np.random.RandomState().get_state(legacy=False),
+        ),
         "Python's random state": random.Random().getstate(),
     }

@@ -18,7 +18,7 @@ import threading
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -104,6 +104,47 @@ def _set_autocast(value: tuple[tuple[str, bool, torch.dtype], ...]) -> None:
         torch.set_autocast_dtype(device, dtype)
 
 
+def _precision() -> tuple[dict[str, Any], list[str]]:
+    """Return how exactly sums of products are computed, by torch's older settings and by its newer ones.
+
+    The older ones raise an error once somebody has used the newer ones; they are left out then.
+    """
+    older: dict[str, Any] = {}
+    with suppress(RuntimeError):
+        older["matmul"] = torch.get_float32_matmul_precision()
+    with suppress(RuntimeError):
+        older["cuDNN"] = torch.backends.cudnn.allow_tf32
+    return older, [place.fp32_precision for place in _FP32]
+
+
+_FP32: list[Any] = [
+    torch.backends,
+    torch.backends.cudnn,
+    torch.backends.mkldnn,
+    torch.backends.cuda.matmul,
+    torch.backends.cudnn.conv,
+    torch.backends.cudnn.rnn,
+    torch.backends.mkldnn.matmul,
+    torch.backends.mkldnn.conv,
+    torch.backends.mkldnn.rnn,
+]
+"""Where torch keeps a precision, the general places first: they decide for the special ones below them."""
+
+
+def _set_precision(value: tuple[dict[str, Any], list[str]]) -> None:
+    older, newer = value
+    for place, precision in zip(_FP32, newer, strict=True):
+        if place.fp32_precision != precision:
+            place.fp32_precision = precision
+    if "matmul" in older and _precision()[0].get("matmul") != older["matmul"]:
+        torch.set_float32_matmul_precision(older["matmul"])
+    if "cuDNN" in older and _precision()[0].get("cuDNN") != older["cuDNN"]:
+        torch.backends.cudnn.allow_tf32 = older["cuDNN"]
+    for place, precision in zip(_FP32, newer, strict=True):  # the older settings change the newer ones
+        if place.fp32_precision != precision:
+            place.fp32_precision = precision
+
+
 def _flushes_denormals() -> bool:
     return (torch.full((1,), 1e-40, dtype=torch.float32, device="cpu") * 1.0).item() == 0.0
 
@@ -117,8 +158,26 @@ def _set_cuda_states(states: list[torch.Tensor]) -> None:
         torch.cuda.set_rng_state_all(states)
 
 
-def _same_numpy(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
-    return bool(one[0] == other[0] and np.array_equal(one[1], other[1]) and one[2:] == other[2:])
+def _numpy_random() -> tuple[Any, dict[str, Any]]:
+    """Return NumPy's global bit generator, and the state of the numbers that are drawn with it."""
+    state = np.random.get_state(legacy=False)  # noqa: NPY002 - what scripts draw from
+    return np.random.get_bit_generator(), cast(dict[str, Any], state)
+
+
+def _set_numpy_random(value: tuple[Any, dict[str, Any]]) -> None:
+    np.random.set_bit_generator(value[0])
+    np.random.set_state(value[1])  # noqa: NPY002
+
+
+def _same_numpy(one: tuple[Any, dict[str, Any]], other: tuple[Any, dict[str, Any]]) -> bool:
+    return one[0] is other[0] and _flat(one[1]) == _flat(other[1])
+
+
+def _flat(state: dict[str, Any]) -> list[object]:
+    """Return the entries of a state, arrays as bytes."""
+    inner = cast(dict[str, Any], state["state"])
+    rest = [value for key, value in state.items() if key != "state"]
+    return [*rest, *(value.tobytes() if isinstance(value, np.ndarray) else value for value in inner.values())]
 
 
 def _same_tensors(one: list[torch.Tensor], other: list[torch.Tensor]) -> bool:
@@ -172,14 +231,14 @@ PARTS: dict[str, Part] = {
     "autocast": Part(_autocast, _set_autocast),
     "anomaly detection": Part(torch.is_anomaly_enabled, torch.set_anomaly_enabled),
     "deterministic algorithms": Part(torch.get_deterministic_debug_mode, torch.set_deterministic_debug_mode),
-    "matmul precision": Part(torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
+    "precision of sums": Part(_precision, _set_precision),
     "denormals": Part(_flushes_denormals, torch.set_flush_denormal),
     "cuDNN": _attribute(torch.backends.cudnn, "enabled"),
     "cuDNN's search": _attribute(torch.backends.cudnn, "benchmark"),
     "cuDNN's determinism": _attribute(torch.backends.cudnn, "deterministic"),
     "torch's random state": Part(torch.get_rng_state, torch.set_rng_state, torch.equal),
     "CUDA's random states": Part(_cuda_states, _set_cuda_states, _same_tensors),
-    "NumPy's random state": Part(np.random.get_state, np.random.set_state, _same_numpy),
+    "NumPy's random state": Part(_numpy_random, _set_numpy_random, _same_numpy),
     "Python's random state": Part(random.getstate, random.setstate),
     "threads": Part(torch.get_num_threads, torch.set_num_threads, kept=False),
     "NumPy's errors": Part(np.geterr, lambda value: np.seterr(**value)),
