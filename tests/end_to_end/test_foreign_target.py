@@ -125,7 +125,7 @@ def test_an_audit_says_what_it_saw_when_it_opened_a_target(cli: Cli, tmp_path: P
     (tmp_path / "spec.yaml").write_text(SPEC.format(name=name, settings=", range: [0, 255]"))
     code, out, err = cli("audit", "spec.yaml", "--out", "out", "--processes", "1")
     assert code == 0, err
-    said = "The generator: the BatchNorm 'norm' never saw a batch"
+    said = "The generator: the BatchNorm1d 'norm' never saw a batch"
     (note,) = read_results(tmp_path / "out").target.notes
     assert note.startswith(said)
     for shown in (out, err, (tmp_path / "out" / "report.html").read_text().replace("&#39;", "'")):

@@ -68,14 +68,15 @@ def _of_load(network: nn.Module, missing: list[str], unexpected: list[str]) -> s
 
 
 def of_statistics(network: nn.Module) -> list[str]:
-    """Return a remark if layers of BatchNorm still have the running statistics of a new layer."""
-    names = [name for name, part in network.named_modules() if _never_filled(part)]
-    if not names:
+    """Return a remark if layers such as BatchNorm still have the running statistics of a new layer."""
+    found = [(name, type(part).__name__) for name, part in network.named_modules() if _never_filled(part)]
+    if not found:
         return []
-    several = f" and {len(names) - 1} more layers" if len(names) > 1 else ""
+    name, kind = found[0]
+    several = f" and {len(found) - 1} more layers" if len(found) > 1 else ""
     return [
         one_line(
-            f"the BatchNorm {names[0]!r}{several} never saw a batch, and has the mean 0 and the variance 1 "
+            f"the {kind} {name!r}{several} never saw a batch, and has the mean 0 and the variance 1 "
             "of a new layer: load its statistics (buffers) with its weights, or train them",
             300,
         )

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -109,7 +109,7 @@ def _unseeded() -> dict[str, Any]:
     return {
         "torch's random state": generator.get_state(),
         "NumPy's random state": (
-            np.random.get_bit_generator(),
+            cast(Any, np.random).get_bit_generator(),
             np.random.RandomState().get_state(legacy=False),
         ),
         "Python's random state": random.Random().getstate(),

@@ -6,6 +6,7 @@ of them when it is imported, and has no reason to put them back.
 
 import builtins
 import gc
+import locale
 import logging
 import multiprocessing
 import operator
@@ -79,6 +80,13 @@ def _enter(folder: str | None) -> None:
             os.chdir(folder)
 
 
+def _umask() -> int:
+    """Return the permissions that new files lack, which can only be read by setting them."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
 def _set_environment(wanted: dict[str, str]) -> None:
     for name in os.environ.keys() - wanted.keys():
         del os.environ[name]
@@ -117,16 +125,17 @@ def _precision() -> tuple[dict[str, Any], list[str]]:
     return older, [place.fp32_precision for place in _FP32]
 
 
+_BACKENDS: Any = torch.backends  # whose parts are made at run time
 _FP32: list[Any] = [
-    torch.backends,
-    torch.backends.cudnn,
-    torch.backends.mkldnn,
-    torch.backends.cuda.matmul,
-    torch.backends.cudnn.conv,
-    torch.backends.cudnn.rnn,
-    torch.backends.mkldnn.matmul,
-    torch.backends.mkldnn.conv,
-    torch.backends.mkldnn.rnn,
+    _BACKENDS,
+    _BACKENDS.cudnn,
+    _BACKENDS.mkldnn,
+    _BACKENDS.cuda.matmul,
+    _BACKENDS.cudnn.conv,
+    _BACKENDS.cudnn.rnn,
+    _BACKENDS.mkldnn.matmul,
+    _BACKENDS.mkldnn.conv,
+    _BACKENDS.mkldnn.rnn,
 ]
 """Where torch keeps a precision, the general places first: they decide for the special ones below them."""
 
@@ -161,11 +170,11 @@ def _set_cuda_states(states: list[torch.Tensor]) -> None:
 def _numpy_random() -> tuple[Any, dict[str, Any]]:
     """Return NumPy's global bit generator, and the state of the numbers that are drawn with it."""
     state = np.random.get_state(legacy=False)  # noqa: NPY002 - what scripts draw from
-    return np.random.get_bit_generator(), cast(dict[str, Any], state)
+    return cast(Any, np.random).get_bit_generator(), state
 
 
 def _set_numpy_random(value: tuple[Any, dict[str, Any]]) -> None:
-    np.random.set_bit_generator(value[0])
+    cast(Any, np.random).set_bit_generator(value[0])
     np.random.set_state(value[1])  # noqa: NPY002
 
 
@@ -245,6 +254,10 @@ PARTS: dict[str, Part] = {
     "truncated images": _attribute(ImageFile, "LOAD_TRUNCATED_IMAGES"),
     "largest image": _attribute(Image, "MAX_IMAGE_PIXELS"),
     "folder": Part(_folder, _enter),
+    "umask": Part(_umask, os.umask),
+    "locale": Part(
+        lambda: locale.setlocale(locale.LC_ALL), lambda names: locale.setlocale(locale.LC_ALL, names)
+    ),
     "environment": Part(lambda: dict(os.environ), _set_environment),
     "arguments": _list_of(sys, "argv"),
     "import path": _list_of(sys, "path"),

@@ -104,7 +104,12 @@ def _call(name: str, foreign: ForeignCode) -> tuple[object, Loads]:
             return _find(name)(), loads
     except TargetError:
         raise
-    except (Exception, SystemExit) as problem:  # noqa: BLE001 - a user's factory may raise anything
+    except SystemExit as problem:
+        raise TargetError(
+            f"{name}: the factory raised SystemExit: {one_line(problem, 60)}. If its module is a script, let "
+            'it parse arguments and end under `if __name__ == "__main__":`.'
+        ) from None
+    except Exception as problem:  # noqa: BLE001 - a user's factory may raise anything
         raise TargetError(
             f"{name}: the factory raised {type(problem).__name__}: {one_line(problem, 200)}"
         ) from None

@@ -4,6 +4,7 @@ import builtins
 import gc
 import importlib
 import itertools
+import locale
 import logging
 import multiprocessing
 import os
@@ -16,7 +17,7 @@ import textwrap
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ from ganguard.targets.protocol import WhiteBoxTarget
 from ganguard.targets.python_factory import PythonTarget
 
 CODE = """
-import builtins, gc, io, logging, multiprocessing, os, random, signal, socket, sys, warnings
+import builtins, gc, io, locale, logging, multiprocessing, os, random, signal, socket, sys, warnings
 import numpy as np
 import torch
 from PIL import Image, ImageFile
@@ -95,6 +96,8 @@ LEFT = {
     "large images": "Image.MAX_IMAGE_PIXELS = None",
     "folder": "os.chdir('elsewhere' if os.path.isdir('elsewhere') else '.')",
     "a folder that is gone": "os.makedirs('gone', exist_ok=True); os.chdir('gone'); os.rmdir('../gone')",
+    "umask": "os.umask(0o077)",
+    "locale": "locale.setlocale(locale.LC_ALL, 'C')",
     "environment": "os.environ['HOME'] = '/nowhere'; os.environ['LEFT'] = '1'; os.environ.pop('PATH', None)",
     "arguments": "sys.argv = ['train.py', '--left']",
     "arguments in place": "sys.argv.append('--left')",
@@ -116,6 +119,12 @@ _NUMBERS = itertools.count()
 Write = Callable[..., str]
 
 
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
 def _state() -> dict[str, Any]:
     """All that the sentences of LEFT change, and what else a user might see."""
     return {
@@ -129,7 +138,7 @@ def _state() -> dict[str, Any]:
             torch.are_deterministic_algorithms_enabled(),
             torch.get_float32_matmul_precision(),
             torch.backends.cuda.matmul.fp32_precision,
-            torch.backends.mkldnn.matmul.fp32_precision,
+            cast(Any, torch.backends.mkldnn).matmul.fp32_precision,
             torch.backends.cudnn.allow_tf32,
             (torch.full((1,), 1e-40) * 1.0).item(),
             torch.backends.cudnn.benchmark,
@@ -140,7 +149,7 @@ def _state() -> dict[str, Any]:
         "NumPy": (np.geterr(), pickle.dumps(np.random.get_state())),  # noqa: NPY002 - what scripts seed
         "random": random.getstate(),
         "Pillow": (ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS),
-        "os": (os.getcwd(), dict(os.environ)),
+        "os": (os.getcwd(), dict(os.environ), locale.setlocale(locale.LC_ALL), _umask()),
         "sys": (
             id(sys.argv),
             list(sys.argv),
