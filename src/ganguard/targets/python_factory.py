@@ -2,6 +2,7 @@
 
 import importlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -61,22 +62,18 @@ class PythonTarget(TargetSettings):
                 "or as an attribute of G."
             )
         with naming(self.python):
-            target = _target(
+            build = ModuleTarget if D is None else partial(WhiteBoxModuleTarget, discriminator=D)
+            target = build(
                 G,
-                D,
                 latent_dim=latent_dim,
                 identity=f"python:{self.python}:{_digest(G, D, foreign)}",
                 compute=compute,
                 foreign=foreign,
                 pixel_range=self.range,
             )
-        notes = loads.notes(G) + (loads.notes(D) if D else [])
+        notes = loads.notes(G) + (loads.notes(D) if D is not None else [])
         target.notes += tuple(f"{self.python}: {note}." for note in notes)
         return target
-
-
-def _target(G: nn.Module, D: nn.Module | None, **settings: Any) -> ModuleTarget:
-    return WhiteBoxModuleTarget(G, D, **settings) if D else ModuleTarget(G, **settings)
 
 
 def _digest(G: nn.Module, D: nn.Module | None, foreign: ForeignCode) -> str:
@@ -84,7 +81,7 @@ def _digest(G: nn.Module, D: nn.Module | None, foreign: ForeignCode) -> str:
     try:
         with foreign.running():
             weights = weights_of(G)
-            if D:
+            if D is not None:
                 weights |= {f"D/{key}": value for key, value in weights_of(D).items()}
             return tensor_digest(weights)
     except (Exception, SystemExit) as problem:  # noqa: BLE001 - a user's module may raise anything, and hold anything

@@ -13,9 +13,10 @@ OWN = (-1.0, 1.0)
 """The range that networks of GANs have, and the one of a generator that states none."""
 TOLERANCE = 0.01
 """Values that lie no further outside are rounding, or a resampling filter's overshoot: a level of 256."""
-FEW = 0.01
-"""At most this share of values may lie further outside; they are clamped, as a picture's file would."""
-FAR = 2.0
+FEW = 0.05
+"""At most this share of values may lie further outside: networks without tanh at their end overshoot, and
+their images are clamped when they are shown."""
+FAR = 4.0
 """No value may lie further from 0 than this, in units of half the range."""
 DARK, BLACK, LIGHT = -0.1, -0.5, 0.5
 FEW_DARK, FEW_BLACK = 0.01, 1e-4
