@@ -36,7 +36,7 @@ PixelRange = Annotated[
     typer.Option(
         "--range",
         metavar="LOW HIGH",
-        help="Black and white in the images of a Python or TorchScript target, if these are not -1 and 1.",
+        help="Black and white in the images of a generator that is not ganguard's, if not -1 and 1.",
         show_default=False,
     ),
 ]

@@ -187,6 +187,8 @@ def _hidden(module: nn.Module) -> str:
 
 def _modules_in(value: object, depth: int) -> Iterator[nn.Module]:
     """Yield the modules that an attribute holds: itself, in containers, or in what a function refers to."""
+    if isinstance(value, torch.fx.GraphModule):
+        return  # a graph that was exported has no modes, whatever its attribute says
     if isinstance(value, nn.Module):
         yield value
     elif depth:

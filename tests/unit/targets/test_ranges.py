@@ -144,7 +144,13 @@ def test_no_range_is_refused(limits: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", [{"python": "gan:make"}, {"torchscript": "g.ts", "latent_dim": 3, "trusted": True}]
+    "kind",
+    [
+        {"python": "gan:make"},
+        {"torchscript": "g.ts", "latent_dim": 3, "trusted": True},
+        {"exported": "g.pt2", "trusted": True},
+        {"onnx": "g.onnx"},
+    ],
 )
 def test_a_spec_may_state_the_range(kind: dict[str, object]) -> None:
     settings = parse_target({**kind, "range": [0, 255]})
