@@ -162,6 +162,15 @@ def _cuda_states() -> list[torch.Tensor]:
     return torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
 
 
+def _cuda_device() -> int | None:
+    return torch.cuda.current_device() if torch.cuda.is_initialized() else None
+
+
+def _set_cuda_device(device: int | None) -> None:
+    if device is not None:
+        torch.cuda.set_device(device)
+
+
 def _set_cuda_states(states: list[torch.Tensor]) -> None:
     if states:
         torch.cuda.set_rng_state_all(states)
@@ -211,6 +220,24 @@ def _set_handlers(handlers: dict[int, Any]) -> None:
             signal.signal(number, handler)
 
 
+def _waits_for_alarm() -> bool:
+    return signal.getitimer(signal.ITIMER_REAL)[0] > 0
+
+
+def _set_alarm(waits: bool) -> None:
+    if not waits:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _cores() -> set[int]:
+    """Return the cores that this thread may use; none where the system does not say it."""
+    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
+
+
+def _set_cores(cores: set[int]) -> None:
+    os.sched_setaffinity(0, cores)
+
+
 def _logging() -> tuple[int, list[logging.Handler], int]:
     root = logging.getLogger()
     return root.level, list(root.handlers), root.manager.disable
@@ -247,6 +274,7 @@ PARTS: dict[str, Part] = {
     "cuDNN's determinism": _attribute(torch.backends.cudnn, "deterministic"),
     "torch's random state": Part(torch.get_rng_state, torch.set_rng_state, torch.equal),
     "CUDA's random states": Part(_cuda_states, _set_cuda_states, _same_tensors),
+    "CUDA device": Part(_cuda_device, _set_cuda_device),
     "NumPy's random state": Part(_numpy_random, _set_numpy_random, _same_numpy),
     "Python's random state": Part(random.getstate, random.setstate),
     "threads": Part(torch.get_num_threads, torch.set_num_threads, kept=False),
@@ -273,6 +301,8 @@ PARTS: dict[str, Part] = {
     "signal handlers": Part(_handlers, _set_handlers, kept=False),
     "warnings": _list_of(warnings, "filters"),
     "shown warnings": _attribute(warnings, "showwarning"),
+    "alarm": Part(_waits_for_alarm, _set_alarm, kept=False),
+    "cores": Part(_cores, _set_cores, kept=False),
     "logging": Part(_logging, _set_logging),
     "sockets' timeout": Part(socket.getdefaulttimeout, socket.setdefaulttimeout),
     "start of processes": Part(
