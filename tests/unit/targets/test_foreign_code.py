@@ -16,6 +16,7 @@ import sys
 import textwrap
 import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
 
@@ -374,3 +375,17 @@ def test_a_discriminator_that_was_run_before_can_be_copied(norm: str, write: Wri
 def test_a_discriminator_that_changes_its_mind_is_refused(write: Write, compute: Compute) -> None:
     with pytest.raises(TargetError, match="same scores and features for the same images"):
         PythonTarget(python=write(in_D="images = images + torch.randn(())")).load(compute)
+
+
+def test_threads_take_turns(write: Write, compute: Compute) -> None:
+    """A gateway calls generators from threads of its own; two guards at once would mix up what is whose."""
+    leave = "\n".join(
+        [LEFT[name] for name in ("folder", "arguments", "default dtype", "seeds", "environment")]
+    )
+    targets = [_use(write(leave=leave, place=place), compute) for place in ("in_forward", "in_factory")]
+    before, wanted = _state(), [target.sample(range(200), seed=0) for target in targets]
+    with ThreadPoolExecutor(4) as pool:
+        asked = [pool.submit(targets[turn % 2].sample, range(200), seed=0) for turn in range(12)]
+        found = [each.result() for each in asked]
+    assert all(torch.equal(images, wanted[turn % 2]) for turn, images in enumerate(found))
+    assert _state() == before
