@@ -6,7 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
+from ganguard.base.settings import parse
+from ganguard.gateway.shop.service import Service
+from ganguard.gateway.spec import GatewaySpec
 from ganguard.results.records import read_results
 
 Cli = Callable[..., tuple[int, str, str]]
@@ -142,3 +146,22 @@ def test_harvest_says_the_same_and_takes_a_range(cli: Cli, tmp_path: Path) -> No
     assert code == 0, err
     assert "never saw a batch" in err
     assert "5 images" in out
+
+
+def test_a_gateway_serves_such_a_generator_and_logs_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    first = "torch.set_grad_enabled(False); os.chdir('/'); torch.set_default_dtype(torch.float64)"
+    name = factory(tmp_path, first=first, norm="nn.BatchNorm1d(64)", images="(x + 1) * 127.5")
+    said = {"target": {"python": f"{name}:make", "range": [0, 255]}, "directory": str(tmp_path / "state")}
+    service = Service(parse(GatewaySpec, said, "spec"))
+    try:
+        queued = service.batching.of("somebody")
+        images = queued.sample(range(70), seed=0)
+        assert torch.equal(queued.sample(range(5, 9), seed=0), images[5:9])
+    finally:
+        service.close()
+    assert torch.get_default_dtype() == torch.float32
+    assert Path.cwd() == tmp_path
+    assert "The generator: the BatchNorm1d 'norm' never saw a batch" in caplog.text

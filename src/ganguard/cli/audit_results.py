@@ -25,7 +25,7 @@ def print_results(results: AuditResults, directory: Path) -> None:
     if warning := target_check(results):
         shown.print(warning, style="bold red", soft_wrap=True)
     if results.target.notes:
-        shown.print(*results.target.notes, sep="\n", style="bold", soft_wrap=True)
+        shown.print(*results.target.notes, sep="\n", style="bold", markup=False, soft_wrap=True)
     if results.attacks:
         shown.print(_copies(results.undefended()))
     if results.defences:
