@@ -28,10 +28,30 @@ class ForeignCode:
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        self._left: dict[str, Any] = {"grad mode": True, "arguments": _fresh(sys.argv[:1]), **_unseeded()}
+        self._unseeded = _unseeded()
+        self._left: dict[str, Any] = {
+            "grad mode": True,
+            "arguments": _fresh(sys.argv[:1]),
+            **self._unseeded,
+        }
         if folder is not None:
             self._left["import path"] = _fresh([str(folder), *sys.path])
         self._inference = False
+
+    def again(self) -> "ForeignCode":
+        """Return the same code as it stands now, to run as if it had come this far once more.
+
+        Random states that it has not touched are new ones.
+        """
+        other = ForeignCode()
+        touched = {
+            name: left
+            for name, left in self._left.items()
+            if name not in self._unseeded or not PARTS[name].same(left, self._unseeded[name])
+        }
+        other._left |= touched
+        other._inference = self._inference
+        return other
 
     @contextmanager
     def running(self) -> Generator[None]:

@@ -1,6 +1,7 @@
 """A generator built by the user's own Python code, as a target."""
 
 import importlib
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -52,8 +53,7 @@ class PythonTarget(TargetSettings):
 
     def load(self, compute: Compute) -> ModuleTarget:
         """Call the factory. Raises TargetError if it is missing, fails, or returns something else."""
-        foreign = ForeignCode(Path.cwd())
-        made, loads = _call(self.python, foreign)
+        foreign, made, loads = _call(self.python)
         G, D = _modules(made, self.python)
         latent_dim = self.latent_dim or getattr(G, "latent_dim", None)
         if type(latent_dim) is not int:
@@ -91,14 +91,27 @@ def _digest(G: nn.Module, D: nn.Module | None, foreign: ForeignCode) -> str:
         ) from None
 
 
-def _call(name: str, foreign: ForeignCode) -> tuple[object, Loads]:
-    """Return what the factory makes, and how it loaded weights.
+_IMPORTED: dict[str, ForeignCode] = {}
+"""Name of a module -> its code as its import left it. A process imports a module once, and may open its
+target many times."""
+
+
+def _call(name: str) -> tuple[ForeignCode, object, Loads]:
+    """Return the user's code, what its factory makes, and how that loaded weights.
 
     Raises TargetError if the factory is missing or fails.
     """
+    module, _, _ = name.partition(":")
+    before = _IMPORTED.get(module) if module in sys.modules else None
+    foreign = before.again() if before else ForeignCode(Path.cwd())
     try:
-        with foreign.running(), watch_loads() as loads:
-            return _find(name)(), loads
+        with watch_loads() as loads:
+            with foreign.running():
+                factory = _find(name)
+            if before is None:
+                _IMPORTED[module] = foreign.again()
+            with foreign.running():
+                return foreign, factory(), loads
     except TargetError:
         raise
     except SystemExit as problem:

@@ -389,3 +389,34 @@ def test_threads_take_turns(write: Write, compute: Compute) -> None:
         found = [each.result() for each in asked]
     assert all(torch.equal(images, wanted[turn % 2]) for turn, images in enumerate(found))
     assert _state() == before
+
+
+@pytest.mark.parametrize(
+    ("at_import", "in_factory"),
+    [
+        ("os.chdir('elsewhere')", "G.noise = torch.full((3,), float(np.loadtxt('weight.txt')))"),
+        (
+            "sys.path.insert(0, os.path.abspath('elsewhere'))",
+            "import {late} as l; G.noise = torch.ones(3) * l.A",
+        ),
+        ("torch.manual_seed(3)", "G.noise = torch.randn(3)"),
+        ("np.random.seed(3)", "G.noise = torch.tensor(np.random.randn(3), dtype=torch.float32)"),
+        ("os.environ['SCALE'] = '2'", "G.noise = torch.full((3,), float(os.environ['SCALE']))"),
+    ],
+    ids=["folder", "import path", "torch's seed", "NumPy's seed", "environment"],
+)
+def test_a_factory_finds_what_its_import_set_each_time(
+    at_import: str, in_factory: str, write: Write, compute: Compute, tmp_path: Path
+) -> None:
+    """A process imports a module once, and opens its target for one step after the other."""
+    late = f"late_{next(_NUMBERS)}"
+    (tmp_path / "elsewhere" / "weight.txt").write_text("0.5")
+    (tmp_path / "elsewhere" / f"{late}.py").write_text("A = 0.5")
+    body = in_factory.format(late=late)
+    name = write(at_import=at_import, in_factory=body, in_forward="z = z + self.noise")
+    before, identities = _state(), set[str]()
+    for _ in range(3):
+        sys.modules.pop(late, None)
+        identities.add(PythonTarget(python=name).load(compute).identity)
+    assert len(identities) == 1
+    assert _state() == before
