@@ -111,13 +111,14 @@ LEFT = {
     "garbage": "gc.disable()",
     "signals": "signal.signal(signal.SIGTERM, signal.SIG_IGN); signal.signal(signal.SIGUSR1, print)",
     "an alarm": "signal.alarm(1000)",
-    "cores": "os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})",
     "warnings": "warnings.simplefilter('ignore'); warnings.showwarning = print",
     "logging": "logging.disable(50); logging.basicConfig(level=10, force=True)",
     "timeout": "socket.setdefaulttimeout(1.5)",
     "processes": "multiprocessing.set_start_method('spawn', force=True)",
     "builtins": "builtins.print = lambda *a, **k: None; builtins.profile = lambda f: f",
 }
+if hasattr(os, "sched_getaffinity"):  # absent on macOS
+    LEFT["cores"] = "os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})"
 _NUMBERS = itertools.count()
 Write = Callable[..., str]
 
@@ -168,7 +169,7 @@ def _state() -> dict[str, Any]:
         "gc": gc.isenabled(),
         "signals": {number: signal.getsignal(number) for number in signal.valid_signals()},
         "alarm": signal.getitimer(signal.ITIMER_REAL)[0],
-        "cores": os.sched_getaffinity(0),
+        "cores": os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(),
         "warnings": (list(warnings.filters), warnings.showwarning),
         "logging": (logging.root.level, list(logging.root.handlers), logging.root.manager.disable),
         "socket": socket.getdefaulttimeout(),
