@@ -22,6 +22,7 @@ from ganguard.attacks.subsampling.refining import Refining, refine, require_read
 from ganguard.base.cache import content_key, tensor_digest
 from ganguard.base.compute import use_threads
 from ganguard.base.plugins import PluginTable
+from ganguard.base.weights import weights_of
 from ganguard.queries.harvest import harvest
 from ganguard.targets.protocol import Discriminator, WhiteBoxTarget
 from ganguard.training.initial_weights import RANDOM_WEIGHTS, InitialWeights
@@ -120,7 +121,7 @@ def _refined(
 def _told(D: Discriminator, X_r: Tensor) -> dict[str, Tensor]:
     """Return the weights of D, or its scores of X_r if it has none: other threads change a score's last
     bits."""
-    return D.module().state_dict() or {"scores": D.scores(X_r)}
+    return weights_of(D.module()) or {"scores": D.scores(X_r)}
 
 
 def _initial_weights(target: WhiteBoxTarget, settings: WhiteBoxSettings) -> InitialWeights:

@@ -24,6 +24,8 @@ def print_results(results: AuditResults, directory: Path) -> None:
     shown = Console(highlight=False)
     if warning := target_check(results):
         shown.print(warning, style="bold red", soft_wrap=True)
+    if results.target.notes:
+        shown.print(*results.target.notes, sep="\n", style="bold", markup=False, soft_wrap=True)
     if results.attacks:
         shown.print(_copies(results.undefended()))
     if results.defences:

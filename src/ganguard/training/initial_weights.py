@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ganguard.architectures.checkpoint import load_checkpoint, read_description
 from ganguard.architectures.networks import (
@@ -16,6 +16,7 @@ from ganguard.architectures.networks import (
 )
 from ganguard.base.cache import content_key, tensor_digest
 from ganguard.base.errors import SpecError
+from ganguard.base.weights import weights_of
 from ganguard.training.beginning import Beginning
 from ganguard.training.settings import TrainingSettings
 
@@ -97,7 +98,7 @@ class InitialWeights:
 
     def digest(self) -> str:
         """Return a hash of the weights, for the identity of a training."""
-        parts = [] if self.discriminator is None else [tensor_digest(dict(self.discriminator.state_dict()))]
+        parts = [] if self.discriminator is None else [tensor_digest(weights_of(self.discriminator))]
         checkpoint = load_checkpoint(self.checkpoint).digest() if self.checkpoint else None
         # A state whose average had forgotten the given weights at once is not continued.
         average = {"average": "goes on"} if self.of_generator() else {}
@@ -118,13 +119,18 @@ def require_beginning(
 
 def _take_over(module: nn.Module, found: nn.Module, what: str) -> None:
     try:
-        module.load_state_dict(found.state_dict())
+        module.load_state_dict(_own_tensors(found))
     except RuntimeError:
         raise _of_another(what) from None
 
 
 def _shapes(module: nn.Module) -> dict[str, torch.Size]:
-    return {key: value.shape for key, value in module.state_dict().items()}
+    return {key: value.shape for key, value in _own_tensors(module).items()}
+
+
+def _own_tensors(module: nn.Module) -> dict[str, Tensor]:
+    """Return a network's state without what is no tensor, which another class may have put there."""
+    return {key: value for key, value in module.state_dict().items() if isinstance(value, Tensor)}
 
 
 def _named(architecture: ArchitectureSettings) -> str:

@@ -27,7 +27,7 @@ from ganguard.base.errors import TargetError
 from ganguard.base.image_rows import ImageRows
 from ganguard.defences.defended_target import DefendedTarget
 from ganguard.targets.load import described
-from ganguard.targets.protocol import LatentTarget
+from ganguard.targets.protocol import LatentTarget, notes_of
 from ganguard.training.loop import train_gan
 
 
@@ -64,6 +64,8 @@ def run_open_target(call: StepCall[OpenTargetSettings, NoInputs[Path]]) -> Diges
     opened = open_undefended(said, call.directory, call.compute)
     if call.settings.codes == "client" and not isinstance(opened, LatentTarget):
         raise TargetError("codes: client, but this target takes no codes. Set codes: provider.")
+    for note in notes_of(opened):
+        call.say(note)
     return {"result": write_target(call.directory, said, opened)}
 
 
@@ -83,7 +85,15 @@ def run_defend(call: StepCall[DefendSettings, DefendInputs[Path]]) -> Digests:
 _HERE = "ganguard.audit.steps.target"
 TRAIN_TARGET = Kind(
     run_train_target,
-    code=("ganguard.base", *OPENS_CHECKPOINT, "ganguard.training", "ganguard.audit.steps.real", FILES, _HERE),
+    code=(
+        "ganguard.base",
+        *OPENS_CHECKPOINT,
+        "ganguard.targets.protocol",
+        "ganguard.training",
+        "ganguard.audit.steps.real",
+        FILES,
+        _HERE,
+    ),
 )
 OPEN_TARGET = Kind(run_open_target, code=(*OPENS, "ganguard.data", _HERE))
 DEFEND = Kind(
