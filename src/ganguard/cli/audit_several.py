@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from ganguard.cli.audit_plan import print_plan
+from ganguard.cli.audit_plan import print_plan, say_if_gpu_is_missing
 from ganguard.cli.outcome import require_all
 
 if TYPE_CHECKING:
@@ -34,10 +34,13 @@ def audit_several(
         require_comparable(name, specs)
         for each, (_, spec) in specs.items():
             typer.echo(f"{each}:")
-            print_plan(spec, directory / each)
+            print_plan(spec, directory / each, processes)
         return
     from ganguard.cli.display import display
 
+    for _, spec in specs.values():
+        if say_if_gpu_is_missing(spec):
+            break
     with display() as shown:
         together, found = run_several(name, specs, directory, processes=processes, listener=shown)
     _print_table(together, directory)

@@ -1,0 +1,85 @@
+"""Run the steps of an audit that open things: they train nothing, and buy nothing."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ganguard.audit.engine.cache import Done, find, find_all, step_key
+from ganguard.audit.engine.run_step import Listener, run_step
+from ganguard.audit.plan.ground_work import TrainTargetSettings
+from ganguard.audit.plan.parts import Plan
+from ganguard.audit.plan.step import Step
+from ganguard.base.compute import Compute, limit_threads
+from ganguard.base.errors import GanguardError, InputError
+from ganguard.base.settings import one_line
+
+LONGEST = 400  # characters of a reason
+
+
+@dataclass
+class Opened:
+    """What opened, and what did not.
+
+    Attributes:
+        done: the finished steps of the plan, by name; also those of an earlier audit.
+        problems: what is wrong: where, and the reason with what to do.
+        remarks: what is worth knowing.
+        bad_input: whether a problem is the spec's, or that of the files it names, rather than the machine's.
+    """
+
+    done: dict[str, Done]
+    problems: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    remarks: list[str] = field(default_factory=list[str])
+    bad_input: bool = False
+
+    def attempt(self, what: str, work: Callable[[], None]) -> None:
+        """Do some work. What it raises becomes a problem."""
+        try:
+            work()
+        except GanguardError as problem:
+            self.problems.append((what, one_line(problem, LONGEST)))
+            self.bad_input |= isinstance(problem, InputError)
+
+
+def open_all(plan: Plan, directory: Path, compute: Compute, listener: Listener) -> Opened:
+    """Run the opening steps of a plan that are not finished, and return what opened.
+
+    Each is tried whose inputs opened, so that one run finds as many problems as there are.
+
+    Args:
+        plan: the plan of the audit.
+        directory: of the audit. What is done there, the audit does not repeat.
+        compute: device type and threads.
+        listener: is told what happens to each step.
+    """
+    opened = Opened(find_all(plan, directory, compute))
+    with limit_threads(compute.threads):
+        for step in opening_steps(plan):
+            if all(before.name in opened.done for before in _before(step)):
+                opened.attempt(step.name, lambda step=step: _run(step, opened, directory, compute, listener))
+    return opened
+
+
+def opening_steps(plan: Plan) -> Sequence[Step]:
+    """Return the steps that open the real images, the target, and the defences before it, in their order.
+
+    A direction is fitted to thousands of codes; defences that need one are left to the audit, as everything
+    is that needs a target which is still to be trained.
+    """
+    ground = plan.ground
+    target = [] if isinstance(ground.target.settings, TrainTargetSettings) else [ground.target]
+    reference = [ground.reference] if ground.reference else []
+    trained_on = [ground.trained_on] if ground.trained_on is not ground.real else []
+    domains = [domain.real for domain in ground.domains]
+    defended = [plan.target for plan in ground.defended]
+    return [ground.real, *trained_on, *domains, ground.ready, *target, *reference, ground.fit, *defended]
+
+
+def _before(step: Step) -> list[Step]:
+    return [*(read.step for read in step.inputs.by_role().values()), *step.after]
+
+
+def _run(step: Step, opened: Opened, directory: Path, compute: Compute, listener: Listener) -> None:
+    key = step_key(step, opened.done, compute)
+    found = None if step.volatile else find(directory, step, key)
+    opened.done[step.name] = found or run_step(step, opened.done, directory, compute, listener)
