@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ganguard.base.errors import SpecError
-from ganguard.cli.audit_plan import print_plan, say_if_gpu_is_missing
+from ganguard.cli.audit_plan import gpu_line, print_plan, saying_first
 from ganguard.cli.audit_several import audit_several
 from ganguard.cli.options import Changes, SpecDevice, with_device
 from ganguard.cli.outcome import require_all
@@ -80,14 +80,14 @@ def audit(
     if dry_run:
         print_plan(parsed, directory, processes)
         return
-    say_if_gpu_is_missing(parsed)
     from ganguard.audit.run import audit as run_audit
     from ganguard.cli.audit_results import print_results
     from ganguard.cli.display import display
 
     with display() as shown:
         source = source_of(spec)
-        results = run_audit(name, parsed, directory, processes=processes, listener=shown, source=source)
+        heard = saying_first(gpu_line(parsed), shown)
+        results = run_audit(name, parsed, directory, processes=processes, listener=heard, source=source)
     _say_cached(shown)
     print_results(results, directory)
     require_all(results.failures)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from ganguard.audit.check.estimate import Estimate
     from ganguard.audit.engine.cache import Done
+    from ganguard.audit.engine.run_step import Event, Listener
     from ganguard.audit.plan.parts import Plan
     from ganguard.audit.spec.spec import Spec
     from ganguard.results.records import AccountRecord
@@ -63,9 +64,13 @@ def _time(cost: "Estimate") -> str:
     if cost.seconds is None:
         return "Time: not known, since the size of the images is not. `ganguard check` opens them."
     shares = sorted(cost.parts.items(), key=lambda part: -part[1])
-    of = ", ".join(f"{part} {in_words(seconds)}" for part, seconds in shares)
+    of = ", ".join(f"{part} {in_words(seconds)}" for part, seconds in shares if seconds >= 0.5)
     at_once = counted(cost.processes, "process", "processes")
-    said = f"Time: about {in_words(cost.seconds)} with {at_once}" + (f" ({of})" if of else "") + "."
+    said = (
+        f"Time: about {in_words(cost.seconds)} with {at_once} and nothing beside"
+        + (f" ({of})" if of else "")
+        + "."
+    )
     if not cost.unknown:
         return said
     without = " and ".join(cost.unknown)
@@ -87,12 +92,19 @@ def gpu_line(spec: "Spec") -> str:
     )
 
 
-def say_if_gpu_is_missing(spec: "Spec") -> bool:
-    """Print on standard error if a spec is for a GPU and there is none. Return whether that is so."""
-    line = gpu_line(spec)
-    if line:
-        _say(line)
-    return bool(line)
+def saying_first(line: str, listener: "Listener") -> "Listener":
+    """Return a listener that prints a line on standard error before the first event, unless it is empty.
+
+    So nothing stands before the message about a spec that cannot be run.
+    """
+    left = [line] if line else []
+
+    def hear(event: "Event") -> None:
+        if left:
+            _say(left.pop())
+        listener(event)
+
+    return hear
 
 
 def _say(line: str) -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from ganguard.cli.audit_plan import print_plan, say_if_gpu_is_missing
+from ganguard.cli.audit_plan import gpu_line, print_plan, saying_first
 from ganguard.cli.outcome import require_all
 
 if TYPE_CHECKING:
@@ -38,11 +38,11 @@ def audit_several(
         return
     from ganguard.cli.display import display
 
-    for _, spec in specs.values():
-        if say_if_gpu_is_missing(spec):
-            break
+    line = next((line for _, spec in specs.values() if (line := gpu_line(spec))), "")
     with display() as shown:
-        together, found = run_several(name, specs, directory, processes=processes, listener=shown)
+        together, found = run_several(
+            name, specs, directory, processes=processes, listener=saying_first(line, shown)
+        )
     _print_table(together, directory)
     require_all([failure for results in found.values() for failure in results.failures])
 

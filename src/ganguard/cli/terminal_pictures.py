@@ -40,8 +40,10 @@ def _drawn(picture: Tensor) -> Text:
     upper, lower = picture[:, ::2].permute(1, 2, 0).tolist(), picture[:, 1::2].permute(1, 2, 0).tolist()
     for above, below in zip(upper, lower, strict=True):
         for one, other in zip(above, below, strict=True):
-            text.append(
-                _UPPER_HALF, f"rgb({one[0]},{one[1]},{one[2]}) on rgb({other[0]},{other[1]},{other[2]})"
-            )
+            text.append(_UPPER_HALF, f"{_colour(one)} on {_colour(other)}")
         text.append("\n")
     return text
+
+
+def _colour(pixel: list[int]) -> str:
+    return f"rgb({','.join(map(str, pixel))})"

@@ -1,8 +1,9 @@
 """What an audit will cost: minutes, disk, images and money."""
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -22,6 +23,8 @@ from ganguard.training.settings import TrainingSettings
 PARTS = ("training", "target's images", "copies' images", "features", "comparing")
 _SETS = 3  # sets of features that yardsticks keep
 _FLOAT = 4  # bytes
+STARTING = 4.0  # seconds in which a process of the pool begins, mostly importing torch
+EACH_STEP = 0.5  # seconds of a step beside its work: reading, digests, writing
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ def estimate(
     left = max(0, by_adversaries - before["adversary"])
     buys = max(0, plan.auditor - before["auditor"]) + left
     return Estimate(
-        seconds=wall_time(to_do, took, processes) if speeds else None,
+        seconds=_in_all(to_do, took, processes) if speeds else None,
         processes=processes,
         parts={part: seconds for part, seconds in parts.items() if seconds},
         unknown=tuple(part for part in PARTS if part in unknown),
@@ -111,6 +114,14 @@ def _seconds(work: Work, speeds: Speeds) -> dict[str, float | None]:
         if count:
             found[part] = None if each is None else (found.get(part) or 0.0) + count * each
     return found
+
+
+def _in_all(steps: Collection[Step], took: Mapping[str, float], processes: int) -> float:
+    """Return the seconds of all steps, with what they take beside their work."""
+    if not steps:
+        return 0.0
+    whole = {name: seconds + EACH_STEP for name, seconds in took.items()}
+    return wall_time(steps, whole, processes) + (STARTING if processes > 1 else 0.0)
 
 
 def wall_time(steps: Collection[Step], took: Mapping[str, float], processes: int) -> float:
@@ -142,13 +153,13 @@ def disk(plan: Plan, speeds: Speeds, samples: int) -> float:
     """Return the bytes that an audit's directory will hold at most: images count as bytes of pixels, although
     they are kept as PNG."""
     pixels = math.prod(speeds.image_shape)
-    each = {
+    each: dict[type, Callable[[Any], float]] = {
         RealSettings: lambda _: (speeds.real_images or samples) * pixels,
         YardsticksSettings: lambda _: DRAWS * samples * pixels + _SETS * samples * speeds.dimensions * _FLOAT,
         UtilitySettings: lambda _: samples * pixels,
         PurchaseSettings: lambda step: max(step.settings.budgets) * pixels,
         ReplaySettings: lambda step: max(step.settings.budgets) * speeds.dimensions * _FLOAT,
-    }  # type: dict[type, Callable[[Step], float]]
+    }
     kept = sum(each[type(step.settings)](step) for step in plan.steps if type(step.settings) in each)
     trained = [work for work in (work_of(step, 0) for step in plan.steps) if work.steps and work.training]
     # Each checkpoint lies in its step's directory and beside the results.

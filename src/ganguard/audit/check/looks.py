@@ -145,8 +145,8 @@ def nearness(
         kind, network = of
         scale = Standardisation.fit(extract(network, real, compute), "the set of real images")
 
-        def embed(shown: Tensor) -> Tensor:
-            return scale(extract(network, shown, compute))
+        def embed(images: Tensor) -> Tensor:
+            return scale(extract(network, images, compute))
 
     generator = torch.Generator().manual_seed(0)
     noise = torch.randint(0, 256, (count, *images.shape[1:]), dtype=torch.uint8, generator=generator)

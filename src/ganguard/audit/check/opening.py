@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
-from ganguard.audit.engine.cache import Done, find, find_all, step_key
+from ganguard.audit.engine.cache import Done, find, step_key
 from ganguard.audit.engine.run_step import Listener, run_step
 from ganguard.audit.plan.ground_work import TrainTargetSettings
 from ganguard.audit.plan.parts import Plan
@@ -44,7 +45,8 @@ class Opened:
 def open_all(plan: Plan, directory: Path, compute: Compute, listener: Listener) -> Opened:
     """Run the opening steps of a plan that are not finished, and return what opened.
 
-    Each is tried whose inputs opened, so that one run finds as many problems as there are.
+    Each is tried whose inputs opened, so that one run finds as many problems as there are. The other steps of
+    the plan are looked up, in case an audit has done them.
 
     Args:
         plan: the plan of the audit.
@@ -52,34 +54,45 @@ def open_all(plan: Plan, directory: Path, compute: Compute, listener: Listener) 
         compute: device type and threads.
         listener: is told what happens to each step.
     """
-    opened = Opened(find_all(plan, directory, compute))
+    opened, opening = Opened({}), opening_steps(plan)
     with limit_threads(compute.threads):
-        for step in opening_steps(plan):
-            if all(before.name in opened.done for before in _before(step)):
-                opened.attempt(step.name, lambda step=step: _run(step, opened, directory, compute, listener))
+        for step in plan.steps:
+            reads = {read.step.name for read in step.inputs.by_role().values()}
+            after = {before.name for before in step.after} if step in opening else set[str]()
+            if (reads | after) <= opened.done.keys():
+                work = partial(_take, step, opened, directory, compute)
+                opened.attempt(step.name, partial(work, listener if step in opening else None))
     return opened
 
 
 def opening_steps(plan: Plan) -> Sequence[Step]:
-    """Return the steps that open the real images, the target, and the defences before it, in their order.
+    """Return the steps that open the real images, the target, and the defences before it.
 
-    A direction is fitted to thousands of codes; defences that need one are left to the audit, as everything
-    is that needs a target which is still to be trained.
+    Defences that need a direction are left to the audit, which fits it to thousands of codes; so is
+    everything that needs a target which is still to be trained.
     """
     ground = plan.ground
     target = [] if isinstance(ground.target.settings, TrainTargetSettings) else [ground.target]
     reference = [ground.reference] if ground.reference else []
-    trained_on = [ground.trained_on] if ground.trained_on is not ground.real else []
     domains = [domain.real for domain in ground.domains]
     defended = [plan.target for plan in ground.defended]
-    return [ground.real, *trained_on, *domains, ground.ready, *target, *reference, ground.fit, *defended]
+    return [
+        ground.real,
+        ground.trained_on,
+        *domains,
+        ground.ready,
+        *target,
+        *reference,
+        ground.fit,
+        *defended,
+    ]
 
 
-def _before(step: Step) -> list[Step]:
-    return [*(read.step for read in step.inputs.by_role().values()), *step.after]
-
-
-def _run(step: Step, opened: Opened, directory: Path, compute: Compute, listener: Listener) -> None:
+def _take(step: Step, opened: Opened, directory: Path, compute: Compute, listener: Listener | None) -> None:
+    """Note a step if it is finished; run it if there is a listener to tell."""
     key = step_key(step, opened.done, compute)
     found = None if step.volatile else find(directory, step, key)
-    opened.done[step.name] = found or run_step(step, opened.done, directory, compute, listener)
+    if found is None and listener:
+        found = run_step(step, opened.done, directory, compute, listener)
+    if found:
+        opened.done[step.name] = found

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganguard.architectures.networks import Growing
+from ganguard.architectures.networks import GeneratorNetwork, Growing
 from ganguard.base.cache import content_key
 from ganguard.base.compute import Compute, limit_threads
 from ganguard.base.image_rows import ImageRows
@@ -74,12 +74,12 @@ def _timed(
         fabric = launched(device.type, how.precision, ONE_DEVICE)
         training = set_up(ImageRows(images, torch.arange(len(images))), how, 0, fabric, RANDOM_WEIGHTS)
         if isinstance(how, PrivateTraining) and (privacy := how.differential_privacy):
-            # Noise of any strength costs the same.
-            training.make_private(Guarantee(None, 1e-5, 1.0, privacy.max_grad_norm, 0.5, how.steps))
+            share = min(1.0, batch_size / len(images))  # noise of any strength costs the same
+            training.make_private(Guarantee(None, 1e-5, 1.0, privacy.max_grad_norm, share, how.steps))
         typical = list(_typical_steps(training, how))
         training.step(typical[0][0])  # the first one also chooses kernels and takes memory
-        step = _mean_of(typical, lambda number: training.step(number), device)
-        return step, _making(training.published().generator, device)
+        step = _mean_of(typical, training.step, compute)
+        return step, _making(training.published().generator, compute)
 
 
 def _typical_steps(training: GANTraining, settings: TrainingSettings) -> Iterator[tuple[int, float]]:
@@ -98,7 +98,7 @@ def _typical_steps(training: GANTraining, settings: TrainingSettings) -> Iterato
     yield 1, 1 - 1 / every if every > 1 else 1.0
 
 
-def _mean_of(typical: list[tuple[int, float]], step: Callable[[int], object], device: torch.device) -> float:
+def _mean_of(typical: list[tuple[int, float]], step: Callable[[int], object], compute: Compute) -> float:
     """Return the mean seconds of steps, each weighed by its share.
 
     Each is done several times if it is short, and its shortest time counts: other programs disturbed that
@@ -109,16 +109,16 @@ def _mean_of(typical: list[tuple[int, float]], step: Callable[[int], object], de
         total, done = sum(map(sum, spent)), sum(map(len, spent))
         if done >= len(typical) and (total >= LONG_ENOUGH or done >= MOST_STEPS):
             break
-        spent[place].append(_seconds(lambda number=typical[place][0]: step(number), device))
+        spent[place].append(_seconds(lambda number=typical[place][0]: step(number), compute))
     return sum(share * min(times) for (_, share), times in zip(typical, spent, strict=True))
 
 
-def _making(generator: torch.nn.Module, device: torch.device) -> float:
+def _making(generator: GeneratorNetwork, compute: Compute) -> float:
     """Return the seconds in which G makes one image, in the micro-batches that targets run in."""
-    z = torch.randn(MICRO_BATCH, generator.latent_dim, device=device)  # pyright: ignore[reportArgumentType, reportCallIssue]
+    z = torch.randn(MICRO_BATCH, generator.latent_dim, device=compute.torch_device())
     generator.eval()
     with torch.inference_mode():
-        return _seconds(lambda: to_uint8(generator(z)), device) / MICRO_BATCH
+        return _seconds(lambda: to_uint8(generator(z)), compute) / MICRO_BATCH
 
 
 def embedding_pace(network: FeatureNetwork, images: Tensor, compute: Compute) -> tuple[float, int]:
@@ -126,10 +126,10 @@ def embedding_pace(network: FeatureNetwork, images: Tensor, compute: Compute) ->
     with limit_threads(compute.threads):
         few = images[: min(len(images), FEW)]
         dimensions = extract(network, few, compute).shape[1]
-        first = _seconds(lambda: extract(network, few, compute), compute.torch_device()) / len(few)
+        first = _seconds(lambda: extract(network, few, compute), compute) / len(few)
         if first * len(images) > PATIENCE:
             return first, dimensions
-        whole = _seconds(lambda: extract(network, images, compute), compute.torch_device())
+        whole = _seconds(lambda: extract(network, images, compute), compute)
     return whole / len(images), dimensions
 
 
@@ -142,7 +142,7 @@ def classifier_pace(network: FeatureNetwork, images: Tensor, compute: Compute) -
 
     with limit_threads(compute.threads):
         train(1)  # the first one also chooses kernels
-        return _seconds(lambda: train(_UPDATES), compute.torch_device()) / _UPDATES
+        return _seconds(lambda: train(_UPDATES), compute) / _UPDATES
 
 
 def comparing_pace(samples: int, dimensions: int, compute: Compute) -> float:
@@ -155,16 +155,22 @@ def comparing_pace(samples: int, dimensions: int, compute: Compute) -> float:
         def work() -> None:
             compare("target", Balls.around(one, k=NEIGHBOURS), against, "target")
 
-        took = min(_seconds(work, torch.device("cpu")) for _ in range(2))
+        took = min(_seconds(work, Compute(device="cpu", threads=compute.threads)) for _ in range(2))
     return took * math.pow(samples / count, GROWTH)
 
 
-def _seconds(work: Callable[[], object], device: torch.device) -> float:
-    """Return how long a piece of work takes on a device."""
+def _seconds(work: Callable[[], object], compute: Compute) -> float:
+    """Return how long a piece of work takes, if nothing runs beside it.
+
+    One thread of a processor is timed by the processor's own clock, which other programs do not disturb.
+    """
+    device = compute.torch_device()
+    alone = device.type == "cpu" and compute.threads == 1
+    clock = time.process_time if alone else time.perf_counter
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-    began = time.perf_counter()
+    began = clock()
     work()
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-    return time.perf_counter() - began
+    return clock() - began

@@ -183,6 +183,7 @@ def _look(
     if spec.remote() and step is plan.ground.target:
         began = looks.now()
         call = StepCall(None, None, place, directory, spec.compute, silent)
+        count = min(count, spec.samples)  # all that the audit will buy in this draw
         images = buy_for_auditor(call, target, 0, count)
         bought, seconds, impure = count, (looks.now() - began) / count, None
     else:

@@ -102,7 +102,7 @@ def with_trainings(
         key = recipe_key(training)
         if key not in found:
             say(f"timing {training.architecture.kind}")
-            step, image = pace_of(training, noise(speeds.image_shape), compute)
+            step, image = pace_of(training, noise(speeds.image_shape, 2 * training.batch_size), compute)
             found[key] = Pace(step=step, image=image)
     return speeds.model_copy(update={"trainings": found})
 
