@@ -10,7 +10,6 @@ from ganguard.audit.plan import independent_work as honest
 from ganguard.audit.plan.step import Step, StepSettings
 from ganguard.audit.steps.eyesight import MOST_IMAGES
 from ganguard.audit.steps.measurements import DRAWS
-from ganguard.audit.steps.purchase import price_of
 from ganguard.audit.steps.yardsticks import HALVINGS
 from ganguard.metrics.features.classifier import Classifier
 from ganguard.training.settings import TrainingSettings
@@ -130,12 +129,3 @@ _WORK: dict[type[StepSettings], Callable[[Step, int], Work]] = {
     honest.MeasureIndependentSettings: _measure,
 }
 _TRAINED = (bought.SubstituteSettings, honest.IndependentSettings)
-
-
-def bought_by(step: Step) -> int:
-    """Return how many images a step asks the audited target for: each of them is paid."""
-    if isinstance(step.settings, bought.PurchaseSettings):
-        price = price_of(step.settings.averaging)
-        return max(step.settings.budgets) // price * price
-    samples = step.settings.samples if isinstance(step.settings, ground.YardsticksSettings) else 0
-    return DRAWS * samples
