@@ -158,7 +158,7 @@ def test_behind_a_defence_too_beside_a_reference(
     assert [finding for finding in examine(tmp_path / "wire") if finding.severity == "wrong"] == []
 
 
-@pytest.mark.parametrize("beside_a_reference", [False, True])
+@pytest.mark.slow
 def test_a_check_buys_the_first_images_of_its_audit_and_no_others(
     tmp_path: Path, tiny_checkpoint: Any, serve: Callable[..., str]
 ) -> None:
@@ -179,6 +179,7 @@ def test_a_check_buys_the_first_images_of_its_audit_and_no_others(
         assert ledger.balance("us").reserved == 430
 
 
+@pytest.mark.parametrize("beside_a_reference", [False, True])
 def test_what_assembles_asks_the_gateway_for_nothing(
     tmp_path: Path,
     tiny_checkpoint: Any,

@@ -109,7 +109,7 @@ def _refined(
         refining=settings.refining.model_dump(mode="json"),
         judged_by=knowledge.judged_by,
         seed=seed,
-        compute=workspace.compute.model_dump(mode="json"),
+        compute={"device": workspace.compute.torch_device().type, "threads": workspace.compute.threads},
     )
     before = kept_before(workspace.directory, identity)
     if before is not None:

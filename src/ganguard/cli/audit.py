@@ -69,13 +69,12 @@ def audit(
     """
     from ganguard.audit.spec.reading import audits_listed, read_spec, source_of
 
-    spec, changes = _quick_form(spec) if quick else spec, with_device(changes, device)
-    changes += [f"even_if=[{','.join(even_if)}]"] if even_if else []
+    spec = _quick_form(spec) if quick else spec
+    changes = with_device(changes, device) + ([f"even_if=[{','.join(even_if)}]"] if even_if else [])
     name, listed = audits_listed(spec)
     directory = out or Path("audits") / name
     if listed:
-        audit_several(name, listed, changes, directory, dry_run=dry_run, processes=processes)
-        return
+        return audit_several(name, listed, changes, directory, dry_run=dry_run, processes=processes)
     name, parsed = read_spec(spec, changes)
     if dry_run:
         print_plan(parsed, directory, processes)
@@ -85,8 +84,7 @@ def audit(
     from ganguard.cli.display import display
 
     with display() as shown:
-        source = source_of(spec)
-        heard = saying_first(gpu_line(parsed), shown)
+        heard, source = saying_first(gpu_line(parsed), shown), source_of(spec)
         results = run_audit(name, parsed, directory, processes=processes, listener=heard, source=source)
     _say_cached(shown)
     print_results(results, directory)

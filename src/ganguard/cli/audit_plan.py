@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from ganguard.audit.check.estimate import Estimate
+    from ganguard.audit.check.estimate import Cost
     from ganguard.audit.engine.cache import Done
     from ganguard.audit.engine.run_step import Event, Listener
     from ganguard.audit.plan.parts import Plan
@@ -41,7 +41,7 @@ def print_plan(spec: "Spec", directory: Path, processes: int | None) -> None:
         shown.print(line, style="bold", soft_wrap=True)
 
 
-def cost_lines(cost: "Estimate", spec: "Spec") -> list[str]:
+def cost_lines(cost: "Cost", spec: "Spec") -> list[str]:
     """Return what is said of what is left of an audit: time, disk, images and money."""
     lines = [_time(cost)]
     if cost.disk is not None:
@@ -56,7 +56,7 @@ def cost_lines(cost: "Estimate", spec: "Spec") -> list[str]:
     ]
 
 
-def _time(cost: "Estimate") -> str:
+def _time(cost: "Cost") -> str:
     """Return what is said of the time."""
     from ganguard.report.numbers import counted
     from ganguard.training.pace import in_words

@@ -28,7 +28,7 @@ EACH_STEP = 0.5  # seconds of a step beside its work: reading, digests, writing
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Cost:
     """What is left to do of an audit.
 
     Attributes:
@@ -59,7 +59,7 @@ def estimate(
     speeds: Speeds | None,
     bought: Collection[AccountRecord],
     processes: int,
-) -> Estimate:
+) -> Cost:
     """Return what an audit will still cost.
 
     Args:
@@ -86,7 +86,7 @@ def estimate(
     before = {role: sum(r.bought for r in bought if r.role == role) for role in ("auditor", "adversary")}
     left = max(0, by_adversaries - before["adversary"])
     buys = max(0, plan.auditor - before["auditor"]) + left
-    return Estimate(
+    return Cost(
         seconds=_in_all(to_do, took, processes) if speeds else None,
         processes=processes,
         parts={part: seconds for part, seconds in parts.items() if seconds},

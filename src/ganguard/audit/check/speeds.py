@@ -31,7 +31,7 @@ CLASSES = 10  # of a classifier that is only timed
 Seconds = Annotated[float, Field(ge=0)]
 
 
-class Pace(Settings):
+class TrainingSpeed(Settings):
     """The seconds of one step of a training, and of one image that its G makes."""
 
     step: Seconds
@@ -59,7 +59,7 @@ class Speeds(Settings):
     threads: Positive
     image_shape: tuple[Positive, Positive, Positive]
     real_images: Positive | None = None
-    trainings: dict[str, Pace] = Field(default_factory=dict)
+    trainings: dict[str, TrainingSpeed] = Field(default_factory=dict)
     drawing: Seconds | None = None
     embedding: Seconds | None = None
     dimensions: Positive = 64
@@ -103,7 +103,7 @@ def with_trainings(
         if key not in found:
             say(f"timing {training.architecture.kind}")
             step, image = pace_of(training, noise(speeds.image_shape, 2 * training.batch_size), compute)
-            found[key] = Pace(step=step, image=image)
+            found[key] = TrainingSpeed(step=step, image=image)
     return speeds.model_copy(update={"trainings": found})
 
 

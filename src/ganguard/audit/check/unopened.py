@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from ganguard.audit.check.estimate import Estimate, estimate
+from ganguard.audit.check.estimate import Cost, estimate
 from ganguard.audit.check.pace import recipe_key
 from ganguard.audit.check.speeds import (
     Speeds,
@@ -33,7 +33,7 @@ def estimate_unopened(
     done: dict[str, Done],
     processes: int | None,
     say: Callable[[str], None],
-) -> Estimate:
+) -> Cost:
     """Return what an audit will still cost.
 
     The speeds are those that a check noted in the audit's directory. What it did not note is timed now, on

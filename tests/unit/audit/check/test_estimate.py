@@ -10,7 +10,7 @@ from spec_samples import SMALL
 
 from ganguard.audit.check.estimate import estimate, wall_time
 from ganguard.audit.check.pace import recipe_key
-from ganguard.audit.check.speeds import Pace, Speeds
+from ganguard.audit.check.speeds import Speeds, TrainingSpeed
 from ganguard.audit.check.work import work_of
 from ganguard.audit.plan.plan import make_plan
 from ganguard.audit.plan.step import Input, Step
@@ -27,7 +27,7 @@ def speeds_of(spec: Spec, *, step: float = 1.0, **values: Any) -> Speeds:
     """Speeds of a machine that takes `step` seconds for each step of a training, and no time for the rest."""
     nothing: dict[str, Any] = {"drawing": 0, "embedding": 0, "classifying": 0, "comparing": 0}
     works = [work_of(each, 0) for each in make_plan(spec).steps]
-    pace = Pace(step=step, image=0)
+    pace = TrainingSpeed(step=step, image=0)
     paces = {recipe_key(work.training): pace for work in works if work.training}
     fixed: dict[str, Any] = {"device": "cpu", "threads": 1, "image_shape": (1, 8, 8), "real_images": 1797}
     return Speeds.model_validate({**fixed, "trainings": paces, **nothing, **values})
