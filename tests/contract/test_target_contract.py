@@ -62,9 +62,29 @@ def _hub(gan: Path, folder: Path) -> Settings:
     return {"hub": f"owner/{gan.name}"}
 
 
+def _exported(gan: Path, folder: Path) -> Settings:
+    generator = load_checkpoint(gan).networks.generator.eval()
+    path = folder / f"{gan.name}.pt2"
+    torch.export.save(torch.export.export(generator, (torch.zeros(64, 5),)), path)
+    return {"exported": str(path), "trusted": True}
+
+
+def _onnx(gan: Path, folder: Path) -> Settings:
+    path = folder / f"{gan.name}.onnx"
+    generator = load_checkpoint(gan).networks.generator.eval()
+    with warnings.catch_warnings():
+        # torch deprecates this exporter; its successor needs another package
+        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # a trace fixes the number of codes
+        torch.onnx.export(generator, (torch.zeros(64, 5),), path, dynamo=False)
+    return {"onnx": str(path)}
+
+
 ADAPTERS: dict[str, Callable[[Path, Path], Settings]] = {
     "checkpoint": _checkpoint,
+    "exported": _exported,
     "hub": _hub,
+    "onnx": _onnx,
     "python": _python,
     "torchscript": _torchscript,
 }

@@ -20,7 +20,8 @@ directions = typer.Typer(
 )
 
 _TARGET = (
-    "The generator: a checkpoint directory, `hub:owner/name`, `python:module:factory`, or `torchscript:FILE`."
+    "The generator: a checkpoint directory, `hub:owner/name`, `python:module:factory`, or a file: "
+    "`onnx:FILE`, `exported:FILE`, `torchscript:FILE`."
 )
 _ATTRIBUTE = (
     "The attribute that grows: how far characters lean to the right, how thick strokes are, or how much an "

@@ -18,15 +18,16 @@ TargetArgument = Annotated[
     typer.Argument(
         metavar="TARGET",
         help="The generator to query: a checkpoint directory, `hub:owner/name` on Hugging Face's hub, "
-        "`python:module:factory`, or `torchscript:FILE`.",
+        "`python:module:factory`, or a file: `onnx:FILE`, `exported:FILE`, `torchscript:FILE`.",
         show_default=False,
     ),
 ]
-LatentDim = Annotated[
-    int | None, typer.Option(help="Entries of z, if a Python or TorchScript target does not say how many.")
-]
+LatentDim = Annotated[int | None, typer.Option(help="Entries of z, if the target does not say how many.")]
 Trusted = Annotated[
-    bool, typer.Option("--trusted", help="Let a TorchScript file run: you know where it comes from.")
+    bool,
+    typer.Option(
+        "--trusted", help="Let a TorchScript or torch.export file run: you know where it comes from."
+    ),
 ]
 Seed = Annotated[int, typer.Option(min=0, max=LARGEST, help="Equal seeds give equal results.")]
 Out = Annotated[
@@ -139,7 +140,9 @@ def target_of(text: str, latent_dim: int | None, trusted: bool) -> "TargetSettin
 
     kind, colon, rest = text.partition(":")
     values: dict[str, Any] = (
-        {kind: rest} if colon and kind in ("hub", "python", "torchscript") else {"checkpoint": text}
+        {kind: rest}
+        if colon and kind in ("exported", "hub", "onnx", "python", "torchscript")
+        else {"checkpoint": text}
     )
     if latent_dim is not None:
         values["latent_dim"] = latent_dim

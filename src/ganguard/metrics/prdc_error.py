@@ -123,10 +123,11 @@ def prdc_errors(real: Tensor, fake: Tensor, k: int, shares: tuple[float, ...]) -
         )
         for level, parts in enumerate(LEVELS)
     )
-    precision, recall, _, coverage = variance_from_parts(halves, quarters, times=times).tolist()
-    # Balls that reach over much of a small quarter overlap more than those of halves, so density varies more.
+    precision, recall = variance_from_parts(halves, quarters, times=times)[:2].tolist()
+    # Balls that reach over much of a small quarter overlap more than those of halves, so numbers of balls vary
+    # more.
     least = min(MOST_LEFT, LEAST_LEFT + LEVELS[-1] * k / min(n, m))
-    density = variance_from_parts(halves, quarters, times=times, least=least)[2].item()
+    density, coverage = variance_from_parts(halves, quarters, times=times, least=least)[2:].tolist()
     return (
         share_error(precision, shares[0], m),
         share_error(recall, shares[1], n),

@@ -10,8 +10,10 @@ TARGETS = PluginTable(
     "ganguard.targets",
     {
         "checkpoint": "ganguard.targets.checkpoint:CheckpointTarget",
+        "exported": "ganguard.targets.exported:ExportedTarget",
         "hub": "ganguard.targets.hub:HubTarget",
         "images": "ganguard.targets.images:ImagesTarget",
+        "onnx": "ganguard.targets.onnx:OnnxTarget",
         "python": "ganguard.targets.python_factory:PythonTarget",
         "torchscript": "ganguard.targets.torchscript:TorchScriptTarget",
         "url": "ganguard.targets.http:HttpTarget",

@@ -30,7 +30,9 @@ def test_paths_are_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize("value", ["digits", None, 3, ["checkpoint"]])
 def test_what_is_no_mapping_lists_the_kinds(value: object) -> None:
-    with pytest.raises(SpecError, match="one of checkpoint, hub, images, python, torchscript, url"):
+    with pytest.raises(
+        SpecError, match="one of checkpoint, exported, hub, images, onnx, python, torchscript, url"
+    ):
         parse_target(value)
 
 
@@ -40,7 +42,9 @@ def test_an_unknown_kind_names_the_nearest() -> None:
 
 
 def test_no_kind_lists_the_kinds() -> None:
-    with pytest.raises(SpecError, match="Known: checkpoint, hub, images, python, torchscript, url"):
+    with pytest.raises(
+        SpecError, match="Known: checkpoint, exported, hub, images, onnx, python, torchscript, url"
+    ):
         parse_target({})
 
 
