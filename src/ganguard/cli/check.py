@@ -54,7 +54,7 @@ def check(
 
     Nothing is trained. What was opened is kept in OUT, and `ganguard audit` goes on from there.
 
-    Exit code: 0 if an audit can begin, 2 if something is wrong.
+    Exit code: 0 if the audit can begin, 2 if something is wrong, and 1 if only another machine failed.
 
     Example: `ganguard check mine.yaml`
     """
@@ -64,7 +64,7 @@ def check(
     changes = with_device(changes, device)
     name, listed = audits_listed(spec)
     directory = out or Path("audits") / name
-    wrong = 0
+    codes = {0}
     for each in listed or [spec]:
         named, parsed = read_spec(each, changes)
         if listed:
@@ -72,9 +72,10 @@ def check(
         there = directory / each if listed else directory
         found = _checked(named, parsed, there, images, processes, source_of(each))
         _print(found, parsed)
-        wrong += len(found.opened.problems)
-    if wrong:
-        raise typer.Exit(2)
+        if found.opened.problems:
+            codes.add(2 if found.opened.bad_input else 1)
+    if code := max(codes):
+        raise typer.Exit(code)
 
 
 def _checked(
@@ -106,7 +107,7 @@ def _print(found: "Checked", spec: "Spec") -> None:
 
     shown = Console(highlight=False)
     real = found.look.real if found.look else None
-    if found.look and real is not None and shown.is_terminal and shown.color_system:
+    if found.look and real is not None and _shows_pictures(shown):
         shown.print(side_by_side(found.look.images, real, shown.width))
     for line in [*_opened(found), *_looked(found), *_memory(found)]:
         shown.print(line, soft_wrap=True)
@@ -118,6 +119,12 @@ def _print(found: "Checked", spec: "Spec") -> None:
     if found.picture:
         shown.print(f"Picture: {found.picture}", soft_wrap=True)
     _print_findings(shown, found)
+
+
+def _shows_pictures(shown: "Console") -> bool:
+    """Return whether a terminal has the colours and the letters for pictures."""
+    colours = shown.is_terminal and shown.color_system in ("256", "truecolor")
+    return bool(colours) and shown.encoding.lower().startswith("utf")
 
 
 def _print_findings(shown: "Console", found: "Checked") -> None:

@@ -82,7 +82,7 @@ class Looking:
             images, seconds = looks.drawn(target, count, seed)
             bought, impure = 0, looks.impure(target, images, seed)
         if impure:
-            self.opened.problems.append((step.name, impure))
+            self.opened.refuse(step.name, impure)
         shown = looks.some(self.real.images, self.real.train, looks.SHOWN)
         own, theirs = looks.Pixels.of(images), looks.Pixels.of(shown)
         found = Look(images, shown, bought, seconds, own, theirs, impure)

@@ -1,13 +1,12 @@
 """Run the steps of an audit that open things: they train nothing, and buy nothing."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from ganguard.audit.engine.cache import Done, find, step_key
 from ganguard.audit.engine.run_step import Listener, run_step
-from ganguard.audit.plan.ground_work import TrainTargetSettings
 from ganguard.audit.plan.parts import Plan
 from ganguard.audit.plan.step import Step
 from ganguard.base.compute import Compute, limit_threads
@@ -15,6 +14,9 @@ from ganguard.base.errors import GanguardError, InputError
 from ganguard.base.settings import one_line
 
 LONGEST = 400  # characters of a reason
+OPENING = frozenset({"real", "ready", "open_target", "fit", "defend"})
+"""Kinds of steps that open things. A direction is fitted to thousands of codes: defences that need one are
+left to the audit, as everything is that needs a target which is still to be trained."""
 
 
 @dataclass
@@ -32,6 +34,11 @@ class Opened:
     problems: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     remarks: list[str] = field(default_factory=list[str])
     bad_input: bool = False
+
+    def refuse(self, where: str, reason: str) -> None:
+        """Note something that is wrong with what the spec names."""
+        self.problems.append((where, reason))
+        self.bad_input = True
 
     def attempt(self, what: str, work: Callable[[], None]) -> None:
         """Do some work. What it raises becomes a problem."""
@@ -54,37 +61,14 @@ def open_all(plan: Plan, directory: Path, compute: Compute, listener: Listener) 
         compute: device type and threads.
         listener: is told what happens to each step.
     """
-    opened, opening = Opened({}), opening_steps(plan)
+    opened = Opened({})
     with limit_threads(compute.threads):
         for step in plan.steps:
             # Whatever else must succeed before it in an audit: here nothing is trained or bought.
             if all(read.step.name in opened.done for read in step.inputs.by_role().values()):
                 work = partial(_take, step, opened, directory, compute)
-                opened.attempt(step.name, partial(work, listener if step in opening else None))
+                opened.attempt(step.name, partial(work, listener if step.kind in OPENING else None))
     return opened
-
-
-def opening_steps(plan: Plan) -> Sequence[Step]:
-    """Return the steps that open the real images, the target, and the defences before it.
-
-    Defences that need a direction are left to the audit, which fits it to thousands of codes; so is
-    everything that needs a target which is still to be trained.
-    """
-    ground = plan.ground
-    target = [] if isinstance(ground.target.settings, TrainTargetSettings) else [ground.target]
-    reference = [ground.reference] if ground.reference else []
-    domains = [domain.real for domain in ground.domains]
-    defended = [plan.target for plan in ground.defended]
-    return [
-        ground.real,
-        ground.trained_on,
-        *domains,
-        ground.ready,
-        *target,
-        *reference,
-        ground.fit,
-        *defended,
-    ]
 
 
 def _take(step: Step, opened: Opened, directory: Path, compute: Compute, listener: Listener | None) -> None:

@@ -1,5 +1,7 @@
 """Does everything fit a target that is still to be trained? An untrained one stands in for it."""
 
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import cast
@@ -7,17 +9,11 @@ from typing import cast
 from ganguard.architectures.checkpoint import save_checkpoint
 from ganguard.architectures.networks import build_networks
 from ganguard.audit.check.opening import Opened
-from ganguard.audit.plan.ground_work import (
-    DefendInputs,
-    DefendSettings,
-    FitInputs,
-    FitSettings,
-    TrainTargetSettings,
-)
+from ganguard.audit.plan.ground_work import TrainTargetSettings
 from ganguard.audit.plan.parts import Plan
+from ganguard.audit.plan.step import Step
 from ganguard.audit.steps.call import StepCall
-from ganguard.audit.steps.preflight import run_fit
-from ganguard.audit.steps.target import run_defend
+from ganguard.audit.steps.kinds import KINDS
 from ganguard.audit.steps.target_files import TargetFile, trained_here, write_target
 from ganguard.base.compute import Compute, limit_threads
 from ganguard.base.progress import silent
@@ -35,21 +31,17 @@ def rehearse(plan: Plan, opened: Opened, image_shape: tuple[int, int, int], comp
         image_shape: (C, H, W) of the images that the target is trained on.
         compute: device type and threads.
     """
-    with TemporaryDirectory() as place, limit_threads(compute.threads):
-        stand_in = Path(place) / "steps" / "target"
+    with TemporaryDirectory() as audit, limit_threads(compute.threads):
+        stand_in = Path(audit) / "steps" / "target"
         before = len(opened.problems)
         opened.attempt("target", lambda: _write_untrained(plan, stand_in, image_shape, compute))
         if len(opened.problems) > before:
             return
-        opened.attempt("fit", lambda: _fit(plan, opened, stand_in, compute))
-        for defended in plan.ground.defended:
-            inputs = cast("DefendInputs[object]", defended.target.inputs)
-            if inputs.directions:
-                continue
-            opened.attempt(
-                defended.target.name,
-                lambda step=defended.target: _defend(cast(DefendSettings, step.settings), stand_in, compute),
-            )
+        for step in [plan.ground.fit, *(defended.target for defended in plan.ground.defended)]:
+            there = {plan.ground.target.name: stand_in}
+            there |= {name: done.directory for name, done in opened.done.items()}
+            if all(read.step.name in there for read in step.inputs.by_role().values()):
+                opened.attempt(step.name, partial(_try, step, there, Path(audit), compute))
 
 
 def _write_untrained(
@@ -63,13 +55,12 @@ def _write_untrained(
     write_target(directory, TargetFile(description="untrained"), trained_here(directory).load(compute))
 
 
-def _fit(plan: Plan, opened: Opened, stand_in: Path, compute: Compute) -> None:
-    settings = cast(FitSettings, plan.ground.fit.settings)
-    real = opened.done[plan.ground.real.name].directory
-    run_fit(StepCall(settings, FitInputs(real, stand_in), stand_in, stand_in, compute, silent))
+def _try(step: Step, place: Mapping[str, Path], audit: Path, compute: Compute) -> None:
+    """Do the work of a step in a directory of its own below `audit`.
 
-
-def _defend(settings: DefendSettings, stand_in: Path, compute: Compute) -> None:
-    directory = stand_in.parent.parent / "work" / "defended"
+    place: directories of the steps that it reads, by name.
+    """
+    directory = audit / "work" / step.kind
     directory.mkdir(parents=True, exist_ok=True)
-    run_defend(StepCall(settings, DefendInputs(stand_in), directory, directory, compute, silent))
+    inputs = step.inputs.located(lambda read: place[read.step.name])
+    KINDS[step.kind].run(StepCall(step.settings, inputs, directory, audit, compute, silent))

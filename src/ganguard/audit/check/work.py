@@ -98,7 +98,9 @@ def _substitute(step: Step, _: int) -> Work:
     settings = cast(bought.SubstituteSettings, step.settings)
     inputs = cast("bought.SubstituteInputs[Any]", step.inputs)
     attack = settings.attack
-    return Work(training=attack, steps=attack.training_steps(copy_at_hand=inputs.stolen is not None))
+    there = attack.needs().copy is not None and attack.from_scratch() is None and not attack.needs().domain
+    steps = 0 if there else attack.training_steps(copy_at_hand=inputs.stolen is not None)
+    return Work(training=attack, steps=steps)
 
 
 def _independent(step: Step, _: int) -> Work:
@@ -108,9 +110,10 @@ def _independent(step: Step, _: int) -> Work:
 
 def _measure(step: Step, _: int) -> Work:
     samples = cast(bought.MeasureSettings, step.settings).samples
-    trained = next(i.step for i in step.inputs.by_role().values() if type(i.step.settings) in _TRAINED)
-    copy = work_of(trained, 0).training
-    return Work(training=copy, made=DRAWS * samples, embedded=DRAWS * samples, compared=2 * DRAWS)
+    images = DRAWS * samples
+    trained = [i.step for i in step.inputs.by_role().values() if type(i.step.settings) in _TRAINED]
+    copy = work_of(trained[0], 0).training if trained else None
+    return Work(training=copy, made=images if copy else 0, embedded=images, compared=2 * DRAWS)
 
 
 _WORK: dict[type[StepSettings], Callable[[Step, int], Work]] = {
