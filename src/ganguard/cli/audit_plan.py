@@ -74,12 +74,12 @@ def _time(cost: "Cost") -> str:
     if not cost.unknown:
         return said
     without = " and ".join(cost.unknown)
-    return f"{said} That is without {without}, whose speed is not known: `ganguard check` measures it."
+    return f"{said} That is without {without}, whose speed `ganguard check` measures."
 
 
 def _size(size: float) -> str:
-    """Return a number of bytes in the unit that suits it."""
-    return f"{size / 1e9:,.1f} GB" if size >= 1e8 else f"{size / 1e9:,.3f} GB"
+    """Return a number of bytes in GB, at least a thousandth."""
+    return f"{size / 1e9:,.1f} GB" if size >= 1e8 else f"{max(size / 1e9, 0.001):.3f} GB"
 
 
 def gpu_line(spec: "Spec") -> str:

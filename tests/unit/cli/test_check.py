@@ -10,6 +10,7 @@ import yaml
 
 from ganguard.audit.check import pace
 from ganguard.base.codecs import decode_image
+from ganguard.base.errors import StepError
 
 Cli = Callable[..., tuple[int, str, str]]
 
@@ -170,3 +171,48 @@ def test_each_of_several_audits_is_checked(cli: Cli, write: Callable[..., None],
     assert code == 0, err
     assert out.count("The audit can begin.") == 2
     assert (tmp_path / "audits" / "both" / "mine.yaml" / "check.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"real": {"kind": "digits", "size": 9}}, "makes square images whose side is"),
+        ({"target": {"python": "no_such_module:make"}}, "no module 'no_such_module'"),
+        ({"real": {"kind": "digits", "size": 16}}, "the real ones are (1, 16, 16)"),
+    ],
+)
+def test_what_does_not_open_is_named_beside_what_does(
+    cli: Cli, write: Callable[..., None], changed: dict[str, Any], said: str
+) -> None:
+    write(**changed)
+    code, out, err = cli("check", "mine.yaml")
+    assert code == 2
+    assert any(said in line for line in out.splitlines() if line.startswith("✗")), out
+    assert "Real: 1,797 images" in out
+    assert "Picture: " in out
+    assert err.splitlines()[-1].startswith("error: ")
+
+
+def test_of_a_remote_target_with_a_reference_nothing_is_bought(
+    cli: Cli, write: Callable[..., None], tmp_path: Path
+) -> None:
+    """The auditor draws from the reference, and so does a check: here the target does not even answer."""
+    write()  # for the checkpoint
+    write(target={"url": "http://127.0.0.1:9"}, reference={"checkpoint": "there"})
+    _, out, _ = cli("check", "mine.yaml")
+    assert "Target: 64 images" in out
+    assert "were bought" not in out
+    assert not (tmp_path / "audits" / "mine" / "ledger.sqlite").exists()
+
+
+def test_a_machine_that_fails_is_no_bad_input(
+    cli: Cli, write: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def silent(*_: object) -> None:
+        raise StepError("the gateway gave up. Run the same command again.")
+
+    write()
+    monkeypatch.setattr("ganguard.audit.steps.target.open_undefended", silent)
+    code, out, _ = cli("check", "mine.yaml")
+    assert code == 1
+    assert "✗ target: the gateway gave up." in out

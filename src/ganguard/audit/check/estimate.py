@@ -17,6 +17,7 @@ from ganguard.audit.plan.parts import Plan
 from ganguard.audit.plan.step import Step
 from ganguard.audit.spec.spec import Spec
 from ganguard.audit.steps.measurements import DRAWS
+from ganguard.base.errors import SpecError
 from ganguard.results.records import AccountRecord
 from ganguard.training.settings import TrainingSettings
 
@@ -167,8 +168,11 @@ def disk(plan: Plan, speeds: Speeds, samples: int) -> float:
 
 
 def _weights(training: TrainingSettings, image_shape: tuple[int, int, int]) -> float:
-    """Return the bytes of the weights of G and D."""
-    with torch.device("meta"):
-        networks = build_networks(training.architecture, image_shape)
+    """Return the bytes of the weights of G and D; 0 if the architecture cannot make such images."""
+    try:
+        with torch.device("meta"):
+            networks = build_networks(training.architecture, image_shape)
+    except SpecError:  # the check names it
+        return 0.0
     both = (networks.generator, networks.discriminator)
     return sum(_FLOAT * weight.numel() for network in both for weight in network.parameters())
