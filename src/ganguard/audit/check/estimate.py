@@ -83,7 +83,8 @@ def estimate(
             took[step.name] = sum(seconds or 0.0 for seconds in spent.values())
             for part, seconds in spent.items():
                 parts[part] += seconds or 0.0
-    by_adversaries = sum(purchase.queries for purchase in plan.purchases)
+    # Images that were bought before are paid.
+    by_adversaries = 0 if plan.ground.bought else sum(purchase.queries for purchase in plan.purchases)
     before = {role: sum(r.bought for r in bought if r.role == role) for role in ("auditor", "adversary")}
     left = max(0, by_adversaries - before["adversary"])
     buys = max(0, plan.auditor - before["auditor"]) + left

@@ -86,7 +86,8 @@ def _utility(step: Step, _: int) -> Work:
 
 def _purchase(step: Step, _: int) -> Work:
     settings = cast(bought.PurchaseSettings, step.settings)
-    return Work(drawn=max(settings.budgets))
+    inputs = cast("bought.PurchaseInputs[Any]", step.inputs)
+    return Work(drawn=0 if inputs.bought else max(settings.budgets))
 
 
 def _replay(step: Step, _: int) -> Work:

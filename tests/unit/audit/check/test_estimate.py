@@ -1,7 +1,8 @@
 """What an audit will cost, from its plan and the speeds of a machine."""
 
 import math
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -77,6 +78,22 @@ def test_images_and_their_price() -> None:
     assert (found.buys, found.money, found.adversaries) == (10_020, 2505.0, 5.0)
     free = estimated(spec_of())
     assert (free.buys, free.money) == (10_020, None)
+
+
+def test_images_that_were_bought_before_cost_nothing() -> None:
+    found = estimated(spec_of(price=0.25, purchase={"images": "digits"}))
+    assert (found.buys, found.adversaries) == (10_000, 0.0)
+    purchases = [s for s in make_plan(spec_of(purchase={"images": "digits"})).steps if s.kind == "purchase"]
+    assert [work_of(step, 0).drawn for step in purchases] == [0]
+
+
+def test_a_copy_that_exists_is_measured_and_not_trained(
+    tiny_checkpoint: Callable[..., Path], tmp_path: Path
+) -> None:
+    tiny_checkpoint(tmp_path / "copy")
+    for substitute in ({"checkpoint": str(tmp_path / "copy")}, {"images": "digits"}):
+        spec = spec_of(attacks=[{"substitute": substitute, "query_budget": 9}], independent="off")
+        assert estimated(spec).parts["training"] == 10  # of the target
 
 
 def test_unknown_speeds_are_named_and_left_out() -> None:
