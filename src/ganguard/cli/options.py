@@ -52,6 +52,14 @@ Threads = Annotated[
     int, typer.Option(min=1, help="CPU threads. Results are equal only for equal numbers of threads.")
 ]
 Device = Annotated[str, typer.Option(help="`cpu`, `cuda`, or `auto`.")]
+SpecDevice = Annotated[
+    str | None,
+    typer.Option(
+        "--device",
+        help="`cpu`, `cuda`, or `auto`; the same as `--set compute.device=…`.",
+        show_default="the spec's; auto if it names none",
+    ),
+]
 Size = Annotated[
     int | None,
     typer.Option(
@@ -68,6 +76,11 @@ Changes = Annotated[
         help="Change one setting; join nested keys with dots. May be repeated.",
     ),
 ]
+
+
+def with_device(changes: list[str] | None, device: str | None) -> list[str]:
+    """Return the changes of --set, and that of --device, which wins, after them."""
+    return [*(changes or []), *([f"compute.device={device}"] if device is not None else [])]
 
 
 def dataset_of(text: str, size: int | None) -> "DatasetSettings":
