@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from ganguard.audit.check.run import check
 from ganguard.audit.doctor import examine
 from ganguard.audit.engine.execute import execute
 from ganguard.audit.outcome.assemble import assemble
@@ -155,6 +156,27 @@ def test_behind_a_defence_too_beside_a_reference(
     assert plain[0] == plain[1]
     assert there.target.measured_against == "reference"
     assert [finding for finding in examine(tmp_path / "wire") if finding.severity == "wrong"] == []
+
+
+@pytest.mark.slow
+def test_a_check_buys_the_first_images_of_its_audit_and_no_others(
+    tmp_path: Path, tiny_checkpoint: Any, serve: Callable[..., str]
+) -> None:
+    """The account pays for the audit alone, to the image, although a check came before it, twice."""
+    address = serve(tiny_checkpoint(tmp_path / "generator"), "us", 130 + 300)
+    spec = parse(Spec, {**SPEC, "target": {"url": address}, "price": 0.1}, "spec")
+    hear: Any = lambda *_: None  # noqa: E731
+    found = [check("tiny", spec, tmp_path / "wire", listener=hear, say=hear) for _ in range(2)]
+    for each in found:
+        assert each.opened.problems == []
+        assert each.look is not None
+        assert (each.look.bought, each.look.impure) == (64, None)
+        assert each.estimate is not None
+        assert (each.estimate.buys, each.estimate.money) == (430 - 64, pytest.approx(36.6))
+    results = run(tmp_path / "wire", target={"url": address}, price=0.1)
+    assert [account.bought for account in results.accounts] == [300, 130]
+    with Ledger(tmp_path / "state us" / "ledger.sqlite") as ledger:
+        assert ledger.balance("us").reserved == 430
 
 
 @pytest.mark.parametrize("beside_a_reference", [False, True])

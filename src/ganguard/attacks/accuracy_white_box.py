@@ -22,8 +22,9 @@ from ganguard.attacks.subsampling.refining import Refining, refine, require_read
 from ganguard.base.cache import content_key, tensor_digest
 from ganguard.base.compute import use_threads
 from ganguard.base.plugins import PluginTable
+from ganguard.base.weights import weights_of
 from ganguard.queries.harvest import harvest
-from ganguard.targets.protocol import WhiteBoxTarget
+from ganguard.targets.protocol import Discriminator, WhiteBoxTarget
 from ganguard.training.initial_weights import RANDOM_WEIGHTS, InitialWeights
 
 
@@ -103,13 +104,10 @@ def _refined(
     """Return the indices (N,) of the images to train on, as an earlier run chose them, or chosen now."""
     (X_r, judge), D = require_real(knowledge, target.image_shape), target.discriminator
     identity = content_key(
-        images=tensor_digest(
-            {"bought": images, "real": X_r, "scores": D.scores(X_r), **D.module().state_dict()}
-        ),
+        images=tensor_digest({"bought": images, "real": X_r, **_told(D, X_r)}),
         refining=settings.refining.model_dump(mode="json"),
         judged_by=knowledge.judged_by,
         seed=seed,
-        compute=workspace.compute.model_dump(mode="json"),
     )
     before = kept_before(workspace.directory, identity)
     if before is not None:
@@ -118,6 +116,12 @@ def _refined(
         refinement = refine(images, X_r, D, settings.refining, judge, seed=seed)
     write_refinement(refinement, workspace.directory, identity)
     return refinement.kept
+
+
+def _told(D: Discriminator, X_r: Tensor) -> dict[str, Tensor]:
+    """Return the weights of D, or its scores of X_r if it has none: other threads change a score's last
+    bits."""
+    return weights_of(D.module()) or {"scores": D.scores(X_r)}
 
 
 def _initial_weights(target: WhiteBoxTarget, settings: WhiteBoxSettings) -> InitialWeights:

@@ -4,7 +4,9 @@ They steal the copy first, as fidelity extraction does, or take one that exists 
 """
 
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Self
+
+from pydantic import model_validator
 
 from ganguard.attacks import fidelity
 from ganguard.attacks.fidelity import FidelitySettings
@@ -25,16 +27,23 @@ class ContinuedCopySettings(AttackSettings):
     own: ClassVar[frozenset[str]] = frozenset({"substitute"})
     substitute: CheckpointTarget | None = None
 
+    @model_validator(mode="after")
+    def _one_beginning(self) -> Self:
+        if self.substitute and self.beginning:
+            raise ValueError("beginning and substitute both say what is continued. Leave one of them out")
+        return self
+
     def steals(self) -> bool:
         """Return whether a copy must be stolen first."""
         return self.substitute is None
 
     def needs(self) -> Needs:
         """Return the copy and its purchase. Nothing is bought for a copy that exists, or is not needed."""
+        begun = self.substitute or self.beginning
         return Needs(
             purchase=self.query_budget if self.steals() else 0,
             stolen=self.stealing() if self.steals() else None,
-            copy=self.substitute.path if self.substitute else None,
+            copy=begun.path if begun else None,
         )
 
     def from_scratch(self) -> TrainingSettings | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, ClassVar, Literal, Self, cast
 
 from pydantic import model_validator
 
@@ -39,6 +39,12 @@ class ExistingCopySettings(AttackSettings):
         if not isinstance(path, str):
             raise ValueError("substitute must be {checkpoint: …}, the directory of the copy")
         return {**known, "architecture": read_description(Path(path)).architecture}
+
+    @model_validator(mode="after")
+    def _trains_nothing(self) -> Self:
+        if self.beginning:
+            raise ValueError("beginning has nothing to act on: this copy is not trained. Leave it out")
+        return self
 
     def label(self) -> str:
         """Return the name of the copy's directory, or of its parent if it is called "checkpoint"."""

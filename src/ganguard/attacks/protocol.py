@@ -23,6 +23,7 @@ from ganguard.targets.checkpoint import CheckpointTarget
 from ganguard.targets.load import TargetSettings
 from ganguard.targets.protocol import BlackBoxTarget, WhiteBoxTarget
 from ganguard.training.guess import Guess
+from ganguard.training.initial_weights import require_beginning
 from ganguard.training.settings import TrainingSettings
 
 Relation = Literal["R4", "R5", "R6"]
@@ -61,7 +62,7 @@ class Needs:
         domain: another domain that the copy is moved to, or None.
         stolen: settings of a copy that must be trained first, or None. Attacks that need the same copy share
             it.
-        copy: checkpoint of a copy that exists already, or None.
+        copy: checkpoint of a copy, or of another model, that exists already and is trained on, or None.
         found: a copy that was found, as a target of any kind, or None.
     """
 
@@ -115,7 +116,7 @@ class AttackSettings(TrainingSettings):
 
     def needs(self) -> Needs:
         """Return what must be at hand before the attack runs."""
-        return Needs(purchase=self.query_budget)
+        return Needs(purchase=self.query_budget, copy=self.beginning.path if self.beginning else None)
 
     def training_steps(self, *, copy_at_hand: bool) -> int:
         """Return about how many steps a run trains for.
@@ -127,9 +128,12 @@ class AttackSettings(TrainingSettings):
     def from_scratch(self) -> TrainingSettings | None:
         """Return how this attack trains a copy from random weights, whatever it is trained on.
 
-        An honest model is trained alike. None if the attack trains none: its copy exists already, or is moved
-        to other images. What a copy learns from real images after that is no part of it.
+        An honest model is trained alike. None if the attack trains none: its copy exists already, begins with
+        given weights (which may be a copy's), or is moved to other images. What a copy learns from real
+        images after that is no part of it.
         """
+        if self.beginning:
+            return None
         return TrainingSettings.model_validate(self.model_dump(include=set(TrainingSettings.model_fields)))
 
     def trains_through(self) -> bool:
@@ -259,10 +263,12 @@ def run_attack(
 def require_attackable(target: BlackBoxTarget, settings: AttackSettings) -> None:
     """Check that an attack fits a target.
 
-    Raises SpecError if the substitute's architecture cannot make the target's images. Raises TargetError if
+    Raises SpecError if the substitute's architecture cannot make the target's images, or the checkpoint that
+    it begins with makes others. Raises TargetError if
     the attack needs a discriminator and the target has none, or one that does not give what the attack reads.
     """
     settings.require_buildable(target.image_shape)
+    require_beginning(settings, target.image_shape)
     if settings.needs().discriminator and not isinstance(target, WhiteBoxTarget):
         raise TargetError(
             f"{settings.kind} needs the target's discriminator, and this target has none. Give a checkpoint, "

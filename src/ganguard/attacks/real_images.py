@@ -21,6 +21,7 @@ from ganguard.base.settings import Positive
 from ganguard.training.early_stopping import JUDGED, Judge, Watch
 from ganguard.training.initial_weights import RANDOM_WEIGHTS, InitialWeights
 from ganguard.training.loop import train_gan
+from ganguard.training.outdated import forget_if_outdated
 
 
 class RealImagesSettings(AttackSettings):
@@ -127,14 +128,17 @@ def continue_with_real(
     Returns the best checkpoint that the judge saw, `workspace.directory`/checkpoint.
     """
     place, rate = workspace.directory / "real", settings.real_learning_rate or settings.learning_rate
+    initial_weights = InitialWeights(checkpoint=first)
+    forget_if_outdated(place, initial_weights, workspace.directory)
+    recipe = {"steps": settings.real_steps, "learning_rate": rate, "beginning": None}
     best = train_gan(
         cast(Tensor, knowledge.real_images),
-        settings.model_copy(update={"steps": settings.real_steps, "learning_rate": rate}),
+        settings.model_copy(update=recipe),
         place,
         seed=seed,
         compute=workspace.compute,
         progress=workspace.progress,
-        initial_weights=InitialWeights(checkpoint=first),
+        initial_weights=initial_weights,
         watch=_watch(settings, knowledge),
     )
     return _published(best, place, workspace)

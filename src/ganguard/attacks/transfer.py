@@ -25,6 +25,7 @@ from ganguard.data.encoded import EncodedImages
 from ganguard.targets.protocol import BlackBoxTarget
 from ganguard.training.initial_weights import RANDOM_WEIGHTS, InitialWeights
 from ganguard.training.loop import train_gan
+from ganguard.training.outdated import forget_if_outdated
 from ganguard.training.settings import TrainingSettings
 
 Method = Literal["fine_tune", "freeze_d", "scratch"]
@@ -103,8 +104,10 @@ def run(
     if settings.method != "scratch":
         copy = copy_to_continue(target, settings, knowledge, workspace, seed=seed)
         initial_weights = InitialWeights(checkpoint=copy, frozen=settings.frozen_stages())
+        forget_if_outdated(workspace.directory, initial_weights, workspace.directory)
     rate = settings.transfer_learning_rate or settings.learning_rate
-    recipe = settings.model_copy(update={"steps": settings.transfer_steps, "learning_rate": rate})
+    changed = {"steps": settings.transfer_steps, "learning_rate": rate, "beginning": None}
+    recipe = settings.model_copy(update=changed)
     checkpoint = train_gan(
         images,
         recipe,

@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -20,7 +21,9 @@ from PIL import Image, UnidentifiedImageError, features
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from ganguard.base.bit_depth import SIXTEEN_BITS, eight_bits, is_grey_with_alpha
 from ganguard.base.errors import DataError, InputError, StepError
+from ganguard.base.png_texts import refused_for_texts, without_texts
 from ganguard.base.settings import one_line
 
 # Pixels of one image. That many take 0.5 GB to decode; a larger image is taken for a decompression bomb.
@@ -34,9 +37,19 @@ _AVIF = ("AVIF",) if "avif" in features.modules else ()
 # Pillow's other formats are left out: one of them is PostScript, which is a program.
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM", *_AVIF)
 _MODES = {1: "L", 3: "RGB"}
-_SIXTEEN_BITS = frozenset({"I", "I;16", "I;16L", "I;16B", "I;16N"})  # Pillow's grey of more than 8 bits
-_GREY = frozenset({"1", "L", "LA", "La", *_SIXTEEN_BITS})
-_SCALED = ("PNG", "PPM")  # formats whose grey in mode I Pillow scales to 16 bits
+_GREY = frozenset({"1", "L", "LA", "La", *SIXTEEN_BITS})
+Orient = Literal["none", "exif"]
+_ORIENTATION = 0x0112  # EXIF's tag
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""How an image is turned upright, by its EXIF orientation (EXIF 2.3, section 4.6.4)."""
 _ONE_LARGE = threading.Lock()
 
 
@@ -54,7 +67,9 @@ def encode_png(image: Tensor) -> bytes:
     return buffer.getvalue()
 
 
-def decode_image(source: bytes | Path, name: str, channels: int | None = None) -> Tensor:
+def decode_image(
+    source: bytes | Path, name: str, channels: int | None = None, *, orient: Orient = "none"
+) -> Tensor:
     """Decode an image to (C, H, W) uint8.
 
     Args:
@@ -62,6 +77,7 @@ def decode_image(source: bytes | Path, name: str, channels: int | None = None) -
             first image is read.
         name: name of the image in messages.
         channels: 1 or 3 converts; None keeps grey images grey and makes all others RGB.
+        orient: "exif" turns and mirrors the image as its EXIF data say. Pillow does that to a TIFF anyway.
 
     Raises:
         DataError: the bytes are no whole image, or the header says more than `MAX_PIXELS`.
@@ -69,24 +85,45 @@ def decode_image(source: bytes | Path, name: str, channels: int | None = None) -
         StepError: there was too little memory. This says nothing about the image either.
     """
     try:
-        with (
-            _without_warnings(),
-            Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS) as image,
-        ):
-            size = image.width * image.height
-            if not 0 < size <= MAX_PIXELS:
-                raise DataError(
-                    f"{name}: {image.width}x{image.height} pixels; 1 to {MAX_PIXELS:,} can be read. Scale "
-                    "the image to such a size first."
-                )
-            mode = _MODES[channels] if channels else ("L" if image.mode in _GREY else "RGB")
-            with _ONE_LARGE if size > LARGE_PIXELS else nullcontext():
-                return _tensor(image, mode, name)
+        return _decoded(source, name, channels, orient)
     except DataError:
         raise
     except Exception as problem:  # noqa: BLE001 - Pillow's readers raise any error on a damaged file
         said = _why_not(problem, name)
+        lean = without_texts(source) if refused_for_texts(problem) else None
+    if lean is not None:
+        return decode_image(lean, name, channels, orient=orient)
     raise DataError(f"{name}: not an image that can be read ({said}). Remove the file or replace it.")
+
+
+def _decoded(source: bytes | Path, name: str, channels: int | None, orient: Orient) -> Tensor:
+    def opened() -> Image.Image:
+        return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS)
+
+    with _without_warnings(), opened() as image:
+        size = image.width * image.height
+        if not 0 < size <= MAX_PIXELS:
+            raise DataError(
+                f"{name}: {image.width}x{image.height} pixels; 1 to {MAX_PIXELS:,} can be read. Scale "
+                "the image to such a size first."
+            )
+        grey = image.mode in _GREY or is_grey_with_alpha(image)
+        mode = _MODES[channels] if channels else ("L" if grey else "RGB")
+        with _ONE_LARGE if size > LARGE_PIXELS else nullcontext():
+            converted = eight_bits(image, opened, name)
+            turn = _turn(image) if orient == "exif" else None
+            return _tensor(image, converted, mode, turn)
+
+
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    """Return how an image is turned upright; None if it is, or does not say."""
+    try:
+        image.load()  # a PNG may say it after its pixels, and a TIFF is turned when it is loaded
+        return _TURNS.get(image.getexif().get(_ORIENTATION, 1))
+    except OSError:
+        raise
+    except Exception:  # noqa: BLE001 - EXIF data that cannot be read say nothing; the pixels may be whole
+        return None
 
 
 def _why_not(problem: Exception, name: str) -> str:
@@ -129,39 +166,24 @@ def unreadable(name: str, problem: OSError) -> InputError:
     )
 
 
-def _tensor(image: Image.Image, mode: str, name: str) -> Tensor:
-    """Return the pixels of an opened image and close it. Each copy is released before the next one is
-    made."""
-    converted = _eight_bits(image, name)
+def _tensor(image: Image.Image, converted: Image.Image, mode: str, turn: Image.Transpose | None) -> Tensor:
+    """Return the pixels of an opened image and close it. Each copy is released before the next one is made.
+
+    Args:
+        image: the image.
+        converted: the same with 8 bits a channel; it may be the image itself.
+        mode: Pillow's name of the wanted channels.
+        turn: how it is turned, or None.
+    """
     if converted.mode != mode:
         converted = converted.convert(mode)
     if converted is not image:
         image.close()
+    if turn is not None:
+        converted = converted.transpose(turn)
     pixels = np.asarray(converted)
     converted.close()
     return torch.from_numpy(pixels[None].copy() if pixels.ndim == 2 else pixels.transpose(2, 0, 1).copy())
-
-
-def _eight_bits(image: Image.Image, name: str) -> Image.Image:
-    """Scale 16-bit grey to 8 bits, where Pillow's own conversion would clip it; return any other image as it
-    is. Raises DataError if the file does not say in which range its levels lie."""
-    if image.mode == "F" or (image.mode == "I" and image.format not in _SCALED):
-        levels = "floating-point" if image.mode == "F" else "32-bit"
-        raise DataError(
-            f"{name}: {levels} levels, and the file does not say which one is white. Convert it to 8 or 16 "
-            "bits first."
-        )
-    if image.mode not in _SIXTEEN_BITS:
-        return image
-    levels = np.asarray(image)
-    if levels.min() < 0 or levels.max() > 65535:
-        raise DataError(
-            f"{name}: levels from {levels.min()} to {levels.max()}; at most 16 bits can be read. Scale it "
-            "down first."
-        )
-    # levels / 257 never lies half way between two bytes, so adding 128 rounds it to the nearest.
-    nearest = (levels.astype(np.int32) + 128) // 257
-    return Image.fromarray(nearest.astype(np.uint8))
 
 
 class _Silence:

@@ -18,12 +18,12 @@ class Compute(Settings):
     """Device type and CPU threads of one process.
 
     Attributes:
-        device: "cpu", "cuda" or "auto", which takes CUDA if it is available.
+        device: "cpu", "cuda" or "auto", the default, which takes CUDA if it is available.
         threads: threads that torch uses for one operation, 1 to 1024. Bit-equal results are promised for
             equal numbers of threads only.
     """
 
-    device: Literal["cpu", "cuda", "auto"] = "cpu"
+    device: Literal["cpu", "cuda", "auto"] = "auto"
     threads: Annotated[Positive, Field(le=MOST_THREADS)] = 1
 
     @field_validator("device")

@@ -19,16 +19,20 @@ GRID_FILE, KEPT_FILE, DROPPED_FILE = "grid.png", "kept.png", "dropped.png"
 def save_grid(images: Tensor, directory: Path, file: str = GRID_FILE) -> None:
     """Write the first COLUMNS x ROWS of images (N, C, H, W) uint8 as one PNG in `directory`, with grey
     between the tiles."""
-    tiles = images[:TILES]
-    _, channels, height, width = tiles.shape
-    rows = -(-len(tiles) // COLUMNS)
+    write_bytes(directory / file, encode_png(tiled(images[:TILES], COLUMNS)))
+
+
+def tiled(images: Tensor, columns: int) -> Tensor:
+    """Return images (N, C, H, W) uint8 as one picture (C, H', W'), with grey between the tiles."""
+    _, channels, height, width = images.shape
+    rows = -(-len(images) // columns)
     grid = torch.full(
-        (channels, rows * (height + GAP) - GAP, COLUMNS * (width + GAP) - GAP), 128, dtype=torch.uint8
+        (channels, rows * (height + GAP) - GAP, columns * (width + GAP) - GAP), 128, dtype=torch.uint8
     )
-    for index, tile in enumerate(tiles):
-        top, left = (index // COLUMNS) * (height + GAP), (index % COLUMNS) * (width + GAP)
+    for index, tile in enumerate(images):
+        top, left = (index // columns) * (height + GAP), (index % columns) * (width + GAP)
         grid[:, top : top + height, left : left + width] = tile
-    write_bytes(directory / file, encode_png(grid))
+    return grid
 
 
 def save_kept_and_dropped(images: Tensor, kept: Tensor, directory: Path) -> None:

@@ -4,7 +4,18 @@ from typing import Annotated
 
 import typer
 
-from ganguard.cli.options import Changes, Device, LatentDim, Out, Seed, Size, TargetArgument, Threads, Trusted
+from ganguard.cli.options import (
+    Changes,
+    Device,
+    LatentDim,
+    Out,
+    PixelRange,
+    Seed,
+    Size,
+    TargetArgument,
+    Threads,
+    Trusted,
+)
 
 Kind = Annotated[
     str,
@@ -12,6 +23,14 @@ Kind = Annotated[
         metavar="ATTACK",
         help="`fidelity`, `accuracy_partial_black_box`, `accuracy_white_box` or `transfer`, or an attack of "
         "another package.",
+        show_default=False,
+    ),
+]
+Architecture = Annotated[
+    str | None,
+    typer.Option(
+        help="The substitute's: `dcgan`, `sngan`, `pggan` or `stylegan2`. By default `sngan`, or that of the "
+        "checkpoint that it begins with (--set beginning.checkpoint=DIR).",
         show_default=False,
     ),
 ]
@@ -42,9 +61,7 @@ def attack(
     target: TargetArgument,
     out: Out,
     query_budget: Annotated[int, typer.Option(help="Images to buy and train on.")] = 1000,
-    architecture: Annotated[
-        str, typer.Option(help="The substitute's: `dcgan`, `sngan`, `pggan` or `stylegan2`.")
-    ] = "sngan",
+    architecture: Architecture = None,
     real: Real = None,
     domain: Domain = None,
     features: Features = "random_network",
@@ -52,6 +69,7 @@ def attack(
     seed: Seed = 0,
     changes: Changes = None,
     latent_dim: LatentDim = None,
+    pixel_range: PixelRange = None,
     trusted: Trusted = False,
     threads: Threads = 1,
     device: Device = "auto",
@@ -75,17 +93,16 @@ def attack(
     from ganguard.base.settings import parse
     from ganguard.cli.attack_settings import attack_knowledge, attack_settings, given_dataset
     from ganguard.cli.display import progress_of
-    from ganguard.cli.options import target_of
+    from ganguard.cli.options import open_and_say, target_of
     from ganguard.queries.harvest import require_room
     from ganguard.queries.ledger import Ledger
     from ganguard.queries.metered_target import meter
     from ganguard.queries.store import Store
-    from ganguard.targets.load import load_target
     from ganguard.targets.repeats import allowed_beside
 
     settings = attack_settings(kind, architecture, query_budget, given_dataset(domain, size), changes or [])
     compute = parse(Compute, {"device": device, "threads": threads}, "compute")
-    opened = load_target(target_of(target, latent_dim, trusted), compute)
+    opened = open_and_say(target_of(target, latent_dim, trusted, pixel_range), compute)
     require_attackable(opened, settings)
     purchase = settings.needs().purchase
     require_room(opened, purchase, "query_budget")

@@ -16,7 +16,11 @@ def given_dataset(text: str | None, size: int | None) -> "DatasetSettings | None
 
 
 def attack_settings(
-    kind: str, architecture: str, query_budget: int, domain: "DatasetSettings | None", changes: list[str]
+    kind: str,
+    architecture: str | None,
+    query_budget: int,
+    domain: "DatasetSettings | None",
+    changes: list[str],
 ) -> "AttackSettings":
     """Return the settings of the attack that the options describe.
 
@@ -25,11 +29,13 @@ def attack_settings(
     from ganguard.attacks.protocol import parse_attack
     from ganguard.base.errors import SpecError
     from ganguard.base.settings import apply_changes
+    from ganguard.cli.options import default_architecture
 
-    values: dict[str, Any] = {"kind": kind, "architecture": architecture, "query_budget": query_budget}
+    values: dict[str, Any] = {"kind": kind, "query_budget": query_budget}
+    values |= {"architecture": architecture} if architecture else {}
     if domain is not None:
         values["domain"] = domain.model_dump(mode="json")
-    changed = apply_changes(values, changes)
+    changed = apply_changes(values | default_architecture(values, changes), changes)
     try:
         return parse_attack(changed)
     except SpecError:

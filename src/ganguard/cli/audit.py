@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ganguard.base.errors import SpecError
-from ganguard.cli.audit_plan import print_plan
+from ganguard.cli.audit_plan import gpu_line, print_plan, saying_first
 from ganguard.cli.audit_several import audit_several
-from ganguard.cli.options import Changes
+from ganguard.cli.options import Changes, SpecDevice, with_device
 from ganguard.cli.outcome import require_all
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def audit(
     out: Annotated[Path | None, typer.Option(help="Output directory.", show_default="audits/<name>")] = None,
     changes: Changes = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the plan and what it buys, and do nothing.")
+        bool, typer.Option("--dry-run", help="Print the plan, and what it buys and costs, and do nothing.")
     ] = False,
     quick: Annotated[
         bool,
@@ -48,6 +48,7 @@ def audit(
             help="Go on although `target_broken`: no nearer to real images than noise is.",
         ),
     ] = None,
+    device: SpecDevice = None,
     processes: Annotated[
         int | None, typer.Option(min=1, help="Steps that run at once.", show_default="one for each core")
     ] = None,
@@ -68,24 +69,23 @@ def audit(
     """
     from ganguard.audit.spec.reading import audits_listed, read_spec, source_of
 
-    spec, changes = _quick_form(spec) if quick else spec, changes or []
-    changes += [f"even_if=[{','.join(even_if)}]"] if even_if else []
+    spec = _quick_form(spec) if quick else spec
+    changes = with_device(changes, device) + ([f"even_if=[{','.join(even_if)}]"] if even_if else [])
     name, listed = audits_listed(spec)
     directory = out or Path("audits") / name
     if listed:
-        audit_several(name, listed, changes, directory, dry_run=dry_run, processes=processes)
-        return
+        return audit_several(name, listed, changes, directory, dry_run=dry_run, processes=processes)
     name, parsed = read_spec(spec, changes)
     if dry_run:
-        print_plan(parsed, directory)
+        print_plan(parsed, directory, processes)
         return
     from ganguard.audit.run import audit as run_audit
     from ganguard.cli.audit_results import print_results
     from ganguard.cli.display import display
 
     with display() as shown:
-        source = source_of(spec)
-        results = run_audit(name, parsed, directory, processes=processes, listener=shown, source=source)
+        heard, source = saying_first(gpu_line(parsed), shown), source_of(spec)
+        results = run_audit(name, parsed, directory, processes=processes, listener=heard, source=source)
     _say_cached(shown)
     print_results(results, directory)
     require_all(results.failures)

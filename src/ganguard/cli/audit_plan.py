@@ -3,21 +3,26 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rich.table import Table
 
+    from ganguard.audit.check.estimate import Cost
     from ganguard.audit.engine.cache import Done
+    from ganguard.audit.engine.run_step import Event, Listener
     from ganguard.audit.plan.parts import Plan
     from ganguard.audit.spec.spec import Spec
     from ganguard.results.records import AccountRecord
 
 
-def print_plan(spec: "Spec", directory: Path) -> None:
-    """Print the steps of an audit in `directory`, and what it would buy."""
+def print_plan(spec: "Spec", directory: Path, processes: int | None) -> None:
+    """Print the steps of an audit in `directory`, what it would buy, and what it would cost."""
     from rich.console import Console
 
+    from ganguard.audit.check.unopened import estimate_unopened
     from ganguard.audit.engine.cache import find_all
     from ganguard.audit.outcome.accounts import account_records
     from ganguard.audit.plan.plan import make_plan
@@ -29,6 +34,81 @@ def print_plan(spec: "Spec", directory: Path) -> None:
     shown.print(_steps(plan, done), _images(spec, plan, bought))
     if any(step.volatile and step.name in done for step in plan.steps):
         shown.print(_TAKEN_AS_LAST)
+    cost = estimate_unopened(spec, plan, directory, done, processes, _say)
+    for line in cost_lines(cost, spec):
+        shown.print(line, soft_wrap=True)
+    if line := gpu_line(spec):
+        shown.print(line, style="bold", soft_wrap=True)
+
+
+def cost_lines(cost: "Cost", spec: "Spec") -> list[str]:
+    """Return what is said of what is left of an audit: time, disk, images and money."""
+    lines = [_time(cost)]
+    if cost.disk is not None:
+        lines.append(f"Disk: at most {_size(cost.disk)} in all.")
+    images = f"Images: {cost.buys:,} are left to buy"
+    if cost.money is None or cost.adversaries is None:
+        return [*lines, f"{images}. Set `price`, of one image, to see what they cost."]
+    return [
+        *lines,
+        f"{images}; at {spec.price:g} each they cost {cost.money:,.2f}, of which the adversaries pay "
+        f"{cost.adversaries:,.2f}.",
+    ]
+
+
+def _time(cost: "Cost") -> str:
+    """Return what is said of the time."""
+    from ganguard.report.numbers import counted
+    from ganguard.training.pace import in_words
+
+    if cost.seconds is None:
+        return "Time: not known, since the size of the images is not. `ganguard check` opens them."
+    shares = sorted(cost.parts.items(), key=lambda part: -part[1])
+    of = ", ".join(f"{part} {in_words(seconds)}" for part, seconds in shares if seconds >= 0.5)
+    at_once = counted(cost.processes, "process", "processes")
+    said = (
+        f"Time: about {in_words(cost.seconds)} with {at_once} and nothing beside"
+        + (f" ({of})" if of else "")
+        + "."
+    )
+    if not cost.unknown:
+        return said
+    without = " and ".join(cost.unknown)
+    return f"{said} That is without {without}, whose speed `ganguard check` measures."
+
+
+def _size(size: float) -> str:
+    """Return a number of bytes in GB, at least a thousandth."""
+    return f"{size / 1e9:,.1f} GB" if size >= 1e8 else f"{max(size / 1e9, 0.001):.3f} GB"
+
+
+def gpu_line(spec: "Spec") -> str:
+    """Return what is said if a spec is for a GPU and there is none here, or "" """
+    if not spec.for_gpu or spec.compute.torch_device().type != "cpu":
+        return ""
+    return (
+        "This spec is sized for a GPU, and none is used here (`for_gpu: true`, device cpu): `ganguard check` "
+        "and `--dry-run` tell how long it takes."
+    )
+
+
+def saying_first(line: str, listener: "Listener") -> "Listener":
+    """Return a listener that prints a line on standard error before the first event, unless it is empty.
+
+    So nothing stands before the message about a spec that cannot be run.
+    """
+    left = [line] if line else []
+
+    def hear(event: "Event") -> None:
+        if left:
+            _say(left.pop())
+        listener(event)
+
+    return hear
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=True)
 
 
 def _steps(plan: "Plan", done: "dict[str, Done]") -> "Table":

@@ -16,7 +16,7 @@ from ganguard.report.weak import SAID, warnings
 from ganguard.report.words import headline
 from ganguard.results.protection import protection, utility_distance
 from ganguard.results.records import AuditResults
-from ganguard.results.skipped import made_rgb, said_of
+from ganguard.results.skipped import decided, made_rgb, said_of
 
 
 def print_results(results: AuditResults, directory: Path) -> None:
@@ -24,6 +24,8 @@ def print_results(results: AuditResults, directory: Path) -> None:
     shown = Console(highlight=False)
     if warning := target_check(results):
         shown.print(warning, style="bold red", soft_wrap=True)
+    if results.target.notes:
+        shown.print(*results.target.notes, sep="\n", style="bold", markup=False, soft_wrap=True)
     if results.attacks:
         shown.print(_copies(results.undefended()))
     if results.defences:
@@ -58,6 +60,8 @@ def _left_out(results: AuditResults) -> Iterator[str]:
             yield f"Left out: {left_out}."
         if changed := made_rgb(record):
             yield f"{changed}."
+        if taken := decided(record):
+            yield f"{taken}."
 
 
 def _spread(seeds: int) -> str:

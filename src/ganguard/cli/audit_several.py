@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from ganguard.cli.audit_plan import print_plan
+from ganguard.cli.audit_plan import gpu_line, print_plan, saying_first
 from ganguard.cli.outcome import require_all
 
 if TYPE_CHECKING:
@@ -34,12 +34,15 @@ def audit_several(
         require_comparable(name, specs)
         for each, (_, spec) in specs.items():
             typer.echo(f"{each}:")
-            print_plan(spec, directory / each)
+            print_plan(spec, directory / each, processes)
         return
     from ganguard.cli.display import display
 
+    line = next((line for _, spec in specs.values() if (line := gpu_line(spec))), "")
     with display() as shown:
-        together, found = run_several(name, specs, directory, processes=processes, listener=shown)
+        together, found = run_several(
+            name, specs, directory, processes=processes, listener=saying_first(line, shown)
+        )
     _print_table(together, directory)
     require_all([failure for results in found.values() for failure in results.failures])
 

@@ -8,20 +8,22 @@ from ganguard.base.errors import SpecError, unknown_name
 from ganguard.base.settings import one_line
 from ganguard.data import DATASETS
 from ganguard.data.encoded import named_as_image
+from ganguard.data.held import held
 from ganguard.data.stray import is_stray
 
 IN_FILES = frozenset({"idx", "image_folder", "image_zip", "lsun_lmdb", "parquet"})
 """Kinds of data sets that a path names."""
 _IDX = "idx3-ubyte"  # part of the name of MNIST's files of images
 _ENDINGS = {".zip": "image_zip", ".parquet": "parquet"}
+_FIRST_BYTES = {b"PK\x03\x04": "image_zip", b"PAR1": "parquet", b"\0\0\x08\x03": "idx"}
 
 
 def kind_at(path: Path) -> str | None:
     """Return the kind of data set that lies at a path, or None if there is none.
 
-    A folder may hold an LMDB or several, Parquet files or folders of them (as a data set's repository does),
-    or images. A file may be a zip, Parquet or idx file. Raises SpecError if there is something else that may
-    be taken for a data set.
+    A folder may hold LMDBs, Parquet files of images, or image files, at any depth; if it holds several kinds,
+    the one with the most images counts. A file may be a zip, Parquet or idx file, by its first bytes if its
+    name does not tell. Raises SpecError if there is something else that may be taken for a data set.
     """
     try:
         if path.is_dir():
@@ -34,24 +36,12 @@ def kind_at(path: Path) -> str | None:
         return None
     if kind := "idx" if _IDX in path.name.lower() else _ENDINGS.get(path.suffix.lower()):
         return kind
-    name = one_line(path, 200)
-    if named_as_image(path):
-        raise SpecError(f"{name}: one image, and a set of them is wanted. Give the folder that holds it.")
-    if path.suffix.lower() == ".npz":
-        raise SpecError(
-            f"{name}: NumPy's archives can only be measured (`ganguard measure`). Write the images as files "
-            "into a folder."
-        )
-    raise SpecError(
-        f"{name}: no file of images that can be read. Give a folder of images, or a file whose name ends in "
-        f"{', '.join(_ENDINGS)}, or contains idx3-ubyte."
-    )
+    return _kind_by_content(path)
 
 
 def _kind_of_folder(path: Path) -> str:
-    def holds(*patterns: str) -> bool:
-        found = (file for pattern in patterns for file in path.glob(pattern))
-        return any(not is_stray(file.relative_to(path).parts) for file in found)
+    def holds(pattern: str) -> bool:
+        return any(not is_stray(file.relative_to(path).parts) for file in path.glob(pattern))
 
     name = one_line(path, 200)
     if holds("checkpoint.json"):
@@ -62,11 +52,34 @@ def _kind_of_folder(path: Path) -> str:
         )
     if holds("results.json") and holds("report.html"):
         raise SpecError(f"{name}: the directory of an audit, whose pictures are no set of images.")
-    if holds("data.mdb", "*/data.mdb"):
-        return "lsun_lmdb"
-    if holds(f"*{_IDX}*"):
+    found = held(path).kind
+    if found != "lsun_lmdb" and holds(f"*{_IDX}*"):
         raise SpecError(f"{name}: holds idx files. Name the one with the images, such as {_first_idx(path)}.")
-    return "parquet" if holds("*.parquet", "*/*.parquet") else "image_folder"
+    return found
+
+
+def _kind_by_content(path: Path) -> str:
+    """Return the kind of a file whose name does not tell, by its first bytes. Raises SpecError if it is of
+    none."""
+    name = one_line(path, 200)
+    if named_as_image(path):
+        raise SpecError(f"{name}: one image, and a set of them is wanted. Give the folder that holds it.")
+    if path.suffix.lower() == ".npz":
+        raise SpecError(
+            f"{name}: NumPy's archives can only be measured (`ganguard measure`). Write the images as files "
+            "into a folder."
+        )
+    try:
+        with path.open("rb") as opened:
+            first = opened.read(4)
+    except OSError as problem:
+        raise unreadable(name, problem) from None
+    if kind := _FIRST_BYTES.get(first):
+        return kind
+    raise SpecError(
+        f"{name}: no file of images that can be read. Give a folder of images, or a file whose name ends in "
+        f"{', '.join(_ENDINGS)}, or contains idx3-ubyte."
+    )
 
 
 def _first_idx(path: Path) -> str:

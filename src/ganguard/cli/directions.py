@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ganguard.cli.options import LARGEST, Device, LatentDim, Seed, Threads, Trusted
+from ganguard.cli.options import LARGEST, Device, LatentDim, PixelRange, Seed, Threads, Trusted
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from ganguard.base.compute import Compute
     from ganguard.defences.semantic_directions import Direction, Effect
+    from ganguard.targets.load import TargetSettings
     from ganguard.targets.protocol import LatentTarget
 
 directions = typer.Typer(
@@ -59,6 +60,7 @@ def fit(
     ] = None,
     seed: Seed = 0,
     latent_dim: LatentDim = None,
+    pixel_range: PixelRange = None,
     trusted: Trusted = False,
     threads: Threads = 1,
     device: Device = "auto",
@@ -84,13 +86,14 @@ def fit(
     from ganguard.base.locks import alone
     from ganguard.base.settings import parse
     from ganguard.cli.display import progress_of
+    from ganguard.cli.options import target_of
     from ganguard.comparison.directions import effect_on, fit_for, save_strip
     from ganguard.defences.direction_files import load_direction, save_direction
     from ganguard.defences.semantic_directions import condition as conditioned
 
     compute = parse(Compute, {"device": device, "threads": threads}, "compute")
     others = [load_direction(directory) for directory in condition or []]
-    opened = _opened(target, latent_dim, trusted, compute)
+    opened = _opened(target, target_of(target, latent_dim, trusted, pixel_range), compute)
     told = _probabilities(attribute, features, opened.image_shape[0], compute)
     with progress_of(f"directions fit {attribute}") as progress, alone(out):
         fitted = fit_for(
@@ -105,14 +108,13 @@ def fit(
     typer.echo(json.dumps(said, indent=2))
 
 
-def _opened(target: str, latent_dim: int | None, trusted: bool, compute: "Compute") -> "LatentTarget":
+def _opened(target: str, settings: "TargetSettings", compute: "Compute") -> "LatentTarget":
     """Open the target. Raises TargetError if its codes cannot be chosen."""
     from ganguard.base.errors import TargetError
-    from ganguard.cli.options import target_of
-    from ganguard.targets.load import load_target
+    from ganguard.cli.options import open_and_say
     from ganguard.targets.protocol import LatentTarget
 
-    opened = load_target(target_of(target, latent_dim, trusted), compute)
+    opened = open_and_say(settings, compute)
     if isinstance(opened, LatentTarget):
         return opened
     raise TargetError(

@@ -54,6 +54,8 @@ class Display:
             self.begin(event.step)
         elif event.what == "at" and event.step in self._tasks:
             self.move(event.step, event.done, event.total, event.note)
+        elif event.what == "says":
+            self.console.print(f"! {event.step}: {event.note}", style="bold", markup=False, soft_wrap=True)
         elif event.what == "ends" and event.step in self._tasks:
             self.end(event.step)
         elif event.what == "fails":

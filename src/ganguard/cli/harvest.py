@@ -5,7 +5,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ganguard.cli.options import LARGEST, Device, LatentDim, Out, Seed, TargetArgument, Threads, Trusted
+from ganguard.cli.options import (
+    LARGEST,
+    Device,
+    LatentDim,
+    Out,
+    PixelRange,
+    Seed,
+    TargetArgument,
+    Threads,
+    Trusted,
+)
 
 if TYPE_CHECKING:
     from ganguard.queries.ledger import Ledger
@@ -32,6 +42,7 @@ def harvest(
     ] = "provider",
     seed: Seed = 0,
     latent_dim: LatentDim = None,
+    pixel_range: PixelRange = None,
     trusted: Trusted = False,
     threads: Threads = 1,
     device: Device = "auto",
@@ -48,20 +59,19 @@ def harvest(
     from ganguard.base.errors import SpecError, unknown_name
     from ganguard.base.settings import parse
     from ganguard.cli.display import progress_of
-    from ganguard.cli.options import target_of
+    from ganguard.cli.options import open_and_say, target_of
     from ganguard.queries.harvest import harvest as run_harvest
     from ganguard.queries.harvest import require_room
     from ganguard.queries.ledger import Ledger
     from ganguard.queries.metered_target import meter
     from ganguard.queries.store import Store
-    from ganguard.targets.load import load_target
     from ganguard.targets.repeats import allowed_beside
 
     if codes not in ("provider", "client"):
         raise SpecError(unknown_name("--codes", codes, ["provider", "client"]))
     chosen: Literal["provider", "client"] = "client" if codes == "client" else "provider"
     compute = parse(Compute, {"device": device, "threads": threads}, "compute")
-    opened = load_target(target_of(target, latent_dim, trusted), compute)
+    opened = open_and_say(target_of(target, latent_dim, trusted, pixel_range), compute)
     require_room(opened, count, "--count")
     ledger = Ledger(out / "ledger.sqlite")
     if budget is None:

@@ -22,6 +22,7 @@ from ganguard import __version__
 from ganguard.base.errors import GanguardError, InputError
 from ganguard.cli.attack import attack
 from ganguard.cli.audit import audit
+from ganguard.cli.check import check
 from ganguard.cli.directions import directions
 from ganguard.cli.doctor import doctor
 from ganguard.cli.harvest import harvest
@@ -38,7 +39,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (audit, train, harvest, attack, measure, report, doctor, serve):
+for verb in (audit, check, train, harvest, attack, measure, report, doctor, serve):
     app.command()(verb)
 app.add_typer(directions, name="directions")
 app.add_typer(keys, name="keys")

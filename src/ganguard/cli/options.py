@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from ganguard.base.compute import Compute
     from ganguard.base.progress import Progress
     from ganguard.data.dataset import DatasetSettings, RealImages
     from ganguard.targets.load import TargetSettings
+    from ganguard.targets.protocol import BlackBoxTarget
 
 LARGEST = 2**62  # the largest number that fits every file and database
 MOST_SIDE = 8192  # pixels, as in ganguard.base.settings
@@ -30,6 +32,15 @@ Trusted = Annotated[
         "--trusted", help="Let a TorchScript or torch.export file run: you know where it comes from."
     ),
 ]
+PixelRange = Annotated[
+    tuple[float, float] | None,
+    typer.Option(
+        "--range",
+        metavar="LOW HIGH",
+        help="Black and white in the images of a generator that is not ganguard's, if not -1 and 1.",
+        show_default=False,
+    ),
+]
 Seed = Annotated[int, typer.Option(min=0, max=LARGEST, help="Equal seeds give equal results.")]
 Out = Annotated[
     Path,
@@ -41,6 +52,14 @@ Threads = Annotated[
     int, typer.Option(min=1, help="CPU threads. Results are equal only for equal numbers of threads.")
 ]
 Device = Annotated[str, typer.Option(help="`cpu`, `cuda`, or `auto`.")]
+SpecDevice = Annotated[
+    str | None,
+    typer.Option(
+        "--device",
+        help="`cpu`, `cuda`, or `auto`; the same as `--set compute.device=…`.",
+        show_default="the spec's; auto if it names none",
+    ),
+]
 Size = Annotated[
     int | None,
     typer.Option(
@@ -57,6 +76,11 @@ Changes = Annotated[
         help="Change one setting; join nested keys with dots. May be repeated.",
     ),
 ]
+
+
+def with_device(changes: list[str] | None, device: str | None) -> list[str]:
+    """Return the changes of --set, and that of --device, which wins, after them."""
+    return [*(changes or []), *([f"compute.device={device}"] if device is not None else [])]
 
 
 def dataset_of(text: str, size: int | None) -> "DatasetSettings":
@@ -92,6 +116,13 @@ def dataset_of(text: str, size: int | None) -> "DatasetSettings":
     return parse_dataset({"kind": text, "size": size})
 
 
+def default_architecture(values: dict[str, Any], changes: list[str]) -> dict[str, Any]:
+    """Return a training's architecture if its values name none: none, too, if they or the changes name a
+    checkpoint to begin with, whose architecture it then has."""
+    begins = "beginning" in values or any(change.startswith("beginning") for change in changes)
+    return {} if "architecture" in values or begins else {"architecture": "sngan"}
+
+
 def is_mapping(text: str) -> bool:
     """Return whether a text is a YAML mapping, rather than a name or a path."""
     return text.lstrip().startswith("{")
@@ -113,6 +144,8 @@ def load_and_say(settings: "DatasetSettings", progress: "Progress | None" = None
         )
         for name, reason in real.skipped.listed:
             typer.echo(f"  {name}: {reason}", err=True)
+    for decided in real.decided:
+        typer.echo(f"{settings.kind}: {decided}", err=True)
     if real.stray:
         what = "hidden files, or files of an operating system, are left out"
         typer.echo(f"{settings.kind}: {real.stray:,} {what}", err=True)
@@ -122,16 +155,32 @@ def load_and_say(settings: "DatasetSettings", progress: "Progress | None" = None
     return real
 
 
-def target_of(text: str, latent_dim: int | None, trusted: bool) -> "TargetSettings":
+def open_and_say(settings: "TargetSettings", compute: "Compute") -> "BlackBoxTarget":
+    """Open a target, and say on standard error what may not be as its owner means it.
+
+    Raises TargetError or CheckpointError.
+    """
+    from ganguard.targets.load import load_target
+    from ganguard.targets.protocol import notes_of
+
+    opened = load_target(settings, compute)
+    for note in notes_of(opened):
+        typer.echo(note, err=True)
+    return opened
+
+
+def target_of(
+    text: str, latent_dim: int | None, trusted: bool, pixel_range: tuple[float, float] | None = None
+) -> "TargetSettings":
     """Return the settings of the target that a TARGET argument names. Raises SpecError if they do not fit."""
     from ganguard.base.settings import read_yaml
     from ganguard.targets.load import parse_target
 
     if is_mapping(text):
-        return parse_target(_with_options(read_yaml(text, "the target"), latent_dim, trusted))
+        return parse_target(_with_options(read_yaml(text, "the target"), latent_dim, trusted, pixel_range))
     kind, _, rest = text.partition(":")
     values: dict[str, Any] = {kind: rest} if _begins_with_kind(text) else {"checkpoint": text}
-    return parse_target(_with_options(values, latent_dim, trusted))
+    return parse_target(_with_options(values, latent_dim, trusted, pixel_range))
 
 
 def _begins_with_kind(text: str) -> bool:
@@ -152,9 +201,15 @@ def names_target(text: str) -> bool:
     return isinstance(values, dict) and "kind" not in values and bool(values.keys() & TARGETS.table().keys())
 
 
-def _with_options(values: object, latent_dim: int | None, trusted: bool) -> object:
+def _with_options(
+    values: object, latent_dim: int | None, trusted: bool, pixel_range: tuple[float, float] | None
+) -> object:
     """Return what a text says of a target, with what the verb's options say of it."""
-    options = ({} if latent_dim is None else {"latent_dim": latent_dim}) | (
-        {"trusted": True} if trusted else {}
-    )
+    options: dict[str, Any] = {}
+    if latent_dim is not None:
+        options["latent_dim"] = latent_dim
+    if trusted:
+        options["trusted"] = True
+    if pixel_range is not None:
+        options["range"] = pixel_range
     return {**values, **options} if isinstance(values, dict) else values

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from ganguard.cli.options import Changes
+from ganguard.cli.options import Changes, SpecDevice, with_device
 
 SpecArgument = Annotated[
     str, typer.Argument(metavar="SPEC", help="The spec of a gateway, a YAML file.", show_default=False)
@@ -18,6 +18,7 @@ def serve(
         bool,
         typer.Option("--new-secret", help="Start with a new secret if the old one is lost for good."),
     ] = False,
+    device: SpecDevice = None,
 ) -> None:
     """Serve a generator over HTTP: keys, budgets, defences, and a page for the operator at `/`.
 
@@ -32,5 +33,5 @@ def serve(
     from ganguard.gateway.http.serving import run
     from ganguard.gateway.spec import read_gateway_spec
 
-    opened = read_gateway_spec(spec, changes or [])
+    opened = read_gateway_spec(spec, with_device(changes, device))
     run(opened, lambda address: typer.echo(f"Serving {address}"), new_secret=new_secret)

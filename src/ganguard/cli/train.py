@@ -3,7 +3,7 @@
 from collections.abc import Generator
 from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ganguard.base.compute import Compute
+    from ganguard.training.differential_privacy import PrivateTraining
     from ganguard.training.early_stopping import Watch
 
 Data = Annotated[
@@ -22,6 +23,17 @@ Data = Annotated[
         help="A data set's name, or the path of a folder, zip, LMDB or Parquet of images.",
         show_default=False,
     ),
+]
+Architecture = Annotated[
+    str | None,
+    typer.Option(
+        help="`dcgan`, `sngan`, `pggan` or `stylegan2`. By default that of --beginning, otherwise `sngan`.",
+        show_default=False,
+    ),
+]
+Beginning = Annotated[
+    Path | None,
+    typer.Option(help="A checkpoint whose weights G and D begin with.", show_default=False),
 ]
 WatchEvery = Annotated[
     int | None,
@@ -49,8 +61,11 @@ Nodes = Annotated[
 def train(
     data: Data,
     out: Out,
-    architecture: Annotated[str, typer.Option(help="`dcgan`, `sngan`, `pggan` or `stylegan2`.")] = "sngan",
-    steps: Annotated[int, typer.Option(min=1, help="Updates of G.")] = 3000,
+    architecture: Architecture = None,
+    steps: Annotated[
+        int, typer.Option(min=1, help="Updates of G. Raise them, and a training goes on.")
+    ] = 3000,
+    beginning: Beginning = None,
     seed: Seed = 0,
     size: Size = None,
     changes: Changes = None,
@@ -67,6 +82,11 @@ def train(
     Writes `OUT/checkpoint`, which `harvest`, `attack`, `measure` and an audit's `target: {checkpoint: …}`
     read. The state is saved now and then: after a kill the same command goes on from it, and arrives at the
     same weights as if it had not been killed.
+
+    With more `--steps` a finished training goes on from where it ended. With other `--threads` or another
+    `--device` it goes on too. The checkpoint says so if its bits are then not those of one go.
+
+    With `--beginning CHECKPOINT` a new training begins with the weights of another one.
 
     With `--set "architecture={kind: dcgan, discriminator_norm: group}" --set differential_privacy.epsilon=10`
     the training is differentially private (`pip install 'ganguard[dp]'`), and the checkpoint says which ε it
@@ -88,18 +108,15 @@ def train(
     from ganguard.base.image_rows import ImageRows
     from ganguard.base.locks import alone
     from ganguard.base.progress import silent
-    from ganguard.base.settings import apply_changes, parse
+    from ganguard.base.settings import parse
     from ganguard.cli.display import progress_of
     from ganguard.cli.options import dataset_of, load_and_say
     from ganguard.data.splits import split
-    from ganguard.training.differential_privacy import PrivateTraining
-    from ganguard.training.early_stopping import best_step
     from ganguard.training.loop import train_gan
     from ganguard.training.processes import Devices
     from ganguard.training.tensorboard import TensorBoard
 
-    values = apply_changes({"architecture": architecture, "steps": steps}, changes or [])
-    settings = parse(PrivateTraining, values, "train")
+    settings = _settings(architecture, steps, beginning, changes or [])
     compute = parse(Compute, {"device": device, "threads": threads}, "compute")
     spread = parse(Devices, {"devices": devices, "nodes": nodes}, "train")
     first = spread.is_first()
@@ -126,8 +143,33 @@ def train(
                 journal=board,
             )
     if first:
-        best = f" (step {best_step(out)}, the best of those watched)" if watch else ""
-        typer.echo(f"Checkpoint: {checkpoint}{best}")
+        _say(checkpoint, out, watched=watch is not None)
+
+
+def _say(checkpoint: Path, out: Path, *, watched: bool) -> None:
+    """Print where the checkpoint is, and on standard error if its training is not that of one go."""
+    from ganguard.architectures.checkpoint import read_description
+    from ganguard.training.early_stopping import best_step
+
+    best = f" (step {best_step(out)}, the best of those watched)" if watched else ""
+    typer.echo(f"Checkpoint: {checkpoint}{best}")
+    for part in read_description(checkpoint).provenance.get("parts", [])[:-1]:
+        how = ", ".join(f"{name} {value}" for name, value in part["how"].items())
+        typer.echo(f"Its steps up to {part['until']:,} were computed in another way: {how}.", err=True)
+
+
+def _settings(
+    architecture: str | None, steps: int, beginning: Path | None, changes: list[str]
+) -> "PrivateTraining":
+    """Return the settings of the training that the options describe. Raises InputError if they are wrong."""
+    from ganguard.base.settings import apply_changes, parse
+    from ganguard.cli.options import default_architecture
+    from ganguard.training.differential_privacy import PrivateTraining
+
+    given: dict[str, Any] = {"steps": steps} | ({"architecture": architecture} if architecture else {})
+    given |= {"beginning": {"checkpoint": str(beginning)}} if beginning else {}
+    values = apply_changes(given | default_architecture(given, changes), changes)
+    return parse(PrivateTraining, values, "train")
 
 
 def _watch(

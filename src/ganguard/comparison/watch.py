@@ -21,16 +21,15 @@ def watch_by_distance(held_out: Images, features: str, compute: Compute, *, ever
 
     Raises InputError as `network_of` does.
     """
-    _, network, scale = network_of(features, held_out.shape[1], compute)
+    _, network, given = network_of(features, held_out.shape[1], compute)
     parts = held_out.parts() if isinstance(held_out, ImageRows) else [held_out]
     found = extract_stream(network, parts, compute)
-    scale = scale or Standardisation.fit(found, "the held-out set")
+    scale = given or Standardisation.fit(found, "the held-out set")
     theirs = scale(found)
-    judged_by = content_key(
-        frechet=tensor_digest(
-            {**network.state_dict(), "mean": scale.mean, "std": scale.std, "held out": held_out}
-        )
-    )
+    # A scale that was fitted follows from the network and the images, but for its last bits, which threads
+    # may change.
+    said = {"mean": given.mean, "std": given.std} if given else {}
+    judged_by = content_key(frechet=tensor_digest({**network.state_dict(), **said, "held out": held_out}))
     return Watch(
         lambda images: frechet_distance(scale(extract(network, images, compute)), theirs),
         every,

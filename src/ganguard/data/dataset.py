@@ -48,6 +48,8 @@ class RealImages:
         stray: how many hidden files, and files of operating systems, were left out.
         made_rgb: how many of the images are grey in their files, and were made RGB because others have
             colour.
+        decided: what was decided about files and folders that can be taken in several ways, a sentence each,
+            and what decides otherwise.
     """
 
     images: Tensor
@@ -59,6 +61,7 @@ class RealImages:
     names: tuple[str, ...] | None = None
     stray: int = 0
     made_rgb: int = 0
+    decided: tuple[str, ...] = ()
 
     def digest(self) -> str:
         """Return the SHA-256 of the images, labels and groups."""

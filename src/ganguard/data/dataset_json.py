@@ -2,11 +2,20 @@
 has, or that no image has one."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from ganguard.base.errors import DataError
 from ganguard.base.settings import json_of, one_line
 
 LABELS = "dataset.json"
+
+
+@dataclass(frozen=True)
+class SaidClasses:
+    """The class of each image by its name, as a file says it; nothing had to be decided."""
+
+    labels: Mapping[str, int | None]
+    decided: str = ""
 
 
 def said_labels(content: bytes, where: str, names: set[str]) -> Mapping[str, int | None]:

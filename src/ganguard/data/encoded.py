@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path, PurePath
 from typing import Literal
@@ -19,11 +20,11 @@ from pydantic import field_validator
 from torch import Tensor
 
 from ganguard.base.cache import code_version, content_key
-from ganguard.base.codecs import decode_image, images_a_task, too_little_memory
+from ganguard.base.codecs import Orient, decode_image, images_a_task, too_little_memory
 from ganguard.base.compute import cores
 from ganguard.base.errors import DataError
 from ganguard.base.progress import Progress
-from ganguard.base.settings import absolute, one_line, shortened
+from ganguard.base.settings import absolute, one_line
 from ganguard.data.crops import Crop, Side, prepare
 from ganguard.data.dataset import DatasetSettings, RealImages, Skipped
 from ganguard.data.image_cache import cached_images, keep_images, worth_keeping
@@ -49,6 +50,8 @@ class EncodedImages(DatasetSettings):
         channels: 1 makes all images grey, 3 makes them RGB. None decides by the whole set: it is RGB if the
             file of any image has colour, and grey otherwise.
         crop: the part of each image that is taken, see `ganguard.data.crops`.
+        orient: "exif" turns and mirrors each image as its EXIF data say before it is cropped; "none" takes
+            the pixels as they are stored.
         on_bad_image: what to do about an image that cannot be read. "fail" refuses the data set; "skip"
             leaves the image out, and reports say so.
     """
@@ -57,6 +60,7 @@ class EncodedImages(DatasetSettings):
     size: Side | None = None
     channels: Literal[1, 3] | None = None
     crop: Crop = "centre"
+    orient: Orient = "none"
     on_bad_image: Literal["fail", "skip"] = "fail"
 
     @field_validator("path")
@@ -281,7 +285,8 @@ def _pixels(encoded: Encoded, settings: EncodedImages, channels: Literal[1, 3] |
     the reading failed, which says nothing about the image.
     """
     try:
-        image = decode_image(encoded.read(), encoded.name, 1 if channels == 1 else None)
+        decode = partial(decode_image, orient="exif") if settings.orient == "exif" else decode_image
+        image = decode(encoded.read(), encoded.name, 1 if channels == 1 else None)
     except DataError as problem:
         return problem
     except MemoryError:
@@ -307,19 +312,3 @@ def _classes(
 def named_as_image(path: PurePath) -> bool:
     """Return whether a file is an image by the ending of its name, whether or not its format can be read."""
     return path.suffix.lower() in SUFFIXES | UNREAD
-
-
-def folder_class(parts: tuple[str, ...], root: str) -> str | None:
-    """Return the class of an image from the parts of its relative path: its first folder, or None if it lies
-    in no folder.
-
-    Raises DataError, with `root` in its message, if the folder's name is not UTF-8, because classes are
-    written as UTF-8.
-    """
-    if len(parts) < 2:
-        return None
-    if any("\ud800" <= character <= "\udfff" for character in parts[0]):
-        raise DataError(
-            f"{root}: the name of the class {shortened(parts[0])} is not UTF-8. Give the folder another name."
-        )
-    return parts[0]

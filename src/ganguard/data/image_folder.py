@@ -1,11 +1,8 @@
 """A folder of image files. Labels come from StyleGAN's dataset.json, or else the subfolders are classes."""
 
-import os
-from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Literal
 
 from ganguard.base.cache import content_key
@@ -14,27 +11,23 @@ from ganguard.base.errors import DataError
 from ganguard.base.progress import Progress, silent
 from ganguard.base.settings import TooLarge, read_bounded
 from ganguard.data.dataset import RealImages
-from ganguard.data.dataset_json import LABELS, said_labels
-from ganguard.data.encoded import (
-    SUFFIXES,
-    Encoded,
-    EncodedImages,
-    Found,
-    folder_class,
-    load_encoded,
-    named_as_image,
-)
-from ganguard.data.stray import is_stray, stray_files
+from ganguard.data.dataset_json import LABELS, SaidClasses, said_labels
+from ganguard.data.encoded import SUFFIXES, Encoded, Found, load_encoded, named_as_image
+from ganguard.data.folder_classes import FolderClasses, folder_classes
+from ganguard.data.folder_images import FolderImages
+from ganguard.data.stray import stray_files
+from ganguard.data.walk import files_of
 
 MOST_LABELS = 256 << 20  # bytes of a dataset.json; the same limit as inside a zip
 
 
-class ImageFolder(EncodedImages):
+class ImageFolder(FolderImages):
     """Every image file below `path`, in the order of its relative path.
 
     If `path` holds a `dataset.json`, as StyleGAN2-ADA's dataset_tool writes it, that gives the classes, or
-    says that there are none. Otherwise the subfolders are classes, unless some image lies in no subfolder.
-    Stray files (`ganguard.data.stray`) are left out, and stray folders are no classes.
+    says that there are none. Otherwise the subfolders are classes, unless they are splits or shards, or some
+    image lies in no subfolder. `class_folders` decides before both. Stray files (`ganguard.data.stray`) are
+    left out, and stray folders are no classes.
     """
 
     kind: Literal["image_folder"] = "image_folder"
@@ -42,43 +35,41 @@ class ImageFolder(EncodedImages):
     def fingerprint(self) -> str:
         """Return a text that changes with any file's path, size or times of change. Raises DataError if there
         is no folder of images."""
-        files = image_files(Path(self.path))
-        if (said := Path(self.path) / LABELS).is_file():
-            files.append(said)
-        return content_key(files=[file_state(file) for file in files])
+        return self._fingerprint(image_files(Path(self.path)))
 
     def load(self, progress: Progress = silent) -> RealImages:
         """Return all images, with labels if there are two or more classes. Raises DataError."""
-        real = load_encoded(self, self.fingerprint(), self._opened, progress)
-        return replace(real, stray=stray_files(Path(self.path)))
+        files = image_files(Path(self.path))
+        names = [file.relative_to(self.path).as_posix() for file in files]
+        found = self._classes(names)
 
-    @contextmanager
-    def _opened(self) -> Generator[Found]:
-        root, files = Path(self.path), image_files(Path(self.path))
-        names = [file.relative_to(root).as_posix() for file in files]
-        labels = _labels(root, set(names))
-        yield Found(
-            [
-                Encoded(str(file), at(file), labels[name], name)
+        @contextmanager
+        def opened() -> Generator[Found]:
+            images = [
+                Encoded(str(file), at(file), found.labels[name], name)
                 for file, name in zip(files, names, strict=True)
-            ],
-            len(files),
-        )
+            ]
+            yield Found(images, len(images))
 
+        return self.described(load_encoded(self, self._fingerprint(files), opened, progress), found.decided)
 
-def _labels(root: Path, names: set[str]) -> Mapping[str, int | str | None]:
-    """Return the class of each image by its relative path: the one in the folder's dataset.json, or without
-    such a file the first folder."""
-    file = root / LABELS
-    if not file.is_file():
-        return {name: folder_class(PurePosixPath(name).parts, str(root)) for name in names}
-    try:
-        content = read_bounded(file, MOST_LABELS)
-    except TooLarge as problem:
-        raise DataError(f"{file}: {problem}.") from None
-    except OSError as problem:
-        raise unreadable(str(file), problem) from None
-    return said_labels(content, str(file), names)
+    def _fingerprint(self, files: list[Path]) -> str:
+        said = Path(self.path) / LABELS
+        return content_key(files=[file_state(file) for file in [*files, *([said] if said.is_file() else [])]])
+
+    def _classes(self, names: list[str]) -> FolderClasses | SaidClasses:
+        """Return the class of each image by its relative path: the one in the folder's dataset.json, or
+        without such a file what the folders say."""
+        file = Path(self.path) / LABELS
+        if self.class_folders or not file.is_file():
+            return folder_classes(names, self.class_folders, self.path)
+        try:
+            content = read_bounded(file, MOST_LABELS)
+        except TooLarge as problem:
+            raise DataError(f"{file}: {problem}.") from None
+        except OSError as problem:
+            raise unreadable(str(file), problem) from None
+        return SaidClasses(said_labels(content, str(file), set(names)))
 
 
 def at(file: Path) -> Callable[[], Path]:
@@ -121,7 +112,7 @@ def image_files(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder of images. Give the path of a folder that exists.")
     try:
-        files = sorted(_found(folder))
+        files = sorted(filter(_is_image, files_of(folder)))
     except OSError as problem:
         raise unreadable(str(problem.filename or folder), problem) from None
     if not files:
@@ -136,26 +127,6 @@ def hidden(stray: int) -> str:
     """Return what an error adds about stray files, if there are any."""
     files = "file" if stray == 1 else "files"
     return f", besides {stray:,} {files} hidden or of an operating system" if stray else ""
-
-
-def _found(folder: Path) -> Iterator[Path]:
-    waiting, entered = deque([folder]), set[tuple[int, int]]()
-    while waiting:
-        links = list[Path]()
-        for directory, folders, names in os.walk(waiting.popleft(), onerror=_raise):
-            here, state = Path(directory), os.stat(directory)
-            if (state.st_dev, state.st_ino) in entered:
-                folders.clear()
-                continue
-            entered.add((state.st_dev, state.st_ino))
-            folders[:] = [name for name in folders if not is_stray([name])]
-            links += (here / name for name in folders if (here / name).is_symlink())
-            yield from filter(_is_image, (here / name for name in names if not is_stray([name])))
-        waiting.extend(sorted(links))
-
-
-def _raise(problem: OSError) -> None:
-    raise problem
 
 
 def _is_image(file: Path) -> bool:

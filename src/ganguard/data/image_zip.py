@@ -9,7 +9,7 @@ import re
 import threading
 import zipfile
 import zlib
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -22,16 +22,10 @@ from ganguard.base.errors import DataError
 from ganguard.base.progress import Progress, silent
 from ganguard.base.settings import one_line
 from ganguard.data.dataset import RealImages
-from ganguard.data.dataset_json import LABELS, said_labels
-from ganguard.data.encoded import (
-    SUFFIXES,
-    Encoded,
-    EncodedImages,
-    Found,
-    folder_class,
-    load_encoded,
-    named_as_image,
-)
+from ganguard.data.dataset_json import LABELS, SaidClasses, said_labels
+from ganguard.data.encoded import SUFFIXES, Encoded, Found, load_encoded, named_as_image
+from ganguard.data.folder_classes import FolderClasses, folder_classes
+from ganguard.data.folder_images import FolderImages
 from ganguard.data.image_folder import file_state, hidden
 from ganguard.data.stray import is_stray
 
@@ -42,12 +36,13 @@ COMPRESSIONS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 ENCRYPTED = 1  # bit of a member's flags
 
 
-class ImageZip(EncodedImages):
+class ImageZip(FolderImages):
     """Every image in the zip file at `path`, in the order of the names.
 
     If the zip holds a `dataset.json`, as StyleGAN2-ADA's dataset_tool writes it, that gives the classes, or
-    says that there are none. Otherwise the first folder of each name is its class. Stray files
-    (`ganguard.data.stray`) are left out, whatever their state.
+    says that there are none. Otherwise the first folder of each name is its class, unless the folders are
+    splits or shards. `class_folders` decides before both. Stray files (`ganguard.data.stray`) are left out,
+    whatever their state.
     """
 
     kind: Literal["image_zip"] = "image_zip"
@@ -61,14 +56,17 @@ class ImageZip(EncodedImages):
         """Return all images, with labels if there are two or more classes. Raises DataError."""
         real = load_encoded(self, self.fingerprint(), self._opened, progress)
         with ExitStack() as stack:
-            return replace(real, stray=_strays(_Archive(Path(self.path), stack)))
+            archive = _Archive(Path(self.path), stack)
+            decided = self._classes(archive, {member.filename for member in _members(archive)}).decided
+            said = (decided,) if decided else ()
+            return replace(real, stray=_strays(archive), decided=said)
 
     @contextmanager
     def _opened(self) -> Generator[Found]:
         with ExitStack() as stack:
             archive = _Archive(Path(self.path), stack)
             members = _members(archive)
-            labels = _labels(archive, {member.filename for member in members})
+            labels = self._classes(archive, {member.filename for member in members}).labels
             images = [
                 Encoded(
                     f"{self.path}: {one_line(member.filename, 120)}",
@@ -79,6 +77,15 @@ class ImageZip(EncodedImages):
                 for member in members
             ]
             yield Found(images, len(images))
+
+    def _classes(self, archive: "_Archive", names: set[str]) -> FolderClasses | SaidClasses:
+        """Return the class of each image by its name: the one in dataset.json, or without such a file what
+        the folders say."""
+        found = [member for member in archive.members if member.filename == LABELS]
+        if found and not self.class_folders:
+            said = said_labels(archive.read(found[0]), f"{archive.path}: {LABELS}", names)
+            return SaidClasses(said)
+        return folder_classes(names, self.class_folders, self.path)
 
 
 class _Archive:
@@ -174,12 +181,3 @@ def _members(archive: _Archive) -> list[zipfile.ZipInfo]:
             )
         names.add(member.filename)
     return sorted(members, key=lambda member: PurePosixPath(member.filename))
-
-
-def _labels(archive: _Archive, names: set[str]) -> Mapping[str, int | str | None]:
-    """Return the class of each image by its name: the one in dataset.json, or without such a file the first
-    folder."""
-    found = [member for member in archive.members if member.filename == LABELS]
-    if found:
-        return said_labels(archive.read(found[0]), f"{archive.path}: {LABELS}", names)
-    return {name: folder_class(PurePosixPath(name).parts, str(archive.path)) for name in names}

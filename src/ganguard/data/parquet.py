@@ -163,6 +163,24 @@ def rows_held(files: list[Path], count: int | None = None) -> int:
     return held if count is None else min(held, count)
 
 
+def rows_of_images(file: Path, column: str | None = None) -> int | None:
+    """Return how many rows a file claims to hold, or None if it has no column of images.
+
+    Only its footer is read. A file that cannot be read counts as one of images without rows: whoever reads it
+    says why.
+
+    column: the column that is to hold the images; None takes any.
+    """
+    try:
+        found = pq.read_metadata(file)
+        fields = found.schema.to_arrow_schema()
+        if not any(_of_images(field.type) and column in (None, field.name) for field in fields):
+            return None
+        return found.num_rows
+    except (pa.ArrowException, OSError, KeyError, ValueError, TypeError, MemoryError):
+        return 0
+
+
 @contextmanager
 def opened_parquet(file: Path) -> Generator[pq.ParquetFile]:
     """Open a Parquet file. A file that is named as a shard must be the one that was written under that name.

@@ -12,14 +12,17 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from ganguard.base.cache import content_key
+from ganguard.base.codecs import unreadable
 from ganguard.base.errors import DataError
 from ganguard.base.progress import Progress, silent
 from ganguard.base.settings import one_line
 from ganguard.data.dataset import RealImages
 from ganguard.data.encoded import Encoded, EncodedImages, Found, load_encoded
+from ganguard.data.held import held
 from ganguard.data.image_folder import file_state
-from ganguard.data.parquet import columns_of, opened_parquet, rows_held, rows_with
-from ganguard.data.stray import is_stray, stray_files
+from ganguard.data.parquet import columns_of, opened_parquet, rows_held, rows_of_images, rows_with
+from ganguard.data.stray import stray_files
+from ganguard.data.walk import files_of
 
 
 class ParquetImages(EncodedImages):
@@ -27,8 +30,9 @@ class ParquetImages(EncodedImages):
     `data.parquet`.
 
     Attributes:
-        path: a file, a folder of .parquet files, or a pattern such as `data/train-*.parquet`. Stray files
-            (`ganguard.data.stray`) of a folder are left out.
+        path: a file, a folder of .parquet files at any depth, or a pattern such as `data/train-*.parquet`.
+            Stray files (`ganguard.data.stray`) of a folder are left out, and so are files without images if
+            others hold some.
         image_column: column of the images. None takes `image`, or `img` if there is no `image` and it is the
             only column of images.
         label_column: column of the classes: whole numbers (a ClassLabel's have names) or texts. None takes no
@@ -42,16 +46,28 @@ class ParquetImages(EncodedImages):
     def fingerprint(self) -> str:
         """Return a text that changes with any file's path, size or times of change. Raises DataError if there
         is no file."""
-        return content_key(files=[file_state(file) for file in _files(self.path)])
+        return content_key(files=[file_state(file) for file in self._files()])
 
     def load(self, progress: Progress = silent) -> RealImages:
         """Return all images, with labels if a column is named and holds two or more. Raises DataError."""
         real = load_encoded(self, self.fingerprint(), self._opened, progress)
-        return replace(real, stray=stray_files(Path(self.path)) if Path(self.path).is_dir() else 0)
+        folder = Path(self.path)
+        if not folder.is_dir():
+            return real
+        decided = (*held(folder).beside(self.kind, self.path), *_of_several(self._files(), self.path))
+        return replace(real, stray=stray_files(folder), decided=decided)
+
+    def _files(self) -> list[Path]:
+        """Return the files, those of a folder without those that hold no images if others do."""
+        files = _files(self.path)
+        if len(files) == 1 or not Path(self.path).is_dir():
+            return files
+        with_images = [file for file in files if rows_of_images(file, self.image_column) is not None]
+        return with_images or files
 
     @contextmanager
     def _opened(self) -> Generator[Found]:
-        files, column = _files(self.path), self.label_column
+        files, column = self._files(), self.label_column
         names: Mapping[int, str] = {} if column is None else _class_names(files, column)
         count = rows_held(files)
         if count == 0:
@@ -85,7 +101,7 @@ def _giving(cell: bytes | None, name: str) -> Callable[[], bytes]:
 def _files(path: str) -> list[Path]:
     if Path(path).is_file():
         return [Path(path)]
-    found = parquet_below(Path(path)) if Path(path).is_dir() else map(Path, glob.glob(path, recursive=True))
+    found = _parquet_below(Path(path)) if Path(path).is_dir() else map(Path, glob.glob(path, recursive=True))
     # A link to nothing stays in, so that reading it fails with its name.
     if not (files := sorted(file for file in found if file.is_file() or not file.exists())):
         raise DataError(
@@ -95,9 +111,25 @@ def _files(path: str) -> list[Path]:
     return files
 
 
-def parquet_below(folder: Path, pattern: str = "**/*.parquet") -> Iterator[Path]:
-    """Yield the Parquet files below a folder, without stray ones."""
-    return (file for file in folder.glob(pattern) if not is_stray(file.relative_to(folder).parts))
+def _parquet_below(folder: Path) -> list[Path]:
+    """Return the Parquet files below a folder, without stray ones."""
+    try:
+        return [file for file in files_of(folder) if file.suffix.lower() == ".parquet"]
+    except OSError as problem:
+        raise unreadable(str(problem.filename or folder), problem) from None
+
+
+def _of_several(files: list[Path], path: str) -> tuple[str, ...]:
+    """Return that files of several folders are taken together, if they are."""
+    folders = sorted({file.parent.relative_to(path).as_posix() for file in files})
+    if len(folders) < 2:
+        return ()
+    shown = ", ".join(one_line(name, 40) for name in folders[:4]) + (", …" if len(folders) > 4 else "")
+    one = one_line(str(Path(path) / folders[0] / "*.parquet"), 200)
+    return (
+        f"the Parquet files of {len(folders):,} folders ({shown}) are taken together. "
+        f'`{{kind: parquet, path: "{one}"}}` takes those of one',
+    )
 
 
 def _class_names(files: list[Path], column: str) -> Mapping[int, str]:

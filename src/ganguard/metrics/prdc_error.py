@@ -124,8 +124,7 @@ def prdc_errors(real: Tensor, fake: Tensor, k: int, shares: tuple[float, ...]) -
         for level, parts in enumerate(LEVELS)
     )
     precision, recall = variance_from_parts(halves, quarters, times=times)[:2].tolist()
-    # Balls that reach over much of a small quarter overlap more than those of halves, so numbers of balls vary
-    # more.
+    # Balls that reach over much of a small quarter overlap more than those of halves: such numbers vary more.
     least = min(MOST_LEFT, LEAST_LEFT + LEVELS[-1] * k / min(n, m))
     density, coverage = variance_from_parts(halves, quarters, times=times, least=least)[2:].tolist()
     return (

@@ -21,7 +21,7 @@ from ganguard.report.relations import relations
 from ganguard.report.target_check import target_check
 from ganguard.results.measures import MEASURES
 from ganguard.results.records import Against, AuditResults
-from ganguard.results.skipped import made_rgb, said_of
+from ganguard.results.skipped import decided, made_rgb, said_of
 
 
 def render(results: AuditResults, directory: Path) -> str:
@@ -99,6 +99,7 @@ def facts(results: AuditResults) -> list[tuple[str, str]]:
         ("real images", f"{results.real} ({split})"),
         *(("images left out", said) for record in results.skipped if (said := said_of(record))),
         *(("channels", said) for record in results.skipped if (said := made_rgb(record))),
+        *(("files", said) for record in results.skipped if (said := decided(record))),
         ("features", f"{features.kind}, {whole(features.dimensions)} dimensions{accuracy}{why}"),
         *((("scale of the features", features.note),) if features.note else ()),
         ("seeds of the copies", ", ".join(str(seed) for seed in seeds(results)) or "no copy was measured"),

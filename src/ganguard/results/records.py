@@ -266,6 +266,7 @@ class TargetRecord(Settings):
             its owner holds, or what an API returned.
         reference: identity of the reference; None without one.
         bought: identity of the images that were bought before, of all adversaries; None if they bought.
+        notes: remarks on the target's images and weights from when it was opened.
     """
 
     description: str
@@ -275,6 +276,7 @@ class TargetRecord(Settings):
     measured_against: Literal["target", "reference", "api"] = "target"
     reference: str | None = None
     bought: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 class AuditResults(Settings):

@@ -1,6 +1,6 @@
 """What was left out of a data set, or changed in it: from the step that read it to the results."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -29,6 +29,7 @@ class SkippedRecord(Settings):
         listed: the first of them.
         stray: how many hidden files, and files of operating systems, were left out.
         made_rgb: how many images are grey in their files and were made RGB, since others have colour.
+        decided: what was decided about files and folders that can be taken in several ways.
     """
 
     step: str = ""
@@ -36,18 +37,25 @@ class SkippedRecord(Settings):
     listed: tuple[BadImage, ...]
     stray: NonNegative = 0
     made_rgb: NonNegative = 0
+    decided: tuple[Annotated[str, Field(max_length=800)], ...] = ()
 
 
 def write_skipped(
-    directory: Path, count: int, listed: Iterable[tuple[str, str]], *, stray: int = 0, made_rgb: int = 0
+    directory: Path,
+    count: int,
+    listed: Iterable[tuple[str, str]],
+    *,
+    stray: int = 0,
+    made_rgb: int = 0,
+    decided: Sequence[str] = (),
 ) -> None:
     """Write what a `SkippedRecord` holds into a step's directory; nothing if nothing was left out or changed.
 
     listed: names and reasons of the first images that could not be read.
     """
-    if count or stray or made_rgb:
+    if count or stray or made_rgb or decided:
         rows = [{"name": name, "reason": reason} for name, reason in listed]
-        said = {"count": count, "listed": rows, "stray": stray, "made_rgb": made_rgb}
+        said = {"count": count, "listed": rows, "stray": stray, "made_rgb": made_rgb, "decided": decided}
         write_json(directory / _FILE, said)
 
 
@@ -79,6 +87,11 @@ def made_rgb(record: SkippedRecord) -> str:
     """Return what a record says of channels as a sentence, without its full stop; empty if nothing."""
     grey = _counted(record.made_rgb, "grey image")
     return f"{grey} of {record.step} made RGB, as the others are" if record.made_rgb else ""
+
+
+def decided(record: SkippedRecord) -> str:
+    """Return what a record says was decided, as a sentence, without its full stop; empty if nothing."""
+    return f"{record.step}: {'; '.join(record.decided)}" if record.decided else ""
 
 
 def _counted(count: int, what: str) -> str:

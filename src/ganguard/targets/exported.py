@@ -18,9 +18,11 @@ from ganguard.base.cache import file_digest
 from ganguard.base.compute import Compute
 from ganguard.base.errors import TargetError
 from ganguard.base.settings import Positive, absolute, one_line
+from ganguard.targets.foreign_code import ForeignCode
 from ganguard.targets.load import TargetSettings, naming
 from ganguard.targets.module import ModuleTarget
 from ganguard.targets.programs import Program, Side, code_shape_of
+from ganguard.targets.ranges import PixelRange
 
 
 class ExportedTarget(TargetSettings):
@@ -31,11 +33,13 @@ class ExportedTarget(TargetSettings):
     Attributes:
         latent_dim: entries of a code, if the file leaves it open.
         trusted: must be true, since loading the file may run code in it.
+        range: black and white in its images, such as [0, 255]; None stands for [-1, 1].
     """
 
     exported: str
     latent_dim: Positive | None = None
     trusted: bool = False
+    range: PixelRange | None = None
 
     @field_validator("exported")
     @classmethod
@@ -62,7 +66,9 @@ class ExportedTarget(TargetSettings):
         """
         identity = f"exported:{self.fingerprint()}"
         with naming(self.exported):
-            program = _loaded(Path(self.exported))
+            foreign = ForeignCode()
+            with foreign.running():
+                program = _loaded(Path(self.exported))
             sides = _sides(program)
             shape = code_shape_of(sides, self.latent_dim)
             module = program.module()
@@ -71,7 +77,14 @@ class ExportedTarget(TargetSettings):
                 return module(codes)
 
             generator = Program(run, shape, sides[0])
-            return ModuleTarget(generator, latent_dim=math.prod(shape), identity=identity, compute=compute)
+            return ModuleTarget(
+                generator,
+                latent_dim=math.prod(shape),
+                identity=identity,
+                compute=compute,
+                foreign=foreign,
+                pixel_range=self.range,
+            )
 
 
 def _loaded(file: Path) -> Any:

@@ -16,28 +16,35 @@ from ganguard.base.images import CHANNELS, require_images, to_float, to_uint8
 from ganguard.base.seeds import normal
 from ganguard.base.settings import one_line
 from ganguard.targets.batching import MICRO_BATCH, in_micro_batches
+from ganguard.targets.fitted import of_statistics
+from ganguard.targets.foreign_code import ForeignCode
+from ganguard.targets.network import CalledNetwork
 from ganguard.targets.protocol import Discriminator
+from ganguard.targets.purity import require_pure
+from ganguard.targets.ranges import require_range, to_own
 
 MOST_LATENTS = 1 << 20  # entries of z
 MOST_BYTES = 4 << 30  # of a micro-batch of float images: 2048x2048 pixels in colour
-RANGE_TOLERANCE = (
-    0.01  # how far outside [-1, 1] a generator's floats may lie before their range counts as wrong
-)
 
 
 class ModuleDiscriminator:
     """D of a GAN, run in fixed micro-batches.
 
     The module takes float images in [-1, 1] and gives (N,) or (N, 1) scores.
+
+    Args:
+        module: D.
+        compute: device and threads.
+        foreign: the code that D belongs to; None if it is ganguard's own.
     """
 
-    def __init__(self, module: nn.Module, compute: Compute) -> None:
-        self._compute = compute
-        self._module = module.to(compute.torch_device()).eval()
+    def __init__(self, module: nn.Module, compute: Compute, foreign: ForeignCode | None = None) -> None:
+        self._compute, self._foreign = compute, foreign
+        self._network = CalledNetwork(module, "discriminator", "images", compute, foreign)
 
     def scores(self, images: Tensor) -> Tensor:
         """Return raw scores (N,) float32 of images (N, C, H, W) uint8; higher = more real."""
-        scores = self._run(self._module, images)
+        scores = self._run("forward", images)
         if scores.numel() != len(images):
             raise TargetError(
                 f"the discriminator must give one score an image; got shape {tuple(scores.shape)}."
@@ -49,25 +56,38 @@ class ModuleDiscriminator:
 
         Raises TargetError if D does not give them.
         """
-        features = getattr(self._module, "features", None)
-        if not callable(features):
+        if not callable(getattr(self._network.module, "features", None)):
             raise TargetError("the discriminator must have a method features(images) -> (N, F); it has none.")
-        return self._run(features, images)  # pyright: ignore[reportArgumentType]
+        return self._run("features", images)
 
     def module(self) -> nn.Module:
-        """Return a copy of the network, to train on."""
-        return copy.deepcopy(self._module).requires_grad_(True)
+        """Return a copy of the network, to train on.
 
-    def _run(self, function: nn.Module, images: Tensor) -> Tensor:
+        Raises TargetError if a foreign network cannot be copied.
+        """
+        if self._foreign is None:
+            return copy.deepcopy(self._network.module).requires_grad_(True)
+        with self._foreign.running():
+            try:
+                return copy.deepcopy(self._network.module).requires_grad_(True)
+            except (Exception, SystemExit) as problem:  # noqa: BLE001 - a user's discriminator may hold anything
+                raise TargetError(
+                    f"the discriminator cannot be copied by copy.deepcopy ({one_line(problem, 160)}). Keep "
+                    "what cannot be copied out of it, or return G alone."
+                ) from None
+
+    def _run(self, method: str, images: Tensor) -> Tensor:
         require_images(images, "images", TargetError)
 
         def run(chunk: Tensor) -> Tensor:
-            try:
-                return function(to_float(chunk)).float()
-            except (Exception, SystemExit) as problem:  # noqa: BLE001 - a user's discriminator may raise anything
+            answer = self._network(to_float(chunk), method)
+            if not isinstance(answer, Tensor) or answer.ndim == 0 or len(answer) != len(chunk):
+                got = f"shape {tuple(answer.shape)}" if isinstance(answer, Tensor) else type(answer).__name__
                 raise TargetError(
-                    f"the discriminator raised on images {tuple(chunk.shape)}: {_reason(problem)}"
-                ) from None
+                    f"the discriminator must give a tensor with a row for each image; got {got} for "
+                    f"{len(chunk)} images."
+                )
+            return answer.float()
 
         with use_threads(self._compute.threads):
             return in_micro_batches(run, images, self._compute.torch_device())
@@ -76,8 +96,9 @@ class ModuleDiscriminator:
 class ModuleTarget:
     """G as a LatentTarget whose prior is N(0, I).
 
-    G takes z (N, latent_dim) float32 and gives images (N, C, H, W) in [-1, 1]. One micro-batch is drawn at
-    once to check that. Raises TargetError if G fails, or gives another shape, another range, NaN or infinity.
+    G takes z (N, latent_dim) float32 and gives images (N, C, H, W) in [-1, 1]. Some micro-batches are drawn
+    at once to check that. Raises TargetError if G fails, or gives another shape, another range, NaN or
+    infinity, or images that do not follow from their codes alone.
 
     Args:
         module: G.
@@ -86,18 +107,34 @@ class ModuleTarget:
             micro-batch becomes part of the target's identity.
         compute: device and threads.
         ours: G is ganguard's own, so its range is [-1, 1] for certain, and values beyond are clamped. Any
-            other G is refused if a micro-batch leaves that range, or has no negative value.
+            other G is checked, and runs behind a guard.
+        foreign: the code that another G belongs to, if it has run before.
+        pixel_range: the values of black and white in G's images; None stands for [-1, 1], and for a check.
+
+    Attributes:
+        notes: remarks on a G that works and may not be what its owner means, a sentence each.
     """
 
     def __init__(
-        self, module: nn.Module, *, latent_dim: int, identity: str, compute: Compute, ours: bool = False
+        self,
+        module: nn.Module,
+        *,
+        latent_dim: int,
+        identity: str,
+        compute: Compute,
+        ours: bool = False,
+        foreign: ForeignCode | None = None,
+        pixel_range: tuple[float, float] | None = None,
     ) -> None:
         if not 0 < latent_dim <= MOST_LATENTS:
             raise TargetError(f"latent_dim must be 1 to {MOST_LATENTS:,}; got {latent_dim}.")
         self.latent_dim = latent_dim
-        self._compute = compute
-        self._module = module.to(compute.torch_device()).eval()
-        self.image_shape, images = self._probe(ours)
+        self.notes: tuple[str, ...] = ()
+        self._compute, self._range = compute, pixel_range
+        self._foreign = None if ours else foreign or ForeignCode()
+        self._network = CalledNetwork(module, "generator", "codes", compute, self._foreign)
+        with torch.inference_mode(), use_threads(compute.threads):
+            self.image_shape, images = self._probe()
         self.identity = identity if ours else f"{identity}:{tensor_digest({'probe': images})}"
 
     def draw_latents(self, indices: range, *, seed: int) -> Tensor:
@@ -121,39 +158,40 @@ class ModuleTarget:
         return self.generate(self.draw_latents(indices, seed=seed))
 
     def _images(self, z: Tensor) -> Tensor:
-        images = self._run(z)
-        if images.shape != (len(z), *self.image_shape):
+        images = self._network(z)
+        if not isinstance(images, Tensor) or images.shape != (len(z), *self.image_shape):
+            got = tuple(images.shape)[1:] if isinstance(images, Tensor) else type(images).__name__
             raise TargetError(
                 f"the generator must keep the shape of its images; it gave {self.image_shape} first, now "
-                f"{tuple(images.shape)[1:]}."
+                f"{got}."
             )
-        if not torch.isfinite(images).all():
-            raise TargetError("the generator gave NaN or infinity. Check its weights and its precision.")
-        return to_uint8(images)
+        _require_finite(images)
+        return to_uint8(to_own(images, self._range))
 
-    def _run(self, z: Tensor) -> Tensor:
-        try:
-            return self._module(z)
-        except (Exception, SystemExit) as problem:  # noqa: BLE001 - a user's generator may raise anything
-            raise TargetError(f"the generator raised on codes {tuple(z.shape)}: {_reason(problem)}") from None
-
-    def _probe(self, ours: bool) -> tuple[tuple[int, int, int], Tensor]:
+    def _probe(self) -> tuple[tuple[int, int, int], Tensor]:
         """Return the image shape, and one micro-batch (MICRO_BATCH, C, H, W) uint8."""
-        z = self.draw_latents(range(MICRO_BATCH), seed=0).to(self._compute.torch_device())
-        with torch.inference_mode(), use_threads(self._compute.threads):
-            floats = self._run(z)
-            shape = _require_generator_output(floats, ours)
-            images = to_uint8(floats)
-            if not ours and not torch.equal(images, to_uint8(self._run(z))):
-                raise TargetError(
-                    "the generator must give the same images for the same codes; it gave others the second "
-                    "time. Fix its noise: an image must follow from its code."
-                )
+        z, others = (
+            self.draw_latents(range(start, start + MICRO_BATCH), seed=0).to(self._compute.torch_device())
+            for start in (0, MICRO_BATCH)
+        )
+        floats = self._network(z)
+        shape = self.image_shape = _require_generator_output(floats, self._range)
+        own = to_own(floats, self._range)
+        images = to_uint8(own)
+        if self._foreign is None:
+            return shape, images
+        of_range = require_range(own, self._range)
+        of_purity = require_pure(self._images, self._network.module, z, others, images)
+        of_weights = of_statistics(self._network.module)
+        self.notes += tuple(f"The generator: {note}." for note in (*of_range, *of_purity, *of_weights))
         return shape, images
 
 
 class WhiteBoxModuleTarget(ModuleTarget):
-    """A ModuleTarget that hands over its discriminator."""
+    """A ModuleTarget that hands over its discriminator.
+
+    Raises TargetError also if a foreign discriminator cannot be copied, or changes its mind.
+    """
 
     def __init__(
         self,
@@ -164,12 +202,31 @@ class WhiteBoxModuleTarget(ModuleTarget):
         identity: str,
         compute: Compute,
         ours: bool = False,
+        foreign: ForeignCode | None = None,
+        pixel_range: tuple[float, float] | None = None,
     ) -> None:
-        super().__init__(module, latent_dim=latent_dim, identity=identity, compute=compute, ours=ours)
-        self.discriminator: Discriminator = ModuleDiscriminator(discriminator, compute)
+        foreign = None if ours else foreign or ForeignCode()
+        super().__init__(
+            module,
+            latent_dim=latent_dim,
+            identity=identity,
+            compute=compute,
+            ours=ours,
+            foreign=foreign,
+            pixel_range=pixel_range,
+        )
+        self.discriminator: Discriminator = ModuleDiscriminator(discriminator, compute, foreign)
         if not ours:
             probe = self.sample(range(MICRO_BATCH), seed=0)
-            self.identity += f":{_answers_digest(self.discriminator, probe)}"
+            answers = _answers_digest(self.discriminator, probe)
+            self.discriminator.module()
+            if _answers_digest(self.discriminator, probe) != answers:
+                raise TargetError(
+                    "the discriminator must give the same scores and features for the same images; it gave "
+                    "others the second time. Take its noise out, and put it into evaluation mode."
+                )
+            self.identity += f":{answers}"
+            self.notes += tuple(f"The discriminator: {note}." for note in of_statistics(discriminator))
 
 
 def _answers_digest(D: Discriminator, images: Tensor) -> str:
@@ -195,35 +252,35 @@ def require_micro_batch(image_shape: tuple[int, int, int]) -> None:
         )
 
 
-def _reason(problem: BaseException) -> str:
-    """Return one line of an error that a user's network raised.
-
-    It is the first line of the message, the last of TorchScript's many lines, or the name of the error's
-    type.
-    """
-    lines = str(problem).strip().splitlines() or [type(problem).__name__]
-    return one_line(lines[-1] if "TorchScript interpreter" in lines[0] else lines[0], 200)
-
-
-def _require_generator_output(images: object, ours: bool) -> tuple[int, int, int]:
+def _require_generator_output(
+    images: object, pixel_range: tuple[float, float] | None
+) -> tuple[int, int, int]:
     """Return the image shape (C, H, W) of a micro-batch.
 
-    Raises TargetError if it is not images in [-1, 1].
+    Raises TargetError if it is not finite images. Whole numbers are taken if their range is stated.
     """
-    if not isinstance(images, Tensor) or not images.is_floating_point():
+    if not isinstance(images, Tensor) or not (images.is_floating_point() or (pixel_range and _whole(images))):
         what = f"{images.dtype} tensor" if isinstance(images, Tensor) else type(images).__name__
-        raise TargetError(f"the generator must give a float tensor of images in [-1, 1]; got {what}.")
-    if images.ndim != 4 or len(images) != MICRO_BATCH or images.shape[1] not in CHANNELS:
+        hint = " Set `range: [0, 255]`." if isinstance(images, Tensor) and images.dtype == torch.uint8 else ""
+        raise TargetError(f"the generator must give a float tensor of images in [-1, 1]; got {what}.{hint}")
+    if (
+        images.ndim != 4
+        or len(images) != MICRO_BATCH
+        or images.shape[1] not in CHANNELS
+        or not images.numel()
+    ):
         raise TargetError(
             f"the generator must give ({MICRO_BATCH}, C, H, W) with C of 1 or 3 for {MICRO_BATCH} codes; "
             f"got {tuple(images.shape)}."
         )
+    _require_finite(images)
+    return (images.shape[1], images.shape[2], images.shape[3])
+
+
+def _whole(images: Tensor) -> bool:
+    return not (images.is_complex() or images.is_quantized or images.dtype == torch.bool)
+
+
+def _require_finite(images: Tensor) -> None:
     if not torch.isfinite(images).all():
         raise TargetError("the generator gave NaN or infinity. Check its weights and its precision.")
-    low, high = images.min().item(), images.max().item()
-    if not ours and (low < -1 - RANGE_TOLERANCE or high > 1 + RANGE_TOLERANCE or low >= 0):
-        raise TargetError(
-            f"the generator must give images in [-1, 1]; got [{low:.3g}, {high:.3g}]. Scale them, or clamp, "
-            "in its forward."
-        )
-    return (images.shape[1], images.shape[2], images.shape[3])

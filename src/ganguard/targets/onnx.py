@@ -18,6 +18,7 @@ from ganguard.base.settings import Positive, absolute, one_line
 from ganguard.targets.load import TargetSettings, naming
 from ganguard.targets.module import ModuleTarget
 from ganguard.targets.programs import Program, Side, code_shape_of
+from ganguard.targets.ranges import PixelRange
 
 FLOATS = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64}
 
@@ -30,11 +31,13 @@ class OnnxTarget(TargetSettings):
     Attributes:
         latent_dim: entries of a code, if the file leaves it open.
         output: the name of the output that holds the images, if there are several.
+        range: black and white in its images, such as [0, 255]; None stands for [-1, 1].
     """
 
     onnx: str
     latent_dim: Positive | None = None
     output: str | None = None
+    range: PixelRange | None = None
 
     @field_validator("onnx")
     @classmethod
@@ -59,7 +62,9 @@ class OnnxTarget(TargetSettings):
             shape = code_shape_of(sides, self.latent_dim)
             program = Program(_runner(session, name, kind, _output(session, self.output)), shape, sides[0])
             entries = int(np.prod(shape))
-            return ModuleTarget(program, latent_dim=entries, identity=identity, compute=compute)
+            return ModuleTarget(
+                program, latent_dim=entries, identity=identity, compute=compute, pixel_range=self.range
+            )
 
 
 def _session(file: Path, threads: int | None) -> Any:

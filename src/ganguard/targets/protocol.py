@@ -73,6 +73,11 @@ class WhiteBoxTarget(BlackBoxTarget, Protocol):
     def discriminator(self) -> Discriminator: ...
 
 
+def notes_of(target: BlackBoxTarget) -> tuple[str, ...]:
+    """Return remarks on a target that works and may not be what its owner means; few adapters have any."""
+    return getattr(target, "notes", ())
+
+
 def require_answer(images: Tensor, target: BlackBoxTarget, count: int) -> Tensor:
     """Return a target's answer if it is `count` images of the target's shape, uint8.
 

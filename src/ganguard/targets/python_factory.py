@@ -2,8 +2,8 @@
 
 import importlib
 import sys
-from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -14,8 +14,12 @@ from ganguard.base.cache import tensor_digest
 from ganguard.base.compute import Compute
 from ganguard.base.errors import TargetError
 from ganguard.base.settings import Positive, one_line, shortened
+from ganguard.base.weights import weights_of
+from ganguard.targets.fitted import Loads, watch_loads
+from ganguard.targets.foreign_code import ForeignCode
 from ganguard.targets.load import TargetSettings, naming
 from ganguard.targets.module import ModuleTarget, WhiteBoxModuleTarget
+from ganguard.targets.ranges import PixelRange
 
 LONGEST_NAME = 200  # characters of "module:factory"
 
@@ -28,10 +32,12 @@ class PythonTarget(TargetSettings):
 
     Attributes:
         latent_dim: entries of z; None reads G's attribute `latent_dim`.
+        range: black and white in G's images, such as [0, 255]; None stands for [-1, 1].
     """
 
     python: Annotated[str, Field(max_length=LONGEST_NAME)]
     latent_dim: Positive | None = None
+    range: PixelRange | None = None
 
     @field_validator("python")
     @classmethod
@@ -47,43 +53,73 @@ class PythonTarget(TargetSettings):
 
     def load(self, compute: Compute) -> ModuleTarget:
         """Call the factory. Raises TargetError if it is missing, fails, or returns something else."""
-        G, D = _modules(_call(self.python), self.python)
+        foreign, made, loads = _call(self.python)
+        G, D = _modules(made, self.python)
         latent_dim = self.latent_dim or getattr(G, "latent_dim", None)
         if type(latent_dim) is not int:
             raise TargetError(
                 f"{self.python}: latent_dim must be known; G has no such attribute. Set it beside `python:`, "
                 "or as an attribute of G."
             )
-        identity = f"python:{self.python}:{_digest(G, D, self.python)}"
         with naming(self.python):
-            if D is None:
-                return ModuleTarget(G, latent_dim=latent_dim, identity=identity, compute=compute)
-            return WhiteBoxModuleTarget(G, D, latent_dim=latent_dim, identity=identity, compute=compute)
+            build = ModuleTarget if D is None else partial(WhiteBoxModuleTarget, discriminator=D)
+            target = build(
+                G,
+                latent_dim=latent_dim,
+                identity=f"python:{self.python}:{_digest(G, D, foreign)}",
+                compute=compute,
+                foreign=foreign,
+                pixel_range=self.range,
+            )
+        notes = loads.notes(G) + (loads.notes(D) if D is not None else [])
+        target.notes += tuple(f"{self.python}: {note}." for note in notes)
+        return target
 
 
-def _digest(G: nn.Module, D: nn.Module | None, name: str) -> str:
+def _digest(G: nn.Module, D: nn.Module | None, foreign: ForeignCode) -> str:
     """Return the digest of all weights. Raises TargetError if they cannot be read."""
     try:
-        weights = dict(G.state_dict())
-        if D:
-            weights |= {f"D/{key}": value for key, value in D.state_dict().items()}
-        return tensor_digest(weights)
+        with foreign.running():
+            weights = weights_of(G)
+            if D is not None:
+                weights |= {f"D/{key}": value for key, value in weights_of(D).items()}
+            return tensor_digest(weights)
     except (Exception, SystemExit) as problem:  # noqa: BLE001 - a user's module may raise anything, and hold anything
         raise TargetError(
-            f"{name}: the weights cannot be read ({one_line(problem, 200)}). Have the factory return "
-            "modules whose state_dict holds tensors, of float32."
+            f"the weights cannot be read ({one_line(problem, 200)}). Have the factory return modules whose "
+            "state_dict gives its tensors."
         ) from None
 
 
-def _call(name: str) -> object:
-    """Return what the factory makes. Raises TargetError if it is missing or fails."""
+_IMPORTED: dict[str, ForeignCode] = {}
+"""Name of a module -> its code as its import left it. A process imports a module once, and may open its
+target many times."""
+
+
+def _call(name: str) -> tuple[ForeignCode, object, Loads]:
+    """Return the user's code, what its factory makes, and how that loaded weights.
+
+    Raises TargetError if the factory is missing or fails.
+    """
+    module, _, _ = name.partition(":")
+    before = _IMPORTED.get(module) if module in sys.modules else None
+    foreign = before.again() if before else ForeignCode(Path.cwd())
     try:
-        with _current_folder_importable():
-            factory = _find(name)
-            return factory()
+        with watch_loads() as loads:
+            with foreign.running():
+                factory = _find(name)
+            if before is None:
+                _IMPORTED[module] = foreign.again()
+            with foreign.running():
+                return foreign, factory(), loads
     except TargetError:
         raise
-    except (Exception, SystemExit) as problem:  # noqa: BLE001 - a user's factory may raise anything
+    except SystemExit as problem:
+        raise TargetError(
+            f"{name}: the factory raised SystemExit: {one_line(problem, 60)}. If its module is a script, let "
+            'it parse arguments and end under `if __name__ == "__main__":`.'
+        ) from None
+    except Exception as problem:  # noqa: BLE001 - a user's factory may raise anything
         raise TargetError(
             f"{name}: the factory raised {type(problem).__name__}: {one_line(problem, 200)}"
         ) from None
@@ -113,15 +149,3 @@ def _modules(made: object, name: str) -> tuple[nn.Module, nn.Module | None]:
             f"{name}: the factory must return G or (G, D) as torch.nn.Module; got {got or 'nothing'}."
         )
     return parts[0], parts[1] if len(parts) == 2 else None
-
-
-@contextmanager
-def _current_folder_importable() -> Generator[None]:
-    """Put the current folder first on the import path in the body."""
-    folder = str(Path.cwd())
-    sys.path.insert(0, folder)
-    try:
-        yield
-    finally:
-        with suppress(ValueError):  # the user's code may have removed it
-            sys.path.remove(folder)

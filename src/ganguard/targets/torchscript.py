@@ -11,8 +11,10 @@ from ganguard.base.compute import Compute
 from ganguard.base.errors import TargetError
 from ganguard.base.settings import Positive, absolute
 from ganguard.base.torchscript import load_program, trusted_digest
+from ganguard.targets.foreign_code import ForeignCode
 from ganguard.targets.load import TargetSettings, naming
 from ganguard.targets.module import ModuleTarget
+from ganguard.targets.ranges import PixelRange
 
 
 class TorchScriptTarget(TargetSettings):
@@ -23,11 +25,13 @@ class TorchScriptTarget(TargetSettings):
     Attributes:
         latent_dim: entries of z.
         trusted: must be true, since loading the file runs code in it.
+        range: black and white in its images, such as [0, 255]; None stands for [-1, 1].
     """
 
     torchscript: str
     latent_dim: Positive
     trusted: bool = False
+    range: PixelRange | None = None
 
     @field_validator("torchscript")
     @classmethod
@@ -44,6 +48,15 @@ class TorchScriptTarget(TargetSettings):
         Raises TargetError if it is not trusted, absent, no TorchScript, or no generator of images.
         """
         identity = f"torchscript:{self.fingerprint()}"
-        module = load_program(Path(self.torchscript), TargetError)
+        foreign = ForeignCode()
+        with foreign.running():
+            module = load_program(Path(self.torchscript), TargetError)
         with naming(self.torchscript):
-            return ModuleTarget(module, latent_dim=self.latent_dim, identity=identity, compute=compute)
+            return ModuleTarget(
+                module,
+                latent_dim=self.latent_dim,
+                identity=identity,
+                compute=compute,
+                foreign=foreign,
+                pixel_range=self.range,
+            )

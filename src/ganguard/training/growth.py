@@ -3,6 +3,8 @@
 The schedule is a function of the step alone, so a resumed training grows like an uninterrupted one.
 """
 
+from collections.abc import Iterable
+
 from torch import Tensor, nn
 
 from ganguard.architectures.networks import Growing, faded
@@ -36,17 +38,34 @@ class Growth:
         self._growing = [module for module in modules if isinstance(module, Growing)]
         self._levels = self._growing[0].levels if self._growing else 1
         self._steps = steps
+        self._reached = 0, 0.0
         self.level, self.alpha = self._levels - 1, 1.0
+
+    @property
+    def grows(self) -> bool:
+        """Whether a network can grow."""
+        return bool(self._growing)
+
+    def goes_on(self, parts: Iterable[tuple[int, int]]) -> None:
+        """Begin where earlier parts of the training ended: networks never shrink.
+
+        parts: of each part its last step, counted from 1, and the steps that its schedule was laid out for.
+        """
+        ends = (growth_at(until - 1, steps, self._levels) for until, steps in parts)
+        self._reached = max(ends, default=self._reached)
 
     def go_to(self, step: int) -> bool:
         """Grow the networks as the schedule says for update `step`. Return whether a new level began, whose
         weights the average does not know yet."""
         if not self._growing:
             return False
-        self.level, self.alpha = growth_at(step, self._steps, self._levels)
+        self.level, self.alpha = self._at(step)
         for module in self._growing:
             module.set_growth(self.level, self.alpha)
-        return step > 0 and growth_at(step - 1, self._steps, self._levels)[0] < self.level
+        return step > 0 and self._at(step - 1)[0] < self.level
+
+    def _at(self, step: int) -> tuple[int, float]:
+        return max(self._reached, growth_at(step, self._steps, self._levels))
 
     def seen(self, real: Tensor) -> Tensor:
         """Return real images (N, C, H, W) as a D of this growth must see them."""

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-from ganguard.base.cache import content_key, tensor_digest
-from ganguard.base.compute import Compute
+from ganguard.base.cache import tensor_digest
 from ganguard.base.image_rows import Images
+from ganguard.training.course import ANY_STEPS
 from ganguard.training.differential_privacy import Guarantee, PrivateTraining, guarantee_of
 from ganguard.training.early_stopping import Watch
 from ganguard.training.guess import Guess
@@ -16,16 +16,17 @@ from ganguard.training.settings import TrainingSettings
 
 @dataclass(frozen=True)
 class TrainingIdentity:
-    """Everything that a training's result depends on.
+    """What a training learns, whatever computes it and however far it goes.
 
     Attributes:
-        key: digest of all of it; a state that was saved under another key is not continued.
+        parts: all of it, by name: settings as they are, and digests. A state that was saved under another
+            identity is not continued.
         images: digest of the images.
         provenance: JSON values, for the checkpoint.
         guarantee: of a differentially private training; None if it is none.
     """
 
-    key: str
+    parts: dict[str, Any]
     images: str
     provenance: dict[str, Any]
     guarantee: Guarantee | None
@@ -36,29 +37,33 @@ def identify(
     settings: TrainingSettings,
     *,
     seed: int,
-    compute: Compute,
     devices: Devices,
     initial_weights: InitialWeights,
     watch: Watch | None,
     guess: Guess | None,
 ) -> TrainingIdentity:
-    """Return the identity of a training, which has the arguments of `train_gan`."""
+    """Return the identity of a training, which has the arguments of `train_gan`.
+
+    initial_weights: those that the training really begins with.
+    """
     recipe, guarantee = settings.recipe(), _guarantee(settings, len(images))
     seen = tensor_digest({"images": images})
-    key = content_key(
-        settings=recipe,
-        seed=seed,
-        images=seen,
-        compute=compute.model_dump(mode="json"),
-        **({} if initial_weights is RANDOM_WEIGHTS else {"beginning": initial_weights.digest()}),
-        **({"watch": watch.digest()} if watch else {}),
-        **({"guess": guess.digest} if guess else {}),
-        **({"privacy": guarantee.said()} if guarantee else {}),
-        **_several(devices),
-    )
+    parts: dict[str, Any] = {
+        "settings": {name: value for name, value in recipe.items() if name not in ANY_STEPS},
+        "seed": seed,
+        "images": seen,
+    }
+    parts |= {} if initial_weights is RANDOM_WEIGHTS else {"beginning": initial_weights.digest()}
+    parts |= {"judge": watch.digest()} if watch else {}
+    parts |= {"guess": guess.digest} if guess else {}
+    parts |= {"differential_privacy": guarantee.said()} if guarantee else {}
     provenance = {"training": recipe, "seed": seed, "images": len(images), **_several(devices)}
-    provenance |= {"differential_privacy": guarantee.said()} if guarantee else {}
-    return TrainingIdentity(key, seen, provenance, guarantee)
+    provenance |= {"beginning": parts["beginning"]} if settings.beginning else {}
+    if guarantee:
+        provenance["differential_privacy"] = guarantee.said()
+        if settings.beginning:
+            provenance["differential_privacy"]["not_covered"] = "the training of the checkpoint it began with"
+    return TrainingIdentity(parts, seen, provenance, guarantee)
 
 
 def _guarantee(settings: TrainingSettings, images: int) -> Guarantee | None:

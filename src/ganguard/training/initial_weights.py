@@ -1,10 +1,10 @@
 """The weights with which a training begins: random ones, a checkpoint's, or somebody's discriminator."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ganguard.architectures.checkpoint import load_checkpoint, read_description
 from ganguard.architectures.networks import (
@@ -16,6 +16,9 @@ from ganguard.architectures.networks import (
 )
 from ganguard.base.cache import content_key, tensor_digest
 from ganguard.base.errors import SpecError
+from ganguard.base.weights import weights_of
+from ganguard.training.beginning import Beginning
+from ganguard.training.settings import TrainingSettings
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,13 @@ class InitialWeights:
     checkpoint: Path | None = None
     discriminator: nn.Module | None = None
     frozen: int = 0
+
+    def after(self, beginning: Beginning | None) -> "InitialWeights":
+        """Return these weights, with the checkpoint that a training's settings name if they have none of
+        their own."""
+        if beginning is None or self.checkpoint is not None:
+            return self
+        return replace(self, checkpoint=beginning.path)
 
     def put_into(self, networks: Networks) -> None:
         """Copy the weights into networks. Raises SpecError if they belong to another architecture."""
@@ -56,15 +66,27 @@ class InitialWeights:
         stages = D.stages() if self.frozen else []
         return {parameter for stage in stages[: self.frozen] for parameter in stage.parameters()}
 
-    def require_fits(self, architecture: ArchitectureSettings, image_shape: tuple[int, int, int]) -> None:
+    def require_fits(
+        self,
+        architecture: ArchitectureSettings,
+        image_shape: tuple[int, int, int],
+        whose: str = "the substitute",
+    ) -> None:
         """Raise SpecError, before any work, if the weights do not fit the architecture for images (C, H, W),
-        or if its D has no stage beyond the frozen ones."""
+        or if its D has no stage beyond the frozen ones.
+
+        whose: names the network that is to be trained, in messages.
+        """
         with torch.device("meta"):
             D = build_networks(architecture, image_shape).discriminator
         if self.checkpoint is not None:
             found = read_description(self.checkpoint)
             if (found.architecture, found.image_shape) != (architecture, image_shape):
-                raise _of_another(f"{self.checkpoint}")
+                theirs = f"{_named(found.architecture)} for images {found.image_shape} (C, H, W)"
+                raise SpecError(
+                    f"{self.checkpoint} has another architecture than {whose}: {theirs}, not "
+                    f"{_named(architecture)} for images {image_shape}. Give both the same one."
+                )
         if self.discriminator is not None and _shapes(self.discriminator) != _shapes(D):
             raise _of_another("the target's discriminator")
         frozen = self.frozen if self.frozen >= 0 else len(D.stages()) + self.frozen
@@ -76,7 +98,7 @@ class InitialWeights:
 
     def digest(self) -> str:
         """Return a hash of the weights, for the identity of a training."""
-        parts = [] if self.discriminator is None else [tensor_digest(dict(self.discriminator.state_dict()))]
+        parts = [] if self.discriminator is None else [tensor_digest(weights_of(self.discriminator))]
         checkpoint = load_checkpoint(self.checkpoint).digest() if self.checkpoint else None
         # A state whose average had forgotten the given weights at once is not continued.
         average = {"average": "goes on"} if self.of_generator() else {}
@@ -86,15 +108,35 @@ class InitialWeights:
 RANDOM_WEIGHTS = InitialWeights()
 
 
+def require_beginning(
+    settings: TrainingSettings, image_shape: tuple[int, int, int], whose: str = "the substitute"
+) -> None:
+    """Raise SpecError, before any work, if the checkpoint that a training's settings name does not fit the
+    network that is to be trained, which is `whose`."""
+    if settings.beginning:
+        RANDOM_WEIGHTS.after(settings.beginning).require_fits(settings.architecture, image_shape, whose)
+
+
 def _take_over(module: nn.Module, found: nn.Module, what: str) -> None:
     try:
-        module.load_state_dict(found.state_dict())
+        module.load_state_dict(_own_tensors(found))
     except RuntimeError:
         raise _of_another(what) from None
 
 
 def _shapes(module: nn.Module) -> dict[str, torch.Size]:
-    return {key: value.shape for key, value in module.state_dict().items()}
+    return {key: value.shape for key, value in _own_tensors(module).items()}
+
+
+def _own_tensors(module: nn.Module) -> dict[str, Tensor]:
+    """Return a network's state without what is no tensor, which another class may have put there."""
+    return {key: value for key, value in module.state_dict().items() if isinstance(value, Tensor)}
+
+
+def _named(architecture: ArchitectureSettings) -> str:
+    """Return an architecture's kind, and those of its settings that are not as usual."""
+    said = architecture.model_dump(mode="json", exclude_defaults=True, exclude={"kind"})
+    return " ".join([architecture.kind, *(f"{name} {value}" for name, value in said.items())])
 
 
 def _of_another(what: str) -> SpecError:

@@ -7,28 +7,27 @@ gives the same bits as one that was never interrupted.
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-
-import torch
-from torch import Tensor
+from typing import Any
 
 from ganguard.architectures.checkpoint import save_checkpoint
 from ganguard.base.cache import copy_directory
 from ganguard.base.compute import Compute, use_threads
-from ganguard.base.errors import StepError
 from ganguard.base.image_rows import Images
 from ganguard.base.images import shape_of
 from ganguard.base.progress import Progress, silent
 from ganguard.training.assembling import set_up
 from ganguard.training.batches import require_shareable
+from ganguard.training.course import Course
+from ganguard.training.diverging import diverged, require_finite
 from ganguard.training.early_stopping import Best, Watch
+from ganguard.training.going_on import goes_on
 from ganguard.training.guess import Guess
 from ganguard.training.identity import identify
-from ganguard.training.initial_weights import RANDOM_WEIGHTS, InitialWeights
-from ganguard.training.pace import Pace
+from ganguard.training.initial_weights import RANDOM_WEIGHTS, InitialWeights, require_beginning
 from ganguard.training.processes import ONE_DEVICE, Devices, launched
-from ganguard.training.reporting import Journal, Reports, shown_images
+from ganguard.training.reporting import Journal, Reports
 from ganguard.training.settings import TrainingSettings
-from ganguard.training.state import load_state, save_state, saved_step
+from ganguard.training.state import load_state, save_state
 from ganguard.training.update import GANTraining
 
 REPORT_EVERY = 50  # steps between progress reports, and between looks at the loss
@@ -51,8 +50,8 @@ def train_gan(  # noqa: PLR0913 - most of them have defaults
     """Train a GAN and write its checkpoint to `directory`/checkpoint, which is returned.
 
     The state is saved to `directory`/training.safetensors every `checkpoint_every` steps; a run that finds a
-    state there continues from it. A PrivateTraining is differentially private, and the checkpoint says how
-    much.
+    state there continues from it, also if `steps`, the threads or the device are others than before. A
+    PrivateTraining is differentially private, and the checkpoint says how much.
 
     Args:
         images: (N, C, H, W) uint8; they may be rows of a map that is larger than memory.
@@ -63,23 +62,26 @@ def train_gan(  # noqa: PLR0913 - most of them have defaults
         devices: several devices take their parts of each batch, in processes of their own that all call this
             function with the same arguments. Only the first process reports, judges and writes.
         progress: receives the progress.
-        initial_weights: the weights to begin with.
+        initial_weights: the weights to begin with. If there is no checkpoint among them, the settings may
+            name one.
         watch: a judge. The best G of all its looks is published, with the D of that step; without a judge,
             the last G is published.
         guess: the defence that `images` have passed through, as far as the adversary knows.
         journal: receives losses, scores and samples. No result depends on it.
 
     Raises:
-        CheckpointError: the state in `directory` belongs to another training.
+        CheckpointError: the state in `directory` belongs to another training, or has come further than
+            `steps`.
         StepError: a loss is not finite.
         SpecError: `initial_weights` have another architecture, or several devices cannot train this.
     """
     require_shareable(settings, devices, guess)
+    initial_weights = initial_weights.after(settings.beginning)
+    require_beginning(settings, shape_of(images), "the network to train")
     identity = identify(
         images,
         settings,
         seed=seed,
-        compute=compute,
         devices=devices,
         initial_weights=initial_weights,
         watch=watch,
@@ -93,24 +95,24 @@ def train_gan(  # noqa: PLR0913 - most of them have defaults
         training.guess = guess
         if identity.guarantee:
             training.make_private(identity.guarantee)
+        state, parts = directory / "training.safetensors", processes.told(identity.parts)
+        course = goes_on(training, settings, state, parts, compute, devices)
+        provenance = identity.provenance | course.said()
 
         def publish(place: Path) -> Path:
             networks, shape = training.published(), shape_of(images)
-            return save_checkpoint(place, networks, settings.architecture, shape, identity.provenance)
+            return save_checkpoint(place, networks, settings.architecture, shape, provenance)
 
-        state = directory / "training.safetensors"
-        best = Best(watch, directory, saved_step(state), settings.steps, seed) if watch else None
+        best = Best(watch, directory, course.begun, settings.steps, seed) if watch else None
 
         def look(step: int) -> None:
             if best and best.due(step):
                 score = partial(best.look, step, training.ema.module, publish)  # pyright: ignore[reportArgumentType]
                 processes.first(lambda: reports.judged(step, score()))
 
-        samples = partial(shown_images, training.ema.module, seed)  # pyright: ignore[reportArgumentType]
-        pace = Pace(settings.batch_size * training.complete.n_dis)
-        reports = Reports(settings.steps, pace, progress, journal, samples)
+        reports = Reports.of(training.ema.module, settings, seed, progress, journal)  # pyright: ignore[reportArgumentType]
         reports = reports if processes.index == 0 else reports.unheard()
-        _run(training, settings, state, processes.told(identity.key), reports, look)
+        _run(training, settings, state, parts, course, reports, look)
     last = directory / "checkpoint"
     processes.first(lambda: copy_directory(best.checkpoint, last) if best else publish(last))
     return last
@@ -120,7 +122,8 @@ def _run(
     training: GANTraining,
     settings: TrainingSettings,
     path: Path,
-    identity: str,
+    identity: dict[str, Any],
+    course: Course,
     reports: Reports,
     look: Callable[[int], None],
 ) -> None:
@@ -144,9 +147,10 @@ def _run(
                 modules=modules,
                 optimizers=optimizers,
                 generator=generator,
+                parts=course.until(step),
             )
         except ValueError as problem:
-            raise _diverged(str(problem), step, path) from None
+            raise diverged(str(problem), step, path) from None
 
     rates = [
         (group, float(group["lr"])) for optimizer in optimizers.values() for group in optimizer.param_groups
@@ -165,26 +169,9 @@ def _run(
         )
         if said or saved:
             loss = processes.mean(loss)
-            _require_finite(loss, done, path)
+            require_finite(loss, done, path)
         if said:
             reports.losses(done, loss)
         if saved:
             processes.first(partial(save, done))
             reports.saved(done)
-
-
-def _require_finite(loss: Tensor, step: int, state: Path) -> None:
-    if not torch.isfinite(total := loss.sum()):
-        raise _diverged(f"the loss is {total.item()}", step, state)
-
-
-def _diverged(what: str, step: int, state: Path) -> StepError:
-    kept = saved_step(state)
-    good = (
-        f"The last good state is that of step {kept}, in {state}"
-        if kept
-        else "No state had been saved before"
-    )
-    return StepError(
-        f"training diverged: {what} at step {step}. {good}. Lower learning_rate, or try another loss."
-    )

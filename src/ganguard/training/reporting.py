@@ -2,6 +2,7 @@
 is kept."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from torch import Tensor
@@ -10,6 +11,7 @@ from ganguard.architectures.networks import GeneratorNetwork
 from ganguard.base.progress import Progress, silent
 from ganguard.training.early_stopping import images_of
 from ganguard.training.pace import Pace
+from ganguard.training.settings import TrainingSettings
 
 SHOWN = 64  # images in a sample grid, from the same codes each time
 
@@ -62,6 +64,19 @@ class Reports:
         self._steps, self._pace, self._progress = steps, pace, progress
         self._journal, self._samples = journal, samples
         self._begun = 0
+
+    @classmethod
+    def of(
+        cls,
+        G: GeneratorNetwork,
+        settings: TrainingSettings,
+        seed: int,
+        progress: Progress,
+        journal: Journal | None,
+    ) -> "Reports":
+        """Return the reports of a training with that seed, whose average of G is `G`."""
+        pace = Pace(settings.batch_size * settings.completed().n_dis)
+        return cls(settings.steps, pace, progress, journal, partial(shown_images, G, seed))
 
     def begin(self, step: int) -> None:
         """Report that the training begins, or goes on, at `step`."""

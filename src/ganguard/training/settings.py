@@ -6,6 +6,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, mod
 
 from ganguard.architectures.networks import ArchitectureField, recipe_of
 from ganguard.base.settings import Positive, Settings
+from ganguard.training.beginning import Beginning, with_its_architecture
 from ganguard.training.device import Precision
 from ganguard.training.losses import LossName
 
@@ -16,14 +17,16 @@ USUAL_WEIGHT: dict[Penalty | None, float] = {"none": 0.0, "gradient": 10.0, "r1"
 penalties (Gulrajani et al. 2017; Mescheder et al. 2018)."""
 
 _HOW = frozenset({"precision", "compile", "channels_last"})  # how a training is computed, not what
+_UNSAID = _HOW | {"beginning"}  # settings that are left out of keys and records at their defaults
 
 
 class TrainingSettings(Settings):
     """How a GAN is trained. For the fields that are None, the architecture's recipe decides.
 
     Attributes:
-        architecture: name or settings of G and D.
-        steps: updates of G.
+        architecture: name or settings of G and D. If it is left out beside `beginning`, or only its kind is
+            named, it is that checkpoint's.
+        steps: updates of G. A training that finished, or was killed, goes on if it is raised.
         batch_size: images of one update; as many real ones as generated ones.
         loss: name of the adversarial loss.
         learning_rate: Adam's step size.
@@ -73,6 +76,7 @@ class TrainingSettings(Settings):
     precision: Precision = "32-true"
     compile: bool = False
     channels_last: bool = True
+    beginning: Beginning | None = None
 
     def completed(self) -> "CompleteTraining":
         """Return the settings that a recipe may fill, with open values taken from the architecture's
@@ -84,10 +88,16 @@ class TrainingSettings(Settings):
         return CompleteTraining.model_validate({k: recipe[k] if own[k] is None else own[k] for k in own})
 
     def recipe(self) -> dict[str, Any]:
-        """Return what makes one training differ from another: all settings but how often its state is
-        saved."""
-        said = self.model_dump(mode="json", include=set(TrainingSettings.model_fields) - {"checkpoint_every"})
+        """Return what makes one training differ from another: all settings but how often its state is saved,
+        and where the weights lie that it begins with."""
+        unlike = set(TrainingSettings.model_fields) - {"checkpoint_every", "beginning"}
+        said = self.model_dump(mode="json", include=unlike)
         return {**said, "learning_rate_decay": self.completed().learning_rate_decay}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_it_begins(cls, values: Any) -> Any:
+        return with_its_architecture(values)
 
     @model_serializer(mode="wrap")
     def _without_usual_ways(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -95,7 +105,9 @@ class TrainingSettings(Settings):
         on it."""
         said, fields = handler(self), TrainingSettings.model_fields
         return {
-            name: value for name, value in said.items() if name not in _HOW or value != fields[name].default
+            name: value
+            for name, value in said.items()
+            if name not in _UNSAID or value != fields[name].default
         }
 
     @model_validator(mode="after")

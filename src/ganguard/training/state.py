@@ -1,8 +1,9 @@
 """The whole state of a training in one safetensors file, so that a killed run continues bit for bit."""
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -11,22 +12,48 @@ from torch.optim import Optimizer
 from ganguard.base.cache import write_tensors
 from ganguard.base.codecs import read_tensors, require_finite
 from ganguard.base.errors import CheckpointError
-from ganguard.base.settings import LARGEST, one_line
+from ganguard.base.settings import Positive, Rows, Settings, json_of, one_line
+from ganguard.training.course import Part
 
 MOMENTS = {"step", "exp_avg", "exp_avg_sq"}  # names of what Adam keeps about each parameter
+Identity = str | dict[str, Any]
+"""JSON that names a training: what it depends on, by the name of each part."""
+
+
+class SavedTraining(Settings):
+    """What a state says of its training beside its tensors.
+
+    Attributes:
+        identity: the training.
+        step: the finished updates of G.
+        parts: how these were computed; see `Course`.
+    """
+
+    identity: Any = None
+    step: Positive
+    parts: Rows[Part] = ()
 
 
 def save_state(
     path: Path,
     *,
-    identity: str,
+    identity: Identity,
     step: int,
     modules: dict[str, nn.Module],
     optimizers: dict[str, Optimizer],
     generator: torch.Generator,
+    parts: Sequence[Part] = (),
 ) -> None:
-    """Write the step, weights, buffers, optimiser moments and random state atomically. `identity` names the
-    training.
+    """Write the step, weights, buffers, optimiser moments and random state atomically.
+
+    Args:
+        path: the file.
+        identity: names the training.
+        step: finished updates of G.
+        modules: the networks, by name.
+        optimizers: the optimisers, by name.
+        generator: the source of the random numbers.
+        parts: how the steps were computed.
 
     Raises ValueError, and keeps the state that was saved before, if a tensor holds NaN or infinity.
     """
@@ -38,19 +65,29 @@ def save_state(
             tensors |= {f"{name}/{index}/{key}": value.contiguous() for key, value in moments.items()}
     require_finite(tensors)
     tensors = {key: value.clone() for key, value in tensors.items()}
-    write_tensors(path, tensors, {"training": json.dumps({"identity": identity, "step": step})})
+    said = SavedTraining(identity=identity, step=step, parts=tuple(parts)).model_dump(mode="json")
+    write_tensors(path, tensors, {"training": json.dumps(said)})
 
 
 def saved_step(path: Path) -> int:
     """Return the step of the state at `path`, or 0 if there is none. Raises CheckpointError if the file is
     damaged."""
-    return _read(path)[1]["step"] if path.exists() else 0
+    found = saved_training(path)
+    return found.step if found else 0
+
+
+def saved_training(path: Path, identity: Identity | None = None) -> SavedTraining | None:
+    """Return what the state at `path` says of its training, or None if there is none.
+
+    Raises CheckpointError if the file is damaged, or is of another training than `identity` names.
+    """
+    return _read(path, identity)[1] if path.exists() else None
 
 
 def load_state(
     path: Path,
     *,
-    identity: str,
+    identity: Identity,
     modules: dict[str, nn.Module],
     optimizers: dict[str, Optimizer],
     generator: torch.Generator,
@@ -61,12 +98,7 @@ def load_state(
     """
     if not path.exists():
         return 0
-    tensors, saved = _read(path)
-    if saved.get("identity") != identity:
-        raise CheckpointError(
-            f"{path}: belongs to a training with other settings, data or seed. Choose another directory, or "
-            "remove it."
-        )
+    tensors, saved = _read(path, identity)
     try:
         for name, module in modules.items():
             module.load_state_dict(_below(tensors, name))
@@ -79,7 +111,38 @@ def load_state(
         generator.set_state(tensors["random"])
     except (KeyError, RuntimeError, TypeError, ValueError) as problem:
         raise _damaged(path, problem) from None
-    return saved["step"]
+    return saved.step
+
+
+def _of_another(path: Path, differing: Sequence[str]) -> CheckpointError:
+    if differing and all(name.startswith("differential_privacy.") for name in differing):
+        return CheckpointError(
+            f"{path}: the noise of a differentially private training is chosen for all its steps, so it "
+            "cannot go on for more. Choose another directory."
+        )
+    what = f" ({one_line(', '.join(differing), 200)})" if differing else ""
+    return CheckpointError(
+        f"{path}: belongs to a training with other settings, data or seed{what}. Choose another directory, "
+        "or remove it."
+    )
+
+
+def _differing(saved: object, wanted: Identity) -> list[str]:
+    """Return the names of what differs between two identities; none if one does not say its parts, as states
+    of earlier versions."""
+    if not isinstance(saved, dict) or not isinstance(wanted, dict):
+        return []
+    before, now = (_flat(cast(Mapping[str, Any], identity)) for identity in (saved, wanted))
+    return sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
+
+
+def _flat(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parts of an identity by name, and those of a mapping among them by both names."""
+    found = dict[str, Any]()
+    for name, value in identity.items():
+        inner = cast(Mapping[str, Any], value).items() if isinstance(value, Mapping) else ()
+        found |= {f"{name}.{key}": each for key, each in inner} if inner else {name: value}
+    return found
 
 
 def _moments(tensors: dict[str, Tensor], parameters: list[Tensor]) -> dict[int, dict[str, Tensor]]:
@@ -106,21 +169,17 @@ def _laid_out_like(moment: Tensor, parameter: Tensor) -> Tensor:
     return torch.empty_like(parameter).copy_(moment)
 
 
-def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Return the tensors, and a mapping with the keys identity (any JSON value) and step (a positive int)."""
+def _read(path: Path, identity: Identity | None) -> tuple[dict[str, Tensor], SavedTraining]:
+    """Return the tensors, and what the state says of its training, which must be that of `identity`."""
     try:
         tensors, texts = read_tensors(path)
         require_finite(tensors)
-        saved = json.loads(texts["training"])
-        if (
-            not isinstance(saved, dict)
-            or type(saved.get("step")) is not int
-            or not 0 < saved["step"] <= LARGEST
-        ):
-            raise ValueError("it does not say its step")
-        return tensors, saved
+        saved = SavedTraining.model_validate(json_of(texts["training"].encode()))
     except (KeyError, ValueError, RecursionError) as problem:
         raise _damaged(path, problem) from None
+    if identity is not None and saved.identity != identity:
+        raise _of_another(path, _differing(saved.identity, identity))
+    return tensors, saved
 
 
 def _damaged(path: Path, problem: Exception) -> CheckpointError:

@@ -49,6 +49,8 @@ def test_stray_files_and_grey_images_are_said(capsys: pytest.CaptureFixture[str]
     assert "Left out: 2 hidden files of real data, or of an operating system." in printed
     assert "Left out: 1 hidden file of domain, or of an operating system." in printed
     assert "5 grey images of domain made RGB, as the others are." in printed
-    grey = SkippedRecord(step="domain", count=0, listed=(), made_rgb=1)
+    grey = SkippedRecord(step="domain", count=0, listed=(), made_rgb=1, decided=("a is taken", "b is not"))
     print_results(minimal(skipped=(grey,)), Path("out"))
-    assert "Left out" not in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "Left out" not in printed
+    assert "domain: a is taken; b is not." in printed

@@ -84,3 +84,29 @@ def test_the_identity_is_of_the_file(tmp_path: Path, compute: Compute) -> None:
         for gain in (1.0, 2.0)
     )
     assert one != other
+
+
+class Normed(nn.Module):
+    """A generator with values in [0, 255] whose BatchNorm may be exported in training mode."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(3)
+
+    def forward(self, z: Tensor) -> Tensor:
+        return (self.norm(z)[:, :, None, None].tanh().expand(-1, -1, 4, 4) + 1) * 127.5
+
+
+@pytest.mark.parametrize("trained", [True, False])
+def test_an_export_in_training_mode_is_refused_and_a_range_is_taken(
+    trained: bool, tmp_path: Path, compute: Compute
+) -> None:
+    settings = _save(tmp_path / "g.pt2", torch.randn(64, 3), module=Normed().train(trained))
+    with pytest.raises(TargetError, match=r"Set `range: \[0, 255\]`"):
+        settings.load(compute)
+    stated = settings.model_copy(update={"range": (0.0, 255.0)})
+    if trained:
+        with pytest.raises(TargetError, match="BatchNorm in training mode"):
+            stated.load(compute)
+    else:
+        assert stated.load(compute).image_shape == (3, 4, 4)

@@ -96,7 +96,7 @@ def test_the_identity_is_of_the_name_and_both_networks_weights(open_factory: Ope
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ("raise SystemExit(0)", "raised SystemExit"),
+        ("raise SystemExit(0)", "raised SystemExit: 0.*if __name__"),
         (
             "g = G(); g.forward = lambda z: torch.rand(len(z), 1, 8, 8) - 0.5; return g",
             "must give the same images for the same codes; it gave others",

@@ -15,7 +15,7 @@ from ganguard.architectures.checkpoint import read_description
 from ganguard.architectures.networks import DiscriminatorNetwork, build_networks, parse_architecture
 from ganguard.base.cache import file_digest
 from ganguard.base.compute import Compute
-from ganguard.base.errors import SpecError
+from ganguard.base.errors import CheckpointError, SpecError
 from ganguard.base.images import to_float
 from ganguard.base.seeds import seeded_weights
 from ganguard.base.settings import parse
@@ -156,6 +156,22 @@ def test_a_private_training_goes_on_to_the_same_bits_and_says_what_it_spent(
     said = read_description(whole).provenance["differential_privacy"]
     assert said["epsilon"] == pytest.approx(5, rel=0.02)
     assert (said["delta"], said["sample_rate"], said["updates"]) == (1e-5, 0.2, 55)
+
+
+def test_the_noise_of_a_private_training_is_for_its_own_steps(tmp_path: Path, compute: Compute) -> None:
+    """With more steps the same noise would spend more than the bound."""
+    train_gan(_bytes(40), _settings(steps=2), tmp_path, seed=0, compute=compute)
+    with pytest.raises(CheckpointError, match="differentially private training is chosen for all its steps"):
+        train_gan(_bytes(40), _settings(steps=3), tmp_path, seed=0, compute=compute)
+
+
+def test_the_bound_does_not_cover_what_a_training_began_with(tmp_path: Path, compute: Compute) -> None:
+    begun = train_gan(_bytes(40), _settings(steps=1), tmp_path / "begun", seed=0, compute=compute)
+    settings = _settings(steps=1, beginning={"checkpoint": str(begun)})
+    on = train_gan(_bytes(40), settings, tmp_path / "on", seed=0, compute=compute)
+    said = read_description(on).provenance["differential_privacy"]
+    assert said["not_covered"] == "the training of the checkpoint it began with"
+    assert "not_covered" not in read_description(begun).provenance["differential_privacy"]
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ganguard.architectures.checkpoint import load_checkpoint
-from ganguard.architectures.networks import build_networks
+from ganguard.architectures.networks import build_networks, parse_architecture
 from ganguard.base.compute import Compute
 from ganguard.base.seeds import seeded_weights
 from ganguard.training.initial_weights import RANDOM_WEIGHTS, InitialWeights
@@ -89,3 +89,27 @@ def test_a_killed_training_from_given_weights_goes_on_to_the_same_bits(tmp_path:
         except Killed:
             continue
     assert load_checkpoint(cut).digest() == load_checkpoint(whole).digest()  # pyright: ignore[reportPossiblyUnboundVariable]
+
+
+def test_a_discriminator_whose_state_holds_more_than_tensors_gives_its_weights() -> None:
+    """Another house's D may have extra state, and its weights in bfloat16."""
+    architecture, shape = parse_architecture({"kind": "dcgan", "width": 4, "latent_dim": 5}), (1, 8, 8)
+
+    def with_more(dtype: torch.dtype) -> nn.Module:
+        D = build_networks(architecture, shape).discriminator
+        D.__class__ = type("Extra", (type(D),), {"get_extra_state": lambda _: {"steps": 7}})
+        return D.to(dtype)
+
+    digests: set[str] = set()
+    for dtype in (torch.float32, torch.bfloat16):
+        theirs = with_more(dtype)
+        begin = InitialWeights(discriminator=theirs)
+        begin.require_fits(architecture, shape)
+        digests.add(begin.digest())
+        networks = build_networks(architecture, shape)
+        begin.put_into(networks)
+        given = dict(theirs.named_parameters())
+        assert all(
+            torch.equal(p, given[name].float()) for name, p in networks.discriminator.named_parameters()
+        )
+    assert len(digests) == 2

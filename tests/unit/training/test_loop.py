@@ -105,14 +105,15 @@ def test_rows_of_a_map_train_to_the_same_bits_as_a_copy_of_them(
     assert steps == [8]
 
 
-@pytest.mark.parametrize("change", ["settings", "seed", "images"])
-def test_the_state_of_another_training_is_refused(
+@pytest.mark.parametrize("change", ["settings.batch_size", "seed", "images"])
+def test_the_state_of_another_training_is_refused_and_what_differs_is_named(
     tmp_path: Path, train: Train, images: Tensor, change: str
 ) -> None:
     train(tmp_path, _settings())
-    settings = _settings(steps=9) if change == "settings" else _settings()
+    settings = _settings(batch_size=9) if change == "settings.batch_size" else _settings()
     with pytest.raises(
-        CheckpointError, match=r"training\.safetensors: belongs to a training with other settings"
+        CheckpointError,
+        match=rf"training\.safetensors: belongs to a training with other settings, data or seed \({change}\)",
     ):
         train(tmp_path, settings, seed=int(change == "seed"), of=images[1:] if change == "images" else images)
 

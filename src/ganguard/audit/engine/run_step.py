@@ -19,13 +19,14 @@ class Event:
     """What happens to a step.
 
     Attributes:
-        what: it is found "cached", or it "begins", is "at" `done` of `total`, and "ends" or "fails".
+        what: it is found "cached", or it "begins", is "at" `done` of `total`, "says" something, and "ends" or
+            "fails".
         step: the step's name.
         done, total: how far it has come.
-        note: what it is doing, or why it failed.
+        note: what it is doing, what it says, or why it failed.
     """
 
-    what: Literal["cached", "begins", "at", "ends", "fails"]
+    what: Literal["cached", "begins", "at", "says", "ends", "fails"]
     step: str
     done: int = 0
     total: int = 0
@@ -58,7 +59,10 @@ def run_step(step: Step, done: dict[str, Done], audit: Path, compute: Compute, l
     def progress(done: int, total: int, note: str = "") -> None:
         listener(Event("at", step.name, done, total, note))
 
-    call = StepCall(step.settings, inputs, work, audit, compute, progress)
+    def say(sentence: str) -> None:
+        listener(Event("says", step.name, note=sentence))
+
+    call = StepCall(step.settings, inputs, work, audit, compute, progress, say)
     digests = KINDS[step.kind].run(call)
     finished = finish(audit, step, key, digests, time.monotonic() - begun)
     listener(Event("ends", step.name))

@@ -37,6 +37,7 @@ def target_record(spec: Spec, plan: Plan, done: dict[str, Done]) -> TargetRecord
         measured_against="reference" if reference else "api" if spec.remote() else "target",
         reference=read_target(done[reference.name].directory).identity if reference else None,
         bought=read_target(done[bought.name].directory).identity if bought else None,
+        notes=target.notes,
     )
 
 

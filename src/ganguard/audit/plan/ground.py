@@ -126,7 +126,8 @@ def _target_step(spec: Spec, trained_on: Step, ready: Step) -> Step:
     target = spec.target
     if not isinstance(target, TrainTarget):
         return _open_step("target", target, spec.codes, ready)
-    settings = work.TrainTargetSettings(training=target.training(), seed=target.seed)
+    begun = target.beginning.fingerprint() if target.beginning else None
+    settings = work.TrainTargetSettings(training=target.training(), seed=target.seed, fingerprint=begun)
     inputs = work.TrainTargetInputs(Input(trained_on))
     return Step("target", settings, inputs, after=(ready,), cost=float(target.steps))
 

@@ -79,11 +79,12 @@ class ReadyInputs(Inputs[T]):
 
 
 class TrainTargetSettings(StepSettings):
-    """Train the target."""
+    """Train the target. fingerprint: digest of the checkpoint that it begins with; None without one."""
 
     kind: ClassVar[str] = "train_target"
     training: PrivateTraining
     seed: NonNegative
+    fingerprint: str | None = None
 
     def said(self) -> Mapping[str, object]:
         """Return the settings, without how often the training saves its state."""

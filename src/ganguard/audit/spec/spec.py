@@ -88,6 +88,9 @@ class Spec(ChosenFeatures):
         even_if: findings that would stop the audit, and shall not, as a word or a list. "target_broken": the
             target is no nearer to real images than noise is, or covers none of them.
         compute: device, and threads of each process.
+        price: what one image of the target costs, in any money. The plan and `check` tell what the images
+            cost.
+        for_gpu: whether the trainings are sized for a GPU. `audit` and `check` say so if there is none.
     """
 
     target: TargetField
@@ -103,6 +106,8 @@ class Spec(ChosenFeatures):
     samples: Annotated[Positive, Field(ge=6)] = 5000
     even_if: Words[Literal["target_broken"]] = ()
     compute: Compute = Compute()
+    price: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    for_gpu: bool = False
 
     @field_validator("seeds")
     @classmethod

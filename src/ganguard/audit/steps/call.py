@@ -15,6 +15,10 @@ Digests = dict[str, str]
 """Part of a step's output -> its digest. A step that reads it depends on one part, usually "result"."""
 
 
+def unheard(sentence: str) -> None:
+    """Ignore a sentence."""
+
+
 @dataclass(frozen=True)
 class StepCall(Generic[SettingsT, InputsT]):
     """The argument of a step's function.
@@ -26,6 +30,7 @@ class StepCall(Generic[SettingsT, InputsT]):
         audit: directory of the whole audit, where the ledger and the purchases are.
         compute: device type and threads.
         progress: receives the progress.
+        say: receives sentences for the person who waits.
     """
 
     settings: SettingsT
@@ -34,6 +39,7 @@ class StepCall(Generic[SettingsT, InputsT]):
     audit: Path
     compute: Compute
     progress: Progress
+    say: Callable[[str], None] = unheard
 
 
 def always_whole(directory: Path, audit: Path) -> bool:

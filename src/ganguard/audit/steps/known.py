@@ -4,7 +4,7 @@ The judge compares by the audit's feature network. That is generous: an adversar
 trained on fewer images.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
@@ -62,7 +62,8 @@ def knowledge(known: Path, features: Path, compute: Compute) -> Knowledge:
         compute: device type and threads.
     """
     (own, judged), embed = read_known(known), load_embedding(features, compute)
-    return Knowledge(own, judge_by(embed, judged), _judged_by(embed.network, embed.standardise, judged))
+    scale = {"scale/mean": embed.standardise.mean, "scale/std": embed.standardise.std}
+    return Knowledge(own, judge_by(embed, judged), _judged_by(embed.network, scale, judged))
 
 
 def knowledge_of(
@@ -82,12 +83,15 @@ def knowledge_of(
     """
     rows = adversary_split(split(real).train, fraction, seed=seed, groups=real.groups)
     own, judged = (real.images[of] for of in rows)
-    _, network, scale = network_of(features, own.shape[1], compute)
-    scale = scale or Standardisation.fit(
+    _, network, given = network_of(features, own.shape[1], compute)
+    scale = given or Standardisation.fit(
         extract(network, torch.cat([own, judged]), compute), "the adversary's own set"
     )
     judge = judge_by(lambda images: scale(extract(network, images, compute)), judged)
-    return Knowledge(own, judge, _judged_by(network, scale, judged))
+    # A scale that was fitted follows from the network and the images, but for its last bits, which threads
+    # may change.
+    said = {"scale/mean": given.mean, "scale/std": given.std} if given else {"own": own}
+    return Knowledge(own, judge, _judged_by(network, said, judged))
 
 
 def judge_by(embed: Callable[[Tensor], Tensor], held_out: Tensor) -> Judge:
@@ -99,10 +103,8 @@ def judge_by(embed: Callable[[Tensor], Tensor], held_out: Tensor) -> Judge:
     return lambda images: kernel_distance_full(embed(images), theirs)
 
 
-def _judged_by(network: FeatureNetwork, scale: Standardisation, held_out: Tensor) -> str:
-    return tensor_digest(
-        {**network.state_dict(), "scale/mean": scale.mean, "scale/std": scale.std, "held out": held_out}
-    )
+def _judged_by(network: FeatureNetwork, scale: Mapping[str, Tensor], held_out: Tensor) -> str:
+    return tensor_digest({**network.state_dict(), **scale, "held out": held_out})
 
 
 KNOWN = Kind(

@@ -55,7 +55,14 @@ def run_real(call: StepCall[RealSettings, NoInputs[Path]]) -> Digests:
     write_json(call.directory / _COUNTS, counts.model_dump())
     save_grid(real.images[splits.train[:TILES]], call.directory)
     bad = real.skipped or Skipped(0, ())
-    write_skipped(call.directory, bad.count, bad.listed, stray=real.stray, made_rgb=real.made_rgb)
+    write_skipped(
+        call.directory,
+        bad.count,
+        bad.listed,
+        stray=real.stray,
+        made_rgb=real.made_rgb,
+        decided=real.decided,
+    )
     return {"result": tensor_digest(tensors)}
 
 

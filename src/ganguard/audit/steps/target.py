@@ -27,7 +27,7 @@ from ganguard.base.errors import TargetError
 from ganguard.base.image_rows import ImageRows
 from ganguard.defences.defended_target import DefendedTarget
 from ganguard.targets.load import described
-from ganguard.targets.protocol import LatentTarget
+from ganguard.targets.protocol import LatentTarget, notes_of
 from ganguard.training.loop import train_gan
 
 
@@ -48,6 +48,8 @@ def run_train_target(call: StepCall[TrainTargetSettings, TrainTargetInputs[Path]
         f"{training.architecture.kind} trained here, {training.steps:,} step"
         f"{'' if training.steps == 1 else 's'} on {len(images):,} images"
     )
+    if training.beginning:
+        description += f", from {training.beginning.name()}"
     if privacy := training.differential_privacy:
         bound = f"({privacy.epsilon:g}, {privacy.delta:g})-" if privacy.epsilon else "not "
         description += f", {bound}differentially private"
@@ -62,6 +64,8 @@ def run_open_target(call: StepCall[OpenTargetSettings, NoInputs[Path]]) -> Diges
     opened = open_undefended(said, call.directory, call.compute)
     if call.settings.codes == "client" and not isinstance(opened, LatentTarget):
         raise TargetError("codes: client, but this target takes no codes. Set codes: provider.")
+    for note in notes_of(opened):
+        call.say(note)
     return {"result": write_target(call.directory, said, opened)}
 
 
@@ -81,7 +85,15 @@ def run_defend(call: StepCall[DefendSettings, DefendInputs[Path]]) -> Digests:
 _HERE = "ganguard.audit.steps.target"
 TRAIN_TARGET = Kind(
     run_train_target,
-    code=("ganguard.base", *OPENS_CHECKPOINT, "ganguard.training", "ganguard.audit.steps.real", FILES, _HERE),
+    code=(
+        "ganguard.base",
+        *OPENS_CHECKPOINT,
+        "ganguard.targets.protocol",
+        "ganguard.training",
+        "ganguard.audit.steps.real",
+        FILES,
+        _HERE,
+    ),
 )
 OPEN_TARGET = Kind(run_open_target, code=(*OPENS, "ganguard.data", _HERE))
 DEFEND = Kind(

@@ -13,7 +13,7 @@ from ganguard.defences.protocol import Defence, parse_chain
 from ganguard.defences.tools import tools_for
 from ganguard.targets.checkpoint import CheckpointTarget
 from ganguard.targets.load import load_target, parse_target
-from ganguard.targets.protocol import BlackBoxTarget
+from ganguard.targets.protocol import BlackBoxTarget, notes_of
 
 # Unknown to an audit's adversaries, and fixed, so that equal specs meet equal noise.
 SECRET = b"the secret of every audit"
@@ -43,6 +43,7 @@ class TargetFile(Settings):
         shield: the defences before another target; it takes the place of `settings`.
         identity: identity of the target when it was opened.
         image_shape: (C, H, W) of its images.
+        notes: remarks on the target from when it was opened.
     """
 
     description: str
@@ -50,14 +51,21 @@ class TargetFile(Settings):
     shield: DefendedFile | None = None
     identity: str = ""
     image_shape: tuple[Positive, Positive, Positive] | None = None
+    notes: tuple[str, ...] = ()
 
 
 def write_target(directory: Path, said: TargetFile, target: BlackBoxTarget) -> str:
     """Write target.json, so that later steps need not open the target, and return its digest.
 
-    said: all but the identity and the shape of the images, which the opened target tells.
+    said: all but the identity, the shape of the images and the notes, which the opened target tells.
     """
-    found = said.model_copy(update={"identity": target.identity, "image_shape": target.image_shape})
+    found = said.model_copy(
+        update={
+            "identity": target.identity,
+            "image_shape": target.image_shape,
+            "notes": notes_of(target),
+        }
+    )
     write_json(directory / _FILE, found.model_dump(mode="json"))
     return content_key(identity=target.identity)
 
@@ -130,8 +138,14 @@ OPENS_CHECKPOINT = (
     "ganguard.architectures",
     "ganguard.targets.batching",
     "ganguard.targets.checkpoint",
+    "ganguard.targets.fitted",
+    "ganguard.targets.foreign_code",
     "ganguard.targets.load",
     "ganguard.targets.module",
+    "ganguard.targets.network",
+    "ganguard.targets.process_state",
+    "ganguard.targets.purity",
+    "ganguard.targets.ranges",
 )
 """Code that the images of a GAN that was trained here depend on."""
 OPENS = ("ganguard.base", "ganguard.architectures", "ganguard.data.crops", "ganguard.targets", FILES)

@@ -1,5 +1,6 @@
 """The gateway without HTTP: target, queue, defences, ledger, keys, journal and risk, built from a spec."""
 
+import logging
 from pathlib import Path
 
 from ganguard.defences.defended_target import DefendedTarget
@@ -19,8 +20,10 @@ from ganguard.gateway.watch.risk_watch import RiskWatch
 from ganguard.gateway.watch.telemetry import Telemetry
 from ganguard.targets.batching_target import BatchingTarget
 from ganguard.targets.load import load_target
-from ganguard.targets.protocol import LatentTarget
+from ganguard.targets.protocol import LatentTarget, notes_of
 from ganguard.targets.wire import Served
+
+LOG = logging.getLogger("ganguard.gateway")
 
 
 class Service:
@@ -37,6 +40,8 @@ class Service:
         self.spec, self.telemetry = spec, Telemetry()
         audited = Audited(Path(spec.risk.results)) if spec.risk else None
         target = load_target(spec.target, spec.compute)
+        for note in notes_of(target):
+            LOG.warning("%s", note)
         if audited and spec.risk and "another_generator" not in spec.risk.even_if:
             audited.require_of(target.identity)
         memory = Memory(target, spec.most_mib)

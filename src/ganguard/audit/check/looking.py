@@ -1,0 +1,131 @@
+"""Draw a few images of the target, and examine them beside real ones."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from ganguard.audit.check import looks
+from ganguard.audit.check.opening import Opened
+from ganguard.audit.check.speeds import untrained
+from ganguard.audit.plan.parts import Plan
+from ganguard.audit.spec.spec import Spec
+from ganguard.audit.steps.call import StepCall
+from ganguard.audit.steps.purchase import buy_for_auditor
+from ganguard.audit.steps.real import Real
+from ganguard.audit.steps.target_files import open_target
+from ganguard.base.errors import MetricError
+from ganguard.base.images import shape_of
+from ganguard.base.progress import silent
+from ganguard.base.seeds import derived_seed
+from ganguard.comparison.embedding import Embedding, load_embedding
+from ganguard.metrics.features.network import FeatureNetwork, FeatureSettings, parse_features
+from ganguard.targets.protocol import BlackBoxTarget
+
+
+@dataclass
+class Look:
+    """A few images of the target beside real ones.
+
+    Attributes:
+        images: of the target, (n, C, H, W) uint8.
+        real: real images, (m, C, H, W) uint8.
+        bought: how many of `images` were bought: they are the first that the audit would buy.
+        seconds: that one image took.
+        pixels, real_pixels: ranges of both.
+        impure: how images depend on how they are asked for; "" if they do not; None if that was not asked,
+            because each question costs.
+        nearness: how far they are from real ones; None if that could not be measured.
+    """
+
+    images: Tensor
+    real: Tensor
+    bought: int
+    seconds: float
+    pixels: looks.Pixels
+    real_pixels: looks.Pixels
+    impure: str | None
+    nearness: looks.Nearness | None = None
+
+
+@dataclass
+class Looking:
+    """What is needed to look at a target.
+
+    Attributes:
+        spec, plan: of the audit.
+        directory: where the audit works.
+        opened: what opened; problems and remarks are added to it.
+        real: the real images.
+    """
+
+    spec: Spec
+    plan: Plan
+    directory: Path
+    opened: Opened
+    real: Real
+
+    def look(self, count: int, say: Callable[[str], None]) -> Look:
+        """Draw `count` images of the target that the auditor draws from, and examine them.
+
+        say: is told what is being done.
+        """
+        step = self.plan.ground.measured_target
+        target, seed = self._open(), derived_seed(0, "auditor")
+        say(f"drawing {count:,} images")
+        if self.spec.remote() and step is self.plan.ground.target:
+            began = looks.now()
+            images = self._buy(target, min(count, self.spec.samples))
+            bought, seconds, impure = len(images), (looks.now() - began) / len(images), None
+        else:
+            images, seconds = looks.drawn(target, count, seed)
+            bought, impure = 0, looks.impure(target, images, seed)
+        if impure:
+            self.opened.refuse(step.name, impure)
+        shown = looks.some(self.real.images, self.real.train, looks.SHOWN)
+        own, theirs = looks.Pixels.of(images), looks.Pixels.of(shown)
+        found = Look(images, shown, bought, seconds, own, theirs, impure)
+        if remark := looks.narrow(own, theirs):
+            self.opened.remarks.append(remark)
+        if shape_of(images) == shape_of(self.real.images):
+            self.opened.attempt("features", lambda: self._compare(found))
+        return found
+
+    def _open(self) -> BlackBoxTarget:
+        step = self.plan.ground.measured_target
+        return open_target(self.opened.done[step.name].directory, self.spec.compute)
+
+    def _buy(self, target: BlackBoxTarget, count: int) -> Tensor:
+        """Buy the first images of the auditor's first draw: the audit does not buy them again."""
+        call = StepCall(None, None, self.directory, self.directory, self.spec.compute, silent)
+        return buy_for_auditor(call, target, 0, count)
+
+    def _compare(self, found: Look) -> None:
+        """Measure how far the target's images are from real ones, beside noise."""
+        real, compute = self.real, self.spec.compute
+        rows = looks.some(real.images, real.train), looks.some(real.images, real.reference)
+        try:
+            found.nearness = looks.nearness(found.images, *rows, self._features(), compute)
+        except MetricError as problem:
+            said = f"how near the target is to real images was not measured: {problem}"
+            self.opened.remarks.append(said)
+            return
+        if found.nearness.broken():
+            self.opened.remarks.append(
+                "the target is no nearer to real images than noise is: the audit would stop there. Check its "
+                "weights, the range and order of its pixels, and that `real` holds images of its kind."
+            )
+
+    def _features(self) -> Embedding | tuple[str, FeatureNetwork]:
+        """Return the audit's features if they are fitted; otherwise their network, or one in its place."""
+        step = self.plan.ground.features.name
+        if step in self.opened.done:
+            return load_embedding(self.opened.done[step].directory, self.spec.compute)
+        settings = _stand_in(self.spec.features)
+        return settings.kind, untrained(settings, self.real.images.shape[1])
+
+
+def _stand_in(features: FeatureSettings) -> FeatureSettings:
+    """Return the settings of the network that a check looks through: one that need not be trained first."""
+    return parse_features("random_network") if features.learns_labels else features
