@@ -20,6 +20,7 @@ from ganguard.data.splits import some_of
 from ganguard.queries.store import Store
 from ganguard.results.records import Knows
 from ganguard.targets.checkpoint import CheckpointTarget
+from ganguard.targets.load import TargetSettings
 from ganguard.targets.protocol import BlackBoxTarget, WhiteBoxTarget
 from ganguard.training.guess import Guess
 from ganguard.training.initial_weights import require_beginning
@@ -62,6 +63,7 @@ class Needs:
         stolen: settings of a copy that must be trained first, or None. Attacks that need the same copy share
             it.
         copy: checkpoint of a copy, or of another model, that exists already and is trained on, or None.
+        found: a copy that was found, as a target of any kind, or None.
     """
 
     purchase: int = 0
@@ -70,6 +72,7 @@ class Needs:
     domain: Domain | None = None
     stolen: "AttackSettings | None" = None
     copy: Path | None = None
+    found: TargetSettings | None = None
 
     def knows(self) -> tuple[Knows, ...]:
         """Return what the adversary has beside the images that it buys."""
@@ -77,7 +80,7 @@ class Needs:
             "real images": self.real_fraction is not None,
             "discriminator": self.discriminator,
             "another domain": self.domain is not None,
-            "a copy": self.copy is not None,
+            "a copy": self.copy is not None or self.found is not None,
         }
         return tuple(part for part, is_held in held.items() if is_held)
 
@@ -140,6 +143,10 @@ class AttackSettings(TrainingSettings):
     def plugins(self) -> list[tuple[PluginTable, str]]:
         """Return the tables and names of all plugins whose code a run of this attack passes through."""
         return [(ATTACKS, self.kind), (ARCHITECTURES, self.architecture.kind)]
+
+    def require_buildable(self, image_shape: tuple[int, int, int]) -> None:
+        """Raise SpecError if the substitute's architecture cannot make images (C, H, W)."""
+        require_buildable(self.architecture, image_shape)
 
     def require_known(self, own: int) -> None:
         """Raise SpecError, before anything is bought, if `own` real images to train with are too few."""
@@ -257,10 +264,10 @@ def require_attackable(target: BlackBoxTarget, settings: AttackSettings) -> None
     """Check that an attack fits a target.
 
     Raises SpecError if the substitute's architecture cannot make the target's images, or the checkpoint that
-    it begins with makes others. Raises TargetError if
-    the attack needs a discriminator and the target has none, or one that does not give what the attack reads.
+    it begins with makes others. Raises TargetError if the attack needs a discriminator and the target has
+    none, or one that does not give what the attack reads.
     """
-    require_buildable(settings.architecture, target.image_shape)
+    settings.require_buildable(target.image_shape)
     require_beginning(settings, target.image_shape)
     if settings.needs().discriminator and not isinstance(target, WhiteBoxTarget):
         raise TargetError(

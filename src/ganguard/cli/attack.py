@@ -87,6 +87,7 @@ def attack(
     from ganguard.queries.metered_target import meter
     from ganguard.queries.store import Store
     from ganguard.targets.load import load_target
+    from ganguard.targets.repeats import allowed_beside
 
     settings = attack_settings(kind, architecture, query_budget, given_dataset(domain, size), changes or [])
     compute = parse(Compute, {"device": device, "threads": threads}, "compute")
@@ -98,7 +99,7 @@ def attack(
     with alone(out), progress_of(f"{kind}, {purchase:,} queries") as progress:
         ledger = Ledger(out / "ledger.sqlite")
         if purchase:
-            ledger.ensure_account("adversary", purchase)
+            ledger.ensure_account("adversary", purchase + allowed_beside(opened))
         store = Store(out / "purchase", opened.identity, "adversary", seed)
         workspace = Workspace(out, store, compute, progress)
         metered = meter(opened, ledger, "adversary")

@@ -52,14 +52,16 @@ def _images(spec: "Spec", plan: "Plan", before: "Sequence[AccountRecord]") -> "T
     drawn = sum(record.bought for record in before if record.role == "auditor")
     table.add_row("auditor buys, to measure with", f"{plan.auditor:,}", f"{drawn:,}")
     bought = {(r.defence, r.adversary, r.seed): r.bought for r in before if r.role == "adversary"}
-    for purchase in plan.purchases:
+    for purchase in plan.paid():
         scenario, seed = purchase.scenario, purchase.seed
         behind = f", behind {scenario.defence}" if scenario.defence else ""
         averages = f", {scenario.who}" if scenario.who else ""
         who = f"adversary buys, seed {seed}{behind}{averages}, once for all attacks"
+        if plan.ground.bought:
+            who = "adversaries hold, bought before this audit, once for all attacks and seeds"
         count = bought[scenario.defence, scenario.who, seed]
         table.add_row(who, f"{purchase.queries:,}", f"{count:,}")
-    in_all = plan.auditor + sum(purchase.queries for purchase in plan.purchases)
+    in_all = plan.auditor + sum(purchase.queries for purchase in plan.paid())
     table.add_row("bought in all", f"{in_all:,}", f"{sum(record.bought for record in before):,}")
     table.add_section()
     _add_uses(table, spec, plan)

@@ -1,10 +1,14 @@
 """`ganguard harvest`: buy images from a target."""
 
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from ganguard.cli.options import LARGEST, Device, LatentDim, Out, Seed, TargetArgument, Threads, Trusted
+
+if TYPE_CHECKING:
+    from ganguard.queries.ledger import Ledger
 
 
 def harvest(
@@ -51,6 +55,7 @@ def harvest(
     from ganguard.queries.metered_target import meter
     from ganguard.queries.store import Store
     from ganguard.targets.load import load_target
+    from ganguard.targets.repeats import allowed_beside
 
     if codes not in ("provider", "client"):
         raise SpecError(unknown_name("--codes", codes, ["provider", "client"]))
@@ -60,14 +65,25 @@ def harvest(
     require_room(opened, count, "--count")
     ledger = Ledger(out / "ledger.sqlite")
     if budget is None:
-        ledger.ensure_account(account, count)
+        ledger.ensure_account(account, count + allowed_beside(opened))
     else:
         ledger.open_account(account, budget)
     store = Store(out, opened.identity, account, seed, chosen)
     with progress_of("harvest") as progress:
         run_harvest(meter(opened, ledger, account), store, count, progress)
+    _say(out, count, account, ledger)
+
+
+def _say(out: Path, count: int, account: str, ledger: "Ledger") -> None:
+    """Say what was bought, and what was paid for twice."""
     balance = ledger.balance(account)
     typer.echo(
         f"{count:,} images in {out}/data; account {account!r} has bought {balance.reserved:,} of "
         f"{balance.budget:,}."
     )
+    if again := ledger.asked_again()[account]:
+        typer.echo(
+            f"{again:,} of them are requests that were sent again after no answer came: the API may have "
+            "charged each.",
+            err=True,
+        )

@@ -8,46 +8,67 @@ if TYPE_CHECKING:
     from ganguard.base.progress import Progress
     from ganguard.comparison.foreign import Foreign
     from ganguard.comparison.image_sets import ImageSet
+    from ganguard.data.dataset import DatasetSettings
     from ganguard.data.npz import NpzImages
-    from ganguard.targets.checkpoint import CheckpointTarget
+    from ganguard.targets.load import TargetSettings
 
 
 def image_set(
-    text: str, samples: int, size: int | None, compute: "Compute", progress: "Progress", seed: int
+    text: str,
+    samples: int,
+    size: int | None,
+    compute: "Compute",
+    progress: "Progress",
+    seed: int,
+    given: "TargetSettings | None" = None,
 ) -> "ImageSet":
-    """Return at most `samples` images of a data set, folder, NumPy archive, harvest or checkpoint.
+    """Return at most `samples` images of a data set, folder, NumPy archive, harvest or target.
 
-    A checkpoint's images are made, and a harvest's and an archive's are read, a part at a time.
+    A target's images are made, and a harvest's and an archive's are read, a part at a time.
 
     Args:
         text: names the set: the directory of a checkpoint or harvest, an .npz file, or a data set as for
             `dataset_of`.
         samples: the most images to take.
         size: side in pixels of data that can have any size; the others keep their own.
-        compute: where a checkpoint runs.
+        compute: where a target runs.
         progress: told how far reading is.
-        seed: of the codes that a checkpoint is asked for.
+        seed: of the images that a target is asked for.
+        given: the target that the text names, if it names one; see `given_targets`.
 
     Raises:
         InputError: if the text names no such set, or it cannot be read.
     """
-    from ganguard.cli.options import is_mapping
+    from ganguard.cli.options import dataset_of, is_mapping
+    from ganguard.cli.target_sets import of_target
     from ganguard.data.npz import NpzImages, opened_npz
     from ganguard.queries.store import shards_of
     from ganguard.targets.checkpoint import CheckpointTarget
+    from ganguard.targets.images import ImagesTarget
 
+    if isinstance(given, ImagesTarget):  # the images themselves, each once
+        return _of_dataset(given.images, samples, progress)
+    if given is not None:
+        return of_target(given, samples, compute, seed)
     if not is_mapping(text):
         if _is_checkpoint(text):
-            return _of_checkpoint(CheckpointTarget(checkpoint=text), samples, compute, seed)
+            return of_target(CheckpointTarget(checkpoint=text), samples, compute, seed)
         if shards := shards_of(Path(text)):
             return _of_harvest(Path(text), shards, samples)
         if is_npz(text) and isinstance(found := opened_npz(Path(text)), NpzImages):
             return _of_archive(found, samples)
-    return _of_dataset(text, samples, size, progress)
+    settings = dataset_of(text, size if takes_size(text) else None)
+    return _of_dataset(settings, samples, progress)
 
 
 def compared_set(
-    text: str, samples: int, size: int | None, compute: "Compute", progress: "Progress", seed: int
+    text: str,
+    samples: int,
+    size: int | None,
+    compute: "Compute",
+    progress: "Progress",
+    seed: int,
+    given: "TargetSettings | None" = None,
 ) -> "ImageSet | Foreign":
     """Return what a text names: images as `image_set` does, or the statistics that an .npz file holds."""
     from ganguard.comparison.foreign import Foreign
@@ -55,7 +76,7 @@ def compared_set(
 
     if is_npz(text) and isinstance(found := opened_npz(Path(text)), NpzMoments):
         return Foreign.of(text, found)
-    return image_set(text, samples, size, compute, progress, seed)
+    return image_set(text, samples, size, compute, progress, seed, given)
 
 
 def takes_size(text: str) -> bool:
@@ -63,10 +84,12 @@ def takes_size(text: str) -> bool:
 
     A mapping cannot: it says its size itself. Raises InputError if there is no such set.
     """
-    from ganguard.cli.options import dataset_of, is_mapping
+    from ganguard.cli.options import dataset_of, is_mapping, names_target
     from ganguard.queries.store import list_shards
 
-    if is_mapping(text) or _is_checkpoint(text) or is_npz(text) or list_shards(Path(text)):
+    if is_mapping(text) or names_target(text):
+        return False
+    if _is_checkpoint(text) or is_npz(text) or list_shards(Path(text)):
         return False
     return "size" in type(dataset_of(text, None)).model_fields
 
@@ -82,13 +105,12 @@ def _is_checkpoint(text: str) -> bool:
     return (Path(text) / DESCRIPTION).is_file()
 
 
-def _of_dataset(text: str, samples: int, size: int | None, progress: "Progress") -> "ImageSet":
+def _of_dataset(settings: "DatasetSettings", samples: int, progress: "Progress") -> "ImageSet":
     from ganguard.base.images import shape_of
-    from ganguard.cli.options import dataset_of, load_and_say
+    from ganguard.cli.options import load_and_say
     from ganguard.comparison.image_sets import ImageSet, Origin, at_once
     from ganguard.comparison.pairing import Whole, chosen
 
-    settings = dataset_of(text, size if takes_size(text) else None)
     real = load_and_say(settings, progress)
     images, shape = real.images, shape_of(real.images)
     whole = Whole(
@@ -116,29 +138,6 @@ def _of_archive(archive: "NpzImages", samples: int) -> "ImageSet":
     whole = Whole("place", archive.count, archive.read)
     rows = chosen(whole, min(samples, archive.count))
     return ImageSet(len(rows), archive.shape, lambda: archive.read(rows), whole, Origin("npz"))
-
-
-def _of_checkpoint(settings: "CheckpointTarget", samples: int, compute: "Compute", seed: int) -> "ImageSet":
-    from ganguard.base.seeds import derived_seed
-    from ganguard.comparison.image_sets import ImageSet, Origin, at_once
-    from ganguard.comparison.pairing import Whole
-
-    target, indices = settings.load(compute), range(samples)
-    step = at_once(target.image_shape)
-    parts = [indices[start : start + step] for start in range(0, samples, step)]
-    whole = Whole(
-        "code",
-        samples,
-        lambda _: (target.sample(part, seed=derived_seed(0, "measure", "pairs")) for part in parts),
-        origin=f"codes of {target.latent_dim} numbers",
-    )
-    return ImageSet(
-        samples,
-        target.image_shape,
-        lambda: (target.sample(part, seed=seed) for part in parts),
-        whole,
-        Origin("checkpoint"),
-    )
 
 
 def _of_harvest(directory: Path, shards: list[tuple[int, int, Path]], samples: int) -> "ImageSet":

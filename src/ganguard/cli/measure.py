@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from ganguard.cli.options import MOST_SIDE, Device, Threads
+from ganguard.cli.options import MOST_SIDE, Device, LatentDim, Threads, Trusted
 from ganguard.results.measures import of_two_sets
 
 DEFAULT = "frechet_distance,precision,recall,density,coverage"
@@ -45,7 +45,7 @@ Channels = Annotated[
 ]
 _SET = (
     "a data set's name, a folder or file of images, an .npz file of images (`arr_0`) or of statistics (`mu`, "
-    "`sigma`), a harvest, or a checkpoint"
+    "`sigma`), a harvest, a checkpoint, or another target as `ganguard harvest` takes it"
 )
 
 
@@ -80,12 +80,14 @@ def measure(
         typer.Option(help=_metrics_help(), show_default=DEFAULT),
     ] = None,
     samples: Annotated[
-        int, typer.Option(min=2, help="Images that a checkpoint makes, and the most that are read.")
+        int, typer.Option(min=2, help="Images that a target makes, and the most that are read.")
     ] = 5000,
     scale: Scale = None,
     cache: Cache = None,
     size: AnySize = None,
     channels: Channels = None,
+    latent_dim: LatentDim = None,
+    trusted: Trusted = False,
     threads: Threads = 1,
     device: Device = "auto",
 ) -> None:
@@ -105,32 +107,44 @@ def measure(
     Example: `ganguard measure runs/copy/checkpoint runs/bought --features audits/digits/features`
     """
     from ganguard.base.compute import Compute
-    from ganguard.base.errors import SpecError
     from ganguard.base.seeds import derived_seed
     from ganguard.base.settings import parse
     from ganguard.cli.display import progress_of
-    from ganguard.cli.image_sets import compared_set, takes_size
+    from ganguard.cli.image_sets import compared_set
     from ganguard.cli.measured import Manner, compared, record_of
-    from ganguard.comparison.metric_names import named_metrics
+    from ganguard.cli.target_sets import given_targets
     from ganguard.results.measured import as_json
 
     compute = parse(Compute, {"device": device, "threads": threads}, "compute")
-    if metrics is not None:
-        named_metrics(metrics)  # refused before large sets are read
-    if channels not in (None, 1, 3):
-        raise SpecError(f"--channels must be 1 (grey) or 3 (RGB); got {channels}.")
-    if size is not None and not (takes_size(generated) or takes_size(reference)):
-        raise SpecError(
-            f"--size {size}: neither A nor B has images that could be of another size. Leave --size out."
-        )
+    texts = (generated, reference)
+    _refuse_early(texts, metrics, channels, size)  # before large sets are read
+    targets = given_targets(texts, latent_dim, trusted)
     with progress_of("measure") as progress:
         # different seeds, so that one generator as A and B is measured by two draws
         seeds = (derived_seed(0, "measure", side) for side in "AB")
-        sets = zip((generated, reference), seeds, strict=True)
-        a, b = (compared_set(text, samples, size, compute, progress, seed) for text, seed in sets)
+        sets = zip(texts, seeds, targets, strict=True)
+        a, b = (compared_set(text, samples, size, compute, progress, seed, of) for text, seed, of in sets)
         manner = Manner(channels, features, metrics, scale)
         sides, found = compared(a, b, manner, compute, progress, cache)
     record = record_of({"A": generated, "B": reference, "features": features}, sides, found, compute)
     for note in record.notes:
         typer.echo(note, err=True)
     typer.echo(as_json(record))
+
+
+def _refuse_early(
+    texts: tuple[str, str], metrics: str | None, channels: int | None, size: int | None
+) -> None:
+    """Raise SpecError if an option cannot be used."""
+    from ganguard.base.errors import SpecError
+    from ganguard.cli.image_sets import takes_size
+    from ganguard.comparison.metric_names import named_metrics
+
+    if metrics is not None:
+        named_metrics(metrics)
+    if channels not in (None, 1, 3):
+        raise SpecError(f"--channels must be 1 (grey) or 3 (RGB); got {channels}.")
+    if size is not None and not any(map(takes_size, texts)):
+        raise SpecError(
+            f"--size {size}: neither A nor B has images that could be of another size. Leave --size out."
+        )

@@ -18,7 +18,8 @@ TargetArgument = Annotated[
     typer.Argument(
         metavar="TARGET",
         help="The generator to query: a checkpoint directory, `hub:owner/name` on Hugging Face's hub, "
-        "`python:module:factory`, or a file: `onnx:FILE`, `exported:FILE`, `torchscript:FILE`.",
+        "`python:module:factory`, a file (`onnx:FILE`, `exported:FILE`, `torchscript:FILE`), or a YAML "
+        "mapping as in a spec.",
         show_default=False,
     ),
 ]
@@ -132,16 +133,37 @@ def load_and_say(settings: "DatasetSettings", progress: "Progress | None" = None
 
 def target_of(text: str, latent_dim: int | None, trusted: bool) -> "TargetSettings":
     """Return the settings of the target that a TARGET argument names. Raises SpecError if they do not fit."""
+    from ganguard.base.settings import read_yaml
     from ganguard.targets.load import parse_target
 
-    kind, colon, rest = text.partition(":")
-    values: dict[str, Any] = (
-        {kind: rest}
-        if colon and kind in ("exported", "hub", "onnx", "python", "torchscript")
-        else {"checkpoint": text}
+    if is_mapping(text):
+        return parse_target(_with_options(read_yaml(text, "the target"), latent_dim, trusted))
+    kind, _, rest = text.partition(":")
+    values: dict[str, Any] = {kind: rest} if _begins_with_kind(text) else {"checkpoint": text}
+    return parse_target(_with_options(values, latent_dim, trusted))
+
+
+def _begins_with_kind(text: str) -> bool:
+    """Return whether a TARGET argument begins with its kind."""
+    kind, colon, _ = text.partition(":")
+    return bool(colon) and kind in ("exported", "hub", "onnx", "python", "torchscript")
+
+
+def names_target(text: str) -> bool:
+    """Return whether a text that may name a set of images names a target, by its kind or as a mapping. A
+    checkpoint's directory does not say so."""
+    from ganguard.base.settings import read_yaml
+    from ganguard.targets import TARGETS
+
+    if not is_mapping(text):
+        return _begins_with_kind(text)
+    values = read_yaml(text, "the mapping")
+    return isinstance(values, dict) and "kind" not in values and bool(values.keys() & TARGETS.table().keys())
+
+
+def _with_options(values: object, latent_dim: int | None, trusted: bool) -> object:
+    """Return what a text says of a target, with what the verb's options say of it."""
+    options = ({} if latent_dim is None else {"latent_dim": latent_dim}) | (
+        {"trusted": True} if trusted else {}
     )
-    if latent_dim is not None:
-        values["latent_dim"] = latent_dim
-    if trusted:
-        values["trusted"] = True
-    return parse_target(values)
+    return {**values, **options} if isinstance(values, dict) else values

@@ -18,6 +18,7 @@ from ganguard.base.errors import SpecError, TargetError
 from ganguard.defences.protocol import Defence, InputDefence, OutputDefence, Tools
 from ganguard.defences.streams import Streams
 from ganguard.targets.protocol import BlackBoxTarget, Discriminator, LatentTarget, WhiteBoxTarget
+from ganguard.targets.repeats import allowed_beside
 
 REQUEST = 64  # codes in a request, which an input defence sees at once
 LONGEST_SECRET = 64  # bytes
@@ -152,6 +153,7 @@ class DefendedTarget:
         self.identity = f"{inner.identity}:defended:{shield.digest()}"
         self._drawn_for = shield.drawn_for(inner.identity)
         self.image_shape = inner.image_shape
+        self.repeats = allowed_beside(inner)
 
     def sample(self, indices: range, *, seed: int) -> Tensor:
         """Return images (len(indices), C, H, W) uint8.

@@ -5,6 +5,7 @@ Asking again under the same id, after a crash, counts once. So: distinct images 
 budget, whatever is killed at any moment.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from ganguard.queries.ledger_rows import (
     Balance,
     commit,
     in_account_order,
+    read_asked_again,
     read_balance,
     read_balances,
     read_reservation,
@@ -181,6 +183,12 @@ class Ledger:
         """Return the balance of every account, ordered by name."""
         with self._database.reading("read the balances") as connection:
             return sorted(read_balances(connection), key=lambda balance: balance.account)
+
+    def asked_again(self) -> Counter[str]:
+        """Return how many requests each account sent again after no answer had come: each may have been
+        charged, and is counted."""
+        with self._database.reading("read what was asked again") as connection:
+            return read_asked_again(connection)
 
     def check(self, targets: Mapping[str, Set[str]]) -> LedgerCheck:
         """Check everything that is recorded against itself.

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, Table, select
 from ganguard.queries.ledger_database import Damaged
 from ganguard.queries.ledger_tables import ACCOUNTS, RESERVATIONS
 from ganguard.queries.reservation import images_asked, reservation_id
+from ganguard.targets.repeats import AGAIN
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class LedgerCheck:
         budgets: images that each account may buy in all, by account.
         reserved: images of all reservations, by account; 0 for an account without any.
         delivered: those of them that were delivered.
+        again: those of them that are requests sent again, which no image answers.
         problems: a sentence, without a full stop, for each thing that a ledger never says if only ganguard
             wrote it.
     """
@@ -27,6 +29,7 @@ class LedgerCheck:
     budgets: dict[str, int]
     reserved: Counter[str]
     delivered: Counter[str]
+    again: Counter[str]
     problems: tuple[str, ...]
 
 
@@ -42,10 +45,12 @@ def check_rows(connection: Connection, targets: Mapping[str, Set[str]]) -> Ledge
     """
     _require_intact(connection)
     accounts = {row.name: row for row in _rows(connection, ACCOUNTS)}
-    reserved, delivered, problems = Counter[str](), Counter[str](), list[str]()
+    reserved, delivered, again = Counter[str](), Counter[str](), Counter[str]()
+    problems: list[str] = []
     for row in _rows(connection, RESERVATIONS):
         reserved[row.account] += row.images
         delivered[row.account] += row.images if row.state == "delivered" else 0
+        again[row.account] += row.images if row.request.startswith(AGAIN) else 0
         if row.account not in accounts:
             problems.append(f"a reservation is of the account {row.account!r}, which does not exist")
         problems += _problems_of(row, targets.get(row.account, frozenset()))
@@ -55,7 +60,7 @@ def check_rows(connection: Connection, targets: Mapping[str, Set[str]]) -> Ledge
         for problem in _problems_of_sums(row, reserved[name], delivered[name])
     ]
     budgets = {name: row.budget for name, row in accounts.items()}
-    return LedgerCheck(budgets, reserved, delivered, (*sums, *problems))
+    return LedgerCheck(budgets, reserved, delivered, again, (*sums, *problems))
 
 
 def _require_intact(connection: Connection) -> None:

@@ -4,16 +4,18 @@ Functions that change something lock the account's row first, so that no two tra
 other. (On SQLite the lock is held already.)
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
-from sqlalchemy import Connection, UpdateBase, bindparam, delete, select, update
+from sqlalchemy import Connection, UpdateBase, bindparam, delete, func, select, update
 
 from ganguard.base.errors import BudgetError, GanguardError, ReservationError
 from ganguard.queries.ledger_database import Damaged, add
 from ganguard.queries.ledger_tables import ACCOUNTS, RESERVATIONS
 from ganguard.queries.reservation import Purchase
+from ganguard.targets.repeats import AGAIN
 
 W = TypeVar("W")
 
@@ -65,6 +67,11 @@ _WAITS = (
     & (RESERVATIONS.c.images == bindparam("count"))
     & (RESERVATIONS.c.request == bindparam("asked"))
 )
+_AGAIN = (
+    select(RESERVATIONS.c.account, func.sum(RESERVATIONS.c.images))
+    .where(RESERVATIONS.c.request.startswith(AGAIN))
+    .group_by(RESERVATIONS.c.account)
+)
 _DELIVER = update(RESERVATIONS).where(_WAITS).values(state="delivered")
 _RELEASE = delete(RESERVATIONS).where(_WAITS)
 
@@ -93,6 +100,11 @@ def _checked(account: object, *images: object) -> Balance:
             f"account {account!r} reads: budget, reserved and delivered {', '.join(map(str, images))}"
         )
     return Balance(account, budget, reserved, delivered)
+
+
+def read_asked_again(connection: Connection) -> Counter[str]:
+    """Return how many requests of each account were sent again, after no answer had come."""
+    return Counter({account: int(images) for account, images in connection.execute(_AGAIN)})
 
 
 def read_reservation(connection: Connection, reservation: str) -> Reserved | None:

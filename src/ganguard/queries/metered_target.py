@@ -16,6 +16,7 @@ from ganguard.targets.protocol import (
     WhiteBoxTarget,
     require_answer,
 )
+from ganguard.targets.repeats import charged_to
 
 
 class MeteredTarget:
@@ -43,7 +44,13 @@ class MeteredTarget:
         if indices.step != 1 or indices.start < 0 or not indices:
             raise ValueError(f"indices must be a range of step 1 from 0 up that is not empty; got {indices}")
         reservation = self._reserve(sample_words(seed, indices), len(indices))
-        return self._delivered(self._inner.sample(indices, seed=seed), reservation, len(indices))
+        with charged_to(self._once_more):
+            images = self._inner.sample(indices, seed=seed)
+        return self._delivered(images, reservation, len(indices))
+
+    def _once_more(self, request: str) -> None:
+        """Reserve the image of a request that is sent again, and may be charged again."""
+        self._reserve(request, 1)
 
     def _reserve(self, request: str, images: int) -> str:
         reservation = reservation_id(self.identity, self._account, request)

@@ -57,9 +57,13 @@ def check_ledger(
 def _compare(ledger: LedgerCheck, stores: Mapping[Store, int], path: Path, found: Findings) -> None:
     """Find what is wrong in a ledger, what is paid and not stored, and what is stored and not paid."""
     for account in ledger.budgets:
-        paid = ledger.reserved[account]
+        again = ledger.again[account]
+        paid = ledger.reserved[account] - again
         stored = {store: images for store, images in stores.items() if store.account == account}
         here = sum(images * store.queries_an_image for store, images in stored.items())
+        if again:
+            what = f"account {account!r} sent {again} requests again, since no answer had come"
+            found.add("note", what, path, "The API may have charged each, so each is counted.")
         if paid > here:
             what = f"account {account!r} has bought {paid} images, of which {here} are stored here"
             found.add("note", what, path, f"The others are {COUNTS_ONCE}")

@@ -4,7 +4,7 @@ from typing import get_args
 
 from ganguard.report.numbers import DASH, counted, interval, number, seconds, whole
 from ganguard.report.tables import Row
-from ganguard.results.records import AuditResults, FailureRecord, Role, UseRecord, Verdict
+from ganguard.results.records import AccountRecord, AuditResults, FailureRecord, Role, UseRecord, Verdict
 
 
 def bought(results: AuditResults) -> dict[Role, tuple[list[Row], str]]:
@@ -13,11 +13,24 @@ def bought(results: AuditResults) -> dict[Role, tuple[list[Row], str]]:
     for role in get_args(Role):
         accounts = [account for account in results.accounts if account.role == role]
         rows = [
-            Row(account.account, (DASH if account.seed is None else str(account.seed), whole(account.bought)))
+            Row(
+                _account(account),
+                (DASH if account.seed is None else str(account.seed), whole(account.bought)),
+            )
             for account in accounts
         ]
         found[role] = rows, whole(sum(account.bought for account in accounts))
     return found
+
+
+def _account(record: AccountRecord) -> str:
+    """Return the name of an account, and how many of its requests were sent again."""
+    if not record.again:
+        return record.account
+    return (
+        f"{record.account}, with {counted(record.again, 'request')} sent again after no answer came: the API "
+        "may have charged each"
+    )
 
 
 def used(results: AuditResults) -> list[Row]:

@@ -17,8 +17,8 @@ class SetRecord(Settings):
     """One of the two sets, as it was measured.
 
     Attributes:
-        kind: what it is: a kind of data set, "harvest", "checkpoint", "npz", or "statistics", of which there
-            are no images.
+        kind: what it is: a kind of data set, "harvest", a kind of target such as "checkpoint", "npz", or
+            "statistics", of which there are no images.
         images: how many images were measured.
         held: how many images the set holds; those that were measured are some of them.
         channels: 1 or 3, as the images were measured.

@@ -185,6 +185,9 @@ class AccountRecord(Settings):
         seed: of the purchase; None for the auditor.
         defence: label of the defence that they were bought behind; None without one.
         adversary: label of an adversary that averages; None for adversaries that buy every image once.
+        bought: images, with those of requests that were sent again.
+        again: how many of them are such requests: no answer had come, and an API that is not idempotent may
+            have charged it.
     """
 
     account: str
@@ -193,6 +196,7 @@ class AccountRecord(Settings):
     defence: str | None = None
     adversary: str | None = None
     bought: NonNegative
+    again: NonNegative = 0
 
 
 class UseRecord(WhoseCopy):
@@ -261,6 +265,7 @@ class TargetRecord(Settings):
         measured_against: what distances to the target were measured to: the target itself, a reference that
             its owner holds, or what an API returned.
         reference: identity of the reference; None without one.
+        bought: identity of the images that were bought before, of all adversaries; None if they bought.
     """
 
     description: str
@@ -269,6 +274,7 @@ class TargetRecord(Settings):
     codes: Literal["provider", "client"]
     measured_against: Literal["target", "reference", "api"] = "target"
     reference: str | None = None
+    bought: str | None = None
 
 
 class AuditResults(Settings):

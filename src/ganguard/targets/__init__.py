@@ -11,9 +11,11 @@ TARGETS = PluginTable(
     {
         "checkpoint": "ganguard.targets.checkpoint:CheckpointTarget",
         "exported": "ganguard.targets.exported:ExportedTarget",
+        "http": "ganguard.targets.rest:RestTarget",
         "hub": "ganguard.targets.hub:HubTarget",
         "images": "ganguard.targets.images:ImagesTarget",
         "onnx": "ganguard.targets.onnx:OnnxTarget",
+        "openai": "ganguard.targets.openai_images:OpenAiTarget",
         "python": "ganguard.targets.python_factory:PythonTarget",
         "torchscript": "ganguard.targets.torchscript:TorchScriptTarget",
         "url": "ganguard.targets.http:HttpTarget",

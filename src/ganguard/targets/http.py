@@ -5,12 +5,10 @@ again with the same key, in this run or the next, and is never bought twice.
 """
 
 import hashlib
-import ipaddress
 import math
 import os
-from contextlib import suppress
 from typing import ClassVar
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult
 
 import torch
 from pydantic import model_validator
@@ -21,6 +19,7 @@ from ganguard.base.compute import Compute
 from ganguard.base.errors import TargetError
 from ganguard.base.seeds import normal
 from ganguard.base.settings import shortened
+from ganguard.targets.allowed import is_loopback, parts_of, require_allowed
 from ganguard.targets.batching import MICRO_BATCH
 from ganguard.targets.load import TargetSettings
 from ganguard.targets.wire import AccountAnswer, ImagesRequest, from_npz
@@ -44,18 +43,7 @@ class HttpTarget(TargetSettings):
 
     @model_validator(mode="after")
     def _allowed(self) -> "HttpTarget":
-        scheme, host = _parts(self.url)
-        if is_loopback(host):
-            return self
-        if not (self.authorised_by or "").strip():
-            raise ValueError(
-                f"authorised_by must say who allowed an audit of {shortened(host)}; got nothing, and nothing "
-                "was sent. Audit only what you own or are authorised to test"
-            )
-        if scheme != "https":
-            raise ValueError(
-                f"url must begin with https:// unless it is this machine's own; got {shortened(self.url)}"
-            )
+        require_allowed(self.url, _parts(self.url), self.authorised_by)
         return self
 
     def fingerprint(self) -> None:
@@ -72,29 +60,18 @@ class HttpTarget(TargetSettings):
                 f"{self.url}: the environment variable {self.key_env} must hold a key for this gateway; it "
                 "is not set."
             )
-        _, host = _parts(self.url)
-        return remote(WireClient(self.url.rstrip("/"), key, direct=is_loopback(host)))
+        direct = is_loopback(_parts(self.url).hostname or "")
+        return remote(WireClient(self.url.rstrip("/"), key, direct=direct))
 
 
-def _parts(url: str) -> tuple[str, str]:
-    """Return scheme and host of a URL. Raises ValueError if it is not the address of a gateway."""
-    if url.isascii() and url.isprintable() and not set(url) & set(" @?#\\"):
-        with suppress(ValueError):
-            found = urlsplit(url)
-            if found.scheme in ("http", "https") and found.hostname and found.port != 0:
-                return found.scheme, found.hostname
+def _parts(url: str) -> SplitResult:
+    """Return the parts of a URL. Raises ValueError if it is not the address of a gateway."""
+    if found := parts_of(url):
+        return found
     came = "one with a user" if "@" in url else shortened(url)  # no message repeats a password
     raise ValueError(
         f"url must be http://host:port or https://host, without user, query or fragment; got {came}"
     )
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether a host is this machine itself, judged by its name alone."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def remote(client: WireClient) -> "RemoteTarget":

@@ -1,27 +1,55 @@
-"""Images that a generator made, as a target, to see what defences would leave of them.
+"""Images that a generator made, as a target: to see what defences would leave of them, or as a purchase that
+was made before.
 
 The generator itself is not needed.
 """
 
+from pathlib import Path
+from typing import Annotated
+
 import torch
-from pydantic import field_validator
+from pydantic import BeforeValidator, field_validator
 from torch import Tensor
 
 from ganguard.base.compute import Compute
+from ganguard.base.errors import TargetError
 from ganguard.base.images import shape_of
 from ganguard.base.seeds import uniform
+from ganguard.data import DATASETS
 from ganguard.data.dataset import DatasetField, DatasetSettings, fingerprint, load_dataset
 from ganguard.targets.load import TargetSettings
 
+_FILES = {".zip": "image_zip", ".parquet": "parquet"}
+
+
+def _at_path(value: object) -> object:
+    """Return the data set at a path, if a text is one and names no data set: a folder of images or of Parquet
+    files, a harvest, a zip or a Parquet file."""
+    if not isinstance(value, str) or not value.strip() or value in DATASETS.table():
+        return value
+    path = Path(value).expanduser()
+    if path.is_file() and path.suffix.lower() in _FILES:
+        return {"kind": _FILES[path.suffix.lower()], "path": value}
+    if not path.is_dir():
+        return value
+    held = path / "data" if (path / "store.json").is_file() else path
+    return {"kind": "parquet" if any(held.glob("*.parquet")) else "image_folder", "path": str(held)}
+
 
 class ImagesTarget(TargetSettings):
-    """`images`: a data set, such as `{kind: image_folder, path: …}`, from which images are drawn uniformly.
+    """`images`: the path of a folder, zip, Parquet file or harvest, or a data set, such as `{kind:
+    image_folder, path: …}`.
 
-    They are drawn with replacement: a purchase that is not much smaller than the set has many repeated
-    images.
+    Images are drawn from it uniformly, with replacement: a purchase that is not much smaller than the set has
+    many repeated images.
+
+    Attributes:
+        in_order: image i is the i-th of the set, whatever the seed, so that each is had once: the images are
+            a purchase that was made before. More than there are cannot be had.
     """
 
-    images: DatasetField
+    images: Annotated[DatasetField, BeforeValidator(_at_path)]
+    in_order: bool = False
 
     @field_validator("images")
     @classmethod
@@ -37,9 +65,11 @@ class ImagesTarget(TargetSettings):
         """Return a digest that changes whenever the files may have changed. Raises DataError."""
         return fingerprint(self.images)
 
-    def load(self, compute: Compute) -> "PooledImages":
+    def load(self, compute: Compute) -> "PooledImages | BoughtImages":
         """Read all images. Raises DataError."""
         real = load_dataset(self.images)
+        if self.in_order:
+            return BoughtImages(real.images, f"bought:{real.digest()}")
         return PooledImages(real.images, f"images:{real.digest()}")
 
 
@@ -55,3 +85,31 @@ class PooledImages:
         """Return images (len(indices), C, H, W) uint8; image i is a pure function of (seed, i)."""
         rows = torch.from_numpy(uniform(seed, "pooled images", indices, 1)[:, 0]) * len(self._images)
         return self._images[rows.long()]
+
+
+class BoughtImages:
+    """A BlackBoxTarget over images (N, C, H, W) uint8 that were bought before: image i is the i-th of them.
+
+    Attributes:
+        count: how many there are.
+    """
+
+    def __init__(self, images: Tensor, identity: str) -> None:
+        self._images = images
+        self.identity = identity
+        self.image_shape = shape_of(images)
+        self.count = len(images)
+
+    def sample(self, indices: range, *, seed: int) -> Tensor:
+        """Return images (len(indices), C, H, W) uint8, whatever the seed. Raises TargetError if there are
+        fewer."""
+        self.require(indices.stop)
+        return self._images[indices.start : indices.stop].clone()
+
+    def require(self, count: int) -> None:
+        """Raise TargetError if there are fewer than `count` images."""
+        if count > self.count:
+            raise TargetError(
+                f"{self.count:,} images were bought before; {count:,} are wanted, and none can be had twice. "
+                f"Set query_budget to {self.count} or less, or give more images."
+            )

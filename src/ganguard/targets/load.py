@@ -21,6 +21,11 @@ class TargetSettings(Settings):
 
     remote: ClassVar[bool] = False
 
+    def place(self) -> str | None:
+        """Return what describes the target to a person, beside its kind; None for the value of the field
+        that is named like the kind."""
+        return None
+
 
 class LoadsTarget(Protocol):
     """The methods of every target's settings."""
@@ -46,6 +51,19 @@ def parse_target(value: object) -> TargetSettings:
     if not kinds:
         raise SpecError(unknown_name("target", next(iter(values), ""), list(TARGETS.table())))
     return parse(TARGETS.load(kinds[0]), values, "target")
+
+
+def kind_of(settings: TargetSettings) -> str:
+    """Return the kind of a target, after which one of its fields is named."""
+    return next(name for name in type(settings).model_fields if name in TARGETS.table())
+
+
+def described(settings: TargetSettings) -> str:
+    """Return the kind of a target and its place. One of its fields is named after the kind, and holds it."""
+    kind = kind_of(settings)
+    value = settings.model_dump(mode="json")[kind]
+    place = settings.place() or (value if isinstance(value, str) else value.get("path", value.get("kind")))
+    return f"{kind}: {place}"
 
 
 def fingerprint(settings: TargetSettings) -> str | None:

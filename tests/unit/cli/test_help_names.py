@@ -23,8 +23,8 @@ def test_train_and_attack_name_every_architecture() -> None:
 
 
 def test_attack_names_every_attack_that_trains() -> None:
-    """A given copy is measured by audits alone."""
-    assert names_in_help(attack, "kind") == set(ATTACKS.builtin) - {"given"}
+    """A given or found copy is measured by audits alone."""
+    assert names_in_help(attack, "kind") == set(ATTACKS.builtin) - {"found", "given"}
 
 
 def test_audit_names_presets_that_ship() -> None:

@@ -7,7 +7,7 @@ import torch
 
 from ganguard.base.codecs import encode_png
 from ganguard.base.compute import Compute
-from ganguard.base.errors import DataError, SpecError
+from ganguard.base.errors import DataError, SpecError, TargetError
 from ganguard.targets.load import load_target, parse_target
 from ganguard.targets.protocol import BlackBoxTarget, LatentTarget
 
@@ -63,3 +63,20 @@ def test_what_holds_no_images_is_refused(tmp_path: Path, compute: Compute) -> No
         _load(tmp_path / "nowhere", compute)
     with pytest.raises(SpecError, match="unknown data set"):
         parse_target({"images": "digit"})
+
+
+def test_in_order_each_image_is_had_once_whatever_the_seed(folder: Path, compute: Compute) -> None:
+    settings = parse_target({"images": str(folder), "in_order": True})
+    assert parse_target(settings.model_dump(mode="json")) == settings
+    target = load_target(settings, compute)
+    assert target.sample(range(10), seed=3)[:, 0, 0, 0].tolist() == list(range(0, 100, 10))
+    assert torch.equal(target.sample(range(4, 6), seed=9), target.sample(range(10), seed=0)[4:6])
+    assert target.identity != load_target(parse_target({"images": str(folder)}), compute).identity
+    with pytest.raises(TargetError, match="10 images were bought before; 11 are wanted"):
+        target.sample(range(5, 11), seed=0)
+
+
+@pytest.mark.parametrize("absent", ["no/such/folder", "digitz", ""])
+def test_a_text_that_is_no_path_and_no_data_set_is_refused(absent: str) -> None:
+    with pytest.raises(SpecError, match="data set"):
+        parse_target({"images": absent})

@@ -31,7 +31,8 @@ def test_paths_are_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize("value", ["digits", None, 3, ["checkpoint"]])
 def test_what_is_no_mapping_lists_the_kinds(value: object) -> None:
     with pytest.raises(
-        SpecError, match="one of checkpoint, exported, hub, images, onnx, python, torchscript, url"
+        SpecError,
+        match="one of checkpoint, exported, http, hub, images, onnx, openai, python, torchscript, url",
     ):
         parse_target(value)
 
@@ -43,7 +44,8 @@ def test_an_unknown_kind_names_the_nearest() -> None:
 
 def test_no_kind_lists_the_kinds() -> None:
     with pytest.raises(
-        SpecError, match="Known: checkpoint, exported, hub, images, onnx, python, torchscript, url"
+        SpecError,
+        match="Known: checkpoint, exported, http, hub, images, onnx, openai, python, torchscript, url",
     ):
         parse_target({})
 

@@ -9,11 +9,13 @@ from ganguard.audit.plan.plan import AUDITOR_DRAWS
 from ganguard.audit.plan.step import Step
 from ganguard.audit.spec.adversaries import Averaging, adversary_labels, parse_adversaries
 from ganguard.audit.spec.scenarios import UNDEFENDED, Scenario
-from ganguard.audit.steps.purchase import adversary_account, auditor_account
+from ganguard.audit.steps.purchase import ANY_SEED, adversary_account, auditor_account
 from ganguard.audit.steps.target_files import read_target
 from ganguard.queries.ledger import Ledger
 from ganguard.results.records import AccountRecord, AuditResults
 from ganguard.targets.protocol import Codes
+
+BEFORE = "adversary, bought before this audit"  # the account of images that all seeds share
 
 
 def account_records(plan: Plan, audit: Path, done: dict[str, Done], codes: Codes) -> list[AccountRecord]:
@@ -25,28 +27,35 @@ def account_records(plan: Plan, audit: Path, done: dict[str, Done], codes: Codes
         done: its finished steps, by name.
         codes: who draws the latent codes.
     """
-    reserved, ground = _reserved(audit), plan.ground
+    (reserved, again), ground = _reserved(audit), plan.ground
     records: list[AccountRecord] = []
     for scenario in (UNDEFENDED, *(defended.scenario for defended in ground.defended)):
         target = _identity(ground.target_in(scenario), done)
         drawn_from = _identity(ground.measured_target, done) if scenario == UNDEFENDED else target
-        drawn = sum(reserved[auditor_account(drawn_from, draw)] for draw in range(AUDITOR_DRAWS))
-        records.append(_record("auditor", scenario, None, drawn))
-        for purchase in plan.purchases:
+        drawn = [auditor_account(drawn_from, draw) for draw in range(AUDITOR_DRAWS)]
+        sums = [sum(counted[account] for account in drawn) for counted in (reserved, again)]
+        records.append(_record("auditor", scenario, None, *sums))
+        for purchase in plan.paid():
             buyer = purchase.scenario
             if buyer.defence == scenario.defence:
-                bought = reserved[adversary_account(target, purchase.seed, codes, buyer.averaging)]
-                records.append(_record("adversary", buyer, purchase.seed, bought))
+                seed, whom = (
+                    (ANY_SEED, _identity(ground.bought, done)) if ground.bought else (purchase.seed, target)
+                )
+                account = adversary_account(whom, seed, codes, buyer.averaging)
+                found = _record("adversary", buyer, purchase.seed, reserved[account], again[account])
+                records.append(found.model_copy(update={"account": BEFORE}) if ground.bought else found)
     return records
 
 
-def _reserved(audit: Path) -> Counter[str]:
-    """Return how many images the ledger of an audit says were bought, by account."""
+def _reserved(audit: Path) -> tuple[Counter[str], Counter[str]]:
+    """Return how many images the ledger of an audit says were bought, by account, and how many of them are
+    requests that were sent again."""
     path = audit / "ledger.sqlite"
     if not path.is_file():
-        return Counter()
+        return Counter(), Counter()
     with Ledger(path) as ledger:
-        return Counter({balance.account: balance.reserved for balance in ledger.balances()})
+        bought = Counter({balance.account: balance.reserved for balance in ledger.balances()})
+        return bought, ledger.asked_again()
 
 
 def _identity(target: Step, done: dict[str, Done]) -> str:
@@ -54,7 +63,7 @@ def _identity(target: Step, done: dict[str, Done]) -> str:
     return read_target(done[target.name].directory).identity if target.name in done else ""
 
 
-def _record(role: str, scenario: Scenario, seed: int | None, bought: int) -> AccountRecord:
+def _record(role: str, scenario: Scenario, seed: int | None, bought: int, again: int) -> AccountRecord:
     who = role
     if seed is not None:
         averages = f"{scenario.who}, " if scenario.who else ""
@@ -66,6 +75,7 @@ def _record(role: str, scenario: Scenario, seed: int | None, bought: int) -> Acc
         defence=scenario.defence,
         adversary=scenario.who,
         bought=bought,
+        again=again,
     )
 
 
@@ -74,6 +84,8 @@ def accounts_of(record: AccountRecord, results: AuditResults) -> set[str]:
     target = results.target
     behind = {defence.label: defence.identity for defence in results.defences}
     if record.role == "adversary":
+        if target.bought:
+            return {adversary_account(target.bought, ANY_SEED, target.codes)}
         identity = behind.get(record.defence or "", target.identity)
         averaging = _averaging(record.adversary, results) if record.adversary else None
         return {adversary_account(identity, record.seed or 0, target.codes, averaging)}

@@ -25,7 +25,8 @@ from ganguard.results.records import (
 
 def target_record(spec: Spec, plan: Plan, done: dict[str, Done]) -> TargetRecord:
     """Return the record of the target, as it was when it was opened. Raises DataError if that is damaged."""
-    target, reference = read_target(done[plan.ground.target.name].directory), plan.ground.reference
+    target = read_target(done[plan.ground.target.name].directory)
+    reference, bought = plan.ground.reference, plan.ground.bought
     if target.image_shape is None:
         raise DataError("target.json does not say how large the target's images are. Run the audit again.")
     return TargetRecord(
@@ -35,6 +36,7 @@ def target_record(spec: Spec, plan: Plan, done: dict[str, Done]) -> TargetRecord
         codes=spec.codes,
         measured_against="reference" if reference else "api" if spec.remote() else "target",
         reference=read_target(done[reference.name].directory).identity if reference else None,
+        bought=read_target(done[bought.name].directory).identity if bought else None,
     )
 
 

@@ -9,7 +9,7 @@ from ganguard.audit.plan.parts import Plan
 from ganguard.audit.plan.step import Step
 from ganguard.audit.spec.spec import Spec
 from ganguard.audit.steps.measurements import read_measurements
-from ganguard.audit.steps.substitute import queries_of
+from ganguard.audit.steps.substitute_files import queries_of
 from ganguard.results.independent_record import IndependentRecord
 from ganguard.results.protection import protection_verdicts
 from ganguard.results.records import (

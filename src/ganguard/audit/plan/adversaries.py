@@ -7,6 +7,7 @@ from ganguard.audit.plan.parts import Copy, Ground, PurchasePlan, SubstitutePlan
 from ganguard.audit.plan.step import WAITED_FOR, Input, Step
 from ganguard.audit.spec.scenarios import Scenario
 from ganguard.audit.spec.spec import Spec
+from ganguard.targets.load import TargetSettings
 
 Known = Mapping[tuple[float, int], Step]
 """(share of the real images, seed) -> the step that chooses them."""
@@ -30,7 +31,7 @@ def purchase_plan(
     bought = Step(
         f"purchase, seed {seed}{buyer}",
         settings,
-        work.PurchaseInputs(Input(ground.target_in(buyer))),
+        work.PurchaseInputs(Input(ground.target_in(buyer)), ground.bought_before),
         after=(ground.sound,),
         cost=WAITED_FOR,
     )
@@ -74,6 +75,8 @@ def train_step(
         stolen: the training of the copy that it continues; None if it needs none.
     """
     needs, scenario = copy.settings.needs(), copy.scenario
+    if needs.found:
+        return _found_step(spec, ground, copy, needs.found)
     real_images = _known_to(copy, known)
     inputs = work.SubstituteInputs(
         target=Input(ground.target_in(scenario)),
@@ -82,6 +85,7 @@ def train_step(
         features=Input(ground.features) if real_images else None,  # for the adversary's judge
         domain_images=Input(ground.domain_of(needs.domain.dataset).real) if needs.domain else None,
         stolen=Input(stolen) if stolen else None,
+        bought=ground.bought_before if bought else None,
     )
     settings = work.SubstituteSettings(
         attack=copy.settings,
@@ -94,6 +98,13 @@ def train_step(
     steps = copy.settings.training_steps(copy_at_hand=stolen is not None)
     cost = float(steps) * copy.settings.batch_size
     return Step(f"substitute {copy.name}", settings, inputs, after=(ground.fit, ground.sound), cost=cost)
+
+
+def _found_step(spec: Spec, ground: Ground, copy: Copy, found: TargetSettings) -> Step:
+    """Return the step that draws the images of a found copy, as many as are measured."""
+    settings = work.FoundSettings(count=work.COPY_DRAWS * spec.samples)
+    inputs = work.FoundInputs(Input(ground.found_of(found)))
+    return Step(f"substitute {copy.name}", settings, inputs, after=(ground.fit, ground.sound))
 
 
 def substitute_plan(

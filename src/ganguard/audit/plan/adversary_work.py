@@ -14,6 +14,8 @@ from ganguard.base.settings import NonNegative, Positive
 from ganguard.defences.protocol import Defence
 from ganguard.targets.protocol import Codes
 
+COPY_DRAWS = 2  # sets of a copy's images that are measured
+
 
 class KnownSettings(StepSettings):
     """Choose the real images that an adversary holds."""
@@ -59,9 +61,10 @@ class PurchaseSettings(BuyerSettings):
 
 @dataclass(frozen=True)
 class PurchaseInputs(Inputs[T]):
-    """The target behind the defences that the adversary meets."""
+    """The target behind the defences that the adversary meets, or the images that it bought before."""
 
     target: T
+    bought: T | None = None
 
 
 class ReplaySettings(StepSettings):
@@ -111,7 +114,12 @@ class SubstituteSettings(BuyerSettings):
 
 @dataclass(frozen=True)
 class SubstituteInputs(Inputs[T]):
-    """The parts that the attack needs. stolen: the copy that it continues."""
+    """The parts that the attack needs.
+
+    Attributes:
+        bought: the images that it bought before.
+        stolen: the copy that it continues.
+    """
 
     target: T
     purchase: T | None = None
@@ -119,6 +127,21 @@ class SubstituteInputs(Inputs[T]):
     features: T | None = None
     domain_images: T | None = None
     stolen: T | None = None
+    bought: T | None = None
+
+
+class FoundSettings(StepSettings):
+    """Draw the images of a copy that was found. count: how many."""
+
+    kind: ClassVar[str] = "found"
+    count: Positive
+
+
+@dataclass(frozen=True)
+class FoundInputs(Inputs[T]):
+    """The found copy, opened."""
+
+    found: T
 
 
 class MeasureSettings(StepSettings):

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from ganguard.audit.plan import ground_work as work
+from ganguard.audit.plan.adversary_work import COPY_DRAWS
 from ganguard.audit.plan.defended import defended_plan, defended_target, direction_plans
 from ganguard.audit.plan.parts import DomainPlan, Ground
 from ganguard.audit.plan.step import WAITED_FOR, Input, Step
@@ -32,7 +33,9 @@ def lay_ground(spec: Spec) -> Ground:
     ready = _ready_step(spec, real, trained_on, domain_images, datasets)
     target = _target_step(spec, trained_on, ready)
     reference = _open_step("reference target", spec.reference, "provider", ready) if spec.reference else None
-    fit = _fit_step(spec, real, target, reference)
+    bought = _open_step("images bought before", spec.purchase, "provider", ready) if spec.purchase else None
+    found = _found_copies(spec, ready)
+    fit = _fit_step(spec, real, target, reference, bought, found)
     network = pinned(spec.features)
     features = Step(
         "features", work.FeaturesSettings(network=network), work.FeaturesInputs(Input(real)), cost=600.0
@@ -58,6 +61,8 @@ def lay_ground(spec: Spec) -> Ground:
         ready=ready,
         target=target,
         reference=reference,
+        bought=bought,
+        found=found,
         fit=fit,
         features=features,
         yardsticks=yardsticks,
@@ -133,16 +138,37 @@ def _open_step(name: str, target: TargetSettings, codes: Codes, ready: Step) -> 
     return Step(name, settings, work.NoInputs(), after=(ready,), volatile=seen is None)
 
 
-def _fit_step(spec: Spec, real: Step, target: Step, reference: Step | None) -> Step:
+def _found_copies(spec: Spec, ready: Step) -> tuple[tuple[TargetSettings, Step], ...]:
+    """Return every copy that was found, each once, and the step that opens it."""
+    wanted = [copy.needs().found for copy in spec.trained_copies()]
+    copies = [found for found in wanted if found is not None]
+    different = [found for place, found in enumerate(copies) if found not in copies[:place]]
+    return tuple(
+        (found, _open_step(f"found copy {number}", found, "provider", ready))
+        for number, found in enumerate(different, 1)
+    )
+
+
+def _fit_step(
+    spec: Spec,
+    real: Step,
+    target: Step,
+    reference: Step | None,
+    bought: Step | None,
+    found: Sequence[tuple[TargetSettings, Step]],
+) -> Step:
     attacks = tuple(by_budget[0] for _, by_budget in spec.labelled_attacks())
     believed = [scenario.believed for scenario in spec.scenarios() if scenario.believed]
     settings = work.FitSettings(
         attacks=attacks,
         fingerprints=tuple(attack.fingerprint() for attack in attacks),
         guesses=tuple(guess for i, guess in enumerate(believed) if guess not in believed[:i]),
+        bought=max((copy.needs().purchase for copy in spec.trained_copies()), default=0) if bought else 0,
+        drawn=COPY_DRAWS * spec.samples if found else 0,
     )
-    beside = Input(reference) if reference else None
-    return Step("fit", settings, work.FitInputs(Input(real), Input(target), beside))
+    opened = tuple(Input(step) for _, step in found)
+    beside, before = (Input(step) if step else None for step in (reference, bought))
+    return Step("fit", settings, work.FitInputs(Input(real), Input(target), beside, before, opened))
 
 
 def _floors_step(name: str, images: Step, features: Step, ready: Step) -> Step:

@@ -135,12 +135,16 @@ class FitSettings(StepSettings):
         attacks: each attack once, at its smallest budget.
         fingerprints: digests of the files that each attack names.
         guesses: the chains of defences that adversaries believe in, without repetitions.
+        bought: how many of the images that were bought before are wanted.
+        drawn: how many images of each found copy are wanted.
     """
 
     kind: ClassVar[str] = "fit"
     attacks: Attacks
     fingerprints: tuple[str | None, ...]
     guesses: tuple[Chain, ...] = ()
+    bought: NonNegative = 0
+    drawn: NonNegative = 0
 
     def said(self) -> Mapping[str, object]:
         """Return the settings, without how often trainings save their state."""
@@ -157,11 +161,14 @@ class FitSettings(StepSettings):
 
 @dataclass(frozen=True)
 class FitInputs(Inputs[T]):
-    """Real images, the target, and the reference target of a remote one."""
+    """Real images, the target, the reference target of a remote one, images that were bought before, and
+    found copies."""
 
     real: T
     target: T
     reference: T | None = None
+    bought: T | None = None
+    found: tuple[T, ...] = ()
 
 
 class DirectionSettings(StepSettings):

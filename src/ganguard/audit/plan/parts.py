@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 
 from ganguard.attacks.protocol import AttackSettings
-from ganguard.audit.plan.step import Step
+from ganguard.audit.plan.step import Input, Step
 from ganguard.audit.spec.scenarios import Scenario
 from ganguard.base.cache import canonical_json
 from ganguard.data.dataset import DatasetSettings
 from ganguard.results.whose import Whose
+from ganguard.targets.load import TargetSettings
 from ganguard.training.settings import TrainingSettings
 
 
@@ -59,6 +60,8 @@ class Ground:
         ready: refuses what cannot be trained or measured, before the target is trained.
         target: the target to audit.
         reference: the reference target of a remote one, or None.
+        bought: opens the images that were bought before, or None if adversaries buy.
+        found: opens each copy that was found.
         fit: refuses what does not fit the target, before anything is bought.
         features: the feature network.
         yardsticks: measures everything that copies are compared with.
@@ -74,6 +77,8 @@ class Ground:
     ready: Step
     target: Step
     reference: Step | None
+    bought: Step | None
+    found: tuple[tuple[TargetSettings, Step], ...]
     fit: Step
     features: Step
     yardsticks: Step
@@ -82,6 +87,11 @@ class Ground:
     domains: tuple[DomainPlan, ...]
     directions: tuple[DirectionPlan, ...]
     defended: tuple[DefendedPlan, ...]
+
+    @property
+    def bought_before(self) -> Input | None:
+        """The images that were bought before, as an input of a step; None if adversaries buy."""
+        return Input(self.bought) if self.bought else None
 
     @property
     def measured_target(self) -> Step:
@@ -93,6 +103,10 @@ class Ground:
         if scenario.defence is None:
             return self.target
         return next(plan.target for plan in self.defended if plan.scenario.defence == scenario.defence)
+
+    def found_of(self, copy: TargetSettings) -> Step:
+        """Return the step that opens a copy that was found."""
+        return next(step for found, step in self.found if found == copy)
 
     def domain_of(self, dataset: DatasetSettings) -> DomainPlan:
         """Return the domain with that data set."""
@@ -219,3 +233,8 @@ class Plan:
     substitutes: tuple[SubstitutePlan, ...]
     auditor: int
     honest: tuple[HonestPlan, ...] = ()
+
+    def paid(self) -> tuple[PurchasePlan, ...]:
+        """Return the purchases that are paid for by accounts of their own: images that were bought before are
+        held by the adversaries of all seeds, and count once."""
+        return self.purchases[:1] if self.ground.bought else self.purchases

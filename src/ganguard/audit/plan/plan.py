@@ -63,14 +63,15 @@ def make_plan(spec: Spec) -> Plan:
 
 def _ground_steps(ground: Ground) -> list[Step]:
     trained_on = [ground.trained_on] if ground.trained_on is not ground.real else []
-    reference = [ground.reference] if ground.reference else []
+    opened = [step for step in (ground.reference, ground.bought) if step]
+    opened += [step for _, step in ground.found]
     return [
         ground.real,
         *trained_on,
         *(domain.real for domain in ground.domains),
         ground.ready,
         ground.target,
-        *reference,
+        *opened,
         ground.fit,
         ground.features,
         ground.yardsticks,

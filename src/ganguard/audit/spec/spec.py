@@ -13,6 +13,7 @@ from pydantic import (
 
 from ganguard.attacks.protocol import AttackSettings, parse_attack
 from ganguard.audit.spec.adversaries import AdversariesField, Averaging, Naive
+from ganguard.audit.spec.bought import PurchaseField
 from ganguard.audit.spec.chains import ChainsField, attributes, swept
 from ganguard.audit.spec.chosen import ChosenFeatures
 from ganguard.audit.spec.independent import Independent, IndependentField
@@ -49,7 +50,9 @@ def _attacks(value: object) -> list[AttackSettings]:
 def _attack(number: int, values: Mapping[str, Any]) -> AttackSettings:
     """Return the settings of one attack."""
     # A copy that exists already needs no kind: `{substitute: {checkpoint: …}, query_budget: …}`.
-    implied = {"kind": "given"} if "substitute" in values and "kind" not in values else {}
+    copy = values.get("substitute")
+    kind = "found" if isinstance(copy, Mapping) and copy and "checkpoint" not in copy else "given"
+    implied = {"kind": kind} if "substitute" in values and "kind" not in values else {}
     try:
         return parse_attack({**implied, **values})
     except SpecError as problem:
@@ -67,6 +70,8 @@ class Spec(ChosenFeatures):
         features: the network whose features are compared; "pretrained" chooses one that is installed.
         features_chosen: the kind that was chosen for "pretrained"; empty if the spec names its network.
         codes: "provider" if the target draws its codes, "client" if the adversary sends them.
+        purchase: `{images: …}`, images that were bought before: every adversary holds these, each once and in
+            their order, and buys nothing. None lets adversaries buy.
         attacks: each trains one substitute for each seed, defence and adversary. There may be none if only
             the utility of defences is asked for. If query_budget, real_fraction, domain_images or method is a
             list, each of its values makes an attack of its own.
@@ -89,6 +94,7 @@ class Spec(ChosenFeatures):
     reference: ReferenceField = None
     real: DatasetField
     codes: Codes = "provider"
+    purchase: PurchaseField = None
     attacks: Annotated[tuple[SerializeAsAny[AttackSettings], ...], BeforeValidator(_attacks)]
     defences: ChainsField = ((),)
     adversaries: AdversariesField = (Naive(),)
@@ -127,6 +133,24 @@ class Spec(ChosenFeatures):
         if self.remote() and not self.reference and attributes(self.defences):
             raise ValueError(
                 "a direction is fitted to a generator at hand. Set reference, or name a direction that exists"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _bought_as_they_are(self) -> "Spec":
+        if getattr(self.target, "in_order", False):
+            raise ValueError(
+                "target: images that were bought in order are no target to draw from. Name them as purchase: "
+                "{images: …}"
+            )
+        if self.purchase and self.codes == "client":
+            raise ValueError(
+                "purchase: no codes were kept with images that were bought before. Set codes: provider"
+            )
+        if self.purchase and self.defences != ((),):
+            raise ValueError(
+                "purchase: images that were bought before passed whatever defence there was. Leave defences "
+                "out, or purchase"
             )
         return self
 

@@ -4,10 +4,12 @@ from ganguard.audit.steps.call import Kind
 from ganguard.audit.steps.direction import DIRECTION
 from ganguard.audit.steps.eyesight import EYESIGHT
 from ganguard.audit.steps.features import FEATURES
+from ganguard.audit.steps.fit import FIT
+from ganguard.audit.steps.found import FOUND
 from ganguard.audit.steps.independent import INDEPENDENT, MEASURE_INDEPENDENT
 from ganguard.audit.steps.known import KNOWN
 from ganguard.audit.steps.measure import MEASURE
-from ganguard.audit.steps.preflight import FIT, READY
+from ganguard.audit.steps.preflight import READY
 from ganguard.audit.steps.purchase import PURCHASE
 from ganguard.audit.steps.real import REAL
 from ganguard.audit.steps.replay import REPLAY
@@ -37,6 +39,7 @@ KINDS: dict[str, Kind] = {
     "purchase": PURCHASE,
     "replay": REPLAY,
     "substitute": SUBSTITUTE,
+    "found": FOUND,
     "measure": MEASURE,
     "domain": DOMAIN,
     "measure_transfer": MEASURE_TRANSFER,

@@ -12,11 +12,11 @@ from ganguard.audit.steps.call import Digests, Kind, StepCall
 from ganguard.audit.steps.known_files import read_known
 from ganguard.audit.steps.measurements import DRAWS, MEASURES, write_measurements
 from ganguard.audit.steps.replay import FEWEST_REMEMBERED, read_features
+from ganguard.audit.steps.substitute_files import draws_of
 from ganguard.audit.steps.target_files import OPENS_CHECKPOINT
 from ganguard.audit.steps.yardstick_files import Yardsticks
 from ganguard.base.cache import content_key
 from ganguard.base.grids import TILES, save_grid
-from ganguard.base.seeds import derived_seed
 from ganguard.comparison.compare import (
     NEIGHBOURS,
     by_itself,
@@ -28,7 +28,6 @@ from ganguard.comparison.embedding import Embedding
 from ganguard.comparison.published import load_published
 from ganguard.metrics import Balls
 from ganguard.results.records import Measurement
-from ganguard.targets.checkpoint import CheckpointTarget
 
 Call = StepCall[MeasureSettings, MeasureInputs[Path]]
 
@@ -42,11 +41,10 @@ def run_measure(call: Call) -> Digests:
     embed, published = load_published(inputs.features, call.compute)
     yardsticks = Yardsticks.read(inputs.yardsticks)
     bought = read_features(inputs.replay, settings.bought) if inputs.replay else None
-    copy = CheckpointTarget(checkpoint=str(inputs.substitute / "checkpoint")).load(call.compute)
+    drawn = draws_of(inputs.substitute, settings.samples, call.compute, seed=settings.seed)
     measurements: list[Measurement] = []
     for draw in range(DRAWS):
-        seed = derived_seed(settings.seed, "measured", str(draw))
-        images = copy.sample(range(settings.samples), seed=seed)
+        images = drawn(draw)
         balls = Balls.around(embed(images), k=NEIGHBOURS)
         beside = partial(compare, "substitute", balls, draw=draw, published=published)
         measurements += beside(yardsticks.draws[draw], "target")
@@ -120,6 +118,10 @@ MEASURE = Kind(
         *OPENS_CHECKPOINT,
         "ganguard.attacks.subsampling.refinement_files",
         "ganguard.comparison.published",
+        "ganguard.data.parquet",
+        "ganguard.queries.store",
+        "ganguard.targets.protocol",
+        "ganguard.audit.steps.substitute_files",
         "ganguard.audit.steps.known_files",
         "ganguard.audit.steps.replay",
         "ganguard.audit.steps.yardstick_files",

@@ -1,24 +1,18 @@
-"""Refuse an audit that cannot work, before a target is trained and before an image is bought."""
+"""Refuse an audit that cannot work, before a target is trained."""
 
 import math
 from pathlib import Path
 
-import torch
-
-from ganguard.architectures.networks import build_networks, require_buildable
-from ganguard.attacks.protocol import AttackSettings, Domain, require_attackable
+from ganguard.attacks.protocol import AttackSettings, Domain
 from ganguard.attacks.transfer import require_domain
-from ganguard.audit.plan.ground_work import FitInputs, FitSettings, ReadyInputs, ReadySettings
+from ganguard.audit.plan.ground_work import ReadyInputs, ReadySettings
 from ganguard.audit.steps.call import Digests, Kind, StepCall
-from ganguard.audit.steps.guess import rehearse_guess
 from ganguard.audit.steps.real import Real, load_real
-from ganguard.audit.steps.target_files import IDENTITY_TELLS, OPENS, OPENS_CHECKPOINT, open_target
-from ganguard.base.errors import DataError, MetricError, SpecError, TargetError
+from ganguard.audit.steps.target_files import OPENS_CHECKPOINT
+from ganguard.base.errors import MetricError, SpecError
 from ganguard.base.images import shape_of
 from ganguard.comparison.compare import NEIGHBOURS
 from ganguard.data.splits import TRAIN_SHARE, adversary_split
-from ganguard.defences.tools import tools_for
-from ganguard.targets.protocol import BlackBoxTarget
 
 
 def run_ready(call: StepCall[ReadySettings, ReadyInputs[Path]]) -> Digests:
@@ -40,7 +34,7 @@ def _require_trainable(call: StepCall[ReadySettings, ReadyInputs[Path]], real: R
     trained_on = load_real(call.inputs.trained_on)
     domains = [load_real(directory) for directory in call.inputs.domains]
     for attack in call.settings.attacks:
-        require_buildable(attack.architecture, shape_of(real.images))
+        attack.require_buildable(shape_of(real.images))
         needs = attack.needs()
         if needs.real_fraction is not None:
             for seed in call.settings.seeds:
@@ -81,42 +75,7 @@ def _require_known(attack: AttackSettings, own: int, price: int) -> None:
         ) from None
 
 
-def run_fit(call: StepCall[FitSettings, FitInputs[Path]]) -> Digests:
-    """Raise InputError, before anything is bought, if the target does not fit.
-
-    It must fit the real images, the attacks, and the guessed defences.
-    """
-    real, target = load_real(call.inputs.real), open_target(call.inputs.target, call.compute)
-    if target.image_shape != (wanted := shape_of(real.images)):
-        raise DataError(
-            f"the target makes images {target.image_shape} (C, H, W), the real ones are {wanted}. "
-            f"Set `size` and `channels` of the real data to the target's."
-        )
-    if call.inputs.reference:
-        shape = open_target(call.inputs.reference, call.compute).image_shape
-        if shape != target.image_shape:
-            raise TargetError(
-                f"reference makes images {shape} (C, H, W), the target {wanted}. Name the generator that it "
-                "serves."
-            )
-    for attack in call.settings.attacks:
-        require_attackable(target, attack)
-    _require_guesses(call, target)
-    return {"result": ""}
-
-
-def _require_guesses(call: StepCall[FitSettings, FitInputs[Path]], target: BlackBoxTarget) -> None:
-    """Raise InputError if a guess does not fit the target's images, or the codes of a substitute."""
-    through = [attack for attack in call.settings.attacks if attack.trains_through()]
-    with torch.device("meta"):
-        networks = [build_networks(attack.architecture, target.image_shape) for attack in through]
-    tools = tools_for(target.image_shape[0], call.compute)
-    for latent_dim in sorted({found.generator.latent_dim for found in networks}):
-        for guess in call.settings.guesses:
-            rehearse_guess(guess, target.image_shape, latent_dim, tools)
-
-
-_ASKS_ATTACKS = (
+ASKS_ATTACKS = (
     "ganguard.base",
     "ganguard.data",
     "ganguard.attacks",
@@ -124,20 +83,18 @@ _ASKS_ATTACKS = (
     "ganguard.queries.store",
     "ganguard.training",
     "ganguard.audit.steps.real",
-    "ganguard.audit.steps.preflight",
 )
+"""Code that the check of an attack depends on."""
 READY = Kind(
     run_ready,
-    code=(*OPENS_CHECKPOINT, *_ASKS_ATTACKS, "ganguard.comparison.compare", "ganguard.targets.protocol"),
-)
-FIT = Kind(
-    run_fit,
     code=(
-        *OPENS,
-        *_ASKS_ATTACKS,
-        "ganguard.defences",
-        "ganguard.metrics.features",
-        "ganguard.audit.steps.guess",
+        *OPENS_CHECKPOINT,
+        *ASKS_ATTACKS,
+        "ganguard.comparison.compare",
+        "ganguard.targets.protocol",
+        "ganguard.audit.steps.preflight",
     ),
-    not_followed=IDENTITY_TELLS,
+    not_followed={
+        "ganguard.attacks.found_copy:FoundCopySettings": "another step opens the copies that were found",
+    },
 )

@@ -1,6 +1,7 @@
 """Buy images, for an account of the ledger, into a store."""
 
 from pathlib import Path
+from typing import Any, Protocol
 
 from torch import Tensor
 
@@ -10,16 +11,18 @@ from ganguard.audit.steps.call import Digests, Kind, StepCall
 from ganguard.audit.steps.purchase_files import is_bought, store_directory, write_purchase
 from ganguard.audit.steps.target_files import IDENTITY_TELLS, OPENS, open_target
 from ganguard.base.cache import content_key, tensor_digest
-from ganguard.base.compute import Compute
 from ganguard.base.seeds import derived_seed
 from ganguard.queries.averaged_target import average
+from ganguard.queries.bought_before import bought_before
 from ganguard.queries.harvest import harvest
 from ganguard.queries.ledger import Ledger
 from ganguard.queries.metered_target import MeteredTarget, meter
 from ganguard.queries.store import Store
 from ganguard.targets.protocol import BlackBoxTarget, Codes
+from ganguard.targets.repeats import allowed_beside
 
 AUDITOR = "auditor"  # the client that the auditor is to a defended target
+ANY_SEED = 0  # of the account that holds images which were bought before, whatever the seeds of the audit
 
 
 def run_purchase(call: StepCall[PurchaseSettings, PurchaseInputs[Path]]) -> Digests:
@@ -27,7 +30,7 @@ def run_purchase(call: StepCall[PurchaseSettings, PurchaseInputs[Path]]) -> Dige
     settings = call.settings
     most = max(settings.budgets)
     price = price_of(settings.averaging)
-    target, store = open_to_adversary(call.inputs.target, call.audit, call.compute, settings, most)
+    target, store = open_to_adversary(call, settings, most)
     images = harvest(target, store, most // price, call.progress)
     write_purchase(call.directory, store.account, len(images))
     return {str(budget): tensor_digest({"images": images[: budget // price]}) for budget in settings.budgets}
@@ -41,22 +44,33 @@ def price_of(averaging: Averaging | None) -> int:
     return averaging.copies if averaging else 1
 
 
+class Buys(Protocol):
+    """The directories that a step which asks the target reads: of its target, and of images that were bought
+    before."""
+
+    @property
+    def target(self) -> Path: ...
+    @property
+    def bought(self) -> Path | None: ...
+
+
 def open_to_adversary(
-    target_step: Path, audit: Path, compute: Compute, buyer: BuyerSettings, most: int
+    call: StepCall[Any, Buys], buyer: BuyerSettings, most: int
 ) -> tuple[BlackBoxTarget, Store]:
     """Open the target as an adversary meets it, and the store that keeps its purchase.
 
-    All attacks of an adversary share one account for each target.
+    All attacks of an adversary share one account for each target. Images that were bought before are held by
+    the adversaries of all seeds: they share one account.
 
     Args:
-        target_step: directory of the step that opened the target, or that put defences before it.
-        audit: directory of the audit.
-        compute: device type and threads.
-        buyer: the settings of the step that asks.
+        call: the call of the step that asks.
+        buyer: its settings.
         most: queries that the account may spend.
     """
-    seed, averaging = buyer.seed, buyer.averaging
-    target = open_target(target_step, compute, adversary_client(seed))
+    seed, averaging, audit = buyer.seed, buyer.averaging, call.audit
+    target = open_target(call.inputs.target, call.compute, adversary_client(seed))
+    if call.inputs.bought:
+        target, seed = bought_before(target, open_target(call.inputs.bought, call.compute)), ANY_SEED
     account = adversary_account(target.identity, seed, buyer.codes, averaging)
     # An average is made of several codes, so that no code belongs to it: the store keeps none.
     drawn_by = "provider" if averaging else buyer.codes
@@ -77,9 +91,10 @@ def buy_for_auditor(
 
 
 def _metered(audit: Path, store: Store, target: BlackBoxTarget, budget: int) -> MeteredTarget:
-    """Return the target behind the ledger, and give the store's account a budget of at least `budget`."""
+    """Return the target behind the ledger, and give the store's account a budget of at least `budget`, and
+    of what the target may send again."""
     ledger = Ledger(audit / "ledger.sqlite")
-    ledger.ensure_account(store.account, budget)
+    ledger.ensure_account(store.account, budget + allowed_beside(target))
     return meter(target, ledger, store.account)
 
 
@@ -118,7 +133,7 @@ BUYS = (
 """Code that what is bought depends on."""
 PURCHASE = Kind(
     run_purchase,
-    code=(*BUYS, "ganguard.queries.averaged_target"),
+    code=(*BUYS, "ganguard.queries.averaged_target", "ganguard.queries.bought_before"),
     not_followed=IDENTITY_TELLS,
     is_whole=is_bought,
 )

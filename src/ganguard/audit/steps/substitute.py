@@ -15,21 +15,13 @@ from ganguard.audit.steps.guess import guess_of
 from ganguard.audit.steps.known import knowledge
 from ganguard.audit.steps.purchase import open_to_adversary, price_of
 from ganguard.audit.steps.real import load_real
+from ganguard.audit.steps.substitute_files import write_queries
 from ganguard.audit.steps.target_files import OPENS_CHECKPOINT
-from ganguard.base.cache import content_key, file_digest, write_json
+from ganguard.base.cache import content_key, file_digest
 from ganguard.base.grids import save_kept_and_dropped
 from ganguard.base.seeds import derived_seed
-from ganguard.base.settings import NonNegative, Settings, read_json
 from ganguard.defences.tools import tools_for
 from ganguard.targets.protocol import BlackBoxTarget
-
-_FILE = "substitute.json"
-
-
-class SubstituteFile(Settings):
-    """The content of substitute.json: how many queries the copy was made from."""
-
-    queries: NonNegative
 
 
 def run_substitute(call: StepCall[SubstituteSettings, SubstituteInputs[Path]]) -> Digests:
@@ -38,13 +30,12 @@ def run_substitute(call: StepCall[SubstituteSettings, SubstituteInputs[Path]]) -
     # The attack knows of images only; at a price, its budget pays for fewer.
     settings = said.attack.model_copy(update={"query_budget": said.attack.query_budget // price})
     most = said.attack.needs().purchase
-    target, store = open_to_adversary(call.inputs.target, call.audit, call.compute, said, most)
+    target, store = open_to_adversary(call, said, most)
     workspace = Workspace(call.directory, store, call.compute, call.progress)
     known = _knowledge(call, target)
     substitute = run_attack(target, settings, known, workspace, seed=derived_seed(said.seed, "substitute"))
     _remove_trainings(call.directory, substitute.checkpoint)
-    queries = SubstituteFile(queries=price * substitute.queries)
-    write_json(call.directory / _FILE, queries.model_dump())
+    write_queries(call.directory, price * substitute.queries)
     digests = read_description(substitute.checkpoint).model_dump(mode="json", include={"digests"})
     if (call.directory / KEPT).is_file():
         # The refined set is measured too, and different refined sets may give equal checkpoints.
@@ -83,11 +74,6 @@ def _remove_trainings(directory: Path, checkpoint: Path) -> None:
     (directory / "training.safetensors").unlink(missing_ok=True)
 
 
-def queries_of(directory: Path) -> int:
-    """Return how many queries the copy of a substitute step was made from."""
-    return SubstituteFile.model_validate(read_json(directory / _FILE)).queries
-
-
 SUBSTITUTE = Kind(
     run_substitute,
     code=(
@@ -104,6 +90,7 @@ SUBSTITUTE = Kind(
         "ganguard.audit.steps.purchase",
         "ganguard.audit.steps.real",
         "ganguard.audit.steps.substitute",
+        "ganguard.audit.steps.substitute_files",
     ),
     code_with={
         # An adversary that holds real images has a judge, and that measures.
@@ -123,6 +110,7 @@ SUBSTITUTE = Kind(
         ),
     },
     not_followed={
+        "ganguard.attacks.found_copy:FoundCopySettings": "another step opens the copies that were found",
         "ganguard.audit.steps.purchase:open_to_adversary": "both its purchase and the target are inputs",
         "ganguard.data.dataset:parse_dataset": "another step reads the images of a domain",
         "ganguard.data.encoded:EncodedImages": "another step reads the images of a domain",

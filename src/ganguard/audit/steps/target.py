@@ -26,8 +26,7 @@ from ganguard.audit.steps.target_files import (
 from ganguard.base.errors import TargetError
 from ganguard.base.image_rows import ImageRows
 from ganguard.defences.defended_target import DefendedTarget
-from ganguard.targets import TARGETS
-from ganguard.targets.load import TargetSettings
+from ganguard.targets.load import described
 from ganguard.targets.protocol import LatentTarget
 from ganguard.training.loop import train_gan
 
@@ -61,18 +60,11 @@ def run_train_target(call: StepCall[TrainTargetSettings, TrainTargetInputs[Path]
 def run_open_target(call: StepCall[OpenTargetSettings, NoInputs[Path]]) -> Digests:
     """Open the user's target, and check that it takes codes if the adversary sends them."""
     target = call.settings.target
-    said = TargetFile(description=_description(target), settings=target.model_dump(mode="json"))
+    said = TargetFile(description=described(target), settings=target.model_dump(mode="json"))
     opened = open_undefended(said, call.directory, call.compute)
     if call.settings.codes == "client" and not isinstance(opened, LatentTarget):
         raise TargetError("codes: client, but this target takes no codes. Set codes: provider.")
     return {"result": write_target(call.directory, said, opened)}
-
-
-def _description(target: TargetSettings) -> str:
-    """Return the kind of a target and its place. One of its fields is named after the kind, and holds it."""
-    said = target.model_dump(mode="json")
-    kind = next(key for key in said if key in TARGETS.table())
-    return f"{kind}: {said[kind] if isinstance(said[kind], str) else said[kind]['kind']}"
 
 
 def run_defend(call: StepCall[DefendSettings, DefendInputs[Path]]) -> Digests:

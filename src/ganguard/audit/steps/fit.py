@@ -1,0 +1,103 @@
+"""Refuse an audit whose parts do not fit each other, before an image is bought."""
+
+from pathlib import Path
+
+import torch
+
+from ganguard.architectures.networks import build_networks
+from ganguard.attacks.protocol import require_attackable
+from ganguard.audit.plan.ground_work import FitInputs, FitSettings
+from ganguard.audit.steps.call import Digests, Kind, StepCall
+from ganguard.audit.steps.guess import rehearse_guess
+from ganguard.audit.steps.preflight import ASKS_ATTACKS
+from ganguard.audit.steps.real import load_real
+from ganguard.audit.steps.target_files import IDENTITY_TELLS, OPENS, open_target, read_target
+from ganguard.base.errors import DataError, TargetError
+from ganguard.base.images import shape_of
+from ganguard.defences.tools import tools_for
+from ganguard.targets.images import BoughtImages
+from ganguard.targets.protocol import BlackBoxTarget
+
+
+def run_fit(call: StepCall[FitSettings, FitInputs[Path]]) -> Digests:
+    """Raise InputError, before anything is bought, if the target does not fit.
+
+    It must fit the real images, the attacks, and the guessed defences.
+    """
+    real, target = load_real(call.inputs.real), open_target(call.inputs.target, call.compute)
+    if target.image_shape != (wanted := shape_of(real.images)):
+        raise DataError(
+            f"the target makes images {target.image_shape} (C, H, W), the real ones are {wanted}. "
+            f"Set `size` and `channels` of the real data to the target's."
+        )
+    if call.inputs.reference:
+        shape = open_target(call.inputs.reference, call.compute).image_shape
+        if shape != target.image_shape:
+            raise TargetError(
+                f"reference makes images {shape} (C, H, W), the target {wanted}. Name the generator that it "
+                "serves."
+            )
+    if call.inputs.bought:
+        _require_bought(call, call.inputs.bought, target)
+    for found in call.inputs.found:
+        _require_found(call, found, target)
+    for attack in call.settings.attacks:
+        require_attackable(target, attack)
+    _require_guesses(call, target)
+    return {"result": ""}
+
+
+def _require_bought(
+    call: StepCall[FitSettings, FitInputs[Path]], bought: Path, target: BlackBoxTarget
+) -> None:
+    """Raise InputError if the images that were bought before are too few, or of another shape than the
+    target's."""
+    images = open_target(bought, call.compute)
+    if images.image_shape != target.image_shape:
+        raise DataError(
+            f"purchase: the images that were bought are {images.image_shape} (C, H, W), the target makes "
+            f"{target.image_shape}. Set `size` and `channels` of the purchase to the target's."
+        )
+    if isinstance(images, BoughtImages):
+        images.require(call.settings.bought)
+
+
+def _require_found(call: StepCall[FitSettings, FitInputs[Path]], found: Path, target: BlackBoxTarget) -> None:
+    """Raise InputError if a found copy makes images of another shape than the target's, or is a set of fewer
+    images than are measured."""
+    copy, name, wanted = open_target(found, call.compute), read_target(found).description, call.settings.drawn
+    if copy.image_shape != target.image_shape:
+        raise TargetError(
+            f"found copy {name}: the target makes images {target.image_shape} (C, H, W), this copy "
+            f"{copy.image_shape}. Give a copy of this target, or set `size` and `channels` of its images."
+        )
+    if isinstance(copy, BoughtImages) and copy.count < wanted:
+        raise DataError(
+            f"found copy {name}: {wanted:,} images are measured, two sets of `samples`, none twice; it has "
+            f"{copy.count:,}. Set samples to {copy.count // 2} or less."
+        )
+
+
+def _require_guesses(call: StepCall[FitSettings, FitInputs[Path]], target: BlackBoxTarget) -> None:
+    """Raise InputError if a guess does not fit the target's images, or the codes of a substitute."""
+    through = [attack for attack in call.settings.attacks if attack.trains_through()]
+    with torch.device("meta"):
+        networks = [build_networks(attack.architecture, target.image_shape) for attack in through]
+    tools = tools_for(target.image_shape[0], call.compute)
+    for latent_dim in sorted({found.generator.latent_dim for found in networks}):
+        for guess in call.settings.guesses:
+            rehearse_guess(guess, target.image_shape, latent_dim, tools)
+
+
+FIT = Kind(
+    run_fit,
+    code=(
+        *OPENS,
+        *ASKS_ATTACKS,
+        "ganguard.defences",
+        "ganguard.metrics.features",
+        "ganguard.audit.steps.guess",
+        "ganguard.audit.steps.fit",
+    ),
+    not_followed=IDENTITY_TELLS,
+)

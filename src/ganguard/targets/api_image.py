@@ -1,0 +1,165 @@
+"""From an API's answer to the one image in it: raw bytes, base64, a data URI, or an address to fetch."""
+
+import base64
+import binascii
+import ipaddress
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator
+from torch import Tensor
+
+from ganguard.base.codecs import decode_image
+from ganguard.base.errors import DataError, TargetError
+from ganguard.base.settings import MOST_SIDE, json_of, one_line, shortened
+from ganguard.data.crops import centre_crop_resize
+from ganguard.targets.allowed import is_loopback, parts_of
+from ganguard.targets.json_path import Step, value_at, written
+
+_SIDES = re.compile(r"(\d{1,5})(?:[xX*](\d{1,5}))?")  # width, height
+_DATA_URI = re.compile(r"data:[^,]{0,200},", re.IGNORECASE)
+_BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
+
+
+def sides_of(text: str) -> tuple[int, int] | None:
+    """Return (height, width) of "WxH" in pixels, or None if the text is no such size."""
+    found = _SIDES.fullmatch(text)
+    sides = (int(found[2] or found[1]), int(found[1])) if found else (0, 0)
+    return sides if all(1 <= side <= MOST_SIDE for side in sides) else None
+
+
+def _size(value: object) -> object:
+    """Return a size as text: a number is the side of a square."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Size = Annotated[str, BeforeValidator(_size)]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How an image is read from an answer.
+
+    Attributes:
+        paths: where in the JSON it may stand; the first that is there counts. Without any, the answer itself
+            is the image.
+        shape: (C, H, W) of the images that the target gives.
+        resized: whether images of any size are cropped to squares and resized to it.
+        local: whether the API is on this machine. Only such a one may send to an address of this machine.
+    """
+
+    paths: tuple[tuple[Step, ...], ...]
+    shape: tuple[int, int, int]
+    resized: bool
+    local: bool
+
+    def image(self, answer: bytes, fetched: Callable[[str], bytes], name: str) -> Tensor:
+        """Return the image (C, H, W) uint8 in an answer.
+
+        Raises TargetError if there is none, or it has another size.
+
+        Args:
+            answer: the answer as it came.
+            fetched: returns what lies at an address.
+            name: calls the answer in messages.
+        """
+        content = answer if not self.paths else self._content(answer, fetched, name)
+        try:
+            image = decode_image(content, name, self.shape[0])
+        except DataError as problem:
+            why = one_line(str(problem).removeprefix(f"{name}: ").split(". Remove the file")[0], 200)
+            hint = (
+                "" if self.paths else f" If it is JSON, set `image` to the path: it begins {_start(answer)}."
+            )
+            raise TargetError(f"{name}: {why}.{hint}") from None
+        if self.resized:
+            return centre_crop_resize(image, self.shape[1])
+        if tuple(image.shape) != self.shape:
+            _, height, width = image.shape
+            raise TargetError(
+                f"{name}: the image has {width}x{height} pixels, and size says "
+                f"{self.shape[2]}x{self.shape[1]}. Set size to what comes, or set resize to the side that "
+                "images are to have."
+            )
+        return image
+
+    def _content(self, answer: bytes, fetched: Callable[[str], bytes], name: str) -> bytes:
+        value = self._value(answer, name)
+        if not isinstance(value, str) or not value:
+            raise TargetError(
+                f"{name}: an image in base64, or its address, must stand there; got {shortened(value)}."
+            )
+        if value[:8].lower().startswith(("http://", "https:/")):
+            return fetched(self._address(value, name))
+        text = re.sub(r"\s", "", _DATA_URI.sub("", value, count=1)).replace("-", "+").replace("_", "/")
+        text = text.rstrip("=")
+        try:
+            if not _BASE64.fullmatch(text):
+                raise binascii.Error("it holds other characters")
+            return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+        except binascii.Error as problem:
+            raise TargetError(
+                f"{name}: an image in base64, or its address, must stand there; got {shortened(value)} "
+                f"({problem})."
+            ) from None
+
+    def _value(self, answer: bytes, name: str) -> object:
+        try:
+            whole = json_of(answer)
+        except ValueError as problem:
+            raise TargetError(
+                f"{name}: must be JSON ({one_line(problem, 100)}); it begins {_start(answer)}. If the answer "
+                "is the image itself, leave `image` out."
+            ) from None
+        missing: list[str] = []
+        for path in self.paths:
+            try:
+                found = value_at(whole, path)
+            except LookupError as problem:
+                missing.append(one_line(problem.args[0], 150))
+                continue
+            if found is not None or path == self.paths[-1]:
+                return found
+            missing.append(f"{written(path)} is null")
+        raise TargetError(f"{name}: no image in it: {'; '.join(missing)}. It begins {_start(answer)}.")
+
+    def _address(self, url: str, name: str) -> str:
+        """Return the address of an image. Raises TargetError if it is not one to be fetched: an API must not
+        send us into the network that this machine is in."""
+        address = parts_of(url, " @\\")
+        host = (address.hostname or "") if address else ""
+        good = address is not None and (self.local or (address.scheme == "https" and _public(host)))
+        if not good:
+            raise TargetError(
+                f"{name}: the address of an image must be https://, of a public host and without a user; got "
+                f"{shortened(url)}."
+            )
+        return url
+
+
+def _public(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_global
+    except ValueError:
+        return not is_loopback(host) and "." in host
+
+
+def _start(answer: bytes) -> str:
+    return repr(one_line(answer[:200].decode(errors="replace"), 120))
+
+
+def shape_given(size: str, resize: int | None, channels: Literal[1, 3]) -> tuple[int, int, int]:
+    """Return the shape (C, H, W) of the images that a target gives.
+
+    Raises ValueError if it is not known before an image is bought.
+    """
+    if resize is not None:
+        return channels, resize, resize
+    if (sides := sides_of(size)) is None:
+        raise ValueError(
+            "size must be WIDTHxHEIGHT in pixels, such as 256x256, or resize must be set; got "
+            f"{shortened(size)}"
+        )
+    return channels, *sides

@@ -1,0 +1,134 @@
+"""What the settings of every API that is not ganguard's have in common: prompts, key, size, rate, answers."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import SplitResult
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from ganguard.base.errors import TargetError
+from ganguard.base.settings import (
+    Float,
+    NonNegative,
+    Positive,
+    Settings,
+    TooLarge,
+    absolute,
+    one_line,
+    read_bounded,
+    shortened,
+)
+from ganguard.base.text_files import decoded
+from ganguard.data.crops import Side
+from ganguard.targets.allowed import is_loopback
+from ganguard.targets.api_answers import answers_directory
+from ganguard.targets.api_client import ApiClient
+from ganguard.targets.api_image import Reading, Size, shape_given
+from ganguard.targets.api_request import ApiRequest
+from ganguard.targets.api_target import Api, ApiTarget
+from ganguard.targets.json_path import Step
+
+LARGEST_PROMPTS = 16 << 20  # bytes of a file of prompts
+Prompt = Annotated[str, Field(min_length=1, max_length=32_000)]
+
+
+class ApiSettings(Settings):
+    """Settings of an API.
+
+    Attributes:
+        prompts: a text file with a prompt a line, or a list of prompts. Image i is asked for with prompt i
+            mod n.
+        size: of the images: "WIDTHxHEIGHT" in pixels, or the side of a square.
+        resize: side in pixels; images of any size are then cropped to squares and resized to it. None takes
+            them as they come, and `size` must say how large they are.
+        channels: 1 makes all images grey, 3 RGB.
+        rate: requests a minute, at most, of all processes together; None for no limit.
+        at_once: requests of a process that may wait for their answers at the same time.
+        key_env: the environment variable that holds the key; None sends none.
+        authorised_by: who allowed this audit; required unless the address is this machine itself.
+        answers: folder where answers are kept, as they came; None takes ~/.local/share/ganguard/answers.
+        repeats: how many requests each account may send again, beside its budget, after an answer was lost
+            that may have been charged. They are counted.
+        timeout: seconds until an answer must come.
+    """
+
+    prompts: str | tuple[Prompt, ...] = ()
+    size: Size = ""
+    resize: Side | None = None
+    channels: Literal[1, 3] = 3
+    rate: Annotated[Float, Field(gt=0, le=1e6)] | None = None
+    at_once: Annotated[Positive, Field(le=64)] = 1
+    key_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
+    authorised_by: str | None = None
+    answers: str | None = None
+    repeats: NonNegative = 10
+    timeout: Annotated[Positive, Field(le=3600)] = 300
+
+    @field_validator("prompts", "answers")
+    @classmethod
+    def _absolute(cls, value: object, info: ValidationInfo) -> object:
+        if info.field_name == "prompts" and isinstance(value, str) and not Path(absolute(value)).is_file():
+            raise ValueError(
+                "must be a list of prompts, or a text file with one a line; there is no file "
+                f"{shortened(value)}"
+            )
+        return absolute(value) if isinstance(value, str) else value
+
+    def texts(self) -> tuple[str, ...]:
+        """Return the prompts. Raises TargetError if their file cannot be read, or has none."""
+        if not isinstance(self.prompts, str):
+            return self.prompts
+        try:
+            lines = decoded(read_bounded(Path(self.prompts), LARGEST_PROMPTS)).splitlines()
+        except (OSError, TooLarge, ValueError) as problem:
+            raise TargetError(
+                f"{self.prompts}: no text that can be read ({one_line(problem, 120)})."
+            ) from None
+        if not (found := tuple(line.strip() for line in lines if line.strip())):
+            raise TargetError(f"{self.prompts}: must hold a prompt a line; it holds none.")
+        return found
+
+    def key(self) -> str:
+        """Return the key, or "" if none is sent. Raises TargetError if it is not set, or cannot be sent."""
+        if self.key_env is None:
+            return ""
+        key = os.environ.get(self.key_env, "").strip()
+        if not key or not (key.isascii() and key.isprintable()):
+            came = "it holds characters that cannot be sent" if key else "it is not set"
+            raise TargetError(
+                f"key_env: the environment variable {self.key_env} must hold a key for this API; {came}."
+            )
+        return key
+
+    def shape(self) -> tuple[int, int, int]:
+        """Return the shape (C, H, W) of the images. Raises ValueError if the settings do not say it."""
+        return shape_given(self.size, self.resize, self.channels)
+
+    def api(
+        self, request: ApiRequest, paths: tuple[tuple[Step, ...], ...], *, idempotent: bool = False
+    ) -> Api:
+        """Return what is asked. Raises TargetError if the prompts cannot be read."""
+        local = is_loopback(request.address.hostname or "")
+        reading = Reading(paths, self.shape(), self.resize is not None, local)
+        return Api(request, self.texts(), reading, idempotent)
+
+    def target(self, api: Api, kind: str) -> ApiTarget:
+        """Return the API as a target. Nothing is sent. Raises TargetError if the key is absent."""
+        key = self.key()
+        client = ApiClient(named(api.request.address), key, self.timeout, direct=api.reading.local)
+        return ApiTarget(
+            api,
+            kind,
+            client,
+            key=key,
+            directory=Path(self.answers) if self.answers else answers_directory(),
+            rate=self.rate,
+            at_once=self.at_once,
+            repeats=self.repeats,
+        )
+
+
+def named(address: SplitResult) -> str:
+    """Return an address as messages call it: without its query, which may hold a prompt."""
+    return f"{address.scheme}://{address.netloc}{address.path}"
