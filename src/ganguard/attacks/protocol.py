@@ -264,8 +264,8 @@ def require_attackable(target: BlackBoxTarget, settings: AttackSettings) -> None
     """Check that an attack fits a target.
 
     Raises SpecError if the substitute's architecture cannot make the target's images, or the checkpoint that
-    it begins with makes others. Raises TargetError if
-    the attack needs a discriminator and the target has none, or one that does not give what the attack reads.
+    it begins with makes others. Raises TargetError if the attack needs a discriminator and the target has
+    none, or one that does not give what the attack reads.
     """
     settings.require_buildable(target.image_shape)
     require_beginning(settings, target.image_shape)

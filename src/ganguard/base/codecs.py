@@ -23,6 +23,7 @@ from torch import Tensor
 
 from ganguard.base.bit_depth import SIXTEEN_BITS, eight_bits, is_grey_with_alpha
 from ganguard.base.errors import DataError, InputError, StepError
+from ganguard.base.lfs_pointers import PULL, is_lfs_pointer
 from ganguard.base.png_texts import refused_for_texts, without_texts
 from ganguard.base.settings import one_line
 
@@ -89,7 +90,7 @@ def decode_image(
     except DataError:
         raise
     except Exception as problem:  # noqa: BLE001 - Pillow's readers raise any error on a damaged file
-        said = _why_not(problem, name)
+        said = PULL if is_lfs_pointer(source) else _why_not(problem, name)
         lean = without_texts(source) if refused_for_texts(problem) else None
     if lean is not None:
         return decode_image(lean, name, channels, orient=orient)

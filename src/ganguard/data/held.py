@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from ganguard.base.lfs_pointers import is_lfs_pointer
 from ganguard.base.settings import one_line
 from ganguard.data.encoded import named_as_image
 from ganguard.data.lmdb_files import FILE, entries_claimed
@@ -22,12 +23,14 @@ class Held:
         databases: folders that hold an LMDB, and how many entries these claim in all.
         tables: Parquet files with a column of images, or that cannot be read, and their rows in all.
         others: Parquet files without images.
+        pointers: whether Parquet files are pointers of Git LFS, and none is a file.
     """
 
     pictures: int
     databases: tuple[list[Path], int]
     tables: tuple[list[Path], int]
     others: list[Path]
+    pointers: bool = False
 
     @property
     def kind(self) -> HeldKind:
@@ -37,6 +40,8 @@ class Held:
             "parquet": self.tables[1],
             "image_folder": self.pictures,
         }
+        if self.pointers and not self.databases[1]:
+            return "parquet"  # of a clone whose pictures are those of its page; reading it says what to do
         if any(counts.values()):
             return max(counts, key=lambda kind: counts[kind])
         # Nothing can be counted: what reads the files says what is wrong with them.
@@ -83,4 +88,5 @@ def held(folder: Path) -> Held:
         (sorted(databases), entries),
         (tables, sum(rows[file] or 0 for file in tables)),
         [file for file, count in rows.items() if count is None],
+        bool(tables) and not any(rows[file] for file in tables) and any(map(is_lfs_pointer, tables)),
     )

@@ -24,6 +24,7 @@ from ganguard.base.codecs import decode_image, images_a_task
 from ganguard.base.compute import cores
 from ganguard.base.errors import DataError
 from ganguard.base.images import room_for
+from ganguard.base.lfs_pointers import PULL, is_lfs_pointer
 from ganguard.base.settings import TooLarge, one_line, read_bounded
 
 IMAGE, OTHER = "image", "img"  # the column of the images, and what some data sets call it
@@ -189,7 +190,8 @@ def opened_parquet(file: Path) -> Generator[pq.ParquetFile]:
         with pq.ParquetFile(_checked(file), page_checksum_verification=True, pre_buffer=False) as opened:
             yield opened
     except (pa.ArrowException, OSError, KeyError, ValueError, TypeError, MemoryError) as problem:
-        raise DataError(f"{file}: not a Parquet file of images ({one_line(problem, 120)}).") from None
+        why = PULL if is_lfs_pointer(file) else one_line(problem, 120)
+        raise DataError(f"{file}: not a Parquet file of images ({why}).") from None
 
 
 def _checked(file: Path) -> Path | pa.BufferReader:

@@ -9,6 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from ganguard.architectures.checkpoint import save_checkpoint
 from ganguard.base.cache import copy_directory
 from ganguard.base.compute import Compute, use_threads
@@ -18,7 +21,7 @@ from ganguard.base.progress import Progress, silent
 from ganguard.training.assembling import set_up
 from ganguard.training.batches import require_shareable
 from ganguard.training.course import Course
-from ganguard.training.diverging import diverged, require_finite
+from ganguard.training.diverging import diverged
 from ganguard.training.early_stopping import Best, Watch
 from ganguard.training.going_on import goes_on
 from ganguard.training.guess import Guess
@@ -169,9 +172,14 @@ def _run(
         )
         if said or saved:
             loss = processes.mean(loss)
-            require_finite(loss, done, path)
+            _require_finite(loss, done, path)
         if said:
             reports.losses(done, loss)
         if saved:
             processes.first(partial(save, done))
             reports.saved(done)
+
+
+def _require_finite(loss: Tensor, step: int, state: Path) -> None:
+    if not torch.isfinite(total := loss.sum()):
+        raise diverged(f"the loss is {total.item()}", step, state)

@@ -107,6 +107,21 @@ def test_a_folder_of_tables_without_images_says_which_columns_there_are(tmp_path
         load(tmp_path)
 
 
+def test_a_clone_without_its_large_files_says_what_is_missing(tmp_path: Path, picture: bytes) -> None:
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n"
+    (pictures(tmp_path / "clone", picture, 3) / "train.parquet").write_bytes(pointer)
+    with pytest.raises(DataError, match=r"train\.parquet: not a Parquet file .* run `git lfs pull`"):
+        load(tmp_path / "clone")
+    (pictures(tmp_path / "faces", picture, 1) / "0.png").write_bytes(pointer)
+    with pytest.raises(DataError, match=r"0\.png: not an image .* run `git lfs pull`"):
+        load(tmp_path / "faces")
+
+
+def test_a_broken_table_beside_pictures_does_not_hide_them(tmp_path: Path, picture: bytes) -> None:
+    (pictures(tmp_path, picture, 3) / "half.parquet").write_bytes(b"PAR1")
+    assert len(load(tmp_path).images) == 3
+
+
 @pytest.mark.parametrize("place", ["", "cats", "lsun/cats", "a/b/c"])
 def test_databases_of_any_depth_are_found(tmp_path: Path, picture: bytes, place: str) -> None:
     database(tmp_path / place, {b"a": picture, b"b": picture})
