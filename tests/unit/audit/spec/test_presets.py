@@ -109,7 +109,9 @@ def test_the_full_form_of_a_preset_has_five_seeds(name: str) -> None:
     assert full.independent == Independent(shares=(1, 0.5)) and once.independent == Independent()
     alike = {"seeds": once.seeds, "independent": once.independent, "attacks": once.attacks}
     assert full.model_copy(update=alike) == once
-    assert full.attacks[: len(once.attacks)] == once.attacks
+    # `digits` trains an honest model for each seed as well, and so its copies for fewer steps.
+    sooner = {"steps": 2250, "learning_rate": 4.0e-3} if name == "digits" else {}
+    assert tuple(a.model_copy(update=sooner) for a in full.attacks[: len(once.attacks)]) == once.attacks
 
 
 def test_the_first_audit_has_three_seeds_of_one_architecture_and_honest_models() -> None:
