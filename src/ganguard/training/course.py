@@ -18,7 +18,7 @@ ANY_STEPS = frozenset({"steps", "compile", "channels_last"})
 """Settings that do not decide what a training learns from, only how far it goes and how it is computed."""
 
 
-class Part(Settings):
+class CoursePart(Settings):
     """Successive steps of a training that were computed in one way.
 
     Attributes:
@@ -37,17 +37,17 @@ class Course:
 
     Attributes:
         before: the parts that were computed in another way than now.
-        how: how it is computed now, as in `Part`.
+        how: how it is computed now, as in `CoursePart`.
         begun: the step at which it goes on; 0 if it begins.
     """
 
-    before: tuple[Part, ...]
+    before: tuple[CoursePart, ...]
     how: Plain
     begun: int = 0
 
-    def until(self, step: int) -> tuple[Part, ...]:
+    def until(self, step: int) -> tuple[CoursePart, ...]:
         """Return all parts of a training that has come to `step`."""
-        return (*self.before, Part(until=step, how=self.how))
+        return (*self.before, CoursePart(until=step, how=self.how))
 
     def said(self) -> Plain:
         """Return what a checkpoint's provenance says of the parts; nothing if there is only one."""
@@ -56,7 +56,12 @@ class Course:
 
 
 def course_of(
-    parts: Sequence[Part], settings: TrainingSettings, compute: Compute, devices: Devices, *, grows: bool
+    parts: Sequence[CoursePart],
+    settings: TrainingSettings,
+    compute: Compute,
+    devices: Devices,
+    *,
+    grows: bool,
 ) -> Course:
     """Return the course of a training that begins, or goes on.
 

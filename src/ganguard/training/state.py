@@ -13,7 +13,7 @@ from ganguard.base.cache import write_tensors
 from ganguard.base.codecs import read_tensors, require_finite
 from ganguard.base.errors import CheckpointError
 from ganguard.base.settings import Positive, Rows, Settings, json_of, one_line
-from ganguard.training.course import Part
+from ganguard.training.course import CoursePart
 
 MOMENTS = {"step", "exp_avg", "exp_avg_sq"}  # names of what Adam keeps about each parameter
 Identity = str | dict[str, Any]
@@ -31,7 +31,7 @@ class SavedTraining(Settings):
 
     identity: Any = None
     step: Positive
-    parts: Rows[Part] = ()
+    parts: Rows[CoursePart] = ()
 
 
 def save_state(
@@ -42,7 +42,7 @@ def save_state(
     modules: dict[str, nn.Module],
     optimizers: dict[str, Optimizer],
     generator: torch.Generator,
-    parts: Sequence[Part] = (),
+    parts: Sequence[CoursePart] = (),
 ) -> None:
     """Write the step, weights, buffers, optimiser moments and random state atomically.
 
