@@ -34,7 +34,7 @@ PLACES = {
     "ganguard.audit.steps.yardstick_files:write_tensors": "balls.safetensors",
     "ganguard.audit.steps.measurements:write_json": "measurements.json",
     "ganguard.audit.steps.purchase_files:write_json": "purchase.json",
-    "ganguard.audit.steps.substitute:write_json": "substitute.json",
+    "ganguard.audit.steps.substitute_files:write_json": "substitute.json",
     "ganguard.audit.steps.replay:write_tensors": "bought.safetensors",
     "ganguard.audit.outcome.copies:copy_directory": "checkpoints",
     "ganguard.audit.outcome.copies:copy_file": "grids",
