@@ -143,10 +143,13 @@ def test_a_target_that_is_to_be_trained_is_stood_in_for(cli: Cli, write: Callabl
 
 def test_a_narrow_range_and_a_target_like_noise_are_said(cli: Cli, write: Callable[..., None]) -> None:
     write(target={"python": "factory_of_check:narrow"})
-    code, out, _ = cli("check", "mine.yaml", "--images", "16")
-    if code == 0:  # a target may also refuse such a range when it is opened
-        assert "! the target's pixels lie in " in out
-        assert "Target: 16 images" in out
+    code, out, err = cli("check", "mine.yaml", "--images", "16")
+    assert code == 0
+    assert "! the target's pixels lie in " in out
+    assert "Target: 16 images" in out
+    noted = [line.removeprefix("! target: ") for line in err.splitlines() if line.startswith("! target: ")]
+    assert noted  # what the target says of itself when it is opened is said with the rest
+    assert all(f"! {note}" in out for note in noted)
 
 
 def test_one_line_says_what_cannot_even_be_planned(cli: Cli, write: Callable[..., None]) -> None:

@@ -21,7 +21,7 @@ from ganguard.base.progress import silent
 from ganguard.base.seeds import derived_seed
 from ganguard.comparison.embedding import Embedding, load_embedding
 from ganguard.metrics.features.network import FeatureNetwork, FeatureSettings, parse_features
-from ganguard.targets.protocol import BlackBoxTarget
+from ganguard.targets.protocol import BlackBoxTarget, notes_of
 
 
 @dataclass
@@ -73,6 +73,7 @@ class Looking:
         """
         step = self.plan.ground.measured_target
         target, seed = self._open(), derived_seed(0, "auditor")
+        self.opened.remarks += notes_of(target)
         say(f"drawing {count:,} images")
         if self.spec.remote() and step is self.plan.ground.target:
             began = looks.now()
