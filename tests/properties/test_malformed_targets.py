@@ -155,11 +155,15 @@ def test_a_generator_that_changes_its_mind_is_refused(compute: Compute) -> None:
 def test_weights_that_cannot_be_hashed_are_refused(
     tmp_path: Path, compute: Compute, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(
-        sys.modules, "half_factory", type("M", (), {"make": staticmethod(lambda: Flat(torch.bfloat16))})
-    )
+    factories = {
+        "half_factory": lambda: Flat(torch.bfloat16),
+        "empty_factory": lambda: Flat().to("meta"),
+    }
+    for name, make in factories.items():
+        monkeypatch.setitem(sys.modules, name, type("M", (), {"make": staticmethod(make)}))
+    assert PythonTarget(python="half_factory:make", latent_dim=2).load(compute).image_shape == (1, 4, 4)
     with pytest.raises(
         TargetError,
-        match=r"^half_factory:make: the weights cannot be read \(Got unsupported ScalarType BFloat16\)",
+        match=r"^empty_factory:make: the weights cannot be read \(Cannot copy out of meta tensor; no data!\)",
     ):
-        PythonTarget(python="half_factory:make", latent_dim=2).load(compute)
+        PythonTarget(python="empty_factory:make", latent_dim=2).load(compute)
