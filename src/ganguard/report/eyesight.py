@@ -107,7 +107,7 @@ def _row(damage: str, ladder: tuple[Rung, ...], blind: list[Rung], most: int) ->
     """Return a row with the distance at each level, the strongest last; unseen ones are marked."""
     hidden = {id(rung) for rung in blind}
     cells = [
-        f"{rung.level:g}: FD {number(rung.distance)}{' (not seen)' if id(rung) in hidden else ''}"
+        f"{rung.level:g}: {number(rung.distance)}{' (not seen)' if id(rung) in hidden else ''}"
         for rung in steps_of(ladder, damage)
     ]
     said = DAMAGES[damage]

@@ -106,7 +106,7 @@ _TABLE = (
     Damage(
         "modes",
         "modes dropped",
-        "share of 10 clusters of the features",
+        "share of 10 clusters",
         "a share of {} of the modes dropped",
         lambda _: (0.1, 0.2, 0.5, 0.9),
         _none,
