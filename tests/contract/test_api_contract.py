@@ -159,7 +159,8 @@ def test_a_harvest_that_is_killed_again_and_again_pays_for_no_stored_answer_twic
     with Ledger(tmp_path / "out" / "ledger.sqlite") as ledger:
         reserved = ledger.balance("default").reserved
         again = ledger.asked_again()["default"]
-    assert 60 <= api.made == reserved == 60 + again <= 62
+    # A request that was noted and not yet sent when the kill came counts as made: one a kill, at most.
+    assert 60 <= api.made <= reserved == 60 + again <= 62
     assert (f"{again} of them are requests that were sent again" in ended.stderr) == (again > 0)
     kept = list((tmp_path / "home").rglob("*.answer"))
     assert len(kept) == 60
