@@ -51,6 +51,10 @@ class CheckpointDescription(Settings):
     digests: dict[Literal["generator", "discriminator"], str]
     provenance: Plain
 
+    def fingerprint(self) -> str:
+        """Return a digest of all of it: another one if the file has changed in any way."""
+        return content_key(**self.model_dump(mode="json"))
+
 
 @dataclass(frozen=True)
 class Checkpoint:

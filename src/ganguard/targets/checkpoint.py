@@ -8,7 +8,6 @@ from pathlib import Path
 from pydantic import field_validator
 
 from ganguard.architectures.checkpoint import load_checkpoint, read_description
-from ganguard.base.cache import content_key
 from ganguard.base.compute import Compute
 from ganguard.base.settings import absolute
 from ganguard.targets.load import TargetSettings, naming
@@ -35,7 +34,7 @@ class CheckpointTarget(TargetSettings):
 
         Raises CheckpointError.
         """
-        return content_key(**read_description(self.path).model_dump(mode="json"))
+        return read_description(self.path).fingerprint()
 
     def load(self, compute: Compute) -> WhiteBoxModuleTarget:
         """Load the checkpoint.

@@ -3,6 +3,7 @@
 The format holds a graph of known operations and no code, so such a file need not be trusted.
 """
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -61,9 +62,12 @@ class OnnxTarget(TargetSettings):
             name, kind, sides = _input(session)
             shape = code_shape_of(sides, self.latent_dim)
             program = Program(_runner(session, name, kind, _output(session, self.output)), shape, sides[0])
-            entries = int(np.prod(shape))
             return ModuleTarget(
-                program, latent_dim=entries, identity=identity, compute=compute, pixel_range=self.range
+                program,
+                latent_dim=math.prod(shape),
+                identity=identity,
+                compute=compute,
+                pixel_range=self.range,
             )
 
 

@@ -7,7 +7,6 @@ from typing import Any, cast
 from pydantic import ValidationError, field_validator, model_validator
 
 from ganguard.architectures.checkpoint import read_description
-from ganguard.base.cache import content_key
 from ganguard.base.settings import Settings, absolute, explain, shortened
 
 
@@ -50,7 +49,7 @@ class Beginning(Settings):
 
         Raises CheckpointError.
         """
-        return content_key(**read_description(self.path).model_dump(mode="json"))
+        return read_description(self.path).fingerprint()
 
 
 def with_its_architecture(values: object) -> object:
