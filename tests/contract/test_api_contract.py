@@ -28,7 +28,7 @@ from ganguard.queries.ledger import Ledger
 from ganguard.queries.metered_target import meter
 from ganguard.queries.store import Store
 from ganguard.results.records import AuditResults
-from ganguard.targets import api_target
+from ganguard.targets.api import target as api_target
 from ganguard.targets.batching_target import BatchingSettings, BatchingTarget
 from ganguard.targets.load import load_target, parse_target
 from ganguard.targets.protocol import BlackBoxTarget

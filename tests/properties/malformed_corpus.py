@@ -34,8 +34,8 @@ from ganguard.queries.store import Store
 from ganguard.report import write_report
 from ganguard.results.records import read_results
 from ganguard.targets.checkpoint import CheckpointTarget
+from ganguard.targets.programs.torchscript import TorchScriptTarget
 from ganguard.targets.python_factory import PythonTarget
-from ganguard.targets.torchscript import TorchScriptTarget
 from ganguard.training.state import load_state, saved_step
 
 # keys of a spec: the refusal of a spec without a file name must name one of them

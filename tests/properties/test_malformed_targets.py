@@ -20,8 +20,8 @@ from ganguard.base.errors import CheckpointError, TargetError
 from ganguard.base.torchscript import MOST_CODE
 from ganguard.targets.checkpoint import CheckpointTarget
 from ganguard.targets.module import MOST_LATENTS, ModuleTarget
+from ganguard.targets.programs.torchscript import TorchScriptTarget
 from ganguard.targets.python_factory import PythonTarget
-from ganguard.targets.torchscript import TorchScriptTarget
 from ganguard.training.state import load_state
 
 

@@ -16,12 +16,12 @@ from ganguard.base.images import CHANNELS, require_images, to_float, to_uint8
 from ganguard.base.seeds import normal
 from ganguard.base.settings import one_line
 from ganguard.targets.batching import MICRO_BATCH, in_micro_batches
-from ganguard.targets.fitted import of_statistics
-from ganguard.targets.foreign_code import ForeignCode
-from ganguard.targets.network import CalledNetwork
+from ganguard.targets.foreign.code import ForeignCode
+from ganguard.targets.foreign.fitted import of_statistics
+from ganguard.targets.foreign.network import CalledNetwork
+from ganguard.targets.foreign.purity import require_pure
+from ganguard.targets.foreign.ranges import require_range, to_own
 from ganguard.targets.protocol import Discriminator
-from ganguard.targets.purity import require_pure
-from ganguard.targets.ranges import require_range, to_own
 
 MOST_LATENTS = 1 << 20  # entries of z
 MOST_BYTES = 4 << 30  # of a micro-batch of float images: 2048x2048 pixels in colour

@@ -15,11 +15,11 @@ from ganguard.base.compute import Compute
 from ganguard.base.errors import TargetError
 from ganguard.base.settings import Positive, one_line, shortened
 from ganguard.base.weights import weights_of
-from ganguard.targets.fitted import Loads, watch_loads
-from ganguard.targets.foreign_code import ForeignCode
+from ganguard.targets.foreign.code import ForeignCode
+from ganguard.targets.foreign.fitted import Loads, watch_loads
+from ganguard.targets.foreign.ranges import PixelRange
 from ganguard.targets.load import TargetSettings, naming
 from ganguard.targets.module import ModuleTarget, WhiteBoxModuleTarget
-from ganguard.targets.ranges import PixelRange
 
 LONGEST_NAME = 200  # characters of "module:factory"
 

@@ -17,8 +17,9 @@ from ganguard.queries.harvest import harvest
 from ganguard.queries.ledger import Ledger
 from ganguard.queries.metered_target import meter
 from ganguard.queries.store import Store
-from ganguard.targets import api_client, api_target
-from ganguard.targets.api_target import ApiTarget
+from ganguard.targets.api import client as api_client
+from ganguard.targets.api import target as api_target
+from ganguard.targets.api.target import ApiTarget
 from ganguard.targets.load import fingerprint, load_target, parse_target
 from ganguard.targets.repeats import allowed_beside
 

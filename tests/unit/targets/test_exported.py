@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ganguard.base.compute import Compute
 from ganguard.base.errors import TargetError
-from ganguard.targets.exported import ExportedTarget
+from ganguard.targets.programs.exported import ExportedTarget
 
 
 class Paint(nn.Module):

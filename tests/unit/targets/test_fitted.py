@@ -15,8 +15,8 @@ from ganguard.base.compute import Compute
 from ganguard.base.errors import TargetError
 from ganguard.base.weights import weights_of
 from ganguard.targets.module import ModuleTarget, WhiteBoxModuleTarget
+from ganguard.targets.programs.torchscript import TorchScriptTarget
 from ganguard.targets.python_factory import PythonTarget
-from ganguard.targets.torchscript import TorchScriptTarget
 
 CODE = """
 import torch

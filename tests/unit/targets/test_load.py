@@ -5,8 +5,8 @@ import pytest
 from ganguard.base.errors import SpecError
 from ganguard.targets.checkpoint import CheckpointTarget
 from ganguard.targets.load import parse_target
+from ganguard.targets.programs.torchscript import TorchScriptTarget
 from ganguard.targets.python_factory import PythonTarget
-from ganguard.targets.torchscript import TorchScriptTarget
 
 
 def test_the_key_names_the_kind() -> None:

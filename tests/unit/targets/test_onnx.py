@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from ganguard.base.compute import Compute
 from ganguard.base.errors import TargetError
-from ganguard.targets.onnx import OnnxTarget
+from ganguard.targets.programs.onnx import OnnxTarget
 
 WEIGHTS = np.random.default_rng(0).normal(size=(3, 48)).astype(np.float32)
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ganguard.base.compute import Compute
 from ganguard.base.errors import TargetError
-from ganguard.targets.torchscript import TorchScriptTarget
+from ganguard.targets.programs.torchscript import TorchScriptTarget
 
 
 class Paint(nn.Module):

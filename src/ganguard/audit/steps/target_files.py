@@ -138,14 +138,14 @@ OPENS_CHECKPOINT = (
     "ganguard.architectures",
     "ganguard.targets.batching",
     "ganguard.targets.checkpoint",
-    "ganguard.targets.fitted",
-    "ganguard.targets.foreign_code",
+    "ganguard.targets.foreign.fitted",
+    "ganguard.targets.foreign.code",
     "ganguard.targets.load",
     "ganguard.targets.module",
-    "ganguard.targets.network",
-    "ganguard.targets.process_state",
-    "ganguard.targets.purity",
-    "ganguard.targets.ranges",
+    "ganguard.targets.foreign.network",
+    "ganguard.targets.foreign.process_state",
+    "ganguard.targets.foreign.purity",
+    "ganguard.targets.foreign.ranges",
 )
 """Code that the images of a GAN that was trained here depend on."""
 OPENS = ("ganguard.base", "ganguard.architectures", "ganguard.data.crops", "ganguard.targets", FILES)

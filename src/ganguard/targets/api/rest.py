@@ -7,10 +7,10 @@ from pydantic import field_validator, model_validator
 
 from ganguard.base.compute import Compute
 from ganguard.targets.allowed import require_allowed
-from ganguard.targets.api_request import ApiRequest
-from ganguard.targets.api_settings import ApiSettings, named
-from ganguard.targets.api_target import Api, ApiTarget
-from ganguard.targets.json_path import parse_path
+from ganguard.targets.api.json_path import parse_path
+from ganguard.targets.api.request import ApiRequest
+from ganguard.targets.api.settings import ApiSettings, named
+from ganguard.targets.api.target import Api, ApiTarget
 from ganguard.targets.load import TargetSettings
 
 

@@ -16,10 +16,10 @@ from ganguard.base.cache import file_digest
 from ganguard.base.compute import Compute
 from ganguard.base.errors import TargetError
 from ganguard.base.settings import Positive, absolute, one_line
+from ganguard.targets.foreign.ranges import PixelRange
 from ganguard.targets.load import TargetSettings, naming
 from ganguard.targets.module import ModuleTarget
-from ganguard.targets.programs import Program, Side, code_shape_of
-from ganguard.targets.ranges import PixelRange
+from ganguard.targets.programs.program import Program, Side, code_shape_of
 
 FLOATS = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64}
 

@@ -22,12 +22,12 @@ from ganguard.base.settings import (
 from ganguard.base.text_files import decoded
 from ganguard.data.crops import Side
 from ganguard.targets.allowed import is_loopback
-from ganguard.targets.api_answers import answers_directory
-from ganguard.targets.api_client import ApiClient
-from ganguard.targets.api_image import Reading, Size, shape_given
-from ganguard.targets.api_request import ApiRequest
-from ganguard.targets.api_target import Api, ApiTarget
-from ganguard.targets.json_path import Step
+from ganguard.targets.api.answers import answers_directory
+from ganguard.targets.api.client import ApiClient
+from ganguard.targets.api.image import Reading, Size, shape_given
+from ganguard.targets.api.json_path import Step
+from ganguard.targets.api.request import ApiRequest
+from ganguard.targets.api.target import Api, ApiTarget
 
 LARGEST_PROMPTS = 16 << 20  # bytes of a file of prompts
 Prompt = Annotated[str, Field(min_length=1, max_length=32_000)]

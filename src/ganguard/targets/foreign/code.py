@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from ganguard.base.errors import TargetError
-from ganguard.targets.process_state import PARTS, Part
+from ganguard.targets.foreign.process_state import PARTS, Part
 
 _ONE_AT_A_TIME = threading.RLock()  # two threads would give each other's state back
 

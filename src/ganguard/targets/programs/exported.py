@@ -18,11 +18,11 @@ from ganguard.base.cache import file_digest
 from ganguard.base.compute import Compute
 from ganguard.base.errors import TargetError
 from ganguard.base.settings import Positive, absolute, one_line
-from ganguard.targets.foreign_code import ForeignCode
+from ganguard.targets.foreign.code import ForeignCode
+from ganguard.targets.foreign.ranges import PixelRange
 from ganguard.targets.load import TargetSettings, naming
 from ganguard.targets.module import ModuleTarget
-from ganguard.targets.programs import Program, Side, code_shape_of
-from ganguard.targets.ranges import PixelRange
+from ganguard.targets.programs.program import Program, Side, code_shape_of
 
 
 class ExportedTarget(TargetSettings):

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from ganguard.base.compute import Compute, use_threads
 from ganguard.base.errors import TargetError
 from ganguard.base.settings import one_line
-from ganguard.targets.foreign_code import ForeignCode
+from ganguard.targets.foreign.code import ForeignCode
 
 
 class CalledNetwork:

@@ -19,8 +19,8 @@ from ganguard.base.cache import content_key, write_bytes
 from ganguard.base.errors import BudgetError, StepError, TargetError
 from ganguard.base.seeds import derived_seed
 from ganguard.base.settings import shortened
-from ganguard.targets.api_answers import Answers, KeptAnswer
-from ganguard.targets.api_client import (
+from ganguard.targets.api.answers import Answers, KeptAnswer
+from ganguard.targets.api.client import (
     FIRST_PAUSE,
     LARGEST_ANSWER,
     LONGEST_PAUSE,
@@ -29,8 +29,8 @@ from ganguard.targets.api_client import (
     Lost,
     Refused,
 )
-from ganguard.targets.api_image import Reading
-from ganguard.targets.api_request import ApiRequest, FilledRequest
+from ganguard.targets.api.image import Reading
+from ganguard.targets.api.request import ApiRequest, FilledRequest
 from ganguard.targets.repeats import charge_again
 
 PATIENCE = 60.0  # seconds of waiting, in all, for an API that is not reached

@@ -14,7 +14,7 @@ import httpx2 as httpx
 
 from ganguard.base.errors import BudgetError, StepError, TargetError
 from ganguard.base.settings import one_line
-from ganguard.targets.api_request import FilledRequest
+from ganguard.targets.api.request import FilledRequest
 
 LARGEST_ANSWER = 256 << 20  # bytes: an image of 8192x6144 pixels in base64
 LONGEST_WAIT = 3600.0  # seconds that an API may ask to wait

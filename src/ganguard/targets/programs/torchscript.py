@@ -11,10 +11,10 @@ from ganguard.base.compute import Compute
 from ganguard.base.errors import TargetError
 from ganguard.base.settings import Positive, absolute
 from ganguard.base.torchscript import load_program, trusted_digest
-from ganguard.targets.foreign_code import ForeignCode
+from ganguard.targets.foreign.code import ForeignCode
+from ganguard.targets.foreign.ranges import PixelRange
 from ganguard.targets.load import TargetSettings, naming
 from ganguard.targets.module import ModuleTarget
-from ganguard.targets.ranges import PixelRange
 
 
 class TorchScriptTarget(TargetSettings):

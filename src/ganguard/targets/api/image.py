@@ -16,7 +16,7 @@ from ganguard.base.errors import DataError, TargetError
 from ganguard.base.settings import MOST_SIDE, json_of, one_line, shortened
 from ganguard.data.crops import centre_crop_resize
 from ganguard.targets.allowed import is_loopback, parts_of
-from ganguard.targets.json_path import Step, value_at, written
+from ganguard.targets.api.json_path import Step, value_at, written
 
 _SIDES = re.compile(r"(\d{1,5})(?:[xX*](\d{1,5}))?")  # width, height
 _DATA_URI = re.compile(r"data:[^,]{0,200},", re.IGNORECASE)

@@ -8,12 +8,12 @@ from pydantic import Field, field_validator, model_validator
 from ganguard.base.compute import Compute
 from ganguard.base.settings import Plain, shortened
 from ganguard.targets.allowed import parts_of, require_allowed
-from ganguard.targets.api_request import ApiRequest
-from ganguard.targets.api_settings import ApiSettings, named
-from ganguard.targets.api_target import Api, ApiTarget
-from ganguard.targets.json_path import parse_path
+from ganguard.targets.api.json_path import parse_path
+from ganguard.targets.api.request import ApiRequest
+from ganguard.targets.api.rest import said_of_repeats
+from ganguard.targets.api.settings import ApiSettings, named
+from ganguard.targets.api.target import Api, ApiTarget
 from ganguard.targets.load import TargetSettings
-from ganguard.targets.rest import said_of_repeats
 
 ROUTE = "/images/generations"
 _OURS = frozenset({"model", "prompt", "n", "size", "response_format", "stream"})

@@ -1,0 +1,1 @@
+"""Generators in files that hold their own program: TorchScript, torch.export and ONNX."""
