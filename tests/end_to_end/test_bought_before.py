@@ -101,7 +101,7 @@ def test_what_does_not_fit_is_refused_before_anything_is_drawn(
     wrong: list[tuple[Any, type[InputError], str]] = [
         ({"images": str(few)}, TargetError, "29 images were bought before; 30 are wanted"),
         ({"images": str(large)}, DataError, r"are \(1, 16, 16\) .* the target makes \(1, 8, 8\)"),
-        ({"images": str(tmp_path / "absent")}, SpecError, "unknown data set"),
+        ({"images": str(tmp_path / "absent")}, SpecError, "absent': no such file or folder"),
     ]
     for purchase, error, reason in wrong:
         with pytest.raises(error, match=reason):

@@ -127,6 +127,7 @@ def _of_dataset(settings: "DatasetSettings", samples: int, progress: "Progress")
         real.stray,
         real.skipped.count if real.skipped else 0,
         real.made_rgb,
+        orient=getattr(settings, "orient", None),
     )
     return ImageSet(len(rows), shape, lambda: whole.read(rows), whole, origin)
 

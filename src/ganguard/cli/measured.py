@@ -124,6 +124,7 @@ def _set(side: Side) -> SetRecord:
         width=width,
         size=side.origin.size,
         crop=side.origin.crop,
+        orient=side.origin.orient,
         stray=side.origin.stray,
         unreadable=side.origin.unreadable,
         made_rgb=side.origin.made_rgb,

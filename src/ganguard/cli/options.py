@@ -96,8 +96,8 @@ def dataset_of(text: str, size: int | None) -> "DatasetSettings":
     """
     from ganguard.base.errors import SpecError
     from ganguard.base.settings import read_yaml
-    from ganguard.cli.datasets import IN_FILES, kind_at, not_found
     from ganguard.data import DATASETS
+    from ganguard.data.at_path import IN_FILES, kind_at, not_found
     from ganguard.data.dataset import parse_dataset
 
     if is_mapping(text):

@@ -26,6 +26,8 @@ class Origin:
         kind: in words, such as "image_folder" or "checkpoint".
         size: side in pixels that its images were resized to; None if they were not.
         crop: the part of each image that was taken; None for sets that are not cropped.
+        orient: whether they were turned as their EXIF data say ("exif") or not ("none"); None for sets that
+            are not of files.
         stray: how many hidden files, and files of operating systems, were left out.
         unreadable: how many images could not be read and were left out.
         made_rgb: how many images are grey in their files and were made RGB, since others have colour.
@@ -39,6 +41,7 @@ class Origin:
     unreadable: int = 0
     made_rgb: int = 0
     converted: Literal["", "grey", "RGB"] = ""
+    orient: str | None = None
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Protocol, cast
 
 from pydantic import BeforeValidator, SerializeAsAny
 from torch import Tensor
 
 from ganguard.base.cache import tensor_digest
-from ganguard.base.errors import SpecError, unknown_name
+from ganguard.base.errors import SpecError
 from ganguard.base.progress import Progress, silent
 from ganguard.base.settings import Settings, shortened
 from ganguard.data import DATASETS
@@ -83,13 +84,14 @@ class Dataset(Protocol):
 
 
 def parse_dataset(value: object) -> DatasetSettings:
-    """Return the settings of a data set from its name ("digits") or from a mapping with `kind`. Raises
-    SpecError."""
+    """Return the settings of a data set from its name ("digits"), from the path of its files, or from a
+    mapping with `kind`. Raises SpecError."""
     if isinstance(value, str) and value not in DATASETS.table():
-        said = unknown_name("data set", value, list(DATASETS.table()))
-        raise SpecError(
-            f"{said}. For images in files, write {{kind: image_folder, path: {shortened(value)}}}."
-        )
+        from ganguard.data.at_path import kind_at, not_found  # imports the kinds, which import this
+
+        if not value.strip() or (kind := kind_at(Path(value).expanduser())) is None:
+            raise SpecError(not_found(value))
+        value = {"kind": kind, "path": value}
     if isinstance(value, Mapping) and "kind" not in value:
         raise SpecError(
             "unknown data set: its mapping must have the key `kind`, such as {kind: image_folder, path: x}, "

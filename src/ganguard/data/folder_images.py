@@ -28,5 +28,7 @@ class FolderImages(EncodedImages):
         decided: what was decided about its folders and files; empty texts if nothing was.
         """
         folder = Path(self.path)
+        if not folder.is_dir():  # one file, beside which nothing is
+            return replace(real, decided=tuple(filter(None, decided)))
         beside = held(folder).beside(cast(HeldKind, self.kind), self.path)
         return replace(real, stray=stray_files(folder), decided=(*beside, *filter(None, decided)))

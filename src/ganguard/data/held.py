@@ -7,7 +7,7 @@ from typing import Literal
 from ganguard.base.lfs_pointers import is_lfs_pointer
 from ganguard.base.settings import one_line
 from ganguard.data.encoded import named_as_image
-from ganguard.data.lmdb_files import FILE, entries_claimed
+from ganguard.data.lmdb_files import entries_claimed, is_lmdb
 from ganguard.data.parquet import rows_of_images
 from ganguard.data.walk import files_of
 
@@ -20,7 +20,7 @@ class Held:
 
     Attributes:
         pictures: number of files that are named as images.
-        databases: folders that hold an LMDB, and how many entries these claim in all.
+        databases: files that hold an LMDB, and how many entries these claim in all.
         tables: Parquet files with a column of images, or that cannot be read, and their rows in all.
         others: Parquet files without images.
         pointers: whether Parquet files are pointers of Git LFS, and none is a file.
@@ -74,15 +74,15 @@ def held(folder: Path) -> Held:
     """
     pictures, databases, parquet = 0, list[Path](), list[Path]()
     for file in files_of(folder):
-        if file.name == FILE:
-            databases.append(file.parent)
-        elif file.suffix.lower() == ".parquet":
+        if file.suffix.lower() == ".parquet":
             parquet.append(file)
         elif named_as_image(file):
             pictures += 1
+        elif is_lmdb(file):
+            databases.append(file)
     rows = {file: rows_of_images(file) for file in sorted(parquet)}
     tables = [file for file, count in rows.items() if count is not None]
-    entries = sum(entries_claimed(place / FILE) for place in databases)
+    entries = sum(map(entries_claimed, databases))
     return Held(
         pictures,
         (sorted(databases), entries),

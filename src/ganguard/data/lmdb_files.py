@@ -16,12 +16,36 @@ if TYPE_CHECKING:
     from lmdb import Cursor
 
 FILE = "data.mdb"
+"""The file of a database that is a folder. A database may also be a file of another name, by itself."""
+_OF_DATABASES = frozenset({"", ".mdb", ".lmdb", ".db"})  # endings of such files
 HEAD, MAGIC = 16, 0xBEEFC0DE  # bytes of a page before its meta data, and the first word of the meta data
 META = 136  # bytes of the meta data
 _PAGE_SIZE, _ENTRIES, _LAST_PAGE, _TRANSACTION = 24, 104, 120, 128  # places in the meta data
 NO_IMAGES = frozenset({b"length", b"num-samples", b"__len__", b"__keys__"})
 """Keys under which programs keep how many images there are, or the list of their keys."""
 _SIZED = re.compile(rb"([0-9]{1,5})-[0-9]{5,}")
+
+
+def is_lmdb(file: Path) -> bool:
+    """Return whether a file holds a database: it is called data.mdb, or begins as one does and has an ending
+    that databases have, or none."""
+    return file.name == FILE or (file.suffix.lower() in _OF_DATABASES and begins_as_lmdb(file))
+
+
+def begins_as_lmdb(file: Path) -> bool:
+    """Return whether a file begins with the head page of an LMDB; False if it cannot be read."""
+    try:
+        if not file.is_file():  # a pipe would be waited for
+            return False
+        with file.open("rb") as opened:
+            return _number(opened.read(HEAD + META)[HEAD:], 0, 4) == MAGIC
+    except OSError:
+        return False
+
+
+def place_of(file: Path) -> Path:
+    """Return the folder that a database is, or has the name of: `cat` for cat/data.mdb and for cat.mdb."""
+    return file.parent if file.name == FILE else file.with_suffix("")
 
 
 def require_whole(file: Path) -> None:

@@ -25,7 +25,7 @@ from ganguard.data.encoded import Encoded, Found, load_encoded
 from ganguard.data.folder_classes import FolderClasses, folder_classes
 from ganguard.data.folder_images import FolderImages
 from ganguard.data.image_folder import file_state
-from ganguard.data.lmdb_files import FILE, keys_of_images, require_whole, sizes_held
+from ganguard.data.lmdb_files import FILE, is_lmdb, keys_of_images, place_of, require_whole, sizes_held
 from ganguard.data.walk import files_of
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ _LSUN_SPLIT = re.compile(r"[-_](train|val|test)([-_]lmdb)?$", re.IGNORECASE)
 
 
 class LsunLmdb(FolderImages):
-    """A category's database (a folder with data.mdb, such as LSUN's `bedroom_train_lmdb`), or a folder of
-    several at any depth, which are then the classes.
+    """A category's database (a folder with data.mdb, such as LSUN's `bedroom_train_lmdb`, or a file by itself
+    of any name), or a folder of several at any depth, which are then the classes.
 
     Attributes:
         max_images: images of each database to take, the first by their keys; None takes all.
@@ -51,7 +51,7 @@ class LsunLmdb(FolderImages):
     def fingerprint(self) -> str:
         """Return a text that changes with any database's path, size or times of change. Raises DataError if
         there is none."""
-        return content_key(files=[file_state(folder / FILE) for folder in _databases(Path(self.path))])
+        return content_key(files=[file_state(file) for file in _databases(Path(self.path))])
 
     def load(self, progress: Progress = silent) -> RealImages:
         """Return the images of each category in the order of their keys, with labels if there are several
@@ -63,16 +63,14 @@ class LsunLmdb(FolderImages):
     def _opened(self) -> Generator[Found]:
         with ExitStack() as stack:
             labels = self._classes().labels
-            opened = [
-                (folder, stack.enter_context(_environment(folder))) for folder in _databases(Path(self.path))
-            ]
-            chosen = [self._chosen(folder, environment) for folder, environment in opened]
+            opened = [(file, stack.enter_context(_environment(file))) for file in _databases(Path(self.path))]
+            chosen = [self._chosen(file, environment) for file, environment in opened]
             counts = [min(held, self.max_images or held) for _, held in chosen]
 
             def images() -> Iterator[Encoded]:
-                for (folder, environment), (size, _), count in zip(opened, chosen, counts, strict=True):
-                    category = labels[(folder / FILE).relative_to(self.path).as_posix()]
-                    yield from _images(folder, environment, size, count, category)
+                for (file, environment), (size, _), count in zip(opened, chosen, counts, strict=True):
+                    category = labels[self._in_set(file)]
+                    yield from _images(file, environment, size, count, category)
 
             if not sum(counts):
                 raise DataError(f"{self.path}: holds no images. Give the path of an LSUN database.")
@@ -80,19 +78,23 @@ class LsunLmdb(FolderImages):
 
     def _classes(self) -> FolderClasses:
         """Return the category of each database by the relative path of its file."""
-        files = [(folder / FILE).relative_to(self.path).as_posix() for folder in _databases(Path(self.path))]
+        files = [self._in_set(file) for file in _databases(Path(self.path))]
         found = folder_classes(files, self.class_folders, self.path)
         return found if self.class_folders else FolderClasses(one_category(found.labels), found.decided)
+
+    def _in_set(self, file: Path) -> str:
+        """Return the path of a database within the set, as if it were a folder: cat.mdb is of `cat` too."""
+        return (place_of(file) / FILE).relative_to(_folder_of(self.path)).as_posix()
 
     def _read_size(self) -> str:
         """Return which size of the pictures is read, and what reads another; empty if there is one only."""
         if self.resolution or find_spec("lmdb") is None:
             return ""
-        folder = _databases(Path(self.path))[0]
-        with _environment(folder) as environment:
-            with _reading(folder), environment.begin() as transaction, transaction.cursor() as cursor:
+        file = _databases(Path(self.path))[0]
+        with _environment(file) as environment:
+            with _reading(file), environment.begin() as transaction, transaction.cursor() as cursor:
                 sizes = sizes_held(cursor)
-            chosen, _ = self._chosen(folder, environment)
+            chosen, _ = self._chosen(file, environment)
         if len(sizes) < 2:
             return ""
         held = ", ".join(map(str, sizes))
@@ -102,13 +104,13 @@ class LsunLmdb(FolderImages):
             f"{one_line(self.path, 200)} reads another"
         )
 
-    def _chosen(self, folder: Path, environment: "Environment") -> tuple[int | None, int]:
+    def _chosen(self, file: Path, environment: "Environment") -> tuple[int | None, int]:
         """Return the size of the pictures to read, None if keys name no sizes, and the most that there can
         be.
 
         Raises DataError if `resolution` names a size that is not there.
         """
-        with _reading(folder), environment.begin() as transaction, transaction.cursor() as cursor:
+        with _reading(file), environment.begin() as transaction, transaction.cursor() as cursor:
             sizes = sizes_held(cursor)
         most = _entries(environment) // max(1, len(sizes))
         if self.resolution is None:
@@ -117,8 +119,8 @@ class LsunLmdb(FolderImages):
         if self.resolution not in sizes:
             there = ", ".join(map(str, sizes)) or "one size, which its keys do not name"
             raise DataError(
-                f"{folder}: holds no pictures of resolution {self.resolution}, but {there}. Leave resolution "
-                "out, or name one of these."
+                f"{_called(file)}: holds no pictures of resolution {self.resolution}, but {there}. Leave "
+                "resolution out, or name one of these."
             )
         return self.resolution, most
 
@@ -134,35 +136,53 @@ def one_category(labels: Mapping[str, str | None]) -> Mapping[str, str | None]:
     )
 
 
+def _folder_of(path: str) -> Path:
+    """Return the folder within which databases are known by their paths."""
+    given = Path(path)
+    return given if given.is_dir() else place_of(given)
+
+
+def _called(file: Path) -> Path:
+    """Return what messages call a database: its folder, or its file if it is one by itself."""
+    return file.parent if file.name == FILE else file
+
+
 def _databases(folder: Path) -> list[Path]:
-    if (folder / FILE).is_file():
+    """Return the files of the databases in a folder, or the one file that is given. Raises DataError."""
+    if folder.is_file():
         return [folder]
+    if (folder / FILE).is_file():
+        return [folder / FILE]
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder of LMDBs. Give the path of a folder that exists.")
     try:
-        found = sorted(file.parent for file in files_of(folder) if file.name == FILE)
+        found = sorted((file for file in files_of(folder) if is_lmdb(file)), key=place_of)
     except OSError as problem:
         raise unreadable(str(problem.filename or folder), problem) from None
     if not found:
         raise DataError(
-            f"{folder}: holds no LMDB ({FILE}), and no folder with one. Give the folder of an LSUN database."
+            f"{folder}: holds no LMDB ({FILE}), and no folder with one. Give an LSUN database: its "
+            "folder, or its file."
         )
     return found
 
 
 @contextmanager
-def _environment(folder: Path) -> Generator["Environment"]:
+def _environment(file: Path) -> Generator["Environment"]:
     if find_spec("lmdb") is None:
         raise DataError(
             "lsun_lmdb needs the package lmdb, which is not installed. Run: pip install ganguard[lmdb]"
         )
     import lmdb
 
-    require_whole(folder / FILE)
+    require_whole(file)
+    place = _called(file)
     try:
-        environment = lmdb.open(str(folder), readonly=True, lock=False, readahead=False, max_readers=1024)
+        environment = lmdb.open(
+            str(file), subdir=False, readonly=True, lock=False, readahead=False, max_readers=1024
+        )
     except (lmdb.Error, OSError) as problem:
-        raise DataError(f"{folder}: not an LMDB that can be read ({one_line(problem, 120)}).") from None
+        raise DataError(f"{place}: not an LMDB that can be read ({one_line(problem, 120)}).") from None
     with environment:
         yield environment
 
@@ -172,24 +192,25 @@ def _entries(environment: "Environment") -> int:
 
 
 def _images(
-    folder: Path, environment: "Environment", size: int | None, count: int, category: str | None
+    file: Path, environment: "Environment", size: int | None, count: int, category: str | None
 ) -> Iterator[Encoded]:
-    with _reading(folder), environment.begin() as transaction, transaction.cursor() as cursor:
+    place = _called(file)
+    with _reading(file), environment.begin() as transaction, transaction.cursor() as cursor:
         for _, key in zip(range(count), keys_of_images(cursor, size), strict=False):
             text = key.decode(errors="backslashreplace")
-            name, own = f"{folder}, key {one_line(text, 80)}", f"{category or ''}/{text}"
+            name, own = f"{place}, key {one_line(text, 80)}", f"{category or ''}/{text}"
             yield Encoded(name, partial(_value, environment, key, name), category, own)
 
 
 @contextmanager
-def _reading(folder: Path) -> Generator[None]:
+def _reading(file: Path) -> Generator[None]:
     import lmdb
 
     try:
         yield
     except lmdb.Error as problem:
         raise DataError(
-            f"{folder}: a damaged LMDB ({one_line(problem, 120)}). Copy the database again."
+            f"{_called(file)}: a damaged LMDB ({one_line(problem, 120)}). Copy the database again."
         ) from None
 
 

@@ -24,6 +24,8 @@ class SetRecord(Settings):
         channels: 1 or 3, as the images were measured.
         size: side in pixels that the images were resized to, if they were.
         crop: the part of each image that was taken, of files.
+        orient: "exif" if images were turned as their EXIF data say, "none" if they were taken as stored, of
+            files.
         stray: how many hidden files, and files of operating systems, were left out.
         unreadable: how many images could not be read and were left out.
         made_rgb: how many images are grey in their files and were made RGB, since others have colour.
@@ -38,6 +40,7 @@ class SetRecord(Settings):
     channels: Literal[1, 3] | SkipJsonSchema[None] = None
     size: Positive | SkipJsonSchema[None] = None
     crop: str | SkipJsonSchema[None] = None
+    orient: str | SkipJsonSchema[None] = None
     stray: NonNegative = 0
     unreadable: NonNegative = 0
     made_rgb: NonNegative = 0

@@ -4,36 +4,16 @@ was made before.
 The generator itself is not needed.
 """
 
-from pathlib import Path
-from typing import Annotated
-
 import torch
-from pydantic import BeforeValidator, field_validator
+from pydantic import field_validator
 from torch import Tensor
 
 from ganguard.base.compute import Compute
 from ganguard.base.errors import TargetError
 from ganguard.base.images import shape_of
 from ganguard.base.seeds import uniform
-from ganguard.data import DATASETS
 from ganguard.data.dataset import DatasetField, DatasetSettings, fingerprint, load_dataset
 from ganguard.targets.load import TargetSettings
-
-_FILES = {".zip": "image_zip", ".parquet": "parquet"}
-
-
-def _at_path(value: object) -> object:
-    """Return the data set at a path, if a text is one and names no data set: a folder of images or of Parquet
-    files, a harvest, a zip or a Parquet file."""
-    if not isinstance(value, str) or not value.strip() or value in DATASETS.table():
-        return value
-    path = Path(value).expanduser()
-    if path.is_file() and path.suffix.lower() in _FILES:
-        return {"kind": _FILES[path.suffix.lower()], "path": value}
-    if not path.is_dir():
-        return value
-    held = path / "data" if (path / "store.json").is_file() else path
-    return {"kind": "parquet" if any(held.glob("*.parquet")) else "image_folder", "path": str(held)}
 
 
 class ImagesTarget(TargetSettings):
@@ -48,7 +28,7 @@ class ImagesTarget(TargetSettings):
             a purchase that was made before. More than there are cannot be had.
     """
 
-    images: Annotated[DatasetField, BeforeValidator(_at_path)]
+    images: DatasetField
     in_order: bool = False
 
     @field_validator("images")

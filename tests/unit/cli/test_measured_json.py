@@ -84,6 +84,7 @@ def test_it_says_what_was_measured_and_how(cli: Cli) -> None:
         "channels": 3,
         "size": 8,
         "crop": "centre",
+        "orient": "none",
         "stray": 1,
         "unreadable": 0,
         "made_rgb": 1,
@@ -252,3 +253,9 @@ def test_the_units_of_a_number_are_those_of_its_name(cli: Cli) -> None:
 def test_a_mistyped_number_is_refused_before_images_are_read(cli: Cli) -> None:
     assert "unknown metric 'fidd'" in _refused(cli, "nowhere", "digits", "--metrics", "fidd")
     assert "--metrics: a name is empty" in _refused(cli, "digits", "digits", "--metrics", "")
+
+
+def test_it_says_whether_photographs_were_turned(cli: Cli) -> None:
+    _folder("a", _images(4, 1, 3))
+    said = _measured(cli, "{kind: image_folder, path: a, orient: exif}", "a", "--metrics", "ssim")
+    assert (said["sets"]["A"]["orient"], said["sets"]["B"]["orient"]) == ("exif", "none")

@@ -1,5 +1,6 @@
 """What a path is taken for: by what the files hold, at any depth, and the rest is named."""
 
+import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -9,12 +10,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 from idx_files import write_idx
 
-from ganguard.base.errors import DataError
+from ganguard.base.errors import DataError, SpecError
 from ganguard.cli.options import dataset_of
-from ganguard.data.dataset import RealImages, load_dataset
+from ganguard.data.dataset import RealImages, load_dataset, parse_dataset
 from ganguard.data.lsun_lmdb import LsunLmdb
+from ganguard.targets.images import ImagesTarget
+from ganguard.targets.load import parse_target
 
 Encode = Callable[[np.ndarray], bytes]
 Cli = Callable[..., tuple[int, str, str]]
@@ -205,3 +209,80 @@ def test_what_was_decided_is_said_on_standard_error(cli: Cli, tmp_path: Path, pi
     code, _, err = cli("measure", "set", "set", "--metrics", "ssim")
     assert code == 0, err
     assert "image_folder: the folders train, val are splits, and no classes. `class_folders: first` of" in err
+
+
+def one_file(file: Path, entries: dict[bytes, bytes]) -> Path:
+    """Write a database that is a file by itself, with its lock beside it."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with lmdb.open(str(file), subdir=False, map_size=1 << 20) as opened, opened.begin(write=True) as all_:
+        for key, value in entries.items():
+            all_.put(key, value)
+    return file
+
+
+@pytest.mark.parametrize("name", ["train.mdb", "bedroom.lmdb", "faces", "a.b.c", "set.DB"])
+def test_a_database_may_be_one_file(tmp_path: Path, picture: bytes, name: str) -> None:
+    file = one_file(tmp_path / name, {b"1": picture, b"2": picture})
+    found = load(file)
+    assert (dataset_of(str(file), None).kind, len(found.images), found.labels) == ("lsun_lmdb", 2, None)
+    assert parse_dataset(str(file)) == dataset_of(str(file), None)
+
+
+def test_the_file_of_a_database_is_the_database(tmp_path: Path, picture: bytes) -> None:
+    database(tmp_path / "bedroom_train_lmdb", {b"1": picture, b"2": picture})
+    whole, file = load(tmp_path / "bedroom_train_lmdb"), load(tmp_path / "bedroom_train_lmdb" / "data.mdb")
+    assert torch.equal(whole.images, file.images)
+    assert whole.names == file.names
+
+
+def test_databases_of_one_file_each_are_classes_beside_those_of_a_folder(
+    tmp_path: Path, picture: bytes
+) -> None:
+    one_file(tmp_path / "cat_train.mdb", {b"1": picture})
+    one_file(tmp_path / "cat_val.mdb", {b"1": picture})
+    database(tmp_path / "dog_train_lmdb", {b"1": picture, b"2": picture})
+    (tmp_path / "notes.db").write_bytes(b"of another program" * 20)
+    os.mkfifo(tmp_path / "pipe")
+    found = load(tmp_path)
+    assert (dataset_of(str(tmp_path), None).kind, found.classes) == ("lsun_lmdb", ("cat", "dog"))
+    assert found.labels is not None
+    assert found.labels.tolist() == [0, 0, 1, 1]
+
+
+def test_a_file_that_is_no_whole_database_is_refused(tmp_path: Path, picture: bytes) -> None:
+    file = one_file(tmp_path / "a.mdb", {b"%d" % n: picture * 40 for n in range(40)})
+    file.write_bytes(file.read_bytes()[:9000])
+    with pytest.raises(DataError, match=r"a\.mdb: not a whole LMDB"):
+        load(file)
+    (tmp_path / "b.mdb").write_bytes(b"Standard Jet DB" * 20)
+    with pytest.raises(SpecError, match=r"b\.mdb: no file of images"):
+        load(tmp_path / "b.mdb")
+    with pytest.raises(DataError, match=r"b\.mdb: not a whole LMDB"):
+        load_dataset(LsunLmdb(path=str(tmp_path / "b.mdb")))
+
+
+def test_a_path_is_taken_alike_wherever_images_are_named(tmp_path: Path, picture: bytes) -> None:
+    table(pictures(tmp_path / "beside", picture, 3) / "captions.parquet", None, 9)
+    table(tmp_path / "deep" / "data" / "train.parquet", picture, 2)
+    file = one_file(tmp_path / "faces.lmdb", {b"1": picture})
+    write_idx(tmp_path / "train-images-idx3-ubyte", np.zeros((2, 4, 4), np.uint8))
+    kinds = {"beside": "image_folder", "deep": "parquet", file.name: "lsun_lmdb"}
+    for name, kind in {**kinds, "train-images-idx3-ubyte": "idx"}.items():
+        path = str(tmp_path / name)
+        assert parse_dataset(path) == dataset_of(path, None)
+        target = parse_target({"images": path})
+        assert isinstance(target, ImagesTarget)
+        assert target.images == parse_dataset({"kind": kind, "path": path})
+
+
+def test_what_is_no_set_of_images_is_said_wherever_images_are_named(tmp_path: Path) -> None:
+    (tmp_path / "checkpoint.json").write_text("{}")
+    for value, reason in (
+        (str(tmp_path), "a generator, and images are wanted"),
+        (str(tmp_path / "absent"), "no such file or folder"),
+        (" ", "unknown data set ' '"),
+    ):
+        with pytest.raises(SpecError, match=reason):
+            parse_dataset(value)
+        with pytest.raises(SpecError, match=reason):
+            parse_target({"images": value})

@@ -9,6 +9,7 @@ from ganguard.base.settings import one_line
 from ganguard.data import DATASETS
 from ganguard.data.encoded import named_as_image
 from ganguard.data.held import held
+from ganguard.data.lmdb_files import begins_as_lmdb
 from ganguard.data.stray import is_stray
 
 IN_FILES = frozenset({"idx", "image_folder", "image_zip", "lsun_lmdb", "parquet"})
@@ -22,8 +23,9 @@ def kind_at(path: Path) -> str | None:
     """Return the kind of data set that lies at a path, or None if there is none.
 
     A folder may hold LMDBs, Parquet files of images, or image files, at any depth; if it holds several kinds,
-    the one with the most images counts. A file may be a zip, Parquet or idx file, by its first bytes if its
-    name does not tell. Raises SpecError if there is something else that may be taken for a data set.
+    the one with the most images counts. A file may be a zip, Parquet or idx file or an LMDB, by its first
+    bytes if its name does not tell. Raises SpecError if there is something else that may be taken for a data
+    set.
     """
     try:
         if path.is_dir():
@@ -74,11 +76,11 @@ def _kind_by_content(path: Path) -> str:
             first = opened.read(4)
     except OSError as problem:
         raise unreadable(name, problem) from None
-    if kind := _FIRST_BYTES.get(first):
+    if kind := "lsun_lmdb" if begins_as_lmdb(path) else _FIRST_BYTES.get(first):
         return kind
     raise SpecError(
-        f"{name}: no file of images that can be read. Give a folder of images, or a file whose name ends in "
-        f"{', '.join(_ENDINGS)}, or contains idx3-ubyte."
+        f"{name}: no file of images that can be read. Give a folder of images, an LMDB, or a file whose name "
+        f"ends in {', '.join(_ENDINGS)}, or contains idx3-ubyte."
     )
 
 
