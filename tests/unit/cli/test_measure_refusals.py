@@ -45,8 +45,8 @@ def refused(cli: Cli, *arguments: str) -> str:
         (["measure", "{kind:image_folder}", "digits"], "a space after each colon"),
         (["measure", "{path: faces}", "digits"], "must have the key `kind`"),
         (
-            ["audit", "digits", "--dry-run", "--set", "real=faces"],
-            "{kind: image_folder, path: 'faces'}",
+            ["audit", "digits", "--dry-run", "--set", "real=no/faces"],
+            "'no/faces': no such file or folder, and no data set of that name",
         ),
         (["measure", "mixed", "digits"], "Set `size` (`--size`) to crop and resize them all"),
         (
