@@ -75,14 +75,31 @@ class ImageApi:
 
 
 def good(api: ImageApi) -> Answer:
-    picture = api.picture()
     if api.form == "raw":
-        return 200, {"Content-Type": "image/png"}, picture
+        return 200, {"Content-Type": "image/png"}, api.picture()
+    return several(1)(api)
+
+
+def several(count: int) -> Callable[[ImageApi], Answer]:
+    """Answer with so many images, whatever was asked for."""
+
+    def answer(api: ImageApi) -> Answer:
+        return 200, {}, json.dumps({"created": 1, "data": [entry(api) for _ in range(count)]}).encode()
+
+    return answer
+
+
+def as_many_as_asked(api: ImageApi) -> Answer:
+    """Answer with `n` images, as OpenAI's form has it."""
+    return several(api.asked[-1].json()["n"])(api)
+
+
+def entry(api: ImageApi) -> dict[str, str]:
+    """Make an image, and return it as it stands in an answer."""
+    picture = api.picture()
     if api.form == "url":
-        entry = {"url": api.keep(picture)}
-    else:
-        entry = {api.form: base64.b64encode(picture).decode()}
-    return 200, {}, json.dumps({"created": 1, "data": [entry]}).encode()
+        return {"url": api.keep(picture)}
+    return {api.form: base64.b64encode(picture).decode()}
 
 
 def status(code: int, said: str = "{}", **headers: str) -> Callable[[ImageApi], Answer]:

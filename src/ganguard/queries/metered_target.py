@@ -48,9 +48,9 @@ class MeteredTarget:
             images = self._inner.sample(indices, seed=seed)
         return self._delivered(images, reservation, len(indices))
 
-    def _once_more(self, request: str) -> None:
-        """Reserve the image of a request that is sent again, and may be charged again."""
-        self._reserve(request, 1)
+    def _once_more(self, request: str, images: int) -> None:
+        """Reserve the images of a request that is sent again, and may be charged again."""
+        self._reserve(request, images)
 
     def _reserve(self, request: str, images: int) -> str:
         reservation = reservation_id(self.identity, self._account, request)

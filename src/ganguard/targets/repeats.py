@@ -1,15 +1,15 @@
 """Requests that are sent again to an API that charges each of them, and the meter that counts them.
 
 Such an API does not know a request that it has seen. If no answer came, it may have made the image and
-charged it: sending the request again buys a second one. The meter in whose call that happens reserves an
-image more, before the request is sent.
+charged it: sending the request again buys a second one. The meter in whose call that happens reserves the
+images of that request once more, before it is sent.
 """
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-Charge = Callable[[str], None]
+Charge = Callable[[str, int], None]
 
 AGAIN = "again "  # what the words of such a reservation begin with
 _METER: ContextVar[Charge | None] = ContextVar("meter of repeated requests", default=None)
@@ -17,7 +17,8 @@ _METER: ContextVar[Charge | None] = ContextVar("meter of repeated requests", def
 
 @contextmanager
 def charged_to(charge: Charge) -> Generator[None]:
-    """Have `charge` count every request that is sent again in the body. It is given words that say which."""
+    """Have `charge` count every request that is sent again in the body. It is given words that say which, and
+    how many images it may buy again."""
     token = _METER.set(charge)
     try:
         yield
@@ -25,13 +26,14 @@ def charged_to(charge: Charge) -> Generator[None]:
         _METER.reset(token)
 
 
-def charge_again(words: str) -> None:
-    """Count a request before it is sent again, if there is a meter. Raises BudgetError if it cannot pay."""
+def charge_again(words: str, images: int) -> None:
+    """Count the images of a request before it is sent again, if there is a meter. Raises BudgetError if it
+    cannot pay."""
     if (charge := _METER.get()) is not None:
-        charge(f"{AGAIN}{words}")
+        charge(f"{AGAIN}{words}", images)
 
 
 def allowed_beside(target: object) -> int:
-    """Return how many requests a target may send again beside the budget of an account."""
+    """Return how many images a target may ask for again beside the budget of an account."""
     found = getattr(target, "repeats", 0)
     return found if isinstance(found, int) else 0

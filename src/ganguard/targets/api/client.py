@@ -20,6 +20,7 @@ LARGEST_ANSWER = 256 << 20  # bytes: an image of 8192x6144 pixels in base64
 LONGEST_WAIT = 3600.0  # seconds that an API may ask to wait
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds between attempts, unless the API says how long
 _NOTHING_MADE = frozenset({425, 429, 503})
+_NOT_YET = frozenset({202, 204, 404, 408, 425, 429})
 _NO_MONEY = ("insufficient_quota", "billing", "credit", "payment")  # in what OpenAI and others answer
 
 
@@ -107,6 +108,23 @@ class ApiClient:
                 "address that it leads to."
             )
         raise Refused(f"{self.name}: the API refuses ({said}).{advice.get(status, '')}")
+
+    def look(self, request: FilledRequest) -> bytes | Free | Refused:
+        """Send a request that buys nothing once, and return the answer; Free if there is none yet; Refused
+        if there will be none."""
+        try:
+            status, content, headers = _read(self._client, request)
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError) as problem:
+            return Refused(f"no request can be made of it ({self.safe(problem)}).")
+        except httpx.HTTPError as problem:
+            return Free(self.safe(problem) or type(problem).__name__)
+        if status == 200:
+            return content
+        said = f"status {status}: {self.safe(content.decode(errors='replace'))}"
+        # Some APIs know a job only a moment after they have named it.
+        if status >= 500 or status in _NOT_YET:
+            return Free(said, True, _seconds(headers.get("Retry-After")))
+        return Refused(f"the API refuses ({said}).")
 
     def fetch(self, url: str, most: int) -> bytes:
         """Return what lies at the address in an answer. The key is not sent there.

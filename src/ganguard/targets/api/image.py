@@ -5,14 +5,15 @@ import binascii
 import ipaddress
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 from pydantic import BeforeValidator
 from torch import Tensor
 
 from ganguard.base.codecs import decode_image
-from ganguard.base.errors import DataError, TargetError
+from ganguard.base.errors import DataError, StepError, TargetError
 from ganguard.base.settings import MOST_SIDE, json_of, one_line, shortened
 from ganguard.data.crops import centre_crop_resize
 from ganguard.targets.allowed import is_loopback, parts_of
@@ -44,7 +45,7 @@ class Reading:
 
     Attributes:
         paths: where in the JSON it may stand; the first that is there counts. Without any, the answer itself
-            is the image.
+            is the image. All of them lead to one image, or to each of several.
         shape: (C, H, W) of the images that the target gives.
         resized: whether images of any size are cropped to squares and resized to it.
         local: whether the API is on this machine. Only such a one may send to an address of this machine.
@@ -55,7 +56,44 @@ class Reading:
     resized: bool
     local: bool
 
-    def image(self, answer: bytes, fetched: Callable[[str], bytes], name: str) -> Tensor:
+    def held(self, answer: bytes) -> int | None:
+        """Return how many images an answer holds, None if that cannot be read from it. One of which no path
+        leads to several holds one."""
+        if not self.several:
+            return 1
+        try:
+            whole = json_of(answer)
+            lists = [value_at(whole, path[: path.index(None)]) for path in self.paths[:1]]
+        except (ValueError, LookupError):
+            return None
+        return len(cast(list[object], lists[0])) if isinstance(lists[0], list) else None
+
+    def has_image(self, answer: bytes) -> bool:
+        """Return whether an image, or the address of one, stands in an answer."""
+        if not self.paths:
+            with suppress(DataError):
+                return bool(decode_image(answer, "", self.shape[0]).numel())
+            return False
+        if self.several:
+            return bool(self.held(answer))
+        try:
+            whole = json_of(answer)
+        except ValueError:
+            return False
+        for path in self.paths:
+            with suppress(LookupError):
+                if value_at(whole, path):
+                    return True
+        return False
+
+    @property
+    def several(self) -> bool:
+        """Whether an answer holds a list of images."""
+        return any(None in path for path in self.paths)
+
+    def image(
+        self, answer: bytes, fetched: Callable[[str], bytes], name: str, place: int = 0, count: int = 1
+    ) -> Tensor:
         """Return the image (C, H, W) uint8 in an answer.
 
         Raises TargetError if there is none, or it has another size.
@@ -64,14 +102,16 @@ class Reading:
             answer: the answer as it came.
             fetched: returns what lies at an address.
             name: calls the answer in messages.
+            place: of the image among several.
+            count: how many images the answer is to hold, if it may hold several.
         """
-        content = answer if not self.paths else self._content(answer, fetched, name)
+        content = answer if not self.paths else self._content(answer, fetched, name, place, count)
         try:
             image = decode_image(content, name, self.shape[0])
         except DataError as problem:
             why = one_line(str(problem).removeprefix(f"{name}: ").split(". Remove the file")[0], 200)
             hint = (
-                "" if self.paths else f" If it is JSON, set `image` to the path: it begins {_start(answer)}."
+                "" if self.paths else f" If it is JSON, set `image` to the path: it begins {started(answer)}."
             )
             raise TargetError(f"{name}: {why}.{hint}") from None
         if self.resized:
@@ -85,14 +125,21 @@ class Reading:
             )
         return image
 
-    def _content(self, answer: bytes, fetched: Callable[[str], bytes], name: str) -> bytes:
-        value = self._value(answer, name)
+    def _content(
+        self, answer: bytes, fetched: Callable[[str], bytes], name: str, place: int, count: int
+    ) -> bytes:
+        if (held := self.held(answer)) not in (None, count):
+            raise TargetError(
+                f"{name}: must hold {count} image{'s' if count > 1 else ''}; it holds {held}. Set n to what "
+                "the API gives for each request."
+            )
+        value = self._value(answer, name, place)
         if not isinstance(value, str) or not value:
             raise TargetError(
                 f"{name}: an image in base64, or its address, must stand there; got {shortened(value)}."
             )
         if value[:8].lower().startswith(("http://", "https:/")):
-            return fetched(self._address(value, name))
+            return fetched(self.address(value, name))
         text = re.sub(r"\s", "", _DATA_URI.sub("", value, count=1)).replace("-", "+").replace("_", "/")
         text = text.rstrip("=")
         try:
@@ -105,36 +152,37 @@ class Reading:
                 f"({problem})."
             ) from None
 
-    def _value(self, answer: bytes, name: str) -> object:
+    def _value(self, answer: bytes, name: str, place: int) -> object:
         try:
             whole = json_of(answer)
         except ValueError as problem:
             raise TargetError(
-                f"{name}: must be JSON ({one_line(problem, 100)}); it begins {_start(answer)}. If the answer "
-                "is the image itself, leave `image` out."
+                f"{name}: must be JSON ({one_line(problem, 100)}); it begins {started(answer)}. If the "
+                "answer is the image itself, leave `image` out."
             ) from None
         missing: list[str] = []
-        for path in self.paths:
+        for steps in self.paths:
+            path = tuple(place if step is None else step for step in steps)
             try:
                 found = value_at(whole, path)
             except LookupError as problem:
                 missing.append(one_line(problem.args[0], 150))
                 continue
-            if found is not None or path == self.paths[-1]:
+            if found is not None or steps == self.paths[-1]:
                 return found
             missing.append(f"{written(path)} is null")
-        raise TargetError(f"{name}: no image in it: {'; '.join(missing)}. It begins {_start(answer)}.")
+        raise TargetError(f"{name}: no image in it: {'; '.join(missing)}. It begins {started(answer)}.")
 
-    def _address(self, url: str, name: str) -> str:
-        """Return the address of an image. Raises TargetError if it is not one to be fetched: an API must not
-        send us into the network that this machine is in."""
+    def address(self, url: str, name: str, what: str = "an image") -> str:
+        """Return the address of an image, or of what `what` says. Raises TargetError if it is not one to be
+        fetched: an API must not send us into the network that this machine is in."""
         address = parts_of(url, " @\\")
         host = (address.hostname or "") if address else ""
         good = address is not None and (self.local or (address.scheme == "https" and _public(host)))
         if not good:
             raise TargetError(
-                f"{name}: the address of an image must be https://, of a public host and without a user; got "
-                f"{shortened(url)}."
+                f"{name}: the address of {what} must be https://, of a public host and without a user; "
+                f"got {shortened(url)}."
             )
         return url
 
@@ -146,7 +194,19 @@ def _public(host: str) -> bool:
         return not is_loopback(host) and "." in host
 
 
-def _start(answer: bytes) -> str:
+def require_image(content: bytes, name: str) -> None:
+    """Raise StepError if what was fetched is no image."""
+    try:
+        decode_image(content, name)
+    except DataError as problem:
+        raise StepError(
+            f"{one_line(problem, 200)} That lies at the address in the answer. Run the same again soon: such "
+            "addresses expire."
+        ) from None
+
+
+def started(answer: bytes) -> str:
+    """Return how an answer begins, for a message."""
     return repr(one_line(answer[:200].decode(errors="replace"), 120))
 
 

@@ -1,4 +1,5 @@
-"""The part of JSONPath (RFC 9535) that names one value: `$`, `.name`, `['name']` and `[number]`."""
+"""The part of JSONPath (RFC 9535) that names one value, `$`, `.name`, `['name']` and `[number]`, or with
+`[*]` one value in each entry of a list."""
 
 import re
 from collections.abc import Sequence
@@ -6,12 +7,16 @@ from typing import cast
 
 from ganguard.base.settings import shortened
 
-_STEP = re.compile(r"""\.([\w-]+)|\[\s*(-?\d{1,9})\s*\]|\[\s*'([^'\\]*)'\s*\]|\[\s*"([^"\\]*)"\s*\]""")
-Step = str | int
+_STEP = re.compile(r"""\.([\w-]+)|\[\s*(-?\d{1,9}|\*)\s*\]|\[\s*'([^'\\]*)'\s*\]|\[\s*"([^"\\]*)"\s*\]""")
+Step = str | int | None
+"""A field, an entry, or each entry (None)."""
 
 
-def parse_path(text: str) -> tuple[Step, ...]:
-    """Return the steps of a path such as "$.data[0].b64_json". Raises ValueError if it is another."""
+def parse_path(text: str, *, several: bool = False) -> tuple[Step, ...]:
+    """Return the steps of a path such as "$.data[0].b64_json". Raises ValueError if it is another.
+
+    several: whether it must lead to a value in each entry of a list, such as "$.data[*].b64_json".
+    """
     # A name without `$` is a field of the whole answer.
     rest = text[1:] if text.startswith("$") else f".{text}"
     steps, place = list[Step](), 0
@@ -21,10 +26,25 @@ def parse_path(text: str) -> tuple[Step, ...]:
                 f"must be a JSONPath to one value, of .name, ['name'] and [number], such as $.data[0].image; "
                 f"got {shortened(text)}"
             )
-        field, number, *quoted = found.groups()
-        steps.append(int(number) if number is not None else field or next(q for q in quoted if q is not None))
+        steps.append(_step(*found.groups()))
         place = found.end()
+    if several and steps.count(None) != 1:
+        raise ValueError(
+            f"must lead to each image of an answer that holds several, with one [*], such as "
+            f"$.data[*].image; got {shortened(text)}"
+        )
+    if None in steps and not several:
+        raise ValueError(
+            f"must be a JSONPath to one value, without [*], which goes with images if n is more than 1; got "
+            f"{shortened(text)}"
+        )
     return tuple(steps)
+
+
+def _step(field: str | None, number: str | None, *quoted: str | None) -> Step:
+    if number is not None:
+        return None if number == "*" else int(number)
+    return field or next(name for name in quoted if name is not None)
 
 
 def value_at(value: object, path: Sequence[Step]) -> object:
@@ -51,4 +71,5 @@ def _of_what(value: object) -> str:
 
 def written(path: Sequence[Step]) -> str:
     """Return the text of a path."""
-    return "$" + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    steps = ("[*]" if step is None else f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    return "$" + "".join(steps)

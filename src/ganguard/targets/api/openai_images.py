@@ -1,24 +1,21 @@
 """An API that speaks OpenAI's `/v1/images/generations`, as many others do, as a target."""
 
 import re
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from ganguard.base.compute import Compute
 from ganguard.base.settings import Plain, shortened
 from ganguard.targets.allowed import parts_of, require_allowed
-from ganguard.targets.api.json_path import parse_path
+from ganguard.targets.api.json_path import Step, parse_path
 from ganguard.targets.api.request import ApiRequest
-from ganguard.targets.api.rest import said_of_repeats
-from ganguard.targets.api.settings import ApiSettings, named
-from ganguard.targets.api.target import Api, ApiTarget
-from ganguard.targets.load import TargetSettings
+from ganguard.targets.api.settings import ApiSettings, ApiTargetSettings
 
 ROUTE = "/images/generations"
 _OURS = frozenset({"model", "prompt", "n", "size", "response_format", "stream"})
 _VERSION = re.compile(r"/v\d+\w*$")
 _PATHS = tuple(map(parse_path, ("$.data[0].b64_json", "$.data[0].url")))
+_EACH = tuple(parse_path(f"$.data[*].{name}", several=True) for name in ("b64_json", "url"))
 
 
 class OpenAiApi(ApiSettings):
@@ -50,7 +47,7 @@ class OpenAiApi(ApiSettings):
 
     @model_validator(mode="after")
     def _fits(self) -> "OpenAiApi":
-        request = self.request()
+        request = self.sends()
         require_allowed(self.base_url, request.address, self.authorised_by, "base_url")
         if not self.prompts:
             raise ValueError("prompts must be a list of prompts, or a text file with one a line; got none")
@@ -63,11 +60,20 @@ class OpenAiApi(ApiSettings):
             )
         return self
 
-    def request(self) -> ApiRequest:
-        """Return the request for one image."""
+    def place(self) -> str:
+        """Return what describes the API to a person."""
+        return f"{self.model} at {super().place()}"
+
+    def paths(self) -> tuple[tuple[Step, ...], ...]:
+        """Return where the image may stand in the answer."""
+        return _PATHS if self.n == 1 else _EACH
+
+    def sends(self) -> ApiRequest:
+        """Return the request for one image, or for several."""
         # A size as the side of a square becomes the form that the API takes.
         size = f"{self.size}x{self.size}" if self.size.isdecimal() else self.size
-        body: dict[str, Any] = {**self.others, "model": self.model, "prompt": "$PROMPT", "n": 1, "size": size}
+        body: dict[str, Any] = {**self.others, "model": self.model, "prompt": "$PROMPT", "size": size}
+        body["n"] = "$N" if self.n > 1 else 1
         if self.response_format:
             body["response_format"] = self.response_format
         headers = {"Authorization": "Bearer $KEY"} if self.key_env else {}
@@ -83,23 +89,7 @@ def _route(base_url: str) -> str:
     return f"{url}/v1{ROUTE}" if alone and not _VERSION.search(url) else f"{url}{ROUTE}"
 
 
-class OpenAiTarget(TargetSettings):
+class OpenAiTarget(ApiTargetSettings):
     """`openai`: an API of the form of OpenAI's images; see `OpenAiApi`."""
 
-    remote: ClassVar[bool] = True
     openai: OpenAiApi
-
-    def place(self) -> str:
-        """Return what describes the target to a person, beside its kind."""
-        return f"{self.openai.model} at {named(self.openai.request().address)}{said_of_repeats(False)}"
-
-    def fingerprint(self) -> str:
-        """Return a digest of the request and of how its answer is read. Raises TargetError."""
-        return self._api().digest()
-
-    def load(self, compute: Compute) -> ApiTarget:
-        """Return the API as a target; nothing is sent. Raises TargetError if the key is absent."""
-        return self.openai.target(self._api(), "openai")
-
-    def _api(self) -> Api:
-        return self.openai.api(self.openai.request(), _PATHS)

@@ -1,7 +1,8 @@
 """One request to an API that is not ganguard's, with places for what changes from image to image.
 
-`$PROMPT`, `$SEED`, `$INDEX` and `$ID` may stand in the address, in headers and in the body, `$KEY` in
-headers alone: addresses end up in logs. A text that is nothing but `$SEED` or `$INDEX` becomes a number.
+`$PROMPT`, `$SEED`, `$INDEX`, `$N` and `$ID` may stand in the address, in headers and in the body, `$KEY` in
+headers alone: addresses end up in logs. A text that is nothing but `$SEED`, `$INDEX` or `$N` becomes a
+number.
 """
 
 import re
@@ -16,7 +17,7 @@ from ganguard.base.errors import TargetError
 from ganguard.base.settings import Plain, Settings, shortened
 from ganguard.targets.allowed import parts_of
 
-_PLACE = re.compile(r"\$(PROMPT|SEED|INDEX|ID|KEY)\b")
+_PLACE = re.compile(r"\$(PROMPT|SEED|INDEX|ID|KEY|N)\b")
 _SECRET = re.compile(r"(?i)authorization|cookie|(api|access|subscription)[-_]?(key|token)|secret|password")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # a token of RFC 9110, section 5.1
 
@@ -38,7 +39,7 @@ Parts = Annotated[dict[str, Part], Field(min_length=1)]
 
 
 class ApiRequest(Settings):
-    """The request that an API is sent for each image.
+    """The request that an API is sent for each image, or for several.
 
     Attributes:
         url: the whole address, with the path.

@@ -1,12 +1,14 @@
-"""What the settings of every API that is not ganguard's have in common: prompts, key, size, rate, answers."""
+"""What every API that is not ganguard's has in common: prompts, key, size, rate, answers, and how it becomes
+a target."""
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 from urllib.parse import SplitResult
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from ganguard.base.compute import Compute
 from ganguard.base.errors import TargetError
 from ganguard.base.settings import (
     Float,
@@ -23,11 +25,13 @@ from ganguard.base.text_files import decoded
 from ganguard.data.crops import Side
 from ganguard.targets.allowed import is_loopback
 from ganguard.targets.api.answers import answers_directory
+from ganguard.targets.api.asked import Api
 from ganguard.targets.api.client import ApiClient
 from ganguard.targets.api.image import Reading, Size, shape_given
 from ganguard.targets.api.json_path import Step
 from ganguard.targets.api.request import ApiRequest
-from ganguard.targets.api.target import Api, ApiTarget
+from ganguard.targets.api.target import ApiTarget
+from ganguard.targets.load import TargetSettings, kind_of
 
 LARGEST_PROMPTS = 16 << 20  # bytes of a file of prompts
 Prompt = Annotated[str, Field(min_length=1, max_length=32_000)]
@@ -37,8 +41,9 @@ class ApiSettings(Settings):
     """Settings of an API.
 
     Attributes:
-        prompts: a text file with a prompt a line, or a list of prompts. Image i is asked for with prompt i
-            mod n.
+        prompts: a text file with a prompt a line, or a list of prompts. The k-th request is sent with prompt
+            k mod their number.
+        n: images that one request asks for. They share its prompt.
         size: of the images: "WIDTHxHEIGHT" in pixels, or the side of a square.
         resize: side in pixels; images of any size are then cropped to squares and resized to it. None takes
             them as they come, and `size` must say how large they are.
@@ -49,11 +54,12 @@ class ApiSettings(Settings):
         authorised_by: who allowed this audit; required unless the address is this machine itself.
         answers: folder where answers are kept, as they came; None takes ~/.local/share/ganguard/answers.
         repeats: how many requests each account may send again, beside its budget, after an answer was lost
-            that may have been charged. They are counted.
+            that may have been charged. Their images are counted.
         timeout: seconds until an answer must come.
     """
 
     prompts: str | tuple[Prompt, ...] = ()
+    n: Annotated[Positive, Field(le=64)] = 1
     size: Size = ""
     resize: Side | None = None
     channels: Literal[1, 3] = 3
@@ -105,13 +111,30 @@ class ApiSettings(Settings):
         """Return the shape (C, H, W) of the images. Raises ValueError if the settings do not say it."""
         return shape_given(self.size, self.resize, self.channels)
 
-    def api(
-        self, request: ApiRequest, paths: tuple[tuple[Step, ...], ...], *, idempotent: bool = False
-    ) -> Api:
+    @property
+    def knows_again(self) -> bool:
+        """Whether the API knows a request that it is sent again, and answers without a charge."""
+        return False
+
+    def sends(self) -> ApiRequest:
+        """Return the request for one image, or for several."""
+        raise NotImplementedError
+
+    def paths(self) -> tuple[tuple[Step, ...], ...]:
+        """Return where the image may stand in the answer; empty if the answer is the image."""
+        raise NotImplementedError
+
+    def api(self) -> Api:
         """Return what is asked. Raises TargetError if the prompts cannot be read."""
+        request = self.sends()
         local = is_loopback(request.address.hostname or "")
-        reading = Reading(paths, self.shape(), self.resize is not None, local)
-        return Api(request, self.texts(), reading, idempotent)
+        reading = Reading(self.paths(), self.shape(), self.resize is not None, local)
+        fixed = self.n > 1 and "N" not in request.places()
+        return Api(request, self.texts(), reading, most=self.n, fixed=fixed)
+
+    def place(self) -> str:
+        """Return what describes the API to a person."""
+        return named(self.sends().address)
 
     def target(self, api: Api, kind: str) -> ApiTarget:
         """Return the API as a target. Nothing is sent. Raises TargetError if the key is absent."""
@@ -132,3 +155,28 @@ class ApiSettings(Settings):
 def named(address: SplitResult) -> str:
     """Return an address as messages call it: without its query, which may hold a prompt."""
     return f"{address.scheme}://{address.netloc}{address.path}"
+
+
+class ApiTargetSettings(TargetSettings):
+    """Base of the settings of targets at an API; the field named like the kind holds them."""
+
+    remote: ClassVar[bool] = True
+
+    def _settings(self) -> ApiSettings:
+        return getattr(self, kind_of(self))
+
+    def _api(self) -> Api:
+        return self._settings().api()
+
+    def place(self) -> str:
+        """Return what describes the target to a person, beside its kind, and what its requests cost."""
+        sent_again = " (not idempotent: a request whose answer is lost is sent and counted again)"
+        return f"{self._settings().place()}{'' if self._settings().knows_again else sent_again}"
+
+    def fingerprint(self) -> str:
+        """Return a digest of the request and of how its answer is read. Raises TargetError."""
+        return self._api().digest()
+
+    def load(self, compute: Compute) -> ApiTarget:
+        """Return the API as a target; nothing is sent. Raises TargetError if the key is absent."""
+        return self._settings().target(self._api(), kind_of(self))

@@ -1,25 +1,24 @@
-"""An API that is not ganguard's, as a target: one request an image.
+"""An API that is not ganguard's, as a target: a request for each image, or for several.
 
 Such an API gives another image each time, and charges each. So image i of a seed is what it answered when it
-was first asked for that image; the answer is kept, and never asked for again (see `api_answers`).
+was first asked for that image; the answer is kept, and never asked for again (see `answers`).
 """
 
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
 import torch
 from torch import Tensor
 
-from ganguard.base.cache import content_key, write_bytes
+from ganguard.base.cache import write_bytes
 from ganguard.base.errors import BudgetError, StepError, TargetError
-from ganguard.base.seeds import derived_seed
 from ganguard.base.settings import shortened
-from ganguard.targets.api.answers import Answers, KeptAnswer
+from ganguard.targets.api.answers import Answers, KeptAnswers, kept
+from ganguard.targets.api.asked import Api
 from ganguard.targets.api.client import (
     FIRST_PAUSE,
     LARGEST_ANSWER,
@@ -29,54 +28,18 @@ from ganguard.targets.api.client import (
     Lost,
     Refused,
 )
-from ganguard.targets.api.image import Reading
-from ganguard.targets.api.request import ApiRequest, FilledRequest
+from ganguard.targets.api.image import require_image
+from ganguard.targets.api.jobs import BegunJob
+from ganguard.targets.api.request import FilledRequest
 from ganguard.targets.repeats import charge_again
 
 PATIENCE = 60.0  # seconds of waiting, in all, for an API that is not reached
 LONGEST_BUSY = 3600.0  # seconds of waiting, in all, for one that says that it is busy
-TRIES = 3  # requests for one image in a run, if each of them may have been charged
-_SEEDS = 1 << 31  # APIs that take a seed take one below this
-
-
-@dataclass(frozen=True)
-class Api:
-    """What an API is asked, and how its answers are read.
-
-    Attributes:
-        request: the request for one image.
-        prompts: image i is asked for with prompt i mod n; there may be none.
-        reading: how its answer is read.
-        idempotent: whether the API knows a request by its `$ID`, and answers it again without a charge.
-    """
-
-    request: ApiRequest
-    prompts: tuple[str, ...]
-    reading: Reading
-    idempotent: bool
-
-    def asked(self) -> str:
-        """Return a digest of what is sent: answers to other requests are kept apart."""
-        return content_key(request=self.request.model_dump(mode="json"), prompts=self.prompts)
-
-    def digest(self) -> str:
-        """Return a digest of all that images depend on."""
-        return content_key(
-            asked=self.asked(),
-            paths=self.reading.paths,
-            shape=self.reading.shape,
-            resized=self.reading.resized,
-        )
-
-    def values(self, seed: int, index: int, key: str) -> dict[str, str | int]:
-        """Return what stands in the places of the request for an image."""
-        return {
-            "PROMPT": self.prompts[index % len(self.prompts)] if self.prompts else "",
-            "SEED": derived_seed(seed, "api", str(index)) % _SEEDS,
-            "INDEX": index,
-            "ID": content_key(asked=self.asked(), seed=seed, index=index),
-            "KEY": key,
-        }
+_FIXED = (
+    "each request brings {most} images, since no $N in it asks for fewer: up to {more} more than are counted "
+    "may be charged for each account and seed. They are kept, and not charged again when they are wanted."
+)
+TRIES = 3  # requests for the same images in a run, if each of them may have been charged
 
 
 class ApiTarget:
@@ -107,116 +70,171 @@ class ApiTarget:
     ) -> None:
         self._api, self._client, self._key = api, client, key
         self._rate, self._at_once = rate, at_once
-        self.repeats = 0 if api.idempotent else repeats
+        self.repeats = 0 if api.idempotent else repeats * api.most  # images
         self.identity = f"{kind}:{api.digest()}"
         self.image_shape = api.reading.shape
+        self.notes = (_FIXED.format(most=api.most, more=api.most - 1),) if api.fixed else ()
         self._answers = Answers(directory / api.asked()[:32])
 
     def sample(self, indices: range, *, seed: int) -> Tensor:
         """Return images (len(indices), C, H, W) uint8, each asked for once.
 
-        Raises TargetError if the API refuses, or answers with something else than an image; BudgetError if a
+        Raises TargetError if the API refuses, or answers with something else than images; BudgetError if a
         lost answer cannot be paid for again; StepError if the API does not answer.
         """
         failed = Event()
 
-        def image(index: int) -> Tensor:
-            if failed.is_set():  # the error of another image is raised
-                return torch.empty(self.image_shape, dtype=torch.uint8)
+        def images(wanted: range) -> list[Tensor]:
+            if failed.is_set():  # the error of other images is raised
+                return []
             try:
-                return self._image(seed, index)
+                return self._images(seed, wanted)
             except BaseException:
                 failed.set()
                 raise
 
         with ThreadPoolExecutor(self._at_once) as pool:  # what was sent is waited for, and kept
             # Each thread needs the meter of the thread that asks.
-            asked = [pool.submit(copy_context().run, image, index) for index in indices]
+            parts = self._in_groups(indices)
+            asked = [pool.submit(copy_context().run, images, wanted) for wanted in parts]
             try:
-                return torch.stack([each.result() for each in asked])
+                return torch.stack([image for each in asked for image in each.result()])
             finally:
                 failed.set()
 
-    def _image(self, seed: int, index: int) -> Tensor:
-        with self._answers.of(seed, index) as kept:
-            answer = kept.read(kept.answer, LARGEST_ANSWER)
-            if answer is None:
-                answer = self._asked(kept, seed, index)
-                kept.write(kept.answer, answer)
-            return self._read(kept, answer)
+    def _in_groups(self, indices: range) -> list[range]:
+        """Return the parts of a range that lie in one group each."""
+        most = self._api.most
+        starts = [indices.start, *range(self._api.group(indices.start).stop, indices.stop, most)]
+        return [range(start, min(self._api.group(start).stop, indices.stop)) for start in starts]
 
-    def _read(self, kept: KeptAnswer, answer: bytes) -> Tensor:
-        """Return the image in an answer that is kept. Raises TargetError, which names its file, if there is
-        none."""
+    def _images(self, seed: int, wanted: range) -> list[Tensor]:
+        """Return images of one group. Those that there is no answer for are asked for."""
+        found = list[Tensor]()
+        with self._answers.of(seed, self._api.group(wanted.start)) as kept_answers:
+            while len(found) < len(wanted):
+                first = wanted.start + len(found)
+                run = self._run(kept_answers, range(first, wanted.stop))
+                answer = kept(kept_answers.answer(run), LARGEST_ANSWER)
+                if answer is None:
+                    answer = self._asked(kept_answers, seed, run)
+                    run = self._brought(run, answer)
+                    kept_answers.keep(run, answer)
+                    kept_answers.job(run).unlink(missing_ok=True)
+                here = range(first, min(run.stop, wanted.stop))
+                found += [self._read(kept_answers, run, index, answer) for index in here]
+        return found
+
+    def _run(self, kept_answers: KeptAnswers, wanted: range) -> range:
+        """Return the run of images that holds the first that is wanted: one that there is an answer or a job
+        of, or else one to ask for."""
+        runs = kept_answers.runs()
+        if there := [run for run in runs if wanted.start in run]:
+            return there[0]
+        if self._api.fixed:
+            return kept_answers.group
+        return range(wanted.start, min([wanted.stop, *(run.start for run in runs if run.start in wanted)]))
+
+    def _brought(self, run: range, answer: bytes) -> range:
+        """Return the images of a run that came: an API may leave out some, which are asked for again."""
+        held = self._api.reading.held(answer)
+        fewer = held is not None and 0 < held < len(run) and not self._api.fixed
+        return run[:held] if fewer else run
+
+    def _read(self, kept_answers: KeptAnswers, run: range, index: int, answer: bytes) -> Tensor:
+        """Return an image in an answer that is kept. Raises TargetError, which names its file, if it is not
+        there."""
+        file, picture = kept_answers.answer(run), kept_answers.picture(index)
+        name = f"{self._client.name}: the answer kept in {file}"
 
         def fetched(url: str) -> bytes:
-            picture = kept.read(kept.picture, LARGEST_ANSWER)
-            if picture is None:
-                picture = self._client.fetch(url, LARGEST_ANSWER)
-                kept.write(kept.picture, picture)
-            return picture
+            content = kept(picture, LARGEST_ANSWER)
+            if content is None:
+                content = self._client.fetch(url, LARGEST_ANSWER)
+                require_image(content, self._client.name)
+                write_bytes(picture, content)
+            return content
 
-        name = f"{self._client.name}: the answer kept in {kept.answer}"
         try:
-            return self._api.reading.image(answer, fetched, name)
+            return self._api.reading.image(answer, fetched, name, index - run.start, len(run))
         except TargetError as problem:
             advice = "It was charged, and is read again at the next run; remove the file to pay for another."
             raise TargetError(f"{self._client.safe(problem)} {advice}") from None
         except StepError as problem:
-            advice = f"If that address is dead, remove {kept.answer} to pay for another."
+            advice = f"If that address is dead, remove {file} to pay for another."
             raise StepError(f"{problem} {advice}") from None
 
-    def _asked(self, kept: KeptAnswer, seed: int, index: int) -> bytes:
-        """Ask for an image until there is an answer, and return it."""
-        request = self._api.request.filled(self._api.values(seed, index, self._key))
+    def _asked(self, kept_answers: KeptAnswers, seed: int, run: range) -> bytes:
+        """Ask for a run of images until there is an answer, and return it."""
+        request = self._api.request.filled(self._api.values(seed, run, self._key))
         pause, waited, tries = FIRST_PAUSE, 0.0, 0
         while True:
-            self._count_again(kept, seed, index)
-            self._wait_for_turn()
-            kept.sending()
-            found = self._sent(request, kept, index)
+            found = self._found(kept_answers, seed, run, request)
             if isinstance(found, bytes):
                 return found
             if isinstance(found, Free):
-                kept.bought_nothing()
+                kept_answers.bought_nothing(len(run))
             tries += isinstance(found, Lost)
             busy = isinstance(found, Free) and found.busy
             wait = max(pause, found.wait if isinstance(found, Free) else 0.0)
             waited += max(wait, 1.0)
             if waited > (LONGEST_BUSY if busy else PATIENCE) or tries == TRIES:
-                raise StepError(f"{self._client.name}: gave up ({found.said}). {self._what_now(kept)}")
+                said = f"{self._client.name}: gave up ({found.said}). "
+                raise StepError(said + self._what_now(kept_answers))
             self._client.pause(wait)
             pause = min(2 * pause, LONGEST_PAUSE)
 
-    def _sent(self, request: FilledRequest, kept: KeptAnswer, index: int) -> bytes | Free | Lost:
+    def _found(
+        self, kept_answers: KeptAnswers, seed: int, run: range, request: FilledRequest
+    ) -> bytes | Free | Lost:
+        """Send a request, unless there is a job that it began, and return what came of it."""
+        file = kept_answers.job(run)
+        poll = self._api.poll
+        found = kept(file, LARGEST_ANSWER) if poll else None
+        if poll is None or found is None:
+            self._count_again(kept_answers, seed, run)
+            self._wait_for_turn()
+            kept_answers.sending(len(run))
+            found = self._sent(request, kept_answers, run)
+            if poll is None or not isinstance(found, bytes):
+                return found
+            write_bytes(file, found)
+        job = BegunJob(poll, self._api.reading, found, file, request, self._key, self._client)
+        ended = job.followed()
+        if isinstance(ended, Lost):
+            file.unlink()
+        return ended
+
+    def _sent(self, request: FilledRequest, kept_answers: KeptAnswers, run: range) -> bytes | Free | Lost:
         try:
             return self._client.send(request)
         except (Refused, BudgetError) as problem:
-            kept.bought_nothing()
-            prompts = self._api.prompts
-            of = f", of prompt {shortened(prompts[index % len(prompts)])}" if prompts else ""
-            raise type(problem)(f"{problem} It was asked for image {index}{of}.") from None
+            kept_answers.bought_nothing(len(run))
+            prompt = self._api.prompt(run.start)
+            of = f", of prompt {shortened(prompt)}" if prompt else ""
+            raise type(problem)(f"{problem} It was asked for {_named(run)}{of}.") from None
 
-    def _what_now(self, kept: KeptAnswer) -> str:
-        if self._api.idempotent or not (lost := kept.unanswered()):
+    def _what_now(self, kept_answers: KeptAnswers) -> str:
+        if self._api.idempotent or not (lost := kept_answers.unanswered()):
             return "Nothing was charged for this image. Run the same command again."
         return (
-            f"{lost} request{'s' if lost > 1 else ''} for this image may have been charged without an "
-            "answer. The same command asks again, and counts that."
+            f"{lost} {'images' if self._api.most > 1 else 'requests for this image'} may have been charged "
+            "without an answer. The same command asks again, and counts that."
         )
 
-    def _count_again(self, kept: KeptAnswer, seed: int, index: int) -> None:
-        """Have the meter count a request that may be the second one to be charged, before it is sent."""
-        lost = kept.unanswered()
+    def _count_again(self, kept_answers: KeptAnswers, seed: int, run: range) -> None:
+        """Have the meter count images that may be charged a second time, before they are asked for."""
+        lost = kept_answers.unanswered()
         if not lost or self._api.idempotent:
             return
+        words = f"{self._api.asked()[:16]} seed={seed} index={run.start} sending={lost + 1}"
         try:
-            charge_again(f"{self._api.asked()[:16]} seed={seed} index={index} sending={lost + 1}")
+            charge_again(words, min(lost, len(run)))
         except BudgetError as problem:
             raise BudgetError(
-                f"{self._client.name}: image {index} was asked for and may have been charged, and no answer "
-                f"came. Asking again counts once more, but {problem} Raise `repeats` of the target, or the "
-                "budget."
+                f"{self._client.name}: no answer came of the request for {_named(run)}, which may have been "
+                f"charged. Asking again counts once more, but {problem} Raise `repeats` of the target, or "
+                "the budget."
             ) from None
 
     def _wait_for_turn(self) -> None:
@@ -237,3 +255,7 @@ def _time_in(file: Path) -> float:
         return float(json.loads(file.read_bytes()))
     except (OSError, ValueError, TypeError):
         return 0.0
+
+
+def _named(run: range) -> str:
+    return f"image {run.start}" if len(run) == 1 else f"images {run.start} to {run.stop - 1}"

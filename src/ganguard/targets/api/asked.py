@@ -1,0 +1,71 @@
+"""What an API that is not ganguard's is asked, and which images one request brings."""
+
+from dataclasses import dataclass
+
+from ganguard.base.cache import content_key
+from ganguard.base.seeds import derived_seed
+from ganguard.targets.api.image import Reading
+from ganguard.targets.api.jobs import Poll
+from ganguard.targets.api.request import ApiRequest
+
+_SEEDS = 1 << 31  # APIs that take a seed take one below this
+
+
+@dataclass(frozen=True)
+class Api:
+    """What an API is asked, and how its answers are read.
+
+    Attributes:
+        request: the request for one image, or for several.
+        prompts: the k-th request is sent with prompt k mod their number; there may be none.
+        reading: how its answer is read.
+        idempotent: whether the API knows a request by its `$ID`, and answers it again without a charge.
+        most: images that a request brings at most.
+        fixed: whether it brings so many in any case, and cannot be asked for fewer.
+        poll: how the job is followed that the API answers with; None if it answers with images.
+    """
+
+    request: ApiRequest
+    prompts: tuple[str, ...]
+    reading: Reading
+    idempotent: bool = False
+    most: int = 1
+    fixed: bool = False
+    poll: Poll | None = None
+
+    def asked(self) -> str:
+        """Return a digest of what is sent: answers to other requests are kept apart."""
+        several = {"most": self.most} if self.most > 1 else {}
+        return content_key(request=self.request.model_dump(mode="json"), prompts=self.prompts, **several)
+
+    def digest(self) -> str:
+        """Return a digest of all that images depend on."""
+        jobs = {"jobs": self.poll.leads()} if self.poll else {}
+        return content_key(
+            asked=self.asked(),
+            paths=self.reading.paths,
+            shape=self.reading.shape,
+            resized=self.reading.resized,
+            **jobs,
+        )
+
+    def group(self, index: int) -> range:
+        """Return the images that may come in one answer with an image."""
+        first = index // self.most * self.most
+        return range(first, first + self.most)
+
+    def prompt(self, index: int) -> str:
+        """Return the prompt of an image; empty if there are none."""
+        return self.prompts[index // self.most % len(self.prompts)] if self.prompts else ""
+
+    def values(self, seed: int, run: range, key: str) -> dict[str, str | int]:
+        """Return what stands in the places of the request for a run of images."""
+        several = {"count": len(run)} if self.most > 1 else {}
+        return {
+            "PROMPT": self.prompt(run.start),
+            "SEED": derived_seed(seed, "api", str(run.start)) % _SEEDS,
+            "INDEX": run.start,
+            "N": len(run),
+            "ID": content_key(asked=self.asked(), seed=seed, index=run.start, **several),
+            "KEY": key,
+        }
