@@ -49,6 +49,11 @@ class Look:
     nearness: looks.Nearness | None = None
 
 
+def buys(spec: Spec, plan: Plan) -> bool:
+    """Return whether the images of the target that the auditor draws from are bought."""
+    return spec.remote() and plan.ground.measured_target is plan.ground.target
+
+
 @dataclass
 class Looking:
     """What is needed to look at a target.
@@ -75,7 +80,7 @@ class Looking:
         target, seed = self._open(), derived_seed(0, "auditor")
         self.opened.remarks += notes_of(target)
         say(f"drawing {count:,} images")
-        if self.spec.remote() and step is self.plan.ground.target:
+        if buys(self.spec, self.plan):
             began = looks.now()
             images = self._buy(target, min(count, self.spec.samples))
             bought, seconds, impure = len(images), (looks.now() - began) / len(images), None

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ganguard.audit.check.estimate import Cost, estimate
-from ganguard.audit.check.looking import Look, Looking
+from ganguard.audit.check.looking import Look, Looking, buys
 from ganguard.audit.check.looks import SHOWN, peak_memory, save_picture, some
 from ganguard.audit.check.opening import Opened, open_all
 from ganguard.audit.check.rehearsal import rehearse
-from ganguard.audit.check.speeds import write_speeds
+from ganguard.audit.check.speeds import Speeds, write_speeds
 from ganguard.audit.check.timing import time_all
 from ganguard.audit.engine.execute import default_processes
 from ganguard.audit.engine.run_step import Listener
@@ -89,17 +89,44 @@ def check(
         found = Checked(opened, to_train=trains and plan.ground.target.name not in opened.done)
         if plan.ground.real.name in opened.done:
             found.real = load_real(opened.done[plan.ground.real.name].directory)
-            _examine(found, found.real, spec, plan, directory, images, say)
+        speeds = _examine_and_time(found, spec, plan, directory, images, say)
         found.memory = peak_memory(spec.compute)
-        drawing = found.look.seconds if found.look else None
-        speeds = time_all(spec, plan, directory, opened, found.real, drawing, say)
         if speeds:
             write_speeds(directory, speeds)
-        bought = account_records(plan, directory, opened.done, spec.codes)
+        bought = account_records(plan, directory, opened.done, spec.codes, delivered=True)
         at_once = processes or default_processes(spec.compute)
         finished = {step.name for step in plan.steps if step.name in opened.done and not step.volatile}
         found.estimate = estimate(spec, plan, finished, speeds, bought, at_once)
     return found
+
+
+def _examine_and_time(
+    found: Checked, spec: Spec, plan: Plan, directory: Path, images: int, say: Callable[[str], None]
+) -> Speeds | None:
+    """Look at images and time the work, and return the speeds of this machine.
+
+    Images that must be bought come last, and not at all if something is wrong: what is wrong may change which
+    images are wanted.
+    """
+
+    def examine() -> None:
+        if found.real:
+            _examine(found, found.real, spec, plan, directory, images, say)
+
+    def timed() -> Speeds | None:
+        drawing = found.look.seconds if found.look else None
+        return time_all(spec, plan, directory, found.opened, found.real, drawing, say)
+
+    if not buys(spec, plan):
+        examine()
+        return timed()
+    speeds = timed()
+    if found.opened.problems:
+        found.opened.remarks.append("no image was bought to look at, since something is wrong.")
+    else:
+        examine()
+    drawing = found.look.seconds if found.look else None
+    return speeds.model_copy(update={"drawing": drawing}) if speeds and drawing else speeds
 
 
 def _examine(

@@ -18,7 +18,9 @@ from ganguard.targets.protocol import Codes
 BEFORE = "adversary, bought before this audit"  # the account of images that all seeds share
 
 
-def account_records(plan: Plan, audit: Path, done: dict[str, Done], codes: Codes) -> list[AccountRecord]:
+def account_records(
+    plan: Plan, audit: Path, done: dict[str, Done], codes: Codes, *, delivered: bool = False
+) -> list[AccountRecord]:
     """Return what the auditor and each adversary bought, behind each defence. No target is opened.
 
     Args:
@@ -26,8 +28,10 @@ def account_records(plan: Plan, audit: Path, done: dict[str, Done], codes: Codes
         audit: its directory.
         done: its finished steps, by name.
         codes: who draws the latent codes.
+        delivered: count only images that came, rather than all that were asked for: the others may be charged
+            when they are asked for again.
     """
-    (reserved, again), ground = _reserved(audit), plan.ground
+    (reserved, again), ground = _reserved(audit, delivered), plan.ground
     records: list[AccountRecord] = []
     for scenario in (UNDEFENDED, *(defended.scenario for defended in ground.defended)):
         target = _identity(ground.target_in(scenario), done)
@@ -47,15 +51,15 @@ def account_records(plan: Plan, audit: Path, done: dict[str, Done], codes: Codes
     return records
 
 
-def _reserved(audit: Path) -> tuple[Counter[str], Counter[str]]:
-    """Return how many images the ledger of an audit says were bought, by account, and how many of them are
-    requests that were sent again."""
+def _reserved(audit: Path, delivered: bool) -> tuple[Counter[str], Counter[str]]:
+    """Return how many images the ledger of an audit says were bought, or delivered, by account, and how many
+    of them are requests that were sent again."""
     path = audit / "ledger.sqlite"
     if not path.is_file():
         return Counter(), Counter()
     with Ledger(path) as ledger:
-        bought = Counter({balance.account: balance.reserved for balance in ledger.balances()})
-        return bought, ledger.asked_again()
+        counted = {b.account: b.delivered if delivered else b.reserved for b in ledger.balances()}
+        return Counter(counted), Counter() if delivered else ledger.asked_again()
 
 
 def _identity(target: Step, done: dict[str, Done]) -> str:

@@ -28,7 +28,8 @@ def run_fit(call: StepCall[FitSettings, FitInputs[Path]]) -> Digests:
     if target.image_shape != (wanted := shape_of(real.images)):
         raise DataError(
             f"the target makes images {target.image_shape} (C, H, W), the real ones are {wanted}. "
-            f"Set `size` and `channels` of the real data to the target's."
+            "Set `size` and `channels` of the real data to the target's; an API's images also take `resize` "
+            "and `channels`."
         )
     if call.inputs.reference:
         shape = open_target(call.inputs.reference, call.compute).image_shape
