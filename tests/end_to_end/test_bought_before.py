@@ -106,6 +106,9 @@ def test_what_does_not_fit_is_refused_before_anything_is_drawn(
     for purchase, error, reason in wrong:
         with pytest.raises(error, match=reason):
             run(tmp_path / "audit", gan, purchase)
+    own = {"images": str(folder_of(images, tmp_path / "own"))}
+    with pytest.raises(DataError, match="purchase: these are the target's own images"):
+        run(tmp_path / "audit", gan, own, target=own)
     assert not (tmp_path / "audit" / "ledger.sqlite").exists()
 
 

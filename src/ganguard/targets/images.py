@@ -14,6 +14,7 @@ from ganguard.base.images import shape_of
 from ganguard.base.seeds import uniform
 from ganguard.data.dataset import DatasetField, DatasetSettings, fingerprint, load_dataset
 from ganguard.targets.load import TargetSettings
+from ganguard.targets.protocol import BlackBoxTarget
 
 
 class ImagesTarget(TargetSettings):
@@ -85,6 +86,10 @@ class BoughtImages:
         fewer."""
         self.require(indices.stop)
         return self._images[indices.start : indices.stop].clone()
+
+    def of_same_set(self, target: BlackBoxTarget) -> bool:
+        """Return whether a target draws from the same images."""
+        return target.identity == self.identity.replace("bought:", "images:")
 
     def require(self, count: int) -> None:
         """Raise TargetError if there are fewer than `count` images."""

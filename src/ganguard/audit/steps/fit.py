@@ -60,6 +60,11 @@ def _require_bought(
             f"{target.image_shape}. Set `size` and `channels` of the purchase to the target's."
         )
     if isinstance(images, BoughtImages):
+        if images.of_same_set(target):
+            raise DataError(
+                "purchase: these are the target's own images, so that copies would be measured against what "
+                "they were trained on. Harvest a second set, on another seed, for one of the two."
+            )
         images.require(call.settings.bought)
 
 
