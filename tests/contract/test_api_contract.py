@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+from api_jobs import of_jobs
 from api_server import ImageApi, charged_and_lost, good, serving
 
 from ganguard.audit.doctor import examine
@@ -46,6 +47,14 @@ def _openai(api: ImageApi) -> Settings:
 
 
 KINDS: dict[str, Callable[[ImageApi], Settings]] = {"http": _http, "openai": _openai}
+
+
+def _jobs(api: ImageApi) -> Settings:
+    """An API that answers with jobs, of three images each."""
+    request = {"url": f"{api.url}/make", "body": {"text": "$PROMPT", "n": "$N"}}
+    poll = {"url": "$.urls.get", "status": "$.status", "every": 0.001}
+    values = {**_http(api)["http"], "request": request, "poll": poll, "image": "$.output[*]", "n": 3}
+    return {"http": values}
 
 
 @pytest.fixture
@@ -130,6 +139,34 @@ def test_an_audit_of_an_api_ends_and_says_what_it_cost(api: ImageApi, kind: str,
     elsewhere = run(tmp_path / "elsewhere", settings)  # of the answers that are kept
     assert api.made == 45
     assert elsewhere.measurements == results.measurements
+
+
+def test_an_audit_of_jobs_of_several_images_ends_and_counts_images(api: ImageApi, tmp_path: Path) -> None:
+    jobs = of_jobs(api)
+    jobs.ends = ["Succeeded"] * 10 + ["failed"]
+    settings = {"http": {**_jobs(api)["http"], "channels": 1, "at_once": 2}}
+    results = run(tmp_path / "audit", settings)
+    assert {account.role: (account.bought, account.again) for account in results.accounts} == {
+        "auditor": (24, 0),
+        "adversary": (23, 3),  # the images of the job that failed
+    }
+    assert (api.made, len(api.asked)) == (44, 4 + 4 + 7 + 1)
+    assert [found for found in examine(tmp_path / "audit") if found.severity == "wrong"] == []
+
+
+@pytest.mark.parametrize("cuts", [[0, 2, 9], [0, 4, 5, 9], list(range(10))])
+def test_jobs_of_several_images_are_cut_and_batched_like_others(
+    api: ImageApi, cuts: list[int], compute: Compute
+) -> None:
+    of_jobs(api)
+    target = load_target(parse_target(_jobs(api)), compute)
+    queue = BatchingTarget(target, BatchingSettings())
+    try:
+        parts = [target.sample(range(start, stop), seed=1) for start, stop in itertools.pairwise(cuts)]
+        assert torch.equal(queue.of("us").sample(range(9), seed=1), torch.cat(parts))
+    finally:
+        queue.close()
+    assert api.made == 9
 
 
 SLOW_SERVER_PAUSE = 0.05

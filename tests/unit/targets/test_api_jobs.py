@@ -1,78 +1,24 @@
 """APIs that answer with a job: it is followed until the images are there, and bought once."""
 
-import base64
-import json
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from api_server import Answer, Asked, ImageApi, entry
+from api_jobs import Jobs, of_jobs
+from api_server import Answer, ImageApi, entry
 from api_targets import BODY, bought, http, opened, spent
 
 from ganguard.base.errors import SpecError, StepError, TargetError
+from ganguard.targets.api.target import ApiTarget
 from ganguard.targets.load import fingerprint, parse_target
 
 QUICK = {"every": 0.001, "longest": 1}
 
 
-@dataclass
-class Jobs:
-    """An API whose requests begin jobs, which are there at the third look.
-
-    Attributes:
-        looks: of each job, how often it was looked at.
-        ends: the word of each job that ends, in turn; "succeeded" after them.
-        headers: of every look.
-        pending: what the first looks get.
-    """
-
-    api: ImageApi
-    ends: list[str] = field(default_factory=list)
-    looks: list[int] = field(default_factory=list)
-    headers: list[dict[str, str]] = field(default_factory=list)
-    began: Callable[[dict[str, Any]], dict[str, Any]] = lambda said: said
-    pending: Answer = (200, {}, b'{"status": "IN_PROGRESS", "output": null}')
-    raw: bool = False
-    _made: dict[int, bytes] = field(default_factory=dict)
-
-    def answer(self, asked: Asked) -> Answer:
-        if "/jobs/" in asked.path or "/results/" in asked.path:
-            return self.look(asked)
-        self.api.asked.append(asked)
-        if self.api.script:
-            return self.api.script.pop(0)(self.api)
-        number = len(self.looks)
-        self.looks.append(0)
-        url = f"{self.api.url}/jobs/{number}"
-        said = {"id": f"job {number}", "number": number, "urls": {"get": url, "relative": f"jobs/{number}"}}
-        return 201, {}, json.dumps(self.began({**said, "status": "queued"})).encode()
-
-    def look(self, asked: Asked) -> Answer:
-        assert (asked.method, asked.body) == ("GET", b"")
-        self.headers.append(asked.headers)
-        number = int(asked.path.rpartition("/")[2].removeprefix("job%20"))
-        if "/results/" in asked.path:
-            return 200, {}, self._made[number]
-        self.looks[number] += 1
-        if self.looks[number] < 3:
-            return self.pending
-        if number not in self._made:
-            end = self.ends.pop(0) if self.ends else "Succeeded"
-            output = [entry(self.api)["b64_json"]] if end == "Succeeded" else None
-            self._made[number] = json.dumps({"status": end, "output": output}).encode()
-            if self.raw:
-                self._made[number] = base64.b64decode(json.loads(self._made[number])["output"][0])
-        return 200, {}, self._made[number]
-
-
 @pytest.fixture
 def jobs(api: ImageApi) -> Jobs:
-    found = Jobs(api)
-    api.answer = found.answer  # type: ignore[method-assign]
-    return found
+    return of_jobs(api)
 
 
 def polled(jobs: Jobs, tmp_path: Path, poll: dict[str, Any] | None = None, **values: Any) -> dict[str, Any]:
@@ -80,6 +26,13 @@ def polled(jobs: Jobs, tmp_path: Path, poll: dict[str, Any] | None = None, **val
     request = values.pop("request", None)
     values = {"image": "$.output[0]", "poll": said, **values}
     return http(jobs.api, tmp_path, request, **values)
+
+
+def patient(value: dict[str, Any]) -> ApiTarget:
+    """Return a target that waits for nothing."""
+    target = opened(value)
+    target._client.pause = lambda seconds: None
+    return target
 
 
 @pytest.mark.parametrize(
@@ -140,7 +93,7 @@ def test_a_job_that_does_not_end_is_not_begun_again(jobs: Jobs, tmp_path: Path) 
     for _ in range(2):
         said = r"not ended in 1 s \('Cooked'\).*buys nothing.*poll.done"
         with pytest.raises(StepError, match=said) as problem:
-            bought(opened(polled(jobs, tmp_path, {"every": 0.5})), tmp_path, 1, budget=1)
+            bought(patient(polled(jobs, tmp_path, {"every": 0.5})), tmp_path, 1, budget=1)
     assert "\n" not in str(problem.value)
     assert len(jobs.api.asked) == spent(tmp_path) == 1
     with pytest.raises(TargetError, match=r"\[0\] is absent|got None|charged"):  # it ended without an image
