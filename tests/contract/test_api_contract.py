@@ -134,7 +134,7 @@ def test_an_audit_of_an_api_ends_and_says_what_it_cost(api: ImageApi, kind: str,
     assert api.made == 45
     assert results.select(subject="substitute", against="target")
     page = (tmp_path / "audit" / "report.html").read_text()
-    assert "1 request sent again after no answer came" in page
+    assert "1 image asked for again after no answer came" in page
     assert [found for found in examine(tmp_path / "audit") if found.severity == "wrong"] == []
     elsewhere = run(tmp_path / "elsewhere", settings)  # of the answers that are kept
     assert api.made == 45
@@ -198,6 +198,6 @@ def test_a_harvest_that_is_killed_again_and_again_pays_for_no_stored_answer_twic
         again = ledger.asked_again()["default"]
     # A request that was noted and not yet sent when the kill came counts as made: one a kill, at most.
     assert 60 <= api.made <= reserved == 60 + again <= 62
-    assert (f"{again} of them are requests that were sent again" in ended.stderr) == (again > 0)
+    assert (f"{again} of them were asked for again" in ended.stderr) == (again > 0)
     kept = list((tmp_path / "home").rglob("*.answer"))
     assert len(kept) == 60

@@ -93,7 +93,6 @@ def _say(out: Path, count: int, account: str, ledger: "Ledger") -> None:
     )
     if again := ledger.asked_again()[account]:
         typer.echo(
-            f"{again:,} of them are requests that were sent again after no answer came: the API may have "
-            "charged each.",
+            f"{again:,} of them were asked for again after no answer came: the API may have charged each.",
             err=True,
         )

@@ -185,7 +185,7 @@ class Ledger:
             return sorted(read_balances(connection), key=lambda balance: balance.account)
 
     def asked_again(self) -> Counter[str]:
-        """Return how many requests each account sent again after no answer had come: each may have been
+        """Return how many images each account asked for again after no answer had come: each may have been
         charged, and is counted."""
         with self._database.reading("read what was asked again") as connection:
             return read_asked_again(connection)

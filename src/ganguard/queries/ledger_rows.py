@@ -103,7 +103,7 @@ def _checked(account: object, *images: object) -> Balance:
 
 
 def read_asked_again(connection: Connection) -> Counter[str]:
-    """Return how many requests of each account were sent again, after no answer had come."""
+    """Return how many images each account asked for again, after no answer had come."""
     return Counter({account: int(images) for account, images in connection.execute(_AGAIN)})
 
 

@@ -24,12 +24,12 @@ def bought(results: AuditResults) -> dict[Role, tuple[list[Row], str]]:
 
 
 def _account(record: AccountRecord) -> str:
-    """Return the name of an account, and how many of its requests were sent again."""
+    """Return the name of an account, and how many of its images were asked for again."""
     if not record.again:
         return record.account
     return (
-        f"{record.account}, with {counted(record.again, 'request')} sent again after no answer came: the API "
-        "may have charged each"
+        f"{record.account}, with {counted(record.again, 'image')} asked for again after no answer came: the "
+        "API may have charged each"
     )
 
 

@@ -186,8 +186,8 @@ class AccountRecord(Settings):
         defence: label of the defence that they were bought behind; None without one.
         adversary: label of an adversary that averages; None for adversaries that buy every image once.
         bought: images, with those of requests that were sent again.
-        again: how many of them are such requests: no answer had come, and an API that is not idempotent may
-            have charged it.
+        again: how many of them are of such requests: no answer had come, and an API that is not idempotent
+            may have charged them.
     """
 
     account: str
