@@ -44,8 +44,8 @@ class TransferSettings(ContinuedCopySettings):
         transfer_steps: steps of the training on the domain's images.
         transfer_learning_rate: learning rate of the training on the domain's images; None takes that of the
             first training.
-        transfer_ema_decay: decay of the average of G's weights in that training; None takes that of the first.
-            After n steps decay^n of the stolen weights is left in the average.
+        transfer_ema_decay: decay of the average of G's weights in that training; None takes that of
+            the first. After n steps decay^n of the stolen weights is left in the average.
     """
 
     kind: Literal["transfer"] = "transfer"
