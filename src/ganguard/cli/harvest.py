@@ -64,6 +64,7 @@ def harvest(
     from ganguard.queries.harvest import require_room
     from ganguard.queries.ledger import Ledger
     from ganguard.queries.metered_target import meter
+    from ganguard.queries.repeated import said_of_repeated
     from ganguard.queries.store import Store
     from ganguard.targets.repeats import allowed_beside
 
@@ -80,8 +81,10 @@ def harvest(
         ledger.open_account(account, budget)
     store = Store(out, opened.identity, account, seed, chosen)
     with progress_of("harvest") as progress:
-        run_harvest(meter(opened, ledger, account), store, count, progress)
+        images = run_harvest(meter(opened, ledger, account), store, count, progress)
     _say(out, count, account, ledger)
+    if said := said_of_repeated(images):
+        typer.echo(said, err=True)
 
 
 def _say(out: Path, count: int, account: str, ledger: "Ledger") -> None:

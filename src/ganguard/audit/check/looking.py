@@ -21,6 +21,7 @@ from ganguard.base.progress import silent
 from ganguard.base.seeds import derived_seed
 from ganguard.comparison.embedding import Embedding, load_embedding
 from ganguard.metrics.features.network import FeatureNetwork, FeatureSettings, parse_features
+from ganguard.queries.repeated import said_of_repeated
 from ganguard.targets.protocol import BlackBoxTarget, notes_of
 
 
@@ -89,6 +90,8 @@ class Looking:
             bought, impure = 0, looks.impure(target, images, seed)
         if impure:
             self.opened.refuse(step.name, impure)
+        if said := said_of_repeated(images):
+            self.opened.remarks.append(said)
         shown = looks.some(self.real.images, self.real.train, looks.SHOWN)
         own, theirs = looks.Pixels.of(images), looks.Pixels.of(shown)
         found = Look(images, shown, bought, seconds, own, theirs, impure)

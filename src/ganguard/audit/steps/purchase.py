@@ -17,6 +17,7 @@ from ganguard.queries.bought_before import bought_before
 from ganguard.queries.harvest import harvest
 from ganguard.queries.ledger import Ledger
 from ganguard.queries.metered_target import MeteredTarget, meter
+from ganguard.queries.repeated import said_of_repeated
 from ganguard.queries.store import Store
 from ganguard.targets.protocol import BlackBoxTarget, Codes
 from ganguard.targets.repeats import allowed_beside
@@ -32,6 +33,7 @@ def run_purchase(call: StepCall[PurchaseSettings, PurchaseInputs[Path]]) -> Dige
     price = price_of(settings.averaging)
     target, store = open_to_adversary(call, settings, most)
     images = harvest(target, store, most // price, call.progress)
+    _say_repeated(call, images)
     write_purchase(call.directory, store.account, len(images))
     return {str(budget): tensor_digest({"images": images[: budget // price]}) for budget in settings.budgets}
 
@@ -90,6 +92,22 @@ def buy_for_auditor(
     return harvest(_metered(call.audit, store, target, samples), store, samples, call.progress)
 
 
+def buy_draws(
+    call: StepCall[object, object], target: BlackBoxTarget, draws: int, samples: int
+) -> list[Tensor]:
+    """Buy the auditor's first draws from a target, each (samples, C, H, W) uint8, and say if many images of
+    one are the same."""
+    bought = [buy_for_auditor(call, target, draw, samples) for draw in range(draws)]
+    _say_repeated(call, bought[0])
+    return bought
+
+
+def _say_repeated(call: StepCall[Any, Any], images: Tensor) -> None:
+    """Tell the person who waits if many of the images that were bought are the same."""
+    if said := said_of_repeated(images):
+        call.say(said)
+
+
 def _metered(audit: Path, store: Store, target: BlackBoxTarget, budget: int) -> MeteredTarget:
     """Return the target behind the ledger, and give the store's account a budget of at least `budget`, and
     of what the target may send again."""
@@ -131,9 +149,14 @@ BUYS = (
     "ganguard.audit.steps.purchase_files",
 )
 """Code that what is bought depends on."""
+NOT_FOLLOWED = {
+    **IDENTITY_TELLS,
+    "ganguard.queries.repeated:said_of_repeated": "words for the person who waits",
+}
+"""Where the walk ends for steps that buy."""
 PURCHASE = Kind(
     run_purchase,
     code=(*BUYS, "ganguard.queries.averaged_target", "ganguard.queries.bought_before"),
-    not_followed=IDENTITY_TELLS,
+    not_followed=NOT_FOLLOWED,
     is_whole=is_bought,
 )

@@ -10,9 +10,9 @@ from torch import Tensor
 from ganguard.audit.plan.ground_work import YardsticksInputs, YardsticksSettings
 from ganguard.audit.steps.call import Digests, Kind, StepCall
 from ganguard.audit.steps.measurements import DRAWS, MEASURES, write_measurements
-from ganguard.audit.steps.purchase import BUYS, buy_for_auditor
+from ganguard.audit.steps.purchase import BUYS, NOT_FOLLOWED, buy_draws
 from ganguard.audit.steps.real import load_real
-from ganguard.audit.steps.target_files import IDENTITY_TELLS, open_target
+from ganguard.audit.steps.target_files import open_target
 from ganguard.audit.steps.yardstick_files import Yardsticks
 from ganguard.base.cache import content_key
 from ganguard.base.grids import save_grid
@@ -47,7 +47,7 @@ def run_yardsticks(call: StepCall[YardsticksSettings, YardsticksInputs[Path]]) -
     embed, published = load_published(call.inputs.features, call.compute)
     noise_images = _noise(real.images)
     target = open_target(call.inputs.target, call.compute)
-    draws = [buy_for_auditor(call, target, draw, samples) for draw in range(DRAWS)]
+    draws = buy_draws(call, target, DRAWS, samples)
     save_grid(draws[0], call.directory)
     everything = embed(real.images)
     held_out = real.images[in_no_order(real.reference)]
@@ -137,5 +137,5 @@ YARDSTICKS = Kind(
         "ganguard.audit.steps.yardstick_files",
         "ganguard.audit.steps.yardsticks",
     ),
-    not_followed=IDENTITY_TELLS,
+    not_followed=NOT_FOLLOWED,
 )

@@ -149,10 +149,10 @@ class ApiClient:
             "again soon: such addresses expire."
         )
 
-    def safe(self, said: object) -> str:
+    def safe(self, said: object, longest: int = 300) -> str:
         """Return one line of what was said, without the key."""
         text = str(said)
-        return one_line(text.replace(self._key, "$KEY") if self._key else text, 300)
+        return one_line(text.replace(self._key, "$KEY") if self._key else text, longest)
 
 
 def _read(

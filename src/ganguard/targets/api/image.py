@@ -199,9 +199,10 @@ def require_image(content: bytes, name: str) -> None:
     try:
         decode_image(content, name)
     except DataError as problem:
+        why = str(problem).removeprefix(f"{name}: ").split(". Remove the file")[0]
         raise StepError(
-            f"{one_line(problem, 200)} That lies at the address in the answer. Run the same again soon: such "
-            "addresses expire."
+            f"{name}: what lies at the address in the answer is {one_line(why, 120)}. Run the same again "
+            "soon: such addresses expire."
         ) from None
 
 

@@ -19,7 +19,6 @@ from ganguard.base.settings import (
     absolute,
     one_line,
     read_bounded,
-    shortened,
 )
 from ganguard.base.text_files import decoded
 from ganguard.data.crops import Side
@@ -76,8 +75,7 @@ class ApiSettings(Settings):
     def _absolute(cls, value: object, info: ValidationInfo) -> object:
         if info.field_name == "prompts" and isinstance(value, str) and not Path(absolute(value)).is_file():
             raise ValueError(
-                "must be a list of prompts, or a text file with one a line; there is no file "
-                f"{shortened(value)}"
+                "must be a list of prompts, or a text file with one a line; there is no such file"
             )
         return absolute(value) if isinstance(value, str) else value
 

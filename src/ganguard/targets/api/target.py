@@ -159,7 +159,7 @@ class ApiTarget:
             return self._api.reading.image(answer, fetched, name, index - run.start, len(run))
         except TargetError as problem:
             advice = "It was charged, and is read again at the next run; remove the file to pay for another."
-            raise TargetError(f"{self._client.safe(problem)} {advice}") from None
+            raise TargetError(f"{self._client.safe(problem, 700)} {advice}") from None
         except StepError as problem:
             advice = f"If that address is dead, remove {file} to pay for another."
             raise StepError(f"{problem} {advice}") from None
