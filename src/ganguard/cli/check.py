@@ -163,9 +163,17 @@ def _looked(found: "Checked") -> list[str]:
         f"Target: {len(look.images):,} images of {_shape(look.images)}.{bought}",
         f"Range: target {_range(look.pixels)}; real {_range(look.real_pixels)}.",
         f"Purity: {pure.get(look.impure, look.impure)}.",
-        f"Speed: {1 / max(look.seconds, 1e-9):,.0f} images a second.",
+        f"Speed: {_speed(look.seconds)}.",
     ]
     return [*lines, *([_near(look.nearness)] if look.nearness else [])]
+
+
+def _speed(seconds: float | None) -> str:
+    """Return what is said of the time that an image takes."""
+    if seconds is None:
+        return "not measured, since all of them were bought before"
+    a_second = 1 / max(seconds, 1e-9)
+    return f"{a_second:,.0f} images a second" if a_second >= 10 else f"{a_second:.2g} images a second"
 
 
 def _shape(images: "Tensor") -> str:

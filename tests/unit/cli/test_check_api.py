@@ -1,5 +1,7 @@
 """`ganguard check` and `--dry-run` of an API that charges for every image."""
 
+import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -59,7 +61,9 @@ def test_nothing_is_bought_to_look_at_if_something_is_wrong(
     assert api.asked == []
 
 
-def test_what_did_not_come_is_still_to_be_paid(cli: Cli, write: Callable[..., None], api: ImageApi) -> None:
+def test_what_did_not_come_is_still_to_be_paid(
+    cli: Cli, write: Callable[..., None], api: ImageApi, tmp_path: Path
+) -> None:
     write()
     left = "Images: 40 are left to buy; at 0.5 each they cost 20.00"
     api.script.append(status(402))
@@ -73,3 +77,11 @@ def test_what_did_not_come_is_still_to_be_paid(cli: Cli, write: Callable[..., No
     assert "Target: 10 images of 1×8×8. 10 were bought; the audit does not buy them again." in out
     assert "Images: 30 are left to buy; at 0.5 each they cost 15.00" in out
     assert api.made == 10
+    assert re.search(r"Speed: [\d.,e+]+ images a second", out)
+    timed = (tmp_path / "audits" / "mine" / "check.json").read_text()
+    for more in ([], ["--out", "elsewhere"]):  # of stored images, and of kept answers
+        out = cli("check", "mine.yaml", *more)[1]
+        assert "Speed: not measured, since all of them were bought before." in out
+    assert api.made == 10
+    drawing = json.loads((tmp_path / "audits" / "mine" / "check.json").read_text())["drawing"]
+    assert drawing == json.loads(timed)["drawing"]

@@ -12,7 +12,8 @@ from ganguard.audit.check.speeds import untrained
 from ganguard.audit.plan.parts import Plan
 from ganguard.audit.spec.spec import Spec
 from ganguard.audit.steps.call import StepCall
-from ganguard.audit.steps.purchase import buy_for_auditor
+from ganguard.audit.steps.purchase import auditor_account, buy_for_auditor
+from ganguard.audit.steps.purchase_files import store_directory
 from ganguard.audit.steps.real import Real
 from ganguard.audit.steps.target_files import open_target
 from ganguard.base.errors import MetricError
@@ -22,6 +23,7 @@ from ganguard.base.seeds import derived_seed
 from ganguard.comparison.embedding import Embedding, load_embedding
 from ganguard.metrics.features.network import FeatureNetwork, FeatureSettings, parse_features
 from ganguard.queries.repeated import said_of_repeated
+from ganguard.queries.store import shards_of
 from ganguard.targets.protocol import BlackBoxTarget, notes_of
 
 
@@ -33,7 +35,7 @@ class Look:
         images: of the target, (n, C, H, W) uint8.
         real: real images, (m, C, H, W) uint8.
         bought: how many of `images` were bought: they are the first that the audit would buy.
-        seconds: that one image took.
+        seconds: that one image took; None if all of them were bought before.
         pixels, real_pixels: ranges of both.
         impure: how images depend on how they are asked for; "" if they do not; None if that was not asked,
             because each question costs.
@@ -43,7 +45,7 @@ class Look:
     images: Tensor
     real: Tensor
     bought: int
-    seconds: float
+    seconds: float | None
     pixels: looks.Pixels
     real_pixels: looks.Pixels
     impure: str | None
@@ -82,9 +84,12 @@ class Looking:
         self.opened.remarks += notes_of(target)
         say(f"drawing {count:,} images")
         if buys(self.spec, self.plan):
-            began = looks.now()
-            images = self._buy(target, min(count, self.spec.samples))
-            bought, seconds, impure = len(images), (looks.now() - began) / len(images), None
+            began, wanted = looks.now(), min(count, self.spec.samples)
+            asked = wanted - self._held(target, wanted)
+            images = self._buy(target, wanted)
+            asked = min(asked, getattr(target, "sent", asked))  # an API's answers are kept elsewhere too
+            bought, impure = len(images), None
+            seconds = (looks.now() - began) / asked if asked else None
         else:
             images, seconds = looks.drawn(target, count, seed)
             bought, impure = 0, looks.impure(target, images, seed)
@@ -104,6 +109,11 @@ class Looking:
     def _open(self) -> BlackBoxTarget:
         step = self.plan.ground.measured_target
         return open_target(self.opened.done[step.name].directory, self.spec.compute)
+
+    def _held(self, target: BlackBoxTarget, count: int) -> int:
+        """Return how many of the images were bought before."""
+        shards = shards_of(store_directory(self.directory, auditor_account(target.identity, 0)))
+        return min(count, sum(stop - start for start, stop, _ in shards))
 
     def _buy(self, target: BlackBoxTarget, count: int) -> Tensor:
         """Buy the first images of the auditor's first draw: the audit does not buy them again."""

@@ -39,7 +39,7 @@ def time_all(
         directory: where it works, and where an earlier check noted speeds.
         opened: what opened; what cannot be built is added to its problems.
         real: the real images.
-        drawing: seconds in which the target makes an image, if that was measured.
+        drawing: seconds in which the target makes an image, if that was measured now.
         say: is told what is being timed.
     """
     target = opened.done.get(plan.ground.target.name)
@@ -53,7 +53,7 @@ def time_all(
         threads=spec.compute.threads,
         image_shape=shape,
         real_images=len(real.images) if real else None,
-        drawing=drawing,
+        drawing=drawing or (noted.drawing if noted and noted.image_shape == shape else None),
         trainings=noted.trainings if noted and noted.image_shape == shape else {},
     )
     return _timed(speeds, spec, plan, opened, say)

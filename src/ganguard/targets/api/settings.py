@@ -40,8 +40,8 @@ class ApiSettings(Settings):
     """Settings of an API.
 
     Attributes:
-        prompts: a text file with a prompt a line, or a list of prompts. The k-th request is sent with prompt
-            k mod their number.
+        prompts: a text file with a prompt a line, or a list of prompts. The k-th `n` images are asked for
+            with prompt k mod their number.
         n: images that one request asks for. They share its prompt.
         size: of the images: "WIDTHxHEIGHT" in pixels, or the side of a square.
         resize: side in pixels; images of any size are then cropped to squares and resized to it. None takes

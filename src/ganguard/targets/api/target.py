@@ -74,7 +74,13 @@ class ApiTarget:
         self.identity = f"{kind}:{api.digest()}"
         self.image_shape = api.reading.shape
         self.notes = (_FIXED.format(most=api.most, more=api.most - 1),) if api.fixed else ()
+        self._sent_runs = list[range]()
         self._answers = Answers(directory / api.asked()[:32])
+
+    @property
+    def sent(self) -> int:
+        """How many images this object has asked the API for, however they were answered."""
+        return sum(map(len, self._sent_runs))
 
     def sample(self, indices: range, *, seed: int) -> Tensor:
         """Return images (len(indices), C, H, W) uint8, each asked for once.
@@ -195,6 +201,7 @@ class ApiTarget:
             self._count_again(kept_answers, seed, run)
             self._wait_for_turn()
             kept_answers.sending(len(run))
+            self._sent_runs.append(run)
             found = self._sent(request, kept_answers, run)
             if poll is None or not isinstance(found, bytes):
                 return found
