@@ -18,6 +18,6 @@ def said_of_repeated(images: Tensor) -> str:
     if (count := repeated(images)) <= max(1, FEW * len(images)):
         return ""
     return (
-        f"{count:,} of these {len(images):,} images are the same as others of them, and each was paid for. "
-        "Of an API, put $SEED into the request, or give more prompts."
+        f"{count:,} of these {len(images):,} images are the same as others of them. An API that repeats "
+        "itself wants $SEED in its request, or more prompts; a set of images is drawn from with replacement."
     )

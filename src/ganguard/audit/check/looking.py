@@ -95,7 +95,7 @@ class Looking:
             bought, impure = 0, looks.impure(target, images, seed)
         if impure:
             self.opened.refuse(step.name, impure)
-        if said := said_of_repeated(images):
+        if bought and (said := said_of_repeated(images)):
             self.opened.remarks.append(said)
         shown = looks.some(self.real.images, self.real.train, looks.SHOWN)
         own, theirs = looks.Pixels.of(images), looks.Pixels.of(shown)
