@@ -47,6 +47,8 @@ def cost_lines(cost: "Cost", spec: "Spec") -> list[str]:
     if cost.disk is not None:
         lines.append(f"Disk: at most {_size(cost.disk)} in all.")
     images = f"Images: {cost.buys:,} are left to buy"
+    if cost.charged < cost.buys:
+        images += f", {cost.charged:,} of which the API charges, since defences stand before kept answers"
     if cost.money is None or cost.adversaries is None:
         return [*lines, f"{images}. Set `price`, of one image, to see what they cost."]
     return [

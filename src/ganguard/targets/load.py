@@ -17,9 +17,12 @@ class TargetSettings(Settings):
     Attributes:
         remote: whether another machine makes the images. Then they may change on the way, and the auditor's
             own draws cost as much as the adversary's.
+        keeps_answers: whether an image is paid for once, whoever asks for it again: also one behind a defence
+            that stands before it here.
     """
 
     remote: ClassVar[bool] = False
+    keeps_answers: ClassVar[bool] = False
 
     def place(self) -> str | None:
         """Return what describes the target to a person, beside its kind; None for the value of the field

@@ -13,7 +13,7 @@ from ganguard.audit.check.speeds import Speeds
 from ganguard.audit.check.work import Work, work_of
 from ganguard.audit.plan.adversary_work import PurchaseSettings, ReplaySettings
 from ganguard.audit.plan.ground_work import RealSettings, UtilitySettings, YardsticksSettings
-from ganguard.audit.plan.parts import Plan
+from ganguard.audit.plan.parts import Plan, PurchasePlan
 from ganguard.audit.plan.step import Step
 from ganguard.audit.spec.spec import Spec
 from ganguard.audit.steps.measurements import DRAWS
@@ -39,6 +39,7 @@ class Cost:
         unknown: the kinds of work whose speed is not known; `seconds` is without them.
         disk: bytes that the audit's directory will hold at most, with what it holds already.
         buys: images that are left to buy.
+        charged: how many of them are charged: defences stand before answers of an API that are kept.
         money: what these cost; None without a price.
         adversaries: what the adversaries' share of them costs.
     """
@@ -49,6 +50,7 @@ class Cost:
     unknown: tuple[str, ...]
     disk: float | None
     buys: int
+    charged: int
     money: float | None
     adversaries: float | None
 
@@ -83,21 +85,39 @@ def estimate(
             took[step.name] = sum(seconds or 0.0 for seconds in spent.values())
             for part, seconds in spent.items():
                 parts[part] += seconds or 0.0
-    # Images that were bought before are paid.
-    by_adversaries = 0 if plan.ground.bought else sum(purchase.queries for purchase in plan.purchases)
-    before = {role: sum(r.bought for r in bought if r.role == role) for role in ("auditor", "adversary")}
-    left = max(0, by_adversaries - before["adversary"])
-    buys = max(0, plan.auditor - before["auditor"]) + left
+    buys = charged = _left(plan, bought, plan.auditor, plan.purchases)
+    if getattr(spec.target, "keeps_answers", False) and plan.ground.measured_target is plan.ground.target:
+        undefended = [record for record in bought if record.defence is None]
+        direct = [purchase for purchase in plan.purchases if purchase.scenario.defence is None]
+        charged = _left(plan, undefended, DRAWS * spec.samples, direct)
     return Cost(
         seconds=_in_all(to_do, took, processes) if speeds else None,
         processes=processes,
         parts={part: seconds for part, seconds in parts.items() if seconds},
         unknown=tuple(part for part in PARTS if part in unknown),
         disk=disk(plan, speeds, spec.samples) if speeds else None,
-        buys=buys,
-        money=None if spec.price is None else buys * spec.price,
-        adversaries=None if spec.price is None else left * spec.price,
+        buys=sum(buys),
+        charged=sum(charged),
+        money=None if spec.price is None else sum(charged) * spec.price,
+        adversaries=None if spec.price is None else charged[1] * spec.price,
     )
+
+
+def _left(
+    plan: Plan, bought: Collection[AccountRecord], auditor: int, purchases: Collection[PurchasePlan]
+) -> tuple[int, int]:
+    """Return how many images the auditor and the adversaries have left to buy.
+
+    Args:
+        plan: the plan.
+        bought: what was bought before.
+        auditor: images that the auditor buys in all.
+        purchases: of the adversaries.
+    """
+    # Images that were bought before the audit are paid.
+    by_adversaries = 0 if plan.ground.bought else sum(purchase.queries for purchase in purchases)
+    before = {role: sum(r.bought for r in bought if r.role == role) for role in ("auditor", "adversary")}
+    return max(0, auditor - before["auditor"]), max(0, by_adversaries - before["adversary"])
 
 
 def _seconds(work: Work, speeds: Speeds) -> dict[str, float | None]:

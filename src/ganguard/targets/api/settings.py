@@ -159,6 +159,7 @@ class ApiTargetSettings(TargetSettings):
     """Base of the settings of targets at an API; the field named like the kind holds them."""
 
     remote: ClassVar[bool] = True
+    keeps_answers: ClassVar[bool] = True
 
     def _settings(self) -> ApiSettings:
         return getattr(self, kind_of(self))

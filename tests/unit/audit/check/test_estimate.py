@@ -80,6 +80,16 @@ def test_images_and_their_price() -> None:
     assert (free.buys, free.money) == (10_020, None)
 
 
+def test_defences_before_kept_answers_of_an_api_cost_nothing_more() -> None:
+    """Behind JPEG, the auditor draws a set more and the adversary buys 20 images, all of kept answers."""
+    api = {"base_url": "http://127.0.0.1:1", "model": "m", "prompts": ["x"], "size": 8}
+    shielded = {"defences": ["none", {"kind": "jpeg", "quality": 30}], "price": 0.25}
+    found = estimated(spec_of(**shielded, target={"openai": api}))
+    assert (found.buys, found.charged, found.money, found.adversaries) == (15_040, 10_020, 2505.0, 5.0)
+    at_hand = estimated(spec_of(**shielded))
+    assert (at_hand.buys, at_hand.charged, at_hand.money) == (15_040, 15_040, 3760.0)
+
+
 def test_images_that_were_bought_before_cost_nothing() -> None:
     found = estimated(spec_of(price=0.25, purchase={"images": "digits"}))
     assert (found.buys, found.adversaries) == (10_000, 0.0)
