@@ -132,7 +132,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"openai": {"base_url": "http://localhost", "model": "m", "size": "8x8"}}, "prompts must be"),
     (
         {"openai": {"base_url": "http://localhost", "model": "m", "prompts": "no such file"}},
-        "there is no such file",
+        "there is no file",
     ),
     ({"openai": {"base_url": "http://localhost", "model": "m", "prompts": ["x"]}}, "size must be what"),
     (

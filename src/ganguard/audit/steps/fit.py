@@ -28,8 +28,7 @@ def run_fit(call: StepCall[FitSettings, FitInputs[Path]]) -> Digests:
     if target.image_shape != (wanted := shape_of(real.images)):
         raise DataError(
             f"the target makes images {target.image_shape} (C, H, W), the real ones are {wanted}. "
-            "Set `size` and `channels` of the real data to the target's; an API's images also take `resize` "
-            "and `channels`."
+            f"Set `size` and `channels` of the real data to the target's."
         )
     if call.inputs.reference:
         shape = open_target(call.inputs.reference, call.compute).image_shape
@@ -54,17 +53,17 @@ def _require_bought(
     """Raise InputError if the images that were bought before are too few, or of another shape than the
     target's."""
     images = open_target(bought, call.compute)
+    if isinstance(images, BoughtImages) and images.of_same_set(target):
+        raise DataError(
+            "purchase: these are the target's own images, so that copies would be measured against what they "
+            "were trained on. Harvest a second set, on another seed, for one of the two."
+        )
     if images.image_shape != target.image_shape:
         raise DataError(
             f"purchase: the images that were bought are {images.image_shape} (C, H, W), the target makes "
             f"{target.image_shape}. Set `size` and `channels` of the purchase to the target's."
         )
     if isinstance(images, BoughtImages):
-        if images.of_same_set(target):
-            raise DataError(
-                "purchase: these are the target's own images, so that copies would be measured against what "
-                "they were trained on. Harvest a second set, on another seed, for one of the two."
-            )
         images.require(call.settings.bought)
 
 

@@ -8,8 +8,9 @@ from pydantic import Field, field_validator, model_validator
 from ganguard.base.settings import Plain, shortened
 from ganguard.targets.allowed import parts_of, require_allowed
 from ganguard.targets.api.json_path import Step, parse_path
+from ganguard.targets.api.opened import ApiTargetSettings
 from ganguard.targets.api.request import ApiRequest
-from ganguard.targets.api.settings import ApiSettings, ApiTargetSettings
+from ganguard.targets.api.settings import ApiSettings
 
 ROUTE = "/images/generations"
 _OURS = frozenset({"model", "prompt", "n", "size", "response_format", "stream"})

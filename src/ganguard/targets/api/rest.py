@@ -11,8 +11,9 @@ from ganguard.targets.allowed import require_allowed
 from ganguard.targets.api.asked import Api
 from ganguard.targets.api.jobs import Poll
 from ganguard.targets.api.json_path import Step, parse_path
+from ganguard.targets.api.opened import ApiTargetSettings
 from ganguard.targets.api.request import ApiRequest
-from ganguard.targets.api.settings import ApiSettings, ApiTargetSettings
+from ganguard.targets.api.settings import ApiSettings
 
 
 class RestApi(ApiSettings):

@@ -1,14 +1,12 @@
-"""What every API that is not ganguard's has in common: prompts, key, size, rate, answers, and how it becomes
-a target."""
+"""What the settings of every API that is not ganguard's have in common: prompts, key, size, rate, answers."""
 
 import os
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 from urllib.parse import SplitResult
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from ganguard.base.compute import Compute
 from ganguard.base.errors import TargetError
 from ganguard.base.settings import (
     Float,
@@ -19,6 +17,7 @@ from ganguard.base.settings import (
     absolute,
     one_line,
     read_bounded,
+    shortened,
 )
 from ganguard.base.text_files import decoded
 from ganguard.data.crops import Side
@@ -30,7 +29,6 @@ from ganguard.targets.api.image import Reading, Size, shape_given
 from ganguard.targets.api.json_path import Step
 from ganguard.targets.api.request import ApiRequest
 from ganguard.targets.api.target import ApiTarget
-from ganguard.targets.load import TargetSettings, kind_of
 
 LARGEST_PROMPTS = 16 << 20  # bytes of a file of prompts
 Prompt = Annotated[str, Field(min_length=1, max_length=32_000)]
@@ -75,7 +73,8 @@ class ApiSettings(Settings):
     def _absolute(cls, value: object, info: ValidationInfo) -> object:
         if info.field_name == "prompts" and isinstance(value, str) and not Path(absolute(value)).is_file():
             raise ValueError(
-                "must be a list of prompts, or a text file with one a line; there is no such file"
+                "must be a list of prompts, or a text file with one a line; there is no file "
+                f"{shortened(value)}"
             )
         return absolute(value) if isinstance(value, str) else value
 
@@ -153,29 +152,3 @@ class ApiSettings(Settings):
 def named(address: SplitResult) -> str:
     """Return an address as messages call it: without its query, which may hold a prompt."""
     return f"{address.scheme}://{address.netloc}{address.path}"
-
-
-class ApiTargetSettings(TargetSettings):
-    """Base of the settings of targets at an API; the field named like the kind holds them."""
-
-    remote: ClassVar[bool] = True
-    keeps_answers: ClassVar[bool] = True
-
-    def _settings(self) -> ApiSettings:
-        return getattr(self, kind_of(self))
-
-    def _api(self) -> Api:
-        return self._settings().api()
-
-    def place(self) -> str:
-        """Return what describes the target to a person, beside its kind, and what its requests cost."""
-        sent_again = " (not idempotent: a request whose answer is lost is sent and counted again)"
-        return f"{self._settings().place()}{'' if self._settings().knows_again else sent_again}"
-
-    def fingerprint(self) -> str:
-        """Return a digest of the request and of how its answer is read. Raises TargetError."""
-        return self._api().digest()
-
-    def load(self, compute: Compute) -> ApiTarget:
-        """Return the API as a target; nothing is sent. Raises TargetError if the key is absent."""
-        return self._settings().target(self._api(), kind_of(self))
