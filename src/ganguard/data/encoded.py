@@ -20,12 +20,13 @@ from pydantic import field_validator
 from torch import Tensor
 
 from ganguard.base.cache import code_version, content_key
-from ganguard.base.codecs import Orient, decode_image, images_a_task, too_little_memory
+from ganguard.base.codecs import Opacity, Orient, decode_image, images_a_task, too_little_memory
 from ganguard.base.compute import cores
 from ganguard.base.errors import DataError
+from ganguard.base.images import composed, has_opacity, in_channels
 from ganguard.base.progress import Progress
 from ganguard.base.settings import absolute, one_line
-from ganguard.data.crops import Crop, Side, prepare
+from ganguard.data.crops import Crop, Size, prepare
 from ganguard.data.dataset import DatasetSettings, RealImages, Skipped
 from ganguard.data.image_cache import cached_images, keep_images, worth_keeping
 from ganguard.data.room import room
@@ -37,6 +38,8 @@ SUFFIXES = frozenset(
 # Image formats that cannot be read. Such a file counts as a bad image; it is not silently passed over.
 UNREAD = frozenset({".heic", ".heif", ".jp2", ".jxl"})
 SAID_OF_SKIPPED = 100  # bad images that are listed by name; all are counted
+Alpha = Literal["drop", "keep", "white", "black"]
+_LEVELS = {"white": 255, "black": 0}
 AHEAD = 4  # tasks per thread that are handed out before their results are taken; it bounds the memory in use
 
 
@@ -45,10 +48,14 @@ class EncodedImages(DatasetSettings):
 
     Attributes:
         path: the file or folder that holds the images, kept as an absolute path.
-        size: side in pixels, at most 8192. Each image is cropped to a square and resized to it (Lanczos,
-            antialiased). None takes the images as they are; then they must all have one size.
+        size: side in pixels, at most 8192, or WIDTHxHEIGHT. Each image is cropped to a square, or to those
+            proportions, and resized to it (Lanczos, antialiased). None takes the images as they are; then
+            they must all have one size.
         channels: 1 makes all images grey, 3 makes them RGB. None decides by the whole set: it is RGB if the
             file of any image has colour, and grey otherwise.
+        alpha: what becomes of transparency. "keep" makes opacity the last channel, of which there are 2 or 4
+            then; "white" and "black" put each image before that background; "drop" leaves transparency out,
+            so that what lies under it shows. None drops it, but keeps what a harvest holds.
         crop: the part of each image that is taken, see `ganguard.data.crops`.
         orient: "exif" turns and mirrors each image as its EXIF data say before it is cropped; "none" takes
             the pixels as they are stored.
@@ -57,8 +64,9 @@ class EncodedImages(DatasetSettings):
     """
 
     path: str
-    size: Side | None = None
+    size: Size | None = None
     channels: Literal[1, 3] | None = None
+    alpha: Alpha | None = None
     crop: Crop = "centre"
     orient: Orient = "none"
     on_bad_image: Literal["fail", "skip"] = "fail"
@@ -67,6 +75,12 @@ class EncodedImages(DatasetSettings):
     @classmethod
     def _absolute(cls, path: str) -> str:
         return absolute(path)
+
+    def opacity(self) -> Opacity:
+        """Return how opacity is read from the files."""
+        if self.alpha in (None, "drop"):
+            return "dropped"
+        return "always" if self.alpha == "keep" else "held"
 
 
 @dataclass(frozen=True)
@@ -147,7 +161,7 @@ def _decode(
         for encoded, image, was_grey in chain([first], decoded):
             labels.append(encoded.label)
             names.append(encoded.key)
-            made_rgb += was_grey and len(image) == 3
+            made_rgb += was_grey and len(image) >= 3
             yield image
             progress(min(len(labels) + skips.count, found.count), found.count, "decoding")
 
@@ -214,16 +228,16 @@ def decoded_images(
         skips: receives the bad images.
         channels: 1 or 3; None takes the first good image's.
     """
-    waiting = iter(images)
-    first = _first_good(settings, waiting, skips, channels)
+    waiting, read = iter(images), partial(_pixels, settings=settings, opacity=settings.opacity())
+    first = _first_good(read, waiting, skips, channels)
     if first is None:
         return
     yield first
     shape, name = first[1].shape, first[0].name
-    depth: Literal[1, 3] | None = channels or (3 if shape[0] == 3 else None)
+    depth: Literal[1, 3] | None = channels or (3 if shape[0] >= 3 else None)
 
     def task(some: list[Encoded]) -> list[_Pixels | DataError]:
-        return [_pixels(encoded, settings, depth) for encoded in some]
+        return [read(encoded, channels=depth) for encoded in some]
 
     for encoded, found in _ahead(task, waiting, images_a_task(shape)):
         if isinstance(found, DataError):
@@ -235,16 +249,24 @@ def decoded_images(
                 f"{encoded.name}: {pixels.shape[2]}x{pixels.shape[1]} pixels, but {Path(name).name} has "
                 f"{shape[2]}x{shape[1]}. Set `size` (`--size`) to crop and resize them all."
             )
+        if has_opacity(len(pixels)) != has_opacity(shape[0]):
+            raise DataError(
+                f"{encoded.name}: {len(pixels)} channels, but {Path(name).name} has {shape[0]}. Set `alpha`, "
+                "which decides about all."
+            )
         if pixels.shape[0] != shape[0]:
             raise _ColourAfterGrey
         yield encoded, pixels, was_grey
 
 
 def _first_good(
-    settings: EncodedImages, waiting: Iterator[Encoded], skips: Skips, channels: Literal[1, 3] | None
+    read: Callable[..., "_Pixels | DataError"],
+    waiting: Iterator[Encoded],
+    skips: Skips,
+    channels: Literal[1, 3] | None,
 ) -> Decoded | None:
     for encoded in waiting:
-        found = _pixels(encoded, settings, channels)
+        found = read(encoded, channels=channels)
         if not isinstance(found, DataError):
             return encoded, *found
         skips.note(encoded.name, found)
@@ -275,24 +297,32 @@ def _ahead(
             raise
 
 
-def _pixels(encoded: Encoded, settings: EncodedImages, channels: Literal[1, 3] | None) -> _Pixels | DataError:
+def _pixels(
+    encoded: Encoded, settings: EncodedImages, opacity: Opacity, channels: Literal[1, 3] | None
+) -> _Pixels | DataError:
     """Return the pixels of an image after cropping and resizing, and whether its file is grey; or what is
     wrong with the image.
 
-    channels: 1 makes it grey, 3 makes it RGB, None leaves it as its file is.
+    Args:
+        encoded: the image.
+        settings: how it is read.
+        opacity: how its opacity is read.
+        channels: 1 makes it grey, 3 makes it RGB, None leaves it as its file is.
 
     Raises DataError if the image can be read but does not fit. Raises another InputError, or StepError, if
     the reading failed, which says nothing about the image.
     """
     try:
-        decode = partial(decode_image, orient="exif") if settings.orient == "exif" else decode_image
-        image = decode(encoded.read(), encoded.name, 1 if channels == 1 else None)
+        wanted = 1 if channels == 1 else None
+        image = decode_image(encoded.read(), encoded.name, wanted, orient=settings.orient, opacity=opacity)
     except DataError as problem:
         return problem
     except MemoryError:
         raise too_little_memory(encoded.name) from None
-    pixels, grey = prepare(image, settings.crop, settings.size, encoded.name), len(image) == 1
-    return (pixels.expand(3, -1, -1).contiguous() if grey and channels == 3 else pixels), grey
+    if settings.alpha in _LEVELS:
+        image = composed(image[None], _LEVELS[settings.alpha])[0]
+    pixels, grey = prepare(image, settings.crop, settings.size, encoded.name), len(image) < 3
+    return (in_channels(pixels[None], len(pixels) + 2)[0] if grey and channels == 3 else pixels), grey
 
 
 def _classes(

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from ganguard.base.cache import content_key
-from ganguard.base.codecs import unreadable
+from ganguard.base.codecs import Opacity, unreadable
 from ganguard.base.errors import DataError
 from ganguard.base.progress import Progress, silent
 from ganguard.base.settings import one_line
@@ -20,7 +20,7 @@ from ganguard.data.dataset import RealImages
 from ganguard.data.encoded import Encoded, EncodedImages, Found, load_encoded
 from ganguard.data.held import held
 from ganguard.data.image_folder import file_state
-from ganguard.data.parquet import columns_of, opened_parquet, rows_held, rows_of_images, rows_with
+from ganguard.data.parquet import SHARD_NAME, columns_of, opened_parquet, rows_held, rows_of_images, rows_with
 from ganguard.data.stray import stray_files
 from ganguard.data.walk import files_of
 
@@ -42,6 +42,11 @@ class ParquetImages(EncodedImages):
     kind: Literal["parquet"] = "parquet"
     image_column: str | None = None
     label_column: str | None = None
+
+    def opacity(self) -> Opacity:
+        """Return how opacity is read: a harvest's images are taken as they were bought."""
+        bought = self.alpha is None and all(SHARD_NAME.fullmatch(file.name) for file in self._files())
+        return "held" if bought else super().opacity()
 
     def fingerprint(self) -> str:
         """Return a text that changes with any file's path, size or times of change. Raises DataError if there

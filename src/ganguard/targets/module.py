@@ -270,7 +270,7 @@ def _require_generator_output(
         or not images.numel()
     ):
         raise TargetError(
-            f"the generator must give ({MICRO_BATCH}, C, H, W) with C of 1 or 3 for {MICRO_BATCH} codes; "
+            f"the generator must give ({MICRO_BATCH}, C, H, W) with C of 1 to 4 for {MICRO_BATCH} codes; "
             f"got {tuple(images.shape)}."
         )
     _require_finite(images)
