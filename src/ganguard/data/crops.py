@@ -18,24 +18,22 @@ _SIDES = re.compile(r"([0-9]{1,5})[xX*]([0-9]{1,5})")  # width, height
 
 
 def _size(value: object) -> object:
-    """Return a side, or a size as WIDTHxHEIGHT; a square's is its side. Raises ValueError for other texts."""
-    if not isinstance(value, str):
-        return value
-    found = _SIDES.fullmatch(value.strip())
-    width, height = (int(found[1]), int(found[2])) if found else (0, 0)
-    if not (1 <= width <= MOST_SIDE and 1 <= height <= MOST_SIDE):
+    """Return a side, or a size as WIDTHxHEIGHT; a square's is its side. Raises ValueError otherwise."""
+    found = _SIDES.fullmatch(value.strip()) if isinstance(value, str) else None
+    width, height = (int(found[1]), int(found[2])) if found else (value, value)
+    if not all(type(side) is int and 1 <= side <= MOST_SIDE for side in (width, height)):
         raise ValueError(
-            f"must be a side in pixels, or WIDTHxHEIGHT such as 80x48, each 1 to {MOST_SIDE}; got "
+            f"must be a side of 1 to {MOST_SIDE} pixels, or WIDTHxHEIGHT of such sides, as in 80x48; got "
             f"{shortened(value)}"
         )
     return width if width == height else f"{width}x{height}"
 
 
-Size = Annotated[Side | str, BeforeValidator(_size)]
+Size = Annotated[int | str, BeforeValidator(_size)]
 """The size of images in pixels: the side of squares, or WIDTHxHEIGHT."""
 
 
-def sides(size: Side | str) -> tuple[int, int]:
+def sides(size: int | str) -> tuple[int, int]:
     """Return (height, width) of a size."""
     if isinstance(size, int):
         return size, size

@@ -158,7 +158,7 @@ def test_a_disk_that_fails_skips_no_image(
 def test_too_little_memory_skips_no_image(
     kept: Path, folder: ImageFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def none_left(file: object, name: str, channels: int | None) -> None:
+    def none_left(file: object, name: str, channels: int | None, **_: str) -> None:
         raise MemoryError
 
     monkeypatch.setattr(encoded, "decode_image", none_left)
