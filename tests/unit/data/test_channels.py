@@ -84,9 +84,12 @@ def test_it_is_the_same_from_the_cache(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_a_set_of_one_form_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read, decode = list[int](), encoded.decode_image
-    monkeypatch.setattr(
-        encoded, "decode_image", lambda *given, **more: read.append(1) or decode(*given, **more)
-    )
+
+    def counted(*given: Any, **more: Any) -> torch.Tensor:
+        read.append(1)
+        return decode(*given, **more)
+
+    monkeypatch.setattr(encoded, "decode_image", counted)
     for name, forms in (
         ("grey", ("L",) * 5),
         ("colour", ("RGB",) * 5),
