@@ -128,7 +128,7 @@ def _set(side: Side) -> SetRecord:
         channels=cast(Literal[1, 3], channels),
         height=height,
         width=width,
-        size=side.origin.size,
+        size=side.origin.size if isinstance(side.origin.size, int) else None,
         crop=side.origin.crop,
         stray=side.origin.stray,
         unreadable=side.origin.unreadable,

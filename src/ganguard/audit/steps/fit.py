@@ -28,7 +28,7 @@ def run_fit(call: StepCall[FitSettings, FitInputs[Path]]) -> Digests:
     if target.image_shape != (wanted := shape_of(real.images)):
         raise DataError(
             f"the target makes images {target.image_shape} (C, H, W), the real ones are {wanted}. "
-            f"Set `size` and `channels` of the real data to the target's."
+            f"Set `size`, `channels` and `alpha` of the real data to the target's."
         )
     if call.inputs.reference:
         shape = open_target(call.inputs.reference, call.compute).image_shape
@@ -56,7 +56,7 @@ def _require_bought(
     if images.image_shape != target.image_shape:
         raise DataError(
             f"purchase: the images that were bought are {images.image_shape} (C, H, W), the target makes "
-            f"{target.image_shape}. Set `size` and `channels` of the purchase to the target's."
+            f"{target.image_shape}. Set `size`, `channels` and `alpha` of the purchase to the target's."
         )
     if isinstance(images, BoughtImages):
         images.require(call.settings.bought)
@@ -69,7 +69,7 @@ def _require_found(call: StepCall[FitSettings, FitInputs[Path]], found: Path, ta
     if copy.image_shape != target.image_shape:
         raise TargetError(
             f"found copy {name}: the target makes images {target.image_shape} (C, H, W), this copy "
-            f"{copy.image_shape}. Give a copy of this target, or set `size` and `channels` of its images."
+            f"{copy.image_shape}. Give a copy of this target, or set `size`, `channels` and `alpha` of its images."
         )
     if isinstance(copy, BoughtImages) and copy.count < wanted:
         raise DataError(
