@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path, PurePath
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import PIL
 import torch
@@ -20,16 +20,18 @@ from pydantic import field_validator
 from torch import Tensor
 
 from ganguard.base.cache import code_version, content_key
-from ganguard.base.codecs import Opacity, Orient, decode_image, images_a_task, too_little_memory
+from ganguard.base.codecs import Orient, images_a_task, too_little_memory
 from ganguard.base.compute import cores
 from ganguard.base.errors import DataError
-from ganguard.base.images import composed, has_opacity, in_channels
+from ganguard.base.images import has_opacity, in_channels
 from ganguard.base.progress import Progress
-from ganguard.base.settings import absolute, one_line
+from ganguard.base.settings import absolute
 from ganguard.data.crops import Crop, Size, prepare
-from ganguard.data.dataset import DatasetSettings, RealImages, Skipped
+from ganguard.data.dataset import DatasetSettings, RealImages
 from ganguard.data.image_cache import cached_images, keep_images, worth_keeping
+from ganguard.data.opacity import Alpha, decode_with, shows
 from ganguard.data.room import room
+from ganguard.data.skips import Skips
 
 _NETPBM = (".ppm", ".pgm", ".pbm", ".pnm")
 SUFFIXES = frozenset(
@@ -37,9 +39,6 @@ SUFFIXES = frozenset(
 )
 # Image formats that cannot be read. Such a file counts as a bad image; it is not silently passed over.
 UNREAD = frozenset({".heic", ".heif", ".jp2", ".jxl"})
-SAID_OF_SKIPPED = 100  # bad images that are listed by name; all are counted
-Alpha = Literal["drop", "keep", "white", "black"]
-_LEVELS = {"white": 255, "black": 0}
 AHEAD = 4  # tasks per thread that are handed out before their results are taken; it bounds the memory in use
 
 
@@ -76,11 +75,9 @@ class EncodedImages(DatasetSettings):
     def _absolute(cls, path: str) -> str:
         return absolute(path)
 
-    def opacity(self) -> Opacity:
-        """Return how opacity is read from the files."""
-        if self.alpha in (None, "drop"):
-            return "dropped"
-        return "always" if self.alpha == "keep" else "held"
+    def keeps_opacity(self) -> bool:
+        """Return whether opacity is kept as a channel."""
+        return self.alpha == "keep"
 
 
 @dataclass(frozen=True)
@@ -149,7 +146,7 @@ def _decode(
     settings: EncodedImages, found: Found, key: str, progress: Progress, channels: Literal[1, 3] | None
 ) -> RealImages:
     skips, labels, names = Skips(settings.on_bad_image), list[int | str | None](), list[str | None]()
-    made_rgb = 0
+    made_rgb = see_through = 0
     decoded = decoded_images(settings, found.images, skips, channels)
     first = next(decoded, None)
     if first is None:
@@ -157,11 +154,12 @@ def _decode(
     shape = tuple(first[1].shape)
 
     def images() -> Iterator[Tensor]:
-        nonlocal made_rgb
-        for encoded, image, was_grey in chain([first], decoded):
+        nonlocal made_rgb, see_through
+        for encoded, image, was in chain([first], decoded):
             labels.append(encoded.label)
             names.append(encoded.key)
-            made_rgb += was_grey and len(image) >= 3
+            made_rgb += was.grey and len(image) >= 3
+            see_through += was.see_through
             yield image
             progress(min(len(labels) + skips.count, found.count), found.count, "decoding")
 
@@ -175,6 +173,7 @@ def _decode(
             skipped=skips.record(),
             names=known if len(known) == len(names) else None,
             made_rgb=made_rgb,
+            decided=shows(see_through, len(pixels)),
         )
 
     if worth_keeping(found.count, shape):
@@ -187,31 +186,20 @@ def _decode(
     return described(pixels[:held])
 
 
-class Skips:
-    """The bad images of a data set: the first one is refused, or all are noted."""
+class Was(NamedTuple):
+    """What an image's file was.
 
-    def __init__(self, on_bad_image: Literal["fail", "skip"]) -> None:
-        self.count, self.listed, self._skip = 0, list[tuple[str, str]](), on_bad_image == "skip"
+    Attributes:
+        grey: whether it is grey.
+        see_through: whether it has transparent pixels, and nobody said what to do about them.
+    """
 
-    def note(self, name: str, problem: DataError) -> None:
-        """Note a bad image. Raises its problem if bad images are not to be skipped."""
-        if not self._skip:
-            raise problem
-        self.count += 1
-        if len(self.listed) < SAID_OF_SKIPPED:
-            self.listed.append((one_line(name, 200), one_line(problem, 300)))
-
-    def reason(self) -> str:
-        """Return why the first bad image is bad."""
-        return self.listed[0][1] if self.listed else "It holds none."
-
-    def record(self) -> Skipped | None:
-        """Return what was skipped, or None if nothing was."""
-        return Skipped(self.count, tuple(self.listed)) if self.count else None
+    grey: bool
+    see_through: bool
 
 
-Decoded = tuple[Encoded, Tensor, bool]
-"""An image, its pixels (C, H, W) uint8, and whether its file is grey."""
+Decoded = tuple[Encoded, Tensor, Was]
+"""An image, its pixels (C, H, W) uint8, and what its file was."""
 
 
 def decoded_images(
@@ -228,7 +216,7 @@ def decoded_images(
         skips: receives the bad images.
         channels: 1 or 3; None takes the first good image's.
     """
-    waiting, read = iter(images), partial(_pixels, settings=settings, opacity=settings.opacity())
+    waiting, read = iter(images), partial(_pixels, settings=settings, kept=settings.keeps_opacity())
     first = _first_good(read, waiting, skips, channels)
     if first is None:
         return
@@ -243,7 +231,7 @@ def decoded_images(
         if isinstance(found, DataError):
             skips.note(encoded.name, found)
             continue
-        pixels, was_grey = found
+        pixels, was = found
         if pixels.shape[1:] != shape[1:]:
             raise DataError(
                 f"{encoded.name}: {pixels.shape[2]}x{pixels.shape[1]} pixels, but {Path(name).name} has "
@@ -256,7 +244,7 @@ def decoded_images(
             )
         if pixels.shape[0] != shape[0]:
             raise _ColourAfterGrey
-        yield encoded, pixels, was_grey
+        yield encoded, pixels, was
 
 
 def _first_good(
@@ -273,7 +261,7 @@ def _first_good(
     return None
 
 
-_Pixels = tuple[Tensor, bool]
+_Pixels = tuple[Tensor, Was]
 Task = Callable[[list[Encoded]], list[_Pixels | DataError]]
 
 
@@ -298,15 +286,15 @@ def _ahead(
 
 
 def _pixels(
-    encoded: Encoded, settings: EncodedImages, opacity: Opacity, channels: Literal[1, 3] | None
+    encoded: Encoded, settings: EncodedImages, kept: bool, channels: Literal[1, 3] | None
 ) -> _Pixels | DataError:
-    """Return the pixels of an image after cropping and resizing, and whether its file is grey; or what is
-    wrong with the image.
+    """Return the pixels of an image after cropping and resizing, and what its file was; or what is wrong
+    with the image.
 
     Args:
         encoded: the image.
         settings: how it is read.
-        opacity: how its opacity is read.
+        kept: whether its opacity is kept.
         channels: 1 makes it grey, 3 makes it RGB, None leaves it as its file is.
 
     Raises DataError if the image can be read but does not fit. Raises another InputError, or StepError, if
@@ -314,15 +302,16 @@ def _pixels(
     """
     try:
         wanted = 1 if channels == 1 else None
-        image = decode_image(encoded.read(), encoded.name, wanted, orient=settings.orient, opacity=opacity)
+        image, see_through = decode_with(
+            settings.alpha, encoded.read(), encoded.name, wanted, orient=settings.orient, kept=kept
+        )
     except DataError as problem:
         return problem
     except MemoryError:
         raise too_little_memory(encoded.name) from None
-    if settings.alpha in _LEVELS:
-        image = composed(image[None], _LEVELS[settings.alpha])[0]
     pixels, grey = prepare(image, settings.crop, settings.size, encoded.name), len(image) < 3
-    return (in_channels(pixels[None], len(pixels) + 2)[0] if grey and channels == 3 else pixels), grey
+    coloured = in_channels(pixels[None], len(pixels) + 2)[0] if grey and channels == 3 else pixels
+    return coloured, Was(grey, see_through)
 
 
 def _classes(

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from ganguard.base.cache import content_key
-from ganguard.base.codecs import Opacity, unreadable
+from ganguard.base.codecs import unreadable
 from ganguard.base.errors import DataError
 from ganguard.base.progress import Progress, silent
 from ganguard.base.settings import one_line
@@ -43,10 +43,10 @@ class ParquetImages(EncodedImages):
     image_column: str | None = None
     label_column: str | None = None
 
-    def opacity(self) -> Opacity:
-        """Return how opacity is read: a harvest's images are taken as they were bought."""
+    def keeps_opacity(self) -> bool:
+        """Return whether opacity is kept as a channel: a harvest's images are taken as they were bought."""
         bought = self.alpha is None and all(SHARD_NAME.fullmatch(file.name) for file in self._files())
-        return "held" if bought else super().opacity()
+        return bought or super().keeps_opacity()
 
     def fingerprint(self) -> str:
         """Return a text that changes with any file's path, size or times of change. Raises DataError if there
@@ -60,7 +60,7 @@ class ParquetImages(EncodedImages):
         if not folder.is_dir():
             return real
         decided = (*held(folder).beside(self.kind, self.path), *_of_several(self._files(), self.path))
-        return replace(real, stray=stray_files(folder), decided=decided)
+        return replace(real, stray=stray_files(folder), decided=(*decided, *real.decided))
 
     def _files(self) -> list[Path]:
         """Return the files, those of a folder without those that hold no images if others do."""

@@ -15,7 +15,7 @@ from ganguard.base.errors import SpecError
 from ganguard.base.images import in_channels
 from ganguard.base.progress import silent
 from ganguard.base.settings import parse
-from ganguard.data import encoded, image_cache
+from ganguard.data import image_cache, opacity
 from ganguard.data.dataset import RealImages
 from ganguard.data.image_folder import ImageFolder
 
@@ -75,7 +75,7 @@ def test_it_is_the_same_from_the_cache(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(image_cache, "SMALLEST_KEPT", 1)
     monkeypatch.setenv("GANGUARD_IMAGE_CACHE", str(tmp_path / "kept"))
     first = _load(tmp_path / "a", "L", "L", "RGB")
-    monkeypatch.setattr(encoded, "decode_image", None)
+    monkeypatch.setattr(opacity, "decode_image", None)
     again = ImageFolder(path=str(tmp_path / "a")).load(silent)
     assert (again.made_rgb, again.names) == (first.made_rgb, first.names) == (2, ("0.png", "1.png", "2.png"))
     assert torch.equal(first.images, again.images)
@@ -83,13 +83,13 @@ def test_it_is_the_same_from_the_cache(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_a_set_of_one_form_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    read, decode = list[int](), encoded.decode_image
+    read, decode = list[int](), opacity.decode_image
 
     def counted(*given: Any, **more: Any) -> torch.Tensor:
         read.append(1)
         return decode(*given, **more)
 
-    monkeypatch.setattr(encoded, "decode_image", counted)
+    monkeypatch.setattr(opacity, "decode_image", counted)
     for name, forms in (
         ("grey", ("L",) * 5),
         ("colour", ("RGB",) * 5),
@@ -190,3 +190,27 @@ def _png_of_16_bits(levels: np.ndarray, colour_type: int) -> bytes:
 def test_alpha_is_one_of_four_words(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"^real\.alpha: "):
         parse(ImageFolder, {"path": str(tmp_path), "alpha": "grey"}, "real")
+
+
+def test_transparency_of_which_nobody_decided_is_said(tmp_path: Path) -> None:
+    said = _load(tmp_path / "set", "RGBA", "RGB", "LA").decided
+    assert len(said) == 1
+    assert said[0].startswith("2 of 3 images have transparent pixels")
+    for alpha in ("drop", "keep", "white"):
+        assert _load(tmp_path / alpha, "RGBA", "RGB", alpha=alpha).decided == ()
+    (tmp_path / "opaque").mkdir()
+    Image.fromarray(PIXELS | np.array([0, 0, 0, 255], np.uint8)).save(tmp_path / "opaque" / "0.png")
+    assert ImageFolder.model_validate({"path": str(tmp_path / "opaque")}).load().decided == ()
+
+
+def test_it_is_said_again_when_the_images_come_from_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GANGUARD_IMAGE_CACHE", str(tmp_path / "kept"))
+    monkeypatch.setattr(image_cache, "SMALLEST_KEPT", 1)
+    first = _load(tmp_path / "set", "RGBA", "RGBA")
+    monkeypatch.setattr(opacity, "decode_image", None)
+    again = ImageFolder.model_validate({"path": str(tmp_path / "set")}).load()
+    assert again.decided == first.decided
+    assert again.decided[0].startswith("2 of 2 images")
+    assert torch.equal(again.images, first.images)

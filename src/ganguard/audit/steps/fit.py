@@ -69,7 +69,8 @@ def _require_found(call: StepCall[FitSettings, FitInputs[Path]], found: Path, ta
     if copy.image_shape != target.image_shape:
         raise TargetError(
             f"found copy {name}: the target makes images {target.image_shape} (C, H, W), this copy "
-            f"{copy.image_shape}. Give a copy of this target, or set `size`, `channels` and `alpha` of its images."
+            f"{copy.image_shape}. Give a copy of this target, or set `size`, `channels` and `alpha` of its "
+            "images."
         )
     if isinstance(copy, BoughtImages) and copy.count < wanted:
         raise DataError(
