@@ -1,4 +1,4 @@
-"""Images of any sides and channels, sold: as NPZ, as PNG, to a gateway's client, and on the operator's page."""
+"""Images of any sides and channels, sold: as NPZ, as PNG, to a client, and on the operator's page."""
 
 import base64
 import io
