@@ -26,9 +26,11 @@ def run_fit(call: StepCall[FitSettings, FitInputs[Path]]) -> Digests:
     """
     real, target = load_real(call.inputs.real), open_target(call.inputs.target, call.compute)
     if target.image_shape != (wanted := shape_of(real.images)):
+        _, height, width = target.image_shape
+        size = height if height == width else f"{width}x{height}"
         raise DataError(
-            f"the target makes images {target.image_shape} (C, H, W), the real ones are {wanted}. "
-            f"Set `size`, `channels` and `alpha` of the real data to the target's."
+            f"the target makes images {target.image_shape} (C, H, W), the real ones are {wanted}. Set `size: "
+            f"{size}`, `channels` and `alpha` of the real data to the target's."
         )
     if call.inputs.reference:
         shape = open_target(call.inputs.reference, call.compute).image_shape
