@@ -21,14 +21,14 @@ class G(nn.Module):
     latent_dim = 6
     def __init__(self):
         super().__init__()
-        self.f = nn.Linear(6, {values})
+        self.f = nn.Linear(6, VALUES)
     def forward(self, z):
-        return (2 * self.f(z)).tanh().view(-1, {channels}, {height}, {width})
+        return (2 * self.f(z)).tanh().view(-1, SHAPE)
 
 class D(nn.Module):
     def __init__(self):
         super().__init__()
-        self.f, self.last = nn.Linear({values}, 8), nn.Linear(8, 1)
+        self.f, self.last = nn.Linear(VALUES, 8), nn.Linear(8, 1)
     def features(self, images):
         return self.f(images.flatten(1)).relu()
     def forward(self, images):
@@ -40,23 +40,27 @@ def make():
 """
 
 
+def _write_factory(file: Path, channels: int, height: int, width: int) -> None:
+    source = FACTORY.replace("VALUES", str(channels * height * width))
+    file.write_text(source.replace("SHAPE", f"{channels}, {height}, {width}"))
+
+
+def _write_images(folder: Path, count: int, channels: int, height: int, width: int) -> None:
+    folder.mkdir()
+    random = np.random.default_rng(0)
+    for number in range(count):
+        pixels = random.integers(0, 256, (height, width, channels), dtype=np.uint8)
+        Image.fromarray(pixels[..., 0] if channels == 1 else pixels).save(folder / f"{number}.png")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("channels", "height", "width"), [(4, 13, 21), (1, 5, 64)])
 def test_any_shape_is_audited_from_end_to_end(
     cli: Cli, tmp_path: Path, channels: int, height: int, width: int
 ) -> None:
-    values = channels * height * width
     name = f"any_shape_{channels}"
-    said = {"values": values, "channels": channels, "height": height, "width": width}
-    source = FACTORY
-    for key, value in said.items():
-        source = source.replace(f"{{{key}}}", str(value))
-    (tmp_path / f"{name}.py").write_text(source)
-    (tmp_path / "real").mkdir()
-    random = np.random.default_rng(0)
-    for number in range(100):
-        pixels = random.integers(0, 256, (height, width, channels), dtype=np.uint8)
-        Image.fromarray(pixels[..., 0] if channels == 1 else pixels).save(tmp_path / "real" / f"{number}.png")
+    _write_factory(tmp_path / f"{name}.py", channels, height, width)
+    _write_images(tmp_path / "real", 100, channels, height, width)
     training = {"steps": 2, "batch_size": 8, "n_dis": 1}
     sizes = {"width": 4, "latent_dim": 5}
     kinds = sorted(ARCHITECTURES.builtin) if channels == 4 else ["pggan"]
@@ -100,15 +104,37 @@ def test_a_copy_that_cannot_be_built_is_refused_before_anything_is_bought(cli: C
     """SNGAN's published widths are of four sizes; 28 is built as it is, and 31 as 32."""
     common = ("--query-budget", "5", "--set", "steps=1", "--out", "copy")
     refused = "{kind: sngan, width_factor: 0.01}"
-    (tmp_path / "square.py").write_text(
-        FACTORY.replace("{values}", "784")
-        .replace("{channels}", "1")
-        .replace("{height}", "28")
-        .replace("{width}", "28")
-    )
+    _write_factory(tmp_path / "square.py", 1, 28, 28)
     code, _, err = cli(
         "attack", "fidelity", "python:square:make", *common, "--set", f"architecture={refused}"
     )
     assert code == 2
     assert "published widths are for images of 32, 48, 64, 128 pixels; got 28" in err
     assert not list(tmp_path.glob("copy/**/*.parquet"))
+
+
+@pytest.mark.parametrize(
+    ("real", "said"),
+    [
+        ({"size": "21x13", "alpha": "drop"}, "Set `alpha: keep` of the real data."),
+        ({"size": 13}, "Set `size: 21x13` and `alpha: keep` of the real data."),
+        ({"channels": 1, "alpha": "keep"}, "Set `channels: 3` of the real data."),
+    ],
+)
+def test_real_images_of_another_shape_are_told_the_settings_that_mend_it(
+    cli: Cli, tmp_path: Path, real: dict[str, object], said: str
+) -> None:
+    _write_factory(tmp_path / "stickers.py", 4, 13, 21)
+    _write_images(tmp_path / "real", 50, 4, 13, 21)
+    spec = {
+        "target": {"python": "stickers:make"},
+        "real": {"kind": "image_folder", "path": "real", **real},
+        "features": "random_network",
+        "attacks": [{"kind": "fidelity", "architecture": "dcgan", "query_budget": 10, "steps": 1}],
+        "samples": 10,
+    }
+    (tmp_path / "spec.yaml").write_text(yaml.safe_dump(spec))
+    code, _, err = cli("audit", "spec.yaml", "--out", "out", "--processes", "1")
+    assert code == 2
+    assert said in " ".join(err.split())
+    assert not (tmp_path / "out" / "purchases").exists()

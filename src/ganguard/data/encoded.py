@@ -121,7 +121,7 @@ def load_encoded(settings: EncodedImages, fingerprint: str, opens: Opens, progre
         files=fingerprint,
         settings=settings.model_dump(mode="json"),
         pillow=PIL.__version__,
-        code=code_version("ganguard.data", "ganguard.base.codecs"),
+        code=code_version("ganguard.data", "ganguard.base.codecs", "ganguard.base.images"),
     )
     if (kept := cached_images(key)) is not None:
         progress(len(kept.images), len(kept.images), "decoded before")
