@@ -194,3 +194,18 @@ def test_sets_of_any_channels_are_measured_together(one: int, other: int, tmp_pa
     channels = max(colours_of(one), colours_of(other))
     assert [record["sets"][name]["channels"] for name in "AB"] == [channels, channels]
     assert sum("opacity" in note for note in record["notes"]) == has_opacity(one) + has_opacity(other)
+
+
+def test_files_are_resized_to_any_size_on_the_command_line(tmp_path: Path, cli: Cli) -> None:
+    for seed, name in enumerate("ab"):
+        (tmp_path / name).mkdir()
+        for number, image in enumerate(_images(20, (3, 30, 40), seed)):
+            Image.fromarray(image.permute(1, 2, 0).numpy()).save(tmp_path / name / f"{number}.png")
+    code, out, err = cli("measure", "a", "b", "--size", "20x12", "--metrics", "psnr")
+    assert code == 0, err
+    assert [json.loads(out)["sets"]["A"][side] for side in ("width", "height")] == [20, 12]
+    code, _, err = cli(
+        "train", "a", "--size", "20x12", "--out", "run", "--set", "steps=1", "--set", "batch_size=4"
+    )
+    assert code == 0, err
+    assert CheckpointTarget(checkpoint="run/checkpoint").load(Compute()).image_shape == (3, 12, 20)

@@ -166,7 +166,6 @@ def require_same_shape(a: ImageSet, b: ImageSet) -> None:
         )
     raise MetricError(
         f"images of A have {a.shape[2]}x{a.shape[1]} pixels, those of B {b.shape[2]}x{b.shape[1]}, and they "
-        "cannot be compared. --size N resizes images of files, and of data sets that are cut to size, to "
-        "NxN, and a mapping such as {kind: image_folder, path: DIR, size: "
-        f"{b.shape[2]}x{b.shape[1]}}} to any size; others must be made in the size of the other set."
+        "cannot be compared. --size N, or --size WIDTHxHEIGHT, resizes images of files, and of data sets "
+        "that are cut to size; others must be made in the size of the other set."
     )

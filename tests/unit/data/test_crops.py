@@ -4,7 +4,6 @@ from pydantic import BaseModel, ValidationError
 
 from ganguard.architectures import sizes
 from ganguard.base.errors import DataError
-from ganguard.cli import options
 from ganguard.data import crops
 from ganguard.data.crops import Crop, Size, prepare
 
@@ -38,7 +37,7 @@ def test_an_image_smaller_than_the_crop_is_named(crop: Crop) -> None:
 
 
 def test_what_is_read_and_what_is_made_have_one_largest_side() -> None:
-    assert crops.MOST_SIDE == sizes.MOST_SIDE == options.MOST_SIDE
+    assert crops.MOST_SIDE == sizes.MOST_SIDE == 8192
 
 
 class _Sized(BaseModel):
