@@ -31,4 +31,6 @@ class FolderImages(EncodedImages):
         if not folder.is_dir():  # one file, beside which nothing is
             return replace(real, decided=tuple(filter(None, decided)))
         beside = held(folder).beside(cast(HeldKind, self.kind), self.path)
-        return replace(real, stray=stray_files(folder), decided=(*beside, *filter(None, decided)))
+        return replace(
+            real, stray=stray_files(folder), decided=(*beside, *filter(None, decided), *real.decided)
+        )

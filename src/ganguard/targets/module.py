@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ganguard.base.cache import tensor_digest
 from ganguard.base.compute import Compute, use_threads
 from ganguard.base.errors import TargetError
-from ganguard.base.images import CHANNELS, require_images, to_float, to_uint8
+from ganguard.base.images import CHANNELS, has_opacity, require_images, to_float, to_uint8
 from ganguard.base.seeds import normal
 from ganguard.base.settings import one_line
 from ganguard.targets.batching import MICRO_BATCH, in_micro_batches
@@ -267,10 +267,11 @@ def _require_generator_output(
         images.ndim != 4
         or len(images) != MICRO_BATCH
         or images.shape[1] not in CHANNELS
+        or (has_opacity(images.shape[1]) and images.shape[3] in (1, 3))  # their channels come last
         or not images.numel()
     ):
         raise TargetError(
-            f"the generator must give ({MICRO_BATCH}, C, H, W) with C of 1 or 3 for {MICRO_BATCH} codes; "
+            f"the generator must give ({MICRO_BATCH}, C, H, W) with C of 1 to 4 for {MICRO_BATCH} codes; "
             f"got {tuple(images.shape)}."
         )
     _require_finite(images)
