@@ -92,7 +92,7 @@ Open = Callable[..., LatentTarget]
 
 
 def test_every_adapter_is_under_contract() -> None:
-    without_generator = {"http", "images", "openai", "url"}  # they have tests of their own
+    without_generator = {"diffusers", "http", "images", "openai", "url"}  # they have tests of their own
     assert set(ADAPTERS) | without_generator == set(TARGETS.builtin)
 
 

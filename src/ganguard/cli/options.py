@@ -186,7 +186,7 @@ def target_of(
 def _begins_with_kind(text: str) -> bool:
     """Return whether a TARGET argument begins with its kind."""
     kind, colon, _ = text.partition(":")
-    return bool(colon) and kind in ("exported", "hub", "onnx", "python", "torchscript")
+    return bool(colon) and kind in ("diffusers", "exported", "hub", "onnx", "python", "torchscript")
 
 
 def names_target(text: str) -> bool:

@@ -10,6 +10,7 @@ TARGETS = PluginTable(
     "ganguard.targets",
     {
         "checkpoint": "ganguard.targets.checkpoint:CheckpointTarget",
+        "diffusers": "ganguard.targets.diffusion.settings:DiffusersTarget",
         "exported": "ganguard.targets.programs.exported:ExportedTarget",
         "http": "ganguard.targets.api.rest:RestTarget",
         "hub": "ganguard.targets.hub:HubTarget",
