@@ -56,7 +56,7 @@ def test_no_kind_lists_the_kinds() -> None:
         ({"checkpoint": "a", "latent_dim": 3}, r"target\.latent_dim: unknown key"),
         ({"python": "m:f", "latent_dim": 0}, r"target\.latent_dim: .*greater than 0; got 0"),
         ({"python": "m"}, r"""target\.python: must be "module:factory"; got 'm'"""),
-        ({"torchscript": "a"}, r"target\.latent_dim: this key is required and missing"),
+        ({"torchscript": "a"}, r"target: must have `latent_dim`, the entries of a code"),
         ({"checkpoint": "a", "python": "m:f"}, "unknown key"),
     ],
 )
