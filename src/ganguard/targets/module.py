@@ -234,18 +234,32 @@ class WhiteBoxModuleTarget(ModuleTarget):
             foreign=foreign,
             interface=interface,
         )
-        self.discriminator: Discriminator = ModuleDiscriminator(discriminator, compute, foreign)
-        if not ours:
+        self.discriminator: Discriminator
+        if foreign is None:
+            self.discriminator = ModuleDiscriminator(discriminator, compute)
+        else:
             probe = self.sample(range(MICRO_BATCH), seed=0)
-            answers = _answers_digest(self.discriminator, probe)
-            self.discriminator.module()
-            if _answers_digest(self.discriminator, probe) != answers:
-                raise TargetError(
-                    "the discriminator must give the same scores and features for the same images; it gave "
-                    "others the second time. Take its noise out, and put it into evaluation mode."
-                )
+            self.discriminator, answers, notes = handed_over(discriminator, probe, compute, foreign)
             self.identity += f":{answers}"
-            self.notes += tuple(f"The discriminator: {note}." for note in of_statistics(discriminator))
+            self.notes += notes
+
+
+def handed_over(
+    discriminator: nn.Module, probe: Tensor, compute: Compute, foreign: ForeignCode
+) -> tuple[Discriminator, str, tuple[str, ...]]:
+    """Return a foreign D, the digest of its answers to images (N, C, H, W) uint8, and remarks on it.
+
+    Raises TargetError if it cannot be copied, or changes its mind.
+    """
+    D = ModuleDiscriminator(discriminator, compute, foreign)
+    answers = _answers_digest(D, probe)
+    D.module()
+    if _answers_digest(D, probe) != answers:
+        raise TargetError(
+            "the discriminator must give the same scores and features for the same images; it gave "
+            "others the second time. Take its noise out, and put it into evaluation mode."
+        )
+    return D, answers, tuple(f"The discriminator: {note}." for note in of_statistics(discriminator))
 
 
 def _answers_digest(D: Discriminator, images: Tensor) -> str:

@@ -15,12 +15,12 @@ from ganguard.base.weights import weights_of
 from ganguard.targets.foreign.code import ForeignCode
 from ganguard.targets.foreign.fitted import Loads, watch_loads
 from ganguard.targets.foreign.named import LONGEST_NAME, code_of, imported, require_name
-from ganguard.targets.foreign.settings import ForeignSettings
 from ganguard.targets.load import naming
 from ganguard.targets.module import ModuleTarget, WhiteBoxModuleTarget
+from ganguard.targets.stochastic import StochasticSettings, StochasticTarget, WhiteBoxStochasticTarget
 
 
-class PythonTarget(ForeignSettings):
+class PythonTarget(StochasticSettings):
     """`python`: "module:factory"; the module is also looked for in the current folder.
 
     The factory is called without arguments and returns G, or a pair (G, D), as torch modules. G takes codes
@@ -39,7 +39,7 @@ class PythonTarget(ForeignSettings):
         """Return None: only calling the factory tells what it makes."""
         return None
 
-    def load(self, compute: Compute) -> ModuleTarget:
+    def load(self, compute: Compute) -> ModuleTarget | StochasticTarget:
         """Call the factory. Raises TargetError if it is missing, fails, or returns something else."""
         foreign, made, loads = _call(self.python)
         G, D = _modules(made, self.python)
@@ -50,7 +50,8 @@ class PythonTarget(ForeignSettings):
                 "beside `python:`, or as an attribute of G."
             )
         with naming(self.python):
-            build = ModuleTarget if D is None else partial(WhiteBoxModuleTarget, discriminator=D)
+            alone, beside = _STOCHASTIC if self.stochastic else _PLAIN
+            build = alone if D is None else partial(beside, discriminator=D)
             target = build(
                 G,
                 latent_dim=math.prod(shape),
@@ -62,6 +63,10 @@ class PythonTarget(ForeignSettings):
         notes = loads.notes(G) + (loads.notes(D) if D is not None else [])
         target.notes += tuple(f"{self.python}: {note}." for note in notes)
         return target
+
+
+_PLAIN = (ModuleTarget, WhiteBoxModuleTarget)
+_STOCHASTIC = (StochasticTarget, WhiteBoxStochasticTarget)
 
 
 def _own_shape(G: nn.Module) -> tuple[int, ...] | None:

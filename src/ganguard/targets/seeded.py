@@ -16,6 +16,7 @@ from ganguard.targets.foreign.purity import require_pure
 Make = Callable[[Sequence[int], int], object]
 """Indices and a seed -> floats (N, C, H, W) in [-1, 1]. Image i must follow from (seed, i) alone."""
 _CPU = torch.device("cpu")
+_UNKNOWN = (0, 0, 0)  # shape of images of which none was made yet
 
 
 class SeededTarget:
@@ -35,7 +36,7 @@ class SeededTarget:
     def __init__(self, make: Make, *, batch: int, threads: int, what: str) -> None:
         self._make, self.batch, self._threads, self._what = make, batch, threads, what
         self.identity = ""
-        self.image_shape: tuple[int, int, int] = (0, 0, 0)
+        self.image_shape: tuple[int, int, int] = _UNKNOWN
         self.notes: tuple[str, ...] = ()
 
     def open(self, identity: str, *, probed: int, module: nn.Module, impure: str) -> Tensor:
@@ -53,8 +54,9 @@ class SeededTarget:
         Raises TargetError if there are none, or if they depend on more.
         """
         rows = torch.arange(2 * probed)[:, None]
+        self.image_shape = _UNKNOWN
         with use_threads(self._threads):
-            floats = in_micro_batches(partial(self._floats, 0), rows[:probed], _CPU, self.batch)
+            floats = self._first_floats(probed)
             images = to_uint8(floats)
             remarks = require_pure(
                 partial(self._images, 0), module, rows[:probed], rows[probed:], images, impure
@@ -62,6 +64,10 @@ class SeededTarget:
         self.identity = f"{identity}:{tensor_digest({'probe': images})}"
         self.notes += tuple(f"The {self._what}: {remark}." for remark in remarks)
         return floats
+
+    def _first_floats(self, count: int) -> Tensor:
+        """Return the first images of the seed 0, floats (count, C, H, W) in [-1, 1]."""
+        return in_micro_batches(partial(self._floats, 0), torch.arange(count)[:, None], _CPU, self.batch)
 
     def sample(self, indices: range, *, seed: int) -> Tensor:
         """Return images (len(indices), C, H, W) uint8; image i is a pure function of (seed, i)."""
@@ -86,7 +92,7 @@ class SeededTarget:
                 f"got {tuple(images.shape)}."
             )
         shape = (images.shape[1], images.shape[2], images.shape[3])
-        if self.image_shape not in (shape, (0, 0, 0)):
+        if self.image_shape not in (shape, _UNKNOWN):
             raise TargetError(
                 f"the {self._what} must keep the shape of its images; it gave {self.image_shape} first, now "
                 f"{shape}."

@@ -19,7 +19,7 @@ from ganguard.targets.diffusion.quiet import heard
 from ganguard.targets.diffusion.samplers import BatchAsked, How, Sampler, sampler_of
 from ganguard.targets.foreign.code import ForeignCode
 from ganguard.targets.foreign.ranges import OWN, require_range
-from ganguard.targets.module import MOST_LATENTS
+from ganguard.targets.foreign.settings import MOST_LATENTS
 from ganguard.targets.protocol import BlackBoxTarget
 from ganguard.targets.seeded import SeededTarget
 

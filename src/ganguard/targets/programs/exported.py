@@ -19,13 +19,13 @@ from ganguard.base.compute import Compute
 from ganguard.base.errors import TargetError
 from ganguard.base.settings import absolute, one_line
 from ganguard.targets.foreign.code import ForeignCode
-from ganguard.targets.foreign.settings import ForeignSettings
 from ganguard.targets.load import naming
 from ganguard.targets.module import ModuleTarget
 from ganguard.targets.programs.program import Program, Side, code_shape_of
+from ganguard.targets.stochastic import StochasticSettings, StochasticTarget
 
 
-class ExportedTarget(ForeignSettings):
+class ExportedTarget(StochasticSettings):
     """`exported`: a file written by torch.export.save.
 
     It maps z (N, …) float32 to images (N, C, H, W) in [-1, 1]. It runs on the CPU.
@@ -55,7 +55,7 @@ class ExportedTarget(ForeignSettings):
             )
         return file_digest(Path(self.exported))
 
-    def load(self, compute: Compute) -> ModuleTarget:
+    def load(self, compute: Compute) -> ModuleTarget | StochasticTarget:
         """Load the file.
 
         Raises TargetError if it is not trusted, absent, of another format, or no generator of images.
@@ -73,7 +73,8 @@ class ExportedTarget(ForeignSettings):
                 return module(codes)
 
             generator = Program(run, sides[0])
-            return ModuleTarget(
+            build = StochasticTarget if self.stochastic else ModuleTarget
+            return build(
                 generator,
                 latent_dim=math.prod(shape),
                 identity=identity,

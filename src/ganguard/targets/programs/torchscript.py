@@ -14,12 +14,12 @@ from ganguard.base.errors import TargetError
 from ganguard.base.settings import absolute
 from ganguard.base.torchscript import load_program, trusted_digest
 from ganguard.targets.foreign.code import ForeignCode
-from ganguard.targets.foreign.settings import ForeignSettings
 from ganguard.targets.load import naming
 from ganguard.targets.module import ModuleTarget
+from ganguard.targets.stochastic import StochasticSettings, StochasticTarget
 
 
-class TorchScriptTarget(ForeignSettings):
+class TorchScriptTarget(StochasticSettings):
     """`torchscript`: a file written by torch.jit.save.
 
     It maps codes (N, latent_dim) or (N, *latent_shape) float32 to images (N, C, H, W) in [-1, 1].
@@ -49,7 +49,7 @@ class TorchScriptTarget(ForeignSettings):
         """Return the digest of the file. Raises TargetError if it is not trusted or absent."""
         return trusted_digest(Path(self.torchscript), self.trusted, "generator", TargetError)
 
-    def load(self, compute: Compute) -> ModuleTarget:
+    def load(self, compute: Compute) -> ModuleTarget | StochasticTarget:
         """Load the file.
 
         Raises TargetError if it is not trusted, absent, no TorchScript, or no generator of images.
@@ -60,7 +60,8 @@ class TorchScriptTarget(ForeignSettings):
             module = load_program(Path(self.torchscript), TargetError)
         shape = self.code_shape() or ()
         with naming(self.torchscript):
-            return ModuleTarget(
+            build = StochasticTarget if self.stochastic else ModuleTarget
+            return build(
                 module,
                 latent_dim=math.prod(shape),
                 identity=identity,
