@@ -26,8 +26,8 @@ from ganguard.targets.seeded import SeededTarget
 FEW = 16  # images by which a generator is judged that makes one at a time
 IMPURE = (
     "With `stochastic: true`, noise must come from torch's, NumPy's or Python's global random numbers, or "
-    "from the torch.Generators that forward takes as `generator`, one an image. It comes from elsewhere, such "
-    "as np.random.default_rng() or a generator that G keeps; or G keeps something from one call to the next."
+    "from the torch.Generators that forward takes as `generator`, one an image. It comes from elsewhere, "
+    "such as np.random.default_rng() or a generator that G keeps; or G keeps something from call to call."
 )
 
 
