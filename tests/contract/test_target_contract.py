@@ -167,7 +167,15 @@ def test_every_adapter_is_under_contract() -> None:
     assert set(ADAPTERS) | without_generator == set(TARGETS.builtin)
 
 
-@pytest.fixture(params=[*ADAPTERS, *VARIANTS])
+SLOW = ("torchscript, uniform codes", "exported, truncated codes")
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name
+        for name in [*ADAPTERS, *VARIANTS]
+    ]
+)
 def open_target(
     request: pytest.FixtureRequest,
     tmp_path: Path,

@@ -146,7 +146,6 @@ OPENS_CHECKPOINT = (
     "ganguard.targets.foreign.process_state",
     "ganguard.targets.foreign.purity",
     "ganguard.targets.foreign.ranges",
-    "ganguard.targets.foreign.named",
     "ganguard.targets.foreign.settings",
     "ganguard.targets.prior",
 )

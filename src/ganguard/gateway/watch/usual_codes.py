@@ -9,7 +9,7 @@ from ganguard.gateway.watch.code_sketch import Grids
 from ganguard.targets.prior import NORMAL, OfIndices, PriorSettings
 
 TRIED = 2048  # codes of an honest customer; more than the watch keeps as they were sent
-MOST_TRIED = 1 << 23  # entries of them
+MOST_TRIED = 1 << 20  # entries of them
 
 Form = Callable[[Tensor], Tensor]
 """Turns codes (N, latent_dim) into codes whose entries have mean 0 and deviation 1 under the prior."""
