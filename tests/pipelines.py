@@ -17,15 +17,22 @@ def library() -> Any:
     return importlib.import_module("diffusers")
 
 
-def unet(*, channels: int = 1, side: int = 8, classes: int | None = None, seed: int = 0) -> Any:
-    """A U-Net for images of `side` pixels, with random weights."""
+def unet(
+    *,
+    channels: int = 1,
+    side: int | tuple[int, int] = 8,
+    classes: int | None = None,
+    out: int = 1,
+    seed: int = 0,
+) -> Any:
+    """A U-Net for images of `side` pixels, with random weights. out: outputs for each channel."""
     diffusers = library()
 
     torch.manual_seed(seed)
     network = diffusers.UNet2DModel(
         sample_size=side,
         in_channels=channels,
-        out_channels=channels,
+        out_channels=channels * out,
         layers_per_block=1,
         block_out_channels=(8, 16),
         down_block_types=("DownBlock2D", "DownBlock2D"),

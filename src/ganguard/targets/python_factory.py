@@ -17,7 +17,12 @@ from ganguard.targets.foreign.fitted import Loads, watch_loads
 from ganguard.targets.foreign.named import LONGEST_NAME, code_of, imported, require_name
 from ganguard.targets.load import naming
 from ganguard.targets.module import ModuleTarget, WhiteBoxModuleTarget
-from ganguard.targets.stochastic import StochasticSettings, StochasticTarget, WhiteBoxStochasticTarget
+from ganguard.targets.stochastic import (
+    StochasticSettings,
+    StochasticTarget,
+    WhiteBoxStochasticTarget,
+    require_no_generators,
+)
 
 
 class PythonTarget(StochasticSettings):
@@ -50,6 +55,8 @@ class PythonTarget(StochasticSettings):
                 "beside `python:`, or as an attribute of G."
             )
         with naming(self.python):
+            if not self.stochastic:
+                require_no_generators(G)
             alone, beside = _STOCHASTIC if self.stochastic else _PLAIN
             build = alone if D is None else partial(beside, discriminator=D)
             target = build(

@@ -2,7 +2,7 @@
 
 import inspect
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple, cast
 
@@ -158,12 +158,27 @@ class WhiteBoxStochasticTarget(StochasticTarget):
         self.notes += notes
 
 
+def require_no_generators(module: nn.Module) -> None:
+    """Raise TargetError if G cannot be called without generators, and nobody said that it draws noise."""
+    for name in ("generators", "generator"):
+        wanted = _arguments(module).get(name)
+        if wanted is not None and wanted.default is inspect.Parameter.empty:
+            raise TargetError(
+                f"its forward wants `{name}`, for noise. Set `stochastic: true`, and each image gets one."
+            )
+
+
+def _arguments(module: nn.Module) -> Mapping[str, inspect.Parameter]:
+    """Return the arguments of a module's `forward`; none for a program, which does not say them."""
+    try:
+        return inspect.signature(module.forward).parameters
+    except (TypeError, ValueError):
+        return {}
+
+
 def _ways(module: nn.Module, batch: int) -> list[_Way]:
     """Return how noise may reach G, the fastest way first."""
-    try:
-        takes = inspect.signature(module.forward).parameters
-    except (TypeError, ValueError):  # a program's forward has no signature
-        takes = {}
+    takes = _arguments(module)
     name = next((name for name in ("generators", "generator") if name in takes), None)
     return [_Way(name, batch), _Way(name, 1)] if name else [_Way(None, 1)]
 

@@ -323,6 +323,34 @@ def test_nothing_is_printed_and_nothing_is_left(
 
 
 @pytest.mark.slow
+def test_images_need_not_be_square_and_networks_may_give_variances(tmp_path: Path, compute: Compute) -> None:
+    learned = pipelines.scheduler(variance_type="learned_range")
+    network = pipelines.unet(side=(8, 12), out=2)
+    path = pipelines.unconditional(tmp_path / "p", unet=network, scheduler=learned)
+    noisy = opened(path, compute)
+    assert noisy.image_shape == (1, 8, 12)
+    own = own_images(path, 1, range(3))
+    assert (noisy.sample(range(3), seed=1).float() - own).abs().max() <= 0.6
+    for name in ("ddim", "dpmsolver"):
+        target = opened(path, compute, scheduler=name)
+        assert isinstance(target, LatentTarget)
+        assert target.latent_dim == 96
+
+
+@pytest.mark.slow
+def test_a_variant_of_the_weights_is_read(saved: Saved, tmp_path: Path, compute: Compute) -> None:
+    with heard():
+        made = pipelines.library().DDPMPipeline.from_pretrained(str(saved("ddpm")))
+        made.save_pretrained(tmp_path, variant="fp16")
+    target = opened(tmp_path, compute, variant="fp16")
+    assert torch.equal(
+        target.sample(range(3), seed=0), opened(saved("ddpm"), compute).sample(range(3), seed=0)
+    )
+    with pytest.raises(TargetError, match="diffusers cannot open it"):
+        opened(tmp_path, compute)
+
+
+@pytest.mark.slow
 def test_how_images_are_made_is_said(saved: Saved, compute: Compute) -> None:
     assert notes_of(opened(saved("texts"), compute, prompts=PROMPTS))[0] == (
         "The pipeline: StableDiffusionPipeline with DDIMScheduler, 2 steps, 8 images at once; image i shows "

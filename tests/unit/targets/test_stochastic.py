@@ -141,7 +141,10 @@ def test_a_list_of_generators_is_given_for_a_batch(write: Write, compute: Comput
 def test_one_generator_is_given_for_an_image_if_a_list_is_not_taken(
     write: Write, compute: Compute, arguments: str
 ) -> None:
-    require_function_of_seed_and_index(opened(write(ALONE, arguments), compute))
+    settings = write(ALONE, arguments)
+    require_function_of_seed_and_index(opened(settings, compute))
+    with pytest.raises(TargetError, match=r"[sS]et `stochastic: true`"):
+        opened({**settings, "stochastic": False}, compute)
 
 
 def test_noise_that_a_list_does_not_reach_is_seeded_one_at_a_time(write: Write, compute: Compute) -> None:

@@ -108,6 +108,11 @@ def parts_of(directory: Path) -> dict[str, tuple[str, str]]:
     return parts
 
 
+def absent_of(directory: Path) -> list[str]:
+    """Return the parts that a pipeline was saved without. Raises TargetError."""
+    return [name for name, value in read_index(directory).items() if value == [None, None]]
+
+
 def require_readable(directory: Path) -> None:
     """Raise TargetError if a pipeline is made by code that comes with it, or has weights that are pickles."""
     kind = read_index(directory).get("_class_name")

@@ -9,7 +9,7 @@ import torch
 
 from ganguard.base.errors import TargetError, unknown_name
 from ganguard.base.settings import one_line
-from ganguard.targets.diffusion.files import read_index
+from ganguard.targets.diffusion.files import absent_of, read_index
 from ganguard.targets.diffusion.quiet import diffusers_library
 
 _DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -46,6 +46,7 @@ def pipeline_at(
             trust_remote_code=False,
             dtype=_DTYPES[precision],
             variant=variant,
+            **dict.fromkeys(absent_of(directory)),
         )
         pipeline = pipeline.to(device)
     except (Exception, SystemExit) as problem:  # noqa: BLE001 - each part raises its own errors

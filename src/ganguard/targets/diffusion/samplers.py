@@ -143,6 +143,8 @@ class Denoising:
         x = x * scheduler.init_noise_sigma
         for t in scheduler.timesteps:
             noise = self._unet(scheduler.scale_model_input(x, t), t, **classes).sample
+            if noise.shape[1] == 2 * x.shape[1] and not _takes_variance(scheduler):
+                noise = noise[:, : x.shape[1]]
             x = scheduler.step(noise, t, x, **said).prev_sample
         if self._decoder is not None:
             x = self._decoder.decode(x / self._decoder.config.scaling_factor).sample
@@ -220,6 +222,13 @@ class Calling:
                 )
         if not takes(self._call, "generator"):
             raise TargetError(f"{type(self._pipeline).__name__} takes no generators for its noise.")
+
+
+def _takes_variance(scheduler: Any) -> bool:
+    """Return whether a scheduler reads the variance that a network gives beside the noise. Those that drop it
+    do so for three channels only."""
+    learned = str(scheduler.config.get("variance_type")).startswith("learned")
+    return learned and type(scheduler).__name__.startswith("DDPM")
 
 
 def _require_eta(scheduler: Any) -> None:

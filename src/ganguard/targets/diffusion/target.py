@@ -18,7 +18,6 @@ from ganguard.targets.diffusion.library import pipeline_at, put_scheduler, reaso
 from ganguard.targets.diffusion.quiet import heard
 from ganguard.targets.diffusion.samplers import BatchAsked, How, Sampler, sampler_of
 from ganguard.targets.foreign.code import ForeignCode
-from ganguard.targets.foreign.ranges import OWN, require_range
 from ganguard.targets.foreign.settings import MOST_LATENTS
 from ganguard.targets.protocol import BlackBoxTarget
 from ganguard.targets.seeded import SeededTarget
@@ -171,12 +170,8 @@ def opened(
         made=[kind, scheduler, sampler.steps],
     )
     probed = max(2, batch + batch % 2)
-    floats = target.open(f"{files}:{told}", probed=probed, module=running.modules(), impure=IMPURE)
-    remarks = [
-        _said(target, sampler, kind, scheduler, conditions),
-        *_checked(pipeline),
-        *require_range(floats, OWN),
-    ]
+    target.open(f"{files}:{told}", probed=probed, module=running.modules(), impure=IMPURE)
+    remarks = [_said(target, sampler, kind, scheduler, conditions), *_checked(pipeline)]
     target.notes += tuple(f"The pipeline: {remark}." for remark in remarks)
     return target
 

@@ -22,7 +22,7 @@ DEEPEST = 4  # containers within each other in which modules are looked for
 
 NOISE = (
     "It draws noise, or keeps something from one call to the next. Fix its noise, so that an image follows "
-    "from its code; or, if noise is a part of it, set `stochastic: true` (python, torchscript, hub)."
+    "from its code; or, if noise is a part of it, set `stochastic: true` (python, torchscript, exported)."
 )
 Generate = Callable[[Tensor], Tensor]
 """Codes (64, latent_dim) -> images (64, C, H, W) uint8, in one call of the generator."""
