@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from fastapi.testclient import TestClient
+from noisy_targets import KINDS
 from test_target_contract import ADAPTERS
 
 from ganguard.audit.doctor import examine
@@ -40,7 +41,10 @@ from ganguard.targets.wire import Scopes
 Settings = dict[str, Any]
 
 
-@pytest.fixture(params=ADAPTERS)
+NOISY = ["noise", pytest.param("pipeline with noise", marks=pytest.mark.slow)]
+
+
+@pytest.fixture(params=[*ADAPTERS, *NOISY])
 def settings(
     request: pytest.FixtureRequest,
     tmp_path: Path,
@@ -53,6 +57,8 @@ def settings(
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    if request.param in KINDS:
+        return KINDS[request.param](tmp_path)
     return ADAPTERS[request.param](tiny_checkpoint(tmp_path / "gan"), tmp_path)
 
 
