@@ -53,7 +53,7 @@ def directory_of(pipeline: str, revision: str, variant: str | None) -> Path:
         # Each version of the client raises its own error if the files are not there yet.
         with suppress(Exception):
             kept = Path(snapshot_download(pipeline, revision=revision, local_files_only=True))
-            if _is_whole(kept):
+            if _is_whole(kept, variant):
                 return kept
         try:
             return Path(
@@ -73,14 +73,19 @@ def directory_of(pipeline: str, revision: str, variant: str | None) -> Path:
             ) from None
 
 
-def _is_whole(directory: Path) -> bool:
-    """Return whether the parts that a pipeline names are there, each with weights if it has a model's
-    configuration."""
+def _is_whole(directory: Path, variant: str | None) -> bool:
+    """Return whether the parts that a pipeline names are there, each with weights of the variant if it has a
+    model's configuration."""
+    dots = 1 if variant is None else 2  # in model.safetensors, and in model.fp16.safetensors
     for part in parts_of(directory):
         folder = directory / part
         if not folder.is_dir():
             return False
-        if (folder / "config.json").is_file() and not any(folder.glob("*.safetensors")):
+        weights = [file.name for file in folder.glob("*.safetensors")]
+        wanted = [
+            name for name in weights if name.count(".") == dots and f".{variant or 'safetensors'}" in name
+        ]
+        if (folder / "config.json").is_file() and not wanted:
             return False
     return True
 
