@@ -20,8 +20,8 @@ TargetArgument = Annotated[
     typer.Argument(
         metavar="TARGET",
         help="The generator to query: a checkpoint directory, `hub:owner/name` on Hugging Face's hub, "
-        "`python:module:factory`, a file (`onnx:FILE`, `exported:FILE`, `torchscript:FILE`), or a YAML "
-        "mapping as in a spec.",
+        "`python:module:factory`, a file (`onnx:FILE`, `exported:FILE`, `state_dict:FILE`, "
+        "`torchscript:FILE`), or a YAML mapping as in a spec.",
         show_default=False,
     ),
 ]
@@ -186,7 +186,7 @@ def target_of(
 def _begins_with_kind(text: str) -> bool:
     """Return whether a TARGET argument begins with its kind."""
     kind, colon, _ = text.partition(":")
-    return bool(colon) and kind in ("exported", "hub", "onnx", "python", "torchscript")
+    return bool(colon) and kind in ("exported", "hub", "onnx", "python", "state_dict", "torchscript")
 
 
 def names_target(text: str) -> bool:
