@@ -145,8 +145,10 @@ def read_description(directory: Path) -> CheckpointDescription:
         )
     path = directory / DESCRIPTION
     if not path.is_file():
+        inside = directory / "checkpoint"  # where a training and an attack leave it
+        given = f"{inside}, which does" if (inside / DESCRIPTION).is_file() else "a checkpoint's directory"
         raise CheckpointError(
-            f"{directory}: holds no {DESCRIPTION}. Give a directory that `ganguard train` wrote."
+            f"{directory}: holds no {DESCRIPTION}. Give {given}, as `ganguard train` writes it."
         )
     return read_record(path, CheckpointDescription, CheckpointError)
 

@@ -32,6 +32,7 @@ class RealImagesSettings(AttackSettings):
         schedule: "fine_tune" trains on generated images, then on X_r; "mix" trains on both at once.
         real_steps: steps of the training on X_r.
         real_learning_rate: learning rate of the training on X_r; None takes that of the first training.
+        real_ema_decay: decay of the average of G's weights in that training; None takes that of the first.
         real_share: with "mix", about the share, in (0, 1), of X_r in the images of an update.
         judge_every: steps between two looks of the judge.
     """
@@ -40,6 +41,7 @@ class RealImagesSettings(AttackSettings):
     schedule: Literal["fine_tune", "mix"] = "fine_tune"
     real_steps: Positive = 500
     real_learning_rate: Annotated[float, Field(gt=0)] | None = None
+    real_ema_decay: Annotated[float, Field(ge=0, lt=1)] | None = None
     real_share: Annotated[float, Field(gt=0, lt=1)] = 0.5
     judge_every: Positive = 100
 
@@ -127,10 +129,15 @@ def continue_with_real(
 
     Returns the best checkpoint that the judge saw, `workspace.directory`/checkpoint.
     """
-    place, rate = workspace.directory / "real", settings.real_learning_rate or settings.learning_rate
+    place = workspace.directory / "real"
     initial_weights = InitialWeights(checkpoint=first)
     forget_if_outdated(place, initial_weights, workspace.directory)
-    recipe = {"steps": settings.real_steps, "learning_rate": rate, "beginning": None}
+    recipe = {
+        "steps": settings.real_steps,
+        "learning_rate": settings.real_learning_rate or settings.learning_rate,
+        "ema_decay": settings.ema_decay if settings.real_ema_decay is None else settings.real_ema_decay,
+        "beginning": None,
+    }
     best = train_gan(
         cast(Tensor, knowledge.real_images),
         settings.model_copy(update=recipe),

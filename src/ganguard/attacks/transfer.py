@@ -44,6 +44,8 @@ class TransferSettings(ContinuedCopySettings):
         transfer_steps: steps of the training on the domain's images.
         transfer_learning_rate: learning rate of the training on the domain's images; None takes that of the
             first training.
+        transfer_ema_decay: decay of the average of G's weights in that training; None takes that of
+            the first. After n steps decay^n of the stolen weights is left in the average.
     """
 
     kind: Literal["transfer"] = "transfer"
@@ -55,6 +57,7 @@ class TransferSettings(ContinuedCopySettings):
     frozen: Positive | None = None
     transfer_steps: Positive = 1000
     transfer_learning_rate: Annotated[float, Field(gt=0)] | None = None
+    transfer_ema_decay: Annotated[float, Field(ge=0, lt=1)] | None = None
 
     def label(self) -> str:
         """Return the name: architecture, domain if it is a file, method, and number of domain images."""
@@ -105,8 +108,14 @@ def run(
         copy = copy_to_continue(target, settings, knowledge, workspace, seed=seed)
         initial_weights = InitialWeights(checkpoint=copy, frozen=settings.frozen_stages())
         forget_if_outdated(workspace.directory, initial_weights, workspace.directory)
-    rate = settings.transfer_learning_rate or settings.learning_rate
-    changed = {"steps": settings.transfer_steps, "learning_rate": rate, "beginning": None}
+    changed = {
+        "steps": settings.transfer_steps,
+        "learning_rate": settings.transfer_learning_rate or settings.learning_rate,
+        "ema_decay": (
+            settings.ema_decay if settings.transfer_ema_decay is None else settings.transfer_ema_decay
+        ),
+        "beginning": None,
+    }
     recipe = settings.model_copy(update=changed)
     checkpoint = train_gan(
         images,

@@ -69,9 +69,12 @@ def steps(results: AuditResults) -> tuple[list[Row], str]:
 
 
 def ratio(verdict: Verdict) -> str:
-    """Return the ratio of a verdict with its interval, if it has them."""
+    """Return the ratio of a verdict with its interval, and the corrected one, if it has them."""
     if verdict.ratio is None:
         return DASH
     if verdict.low is None or verdict.high is None:
         return number(verdict.ratio)
-    return f"{number(verdict.ratio)} ({interval(verdict.low, verdict.high)})"
+    said = interval(verdict.low, verdict.high)
+    if verdict.corrected_low is not None and verdict.corrected_high is not None:
+        said += f"; corrected {interval(verdict.corrected_low, verdict.corrected_high)}"
+    return f"{number(verdict.ratio)} ({said})"

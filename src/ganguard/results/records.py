@@ -131,6 +131,8 @@ class Verdict(Settings):
     Attributes:
         ratio: the geometric mean over seeds of the ratio in `statement`; None with one seed.
         low, high: its 95 % interval; None with one seed.
+        corrected_low, corrected_high: the interval corrected for the number of comparisons of the relation
+            (Holm 1979), which decides the outcome; None if there is one comparison, or no interval.
     """
 
     relation: str
@@ -141,6 +143,8 @@ class Verdict(Settings):
     ratio: Annotated[float, Field(ge=0)] | None = None
     low: Annotated[float, Field(ge=0)] | None = None
     high: Annotated[float, Field(ge=0)] | None = None
+    corrected_low: Annotated[float, Field(ge=0)] | None = None
+    corrected_high: Annotated[float, Field(ge=0)] | None = None
 
 
 class DefenceRecord(Settings):

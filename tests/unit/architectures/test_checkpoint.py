@@ -206,6 +206,13 @@ def test_what_is_no_checkpoint_directory_is_named(tmp_path: Path, make: Callable
     assert "nothing: holds no checkpoint.json" in _refused(tmp_path / "nothing")
 
 
+def test_the_checkpoint_inside_a_trainings_directory_is_named(tmp_path: Path) -> None:
+    (tmp_path / "mine" / "checkpoint").mkdir(parents=True)
+    (tmp_path / "mine" / "checkpoint" / "checkpoint.json").write_text("{}")
+    wanted = f"mine: holds no checkpoint.json. Give {tmp_path}/mine/checkpoint, which does, as"
+    assert wanted in _refused(tmp_path / "mine")
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b"null", b"3"])
 def test_json_that_is_none_is_named(saved: Path, content: bytes) -> None:
     (saved / "checkpoint.json").write_bytes(content)

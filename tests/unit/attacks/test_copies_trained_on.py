@@ -75,6 +75,29 @@ def test_what_follows_a_copy_that_went_on_is_done_again(
     assert again.checkpoint == on.checkpoint
 
 
+@pytest.mark.parametrize(
+    ("target", "settings", "decay", "first"),
+    [
+        (Box, FINE_TUNE, "real_ema_decay", "stolen"),
+        (Box, TRANSFER, "transfer_ema_decay", "stolen"),
+    ],
+)
+def test_the_second_training_has_an_average_of_its_own(
+    tmp_path: Path, target: type[Box], settings: dict[str, object], decay: str, first: str
+) -> None:
+    """With a decay of almost 1 the published weights are those that the second training began with."""
+    long = attack(target(), tmp_path / "long", **settings, **{decay: 1 - 1e-12})
+    short = attack(target(), tmp_path / "short", **settings, **{decay: 0.0})
+    begun_with = digest(tmp_path / "short" / first / "checkpoint")
+    assert begun_with == digest(tmp_path / "long" / first / "checkpoint")
+    stolen, kept, moved = (
+        dict(load_checkpoint(place).networks.generator.named_parameters())
+        for place in (tmp_path / "long" / first / "checkpoint", long.checkpoint, short.checkpoint)
+    )
+    assert all((kept[key] - stolen[key]).abs().max() < 1e-6 for key in stolen)
+    assert any((moved[key] - stolen[key]).abs().max() > 1e-4 for key in stolen)
+
+
 def test_a_moved_copy_follows_the_copy_that_went_on(tmp_path: Path) -> None:
     first = digest(attack(Box(), tmp_path, **TRANSFER).checkpoint)
     on = attack(Box(), tmp_path, **TRANSFER, steps=6)

@@ -67,7 +67,7 @@ def test_every_case_reads_as_prose_and_loads_nothing(case: str, tmp_path: Path) 
     assert structure.tags.count("h1") == 1
 
 
-def test_of_several_verdicts_it_says_that_each_stands_for_itself(tmp_path: Path) -> None:
+def test_of_several_verdicts_it_says_that_they_are_corrected_for_their_number(tmp_path: Path) -> None:
     results = make_results(seeds=5)
     alone = results.model_copy(update={"verdicts": results.verdicts[:1]})
     said = ["one excludes 1 by chance" in page(r, tmp_path / str(i)) for i, r in enumerate((results, alone))]

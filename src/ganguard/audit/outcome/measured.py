@@ -10,6 +10,7 @@ from ganguard.audit.plan.step import Step
 from ganguard.audit.spec.spec import Spec
 from ganguard.audit.steps.measurements import read_measurements
 from ganguard.audit.steps.substitute_files import queries_of
+from ganguard.results.holm import corrected
 from ganguard.results.independent_record import IndependentRecord
 from ganguard.results.protection import protection_verdicts
 from ganguard.results.records import (
@@ -87,7 +88,7 @@ def verdicts_on(
     defences: list[DefenceRecord],
     independent: list[IndependentRecord],
 ) -> list[Verdict]:
-    """Return the verdicts on the paper's relations.
+    """Return the verdicts on the paper's relations, each corrected for the comparisons of its relation.
 
     None are given on copies of adversaries that did not learn what they bought, and none on protection if
     distances are to the images that an API returned.
@@ -95,6 +96,6 @@ def verdicts_on(
     undefended = [measurement for measurement in measurements if measurement.defence is None]
     weak = weak_adversaries(measurements, attacks, independent)
     found = verdicts(undefended, attacks, improvements(spec.labelled_attacks()), failed_attacks(weak))
-    if spec.remote() and not spec.reference:
-        return found
-    return found + protection_verdicts(measurements, defences, weak)
+    if not spec.remote() or spec.reference:
+        found += protection_verdicts(measurements, defences, weak)
+    return corrected(found)

@@ -1,9 +1,9 @@
 """Audits of several targets by adversaries that hold real images.
 
 Do real images (R4), and subsampling (R5), bring copies nearer to real ones, and does that depend on how good
-the target is? Each audit gave its verdicts on single comparisons. A relation as a whole holds for a target if
-every comparison does. Then no interval needs to be widened for their number (Berger 1982), as it would if any
-single one were enough.
+the target is? A relation as a whole holds for a target if every comparison does. Then no interval needs to be
+widened for their number (Berger 1982), as it would if any single one were enough. So each comparison is
+judged here by its own interval, where the audit's report corrects it for their number.
 """
 
 from collections.abc import Mapping
@@ -40,7 +40,17 @@ def beside_accuracy(name: str, found: Mapping[str, AuditResults], shared: Shared
 
 
 def _of(results: AuditResults, relation: str) -> list[Verdict]:
-    return [verdict for verdict in results.verdicts if verdict.relation == relation]
+    return [_alone(verdict) for verdict in results.verdicts if verdict.relation == relation]
+
+
+def _alone(verdict: Verdict) -> Verdict:
+    """Return a verdict on a ratio that should be below 1 as its own interval decides it."""
+    if verdict.low is None or verdict.high is None:
+        return verdict
+    outcome: Outcome = "holds" if verdict.high < 1 else "fails" if verdict.low > 1 else "undecided"
+    where = "includes" if outcome == "undecided" else "excludes"
+    own = {"outcome": outcome, "reason": f"the 95 % interval {where} 1"}
+    return verdict.model_copy(update={**own, "corrected_low": None, "corrected_high": None})
 
 
 def _whole(audit: str, relation: str, own: list[Verdict]) -> Verdict:
