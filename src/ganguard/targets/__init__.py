@@ -18,6 +18,7 @@ TARGETS = PluginTable(
         "onnx": "ganguard.targets.programs.onnx:OnnxTarget",
         "openai": "ganguard.targets.api.openai_images:OpenAiTarget",
         "python": "ganguard.targets.python_factory:PythonTarget",
+        "state_dict": "ganguard.targets.other_houses.state_dict:StateDictTarget",
         "torchscript": "ganguard.targets.programs.torchscript:TorchScriptTarget",
         "url": "ganguard.targets.http:HttpTarget",
     },
