@@ -52,7 +52,7 @@ def scheduler(kind: str = "DDPMScheduler", **settings: Any) -> Any:
     )
 
 
-def autoencoder() -> Any:
+def autoencoder(**settings: float) -> Any:
     """An autoencoder from images of 16x16 pixels in colour to 4 channels of 8x8."""
     diffusers = library()
 
@@ -64,6 +64,7 @@ def autoencoder() -> Any:
         up_block_types=("UpDecoderBlock2D", "UpDecoderBlock2D"),
         norm_num_groups=4,
         sample_size=16,
+        **settings,
     )
 
 
@@ -122,11 +123,12 @@ def classes(folder: Path, count: int = 1000) -> Path:
     return folder
 
 
-def texts(folder: Path) -> Path:
-    """Save a Stable Diffusion of random weights for images of 16x16 pixels in colour."""
-    diffusers = library()
-    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+def texts(folder: Path, *, checked: bool = False) -> Path:
+    """Save a Stable Diffusion of random weights for images of 16x16 pixels in colour.
 
+    checked: with a safety checker.
+    """
+    diffusers = library()
     with heard(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(4)
         network = diffusers.UNet2DConditionModel(
@@ -139,34 +141,115 @@ def texts(folder: Path) -> Path:
             cross_attention_dim=16,
             attention_head_dim=4,
         )
-        config = CLIPTextConfig(
-            vocab_size=len(_vocabulary()),
-            hidden_size=16,
-            intermediate_size=16,
-            num_hidden_layers=1,
-            num_attention_heads=2,
-            max_position_embeddings=16,
-            bos_token_id=0,
-            eos_token_id=1,
-            pad_token_id=1,
-        )
-        words = folder.parent / "words"
-        words.mkdir(exist_ok=True, parents=True)
-        (words / "vocab.json").write_text(json.dumps(_vocabulary()))
-        (words / "merges.txt").write_text("#version: 0.2\n")
-        tokenizer = CLIPTokenizer(str(words / "vocab.json"), str(words / "merges.txt"), model_max_length=16)
+        checker, extractor = _checker() if checked else (None, None)
         made = diffusers.StableDiffusionPipeline(
             vae=autoencoder(),
-            text_encoder=CLIPTextModel(config),
-            tokenizer=tokenizer,
+            text_encoder=_clip("CLIPTextModel"),
+            tokenizer=_words(folder),
             unet=network,
             scheduler=scheduler("DDIMScheduler", clip_sample=False),
-            safety_checker=None,
-            feature_extractor=None,
-            requires_safety_checker=False,
+            safety_checker=checker,
+            feature_extractor=extractor,
+            requires_safety_checker=checked,
         )
         made.save_pretrained(folder)
     return folder
+
+
+def flow(folder: Path, kind: str) -> Path:
+    """Save a Stable Diffusion 3 without its third encoder, or a Flux, for images of 16x16 pixels."""
+    diffusers = library()
+    with heard(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(5)
+        words, parts = _words(folder), dict[str, Any]()
+        if kind == "StableDiffusion3Pipeline":
+            parts["transformer"] = diffusers.SD3Transformer2DModel(
+                sample_size=8,
+                patch_size=1,
+                in_channels=4,
+                out_channels=4,
+                num_layers=1,
+                attention_head_dim=8,
+                num_attention_heads=4,
+                joint_attention_dim=32,
+                caption_projection_dim=32,
+                pooled_projection_dim=32,
+            )
+            parts |= {"text_encoder": _clip(_PROJECTED), "text_encoder_2": _clip(_PROJECTED)}
+            parts |= {"tokenizer_2": words, "text_encoder_3": None, "tokenizer_3": None}
+        else:
+            parts["transformer"] = diffusers.FluxTransformer2DModel(
+                patch_size=1,
+                in_channels=16,
+                num_layers=1,
+                num_single_layers=1,
+                attention_head_dim=16,
+                num_attention_heads=2,
+                joint_attention_dim=16,
+                pooled_projection_dim=16,
+                axes_dims_rope=[4, 4, 8],
+            )
+            parts["text_encoder"] = _clip("CLIPTextModel")
+            parts["tokenizer_2"], parts["text_encoder_2"] = _t5()
+        noise = diffusers.FlowMatchEulerDiscreteScheduler()
+        shifted = autoencoder(shift_factor=0.1, scaling_factor=1.0)
+        made = getattr(diffusers, kind)(scheduler=noise, vae=shifted, tokenizer=words, **parts)
+        made.save_pretrained(folder)
+    return folder
+
+
+_PROJECTED = "CLIPTextModelWithProjection"
+
+
+def _clip(kind: str) -> Any:
+    import transformers
+
+    config = transformers.CLIPTextConfig(
+        vocab_size=len(_vocabulary()),
+        hidden_size=16,
+        intermediate_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        max_position_embeddings=16,
+        bos_token_id=0,
+        eos_token_id=1,
+        pad_token_id=1,
+        projection_dim=16,
+    )
+    return getattr(transformers, kind)(config)
+
+
+def _words(folder: Path) -> Any:
+    """A tokenizer of letters."""
+    from transformers import CLIPTokenizer
+
+    words = folder.parent / "words"
+    words.mkdir(exist_ok=True, parents=True)
+    (words / "vocab.json").write_text(json.dumps(_vocabulary()))
+    (words / "merges.txt").write_text("#version: 0.2\n")
+    return CLIPTokenizer(str(words / "vocab.json"), str(words / "merges.txt"), model_max_length=16)
+
+
+def _t5() -> tuple[Any, Any]:
+    import transformers
+
+    words = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), *((one, -1.0) for one in "▁abcdefghijklmnop")]
+    of_t5 = getattr(transformers, "T5TokenizerFast")  # noqa: B009 - made at run time
+    config = transformers.T5Config(vocab_size=32, d_model=16, d_ff=16, d_kv=8, num_layers=1, num_heads=2)
+    return of_t5(vocab=words, extra_ids=0), transformers.T5EncoderModel(config)
+
+
+def _checker() -> tuple[Any, Any]:
+    """A safety checker with random weights, and what prepares images for it."""
+    import transformers
+
+    checks: Any = importlib.import_module("diffusers.pipelines.stable_diffusion.safety_checker")
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    seen = {**sizes, "image_size": 32, "patch_size": 16, "projection_dim": 8}
+    config = transformers.CLIPConfig(vision_config=seen, text_config=sizes, projection_dim=8)
+    side = {"height": 32, "width": 32}
+    of_clip: Any = transformers.CLIPImageProcessor
+    return checks.StableDiffusionSafetyChecker(config), of_clip(size={"shortest_edge": 32}, crop_size=side)
 
 
 def _vocabulary() -> dict[str, int]:

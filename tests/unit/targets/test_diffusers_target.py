@@ -43,6 +43,9 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
         "ldm": pipelines.latent,
         "dit": pipelines.classes,
         "texts": pipelines.texts,
+        "flux": lambda path: pipelines.flow(path, "FluxPipeline"),
+        "sd3": lambda path: pipelines.flow(path, "StableDiffusion3Pipeline"),
+        "checked": lambda path: pipelines.texts(path, checked=True),
     }
 
     def path_of(kind: str) -> Path:
@@ -137,6 +140,12 @@ def test_without_noise_on_the_way_codes_are_what_diffusers_begins_with(
         pytest.param("ldm", {}, marks=SLOW),
         pytest.param("dit", {"scheduler": "unipc"}, marks=SLOW),
         pytest.param("texts", {"prompts": PROMPTS}, marks=SLOW),
+        pytest.param("sd3", {"prompts": PROMPTS, "others": {"max_sequence_length": 16}}, marks=SLOW),
+        pytest.param(
+            "flux",
+            {"prompts": PROMPTS, "others": {"height": 16, "width": 16, "max_sequence_length": 16}},
+            marks=SLOW,
+        ),
     ],
 )
 def test_images_are_bit_equal_however_a_request_is_cut(
@@ -320,6 +329,25 @@ def test_nothing_is_printed_and_nothing_is_left(
     ] == before
     assert torch.equal(torch.get_rng_state(), random)
     assert torch.is_grad_enabled()
+
+
+@pytest.mark.slow
+def test_a_safety_checker_is_run_and_said(saved: Saved, compute: Compute) -> None:
+    target = opened(saved("checked"), compute, prompts=["a"])
+    assert target.image_shape == (3, 16, 16)
+    assert "safety checker makes images black" in notes_of(target)[1]
+
+
+def test_too_little_memory_is_said_in_one_line(
+    saved: Saved, compute: Compute, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB.\nSee documentation")
+
+    monkeypatch.setattr("ganguard.targets.diffusion.samplers.Denoising.__call__", full)
+    with pytest.raises(TargetError, match="too little memory for 8 images at once") as raised:
+        opened(saved("ddpm"), compute)
+    assert "\n" not in str(raised.value)
 
 
 @pytest.mark.slow
