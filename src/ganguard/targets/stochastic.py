@@ -47,10 +47,13 @@ class _Way(NamedTuple):
 
     Attributes:
         name: the argument of its `forward` that takes generators; None if it draws from global ones.
-        batch: images at once. One at a time, the global ones are seeded for that image.
+        listed: whether it takes a list of generators, one an image. If not, images are made one at a time,
+            and the global ones are seeded for that image too.
+        batch: images at once.
     """
 
     name: str | None
+    listed: bool
     batch: int
 
 
@@ -94,7 +97,7 @@ class StochasticTarget(SeededTarget):
         """Return the first images, made in the first of some ways that G takes."""
         for way in ways:
             self._way, self.batch = way, way.batch
-            probed = FEW if way.batch == 1 else MICRO_BATCH
+            probed = MICRO_BATCH if way.listed else FEW
             try:
                 return self.open(identity, probed=probed, module=self._network.module, impure=IMPURE)
             except TargetError:
@@ -180,18 +183,19 @@ def _ways(module: nn.Module, batch: int) -> list[_Way]:
     """Return how noise may reach G, the fastest way first."""
     takes = _arguments(module)
     name = next((name for name in ("generators", "generator") if name in takes), None)
-    return [_Way(name, batch), _Way(name, 1)] if name else [_Way(None, 1)]
+    alone = _Way(name, listed=False, batch=1)
+    return [_Way(name, listed=True, batch=batch), alone] if name else [alone]
 
 
 def _with_noise(way: _Way, seeds: list[int], G: Callable[..., object], codes: Tensor) -> object:
     """Return what G makes of codes (N, …), with noise from a seed for each."""
-    if way.batch == 1:
+    if not way.listed:
         _seed_all(seeds[0])
     if way.name is None:
         return G(codes)
     generators = [torch.Generator(codes.device).manual_seed(seed) for seed in seeds]
-    alone = way.batch == 1 and way.name == "generator"
-    return G(codes, **{way.name: generators[0] if alone else generators})
+    several = way.listed or way.name == "generators"
+    return G(codes, **{way.name: generators if several else generators[0]})
 
 
 def _seed_all(seed: int) -> None:

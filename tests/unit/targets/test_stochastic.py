@@ -133,8 +133,9 @@ def test_a_list_of_generators_is_given_for_a_batch(write: Write, compute: Comput
     require_function_of_seed_and_index(target, count=70)
     module = importlib.import_module(settings["python"].partition(":")[0])
     assert set(module.seen) == {64}
-    opened({**settings, "batch": 5}, compute).sample(range(7), seed=0)
-    assert set(module.seen) == {64, 5}
+    for batch in (5, 1):
+        opened({**settings, "batch": batch}, compute).sample(range(7), seed=0)
+    assert set(module.seen) == {64, 5, 1}
 
 
 @pytest.mark.parametrize(
