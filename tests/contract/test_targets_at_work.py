@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 from fastapi.testclient import TestClient
-from test_target_contract import ADAPTERS
+from test_target_contract import ADAPTERS, VARIANTS
 
 from ganguard.audit.doctor import examine
 from ganguard.audit.run import audit
@@ -40,7 +40,10 @@ from ganguard.targets.wire import Scopes
 Settings = dict[str, Any]
 
 
-@pytest.fixture(params=ADAPTERS)
+DIRTY = "python that leaves dirt"  # with codes of another prior and shape
+
+
+@pytest.fixture(params=[*ADAPTERS, pytest.param(DIRTY, marks=pytest.mark.slow)])
 def settings(
     request: pytest.FixtureRequest,
     tmp_path: Path,
@@ -53,7 +56,7 @@ def settings(
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    return ADAPTERS[request.param](tiny_checkpoint(tmp_path / "gan"), tmp_path)
+    return (ADAPTERS | VARIANTS)[request.param](tiny_checkpoint(tmp_path / "gan"), tmp_path)
 
 
 def test_what_is_bought_is_counted_stored_and_never_bought_twice(

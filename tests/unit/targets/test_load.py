@@ -32,7 +32,7 @@ def test_paths_are_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_what_is_no_mapping_lists_the_kinds(value: object) -> None:
     with pytest.raises(
         SpecError,
-        match="one of checkpoint, exported, http, hub, images, onnx, openai, python, torchscript, url",
+        match="one of checkpoint, exported, http, hub, images, onnx, openai, python, state_dict, torchscript, url",
     ):
         parse_target(value)
 
@@ -45,7 +45,7 @@ def test_an_unknown_kind_names_the_nearest() -> None:
 def test_no_kind_lists_the_kinds() -> None:
     with pytest.raises(
         SpecError,
-        match="Known: checkpoint, exported, http, hub, images, onnx, openai, python, torchscript, url",
+        match="Known: checkpoint, exported, http, hub, images, onnx, openai, python, state_dict, torchscript, url",
     ):
         parse_target({})
 
