@@ -16,7 +16,7 @@ import pytest
 import torch
 from fastapi.testclient import TestClient
 from noisy_targets import KINDS
-from test_target_contract import ADAPTERS
+from test_target_contract import ADAPTERS, VARIANTS
 
 from ganguard.audit.doctor import examine
 from ganguard.audit.run import audit
@@ -41,10 +41,11 @@ from ganguard.targets.wire import Scopes
 Settings = dict[str, Any]
 
 
-NOISY = ["noise", pytest.param("pipeline with noise", marks=pytest.mark.slow)]
+DIRTY = "python that leaves dirt"  # with codes of another prior and shape
+MORE = [pytest.param(name, marks=pytest.mark.slow) for name in (DIRTY, "pipeline with noise")]
 
 
-@pytest.fixture(params=[*ADAPTERS, *NOISY])
+@pytest.fixture(params=[*ADAPTERS, "noise", *MORE])
 def settings(
     request: pytest.FixtureRequest,
     tmp_path: Path,
@@ -59,7 +60,7 @@ def settings(
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     if request.param in KINDS:
         return KINDS[request.param](tmp_path)
-    return ADAPTERS[request.param](tiny_checkpoint(tmp_path / "gan"), tmp_path)
+    return (ADAPTERS | VARIANTS)[request.param](tiny_checkpoint(tmp_path / "gan"), tmp_path)
 
 
 def test_what_is_bought_is_counted_stored_and_never_bought_twice(

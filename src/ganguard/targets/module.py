@@ -182,17 +182,28 @@ class ModuleTarget:
         return to_uint8(to_own(images, self._range))
 
     def _first(self, z: Tensor) -> Tensor:
-        images = self._floats(z)
+        """Return what G gives for the codes of one batch, if that is images. Raises TargetError otherwise."""
+        try:
+            images = self._floats(z)
+        except TargetError as problem:
+            if self._foreign is None or len(self._interface.shape or ()) > 1:
+                raise
+            raise TargetError(f"{problem} If it takes codes of another shape, set `latent_shape`.") from None
         _require_generator_output(images, self._range, len(z))
         return images
 
     def _probe(self) -> tuple[tuple[int, int, int], Tensor]:
         """Return the image shape, and the first MICRO_BATCH images (MICRO_BATCH, C, H, W) uint8."""
         z, others = require_drawn(self.prior, self.latent_dim, 2 * MICRO_BATCH).split(MICRO_BATCH)
-        floats = self._batched(self._first, z)
-        shape = self.image_shape = (floats.shape[1], floats.shape[2], floats.shape[3])
-        own = to_own(floats, self._range)
-        images = to_uint8(own)
+        parts: list[Tensor] = []
+
+        def first(z: Tensor) -> Tensor:
+            parts.append(to_own(self._first(z), self._range))
+            return to_uint8(parts[-1])
+
+        images = self._batched(first, z)
+        shape = self.image_shape = (images.shape[1], images.shape[2], images.shape[3])
+        own = torch.cat(parts)
         if self._foreign is None:
             return shape, images
 

@@ -5,6 +5,7 @@ are drawn beside it.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Protocol, cast
 
@@ -222,17 +223,18 @@ class PythonPrior(PriorSettings):
 
 def _with_kind(value: object) -> object:
     """Return a mapping with `kind`, from the name of a distribution or "python:module:function"."""
-    if not isinstance(value, str):
-        return value
-    kind, colon, function = value.partition(":")
-    if kind == "python" and colon:
-        return {"kind": kind, "function": function}
-    if value not in _KINDS:
-        raise ValueError(
-            f"must be one of {', '.join(_KINDS)}, python:module:function, or a mapping with `kind`; got "
-            f"{shortened(value)}"
-        )
-    return {"kind": value}
+    if isinstance(value, PriorSettings) or (isinstance(value, Mapping) and "kind" in value):
+        return cast(object, value)
+    if isinstance(value, str):
+        kind, colon, function = value.partition(":")
+        if kind == "python" and colon:
+            return {"kind": kind, "function": function}
+        if value in _KINDS:
+            return {"kind": value}
+    raise ValueError(
+        f"must be one of {', '.join(_KINDS)}, python:module:function, or a mapping with `kind`; got "
+        f"{shortened(value)}"
+    )
 
 
 _KINDS = ("normal", "sphere", "truncated", "uniform")

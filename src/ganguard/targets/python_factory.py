@@ -48,7 +48,8 @@ class PythonTarget(StochasticSettings):
         """Call the factory. Raises TargetError if it is missing, fails, or returns something else."""
         foreign, made, loads = _call(self.python)
         G, D = _modules(made, self.python)
-        shape = self.code_shape() or _own_shape(G)
+        own, said = _own_shape(G), self.code_shape()
+        shape = own if own and said in (None, (math.prod(own),)) else said
         if shape is None:
             raise TargetError(
                 f"{self.python}: latent_dim must be known; G has no such attribute. Set it, or latent_shape, "

@@ -28,12 +28,16 @@ def test_paths_are_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     )
 
 
+KINDS = (
+    "checkpoint, diffusers, exported, http, hub, images, onnx, openai, python, state_dict, torchscript, url"
+)
+
+
 @pytest.mark.parametrize("value", ["digits", None, 3, ["checkpoint"]])
 def test_what_is_no_mapping_lists_the_kinds(value: object) -> None:
     with pytest.raises(
         SpecError,
-        match="one of checkpoint, diffusers, exported, http, hub, images, onnx, openai, python, "
-        "state_dict, torchscript, url",
+        match=f"one of {KINDS}",
     ):
         parse_target(value)
 
@@ -46,8 +50,7 @@ def test_an_unknown_kind_names_the_nearest() -> None:
 def test_no_kind_lists_the_kinds() -> None:
     with pytest.raises(
         SpecError,
-        match="Known: checkpoint, diffusers, exported, http, hub, images, onnx, openai, python, "
-        "state_dict, torchscript, url",
+        match=f"Known: {KINDS}",
     ):
         parse_target({})
 

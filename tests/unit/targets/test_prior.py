@@ -197,8 +197,8 @@ def test_a_prior_that_is_not_there_is_refused(open_target: Open) -> None:
         ({"kind": "uniform", "low": -5000}, "greater than or equal to -1000"),
         ({"kind": "sphere", "radius": 0}, "greater than 0"),
         ({"kind": "normal", "sd": 1}, "unknown key"),
-        ({"std": 1}, "kind"),
-        (3, ""),
+        ({"std": 1}, "or a mapping with `kind`; got"),
+        (3, "or a mapping with `kind`; got 3"),
     ],
 )
 def test_wrong_priors_are_named_in_one_line(prior: object, said: str) -> None:
@@ -227,7 +227,7 @@ def test_wrong_shapes_and_batches_are_named(settings: dict[str, object], said: s
 
 
 @pytest.mark.parametrize(
-    "settings", [{"latent_dim": 6, "latent_shape": [2, 3]}, {"latent_shape": [2, 3]}, {}]
+    "settings", [{"latent_dim": 6, "latent_shape": [2, 3]}, {"latent_shape": [2, 3]}, {"latent_dim": 6}, {}]
 )
 def test_codes_reach_the_generator_in_its_shape(open_target: Open, settings: dict[str, object]) -> None:
     target = open_target(shape=(2, 3), **settings)

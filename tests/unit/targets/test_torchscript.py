@@ -119,7 +119,7 @@ def test_codes_are_given_in_the_shape_that_is_said(tmp_path: Path, compute: Comp
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         torch.jit.save(torch.jit.trace(Conv(), torch.zeros(2, 3, 1, 1)), path)
-    with pytest.raises(TargetError, match=r"raised on codes \(64, 3\)"):
+    with pytest.raises(TargetError, match=r"raised on codes \(64, 3\).* set `latent_shape`"):
         _settings(path).load(compute)
     target = TorchScriptTarget(torchscript=str(path), trusted=True, latent_shape=(3, 1, 1)).load(compute)
     assert (target.latent_dim, target.image_shape) == (3, (1, 4, 4))
