@@ -25,6 +25,60 @@ def make():
     networks = load_checkpoint(Path({path!r})).networks
     return networks.generator.train(), networks.discriminator.train()
 """
+# It leaves dirt in the process when it is imported, when the factory is called, and at each forward.
+DIRTY = """
+import os, random, sys, warnings
+import numpy as np
+import torch
+from PIL import ImageFile
+
+from pathlib import Path
+from ganguard.architectures.checkpoint import load_checkpoint
+
+torch.set_grad_enabled(False)
+sys.argv.append("--theirs")
+
+
+def leave_dirt():
+    torch.manual_seed(0), np.random.seed(0), random.seed(0)
+    torch.set_default_dtype(torch.float64)
+    torch.use_deterministic_algorithms(True)
+    torch.set_num_threads(1)
+    ImageFile.LOAD_TRUNCATED_IMAGES = True
+    os.environ["LEFT_BY_A_GENERATOR"] = "yes"
+    os.chdir("/")
+    sys.stdout = sys.stderr
+    warnings.simplefilter("error")
+
+
+class Dirty(torch.nn.Module):
+    latent_shape = (5, 1, 1)
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, z):
+        leave_dirt()
+        images = self.inner(z.flatten(1)).float()
+        z.zero_()
+        return images
+
+
+leave_dirt()
+
+
+def make():
+    torch.set_default_dtype(torch.float32)
+    networks = load_checkpoint(Path({path!r})).networks
+    leave_dirt()
+    return Dirty(networks.generator)
+
+
+def code(generator):
+    leave_dirt()
+    return torch.rand(5, 1, generator=generator) - 0.5
+"""
 _NUMBERS = itertools.count()
 Settings = dict[str, object]
 
@@ -80,23 +134,72 @@ def _onnx(gan: Path, folder: Path) -> Settings:
     return {"onnx": str(path)}
 
 
+MIMICRY = (
+    ("project", "l1"),
+    ("blocks.0.shortcut", "block2.c_sc"),
+    ("blocks.0.norm", "block2.b"),
+    ("blocks.0.conv", "block2.c"),
+    ("norm", "b3"),
+    ("to_image", "c3"),
+)
+
+
+def _state_dict(gan: Path, folder: Path) -> Settings:
+    """The same network by the names that mimicry gives its parts."""
+    weights = load_checkpoint(gan).networks.generator.state_dict()
+    for ours, theirs in MIMICRY:
+        weights = {
+            theirs + name.removeprefix(ours) if name.startswith(ours) else name: value
+            for name, value in weights.items()
+        }
+    path = folder / f"{gan.name}.pth"
+    torch.save({"model_state_dict": weights, "optimizer_state_dict": None, "global_step": 0}, path)
+    return {"state_dict": str(path)}
+
+
+def _dirty(gan: Path, folder: Path) -> Settings:
+    name = f"contract_dirty_{next(_NUMBERS)}"
+    (folder / f"{name}.py").write_text(DIRTY.format(path=str(gan)))
+    importlib.invalidate_caches()
+    return {"python": f"{name}:make", "prior": f"python:{name}:code", "batch": 24}
+
+
+def _with(adapter: Callable[[Path, Path], Settings], **settings: object) -> Callable[[Path, Path], Settings]:
+    return lambda gan, folder: adapter(gan, folder) | settings
+
+
 ADAPTERS: dict[str, Callable[[Path, Path], Settings]] = {
     "checkpoint": _checkpoint,
     "exported": _exported,
     "hub": _hub,
     "onnx": _onnx,
     "python": _python,
+    "state_dict": _state_dict,
     "torchscript": _torchscript,
+}
+VARIANTS = {
+    "python that leaves dirt": _dirty,
+    "onnx, codes from a sphere": _with(_onnx, prior={"kind": "sphere", "radius": 2.2}),
+    "torchscript, uniform codes": _with(_torchscript, prior="uniform"),
+    "exported, truncated codes": _with(_exported, prior={"kind": "truncated", "std": 0.7}, batch=8),
 }
 Open = Callable[..., LatentTarget]
 
 
 def test_every_adapter_is_under_contract() -> None:
-    without_generator = {"http", "images", "openai", "url"}  # they have tests of their own
+    without_generator = {"diffusers", "http", "images", "openai", "url"}  # they have tests of their own
     assert set(ADAPTERS) | without_generator == set(TARGETS.builtin)
 
 
-@pytest.fixture(params=ADAPTERS)
+SLOW = ("onnx, codes from a sphere", "torchscript, uniform codes", "exported, truncated codes")
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name
+        for name in [*ADAPTERS, *VARIANTS]
+    ]
+)
 def open_target(
     request: pytest.FixtureRequest,
     tmp_path: Path,
@@ -111,7 +214,7 @@ def open_target(
 
     def load(seed: int = 0) -> LatentTarget:
         gan = tiny_checkpoint(tmp_path / f"gan{seed}", seed=seed)
-        settings = parse_target(ADAPTERS[request.param](gan, tmp_path))
+        settings = parse_target((ADAPTERS | VARIANTS)[request.param](gan, tmp_path))
         assert parse_target(settings.model_dump(mode="json")) == settings
         return load_target(settings, compute)
 

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 import torch
 from fastapi.testclient import TestClient
-from test_target_contract import ADAPTERS
+from noisy_targets import KINDS
+from test_target_contract import ADAPTERS, VARIANTS
 
 from ganguard.audit.doctor import examine
 from ganguard.audit.run import audit
@@ -40,7 +41,11 @@ from ganguard.targets.wire import Scopes
 Settings = dict[str, Any]
 
 
-@pytest.fixture(params=ADAPTERS)
+DIRTY = "python that leaves dirt"  # with codes of another prior and shape
+MORE = [pytest.param(name, marks=pytest.mark.slow) for name in (DIRTY, "pipeline with noise")]
+
+
+@pytest.fixture(params=[*ADAPTERS, "noise", *MORE])
 def settings(
     request: pytest.FixtureRequest,
     tmp_path: Path,
@@ -53,7 +58,9 @@ def settings(
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    return ADAPTERS[request.param](tiny_checkpoint(tmp_path / "gan"), tmp_path)
+    if request.param in KINDS:
+        return KINDS[request.param](tmp_path)
+    return (ADAPTERS | VARIANTS)[request.param](tiny_checkpoint(tmp_path / "gan"), tmp_path)
 
 
 def test_what_is_bought_is_counted_stored_and_never_bought_twice(

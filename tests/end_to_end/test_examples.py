@@ -1,6 +1,8 @@
 """The examples: their specs are sound, and their code does what it says."""
 
 import importlib.util
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -72,3 +74,71 @@ def test_the_zoo_is_asked_for_its_average_and_its_optimiser_is_let_pass(
     assert G.latent_dim == 512
     assert G(torch.randn(8, 512)).abs().max() == 1
     assert torch.optim.Adam.__name__ == "Adam"
+
+
+NVIDIA = """
+import torch
+from torch import nn
+
+
+class Generator(nn.Module):
+    def __init__(self, *args, **kwargs):
+        super().__init__()
+        self._init_args, self._init_kwargs = args, kwargs
+        self.z_dim, self.c_dim = kwargs["z_dim"], kwargs["c_dim"]
+        self.synthesis = nn.Module()
+        self.synthesis.{part} = nn.Linear(self.z_dim + self.c_dim, 3 * 4 * 4)
+
+    @property
+    def init_args(self):
+        return self._init_args
+
+    @property
+    def init_kwargs(self):
+        return self._init_kwargs
+
+    def forward(self, z, c, truncation_psi=1, *, noise_mode="random", force_fp32=False):
+        assert noise_mode == "const" and force_fp32
+        return 3 * self.synthesis.{part}(torch.cat([z, c], 1)).view(-1, 3, 4, 4).sin()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("module", "part", "classes"),
+    [("networks_stylegan3", "input", 0), ("networks_stylegan2", "b4", 3), ("networks", "b4", 0)],
+)
+def test_a_converted_stylegan_gives_the_images_of_the_published_one(
+    tmp_path: Path, module: str, part: str, classes: int
+) -> None:
+    """In place of NVIDIA's repositories stand modules of their names. It runs in a process of its own, since
+    those names would stay."""
+    (tmp_path / "code" / "torch_utils").mkdir(parents=True)
+    (tmp_path / "code" / "training").mkdir()
+    (tmp_path / "code" / "training" / f"{module}.py").write_text(NVIDIA.format(part=part))
+    script = f"""
+import os, pickle, sys, torch
+from pathlib import Path
+sys.path[:0] = ["code", {str(EXAMPLES)!r}]
+from training import {module}
+import stylegan
+torch.manual_seed(0)
+class Settings(dict):  # as NVIDIA's EasyDict is
+    pass
+G = {module}.Generator(z_dim=4, c_dim={classes}, more=Settings(deep=(1, 2)))
+pickle.dump({{"G_ema": G}}, open("g.pkl", "wb"))
+stylegan.convert(Path("code"), Path("g.pkl"), Path("g.pt"))
+os.environ.update(STYLEGAN_CODE="code", STYLEGAN_WEIGHTS="g.pt", STYLEGAN_LABEL="{min(classes, 2)}")
+from ganguard.targets.load import load_target, parse_target
+from ganguard.base.compute import Compute
+from ganguard.base.images import to_uint8
+target = load_target(parse_target({{"python": "stylegan:make", "batch": 4}}), Compute(device="cpu"))
+z = target.draw_latents(range(6), seed=0)
+label = torch.eye(max(1, {classes}))[[-1] * 6][:, :{classes}]
+images = G(z, label, noise_mode="const", force_fp32=True).clamp(-1, 1)
+assert torch.equal(target.generate(z), to_uint8(images))
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr

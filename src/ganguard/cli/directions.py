@@ -22,7 +22,7 @@ directions = typer.Typer(
 
 _TARGET = (
     "The generator: a checkpoint directory, `hub:owner/name`, `python:module:factory`, or a file: "
-    "`onnx:FILE`, `exported:FILE`, `torchscript:FILE`."
+    "`onnx:FILE`, `exported:FILE`, `state_dict:FILE`, `torchscript:FILE`."
 )
 _ATTRIBUTE = (
     "The attribute that grows: how far characters lean to the right, how thick strokes are, or how much an "

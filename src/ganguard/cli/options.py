@@ -19,8 +19,9 @@ TargetArgument = Annotated[
     typer.Argument(
         metavar="TARGET",
         help="The generator to query: a checkpoint directory, `hub:owner/name` on Hugging Face's hub, "
-        "`python:module:factory`, a file (`onnx:FILE`, `exported:FILE`, `torchscript:FILE`), or a YAML "
-        "mapping as in a spec.",
+        "a pipeline (`diffusers:DIRECTORY` or `diffusers:owner/name`), "
+        "`python:module:factory`, a file (`onnx:FILE`, `exported:FILE`, `state_dict:FILE`, "
+        "`torchscript:FILE`), or a YAML mapping as in a spec.",
         show_default=False,
     ),
 ]
@@ -189,7 +190,8 @@ def target_of(
 def _begins_with_kind(text: str) -> bool:
     """Return whether a TARGET argument begins with its kind."""
     kind, colon, _ = text.partition(":")
-    return bool(colon) and kind in ("exported", "hub", "onnx", "python", "torchscript")
+    kinds = ("diffusers", "exported", "hub", "onnx", "python", "state_dict", "torchscript")
+    return bool(colon) and kind in kinds
 
 
 def names_target(text: str) -> bool:

@@ -17,6 +17,7 @@ from ganguard.base.cache import canonical_json, content_key, tensor_digest
 from ganguard.base.errors import SpecError, TargetError
 from ganguard.defences.protocol import Defence, InputDefence, OutputDefence, Tools
 from ganguard.defences.streams import Streams
+from ganguard.targets.prior import NORMAL, PriorSettings, prior_of
 from ganguard.targets.protocol import BlackBoxTarget, Discriminator, LatentTarget, WhiteBoxTarget
 from ganguard.targets.repeats import allowed_beside
 
@@ -34,12 +35,14 @@ class Shield:
         secret: the defences' random numbers are derived from it; only the provider has it.
         client: name of the client; other clients meet other random numbers.
         tools: what defences may need beside their settings.
+        prior: how the target draws codes.
     """
 
     defences: tuple[Defence, ...]
     secret: bytes
     client: str
     tools: Tools
+    prior: PriorSettings = NORMAL
 
     def move(self, latents: Tensor, streams_of: "Callable[[Tensor], RowStreams]") -> Tensor:
         """Return the codes of one request, (N, d), after every input defence.
@@ -107,8 +110,8 @@ class Shield:
             requests: identifies each image of each request.
         """
         return RowStreams(
-            Streams.keyed(self.secret, [drawn_for + b"code" + row for row in rows]),
-            Streams.keyed(self.secret, [drawn_for + b"request" + row for row in requests]),
+            Streams.keyed(self.secret, [drawn_for + b"code" + row for row in rows], self.prior),
+            Streams.keyed(self.secret, [drawn_for + b"request" + row for row in requests], self.prior),
         )
 
     def digest(self) -> str:
@@ -187,7 +190,7 @@ class DefendedLatentTarget(DefendedTarget):
     def __init__(self, inner: LatentTarget, shield: Shield) -> None:
         super().__init__(inner, shield)
         self._latent = inner
-        self.latent_dim = inner.latent_dim
+        self.latent_dim, self.prior = inner.latent_dim, shield.prior
 
     def rehearse(self) -> None:
         """Move two codes of zeros, and defend two made-up images. Raises TargetError."""
@@ -276,7 +279,7 @@ def defend(
         raise SpecError(
             f"the secret of a defended target must have 1 to {LONGEST_SECRET} bytes; got {len(secret)}."
         )
-    shield = Shield(tuple(defences), secret, client, tools or Tools())
+    shield = Shield(tuple(defences), secret, client, tools or Tools(), prior_of(target))
     _require_fit(target, shield)
     if isinstance(target, LatentTarget):
         if isinstance(target, WhiteBoxTarget):
@@ -299,3 +302,4 @@ def _require_fit(target: BlackBoxTarget, shield: Shield) -> None:
                     "changes images."
                 )
             defence.require(target.latent_dim)
+            defence.require_prior(shield.prior)

@@ -16,9 +16,11 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from ganguard.base.errors import SpecError
 from ganguard.base.settings import Float, Positive
 from ganguard.defences.protocol import InputDefence
 from ganguard.defences.streams import Streams
+from ganguard.targets.prior import PriorSettings
 
 
 class LinearInterpolation(InputDefence):
@@ -29,8 +31,8 @@ class LinearInterpolation(InputDefence):
         points: number of values of t, evenly spaced up to `weight`; None draws t from [0, weight).
         endpoints: number of codes of the request that lines connect, at least 2; None takes all. Codes beyond
             the first `endpoints` are dropped, and replaced by points on the others' lines.
-        preserve_distribution: divide by sqrt((1 - t)² + t²), so that the points follow the prior N(0, I)
-            again.
+        preserve_distribution: divide by sqrt((1 - t)² + t²), so that the points follow the prior again. Of a
+            prior other than normal they would not, and it is refused.
     """
 
     kind: Literal["linear_interpolation"] = "linear_interpolation"
@@ -51,16 +53,24 @@ class LinearInterpolation(InputDefence):
         """Return the defence with `factor` times the weight, up to 1/2."""
         return self.model_copy(update={"weight": min(0.5, self.weight * factor)})
 
+    def require_prior(self, prior: PriorSettings) -> None:
+        """Raise SpecError if the distribution is to be preserved and is not normal."""
+        if self.preserve_distribution and not prior.gaussian:
+            raise SpecError(
+                f"preserve_distribution divides so that points on lines follow a normal prior again; this "
+                f"target's prior is {prior.kind}. Leave preserve_distribution out."
+            )
+
     def move(self, latents: Tensor, streams: Streams) -> Tensor:
         """Return points (N, d) on lines between codes (N, d).
 
-        A request of a single code has no partner. Its line ends at a code drawn from N(0, I), so that asking
-        for one image at a time does not evade the defence.
+        A request of a single code has no partner. Its line ends at a code drawn from the target's prior, so
+        that asking for one image at a time does not evade the defence.
         """
         u = streams.uniform(2).to(latents.device)  # columns: choice of the partner, t
         count, ends = len(latents), min(len(latents), self.endpoints or len(latents))
         if count == 1:
-            mine, others = latents, streams.named("end").normal(latents.shape[1]).to(latents)
+            mine, others = latents, streams.named("end").codes(latents.shape[1]).to(latents)
         else:
             own = torch.arange(count, device=latents.device) % ends
             # 1 ... ends - 1, so that no code is its own partner.

@@ -19,6 +19,7 @@ from ganguard.base.settings import Settings, one_line
 from ganguard.defences import DEFENCES
 from ganguard.defences.streams import Streams
 from ganguard.defences.version import source_version
+from ganguard.targets.prior import PriorSettings
 
 Randomness = Literal["per_code", "per_request"]
 NetworkOf = Callable[[Any], Callable[[Tensor], Tensor]]
@@ -91,6 +92,9 @@ class InputDefence(Defence):
 
     def require(self, latent_dim: int) -> None:
         """Raise SpecError if codes of that length cannot be defended."""
+
+    def require_prior(self, prior: PriorSettings) -> None:
+        """Raise SpecError if codes of that distribution cannot be defended."""
 
     def move(self, latents: Tensor, streams: Streams) -> Tensor:
         """Return the codes (N, d) that images are made from, given the codes (N, d) of one request."""

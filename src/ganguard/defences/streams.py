@@ -9,6 +9,8 @@ import torch
 from numpy.random import Generator, Philox
 from torch import Tensor
 
+from ganguard.targets.prior import NORMAL, PriorSettings
+
 KEY_BYTES = 16
 
 
@@ -18,23 +20,29 @@ class Streams:
 
     Attributes:
         keys: KEY_BYTES for each row; equal keys give equal numbers.
+        prior: how the target draws its codes.
     """
 
     keys: Sequence[bytes]
+    prior: PriorSettings = NORMAL
 
     def __len__(self) -> int:
         return len(self.keys)
 
     def __getitem__(self, rows: slice) -> "Streams":
-        return Streams(self.keys[rows])
+        return Streams(self.keys[rows], self.prior)
 
     @staticmethod
-    def keyed(secret: bytes, rows: Sequence[bytes]) -> "Streams":
+    def keyed(secret: bytes, rows: Sequence[bytes], prior: PriorSettings = NORMAL) -> "Streams":
         """Return a stream for each of some texts, which nobody can predict without the secret.
 
-        secret: at most 64 bytes.
+        Args:
+            secret: at most 64 bytes.
+            rows: the texts.
+            prior: how the target draws its codes.
         """
-        return Streams([hashlib.blake2b(row, key=secret, digest_size=KEY_BYTES).digest() for row in rows])
+        keys = [hashlib.blake2b(row, key=secret, digest_size=KEY_BYTES).digest() for row in rows]
+        return Streams(keys, prior)
 
     @staticmethod
     def drawn(count: int, generator: torch.Generator) -> "Streams":
@@ -44,7 +52,15 @@ class Streams:
 
     def named(self, name: str) -> "Streams":
         """Return other streams from the same keys, so that two defences of a chain draw different numbers."""
-        return Streams.keyed(name.encode(), self.keys)
+        return Streams.keyed(name.encode(), self.keys, self.prior)
+
+    def codes(self, width: int) -> Tensor:
+        """Return codes (N, width) float32 from the target's prior."""
+        return self.prior.draw(self, width)
+
+    def seeds(self) -> list[int]:
+        """Return N seeds in [0, 2^62)."""
+        return [int.from_bytes(key[:8], "little") >> 2 for key in self.keys]
 
     def normal(self, width: int) -> Tensor:
         """Return (N, width) float32, N(0, 1)."""

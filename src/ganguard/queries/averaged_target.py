@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ganguard.base.errors import TargetError
 from ganguard.base.seeds import normal
+from ganguard.targets.prior import prior_of
 from ganguard.targets.protocol import BlackBoxTarget, Discriminator, LatentTarget, WhiteBoxTarget
 
 AT_ONCE = 512  # images asked for at once, unless one mean takes more
@@ -21,12 +22,13 @@ class AveragedTarget:
     Args:
         inner: the target that is asked.
         copies: how many images are averaged.
-        moved: standard deviation of the N(0, moved² I) that is added to the code of each of them; 0 asks for
-            the same code every time.
+        moved: by how much a code is moved for each of them, by normal noise whose standard deviation is this
+            multiple of an entry's own under the prior; 0 asks for the same code every time.
     """
 
     def __init__(self, inner: LatentTarget, copies: int, moved: float) -> None:
-        self._inner, self._copies, self._moved = inner, copies, moved
+        self._inner, self._copies = inner, copies
+        self._moved = moved and moved * prior_of(inner).moments(inner.latent_dim)[1]
         self.identity = inner.identity
         self.image_shape = inner.image_shape
 
@@ -66,7 +68,7 @@ def average(target: BlackBoxTarget, copies: int, moved: float) -> AveragedTarget
     Args:
         target: the metered target.
         copies: how many images are averaged.
-        moved: by how much their codes differ, in standard deviations of a prior N(0, I).
+        moved: by how much their codes differ, in standard deviations of an entry under the target's prior.
     """
     if not isinstance(target, LatentTarget):
         raise TargetError(

@@ -9,6 +9,7 @@ from torch import Tensor
 from ganguard.base.cache import tensor_digest
 from ganguard.queries.ledger import Ledger
 from ganguard.queries.reservation import reservation_id, sample_words
+from ganguard.targets.prior import prior_of
 from ganguard.targets.protocol import (
     BlackBoxTarget,
     Discriminator,
@@ -69,7 +70,7 @@ class MeteredLatentTarget(MeteredTarget):
     def __init__(self, inner: LatentTarget, ledger: Ledger, account: str) -> None:
         super().__init__(inner, ledger, account)
         self._latent = inner
-        self.latent_dim = inner.latent_dim
+        self.latent_dim, self.prior = inner.latent_dim, prior_of(inner)
 
     def draw_latents(self, indices: range, *, seed: int) -> Tensor:
         """Return codes (len(indices), latent_dim) from the target's prior."""

@@ -10,6 +10,7 @@ TARGETS = PluginTable(
     "ganguard.targets",
     {
         "checkpoint": "ganguard.targets.checkpoint:CheckpointTarget",
+        "diffusers": "ganguard.targets.diffusion.settings:DiffusersTarget",
         "exported": "ganguard.targets.programs.exported:ExportedTarget",
         "http": "ganguard.targets.api.rest:RestTarget",
         "hub": "ganguard.targets.hub:HubTarget",
@@ -17,6 +18,7 @@ TARGETS = PluginTable(
         "onnx": "ganguard.targets.programs.onnx:OnnxTarget",
         "openai": "ganguard.targets.api.openai_images:OpenAiTarget",
         "python": "ganguard.targets.python_factory:PythonTarget",
+        "state_dict": "ganguard.targets.other_houses.state_dict:StateDictTarget",
         "torchscript": "ganguard.targets.programs.torchscript:TorchScriptTarget",
         "url": "ganguard.targets.http:HttpTarget",
     },

@@ -25,6 +25,7 @@ from torch import Tensor
 from ganguard.base.errors import StepError
 from ganguard.base.settings import Positive, Settings
 from ganguard.targets.batching import MICRO_BATCH
+from ganguard.targets.prior import prior_of
 from ganguard.targets.protocol import BlackBoxTarget, LatentTarget, require_answer
 
 APART = 30.0  # seconds for which requests of an account are made apart after one failed among others
@@ -289,7 +290,7 @@ class QueuedLatentTarget(QueuedTarget):
     def __init__(self, batching: BatchingTarget, inner: LatentTarget, account: str) -> None:
         super().__init__(batching, inner, account)
         self._latent = inner
-        self.latent_dim = inner.latent_dim
+        self.latent_dim, self.prior = inner.latent_dim, prior_of(inner)
 
     def draw_latents(self, indices: range, *, seed: int) -> Tensor:
         """Return codes (len(indices), latent_dim) from the target's prior."""

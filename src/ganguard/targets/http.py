@@ -17,11 +17,11 @@ from torch import Tensor
 from ganguard.base.cache import content_key, tensor_digest
 from ganguard.base.compute import Compute
 from ganguard.base.errors import TargetError
-from ganguard.base.seeds import normal
 from ganguard.base.settings import shortened
 from ganguard.targets.allowed import is_loopback, parts_of, require_allowed
 from ganguard.targets.batching import MICRO_BATCH
 from ganguard.targets.load import TargetSettings
+from ganguard.targets.prior import OfIndices, PriorSettings
 from ganguard.targets.wire import AccountAnswer, ImagesRequest, from_npz
 from ganguard.targets.wire_client import WireClient
 
@@ -77,12 +77,19 @@ def _parts(url: str) -> SplitResult:
 def remote(client: WireClient) -> "RemoteTarget":
     """Return the target that a gateway serves to the holder of a key.
 
-    It takes codes if the key may send them.
+    It takes codes if the key may send them, and if they can be drawn here.
     """
     account = client.account()
     if account.target.latent_dim is None:
         return RemoteTarget(client, account)
-    return RemoteLatentTarget(client, account, account.target.latent_dim)
+    if account.target.prior is None:
+        target = RemoteTarget(client, account)
+        target.notes = (
+            "The gateway draws codes by code of its owner's, so that none can be drawn here: it is asked "
+            "without codes.",
+        )
+        return target
+    return RemoteLatentTarget(client, account, account.target.latent_dim, account.target.prior)
 
 
 class RemoteTarget:
@@ -91,7 +98,12 @@ class RemoteTarget:
     If the key may choose the seed, image i is a pure function of (seed, i). Otherwise the gateway draws, and
     images are a function of the request: the same range with the same seed gives the same images, whether in
     one piece or in a later run.
+
+    Attributes:
+        notes: what a person should know of it, a sentence each.
     """
+
+    notes: tuple[str, ...] = ()
 
     def __init__(self, client: WireClient, account: AccountAnswer) -> None:
         self._client, self._scopes = client, account.scopes
@@ -129,18 +141,20 @@ class RemoteTarget:
 
 
 class RemoteLatentTarget(RemoteTarget):
-    """The same for a key that may send codes. Their prior is N(0, I)."""
+    """The same for a key that may send codes, which the gateway's own prior draws here."""
 
-    def __init__(self, client: WireClient, account: AccountAnswer, latent_dim: int) -> None:
+    def __init__(
+        self, client: WireClient, account: AccountAnswer, latent_dim: int, prior: PriorSettings
+    ) -> None:
         super().__init__(client, account)
-        self.latent_dim = latent_dim
+        self.latent_dim, self.prior = latent_dim, prior
 
     def draw_latents(self, indices: range, *, seed: int) -> Tensor:
-        """Return codes (len(indices), latent_dim) float32, N(0, I), without a request.
+        """Return codes (len(indices), latent_dim) float32 from the target's prior, without a request.
 
-        Every target of ganguard's draws the same codes.
+        The gateway draws the same codes.
         """
-        return normal(seed, "latents", indices, self.latent_dim)
+        return self.prior.draw(OfIndices(seed, indices), self.latent_dim)
 
     def generate(self, latents: Tensor) -> Tensor:
         """Return images (N, C, H, W) uint8 of codes (N, latent_dim). Raises as `sample` does."""

@@ -9,13 +9,17 @@ from typing import Annotated
 
 from pydantic import Field
 
-from ganguard.architectures.checkpoint import DESCRIPTION
+from ganguard.architectures.checkpoint import DESCRIPTION, load_checkpoint
 from ganguard.base.compute import Compute
 from ganguard.base.errors import TargetError
 from ganguard.base.settings import one_line
 from ganguard.targets.checkpoint import CheckpointTarget
-from ganguard.targets.load import TargetSettings
+from ganguard.targets.foreign.code import ForeignCode
+from ganguard.targets.foreign.ranges import OWN
+from ganguard.targets.foreign.settings import Interface
+from ganguard.targets.load import TargetSettings, naming
 from ganguard.targets.module import WhiteBoxModuleTarget
+from ganguard.targets.stochastic import WhiteBoxStochasticTarget
 
 FILES = (DESCRIPTION, "generator.safetensors", "discriminator.safetensors")
 NAME = r"^[\w.-]{1,96}/[\w.-]{1,96}$"
@@ -28,10 +32,12 @@ class HubTarget(TargetSettings):
 
     Attributes:
         revision: branch, tag or commit. With a commit, every audit on any machine audits the same target.
+        stochastic: its G draws noise in `forward`, by intention; see `StochasticSettings`.
     """
 
     hub: Annotated[str, Field(pattern=NAME)]
     revision: Annotated[str, Field(min_length=1, max_length=200)] = "main"
+    stochastic: bool = False
 
     def fingerprint(self) -> str:
         """Return the digest of checkpoint.json, after a download.
@@ -40,12 +46,27 @@ class HubTarget(TargetSettings):
         """
         return self._checkpoint().fingerprint()
 
-    def load(self, compute: Compute) -> WhiteBoxModuleTarget:
+    def load(self, compute: Compute) -> WhiteBoxModuleTarget | WhiteBoxStochasticTarget:
         """Download the checkpoint and load it.
 
         Raises TargetError if it cannot be downloaded, CheckpointError if it is no checkpoint.
         """
-        return self._checkpoint().load(compute)
+        kept = self._checkpoint()
+        return self._with_noise(kept.path, compute) if self.stochastic else kept.load(compute)
+
+    def _with_noise(self, directory: Path, compute: Compute) -> WhiteBoxStochasticTarget:
+        checkpoint = load_checkpoint(directory)
+        networks = checkpoint.networks
+        with naming(self.hub):
+            return WhiteBoxStochasticTarget(
+                networks.generator,
+                networks.discriminator,
+                latent_dim=networks.generator.latent_dim,
+                identity=f"checkpoint:{checkpoint.digest()}",
+                compute=compute,
+                foreign=ForeignCode(),
+                interface=Interface(pixel_range=OWN),
+            )
 
     def _checkpoint(self) -> CheckpointTarget:
         return CheckpointTarget(checkpoint=str(_fetched(self.hub, self.revision)))

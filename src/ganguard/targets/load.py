@@ -24,6 +24,11 @@ class TargetSettings(Settings):
     remote: ClassVar[bool] = False
     keeps_answers: ClassVar[bool] = False
 
+    @property
+    def volatile(self) -> bool:
+        """Whether only opening the target tells what its images are, whatever digest its file has."""
+        return False
+
     def place(self) -> str | None:
         """Return what describes the target to a person, beside its kind; None for the value of the field
         that is named like the kind."""
@@ -74,7 +79,8 @@ def fingerprint(settings: TargetSettings) -> str | None:
 
     Raises InputError.
     """
-    return cast(LoadsTarget, settings).fingerprint()
+    found = cast(LoadsTarget, settings).fingerprint()
+    return None if settings.volatile else found
 
 
 @contextmanager

@@ -5,6 +5,8 @@ Checkpoints, factories and TorchScript files all become one of these.
 
 import copy
 import math
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +15,6 @@ from ganguard.base.cache import tensor_digest
 from ganguard.base.compute import Compute, use_threads
 from ganguard.base.errors import TargetError
 from ganguard.base.images import CHANNELS, has_opacity, require_images, to_float, to_uint8
-from ganguard.base.seeds import normal
 from ganguard.base.settings import one_line
 from ganguard.targets.batching import MICRO_BATCH, in_micro_batches
 from ganguard.targets.foreign.code import ForeignCode
@@ -21,9 +22,10 @@ from ganguard.targets.foreign.fitted import of_statistics
 from ganguard.targets.foreign.network import CalledNetwork
 from ganguard.targets.foreign.purity import require_pure
 from ganguard.targets.foreign.ranges import require_range, to_own
+from ganguard.targets.foreign.settings import MOST_LATENTS, PLAIN, Interface
+from ganguard.targets.prior import OfIndices, require_drawn
 from ganguard.targets.protocol import Discriminator
 
-MOST_LATENTS = 1 << 20  # entries of z
 MOST_BYTES = 4 << 30  # of a micro-batch of float images: 2048x2048 pixels in colour
 
 
@@ -94,11 +96,11 @@ class ModuleDiscriminator:
 
 
 class ModuleTarget:
-    """G as a LatentTarget whose prior is N(0, I).
+    """G as a LatentTarget.
 
-    G takes z (N, latent_dim) float32 and gives images (N, C, H, W) in [-1, 1]. Some micro-batches are drawn
-    at once to check that. Raises TargetError if G fails, or gives another shape, another range, NaN or
-    infinity, or images that do not follow from their codes alone.
+    G takes codes float32 and gives images (N, C, H, W). Some micro-batches are drawn at once to check that.
+    Raises TargetError if G fails, or gives another shape, another range, NaN or infinity, or images that do
+    not follow from their codes alone.
 
     Args:
         module: G.
@@ -109,9 +111,10 @@ class ModuleTarget:
         ours: G is ganguard's own, so its range is [-1, 1] for certain, and values beyond are clamped. Any
             other G is checked, and runs behind a guard.
         foreign: the code that another G belongs to, if it has run before.
-        pixel_range: the values of black and white in G's images; None stands for [-1, 1], and for a check.
+        interface: what G takes and gives.
 
     Attributes:
+        prior: how codes are distributed.
         notes: remarks on a G that works and may not be what its owner means, a sentence each.
     """
 
@@ -124,22 +127,25 @@ class ModuleTarget:
         compute: Compute,
         ours: bool = False,
         foreign: ForeignCode | None = None,
-        pixel_range: tuple[float, float] | None = None,
+        interface: Interface = PLAIN,
     ) -> None:
         if not 0 < latent_dim <= MOST_LATENTS:
             raise TargetError(f"latent_dim must be 1 to {MOST_LATENTS:,}; got {latent_dim}.")
-        self.latent_dim = latent_dim
+        self.latent_dim, self.prior = latent_dim, interface.prior
         self.notes: tuple[str, ...] = ()
-        self._compute, self._range = compute, pixel_range
+        self._compute, self._range, self._interface = compute, interface.pixel_range, interface
         self._foreign = None if ours else foreign or ForeignCode()
         self._network = CalledNetwork(module, "generator", "codes", compute, self._foreign)
         with torch.inference_mode(), use_threads(compute.threads):
             self.image_shape, images = self._probe()
-        self.identity = identity if ours else f"{identity}:{tensor_digest({'probe': images})}"
+        self.identity = (
+            identity if ours else f"{identity}{interface.said()}:{tensor_digest({'probe': images})}"
+        )
 
     def draw_latents(self, indices: range, *, seed: int) -> Tensor:
-        """Return codes (len(indices), latent_dim) float32, N(0, I); row i is a pure function of (seed, i)."""
-        return normal(seed, "latents", indices, self.latent_dim)
+        """Return codes (len(indices), latent_dim) float32 from the prior; row i is a pure function of (seed,
+        i)."""
+        return self.prior.draw(OfIndices(seed, indices), self.latent_dim)
 
     def generate(self, latents: Tensor) -> Tensor:
         """Return images (N, C, H, W) uint8 of codes (N, latent_dim).
@@ -151,14 +157,21 @@ class ModuleTarget:
                 f"codes must be finite and (N, {self.latent_dim}); got shape {tuple(latents.shape)}."
             )
         with use_threads(self._compute.threads):
-            return in_micro_batches(self._images, latents.float(), self._compute.torch_device())
+            return self._batched(self._images, latents.float())
 
     def sample(self, indices: range, *, seed: int) -> Tensor:
         """Return images (len(indices), C, H, W) uint8 of the codes `draw_latents(indices, seed=seed)`."""
         return self.generate(self.draw_latents(indices, seed=seed))
 
+    def _batched(self, function: Callable[[Tensor], Tensor], z: Tensor) -> Tensor:
+        return in_micro_batches(function, z, self._compute.torch_device(), self._interface.batch)
+
+    def _floats(self, z: Tensor) -> Any:
+        """Return what G gives for the codes of one batch (N, latent_dim)."""
+        return self._network(z.reshape(len(z), *(self._interface.shape or (self.latent_dim,))))
+
     def _images(self, z: Tensor) -> Tensor:
-        images = self._network(z)
+        images = self._floats(z)
         if not isinstance(images, Tensor) or images.shape != (len(z), *self.image_shape):
             got = tuple(images.shape)[1:] if isinstance(images, Tensor) else type(images).__name__
             raise TargetError(
@@ -168,20 +181,37 @@ class ModuleTarget:
         _require_finite(images)
         return to_uint8(to_own(images, self._range))
 
+    def _first(self, z: Tensor) -> Tensor:
+        """Return what G gives for the codes of one batch, if that is images. Raises TargetError otherwise."""
+        try:
+            images = self._floats(z)
+        except TargetError as problem:
+            if self._foreign is None or len(self._interface.shape or ()) > 1:
+                raise
+            raise TargetError(f"{problem} If it takes codes of another shape, set `latent_shape`.") from None
+        _require_generator_output(images, self._range, len(z))
+        return images
+
     def _probe(self) -> tuple[tuple[int, int, int], Tensor]:
-        """Return the image shape, and one micro-batch (MICRO_BATCH, C, H, W) uint8."""
-        z, others = (
-            self.draw_latents(range(start, start + MICRO_BATCH), seed=0).to(self._compute.torch_device())
-            for start in (0, MICRO_BATCH)
-        )
-        floats = self._network(z)
-        shape = self.image_shape = _require_generator_output(floats, self._range)
-        own = to_own(floats, self._range)
-        images = to_uint8(own)
+        """Return the image shape, and the first MICRO_BATCH images (MICRO_BATCH, C, H, W) uint8."""
+        z, others = require_drawn(self.prior, self.latent_dim, 2 * MICRO_BATCH).split(MICRO_BATCH)
+        parts: list[Tensor] = []
+
+        def first(z: Tensor) -> Tensor:
+            parts.append(to_own(self._first(z), self._range))
+            return to_uint8(parts[-1])
+
+        images = self._batched(first, z)
+        shape = self.image_shape = (images.shape[1], images.shape[2], images.shape[3])
+        own = torch.cat(parts)
         if self._foreign is None:
             return shape, images
+
+        def generate(z: Tensor) -> Tensor:
+            return self._batched(self._images, z)
+
         of_range = require_range(own, self._range)
-        of_purity = require_pure(self._images, self._network.module, z, others, images)
+        of_purity = require_pure(generate, self._network.module, z, others, images)
         of_weights = of_statistics(self._network.module)
         self.notes += tuple(f"The generator: {note}." for note in (*of_range, *of_purity, *of_weights))
         return shape, images
@@ -203,7 +233,7 @@ class WhiteBoxModuleTarget(ModuleTarget):
         compute: Compute,
         ours: bool = False,
         foreign: ForeignCode | None = None,
-        pixel_range: tuple[float, float] | None = None,
+        interface: Interface = PLAIN,
     ) -> None:
         foreign = None if ours else foreign or ForeignCode()
         super().__init__(
@@ -213,20 +243,34 @@ class WhiteBoxModuleTarget(ModuleTarget):
             compute=compute,
             ours=ours,
             foreign=foreign,
-            pixel_range=pixel_range,
+            interface=interface,
         )
-        self.discriminator: Discriminator = ModuleDiscriminator(discriminator, compute, foreign)
-        if not ours:
+        self.discriminator: Discriminator
+        if foreign is None:
+            self.discriminator = ModuleDiscriminator(discriminator, compute)
+        else:
             probe = self.sample(range(MICRO_BATCH), seed=0)
-            answers = _answers_digest(self.discriminator, probe)
-            self.discriminator.module()
-            if _answers_digest(self.discriminator, probe) != answers:
-                raise TargetError(
-                    "the discriminator must give the same scores and features for the same images; it gave "
-                    "others the second time. Take its noise out, and put it into evaluation mode."
-                )
+            self.discriminator, answers, notes = handed_over(discriminator, probe, compute, foreign)
             self.identity += f":{answers}"
-            self.notes += tuple(f"The discriminator: {note}." for note in of_statistics(discriminator))
+            self.notes += notes
+
+
+def handed_over(
+    discriminator: nn.Module, probe: Tensor, compute: Compute, foreign: ForeignCode
+) -> tuple[Discriminator, str, tuple[str, ...]]:
+    """Return a foreign D, the digest of its answers to images (N, C, H, W) uint8, and remarks on it.
+
+    Raises TargetError if it cannot be copied, or changes its mind.
+    """
+    D = ModuleDiscriminator(discriminator, compute, foreign)
+    answers = _answers_digest(D, probe)
+    D.module()
+    if _answers_digest(D, probe) != answers:
+        raise TargetError(
+            "the discriminator must give the same scores and features for the same images; it gave "
+            "others the second time. Take its noise out, and put it into evaluation mode."
+        )
+    return D, answers, tuple(f"The discriminator: {note}." for note in of_statistics(discriminator))
 
 
 def _answers_digest(D: Discriminator, images: Tensor) -> str:
@@ -252,12 +296,10 @@ def require_micro_batch(image_shape: tuple[int, int, int]) -> None:
         )
 
 
-def _require_generator_output(
-    images: object, pixel_range: tuple[float, float] | None
-) -> tuple[int, int, int]:
-    """Return the image shape (C, H, W) of a micro-batch.
+def _require_generator_output(images: object, pixel_range: tuple[float, float] | None, count: int) -> None:
+    """Raise TargetError if a generator's answer to `count` codes is not that many finite images.
 
-    Raises TargetError if it is not finite images. Whole numbers are taken if their range is stated.
+    Whole numbers are taken if their range is stated.
     """
     if not isinstance(images, Tensor) or not (images.is_floating_point() or (pixel_range and _whole(images))):
         what = f"{images.dtype} tensor" if isinstance(images, Tensor) else type(images).__name__
@@ -265,17 +307,16 @@ def _require_generator_output(
         raise TargetError(f"the generator must give a float tensor of images in [-1, 1]; got {what}.{hint}")
     if (
         images.ndim != 4
-        or len(images) != MICRO_BATCH
+        or len(images) != count
         or images.shape[1] not in CHANNELS
         or (has_opacity(images.shape[1]) and images.shape[3] in (1, 3))  # their channels come last
         or not images.numel()
     ):
         raise TargetError(
-            f"the generator must give ({MICRO_BATCH}, C, H, W) with C of 1 to 4 for {MICRO_BATCH} codes; "
-            f"got {tuple(images.shape)}."
+            f"the generator must give ({count}, C, H, W) with C of 1 to 4 for {count} codes; got "
+            f"{tuple(images.shape)}."
         )
     _require_finite(images)
-    return (images.shape[1], images.shape[2], images.shape[3])
 
 
 def _whole(images: Tensor) -> bool:

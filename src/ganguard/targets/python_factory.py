@@ -1,10 +1,7 @@
 """A generator built by the user's own Python code, as a target."""
 
-import importlib
-import sys
-from collections.abc import Callable
+import math
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Any, cast
 
 from pydantic import Field, field_validator
@@ -13,67 +10,83 @@ from torch import nn
 from ganguard.base.cache import tensor_digest
 from ganguard.base.compute import Compute
 from ganguard.base.errors import TargetError
-from ganguard.base.settings import Positive, one_line, shortened
+from ganguard.base.settings import one_line
 from ganguard.base.weights import weights_of
 from ganguard.targets.foreign.code import ForeignCode
 from ganguard.targets.foreign.fitted import Loads, watch_loads
-from ganguard.targets.foreign.ranges import PixelRange
-from ganguard.targets.load import TargetSettings, naming
+from ganguard.targets.foreign.named import LONGEST_NAME, code_of, imported, require_name
+from ganguard.targets.load import naming
 from ganguard.targets.module import ModuleTarget, WhiteBoxModuleTarget
+from ganguard.targets.stochastic import (
+    StochasticSettings,
+    StochasticTarget,
+    WhiteBoxStochasticTarget,
+    require_no_generators,
+)
 
-LONGEST_NAME = 200  # characters of "module:factory"
 
-
-class PythonTarget(TargetSettings):
+class PythonTarget(StochasticSettings):
     """`python`: "module:factory"; the module is also looked for in the current folder.
 
-    The factory is called without arguments and returns G, or a pair (G, D), as torch modules. G takes z (N,
-    latent_dim) float32, drawn from N(0, I), and gives images (N, C, H, W) in [-1, 1].
-
-    Attributes:
-        latent_dim: entries of z; None reads G's attribute `latent_dim`.
-        range: black and white in G's images, such as [0, 255]; None stands for [-1, 1].
+    The factory is called without arguments and returns G, or a pair (G, D), as torch modules. G takes codes
+    (N, latent_dim) or (N, *latent_shape) float32, drawn from N(0, I) or another prior, and gives images (N,
+    C, H, W) in [-1, 1]. If the settings name neither, G's attribute `latent_dim` or `latent_shape` does.
     """
 
     python: Annotated[str, Field(max_length=LONGEST_NAME)]
-    latent_dim: Positive | None = None
-    range: PixelRange | None = None
 
     @field_validator("python")
     @classmethod
     def _two_parts(cls, python: str) -> str:
-        module, colon, factory = python.partition(":")
-        if not (module and colon and factory and python.isprintable()):
-            raise ValueError(f'must be "module:factory"; got {shortened(python)}')
-        return python
+        return require_name(python, "factory")
 
     def fingerprint(self) -> None:
         """Return None: only calling the factory tells what it makes."""
         return None
 
-    def load(self, compute: Compute) -> ModuleTarget:
+    def load(self, compute: Compute) -> ModuleTarget | StochasticTarget:
         """Call the factory. Raises TargetError if it is missing, fails, or returns something else."""
         foreign, made, loads = _call(self.python)
         G, D = _modules(made, self.python)
-        latent_dim = self.latent_dim or getattr(G, "latent_dim", None)
-        if type(latent_dim) is not int:
+        own, said = _own_shape(G), self.code_shape()
+        shape = own if own and said in (None, (math.prod(own),)) else said
+        if shape is None:
             raise TargetError(
-                f"{self.python}: latent_dim must be known; G has no such attribute. Set it beside `python:`, "
-                "or as an attribute of G."
+                f"{self.python}: latent_dim must be known; G has no such attribute. Set it, or latent_shape, "
+                "beside `python:`, or as an attribute of G."
             )
         with naming(self.python):
-            build = ModuleTarget if D is None else partial(WhiteBoxModuleTarget, discriminator=D)
+            if not self.stochastic:
+                require_no_generators(G)
+            alone, beside = _STOCHASTIC if self.stochastic else _PLAIN
+            build = alone if D is None else partial(beside, discriminator=D)
             target = build(
                 G,
-                latent_dim=latent_dim,
+                latent_dim=math.prod(shape),
                 identity=f"python:{self.python}:{_digest(G, D, foreign)}",
                 compute=compute,
                 foreign=foreign,
-                pixel_range=self.range,
+                interface=self.interface(shape),
             )
         notes = loads.notes(G) + (loads.notes(D) if D is not None else [])
         target.notes += tuple(f"{self.python}: {note}." for note in notes)
         return target
+
+
+_PLAIN = (ModuleTarget, WhiteBoxModuleTarget)
+_STOCHASTIC = (StochasticTarget, WhiteBoxStochasticTarget)
+
+
+def _own_shape(G: nn.Module) -> tuple[int, ...] | None:
+    """Return the shape of a code by G's attributes; None if they do not say it."""
+    latent_dim = getattr(G, "latent_dim", None)
+    if type(latent_dim) is int:
+        return (latent_dim,)
+    sides: object = getattr(G, "latent_shape", None)
+    if not isinstance(sides, tuple | list):
+        return None
+    shape = tuple(cast(tuple[object, ...], sides))
+    return cast(tuple[int, ...], shape) if shape and all(type(side) is int for side in shape) else None
 
 
 def _digest(G: nn.Module, D: nn.Module | None, foreign: ForeignCode) -> str:
@@ -91,25 +104,15 @@ def _digest(G: nn.Module, D: nn.Module | None, foreign: ForeignCode) -> str:
         ) from None
 
 
-_IMPORTED: dict[str, ForeignCode] = {}
-"""Name of a module -> its code as its import left it. A process imports a module once, and may open its
-target many times."""
-
-
 def _call(name: str) -> tuple[ForeignCode, object, Loads]:
     """Return the user's code, what its factory makes, and how that loaded weights.
 
     Raises TargetError if the factory is missing or fails.
     """
-    module, _, _ = name.partition(":")
-    before = _IMPORTED.get(module) if module in sys.modules else None
-    foreign = before.again() if before else ForeignCode(Path.cwd())
+    foreign = code_of(name)
     try:
         with watch_loads() as loads:
-            with foreign.running():
-                factory = _find(name)
-            if before is None:
-                _IMPORTED[module] = foreign.again()
+            factory = imported(name, foreign)
             with foreign.running():
                 return foreign, factory(), loads
     except TargetError:
@@ -123,21 +126,6 @@ def _call(name: str) -> tuple[ForeignCode, object, Loads]:
         raise TargetError(
             f"{name}: the factory raised {type(problem).__name__}: {one_line(problem, 200)}"
         ) from None
-
-
-def _find(name: str) -> Callable[[], object]:
-    """Return the factory. Raises TargetError if there is none of that name."""
-    module_name, _, factory_name = name.partition(":")
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as problem:
-        raise TargetError(
-            f"{name}: no module {problem.name!r}. Run from the folder that holds it, or install its package."
-        ) from None
-    factory = getattr(module, factory_name, None)
-    if not callable(factory):
-        raise TargetError(f"{name}: module {module_name!r} has no function {factory_name!r}.")
-    return cast(Callable[[], object], factory)
 
 
 def _modules(made: object, name: str) -> tuple[nn.Module, nn.Module | None]:

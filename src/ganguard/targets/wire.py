@@ -23,13 +23,13 @@ from ganguard.base.codecs import encode_png
 from ganguard.base.errors import TargetError
 from ganguard.base.images import CHANNELS
 from ganguard.base.settings import LARGEST, MOST_SIDE, Settings, one_line
+from ganguard.targets.prior import FARTHEST, NORMAL, Known
 
 IMAGES = "/v1/images"
 ACCOUNT = "/v1/account"
 IDEMPOTENCY_KEY = "Idempotency-Key"
 LONGEST_KEY = 128  # characters of an idempotency key
 MOST_COUNT = 1 << 20  # images of a request, however it is configured
-FARTHEST = 1000.0  # largest entry of a code: no prior reaches it, and no network overflows on it
 NPZ = "application/x-npz"
 
 # What the header of an NPY file says of the type, the order and the shape of its array.
@@ -103,12 +103,14 @@ class Served(Settings):
 
     Attributes:
         identity: changes whenever the images of a seed may have changed.
-        latent_dim: entries of the codes that may be sent, drawn from N(0, I); None if none may be sent.
+        latent_dim: entries of the codes that may be sent; None if none may be sent.
+        prior: how the gateway draws codes; None if only its own code can.
     """
 
     identity: str
     image_shape: tuple[Channels, Side, Side]
     latent_dim: Annotated[int, Field(ge=1, le=1 << 20)] | None
+    prior: Known | None = NORMAL
 
 
 class AccountAnswer(Settings):

@@ -28,11 +28,16 @@ def test_paths_are_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     )
 
 
+KINDS = (
+    "checkpoint, diffusers, exported, http, hub, images, onnx, openai, python, state_dict, torchscript, url"
+)
+
+
 @pytest.mark.parametrize("value", ["digits", None, 3, ["checkpoint"]])
 def test_what_is_no_mapping_lists_the_kinds(value: object) -> None:
     with pytest.raises(
         SpecError,
-        match="one of checkpoint, exported, http, hub, images, onnx, openai, python, torchscript, url",
+        match=f"one of {KINDS}",
     ):
         parse_target(value)
 
@@ -45,7 +50,7 @@ def test_an_unknown_kind_names_the_nearest() -> None:
 def test_no_kind_lists_the_kinds() -> None:
     with pytest.raises(
         SpecError,
-        match="Known: checkpoint, exported, http, hub, images, onnx, openai, python, torchscript, url",
+        match=f"Known: {KINDS}",
     ):
         parse_target({})
 
@@ -56,7 +61,7 @@ def test_no_kind_lists_the_kinds() -> None:
         ({"checkpoint": "a", "latent_dim": 3}, r"target\.latent_dim: unknown key"),
         ({"python": "m:f", "latent_dim": 0}, r"target\.latent_dim: .*greater than 0; got 0"),
         ({"python": "m"}, r"""target\.python: must be "module:factory"; got 'm'"""),
-        ({"torchscript": "a"}, r"target\.latent_dim: this key is required and missing"),
+        ({"torchscript": "a"}, r"target: must have `latent_dim`, the entries of a code"),
         ({"checkpoint": "a", "python": "m:f"}, "unknown key"),
     ],
 )

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ganguard.base.compute import Compute
 from ganguard.base.errors import SpecError, TargetError
+from ganguard.targets.foreign.settings import Interface
 from ganguard.targets.load import parse_target
 from ganguard.targets.module import ModuleTarget
 
@@ -28,7 +29,13 @@ class Picture(nn.Module):
 
 
 def _open(change: Change, compute: Compute, stated: tuple[float, float] | None = None) -> ModuleTarget:
-    return ModuleTarget(Picture(change), latent_dim=3, identity="test", compute=compute, pixel_range=stated)
+    return ModuleTarget(
+        Picture(change),
+        latent_dim=3,
+        identity="test",
+        compute=compute,
+        interface=Interface(pixel_range=stated),
+    )
 
 
 def _sparse(x: Tensor) -> Tensor:

@@ -102,3 +102,25 @@ def test_the_identity_is_of_the_file(tmp_path: Path, compute: Compute) -> None:
     one, other = (_settings(path).load(compute).identity for path in paths)
     assert one != other
     assert one == _settings(paths[0]).load(compute).identity
+
+
+class Conv(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.up = nn.ConvTranspose2d(3, 1, 4)
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.up(z).tanh()
+
+
+def test_codes_are_given_in_the_shape_that_is_said(tmp_path: Path, compute: Compute) -> None:
+    """As DCGAN's generator takes them. TorchScript does not say what it takes."""
+    path = tmp_path / "dcgan.ts"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.jit.save(torch.jit.trace(Conv(), torch.zeros(2, 3, 1, 1)), path)
+    with pytest.raises(TargetError, match=r"raised on codes \(64, 3\).* set `latent_shape`"):
+        _settings(path).load(compute)
+    target = TorchScriptTarget(torchscript=str(path), trusted=True, latent_shape=(3, 1, 1)).load(compute)
+    assert (target.latent_dim, target.image_shape) == (3, (1, 4, 4))
+    assert target.sample(range(70), seed=0).shape == (70, 1, 4, 4)

@@ -59,7 +59,7 @@ class Averaging(Settings):
 
     Attributes:
         copies: how many queries make one image.
-        moved: how far the codes of one image differ, in standard deviations of a prior N(0, I); 0 sends the
+        moved: how far the codes of one image differ, in standard deviations of the prior; 0 sends the
             same code each time.
     """
 

@@ -146,6 +146,8 @@ OPENS_CHECKPOINT = (
     "ganguard.targets.foreign.process_state",
     "ganguard.targets.foreign.purity",
     "ganguard.targets.foreign.ranges",
+    "ganguard.targets.foreign.settings",
+    "ganguard.targets.prior",
 )
 """Code that the images of a GAN that was trained here depend on."""
 OPENS = ("ganguard.base", "ganguard.architectures", "ganguard.data.crops", "ganguard.targets", FILES)

@@ -2,6 +2,7 @@
 
 import logging
 from pathlib import Path
+from typing import cast
 
 from ganguard.defences.defended_target import DefendedTarget
 from ganguard.gateway.shop.admission import Admission
@@ -18,9 +19,11 @@ from ganguard.gateway.watch.journal import RequestJournal
 from ganguard.gateway.watch.risk import Audited
 from ganguard.gateway.watch.risk_watch import RiskWatch
 from ganguard.gateway.watch.telemetry import Telemetry
+from ganguard.gateway.watch.usual_codes import Form, watched_form
 from ganguard.targets.batching_target import BatchingTarget
 from ganguard.targets.load import load_target
-from ganguard.targets.protocol import LatentTarget, notes_of
+from ganguard.targets.prior import Known, PythonPrior, prior_of
+from ganguard.targets.protocol import BlackBoxTarget, LatentTarget, notes_of
 from ganguard.targets.wire import Served
 
 LOG = logging.getLogger("ganguard.gateway")
@@ -50,7 +53,7 @@ class Service:
         self.ledger, self.database = self._databases.ledger, self._databases.database
         self._secret = kept_secret(Path(spec.directory), self.database, renewed=new_secret)
         self.keys, self.watch = Keys(self.database), RiskWatch(spec, audited, self.database, self.telemetry)
-        self.journal = RequestJournal(self.database, self.telemetry)
+        self.journal = RequestJournal(self.database, self.telemetry, _form(target))
         self.async_keys = AsyncKeys(self.keys)
         self.batching = BatchingTarget(target, spec.batching, self.telemetry.batch)
         self.offers = Offers(spec, self.batching, self._secret)
@@ -93,4 +96,22 @@ class Service:
         """Return what a key's holder may know about the target."""
         target = self.target_for(key.account, key.class_)
         codes = target.latent_dim if isinstance(target, LatentTarget) and key.scopes.send_latents else None
-        return Served(identity=target.identity, image_shape=target.image_shape, latent_dim=codes)
+        prior = prior_of(target)
+        return Served(
+            identity=target.identity,
+            image_shape=target.image_shape,
+            latent_dim=codes,
+            prior=None if isinstance(prior, PythonPrior) else cast(Known, prior),
+        )
+
+
+def _form(target: BlackBoxTarget) -> Form | None:
+    """Return the form in which the codes of a target's clients are watched; None if they cannot be."""
+    if not isinstance(target, LatentTarget):
+        return None
+    form = watched_form(prior_of(target), target.latent_dim)
+    if form is None:
+        LOG.warning(
+            "codes of this target's own prior show what signs of copying show: no account's codes are watched"
+        )
+    return form

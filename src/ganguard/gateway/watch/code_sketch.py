@@ -20,6 +20,7 @@ DIRECTIONS = 16
 GRIDS = 2
 SAME_CELL = 1e-8  # probability that two codes from the prior share a cell of a grid
 SMALLEST = 0.5  # honest customers truncate codes to no less than this multiple of the prior's size
+MOST_ROTATED = 1024  # entries of codes that are rotated whole, as they have been from the first
 SLOTS = 1 << 16  # per grid; cells of about as many codes are remembered
 _CHECK = np.uint64((1 << 32) - 1)
 
@@ -34,8 +35,9 @@ class Grids:
 
     def __init__(self, width: int, seed: int) -> None:
         kept = min(width, DIRECTIONS)
-        square = normal(derived_seed(seed, "rotation"), "rotation", range(width), width).double()
-        self._rotation = torch.linalg.qr(square)[0][:, :kept]
+        columns = width if width <= MOST_ROTATED else kept  # the first columns are as random without the rest
+        drawn = normal(derived_seed(seed, "rotation"), "rotation", range(width), columns).double()
+        self._rotation = torch.linalg.qr(drawn)[0][:, :kept]
         # Two draws from N(0, 1) fall into the same cell of width w with probability about w / (2 sqrt(pi)).
         self._cell = SMALLEST * 2 * math.sqrt(math.pi) * SAME_CELL ** (1 / kept)
         draw = np.random.default_rng(derived_seed(seed, "grids"))

@@ -23,6 +23,7 @@ from ganguard.gateway.watch.raised_signs import log_raised
 from ganguard.gateway.watch.signs import Sign
 from ganguard.gateway.watch.statements import ROWS
 from ganguard.gateway.watch.telemetry import Telemetry
+from ganguard.gateway.watch.usual_codes import Form
 from ganguard.gateway.watch.watched import AT_ONCE, Watched
 from ganguard.queries.ledger_database import Database
 
@@ -41,10 +42,11 @@ class RequestJournal:
     Args:
         database: the ledger's database.
         telemetry: counts the signs that are raised.
+        form: the form in which codes are compared; None if they are not.
     """
 
-    def __init__(self, database: Database, telemetry: Telemetry) -> None:
-        self._database, self._telemetry = open_database(database), telemetry
+    def __init__(self, database: Database, telemetry: Telemetry, form: Form | None) -> None:
+        self._database, self._telemetry, self._form = open_database(database), telemetry, form
         self._watched = Watched(database)
         self._lock, self._turn = threading.Lock(), threading.Lock()  # for what is noted; for writing
         self._images: Counter[tuple[str, int]] = Counter()  # by account and hour
@@ -65,7 +67,7 @@ class RequestJournal:
         with self._lock:
             self._images[account, hour_now()] += images
             full = self._waiting >= MOST_WAITING
-        if latents is None:
+        if latents is None or self._form is None:
             return
         if full:
             with suppress(GanguardError):  # the thread logs it
@@ -73,7 +75,7 @@ class RequestJournal:
         with self._lock:
             # Only if the database fails is there still no room. Then nothing is sold either.
             if self._waiting < MOST_WAITING:
-                self._codes[account].append(latents)
+                self._codes[account].append(self._form(latents))
                 self._waiting += len(latents)
 
     def write(self) -> None:

@@ -8,18 +8,7 @@ from urllib.parse import SplitResult
 from pydantic import Field, ValidationInfo, field_validator
 
 from ganguard.base.errors import TargetError
-from ganguard.base.settings import (
-    Float,
-    NonNegative,
-    Positive,
-    Settings,
-    TooLarge,
-    absolute,
-    one_line,
-    read_bounded,
-    shortened,
-)
-from ganguard.base.text_files import decoded
+from ganguard.base.settings import Float, NonNegative, Positive, Settings, absolute
 from ganguard.data.crops import Side
 from ganguard.targets.allowed import is_loopback
 from ganguard.targets.api.answers import answers_directory
@@ -29,9 +18,7 @@ from ganguard.targets.api.image import Reading, Size, shape_given
 from ganguard.targets.api.json_path import Step
 from ganguard.targets.api.request import ApiRequest
 from ganguard.targets.api.target import ApiTarget
-
-LARGEST_PROMPTS = 16 << 20  # bytes of a file of prompts
-Prompt = Annotated[str, Field(min_length=1, max_length=32_000)]
+from ganguard.targets.prompts import Prompt, absolute_file, texts_of
 
 
 class ApiSettings(Settings):
@@ -71,26 +58,13 @@ class ApiSettings(Settings):
     @field_validator("prompts", "answers")
     @classmethod
     def _absolute(cls, value: object, info: ValidationInfo) -> object:
-        if info.field_name == "prompts" and isinstance(value, str) and not Path(absolute(value)).is_file():
-            raise ValueError(
-                "must be a list of prompts, or a text file with one a line; there is no file "
-                f"{shortened(value)}"
-            )
-        return absolute(value) if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        return absolute_file(value) if info.field_name == "prompts" else absolute(value)
 
     def texts(self) -> tuple[str, ...]:
         """Return the prompts. Raises TargetError if their file cannot be read, or has none."""
-        if not isinstance(self.prompts, str):
-            return self.prompts
-        try:
-            lines = decoded(read_bounded(Path(self.prompts), LARGEST_PROMPTS)).splitlines()
-        except (OSError, TooLarge, ValueError) as problem:
-            raise TargetError(
-                f"{self.prompts}: no text that can be read ({one_line(problem, 120)})."
-            ) from None
-        if not (found := tuple(line.strip() for line in lines if line.strip())):
-            raise TargetError(f"{self.prompts}: must hold a prompt a line; it holds none.")
-        return found
+        return texts_of(self.prompts)
 
     def key(self) -> str:
         """Return the key, or "" if none is sent. Raises TargetError if it is not set, or cannot be sent."""

@@ -1,6 +1,7 @@
 """A network as a target calls it: in evaluation mode, on a device, behind the guard if it is not ours."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,6 +11,9 @@ from ganguard.base.compute import Compute, use_threads
 from ganguard.base.errors import TargetError
 from ganguard.base.settings import one_line
 from ganguard.targets.foreign.code import ForeignCode
+
+How = Callable[[Callable[..., object], Tensor], object]
+"""Takes a network and rows, and returns what the network makes of them."""
 
 
 class CalledNetwork:
@@ -47,12 +51,16 @@ class CalledNetwork:
                     f"{_reason(problem)}"
                 ) from None
 
-    def __call__(self, rows: Tensor, method: str = "forward") -> Any:
+    def __call__(self, rows: Tensor, method: str = "forward", how: How | None = None) -> Any:
         """Return what the network, or another method of it, makes of rows (N, ...) float32.
+
+        how: calls it, behind the guard, with more than the rows.
 
         Raises TargetError if that raises.
         """
         called = self.module if method == "forward" else getattr(self.module, method)
+        if how is not None:
+            called = partial(how, called)
         if self._foreign is None:
             with torch.inference_mode():
                 return self._answer(called, rows)

@@ -20,6 +20,10 @@ otherwise at another place of a batch."""
 MOST_NAMED = 3  # modules that a message names
 DEEPEST = 4  # containers within each other in which modules are looked for
 
+NOISE = (
+    "It draws noise, or keeps something from one call to the next. Fix its noise, so that an image follows "
+    "from its code; or, if noise is a part of it, set `stochastic: true` (python, torchscript, exported)."
+)
 Generate = Callable[[Tensor], Tensor]
 """Codes (64, latent_dim) -> images (64, C, H, W) uint8, in one call of the generator."""
 
@@ -37,7 +41,7 @@ class _Difference(NamedTuple):
 
 
 def require_pure(
-    generate: Generate, module: nn.Module, z: Tensor, others: Tensor, images: Tensor
+    generate: Generate, module: nn.Module, z: Tensor, others: Tensor, images: Tensor, noise: str = NOISE
 ) -> list[str]:
     """Return remarks on a generator's images.
 
@@ -49,6 +53,7 @@ def require_pure(
         module: the generator, in which the cause is looked for.
         z, others: two batches of codes (N, latent_dim), N even.
         images: the images that z gave first.
+        noise: what to do about a generator whose images are others the second time.
 
     Raises TargetError, with the likely cause, if an image depends on anything but its code.
     """
@@ -61,7 +66,8 @@ def require_pure(
     if all(difference.rounding for difference in found):
         return [f"{found[0]} when they are asked for in another way: rounding"] if found else []
     worst = max(found, key=lambda difference: (difference.levels, difference.images))
-    raise TargetError(_complaint(generate, module, z, worst, again is not None and not again.rounding))
+    changes = again is not None and not again.rounding
+    raise TargetError(_complaint(generate, module, z, worst, noise if changes else ""))
 
 
 def _in_another_batch(generate: Generate, module: nn.Module, z: Tensor) -> Tensor:
@@ -88,11 +94,12 @@ def _difference(images: Tensor, asked_again: Tensor) -> _Difference | None:
     return _Difference(int((apart > 0).flatten(1).any(1).sum()), len(images), levels, rounding)
 
 
-def _complaint(generate: Generate, module: nn.Module, z: Tensor, worst: _Difference, changes: bool) -> str:
-    """Return what an impure generator's images depend on. changes: equal batches gave different images."""
+def _complaint(generate: Generate, module: nn.Module, z: Tensor, worst: _Difference, noise: str) -> str:
+    """Return what an impure generator's images depend on. noise: what to do if equal batches gave different
+    images; empty if they did not."""
     cause = _cause(module)
-    if changes:
-        wanted, otherwise, likely = "the same images for the same codes", "the second time", _CHANGES
+    if noise:
+        wanted, otherwise, likely = "the same images for the same codes", "the second time", noise
     elif _seen(generate(z), generate(z.flip(0)).flip(0)):
         wanted, otherwise = "the same image for a code wherever it stands in a batch", "at another place"
         likely = _PLACE
@@ -102,13 +109,9 @@ def _complaint(generate: Generate, module: nn.Module, z: Tensor, worst: _Differe
     return f"the generator must give {wanted}; it gave others {otherwise} ({worst}). {cause or likely}"
 
 
-_CHANGES = (
-    "It draws noise, or keeps something from one call to the next. Fix its noise: an image must follow from "
-    "its code."
-)
 _PLACE = (
-    "Likely causes: noise that forward draws after setting a seed, so that it belongs to a place; or layers "
-    "that mix the rows of a batch."
+    "Likely causes: noise that forward draws after setting a seed, so that it belongs to a place (leave the "
+    "seed out, and set `stochastic: true`); or layers that mix the rows of a batch."
 )
 _NEIGHBOURS = (
     "Likely causes: normalisation by the batch, such as BatchNorm in training mode; or a minimum, maximum, "

@@ -17,29 +17,25 @@ from torch import Tensor
 from ganguard.base.cache import file_digest
 from ganguard.base.compute import Compute
 from ganguard.base.errors import TargetError
-from ganguard.base.settings import Positive, absolute, one_line
+from ganguard.base.settings import absolute, one_line
 from ganguard.targets.foreign.code import ForeignCode
-from ganguard.targets.foreign.ranges import PixelRange
-from ganguard.targets.load import TargetSettings, naming
+from ganguard.targets.load import naming
 from ganguard.targets.module import ModuleTarget
 from ganguard.targets.programs.program import Program, Side, code_shape_of
+from ganguard.targets.stochastic import StochasticSettings, StochasticTarget
 
 
-class ExportedTarget(TargetSettings):
+class ExportedTarget(StochasticSettings):
     """`exported`: a file written by torch.export.save.
 
     It maps z (N, …) float32 to images (N, C, H, W) in [-1, 1]. It runs on the CPU.
 
     Attributes:
-        latent_dim: entries of a code, if the file leaves it open.
         trusted: must be true, since loading the file may run code in it.
-        range: black and white in its images, such as [0, 255]; None stands for [-1, 1].
     """
 
     exported: str
-    latent_dim: Positive | None = None
     trusted: bool = False
-    range: PixelRange | None = None
 
     @field_validator("exported")
     @classmethod
@@ -59,7 +55,7 @@ class ExportedTarget(TargetSettings):
             )
         return file_digest(Path(self.exported))
 
-    def load(self, compute: Compute) -> ModuleTarget:
+    def load(self, compute: Compute) -> ModuleTarget | StochasticTarget:
         """Load the file.
 
         Raises TargetError if it is not trusted, absent, of another format, or no generator of images.
@@ -70,20 +66,21 @@ class ExportedTarget(TargetSettings):
             with foreign.running():
                 program = _loaded(Path(self.exported))
             sides = _sides(program)
-            shape = code_shape_of(sides, self.latent_dim)
+            shape = code_shape_of(sides, self.code_shape())
             module = program.module()
 
             def run(codes: Tensor) -> Tensor:
                 return module(codes)
 
-            generator = Program(run, shape, sides[0])
-            return ModuleTarget(
+            generator = Program(run, sides[0])
+            build = StochasticTarget if self.stochastic else ModuleTarget
+            return build(
                 generator,
                 latent_dim=math.prod(shape),
                 identity=identity,
                 compute=compute,
                 foreign=foreign,
-                pixel_range=self.range,
+                interface=self.interface(shape),
             )
 
 

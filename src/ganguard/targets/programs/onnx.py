@@ -15,30 +15,26 @@ from torch import Tensor
 from ganguard.base.cache import file_digest
 from ganguard.base.compute import Compute
 from ganguard.base.errors import TargetError
-from ganguard.base.settings import Positive, absolute, one_line
-from ganguard.targets.foreign.ranges import PixelRange
-from ganguard.targets.load import TargetSettings, naming
+from ganguard.base.settings import absolute, one_line
+from ganguard.targets.foreign.settings import ForeignSettings
+from ganguard.targets.load import naming
 from ganguard.targets.module import ModuleTarget
 from ganguard.targets.programs.program import Program, Side, code_shape_of
 
 FLOATS = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64}
 
 
-class OnnxTarget(TargetSettings):
+class OnnxTarget(ForeignSettings):
     """`onnx`: a file of ONNX that holds its weights.
 
     It maps z (N, …) of one float type to images (N, C, H, W) in [-1, 1]. It runs on the CPU.
 
     Attributes:
-        latent_dim: entries of a code, if the file leaves it open.
         output: the name of the output that holds the images, if there are several.
-        range: black and white in its images, such as [0, 255]; None stands for [-1, 1].
     """
 
     onnx: str
-    latent_dim: Positive | None = None
     output: str | None = None
-    range: PixelRange | None = None
 
     @field_validator("onnx")
     @classmethod
@@ -60,14 +56,14 @@ class OnnxTarget(TargetSettings):
         with naming(self.onnx):
             session = _session(Path(self.onnx), compute.threads)
             name, kind, sides = _input(session)
-            shape = code_shape_of(sides, self.latent_dim)
-            program = Program(_runner(session, name, kind, _output(session, self.output)), shape, sides[0])
+            shape = code_shape_of(sides, self.code_shape())
+            program = Program(_runner(session, name, kind, _output(session, self.output)), sides[0])
             return ModuleTarget(
                 program,
                 latent_dim=math.prod(shape),
                 identity=identity,
                 compute=compute,
-                pixel_range=self.range,
+                interface=self.interface(shape),
             )
 
 

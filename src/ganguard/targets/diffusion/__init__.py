@@ -1,0 +1,1 @@
+"""Pipelines of the library diffusers: denoising in steps, with or without noise on the way."""

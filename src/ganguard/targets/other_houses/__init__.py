@@ -1,0 +1,1 @@
+"""Checkpoints of other packages whose layout is plain: weights by name, and no code."""
