@@ -33,6 +33,7 @@ ATTACK = {
     "batch_size": 16,
     "n_dis": 1,
 }
+PUBLISHED = {"kind": "sngan", "width_factor": 1}
 SPEC = {
     "target": {
         "train": {"dataset": "digits", "architecture": "sngan", "steps": 30, "batch_size": 16, "n_dis": 1}
@@ -222,9 +223,10 @@ def _factory(folder: Path, body: str) -> None:
         ({"real": {"kind": "image_folder", "path": "grey"}, "features": "classifier"}, InputError, "labels"),
         (
             {"real": {"kind": "image_folder", "path": "wide"}, "features": "random_network"},
-            SpecError,
-            "sngan makes square images; got 4x6",
+            DataError,
+            "the target makes images (1, 8, 8) (C, H, W), the real ones are (1, 4, 6)",
         ),
+        ({"attacks": [{**ATTACK, "architecture": PUBLISHED}]}, SpecError, "got 8. Resize the images to 32"),
         (
             {"real": {"kind": "image_folder", "path": "few"}, "features": "random_network"},
             MetricError,

@@ -18,9 +18,8 @@ from ganguard.architectures.networks import (
     GeneratorNetwork,
     Networks,
     Recipe,
-    doublings,
-    require_square,
 )
+from ganguard.architectures.sizes import Canvas, canvas_of
 from ganguard.base.settings import Positive
 
 SLOPE = 0.2
@@ -47,49 +46,50 @@ class DCGAN(ArchitectureSettings):
     recipe: ClassVar[Recipe] = Recipe(loss="non_saturating", learning_rate=2e-4, betas=(0.5, 0.999), n_dis=1)
 
     def build(self, image_shape: tuple[int, int, int]) -> Networks:
-        """Build G and D for square images (C, H, H)."""
-        channels, resolution = require_square(image_shape, self.kind)
-        bottom, k = doublings(resolution, self.kind)
-        widths = [self.width * min(2**level, MOST_WIDTHS) for level in range(k + 1)]  # from the image inwards
+        """Build G and D for images (C, H, W)."""
+        channels, canvas = canvas_of(image_shape, self.kind)
+        # from the image inwards
+        widths = [self.width * min(2**level, MOST_WIDTHS) for level in range(canvas.doublings + 1)]
         return Networks(
-            DCGANGenerator(channels, bottom, widths, self.latent_dim),
-            DCGANDiscriminator(channels, bottom, widths, self.discriminator_norm),
+            DCGANGenerator(channels, canvas, widths, self.latent_dim),
+            DCGANDiscriminator(channels, canvas, widths, self.discriminator_norm),
         )
 
 
 class DCGANGenerator(GeneratorNetwork):
-    """z (N, latent_dim) -> images (N, channels, bottom * 2^k, bottom * 2^k) in [-1, 1]."""
+    """z (N, latent_dim) -> images (N, channels, H, W) in [-1, 1]."""
 
-    def __init__(self, channels: int, bottom: int, widths: list[int], latent_dim: int) -> None:
+    def __init__(self, channels: int, canvas: Canvas, widths: list[int], latent_dim: int) -> None:
         super().__init__()
         self.latent_dim = latent_dim
-        self.bottom = bottom
+        self.canvas = canvas
         inner = widths[-1]
-        self.project = nn.Linear(latent_dim, inner * bottom**2)
+        self.project = nn.Linear(latent_dim, inner * canvas.cells)
         self.norm = nn.BatchNorm2d(inner)
         self.ups = nn.Sequential(*(_up(wide, narrow) for narrow, wide in reversed(list(pairwise(widths)))))
         self.to_image = nn.Conv2d(widths[0], channels, 3, padding=1)
         self.apply(_normal_weights)
 
     def forward(self, z: Tensor) -> Tensor:
-        h = self.project(z).view(len(z), -1, self.bottom, self.bottom)  # (N, widths[-1], bottom, bottom)
-        h = self.ups(F.relu(self.norm(h)))  # (N, widths[0], H, H)
-        return self.to_image(h).tanh()
+        h = self.project(z).view(len(z), -1, *self.canvas.bottom)  # (N, widths[-1], *bottom)
+        h = self.ups(F.relu(self.norm(h)))  # (N, widths[0], *size)
+        return self.canvas.cropped(self.to_image(h).tanh())
 
 
 class DCGANDiscriminator(DiscriminatorNetwork):
-    """images (N, channels, H, H) -> scores (N,)."""
+    """images (N, channels, H, W) -> scores (N,)."""
 
-    def __init__(self, channels: int, bottom: int, widths: list[int], norm: str) -> None:
+    def __init__(self, channels: int, canvas: Canvas, widths: list[int], norm: str) -> None:
         super().__init__()
         self.independent_rows = norm == "group"
+        self.canvas = canvas
         self.from_image = nn.Conv2d(channels, widths[0], 3, padding=1)
         self.downs = nn.Sequential(*(_down(narrow, wide, norm) for narrow, wide in pairwise(widths)))
-        self.linear = nn.Linear(widths[-1] * bottom**2, 1)
+        self.linear = nn.Linear(widths[-1] * canvas.cells, 1)
         self.apply(_normal_weights)
 
     def features(self, images: Tensor) -> Tensor:
-        h = F.leaky_relu(self.from_image(images), SLOPE)
+        h = F.leaky_relu(self.from_image(self.canvas.framed(images)), SLOPE)
         return self.downs(h).flatten(1)
 
     def stages(self) -> list[nn.Module]:

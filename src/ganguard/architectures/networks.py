@@ -10,9 +10,8 @@ from pydantic import BeforeValidator, SerializeAsAny
 from torch import Tensor, nn
 
 from ganguard.architectures import ARCHITECTURES
-from ganguard.base.errors import SpecError
-from ganguard.base.images import CHANNELS
-from ganguard.base.settings import MOST_SIDE, Settings
+from ganguard.architectures.sizes import Canvas
+from ganguard.base.settings import Settings
 
 
 class GeneratorNetwork(nn.Module):
@@ -62,9 +61,11 @@ class Growing(Protocol):
     Attributes:
         levels: number of resolutions. The smallest one is level 0, and each further level doubles the side.
         level: the newest level in use.
+        canvas: the full size of the networks, of which images are the middle.
     """
 
     levels: int
+    canvas: Canvas
 
     @property
     def level(self) -> int: ...
@@ -111,16 +112,17 @@ class StyleBased(Protocol):
         ...
 
 
-def faded(images: Tensor, *, level: int, alpha: float, levels: int) -> Tensor:
+def faded(images: Tensor, canvas: Canvas, *, level: int, alpha: float, levels: int) -> Tensor:
     """Return real images (N, C, H, W) as a growing D must see them beside generated ones.
 
     They are averaged to the side of `level`, blended by `alpha` with those of the level below, and enlarged
-    to the full side again (Karras et al. 2018, appendix A.1).
+    to the full side again (Karras et al. 2018, appendix A.1). Images that are smaller than the canvas go on
+    with their outermost pixels meanwhile.
     """
-    shown = pooled(images, levels - 1 - level)
+    shown = pooled(canvas.continued(images), levels - 1 - level)
     if alpha < 1 and level > 0:
         shown = torch.lerp(enlarged(pooled(shown, 1), 1), shown, alpha)
-    return enlarged(shown, levels - 1 - level)
+    return canvas.cropped(enlarged(shown, levels - 1 - level))
 
 
 def pooled(images: Tensor, times: int) -> Tensor:
@@ -212,45 +214,3 @@ def require_buildable(settings: ArchitectureSettings, image_shape: tuple[int, in
 def recipe_of(settings: ArchitectureSettings) -> Recipe:
     """Return the training defaults of an architecture."""
     return cast(Architecture, settings).recipe
-
-
-def doublings(resolution: int, architecture: str) -> tuple[int, int]:
-    """Return (bottom, k) with resolution = bottom * 2^k, k >= 1 and bottom of 4 to 7: the side at which G
-    begins, and how often it doubles.
-
-    Raises SpecError for any other resolution; the message names the nearest sizes below and above that work.
-    """
-    if resolution > MOST_SIDE:
-        raise SpecError(
-            f"{architecture} makes images of at most {MOST_SIDE} pixels a side; got {resolution}."
-        )
-    found = _doublings(resolution)
-    if found:
-        return found
-    smaller = next((size for size in range(resolution - 1, 7, -1) if _doublings(size)), None)
-    larger = next(size for size in range(max(resolution + 1, 8), 4 * max(resolution, 8)) if _doublings(size))
-    raise SpecError(
-        f"{architecture} makes square images whose side is 4, 5, 6 or 7 times a power of two; got "
-        f"{resolution}. Resize the images to {f'{smaller} or ' if smaller else ''}{larger}."
-    )
-
-
-def _doublings(resolution: int) -> tuple[int, int] | None:
-    for k in range(1, 12):
-        if resolution % 2**k == 0 and 4 <= resolution >> k <= 7:
-            return resolution >> k, k
-    return None
-
-
-def require_square(image_shape: tuple[int, int, int], architecture: str) -> tuple[int, int]:
-    """Return (channels, resolution) of a square image shape (C, H, W). Raises SpecError for any other
-    shape."""
-    channels, height, width = image_shape
-    if channels not in CHANNELS:
-        raise SpecError(f"{architecture} makes images of 1 or 3 channels; got {channels}.")
-    if height != width:
-        raise SpecError(
-            f"{architecture} makes square images; got {height}x{width}. Set `size` of the data set to crop "
-            "its images."
-        )
-    return channels, height

@@ -31,11 +31,10 @@ from ganguard.architectures.networks import (
     GeneratorNetwork,
     Networks,
     Recipe,
-    doublings,
     enlarged,
     pooled,
-    require_square,
 )
+from ganguard.architectures.sizes import Canvas, canvas_of
 from ganguard.base.settings import Positive
 
 SLOPE = 0.2
@@ -67,13 +66,12 @@ class PGGAN(ArchitectureSettings):
     )
 
     def build(self, image_shape: tuple[int, int, int]) -> Networks:
-        """Build G and D for square images (C, H, H)."""
-        channels, resolution = require_square(image_shape, self.kind)
-        bottom, k = doublings(resolution, self.kind)
-        widths = halving_widths(self.width, WIDE, k + 1)
+        """Build G and D for images (C, H, W)."""
+        channels, canvas = canvas_of(image_shape, self.kind)
+        widths = halving_widths(self.width, WIDE, canvas.doublings + 1)
         return Networks(
-            PGGANGenerator(channels, bottom, widths, self.latent_dim),
-            PGGANDiscriminator(channels, bottom, widths),
+            PGGANGenerator(channels, canvas, widths, self.latent_dim),
+            PGGANDiscriminator(channels, canvas, widths),
         )
 
 
@@ -112,16 +110,15 @@ class GrowthState(nn.Module):
 
 
 class PGGANGenerator(GeneratorNetwork):
-    """z (N, latent_dim) -> images (N, channels, bottom * 2^k, bottom * 2^k), with a width for each of the k +
-    1 levels."""
+    """z (N, latent_dim) -> images (N, channels, H, W), with a width for each level."""
 
-    def __init__(self, channels: int, bottom: int, widths: list[int], latent_dim: int) -> None:
+    def __init__(self, channels: int, canvas: Canvas, widths: list[int], latent_dim: int) -> None:
         super().__init__()
         self.latent_dim = latent_dim
-        self.bottom = bottom
+        self.canvas = canvas
         self.levels = len(widths)
         self.growth = GrowthState(self.levels)
-        self.project = EqualisedLinear(latent_dim, widths[0] * bottom**2)
+        self.project = EqualisedLinear(latent_dim, widths[0] * canvas.cells)
         self.first = EqualisedConv2d(widths[0], widths[0], 3)
         self.blocks = nn.ModuleList(GeneratorBlock(wide, narrow) for wide, narrow in pairwise(widths))
         self.to_image = nn.ModuleList(EqualisedConv2d(width, channels, 1) for width in widths)
@@ -136,14 +133,14 @@ class PGGANGenerator(GeneratorNetwork):
     def forward(self, z: Tensor) -> Tensor:
         level, alpha = self.growth.level, self.growth.alpha
         h = self.project(pixel_norm(z))
-        h = h.view(len(z), -1, self.bottom, self.bottom)  # (N, widths[0], bottom, bottom)
+        h = h.view(len(z), -1, *self.canvas.bottom)  # (N, widths[0], *bottom)
         h = below = _normalised(self.first(_normalised(h)))
         for block in self.blocks[:level]:
             h, below = block(h), h
-        images = self.to_image[level](h)  # (N, channels, bottom * 2^level, ...)
+        images = self.to_image[level](h)  # (N, channels, ...), of the level's size
         if self.growth.fades:
             images = torch.lerp(enlarged(self.to_image[level - 1](below), 1), images, alpha)
-        return enlarged(images, self.levels - 1 - level)
+        return self.canvas.cropped(enlarged(images, self.levels - 1 - level))
 
 
 class GeneratorBlock(nn.Module):
@@ -159,19 +156,19 @@ class GeneratorBlock(nn.Module):
 
 
 class PGGANDiscriminator(DiscriminatorNetwork):
-    """images (N, channels, bottom * 2^k, bottom * 2^k) -> scores (N,), with a width for each of the k + 1
-    levels.
+    """images (N, channels, H, W) -> scores (N,), with a width for each level.
 
     An image's score depends on the other images of its group of four.
     """
 
     independent_rows = False
 
-    def __init__(self, channels: int, bottom: int, widths: list[int]) -> None:
+    def __init__(self, channels: int, canvas: Canvas, widths: list[int]) -> None:
         super().__init__()
+        self.canvas = canvas
         self.levels = len(widths)
         self.growth = GrowthState(self.levels)
-        self.blocks = nn.ModuleList([LastBlock(channels, bottom, widths[0])])
+        self.blocks = nn.ModuleList([LastBlock(channels, canvas.cells, widths[0])])
         self.blocks.extend(DiscriminatorBlock(channels, narrow, wide) for wide, narrow in pairwise(widths))
         self.linear = EqualisedLinear(widths[0], 1)
 
@@ -184,7 +181,7 @@ class PGGANDiscriminator(DiscriminatorNetwork):
 
     def features(self, images: Tensor) -> Tensor:
         level, alpha = self.growth.level, self.growth.alpha
-        images = pooled(images, self.levels - 1 - level)  # (N, channels, bottom * 2^level, ...)
+        images = pooled(self.canvas.framed(images), self.levels - 1 - level)  # of the level's size
         h = self.blocks[level](_read(images, self.blocks[level]))
         if self.growth.fades:
             h = torch.lerp(_read(pooled(images, 1), self.blocks[level - 1]), h, alpha)
@@ -217,11 +214,11 @@ class LastBlock(nn.Module):
     """The lowest level of D: minibatch deviation, conv, leaky ReLU, dense, leaky ReLU. It also holds the
     layer that reads images of its side."""
 
-    def __init__(self, channels: int, bottom: int, width: int) -> None:
+    def __init__(self, channels: int, cells: int, width: int) -> None:
         super().__init__()
         self.from_image = EqualisedConv2d(channels, width, 1)
         self.conv = EqualisedConv2d(width + 1, width, 3)
-        self.dense = EqualisedLinear(width * bottom**2, width)
+        self.dense = EqualisedLinear(width * cells, width)
 
     def forward(self, x: Tensor) -> Tensor:
         h = _leaky(self.conv(minibatch_stddev(x)))

@@ -21,9 +21,8 @@ from ganguard.architectures.networks import (
     GeneratorNetwork,
     Networks,
     Recipe,
-    doublings,
-    require_square,
 )
+from ganguard.architectures.sizes import Canvas, canvas_of
 from ganguard.architectures.spectral_norm import Layer, spectral_norm
 from ganguard.base.errors import SpecError
 from ganguard.base.settings import Positive
@@ -81,13 +80,14 @@ class SNGAN(ArchitectureSettings):
         return said
 
     def build(self, image_shape: tuple[int, int, int]) -> Networks:
-        """Build G and D for square images (C, H, H)."""
-        channels, resolution = require_square(image_shape, self.kind)
-        bottom, k = doublings(resolution, self.kind)
-        widths = self._constant(k) if self.width_factor is None else _published(resolution, self.width_factor)
+        """Build G and D for images (C, H, W)."""
+        channels, canvas = canvas_of(image_shape, self.kind)
+        widths = self._constant(canvas.doublings)
+        if self.width_factor is not None:
+            widths = _published(canvas, self.width_factor)
         return Networks(
-            SNGANGenerator(channels, bottom, widths.generator, self.latent_dim),
-            SNGANDiscriminator(channels, widths.discriminator, widths.downs),
+            SNGANGenerator(channels, canvas, widths.generator, self.latent_dim),
+            SNGANDiscriminator(channels, canvas, widths.discriminator, widths.downs),
         )
 
     def _constant(self, k: int) -> Widths:
@@ -95,14 +95,16 @@ class SNGAN(ArchitectureSettings):
         return Widths(widths, widths, max(1, k - 1))
 
 
-def _published(resolution: int, factor: float) -> Widths:
+def _published(canvas: Canvas, factor: float) -> Widths:
+    resolution = min(canvas.size)
     if resolution not in PUBLISHED:
         below = [size for size in PUBLISHED if size < resolution]
         above = [size for size in PUBLISHED if size > resolution]
         near = " or ".join(str(size) for size in (*below[-1:], *above[:1]))
+        built = "" if resolution == min(canvas.image) else f", built for images of {min(canvas.image)}"
         raise SpecError(
             f"sngan's published widths are for images of {', '.join(map(str, PUBLISHED))} pixels; got "
-            f"{resolution}. Resize the images to {near}, or set width instead of width_factor."
+            f"{resolution}{built}. Resize the images to {near}, or set width instead of width_factor."
         )
     generator, discriminator, downs = PUBLISHED[resolution]
     return Widths(_times(generator, factor), _times(discriminator, factor), downs)
@@ -113,21 +115,21 @@ def _times(widths: tuple[int, ...], factor: float) -> tuple[int, ...]:
 
 
 class SNGANGenerator(GeneratorNetwork):
-    """z (N, latent_dim) -> images (N, channels, bottom * 2^k, bottom * 2^k) in [-1, 1], with k + 1 widths."""
+    """z (N, latent_dim) -> images (N, channels, H, W) in [-1, 1]; widths before and after doublings."""
 
-    def __init__(self, channels: int, bottom: int, widths: tuple[int, ...], latent_dim: int) -> None:
+    def __init__(self, channels: int, canvas: Canvas, widths: tuple[int, ...], latent_dim: int) -> None:
         super().__init__()
         self.latent_dim = latent_dim
-        self.bottom = bottom
-        self.project = _xavier(nn.Linear(latent_dim, widths[0] * bottom**2))
+        self.canvas = canvas
+        self.project = _xavier(nn.Linear(latent_dim, widths[0] * canvas.cells))
         self.blocks = nn.Sequential(*(GeneratorBlock(wide, narrow) for wide, narrow in pairwise(widths)))
         self.norm = nn.BatchNorm2d(widths[-1])
         self.to_image = _xavier(nn.Conv2d(widths[-1], channels, 3, padding=1))
 
     def forward(self, z: Tensor) -> Tensor:
-        h = self.project(z).view(len(z), -1, self.bottom, self.bottom)  # (N, widths[0], bottom, bottom)
-        h = self.blocks(h)  # (N, widths[-1], H, H)
-        return self.to_image(F.relu(self.norm(h))).tanh()
+        h = self.project(z).view(len(z), -1, *self.canvas.bottom)  # (N, widths[0], *bottom)
+        h = self.blocks(h)  # (N, widths[-1], *size)
+        return self.canvas.cropped(self.to_image(F.relu(self.norm(h))).tanh())
 
 
 class GeneratorBlock(nn.Module):
@@ -149,13 +151,14 @@ class GeneratorBlock(nn.Module):
 
 
 class SNGANDiscriminator(DiscriminatorNetwork):
-    """images (N, channels, H, H) -> scores (N,): one block for each width; the first `downs` blocks halve the
+    """images (N, channels, H, W) -> scores (N,): one block for each width; the first `downs` blocks halve the
     side."""
 
     independent_rows = True
 
-    def __init__(self, channels: int, widths: tuple[int, ...], downs: int) -> None:
+    def __init__(self, channels: int, canvas: Canvas, widths: tuple[int, ...], downs: int) -> None:
         super().__init__()
+        self.canvas = canvas
         self.blocks = nn.Sequential(
             FirstBlock(channels, widths[0]),
             *(
@@ -166,7 +169,7 @@ class SNGANDiscriminator(DiscriminatorNetwork):
         self.linear = spectral_norm(_xavier(nn.Linear(widths[-1], 1)))
 
     def features(self, images: Tensor) -> Tensor:
-        return F.relu(self.blocks(images)).sum(dim=(2, 3))
+        return F.relu(self.blocks(self.canvas.framed(images))).sum(dim=(2, 3))
 
     def stages(self) -> list[nn.Module]:
         return list(self.blocks)

@@ -31,9 +31,8 @@ from ganguard.architectures.networks import (
     GeneratorNetwork,
     Networks,
     Recipe,
-    doublings,
-    require_square,
 )
+from ganguard.architectures.sizes import Canvas, canvas_of
 from ganguard.base.settings import Positive
 
 SLOPE = 0.2
@@ -70,19 +69,17 @@ class StyleGAN2(ArchitectureSettings):
     )
 
     def build(self, image_shape: tuple[int, int, int]) -> Networks:
-        """Build G and D for square images (C, H, H)."""
-        channels, resolution = require_square(image_shape, self.kind)
-        bottom, k = doublings(resolution, self.kind)
-        widths = halving_widths(self.width, WIDE, k + 1)
+        """Build G and D for images (C, H, W)."""
+        channels, canvas = canvas_of(image_shape, self.kind)
+        widths = halving_widths(self.width, WIDE, canvas.doublings + 1)
         return Networks(
-            StyleGAN2Generator(channels, bottom, widths, self.latent_dim),
-            StyleGAN2Discriminator(channels, bottom, widths),
+            StyleGAN2Generator(channels, canvas, widths, self.latent_dim),
+            StyleGAN2Discriminator(channels, canvas, widths),
         )
 
 
 class StyleGAN2Generator(GeneratorNetwork):
-    """z (N, latent_dim) -> images (N, channels, bottom * 2^k, bottom * 2^k), with a width for each of the k +
-    1 levels.
+    """z (N, latent_dim) -> images (N, channels, H, W), with a width for each level.
 
     Attributes:
         random: see `networks.StyleBased`.
@@ -90,16 +87,17 @@ class StyleGAN2Generator(GeneratorNetwork):
 
     random: torch.Generator | None = None
 
-    def __init__(self, channels: int, bottom: int, widths: list[int], latent_dim: int) -> None:
+    def __init__(self, channels: int, canvas: Canvas, widths: list[int], latent_dim: int) -> None:
         super().__init__()
         self.latent_dim = latent_dim
         self.mapper = nn.Sequential(*(MappingLayer(latent_dim) for _ in range(MAPPING_LAYERS)))
-        self.bottom = nn.Parameter(torch.randn(1, widths[0], bottom, bottom))
-        self.layers = nn.ModuleList([SynthesisLayer(widths[0], widths[0], bottom, latent_dim)])
+        self.canvas = canvas
+        self.bottom = nn.Parameter(torch.randn(1, widths[0], *canvas.bottom))
+        self.layers = nn.ModuleList([SynthesisLayer(widths[0], widths[0], canvas.bottom, latent_dim)])
         for level, (wide, narrow) in enumerate(pairwise(widths), 1):
-            side = bottom << level
-            self.layers.append(SynthesisLayer(wide, narrow, side, latent_dim, up=True))
-            self.layers.append(SynthesisLayer(narrow, narrow, side, latent_dim))
+            size = canvas.bottom[0] << level, canvas.bottom[1] << level
+            self.layers.append(SynthesisLayer(wide, narrow, size, latent_dim, up=True))
+            self.layers.append(SynthesisLayer(narrow, narrow, size, latent_dim))
         self.to_image = nn.ModuleList(ToImage(width, channels, latent_dim) for width in widths)
 
     def forward(self, z: Tensor) -> Tensor:
@@ -113,7 +111,7 @@ class StyleGAN2Generator(GeneratorNetwork):
         return styles if random is None else self._mixed(styles, random)
 
     def synthesis(self, w: Tensor) -> Tensor:
-        """Map w (N, layers, latent_dim) to images (N, C, H, H)."""
+        """Map w (N, layers, latent_dim) to images (N, C, H, W)."""
         random = self._random(w.device)
         h = self.layers[0](self.bottom.expand(len(w), -1, -1, -1), w[:, 0], random)
         images = self.to_image[0](h, w[:, 1])
@@ -121,7 +119,7 @@ class StyleGAN2Generator(GeneratorNetwork):
             h = self.layers[number](h, w[:, number], random)
             h = self.layers[number + 1](h, w[:, number + 1], random)
             images = upsampled(images) + self.to_image[number // 2 + 1](h, w[:, number + 2])
-        return images
+        return self.canvas.cropped(images)
 
     def _style(self, z: Tensor) -> Tensor:
         return self.mapper(pixel_norm(z))[:, None]  # (N, 1, latent_dim)
@@ -156,16 +154,18 @@ class MappingLayer(nn.Module):
 
 
 class SynthesisLayer(nn.Module):
-    """x (N, inputs, H, H), w (N, D) -> (N, outputs, side, side): modulated conv, noise, bias, leaky ReLU."""
+    """x (N, inputs, H, W), w (N, D) -> (N, outputs, *size): modulated conv, noise, bias, leaky ReLU."""
 
     noise: Tensor
 
-    def __init__(self, inputs: int, outputs: int, side: int, style_dim: int, *, up: bool = False) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, size: tuple[int, int], style_dim: int, *, up: bool = False
+    ) -> None:
         super().__init__()
         self.conv = ModulatedConv2d(inputs, outputs, 3, style_dim, gain=GAIN, up=up)
         self.strength = nn.Parameter(torch.zeros(()))
         self.bias = nn.Parameter(torch.zeros(outputs))
-        self.register_buffer("noise", torch.randn(side, side))
+        self.register_buffer("noise", torch.randn(*size))
 
     def forward(self, x: Tensor, w: Tensor, random: torch.Generator | None) -> Tensor:
         noise = self.noise
@@ -176,7 +176,7 @@ class SynthesisLayer(nn.Module):
 
 
 class ToImage(nn.Module):
-    """x (N, width, H, H), w (N, D) -> (N, channels, H, H): 1x1 conv, modulated but not demodulated."""
+    """x (N, width, H, W), w (N, D) -> (N, channels, H, W): 1x1 conv, modulated but not demodulated."""
 
     def __init__(self, width: int, channels: int, style_dim: int) -> None:
         super().__init__()
@@ -188,25 +188,25 @@ class ToImage(nn.Module):
 
 
 class StyleGAN2Discriminator(DiscriminatorNetwork):
-    """images (N, channels, bottom * 2^k, bottom * 2^k) -> scores (N,), with a width for each of the k + 1
-    levels.
+    """images (N, channels, H, W) -> scores (N,), with a width for each level.
 
     An image's score depends on the other images of its group of four.
     """
 
     independent_rows = False
 
-    def __init__(self, channels: int, bottom: int, widths: list[int]) -> None:
+    def __init__(self, channels: int, canvas: Canvas, widths: list[int]) -> None:
         super().__init__()
+        self.canvas = canvas
         self.from_image = FromImage(channels, widths[-1])
         self.blocks = nn.Sequential(
             *(DiscriminatorBlock(narrow, wide) for wide, narrow in reversed(list(pairwise(widths))))
         )
-        self.last = LastBlock(widths[0], bottom)
+        self.last = LastBlock(widths[0], canvas.cells)
         self.linear = EqualisedLinear(widths[0], 1, gain=1.0, bias_gain=1.0)
 
     def features(self, images: Tensor) -> Tensor:
-        return self.last(self.blocks(self.from_image(images)))
+        return self.last(self.blocks(self.from_image(self.canvas.framed(images))))
 
     def stages(self) -> list[nn.Module]:
         return [self.from_image, *self.blocks, self.last]
@@ -216,7 +216,7 @@ class StyleGAN2Discriminator(DiscriminatorNetwork):
 
 
 class FromImage(nn.Module):
-    """images (N, channels, H, H) -> (N, width, H, H): 1x1 conv, leaky ReLU."""
+    """images (N, channels, H, W) -> (N, width, H, W): 1x1 conv, leaky ReLU."""
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
@@ -243,7 +243,7 @@ class DiscriminatorBlock(nn.Module):
 
 
 class Shortcut(nn.Module):
-    """x (N, narrow, H, H) -> (N, wide, H / 2, H / 2): blur, 1x1 conv without bias; divided by sqrt(2)."""
+    """x (N, narrow, H, W) -> (N, wide, H / 2, W / 2): blur, 1x1 conv without bias; divided by sqrt(2)."""
 
     def __init__(self, narrow: int, wide: int) -> None:
         super().__init__()
@@ -255,13 +255,13 @@ class Shortcut(nn.Module):
 
 
 class LastBlock(nn.Module):
-    """x (N, width, bottom, bottom) -> (N, width): minibatch deviation, conv, leaky ReLU, dense, leaky
+    """x (N, width, *bottom) -> (N, width): minibatch deviation, conv, leaky ReLU, dense, leaky
     ReLU."""
 
-    def __init__(self, width: int, bottom: int) -> None:
+    def __init__(self, width: int, cells: int) -> None:
         super().__init__()
         self.conv = EqualisedConv2d(width + 1, width, 3, bias_gain=GAIN)
-        self.dense = EqualisedLinear(width * bottom**2, width, bias_gain=GAIN)
+        self.dense = EqualisedLinear(width * cells, width, bias_gain=GAIN)
 
     def forward(self, x: Tensor) -> Tensor:
         h = _leaky(self.conv(minibatch_stddev(x)))

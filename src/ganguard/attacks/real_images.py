@@ -74,7 +74,7 @@ def require_real(knowledge: Knowledge, image_shape: tuple[int, int, int]) -> tup
     if (found := shape_of(knowledge.real_images)) != image_shape:
         raise DataError(
             f"the target makes images {image_shape} (C, H, W), the adversary's real ones are {found}. "
-            "Set `size` and `channels` of their data set."
+            "Set `size`, `channels` and `alpha` of their data set."
         )
     return knowledge.real_images, knowledge.judge
 

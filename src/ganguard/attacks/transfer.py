@@ -145,7 +145,7 @@ def require_domain(images: Tensor, image_shape: tuple[int, int, int]) -> None:
     if (found := shape_of(images)) != image_shape:
         raise DataError(
             f"the target makes images {image_shape} (C, H, W), those of the domain are {found}. "
-            "Set `size` and `channels` of their data set."
+            "Set `size`, `channels` and `alpha` of their data set."
         )
 
 

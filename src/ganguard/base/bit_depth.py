@@ -25,13 +25,16 @@ def is_grey_with_alpha(image: Image.Image) -> bool:
     return _raw_mode(image) == _GREY_WITH_ALPHA
 
 
-def eight_bits(image: Image.Image, again: Callable[[], Image.Image], name: str) -> Image.Image:
+def eight_bits(
+    image: Image.Image, again: Callable[[], Image.Image], name: str, *, opacity: bool = False
+) -> Image.Image:
     """Return an opened image with 8 bits a channel.
 
     Args:
         image: the image, not loaded yet.
         again: opens it once more.
         name: its name in messages.
+        opacity: whether the opacity of an image of 16 bits is kept.
 
     Raises DataError if the file does not say in which range its levels lie.
     """
@@ -45,12 +48,15 @@ def eight_bits(image: Image.Image, again: Callable[[], Image.Image], name: str) 
         return _of_grey(image, name)
     raw = _raw_mode(image)
     if raw == _GREY_WITH_ALPHA:
-        return _nearest(_read_as(again(), "RGBA")[:, :, :2], slice(0, 1), slice(1, 2))
+        both = _read_as(again(), "RGBA")  # bytes of grey, then bytes of opacity, each the upper one first
+        last = 4 if opacity else 2
+        return _nearest(both[:, :, 0:last:2], both[:, :, 1:last:2])
     if raw[:-1] not in ("RGB;16", "RGBA;16", "RGBX;16"):
         return image
-    upper = np.asarray(image)[:, :, :3]
-    lower = _read_as(again(), raw[:-1] + _OTHER_WAY[raw[-1]])[:, :, :3]
-    return _nearest(np.concatenate([upper, lower], axis=2), slice(0, 3), slice(3, 6))
+    last = 4 if opacity and raw.startswith("RGBA") else 3
+    upper = np.asarray(image)[:, :, :last]
+    lower = _read_as(again(), raw[:-1] + _OTHER_WAY[raw[-1]])[:, :, :last]
+    return _nearest(upper, lower)
 
 
 def _of_grey(image: Image.Image, name: str) -> Image.Image:
@@ -63,9 +69,9 @@ def _of_grey(image: Image.Image, name: str) -> Image.Image:
     return Image.fromarray(_rounded(levels.astype(np.int32)))
 
 
-def _nearest(both: np.ndarray, upper: slice, lower: slice) -> Image.Image:
-    """Return an image from the upper and lower bytes (H, W, 2 C) of its levels."""
-    levels = both[:, :, upper].astype(np.int32) * 256 + both[:, :, lower]
+def _nearest(upper: np.ndarray, lower: np.ndarray) -> Image.Image:
+    """Return an image from the upper and lower bytes, each (H, W, C), of its levels."""
+    levels = upper.astype(np.int32) * 256 + lower
     rounded = _rounded(levels)
     return Image.fromarray(rounded[:, :, 0] if rounded.shape[2] == 1 else rounded)
 

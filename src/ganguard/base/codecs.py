@@ -23,6 +23,7 @@ from torch import Tensor
 
 from ganguard.base.bit_depth import SIXTEEN_BITS, eight_bits, is_grey_with_alpha
 from ganguard.base.errors import DataError, InputError, StepError
+from ganguard.base.images import has_opacity, in_channels
 from ganguard.base.lfs_pointers import PULL, is_lfs_pointer
 from ganguard.base.png_texts import refused_for_texts, without_texts
 from ganguard.base.settings import one_line
@@ -37,9 +38,10 @@ MOST_HEADER = 4 << 20  # bytes of the header of a safetensors file: some 40,000 
 _AVIF = ("AVIF",) if "avif" in features.modules else ()
 # Pillow's other formats are left out: one of them is PostScript, which is a program.
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM", *_AVIF)
-_MODES = {1: "L", 3: "RGB"}
+_MODES = {1: "L", 2: "RGBA", 3: "RGB", 4: "RGBA"}
 _GREY = frozenset({"1", "L", "LA", "La", *SIXTEEN_BITS})
 Orient = Literal["none", "exif"]
+Opacity = Literal["dropped", "held", "always"]
 _ORIENTATION = 0x0112  # EXIF's tag
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -60,7 +62,7 @@ def images_a_task(image_shape: Sequence[int]) -> int:
 
 
 def encode_png(image: Tensor) -> bytes:
-    """Encode one image (C, H, W) uint8, with C of 1 or 3, as the bytes of a PNG file."""
+    """Encode one image (C, H, W) uint8, with C of 1 to 4, as the bytes of a PNG file."""
     array = image.cpu().numpy()
     pixels = array[0] if array.shape[0] == 1 else array.transpose(1, 2, 0)
     buffer = io.BytesIO()
@@ -69,7 +71,12 @@ def encode_png(image: Tensor) -> bytes:
 
 
 def decode_image(
-    source: bytes | Path, name: str, channels: int | None = None, *, orient: Orient = "none"
+    source: bytes | Path,
+    name: str,
+    channels: int | None = None,
+    *,
+    orient: Orient = "none",
+    opacity: Opacity = "dropped",
 ) -> Tensor:
     """Decode an image to (C, H, W) uint8.
 
@@ -77,8 +84,10 @@ def decode_image(
         source: bytes or path of an image in one of `FORMATS`, whatever its name says. Of an animation, the
             first image is read.
         name: name of the image in messages.
-        channels: 1 or 3 converts; None keeps grey images grey and makes all others RGB.
+        channels: 1 or 3 colours; None keeps grey images grey and makes all others RGB.
         orient: "exif" turns and mirrors the image as its EXIF data say. Pillow does that to a TIFF anyway.
+        opacity: "dropped" leaves it out, and what lies under transparent pixels shows; "held" adds it as the
+            last channel if the file has any; "always" adds it, full for a file without any.
 
     Raises:
         DataError: the bytes are no whole image, or the header says more than `MAX_PIXELS`.
@@ -86,18 +95,20 @@ def decode_image(
         StepError: there was too little memory. This says nothing about the image either.
     """
     try:
-        return _decoded(source, name, channels, orient)
+        return _decoded(source, name, channels, orient, opacity)
     except DataError:
         raise
     except Exception as problem:  # noqa: BLE001 - Pillow's readers raise any error on a damaged file
         said = PULL if is_lfs_pointer(source) else _why_not(problem, name)
         lean = without_texts(source) if refused_for_texts(problem) else None
     if lean is not None:
-        return decode_image(lean, name, channels, orient=orient)
+        return decode_image(lean, name, channels, orient=orient, opacity=opacity)
     raise DataError(f"{name}: not an image that can be read ({said}). Remove the file or replace it.")
 
 
-def _decoded(source: bytes | Path, name: str, channels: int | None, orient: Orient) -> Tensor:
+def _decoded(
+    source: bytes | Path, name: str, channels: int | None, orient: Orient, opacity: Opacity
+) -> Tensor:
     def opened() -> Image.Image:
         return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS)
 
@@ -109,11 +120,13 @@ def _decoded(source: bytes | Path, name: str, channels: int | None, orient: Orie
                 "the image to such a size first."
             )
         grey = image.mode in _GREY or is_grey_with_alpha(image)
-        mode = _MODES[channels] if channels else ("L" if grey else "RGB")
+        wanted = channels or (1 if grey else 3)
+        wanted += opacity == "always" or (opacity == "held" and image.has_transparency_data)
         with _ONE_LARGE if size > LARGE_PIXELS else nullcontext():
-            converted = eight_bits(image, opened, name)
+            converted = eight_bits(image, opened, name, opacity=has_opacity(wanted))
             turn = _turn(image) if orient == "exif" else None
-            return _tensor(image, converted, mode, turn)
+            pixels = _tensor(image, converted, _MODES[wanted], turn)
+    return in_channels(pixels[None], wanted)[0]
 
 
 def _turn(image: Image.Image) -> Image.Transpose | None:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ganguard.base.cache import write_bytes
 from ganguard.base.codecs import encode_png
+from ganguard.base.images import composed
 
 # Results say COLUMNS of every grid, also of one that a step drew long ago: another layout needs another file
 # name, so that no such grid is found.
@@ -18,8 +19,8 @@ GRID_FILE, KEPT_FILE, DROPPED_FILE = "grid.png", "kept.png", "dropped.png"
 
 def save_grid(images: Tensor, directory: Path, file: str = GRID_FILE) -> None:
     """Write the first COLUMNS x ROWS of images (N, C, H, W) uint8 as one PNG in `directory`, with grey
-    between the tiles."""
-    write_bytes(directory / file, encode_png(tiled(images[:TILES], COLUMNS)))
+    between the tiles. Images with opacity are shown before a white background."""
+    write_bytes(directory / file, encode_png(tiled(composed(images[:TILES]), COLUMNS)))
 
 
 def tiled(images: Tensor, columns: int) -> Tensor:

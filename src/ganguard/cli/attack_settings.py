@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from ganguard.data.dataset import DatasetSettings
 
 
-def given_dataset(text: str | None, size: int | None) -> "DatasetSettings | None":
+def given_dataset(text: str | None, size: str | None) -> "DatasetSettings | None":
     """Return the data set that an option names, or None without the option."""
     from ganguard.cli.options import dataset_of
 

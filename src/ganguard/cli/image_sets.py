@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def image_set(
     text: str,
     samples: int,
-    size: int | None,
+    size: str | None,
     compute: "Compute",
     progress: "Progress",
     seed: int,
@@ -30,7 +30,7 @@ def image_set(
         text: names the set: the directory of a checkpoint or harvest, an .npz file, or a data set as for
             `dataset_of`.
         samples: the most images to take.
-        size: side in pixels of data that can have any size; the others keep their own.
+        size: side in pixels, or WIDTHxHEIGHT, of data that can have any size; the others keep their own.
         compute: where a target runs.
         progress: told how far reading is.
         seed: of the images that a target is asked for.
@@ -64,7 +64,7 @@ def image_set(
 def compared_set(
     text: str,
     samples: int,
-    size: int | None,
+    size: str | None,
     compute: "Compute",
     progress: "Progress",
     seed: int,

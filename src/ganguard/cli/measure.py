@@ -5,18 +5,17 @@ from typing import Annotated, Literal
 
 import typer
 
-from ganguard.cli.options import MOST_SIDE, Device, LatentDim, Threads, Trusted
+from ganguard.cli.options import Device, LatentDim, Threads, Trusted
 from ganguard.results.measures import of_two_sets
 
 DEFAULT = "frechet_distance,precision,recall,density,coverage"
 DEFAULT_NETWORK = "random_network"
 
 AnySize = Annotated[
-    int | None,
+    str | None,
     typer.Option(
-        min=1,
-        max=MOST_SIDE,
-        help="Side in pixels of the images of folders, and of data sets whose images are cropped.",
+        metavar="SIDE|WIDTHxHEIGHT",
+        help="Size in pixels of the images of folders, and of data sets whose images are cropped.",
     ),
 ]
 Cache = Annotated[
@@ -133,7 +132,7 @@ def measure(
 
 
 def _refuse_early(
-    texts: tuple[str, str], metrics: str | None, channels: int | None, size: int | None
+    texts: tuple[str, str], metrics: str | None, channels: int | None, size: str | None
 ) -> None:
     """Raise SpecError if an option cannot be used."""
     from ganguard.base.errors import SpecError

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple, cast
 from ganguard import __version__
 from ganguard.base.compute import Compute
 from ganguard.base.errors import SpecError
+from ganguard.base.images import colours_of
 from ganguard.base.progress import Progress
 from ganguard.cli.measure import DEFAULT, DEFAULT_NETWORK
 from ganguard.comparison.foreign import ALLOWED, Foreign, measure_foreign
@@ -57,8 +58,8 @@ def compared(
     """
     channels, features, metrics, scale = manner
     depths = [side.shape[0] for side in (a, b) if isinstance(side, ImageSet)]
-    if depths and (channels or len(depths) == 2):
-        wanted = cast(Literal[1, 3], channels or max(depths))
+    if depths:
+        wanted = cast(Literal[1, 3], channels or max(map(colours_of, depths)))
         a, b = (side.in_channels(wanted) if isinstance(side, ImageSet) else side for side in (a, b))
     if isinstance(a, Foreign) or isinstance(b, Foreign):
         if scale not in (None, "none"):
@@ -86,6 +87,11 @@ def record_of(
         f"all images of {name} were made {side.converted}"
         for name, side in (("A", a), ("B", b))
         if side.converted
+    ]
+    converted += [
+        f"images of {name} have opacity: they are measured before a white background"
+        for name, side in zip("AB", sides, strict=True)
+        if isinstance(side, ImageSet) and side.origin.composed
     ]
     values = found.values
     return measured_record().model_validate(
@@ -122,7 +128,7 @@ def _set(side: Side) -> SetRecord:
         channels=cast(Literal[1, 3], channels),
         height=height,
         width=width,
-        size=side.origin.size,
+        size=side.origin.size if isinstance(side.origin.size, int) else None,
         crop=side.origin.crop,
         stray=side.origin.stray,
         unreadable=side.origin.unreadable,

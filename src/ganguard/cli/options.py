@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from ganguard.targets.protocol import BlackBoxTarget
 
 LARGEST = 2**62  # the largest number that fits every file and database
-MOST_SIDE = 8192  # pixels, as in ganguard.base.settings
 
 TargetArgument = Annotated[
     str,
@@ -61,11 +60,10 @@ SpecDevice = Annotated[
     ),
 ]
 Size = Annotated[
-    int | None,
+    str | None,
     typer.Option(
-        min=1,
-        max=MOST_SIDE,
-        help="Side in pixels. Images from files are cropped to squares and resized to it.",
+        metavar="SIDE|WIDTHxHEIGHT",
+        help="Size in pixels. Images from files are cropped to squares, or to its proportions, and resized.",
     ),
 ]
 Changes = Annotated[
@@ -83,13 +81,13 @@ def with_device(changes: list[str] | None, device: str | None) -> list[str]:
     return [*(changes or []), *([f"compute.device={device}"] if device is not None else [])]
 
 
-def dataset_of(text: str, size: int | None) -> "DatasetSettings":
+def dataset_of(text: str, size: str | None) -> "DatasetSettings":
     """Return the settings of the data set that a text names.
 
     Args:
         text: a data set's name; the path of a folder of images, a zip, Parquet or idx file, or an LMDB; or a
             YAML mapping as in a spec, which has a size of its own.
-        size: the side of its images in pixels, or None for the data set's default.
+        size: the side of its images in pixels, or WIDTHxHEIGHT; None for the data set's default.
 
     Raises:
         SpecError: if the text names no data set, or `size` is given for data whose size is fixed.
@@ -103,7 +101,7 @@ def dataset_of(text: str, size: int | None) -> "DatasetSettings":
     if is_mapping(text):
         return parse_dataset(read_yaml(text, "the data set"))
     if text and (kind := kind_at(Path(text))):  # an empty path would be the current folder's
-        return parse_dataset({"kind": kind, "path": text, "size": size})
+        return parse_dataset({"kind": kind, "path": text, "size": _number(size)})
     if text not in DATASETS.table():
         raise SpecError(not_found(text))
     if text in IN_FILES:
@@ -113,7 +111,12 @@ def dataset_of(text: str, size: int | None) -> "DatasetSettings":
         return parse_dataset({"kind": text})
     if "size" not in DATASETS.load(text).model_fields:
         raise SpecError(f"--size {size}: the images of {text} have a fixed size. Leave --size out.")
-    return parse_dataset({"kind": text, "size": size})
+    return parse_dataset({"kind": text, "size": _number(size)})
+
+
+def _number(size: str | None) -> int | str | None:
+    """Return a side as the number that it is, and any other size as it is."""
+    return int(size) if size and size.isdecimal() and len(size) < 10 else size
 
 
 def default_architecture(values: dict[str, Any], changes: list[str]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from ganguard.base.cache import write_bytes
 from ganguard.base.codecs import encode_png
 from ganguard.base.errors import SpecError, unknown_name
 from ganguard.base.grids import GAP
+from ganguard.base.images import composed
 from ganguard.base.progress import Progress, silent
 from ganguard.base.seeds import derived_seed
 from ganguard.base.settings import shortened
@@ -129,7 +130,9 @@ def save_strip(images: Tensor, directory: Path) -> None:
 
     The PNG has a row for each code and a column for each amount.
     """
-    framed = pad(images, (0, GAP, 0, GAP), value=_BETWEEN)
+    codes, amounts, *shape = images.shape
+    shown = composed(images.reshape(-1, *shape)).unflatten(0, (codes, amounts))
+    framed = pad(shown, (0, GAP, 0, GAP), value=_BETWEEN)
     rows, columns, channels, height, width = framed.shape
     strip = framed.permute(2, 0, 3, 1, 4).reshape(channels, rows * height, columns * width)
     write_bytes(directory / STRIP_FILE, encode_png(strip[:, :-GAP, :-GAP]))

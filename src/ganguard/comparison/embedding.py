@@ -11,6 +11,7 @@ from torch import Tensor
 from ganguard.base.codecs import read_tensors, require_finite
 from ganguard.base.compute import Compute
 from ganguard.base.errors import CheckpointError, MetricError, SpecError, unknown_name
+from ganguard.base.images import colours_of
 from ganguard.base.settings import Plain, Positive, Settings, one_line, read_record, read_yaml
 from ganguard.metrics.features import FEATURES, pretrained
 from ganguard.metrics.features.network import (
@@ -106,7 +107,7 @@ def network_of(
     """
     if (Path(features) / "features.json").is_file():
         embedding = load_embedding(Path(features), compute)
-        if embedding.channels != channels:
+        if embedding.channels != colours_of(channels):
             raise SpecError(
                 f"{features}: made for images of {embedding.channels} channels; these have {channels}. "
                 "Choose other features."

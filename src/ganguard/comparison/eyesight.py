@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
+from ganguard.base.images import composed
 from ganguard.comparison.values import of_features
 from ganguard.metrics.damages import OF_IMAGES, fewer_modes
 from ganguard.results.eyesight import DAMAGES, Damage, Rung
@@ -19,14 +20,15 @@ def ladder(
     """Yield a rung for each damage and level, from mild to strong.
 
     Args:
-        images: of the target, (N, C, H, W) uint8.
+        images: of the target, (N, C, H, W) uint8. They are damaged as the feature network sees them, without
+            opacity.
         undamaged: their features (N, D).
         against: features (N, D) of other images of the target.
         embed: maps images to features.
     """
     distance, kernel = MEASURES[DISTANCE], MEASURES["kernel_distance"]
     floor, kernel_floor = (of_features(measure, undamaged, against) for measure in (distance, kernel))
-    side = min(images.shape[2:])
+    side, images = min(images.shape[2:]), composed(images)
     for damage in DAMAGES.values():
         plain = damage.plain(side)
         for level in damage.levels(side):

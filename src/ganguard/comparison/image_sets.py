@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ganguard.base.errors import DataError, MetricError
-from ganguard.base.images import in_channels, shape_of
+from ganguard.base.images import colours_of, has_opacity, in_channels, shape_of
 from ganguard.comparison.pairing import Pairs, Whole, chosen, pairs_of
 from ganguard.data.room import room
 from ganguard.metrics.features.extraction import blocks
@@ -24,21 +24,23 @@ class Origin:
 
     Attributes:
         kind: in words, such as "image_folder" or "checkpoint".
-        size: side in pixels that its images were resized to; None if they were not.
+        size: side in pixels, or WIDTHxHEIGHT, that its images were resized to; None if they were not.
         crop: the part of each image that was taken; None for sets that are not cropped.
         stray: how many hidden files, and files of operating systems, were left out.
         unreadable: how many images could not be read and were left out.
         made_rgb: how many images are grey in their files and were made RGB, since others have colour.
         converted: whether all images were made grey, or RGB, to be compared with the other set's.
+        composed: whether its images had opacity, and were put before a white background.
     """
 
     kind: str = "images"
-    size: int | None = None
+    size: int | str | None = None
     crop: str | None = None
     stray: int = 0
     unreadable: int = 0
     made_rgb: int = 0
     converted: Literal["", "grey", "RGB"] = ""
+    composed: bool = False
 
 
 @dataclass(frozen=True)
@@ -110,16 +112,20 @@ class ImageSet:
         return Pairs(_places(ours, self.count), _places(theirs, self.count), "place")
 
     def in_channels(self, channels: Literal[1, 3]) -> "ImageSet":
-        """Return the set with all images grey (1) or RGB (3)."""
+        """Return the set with all images grey (1) or RGB (3), and none with opacity."""
         if self.shape[0] == channels:
             return self
-        read, whole = self.read, self.whole
+        read, whole, made = self.read, self.whole, "grey" if channels == 1 else "RGB"
         return replace(
             self,
             shape=(channels, *self.shape[1:]),
             read=lambda: (in_channels(part, channels) for part in read()),
             whole=None if whole is None else replace(whole, read=_converted(whole.read, channels)),
-            origin=replace(self.origin, converted="grey" if channels == 1 else "RGB"),
+            origin=replace(
+                self.origin,
+                converted=made if colours_of(self.shape[0]) != channels else "",
+                composed=has_opacity(self.shape[0]),
+            ),
         )
 
 

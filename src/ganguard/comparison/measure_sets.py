@@ -160,13 +160,12 @@ def require_same_shape(a: ImageSet, b: ImageSet) -> None:
     if a.shape == b.shape:
         return
     if a.shape[1:] == b.shape[1:]:
-        grey = "A" if a.shape[0] == 1 else "B"
         raise MetricError(
-            f"the images of {grey} are grey, those of the other set have colour: they cannot be compared. "
+            f"images of A have {a.shape[0]} channels, those of B {b.shape[0]}, and they cannot be compared. "
             "--channels 3 repeats the grey, --channels 1 makes the others grey."
         )
     raise MetricError(
         f"images of A have {a.shape[2]}x{a.shape[1]} pixels, those of B {b.shape[2]}x{b.shape[1]}, and they "
-        "cannot be compared. --size N resizes images of files, and of data sets that are cut to size, to "
-        "NxN; others must be made in the size of the other set."
+        "cannot be compared. --size N, or --size WIDTHxHEIGHT, resizes images of files, and of data sets "
+        "that are cut to size; others must be made in the size of the other set."
     )

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path, PurePath
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import PIL
 import torch
@@ -20,15 +20,18 @@ from pydantic import field_validator
 from torch import Tensor
 
 from ganguard.base.cache import code_version, content_key
-from ganguard.base.codecs import Orient, decode_image, images_a_task, too_little_memory
+from ganguard.base.codecs import Orient, images_a_task, too_little_memory
 from ganguard.base.compute import cores
 from ganguard.base.errors import DataError
+from ganguard.base.images import has_opacity, in_channels
 from ganguard.base.progress import Progress
-from ganguard.base.settings import absolute, one_line
-from ganguard.data.crops import Crop, Side, prepare
-from ganguard.data.dataset import DatasetSettings, RealImages, Skipped
+from ganguard.base.settings import absolute
+from ganguard.data.crops import Crop, Size, prepare
+from ganguard.data.dataset import DatasetSettings, RealImages
 from ganguard.data.image_cache import cached_images, keep_images, worth_keeping
+from ganguard.data.opacity import Alpha, decode_with, shows
 from ganguard.data.room import room
+from ganguard.data.skips import Skips
 
 _NETPBM = (".ppm", ".pgm", ".pbm", ".pnm")
 SUFFIXES = frozenset(
@@ -36,7 +39,6 @@ SUFFIXES = frozenset(
 )
 # Image formats that cannot be read. Such a file counts as a bad image; it is not silently passed over.
 UNREAD = frozenset({".heic", ".heif", ".jp2", ".jxl"})
-SAID_OF_SKIPPED = 100  # bad images that are listed by name; all are counted
 AHEAD = 4  # tasks per thread that are handed out before their results are taken; it bounds the memory in use
 
 
@@ -45,10 +47,14 @@ class EncodedImages(DatasetSettings):
 
     Attributes:
         path: the file or folder that holds the images, kept as an absolute path.
-        size: side in pixels, at most 8192. Each image is cropped to a square and resized to it (Lanczos,
-            antialiased). None takes the images as they are; then they must all have one size.
+        size: side in pixels, at most 8192, or WIDTHxHEIGHT. Each image is cropped to a square, or to those
+            proportions, and resized to it (Lanczos, antialiased). None takes the images as they are; then
+            they must all have one size.
         channels: 1 makes all images grey, 3 makes them RGB. None decides by the whole set: it is RGB if the
             file of any image has colour, and grey otherwise.
+        alpha: what becomes of transparency. "keep" makes opacity the last channel, of which there are 2 or 4
+            then; "white" and "black" put each image before that background; "drop" leaves transparency out,
+            so that what lies under it shows. None drops it, but keeps what a harvest holds.
         crop: the part of each image that is taken, see `ganguard.data.crops`.
         orient: "exif" turns and mirrors each image as its EXIF data say before it is cropped; "none" takes
             the pixels as they are stored.
@@ -57,8 +63,9 @@ class EncodedImages(DatasetSettings):
     """
 
     path: str
-    size: Side | None = None
+    size: Size | None = None
     channels: Literal[1, 3] | None = None
+    alpha: Alpha | None = None
     crop: Crop = "centre"
     orient: Orient = "none"
     on_bad_image: Literal["fail", "skip"] = "fail"
@@ -67,6 +74,10 @@ class EncodedImages(DatasetSettings):
     @classmethod
     def _absolute(cls, path: str) -> str:
         return absolute(path)
+
+    def keeps_opacity(self) -> bool:
+        """Return whether opacity is kept as a channel."""
+        return self.alpha == "keep"
 
 
 @dataclass(frozen=True)
@@ -110,7 +121,7 @@ def load_encoded(settings: EncodedImages, fingerprint: str, opens: Opens, progre
         files=fingerprint,
         settings=settings.model_dump(mode="json"),
         pillow=PIL.__version__,
-        code=code_version("ganguard.data", "ganguard.base.codecs"),
+        code=code_version("ganguard.data", "ganguard.base.codecs", "ganguard.base.images"),
     )
     if (kept := cached_images(key)) is not None:
         progress(len(kept.images), len(kept.images), "decoded before")
@@ -135,7 +146,7 @@ def _decode(
     settings: EncodedImages, found: Found, key: str, progress: Progress, channels: Literal[1, 3] | None
 ) -> RealImages:
     skips, labels, names = Skips(settings.on_bad_image), list[int | str | None](), list[str | None]()
-    made_rgb = 0
+    made_rgb = see_through = 0
     decoded = decoded_images(settings, found.images, skips, channels)
     first = next(decoded, None)
     if first is None:
@@ -143,11 +154,12 @@ def _decode(
     shape = tuple(first[1].shape)
 
     def images() -> Iterator[Tensor]:
-        nonlocal made_rgb
-        for encoded, image, was_grey in chain([first], decoded):
+        nonlocal made_rgb, see_through
+        for encoded, image, was in chain([first], decoded):
             labels.append(encoded.label)
             names.append(encoded.key)
-            made_rgb += was_grey and len(image) == 3
+            made_rgb += was.grey and len(image) >= 3
+            see_through += was.see_through
             yield image
             progress(min(len(labels) + skips.count, found.count), found.count, "decoding")
 
@@ -161,6 +173,7 @@ def _decode(
             skipped=skips.record(),
             names=known if len(known) == len(names) else None,
             made_rgb=made_rgb,
+            decided=shows(see_through, len(pixels)),
         )
 
     if worth_keeping(found.count, shape):
@@ -173,31 +186,20 @@ def _decode(
     return described(pixels[:held])
 
 
-class Skips:
-    """The bad images of a data set: the first one is refused, or all are noted."""
+class Was(NamedTuple):
+    """What an image's file was.
 
-    def __init__(self, on_bad_image: Literal["fail", "skip"]) -> None:
-        self.count, self.listed, self._skip = 0, list[tuple[str, str]](), on_bad_image == "skip"
+    Attributes:
+        grey: whether it is grey.
+        see_through: whether it has transparent pixels, and nobody said what to do about them.
+    """
 
-    def note(self, name: str, problem: DataError) -> None:
-        """Note a bad image. Raises its problem if bad images are not to be skipped."""
-        if not self._skip:
-            raise problem
-        self.count += 1
-        if len(self.listed) < SAID_OF_SKIPPED:
-            self.listed.append((one_line(name, 200), one_line(problem, 300)))
-
-    def reason(self) -> str:
-        """Return why the first bad image is bad."""
-        return self.listed[0][1] if self.listed else "It holds none."
-
-    def record(self) -> Skipped | None:
-        """Return what was skipped, or None if nothing was."""
-        return Skipped(self.count, tuple(self.listed)) if self.count else None
+    grey: bool
+    see_through: bool
 
 
-Decoded = tuple[Encoded, Tensor, bool]
-"""An image, its pixels (C, H, W) uint8, and whether its file is grey."""
+Decoded = tuple[Encoded, Tensor, Was]
+"""An image, its pixels (C, H, W) uint8, and what its file was."""
 
 
 def decoded_images(
@@ -214,44 +216,52 @@ def decoded_images(
         skips: receives the bad images.
         channels: 1 or 3; None takes the first good image's.
     """
-    waiting = iter(images)
-    first = _first_good(settings, waiting, skips, channels)
+    waiting, read = iter(images), partial(_pixels, settings=settings, kept=settings.keeps_opacity())
+    first = _first_good(read, waiting, skips, channels)
     if first is None:
         return
     yield first
     shape, name = first[1].shape, first[0].name
-    depth: Literal[1, 3] | None = channels or (3 if shape[0] == 3 else None)
+    depth: Literal[1, 3] | None = channels or (3 if shape[0] >= 3 else None)
 
     def task(some: list[Encoded]) -> list[_Pixels | DataError]:
-        return [_pixels(encoded, settings, depth) for encoded in some]
+        return [read(encoded, channels=depth) for encoded in some]
 
     for encoded, found in _ahead(task, waiting, images_a_task(shape)):
         if isinstance(found, DataError):
             skips.note(encoded.name, found)
             continue
-        pixels, was_grey = found
+        pixels, was = found
         if pixels.shape[1:] != shape[1:]:
             raise DataError(
                 f"{encoded.name}: {pixels.shape[2]}x{pixels.shape[1]} pixels, but {Path(name).name} has "
                 f"{shape[2]}x{shape[1]}. Set `size` (`--size`) to crop and resize them all."
             )
+        if has_opacity(len(pixels)) != has_opacity(shape[0]):
+            raise DataError(
+                f"{encoded.name}: {len(pixels)} channels, but {Path(name).name} has {shape[0]}. Set `alpha`, "
+                "which decides about all."
+            )
         if pixels.shape[0] != shape[0]:
             raise _ColourAfterGrey
-        yield encoded, pixels, was_grey
+        yield encoded, pixels, was
 
 
 def _first_good(
-    settings: EncodedImages, waiting: Iterator[Encoded], skips: Skips, channels: Literal[1, 3] | None
+    read: Callable[..., "_Pixels | DataError"],
+    waiting: Iterator[Encoded],
+    skips: Skips,
+    channels: Literal[1, 3] | None,
 ) -> Decoded | None:
     for encoded in waiting:
-        found = _pixels(encoded, settings, channels)
+        found = read(encoded, channels=channels)
         if not isinstance(found, DataError):
             return encoded, *found
         skips.note(encoded.name, found)
     return None
 
 
-_Pixels = tuple[Tensor, bool]
+_Pixels = tuple[Tensor, Was]
 Task = Callable[[list[Encoded]], list[_Pixels | DataError]]
 
 
@@ -275,24 +285,33 @@ def _ahead(
             raise
 
 
-def _pixels(encoded: Encoded, settings: EncodedImages, channels: Literal[1, 3] | None) -> _Pixels | DataError:
-    """Return the pixels of an image after cropping and resizing, and whether its file is grey; or what is
-    wrong with the image.
+def _pixels(
+    encoded: Encoded, settings: EncodedImages, kept: bool, channels: Literal[1, 3] | None
+) -> _Pixels | DataError:
+    """Return the pixels of an image after cropping and resizing, and what its file was; or what is wrong
+    with the image.
 
-    channels: 1 makes it grey, 3 makes it RGB, None leaves it as its file is.
+    Args:
+        encoded: the image.
+        settings: how it is read.
+        kept: whether its opacity is kept.
+        channels: 1 makes it grey, 3 makes it RGB, None leaves it as its file is.
 
     Raises DataError if the image can be read but does not fit. Raises another InputError, or StepError, if
     the reading failed, which says nothing about the image.
     """
     try:
-        decode = partial(decode_image, orient="exif") if settings.orient == "exif" else decode_image
-        image = decode(encoded.read(), encoded.name, 1 if channels == 1 else None)
+        wanted = 1 if channels == 1 else None
+        image, see_through = decode_with(
+            settings.alpha, encoded.read(), encoded.name, wanted, orient=settings.orient, kept=kept
+        )
     except DataError as problem:
         return problem
     except MemoryError:
         raise too_little_memory(encoded.name) from None
-    pixels, grey = prepare(image, settings.crop, settings.size, encoded.name), len(image) == 1
-    return (pixels.expand(3, -1, -1).contiguous() if grey and channels == 3 else pixels), grey
+    pixels, grey = prepare(image, settings.crop, settings.size, encoded.name), len(image) < 3
+    coloured = in_channels(pixels[None], len(pixels) + 2)[0] if grey and channels == 3 else pixels
+    return coloured, Was(grey, see_through)
 
 
 def _classes(

@@ -29,4 +29,6 @@ class FolderImages(EncodedImages):
         """
         folder = Path(self.path)
         beside = held(folder).beside(cast(HeldKind, self.kind), self.path)
-        return replace(real, stray=stray_files(folder), decided=(*beside, *filter(None, decided)))
+        return replace(
+            real, stray=stray_files(folder), decided=(*beside, *filter(None, decided), *real.decided)
+        )

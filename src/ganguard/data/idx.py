@@ -22,7 +22,7 @@ from ganguard.base.codecs import of_reading, unreadable
 from ganguard.base.errors import DataError
 from ganguard.base.progress import Progress, silent
 from ganguard.base.settings import MOST_SIDE, absolute, one_line
-from ganguard.data.crops import Side, centre_crop_resize
+from ganguard.data.crops import Size, centre_crop_resize, sides
 from ganguard.data.dataset import DatasetSettings, RealImages
 from ganguard.data.image_folder import file_state
 from ganguard.data.room import room
@@ -40,14 +40,14 @@ class IdxImages(DatasetSettings):
         path: the file, kept as an absolute path.
         labels: the file of the labels. None takes the one beside it whose name says `labels` and `idx1` where
             the images' says `images` and `idx3`, if there is one.
-        size: side in pixels. Each image is cropped to a square and resized to it (Lanczos, antialiased). None
-            takes the images as they are.
+        size: side in pixels, or WIDTHxHEIGHT, as that of image folders. None takes the
+            images as they are.
     """
 
     kind: Literal["idx"] = "idx"
     path: str
     labels: str | None = None
-    size: Side | None = None
+    size: Size | None = None
 
     @field_validator("path", "labels")
     @classmethod
@@ -91,8 +91,8 @@ class IdxImages(DatasetSettings):
         return [path, *[path.with_name(name) for name in names if path.with_name(name).is_file()][:1]]
 
 
-def _resized(images: Tensor, size: int, progress: Progress) -> Tensor:
-    resized = room(len(images), (1, size, size), "idx")
+def _resized(images: Tensor, size: int | str, progress: Progress) -> Tensor:
+    resized = room(len(images), (1, *sides(size)), "idx")
     for number, image in enumerate(images):
         resized[number] = centre_crop_resize(image, size)
         if number % 1000 == 999:

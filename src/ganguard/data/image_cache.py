@@ -50,6 +50,7 @@ class Entry(Settings):
         listed: name and reason of the first of them.
         named: whether there is a file of names.
         made_rgb: how many grey images were made RGB.
+        decided: what was decided when they were decoded, a sentence each.
         checked: SHA-256 of the labels and names, and of evenly spaced pieces of the images.
     """
 
@@ -60,6 +61,7 @@ class Entry(Settings):
     listed: tuple[tuple[str, str], ...]
     named: bool
     made_rgb: Annotated[int, Field(ge=0)]
+    decided: tuple[str, ...]
     checked: str
 
 
@@ -155,6 +157,7 @@ def _describe(directory: Path, real: RealImages) -> None:
         "listed": skipped.listed,
         "named": real.names is not None,
         "made_rgb": real.made_rgb,
+        "decided": real.decided,
         "checked": _checked(directory),
     }
     (directory / "description.json").write_text(json.dumps(content))
@@ -174,6 +177,7 @@ def _opened(directory: Path) -> RealImages:
         skipped=Skipped(entry.skipped, entry.listed) if entry.skipped else None,
         names=tuple((directory / "names").read_bytes().decode(*_NAMES).split("\0")) if entry.named else None,
         made_rgb=entry.made_rgb,
+        decided=entry.decided,
     )
 
 

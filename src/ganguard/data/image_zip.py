@@ -59,7 +59,7 @@ class ImageZip(FolderImages):
             archive = _Archive(Path(self.path), stack)
             decided = self._classes(archive, {member.filename for member in _members(archive)}).decided
             said = (decided,) if decided else ()
-            return replace(real, stray=_strays(archive), decided=said)
+            return replace(real, stray=_strays(archive), decided=(*said, *real.decided))
 
     @contextmanager
     def _opened(self) -> Generator[Found]:

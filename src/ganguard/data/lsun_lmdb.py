@@ -20,6 +20,7 @@ from ganguard.base.codecs import unreadable
 from ganguard.base.errors import DataError, StepError
 from ganguard.base.progress import Progress, silent
 from ganguard.base.settings import LARGEST, Positive, one_line
+from ganguard.data.crops import sides
 from ganguard.data.dataset import RealImages
 from ganguard.data.encoded import Encoded, Found, load_encoded
 from ganguard.data.folder_classes import FolderClasses, folder_classes
@@ -112,7 +113,8 @@ class LsunLmdb(FolderImages):
             sizes = sizes_held(cursor)
         most = _entries(environment) // max(1, len(sizes))
         if self.resolution is None:
-            enough = [size for size in sizes if size >= (self.size or LARGEST)]
+            least = LARGEST if self.size is None else max(sides(self.size))
+            enough = [size for size in sizes if size >= least]
             return (enough[0] if enough else max(sizes, default=None)), most
         if self.resolution not in sizes:
             there = ", ".join(map(str, sizes)) or "one size, which its keys do not name"

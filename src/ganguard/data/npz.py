@@ -131,7 +131,7 @@ def _images(path: Path, name: str, header: _Header) -> NpzImages:
         if len(header.shape) == 3:
             remedy = "Write images[..., None] for grey images (N, H, W)"
         raise DataError(
-            f"{path}: {name} must be images (N, H, W, C) uint8 with C of 1 or 3; got {header.dtype} "
+            f"{path}: {name} must be images (N, H, W, C) uint8 with C of 1 to 4; got {header.dtype} "
             f"{header.shape}. {remedy}, and levels of 0 to 255 as uint8."
         )
     if max(height, width) > MOST_SIDE:

@@ -52,7 +52,7 @@ def read_parquet(files: list[Path], count: int | None = None) -> Tensor:
 
     def place(first: int, rows: list[tuple[bytes, str]]) -> None:
         for number, row in enumerate(rows, first):
-            image = decode_image(*row)
+            image = decode_image(*row, opacity="held")
             if image.shape != images.shape[1:]:
                 raise DataError(
                     f"{row[1]}: images of {tuple(image.shape)} and {tuple(images.shape[1:])} in one store. "
@@ -63,7 +63,9 @@ def read_parquet(files: list[Path], count: int | None = None) -> Tensor:
     with ThreadPoolExecutor(cores()) as pool:
         for file, rows in ((path, rows) for path in files for rows in _rows(path)):
             if held == 0:
-                images = room_for(rows_held(files, count), decode_image(*rows[0]).shape, str(file))
+                images = room_for(
+                    rows_held(files, count), decode_image(*rows[0], opacity="held").shape, str(file)
+                )
             wanted = rows[: len(images) - held]
             starts = range(0, len(wanted), images_a_task(images.shape[1:]))
             parts = [wanted[start : start + starts.step] for start in starts]
@@ -81,7 +83,7 @@ def stream_parquet(file: Path, count: int) -> Generator[Tensor]:
     """Yield the first `count` images of a file, (n, C, H, W) uint8, a few at a time. Raises DataError."""
 
     def decoded(rows: list[tuple[bytes, str]]) -> list[Tensor]:
-        return [decode_image(*row) for row in rows]
+        return [decode_image(*row, opacity="held") for row in rows]
 
     held = 0
     with ThreadPoolExecutor(cores()) as pool:

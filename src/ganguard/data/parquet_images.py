@@ -20,7 +20,7 @@ from ganguard.data.dataset import RealImages
 from ganguard.data.encoded import Encoded, EncodedImages, Found, load_encoded
 from ganguard.data.held import held
 from ganguard.data.image_folder import file_state
-from ganguard.data.parquet import columns_of, opened_parquet, rows_held, rows_of_images, rows_with
+from ganguard.data.parquet import SHARD_NAME, columns_of, opened_parquet, rows_held, rows_of_images, rows_with
 from ganguard.data.stray import stray_files
 from ganguard.data.walk import files_of
 
@@ -43,6 +43,11 @@ class ParquetImages(EncodedImages):
     image_column: str | None = None
     label_column: str | None = None
 
+    def keeps_opacity(self) -> bool:
+        """Return whether opacity is kept as a channel: a harvest's images are taken as they were bought."""
+        bought = self.alpha is None and all(SHARD_NAME.fullmatch(file.name) for file in self._files())
+        return bought or super().keeps_opacity()
+
     def fingerprint(self) -> str:
         """Return a text that changes with any file's path, size or times of change. Raises DataError if there
         is no file."""
@@ -55,7 +60,7 @@ class ParquetImages(EncodedImages):
         if not folder.is_dir():
             return real
         decided = (*held(folder).beside(self.kind, self.path), *_of_several(self._files(), self.path))
-        return replace(real, stray=stray_files(folder), decided=decided)
+        return replace(real, stray=stray_files(folder), decided=(*decided, *real.decided))
 
     def _files(self) -> list[Path]:
         """Return the files, those of a folder without those that hold no images if others do."""

@@ -9,6 +9,7 @@ import torch
 from pydantic import BeforeValidator, Field
 from torch import Tensor
 
+from ganguard.base.images import has_opacity
 from ganguard.base.settings import Positive
 from ganguard.defences.protocol import OutputDefence, Tools
 from ganguard.defences.streams import Streams
@@ -23,7 +24,8 @@ _BLOCK = 16  # the differentiable JPEG takes sides that are multiples of it, in 
 
 
 class Jpeg(OutputDefence):
-    """Encode images as JPEG, and decode them again. Grey images are coded as three equal channels.
+    """Encode images as JPEG, and decode them again. Grey images are coded as three equal channels. Opacity,
+    which JPEG does not know, is left as it is.
 
     Attributes:
         quality: 1 to 100, libjpeg's scale.
@@ -58,6 +60,8 @@ class Jpeg(OutputDefence):
 
         The channels of the result lie last in memory, as the decoder leaves them.
         """
+        if has_opacity(images.shape[1]):
+            return torch.cat([self.change(images[:, :-1], streams, tools), images[:, -1:]], 1)
         planes = images.numpy()
         count, _, height, width = planes.shape
         changed = np.empty((count, height, width, 3), np.uint8)
@@ -86,6 +90,8 @@ class Jpeg(OutputDefence):
         """
         from kornia.enhance import jpeg_codec_differentiable
 
+        if has_opacity(images.shape[1]):
+            return torch.cat([self.surrogate(images[:, :-1]), images[:, -1:]], 1)
         height, width = images.shape[2:]
         pad = (0, -width % _BLOCK, 0, -height % _BLOCK)
         colour = torch.nn.functional.pad(images.expand(-1, 3, -1, -1), pad, mode="replicate").add(1).div(2)

@@ -89,7 +89,7 @@ def as_rows(features: Features, name: str, at_least: int) -> Tensor:
 def as_images(images: Pixels, name: str = "images") -> Tensor:
     """Return images (N, C, H, W) uint8 as a tensor; one stays on its device.
 
-    Raises MetricError unless they are that, with C of 1 or 3, and H and W at least 1.
+    Raises MetricError unless they are that, with C of 1 to 4, and H and W at least 1.
     """
     tensor = _plain(images, name) if isinstance(images, Tensor) else _tensor(images, name)
     require_images(tensor, name, MetricError)

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
+from ganguard.base.images import composed
 from ganguard.metrics.arrays import Pixels, as_images
 
 BLOCK = 16  # pixels of a block's side
@@ -49,7 +50,11 @@ def chunks(images: Tensor) -> tuple[Tensor, ...]:
 
 
 def luma(images: Tensor) -> Tensor:
-    """Return grey levels (N, H, W) float64, whole numbers in [0, 255], of images (N, C, H, W) uint8."""
+    """Return grey levels (N, H, W) float64, whole numbers in [0, 255], of images (N, C, H, W) uint8.
+
+    Images with opacity are seen before a white background.
+    """
+    images = composed(images)
     if images.shape[1] == 1:
         return images[:, 0].to(torch.float64)
     red, green, blue = images.to(torch.int32).unbind(1)

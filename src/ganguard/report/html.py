@@ -23,6 +23,15 @@ from ganguard.results.measures import MEASURES
 from ganguard.results.records import Against, AuditResults
 from ganguard.results.skipped import decided, made_rgb, said_of
 
+_SEEN = "seen before a white background"
+_COLOURS = {
+    1: "grey",
+    2: f"grey with opacity; {_SEEN}",
+    3: "colour",
+    4: f"colour with opacity; {_SEEN}",
+}
+"""What the channels of images are, by their number."""
+
 
 def render(results: AuditResults, directory: Path) -> str:
     """Return the report as HTML text; the pictures are read from below `directory`.
@@ -94,7 +103,7 @@ def facts(results: AuditResults) -> list[tuple[str, str]]:
         ("target", target.description),
         ("target's identity", target.identity),
         ("distances to the target", words.MEASURED_AGAINST[target.measured_against]),
-        ("images", f"{height}×{width} pixels, {'colour' if channels == 3 else 'grey'}"),
+        ("images", f"{height}×{width} pixels, {_COLOURS[channels]}"),
         ("codes drawn by", f"the {target.codes}"),
         ("real images", f"{results.real} ({split})"),
         *(("images left out", said) for record in results.skipped if (said := said_of(record))),

@@ -22,7 +22,7 @@ class SetRecord(Settings):
         images: how many images were measured.
         held: how many images the set holds; those that were measured are some of them.
         channels: 1 or 3, as the images were measured.
-        size: side in pixels that the images were resized to, if they were.
+        size: side in pixels that the images were resized to, if they were made squares.
         crop: the part of each image that was taken, of files.
         stray: how many hidden files, and files of operating systems, were left out.
         unreadable: how many images could not be read and were left out.

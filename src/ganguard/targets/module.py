@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ganguard.base.cache import tensor_digest
 from ganguard.base.compute import Compute, use_threads
 from ganguard.base.errors import TargetError
-from ganguard.base.images import CHANNELS, require_images, to_float, to_uint8
+from ganguard.base.images import CHANNELS, has_opacity, require_images, to_float, to_uint8
 from ganguard.base.settings import one_line
 from ganguard.targets.batching import MICRO_BATCH, in_micro_batches
 from ganguard.targets.foreign.code import ForeignCode
@@ -291,10 +291,16 @@ def _require_generator_output(images: object, pixel_range: tuple[float, float] |
         what = f"{images.dtype} tensor" if isinstance(images, Tensor) else type(images).__name__
         hint = " Set `range: [0, 255]`." if isinstance(images, Tensor) and images.dtype == torch.uint8 else ""
         raise TargetError(f"the generator must give a float tensor of images in [-1, 1]; got {what}.{hint}")
-    if images.ndim != 4 or len(images) != count or images.shape[1] not in CHANNELS or not images.numel():
+    if (
+        images.ndim != 4
+        or len(images) != count
+        or images.shape[1] not in CHANNELS
+        or (has_opacity(images.shape[1]) and images.shape[3] in (1, 3))  # their channels come last
+        or not images.numel()
+    ):
         raise TargetError(
-            f"the generator must give ({count}, C, H, W) with C of 1 or 3 for {count} codes; got "
-            f"{tuple(images.shape)}."
+            f"the generator must give ({count}, C, H, W) with C of 1 to 4 for {count} codes; "
+            f"got {tuple(images.shape)}."
         )
     _require_finite(images)
 

@@ -21,6 +21,7 @@ from typing_extensions import TypeAliasType
 
 from ganguard.base.codecs import encode_png
 from ganguard.base.errors import TargetError
+from ganguard.base.images import CHANNELS
 from ganguard.base.settings import LARGEST, MOST_SIDE, Settings, one_line
 from ganguard.targets.prior import FARTHEST, NORMAL, Known
 
@@ -43,13 +44,13 @@ Code = TypeAliasType("Code", Annotated[list[Entry], Field(min_length=1), FailFas
 Codes = TypeAliasType("Codes", Annotated[list[Code], Field(min_length=1), FailFast()])
 
 
-def _grey_or_colour(channels: int) -> int:
-    if channels not in (1, 3):
-        raise ValueError("must be 1 or 3 channels")
+def _known(channels: int) -> int:
+    if channels not in CHANNELS:
+        raise ValueError(f"must be 1 to {max(CHANNELS)} channels")
     return channels
 
 
-Channels = Annotated[int, AfterValidator(_grey_or_colour)]
+Channels = Annotated[int, AfterValidator(_known)]
 Images = Annotated[int, Field(ge=0, lt=1 << 63)]  # as many as a ledger can hold
 Side = Annotated[int, Field(ge=1, le=MOST_SIDE)]
 

@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ganguard.base.images import has_opacity
+
 SHIFTED = 1 / 8  # largest translation, as a share of the side
 CUT = 1 / 2  # side of the cutout, as a share of the side
 NUMBERS = 7  # random numbers for each image
@@ -24,7 +26,9 @@ def diffaugment(images: Tensor, random: Tensor) -> Tensor:
 
 def coloured(images: Tensor, random: Tensor) -> Tensor:
     """Move the brightness by -0.5 to 0.5, and scale the saturation by 0 to 2 and the contrast by 0.5 to 1.5.
-    `random` is (N, 3)."""
+    Opacity stays as it is. `random` is (N, 3)."""
+    if has_opacity(images.shape[1]):
+        return torch.cat([coloured(images[:, :-1], random), images[:, -1:]], 1)
     brightness, saturation, contrast = random.view(*random.shape, 1, 1, 1).unbind(1)
     moved = images + (brightness - 0.5)
     grey = moved.mean(1, keepdim=True)

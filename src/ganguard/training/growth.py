@@ -69,4 +69,7 @@ class Growth:
 
     def seen(self, real: Tensor) -> Tensor:
         """Return real images (N, C, H, W) as a D of this growth must see them."""
-        return faded(real, level=self.level, alpha=self.alpha, levels=self._levels)
+        if not self._growing:
+            return real
+        canvas = self._growing[0].canvas
+        return faded(real, canvas, level=self.level, alpha=self.alpha, levels=self._levels)

@@ -7,7 +7,7 @@ from torch.optim import Adam
 
 from ganguard.base.compute import Compute, use_threads
 from ganguard.base.errors import StepError
-from ganguard.base.images import to_float
+from ganguard.base.images import composed, to_float
 from ganguard.base.progress import Progress, silent
 from ganguard.base.seeds import torch_generator
 
@@ -27,7 +27,7 @@ def train_classifier(
     progress: Progress = silent,
 ) -> nn.Module:
     """Train `network`, in place, to map images (N, C, H, W) uint8 to the logits of their labels (N,), and
-    return it.
+    return it. It sees images with opacity before a white background.
 
     The training uses Adam on the cross entropy; the learning rate falls to 0 along a cosine. Raises StepError
     if the loss is not finite.
@@ -39,7 +39,7 @@ def train_classifier(
     with use_threads(compute.threads):
         for step in range(1, steps + 1):
             rows = torch.randint(len(images), (BATCH_SIZE,), generator=generator).to(device)
-            loss = F.cross_entropy(network(to_float(images[rows])), labels[rows])
+            loss = F.cross_entropy(network(to_float(composed(images[rows]))), labels[rows])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

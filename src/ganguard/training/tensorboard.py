@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from ganguard.base.errors import SpecError
+from ganguard.base.images import composed
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard.writer import SummaryWriter
@@ -33,7 +34,7 @@ class TensorBoard:
         self._write.add_scalar("FD to held-out images", score, step)
 
     def samples(self, step: int, images: Tensor) -> None:
-        self._write.add_images("samples", images, step)
+        self._write.add_images("samples", composed(images), step)
         self._write.flush()
 
     def close(self) -> None:

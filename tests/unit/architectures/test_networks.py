@@ -7,64 +7,14 @@ from ganguard.architectures.networks import (
     ArchitectureField,
     ArchitectureSettings,
     build_networks,
-    doublings,
     parse_architecture,
     recipe_of,
-    require_square,
 )
 from ganguard.architectures.pggan import PGGAN
 from ganguard.architectures.sngan import SNGAN
 from ganguard.architectures.stylegan2 import StyleGAN2
 from ganguard.base.errors import SpecError
 from ganguard.base.seeds import seeded_weights
-
-
-@pytest.mark.parametrize(
-    ("resolution", "found"),
-    [
-        (8, (4, 1)),
-        (10, (5, 1)),
-        (12, (6, 1)),
-        (14, (7, 1)),
-        (16, (4, 2)),
-        (28, (7, 2)),
-        (32, (4, 3)),
-        (48, (6, 3)),
-        (80, (5, 4)),
-    ],
-)
-def test_a_side_is_a_small_number_times_a_power_of_two(resolution: int, found: tuple[int, int]) -> None:
-    bottom, k = doublings(resolution, "sngan")
-    assert (bottom, k) == found
-    assert bottom * 2**k == resolution
-
-
-def test_every_side_fits_or_names_two_that_do() -> None:
-    fitting = {bottom * 2**k for bottom in (4, 5, 6, 7) for k in range(1, 8)}
-    for resolution in range(9, 200):
-        if resolution in fitting:
-            assert doublings(resolution, "sngan")
-            continue
-        below, above = (
-            max(size for size in fitting if size < resolution),
-            min(s for s in fitting if s > resolution),
-        )
-        with pytest.raises(
-            SpecError, match=rf"^sngan makes .*got {resolution}\. Resize the images to {below} or {above}\.$"
-        ):
-            doublings(resolution, "sngan")
-
-
-@pytest.mark.parametrize("resolution", [0, 1, 4, 7])
-def test_below_the_smallest_side_only_it_is_named(resolution: int) -> None:
-    with pytest.raises(SpecError, match=rf"got {resolution}\. Resize the images to 8\.$"):
-        doublings(resolution, "dcgan")
-
-
-def test_only_squares_are_made() -> None:
-    assert require_square((3, 16, 16), "dcgan") == (3, 16)
-    with pytest.raises(SpecError, match=r"dcgan makes square images; got 16x20\. Set `size`"):
-        require_square((3, 16, 20), "dcgan")
 
 
 @pytest.mark.parametrize("value", ["sngan", {"kind": "sngan"}, SNGAN()])

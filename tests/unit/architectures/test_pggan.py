@@ -18,6 +18,7 @@ from ganguard.architectures.networks import (
     pooled,
 )
 from ganguard.architectures.pggan import PGGAN, DownConv2d, UpConv2d
+from ganguard.architectures.sizes import canvas_of
 from ganguard.base.errors import CheckpointError
 from ganguard.base.seeds import seeded_weights
 
@@ -184,9 +185,9 @@ def test_the_discriminator_sees_reals_as_they_are_faded(level: int) -> None:
     """Averaged to its side, and blended: fading them changes nothing where the level is faded in."""
     _, D = _grown(_build(), level, 1.0)
     real = _images()
-    assert torch.allclose(D(faded(real, level=level, alpha=1.0, levels=4)), D(real), atol=1e-5)
+    assert torch.allclose(D(faded(real, D.canvas, level=level, alpha=1.0, levels=4)), D(real), atol=1e-5)
     if level:
-        blended = faded(real, level=level, alpha=0.3, levels=4)
+        blended = faded(real, D.canvas, level=level, alpha=0.3, levels=4)
         fine, coarse = pooled(real, 3 - level), enlarged(pooled(real, 4 - level), 1)
         assert torch.allclose(blended, enlarged(0.3 * fine + 0.7 * coarse, 3 - level), atol=1e-5)
         assert torch.allclose(pooled(blended, 4 - level), pooled(real, 4 - level), atol=1e-5)
@@ -194,8 +195,9 @@ def test_the_discriminator_sees_reals_as_they_are_faded(level: int) -> None:
 
 @torch.no_grad()
 def test_a_fully_grown_gan_sees_reals_as_they_are() -> None:
-    assert torch.equal(faded(_images(), level=3, alpha=1.0, levels=4), _images())
-    flat = faded(_images(), level=0, alpha=0.4, levels=4)
+    canvas = canvas_of((3, 32, 32), "pggan")[1]
+    assert torch.equal(faded(_images(), canvas, level=3, alpha=1.0, levels=4), _images())
+    flat = faded(_images(), canvas, level=0, alpha=0.4, levels=4)
     assert torch.allclose(flat, enlarged(pooled(_images(), 3), 3))
 
 

@@ -36,6 +36,7 @@ def narrow():
     return G(True)
 """
 ATTACK = {"kind": "fidelity", "architecture": {"kind": "dcgan", "width": 4}, "query_budget": [10, 30]}
+PUBLISHED = {"kind": "sngan", "width_factor": 1}
 SMALL = {"steps": 2, "batch_size": 8}
 
 
@@ -179,7 +180,7 @@ def test_each_of_several_audits_is_checked(cli: Cli, write: Callable[..., None],
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"real": {"kind": "digits", "size": 9}}, "makes square images whose side is"),
+        ({"attacks": [{**ATTACK, **SMALL, "architecture": PUBLISHED}]}, "published widths are for images of"),
         ({"target": {"python": "no_such_module:make"}}, "no module 'no_such_module'"),
         ({"real": {"kind": "digits", "size": 16}}, "the real ones are (1, 16, 16)"),
     ],

@@ -132,8 +132,10 @@ def test_a_terminal_that_lacks_a_letter_shows_a_question_mark() -> None:
             ["train", "digits", "--out", "x", "--size", "3"],
             "digits.size: input should be greater than or equal to 8; got 3",
         ),
-        (["train", "empty", "--out", "x", "--size", "100000"], "less than or equal to 8192"),
-        (["measure", "empty", "empty", "--size", str(2**40)], "less than or equal to 8192"),
+        (["train", "empty", "--out", "x", "--size", "100000"], "size: must be a side of 1 to 8192 pixels"),
+        (["measure", "empty", "empty", "--size", str(2**40)], "must be a side of 1 to 8192 pixels"),
+        (["measure", "empty", "empty", "--size", "12x"], "or WIDTHxHEIGHT of such sides, as in 80x48"),
+        (["train", "digits", "--out", "x", "--size", "12x20"], "digits.size: input should be a valid"),
         (["train", "image_folder", "--out", "x"], "Give its path in place of the name."),
         (
             ["train", "digits", "--out", "x", "--threads", "100000"],
@@ -320,8 +322,9 @@ def test_a_spec_of_the_same_name_from_elsewhere_is_refused(cli: Cli, tmp_path: P
 def test_the_size_of_data_that_can_be_of_any_is_taken() -> None:
     from ganguard.cli.options import dataset_of
 
-    assert dataset_of("photo_patches", 16).model_dump()["size"] == 16
-    assert dataset_of(".", 16).model_dump()["size"] == 16
+    assert dataset_of("photo_patches", "16").model_dump()["size"] == 16
+    assert dataset_of(".", "16").model_dump()["size"] == 16
+    assert dataset_of(".", "24x16").model_dump()["size"] == "24x16"
 
 
 def test_harvest_refuses_another_targets_store(cli: Cli, tiny_checkpoint: Callable[..., Path]) -> None:

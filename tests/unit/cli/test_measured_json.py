@@ -206,10 +206,10 @@ def test_adms_files_are_images(cli: Cli) -> None:
     [
         (
             {"arr_0": _images(3, 0).astype(float)},
-            "(N, H, W, C) uint8 with C of 1 or 3; got float64",
+            "(N, H, W, C) uint8 with C of 1 to 4; got float64",
         ),
         ({"arr_0": _images(3, 0, 3).transpose(0, 3, 1, 2)}, "images.transpose(0, 2, 3, 1)"),
-        ({"arr_0": _images(3, 0, 4)}, "C of 1 or 3; got uint8 (3, 8, 8, 4)"),
+        ({"arr_0": _images(3, 0, 5)}, "C of 1 to 4; got uint8 (3, 8, 8, 5)"),
         ({"arr_0": np.zeros((3, 8), np.uint8)}, "got uint8 (3, 8)"),
         ({"arr_0": np.array([{}], object)}, "would have to be unpickled"),
         ({"arr_0": np.asfortranarray(_images(3, 0))}, "numpy.ascontiguousarray"),

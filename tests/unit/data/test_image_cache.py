@@ -14,7 +14,7 @@ from PIL import Image, ImageFile
 
 from ganguard.base import settings
 from ganguard.base.errors import DataError, InputError, StepError
-from ganguard.data import encoded, image_cache
+from ganguard.data import image_cache, opacity
 from ganguard.data.dataset import RealImages
 from ganguard.data.image_cache import cached_images, keep_images
 from ganguard.data.image_folder import ImageFolder
@@ -103,7 +103,7 @@ def test_a_class_whose_name_is_no_text_is_refused_before_anything_is_decoded(
 ) -> None:
     """An entry's description could not hold it: whether the set loads must not depend on its size."""
     monkeypatch.setattr(image_cache, "SMALLEST_KEPT", 1 if cached else 1 << 40)
-    monkeypatch.setattr(encoded, "decode_image", None)
+    monkeypatch.setattr(opacity, "decode_image", None)
     (Path(folder.path) / "class1").rename(Path(folder.path) / os.fsdecode(b"\xff"))
     with pytest.raises(DataError, match=r"faces: the name of the class '\\udcff' is not UTF-8"):
         folder.load()
@@ -158,10 +158,10 @@ def test_a_disk_that_fails_skips_no_image(
 def test_too_little_memory_skips_no_image(
     kept: Path, folder: ImageFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def none_left(file: object, name: str, channels: int | None) -> None:
+    def none_left(file: object, name: str, channels: int | None, **_: str) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(encoded, "decode_image", none_left)
+    monkeypatch.setattr(opacity, "decode_image", none_left)
     with pytest.raises(StepError, match="too little memory to read it"):
         folder.model_copy(update={"on_bad_image": "skip"}).load()
     assert not kept.exists()

@@ -105,7 +105,7 @@ def test_no_images_have_no_scores() -> None:
     [
         (torch.zeros(1, 3, 32, 32), "images must be a uint8 tensor"),
         (torch.zeros(3, 32, 32, dtype=torch.uint8), "images must be a uint8 tensor"),
-        (torch.zeros(1, 2, 32, 32, dtype=torch.uint8), "C of 1 or 3"),
+        (torch.zeros(1, 5, 32, 32, dtype=torch.uint8), "C of 1 to 4"),
         (torch.zeros(1, 3, 32, 0, dtype=torch.uint8), r"H and W of at least 1; got \(1, 3, 32, 0\)"),
     ],
 )

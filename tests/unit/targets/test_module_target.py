@@ -70,8 +70,9 @@ def test_codes_are_standard_normal(compute: Compute) -> None:
         (lambda x: (x, x), "float tensor.*got tuple"),
         (lambda x: x[:, 0], r"got \(64, 4, 4\)"),
         (lambda x: x[:7], r"got \(7, 1, 4, 4\)"),
-        (lambda x: x.expand(-1, 2, -1, -1), r"got \(64, 2, 4, 4\)"),
+        (lambda x: x.expand(-1, 5, -1, -1), r"C of 1 to 4 .*got \(64, 5, 4, 4\)"),
         (lambda x: x.permute(0, 2, 3, 1), r"got \(64, 4, 4, 1\)"),
+        (lambda x: x.expand(-1, 3, -1, -1).permute(0, 2, 3, 1), r"got \(64, 4, 4, 3\)"),
         (lambda x: x @ torch.zeros(3, 3), "the generator raised on codes"),
         (lambda x: {}["image"], "the generator raised on codes.*'image'"),
     ],
@@ -86,8 +87,9 @@ def test_codes_are_standard_normal(compute: Compute) -> None:
         "tuple",
         "no channels",
         "fewer",
-        "two channels",
+        "five channels",
         "channels last",
+        "opacity, channels last",
         "torch raises",
         "python raises",
     ],
@@ -98,6 +100,13 @@ def test_what_is_no_image_is_refused_at_once(
     with pytest.raises(TargetError, match=said) as caught:
         _target(Paint(change), compute)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_images_have_one_to_four_channels(compute: Compute, channels: int) -> None:
+    target = _target(Paint(lambda x: x.expand(-1, channels, -1, -1)[..., :2]), compute)
+    assert target.image_shape == (channels, 4, 2)
+    assert target.sample(range(5), seed=1).shape == (5, channels, 4, 2)
 
 
 def test_a_hair_outside_the_range_is_let_in(compute: Compute) -> None:

@@ -106,7 +106,8 @@ def test_no_answer_is_parsed_as_python(monkeypatch: pytest.MonkeyPatch) -> None:
     ("shape", "latent_dim"),
     [
         ((-1, 8, 8), 5),
-        ((2, 8, 8), 5),
+        ((0, 8, 8), 5),
+        ((5, 8, 8), 5),
         ((1, 0, 8), 5),
         ((1, 10**9, 10**9), 5),
         ((1, 8, 8193), None),

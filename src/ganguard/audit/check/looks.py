@@ -13,7 +13,7 @@ from ganguard.base.codecs import encode_png
 from ganguard.base.compute import Compute
 from ganguard.base.errors import MetricError
 from ganguard.base.grids import GAP, tiled
-from ganguard.base.images import in_channels
+from ganguard.base.images import colours_of, composed, in_channels
 from ganguard.comparison.embedding import Embedding
 from ganguard.metrics import kernel_distance
 from ganguard.metrics.features.network import (
@@ -165,10 +165,10 @@ def some(images: Tensor, rows: Tensor, most: int = SHARD) -> Tensor:
 
 def save_picture(generated: Tensor | None, real: Tensor, directory: Path) -> Path:
     """Write the picture: images of the target on the left, real ones on the right. Return its path."""
-    right = tiled(real[:SHOWN], _COLUMNS)
+    right = tiled(composed(real[:SHOWN]), _COLUMNS)
     sides = [right]
     if generated is not None:
-        channels = max(generated.shape[1], real.shape[1])
+        channels = max(colours_of(side.shape[1]) for side in (generated, real))
         sides = [tiled(in_channels(side[:SHOWN], channels), _COLUMNS) for side in (generated, real)]
     height = max(side.shape[1] for side in sides)
     gutter = torch.full((sides[0].shape[0], height, _GUTTER + GAP), 255, dtype=torch.uint8)

@@ -19,6 +19,7 @@ from ganguard.audit.check.work import Work
 from ganguard.base.cache import write_json
 from ganguard.base.compute import Compute
 from ganguard.base.errors import DataError
+from ganguard.base.images import colours_of
 from ganguard.base.seeds import torch_generator
 from ganguard.base.settings import Positive, Settings, read_record
 from ganguard.metrics.features.classifier import Classifier
@@ -137,5 +138,5 @@ def untrained(settings: FeatureSettings, channels: int) -> FeatureNetwork:
     Raises InputError if its files are absent or damaged.
     """
     if isinstance(settings, Classifier):
-        return settings.untrained(channels, CLASSES)
+        return settings.untrained(colours_of(channels), CLASSES)
     return load_features(settings, Path(), channels)

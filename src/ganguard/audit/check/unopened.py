@@ -22,6 +22,7 @@ from ganguard.audit.spec.spec import Spec
 from ganguard.audit.spec.target import TrainTarget
 from ganguard.audit.steps.real import count_real
 from ganguard.audit.steps.target_files import read_target
+from ganguard.data.crops import sides
 from ganguard.data.dataset import DatasetSettings
 from ganguard.metrics.features.network import FeatureSettings
 
@@ -100,7 +101,7 @@ def _said_shape(dataset: DatasetSettings) -> tuple[int, int, int] | None:
         return None
     grey = dataset.kind in ("digits", "idx")
     channels = 1 if grey else getattr(dataset, "channels", None) or 3
-    return channels, size, size
+    return channels + (getattr(dataset, "alpha", None) == "keep"), *sides(size)
 
 
 def _needs_no_file(features: FeatureSettings) -> bool:

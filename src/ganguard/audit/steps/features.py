@@ -8,6 +8,7 @@ from ganguard.audit.steps.real import Real, load_real
 from ganguard.base.cache import content_key, tensor_digest, write_json, write_tensors
 from ganguard.base.errors import MetricError
 from ganguard.base.image_rows import ImageRows
+from ganguard.base.images import colours_of
 from ganguard.base.seeds import seeded_weights
 from ganguard.comparison.embedding import FeatureDescription
 from ganguard.metrics.features.classifier import WEIGHTS, Classifier, accuracy
@@ -36,7 +37,7 @@ def run_features(call: StepCall[FeaturesSettings, FeaturesInputs[Path]]) -> Dige
     write_tensors(call.directory / "scale.safetensors", {"mean": scale.mean, "std": scale.std})
     said = FeatureDescription(
         settings=settings.model_dump(mode="json"),
-        channels=real.images.shape[1],
+        channels=colours_of(real.images.shape[1]),
         dimensions=len(scale.mean),
         held_out_accuracy=held_out,
         note=scale_note(rows, "the real train split", instead=""),
@@ -58,7 +59,7 @@ def _train_classifier(
         )
     labels = real.labels
     with seeded_weights(0):
-        network = settings.untrained(real.images.shape[1], int(labels.max()) + 1)
+        network = settings.untrained(colours_of(real.images.shape[1]), int(labels.max()) + 1)
     train_classifier(
         network,
         real.images[real.train],

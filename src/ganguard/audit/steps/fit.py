@@ -13,7 +13,7 @@ from ganguard.audit.steps.preflight import ASKS_ATTACKS
 from ganguard.audit.steps.real import load_real
 from ganguard.audit.steps.target_files import IDENTITY_TELLS, OPENS, open_target, read_target
 from ganguard.base.errors import DataError, TargetError
-from ganguard.base.images import shape_of
+from ganguard.base.images import colours_of, has_opacity, shape_of
 from ganguard.defences.tools import tools_for
 from ganguard.targets.images import BoughtImages
 from ganguard.targets.protocol import BlackBoxTarget
@@ -27,8 +27,8 @@ def run_fit(call: StepCall[FitSettings, FitInputs[Path]]) -> Digests:
     real, target = load_real(call.inputs.real), open_target(call.inputs.target, call.compute)
     if target.image_shape != (wanted := shape_of(real.images)):
         raise DataError(
-            f"the target makes images {target.image_shape} (C, H, W), the real ones are {wanted}. "
-            f"Set `size` and `channels` of the real data to the target's."
+            f"the target makes images {target.image_shape} (C, H, W), the real ones are {wanted}. Set "
+            f"{_settings(target.image_shape, wanted)} of the real data."
         )
     if call.inputs.reference:
         shape = open_target(call.inputs.reference, call.compute).image_shape
@@ -47,6 +47,18 @@ def run_fit(call: StepCall[FitSettings, FitInputs[Path]]) -> Digests:
     return {"result": ""}
 
 
+def _settings(wanted: tuple[int, int, int], found: tuple[int, int, int]) -> str:
+    """Return the settings of a data set that make its images those that are wanted, each (C, H, W)."""
+    (channels, height, width), size = wanted, "x".join(map(str, dict.fromkeys((wanted[2], wanted[1]))))
+    said = {
+        f"`size: {size}`": (height, width) != found[1:],
+        f"`channels: {colours_of(channels)}`": colours_of(channels) != colours_of(found[0]),
+        f"`alpha: {'keep' if has_opacity(channels) else 'white'}`": has_opacity(channels)
+        != has_opacity(found[0]),
+    }
+    return " and ".join(setting for setting, differs in said.items() if differs)
+
+
 def _require_bought(
     call: StepCall[FitSettings, FitInputs[Path]], bought: Path, target: BlackBoxTarget
 ) -> None:
@@ -56,7 +68,7 @@ def _require_bought(
     if images.image_shape != target.image_shape:
         raise DataError(
             f"purchase: the images that were bought are {images.image_shape} (C, H, W), the target makes "
-            f"{target.image_shape}. Set `size` and `channels` of the purchase to the target's."
+            f"{target.image_shape}. Set `size`, `channels` and `alpha` of the purchase to the target's."
         )
     if isinstance(images, BoughtImages):
         images.require(call.settings.bought)
@@ -69,7 +81,8 @@ def _require_found(call: StepCall[FitSettings, FitInputs[Path]], found: Path, ta
     if copy.image_shape != target.image_shape:
         raise TargetError(
             f"found copy {name}: the target makes images {target.image_shape} (C, H, W), this copy "
-            f"{copy.image_shape}. Give a copy of this target, or set `size` and `channels` of its images."
+            f"{copy.image_shape}. Give a copy of this target, or set `size`, `channels` and `alpha` of its "
+            "images."
         )
     if isinstance(copy, BoughtImages) and copy.count < wanted:
         raise DataError(

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from ganguard.base.codecs import encode_png
+from ganguard.base.images import composed
 from ganguard.defences.protocol import chain_label
 from ganguard.gateway.http.auth import admin_of
 from ganguard.gateway.http.pages import HEADERS, template
@@ -209,7 +210,7 @@ class _Samples:
 
 def _row(images: Tensor) -> Tensor:
     """Put images (N, C, H, W) side by side with grey lines between them: (C, H, N (W + 1))."""
-    return torch.cat(list(pad(images, (0, 1), value=128)), dim=2)
+    return torch.cat(list(pad(composed(images), (0, 1), value=128)), dim=2)
 
 
 def _moment(at: float) -> str:

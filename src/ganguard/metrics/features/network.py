@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ganguard.base.cache import code_version, library_version
 from ganguard.base.compute import Compute, use_threads
 from ganguard.base.errors import CheckpointError, MetricError
-from ganguard.base.images import require_images, to_float
+from ganguard.base.images import colours_of, composed, composed_floats, require_images, to_float
 from ganguard.base.progress import Progress, silent
 from ganguard.base.settings import Settings
 from ganguard.metrics.features import FEATURES, pretrained
@@ -134,11 +134,12 @@ class LoadsNetwork(Protocol):
 
 
 def load_features(settings: FeatureSettings, directory: Path, channels: int) -> FeatureNetwork:
-    """Return the network for images with this many channels.
+    """Return the network for images with this many channels, whose opacity, if they have any, it does not
+    see.
 
     A trained one is read from `directory`. Raises CheckpointError.
     """
-    return cast(LoadsNetwork, settings).load(directory, channels)
+    return cast(LoadsNetwork, settings).load(directory, colours_of(channels))
 
 
 def pinned(settings: FeatureSettings) -> FeatureSettings:
@@ -187,7 +188,8 @@ def extract(
 ) -> Tensor:
     """Return features (N, D), or class probabilities, float32, on CPU, of images (N, C, H, W) uint8.
 
-    Images go through the network in chunks of `FeatureNetwork.chunk`. Raises MetricError if they are not
+    Images go through the network in chunks of `FeatureNetwork.chunk`, those with opacity before a white
+    background. Raises MetricError if they are not
     images, or too small; if probabilities are requested of a network that gives none; and if the network's
     output is not finite (N, D).
     """
@@ -199,7 +201,7 @@ def extract(
     done = 0
     with use_threads(compute.threads):
         for chunk in images.split(network.chunk(*images.shape[2:])):
-            there = chunk.to(device)
+            there = composed(chunk.to(device))
             given = run(to_float(there) if network.takes == "float" else there)
             rows.append(_require_rows(given, len(chunk), rows, output))
             progress(done := done + len(chunk), len(images), output)
@@ -315,4 +317,4 @@ def differentiable(settings: object, channels: int, compute: Compute) -> Callabl
         )
     device = compute.torch_device()
     ready = network.to(device).eval().requires_grad_(False)
-    return lambda images: ready.features(images.to(device)).to(images.device)
+    return lambda images: ready.features(composed_floats(images.to(device))).to(images.device)

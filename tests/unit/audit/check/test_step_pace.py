@@ -95,8 +95,12 @@ def test_penalties_that_come_seldom_weigh_little(compute: Compute, monkeypatch: 
 
 
 def test_an_architecture_that_cannot_make_the_images_is_refused(compute: Compute) -> None:
-    with pytest.raises(SpecError, match="square images"):
-        pace_of(training(), torch.zeros(8, 1, 8, 12, dtype=torch.uint8), compute)
+    with pytest.raises(SpecError, match="published widths"):
+        pace_of(
+            training(architecture={"kind": "sngan", "width_factor": 1}),
+            torch.zeros(8, 1, 8, 12, dtype=torch.uint8),
+            compute,
+        )
 
 
 def test_what_is_known_is_not_measured_again(compute: Compute) -> None:
