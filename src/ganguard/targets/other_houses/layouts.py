@@ -136,7 +136,7 @@ def discriminator_of(weights: Weights, layout: Layout, side: int) -> SNGANDiscri
         channels = found[f"blocks.0.conv1.{_ORIGINAL}.original"].shape[1]
         with torch.device("meta"):
             downs = _downs(layout, len(widths), side)
-            D = discriminator(channels, widths, downs, widens_first=layout.widens_first)
+            D = discriminator(channels, widths, downs, side=side, widens_first=layout.widens_first)
     except _NO_NETWORK as problem:
         raise _misfit(layout, "discriminator", problem) from None
     return _loaded(D, found, layout, "discriminator")

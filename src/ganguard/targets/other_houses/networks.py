@@ -11,6 +11,7 @@ from itertools import pairwise
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ganguard.architectures.sizes import Canvas
 from ganguard.architectures.sngan import (
     DiscriminatorBlock,
     GeneratorBlock,
@@ -58,7 +59,9 @@ def generator(
         repeating: whether blocks enlarge by repeating pixels.
         epsilon: what BatchNorm adds to the variance.
     """
-    G = SNGANGenerator(channels, bottom, tuple(widths), latent_dim)
+    side = bottom << (len(widths) - 1)
+    canvas = Canvas((bottom, bottom), len(widths) - 1, (side, side))
+    G = SNGANGenerator(channels, canvas, tuple(widths), latent_dim)
     if repeating:
         G.blocks = nn.Sequential(*(RepeatingBlock(wide, narrow) for wide, narrow in pairwise(widths)))
     for part in G.modules():
@@ -68,13 +71,18 @@ def generator(
 
 
 def discriminator(
-    channels: int, widths: Sequence[int], downs: int, *, widens_first: bool
+    channels: int, widths: Sequence[int], downs: int, *, side: int, widens_first: bool
 ) -> SNGANDiscriminator:
     """Return a D with the widths after each block, of which the first `downs` halve the side.
 
-    widens_first: see `RectifiedBlock`.
+    Args:
+        channels: of the images.
+        widths: after each block.
+        downs: how many blocks halve the side.
+        side: of the images, which are square.
+        widens_first: see `RectifiedBlock`.
     """
-    D = SNGANDiscriminator(channels, tuple(widths), downs)
+    D = SNGANDiscriminator(channels, Canvas((side, side), 0, (side, side)), tuple(widths), downs)
     first = D.blocks[0]
     others = [
         RectifiedBlock(wide, narrow, down=number < downs, widens_first=widens_first)

@@ -56,7 +56,7 @@ class StateDictTarget(ForeignSettings):
         shape = self.code_shape() or (G.latent_dim,)
         build = ModuleTarget
         if self.discriminator is not None:
-            side = G.bottom * 2 ** len(G.blocks)
+            side = min(G.canvas.size)
             with naming(self.discriminator):
                 D = discriminator_of(read_weights(Path(self.discriminator)), layout, side)
             build = partial(WhiteBoxModuleTarget, discriminator=D)

@@ -54,7 +54,7 @@ def test_a_spec_survives_json() -> None:
         (
             {"target": "digits"},
             "target must be a mapping with one of checkpoint, exported, http, hub, images, onnx, openai, "
-            "python, torchscript, train, url",
+            "python, state_dict, torchscript, train, url",
         ),
         ({"seeds": []}, "one or more distinct whole numbers"),
         ({"seeds": [1, 1]}, "one or more distinct whole numbers"),
