@@ -42,6 +42,7 @@ from ganguard.training.state import load_state, saved_step
 KEYS = (
     "spec",
     "target",
+    "real: ",
     "attacks",
     "unknown",
     "image_folder.",

@@ -94,7 +94,8 @@ def not_found(text: str) -> str:
     if not text.strip() or ("/" not in text and get_close_matches(text, known, n=1, cutoff=0.6)):
         return f"{unknown_name('data set', text, known)}. Or give the path of a folder of images."
     try:
-        beside = sorted(str(path.parent / file.name) for file in path.parent.iterdir())
+        # A link to nothing is listed, and is not there.
+        beside = sorted(str(path.parent / file.name) for file in path.parent.iterdir() if file.exists())
     except (OSError, ValueError):
         beside = []
     near = get_close_matches(text, beside, n=1, cutoff=0.6)

@@ -100,7 +100,20 @@ def parse_dataset(value: object) -> DatasetSettings:
     return value if isinstance(value, DatasetSettings) else DATASETS.parse(value)
 
 
-DatasetField = Annotated[SerializeAsAny[DatasetSettings], BeforeValidator(parse_dataset)]
+def _under_a_key(value: object) -> DatasetSettings:
+    """Return the settings of a data set that a key of a spec names.
+
+    Raises ValueError, before which the key is put, if a text names nothing, and SpecError as `parse_dataset`.
+    """
+    try:
+        return parse_dataset(value)
+    except SpecError as problem:
+        if isinstance(value, str):
+            raise ValueError(str(problem)) from None
+        raise
+
+
+DatasetField = Annotated[SerializeAsAny[DatasetSettings], BeforeValidator(_under_a_key)]
 
 
 def fingerprint(settings: DatasetSettings) -> str:

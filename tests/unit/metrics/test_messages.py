@@ -214,7 +214,7 @@ WRONG_IMAGES: dict[str, Callable[[np.ndarray], Any]] = {
     "floats": lambda array: array / 255,
     "wider integers": lambda array: array.astype(np.int64),
     "channels last": lambda array: array.transpose(0, 2, 3, 1),
-    "two channels": lambda array: np.repeat(array, 2, axis=1),
+    "five channels": lambda array: np.repeat(array, 5, axis=1),
     "booleans": lambda array: array > 9,
 }
 

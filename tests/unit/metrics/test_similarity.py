@@ -101,7 +101,7 @@ def test_no_pairs_give_no_numbers() -> None:
         (_images(2, 3, 8, 8), _images(2, 3, 8, 9), r"the same shape; got \(2, 3, 8, 8\) and \(2, 3, 8, 9\)"),
         (_images(2, 3, 8, 8), _images(1, 3, 8, 8), "the same shape"),
         (_images(2, 3, 8, 8).float(), _images(2, 3, 8, 8), "a must be a uint8 tensor"),
-        (_images(2, 3, 8, 8), _images(2, 2, 8, 8), "b must be a uint8 tensor"),
+        (_images(2, 3, 8, 8), _images(2, 5, 8, 8), "b must be a uint8 tensor"),
         (_images(2, 3, 0, 8), _images(2, 3, 0, 8), "a must have H and W of at least 1"),
     ],
 )

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ganguard.architectures.networks import DiscriminatorNetwork
+from ganguard.architectures.sizes import Canvas
 from ganguard.training.penalties import PATH_DECAY, PathLength, gradient_penalty, r1
 
 
@@ -25,6 +26,7 @@ class HalfGrownD(LinearD):
     """Sees averages of 2x2 pixels: its gradient at those is twice as long as at what they are averages of."""
 
     levels, level = 3, 1
+    canvas = Canvas((1, 1), 2, (4, 4))
 
     def set_growth(self, level: int, alpha: float) -> None:
         raise NotImplementedError

@@ -53,8 +53,8 @@ def test_a_spec_survives_json() -> None:
         ({"samples": 5}, "greater than or equal to 6"),
         (
             {"target": "digits"},
-            "target must be a mapping with one of checkpoint, exported, http, hub, images, onnx, openai, "
-            "python, state_dict, torchscript, train, url",
+            "target must be a mapping with one of checkpoint, diffusers, exported, http, hub, images, onnx, "
+            "openai, python, state_dict, torchscript, train, url",
         ),
         ({"seeds": []}, "one or more distinct whole numbers"),
         ({"seeds": [1, 1]}, "one or more distinct whole numbers"),
