@@ -132,15 +132,9 @@ def continue_with_real(
     place = workspace.directory / "real"
     initial_weights = InitialWeights(checkpoint=first)
     forget_if_outdated(place, initial_weights, workspace.directory)
-    recipe = {
-        "steps": settings.real_steps,
-        "learning_rate": settings.real_learning_rate or settings.learning_rate,
-        "ema_decay": settings.ema_decay if settings.real_ema_decay is None else settings.real_ema_decay,
-        "beginning": None,
-    }
     best = train_gan(
         cast(Tensor, knowledge.real_images),
-        settings.model_copy(update=recipe),
+        settings.continued(settings.real_steps, settings.real_learning_rate, settings.real_ema_decay),
         place,
         seed=seed,
         compute=workspace.compute,

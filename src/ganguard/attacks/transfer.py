@@ -108,15 +108,9 @@ def run(
         copy = copy_to_continue(target, settings, knowledge, workspace, seed=seed)
         initial_weights = InitialWeights(checkpoint=copy, frozen=settings.frozen_stages())
         forget_if_outdated(workspace.directory, initial_weights, workspace.directory)
-    changed = {
-        "steps": settings.transfer_steps,
-        "learning_rate": settings.transfer_learning_rate or settings.learning_rate,
-        "ema_decay": (
-            settings.ema_decay if settings.transfer_ema_decay is None else settings.transfer_ema_decay
-        ),
-        "beginning": None,
-    }
-    recipe = settings.model_copy(update=changed)
+    recipe = settings.continued(
+        settings.transfer_steps, settings.transfer_learning_rate, settings.transfer_ema_decay
+    )
     checkpoint = train_gan(
         images,
         recipe,

@@ -17,15 +17,23 @@ Side = Annotated[Positive, Field(le=MOST_SIDE)]
 _SIDES = re.compile(r"([0-9]{1,5})[xX*]([0-9]{1,5})")  # width, height
 
 
+def sides_of(value: object) -> tuple[int, int] | None:
+    """Return (height, width) in pixels of a side, or of WIDTHxHEIGHT as text; None if it is neither."""
+    found = _SIDES.fullmatch(value) if isinstance(value, str) else None
+    width, height = (int(found[1]), int(found[2])) if found else (value, value)
+    if type(width) is not int or type(height) is not int:
+        return None
+    return (height, width) if all(1 <= side <= MOST_SIDE for side in (height, width)) else None
+
+
 def _size(value: object) -> object:
     """Return a side, or a size as WIDTHxHEIGHT; a square's is its side. Raises ValueError otherwise."""
-    found = _SIDES.fullmatch(value.strip()) if isinstance(value, str) else None
-    width, height = (int(found[1]), int(found[2])) if found else (value, value)
-    if not all(type(side) is int and 1 <= side <= MOST_SIDE for side in (width, height)):
+    if (named := sides_of(value.strip() if isinstance(value, str) else value)) is None:
         raise ValueError(
             f"must be a side of 1 to {MOST_SIDE} pixels, or WIDTHxHEIGHT of such sides, as in 80x48; got "
             f"{shortened(value)}"
         )
+    height, width = named
     return width if width == height else f"{width}x{height}"
 
 

@@ -178,17 +178,26 @@ def of_logs(
             relation=relation, statement=statement, outcome="undecided", reason=reason, seeds=len(logs)
         )
     found = t_interval(logs, confidence)
-    outcome: Outcome = "holds" if found.high < 0 else "undecided"
-    if found.low > 0:
-        outcome = "fails" if fails_above else "holds"
-    where = "includes" if outcome == "undecided" else "excludes"
+    low, high = math.exp(found.low), math.exp(found.high)
+    outcome, reason = decided(low, high, fails_above=fails_above, confidence=confidence)
     return Verdict(
         relation=relation,
         statement=statement,
         outcome=outcome,
-        reason=f"the {100 * confidence:.4g} % interval {where} 1",
+        reason=reason,
         seeds=len(logs),
         ratio=math.exp(found.mean),
-        low=math.exp(found.low),
-        high=math.exp(found.high),
+        low=low,
+        high=high,
     )
+
+
+def decided(
+    low: float, high: float, *, fails_above: bool, confidence: float = CONFIDENCE
+) -> tuple[Outcome, str]:
+    """Return the outcome of a relation whose ratio has that interval, and the reason."""
+    outcome: Outcome = "holds" if high < 1 else "undecided"
+    if low > 1:
+        outcome = "fails" if fails_above else "holds"
+    where = "includes" if outcome == "undecided" else "excludes"
+    return outcome, f"the {100 * confidence:.4g} % interval {where} 1"

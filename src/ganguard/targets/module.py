@@ -14,16 +14,17 @@ from torch import Tensor, nn
 from ganguard.base.cache import tensor_digest
 from ganguard.base.compute import Compute, use_threads
 from ganguard.base.errors import TargetError
-from ganguard.base.images import CHANNELS, has_opacity, require_images, to_float, to_uint8
+from ganguard.base.images import require_images, to_float, to_uint8
 from ganguard.base.settings import one_line
 from ganguard.targets.batching import MICRO_BATCH, in_micro_batches
 from ganguard.targets.foreign.code import ForeignCode
 from ganguard.targets.foreign.fitted import of_statistics
+from ganguard.targets.foreign.made import require_finite, require_made
 from ganguard.targets.foreign.network import CalledNetwork
 from ganguard.targets.foreign.purity import require_pure
 from ganguard.targets.foreign.ranges import require_range, to_own
 from ganguard.targets.foreign.settings import MOST_LATENTS, PLAIN, Interface
-from ganguard.targets.prior import OfIndices, require_drawn
+from ganguard.targets.prior import OfIndices, require_codes, require_drawn
 from ganguard.targets.protocol import Discriminator
 
 MOST_BYTES = 4 << 30  # of a micro-batch of float images: 2048x2048 pixels in colour
@@ -152,10 +153,7 @@ class ModuleTarget:
 
         Raises TargetError for other codes, or if G gives NaN.
         """
-        if latents.ndim != 2 or latents.shape[1] != self.latent_dim or not torch.isfinite(latents).all():
-            raise TargetError(
-                f"codes must be finite and (N, {self.latent_dim}); got shape {tuple(latents.shape)}."
-            )
+        require_codes(latents, self.latent_dim)
         with use_threads(self._compute.threads):
             return self._batched(self._images, latents.float())
 
@@ -178,7 +176,7 @@ class ModuleTarget:
                 f"the generator must keep the shape of its images; it gave {self.image_shape} first, now "
                 f"{got}."
             )
-        _require_finite(images)
+        require_finite(images, "generator")
         return to_uint8(to_own(images, self._range))
 
     def _first(self, z: Tensor) -> Tensor:
@@ -305,24 +303,8 @@ def _require_generator_output(images: object, pixel_range: tuple[float, float] |
         what = f"{images.dtype} tensor" if isinstance(images, Tensor) else type(images).__name__
         hint = " Set `range: [0, 255]`." if isinstance(images, Tensor) and images.dtype == torch.uint8 else ""
         raise TargetError(f"the generator must give a float tensor of images in [-1, 1]; got {what}.{hint}")
-    if (
-        images.ndim != 4
-        or len(images) != count
-        or images.shape[1] not in CHANNELS
-        or (has_opacity(images.shape[1]) and images.shape[3] in (1, 3))  # their channels come last
-        or not images.numel()
-    ):
-        raise TargetError(
-            f"the generator must give ({count}, C, H, W) with C of 1 to 4 for {count} codes; got "
-            f"{tuple(images.shape)}."
-        )
-    _require_finite(images)
+    require_made(images, count, "generator", "codes")
 
 
 def _whole(images: Tensor) -> bool:
     return not (images.is_complex() or images.is_quantized or images.dtype == torch.bool)
-
-
-def _require_finite(images: Tensor) -> None:
-    if not torch.isfinite(images).all():
-        raise TargetError("the generator gave NaN or infinity. Check its weights and its precision.")

@@ -254,6 +254,12 @@ def prior_of(target: object) -> PriorSettings:
     return cast(PriorSettings, getattr(target, "prior", NORMAL))
 
 
+def require_codes(latents: Tensor, latent_dim: int) -> None:
+    """Raise TargetError if codes are not finite and (N, latent_dim)."""
+    if latents.ndim != 2 or latents.shape[1] != latent_dim or not torch.isfinite(latents).all():
+        raise TargetError(f"codes must be finite and (N, {latent_dim}); got shape {tuple(latents.shape)}.")
+
+
 def require_drawn(prior: PriorSettings, width: int, count: int) -> Tensor:
     """Return the first `count` codes of a prior, (count, width).
 

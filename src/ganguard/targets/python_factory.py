@@ -1,7 +1,6 @@
 """A generator built by the user's own Python code, as a target."""
 
 import math
-from functools import partial
 from typing import Annotated, Any, cast
 
 from pydantic import Field, field_validator
@@ -16,13 +15,8 @@ from ganguard.targets.foreign.code import ForeignCode
 from ganguard.targets.foreign.fitted import Loads, watch_loads
 from ganguard.targets.foreign.named import LONGEST_NAME, code_of, imported, require_name
 from ganguard.targets.load import naming
-from ganguard.targets.module import ModuleTarget, WhiteBoxModuleTarget
-from ganguard.targets.stochastic import (
-    StochasticSettings,
-    StochasticTarget,
-    WhiteBoxStochasticTarget,
-    require_no_generators,
-)
+from ganguard.targets.module import ModuleTarget
+from ganguard.targets.stochastic import StochasticSettings, StochasticTarget, require_no_generators
 
 
 class PythonTarget(StochasticSettings):
@@ -58,23 +52,11 @@ class PythonTarget(StochasticSettings):
         with naming(self.python):
             if not self.stochastic:
                 require_no_generators(G)
-            alone, beside = _STOCHASTIC if self.stochastic else _PLAIN
-            build = alone if D is None else partial(beside, discriminator=D)
-            target = build(
-                G,
-                latent_dim=math.prod(shape),
-                identity=f"python:{self.python}:{_digest(G, D, foreign)}",
-                compute=compute,
-                foreign=foreign,
-                interface=self.interface(shape),
-            )
+            identity = f"python:{self.python}:{_digest(G, D, foreign)}"
+            target = self.target_of(G, D, shape, identity=identity, compute=compute, foreign=foreign)
         notes = loads.notes(G) + (loads.notes(D) if D is not None else [])
         target.notes += tuple(f"{self.python}: {note}." for note in notes)
         return target
-
-
-_PLAIN = (ModuleTarget, WhiteBoxModuleTarget)
-_STOCHASTIC = (StochasticTarget, WhiteBoxStochasticTarget)
 
 
 def _own_shape(G: nn.Module) -> tuple[int, ...] | None:

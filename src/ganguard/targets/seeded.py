@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from ganguard.base.cache import tensor_digest
 from ganguard.base.compute import use_threads
 from ganguard.base.errors import TargetError
-from ganguard.base.images import CHANNELS, to_uint8
+from ganguard.base.images import to_uint8
 from ganguard.targets.batching import in_micro_batches
+from ganguard.targets.foreign.made import require_made
 from ganguard.targets.foreign.purity import require_pure
 
 Make = Callable[[Sequence[int], int], object]
@@ -86,21 +87,12 @@ class SeededTarget:
         if not isinstance(images, Tensor) or not images.is_floating_point():
             got = images.dtype if isinstance(images, Tensor) else type(images).__name__
             raise TargetError(f"the {self._what} must give a float tensor of images; got {got}.")
-        if images.ndim != 4 or len(images) != count or images.shape[1] not in CHANNELS or not images.numel():
-            raise TargetError(
-                f"the {self._what} must give ({count}, C, H, W) with C of {_CHANNELS} for {count} images; "
-                f"got {tuple(images.shape)}."
-            )
+        require_made(images, count, self._what, "images")
         shape = (images.shape[1], images.shape[2], images.shape[3])
         if self.image_shape not in (shape, _UNKNOWN):
             raise TargetError(
                 f"the {self._what} must keep the shape of its images; it gave {self.image_shape} first, now "
                 f"{shape}."
             )
-        if not torch.isfinite(images).all():
-            raise TargetError(f"the {self._what} gave NaN or infinity. Check its weights and its precision.")
         self.image_shape = shape
         return images
-
-
-_CHANNELS = " or ".join(map(str, CHANNELS))

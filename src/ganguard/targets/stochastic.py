@@ -1,6 +1,7 @@
 """A generator that draws noise in `forward`, by intention, as a target: `stochastic: true`."""
 
 import inspect
+import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -19,7 +20,7 @@ from ganguard.targets.foreign.fitted import of_statistics
 from ganguard.targets.foreign.network import CalledNetwork
 from ganguard.targets.foreign.ranges import require_range, to_own
 from ganguard.targets.foreign.settings import ForeignSettings, Interface
-from ganguard.targets.module import handed_over
+from ganguard.targets.module import ModuleTarget, WhiteBoxModuleTarget, handed_over
 from ganguard.targets.prior import OfIndices, require_drawn
 from ganguard.targets.seeded import SeededTarget
 
@@ -40,6 +41,40 @@ class StochasticSettings(ForeignSettings):
     """
 
     stochastic: bool = False
+
+    def target_of(
+        self,
+        G: nn.Module,
+        D: nn.Module | None,
+        shape: tuple[int, ...],
+        *,
+        identity: str,
+        compute: Compute,
+        foreign: ForeignCode,
+    ) -> "ModuleTarget | StochasticTarget":
+        """Return the target that these settings make of G, and of D if there is one.
+
+        Args:
+            G, D: the networks.
+            shape: of one code, as G takes it.
+            identity: of the weights.
+            compute: device and threads.
+            foreign: the code that the networks belong to.
+
+        Raises TargetError if G or D cannot be a target's.
+        """
+        if self.stochastic:
+            build = StochasticTarget if D is None else partial(WhiteBoxStochasticTarget, discriminator=D)
+        else:
+            build = ModuleTarget if D is None else partial(WhiteBoxModuleTarget, discriminator=D)
+        return build(
+            G,
+            latent_dim=math.prod(shape),
+            identity=identity,
+            compute=compute,
+            foreign=foreign,
+            interface=self.interface(shape),
+        )
 
 
 class _Way(NamedTuple):

@@ -87,6 +87,19 @@ class TrainingSettings(Settings):
             recipe = {**recipe, "penalty_weight": USUAL_WEIGHT[self.penalty], "penalty_every": 1}
         return CompleteTraining.model_validate({k: recipe[k] if own[k] is None else own[k] for k in own})
 
+    def continued(self, steps: int, learning_rate: float | None, ema_decay: float | None) -> Self:
+        """Return the settings of a training that goes on, on other images, from what this one made.
+
+        A learning rate or a decay of None is that of this training.
+        """
+        changed = {
+            "steps": steps,
+            "learning_rate": learning_rate or self.learning_rate,
+            "ema_decay": self.ema_decay if ema_decay is None else ema_decay,
+            "beginning": None,
+        }
+        return self.model_copy(update=changed)
+
     def recipe(self) -> dict[str, Any]:
         """Return what makes one training differ from another: all settings but how often its state is saved,
         and where the weights lie that it begins with."""

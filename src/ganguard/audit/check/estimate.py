@@ -1,6 +1,7 @@
 """What an audit will cost: minutes, disk, images and money."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -116,7 +117,9 @@ def _left(
     """
     # Images that were bought before the audit are paid.
     by_adversaries = 0 if plan.ground.bought else sum(purchase.queries for purchase in purchases)
-    before = {role: sum(r.bought for r in bought if r.role == role) for role in ("auditor", "adversary")}
+    before = Counter[str]()
+    for record in bought:
+        before[record.role] += record.bought
     return max(0, auditor - before["auditor"]), max(0, by_adversaries - before["adversary"])
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from ganguard.results.records import AuditResults, Outcome, Verdict
 from ganguard.results.side_by_side.records import Shared, SideBySide, lines_of
+from ganguard.results.verdicts import decided
 
 RELATIONS = {"R4": "real images improve accuracy", "R5": "subsampling improves it further"}
 
@@ -47,10 +48,9 @@ def _alone(verdict: Verdict) -> Verdict:
     """Return a verdict on a ratio that should be below 1 as its own interval decides it."""
     if verdict.low is None or verdict.high is None:
         return verdict
-    outcome: Outcome = "holds" if verdict.high < 1 else "fails" if verdict.low > 1 else "undecided"
-    where = "includes" if outcome == "undecided" else "excludes"
-    own = {"outcome": outcome, "reason": f"the 95 % interval {where} 1"}
-    return verdict.model_copy(update={**own, "corrected_low": None, "corrected_high": None})
+    outcome, reason = decided(verdict.low, verdict.high, fails_above=True)
+    own = {"outcome": outcome, "reason": reason, "corrected_low": None, "corrected_high": None}
+    return verdict.model_copy(update=own)
 
 
 def _whole(audit: str, relation: str, own: list[Verdict]) -> Verdict:

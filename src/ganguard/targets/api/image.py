@@ -14,21 +14,13 @@ from torch import Tensor
 
 from ganguard.base.codecs import decode_image
 from ganguard.base.errors import DataError, StepError, TargetError
-from ganguard.base.settings import MOST_SIDE, json_of, one_line, shortened
-from ganguard.data.crops import centre_crop_resize
+from ganguard.base.settings import json_of, one_line, shortened
+from ganguard.data.crops import centre_crop_resize, sides_of
 from ganguard.targets.allowed import is_loopback, parts_of
 from ganguard.targets.api.json_path import Step, value_at, written
 
-_SIDES = re.compile(r"(\d{1,5})(?:[xX*](\d{1,5}))?")  # width, height
 _DATA_URI = re.compile(r"data:[^,]{0,200},", re.IGNORECASE)
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
-
-
-def sides_of(text: str) -> tuple[int, int] | None:
-    """Return (height, width) of "WxH" in pixels, or None if the text is no such size."""
-    found = _SIDES.fullmatch(text)
-    sides = (int(found[2] or found[1]), int(found[1])) if found else (0, 0)
-    return sides if all(1 <= side <= MOST_SIDE for side in sides) else None
 
 
 def _size(value: object) -> object:
@@ -218,7 +210,8 @@ def shape_given(size: str, resize: int | None, channels: Literal[1, 3]) -> tuple
     """
     if resize is not None:
         return channels, resize, resize
-    if (sides := sides_of(size)) is None:
+    # More digits are no side, and may be more than int takes.
+    if (sides := sides_of(int(size) if size.isdecimal() and len(size) < 6 else size)) is None:
         raise ValueError(
             "size must be WIDTHxHEIGHT in pixels, such as 256x256, or resize must be set; got "
             f"{shortened(size)}"

@@ -8,6 +8,7 @@ import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from itertools import chain
 from pathlib import Path
 from threading import Event
 
@@ -104,7 +105,7 @@ class ApiTarget:
             parts = self._in_groups(indices)
             asked = [pool.submit(copy_context().run, images, wanted) for wanted in parts]
             try:
-                return torch.stack([image for each in asked for image in each.result()])
+                return torch.stack(list(chain.from_iterable(each.result() for each in asked)))
             finally:
                 failed.set()
 

@@ -4,10 +4,10 @@ A pipeline is a directory with a model_index.json, which names for each of its p
 and a folder for each part.
 """
 
-import re
 from collections.abc import Mapping
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
+from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,7 +17,6 @@ from ganguard.base.settings import TooLarge, one_line, read_json
 from ganguard.targets.diffusion.quiet import diffusers_library, heard
 
 INDEX = "model_index.json"
-NAME = re.compile(r"^[\w.-]{1,96}/[\w.-]{1,96}$")
 LIBRARIES = ("diffusers", "transformers")
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".msgpack", ".h5")
 """Ends of files of weights that are pickles, or of other frameworks."""
@@ -159,6 +158,7 @@ def _require_safetensors(folder: Path) -> None:
 def digest_of(directory: Path) -> str:
     """Return a digest of the files that the images of a pipeline may depend on, wherever it lies."""
     folders = [directory, *(directory / part for part in parts_of(directory))]
-    files = [file for folder in folders for file in sorted(folder.glob("*")) if file.suffix in READ]
-    named = {str(file.relative_to(directory)): file_digest(file) for file in files if file.is_file()}
+    held = chain.from_iterable(sorted(folder.glob("*")) for folder in folders)
+    files = [file for file in held if file.suffix in READ and file.is_file()]
+    named = {str(file.relative_to(directory)): file_digest(file) for file in files}
     return content_key(files={name: digest for name, digest in named.items() if "/" in name or name == INDEX})

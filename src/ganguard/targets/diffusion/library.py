@@ -13,7 +13,7 @@ from ganguard.targets.diffusion.files import absent_of, read_index
 from ganguard.targets.diffusion.quiet import diffusers_library
 
 _DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
-_LACKING = ("newly initialized", "MISSING")  # what the libraries say of weights that a file lacks
+_LACKING = re.compile("newly initialized|MISSING")  # what the libraries say of weights that a file lacks
 
 
 def pipeline_at(
@@ -51,7 +51,7 @@ def pipeline_at(
         pipeline = pipeline.to(device)
     except (Exception, SystemExit) as problem:  # noqa: BLE001 - each part raises its own errors
         raise TargetError(f"diffusers cannot open it: {reason(problem)}") from None
-    if lacking := next((text for text in said if any(word in text for word in _LACKING)), ""):
+    if lacking := next(filter(_LACKING.search, said), ""):
         raise TargetError(f"its weights lack tensors: {one_line(lacking, 200)} Give the whole pipeline.")
     pipeline.set_progress_bar_config(disable=True)
     for part in pipeline.components.values():

@@ -1,5 +1,6 @@
 """A pipeline of diffusers as a target: what a user says of it."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -8,7 +9,8 @@ from pydantic import Field, field_validator, model_validator
 from ganguard.base.cache import content_key
 from ganguard.base.compute import Compute
 from ganguard.base.settings import Float, NonNegative, Plain, Positive, absolute, shortened
-from ganguard.targets.diffusion.files import NAME, digest_of, directory_of, require_readable, versions
+from ganguard.targets.diffusion.files import digest_of, directory_of, require_readable, versions
+from ganguard.targets.hub import NAME
 from ganguard.targets.load import TargetSettings, naming
 from ganguard.targets.prompts import Prompt, absolute_file, texts_of
 from ganguard.targets.protocol import BlackBoxTarget
@@ -54,7 +56,7 @@ class DiffusersTarget(TargetSettings):
         full = absolute(pipeline)
         if Path(full).exists():
             return full
-        if not NAME.match(pipeline):
+        if not re.match(NAME, pipeline):
             raise ValueError(
                 "must be a directory that save_pretrained wrote, or owner/name on Hugging Face's hub; there "
                 f"is no directory {shortened(pipeline)}"

@@ -19,6 +19,7 @@ from ganguard.targets.diffusion.quiet import heard
 from ganguard.targets.diffusion.samplers import BatchAsked, How, Sampler, sampler_of
 from ganguard.targets.foreign.code import ForeignCode
 from ganguard.targets.foreign.settings import MOST_LATENTS
+from ganguard.targets.prior import require_codes
 from ganguard.targets.protocol import BlackBoxTarget
 from ganguard.targets.seeded import SeededTarget
 
@@ -118,10 +119,7 @@ class LatentPipelineTarget(SeededTarget):
 
     def generate(self, latents: Tensor) -> Tensor:
         """Return images (N, C, H, W) uint8 of codes (N, latent_dim). Raises TargetError for other codes."""
-        if latents.ndim != 2 or latents.shape[1] != self.latent_dim or not torch.isfinite(latents).all():
-            raise TargetError(
-                f"codes must be finite and (N, {self.latent_dim}); got shape {tuple(latents.shape)}."
-            )
+        require_codes(latents, self.latent_dim)
         with use_threads(self._threads):
             return in_micro_batches(
                 lambda codes: to_uint8(self._checked(self._opened.of_codes(codes), len(codes))),

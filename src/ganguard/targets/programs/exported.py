@@ -4,7 +4,6 @@ Such a file may hold pickles, so it is opened only if the user says that it is t
 """
 
 import logging
-import math
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -73,15 +72,7 @@ class ExportedTarget(StochasticSettings):
                 return module(codes)
 
             generator = Program(run, sides[0])
-            build = StochasticTarget if self.stochastic else ModuleTarget
-            return build(
-                generator,
-                latent_dim=math.prod(shape),
-                identity=identity,
-                compute=compute,
-                foreign=foreign,
-                interface=self.interface(shape),
-            )
+            return self.target_of(generator, None, shape, identity=identity, compute=compute, foreign=foreign)
 
 
 def _loaded(file: Path) -> Any:

@@ -3,7 +3,6 @@
 Such a file is a program: it is run only if the user says that it is trusted.
 """
 
-import math
 from pathlib import Path
 from typing import Self
 
@@ -60,12 +59,4 @@ class TorchScriptTarget(StochasticSettings):
             module = load_program(Path(self.torchscript), TargetError)
         shape = self.code_shape() or ()
         with naming(self.torchscript):
-            build = StochasticTarget if self.stochastic else ModuleTarget
-            return build(
-                module,
-                latent_dim=math.prod(shape),
-                identity=identity,
-                compute=compute,
-                foreign=foreign,
-                interface=self.interface(shape),
-            )
+            return self.target_of(module, None, shape, identity=identity, compute=compute, foreign=foreign)
