@@ -3,13 +3,24 @@ weights."""
 
 import importlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from ganguard.base.compute import Compute
 from ganguard.targets.diffusion.quiet import heard
+from ganguard.targets.load import load_target, parse_target
+from ganguard.targets.protocol import BlackBoxTarget
+
+WEIGHTS = "unet/diffusion_pytorch_model.safetensors"
+Saved = Callable[[str], Path]
+
+
+def opened(path: Path, compute: Compute, **settings: Any) -> BlackBoxTarget:
+    return load_target(parse_target({"diffusers": str(path), "steps": 2, **settings}), compute)
 
 
 def library() -> Any:

@@ -1,7 +1,9 @@
-"""An image API on loopback, for the tests of targets."""
+"""An image API on loopback, and saved pipelines, for the tests of targets."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
+import pipelines
 import pytest
 from api_server import ImageApi, serving
 
@@ -16,3 +18,27 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[ImageApi]:
     monkeypatch.setattr(api_target, "FIRST_PAUSE", 0.0)
     with serving() as found:
         yield found
+
+
+@pytest.fixture(scope="session")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """A pipeline of each kind, saved once."""
+    folder, made = tmp_path_factory.mktemp("pipelines"), dict[str, Path]()
+    writers: dict[str, Callable[[Path], Path]] = {
+        "ddpm": pipelines.unconditional,
+        "ddim": lambda path: pipelines.unconditional(path, "DDIMPipeline"),
+        "of classes": lambda path: pipelines.unconditional(path, unet=pipelines.unet(classes=4)),
+        "ldm": pipelines.latent,
+        "dit": pipelines.classes,
+        "texts": pipelines.texts,
+        "flux": lambda path: pipelines.flow(path, "FluxPipeline"),
+        "sd3": lambda path: pipelines.flow(path, "StableDiffusion3Pipeline"),
+        "checked": lambda path: pipelines.texts(path, checked=True),
+    }
+
+    def path_of(kind: str) -> Path:
+        if kind not in made:
+            made[kind] = writers[kind](folder / kind)
+        return made[kind]
+
+    return path_of
