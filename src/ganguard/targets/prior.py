@@ -22,6 +22,7 @@ from ganguard.targets.foreign.named import LONGEST_NAME, found, require_name
 FARTHEST = 1000.0  # largest entry of a code: no prior reaches it, and no network overflows on it
 MEASURED = 1024  # codes by which the mean and the deviation of somebody's own prior are measured
 MOST_MEASURED = 1 << 23  # entries of them
+FLAT = 0.01  # standard deviations within which a normal density is flat, to a part in 10,000
 Length = Annotated[Float, Field(gt=0, le=100)]
 Entry = Annotated[Float, Field(ge=-FARTHEST, le=FARTHEST)]
 
@@ -143,6 +144,8 @@ class TruncatedPrior(PriorSettings):
 
     def moments(self, width: int) -> tuple[Tensor, float]:
         """Return the mean and the standard deviation of an entry."""
+        if self.bound < FLAT:  # nearly uniform, and the difference below would lose its digits
+            return torch.zeros(()), self.std * self.bound / math.sqrt(3)
         density = math.exp(-(self.bound**2) / 2) / math.sqrt(2 * math.pi)
         lost = 2 * self.bound * density / (1 - 2 * float(ndtr(-self.bound)))
         return torch.zeros(()), self.std * math.sqrt(1 - lost)

@@ -5,6 +5,7 @@ import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from scipy import stats
@@ -283,3 +284,12 @@ def test_truncated_codes_stay_within_their_bound() -> None:
             raise NotImplementedError
 
     assert TruncatedPrior(bound=10, std=2).draw(Extreme(), 2).tolist() == [[-20.0, 20.0]]
+
+
+@pytest.mark.parametrize("bound", [1e-9, 1e-3, 0.00999, 0.01, 0.5])
+def test_the_deviation_of_a_narrow_truncated_prior_is_right(bound: float) -> None:
+    """Of so narrow a part of the normal density nothing but a uniform one is left: bound / √3."""
+    _, deviation = TruncatedPrior(bound=bound, std=2.0).moments(3)
+    x = np.linspace(-bound, bound, 20_001)
+    density = np.exp(-(x**2) / 2)
+    assert deviation == pytest.approx(2 * np.sqrt((x**2 * density).sum() / density.sum()), rel=2e-4)
