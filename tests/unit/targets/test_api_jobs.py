@@ -202,3 +202,11 @@ def test_settings_that_cannot_be_right_are_refused(
     with pytest.raises(SpecError, match=reason) as problem:
         parse_target(polled(jobs, tmp_path, poll))
     assert "\n" not in str(problem.value)
+
+
+def test_a_job_of_several_images_must_say_when_it_has_ended(jobs: Jobs, tmp_path: Path) -> None:
+    """Its first image may be there before the others, which would be asked for, and paid for, again."""
+    several = {"n": 3, "image": "$.output[*]"}
+    with pytest.raises(SpecError, match=r"poll\.status must lead to the word.*if n is above 1"):
+        parse_target(polled(jobs, tmp_path, {"status": None}, **several))
+    assert parse_target(polled(jobs, tmp_path, **several))

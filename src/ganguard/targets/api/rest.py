@@ -68,6 +68,11 @@ class RestApi(ApiSettings):
                         else f"has a place ${place}, and {name} is not set"
                     )
                 )
+        if self.n > 1 and self.poll and self.poll.status is None:
+            raise ValueError(
+                "poll.status must lead to the word that says that a job has ended, if n is above 1: its "
+                "first image may be there before the others"
+            )
         if self.idempotent and "ID" not in places:
             raise ValueError("idempotent needs $ID in the request, by which the API knows it again")
         return self
