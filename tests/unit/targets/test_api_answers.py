@@ -1,14 +1,18 @@
 """The image in an API's answer: where it stands, in which form, and what is said if there is none."""
 
 import base64
+import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from api_server import ImageApi, status
 from api_targets import http, openai, opened
+from PIL import Image
 
 from ganguard.base.errors import StepError, TargetError
 from ganguard.targets.load import parse_target
@@ -49,6 +53,41 @@ def test_an_answer_may_be_the_image_itself(api: ImageApi, tmp_path: Path) -> Non
     images = opened(http(api, tmp_path, request, image=None)).sample(range(1), seed=0)
     assert images.float().std() > 30
     assert api.asked[0].method == "GET"
+
+
+def _red(opacity: int) -> Callable[[ImageApi], Any]:
+    """Answer with an image that is red, and whose lower half has an opacity."""
+
+    def answer(api: ImageApi) -> Any:
+        api.made += 1
+        pixels = np.zeros((8, 8, 4), np.uint8)
+        pixels[..., 0], pixels[..., 3], pixels[4:, :, 3] = 200, 255, opacity
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).save(buffer, format="PNG")
+        text = base64.b64encode(buffer.getvalue()).decode()
+        return 200, {}, json.dumps({"data": [{"b64_json": text}]}).encode()
+
+    return answer
+
+
+def test_transparent_images_are_taken_once_somebody_says_how(api: ImageApi, tmp_path: Path) -> None:
+    api.script += [_red(0)]
+    with pytest.raises(TargetError, match=r"transparent pixels\. Set `alpha` to white or black.*charged"):
+        opened(http(api, tmp_path)).sample(range(1), seed=0)
+    identities = set[str]()
+    for alpha, level in (("white", 255), ("black", 0), ("drop", 200)):
+        target = opened(http(api, tmp_path, alpha=alpha))
+        image = target.sample(range(1), seed=0)[0]
+        assert image[0, :4].unique().tolist() == [200]
+        assert image[0, 4:].unique().tolist() == [level]
+        identities.add(target.identity)
+    assert api.made == 1
+    assert len(identities) == 3
+
+
+def test_opacity_that_hides_nothing_is_no_transparency(api: ImageApi, tmp_path: Path) -> None:
+    api.script += [_red(255)]
+    assert opened(http(api, tmp_path)).sample(range(1), seed=0)[0, 0].unique().tolist() == [200]
 
 
 def test_images_are_resized_or_refused(api: ImageApi, tmp_path: Path) -> None:

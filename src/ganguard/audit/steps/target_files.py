@@ -151,7 +151,14 @@ OPENS_CHECKPOINT = (
     "ganguard.targets.prior",
 )
 """Code that the images of a GAN that was trained here depend on."""
-OPENS = ("ganguard.base", "ganguard.architectures", "ganguard.data.crops", "ganguard.targets", FILES)
+OPENS = (
+    "ganguard.base",
+    "ganguard.architectures",
+    "ganguard.data.crops",
+    "ganguard.data.opacity",
+    "ganguard.targets",
+    FILES,
+)
 """Code that the images of any target depend on, beside what its identity tells."""
 IDENTITY_TELLS = {
     f"{FILES}:open_defended": "the identity of a defended target holds the version of its defences' code",

@@ -40,13 +40,15 @@ class Api:
 
     def digest(self) -> str:
         """Return a digest of all that images depend on."""
-        jobs = {"jobs": self.poll.leads()} if self.poll else {}
+        others = {"jobs": self.poll.leads()} if self.poll else {}
+        if self.reading.alpha:
+            others["alpha"] = (self.reading.alpha,)
         return content_key(
             asked=self.asked(),
             paths=self.reading.paths,
             shape=self.reading.shape,
             resized=self.reading.resized,
-            **jobs,
+            **others,
         )
 
     def group(self, index: int) -> range:

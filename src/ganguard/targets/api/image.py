@@ -16,6 +16,7 @@ from ganguard.base.codecs import decode_image
 from ganguard.base.errors import DataError, StepError, TargetError
 from ganguard.base.settings import json_of, one_line, shortened
 from ganguard.data.crops import centre_crop_resize, sides_of
+from ganguard.data.opacity import decode_with
 from ganguard.targets.allowed import is_loopback, parts_of
 from ganguard.targets.api.json_path import Step, value_at, written
 
@@ -29,6 +30,7 @@ def _size(value: object) -> object:
 
 
 Size = Annotated[str, BeforeValidator(_size)]
+Behind = Literal["white", "black", "drop"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class Reading:
             is the image. All of them lead to one image, or to each of several.
         shape: (C, H, W) of the images that the target gives.
         resized: whether images of any size are cropped to squares and resized to it.
+        alpha: what becomes of transparency; None refuses images with transparent pixels.
         local: whether the API is on this machine. Only such a one may send to an address of this machine.
     """
 
@@ -47,6 +50,7 @@ class Reading:
     shape: tuple[int, int, int]
     resized: bool
     local: bool
+    alpha: Behind | None = None
 
     def held(self, answer: bytes) -> int | None:
         """Return how many images an answer holds, None if that cannot be read from it. One of which no path
@@ -99,13 +103,20 @@ class Reading:
         """
         content = answer if not self.paths else self._content(answer, fetched, name, place, count)
         try:
-            image = decode_image(content, name, self.shape[0])
+            image, see_through = decode_with(
+                self.alpha, content, name, self.shape[0], orient="none", kept=False
+            )
         except DataError as problem:
             why = one_line(str(problem).removeprefix(f"{name}: ").split(". Remove the file")[0], 200)
             hint = (
                 "" if self.paths else f" If it is JSON, set `image` to the path: it begins {started(answer)}."
             )
             raise TargetError(f"{name}: {why}.{hint}") from None
+        if see_through:
+            raise TargetError(
+                f"{name}: the image has transparent pixels. Set `alpha` to white or black, the background "
+                "that they are put before, or to drop, which shows what lies under them."
+            )
         if self.resized:
             return centre_crop_resize(image, self.shape[1])
         if tuple(image.shape) != self.shape:

@@ -14,7 +14,7 @@ from ganguard.targets.allowed import is_loopback
 from ganguard.targets.api.answers import answers_directory
 from ganguard.targets.api.asked import Api
 from ganguard.targets.api.client import ApiClient
-from ganguard.targets.api.image import Reading, Size, shape_given
+from ganguard.targets.api.image import Behind, Reading, Size, shape_given
 from ganguard.targets.api.json_path import Step
 from ganguard.targets.api.request import ApiRequest
 from ganguard.targets.api.target import ApiTarget
@@ -32,6 +32,8 @@ class ApiSettings(Settings):
         resize: side in pixels; images of any size are then cropped to squares and resized to it. None takes
             them as they come, and `size` must say how large they are.
         channels: 1 makes all images grey, 3 RGB.
+        alpha: "white" and "black" put images before that background, "drop" leaves transparency out, so that
+            what lies under it shows. None refuses images with transparent pixels.
         rate: requests a minute, at most, of all processes together; None for no limit.
         at_once: requests of a process that may wait for their answers at the same time.
         key_env: the environment variable that holds the key; None sends none.
@@ -47,6 +49,7 @@ class ApiSettings(Settings):
     size: Size = ""
     resize: Side | None = None
     channels: Literal[1, 3] = 3
+    alpha: Behind | None = None
     rate: Annotated[Float, Field(gt=0, le=1e6)] | None = None
     at_once: Annotated[Positive, Field(le=64)] = 1
     key_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
@@ -99,7 +102,7 @@ class ApiSettings(Settings):
         """Return what is asked. Raises TargetError if the prompts cannot be read."""
         request = self.sends()
         local = is_loopback(request.address.hostname or "")
-        reading = Reading(self.paths(), self.shape(), self.resize is not None, local)
+        reading = Reading(self.paths(), self.shape(), self.resize is not None, local, self.alpha)
         fixed = self.n > 1 and "N" not in request.places()
         return Api(request, self.texts(), reading, most=self.n, fixed=fixed)
 
