@@ -56,7 +56,7 @@ class Canvas:
         return (self.size[0] - self.image[0]) // 2, (self.size[1] - self.image[1]) // 2
 
     def _frame(self) -> tuple[int, int, int, int]:
-        """Left, right, above, below, as torch counts them."""
+        """Return what lies to the left and right, above and below, as torch counts it."""
         (height, width), (top, left) = self.size, self._corner()
         return left, width - self.image[1] - left, top, height - self.image[0] - top
 
