@@ -19,5 +19,6 @@ def said_of_repeated(images: Tensor) -> str:
         return ""
     return (
         f"{count:,} of these {len(images):,} images are the same as others of them. An API that repeats "
-        "itself wants $SEED in its request, or more prompts; a set of images is drawn from with replacement."
+        "itself wants $SEED in its request, or more prompts; a set of images is drawn from with replacement; "
+        "another generator has few images to give, or a prior that draws few codes."
     )
