@@ -162,8 +162,11 @@ def test_a_fingerprint_follows_files_and_prompts(saved: Saved, tmp_path: Path) -
     config = path / "scheduler" / "scheduler_config.json"
     config.write_text(config.read_text().replace("50", "60"))
     found.append(fingerprint(settings))
+    (path / "tokenizer" / "words").mkdir()
+    (path / "tokenizer" / "words" / "more.txt").write_text("a")  # wherever a part keeps it
+    found.append(fingerprint(settings))
     (path / "README.md").write_text("words")
-    assert len({*found}) == 3
+    assert len({*found}) == 4
     assert fingerprint(settings) == found[-1]
 
 

@@ -20,7 +20,7 @@ INDEX = "model_index.json"
 LIBRARIES = ("diffusers", "transformers")
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".msgpack", ".h5")
 """Ends of files of weights that are pickles, or of other frameworks."""
-READ = (".json", ".safetensors", ".txt", ".model", ".jinja")
+READ = (".json", ".safetensors", ".txt", ".model", ".spm", ".jinja")
 """Ends of files that images may depend on."""
 
 
@@ -157,8 +157,7 @@ def _require_safetensors(folder: Path) -> None:
 
 def digest_of(directory: Path) -> str:
     """Return a digest of the files that the images of a pipeline may depend on, wherever it lies."""
-    folders = [directory, *(directory / part for part in parts_of(directory))]
-    held = chain.from_iterable(sorted(folder.glob("*")) for folder in folders)
-    files = [file for file in held if file.suffix in READ and file.is_file()]
-    named = {str(file.relative_to(directory)): file_digest(file) for file in files}
-    return content_key(files={name: digest for name, digest in named.items() if "/" in name or name == INDEX})
+    parts = chain.from_iterable(sorted((directory / part).rglob("*")) for part in parts_of(directory))
+    read = [file for file in parts if file.suffix in READ and file.is_file()]
+    files = {str(file.relative_to(directory)): file_digest(file) for file in (directory / INDEX, *read)}
+    return content_key(files=files)
