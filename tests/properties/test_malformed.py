@@ -15,7 +15,6 @@ from malformed_mutations import pickles
 
 LEAST = 1000  # cases of the default run
 MOST_MEGABYTES = 1024  # of the whole process, torch's own 300 among them
-MOST_SECONDS = 5.0  # of processor time, for one case
 EVERY = 8  # of the cases that are damaged at random, the default run takes one in so many
 FEED = Path(__file__).with_name("malformed_feed.py")
 
@@ -64,9 +63,8 @@ def test_memory_stays_below_a_gigabyte(fed: dict[str, Any]) -> None:
     assert fed["peak_megabytes"] < MOST_MEGABYTES
 
 
-def test_no_case_takes_long(fed: dict[str, Any]) -> None:
-    seconds, slowest = fed["slowest"][-1]
-    assert seconds < MOST_SECONDS, slowest
+def test_no_door_hangs(fed: dict[str, Any]) -> None:
+    assert [wrong for wrong in fed["wrong"] if "no answer within" in wrong] == []
 
 
 def test_nothing_is_said_on_standard_error(fed: dict[str, Any]) -> None:
@@ -80,4 +78,3 @@ def test_the_whole_corpus(tmp_path: Path) -> None:
     assert sum(fed["counts"].values()) > 3 * LEAST
     assert fed["wrong"] == []
     assert fed["peak_megabytes"] < MOST_MEGABYTES
-    assert fed["slowest"][-1][0] < MOST_SECONDS
