@@ -11,10 +11,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from pydantic import SerializerFunctionWrapHandler, model_serializer, model_validator
 from torch import nn
 
 from ganguard import __version__
-from ganguard.architectures.networks import ArchitectureField, ArchitectureSettings, Networks, build_networks
+from ganguard.architectures.networks import (
+    ArchitectureField,
+    ArchitectureSettings,
+    Networks,
+    build_networks,
+    classes_of,
+)
 from ganguard.base.cache import (
     TEMPORARY,
     content_key,
@@ -29,6 +36,7 @@ from ganguard.base.errors import CheckpointError, SpecError
 from ganguard.base.settings import Plain, Settings, one_line, read_record
 
 DESCRIPTION = "checkpoint.json"
+_OF_IDENTITY = {"architecture", "image_shape", "digests", "class_names"}
 PICKLE_SUFFIXES = frozenset({".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin"})
 
 
@@ -42,6 +50,8 @@ class CheckpointDescription(Settings):
         image_shape: (C, H, W).
         digests: SHA-256 of each weight file, by network.
         provenance: how the GAN was trained; it is recorded, and never read.
+        class_names: names of the classes of a conditional GAN, by their numbers. Records of other GANs leave
+            it out.
     """
 
     format: Literal[1] = 1
@@ -50,6 +60,24 @@ class CheckpointDescription(Settings):
     image_shape: tuple[int, int, int]
     digests: dict[Literal["generator", "discriminator"], str]
     provenance: Plain
+    class_names: tuple[str, ...] | None = None
+
+    @model_serializer(mode="wrap")
+    def _unsaid_without_classes(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        said = handler(self)
+        if self.class_names is None:
+            said.pop("class_names", None)
+        return said
+
+    @model_validator(mode="after")
+    def _names_each_class(self) -> "CheckpointDescription":
+        classes, names = classes_of(self.architecture), self.class_names or ()
+        if len(names) != classes or len(set(names)) != classes:
+            raise ValueError(
+                f"class_names must be {classes} distinct names, as many as the architecture's classes; got "
+                f"{len(names)}"
+            )
+        return self
 
     def fingerprint(self) -> str:
         """Return a digest of all of it: another one if the file has changed in any way."""
@@ -65,7 +93,7 @@ class Checkpoint:
 
     def digest(self) -> str:
         """Return the identity of the GAN: a hash of its architecture, image shape and weights."""
-        said = self.description.model_dump(mode="json", include={"architecture", "image_shape", "digests"})
+        said = self.description.model_dump(mode="json", include=_OF_IDENTITY)
         return content_key(**said)
 
 
@@ -75,6 +103,8 @@ def save_checkpoint(
     architecture: ArchitectureSettings,
     image_shape: tuple[int, int, int],
     provenance: dict[str, Any],
+    *,
+    class_names: tuple[str, ...] | None = None,
 ) -> Path:
     """Write a checkpoint directory atomically and return its path. An existing checkpoint there is replaced.
 
@@ -102,6 +132,7 @@ def save_checkpoint(
                     "image_shape": image_shape,
                     "digests": digests,
                     "provenance": provenance,
+                    "class_names": class_names,
                 }
             )
             write_json(temporary / DESCRIPTION, description.model_dump(mode="json"))

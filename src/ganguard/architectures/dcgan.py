@@ -18,6 +18,7 @@ from ganguard.architectures.networks import (
     GeneratorNetwork,
     Networks,
     Recipe,
+    require_labels,
 )
 from ganguard.architectures.sizes import Canvas, canvas_of
 from ganguard.base.settings import Positive
@@ -95,7 +96,8 @@ class DCGANDiscriminator(DiscriminatorNetwork):
     def stages(self) -> list[nn.Module]:
         return [self.from_image, *self.downs]
 
-    def head(self, features: Tensor) -> Tensor:
+    def head(self, features: Tensor, y: Tensor | None = None) -> Tensor:
+        require_labels(y, self.classes)
         return self.linear(features)
 
 

@@ -1,27 +1,41 @@
 """The architecture interface: frozen settings that build a generator G and a discriminator D for an image
 shape."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Literal, Protocol, cast, runtime_checkable
+from typing import Annotated, Any, Literal, Protocol, cast, runtime_checkable
 
 import torch
 import torch.nn.functional as F
-from pydantic import BeforeValidator, SerializeAsAny
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SerializeAsAny,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 from torch import Tensor, nn
 
 from ganguard.architectures import ARCHITECTURES
 from ganguard.architectures.sizes import Canvas
-from ganguard.base.settings import Settings
+from ganguard.base.settings import NonNegative, Settings
+
+MOST_CLASSES = 100_000
 
 
 class GeneratorNetwork(nn.Module):
     """G: z (N, latent_dim) -> images (N, C, H, W) float32 in [-1, 1]. The prior of z is N(0, I).
 
     Networks that are published without a tanh leave that range; `base.images.to_uint8` clamps. In evaluation
-    mode, image i is a pure function of z_i.
+    mode, image i is a pure function of z_i. A conditional G is called with a second argument, y (N,) int64 in
+    [0, classes), and image i is a pure function of z_i and y_i.
+
+    Attributes:
+        classes: how many classes G can be asked for; 0 for a G that takes none.
     """
 
     latent_dim: int
+    classes: int = 0
 
 
 class DiscriminatorNetwork(nn.Module):
@@ -31,9 +45,12 @@ class DiscriminatorNetwork(nn.Module):
         independent_rows: whether D, in training mode, scores an image independently of the rest of its batch,
             so that real and generated images may go through it as one batch. BatchNorm and minibatch
             deviations make it False.
+        classes: how many classes a conditional D knows; it is called with a second argument y as G is. 0 for
+            a D that takes none.
     """
 
     independent_rows: bool
+    classes: int = 0
 
     def features(self, images: Tensor) -> Tensor:
         """Return the input of D's last layer: (N, F)."""
@@ -43,12 +60,41 @@ class DiscriminatorNetwork(nn.Module):
         """Return the parts of `features`, in the order in which an image passes them."""
         raise NotImplementedError
 
-    def head(self, features: Tensor) -> Tensor:
-        """Apply D's last layer: (N, F) -> (N, 1)."""
+    def head(self, features: Tensor, y: Tensor | None = None) -> Tensor:
+        """Apply D's last layer: (N, F) -> (N, 1). A conditional D scores the images as images of classes y
+        (N,)."""
         raise NotImplementedError
 
-    def forward(self, images: Tensor) -> Tensor:
-        return self.head(self.features(images))[:, 0]
+    def forward(self, images: Tensor, y: Tensor | None = None) -> Tensor:
+        features = self.features(images)
+        return (self.head(features) if y is None else self.head(features, y))[:, 0]
+
+
+@runtime_checkable
+class Classifying(Protocol):
+    """A D that also says which class it sees (Odena et al. 2017): its losses have a cross-entropy beside the
+    adversarial one.
+
+    Attributes:
+        class_weight: weight of the cross-entropy in D's and in G's loss.
+    """
+
+    class_weight: float
+
+    def logits(self, features: Tensor) -> Tensor:
+        """Return the logits of the classes, (N, classes), of D's features (N, F)."""
+        ...
+
+
+def require_labels(y: Tensor | None, classes: int) -> None:
+    """Raise ValueError if a conditional network (classes > 0) gets no y, or another one gets one."""
+    if (y is None) == (classes > 0):
+        raise ValueError(f"a network of {classes} classes takes {'y' if classes else 'no y'}")
+
+
+def made_by(G: Callable[..., Tensor], z: Tensor, y: Tensor | None) -> Tensor:
+    """Return G(z), or G(z, y) of a conditional G."""
+    return G(z) if y is None else G(z, y)
 
 
 @runtime_checkable
@@ -180,6 +226,28 @@ class ArchitectureSettings(Settings):
     """Base of an architecture's settings; `kind` is its name in the table."""
 
     kind: str
+
+
+class ConditionalSettings(ArchitectureSettings):
+    """Base of the settings of an architecture that can be conditional.
+
+    Attributes:
+        classes: how many classes G and D know. 0, which records leave out, makes networks without classes.
+    """
+
+    classes: Annotated[NonNegative, Field(le=MOST_CLASSES)] = 0
+
+    @model_serializer(mode="wrap")
+    def _unsaid_without_classes(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        said = handler(self)
+        if not self.classes:
+            said.pop("classes", None)
+        return said
+
+
+def classes_of(settings: ArchitectureSettings) -> int:
+    """Return how many classes the networks of an architecture know; 0 if they are not conditional."""
+    return int(getattr(settings, "classes", 0))
 
 
 class Architecture(Protocol):

@@ -33,6 +33,7 @@ from ganguard.architectures.networks import (
     Recipe,
     enlarged,
     pooled,
+    require_labels,
 )
 from ganguard.architectures.sizes import Canvas, canvas_of
 from ganguard.base.settings import Positive
@@ -192,7 +193,8 @@ class PGGANDiscriminator(DiscriminatorNetwork):
     def stages(self) -> list[nn.Module]:
         return [*reversed(self.blocks)]
 
-    def head(self, features: Tensor) -> Tensor:
+    def head(self, features: Tensor, y: Tensor | None = None) -> Tensor:
+        require_labels(y, self.classes)
         return self.linear(features)
 
 

@@ -5,6 +5,9 @@ G has residual blocks with BatchNorm and bilinear upsampling. D has residual blo
 divided by its largest singular value (one power iteration per forward pass); its features are summed over
 pixels, and one linear layer scores them. The published widths are those of the paper's appendix (32 and 48
 pixels) and of Lee & Town, "Mimicry" (2020), which scored the networks at 64 and 128 pixels as well.
+
+With classes (Miyato & Koyama, "cGANs with Projection Discriminator", ICLR 2018), G's BatchNorm has a scale
+and a shift for each class, and D adds the inner product of its features with an embedding of the class.
 """
 
 import math
@@ -15,12 +18,14 @@ import torch.nn.functional as F
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 from torch import Tensor, nn
 
+from ganguard.architectures.conditional_layers import ClassBatchNorm, projection
 from ganguard.architectures.networks import (
-    ArchitectureSettings,
+    ConditionalSettings,
     DiscriminatorNetwork,
     GeneratorNetwork,
     Networks,
     Recipe,
+    require_labels,
 )
 from ganguard.architectures.sizes import Canvas, canvas_of
 from ganguard.architectures.spectral_norm import Layer, spectral_norm
@@ -50,7 +55,7 @@ PUBLISHED = {  # by the side of the images
 }
 
 
-class SNGAN(ArchitectureSettings):
+class SNGAN(ConditionalSettings):
     """Settings of SNGAN.
 
     Attributes:
@@ -58,6 +63,7 @@ class SNGAN(ArchitectureSettings):
         width: channels of every layer of G and D.
         width_factor: takes the place of `width`: the published channels for images of 32, 48, 64 or 128
             pixels, times this factor.
+        classes: how many classes G and D know; 0 for networks without classes.
     """
 
     kind: Literal["sngan"] = "sngan"
@@ -77,6 +83,8 @@ class SNGAN(ArchitectureSettings):
     def _the_one_of_both(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         said = handler(self)
         said.pop("width_factor" if self.width_factor is None else "width", None)
+        if not self.classes:
+            said.pop("classes", None)
         return said
 
     def build(self, image_shape: tuple[int, int, int]) -> Networks:
@@ -86,8 +94,8 @@ class SNGAN(ArchitectureSettings):
         if self.width_factor is not None:
             widths = _published(canvas, self.width_factor)
         return Networks(
-            SNGANGenerator(channels, canvas, widths.generator, self.latent_dim),
-            SNGANDiscriminator(channels, canvas, widths.discriminator, widths.downs),
+            SNGANGenerator(channels, canvas, widths.generator, self.latent_dim, self.classes),
+            SNGANDiscriminator(channels, canvas, widths.discriminator, widths.downs, self.classes),
         )
 
     def _constant(self, k: int) -> Widths:
@@ -115,20 +123,28 @@ def _times(widths: tuple[int, ...], factor: float) -> tuple[int, ...]:
 
 
 class SNGANGenerator(GeneratorNetwork):
-    """z (N, latent_dim) -> images (N, channels, H, W) in [-1, 1]; widths before and after doublings."""
+    """z (N, latent_dim), with classes also y (N,) -> images (N, channels, H, W) in [-1, 1].
 
-    def __init__(self, channels: int, canvas: Canvas, widths: tuple[int, ...], latent_dim: int) -> None:
+    widths: channels before and after each doubling.
+    """
+
+    def __init__(
+        self, channels: int, canvas: Canvas, widths: tuple[int, ...], latent_dim: int, classes: int = 0
+    ) -> None:
         super().__init__()
         self.latent_dim = latent_dim
+        self.classes = classes
         self.canvas = canvas
         self.project = _xavier(nn.Linear(latent_dim, widths[0] * canvas.cells))
-        self.blocks = nn.Sequential(*(GeneratorBlock(wide, narrow) for wide, narrow in pairwise(widths)))
+        self.blocks = nn.ModuleList(GeneratorBlock(*pair, classes) for pair in pairwise(widths))
         self.norm = nn.BatchNorm2d(widths[-1])
         self.to_image = _xavier(nn.Conv2d(widths[-1], channels, 3, padding=1))
 
-    def forward(self, z: Tensor) -> Tensor:
+    def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        require_labels(y, self.classes)
         h = self.project(z).view(len(z), -1, *self.canvas.bottom)  # (N, widths[0], *bottom)
-        h = self.blocks(h)  # (N, widths[-1], *size)
+        for block in self.blocks:
+            h = block(h, y)  # at last (N, widths[-1], *size)
         return self.canvas.cropped(self.to_image(F.relu(self.norm(h))).tanh())
 
 
@@ -136,28 +152,31 @@ class GeneratorBlock(nn.Module):
     """A residual block that doubles the side: BN, ReLU, up, conv, BN, ReLU, conv. Its shortcut is up and a
     1x1 convolution."""
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    def __init__(self, inputs: int, outputs: int, classes: int = 0) -> None:
         super().__init__()
-        self.norm1, self.norm2 = nn.BatchNorm2d(inputs), nn.BatchNorm2d(outputs)
+        self.norm1, self.norm2 = ClassBatchNorm(inputs, classes), ClassBatchNorm(outputs, classes)
         self.conv1 = _xavier(nn.Conv2d(inputs, outputs, 3, padding=1), math.sqrt(2))
         self.conv2 = _xavier(nn.Conv2d(outputs, outputs, 3, padding=1), math.sqrt(2))
         self.shortcut = _xavier(nn.Conv2d(inputs, outputs, 1))
 
-    def forward(self, x: Tensor) -> Tensor:
-        h = self.conv1(_upsample(F.relu(self.norm1(x))))
-        h = self.conv2(F.relu(self.norm2(h)))
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        h = self.conv1(_upsample(F.relu(self.norm1(x, y))))
+        h = self.conv2(F.relu(self.norm2(h, y)))
         # A 1x1 convolution commutes with interpolation, and is cheaper before it.
         return h + _upsample(self.shortcut(x))
 
 
 class SNGANDiscriminator(DiscriminatorNetwork):
-    """images (N, channels, H, W) -> scores (N,): one block for each width; the first `downs` blocks halve the
-    side."""
+    """images (N, channels, H, W), with classes also y (N,) -> scores (N,): one block for each width; the
+    first `downs` blocks halve the side."""
 
     independent_rows = True
 
-    def __init__(self, channels: int, canvas: Canvas, widths: tuple[int, ...], downs: int) -> None:
+    def __init__(
+        self, channels: int, canvas: Canvas, widths: tuple[int, ...], downs: int, classes: int = 0
+    ) -> None:
         super().__init__()
+        self.classes = classes
         self.canvas = canvas
         self.blocks = nn.Sequential(
             FirstBlock(channels, widths[0]),
@@ -167,6 +186,8 @@ class SNGANDiscriminator(DiscriminatorNetwork):
             ),
         )
         self.linear = spectral_norm(_xavier(nn.Linear(widths[-1], 1)))
+        if classes:
+            self.embedding = spectral_norm(_xavier(nn.Embedding(classes, widths[-1])))
 
     def features(self, images: Tensor) -> Tensor:
         return F.relu(self.blocks(self.canvas.framed(images))).sum(dim=(2, 3))
@@ -174,8 +195,10 @@ class SNGANDiscriminator(DiscriminatorNetwork):
     def stages(self) -> list[nn.Module]:
         return list(self.blocks)
 
-    def head(self, features: Tensor) -> Tensor:
-        return self.linear(features)
+    def head(self, features: Tensor, y: Tensor | None = None) -> Tensor:
+        require_labels(y, self.classes)
+        scores = self.linear(features)
+        return scores if y is None else scores + projection(features, self.embedding(y))
 
 
 class FirstBlock(nn.Module):
@@ -216,6 +239,6 @@ def _upsample(x: Tensor) -> Tensor:
 
 def _xavier(layer: Layer, gain: float = 1.0) -> Layer:
     nn.init.xavier_uniform_(layer.weight, gain)
-    if layer.bias is not None:
+    if not isinstance(layer, nn.Embedding) and layer.bias is not None:
         nn.init.zeros_(layer.bias)
     return layer

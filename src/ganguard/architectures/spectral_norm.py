@@ -19,7 +19,7 @@ from torch.nn.utils.parametrize import register_parametrization
 EPSILON = 1e-12  # smallest norm to divide by
 FIRST_ITERATIONS = 15  # before any training, as in torch
 
-Layer = TypeVar("Layer", nn.Linear, nn.Conv2d)
+Layer = TypeVar("Layer", nn.Linear, nn.Conv2d, nn.Embedding)
 
 
 class SpectralNorm(nn.Module):

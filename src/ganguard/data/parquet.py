@@ -79,6 +79,20 @@ def read_parquet(files: list[Path], count: int | None = None) -> Tensor:
     return images[:held]
 
 
+def read_texts(file: Path, column: str) -> list[str]:
+    """Return a column of texts. Raises DataError if there is none, or it holds anything but texts."""
+    with opened_parquet(file) as opened:
+        if column not in opened.schema_arrow.names:
+            raise DataError(
+                f"{file}: has no column {column}. Its columns: {columns_of(opened.schema_arrow)}."
+            )
+        _require_compression(opened, file)
+        found = opened.read([column]).column(column).to_pylist()
+    if not all(isinstance(text, str) for text in found):
+        raise DataError(f"{file}: its column {column} must hold texts.")
+    return found
+
+
 def stream_parquet(file: Path, count: int) -> Generator[Tensor]:
     """Yield the first `count` images of a file, (n, C, H, W) uint8, a few at a time. Raises DataError."""
 

@@ -13,10 +13,11 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from ganguard.base.cache import canonical_json, content_key, tensor_digest
+from ganguard.base.cache import canonical_json, content_key
 from ganguard.base.errors import SpecError, TargetError
 from ganguard.defences.protocol import Defence, InputDefence, OutputDefence, Tools
 from ganguard.defences.streams import Streams
+from ganguard.targets.conditions import conditions_of, generate, request_digest, sample
 from ganguard.targets.prior import NORMAL, PriorSettings, prior_of
 from ganguard.targets.protocol import BlackBoxTarget, Discriminator, LatentTarget, WhiteBoxTarget
 from ganguard.targets.repeats import allowed_beside
@@ -156,14 +157,15 @@ class DefendedTarget:
         self.identity = f"{inner.identity}:defended:{shield.digest()}"
         self._drawn_for = shield.drawn_for(inner.identity)
         self.image_shape = inner.image_shape
+        self.conditions = conditions_of(inner)
         self.repeats = allowed_beside(inner)
 
-    def sample(self, indices: range, *, seed: int) -> Tensor:
-        """Return images (len(indices), C, H, W) uint8.
+    def sample(self, indices: range, *, seed: int, conditions: Tensor | None = None) -> Tensor:
+        """Return images (len(indices), C, H, W) uint8, of conditions (len(indices),) if there are any.
 
-        Image i is a pure function of (seed, i) and the client.
+        Image i is a pure function of (seed, i), its condition and the client.
         """
-        images = self._inner.sample(indices, seed=seed)
+        images = sample(self._inner, indices, seed=seed, conditions=conditions)
         shown = [image.tobytes() for image in images.cpu().numpy()]
         requests = [f"{seed}:{i}".encode() for i in indices]
         return self._shield.change(images, self._streams(shown, requests))
@@ -201,18 +203,21 @@ class DefendedLatentTarget(DefendedTarget):
         """Return codes (len(indices), latent_dim) from the target's prior."""
         return self._latent.draw_latents(indices, seed=seed)
 
-    def generate(self, latents: Tensor) -> Tensor:
-        """Return images of chosen codes (N, latent_dim), in requests of REQUEST codes."""
+    def generate(self, latents: Tensor, *, conditions: Tensor | None = None) -> Tensor:
+        """Return images of chosen codes (N, latent_dim), in requests of REQUEST codes.
+
+        conditions: (N,), what is asked for with each code. Input defences move codes, whatever is asked for.
+        """
         latents = latents + 0.0  # turns -0.0 into 0.0: it is the same code, and must have the same noise
-        asked = tensor_digest({"latents": latents})
+        asked = request_digest(latents, conditions)
         requests = [f"{asked}:{row}".encode() for row in range(len(latents))]
-        return self._answer(latents, requests, slice(0, len(latents)))
+        return self._answer(latents, requests, slice(0, len(latents)), conditions)
 
-    def sample(self, indices: range, *, seed: int) -> Tensor:
-        """Return images (len(indices), C, H, W) uint8.
+    def sample(self, indices: range, *, seed: int, conditions: Tensor | None = None) -> Tensor:
+        """Return images (len(indices), C, H, W) uint8, of conditions (len(indices),) if there are any.
 
-        Image i is a pure function of (seed, i) and the client. Raises ValueError if indices are not of step
-        1.
+        Image i is a pure function of (seed, i), its condition and the client. Raises ValueError if indices
+        are not of step 1.
         """
         if indices.step != 1:
             raise ValueError(f"indices must be a range of step 1; got {indices}")
@@ -221,22 +226,37 @@ class DefendedLatentTarget(DefendedTarget):
             start, stop = start // REQUEST * REQUEST, -(-stop // REQUEST) * REQUEST
         latents = self.draw_latents(range(start, stop), seed=seed)
         requests = [f"{seed}:{i}".encode() for i in range(start, stop)]
-        return self._answer(latents, requests, slice(indices.start - start, indices.stop - start))
+        wanted = slice(indices.start - start, indices.stop - start)
+        return self._answer(latents, requests, wanted, conditions)
 
-    def _answer(self, latents: Tensor, requests: list[bytes], wanted: slice) -> Tensor:
-        """Return images of the wanted rows of codes, which form whole requests."""
+    def _answer(
+        self, latents: Tensor, requests: list[bytes], wanted: slice, conditions: Tensor | None
+    ) -> Tensor:
+        """Return images of the wanted rows of codes, which form whole requests.
+
+        conditions: of the wanted rows.
+        """
         if self._shield.moves:
             parts = [slice(i, i + REQUEST) for i in range(0, len(latents), REQUEST)]
             streams_of = [partial(self._streams_of, requests[part]) for part in parts]
             moved = map(self._shield.move, [latents[part] for part in parts], streams_of)
             latents = torch.cat(list(moved))
         latents = latents[wanted]
-        streams = self._streams_of(requests[wanted], latents)
-        return self._shield.change(self._latent.generate(latents), streams)
+        streams = self._streams_of(requests[wanted], latents, conditions)
+        return self._shield.change(generate(self._latent, latents, conditions), streams)
 
-    def _streams_of(self, requests: Sequence[bytes], latents: Tensor) -> RowStreams:
-        """Return the streams of codes that images are made from, or that a defence is about to move."""
-        return self._streams([row.tobytes() for row in latents.float().cpu().numpy()], requests)
+    def _streams_of(
+        self, requests: Sequence[bytes], latents: Tensor, conditions: Tensor | None = None
+    ) -> RowStreams:
+        """Return the streams of codes that images are made from, or that a defence is about to move.
+
+        One code asked for with two conditions gives two images, and these must not meet the same noise: their
+        difference would be free of it.
+        """
+        rows = [row.tobytes() for row in latents.float().cpu().numpy()]
+        if conditions is not None:
+            rows = [row + f":{y}".encode() for row, y in zip(rows, conditions.tolist(), strict=True)]
+        return self._streams(rows, requests)
 
 
 class DefendedWhiteBoxTarget(DefendedTarget):

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ganguard.base.errors import TargetError
 from ganguard.base.seeds import normal
+from ganguard.targets.conditions import conditions_of, generate
 from ganguard.targets.prior import prior_of
 from ganguard.targets.protocol import BlackBoxTarget, Discriminator, LatentTarget, WhiteBoxTarget
 
@@ -31,23 +32,27 @@ class AveragedTarget:
         self._moved = moved and moved * prior_of(inner).moments(inner.latent_dim)[1]
         self.identity = inner.identity
         self.image_shape = inner.image_shape
+        self.conditions = conditions_of(inner)
 
-    def sample(self, indices: range, *, seed: int) -> Tensor:
+    def sample(self, indices: range, *, seed: int, conditions: Tensor | None = None) -> Tensor:
         """Return images (len(indices), C, H, W) uint8, each a mean rounded to the nearest byte, halves up.
 
-        Image i is a pure function of (seed, i) if the images of the target inside are.
+        Image i is a pure function of (seed, i), and of its condition, if the images of the target inside are.
+        All copies of a code are asked for with its condition.
         """
         at_once = max(1, AT_ONCE // self._copies)
-        parts = (indices[i : i + at_once] for i in range(0, len(indices), at_once))
-        return torch.cat([self._means(part, seed) for part in parts])
+        parts = [slice(i, i + at_once) for i in range(0, len(indices), at_once)]
+        asked = [None if conditions is None else conditions[part] for part in parts]
+        return torch.cat([self._means(indices[part], seed, y) for part, y in zip(parts, asked, strict=True)])
 
-    def _means(self, indices: range, seed: int) -> Tensor:
+    def _means(self, indices: range, seed: int, conditions: Tensor | None) -> Tensor:
         latents = self._inner.draw_latents(indices, seed=seed).repeat_interleave(self._copies, 0)
         if self._moved:
             rows = range(indices.start * self._copies, indices.stop * self._copies)
             noise = normal(seed, "averaging", rows, latents.shape[1])
             latents = latents + self._moved * noise.to(latents)
-        images = self._inner.generate(latents)
+        repeated = None if conditions is None else conditions.repeat_interleave(self._copies)
+        images = generate(self._inner, latents, repeated)
         sums = images.unflatten(0, (len(indices), self._copies)).sum(1, dtype=torch.int64)
         return ((2 * sums + self._copies) // (2 * self._copies)).to(torch.uint8)
 

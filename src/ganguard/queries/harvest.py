@@ -8,6 +8,7 @@ counts once: each cell keeps a note of its requests.
 """
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from torch import Tensor
@@ -18,6 +19,8 @@ from ganguard.base.images import room_for
 from ganguard.base.locks import locked
 from ganguard.base.progress import Progress, silent
 from ganguard.queries.store import DESCRIPTION, Store
+from ganguard.targets.ask import UNIFORM, asked_of, require_askable
+from ganguard.targets.conditions import conditions_of, generate, sample
 from ganguard.targets.protocol import BlackBoxTarget, LatentTarget
 
 SHARD = 512  # images: a whole number of requests of 64
@@ -27,7 +30,8 @@ _LINE = re.compile(r"(\d{1,19}):(\d{1,19})")  # of a cell's note: start:stop of 
 def harvest(target: BlackBoxTarget, store: Store, count: int, progress: Progress = silent) -> Tensor:
     """Buy those of the images 0 ... count - 1 that the store lacks, and return all of them.
 
-    If the store's codes are the client's, they are drawn here from the target's prior and sent.
+    If the store's codes are the client's, they are drawn here from the target's prior and sent. A conditional
+    target is asked as the store says.
 
     Args:
         target: the target, metered if it is to be paid for.
@@ -39,13 +43,18 @@ def harvest(target: BlackBoxTarget, store: Store, count: int, progress: Progress
         Images (count, C, H, W) uint8.
 
     Raises:
-        TargetError: the codes are the client's, and the target takes none.
+        TargetError: the codes are the client's, and the target takes none; or the store says how to ask for
+            conditions, and the target takes none.
+        SpecError: it asks for an unknown condition.
         BudgetError: the account cannot pay.
         DataError: so many images do not fit into memory, or a shard in the store is damaged. A damaged shard
             is not bought again unless it is removed.
     """
     if store.codes == "client" and not isinstance(target, LatentTarget):
         raise TargetError("codes: client sends codes, and this target takes none. Use codes: provider.")
+    require_askable(target, store.ask)
+    if conditions_of(target) and store.ask is None:
+        store = replace(store, ask=UNIFORM)
     require_room(target, count, str(store.directory))
     _create(store)
     cells = (range(start, min(start + SHARD, count)) for start in range(0, count, SHARD))
@@ -100,14 +109,14 @@ def _buy(target: BlackBoxTarget, store: Store, cell: range, *, wait: bool) -> bo
             request = _next_request(noted, absent)
             _write_requests(note, [*(r for r in noted if r != request), request])
             try:
-                images, latents = _ask(target, store, request)
+                images, latents, conditions = _ask(target, store, request)
             except BudgetError:  # refused, so nothing of it was paid
                 _write_requests(note, [r for r in noted if r != request])
                 # A process that was killed before it paid may have noted more than is wanted now.
                 if request in noted and request != absent:
                     continue
                 raise
-            store.write(request.start, images, latents)
+            store.write(request.start, images, latents, conditions)
         return True
 
 
@@ -152,8 +161,13 @@ def _remove_unfinished(store: Store, note: Path, cell: range) -> None:
             path.unlink(missing_ok=True)
 
 
-def _ask(target: BlackBoxTarget, store: Store, indices: range) -> tuple[Tensor, Tensor | None]:
+def _ask(
+    target: BlackBoxTarget, store: Store, indices: range
+) -> tuple[Tensor, Tensor | None, list[str] | None]:
+    """Return images, the codes that were sent for them, and the names of the conditions that were."""
+    known, asked = conditions_of(target), asked_of(target, store.ask, indices, seed=store.seed)
+    names = known.said(asked) if known and asked is not None else None
     if store.codes == "client" and isinstance(target, LatentTarget):
         latents = target.draw_latents(indices, seed=store.seed)
-        return target.generate(latents), latents
-    return target.sample(indices, seed=store.seed), None
+        return generate(target, latents, asked), latents, names
+    return sample(target, indices, seed=store.seed, conditions=asked), None, names

@@ -6,9 +6,15 @@ not metered.
 
 from torch import Tensor
 
-from ganguard.base.cache import tensor_digest
 from ganguard.queries.ledger import Ledger
 from ganguard.queries.reservation import reservation_id, sample_words
+from ganguard.targets.conditions import (
+    conditions_of,
+    generate,
+    request_digest,
+    require_conditions,
+    sample,
+)
 from ganguard.targets.prior import prior_of
 from ganguard.targets.protocol import (
     BlackBoxTarget,
@@ -35,8 +41,9 @@ class MeteredTarget:
         self._inner, self._ledger, self._account = inner, ledger, account
         self.identity = inner.identity
         self.image_shape = inner.image_shape
+        self.conditions = conditions_of(inner)
 
-    def sample(self, indices: range, *, seed: int) -> Tensor:
+    def sample(self, indices: range, *, seed: int, conditions: Tensor | None = None) -> Tensor:
         """Reserve images, ask for them, record them as delivered, and return them.
 
         Returns images (len(indices), C, H, W) uint8. Raises ValueError unless `indices` is a range of step 1
@@ -44,9 +51,11 @@ class MeteredTarget:
         """
         if indices.step != 1 or indices.start < 0 or not indices:
             raise ValueError(f"indices must be a range of step 1 from 0 up that is not empty; got {indices}")
-        reservation = self._reserve(sample_words(seed, indices), len(indices))
+        if conditions is not None:
+            require_conditions(conditions, self.conditions, len(indices))
+        reservation = self._reserve(sample_words(seed, indices, conditions), len(indices))
         with charged_to(self._once_more):
-            images = self._inner.sample(indices, seed=seed)
+            images = sample(self._inner, indices, seed=seed, conditions=conditions)
         return self._delivered(images, reservation, len(indices))
 
     def _once_more(self, request: str, images: int) -> None:
@@ -76,11 +85,14 @@ class MeteredLatentTarget(MeteredTarget):
         """Return codes (len(indices), latent_dim) from the target's prior."""
         return self._latent.draw_latents(indices, seed=seed)
 
-    def generate(self, latents: Tensor) -> Tensor:
-        """Return images of chosen codes (N, latent_dim); the same codes in one request again count once."""
-        request = f"generate latents={tensor_digest({'latents': latents})}"
+    def generate(self, latents: Tensor, *, conditions: Tensor | None = None) -> Tensor:
+        """Return images of chosen codes (N, latent_dim), and of conditions (N,) if there are any; the same
+        request again counts once."""
+        if conditions is not None:
+            require_conditions(conditions, self.conditions, len(latents))
+        request = f"generate latents={request_digest(latents, conditions)}"
         reservation = self._reserve(request, len(latents))
-        return self._delivered(self._latent.generate(latents), reservation, len(latents))
+        return self._delivered(generate(self._latent, latents, conditions), reservation, len(latents))
 
 
 class MeteredWhiteBoxTarget(MeteredTarget):

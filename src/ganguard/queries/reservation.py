@@ -4,7 +4,13 @@ import hashlib
 import re
 from dataclasses import dataclass
 
-_SAMPLE = re.compile(r"sample seed=\d+ indices=(\d{1,19}):(\d{1,19})")  # what `sample_words` writes
+from torch import Tensor
+
+from ganguard.targets.conditions import conditions_words
+
+_SAMPLE = re.compile(
+    r"sample seed=\d+ indices=(\d{1,19}):(\d{1,19})(?: conditions=[0-9a-f]{32})?"
+)  # what `sample_words` writes
 
 
 @dataclass(frozen=True)
@@ -35,9 +41,10 @@ def reservation_id(target: str, account: str, request: str) -> str:
     return hashlib.sha256("\x1f".join([target, account, request]).encode()).hexdigest()
 
 
-def sample_words(seed: int, indices: range) -> str:
-    """Return the words under which images `indices` of a seed are reserved."""
-    return f"sample seed={seed} indices={indices.start}:{indices.stop}"
+def sample_words(seed: int, indices: range, conditions: Tensor | None = None) -> str:
+    """Return the words under which images `indices` of a seed, and of conditions (N,) if there are any, are
+    reserved."""
+    return f"sample seed={seed} indices={indices.start}:{indices.stop}{conditions_words(conditions)}"
 
 
 def images_asked(request: str) -> int | None:

@@ -2,7 +2,7 @@
 
 A store holds the images of one account from one target under one seed, as a prefix 0, 1, 2 ... of the image
 index. pandas, DuckDB and `datasets` open `data/*.parquet` as it is. Columns: index, seed, image {bytes,
-path}, and latent if the client sent the codes.
+path}, latent if the client sent the codes, and condition if the target is asked for one.
 
 A shard's name says which images it holds and how its SHA-256 begins: `<start>-<stop>-<digest>.parquet`.
 Images that no shard holds are bought when they are wanted. A damaged shard is refused, and so are two shards
@@ -10,6 +10,7 @@ that hold the same image.
 """
 
 import json
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
@@ -24,7 +25,8 @@ from ganguard.base.cache import write_bytes, write_json
 from ganguard.base.codecs import encode_png, images_a_task
 from ganguard.base.errors import DataError
 from ganguard.base.settings import NonNegative, Positive, Settings, read_record
-from ganguard.data.parquet import SHARD_NAME, read_parquet, shard_name
+from ganguard.data.parquet import SHARD_NAME, read_parquet, read_texts, shard_name
+from ganguard.targets.ask import Ask, AskField
 from ganguard.targets.protocol import Codes
 
 DESCRIPTION = "store.json"
@@ -38,6 +40,7 @@ class StoreDescription(Settings):
     seed: NonNegative
     codes: Codes
     queries_an_image: Positive = 1
+    ask: AskField | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class Store:
         seed: the seed that they are bought under.
         codes: "provider" if the target draws the codes, "client" if they are sent to it and stored.
         queries_an_image: how many queries the account pays for each image.
+        ask: how a conditional target is asked; None for another target. Its shards have the column condition.
     """
 
     directory: Path
@@ -59,6 +63,7 @@ class Store:
     seed: int
     codes: Codes = "provider"
     queries_an_image: int = 1
+    ask: Ask | None = None
 
     @classmethod
     def open(cls, directory: Path) -> Self:
@@ -72,7 +77,9 @@ class Store:
                 f"{path}: not the description of a store, or a damaged one ({reason}). Remove it if this "
                 "harvest filled the directory, or choose another directory."
             ) from None
-        return cls(directory, said.target, said.account, said.seed, said.codes, said.queries_an_image)
+        return cls(
+            directory, said.target, said.account, said.seed, said.codes, said.queries_an_image, said.ask
+        )
 
     def create(self) -> None:
         """Make the directory and its description, or check that the store there is this one.
@@ -85,14 +92,19 @@ class Store:
             (self.directory / "data").mkdir(parents=True, exist_ok=True)
             write_json(path, said)
         elif (found := Store.open(self.directory)._said()) != said:
-            different = ", ".join(f"{key} {found[key]!r}" for key in said if found[key] != said[key])
+            keys = dict.fromkeys([*said, *found])
+            different = ", ".join(
+                f"{key} {found.get(key)!r}" for key in keys if found.get(key) != said.get(key)
+            )
             raise DataError(
                 f"{self.directory}: holds another harvest ({different}). Choose another directory."
             )
 
     def _said(self) -> dict[str, object]:
-        """Return what store.json says of this store."""
-        return {name: getattr(self, name) for name in StoreDescription.model_fields}
+        """Return what store.json says of this store. `ask` is left out of a target that takes no conditions."""
+        said: dict[str, object] = {name: getattr(self, name) for name in StoreDescription.model_fields}
+        del said["ask"]
+        return said if self.ask is None else said | {"ask": self.ask.model_dump(mode="json")}
 
     def shards(self) -> list[tuple[int, int, Path]]:
         """Return (start, stop, file) of every shard, in the order of the image index.
@@ -101,13 +113,16 @@ class Store:
         """
         return shards_of(self.directory)
 
-    def write(self, start: int, images: Tensor, latents: Tensor | None) -> Path:
+    def write(
+        self, start: int, images: Tensor, latents: Tensor | None, conditions: Sequence[str] | None = None
+    ) -> Path:
         """Write images as one shard, atomically, and return its path.
 
         Args:
             start: index of the first image; the others follow it.
             images: (N, C, H, W) uint8.
             latents: their codes (N, latent_dim) if the client sent them, else None.
+            conditions: names of what each was asked for; None if the target takes no conditions.
         """
         with ThreadPoolExecutor() as pool:
             parts = pool.map(_encode, images.split(images_a_task(images.shape[1:])))
@@ -120,6 +135,8 @@ class Store:
         }
         if latents is not None:
             columns["latent"] = pa.array(latents.tolist(), pa.list_(pa.float32()))
+        if conditions is not None:
+            columns["condition"] = pa.array(conditions, pa.string())
         table = pa.table(columns).replace_schema_metadata(_hugging_face(list(columns)))
         stream = pa.BufferOutputStream()
         pq.write_table(table, stream, write_page_checksum=True, compression="none")
@@ -133,6 +150,31 @@ class Store:
 
         Raises DataError if there are fewer, or if a shard is damaged.
         """
+        images = read_parquet(self._files(count), count)
+        if len(images) < count:
+            raise DataError(
+                f"{self.directory}: its shards hold fewer images than their names say. Choose another "
+                "directory."
+            )
+        return images
+
+    def read_conditions(self, count: int) -> list[str]:
+        """Return the names of what the first `count` images were asked for.
+
+        Raises DataError if there are fewer, or if a shard is damaged or has no such column.
+        """
+        found: list[str] = []
+        for file in self._files(count):
+            found += read_texts(file, "condition")
+        if len(found) < count:
+            raise DataError(
+                f"{self.directory}: its shards name fewer conditions than they hold images. Choose another "
+                "directory."
+            )
+        return found[:count]
+
+    def _files(self, count: int) -> list[Path]:
+        """Return the shards of the first `count` images. Raises DataError if there are fewer."""
         held = 0
         files: list[Path] = []
         for start, stop, file in self.shards():
@@ -142,13 +184,7 @@ class Store:
             raise DataError(
                 f"{self.directory}: holds the first {held} images; {count} were asked for. Harvest on."
             )
-        images = read_parquet(files, count)
-        if len(images) < count:
-            raise DataError(
-                f"{self.directory}: its shards hold fewer images than their names say. Choose another "
-                "directory."
-            )
-        return images
+        return files
 
 
 def shards_of(directory: Path) -> list[tuple[int, int, Path]]:
@@ -186,6 +222,7 @@ def _hugging_face(columns: list[str]) -> dict[bytes, bytes]:
         "seed": {"dtype": "int64", "_type": "Value"},
         "image": {"_type": "Image"},
         "latent": {"feature": {"dtype": "float32", "_type": "Value"}, "_type": "List"},
+        "condition": {"dtype": "string", "_type": "Value"},
     }
     return {
         b"huggingface": json.dumps({"info": {"features": {name: kinds[name] for name in columns}}}).encode()

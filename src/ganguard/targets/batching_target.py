@@ -16,6 +16,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Set
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Annotated
 
 import torch
@@ -24,7 +25,9 @@ from torch import Tensor
 
 from ganguard.base.errors import StepError
 from ganguard.base.settings import Positive, Settings
+from ganguard.targets.ask import asked_of
 from ganguard.targets.batching import MICRO_BATCH
+from ganguard.targets.conditions import conditions_of, generate, sample, with_conditions
 from ganguard.targets.prior import prior_of
 from ganguard.targets.protocol import BlackBoxTarget, LatentTarget, require_answer
 
@@ -148,7 +151,8 @@ class BatchingTarget:
 
         Args:
             account: who asks.
-            rows: codes (N, latent_dim).
+            rows: codes (N, latent_dim); if the target is conditional, with the number of its condition behind
+                each.
             alone: makes the N images if the target takes no codes; then only the number of rows counts.
         """
         if not len(rows):
@@ -216,10 +220,12 @@ class BatchingTarget:
         self._apart = {account: end for account, end in self._apart.items() if end > now}
         self._apart |= dict.fromkeys(accounts, now + APART)
 
-    def _generate(self, latents: Tensor) -> Tensor:
+    def _generate(self, rows: Tensor) -> Tensor:
         if not isinstance(self.inner, LatentTarget):
             raise TypeError("only a target that takes codes is asked for images of codes")
-        return self.inner.generate(latents)
+        if conditions_of(self.inner) is None:
+            return self.inner.generate(rows)
+        return generate(self.inner, rows[:, :-1], rows[:, -1].long())
 
     def _next(self) -> list[tuple[_Job, Tensor]]:
         """Wait for a batch, and return its rows with their requests; an empty list once closed and idle."""
@@ -277,11 +283,14 @@ class QueuedTarget:
         self._batching, self._black_box, self._account = batching, inner, account
         self.identity = inner.identity
         self.image_shape = inner.image_shape
+        self.conditions = conditions_of(inner)
 
-    def sample(self, indices: range, *, seed: int) -> Tensor:
-        """Return images (len(indices), C, H, W) uint8; image i is a pure function of (seed, i)."""
+    def sample(self, indices: range, *, seed: int, conditions: Tensor | None = None) -> Tensor:
+        """Return images (len(indices), C, H, W) uint8; image i is a pure function of (seed, i), and of its
+        condition."""
         rows = torch.empty(len(indices), 0)
-        return self._batching.ask(self._account, rows, lambda: self._black_box.sample(indices, seed=seed))
+        alone = partial(sample, self._black_box, indices, seed=seed, conditions=conditions)
+        return self._batching.ask(self._account, rows, alone)
 
 
 class QueuedLatentTarget(QueuedTarget):
@@ -296,10 +305,12 @@ class QueuedLatentTarget(QueuedTarget):
         """Return codes (len(indices), latent_dim) from the target's prior."""
         return self._latent.draw_latents(indices, seed=seed)
 
-    def generate(self, latents: Tensor) -> Tensor:
-        """Return images (N, C, H, W) uint8 of codes (N, latent_dim)."""
-        return self._batching.ask(self._account, latents)
+    def generate(self, latents: Tensor, *, conditions: Tensor | None = None) -> Tensor:
+        """Return images (N, C, H, W) uint8 of codes (N, latent_dim), and of conditions (N,) if any."""
+        return self._batching.ask(self._account, with_conditions(latents, conditions, self.conditions))
 
-    def sample(self, indices: range, *, seed: int) -> Tensor:
+    def sample(self, indices: range, *, seed: int, conditions: Tensor | None = None) -> Tensor:
         """Return images (len(indices), C, H, W) uint8 of the codes `draw_latents(indices, seed=seed)`."""
-        return self.generate(self.draw_latents(indices, seed=seed))
+        if conditions is None:
+            conditions = asked_of(self, None, indices, seed=seed)
+        return self.generate(self.draw_latents(indices, seed=seed), conditions=conditions)

@@ -3,6 +3,7 @@
 It is a white box, since its discriminator lies beside it.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import field_validator
@@ -10,6 +11,8 @@ from pydantic import field_validator
 from ganguard.architectures.checkpoint import load_checkpoint, read_description
 from ganguard.base.compute import Compute
 from ganguard.base.settings import absolute
+from ganguard.targets.conditions import Conditions
+from ganguard.targets.foreign.settings import PLAIN
 from ganguard.targets.load import TargetSettings, naming
 from ganguard.targets.module import WhiteBoxModuleTarget, require_micro_batch
 
@@ -43,7 +46,7 @@ class CheckpointTarget(TargetSettings):
         or too large.
         """
         checkpoint = load_checkpoint(self.path)
-        networks = checkpoint.networks
+        networks, names = checkpoint.networks, checkpoint.description.class_names
         with naming(self.checkpoint):
             require_micro_batch(checkpoint.description.image_shape)
             return WhiteBoxModuleTarget(
@@ -53,4 +56,5 @@ class CheckpointTarget(TargetSettings):
                 identity=f"checkpoint:{checkpoint.digest()}",
                 compute=compute,
                 ours=True,
+                interface=replace(PLAIN, conditions=Conditions(names=names)) if names else PLAIN,
             )

@@ -6,6 +6,7 @@ Checkpoints, factories and TorchScript files all become one of these.
 import copy
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,7 +17,9 @@ from ganguard.base.compute import Compute, use_threads
 from ganguard.base.errors import TargetError
 from ganguard.base.images import require_images, to_float, to_uint8
 from ganguard.base.settings import one_line
+from ganguard.targets.ask import asked_of
 from ganguard.targets.batching import MICRO_BATCH, in_micro_batches
+from ganguard.targets.conditions import with_conditions
 from ganguard.targets.foreign.code import ForeignCode
 from ganguard.targets.foreign.fitted import of_statistics
 from ganguard.targets.foreign.made import require_finite, require_made
@@ -44,10 +47,18 @@ class ModuleDiscriminator:
     def __init__(self, module: nn.Module, compute: Compute, foreign: ForeignCode | None = None) -> None:
         self._compute, self._foreign = compute, foreign
         self._network = CalledNetwork(module, "discriminator", "images", compute, foreign)
+        self._conditional = foreign is None and bool(getattr(module, "classes", 0))
 
-    def scores(self, images: Tensor) -> Tensor:
-        """Return raw scores (N,) float32 of images (N, C, H, W) uint8; higher = more real."""
-        scores = self._run("forward", images)
+    def scores(self, images: Tensor, conditions: Tensor | None = None) -> Tensor:
+        """Return raw scores (N,) float32 of images (N, C, H, W) uint8; higher = more real.
+
+        conditions: (N,) int64, the classes as which a conditional D of ganguard's scores them.
+
+        Raises TargetError if such a D gets none.
+        """
+        if self._conditional and conditions is None:
+            raise TargetError("this discriminator scores an image as one of a class, and got no classes.")
+        scores = self._run("forward", images, conditions)
         if scores.numel() != len(images):
             raise TargetError(
                 f"the discriminator must give one score an image; got shape {tuple(scores.shape)}."
@@ -79,11 +90,13 @@ class ModuleDiscriminator:
                     "what cannot be copied out of it, or return G alone."
                 ) from None
 
-    def _run(self, method: str, images: Tensor) -> Tensor:
+    def _run(self, method: str, images: Tensor, conditions: Tensor | None = None) -> Tensor:
         require_images(images, "images", TargetError)
 
-        def run(chunk: Tensor) -> Tensor:
-            answer = self._network(to_float(chunk), method)
+        def run(places: Tensor) -> Tensor:
+            chunk = images[places].to(self._compute.torch_device())
+            how = partial(_asked, conditions[places].to(chunk.device)) if conditions is not None else None
+            answer = self._network(to_float(chunk), method, how)
             if not isinstance(answer, Tensor) or answer.ndim == 0 or len(answer) != len(chunk):
                 got = f"shape {tuple(answer.shape)}" if isinstance(answer, Tensor) else type(answer).__name__
                 raise TargetError(
@@ -93,7 +106,7 @@ class ModuleDiscriminator:
             return answer.float()
 
         with use_threads(self._compute.threads):
-            return in_micro_batches(run, images, self._compute.torch_device())
+            return in_micro_batches(run, torch.arange(len(images)), torch.device("cpu"))
 
 
 class ModuleTarget:
@@ -115,6 +128,7 @@ class ModuleTarget:
         interface: what G takes and gives.
 
     Attributes:
+        conditions: what a conditional G is asked for; None for another one.
         prior: how codes are distributed.
         notes: remarks on a G that works and may not be what its owner means, a sentence each.
     """
@@ -132,7 +146,7 @@ class ModuleTarget:
     ) -> None:
         if not 0 < latent_dim <= MOST_LATENTS:
             raise TargetError(f"latent_dim must be 1 to {MOST_LATENTS:,}; got {latent_dim}.")
-        self.latent_dim, self.prior = latent_dim, interface.prior
+        self.latent_dim, self.prior, self.conditions = latent_dim, interface.prior, interface.conditions
         self.notes: tuple[str, ...] = ()
         self._compute, self._range, self._interface = compute, interface.pixel_range, interface
         self._foreign = None if ours else foreign or ForeignCode()
@@ -148,25 +162,35 @@ class ModuleTarget:
         i)."""
         return self.prior.draw(OfIndices(seed, indices), self.latent_dim)
 
-    def generate(self, latents: Tensor) -> Tensor:
+    def generate(self, latents: Tensor, *, conditions: Tensor | None = None) -> Tensor:
         """Return images (N, C, H, W) uint8 of codes (N, latent_dim).
 
-        Raises TargetError for other codes, or if G gives NaN.
+        conditions: (N,) int64, what a conditional G is asked for.
+
+        Raises TargetError for other codes or conditions, or if G gives NaN.
         """
         require_codes(latents, self.latent_dim)
         with use_threads(self._compute.threads):
-            return self._batched(self._images, latents.float())
+            rows = with_conditions(latents.float(), conditions, self.conditions)
+            return self._batched(self._images, rows)
 
-    def sample(self, indices: range, *, seed: int) -> Tensor:
-        """Return images (len(indices), C, H, W) uint8 of the codes `draw_latents(indices, seed=seed)`."""
-        return self.generate(self.draw_latents(indices, seed=seed))
+    def sample(self, indices: range, *, seed: int, conditions: Tensor | None = None) -> Tensor:
+        """Return images (len(indices), C, H, W) uint8 of the codes `draw_latents(indices, seed=seed)`.
+
+        conditions: (len(indices),) int64, what a conditional G is asked for; None asks for all equally often.
+        """
+        if conditions is None:
+            conditions = asked_of(self, None, indices, seed=seed)
+        return self.generate(self.draw_latents(indices, seed=seed), conditions=conditions)
 
     def _batched(self, function: Callable[[Tensor], Tensor], z: Tensor) -> Tensor:
         return in_micro_batches(function, z, self._compute.torch_device(), self._interface.batch)
 
-    def _floats(self, z: Tensor) -> Any:
-        """Return what G gives for the codes of one batch (N, latent_dim)."""
-        return self._network(z.reshape(len(z), *(self._interface.shape or (self.latent_dim,))))
+    def _floats(self, rows: Tensor) -> Any:
+        """Return what G gives for one batch of codes, with their conditions if it takes any."""
+        z = rows[:, : self.latent_dim].reshape(len(rows), *(self._interface.shape or (self.latent_dim,)))
+        how = partial(_asked, rows[:, self.latent_dim].long()) if self.conditions else None
+        return self._network(z, how=how)
 
     def _images(self, z: Tensor) -> Tensor:
         images = self._floats(z)
@@ -192,7 +216,9 @@ class ModuleTarget:
 
     def _probe(self) -> tuple[tuple[int, int, int], Tensor]:
         """Return the image shape, and the first MICRO_BATCH images (MICRO_BATCH, C, H, W) uint8."""
-        z, others = require_drawn(self.prior, self.latent_dim, 2 * MICRO_BATCH).split(MICRO_BATCH)
+        codes = require_drawn(self.prior, self.latent_dim, 2 * MICRO_BATCH)
+        each = torch.arange(len(codes)) % len(self.conditions) if self.conditions else None
+        z, others = with_conditions(codes, each, self.conditions).split(MICRO_BATCH)
         parts: list[Tensor] = []
 
         def first(z: Tensor) -> Tensor:
@@ -304,6 +330,11 @@ def _require_generator_output(images: object, pixel_range: tuple[float, float] |
         hint = " Set `range: [0, 255]`." if isinstance(images, Tensor) and images.dtype == torch.uint8 else ""
         raise TargetError(f"the generator must give a float tensor of images in [-1, 1]; got {what}.{hint}")
     require_made(images, count, "generator", "codes")
+
+
+def _asked(conditions: Tensor, G: Callable[..., object], z: Tensor) -> object:
+    """Return what a conditional G makes of codes and the numbers of their conditions (N,)."""
+    return G(z, conditions)
 
 
 def _whole(images: Tensor) -> bool:

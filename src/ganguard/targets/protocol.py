@@ -50,9 +50,12 @@ class LatentTarget(BlackBoxTarget, Protocol):
 
 
 class Discriminator(Protocol):
-    """The target's D. It is handed over, not queried, so it is neither metered nor defended."""
+    """The target's D. It is handed over, not queried, so it is neither metered nor defended.
 
-    def scores(self, images: Tensor) -> Tensor:
+    A conditional D scores images as images of a condition: `scores(images, conditions)`, (N,) int64.
+    """
+
+    def scores(self, images: Tensor, conditions: Tensor | None = None) -> Tensor:
         """Return raw scores (N,) float32 of images (N, C, H, W) uint8; higher = more real."""
         ...
 

@@ -48,7 +48,8 @@ def _known_precision(precision: str) -> str:
 Precision = Annotated[str, AfterValidator(_known_precision)]
 """A precision by its name in Lightning Fabric: "32-true" or "bf16-mixed"."""
 
-Pass = Callable[[Tensor], Tensor]
+Pass = Callable[..., Tensor]
+"""G or D: codes or images, and classes of a conditional one, -> images or scores."""
 
 
 def passes(networks: Networks, fabric: "Fabric", *, compiled: bool) -> tuple[Pass, Pass]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ganguard.architectures.networks import GeneratorNetwork
+from ganguard.architectures.networks import GeneratorNetwork, made_by
 from ganguard.base.cache import content_key, write_json
 from ganguard.base.errors import CheckpointError, StepError
 from ganguard.base.images import to_uint8
@@ -100,9 +100,13 @@ class Best:
 
 @torch.inference_mode()
 def images_of(G: GeneratorNetwork, seed: int, stream: str, count: int) -> Tensor:
-    """Return G's images (count, C, H, W) uint8 of the codes of a stream."""
+    """Return G's images (count, C, H, W) uint8 of the codes of a stream; of each class in turn, if there are
+    classes."""
     z, device = normal(seed, stream, range(count), G.latent_dim), next(G.parameters()).device
-    return torch.cat([to_uint8(G(rows.to(device))).cpu() for rows in z.split(BATCH)])
+    y = torch.arange(count) % G.classes if G.classes else None
+    parts = [slice(start, start + BATCH) for start in range(0, count, BATCH)]
+    made = (made_by(G, z[part].to(device), None if y is None else y[part].to(device)) for part in parts)
+    return torch.cat([to_uint8(images).cpu() for images in made])
 
 
 def best_step(directory: Path) -> int:

@@ -5,6 +5,7 @@ from typing import Any
 
 from ganguard.base.cache import tensor_digest
 from ganguard.base.image_rows import Images
+from ganguard.training.classes import Labels
 from ganguard.training.course import ANY_STEPS
 from ganguard.training.differential_privacy import Guarantee, PrivateTraining, guarantee_of
 from ganguard.training.early_stopping import Watch
@@ -41,6 +42,7 @@ def identify(
     initial_weights: InitialWeights,
     watch: Watch | None,
     guess: Guess | None,
+    labels: Labels | None = None,
 ) -> TrainingIdentity:
     """Return the identity of a training, which has the arguments of `train_gan`.
 
@@ -54,6 +56,11 @@ def identify(
         "images": seen,
     }
     parts |= {} if initial_weights is RANDOM_WEIGHTS else {"beginning": initial_weights.digest()}
+    parts |= (
+        {}
+        if labels is None
+        else {"labels": tensor_digest({"labels": labels.numbers}), "names": [*labels.names]}
+    )
     parts |= {"judge": watch.digest()} if watch else {}
     parts |= {"guess": guess.digest} if guess else {}
     parts |= {"differential_privacy": guarantee.said()} if guarantee else {}

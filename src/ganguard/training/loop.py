@@ -20,6 +20,7 @@ from ganguard.base.images import shape_of
 from ganguard.base.progress import Progress, silent
 from ganguard.training.assembling import set_up
 from ganguard.training.batches import require_shareable
+from ganguard.training.classes import Labels, require_classes
 from ganguard.training.course import Course
 from ganguard.training.diverging import diverged
 from ganguard.training.early_stopping import Best, Watch
@@ -49,6 +50,7 @@ def train_gan(  # noqa: PLR0913 - most of them have defaults
     watch: Watch | None = None,
     guess: Guess | None = None,
     journal: Journal | None = None,
+    labels: Labels | None = None,
 ) -> Path:
     """Train a GAN and write its checkpoint to `directory`/checkpoint, which is returned.
 
@@ -71,6 +73,8 @@ def train_gan(  # noqa: PLR0913 - most of them have defaults
             the last G is published.
         guess: the defence that `images` have passed through, as far as the adversary knows.
         journal: receives losses, scores and samples. No result depends on it.
+        labels: the class of each image. An architecture with `classes` needs them, and no other
+            takes them.
 
     Raises:
         CheckpointError: the state in `directory` belongs to another training, or has come further than
@@ -79,6 +83,7 @@ def train_gan(  # noqa: PLR0913 - most of them have defaults
         SpecError: `initial_weights` have another architecture, or several devices cannot train this.
     """
     require_shareable(settings, devices, guess)
+    require_classes(settings, labels, len(images))
     initial_weights = initial_weights.after(settings.beginning)
     require_beginning(settings, shape_of(images), "the network to train")
     identity = identify(
@@ -89,13 +94,14 @@ def train_gan(  # noqa: PLR0913 - most of them have defaults
         initial_weights=initial_weights,
         watch=watch,
         guess=guess,
+        labels=labels,
     )
     fabric = launched(compute.torch_device().type, settings.precision, devices)
     with use_threads(compute.threads):
         training = set_up(images, settings, seed, fabric, initial_weights)
         processes = training.processes
         processes.require_same(identity.images, "images")
-        training.guess = guess
+        training.guess, training.labels = guess, labels.numbers if labels else None
         if identity.guarantee:
             training.make_private(identity.guarantee)
         state, parts = directory / "training.safetensors", processes.told(identity.parts)
@@ -104,7 +110,10 @@ def train_gan(  # noqa: PLR0913 - most of them have defaults
 
         def publish(place: Path) -> Path:
             networks, shape = training.published(), shape_of(images)
-            return save_checkpoint(place, networks, settings.architecture, shape, provenance)
+            names = labels.names if labels else None
+            return save_checkpoint(
+                place, networks, settings.architecture, shape, provenance, class_names=names
+            )
 
         best = Best(watch, directory, course.begun, settings.steps, seed) if watch else None
 

@@ -9,12 +9,14 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from ganguard.architectures.networks import DiscriminatorNetwork, StyleBased, gradient_factor
+from ganguard.architectures.networks import DiscriminatorNetwork, StyleBased, gradient_factor, made_by
 
 PATH_DECAY = 0.01  # how fast the running mean of path lengths follows (Karras et al. 2020, appendix B)
 
 
-def gradient_penalty(D: DiscriminatorNetwork, real: Tensor, fake: Tensor, share: Tensor) -> Tensor:
+def gradient_penalty(
+    D: DiscriminatorNetwork, real: Tensor, fake: Tensor, share: Tensor, y: Tensor | None = None
+) -> Tensor:
     """Return E[(|∇ D(x)| - 1)²], (), at points x between real and generated images: share · real + (1 -
     share) · fake (Gulrajani et al. 2017, equation 3).
 
@@ -23,20 +25,21 @@ def gradient_penalty(D: DiscriminatorNetwork, real: Tensor, fake: Tensor, share:
         real: (N, C, H, W) float.
         fake: (N, C, H, W) float.
         share: (N,), uniform in [0, 1].
+        y: (N,) the class that each point counts as; None without classes.
     """
     between = torch.lerp(fake.detach(), real, share.view(-1, 1, 1, 1)).requires_grad_()
-    return (torch.linalg.vector_norm(_gradients(D, between).flatten(1), dim=1) - 1).square().mean()
+    return (torch.linalg.vector_norm(_gradients(D, between, y).flatten(1), dim=1) - 1).square().mean()
 
 
-def r1(D: DiscriminatorNetwork, real: Tensor) -> Tensor:
-    """Return E[|∇ D(x)|²] / 2, (), at real images (N, C, H, W) float (Mescheder et al. 2018, equation 9,
-    without its gamma)."""
-    return _gradients(D, real.detach().requires_grad_()).square().sum((1, 2, 3)).mean() / 2
+def r1(D: DiscriminatorNetwork, real: Tensor, y: Tensor | None = None) -> Tensor:
+    """Return E[|∇ D(x)|²] / 2, (), at real images (N, C, H, W) float of classes y (N,) (Mescheder et al.
+    2018, equation 9, without its gamma)."""
+    return _gradients(D, real.detach().requires_grad_(), y).square().sum((1, 2, 3)).mean() / 2
 
 
-def _gradients(D: DiscriminatorNetwork, images: Tensor) -> Tensor:
+def _gradients(D: DiscriminatorNetwork, images: Tensor, y: Tensor | None) -> Tensor:
     """Return the gradients of D's scores at images, scaled to the size that D has grown to."""
-    (found,) = torch.autograd.grad(D(images).sum(), images, create_graph=True)
+    (found,) = torch.autograd.grad(made_by(D, images, y).sum(), images, create_graph=True)
     return gradient_factor(D) * found
 
 
@@ -55,7 +58,12 @@ class PathLength(nn.Module):
         self.register_buffer("mean", torch.zeros(()))
 
     def forward(
-        self, G: StyleBased, z: Tensor, noise: Tensor, everywhere: Callable[[Tensor], Tensor] = lambda x: x
+        self,
+        G: StyleBased,
+        z: Tensor,
+        noise: Tensor,
+        everywhere: Callable[[Tensor], Tensor] = lambda x: x,
+        y: Tensor | None = None,
     ) -> Tensor:
         """Return the penalty, (), and move a towards the mean length of this batch.
 
@@ -64,11 +72,12 @@ class PathLength(nn.Module):
             z: codes (N, latent_dim).
             noise: y (N, C, H, W), N(0, 1).
             everywhere: turns the mean of this process's images into the mean over all processes.
+            y: classes (N,) of a conditional G.
         """
-        w = G.mapping(z)
+        w = made_by(G.mapping, z, y)
         images = G.synthesis(w)
-        y = noise / math.sqrt(images.shape[2] * images.shape[3])
-        (gradients,) = torch.autograd.grad((images * y).sum(), w, create_graph=True)  # (N, layers, D)
+        of_noise = noise / math.sqrt(images.shape[2] * images.shape[3])
+        (gradients,) = torch.autograd.grad((images * of_noise).sum(), w, create_graph=True)  # (N, layers, D)
         lengths = torch.linalg.vector_norm(gradients.flatten(1), dim=1) / math.sqrt(gradients.shape[1])
         with torch.no_grad():
             self.mean.lerp_(everywhere(lengths.mean()), PATH_DECAY)

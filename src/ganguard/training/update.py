@@ -2,13 +2,14 @@
 weights."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ganguard.architectures.networks import Networks, StyleBased
+from ganguard.architectures.networks import Classifying, Networks, StyleBased, made_by
 from ganguard.base.image_rows import Images
 from ganguard.base.images import to_float
 from ganguard.base.seeds import derived_seed
@@ -25,6 +26,25 @@ from ganguard.training.settings import CompleteTraining
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
+
+
+class Batch(NamedTuple):
+    """Images (N, C, H, W) float in [-1, 1], and their classes y (N,), or None without classes."""
+
+    images: Tensor
+    y: Tensor | None
+
+    def beside(self, other: "Batch") -> "Batch":
+        """Return both batches as one."""
+        y = None if self.y is None or other.y is None else torch.cat([self.y, other.y])
+        return Batch(torch.cat([self.images, other.images]), y)
+
+
+class Judged(NamedTuple):
+    """What D says of a batch: scores (N,), and its weighted cross-entropy of the classes, (), or 0."""
+
+    scores: Tensor
+    of_classes: Tensor | float
 
 
 @dataclass
@@ -49,6 +69,8 @@ class GANTraining:
         path_length: StyleGAN2's penalty on G, or None.
         guess: the adversary's guessed defence, or None.
         private: differentially private updates of D, or None.
+        labels: (N,) int64, the class of each image; None without classes. Generated images are asked for in
+            the proportions of these.
     """
 
     networks: Networks
@@ -68,6 +90,7 @@ class GANTraining:
     path_length: PathLength | None = None
     guess: Guess | None = None
     private: PrivateUpdates | None = None
+    labels: Tensor | None = None
 
     @property
     def loss(self) -> AdversarialLoss:
@@ -87,12 +110,13 @@ class GANTraining:
                 fake = self._fake()
             self._update_discriminator(fake, update)
         fake = self._fake()  # D's last update and G's update see the same images
-        loss_d = self._update_discriminator(fake.detach(), (step + 1) * n_dis - 1)
+        loss_d = self._update_discriminator(Batch(fake.images.detach(), fake.y), (step + 1) * n_dis - 1)
         self._train_discriminator(False)
-        loss_g = self.loss.generator(self._scores(self._shown(fake)))
+        judged = self._judged(Batch(self._shown(fake.images), fake.y))
+        loss_g = self.loss.generator(judged.scores) + judged.of_classes
         if self.path_length and step % self.complete.path_length_every == 0:
             weight = self.complete.path_length_weight * self.complete.path_length_every
-            loss_g = loss_g + weight * self._path_length(self.path_length, fake.shape[1:])
+            loss_g = loss_g + weight * self._path_length(self.path_length, fake.images.shape[1:])
         self._descend("G", loss_g)
         self.ema.update(step)
         return torch.stack([loss_d.detach(), loss_g.detach()])
@@ -111,14 +135,17 @@ class GANTraining:
         for parameter in self.trained:
             parameter.requires_grad_(yes)
 
-    def _update_discriminator(self, fake: Tensor, update: int) -> Tensor:
+    def _update_discriminator(self, made: Batch, update: int) -> Tensor:
         if self.private:
-            return self.private.update(self.images, fake, self.loss, self.generator)
+            return self.private.update(self.images, made.images, self.loss, self.generator)
         rows = self.processes.own(
             torch.randint(len(self.images), (self.batch_size,), generator=self.generator)
         )
-        real = self._shown(self.growth.seen(to_float(batch(self.images, rows, self.fabric.device))))
-        fake = self._shown(fake)
+        images = self.growth.seen(to_float(batch(self.images, rows, self.fabric.device)))
+        real = Batch(
+            self._shown(images), None if self.labels is None else self.labels[rows].to(images.device)
+        )
+        fake = Batch(self._shown(made.images), made.y)
         loss = self._discriminator_loss(real, fake)
         if self.complete.penalty != "none" and update % self.complete.penalty_every == 0:
             # Lazy regularisation: a penalty taken every k updates weighs k times as much.
@@ -127,26 +154,36 @@ class GANTraining:
         self._descend("D", loss)
         return loss
 
-    def _discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+    def _discriminator_loss(self, real: Batch, fake: Batch) -> Tensor:
         if self.networks.discriminator.independent_rows:
-            scores_real, scores_fake = self._scores(torch.cat([real, fake])).chunk(2)
+            both = self._judged(real.beside(fake))
+            scores_real, scores_fake = both.scores.chunk(2)
+            of_classes = 2 * both.of_classes  # the mean over both kinds counts for each
         else:
-            scores_real, scores_fake = self._scores(real), self._scores(fake)
-        loss = self.loss.discriminator(scores_real, scores_fake)
+            of_real, of_fake = self._judged(real), self._judged(fake)
+            scores_real, scores_fake = of_real.scores, of_fake.scores
+            of_classes = of_real.of_classes + of_fake.of_classes
+        loss = self.loss.discriminator(scores_real, scores_fake) + of_classes
         return loss + self.complete.drift * scores_real.square().mean() if self.complete.drift else loss
 
-    def _scores(self, images: Tensor) -> Tensor:
-        """Return D's scores (N,), float32 whatever D computes in."""
+    def _judged(self, shown: Batch) -> Judged:
+        """Return what D says, in float32 whatever D computes in."""
+        D = self.networks.discriminator
         with self.fabric.autocast():
-            return self.D(images).float()
+            if isinstance(D, Classifying) and shown.y is not None:
+                features = D.features(shown.images)
+                scores = D.head(features, shown.y)[:, 0].float()
+                return Judged(scores, D.class_weight * F.cross_entropy(D.logits(features).float(), shown.y))
+            return Judged(made_by(self.D, shown.images, shown.y).float(), 0.0)
 
-    def _penalty(self, real: Tensor, fake: Tensor) -> Tensor:
+    def _penalty(self, real: Batch, fake: Batch) -> Tensor:
         """Return the penalty on D, in float32 whatever the precision: its gradient is differentiated once
         more."""
         D = self.networks.discriminator
         if self.complete.penalty == "r1":
-            return r1(D, real)
-        return gradient_penalty(D, real, fake, self._uniform())
+            return r1(D, real.images, real.y)
+        # Each point between a real and a generated image counts as an image of the real one's class.
+        return gradient_penalty(D, real.images, fake.images, self._uniform(), real.y)
 
     def _path_length(self, penalty: PathLength, image_shape: torch.Size) -> Tensor:
         """Return the penalty on G, in float32 like D's penalties."""
@@ -156,16 +193,25 @@ class GANTraining:
             for shape in ((G.latent_dim,), image_shape)
         )
         device = self.fabric.device
-        return penalty(G, z.to(device), noise.to(device), self.processes.mean)
+        return penalty(G, z.to(device), noise.to(device), self.processes.mean, y=self._asked())
 
-    def _fake(self) -> Tensor:
+    def _asked(self) -> Tensor | None:
+        """Draw the classes (N,) of a batch of generated images; None without classes."""
+        if self.labels is None:
+            return None
+        rows = torch.randint(len(self.labels), (self.batch_size,), generator=self.generator)
+        return self.labels[self.processes.own(rows)].to(self.fabric.device)
+
+    def _fake(self) -> Batch:
         """Generate a batch of images, as they would come back from the target if the guess were right."""
         z = torch.randn(self.batch_size, self.networks.generator.latent_dim, generator=self.generator)
         if self.guess and self.guess.codes:
             z = self.guess.codes(z, self.generator)
+        y = self._asked()
         with self.fabric.autocast():
-            fake = self.G(self.processes.own(z).to(self.fabric.device)).float()
-        return self.guess.images(fake, self.generator) if self.guess and self.guess.images else fake
+            fake = made_by(self.G, self.processes.own(z).to(self.fabric.device), y).float()
+        changed = self.guess.images(fake, self.generator) if self.guess and self.guess.images else fake
+        return Batch(changed, y)
 
     def _shown(self, images: Tensor) -> Tensor:
         """Return images as D sees them."""

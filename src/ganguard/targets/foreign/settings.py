@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from ganguard.base.cache import content_key
 from ganguard.base.settings import Positive
 from ganguard.targets.batching import MICRO_BATCH
+from ganguard.targets.conditions import Classes, Conditions
 from ganguard.targets.foreign.ranges import PixelRange
 from ganguard.targets.load import TargetSettings
 from ganguard.targets.prior import NORMAL, Prior, PriorSettings, PythonPrior
@@ -26,12 +27,14 @@ class Interface:
         prior: how codes are distributed.
         batch: codes that G takes at once.
         pixel_range: the values of black and white in its images; None stands for [-1, 1], and for a check.
+        conditions: what a conditional G is asked for: it takes numbers y (N,) beside the codes.
     """
 
     shape: tuple[int, ...] | None = None
     prior: PriorSettings = NORMAL
     batch: int = MICRO_BATCH
     pixel_range: tuple[float, float] | None = None
+    conditions: Conditions | None = None
 
     def said(self) -> str:
         """Return what of it is part of a target's identity, beside what the images tell: empty for a plain
@@ -41,6 +44,8 @@ class Interface:
             said["prior"] = self.prior.model_dump(mode="json")
         if self.batch != MICRO_BATCH:
             said["batch"] = self.batch
+        if self.conditions:
+            said["conditions"] = self.conditions.model_dump(mode="json")
         return f":{content_key(**said)}" if said else ""
 
 
@@ -58,6 +63,8 @@ class ForeignSettings(TargetSettings):
         prior: how codes are distributed.
         range: black and white in G's images, such as [0, 255]; None stands for [-1, 1].
         batch: codes that G takes at once; fewer take less memory.
+        classes: how many classes a conditional G takes, or their names: G is called with y (N,) int64 after
+            the codes. None for a G without classes.
     """
 
     latent_dim: Positive | None = None
@@ -65,6 +72,7 @@ class ForeignSettings(TargetSettings):
     prior: Prior = NORMAL
     range: PixelRange | None = None
     batch: Annotated[Positive, Field(le=MICRO_BATCH)] = MICRO_BATCH
+    classes: Classes = None
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
@@ -88,7 +96,7 @@ class ForeignSettings(TargetSettings):
 
     def interface(self, shape: tuple[int, ...]) -> Interface:
         """Return what G takes and gives, if it takes codes of that shape."""
-        return Interface(shape, self.prior, self.batch, self.range)
+        return Interface(shape, self.prior, self.batch, self.range, self.classes)
 
     @property
     def volatile(self) -> bool:

@@ -24,9 +24,9 @@ from ganguard.architectures.spectral_norm import spectral_norm
 class RepeatingBlock(GeneratorBlock):
     """A block of G that doubles the side by repeating each pixel."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        h = self.conv1(_repeated(F.relu(self.norm1(x))))
-        h = self.conv2(F.relu(self.norm2(h)))
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        h = self.conv1(_repeated(F.relu(self.norm1(x, y))))
+        h = self.conv2(F.relu(self.norm2(h, y)))
         return h + _repeated(self.shortcut(x))
 
 
@@ -63,7 +63,7 @@ def generator(
     canvas = Canvas((bottom, bottom), len(widths) - 1, (side, side))
     G = SNGANGenerator(channels, canvas, tuple(widths), latent_dim)
     if repeating:
-        G.blocks = nn.Sequential(*(RepeatingBlock(wide, narrow) for wide, narrow in pairwise(widths)))
+        G.blocks = nn.ModuleList(RepeatingBlock(*pair) for pair in pairwise(widths))
     for part in G.modules():
         if isinstance(part, nn.BatchNorm2d):
             part.eps = epsilon

@@ -1,0 +1,36 @@
+"""The layers by which a class reaches G and D."""
+
+import torch
+from torch import Tensor, nn
+
+
+class ClassBatchNorm(nn.BatchNorm2d):
+    """BatchNorm whose scale and shift belong to a class (Dumoulin et al. 2017; Miyato & Koyama 2018).
+
+    Scales begin at 1 and shifts at 0. Without classes it is BatchNorm with one scale and shift a channel.
+
+    Args:
+        channels: of x.
+        classes: how many classes; 0 for none.
+    """
+
+    def __init__(self, channels: int, classes: int) -> None:
+        super().__init__(channels, affine=not classes)
+        if classes:
+            self.scale, self.shift = nn.Embedding(classes, channels), nn.Embedding(classes, channels)
+            nn.init.ones_(self.scale.weight)
+            nn.init.zeros_(self.shift.weight)
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride] - its parameter has another name
+        """Return x (N, C, H, W), normalised, scaled and shifted as images of classes y (N,)."""
+        normalised = super().forward(x)
+        if y is None:
+            return normalised
+        scale, shift = self.scale(y)[:, :, None, None], self.shift(y)[:, :, None, None]
+        return torch.addcmul(shift, normalised, scale)
+
+
+def projection(features: Tensor, embedded: Tensor) -> Tensor:
+    """Return the inner product of D's features and an embedded class, (N, F) each, as (N, 1) (Miyato & Koyama
+    2018, equation 3)."""
+    return (features * embedded).sum(1, keepdim=True)

@@ -1,0 +1,173 @@
+"""How a conditional target is asked: which condition image i gets, as a pure function of seed and index."""
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any, cast
+
+import torch
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+from torch import Tensor
+
+from ganguard.base.cache import content_key
+from ganguard.base.errors import SpecError, TargetError
+from ganguard.base.seeds import uniform
+from ganguard.base.settings import Float, Settings, shortened
+from ganguard.targets.conditions import Conditions, Name, conditions_of
+
+ADD_UP = 1e-6  # how far proportions may be from 1 in all
+Share = Annotated[Float, Field(ge=0, le=1)]
+
+
+def _pairs(value: object) -> object:
+    """Return the items of a mapping. Names that YAML reads as numbers are texts."""
+    if not isinstance(value, Mapping):
+        return value
+    return tuple((_text(name), share) for name, share in cast(Mapping[Any, Any], value).items())
+
+
+def _texts(value: object) -> object:
+    return tuple(map(_text, cast(list[Any], value))) if isinstance(value, list | tuple) else value
+
+
+def _text(name: object) -> object:
+    """Return the name of a condition, which YAML reads as a number if it looks like one."""
+    return str(name) if isinstance(name, int) and not isinstance(name, bool) else name
+
+
+class Ask(Settings):
+    """Which conditions are asked for, and how often. Without any, all of them equally often.
+
+    Attributes:
+        only: the names of some conditions, which are asked for equally often.
+        proportions: the share of each condition that is asked for; they add up to 1.
+    """
+
+    only: Annotated[tuple[Name, ...] | None, BeforeValidator(_texts)] = None
+    proportions: Annotated[tuple[tuple[Name, Share], ...] | None, BeforeValidator(_pairs)] = None
+
+    @field_validator("only")
+    @classmethod
+    def _some(cls, only: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if only is not None and (not only or len(set(only)) < len(only)):
+            raise ValueError("must list one or more conditions, each once")
+        return only
+
+    @field_validator("proportions")
+    @classmethod
+    def _whole(
+        cls, proportions: tuple[tuple[str, float], ...] | None
+    ) -> tuple[tuple[str, float], ...] | None:
+        if proportions is None:
+            return None
+        if len(dict(proportions)) < len(proportions):
+            raise ValueError("must name each condition once")
+        if abs((total := math.fsum(share for _, share in proportions)) - 1) > ADD_UP:
+            raise ValueError(f"must add up to 1; they add up to {total:.6g}")
+        return proportions
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> "Ask":
+        if self.only is not None and self.proportions is not None:
+            raise ValueError("takes `only` or `proportions`, not both")
+        return self
+
+    @property
+    def is_uniform(self) -> bool:
+        """Whether all conditions are asked for equally often."""
+        return self.only is None and self.proportions is None
+
+    def label(self) -> str:
+        """Return how it is called in print."""
+        if self.only is not None:
+            shown = ", ".join(self.only[:3]) + (", …" if len(self.only) > 3 else "")
+            return f"only {shown}"
+        return "in proportions" if self.proportions is not None else "uniformly"
+
+    def digest(self) -> str:
+        """Return a text of 8 hexadecimal digits that is another one for another way to ask."""
+        return content_key(ask=self.model_dump(mode="json"))[:8]
+
+    def shares(self, conditions: Conditions) -> Tensor:
+        """Return the share of each condition, (K,) float64. Raises SpecError if one that it names is
+        unknown."""
+        found = torch.zeros(len(conditions), dtype=torch.float64)
+        if self.proportions is not None:
+            names, shares = zip(*self.proportions, strict=True)
+            found[conditions.numbers(names)] = torch.tensor(shares, dtype=torch.float64)
+        else:
+            found[conditions.numbers(self.only) if self.only is not None else slice(None)] = 1
+        return found / found.sum()
+
+    def draw(self, conditions: Conditions, indices: range, *, seed: int) -> Tensor:
+        """Return the condition of each image, (len(indices),) int64.
+
+        The condition of image i is a pure function of (seed, i) and of the shares.
+        """
+        ends = self.shares(conditions).cumsum(0)
+        last = int(ends.argmax())  # the last condition with a share: rounding must not go past it
+        places = torch.from_numpy(uniform(seed, "conditions", indices, 1)[:, 0])
+        return torch.searchsorted(ends, places, right=True).clamp(max=last)
+
+
+UNIFORM = Ask()
+
+
+def ask_of(value: object) -> Ask:
+    """Return a way to ask, from "uniform", a list of names, or a mapping of names to shares.
+
+    Raises ValueError if it is none of these.
+    """
+    if isinstance(value, Ask):
+        return value
+    if value == "uniform":
+        return UNIFORM
+    if isinstance(value, list | tuple):
+        return Ask.model_validate({"only": value})
+    if isinstance(value, Mapping):
+        shares = cast(Mapping[Any, Any], value)
+        if shares.keys() <= Ask.model_fields.keys():
+            return Ask.model_validate(dict(shares))
+        return Ask.model_validate({"proportions": shares})
+    raise ValueError(
+        f"must be uniform, a list of conditions, or a mapping of conditions to shares; got {shortened(value)}"
+    )
+
+
+AskField = Annotated[Ask, BeforeValidator(ask_of)]
+"""`ask:` in a spec."""
+
+
+def asked_of(target: object, ask: Ask | None, indices: range, *, seed: int) -> Tensor | None:
+    """Return the conditions that images are asked for with, (len(indices),); None if the target takes none.
+
+    ask: None asks uniformly.
+
+    Raises TargetError if there is a way to ask and the target takes no conditions, SpecError if it names an
+    unknown one.
+    """
+    if (conditions := conditions_of(target)) is None:
+        require_askable(target, ask)
+        return None
+    return (ask or UNIFORM).draw(conditions, indices, seed=seed)
+
+
+def require_askable(target: object, ask: Ask | None) -> None:
+    """Raise TargetError or SpecError, before anything is bought, if a target cannot be asked so."""
+    conditions = conditions_of(target)
+    if conditions is not None:
+        (ask or UNIFORM).shares(conditions)
+    elif ask is not None and not ask.is_uniform:
+        raise TargetError(
+            "ask names conditions, and this target takes none: it has no classes and no prompts. Leave `ask` "
+            "out."
+        )
+
+
+def require_same_names(found: tuple[str, ...], wanted: Conditions, what: str) -> None:
+    """Raise SpecError if a set of class names lacks one that the target can be asked for."""
+    if missing := [name for name in wanted.names if name not in set(found)]:
+        raise SpecError(
+            f"{what}: has no images of {shortened(missing[0])}, which the target can be asked for"
+            f"{f', nor of {len(missing) - 1} more' if len(missing) > 1 else ''}. Its classes: "
+            f"{shortened(', '.join(found))}."
+        )

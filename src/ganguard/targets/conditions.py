@@ -1,0 +1,174 @@
+"""What a conditional generator is asked for: a class, or a prompt, for each image.
+
+A target that is not conditional has no `conditions`, and nothing here concerns it.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, Protocol, cast, runtime_checkable
+
+import torch
+from pydantic import BeforeValidator, Field, field_validator
+from torch import Tensor
+
+from ganguard.base.cache import tensor_digest
+from ganguard.base.errors import SpecError, TargetError, unknown_name
+from ganguard.base.settings import Settings, shortened
+from ganguard.targets.protocol import BlackBoxTarget, LatentTarget
+
+MOST_CONDITIONS = 100_000
+LONGEST_LISTED = 12  # names that a message lists
+Name = Annotated[str, Field(min_length=1, max_length=32_000)]
+
+
+class Conditions(Settings):
+    """What a target can be asked for. A condition is a number, its place among the names.
+
+    Attributes:
+        kind: "classes" have names, "prompts" are texts.
+        names: distinct, in the order of the numbers.
+    """
+
+    kind: Literal["classes", "prompts"] = "classes"
+    names: Annotated[tuple[Name, ...], Field(min_length=1, max_length=MOST_CONDITIONS)]
+
+    @field_validator("names")
+    @classmethod
+    def _distinct(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        seen = set[str]()
+        for name in names:
+            if name in seen:
+                raise ValueError(f"must name each condition once; {shortened(name)} is there twice")
+            seen.add(name)
+        return names
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def number(self, name: str) -> int:
+        """Return the number of a condition. Raises SpecError, with the known names, if there is none."""
+        try:
+            return self.names.index(name)
+        except ValueError:
+            what = "class" if self.kind == "classes" else "prompt"
+            if len(self.names) <= LONGEST_LISTED:
+                raise SpecError(unknown_name(what, name, list(self.names))) from None
+            first = ", ".join(self.names[:LONGEST_LISTED])
+            raise SpecError(
+                f"unknown {what} {shortened(name)}. The first of the {len(self.names):,} known: {first}"
+            ) from None
+
+    def numbers(self, names: Sequence[str]) -> Tensor:
+        """Return the numbers of some conditions, (N,) int64. Raises SpecError if one is unknown."""
+        places = {name: place for place, name in enumerate(self.names)}
+        known = [places[name] if name in places else self.number(name) for name in names]
+        return torch.tensor(known, dtype=torch.int64)
+
+    def said(self, numbers: Tensor) -> list[str]:
+        """Return the names of conditions (N,)."""
+        return [self.names[number] for number in numbers.tolist()]
+
+
+def _named(value: object) -> object:
+    """Return the field of Conditions from a number of classes, or a list of their names."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        if not 1 <= value <= MOST_CONDITIONS:
+            raise ValueError(f"must be 1 to {MOST_CONDITIONS:,}, or a list of names; got {value}")
+        return {"names": [str(number) for number in range(value)]}
+    if isinstance(value, list | tuple):
+        return {"names": [str(name) if isinstance(name, int) else name for name in cast(list[Any], value)]}
+    return value
+
+
+Classes = Annotated[Conditions | None, BeforeValidator(_named)]
+"""`classes:` of a target's settings: their number, or their names. None if it is not conditional."""
+
+
+@runtime_checkable
+class ConditionalTarget(BlackBoxTarget, Protocol):
+    """A target that is asked for a condition with each image.
+
+    If it takes codes, `generate(latents, conditions=...)` takes conditions too, and `sample(indices, seed,
+    conditions)` equals `generate(draw_latents(indices, seed), conditions)`.
+
+    Attributes:
+        conditions: what it can be asked for; None for a target that is not conditional after all.
+    """
+
+    @property
+    def conditions(self) -> Conditions | None: ...
+
+    def sample(self, indices: range, *, seed: int, conditions: Tensor | None = None) -> Tensor:
+        """Return images (len(indices), C, H, W) uint8. Image i is a pure function of seed, i and its own
+        condition.
+
+        conditions: (len(indices),) int64; None takes what the target shows if nobody asks.
+        """
+        ...
+
+
+def conditions_of(target: object) -> Conditions | None:
+    """Return what a target can be asked for; None if it is not conditional."""
+    return cast(Conditions | None, getattr(target, "conditions", None))
+
+
+def sample(target: BlackBoxTarget, indices: range, *, seed: int, conditions: Tensor | None) -> Tensor:
+    """Return images of a target, asked for conditions (len(indices),) if there are any.
+
+    Raises TargetError if conditions are given, and the target takes none or others.
+    """
+    if conditions is None:
+        return target.sample(indices, seed=seed)
+    require_conditions(conditions, conditions_of(target), len(indices))
+    return cast(ConditionalTarget, target).sample(indices, seed=seed, conditions=conditions)
+
+
+def generate(target: LatentTarget, latents: Tensor, conditions: Tensor | None) -> Tensor:
+    """Return images of codes (N, latent_dim), asked for conditions (N,) if there are any.
+
+    Raises TargetError if conditions are given, and the target takes none or others.
+    """
+    if conditions is None:
+        return target.generate(latents)
+    require_conditions(conditions, conditions_of(target), len(latents))
+    return cast(Any, target).generate(latents, conditions=conditions)
+
+
+def with_conditions(latents: Tensor, conditions: Tensor | None, known: Conditions | None) -> Tensor:
+    """Return codes (N, d), and behind each the number of its condition if the target takes any: float32 holds
+    these numbers exactly.
+
+    Raises TargetError if a conditional target is asked for none, or another one for any.
+    """
+    if known is None and conditions is None:
+        return latents
+    if conditions is None:
+        raise TargetError("this target is asked for a condition with each code, and none was given.")
+    require_conditions(conditions, known, len(latents))
+    return torch.cat([latents, conditions[:, None].to(latents)], 1)
+
+
+def require_conditions(conditions: Tensor, known: Conditions | None, count: int) -> None:
+    """Raise TargetError unless conditions are `count` whole numbers of known ones."""
+    if known is None:
+        raise TargetError("conditions were asked for, and this target takes none. Leave them out.")
+    whole = conditions.dtype == torch.int64 and tuple(conditions.shape) == (count,)
+    if not whole or (count and not 0 <= int(conditions.min()) <= int(conditions.max()) < len(known)):
+        raise TargetError(
+            f"conditions must be ({count},) int64 from 0 to {len(known) - 1}; got {conditions.dtype} "
+            f"{tuple(conditions.shape)}."
+        )
+
+
+def request_digest(latents: Tensor, conditions: Tensor | None) -> str:
+    """Return the digest of codes and of the conditions that they are sent with; without conditions, that of
+    the codes."""
+    parts = {"latents": latents} | ({} if conditions is None else {"conditions": conditions})
+    return tensor_digest(parts)
+
+
+def conditions_words(conditions: Tensor | None) -> str:
+    """Return the end of the words of a request, which say its conditions; "" if there are none."""
+    if conditions is None:
+        return ""
+    return f" conditions={hashlib.sha256(conditions.numpy().tobytes()).hexdigest()[:32]}"
