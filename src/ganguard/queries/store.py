@@ -101,7 +101,7 @@ class Store:
             )
 
     def _said(self) -> dict[str, object]:
-        """Return what store.json says of this store. `ask` is left out of a target that takes no conditions."""
+        """Return what store.json says of this store; nothing of `ask` if the target takes no conditions."""
         said: dict[str, object] = {name: getattr(self, name) for name in StoreDescription.model_fields}
         del said["ask"]
         return said if self.ask is None else said | {"ask": self.ask.model_dump(mode="json")}
