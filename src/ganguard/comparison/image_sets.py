@@ -47,6 +47,19 @@ class Origin:
 
 
 @dataclass(frozen=True)
+class SetClasses:
+    """The classes, or prompts, of the images of a set.
+
+    Attributes:
+        labels: (N,) int64, places among the names, in the order in which the images are read.
+        names: of the classes.
+    """
+
+    labels: Tensor
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class ImageSet:
     """Images that are read in parts.
 
@@ -57,6 +70,7 @@ class ImageSet:
         whole: the set that they were chosen from, to find pairs in; None if they are all there is, and known
             by their place.
         origin: where they come from.
+        classes: their classes; None if they have none.
     """
 
     count: int
@@ -64,6 +78,7 @@ class ImageSet:
     read: Callable[[], Iterable[Tensor]]
     whole: Whole | None = None
     origin: Origin = Origin()
+    classes: SetClasses | None = None
 
     @staticmethod
     def of(images: Tensor) -> "ImageSet":
