@@ -79,7 +79,7 @@ def frechet_within_classes(
 ) -> WithinClasses:
     """Return the Fréchet distances between images of one class in both sets.
 
-    Their mean is the intra-FID of Miyato & Koyama 2018, section 5.1, for features of Inception. Small samples
+    Their mean is the intra-FID of Miyato & Koyama 2018, for features of Inception. Small samples
     bias each of them upwards, and a class has fewer images than the whole: compare values of equally many.
 
     Raises MetricError for other shapes, labels outside -1 … classes - 1, NaN or infinity.
@@ -108,7 +108,7 @@ def frechet_within_classes(
 def class_consistency(probabilities: Features, asked: Labels) -> Consistency:
     """Return the share of images whose likeliest class is the one that was asked for.
 
-    It is the GAN-test of Shmelkov, Schmid & Alahari 2018, section 3.2, with the classes that were asked for:
+    It is the GAN-test of Shmelkov, Schmid & Alahari 2018, with the classes that were asked for:
     a classifier of real images is tested on generated ones. It is not the classification accuracy score of
     Ravuri & Vinyals 2019, whose classifier learns from generated images and is tested on real ones.
 
@@ -135,7 +135,7 @@ def class_consistency(probabilities: Features, asked: Labels) -> Consistency:
 def class_coverage(measured: Features, against: Features) -> float:
     """Return the share of the classes of one set's images that occur in the measured images too.
 
-    A class occurs if it is the likeliest one of an image, as the modes of Metz et al. 2017, section 3.3.1,
+    A class occurs if it is the likeliest one of an image, as the modes of Metz et al. 2017
     are counted. So it hardly falls with the share of a class, and can only fall if images get fewer: compare
     sets of equal size.
 

@@ -31,7 +31,7 @@ from ganguard.results.measures import MEASURES
 from ganguard.results.refinements import RefinementRecord
 from ganguard.results.rows import write_rows
 from ganguard.results.skipped import SkippedRecord
-from ganguard.results.target_record import TargetRecord
+from ganguard.results.target_record import AskRecord, TargetRecord
 from ganguard.results.whose import Name, Whose, WhoseCopy
 
 Subject = Literal[
@@ -121,8 +121,7 @@ class AttackRecord(Sparse):
     Attributes:
         label: unique in the results ("fidelity sngan").
         knows: what its adversary has beside the images that it buys; nothing for fidelity extraction.
-        ask: how its adversary asks for conditions, in words ("uniformly"); None, and then left out, if the
-            target takes none.
+        ask: how its adversary asks for conditions; None, and then left out, if the target takes none.
         labels: whether its copies learn which image was which condition's, and can be asked for one; None,
             and then left out, if the target takes none.
     """
@@ -133,7 +132,7 @@ class AttackRecord(Sparse):
     knows: tuple[Knows, ...] = ()
     query_budgets: tuple[Positive, ...]
     settings: Plain
-    ask: str | None = None
+    ask: AskRecord | None = None
     labels: bool | None = None
     unsaid: ClassVar[frozenset[str]] = frozenset({"ask", "labels"})
 

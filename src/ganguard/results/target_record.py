@@ -1,4 +1,4 @@
-"""What was audited, as results describe it."""
+"""What was audited, and how it was asked, as results describe it."""
 
 from typing import Annotated, ClassVar, Literal
 
@@ -18,6 +18,18 @@ class ConditionsRecord(Settings):
 
     kind: Literal["classes", "prompts"]
     names: Annotated[tuple[Name, ...], Field(min_length=1)]
+
+
+class AskRecord(Settings):
+    """How a conditional target is asked: which conditions, and how often.
+
+    Attributes:
+        label: in print ("uniformly", "only 3, 7").
+        digest: another text for another way to ask.
+    """
+
+    label: str
+    digest: str
 
 
 class TargetRecord(Sparse):
