@@ -1,6 +1,6 @@
 """A set of images that is read in parts, as often as needed, so that it need not fit into memory."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from typing import Literal
@@ -57,6 +57,13 @@ class SetClasses:
 
     labels: Tensor
     names: tuple[str, ...]
+
+    @staticmethod
+    def of(names: Sequence[str]) -> "SetClasses":
+        """Return the classes of images whose names are given, an image each."""
+        known = sorted(set(names))
+        places = {name: place for place, name in enumerate(known)}
+        return SetClasses(torch.tensor([places[name] for name in names], dtype=torch.int64), tuple(known))
 
 
 @dataclass(frozen=True)
