@@ -204,6 +204,7 @@ class AccountRecord(Settings):
         bought: images, with those of requests that were sent again.
         again: how many of them are of such requests: no answer had come, and an API that is not idempotent
             may have charged them.
+        ask: how a conditional target was asked; None if uniformly, or if the target takes no conditions.
     """
 
     account: str
@@ -213,6 +214,7 @@ class AccountRecord(Settings):
     adversary: str | None = None
     bought: NonNegative
     again: NonNegative = 0
+    ask: Plain | None = None
 
 
 class UseRecord(WhoseCopy):
