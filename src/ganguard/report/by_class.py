@@ -136,7 +136,7 @@ def _labels(results: AuditResults) -> list[str]:
 
 def _with_labels(results: AuditResults) -> list[tuple[str, int]]:
     """Return each attack whose copies have numbers by condition, with its largest budget."""
-    found = {m.attack for m in results.select(subject="substitute") if m.condition is not None}
+    found = {m.attack for m in results.select(subject="substitute") if m.metric in (WITHIN, CONSISTENCY)}
     return [
         (attack.label, max(budgets(results, attack.label)))
         for attack in results.attacks

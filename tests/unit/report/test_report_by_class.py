@@ -163,6 +163,15 @@ def test_a_thousand_classes_leave_a_table_of_the_first(tmp_path: Path) -> None:
     assert conditions_in_words(results).endswith("class 11, …")
 
 
+def test_without_numbers_of_single_classes_those_of_all_are_shown(tmp_path: Path) -> None:
+    """Results of more classes than have records of their own."""
+    results = conditional(pictures=())
+    results = results.of_all()
+    fidelity, *_ = by_class_section(results, open_gallery(results, tmp_path)).tables
+    assert fidelity.columns[-1] == f"{WITH}, 5,000 images"
+    assert [row.heading for group in fidelity.groups for row in group.rows] == ["all"]
+
+
 def test_the_page_has_the_section_and_says_whose_relation_r8_is(tmp_path: Path) -> None:
     verdict = Verdict(relation="R8", statement="labels help", outcome="holds", reason="so", seeds=2)
     results = conditional(verdicts=(verdict,))
