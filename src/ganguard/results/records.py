@@ -313,11 +313,9 @@ class AuditResults(Settings):
 
     def of_all(self) -> "AuditResults":
         """Return the same results without the numbers and pictures of single conditions."""
-        kept = {
-            "measurements": tuple(m for m in self.measurements if m.condition is None),
-            "pictures": tuple(p for p in self.pictures if not p.rows),
-        }
-        return self.model_copy(update=kept)
+        measurements = tuple(m for m in self.measurements if m.condition is None)
+        pictures = tuple(p for p in self.pictures if not p.rows)
+        return self.model_copy(update={"measurements": measurements, "pictures": pictures})
 
     def undefended(self) -> "AuditResults":
         """Return the same results without all that belongs to defences."""
