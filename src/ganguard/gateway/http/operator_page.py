@@ -30,6 +30,8 @@ from ganguard.gateway.watch.risk import Risk
 from ganguard.gateway.watch.risk_watch import classes
 from ganguard.gateway.watch.signs import FAR, NAMES, RATE, Sign
 from ganguard.gateway.watch.thresholds import Crossing
+from ganguard.targets.ask import asked_of
+from ganguard.targets.conditions import sample
 
 SAMPLES = 8  # images shown for each class
 FRESH = 30.0  # seconds before samples are made again
@@ -203,7 +205,9 @@ class _Samples:
         return sorted({DEFAULT_CLASS, *self._service.spec.classes})
 
     def _sample(self, class_: str) -> Sample:
-        images = self._service.target_for(OPERATOR, class_).sample(range(SAMPLES), seed=int(time.time()))
+        target, seed, indices = self._service.target_for(OPERATOR, class_), int(time.time()), range(SAMPLES)
+        asked = asked_of(target, None, indices, seed=seed)
+        images = sample(target, indices, seed=seed, conditions=asked)
         png = b64encode(encode_png(_row(images))).decode()
         return Sample(class_, chain_label(self._service.spec.class_of(class_).defences), png)
 

@@ -20,6 +20,7 @@ from ganguard.base.errors import BudgetError, GanguardError, ReservationError, S
 from ganguard.gateway.refusals import AGAIN_AFTER, ProblemError
 from ganguard.gateway.seldom import PROVOKED
 from ganguard.gateway.shop.asked import Asked, too_many
+from ganguard.gateway.shop.asked_conditions import NOT_ASKED, AskedConditions, conditions_asked
 from ganguard.gateway.shop.group_commit import GroupCommit
 from ganguard.gateway.shop.in_progress import InProgress, Together
 from ganguard.gateway.shop.keys import Key
@@ -27,6 +28,8 @@ from ganguard.gateway.shop.offers import Offer
 from ganguard.gateway.shop.provenance import Provenance
 from ganguard.queries.ledger import Ledger, Purchase, reservation_id
 from ganguard.queries.reservation import sample_words
+from ganguard.targets.ask import asked_of
+from ganguard.targets.conditions import conditions_of, generate, sample
 from ganguard.targets.protocol import BlackBoxTarget, LatentTarget, require_answer
 
 _BY = " by "  # separates the request from its provenance in the ledger
@@ -43,6 +46,7 @@ class Order:
         seed: the seed that the client chose; None if it chose none.
         start: index of the first image of that seed.
         latents: the codes that the client sent, (count, latent_dim) float32; None if it sent none.
+        asked: the conditions that the client asked for.
     """
 
     account: str
@@ -51,6 +55,7 @@ class Order:
     seed: int | None
     start: int
     latents: Tensor | None
+    asked: AskedConditions = NOT_ASKED
 
     @property
     def reservation(self) -> str:
@@ -60,13 +65,18 @@ class Order:
         """
         return reservation_id("gateway", self.account, self.idempotency_key)
 
+    @property
+    def indices(self) -> range:
+        """The indices of its images, of the seed that the client or the gateway draws."""
+        return range(self.start, self.start + self.count)
+
     def words(self) -> str:
         """Return the request as the ledger records it."""
         if self.latents is not None:
-            return f"generate latents={tensor_digest({'latents': self.latents})}"
+            return f"generate latents={tensor_digest({'latents': self.latents})}{self.asked.words}"
         if self.seed is None:
-            return f"sample drawn count={self.count}"
-        return sample_words(self.seed, range(self.start, self.start + self.count))
+            return f"sample drawn count={self.count}{self.asked.words}"
+        return sample_words(self.seed, self.indices) + self.asked.words
 
 
 def order_of(key: Key, asked: Asked, idempotency_key: str, target: BlackBoxTarget, most: int) -> Order:
@@ -90,14 +100,27 @@ def order_of(key: Key, asked: Asked, idempotency_key: str, target: BlackBoxTarge
         raise ProblemError(422, "seed: goes without latents, which are the codes. Send one of the two.")
     if asked.seed is None and asked.start:
         raise ProblemError(422, "start: goes with a seed. Send both, or neither.")
-    count = len(asked.latents) if asked.latents is not None else asked.count
-    if count is None or (asked.latents is not None and asked.count not in (None, count)):
-        wanted = "send the number of images; with latents, their number or no count"
-        raise ProblemError(422, f"count: {wanted}.")
+    count = _count(asked)
     if count > most:
         raise too_many(count, most)
     latents = None if asked.latents is None else _codes(asked.latents, target)
-    return Order(key.account, idempotency_key, count, asked.seed, asked.start, latents)
+    conditions = conditions_asked(asked.condition, count, conditions_of(target))
+    return Order(key.account, idempotency_key, count, asked.seed, asked.start, latents, conditions)
+
+
+def _count(asked: Asked) -> int:
+    """Return how many images a request asks for. Raises ProblemError if it does not say, or contradicts
+    itself."""
+    if asked.latents is not None:
+        count = len(asked.latents)
+    elif asked.count is None and isinstance(asked.condition, list):
+        count = len(asked.condition)
+    else:
+        count = asked.count
+    if count is None or asked.count not in (None, count):
+        wanted = "send the number of images; with latents, their number or no count"
+        raise ProblemError(422, f"count: {wanted}.")
+    return count
 
 
 def _codes(latents: Tensor, target: BlackBoxTarget) -> Tensor:
@@ -243,11 +266,21 @@ class OrderProcessor:
             raise _again("another request under it gave these images back") from None
 
     def _made(self, order: Order, target: BlackBoxTarget) -> Tensor:
+        conditions = self._conditions(order, target)
         if order.latents is not None and isinstance(target, LatentTarget):
-            return target.generate(order.latents)
-        if order.seed is not None:
-            return target.sample(range(order.start, order.start + order.count), seed=order.seed)
-        return target.sample(range(order.count), seed=self._drawn(order, target))
+            return generate(target, order.latents, conditions)
+        seed = self._drawn(order, target) if order.seed is None else order.seed
+        return sample(target, order.indices, seed=seed, conditions=conditions)
+
+    def _conditions(self, order: Order, target: BlackBoxTarget) -> Tensor | None:
+        """Return what each image of an order is asked for, (count,); None if the target takes no conditions.
+
+        If the client did not say, each condition is asked for equally often, as it is at home with the seed.
+        """
+        if order.asked.numbers is not None or conditions_of(target) is None:
+            return order.asked.numbers
+        seed = self._drawn(order, target) if order.seed is None else order.seed
+        return asked_of(target, None, order.indices, seed=seed)
 
     def _drawn(self, order: Order, target: BlackBoxTarget) -> int:
         """Return the seed of an order without one, which cannot be predicted without the secret.

@@ -21,10 +21,11 @@ from ganguard.gateway.watch.risk_watch import RiskWatch
 from ganguard.gateway.watch.telemetry import Telemetry
 from ganguard.gateway.watch.usual_codes import Form, watched_form
 from ganguard.targets.batching_target import BatchingTarget
+from ganguard.targets.conditions import conditions_of
 from ganguard.targets.load import load_target
 from ganguard.targets.prior import Known, PythonPrior, prior_of
 from ganguard.targets.protocol import BlackBoxTarget, LatentTarget, notes_of
-from ganguard.targets.wire import Served
+from ganguard.targets.wire import ConditionalServed, Served
 
 LOG = logging.getLogger("ganguard.gateway")
 
@@ -97,12 +98,14 @@ class Service:
         target = self.target_for(key.account, key.class_)
         codes = target.latent_dim if isinstance(target, LatentTarget) and key.scopes.send_latents else None
         prior = prior_of(target)
-        return Served(
+        said = Served(
             identity=target.identity,
             image_shape=target.image_shape,
             latent_dim=codes,
             prior=None if isinstance(prior, PythonPrior) else cast(Known, prior),
         )
+        conditions = conditions_of(target)
+        return ConditionalServed(**dict(said), conditions=conditions) if conditions else said
 
 
 def _form(target: BlackBoxTarget) -> Form | None:

@@ -19,8 +19,16 @@ expected-statuses = ["2xx", "401", "402", "403", "422", "429"]
 
 
 @pytest.mark.slow
-def test_schemathesis_finds_no_fault(served: tuple[Any, int], tmp_path: Path) -> None:
-    us, port = served
+@pytest.mark.parametrize("kind", ["gateway", "conditional"])
+def test_schemathesis_finds_no_fault(
+    request: pytest.FixtureRequest, at_a_socket: Any, tmp_path: Path, kind: str
+) -> None:
+    us = request.getfixturevalue(kind)()
+    with at_a_socket(us.client.app) as port:
+        _find_no_fault(us, port, tmp_path)
+
+
+def _find_no_fault(us: Any, port: int, tmp_path: Path) -> None:
     (tmp_path / "schemathesis.toml").write_text(CONFIGURATION)
     authorization = f"--header=Authorization: Bearer {us.key(budget=10**6)}"
     arguments = [
