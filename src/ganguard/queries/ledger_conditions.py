@@ -14,9 +14,11 @@ from sqlalchemy import Connection, Row, bindparam, delete, insert, select, updat
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ganguard.base.errors import BudgetError
+from ganguard.base.settings import one_line
 from ganguard.queries.ledger_database import Damaged, add
 from ganguard.queries.ledger_tables import CONDITIONS, RESERVED_CONDITIONS, has_conditions
 from ganguard.queries.reservation import OfCondition
+from ganguard.targets.conditions import LONGEST_LISTED, LONGEST_SAID
 
 LONGEST = 200  # bytes of a condition's name in a ledger
 """PostgreSQL indexes at most some 2,700 bytes, and a prompt may be longer."""
@@ -47,14 +49,25 @@ class ConditionBudgetError(BudgetError):
     Attributes:
         condition: the condition's name, as the ledger holds it.
         budget, spent, left: images of it.
+        asked: images of it that were asked for.
     """
 
     def __init__(self, account: str, condition: str, budget: int, spent: int, asked: int) -> None:
-        self.condition, self.budget, self.spent, self.left = condition, budget, spent, max(0, budget - spent)
+        self.condition, self.budget, self.spent, self.asked = condition, budget, spent, asked
+        self.left = max(0, budget - spent)
         super().__init__(
             f"account {account!r} may buy {self.left} more of its budget of {budget} images of "
             f"{condition!r}; asked for {asked}. Ask for fewer, or for another condition."
         )
+
+
+def said_of_conditions(bought: Sequence[ConditionBalance]) -> str:
+    """Return in a line how many images of each condition were bought, most first; "" if there are none."""
+    most = sorted((of for of in bought if of.reserved), key=lambda of: (-of.reserved, of.condition))
+    said = [f"{one_line(of.condition, LONGEST_SAID)} {of.reserved:,}" for of in most[:LONGEST_LISTED]]
+    if others := most[LONGEST_LISTED:]:
+        said.append(f"{len(others):,} others {sum(of.reserved for of in others):,}")
+    return f"By condition: {', '.join(said)}." if said else ""
 
 
 _ONE = (CONDITIONS.c.account == bindparam("of")) & (CONDITIONS.c.condition == bindparam("name"))

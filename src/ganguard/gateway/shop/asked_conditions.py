@@ -7,8 +7,11 @@ from torch import Tensor
 
 from ganguard.base.cache import canonical_json
 from ganguard.base.errors import SpecError
+from ganguard.base.settings import one_line
 from ganguard.gateway.refusals import ProblemError
-from ganguard.targets.conditions import Conditions
+from ganguard.queries.ledger_conditions import ConditionBudgetError
+from ganguard.targets.conditions import LONGEST_SAID, Conditions, conditions_of
+from ganguard.targets.protocol import BlackBoxTarget
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,23 @@ def conditions_asked(said: str | list[str] | None, count: int, known: Conditions
         raise ProblemError(422, f"condition: {problem}") from None
     each = numbers if isinstance(said, list) else numbers.expand(count).clone()
     return AskedConditions(each, _words(known.said(each)))
+
+
+def names_of(target: BlackBoxTarget, conditions: Tensor | None) -> list[str]:
+    """Return the names of conditions (N,) of a target; none if it takes none."""
+    known = conditions_of(target)
+    return [] if known is None or conditions is None else known.said(conditions)
+
+
+def condition_exhausted(refusal: ConditionBudgetError) -> ProblemError:
+    """Return the refusal of an order because a condition's budget does not suffice."""
+    return ProblemError(
+        402,
+        f"the account may buy {refusal.left} more of its budget of {refusal.budget} images of "
+        f"{one_line(refusal.condition, LONGEST_SAID)!r}; asked for {refusal.asked}.",
+        kind="condition-budget-exhausted",
+        left=(refusal.budget, refusal.spent, refusal.left),
+    )
 
 
 def longest_name(known: Conditions | None) -> int:

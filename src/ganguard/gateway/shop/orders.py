@@ -20,14 +20,21 @@ from ganguard.base.errors import BudgetError, GanguardError, ReservationError, S
 from ganguard.gateway.refusals import AGAIN_AFTER, ProblemError
 from ganguard.gateway.seldom import PROVOKED
 from ganguard.gateway.shop.asked import Asked, too_many
-from ganguard.gateway.shop.asked_conditions import NOT_ASKED, AskedConditions, conditions_asked
+from ganguard.gateway.shop.asked_conditions import (
+    NOT_ASKED,
+    AskedConditions,
+    condition_exhausted,
+    conditions_asked,
+    names_of,
+)
 from ganguard.gateway.shop.group_commit import GroupCommit
 from ganguard.gateway.shop.in_progress import InProgress, Together
 from ganguard.gateway.shop.keys import Key
 from ganguard.gateway.shop.offers import Offer
 from ganguard.gateway.shop.provenance import Provenance
 from ganguard.queries.ledger import Ledger, Purchase, reservation_id
-from ganguard.queries.reservation import sample_words
+from ganguard.queries.ledger_conditions import ConditionBudgetError
+from ganguard.queries.reservation import of_conditions, sample_words
 from ganguard.targets.ask import asked_of
 from ganguard.targets.conditions import conditions_of, generate, sample
 from ganguard.targets.protocol import BlackBoxTarget, LatentTarget, require_answer
@@ -154,11 +161,18 @@ class OrderProcessor:
         """Reserve an order's images.
 
         Returns what was reserved, and whether it was reserved only now. Raises ProblemError: 402 if the
-        budget does not suffice, 422 if the idempotency key belongs to another request, 409 if the images were
-        reserved under another provenance. Raises whatever the ledger raises.
+        budget, or that of a condition, does not suffice, 422 if the idempotency key belongs to another
+        request, 409 if the images were reserved under another provenance. Raises whatever the ledger raises.
         """
         recorded = f"{order.words()}{_BY}{offer.provenance.words()}"
-        wanted = Purchase(order.reservation, order.account, order.count, recorded)
+        asked = self.conditions(order, offer.target)
+        wanted = Purchase(
+            order.reservation,
+            order.account,
+            order.count,
+            recorded,
+            of_conditions(names_of(offer.target, asked), offer.budgets),
+        )
         try:
             return wanted, self._reserve(wanted)
         except ReservationError:
@@ -167,6 +181,8 @@ class OrderProcessor:
                 raise _again("another request under it ended without images") from None
             self._require_redeemable(order, offer.provenance, held)
             return Purchase(order.reservation, order.account, order.count, held), False
+        except ConditionBudgetError as refusal:
+            raise condition_exhausted(refusal) from None
         except BudgetError:
             balance = self._ledger.balance(order.account)
             left = balance.budget - balance.reserved
@@ -266,13 +282,13 @@ class OrderProcessor:
             raise _again("another request under it gave these images back") from None
 
     def _made(self, order: Order, target: BlackBoxTarget) -> Tensor:
-        conditions = self._conditions(order, target)
+        conditions = self.conditions(order, target)
         if order.latents is not None and isinstance(target, LatentTarget):
             return generate(target, order.latents, conditions)
         seed = self._drawn(order, target) if order.seed is None else order.seed
         return sample(target, order.indices, seed=seed, conditions=conditions)
 
-    def _conditions(self, order: Order, target: BlackBoxTarget) -> Tensor | None:
+    def conditions(self, order: Order, target: BlackBoxTarget) -> Tensor | None:
         """Return what each image of an order is asked for, (count,); None if the target takes no conditions.
 
         If the client did not say, each condition is asked for equally often, as it is at home with the seed.

@@ -46,6 +46,7 @@ class Service:
         target = load_target(spec.target, spec.compute)
         for note in notes_of(target):
             LOG.warning("%s", note)
+        spec.require_conditions(conditions_of(target))
         if audited and spec.risk and "another_generator" not in spec.risk.even_if:
             audited.require_of(target.identity)
         memory = Memory(target, spec.most_mib)

@@ -11,10 +11,14 @@ import pytest
 from fastapi.testclient import TestClient
 
 # Of what the document allows, 422 refuses what no schema says: a count beside codes that are more or fewer,
-# codes of another width, a seed beside codes, an idempotency key that stands for another request.
+# codes of another width, a seed beside codes, an idempotency key that stands for another request, or a name
+# that is no condition's. Names that are longer than the schema allows may be too large a body (413).
 CONFIGURATION = """
 [checks.positive_data_acceptance]
 expected-statuses = ["2xx", "401", "402", "403", "422", "429"]
+
+[checks.negative_data_rejection]
+expected-statuses = ["400", "401", "403", "404", "405", "406", "409", "413", "415", "422", "428", "429", "5xx"]
 """
 
 
