@@ -18,7 +18,7 @@ CONFIGURATION = """
 expected-statuses = ["2xx", "401", "402", "403", "422", "429"]
 
 [checks.negative_data_rejection]
-expected-statuses = ["400", "401", "403", "404", "405", "406", "409", "413", "415", "422", "428", "429", "5xx"]
+expected-statuses = ["400", "401", "403", "404", "405", "406", "409", "413", "415", "422", "429", "5xx"]
 """
 
 
