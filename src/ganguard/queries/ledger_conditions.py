@@ -34,6 +34,7 @@ class ConditionBalance:
         budget: images of it that the account may buy in all; None if only the account's budget bounds them.
         reserved: images that it has spent, delivered or not.
         delivered: images that it has got.
+        requests: requests of which an image drawn at random was asked for it, if a gateway sold them.
     """
 
     account: str
@@ -41,6 +42,7 @@ class ConditionBalance:
     budget: int | None
     reserved: int
     delivered: int
+    requests: int = 0
 
 
 class ConditionBudgetError(BudgetError):
@@ -135,8 +137,12 @@ def reserve_conditions(
     counts = {ledger_name(each.condition): each.images for each in wanted}
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     statement = dialect.insert(CONDITIONS)
-    total = {"reserved": CONDITIONS.c.reserved + statement.excluded.reserved}
-    rows = [{"account": account, "condition": name, "reserved": images} for name, images in counts.items()]
+    total = {name: CONDITIONS.c[name] + statement.excluded[name] for name in ("reserved", "requests")}
+    drawn = {ledger_name(each.condition) for each in wanted if each.drawn}
+    rows = [
+        {"account": account, "condition": name, "reserved": images, "requests": int(name in drawn)}
+        for name, images in counts.items()
+    ]
     connection.execute(
         statement.on_conflict_do_update(index_elements=CONDITIONS.primary_key, set_=total), rows
     )

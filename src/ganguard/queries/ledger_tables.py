@@ -56,6 +56,8 @@ CONDITIONS = Table(
     # The sums over the account's reservations.
     Column("reserved", _IMAGES, nullable=False, server_default="0"),
     Column("delivered", _IMAGES, nullable=False, server_default="0"),
+    # Requests of which an image that was drawn at random was asked for this condition; a gateway counts them.
+    Column("requests", _IMAGES, nullable=False, server_default="0"),
 )
 RESERVED_CONDITIONS = Table(
     "ledger_reserved_conditions",

@@ -26,11 +26,13 @@ class OfCondition:
         images: how many images, 1 or more.
         budget: images of it that the account may buy in all, if the ledger knows no budget of the account's
             own for it; None: as many as the whole budget allows.
+        drawn: the purchase counts as a request for this condition: an image of it was drawn at random.
     """
 
     condition: str
     images: int
     budget: int | None = None
+    drawn: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,15 +54,19 @@ class Purchase:
     conditions: tuple[OfCondition, ...] = ()
 
 
-def of_conditions(names: Sequence[str], budgets: Mapping[str, int] = NONE) -> tuple[OfCondition, ...]:
+def of_conditions(
+    names: Sequence[str], budgets: Mapping[str, int] = NONE, drawn: str | None = None
+) -> tuple[OfCondition, ...]:
     """Return what a purchase is of.
 
     Args:
         names: what each image is asked for.
         budgets: images that the account may buy of a condition in all, by its name.
+        drawn: the condition that the purchase counts as a request for; None if nobody counts requests.
     """
-    counted = Counter(names)
-    return tuple(OfCondition(name, images, budgets.get(name)) for name, images in counted.items())
+    return tuple(
+        OfCondition(name, images, budgets.get(name), name == drawn) for name, images in Counter(names).items()
+    )
 
 
 def reservation_id(target: str, account: str, request: str) -> str:

@@ -16,6 +16,7 @@ from torch.nn.functional import pad
 
 from ganguard.base.codecs import encode_png
 from ganguard.base.images import composed
+from ganguard.base.settings import one_line
 from ganguard.defences.protocol import chain_label
 from ganguard.gateway.http.auth import admin_of
 from ganguard.gateway.http.pages import HEADERS, template
@@ -24,14 +25,15 @@ from ganguard.gateway.shop.offers import OPERATOR
 from ganguard.gateway.shop.service import Service
 from ganguard.gateway.spec import DEFAULT_CLASS
 from ganguard.gateway.watch.accounts import AccountPage, account_page, keys_in_force
+from ganguard.gateway.watch.by_condition import MOST_SHOWN, BoughtOf
 from ganguard.gateway.watch.hours import DAY, HOUR, KEPT, by_hour, hour_now
 from ganguard.gateway.watch.raised_signs import RaisedSign, raised_of
 from ganguard.gateway.watch.risk import Risk
 from ganguard.gateway.watch.risk_watch import classes
-from ganguard.gateway.watch.signs import FAR, NAMES, RATE, Sign
+from ganguard.gateway.watch.signs import FAR, NAMES, ONE, RATE, Sign
 from ganguard.gateway.watch.thresholds import Crossing
 from ganguard.targets.ask import asked_of
-from ganguard.targets.conditions import sample
+from ganguard.targets.conditions import LONGEST_SAID, sample
 
 SAMPLES = 8  # images shown for each class
 FRESH = 30.0  # seconds before samples are made again
@@ -55,6 +57,7 @@ class AccountRow:
         bars: the bars of its chart (see `bars`).
         recent: images that it asked for in the last day.
         crossings: the risk thresholds that it has reached.
+        conditions: what it bought of each class or prompt, most first.
     """
 
     name: str
@@ -67,6 +70,7 @@ class AccountRow:
     bars: list[tuple[float, float, float, float]]
     recent: int
     crossings: list[Crossing]
+    conditions: list[BoughtOf]
 
     @property
     def share(self) -> float:
@@ -131,6 +135,7 @@ def render(service: Service, samples: Sequence[Sample], number: int = 1, wanted:
         inside=service.admission.inside,
         p50=service.telemetry.quantile(0.5),
         p99=service.telemetry.quantile(0.99),
+        shown=MOST_SHOWN,
         hours=KEPT,
         width=_WIDTH,
         height=_HEIGHT,
@@ -148,10 +153,15 @@ def account_rows(service: Service, page: AccountPage) -> list[AccountRow]:
     keys, class_of = keys_in_force(database, accounts), classes(database, service.spec, accounts)
     hours, crossings = by_hour(database, accounts), service.watch.crossings.of(accounts)
     now, raised = service.journal.signs(accounts), raised_of(database, accounts)
+    watched = service.watch.by_condition
+    known = {account: class_of.get(account, DEFAULT_CLASS) for account in accounts}
+    of_conditions = watched.bought(accounts, known) if watched else {}
 
     def row(account: str, budget: int, bought: int) -> AccountRow:
         class_, spent = class_of.get(account, DEFAULT_CLASS), hours.get(account, [])
-        signs = {sign.name: sign for sign in [*now[account], service.watch.rates.sign(account)]}
+        one = watched.signs.sign(account) if watched else None
+        found = [*now[account], service.watch.rates.sign(account), *([one] if one else [])]
+        signs = {sign.name: sign for sign in found}
         before = {sign.sign: sign for sign in raised if sign.account == account}
         return AccountRow(
             account,
@@ -160,10 +170,11 @@ def account_rows(service: Service, page: AccountPage) -> list[AccountRow]:
             class_,
             keys.get(account, 0),
             service.watch.risk(bought, class_),
-            [(signs.get(name), before.get(name)) for name in NAMES if name in signs | before],
+            [(signs.get(name), before.get(name)) for name in (*NAMES, ONE) if name in signs | before],
             bars(spent, hour_now()),
             sum(images for hour, images in spent if hour > hour_now() - DAY // HOUR),
             crossings.get(account, []),
+            of_conditions.get(account, []),
         )
 
     return [row(account, *images) for account, images in page.bought.items()]
@@ -228,6 +239,9 @@ def _statistic(sign: Sign | RaisedSign, name: str) -> str:
         return "—"
     if name == RATE:
         return f"{sign.value:,.3g} times; limit {sign.limit:g} times"
+    if name == ONE:
+        of = f" of {one_line(sign.of, LONGEST_SAID)}" if isinstance(sign, Sign) and sign.of else ""
+        return f"{100 * sign.value:.3g} %{of}, of {sign.codes:,} requests; limit {100 * sign.limit:.3g} %"
     if name == FAR:
         return f"mean square {sign.value:.2f} over the last {sign.codes:,} codes; limit {sign.limit:.2f}"
     return f"{100 * sign.value:.3g} % of the last {sign.codes:,} codes; limit {100 * sign.limit:.3g} %"

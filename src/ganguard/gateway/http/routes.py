@@ -92,17 +92,7 @@ def router(service: Service) -> APIRouter:
     )
     def where_the_account_stands(key: Annotated[Key, Depends(holder)]) -> AccountAnswer:
         """Show the account's budget, the images spent and left, the key's scopes, and the target served."""
-        balance = service.ledger.balance(key.account)
-        return account.model_validate(
-            {
-                "account": key.account,
-                "budget": balance.budget,
-                "spent": balance.reserved,
-                "left": balance.budget - balance.reserved,
-                "scopes": key.scopes.model_copy(update={"most_images": service.most_of(key)}),
-                "target": service.served(key),
-            }
-        )
+        return account.model_validate(_stands(service, key))
 
     @routes.get("/healthz", include_in_schema=False)
     async def alive() -> dict[str, str]:
@@ -121,6 +111,19 @@ def router(service: Service) -> APIRouter:
 
     _ = buy_images, where_the_account_stands, alive, ready, metrics
     return routes
+
+
+def _stands(service: Service, key: Key) -> dict[str, object]:
+    """Return what a key's holder is told of its account."""
+    balance = service.ledger.balance(key.account)
+    return {
+        "account": key.account,
+        "budget": balance.budget,
+        "spent": balance.reserved,
+        "left": balance.budget - balance.reserved,
+        "scopes": key.scopes.model_copy(update={"most_images": service.most_of(key)}),
+        "target": service.served(key),
+    }
 
 
 @contextmanager

@@ -165,14 +165,9 @@ class OrderProcessor:
         request, 409 if the images were reserved under another provenance. Raises whatever the ledger raises.
         """
         recorded = f"{order.words()}{_BY}{offer.provenance.words()}"
-        asked = self.conditions(order, offer.target)
-        wanted = Purchase(
-            order.reservation,
-            order.account,
-            order.count,
-            recorded,
-            of_conditions(names_of(offer.target, asked), offer.budgets),
-        )
+        names = names_of(offer.target, self.conditions(order, offer.target))
+        asked = of_conditions(names, offer.budgets, self._one_of(order, names))
+        wanted = Purchase(order.reservation, order.account, order.count, recorded, asked)
         try:
             return wanted, self._reserve(wanted)
         except ReservationError:
@@ -297,6 +292,14 @@ class OrderProcessor:
             return order.asked.numbers
         seed = self._drawn(order, target) if order.seed is None else order.seed
         return asked_of(target, None, order.indices, seed=seed)
+
+    def _one_of(self, order: Order, names: list[str]) -> str | None:
+        """Return the condition of one image of an order, which cannot be predicted without the secret: the
+        order counts as a request for it."""
+        if not names:
+            return None
+        drawn = hmac.digest(self._secret, f"one image\x1f{order.reservation}".encode(), "sha256")
+        return names[int.from_bytes(drawn[:8], "little") % len(names)]
 
     def _drawn(self, order: Order, target: BlackBoxTarget) -> int:
         """Return the seed of an order without one, which cannot be predicted without the secret.

@@ -41,12 +41,14 @@ class Service:
     """
 
     def __init__(self, spec: GatewaySpec, *, new_secret: bool = False) -> None:
-        self.spec, self.telemetry = spec, Telemetry()
+        self.spec = spec
         audited = Audited(Path(spec.risk.results)) if spec.risk else None
         target = load_target(spec.target, spec.compute)
         for note in notes_of(target):
             LOG.warning("%s", note)
-        spec.require_conditions(conditions_of(target))
+        conditions = conditions_of(target)
+        spec.require_conditions(conditions)
+        self.telemetry = Telemetry(conditional=conditions is not None)
         if audited and spec.risk and "another_generator" not in spec.risk.even_if:
             audited.require_of(target.identity)
         memory = Memory(target, spec.most_mib)
@@ -54,7 +56,8 @@ class Service:
         self._databases = Databases(spec)
         self.ledger, self.database = self._databases.ledger, self._databases.database
         self._secret = kept_secret(Path(spec.directory), self.database, renewed=new_secret)
-        self.keys, self.watch = Keys(self.database), RiskWatch(spec, audited, self.database, self.telemetry)
+        self.keys = Keys(self.database)
+        self.watch = RiskWatch(spec, audited, self.database, self.telemetry, conditions)
         self.journal = RequestJournal(self.database, self.telemetry, _form(target))
         self.async_keys = AsyncKeys(self.keys)
         self.batching = BatchingTarget(target, spec.batching, self.telemetry.batch)
