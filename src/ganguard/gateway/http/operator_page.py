@@ -1,27 +1,20 @@
 """The operator's page: purchases by account, extraction risk, samples of what customers get, and load."""
 
 import time
-from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated
 from urllib.parse import urlencode
 
-import torch
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import HTMLResponse
-from torch import Tensor
-from torch.nn.functional import pad
 
-from ganguard.base.codecs import encode_png
-from ganguard.base.images import composed
 from ganguard.base.settings import one_line
-from ganguard.defences.protocol import chain_label
 from ganguard.gateway.http.auth import admin_of
 from ganguard.gateway.http.pages import HEADERS, template
+from ganguard.gateway.http.samples import Sample, Samples
 from ganguard.gateway.shop.keys import Key
-from ganguard.gateway.shop.offers import OPERATOR
 from ganguard.gateway.shop.service import Service
 from ganguard.gateway.spec import DEFAULT_CLASS
 from ganguard.gateway.watch.accounts import AccountPage, account_page, keys_in_force
@@ -32,11 +25,8 @@ from ganguard.gateway.watch.risk import Risk
 from ganguard.gateway.watch.risk_watch import classes
 from ganguard.gateway.watch.signs import FAR, NAMES, ONE, RATE, Sign
 from ganguard.gateway.watch.thresholds import Crossing
-from ganguard.targets.ask import asked_of
-from ganguard.targets.conditions import LONGEST_SAID, sample
+from ganguard.targets.conditions import LONGEST_SAID
 
-SAMPLES = 8  # images shown for each class
-FRESH = 30.0  # seconds before samples are made again
 LONGEST_NAME = 80  # characters of an account's name that are looked for
 _WIDTH, _HEIGHT = 192, 40  # of the bar chart, in units of its viewBox
 
@@ -78,24 +68,9 @@ class AccountRow:
         return 100 * self.bought / self.budget if self.budget else 0.0
 
 
-@dataclass(frozen=True)
-class Sample:
-    """Images as customers of a class get them.
-
-    Attributes:
-        class_: the class.
-        defences: the label of its defences.
-        png: a PNG file with the images in a row, in base64.
-    """
-
-    class_: str
-    defences: str
-    png: str
-
-
 def router(service: Service) -> APIRouter:
     """Return the route of a service's operator page."""
-    routes, samples = APIRouter(), _Samples(service)
+    routes, samples = APIRouter(), Samples(service)
 
     @routes.get("/", include_in_schema=False, response_class=HTMLResponse)
     def page(
@@ -198,34 +173,6 @@ def bars(spent: Sequence[tuple[int, int]], last: int) -> list[tuple[float, float
         if x >= 0:
             found.append((round(x, 2), round(_HEIGHT - height, 2), round(wide * 0.8, 2), round(height, 2)))
     return found
-
-
-class _Samples:
-    """Sample images for each class, made again every FRESH seconds. No account pays for them."""
-
-    def __init__(self, service: Service) -> None:
-        self._service, self._made, self._at = service, list[Sample](), 0.0
-
-    def now(self) -> list[Sample]:
-        """Return samples at most FRESH seconds old."""
-        if not self._made or time.monotonic() - self._at > FRESH:
-            self._made, self._at = [self._sample(class_) for class_ in self._classes()], time.monotonic()
-        return self._made
-
-    def _classes(self) -> list[str]:
-        return sorted({DEFAULT_CLASS, *self._service.spec.classes})
-
-    def _sample(self, class_: str) -> Sample:
-        target, seed, indices = self._service.target_for(OPERATOR, class_), int(time.time()), range(SAMPLES)
-        asked = asked_of(target, None, indices, seed=seed)
-        images = sample(target, indices, seed=seed, conditions=asked)
-        png = b64encode(encode_png(_row(images))).decode()
-        return Sample(class_, chain_label(self._service.spec.class_of(class_).defences), png)
-
-
-def _row(images: Tensor) -> Tensor:
-    """Put images (N, C, H, W) side by side with grey lines between them: (C, H, N (W + 1))."""
-    return torch.cat(list(pad(composed(images), (0, 1), value=128)), dim=2)
 
 
 def _moment(at: float) -> str:

@@ -22,7 +22,7 @@ from ganguard.gateway.refusals import ProblemError
 from ganguard.gateway.shop.asked import Asked
 from ganguard.gateway.shop.keys import Key
 from ganguard.gateway.shop.memory import Memory
-from ganguard.gateway.shop.orders import Order, order_of
+from ganguard.gateway.shop.order import Order, order_of
 from ganguard.gateway.shop.service import Service
 from ganguard.gateway.watch import telemetry
 from ganguard.targets.conditions import conditions_of

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 from typer.testing import CliRunner
 
@@ -13,6 +14,9 @@ from ganguard.base.errors import BudgetError, SpecError
 from ganguard.base.settings import parse
 from ganguard.cli.main import app
 from ganguard.gateway.spec import AccountClass
+from ganguard.queries.ledger_conditions import ConditionBalance, said_of_conditions
+from ganguard.targets.ask import UNIFORM
+from ganguard.targets.conditions import Conditions
 
 Start = Callable[..., Any]
 BUDGETS = {"default": {"budgets": {"cat": 5, "dog": 0}}, "partners": {}}
@@ -136,3 +140,27 @@ def test_the_owner_gives_an_account_a_budget_of_its_own(
     (account,) = json.loads(run("list", str(spec)).output)["accounts"]
     assert account["conditions"] == {"cat": {"budget": 7, "reserved": 6, "delivered": 6}}
     assert account["reserved"] == 6
+
+
+def test_a_harvest_says_what_it_bought_of_each_class(conditional_generator: Path, tmp_path: Path) -> None:
+    said = CliRunner().invoke(
+        app, ["harvest", str(conditional_generator), "--count", "30", "--out", str(tmp_path / "bought")]
+    )
+    assert said.exit_code == 0, said.output
+    line = next(line for line in said.output.splitlines() if line.startswith("By condition: "))
+    asked = UNIFORM.draw(Conditions(names=("cat", "dog", 'great "owl"')), range(30), seed=0)
+    cats, dogs, owls = torch.bincount(asked, minlength=3).tolist()
+    assert sorted(line.removeprefix("By condition: ")[:-1].split(", ")) == [
+        f"cat {cats}",
+        f"dog {dogs}",
+        f'great "owl" {owls}',
+    ]
+
+
+def test_many_classes_are_said_in_a_line() -> None:
+    bought = [ConditionBalance("us", f"c{n}\n", None, n, 0) for n in range(40)]
+    line = said_of_conditions(bought)
+    assert line.startswith("By condition: c39  39, c38  38, ")
+    assert line.endswith(f", 27 others {27 * 28 // 2}.")
+    assert "\n" not in line
+    assert said_of_conditions(bought[:1]) == ""
