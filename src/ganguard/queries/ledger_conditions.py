@@ -106,10 +106,11 @@ def read_conditions(connection: Connection, accounts: Sequence[str] | None = Non
     """
     if not has_conditions(connection):
         return []
-    asked = select(CONDITIONS).order_by(CONDITIONS.c.account, CONDITIONS.c.condition)
+    asked = select(CONDITIONS)
     if accounts is not None:
         asked = asked.where(CONDITIONS.c.account.in_(accounts))
-    return [_checked(row) for row in connection.execute(asked)]
+    found = [_checked(row) for row in connection.execute(asked)]
+    return sorted(found, key=lambda of: (of.account, of.condition))
 
 
 def require_within_budgets(connection: Connection, account: str, wanted: Sequence[OfCondition]) -> None:

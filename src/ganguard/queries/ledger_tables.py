@@ -65,6 +65,7 @@ RESERVED_CONDITIONS = Table(
     Column("reservation", String, primary_key=True),
     Column("images", String, nullable=False),  # JSON: images by condition
 )
+_FOUND = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
 _BESIDE = (CONDITIONS, RESERVED_CONDITIONS)
 _TABLES = (ACCOUNTS, RESERVATIONS, _VERSION)
 _CREATION = 0x6C6564676572  # the advisory lock under which the tables are created in PostgreSQL
@@ -110,6 +111,8 @@ def prepare_conditions(connection: Connection) -> None:
 
 def has_conditions(connection: Connection) -> bool:
     """Return whether the ledger has the tables of conditions."""
+    if connection.dialect.name == "sqlite":  # every delivery asks: SQLAlchemy takes several times as long
+        return connection.exec_driver_sql(_FOUND, (RESERVED_CONDITIONS.name,)).first() is not None
     return connection.dialect.has_table(connection, RESERVED_CONDITIONS.name)
 
 
