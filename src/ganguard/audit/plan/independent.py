@@ -6,6 +6,7 @@ wants such images has without the target.
 
 from itertools import product
 
+from ganguard.architectures.networks import ArchitectureSettings, classes_of
 from ganguard.audit.plan import independent_work as work
 from ganguard.audit.plan.parts import Ground, HonestPlan
 from ganguard.audit.plan.step import WAITED_FOR, Input, Step
@@ -24,13 +25,17 @@ def honest_plans(spec: Spec, ground: Ground) -> tuple[HonestPlan, ...]:
     if spec.independent == "off":
         return ()
     recipes = _recipes(spec)
-    names = numbered([training.architecture.kind for training, _ in recipes])
+    names = numbered([_name(training.architecture) for training, _ in recipes])
     return tuple(
         _honest(spec, ground, name, training, attacks, share, seed)
         for (name, (training, attacks)), share, seed in product(
             zip(names, recipes, strict=True), spec.independent.shares, spec.seeds
         )
     )
+
+
+def _name(architecture: ArchitectureSettings) -> str:
+    return f"{architecture.kind} with labels" if classes_of(architecture) else architecture.kind
 
 
 def _recipes(spec: Spec) -> list[tuple[TrainingSettings, tuple[str, ...]]]:

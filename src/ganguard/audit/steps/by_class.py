@@ -102,14 +102,18 @@ class ClassYardsticks:
         seen, target, reference = (s.probabilities for s in (found, self.draws[0], self.reference))
         if seen is None or target is None or reference is None:
             return []
-        records = [
+        return [
             *compare_coverage(subject, seen, target, "target"),
             *compare_coverage(subject, seen, reference, "reference"),
+            *self.consistency(subject, found),
         ]
-        if found.classes is not None:
-            asked = numbered_as(found.classes, self.names, self.classifier)
-            records += judge_consistency(subject, asked, seen, self.classifier)
-        return records
+
+    def consistency(self, subject: Subject, found: Seen) -> list[Measurement]:
+        """Return how often the classifier sees what was asked for; nothing if that is not known."""
+        if found.classes is None or found.probabilities is None:
+            return []
+        asked = numbered_as(found.classes, self.names, self.classifier)
+        return judge_consistency(subject, asked, found.probabilities, self.classifier)
 
     def write(self, directory: Path) -> str:
         """Write them, and return a digest."""

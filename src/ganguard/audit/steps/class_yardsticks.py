@@ -52,12 +52,14 @@ def measure_by_class(
 def _yardsticks(
     embed: Embedding, names: tuple[str, ...], draws: Sequence[Drawn], features: Sequence[Tensor], real: Real
 ) -> ClassYardsticks:
-    labels, held_out = real.labels_of(real.reference), embed.probabilities(real.images[real.reference])
+    # A network of other classes than the real images' says nothing of theirs.
+    told = embed.probabilities if embed.settings.learns_labels else lambda images: None
+    labels, held_out = real.labels_of(real.reference), told(real.images[real.reference])
     shown = None if labels is None else numbered_as(labels.numbers, labels.names, names)
     reference = Seen(features[-1], shown, held_out)
     classes = ClassYardsticks(names, real.classes, (), reference)
     first, second = (
-        classes.seen(rows, draw.conditions, embed.probabilities(draw.images))
+        classes.seen(rows, draw.conditions, told(draw.images))
         for draw, rows in zip(draws, features, strict=False)
     )
     return ClassYardsticks(names, real.classes, (first, second), reference)
@@ -70,6 +72,6 @@ def _of_target(classes: ClassYardsticks) -> list[Measurement]:
         *classes.distances("target", second, first, "target", 0),
         *classes.distances("target", first, classes.reference, "reference", 0),
         *classes.distances("target", second, classes.reference, "reference", 1),
-        *classes.judged("target", first),
-        *classes.judged("real", classes.reference),
+        *classes.judged("target", second),
+        *classes.consistency("real", classes.reference),
     ]
