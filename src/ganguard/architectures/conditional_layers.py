@@ -1,5 +1,7 @@
 """The layers by which a class reaches G and D."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -28,6 +30,26 @@ class ClassBatchNorm(nn.BatchNorm2d):
             return normalised
         scale, shift = self.scale(y)[:, :, None, None], self.shift(y)[:, :, None, None]
         return torch.addcmul(shift, normalised, scale)
+
+
+class ConditionedBatchNorm(nn.BatchNorm2d):
+    """BatchNorm that a vector scales and shifts, by a linear layer each (Brock et al. 2019, appendix B):
+    x is normalised, multiplied by 1 + scale, and shifted.
+
+    Args:
+        channels: of x.
+        conditioned: entries of the vector.
+        made: turns a linear layer into the one that is used.
+    """
+
+    def __init__(self, channels: int, conditioned: int, made: Callable[[nn.Linear], nn.Linear]) -> None:
+        super().__init__(channels, affine=False)
+        self.scale, self.shift = (made(nn.Linear(conditioned, channels, bias=False)) for _ in range(2))
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride] - it takes a vector, too
+        """Return x (N, C, H, W), normalised, scaled and shifted as condition (N, conditioned) says."""
+        scale, shift = (layer(condition)[:, :, None, None] for layer in (self.scale, self.shift))
+        return torch.addcmul(shift, super().forward(x), 1 + scale)
 
 
 def projection(features: Tensor, embedded: Tensor) -> Tensor:

@@ -27,7 +27,8 @@ Data = Annotated[
 Architecture = Annotated[
     str | None,
     typer.Option(
-        help="`dcgan`, `sngan`, `pggan` or `stylegan2`. By default that of --beginning, otherwise `sngan`.",
+        help="`acgan`, `biggan`, `dcgan`, `pggan`, `sngan` or `stylegan2`. By default that of "
+        "--beginning, otherwise `sngan`.",
         show_default=False,
     ),
 ]

@@ -19,15 +19,15 @@ from ganguard.base.image_rows import Images
 from ganguard.base.images import shape_of
 from ganguard.base.progress import Progress, silent
 from ganguard.training.assembling import set_up
-from ganguard.training.batches import require_shareable
-from ganguard.training.classes import Labels, require_classes
+from ganguard.training.before import require_trainable
+from ganguard.training.classes import Labels
 from ganguard.training.course import Course
 from ganguard.training.diverging import diverged
 from ganguard.training.early_stopping import Best, Watch
 from ganguard.training.going_on import goes_on
 from ganguard.training.guess import Guess
 from ganguard.training.identity import identify
-from ganguard.training.initial_weights import RANDOM_WEIGHTS, InitialWeights, require_beginning
+from ganguard.training.initial_weights import RANDOM_WEIGHTS, InitialWeights
 from ganguard.training.processes import ONE_DEVICE, Devices, launched
 from ganguard.training.reporting import Journal, Reports
 from ganguard.training.settings import TrainingSettings
@@ -80,12 +80,11 @@ def train_gan(  # noqa: PLR0913 - most of them have defaults
         CheckpointError: the state in `directory` belongs to another training, or has come further than
             `steps`.
         StepError: a loss is not finite.
-        SpecError: `initial_weights` have another architecture, or several devices cannot train this.
+        SpecError: `initial_weights` have another architecture or other classes, `labels` do not fit, or
+            several devices cannot train this.
     """
-    require_shareable(settings, devices, guess)
-    require_classes(settings, labels, len(images))
+    require_trainable(images, settings, devices, guess, labels)
     initial_weights = initial_weights.after(settings.beginning)
-    require_beginning(settings, shape_of(images), "the network to train")
     identity = identify(
         images,
         settings,
