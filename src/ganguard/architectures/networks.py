@@ -94,7 +94,7 @@ def require_labels(y: Tensor | None, classes: int) -> None:
 
 
 def made_by(G: Callable[..., Tensor], z: Tensor, y: Tensor | None) -> Tensor:
-    """Return G(z), or G(z, y) of a conditional G."""
+    """Return G(z), or G(z, y) of a conditional G; alike for a D, or a layer, that takes a class."""
     return G(z) if y is None else G(z, y)
 
 
