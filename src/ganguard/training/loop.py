@@ -99,7 +99,7 @@ def train_gan(  # noqa: PLR0913 - most of them have defaults
     with use_threads(compute.threads):
         training = set_up(images, settings, seed, fabric, initial_weights)
         processes = training.processes
-        processes.require_same(identity.images, "images")
+        processes.require_same((identity.images, identity.labels), "images or labels" if labels else "images")
         training.guess, training.labels = guess, labels.numbers if labels else None
         if identity.guarantee:
             training.make_private(identity.guarantee)
@@ -114,7 +114,7 @@ def train_gan(  # noqa: PLR0913 - most of them have defaults
                 place, networks, settings.architecture, shape, provenance, class_names=names
             )
 
-        best = Best(watch, directory, course.begun, settings.steps, seed) if watch else None
+        best = Best(watch, directory, course.begun, settings.steps, seed, training.labels) if watch else None
 
         def look(step: int) -> None:
             if best and best.due(step):
