@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ganguard.base.compute import Compute
+    from ganguard.base.labels import Labels
     from ganguard.base.progress import Progress
-    from ganguard.training.classes import Labels
     from ganguard.training.differential_privacy import PrivateTraining
     from ganguard.training.early_stopping import Watch
 

@@ -52,13 +52,14 @@ class ModuleDiscriminator:
     def scores(self, images: Tensor, conditions: Tensor | None = None) -> Tensor:
         """Return raw scores (N,) float32 of images (N, C, H, W) uint8; higher = more real.
 
-        conditions: (N,) int64, the classes as which a conditional D of ganguard's scores them.
+        conditions: (N,) int64, the classes as which a conditional D of ganguard's scores them. Another D does
+            not see them.
 
-        Raises TargetError if such a D gets none.
+        Raises TargetError if a conditional D gets none.
         """
         if self._conditional and conditions is None:
             raise TargetError("this discriminator scores an image as one of a class, and got no classes.")
-        scores = self._run("forward", images, conditions)
+        scores = self._run("forward", images, conditions if self._conditional else None)
         if scores.numel() != len(images):
             raise TargetError(
                 f"the discriminator must give one score an image; got shape {tuple(scores.shape)}."

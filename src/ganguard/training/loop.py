@@ -17,10 +17,9 @@ from ganguard.base.cache import copy_directory
 from ganguard.base.compute import Compute, use_threads
 from ganguard.base.image_rows import Images
 from ganguard.base.images import shape_of
+from ganguard.base.labels import Labels
 from ganguard.base.progress import Progress, silent
 from ganguard.training.assembling import set_up
-from ganguard.training.before import require_trainable
-from ganguard.training.classes import Labels
 from ganguard.training.course import Course
 from ganguard.training.diverging import diverged
 from ganguard.training.early_stopping import Best, Watch
@@ -30,6 +29,7 @@ from ganguard.training.identity import identify
 from ganguard.training.initial_weights import RANDOM_WEIGHTS, InitialWeights
 from ganguard.training.processes import ONE_DEVICE, Devices, launched
 from ganguard.training.reporting import Journal, Reports
+from ganguard.training.requirements import require_trainable
 from ganguard.training.settings import TrainingSettings
 from ganguard.training.state import load_state, save_state
 from ganguard.training.update import GANTraining

@@ -1,12 +1,13 @@
-"""What is refused before a training begins."""
+"""What must hold before a training begins."""
 
 from ganguard.architectures.checkpoint import read_description
 from ganguard.base.errors import SpecError
 from ganguard.base.image_rows import Images
 from ganguard.base.images import shape_of
+from ganguard.base.labels import Labels
 from ganguard.training.batches import require_shareable
 from ganguard.training.beginning import Beginning
-from ganguard.training.classes import Labels, require_classes
+from ganguard.training.classes import require_classes
 from ganguard.training.guess import Guess
 from ganguard.training.initial_weights import require_beginning
 from ganguard.training.processes import Devices
