@@ -60,7 +60,7 @@ def same_with_labels(kind: str, directory: Path, compute: Compute) -> None:
 
 
 class TestCompiledAtLength:
-    pytestmark = [pytest.mark.proof, *compiles[1:]]
+    pytestmark = (pytest.mark.proof, *compiles[1:])
 
     @pytest.mark.parametrize("kind", ["biggan", "sngan"])
     def test_a_training_with_labels_is_that_without_compiling(
