@@ -16,7 +16,7 @@ from ganguard.targets.conditions import Conditions
 from ganguard.targets.foreign.settings import PLAIN, Interface
 from ganguard.targets.load import TargetSettings, naming
 from ganguard.targets.module import WhiteBoxModuleTarget, require_micro_batch
-from ganguard.targets.prior import NORMAL, Prior, PythonPrior
+from ganguard.targets.prior import NORMAL, KnownPrior
 
 
 class CheckpointTarget(TargetSettings):
@@ -29,7 +29,7 @@ class CheckpointTarget(TargetSettings):
     """
 
     checkpoint: str
-    prior: Prior = NORMAL
+    prior: KnownPrior = NORMAL
 
     @model_serializer(mode="wrap")
     def _usual_prior_unsaid(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -55,11 +55,6 @@ class CheckpointTarget(TargetSettings):
         Raises CheckpointError.
         """
         return read_description(self.path).fingerprint() + self._interface.said()
-
-    @property
-    def volatile(self) -> bool:
-        """Whether only opening the target tells what its images are: its prior is code."""
-        return isinstance(self.prior, PythonPrior)
 
     @property
     def _interface(self) -> Interface:

@@ -33,7 +33,7 @@ def test_the_usual_prior_is_not_said(tmp_path: Path, tiny_checkpoint: Callable[.
     for said in ({"checkpoint": path}, {"checkpoint": path, "prior": "normal"}):
         target = parse(CheckpointTarget, said, "target")
         assert target.model_dump(mode="json") == {"checkpoint": path}
-        assert not target.volatile
-    assert parse(CheckpointTarget, {"checkpoint": path, "prior": "python:a:b"}, "target").volatile
+    with pytest.raises(SpecError, match=r"^target\.prior[^\n]*python[^\n]*$"):
+        parse(CheckpointTarget, {"checkpoint": path, "prior": "python:a:b"}, "target")
     with pytest.raises(SpecError, match=r"^target\.prior: must be one of normal, sphere, truncated"):
         parse(CheckpointTarget, {"checkpoint": path, "prior": "cut"}, "target")

@@ -1,6 +1,7 @@
 """Compiled networks: the same training but for rounding, saved as any other."""
 
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -60,7 +61,7 @@ def same_with_labels(kind: str, directory: Path, compute: Compute) -> None:
 
 
 class TestCompiledAtLength:
-    pytestmark = (pytest.mark.proof, *compiles[1:])
+    pytestmark: ClassVar = [pytest.mark.proof, *compiles[1:]]
 
     @pytest.mark.parametrize("kind", ["biggan", "sngan"])
     def test_a_training_with_labels_is_that_without_compiling(
