@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ganguard.architectures.checkpoint import load_checkpoint
+from ganguard.architectures.networks import made_by
 
 CODES = 64  # a target sends that many at once, always
 
@@ -26,17 +27,19 @@ class Clamped(nn.Module):
         super().__init__()
         self.generator = generator
 
-    def forward(self, z: Tensor) -> Tensor:
-        return self.generator(z).clamp(-1, 1)
+    def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        return made_by(self.generator, z, y).clamp(-1, 1)
 
 
 def export(checkpoint: Path, file: Path) -> int:
-    """Write G of a checkpoint to `file` and return its latent_dim."""
+    """Write G of a checkpoint to `file` and return its latent_dim. One with classes takes them beside the
+    codes."""
     G = load_checkpoint(checkpoint).networks.generator
+    y = (torch.zeros(CODES, dtype=torch.int64),) if G.classes else ()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", torch.jit.TracerWarning)  # pyright: ignore - the number of codes is fixed
-        torch.jit.save(torch.jit.trace(Clamped(G), torch.zeros(CODES, G.latent_dim)), file)
+        torch.jit.save(torch.jit.trace(Clamped(G), (torch.zeros(CODES, G.latent_dim), *y)), file)
     return G.latent_dim
 
 

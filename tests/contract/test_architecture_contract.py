@@ -1,14 +1,22 @@
-"""What every architecture must do, at every size that it takes."""
+"""What every architecture must do, at every size that it takes, with classes and without them."""
+
+from collections.abc import Callable
 
 import pytest
 import torch
+from torch import Tensor
 
 from ganguard.architectures import ARCHITECTURES
+from ganguard.architectures.drawing import Drawing
 from ganguard.architectures.networks import (
+    Classifying,
+    ConditionalSettings,
     Growing,
     Networks,
     StyleBased,
     build_networks,
+    classes_of,
+    made_by,
     parse_architecture,
     recipe_of,
 )
@@ -17,12 +25,30 @@ from ganguard.base.seeds import seeded_weights
 from ganguard.training.losses import LOSSES
 
 KINDS = sorted(ARCHITECTURES.builtin)
-BOUNDED = {"dcgan", "sngan"}  # by a tanh
+CLASSES = 3
+CONDITIONAL = [kind for kind in KINDS if issubclass(ARCHITECTURES.load(kind), ConditionalSettings)]
+BOTH = [*((kind, 0) for kind in KINDS), *((kind, CLASSES) for kind in CONDITIONAL)]
+BOUNDED = {"acgan", "biggan", "dcgan", "sngan"}  # by a tanh
+of_both = pytest.mark.parametrize(("kind", "classes"), BOTH)
 
 
-def _build(kind: str, image_shape: tuple[int, int, int], seed: int = 0) -> Networks:
+def _build(kind: str, image_shape: tuple[int, int, int], classes: int = 0, seed: int = 0) -> Networks:
+    said = {"kind": kind, "width": 4, "latent_dim": 6, **({"classes": classes} if classes else {})}
     with seeded_weights(seed):
-        return build_networks(parse_architecture({"kind": kind, "width": 4, "latent_dim": 6}), image_shape)
+        return build_networks(parse_architecture(said), image_shape)
+
+
+def _codes(count: int) -> Tensor:
+    return torch.randn(count, 6, generator=torch.Generator().manual_seed(0))
+
+
+def _labels(count: int, classes: int) -> Tensor | None:
+    return torch.arange(count) % classes if classes else None
+
+
+def _first(module: Callable[..., Tensor], x: Tensor, classes: int) -> Tensor:
+    """Return what G or D makes of inputs that are asked for as classes 0, 1, 2, 0 …"""
+    return made_by(module, x, _labels(len(x), classes))
 
 
 SIZES = [
@@ -39,29 +65,31 @@ SIZES = [
 ]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@of_both
 @pytest.mark.parametrize("image_shape", SIZES)
-def test_shapes_fit_each_other(kind: str, image_shape: tuple[int, int, int]) -> None:
-    networks = _build(kind, image_shape)
-    images = networks.generator(torch.randn(3, 6, generator=torch.Generator().manual_seed(0)))
+def test_shapes_fit_each_other(kind: str, classes: int, image_shape: tuple[int, int, int]) -> None:
+    networks = _build(kind, image_shape, classes)
+    images = _first(networks.generator, _codes(3), classes)
     assert images.shape == (3, *image_shape)
     assert images.dtype == torch.float32
-    assert networks.discriminator(images).shape == (3,)
+    assert _first(networks.discriminator, images, classes).shape == (3,)
     features = networks.discriminator.features(images)
     assert features.ndim == 2
-    assert networks.discriminator.head(features).shape == (3, 1)
+    assert _first(networks.discriminator.head, features, classes).shape == (3, 1)
+    D = networks.discriminator
+    assert not classes or not isinstance(D, Classifying) or D.logits(features).shape == (3, classes)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@of_both
 @pytest.mark.parametrize("image_shape", [(3, 13, 21), (2, 5, 64)])
 def test_every_pixel_of_a_cropped_image_is_made_and_seen(
-    kind: str, image_shape: tuple[int, int, int]
+    kind: str, classes: int, image_shape: tuple[int, int, int]
 ) -> None:
-    networks = _build(kind, image_shape)
-    images = networks.generator(torch.randn(8, 6, generator=torch.Generator().manual_seed(0)))
+    networks = _build(kind, image_shape, classes)
+    images = _first(networks.generator, _codes(8), classes)
     assert (images.std(0) > 0).all()
     seen = images.detach().requires_grad_()
-    (slope,) = torch.autograd.grad(networks.discriminator(seen).square().sum(), seen)
+    (slope,) = torch.autograd.grad(_first(networks.discriminator, seen, classes).square().sum(), seen)
     assert (slope.abs().sum(0) > 0).all()
 
 
@@ -79,72 +107,136 @@ def test_sides_have_pixels_and_not_too_many(kind: str, height: int, width: int) 
         _build(kind, (3, height, width))
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_images_stay_in_range_whatever_the_codes(kind: str) -> None:
-    generator = _build(kind, (3, 8, 8)).generator
+@of_both
+def test_images_stay_in_range_whatever_the_codes(kind: str, classes: int) -> None:
+    generator = _build(kind, (3, 8, 8), classes).generator
     for module in (generator.train(), generator.eval()):
-        images = module(1000 * torch.randn(8, 6, generator=torch.Generator().manual_seed(0)))
+        images = _first(module, 1000 * _codes(8), classes)
         assert images.abs().max() <= 1 or kind not in BOUNDED
         assert torch.isfinite(images).all()
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_an_image_follows_from_its_code_alone_in_evaluation_mode(kind: str) -> None:
-    generator = _build(kind, (3, 16, 16)).generator.eval()
-    if isinstance(generator, StyleBased):
+@of_both
+def test_an_image_follows_from_its_code_and_class_alone_in_evaluation_mode(kind: str, classes: int) -> None:
+    generator = _build(kind, (3, 16, 16), classes).generator.eval()
+    if isinstance(generator, Drawing):
         generator.random = torch.Generator()
-    z = torch.randn(7, 6, generator=torch.Generator().manual_seed(0))
-    images = generator(z)
-    assert torch.equal(images, generator(z))
-    assert torch.allclose(images[2:5], generator(z[2:5]), atol=1e-4)
+    z, y = _codes(7), _labels(7, classes)
+    images = made_by(generator, z, y)
+    assert torch.equal(images, made_by(generator, z, y))
+    part = made_by(generator, z[2:5], None if y is None else y[2:5])
+    assert torch.allclose(images[2:5], part, atol=1e-4)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_codes_and_images_matter(kind: str) -> None:
-    networks = _build(kind, (1, 8, 8))
-    images = networks.generator(torch.randn(5, 6, generator=torch.Generator().manual_seed(0)))
+@of_both
+def test_codes_and_images_matter(kind: str, classes: int) -> None:
+    networks = _build(kind, (1, 8, 8), classes)
+    y = torch.ones(5, dtype=torch.int64) if classes else None
+    images = made_by(networks.generator, _codes(5), y)
     assert len(images.flatten(1).unique(dim=0)) == 5
-    assert len(networks.discriminator(images).unique()) == 5
+    assert len(made_by(networks.discriminator, images, y).unique()) == 5
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_global_seed_decides_the_weights(kind: str) -> None:
-    one, again, other = (_build(kind, (1, 8, 8), seed).generator.state_dict() for seed in (0, 0, 1))
+@pytest.mark.parametrize("kind", CONDITIONAL)
+def test_classes_matter(kind: str) -> None:
+    """SNGAN's G begins alike for all classes, so it is changed first. ACGAN's D tells classes apart by its
+    logits alone."""
+    networks = _build(kind, (1, 16, 16), CLASSES)
+    G, D = networks.generator, networks.discriminator
+    z, y = _codes(1).expand(CLASSES, -1), torch.arange(CLASSES)
+    if kind == "sngan":
+        assert torch.allclose(G.eval()(z, y)[0], G(z, y)[1], atol=1e-6)
+        for name, parameter in G.named_parameters():
+            if "scale" in name:
+                torch.nn.init.normal_(parameter, 1.0, 0.1)
+    images = G.eval()(z, y)
+    differs = (images[:, None] - images).abs().amax((2, 3, 4)) > 1e-4
+    assert torch.equal(differs, ~torch.eye(CLASSES, dtype=torch.bool))
+    scores = D.eval()(images[:1].expand(CLASSES, -1, -1, -1), y)
+    assert bool(scores.std() < 1e-6) is isinstance(D, Classifying)
+
+
+@pytest.mark.parametrize("kind", CONDITIONAL)
+def test_a_class_is_given_if_and_only_if_there_are_classes(kind: str) -> None:
+    with_classes, without = _build(kind, (1, 8, 8), CLASSES), _build(kind, (1, 8, 8))
+    z, images, y = _codes(2), torch.zeros(2, 1, 8, 8), torch.zeros(2, dtype=torch.int64)
+    for refused in (
+        lambda: with_classes.generator(z),
+        lambda: with_classes.discriminator(images),
+        lambda: without.generator(z, y),
+        lambda: without.discriminator(images, y),
+    ):
+        with pytest.raises(ValueError, match=r"^a network of \d classes takes"):
+            refused()
+    assert (with_classes.generator.classes, with_classes.discriminator.classes) == (CLASSES, CLASSES)
+    assert (without.generator.classes, without.discriminator.classes) == (0, 0)
+
+
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - set(CONDITIONAL)))
+def test_what_has_no_classes_refuses_them_in_one_line(kind: str) -> None:
+    with pytest.raises(SpecError, match=rf"^{kind}\.classes: unknown key[^\n]*$"):
+        parse_architecture({"kind": kind, "classes": 3})
+
+
+@pytest.mark.parametrize("kind", CONDITIONAL)
+@pytest.mark.parametrize("value", [-1, 1.5, "3", True, 10**6])
+def test_classes_that_cannot_be_are_refused_by_name(kind: str, value: object) -> None:
+    with pytest.raises(SpecError, match=rf"^{kind}\.classes: [^\n]*$"):
+        parse_architecture({"kind": kind, "classes": value})
+
+
+@pytest.mark.parametrize("kind", CONDITIONAL)
+def test_settings_without_classes_do_not_say_so(kind: str) -> None:
+    plain = parse_architecture({"kind": kind, "classes": 0})
+    assert plain == parse_architecture(kind)
+    assert "classes" not in plain.model_dump(mode="json")
+    assert parse_architecture({"kind": kind, "classes": 3}).model_dump(mode="json")["classes"] == 3
+
+
+@of_both
+def test_the_global_seed_decides_the_weights(kind: str, classes: int) -> None:
+    one, again, other = (_build(kind, (1, 8, 8), classes, seed).generator.state_dict() for seed in (0, 0, 1))
     assert all(torch.equal(value, again[key]) for key, value in one.items())
     assert not all(torch.equal(value, other[key]) for key, value in one.items())
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_every_parameter_is_trained(kind: str) -> None:
+@of_both
+def test_every_parameter_is_trained(kind: str, classes: int) -> None:
     """In networks that grow, the layers at the image of a level are trained while it is the newest, or fades
     into the next."""
-    networks = _build(kind, (1, 16, 16))
+    networks = _build(kind, (1, 16, 16), classes)
     both = (networks.generator, networks.discriminator)
-    z = torch.randn(4, 6, generator=torch.Generator().manual_seed(0))
     for level in range(networks.generator.levels if isinstance(networks.generator, Growing) else 1):
         for module in both:
             if isinstance(module, Growing):
                 module.set_growth(level, 0.5)
-        networks.discriminator(networks.generator(z)).square().sum().backward()
+        images = _first(networks.generator, _codes(4), classes)
+        loss = _first(networks.discriminator, images, classes).square().sum()
+        if classes and isinstance(networks.discriminator, Classifying):
+            loss = (
+                loss + networks.discriminator.logits(networks.discriminator.features(images)).square().sum()
+            )
+        loss.backward()
     for module in both:
         assert [name for name, p in module.named_parameters() if p.grad is None] == []
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_gradients_of_gradients_reach_the_discriminator(kind: str) -> None:
+@of_both
+def test_gradients_of_gradients_reach_the_discriminator(kind: str, classes: int) -> None:
     """Penalties on D's gradient at images are differentiated once more."""
-    discriminator = _build(kind, (1, 8, 8)).discriminator
+    discriminator = _build(kind, (1, 8, 8), classes).discriminator
     images = torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(0)).requires_grad_()
-    (slope,) = torch.autograd.grad(discriminator(images).sum(), images, create_graph=True)
+    scores = _first(discriminator, images, classes)
+    (slope,) = torch.autograd.grad(scores.sum(), images, create_graph=True)
     slope.square().sum().backward()
     found = [p.grad for p in discriminator.parameters() if p.grad is not None]
     assert any(gradient.abs().sum() > 0 for gradient in found)
     assert all(torch.isfinite(gradient).all() for gradient in found)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_stages_of_the_discriminator_hold_all_that_leads_to_its_features(kind: str) -> None:
-    discriminator = _build(kind, (1, 16, 16)).discriminator
+@of_both
+def test_the_stages_of_the_discriminator_hold_all_that_leads_to_its_features(kind: str, classes: int) -> None:
+    discriminator = _build(kind, (1, 16, 16), classes).discriminator
     staged = [id(p) for stage in discriminator.stages() for p in stage.parameters()]
     assert len(staged) == len(set(staged))
     images = torch.rand(4, 1, 16, 16, generator=torch.Generator().manual_seed(0))
@@ -152,20 +244,22 @@ def test_the_stages_of_the_discriminator_hold_all_that_leads_to_its_features(kin
     assert {id(p) for p in discriminator.parameters() if p.grad is not None} <= set(staged)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_rows_are_independent_where_the_discriminator_says_so(kind: str) -> None:
+@of_both
+def test_rows_are_independent_where_the_discriminator_says_so(kind: str, classes: int) -> None:
     """D is in training mode, as in the loop. One with independent rows is in evaluation mode, which freezes
     its estimate of the spectral norm."""
-    discriminator = _build(kind, (1, 8, 8)).discriminator
+    discriminator = _build(kind, (1, 8, 8), classes).discriminator
     discriminator.train(not discriminator.independent_rows)
     images = torch.rand(6, 1, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    together, alone = discriminator(images)[:2], discriminator(images[:2])
+    together, alone = (_first(discriminator, part, classes)[:2] for part in (images, images[:2]))
     assert torch.allclose(together, alone, atol=1e-5) is discriminator.independent_rows
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_settings_come_back_from_json(kind: str) -> None:
-    settings = parse_architecture({"kind": kind, "width": 5})
+@of_both
+def test_settings_come_back_from_json(kind: str, classes: int) -> None:
+    said = {"kind": kind, "width": 5, **({"classes": classes} if classes else {})}
+    settings = parse_architecture(said)
+    assert classes_of(settings) == classes
     assert parse_architecture(settings.model_dump(mode="json")) == settings
 
 

@@ -13,8 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from ganguard.architectures import ARCHITECTURES
+from ganguard.architectures.checkpoint import save_checkpoint
+from ganguard.architectures.networks import build_networks, parse_architecture
 from ganguard.audit.spec.reading import read_spec
 from ganguard.base.compute import Compute
+from ganguard.base.seeds import seeded_weights
 from ganguard.targets.checkpoint import CheckpointTarget
 from ganguard.targets.load import load_target, parse_target
 
@@ -46,6 +49,21 @@ def test_an_exported_checkpoint_gives_the_images_of_the_checkpoint(
     exported = load_target(
         parse_target({"torchscript": str(file), "latent_dim": latent_dim, "trusted": True}), Compute()
     )
+    ours = CheckpointTarget(checkpoint=str(checkpoint)).load(Compute())
+    assert torch.equal(exported.sample(range(10), seed=3), ours.sample(range(10), seed=3))
+
+
+@pytest.mark.parametrize("kind", ["acgan", "biggan", "sngan", "stylegan2"])
+def test_an_exported_checkpoint_with_classes_takes_them(tmp_path: Path, kind: str) -> None:
+    architecture = parse_architecture({"kind": kind, "width": 4, "latent_dim": 5, "classes": 3})
+    with seeded_weights(0):
+        networks = build_networks(architecture, (3, 16, 16))
+    checkpoint = save_checkpoint(
+        tmp_path / "gan", networks, architecture, (3, 16, 16), {}, class_names=("a", "b", "c")
+    )
+    latent_dim = _module("export_torchscript").export(checkpoint, tmp_path / "g.ts")
+    said = {"torchscript": str(tmp_path / "g.ts"), "latent_dim": latent_dim, "trusted": True}
+    exported = load_target(parse_target({**said, "classes": ["a", "b", "c"]}), Compute())
     ours = CheckpointTarget(checkpoint=str(checkpoint)).load(Compute())
     assert torch.equal(exported.sample(range(10), seed=3), ours.sample(range(10), seed=3))
 

@@ -6,6 +6,8 @@ ARCHITECTURES = PluginTable(
     "architecture",
     "ganguard.architectures",
     {
+        "acgan": "ganguard.architectures.acgan:ACGAN",
+        "biggan": "ganguard.architectures.biggan:BigGAN",
         "dcgan": "ganguard.architectures.dcgan:DCGAN",
         "pggan": "ganguard.architectures.pggan:PGGAN",
         "sngan": "ganguard.architectures.sngan:SNGAN",

@@ -46,6 +46,20 @@ class EqualisedLinear(nn.Module):
         return F.linear(x, self.weight * self.scale, self.bias * self.bias_scale)
 
 
+class EqualisedEmbedding(nn.Module):
+    """y (N,) int64 -> (N, width): the equalised dense layer of a class that is written as a vector with a
+    single one."""
+
+    def __init__(self, classes: int, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(classes, width))
+        self.bias = nn.Parameter(torch.zeros(width))
+        self.scale = 1 / math.sqrt(classes)
+
+    def forward(self, y: Tensor) -> Tensor:
+        return F.embedding(y, self.weight) * self.scale + self.bias
+
+
 class EqualisedConv2d(nn.Module):
     """x (N, inputs, H, W) -> (N, outputs, H', W'): a convolution with an odd kernel. It keeps the side unless
     it has a stride.

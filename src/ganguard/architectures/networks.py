@@ -17,6 +17,7 @@ from pydantic import (
 from torch import Tensor, nn
 
 from ganguard.architectures import ARCHITECTURES
+from ganguard.architectures.drawing import Drawing
 from ganguard.architectures.sizes import Canvas
 from ganguard.base.settings import NonNegative, Settings
 
@@ -93,7 +94,7 @@ def require_labels(y: Tensor | None, classes: int) -> None:
 
 
 def made_by(G: Callable[..., Tensor], z: Tensor, y: Tensor | None) -> Tensor:
-    """Return G(z), or G(z, y) of a conditional G."""
+    """Return G(z), or G(z, y) of a conditional G; alike for a D, or a layer, that takes a class."""
     return G(z) if y is None else G(z, y)
 
 
@@ -136,21 +137,17 @@ def gradient_factor(D: nn.Module) -> float:
 
 
 @runtime_checkable
-class StyleBased(Protocol):
+class StyleBased(Drawing, Protocol):
     """A G that makes a style for each of its layers from z, and images from the styles (Karras et al. 2020):
-    G(z) = synthesis(mapping(z)).
+    G(z) = synthesis(mapping(z)); G(z, y) = synthesis(mapping(z, y)) of a conditional G.
 
-    Attributes:
-        random: the source, in training mode, of the noise of the layers and of the mixing of styles. With
-            None, as it is built, and in evaluation mode, the noise is fixed and nothing is mixed. Set it
-            after copying G; an EMA's copy has None.
+    Its `random` is the source, in training mode, of the noise of the layers and of the mixing of styles. With
+    None the noise is fixed and nothing is mixed.
     """
 
-    random: torch.Generator | None
-
-    def mapping(self, z: Tensor) -> Tensor:
-        """Map z (N, latent_dim) to w (N, layers, D). The length of a path is taken over D, and the mean of
-        its square over layers."""
+    def mapping(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """Map z (N, latent_dim), of classes y (N,), to w (N, layers, D). The length of a path is taken over
+        D, and the mean of its square over layers."""
         ...
 
     def synthesis(self, w: Tensor) -> Tensor:
@@ -207,6 +204,8 @@ class Recipe:
         path_length_weight: weight of the path length penalty on G.
         path_length_every: updates of G from one path length penalty to the next.
         learning_rate_decay: "linear" to 0 over the training, or "none".
+        generator_pace: G's step size, relative to D's.
+        orthogonal_weight: weight of BigGAN's orthogonal regularisation of G.
     """
 
     loss: Literal["hinge", "non_saturating", "wasserstein"]
@@ -220,6 +219,8 @@ class Recipe:
     path_length_weight: float = 0.0
     path_length_every: int = 4
     learning_rate_decay: Literal["linear", "none"] = "linear"
+    generator_pace: float = 1.0
+    orthogonal_weight: float = 0.0
 
 
 class ArchitectureSettings(Settings):

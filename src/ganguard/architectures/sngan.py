@@ -18,13 +18,14 @@ import torch.nn.functional as F
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 from torch import Tensor, nn
 
-from ganguard.architectures.conditional_layers import ClassBatchNorm, projection
+from ganguard.architectures.conditional_layers import batch_norm, projection
 from ganguard.architectures.networks import (
     ConditionalSettings,
     DiscriminatorNetwork,
     GeneratorNetwork,
     Networks,
     Recipe,
+    made_by,
     require_labels,
 )
 from ganguard.architectures.sizes import Canvas, canvas_of
@@ -154,14 +155,14 @@ class GeneratorBlock(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, classes: int = 0) -> None:
         super().__init__()
-        self.norm1, self.norm2 = ClassBatchNorm(inputs, classes), ClassBatchNorm(outputs, classes)
+        self.norm1, self.norm2 = batch_norm(inputs, classes), batch_norm(outputs, classes)
         self.conv1 = _xavier(nn.Conv2d(inputs, outputs, 3, padding=1), math.sqrt(2))
         self.conv2 = _xavier(nn.Conv2d(outputs, outputs, 3, padding=1), math.sqrt(2))
         self.shortcut = _xavier(nn.Conv2d(inputs, outputs, 1))
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        h = self.conv1(_upsample(F.relu(self.norm1(x, y))))
-        h = self.conv2(F.relu(self.norm2(h, y)))
+        h = self.conv1(_upsample(F.relu(made_by(self.norm1, x, y))))
+        h = self.conv2(F.relu(made_by(self.norm2, h, y)))
         # A 1x1 convolution commutes with interpolation, and is cheaper before it.
         return h + _upsample(self.shortcut(x))
 

@@ -27,13 +27,19 @@ class SpectralNorm(nn.Module):
 
     The weight counts as a matrix with a row for each output channel, and a column for each pixel and input
     channel of its kernel. The buffers u (rows,) and v (columns,) approach its first singular vectors.
+
+    Args:
+        weight: (out, in) or (out, in, h, w).
+        averaged: whether the average of such networks is used. Averages of u and v do not have length 1, so
+            sigma is taken after one more iteration in evaluation mode, too; the buffers then stay.
     """
 
     u: Tensor
     v: Tensor
 
-    def __init__(self, weight: Tensor) -> None:
+    def __init__(self, weight: Tensor, *, averaged: bool = False) -> None:
         super().__init__()
+        self.averaged = averaged
         W = _as_matrix(weight.detach())
         self.register_buffer("u", torch.randn(W.shape[0], device=W.device))
         self.register_buffer("v", torch.randn(W.shape[1], device=W.device))
@@ -43,7 +49,10 @@ class SpectralNorm(nn.Module):
     def forward(self, weight: Tensor) -> Tensor:
         with torch.autocast(weight.device.type, enabled=False):
             W = _as_matrix(weight)
-            u, v = self._iterate(W.detach(), 1) if self.training else (self.u, self.v)
+            if self.training:
+                u, v = self._iterate(W.detach(), 1)
+            else:
+                u, v = _nearer(W.detach(), self.u) if self.averaged else (self.u, self.v)
             return weight / torch.dot(u, torch.mv(W, v))
 
     @torch.no_grad()
@@ -52,18 +61,26 @@ class SpectralNorm(nn.Module):
         never do."""
         u, v = self.u, self.v
         for _ in range(times):
-            v = _normalised(torch.mv(W.T, u))
-            u = _normalised(torch.mv(W, v))
+            u, v = _nearer(W, u)
         self.u.copy_(u)
         self.v.copy_(v)
         return u, v
 
 
-def spectral_norm(layer: Layer) -> Layer:
-    """Make a layer divide its weight by the largest singular value, and return the layer."""
+def spectral_norm(layer: Layer, *, averaged: bool = False) -> Layer:
+    """Make a layer divide its weight by the largest singular value, and return the layer.
+
+    averaged: see `SpectralNorm`.
+    """
     # unsafe=True only skips torch's check that shape and type stay; they do.
-    register_parametrization(layer, "weight", SpectralNorm(layer.weight), unsafe=True)
+    register_parametrization(layer, "weight", SpectralNorm(layer.weight, averaged=averaged), unsafe=True)
     return layer
+
+
+def _nearer(W: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+    """Return u and v after one power iteration."""
+    v = _normalised(torch.mv(W.T, u))
+    return _normalised(torch.mv(W, v)), v
 
 
 def _as_matrix(weight: Tensor) -> Tensor:

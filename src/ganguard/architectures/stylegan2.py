@@ -5,6 +5,10 @@ z is normalised and mapped to a style w, which modulates every convolution of G.
 adds detail that no code determines. G ends without a tanh, as published: its images leave [-1, 1], and are
 clamped when they become bytes. Activations are leaky ReLUs times sqrt(2). That factor, and the one of a sum
 of two branches, is folded into the weights and biases before them, which is equivalent.
+
+With classes (its authors' next code, Karras et al., "Training Generative Adversarial Networks with Limited
+Data", NeurIPS 2020), an embedding of the class stands beside z at the mapping's entrance. D has a mapping of
+the class alone, and its score is the inner product with D's features (Miyato & Koyama 2018).
 """
 
 import math
@@ -15,9 +19,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ganguard.architectures.conditional_layers import projection
+from ganguard.architectures.drawing import source_on
 from ganguard.architectures.karras_layers import (
     GAIN,
     EqualisedConv2d,
+    EqualisedEmbedding,
     EqualisedLinear,
     halving_widths,
     minibatch_stddev,
@@ -26,7 +33,7 @@ from ganguard.architectures.karras_layers import (
 from ganguard.architectures.low_pass import blurred, upsampled
 from ganguard.architectures.modulated import ModulatedConv2d
 from ganguard.architectures.networks import (
-    ArchitectureSettings,
+    ConditionalSettings,
     DiscriminatorNetwork,
     GeneratorNetwork,
     Networks,
@@ -43,13 +50,14 @@ MAPPING_PACE = 0.01  # learning rate of the mapping, relative to the rest
 MIXED = 0.9  # share of training images that take the styles of their last layers from a second code
 
 
-class StyleGAN2(ArchitectureSettings):
+class StyleGAN2(ConditionalSettings):
     """Settings of StyleGAN2.
 
     Attributes:
         latent_dim: entries of z, and of w.
         width: channels of the first five levels (4 to 64 pixels); they halve with every doubling from there.
             512 as published.
+        classes: how many classes G and D know; 0 for networks without classes.
     """
 
     kind: Literal["stylegan2"] = "stylegan2"
@@ -74,13 +82,13 @@ class StyleGAN2(ArchitectureSettings):
         channels, canvas = canvas_of(image_shape, self.kind)
         widths = halving_widths(self.width, WIDE, canvas.doublings + 1)
         return Networks(
-            StyleGAN2Generator(channels, canvas, widths, self.latent_dim),
-            StyleGAN2Discriminator(channels, canvas, widths),
+            StyleGAN2Generator(channels, canvas, widths, self.latent_dim, self.classes),
+            StyleGAN2Discriminator(channels, canvas, widths, self.classes),
         )
 
 
 class StyleGAN2Generator(GeneratorNetwork):
-    """z (N, latent_dim) -> images (N, channels, H, W), with a width for each level.
+    """z (N, latent_dim), with classes also y (N,) -> images (N, channels, H, W), with a width for each level.
 
     Attributes:
         random: see `networks.StyleBased`.
@@ -88,10 +96,15 @@ class StyleGAN2Generator(GeneratorNetwork):
 
     random: torch.Generator | None = None
 
-    def __init__(self, channels: int, canvas: Canvas, widths: list[int], latent_dim: int) -> None:
+    def __init__(
+        self, channels: int, canvas: Canvas, widths: list[int], latent_dim: int, classes: int = 0
+    ) -> None:
         super().__init__()
         self.latent_dim = latent_dim
-        self.mapper = nn.Sequential(*(MappingLayer(latent_dim) for _ in range(MAPPING_LAYERS)))
+        self.classes = classes
+        self.mapper = _mapper(2 * latent_dim if classes else latent_dim, latent_dim)
+        if classes:
+            self.embedding = EqualisedEmbedding(classes, latent_dim)
         self.canvas = canvas
         self.bottom = nn.Parameter(torch.randn(1, widths[0], *canvas.bottom))
         self.layers = nn.ModuleList([SynthesisLayer(widths[0], widths[0], canvas.bottom, latent_dim)])
@@ -101,19 +114,20 @@ class StyleGAN2Generator(GeneratorNetwork):
             self.layers.append(SynthesisLayer(narrow, narrow, size, latent_dim))
         self.to_image = nn.ModuleList(ToImage(width, channels, latent_dim) for width in widths)
 
-    def forward(self, z: Tensor) -> Tensor:
-        return self.synthesis(self.mapping(z))
+    def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        return self.synthesis(self.mapping(z, y))
 
-    def mapping(self, z: Tensor) -> Tensor:
-        """Map z (N, latent_dim) to w (N, layers, latent_dim): a style for each layer, and one for the last
-        `to_image`."""
-        styles = self._style(z).expand(-1, len(self.layers) + 1, -1)
-        random = self._random(z.device)
-        return styles if random is None else self._mixed(styles, random)
+    def mapping(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """Map z (N, latent_dim) and classes y (N,) to w (N, layers, latent_dim): a style for each layer, and
+        one for the last `to_image`."""
+        require_labels(y, self.classes)
+        styles = self._style(z, y).expand(-1, len(self.layers) + 1, -1)
+        random = source_on(z.device, self.random) if self.training else None
+        return styles if random is None else self._mixed(styles, y, random)
 
     def synthesis(self, w: Tensor) -> Tensor:
         """Map w (N, layers, latent_dim) to images (N, C, H, W)."""
-        random = self._random(w.device)
+        random = source_on(w.device, self.random) if self.training else None
         h = self.layers[0](self.bottom.expand(len(w), -1, -1, -1), w[:, 0], random)
         images = self.to_image[0](h, w[:, 1])
         for number in range(1, len(self.layers), 2):  # each level has two layers, and adds an image
@@ -122,33 +136,34 @@ class StyleGAN2Generator(GeneratorNetwork):
             images = upsampled(images) + self.to_image[number // 2 + 1](h, w[:, number + 2])
         return self.canvas.cropped(images)
 
-    def _style(self, z: Tensor) -> Tensor:
-        return self.mapper(pixel_norm(z))[:, None]  # (N, 1, latent_dim)
+    def _style(self, z: Tensor, y: Tensor | None) -> Tensor:
+        h = pixel_norm(z)
+        if y is not None:
+            h = torch.cat([h, pixel_norm(self.embedding(y))], dim=1)
+        return self.mapper(h)[:, None]  # (N, 1, latent_dim)
 
-    def _mixed(self, styles: Tensor, random: torch.Generator) -> Tensor:
-        """Replace the styles from some layer on, which is drawn for each image, by those of another code
-        (Karras et al. 2019, section 3.1)."""
+    def _mixed(self, styles: Tensor, y: Tensor | None, random: torch.Generator) -> Tensor:
+        """Replace the styles from some layer on, which is drawn for each image, by those of another code of
+        the same class (Karras et al. 2019, section 3.1)."""
         (count, layers, _), device = styles.shape, styles.device
-        other = self._style(torch.randn(count, self.latent_dim, generator=random, device=device))
+        other = self._style(torch.randn(count, self.latent_dim, generator=random, device=device), y)
         begins = torch.randint(1, layers, (count, 1, 1), generator=random, device=device)
         mixes = torch.rand(count, 1, 1, generator=random, device=device) < MIXED
         keeps = torch.arange(layers, device=device)[:, None] < begins
         return torch.where(keeps | ~mixes, styles, other)
 
-    def _random(self, device: torch.device) -> torch.Generator | None:
-        """Return the source of random numbers on `device`, or None if fixed noise is to be used."""
-        if not self.training or self.random is None or self.random.device.type == device.type:
-            return self.random if self.training else None
-        seed = int(torch.randint(2**62, (), generator=self.random))
-        return torch.Generator(device).manual_seed(seed)
+
+def _mapper(inputs: int, width: int) -> nn.Sequential:
+    """Return a mapping network: (N, inputs) -> (N, width)."""
+    return nn.Sequential(*(MappingLayer(width if n else inputs, width) for n in range(MAPPING_LAYERS)))
 
 
 class MappingLayer(nn.Module):
-    """w (N, D) -> (N, D): dense, leaky ReLU."""
+    """w (N, inputs) -> (N, width): dense, leaky ReLU."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, inputs: int, width: int) -> None:
         super().__init__()
-        self.dense = EqualisedLinear(width, width, bias_gain=GAIN, pace=MAPPING_PACE)
+        self.dense = EqualisedLinear(inputs, width, bias_gain=GAIN, pace=MAPPING_PACE)
 
     def forward(self, w: Tensor) -> Tensor:
         return _leaky(self.dense(w))
@@ -189,22 +204,26 @@ class ToImage(nn.Module):
 
 
 class StyleGAN2Discriminator(DiscriminatorNetwork):
-    """images (N, channels, H, W) -> scores (N,), with a width for each level.
+    """images (N, channels, H, W), with classes also y (N,) -> scores (N,), with a width for each level.
 
     An image's score depends on the other images of its group of four.
     """
 
     independent_rows = False
 
-    def __init__(self, channels: int, canvas: Canvas, widths: list[int]) -> None:
+    def __init__(self, channels: int, canvas: Canvas, widths: list[int], classes: int = 0) -> None:
         super().__init__()
+        self.classes = classes
         self.canvas = canvas
         self.from_image = FromImage(channels, widths[-1])
         self.blocks = nn.Sequential(
             *(DiscriminatorBlock(narrow, wide) for wide, narrow in reversed(list(pairwise(widths))))
         )
         self.last = LastBlock(widths[0], canvas.cells)
-        self.linear = EqualisedLinear(widths[0], 1, gain=1.0, bias_gain=1.0)
+        self.linear = EqualisedLinear(widths[0], widths[0] if classes else 1, gain=1.0, bias_gain=1.0)
+        if classes:
+            self.embedding = EqualisedEmbedding(classes, widths[0])
+            self.mapper = _mapper(widths[0], widths[0])
 
     def features(self, images: Tensor) -> Tensor:
         return self.last(self.blocks(self.from_image(self.canvas.framed(images))))
@@ -214,7 +233,10 @@ class StyleGAN2Discriminator(DiscriminatorNetwork):
 
     def head(self, features: Tensor, y: Tensor | None = None) -> Tensor:
         require_labels(y, self.classes)
-        return self.linear(features)
+        if y is None:
+            return self.linear(features)
+        mapped = self.mapper(pixel_norm(self.embedding(y)))
+        return projection(self.linear(features), mapped) / math.sqrt(mapped.shape[1])
 
 
 class FromImage(nn.Module):

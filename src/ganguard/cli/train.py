@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ganguard.base.compute import Compute
+    from ganguard.base.labels import Labels
+    from ganguard.base.progress import Progress
     from ganguard.training.differential_privacy import PrivateTraining
     from ganguard.training.early_stopping import Watch
 
@@ -27,7 +29,8 @@ Data = Annotated[
 Architecture = Annotated[
     str | None,
     typer.Option(
-        help="`dcgan`, `sngan`, `pggan` or `stylegan2`. By default that of --beginning, otherwise `sngan`.",
+        help="`acgan`, `biggan`, `dcgan`, `pggan`, `sngan` or `stylegan2`. By default that of "
+        "--beginning, otherwise `sngan`.",
         show_default=False,
     ),
 ]
@@ -88,6 +91,9 @@ def train(
 
     With `--beginning CHECKPOINT` a new training begins with the weights of another one.
 
+    With `--set "architecture={kind: sngan, classes: 10}"` the GAN learns the ten classes of its data, and its
+    images can be asked for by class.
+
     With `--set "architecture={kind: dcgan, discriminator_norm: group}" --set differential_privacy.epsilon=10`
     the training is differentially private (`pip install 'ganguard[dp]'`), and the checkpoint says which ε it
     spent.
@@ -110,8 +116,6 @@ def train(
     from ganguard.base.progress import silent
     from ganguard.base.settings import parse
     from ganguard.cli.display import progress_of
-    from ganguard.cli.options import dataset_of, load_and_say
-    from ganguard.data.splits import split
     from ganguard.training.loop import train_gan
     from ganguard.training.processes import Devices
     from ganguard.training.tensorboard import TensorBoard
@@ -126,13 +130,12 @@ def train(
         closing(board) if board else nullcontext(),
         _failures_said_once(first),
     ):
-        real = load_and_say(dataset_of(data, size), progress)
-        rows = split(real)
-        watch = _watch(real.images, rows.reference, features, compute, watch_every, judges=first)
+        images, seen, held_out, labels = _data(data, size, settings, progress)
+        watch = _watch(images, held_out, features, compute, watch_every, judges=first)
         # Taken before the training, so that a path that cannot be written is found before it, not after.
         with alone(out) if first else nullcontext():
             checkpoint = train_gan(
-                ImageRows(real.images, rows.train),
+                ImageRows(images, seen),
                 settings,
                 out,
                 seed=seed,
@@ -141,6 +144,7 @@ def train(
                 progress=progress,
                 watch=watch,
                 journal=board,
+                labels=labels,
             )
     if first:
         _say(checkpoint, out, watched=watch is not None)
@@ -170,6 +174,24 @@ def _settings(
     given |= {"beginning": {"checkpoint": str(beginning)}} if beginning else {}
     values = apply_changes(given | default_architecture(given, changes), changes)
     return parse(PrivateTraining, values, "train")
+
+
+def _data(
+    data: str, size: str | None, settings: "PrivateTraining", progress: "Progress"
+) -> "tuple[Tensor, Tensor, Tensor, Labels | None]":
+    """Return the images of a data set, (N, C, H, W) uint8, the rows of those to train on and of the others,
+    and the classes of those to train on.
+
+    Raises DataError if they cannot be read, and SpecError if their classes are not the architecture's.
+    """
+    from ganguard.cli.options import dataset_of, load_and_say
+    from ganguard.data.splits import split
+    from ganguard.training.classes import labels_to_learn
+
+    real = load_and_say(dataset_of(data, size), progress)
+    rows = split(real)
+    labels = labels_to_learn(settings, real.labels, real.classes, rows.train)
+    return real.images, rows.train, rows.reference, labels
 
 
 def _watch(

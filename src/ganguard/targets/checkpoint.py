@@ -5,22 +5,38 @@ It is a white box, since its discriminator lies beside it.
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from pydantic import field_validator
+from pydantic import SerializerFunctionWrapHandler, field_validator, model_serializer
 
 from ganguard.architectures.checkpoint import load_checkpoint, read_description
 from ganguard.base.compute import Compute
 from ganguard.base.settings import absolute
 from ganguard.targets.conditions import Conditions
-from ganguard.targets.foreign.settings import PLAIN
+from ganguard.targets.foreign.settings import PLAIN, Interface
 from ganguard.targets.load import TargetSettings, naming
 from ganguard.targets.module import WhiteBoxModuleTarget, require_micro_batch
+from ganguard.targets.prior import NORMAL, KnownPrior
 
 
 class CheckpointTarget(TargetSettings):
-    """`checkpoint`: a directory that `ganguard train` or `ganguard attack` wrote."""
+    """`checkpoint`: a directory that `ganguard train` or `ganguard attack` wrote.
+
+    Attributes:
+        checkpoint: the directory.
+        prior: how codes are distributed, such as "truncated" (Brock et al. 2019, section 3.1). Records leave
+            out N(0, I), which every G of ganguard was trained with.
+    """
 
     checkpoint: str
+    prior: KnownPrior = NORMAL
+
+    @model_serializer(mode="wrap")
+    def _usual_prior_unsaid(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        said = handler(self)
+        if self.prior == NORMAL:
+            said.pop("prior", None)
+        return said
 
     @field_validator("checkpoint")
     @classmethod
@@ -33,11 +49,16 @@ class CheckpointTarget(TargetSettings):
         return Path(self.checkpoint)
 
     def fingerprint(self) -> str:
-        """Return the digest of checkpoint.json, which holds the digests of the weights.
+        """Return the digest of checkpoint.json, which holds the digests of the weights, and of another prior
+        than the usual one.
 
         Raises CheckpointError.
         """
-        return read_description(self.path).fingerprint()
+        return read_description(self.path).fingerprint() + self._interface.said()
+
+    @property
+    def _interface(self) -> Interface:
+        return replace(PLAIN, prior=self.prior)
 
     def load(self, compute: Compute) -> WhiteBoxModuleTarget:
         """Load the checkpoint.
@@ -53,8 +74,8 @@ class CheckpointTarget(TargetSettings):
                 networks.generator,
                 networks.discriminator,
                 latent_dim=networks.generator.latent_dim,
-                identity=f"checkpoint:{checkpoint.digest()}",
+                identity=f"checkpoint:{checkpoint.digest()}{self._interface.said()}",
                 compute=compute,
                 ours=True,
-                interface=replace(PLAIN, conditions=Conditions(names=names)) if names else PLAIN,
+                interface=replace(self._interface, conditions=Conditions(names=names) if names else None),
             )

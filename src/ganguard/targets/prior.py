@@ -243,6 +243,8 @@ def _with_kind(value: object) -> object:
 _KINDS = ("normal", "sphere", "truncated", "uniform")
 Known = Annotated[NormalPrior | SpherePrior | TruncatedPrior | UniformPrior, Field(discriminator="kind")]
 """A distribution whose codes anybody can draw who knows its settings."""
+KnownPrior = Annotated[Known, BeforeValidator(_with_kind)]
+"""`prior:` of a target that runs no code of others."""
 Prior = Annotated[
     NormalPrior | SpherePrior | TruncatedPrior | UniformPrior | PythonPrior,
     Field(discriminator="kind"),

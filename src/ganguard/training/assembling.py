@@ -6,7 +6,8 @@ import torch
 from torch import nn
 from torch.optim import Adam, Optimizer
 
-from ganguard.architectures.networks import Networks, StyleBased, build_networks
+from ganguard.architectures.drawing import Drawing
+from ganguard.architectures.networks import Networks, build_networks
 from ganguard.base.image_rows import Images
 from ganguard.base.images import shape_of
 from ganguard.base.seeds import seeded_weights, torch_generator
@@ -72,8 +73,9 @@ def _assembled(
     networks.discriminator.requires_grad_(False)
     trained = [parameter for parameter in networks.discriminator.parameters() if parameter not in frozen]
     ema = EMA(networks.generator, settings.ema_decay, warm_up=not initial_weights.of_generator())
-    if isinstance(networks.generator, StyleBased):
-        networks.generator.random = generator if processes.count == 1 else torch.Generator()
+    for network in (networks.generator, networks.discriminator):
+        if isinstance(network, Drawing):
+            network.random = generator if processes.count == 1 else torch.Generator()
     growing = (
         [networks.generator, networks.discriminator, ema.module]
         if settings.grow and initial_weights is RANDOM_WEIGHTS
@@ -87,7 +89,7 @@ def _assembled(
         ema=ema,
         optimizers={
             "D": _adam(trained, complete),
-            "G": _adam(list(networks.generator.parameters()), complete),
+            "G": _adam(list(networks.generator.parameters()), complete, complete.generator_pace),
         },
         complete=complete,
         images=placed(images, fabric.device),
@@ -102,5 +104,5 @@ def _assembled(
     )
 
 
-def _adam(parameters: list[nn.Parameter], complete: CompleteTraining) -> Optimizer:
-    return Adam(parameters, lr=complete.learning_rate, betas=complete.betas, fused=True)
+def _adam(parameters: list[nn.Parameter], complete: CompleteTraining, pace: float = 1.0) -> Optimizer:
+    return Adam(parameters, lr=pace * complete.learning_rate, betas=complete.betas, fused=True)

@@ -1,10 +1,12 @@
 """The classes of a conditional training: one label for each image."""
 
 import torch
+from torch import Tensor
 
 from ganguard.architectures.networks import classes_of
 from ganguard.base.errors import SpecError
 from ganguard.base.labels import Labels
+from ganguard.base.settings import one_line
 from ganguard.training.differential_privacy import PrivateTraining
 from ganguard.training.settings import TrainingSettings
 
@@ -38,6 +40,34 @@ def require_classes(settings: TrainingSettings, labels: Labels | None, images: i
             "differential_privacy: the labels of a conditional training would not be private. Leave `classes`"
             " out, or differential_privacy."
         )
+
+
+def labels_to_learn(
+    settings: TrainingSettings, labels: Tensor | None, names: tuple[str, ...], rows: Tensor
+) -> Labels | None:
+    """Return the classes of the images that a training sees, or None if its architecture has no classes.
+
+    Args:
+        settings: how to train.
+        labels: (N,) int64, the class of each image of a data set; None if it has none.
+        names: of the classes.
+        rows: (n,) int64, the images among them that the training sees.
+
+    Raises SpecError if the architecture has another number of classes, or if one has no image.
+    """
+    if classes_of(settings.architecture):
+        require_as_many(settings, 0 if labels is None else len(names))
+    if labels is None or not classes_of(settings.architecture):
+        return None
+    seen = Labels(labels[rows], names)
+    counts = torch.bincount(seen.numbers, minlength=len(names))
+    if lacking := [name for name, count in zip(names, counts.tolist(), strict=True) if not count]:
+        others = f" and {len(lacking) - 1} others" if len(lacking) > 1 else ""
+        raise SpecError(
+            f"class {one_line(lacking[0], 80)!r}{others}: none of the images to train on has it. Give more "
+            "images of it, or leave the class out."
+        )
+    return seen
 
 
 def require_as_many(settings: TrainingSettings, classes: int, whose: str = "the images have") -> None:

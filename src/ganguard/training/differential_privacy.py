@@ -79,7 +79,7 @@ def why_not_private(architecture: ArchitectureSettings) -> str | None:
     """Return why the gradients of single images cannot be separated in D, or None if they can."""
     if getattr(architecture, "discriminator_norm", None) == "group":
         return None
-    if architecture.kind == "dcgan":
+    if architecture.kind in ("acgan", "dcgan"):
         return "BatchNorm in D mixes the images of a batch, so no gradient belongs to one image alone"
     D = f"{architecture.kind}'s D"
     if architecture.kind in ("pggan", "stylegan2"):

@@ -58,10 +58,21 @@ class Best:
             taken again; all of them, if no state was saved.
         steps: steps of G in the whole training.
         seed: seed of the codes.
+        labels: (N,) int64, the classes of the images to train on. The judge sees images in their proportions;
+            None without classes.
     """
 
-    def __init__(self, watch: Watch, directory: Path, begin: int, steps: int, seed: int) -> None:
+    def __init__(
+        self,
+        watch: Watch,
+        directory: Path,
+        begin: int,
+        steps: int,
+        seed: int,
+        labels: Tensor | None = None,
+    ) -> None:
         self._watch, self._directory, self._steps, self._seed = watch, directory, steps, seed
+        self._asked = None if labels is None else in_proportion(labels, watch.count)
         self.looks = [(step, score) for step, score in _read(directory / JUDGED) if 0 < begin >= step]
 
     @property
@@ -85,7 +96,7 @@ class Best:
         """
         if not self.due(step) or step in dict(self.looks):
             return None
-        score = float(self._watch.judge(images_of(G, self._seed, "judged", self._watch.count)))
+        score = float(self._watch.judge(self._seen(G)))
         if not abs(score) < float("inf"):
             raise StepError(
                 f"the judge of a training gave {score} at step {step}. Check the generated images and the "
@@ -97,13 +108,24 @@ class Best:
         write_json(self._directory / JUDGED, self.looks)
         return score
 
+    def _seen(self, G: GeneratorNetwork) -> Tensor:
+        return images_of(G, self._seed, "judged", self._watch.count, self._asked)
+
+
+def in_proportion(labels: Tensor, count: int) -> Tensor:
+    """Return `count` classes, (count,) int64, in the proportions of labels (N,)."""
+    return labels.sort().values[torch.arange(count) * len(labels) // count]
+
 
 @torch.inference_mode()
-def images_of(G: GeneratorNetwork, seed: int, stream: str, count: int) -> Tensor:
-    """Return G's images (count, C, H, W) uint8 of the codes of a stream; of each class in turn, if there are
-    classes."""
+def images_of(G: GeneratorNetwork, seed: int, stream: str, count: int, y: Tensor | None = None) -> Tensor:
+    """Return G's images (count, C, H, W) uint8 of the codes of a stream.
+
+    y: (count,) int64, the classes to ask a conditional G for; None asks for each in turn.
+    """
     z, device = normal(seed, stream, range(count), G.latent_dim), next(G.parameters()).device
-    y = torch.arange(count) % G.classes if G.classes else None
+    if G.classes and y is None:
+        y = torch.arange(count) % G.classes
     parts = [slice(start, start + BATCH) for start in range(0, count, BATCH)]
     made = (made_by(G, z[part].to(device), None if y is None else y[part].to(device)) for part in parts)
     return torch.cat([to_uint8(images).cpu() for images in made])

@@ -23,12 +23,14 @@ class TrainingIdentity:
         parts: all of it, by name: settings as they are, and digests. A state that was saved under another
             identity is not continued.
         images: digest of the images.
+        labels: digest of their classes; None without classes.
         provenance: JSON values, for the checkpoint.
         guarantee: of a differentially private training; None if it is none.
     """
 
     parts: dict[str, Any]
     images: str
+    labels: str | None
     provenance: dict[str, Any]
     guarantee: Guarantee | None
 
@@ -56,11 +58,8 @@ def identify(
         "images": seen,
     }
     parts |= {} if initial_weights is RANDOM_WEIGHTS else {"beginning": initial_weights.digest()}
-    parts |= (
-        {}
-        if labels is None
-        else {"labels": tensor_digest({"labels": labels.numbers}), "names": [*labels.names]}
-    )
+    known = tensor_digest({"labels": labels.numbers}) if labels else None
+    parts |= {"labels": known, "names": [*labels.names]} if labels else {}
     parts |= {"judge": watch.digest()} if watch else {}
     parts |= {"guess": guess.digest} if guess else {}
     parts |= {"differential_privacy": guarantee.said()} if guarantee else {}
@@ -70,7 +69,7 @@ def identify(
         provenance["differential_privacy"] = guarantee.said()
         if settings.beginning:
             provenance["differential_privacy"]["not_covered"] = "the training of the checkpoint it began with"
-    return TrainingIdentity(parts, seen, provenance, guarantee)
+    return TrainingIdentity(parts, seen, known, provenance, guarantee)
 
 
 def _guarantee(settings: TrainingSettings, images: int) -> Guarantee | None:

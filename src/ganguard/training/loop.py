@@ -26,7 +26,7 @@ from ganguard.training.early_stopping import Best, Watch
 from ganguard.training.going_on import goes_on
 from ganguard.training.guess import Guess
 from ganguard.training.identity import identify
-from ganguard.training.initial_weights import RANDOM_WEIGHTS, InitialWeights, require_beginning
+from ganguard.training.initial_weights import RANDOM_WEIGHTS, InitialWeights
 from ganguard.training.processes import ONE_DEVICE, Devices, launched
 from ganguard.training.reporting import Journal, Reports
 from ganguard.training.requirements import require_trainable
@@ -80,11 +80,11 @@ def train_gan(  # noqa: PLR0913 - most of them have defaults
         CheckpointError: the state in `directory` belongs to another training, or has come further than
             `steps`.
         StepError: a loss is not finite.
-        SpecError: `initial_weights` have another architecture, or several devices cannot train this.
+        SpecError: `initial_weights` have another architecture or other classes, `labels` do not fit, or
+            several devices cannot train this.
     """
     require_trainable(images, settings, devices, guess, labels)
     initial_weights = initial_weights.after(settings.beginning)
-    require_beginning(settings, shape_of(images), "the network to train")
     identity = identify(
         images,
         settings,
@@ -99,7 +99,7 @@ def train_gan(  # noqa: PLR0913 - most of them have defaults
     with use_threads(compute.threads):
         training = set_up(images, settings, seed, fabric, initial_weights)
         processes = training.processes
-        processes.require_same(identity.images, "images")
+        processes.require_same((identity.images, identity.labels), "images or labels" if labels else "images")
         training.guess, training.labels = guess, labels.numbers if labels else None
         if identity.guarantee:
             training.make_private(identity.guarantee)
@@ -114,7 +114,7 @@ def train_gan(  # noqa: PLR0913 - most of them have defaults
                 place, networks, settings.architecture, shape, provenance, class_names=names
             )
 
-        best = Best(watch, directory, course.begun, settings.steps, seed) if watch else None
+        best = Best(watch, directory, course.begun, settings.steps, seed, training.labels) if watch else None
 
         def look(step: int) -> None:
             if best and best.due(step):

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from ganguard.architectures.karras_layers import EqualisedEmbedding
 from ganguard.architectures.networks import DiscriminatorNetwork, StyleBased, gradient_factor, made_by
 
 PATH_DECAY = 0.01  # how fast the running mean of path lengths follows (Karras et al. 2020, appendix B)
@@ -41,6 +42,26 @@ def _gradients(D: DiscriminatorNetwork, images: Tensor, y: Tensor | None) -> Ten
     """Return the gradients of D's scores at images, scaled to the size that D has grown to."""
     (found,) = torch.autograd.grad(made_by(D, images, y).sum(), images, create_graph=True)
     return gradient_factor(D) * found
+
+
+def orthogonality(G: nn.Module) -> Tensor:
+    """Return the sum, (), of |W Wᵀ ⊙ (1 - I)|² / 2 over the weights W of G, with a row for each output
+    (Brock et al. 2019, equation 3).
+
+    It makes G smooth enough for truncated codes. Rows may have any length. Embeddings of classes are left
+    out, and the factor is that of BigGAN's PyTorch code, which adds W's gradient directly. A weight that is
+    divided by its largest singular value counts as it was before.
+    """
+    embeddings = [m for m in G.modules() if isinstance(m, nn.Embedding | EqualisedEmbedding)]
+    left_out = {id(parameter) for module in embeddings for parameter in module.parameters()}
+    weights = [p.flatten(1) for p in G.parameters() if p.ndim > 1 and id(p) not in left_out]
+    return torch.stack([_between_rows(W) for W in weights]).sum()
+
+
+def _between_rows(W: Tensor) -> Tensor:
+    """Return half the sum of squares of the inner products of different rows of W, ()."""
+    products = W @ W.T
+    return (products - products.diagonal().diag()).square().sum() / 2
 
 
 class PathLength(nn.Module):

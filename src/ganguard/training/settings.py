@@ -17,6 +17,7 @@ USUAL_WEIGHT: dict[Penalty | None, float] = {"none": 0.0, "gradient": 10.0, "r1"
 penalties (Gulrajani et al. 2017; Mescheder et al. 2018)."""
 
 _HOW = frozenset({"precision", "compile", "channels_last"})  # how a training is computed, not what
+_WITHOUT_EFFECT = frozenset({"generator_pace", "orthogonal_weight"})  # at the values of most recipes
 
 
 class TrainingSettings(Settings):
@@ -40,6 +41,8 @@ class TrainingSettings(Settings):
         drift: weight of D(x)^2 of real images in D's loss.
         path_length_weight: weight of StyleGAN2's penalty on G; 0 leaves it out.
         path_length_every: updates of G from one such penalty to the next.
+        generator_pace: G's step size, relative to `learning_rate`, which is D's.
+        orthogonal_weight: weight of BigGAN's orthogonal regularisation of G; 0 leaves it out.
         grow: whether to train an architecture that can grow resolution by resolution. With False it is
             trained whole, like every other architecture, and like every training that begins from given
             weights.
@@ -55,7 +58,7 @@ class TrainingSettings(Settings):
             does by default.
     """
 
-    unsaid: ClassVar[frozenset[str]] = _HOW | {"beginning"}
+    unsaid: ClassVar[frozenset[str]] = _HOW | _WITHOUT_EFFECT | {"beginning"}
     architecture: ArchitectureField
     steps: Positive = 2500
     batch_size: Positive = 64
@@ -69,6 +72,8 @@ class TrainingSettings(Settings):
     drift: Annotated[float, Field(ge=0, le=1e6)] | None = None
     path_length_weight: Annotated[float, Field(ge=0, le=1e6)] | None = None
     path_length_every: Positive | None = None
+    generator_pace: Annotated[float, Field(gt=0, le=1e3)] | None = None
+    orthogonal_weight: Annotated[float, Field(ge=0, le=1e6)] | None = None
     grow: bool = True
     augment: Literal["none", "diffaugment"] = "none"
     learning_rate_decay: Decay | None = None
@@ -159,7 +164,7 @@ class TrainingSettings(Settings):
 
 
 class CompleteTraining(Settings):
-    """The values that a recipe may fill, all set."""
+    """The values that a recipe may fill, all set. Records leave out the last two if they change nothing."""
 
     loss: LossName
     learning_rate: float
@@ -172,3 +177,14 @@ class CompleteTraining(Settings):
     path_length_weight: float
     path_length_every: int
     learning_rate_decay: Decay
+    generator_pace: float = 1.0
+    orthogonal_weight: float = 0.0
+
+    @model_serializer(mode="wrap")
+    def _unsaid_without_effect(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        said, fields = handler(self), CompleteTraining.model_fields
+        return {
+            name: value
+            for name, value in said.items()
+            if name not in _WITHOUT_EFFECT or value != fields[name].default
+        }

@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ganguard.architectures.networks import Classifying, Networks, StyleBased, made_by
+from ganguard.architectures.drawing import Drawing
+from ganguard.architectures.networks import Classifying, Networks, made_by
 from ganguard.base.image_rows import Images
 from ganguard.base.images import to_float
 from ganguard.base.seeds import derived_seed
@@ -20,7 +21,7 @@ from ganguard.training.ema import EMA
 from ganguard.training.growth import Growth
 from ganguard.training.guess import Guess
 from ganguard.training.losses import LOSSES, AdversarialLoss
-from ganguard.training.penalties import PathLength, gradient_penalty, r1
+from ganguard.training.penalties import PathLength, gradient_penalty, orthogonality, r1
 from ganguard.training.processes import Processes
 from ganguard.training.settings import CompleteTraining
 
@@ -117,6 +118,8 @@ class GANTraining:
         if self.path_length and step % self.complete.path_length_every == 0:
             weight = self.complete.path_length_weight * self.complete.path_length_every
             loss_g = loss_g + weight * self._path_length(self.path_length, fake.images.shape[1:])
+        if self.complete.orthogonal_weight:
+            loss_g = loss_g + self.complete.orthogonal_weight * orthogonality(self.networks.generator)
         self._descend("G", loss_g)
         self.ema.update(step)
         return torch.stack([loss_d.detach(), loss_g.detach()])
@@ -223,12 +226,14 @@ class GANTraining:
         return self.processes.own(numbers).to(self.fabric.device)
 
     def _restyle(self) -> None:
-        """Give this process its own seed for the numbers that G draws itself, noise and mixed styles. The
-        seed follows from the training's draws."""
-        G = self.networks.generator
-        if self.processes.count > 1 and isinstance(G, StyleBased) and G.random is not None:
-            seed = int(torch.randint(2**62, (), generator=self.generator))
-            G.random.manual_seed(derived_seed(seed, f"process {self.processes.index}"))
+        """Give this process its own seeds for the numbers that G and D draw themselves: noise, mixed styles,
+        dropout. The seeds follow from the training's draws."""
+        if self.processes.count == 1:
+            return
+        for network in (self.networks.generator, self.networks.discriminator):
+            if isinstance(network, Drawing) and network.random is not None:
+                seed = int(torch.randint(2**62, (), generator=self.generator))
+                network.random.manual_seed(derived_seed(seed, f"process {self.processes.index}"))
 
     def _descend(self, name: str, loss: Tensor) -> None:
         self.optimizers[name].zero_grad(set_to_none=True)

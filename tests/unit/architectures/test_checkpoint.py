@@ -33,7 +33,7 @@ def _refused(directory: Path) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("kind", ["dcgan", "pggan", "sngan", "stylegan2"])
+@pytest.mark.parametrize("kind", ["acgan", "biggan", "dcgan", "pggan", "sngan", "stylegan2"])
 def test_weights_and_buffers_come_back_bit_for_bit(tmp_path: Path, tiny_checkpoint: Write, kind: str) -> None:
     first = load_checkpoint(tiny_checkpoint(tmp_path / "first", kind, (3, 12, 12)))
     said = first.description

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from ganguard.architectures.karras_layers import pixel_norm
 from ganguard.architectures.networks import StyleBased
 from ganguard.architectures.stylegan2 import MAPPING_LAYERS, MIXED, StyleGAN2, StyleGAN2Generator
 from ganguard.base.seeds import seeded_weights
@@ -150,3 +151,40 @@ def test_noise_is_part_of_a_checkpoint(side: int) -> None:
     kept = [value.shape for key, value in G.state_dict().items() if key.endswith("noise")]
     assert kept[0] == (side >> (len(kept) // 2),) * 2
     assert kept[-1] == (side, side)
+
+
+@pytest.mark.parametrize(("side", "counts"), [(64, (27_300_376, 28_857_856))])
+def test_classes_add_the_parameters_that_they_add_to_its_authors_networks(
+    side: int, counts: tuple[int, int]
+) -> None:
+    """As counted in the networks of NVlabs/stylegan2-ada-pytorch, commit d72cc7d, with channel_base 32768."""
+    with torch.device("meta"):
+        networks = StyleGAN2(classes=10).build((3, side, side))
+    both = (networks.generator, networks.discriminator)
+    assert tuple(sum(p.numel() for p in module.parameters()) for module in both) == counts
+
+
+@torch.no_grad()
+def test_mixed_styles_are_of_the_class_that_was_asked_for() -> None:
+    """The other code of an image has the same class: with codes left out, nothing is mixed."""
+    with seeded_weights(0):
+        G = StyleGAN2(width=4, latent_dim=6, classes=3).build((3, 16, 16)).generator.train()
+    assert isinstance(G, StyleGAN2Generator)
+    nn.init.zeros_(G.mapper[0].dense.weight[:, :6])  # what belongs to z
+    y = torch.arange(3).repeat(20)
+    G.random = torch.Generator().manual_seed(0)
+    mixed = G.mapping(torch.randn(60, 6), y)
+    G.random = None
+    assert torch.allclose(mixed, G.mapping(torch.randn(60, 6), y), atol=1e-5)
+    assert (mixed[:3, 0, None] - mixed[:3, 0]).abs().sum(2).count_nonzero() == 6
+    assert torch.equal(G(_codes(3), y[:3]), G.synthesis(G.mapping(_codes(3), y[:3])))
+
+
+@torch.no_grad()
+def test_a_score_is_the_product_of_the_mapped_class_and_the_features() -> None:
+    D = StyleGAN2(width=4, latent_dim=6, classes=3).build((3, 16, 16)).discriminator
+    images, y = torch.rand(4, 3, 16, 16), torch.tensor([0, 1, 2, 1])
+    h = D.linear(D.features(images))
+    mapped = D.mapper(pixel_norm(D.embedding(y)))
+    assert mapped.shape == (4, 4)
+    assert torch.allclose(D(images, y), torch.stack([a @ b for a, b in zip(h, mapped, strict=True)]) / 2)

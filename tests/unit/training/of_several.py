@@ -2,6 +2,7 @@
 test_processes.py compares with trainings of one process. Each prints a line of JSON."""
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,9 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ganguard.architectures.networks import classes_of
 from ganguard.base.cache import tensor_digest
 from ganguard.base.compute import Compute
 from ganguard.base.errors import GanguardError
+from ganguard.base.labels import Labels
 from ganguard.training.early_stopping import Watch
 from ganguard.training.loop import train_gan
 from ganguard.training.processes import Devices
@@ -27,7 +30,9 @@ TRAININGS: dict[str, dict[str, Any]] = {
     "grown": {"architecture": "pggan", "augment": "diffaugment"},
     "whole": {"architecture": "pggan", "grow": False, "penalty": "r1"},
     "normal": {"architecture": {"kind": "stylegan2"}, "path_length_every": 2, "penalty_every": 3},
+    "classes": {"architecture": {"kind": "stylegan2", "classes": 3}, "path_length_every": 2},
 }
+LABELS = Labels(torch.arange(20) % 3, ("a", "b", "c"))
 
 
 def settings(name: str, **values: object) -> TrainingSettings:
@@ -42,7 +47,8 @@ def brightness(images: Tensor) -> float:
 
 
 def train(directory: Path, how: TrainingSettings, **options: Any) -> Path:
-    return train_gan(IMAGES, how, directory, seed=2, compute=Compute(), **options)
+    labels = LABELS if classes_of(how.architecture) else None
+    return train_gan(IMAGES, how, directory, seed=2, compute=Compute(), **{"labels": labels, **options})
 
 
 class Killed(Exception):
@@ -118,6 +124,10 @@ def main(directory: Path) -> None:
 
     said["a judge that fails"] = _refusal(
         lambda: train(directory / "ill", settings("grown"), devices=TWO, watch=Watch(fails, every=3, count=5))
+    )
+    own = Labels(torch.arange(20) % (2 + int(os.environ["LOCAL_RANK"])), LABELS.names)
+    said["other labels"] = _refusal(
+        lambda: train(directory / "x", settings("classes"), devices=TWO, labels=own)
     )
     said["BatchNorm"] = _refusal(
         lambda: train(directory / "x", settings("", architecture="sngan"), devices=TWO)

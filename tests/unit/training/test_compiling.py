@@ -1,6 +1,7 @@
 """Compiled networks: the same training but for rounding, saved as any other."""
 
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from torch import Tensor
 from ganguard.base.cache import file_digest
 from ganguard.base.compute import Compute
 from ganguard.base.errors import SpecError
+from ganguard.base.labels import Labels
 from ganguard.base.settings import parse
 from ganguard.training.differential_privacy import PrivateTraining
 from ganguard.training.loop import train_gan
@@ -32,8 +34,8 @@ class Killed(Exception):
     """Raised by a test in place of a kill."""
 
 
-def settings(kind: str = "dcgan", **values: object) -> TrainingSettings:
-    architecture = {"kind": kind, "width": 4, "latent_dim": 4}
+def settings(kind: str = "dcgan", *, classes: int = 0, **values: object) -> TrainingSettings:
+    architecture = {"kind": kind, "width": 4, "latent_dim": 4, **({"classes": classes} if classes else {})}
     said = {
         "architecture": architecture,
         "batch_size": 4,
@@ -43,6 +45,29 @@ def settings(kind: str = "dcgan", **values: object) -> TrainingSettings:
         **values,
     }
     return TrainingSettings.model_validate(said)
+
+
+def same_with_labels(kind: str, directory: Path, compute: Compute) -> None:
+    """Compare a compiled training with labels to an uncompiled one: equal up to rounding, which Adam's first
+    steps may turn into steps of the learning rate."""
+    labels, found = Labels(torch.arange(20) % 2, ("a", "b")), list[dict[str, Tensor]]()
+    for compiled in (True, False):
+        how = settings(kind, classes=2, compile=compiled, steps=2)
+        path = train_gan(IMAGES, how, directory / str(compiled), seed=0, compute=compute, labels=labels)
+        found.append(load_file(path / "generator.safetensors"))
+    assert found[0].keys() == found[1].keys()
+    for key, value in found[0].items():
+        assert torch.allclose(value.float(), found[1][key].float(), atol=2e-3), key
+
+
+class TestCompiledAtLength:
+    pytestmark: ClassVar = [pytest.mark.proof, *compiles[1:]]
+
+    @pytest.mark.parametrize("kind", ["biggan", "sngan"])
+    def test_a_training_with_labels_is_that_without_compiling(
+        self, tmp_path: Path, compute: Compute, kind: str
+    ) -> None:
+        same_with_labels(kind, tmp_path, compute)
 
 
 class TestCompiled:
@@ -72,6 +97,9 @@ class TestCompiled:
                 assert torch.allclose(value.float(), load_file(whole / file)[key].float(), atol=1e-3), key
         states = [load_file(tmp_path / name / "training.safetensors").keys() for name in ("whole", "plain")]
         assert states[0] == states[1]
+
+    def test_a_training_with_labels_is_that_without_compiling(self, tmp_path: Path, compute: Compute) -> None:
+        same_with_labels("acgan", tmp_path, compute)
 
     def test_without_a_compiler_it_is_refused(self, tmp_path: Path, compute: Compute) -> None:
         from torch._inductor import config

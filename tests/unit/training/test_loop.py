@@ -185,6 +185,9 @@ def test_penalties_growth_and_changes_go_on_to_the_same_bits(
         ("pggan", {}, {"penalty_every": 2}),
         ("stylegan2", {}, {"path_length_weight": 0.0}),
         ("stylegan2", {}, {"path_length_every": 1}),
+        ("biggan", {}, {"orthogonal_weight": 0.0}),
+        ("biggan", {}, {"generator_pace": 1.0}),
+        ("dcgan", {}, {"generator_pace": 0.5}),
     ],
 )
 def test_every_setting_makes_a_difference(

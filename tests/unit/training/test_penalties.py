@@ -6,9 +6,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from ganguard.architectures.biggan import BigGAN
 from ganguard.architectures.networks import DiscriminatorNetwork
 from ganguard.architectures.sizes import Canvas
-from ganguard.training.penalties import PATH_DECAY, PathLength, gradient_penalty, r1
+from ganguard.architectures.spectral_norm import spectral_norm
+from ganguard.architectures.stylegan2 import StyleGAN2
+from ganguard.training.penalties import PATH_DECAY, PathLength, gradient_penalty, orthogonality, r1
 
 
 class LinearD(DiscriminatorNetwork):
@@ -108,3 +111,78 @@ def test_the_path_length_of_a_linear_g_is_that_of_its_matrix() -> None:
     assert found.item() == pytest.approx((lengths - mean).square().mean().item(), rel=1e-5)
     found.backward()
     assert G.matrix.grad is not None and G.matrix.grad.abs().sum() > 0
+
+
+class ClassD(LinearD):
+    """Scores images of class y by <x, a> (y + 1)."""
+
+    classes = 3
+
+    def forward(self, images: Tensor, y: Tensor | None = None) -> Tensor:
+        assert y is not None
+        return super().forward(images) * (y + 1)
+
+
+def test_penalties_of_a_conditional_d_are_taken_at_the_class_of_each_image() -> None:
+    D, real, fake = ClassD(_random(2, 3, 3)), _random(3, 2, 3, 3, seed=1), _random(3, 2, 3, 3, seed=2)
+    y, length = torch.tensor([2, 0, 1]), D.weights.norm()
+    lengths = length * (y + 1)
+    assert r1(D, real, y).item() == pytest.approx((lengths.square().mean() / 2).item(), rel=1e-5)
+    penalty = gradient_penalty(D, real, fake, torch.rand(3), y)
+    assert penalty.item() == pytest.approx((lengths - 1).square().mean().item(), rel=1e-5)
+
+
+class ClassG(LinearG):
+    """Classes scale the styles."""
+
+    def mapping(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        assert y is not None
+        return (y + 1)[:, None, None] * super().mapping(z)
+
+    def synthesis(self, w: Tensor) -> Tensor:
+        return super().synthesis(w.square())
+
+
+def test_path_lengths_of_a_conditional_g_begin_at_the_styles_of_the_classes() -> None:
+    """The length of J at w grows with w, and so with the class."""
+    means: list[float] = []
+    for y in (torch.zeros(5, dtype=torch.int64), torch.full((5,), 3)):
+        penalty = PathLength()
+        penalty(ClassG(_random(6, 4)), _random(5, 4, seed=1), _random(5, 1, 3, 2, seed=2), y=y)
+        means.append(penalty.mean.item())
+    assert means[1] == pytest.approx(4 * means[0], rel=1e-5)
+
+
+def test_orthogonal_regularisation_has_the_gradient_of_its_authors_code() -> None:
+    """2 (W Wᵀ ⊙ (1 - I)) W for each weight with rows, and none for embeddings and biases."""
+    G = nn.Sequential(nn.Linear(5, 3), nn.Conv2d(2, 4, 3), nn.Embedding(6, 5), nn.BatchNorm2d(3))
+    orthogonality(G).backward()
+    for W in (G[0].weight, G[1].weight):
+        rows, found = W.detach().flatten(1), W.grad
+        wanted = 2 * ((rows @ rows.T) * (1 - torch.eye(len(rows)))) @ rows
+        assert found is not None
+        assert torch.allclose(found.flatten(1), wanted, atol=1e-6)
+    assert all(p.grad is None for p in (G[0].bias, G[1].bias, *G[2].parameters(), *G[3].parameters()))
+
+
+def test_orthogonal_rows_of_any_length_cost_nothing() -> None:
+    layer = nn.Linear(4, 3, bias=False)
+    nn.init.orthogonal_(layer.weight, gain=7)
+    assert orthogonality(layer).item() == pytest.approx(0, abs=1e-8)
+    with torch.no_grad():
+        layer.weight[1] = layer.weight[0]
+    assert orthogonality(layer).item() == pytest.approx(49**2, rel=1e-5)  # two of the pairs, halved
+
+
+def test_a_normalised_weight_counts_as_it_was_before() -> None:
+    layer = nn.Linear(4, 3, bias=False)
+    plain = orthogonality(layer).item()
+    assert orthogonality(spectral_norm(layer)).item() == pytest.approx(plain)
+
+
+def test_shared_embeddings_of_classes_are_left_out() -> None:
+    for settings in (BigGAN(width=1, latent_dim=4, classes=3), StyleGAN2(width=2, latent_dim=4, classes=3)):
+        G = settings.build((1, 8, 8)).generator
+        orthogonality(G).backward()
+        assert [name for name, p in G.named_parameters() if "embedding" in name and p.grad is not None] == []
+        assert any(p.grad is not None for p in G.parameters())

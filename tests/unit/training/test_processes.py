@@ -109,6 +109,7 @@ def test_what_cannot_be_shared_out_is_refused_with_the_reason(together: Together
             "groups of 4, and each group must lie in one process. Make batch_size a multiple of 8; got 12, "
             "6 for each process." in said["groups"]
         )
+        assert "see different images or labels. Give them all the same" in said["other labels"]
         assert said["odd"] == "SpecError: batch_size must be a multiple of devices x nodes, 2; got 9."
 
 

@@ -40,6 +40,8 @@ def test_settings_come_back_from_json() -> None:
         ("loss", "least_squares"),
         ("checkpoint_every", 0),
         ("learning_rate_decay", "cosine"),
+        ("generator_pace", 0),
+        ("orthogonal_weight", -1),
     ],
 )
 def test_a_value_that_cannot_be_is_refused_by_name(key: str, value: object) -> None:
@@ -93,3 +95,17 @@ def test_the_learning_rate_falls_as_the_paper_has_it() -> None:
         for kind in ("dcgan", "sngan", "pggan")
     }
     assert falls == {"dcgan": "linear", "sngan": "linear", "pggan": "none"}
+
+
+def test_biggan_s_own_values_come_from_its_paper_and_others_do_not_say_them() -> None:
+    """Records and keys of trainings that these values do not change are those of before."""
+    biggan, sngan = (TrainingSettings(architecture=kind) for kind in ("biggan", "sngan"))
+    complete = biggan.completed()
+    assert (complete.generator_pace, complete.orthogonal_weight, complete.n_dis) == (0.25, 1e-4, 2)
+    assert (complete.learning_rate, complete.betas) == (2e-4, (0.0, 0.999))
+    for said in (sngan.recipe(), sngan.model_dump(), sngan.completed().model_dump(), biggan.recipe()):
+        assert not {"generator_pace", "orthogonal_weight"} & said.keys()
+    assert {"generator_pace", "orthogonal_weight"} < complete.model_dump().keys()
+    changed = TrainingSettings(architecture="sngan", generator_pace=0.5, orthogonal_weight=1e-3)
+    assert (changed.recipe()["generator_pace"], changed.recipe()["orthogonal_weight"]) == (0.5, 1e-3)
+    assert TrainingSettings.model_validate(changed.model_dump(mode="json")) == changed

@@ -43,7 +43,7 @@ def test_what_costs_time_is_part_of_a_recipes_key() -> None:
     assert len({recipe_key(each) for each in [training(), *others]}) == 1 + len(others)
 
 
-@pytest.mark.parametrize("kind", ["dcgan", "sngan", "pggan", "stylegan2"])
+@pytest.mark.parametrize("kind", ["acgan", "biggan", "dcgan", "sngan", "pggan", "stylegan2"])
 def test_each_architecture_has_a_pace(kind: str, compute: Compute) -> None:
     settings = training(architecture={"kind": kind, "width": 4, "latent_dim": 4}, steps=100)
     step, image = pace_of(settings, noise((1, 8, 8)), compute)
