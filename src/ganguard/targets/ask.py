@@ -101,8 +101,16 @@ class Ask(Settings):
     def draw(self, conditions: Conditions, indices: range, *, seed: int) -> Tensor:
         """Return the condition of each image, (len(indices),) int64.
 
-        The condition of image i is a pure function of (seed, i) and of the shares.
+        The condition of image i is a pure function of (seed, i) and of the shares; of images that were bought
+        before, it is the one that they were bought for.
         """
+        if conditions.given is not None:
+            return torch.tensor(conditions.given[indices.start : indices.stop], dtype=torch.int64)
+        if (several := conditions.together) > 1:
+            first = indices.start // several
+            alone = conditions.model_copy(update={"together": 1})
+            drawn = self.draw(alone, range(first, -(-indices.stop // several)), seed=seed)
+            return drawn.repeat_interleave(several)[indices.start - first * several :][: len(indices)]
         ends = self.shares(conditions).cumsum(0)
         last = int(ends.argmax())  # the last condition with a share: rounding must not go past it
         places = torch.from_numpy(uniform(seed, "conditions", indices, 1)[:, 0])
@@ -156,6 +164,11 @@ def require_askable(target: object, ask: Ask | None) -> None:
     conditions = conditions_of(target)
     if conditions is not None:
         (ask or UNIFORM).shares(conditions)
+        if conditions.given is not None and ask is not None and not ask.is_uniform:
+            raise TargetError(
+                "ask names conditions, and these images were bought before, for conditions of their own. "
+                "Leave `ask` out."
+            )
     elif ask is not None and not ask.is_uniform:
         raise TargetError(
             "ask names conditions, and this target takes none: it has no classes and no prompts. Leave `ask` "

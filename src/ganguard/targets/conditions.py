@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ganguard.base.cache import tensor_digest
 from ganguard.base.errors import SpecError, TargetError, unknown_name
-from ganguard.base.settings import Settings, shortened
+from ganguard.base.settings import NonNegative, Positive, Settings, shortened
 from ganguard.targets.protocol import BlackBoxTarget, LatentTarget
 
 MOST_CONDITIONS = 100_000
@@ -27,10 +27,14 @@ class Conditions(Settings):
     Attributes:
         kind: "classes" have names, "prompts" are texts.
         names: distinct, in the order of the numbers.
+        together: how many consecutive images are asked for alike, because one request brings them.
+        given: number of each image's condition, of images that were bought before: nobody can ask for others.
     """
 
     kind: Literal["classes", "prompts"] = "classes"
     names: Annotated[tuple[Name, ...], Field(min_length=1, max_length=MOST_CONDITIONS)]
+    together: Positive = 1
+    given: Annotated[tuple[NonNegative, ...] | None, Field(repr=False)] = None
 
     @field_validator("names")
     @classmethod

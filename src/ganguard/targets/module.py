@@ -4,7 +4,6 @@ Checkpoints, factories and TorchScript files all become one of these.
 """
 
 import copy
-import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -19,18 +18,17 @@ from ganguard.base.images import require_images, to_float, to_uint8
 from ganguard.base.settings import one_line
 from ganguard.targets.ask import asked_of
 from ganguard.targets.batching import MICRO_BATCH, in_micro_batches
-from ganguard.targets.conditions import with_conditions
+from ganguard.targets.conditions import sample, with_conditions
 from ganguard.targets.foreign.code import ForeignCode
+from ganguard.targets.foreign.conditional import hint, of_conditions, spread, takes_labels
 from ganguard.targets.foreign.fitted import of_statistics
-from ganguard.targets.foreign.made import require_finite, require_made
+from ganguard.targets.foreign.made import require_finite, require_generator_output
 from ganguard.targets.foreign.network import CalledNetwork
 from ganguard.targets.foreign.purity import require_pure
 from ganguard.targets.foreign.ranges import require_range, to_own
 from ganguard.targets.foreign.settings import MOST_LATENTS, PLAIN, Interface
 from ganguard.targets.prior import OfIndices, require_codes, require_drawn
-from ganguard.targets.protocol import Discriminator
-
-MOST_BYTES = 4 << 30  # of a micro-batch of float images: 2048x2048 pixels in colour
+from ganguard.targets.protocol import BlackBoxTarget, Discriminator
 
 
 class ModuleDiscriminator:
@@ -42,23 +40,31 @@ class ModuleDiscriminator:
         module: D.
         compute: device and threads.
         foreign: the code that D belongs to; None if it is ganguard's own.
+        conditional: whether a foreign D scores images as images of classes.
     """
 
-    def __init__(self, module: nn.Module, compute: Compute, foreign: ForeignCode | None = None) -> None:
+    def __init__(
+        self,
+        module: nn.Module,
+        compute: Compute,
+        foreign: ForeignCode | None = None,
+        *,
+        conditional: bool = False,
+    ) -> None:
         self._compute, self._foreign = compute, foreign
         self._network = CalledNetwork(module, "discriminator", "images", compute, foreign)
-        self._conditional = foreign is None and bool(getattr(module, "classes", 0))
+        self._conditional = conditional if foreign else bool(getattr(module, "classes", 0))
 
     def scores(self, images: Tensor, conditions: Tensor | None = None) -> Tensor:
         """Return raw scores (N,) float32 of images (N, C, H, W) uint8; higher = more real.
 
-        conditions: (N,) int64, the classes as which a conditional D of ganguard's scores them.
+        conditions: (N,) int64, the classes as which a conditional D scores them. Another D does not see them.
 
-        Raises TargetError if such a D gets none.
+        Raises TargetError if a conditional D gets none.
         """
         if self._conditional and conditions is None:
             raise TargetError("this discriminator scores an image as one of a class, and got no classes.")
-        scores = self._run("forward", images, conditions)
+        scores = self._run("forward", images, conditions if self._conditional else None)
         if scores.numel() != len(images):
             raise TargetError(
                 f"the discriminator must give one score an image; got shape {tuple(scores.shape)}."
@@ -208,16 +214,19 @@ class ModuleTarget:
         try:
             images = self._floats(z)
         except TargetError as problem:
-            if self._foreign is None or len(self._interface.shape or ()) > 1:
+            if self._foreign is None:
                 raise
-            raise TargetError(f"{problem} If it takes codes of another shape, set `latent_shape`.") from None
-        _require_generator_output(images, self._range, len(z))
+            classes = hint(str(problem), self.conditions)
+            shaped = len(self._interface.shape or ()) > 1
+            shape = "" if shaped else " If it takes codes of another shape, set `latent_shape`."
+            raise TargetError(f"{problem}{classes or shape}") from None
+        require_generator_output(images, self._range, len(z))
         return images
 
     def _probe(self) -> tuple[tuple[int, int, int], Tensor]:
         """Return the image shape, and the first MICRO_BATCH images (MICRO_BATCH, C, H, W) uint8."""
         codes = require_drawn(self.prior, self.latent_dim, 2 * MICRO_BATCH)
-        each = torch.arange(len(codes)) % len(self.conditions) if self.conditions else None
+        each = spread(self.conditions, len(codes)) if self.conditions else None
         z, others = with_conditions(codes, each, self.conditions).split(MICRO_BATCH)
         parts: list[Tensor] = []
 
@@ -235,9 +244,13 @@ class ModuleTarget:
             return self._batched(self._images, z)
 
         of_range = require_range(own, self._range)
-        of_purity = require_pure(generate, self._network.module, z, others, images)
+        # The code alone is of the class 1: what forward takes over all classes of a batch is 0 in one of 0.
+        alone = 1 if self.conditions else 0
+        of_purity = require_pure(generate, self._network.module, z, others, images, alone=alone)
         of_weights = of_statistics(self._network.module)
-        self.notes += tuple(f"The generator: {note}." for note in (*of_range, *of_purity, *of_weights))
+        of_classes = of_conditions(generate, z, self.conditions) if self.conditions else []
+        notes = (*of_range, *of_purity, *of_weights, *of_classes)
+        self.notes += tuple(f"The generator: {note}." for note in notes)
         return shape, images
 
 
@@ -273,23 +286,36 @@ class WhiteBoxModuleTarget(ModuleTarget):
         if foreign is None:
             self.discriminator = ModuleDiscriminator(discriminator, compute)
         else:
-            probe = self.sample(range(MICRO_BATCH), seed=0)
-            self.discriminator, answers, notes = handed_over(discriminator, probe, compute, foreign)
+            probe, asked = first_images(self, MICRO_BATCH)
+            self.discriminator, answers, notes = handed_over(discriminator, probe, asked, compute, foreign)
             self.identity += f":{answers}"
             self.notes += notes
 
 
+def first_images(target: BlackBoxTarget, count: int) -> tuple[Tensor, Tensor | None]:
+    """Return the first images (count, C, H, W) of the seed 0, and their conditions (count,) if it has any."""
+    asked = asked_of(target, None, range(count), seed=0)
+    return sample(target, range(count), seed=0, conditions=asked), asked
+
+
 def handed_over(
-    discriminator: nn.Module, probe: Tensor, compute: Compute, foreign: ForeignCode
+    discriminator: nn.Module,
+    probe: Tensor,
+    asked: Tensor | None,
+    compute: Compute,
+    foreign: ForeignCode,
 ) -> tuple[Discriminator, str, tuple[str, ...]]:
     """Return a foreign D, the digest of its answers to images (N, C, H, W) uint8, and remarks on it.
 
     Raises TargetError if it cannot be copied, or changes its mind.
+
+    asked: conditions of the images (N,) if the target takes any.
     """
-    D = ModuleDiscriminator(discriminator, compute, foreign)
-    answers = _answers_digest(D, probe)
+    conditional = asked is not None and takes_labels(discriminator)
+    D = ModuleDiscriminator(discriminator, compute, foreign, conditional=conditional)
+    answers = _answers_digest(D, probe, asked)
     D.module()
-    if _answers_digest(D, probe) != answers:
+    if _answers_digest(D, probe, asked) != answers:
         raise TargetError(
             "the discriminator must give the same scores and features for the same images; it gave "
             "others the second time. Take its noise out, and put it into evaluation mode."
@@ -297,13 +323,13 @@ def handed_over(
     return D, answers, tuple(f"The discriminator: {note}." for note in of_statistics(discriminator))
 
 
-def _answers_digest(D: Discriminator, images: Tensor) -> str:
+def _answers_digest(D: Discriminator, images: Tensor, asked: Tensor | None) -> str:
     """Return the digest of D's scores and features of images: D's code counts, not only its weights.
 
     An answer that D cannot give is left out, since some attacks do without it.
     """
     said: dict[str, Tensor] = {}
-    for name, read in (("scores", D.scores), ("features", D.features)):
+    for name, read in (("scores", partial(D.scores, conditions=asked)), ("features", D.features)):
         try:
             said[name] = read(images)
         except TargetError:
@@ -311,31 +337,7 @@ def _answers_digest(D: Discriminator, images: Tensor) -> str:
     return tensor_digest(said)
 
 
-def require_micro_batch(image_shape: tuple[int, int, int]) -> None:
-    """Raise TargetError if MICRO_BATCH float images (C, H, W) take more than MOST_BYTES."""
-    if MICRO_BATCH * math.prod(image_shape) * 4 > MOST_BYTES:
-        raise TargetError(
-            f"images {image_shape} (C, H, W) are too large: {MICRO_BATCH} of them are made at once, which "
-            f"takes more than {MOST_BYTES >> 30} GiB."
-        )
-
-
-def _require_generator_output(images: object, pixel_range: tuple[float, float] | None, count: int) -> None:
-    """Raise TargetError if a generator's answer to `count` codes is not that many finite images.
-
-    Whole numbers are taken if their range is stated.
-    """
-    if not isinstance(images, Tensor) or not (images.is_floating_point() or (pixel_range and _whole(images))):
-        what = f"{images.dtype} tensor" if isinstance(images, Tensor) else type(images).__name__
-        hint = " Set `range: [0, 255]`." if isinstance(images, Tensor) and images.dtype == torch.uint8 else ""
-        raise TargetError(f"the generator must give a float tensor of images in [-1, 1]; got {what}.{hint}")
-    require_made(images, count, "generator", "codes")
-
-
 def _asked(conditions: Tensor, G: Callable[..., object], z: Tensor) -> object:
-    """Return what a conditional G makes of codes and the numbers of their conditions (N,)."""
-    return G(z, conditions)
-
-
-def _whole(images: Tensor) -> bool:
-    return not (images.is_complex() or images.is_quantized or images.dtype == torch.bool)
+    """Return what a conditional G makes of codes and the numbers of their conditions (N,): of a copy, which
+    is made behind the guard."""
+    return G(z, conditions.clone())
