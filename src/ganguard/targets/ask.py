@@ -111,6 +111,8 @@ class Ask(Settings):
             alone = conditions.model_copy(update={"together": 1})
             drawn = self.draw(alone, range(first, -(-indices.stop // several)), seed=seed)
             return drawn.repeat_interleave(several)[indices.start - first * several :][: len(indices)]
+        if self.is_uniform and conditions.in_turn:
+            return torch.arange(indices.start, indices.stop) % len(conditions)
         ends = self.shares(conditions).cumsum(0)
         last = int(ends.argmax())  # the last condition with a share: rounding must not go past it
         places = torch.from_numpy(uniform(seed, "conditions", indices, 1)[:, 0])

@@ -27,12 +27,16 @@ class Conditions(Settings):
     Attributes:
         kind: "classes" have names, "prompts" are texts.
         names: distinct, in the order of the numbers.
-        together: how many consecutive images are asked for alike, because one request brings them.
+        in_turn: if all are asked for equally often, image i is asked for the condition i mod their number.
+            If not, it is drawn.
+        together: how many consecutive images are asked for alike, because one request brings them. They count
+            as one image above.
         given: number of each image's condition, of images that were bought before: nobody can ask for others.
     """
 
     kind: Literal["classes", "prompts"] = "classes"
     names: Annotated[tuple[Name, ...], Field(min_length=1, max_length=MOST_CONDITIONS)]
+    in_turn: bool = False
     together: Positive = 1
     given: Annotated[tuple[NonNegative, ...] | None, Field(repr=False)] = None
 

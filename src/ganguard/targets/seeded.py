@@ -91,11 +91,6 @@ class SeededTarget:
         """Return the conditions that `count` images are tried with, (count,); None if it takes none."""
         return spread(self.conditions, count) if self.conditions else None
 
-    def _shown(self, indices: range, seed: int) -> Tensor | None:
-        """Return the conditions that images show if nobody asks for any, (len(indices),); None if it takes
-        none."""
-        return asked_of(self, None, indices, seed=seed)
-
     def sample(self, indices: range, *, seed: int, conditions: Tensor | None = None) -> Tensor:
         """Return images (len(indices), C, H, W) uint8; image i is a pure function of (seed, i), and of its
         condition.
@@ -106,7 +101,7 @@ class SeededTarget:
         """
         if conditions is not None:
             require_conditions(conditions, self.conditions, len(indices))
-        asked = self._shown(indices, seed) if conditions is None else conditions
+        asked = asked_of(self, None, indices, seed=seed) if conditions is None else conditions
         with use_threads(self._threads):
             return self._images(seed, _rows(indices, asked))
 

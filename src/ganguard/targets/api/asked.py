@@ -8,6 +8,7 @@ from ganguard.base.seeds import derived_seed
 from ganguard.targets.api.image import Reading
 from ganguard.targets.api.jobs import Poll
 from ganguard.targets.api.request import ApiRequest
+from ganguard.targets.conditions import Conditions
 
 _SEEDS = 1 << 31  # APIs that take a seed take one below this
 
@@ -71,6 +72,12 @@ class Api:
         """Return the images that may come in one answer with an image."""
         first = index // self.most * self.most
         return range(first, first + self.most)
+
+    def conditions(self) -> Conditions | None:
+        """Return what it can be asked for, its prompts; None if it takes none."""
+        if not self.prompts:
+            return None
+        return Conditions(kind="prompts", names=self.prompts, in_turn=True, together=self.most)
 
     def own(self, index: int) -> int:
         """Return the number of the prompt that an image shows if nobody asks; 0 if there are none."""

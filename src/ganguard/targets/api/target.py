@@ -32,7 +32,7 @@ from ganguard.targets.api.client import (
 from ganguard.targets.api.image import require_image
 from ganguard.targets.api.jobs import BegunJob
 from ganguard.targets.api.request import FilledRequest
-from ganguard.targets.conditions import Conditions, require_conditions
+from ganguard.targets.conditions import require_conditions
 from ganguard.targets.repeats import charge_again
 
 PATIENCE = 60.0  # seconds of waiting, in all, for an API that is not reached
@@ -79,9 +79,7 @@ class ApiTarget:
         self.repeats = 0 if api.idempotent else repeats * api.most  # images
         self.identity = f"{kind}:{api.digest()}"
         self.image_shape = api.reading.shape
-        self.conditions = (
-            Conditions(kind="prompts", names=api.prompts, together=api.most) if api.prompts else None
-        )
+        self.conditions = api.conditions()
         self.notes = (_FIXED.format(most=api.most, more=api.most - 1),) if api.fixed else ()
         self._sent_runs = list[range]()
         self._answers = Answers(directory / api.asked()[:32])

@@ -13,6 +13,7 @@ from ganguard.base.compute import Compute, use_threads
 from ganguard.base.errors import TargetError
 from ganguard.base.images import to_uint8
 from ganguard.base.seeds import normal, torch_generator
+from ganguard.targets.ask import asked_of
 from ganguard.targets.batching import in_micro_batches
 from ganguard.targets.conditions import Conditions
 from ganguard.targets.diffusion.library import pipeline_at, put_scheduler, reason
@@ -47,9 +48,9 @@ class Shown:
         self._prompts, self._labels = prompts, labels
         self.conditions: Conditions | None = None
         if prompts:
-            self.conditions = Conditions(kind="prompts", names=prompts)
+            self.conditions = Conditions(kind="prompts", names=prompts, in_turn=True)
         elif labels:
-            self.conditions = Conditions(names=tuple(map(str, labels)))
+            self.conditions = Conditions(names=tuple(map(str, labels)), in_turn=True)
 
     def all(self) -> tuple[tuple[str, ...], tuple[int, ...]]:
         """Return all prompts and all labels."""
@@ -128,13 +129,7 @@ class PipelineTarget(SeededTarget):
         super().__init__(opened.make, batch=batch, threads=threads, what="pipeline", conditions=known)
 
     def _tried(self, count: int) -> Tensor | None:
-        return self._shown(range(count), 0)
-
-    def _shown(self, indices: range, seed: int) -> Tensor | None:
-        """Return what images show if nobody asks, (len(indices),): text or class i mod n."""
-        if self.conditions is None:
-            return None
-        return torch.arange(indices.start, indices.stop) % len(self.conditions)
+        return asked_of(self, None, range(count), seed=0)
 
 
 class LatentPipelineTarget(SeededTarget):
