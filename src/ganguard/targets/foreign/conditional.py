@@ -6,6 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from ganguard.architectures.networks import DiscriminatorNetwork
 from ganguard.base.settings import shortened
 from ganguard.targets.conditions import Conditions
 
@@ -82,7 +83,9 @@ def hint(problem: str, known: Conditions | None) -> str:
 
 def takes_labels(D: nn.Module) -> bool:
     """Return whether `forward` of a discriminator takes a class after the images: an argument that it needs,
-    or that is called like one."""
+    or that is called like one. A network of ganguard's says it."""
+    if isinstance(D, DiscriminatorNetwork):
+        return D.classes > 0
     try:
         arguments = list(inspect.signature(D.forward).parameters.values())
     except (TypeError, ValueError):
