@@ -133,9 +133,9 @@ def test_classes_that_do_not_fit_weights_are_refused(tmp_path: Path, compute: Co
     ]
     assert targets[0].identity != targets[1].identity
     for weights, settings, said in (
-        (file, {"label": 4}, "images of 4 classes: set `label` to 0 … 3, or leave it out"),
-        (file, {"classes": 5}, "which is asked for 4; got 5"),
-        (file, {"classes": 4, "label": 1}, "which is asked for 0 beside label; got 4"),
+        (of_classes, {"label": 4}, "images of 4 classes: set `label` to 0 … 3, or leave it out"),
+        (of_classes, {"classes": 5}, "which is asked for 4; got 5"),
+        (of_classes, {"classes": 4, "label": 1}, "which is asked for 0 beside label; got 4"),
         (plain, {"label": 1}, "knows no classes; got label 1"),
         (plain, {"classes": 4}, "which is asked for 0; got 4"),
         (plain, {"discriminator": str(netD)}, "those of a discriminator in mimicry's layout"),
