@@ -82,7 +82,7 @@ def conditional_checkpoint(directory: Path, seed: int = 0, names: tuple[str, ...
         networks = build_networks(architecture, (1, 8, 8))
         for name, parameter in networks.generator.named_parameters():
             if "scale" in name or "shift" in name:  # a new G makes all classes alike
-                nn.init.normal_(parameter, 1.0, 0.5)
+                nn.init.normal_(parameter, float("scale" in name), 0.5)
     return save_checkpoint(directory, networks, architecture, (1, 8, 8), {"steps": 0}, class_names=names)
 
 
