@@ -15,13 +15,14 @@ from ganguard.base.compute import Compute, use_threads
 from ganguard.base.errors import TargetError
 from ganguard.base.seeds import derived_seed
 from ganguard.targets.batching import MICRO_BATCH
+from ganguard.targets.discriminator import handed_over
 from ganguard.targets.foreign.code import ForeignCode
 from ganguard.targets.foreign.conditional import hint, of_conditions
 from ganguard.targets.foreign.fitted import of_statistics
 from ganguard.targets.foreign.network import CalledNetwork
 from ganguard.targets.foreign.ranges import require_range, to_own
 from ganguard.targets.foreign.settings import ForeignSettings, Interface
-from ganguard.targets.module import ModuleTarget, WhiteBoxModuleTarget, first_images, handed_over
+from ganguard.targets.module import ModuleTarget, WhiteBoxModuleTarget
 from ganguard.targets.prior import OfIndices, require_drawn
 from ganguard.targets.seeded import SeededTarget
 
@@ -205,8 +206,8 @@ class WhiteBoxStochasticTarget(StochasticTarget):
             foreign=foreign,
             interface=interface,
         )
-        probe, asked = first_images(self, FEW)
-        self.discriminator, answers, notes = handed_over(discriminator, probe, asked, compute, foreign)
+        handed = handed_over(discriminator, self, FEW, compute, foreign)
+        self.discriminator, answers, notes = handed
         self.identity += f":{answers}"
         self.notes += notes
 

@@ -136,9 +136,13 @@ def moves_codes(directory: Path) -> bool:
 FILES = "ganguard.audit.steps.target_files"
 OPENS_CHECKPOINT = (
     "ganguard.architectures",
+    "ganguard.targets.ask",
     "ganguard.targets.batching",
     "ganguard.targets.checkpoint",
+    "ganguard.targets.conditions",
+    "ganguard.targets.discriminator",
     "ganguard.targets.foreign.code",
+    "ganguard.targets.foreign.conditional",
     "ganguard.targets.foreign.fitted",
     "ganguard.targets.foreign.made",
     "ganguard.targets.foreign.network",

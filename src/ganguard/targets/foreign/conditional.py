@@ -93,3 +93,9 @@ def takes_labels(D: nn.Module) -> bool:
     by_place = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     second = [argument for argument in arguments if argument.kind in by_place][1:2]
     return any(argument.default is inspect.Parameter.empty or argument.name in LABELS for argument in second)
+
+
+def called_with(conditions: Tensor, network: Callable[..., object], rows: Tensor) -> object:
+    """Return what a network makes of rows and the numbers of their conditions (N,): of a copy of these, which
+    is made behind the guard."""
+    return network(rows, conditions.clone())
