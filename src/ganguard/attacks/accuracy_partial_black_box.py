@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import ClassVar, Literal
 
 from ganguard.attacks.continued_copy import ContinuedCopySettings, copy_to_continue
+from ganguard.attacks.labels import bought_labels, real_labels
 from ganguard.attacks.protocol import Attack, Knowledge, Needs, Relation, Substitute, Workspace
 from ganguard.attacks.real_images import RealImagesSettings, continue_with_real, require_real, train_with_real
 from ganguard.base.errors import SpecError
@@ -52,13 +53,17 @@ def run(
     Raises SpecError if the adversary has no X_r, and BudgetError, before an image is bought, if the account
     cannot pay.
     """
-    require_real(knowledge, target.image_shape)
+    X_r, _ = require_real(knowledge, target.image_shape)
+    of_real = real_labels(settings, target, knowledge, X_r)
     if settings.schedule == "mix":
         images = harvest(target, workspace.store, settings.query_budget, workspace.progress)
-        checkpoint = train_with_real(images, settings, knowledge, workspace, seed=seed)
+        labels = bought_labels(settings, target, workspace.store, settings.query_budget)
+        checkpoint = train_with_real(
+            images, settings, knowledge, workspace, seed=seed, labels=labels, of_real=of_real
+        )
     else:
         copy = copy_to_continue(target, settings, knowledge, workspace, seed=seed)
-        checkpoint = continue_with_real(copy, settings, knowledge, workspace, seed=seed)
+        checkpoint = continue_with_real(copy, settings, knowledge, workspace, seed=seed, labels=of_real)
     return Substitute(checkpoint, settings.needs().purchase)
 
 

@@ -14,16 +14,23 @@ from typing import ClassVar, Literal
 
 from torch import Tensor
 
+from ganguard.attacks.labels import bought_labels, real_labels, shown_as
 from ganguard.attacks.protocol import Attack, Knowledge, Needs, Relation, Substitute, Workspace
 from ganguard.attacks.real_images import RealImagesSettings, require_real, train_with_real
 from ganguard.attacks.subsampling.density_ratio import RATIOS
 from ganguard.attacks.subsampling.refinement_files import kept_before, write_refinement
-from ganguard.attacks.subsampling.refining import Refining, refine, require_readable
+from ganguard.attacks.subsampling.refining import (
+    Refining,
+    refine,
+    require_readable,
+    scores_of,
+)
 from ganguard.base.cache import content_key, tensor_digest
 from ganguard.base.compute import use_threads
 from ganguard.base.plugins import PluginTable
 from ganguard.base.weights import weights_of
 from ganguard.queries.harvest import harvest
+from ganguard.targets.conditions import conditions_of
 from ganguard.targets.protocol import Discriminator, WhiteBoxTarget
 from ganguard.training.initial_weights import RANDOM_WEIGHTS, InitialWeights
 
@@ -80,7 +87,10 @@ def run(
     X_r, _ = require_real(knowledge, target.image_shape)
     settings.require_known(len(X_r))
     images = harvest(target, workspace.store, settings.query_budget, workspace.progress)
-    kept = _refined(target, images, settings, knowledge, workspace, seed=seed)
+    known = conditions_of(target)
+    asked = known.numbers(workspace.store.read_conditions(len(images))) if known else None
+    kept = _refined(target, images, asked, settings, knowledge, workspace, seed=seed)
+    labels = bought_labels(settings, target, workspace.store, len(images))
     checkpoint = train_with_real(
         images[kept],
         settings,
@@ -88,6 +98,8 @@ def run(
         workspace,
         seed=seed,
         initial_weights=_initial_weights(target, settings),
+        labels=labels and labels.of(kept),
+        of_real=real_labels(settings, target, knowledge, X_r),
     )
     return Substitute(checkpoint, settings.query_budget)
 
@@ -95,16 +107,21 @@ def run(
 def _refined(
     target: WhiteBoxTarget,
     images: Tensor,
+    asked: Tensor | None,
     settings: WhiteBoxSettings,
     knowledge: Knowledge,
     workspace: Workspace,
     *,
     seed: int,
 ) -> Tensor:
-    """Return the indices (N,) of the images to train on, as an earlier run chose them, or chosen now."""
+    """Return the indices (N,) of the images to train on, as an earlier run chose them, or chosen now.
+
+    asked: what each image of a conditional target was asked for, (N,).
+    """
     (X_r, judge), D = require_real(knowledge, target.image_shape), target.discriminator
+    shown = shown_as(target, asked, knowledge)
     identity = content_key(
-        images=tensor_digest({"bought": images, "real": X_r, **_told(D, X_r)}),
+        images=tensor_digest({"bought": images, "real": X_r, **_told(D, X_r, shown.real)}),
         refining=settings.refining.model_dump(mode="json"),
         judged_by=knowledge.judged_by,
         seed=seed,
@@ -113,15 +130,15 @@ def _refined(
     if before is not None:
         return before
     with use_threads(workspace.compute.threads):
-        refinement = refine(images, X_r, D, settings.refining, judge, seed=seed)
+        refinement = refine(images, X_r, D, settings.refining, judge, seed=seed, shown=shown)
     write_refinement(refinement, workspace.directory, identity)
     return refinement.kept
 
 
-def _told(D: Discriminator, X_r: Tensor) -> dict[str, Tensor]:
+def _told(D: Discriminator, X_r: Tensor, shown: Tensor | None) -> dict[str, Tensor]:
     """Return the weights of D, or its scores of X_r if it has none: other threads change a score's last
     bits."""
-    return weights_of(D.module()) or {"scores": D.scores(X_r)}
+    return weights_of(D.module()) or {"scores": scores_of(D, X_r, shown)}
 
 
 def _initial_weights(target: WhiteBoxTarget, settings: WhiteBoxSettings) -> InitialWeights:
@@ -134,7 +151,8 @@ def _initial_weights(target: WhiteBoxTarget, settings: WhiteBoxSettings) -> Init
 
 def require(target: WhiteBoxTarget, settings: WhiteBoxSettings) -> None:
     """Raise InputError if D lacks what the density ratio reads, or the substitute cannot begin with it."""
-    require_readable(target.discriminator, target.image_shape, settings.refining)
+    conditional = conditions_of(target) is not None
+    require_readable(target.discriminator, target.image_shape, settings.refining, conditional=conditional)
     _initial_weights(target, settings).require_fits(settings.architecture, target.image_shape)
 
 

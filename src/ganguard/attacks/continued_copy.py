@@ -57,7 +57,8 @@ class ContinuedCopySettings(AttackSettings):
     def stealing(self) -> FidelitySettings:
         """Return how the copy is stolen."""
         training = self.model_dump(include=set(TrainingSettings.model_fields))
-        return FidelitySettings.model_validate({**training, "query_budget": self.query_budget})
+        bought = {"query_budget": self.query_budget, "ask": self.ask}
+        return FidelitySettings.model_validate({**training, **bought})
 
 
 def copy_to_continue(

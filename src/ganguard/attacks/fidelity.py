@@ -6,6 +6,7 @@ codes from the prior, or the provider does, and every image costs one query.
 
 from typing import Literal
 
+from ganguard.attacks.labels import bought_labels
 from ganguard.attacks.protocol import Attack, AttackSettings, Knowledge, Substitute, Workspace
 from ganguard.queries.harvest import harvest
 from ganguard.targets.protocol import BlackBoxTarget
@@ -48,6 +49,7 @@ def run(
         compute=workspace.compute,
         progress=workspace.progress,
         guess=knowledge.guessed_defence,
+        labels=bought_labels(settings, target, workspace.store, settings.query_budget),
     )
     return Substitute(checkpoint, settings.query_budget)
 

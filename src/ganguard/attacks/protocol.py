@@ -3,15 +3,17 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol, cast
+from typing import Annotated, Any, ClassVar, Literal, Protocol, cast
 
+from pydantic import BeforeValidator
 from torch import Tensor
 
 from ganguard.architectures import ARCHITECTURES
-from ganguard.architectures.networks import require_buildable
+from ganguard.architectures.networks import classes_of, require_buildable
 from ganguard.attacks import ATTACKS
 from ganguard.base.compute import Compute
 from ganguard.base.errors import TargetError
+from ganguard.base.labels import Labels
 from ganguard.base.plugins import PluginTable
 from ganguard.base.progress import Progress, silent
 from ganguard.base.settings import Positive, parse
@@ -19,15 +21,25 @@ from ganguard.data.dataset import DatasetSettings
 from ganguard.data.splits import some_of
 from ganguard.queries.store import Store
 from ganguard.results.records import Knows
+from ganguard.targets.ask import Ask, ask_of, require_askable
 from ganguard.targets.checkpoint import CheckpointTarget
+from ganguard.targets.conditions import conditions_of
 from ganguard.targets.load import TargetSettings
 from ganguard.targets.protocol import BlackBoxTarget, WhiteBoxTarget
+from ganguard.training.classes import require_as_many
 from ganguard.training.guess import Guess
 from ganguard.training.initial_weights import require_beginning
 from ganguard.training.settings import TrainingSettings
 
 Relation = Literal["R4", "R5", "R6"]
 """The paper's relations to an attack that lacks the real images (R4), D (R5) or the stolen copy (R6)."""
+
+
+def _ask(value: object) -> Ask | None:
+    return None if value is None else ask_of(value)
+
+
+AttackAsk = Annotated[Ask | None, BeforeValidator(_ask)]
 
 
 @dataclass(frozen=True)
@@ -42,12 +54,12 @@ class Domain:
     dataset: DatasetSettings
     images: int | None
 
-    def choose(self, images: Tensor, train: Tensor, *, seed: int) -> Tensor:
-        """Return the images (n, C, H, W) uint8 to train on, out of the rows `train` of the domain's images.
+    def chosen(self, train: Tensor, *, seed: int) -> Tensor:
+        """Return the rows (n,) of the domain's images to train on, out of the rows `train`.
 
         Raises DataError if there are fewer than `self.images`.
         """
-        return images[some_of(train, self.images, seed=seed)]
+        return some_of(train, self.images, seed=seed)
 
 
 @dataclass(frozen=True)
@@ -91,6 +103,8 @@ class AttackSettings(TrainingSettings):
     Attributes:
         kind: name of the attack in the table of attacks.
         query_budget: images that the adversary may buy.
+        ask: how the adversary asks a conditional target: "uniform", a list of conditions, or a mapping of
+            conditions to shares. None asks as the audit does.
         improves_on: the paper's relations that this attack shows. Each names the kind of attack that it is
             compared with: one that lacks the real images (R4), D (R5) or the stolen copy (R6). R1 to R3 need
             no entry: every attack that knows nothing beside its purchase shows them.
@@ -101,13 +115,20 @@ class AttackSettings(TrainingSettings):
 
     kind: str
     query_budget: Positive
+    ask: AttackAsk = None
     improves_on: ClassVar[Mapping[Relation, str]] = {}
     own: ClassVar[frozenset[str]] = frozenset()
     varies: ClassVar[bool] = True
+    unsaid: ClassVar[frozenset[str]] = TrainingSettings.unsaid | {"ask"}
 
     def label(self) -> str:
-        """Return the attack's name in results and reports, whatever its budget."""
-        return f"{self.kind.replace('_', ' ')} {self.architecture.kind}"
+        """Return the attack's name in results and reports, whatever its budget.
+
+        It says whether the substitute has classes, and how the target is asked if not uniformly.
+        """
+        with_labels = " with labels" if classes_of(self.architecture) else ""
+        asked = "" if self.ask is None or self.ask.is_uniform else f", asks {self.ask.label()}"
+        return f"{self.kind.replace('_', ' ')} {self.architecture.kind}{with_labels}{asked}"
 
     def said(self) -> dict[str, Any]:
         """Return all settings that a run's result depends on, as JSON values."""
@@ -163,10 +184,12 @@ class Knowledge:
 
     Attributes:
         real_images: X_r, some of the target's training images, (m, C, H, W) uint8.
+        real_labels: their classes.
         judge: function from images (N, C, H, W) uint8 to a number; lower is better. It is made of other real
             images that the adversary holds, never of the sets that grade the substitute.
         judged_by: digest of the judge. A training that another judge watched is not continued.
         domain_images: images (n, C, H, W) uint8 of another domain, which the copy is moved to.
+        domain_labels: their classes.
         stolen: checkpoint of the copy that the attack would steal first; None lets it steal one.
         guessed_defence: the defence that the adversary believes bought images pass through. Only attacks
             that `trains_through` use it.
@@ -178,6 +201,8 @@ class Knowledge:
     domain_images: Tensor | None = None
     stolen: Path | None = None
     guessed_defence: Guess | None = None
+    real_labels: Labels | None = None
+    domain_labels: Labels | None = None
 
 
 @dataclass(frozen=True)
@@ -269,9 +294,26 @@ def require_attackable(target: BlackBoxTarget, settings: AttackSettings) -> None
     """
     settings.require_buildable(target.image_shape)
     require_beginning(settings, target.image_shape)
+    require_conditional(target, settings)
     if settings.needs().discriminator and not isinstance(target, WhiteBoxTarget):
         raise TargetError(
             f"{settings.kind} needs the target's discriminator, and this target has none. Give a checkpoint, "
             "or a factory that returns (G, D)."
         )
     attack_of(settings.kind).require(target, settings)
+
+
+def require_conditional(target: BlackBoxTarget, settings: AttackSettings) -> None:
+    """Check that a target has the conditions that an attack asks for, or that its substitute learns.
+
+    Raises TargetError if it has none, SpecError if it has others.
+    """
+    require_askable(target, settings.ask)
+    classes, known = classes_of(settings.architecture), conditions_of(target)
+    if classes and known is None:
+        raise TargetError(
+            f"{settings.architecture.kind} with {classes} classes learns what was asked for, and this target "
+            "takes no conditions. Leave `classes` out."
+        )
+    if classes and known:
+        require_as_many(settings, len(known), "the target has")

@@ -17,6 +17,7 @@ from ganguard.attacks.protocol import AttackSettings, Knowledge, Needs, Workspac
 from ganguard.base.cache import copy_directory, copy_file
 from ganguard.base.errors import DataError, SpecError
 from ganguard.base.images import shape_of
+from ganguard.base.labels import Labels
 from ganguard.base.settings import Positive
 from ganguard.training.early_stopping import JUDGED, Judge, Watch
 from ganguard.training.initial_weights import RANDOM_WEIGHTS, InitialWeights
@@ -87,8 +88,12 @@ def train_with_real(
     *,
     seed: int,
     initial_weights: InitialWeights = RANDOM_WEIGHTS,
+    labels: Labels | None = None,
+    of_real: Labels | None = None,
 ) -> Path:
     """Train a substitute on generated images (N, C, H, W) uint8 and on X_r, as the schedule says.
+
+    labels, of_real: the classes of both kinds of images, for a substitute with classes.
 
     Returns the best checkpoint that the judge saw, `workspace.directory`/checkpoint.
     """
@@ -107,6 +112,7 @@ def train_with_real(
             progress=progress,
             initial_weights=initial_weights,
             watch=watch,
+            labels=mixed_labels(labels, of_real, settings.real_share),
         )
         return _published(best, place, workspace)
     first = train_gan(
@@ -118,14 +124,23 @@ def train_with_real(
         progress=progress,
         initial_weights=initial_weights,
         guess=knowledge.guessed_defence,
+        labels=labels,
     )
-    return continue_with_real(first, settings, knowledge, workspace, seed=seed)
+    return continue_with_real(first, settings, knowledge, workspace, seed=seed, labels=of_real)
 
 
 def continue_with_real(
-    first: Path, settings: RealImagesSettings, knowledge: Knowledge, workspace: Workspace, *, seed: int
+    first: Path,
+    settings: RealImagesSettings,
+    knowledge: Knowledge,
+    workspace: Workspace,
+    *,
+    seed: int,
+    labels: Labels | None = None,
 ) -> Path:
     """Train the copy with the checkpoint `first` on X_r.
+
+    labels: the classes of X_r, for a substitute with classes.
 
     Returns the best checkpoint that the judge saw, `workspace.directory`/checkpoint.
     """
@@ -141,6 +156,7 @@ def continue_with_real(
         progress=workspace.progress,
         initial_weights=initial_weights,
         watch=_watch(settings, knowledge),
+        labels=labels,
     )
     return _published(best, place, workspace)
 
@@ -159,8 +175,8 @@ def mixed(generated: Tensor, real: Tensor, share: float) -> Tensor:
     """Return both kinds of images, one repeated so that about `share` of all are real.
 
     Args:
-        generated: (N, C, H, W).
-        real: (M, C, H, W).
+        generated: (N, C, H, W), or their labels (N,).
+        real: (M, C, H, W), or their labels (M,).
         share: in (0, 1).
 
     Returns:
@@ -168,5 +184,11 @@ def mixed(generated: Tensor, real: Tensor, share: float) -> Tensor:
     """
     # r N share = s M (1 - share); `times` is s / r.
     times = share / (1 - share) * len(generated) / len(real)
-    generated = generated.repeat(max(1, round(1 / times)), 1, 1, 1)
-    return torch.cat([generated, real.repeat(max(1, round(times)), 1, 1, 1)])
+    return torch.cat([generated] * max(1, round(1 / times)) + [real] * max(1, round(times)))
+
+
+def mixed_labels(generated: Labels | None, real: Labels | None, share: float) -> Labels | None:
+    """Return the labels of the images that `mixed` returns, if there are any."""
+    if generated is None or real is None:
+        return None
+    return Labels(mixed(generated.numbers, real.numbers, share), generated.names)

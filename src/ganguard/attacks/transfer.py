@@ -15,13 +15,16 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 from torch import Tensor
 
+from ganguard.architectures.networks import classes_of
 from ganguard.attacks.continued_copy import ContinuedCopySettings, copy_to_continue
 from ganguard.attacks.protocol import Attack, Domain, Knowledge, Needs, Relation, Substitute, Workspace
 from ganguard.base.errors import DataError, SpecError
 from ganguard.base.images import shape_of
+from ganguard.base.labels import Labels
 from ganguard.base.settings import Positive
 from ganguard.data.dataset import DatasetField
 from ganguard.data.encoded import EncodedImages
+from ganguard.targets.conditions import conditions_of
 from ganguard.targets.protocol import BlackBoxTarget
 from ganguard.training.initial_weights import RANDOM_WEIGHTS, InitialWeights
 from ganguard.training.loop import train_gan
@@ -119,6 +122,7 @@ def run(
         compute=workspace.compute,
         progress=workspace.progress,
         initial_weights=initial_weights,
+        labels=_domain_labels(settings, knowledge, target),
     )
     return Substitute(checkpoint, settings.needs().purchase)
 
@@ -132,6 +136,24 @@ def _domain_images(knowledge: Knowledge, image_shape: tuple[int, int, int]) -> T
         )
     require_domain(images, image_shape)
     return images
+
+
+def _domain_labels(settings: TransferSettings, knowledge: Knowledge, target: BlackBoxTarget) -> Labels | None:
+    """Return the classes of the domain's images, under the target's names; None for a copy without classes.
+
+    Raises SpecError if they have none, or more than the copy knows.
+    """
+    known = conditions_of(target)
+    if not classes_of(settings.architecture) or known is None:
+        return None
+    labels = knowledge.domain_labels
+    if labels is None or len(labels.names) > len(known):
+        found = "none" if labels is None else f"{len(labels.names)}"
+        raise SpecError(
+            f"the copy has {len(known)} classes, and the images of the domain have {found}. Give a domain "
+            "with at most as many classes, or leave `classes` out."
+        )
+    return Labels(labels.numbers, known.names)
 
 
 def require_domain(images: Tensor, image_shape: tuple[int, int, int]) -> None:

@@ -13,10 +13,20 @@ import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, cast
+from typing import Annotated, Any, ClassVar, TypeVar, cast
 
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, FailFast, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    FailFast,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
 
 from ganguard.base.errors import InputError, SpecError
 from ganguard.base.text_files import decoded
@@ -26,6 +36,23 @@ class Settings(BaseModel):
     """Base of every settings record: it is frozen, and refuses unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Sparse(Settings):
+    """Base of a record that leaves out some fields if they are None or empty, so that a record of before they
+    came is written as it was.
+
+    Attributes:
+        unsaid: names of these fields.
+    """
+
+    unsaid: ClassVar[frozenset[str]] = frozenset()
+
+    @model_serializer(mode="wrap")
+    def _without_unsaid(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        said: dict[str, Any] = handler(self)
+        left_out = {name for name in self.unsaid if said[name] in (None, (), [])}
+        return {name: value for name, value in said.items() if name not in left_out}
 
 
 def _whole(value: object) -> object:

@@ -94,6 +94,6 @@ def attack_knowledge(
         known = knowledge_of(load_and_say(real), needs.real_fraction, features, compute, seed=seed)
     if needs.domain:
         images = load_and_say(needs.domain.dataset)
-        chosen = needs.domain.choose(images.images, split(images).train, seed=seed)
-        known = replace(known, domain_images=chosen)
+        rows = needs.domain.chosen(split(images).train, seed=seed)
+        known = replace(known, domain_images=images.images[rows], domain_labels=images.labels_of(rows))
     return known

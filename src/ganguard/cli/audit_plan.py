@@ -29,7 +29,7 @@ def print_plan(spec: "Spec", directory: Path, processes: int | None) -> None:
 
     plan = make_plan(spec)
     done = find_all(plan, directory, spec.compute)
-    bought = account_records(plan, directory, done, spec.codes, delivered=True)
+    bought = account_records(plan, directory, done, spec, delivered=True)
     shown = Console(highlight=False)
     shown.print(_steps(plan, done), _images(spec, plan, bought))
     if any(step.volatile and step.name in done for step in plan.steps):

@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from ganguard.report.by_class import class_remarks
 from ganguard.report.defending import utility_table
 from ganguard.report.eyesight import blindness
 from ganguard.report.in_front import with_defences
@@ -51,6 +52,7 @@ def _sentences(results: AuditResults) -> Iterator[str]:
         yield spread_of_yardsticks(results)
         yield with_defences(headline(undefended), results).lead
         yield from remarks(undefended)
+        yield from class_remarks(undefended)
 
 
 def _left_out(results: AuditResults) -> Iterator[str]:

@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from ganguard.base.compute import Compute
     from ganguard.base.progress import Progress
     from ganguard.comparison.foreign import Foreign
-    from ganguard.comparison.image_sets import ImageSet
+    from ganguard.comparison.image_sets import ImageSet, SetClasses
     from ganguard.data.dataset import DatasetSettings
     from ganguard.data.npz import NpzImages
     from ganguard.targets.load import TargetSettings
@@ -108,7 +108,7 @@ def _is_checkpoint(text: str) -> bool:
 def _of_dataset(settings: "DatasetSettings", samples: int, progress: "Progress") -> "ImageSet":
     from ganguard.base.images import shape_of
     from ganguard.cli.options import load_and_say
-    from ganguard.comparison.image_sets import ImageSet, Origin, at_once
+    from ganguard.comparison.image_sets import ImageSet, Origin, SetClasses, at_once
     from ganguard.comparison.pairing import Whole, chosen
 
     real = load_and_say(settings, progress)
@@ -129,7 +129,8 @@ def _of_dataset(settings: "DatasetSettings", samples: int, progress: "Progress")
         real.made_rgb,
         orient=getattr(settings, "orient", None),
     )
-    return ImageSet(len(rows), shape, lambda: whole.read(rows), whole, origin)
+    classes = None if real.labels is None else SetClasses(real.labels[rows], real.classes)
+    return ImageSet(len(rows), shape, lambda: whole.read(rows), whole, origin, classes)
 
 
 def _of_archive(archive: "NpzImages", samples: int) -> "ImageSet":
@@ -168,8 +169,26 @@ def _of_harvest(directory: Path, shards: list[tuple[int, int, Path]], samples: i
     )
     shape = shape_of(read_parquet([wanted[0][0]], 1))
     return ImageSet(
-        len(numbers), shape, lambda: whole.read(torch.arange(len(numbers))), whole, Origin("harvest")
+        len(numbers),
+        shape,
+        lambda: whole.read(torch.arange(len(numbers))),
+        whole,
+        Origin("harvest"),
+        _conditions(wanted),
     )
+
+
+def _conditions(shards: list[tuple[Path, int]]) -> "SetClasses | None":
+    """Return what the images of a harvest were asked for; None if its target takes no conditions.
+
+    shards: the files, and how many images of each are measured.
+    """
+    from ganguard.comparison.image_sets import SetClasses
+    from ganguard.data.parquet import has_column, read_texts
+
+    if not has_column(shards[0][0], "condition"):
+        return None
+    return SetClasses.of([name for file, count in shards for name in read_texts(file, "condition")[:count]])
 
 
 def _seed_of(directory: Path) -> str:

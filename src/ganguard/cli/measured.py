@@ -15,6 +15,7 @@ from ganguard.cli.measure import DEFAULT, DEFAULT_NETWORK
 from ganguard.comparison.foreign import ALLOWED, Foreign, measure_foreign
 from ganguard.comparison.image_sets import ImageSet
 from ganguard.comparison.measure_sets import Measured, ScaleName, measured_sets
+from ganguard.comparison.values import Value
 from ganguard.results.measured import MeasuredBase, SetRecord, measured_record
 
 Side = ImageSet | Foreign
@@ -102,6 +103,7 @@ def record_of(
             **{name: value.value for name, value in values.items()},
             "spread": {name: value.spread for name, value in values.items() if value.spread is not None},
             "images_judged": {name: value.images for name, value in values.items() if value.images},
+            "by_class": _by_class(values),
             "not_measured": found.refused,
             "notes": (*converted, *found.notes),
             "pairs": found.pairs and {"count": a.images, "by": found.pairs},
@@ -115,6 +117,15 @@ def record_of(
             },
         }
     )
+
+
+def _by_class(values: Mapping[str, Value]) -> dict[str, dict[str, object]] | None:
+    """Return the numbers of each class that were measured; None if there are none."""
+    return {
+        name: {of: {"value": v.value, "spread": v.spread, "images": v.images} for of, v in parts.items()}
+        for name, value in values.items()
+        if (parts := value.by_class)
+    } or None
 
 
 def _set(side: Side) -> SetRecord:

@@ -2,7 +2,13 @@
 
 from typing import TYPE_CHECKING
 
+from ganguard.base.settings import shortened
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torch import Tensor
+
     from ganguard.base.compute import Compute
     from ganguard.comparison.image_sets import ImageSet
     from ganguard.targets.load import TargetSettings
@@ -44,26 +50,32 @@ def _given_target(text: str, latent_dim: int | None, trusted: bool) -> "TargetSe
 
 
 def of_target(settings: "TargetSettings", samples: int, compute: "Compute", seed: int) -> "ImageSet":
-    """Return images that a target makes. Those of codes can be pairs with another target's of such codes."""
+    """Return images that a target makes; a conditional one is asked uniformly. Those of codes can be pairs
+    with another target's of such codes, and of the same conditions."""
     from ganguard.base.seeds import derived_seed
-    from ganguard.comparison.image_sets import ImageSet, Origin, at_once
+    from ganguard.comparison.image_sets import ImageSet, Origin, SetClasses, at_once
     from ganguard.comparison.pairing import Whole
+    from ganguard.targets.ask import asked_of
+    from ganguard.targets.conditions import conditions_of, sample
     from ganguard.targets.load import kind_of, load_target
     from ganguard.targets.protocol import LatentTarget
 
     target, indices = load_target(settings, compute), range(samples)
     step = at_once(target.image_shape)
     parts = [indices[start : start + step] for start in range(0, samples, step)]
-    whole = Whole(
-        "code",
-        samples,
-        lambda _: (target.sample(part, seed=derived_seed(0, "measure", "pairs")) for part in parts),
-        origin=f"codes of {target.latent_dim} numbers" if isinstance(target, LatentTarget) else "no codes",
-    )
+
+    def read(seed: int) -> "Iterator[Tensor]":
+        for part in parts:
+            yield sample(target, part, seed=seed, conditions=asked_of(target, None, part, seed=seed))
+
+    whole, conditions = None, conditions_of(target)
+    if isinstance(target, LatentTarget):
+        origin = f"codes of {target.latent_dim} numbers"
+        if conditions is not None:
+            origin += f", of {len(conditions)} {conditions.kind} ({shortened(', '.join(conditions.names))})"
+        whole = Whole("code", samples, lambda _: read(derived_seed(0, "measure", "pairs")), origin=origin)
+    asked = asked_of(target, None, indices, seed=seed)
+    classes = SetClasses(asked, conditions.names) if conditions and asked is not None else None
     return ImageSet(
-        samples,
-        target.image_shape,
-        lambda: (target.sample(part, seed=seed) for part in parts),
-        whole if isinstance(target, LatentTarget) else None,
-        Origin(kind_of(settings)),
+        samples, target.image_shape, lambda: read(seed), whole, Origin(kind_of(settings)), classes
     )

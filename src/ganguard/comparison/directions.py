@@ -22,6 +22,8 @@ from ganguard.base.seeds import derived_seed
 from ganguard.base.settings import shortened
 from ganguard.defences.semantic_directions import SHARE, Direction, Effect, Score, effect, fit_direction
 from ganguard.metrics.attributes import slant, stroke_thickness
+from ganguard.targets.ask import asked_of
+from ganguard.targets.conditions import generate
 from ganguard.targets.protocol import LatentTarget, require_answer
 
 ATTRIBUTES: dict[str, Score] = {"slant": slant, "thickness": stroke_thickness}
@@ -92,6 +94,9 @@ def fit_for(
 ) -> Direction:
     """Draw codes of a target's prior, score their images, and fit the direction of growing scores.
 
+    A conditional target is asked for all conditions equally often, and a score counts by how far it lies from
+    the mean of its condition: the direction is then one within a condition.
+
     Args:
         attribute, probabilities: as `score_of` takes them.
         samples: codes to draw. InterFaceGAN's author advises more than 500,000; its example takes 10,000.
@@ -101,14 +106,27 @@ def fit_for(
     """
     score = score_of(attribute, probabilities)
     drawn = derived_seed(seed, "directions", "fit")
+    asked = asked_of(target, None, range(samples), seed=drawn)
     latents: list[Tensor] = []
     scores: list[Tensor] = []
     for start in range(0, samples, _AT_ONCE):
-        codes = target.draw_latents(range(start, min(samples, start + _AT_ONCE)), seed=drawn)
+        indices = range(start, min(samples, start + _AT_ONCE))
+        codes = target.draw_latents(indices, seed=drawn)
         latents.append(codes.cpu())
-        scores.append(score(require_answer(target.generate(codes), target, len(codes))))
-        progress(start + len(codes), samples, "images")
-    return fit_direction(torch.cat(latents), torch.cat(scores), name=attribute, share=share, seed=seed)
+        images = generate(target, codes, None if asked is None else asked[indices.start : indices.stop])
+        scores.append(score(require_answer(images, target, len(codes))))
+        progress(indices.stop, samples, "images")
+    found = torch.cat(scores)
+    found = found if asked is None else _within(found, asked)
+    return fit_direction(torch.cat(latents), found, name=attribute, share=share, seed=seed)
+
+
+def _within(scores: Tensor, conditions: Tensor) -> Tensor:
+    """Return scores (N,) less the mean of all scores of the same condition (N,)."""
+    count = int(conditions.max()) + 1
+    sums = torch.zeros(count, dtype=torch.float64).index_add(0, conditions, scores.double())
+    means = sums / torch.bincount(conditions, minlength=count).clamp(min=1)
+    return scores.double() - means[conditions]
 
 
 def effect_on(
@@ -121,8 +139,10 @@ def effect_on(
     codes: int = EFFECT_CODES,
 ) -> Effect:
     """Return what moving fresh codes along a direction, by AMOUNTS, does to an attribute."""
-    latents = target.draw_latents(range(codes), seed=derived_seed(seed, "directions", "effect")).cpu()
-    return effect(target.generate, latents, direction, score_of(attribute, probabilities), AMOUNTS)
+    drawn = derived_seed(seed, "directions", "effect")
+    latents = target.draw_latents(range(codes), seed=drawn).cpu()
+    asked, score = asked_of(target, None, range(codes), seed=drawn), score_of(attribute, probabilities)
+    return effect(target.generate, latents, direction, score, AMOUNTS, asked)
 
 
 def save_strip(images: Tensor, directory: Path) -> None:

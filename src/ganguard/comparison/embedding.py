@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 from torch import Tensor
@@ -12,7 +12,7 @@ from ganguard.base.codecs import read_tensors, require_finite
 from ganguard.base.compute import Compute
 from ganguard.base.errors import CheckpointError, MetricError, SpecError, unknown_name
 from ganguard.base.images import colours_of
-from ganguard.base.settings import Plain, Positive, Settings, one_line, read_record, read_yaml
+from ganguard.base.settings import Plain, Positive, Sparse, one_line, read_record, read_yaml
 from ganguard.metrics.features import FEATURES, pretrained
 from ganguard.metrics.features.network import (
     FeatureNetwork,
@@ -77,7 +77,7 @@ def load_embedding(directory: Path, compute: Compute) -> Embedding:
     return Embedding(settings, said.channels, network, Standardisation(mean, std), compute)
 
 
-class FeatureDescription(Settings):
+class FeatureDescription(Sparse):
     """The contents of features.json, which describes a feature network.
 
     Attributes:
@@ -85,6 +85,8 @@ class FeatureDescription(Settings):
         dimensions: D of its features.
         held_out_accuracy: of a classifier on the reference split; None for other networks.
         note: what to know of the scale, such as too few images; empty if nothing.
+        classes: names of a classifier's classes, in the order of its probabilities; empty, and then left out,
+            if it knows none or they have no names.
     """
 
     settings: Plain
@@ -92,6 +94,15 @@ class FeatureDescription(Settings):
     dimensions: Positive
     held_out_accuracy: Annotated[float, Field(ge=0, le=1)] | None
     note: str = ""
+    classes: tuple[str, ...] = ()
+    unsaid: ClassVar[frozenset[str]] = frozenset({"classes"})
+
+
+def class_names_of(features: str) -> tuple[str, ...]:
+    """Return what the classifier of an audit's features calls its classes; () if it does not say, or the text
+    names other features. Raises CheckpointError if they are damaged."""
+    path = Path(features) / "features.json"
+    return read_record(path, FeatureDescription, CheckpointError).classes if path.is_file() else ()
 
 
 def network_of(

@@ -1,6 +1,6 @@
 """A set of images that is read in parts, as often as needed, so that it need not fit into memory."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from typing import Literal
@@ -47,6 +47,26 @@ class Origin:
 
 
 @dataclass(frozen=True)
+class SetClasses:
+    """The classes, or prompts, of the images of a set.
+
+    Attributes:
+        labels: (N,) int64, places among the names, in the order in which the images are read.
+        names: of the classes.
+    """
+
+    labels: Tensor
+    names: tuple[str, ...]
+
+    @staticmethod
+    def of(names: Sequence[str]) -> "SetClasses":
+        """Return the classes of images whose names are given, an image each."""
+        known = sorted(set(names))
+        places = {name: place for place, name in enumerate(known)}
+        return SetClasses(torch.tensor([places[name] for name in names], dtype=torch.int64), tuple(known))
+
+
+@dataclass(frozen=True)
 class ImageSet:
     """Images that are read in parts.
 
@@ -57,6 +77,7 @@ class ImageSet:
         whole: the set that they were chosen from, to find pairs in; None if they are all there is, and known
             by their place.
         origin: where they come from.
+        classes: their classes; None if they have none.
     """
 
     count: int
@@ -64,6 +85,7 @@ class ImageSet:
     read: Callable[[], Iterable[Tensor]]
     whole: Whole | None = None
     origin: Origin = Origin()
+    classes: SetClasses | None = None
 
     @staticmethod
     def of(images: Tensor) -> "ImageSet":

@@ -8,10 +8,11 @@ from typing import Literal
 from ganguard.base.compute import Compute, limit_threads
 from ganguard.base.errors import MetricError, SpecError
 from ganguard.base.progress import Progress
-from ganguard.comparison.embedding import network_of
+from ganguard.comparison.embedding import class_names_of, network_of
 from ganguard.comparison.image_sets import ImageSet
 from ganguard.comparison.metric_names import named_metrics
 from ganguard.comparison.pairing import How
+from ganguard.comparison.sets_by_class import consistency, coverage, within_classes
 from ganguard.comparison.two_sets import TwoSets
 from ganguard.comparison.values import (
     Value,
@@ -30,7 +31,7 @@ from ganguard.results.measures import MEASURES, Measure, Of
 
 ScaleName = Literal["audit", "b", "none"]
 """What features are scaled by: the audit that they are from, images b, or nothing, as published ones are."""
-_OF_ONE_SET = ("probabilities", "images", "natural images", "unscaled features of one set")
+_OF_ONE_SET = ("probabilities", "images", "natural images", "unscaled features of one set", "asked classes")
 
 
 def _of_clip(sets: TwoSets, measure: Measure) -> Value:
@@ -52,6 +53,9 @@ KINDS: dict[Of, Callable[[TwoSets, Measure], Value | None]] = {
     "natural images": TwoSets.of_natural,
     "pairs": TwoSets.of_pairs,
     "training images": lambda sets, measure: of_memory(measure, sets.memory(measure.function)),
+    "classes": lambda sets, _: within_classes(sets),
+    "asked classes": lambda sets, _: consistency(sets),
+    "seen classes": lambda sets, _: coverage(sets),
 }
 """How a number is computed, by what it is computed of. Those of held-out images need a third set."""
 
@@ -116,7 +120,7 @@ def measured_sets(
     settings, network, audited = network_of(features, a.shape[0], compute)
     scaled_by = scale_of(scale, audited, features)
     kept = None if cache is None else FeatureCache(cache, network_key(settings, network, compute))
-    sets = TwoSets(a, b, network, scaled_by, compute, progress, kept)
+    sets = TwoSets(a, b, network, scaled_by, compute, progress, kept, class_names_of(features))
     values, refused = dict[str, Value](), dict[str, str]()
     with limit_threads(compute.threads):
         for done, name in enumerate(names, 1):

@@ -41,6 +41,7 @@ class TwoSets:
     Attributes:
         scale: of the features; "b" takes it from b, "none" leaves them as the network gives them.
         cache: stores features for later calls; None stores nothing.
+        class_names: what the network calls its classes; empty if it knows none, or does not say.
     """
 
     a: ImageSet
@@ -50,6 +51,7 @@ class TwoSets:
     compute: Compute
     progress: Progress
     cache: FeatureCache | None = None
+    class_names: tuple[str, ...] = ()
 
     def _extracted(self, images: ImageSet, output: Output = "features") -> Tensor:
         parts, total = images.parts(), images.count
@@ -89,7 +91,17 @@ class TwoSets:
     @cached_property
     def probabilities(self) -> Tensor:
         """Class probabilities (N, K) of a, in no order."""
-        return in_no_order(as_probabilities(self._extracted(self.a, "probabilities")))
+        return in_no_order(self.seen_in_a)
+
+    @cached_property
+    def seen_in_a(self) -> Tensor:
+        """Class probabilities (N, K) of a."""
+        return as_probabilities(self._extracted(self.a, "probabilities"))
+
+    @cached_property
+    def seen_in_b(self) -> Tensor:
+        """Class probabilities (M, K) of b."""
+        return as_probabilities(self._extracted(self.b, "probabilities"))
 
     @cached_property
     def memberships(self) -> Callable[[str], Memberships]:

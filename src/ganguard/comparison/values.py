@@ -4,7 +4,7 @@ The spread is the standard error due to the number of images measured. It does n
 or another purchase, would differ: that is what seeds are for.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import import_module
 from typing import Any, NamedTuple
@@ -29,11 +29,13 @@ class Value(NamedTuple):
     Attributes:
         spread: its standard error; None if it is unknown.
         images: how many images it is of; None if it is of all images of the set.
+        by_class: the same number of the images of each class, by the class's name; None if there is none.
     """
 
     value: float
     spread: float | None
     images: int | None = None
+    by_class: "Mapping[str, Value] | None" = None
 
 
 @cache

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ganguard.base.cache import tensor_digest
 from ganguard.base.errors import SpecError
+from ganguard.base.labels import Labels
 from ganguard.base.progress import Progress, silent
 from ganguard.base.settings import Settings, shortened
 from ganguard.data import DATASETS
@@ -63,6 +64,10 @@ class RealImages:
     stray: int = 0
     made_rgb: int = 0
     decided: tuple[str, ...] = ()
+
+    def labels_of(self, rows: Tensor) -> Labels | None:
+        """Return the classes of some images; None if the data set has none."""
+        return None if self.labels is None else Labels(self.labels[rows], self.classes)
 
     def digest(self) -> str:
         """Return the SHA-256 of the images, labels and groups."""

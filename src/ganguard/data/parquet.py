@@ -79,6 +79,12 @@ def read_parquet(files: list[Path], count: int | None = None) -> Tensor:
     return images[:held]
 
 
+def has_column(file: Path, column: str) -> bool:
+    """Return whether a file has a column. Raises DataError if it is no Parquet file, or damaged."""
+    with opened_parquet(file) as opened:
+        return column in opened.schema_arrow.names
+
+
 def read_texts(file: Path, column: str) -> list[str]:
     """Return a column of texts. Raises DataError if there is none, or it holds anything but texts."""
     with opened_parquet(file) as opened:

@@ -264,11 +264,12 @@ class Effect:
 
 
 def effect(
-    generate: Callable[[Tensor], Tensor],
+    generate: Callable[..., Tensor],
     latents: Tensor,
     direction: Direction,
     score: Score,
     amounts: Sequence[float],
+    conditions: Tensor | None = None,
 ) -> Effect:
     """Return scores and images of codes that are moved along a direction by each amount, in ascending order.
 
@@ -280,6 +281,8 @@ def effect(
         direction: the direction.
         score: images to scores of the attribute.
         amounts: in units of the prior's standard deviation.
+        conditions: (N,), what a conditional target is asked for with each code, however far it is moved;
+            `generate` then takes them as `conditions`.
     """
     amounts = sorted(set(amounts))
     if latents.ndim != 2 or len(latents) == 0 or latents.shape[1] != direction.latent_dim or len(amounts) < 2:
@@ -291,8 +294,10 @@ def effect(
     shown: list[Tensor] = []
     for amount in amounts:
         of_amount: list[Tensor] = []
-        for codes in latents.split(AT_ONCE):
-            images = generate(direction.moved(codes, torch.tensor(amount)))
+        for start in range(0, len(latents), AT_ONCE):
+            part = slice(start, start + AT_ONCE)
+            asked = {} if conditions is None else {"conditions": conditions[part]}
+            images = generate(direction.moved(latents[part], torch.tensor(amount)), **asked)
             if not of_amount:
                 shown.append(images[:SHOWN])
             of_amount.append(score(images).double())

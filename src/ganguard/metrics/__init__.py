@@ -1,6 +1,7 @@
 """Measures of images and of their features: arrays in, floats out. The public names below are stable."""
 
 from ganguard.metrics.arrays import MeanStd
+from ganguard.metrics.classes import class_consistency, class_coverage, frechet_within_classes
 from ganguard.metrics.frechet import GaussianStatistics, frechet_distance, frechet_distance_infinity
 from ganguard.metrics.inception_score import inception_score
 from ganguard.metrics.kernel import kernel_distance, kernel_distance_full
@@ -21,10 +22,13 @@ __all__ = [
     "Memorisation",
     "NdbJsd",
     "NiqeModel",
+    "class_consistency",
+    "class_coverage",
     "cmmd",
     "fit_niqe",
     "frechet_distance",
     "frechet_distance_infinity",
+    "frechet_within_classes",
     "has_texture",
     "inception_score",
     "kernel_distance",

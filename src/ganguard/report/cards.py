@@ -1,8 +1,8 @@
 """The cards at the head of the report: the closest copy at each budget, and what it is read by."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ganguard.report.findings import replays
+from ganguard.report.findings import consistency, replays
 from ganguard.report.independent import CLOSER, NEVER_SAW, closer_word, floors
 from ganguard.report.numbers import DASH, counted, interval, number
 from ganguard.report.weak import FAILED, weak_headline
@@ -24,6 +24,8 @@ class Card:
         ratio: of its distance to that of two draws of the target.
         closer: whether the copy is closer than a model that never saw the target, or that such a model did
             not learn; empty for other cards.
+        seen: in how many images of the copy the class is seen that was asked for; empty for other cards, and
+            for copies that cannot be asked.
     """
 
     budget: str
@@ -32,6 +34,7 @@ class Card:
     attack: str
     ratio: str
     closer: str = ""
+    seen: str = ""
 
 
 def cards(
@@ -69,7 +72,9 @@ def _copy(results: AuditResults, budget: int, attack: str, summary: Summary, flo
     said = f"{CLOSER}: {'not measured' if closer == DASH else closer}"
     if weak_headline(results, attack, budget):
         said = f"{FAILED}; {said}"
-    return _card(images(budget), summary, floor, attack, said)
+    card = _card(images(budget), summary, floor, attack, said)
+    seen = consistency(results, attack, budget)
+    return replace(card, seen=f"shows the class that was asked for: {seen.mean:.1%}") if seen else card
 
 
 def _purchase(results: AuditResults, floor: Summary | None) -> list[Card]:

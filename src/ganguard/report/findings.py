@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ganguard.results.measures import DISTANCE
+from ganguard.results.measures import CONSISTENCY, DISTANCE
 from ganguard.results.records import Against, AuditResults, Measurement, Subject
 from ganguard.results.summaries import Summary, summarise, summarise_copies
 
@@ -107,6 +107,19 @@ def of_copy(
 def of_yardstick(results: AuditResults, yardstick: Yardstick, metric: str = DISTANCE) -> list[Measurement]:
     """Return one number of a yardstick, for every draw."""
     return results.select(subject=yardstick.subject, against=yardstick.against, metric=metric)
+
+
+def consistency(
+    results: AuditResults, attack: str | None = None, budget: int | None = None
+) -> Summary | None:
+    """Return the share of the images of an attack's copies, or of the target's, in which a classifier sees
+    the class that was asked for; None if it was not measured."""
+    subject: Subject = "target" if attack is None else "substitute"
+    return summarise_copies(
+        results.select(
+            subject=subject, attack=attack, query_budget=budget, metric=CONSISTENCY, condition=None
+        )
+    )
 
 
 def copies(results: AuditResults) -> list[CopyDistances]:

@@ -91,7 +91,8 @@ def _seen(picture: Picture) -> str:
     behind = "" if picture.defence is None else f", behind {picture.defence}"
     who = "" if picture.adversary is None else f", adversary {picture.adversary}"
     along = "" if picture.attribute is None else f" of {picture.attribute}"
-    return f"{picture.columns} a row: {SHOWN[picture.subject]}{along}{made}{seed}{behind}{who}"
+    rows = f", a row each of {', '.join(picture.rows)}" if picture.rows else ""
+    return f"{picture.columns} a row: {SHOWN[picture.subject]}{along}{made}{seed}{behind}{who}{rows}"
 
 
 def open_gallery(results: AuditResults, directory: Path) -> Gallery:

@@ -5,32 +5,22 @@ from typing import get_args
 
 import yaml
 
-from ganguard.report import lists, plots, tables, weak, words
+from ganguard.report import by_class, lists, plots, tables, weak, words
 from ganguard.report.copies_beside import copies_beside
 from ganguard.report.defending import defending_section
 from ganguard.report.dots import dots
 from ganguard.report.eyesight import eyesight_section
-from ganguard.report.findings import labels, seeds
+from ganguard.report.facts import facts
+from ganguard.report.findings import labels
 from ganguard.report.frontier import frontier, frontier_keys
 from ganguard.report.grids import grid_rows, open_gallery
 from ganguard.report.in_front import relations_note, with_defences
-from ganguard.report.numbers import counted, whole
 from ganguard.report.pages import template
 from ganguard.report.refining import DIAGNOSTICS, refining_section
 from ganguard.report.relations import relations
 from ganguard.report.target_check import target_check
 from ganguard.results.measures import MEASURES
 from ganguard.results.records import Against, AuditResults
-from ganguard.results.skipped import decided, made_rgb, said_of
-
-_SEEN = "seen before a white background"
-_COLOURS = {
-    1: "grey",
-    2: f"grey with opacity; {_SEEN}",
-    3: "colour",
-    4: f"colour with opacity; {_SEEN}",
-}
-"""What the channels of images are, by their number."""
 
 
 def render(results: AuditResults, directory: Path) -> str:
@@ -38,13 +28,15 @@ def render(results: AuditResults, directory: Path) -> str:
 
     Raises DataError if a picture is absent or is not a PNG file.
     """
-    whole_results, results = results, results.undefended()
+    gallery = open_gallery(results, directory)
+    by_condition = by_class.by_class_section(results.undefended(), gallery)
+    whole_results = results.of_all()
+    results = whole_results.undefended()
     title = "Copy quality against query budget"
     said = with_defences(words.headline(results), whole_results)
     description = " ".join(
         [said.lead, *(f"{card.budget}: FD {card.distance}." for card in said.cards), *said.remarks]
     )
-    gallery = open_gallery(whole_results, directory)
     defending = defending_section(whole_results, gallery)
     step_rows, step_total = lists.steps(results)
     return template("report.html.j2").render(
@@ -72,6 +64,7 @@ def render(results: AuditResults, directory: Path) -> str:
         ],
         failures=lists.failures(whole_results),
         grid_rows=grid_rows(results, gallery),
+        by_class=by_condition,
         refining=refining_section(results, gallery),
         diagnostics=DIAGNOSTICS,
         measured=[(against, tables.measure_table(results, against)) for against in get_args(Against)],
@@ -89,37 +82,3 @@ def render(results: AuditResults, directory: Path) -> str:
         bought=lists.bought(whole_results),
         used=lists.used(whole_results),
     )
-
-
-def facts(results: AuditResults) -> list[tuple[str, str]]:
-    """Return where and on what the audit ran, as pairs of a name and a value."""
-    here, features, target = results.environment, results.features, results.target
-    channels, height, width = target.image_shape
-    held_out = features.held_out_accuracy
-    accuracy = "" if held_out is None else f"; right on {held_out:.1%} of held-out real images"
-    why = f"; {features.why}" if features.why else ""
-    split = ", ".join(f"{whole(count)} in {name}" for name, count in results.real_images.items())
-    return [
-        ("target", target.description),
-        ("target's identity", target.identity),
-        ("distances to the target", words.MEASURED_AGAINST[target.measured_against]),
-        ("images", f"{height}×{width} pixels, {_COLOURS[channels]}"),
-        ("codes drawn by", f"the {target.codes}"),
-        ("real images", f"{results.real} ({split})"),
-        *(("images left out", said) for record in results.skipped if (said := said_of(record))),
-        *(("channels", said) for record in results.skipped if (said := made_rgb(record))),
-        *(("files", said) for record in results.skipped if (said := decided(record))),
-        ("features", f"{features.kind}, {whole(features.dimensions)} dimensions{accuracy}{why}"),
-        *((("scale of the features", features.note),) if features.note else ()),
-        ("seeds of the copies", ", ".join(str(seed) for seed in seeds(results)) or "no copy was measured"),
-        (
-            "versions",
-            f"ganguard {here.ganguard}, Python {here.python}, PyTorch {here.torch}, NumPy {here.numpy}",
-        ),
-        ("machine", f"{here.platform}; {here.processor}, {counted(here.cores, 'core')}"),
-        (
-            "run on",
-            f"{here.device}, {counted(here.processes, 'process', 'processes')} of "
-            f"{counted(here.threads, 'thread')}",
-        ),
-    ]

@@ -76,10 +76,18 @@ def _behind(budget: int, points: Sequence[DefencePoint]) -> tuple[float, str, st
 
 
 def relations_note(results: AuditResults) -> str:
-    """Return which copies the relations are about; empty if there are no defences."""
+    """Return which copies the relations are about, and which relation the paper has not; empty if there are
+    no defences, and all relations are the paper's."""
+    judged = {verdict.relation for verdict in results.verdicts}
+    ours = (
+        "R8, that labels help the copy at equal budget, is ours and not the paper's."
+        if "R8" in judged
+        else ""
+    )
     if not results.defences:
-        return ""
-    undefended = "R1 to R6 are about copies made without a defence"
-    if any(verdict.relation == "R7" for verdict in results.verdicts):
-        return f"{undefended}, R7 is about those made behind {counted(len(results.defences), 'defence')}."
-    return f"{undefended}; whether a defence protects is not judged here."
+        return ours
+    undefended = f"R1 to R6{' and R8' if ours else ''} are about copies made without a defence"
+    behind = "; whether a defence protects is not judged here."
+    if "R7" in judged:
+        behind = f", R7 is about those made behind {counted(len(results.defences), 'defence')}."
+    return f"{undefended}{behind} {ours}".strip()

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ganguard.report.by_class import class_remarks
 from ganguard.report.cards import Card, cards, images
 from ganguard.report.findings import (
     NOISE_TO_REAL,
@@ -99,6 +100,7 @@ def headline(results: AuditResults) -> Headline:
                     _gain(best_learnt),
                     _beside_real(results, best_learnt),
                     _accuracy(results, learnt),
+                    *class_remarks(results),
                     _noise(results),
                 ],
             )

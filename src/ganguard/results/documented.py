@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from ganguard.base.cache import write_bytes
-from ganguard.results.measures import INPUTS, MEASURES, SPREADS, Measure
+from ganguard.results.measure import INPUTS, SPREADS
+from ganguard.results.measures import MEASURES, Measure
 
 BEGIN, END = "<!-- measures -->\n", "<!-- end of measures -->\n"
 _BETTER = {"lower": "lower", "higher": "higher", "none": "neither"}

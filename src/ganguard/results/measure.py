@@ -17,8 +17,45 @@ Of = Literal[
     "pairs",
     "training images",
     "held-out images",
+    "classes",
+    "asked classes",
+    "seen classes",
 ]
-Spread = Literal["bootstrap", "moments", "lines", "kernels", "splits", "images", "parts", "none"]
+Spread = Literal[
+    "bootstrap", "moments", "lines", "kernels", "splits", "images", "parts", "classes", "shares", "none"
+]
+
+INPUTS: dict[Of, str] = {
+    "features": "features of both sets",
+    "unscaled features": "unscaled features of both sets",
+    "unscaled features of one set": "unscaled features of one set",
+    "CLIP features": "CLIP's embeddings of both sets",
+    "balls": "features of both sets",
+    "bins": "pixels of both sets",
+    "probabilities": "class probabilities of one set",
+    "images": "pixels of one set",
+    "natural images": "pixels of one set, and a model of natural images",
+    "pairs": "pixels of pairs",
+    "training images": "features of one set, and of the images that its generator was trained on",
+    "held-out images": "the same, and features of fresh images of the same origin",
+    "classes": "features of both sets, and the class of each image",
+    "asked classes": "class probabilities of one set, and the class that each image was asked for",
+    "seen classes": "class probabilities of both sets",
+}
+"""What numbers are computed of, in words."""
+SPREADS: dict[Spread, str] = {
+    "bootstrap": "bootstrap over the images, 20 replicates",
+    "moments": "influence of each image, and the noise of second order; none below 1.25 images a dimension",
+    "lines": "the same, of all points of the line",
+    "kernels": "variance of first and second order of the kernel's means",
+    "splits": "influence of each image on the score of its part",
+    "images": "standard error of the mean over the images",
+    "parts": "variance between disjoint halves and quarters of both sets, 32 times",
+    "classes": "those of the classes, whose images differ, as of a mean; none if one of them has none",
+    "shares": "that of a share of independent images, with one added on either side (Agresti & Coull 1998)",
+    "none": "none is known",
+}
+"""How the standard error of a number is taken, in words."""
 
 
 @dataclass(frozen=True, kw_only=True)

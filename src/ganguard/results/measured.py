@@ -99,6 +99,20 @@ class VersionsRecord(Settings):
     pillow: str
 
 
+class ClassNumber(Settings):
+    """A number of the images of one class.
+
+    Attributes:
+        value: the number.
+        spread: its standard error, if it has one.
+        images: how many images of A are of the class.
+    """
+
+    value: float
+    spread: float | SkipJsonSchema[None] = None
+    images: Positive
+
+
 class MeasuredBase(Settings):
     """What is said of every measurement of images A against images B; beside it stands each number that was
     measured, under its own name.
@@ -110,6 +124,8 @@ class MeasuredBase(Settings):
         images: how many images of A and of B were measured; 0 for statistics.
         spread: by name of the number, its standard error, if it has one.
         images_judged: by name, how many images or pairs the number is of, if not of all.
+        by_class: by name of the number and of the class, the number of the images of that class; absent if
+            none was measured.
         not_measured: by name, why a number could not be measured.
         notes: what to know when these numbers are read.
         pairs: the pairs, if numbers of pairs were measured.
@@ -125,6 +141,7 @@ class MeasuredBase(Settings):
     images: tuple[NonNegative, NonNegative]
     spread: dict[str, float]
     images_judged: dict[str, Positive]
+    by_class: dict[str, dict[str, ClassNumber]] | SkipJsonSchema[None] = None
     not_measured: dict[str, str]
     notes: tuple[str, ...]
     pairs: PairsRecord | SkipJsonSchema[None] = None

@@ -6,36 +6,14 @@ and a record here.
 """
 
 from ganguard.results.measure import Direction as Direction
-from ganguard.results.measure import Measure, Of, Spread
+from ganguard.results.measure import Measure as Measure
+from ganguard.results.measure import Of as Of
+from ganguard.results.measure import Spread as Spread
 
-INPUTS: dict[Of, str] = {
-    "features": "features of both sets",
-    "unscaled features": "unscaled features of both sets",
-    "unscaled features of one set": "unscaled features of one set",
-    "CLIP features": "CLIP's embeddings of both sets",
-    "balls": "features of both sets",
-    "bins": "pixels of both sets",
-    "probabilities": "class probabilities of one set",
-    "images": "pixels of one set",
-    "natural images": "pixels of one set, and a model of natural images",
-    "pairs": "pixels of pairs",
-    "training images": "features of one set, and of the images that its generator was trained on",
-    "held-out images": "the same, and features of fresh images of the same origin",
-}
-"""What numbers are computed of, in words."""
-SPREADS: dict[Spread, str] = {
-    "bootstrap": "bootstrap over the images, 20 replicates",
-    "moments": "influence of each image, and the noise of second order; none below 1.25 images a dimension",
-    "lines": "the same, of all points of the line",
-    "kernels": "variance of first and second order of the kernel's means",
-    "splits": "influence of each image on the score of its part",
-    "images": "standard error of the mean over the images",
-    "parts": "variance between disjoint halves and quarters of both sets, 32 times",
-    "none": "none is known",
-}
-"""How the standard error of a number is taken, in words."""
 DISTANCE, UNSCALED_DISTANCE = "frechet_distance", "frechet_distance_unscaled"
 """The number that copies are compared by: fidelity against the target, accuracy against real images."""
+WITHIN, CONSISTENCY, COVERAGE = "intra_fd", "class_consistency", "class_coverage"
+"""The numbers of conditional generators."""
 _FEATURE_UNIT = "squared standard deviations of features"
 
 
@@ -300,6 +278,43 @@ _TABLE = (
         better="higher",
         unit="dB",
         help="Peak signal-to-noise ratio of the pairs of images that differ.",
+        decimals=3,
+    ),
+    Measure(
+        name=WITHIN,
+        title="Fréchet distance within classes",
+        function="ganguard.metrics.classes:frechet_within_classes",
+        of="classes",
+        part="mean",
+        spread="classes",
+        better="lower",
+        unit=_FEATURE_UNIT,
+        help="Mean over the classes of the Fréchet distance between the images of a class in both sets "
+        "(Miyato & Koyama 2018, intra-FID): 0 for equal sets, and biased upwards by small ones, of which a "
+        "class is one.",
+        fewest=2,
+    ),
+    Measure(
+        name=CONSISTENCY,
+        title="class consistency",
+        function="ganguard.metrics.classes:class_consistency",
+        of="asked classes",
+        part="share",
+        spread="shares",
+        better="higher",
+        help="Share of the images in which a classifier of real images sees the class that was asked for "
+        "(Shmelkov et al. 2018, GAN-test). It compares with no other images.",
+        decimals=3,
+    ),
+    Measure(
+        name=COVERAGE,
+        title="coverage of classes",
+        function="ganguard.metrics.classes:class_coverage",
+        of="seen classes",
+        spread="none",
+        better="higher",
+        help="Share of the classes that a classifier sees in images of the other set which it also sees in "
+        "the measured ones, in one image or more (Metz et al. 2017, number of modes).",
         decimals=3,
     ),
 )

@@ -6,7 +6,7 @@ report and every other reader see these records and nothing else.
 
 import json
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -19,6 +19,7 @@ from ganguard.base.settings import (
     Positive,
     Rows,
     Settings,
+    Sparse,
     read_record,
     shortened,
 )
@@ -30,7 +31,8 @@ from ganguard.results.measures import MEASURES
 from ganguard.results.refinements import RefinementRecord
 from ganguard.results.rows import write_rows
 from ganguard.results.skipped import SkippedRecord
-from ganguard.results.whose import Whose, WhoseCopy
+from ganguard.results.target_record import AskRecord, TargetRecord
+from ganguard.results.whose import Name, Whose, WhoseCopy
 
 Subject = Literal[
     "substitute",
@@ -54,7 +56,7 @@ LONGEST_PATH = 255  # characters of the path of a picture
 SMALLEST = 1 / GREATEST  # a measured number is 0 or at least so large, so that no ratio of two overflows
 
 
-class Measurement(Whose):
+class Measurement(Sparse, Whose):
     """One measured number.
 
     Subjects:
@@ -83,6 +85,8 @@ class Measurement(Whose):
             images that the copy was trained on. "known": the real images that its adversary trained it on.
             "undefended": the image of the same code that no defence changed. "nothing": the number is of one
             set.
+        condition: the class or prompt whose images alone the number is of; None for a number of all images,
+            and then left out.
         spread: standard error of the value, for so many images of these generators; None if it was not
             measured.
         images: how many images were measured.
@@ -94,10 +98,12 @@ class Measurement(Whose):
     draw: NonNegative = 0
     metric: str
     against: Against
+    condition: Name | None = None
     value: Annotated[float, Field(json_schema_extra={"minimum": -GREATEST, "maximum": GREATEST})]
     spread: Annotated[float, Field(ge=0, le=GREATEST)] | None = None
     images: Positive
     compared: NonNegative
+    unsaid: ClassVar[frozenset[str]] = frozenset({"condition"})
 
     @model_validator(mode="after")
     def _in_range(self) -> "Measurement":
@@ -109,12 +115,15 @@ class Measurement(Whose):
         return self
 
 
-class AttackRecord(Settings):
+class AttackRecord(Sparse):
     """One attack of the spec at all of its budgets.
 
     Attributes:
         label: unique in the results ("fidelity sngan").
         knows: what its adversary has beside the images that it buys; nothing for fidelity extraction.
+        ask: how its adversary asks for conditions; None, and then left out, if the target takes none.
+        labels: whether its copies learn which image was which condition's, and can be asked for one; None,
+            and then left out, if the target takes none.
     """
 
     label: str
@@ -123,6 +132,9 @@ class AttackRecord(Settings):
     knows: tuple[Knows, ...] = ()
     query_budgets: tuple[Positive, ...]
     settings: Plain
+    ask: AskRecord | None = None
+    labels: bool | None = None
+    unsaid: ClassVar[frozenset[str]] = frozenset({"ask", "labels"})
 
 
 class Verdict(Settings):
@@ -192,6 +204,7 @@ class AccountRecord(Settings):
         bought: images, with those of requests that were sent again.
         again: how many of them are of such requests: no answer had come, and an API that is not idempotent
             may have charged them.
+        ask: how a conditional target was asked; None if uniformly, or if the target takes no conditions.
     """
 
     account: str
@@ -201,6 +214,7 @@ class AccountRecord(Settings):
     adversary: str | None = None
     bought: NonNegative
     again: NonNegative = 0
+    ask: Plain | None = None
 
 
 class UseRecord(WhoseCopy):
@@ -232,7 +246,7 @@ class StepRecord(Settings):
     seconds: Annotated[float, Field(ge=0, le=1e10)]
 
 
-class Picture(Whose):
+class Picture(Sparse, Whose):
     """A grid of sample images.
 
     Attributes:
@@ -242,6 +256,7 @@ class Picture(Whose):
         file: path of the PNG, below the directory of results.json.
         columns: tiles in a row.
         tile: height and width of a tile in pixels.
+        rows: of a picture by condition, the name of each row's; empty, and then left out, for other pictures.
     """
 
     subject: Depicted
@@ -249,6 +264,8 @@ class Picture(Whose):
     file: str
     columns: Positive
     tile: tuple[Positive, Positive]
+    rows: tuple[Name, ...] = ()
+    unsaid: ClassVar[frozenset[str]] = frozenset({"rows"})
 
     @field_validator("file")
     @classmethod
@@ -259,28 +276,6 @@ class Picture(Whose):
                 f"must be the path of a file below the directory of the results; got {shortened(file)}"
             )
         return file
-
-
-class TargetRecord(Settings):
-    """What was audited.
-
-    Attributes:
-        codes: which side draws the codes.
-        measured_against: what distances to the target were measured to: the target itself, a reference that
-            its owner holds, or what an API returned.
-        reference: identity of the reference; None without one.
-        bought: identity of the images that were bought before, of all adversaries; None if they bought.
-        notes: remarks on the target's images and weights from when it was opened.
-    """
-
-    description: str
-    identity: str
-    image_shape: tuple[Positive, Positive, Positive]
-    codes: Literal["provider", "client"]
-    measured_against: Literal["target", "reference", "api"] = "target"
-    reference: str | None = None
-    bought: str | None = None
-    notes: tuple[str, ...] = ()
 
 
 class AuditResults(Settings):
@@ -315,6 +310,14 @@ class AuditResults(Settings):
         return [
             m for m in self.measurements if all(getattr(m, key) == value for key, value in wanted.items())
         ]
+
+    def of_all(self) -> "AuditResults":
+        """Return the same results without the numbers and pictures of single conditions."""
+        kept = {
+            "measurements": tuple(m for m in self.measurements if m.condition is None),
+            "pictures": tuple(p for p in self.pictures if not p.rows),
+        }
+        return self.model_copy(update=kept)
 
     def undefended(self) -> "AuditResults":
         """Return the same results without all that belongs to defences."""

@@ -17,6 +17,11 @@ from ganguard.results.measures import DISTANCE
 from ganguard.results.records import Against, AttackRecord, Measurement, Outcome, Verdict
 
 Distances = dict[int, float]  # by seed
+_DISTANCES: dict[Against, str] = {
+    "target": "fidelity distance",
+    "reference": "accuracy distance",
+    "domain": "distance to the other domain",
+}
 
 
 @dataclass(frozen=True)
@@ -24,7 +29,7 @@ class Improvement:
     """A claim that the copies of one attack are nearer to something than those of another.
 
     Attributes:
-        relation: "R4", "R5" or "R6".
+        relation: "R4", "R5", "R6" or "R8".
         label: of the attack with the nearer copies.
         over: label of the other attack.
         against: what they are nearer to.
@@ -42,21 +47,22 @@ def verdicts(
     improvements: Iterable[Improvement] = (),
     failed: Mapping[tuple[str, int], str] | None = None,
 ) -> list[Verdict]:
-    """Return the verdicts on R1 to R6.
+    """Return the verdicts on R1 to R6 and R8.
 
     R1 (more queries, better fidelity), R2 (fidelity below accuracy) and R3 (the architecture matters) concern
-    the attacks whose adversary has nothing but the images that it buys.
+    the attacks whose adversary has nothing but the images that it buys. R3 compares those that ask alike, and
+    of which both or none learn the classes of images. R8 (labels help the copy) is ours, not the paper's.
 
     Args:
         measurements: of copies made without a defence.
         attacks: say what their adversaries know.
         improvements: pairs of attacks for R4 (real images improve accuracy), R5 (subsampling improves it
-            further) and R6 (a stolen model transfers better than training from scratch).
+            further), R6 (a stolen model transfers better than training from scratch) and R8 (labels help).
         failed: by attack and query budget, why nothing is concluded from its copies: verdicts on these are
             withheld.
     """
     excuses = failed or {}
-    unknowing = {attack.label for attack in attacks if not attack.knows}
+    unknowing = {attack.label: (attack.ask, attack.labels) for attack in attacks if not attack.knows}
     copies = (m.attack for m in measurements if m.subject == "substitute")
     labels = [label for label in dict.fromkeys(copies) if label in unknowing]
     splits = ("train", "reference", DISTANCE)
@@ -80,6 +86,8 @@ def verdicts(
         excuse = excuses.get((label, most), "")
         found.append(unless(excuse, below_one("R2", statement, fidelity, above_floor)))
     for one, other in combinations(labels, 2):
+        if unknowing[one] != unknowing[other]:
+            continue
         for budget in sorted(set(budgets_of(measurements, one)) & set(budgets_of(measurements, other))):
             statement = f"fidelity distance of {one} / of {other} at {budget:,} queries differs from 1"
             pair = [distances_of(measurements, label, budget, "target") for label in (one, other)]
@@ -93,7 +101,7 @@ def _improves(
 ) -> list[Verdict]:
     """Return whether one attack's distance is below the other's, at each budget that both have."""
     found: list[Verdict] = []
-    what = "accuracy distance" if pair.against == "reference" else "distance to the other domain"
+    what = _DISTANCES[pair.against]
     for budget in sorted(
         set(budgets_of(measurements, pair.label)) & set(budgets_of(measurements, pair.over))
     ):

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from torch import Tensor
 
 from ganguard.base.cache import content_key
-from ganguard.base.errors import SpecError, TargetError
+from ganguard.base.errors import TargetError
 from ganguard.base.seeds import uniform
 from ganguard.base.settings import Float, Settings, shortened
 from ganguard.targets.conditions import Conditions, Name, conditions_of
@@ -122,6 +122,11 @@ class Ask(Settings):
 UNIFORM = Ask()
 
 
+def asked_for(ask: Ask) -> str:
+    """Return the end of a name that says how a target is asked; "" if uniformly."""
+    return "" if ask.is_uniform else f", asks {ask.label()} ({ask.digest()})"
+
+
 def ask_of(value: object) -> Ask:
     """Return a way to ask, from "uniform", a list of names, or a mapping of names to shares.
 
@@ -161,6 +166,12 @@ def asked_of(target: object, ask: Ask | None, indices: range, *, seed: int) -> T
     return (ask or UNIFORM).draw(conditions, indices, seed=seed)
 
 
+def ask_to_store(target: object, ask: Ask) -> Ask | None:
+    """Return how a purchase from a target was asked, for its store; None if the target takes no conditions,
+    and none are asked for."""
+    return ask if conditions_of(target) is not None or not ask.is_uniform else None
+
+
 def require_askable(target: object, ask: Ask | None) -> None:
     """Raise TargetError or SpecError, before anything is bought, if a target cannot be asked so."""
     conditions = conditions_of(target)
@@ -175,14 +186,4 @@ def require_askable(target: object, ask: Ask | None) -> None:
         raise TargetError(
             "ask names conditions, and this target takes none: it has no classes and no prompts. Leave `ask` "
             "out."
-        )
-
-
-def require_same_names(found: tuple[str, ...], wanted: Conditions, what: str) -> None:
-    """Raise SpecError if a set of class names lacks one that the target can be asked for."""
-    if missing := [name for name in wanted.names if name not in set(found)]:
-        raise SpecError(
-            f"{what}: has no images of {shortened(missing[0])}, which the target can be asked for"
-            f"{f', nor of {len(missing) - 1} more' if len(missing) > 1 else ''}. Its classes: "
-            f"{shortened(', '.join(found))}."
         )

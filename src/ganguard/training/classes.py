@@ -1,27 +1,12 @@
 """The classes of a conditional training: one label for each image."""
 
-from dataclasses import dataclass
-
 import torch
-from torch import Tensor
 
 from ganguard.architectures.networks import classes_of
 from ganguard.base.errors import SpecError
+from ganguard.base.labels import Labels
 from ganguard.training.differential_privacy import PrivateTraining
 from ganguard.training.settings import TrainingSettings
-
-
-@dataclass(frozen=True)
-class Labels:
-    """The class of each image.
-
-    Attributes:
-        numbers: (N,) int64.
-        names: name of each class, by its number.
-    """
-
-    numbers: Tensor
-    names: tuple[str, ...]
 
 
 def require_classes(settings: TrainingSettings, labels: Labels | None, images: int) -> None:

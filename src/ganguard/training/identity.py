@@ -5,7 +5,7 @@ from typing import Any
 
 from ganguard.base.cache import tensor_digest
 from ganguard.base.image_rows import Images
-from ganguard.training.classes import Labels
+from ganguard.base.labels import Labels
 from ganguard.training.course import ANY_STEPS
 from ganguard.training.differential_privacy import Guarantee, PrivateTraining, guarantee_of
 from ganguard.training.early_stopping import Watch

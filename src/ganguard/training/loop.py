@@ -17,10 +17,9 @@ from ganguard.base.cache import copy_directory
 from ganguard.base.compute import Compute, use_threads
 from ganguard.base.image_rows import Images
 from ganguard.base.images import shape_of
+from ganguard.base.labels import Labels
 from ganguard.base.progress import Progress, silent
 from ganguard.training.assembling import set_up
-from ganguard.training.batches import require_shareable
-from ganguard.training.classes import Labels, require_classes
 from ganguard.training.course import Course
 from ganguard.training.diverging import diverged
 from ganguard.training.early_stopping import Best, Watch
@@ -30,6 +29,7 @@ from ganguard.training.identity import identify
 from ganguard.training.initial_weights import RANDOM_WEIGHTS, InitialWeights, require_beginning
 from ganguard.training.processes import ONE_DEVICE, Devices, launched
 from ganguard.training.reporting import Journal, Reports
+from ganguard.training.requirements import require_trainable
 from ganguard.training.settings import TrainingSettings
 from ganguard.training.state import load_state, save_state
 from ganguard.training.update import GANTraining
@@ -82,8 +82,7 @@ def train_gan(  # noqa: PLR0913 - most of them have defaults
         StepError: a loss is not finite.
         SpecError: `initial_weights` have another architecture, or several devices cannot train this.
     """
-    require_shareable(settings, devices, guess)
-    require_classes(settings, labels, len(images))
+    require_trainable(images, settings, devices, guess, labels)
     initial_weights = initial_weights.after(settings.beginning)
     require_beginning(settings, shape_of(images), "the network to train")
     identity = identify(

@@ -1,6 +1,6 @@
 """The settings of a training. What they leave open comes from the recipe of the architecture's paper."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
@@ -17,13 +17,13 @@ USUAL_WEIGHT: dict[Penalty | None, float] = {"none": 0.0, "gradient": 10.0, "r1"
 penalties (Gulrajani et al. 2017; Mescheder et al. 2018)."""
 
 _HOW = frozenset({"precision", "compile", "channels_last"})  # how a training is computed, not what
-_UNSAID = _HOW | {"beginning"}  # settings that are left out of keys and records at their defaults
 
 
 class TrainingSettings(Settings):
     """How a GAN is trained. For the fields that are None, the architecture's recipe decides.
 
     Attributes:
+        unsaid: names of settings that are left out of keys and records at their defaults.
         architecture: name or settings of G and D. If it is left out beside `beginning`, or only its kind is
             named, it is that checkpoint's.
         steps: updates of G. A training that finished, or was killed, goes on if it is raised.
@@ -55,6 +55,7 @@ class TrainingSettings(Settings):
             does by default.
     """
 
+    unsaid: ClassVar[frozenset[str]] = _HOW | {"beginning"}
     architecture: ArchitectureField
     steps: Positive = 2500
     batch_size: Positive = 64
@@ -116,11 +117,11 @@ class TrainingSettings(Settings):
     def _without_usual_ways(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out how the training is computed if that is as usual, so that keys and records do not depend
         on it."""
-        said, fields = handler(self), TrainingSettings.model_fields
+        said, fields = handler(self), type(self).model_fields
         return {
             name: value
             for name, value in said.items()
-            if name not in _UNSAID or value != fields[name].default
+            if name not in self.unsaid or value != fields[name].default
         }
 
     @model_validator(mode="after")

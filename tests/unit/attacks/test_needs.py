@@ -94,11 +94,11 @@ def test_about_how_long_it_trains(settings: dict[str, Any], copy_at_hand: bool, 
 @pytest.mark.parametrize("count", [None, 3, 5])
 def test_images_of_a_domain_are_chosen_among_its_training_images(count: int | None) -> None:
     images, train = torch.arange(9).view(9, 1, 1, 1), torch.tensor([0, 2, 4, 6, 8])
-    chosen = Domain(parse_dataset("digits"), count).choose(images, train, seed=3).flatten()
+    chosen = images[Domain(parse_dataset("digits"), count).chosen(train, seed=3)].flatten()
     assert len(chosen) == len(chosen.unique()) == (count or 5)
     assert set(chosen.tolist()) <= set(train.tolist())
 
 
 def test_more_images_of_a_domain_than_there_are_are_refused() -> None:
     with pytest.raises(DataError, match=r"at most .* 5"):
-        Domain(parse_dataset("digits"), 6).choose(torch.zeros(9, 1, 1, 1), torch.arange(5), seed=0)
+        Domain(parse_dataset("digits"), 6).chosen(torch.arange(5), seed=0)

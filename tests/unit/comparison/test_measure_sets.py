@@ -101,6 +101,7 @@ def test_a_number_is_the_same_as_an_audits(monkeypatch: pytest.MonkeyPatch) -> N
         "frechet_distance_unscaled",  # audits measure the last three with pretrained networks
         "kid",
         "vendi_score",
+        "class_coverage",  # and this one of conditional targets
     }
     assert all(measured[name] == pytest.approx(audited[name]) for name in measured.keys() & audited.keys())
 

@@ -10,7 +10,8 @@ import pandas
 import pytest
 
 from ganguard.results.documented import BEGIN, END, measures_table, write_measures
-from ganguard.results.measures import INPUTS, MEASURES, SPREADS, Measure
+from ganguard.results.measure import INPUTS, SPREADS
+from ganguard.results.measures import MEASURES, Measure
 from ganguard.results.records import AuditResults, Measurement, write_results
 
 DOCS = Path(__file__).parents[3] / "docs" / "numerical-precision.md"

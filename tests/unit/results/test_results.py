@@ -12,8 +12,16 @@ from scipy.stats import sem, t
 
 from ganguard.results.intervals import t_interval
 from ganguard.results.measures import MEASURES
-from ganguard.results.records import AttackRecord, AuditResults, Knows, Measurement
+from ganguard.results.records import (
+    AttackRecord,
+    AuditResults,
+    Knows,
+    Measurement,
+    read_results,
+    write_results,
+)
 from ganguard.results.summaries import summarise
+from ganguard.results.target_record import AskRecord, ConditionsRecord
 from ganguard.results.verdicts import Improvement, verdicts
 
 SCHEMA = Path(__file__).parents[3] / "docs" / "results.schema.json"
@@ -192,9 +200,61 @@ def test_an_improvement_is_judged_by_the_distance_that_it_is_about(moved: float,
     assert (verdict.outcome, verdict.reason) == ("undecided", "no seed has a copy of both")
 
 
-def test_parquet_holds_a_row_for_each_number(tmp_path: Path, tiny_results: AuditResults) -> None:
-    from ganguard.results.records import read_results, write_results
+def test_r8_is_judged_by_fidelity_and_r3_leaves_out_attacks_that_differ_in_labels_or_in_how_they_ask() -> (
+    None
+):
+    rows = [
+        distance(value + seed / 9, seed=seed, attack=attack)
+        for attack, value in (("with", 1), ("without", 3), ("rare", 4))
+        for seed in range(5)
+    ]
+    uniform, rare = AskRecord(label="uniformly", digest="1"), AskRecord(label="only 3", digest="2")
+    said = {"with": (uniform, True), "without": (uniform, False), "rare": (rare, False)}
+    records = [
+        attacks(label)[0].model_copy(update={"ask": ask, "labels": labels})
+        for label, (ask, labels) in said.items()
+    ]
+    found = verdicts(rows, records, [Improvement("R8", "with", "without", "target")])
+    assert [
+        (v.relation, v.statement, v.outcome, v.seeds) for v in found if v.relation not in ("R1", "R2")
+    ] == [("R8", "fidelity distance of with / of without at 10 queries is below 1", "holds", 5)]
+    alike = [record.model_copy(update={"ask": uniform, "labels": False}) for record in records]
+    assert [v.relation for v in verdicts(rows, alike)].count("R3") == 3
 
+
+def test_what_is_of_conditions_is_left_out_of_other_results(
+    tmp_path: Path, tiny_results: AuditResults
+) -> None:
+    """So they are written as they were before any target took conditions."""
+    write_results(tiny_results, tmp_path)
+    said = json.loads((tmp_path / "results.json").read_text())
+    keys = {key for part in ("measurements", "attacks") for row in said[part] for key in row}
+    assert not {"condition", "ask", "labels"} & keys and "conditions" not in said["target"]
+    assert "condition" not in pandas.read_parquet(tmp_path / "results.parquet").columns
+
+
+def test_what_is_of_one_condition_says_of_which(tmp_path: Path, tiny_results: AuditResults) -> None:
+    first, *others = tiny_results.measurements
+    ask = AskRecord(label="only 3", digest="2")
+    target = tiny_results.target.model_copy(
+        update={"conditions": ConditionsRecord(kind="classes", names=("3", "4"))}
+    )
+    (attack,) = tiny_results.attacks
+    changed = tiny_results.model_copy(
+        update={
+            "measurements": (first.model_copy(update={"condition": "3"}), *others),
+            "target": target,
+            "attacks": (attack.model_copy(update={"ask": ask, "labels": False}),),
+        }
+    )
+    write_results(changed, tmp_path)
+    assert read_results(tmp_path) == changed
+    jsonschema.validate(json.loads((tmp_path / "results.json").read_text()), json.loads(SCHEMA.read_text()))
+    column = pandas.read_parquet(tmp_path / "results.parquet")["condition"]
+    assert column[0] == "3" and column[1:].isna().all()
+
+
+def test_parquet_holds_a_row_for_each_number(tmp_path: Path, tiny_results: AuditResults) -> None:
     write_results(tiny_results, tmp_path)
     assert read_results(tmp_path) == tiny_results
     rows = pandas.read_parquet(tmp_path / "results.parquet")

@@ -8,7 +8,7 @@ nothing is bought twice. Tempering raises the ratio to a power in [0, 1], which 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
 from pydantic import AfterValidator, Field, model_validator
@@ -91,6 +91,16 @@ class Refining(Settings):
             raise SpecError(f"query_budget must be at least {needed:,} for {why}; got {bought:,}.")
 
 
+class Shown(NamedTuple):
+    """The classes (N,) of bought images and (m,) of real ones; None without classes."""
+
+    bought: Tensor | None
+    real: Tensor | None
+
+
+NOTHING_SHOWN = Shown(None, None)
+
+
 @dataclass(frozen=True)
 class Refined:
     """The set of images that one power of the ratio chose.
@@ -156,6 +166,7 @@ def refine(
     judge: Callable[[Tensor], float],
     *,
     seed: int,
+    shown: Shown = NOTHING_SHOWN,
 ) -> Refinement:
     """Refine a purchase by Algorithm 1 of Hu & Pang, tempered.
 
@@ -168,12 +179,13 @@ def refine(
         settings: how to refine.
         judge: from images as they would be trained on, repeats included, to a score; lower is better.
         seed: seed of the fits and of the chains.
+        shown: the classes of both kinds of images, as which a conditional D scores them.
 
     Raises SpecError for too few images, fewer than 4 real ones, and NaN from D. Raises StepError if the
     chains are stuck at every power, or if the judge gives no finite number.
     """
     settings.require_budget(len(images), len(real))
-    rows = _Rows(D, images, real)
+    rows = _Rows(D, images, real, shown)
     if settings.proposals == "pool":
         source, fitted = _FromPool(settings, seed), len(images)
     else:
@@ -250,8 +262,8 @@ class _FromStream:
 class _Rows:
     """The outputs of D that density ratios read, for bought and for real images. D runs once on each."""
 
-    def __init__(self, D: Discriminator, images: Tensor, real: Tensor) -> None:
-        self._D, self._sets = D, (images, real)
+    def __init__(self, D: Discriminator, images: Tensor, real: Tensor, shown: Shown) -> None:
+        self._D, self._sets, self._shown = D, (images, real), shown
         self._read: dict[Reads, tuple[Tensor, Tensor]] = {}
 
     def fit(self, kind: str, fakes: int, seed: int) -> JudgedRatio:
@@ -266,8 +278,11 @@ class _Rows:
 
     def _of(self, reads: Reads) -> tuple[Tensor, Tensor]:
         if reads not in self._read:
-            images, real = self._sets
-            self._read[reads] = read(reads, self._D, images), read(reads, self._D, real)
+            (images, real), (of_images, of_real) = self._sets, self._shown
+            self._read[reads] = (
+                read(reads, self._D, images, of_images),
+                read(reads, self._D, real, of_real),
+            )
         return self._read[reads]
 
 
@@ -283,22 +298,33 @@ def _tried(walk: Callable[[float], Refined], powers: list[float]) -> tuple[list[
     return tried, stuck
 
 
-def require_readable(D: Discriminator, image_shape: tuple[int, int, int], settings: Refining) -> None:
+def scores_of(D: Discriminator, images: Tensor, shown: Tensor | None) -> Tensor:
+    """Return D's scores (N,) of images (N, C, H, W) uint8, shown as images of classes (N,) if any."""
+    return D.scores(images) if shown is None else D.scores(images, shown)
+
+
+def require_readable(
+    D: Discriminator, image_shape: tuple[int, int, int], settings: Refining, *, conditional: bool = False
+) -> None:
     """Raise SpecError or TargetError if D does not give what the ratios read, for images (C, H, W).
 
     Called before anything is bought.
+
+    conditional: whether the images of the target are of classes.
     """
     grey = torch.full((2, *image_shape), 128, dtype=torch.uint8)
     for kind in (settings.ratio, PLAIN):
-        read(reads_of(kind), D, grey)
+        read(reads_of(kind), D, grey, torch.zeros(2, dtype=torch.int64) if conditional else None)
 
 
-def read(reads: Reads, D: Discriminator, images: Tensor) -> Tensor:
+def read(reads: Reads, D: Discriminator, images: Tensor, shown: Tensor | None = None) -> Tensor:
     """Return D's scores (N, 1) or features (N, F) of images (N, C, H, W) uint8, as float64.
+
+    shown: the classes of the images, (N,), for a conditional D.
 
     Raises SpecError for NaN or infinity, and TargetError for features of another shape.
     """
-    rows = D.scores(images)[:, None] if reads == "scores" else D.features(images)
+    rows = D.features(images) if reads == "features" else scores_of(D, images, shown)[:, None]
     if rows.ndim != 2 or len(rows) != len(images):
         raise TargetError(
             f"the discriminator's features of {len(images)} images must be (N, F); got {tuple(rows.shape)}."

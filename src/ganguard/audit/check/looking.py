@@ -112,13 +112,14 @@ class Looking:
 
     def _held(self, target: BlackBoxTarget, count: int) -> int:
         """Return how many of the images were bought before."""
-        shards = shards_of(store_directory(self.directory, auditor_account(target.identity, 0)))
+        account = auditor_account(target.identity, 0, self.spec.asks(None))
+        shards = shards_of(store_directory(self.directory, account))
         return min(count, sum(stop - start for start, stop, _ in shards))
 
     def _buy(self, target: BlackBoxTarget, count: int) -> Tensor:
         """Buy the first images of the auditor's first draw: the audit does not buy them again."""
         call = StepCall(None, None, self.directory, self.directory, self.spec.compute, silent)
-        return buy_for_auditor(call, target, 0, count)
+        return buy_for_auditor(call, target, 0, count, self.spec.asks(None)).images
 
     def _compare(self, found: Look) -> None:
         """Measure how far the target's images are from real ones, beside noise."""

@@ -93,7 +93,7 @@ def check(
         found.memory = peak_memory(spec.compute)
         if speeds:
             write_speeds(directory, speeds)
-        bought = account_records(plan, directory, opened.done, spec.codes, delivered=True)
+        bought = account_records(plan, directory, opened.done, spec, delivered=True)
         at_once = processes or default_processes(spec.compute)
         finished = {step.name for step in plan.steps if step.name in opened.done and not step.volatile}
         found.estimate = estimate(spec, plan, finished, speeds, bought, at_once)

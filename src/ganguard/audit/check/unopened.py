@@ -49,7 +49,7 @@ def estimate_unopened(
         say: is told what is being timed.
     """
     speeds = _speeds(spec, plan, directory, done, say)
-    bought = account_records(plan, directory, done, spec.codes, delivered=True)
+    bought = account_records(plan, directory, done, spec, delivered=True)
     finished = {step.name for step in plan.steps if step.name in done and not step.volatile}
     at_once = processes or default_processes(spec.compute)
     return estimate(spec, plan, finished, speeds, bought, at_once)

@@ -66,7 +66,7 @@ def assemble(
         failures=tuple(failure_records(plan, execution)),
         refinements=tuple(refinement_records(plan, done)),
         verdicts=tuple(verdicts_on(spec, measurements, attacks, defences, honest)),
-        accounts=tuple(account_records(plan, audit, done, spec.codes)),
+        accounts=tuple(account_records(plan, audit, done, spec)),
         used=tuple(use_records(plan, done)),
         skipped=tuple(read_skipped((step.name, done[step.name].directory) for step in finished)),
         steps=tuple(

@@ -7,6 +7,7 @@ from ganguard.audit.plan.parts import Copy, Ground, PurchasePlan, SubstitutePlan
 from ganguard.audit.plan.step import WAITED_FOR, Input, Step
 from ganguard.audit.spec.scenarios import Scenario
 from ganguard.audit.spec.spec import Spec
+from ganguard.targets.ask import Ask, asked_for
 from ganguard.targets.load import TargetSettings
 
 Known = Mapping[tuple[float, int], Step]
@@ -14,7 +15,7 @@ Known = Mapping[tuple[float, int], Step]
 
 
 def purchase_plan(
-    spec: Spec, ground: Ground, budgets: Sequence[int], seed: int, buyer: Scenario
+    spec: Spec, ground: Ground, budgets: Sequence[int], seed: int, buyer: Scenario, ask: Ask
 ) -> PurchasePlan:
     """Return the plan of an adversary's purchase under a seed, which all its attacks share.
 
@@ -24,25 +25,27 @@ def purchase_plan(
         budgets: queries of its attacks, ascending; the largest is bought.
         seed: the seed of the purchase.
         buyer: the scenario, as far as a purchase depends on it.
+        ask: how it asks a conditional target.
     """
+    whose = f"seed {seed}{buyer}{asked_for(ask)}"
     settings = work.PurchaseSettings(
-        codes=spec.codes, seed=seed, budgets=tuple(budgets), averaging=buyer.averaging
+        codes=spec.codes, seed=seed, budgets=tuple(budgets), averaging=buyer.averaging, ask=ask
     )
     bought = Step(
-        f"purchase, seed {seed}{buyer}",
+        f"purchase, {whose}",
         settings,
         work.PurchaseInputs(Input(ground.target_in(buyer)), ground.bought_before),
         after=(ground.sound,),
         cost=WAITED_FOR,
     )
     replay = Step(
-        f"replay, seed {seed}{buyer}",
+        f"replay, {whose}",
         work.ReplaySettings(seed=seed, budgets=tuple(budgets), price=buyer.price),
         work.ReplayInputs(Input(bought, str(budgets[-1])), Input(ground.features), Input(ground.yardsticks)),
     )
     # Only whole images are bought: the rest of a budget, which pays for no further one, is not spent.
     queries = budgets[-1] // buyer.price * buyer.price
-    return PurchasePlan(buyer, seed, queries, bought, replay)
+    return PurchasePlan(buyer, seed, queries, bought, replay, ask)
 
 
 def known_step(ground: Ground, fraction: float, seed: int) -> Step:
@@ -94,6 +97,7 @@ def train_step(
         seed=copy.seed,
         averaging=scenario.averaging,
         guess=scenario.believed,
+        ask=spec.asks(copy.settings),
     )
     steps = copy.settings.training_steps(copy_at_hand=stolen is not None)
     cost = float(steps) * copy.settings.batch_size
@@ -102,7 +106,7 @@ def train_step(
 
 def _found_step(spec: Spec, ground: Ground, copy: Copy, found: TargetSettings) -> Step:
     """Return the step that draws the images of a found copy, as many as are measured."""
-    settings = work.FoundSettings(count=work.COPY_DRAWS * spec.samples)
+    settings = work.FoundSettings(count=work.COPY_DRAWS * spec.samples, ask=spec.asks(None))
     inputs = work.FoundInputs(Input(ground.found_of(found)))
     return Step(f"substitute {copy.name}", settings, inputs, after=(ground.fit, ground.sound))
 
@@ -132,7 +136,10 @@ def substitute_plan(
     else:
         paid = copy.settings.needs().purchase
         settings = work.MeasureSettings(
-            samples=spec.samples, seed=copy.seed, bought=paid // copy.scenario.price
+            samples=spec.samples,
+            seed=copy.seed,
+            bought=paid // copy.scenario.price,
+            ask=spec.asks(None),
         )
         inputs = work.MeasureInputs(
             Input(train),

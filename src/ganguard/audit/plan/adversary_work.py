@@ -12,6 +12,7 @@ from ganguard.audit.spec.adversaries import Averaging
 from ganguard.base.plugins import PluginTable
 from ganguard.base.settings import NonNegative, Positive
 from ganguard.defences.protocol import Defence
+from ganguard.targets.ask import UNIFORM, Ask
 from ganguard.targets.protocol import Codes
 
 COPY_DRAWS = 2  # sets of a copy's images that are measured
@@ -41,11 +42,13 @@ class BuyerSettings(StepSettings):
         codes: who draws the latent codes.
         seed: seed of the purchase, which also seeds a substitute.
         averaging: how several queries make one image; None if each query is an image.
+        ask: how a conditional target is asked.
     """
 
     codes: Codes
     seed: NonNegative
     averaging: Averaging | None = None
+    ask: Ask = UNIFORM
 
 
 class PurchaseSettings(BuyerSettings):
@@ -131,10 +134,16 @@ class SubstituteInputs(Inputs[T]):
 
 
 class FoundSettings(StepSettings):
-    """Draw the images of a copy that was found. count: how many."""
+    """Draw the images of a copy that was found.
+
+    Attributes:
+        count: how many.
+        ask: how a conditional copy is asked.
+    """
 
     kind: ClassVar[str] = "found"
     count: Positive
+    ask: Ask = UNIFORM
 
 
 @dataclass(frozen=True)
@@ -145,12 +154,18 @@ class FoundInputs(Inputs[T]):
 
 
 class MeasureSettings(StepSettings):
-    """Measure a substitute. bought: how many images of the purchase it was trained on."""
+    """Measure a substitute.
+
+    Attributes:
+        bought: how many images of the purchase it was trained on.
+        ask: how a conditional copy is asked.
+    """
 
     kind: ClassVar[str] = "measure"
     samples: Positive
     seed: NonNegative
     bought: NonNegative
+    ask: Ask = UNIFORM
 
 
 @dataclass(frozen=True)

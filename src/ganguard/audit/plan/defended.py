@@ -55,7 +55,7 @@ def defended_plan(
         yardsticks: the images that it is compared with.
         sound: refuses a broken target, from which nothing more is bought.
     """
-    settings = work.UtilitySettings(samples=spec.samples)
+    settings = work.UtilitySettings(samples=spec.samples, ask=spec.asks(None))
     inputs = work.UtilityInputs(Input(shielded), Input(undefended), Input(features), Input(yardsticks))
     utility = Step(f"utility{scenario}", settings, inputs, after=(sound,), cost=WAITED_FOR)
     return DefendedPlan(scenario, shielded, utility)

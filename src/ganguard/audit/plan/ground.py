@@ -47,7 +47,7 @@ def lay_ground(spec: Spec) -> Ground:
     ]
     yardsticks = Step(
         "yardsticks",
-        work.YardsticksSettings(samples=spec.samples),
+        work.YardsticksSettings(samples=spec.samples, ask=spec.asks(None)),
         work.YardsticksInputs(Input(real), Input(measured), Input(features)),
         # The auditor buys here, and a defence that does not fit must be refused before.
         after=(fit, *(shielded for _, shielded in behind)),
@@ -69,7 +69,7 @@ def lay_ground(spec: Spec) -> Ground:
         sound=sound,
         eyesight=Step(
             "eyesight",
-            work.EyesightSettings(samples=spec.samples),
+            work.EyesightSettings(samples=spec.samples, ask=spec.asks(None)),
             work.EyesightInputs(Input(measured), Input(features), Input(yardsticks)),
         ),
         domains=tuple(
@@ -117,6 +117,7 @@ def _ready_step(
         domains=tuple(datasets),
         seeds=spec.seeds,
         price=max(scenario.price for scenario in spec.scenarios()),
+        honest=spec.independent != "off",
     )
     domains = tuple(map(Input, domain_images))
     return Step("ready", settings, work.ReadyInputs(Input(real), Input(trained_on), domains))
@@ -165,6 +166,7 @@ def _fit_step(
         guesses=tuple(guess for i, guess in enumerate(believed) if guess not in believed[:i]),
         bought=max((copy.needs().purchase for copy in spec.trained_copies()), default=0) if bought else 0,
         drawn=COPY_DRAWS * spec.samples if found else 0,
+        ask=spec.ask,
     )
     opened = tuple(Input(step) for _, step in found)
     beside, before = (Input(step) if step else None for step in (reference, bought))

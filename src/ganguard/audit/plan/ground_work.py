@@ -16,6 +16,7 @@ from ganguard.data.dataset import DatasetSettings
 from ganguard.defences.protocol import Defence
 from ganguard.metrics.features.network import FeatureSettings
 from ganguard.targets import TARGETS
+from ganguard.targets.ask import UNIFORM, Ask
 from ganguard.targets.images import ImagesTarget
 from ganguard.targets.load import TargetSettings
 from ganguard.targets.protocol import Codes
@@ -51,6 +52,7 @@ class ReadySettings(StepSettings):
         domains: data sets that copies are moved to.
         seeds: seeds of the audit.
         price: the most queries that any adversary pays for an image.
+        honest: whether honest models are trained on the real images.
     """
 
     kind: ClassVar[str] = "ready"
@@ -59,6 +61,7 @@ class ReadySettings(StepSettings):
     domains: tuple[SerializeAsAny[DatasetSettings], ...]
     seeds: tuple[NonNegative, ...]
     price: Positive = 1
+    honest: bool = True
 
     def said(self) -> Mapping[str, object]:
         """Return the settings, without how often trainings save their state."""
@@ -137,6 +140,7 @@ class FitSettings(StepSettings):
         guesses: the chains of defences that adversaries believe in, without repetitions.
         bought: how many of the images that were bought before are wanted.
         drawn: how many images of each found copy are wanted.
+        ask: how the audit asks a conditional target; None if the spec does not say it.
     """
 
     kind: ClassVar[str] = "fit"
@@ -145,6 +149,7 @@ class FitSettings(StepSettings):
     guesses: tuple[Chain, ...] = ()
     bought: NonNegative = 0
     drawn: NonNegative = 0
+    ask: Ask | None = None
 
     def said(self) -> Mapping[str, object]:
         """Return the settings, without how often trainings save their state."""
@@ -209,10 +214,11 @@ class DefendInputs(Inputs[T]):
 
 
 class UtilitySettings(StepSettings):
-    """Measure what honest users still get."""
+    """Measure what honest users still get. ask: how the auditor asks a conditional target."""
 
     kind: ClassVar[str] = "utility"
     samples: Positive
+    ask: Ask = UNIFORM
 
 
 @dataclass(frozen=True)
@@ -244,10 +250,11 @@ class FeaturesInputs(Inputs[T]):
 
 
 class YardsticksSettings(StepSettings):
-    """Measure everything that copies are compared with."""
+    """Measure everything that copies are compared with. ask: how the auditor asks a conditional target."""
 
     kind: ClassVar[str] = "yardsticks"
     samples: Positive
+    ask: Ask = UNIFORM
 
 
 @dataclass(frozen=True)
@@ -274,10 +281,16 @@ class SoundInputs(Inputs[T]):
 
 
 class EyesightSettings(StepSettings):
-    """Measure what the feature network sees. samples: images in each of the auditor's draws."""
+    """Measure what the feature network sees.
+
+    Attributes:
+        samples: images in each of the auditor's draws.
+        ask: how the auditor asks a conditional target.
+    """
 
     kind: ClassVar[str] = "eyesight"
     samples: Positive
+    ask: Ask = UNIFORM
 
     def libraries(self) -> tuple[str, ...]:
         """Return the library that codes images as JPEG, and the one that finds clusters."""

@@ -65,7 +65,7 @@ def _honest(
     )
     measure = Step(
         f"measure independent {label}, seed {seed}",
-        work.MeasureIndependentSettings(samples=spec.samples, seed=seed),
+        work.MeasureIndependentSettings(samples=spec.samples, seed=seed, ask=spec.asks(None)),
         work.MeasureIndependentInputs(Input(train), Input(ground.features), Input(ground.yardsticks)),
         cost=WAITED_FOR,
     )

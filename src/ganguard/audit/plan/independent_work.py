@@ -8,6 +8,7 @@ from ganguard.architectures import ARCHITECTURES
 from ganguard.audit.plan.step import Inputs, StepSettings, T
 from ganguard.base.plugins import PluginTable
 from ganguard.base.settings import NonNegative, Positive
+from ganguard.targets.ask import UNIFORM, Ask
 from ganguard.training.settings import TrainingSettings
 
 
@@ -42,11 +43,12 @@ class IndependentInputs(Inputs[T]):
 
 
 class MeasureIndependentSettings(StepSettings):
-    """Measure an honest model, as a copy is measured."""
+    """Measure an honest model, as a copy is measured. ask: how a conditional one is asked."""
 
     kind: ClassVar[str] = "measure_independent"
     samples: Positive
     seed: NonNegative
+    ask: Ask = UNIFORM
 
 
 @dataclass(frozen=True)

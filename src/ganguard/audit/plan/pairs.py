@@ -1,11 +1,13 @@
-"""Find the attacks of a spec that the relations R4 to R6 compare.
+"""Find the attacks of a spec that the relations R4 to R6 and R8 compare.
 
 Two attacks are compared if they differ in nothing but what the relation is about.
 """
 
 from collections.abc import Iterator
 from itertools import permutations
+from typing import Any
 
+from ganguard.architectures.networks import classes_of
 from ganguard.attacks.protocol import AttackSettings, Relation
 from ganguard.results.verdicts import Improvement
 
@@ -25,7 +27,7 @@ def improvements(labelled: Labelled) -> tuple[Improvement, ...]:
     """Return the pairs of attacks, by label, that relations compare, sorted by relation.
 
     R4: real images beside none. R5: D beside none. R6: a stolen copy that is moved, beside training from
-    scratch.
+    scratch. R8: a copy that learns which image was which class, beside one that throws the classes away.
     """
     first_of_each = [(label, by_budget[0]) for label, by_budget in labelled]
     found = [pair for one, other in permutations(first_of_each, 2) for pair in _pairs(one, other)]
@@ -38,6 +40,22 @@ def _pairs(one: tuple[str, AttackSettings], other: tuple[str, AttackSettings]) -
     for relation, kind in better.improves_on.items():
         if plain.kind == kind and _adds(relation, better, plain) and _alike(better, plain):
             yield Improvement(relation, label, over, against)
+    if _labels_alone(better, plain):
+        yield Improvement("R8", label, over, "target")
+
+
+def _labels_alone(better: AttackSettings, plain: AttackSettings) -> bool:
+    """Return whether two attacks differ in nothing but that the copies of `better` have classes.
+
+    Copies that are moved to another domain are not meant to be near the target.
+    """
+    has = classes_of(better.architecture) > 0 and not classes_of(plain.architecture)
+    return has and not better.needs().domain and _without_classes(better) == _without_classes(plain)
+
+
+def _without_classes(attack: AttackSettings) -> dict[str, Any]:
+    said = attack.model_dump(exclude={"query_budget", "checkpoint_every"})
+    return {**said, "architecture": {**said["architecture"], "classes": 0}}
 
 
 def _adds(relation: Relation, better: AttackSettings, plain: AttackSettings) -> bool:

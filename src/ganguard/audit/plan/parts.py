@@ -8,6 +8,7 @@ from ganguard.audit.spec.scenarios import Scenario
 from ganguard.base.cache import canonical_json
 from ganguard.data.dataset import DatasetSettings
 from ganguard.results.whose import Whose
+from ganguard.targets.ask import UNIFORM, Ask
 from ganguard.targets.load import TargetSettings
 from ganguard.training.settings import TrainingSettings
 
@@ -123,6 +124,7 @@ class PurchasePlan:
         queries: how many queries it pays for.
         purchase: the step that buys.
         replay: the step that measures the bought images.
+        ask: how it asks a conditional target.
     """
 
     scenario: Scenario
@@ -130,6 +132,7 @@ class PurchasePlan:
     queries: int
     purchase: Step
     replay: Step
+    ask: Ask = UNIFORM
 
 
 @dataclass(frozen=True)

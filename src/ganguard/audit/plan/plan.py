@@ -30,11 +30,12 @@ from ganguard.audit.plan.parts import Copy, Ground, Plan, PurchasePlan, Recipe, 
 from ganguard.audit.plan.step import Step
 from ganguard.audit.spec.scenarios import Scenario
 from ganguard.audit.spec.spec import Spec
+from ganguard.targets.ask import Ask
 
 AUDITOR_DRAWS = 2  # sets of the target's images that the auditor measures with
 
-Bought = dict[tuple[str | None, str | None, int], PurchasePlan]
-"""(label of the defence, label of an averaging adversary, seed) -> the purchase."""
+Bought = dict[tuple[str | None, str | None, Ask, int], PurchasePlan]
+"""(label of the defence, label of an averaging adversary, how it asks, seed) -> the purchase."""
 
 
 def make_plan(spec: Spec) -> Plan:
@@ -96,13 +97,14 @@ def _steps_of_purchases(ground: Ground, purchases: Sequence[PurchasePlan]) -> li
 
 def _purchases(spec: Spec, ground: Ground) -> Bought:
     """Return every purchase. Adversaries that ask alike share one, and so do all attacks at all budgets."""
-    budgets = sorted({copy.needs().purchase for copy in spec.trained_copies()} - {0})
-    if not budgets:
-        return {}
+    budgets: dict[Ask, set[int]] = {}
+    for copy in spec.trained_copies():
+        if paid := copy.needs().purchase:
+            budgets.setdefault(spec.asks(copy), set()).add(paid)
     buyers = {_buyer(scenario): scenario.bought for scenario in spec.scenarios()}
     return {
-        (*buyer, seed): purchase_plan(spec, ground, budgets, seed, scenario)
-        for (buyer, scenario), seed in product(buyers.items(), spec.seeds)
+        (*buyer, ask, seed): purchase_plan(spec, ground, sorted(paid), seed, scenario, ask)
+        for (buyer, scenario), (ask, paid), seed in product(buyers.items(), budgets.items(), spec.seeds)
     }
 
 
@@ -163,4 +165,6 @@ class _Copies:
         return step
 
     def _purchase_of(self, copy: Copy) -> PurchasePlan | None:
-        return self._bought[(*_buyer(copy.scenario), copy.seed)] if copy.settings.needs().purchase else None
+        if not copy.settings.needs().purchase:
+            return None
+        return self._bought[(*_buyer(copy.scenario), self._spec.asks(copy.settings), copy.seed)]

@@ -11,7 +11,7 @@ from pydantic import (
     model_validator,
 )
 
-from ganguard.attacks.protocol import AttackSettings, parse_attack
+from ganguard.attacks.protocol import AttackAsk, AttackSettings, parse_attack
 from ganguard.audit.spec.adversaries import AdversariesField, Averaging, Naive
 from ganguard.audit.spec.bought import PurchaseField
 from ganguard.audit.spec.chains import ChainsField, attributes, swept
@@ -26,6 +26,7 @@ from ganguard.base.errors import SpecError
 from ganguard.base.settings import NonNegative, Positive, Words, one_line
 from ganguard.comparison.directions import require_attribute
 from ganguard.data.dataset import DatasetField
+from ganguard.targets.ask import Ask
 from ganguard.targets.protocol import Codes
 
 SWEPT = ("query_budget", "real_fraction", "domain_images", "method")
@@ -70,6 +71,9 @@ class Spec(ChosenFeatures):
         features: the network whose features are compared; "pretrained" chooses one that is installed.
         features_chosen: the kind that was chosen for "pretrained"; empty if the spec names its network.
         codes: "provider" if the target draws its codes, "client" if the adversary sends them.
+        ask: how a conditional target is asked: "uniform", which is the same as leaving it out, a list of
+            conditions, or a mapping of conditions to shares. The auditor asks so, and so do attacks that name
+            no way of their own.
         purchase: `{images: …}`, images that were bought before: every adversary holds these, each once and in
             their order, and buys nothing. None lets adversaries buy.
         attacks: each trains one substitute for each seed, defence and adversary. There may be none if only
@@ -97,6 +101,7 @@ class Spec(ChosenFeatures):
     reference: ReferenceField = None
     real: DatasetField
     codes: Codes = "provider"
+    ask: AttackAsk = None
     purchase: PurchaseField = None
     attacks: Annotated[tuple[SerializeAsAny[AttackSettings], ...], BeforeValidator(_attacks)]
     defences: ChainsField = ((),)
@@ -207,6 +212,10 @@ class Spec(ChosenFeatures):
         for attribute in attributes(self.defences):
             require_attribute(attribute)
         return self
+
+    def asks(self, attack: AttackSettings | None) -> Ask:
+        """Return how an attack asks a conditional target; None stands for the auditor."""
+        return (attack.ask if attack else None) or self.ask or Ask()
 
     def remote(self) -> bool:
         """Return whether the target is reached over a network."""

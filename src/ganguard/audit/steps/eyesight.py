@@ -25,7 +25,7 @@ def run_eyesight(call: StepCall[EyesightSettings, EyesightInputs[Path]]) -> Dige
     first, second = Yardsticks.read(call.inputs.yardsticks).draws
     count = min(call.settings.samples, MOST_IMAGES)
     target = open_target(call.inputs.target, call.compute)
-    images = buy_for_auditor(call, target, 0, call.settings.samples)[:count]
+    images = buy_for_auditor(call, target, 0, call.settings.samples, call.settings.ask).images[:count]
     embed = load_embedding(call.inputs.features, call.compute)
     rungs: list[Rung] = []
     total = sum(len(damage.levels(min(images.shape[2:]))) for damage in DAMAGES.values())
@@ -54,6 +54,7 @@ EYESIGHT = Kind(
         "ganguard.results.measure",
         "ganguard.results.measures",
         "ganguard.results.eyesight",
+        "ganguard.audit.steps.drawn",
         "ganguard.audit.steps.yardstick_files",
         "ganguard.audit.steps.eyesight",
     ),

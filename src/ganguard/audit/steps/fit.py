@@ -10,11 +10,14 @@ from ganguard.audit.plan.ground_work import FitInputs, FitSettings
 from ganguard.audit.steps.call import Digests, Kind, StepCall
 from ganguard.audit.steps.guess import rehearse_guess
 from ganguard.audit.steps.preflight import ASKS_ATTACKS
-from ganguard.audit.steps.real import load_real
+from ganguard.audit.steps.real import Real, load_real
 from ganguard.audit.steps.target_files import IDENTITY_TELLS, OPENS, open_target, read_target
 from ganguard.base.errors import DataError, TargetError
 from ganguard.base.images import colours_of, has_opacity, shape_of
+from ganguard.base.settings import shortened
 from ganguard.defences.tools import tools_for
+from ganguard.targets.ask import require_askable
+from ganguard.targets.conditions import conditions_of
 from ganguard.targets.images import BoughtImages
 from ganguard.targets.protocol import BlackBoxTarget
 
@@ -41,6 +44,8 @@ def run_fit(call: StepCall[FitSettings, FitInputs[Path]]) -> Digests:
         _require_bought(call, call.inputs.bought, target)
     for found in call.inputs.found:
         _require_found(call, found, target)
+    require_askable(target, call.settings.ask)
+    _require_shown(real, target)
     for attack in call.settings.attacks:
         require_attackable(target, attack)
     _require_guesses(call, target)
@@ -57,6 +62,20 @@ def _settings(wanted: tuple[int, int, int], found: tuple[int, int, int]) -> str:
         != has_opacity(found[0]),
     }
     return " and ".join(setting for setting, differs in said.items() if differs)
+
+
+def _require_shown(real: Real, target: BlackBoxTarget) -> None:
+    """Raise DataError if the real images have classes, and lack one that the target can be asked for."""
+    known = conditions_of(target)
+    if known is None or known.kind == "prompts" or not real.classes:
+        return
+    if missing := [name for name in known.names if name not in set(real.classes)]:
+        more = f", nor of {len(missing) - 1} other classes" if len(missing) > 1 else ""
+        raise DataError(
+            f"real: has no images of class {shortened(missing[0])}{more}, which the target can be asked for. "
+            f"Its classes: {shortened(', '.join(real.classes))}. Name the target's classes as those of the "
+            "real images, in the target's order."
+        )
 
 
 def _require_bought(

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from ganguard.architectures.networks import classes_of
 from ganguard.audit.plan.independent_work import (
     IndependentInputs,
     IndependentSettings,
@@ -9,6 +10,7 @@ from ganguard.audit.plan.independent_work import (
     MeasureIndependentSettings,
 )
 from ganguard.audit.steps.call import Digests, Kind, StepCall
+from ganguard.audit.steps.drawn import drawn
 from ganguard.audit.steps.measurements import DRAWS, MEASURES, write_measurements
 from ganguard.audit.steps.real import load_real
 from ganguard.audit.steps.target_files import OPENS_CHECKPOINT, trained_here
@@ -39,6 +41,7 @@ def run_independent(call: StepCall[IndependentSettings, IndependentInputs[Path]]
         seed=seed,
         compute=call.compute,
         progress=call.progress,
+        labels=real.labels_of(rows) if classes_of(said.training.architecture) else None,
     )
     (call.directory / "training.safetensors").unlink()
     return {"result": trained_here(call.directory).load(call.compute).identity}
@@ -53,9 +56,8 @@ def run_measure_independent(
     honest = trained_here(inputs.independent).load(call.compute)
     measurements: list[Measurement] = []
     for draw in range(DRAWS):
-        images = honest.sample(
-            range(settings.samples), seed=derived_seed(settings.seed, STREAM, "measured", str(draw))
-        )
+        seed = derived_seed(settings.seed, STREAM, "measured", str(draw))
+        images = drawn(honest, range(settings.samples), settings.ask, seed=seed).images
         balls = Balls.around(embed(images), k=NEIGHBOURS)
         measurements += compare("independent", balls, yardsticks.draws[draw], "target", draw)
         measurements += compare("independent", balls, yardsticks.reference, "reference", draw)
@@ -91,6 +93,7 @@ MEASURE_INDEPENDENT = Kind(
     code=(
         *MEASURES,
         *OPENS_CHECKPOINT,
+        "ganguard.audit.steps.drawn",
         "ganguard.audit.steps.target_files",
         "ganguard.audit.steps.yardstick_files",
         _HERE,

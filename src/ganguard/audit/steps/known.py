@@ -13,7 +13,7 @@ from torch import Tensor
 from ganguard.attacks.protocol import Knowledge
 from ganguard.audit.plan.adversary_work import KnownInputs, KnownSettings
 from ganguard.audit.steps.call import Digests, Kind, StepCall
-from ganguard.audit.steps.known_files import read_known, write_known
+from ganguard.audit.steps.known_files import read_known, read_known_labels, write_known
 from ganguard.audit.steps.measurements import MEASURES, write_measurements
 from ganguard.audit.steps.real import load_real
 from ganguard.audit.steps.yardstick_files import Yardsticks
@@ -36,7 +36,7 @@ def run_known(call: StepCall[KnownSettings, KnownInputs[Path]]) -> Digests:
     """
     real, fraction, seed = load_real(call.inputs.real), call.settings.real_fraction, call.settings.seed
     own, judged = adversary_split(real.train, fraction, seed=seed, groups=real.groups)
-    digest = write_known(call.directory, real.images[own], real.images[judged])
+    digest = write_known(call.directory, real.images[own], real.images[judged], real.labels_of(own))
     measurements: list[Measurement] = []
     everything = real.images[torch.cat([own, judged])]
     if len(everything) > NEIGHBOURS:
@@ -63,7 +63,9 @@ def knowledge(known: Path, features: Path, compute: Compute) -> Knowledge:
     """
     (own, judged), embed = read_known(known), load_embedding(features, compute)
     scale = {"scale/mean": embed.standardise.mean, "scale/std": embed.standardise.std}
-    return Knowledge(own, judge_by(embed, judged), _judged_by(embed.network, scale, judged))
+    labels = read_known_labels(known)
+    judge = judge_by(embed, judged)
+    return Knowledge(own, judge, _judged_by(embed.network, scale, judged), real_labels=labels)
 
 
 def knowledge_of(
@@ -91,7 +93,8 @@ def knowledge_of(
     # A scale that was fitted follows from the network and the images, but for its last bits, which threads
     # may change.
     said = {"scale/mean": given.mean, "scale/std": given.std} if given else {"own": own}
-    return Knowledge(own, judge, _judged_by(network, said, judged))
+    labels = real.labels_of(rows[0])
+    return Knowledge(own, judge, _judged_by(network, said, judged), real_labels=labels)
 
 
 def judge_by(embed: Callable[[Tensor], Tensor], held_out: Tensor) -> Judge:

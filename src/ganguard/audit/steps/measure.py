@@ -41,10 +41,10 @@ def run_measure(call: Call) -> Digests:
     embed, published = load_published(inputs.features, call.compute)
     yardsticks = Yardsticks.read(inputs.yardsticks)
     bought = read_features(inputs.replay, settings.bought) if inputs.replay else None
-    drawn = draws_of(inputs.substitute, settings.samples, call.compute, seed=settings.seed)
+    drawn = draws_of(inputs.substitute, settings.samples, call.compute, settings.ask, seed=settings.seed)
     measurements: list[Measurement] = []
     for draw in range(DRAWS):
-        images = drawn(draw)
+        images = drawn(draw).images
         balls = Balls.around(embed(images), k=NEIGHBOURS)
         beside = partial(compare, "substitute", balls, draw=draw, published=published)
         measurements += beside(yardsticks.draws[draw], "target")
@@ -121,6 +121,7 @@ MEASURE = Kind(
         "ganguard.data.parquet",
         "ganguard.queries.store",
         "ganguard.targets.protocol",
+        "ganguard.audit.steps.drawn",
         "ganguard.audit.steps.substitute_files",
         "ganguard.audit.steps.known_files",
         "ganguard.audit.steps.replay",

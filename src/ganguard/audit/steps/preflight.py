@@ -13,6 +13,7 @@ from ganguard.base.errors import MetricError, SpecError
 from ganguard.base.images import shape_of
 from ganguard.comparison.compare import NEIGHBOURS
 from ganguard.data.splits import TRAIN_SHARE, adversary_split
+from ganguard.training.classes import require_as_many
 
 
 def run_ready(call: StepCall[ReadySettings, ReadyInputs[Path]]) -> Digests:
@@ -36,6 +37,9 @@ def _require_trainable(call: StepCall[ReadySettings, ReadyInputs[Path]], real: R
     for attack in call.settings.attacks:
         attack.require_buildable(shape_of(real.images))
         needs = attack.needs()
+        if needs.real_fraction is not None or (call.settings.honest and attack.from_scratch()):
+            held = real if needs.real_fraction is None else trained_on
+            require_as_many(attack, len(held.classes), "the real images have")
         if needs.real_fraction is not None:
             for seed in call.settings.seeds:
                 own, _ = adversary_split(
@@ -48,7 +52,7 @@ def _require_trainable(call: StepCall[ReadySettings, ReadyInputs[Path]], real: R
 
 def _require_domain(domain: Domain, images: Real, real: Real) -> None:
     """Raise InputError if a domain's images are too few, or of another shape than the real ones."""
-    domain.choose(images.images, images.train, seed=0)
+    domain.chosen(images.train, seed=0)
     require_domain(images.images, shape_of(real.images))
     if min(len(images.reference), len(images.train)) <= NEIGHBOURS:
         raise MetricError(

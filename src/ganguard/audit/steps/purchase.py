@@ -8,6 +8,7 @@ from torch import Tensor
 from ganguard.audit.plan.adversary_work import BuyerSettings, PurchaseInputs, PurchaseSettings
 from ganguard.audit.spec.adversaries import Averaging
 from ganguard.audit.steps.call import Digests, Kind, StepCall
+from ganguard.audit.steps.drawn import Drawn
 from ganguard.audit.steps.purchase_files import is_bought, store_directory, write_purchase
 from ganguard.audit.steps.target_files import IDENTITY_TELLS, OPENS, open_target
 from ganguard.base.cache import content_key, tensor_digest
@@ -19,6 +20,7 @@ from ganguard.queries.ledger import Ledger
 from ganguard.queries.metered_target import MeteredTarget, meter
 from ganguard.queries.repeated import said_of_repeated
 from ganguard.queries.store import Store
+from ganguard.targets.ask import Ask, ask_to_store
 from ganguard.targets.protocol import BlackBoxTarget, Codes
 from ganguard.targets.repeats import allowed_beside
 
@@ -69,36 +71,44 @@ def open_to_adversary(
         buyer: its settings.
         most: queries that the account may spend.
     """
-    seed, averaging, audit = buyer.seed, buyer.averaging, call.audit
+    seed, averaging, ask, audit = buyer.seed, buyer.averaging, buyer.ask, call.audit
     target = open_target(call.inputs.target, call.compute, adversary_client(seed))
     if call.inputs.bought:
         target, seed = bought_before(target, open_target(call.inputs.bought, call.compute)), ANY_SEED
-    account = adversary_account(target.identity, seed, buyer.codes, averaging)
+    account = adversary_account(target.identity, seed, buyer.codes, averaging, ask)
     # An average is made of several codes, so that no code belongs to it: the store keeps none.
     drawn_by = "provider" if averaging else buyer.codes
     directory, purchase = store_directory(audit, account), derived_seed(seed, "purchase")
-    store = Store(directory, target.identity, account, purchase, drawn_by, price_of(averaging))
+    store = Store(
+        directory,
+        target.identity,
+        account,
+        purchase,
+        drawn_by,
+        price_of(averaging),
+        ask_to_store(target, ask),
+    )
     metered = _metered(audit, store, target, most)
     return (average(metered, averaging.copies, averaging.moved) if averaging else metered), store
 
 
 def buy_for_auditor(
-    call: StepCall[object, object], target: BlackBoxTarget, draw: int, samples: int
-) -> Tensor:
-    """Buy one of the auditor's own draws from a target, (samples, C, H, W) uint8."""
-    account = auditor_account(target.identity, draw)
+    call: StepCall[object, object], target: BlackBoxTarget, draw: int, samples: int, ask: Ask
+) -> Drawn:
+    """Buy one of the auditor's own draws from a target, with images (samples, C, H, W) uint8."""
+    account = auditor_account(target.identity, draw, ask)
     directory, seed = store_directory(call.audit, account), derived_seed(draw, "auditor")
-    store = Store(directory, target.identity, account, seed)
-    return harvest(_metered(call.audit, store, target, samples), store, samples, call.progress)
+    store = Store(directory, target.identity, account, seed, ask=ask_to_store(target, ask))
+    images = harvest(_metered(call.audit, store, target, samples), store, samples, call.progress)
+    return Drawn(images, store.read_conditions(samples) if store.ask else None)
 
 
 def buy_draws(
-    call: StepCall[object, object], target: BlackBoxTarget, draws: int, samples: int
-) -> list[Tensor]:
-    """Buy the auditor's first draws from a target, each (samples, C, H, W) uint8, and say if many images of
-    one are the same."""
-    bought = [buy_for_auditor(call, target, draw, samples) for draw in range(draws)]
-    _say_repeated(call, bought[0])
+    call: StepCall[object, object], target: BlackBoxTarget, draws: int, samples: int, ask: Ask
+) -> list[Drawn]:
+    """Buy the auditor's first draws from a target, and say if many images of one are the same."""
+    bought = [buy_for_auditor(call, target, draw, samples, ask) for draw in range(draws)]
+    _say_repeated(call, bought[0].images)
     return bought
 
 
@@ -121,18 +131,26 @@ def adversary_client(seed: int) -> str:
     return f"adversary {seed}"
 
 
-def adversary_account(identity: str, seed: int, codes: Codes, averaging: Averaging | None = None) -> str:
+def adversary_account(
+    identity: str, seed: int, codes: Codes, averaging: Averaging | None = None, ask: Ask | None = None
+) -> str:
     """Return the account of an adversary that buys from the target of that identity.
 
-    averaging: the adversary, if it averages: it has an account of its own.
+    Args:
+        averaging: the adversary, if it averages: it has an account of its own.
+        ask: how it asks a conditional target. Each way has an account of its own.
     """
     apart = f"-averaging-{averaging.copies}-{averaging.moved!r}" if averaging else ""
-    return f"{_short(identity)}-adversary-{seed}-{codes}{apart}"
+    return f"{_short(identity)}-adversary-{seed}-{codes}{apart}{_asks(ask)}"
 
 
-def auditor_account(identity: str, draw: int) -> str:
+def auditor_account(identity: str, draw: int, ask: Ask | None = None) -> str:
     """Return the account of the auditor for one draw from the target of that identity."""
-    return f"{_short(identity)}-auditor-{draw}"
+    return f"{_short(identity)}-auditor-{draw}{_asks(ask)}"
+
+
+def _asks(ask: Ask | None) -> str:
+    return "" if ask is None or ask.is_uniform else f"-asks-{ask.digest()}"
 
 
 def _short(identity: str) -> str:

@@ -10,6 +10,7 @@ from ganguard.audit.plan.ground_work import NoInputs, RealSettings
 from ganguard.audit.steps.call import Digests, Kind, StepCall
 from ganguard.base.cache import tensor_digest, write_json, write_tensors
 from ganguard.base.grids import TILES, save_grid
+from ganguard.base.labels import Labels
 from ganguard.base.settings import NonNegative, Settings, read_json
 from ganguard.data.dataset import Skipped, load_dataset
 from ganguard.data.splits import split
@@ -27,6 +28,7 @@ class Real:
         labels: (N,), or None.
         train, reference: indices of the images of the two splits.
         groups: (N,) group of each image, or None; images of one group are in one split.
+        classes: names of the classes, by their labels.
     """
 
     images: Tensor
@@ -34,13 +36,19 @@ class Real:
     train: Tensor
     reference: Tensor
     groups: Tensor | None = None
+    classes: tuple[str, ...] = ()
+
+    def labels_of(self, rows: Tensor) -> Labels | None:
+        """Return the classes of the images `rows`; None if the data set has no classes."""
+        return None if self.labels is None else Labels(self.labels[rows], self.classes)
 
 
 class SplitCounts(Settings):
-    """The content of counts.json: how many images each split holds."""
+    """The content of counts.json: how many images each split holds, and the names of the classes."""
 
     train: NonNegative
     reference: NonNegative
+    classes: tuple[str, ...] = ()
 
 
 def run_real(call: StepCall[RealSettings, NoInputs[Path]]) -> Digests:
@@ -51,7 +59,7 @@ def run_real(call: StepCall[RealSettings, NoInputs[Path]]) -> Digests:
     optional = {"labels": real.labels, "groups": real.groups}
     tensors |= {name: part for name, part in optional.items() if part is not None}
     write_tensors(call.directory / _IMAGES, tensors)
-    counts = SplitCounts(train=len(splits.train), reference=len(splits.reference))
+    counts = SplitCounts(train=len(splits.train), reference=len(splits.reference), classes=real.classes)
     write_json(call.directory / _COUNTS, counts.model_dump())
     save_grid(real.images[splits.train[:TILES]], call.directory)
     bad = real.skipped or Skipped(0, ())
@@ -75,6 +83,7 @@ def load_real(directory: Path) -> Real:
         tensors["train"],
         tensors["reference"],
         tensors.get("groups"),
+        count_real(directory).classes if "labels" in tensors else (),
     )
 
 

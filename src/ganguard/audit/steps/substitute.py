@@ -59,8 +59,8 @@ def _knowledge(
     domain = settings.attack.needs().domain
     if domain and inputs.domain_images:
         images = load_real(inputs.domain_images)
-        chosen = domain.choose(images.images, images.train, seed=settings.seed)
-        known = replace(known, domain_images=chosen)
+        rows = domain.chosen(images.train, seed=settings.seed)
+        known = replace(known, domain_images=images.images[rows], domain_labels=images.labels_of(rows))
     if inputs.stolen:
         known = replace(known, stolen=inputs.stolen / "checkpoint")
     return known

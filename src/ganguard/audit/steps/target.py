@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from ganguard.architectures.networks import classes_of
 from ganguard.audit.plan.ground_work import (
     DefendInputs,
     DefendSettings,
@@ -42,6 +43,7 @@ def run_train_target(call: StepCall[TrainTargetSettings, TrainTargetInputs[Path]
         seed=call.settings.seed,
         compute=call.compute,
         progress=call.progress,
+        labels=real.labels_of(real.train) if classes_of(training.architecture) else None,
     )
     (call.directory / "training.safetensors").unlink()
     description = (

@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-from torch import Tensor
-
 from ganguard.audit.plan.ground_work import UtilityInputs, UtilitySettings
 from ganguard.audit.steps.call import Digests, Kind, StepCall
+from ganguard.audit.steps.drawn import Drawn
 from ganguard.audit.steps.measurements import MEASURES, write_measurements
 from ganguard.audit.steps.purchase import AUDITOR, BUYS, buy_for_auditor
 from ganguard.audit.steps.target_files import IDENTITY_TELLS, moves_codes, open_target
@@ -24,7 +23,7 @@ def run_utility(call: StepCall[UtilitySettings, UtilityInputs[Path]]) -> Digests
     the defence moves no codes, they are also compared with the undefended images of the same codes, pair by
     pair.
     """
-    images, plain = _drawn(call, call.inputs.target), _drawn(call, call.inputs.undefended)
+    images, plain = (_drawn(call, target).images for target in (call.inputs.target, call.inputs.undefended))
     embed = load_embedding(call.inputs.features, call.compute)
     yardsticks = Yardsticks.read(call.inputs.yardsticks)
     balls = Balls.around(embed(images), k=NEIGHBOURS)
@@ -37,15 +36,21 @@ def run_utility(call: StepCall[UtilitySettings, UtilityInputs[Path]]) -> Digests
     return {"result": content_key(measurements=write_measurements(call.directory, found))}
 
 
-def _drawn(call: StepCall[UtilitySettings, UtilityInputs[Path]], target_step: Path) -> Tensor:
-    """Buy the auditor's first draw from a target, (samples, C, H, W) uint8."""
+def _drawn(call: StepCall[UtilitySettings, UtilityInputs[Path]], target_step: Path) -> Drawn:
+    """Buy the auditor's first draw from a target."""
     target = open_target(target_step, call.compute, AUDITOR)
-    return buy_for_auditor(call, target, 0, call.settings.samples)
+    return buy_for_auditor(call, target, 0, call.settings.samples, call.settings.ask)
 
 
 UTILITY = Kind(
     run_utility,
-    code=(*BUYS, *MEASURES, "ganguard.audit.steps.yardstick_files", "ganguard.audit.steps.utility"),
+    code=(
+        *BUYS,
+        *MEASURES,
+        "ganguard.audit.steps.drawn",
+        "ganguard.audit.steps.yardstick_files",
+        "ganguard.audit.steps.utility",
+    ),
     not_followed=IDENTITY_TELLS
     | {"ganguard.audit.steps.target_files:moves_codes": "its identity tells that, too"},
 )

@@ -47,7 +47,8 @@ def run_yardsticks(call: StepCall[YardsticksSettings, YardsticksInputs[Path]]) -
     embed, published = load_published(call.inputs.features, call.compute)
     noise_images = _noise(real.images)
     target = open_target(call.inputs.target, call.compute)
-    draws = buy_draws(call, target, DRAWS, samples)
+    bought = buy_draws(call, target, DRAWS, samples, call.settings.ask)
+    draws = [draw.images for draw in bought]
     save_grid(draws[0], call.directory)
     everything = embed(real.images)
     held_out = real.images[in_no_order(real.reference)]
@@ -134,6 +135,7 @@ YARDSTICKS = Kind(
         "ganguard.comparison.published",
         "ganguard.data.splits",
         "ganguard.audit.steps.real",
+        "ganguard.audit.steps.drawn",
         "ganguard.audit.steps.yardstick_files",
         "ganguard.audit.steps.yardsticks",
     ),

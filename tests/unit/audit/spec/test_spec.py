@@ -48,7 +48,7 @@ def test_a_spec_survives_json() -> None:
     [
         (
             {"atacks": []},
-            "spec.atacks: unknown key. Did you mean 'attacks'? Known: adversaries, attacks, codes",
+            "spec.atacks: unknown key. Did you mean 'attacks'? Known: adversaries, ask, attacks",
         ),
         ({"samples": 5}, "greater than or equal to 6"),
         (

@@ -1,0 +1,57 @@
+"""What was audited, and how it was asked, as results describe it."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from ganguard.base.settings import Positive, Settings, Sparse
+from ganguard.results.whose import Name
+
+
+class ConditionsRecord(Settings):
+    """What a conditional target can be asked for.
+
+    Attributes:
+        kind: "classes" have names, "prompts" are texts.
+        names: in the order of their numbers.
+    """
+
+    kind: Literal["classes", "prompts"]
+    names: Annotated[tuple[Name, ...], Field(min_length=1)]
+
+
+class AskRecord(Settings):
+    """How a conditional target is asked: which conditions, and how often.
+
+    Attributes:
+        label: in print ("uniformly", "only 3, 7").
+        digest: another text for another way to ask.
+    """
+
+    label: str
+    digest: str
+
+
+class TargetRecord(Sparse):
+    """What was audited.
+
+    Attributes:
+        codes: which side draws the codes.
+        measured_against: what distances to the target were measured to: the target itself, a reference that
+            its owner holds, or what an API returned.
+        reference: identity of the reference; None without one.
+        bought: identity of the images that were bought before, of all adversaries; None if they bought.
+        conditions: what it can be asked for; None, and then left out, if it takes no conditions.
+        notes: remarks on the target's images and weights from when it was opened.
+    """
+
+    description: str
+    identity: str
+    image_shape: tuple[Positive, Positive, Positive]
+    codes: Literal["provider", "client"]
+    measured_against: Literal["target", "reference", "api"] = "target"
+    reference: str | None = None
+    bought: str | None = None
+    notes: tuple[str, ...] = ()
+    conditions: ConditionsRecord | None = None
+    unsaid: ClassVar[frozenset[str]] = frozenset({"conditions"})

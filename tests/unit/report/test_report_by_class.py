@@ -1,0 +1,189 @@
+"""A conditional target in the report: how it was asked, numbers of each class, and pictures."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from report_samples import EMPTY_CELLS, draw_grids, make_pictures, make_results, page
+
+from ganguard.report.by_class import MOST_ROWS, by_class_section, class_remarks, conditions_in_words
+from ganguard.report.grids import grid_rows, open_gallery
+from ganguard.report.in_front import relations_note
+from ganguard.report.tables import measure_table
+from ganguard.report.words import headline
+from ganguard.results.measures import CONSISTENCY, WITHIN
+from ganguard.results.records import AttackRecord, AuditResults, Measurement, Picture, Verdict
+from ganguard.results.target_record import AskRecord, ConditionsRecord
+
+WITH, WITHOUT = "fidelity sngan", "fidelity dcgan"  # labels of copies that learn classes, and of others
+NAMES = ("cat", "dog", "eel")
+
+
+def numbers(names: tuple[str, ...] = NAMES, seeds: int = 2) -> list[Measurement]:
+    """Distances and consistency of all and of each class: of target, real images and copies with labels."""
+    copy: dict[str, Any] = {"subject": "substitute", "attack": WITH, "query_budget": 5000}
+    owners = [({**copy, "seed": seed}, ("target", "reference")) for seed in range(seeds)]
+    owners += [({"subject": "target"}, ("target", "reference")), ({"subject": "train"}, ("reference",))]
+    found: list[Measurement] = []
+    for place, name in enumerate((None, *names)):
+        common = {"condition": name, "images": 1000 if name is None else 300}
+        for whose, sides in owners:
+            said: dict[str, Any] = {**common, **whose, "metric": WITHIN, "compared": 300}
+            found += [Measurement(**said, against=side, value=1.5 + place) for side in sides]
+        for whose in (*(whose for whose, _ in owners[: seeds + 1]), {"subject": "real"}):
+            said = {**common, **whose, "metric": CONSISTENCY, "against": "nothing", "compared": 0}
+            found.append(Measurement(**said, value=0.9 - place / 100))
+    return found
+
+
+def pictures_by_class() -> tuple[Picture, ...]:
+    common = {"columns": 4, "tile": (8, 8), "rows": NAMES}
+    return (
+        Picture(
+            subject="substitute", attack=WITH, query_budget=5000, seed=0, file="by-class/copy.png", **common
+        ),
+        Picture(subject="target", file="by-class/target.png", **common),
+        Picture(subject="real", file="by-class/real.png", **common),
+    )
+
+
+def conditional(
+    names: tuple[str, ...] = NAMES, kind: str = "classes", seeds: int = 2, **changes: Any
+) -> AuditResults:
+    plain = make_results(seeds=seeds, draws=1)
+    conditions = ConditionsRecord.model_validate({"kind": kind, "names": names})
+    uniform, rare = AskRecord(label="uniformly", digest="1"), AskRecord(label="only eel", digest="2")
+    said: dict[str, tuple[AskRecord, bool]] = {WITH: (uniform, True), WITHOUT: (rare, False)}
+    attacks = tuple(
+        AttackRecord.model_validate({**vars(attack), "ask": ask, "labels": learns})
+        for attack in plain.attacks
+        for ask, learns in [said[attack.label]]
+    )
+    values: dict[str, Any] = {
+        "target": plain.target.model_copy(update={"conditions": conditions}),
+        "attacks": attacks,
+        "measurements": (*plain.measurements, *numbers(names, seeds)),
+        "pictures": (*make_pictures((WITH, WITHOUT)), *pictures_by_class()),
+    }
+    return make_results(seeds=seeds, draws=1, **{**values, **changes})
+
+
+def test_each_class_has_a_row_beside_the_yardsticks(tmp_path: Path) -> None:
+    results = conditional()
+    draw_grids(results, tmp_path)
+    found = by_class_section(results, open_gallery(results, tmp_path))
+    assert found.heading == "Class by class"
+    fidelity, accuracy, consistency = found.tables
+    assert fidelity.columns == ("two draws of the target", f"{WITH}, 5,000 images")
+    assert accuracy.columns == (
+        "train split to reference split",
+        "target to real images",
+        f"{WITH}, 5,000 images",
+    )
+    assert consistency.columns == ("the target", "real images", f"{WITH}, 5,000 images")
+    every, each = fidelity.groups
+    assert [row.heading for row in every.rows] == ["all"]
+    assert [row.heading for row in each.rows] == list(NAMES)
+    assert every.rows[0].cells == ("1.50", "1.50 ± 0.00") and each.rows[2].cells == ("4.50", "4.50 ± 0.00")
+    assert consistency.groups[1].rows[0].cells == ("0.890", "0.890", "0.890 ± 0.000")
+
+
+def test_the_section_says_how_each_attack_asks_and_which_copies_learn_no_labels(tmp_path: Path) -> None:
+    results = conditional()
+    draw_grids(results, tmp_path)
+    found = by_class_section(results, open_gallery(results, tmp_path))
+    assert [(row.heading, *row.cells) for row in found.asks] == [
+        (WITH, "yes", "uniformly"),
+        (WITHOUT, "no", "only eel"),
+    ]
+    assert found.remarks[0] == "This model is asked for one of 3 classes with each image."
+    assert found.remarks[1].startswith(f"Copies of {WITHOUT} learn no labels")
+
+
+def test_pictures_by_class_stand_side_by_side_and_nowhere_else(tmp_path: Path) -> None:
+    results = conditional()
+    text = page(results, tmp_path)
+    gallery = open_gallery(results, tmp_path)
+    shown = by_class_section(results, gallery).pictures
+    assert shown is not None and shown.heading == "Rows, from the top: cat, dog, eel"
+    assert [grid.title for grid in shown.grids] == ["Real", "Target", "Copy from 5,000 images"]
+    assert all(grid.alt.endswith("a row each of cat, dog, eel") for grid in shown.grids)
+    for grid in shown.grids:
+        assert text.count(grid.data) == 1
+    others = grid_rows(results.of_all(), gallery)
+    assert [len(row.grids) for row in others] == [2, 3, 3]
+
+
+def test_numbers_of_single_classes_are_in_no_other_table() -> None:
+    results = conditional()
+    table = measure_table(results.of_all(), "target")
+    assert "Fréchet distance within classes\N{NO-BREAK SPACE}↓" in table.columns
+    assert len(table.groups[0].rows) == 3
+    assert results.of_all().select(metric=WITHIN, subject="train")[0].condition is None
+    assert len(results.of_all().select(metric=WITHIN, subject="train")) == 1
+
+
+def test_remarks_and_cards_say_whether_the_class_is_seen_that_was_asked_for() -> None:
+    said = headline(conditional().of_all())
+    sentence = (
+        f"{WITH}, 5,000 bought images: in 90.0% of the copies' images a classifier sees the class that was "
+        "asked for; in the target's, in 90.0%."
+    )
+    assert sentence in said.remarks
+    assert [card.seen for card in said.cards if card.attack == WITH and "5,000" in card.budget] == [
+        "shows the class that was asked for: 90.0%"
+    ]
+    assert not any(card.seen for card in said.cards if "200" in card.budget)
+
+
+@pytest.mark.parametrize(
+    ("kind", "heading", "words"),
+    [("prompts", "Prompt by prompt", "1 prompt: "), ("classes", "Class by class", "1 class: ")],
+)
+def test_prompts_are_called_prompts_and_long_ones_are_cut(
+    kind: str, heading: str, words: str, tmp_path: Path
+) -> None:
+    prompt = "a red bird on a branch in the morning, oil on canvas, soft light, 1890"
+    results = conditional((prompt,), kind, pictures=())
+    found = by_class_section(results, open_gallery(results, tmp_path))
+    assert found.heading == heading and found.tables[0].first == heading.split()[0].lower()
+    row = found.tables[0].groups[1].rows[0].heading
+    assert len(row) == 60 and row.endswith("…") and prompt.startswith(row[:-1])
+    assert conditions_in_words(results) == words + row
+    assert found.pictures is None
+
+
+def test_a_thousand_classes_leave_a_table_of_the_first(tmp_path: Path) -> None:
+    names = tuple(f"class {k}" for k in range(MOST_ROWS + 5))
+    results = conditional(names, pictures=())
+    found = by_class_section(results, open_gallery(results, tmp_path))
+    assert len(found.tables[0].groups[1].rows) == MOST_ROWS
+    assert found.tables[0].caption.endswith(". 5 more in results.json")
+    assert conditions_in_words(results).endswith("class 11, …")
+
+
+def test_the_page_has_the_section_and_says_whose_relation_r8_is(tmp_path: Path) -> None:
+    verdict = Verdict(relation="R8", statement="labels help", outcome="holds", reason="so", seeds=2)
+    results = conditional(verdicts=(verdict,))
+    text = page(results, tmp_path)
+    visible = re.sub(r"<[^>]+>", " ", re.sub(r"base64,[A-Za-z0-9+/=]+", "", text.partition("</style>")[2]))
+    for words in ("Class by class", "Is the class seen that was asked for?", "3 classes: cat, dog, eel"):
+        assert words in visible
+    section = visible.partition("Class by class")[2].partition("All measured numbers")[0]
+    assert not EMPTY_CELLS.search(section)
+    ours = "R8, that labels help the copy at equal budget, is ours and not the paper's."
+    assert relations_note(results) == ours and ours in text.replace("&#39;", "'")
+
+
+def test_an_unconditional_target_has_no_such_section(tmp_path: Path) -> None:
+    results = make_results()
+    assert "by class" not in page(results, tmp_path).lower()
+    assert class_remarks(results) == [] and conditions_in_words(results) == ""
+
+
+def test_one_seed_has_no_spread(tmp_path: Path) -> None:
+    results = conditional(seeds=1, pictures=())
+    found = by_class_section(results, open_gallery(results, tmp_path))
+    assert found.tables[0].groups[0].rows[0].cells == ("1.50", "1.50")
+    assert found.tables[0].caption.endswith("one seed, so no spread is known")
