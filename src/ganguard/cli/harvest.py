@@ -7,6 +7,7 @@ import typer
 
 from ganguard.cli.options import (
     LARGEST,
+    AskedFor,
     Device,
     LatentDim,
     Out,
@@ -40,6 +41,7 @@ def harvest(
             help="`provider`: the target draws the codes. `client`: they are drawn here, sent, and stored."
         ),
     ] = "provider",
+    ask: AskedFor = None,
     seed: Seed = 0,
     latent_dim: LatentDim = None,
     pixel_range: PixelRange = None,
@@ -49,9 +51,9 @@ def harvest(
 ) -> None:
     """Buy images from a target through a ledger, and store them as Parquet.
 
-    Writes `OUT/data/*.parquet` (index, seed, image; pandas, DuckDB and `datasets` open it as it is) and
-    `OUT/ledger.sqlite`. Images bought before are not bought again: a larger count buys only the rest. Several
-    processes may harvest at once.
+    Writes `OUT/data/*.parquet` (index, seed, image, condition if the target takes any; pandas, DuckDB and
+    `datasets` open it as it is) and `OUT/ledger.sqlite`. Images bought before are not bought again: a larger
+    count buys only the rest. Several processes may harvest at once.
 
     Example: `ganguard harvest runs/mine/checkpoint --count 1000 --out runs/bought`
     """
@@ -59,13 +61,14 @@ def harvest(
     from ganguard.base.errors import SpecError, unknown_name
     from ganguard.base.settings import parse
     from ganguard.cli.display import progress_of
-    from ganguard.cli.options import open_and_say, target_of
+    from ganguard.cli.options import asked_for, open_and_say, target_of
     from ganguard.queries.harvest import harvest as run_harvest
     from ganguard.queries.harvest import require_room
     from ganguard.queries.ledger import Ledger
     from ganguard.queries.metered_target import meter
     from ganguard.queries.repeated import said_of_repeated
     from ganguard.queries.store import Store
+    from ganguard.targets.ask import UNIFORM, ask_to_store, parse_ask, require_askable
     from ganguard.targets.repeats import allowed_beside
 
     if codes not in ("provider", "client"):
@@ -74,12 +77,16 @@ def harvest(
     compute = parse(Compute, {"device": device, "threads": threads}, "compute")
     opened = open_and_say(target_of(target, latent_dim, trusted, pixel_range), compute)
     require_room(opened, count, "--count")
+    asked = asked_for(ask)
+    asks = None if asked is None else parse_ask(asked, "--ask")
+    require_askable(opened, asks)
     ledger = Ledger(out / "ledger.sqlite")
     if budget is None:
         ledger.ensure_account(account, count + allowed_beside(opened))
     else:
         ledger.open_account(account, budget)
-    store = Store(out, opened.identity, account, seed, chosen)
+    stored = ask_to_store(opened, asks or UNIFORM)
+    store = Store(out, opened.identity, account, seed, chosen, ask=stored)
     with progress_of("harvest") as progress:
         images = run_harvest(meter(opened, ledger, account), store, count, progress)
     _say(out, count, account, ledger)

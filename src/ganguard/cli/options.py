@@ -41,6 +41,16 @@ PixelRange = Annotated[
         show_default=False,
     ),
 ]
+AskedFor = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--ask",
+        metavar="CONDITION",
+        help="Ask a conditional target for this class or prompt alone; may be repeated. "
+        "`--ask '{cat: 0.9, dog: 0.1}'` asks in proportions.",
+        show_default="all equally often",
+    ),
+]
 Seed = Annotated[int, typer.Option(min=0, max=LARGEST, help="Equal seeds give equal results.")]
 Out = Annotated[
     Path,
@@ -118,6 +128,16 @@ def dataset_of(text: str, size: str | None) -> "DatasetSettings":
 def _number(size: str | None) -> int | str | None:
     """Return a side as the number that it is, and any other size as it is."""
     return int(size) if size and size.isdecimal() and len(size) < 10 else size
+
+
+def asked_for(texts: list[str] | None) -> object:
+    """Return what the texts of --ask stand for in a spec: "uniform", names, or a mapping of names to shares;
+    None without any. Raises SpecError if one is no mapping that can be read."""
+    from ganguard.base.settings import read_yaml
+
+    if texts and len(texts) == 1 and (is_mapping(texts[0]) or texts[0] == "uniform"):
+        return read_yaml(texts[0], "--ask")
+    return texts or None
 
 
 def default_architecture(values: dict[str, Any], changes: list[str]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from ganguard.base.cache import content_key
 from ganguard.base.errors import TargetError
 from ganguard.base.seeds import uniform
-from ganguard.base.settings import Float, Settings, shortened
+from ganguard.base.settings import Float, Settings, parse, shortened
 from ganguard.targets.conditions import Conditions, Name, conditions_of
 
 ADD_UP = 1e-6  # how far proportions may be from 1 in all
@@ -150,6 +150,15 @@ def ask_of(value: object) -> Ask:
 
 AskField = Annotated[Ask, BeforeValidator(ask_of)]
 """`ask:` in a spec."""
+
+
+class _Given(Settings):
+    ask: AskField
+
+
+def parse_ask(value: object, where: str) -> Ask:
+    """Return a way to ask, from what `ask_of` takes. Raises SpecError, in one line, if it is none."""
+    return parse(_Given, {"ask": value}, where).ask
 
 
 def asked_of(target: object, ask: Ask | None, indices: range, *, seed: int) -> Tensor | None:

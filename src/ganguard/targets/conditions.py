@@ -53,6 +53,12 @@ class Conditions(Settings):
     def __len__(self) -> int:
         return len(self.names)
 
+    def __str__(self) -> str:
+        """Return how many there are, and the first of them, in one line."""
+        what = self.kind if len(self) > 1 else self.kind.removesuffix("es" if self.kind == "classes" else "s")
+        first = ", ".join(shortened(name) for name in self.names[:LONGEST_LISTED])
+        return f"{len(self):,} {what}: {first}{', …' if len(self) > LONGEST_LISTED else ''}"
+
     def number(self, name: str) -> int:
         """Return the number of a condition. Raises SpecError, with the known names, if there is none."""
         try:

@@ -37,7 +37,7 @@ _COUNT = ("eta", "precision", "batch", "others", "variant")  # settings on which
 _CPU = torch.device("cpu")
 
 
-class Shown:
+class Showing:
     """What the images of a pipeline show: texts, or classes, or neither.
 
     A text is asked for by its place among the texts, a class by its place among the labels. Image i shows
@@ -79,7 +79,7 @@ class OpenPipeline:
         foreign: the guard.
     """
 
-    def __init__(self, pipeline: Any, sampler: Sampler, shown: Shown, foreign: ForeignCode) -> None:
+    def __init__(self, pipeline: Any, sampler: Sampler, shown: Showing, foreign: ForeignCode) -> None:
         self.sampler, self.shown = sampler, shown
         self._pipeline, self._foreign = pipeline, foreign
 
@@ -181,7 +181,7 @@ def opened(
         if settings.scheduler is not None:
             put_scheduler(pipeline, settings.scheduler)
         sampler = sampler_of(pipeline, How(settings.steps, settings.eta, settings.others))
-    shown = Shown(prompts, _require_conditions(sampler, settings, prompts))
+    shown = Showing(prompts, _require_conditions(sampler, settings, prompts))
     running = OpenPipeline(pipeline, sampler, shown, foreign)
     codes = not sampler.classes and _takes_codes(running, batch, threads)
     target = (LatentPipelineTarget if codes else PipelineTarget)(running, batch, threads)
@@ -231,7 +231,7 @@ def _takes_codes(running: OpenPipeline, batch: int, threads: int) -> bool:
     )
 
 
-def _said(target: SeededTarget, sampler: Sampler, kind: str, scheduler: str, shown: Shown) -> str:
+def _said(target: SeededTarget, sampler: Sampler, kind: str, scheduler: str, shown: Showing) -> str:
     """Return a sentence on how the images are made."""
     steps = f", {sampler.steps} step{'' if sampler.steps == 1 else 's'}" if sampler.steps else ""
     images = f"{target.batch} image{'' if target.batch == 1 else 's'}"
