@@ -65,8 +65,10 @@ def of_conditions(generate: Callable[[Tensor], Tensor], rows: Tensor, known: Con
             "have forward use them, or leave `classes` out"
         ]
     one, other = (shortened(known.names[number]) for number in same[0])
-    more = f", and so do {len(same) - 1:,} more" if len(same) > 1 else ""
-    return [f"{other} gives the same images as {one}{more}: check how many {known.kind} it has"]
+    return [
+        f"{other} gives the same images as {one} ({len(first):,} of {len(numbers):,} {known.kind} that were "
+        f"tried differ): check how many {known.kind} it has"
+    ]
 
 
 def hint(problem: str, known: Conditions | None) -> str:
