@@ -105,6 +105,11 @@ class Ask(Settings):
         before, it is the one that they were bought for.
         """
         if conditions.given is not None:
+            if indices.stop > len(conditions.given):
+                raise TargetError(
+                    f"{len(conditions.given):,} images were bought before; {indices.stop:,} are wanted, and "
+                    "none can be had twice."
+                )
             return torch.tensor(conditions.given[indices.start : indices.stop], dtype=torch.int64)
         if (several := conditions.together) > 1:
             first = indices.start // several

@@ -39,9 +39,10 @@ PATIENCE = 60.0  # seconds of waiting, in all, for an API that is not reached
 LONGEST_BUSY = 3600.0  # seconds of waiting, in all, for one that says that it is busy
 _FIXED = (
     "each request brings {most} images, since no $N in it asks for fewer: up to {more} more than are counted "
-    "may be charged for each account and seed, and as many for each request whose images are asked for with "
-    "several prompts. They are kept, and not charged again when they are wanted."
+    "may be charged for each account and seed{prompts}. They are kept, and not charged again when they are "
+    "wanted."
 )
+_OF_PROMPTS = ", and as many for each request whose images are asked for with several prompts"
 TRIES = 3  # requests for the same images in a run, if each of them may have been charged
 
 
@@ -80,7 +81,9 @@ class ApiTarget:
         self.identity = f"{kind}:{api.digest()}"
         self.image_shape = api.reading.shape
         self.conditions = api.conditions()
-        self.notes = (_FIXED.format(most=api.most, more=api.most - 1),) if api.fixed else ()
+        prompts = _OF_PROMPTS if len(api.prompts) > 1 else ""
+        note = _FIXED.format(most=api.most, more=api.most - 1, prompts=prompts)
+        self.notes = (note,) if api.fixed else ()
         self._sent_runs = list[range]()
         self._answers = Answers(directory / api.asked()[:32])
 
