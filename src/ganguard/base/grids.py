@@ -14,13 +14,19 @@ from ganguard.base.images import composed
 COLUMNS, ROWS = 8, 6
 TILES = COLUMNS * ROWS
 GAP = 1  # pixels between tiles
+BETWEEN = 128  # the grey there
 GRID_FILE, KEPT_FILE, DROPPED_FILE = "grid.png", "kept.png", "dropped.png"
 
 
 def save_grid(images: Tensor, directory: Path, file: str = GRID_FILE) -> None:
     """Write the first COLUMNS x ROWS of images (N, C, H, W) uint8 as one PNG in `directory`, with grey
     between the tiles. Images with opacity are shown before a white background."""
-    write_bytes(directory / file, encode_png(tiled(composed(images[:TILES]), COLUMNS)))
+    save_rows(images[:TILES], COLUMNS, directory / file)
+
+
+def save_rows(images: Tensor, columns: int, path: Path) -> None:
+    """Write images (N, C, H, W) uint8 as one PNG with `columns` images a row."""
+    write_bytes(path, encode_png(tiled(composed(images), columns)))
 
 
 def tiled(images: Tensor, columns: int) -> Tensor:
@@ -28,7 +34,7 @@ def tiled(images: Tensor, columns: int) -> Tensor:
     _, channels, height, width = images.shape
     rows = -(-len(images) // columns)
     grid = torch.full(
-        (channels, rows * (height + GAP) - GAP, columns * (width + GAP) - GAP), 128, dtype=torch.uint8
+        (channels, rows * (height + GAP) - GAP, columns * (width + GAP) - GAP), BETWEEN, dtype=torch.uint8
     )
     for index, tile in enumerate(images):
         top, left = (index // columns) * (height + GAP), (index % columns) * (width + GAP)

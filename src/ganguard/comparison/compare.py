@@ -82,6 +82,22 @@ def frechet_record(subject: Subject, x: Tensor, y: Tensor, name: Against, draw: 
     return _records(subject, {DISTANCE: value}, name, len(x), len(y), draw)[0]
 
 
+def halvings(pool: Tensor, count: int) -> list[Measurement]:
+    """Return the distances between random halves of the target's images, as draws 1, 2 … `count` - 1.
+
+    One pair of draws says little about the distance to expect. Halvings of the same images say much more, and
+    nothing is bought for them.
+
+    pool: features (2 N, D) of two draws.
+    """
+    found: list[Measurement] = []
+    half = len(pool) // 2
+    for draw in range(1, count):
+        order = torch.randperm(2 * half, generator=torch_generator(draw, "halving"))
+        found.append(frechet_record("target", pool[order[:half]], pool[order[half:]], "target", draw))
+    return found
+
+
 def pixel_bins(images: Tensor) -> Bins | None:
     """Return the bins of images (N, C, H, W) uint8 by their pixels.
 

@@ -204,7 +204,7 @@ class AccountRecord(Settings):
         bought: images, with those of requests that were sent again.
         again: how many of them are of such requests: no answer had come, and an API that is not idempotent
             may have charged them.
-        ask: how a conditional target was asked; None if uniformly, or if the target takes no conditions.
+        ask: how a conditional target was asked; None if uniformly.
     """
 
     account: str

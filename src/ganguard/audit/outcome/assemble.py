@@ -42,7 +42,7 @@ def assemble(
     done, ground = execution.done, plan.ground
     measurements = list(measurements_of(plan, done))
     target = target_record(spec, plan, done)
-    attacks, defences = list(attack_records(spec)), list(defence_records(plan, done))
+    attacks, defences = list(attack_records(spec, target)), list(defence_records(plan, done))
     splits = count_real(done[ground.real.name].directory)
     honest = independent_records(plan, splits.train)
     copy_checkpoints(plan, done, audit)
@@ -50,7 +50,7 @@ def assemble(
     finished = [step for step in plan.steps if step.name in done]
     return AuditResults(
         name=name,
-        spec=spec.model_dump(mode="json"),
+        spec=spec.said(),
         environment=environment(spec.compute, processes),
         target=target,
         real=spec.real.kind,
@@ -73,5 +73,5 @@ def assemble(
             StepRecord(name=step.name, kind=step.kind, seconds=round(done[step.name].seconds, 3))
             for step in finished
         ),
-        pictures=tuple(pictures(plan, done, audit, target.image_shape[1:])),
+        pictures=tuple(pictures(plan, done, audit, target)),
     )

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 
+from ganguard.architectures.networks import classes_of
 from ganguard.audit.engine.cache import Done
 from ganguard.audit.outcome.copies import fitted_directions
 from ganguard.audit.plan.parts import Plan
 from ganguard.audit.spec.spec import Spec
 from ganguard.audit.steps.direction import read_direction
 from ganguard.audit.steps.independent import honest_images
-from ganguard.audit.steps.target_files import read_target
+from ganguard.audit.steps.target_files import TargetFile, read_target
 from ganguard.base.errors import DataError
 from ganguard.base.settings import read_record
 from ganguard.comparison.embedding import FeatureDescription
@@ -21,6 +22,7 @@ from ganguard.results.records import (
     FeatureRecord,
     TargetRecord,
 )
+from ganguard.results.target_record import AskRecord, ConditionsRecord
 
 
 def target_record(spec: Spec, plan: Plan, done: dict[str, Done]) -> TargetRecord:
@@ -38,7 +40,13 @@ def target_record(spec: Spec, plan: Plan, done: dict[str, Done]) -> TargetRecord
         reference=read_target(done[reference.name].directory).identity if reference else None,
         bought=read_target(done[bought.name].directory).identity if bought else None,
         notes=target.notes,
+        conditions=_conditions(target),
     )
+
+
+def _conditions(target: TargetFile) -> ConditionsRecord | None:
+    known = target.conditions
+    return None if known is None else ConditionsRecord(kind=known.kind, names=known.names)
 
 
 def feature_record(spec: Spec, features: Done) -> FeatureRecord:
@@ -53,10 +61,11 @@ def feature_record(spec: Spec, features: Done) -> FeatureRecord:
     )
 
 
-def attack_records(spec: Spec) -> Iterator[AttackRecord]:
-    """Yield the record of each attack, at all its budgets."""
+def attack_records(spec: Spec, target: TargetRecord) -> Iterator[AttackRecord]:
+    """Yield the record of each attack, at all its budgets. target: the record of what they attack."""
     for label, by_budget in spec.labelled_attacks():
         first = by_budget[0]
+        ask = spec.asks(first)
         yield AttackRecord(
             label=label,
             kind=first.kind,
@@ -64,6 +73,8 @@ def attack_records(spec: Spec) -> Iterator[AttackRecord]:
             knows=first.needs().knows(),
             query_budgets=tuple(settings.query_budget for settings in by_budget),
             settings=first.model_dump(mode="json", exclude={"query_budget", "kind"}),
+            ask=AskRecord(label=ask.label(), digest=ask.digest()) if target.conditions else None,
+            labels=classes_of(first.architecture) > 0 if target.conditions else None,
         )
 
 

@@ -8,10 +8,13 @@ from pathlib import Path
 from ganguard.audit.engine.cache import Done
 from ganguard.audit.plan.parts import Copy, DirectionPlan, Plan, SubstitutePlan
 from ganguard.audit.plan.step import Step
+from ganguard.audit.steps.by_class import BY_CLASS, MOST_ROWS, REAL_BY_CLASS
+from ganguard.audit.steps.by_class import COLUMNS as CLASS_COLUMNS
 from ganguard.base.cache import content_key, copy_directory, copy_file
 from ganguard.base.grids import COLUMNS, DROPPED_FILE, GRID_FILE, KEPT_FILE
 from ganguard.comparison.directions import AMOUNTS, STRIP_FILE
 from ganguard.results.records import Depicted, Picture
+from ganguard.results.target_record import TargetRecord
 from ganguard.results.whose import Whose
 
 LONGEST_SLUG = 120  # characters: file names hold 255, with what comes around it
@@ -23,7 +26,7 @@ def fitted_directions(plan: Plan, done: dict[str, Done]) -> list[DirectionPlan]:
     return [direction for direction in plan.ground.directions if direction.step.name in done]
 
 
-def pictures(plan: Plan, done: dict[str, Done], audit: Path, tile: tuple[int, int]) -> list[Picture]:
+def pictures(plan: Plan, done: dict[str, Done], audit: Path, target: TargetRecord) -> list[Picture]:
     """Copy the grids to audit/grids, and return their records.
 
     They show the real data, the target, directions, defended images, and the first copy of each attack that
@@ -33,12 +36,14 @@ def pictures(plan: Plan, done: dict[str, Done], audit: Path, tile: tuple[int, in
         plan: the plan of the audit.
         done: its finished steps, by name.
         audit: its directory.
-        tile: height and width of an image, in pixels.
+        target: what was audited.
     """
-    grids = _Grids(done, audit, tile)
+    grids = _Grids(done, audit, target)
     ground = plan.ground
     grids.add(ground.real, "real", "real")
     grids.add(ground.yardsticks, "target", "target")
+    grids.add_by_class(ground.yardsticks, "real-by-class", "real", source=REAL_BY_CLASS)
+    grids.add_by_class(ground.yardsticks, "target-by-class", "target")
     for direction in fitted_directions(plan, done):
         grids.add_strip(direction)
     for defended in ground.defended:
@@ -48,6 +53,7 @@ def pictures(plan: Plan, done: dict[str, Done], audit: Path, tile: tuple[int, in
     for substitute in _first_of_each(plan, done):
         name, whose = _copy_slug(substitute.copy), substitute.copy.whose()
         grids.add(substitute.measure, name, "substitute", whose)
+        grids.add_by_class(substitute.measure, f"{name}-by-class", "substitute", whose)
         for subject, file in REFINED_GRIDS.items():
             if (done[substitute.train.name].directory / file).is_file():
                 grids.add(substitute.train, f"{name}-{subject}", subject, whose, file)
@@ -57,8 +63,9 @@ def pictures(plan: Plan, done: dict[str, Done], audit: Path, tile: tuple[int, in
 class _Grids:
     """Grids that are copied to an audit's directory, and their records."""
 
-    def __init__(self, done: dict[str, Done], audit: Path, tile: tuple[int, int]) -> None:
-        self._done, self._audit, self._tile = done, audit, tile
+    def __init__(self, done: dict[str, Done], audit: Path, target: TargetRecord) -> None:
+        self._done, self._audit, self._tile = done, audit, target.image_shape[1:]
+        self._rows = target.conditions.names[:MOST_ROWS] if target.conditions else ()
         self.added: list[Picture] = []
 
     def add(
@@ -67,6 +74,15 @@ class _Grids:
         """Copy a grid of a step to grids/<name>.png."""
         fields = (whose or Whose()).model_dump()
         self._copy(step, name, source, {"subject": subject, "columns": COLUMNS, **fields})
+
+    def add_by_class(
+        self, step: Step, name: str, subject: Depicted, whose: Whose | None = None, source: str = BY_CLASS
+    ) -> None:
+        """Copy a picture by class of a step, if it drew one."""
+        if (self._done[step.name].directory / source).is_file():
+            fields = (whose or Whose()).model_dump()
+            by_class = {"subject": subject, "columns": CLASS_COLUMNS, "rows": self._rows}
+            self._copy(step, name, source, {**by_class, **fields})
 
     def add_strip(self, direction: DirectionPlan) -> None:
         """Copy the strip of a fitted direction."""

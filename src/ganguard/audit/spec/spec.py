@@ -213,6 +213,10 @@ class Spec(ChosenFeatures):
             require_attribute(attribute)
         return self
 
+    def said(self) -> dict[str, Any]:
+        """Return the settings as JSON values. How conditions are asked for is left out if it is not said."""
+        return self.model_dump(mode="json", exclude={"ask"} if self.ask is None else None)
+
     def asks(self, attack: AttackSettings | None) -> Ask:
         """Return how an attack asks a conditional target; None stands for the auditor."""
         return (attack.ask if attack else None) or self.ask or Ask()

@@ -41,6 +41,7 @@ def run_features(call: StepCall[FeaturesSettings, FeaturesInputs[Path]]) -> Dige
         dimensions=len(scale.mean),
         held_out_accuracy=held_out,
         note=scale_note(rows, "the real train split", instead=""),
+        classes=real.classes if isinstance(settings, Classifier) else (),
     )
     write_json(call.directory / "features.json", said.model_dump(mode="json"))
     weights = tensor_digest({**network.state_dict(), "scale/mean": scale.mean, "scale/std": scale.std})

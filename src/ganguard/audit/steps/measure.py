@@ -8,7 +8,9 @@ from torch import Tensor
 
 from ganguard.attacks.subsampling.refinement_files import KEPT
 from ganguard.audit.plan.adversary_work import MeasureInputs, MeasureSettings
+from ganguard.audit.steps.by_class import read_class_yardsticks, save_by_class
 from ganguard.audit.steps.call import Digests, Kind, StepCall
+from ganguard.audit.steps.drawn import Drawn
 from ganguard.audit.steps.known_files import read_known
 from ganguard.audit.steps.measurements import DRAWS, MEASURES, write_measurements
 from ganguard.audit.steps.replay import FEWEST_REMEMBERED, read_features
@@ -42,13 +44,20 @@ def run_measure(call: Call) -> Digests:
     yardsticks = Yardsticks.read(inputs.yardsticks)
     bought = read_features(inputs.replay, settings.bought) if inputs.replay else None
     drawn = draws_of(inputs.substitute, settings.samples, call.compute, settings.ask, seed=settings.seed)
+    points = [balls.points for balls in (*yardsticks.draws, yardsticks.reference)]
+    classes = read_class_yardsticks(inputs.yardsticks, points)
     measurements: list[Measurement] = []
     for draw in range(DRAWS):
-        images = drawn(draw).images
+        images, asked = drawn(draw)
         balls = Balls.around(embed(images), k=NEIGHBOURS)
         beside = partial(compare, "substitute", balls, draw=draw, published=published)
         measurements += beside(yardsticks.draws[draw], "target")
         measurements += beside(yardsticks.reference, "reference")
+        if classes:
+            seen = classes.seen(balls.points, asked, None if draw else embed.probabilities(images))
+            measurements += classes.compare("substitute", seen, draw)
+            if draw == 0:
+                save_by_class(Drawn(images, asked), classes.names, call.directory)
         if draw == 0:
             natural = yardsticks.natural
             measurements += by_itself(
@@ -121,6 +130,8 @@ MEASURE = Kind(
         "ganguard.data.parquet",
         "ganguard.queries.store",
         "ganguard.targets.protocol",
+        "ganguard.comparison.classes",
+        "ganguard.audit.steps.by_class",
         "ganguard.audit.steps.drawn",
         "ganguard.audit.steps.substitute_files",
         "ganguard.audit.steps.known_files",

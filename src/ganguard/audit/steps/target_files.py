@@ -12,6 +12,7 @@ from ganguard.defences.input_semantic_interpolation import SemanticInterpolation
 from ganguard.defences.protocol import Defence, parse_chain
 from ganguard.defences.tools import tools_for
 from ganguard.targets.checkpoint import CheckpointTarget
+from ganguard.targets.conditions import Conditions, conditions_of
 from ganguard.targets.load import load_target, parse_target
 from ganguard.targets.protocol import BlackBoxTarget, notes_of
 
@@ -44,6 +45,7 @@ class TargetFile(Settings):
         identity: identity of the target when it was opened.
         image_shape: (C, H, W) of its images.
         notes: remarks on the target from when it was opened.
+        conditions: what it can be asked for; None if it is not conditional.
     """
 
     description: str
@@ -52,6 +54,7 @@ class TargetFile(Settings):
     identity: str = ""
     image_shape: tuple[Positive, Positive, Positive] | None = None
     notes: tuple[str, ...] = ()
+    conditions: Conditions | None = None
 
 
 def write_target(directory: Path, said: TargetFile, target: BlackBoxTarget) -> str:
@@ -64,6 +67,7 @@ def write_target(directory: Path, said: TargetFile, target: BlackBoxTarget) -> s
             "identity": target.identity,
             "image_shape": target.image_shape,
             "notes": notes_of(target),
+            "conditions": conditions_of(target),
         }
     )
     write_json(directory / _FILE, found.model_dump(mode="json"))

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ganguard.audit.plan.ground_work import YardsticksInputs, YardsticksSettings
 from ganguard.audit.steps.call import Digests, Kind, StepCall
+from ganguard.audit.steps.class_yardsticks import measure_by_class
 from ganguard.audit.steps.measurements import DRAWS, MEASURES, write_measurements
 from ganguard.audit.steps.purchase import BUYS, NOT_FOLLOWED, buy_draws
 from ganguard.audit.steps.real import load_real
@@ -23,7 +24,7 @@ from ganguard.comparison.compare import (
     by_itself,
     compare,
     compare_pixels,
-    frechet_record,
+    halvings,
     in_no_order,
     natural_model,
     pixel_bins,
@@ -31,7 +32,6 @@ from ganguard.comparison.compare import (
 from ganguard.comparison.published import load_published
 from ganguard.data.splits import halves
 from ganguard.metrics import Balls
-from ganguard.results.records import Measurement
 
 HALVINGS = 8  # halvings of the auditor's draws; the floor is the mean of their distances
 CHUNK = 1024  # images that are made and embedded at once
@@ -72,7 +72,7 @@ def run_yardsticks(call: StepCall[YardsticksSettings, YardsticksInputs[Path]]) -
     unscaled = published.unscaled if published else lambda _: None
     measurements = [
         *compared("target", second, first, "target"),
-        *_halvings(torch.cat([first.points, second.points])),
+        *halvings(torch.cat([first.points, second.points]), HALVINGS),
         *compared("target", first, reference, "reference", 0),
         *compared("target", second, reference, "reference", 1),
         *compared("real", half, other_half, "reference"),
@@ -89,23 +89,13 @@ def run_yardsticks(call: StepCall[YardsticksSettings, YardsticksInputs[Path]]) -
         ),
         *by_itself("noise", noise_images(range(NIQE_IMAGES)), None, natural),
     ]
+    points = [first.points, second.points, reference.points]
+    of_classes, by_class = measure_by_class(call.directory, embed, target, bought, points, real, everything)
+    measurements += of_classes
     digest = yardsticks.write(call.directory)
     said = write_measurements(call.directory, measurements)
-    return {"result": content_key(balls=digest, measurements=said)}
-
-
-def _halvings(pool: Tensor) -> list[Measurement]:
-    """Return the distances between random halves of `pool` (2 N, D), numbered as draws 1, 2 …
-
-    One pair of draws says little about the distance to expect. Halvings of the same images say much more, and
-    nothing is bought for them.
-    """
-    found: list[Measurement] = []
-    half = len(pool) // 2
-    for draw in range(1, HALVINGS):
-        order = torch.randperm(2 * half, generator=torch_generator(draw, "halving"))
-        found.append(frechet_record("target", pool[order[:half]], pool[order[half:]], "target", draw))
-    return found
+    parts = {"balls": digest, "measurements": said} | ({"classes": by_class} if by_class else {})
+    return {"result": content_key(**parts)}
 
 
 def _in_chunks(make: Callable[[range], Tensor], count: int) -> Tensor:
@@ -135,6 +125,9 @@ YARDSTICKS = Kind(
         "ganguard.comparison.published",
         "ganguard.data.splits",
         "ganguard.audit.steps.real",
+        "ganguard.comparison.classes",
+        "ganguard.audit.steps.by_class",
+        "ganguard.audit.steps.class_yardsticks",
         "ganguard.audit.steps.drawn",
         "ganguard.audit.steps.yardstick_files",
         "ganguard.audit.steps.yardsticks",
