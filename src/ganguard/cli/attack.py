@@ -100,7 +100,7 @@ def attack(
     from ganguard.queries.ledger import Ledger
     from ganguard.queries.metered_target import meter
     from ganguard.queries.store import Store
-    from ganguard.targets.ask import UNIFORM, ask_to_store
+    from ganguard.targets.ask import ask_to_store
     from ganguard.targets.repeats import allowed_beside
 
     of_domain, asked = given_dataset(domain, size), asked_for(ask)
@@ -115,7 +115,7 @@ def attack(
         ledger = Ledger(out / "ledger.sqlite")
         if purchase:
             ledger.ensure_account("adversary", purchase + allowed_beside(opened))
-        asks = ask_to_store(opened, settings.ask or UNIFORM)
+        asks = ask_to_store(opened, settings.ask)
         store = Store(out / "purchase", opened.identity, "adversary", seed, ask=asks)
         workspace = Workspace(out, store, compute, progress)
         metered = meter(opened, ledger, "adversary")

@@ -61,14 +61,13 @@ def harvest(
     from ganguard.base.errors import SpecError, unknown_name
     from ganguard.base.settings import parse
     from ganguard.cli.display import progress_of
-    from ganguard.cli.options import asked_for, open_and_say, target_of
+    from ganguard.cli.options import ask_of_options, open_and_say, target_of
     from ganguard.queries.harvest import harvest as run_harvest
     from ganguard.queries.harvest import require_room
     from ganguard.queries.ledger import Ledger
     from ganguard.queries.metered_target import meter
     from ganguard.queries.repeated import said_of_repeated
     from ganguard.queries.store import Store
-    from ganguard.targets.ask import UNIFORM, ask_to_store, parse_ask, require_askable
     from ganguard.targets.repeats import allowed_beside
 
     if codes not in ("provider", "client"):
@@ -77,16 +76,13 @@ def harvest(
     compute = parse(Compute, {"device": device, "threads": threads}, "compute")
     opened = open_and_say(target_of(target, latent_dim, trusted, pixel_range), compute)
     require_room(opened, count, "--count")
-    asked = asked_for(ask)
-    asks = None if asked is None else parse_ask(asked, "--ask")
-    require_askable(opened, asks)
+    asked = ask_of_options(ask, opened)
     ledger = Ledger(out / "ledger.sqlite")
     if budget is None:
         ledger.ensure_account(account, count + allowed_beside(opened))
     else:
         ledger.open_account(account, budget)
-    stored = ask_to_store(opened, asks or UNIFORM)
-    store = Store(out, opened.identity, account, seed, chosen, ask=stored)
+    store = Store(out, opened.identity, account, seed, chosen, ask=asked)
     with progress_of("harvest") as progress:
         images = run_harvest(meter(opened, ledger, account), store, count, progress)
     _say(out, count, account, ledger)

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from ganguard.base.compute import Compute
     from ganguard.base.progress import Progress
     from ganguard.data.dataset import DatasetSettings, RealImages
+    from ganguard.targets.ask import Ask
     from ganguard.targets.load import TargetSettings
     from ganguard.targets.protocol import BlackBoxTarget
 
@@ -138,6 +139,19 @@ def asked_for(texts: list[str] | None) -> object:
     if texts and len(texts) == 1 and (is_mapping(texts[0]) or texts[0] == "uniform"):
         return read_yaml(texts[0], "--ask")
     return texts or None
+
+
+def ask_of_options(texts: list[str] | None, target: "BlackBoxTarget") -> "Ask | None":
+    """Return how the texts of --ask ask a target, for the store of a purchase; None if it takes no conditions.
+
+    Raises SpecError or TargetError if it cannot be asked so.
+    """
+    from ganguard.targets.ask import ask_to_store, parse_ask, require_askable
+
+    asked = asked_for(texts)
+    ask = None if asked is None else parse_ask(asked, "--ask")
+    require_askable(target, ask)
+    return ask_to_store(target, ask)
 
 
 def default_architecture(values: dict[str, Any], changes: list[str]) -> dict[str, Any]:

@@ -180,10 +180,14 @@ def asked_of(target: object, ask: Ask | None, indices: range, *, seed: int) -> T
     return (ask or UNIFORM).draw(conditions, indices, seed=seed)
 
 
-def ask_to_store(target: object, ask: Ask) -> Ask | None:
+def ask_to_store(target: object, ask: Ask | None) -> Ask | None:
     """Return how a purchase from a target was asked, for its store; None if the target takes no conditions,
-    and none are asked for."""
-    return ask if conditions_of(target) is not None or not ask.is_uniform else None
+    and none are asked for.
+
+    ask: None asks uniformly.
+    """
+    asked = ask or UNIFORM
+    return asked if conditions_of(target) is not None or not asked.is_uniform else None
 
 
 def require_askable(target: object, ask: Ask | None) -> None:
