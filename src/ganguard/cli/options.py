@@ -142,7 +142,8 @@ def asked_for(texts: list[str] | None) -> object:
 
 
 def ask_of_options(texts: list[str] | None, target: "BlackBoxTarget") -> "Ask | None":
-    """Return how the texts of --ask ask a target, for the store of a purchase; None if it takes no conditions.
+    """Return how the texts of --ask ask a target, for the store of a purchase; None if it takes no
+    conditions.
 
     Raises SpecError or TargetError if it cannot be asked so.
     """
