@@ -23,7 +23,7 @@ from ganguard.comparison.values import (
     of_memory,
     of_probabilities,
 )
-from ganguard.metrics import memorisation
+from ganguard.metrics import class_consistency, frechet_within_classes, memorisation
 from ganguard.metrics.frechet import frechet_distance
 from ganguard.metrics.frechet import frechet_distance_infinity as infinity
 from ganguard.metrics.prdc import memberships
@@ -35,6 +35,7 @@ CELLS = {
     "quick": [(8, 100), (64, 200)],
     "all": [(8, 100), (8, 1000), (64, 100), (64, 500), (512, 700)],
 }
+CLASSES = 4  # of equally many rows, for the distance within classes
 LARGE = [(8, 5000), (512, 2000)]  # with fewer repetitions, printed with them
 
 
@@ -65,11 +66,16 @@ def measured(cell: Cell, seed: int, wanted: Callable[[Measure], bool]) -> Iterat
     """Yield the numbers of one repetition, by name."""
     x, y, fresh = cell.draw(seed)
     balls, memory = memberships(y, x), memorisation(y, x, held_out=fresh)
+    seen, classes = (2 * x[:, :8].double()).softmax(1), torch.arange(len(x)) % CLASSES
+    within = frechet_within_classes(x, classes, y, classes, classes=CLASSES)
+    asked = class_consistency(seen, (x + fresh)[:, :8].argmax(1))
     found: dict[Of, Callable[[Measure], Value | None]] = {
         "features": lambda m: of_features(m, x, y),
         "balls": lambda m: of_balls(m, balls),
         "training images": lambda m: of_memory(m, memory),
-        "probabilities": lambda m: of_probabilities(m, (2 * x[:, :8].double()).softmax(1)),
+        "probabilities": lambda m: of_probabilities(m, seen),
+        "classes": lambda _: Value(within.mean, within.error) if within.mean is not None else None,
+        "asked classes": lambda _: Value(asked.share or 0, asked.error),
     }
     found["held-out images"] = found["training images"]
     for measure in MEASURES.values():

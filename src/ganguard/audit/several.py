@@ -77,7 +77,11 @@ def require_comparable(name: str, specs: Mapping[str, tuple[str, Spec]]) -> None
         ]
         if any(each != settings[0] for each in settings):
             raise SpecError(f"{name}: {label!r} must have the same settings in all of its audits.")
-    asked = {pair.relation for one in labelled for pair in improvements(list(one.items()))}
+    asked = {
+        pair.relation
+        for spec, one in zip(every, labelled, strict=True)
+        for pair in improvements(list(one.items()), spec.ask)
+    }
     if shared.question == "accuracy" and not asked & RELATIONS.keys():
         raise SpecError(
             f"{name}: no two attacks of its audits differ in real images, or in subsampling, alone."

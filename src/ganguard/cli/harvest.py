@@ -92,11 +92,15 @@ def harvest(
 
 def _say(out: Path, count: int, account: str, ledger: "Ledger") -> None:
     """Say what was bought, and what was paid for twice."""
+    from ganguard.queries.ledger_conditions import said_of_conditions
+
     balance = ledger.balance(account)
     typer.echo(
         f"{count:,} images in {out}/data; account {account!r} has bought {balance.reserved:,} of "
         f"{balance.budget:,}."
     )
+    if bought := said_of_conditions(ledger.conditions(account)):
+        typer.echo(bought)
     if again := ledger.asked_again()[account]:
         typer.echo(
             f"{again:,} of them were asked for again after no answer came: the API may have charged each.",

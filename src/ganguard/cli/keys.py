@@ -8,6 +8,7 @@ from ganguard.cli.options import LARGEST
 
 if TYPE_CHECKING:
     from ganguard.gateway.spec import GatewaySpec
+    from ganguard.queries.ledger import Ledger
 
 keys = typer.Typer(help="Keys and budgets of a gateway's accounts.")
 
@@ -80,9 +81,13 @@ def revoke(
 def list_(spec: SpecArgument) -> None:
     """Print the keys, and the budgets and purchases of accounts, as JSON, one a line. It holds no secrets.
 
+    An account that bought of a conditional target has `conditions`, too: budget (null: its class's, or none),
+    images reserved and delivered, by name.
+
     Example: `ganguard keys list gateway.yaml`
     """
     import json
+    from collections import defaultdict
     from datetime import UTC, datetime
 
     opened = _opened(spec)
@@ -93,6 +98,15 @@ def list_(spec: SpecArgument) -> None:
     listed = Keys(Database(opened.place())).listed()
     with Ledger(opened.place()) as ledger:
         balances = [vars(balance) for balance in ledger.balances()]
+        bought = ledger.conditions()
+    by_account: defaultdict[str, dict[str, dict[str, int | None]]] = defaultdict(dict)
+    for of in bought:
+        images = {"budget": of.budget, "reserved": of.reserved, "delivered": of.delivered}
+        by_account[of.account][of.condition] = images
+    balances = [
+        row | ({"conditions": by_account[row["account"]]} if row["account"] in by_account else {})
+        for row in balances
+    ]
     said = [
         {
             "id": key.id,
@@ -117,8 +131,15 @@ def set_budget(
         int,
         typer.Option(min=0, max=LARGEST, help="Images that the account may buy in all.", show_default=False),
     ],
+    condition: Annotated[
+        str | None,
+        typer.Option(help="Set the budget of this class or prompt alone, by its name.", show_default=False),
+    ] = None,
 ) -> None:
     """Set how many images an account may buy in all: at least as many as it has bought.
+
+    With `--condition`, images of one class or prompt, within the whole budget; it holds instead of the one in
+    the spec. The name is not checked here: the target is not opened.
 
     Example: `ganguard keys set-budget gateway.yaml --account alice --budget 2000`
     """
@@ -127,9 +148,21 @@ def set_budget(
 
     with Ledger(opened.place()) as ledger:
         ledger.balance(account)  # raises if there is no such account
+        if condition is not None:
+            _set_condition(ledger, account, condition, budget)
+            return
         ledger.open_account(account, budget)
         balance = ledger.balance(account)
     typer.echo(f"Account {account!r} has bought {balance.reserved:,} of {balance.budget:,} images.")
+
+
+def _set_condition(ledger: "Ledger", account: str, condition: str, budget: int) -> None:
+    from ganguard.queries.ledger_conditions import ledger_name
+
+    ledger.open_condition(account, condition, budget)
+    name = ledger_name(condition)
+    spent = next(of.reserved for of in ledger.conditions(account) if of.condition == name)
+    typer.echo(f"Account {account!r} has bought {spent:,} of {budget:,} images of {name!r}.")
 
 
 def require_gateway() -> None:

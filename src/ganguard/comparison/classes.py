@@ -15,6 +15,9 @@ from ganguard.results.measures import CONSISTENCY, COVERAGE, WITHIN
 from ganguard.results.records import Against, Measurement, Subject
 
 NO_CLASS = -1  # the number of an image whose class does not count
+MOST_RECORDED = (
+    100  # classes of which each has records of its own: more would make results that no file holds
+)
 
 
 def compare_within_classes(
@@ -29,7 +32,8 @@ def compare_within_classes(
 ) -> list[Measurement]:
     """Return the Fréchet distance between images of each class, and its mean over the classes.
 
-    A class of which a set has fewer than two images has no distance, and then there is no mean either.
+    A class of which a set has fewer than two images has no distance, and then there is no mean either. Of
+    more classes than MOST_RECORDED, there is the mean alone.
 
     Args:
         subject: which images are measured.
@@ -52,6 +56,7 @@ def compare_within_classes(
             condition=names[k],
         )
         for k, distance in found.distances.items()
+        if len(names) <= MOST_RECORDED
     ]
     if found.mean is None:
         return records
@@ -64,7 +69,9 @@ def judge_consistency(
     subject: Subject, asked: Tensor, probabilities: Tensor, names: Sequence[str], draw: int = 0
 ) -> list[Measurement]:
     """Return the share of images in which a classifier sees the class that was asked for: of all, and of each
-    class.
+    class, if there are not more than MOST_RECORDED.
+
+    There is none if the classifier has another number of classes than there are names: it is of other images.
 
     Args:
         subject: which images are measured.
@@ -74,6 +81,8 @@ def judge_consistency(
         names: of the classifier's classes, K.
         draw: as in Measurement.
     """
+    if probabilities.shape[1] != len(names):
+        return []
     found = class_consistency(probabilities, asked)
     if found.share is None:
         return []
@@ -85,6 +94,7 @@ def judge_consistency(
         *(
             record(value=share, spread=found.errors[k], images=found.sizes[k], condition=names[k])
             for k, share in found.shares.items()
+            if len(names) <= MOST_RECORDED
         ),
     ]
 

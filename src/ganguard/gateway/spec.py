@@ -26,7 +26,9 @@ from ganguard.base.settings import (
 from ganguard.base.text_files import decoded
 from ganguard.defences.input_semantic_interpolation import SemanticInterpolation
 from ganguard.defences.protocol import Defence, parse_chain
+from ganguard.queries.ledger_tables import LARGEST
 from ganguard.targets.batching_target import BatchingSettings
+from ganguard.targets.conditions import Conditions, Name
 from ganguard.targets.load import TargetSettings, parse_target
 
 DEFAULT_CLASS = "default"
@@ -47,6 +49,17 @@ def _dumped(chain: tuple[Defence, ...]) -> list[Any]:
     return [defence.model_dump(mode="json") for defence in chain]
 
 
+def _named(value: object) -> object:
+    """Return a mapping whose names are texts: YAML reads some as numbers."""
+    if not isinstance(value, Mapping):
+        return value
+    return {
+        str(name) if isinstance(name, int) and not isinstance(name, bool) else name: images
+        for name, images in cast(Mapping[Any, Any], value).items()
+    }
+
+
+Budget = Annotated[int, Field(strict=True, ge=0, le=LARGEST)]
 REQUESTS_A_MINUTE = 12_000  # more than honest clients send, and too few to slow others down
 
 
@@ -59,11 +72,14 @@ class AccountClass(Settings):
             None sets no limit besides the budget.
         requests_a_minute: the most requests that an account may send per minute in the long run, whatever
             becomes of them; a large body counts as one more for each 64 KiB. None sets no limit.
+        budgets: images of a condition that an account may buy in all, by the condition's name, within its
+            whole budget. `ganguard keys set-budget --condition` gives an account another one.
     """
 
     defences: Annotated[tuple[Defence, ...], BeforeValidator(_chain), PlainSerializer(_dumped)] = ()
     images_a_minute: Positive | None = None
     requests_a_minute: Positive | None = REQUESTS_A_MINUTE
+    budgets: Annotated[dict[Name, Budget], BeforeValidator(_named)] = Field(default_factory=dict)
 
 
 class RiskSettings(Settings):
@@ -160,6 +176,23 @@ class GatewaySpec(Settings):
                 f"no class of accounts {name!r}. Known: {', '.join(sorted({DEFAULT_CLASS, *self.classes}))}"
             )
         return self.classes.get(name, AccountClass())
+
+    def require_conditions(self, known: Conditions | None) -> None:
+        """Raise SpecError if a class has a budget for what the target cannot be asked for.
+
+        known: what it can be asked for; None if it takes no conditions.
+        """
+        for class_, of in self.classes.items():
+            where = f"spec.classes.{class_}.budgets"
+            if known is None and of.budgets:
+                raise SpecError(
+                    f"{where}: names conditions, and the target has no classes and no prompts. Leave it out."
+                )
+            for name in of.budgets:
+                try:
+                    cast(Conditions, known).number(name)
+                except SpecError as problem:
+                    raise SpecError(f"{where}: {problem}") from None
 
     def place(self) -> Path | str:
         """Return the ledger's file or address. Raises SpecError if the address's variable is not set."""

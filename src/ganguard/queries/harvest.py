@@ -18,6 +18,7 @@ from ganguard.base.errors import BudgetError, TargetError
 from ganguard.base.images import room_for
 from ganguard.base.locks import locked
 from ganguard.base.progress import Progress, silent
+from ganguard.queries.judged_ask import shares_by_spread
 from ganguard.queries.store import DESCRIPTION, Store
 from ganguard.targets.ask import UNIFORM, asked_of, require_askable
 from ganguard.targets.conditions import conditions_of, generate, sample
@@ -57,16 +58,17 @@ def harvest(target: BlackBoxTarget, store: Store, count: int, progress: Progress
         store = replace(store, ask=UNIFORM)
     require_room(target, count, str(store.directory))
     _create(store)
+    shares = _judged(target, store, count, progress)
     cells = (range(start, min(start + SHARD, count)) for start in range(0, count, SHARD))
     held, waiting = 0, list[range]()
     for cell in cells:
-        if _buy(target, store, cell, wait=False):
+        if _buy(target, store, cell, shares, wait=False):
             held += len(cell)
             progress(held, count, "buying")
         else:
             waiting.append(cell)
     for cell in waiting:  # another process held their locks
-        _buy(target, store, cell, wait=True)
+        _buy(target, store, cell, shares, wait=True)
         held += len(cell)
         progress(held, count, "buying")
     return store.read(count)
@@ -89,7 +91,17 @@ def _create(store: Store) -> None:
         store.create()
 
 
-def _buy(target: BlackBoxTarget, store: Store, cell: range, *, wait: bool) -> bool:
+def _judged(target: BlackBoxTarget, store: Store, count: int, progress: Progress) -> Tensor | None:
+    """Return the shares of conditions that the judge of a store's ask wants after its pilot, which is bought
+    first; None without a judge, or if no more than the pilot is wanted."""
+    ask, known = store.ask, conditions_of(target)
+    if known is None or ask is None or ask.judge is None or count <= ask.pilot:
+        return None
+    pilot = harvest(target, store, ask.pilot, progress)
+    return shares_by_spread(pilot, known.numbers(store.read_conditions(ask.pilot)), len(known))
+
+
+def _buy(target: BlackBoxTarget, store: Store, cell: range, shares: Tensor | None, *, wait: bool) -> bool:
     """Buy the images of a cell that the store lacks.
 
     If a request was paid for and its images are not there, because of a crash or because their shard was
@@ -109,7 +121,7 @@ def _buy(target: BlackBoxTarget, store: Store, cell: range, *, wait: bool) -> bo
             request = _next_request(noted, absent)
             _write_requests(note, [*(r for r in noted if r != request), request])
             try:
-                images, latents, conditions = _ask(target, store, request)
+                images, latents, conditions = _ask(target, store, request, shares)
             except BudgetError:  # refused, so nothing of it was paid
                 _write_requests(note, [r for r in noted if r != request])
                 # A process that was killed before it paid may have noted more than is wanted now.
@@ -162,10 +174,11 @@ def _remove_unfinished(store: Store, note: Path, cell: range) -> None:
 
 
 def _ask(
-    target: BlackBoxTarget, store: Store, indices: range
+    target: BlackBoxTarget, store: Store, indices: range, shares: Tensor | None
 ) -> tuple[Tensor, Tensor | None, list[str] | None]:
     """Return images, the codes that were sent for them, and the names of the conditions that were."""
-    known, asked = conditions_of(target), asked_of(target, store.ask, indices, seed=store.seed)
+    known = conditions_of(target)
+    asked = asked_of(target, store.ask, indices, seed=store.seed, shares=shares)
     names = known.said(asked) if known and asked is not None else None
     if store.codes == "client" and isinstance(target, LatentTarget):
         latents = target.draw_latents(indices, seed=store.seed)

@@ -16,6 +16,7 @@ from sqlalchemy import update
 
 from ganguard.base.errors import BudgetError, GanguardError
 from ganguard.queries.ledger_check import LedgerCheck, check_rows
+from ganguard.queries.ledger_conditions import ConditionBalance, read_conditions, set_budget
 from ganguard.queries.ledger_database import Database, add
 from ganguard.queries.ledger_rows import (
     Balance,
@@ -28,10 +29,18 @@ from ganguard.queries.ledger_rows import (
     release,
     reserve,
 )
-from ganguard.queries.ledger_tables import ACCOUNTS, LARGEST
-from ganguard.queries.reservation import Purchase, reservation_id
+from ganguard.queries.ledger_tables import ACCOUNTS, LARGEST, prepare_conditions
+from ganguard.queries.reservation import OfCondition, Purchase, reservation_id
 
-__all__ = ["Balance", "Ledger", "LedgerCheck", "Purchase", "reservation_id"]
+__all__ = [
+    "Balance",
+    "ConditionBalance",
+    "Ledger",
+    "LedgerCheck",
+    "OfCondition",
+    "Purchase",
+    "reservation_id",
+]
 
 
 class Ledger:
@@ -91,10 +100,37 @@ class Ledger:
             lower = (ACCOUNTS.c.name == account) & (ACCOUNTS.c.budget < budget)
             connection.execute(update(ACCOUNTS).where(lower).values(budget=budget))
 
-    def reserve(self, reservation: str, account: str, images: int, request: str) -> bool:
+    def open_condition(self, account: str, condition: str, budget: int | None) -> None:
+        """Let `account` buy `budget` images of one condition in all, within its whole budget; None takes that
+        bound away.
+
+        Raises BudgetError if there is no such account, if it has bought more of the condition, or if the
+        budget is below 0.
+        """
+        if budget is not None:
+            _require_budget(account, budget)
+        with self._database.transaction(f"set a budget of account {account!r}") as connection:
+            prepare_conditions(connection)
+            read_balance(connection, account, locked=True)
+            set_budget(connection, account, condition, budget)
+
+    def conditions(self, account: str | None = None) -> list[ConditionBalance]:
+        """Return what an account, or every account, bought and may buy of each condition, ordered by name."""
+        with self._database.reading("read what was bought of each condition") as connection:
+            return read_conditions(connection, None if account is None else [account])
+
+    def reserve(
+        self,
+        reservation: str,
+        account: str,
+        images: int,
+        request: str,
+        conditions: tuple[OfCondition, ...] = (),
+    ) -> bool:
         """Spend images of an account's budget, durably, before they are asked for; once per reservation id.
 
-        Raises BudgetError if there is no such account or less than that is left, ReservationError if the id
+        Raises BudgetError if there is no such account or less than that is left, of the whole budget or of
+        that of a condition; ReservationError if the id
         stands for another account, number of images or request; nothing is spent then. Raises ValueError if
         `images` is negative.
 
@@ -103,11 +139,12 @@ class Ledger:
             account: the account that pays.
             images: how many images.
             request: what is asked for, in words that say all of it.
+            conditions: what the images are asked for, if the target takes conditions.
 
         Returns:
             False if they were reserved before.
         """
-        (answer,) = self.reserve_all([Purchase(reservation, account, images, request)])
+        (answer,) = self.reserve_all([Purchase(reservation, account, images, request, conditions)])
         return _answered(answer)
 
     def reserve_all(self, purchases: Sequence[Purchase]) -> list[bool | GanguardError]:
@@ -121,6 +158,8 @@ class Ledger:
                 f"images must be 0 or more; got {min(purchase.images for purchase in purchases)}"
             )
         with self._database.transaction(_words(purchases)) as connection:
+            if any(purchase.conditions for purchase in purchases):
+                prepare_conditions(connection)
             return in_account_order(
                 purchases, lambda purchase: purchase.account, partial(reserve, connection)
             )

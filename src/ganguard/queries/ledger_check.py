@@ -7,8 +7,15 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Table, select
 
+from ganguard.queries.ledger_conditions import counts_in
 from ganguard.queries.ledger_database import Damaged
-from ganguard.queries.ledger_tables import ACCOUNTS, RESERVATIONS
+from ganguard.queries.ledger_tables import (
+    ACCOUNTS,
+    CONDITIONS,
+    RESERVATIONS,
+    RESERVED_CONDITIONS,
+    has_conditions,
+)
 from ganguard.queries.reservation import images_asked, reservation_id
 from ganguard.targets.repeats import AGAIN
 
@@ -60,6 +67,8 @@ def check_rows(connection: Connection, targets: Mapping[str, Set[str]]) -> Ledge
         for problem in _problems_of_sums(row, reserved[name], delivered[name])
     ]
     budgets = {name: row.budget for name, row in accounts.items()}
+    if has_conditions(connection):
+        problems += _problems_of_conditions(connection, accounts.keys())
     return LedgerCheck(budgets, reserved, delivered, again, (*sums, *problems))
 
 
@@ -76,7 +85,7 @@ def _rows(connection: Connection, table: Table) -> Iterator[Row[Any]]:
     names, kinds = table.columns.keys(), [column.type.python_type for column in table.columns]
     for row in connection.execute(select(table)):
         for name, kind, value in zip(names, kinds, row, strict=True):
-            if not isinstance(value, kind):
+            if not isinstance(value, kind) and not (value is None and table.columns[name].nullable):
                 raise Damaged(f"{name} in {table.name} reads {value!r}")
         yield row
 
@@ -89,6 +98,42 @@ def _problems_of_sums(account: Row[Any], reserved: int, delivered: int) -> Itera
         yield (
             f"account {account.name!r} counts {account.reserved} images reserved, {account.delivered} "
             f"delivered; its reservations sum to {reserved} and {delivered}"
+        )
+
+
+def _problems_of_conditions(connection: Connection, accounts: Set[str]) -> Iterator[str]:
+    """Yield what is wrong between the conditions that reservations stand for and their sums by account."""
+    reservations = {row.id: row for row in _rows(connection, RESERVATIONS)}
+    reserved, delivered = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
+    for row in _rows(connection, RESERVED_CONDITIONS):
+        counts, made = counts_in(row.images), reservations.get(row.reservation)
+        if made is None:
+            yield f"conditions are noted of the reservation {row.reservation!r}, which does not exist"
+            continue
+        if (images := sum(counts.values())) != made.images:
+            named = f"the reservation {made.request!r} of account {made.account!r}"
+            yield f"{named} counts {made.images} images, and {images} by condition"
+        found = {(made.account, condition): count for condition, count in counts.items()}
+        reserved.update(found)
+        delivered.update(found if made.state == "delivered" else {})
+    rows = {(row.account, row.condition): row for row in _rows(connection, CONDITIONS)}
+    for account, condition in reserved.keys() - rows.keys():
+        yield f"images of {condition!r} are not counted for account {account!r}"
+    for key, row in rows.items():
+        if row.account not in accounts:
+            yield f"images of {row.condition!r} are of the account {row.account!r}, which does not exist"
+        yield from _problems_of_condition(row, reserved[key], delivered[key])
+
+
+def _problems_of_condition(row: Row[Any], reserved: int, delivered: int) -> Iterator[str]:
+    """Yield what is wrong between the row of a condition and the sums of its account's reservations."""
+    of = f"images of {row.condition!r} of account {row.account!r}"
+    if row.budget is not None and reserved > row.budget:
+        yield f"{reserved} {of} were bought, of a budget of {row.budget}"
+    if (row.reserved, row.delivered) != (reserved, delivered):
+        yield (
+            f"{of} count {row.reserved} as reserved, {row.delivered} as delivered; its reservations sum to "
+            f"{reserved} and {delivered}"
         )
 
 

@@ -12,6 +12,12 @@ from typing import NamedTuple, TypeVar
 from sqlalchemy import Connection, UpdateBase, bindparam, delete, func, select, update
 
 from ganguard.base.errors import BudgetError, GanguardError, ReservationError
+from ganguard.queries.ledger_conditions import (
+    deliver_conditions,
+    release_conditions,
+    require_within_budgets,
+    reserve_conditions,
+)
 from ganguard.queries.ledger_database import Damaged, add
 from ganguard.queries.ledger_tables import ACCOUNTS, RESERVATIONS
 from ganguard.queries.reservation import Purchase
@@ -142,6 +148,7 @@ def reserve(connection: Connection, wanted: Purchase) -> bool:
                 f"account {wanted.account!r} may buy {left} more of its budget of {balance.budget} images; "
                 f"asked for {wanted.images}. Ask for fewer, or raise the budget."
             )
+        require_within_budgets(connection, wanted.account, wanted.conditions)
         if _add_reservation(connection, wanted):
             return True
         made = read_reservation(connection, wanted.reservation)  # another account took the id meanwhile
@@ -161,6 +168,8 @@ def _add_reservation(connection: Connection, wanted: Purchase) -> bool:
     added = add(connection, RESERVATIONS, row)
     if added:
         _count(connection, wanted.account, reserved=wanted.images)
+        if wanted.conditions:
+            reserve_conditions(connection, wanted.account, wanted.reservation, wanted.conditions)
     return added
 
 
@@ -195,6 +204,7 @@ def commit(connection: Connection, reservation: str, made: Reserved | None, requ
     now = _change(connection, _DELIVER, reservation, made, request, wanted)
     if now:
         _count(connection, now.account, delivered=now.images)
+        deliver_conditions(connection, now.account, reservation)
     return now is not None
 
 
@@ -208,6 +218,7 @@ def release(connection: Connection, reservation: str, request: str | None) -> No
             f"reservation {reservation!r} was delivered, so it stays spent. Raise the budget to buy more."
         )
     _count(connection, removed.account, reserved=-removed.images)
+    release_conditions(connection, removed.account, reservation)
 
 
 def _change(

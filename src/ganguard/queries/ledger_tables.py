@@ -1,5 +1,6 @@
 """The ledger's tables and the version of their schema: created in an empty database, else checked."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from sqlalchemy import (
@@ -44,6 +45,28 @@ RESERVATIONS = Table(
 _VERSION = Table(
     "ledger_version", _METADATA, Column("version", Integer, primary_key=True, autoincrement=False)
 )
+# What accounts bought of each condition, if they bought of a conditional target.
+_CONDITIONS_METADATA = MetaData()
+CONDITIONS = Table(
+    "ledger_conditions",
+    _CONDITIONS_METADATA,
+    Column("account", String, primary_key=True),
+    Column("condition", String, primary_key=True),  # as `ledger_name` gives it
+    Column("budget", _IMAGES, nullable=True),  # of its own; NULL: the account's whole budget alone bounds it
+    # The sums over the account's reservations.
+    Column("reserved", _IMAGES, nullable=False, server_default="0"),
+    Column("delivered", _IMAGES, nullable=False, server_default="0"),
+    # Requests of which an image that was drawn at random was asked for this condition; a gateway counts them.
+    Column("requests", _IMAGES, nullable=False, server_default="0"),
+)
+RESERVED_CONDITIONS = Table(
+    "ledger_reserved_conditions",
+    _CONDITIONS_METADATA,
+    Column("reservation", String, primary_key=True),
+    Column("images", String, nullable=False),  # JSON: images by condition
+)
+_FOUND = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
+_BESIDE = (CONDITIONS, RESERVED_CONDITIONS)
 _TABLES = (ACCOUNTS, RESERVATIONS, _VERSION)
 _CREATION = 0x6C6564676572  # the advisory lock under which the tables are created in PostgreSQL
 
@@ -65,25 +88,43 @@ def prepare_tables(connection: Connection, name: str) -> None:
     """
     if connection.dialect.name == "postgresql":
         connection.execute(select(func.pg_advisory_xact_lock(_CREATION)))
-    if found := _tables_of(connection):
+    if found := _tables_of(connection, _TABLES):
         if _VERSION.name in found:
             _require_version(connection, name)
-        _require_columns(found, name)
+        _require_columns(found, _TABLES, name)
+        if beside := _tables_of(connection, _BESIDE):
+            _require_columns(beside, _BESIDE, name)
     else:
         _refuse_other_tables(connection, name)
         _METADATA.create_all(connection, checkfirst=False)
         connection.execute(insert(_VERSION).values(version=SCHEMA_VERSION))
 
 
-def _tables_of(connection: Connection) -> dict[str, _Columns]:
-    """Return the columns of each of the ledger's tables that is there."""
+def prepare_conditions(connection: Connection) -> None:
+    """Create the tables of conditions if they are absent. Do so before a row is locked: others may be doing
+    it."""
+    if not has_conditions(connection):
+        if connection.dialect.name == "postgresql":
+            connection.execute(select(func.pg_advisory_xact_lock(_CREATION)))
+        _CONDITIONS_METADATA.create_all(connection)
+
+
+def has_conditions(connection: Connection) -> bool:
+    """Return whether the ledger has the tables of conditions."""
+    if connection.dialect.name == "sqlite":  # every delivery asks: SQLAlchemy takes several times as long
+        return connection.exec_driver_sql(_FOUND, (RESERVED_CONDITIONS.name,)).first() is not None
+    return connection.dialect.has_table(connection, RESERVED_CONDITIONS.name)
+
+
+def _tables_of(connection: Connection, tables: Sequence[Table]) -> dict[str, _Columns]:
+    """Return the columns of each of these tables that is there."""
     inspector = inspect(connection)
     return {
         table.name: _Columns(
             {column["name"] for column in inspector.get_columns(table.name)},
             set(inspector.get_pk_constraint(table.name)["constrained_columns"]),
         )
-        for table in _TABLES
+        for table in tables
         if inspector.has_table(table.name)
     }
 
@@ -109,9 +150,9 @@ def _require_version(connection: Connection, name: str) -> None:
         )
 
 
-def _require_columns(found: dict[str, _Columns], name: str) -> None:
+def _require_columns(found: dict[str, _Columns], tables: Sequence[Table], name: str) -> None:
     """Raise BudgetError if a table is absent, or has other columns or another key."""
-    for table in _TABLES:
+    for table in tables:
         wanted = _Columns(set(table.columns.keys()), set(table.primary_key.columns.keys()))
         if found.get(table.name) != wanted:
             came = f"columns {', '.join(sorted(found[table.name].names))}" if table.name in found else "none"

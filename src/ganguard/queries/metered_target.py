@@ -7,7 +7,7 @@ not metered.
 from torch import Tensor
 
 from ganguard.queries.ledger import Ledger
-from ganguard.queries.reservation import reservation_id, sample_words
+from ganguard.queries.reservation import of_conditions, reservation_id, sample_words
 from ganguard.targets.conditions import (
     conditions_of,
     generate,
@@ -53,7 +53,7 @@ class MeteredTarget:
             raise ValueError(f"indices must be a range of step 1 from 0 up that is not empty; got {indices}")
         if conditions is not None:
             require_conditions(conditions, self.conditions, len(indices))
-        reservation = self._reserve(sample_words(seed, indices, conditions), len(indices))
+        reservation = self._reserve(sample_words(seed, indices, conditions), len(indices), conditions)
         with charged_to(self._once_more):
             images = sample(self._inner, indices, seed=seed, conditions=conditions)
         return self._delivered(images, reservation, len(indices))
@@ -62,9 +62,10 @@ class MeteredTarget:
         """Reserve the images of a request that is sent again, and may be charged again."""
         self._reserve(request, images)
 
-    def _reserve(self, request: str, images: int) -> str:
+    def _reserve(self, request: str, images: int, conditions: Tensor | None = None) -> str:
         reservation = reservation_id(self.identity, self._account, request)
-        self._ledger.reserve(reservation, self._account, images, request)
+        names = self.conditions.said(conditions) if self.conditions and conditions is not None else []
+        self._ledger.reserve(reservation, self._account, images, request, of_conditions(names))
         return reservation
 
     def _delivered(self, images: Tensor, reservation: str, count: int) -> Tensor:
@@ -91,7 +92,7 @@ class MeteredLatentTarget(MeteredTarget):
         if conditions is not None:
             require_conditions(conditions, self.conditions, len(latents))
         request = f"generate latents={request_digest(latents, conditions)}"
-        reservation = self._reserve(request, len(latents))
+        reservation = self._reserve(request, len(latents), conditions)
         return self._delivered(generate(self._latent, latents, conditions), reservation, len(latents))
 
 

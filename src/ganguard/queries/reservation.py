@@ -2,6 +2,8 @@
 
 import hashlib
 import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -11,6 +13,26 @@ from ganguard.targets.conditions import conditions_words
 _SAMPLE = re.compile(
     r"sample seed=\d+ indices=(\d{1,19}):(\d{1,19})(?: conditions=[0-9a-f]{32})?"
 )  # what `sample_words` writes
+
+NONE: Mapping[str, int] = {}
+
+
+@dataclass(frozen=True)
+class OfCondition:
+    """Images of one condition within a purchase.
+
+    Attributes:
+        condition: its name.
+        images: how many images, 1 or more.
+        budget: images of it that the account may buy in all, if the ledger knows no budget of the account's
+            own for it; None: as many as the whole budget allows.
+        drawn: the purchase counts as a request for this condition: an image of it was drawn at random.
+    """
+
+    condition: str
+    images: int
+    budget: int | None = None
+    drawn: bool = False
 
 
 @dataclass(frozen=True)
@@ -22,12 +44,29 @@ class Purchase:
         account: the account that pays.
         images: how many images, 0 or more.
         request: what is asked for, in words that say all of it.
+        conditions: what they are asked for, each condition once; empty if the target takes no conditions.
     """
 
     reservation: str
     account: str
     images: int
     request: str
+    conditions: tuple[OfCondition, ...] = ()
+
+
+def of_conditions(
+    names: Sequence[str], budgets: Mapping[str, int] = NONE, drawn: str | None = None
+) -> tuple[OfCondition, ...]:
+    """Return what a purchase is of.
+
+    Args:
+        names: what each image is asked for.
+        budgets: images that the account may buy of a condition in all, by its name.
+        drawn: the condition that the purchase counts as a request for; None if nobody counts requests.
+    """
+    return tuple(
+        OfCondition(name, images, budgets.get(name), name == drawn) for name, images in Counter(names).items()
+    )
 
 
 def reservation_id(target: str, account: str, request: str) -> str:

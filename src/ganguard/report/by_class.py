@@ -15,6 +15,7 @@ from ganguard.report.findings import (
     seeds,
 )
 from ganguard.report.grids import Gallery, GridRow
+from ganguard.report.lists import ratio
 from ganguard.report.numbers import DASH, counted, listed
 from ganguard.report.tables import Group, Row, cell
 from ganguard.results.measures import CONSISTENCY, MEASURES, WITHIN
@@ -25,6 +26,7 @@ from ganguard.results.records import (
     Measurement,
     Picture,
     Subject,
+    Verdict,
 )
 
 MOST_ROWS = 30  # conditions that a table shows; a data set may have a thousand
@@ -79,7 +81,11 @@ def by_class_section(results: AuditResults, gallery: Gallery) -> ByClass:
     tables = (*(_distances(results, *side) for side in SIDES), _consistency(results))
     return ByClass(
         heading=f"{one.capitalize()} by {one}",
-        remarks=(f"This model is asked for one of {every} with each image.", *_labels(results)),
+        remarks=(
+            f"This model is asked for one of {every} with each image.",
+            *_labels(results),
+            *(_of_r8(verdict) for verdict in results.verdicts if verdict.relation == "R8"),
+        ),
         asks=tuple(_asks(attack) for attack in results.attacks),
         tables=tuple(table for table in tables if table is not None),
         pictures=_pictures(results, gallery),
@@ -134,9 +140,15 @@ def _labels(results: AuditResults) -> list[str]:
     ]
 
 
+def _of_r8(verdict: Verdict) -> str:
+    """Return whether labels help a copy."""
+    shown = f"ratio {ratio(verdict)}" if verdict.ratio else verdict.reason
+    return f"Do labels help the copy at equal budget (R8)? {verdict.statement}: {verdict.outcome}; {shown}."
+
+
 def _with_labels(results: AuditResults) -> list[tuple[str, int]]:
     """Return each attack whose copies have numbers by condition, with its largest budget."""
-    found = {m.attack for m in results.select(subject="substitute") if m.condition is not None}
+    found = {m.attack for m in results.select(subject="substitute") if m.metric in (WITHIN, CONSISTENCY)}
     return [
         (attack.label, max(budgets(results, attack.label)))
         for attack in results.attacks

@@ -193,7 +193,7 @@ class DirectionRecord(Settings):
     monotone: Annotated[float, Field(ge=0, le=1)]
 
 
-class AccountRecord(Settings):
+class AccountRecord(Sparse):
     """Images that one account bought from the target.
 
     Attributes:
@@ -204,7 +204,7 @@ class AccountRecord(Settings):
         bought: images, with those of requests that were sent again.
         again: how many of them are of such requests: no answer had come, and an API that is not idempotent
             may have charged them.
-        ask: how a conditional target was asked; None if uniformly.
+        ask: how a conditional target was asked; None, and then left out, if uniformly or if it takes none.
     """
 
     account: str
@@ -215,6 +215,7 @@ class AccountRecord(Settings):
     bought: NonNegative
     again: NonNegative = 0
     ask: Plain | None = None
+    unsaid: ClassVar[frozenset[str]] = frozenset({"ask"})
 
 
 class UseRecord(WhoseCopy):
@@ -313,11 +314,9 @@ class AuditResults(Settings):
 
     def of_all(self) -> "AuditResults":
         """Return the same results without the numbers and pictures of single conditions."""
-        kept = {
-            "measurements": tuple(m for m in self.measurements if m.condition is None),
-            "pictures": tuple(p for p in self.pictures if not p.rows),
-        }
-        return self.model_copy(update=kept)
+        measurements = tuple(m for m in self.measurements if m.condition is None)
+        pictures = tuple(p for p in self.pictures if not p.rows)
+        return self.model_copy(update={"measurements": measurements, "pictures": pictures})
 
     def undefended(self) -> "AuditResults":
         """Return the same results without all that belongs to defences."""

@@ -2,16 +2,23 @@
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, cast
 
 import torch
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 from torch import Tensor
 
 from ganguard.base.cache import content_key
 from ganguard.base.errors import TargetError
 from ganguard.base.seeds import uniform
-from ganguard.base.settings import Float, Settings, parse, shortened
+from ganguard.base.settings import Float, Positive, Settings, parse, shortened
 from ganguard.targets.conditions import Conditions, Name, conditions_of
 
 ADD_UP = 1e-6  # how far proportions may be from 1 in all
@@ -40,10 +47,16 @@ class Ask(Settings):
     Attributes:
         only: the names of some conditions, which are asked for equally often.
         proportions: the share of each condition that is asked for; they add up to 1.
+        judge: "spread" asks for all conditions equally often at first, and then more often for those whose
+            images differ most among themselves.
+        pilot: images that such a judge sees first.
     """
 
     only: Annotated[tuple[Name, ...] | None, BeforeValidator(_texts)] = None
     proportions: Annotated[tuple[tuple[Name, Share], ...] | None, BeforeValidator(_pairs)] = None
+
+    judge: Literal["spread"] | None = None
+    pilot: Positive = 200
 
     @field_validator("only")
     @classmethod
@@ -67,20 +80,33 @@ class Ask(Settings):
 
     @model_validator(mode="after")
     def _one_of_both(self) -> "Ask":
-        if self.only is not None and self.proportions is not None:
-            raise ValueError("takes `only` or `proportions`, not both")
+        if sum(way is not None for way in (self.only, self.proportions, self.judge)) > 1:
+            raise ValueError("takes one of `only`, `proportions` and `judge`")
+        if "pilot" in self.model_fields_set and self.judge is None:
+            raise ValueError("pilot has nothing to act on without a judge. Leave it out")
         return self
+
+    @model_serializer(mode="wrap")
+    def _as_it_asks(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        said = handler(self)
+        return {
+            name: value
+            for name, value in said.items()
+            if value is not None and (name != "pilot" or self.judge is not None)
+        }
 
     @property
     def is_uniform(self) -> bool:
         """Whether all conditions are asked for equally often."""
-        return self.only is None and self.proportions is None
+        return self.only is None and self.proportions is None and self.judge is None
 
     def label(self) -> str:
         """Return how it is called in print."""
         if self.only is not None:
             shown = ", ".join(self.only[:3]) + (", …" if len(self.only) > 3 else "")
             return f"only {shown}"
+        if self.judge is not None:
+            return f"by the {self.judge} of the first {self.pilot:,}"
         return "in proportions" if self.proportions is not None else "uniformly"
 
     def digest(self) -> str:
@@ -98,30 +124,39 @@ class Ask(Settings):
             found[conditions.numbers(self.only) if self.only is not None else slice(None)] = 1
         return found / found.sum()
 
-    def draw(self, conditions: Conditions, indices: range, *, seed: int) -> Tensor:
+    def draw(
+        self, conditions: Conditions, indices: range, *, seed: int, shares: Tensor | None = None
+    ) -> Tensor:
         """Return the condition of each image, (len(indices),) int64.
 
         The condition of image i is a pure function of (seed, i) and of the shares; of images that were bought
         before, it is the one that they were bought for.
+
+        shares: what a judge said, (K,); None takes what is asked for without it.
         """
         if conditions.given is not None:
-            if indices.stop > len(conditions.given):
-                raise TargetError(
-                    f"{len(conditions.given):,} images were bought before; {indices.stop:,} are wanted, and "
-                    "none can be had twice."
-                )
-            return torch.tensor(conditions.given[indices.start : indices.stop], dtype=torch.int64)
+            return _given(conditions.given, indices)
         if (several := conditions.together) > 1:
             first = indices.start // several
             alone = conditions.model_copy(update={"together": 1})
-            drawn = self.draw(alone, range(first, -(-indices.stop // several)), seed=seed)
+            drawn = self.draw(alone, range(first, -(-indices.stop // several)), seed=seed, shares=shares)
             return drawn.repeat_interleave(several)[indices.start - first * several :][: len(indices)]
-        if self.is_uniform and conditions.in_turn:
+        if self.is_uniform and conditions.in_turn and shares is None:
             return torch.arange(indices.start, indices.stop) % len(conditions)
-        ends = self.shares(conditions).cumsum(0)
+        ends = (self.shares(conditions) if shares is None else shares).cumsum(0)
         last = int(ends.argmax())  # the last condition with a share: rounding must not go past it
         places = torch.from_numpy(uniform(seed, "conditions", indices, 1)[:, 0])
         return torch.searchsorted(ends, places, right=True).clamp(max=last)
+
+
+def _given(given: tuple[int, ...], indices: range) -> Tensor:
+    """Return the conditions of images that were bought before. Raises TargetError if there are fewer."""
+    if indices.stop > len(given):
+        raise TargetError(
+            f"{len(given):,} images were bought before; {indices.stop:,} are wanted, and none can be had "
+            "twice."
+        )
+    return torch.tensor(given[indices.start : indices.stop], dtype=torch.int64)
 
 
 UNIFORM = Ask()
@@ -133,7 +168,7 @@ def asked_for(ask: Ask) -> str:
 
 
 def ask_of(value: object) -> Ask:
-    """Return a way to ask, from "uniform", a list of names, or a mapping of names to shares.
+    """Return a way to ask, from "uniform", "spread", a list of names, or a mapping of names to shares.
 
     Raises ValueError if it is none of these.
     """
@@ -141,6 +176,8 @@ def ask_of(value: object) -> Ask:
         return value
     if value == "uniform":
         return UNIFORM
+    if value == "spread":
+        return Ask(judge="spread")
     if isinstance(value, list | tuple):
         return Ask.model_validate({"only": value})
     if isinstance(value, Mapping):
@@ -149,7 +186,8 @@ def ask_of(value: object) -> Ask:
             return Ask.model_validate(dict(shares))
         return Ask.model_validate({"proportions": shares})
     raise ValueError(
-        f"must be uniform, a list of conditions, or a mapping of conditions to shares; got {shortened(value)}"
+        "must be uniform, spread, a list of conditions, or a mapping of conditions to shares; got "
+        f"{shortened(value)}"
     )
 
 
@@ -166,10 +204,17 @@ def parse_ask(value: object, where: str) -> Ask:
     return parse(_Given, {"ask": value}, where).ask
 
 
-def asked_of(target: object, ask: Ask | None, indices: range, *, seed: int) -> Tensor | None:
+def asked_of(
+    target: object, ask: Ask | None, indices: range, *, seed: int, shares: Tensor | None = None
+) -> Tensor | None:
     """Return the conditions that images are asked for with, (len(indices),); None if the target takes none.
 
-    ask: None asks uniformly.
+    Args:
+        target: the target.
+        ask: None asks uniformly.
+        indices: of the images.
+        seed: of the purchase.
+        shares: what the judge of `ask` said; None before it has.
 
     Raises TargetError if there is a way to ask and the target takes no conditions, SpecError if it names an
     unknown one.
@@ -177,7 +222,7 @@ def asked_of(target: object, ask: Ask | None, indices: range, *, seed: int) -> T
     if (conditions := conditions_of(target)) is None:
         require_askable(target, ask)
         return None
-    return (ask or UNIFORM).draw(conditions, indices, seed=seed)
+    return (ask or UNIFORM).draw(conditions, indices, seed=seed, shares=shares)
 
 
 def ask_to_store(target: object, ask: Ask | None) -> Ask | None:

@@ -5,6 +5,7 @@ A target that is not conditional has no `conditions`, and nothing here concerns 
 
 import hashlib
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Annotated, Any, Literal, Protocol, cast, runtime_checkable
 
 import torch
@@ -13,11 +14,12 @@ from torch import Tensor
 
 from ganguard.base.cache import tensor_digest
 from ganguard.base.errors import SpecError, TargetError, unknown_name
-from ganguard.base.settings import NonNegative, Positive, Settings, shortened
+from ganguard.base.settings import NonNegative, Positive, Settings, one_line, shortened
 from ganguard.targets.protocol import BlackBoxTarget, LatentTarget
 
 MOST_CONDITIONS = 100_000
 LONGEST_LISTED = 12  # names that a message lists
+LONGEST_SAID = 80  # characters of a name that a message repeats
 Name = Annotated[str, Field(min_length=1, max_length=32_000)]
 
 
@@ -65,18 +67,23 @@ class Conditions(Settings):
             return self.names.index(name)
         except ValueError:
             what = "class" if self.kind == "classes" else "prompt"
+            listed = [one_line(known, LONGEST_SAID) for known in self.names[:LONGEST_LISTED]]
             if len(self.names) <= LONGEST_LISTED:
-                raise SpecError(unknown_name(what, name, list(self.names))) from None
-            first = ", ".join(self.names[:LONGEST_LISTED])
+                raise SpecError(unknown_name(what, one_line(name, LONGEST_SAID), listed)) from None
+            first = ", ".join(listed)
             raise SpecError(
                 f"unknown {what} {shortened(name)}. The first of the {len(self.names):,} known: {first}"
             ) from None
 
     def numbers(self, names: Sequence[str]) -> Tensor:
         """Return the numbers of some conditions, (N,) int64. Raises SpecError if one is unknown."""
-        places = {name: place for place, name in enumerate(self.names)}
+        places = self._places
         known = [places[name] if name in places else self.number(name) for name in names]
         return torch.tensor(known, dtype=torch.int64)
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {name: place for place, name in enumerate(self.names)}
 
     def said(self, numbers: Tensor) -> list[str]:
         """Return the names of conditions (N,)."""

@@ -14,15 +14,23 @@ import torch
 from pydantic import model_validator
 from torch import Tensor
 
-from ganguard.base.cache import content_key, tensor_digest
+from ganguard.base.cache import content_key
 from ganguard.base.compute import Compute
 from ganguard.base.errors import TargetError
 from ganguard.base.settings import shortened
 from ganguard.targets.allowed import is_loopback, parts_of, require_allowed
+from ganguard.targets.ask import asked_of
 from ganguard.targets.batching import MICRO_BATCH
+from ganguard.targets.conditions import (
+    Conditions,
+    conditions_of,
+    conditions_words,
+    request_digest,
+    require_conditions,
+)
 from ganguard.targets.load import TargetSettings
 from ganguard.targets.prior import OfIndices, PriorSettings
-from ganguard.targets.wire import AccountAnswer, ImagesRequest, from_npz
+from ganguard.targets.wire import AccountAnswer, ConditionalRequest, ImagesRequest, from_npz
 from ganguard.targets.wire_client import WireClient
 
 _ROOM = 65_536  # bytes of an answer beside the images
@@ -107,34 +115,53 @@ class RemoteTarget:
 
     def __init__(self, client: WireClient, account: AccountAnswer) -> None:
         self._client, self._scopes = client, account.scopes
-        served = {
+        self.conditions: Conditions | None = conditions_of(account.target)
+        served: dict[str, object] = {
             "target": account.target.identity,
             "account": account.account,
             "seeds": account.scopes.choose_seed,
         }
+        if self.conditions is not None:  # the keys of requests name conditions by their numbers
+            served["conditions"] = self.conditions.model_dump(mode="json")
         self.identity = f"url:{content_key(**served)}"
         self.image_shape = account.target.image_shape
         most = account.scopes.most_images
         # Not more than a defence sees at once, even if the key allows it, so that other keys cut alike.
         self._at_once = min(MICRO_BATCH, most)
 
-    def sample(self, indices: range, *, seed: int) -> Tensor:
+    def sample(self, indices: range, *, seed: int, conditions: Tensor | None = None) -> Tensor:
         """Return images (len(indices), C, H, W) uint8.
+
+        conditions: (len(indices),) int64; None lets the gateway ask uniformly, if its target is conditional.
 
         Raises BudgetError if the account cannot pay, TargetError if the gateway refuses, StepError if it does
         not answer.
         """
-        return torch.cat([self._sampled(part, seed) for part in _aligned(indices, self._at_once)])
+        parts = _aligned(indices, self._at_once)
+        asked = self._split(conditions, [len(part) for part in parts])
+        images = [self._sampled(part, seed, each) for part, each in zip(parts, asked, strict=True)]
+        return torch.cat(images)
 
-    def _sampled(self, indices: range, seed: int) -> Tensor:
-        words = f"sample seed={seed} indices={indices.start}:{indices.stop}"
+    def _split(self, conditions: Tensor | None, sizes: list[int]) -> list[Tensor | None]:
+        """Return the conditions of each request. Raises TargetError if they are none of the target's."""
+        if conditions is None:
+            return [None] * len(sizes)
+        require_conditions(conditions, self.conditions, sum(sizes))
+        return [*conditions.split(sizes)]
+
+    def _sampled(self, indices: range, seed: int, conditions: Tensor | None) -> Tensor:
+        words = f"sample seed={seed} indices={indices.start}:{indices.stop}{conditions_words(conditions)}"
         if self._scopes.choose_seed:
             asked = ImagesRequest(count=len(indices), seed=seed, start=indices.start, format="npz")
         else:
             asked = ImagesRequest(count=len(indices), format="npz")
-        return self._bought(asked, len(indices), words)
+        return self._bought(asked, conditions, len(indices), words)
 
-    def _bought(self, asked: ImagesRequest, count: int, words: str) -> Tensor:
+    def _bought(self, asked: ImagesRequest, conditions: Tensor | None, count: int, words: str) -> Tensor:
+        if conditions is not None and self.conditions is not None:
+            names = self.conditions.said(conditions)
+            same = names[0] if len({*names}) == 1 else names
+            asked = ConditionalRequest(**dict(asked), condition=same)
         key = hashlib.sha256(f"{self.identity}\x1f{words}".encode()).hexdigest()
         content = self._client.images(asked, key, most=count * math.prod(self.image_shape) + _ROOM)
         return from_npz(content, count, self.image_shape)
@@ -156,21 +183,31 @@ class RemoteLatentTarget(RemoteTarget):
         """
         return self.prior.draw(OfIndices(seed, indices), self.latent_dim)
 
-    def generate(self, latents: Tensor) -> Tensor:
-        """Return images (N, C, H, W) uint8 of codes (N, latent_dim). Raises as `sample` does."""
-        whole = tensor_digest({"latents": latents})
+    def generate(self, latents: Tensor, *, conditions: Tensor | None = None) -> Tensor:
+        """Return images (N, C, H, W) uint8 of codes (N, latent_dim), and of conditions (N,) int64, which a
+        conditional target needs. Raises as `sample` does."""
+        if self.conditions is not None and conditions is None:
+            raise TargetError("this target is asked for a condition with each code, and none was given.")
+        whole = request_digest(latents, conditions)
         parts = latents.float().split(self._at_once)
-        images = [self._made(part, f"generate latents={whole} part={i}") for i, part in enumerate(parts)]
+        asked = self._split(conditions, [len(part) for part in parts])
+        images = [
+            self._made(part, each, f"generate latents={whole} part={i}")
+            for i, (part, each) in enumerate(zip(parts, asked, strict=True))
+        ]
         return torch.cat(images)
 
-    def sample(self, indices: range, *, seed: int) -> Tensor:
+    def sample(self, indices: range, *, seed: int, conditions: Tensor | None = None) -> Tensor:
         """Return images (len(indices), C, H, W) uint8 of the codes `draw_latents(indices, seed=seed)`."""
         if self._scopes.choose_seed:
-            return super().sample(indices, seed=seed)
-        return self.generate(self.draw_latents(indices, seed=seed))
+            return super().sample(indices, seed=seed, conditions=conditions)
+        if conditions is None:
+            conditions = asked_of(self, None, indices, seed=seed)
+        return self.generate(self.draw_latents(indices, seed=seed), conditions=conditions)
 
-    def _made(self, latents: Tensor, words: str) -> Tensor:
-        return self._bought(ImagesRequest(latents=latents.tolist(), format="npz"), len(latents), words)
+    def _made(self, latents: Tensor, conditions: Tensor | None, words: str) -> Tensor:
+        asked = ImagesRequest(latents=latents.tolist(), format="npz")
+        return self._bought(asked, conditions, len(latents), words)
 
 
 def _aligned(indices: range, at_once: int) -> list[range]:

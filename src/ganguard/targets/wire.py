@@ -23,6 +23,7 @@ from ganguard.base.codecs import encode_png
 from ganguard.base.errors import TargetError
 from ganguard.base.images import CHANNELS
 from ganguard.base.settings import LARGEST, MOST_SIDE, Settings, one_line
+from ganguard.targets.conditions import Conditions, Name
 from ganguard.targets.prior import FARTHEST, NORMAL, Known
 
 IMAGES = "/v1/images"
@@ -71,6 +72,22 @@ class ImagesRequest(Settings):
     start: Annotated[int, Field(strict=True, ge=0, le=LARGEST // 2)] = 0
     latents: Codes | None = None
     format: Format = "png"
+
+
+class ConditionalRequest(ImagesRequest):
+    """A request for `count` images of a conditional target.
+
+    Attributes:
+        count: number of images; may be left out with latents, or with a list of conditions.
+        seed: seed of the images, for accounts that may choose it; without one the server draws.
+        start: the request is for images `start`, `start + 1`, … of that seed.
+        latents: the codes themselves, (count, latent_dim), for accounts that may send them.
+        format: how the images are sent.
+        condition: what is asked for, by name: one name for all images, or a list with a name for each. The
+            account's answer lists the names. Without any, all are asked for equally often, at random.
+    """
+
+    condition: Name | Annotated[list[Name], Field(min_length=1, max_length=MOST_COUNT)] | None = None
 
 
 class ImagesAnswer(Settings):
@@ -122,6 +139,26 @@ class AccountAnswer(Settings):
     left: Images
     scopes: Scopes
     target: Served
+
+
+class ConditionalServed(Served):
+    """What a gateway serves to an account, if it can be asked for something.
+
+    Attributes:
+        identity: changes whenever the images of a seed may have changed.
+        latent_dim: entries of the codes that may be sent; None if none may be sent.
+        prior: how the gateway draws codes; None if only its own code can.
+        conditions: what it can be asked for.
+    """
+
+    conditions: Conditions
+
+
+class ConditionalAccount(AccountAnswer):
+    """The state of an account of a conditional target, in images: `budget`, what is `spent` of it, and what
+    is `left`."""
+
+    target: ConditionalServed
 
 
 class Problem(Settings):

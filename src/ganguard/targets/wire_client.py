@@ -11,17 +11,26 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import httpx2 as httpx
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from ganguard.base.errors import BudgetError, StepError, TargetError
 from ganguard.base.settings import one_line
-from ganguard.targets.wire import ACCOUNT, IDEMPOTENCY_KEY, IMAGES, AccountAnswer, ImagesRequest
+from ganguard.targets.wire import (
+    ACCOUNT,
+    IDEMPOTENCY_KEY,
+    IMAGES,
+    AccountAnswer,
+    ConditionalAccount,
+    ImagesRequest,
+)
 
 PATIENCE = 300.0  # seconds after which a request is given up, not counting waits for the rate limit
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds between attempts, unless the gateway says how long
 LONGEST_WAIT = 3600.0  # longest wait in seconds that a gateway may ask for, at once and in all
 TIMEOUT = httpx.Timeout(30.0, read=300.0)  # seconds
 LARGEST_PROBLEM = 65_536  # bytes
+LARGEST_ACCOUNT = 16 << 20  # bytes: it lists all that a conditional target can be asked for
+_ACCOUNT: TypeAdapter[AccountAnswer] = TypeAdapter(ConditionalAccount | AccountAnswer)
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
@@ -83,9 +92,9 @@ class WireClient:
 
     def account(self) -> AccountAnswer:
         """Return the state of the account, and what is served. Raises TargetError or StepError."""
-        content = self._asked("GET", ACCOUNT, None, {}, LARGEST_PROBLEM)
+        content = self._asked("GET", ACCOUNT, None, {}, LARGEST_ACCOUNT)
         try:
-            return AccountAnswer.model_validate_json(content)
+            return _ACCOUNT.validate_json(content)
         except ValidationError:
             raise TargetError(
                 f"{self._url}: must be a ganguard gateway of this version; got another answer. Check the "

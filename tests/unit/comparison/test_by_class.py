@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from ganguard.comparison.classes import (
+    MOST_RECORDED,
     NO_CLASS,
     compare_coverage,
     compare_within_classes,
@@ -50,6 +51,22 @@ def test_consistency_is_of_all_images_and_of_each_class_that_was_asked_for() -> 
     ]
     assert {(m.metric, m.against) for m in found} == {(CONSISTENCY, "nothing")}
     assert judge_consistency("substitute", torch.tensor([NO_CLASS] * 3), seen, NAMES) == []
+
+
+def test_a_classifier_of_other_images_judges_nothing() -> None:
+    """Such as Inception, whose thousand classes are not these."""
+    seen = torch.rand(3, 7, generator=torch.Generator().manual_seed(0))
+    assert judge_consistency("target", torch.tensor([0, 1, 1]), seen, NAMES) == []
+
+
+def test_of_very_many_classes_there_are_the_numbers_of_all() -> None:
+    count = MOST_RECORDED + 1
+    names, labels = [f"class {k}" for k in range(count)], torch.arange(2 * count) % count
+    x, y = rows(2 * count, 0), rows(2 * count, 1)
+    seen = torch.eye(count)[labels]
+    found = compare_within_classes("target", x, labels, y, labels, names, "target")
+    found += judge_consistency("target", labels, seen, names)
+    assert [(m.metric, m.condition) for m in found] == [(WITHIN, None), (CONSISTENCY, None)]
 
 
 def test_coverage_needs_no_labels() -> None:

@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from fastapi.testclient import TestClient
 from postgres_server import place, postgres
 
+from ganguard.architectures.checkpoint import save_checkpoint
+from ganguard.architectures.networks import build_networks, parse_architecture
 from ganguard.base.compute import Compute
+from ganguard.base.seeds import seeded_weights
 from ganguard.base.settings import parse
 from ganguard.gateway.http.app import create_app
 from ganguard.gateway.http.connection import Connection
@@ -23,6 +27,7 @@ from ganguard.targets.checkpoint import CheckpointTarget
 from ganguard.targets.wire import Scopes
 
 __all__ = ["place", "postgres"]
+CLASSES = ("cat", "dog", 'great "owl"')
 ANYTHING = Scopes(send_latents=True, choose_seed=True, most_images=256)
 
 
@@ -58,6 +63,30 @@ class Gateway:
 @pytest.fixture(scope="session")
 def generator(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Callable[..., Path]) -> Path:
     return tiny_checkpoint(tmp_path_factory.mktemp("generator"))
+
+
+@pytest.fixture(scope="session")
+def conditional_generator(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained GAN that is asked for one of CLASSES with each image."""
+    said = {"kind": "sngan", "width": 4, "latent_dim": 5, "classes": len(CLASSES)}
+    architecture, shape = parse_architecture(said), (1, 8, 8)
+    with seeded_weights(0):
+        networks = build_networks(architecture, shape)
+        for name, weights in networks.generator.named_parameters():
+            if name.endswith(("scale.weight", "shift.weight")):  # a class changes nothing in a new network
+                torch.nn.init.normal_(weights, 1.0, 1.0)
+    directory = tmp_path_factory.mktemp("conditional")
+    return save_checkpoint(directory, networks, architecture, shape, {"steps": 0}, class_names=CLASSES)
+
+
+@pytest.fixture
+def conditional(gateway: "Callable[..., Gateway]", conditional_generator: Path) -> "Callable[..., Gateway]":
+    """Start a gateway before that GAN."""
+
+    def start(**values: Any) -> Gateway:
+        return gateway(target={"checkpoint": str(conditional_generator)}, **values)
+
+    return start
 
 
 @pytest.fixture(scope="session")

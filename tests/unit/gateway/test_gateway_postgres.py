@@ -13,7 +13,9 @@ from ganguard.base.errors import SpecError
 from ganguard.gateway.shop import databases
 from ganguard.gateway.shop.keys import Keys
 from ganguard.gateway.watch.hours import by_hour
+from ganguard.gateway.watch.signs import ONE
 from ganguard.queries.ledger_database import Database
+from ganguard.queries.reservation import of_conditions
 from ganguard.targets.wire import Scopes
 
 Start = Callable[..., Any]
@@ -138,3 +140,29 @@ def test_a_database_that_hangs_is_a_503_and_works_again_without_a_restart(
     answers = [us.buy(key, f"hung-{n}", count=1) for n in range(6)]
     assert [answer.status_code for answer in answers] == [200] * 6
     assert us.counts() == (9, 9)  # what was reserved while nobody heard of it counts once
+
+
+def test_two_gateways_share_budgets_and_signs_of_classes(
+    conditional: Start, shared: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    budgets = {"default": {"budgets": {"cat": 25}}}
+    one, other = (conditional(ledger=shared, classes=budgets) for _ in range(2))
+    key = one.key(budget=100)
+
+    def buy(number: int) -> int:
+        return (one, other)[number % 2].buy(key, count=2, condition=["cat", "dog"]).status_code
+
+    with ThreadPoolExecutor(4) as clients:
+        answers = list(clients.map(buy, range(30)))
+    assert (answers.count(200), answers.count(402)) == (25, 5)
+    assert one.counts() == (50, 50)
+    for n in range(150):
+        one.service.ledger.reserve(f"{n}", "us", 0, f"{n}", of_conditions(["cat"], {}, "cat"))
+    one.service.ledger.open_condition("us", "cat", 300)
+    found = {of.condition: (of.reserved, of.delivered) for of in other.service.ledger.conditions("us")}
+    assert found["dog"] == (25, 25)
+    for us in (one, other):
+        us.service.watch.update()
+        assert dict(us.service.watch.by_condition.totals())["dog"] == 25
+        assert us.service.watch.by_condition.signs.sign("us").of == "cat"
+    assert len([line for line in caplog.messages if ONE in line]) == 1

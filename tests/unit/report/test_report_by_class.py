@@ -163,12 +163,31 @@ def test_a_thousand_classes_leave_a_table_of_the_first(tmp_path: Path) -> None:
     assert conditions_in_words(results).endswith("class 11, …")
 
 
+def test_without_numbers_of_single_classes_those_of_all_are_shown(tmp_path: Path) -> None:
+    """Results of more classes than have records of their own."""
+    results = conditional(pictures=())
+    results = results.of_all()
+    fidelity, *_ = by_class_section(results, open_gallery(results, tmp_path)).tables
+    assert fidelity.columns[-1] == f"{WITH}, 5,000 images"
+    assert [row.heading for group in fidelity.groups for row in group.rows] == ["all"]
+
+
 def test_the_page_has_the_section_and_says_whose_relation_r8_is(tmp_path: Path) -> None:
-    verdict = Verdict(relation="R8", statement="labels help", outcome="holds", reason="so", seeds=2)
-    results = conditional(verdicts=(verdict,))
+    common = {"relation": "R8", "reason": "so", "seeds": 2}
+    verdicts = (
+        Verdict(**common, statement="A / B below 1", outcome="holds", ratio=0.7, low=0.5, high=0.9),
+        Verdict(**common, statement="C / D below 1", outcome="undecided"),
+    )
+    results = conditional(verdicts=verdicts)
     text = page(results, tmp_path)
     visible = re.sub(r"<[^>]+>", " ", re.sub(r"base64,[A-Za-z0-9+/=]+", "", text.partition("</style>")[2]))
-    for words in ("Class by class", "Is the class seen that was asked for?", "3 classes: cat, dog, eel"):
+    for words in (
+        "Class by class",
+        "Is the class seen that was asked for?",
+        "3 classes: cat, dog, eel",
+        "(R8)? A / B below 1: holds; ratio 0.700 (0.500 to 0.900).",
+        "(R8)? C / D below 1: undecided; so.",
+    ):
         assert words in visible
     section = visible.partition("Class by class")[2].partition("All measured numbers")[0]
     assert not EMPTY_CELLS.search(section)

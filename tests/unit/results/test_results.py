@@ -1,5 +1,6 @@
 """Results: what is written is read back, the schema is published, and summaries are right by hand."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 import pandas
 import pyarrow.parquet
 import pytest
+from report_samples import make_results
 from scipy.stats import sem, t
 
 from ganguard.results.intervals import t_interval
@@ -25,6 +27,7 @@ from ganguard.results.target_record import AskRecord, ConditionsRecord
 from ganguard.results.verdicts import Improvement, verdicts
 
 SCHEMA = Path(__file__).parents[3] / "docs" / "results.schema.json"
+BEFORE = "efb30505c088f0dea7eb8ea341c4ce9d5f6cceacd9f2314a7faa2001f3baf214"
 
 
 def distance(
@@ -228,9 +231,15 @@ def test_what_is_of_conditions_is_left_out_of_other_results(
     """So they are written as they were before any target took conditions."""
     write_results(tiny_results, tmp_path)
     said = json.loads((tmp_path / "results.json").read_text())
-    keys = {key for part in ("measurements", "attacks") for row in said[part] for key in row}
+    keys = {key for part in ("measurements", "attacks", "accounts") for row in said[part] for key in row}
     assert not {"condition", "ask", "labels"} & keys and "conditions" not in said["target"]
     assert "condition" not in pandas.read_parquet(tmp_path / "results.parquet").columns
+
+
+def test_results_of_before_are_written_as_they_were(tmp_path: Path) -> None:
+    """The digest was taken before any target took conditions."""
+    write_results(make_results(), tmp_path)
+    assert hashlib.sha256((tmp_path / "results.json").read_bytes()).hexdigest() == BEFORE
 
 
 def test_what_is_of_one_condition_says_of_which(tmp_path: Path, tiny_results: AuditResults) -> None:

@@ -95,7 +95,9 @@ def verdicts_on(
     """
     undefended = [measurement for measurement in measurements if measurement.defence is None]
     weak = weak_adversaries(measurements, attacks, independent)
-    found = verdicts(undefended, attacks, improvements(spec.labelled_attacks()), failed_attacks(weak))
+    found = verdicts(
+        undefended, attacks, improvements(spec.labelled_attacks(), spec.ask), failed_attacks(weak)
+    )
     if not spec.remote() or spec.reference:
         found += protection_verdicts(measurements, defences, weak)
     return corrected(found)

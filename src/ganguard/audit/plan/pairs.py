@@ -10,6 +10,7 @@ from typing import Any
 from ganguard.architectures.networks import classes_of
 from ganguard.attacks.protocol import AttackSettings, Relation
 from ganguard.results.verdicts import Improvement
+from ganguard.targets.ask import UNIFORM, Ask
 
 Labelled = list[tuple[str, list[AttackSettings]]]
 
@@ -23,15 +24,23 @@ _ADDED: dict[Relation, tuple[str, ...]] = {
 _NO_PART_OF_A_RECIPE = frozenset({"kind", "query_budget", "checkpoint_every"})
 
 
-def improvements(labelled: Labelled) -> tuple[Improvement, ...]:
+def improvements(labelled: Labelled, ask: Ask | None = None) -> tuple[Improvement, ...]:
     """Return the pairs of attacks, by label, that relations compare, sorted by relation.
+
+    ask: how attacks ask a conditional target that name no way of their own; None asks uniformly.
 
     R4: real images beside none. R5: D beside none. R6: a stolen copy that is moved, beside training from
     scratch. R8: a copy that learns which image was which class, beside one that throws the classes away.
     """
-    first_of_each = [(label, by_budget[0]) for label, by_budget in labelled]
+    first_of_each = [(label, _asking(by_budget[0], ask)) for label, by_budget in labelled]
     found = [pair for one, other in permutations(first_of_each, 2) for pair in _pairs(one, other)]
     return tuple(sorted(found, key=lambda pair: pair.relation))
+
+
+def _asking(attack: AttackSettings, usual: Ask | None) -> AttackSettings:
+    """Return an attack that names how it asks, if that is not uniformly: two that ask alike are equal."""
+    ask = attack.ask or usual or UNIFORM
+    return attack.model_copy(update={"ask": None if ask.is_uniform else ask})
 
 
 def _pairs(one: tuple[str, AttackSettings], other: tuple[str, AttackSettings]) -> Iterator[Improvement]:

@@ -134,6 +134,13 @@ class Spec(ChosenFeatures):
             seen.add(recipe)
         return self
 
+    @field_validator("ask")
+    @classmethod
+    def _fixed(cls, ask: Ask | None) -> Ask | None:
+        if ask is not None and ask.judge is not None:
+            raise ValueError("is how the auditor asks, in fixed shares. Set `ask: spread` of an attack")
+        return ask
+
     @model_validator(mode="after")
     def _reference_fits(self) -> "Spec":
         if self.reference and (not self.remote() or self.reference.remote):

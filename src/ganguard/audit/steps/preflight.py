@@ -84,6 +84,7 @@ ASKS_ATTACKS = (
     "ganguard.data",
     "ganguard.attacks",
     "ganguard.queries.harvest",
+    "ganguard.queries.judged_ask",
     "ganguard.queries.store",
     "ganguard.training",
     "ganguard.audit.steps.real",

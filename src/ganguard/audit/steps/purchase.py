@@ -161,6 +161,7 @@ BUYS = (
     *OPENS,
     "ganguard.data.parquet",
     "ganguard.queries.harvest",
+    "ganguard.queries.judged_ask",
     "ganguard.queries.metered_target",
     "ganguard.queries.store",
     "ganguard.audit.steps.purchase",

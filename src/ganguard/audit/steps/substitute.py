@@ -84,6 +84,7 @@ SUBSTITUTE = Kind(
         "ganguard.data.parquet",
         "ganguard.data.splits",
         "ganguard.queries.harvest",
+        "ganguard.queries.judged_ask",
         "ganguard.queries.store",
         "ganguard.targets.protocol",
         "ganguard.training",

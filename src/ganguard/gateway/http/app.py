@@ -16,8 +16,10 @@ from ganguard.gateway.http.door import Door
 from ganguard.gateway.http.limits import BYTES_AN_ENTRY, LARGEST_BODY, Allowed, Limits
 from ganguard.gateway.http.plain import Plain
 from ganguard.gateway.http.unambiguous import Unambiguous
+from ganguard.gateway.shop.asked_conditions import longest_name
 from ganguard.gateway.shop.keys import Key
 from ganguard.gateway.shop.service import Service
+from ganguard.targets.conditions import conditions_of
 from ganguard.targets.protocol import LatentTarget
 from ganguard.targets.wire import IMAGES
 
@@ -60,7 +62,7 @@ def create_app(service: Service) -> FastAPI:
     app.include_router(routes.router(service))
     app.include_router(operator_page.router(service))
     app.include_router(api_page.router(app))
-    document_bodies(app)
+    document_bodies(app, conditional=conditions_of(service.batching.inner) is not None)
     # The last one sees a request first.
     app.add_middleware(Limits, allowed=_allowed(service))
     app.add_middleware(Door, check=check_of(service), a_minute=_a_minute(service))
@@ -77,16 +79,19 @@ def _a_minute(service: Service) -> Callable[[Key], int | None]:
 
 
 def _allowed(service: Service) -> Allowed:
-    """Return the check of the bytes that a request may send: enough for as many codes as its key may send."""
+    """Return the check of the bytes that a request may send: enough for as many codes, and names of
+    conditions, as its key may send."""
     check, target = check_of(service), service.batching.inner
     entries = target.latent_dim if isinstance(target, LatentTarget) else 0
+    name = longest_name(conditions_of(target))
 
     async def allowed(method: str, path: str, shown: bytes) -> int:
         if method != "POST" or path != IMAGES:
             return 0
         scopes = (await check(bearer(shown))).scopes
-        codes = min(scopes.most_images, service.spec.most_images) if scopes.send_latents else 0
-        return min(_BODY + BYTES_AN_ENTRY * entries * codes, LARGEST_BODY)
+        most = min(scopes.most_images, service.spec.most_images)
+        codes = most if scopes.send_latents else 0
+        return min(_BODY + BYTES_AN_ENTRY * entries * codes + name * most, LARGEST_BODY)
 
     return allowed
 

@@ -13,7 +13,7 @@ from ganguard.gateway.shop.asked import Asked, read_asked
 from ganguard.gateway.shop.keys import Key
 from ganguard.gateway.shop.service import Service
 from ganguard.targets.protocol import LatentTarget
-from ganguard.targets.wire import ImagesRequest
+from ganguard.targets.wire import ConditionalRequest, ImagesRequest
 
 AT_ONCE = 1  # large bodies that are parsed at once: more threads would only take turns
 SMALL = 4096  # bytes of a body that is parsed in less time than a thread takes to begin
@@ -48,13 +48,17 @@ class Bodies:
         return await to_thread.run_sync(read_asked, content, most, width, limiter=self._threads)
 
 
-def document_bodies(app: FastAPI) -> None:
-    """Add the schemas that DESCRIBED names to an app's OpenAPI document, for routes that read bodies here."""
-    described = app.openapi
+def document_bodies(app: FastAPI, *, conditional: bool) -> None:
+    """Add the schemas that DESCRIBED names to an app's OpenAPI document, for routes that read bodies here.
+
+    conditional: whether requests may name conditions.
+    """
+    described, body = app.openapi, ConditionalRequest if conditional else ImagesRequest
 
     def openapi() -> dict[str, Any]:
         document = described()
-        schema = ImagesRequest.model_json_schema(ref_template=f"{_SCHEMAS}{{model}}")
+        schema = body.model_json_schema(ref_template=f"{_SCHEMAS}{{model}}")
+        schema["title"] = ImagesRequest.__name__
         document["components"]["schemas"] |= {**schema.pop("$defs"), ImagesRequest.__name__: schema}
         return document
 

@@ -1,38 +1,32 @@
 """The operator's page: purchases by account, extraction risk, samples of what customers get, and load."""
 
 import time
-from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated
 from urllib.parse import urlencode
 
-import torch
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import HTMLResponse
-from torch import Tensor
-from torch.nn.functional import pad
 
-from ganguard.base.codecs import encode_png
-from ganguard.base.images import composed
-from ganguard.defences.protocol import chain_label
+from ganguard.base.settings import one_line
 from ganguard.gateway.http.auth import admin_of
 from ganguard.gateway.http.pages import HEADERS, template
+from ganguard.gateway.http.samples import Sample, Samples
 from ganguard.gateway.shop.keys import Key
-from ganguard.gateway.shop.offers import OPERATOR
 from ganguard.gateway.shop.service import Service
 from ganguard.gateway.spec import DEFAULT_CLASS
 from ganguard.gateway.watch.accounts import AccountPage, account_page, keys_in_force
+from ganguard.gateway.watch.by_condition import MOST_SHOWN, BoughtOf
 from ganguard.gateway.watch.hours import DAY, HOUR, KEPT, by_hour, hour_now
 from ganguard.gateway.watch.raised_signs import RaisedSign, raised_of
 from ganguard.gateway.watch.risk import Risk
 from ganguard.gateway.watch.risk_watch import classes
-from ganguard.gateway.watch.signs import FAR, NAMES, RATE, Sign
+from ganguard.gateway.watch.signs import FAR, NAMES, ONE, RATE, Sign
 from ganguard.gateway.watch.thresholds import Crossing
+from ganguard.targets.conditions import LONGEST_SAID
 
-SAMPLES = 8  # images shown for each class
-FRESH = 30.0  # seconds before samples are made again
 LONGEST_NAME = 80  # characters of an account's name that are looked for
 _WIDTH, _HEIGHT = 192, 40  # of the bar chart, in units of its viewBox
 
@@ -53,6 +47,7 @@ class AccountRow:
         bars: the bars of its chart (see `bars`).
         recent: images that it asked for in the last day.
         crossings: the risk thresholds that it has reached.
+        conditions: what it bought of each class or prompt, most first.
     """
 
     name: str
@@ -65,6 +60,7 @@ class AccountRow:
     bars: list[tuple[float, float, float, float]]
     recent: int
     crossings: list[Crossing]
+    conditions: list[BoughtOf]
 
     @property
     def share(self) -> float:
@@ -72,24 +68,9 @@ class AccountRow:
         return 100 * self.bought / self.budget if self.budget else 0.0
 
 
-@dataclass(frozen=True)
-class Sample:
-    """Images as customers of a class get them.
-
-    Attributes:
-        class_: the class.
-        defences: the label of its defences.
-        png: a PNG file with the images in a row, in base64.
-    """
-
-    class_: str
-    defences: str
-    png: str
-
-
 def router(service: Service) -> APIRouter:
     """Return the route of a service's operator page."""
-    routes, samples = APIRouter(), _Samples(service)
+    routes, samples = APIRouter(), Samples(service)
 
     @routes.get("/", include_in_schema=False, response_class=HTMLResponse)
     def page(
@@ -129,6 +110,7 @@ def render(service: Service, samples: Sequence[Sample], number: int = 1, wanted:
         inside=service.admission.inside,
         p50=service.telemetry.quantile(0.5),
         p99=service.telemetry.quantile(0.99),
+        shown=MOST_SHOWN,
         hours=KEPT,
         width=_WIDTH,
         height=_HEIGHT,
@@ -146,10 +128,15 @@ def account_rows(service: Service, page: AccountPage) -> list[AccountRow]:
     keys, class_of = keys_in_force(database, accounts), classes(database, service.spec, accounts)
     hours, crossings = by_hour(database, accounts), service.watch.crossings.of(accounts)
     now, raised = service.journal.signs(accounts), raised_of(database, accounts)
+    watched = service.watch.by_condition
+    known = {account: class_of.get(account, DEFAULT_CLASS) for account in accounts}
+    of_conditions = watched.bought(accounts, known) if watched else {}
 
     def row(account: str, budget: int, bought: int) -> AccountRow:
         class_, spent = class_of.get(account, DEFAULT_CLASS), hours.get(account, [])
-        signs = {sign.name: sign for sign in [*now[account], service.watch.rates.sign(account)]}
+        one = watched.signs.sign(account) if watched else None
+        found = [*now[account], service.watch.rates.sign(account), *([one] if one else [])]
+        signs = {sign.name: sign for sign in found}
         before = {sign.sign: sign for sign in raised if sign.account == account}
         return AccountRow(
             account,
@@ -158,10 +145,11 @@ def account_rows(service: Service, page: AccountPage) -> list[AccountRow]:
             class_,
             keys.get(account, 0),
             service.watch.risk(bought, class_),
-            [(signs.get(name), before.get(name)) for name in NAMES if name in signs | before],
+            [(signs.get(name), before.get(name)) for name in (*NAMES, ONE) if name in signs | before],
             bars(spent, hour_now()),
             sum(images for hour, images in spent if hour > hour_now() - DAY // HOUR),
             crossings.get(account, []),
+            of_conditions.get(account, []),
         )
 
     return [row(account, *images) for account, images in page.bought.items()]
@@ -187,32 +175,6 @@ def bars(spent: Sequence[tuple[int, int]], last: int) -> list[tuple[float, float
     return found
 
 
-class _Samples:
-    """Sample images for each class, made again every FRESH seconds. No account pays for them."""
-
-    def __init__(self, service: Service) -> None:
-        self._service, self._made, self._at = service, list[Sample](), 0.0
-
-    def now(self) -> list[Sample]:
-        """Return samples at most FRESH seconds old."""
-        if not self._made or time.monotonic() - self._at > FRESH:
-            self._made, self._at = [self._sample(class_) for class_ in self._classes()], time.monotonic()
-        return self._made
-
-    def _classes(self) -> list[str]:
-        return sorted({DEFAULT_CLASS, *self._service.spec.classes})
-
-    def _sample(self, class_: str) -> Sample:
-        images = self._service.target_for(OPERATOR, class_).sample(range(SAMPLES), seed=int(time.time()))
-        png = b64encode(encode_png(_row(images))).decode()
-        return Sample(class_, chain_label(self._service.spec.class_of(class_).defences), png)
-
-
-def _row(images: Tensor) -> Tensor:
-    """Put images (N, C, H, W) side by side with grey lines between them: (C, H, N (W + 1))."""
-    return torch.cat(list(pad(composed(images), (0, 1), value=128)), dim=2)
-
-
 def _moment(at: float) -> str:
     """Format a time in seconds since 1970, in UTC."""
     return time.strftime("%d %b %Y, %H:%M UTC", time.gmtime(at))
@@ -224,6 +186,9 @@ def _statistic(sign: Sign | RaisedSign, name: str) -> str:
         return "—"
     if name == RATE:
         return f"{sign.value:,.3g} times; limit {sign.limit:g} times"
+    if name == ONE:
+        of = f" of {one_line(sign.of, LONGEST_SAID)}" if isinstance(sign, Sign) and sign.of else ""
+        return f"{100 * sign.value:.3g} %{of}, of {sign.codes:,} requests; limit {100 * sign.limit:.3g} %"
     if name == FAR:
         return f"mean square {sign.value:.2f} over the last {sign.codes:,} codes; limit {sign.limit:.2f}"
     return f"{100 * sign.value:.3g} % of the last {sign.codes:,} codes; limit {100 * sign.limit:.3g} %"

@@ -22,9 +22,10 @@ from ganguard.gateway.refusals import ProblemError
 from ganguard.gateway.shop.asked import Asked
 from ganguard.gateway.shop.keys import Key
 from ganguard.gateway.shop.memory import Memory
-from ganguard.gateway.shop.orders import Order, order_of
+from ganguard.gateway.shop.order import Order, order_of
 from ganguard.gateway.shop.service import Service
 from ganguard.gateway.watch import telemetry
+from ganguard.targets.conditions import conditions_of
 from ganguard.targets.wire import (
     ACCOUNT,
     IDEMPOTENCY_KEY,
@@ -32,6 +33,7 @@ from ganguard.targets.wire import (
     LONGEST_KEY,
     NPZ,
     AccountAnswer,
+    ConditionalAccount,
     ImagesAnswer,
     Problem,
     to_json,
@@ -57,6 +59,7 @@ def router(service: Service) -> APIRouter:
     """Return the routes of a service."""
     routes, threads = APIRouter(), CapacityLimiter(AT_ONCE)
     holder, bodies = holder_of(service), Bodies(service)
+    account = ConditionalAccount if conditions_of(service.batching.inner) else AccountAnswer
 
     @routes.post(
         IMAGES,
@@ -84,18 +87,12 @@ def router(service: Service) -> APIRouter:
         headers = {IDEMPOTENCY_KEY: order.idempotency_key, "Cache-Control": "no-store"}
         return Response(content, 200, headers, NPZ if asked.format == "npz" else "application/json")
 
-    @routes.get(ACCOUNT, responses={s: _REFUSED[s] for s in (400, 401, 403, 429, 503)})
+    @routes.get(
+        ACCOUNT, response_model=account, responses={s: _REFUSED[s] for s in (400, 401, 403, 429, 503)}
+    )
     def where_the_account_stands(key: Annotated[Key, Depends(holder)]) -> AccountAnswer:
         """Show the account's budget, the images spent and left, the key's scopes, and the target served."""
-        balance = service.ledger.balance(key.account)
-        return AccountAnswer(
-            account=key.account,
-            budget=balance.budget,
-            spent=balance.reserved,
-            left=balance.budget - balance.reserved,
-            scopes=key.scopes.model_copy(update={"most_images": service.most_of(key)}),
-            target=service.served(key),
-        )
+        return account.model_validate(_stands(service, key))
 
     @routes.get("/healthz", include_in_schema=False)
     async def alive() -> dict[str, str]:
@@ -114,6 +111,19 @@ def router(service: Service) -> APIRouter:
 
     _ = buy_images, where_the_account_stands, alive, ready, metrics
     return routes
+
+
+def _stands(service: Service, key: Key) -> dict[str, object]:
+    """Return what a key's holder is told of its account."""
+    balance = service.ledger.balance(key.account)
+    return {
+        "account": key.account,
+        "budget": balance.budget,
+        "spent": balance.reserved,
+        "left": balance.budget - balance.reserved,
+        "scopes": key.scopes.model_copy(update={"most_images": service.most_of(key)}),
+        "target": service.served(key),
+    }
 
 
 @contextmanager

@@ -25,16 +25,20 @@ _PLACE = re.compile(r" - at `\$([a-z0-9.\[\]]*)`$")
 
 
 class _Body(Struct, forbid_unknown_fields=True, frozen=True):
-    """A body. The codes are read later."""
+    """A body. The codes and the conditions are read later."""
 
     count: Annotated[int, Meta(ge=1, le=MOST_COUNT)] | UnsetType | None = UNSET
     seed: Annotated[int, Meta(ge=0, le=LARGEST)] | UnsetType | None = UNSET
     start: Annotated[int, Meta(ge=0, le=LARGEST // 2)] | UnsetType = UNSET
     latents: msgspec.Raw | UnsetType = UNSET
+    condition: msgspec.Raw | UnsetType = UNSET
     format: Literal["png", "npz"] | UnsetType = UNSET
 
 
 _BODY = msgspec.json.Decoder(_Body)
+_Name = Annotated[str, Meta(min_length=1)]
+_CONDITION = msgspec.json.Decoder(_Name)
+_CONDITIONS = msgspec.json.Decoder(Annotated[list[_Name], Meta(min_length=1)])
 _CODE = msgspec.json.Decoder(list[Annotated[float, Meta(ge=-FARTHEST, le=FARTHEST)]])
 
 
@@ -47,6 +51,7 @@ class Asked:
         seed: the seed; None if it was left out.
         start: index of the first image of that seed.
         latents: the codes, (number, entries) float32; None if there are none.
+        condition: the name of what all images are asked for, or a name for each; None if it was left out.
         format: how the images are to be sent.
     """
 
@@ -54,6 +59,7 @@ class Asked:
     seed: int | None = None
     start: int = 0
     latents: Tensor | None = None
+    condition: str | list[str] | None = None
     format: Format = "png"
 
 
@@ -62,28 +68,50 @@ def read_asked(content: bytes, most: int, width: int | None) -> Asked:
 
     Args:
         content: the body, JSON.
-        most: the most codes that may be sent.
+        most: the most codes, or conditions, that may be sent.
         width: entries of a code; None if the target takes none, or if the key may not send any.
 
-    Raises ProblemError: 403 if there are too many codes, 422 if the body does not fit. It names the place of
-    the first fault, and does not repeat the value.
+    Raises ProblemError: 403 if there are too many codes or conditions, 422 if the body does not fit. It names
+    the place of the first fault, and does not repeat the value.
     """
     try:
         body = _BODY.decode(without_mark(content))
     except (ValueError, RecursionError) as problem:
         raise _unfit(problem, "") from None
     latents = None if body.latents is UNSET else _codes(bytes(body.latents), most, width)
+    condition = None if body.condition is UNSET else _condition(bytes(body.condition), most)
     given = sum(getattr(body, name) is not UNSET for name in _Body.__struct_fields__)
-    # A body that fits holds no other text than names, and the format.
-    if content.count(b'"') != 2 * (given + (body.format is not UNSET)):
+    # A body that fits holds no other text than names, the format and conditions.
+    asked = [condition] if isinstance(condition, str) else condition or []
+    if _quotes(content) != 2 * (given + (body.format is not UNSET) + len(asked)):
         raise ProblemError(422, "body: each name may be given once; one was given several times.")
     return Asked(
         count=None if body.count is UNSET else body.count,
         seed=None if body.seed is UNSET else body.seed,
         start=0 if body.start is UNSET else body.start,
         latents=latents,
+        condition=condition,
         format="png" if body.format is UNSET else body.format,
     )
+
+
+def _quotes(content: bytes) -> int:
+    """Return how many quotes of JSON begin or end a text."""
+    unescaped = content.replace(rb"\\", b"")
+    return unescaped.count(b'"') - unescaped.count(rb"\"")
+
+
+def _condition(text: bytes, most: int) -> str | list[str] | None:
+    """Return the name in a text, the names in a list of texts, or None for a null. Raises as `read_asked`
+    does."""
+    if text == b"null":
+        return None
+    if _quotes(text) > 2 * most:
+        raise too_many(_quotes(text) // 2, most)
+    try:
+        return _CONDITIONS.decode(text) if text.startswith(b"[") else _CONDITION.decode(text)
+    except (ValueError, RecursionError) as problem:
+        raise _unfit(problem, "condition") from None
 
 
 def too_many(count: int, most: int) -> ProblemError:

@@ -1,6 +1,7 @@
 """What each account is offered: the target behind the defences of its class, and what images depend on."""
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ganguard.base.cache import canonical_json
@@ -22,10 +23,12 @@ class Offer:
     Attributes:
         target: the target behind the defences of its class.
         provenance: what the bytes of its images depend on.
+        budgets: images of a condition that it may buy in all, by the condition's name.
     """
 
     target: DefendedTarget
     provenance: Provenance
+    budgets: Mapping[str, int]
 
 
 class Offers:
@@ -68,4 +71,4 @@ class Offers:
             served=digest(target.identity),
             class_=class_,
         )
-        return Offer(target, provenance)
+        return Offer(target, provenance, of.budgets)

@@ -11,101 +11,29 @@ import hmac
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 
 from torch import Tensor
 
-from ganguard.base.cache import tensor_digest
 from ganguard.base.errors import BudgetError, GanguardError, ReservationError, StepError
 from ganguard.gateway.refusals import AGAIN_AFTER, ProblemError
 from ganguard.gateway.seldom import PROVOKED
-from ganguard.gateway.shop.asked import Asked, too_many
+from ganguard.gateway.shop.asked_conditions import (
+    condition_exhausted,
+    names_of,
+)
 from ganguard.gateway.shop.group_commit import GroupCommit
 from ganguard.gateway.shop.in_progress import InProgress, Together
-from ganguard.gateway.shop.keys import Key
 from ganguard.gateway.shop.offers import Offer
+from ganguard.gateway.shop.order import Order
 from ganguard.gateway.shop.provenance import Provenance
-from ganguard.queries.ledger import Ledger, Purchase, reservation_id
-from ganguard.queries.reservation import sample_words
+from ganguard.queries.ledger import Ledger, Purchase
+from ganguard.queries.ledger_conditions import ConditionBudgetError
+from ganguard.queries.reservation import of_conditions
+from ganguard.targets.ask import asked_of
+from ganguard.targets.conditions import conditions_of, generate, sample
 from ganguard.targets.protocol import BlackBoxTarget, LatentTarget, require_answer
 
 _BY = " by "  # separates the request from its provenance in the ledger
-
-
-@dataclass(frozen=True)
-class Order:
-    """A request that its key allows.
-
-    Attributes:
-        account: the account that pays.
-        idempotency_key: the key under which the request may be repeated.
-        count: number of images.
-        seed: the seed that the client chose; None if it chose none.
-        start: index of the first image of that seed.
-        latents: the codes that the client sent, (count, latent_dim) float32; None if it sent none.
-    """
-
-    account: str
-    idempotency_key: str
-    count: int
-    seed: int | None
-    start: int
-    latents: Tensor | None
-
-    @property
-    def reservation(self) -> str:
-        """The id of the order's reservation, which does not depend on what is served.
-
-        So asking again after a change of the target or its defences buys nothing in silence.
-        """
-        return reservation_id("gateway", self.account, self.idempotency_key)
-
-    def words(self) -> str:
-        """Return the request as the ledger records it."""
-        if self.latents is not None:
-            return f"generate latents={tensor_digest({'latents': self.latents})}"
-        if self.seed is None:
-            return f"sample drawn count={self.count}"
-        return sample_words(self.seed, range(self.start, self.start + self.count))
-
-
-def order_of(key: Key, asked: Asked, idempotency_key: str, target: BlackBoxTarget, most: int) -> Order:
-    """Check a request against its key and the target, and return it as an order.
-
-    Args:
-        key: the key that the request carries.
-        asked: what the request asks for.
-        idempotency_key: the key under which it may be repeated.
-        target: the target, without defences.
-        most: the most images that a request under this key may ask for.
-
-    Raises ProblemError: 403 if the key's scopes do not allow it, 422 if it does not fit the target or
-    contradicts itself.
-    """
-    if asked.latents is not None and not key.scopes.send_latents:
-        raise ProblemError(403, "this key may not send latents. Leave them out, or use a key that may.")
-    if asked.seed is not None and not key.scopes.choose_seed:
-        raise ProblemError(403, "this key may not choose the seed. Leave it out, or use a key that may.")
-    if asked.seed is not None and asked.latents is not None:
-        raise ProblemError(422, "seed: goes without latents, which are the codes. Send one of the two.")
-    if asked.seed is None and asked.start:
-        raise ProblemError(422, "start: goes with a seed. Send both, or neither.")
-    count = len(asked.latents) if asked.latents is not None else asked.count
-    if count is None or (asked.latents is not None and asked.count not in (None, count)):
-        wanted = "send the number of images; with latents, their number or no count"
-        raise ProblemError(422, f"count: {wanted}.")
-    if count > most:
-        raise too_many(count, most)
-    latents = None if asked.latents is None else _codes(asked.latents, target)
-    return Order(key.account, idempotency_key, count, asked.seed, asked.start, latents)
-
-
-def _codes(latents: Tensor, target: BlackBoxTarget) -> Tensor:
-    if not isinstance(target, LatentTarget):
-        raise ProblemError(422, "latents: this target takes no latents. Leave them out.")
-    if latents.shape[1] != target.latent_dim:
-        raise ProblemError(422, f"latents: each must have {target.latent_dim} entries.")
-    return latents
 
 
 class OrderProcessor:
@@ -131,11 +59,13 @@ class OrderProcessor:
         """Reserve an order's images.
 
         Returns what was reserved, and whether it was reserved only now. Raises ProblemError: 402 if the
-        budget does not suffice, 422 if the idempotency key belongs to another request, 409 if the images were
-        reserved under another provenance. Raises whatever the ledger raises.
+        budget, or that of a condition, does not suffice, 422 if the idempotency key belongs to another
+        request, 409 if the images were reserved under another provenance. Raises whatever the ledger raises.
         """
         recorded = f"{order.words()}{_BY}{offer.provenance.words()}"
-        wanted = Purchase(order.reservation, order.account, order.count, recorded)
+        names = names_of(offer.target, self.conditions(order, offer.target))
+        asked = of_conditions(names, offer.budgets, self._one_of(order, names))
+        wanted = Purchase(order.reservation, order.account, order.count, recorded, asked)
         try:
             return wanted, self._reserve(wanted)
         except ReservationError:
@@ -144,6 +74,8 @@ class OrderProcessor:
                 raise _again("another request under it ended without images") from None
             self._require_redeemable(order, offer.provenance, held)
             return Purchase(order.reservation, order.account, order.count, held), False
+        except ConditionBudgetError as refusal:
+            raise condition_exhausted(refusal) from None
         except BudgetError:
             balance = self._ledger.balance(order.account)
             left = balance.budget - balance.reserved
@@ -243,11 +175,29 @@ class OrderProcessor:
             raise _again("another request under it gave these images back") from None
 
     def _made(self, order: Order, target: BlackBoxTarget) -> Tensor:
+        conditions = self.conditions(order, target)
         if order.latents is not None and isinstance(target, LatentTarget):
-            return target.generate(order.latents)
-        if order.seed is not None:
-            return target.sample(range(order.start, order.start + order.count), seed=order.seed)
-        return target.sample(range(order.count), seed=self._drawn(order, target))
+            return generate(target, order.latents, conditions)
+        seed = self._drawn(order, target) if order.seed is None else order.seed
+        return sample(target, order.indices, seed=seed, conditions=conditions)
+
+    def conditions(self, order: Order, target: BlackBoxTarget) -> Tensor | None:
+        """Return what each image of an order is asked for, (count,); None if the target takes no conditions.
+
+        If the client did not say, each condition is asked for equally often, as it is at home with the seed.
+        """
+        if order.asked.numbers is not None or conditions_of(target) is None:
+            return order.asked.numbers
+        seed = self._drawn(order, target) if order.seed is None else order.seed
+        return asked_of(target, None, order.indices, seed=seed)
+
+    def _one_of(self, order: Order, names: list[str]) -> str | None:
+        """Return the condition of one image of an order, which cannot be predicted without the secret: the
+        order counts as a request for it."""
+        if not names:
+            return None
+        drawn = hmac.digest(self._secret, f"one image\x1f{order.reservation}".encode(), "sha256")
+        return names[int.from_bytes(drawn[:8], "little") % len(names)]
 
     def _drawn(self, order: Order, target: BlackBoxTarget) -> int:
         """Return the seed of an order without one, which cannot be predicted without the secret.

@@ -10,7 +10,8 @@ from ganguard.gateway.shop.admission import Admission, Room
 from ganguard.gateway.shop.in_progress import Together
 from ganguard.gateway.shop.memory import Memory
 from ganguard.gateway.shop.offers import Offer, Offers
-from ganguard.gateway.shop.orders import Order, OrderProcessor
+from ganguard.gateway.shop.order import Order
+from ganguard.gateway.shop.orders import OrderProcessor
 from ganguard.gateway.shop.rates import Rates
 from ganguard.gateway.watch.journal import RequestJournal
 from ganguard.gateway.watch.telemetry import Telemetry

@@ -21,10 +21,11 @@ from ganguard.gateway.watch.risk_watch import RiskWatch
 from ganguard.gateway.watch.telemetry import Telemetry
 from ganguard.gateway.watch.usual_codes import Form, watched_form
 from ganguard.targets.batching_target import BatchingTarget
+from ganguard.targets.conditions import conditions_of
 from ganguard.targets.load import load_target
 from ganguard.targets.prior import Known, PythonPrior, prior_of
 from ganguard.targets.protocol import BlackBoxTarget, LatentTarget, notes_of
-from ganguard.targets.wire import Served
+from ganguard.targets.wire import ConditionalServed, Served
 
 LOG = logging.getLogger("ganguard.gateway")
 
@@ -40,11 +41,14 @@ class Service:
     """
 
     def __init__(self, spec: GatewaySpec, *, new_secret: bool = False) -> None:
-        self.spec, self.telemetry = spec, Telemetry()
+        self.spec = spec
         audited = Audited(Path(spec.risk.results)) if spec.risk else None
         target = load_target(spec.target, spec.compute)
         for note in notes_of(target):
             LOG.warning("%s", note)
+        conditions = conditions_of(target)
+        spec.require_conditions(conditions)
+        self.telemetry = Telemetry(conditional=conditions is not None)
         if audited and spec.risk and "another_generator" not in spec.risk.even_if:
             audited.require_of(target.identity)
         memory = Memory(target, spec.most_mib)
@@ -52,7 +56,8 @@ class Service:
         self._databases = Databases(spec)
         self.ledger, self.database = self._databases.ledger, self._databases.database
         self._secret = kept_secret(Path(spec.directory), self.database, renewed=new_secret)
-        self.keys, self.watch = Keys(self.database), RiskWatch(spec, audited, self.database, self.telemetry)
+        self.keys = Keys(self.database)
+        self.watch = RiskWatch(spec, audited, self.database, self.telemetry, conditions)
         self.journal = RequestJournal(self.database, self.telemetry, _form(target))
         self.async_keys = AsyncKeys(self.keys)
         self.batching = BatchingTarget(target, spec.batching, self.telemetry.batch)
@@ -97,12 +102,14 @@ class Service:
         target = self.target_for(key.account, key.class_)
         codes = target.latent_dim if isinstance(target, LatentTarget) and key.scopes.send_latents else None
         prior = prior_of(target)
-        return Served(
+        said = Served(
             identity=target.identity,
             image_shape=target.image_shape,
             latent_dim=codes,
             prior=None if isinstance(prior, PythonPrior) else cast(Known, prior),
         )
+        conditions = conditions_of(target)
+        return ConditionalServed(**dict(said), conditions=conditions) if conditions else said
 
 
 def _form(target: BlackBoxTarget) -> Form | None:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, false, func, select, true, update
 
+from ganguard.base.settings import shortened
 from ganguard.gateway.tables import SIGNS
-from ganguard.gateway.watch.signs import Sign
+from ganguard.gateway.watch.signs import ONE, Sign
 from ganguard.gateway.watch.statements import add_all
 from ganguard.queries.ledger_database import Database
 
@@ -105,7 +106,8 @@ def write_gone(connection: Connection, gone: Sequence[tuple[str, str]]) -> None:
 def log_raised(raised: Sequence[tuple[str, Sign]]) -> None:
     """Log signs that were newly raised: at most MOST_LINES of them one by one."""
     for account, sign in raised[:MOST_LINES]:
-        over = f" over {sign.codes} codes" if sign.codes else ""
+        over = f" over {sign.codes} {'requests' if sign.name == ONE else 'codes'}" if sign.codes else ""
+        over = f" of {shortened(sign.of)}{over}" if sign.of else over
         said = "account %r raises a sign of copying, %s: %.3g%s (limit %.3g)"
         LOG.warning(said, account, sign.name, sign.value, over, sign.limit)
     if len(raised) > MOST_LINES:

@@ -20,8 +20,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from ganguard.base.errors import DataError, SpecError
 from ganguard.base.settings import GREATEST, read_record, shortened
 from ganguard.results.intervals import t_interval
-from ganguard.results.measures import DISTANCE
+from ganguard.results.measures import DISTANCE, WITHIN
 from ganguard.results.whose import Whose
+from ganguard.targets.ask import UNIFORM
 
 NAIVE = "naive"
 NEAREST = 1e-6  # stands in for a distance of 0, which has no logarithm
@@ -42,19 +43,35 @@ class _Measurement(Whose):
     subject: str
     metric: str
     against: str
+    condition: str | None = None
     value: Annotated[float, Field(ge=-GREATEST, le=GREATEST)]
     spread: Annotated[float, Field(ge=0, le=GREATEST)] | None = None
+
+
+class _Conditions(_Known):
+    names: Annotated[tuple[str, ...], Field(min_length=1)]
 
 
 class _Target(_Known):
     identity: str = ""
     reference: str | None = None
+    conditions: _Conditions | None = None
+
+
+class _Ask(_Known):
+    digest: str
+
+
+class _Attack(_Known):
+    label: str
+    ask: _Ask | None = None
 
 
 class _Results(_Known):
     format: Literal[1]
     name: str
     target: _Target = _Target()
+    attacks: tuple[_Attack, ...] = ()
     measurements: tuple[_Measurement, ...]
 
 
@@ -144,7 +161,8 @@ class Audited:
         found = read_record(path, _Results, DataError)
         self.name, self._path = found.name, path
         self._generators = {found.target.identity, found.target.reference} - {"", None}
-        self._copies = [m for m in found.measurements if _of_a_copy(m)]
+        self._copies = [m for m in found.measurements if _of_a_copy(m, DISTANCE) and m.condition is None]
+        self._within = _by_condition(found)
         if not self._copies:
             raise DataError(
                 f"{path}: no copy was measured against its target. Give the results of an audit with attacks."
@@ -169,17 +187,50 @@ class Audited:
 
         Falls back to the undefended target if the defence was not audited.
         """
-        wanted = None if defence == "none" else defence
-        rows = [m for m in self._copies if m.defence == wanted]
-        if not rows:
-            rows, wanted = [m for m in self._copies if m.defence is None] or self._copies, None
+        rows, wanted = _behind(self._copies, defence)
         naive = [m for m in rows if m.adversary in (None, NAIVE)] or rows
         return Curves(_closest(naive), _closest(rows), wanted)
 
+    def curve_within(self, condition: str, defence: str) -> Curve:
+        """Return the closest copies within one condition, by any adversary, by images of that condition.
 
-def _of_a_copy(m: _Measurement) -> bool:
-    to_target = m.subject == "substitute" and m.metric == DISTANCE and m.against == "target"
+        Falls back as `curves` does. It is empty if no copy was measured within the condition.
+        """
+        rows = self._within.get(condition, [])
+        return _closest(_behind(rows, defence)[0]) if rows else ()
+
+
+def _of_a_copy(m: _Measurement, metric: str) -> bool:
+    to_target = m.subject == "substitute" and m.metric == metric and m.against == "target"
     return to_target and m.query_budget is not None
+
+
+def _behind(copies: list[_Measurement], defence: str) -> tuple[list[_Measurement], str | None]:
+    """Return the copies behind a defence, and its label; those of the undefended target, and None, if there
+    are none."""
+    wanted = None if defence == "none" else defence
+    if rows := [m for m in copies if m.defence == wanted]:
+        return rows, wanted
+    return [m for m in copies if m.defence is None] or copies, None
+
+
+def _by_condition(found: _Results) -> dict[str, list[_Measurement]]:
+    """Return the distances of copies within each condition, by images of that condition.
+
+    Only of attacks that asked for all conditions equally often is it known how many images of each they had.
+    """
+    conditions = found.target.conditions
+    if conditions is None:
+        return {}
+    uniform = {
+        attack.label for attack in found.attacks if attack.ask and attack.ask.digest == UNIFORM.digest()
+    }
+    within: defaultdict[str, list[_Measurement]] = defaultdict(list)
+    for m in found.measurements:
+        if m.condition is not None and m.attack in uniform and _of_a_copy(m, WITHIN):
+            images = max(1, (m.query_budget or 0) // len(conditions.names))
+            within[m.condition].append(m.model_copy(update={"query_budget": images}))
+    return dict(within)
 
 
 def _closest(rows: list[_Measurement]) -> Curve:

@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 from ganguard.defences.protocol import chain_label
 from ganguard.gateway.spec import DEFAULT_CLASS, GatewaySpec
 from ganguard.gateway.tables import KEYS
+from ganguard.gateway.watch.by_condition import ByCondition
 from ganguard.gateway.watch.raised_signs import MOST_LINES, counts, log_raised
 from ganguard.gateway.watch.rates import AccountRates
 from ganguard.gateway.watch.risk import Audited, Curves, Risk, distances, estimate
@@ -18,6 +19,7 @@ from ganguard.gateway.watch.telemetry import MOST_ACCOUNTS, Telemetry
 from ganguard.gateway.watch.thresholds import Crossing, Crossings, out_of_reach
 from ganguard.queries.ledger_database import Database
 from ganguard.queries.ledger_tables import ACCOUNTS
+from ganguard.targets.conditions import Conditions
 
 LOG = logging.getLogger("ganguard.gateway")
 
@@ -30,15 +32,22 @@ class RiskWatch:
         audited: the audit that it names; None if it names none.
         database: the ledger's database; its tables exist.
         telemetry: shows what is found.
+        conditions: what the target can be asked for; None if it takes no conditions.
 
     Attributes:
         audited: see the arguments.
         crossings: the thresholds that accounts have reached.
         rates: how much accounts ask for.
+        by_condition: what they ask for; None if the target takes no conditions.
     """
 
     def __init__(
-        self, spec: GatewaySpec, audited: Audited | None, database: Database, telemetry: Telemetry
+        self,
+        spec: GatewaySpec,
+        audited: Audited | None,
+        database: Database,
+        telemetry: Telemetry,
+        conditions: Conditions | None = None,
     ) -> None:
         self._spec, self._database, self._telemetry = spec, database, telemetry
         self._lock = threading.Lock()
@@ -46,6 +55,7 @@ class RiskWatch:
         self.audited = audited
         self._curves = self._curves_of(audited) if audited else dict[str, Curves]()
         self.crossings, self.rates = Crossings(database, self._thresholds), AccountRates(database)
+        self.by_condition = ByCondition(spec, audited, database, conditions) if conditions else None
         for threshold, accounts in self.crossings.counts().items():
             telemetry.crossed(threshold, accounts)
         for sign, (_, times) in counts(database).items():
@@ -62,6 +72,9 @@ class RiskWatch:
             if self._curves:
                 self._update_risk()
             raised = self.rates.update()
+            if self.by_condition:
+                raised += self.by_condition.signs.update()
+                self._telemetry.by_condition(self.by_condition.totals())
             log_raised(raised)
             for _, sign in raised:
                 self._telemetry.raised(sign.name)

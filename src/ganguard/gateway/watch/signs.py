@@ -31,7 +31,8 @@ RATE = "images in a day, relative to the median"
 FAR = "codes far from the prior"
 NEAR = "codes next to another"
 LATTICE = "codes on a lattice"
-NAMES = (RATE, FAR, NEAR, LATTICE)
+ONE = "requests for one class or prompt"
+NAMES = (RATE, FAR, NEAR, LATTICE)  # of every target; a conditional one has ONE, too
 
 
 @dataclass(frozen=True)
@@ -39,13 +40,14 @@ class Sign:
     """One statistic of an account.
 
     Attributes:
-        name: what is measured, one of NAMES.
-        value: a share of codes, the mean square of an entry, or a multiple of the median; None if it is not
-            known.
+        name: what is measured, one of NAMES, or ONE.
+        value: a share of codes or requests, the mean square of an entry, or a multiple of the median; None if
+            it is not known.
         limit: its limit: the most, or for a mean square below 1 the least.
         codes: the number of codes in the window that comes nearest to its limit, or exceeds it most; 0 for
-            the rate.
+            the rate. Of requests, their number.
         raised: whether the value is beyond the limit.
+        of: the class or prompt that the sign is of, if it is of one.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Sign:
     limit: float
     codes: int
     raised: bool
+    of: str = ""
 
 
 def code_signs(windows: Windows) -> list[Sign]:

@@ -1,10 +1,10 @@
 """Prometheus metrics, in a registry of the gateway's own."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from ganguard.gateway.watch.signs import NAMES
+from ganguard.gateway.watch.signs import NAMES, ONE
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 MOST_ACCOUNTS = 20  # that a metric names
@@ -12,10 +12,15 @@ MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Telemetry:
-    """The gateway's metrics; their names begin with `ganguard_`."""
+    """The gateway's metrics; their names begin with `ganguard_`.
 
-    def __init__(self) -> None:
+    Args:
+        conditional: whether the target takes conditions, which have a metric and a sign of their own.
+    """
+
+    def __init__(self, *, conditional: bool = False) -> None:
         self._registry = CollectorRegistry()
+        self._of_conditions = _images_by_condition(self._registry) if conditional else None
         self._shown = set[tuple[str, str]]()  # accounts and adversaries of `nearest`
         self._answers = Counter(
             "ganguard_answers", "Responses of /v1/images, by status.", ["status"], registry=self._registry
@@ -64,7 +69,7 @@ class Telemetry:
         self._signs = Gauge(
             "ganguard_signs", "Accounts whose sign is raised now.", ["sign"], registry=self._registry
         )
-        for sign in NAMES:
+        for sign in (*NAMES, *((ONE,) if conditional else ())):
             self._signs.labels(sign)
             self._raised.labels(sign)
 
@@ -109,6 +114,13 @@ class Telemetry:
         """Set the number of accounts whose sign is raised now."""
         self._signs.labels(sign).set(accounts)
 
+    def by_condition(self, images: Sequence[tuple[str, int]]) -> None:
+        """Set the images that were bought of each condition, by its name; others are dropped."""
+        if self._of_conditions is not None:
+            self._of_conditions.clear()
+            for name, count in images:
+                self._of_conditions.labels(name).set(count)
+
     def crossed(self, threshold: float, accounts: int = 1) -> None:
         """Count accounts that have bought enough images to reach a threshold."""
         self._crossed.labels(f"{threshold:g}").inc(accounts)
@@ -131,3 +143,12 @@ class Telemetry:
     def text(self) -> bytes:
         """Return all metrics in the Prometheus text format."""
         return generate_latest(self._registry)
+
+
+def _images_by_condition(registry: CollectorRegistry) -> Gauge:
+    return Gauge(
+        "ganguard_images_bought",
+        "Images that accounts have bought, by class or prompt, for those that most were bought of.",
+        ["condition"],
+        registry=registry,
+    )

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from spec_samples import SMALL
 
 from ganguard.audit.plan.pairs import improvements
@@ -12,9 +13,10 @@ from ganguard.base.settings import parse
 NETWORK = {"architecture": "sngan", "query_budget": [10, 20]}
 
 
-def improved(*attacks: dict[str, object]) -> list[tuple[str, str, str]]:
-    spec = parse(Spec, {**SMALL, "attacks": [{**NETWORK, **attack} for attack in attacks]}, "spec")
-    found = improvements(spec.labelled_attacks())
+def improved(*attacks: dict[str, object], ask: object = None) -> list[tuple[str, str, str]]:
+    said = {**SMALL, "ask": ask, "attacks": [{**NETWORK, **attack} for attack in attacks]}
+    spec = parse(Spec, said, "spec")
+    found = improvements(spec.labelled_attacks(), spec.ask)
     return [(pair.relation, pair.label, pair.over) for pair in found]
 
 
@@ -90,3 +92,22 @@ def test_labels_help_whatever_else_the_adversary_has_unless_the_copy_is_moved() 
 def test_two_conditional_copies_are_no_comparison_of_labels() -> None:
     alike = [{"kind": "fidelity", **sngan(10), "steps": steps} for steps in (6, 7)]
     assert improved(*alike) == []
+
+
+@pytest.mark.parametrize(
+    ("usual", "one", "other", "pairs"),
+    [
+        (None, None, "uniform", 1),
+        (None, ["3"], None, 0),
+        (["3"], None, ["3"], 1),
+        (["3"], None, "uniform", 0),
+        (None, {"3": 0.5, "4": 0.5}, {"3": 0.5, "4": 0.5}, 1),
+        (None, {"3": 0.5, "4": 0.5}, {"3": 0.4, "4": 0.6}, 0),
+    ],
+)
+def test_labels_are_compared_between_attacks_that_ask_alike(
+    usual: object, one: object, other: object, pairs: int
+) -> None:
+    attacks = [{"kind": "fidelity", **sngan(10), "ask": one}, {"kind": "fidelity", **sngan(), "ask": other}]
+    found = improved(*attacks, ask=usual)
+    assert [relation for relation, _, _ in found] == ["R8"] * pairs

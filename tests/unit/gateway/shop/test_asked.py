@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from ganguard.gateway.refusals import ProblemError
 from ganguard.gateway.shop.asked import Asked, read_asked
-from ganguard.targets.wire import ImagesRequest
+from ganguard.targets.wire import ConditionalRequest, ImagesRequest
 
 NUMBERS = st.sampled_from(
     [None, True, 0, 1, -1, 2.0, 2.5, 1 << 20, (1 << 20) + 1, 2**61, 2**61 + 1, 2**62, 2**62 + 1, "1", [1], {}]
@@ -30,19 +30,58 @@ BODIES = st.fixed_dictionaries(
 )
 
 
-def described(body: Any) -> Asked | None:
+def described(body: Any, model: type[ImagesRequest] = ImagesRequest) -> Asked | None:
     """What the description in the OpenAPI document says of a body; None if it does not fit."""
     try:
-        found = ImagesRequest.model_validate(body)
+        found = model.model_validate(body)
     except ValidationError:
         return None
     latents = None if found.latents is None else torch.tensor(found.latents, dtype=torch.float32)
-    return Asked(found.count, found.seed, found.start, latents, found.format)
+    condition = getattr(found, "condition", None)
+    return Asked(found.count, found.seed, found.start, latents, condition, found.format)
 
 
 def parts(asked: Asked) -> tuple[Any, ...]:
     latents = None if asked.latents is None else asked.latents.tolist()
-    return asked.count, asked.seed, asked.start, latents, asked.format
+    return asked.count, asked.seed, asked.start, latents, asked.condition, asked.format
+
+
+NAMES = st.sampled_from(["cat", 'a "cat"', "\\", '\\"', '"', "\n\x00", "\U0001f989", "", "x" * 300])
+CONDITIONS = NAMES | st.lists(NAMES | NUMBERS, max_size=4) | NUMBERS
+
+
+@given(body=BODIES, condition=CONDITIONS, ascii_only=st.booleans())
+@example(body={"format": "npz"}, condition=['"', "\\", '\\"'], ascii_only=True)
+def test_conditions_are_read_whatever_their_names_are(
+    body: dict[str, Any], condition: Any, ascii_only: bool
+) -> None:
+    wanted = described(body | {"condition": condition}, ConditionalRequest)
+    text = json.dumps(body | {"condition": condition}, ensure_ascii=ascii_only).encode()
+    try:
+        found = read_asked(text, 100, 2)
+    except ProblemError as refused:
+        assert refused.problem.status == 422
+        assert wanted is None, refused.problem.detail
+    else:
+        assert wanted is not None
+        assert parts(found) == parts(wanted)
+
+
+@pytest.mark.parametrize(
+    "first", ['"cat"', '["cat", "cat"]', "null", '"\\\\"', '"\\""', '["\\"", "\\\\\\""]']
+)
+@pytest.mark.parametrize("last", ['"cat"', '["cat"]', "null", '["\\\\", "\\\\", "\\\\"]', '"\\u0022"'])
+def test_a_condition_is_given_once(first: str, last: str) -> None:
+    with pytest.raises(ProblemError, match="given once") as refused:
+        read_asked(f'{{"count": 1, "condition": {first}, "condition": {last}}}'.encode(), 100, 2)
+    assert refused.value.problem.status == 422
+
+
+@pytest.mark.parametrize("text", ["\\ud800", "\\ud800abcdefgh", "\\ude00 abcdefgh", "a\x01b", "\\x41"])
+def test_a_text_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(ProblemError, match="not JSON") as refused:
+        read_asked(f'{{"count": 1, "condition": "{text}"}}'.encode(), 100, 2)
+    assert refused.value.problem.status == 422
 
 
 @given(body=BODIES)

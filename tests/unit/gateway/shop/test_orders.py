@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from ganguard.gateway.refusals import ProblemError
 from ganguard.gateway.shop.admission import Admission
-from ganguard.gateway.shop.orders import Order
+from ganguard.gateway.shop.order import Order
 from ganguard.gateway.tables import WATCHED
 from ganguard.gateway.watch.hours import today
 from ganguard.gateway.watch.windows import Windows
