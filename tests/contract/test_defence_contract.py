@@ -6,13 +6,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from ganguard.base.errors import SpecError
+from ganguard.base.errors import SpecError, TargetError
 from ganguard.base.images import to_float
 from ganguard.defences import DEFENCES
+from ganguard.defences.defended_target import defend
 from ganguard.defences.direction_files import save_direction
 from ganguard.defences.protocol import Defence, InputDefence, OutputDefence, Tools, parse_defence, through
 from ganguard.defences.semantic_directions import Direction
 from ganguard.defences.streams import Streams
+from ganguard.targets.conditions import Conditions
 
 # For each kind, the setting that is its strength, and values with no, some and much effect. None means that
 # the defence always has an effect.
@@ -176,3 +178,66 @@ def test_a_guess_is_exact_forward_and_passes_gradients_back(kind: str, shape: tu
     assert floats.grad is not None
     assert torch.isfinite(floats.grad).all()
     assert floats.grad.abs().sum() > 0
+
+
+class _OfClasses:
+    """A target whose codes are its images, whatever is asked for."""
+
+    identity, image_shape, latent_dim, repeats = "of classes", (1, 8, 8), 6, 0
+    conditions = Conditions(names=("cat", "dog", "owl"))
+
+    def __init__(self) -> None:
+        self.made: list[tuple[Tensor, Tensor]] = []
+
+    def draw_latents(self, indices: range, *, seed: int) -> Tensor:
+        rows = [torch.randn(6, generator=torch.Generator().manual_seed(100 * seed + i)) for i in indices]
+        return torch.stack(rows)
+
+    def generate(self, latents: Tensor, *, conditions: Tensor) -> Tensor:
+        self.made.append((latents, conditions))
+        return _images(len(latents), self.image_shape)
+
+    def sample(self, indices: range, *, seed: int, conditions: Tensor | None = None) -> Tensor:
+        assert conditions is not None
+        return self.generate(self.draw_latents(indices, seed=seed), conditions=conditions)
+
+
+def _shielded(kind: str) -> tuple[_OfClasses, Any]:
+    inner = _OfClasses()
+    chain = (_defence(kind, 2),)
+    return inner, defend(inner, chain, secret=b"s", client="us", tools=TOOLS)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_defended_target_is_asked_for_what_it_was_asked_for(kind: str) -> None:
+    inner, target = _shielded(kind)
+    assert target.conditions == inner.conditions
+    asked = torch.tensor([2, 0, 1, 1, 2])
+    target.sample(range(3, 8), seed=0, conditions=asked)
+    latents = target.draw_latents(range(5), seed=1)
+    target.generate(latents, conditions=asked)
+    for _, conditions in inner.made:
+        assert torch.equal(conditions, asked)
+    with pytest.raises(TargetError, match="conditions must be"):
+        target.generate(latents, conditions=asked + 1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_input_defence_moves_codes_whatever_is_asked_for(kind: str) -> None:
+    inner, target = _shielded(kind)
+    latents = inner.draw_latents(range(70), seed=4)
+    target.sample(range(70), seed=4, conditions=torch.zeros(70, dtype=torch.int64))
+    target.sample(range(70), seed=4, conditions=torch.arange(70) % 3)
+    (first, _), (second, _) = inner.made
+    assert torch.equal(first, second)
+    assert torch.equal(first, latents) == (kind not in INPUT)
+
+
+@pytest.mark.parametrize("kind", ["gaussian_noise", "adversarial_noise"])
+def test_noise_is_another_one_for_another_condition(kind: str) -> None:
+    """The difference of two conditions' images of one code would be free of noise that they share."""
+    _, target = _shielded(kind)
+    codes = target.draw_latents(range(20), seed=0)
+    images = [target.generate(codes, conditions=torch.full((20,), y)) for y in (0, 1, 0)]
+    assert torch.equal(images[0], images[2])
+    assert not (images[0] == images[1]).flatten(1).all(1).any()

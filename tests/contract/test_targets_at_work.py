@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from conditional_gans import CONDITIONAL, NAMES, NOISY_VARIANTS, conditional_checkpoint
 from fastapi.testclient import TestClient
 from noisy_targets import KINDS
 from test_target_contract import ADAPTERS, VARIANTS
@@ -22,7 +23,7 @@ from ganguard.audit.doctor import examine
 from ganguard.audit.run import audit
 from ganguard.audit.spec.spec import Spec
 from ganguard.base.compute import Compute
-from ganguard.base.errors import BudgetError
+from ganguard.base.errors import BudgetError, DataError, SpecError
 from ganguard.base.settings import parse
 from ganguard.defences.defended_target import defend
 from ganguard.defences.protocol import parse_chain
@@ -34,6 +35,8 @@ from ganguard.queries.harvest import harvest
 from ganguard.queries.ledger import Ledger
 from ganguard.queries.metered_target import meter
 from ganguard.queries.store import Store
+from ganguard.targets.ask import Ask, asked_of
+from ganguard.targets.conditions import conditions_of, sample
 from ganguard.targets.load import load_target, parse_target
 from ganguard.targets.protocol import LatentTarget
 from ganguard.targets.wire import Scopes
@@ -42,10 +45,19 @@ Settings = dict[str, Any]
 
 
 DIRTY = "python that leaves dirt"  # with codes of another prior and shape
-MORE = [pytest.param(name, marks=pytest.mark.slow) for name in (DIRTY, "pipeline with noise")]
+ASKED = "asked for classes: "  # before the name of an adapter of a conditional generator
+OFTEN = ("python", "noise")
+OF_CLASSES = [ASKED + name for name in OFTEN]
+MORE = [
+    pytest.param(name, marks=pytest.mark.slow)
+    for name in (
+        *(DIRTY, "pipeline with noise", "pipeline of texts"),
+        *(ASKED + name for name in CONDITIONAL if name not in OFTEN),
+    )
+]
 
 
-@pytest.fixture(params=[*ADAPTERS, "noise", *MORE])
+@pytest.fixture(params=[*ADAPTERS, "noise", *OF_CLASSES, *MORE])
 def settings(
     request: pytest.FixtureRequest,
     tmp_path: Path,
@@ -60,6 +72,9 @@ def settings(
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     if request.param in KINDS:
         return KINDS[request.param](tmp_path)
+    if request.param.startswith(ASKED):
+        gan = conditional_checkpoint(tmp_path / "gan")
+        return (CONDITIONAL | NOISY_VARIANTS)[request.param.removeprefix(ASKED)](gan, tmp_path)
     return (ADAPTERS | VARIANTS)[request.param](tiny_checkpoint(tmp_path / "gan"), tmp_path)
 
 
@@ -72,11 +87,26 @@ def test_what_is_bought_is_counted_stored_and_never_bought_twice(
         metered = meter(target, ledger, "us")
         images = harvest(metered, Store(tmp_path / "store", target.identity, "us", 0), 70)
         assert torch.equal(images, target.sample(range(70), seed=0))
+        if known := conditions_of(target):
+            asked = asked_of(target, None, range(70), seed=0)
+            assert asked is not None
+            assert Store.open(tmp_path / "store").read_conditions(70) == known.said(asked)
+            assert set(known.said(asked)) == set(known.names)
         again = harvest(metered, Store(tmp_path / "store", target.identity, "us", 0), 70)
         assert torch.equal(again, images)
         assert ledger.balance("us").delivered == 70
         with pytest.raises(BudgetError):
             metered.sample(range(70, 71), seed=0)
+
+
+PARTS = (range(4), range(4, 9))
+
+
+def _skip_alike(request: pytest.FixtureRequest) -> None:
+    """Skip what takes long for generators of conditions that become the same sort of target."""
+    name = request.node.name
+    if "pipeline of texts" in name or (ASKED in name and f"{ASKED}python" not in name):
+        pytest.skip("one generator of classes is enough; test_noisy_contract.py audits texts")
 
 
 @pytest.mark.parametrize(
@@ -96,9 +126,37 @@ def test_a_defence_stands_before_it(settings: Settings, defence: Settings, compu
     assert torch.equal(
         torch.cat([shielded.sample(range(4), seed=0), shielded.sample(range(4, 9), seed=0)]), images
     )
+    if (known := conditions_of(target)) is not None:
+        assert shielded.conditions == known
+        asked = torch.arange(9) % len(known)
+        whole = shielded.sample(range(9), seed=0, conditions=asked)
+        parts = [shielded.sample(part, seed=0, conditions=asked[part.start : part.stop]) for part in PARTS]
+        assert torch.equal(torch.cat(parts), whole)
+        undefended = sample(target, range(9), seed=0, conditions=asked)
+        assert not torch.equal(whole, undefended)
     other = defend(target, chain, secret=b"s", client="another", tools=tools)
     if defence["kind"] == "gaussian_noise":
         assert not torch.equal(other.sample(range(9), seed=0), images)
+
+
+def test_what_one_class_is_bought_of_is_a_purchase_of_its_own(tmp_path: Path, compute: Compute) -> None:
+    said = CONDITIONAL["checkpoint"](conditional_checkpoint(tmp_path / "gan"), tmp_path)
+    target = load_target(parse_target(said), compute)
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        ledger.open_account("us", 25)
+        metered = meter(target, ledger, "us")
+        store = Store(tmp_path / "store", target.identity, "us", 0, ask=Ask(only=(NAMES[2],)))
+        images = harvest(metered, store, 10)
+        assert store.read_conditions(10) == [NAMES[2]] * 10
+        wanted = sample(target, range(10), seed=0, conditions=torch.full((10,), 2))
+        assert torch.equal(images, wanted)
+        with pytest.raises(DataError, match="holds another harvest"):
+            harvest(metered, Store(tmp_path / "store", target.identity, "us", 0), 10)
+        harvest(metered, Store(tmp_path / "other", target.identity, "us", 0), 10)
+        assert ledger.balance("us").delivered == 20  # the images of another ask are counted anew
+        with pytest.raises(SpecError, match="unknown class 'cow'"):
+            harvest(metered, Store(tmp_path / "cow", target.identity, "us", 0, ask=Ask(only=("cow",))), 5)
+        assert ledger.balance("us").delivered == 20
 
 
 def test_a_gateway_sells_the_same_images(settings: Settings, tmp_path: Path, compute: Compute) -> None:
@@ -122,7 +180,10 @@ def test_a_gateway_sells_the_same_images(settings: Settings, tmp_path: Path, com
 
 
 @pytest.mark.slow
-def test_a_harvest_that_was_killed_goes_on(settings: Settings, tmp_path: Path, compute: Compute) -> None:
+def test_a_harvest_that_was_killed_goes_on(
+    settings: Settings, request: pytest.FixtureRequest, tmp_path: Path, compute: Compute
+) -> None:
+    _skip_alike(request)
     command = [sys.executable, "-c", "from ganguard.cli.main import main; main()", "harvest"]
     command += [json.dumps(settings), "--count", "2000", "--out", str(tmp_path / "out")]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ)
@@ -140,7 +201,12 @@ def test_a_harvest_that_was_killed_goes_on(settings: Settings, tmp_path: Path, c
 
 
 @pytest.mark.slow
-def test_an_audit_of_it_ends_and_its_report_is_whole(settings: Settings, tmp_path: Path) -> None:
+def test_an_audit_of_it_ends_and_its_report_is_whole(
+    settings: Settings, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    _skip_alike(request)
+    if "classes" in settings:
+        settings = {**settings, "classes": ["0", "1", "2"]}  # as the real images call them
     attack = {"kind": "fidelity", "architecture": "dcgan", "query_budget": 20, "steps": 2, "batch_size": 8}
     said: Settings = {"target": settings, "real": "digits", "features": "random_network", "attacks": [attack]}
     said |= {"samples": 70, "even_if": "target_broken", "independent": "off", "seeds": [0]}

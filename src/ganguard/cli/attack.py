@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from ganguard.cli.options import (
+    AskedFor,
     Changes,
     Device,
     LatentDim,
@@ -66,6 +67,7 @@ def attack(
     domain: Domain = None,
     features: Features = "random_network",
     size: Size = None,
+    ask: AskedFor = None,
     seed: Seed = 0,
     changes: Changes = None,
     latent_dim: LatentDim = None,
@@ -93,14 +95,16 @@ def attack(
     from ganguard.base.settings import parse
     from ganguard.cli.attack_settings import attack_knowledge, attack_settings, given_dataset
     from ganguard.cli.display import progress_of
-    from ganguard.cli.options import open_and_say, target_of
+    from ganguard.cli.options import asked_for, open_and_say, target_of
     from ganguard.queries.harvest import require_room
     from ganguard.queries.ledger import Ledger
     from ganguard.queries.metered_target import meter
     from ganguard.queries.store import Store
+    from ganguard.targets.ask import ask_to_store
     from ganguard.targets.repeats import allowed_beside
 
-    settings = attack_settings(kind, architecture, query_budget, given_dataset(domain, size), changes or [])
+    of_domain, asked = given_dataset(domain, size), asked_for(ask)
+    settings = attack_settings(kind, architecture, query_budget, of_domain, changes or [], ask=asked)
     compute = parse(Compute, {"device": device, "threads": threads}, "compute")
     opened = open_and_say(target_of(target, latent_dim, trusted, pixel_range), compute)
     require_attackable(opened, settings)
@@ -111,7 +115,8 @@ def attack(
         ledger = Ledger(out / "ledger.sqlite")
         if purchase:
             ledger.ensure_account("adversary", purchase + allowed_beside(opened))
-        store = Store(out / "purchase", opened.identity, "adversary", seed)
+        asks = ask_to_store(opened, settings.ask)
+        store = Store(out / "purchase", opened.identity, "adversary", seed, ask=asks)
         workspace = Workspace(out, store, compute, progress)
         metered = meter(opened, ledger, "adversary")
         substitute = run_attack(metered, settings, known, workspace, seed=seed)

@@ -21,8 +21,12 @@ def attack_settings(
     query_budget: int,
     domain: "DatasetSettings | None",
     changes: list[str],
+    *,
+    ask: object = None,
 ) -> "AttackSettings":
     """Return the settings of the attack that the options describe.
+
+    ask: what --ask stands for in a spec.
 
     Raises SpecError if they are wrong, or if the attack needs a domain and none is given.
     """
@@ -33,6 +37,8 @@ def attack_settings(
 
     values: dict[str, Any] = {"kind": kind, "query_budget": query_budget}
     values |= {"architecture": architecture} if architecture else {}
+    if ask is not None:
+        values["ask"] = ask
     if domain is not None:
         values["domain"] = domain.model_dump(mode="json")
     changed = apply_changes(values | default_architecture(values, changes), changes)

@@ -161,6 +161,7 @@ def _looked(found: "Checked") -> list[str]:
     pure = {None: "not asked for twice, since each image costs", "": "the same alone, in part and twice"}
     lines = [
         f"Target: {len(look.images):,} images of {_shape(look.images)}.{bought}",
+        *([f"Can be asked for {look.asked}."] if look.asked else []),
         f"Range: target {_range(look.pixels)}; real {_range(look.real_pixels)}.",
         f"Purity: {pure.get(look.impure, look.impure)}.",
         f"Speed: {_speed(look.seconds)}.",

@@ -7,6 +7,7 @@ import typer
 
 from ganguard.cli.options import (
     LARGEST,
+    AskedFor,
     Device,
     LatentDim,
     Out,
@@ -40,6 +41,7 @@ def harvest(
             help="`provider`: the target draws the codes. `client`: they are drawn here, sent, and stored."
         ),
     ] = "provider",
+    ask: AskedFor = None,
     seed: Seed = 0,
     latent_dim: LatentDim = None,
     pixel_range: PixelRange = None,
@@ -49,9 +51,9 @@ def harvest(
 ) -> None:
     """Buy images from a target through a ledger, and store them as Parquet.
 
-    Writes `OUT/data/*.parquet` (index, seed, image; pandas, DuckDB and `datasets` open it as it is) and
-    `OUT/ledger.sqlite`. Images bought before are not bought again: a larger count buys only the rest. Several
-    processes may harvest at once.
+    Writes `OUT/data/*.parquet` (index, seed, image, condition if the target takes any; pandas, DuckDB and
+    `datasets` open it as it is) and `OUT/ledger.sqlite`. Images bought before are not bought again: a larger
+    count buys only the rest. Several processes may harvest at once.
 
     Example: `ganguard harvest runs/mine/checkpoint --count 1000 --out runs/bought`
     """
@@ -59,7 +61,7 @@ def harvest(
     from ganguard.base.errors import SpecError, unknown_name
     from ganguard.base.settings import parse
     from ganguard.cli.display import progress_of
-    from ganguard.cli.options import open_and_say, target_of
+    from ganguard.cli.options import ask_of_options, open_and_say, target_of
     from ganguard.queries.harvest import harvest as run_harvest
     from ganguard.queries.harvest import require_room
     from ganguard.queries.ledger import Ledger
@@ -74,12 +76,13 @@ def harvest(
     compute = parse(Compute, {"device": device, "threads": threads}, "compute")
     opened = open_and_say(target_of(target, latent_dim, trusted, pixel_range), compute)
     require_room(opened, count, "--count")
+    asked = ask_of_options(ask, opened)
     ledger = Ledger(out / "ledger.sqlite")
     if budget is None:
         ledger.ensure_account(account, count + allowed_beside(opened))
     else:
         ledger.open_account(account, budget)
-    store = Store(out, opened.identity, account, seed, chosen)
+    store = Store(out, opened.identity, account, seed, chosen, ask=asked)
     with progress_of("harvest") as progress:
         images = run_harvest(meter(opened, ledger, account), store, count, progress)
     _say(out, count, account, ledger)

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from ganguard.base.compute import Compute
     from ganguard.base.progress import Progress
     from ganguard.data.dataset import DatasetSettings, RealImages
+    from ganguard.targets.ask import Ask
     from ganguard.targets.load import TargetSettings
     from ganguard.targets.protocol import BlackBoxTarget
 
@@ -39,6 +40,16 @@ PixelRange = Annotated[
         metavar="LOW HIGH",
         help="Black and white in the images of a generator that is not ganguard's, if not -1 and 1.",
         show_default=False,
+    ),
+]
+AskedFor = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--ask",
+        metavar="CONDITION",
+        help="Ask a conditional target for this class or prompt alone; may be repeated. "
+        "`--ask '{cat: 0.9, dog: 0.1}'` asks in proportions.",
+        show_default="all equally often",
     ),
 ]
 Seed = Annotated[int, typer.Option(min=0, max=LARGEST, help="Equal seeds give equal results.")]
@@ -118,6 +129,30 @@ def dataset_of(text: str, size: str | None) -> "DatasetSettings":
 def _number(size: str | None) -> int | str | None:
     """Return a side as the number that it is, and any other size as it is."""
     return int(size) if size and size.isdecimal() and len(size) < 10 else size
+
+
+def asked_for(texts: list[str] | None) -> object:
+    """Return what the texts of --ask stand for in a spec: "uniform", names, or a mapping of names to shares;
+    None without any. Raises SpecError if one is no mapping that can be read."""
+    from ganguard.base.settings import read_yaml
+
+    if texts and len(texts) == 1 and (is_mapping(texts[0]) or texts[0] == "uniform"):
+        return read_yaml(texts[0], "--ask")
+    return texts or None
+
+
+def ask_of_options(texts: list[str] | None, target: "BlackBoxTarget") -> "Ask | None":
+    """Return how the texts of --ask ask a target, for the store of a purchase; None if it takes no
+    conditions.
+
+    Raises SpecError or TargetError if it cannot be asked so.
+    """
+    from ganguard.targets.ask import ask_to_store, parse_ask, require_askable
+
+    asked = asked_for(texts)
+    ask = None if asked is None else parse_ask(asked, "--ask")
+    require_askable(target, ask)
+    return ask_to_store(target, ask)
 
 
 def default_architecture(values: dict[str, Any], changes: list[str]) -> dict[str, Any]:

@@ -20,7 +20,15 @@ from ganguard.data.dataset import RealImages
 from ganguard.data.encoded import Encoded, EncodedImages, Found, load_encoded
 from ganguard.data.held import held
 from ganguard.data.image_folder import file_state
-from ganguard.data.parquet import SHARD_NAME, columns_of, opened_parquet, rows_held, rows_of_images, rows_with
+from ganguard.data.parquet import (
+    SHARD_NAME,
+    columns_of,
+    opened_parquet,
+    read_texts,
+    rows_held,
+    rows_of_images,
+    rows_with,
+)
 from ganguard.data.stray import stray_files
 from ganguard.data.walk import files_of
 
@@ -47,6 +55,21 @@ class ParquetImages(EncodedImages):
         """Return whether opacity is kept as a channel: a harvest's images are taken as they were bought."""
         bought = self.alpha is None and all(SHARD_NAME.fullmatch(file.name) for file in self._files())
         return bought or super().keeps_opacity()
+
+    def first_asked(self, column: str) -> str | None:
+        """Return what the first image of a harvest was asked for, by a column that all its files have.
+
+        Return None if these are no files of a harvest, or have no such column. Raises DataError if there is
+        no file.
+        """
+        files = self._files()
+        if not all(SHARD_NAME.fullmatch(file.name) for file in files):
+            return None
+        for file in files:
+            with opened_parquet(file) as opened:
+                if column not in opened.schema_arrow.names:
+                    return None
+        return next(iter(read_texts(files[0], column)), None)
 
     def fingerprint(self) -> str:
         """Return a text that changes with any file's path, size or times of change. Raises DataError if there

@@ -17,6 +17,7 @@ from ganguard.base.cache import canonical_json, content_key
 from ganguard.base.errors import SpecError, TargetError
 from ganguard.defences.protocol import Defence, InputDefence, OutputDefence, Tools
 from ganguard.defences.streams import Streams
+from ganguard.targets.ask import asked_of
 from ganguard.targets.conditions import conditions_of, generate, request_digest, sample
 from ganguard.targets.prior import NORMAL, PriorSettings, prior_of
 from ganguard.targets.protocol import BlackBoxTarget, Discriminator, LatentTarget, WhiteBoxTarget
@@ -214,7 +215,8 @@ class DefendedLatentTarget(DefendedTarget):
         return self._answer(latents, requests, slice(0, len(latents)), conditions)
 
     def sample(self, indices: range, *, seed: int, conditions: Tensor | None = None) -> Tensor:
-        """Return images (len(indices), C, H, W) uint8, of conditions (len(indices),) if there are any.
+        """Return images (len(indices), C, H, W) uint8, of conditions (len(indices),) if there are any: of all
+        equally often if none are given.
 
         Image i is a pure function of (seed, i), its condition and the client. Raises ValueError if indices
         are not of step 1.
@@ -226,6 +228,8 @@ class DefendedLatentTarget(DefendedTarget):
             start, stop = start // REQUEST * REQUEST, -(-stop // REQUEST) * REQUEST
         latents = self.draw_latents(range(start, stop), seed=seed)
         requests = [f"{seed}:{i}".encode() for i in range(start, stop)]
+        if conditions is None:
+            conditions = asked_of(self, None, indices, seed=seed)
         wanted = slice(indices.start - start, indices.stop - start)
         return self._answer(latents, requests, wanted, conditions)
 

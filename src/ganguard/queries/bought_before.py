@@ -1,7 +1,11 @@
 """A target that an adversary asks for nothing, because it holds images that it bought of it before."""
 
+import torch
 from torch import Tensor
 
+from ganguard.base.errors import TargetError
+from ganguard.targets.conditions import Conditions, conditions_of, require_conditions
+from ganguard.targets.images import BoughtImages
 from ganguard.targets.protocol import BlackBoxTarget, Discriminator, WhiteBoxTarget
 
 
@@ -10,28 +14,57 @@ class BoughtBefore:
 
     Args:
         images: gives them.
+        conditions: what each of them was bought for; None if nobody knows, or the target takes no conditions.
     """
 
-    def __init__(self, images: BlackBoxTarget) -> None:
-        self._images = images
+    def __init__(self, images: BlackBoxTarget, conditions: Conditions | None = None) -> None:
+        self._images, self.conditions = images, conditions
         self.identity = images.identity
         self.image_shape = images.image_shape
 
-    def sample(self, indices: range, *, seed: int) -> Tensor:
-        """Return images (len(indices), C, H, W) uint8. Raises TargetError if so many were not bought."""
-        return self._images.sample(indices, seed=seed)
+    def sample(self, indices: range, *, seed: int, conditions: Tensor | None = None) -> Tensor:
+        """Return images (len(indices), C, H, W) uint8.
+
+        conditions: (len(indices),) int64; they must be those that the images were bought for.
+
+        Raises TargetError if so many were not bought, or not for these conditions.
+        """
+        images = self._images.sample(indices, seed=seed)
+        if conditions is not None:
+            require_conditions(conditions, self.conditions, len(indices))
+            if not torch.equal(conditions, self._given(indices)):
+                raise TargetError(
+                    "these images were bought before, for conditions of their own, and none can be had for "
+                    "others."
+                )
+        return images
+
+    def _given(self, indices: range) -> Tensor:
+        given = self.conditions.given if self.conditions else None
+        return torch.tensor((given or ())[indices.start : indices.stop], dtype=torch.int64)
 
 
 class BoughtBeforeWhiteBox(BoughtBefore):
     """The same, of a target whose D is handed over."""
 
-    def __init__(self, images: BlackBoxTarget, discriminator: Discriminator) -> None:
-        super().__init__(images)
+    def __init__(
+        self, images: BlackBoxTarget, conditions: Conditions | None, discriminator: Discriminator
+    ) -> None:
+        super().__init__(images, conditions)
         self.discriminator = discriminator
 
 
 def bought_before(target: BlackBoxTarget, images: BlackBoxTarget) -> BoughtBefore:
-    """Return a target as an adversary sees it that holds images of it, and D if the target hands it over."""
+    """Return a target as an adversary sees it that holds images of it, and D if the target hands it over.
+
+    Its conditions are what the images were bought for, if the target can be asked for any and the images tell
+    it.
+
+    Raises TargetError if they were bought for what the target cannot be asked for.
+    """
+    conditions, known = None, conditions_of(target)
+    if known is not None and isinstance(images, BoughtImages):
+        conditions = images.conditions_among(known)
     if isinstance(target, WhiteBoxTarget):
-        return BoughtBeforeWhiteBox(images, target.discriminator)
-    return BoughtBefore(images)
+        return BoughtBeforeWhiteBox(images, conditions, target.discriminator)
+    return BoughtBefore(images, conditions)

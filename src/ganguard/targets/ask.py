@@ -18,7 +18,7 @@ from torch import Tensor
 from ganguard.base.cache import content_key
 from ganguard.base.errors import TargetError
 from ganguard.base.seeds import uniform
-from ganguard.base.settings import Float, Positive, Settings, shortened
+from ganguard.base.settings import Float, Positive, Settings, parse, shortened
 from ganguard.targets.conditions import Conditions, Name, conditions_of
 
 ADD_UP = 1e-6  # how far proportions may be from 1 in all
@@ -129,14 +129,34 @@ class Ask(Settings):
     ) -> Tensor:
         """Return the condition of each image, (len(indices),) int64.
 
-        The condition of image i is a pure function of (seed, i) and of the shares.
+        The condition of image i is a pure function of (seed, i) and of the shares; of images that were bought
+        before, it is the one that they were bought for.
 
         shares: what a judge said, (K,); None takes what is asked for without it.
         """
+        if conditions.given is not None:
+            return _given(conditions.given, indices)
+        if (several := conditions.together) > 1:
+            first = indices.start // several
+            alone = conditions.model_copy(update={"together": 1})
+            drawn = self.draw(alone, range(first, -(-indices.stop // several)), seed=seed, shares=shares)
+            return drawn.repeat_interleave(several)[indices.start - first * several :][: len(indices)]
+        if self.is_uniform and conditions.in_turn and shares is None:
+            return torch.arange(indices.start, indices.stop) % len(conditions)
         ends = (self.shares(conditions) if shares is None else shares).cumsum(0)
         last = int(ends.argmax())  # the last condition with a share: rounding must not go past it
         places = torch.from_numpy(uniform(seed, "conditions", indices, 1)[:, 0])
         return torch.searchsorted(ends, places, right=True).clamp(max=last)
+
+
+def _given(given: tuple[int, ...], indices: range) -> Tensor:
+    """Return the conditions of images that were bought before. Raises TargetError if there are fewer."""
+    if indices.stop > len(given):
+        raise TargetError(
+            f"{len(given):,} images were bought before; {indices.stop:,} are wanted, and none can be had "
+            "twice."
+        )
+    return torch.tensor(given[indices.start : indices.stop], dtype=torch.int64)
 
 
 UNIFORM = Ask()
@@ -175,6 +195,15 @@ AskField = Annotated[Ask, BeforeValidator(ask_of)]
 """`ask:` in a spec."""
 
 
+class _Given(Settings):
+    ask: AskField
+
+
+def parse_ask(value: object, where: str) -> Ask:
+    """Return a way to ask, from what `ask_of` takes. Raises SpecError, in one line, if it is none."""
+    return parse(_Given, {"ask": value}, where).ask
+
+
 def asked_of(
     target: object, ask: Ask | None, indices: range, *, seed: int, shares: Tensor | None = None
 ) -> Tensor | None:
@@ -196,10 +225,14 @@ def asked_of(
     return (ask or UNIFORM).draw(conditions, indices, seed=seed, shares=shares)
 
 
-def ask_to_store(target: object, ask: Ask) -> Ask | None:
+def ask_to_store(target: object, ask: Ask | None) -> Ask | None:
     """Return how a purchase from a target was asked, for its store; None if the target takes no conditions,
-    and none are asked for."""
-    return ask if conditions_of(target) is not None or not ask.is_uniform else None
+    and none are asked for.
+
+    ask: None asks uniformly.
+    """
+    asked = ask or UNIFORM
+    return asked if conditions_of(target) is not None or not asked.is_uniform else None
 
 
 def require_askable(target: object, ask: Ask | None) -> None:
@@ -207,6 +240,11 @@ def require_askable(target: object, ask: Ask | None) -> None:
     conditions = conditions_of(target)
     if conditions is not None:
         (ask or UNIFORM).shares(conditions)
+        if conditions.given is not None and ask is not None and not ask.is_uniform:
+            raise TargetError(
+                "ask names conditions, and these images were bought before, for conditions of their own. "
+                "Leave `ask` out."
+            )
     elif ask is not None and not ask.is_uniform:
         raise TargetError(
             "ask names conditions, and this target takes none: it has no classes and no prompts. Leave `ask` "

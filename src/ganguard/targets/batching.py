@@ -5,12 +5,16 @@ of a batch. So a network only ever runs on batches of `MICRO_BATCH` rows, the la
 has the same bits however it is requested.
 """
 
+import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
+from ganguard.base.errors import TargetError
+
 MICRO_BATCH = 64
+MOST_BYTES = 4 << 30  # of a micro-batch of float images: 2048x2048 pixels in colour
 
 
 @torch.inference_mode()
@@ -28,3 +32,12 @@ def in_micro_batches(
         padded = torch.cat([chunk, chunk[:1].expand(missing, *chunk.shape[1:])]) if missing else chunk
         outputs.append(function(padded.to(device))[: len(chunk)].cpu())
     return torch.cat(outputs)
+
+
+def require_micro_batch(image_shape: tuple[int, int, int]) -> None:
+    """Raise TargetError if MICRO_BATCH float images (C, H, W) take more than MOST_BYTES."""
+    if MICRO_BATCH * math.prod(image_shape) * 4 > MOST_BYTES:
+        raise TargetError(
+            f"images {image_shape} (C, H, W) are too large: {MICRO_BATCH} of them are made at once, which "
+            f"takes more than {MOST_BYTES >> 30} GiB."
+        )

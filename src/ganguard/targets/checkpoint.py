@@ -12,10 +12,11 @@ from pydantic import SerializerFunctionWrapHandler, field_validator, model_seria
 from ganguard.architectures.checkpoint import load_checkpoint, read_description
 from ganguard.base.compute import Compute
 from ganguard.base.settings import absolute
+from ganguard.targets.batching import require_micro_batch
 from ganguard.targets.conditions import Conditions
 from ganguard.targets.foreign.settings import PLAIN, Interface
 from ganguard.targets.load import TargetSettings, naming
-from ganguard.targets.module import WhiteBoxModuleTarget, require_micro_batch
+from ganguard.targets.module import WhiteBoxModuleTarget
 from ganguard.targets.prior import NORMAL, KnownPrior
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ganguard.base.cache import tensor_digest
 from ganguard.base.errors import SpecError, TargetError, unknown_name
-from ganguard.base.settings import Settings, one_line, shortened
+from ganguard.base.settings import NonNegative, Positive, Settings, one_line, shortened
 from ganguard.targets.protocol import BlackBoxTarget, LatentTarget
 
 MOST_CONDITIONS = 100_000
@@ -29,10 +29,18 @@ class Conditions(Settings):
     Attributes:
         kind: "classes" have names, "prompts" are texts.
         names: distinct, in the order of the numbers.
+        in_turn: if all are asked for equally often, image i is asked for the condition i mod their number.
+            If not, it is drawn.
+        together: how many consecutive images are asked for alike, because one request brings them. They count
+            as one image above.
+        given: number of each image's condition, of images that were bought before: nobody can ask for others.
     """
 
     kind: Literal["classes", "prompts"] = "classes"
     names: Annotated[tuple[Name, ...], Field(min_length=1, max_length=MOST_CONDITIONS)]
+    in_turn: bool = False
+    together: Positive = 1
+    given: Annotated[tuple[NonNegative, ...] | None, Field(repr=False)] = None
 
     @field_validator("names")
     @classmethod
@@ -46,6 +54,12 @@ class Conditions(Settings):
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def __str__(self) -> str:
+        """Return how many there are, and the first of them, in one line."""
+        what = self.kind if len(self) > 1 else self.kind.removesuffix("es" if self.kind == "classes" else "s")
+        first = ", ".join(shortened(name) for name in self.names[:LONGEST_LISTED])
+        return f"{len(self):,} {what}: {first}{', …' if len(self) > LONGEST_LISTED else ''}"
 
     def number(self, name: str) -> int:
         """Return the number of a condition. Raises SpecError, with the known names, if there is none."""

@@ -14,6 +14,7 @@ from ganguard.base.compute import Compute
 from ganguard.base.errors import TargetError
 from ganguard.base.settings import one_line
 from ganguard.targets.checkpoint import CheckpointTarget
+from ganguard.targets.conditions import Conditions
 from ganguard.targets.foreign.code import ForeignCode
 from ganguard.targets.foreign.ranges import OWN
 from ganguard.targets.foreign.settings import Interface
@@ -56,7 +57,8 @@ class HubTarget(TargetSettings):
 
     def _with_noise(self, directory: Path, compute: Compute) -> WhiteBoxStochasticTarget:
         checkpoint = load_checkpoint(directory)
-        networks = checkpoint.networks
+        networks, names = checkpoint.networks, checkpoint.description.class_names
+        known = Conditions(names=names) if names else None
         with naming(self.hub):
             return WhiteBoxStochasticTarget(
                 networks.generator,
@@ -65,7 +67,7 @@ class HubTarget(TargetSettings):
                 identity=f"checkpoint:{checkpoint.digest()}",
                 compute=compute,
                 foreign=ForeignCode(),
-                interface=Interface(pixel_range=OWN),
+                interface=Interface(pixel_range=OWN, conditions=known),
             )
 
     def _checkpoint(self) -> CheckpointTarget:

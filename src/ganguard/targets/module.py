@@ -3,8 +3,6 @@
 Checkpoints, factories and TorchScript files all become one of these.
 """
 
-import copy
-import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -15,99 +13,21 @@ from torch import Tensor, nn
 from ganguard.base.cache import tensor_digest
 from ganguard.base.compute import Compute, use_threads
 from ganguard.base.errors import TargetError
-from ganguard.base.images import require_images, to_float, to_uint8
-from ganguard.base.settings import one_line
+from ganguard.base.images import to_uint8
 from ganguard.targets.ask import asked_of
 from ganguard.targets.batching import MICRO_BATCH, in_micro_batches
 from ganguard.targets.conditions import with_conditions
+from ganguard.targets.discriminator import ModuleDiscriminator, handed_over
 from ganguard.targets.foreign.code import ForeignCode
+from ganguard.targets.foreign.conditional import called_with, hint, of_conditions, spread
 from ganguard.targets.foreign.fitted import of_statistics
-from ganguard.targets.foreign.made import require_finite, require_made
+from ganguard.targets.foreign.made import require_finite, require_generator_output
 from ganguard.targets.foreign.network import CalledNetwork
 from ganguard.targets.foreign.purity import require_pure
 from ganguard.targets.foreign.ranges import require_range, to_own
 from ganguard.targets.foreign.settings import MOST_LATENTS, PLAIN, Interface
 from ganguard.targets.prior import OfIndices, require_codes, require_drawn
 from ganguard.targets.protocol import Discriminator
-
-MOST_BYTES = 4 << 30  # of a micro-batch of float images: 2048x2048 pixels in colour
-
-
-class ModuleDiscriminator:
-    """D of a GAN, run in fixed micro-batches.
-
-    The module takes float images in [-1, 1] and gives (N,) or (N, 1) scores.
-
-    Args:
-        module: D.
-        compute: device and threads.
-        foreign: the code that D belongs to; None if it is ganguard's own.
-    """
-
-    def __init__(self, module: nn.Module, compute: Compute, foreign: ForeignCode | None = None) -> None:
-        self._compute, self._foreign = compute, foreign
-        self._network = CalledNetwork(module, "discriminator", "images", compute, foreign)
-        self._conditional = foreign is None and bool(getattr(module, "classes", 0))
-
-    def scores(self, images: Tensor, conditions: Tensor | None = None) -> Tensor:
-        """Return raw scores (N,) float32 of images (N, C, H, W) uint8; higher = more real.
-
-        conditions: (N,) int64, the classes as which a conditional D of ganguard's scores them. Another D does
-            not see them.
-
-        Raises TargetError if a conditional D gets none.
-        """
-        if self._conditional and conditions is None:
-            raise TargetError("this discriminator scores an image as one of a class, and got no classes.")
-        scores = self._run("forward", images, conditions if self._conditional else None)
-        if scores.numel() != len(images):
-            raise TargetError(
-                f"the discriminator must give one score an image; got shape {tuple(scores.shape)}."
-            )
-        return scores.flatten()
-
-    def features(self, images: Tensor) -> Tensor:
-        """Return the inputs of D's last layer, (N, F) float32, for images (N, C, H, W) uint8.
-
-        Raises TargetError if D does not give them.
-        """
-        if not callable(getattr(self._network.module, "features", None)):
-            raise TargetError("the discriminator must have a method features(images) -> (N, F); it has none.")
-        return self._run("features", images)
-
-    def module(self) -> nn.Module:
-        """Return a copy of the network, to train on.
-
-        Raises TargetError if a foreign network cannot be copied.
-        """
-        if self._foreign is None:
-            return copy.deepcopy(self._network.module).requires_grad_(True)
-        with self._foreign.running():
-            try:
-                return copy.deepcopy(self._network.module).requires_grad_(True)
-            except (Exception, SystemExit) as problem:  # noqa: BLE001 - a user's discriminator may hold anything
-                raise TargetError(
-                    f"the discriminator cannot be copied by copy.deepcopy ({one_line(problem, 160)}). Keep "
-                    "what cannot be copied out of it, or return G alone."
-                ) from None
-
-    def _run(self, method: str, images: Tensor, conditions: Tensor | None = None) -> Tensor:
-        require_images(images, "images", TargetError)
-
-        def run(places: Tensor) -> Tensor:
-            chunk = images[places].to(self._compute.torch_device())
-            how = partial(_asked, conditions[places].to(chunk.device)) if conditions is not None else None
-            answer = self._network(to_float(chunk), method, how)
-            if not isinstance(answer, Tensor) or answer.ndim == 0 or len(answer) != len(chunk):
-                got = f"shape {tuple(answer.shape)}" if isinstance(answer, Tensor) else type(answer).__name__
-                raise TargetError(
-                    f"the discriminator must give a tensor with a row for each image; got {got} for "
-                    f"{len(chunk)} images."
-                )
-            return answer.float()
-
-        with use_threads(self._compute.threads):
-            return in_micro_batches(run, torch.arange(len(images)), torch.device("cpu"))
 
 
 class ModuleTarget:
@@ -190,7 +110,7 @@ class ModuleTarget:
     def _floats(self, rows: Tensor) -> Any:
         """Return what G gives for one batch of codes, with their conditions if it takes any."""
         z = rows[:, : self.latent_dim].reshape(len(rows), *(self._interface.shape or (self.latent_dim,)))
-        how = partial(_asked, rows[:, self.latent_dim].long()) if self.conditions else None
+        how = partial(called_with, rows[:, self.latent_dim].long()) if self.conditions else None
         return self._network(z, how=how)
 
     def _images(self, z: Tensor) -> Tensor:
@@ -209,16 +129,19 @@ class ModuleTarget:
         try:
             images = self._floats(z)
         except TargetError as problem:
-            if self._foreign is None or len(self._interface.shape or ()) > 1:
+            if self._foreign is None:
                 raise
-            raise TargetError(f"{problem} If it takes codes of another shape, set `latent_shape`.") from None
-        _require_generator_output(images, self._range, len(z))
+            classes = hint(str(problem), self.conditions)
+            shaped = len(self._interface.shape or ()) > 1
+            shape = "" if shaped else " If it takes codes of another shape, set `latent_shape`."
+            raise TargetError(f"{problem}{classes or shape}") from None
+        require_generator_output(images, self._range, len(z))
         return images
 
     def _probe(self) -> tuple[tuple[int, int, int], Tensor]:
         """Return the image shape, and the first MICRO_BATCH images (MICRO_BATCH, C, H, W) uint8."""
         codes = require_drawn(self.prior, self.latent_dim, 2 * MICRO_BATCH)
-        each = torch.arange(len(codes)) % len(self.conditions) if self.conditions else None
+        each = spread(self.conditions, len(codes)) if self.conditions else None
         z, others = with_conditions(codes, each, self.conditions).split(MICRO_BATCH)
         parts: list[Tensor] = []
 
@@ -236,9 +159,13 @@ class ModuleTarget:
             return self._batched(self._images, z)
 
         of_range = require_range(own, self._range)
-        of_purity = require_pure(generate, self._network.module, z, others, images)
+        # The code alone is of the class 1: what forward takes over all classes of a batch is 0 in one of 0.
+        alone = 1 if self.conditions else 0
+        of_purity = require_pure(generate, self._network.module, z, others, images, alone=alone)
         of_weights = of_statistics(self._network.module)
-        self.notes += tuple(f"The generator: {note}." for note in (*of_range, *of_purity, *of_weights))
+        of_classes = of_conditions(generate, z, self.conditions) if self.conditions else []
+        notes = (*of_range, *of_purity, *of_weights, *of_classes)
+        self.notes += tuple(f"The generator: {note}." for note in notes)
         return shape, images
 
 
@@ -274,69 +201,7 @@ class WhiteBoxModuleTarget(ModuleTarget):
         if foreign is None:
             self.discriminator = ModuleDiscriminator(discriminator, compute)
         else:
-            probe = self.sample(range(MICRO_BATCH), seed=0)
-            self.discriminator, answers, notes = handed_over(discriminator, probe, compute, foreign)
+            handed = handed_over(discriminator, self, MICRO_BATCH, compute, foreign)
+            self.discriminator, answers, notes = handed
             self.identity += f":{answers}"
             self.notes += notes
-
-
-def handed_over(
-    discriminator: nn.Module, probe: Tensor, compute: Compute, foreign: ForeignCode
-) -> tuple[Discriminator, str, tuple[str, ...]]:
-    """Return a foreign D, the digest of its answers to images (N, C, H, W) uint8, and remarks on it.
-
-    Raises TargetError if it cannot be copied, or changes its mind.
-    """
-    D = ModuleDiscriminator(discriminator, compute, foreign)
-    answers = _answers_digest(D, probe)
-    D.module()
-    if _answers_digest(D, probe) != answers:
-        raise TargetError(
-            "the discriminator must give the same scores and features for the same images; it gave "
-            "others the second time. Take its noise out, and put it into evaluation mode."
-        )
-    return D, answers, tuple(f"The discriminator: {note}." for note in of_statistics(discriminator))
-
-
-def _answers_digest(D: Discriminator, images: Tensor) -> str:
-    """Return the digest of D's scores and features of images: D's code counts, not only its weights.
-
-    An answer that D cannot give is left out, since some attacks do without it.
-    """
-    said: dict[str, Tensor] = {}
-    for name, read in (("scores", D.scores), ("features", D.features)):
-        try:
-            said[name] = read(images)
-        except TargetError:
-            continue
-    return tensor_digest(said)
-
-
-def require_micro_batch(image_shape: tuple[int, int, int]) -> None:
-    """Raise TargetError if MICRO_BATCH float images (C, H, W) take more than MOST_BYTES."""
-    if MICRO_BATCH * math.prod(image_shape) * 4 > MOST_BYTES:
-        raise TargetError(
-            f"images {image_shape} (C, H, W) are too large: {MICRO_BATCH} of them are made at once, which "
-            f"takes more than {MOST_BYTES >> 30} GiB."
-        )
-
-
-def _require_generator_output(images: object, pixel_range: tuple[float, float] | None, count: int) -> None:
-    """Raise TargetError if a generator's answer to `count` codes is not that many finite images.
-
-    Whole numbers are taken if their range is stated.
-    """
-    if not isinstance(images, Tensor) or not (images.is_floating_point() or (pixel_range and _whole(images))):
-        what = f"{images.dtype} tensor" if isinstance(images, Tensor) else type(images).__name__
-        hint = " Set `range: [0, 255]`." if isinstance(images, Tensor) and images.dtype == torch.uint8 else ""
-        raise TargetError(f"the generator must give a float tensor of images in [-1, 1]; got {what}.{hint}")
-    require_made(images, count, "generator", "codes")
-
-
-def _asked(conditions: Tensor, G: Callable[..., object], z: Tensor) -> object:
-    """Return what a conditional G makes of codes and the numbers of their conditions (N,)."""
-    return G(z, conditions)
-
-
-def _whole(images: Tensor) -> bool:
-    return not (images.is_complex() or images.is_quantized or images.dtype == torch.bool)

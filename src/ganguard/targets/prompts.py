@@ -1,5 +1,6 @@
 """Prompts of a target: a list of them, or a text file with one a line."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -8,9 +9,11 @@ from pydantic import Field
 from ganguard.base.errors import TargetError
 from ganguard.base.settings import TooLarge, absolute, one_line, read_bounded, shortened
 from ganguard.base.text_files import decoded
+from ganguard.targets.conditions import MOST_CONDITIONS
 
 LARGEST_PROMPTS = 16 << 20  # bytes of a file of prompts
-Prompt = Annotated[str, Field(min_length=1, max_length=32_000)]
+LONGEST_PROMPT = 32_000  # characters
+Prompt = Annotated[str, Field(min_length=1, max_length=LONGEST_PROMPT)]
 
 
 def absolute_file(prompts: str) -> str:
@@ -24,8 +27,12 @@ def absolute_file(prompts: str) -> str:
 
 
 def texts_of(prompts: str | tuple[str, ...]) -> tuple[str, ...]:
-    """Return prompts, from a list or a file. Raises TargetError if the file cannot be read, or has none."""
+    """Return prompts, from a list or a file.
+
+    Raises TargetError if the file cannot be read, or has none, or if a prompt is there twice.
+    """
     if not isinstance(prompts, str):
+        _require_conditions(prompts, "prompts")
         return prompts
     try:
         lines = decoded(read_bounded(Path(prompts), LARGEST_PROMPTS)).splitlines()
@@ -33,4 +40,20 @@ def texts_of(prompts: str | tuple[str, ...]) -> tuple[str, ...]:
         raise TargetError(f"{prompts}: no text that can be read ({one_line(problem, 120)}).") from None
     if not (found := tuple(line.strip() for line in lines if line.strip())):
         raise TargetError(f"{prompts}: must hold a prompt a line; it holds none.")
+    _require_conditions(found, prompts)
     return found
+
+
+def _require_conditions(found: tuple[str, ...], where: str) -> None:
+    """Raise TargetError if prompts cannot be a target's conditions: a client asks for one by its text."""
+    if len(found) > MOST_CONDITIONS:
+        raise TargetError(f"{where}: must be at most {MOST_CONDITIONS:,} prompts; got {len(found):,}.")
+    if twice := [prompt for prompt, times in Counter(found).items() if times > 1]:
+        raise TargetError(
+            f"{where}: must hold each prompt once; {shortened(twice[0])} is there twice. Take one out."
+        )
+    if long := [prompt for prompt in found if len(prompt) > LONGEST_PROMPT]:
+        raise TargetError(
+            f"{where}: a prompt must have at most {LONGEST_PROMPT:,} characters; {shortened(long[0])} has "
+            f"{len(long[0]):,}."
+        )

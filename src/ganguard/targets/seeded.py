@@ -10,32 +10,42 @@ from ganguard.base.cache import tensor_digest
 from ganguard.base.compute import use_threads
 from ganguard.base.errors import TargetError
 from ganguard.base.images import to_uint8
+from ganguard.targets.ask import asked_of
 from ganguard.targets.batching import in_micro_batches
+from ganguard.targets.conditions import Conditions, require_conditions
+from ganguard.targets.foreign.conditional import spread
 from ganguard.targets.foreign.made import require_made
 from ganguard.targets.foreign.purity import require_pure
 
-Make = Callable[[Sequence[int], int], object]
-"""Indices and a seed -> floats (N, C, H, W) in [-1, 1]. Image i must follow from (seed, i) alone."""
+Make = Callable[[Sequence[int], int, Sequence[int]], object]
+"""Indices, a seed, and the condition of each image if the target takes any -> floats (N, C, H, W) in [-1, 1].
+Image i must follow from (seed, i) and its condition alone."""
 _CPU = torch.device("cpu")
 _UNKNOWN = (0, 0, 0)  # shape of images of which none was made yet
 
 
 class SeededTarget:
-    """A BlackBoxTarget whose image i is a pure function of (seed, i), and of nothing that a client sends.
+    """A BlackBoxTarget whose image i is a pure function of (seed, i), and of the condition that it is asked
+    for if it takes any.
 
     Args:
         make: makes a batch.
         batch: images that `make` makes at once; the last batch of a request is filled up.
         threads: torch's, while it does.
         what: what messages call that which makes the images, such as "generator".
+        conditions: what it can be asked for; None if it takes no conditions.
 
     Attributes:
         batch: images that are made at once.
+        conditions: see above.
         notes: remarks on a generator that works and may not be what its owner means, a sentence each.
     """
 
-    def __init__(self, make: Make, *, batch: int, threads: int, what: str) -> None:
+    def __init__(
+        self, make: Make, *, batch: int, threads: int, what: str, conditions: Conditions | None = None
+    ) -> None:
         self._make, self.batch, self._threads, self._what = make, batch, threads, what
+        self.conditions = conditions
         self.identity = ""
         self.image_shape: tuple[int, int, int] = _UNKNOWN
         self.notes: tuple[str, ...] = ()
@@ -54,13 +64,15 @@ class SeededTarget:
 
         Raises TargetError if there are none, or if they depend on more.
         """
-        rows = torch.arange(2 * probed)[:, None]
+        rows = self._probe_rows(2 * probed)
         self.image_shape = _UNKNOWN
         with use_threads(self._threads):
             floats = self._first_floats(probed)
             images = to_uint8(floats)
+            first, others = rows.split(probed)
+            alone = 1 if self.conditions else 0
             remarks = require_pure(
-                partial(self._images, 0), module, rows[:probed], rows[probed:], images, impure
+                partial(self._images, 0), module, first, others, images, impure, alone=alone
             )
         self.identity = f"{identity}:{tensor_digest({'probe': images})}"
         self.notes += tuple(f"The {self._what}: {remark}." for remark in remarks)
@@ -68,19 +80,38 @@ class SeededTarget:
 
     def _first_floats(self, count: int) -> Tensor:
         """Return the first images of the seed 0, floats (count, C, H, W) in [-1, 1]."""
-        return in_micro_batches(partial(self._floats, 0), torch.arange(count)[:, None], _CPU, self.batch)
+        rows = self._probe_rows(2 * count)[:count]
+        return in_micro_batches(partial(self._floats, 0), rows, _CPU, self.batch)
 
-    def sample(self, indices: range, *, seed: int) -> Tensor:
-        """Return images (len(indices), C, H, W) uint8; image i is a pure function of (seed, i)."""
+    def _probe_rows(self, count: int) -> Tensor:
+        """Return the first indices, (count, 1), with the conditions that they are tried with, (count, 2)."""
+        return _rows(range(count), self._tried(count))
+
+    def _tried(self, count: int) -> Tensor | None:
+        """Return the conditions that `count` images are tried with, (count,); None if it takes none."""
+        return spread(self.conditions, count) if self.conditions else None
+
+    def sample(self, indices: range, *, seed: int, conditions: Tensor | None = None) -> Tensor:
+        """Return images (len(indices), C, H, W) uint8; image i is a pure function of (seed, i), and of its
+        condition.
+
+        conditions: (len(indices),) int64, what is asked for if it takes conditions.
+
+        Raises TargetError if it takes none, or others.
+        """
+        if conditions is not None:
+            require_conditions(conditions, self.conditions, len(indices))
+        asked = asked_of(self, None, indices, seed=seed) if conditions is None else conditions
         with use_threads(self._threads):
-            return self._images(seed, torch.arange(indices.start, indices.stop)[:, None])
+            return self._images(seed, _rows(indices, asked))
 
     def _images(self, seed: int, rows: Tensor) -> Tensor:
-        """Return images (N, C, H, W) uint8 of indices (N, 1)."""
+        """Return images (N, C, H, W) uint8 of indices (N, 1), or of indices and conditions (N, 2)."""
         return in_micro_batches(lambda chunk: to_uint8(self._floats(seed, chunk)), rows, _CPU, self.batch)
 
     def _floats(self, seed: int, rows: Tensor) -> Tensor:
-        return self._checked(self._make(rows[:, 0].tolist(), seed), len(rows))
+        asked = rows[:, 1].tolist() if self.conditions else []
+        return self._checked(self._make(rows[:, 0].tolist(), seed, asked), len(rows))
 
     def _checked(self, images: object, count: int) -> Tensor:
         """Return what was made if it is `count` images of the shape of those before. Raises TargetError."""
@@ -96,3 +127,9 @@ class SeededTarget:
             )
         self.image_shape = shape
         return images
+
+
+def _rows(indices: range, conditions: Tensor | None) -> Tensor:
+    """Return indices (N, 1), or indices and conditions (N, 2)."""
+    columns = [torch.arange(indices.start, indices.stop), *([] if conditions is None else [conditions])]
+    return torch.stack(columns, 1)

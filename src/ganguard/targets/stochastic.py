@@ -15,12 +15,14 @@ from ganguard.base.compute import Compute, use_threads
 from ganguard.base.errors import TargetError
 from ganguard.base.seeds import derived_seed
 from ganguard.targets.batching import MICRO_BATCH
+from ganguard.targets.discriminator import handed_over
 from ganguard.targets.foreign.code import ForeignCode
+from ganguard.targets.foreign.conditional import hint, of_conditions
 from ganguard.targets.foreign.fitted import of_statistics
 from ganguard.targets.foreign.network import CalledNetwork
 from ganguard.targets.foreign.ranges import require_range, to_own
 from ganguard.targets.foreign.settings import ForeignSettings, Interface
-from ganguard.targets.module import ModuleTarget, WhiteBoxModuleTarget, handed_over
+from ganguard.targets.module import ModuleTarget, WhiteBoxModuleTarget
 from ganguard.targets.prior import OfIndices, require_drawn
 from ganguard.targets.seeded import SeededTarget
 
@@ -118,14 +120,20 @@ class StochasticTarget(SeededTarget):
         foreign: ForeignCode,
         interface: Interface,
     ) -> None:
-        super().__init__(self._of_indices, batch=1, threads=compute.threads, what="generator")
+        super().__init__(
+            self._of_indices,
+            batch=1,
+            threads=compute.threads,
+            what="generator",
+            conditions=interface.conditions,
+        )
         require_drawn(interface.prior, latent_dim, 2)
         self._width, self._interface, self._device = latent_dim, interface, compute.torch_device()
         self._network = CalledNetwork(module, "generator", "codes", compute, foreign)
         self._stream = "noise"
         floats = self._first_of(f"{identity}:stochastic{interface.said()}", _ways(module, interface.batch))
         remarks = [*require_range(floats, interface.pixel_range), *self._without_noise(floats)]
-        remarks += of_statistics(self._network.module)
+        remarks += [*of_statistics(self._network.module), *self._of_conditions(len(floats))]
         self.notes += tuple(f"The generator: {remark}." for remark in remarks)
 
     def _first_of(self, identity: str, ways: Sequence[_Way]) -> Tensor:
@@ -135,10 +143,18 @@ class StochasticTarget(SeededTarget):
             probed = MICRO_BATCH if way.listed else FEW
             try:
                 return self.open(identity, probed=probed, module=self._network.module, impure=IMPURE)
-            except TargetError:
+            except TargetError as problem:
                 if way == ways[-1]:
-                    raise
+                    raised = " raised on " in str(problem)
+                    raise TargetError(f"{problem}{hint(str(problem), self.conditions) * raised}") from None
         raise ValueError("there is a way at least")
+
+    def _of_conditions(self, count: int) -> list[str]:
+        """Return a remark if images do not follow from the classes that they are asked for."""
+        if self.conditions is None:
+            return []
+        with use_threads(self._threads):
+            return of_conditions(partial(self._images, 0), self._probe_rows(count), self.conditions)
 
     def _without_noise(self, floats: Tensor) -> list[str]:
         """Return a remark if other noise gives the images that are there already."""
@@ -153,13 +169,13 @@ class StochasticTarget(SeededTarget):
             "be sent"
         ]
 
-    def _of_indices(self, indices: Sequence[int], seed: int) -> object:
-        """Return the images (N, C, H, W) of a seed, floats in [-1, 1]."""
+    def _of_indices(self, indices: Sequence[int], seed: int, asked: Sequence[int]) -> object:
+        """Return the images (N, C, H, W) of a seed, and of conditions if there are any, floats in [-1, 1]."""
         prior, shape = self._interface.prior, self._interface.shape or (self._width,)
         drawn = [prior.draw(OfIndices(seed, range(i, i + 1)), self._width) for i in indices]
         codes = torch.cat(drawn).to(self._device).reshape(len(indices), *shape)
         seeds = [derived_seed(seed, self._stream, str(index)) for index in indices]
-        images = self._network(codes, how=partial(_with_noise, self._way, seeds))
+        images = self._network(codes, how=partial(_with_noise, self._way, seeds, asked))
         if not isinstance(images, Tensor):
             return images
         whole = not (images.is_floating_point() or images.is_complex() or images.dtype == torch.bool)
@@ -190,8 +206,8 @@ class WhiteBoxStochasticTarget(StochasticTarget):
             foreign=foreign,
             interface=interface,
         )
-        probe = self.sample(range(FEW), seed=0)
-        self.discriminator, answers, notes = handed_over(discriminator, probe, compute, foreign)
+        handed = handed_over(discriminator, self, FEW, compute, foreign)
+        self.discriminator, answers, notes = handed
         self.identity += f":{answers}"
         self.notes += notes
 
@@ -222,15 +238,19 @@ def _ways(module: nn.Module, batch: int) -> list[_Way]:
     return [_Way(name, listed=True, batch=batch), alone] if name else [alone]
 
 
-def _with_noise(way: _Way, seeds: list[int], G: Callable[..., object], codes: Tensor) -> object:
-    """Return what G makes of codes (N, …), with noise from a seed for each."""
+def _with_noise(
+    way: _Way, seeds: list[int], asked: Sequence[int], G: Callable[..., object], codes: Tensor
+) -> object:
+    """Return what G makes of codes (N, …), and of the condition of each if there are any, with noise from a
+    seed for each."""
     if not way.listed:
         _seed_all(seeds[0])
+    given = (codes, torch.tensor(asked, device=codes.device)) if asked else (codes,)
     if way.name is None:
-        return G(codes)
+        return G(*given)
     generators = [torch.Generator(codes.device).manual_seed(seed) for seed in seeds]
     several = way.listed or way.name == "generators"
-    return G(codes, **{way.name: generators if several else generators[0]})
+    return G(*given, **{way.name: generators if several else generators[0]})
 
 
 def _seed_all(seed: int) -> None:

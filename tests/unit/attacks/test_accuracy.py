@@ -15,7 +15,7 @@ from ganguard.attacks.subsampling.refinement_files import KEPT, REFINEMENT
 from ganguard.base.codecs import read_tensors
 from ganguard.base.compute import Compute
 from ganguard.base.errors import DataError, SpecError, TargetError
-from ganguard.targets.module import ModuleDiscriminator
+from ganguard.targets.discriminator import ModuleDiscriminator
 from ganguard.training.early_stopping import JUDGED
 
 

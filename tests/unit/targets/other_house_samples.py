@@ -52,6 +52,26 @@ def _mimicry_g(bottom: int, widths: list[int]) -> Shapes:
     return found | _norm(f"b{last}", widths[-1]) | _conv(f"c{last}", widths[-1], 3, 3)
 
 
+def _mimicry_g_of_classes() -> Shapes:
+    """cGAN-PD's: each norm of a block has an embedding of 4 classes, the scale before the shift."""
+    plain = _mimicry_g(4, [8, 8, 8, 8])
+    norms = [f"block{n}.b{b}" for n in (2, 3, 4) for b in (1, 2)]
+    kept = {name: shape for name, shape in plain.items() if not name.startswith(tuple(norms))}
+    for norm in norms:
+        kept |= {f"{norm}.bn.{part}": (8,) for part in ("running_mean", "running_var")}
+        kept |= {f"{norm}.bn.num_batches_tracked": (), f"{norm}.embed.weight": (4, 16)}
+    return kept
+
+
+def _mimicry_d_of_classes() -> Shapes:
+    """cGAN-PD's, whose last layers keep u alone."""
+    plain = _mimicry_d([8, 8, 8, 8], 2, "l5")
+    kept = {name: shape for name, shape in plain.items() if not name.startswith("l5.weight")}
+    for name, rows in (("l5", 1), ("l_y", 4)):
+        kept |= {f"{name}.weight": (rows, 8), f"{name}.sn_u": (1, rows), f"{name}.sn_sigma": (1,)}
+    return kept
+
+
 def _mimicry_d(widths: list[int], downs: int, last: str) -> Shapes:
     found = _conv("block1.c1", 3, widths[0], 3) | _conv("block1.c2", widths[0], widths[0], 3)
     found |= _conv("block1.c_sc", 3, widths[0], 1)
@@ -171,6 +191,28 @@ DISCRIMINATORS: dict[str, tuple[int, Shapes, str]] = {
         64,
         _studio_d([4, 8, 16, 32, 64], 4),
         "259009.625 360041.40625 391519.34375",
+    ),
+}
+
+
+# As above, of the classes ASKED.
+ASKED = (3, 0, 2)
+CONDITIONAL_GENERATORS: dict[str, tuple[Shapes, str]] = {
+    "mimicry": (
+        _mimicry_g_of_classes(),
+        "-0.18349 -0.302707 -0.333916 -0.229366 -0.373866 -0.429003 0.00782957 -0.0160191 0.0469123",
+    ),
+    "StudioGAN": (
+        _studio_g([8, 8, 8, 8], classes=True),
+        "0.824537 0.814529 0.79751 0.0829796 -0.127612 -0.323002 -1 -1 -1",
+    ),
+}
+CONDITIONAL_DISCRIMINATORS: dict[str, tuple[Shapes, str]] = {
+    "mimicry": (_mimicry_d_of_classes(), "-9518.627 -43584.387 -23201.162"),
+    "StudioGAN": (
+        _studio_d([4, 4, 4, 4], 2)
+        | {"embedding.weight_orig": (4, 4), "embedding.weight_u": (4,), "embedding.weight_v": (4,)},
+        "-4002.7156 9609.46 10561.273",
     ),
 }
 

@@ -96,3 +96,45 @@ def test_requests_of_other_conditions_have_other_words() -> None:
     assert conditions_words(None) == ""
     words = {conditions_words(torch.tensor(asked)) for asked in ([0, 1], [1, 0], [0, 0])}
     assert len(words) == 3
+
+
+def test_texts_come_in_turn_if_they_are_asked_for_equally_often() -> None:
+    turn = THREE.model_copy(update={"in_turn": True})
+    assert UNIFORM.draw(turn, range(4, 9), seed=5).tolist() == [1, 2, 0, 1, 2]
+    some = ask_of(["owl", "cat"])
+    assert torch.equal(some.draw(turn, range(50), seed=5), some.draw(THREE, range(50), seed=5))
+
+
+@pytest.mark.parametrize("asked", ["uniform", ["owl", "cat"], {"cat": 0.7, "dog": 0.3}])
+@pytest.mark.parametrize("in_turn", [False, True])
+def test_images_of_one_request_are_asked_for_alike(asked: object, *, in_turn: bool) -> None:
+    four = THREE.model_copy(update={"in_turn": in_turn, "together": 4})
+    alone = four.model_copy(update={"together": 1})
+    ask = ask_of(asked)
+    whole = ask.draw(four, range(40), seed=2)
+    assert torch.equal(whole, ask.draw(alone, range(10), seed=2).repeat_interleave(4))
+    for part in (range(3, 5), range(4, 8), range(39, 40), range(5, 5)):
+        assert torch.equal(ask.draw(four, part, seed=2), whole[part.start : part.stop])
+
+
+def test_images_that_were_bought_before_have_their_conditions() -> None:
+    class Bought:
+        conditions = THREE.model_copy(update={"given": (2, 2, 0)})
+
+    for ask in (None, UNIFORM):
+        asked = asked_of(Bought(), ask, range(1, 3), seed=9)
+        assert asked is not None
+        assert asked.tolist() == [2, 0]
+    with pytest.raises(TargetError, match="bought before, for conditions of their own"):
+        require_askable(Bought(), Ask(only=("cat",)))
+    with pytest.raises(TargetError, match="3 images were bought before; 4 are wanted"):
+        asked_of(Bought(), None, range(4), seed=0)
+
+
+def test_conditions_are_said_in_one_line() -> None:
+    assert str(THREE) == "3 classes: 'cat', 'dog', 'owl'"
+    assert str(Conditions(kind="prompts", names=("a\ncat",))) == "1 prompt: 'a\\ncat'"
+    assert str(Conditions(names=("one",))) == "1 class: 'one'"
+    many = str(Conditions(names=tuple(map(str, range(1000)))))
+    assert many.startswith("1,000 classes: '0', '1'")
+    assert many.endswith("'11', …")

@@ -240,7 +240,7 @@ def test_a_variant_of_the_weights_is_read(saved: Saved, tmp_path: Path, compute:
 def test_how_images_are_made_is_said(saved: Saved, compute: Compute) -> None:
     assert notes_of(opened(saved("texts"), compute, prompts=PROMPTS))[0] == (
         "The pipeline: StableDiffusionPipeline with DDIMScheduler, 2 steps, 8 images at once; image i shows "
-        "prompt i mod 3; it takes no codes."
+        "prompt i mod 3 unless another is asked for; it takes no codes."
     )
     assert "codes may be sent" in notes_of(opened(saved("ddpm"), compute, scheduler="ddim"))[0]
 

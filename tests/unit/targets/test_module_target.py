@@ -7,7 +7,8 @@ from torch import Tensor, nn
 from ganguard.base.compute import Compute
 from ganguard.base.errors import TargetError
 from ganguard.targets.batching import MICRO_BATCH, in_micro_batches
-from ganguard.targets.module import ModuleDiscriminator, ModuleTarget, WhiteBoxModuleTarget
+from ganguard.targets.discriminator import ModuleDiscriminator
+from ganguard.targets.module import ModuleTarget, WhiteBoxModuleTarget
 
 CPU = torch.device("cpu")
 

@@ -40,6 +40,7 @@ class Look:
         impure: how images depend on how they are asked for; "" if they do not; None if that was not asked,
             because each question costs.
         nearness: how far they are from real ones; None if that could not be measured.
+        asked: what the target can be asked for, and how the audit asks; "" if it takes no conditions.
     """
 
     images: Tensor
@@ -50,6 +51,7 @@ class Look:
     real_pixels: looks.Pixels
     impure: str | None
     nearness: looks.Nearness | None = None
+    asked: str = ""
 
 
 def buys(spec: Spec, plan: Plan) -> bool:
@@ -99,7 +101,8 @@ class Looking:
             self.opened.remarks.append(said)
         shown = looks.some(self.real.images, self.real.train, looks.SHOWN)
         own, theirs = looks.Pixels.of(images), looks.Pixels.of(shown)
-        found = Look(images, shown, bought, seconds, own, theirs, impure)
+        asks = looks.asks(target, self.spec.asks(None))
+        found = Look(images, shown, bought, seconds, own, theirs, impure, asked=asks)
         if remark := looks.narrow(own, theirs):
             self.opened.remarks.append(remark)
         if shape_of(images) == shape_of(self.real.images):

@@ -22,6 +22,8 @@ from ganguard.metrics.features.network import (
     extract,
 )
 from ganguard.queries.harvest import SHARD
+from ganguard.targets.ask import Ask
+from ganguard.targets.conditions import conditions_of
 from ganguard.targets.protocol import BlackBoxTarget
 
 SHOWN = 64  # images of each side
@@ -184,3 +186,9 @@ def peak_memory(compute: Compute) -> tuple[int, int]:
     held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts KiB
     device = compute.torch_device()
     return held, torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0
+
+
+def asks(target: BlackBoxTarget, ask: Ask) -> str:
+    """Return what a target can be asked for, and how the audit asks for it; "" if it takes no conditions."""
+    known = conditions_of(target)
+    return f"{known}; the audit asks {ask.label()}" if known else ""

@@ -97,16 +97,19 @@ def kept(path: Path, most: int) -> bytes | None:
 
 @dataclass(frozen=True)
 class Answers:
-    """The answers of one API to one request, by seed and image."""
+    """The answers of one API to one request, by seed, image, and the prompt if it is not the image's own."""
 
     directory: Path
 
     @contextmanager
-    def of(self, seed: int, group: range) -> Generator[KeptAnswers]:
-        """Hold the lock of a group of images while the body runs, so that no other process asks for them
-        too."""
+    def of(self, seed: int, group: range, prompt: str = "") -> Generator[KeptAnswers]:
+        """Hold the lock of a group of images while the body runs, so that no other process asks for them too.
+
+        prompt: digest of the prompt that they are asked for with; empty for their own.
+        """
         first = group.start
-        folder = self.directory / str(seed) / f"{first // _A_FOLDER * _A_FOLDER:010d}"
+        apart = self.directory / str(seed) / (f"prompt-{prompt}" if prompt else "")
+        folder = apart / f"{first // _A_FOLDER * _A_FOLDER:010d}"
         note = folder / f"{first:010d}.sent"
         with locked(note, wait=True):  # creates the note, if it is not there
             yield KeptAnswers(group, folder, note)

@@ -1,14 +1,30 @@
 """What an API that is not ganguard's is asked, and which images one request brings."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ganguard.base.cache import content_key
 from ganguard.base.seeds import derived_seed
 from ganguard.targets.api.image import Reading
 from ganguard.targets.api.jobs import Poll
 from ganguard.targets.api.request import ApiRequest
+from ganguard.targets.conditions import Conditions
 
 _SEEDS = 1 << 31  # APIs that take a seed take one below this
+
+
+class Wanted(NamedTuple):
+    """What images are asked for with.
+
+    Attributes:
+        seed: of the purchase.
+        prompt: its number; 0 if there are none.
+        apart: digest of the prompt, by which answers to it are kept apart; empty if it is the images' own.
+    """
+
+    seed: int
+    prompt: int
+    apart: str
 
 
 @dataclass(frozen=True)
@@ -17,7 +33,8 @@ class Api:
 
     Attributes:
         request: the request for one image, or for several.
-        prompts: the k-th request is sent with prompt k mod their number; there may be none.
+        prompts: the k-th request is sent with prompt k mod their number if nobody asks for another; there may
+            be none.
         reading: how its answer is read.
         idempotent: whether the API knows a request by its `$ID`, and answers it again without a charge.
         most: images that a request brings at most.
@@ -56,18 +73,31 @@ class Api:
         first = index // self.most * self.most
         return range(first, first + self.most)
 
-    def prompt(self, index: int) -> str:
-        """Return the prompt of an image; empty if there are none."""
-        return self.prompts[index // self.most % len(self.prompts)] if self.prompts else ""
+    def conditions(self) -> Conditions | None:
+        """Return what it can be asked for, its prompts; None if it takes none."""
+        if not self.prompts:
+            return None
+        return Conditions(kind="prompts", names=self.prompts, in_turn=True, together=self.most)
 
-    def values(self, seed: int, run: range, key: str) -> dict[str, str | int]:
+    def own(self, index: int) -> int:
+        """Return the number of the prompt that an image shows if nobody asks; 0 if there are none."""
+        return index // self.most % max(1, len(self.prompts))
+
+    def wanted(self, seed: int, run: range, prompt: int) -> Wanted:
+        """Return what images of one group are asked for with that show one prompt."""
+        own = prompt == self.own(run.start)
+        return Wanted(seed, prompt, "" if own else content_key(prompt=self.prompts[prompt])[:16])
+
+    def values(self, wanted: Wanted, run: range, key: str) -> dict[str, str | int]:
         """Return what stands in the places of the request for a run of images."""
         several = {"count": len(run)} if self.most > 1 else {}
+        other = {"prompt": wanted.apart} if wanted.apart else {}
+        name = content_key(asked=self.asked(), seed=wanted.seed, index=run.start, **several, **other)
         return {
-            "PROMPT": self.prompt(run.start),
-            "SEED": derived_seed(seed, "api", str(run.start)) % _SEEDS,
+            "PROMPT": self.prompts[wanted.prompt] if self.prompts else "",
+            "SEED": derived_seed(wanted.seed, "api", str(run.start)) % _SEEDS,
             "INDEX": run.start,
             "N": len(run),
-            "ID": content_key(asked=self.asked(), seed=seed, index=run.start, **several),
+            "ID": name,
             "KEY": key,
         }

@@ -19,7 +19,7 @@ from ganguard.base.cache import write_bytes
 from ganguard.base.errors import BudgetError, StepError, TargetError
 from ganguard.base.settings import shortened
 from ganguard.targets.api.answers import Answers, KeptAnswers, kept
-from ganguard.targets.api.asked import Api
+from ganguard.targets.api.asked import Api, Wanted
 from ganguard.targets.api.client import (
     FIRST_PAUSE,
     LARGEST_ANSWER,
@@ -32,14 +32,17 @@ from ganguard.targets.api.client import (
 from ganguard.targets.api.image import require_image
 from ganguard.targets.api.jobs import BegunJob
 from ganguard.targets.api.request import FilledRequest
+from ganguard.targets.conditions import require_conditions
 from ganguard.targets.repeats import charge_again
 
 PATIENCE = 60.0  # seconds of waiting, in all, for an API that is not reached
 LONGEST_BUSY = 3600.0  # seconds of waiting, in all, for one that says that it is busy
 _FIXED = (
     "each request brings {most} images, since no $N in it asks for fewer: up to {more} more than are counted "
-    "may be charged for each account and seed. They are kept, and not charged again when they are wanted."
+    "may be charged for each account and seed{prompts}. They are kept, and not charged again when they are "
+    "wanted."
 )
+_OF_PROMPTS = ", and as many for each request whose images are asked for with several prompts"
 TRIES = 3  # requests for the same images in a run, if each of them may have been charged
 
 
@@ -55,6 +58,9 @@ class ApiTarget:
         rate: requests a minute; None for no limit.
         at_once: requests that may wait for their answers at the same time.
         repeats: requests that an account may send again beside its budget; see `repeats`.
+
+    Attributes:
+        conditions: the prompts; None if it takes none.
     """
 
     def __init__(
@@ -74,7 +80,10 @@ class ApiTarget:
         self.repeats = 0 if api.idempotent else repeats * api.most  # images
         self.identity = f"{kind}:{api.digest()}"
         self.image_shape = api.reading.shape
-        self.notes = (_FIXED.format(most=api.most, more=api.most - 1),) if api.fixed else ()
+        self.conditions = api.conditions()
+        prompts = _OF_PROMPTS if len(api.prompts) > 1 else ""
+        note = _FIXED.format(most=api.most, more=api.most - 1, prompts=prompts)
+        self.notes = (note,) if api.fixed else ()
         self._sent_runs = list[range]()
         self._answers = Answers(directory / api.asked()[:32])
 
@@ -83,48 +92,58 @@ class ApiTarget:
         """How many images this object has asked the API for, however they were answered."""
         return sum(map(len, self._sent_runs))
 
-    def sample(self, indices: range, *, seed: int) -> Tensor:
-        """Return images (len(indices), C, H, W) uint8, each asked for once.
+    def sample(self, indices: range, *, seed: int, conditions: Tensor | None = None) -> Tensor:
+        """Return images (len(indices), C, H, W) uint8, each asked for once with each prompt.
+
+        conditions: (len(indices),) int64, numbers of prompts; None asks for image i with its own.
 
         Raises TargetError if the API refuses, or answers with something else than images; BudgetError if a
         lost answer cannot be paid for again; StepError if the API does not answer.
         """
+        if conditions is not None:
+            require_conditions(conditions, self.conditions, len(indices))
         failed = Event()
 
-        def images(wanted: range) -> list[Tensor]:
+        def images(wanted: range, prompt: int) -> list[Tensor]:
             if failed.is_set():  # the error of other images is raised
                 return []
             try:
-                return self._images(seed, wanted)
+                return self._images(seed, wanted, prompt)
             except BaseException:
                 failed.set()
                 raise
 
         with ThreadPoolExecutor(self._at_once) as pool:  # what was sent is waited for, and kept
             # Each thread needs the meter of the thread that asks.
-            parts = self._in_groups(indices)
-            asked = [pool.submit(copy_context().run, images, wanted) for wanted in parts]
+            parts = self._in_groups(indices, conditions)
+            asked = [pool.submit(copy_context().run, images, *part) for part in parts]
             try:
                 return torch.stack(list(chain.from_iterable(each.result() for each in asked)))
             finally:
                 failed.set()
 
-    def _in_groups(self, indices: range) -> list[range]:
-        """Return the parts of a range that lie in one group each."""
-        most = self._api.most
-        starts = [indices.start, *range(self._api.group(indices.start).stop, indices.stop, most)]
-        return [range(start, min(self._api.group(start).stop, indices.stop)) for start in starts]
+    def _in_groups(self, indices: range, conditions: Tensor | None) -> list[tuple[range, int]]:
+        """Return the parts of a range that lie in one group each and show one prompt, with its number."""
+        prompts = map(self._api.own, indices) if conditions is None else conditions.tolist()
+        parts = list[tuple[range, int]]()
+        for index, prompt in zip(indices, prompts, strict=True):
+            if parts and parts[-1][1] == prompt and index in self._api.group(parts[-1][0].start):
+                parts[-1] = (range(parts[-1][0].start, index + 1), prompt)
+            else:
+                parts.append((range(index, index + 1), prompt))
+        return parts
 
-    def _images(self, seed: int, wanted: range) -> list[Tensor]:
-        """Return images of one group. Those that there is no answer for are asked for."""
-        found = list[Tensor]()
-        with self._answers.of(seed, self._api.group(wanted.start)) as kept_answers:
+    def _images(self, seed: int, wanted: range, prompt: int) -> list[Tensor]:
+        """Return images of one group that show one prompt. Those that there is no answer for are asked
+        for."""
+        found, asked = list[Tensor](), self._api.wanted(seed, wanted, prompt)
+        with self._answers.of(seed, self._api.group(wanted.start), asked.apart) as kept_answers:
             while len(found) < len(wanted):
                 first = wanted.start + len(found)
                 run = self._run(kept_answers, range(first, wanted.stop))
                 answer = kept(kept_answers.answer(run), LARGEST_ANSWER)
                 if answer is None:
-                    answer = self._asked(kept_answers, seed, run)
+                    answer = self._asked(kept_answers, asked, run)
                     run = self._brought(run, answer)
                     kept_answers.keep(run, answer)
                     kept_answers.job(run).unlink(missing_ok=True)
@@ -171,12 +190,12 @@ class ApiTarget:
             advice = f"If that address is dead, remove {file} to pay for another."
             raise StepError(f"{problem} {advice}") from None
 
-    def _asked(self, kept_answers: KeptAnswers, seed: int, run: range) -> bytes:
+    def _asked(self, kept_answers: KeptAnswers, asked: Wanted, run: range) -> bytes:
         """Ask for a run of images until there is an answer, and return it."""
-        request = self._api.request.filled(self._api.values(seed, run, self._key))
+        request = self._api.request.filled(self._api.values(asked, run, self._key))
         pause, waited, tries = FIRST_PAUSE, 0.0, 0
         while True:
-            found = self._found(kept_answers, seed, run, request)
+            found = self._found(kept_answers, asked, run, request)
             if isinstance(found, bytes):
                 return found
             if isinstance(found, Free):
@@ -192,18 +211,18 @@ class ApiTarget:
             pause = min(2 * pause, LONGEST_PAUSE)
 
     def _found(
-        self, kept_answers: KeptAnswers, seed: int, run: range, request: FilledRequest
+        self, kept_answers: KeptAnswers, asked: Wanted, run: range, request: FilledRequest
     ) -> bytes | Free | Lost:
         """Send a request, unless there is a job that it began, and return what came of it."""
         file = kept_answers.job(run)
         poll = self._api.poll
         found = kept(file, LARGEST_ANSWER) if poll else None
         if poll is None or found is None:
-            self._count_again(kept_answers, seed, run)
+            self._count_again(kept_answers, asked, run)
             self._wait_for_turn()
             kept_answers.sending(len(run))
             self._sent_runs.append(run)
-            found = self._sent(request, kept_answers, run)
+            found = self._sent(request, kept_answers, asked, run)
             if poll is None or not isinstance(found, bytes):
                 return found
             write_bytes(file, found)
@@ -213,13 +232,15 @@ class ApiTarget:
             file.unlink()
         return ended
 
-    def _sent(self, request: FilledRequest, kept_answers: KeptAnswers, run: range) -> bytes | Free | Lost:
+    def _sent(
+        self, request: FilledRequest, kept_answers: KeptAnswers, asked: Wanted, run: range
+    ) -> bytes | Free | Lost:
         try:
             return self._client.send(request)
         except (Refused, BudgetError) as problem:
             kept_answers.bought_nothing(len(run))
-            prompt = self._api.prompt(run.start)
-            of = f", of prompt {shortened(prompt)}" if prompt else ""
+            prompts = self._api.prompts
+            of = f", of prompt {shortened(prompts[asked.prompt])}" if prompts else ""
             raise type(problem)(f"{problem} It was asked for {_named(run)}{of}.") from None
 
     def _what_now(self, kept_answers: KeptAnswers) -> str:
@@ -230,12 +251,13 @@ class ApiTarget:
             "without an answer. The same command asks again, and counts that."
         )
 
-    def _count_again(self, kept_answers: KeptAnswers, seed: int, run: range) -> None:
+    def _count_again(self, kept_answers: KeptAnswers, asked: Wanted, run: range) -> None:
         """Have the meter count images that may be charged a second time, before they are asked for."""
         lost = kept_answers.unanswered()
         if not lost or self._api.idempotent:
             return
-        words = f"{self._api.asked()[:16]} seed={seed} index={run.start} sending={lost + 1}"
+        prompt = f" prompt={asked.apart}" if asked.apart else ""
+        words = f"{self._api.asked()[:16]} seed={asked.seed} index={run.start}{prompt} sending={lost + 1}"
         try:
             charge_again(words, min(lost, len(run)))
         except BudgetError as problem:

@@ -33,8 +33,10 @@ class DiffusersTarget(TargetSettings):
         eta: share of noise that DDIM adds on the way: 0 for none, 1 for as much as DDPM.
         precision: of weights and sums.
         batch: images that are made at once. The last bits of an image depend on it.
-        prompts: a text file with a prompt a line, or a list of prompts. Image i shows prompt i mod n.
-        labels: numbers of classes. Image i is of class i mod n of them; all classes if there are none.
+        prompts: a text file with a prompt a line, or a list of prompts, which a client may ask for. Image i
+            shows prompt i mod n if nobody asks.
+        labels: numbers of classes, which a client may ask for; all classes if there are none. Image i is of
+            class i mod n of them if nobody asks.
         others: further arguments of the pipeline's call, such as {guidance_scale: 4, height: 512}.
     """
 
@@ -62,6 +64,13 @@ class DiffusersTarget(TargetSettings):
                 f"is no directory {shortened(pipeline)}"
             )
         return pipeline
+
+    @field_validator("labels")
+    @classmethod
+    def _distinct(cls, labels: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(labels)) < len(labels):
+            raise ValueError(f"must name each class once; got {shortened(list(labels))}")
+        return labels
 
     @field_validator("prompts")
     @classmethod

@@ -13,7 +13,9 @@ from ganguard.base.compute import Compute, use_threads
 from ganguard.base.errors import TargetError
 from ganguard.base.images import to_uint8
 from ganguard.base.seeds import normal, torch_generator
+from ganguard.targets.ask import asked_of
 from ganguard.targets.batching import in_micro_batches
+from ganguard.targets.conditions import Conditions
 from ganguard.targets.diffusion.library import pipeline_at, put_scheduler, reason
 from ganguard.targets.diffusion.quiet import heard
 from ganguard.targets.diffusion.samplers import BatchAsked, How, Sampler, sampler_of
@@ -35,11 +37,20 @@ _COUNT = ("eta", "precision", "batch", "others", "variant")  # settings on which
 _CPU = torch.device("cpu")
 
 
-class Conditions:
-    """Which prompt and which class an image shows: prompt i mod n, and class i mod n."""
+class Showing:
+    """What the images of a pipeline show: texts, or classes, or neither.
+
+    A text is asked for by its place among the texts, a class by its place among the labels. Image i shows
+    text i mod n, and class i mod n, if nobody asks for another.
+    """
 
     def __init__(self, prompts: tuple[str, ...], labels: tuple[int, ...]) -> None:
         self._prompts, self._labels = prompts, labels
+        self.conditions: Conditions | None = None
+        if prompts:
+            self.conditions = Conditions(kind="prompts", names=prompts, in_turn=True)
+        elif labels:
+            self.conditions = Conditions(names=tuple(map(str, labels)), in_turn=True)
 
     def all(self) -> tuple[tuple[str, ...], tuple[int, ...]]:
         """Return all prompts and all labels."""
@@ -47,13 +58,15 @@ class Conditions:
 
     def __str__(self) -> str:
         parts = ((self._prompts, "prompt"), (self._labels, "class"))
-        return "".join(f"image i shows {name} i mod {len(of)}; " for of, name in parts if of)
+        return "".join(
+            f"image i shows {name} i mod {len(of)} unless another is asked for; " for of, name in parts if of
+        )
 
-    def of(self, indices: Sequence[int]) -> Mapping[str, Any]:
-        """Return the prompts and the labels of images."""
-        prompts = tuple(self._prompts[i % len(self._prompts)] for i in indices) if self._prompts else ()
-        labels = tuple(self._labels[i % len(self._labels)] for i in indices) if self._labels else ()
-        return {"prompts": prompts, "labels": labels}
+    def of(self, indices: Sequence[int], asked: Sequence[int]) -> Mapping[str, Any]:
+        """Return the prompts and the labels of images, by what is asked for."""
+        prompts = tuple(self._prompts[place] for place in asked) if self._prompts else ()
+        places = [i % len(self._labels) for i in indices] if prompts and self._labels else asked
+        return {"prompts": prompts, "labels": tuple(self._labels[i] for i in places) if self._labels else ()}
 
 
 class OpenPipeline:
@@ -62,18 +75,21 @@ class OpenPipeline:
     Args:
         pipeline: of diffusers.
         sampler: how it is run.
-        conditions: which prompts and classes images show.
+        shown: what images show.
         foreign: the guard.
     """
 
-    def __init__(self, pipeline: Any, sampler: Sampler, conditions: Conditions, foreign: ForeignCode) -> None:
-        self.sampler = sampler
-        self._pipeline, self._conditions, self._foreign = pipeline, conditions, foreign
+    def __init__(self, pipeline: Any, sampler: Sampler, shown: Showing, foreign: ForeignCode) -> None:
+        self.sampler, self.shown = sampler, shown
+        self._pipeline, self._foreign = pipeline, foreign
 
-    def make(self, indices: Sequence[int], seed: int) -> object:
-        """Return the images (N, C, H, W) of a seed, floats in [-1, 1]."""
+    def make(self, indices: Sequence[int], seed: int, asked: Sequence[int]) -> object:
+        """Return the images (N, C, H, W) of a seed, floats in [-1, 1].
+
+        asked: the number of each image's text or class, if there are any.
+        """
         generators = [torch_generator(seed, "diffusion", str(index)) for index in indices]
-        return self._run(BatchAsked(generators, **self._conditions.of(indices)))
+        return self._run(BatchAsked(generators, **self.shown.of(indices, asked)))
 
     def of_codes(self, codes: Tensor, seed: int = 0) -> object:
         """Return the images (N, C, H, W) of codes (N, latent_dim), floats in [-1, 1].
@@ -105,6 +121,17 @@ def _complaint(problem: BaseException, count: int) -> str:
     return f"the pipeline raised {type(problem).__name__}: {reason(problem)}"
 
 
+class PipelineTarget(SeededTarget):
+    """A pipeline whose images follow from seed and index, and from what they are asked to show."""
+
+    def __init__(self, opened: OpenPipeline, batch: int, threads: int) -> None:
+        known = opened.shown.conditions
+        super().__init__(opened.make, batch=batch, threads=threads, what="pipeline", conditions=known)
+
+    def _tried(self, count: int) -> Tensor | None:
+        return asked_of(self, None, range(count), seed=0)
+
+
 class LatentPipelineTarget(SeededTarget):
     """A pipeline whose images follow from what denoising begins with: a LatentTarget, N(0, I)."""
 
@@ -128,7 +155,7 @@ class LatentPipelineTarget(SeededTarget):
                 self.batch,
             )
 
-    def _of_indices(self, indices: Sequence[int], seed: int) -> object:
+    def _of_indices(self, indices: Sequence[int], seed: int, asked: Sequence[int]) -> object:
         drawn = [self.draw_latents(range(index, index + 1), seed=seed) for index in indices]
         return self._opened.of_codes(torch.cat(drawn))
 
@@ -154,22 +181,19 @@ def opened(
         if settings.scheduler is not None:
             put_scheduler(pipeline, settings.scheduler)
         sampler = sampler_of(pipeline, How(settings.steps, settings.eta, settings.others))
-    conditions = Conditions(prompts, _require_conditions(sampler, settings, prompts))
-    running = OpenPipeline(pipeline, sampler, conditions, foreign)
-    target = (
-        LatentPipelineTarget(running, batch, threads)
-        if not sampler.classes and _takes_codes(running, batch, threads)
-        else SeededTarget(running.make, batch=batch, threads=threads, what="pipeline")
-    )
+    shown = Showing(prompts, _require_conditions(sampler, settings, prompts))
+    running = OpenPipeline(pipeline, sampler, shown, foreign)
+    codes = not sampler.classes and _takes_codes(running, batch, threads)
+    target = (LatentPipelineTarget if codes else PipelineTarget)(running, batch, threads)
     kind, scheduler = (type(part).__name__ for part in (pipeline, getattr(pipeline, "scheduler", None)))
     told = content_key(
         settings=settings.model_dump(mode="json", include=set(_COUNT)),
-        conditions=conditions.all(),
+        conditions=shown.all(),
         made=[kind, scheduler, sampler.steps],
     )
     probed = max(2, batch + batch % 2)
     target.open(f"{files}:{told}", probed=probed, module=running.modules(), impure=IMPURE)
-    remarks = [_said(target, sampler, kind, scheduler, conditions), *_checked(pipeline)]
+    remarks = [_said(target, sampler, kind, scheduler, shown), *_checked(pipeline)]
     target.notes += tuple(f"The pipeline: {remark}." for remark in remarks)
     return target
 
@@ -207,12 +231,12 @@ def _takes_codes(running: OpenPipeline, batch: int, threads: int) -> bool:
     )
 
 
-def _said(target: SeededTarget, sampler: Sampler, kind: str, scheduler: str, conditions: Conditions) -> str:
+def _said(target: SeededTarget, sampler: Sampler, kind: str, scheduler: str, shown: Showing) -> str:
     """Return a sentence on how the images are made."""
     steps = f", {sampler.steps} step{'' if sampler.steps == 1 else 's'}" if sampler.steps else ""
     images = f"{target.batch} image{'' if target.batch == 1 else 's'}"
     codes = "codes may be sent" if isinstance(target, LatentPipelineTarget) else "it takes no codes"
-    return f"{kind} with {scheduler}{steps}, {images} at once; {conditions}{codes}"
+    return f"{kind} with {scheduler}{steps}, {images} at once; {shown}{codes}"
 
 
 def _checked(pipeline: Any) -> list[str]:

@@ -41,7 +41,14 @@ class _Difference(NamedTuple):
 
 
 def require_pure(
-    generate: Generate, module: nn.Module, z: Tensor, others: Tensor, images: Tensor, noise: str = NOISE
+    generate: Generate,
+    module: nn.Module,
+    z: Tensor,
+    others: Tensor,
+    images: Tensor,
+    noise: str = NOISE,
+    *,
+    alone: int = 0,
 ) -> list[str]:
     """Return remarks on a generator's images.
 
@@ -54,15 +61,17 @@ def require_pure(
         z, others: two batches of codes (N, latent_dim), N even.
         images: the images that z gave first.
         noise: what to do about a generator whose images are others the second time.
+        alone: row of the code that is asked for alone.
 
     Raises TargetError, with the likely cause, if an image depends on anything but its code.
     """
     mixed = others.clone()
     mixed[0::2] = z[1::2].flip(0)
     beside = _difference(images[1::2], _in_another_batch(generate, module, mixed)[0::2].flip(0))
-    alone = _difference(images[:1], _in_another_batch(generate, module, z[:1].expand(len(z), -1))[:1])
+    one = z[alone : alone + 1].expand(len(z), -1)
+    by_itself = _difference(images[alone : alone + 1], _in_another_batch(generate, module, one)[:1])
     again = _difference(images, generate(z))
-    found = [difference for difference in (again, beside, alone) if difference]
+    found = [difference for difference in (again, beside, by_itself) if difference]
     if all(difference.rounding for difference in found):
         return [f"{found[0]} when they are asked for in another way: rounding"] if found else []
     worst = max(found, key=lambda difference: (difference.levels, difference.images))
@@ -114,8 +123,8 @@ _PLACE = (
     "seed out, and set `stochastic: true`); or layers that mix the rows of a batch."
 )
 _NEIGHBOURS = (
-    "Likely causes: normalisation by the batch, such as BatchNorm in training mode; or a minimum, maximum, "
-    "mean or deviation that forward takes over the whole batch."
+    "Likely causes: normalisation by the batch, such as BatchNorm in training mode; a minimum, maximum, "
+    "mean or deviation that forward takes over the whole batch; or one_hot of classes without num_classes."
 )
 
 

@@ -1,9 +1,9 @@
 """From the names and shapes of another package's weights to a network of ganguard's that computes the same.
 
 - mimicry (Lee & Town 2020, "Mimicry: Towards the Reproducibility of GAN Research"): the SNGAN networks, whose
-  G its other unconditional residual GANs share.
+  G its other unconditional residual GANs share, and its cGAN-PD.
 - StudioGAN (Kang et al. 2023, "StudioGAN: A Taxonomy and Benchmark of GANs for Image Synthesis"): the
-  backbone "resnet", unconditional, or conditional by BatchNorm, of which one class is taken.
+  backbone "resnet", unconditional, or conditional by BatchNorm in G and by projection in D.
 """
 
 import math
@@ -19,6 +19,7 @@ from torch.nn.functional import normalize
 from ganguard.architectures.sngan import SNGANDiscriminator, SNGANGenerator
 from ganguard.base.errors import TargetError
 from ganguard.base.settings import one_line
+from ganguard.targets.other_houses.class_norms import by_class
 from ganguard.targets.other_houses.networks import discriminator, generator
 
 Weights = Mapping[str, Tensor]
@@ -61,7 +62,7 @@ MIMICRY = Layout(
     "mimicry",
     {"l1": "project", r"b\d+": "norm", r"c\d+": "to_image"}
     | {rf"block(\d+)\.{theirs}": f"blocks.{{n}}.{ours}" for theirs, ours in _MIMICRY_BLOCK.items()},
-    {r"l\d+": "linear"}
+    {r"l\d+": "linear", "l_y": "embedding"}
     | {rf"block(\d+)\.{theirs}": f"blocks.{{n}}.{ours}" for theirs, ours in _MIMICRY_BLOCK.items()},
     (2, 1),
     repeating=False,
@@ -72,7 +73,7 @@ STUDIOGAN = Layout(
     "StudioGAN",
     {"linear0": "project", "bn4": "norm", "conv2d5": "to_image"}
     | {rf"blocks\.(\d+)\.0\.{theirs}": f"blocks.{{n}}.{ours}" for theirs, ours in _STUDIO_BLOCK.items()},
-    {"linear1": "linear"}
+    {"linear1": "linear", "embedding": "embedding"}
     | {rf"blocks\.(\d+)\.0\.{theirs}": f"blocks.{{n}}.{ours}" for theirs, ours in _STUDIO_BLOCK.items()},
     (0, 0),
     repeating=True,
@@ -100,9 +101,11 @@ def generator_of(weights: Weights, layout: Layout, label: int | None) -> SNGANGe
 
     Raises TargetError if they are of another network, or if the label does not fit.
 
-    label: the class whose images a conditional G makes.
+    label: the only class whose images a conditional G shall make; None for a G that is asked for classes, if
+        it knows any.
     """
-    found = _renamed(_of_one_class(_divided(weights), label), layout.g_parts, layout.first_block[0])
+    normed, classes = by_class(_divided(weights), label)
+    found = _renamed(normed, layout.g_parts, layout.first_block[0])
     try:
         blocks = [found[f"blocks.{n}.norm1.running_mean"] for n in _numbers(found, "norm1.running_mean")]
         widths = [len(mean) for mean in (*blocks, found["norm.running_mean"])]
@@ -116,6 +119,7 @@ def generator_of(weights: Weights, layout: Layout, label: int | None) -> SNGANGe
                 bottom,
                 widths,
                 project.shape[1],
+                classes,
                 repeating=layout.repeating,
                 epsilon=layout.epsilon,
             )
@@ -124,19 +128,22 @@ def generator_of(weights: Weights, layout: Layout, label: int | None) -> SNGANGe
     return _loaded(G, found, layout, "generator")
 
 
-def discriminator_of(weights: Weights, layout: Layout, side: int) -> SNGANDiscriminator:
+def discriminator_of(weights: Weights, layout: Layout, side: int, classes: int) -> SNGANDiscriminator:
     """Return D with those weights, for images of that side.
 
-    Raises TargetError if they are of another network, as those of a conditional D are.
+    Raises TargetError if they are of another network, as those of a D that knows other classes are.
+
+    classes: how many G is asked for; 0 for none.
     """
     found = _normalised(_renamed(weights, layout.d_parts, layout.first_block[1]), layout)
     numbers = _numbers(found, f"conv2.{_ORIGINAL}.original")
     try:
         widths = [found[f"blocks.{n}.conv2.{_ORIGINAL}.original"].shape[0] for n in numbers]
         channels = found[f"blocks.0.conv1.{_ORIGINAL}.original"].shape[1]
+        known = classes if f"embedding.{_ORIGINAL}.original" in found else 0
         with torch.device("meta"):
             downs = _downs(layout, len(widths), side)
-            D = discriminator(channels, widths, downs, side=side, widens_first=layout.widens_first)
+            D = discriminator(channels, widths, downs, known, side=side, widens_first=layout.widens_first)
     except _NO_NETWORK as problem:
         raise _misfit(layout, "discriminator", problem) from None
     return _loaded(D, found, layout, "discriminator")
@@ -176,34 +183,6 @@ def _divided(weights: Weights) -> dict[str, Tensor]:
         if u is not None and v is not None:
             W = found.pop(name)
             found[stem] = W / _product(W, u, v, stem)
-    return found
-
-
-def _of_one_class(weights: Weights, label: int | None) -> dict[str, Tensor]:
-    """Return a G's weights with StudioGAN's conditional BatchNorm as that of one class.
-
-    Its gain is 1 plus a column of one matrix, and its bias a column of another.
-
-    Raises TargetError if the label is absent or beyond the classes, or there are no classes.
-    """
-    found = dict(weights)
-    conditional = [name.removesuffix(".gain.weight") for name in weights if name.endswith(".gain.weight")]
-    if not conditional:
-        if label is not None:
-            raise TargetError(f"its generator knows no classes; got label {label}. Leave label out.")
-        return found
-    for stem in conditional:
-        gain, bias = found.pop(f"{stem}.gain.weight"), found.pop(f"{stem}.bias.weight", None)
-        classes = gain.shape[-1]
-        if label is None or label >= classes or bias is None or bias.shape != gain.shape or gain.ndim != 2:
-            raise TargetError(
-                f"its generator makes images of {classes} classes, and a target is of one. Set `label` to 0 "
-                f"… {classes - 1}{'' if label is None else f'; got {label}'}."
-            )
-        found |= {f"{stem}.weight": 1 + gain[:, label], f"{stem}.bias": bias[:, label].clone()}
-        for part in ("running_mean", "running_var", "num_batches_tracked"):
-            if f"{stem}.bn.{part}" in found:
-                found[f"{stem}.{part}"] = found.pop(f"{stem}.bn.{part}")
     return found
 
 
@@ -256,7 +235,7 @@ def _loaded(G: Network, weights: Weights, layout: Layout, what: str) -> Network:
 
 def _misfit(layout: Layout, what: str, reason: object) -> TargetError:
     return TargetError(
-        f"its weights must be those of a {what} in {layout.name}'s layout, without attention, classes or "
-        f"other extras ({one_line(reason, 160)}). Build it in Python, and name its factory: `python: "
+        f"its weights must be those of a {what} in {layout.name}'s layout, without attention, other "
+        f"classes or extras ({one_line(reason, 160)}). Build it in Python, and name its factory: `python: "
         "module:factory`."
     )

@@ -47,7 +47,14 @@ class RectifiedBlock(DiscriminatorBlock):
 
 
 def generator(
-    channels: int, bottom: int, widths: Sequence[int], latent_dim: int, *, repeating: bool, epsilon: float
+    channels: int,
+    bottom: int,
+    widths: Sequence[int],
+    latent_dim: int,
+    classes: int = 0,
+    *,
+    repeating: bool,
+    epsilon: float,
 ) -> SNGANGenerator:
     """Return a G with the widths of its blocks' norms, and of the last norm.
 
@@ -56,14 +63,15 @@ def generator(
         bottom: side of the first feature map.
         widths: channels before each block, and after the last.
         latent_dim: entries of z.
+        classes: how many classes it knows; 0 for none.
         repeating: whether blocks enlarge by repeating pixels.
         epsilon: what BatchNorm adds to the variance.
     """
     side = bottom << (len(widths) - 1)
     canvas = Canvas((bottom, bottom), len(widths) - 1, (side, side))
-    G = SNGANGenerator(channels, canvas, tuple(widths), latent_dim)
+    G = SNGANGenerator(channels, canvas, tuple(widths), latent_dim, classes)
     if repeating:
-        G.blocks = nn.ModuleList(RepeatingBlock(*pair) for pair in pairwise(widths))
+        G.blocks = nn.ModuleList(RepeatingBlock(*pair, classes) for pair in pairwise(widths))
     for part in G.modules():
         if isinstance(part, nn.BatchNorm2d):
             part.eps = epsilon
@@ -71,7 +79,7 @@ def generator(
 
 
 def discriminator(
-    channels: int, widths: Sequence[int], downs: int, *, side: int, widens_first: bool
+    channels: int, widths: Sequence[int], downs: int, classes: int = 0, *, side: int, widens_first: bool
 ) -> SNGANDiscriminator:
     """Return a D with the widths after each block, of which the first `downs` halve the side.
 
@@ -79,10 +87,11 @@ def discriminator(
         channels: of the images.
         widths: after each block.
         downs: how many blocks halve the side.
+        classes: how many classes it knows; 0 for none.
         side: of the images, which are square.
         widens_first: see `RectifiedBlock`.
     """
-    D = SNGANDiscriminator(channels, Canvas((side, side), 0, (side, side)), tuple(widths), downs)
+    D = SNGANDiscriminator(channels, Canvas((side, side), 0, (side, side)), tuple(widths), downs, classes)
     first = D.blocks[0]
     others = [
         RectifiedBlock(wide, narrow, down=number < downs, widens_first=widens_first)

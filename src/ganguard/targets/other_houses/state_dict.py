@@ -1,5 +1,6 @@
 """A GAN whose weights another package wrote, in a layout that is known here, as a target."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +11,7 @@ from ganguard.base.cache import content_key, file_digest
 from ganguard.base.compute import Compute
 from ganguard.base.errors import TargetError
 from ganguard.base.settings import NonNegative, absolute
+from ganguard.targets.conditions import Conditions
 from ganguard.targets.foreign.settings import ForeignSettings
 from ganguard.targets.load import naming
 from ganguard.targets.module import ModuleTarget, WhiteBoxModuleTarget
@@ -23,7 +25,8 @@ class StateDictTarget(ForeignSettings):
     Attributes:
         discriminator: a file with the weights of D, of the same package; without it the target is a black
             box.
-        label: the class whose images a conditional G makes.
+        label: the only class whose images a conditional G shall make. None has it asked for any of its
+            classes, which `classes` may name.
     """
 
     state_dict: str
@@ -53,12 +56,13 @@ class StateDictTarget(ForeignSettings):
             weights = read_weights(Path(self.state_dict))
             layout = layout_of(weights)
             G = generator_of(weights, layout, self.label)
+            known = self._known(G.classes)
         shape = self.code_shape() or (G.latent_dim,)
         build = ModuleTarget
         if self.discriminator is not None:
             side = min(G.canvas.size)
             with naming(self.discriminator):
-                D = discriminator_of(read_weights(Path(self.discriminator)), layout, side)
+                D = discriminator_of(read_weights(Path(self.discriminator)), layout, side, G.classes)
             build = partial(WhiteBoxModuleTarget, discriminator=D)
         with naming(self.state_dict):
             if shape != (G.latent_dim,):
@@ -71,5 +75,20 @@ class StateDictTarget(ForeignSettings):
                 latent_dim=G.latent_dim,
                 identity=identity,
                 compute=compute,
-                interface=self.interface(shape),
+                interface=replace(self.interface(shape), conditions=known),
             )
+
+    def _known(self, classes: int) -> Conditions | None:
+        """Return what G is asked for, if it knows any classes; they are numbered if they have no names.
+
+        Raises TargetError if the settings name others.
+        """
+        if self.classes is None:
+            return Conditions(names=tuple(map(str, range(classes)))) if classes else None
+        if len(self.classes) != classes:
+            one = " beside label" if self.label is not None else ""
+            raise TargetError(
+                f"classes must be those of its generator, which is asked for {classes}{one}; got "
+                f"{len(self.classes)}. Leave classes out, or name {classes or 'none'}."
+            )
+        return self.classes

@@ -4,7 +4,7 @@ Such a file may hold pickles, so it is opened only if the user says that it is t
 """
 
 import logging
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,14 +20,15 @@ from ganguard.base.settings import absolute, one_line
 from ganguard.targets.foreign.code import ForeignCode
 from ganguard.targets.load import naming
 from ganguard.targets.module import ModuleTarget
-from ganguard.targets.programs.program import Program, Side, code_shape_of
+from ganguard.targets.programs.program import Given, Program, code_shape_of, inputs_of
 from ganguard.targets.stochastic import StochasticSettings, StochasticTarget
 
 
 class ExportedTarget(StochasticSettings):
     """`exported`: a file written by torch.export.save.
 
-    It maps z (N, …) float32 to images (N, C, H, W) in [-1, 1]. It runs on the CPU.
+    It maps z (N, …) float32, with classes also y (N,) int64, to images (N, C, H, W) in [-1, 1]. It runs on
+    the CPU.
 
     Attributes:
         trusted: must be true, since loading the file may run code in it.
@@ -64,14 +65,10 @@ class ExportedTarget(StochasticSettings):
             foreign = ForeignCode()
             with foreign.running():
                 program = _loaded(Path(self.exported))
-            sides = _sides(program)
-            shape = code_shape_of(sides, self.code_shape())
-            module = program.module()
-
-            def run(codes: Tensor) -> Tensor:
-                return module(codes)
-
-            generator = Program(run, sides[0])
+            inputs = _inputs(program)
+            given, labels = inputs_of(inputs, self.classes)
+            shape = code_shape_of(given.sides, self.code_shape())
+            generator = Program(_runner(program.module(), inputs, labels), given.sides[0])
             return self.target_of(generator, None, shape, identity=identity, compute=compute, foreign=foreign)
 
 
@@ -100,15 +97,30 @@ def _quiet() -> Generator[None]:
         logger.disabled = before
 
 
-def _sides(program: Any) -> tuple[Side, ...]:
-    """Return the sides of the only input, None for those that may vary. Raises TargetError."""
+def _inputs(program: Any) -> list[Given]:
+    """Return the inputs in their order. Raises TargetError if one is no tensor."""
     wanted = program.graph_signature.user_inputs
-    inputs = [node for node in program.graph.nodes if node.op == "placeholder" and node.name in wanted]
-    if len(inputs) != 1 or len(wanted) != 1:
-        raise TargetError(
-            f"it must have one input, the codes; got {len(wanted)}. Export it with the others fixed."
-        )
-    value = inputs[0].meta.get("val")
-    if not isinstance(value, Tensor) or value.dtype != torch.float32:
-        raise TargetError("its input must be a float32 tensor of codes.")
-    return tuple(side if type(side) is int else None for side in value.shape)  # others are symbols
+    nodes = {node.name: node for node in program.graph.nodes if node.op == "placeholder"}
+    found = list[Given]()
+    for name in wanted:
+        value = nodes[name].meta.get("val") if name in nodes else None
+        if not isinstance(value, Tensor):
+            raise TargetError(
+                f"its inputs must be tensors; {one_line(name, 60)} is none. Export it with that one fixed."
+            )
+        sides = tuple(side if type(side) is int else None for side in value.shape)  # others are symbols
+        floats, whole = value.dtype == torch.float32, value.dtype == torch.int64
+        found.append(Given(name, floats, whole, str(value.dtype), sides))
+    return found
+
+
+def _runner(module: Any, inputs: list[Given], labels: Given | None) -> Callable[..., Tensor]:
+    """Return the program as a function of codes, and of classes if it takes any."""
+
+    def run(codes: Tensor, y: Tensor | None = None) -> Tensor:
+        if labels is None or y is None:
+            return module(codes)
+        shaped = y.view(-1, *(1 for _ in labels.sides[1:]))
+        return module(*(shaped if one is labels else codes for one in inputs))
+
+    return run

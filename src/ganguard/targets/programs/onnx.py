@@ -4,6 +4,7 @@ The format holds a graph of known operations and no code, so such a file need no
 """
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +20,17 @@ from ganguard.base.settings import absolute, one_line
 from ganguard.targets.foreign.settings import ForeignSettings
 from ganguard.targets.load import naming
 from ganguard.targets.module import ModuleTarget
-from ganguard.targets.programs.program import Program, Side, code_shape_of
+from ganguard.targets.programs.program import Given, Program, code_shape_of, inputs_of
 
 FLOATS = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64}
+WHOLE = {"tensor(int64)": np.int64, "tensor(int32)": np.int32}
 
 
 class OnnxTarget(ForeignSettings):
     """`onnx`: a file of ONNX that holds its weights.
 
-    It maps z (N, …) of one float type to images (N, C, H, W) in [-1, 1]. It runs on the CPU.
+    It maps z (N, …) of one float type, with classes also y (N,) int64, to images (N, C, H, W) in [-1, 1]. It
+    runs on the CPU.
 
     Attributes:
         output: the name of the output that holds the images, if there are several.
@@ -55,9 +58,10 @@ class OnnxTarget(ForeignSettings):
         identity = f"onnx:{self.fingerprint()}:{self.output or ''}"
         with naming(self.onnx):
             session = _session(Path(self.onnx), compute.threads)
-            name, kind, sides = _input(session)
-            shape = code_shape_of(sides, self.code_shape())
-            program = Program(_runner(session, name, kind, _output(session, self.output)), sides[0])
+            given, labels = inputs_of(_inputs(session), self.classes)
+            shape = code_shape_of(given.sides, self.code_shape())
+            run = _runner(session, given, labels, _output(session, self.output))
+            program = Program(run, given.sides[0])
             return ModuleTarget(
                 program,
                 latent_dim=math.prod(shape),
@@ -90,23 +94,18 @@ def _session(file: Path, threads: int | None) -> Any:
         raise TargetError(f"not an ONNX file that can be run ({one_line(said, 200)}).") from None
 
 
-def _input(session: Any) -> tuple[str, str, tuple[Side, ...]]:
-    """Return the name, the type and the sides of the only input. Raises TargetError if there are others."""
-    inputs = session.get_inputs()
-    if len(inputs) != 1:
-        names = one_line(", ".join(given.name for given in inputs), 120) or "none"
-        raise TargetError(
-            f"it must have one input, the codes; got {len(inputs)} ({names}). Export it with the others "
-            "fixed."
+def _inputs(session: Any) -> list[Given]:
+    """Return the inputs in their order."""
+    return [
+        Given(
+            given.name,
+            given.type in FLOATS,
+            given.type in WHOLE,
+            given.type,
+            tuple(side if isinstance(side, int) and side > 0 else None for side in given.shape),
         )
-    given = inputs[0]
-    if given.type not in FLOATS:
-        raise TargetError(f"its input must be a tensor of floats; got {one_line(given.type, 60)}.")
-    return (
-        given.name,
-        given.type,
-        tuple(side if isinstance(side, int) and side > 0 else None for side in given.shape),
-    )
+        for given in session.get_inputs()
+    ]
 
 
 def _output(session: Any, wanted: str | None) -> str:
@@ -119,9 +118,15 @@ def _output(session: Any, wanted: str | None) -> str:
     return wanted
 
 
-def _runner(session: Any, name: str, kind: str, output: str) -> Any:
-    def run(codes: Tensor) -> Tensor:
-        (images,) = session.run([output], {name: codes.numpy().astype(FLOATS[kind])})
+def _runner(session: Any, given: Given, labels: Given | None, output: str) -> Callable[..., Tensor]:
+    """Return the program as a function of codes, and of classes if it takes any."""
+
+    def run(codes: Tensor, y: Tensor | None = None) -> Tensor:
+        fed: dict[str, Any] = {given.name: codes.numpy().astype(FLOATS[given.kind])}
+        if labels is not None and y is not None:
+            shaped = y.view(-1, *(1 for _ in labels.sides[1:]))
+            fed[labels.name] = shaped.numpy().astype(WHOLE[labels.kind])
+        (images,) = session.run([output], fed)
         found = torch.from_numpy(np.asarray(images))
         return found.float() if found.is_floating_point() else found
 
