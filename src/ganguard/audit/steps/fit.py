@@ -96,6 +96,8 @@ def _require_bought(
         )
     if isinstance(images, BoughtImages):
         images.require(call.settings.bought)
+        if known := conditions_of(target):
+            images.conditions_among(known)
 
 
 def _require_found(call: StepCall[FitSettings, FitInputs[Path]], found: Path, target: BlackBoxTarget) -> None:
