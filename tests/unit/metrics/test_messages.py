@@ -22,6 +22,7 @@ from ganguard.metrics.attributes import slant, stroke_thickness
 
 ROWS = np.random.default_rng(0).integers(0, 9, size=(70, 3))
 SHARES = np.full((70, 4), 0.25)
+LABELS = np.arange(70) % 2
 IMAGES = np.random.default_rng(0).integers(0, 256, size=(12, 1, 64, 64), dtype=np.uint8)
 MODEL = metrics.fit_niqe(torch.from_numpy(IMAGES), block_size=16)
 
@@ -87,6 +88,17 @@ CALLS = {
         flags=("whitening",),
     ),
     "inception_score": Call(metrics.inception_score, SHARES, ("probabilities",), whole=(("splits", 2),)),
+    "frechet_within_classes": Call(
+        metrics.frechet_within_classes,
+        ROWS,
+        AB,
+        whole=(("classes", 2),),
+        fixed=(("of_a", LABELS), ("of_b", LABELS)),
+    ),
+    "class_consistency": Call(
+        metrics.class_consistency, SHARES, ("probabilities",), fixed=(("asked", LABELS),)
+    ),
+    "class_coverage": Call(metrics.class_coverage, SHARES, ("measured", "against")),
     "kid": Call(metrics.kid, ROWS, AB, whole=(("subsets", 3), ("subset_size", 9), ("seed", 5))),
     "vendi_score": Call(metrics.vendi_score, ROWS + 1, ("features",)),
     "cmmd": Call(metrics.cmmd, ROWS + 1, AB),

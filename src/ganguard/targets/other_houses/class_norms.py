@@ -37,9 +37,10 @@ def by_class(weights: Mapping[str, Tensor], label: int | None) -> tuple[dict[str
             found |= {f"{stem}.scale.weight": scale, f"{stem}.shift.weight": shift}
         else:
             found |= {f"{stem}.weight": scale[label].clone(), f"{stem}.bias": shift[label].clone()}
+        norm_of = f"{stem}.norm" if label is None else stem
         for part in _RUNNING:
             if f"{stem}.bn.{part}" in found:
-                found[f"{stem}.{part}"] = found.pop(f"{stem}.bn.{part}")
+                found[f"{norm_of}.{part}"] = found.pop(f"{stem}.bn.{part}")
     return found, known if label is None else 0
 
 

@@ -107,8 +107,9 @@ def generator_of(weights: Weights, layout: Layout, label: int | None) -> SNGANGe
     normed, classes = by_class(_divided(weights), label)
     found = _renamed(normed, layout.g_parts, layout.first_block[0])
     try:
-        blocks = [found[f"blocks.{n}.norm1.running_mean"] for n in _numbers(found, "norm1.running_mean")]
-        widths = [len(mean) for mean in (*blocks, found["norm.running_mean"])]
+        mean = "norm1.norm.running_mean" if classes else "norm1.running_mean"
+        blocks = [found[f"blocks.{n}.{mean}"] for n in _numbers(found, mean)]
+        widths = [len(channels) for channels in (*blocks, found["norm.running_mean"])]
         project, image = found["project.weight"], found["to_image.weight"]
         bottom = math.isqrt(project.shape[0] // widths[0])
         if bottom**2 * widths[0] != project.shape[0]:

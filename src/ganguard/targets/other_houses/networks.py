@@ -11,6 +11,7 @@ from itertools import pairwise
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ganguard.architectures.networks import made_by
 from ganguard.architectures.sizes import Canvas
 from ganguard.architectures.sngan import (
     DiscriminatorBlock,
@@ -25,8 +26,8 @@ class RepeatingBlock(GeneratorBlock):
     """A block of G that doubles the side by repeating each pixel."""
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        h = self.conv1(_repeated(F.relu(self.norm1(x, y))))
-        h = self.conv2(F.relu(self.norm2(h, y)))
+        h = self.conv1(_repeated(F.relu(made_by(self.norm1, x, y))))
+        h = self.conv2(F.relu(made_by(self.norm2, h, y)))
         return h + _repeated(self.shortcut(x))
 
 

@@ -12,6 +12,9 @@ from ganguard.audit.plan.plan import make_plan
 from ganguard.audit.spec.spec import Spec
 from ganguard.base.grids import GRID_FILE
 from ganguard.base.settings import parse
+from ganguard.results.target_record import TargetRecord
+
+TARGET = TargetRecord(description="a GAN", identity="g", image_shape=(1, 8, 8), codes="provider")
 
 
 class _Spaced(FidelitySettings):
@@ -48,7 +51,7 @@ def done(plan: Plan, tmp_path: Path) -> dict[str, Done]:
 def test_grids_of_labels_that_read_alike_have_files_of_their_own(
     plan: Plan, done: dict[str, Done], tmp_path: Path
 ) -> None:
-    records = [record for record in pictures(plan, done, tmp_path, (8, 8)) if record.attack]
+    records = [record for record in pictures(plan, done, tmp_path, TARGET) if record.attack]
     assert [record.file for record in records] == ["grids/one-two-9.png", "grids/one-two-9-2.png"]
     measured = [substitute.measure.name for substitute in plan.substitutes]
     assert [(tmp_path / record.file).read_text() for record in records] == measured

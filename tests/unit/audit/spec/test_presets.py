@@ -26,7 +26,15 @@ def test_every_preset_parses_and_says_what_it_is() -> None:
     of = ["digits-accuracy", "digits-accuracy-good", "digits-accuracy-early"]
     accuracy = [f"{name}{form}" for name in of for form in ("", "-full", "-quick")]
     defences = ["digits-averaging", "digits-defences", "digits-defences-full", "digits-defences-quick"]
-    others = ["digits-full", "digits-http", "digits-private", "digits-transfer", "patches-utility"]
+    others = [
+        "digits-conditional",
+        "digits-conditional-full",
+        "digits-full",
+        "digits-http",
+        "digits-private",
+        "digits-transfer",
+        "patches-utility",
+    ]
     published = ["pggan-celeba-64", "sngan-celeba-64", *OF_MIMICRY, "stylegan2-64", "transfer-lsun"]
     of_pairs = [
         f"{name}-{target}" for name in ("pairs", "pairs-64") for target in ("pggan", "sngan", "stylegan2")
