@@ -23,6 +23,8 @@ from ganguard.queries.store import Store
 from ganguard.results.records import AuditResults, read_results
 from ganguard.targets.checkpoint import CheckpointTarget
 
+pytestmark = pytest.mark.slow
+
 NOISE = {"kind": "gaussian_noise", "std": 0.3}
 CHAIN = ["linear_interpolation", {"kind": "jpeg", "quality": 20}]
 LABELS = ["gaussian noise 0.3", "linear interpolation 0.5 + JPEG 20"]

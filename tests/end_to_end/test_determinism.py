@@ -13,6 +13,8 @@ from ganguard.audit.run import audit
 from ganguard.audit.spec.spec import Spec
 from ganguard.base.settings import parse, read_yaml
 
+pytestmark = pytest.mark.slow
+
 
 def results_of(directory: Path, processes: int) -> dict[str, Any]:
     values = read_yaml(SPEC.replace("120", "30"), "spec")

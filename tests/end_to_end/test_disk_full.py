@@ -16,6 +16,8 @@ from doctored import SPEC
 
 from ganguard.queries.ledger import Ledger
 
+pytestmark = pytest.mark.slow
+
 PLACES = {
     "ganguard.audit.outcome.directory:write_json": "audit.json",
     "ganguard.audit.steps.real:write_tensors": "real.safetensors",

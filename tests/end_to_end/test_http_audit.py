@@ -33,6 +33,8 @@ from ganguard.results.records import AuditResults, Measurement
 from ganguard.targets.wire import Scopes
 from ganguard.targets.wire_client import WireClient
 
+pytestmark = pytest.mark.slow
+
 SPEC = {
     "real": "digits",
     "features": {"kind": "classifier", "steps": 30},

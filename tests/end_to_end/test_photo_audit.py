@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import pytest
 from doctored import run
 
 from ganguard.results.records import read_results
+
+pytestmark = pytest.mark.slow
 
 
 def test_photographs_are_judged_by_how_natural_they_look(tmp_path: Path) -> None:
