@@ -13,9 +13,11 @@ from ganguard.audit.run import audit
 from ganguard.audit.spec.spec import Spec
 from ganguard.audit.steps.purchase import adversary_account
 from ganguard.audit.steps.purchase_files import store_directory
+from ganguard.base.codecs import encode_png
 from ganguard.base.errors import InputError
 from ganguard.base.seeds import seeded_weights
 from ganguard.base.settings import parse
+from ganguard.data.dataset import load_dataset, parse_dataset
 from ganguard.queries.store import Store
 from ganguard.results.records import AuditResults, read_results
 from ganguard.targets.ask import Ask
@@ -183,4 +185,23 @@ def test_a_substitute_with_classes_of_a_target_without_is_refused(
     for attack, said in (({**ATTACK}, "takes no conditions"), ({**PLAIN, "ask": ["1"]}, "takes none")):
         with pytest.raises(InputError, match=said):
             run(tmp_path / "out", target=target, attacks=[attack], **SMALL)
+    assert not (tmp_path / "out" / "purchases").exists()
+
+
+def test_a_white_box_that_scores_by_class_needs_real_images_of_classes(
+    conditional: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "real"
+    folder.mkdir()
+    for number, image in enumerate(load_dataset(parse_dataset("digits")).images[:200]):
+        (folder / f"{number}.png").write_bytes(encode_png(image))
+    plain = {**WHITE_BOX, "architecture": PLAIN["architecture"], "refining": {"ratio": "logistic"}}
+    with pytest.raises(InputError, match="real: has no classes"):
+        run(
+            tmp_path / "out",
+            target={"checkpoint": str(conditional)},
+            real=str(folder),
+            attacks=[plain],
+            **SMALL,
+        )
     assert not (tmp_path / "out" / "purchases").exists()

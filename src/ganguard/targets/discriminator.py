@@ -43,7 +43,7 @@ class ModuleDiscriminator:
     ) -> None:
         self._compute, self._foreign = compute, foreign
         self._network = CalledNetwork(module, "discriminator", "images", compute, foreign)
-        self._conditional = conditional if foreign else bool(getattr(module, "classes", 0))
+        self.conditional = conditional if foreign else bool(getattr(module, "classes", 0))
 
     def scores(self, images: Tensor, conditions: Tensor | None = None) -> Tensor:
         """Return raw scores (N,) float32 of images (N, C, H, W) uint8; higher = more real.
@@ -52,9 +52,9 @@ class ModuleDiscriminator:
 
         Raises TargetError if a conditional D gets none.
         """
-        if self._conditional and conditions is None:
+        if self.conditional and conditions is None:
             raise TargetError("this discriminator scores an image as one of a class, and got no classes.")
-        scores = self._run("forward", images, conditions if self._conditional else None)
+        scores = self._run("forward", images, conditions if self.conditional else None)
         if scores.numel() != len(images):
             raise TargetError(
                 f"the discriminator must give one score an image; got shape {tuple(scores.shape)}."

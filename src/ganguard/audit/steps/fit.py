@@ -19,7 +19,7 @@ from ganguard.defences.tools import tools_for
 from ganguard.targets.ask import require_askable
 from ganguard.targets.conditions import conditions_of
 from ganguard.targets.images import BoughtImages
-from ganguard.targets.protocol import BlackBoxTarget
+from ganguard.targets.protocol import BlackBoxTarget, WhiteBoxTarget
 
 
 def run_fit(call: StepCall[FitSettings, FitInputs[Path]]) -> Digests:
@@ -48,6 +48,8 @@ def run_fit(call: StepCall[FitSettings, FitInputs[Path]]) -> Digests:
     _require_shown(real, target)
     for attack in call.settings.attacks:
         require_attackable(target, attack)
+        if attack.needs().discriminator:
+            _require_scored(real, target)
     _require_guesses(call, target)
     return {"result": ""}
 
@@ -75,6 +77,16 @@ def _require_shown(real: Real, target: BlackBoxTarget) -> None:
             f"real: has no images of class {shortened(missing[0])}{more}, which the target can be asked for. "
             f"Its classes: {shortened(', '.join(real.classes))}. Name the target's classes as those of the "
             "real images, in the target's order."
+        )
+
+
+def _require_scored(real: Real, target: BlackBoxTarget) -> None:
+    """Raise DataError if the target's D scores an image as one of a class, and the real images have none."""
+    conditional = isinstance(target, WhiteBoxTarget) and getattr(target.discriminator, "conditional", False)
+    if conditional and not real.classes:
+        raise DataError(
+            "real: has no classes, and the target's discriminator scores an image as one of a class. Put "
+            "every image into the subfolder of its class, or leave the white-box attack out."
         )
 
 

@@ -15,6 +15,8 @@ from ganguard.comparison.compare import NEIGHBOURS
 from ganguard.data.splits import TRAIN_SHARE, adversary_split
 from ganguard.training.classes import require_as_many
 
+_TRAINED_ON = "the real images, of which an honest model (`independent: off` trains none) learns, have"
+
 
 def run_ready(call: StepCall[ReadySettings, ReadyInputs[Path]]) -> Digests:
     """Raise InputError, before anything is trained, if an attack cannot be trained or a set not measured."""
@@ -39,7 +41,7 @@ def _require_trainable(call: StepCall[ReadySettings, ReadyInputs[Path]], real: R
         needs = attack.needs()
         if needs.real_fraction is not None or (call.settings.honest and attack.from_scratch()):
             held = real if needs.real_fraction is None else trained_on
-            require_as_many(attack, len(held.classes), "the real images have")
+            require_as_many(attack, len(held.classes), _TRAINED_ON)
         if needs.real_fraction is not None:
             for seed in call.settings.seeds:
                 own, _ = adversary_split(
