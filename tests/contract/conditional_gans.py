@@ -165,7 +165,7 @@ def _state_dict(gan: Path, folder: Path) -> Settings:
         both = [weights.pop(f"{stem}.{part}.weight") for part in ("scale", "shift")]
         weights[f"{stem}.embed.weight"] = torch.cat(both, 1)
         for part in ("running_mean", "running_var", "num_batches_tracked"):
-            weights[f"{stem}.bn.{part}"] = weights.pop(f"{stem}.{part}")
+            weights[f"{stem}.bn.{part}"] = weights.pop(f"{stem}.norm.{part}")
     for ours, theirs in (
         ("project", "l1"),
         ("blocks.0.shortcut", "block2.c_sc"),
