@@ -35,6 +35,8 @@ def test_texts_of_the_option_are_names_or_one_mapping() -> None:
     assert asked_for(["uniform"]) == "uniform"
     assert asked_for(["a cat, and a dog"]) == ["a cat, and a dog"]
     assert asked_for(["cat", "dog"]) == ["cat", "dog"]
+    assert asked_for(["spread"]) == "spread"
+    assert asked_for(["[cat, dog]"]) == ["cat", "dog"]
     assert asked_for(["{cat: 0.7, dog: 0.3}"]) == {"cat": 0.7, "dog": 0.3}
 
 
