@@ -8,10 +8,10 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
-from pydantic import SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import model_validator
 from torch import nn
 
 from ganguard import __version__
@@ -33,14 +33,14 @@ from ganguard.base.cache import (
 )
 from ganguard.base.codecs import read_tensors, require_finite, tensor_shapes
 from ganguard.base.errors import CheckpointError, SpecError
-from ganguard.base.settings import Plain, Settings, one_line, read_record
+from ganguard.base.settings import Plain, Sparse, one_line, read_record
 
 DESCRIPTION = "checkpoint.json"
 _OF_IDENTITY = {"architecture", "image_shape", "digests", "class_names"}
 PICKLE_SUFFIXES = frozenset({".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin"})
 
 
-class CheckpointDescription(Settings):
+class CheckpointDescription(Sparse):
     """The content of checkpoint.json.
 
     Attributes:
@@ -54,6 +54,7 @@ class CheckpointDescription(Settings):
             it out.
     """
 
+    unsaid: ClassVar[frozenset[str]] = frozenset({"class_names"})
     format: Literal[1] = 1
     ganguard: str = __version__
     architecture: ArchitectureField
@@ -61,13 +62,6 @@ class CheckpointDescription(Settings):
     digests: dict[Literal["generator", "discriminator"], str]
     provenance: Plain
     class_names: tuple[str, ...] | None = None
-
-    @model_serializer(mode="wrap")
-    def _unsaid_without_classes(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        said = handler(self)
-        if self.class_names is None:
-            said.pop("class_names", None)
-        return said
 
     @model_validator(mode="after")
     def _names_each_class(self) -> "CheckpointDescription":

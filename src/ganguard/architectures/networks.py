@@ -3,23 +3,17 @@ shape."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Protocol, cast, runtime_checkable
+from typing import Annotated, ClassVar, Literal, Protocol, cast, runtime_checkable
 
 import torch
 import torch.nn.functional as F
-from pydantic import (
-    BeforeValidator,
-    Field,
-    SerializeAsAny,
-    SerializerFunctionWrapHandler,
-    model_serializer,
-)
+from pydantic import BeforeValidator, Field, SerializeAsAny
 from torch import Tensor, nn
 
 from ganguard.architectures import ARCHITECTURES
 from ganguard.architectures.drawing import Drawing
 from ganguard.architectures.sizes import Canvas
-from ganguard.base.settings import NonNegative, Settings
+from ganguard.base.settings import NonNegative, Settings, Sparse
 
 MOST_CLASSES = 100_000
 
@@ -68,7 +62,7 @@ class DiscriminatorNetwork(nn.Module):
 
     def forward(self, images: Tensor, y: Tensor | None = None) -> Tensor:
         features = self.features(images)
-        return (self.head(features) if y is None else self.head(features, y))[:, 0]
+        return made_by(self.head, features, y)[:, 0]
 
 
 @runtime_checkable
@@ -229,21 +223,15 @@ class ArchitectureSettings(Settings):
     kind: str
 
 
-class ConditionalSettings(ArchitectureSettings):
+class ConditionalSettings(Sparse, ArchitectureSettings):
     """Base of the settings of an architecture that can be conditional.
 
     Attributes:
         classes: how many classes G and D know. 0, which records leave out, makes networks without classes.
     """
 
+    unsaid: ClassVar[frozenset[str]] = frozenset({"classes"})
     classes: Annotated[NonNegative, Field(le=MOST_CLASSES)] = 0
-
-    @model_serializer(mode="wrap")
-    def _unsaid_without_classes(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        said = handler(self)
-        if not self.classes:
-            said.pop("classes", None)
-        return said
 
 
 def classes_of(settings: ArchitectureSettings) -> int:

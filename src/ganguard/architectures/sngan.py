@@ -12,10 +12,10 @@ and a shift for each class, and D adds the inner product of its features with an
 
 import math
 from itertools import pairwise
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import torch.nn.functional as F
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from ganguard.architectures.conditional_layers import batch_norm, projection
@@ -80,13 +80,9 @@ class SNGAN(ConditionalSettings):
             raise ValueError("set width or width_factor, not both")
         return self
 
-    @model_serializer(mode="wrap")
-    def _the_one_of_both(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        said = handler(self)
-        said.pop("width_factor" if self.width_factor is None else "width", None)
-        if not self.classes:
-            said.pop("classes", None)
-        return said
+    def left_out(self) -> set[str]:
+        """Return the fields at their defaults, and the one of both widths that is not used."""
+        return super().left_out() | {"width_factor" if self.width_factor is None else "width"}
 
     def build(self, image_shape: tuple[int, int, int]) -> Networks:
         """Build G and D for images (C, H, W)."""

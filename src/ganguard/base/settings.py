@@ -39,8 +39,8 @@ class Settings(BaseModel):
 
 
 class Sparse(Settings):
-    """Base of a record that leaves out some fields if they are None or empty, so that a record of before they
-    came is written as it was.
+    """Base of settings and records that leave out some fields while these have their defaults, so that a
+    record of before they came is written as it was, and a key does not depend on them.
 
     Attributes:
         unsaid: names of these fields.
@@ -48,10 +48,14 @@ class Sparse(Settings):
 
     unsaid: ClassVar[frozenset[str]] = frozenset()
 
+    def left_out(self) -> set[str]:
+        """Return the names of the fields that are left out now."""
+        fields = type(self).model_fields
+        return {name for name in self.unsaid if getattr(self, name) == fields[name].default}
+
     @model_serializer(mode="wrap")
-    def _without_unsaid(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        said: dict[str, Any] = handler(self)
-        left_out = {name for name in self.unsaid if said[name] in (None, (), [])}
+    def _without_left_out(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        said, left_out = handler(self), self.left_out()
         return {name: value for name, value in said.items() if name not in left_out}
 
 

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -24,7 +24,7 @@ from torch import Tensor
 from ganguard.base.cache import write_bytes, write_json
 from ganguard.base.codecs import encode_png, images_a_task
 from ganguard.base.errors import DataError
-from ganguard.base.settings import NonNegative, Positive, Settings, read_record
+from ganguard.base.settings import NonNegative, Positive, Sparse, read_record
 from ganguard.data.parquet import SHARD_NAME, read_parquet, read_texts, shard_name
 from ganguard.targets.ask import Ask, AskField
 from ganguard.targets.protocol import Codes
@@ -32,9 +32,10 @@ from ganguard.targets.protocol import Codes
 DESCRIPTION = "store.json"
 
 
-class StoreDescription(Settings):
+class StoreDescription(Sparse):
     """What store.json says; see `Store`."""
 
+    unsaid: ClassVar[frozenset[str]] = frozenset({"ask"})
     target: str
     account: str
     seed: NonNegative
@@ -102,9 +103,8 @@ class Store:
 
     def _said(self) -> dict[str, object]:
         """Return what store.json says of this store; nothing of `ask` if the target takes no conditions."""
-        said: dict[str, object] = {name: getattr(self, name) for name in StoreDescription.model_fields}
-        del said["ask"]
-        return said if self.ask is None else said | {"ask": self.ask.model_dump(mode="json")}
+        fields = {name: getattr(self, name) for name in StoreDescription.model_fields}
+        return StoreDescription.model_construct(**fields).model_dump(mode="json")
 
     def shards(self) -> list[tuple[int, int, Path]]:
         """Return (start, stop, file) of every shard, in the order of the image index.

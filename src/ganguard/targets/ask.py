@@ -2,23 +2,16 @@
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, ClassVar, Literal, cast
 
 import torch
-from pydantic import (
-    BeforeValidator,
-    Field,
-    SerializerFunctionWrapHandler,
-    field_validator,
-    model_serializer,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 from torch import Tensor
 
 from ganguard.base.cache import content_key
 from ganguard.base.errors import TargetError
 from ganguard.base.seeds import uniform
-from ganguard.base.settings import Float, Positive, Settings, parse, shortened
+from ganguard.base.settings import Float, Positive, Settings, Sparse, parse, shortened
 from ganguard.targets.conditions import Conditions, Name, conditions_of
 
 ADD_UP = 1e-6  # how far proportions may be from 1 in all
@@ -41,7 +34,7 @@ def _text(name: object) -> object:
     return str(name) if isinstance(name, int) and not isinstance(name, bool) else name
 
 
-class Ask(Settings):
+class Ask(Sparse):
     """Which conditions are asked for, and how often. Without any, all of them equally often.
 
     Attributes:
@@ -52,9 +45,9 @@ class Ask(Settings):
         pilot: images that such a judge sees first.
     """
 
+    unsaid: ClassVar[frozenset[str]] = frozenset({"only", "proportions", "judge"})
     only: Annotated[tuple[Name, ...] | None, BeforeValidator(_texts)] = None
     proportions: Annotated[tuple[tuple[Name, Share], ...] | None, BeforeValidator(_pairs)] = None
-
     judge: Literal["spread"] | None = None
     pilot: Positive = 200
 
@@ -86,14 +79,9 @@ class Ask(Settings):
             raise ValueError("pilot has nothing to act on without a judge. Leave it out")
         return self
 
-    @model_serializer(mode="wrap")
-    def _as_it_asks(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        said = handler(self)
-        return {
-            name: value
-            for name, value in said.items()
-            if value is not None and (name != "pilot" or self.judge is not None)
-        }
+    def left_out(self) -> set[str]:
+        """Return the ways that are not taken; without a judge, there is no pilot either."""
+        return super().left_out() | ({"pilot"} if self.judge is None else set[str]())
 
     @property
     def is_uniform(self) -> bool:

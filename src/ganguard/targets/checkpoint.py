@@ -5,13 +5,13 @@ It is a white box, since its discriminator lies beside it.
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import ClassVar
 
-from pydantic import SerializerFunctionWrapHandler, field_validator, model_serializer
+from pydantic import field_validator
 
 from ganguard.architectures.checkpoint import load_checkpoint, read_description
 from ganguard.base.compute import Compute
-from ganguard.base.settings import absolute
+from ganguard.base.settings import Sparse, absolute
 from ganguard.targets.batching import require_micro_batch
 from ganguard.targets.conditions import Conditions
 from ganguard.targets.foreign.settings import PLAIN, Interface
@@ -20,7 +20,7 @@ from ganguard.targets.module import WhiteBoxModuleTarget
 from ganguard.targets.prior import NORMAL, KnownPrior
 
 
-class CheckpointTarget(TargetSettings):
+class CheckpointTarget(Sparse, TargetSettings):
     """`checkpoint`: a directory that `ganguard train` or `ganguard attack` wrote.
 
     Attributes:
@@ -29,15 +29,9 @@ class CheckpointTarget(TargetSettings):
             out N(0, I), which every G of ganguard was trained with.
     """
 
+    unsaid: ClassVar[frozenset[str]] = frozenset({"prior"})
     checkpoint: str
     prior: KnownPrior = NORMAL
-
-    @model_serializer(mode="wrap")
-    def _usual_prior_unsaid(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        said = handler(self)
-        if self.prior == NORMAL:
-            said.pop("prior", None)
-        return said
 
     @field_validator("checkpoint")
     @classmethod

@@ -2,10 +2,10 @@
 
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import Field, model_validator
 
 from ganguard.architectures.networks import ArchitectureField, recipe_of
-from ganguard.base.settings import Positive, Settings
+from ganguard.base.settings import Positive, Sparse
 from ganguard.training.beginning import Beginning, with_its_architecture
 from ganguard.training.device import Precision
 from ganguard.training.losses import LossName
@@ -20,11 +20,10 @@ _HOW = frozenset({"precision", "compile", "channels_last"})  # how a training is
 _WITHOUT_EFFECT = frozenset({"generator_pace", "orthogonal_weight"})  # at the values of most recipes
 
 
-class TrainingSettings(Settings):
+class TrainingSettings(Sparse):
     """How a GAN is trained. For the fields that are None, the architecture's recipe decides.
 
     Attributes:
-        unsaid: names of settings that are left out of keys and records at their defaults.
         architecture: name or settings of G and D. If it is left out beside `beginning`, or only its kind is
             named, it is that checkpoint's.
         steps: updates of G. A training that finished, or was killed, goes on if it is raised.
@@ -118,17 +117,6 @@ class TrainingSettings(Settings):
     def _as_it_begins(cls, values: Any) -> Any:
         return with_its_architecture(values)
 
-    @model_serializer(mode="wrap")
-    def _without_usual_ways(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out how the training is computed if that is as usual, so that keys and records do not depend
-        on it."""
-        said, fields = handler(self), type(self).model_fields
-        return {
-            name: value
-            for name, value in said.items()
-            if name not in self.unsaid or value != fields[name].default
-        }
-
     @model_validator(mode="after")
     def _does_something(self) -> Self:
         """Raise ValueError if a setting has nothing to act on, or two settings exclude each other."""
@@ -163,9 +151,10 @@ class TrainingSettings(Settings):
         return self
 
 
-class CompleteTraining(Settings):
+class CompleteTraining(Sparse):
     """The values that a recipe may fill, all set. Records leave out the last two if they change nothing."""
 
+    unsaid: ClassVar[frozenset[str]] = _WITHOUT_EFFECT
     loss: LossName
     learning_rate: float
     betas: tuple[float, float]
@@ -179,12 +168,3 @@ class CompleteTraining(Settings):
     learning_rate_decay: Decay
     generator_pace: float = 1.0
     orthogonal_weight: float = 0.0
-
-    @model_serializer(mode="wrap")
-    def _unsaid_without_effect(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        said, fields = handler(self), CompleteTraining.model_fields
-        return {
-            name: value
-            for name, value in said.items()
-            if name not in _WITHOUT_EFFECT or value != fields[name].default
-        }

@@ -85,7 +85,7 @@ def _record(
         adversary=scenario.who,
         bought=bought,
         again=again,
-        ask=None if ask.is_uniform else ask.model_dump(mode="json", exclude_none=True),
+        ask=None if ask.is_uniform else ask.model_dump(mode="json"),
     )
 
 

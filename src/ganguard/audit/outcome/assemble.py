@@ -50,7 +50,7 @@ def assemble(
     finished = [step for step in plan.steps if step.name in done]
     return AuditResults(
         name=name,
-        spec=spec.said(),
+        spec=spec.model_dump(mode="json"),
         environment=environment(spec.compute, processes),
         target=target,
         real=spec.real.kind,

@@ -4,12 +4,12 @@ from typing import Any, cast
 
 from pydantic import model_validator
 
-from ganguard.base.settings import Settings
+from ganguard.base.settings import Sparse
 from ganguard.metrics.features import pretrained
 from ganguard.metrics.features.network import FeatureField
 
 
-class ChosenFeatures(Settings):
+class ChosenFeatures(Sparse):
     """The part of a spec that names the feature network.
 
     Attributes:

@@ -1,7 +1,7 @@
 """The spec of an audit: what is audited, by which attacks, behind which defences, and how it is measured."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import (
     BeforeValidator,
@@ -97,6 +97,7 @@ class Spec(ChosenFeatures):
         for_gpu: whether the trainings are sized for a GPU. `audit` and `check` say so if there is none.
     """
 
+    unsaid: ClassVar[frozenset[str]] = frozenset({"ask"})
     target: TargetField
     reference: ReferenceField = None
     real: DatasetField
@@ -219,10 +220,6 @@ class Spec(ChosenFeatures):
         for attribute in attributes(self.defences):
             require_attribute(attribute)
         return self
-
-    def said(self) -> dict[str, Any]:
-        """Return the settings as JSON values. How conditions are asked for is left out if it is not said."""
-        return self.model_dump(mode="json", exclude={"ask"} if self.ask is None else None)
 
     def asks(self, attack: AttackSettings | None) -> Ask:
         """Return how an attack asks a conditional target; None stands for the auditor."""
