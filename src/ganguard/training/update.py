@@ -113,7 +113,7 @@ class GANTraining:
         fake = self._fake()  # D's last update and G's update see the same images
         loss_d = self._update_discriminator(Batch(fake.images.detach(), fake.y), (step + 1) * n_dis - 1)
         self._train_discriminator(False)
-        judged = self._judged(Batch(self._shown(fake.images), fake.y))
+        judged = self._judged(self._shown(fake))
         loss_g = self.loss.generator(judged.scores) + judged.of_classes
         if self.path_length and step % self.complete.path_length_every == 0:
             weight = self.complete.path_length_weight * self.complete.path_length_every
@@ -145,10 +145,8 @@ class GANTraining:
             torch.randint(len(self.images), (self.batch_size,), generator=self.generator)
         )
         images = self.growth.seen(to_float(batch(self.images, rows, self.fabric.device)))
-        real = Batch(
-            self._shown(images), None if self.labels is None else self.labels[rows].to(images.device)
-        )
-        fake = Batch(self._shown(made.images), made.y)
+        y = None if self.labels is None else self.labels[rows].to(images.device)
+        real, fake = self._shown(Batch(images, y)), self._shown(made)
         loss = self._discriminator_loss(real, fake)
         if self.complete.penalty != "none" and update % self.complete.penalty_every == 0:
             # Lazy regularisation: a penalty taken every k updates weighs k times as much.
@@ -216,9 +214,11 @@ class GANTraining:
         changed = self.guess.images(fake, self.generator) if self.guess and self.guess.images else fake
         return Batch(changed, y)
 
-    def _shown(self, images: Tensor) -> Tensor:
-        """Return images as D sees them."""
-        return diffaugment(images, self._uniform(NUMBERS)) if self.augmented else images
+    def _shown(self, made: Batch) -> Batch:
+        """Return a batch as D sees it."""
+        if not self.augmented:
+            return made
+        return Batch(diffaugment(made.images, self._uniform(NUMBERS)), made.y)
 
     def _uniform(self, *shape: int) -> Tensor:
         """Draw numbers of the given shape for each image of a batch, uniform in [0, 1)."""
