@@ -18,15 +18,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganguard.architectures.conditional_layers import ConditionedBatchNorm, projection
+from ganguard.architectures.conditional_layers import ConditionedBatchNorm
 from ganguard.architectures.networks import (
     ConditionalSettings,
-    DiscriminatorNetwork,
     GeneratorNetwork,
     Networks,
     Recipe,
     require_labels,
 )
+from ganguard.architectures.residual_discriminator import ResidualDiscriminator
 from ganguard.architectures.self_attention import SelfAttention
 from ganguard.architectures.sizes import Canvas, canvas_of
 from ganguard.architectures.spectral_norm import Layer, spectral_norm
@@ -173,11 +173,9 @@ class GeneratorBlock(nn.Module):
         return h + _upsample(self.shortcut(x))
 
 
-class BigGANDiscriminator(DiscriminatorNetwork):
+class BigGANDiscriminator(ResidualDiscriminator):
     """images (N, channels, H, W), with classes also y (N,) -> scores (N,): one block for each width; the
     first `downs` blocks halve the side."""
-
-    independent_rows = True
 
     def __init__(self, channels: int, canvas: Canvas, widths: list[int], downs: int, classes: int) -> None:
         super().__init__()
@@ -192,17 +190,6 @@ class BigGANDiscriminator(DiscriminatorNetwork):
         self.linear = _normal(nn.Linear(widths[-1], 1))
         if classes:
             self.embedding = _normal(nn.Embedding(classes, widths[-1]))
-
-    def features(self, images: Tensor) -> Tensor:
-        return F.relu(self.blocks(self.canvas.framed(images))).sum(dim=(2, 3))
-
-    def stages(self) -> list[nn.Module]:
-        return list(self.blocks)
-
-    def head(self, features: Tensor, y: Tensor | None = None) -> Tensor:
-        require_labels(y, self.classes)
-        scores = self.linear(features)
-        return scores if y is None else scores + projection(features, self.embedding(y))
 
 
 class DiscriminatorBlock(nn.Module):

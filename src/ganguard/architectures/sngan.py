@@ -18,16 +18,16 @@ import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from ganguard.architectures.conditional_layers import batch_norm, projection
+from ganguard.architectures.conditional_layers import batch_norm
 from ganguard.architectures.networks import (
     ConditionalSettings,
-    DiscriminatorNetwork,
     GeneratorNetwork,
     Networks,
     Recipe,
     made_by,
     require_labels,
 )
+from ganguard.architectures.residual_discriminator import ResidualDiscriminator
 from ganguard.architectures.sizes import Canvas, canvas_of
 from ganguard.architectures.spectral_norm import Layer, spectral_norm
 from ganguard.base.errors import SpecError
@@ -163,11 +163,9 @@ class GeneratorBlock(nn.Module):
         return h + _upsample(self.shortcut(x))
 
 
-class SNGANDiscriminator(DiscriminatorNetwork):
+class SNGANDiscriminator(ResidualDiscriminator):
     """images (N, channels, H, W), with classes also y (N,) -> scores (N,): one block for each width; the
     first `downs` blocks halve the side."""
-
-    independent_rows = True
 
     def __init__(
         self, channels: int, canvas: Canvas, widths: tuple[int, ...], downs: int, classes: int = 0
@@ -185,17 +183,6 @@ class SNGANDiscriminator(DiscriminatorNetwork):
         self.linear = spectral_norm(_xavier(nn.Linear(widths[-1], 1)))
         if classes:
             self.embedding = spectral_norm(_xavier(nn.Embedding(classes, widths[-1])))
-
-    def features(self, images: Tensor) -> Tensor:
-        return F.relu(self.blocks(self.canvas.framed(images))).sum(dim=(2, 3))
-
-    def stages(self) -> list[nn.Module]:
-        return list(self.blocks)
-
-    def head(self, features: Tensor, y: Tensor | None = None) -> Tensor:
-        require_labels(y, self.classes)
-        scores = self.linear(features)
-        return scores if y is None else scores + projection(features, self.embedding(y))
 
 
 class FirstBlock(nn.Module):
