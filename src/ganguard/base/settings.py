@@ -78,6 +78,10 @@ NonNegative = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=LARGEST)]
 
 Float = Annotated[float, BeforeValidator(_no_truth)]
 
+LONGEST_NAME = 32_000  # characters
+Name = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
+"""The name of a class, or the text of a prompt."""
+
 GREATEST = 1e100  # of a measured number; squares and products of two such numbers are still finite floats
 Number = Annotated[float, Field(ge=-GREATEST, le=GREATEST)]
 

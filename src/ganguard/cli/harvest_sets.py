@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ganguard.comparison.image_sets import ImageSet, SetClasses
+    from ganguard.base.labels import Labels
+    from ganguard.comparison.image_sets import ImageSet
 
 
 def of_harvest(directory: Path, shards: list[tuple[int, int, Path]], samples: int) -> "ImageSet":
@@ -43,17 +44,20 @@ def of_harvest(directory: Path, shards: list[tuple[int, int, Path]], samples: in
     )
 
 
-def _conditions(shards: list[tuple[Path, int]]) -> "SetClasses | None":
+def _conditions(shards: list[tuple[Path, int]]) -> "Labels | None":
     """Return what the images of a harvest were asked for; None if its target takes no conditions.
 
     shards: the files, and how many images of each are measured.
     """
-    from ganguard.comparison.image_sets import SetClasses
+    from ganguard.base.labels import Labels
     from ganguard.data.parquet import has_column, read_texts
 
     if not has_column(shards[0][0], "condition"):
         return None
-    return SetClasses.of([name for file, count in shards for name in read_texts(file, "condition")[:count]])
+    asked: list[str] = []
+    for file, count in shards:
+        asked += read_texts(file, "condition")[:count]
+    return Labels.of_names(asked)
 
 
 def _seed_of(directory: Path) -> str:

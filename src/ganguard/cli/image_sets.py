@@ -109,7 +109,7 @@ def _is_checkpoint(text: str) -> bool:
 def _of_dataset(settings: "DatasetSettings", samples: int, progress: "Progress") -> "ImageSet":
     from ganguard.base.images import shape_of
     from ganguard.cli.options import load_and_say
-    from ganguard.comparison.image_sets import ImageSet, Origin, SetClasses, at_once
+    from ganguard.comparison.image_sets import ImageSet, Origin, at_once
     from ganguard.comparison.pairing import Whole, chosen
 
     real = load_and_say(settings, progress)
@@ -130,8 +130,7 @@ def _of_dataset(settings: "DatasetSettings", samples: int, progress: "Progress")
         real.made_rgb,
         orient=getattr(settings, "orient", None),
     )
-    classes = None if real.labels is None else SetClasses(real.labels[rows], real.classes)
-    return ImageSet(len(rows), shape, lambda: whole.read(rows), whole, origin, classes)
+    return ImageSet(len(rows), shape, lambda: whole.read(rows), whole, origin, real.labels_of(rows))
 
 
 def _of_archive(archive: "NpzImages", samples: int) -> "ImageSet":

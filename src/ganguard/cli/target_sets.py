@@ -52,8 +52,9 @@ def _given_target(text: str, latent_dim: int | None, trusted: bool) -> "TargetSe
 def of_target(settings: "TargetSettings", samples: int, compute: "Compute", seed: int) -> "ImageSet":
     """Return images that a target makes; a conditional one is asked uniformly. Those of codes can be pairs
     with another target's of such codes, and of the same conditions."""
+    from ganguard.base.labels import Labels
     from ganguard.base.seeds import derived_seed
-    from ganguard.comparison.image_sets import ImageSet, Origin, SetClasses, at_once
+    from ganguard.comparison.image_sets import ImageSet, Origin, at_once
     from ganguard.comparison.pairing import Whole
     from ganguard.targets.ask import asked_of
     from ganguard.targets.conditions import conditions_of, sample
@@ -75,7 +76,7 @@ def of_target(settings: "TargetSettings", samples: int, compute: "Compute", seed
             origin += f", of {len(conditions)} {conditions.kind} ({shortened(', '.join(conditions.names))})"
         whole = Whole("code", samples, lambda _: read(derived_seed(0, "measure", "pairs")), origin=origin)
     asked = asked_of(target, None, indices, seed=seed)
-    classes = SetClasses(asked, conditions.names) if conditions and asked is not None else None
+    classes = Labels(asked, conditions.names) if conditions and asked is not None else None
     return ImageSet(
         samples, target.image_shape, lambda: read(seed), whole, Origin(kind_of(settings)), classes
     )

@@ -6,7 +6,6 @@ A number of one class has its name as the record's condition. A number of all cl
 from collections.abc import Sequence
 from functools import partial
 
-import torch
 from torch import Tensor
 
 from ganguard.comparison.compare import rounded_to_zero
@@ -14,10 +13,7 @@ from ganguard.metrics.classes import class_consistency, class_coverage, frechet_
 from ganguard.results.measures import CONSISTENCY, COVERAGE, WITHIN
 from ganguard.results.records import Against, Measurement, Subject
 
-NO_CLASS = -1  # the number of an image whose class does not count
-MOST_RECORDED = (
-    100  # classes of which each has records of its own: more would make results that no file holds
-)
+MOST_RECORDED = 100  # classes with records of their own: more would make results that no file holds
 
 
 def compare_within_classes(
@@ -60,7 +56,7 @@ def compare_within_classes(
     ]
     if found.mean is None:
         return records
-    images, compared = (sum(size[side] for size in found.sizes.values()) for side in (0, 1))
+    images, compared = map(sum, zip(*found.sizes.values(), strict=True))
     mean = rounded_to_zero(found.mean)
     return [record(value=mean, spread=_error(found.error), images=images, compared=compared), *records]
 
@@ -124,19 +120,6 @@ def compare_coverage(
             compared=len(against),
         )
     ]
-
-
-def numbered_as(labels: Tensor, names: Sequence[str], wanted: Sequence[str]) -> Tensor:
-    """Return labels as places among other names, (N,) int64; NO_CLASS for a class that is not among them.
-
-    Args:
-        labels: (N,) int64, places among `names`; NO_CLASS stays so.
-        names: of the classes that labels are numbers of.
-        wanted: names whose places are returned.
-    """
-    places = {name: place for place, name in enumerate(wanted)}
-    table = torch.tensor([*(places.get(name, NO_CLASS) for name in names), NO_CLASS], dtype=torch.int64)
-    return table[labels]
 
 
 def _error(spread: float | None) -> float | None:

@@ -1,6 +1,6 @@
 """A set of images that is read in parts, as often as needed, so that it need not fit into memory."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from math import prod
 from typing import Literal
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ganguard.base.errors import DataError, MetricError
 from ganguard.base.images import colours_of, has_opacity, in_channels, shape_of
+from ganguard.base.labels import Labels
 from ganguard.comparison.pairing import Pairs, Whole, chosen, pairs_of
 from ganguard.data.room import room
 from ganguard.metrics.features.extraction import blocks
@@ -47,26 +48,6 @@ class Origin:
 
 
 @dataclass(frozen=True)
-class SetClasses:
-    """The classes, or prompts, of the images of a set.
-
-    Attributes:
-        labels: (N,) int64, places among the names, in the order in which the images are read.
-        names: of the classes.
-    """
-
-    labels: Tensor
-    names: tuple[str, ...]
-
-    @staticmethod
-    def of(names: Sequence[str]) -> "SetClasses":
-        """Return the classes of images whose names are given, an image each."""
-        known = sorted(set(names))
-        places = {name: place for place, name in enumerate(known)}
-        return SetClasses(torch.tensor([places[name] for name in names], dtype=torch.int64), tuple(known))
-
-
-@dataclass(frozen=True)
 class ImageSet:
     """Images that are read in parts.
 
@@ -77,7 +58,7 @@ class ImageSet:
         whole: the set that they were chosen from, to find pairs in; None if they are all there is, and known
             by their place.
         origin: where they come from.
-        classes: their classes; None if they have none.
+        classes: their classes, in the order in which they are read; None if they have none.
     """
 
     count: int
@@ -85,7 +66,7 @@ class ImageSet:
     read: Callable[[], Iterable[Tensor]]
     whole: Whole | None = None
     origin: Origin = Origin()
-    classes: SetClasses | None = None
+    classes: Labels | None = None
 
     @staticmethod
     def of(images: Tensor) -> "ImageSet":

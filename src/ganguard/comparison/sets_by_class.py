@@ -1,9 +1,9 @@
 """Numbers of two sets of images by class, as `ganguard measure` gives them."""
 
 from ganguard.base.errors import MetricError
+from ganguard.base.labels import Labels
 from ganguard.base.settings import shortened
-from ganguard.comparison.classes import numbered_as
-from ganguard.comparison.image_sets import ImageSet, SetClasses
+from ganguard.comparison.image_sets import ImageSet
 from ganguard.comparison.two_sets import TwoSets
 from ganguard.comparison.values import Value
 from ganguard.metrics.classes import class_consistency, class_coverage, frechet_within_classes
@@ -16,7 +16,8 @@ def within_classes(sets: TwoSets) -> Value:
     """
     mine, theirs = _classes(sets.a, "A"), _classes(sets.b, "B")
     names = _same_names(mine, theirs)
-    (x, y), (of_x, of_y) = sets.features, (numbered_as(of.labels, of.names, names) for of in (mine, theirs))
+    x, y = sets.features
+    of_x, of_y = mine.numbered(names), theirs.numbered(names)
     found = frechet_within_classes(x, of_x, y, of_y, classes=len(names))
     if found.mean is None:
         short = next(k for k in found.sizes if k not in found.distances)
@@ -48,7 +49,7 @@ def consistency(sets: TwoSets) -> Value:
             f"class_consistency needs a classifier of the classes of A; this one knows no "
             f"{shortened(unknown[0])}. It knows {shortened(', '.join(known))}."
         )
-    found = class_consistency(probabilities, numbered_as(mine.labels, mine.names, known))
+    found = class_consistency(probabilities, mine.numbered(known))
     if found.share is None:
         raise MetricError("class_consistency needs an image of A that has a class. Measure other images.")
     parts = {known[k]: Value(share, found.errors[k], found.sizes[k]) for k, share in found.shares.items()}
@@ -60,7 +61,7 @@ def coverage(sets: TwoSets) -> Value:
     return Value(class_coverage(sets.seen_in_a, sets.seen_in_b), None)
 
 
-def _classes(images: ImageSet, side: str) -> SetClasses:
+def _classes(images: ImageSet, side: str) -> Labels:
     if images.classes is None:
         raise MetricError(
             f"{side} has no classes. Give a folder with a subfolder for each class, a data set with labels, "
@@ -69,7 +70,7 @@ def _classes(images: ImageSet, side: str) -> SetClasses:
     return images.classes
 
 
-def _same_names(a: SetClasses, b: SetClasses) -> list[str]:
+def _same_names(a: Labels, b: Labels) -> list[str]:
     """Return the classes that both sets have images of. Raises MetricError if only one has images of some."""
     occurring = _occurring(a), _occurring(b)
     for side, here, there in (("A", *occurring), ("B", *reversed(occurring))):
@@ -82,6 +83,6 @@ def _same_names(a: SetClasses, b: SetClasses) -> list[str]:
     return occurring[0]
 
 
-def _occurring(classes: SetClasses) -> list[str]:
-    there = set(classes.labels.tolist())
+def _occurring(classes: Labels) -> list[str]:
+    there = set(classes.numbers.tolist())
     return [name for place, name in enumerate(classes.names) if place in there]

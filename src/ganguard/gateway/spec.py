@@ -13,6 +13,7 @@ from ganguard.base.compute import Compute
 from ganguard.base.errors import SpecError
 from ganguard.base.settings import (
     LONGEST_YAML,
+    Name,
     Positive,
     Settings,
     TooLarge,
@@ -28,7 +29,7 @@ from ganguard.defences.input_semantic_interpolation import SemanticInterpolation
 from ganguard.defences.protocol import Defence, parse_chain
 from ganguard.queries.ledger_tables import LARGEST
 from ganguard.targets.batching_target import BatchingSettings
-from ganguard.targets.conditions import Conditions, Name
+from ganguard.targets.conditions import Conditions
 from ganguard.targets.load import TargetSettings, parse_target
 
 DEFAULT_CLASS = "default"

@@ -14,6 +14,7 @@ from ganguard.base.cache import write_bytes, write_json
 from ganguard.base.errors import DataError
 from ganguard.base.settings import (
     GREATEST,
+    Name,
     NonNegative,
     Plain,
     Positive,
@@ -32,7 +33,7 @@ from ganguard.results.refinements import RefinementRecord
 from ganguard.results.rows import write_rows
 from ganguard.results.skipped import SkippedRecord
 from ganguard.results.target_record import AskRecord, TargetRecord
-from ganguard.results.whose import Name, Whose, WhoseCopy
+from ganguard.results.whose import Whose, WhoseCopy
 
 Subject = Literal[
     "substitute",
@@ -122,8 +123,7 @@ class AttackRecord(Sparse):
         label: unique in the results ("fidelity sngan").
         knows: what its adversary has beside the images that it buys; nothing for fidelity extraction.
         ask: how its adversary asks for conditions; None, and then left out, if the target takes none.
-        labels: whether its copies learn which image was which condition's, and can be asked for one; None,
-            and then left out, if the target takes none.
+        labels: whether its copies learn conditions, and can be asked for one; left out like `ask`.
     """
 
     label: str

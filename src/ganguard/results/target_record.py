@@ -4,8 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from ganguard.base.settings import Positive, Settings, Sparse
-from ganguard.results.whose import Name
+from ganguard.base.settings import Name, Positive, Settings, Sparse
 
 
 class ConditionsRecord(Settings):

@@ -1,13 +1,6 @@
-"""Which copy a number belongs to: five fields that many records share. And which condition, by its name."""
-
-from typing import Annotated
-
-from pydantic import Field
+"""Which copy a number belongs to: five fields that many records share."""
 
 from ganguard.base.settings import NonNegative, Positive, Settings
-
-Name = Annotated[str, Field(min_length=1, max_length=32_000)]
-"""The name of a class, or the text of a prompt."""
 
 
 class Whose(Settings):

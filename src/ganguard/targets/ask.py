@@ -11,8 +11,8 @@ from torch import Tensor
 from ganguard.base.cache import content_key
 from ganguard.base.errors import TargetError
 from ganguard.base.seeds import uniform
-from ganguard.base.settings import Float, Positive, Settings, Sparse, parse, shortened
-from ganguard.targets.conditions import Conditions, Name, conditions_of
+from ganguard.base.settings import Float, Name, Positive, Settings, Sparse, parse, shortened
+from ganguard.targets.conditions import Conditions, conditions_of
 
 ADD_UP = 1e-6  # how far proportions may be from 1 in all
 Share = Annotated[Float, Field(ge=0, le=1)]

@@ -14,13 +14,12 @@ from torch import Tensor
 
 from ganguard.base.cache import tensor_digest
 from ganguard.base.errors import SpecError, TargetError, unknown_name
-from ganguard.base.settings import NonNegative, Positive, Settings, one_line, shortened
+from ganguard.base.settings import Name, NonNegative, Positive, Settings, one_line, shortened
 from ganguard.targets.protocol import BlackBoxTarget, LatentTarget
 
 MOST_CONDITIONS = 100_000
 LONGEST_LISTED = 12  # names that a message lists
 LONGEST_SAID = 80  # characters of a name that a message repeats
-Name = Annotated[str, Field(min_length=1, max_length=32_000)]
 
 
 class Conditions(Settings):

@@ -2,18 +2,13 @@
 
 from collections import Counter
 from pathlib import Path
-from typing import Annotated
-
-from pydantic import Field
 
 from ganguard.base.errors import TargetError
-from ganguard.base.settings import TooLarge, absolute, one_line, read_bounded, shortened
+from ganguard.base.settings import LONGEST_NAME, TooLarge, absolute, one_line, read_bounded, shortened
 from ganguard.base.text_files import decoded
 from ganguard.targets.conditions import MOST_CONDITIONS
 
 LARGEST_PROMPTS = 16 << 20  # bytes of a file of prompts
-LONGEST_PROMPT = 32_000  # characters
-Prompt = Annotated[str, Field(min_length=1, max_length=LONGEST_PROMPT)]
 
 
 def absolute_file(prompts: str) -> str:
@@ -52,8 +47,8 @@ def _require_conditions(found: tuple[str, ...], where: str) -> None:
         raise TargetError(
             f"{where}: must hold each prompt once; {shortened(twice[0])} is there twice. Take one out."
         )
-    if long := [prompt for prompt in found if len(prompt) > LONGEST_PROMPT]:
+    if long := [prompt for prompt in found if len(prompt) > LONGEST_NAME]:
         raise TargetError(
-            f"{where}: a prompt must have at most {LONGEST_PROMPT:,} characters; {shortened(long[0])} has "
+            f"{where}: a prompt must have at most {LONGEST_NAME:,} characters; {shortened(long[0])} has "
             f"{len(long[0]):,}."
         )

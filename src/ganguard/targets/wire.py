@@ -22,8 +22,8 @@ from typing_extensions import TypeAliasType
 from ganguard.base.codecs import encode_png
 from ganguard.base.errors import TargetError
 from ganguard.base.images import CHANNELS
-from ganguard.base.settings import LARGEST, MOST_SIDE, Settings, one_line
-from ganguard.targets.conditions import Conditions, Name
+from ganguard.base.settings import LARGEST, MOST_SIDE, Name, Settings, one_line
+from ganguard.targets.conditions import Conditions
 from ganguard.targets.prior import FARTHEST, NORMAL, Known
 
 IMAGES = "/v1/images"

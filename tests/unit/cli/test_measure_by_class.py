@@ -15,9 +15,10 @@ from ganguard.architectures.checkpoint import save_checkpoint
 from ganguard.architectures.networks import build_networks, parse_architecture
 from ganguard.base.compute import Compute
 from ganguard.base.errors import MetricError
+from ganguard.base.labels import Labels
 from ganguard.base.progress import silent
 from ganguard.base.seeds import seeded_weights
-from ganguard.comparison.image_sets import ImageSet, SetClasses
+from ganguard.comparison.image_sets import ImageSet
 from ganguard.comparison.sets_by_class import consistency, coverage, within_classes
 from ganguard.comparison.two_sets import TwoSets
 from ganguard.metrics import frechet_distance
@@ -147,7 +148,7 @@ def two_sets(labels: list[int], levels: list[int], names: tuple[str, ...] = ("da
         return torch.tensor(grey, dtype=torch.uint8)[:, None, None, None].expand(-1, 1, 8, 8).contiguous()
 
     a, b = ImageSet.of(of(levels)), ImageSet.of(of([0, 255]))
-    a = ImageSet(a.count, a.shape, a.read, classes=SetClasses(torch.tensor(labels), names))
+    a = ImageSet(a.count, a.shape, a.read, classes=Labels(torch.tensor(labels), names))
     return TwoSets(a, b, BrightOrDark(), "none", Compute(), silent, class_names=("bright", "dark"))
 
 

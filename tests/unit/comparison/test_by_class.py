@@ -4,13 +4,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from ganguard.base.labels import NO_CLASS, Labels
 from ganguard.comparison.classes import (
     MOST_RECORDED,
-    NO_CLASS,
     compare_coverage,
     compare_within_classes,
     judge_consistency,
-    numbered_as,
 )
 from ganguard.metrics import frechet_within_classes
 from ganguard.results.measures import CONSISTENCY, COVERAGE, WITHIN
@@ -83,4 +82,4 @@ def test_coverage_needs_no_labels() -> None:
 
 def test_labels_are_numbered_by_name() -> None:
     labels = torch.tensor([0, 1, 2, NO_CLASS])
-    assert numbered_as(labels, ("a", "b", "c"), ("c", "a")).tolist() == [1, NO_CLASS, 0, NO_CLASS]
+    assert Labels(labels, ("a", "b", "c")).numbered(("c", "a")).tolist() == [1, NO_CLASS, 0, NO_CLASS]

@@ -9,15 +9,13 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from ganguard.audit.steps.drawn import Drawn
 from ganguard.base.cache import tensor_digest, write_json, write_tensors
 from ganguard.base.grids import BETWEEN, save_rows
+from ganguard.base.labels import NO_CLASS, Labels
 from ganguard.comparison.classes import (
-    NO_CLASS,
     compare_coverage,
     compare_within_classes,
     judge_consistency,
-    numbered_as,
 )
 from ganguard.results.records import Against, Measurement, Subject
 
@@ -43,6 +41,13 @@ class Seen:
     classes: Tensor | None
     probabilities: Tensor | None
 
+    @staticmethod
+    def of(
+        names: Sequence[str], features: Tensor, labels: Labels | None, probabilities: Tensor | None
+    ) -> "Seen":
+        """Return a set of images, with what each was asked for if it was. names: the target's."""
+        return Seen(features, None if labels is None else labels.numbered(names), probabilities)
+
 
 @dataclass(frozen=True)
 class ClassYardsticks:
@@ -59,14 +64,6 @@ class ClassYardsticks:
     classifier: tuple[str, ...]
     draws: tuple[Seen, ...]
     reference: Seen
-
-    def seen(self, features: Tensor, conditions: Sequence[str] | None, probabilities: Tensor | None) -> Seen:
-        """Return a set of images, with the names (N) of what each was asked for if it was."""
-        classes = None
-        if conditions is not None:
-            places = {name: place for place, name in enumerate(self.names)}
-            classes = torch.tensor([places.get(name, NO_CLASS) for name in conditions], dtype=torch.int64)
-        return Seen(features, classes, probabilities)
 
     def compare(self, subject: Subject, found: Seen, draw: int) -> list[Measurement]:
         """Return the numbers of a set of images, by class, against a draw of the target and the reference.
@@ -112,7 +109,7 @@ class ClassYardsticks:
         """Return how often the classifier sees what was asked for; nothing if that is not known."""
         if found.classes is None or found.probabilities is None:
             return []
-        asked = numbered_as(found.classes, self.names, self.classifier)
+        asked = Labels(found.classes, self.names).numbered(self.classifier)
         return judge_consistency(subject, asked, found.probabilities, self.classifier)
 
     def write(self, directory: Path) -> str:
@@ -143,17 +140,17 @@ def read_class_yardsticks(directory: Path, features: Sequence[Tensor]) -> ClassY
     return ClassYardsticks(tuple(said["names"]), tuple(said["classifier"]), (first, second), reference)
 
 
-def save_by_class(drawn: Drawn, names: Sequence[str], directory: Path, file: str = BY_CLASS) -> None:
-    """Write a picture with a row for each of the first MOST_ROWS classes, if the images have any."""
-    if drawn.conditions is None:
+def save_by_class(
+    images: Tensor, labels: Labels | None, names: Sequence[str], directory: Path, file: str = BY_CLASS
+) -> None:
+    """Write a picture of images (N, C, H, W) uint8 with a row for each of the first MOST_ROWS classes, if
+    they have any."""
+    if labels is None:
         return
-    places: dict[str, list[int]] = {name: [] for name in names[:MOST_ROWS]}
-    for place, name in enumerate(drawn.conditions):
-        if name in places and len(places[name]) < COLUMNS:
-            places[name].append(place)
-    blank = torch.full_like(drawn.images[:1], BETWEEN)
-    rows = [
-        torch.cat([drawn.images[row], blank.expand(COLUMNS - len(row), *blank.shape[1:])])
-        for row in places.values()
-    ]
+    classes = labels.numbered(names)
+    blank = torch.full_like(images[:1], BETWEEN)
+    rows: list[Tensor] = []
+    for number in range(len(names[:MOST_ROWS])):
+        shown = images[(classes == number).nonzero()[:COLUMNS, 0]]
+        rows += [shown, blank.expand(COLUMNS - len(shown), *blank.shape[1:])]
     save_rows(torch.cat(rows), COLUMNS, directory / file)

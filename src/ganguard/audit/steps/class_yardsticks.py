@@ -8,7 +8,6 @@ from torch import Tensor
 from ganguard.audit.steps.by_class import REAL_BY_CLASS, ClassYardsticks, Seen, save_by_class
 from ganguard.audit.steps.drawn import Drawn
 from ganguard.audit.steps.real import Real
-from ganguard.comparison.classes import numbered_as
 from ganguard.comparison.embedding import Embedding
 from ganguard.results.records import Measurement
 from ganguard.targets.conditions import conditions_of
@@ -39,12 +38,11 @@ def measure_by_class(
     if (known := conditions_of(target)) is None:
         return [], ""
     classes = _yardsticks(embed, known.names, draws, features, real)
-    save_by_class(draws[0], classes.names, directory)
+    save_by_class(*draws[0], classes.names, directory)
     measurements = _of_target(classes)
     if labels := real.labels_of(real.train):
-        shown = [labels.names[k] for k in labels.numbers]
-        save_by_class(Drawn(real.images[real.train], shown), classes.names, directory, REAL_BY_CLASS)
-        train = classes.seen(everything[real.train], shown, None)
+        save_by_class(real.images[real.train], labels, classes.names, directory, REAL_BY_CLASS)
+        train = Seen.of(classes.names, everything[real.train], labels, None)
         measurements += classes.distances("train", train, classes.reference, "reference", 0)
     return measurements, classes.write(directory)
 
@@ -54,12 +52,10 @@ def _yardsticks(
 ) -> ClassYardsticks:
     # A network of other classes than the real images' says nothing of theirs.
     told = embed.probabilities if embed.settings.learns_labels else lambda images: None
-    labels, held_out = real.labels_of(real.reference), told(real.images[real.reference])
-    shown = None if labels is None else numbered_as(labels.numbers, labels.names, names)
-    reference = Seen(features[-1], shown, held_out)
-    classes = ClassYardsticks(names, real.classes, (), reference)
+    held_out, labels = real.images[real.reference], real.labels_of(real.reference)
+    reference = Seen.of(names, features[-1], labels, told(held_out))
     first, second = (
-        classes.seen(rows, draw.conditions, told(draw.images))
+        Seen.of(names, rows, draw.labels, told(draw.images))
         for draw, rows in zip(draws, features, strict=False)
     )
     return ClassYardsticks(names, real.classes, (first, second), reference)

@@ -30,7 +30,7 @@ def run_found(call: StepCall[FoundSettings, FoundInputs[Path]]) -> Digests:
     for start in range(0, count, _AT_ONCE):
         indices = range(start, min(start + _AT_ONCE, count))
         found = _drawn(copy, indices, call.settings.ask)
-        store.write(start, found.images, None, found.conditions)
+        store.write(start, found.images, None, found.labels and found.labels.said())
         call.progress(indices.stop, count, "drawing")
     write_queries(call.directory, 0)
     return {"result": tensor_digest({"images": store.read(count)})}

@@ -8,9 +8,8 @@ from torch import Tensor
 
 from ganguard.attacks.subsampling.refinement_files import KEPT
 from ganguard.audit.plan.adversary_work import MeasureInputs, MeasureSettings
-from ganguard.audit.steps.by_class import read_class_yardsticks, save_by_class
+from ganguard.audit.steps.by_class import Seen, read_class_yardsticks, save_by_class
 from ganguard.audit.steps.call import Digests, Kind, StepCall
-from ganguard.audit.steps.drawn import Drawn
 from ganguard.audit.steps.known_files import read_known
 from ganguard.audit.steps.measurements import DRAWS, MEASURES, write_measurements
 from ganguard.audit.steps.replay import FEWEST_REMEMBERED, read_features
@@ -48,28 +47,29 @@ def run_measure(call: Call) -> Digests:
     classes = read_class_yardsticks(inputs.yardsticks, points)
     measurements: list[Measurement] = []
     for draw in range(DRAWS):
-        images, asked = drawn(draw)
+        images, labels = drawn(draw)
         balls = Balls.around(embed(images), k=NEIGHBOURS)
+        probabilities = None if draw else embed.probabilities(images)
         beside = partial(compare, "substitute", balls, draw=draw, published=published)
         measurements += beside(yardsticks.draws[draw], "target")
         measurements += beside(yardsticks.reference, "reference")
         if classes:
-            seen = classes.seen(balls.points, asked, None if draw else embed.probabilities(images))
+            seen = Seen.of(classes.names, balls.points, labels, probabilities)
             measurements += classes.compare("substitute", seen, draw)
-            if draw == 0:
-                save_by_class(Drawn(images, asked), classes.names, call.directory)
         if draw == 0:
             natural = yardsticks.natural
             measurements += by_itself(
                 "substitute",
                 images,
-                embed.probabilities(images),
+                probabilities,
                 natural,
                 unscaled=published.unscaled(balls.points) if published else None,
             )
             measurements += compare_pixels("substitute", images, yardsticks.bins, "target")
             measurements += _beside_training(call, balls.points, embed, yardsticks, bought)
             save_grid(images[:TILES], call.directory)
+            if classes:
+                save_by_class(images, labels, classes.names, call.directory)
         call.progress(draw + 1, DRAWS, "measuring")
     if bought is not None:
         measurements += compare_refined(inputs.substitute, bought, yardsticks.reference)

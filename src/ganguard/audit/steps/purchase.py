@@ -100,7 +100,7 @@ def buy_for_auditor(
     directory, seed = store_directory(call.audit, account), derived_seed(draw, "auditor")
     store = Store(directory, target.identity, account, seed, ask=ask_to_store(target, ask))
     images = harvest(_metered(call.audit, store, target, samples), store, samples, call.progress)
-    return Drawn(images, store.read_conditions(samples) if store.ask else None)
+    return Drawn.of_names(images, store.read_conditions(samples) if store.ask else None)
 
 
 def buy_draws(

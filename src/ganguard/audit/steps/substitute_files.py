@@ -48,4 +48,4 @@ def draws_of(
 def _found(store: Store, samples: int, draw: int) -> Drawn:
     first, stop = draw * samples, (draw + 1) * samples
     names = store.read_conditions(stop)[first:] if store.ask else None
-    return Drawn(store.read(stop)[first:], names)
+    return Drawn.of_names(store.read(stop)[first:], names)

@@ -8,7 +8,7 @@ from urllib.parse import SplitResult
 from pydantic import Field, ValidationInfo, field_validator
 
 from ganguard.base.errors import TargetError
-from ganguard.base.settings import Float, NonNegative, Positive, Settings, absolute
+from ganguard.base.settings import Float, Name, NonNegative, Positive, Settings, absolute
 from ganguard.data.crops import Side
 from ganguard.targets.allowed import is_loopback
 from ganguard.targets.api.answers import answers_directory
@@ -18,7 +18,7 @@ from ganguard.targets.api.image import Behind, Reading, Size, shape_given
 from ganguard.targets.api.json_path import Step
 from ganguard.targets.api.request import ApiRequest
 from ganguard.targets.api.target import ApiTarget
-from ganguard.targets.prompts import Prompt, absolute_file, texts_of
+from ganguard.targets.prompts import absolute_file, texts_of
 
 
 class ApiSettings(Settings):
@@ -44,7 +44,7 @@ class ApiSettings(Settings):
         timeout: seconds until an answer must come.
     """
 
-    prompts: str | tuple[Prompt, ...] = ()
+    prompts: str | tuple[Name, ...] = ()
     n: Annotated[Positive, Field(le=64)] = 1
     size: Size = ""
     resize: Side | None = None

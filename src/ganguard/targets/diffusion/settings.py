@@ -8,11 +8,11 @@ from pydantic import Field, field_validator, model_validator
 
 from ganguard.base.cache import content_key
 from ganguard.base.compute import Compute
-from ganguard.base.settings import Float, NonNegative, Plain, Positive, absolute, shortened
+from ganguard.base.settings import Float, Name, NonNegative, Plain, Positive, absolute, shortened
 from ganguard.targets.diffusion.files import digest_of, directory_of, require_readable, versions
 from ganguard.targets.hub import NAME
 from ganguard.targets.load import TargetSettings, naming
-from ganguard.targets.prompts import Prompt, absolute_file, texts_of
+from ganguard.targets.prompts import absolute_file, texts_of
 from ganguard.targets.protocol import BlackBoxTarget
 
 MOST_STEPS = 10_000
@@ -48,7 +48,7 @@ class DiffusersTarget(TargetSettings):
     eta: Annotated[Float, Field(ge=0, le=1)] | None = None
     precision: Literal["float32", "float16", "bfloat16"] = "float32"
     batch: Annotated[Positive, Field(le=64)] = 8
-    prompts: str | tuple[Prompt, ...] = ()
+    prompts: str | tuple[Name, ...] = ()
     labels: tuple[NonNegative, ...] = ()
     others: Annotated[Plain, Field(default_factory=dict)]
 
