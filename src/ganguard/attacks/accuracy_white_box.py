@@ -14,13 +14,14 @@ from typing import ClassVar, Literal
 
 from torch import Tensor
 
-from ganguard.attacks.labels import bought_labels, real_labels, shown_as
+from ganguard.attacks.labels import told_of
 from ganguard.attacks.protocol import Attack, Knowledge, Needs, Relation, Substitute, Workspace
 from ganguard.attacks.real_images import RealImagesSettings, require_real, train_with_real
 from ganguard.attacks.subsampling.density_ratio import RATIOS
 from ganguard.attacks.subsampling.refinement_files import kept_before, write_refinement
 from ganguard.attacks.subsampling.refining import (
     Refining,
+    Shown,
     refine,
     require_readable,
     scores_of,
@@ -87,10 +88,8 @@ def run(
     X_r, _ = require_real(knowledge, target.image_shape)
     settings.require_known(len(X_r))
     images = harvest(target, workspace.store, settings.query_budget, workspace.progress)
-    known = conditions_of(target)
-    asked = known.numbers(workspace.store.read_conditions(len(images))) if known else None
-    kept = _refined(target, images, asked, settings, knowledge, workspace, seed=seed)
-    labels = bought_labels(settings, target, workspace.store, len(images))
+    told = told_of(settings, target, workspace.store, knowledge, len(images))
+    kept = _refined(target, images, told.shown, settings, knowledge, workspace, seed=seed)
     checkpoint = train_with_real(
         images[kept],
         settings,
@@ -98,8 +97,8 @@ def run(
         workspace,
         seed=seed,
         initial_weights=_initial_weights(target, settings),
-        labels=labels and labels.of(kept),
-        of_real=real_labels(settings, target, knowledge, X_r),
+        labels=told.bought and told.bought.of(kept),
+        of_real=told.real,
     )
     return Substitute(checkpoint, settings.query_budget)
 
@@ -107,7 +106,7 @@ def run(
 def _refined(
     target: WhiteBoxTarget,
     images: Tensor,
-    asked: Tensor | None,
+    shown: Shown,
     settings: WhiteBoxSettings,
     knowledge: Knowledge,
     workspace: Workspace,
@@ -116,10 +115,9 @@ def _refined(
 ) -> Tensor:
     """Return the indices (N,) of the images to train on, as an earlier run chose them, or chosen now.
 
-    asked: what each image of a conditional target was asked for, (N,).
+    shown: the classes by which a conditional D scores the images.
     """
     (X_r, judge), D = require_real(knowledge, target.image_shape), target.discriminator
-    shown = shown_as(target, asked, knowledge)
     identity = content_key(
         images=tensor_digest({"bought": images, "real": X_r, **_told(D, X_r, shown.real)}),
         refining=settings.refining.model_dump(mode="json"),

@@ -3,6 +3,8 @@
 A substitute whose architecture has no `classes` throws them away.
 """
 
+from typing import NamedTuple
+
 from torch import Tensor
 
 from ganguard.architectures.networks import classes_of
@@ -11,7 +13,7 @@ from ganguard.attacks.subsampling.refining import NOTHING_SHOWN, Shown
 from ganguard.base.errors import SpecError
 from ganguard.base.labels import Labels
 from ganguard.queries.store import Store
-from ganguard.targets.conditions import Conditions, conditions_of
+from ganguard.targets.conditions import conditions_of
 from ganguard.targets.protocol import BlackBoxTarget
 from ganguard.training.settings import TrainingSettings
 
@@ -23,8 +25,7 @@ def bought_labels(
 
     Raises DataError if the store does not say it.
     """
-    known = _known(settings, target)
-    return None if known is None else Labels(known.numbers(store.read_conditions(count)), known.names)
+    return _asked(target, store, count) if classes_of(settings.architecture) else None
 
 
 def real_labels(
@@ -36,8 +37,8 @@ def real_labels(
 
     Raises SpecError if it does not know them.
     """
-    known = _known(settings, target)
-    if known is None:
+    known = conditions_of(target)
+    if known is None or not classes_of(settings.architecture):
         return None
     found = knowledge.real_labels and knowledge.real_labels.told(known.names)
     if found is None or len(found.numbers) != len(images):
@@ -48,15 +49,38 @@ def real_labels(
     return found
 
 
-def shown_as(target: BlackBoxTarget, asked: Tensor | None, knowledge: Knowledge) -> Shown:
-    """Return the classes by which a conditional D scores bought and real images; none if they are not known.
+class Told(NamedTuple):
+    """The classes of the images of an attack that holds D.
 
-    asked: what each bought image was asked for, (N,).
+    Attributes:
+        bought: of bought images, as the substitute learns them; None if it has no classes.
+        real: of the adversary's real images, likewise.
+        shown: of both, as a conditional D scores them.
     """
-    known, of_real = conditions_of(target), knowledge.real_labels
-    told = of_real.told(known.names) if known and of_real else None
-    return NOTHING_SHOWN if told is None else Shown(asked, told.numbers)
+
+    bought: Labels | None
+    real: Labels | None
+    shown: Shown
 
 
-def _known(settings: TrainingSettings, target: BlackBoxTarget) -> Conditions | None:
-    return conditions_of(target) if classes_of(settings.architecture) else None
+def told_of(
+    settings: TrainingSettings, target: BlackBoxTarget, store: Store, knowledge: Knowledge, count: int
+) -> Told:
+    """Return the classes of the first `count` bought images and of the real ones.
+
+    Raises as `bought_labels` and `real_labels` do.
+    """
+    X_r, learns = knowledge.real_images, classes_of(settings.architecture) > 0
+    asked = _asked(target, store, count)
+    known = knowledge.real_labels.told(asked.names) if asked and knowledge.real_labels else None
+    return Told(
+        asked if learns else None,
+        None if X_r is None else real_labels(settings, target, knowledge, X_r),
+        Shown(asked.numbers, known.numbers) if asked and known else NOTHING_SHOWN,
+    )
+
+
+def _asked(target: BlackBoxTarget, store: Store, count: int) -> Labels | None:
+    """Return what the first `count` bought images were asked for; None if the target takes no conditions."""
+    known = conditions_of(target)
+    return None if known is None else Labels(known.numbers(store.read_conditions(count)), known.names)

@@ -17,7 +17,7 @@ from ganguard.base.cache import canonical_json, content_key
 from ganguard.base.errors import SpecError, TargetError
 from ganguard.defences.protocol import Defence, InputDefence, OutputDefence, Tools
 from ganguard.defences.streams import Streams
-from ganguard.targets.ask import asked_of
+from ganguard.targets.ask import given_or_drawn
 from ganguard.targets.conditions import conditions_of, generate, request_digest, sample
 from ganguard.targets.prior import NORMAL, PriorSettings, prior_of
 from ganguard.targets.protocol import BlackBoxTarget, Discriminator, LatentTarget, WhiteBoxTarget
@@ -228,8 +228,7 @@ class DefendedLatentTarget(DefendedTarget):
             start, stop = start // REQUEST * REQUEST, -(-stop // REQUEST) * REQUEST
         latents = self.draw_latents(range(start, stop), seed=seed)
         requests = [f"{seed}:{i}".encode() for i in range(start, stop)]
-        if conditions is None:
-            conditions = asked_of(self, None, indices, seed=seed)
+        conditions = given_or_drawn(self, conditions, indices, seed=seed)
         wanted = slice(indices.start - start, indices.stop - start)
         return self._answer(latents, requests, wanted, conditions)
 

@@ -29,7 +29,7 @@ from ganguard.defences.input_semantic_interpolation import SemanticInterpolation
 from ganguard.defences.protocol import Defence, parse_chain
 from ganguard.queries.ledger_tables import LARGEST
 from ganguard.targets.batching_target import BatchingSettings
-from ganguard.targets.conditions import Conditions
+from ganguard.targets.conditions import Conditions, as_name
 from ganguard.targets.load import TargetSettings, parse_target
 
 DEFAULT_CLASS = "default"
@@ -54,10 +54,7 @@ def _named(value: object) -> object:
     """Return a mapping whose names are texts: YAML reads some as numbers."""
     if not isinstance(value, Mapping):
         return value
-    return {
-        str(name) if isinstance(name, int) and not isinstance(name, bool) else name: images
-        for name, images in cast(Mapping[Any, Any], value).items()
-    }
+    return {as_name(name): images for name, images in cast(Mapping[Any, Any], value).items()}
 
 
 Budget = Annotated[int, Field(strict=True, ge=0, le=LARGEST)]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ganguard.base.errors import TargetError
 from ganguard.base.seeds import normal
-from ganguard.targets.ask import asked_of
+from ganguard.targets.ask import given_or_drawn
 from ganguard.targets.conditions import conditions_of, generate
 from ganguard.targets.prior import prior_of
 from ganguard.targets.protocol import BlackBoxTarget, Discriminator, LatentTarget, WhiteBoxTarget
@@ -41,8 +41,7 @@ class AveragedTarget:
         Image i is a pure function of (seed, i), and of its condition, if the images of the target inside are.
         All copies of a code are asked for with its condition; all conditions equally often if none are given.
         """
-        if conditions is None:
-            conditions = asked_of(self, None, indices, seed=seed)
+        conditions = given_or_drawn(self, conditions, indices, seed=seed)
         at_once = max(1, AT_ONCE // self._copies)
         parts = [slice(i, i + at_once) for i in range(0, len(indices), at_once)]
         asked = [None if conditions is None else conditions[part] for part in parts]

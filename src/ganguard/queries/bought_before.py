@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from ganguard.base.errors import TargetError
+from ganguard.targets.ask import asked_of
 from ganguard.targets.conditions import Conditions, conditions_of, require_conditions
 from ganguard.targets.images import BoughtImages
 from ganguard.targets.protocol import BlackBoxTarget, Discriminator, WhiteBoxTarget
@@ -32,16 +33,13 @@ class BoughtBefore:
         images = self._images.sample(indices, seed=seed)
         if conditions is not None:
             require_conditions(conditions, self.conditions, len(indices))
-            if not torch.equal(conditions, self._given(indices)):
+            given = asked_of(self, None, indices, seed=seed)
+            if given is None or not torch.equal(conditions, given):
                 raise TargetError(
                     "these images were bought before, for conditions of their own, and none can be had for "
                     "others."
                 )
         return images
-
-    def _given(self, indices: range) -> Tensor:
-        given = self.conditions.given if self.conditions else None
-        return torch.tensor((given or ())[indices.start : indices.stop], dtype=torch.int64)
 
 
 class BoughtBeforeWhiteBox(BoughtBefore):

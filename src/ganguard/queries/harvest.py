@@ -21,7 +21,7 @@ from ganguard.base.progress import Progress, silent
 from ganguard.queries.judged_ask import shares_by_spread
 from ganguard.queries.store import DESCRIPTION, Store
 from ganguard.targets.ask import UNIFORM, asked_of, require_askable
-from ganguard.targets.conditions import conditions_of, generate, sample
+from ganguard.targets.conditions import conditions_of, generate, names_of, sample
 from ganguard.targets.protocol import BlackBoxTarget, LatentTarget
 
 SHARD = 512  # images: a whole number of requests of 64
@@ -177,9 +177,8 @@ def _ask(
     target: BlackBoxTarget, store: Store, indices: range, shares: Tensor | None
 ) -> tuple[Tensor, Tensor | None, list[str] | None]:
     """Return images, the codes that were sent for them, and the names of the conditions that were."""
-    known = conditions_of(target)
     asked = asked_of(target, store.ask, indices, seed=store.seed, shares=shares)
-    names = known.said(asked) if known and asked is not None else None
+    names = names_of(conditions_of(target), asked)
     if store.codes == "client" and isinstance(target, LatentTarget):
         latents = target.draw_latents(indices, seed=store.seed)
         return generate(target, latents, asked), latents, names

@@ -11,6 +11,7 @@ from ganguard.queries.reservation import of_conditions, reservation_id, sample_w
 from ganguard.targets.conditions import (
     conditions_of,
     generate,
+    names_of,
     request_digest,
     require_conditions,
     sample,
@@ -64,8 +65,8 @@ class MeteredTarget:
 
     def _reserve(self, request: str, images: int, conditions: Tensor | None = None) -> str:
         reservation = reservation_id(self.identity, self._account, request)
-        names = self.conditions.said(conditions) if self.conditions and conditions is not None else []
-        self._ledger.reserve(reservation, self._account, images, request, of_conditions(names))
+        names = names_of(self.conditions, conditions)
+        self._ledger.reserve(reservation, self._account, images, request, of_conditions(names or ()))
         return reservation
 
     def _delivered(self, images: Tensor, reservation: str, count: int) -> Tensor:

@@ -12,7 +12,7 @@ from ganguard.base.cache import content_key
 from ganguard.base.errors import TargetError
 from ganguard.base.seeds import uniform
 from ganguard.base.settings import Float, Name, Positive, Settings, Sparse, parse, shortened
-from ganguard.targets.conditions import Conditions, conditions_of
+from ganguard.targets.conditions import Conditions, as_name, conditions_of, require_conditions
 
 ADD_UP = 1e-6  # how far proportions may be from 1 in all
 Share = Annotated[Float, Field(ge=0, le=1)]
@@ -22,16 +22,11 @@ def _pairs(value: object) -> object:
     """Return the items of a mapping. Names that YAML reads as numbers are texts."""
     if not isinstance(value, Mapping):
         return value
-    return tuple((_text(name), share) for name, share in cast(Mapping[Any, Any], value).items())
+    return tuple((as_name(name), share) for name, share in cast(Mapping[Any, Any], value).items())
 
 
 def _texts(value: object) -> object:
-    return tuple(map(_text, cast(list[Any], value))) if isinstance(value, list | tuple) else value
-
-
-def _text(name: object) -> object:
-    """Return the name of a condition, which YAML reads as a number if it looks like one."""
-    return str(name) if isinstance(name, int) and not isinstance(name, bool) else name
+    return tuple(map(as_name, cast(list[Any], value))) if isinstance(value, list | tuple) else value
 
 
 class Ask(Sparse):
@@ -211,6 +206,18 @@ def asked_of(
         require_askable(target, ask)
         return None
     return (ask or UNIFORM).draw(conditions, indices, seed=seed, shares=shares)
+
+
+def given_or_drawn(target: object, conditions: Tensor | None, indices: range, *, seed: int) -> Tensor | None:
+    """Return the conditions that a client gives, (len(indices),), or those that a target shows if it gives
+    none; None if the target takes none.
+
+    Raises TargetError if it gives some, and the target takes none or others.
+    """
+    if conditions is None:
+        return asked_of(target, None, indices, seed=seed)
+    require_conditions(conditions, conditions_of(target), len(indices))
+    return conditions
 
 
 def ask_to_store(target: object, ask: Ask | None) -> Ask | None:

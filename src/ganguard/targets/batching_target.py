@@ -25,7 +25,7 @@ from torch import Tensor
 
 from ganguard.base.errors import StepError
 from ganguard.base.settings import Positive, Settings
-from ganguard.targets.ask import asked_of
+from ganguard.targets.ask import given_or_drawn
 from ganguard.targets.batching import MICRO_BATCH
 from ganguard.targets.conditions import conditions_of, generate, sample, with_conditions
 from ganguard.targets.prior import prior_of
@@ -311,6 +311,5 @@ class QueuedLatentTarget(QueuedTarget):
 
     def sample(self, indices: range, *, seed: int, conditions: Tensor | None = None) -> Tensor:
         """Return images (len(indices), C, H, W) uint8 of the codes `draw_latents(indices, seed=seed)`."""
-        if conditions is None:
-            conditions = asked_of(self, None, indices, seed=seed)
+        conditions = given_or_drawn(self, conditions, indices, seed=seed)
         return self.generate(self.draw_latents(indices, seed=seed), conditions=conditions)

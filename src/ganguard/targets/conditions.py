@@ -89,6 +89,11 @@ class Conditions(Settings):
         return [self.names[number] for number in numbers.tolist()]
 
 
+def as_name(value: object) -> object:
+    """Return the name of a condition, which YAML reads as a number if it looks like one."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 def _named(value: object) -> object:
     """Return the field of Conditions from a number of classes, or a list of their names."""
     if isinstance(value, int) and not isinstance(value, bool):
@@ -160,12 +165,17 @@ def with_conditions(latents: Tensor, conditions: Tensor | None, known: Condition
 
     Raises TargetError if a conditional target is asked for none, or another one for any.
     """
-    if known is None and conditions is None:
-        return latents
-    if conditions is None:
+    require_with_codes(conditions, known, len(latents))
+    return latents if conditions is None else torch.cat([latents, conditions[:, None].to(latents)], 1)
+
+
+def require_with_codes(conditions: Tensor | None, known: Conditions | None, count: int) -> None:
+    """Raise TargetError if a conditional target gets `count` codes without a condition for each, or another
+    one gets codes with any."""
+    if conditions is not None:
+        require_conditions(conditions, known, count)
+    elif known is not None:
         raise TargetError("this target is asked for a condition with each code, and none was given.")
-    require_conditions(conditions, known, len(latents))
-    return torch.cat([latents, conditions[:, None].to(latents)], 1)
 
 
 def require_conditions(conditions: Tensor, known: Conditions | None, count: int) -> None:
@@ -178,6 +188,11 @@ def require_conditions(conditions: Tensor, known: Conditions | None, count: int)
             f"conditions must be ({count},) int64 from 0 to {len(known) - 1}; got {conditions.dtype} "
             f"{tuple(conditions.shape)}."
         )
+
+
+def names_of(known: Conditions | None, conditions: Tensor | None) -> list[str] | None:
+    """Return the names of conditions (N,) of a target; None if there are none."""
+    return None if known is None or conditions is None else known.said(conditions)
 
 
 def request_digest(latents: Tensor, conditions: Tensor | None) -> str:

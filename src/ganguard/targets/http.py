@@ -19,7 +19,7 @@ from ganguard.base.compute import Compute
 from ganguard.base.errors import TargetError
 from ganguard.base.settings import shortened
 from ganguard.targets.allowed import is_loopback, parts_of, require_allowed
-from ganguard.targets.ask import asked_of
+from ganguard.targets.ask import given_or_drawn
 from ganguard.targets.batching import MICRO_BATCH
 from ganguard.targets.conditions import (
     Conditions,
@@ -27,6 +27,7 @@ from ganguard.targets.conditions import (
     conditions_words,
     request_digest,
     require_conditions,
+    require_with_codes,
 )
 from ganguard.targets.load import TargetSettings
 from ganguard.targets.prior import OfIndices, PriorSettings
@@ -186,8 +187,7 @@ class RemoteLatentTarget(RemoteTarget):
     def generate(self, latents: Tensor, *, conditions: Tensor | None = None) -> Tensor:
         """Return images (N, C, H, W) uint8 of codes (N, latent_dim), and of conditions (N,) int64, which a
         conditional target needs. Raises as `sample` does."""
-        if self.conditions is not None and conditions is None:
-            raise TargetError("this target is asked for a condition with each code, and none was given.")
+        require_with_codes(conditions, self.conditions, len(latents))
         whole = request_digest(latents, conditions)
         parts = latents.float().split(self._at_once)
         asked = self._split(conditions, [len(part) for part in parts])
@@ -201,8 +201,7 @@ class RemoteLatentTarget(RemoteTarget):
         """Return images (len(indices), C, H, W) uint8 of the codes `draw_latents(indices, seed=seed)`."""
         if self._scopes.choose_seed:
             return super().sample(indices, seed=seed, conditions=conditions)
-        if conditions is None:
-            conditions = asked_of(self, None, indices, seed=seed)
+        conditions = given_or_drawn(self, conditions, indices, seed=seed)
         return self.generate(self.draw_latents(indices, seed=seed), conditions=conditions)
 
     def _made(self, latents: Tensor, conditions: Tensor | None, words: str) -> Tensor:

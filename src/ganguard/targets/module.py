@@ -14,7 +14,7 @@ from ganguard.base.cache import tensor_digest
 from ganguard.base.compute import Compute, use_threads
 from ganguard.base.errors import TargetError
 from ganguard.base.images import to_uint8
-from ganguard.targets.ask import asked_of
+from ganguard.targets.ask import given_or_drawn
 from ganguard.targets.batching import MICRO_BATCH, in_micro_batches
 from ganguard.targets.conditions import with_conditions
 from ganguard.targets.discriminator import ModuleDiscriminator, handed_over
@@ -100,8 +100,7 @@ class ModuleTarget:
 
         conditions: (len(indices),) int64, what a conditional G is asked for; None asks for all equally often.
         """
-        if conditions is None:
-            conditions = asked_of(self, None, indices, seed=seed)
+        conditions = given_or_drawn(self, conditions, indices, seed=seed)
         return self.generate(self.draw_latents(indices, seed=seed), conditions=conditions)
 
     def _batched(self, function: Callable[[Tensor], Tensor], z: Tensor) -> Tensor:

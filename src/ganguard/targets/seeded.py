@@ -10,9 +10,9 @@ from ganguard.base.cache import tensor_digest
 from ganguard.base.compute import use_threads
 from ganguard.base.errors import TargetError
 from ganguard.base.images import to_uint8
-from ganguard.targets.ask import asked_of
+from ganguard.targets.ask import given_or_drawn
 from ganguard.targets.batching import in_micro_batches
-from ganguard.targets.conditions import Conditions, require_conditions
+from ganguard.targets.conditions import Conditions
 from ganguard.targets.foreign.conditional import spread
 from ganguard.targets.foreign.made import require_made
 from ganguard.targets.foreign.purity import require_pure
@@ -99,9 +99,7 @@ class SeededTarget:
 
         Raises TargetError if it takes none, or others.
         """
-        if conditions is not None:
-            require_conditions(conditions, self.conditions, len(indices))
-        asked = asked_of(self, None, indices, seed=seed) if conditions is None else conditions
+        asked = given_or_drawn(self, conditions, indices, seed=seed)
         with use_threads(self._threads):
             return self._images(seed, _rows(indices, asked))
 

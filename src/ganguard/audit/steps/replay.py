@@ -85,6 +85,7 @@ REPLAY = Kind(
         "ganguard.queries.store",
         "ganguard.data.parquet",
         "ganguard.targets.ask",
+        "ganguard.targets.conditions",
         "ganguard.targets.protocol",
         "ganguard.audit.steps.purchase_files",
         "ganguard.audit.steps.yardstick_files",

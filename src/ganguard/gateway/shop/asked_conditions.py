@@ -10,8 +10,7 @@ from ganguard.base.errors import SpecError
 from ganguard.base.settings import one_line
 from ganguard.gateway.refusals import ProblemError
 from ganguard.queries.ledger_conditions import ConditionBudgetError
-from ganguard.targets.conditions import LONGEST_SAID, Conditions, conditions_of
-from ganguard.targets.protocol import BlackBoxTarget
+from ganguard.targets.conditions import LONGEST_SAID, Conditions
 
 
 @dataclass(frozen=True)
@@ -57,12 +56,6 @@ def conditions_asked(said: str | list[str] | None, count: int, known: Conditions
         raise ProblemError(422, f"condition: {problem}") from None
     each = numbers if isinstance(said, list) else numbers.expand(count).clone()
     return AskedConditions(each, _words(known.said(each)))
-
-
-def names_of(target: BlackBoxTarget, conditions: Tensor | None) -> list[str]:
-    """Return the names of conditions (N,) of a target; none if it takes none."""
-    known = conditions_of(target)
-    return [] if known is None or conditions is None else known.said(conditions)
 
 
 def condition_exhausted(refusal: ConditionBudgetError) -> ProblemError:

@@ -17,10 +17,7 @@ from torch import Tensor
 from ganguard.base.errors import BudgetError, GanguardError, ReservationError, StepError
 from ganguard.gateway.refusals import AGAIN_AFTER, ProblemError
 from ganguard.gateway.seldom import PROVOKED
-from ganguard.gateway.shop.asked_conditions import (
-    condition_exhausted,
-    names_of,
-)
+from ganguard.gateway.shop.asked_conditions import condition_exhausted
 from ganguard.gateway.shop.group_commit import GroupCommit
 from ganguard.gateway.shop.in_progress import InProgress, Together
 from ganguard.gateway.shop.offers import Offer
@@ -30,7 +27,7 @@ from ganguard.queries.ledger import Ledger, Purchase
 from ganguard.queries.ledger_conditions import ConditionBudgetError
 from ganguard.queries.reservation import of_conditions
 from ganguard.targets.ask import asked_of
-from ganguard.targets.conditions import conditions_of, generate, sample
+from ganguard.targets.conditions import conditions_of, generate, names_of, sample
 from ganguard.targets.protocol import BlackBoxTarget, LatentTarget, require_answer
 
 _BY = " by "  # separates the request from its provenance in the ledger
@@ -63,7 +60,8 @@ class OrderProcessor:
         request, 409 if the images were reserved under another provenance. Raises whatever the ledger raises.
         """
         recorded = f"{order.words()}{_BY}{offer.provenance.words()}"
-        names = names_of(offer.target, self.conditions(order, offer.target))
+        asked_for = self.conditions(order, offer.target)
+        names = names_of(conditions_of(offer.target), asked_for) or []
         asked = of_conditions(names, offer.budgets, self._one_of(order, names))
         wanted = Purchase(order.reservation, order.account, order.count, recorded, asked)
         try:
@@ -178,8 +176,7 @@ class OrderProcessor:
         conditions = self.conditions(order, target)
         if order.latents is not None and isinstance(target, LatentTarget):
             return generate(target, order.latents, conditions)
-        seed = self._drawn(order, target) if order.seed is None else order.seed
-        return sample(target, order.indices, seed=seed, conditions=conditions)
+        return sample(target, order.indices, seed=self._seed(order, target), conditions=conditions)
 
     def conditions(self, order: Order, target: BlackBoxTarget) -> Tensor | None:
         """Return what each image of an order is asked for, (count,); None if the target takes no conditions.
@@ -188,8 +185,7 @@ class OrderProcessor:
         """
         if order.asked.numbers is not None or conditions_of(target) is None:
             return order.asked.numbers
-        seed = self._drawn(order, target) if order.seed is None else order.seed
-        return asked_of(target, None, order.indices, seed=seed)
+        return asked_of(target, None, order.indices, seed=self._seed(order, target))
 
     def _one_of(self, order: Order, names: list[str]) -> str | None:
         """Return the condition of one image of an order, which cannot be predicted without the secret: the
@@ -199,12 +195,14 @@ class OrderProcessor:
         drawn = hmac.digest(self._secret, f"one image\x1f{order.reservation}".encode(), "sha256")
         return names[int.from_bytes(drawn[:8], "little") % len(names)]
 
-    def _drawn(self, order: Order, target: BlackBoxTarget) -> int:
-        """Return the seed of an order without one, which cannot be predicted without the secret.
+    def _seed(self, order: Order, target: BlackBoxTarget) -> int:
+        """Return the seed of an order: the client's, or one that cannot be predicted without the secret.
 
-        It depends on the target with its defences: an account that changes class, and orders again under an
-        old idempotency key, must not get the same codes behind other defences.
+        The latter depends on the target with its defences: an account that changes class, and orders again
+        under an old idempotency key, must not get the same codes behind other defences.
         """
+        if order.seed is not None:
+            return order.seed
         said = f"{order.account}\x1f{order.idempotency_key}\x1f{target.identity}".encode()
         return int.from_bytes(hmac.digest(self._secret, b"seed\x1f" + said, "sha256")[:7], "little")
 

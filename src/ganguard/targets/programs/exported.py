@@ -120,7 +120,6 @@ def _runner(module: Any, inputs: list[Given], labels: Given | None) -> Callable[
     def run(codes: Tensor, y: Tensor | None = None) -> Tensor:
         if labels is None or y is None:
             return module(codes)
-        shaped = y.view(-1, *(1 for _ in labels.sides[1:]))
-        return module(*(shaped if one is labels else codes for one in inputs))
+        return module(*(labels.shaped(y) if one is labels else codes for one in inputs))
 
     return run

@@ -124,8 +124,7 @@ def _runner(session: Any, given: Given, labels: Given | None, output: str) -> Ca
     def run(codes: Tensor, y: Tensor | None = None) -> Tensor:
         fed: dict[str, Any] = {given.name: codes.numpy().astype(FLOATS[given.kind])}
         if labels is not None and y is not None:
-            shaped = y.view(-1, *(1 for _ in labels.sides[1:]))
-            fed[labels.name] = shaped.numpy().astype(WHOLE[labels.kind])
+            fed[labels.name] = labels.shaped(y).numpy().astype(WHOLE[labels.kind])
         (images,) = session.run([output], fed)
         found = torch.from_numpy(np.asarray(images))
         return found.float() if found.is_floating_point() else found

@@ -62,6 +62,10 @@ class Given:
     kind: str
     sides: tuple[Side, ...]
 
+    def shaped(self, y: Tensor) -> Tensor:
+        """Return classes (N,) in the form that the input takes, (N,) or (N, 1)."""
+        return y.view(-1, *(1 for _ in self.sides[1:]))
+
 
 def inputs_of(given: Sequence[Given], known: Conditions | None) -> tuple[Given, Given | None]:
     """Return the input of a program that takes codes, and the one that takes the numbers of classes.
