@@ -90,10 +90,11 @@ class BigGAN(ConditionalSettings):
                 f"pixels, since each block of G takes a part of z; got {self.latent_dim}."
             )
         plan, downs = _plan(k), k if k in PLANS or k > max(PLANS) else max(1, k - 1)
-        before, after = ([self.width * unit for unit in units] for units in plan)
+        of_g = [self.width * unit for unit in plan.generator]
+        of_d = [self.width * unit for unit in plan.discriminator]
         return Networks(
-            BigGANGenerator(channels, canvas, before, self.latent_dim, self.classes),
-            BigGANDiscriminator(channels, canvas, after, downs, self.classes),
+            BigGANGenerator(channels, canvas, of_g, self.latent_dim, self.classes),
+            BigGANDiscriminator(channels, canvas, of_d, downs, self.classes),
         )
 
 

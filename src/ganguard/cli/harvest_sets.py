@@ -1,5 +1,6 @@
 """Harvests as the sets of images that `ganguard measure` compares."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,13 +27,12 @@ def of_harvest(directory: Path, shards: list[tuple[int, int, Path]], samples: in
         if (count := min(stop - start, samples - len(numbers))) > 0:
             wanted.append((file, count))
             numbers += range(start, start + count)
-    whole = Whole(
-        "index",
-        len(numbers),
-        lambda _: (part for file, count in wanted for part in stream_parquet(file, count)),
-        numbers=numbers,
-        origin=_seed_of(directory),
-    )
+
+    def parts(_: torch.Tensor) -> Iterator[torch.Tensor]:
+        for file, count in wanted:
+            yield from stream_parquet(file, count)
+
+    whole = Whole("index", len(numbers), parts, numbers=numbers, origin=_seed_of(directory))
     shape = shape_of(read_parquet([wanted[0][0]], 1))
     return ImageSet(
         len(numbers),

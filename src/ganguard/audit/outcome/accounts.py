@@ -38,7 +38,8 @@ def account_records(
         target = _identity(ground.target_in(scenario), done)
         drawn_from = _identity(ground.measured_target, done) if scenario == UNDEFENDED else target
         drawn = [auditor_account(drawn_from, draw, ask) for draw in range(AUDITOR_DRAWS)]
-        bought, repeated = (sum(counted[account] for account in drawn) for counted in (reserved, again))
+        bought = sum(reserved[account] for account in drawn)
+        repeated = sum(again[account] for account in drawn)
         records.append(_record("auditor", scenario, None, bought, repeated, ask))
         for purchase in plan.paid():
             buyer = purchase.scenario
@@ -71,7 +72,7 @@ def _identity(target: Step, done: dict[str, Done]) -> str:
 
 
 def _record(
-    role: str, scenario: Scenario, seed: int | None, bought: int, again: int, ask: Ask = UNIFORM
+    role: str, scenario: Scenario, seed: int | None, bought: int, again: int, ask: Ask
 ) -> AccountRecord:
     who = role
     if seed is not None:
