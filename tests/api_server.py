@@ -39,6 +39,7 @@ class ImageApi:
     Attributes:
         pause: seconds that each answer takes, however many are asked for at once.
         made: how many images were made: what the API charges.
+        waiting, most_waiting: how many requests wait for their answers now, and how many did at most.
         asked: every request, in order.
         script: what the next requests get, in place of an image.
     """
@@ -47,6 +48,8 @@ class ImageApi:
     form: str = "b64_json"
     pause: float = 0.0
     made: int = 0
+    waiting: int = 0
+    most_waiting: int = 0
     asked: list[Asked] = field(default_factory=list)
     script: list[Callable[["ImageApi"], Answer]] = field(default_factory=list)
     url: str = ""
@@ -120,8 +123,12 @@ def serving(**values: Any) -> Iterator[ImageApi]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            with lock:
+                api.waiting += 1
+                api.most_waiting = max(api.most_waiting, api.waiting)
             time.sleep(api.pause)
             with lock:
+                api.waiting -= 1
                 answer = api.answer(Asked(self.command, self.path, dict(self.headers), body))
             if answer is None:
                 self.close_connection = True

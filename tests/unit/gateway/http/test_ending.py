@@ -89,14 +89,13 @@ def test_a_process_that_hangs_is_ended_with_one_line(
 
 
 def test_a_log_that_hangs_does_not_keep_it(ended: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    over = threading.Event()
-    monkeypatch.setattr(serving.LOG, "error", lambda *_: over.wait(30))
+    over, waited = threading.Event(), list[bool]()
+    monkeypatch.setattr(serving.LOG, "error", lambda *_: waited.append(over.wait(60)))
     server: Any = _Told()
     server.should_exit = True
-    begun = time.monotonic()
     serving._end_at_last(server)
     assert ended == [1]
-    assert time.monotonic() - begun < 5
+    assert waited == []  # the log still hangs
     over.set()
 
 
