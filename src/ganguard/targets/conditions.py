@@ -5,6 +5,7 @@ A target that is not conditional has no `conditions`, and nothing here concerns 
 
 import hashlib
 from collections.abc import Sequence
+from datetime import date
 from functools import cached_property
 from typing import Annotated, Any, Literal, Protocol, cast, runtime_checkable
 
@@ -90,8 +91,13 @@ class Conditions(Settings):
 
 
 def as_name(value: object) -> object:
-    """Return the name of a condition, which YAML reads as a number if it looks like one."""
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    """Return the name of a condition, which YAML reads as a number if it looks like one.
+
+    Raises ValueError if YAML reads it as something whose spelling is lost: yes, 2.50, a date.
+    """
+    if isinstance(value, bool | float | date):
+        raise ValueError(f"names are texts; YAML reads one here as {value}. Put that name in quotes")
+    return str(value) if isinstance(value, int) else value
 
 
 def _named(value: object) -> object:
@@ -101,7 +107,7 @@ def _named(value: object) -> object:
             raise ValueError(f"must be 1 to {MOST_CONDITIONS:,}, or a list of names; got {value}")
         return {"names": [str(number) for number in range(value)]}
     if isinstance(value, list | tuple):
-        return {"names": [str(name) if isinstance(name, int) else name for name in cast(list[Any], value)]}
+        return {"names": [as_name(name) for name in cast(list[Any], value)]}
     return value
 
 
