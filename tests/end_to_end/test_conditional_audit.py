@@ -94,6 +94,19 @@ def test_numbers_by_class_are_there_for_copies_that_can_be_asked(audited: Path) 
 
 
 @pytest.mark.slow
+def test_honest_models_that_know_labels_are_measured_by_class_too(audited: Path) -> None:
+    results = read_results(audited)
+    within = results.select(subject="independent", metric="intra_fd")
+    assert {m.recipe for m in within} == {"sngan with labels"}
+    for against in ("target", "reference"):
+        assert {m.condition for m in within if m.against == against} == {None, *DIGITS}
+    assert {m.draw for m in within} == {0, 1}
+    assert {m.recipe for m in results.select(subject="independent", metric="class_consistency")} == {
+        "sngan with labels"
+    }
+
+
+@pytest.mark.slow
 def test_whether_labels_help_is_judged_at_equal_budget(audited: Path) -> None:
     found = [v for v in read_results(audited).verdicts if v.relation == "R8"]
     assert len(found) == 1

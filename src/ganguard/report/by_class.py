@@ -15,6 +15,7 @@ from ganguard.report.findings import (
     seeds,
 )
 from ganguard.report.grids import Gallery, GridRow
+from ganguard.report.independent import honest_columns
 from ganguard.report.lists import ratio
 from ganguard.report.numbers import DASH, counted, listed
 from ganguard.report.tables import Group, Row, cell
@@ -190,7 +191,7 @@ _Column = dict[str | None, list[Measurement]]
 def _columns(
     results: AuditResults, metric: str, against: Against, rulers: Mapping[str, Subject]
 ) -> dict[str, _Column]:
-    """Return a number of yardsticks and of copies by condition, those columns that have any.
+    """Return a number of yardsticks, honest models and copies by condition, those columns that have any.
 
     rulers: the subjects of the yardsticks, by the headings of their columns.
     """
@@ -198,6 +199,7 @@ def _columns(
         heading: results.select(subject=subject, metric=metric, against=against)
         for heading, subject in rulers.items()
     }
+    found |= honest_columns(results, metric, against)
     found |= {
         f"{label}, {counted(budget, 'image')}": of_copy(results, label, budget, metric, against)
         for label, budget in _with_labels(results)

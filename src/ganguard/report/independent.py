@@ -14,7 +14,7 @@ from ganguard.results.independent import (
 )
 from ganguard.results.independent_record import IndependentRecord
 from ganguard.results.measures import DISTANCE
-from ganguard.results.records import AuditResults
+from ganguard.results.records import Against, AuditResults, Measurement
 from ganguard.results.summaries import Summary, summarise_copies
 from ganguard.results.whose import Whose
 
@@ -30,6 +30,17 @@ UNLEARNT = (
     "The model of the same recipe that never saw this one did not learn the real images itself: how near "
     "anybody comes without this one is not known, and no defence is said to protect."
 )
+
+
+def honest_columns(results: AuditResults, metric: str, against: Against) -> dict[str, list[Measurement]]:
+    """Return a number of each recipe's honest models, by the heading of its column."""
+    several = len(results.independent) > 1
+    return {
+        f"never saw it: {record.label}" if several else "never saw it": results.select(
+            recipe=record.label, metric=metric, against=against
+        )
+        for record in results.independent
+    }
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from ganguard.report.grids import grid_rows, open_gallery
 from ganguard.report.in_front import relations_note
 from ganguard.report.tables import measure_table
 from ganguard.report.words import headline
+from ganguard.results.independent_record import IndependentRecord
 from ganguard.results.measures import CONSISTENCY, WITHIN
 from ganguard.results.records import AttackRecord, AuditResults, Measurement, Picture, Verdict
 from ganguard.results.target_record import AskRecord, ConditionsRecord
@@ -67,6 +68,30 @@ def conditional(
         "pictures": (*make_pictures((WITH, WITHOUT)), *pictures_by_class()),
     }
     return make_results(seeds=seeds, draws=1, **{**values, **changes})
+
+
+def test_honest_models_stand_between_the_yardsticks_and_the_copies(tmp_path: Path) -> None:
+    plain = conditional()
+    said = {"architecture": "sngan", "share": 1.0, "images": 70, "settings": {}}
+    records = [
+        IndependentRecord(label=f"sngan{more}", attacks=(attack,), **said)
+        for more, attack in (("", WITHOUT), (" with labels", WITH))
+    ]
+    common = {"subject": "independent", "recipe": records[1].label, "metric": WITHIN, "against": "target"}
+    honest = [
+        Measurement(**common, condition=name, seed=seed, value=2.0 + seed, images=300, compared=300)
+        for name in (None, *NAMES)
+        for seed in range(2)
+    ]
+    results = plain.model_copy(
+        update={"independent": tuple(records), "measurements": (*plain.measurements, *honest)}
+    )
+    draw_grids(results, tmp_path)
+    fidelity, accuracy, _ = by_class_section(results, open_gallery(results, tmp_path)).tables
+    headings = ("two draws of the target", "never saw it: sngan with labels", f"{WITH}, 5,000 images")
+    assert fidelity.columns == headings
+    assert fidelity.groups[1].rows[0].cells[1] == "2.50 ± 0.71"
+    assert not any("never saw it" in column for column in accuracy.columns)
 
 
 def test_each_class_has_a_row_beside_the_yardsticks(tmp_path: Path) -> None:

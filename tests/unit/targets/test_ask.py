@@ -70,7 +70,7 @@ def test_what_is_no_way_to_ask_is_refused(asked: object, said: str) -> None:
 @pytest.mark.parametrize("name", ["yes", "2.50", "2026-11-30"])
 @pytest.mark.parametrize("among", ["[{}, cat]", "{{{}: 0.5, cat: 0.5}}"])
 def test_names_whose_spelling_yaml_loses_are_refused(name: str, among: str) -> None:
-    with pytest.raises(ValidationError, match="YAML reads one here as .*Put that name in quotes"):
+    with pytest.raises(ValidationError, match=r"YAML reads one here as .*Put that name in quotes"):
         ask_of(yaml.safe_load(among.format(name)))
     asked = ask_of(yaml.safe_load(among.format(f'"{name}"')))
     assert asked.draw(Conditions(names=(name, "cat")), range(10), seed=0).unique().tolist() == [0, 1]

@@ -9,6 +9,7 @@ from ganguard.audit.plan.independent_work import (
     MeasureIndependentInputs,
     MeasureIndependentSettings,
 )
+from ganguard.audit.steps.by_class import Seen, read_class_yardsticks
 from ganguard.audit.steps.call import Digests, Kind, StepCall
 from ganguard.audit.steps.drawn import drawn
 from ganguard.audit.steps.measurements import DRAWS, MEASURES, write_measurements
@@ -53,17 +54,22 @@ def run_measure_independent(
     """Measure each draw of an honest model's images against the target and the reference split."""
     settings, inputs = call.settings, call.inputs
     embed, yardsticks = load_embedding(inputs.features, call.compute), Yardsticks.read(inputs.yardsticks)
+    points = [balls.points for balls in (*yardsticks.draws, yardsticks.reference)]
+    by_class = read_class_yardsticks(inputs.yardsticks, points)
     honest = trained_here(inputs.independent).load(call.compute)
     measurements: list[Measurement] = []
     for draw in range(DRAWS):
         seed = derived_seed(settings.seed, STREAM, "measured", str(draw))
-        images = drawn(honest, range(settings.samples), settings.ask, seed=seed).images
+        images, labels = drawn(honest, range(settings.samples), settings.ask, seed=seed)
         balls = Balls.around(embed(images), k=NEIGHBOURS)
+        probabilities = None if draw else embed.probabilities(images)
         measurements += compare("independent", balls, yardsticks.draws[draw], "target", draw)
         measurements += compare("independent", balls, yardsticks.reference, "reference", draw)
+        if by_class:
+            seen = Seen.of(by_class.names, balls.points, labels, probabilities)
+            measurements += by_class.compare("independent", seen, draw)
         if draw == 0:
-            classes = embed.probabilities(images)
-            measurements += by_itself("independent", images, classes, yardsticks.natural)
+            measurements += by_itself("independent", images, probabilities, yardsticks.natural)
             measurements += compare_pixels("independent", images, yardsticks.bins, "target")
             save_grid(images[:TILES], call.directory)
         call.progress(draw + 1, DRAWS, "measuring")
@@ -93,6 +99,8 @@ MEASURE_INDEPENDENT = Kind(
     code=(
         *MEASURES,
         *OPENS_CHECKPOINT,
+        "ganguard.comparison.classes",
+        "ganguard.audit.steps.by_class",
         "ganguard.audit.steps.drawn",
         "ganguard.audit.steps.target_files",
         "ganguard.audit.steps.yardstick_files",
