@@ -29,7 +29,7 @@ from ganguard.data.dataset import load_dataset, parse_dataset
 from ganguard.data.splits import split
 from ganguard.metrics import frechet_distance
 from ganguard.metrics.features.network import extract, load_features, parse_features
-from ganguard.training.loop import train_gan
+from ganguard.training.loop import train_generator
 from ganguard.training.settings import TrainingSettings
 
 MADE = 2000  # generated images to compare
@@ -102,7 +102,7 @@ def main(case: Case, steps: int, seeds: int) -> None:
             }
             with tempfile.TemporaryDirectory() as folder:
                 settings = TrainingSettings.model_validate(said)
-                path = train_gan(case.seen, settings, Path(folder), seed=seed, compute=Compute())
+                path = train_generator(case.seen, settings, Path(folder), seed=seed, compute=Compute())
                 distances.append(frechet_distance(case.rows(made_by(path)), theirs))
             print(f"seed {seed}, {augment}: {distances[-1]:.3f}", flush=True)
     without, augmented = (sum(distances) / seeds for distances in found.values())

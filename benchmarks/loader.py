@@ -32,7 +32,7 @@ from ganguard.base.images import to_float
 from ganguard.data.image_folder import ImageFolder
 from ganguard.data.splits import split
 from ganguard.training.device import batch
-from ganguard.training.loop import train_gan
+from ganguard.training.loop import train_generator
 from ganguard.training.settings import TrainingSettings
 
 BATCH, ROUNDS, BATCHES = 64, 5, 200
@@ -86,7 +86,7 @@ def training_rate(images: ImageRows, place: Path, steps: int, threads: int) -> f
     def progress(done: int, total: int, note: str = "") -> None:
         seen.append(time.perf_counter())
 
-    train_gan(images, settings, place, seed=0, compute=Compute(threads=threads), progress=progress)
+    train_generator(images, settings, place, seed=0, compute=Compute(threads=threads), progress=progress)
     return BATCH * settings.completed().n_dis * steps / (seen[-1] - seen[0])
 
 

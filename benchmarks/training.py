@@ -9,9 +9,9 @@ training of ours of so many steps, and as many steps of the peer. SNGAN-32 in th
 64, five updates of D to one of G) is compared with mimicry's networks and its own `train_step`s; PGGAN-64
 (batches of 16, WGAN-GP) with pytorch_GAN_zoo's `optimizeParameters`.
 
-Our time is that of `train_gan` from its first step to its last, including batches and the average of weights.
-The peers are given ready batches of floats, and write no logs. Only a peer's networks and steps are imported,
-without the packages around them, which need torchvision.
+Our time is that of `train_generator` from its first step to its last, including batches and the average of
+weights. The peers are given ready batches of floats, and write no logs. Only a peer's networks and steps are
+imported, without the packages around them, which need torchvision.
 
 Ours lays channels last in memory. A peer is measured as it comes, and mimicry with channels last as well,
 which pytorch_GAN_zoo's networks do not support. Each line has the images a second of ours (the median round)
@@ -40,7 +40,7 @@ from torch.utils.flop_counter import flop_registry
 
 from ganguard.base.compute import Compute, cores
 from ganguard.base.images import to_float
-from ganguard.training.loop import train_gan
+from ganguard.training.loop import train_generator
 from ganguard.training.settings import TrainingSettings
 
 Seconds = tuple[float, float]  # by the wall clock, of the processor
@@ -192,7 +192,7 @@ def ours(case: Case, variant: Variant, images: Tensor, steps: int, threads: int)
         seen.append((time.perf_counter(), time.process_time()))
 
     with tempfile.TemporaryDirectory() as folder:
-        train_gan(images, settings, Path(folder), seed=0, compute=compute, progress=progress)
+        train_generator(images, settings, Path(folder), seed=0, compute=compute, progress=progress)
     return seen[-1][0] - seen[0][0], seen[-1][1] - seen[0][1]
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from ganguard.base.compute import Compute, cores
-from ganguard.training.loop import REPORT_EVERY, train_gan
+from ganguard.training.loop import REPORT_EVERY, train_generator
 from ganguard.training.settings import TrainingSettings
 
 
@@ -59,7 +59,9 @@ def seconds(case: Case, changed: dict[str, Any], threads: int) -> tuple[float, f
 
     with tempfile.TemporaryDirectory() as folder:
         settings = TrainingSettings.model_validate(said)
-        train_gan(images, settings, Path(folder), seed=0, compute=Compute(threads=threads), progress=progress)
+        train_generator(
+            images, settings, Path(folder), seed=0, compute=Compute(threads=threads), progress=progress
+        )
     torch.compiler.reset()
     return seen[REPORT_EVERY] - seen[0], (max(seen.values()) - seen[REPORT_EVERY]) / case.steps
 

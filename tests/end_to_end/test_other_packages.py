@@ -41,7 +41,7 @@ from ganguard.queries.harvest import harvest
 from ganguard.results.measures import MEASURES, Measure
 from ganguard.results.records import AuditResults, read_results
 from ganguard.targets.protocol import BlackBoxTarget, WhiteBoxTarget
-from ganguard.training.loop import train_gan
+from ganguard.training.loop import train_generator
 
 Cli = Callable[..., tuple[int, str, str]]
 PARTIAL = "accuracy_partial_black_box"
@@ -102,7 +102,7 @@ def collector(
     """Buy, and train on the bought and the real images."""
     own, _ = require_real(knowledge, target.image_shape)
     images = harvest(target, workspace.store, settings.query_budget, workspace.progress)
-    checkpoint = train_gan(
+    checkpoint = train_generator(
         torch.cat([images, own]),
         settings,
         workspace.directory,

@@ -36,7 +36,7 @@ from ganguard.targets.images import ImagesTarget, PooledImages
 from ganguard.targets.protocol import LatentTarget
 from ganguard.targets.wire import Served, from_npz, to_json, to_npz
 from ganguard.training.augment import coloured, diffaugment
-from ganguard.training.loop import train_gan
+from ganguard.training.loop import train_generator
 from ganguard.training.settings import TrainingSettings
 
 SHAPES = [(1, 5, 64), (2, 12, 20), (3, 31, 31), (4, 13, 21)]
@@ -137,7 +137,7 @@ def test_a_copy_is_trained(shape: Shape, tmp_path: Path, kind: str, grow: bool) 
             "grow": grow,
         }
     )
-    checkpoint = train_gan(_images(40, shape), settings, tmp_path / "run", seed=0, compute=Compute())
+    checkpoint = train_generator(_images(40, shape), settings, tmp_path / "run", seed=0, compute=Compute())
     copy = CheckpointTarget(checkpoint=str(checkpoint)).load(Compute())
     assert copy.image_shape == shape
     assert copy.sample(range(3), seed=0).shape == (3, *shape)

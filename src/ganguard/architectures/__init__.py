@@ -9,6 +9,7 @@ ARCHITECTURES = PluginTable(
         "acgan": "ganguard.architectures.acgan:ACGAN",
         "biggan": "ganguard.architectures.biggan:BigGAN",
         "dcgan": "ganguard.architectures.dcgan:DCGAN",
+        "flow": "ganguard.architectures.flow:Flow",
         "pggan": "ganguard.architectures.pggan:PGGAN",
         "sngan": "ganguard.architectures.sngan:SNGAN",
         "stylegan2": "ganguard.architectures.stylegan2:StyleGAN2",

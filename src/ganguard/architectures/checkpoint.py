@@ -1,4 +1,5 @@
 """A GAN on disk: a directory with `generator.safetensors`, `discriminator.safetensors` and `checkpoint.json`.
+A generator that was trained without a discriminator has no file of one.
 
 Nothing is unpickled. A checkpoint from elsewhere is checked against its own JSON before memory is spent on
 it: first the digests, then the name and shape of every tensor.
@@ -113,10 +114,7 @@ def save_checkpoint(
         )
         try:
             digests: dict[str, str] = {}
-            for name, module in (
-                ("generator", networks.generator),
-                ("discriminator", networks.discriminator),
-            ):
+            for name, module in networks.named().items():
                 file = temporary / f"{name}.safetensors"
                 write_tensors(file, {key: value.cpu() for key, value in module.state_dict().items()})
                 digests[name] = file_digest(file)
@@ -186,8 +184,8 @@ def load_checkpoint(directory: Path) -> Checkpoint:
             networks = build_networks(description.architecture, description.image_shape)
         except (SpecError, RuntimeError, TypeError, ValueError, OverflowError) as problem:
             raise CheckpointError(f"{directory / DESCRIPTION}: {one_line(problem)}") from None
-    for name, module in (("generator", networks.generator), ("discriminator", networks.discriminator)):
-        _load_weights(module, directory / f"{name}.safetensors", description.digests.get(name))  # pyright: ignore[reportArgumentType]
+    for name, module in networks.named().items():
+        _load_weights(module, directory / f"{name}.safetensors", description.digests.get(name))
         module.eval().requires_grad_(False)
     return Checkpoint(networks, description)
 

@@ -1,5 +1,5 @@
-"""The architecture interface: frozen settings that build a generator G and a discriminator D for an image
-shape."""
+"""The architecture interface: frozen settings that build a generator G for an image shape, and a
+discriminator D if G is trained against one."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -174,10 +174,37 @@ def enlarged(images: Tensor, times: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Networks:
-    """A generator and the discriminator that it is trained against."""
+    """A generator, and the discriminator that it is trained against.
+
+    Attributes:
+        generator: G.
+        discriminator: D; None for a generator that is trained without one.
+    """
 
     generator: GeneratorNetwork
+    discriminator: DiscriminatorNetwork | None
+
+    def named(self) -> dict[Literal["generator", "discriminator"], nn.Module]:
+        """Return the networks that there are, by name."""
+        if self.discriminator is None:
+            return {"generator": self.generator}
+        return {"generator": self.generator, "discriminator": self.discriminator}
+
+
+@dataclass(frozen=True)
+class GAN(Networks):
+    """Networks of which G is trained against D."""
+
     discriminator: DiscriminatorNetwork
+
+
+@runtime_checkable
+class Flowing(Protocol):
+    """A G that moves noise along the velocity of a flow, which is what is trained (Lipman et al. 2023)."""
+
+    def velocity(self, x: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
+        """Return the velocity (N, C, H, W) of points x at times t (N,) in [0, 1], of classes y (N,)."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -186,7 +213,7 @@ class Recipe:
     leave open.
 
     Attributes:
-        loss: name of the adversarial loss.
+        loss: name of the adversarial loss; None if there is no D.
         learning_rate: Adam's step size.
         betas: Adam's decay rates.
         n_dis: updates of D per update of G.
@@ -202,7 +229,7 @@ class Recipe:
         orthogonal_weight: weight of BigGAN's orthogonal regularisation of G.
     """
 
-    loss: Literal["hinge", "non_saturating", "wasserstein"]
+    loss: Literal["hinge", "non_saturating", "wasserstein"] | None
     learning_rate: float
     betas: tuple[float, float]
     n_dis: int
@@ -266,6 +293,11 @@ def require_buildable(settings: ArchitectureSettings, image_shape: tuple[int, in
     """Raise SpecError if the architecture cannot make images (C, H, W). No memory is spent on weights."""
     with torch.device("meta"):
         build_networks(settings, image_shape)
+
+
+def has_discriminator(settings: ArchitectureSettings) -> bool:
+    """Return whether an architecture's G is trained against a D."""
+    return recipe_of(settings).loss is not None
 
 
 def recipe_of(settings: ArchitectureSettings) -> Recipe:

@@ -51,8 +51,8 @@ class ContinuedCopySettings(AttackSettings):
         return super().from_scratch() if self.substitute is None else None
 
     def trains_through(self) -> bool:
-        """Return whether a copy is stolen first: that training can pass through a guessed defence."""
-        return self.steals()
+        """Return whether a copy is stolen first, and its training can pass through a guessed defence."""
+        return self.steals() and self.stealing().trains_through()
 
     def stealing(self) -> FidelitySettings:
         """Return how the copy is stolen."""

@@ -6,11 +6,12 @@ codes from the prior, or the provider does, and every image costs one query.
 
 from typing import Literal
 
+from ganguard.architectures.networks import has_discriminator
 from ganguard.attacks.labels import bought_labels
 from ganguard.attacks.protocol import Attack, AttackSettings, Knowledge, Substitute, Workspace
 from ganguard.queries.harvest import harvest
 from ganguard.targets.protocol import BlackBoxTarget
-from ganguard.training.loop import train_gan
+from ganguard.training.loop import train_generator
 
 
 class FidelitySettings(AttackSettings):
@@ -19,8 +20,8 @@ class FidelitySettings(AttackSettings):
     kind: Literal["fidelity"] = "fidelity"
 
     def trains_through(self) -> bool:
-        """Return True: all images that it trains on were bought."""
-        return True
+        """Return whether a D looks at the images: all that it trains on were bought."""
+        return has_discriminator(self.architecture)
 
 
 def run(
@@ -41,7 +42,7 @@ def run(
     Raises BudgetError, before an image is bought, if the account cannot pay.
     """
     images = harvest(target, workspace.store, settings.query_budget, workspace.progress)
-    checkpoint = train_gan(
+    checkpoint = train_generator(
         images,
         settings,
         workspace.directory,

@@ -13,6 +13,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from ganguard.architectures.networks import has_discriminator
 from ganguard.attacks.protocol import AttackSettings, Knowledge, Needs, Workspace
 from ganguard.base.cache import copy_directory, copy_file
 from ganguard.base.errors import DataError, SpecError
@@ -21,7 +22,7 @@ from ganguard.base.labels import Labels
 from ganguard.base.settings import Positive
 from ganguard.training.early_stopping import JUDGED, Judge, Watch
 from ganguard.training.initial_weights import RANDOM_WEIGHTS, InitialWeights
-from ganguard.training.loop import train_gan
+from ganguard.training.loop import train_generator
 from ganguard.training.outdated import forget_if_outdated
 
 
@@ -60,8 +61,8 @@ class RealImagesSettings(AttackSettings):
         return self.steps + self.real_steps
 
     def trains_through(self) -> bool:
-        """Return whether bought images are trained on apart from real ones, which pass through no defence."""
-        return self.schedule == "fine_tune"
+        """Return whether a D looks at bought images apart from real ones, which pass through no defence."""
+        return self.schedule == "fine_tune" and has_discriminator(self.architecture)
 
 
 def require_real(knowledge: Knowledge, image_shape: tuple[int, int, int]) -> tuple[Tensor, Judge]:
@@ -103,7 +104,7 @@ def train_with_real(
         X_r, _ = require_real(knowledge, shape_of(generated))
         images = mixed(generated, X_r, settings.real_share)
         watch = _watch(settings, knowledge)
-        best = train_gan(
+        best = train_generator(
             images,
             settings,
             place,
@@ -115,7 +116,7 @@ def train_with_real(
             labels=mixed_labels(labels, of_real, settings.real_share),
         )
         return _published(best, place, workspace)
-    first = train_gan(
+    first = train_generator(
         generated,
         settings,
         place,
@@ -147,7 +148,7 @@ def continue_with_real(
     place = workspace.directory / "real"
     initial_weights = InitialWeights(checkpoint=first)
     forget_if_outdated(place, initial_weights, workspace.directory)
-    best = train_gan(
+    best = train_generator(
         cast(Tensor, knowledge.real_images),
         settings.continued(settings.real_steps, settings.real_learning_rate, settings.real_ema_decay),
         place,

@@ -27,7 +27,7 @@ from ganguard.data.encoded import EncodedImages
 from ganguard.targets.conditions import conditions_of
 from ganguard.targets.protocol import BlackBoxTarget
 from ganguard.training.initial_weights import RANDOM_WEIGHTS, InitialWeights
-from ganguard.training.loop import train_gan
+from ganguard.training.loop import train_generator
 from ganguard.training.outdated import forget_if_outdated
 from ganguard.training.settings import TrainingSettings
 
@@ -114,7 +114,7 @@ def run(
     recipe = settings.continued(
         settings.transfer_steps, settings.transfer_learning_rate, settings.transfer_ema_decay
     )
-    checkpoint = train_gan(
+    checkpoint = train_generator(
         images,
         recipe,
         workspace.directory,

@@ -116,7 +116,7 @@ def train(
     from ganguard.base.progress import silent
     from ganguard.base.settings import parse
     from ganguard.cli.display import progress_of
-    from ganguard.training.loop import train_gan
+    from ganguard.training.loop import train_generator
     from ganguard.training.processes import Devices
     from ganguard.training.tensorboard import TensorBoard
 
@@ -134,7 +134,7 @@ def train(
         watch = _watch(images, held_out, features, compute, watch_every, judges=first)
         # Taken before the training, so that a path that cannot be written is found before it, not after.
         with alone(out) if first else nullcontext():
-            checkpoint = train_gan(
+            checkpoint = train_generator(
                 ImageRows(images, seen),
                 settings,
                 out,

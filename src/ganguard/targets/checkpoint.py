@@ -1,9 +1,10 @@
-"""A GAN in ganguard's own checkpoint format as a target.
+"""A generator in ganguard's own checkpoint format as a target.
 
-It is a white box, since its discriminator lies beside it.
+A GAN is a white box, since its discriminator lies beside it.
 """
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,7 +17,7 @@ from ganguard.targets.batching import require_micro_batch
 from ganguard.targets.conditions import Conditions
 from ganguard.targets.foreign.settings import PLAIN, Interface
 from ganguard.targets.load import TargetSettings, naming
-from ganguard.targets.module import WhiteBoxModuleTarget
+from ganguard.targets.module import ModuleTarget, WhiteBoxModuleTarget
 from ganguard.targets.prior import NORMAL, KnownPrior
 
 
@@ -55,8 +56,8 @@ class CheckpointTarget(Sparse, TargetSettings):
     def _interface(self) -> Interface:
         return replace(PLAIN, prior=self.prior)
 
-    def load(self, compute: Compute) -> WhiteBoxModuleTarget:
-        """Load the checkpoint.
+    def load(self, compute: Compute) -> ModuleTarget:
+        """Load the checkpoint: a WhiteBoxModuleTarget if there is a discriminator.
 
         Raises CheckpointError if it cannot be read, and TargetError if the generator's output is not images,
         or too large.
@@ -65,9 +66,10 @@ class CheckpointTarget(Sparse, TargetSettings):
         networks, names = checkpoint.networks, checkpoint.description.class_names
         with naming(self.checkpoint):
             require_micro_batch(checkpoint.description.image_shape)
-            return WhiteBoxModuleTarget(
-                networks.generator,
-                networks.discriminator,
+            made = partial(ModuleTarget, networks.generator)
+            if networks.discriminator is not None:
+                made = partial(WhiteBoxModuleTarget, networks.generator, networks.discriminator)
+            return made(
                 latent_dim=networks.generator.latent_dim,
                 identity=f"checkpoint:{checkpoint.digest()}{self._interface.said()}",
                 compute=compute,

@@ -4,6 +4,7 @@ Only its three files, of safetensors and JSON, are downloaded.
 """
 
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -19,8 +20,8 @@ from ganguard.targets.foreign.code import ForeignCode
 from ganguard.targets.foreign.ranges import OWN
 from ganguard.targets.foreign.settings import Interface
 from ganguard.targets.load import TargetSettings, naming
-from ganguard.targets.module import WhiteBoxModuleTarget
-from ganguard.targets.stochastic import WhiteBoxStochasticTarget
+from ganguard.targets.module import ModuleTarget
+from ganguard.targets.stochastic import StochasticTarget, WhiteBoxStochasticTarget
 
 FILES = (DESCRIPTION, "generator.safetensors", "discriminator.safetensors")
 NAME = r"^[\w.-]{1,96}/[\w.-]{1,96}$"
@@ -47,7 +48,7 @@ class HubTarget(TargetSettings):
         """
         return self._checkpoint().fingerprint()
 
-    def load(self, compute: Compute) -> WhiteBoxModuleTarget | WhiteBoxStochasticTarget:
+    def load(self, compute: Compute) -> ModuleTarget | StochasticTarget:
         """Download the checkpoint and load it.
 
         Raises TargetError if it cannot be downloaded, CheckpointError if it is no checkpoint.
@@ -55,14 +56,15 @@ class HubTarget(TargetSettings):
         kept = self._checkpoint()
         return self._with_noise(kept.path, compute) if self.stochastic else kept.load(compute)
 
-    def _with_noise(self, directory: Path, compute: Compute) -> WhiteBoxStochasticTarget:
+    def _with_noise(self, directory: Path, compute: Compute) -> StochasticTarget:
         checkpoint = load_checkpoint(directory)
         networks, names = checkpoint.networks, checkpoint.description.class_names
         known = Conditions(names=names) if names else None
         with naming(self.hub):
-            return WhiteBoxStochasticTarget(
-                networks.generator,
-                networks.discriminator,
+            made = partial(StochasticTarget, networks.generator)
+            if networks.discriminator is not None:
+                made = partial(WhiteBoxStochasticTarget, networks.generator, networks.discriminator)
+            return made(
                 latent_dim=networks.generator.latent_dim,
                 identity=f"checkpoint:{checkpoint.digest()}",
                 compute=compute,

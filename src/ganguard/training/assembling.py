@@ -1,21 +1,23 @@
 """The parts of a training, put together: networks on their device, optimisers, the average of G, growth."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 from torch.optim import Adam, Optimizer
 
 from ganguard.architectures.drawing import Drawing
-from ganguard.architectures.networks import Networks, build_networks
+from ganguard.architectures.networks import GAN, Flowing, Networks, build_networks
 from ganguard.base.image_rows import Images
 from ganguard.base.images import shape_of
 from ganguard.base.seeds import seeded_weights, torch_generator
 from ganguard.training.batches import share_out
-from ganguard.training.device import passes, placed
+from ganguard.training.device import as_pass, placed
 from ganguard.training.ema import EMA
+from ganguard.training.flow import FlowTraining
 from ganguard.training.growth import Growth
 from ganguard.training.initial_weights import RANDOM_WEIGHTS, InitialWeights
+from ganguard.training.losses import LOSSES, AdversarialLoss
 from ganguard.training.penalties import PathLength
 from ganguard.training.processes import Processes
 from ganguard.training.settings import CompleteTraining, TrainingSettings
@@ -24,10 +26,12 @@ from ganguard.training.update import GANTraining
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
+Training = GANTraining | FlowTraining
+
 
 def set_up(
     images: Images, settings: TrainingSettings, seed: int, fabric: "Fabric", initial_weights: InitialWeights
-) -> GANTraining:
+) -> Training:
     """Return a training that is ready to begin.
 
     Args:
@@ -35,72 +39,86 @@ def set_up(
         settings: how to train.
         seed: seed of the weights and of all random numbers.
         fabric: the devices.
-        initial_weights: the weights to begin with.
+        initial_weights: the weights to begin with; they decide which parameters are frozen.
     """
     with seeded_weights(seed):
         networks = build_networks(settings.architecture, shape_of(images))
     initial_weights.put_into(networks)
-    return _assembled(networks, images, settings, initial_weights, fabric, torch_generator(seed, "training"))
-
-
-def _assembled(
-    networks: Networks,
-    images: Images,
-    settings: TrainingSettings,
-    initial_weights: InitialWeights,
-    fabric: "Fabric",
-    generator: torch.Generator,
-) -> GANTraining:
-    """Return the training of networks that hold their initial weights.
-
-    Args:
-        networks: G and D.
-        images: (N, C, H, W) uint8, the real images.
-        settings: how to train.
-        initial_weights: what the networks began with; it decides which parameters are frozen.
-        fabric: the devices.
-        generator: the source of all random numbers.
-    """
-    complete, processes = settings.completed(), Processes(fabric)
+    generator, complete = torch_generator(seed, "training"), settings.completed()
+    processes = Processes(fabric)
     if processes.count > 1:
         share_out(networks, settings, processes=processes.count, device_type=fabric.device.type)
-    for module in (networks.generator, networks.discriminator):
+    for module in networks.named().values():
         fabric.to_device(module.train())
         if settings.channels_last:
             # 1.2 to 1.3 times faster on CPU.
             module.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    frozen = initial_weights.frozen_parameters(networks.discriminator)
-    networks.discriminator.requires_grad_(False)
-    trained = [parameter for parameter in networks.discriminator.parameters() if parameter not in frozen]
-    ema = EMA(networks.generator, settings.ema_decay, warm_up=not initial_weights.of_generator())
-    for network in (networks.generator, networks.discriminator):
-        if isinstance(network, Drawing):
-            network.random = generator if processes.count == 1 else torch.Generator()
-    growing = (
-        [networks.generator, networks.discriminator, ema.module]
-        if settings.grow and initial_weights is RANDOM_WEIGHTS
-        else []
-    )
-    G, D = passes(networks, fabric, compiled=settings.compile)
+    common: dict[str, Any] = {
+        "ema": EMA(networks.generator, settings.ema_decay, warm_up=not initial_weights.of_generator()),
+        "complete": complete,
+        "images": placed(images, fabric.device),
+        "batch_size": settings.batch_size,
+        "generator": generator,
+        "fabric": fabric,
+        "processes": processes,
+    }
+    for module in networks.named().values():
+        if isinstance(module, Drawing):
+            module.random = generator if processes.count == 1 else torch.Generator()
+    if networks.discriminator is None or complete.loss is None:
+        return _flow(networks, settings, common)
+    gan, loss = GAN(networks.generator, networks.discriminator), LOSSES[complete.loss]
+    return _gan(gan, loss, settings, initial_weights, common)
+
+
+def _gan(
+    networks: GAN,
+    loss: AdversarialLoss,
+    settings: TrainingSettings,
+    initial_weights: InitialWeights,
+    common: dict[str, Any],
+) -> GANTraining:
+    """Return the training of networks that lie on their device with their initial weights.
+
+    common: what every training has.
+    """
+    G, D = networks.generator, networks.discriminator
+    device, complete = common["fabric"].device, settings.completed()
+    frozen = initial_weights.frozen_parameters(D)
+    D.requires_grad_(False)
+    trained = [parameter for parameter in D.parameters() if parameter not in frozen]
+    grows = settings.grow and initial_weights is RANDOM_WEIGHTS
     return GANTraining(
         networks=networks,
-        G=G,
-        D=D,
-        ema=ema,
+        G=as_pass(G, device, compiled=settings.compile),
+        D=as_pass(D, device, compiled=settings.compile),
         optimizers={
             "D": _adam(trained, complete),
-            "G": _adam(list(networks.generator.parameters()), complete, complete.generator_pace),
+            "G": _adam(list(G.parameters()), complete, complete.generator_pace),
         },
-        complete=complete,
-        images=placed(images, fabric.device),
-        batch_size=settings.batch_size,
+        loss=loss,
         augmented=settings.augment == "diffaugment",
         trained=trained,
-        growth=Growth(growing, settings.steps),
-        generator=generator,
-        fabric=fabric,
-        processes=processes,
-        path_length=PathLength().to(fabric.device) if complete.path_length_weight else None,
+        growth=Growth([G, D, common["ema"].module] if grows else [], settings.steps),
+        path_length=PathLength().to(device) if complete.path_length_weight else None,
+        **common,
+    )
+
+
+def _flow(networks: Networks, settings: TrainingSettings, common: dict[str, Any]) -> FlowTraining:
+    """Return the training of a G without D that lies on its device with its initial weights.
+
+    common: what every training has.
+    """
+    G = networks.generator
+    if not isinstance(G, Flowing):
+        raise TypeError(f"{settings.architecture.kind} has neither a D nor a velocity to train")
+    return FlowTraining(
+        networks=networks,
+        velocity=as_pass(G.velocity, common["fabric"].device, compiled=settings.compile),
+        optimizers={"G": _adam(list(G.parameters()), settings.completed())},
+        growth=Growth([], settings.steps),
+        **common,
     )
 
 

@@ -36,6 +36,8 @@ def share_out(networks: Networks, settings: TrainingSettings, *, processes: int,
             f"batch_size must be a multiple of devices x nodes, {processes}; got {settings.batch_size}."
         )
     kind, D = settings.architecture.kind, networks.discriminator
+    if D is None:
+        return
     if _has_batch_norm(networks.generator) or _has_batch_norm(D):
         if device_type == "cpu":
             raise SpecError(

@@ -15,19 +15,15 @@ training has the same tensor names as any other.
 import math
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import torch
 from pydantic import AfterValidator
 from torch import Tensor
 
-from ganguard.architectures.networks import Networks
 from ganguard.base.errors import SpecError
 from ganguard.base.image_rows import ImageRows, Images
 from ganguard.base.settings import one_line
-
-if TYPE_CHECKING:
-    from lightning_fabric import Fabric
 
 PRECISIONS = ("32-true", "bf16-mixed")
 _REFUSED = {
@@ -49,18 +45,17 @@ Precision = Annotated[str, AfterValidator(_known_precision)]
 """A precision by its name in Lightning Fabric: "32-true" or "bf16-mixed"."""
 
 Pass = Callable[..., Tensor]
-"""G or D: codes or images, and classes of a conditional one, -> images or scores."""
+"""G, D or a flow's velocity as a function: what they take, and classes of conditional ones, -> what they
+give."""
 
 
-def passes(networks: Networks, fabric: "Fabric", *, compiled: bool) -> tuple[Pass, Pass]:
-    """Return G as a function of codes and D as a function of images, compiled if asked. Raises SpecError if
-    they are to be compiled and torch's compiler does not work here."""
+def as_pass(network: Pass, device: torch.device, *, compiled: bool) -> Pass:
+    """Return a network as a function, compiled if asked. Raises SpecError if it is to be compiled and torch's
+    compiler does not work here."""
     if not compiled:
-        return networks.generator, networks.discriminator
-    _require_compiler(fabric.device)
-    return torch.compile(networks.generator, dynamic=False), torch.compile(
-        networks.discriminator, dynamic=False
-    )
+        return network
+    _require_compiler(device)
+    return torch.compile(network, dynamic=False)
 
 
 def _require_compiler(device: torch.device) -> None:

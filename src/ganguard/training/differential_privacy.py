@@ -22,7 +22,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ganguard.architectures.networks import ArchitectureSettings, DiscriminatorNetwork
+from ganguard.architectures.networks import ArchitectureSettings, DiscriminatorNetwork, has_discriminator
 from ganguard.base.errors import SpecError
 from ganguard.base.image_rows import Images
 from ganguard.base.images import to_float
@@ -77,6 +77,8 @@ class PrivateTraining(TrainingSettings):
 
 def why_not_private(architecture: ArchitectureSettings) -> str | None:
     """Return why the gradients of single images cannot be separated in D, or None if they can."""
+    if not has_discriminator(architecture):
+        return f"{architecture.kind} has no D, whose updates would be private"
     if getattr(architecture, "discriminator_norm", None) == "group":
         return None
     if architecture.kind in ("acgan", "dcgan"):

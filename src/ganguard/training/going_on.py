@@ -5,15 +5,15 @@ from typing import Any
 
 from ganguard.base.compute import Compute
 from ganguard.base.errors import CheckpointError
+from ganguard.training.assembling import Training
 from ganguard.training.course import Course, course_of
 from ganguard.training.processes import Devices
 from ganguard.training.settings import TrainingSettings
 from ganguard.training.state import saved_training
-from ganguard.training.update import GANTraining
 
 
 def goes_on(
-    training: GANTraining,
+    training: Training,
     settings: TrainingSettings,
     state: Path,
     identity: dict[str, Any],

@@ -46,7 +46,7 @@ def identify(
     guess: Guess | None,
     labels: Labels | None = None,
 ) -> TrainingIdentity:
-    """Return the identity of a training, which has the arguments of `train_gan`.
+    """Return the identity of a training, which has the arguments of `train_generator`.
 
     initial_weights: those that the training really begins with.
     """

@@ -49,11 +49,13 @@ class InitialWeights:
         if self.checkpoint is not None:
             found = load_checkpoint(self.checkpoint).networks
             _take_over(networks.generator, found.generator, f"{self.checkpoint}: its generator")
-            _take_over(networks.discriminator, found.discriminator, f"{self.checkpoint}: its discriminator")
-        if self.discriminator is not None:
+            if networks.discriminator and found.discriminator:
+                whose = f"{self.checkpoint}: its discriminator"
+                _take_over(networks.discriminator, found.discriminator, whose)
+        if networks.discriminator and self.discriminator is not None:
             _take_over(networks.discriminator, self.discriminator, "the target's discriminator")
         if self.checkpoint is not None or self.discriminator is not None:
-            for module in (networks.generator, networks.discriminator):
+            for module in networks.named().values():
                 if isinstance(module, Growing):  # a half-grown network is trained whole from here on
                     module.set_growth(module.levels - 1, 1.0)
 
@@ -87,6 +89,13 @@ class InitialWeights:
                     f"{self.checkpoint} has another architecture than {whose}: {theirs}, not "
                     f"{_named(architecture)} for images {image_shape}. Give both the same one."
                 )
+        if D is None:
+            if self.discriminator is not None or self.frozen:
+                raise SpecError(
+                    f"{architecture.kind} has no D that could begin as the target's, or keep stages. Choose "
+                    "another architecture."
+                )
+            return
         if self.discriminator is not None and _shapes(self.discriminator) != _shapes(D):
             raise _of_another("the target's discriminator")
         frozen = self.frozen if self.frozen >= 0 else len(D.stages()) + self.frozen

@@ -1,4 +1,4 @@
-"""The training loop of a GAN, from images to a checkpoint.
+"""The training loop of a GAN or a flow, from images to a checkpoint.
 
 Every random number comes from one CPU generator, which is saved with the state: on CPU, a resumed training
 gives the same bits as one that was never interrupted.
@@ -19,7 +19,7 @@ from ganguard.base.image_rows import Images
 from ganguard.base.images import shape_of
 from ganguard.base.labels import Labels
 from ganguard.base.progress import Progress, silent
-from ganguard.training.assembling import set_up
+from ganguard.training.assembling import Training, set_up
 from ganguard.training.course import Course
 from ganguard.training.diverging import diverged
 from ganguard.training.early_stopping import Best, Watch
@@ -37,7 +37,7 @@ from ganguard.training.update import GANTraining
 REPORT_EVERY = 50  # steps between progress reports, and between looks at the loss
 
 
-def train_gan(  # noqa: PLR0913 - most of them have defaults
+def train_generator(  # noqa: PLR0913 - most of them have defaults
     images: Images,
     settings: TrainingSettings,
     directory: Path,
@@ -52,7 +52,7 @@ def train_gan(  # noqa: PLR0913 - most of them have defaults
     journal: Journal | None = None,
     labels: Labels | None = None,
 ) -> Path:
-    """Train a GAN and write its checkpoint to `directory`/checkpoint, which is returned.
+    """Train a generator and write its checkpoint to `directory`/checkpoint, which is returned.
 
     The state is saved to `directory`/training.safetensors every `checkpoint_every` steps; a run that finds a
     state there continues from it, also if `steps`, the threads or the device are others than before. A
@@ -71,7 +71,8 @@ def train_gan(  # noqa: PLR0913 - most of them have defaults
             name one.
         watch: a judge. The best G of all its looks is published, with the D of that step; without a judge,
             the last G is published.
-        guess: the defence that `images` have passed through, as far as the adversary knows.
+        guess: the defence that `images` have passed through, as far as the adversary knows. D looks through
+            it, so that a flow can have none.
         journal: receives losses, scores and samples. No result depends on it.
         labels: the class of each image. An architecture with `classes` needs them, and no other
             takes them.
@@ -100,9 +101,11 @@ def train_gan(  # noqa: PLR0913 - most of them have defaults
         training = set_up(images, settings, seed, fabric, initial_weights)
         processes = training.processes
         processes.require_same((identity.images, identity.labels), "images or labels" if labels else "images")
-        training.guess, training.labels = guess, labels.numbers if labels else None
-        if identity.guarantee:
-            training.make_private(identity.guarantee)
+        training.labels = labels.numbers if labels else None
+        if isinstance(training, GANTraining):
+            training.guess = guess
+            if identity.guarantee:
+                training.make_private(identity.guarantee)
         state, parts = directory / "training.safetensors", processes.told(identity.parts)
         course = goes_on(training, settings, state, parts, compute, devices)
         provenance = identity.provenance | course.said()
@@ -121,7 +124,7 @@ def train_gan(  # noqa: PLR0913 - most of them have defaults
                 score = partial(best.look, step, training.ema.module, publish)  # pyright: ignore[reportArgumentType]
                 processes.first(lambda: reports.judged(step, score()))
 
-        reports = Reports.of(training.ema.module, settings, seed, progress, journal)  # pyright: ignore[reportArgumentType]
+        reports = Reports.of(training.ema.module, settings, training.losses, seed, progress, journal)  # pyright: ignore[reportArgumentType]
         reports = reports if processes.index == 0 else reports.unheard()
         _run(training, settings, state, parts, course, reports, look)
     last = directory / "checkpoint"
@@ -130,7 +133,7 @@ def train_gan(  # noqa: PLR0913 - most of them have defaults
 
 
 def _run(
-    training: GANTraining,
+    training: Training,
     settings: TrainingSettings,
     path: Path,
     identity: dict[str, Any],
@@ -138,13 +141,7 @@ def _run(
     reports: Reports,
     look: Callable[[int], None],
 ) -> None:
-    modules = {
-        "generator": training.networks.generator,
-        "discriminator": training.networks.discriminator,
-        "ema": training.ema.module,
-        **({"path_length": training.path_length} if training.path_length else {}),
-    }
-    generator, optimizers = training.generator, training.optimizers
+    modules, generator, optimizers = training.modules(), training.generator, training.optimizers
     begin = load_state(path, identity=identity, modules=modules, optimizers=optimizers, generator=generator)
     processes = training.processes
     processes.require_same(begin, "saved states")

@@ -1,7 +1,7 @@
 """A training's reports while it runs: progress to whoever watches, and numbers and images to a journal that
 is kept."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -29,8 +29,9 @@ class Journal(Protocol):
         count."""
         ...
 
-    def losses(self, step: int, *, D: float, G: float, images_per_second: float) -> None:
-        """Note the losses of the last batch, and the pace since the run began."""
+    def losses(self, step: int, losses: Mapping[str, float], *, images_per_second: float) -> None:
+        """Note the losses of the last batch by name ("D" and "G" of a GAN, "velocity" of a flow), and the
+        pace since the run began."""
         ...
 
     def judged(self, step: int, score: float) -> None:
@@ -47,6 +48,7 @@ class Reports:
 
     Args:
         steps: steps of the whole training.
+        names: of the losses.
         pace: measures the pace.
         progress: receives the progress.
         journal: receives numbers and images, or None.
@@ -56,12 +58,13 @@ class Reports:
     def __init__(
         self,
         steps: int,
+        names: Sequence[str],
         pace: Pace,
         progress: Progress,
         journal: Journal | None,
         samples: Callable[[], Tensor],
     ) -> None:
-        self._steps, self._pace, self._progress = steps, pace, progress
+        self._steps, self._names, self._pace, self._progress = steps, names, pace, progress
         self._journal, self._samples = journal, samples
         self._begun = 0
 
@@ -70,13 +73,15 @@ class Reports:
         cls,
         G: GeneratorNetwork,
         settings: TrainingSettings,
+        names: Sequence[str],
         seed: int,
         progress: Progress,
         journal: Journal | None,
     ) -> "Reports":
-        """Return the reports of a training with that seed, whose average of G is `G`."""
+        """Return the reports of a training with that seed, whose average of G is `G`, and whose losses have
+        these names."""
         pace = Pace(settings.batch_size * settings.completed().n_dis)
-        return cls(settings.steps, pace, progress, journal, partial(shown_images, G, seed))
+        return cls(settings.steps, names, pace, progress, journal, partial(shown_images, G, seed))
 
     def begin(self, step: int) -> None:
         """Report that the training begins, or goes on, at `step`."""
@@ -89,12 +94,12 @@ class Reports:
                 self._journal.samples(step, self._samples())
 
     def losses(self, step: int, losses: Tensor) -> None:
-        """Report the losses of D and G, (2,), at `step`."""
+        """Report the losses at `step`, in the order of their names."""
         done = step - self._begun
         self._progress(step, self._steps, self._pace.note(done, self._steps - step))
         if self._journal:
-            D, G = losses.tolist()
-            self._journal.losses(step, D=D, G=G, images_per_second=self._pace.rate(done))
+            named = dict(zip(self._names, losses.tolist(), strict=True))
+            self._journal.losses(step, named, images_per_second=self._pace.rate(done))
 
     def judged(self, step: int, score: float | None) -> None:
         """Report a judge's score at `step`, if it gave one."""
@@ -108,4 +113,4 @@ class Reports:
 
     def unheard(self) -> "Reports":
         """Return the same reports without any listener, for all processes but the first."""
-        return Reports(self._steps, self._pace, silent, None, self._samples)
+        return Reports(self._steps, self._names, self._pace, silent, None, self._samples)

@@ -1,6 +1,7 @@
 """What must hold before a training begins."""
 
 from ganguard.architectures.checkpoint import read_description
+from ganguard.architectures.networks import has_discriminator
 from ganguard.base.errors import SpecError
 from ganguard.base.image_rows import Images
 from ganguard.base.images import shape_of
@@ -17,10 +18,15 @@ from ganguard.training.settings import TrainingSettings
 def require_trainable(
     images: Images, settings: TrainingSettings, devices: Devices, guess: Guess | None, labels: Labels | None
 ) -> None:
-    """Raise SpecError unless a training with the arguments of `train_gan` can begin.
+    """Raise SpecError unless a training with the arguments of `train_generator` can begin.
 
     Raises CheckpointError if the checkpoint that it begins with cannot be read.
     """
+    if guess is not None and not has_discriminator(settings.architecture):
+        raise SpecError(
+            f"{settings.architecture.kind} has no D that could look through a guessed defence. Train another "
+            "architecture through it, or leave the guess out."
+        )
     require_shareable(settings, devices, guess)
     require_classes(settings, labels, len(images))
     require_beginning(settings, shape_of(images), "the network to train")

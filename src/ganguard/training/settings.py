@@ -4,7 +4,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from ganguard.architectures.networks import ArchitectureField, recipe_of
+from ganguard.architectures.networks import ArchitectureField, has_discriminator, recipe_of
 from ganguard.base.settings import Positive, Sparse
 from ganguard.training.beginning import Beginning, with_its_architecture
 from ganguard.training.device import Precision
@@ -18,10 +18,23 @@ penalties (Gulrajani et al. 2017; Mescheder et al. 2018)."""
 
 _HOW = frozenset({"precision", "compile", "channels_last"})  # how a training is computed, not what
 _WITHOUT_EFFECT = frozenset({"generator_pace", "orthogonal_weight"})  # at the values of most recipes
+_OF_GANS = (
+    "loss",
+    "n_dis",
+    "penalty",
+    "penalty_weight",
+    "penalty_every",
+    "drift",
+    "path_length_weight",
+    "path_length_every",
+    "generator_pace",
+    "orthogonal_weight",
+)
 
 
 class TrainingSettings(Sparse):
-    """How a GAN is trained. For the fields that are None, the architecture's recipe decides.
+    """How a generator is trained. For the fields that are None, the architecture's recipe decides. A flow,
+    which has no D, takes none of those that belong to D or to the losses of a GAN.
 
     Attributes:
         architecture: name or settings of G and D. If it is left out beside `beginning`, or only its kind is
@@ -121,6 +134,12 @@ class TrainingSettings(Sparse):
     def _does_something(self) -> Self:
         """Raise ValueError if a setting has nothing to act on, or two settings exclude each other."""
         complete, kind = self.completed(), self.architecture.kind
+        if not has_discriminator(self.architecture) and (set_here := self._of_gans()):
+            are = "belongs" if len(set_here) == 1 else "belong"
+            raise ValueError(
+                f"{', '.join(set_here)} {are} to the training of a GAN; {kind} has no D. Leave "
+                f"{'it' if len(set_here) == 1 else 'them'} out"
+            )
         if complete.penalty == "none" and (self.penalty_weight or self.penalty_every):
             raise ValueError(
                 "penalty_weight and penalty_every need a penalty, and there is none. Set penalty: "
@@ -150,12 +169,18 @@ class TrainingSettings(Sparse):
             )
         return self
 
+    def _of_gans(self) -> list[str]:
+        """Return the fields set that only the training of a GAN has."""
+        said = [name for name in _OF_GANS if getattr(self, name) is not None]
+        return said if self.augment == "none" else [*said, "augment"]
+
 
 class CompleteTraining(Sparse):
-    """The values that a recipe may fill, all set. Records leave out the last two if they change nothing."""
+    """The values that a recipe may fill, all set, but for the loss of a network without D. Records leave out
+    the last two if they change nothing."""
 
     unsaid: ClassVar[frozenset[str]] = _WITHOUT_EFFECT
-    loss: LossName
+    loss: LossName | None
     learning_rate: float
     betas: tuple[float, float]
     n_dis: int

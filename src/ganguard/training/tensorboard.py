@@ -1,5 +1,6 @@
 """A journal that TensorBoard shows: losses, a judge's scores, images per second, and grids of samples."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,9 +27,10 @@ class TensorBoard:
 
         self._writer = SummaryWriter(str(self._directory), purge_step=step + 1 if step else 0)
 
-    def losses(self, step: int, *, D: float, G: float, images_per_second: float) -> None:
-        for name, value in (("loss/D", D), ("loss/G", G), ("pace/images per second", images_per_second)):
-            self._write.add_scalar(name, value, step)
+    def losses(self, step: int, losses: Mapping[str, float], *, images_per_second: float) -> None:
+        for name, value in losses.items():
+            self._write.add_scalar(f"loss/{name}", value, step)
+        self._write.add_scalar("pace/images per second", images_per_second, step)
 
     def judged(self, step: int, score: float) -> None:
         self._write.add_scalar("FD to held-out images", score, step)

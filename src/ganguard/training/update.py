@@ -2,7 +2,7 @@
 weights."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ganguard.architectures.drawing import Drawing
-from ganguard.architectures.networks import Classifying, Networks, made_by
+from ganguard.architectures.networks import GAN, Classifying, Networks, made_by
 from ganguard.base.image_rows import Images
 from ganguard.base.images import to_float
 from ganguard.base.seeds import derived_seed
@@ -20,7 +20,7 @@ from ganguard.training.differential_privacy import Guarantee, PrivateUpdates
 from ganguard.training.ema import EMA
 from ganguard.training.growth import Growth
 from ganguard.training.guess import Guess
-from ganguard.training.losses import LOSSES, AdversarialLoss
+from ganguard.training.losses import AdversarialLoss
 from ganguard.training.penalties import PathLength, gradient_penalty, orthogonality, r1
 from ganguard.training.processes import Processes
 from ganguard.training.settings import CompleteTraining
@@ -53,11 +53,13 @@ class GANTraining:
     """Everything that a step touches.
 
     Attributes:
+        losses: what `step` returns, in its order.
         networks: G and D.
         G: G, or its compiled form; it is called where a gradient is taken once.
         D: D, or its compiled form; it is called where a gradient is taken once.
         ema: the average of G's weights.
         optimizers: those of "D" and "G".
+        loss: the losses of D and G as functions of scores.
         complete: the settings that a recipe may fill, all set.
         images: (N, C, H, W) uint8, wherever `device.placed` left them.
         batch_size: images of all processes together.
@@ -74,11 +76,13 @@ class GANTraining:
             the proportions of these.
     """
 
-    networks: Networks
+    losses: ClassVar[tuple[str, ...]] = ("D", "G")
+    networks: GAN
     G: Pass
     D: Pass
     ema: EMA
     optimizers: dict[str, Optimizer]
+    loss: AdversarialLoss
     complete: CompleteTraining
     images: Images
     batch_size: int
@@ -93,10 +97,10 @@ class GANTraining:
     private: PrivateUpdates | None = None
     labels: Tensor | None = None
 
-    @property
-    def loss(self) -> AdversarialLoss:
-        """The losses of D and G as functions of scores."""
-        return LOSSES[self.complete.loss]
+    def modules(self) -> dict[str, nn.Module]:
+        """Return what a saved state holds, by name."""
+        path_length = {"path_length": self.path_length} if self.path_length else {}
+        return {**self.networks.named(), "ema": self.ema.module, **path_length}
 
     def step(self, step: int) -> Tensor:
         """Do n_dis updates of D and one of G. Return D's last loss and G's, (2,), of this process's

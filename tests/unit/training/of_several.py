@@ -18,7 +18,7 @@ from ganguard.base.compute import Compute
 from ganguard.base.errors import GanguardError
 from ganguard.base.labels import Labels
 from ganguard.training.early_stopping import Watch
-from ganguard.training.loop import train_gan
+from ganguard.training.loop import train_generator
 from ganguard.training.processes import Devices
 from ganguard.training.settings import TrainingSettings
 from ganguard.training.update import GANTraining
@@ -48,7 +48,7 @@ def brightness(images: Tensor) -> float:
 
 def train(directory: Path, how: TrainingSettings, **options: Any) -> Path:
     labels = LABELS if classes_of(how.architecture) else None
-    return train_gan(IMAGES, how, directory, seed=2, compute=Compute(), **{"labels": labels, **options})
+    return train_generator(IMAGES, how, directory, seed=2, compute=Compute(), **{"labels": labels, **options})
 
 
 class Killed(Exception):

@@ -15,7 +15,7 @@ from ganguard.base.errors import SpecError
 from ganguard.base.labels import Labels
 from ganguard.base.settings import parse
 from ganguard.training.differential_privacy import PrivateTraining
-from ganguard.training.loop import train_gan
+from ganguard.training.loop import train_generator
 from ganguard.training.settings import TrainingSettings
 from ganguard.training.update import GANTraining
 
@@ -53,7 +53,7 @@ def same_with_labels(kind: str, directory: Path, compute: Compute) -> None:
     labels, found = Labels(torch.arange(20) % 2, ("a", "b")), list[dict[str, Tensor]]()
     for compiled in (True, False):
         how = settings(kind, classes=2, compile=compiled, steps=2)
-        path = train_gan(IMAGES, how, directory / str(compiled), seed=0, compute=compute, labels=labels)
+        path = train_generator(IMAGES, how, directory / str(compiled), seed=0, compute=compute, labels=labels)
         found.append(load_file(path / "generator.safetensors"))
     assert found[0].keys() == found[1].keys()
     for key, value in found[0].items():
@@ -84,12 +84,12 @@ class TestCompiled:
                 raise Killed
             return step(training, number)
 
-        whole = train_gan(IMAGES, settings(compile=True), tmp_path / "whole", seed=0, compute=compute)
+        whole = train_generator(IMAGES, settings(compile=True), tmp_path / "whole", seed=0, compute=compute)
         with monkeypatch.context() as patch, pytest.raises(Killed):
             patch.setattr(GANTraining, "step", killed)
-            train_gan(IMAGES, settings(compile=True), tmp_path / "cut", seed=0, compute=compute)
-        resumed = train_gan(IMAGES, settings(compile=True), tmp_path / "cut", seed=0, compute=compute)
-        plain = train_gan(IMAGES, settings(), tmp_path / "plain", seed=0, compute=compute)
+            train_generator(IMAGES, settings(compile=True), tmp_path / "cut", seed=0, compute=compute)
+        resumed = train_generator(IMAGES, settings(compile=True), tmp_path / "cut", seed=0, compute=compute)
+        plain = train_generator(IMAGES, settings(), tmp_path / "plain", seed=0, compute=compute)
         for file in ("generator.safetensors", "discriminator.safetensors"):
             assert file_digest(whole / file) == file_digest(resumed / file)
             assert load_file(whole / file).keys() == load_file(plain / file).keys()
@@ -109,7 +109,7 @@ class TestCompiled:
             config.patch({"cpp.cxx": ("no-such-compiler",)}),
             pytest.raises(SpecError, match=r"compile: torch needs a C\+\+"),
         ):
-            train_gan(IMAGES, settings(compile=True), tmp_path, seed=0, compute=compute)
+            train_generator(IMAGES, settings(compile=True), tmp_path, seed=0, compute=compute)
 
 
 def test_what_cannot_be_compiled_is_refused() -> None:
@@ -128,7 +128,7 @@ def test_what_cannot_be_compiled_is_refused() -> None:
 
 def test_the_layout_of_weights_changes_rounding_alone(tmp_path: Path, compute: Compute) -> None:
     paths = [
-        train_gan(IMAGES, settings(channels_last=last), tmp_path / str(last), seed=0, compute=compute)
+        train_generator(IMAGES, settings(channels_last=last), tmp_path / str(last), seed=0, compute=compute)
         for last in (True, False)
     ]
     one, other = (load_file(path / "discriminator.safetensors") for path in paths)

@@ -24,7 +24,7 @@ from ganguard.training.assembling import set_up
 from ganguard.training.classes import labels_to_learn
 from ganguard.training.early_stopping import Watch, best_step, images_of, in_proportion
 from ganguard.training.initial_weights import RANDOM_WEIGHTS
-from ganguard.training.loop import train_gan
+from ganguard.training.loop import train_generator
 from ganguard.training.processes import ONE_DEVICE, launched
 from ganguard.training.settings import TrainingSettings
 from ganguard.training.state import saved_step
@@ -56,7 +56,7 @@ def train(
     directory: Path, how: TrainingSettings, *, labels: Labels | None = LABELS, **options: object
 ) -> Path:
     images = options.pop("of", IMAGES)
-    return train_gan(images, how, directory, seed=0, compute=Compute(), labels=labels, **options)  # pyright: ignore
+    return train_generator(images, how, directory, seed=0, compute=Compute(), labels=labels, **options)  # pyright: ignore
 
 
 def killed_at(step: int, act: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -324,7 +324,7 @@ def test_a_training_without_labels_is_what_it_was_before(
     said = {"architecture": architecture, "batch_size": 4, "steps": 4, **values}
     watch = Watch(lambda images: float(images.double().mean()), every=2, count=5, judged_by="mean")
     how = TrainingSettings.model_validate(said)
-    checkpoint = train_gan(LARGER, how, tmp_path, seed=3, compute=Compute(), watch=watch)
+    checkpoint = train_generator(LARGER, how, tmp_path, seed=3, compute=Compute(), watch=watch)
     with safe_open(tmp_path / "training.safetensors", "pt") as state:
         random = state.get_tensor("random").numpy().tobytes()
         identity = json.loads(state.metadata()["training"])["identity"]

@@ -26,7 +26,7 @@ from ganguard.training.differential_privacy import (
     PrivateUpdates,
     guarantee_of,
 )
-from ganguard.training.loop import train_gan
+from ganguard.training.loop import train_generator
 from ganguard.training.losses import LOSSES
 
 BATCH = 8
@@ -145,10 +145,10 @@ def test_a_private_training_goes_on_to_the_same_bits_and_says_what_it_spent(
             raise Killed
 
     settings, images = _settings(steps=55, checkpoint_every=12), _bytes(40)
-    whole = train_gan(images, settings, tmp_path / "whole", seed=0, compute=compute)
+    whole = train_generator(images, settings, tmp_path / "whole", seed=0, compute=compute)
     with pytest.raises(Killed):
-        train_gan(images, settings, tmp_path / "cut", seed=0, compute=compute, progress=kill)
-    resumed = train_gan(images, settings, tmp_path / "cut", seed=0, compute=compute)
+        train_generator(images, settings, tmp_path / "cut", seed=0, compute=compute, progress=kill)
+    resumed = train_generator(images, settings, tmp_path / "cut", seed=0, compute=compute)
     for name in ("generator", "discriminator"):
         assert file_digest(whole / f"{name}.safetensors") == file_digest(resumed / f"{name}.safetensors")
     states = [load_file(path / "training.safetensors") for path in (tmp_path / "whole", tmp_path / "cut")]
@@ -160,15 +160,15 @@ def test_a_private_training_goes_on_to_the_same_bits_and_says_what_it_spent(
 
 def test_the_noise_of_a_private_training_is_for_its_own_steps(tmp_path: Path, compute: Compute) -> None:
     """With more steps the same noise would spend more than the bound."""
-    train_gan(_bytes(40), _settings(steps=2), tmp_path, seed=0, compute=compute)
+    train_generator(_bytes(40), _settings(steps=2), tmp_path, seed=0, compute=compute)
     with pytest.raises(CheckpointError, match="differentially private training is chosen for all its steps"):
-        train_gan(_bytes(40), _settings(steps=3), tmp_path, seed=0, compute=compute)
+        train_generator(_bytes(40), _settings(steps=3), tmp_path, seed=0, compute=compute)
 
 
 def test_the_bound_does_not_cover_what_a_training_began_with(tmp_path: Path, compute: Compute) -> None:
-    begun = train_gan(_bytes(40), _settings(steps=1), tmp_path / "begun", seed=0, compute=compute)
+    begun = train_generator(_bytes(40), _settings(steps=1), tmp_path / "begun", seed=0, compute=compute)
     settings = _settings(steps=1, beginning={"checkpoint": str(begun)})
-    on = train_gan(_bytes(40), settings, tmp_path / "on", seed=0, compute=compute)
+    on = train_generator(_bytes(40), settings, tmp_path / "on", seed=0, compute=compute)
     said = read_description(on).provenance["differential_privacy"]
     assert said["not_covered"] == "the training of the checkpoint it began with"
     assert "not_covered" not in read_description(begun).provenance["differential_privacy"]

@@ -15,7 +15,7 @@ from ganguard.base.compute import Compute
 from ganguard.base.errors import CheckpointError, SpecError, StepError
 from ganguard.training.early_stopping import JUDGED, Watch, best_step
 from ganguard.training.initial_weights import InitialWeights
-from ganguard.training.loop import train_gan
+from ganguard.training.loop import train_generator
 from ganguard.training.settings import TrainingSettings
 
 IMAGES = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (20, 1, 8, 8), dtype=np.uint8))
@@ -48,7 +48,7 @@ def by_brightness(images: Tensor) -> float:
 
 
 def train(directory: Path, compute: Compute, watch: Watch | None, **options: object) -> Path:
-    return train_gan(
+    return train_generator(
         IMAGES, settings(checkpoint_every=15), directory, seed=3, compute=compute, watch=watch, **options
     )
 
@@ -127,7 +127,7 @@ def test_a_training_begins_from_a_checkpoint_or_a_discriminator(tmp_path: Path, 
     ).digest()
     assert plain == start.digest() != with_D
     one_step = {"initial_weights": InitialWeights(discriminator=D), "seed": 3, "compute": compute}
-    after = train_gan(IMAGES, settings(steps=1, learning_rate=1e-9), tmp_path / "one", **one_step)
+    after = train_generator(IMAGES, settings(steps=1, learning_rate=1e-9), tmp_path / "one", **one_step)
     for key, value in load_checkpoint(after).networks.discriminator.named_parameters():
         assert torch.allclose(value, dict(D.named_parameters())[key], atol=1e-6)
 
@@ -143,7 +143,9 @@ def test_weights_of_another_architecture_are_refused(tmp_path: Path, compute: Co
         ),
     ):
         with pytest.raises(SpecError, match=said):
-            train_gan(IMAGES, other, tmp_path / "other", seed=0, compute=compute, initial_weights=weights)
+            train_generator(
+                IMAGES, other, tmp_path / "other", seed=0, compute=compute, initial_weights=weights
+            )
 
 
 def test_a_state_with_other_initial_weights_is_refused(tmp_path: Path, compute: Compute) -> None:

@@ -11,7 +11,7 @@ from ganguard.architectures.networks import build_networks, parse_architecture
 from ganguard.base.compute import Compute
 from ganguard.base.seeds import seeded_weights
 from ganguard.training.initial_weights import RANDOM_WEIGHTS, InitialWeights
-from ganguard.training.loop import train_gan
+from ganguard.training.loop import train_generator
 from ganguard.training.settings import TrainingSettings
 
 DECAY = 0.99
@@ -26,7 +26,7 @@ def _settings(kind: str = "sngan", **values: object) -> TrainingSettings:
 
 def _train(directory: Path, begin: InitialWeights = RANDOM_WEIGHTS, **values: object) -> Path:
     settings = _settings(**values)  # pyright: ignore[reportArgumentType]
-    return train_gan(IMAGES, settings, directory, seed=0, compute=Compute(), initial_weights=begin)
+    return train_generator(IMAGES, settings, directory, seed=0, compute=Compute(), initial_weights=begin)
 
 
 def _weights(checkpoint: Path) -> dict[str, Tensor]:
@@ -74,10 +74,12 @@ def test_a_killed_training_from_given_weights_goes_on_to_the_same_bits(tmp_path:
         if done >= 50:
             raise Killed
 
-    whole = train_gan(IMAGES, settings, tmp_path / "whole", seed=0, compute=Compute(), initial_weights=begin)
+    whole = train_generator(
+        IMAGES, settings, tmp_path / "whole", seed=0, compute=Compute(), initial_weights=begin
+    )
     for progress in (kill, lambda done, total, note="": None):
         try:
-            cut = train_gan(
+            cut = train_generator(
                 IMAGES,
                 settings,
                 tmp_path / "cut",

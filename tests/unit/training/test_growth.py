@@ -13,7 +13,7 @@ from ganguard.architectures.networks import build_networks, parse_architecture
 from ganguard.base.compute import Compute
 from ganguard.training.growth import Growth, growth_at
 from ganguard.training.initial_weights import InitialWeights
-from ganguard.training.loop import train_gan
+from ganguard.training.loop import train_generator
 from ganguard.training.settings import TrainingSettings
 
 
@@ -58,7 +58,7 @@ def test_adam_keeps_its_moments_when_a_gan_grows(tmp_path: Path, compute: Comput
     all three levels."""
     architecture = {"kind": "pggan", "width": 4, "latent_dim": 4}
     settings = TrainingSettings.model_validate({"architecture": architecture, "steps": 10, "batch_size": 4})
-    train_gan(torch.zeros(8, 1, 16, 16, dtype=torch.uint8), settings, tmp_path, seed=0, compute=compute)
+    train_generator(torch.zeros(8, 1, 16, 16, dtype=torch.uint8), settings, tmp_path, seed=0, compute=compute)
     saved, networks = (
         load_file(tmp_path / "training.safetensors"),
         build_networks(settings.architecture, (1, 16, 16)),

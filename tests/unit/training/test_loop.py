@@ -15,7 +15,7 @@ from ganguard.base.errors import CheckpointError, StepError
 from ganguard.base.image_rows import ImageRows
 from ganguard.base.images import to_uint8
 from ganguard.base.seeds import normal
-from ganguard.training.loop import train_gan
+from ganguard.training.loop import train_generator
 from ganguard.training.settings import TrainingSettings
 from ganguard.training.state import saved_step
 from ganguard.training.update import GANTraining
@@ -45,7 +45,7 @@ def train(images: Tensor, compute: Compute) -> Train:
     def run(
         directory: Path, settings: TrainingSettings, *, of: Tensor = images, seed: int = 0, **options: object
     ) -> Path:
-        return train_gan(of, settings, directory, seed=seed, compute=compute, **options)
+        return train_generator(of, settings, directory, seed=seed, compute=compute, **options)
 
     return run
 

@@ -15,7 +15,7 @@ from ganguard.base.errors import SpecError
 from ganguard.base.settings import parse
 from ganguard.training import update
 from ganguard.training.differential_privacy import PrivateTraining
-from ganguard.training.loop import train_gan
+from ganguard.training.loop import train_generator
 from ganguard.training.settings import TrainingSettings
 from ganguard.training.state import saved_step
 
@@ -58,12 +58,12 @@ def test_a_killed_training_in_bfloat16_goes_on_to_the_same_bits(
             raise Killed
         return step(training, number)
 
-    whole = train_gan(IMAGES, how, tmp_path / "whole", seed=0, compute=compute)
+    whole = train_generator(IMAGES, how, tmp_path / "whole", seed=0, compute=compute)
     with monkeypatch.context() as patch, pytest.raises(Killed):
         patch.setattr(update.GANTraining, "step", killed)
-        train_gan(IMAGES, how, tmp_path / "cut", seed=0, compute=compute)
+        train_generator(IMAGES, how, tmp_path / "cut", seed=0, compute=compute)
     assert saved_step(tmp_path / "cut" / "training.safetensors") == 4
-    resumed = train_gan(IMAGES, how, tmp_path / "cut", seed=0, compute=compute)
+    resumed = train_generator(IMAGES, how, tmp_path / "cut", seed=0, compute=compute)
     for network in ("generator", "discriminator"):
         assert file_digest(whole / f"{network}.safetensors") == file_digest(
             resumed / f"{network}.safetensors"
@@ -74,7 +74,7 @@ def test_networks_compute_in_bfloat16_and_everything_kept_is_float32(
     tmp_path: Path, compute: Compute
 ) -> None:
     paths = [
-        train_gan(
+        train_generator(
             IMAGES, settings("dcgan", precision=precision), tmp_path / precision, seed=0, compute=compute
         )
         for precision in ("32-true", "bf16-mixed")
@@ -101,7 +101,7 @@ def test_penalties_are_taken_in_float32(
 
     monkeypatch.setattr(update, name, watched)
     how = settings(kind, penalty="r1" if name == "r1" else "gradient", steps=2)
-    train_gan(IMAGES, how, tmp_path, seed=0, compute=compute)
+    train_generator(IMAGES, how, tmp_path, seed=0, compute=compute)
     assert seen == [(False, torch.float32, torch.float32)] * 2
 
 

@@ -12,7 +12,7 @@ from ganguard.architectures.checkpoint import load_checkpoint
 from ganguard.base.compute import Compute
 from ganguard.base.errors import SpecError
 from ganguard.training.early_stopping import Watch
-from ganguard.training.loop import train_gan
+from ganguard.training.loop import train_generator
 from ganguard.training.settings import TrainingSettings
 from ganguard.training.tensorboard import TensorBoard
 from ganguard.training.update import GANTraining
@@ -36,7 +36,7 @@ def settings() -> TrainingSettings:
 
 def train(place: Path, compute: Compute, journal: TensorBoard | None) -> Path:
     watch = Watch(lambda images: abs(images.double().mean().item() - 131), every=30, count=5)
-    return train_gan(IMAGES, settings(), place, seed=1, compute=compute, watch=watch, journal=journal)
+    return train_generator(IMAGES, settings(), place, seed=1, compute=compute, watch=watch, journal=journal)
 
 
 @theirs

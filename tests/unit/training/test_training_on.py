@@ -14,7 +14,7 @@ from ganguard.base.seeds import normal
 from ganguard.base.settings import parse
 from ganguard.comparison.watch import watch_by_distance
 from ganguard.training.early_stopping import JUDGED, Watch, best_step
-from ganguard.training.loop import train_gan
+from ganguard.training.loop import train_generator
 from ganguard.training.settings import TrainingSettings
 from ganguard.training.state import saved_training
 
@@ -33,7 +33,7 @@ def settings(**values: object) -> TrainingSettings:
 
 
 def train(directory: Path, compute: Compute = CPU, **values: object) -> Path:
-    return train_gan(IMAGES, settings(**values), directory, seed=0, compute=compute)
+    return train_generator(IMAGES, settings(**values), directory, seed=0, compute=compute)
 
 
 def digest(checkpoint: Path) -> str:
@@ -78,13 +78,13 @@ def test_a_kill_after_steps_were_raised_changes_nothing(tmp_path: Path) -> None:
     long = settings(steps=51, checkpoint_every=12)
     for name in ("whole", "cut"):
         train(tmp_path / name, steps=6)
-    whole = train_gan(IMAGES, long, tmp_path / "whole", seed=0, compute=CPU)
+    whole = train_generator(IMAGES, long, tmp_path / "whole", seed=0, compute=CPU)
     with pytest.raises(Killed):
-        train_gan(IMAGES, long, tmp_path / "cut", seed=0, compute=CPU, progress=kill)
+        train_generator(IMAGES, long, tmp_path / "cut", seed=0, compute=CPU, progress=kill)
     saved = saved_training(tmp_path / "cut" / "training.safetensors")
     assert saved
     assert [(part.until, part.how["steps"]) for part in saved.parts] == [(6, 6), (48, 51)]
-    cut = train_gan(IMAGES, long, tmp_path / "cut", seed=0, compute=CPU)
+    cut = train_generator(IMAGES, long, tmp_path / "cut", seed=0, compute=CPU)
     assert digest(cut) == digest(whole)
     assert parts(cut) == parts(whole) == [(6, 6, 1), (None, 51, 1)]
 
@@ -151,7 +151,7 @@ def test_a_judge_goes_on_looking(tmp_path: Path) -> None:
     scores = iter([5.0, 4.0, 3.0, 6.0, 7.0])
     watch = Watch(lambda images: next(scores), every=2, count=3)
     for steps in (3, 6):
-        train_gan(IMAGES, settings(steps=steps), tmp_path, seed=0, compute=CPU, watch=watch)
+        train_generator(IMAGES, settings(steps=steps), tmp_path, seed=0, compute=CPU, watch=watch)
     assert json.loads((tmp_path / JUDGED).read_text()) == [[0, 5], [2, 4], [3, 3], [4, 6], [6, 7]]
     assert best_step(tmp_path) == 3
 
@@ -176,7 +176,7 @@ def test_the_kind_alone_stands_for_the_checkpoints_architecture(tmp_path: Path) 
     assert settings(architecture="sngan", beginning=begun) == settings(beginning=begun)
     wide = settings(architecture={"kind": "sngan"}, beginning=begun)
     with pytest.raises(SpecError, match="another architecture than the network to train"):
-        train_gan(IMAGES, wide, tmp_path / "on", seed=0, compute=CPU)
+        train_generator(IMAGES, wide, tmp_path / "on", seed=0, compute=CPU)
 
 
 def test_a_checkpoint_that_moved_is_the_same_beginning(tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ def test_a_beginning_of_another_architecture_or_size_is_refused(tmp_path: Path) 
         train(tmp_path / "on", beginning=begun, architecture="dcgan")
     small = IMAGES[:, :, :8, :8].contiguous()
     with pytest.raises(SpecError, match=r"for images \(1, 16, 16\) .*, not sngan .* for images \(1, 8, 8\)"):
-        train_gan(small, settings(beginning=begun), tmp_path / "small", seed=0, compute=CPU)
+        train_generator(small, settings(beginning=begun), tmp_path / "small", seed=0, compute=CPU)
 
 
 @pytest.mark.parametrize("said", ["runs/mine", {"checkpont": "x"}, {"checkpoint": 3}, {}, []])

@@ -198,5 +198,5 @@ def _weights(training: TrainingSettings, image_shape: tuple[int, int, int]) -> f
             networks = build_networks(training.architecture, image_shape)
     except SpecError:  # the check names it
         return 0.0
-    both = (networks.generator, networks.discriminator)
-    return sum(_FLOAT * weight.numel() for network in both for weight in network.parameters())
+    named = networks.named().values()
+    return sum(_FLOAT * weight.numel() for network in named for weight in network.parameters())

@@ -18,7 +18,7 @@ from ganguard.comparison.compare import NEIGHBOURS, compare
 from ganguard.metrics import Balls
 from ganguard.metrics.features.network import FeatureNetwork, extract
 from ganguard.targets.batching import MICRO_BATCH
-from ganguard.training.assembling import set_up
+from ganguard.training.assembling import Training, set_up
 from ganguard.training.differential_privacy import Guarantee, PrivateTraining
 from ganguard.training.initial_weights import RANDOM_WEIGHTS
 from ganguard.training.processes import ONE_DEVICE, launched
@@ -73,7 +73,8 @@ def _timed(
     with limit_threads(compute.threads):
         fabric = launched(device.type, how.precision, ONE_DEVICE)
         training = set_up(ImageRows(images, torch.arange(len(images))), how, 0, fabric, RANDOM_WEIGHTS)
-        if isinstance(how, PrivateTraining) and (privacy := how.differential_privacy):
+        privacy = how.differential_privacy if isinstance(how, PrivateTraining) else None
+        if privacy and isinstance(training, GANTraining):
             share = min(1.0, batch_size / len(images))  # noise of any strength costs the same
             training.make_private(Guarantee(None, 1e-5, 1.0, privacy.max_grad_norm, share, how.steps))
         typical = list(_typical_steps(training, how))
@@ -82,7 +83,7 @@ def _timed(
         return step, _making(training.published().generator, compute)
 
 
-def _typical_steps(training: GANTraining, settings: TrainingSettings) -> Iterator[tuple[int, float]]:
+def _typical_steps(training: Training, settings: TrainingSettings) -> Iterator[tuple[int, float]]:
     """Yield steps whose cost stands for that of all steps, each with its share of them."""
     G = training.networks.generator
     if settings.grow and isinstance(G, Growing) and G.levels > 1:

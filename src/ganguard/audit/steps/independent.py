@@ -25,7 +25,7 @@ from ganguard.comparison.embedding import load_embedding
 from ganguard.data.splits import some_of
 from ganguard.metrics import Balls
 from ganguard.results.records import Measurement
-from ganguard.training.loop import train_gan
+from ganguard.training.loop import train_generator
 
 STREAM = "independent"  # its seeds are derived under this name, and so equal no copy's and no target's
 
@@ -35,7 +35,7 @@ def run_independent(call: StepCall[IndependentSettings, IndependentInputs[Path]]
     said, real = call.settings, load_real(call.inputs.real)
     seed = derived_seed(said.seed, STREAM)
     rows = some_of(real.train, honest_images(len(real.train), said.share), seed=seed)
-    train_gan(
+    train_generator(
         ImageRows(real.images, rows),
         said.training,
         call.directory,

@@ -29,14 +29,14 @@ from ganguard.base.image_rows import ImageRows
 from ganguard.defences.defended_target import DefendedTarget
 from ganguard.targets.load import described
 from ganguard.targets.protocol import LatentTarget, notes_of
-from ganguard.training.loop import train_gan
+from ganguard.training.loop import train_generator
 
 
 def run_train_target(call: StepCall[TrainTargetSettings, TrainTargetInputs[Path]]) -> Digests:
     """Train the target on the train split of its data."""
     training, real = call.settings.training, load_real(call.inputs.real)
     images = ImageRows(real.images, real.train)
-    train_gan(
+    train_generator(
         images,
         training,
         call.directory,

@@ -138,12 +138,12 @@ def test_it_is_trained_on_the_train_split_alone_with_a_seed_of_its_own(
     write_tensors(tmp_path / "real" / "real.safetensors", tensors)
     seen: dict[str, object] = {}
 
-    def train_gan(rows: ImageRows, settings: TrainingSettings, directory: Path, **said: object) -> None:
+    def train_generator(rows: ImageRows, settings: TrainingSettings, directory: Path, **said: object) -> None:
         seen.update(rows=set(rows[torch.arange(len(rows))].flatten().tolist()), count=len(rows), **said)
         (directory / "training.safetensors").touch()
         write_json(directory / "x.json", {})
 
-    monkeypatch.setattr(independent, "train_gan", train_gan)
+    monkeypatch.setattr(independent, "train_generator", train_generator)
     monkeypatch.setattr(independent, "trained_here", lambda _: _Opened())
     settings = IndependentSettings(
         training=TrainingSettings(architecture=DCGAN(), steps=1), share=share, seed=0

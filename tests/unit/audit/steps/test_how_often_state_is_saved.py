@@ -55,7 +55,7 @@ def test_the_target_is_trained_by_it(tmp_path: Path, monkeypatch: pytest.MonkeyP
         raise Trained
 
     monkeypatch.setattr(steps, "load_real", lambda directory: real)
-    monkeypatch.setattr(steps, "train_gan", train)
+    monkeypatch.setattr(steps, "train_generator", train)
     step = next(step for step in _plan(5).steps if step.kind == "train_target")
     with pytest.raises(Trained):
         steps.run_train_target(

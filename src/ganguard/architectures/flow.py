@@ -1,0 +1,155 @@
+"""Rectified flow: a generator that is trained without a discriminator (Liu et al., "Flow Straight and Fast",
+ICLR 2023; Lipman et al., "Flow Matching for Generative Modeling", ICLR 2023).
+
+A network learns the velocity of the straight lines x_t = (1 - t) z + t x from noise z to images x. G follows
+that velocity from t = 0 to t = 1 by Heun's method, in a fixed number of steps. Nothing is random on the way:
+an image is a pure function of its code, which is the noise z, one number for each pixel and channel.
+
+The network is a small U-Net of residual blocks with GroupNorm (Ho et al. 2020). The time, and a class if
+there are any, scale and shift each block (Dhariwal & Nichol 2021).
+"""
+
+import math
+from typing import Annotated, ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from ganguard.architectures.networks import (
+    ConditionalSettings,
+    GeneratorNetwork,
+    Networks,
+    Recipe,
+    enlarged,
+    pooled,
+    require_labels,
+)
+from ganguard.architectures.sizes import Canvas, canvas_of
+from ganguard.base.settings import Positive
+
+GROUPS = 8  # of GroupNorm, or as many as the channels allow
+WIDEST = 4  # the most channels, as a multiple of the width
+FREQUENCIES, FASTEST = 16, 1000.0  # of the sines and cosines that a time is told by
+
+
+class Flow(ConditionalSettings):
+    """Settings of a rectified flow. Its codes have an entry for each number of an image.
+
+    Attributes:
+        width: channels next to the image; each halving of the side doubles them, up to four times as many.
+        solver_steps: steps of Heun's method from noise to an image. Each but the last asks the network twice.
+        classes: how many classes the network knows; 0 for a network without classes.
+    """
+
+    kind: Literal["flow"] = "flow"
+    width: Positive = 32
+    solver_steps: Annotated[int, Field(ge=1, le=1000)] = 12
+
+    recipe: ClassVar[Recipe] = Recipe(loss=None, learning_rate=1e-3, betas=(0.9, 0.999), n_dis=1)
+
+    def build(self, image_shape: tuple[int, int, int]) -> Networks:
+        """Build G for images (C, H, W). There is no D."""
+        channels, canvas = canvas_of(image_shape, self.kind)
+        return Networks(FlowGenerator(channels, canvas, self.width, self.solver_steps, self.classes), None)
+
+
+class FlowGenerator(GeneratorNetwork):
+    """z (N, C·H·W), with classes also y (N,) -> images (N, C, H, W), about in [-1, 1]."""
+
+    def __init__(self, channels: int, canvas: Canvas, width: int, solver_steps: int, classes: int) -> None:
+        super().__init__()
+        self.shape = (channels, *canvas.image)
+        self.latent_dim = math.prod(self.shape)
+        self.classes = classes
+        self.canvas = canvas
+        self.solver_steps = solver_steps
+        self.network = UNet(channels, canvas.doublings + 1, width, classes)
+
+    def velocity(self, x: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
+        """Return the velocity (N, C, H, W) of points x at times t (N,) in [0, 1], of classes y (N,)."""
+        require_labels(y, self.classes)
+        return self.canvas.cropped(self.network(self.canvas.framed(x), t, y))
+
+    def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        x, h = z.view(-1, *self.shape), 1 / self.solver_steps
+        for step in range(self.solver_steps):
+            t = torch.full((len(x),), step * h, device=x.device)
+            v = self.velocity(x, t, y)
+            if step < self.solver_steps - 1:  # the last step is Euler's: at t = 1 nothing was learnt
+                v = (v + self.velocity(x + h * v, t + h, y)) / 2
+            x = x + h * v
+        return x
+
+
+class UNet(nn.Module):
+    """x (N, C, H, W), t (N,), with classes also y (N,) -> the velocity (N, C, H, W)."""
+
+    def __init__(self, channels: int, levels: int, width: int, classes: int) -> None:
+        super().__init__()
+        widths = [width * min(2**level, WIDEST) for level in range(levels)]
+        told = 4 * width
+        self.time = nn.Sequential(
+            nn.Linear(2 * FREQUENCIES, told), nn.SiLU(), nn.Linear(told, told), nn.SiLU()
+        )
+        if classes:
+            self.embedding = nn.Embedding(classes, told)
+        self.from_image = nn.Conv2d(channels, width, 3, padding=1)
+        below = [width, *widths[:-1]]
+        self.down = nn.ModuleList(Block(*pair, told) for pair in zip(below, widths, strict=True))
+        self.middle = Block(widths[-1], widths[-1], told)
+        above = [widths[-1], *reversed(widths[1:])]
+        self.up = nn.ModuleList(
+            Block(inputs + outputs, outputs, told)
+            for inputs, outputs in zip(above, reversed(widths), strict=True)
+        )
+        self.norm = _group_norm(width)
+        self.to_image = _zero(nn.Conv2d(width, channels, 3, padding=1))
+
+    def forward(self, x: Tensor, t: Tensor, y: Tensor | None) -> Tensor:
+        frequencies = torch.linspace(0, math.log(FASTEST), FREQUENCIES, device=t.device).exp()
+        angles = t[:, None] * frequencies
+        told = self.time(torch.cat([angles.sin(), angles.cos()], 1))
+        if y is not None:
+            told = told + self.embedding(y)
+        h = self.from_image(x)
+        passed: list[Tensor] = []
+        for level, block in enumerate(self.down):
+            h = block(pooled(h, min(level, 1)), told)
+            passed.append(h)
+        h = self.middle(h, told)
+        for level, block in enumerate(self.up):
+            h = block(torch.cat([enlarged(h, min(level, 1)), passed.pop()], 1), told)
+        return self.to_image(F.silu(self.norm(h)))
+
+
+class Block(nn.Module):
+    """x (N, inputs, H, W), told (N, told) -> (N, outputs, H, W): a residual block that begins as its
+    shortcut."""
+
+    def __init__(self, inputs: int, outputs: int, told: int) -> None:
+        super().__init__()
+        self.norm1, self.conv1 = _group_norm(inputs), nn.Conv2d(inputs, outputs, 3, padding=1)
+        self.norm2 = nn.GroupNorm(math.gcd(GROUPS, outputs), outputs, affine=False)
+        self.conv2 = _zero(nn.Conv2d(outputs, outputs, 3, padding=1))
+        self.scale_and_shift = nn.Linear(told, 2 * outputs)
+        self.shortcut = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
+
+    def forward(self, x: Tensor, told: Tensor) -> Tensor:
+        scale, shift = self.scale_and_shift(told)[:, :, None, None].chunk(2, 1)
+        h = self.conv1(F.silu(self.norm1(x)))
+        h = torch.addcmul(shift, self.norm2(h), 1 + scale)
+        return self.shortcut(x) + self.conv2(F.silu(h))
+
+
+def _group_norm(channels: int) -> nn.GroupNorm:
+    return nn.GroupNorm(math.gcd(GROUPS, channels), channels)
+
+
+def _zero(layer: nn.Conv2d) -> nn.Conv2d:
+    """Return a layer that gives 0 at first."""
+    nn.init.zeros_(layer.weight)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    return layer
