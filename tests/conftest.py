@@ -45,7 +45,8 @@ def tiny_checkpoint() -> Callable[..., Path]:
     def write(
         directory: Path, kind: str = "sngan", image_shape: tuple[int, int, int] = (1, 8, 8), seed: int = 0
     ) -> Path:
-        architecture = parse_architecture({"kind": kind, "width": 4, "latent_dim": 5})
+        codes = {} if kind == "flow" else {"latent_dim": 5}
+        architecture = parse_architecture({"kind": kind, "width": 4, **codes})
         with seeded_weights(seed):
             networks = build_networks(architecture, image_shape)
         return save_checkpoint(directory, networks, architecture, image_shape, {"steps": 0})

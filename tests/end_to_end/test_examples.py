@@ -53,9 +53,10 @@ def test_an_exported_checkpoint_gives_the_images_of_the_checkpoint(
     assert torch.equal(exported.sample(range(10), seed=3), ours.sample(range(10), seed=3))
 
 
-@pytest.mark.parametrize("kind", ["acgan", "biggan", "sngan", "stylegan2"])
+@pytest.mark.parametrize("kind", ["acgan", "biggan", "flow", "sngan", "stylegan2"])
 def test_an_exported_checkpoint_with_classes_takes_them(tmp_path: Path, kind: str) -> None:
-    architecture = parse_architecture({"kind": kind, "width": 4, "latent_dim": 5, "classes": 3})
+    codes = {} if kind == "flow" else {"latent_dim": 5}
+    architecture = parse_architecture({"kind": kind, "width": 4, **codes, "classes": 3})
     with seeded_weights(0):
         networks = build_networks(architecture, (3, 16, 16))
     checkpoint = save_checkpoint(

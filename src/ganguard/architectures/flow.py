@@ -45,7 +45,7 @@ class Flow(ConditionalSettings):
 
     kind: Literal["flow"] = "flow"
     width: Positive = 32
-    solver_steps: Annotated[int, Field(ge=1, le=1000)] = 12
+    solver_steps: Annotated[Positive, Field(le=1000)] = 12
 
     recipe: ClassVar[Recipe] = Recipe(loss=None, learning_rate=1e-3, betas=(0.9, 0.999), n_dis=1)
 
@@ -74,8 +74,9 @@ class FlowGenerator(GeneratorNetwork):
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         x, h = z.view(-1, *self.shape), 1 / self.solver_steps
+        begun = torch.zeros_like(x[:, 0, 0, 0])
         for step in range(self.solver_steps):
-            t = torch.full((len(x),), step * h, device=x.device)
+            t = begun + step * h
             v = self.velocity(x, t, y)
             if step < self.solver_steps - 1:  # the last step is Euler's: at t = 1 nothing was learnt
                 v = (v + self.velocity(x + h * v, t + h, y)) / 2

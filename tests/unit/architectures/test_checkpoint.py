@@ -33,14 +33,14 @@ def _refused(directory: Path) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("kind", ["acgan", "biggan", "dcgan", "pggan", "sngan", "stylegan2"])
+@pytest.mark.parametrize("kind", ["acgan", "biggan", "dcgan", "flow", "pggan", "sngan", "stylegan2"])
 def test_weights_and_buffers_come_back_bit_for_bit(tmp_path: Path, tiny_checkpoint: Write, kind: str) -> None:
     first = load_checkpoint(tiny_checkpoint(tmp_path / "first", kind, (3, 12, 12)))
     said = first.description
     again = load_checkpoint(
         save_checkpoint(tmp_path / "again", first.networks, said.architecture, said.image_shape, {})
     )
-    for name in ("generator", "discriminator"):
+    for name in first.networks.named():
         before, after = (getattr(found.networks, name).state_dict() for found in (first, again))
         assert before.keys() == after.keys()
         assert all(torch.equal(before[key], after[key]) for key in before)

@@ -17,7 +17,8 @@ NAMES = ("cat", "dog", "emu")
 
 def saved(directory: Path, names: tuple[str, ...] | None = NAMES, kind: str = "acgan") -> Path:
     classes = {"classes": len(NAMES)} if names else {}
-    architecture = parse_architecture({"kind": kind, "width": 2, "latent_dim": 3, **classes})
+    codes = {} if kind == "flow" else {"latent_dim": 3}
+    architecture = parse_architecture({"kind": kind, "width": 2, **codes, **classes})
     networks = build_networks(architecture, (1, 8, 8))
     return save_checkpoint(directory, networks, architecture, (1, 8, 8), {}, class_names=names)
 
@@ -28,12 +29,12 @@ def change(directory: Path, **values: Any) -> None:
     (directory / DESCRIPTION).write_text(json.dumps({k: v for k, v in said.items() if v is not None}))
 
 
-@pytest.mark.parametrize("kind", ["acgan", "biggan", "sngan", "stylegan2"])
+@pytest.mark.parametrize("kind", ["acgan", "biggan", "flow", "sngan", "stylegan2"])
 def test_names_come_back_and_tell_targets_apart(tmp_path: Path, kind: str) -> None:
     path = saved(tmp_path / "gan", kind=kind)
     found = load_checkpoint(path)
     assert found.description.class_names == NAMES
-    assert (found.networks.generator.classes, found.networks.discriminator.classes) == (3, 3)
+    assert {network.classes for network in found.networks.named().values()} == {3}
     change(path, class_names=[*reversed(NAMES)])
     assert load_checkpoint(path).digest() != found.digest()
 

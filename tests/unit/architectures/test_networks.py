@@ -29,8 +29,8 @@ def test_settings_in_a_mapping_are_taken() -> None:
 def test_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(
         SpecError,
-        match=r"unknown architecture 'sngam'; did you mean 'sngan'\? Known: acgan, biggan, dcgan, pggan, "
-        r"sngan, stylegan2",
+        match=r"unknown architecture 'sngam'; did you mean 'sngan'\? Known: acgan, biggan, dcgan, flow, "
+        r"pggan, sngan, stylegan2",
     ):
         parse_architecture("sngam")
 

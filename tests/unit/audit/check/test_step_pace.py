@@ -43,9 +43,11 @@ def test_what_costs_time_is_part_of_a_recipes_key() -> None:
     assert len({recipe_key(each) for each in [training(), *others]}) == 1 + len(others)
 
 
-@pytest.mark.parametrize("kind", ["acgan", "biggan", "dcgan", "sngan", "pggan", "stylegan2"])
+@pytest.mark.parametrize("kind", ["acgan", "biggan", "dcgan", "flow", "sngan", "pggan", "stylegan2"])
 def test_each_architecture_has_a_pace(kind: str, compute: Compute) -> None:
-    settings = training(architecture={"kind": kind, "width": 4, "latent_dim": 4}, steps=100)
+    own = {"n_dis": None} if kind == "flow" else {}
+    codes = {} if kind == "flow" else {"latent_dim": 4}
+    settings = training(architecture={"kind": kind, "width": 4, **codes}, steps=100, **own)
     step, image = pace_of(settings, noise((1, 8, 8)), compute)
     assert step > 0
     assert image > 0

@@ -1,0 +1,103 @@
+"""Heun's method against closed forms, and the published size of the network."""
+
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from ganguard.architectures.flow import FlowGenerator
+from ganguard.architectures.networks import build_networks, parse_architecture
+
+Velocity = Callable[[Tensor, Tensor], Tensor]
+
+
+def generator(image_shape: tuple[int, int, int] = (2, 8, 12), **said: int) -> FlowGenerator:
+    G = build_networks(parse_architecture({"kind": "flow", "width": 4, **said}), image_shape).generator
+    assert isinstance(G, FlowGenerator)
+    return G
+
+
+def moved(z: Tensor, velocity: Velocity, steps: int, monkeypatch: pytest.MonkeyPatch) -> Tensor:
+    """The images of a G whose velocity is known."""
+    G = generator(solver_steps=steps)
+    monkeypatch.setattr(G, "velocity", lambda x, t, y=None: velocity(x, t))
+    return G(z)
+
+
+def codes(G: FlowGenerator, count: int = 3) -> Tensor:
+    return torch.randn(count, G.latent_dim, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("steps", [1, 2, 7])
+def test_a_constant_velocity_is_followed_exactly(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    z = codes(generator())
+    images = moved(z, lambda x, t: torch.full_like(x, 0.5), steps, monkeypatch)
+    assert torch.allclose(images, z.view(3, 2, 8, 12) + 0.5, atol=1e-6)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 7])
+def test_heun_steps_and_one_of_euler(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of dx/dt = -x, a step h of Heun multiplies by 1 - h + h²/2, and one of Euler by 1 - h."""
+    z, h = codes(generator()), 1 / steps
+    images = moved(z, lambda x, t: -x, steps, monkeypatch)
+    factor = (1 - h + h * h / 2) ** (steps - 1) * (1 - h)
+    assert torch.allclose(images, factor * z.view(3, 2, 8, 12), atol=1e-6)
+
+
+def test_more_steps_come_nearer_to_the_solution(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The velocity that turns noise N(0, 1) into N(0, 1/16), whose solution is z / 4."""
+    z = codes(generator(), 50)
+
+    def velocity(x: Tensor, t: Tensor) -> Tensor:
+        at = t[:, None, None, None]
+        return x * (at / 16 - (1 - at)) / ((1 - at) ** 2 + at**2 / 16)
+
+    wanted = z.view(50, 2, 8, 12) / 4
+    errors = [
+        (moved(z, velocity, steps, monkeypatch) - wanted).square().mean().sqrt().item()
+        for steps in (4, 16, 64)
+    ]
+    assert errors[0] > 4 * errors[1] > 12 * errors[2]
+    assert errors[2] < 0.01
+
+
+def test_times_are_those_of_the_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[float] = []
+
+    def velocity(x: Tensor, t: Tensor) -> Tensor:
+        assert t.shape == (len(x),)
+        seen.extend(t.unique().tolist())
+        return x
+
+    moved(codes(generator()), velocity, 4, monkeypatch)
+    assert seen == pytest.approx([0, 0.25, 0.25, 0.5, 0.5, 0.75, 0.75])
+
+
+def test_a_new_network_stands_still() -> None:
+    G = generator()
+    z = codes(G)
+    assert torch.equal(G(z), z.view(3, 2, 8, 12))
+
+
+def test_its_codes_are_as_large_as_its_images() -> None:
+    assert generator((3, 9, 14)).latent_dim == 3 * 9 * 14
+
+
+def test_the_size_of_the_network() -> None:
+    """Two levels of 8x8 images: what the trial of 101 thousand parameters had."""
+    found = {
+        width: sum(p.numel() for p in generator((1, 8, 8), width=width).parameters()) for width in (16, 32)
+    }
+    assert found == {16: 100_993, 32: 397_057}
+
+
+def test_times_and_classes_change_the_velocity() -> None:
+    G = generator(classes=2)
+    torch.nn.init.normal_(G.network.to_image.weight, generator=torch.Generator().manual_seed(0))
+    x, y = codes(G, 1).view(1, 2, 8, 12).expand(4, -1, -1, -1), torch.tensor([0, 0, 1, 1])
+    torch.nn.init.normal_(G.network.middle.conv2.weight, generator=torch.Generator().manual_seed(1))
+    v = G.velocity(x, torch.tensor([0.2, 0.7, 0.2, 0.7]), y).flatten(1)
+    assert torch.pdist(v).min() > 1e-4
+    assert not math.isnan(v.sum().item())
