@@ -51,7 +51,7 @@ OF_CLASSES = [ASKED + name for name in OFTEN]
 MORE = [
     pytest.param(name, marks=pytest.mark.slow)
     for name in (
-        *(DIRTY, "pipeline with noise", "pipeline of texts"),
+        *(DIRTY, "a flow", "pipeline with noise", "pipeline of texts"),
         *(ASKED + name for name in CONDITIONAL if name not in OFTEN),
     )
 ]
