@@ -18,6 +18,7 @@ from ganguard.base.compute import Compute
 from ganguard.base.errors import GanguardError
 from ganguard.base.labels import Labels
 from ganguard.training.early_stopping import Watch
+from ganguard.training.flow import FlowTraining
 from ganguard.training.loop import train_generator
 from ganguard.training.processes import Devices
 from ganguard.training.settings import TrainingSettings
@@ -31,6 +32,7 @@ TRAININGS: dict[str, dict[str, Any]] = {
     "whole": {"architecture": "pggan", "grow": False, "penalty": "r1"},
     "normal": {"architecture": {"kind": "stylegan2"}, "path_length_every": 2, "penalty_every": 3},
     "classes": {"architecture": {"kind": "stylegan2", "classes": 3}, "path_length_every": 2},
+    "flow": {"architecture": {"kind": "flow", "classes": 3, "width": 16}},
 }
 LABELS = Labels(torch.arange(20) % 3, ("a", "b", "c"))
 
@@ -38,7 +40,9 @@ LABELS = Labels(torch.arange(20) % 3, ("a", "b", "c"))
 def settings(name: str, **values: object) -> TrainingSettings:
     said = {"batch_size": 8, "steps": 6, "checkpoint_every": 4, **TRAININGS.get(name, {}), **values}
     kind = said["architecture"]
-    architecture = {"width": 4, "latent_dim": 4, **(kind if isinstance(kind, dict) else {"kind": kind})}
+    architecture = {"width": 4, **(kind if isinstance(kind, dict) else {"kind": kind})}
+    if architecture["kind"] != "flow":
+        architecture["latent_dim"] = 4
     return TrainingSettings.model_validate({**said, "architecture": architecture})
 
 
@@ -74,20 +78,16 @@ def _killed(directory: Path, how: TrainingSettings) -> None:
 
 def _weights_of(act: Callable[[], object]) -> str:
     """The digest of G, D and the average of G as this process has them when a training ends."""
-    seen: list[GANTraining] = []
-    step = GANTraining.step
-
-    def watched(training: GANTraining, number: int) -> Tensor:
-        seen.append(training)
-        return step(training, number)
-
-    GANTraining.step = watched
+    seen: list[Any] = []
+    steps: dict[Any, Callable[[Any, int], Tensor]] = {kind: kind.step for kind in (GANTraining, FlowTraining)}
+    for kind, step in steps.items():
+        kind.step = lambda training, number, step=step: seen.append(training) or step(training, number)
     try:
         act()
     finally:
-        GANTraining.step = step
-    networks = seen[-1].networks
-    modules = {"G": networks.generator, "D": networks.discriminator, "ema": seen[-1].ema.module}
+        for kind, step in steps.items():
+            kind.step = step
+    modules = seen[-1].modules()
     return tensor_digest(
         {f"{name}/{key}": value for name, m in modules.items() for key, value in m.state_dict().items()}
     )

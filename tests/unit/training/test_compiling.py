@@ -35,13 +35,15 @@ class Killed(Exception):
 
 
 def settings(kind: str = "dcgan", *, classes: int = 0, **values: object) -> TrainingSettings:
-    architecture = {"kind": kind, "width": 4, "latent_dim": 4, **({"classes": classes} if classes else {})}
+    of_gans = {"latent_dim": 4}, {"n_dis": 1}
+    codes, how = ({}, {}) if kind == "flow" else of_gans
+    architecture = {"kind": kind, "width": 4, **codes, **({"classes": classes} if classes else {})}
     said = {
         "architecture": architecture,
         "batch_size": 4,
         "steps": 4,
         "checkpoint_every": 2,
-        "n_dis": 1,
+        **how,
         **values,
     }
     return TrainingSettings.model_validate(said)
@@ -63,7 +65,7 @@ def same_with_labels(kind: str, directory: Path, compute: Compute) -> None:
 class TestCompiledAtLength:
     pytestmark: ClassVar = [pytest.mark.proof, *compiles[1:]]
 
-    @pytest.mark.parametrize("kind", ["biggan", "sngan"])
+    @pytest.mark.parametrize("kind", ["biggan", "flow", "sngan"])
     def test_a_training_with_labels_is_that_without_compiling(
         self, tmp_path: Path, compute: Compute, kind: str
     ) -> None:

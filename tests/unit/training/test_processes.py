@@ -58,11 +58,11 @@ def together(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[
 Together = tuple[Path, list[dict[str, Any]]]
 
 
-@pytest.mark.parametrize("name", ["grown", "whole"])
+@pytest.mark.parametrize("name", ["grown", "whole", "flow"])
 def test_two_processes_train_what_one_trains(together: Together, tmp_path: Path, name: str) -> None:
     alone = of_several.train(tmp_path, of_several.settings(name))
     started = of_several.train(tmp_path / "start", of_several.settings(name, steps=1, learning_rate=1e-9))
-    for file in FILES:
+    for file in FILES[:1] if name == "flow" else FILES:
         one, two, start = (
             load_file(path / file) for path in (alone, together[0] / name / "checkpoint", started)
         )
