@@ -30,8 +30,8 @@ Kind = Annotated[
 Architecture = Annotated[
     str | None,
     typer.Option(
-        help="The substitute's: `acgan`, `biggan`, `dcgan`, `flow`, `pggan`, `sngan` or `stylegan2`. By default "
-        "`sngan`, or that of the checkpoint that it begins with (--set beginning.checkpoint=DIR).",
+        help="The substitute's: `acgan`, `biggan`, `dcgan`, `flow`, `pggan`, `sngan` or `stylegan2`. By "
+        "default `sngan`, or that of the checkpoint that it begins with (--set beginning.checkpoint=DIR).",
         show_default=False,
     ),
 ]

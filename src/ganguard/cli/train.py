@@ -29,7 +29,7 @@ Data = Annotated[
 Architecture = Annotated[
     str | None,
     typer.Option(
-        help="`acgan`, `biggan`, `dcgan`, `pggan`, `sngan` or `stylegan2`. By default that of "
+        help="`acgan`, `biggan`, `dcgan`, `flow`, `pggan`, `sngan` or `stylegan2`. By default that of "
         "--beginning, otherwise `sngan`.",
         show_default=False,
     ),
