@@ -1,8 +1,11 @@
 """The classes of a conditional training: one label for each image."""
 
+from pathlib import Path
+
 import torch
 from torch import Tensor
 
+from ganguard.architectures.checkpoint import read_description
 from ganguard.architectures.networks import classes_of
 from ganguard.base.errors import SpecError
 from ganguard.base.labels import Labels
@@ -80,3 +83,18 @@ def require_as_many(settings: TrainingSettings, classes: int, whose: str = "the 
         found = f"{whose} {classes}" if classes else f"{whose} none"
         advice = f"Set classes: {classes}" if classes else "Leave `classes` out"
         raise SpecError(f"{settings.architecture.kind} has {wanted} classes, and {found}. {advice}.")
+
+
+def require_same_order(checkpoint: Path, names: tuple[str, ...], whose: str, advice: str) -> None:
+    """Raise SpecError if a checkpoint that a training goes on with numbers its classes otherwise than `names`
+    do: each class would go on from the weights of another one.
+
+    Another number of classes is another architecture, and is found elsewhere.
+
+    whose: says in the message whose the names are; advice: ends it.
+    """
+    theirs = read_description(checkpoint).class_names or ()
+    for number, (found, wanted) in enumerate(zip(theirs, names, strict=False)):
+        if found != wanted:
+            theirs_and_ours = f"its class {number} is {found[:80]!r}, and {whose} is {wanted[:80]!r}"
+            raise SpecError(f"{checkpoint}: {theirs_and_ours}. {advice}")

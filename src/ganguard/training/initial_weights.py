@@ -18,6 +18,7 @@ from ganguard.base.cache import content_key, tensor_digest
 from ganguard.base.errors import SpecError
 from ganguard.base.weights import weights_of
 from ganguard.training.beginning import Beginning
+from ganguard.training.classes import require_same_order
 from ganguard.training.settings import TrainingSettings
 
 
@@ -73,11 +74,18 @@ class InitialWeights:
         architecture: ArchitectureSettings,
         image_shape: tuple[int, int, int],
         whose: str = "the substitute",
+        *,
+        classes: tuple[str, ...] | None = None,
     ) -> None:
         """Raise SpecError, before any work, if the weights do not fit the architecture for images (C, H, W),
         or if its D has no stage beyond the frozen ones.
 
-        whose: names the network that is to be trained, in messages.
+        Args:
+            architecture: of the network that is to be trained.
+            image_shape: (C, H, W) of its images.
+            whose: names that network, in messages.
+            classes: of the target, in their order, as which a checkpoint must know its own. None compares
+                nothing: `train_generator` compares them with those of its images.
         """
         with torch.device("meta"):
             D = build_networks(architecture, image_shape).discriminator
@@ -89,6 +97,8 @@ class InitialWeights:
                     f"{self.checkpoint} has another architecture than {whose}: {theirs}, not "
                     f"{_named(architecture)} for images {image_shape}. Give both the same one."
                 )
+            advice = "Give a copy that knows the target's classes in the target's order."
+            require_same_order(self.checkpoint, classes or (), "the target's", advice)
         if D is None:
             if self.discriminator is not None or self.frozen:
                 raise SpecError(
@@ -118,12 +128,17 @@ RANDOM_WEIGHTS = InitialWeights()
 
 
 def require_beginning(
-    settings: TrainingSettings, image_shape: tuple[int, int, int], whose: str = "the substitute"
+    settings: TrainingSettings,
+    image_shape: tuple[int, int, int],
+    whose: str = "the substitute",
+    *,
+    classes: tuple[str, ...] | None = None,
 ) -> None:
     """Raise SpecError, before any work, if the checkpoint that a training's settings name does not fit the
-    network that is to be trained, which is `whose`."""
+    network that is to be trained. The other arguments are those of `InitialWeights.require_fits`."""
     if settings.beginning:
-        RANDOM_WEIGHTS.after(settings.beginning).require_fits(settings.architecture, image_shape, whose)
+        begun = RANDOM_WEIGHTS.after(settings.beginning)
+        begun.require_fits(settings.architecture, image_shape, whose, classes=classes)
 
 
 def _take_over(module: nn.Module, found: nn.Module, what: str) -> None:

@@ -84,7 +84,7 @@ def train_generator(  # noqa: PLR0913 - most of them have defaults
         SpecError: `initial_weights` have another architecture or other classes, `labels` do not fit, or
             several devices cannot train this.
     """
-    require_trainable(images, settings, devices, guess, labels)
+    require_trainable(images, settings, devices, guess, labels, initial_weights)
     initial_weights = initial_weights.after(settings.beginning)
     identity = identify(
         images,

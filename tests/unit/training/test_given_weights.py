@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from ganguard.architectures.checkpoint import load_checkpoint
 from ganguard.architectures.networks import build_networks, parse_architecture
 from ganguard.base.compute import Compute
+from ganguard.base.errors import SpecError
+from ganguard.base.labels import Labels
 from ganguard.base.seeds import seeded_weights
 from ganguard.training.initial_weights import RANDOM_WEIGHTS, InitialWeights
 from ganguard.training.loop import train_generator
@@ -115,3 +117,23 @@ def test_a_discriminator_whose_state_holds_more_than_tensors_gives_its_weights()
             torch.equal(p, given[name].float()) for name, p in networks.discriminator.named_parameters()
         )
     assert len(digests) == 2
+
+
+def test_a_checkpoint_that_numbers_its_classes_otherwise_is_not_gone_on_with(tmp_path: Path) -> None:
+    """Each class would go on from the weights of another one, and nothing would show it."""
+    how = _settings(architecture={"kind": "sngan", "width": 4, "latent_dim": 4, "classes": 2})
+    both = Labels(torch.arange(20) % 2, ("cat", "dog"))
+
+    def train(place: str, labels: Labels, begin: InitialWeights = RANDOM_WEIGHTS) -> Path:
+        given = {"compute": Compute(), "initial_weights": begin, "labels": labels}
+        return train_generator(IMAGES, how, tmp_path / place, seed=0, **given)  # pyright: ignore[reportArgumentType]
+
+    stolen = InitialWeights(checkpoint=train("stolen", both))
+    train("on", both, stolen)
+    message = r"its class 0 is 'cat', and the images' is 'dog'\. Give images .*, or begin with a checkpoint"
+    with pytest.raises(SpecError, match=message):
+        train("other", Labels(both.numbers, ("dog", "cat")), stolen)
+    assert not (tmp_path / "other").exists()
+    stolen.require_fits(how.architecture, (1, 8, 8), classes=("cat", "dog"))
+    with pytest.raises(SpecError, match="its class 0 is 'cat', and the target's is 'dog'"):
+        stolen.require_fits(how.architecture, (1, 8, 8), classes=("dog", "cat"))
