@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import ClassVar, Literal
 
+from ganguard.attacks.class_names import class_names_of
 from ganguard.attacks.continued_copy import ContinuedCopySettings, copy_to_continue
 from ganguard.attacks.labels import bought_labels, real_labels
 from ganguard.attacks.protocol import Attack, Knowledge, Needs, Relation, Substitute, Workspace
@@ -50,8 +51,8 @@ def run(
 ) -> Substitute:
     """Buy `query_budget` images, and train a substitute on them and on X_r.
 
-    Raises SpecError if the adversary has no X_r, and BudgetError, before an image is bought, if the account
-    cannot pay.
+    Before an image is bought, raises SpecError if the adversary has no X_r, DataError if X_r lacks the
+    classes that the substitute learns, and BudgetError if the account cannot pay.
     """
     X_r, _ = require_real(knowledge, target.image_shape)
     of_real = real_labels(settings, target, knowledge, X_r)
@@ -68,7 +69,8 @@ def run(
 
 
 def require(target: BlackBoxTarget, settings: PartialBlackBoxSettings) -> None:
-    """Raise InputError if an existing copy is of another architecture, or the schedule is "mix"."""
+    """Raise InputError if an existing copy is of another architecture or has its classes in another order, or
+    the schedule is "mix"."""
     if settings.substitute is None:
         return
     if settings.schedule == "mix":
@@ -76,7 +78,9 @@ def require(target: BlackBoxTarget, settings: PartialBlackBoxSettings) -> None:
             "schedule: mix trains on bought images, and a copy that exists already was trained. "
             'Set "fine_tune".'
         )
-    InitialWeights(settings.substitute.path).require_fits(settings.architecture, target.image_shape)
+    InitialWeights(settings.substitute.path).require_fits(
+        settings.architecture, target.image_shape, classes=class_names_of(target)
+    )
 
 
 PARTIAL_BLACK_BOX = Attack(PartialBlackBoxSettings, run, require=require)

@@ -14,7 +14,7 @@ from typing import ClassVar, Literal
 
 from torch import Tensor
 
-from ganguard.attacks.labels import told_of
+from ganguard.attacks.labels import held_labels, told_of
 from ganguard.attacks.protocol import Attack, Knowledge, Needs, Relation, Substitute, Workspace
 from ganguard.attacks.real_images import RealImagesSettings, require_real, train_with_real
 from ganguard.attacks.subsampling.density_ratio import RATIOS
@@ -82,13 +82,15 @@ def run(
 
     Raises:
         SpecError: there is no X_r, the budget is too small for refining, or D gives NaN.
+        DataError: X_r lacks the classes that the substitute learns, or that D scores.
         StepError: all chains are stuck.
         BudgetError: the account cannot pay; raised before an image is bought.
     """
     X_r, _ = require_real(knowledge, target.image_shape)
     settings.require_known(len(X_r))
+    held = held_labels(settings, target, knowledge, X_r)
     images = harvest(target, workspace.store, settings.query_budget, workspace.progress)
-    told = told_of(settings, target, workspace.store, knowledge, len(images))
+    told = told_of(settings, target, workspace.store, held, len(images))
     kept = _refined(target, images, told.shown, settings, knowledge, workspace, seed=seed)
     checkpoint = train_with_real(
         images[kept],
@@ -98,7 +100,7 @@ def run(
         seed=seed,
         initial_weights=_initial_weights(target, settings),
         labels=told.bought and told.bought.of(kept),
-        of_real=told.real,
+        of_real=held.learnt,
     )
     return Substitute(checkpoint, settings.query_budget)
 

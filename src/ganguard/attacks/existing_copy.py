@@ -10,9 +10,7 @@ from ganguard.architectures.checkpoint import read_description
 from ganguard.attacks.protocol import Attack, AttackSettings, Knowledge, Needs, Substitute, Workspace
 from ganguard.base.cache import copy_directory
 from ganguard.base.errors import CheckpointError
-from ganguard.base.settings import shortened
 from ganguard.targets.checkpoint import CheckpointTarget
-from ganguard.targets.conditions import conditions_of
 from ganguard.targets.protocol import BlackBoxTarget
 from ganguard.training.settings import TrainingSettings
 
@@ -76,13 +74,11 @@ def run(
 
 
 def require(target: BlackBoxTarget, settings: ExistingCopySettings) -> None:
-    """Raise CheckpointError if the copy's images have another shape than the target's, or other classes."""
-    known, names = conditions_of(target), read_description(settings.substitute.path).class_names
-    if known and names and set(names) != set(known.names):
-        raise CheckpointError(
-            f"{settings.substitute.path}: this copy has the classes {shortened(', '.join(names))}, the "
-            f"target {shortened(', '.join(known.names))}. Give a copy of this target."
-        )
+    """Raise CheckpointError if the copy's images have another shape than the target's.
+
+    Its classes are compared for any attack with a copy. Their order does not count: the copy is not trained
+    on, and it is asked for a class by its name.
+    """
     if (found := read_description(settings.substitute.path).image_shape) != target.image_shape:
         raise CheckpointError(
             f"{settings.substitute.path}: the target makes images {target.image_shape} (C, H, W), this copy "

@@ -8,13 +8,14 @@ from typing import NamedTuple
 from torch import Tensor
 
 from ganguard.architectures.networks import classes_of
+from ganguard.attacks.class_names import class_names_of, require_learnt_classes, require_scored_classes
 from ganguard.attacks.protocol import Knowledge
-from ganguard.attacks.subsampling.refining import NOTHING_SHOWN, Shown
-from ganguard.base.errors import SpecError
+from ganguard.attacks.subsampling.refining import Shown
+from ganguard.base.errors import DataError
 from ganguard.base.labels import Labels
 from ganguard.queries.store import Store
 from ganguard.targets.conditions import conditions_of
-from ganguard.targets.protocol import BlackBoxTarget
+from ganguard.targets.protocol import BlackBoxTarget, WhiteBoxTarget
 from ganguard.training.settings import TrainingSettings
 
 
@@ -35,18 +36,50 @@ def real_labels(
 
     images: (m, C, H, W), as many as there must be labels.
 
-    Raises SpecError if it does not know them.
+    Raises DataError if it does not know them, or if the target lacks one.
     """
-    known = conditions_of(target)
+    known = class_names_of(target)
     if known is None or not classes_of(settings.architecture):
         return None
-    found = knowledge.real_labels and knowledge.real_labels.told(known.names)
-    if found is None or len(found.numbers) != len(images):
-        raise SpecError(
-            f"{settings.architecture.kind} with {len(known)} classes learns from real images too, and these "
-            "do not have the target's classes. Give real images with these classes, or leave `classes` out."
-        )
-    return found
+    require_learnt_classes(settings.architecture.kind, _names(knowledge), known)
+    return _told_as(known, knowledge, images)
+
+
+class HeldClasses(NamedTuple):
+    """The classes of the real images of an adversary that holds D.
+
+    Attributes:
+        learnt: as the substitute learns them; None if it has no classes.
+        shown: (m,) int64, as which a conditional D scores them. Another D does not see them, and they may be
+            None.
+    """
+
+    learnt: Labels | None
+    shown: Tensor | None
+
+
+def held_labels(
+    settings: TrainingSettings, target: WhiteBoxTarget, knowledge: Knowledge, images: Tensor
+) -> HeldClasses:
+    """Return the classes of the adversary's real images (m, C, H, W). Called before anything is bought.
+
+    Raises DataError if a substitute with classes, or a conditional D, needs them, and the adversary does not
+    know them or the target lacks one.
+    """
+    known = class_names_of(target)
+    learnt = real_labels(settings, target, knowledge, images)
+    if known is None:
+        return HeldClasses(None, None)
+    if scores_classes(target):
+        require_scored_classes(_names(knowledge), known)
+        return HeldClasses(learnt, _told_as(known, knowledge, images).numbers)
+    told = knowledge.real_labels and knowledge.real_labels.told(known)
+    return HeldClasses(learnt, told.numbers if told else None)
+
+
+def scores_classes(target: WhiteBoxTarget) -> bool:
+    """Return whether a target's D scores an image as one of a class."""
+    return bool(getattr(target.discriminator, "conditional", False))
 
 
 class Told(NamedTuple):
@@ -54,30 +87,38 @@ class Told(NamedTuple):
 
     Attributes:
         bought: of bought images, as the substitute learns them; None if it has no classes.
-        real: of the adversary's real images, likewise.
-        shown: of both, as a conditional D scores them.
+        shown: of bought and of real images, as a conditional D scores them.
     """
 
     bought: Labels | None
-    real: Labels | None
     shown: Shown
 
 
 def told_of(
-    settings: TrainingSettings, target: BlackBoxTarget, store: Store, knowledge: Knowledge, count: int
+    settings: TrainingSettings, target: WhiteBoxTarget, store: Store, held: HeldClasses, count: int
 ) -> Told:
-    """Return the classes of the first `count` bought images and of the real ones.
+    """Return the classes of the first `count` bought images, beside those of the real ones.
 
-    Raises as `bought_labels` and `real_labels` do.
+    Raises DataError if the store does not say them.
     """
-    X_r, learns = knowledge.real_images, classes_of(settings.architecture) > 0
     asked = _asked(target, store, count)
-    known = knowledge.real_labels.told(asked.names) if asked and knowledge.real_labels else None
-    return Told(
-        asked if learns else None,
-        None if X_r is None else real_labels(settings, target, knowledge, X_r),
-        Shown(asked.numbers, known.numbers) if asked and known else NOTHING_SHOWN,
-    )
+    bought = asked if classes_of(settings.architecture) else None
+    return Told(bought, Shown(asked.numbers if asked else None, held.shown))
+
+
+def _names(knowledge: Knowledge) -> list[str]:
+    """Return the classes that the adversary's real images show, each once."""
+    return list(dict.fromkeys(knowledge.real_labels.said())) if knowledge.real_labels else []
+
+
+def _told_as(known: tuple[str, ...], knowledge: Knowledge, images: Tensor) -> Labels:
+    """Return the classes of real images by the target's names. Raises DataError if they are not as many."""
+    told = knowledge.real_labels and knowledge.real_labels.told(known)
+    if told is None or len(told.numbers) != len(images):
+        raise DataError(
+            f"real: each of the {len(images):,} real images needs one class of the target's. Give both."
+        )
+    return told
 
 
 def _asked(target: BlackBoxTarget, store: Store, count: int) -> Labels | None:

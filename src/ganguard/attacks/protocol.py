@@ -11,6 +11,7 @@ from torch import Tensor
 from ganguard.architectures import ARCHITECTURES
 from ganguard.architectures.networks import classes_of, require_buildable
 from ganguard.attacks import ATTACKS
+from ganguard.attacks.class_names import class_names_of, require_copy_classes
 from ganguard.base.compute import Compute
 from ganguard.base.errors import TargetError
 from ganguard.base.labels import Labels
@@ -288,12 +289,13 @@ def run_attack(
 def require_attackable(target: BlackBoxTarget, settings: AttackSettings) -> None:
     """Check that an attack fits a target.
 
-    Raises SpecError if the substitute's architecture cannot make the target's images, or the checkpoint that
-    it begins with makes others. Raises TargetError if the attack needs a discriminator and the target has
-    none, or one that does not give what the attack reads.
+    Raises SpecError if the substitute's architecture cannot make the target's images, or a copy that exists
+    already makes others or has other classes. Raises TargetError if the attack needs a discriminator and the
+    target has none, or one that does not give what the attack reads.
     """
     settings.require_buildable(target.image_shape)
-    require_beginning(settings, target.image_shape)
+    require_copy_classes(settings.needs().copy, target)
+    require_beginning(settings, target.image_shape, classes=class_names_of(target))
     require_conditional(target, settings)
     if settings.needs().discriminator and not isinstance(target, WhiteBoxTarget):
         raise TargetError(
@@ -301,6 +303,11 @@ def require_attackable(target: BlackBoxTarget, settings: AttackSettings) -> None
             "or a factory that returns (G, D)."
         )
     attack_of(settings.kind).require(target, settings)
+
+
+def learns_domain(settings: AttackSettings) -> bool:
+    """Return whether an attack's copy is moved to another domain, and learns the classes of that."""
+    return settings.needs().domain is not None and classes_of(settings.architecture) > 0
 
 
 def require_conditional(target: BlackBoxTarget, settings: AttackSettings) -> None:

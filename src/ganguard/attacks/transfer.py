@@ -16,6 +16,7 @@ from pydantic import Field
 from torch import Tensor
 
 from ganguard.architectures.networks import classes_of
+from ganguard.attacks.class_names import as_the_targets, class_names_of, require_domain_count
 from ganguard.attacks.continued_copy import ContinuedCopySettings, copy_to_continue
 from ganguard.attacks.protocol import Attack, Domain, Knowledge, Needs, Relation, Substitute, Workspace
 from ganguard.base.errors import DataError, SpecError
@@ -24,7 +25,6 @@ from ganguard.base.labels import Labels
 from ganguard.base.settings import Positive
 from ganguard.data.dataset import DatasetField
 from ganguard.data.encoded import EncodedImages
-from ganguard.targets.conditions import conditions_of
 from ganguard.targets.protocol import BlackBoxTarget
 from ganguard.training.initial_weights import RANDOM_WEIGHTS, InitialWeights
 from ganguard.training.loop import train_generator
@@ -101,11 +101,14 @@ def run(
     """Steal a copy, or take the one that `settings` name, and train it on `knowledge.domain_images`.
 
     Raises:
-        SpecError: there are no images of the domain, or the copy is of another architecture.
-        DataError: the domain's images have another shape than the target's.
+        SpecError: there are no images of the domain, or the copy is of another architecture, or has its
+            classes in another order.
+        DataError: the domain's images have another shape than the target's, or classes that do not stand for
+            the target's.
         BudgetError: the account cannot pay; raised before an image is bought.
     """
     images = _domain_images(knowledge, target.image_shape)
+    labels = _domain_labels(settings, knowledge, target)
     initial_weights = RANDOM_WEIGHTS
     if settings.method != "scratch":
         copy = copy_to_continue(target, settings, knowledge, workspace, seed=seed)
@@ -122,7 +125,7 @@ def run(
         compute=workspace.compute,
         progress=workspace.progress,
         initial_weights=initial_weights,
-        labels=_domain_labels(settings, knowledge, target),
+        labels=labels,
     )
     return Substitute(checkpoint, settings.needs().purchase)
 
@@ -141,19 +144,15 @@ def _domain_images(knowledge: Knowledge, image_shape: tuple[int, int, int]) -> T
 def _domain_labels(settings: TransferSettings, knowledge: Knowledge, target: BlackBoxTarget) -> Labels | None:
     """Return the classes of the domain's images, under the target's names; None for a copy without classes.
 
-    Raises SpecError if they have none, or more than the copy knows.
+    Raises DataError if they have none, or if these do not stand for the target's.
     """
-    known = conditions_of(target)
+    known = class_names_of(target)
     if not classes_of(settings.architecture) or known is None:
         return None
-    labels = knowledge.domain_labels
-    if labels is None or len(labels.names) > len(known):
-        found = "none" if labels is None else f"{len(labels.names)}"
-        raise SpecError(
-            f"the copy has {len(known)} classes, and the images of the domain have {found}. Give a domain "
-            "with at most as many classes, or leave `classes` out."
-        )
-    return Labels(labels.numbers, known.names)
+    if knowledge.domain_labels is None:
+        require_domain_count(0, len(known))
+        return None
+    return as_the_targets(knowledge.domain_labels, known)
 
 
 def require_domain(images: Tensor, image_shape: tuple[int, int, int]) -> None:
@@ -166,10 +165,13 @@ def require_domain(images: Tensor, image_shape: tuple[int, int, int]) -> None:
 
 
 def require(target: BlackBoxTarget, settings: TransferSettings) -> None:
-    """Raise InputError if an existing copy is of another architecture, or has too few stages to freeze."""
+    """Raise InputError if an existing copy is of another architecture, has its classes in another order, or
+    has too few stages to freeze."""
     checkpoint = settings.substitute.path if settings.substitute else None
     frozen = settings.frozen_stages()
-    InitialWeights(checkpoint, frozen=frozen).require_fits(settings.architecture, target.image_shape)
+    InitialWeights(checkpoint, frozen=frozen).require_fits(
+        settings.architecture, target.image_shape, classes=class_names_of(target)
+    )
 
 
 TRANSFER = Attack(TransferSettings, run, require=require)
