@@ -3,7 +3,9 @@
 import math
 from pathlib import Path
 
-from ganguard.attacks.protocol import AttackSettings, Domain
+from ganguard.architectures.networks import classes_of
+from ganguard.attacks.class_names import require_domain_count
+from ganguard.attacks.protocol import AttackSettings, Domain, learns_domain
 from ganguard.attacks.transfer import require_domain
 from ganguard.audit.plan.ground_work import ReadyInputs, ReadySettings
 from ganguard.audit.steps.call import Digests, Kind, StepCall
@@ -13,9 +15,6 @@ from ganguard.base.errors import MetricError, SpecError
 from ganguard.base.images import shape_of
 from ganguard.comparison.compare import NEIGHBOURS
 from ganguard.data.splits import TRAIN_SHARE, adversary_split
-from ganguard.training.classes import require_as_many
-
-_TRAINED_ON = "the real images, of which an honest model (`independent: off` trains none) learns, have"
 
 
 def run_ready(call: StepCall[ReadySettings, ReadyInputs[Path]]) -> Digests:
@@ -39,9 +38,11 @@ def _require_trainable(call: StepCall[ReadySettings, ReadyInputs[Path]], real: R
     for attack in call.settings.attacks:
         attack.require_buildable(shape_of(real.images))
         needs = attack.needs()
-        if needs.real_fraction is not None or (call.settings.honest and attack.from_scratch()):
-            held = real if needs.real_fraction is None else trained_on
-            require_as_many(attack, len(held.classes), _TRAINED_ON)
+        if needs.real_fraction is not None:
+            where = "`real`" if call.inputs.trained_on == call.inputs.real else "`target.train.dataset`"
+            _require_as_many(attack, len(trained_on.classes), where, honest=False)
+        if call.settings.honest and attack.from_scratch():
+            _require_as_many(attack, len(real.classes), "`real`", honest=True)
         if needs.real_fraction is not None:
             for seed in call.settings.seeds:
                 own, _ = adversary_split(
@@ -49,7 +50,36 @@ def _require_trainable(call: StepCall[ReadySettings, ReadyInputs[Path]], real: R
                 )
                 _require_known(attack, len(own), call.settings.price)
         if needs.domain:
-            _require_domain(needs.domain, domains[call.settings.domains.index(needs.domain.dataset)], real)
+            images = domains[call.settings.domains.index(needs.domain.dataset)]
+            if learns_domain(attack):
+                require_domain_count(len(images.classes), classes_of(attack.architecture))
+            _require_domain(needs.domain, images, real)
+
+
+def _require_as_many(attack: AttackSettings, classes: int, where: str, *, honest: bool) -> None:
+    """Raise SpecError if a substitute learns from real images with another number of classes than its own.
+
+    The target's number, which it must have too, is not known yet: the message says what to do in each case.
+
+    Args:
+        attack: of the substitute.
+        classes: of the real images.
+        where: the setting that names them.
+        honest: whether an honest model of the substitute's recipe learns from them, or the adversary itself.
+    """
+    kind, wanted = attack.architecture.kind, classes_of(attack.architecture)
+    if wanted in (0, classes):
+        return
+    who = "an honest model of its recipe" if honest else "the adversary itself"
+    found = f"{kind} has {wanted} classes, and {where}, from which {who} learns, has {classes or 'none'}"
+    or_none = ", or set `independent: off`" if honest else ""
+    if not classes:
+        raise SpecError(f"{found}. Give images with classes, or leave `classes` out{or_none}.")
+    more = "leave the other classes out of" if classes > wanted else "add the missing ones to"
+    raise SpecError(
+        f"{found}. If the target has {wanted} classes, {more} {where}{or_none}; if it has {classes}, set "
+        f"classes: {classes}."
+    )
 
 
 def _require_domain(domain: Domain, images: Real, real: Real) -> None:
