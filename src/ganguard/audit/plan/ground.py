@@ -1,7 +1,10 @@
 """Plan what comes before any adversary: real data, target, features, yardsticks and defences."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+from ganguard.architectures.networks import classes_of
+from ganguard.attacks.protocol import AttackSettings, learns_domain
 from ganguard.audit.plan import ground_work as work
 from ganguard.audit.plan.adversary_work import COPY_DRAWS
 from ganguard.audit.plan.defended import defended_plan, defended_target, direction_plans
@@ -35,7 +38,7 @@ def lay_ground(spec: Spec) -> Ground:
     reference = _open_step("reference target", spec.reference, "provider", ready) if spec.reference else None
     bought = _open_step("images bought before", spec.purchase, "provider", ready) if spec.purchase else None
     found = _found_copies(spec, ready)
-    fit = _fit_step(spec, real, target, reference, bought, found)
+    fit = _fit_step(spec, real, trained_on, target, reference, bought, found, domain_images)
     network = pinned(spec.features)
     features = Step(
         "features", work.FeaturesSettings(network=network), work.FeaturesInputs(Input(real)), cost=600.0
@@ -153,12 +156,14 @@ def _found_copies(spec: Spec, ready: Step) -> tuple[tuple[TargetSettings, Step],
 def _fit_step(
     spec: Spec,
     real: Step,
+    trained_on: Step,
     target: Step,
     reference: Step | None,
     bought: Step | None,
     found: Sequence[tuple[TargetSettings, Step]],
+    domain_images: Sequence[Step],
 ) -> Step:
-    attacks = tuple(by_budget[0] for _, by_budget in spec.labelled_attacks())
+    attacks = _at_smallest_budget(spec)
     believed = [scenario.believed for scenario in spec.scenarios() if scenario.believed]
     settings = work.FitSettings(
         attacks=attacks,
@@ -167,10 +172,32 @@ def _fit_step(
         bought=max((copy.needs().purchase for copy in spec.trained_copies()), default=0) if bought else 0,
         drawn=COPY_DRAWS * spec.samples if found else 0,
         ask=spec.ask,
+        honest=spec.independent != "off"
+        and any(attack.from_scratch() and classes_of(attack.architecture) for attack in attacks),
     )
     opened = tuple(Input(step) for _, step in found)
     beside, before = (Input(step) if step else None for step in (reference, bought))
-    return Step("fit", settings, work.FitInputs(Input(real), Input(target), beside, before, opened))
+    inputs = work.FitInputs(Input(real), Input(target), beside, before, opened)
+    return Step("fit", settings, _with_classes(spec, inputs, trained_on, domain_images))
+
+
+def _at_smallest_budget(spec: Spec) -> tuple[AttackSettings, ...]:
+    return tuple(by_budget[0] for _, by_budget in spec.labelled_attacks())
+
+
+def _with_classes(
+    spec: Spec, inputs: work.FitInputs[Input], trained_on: Step, domain_images: Sequence[Step]
+) -> work.FitInputs[Input]:
+    """Return the inputs of a fit step with the other images whose classes must be the target's."""
+    wanted = [attack.needs().domain for attack in _at_smallest_budget(spec) if learns_domain(attack)]
+    places = [_domain_datasets(spec).index(domain.dataset) for domain in wanted if domain is not None]
+    has_classes = isinstance(spec.target, TrainTarget) and classes_of(spec.target.architecture) > 0
+    others = has_classes and trained_on is not inputs.real.step
+    return replace(
+        inputs,
+        trained_on=Input(trained_on) if others else None,
+        domains=tuple(Input(domain_images[place]) for place in places),
+    )
 
 
 def _floors_step(name: str, images: Step, features: Step, ready: Step) -> Step:

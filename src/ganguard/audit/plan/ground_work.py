@@ -141,6 +141,7 @@ class FitSettings(StepSettings):
         bought: how many of the images that were bought before are wanted.
         drawn: how many images of each found copy are wanted.
         ask: how the audit asks a conditional target; None if the spec does not say it.
+        honest: whether honest models learn the classes of the real images.
     """
 
     kind: ClassVar[str] = "fit"
@@ -150,10 +151,15 @@ class FitSettings(StepSettings):
     bought: NonNegative = 0
     drawn: NonNegative = 0
     ask: Ask | None = None
+    honest: bool = False
 
     def said(self) -> Mapping[str, object]:
-        """Return the settings, without how often trainings save their state."""
-        return _said_with_attacks(self, self.attacks)
+        """Return the settings, without how often trainings save their state.
+
+        `honest` is left out unless it is set: the keys of audits without classes are those of before.
+        """
+        said = _said_with_attacks(self, self.attacks)
+        return said if self.honest else {key: value for key, value in said.items() if key != "honest"}
 
     def defences(self) -> tuple[Defence, ...]:
         """Return all guessed defences."""
@@ -166,14 +172,26 @@ class FitSettings(StepSettings):
 
 @dataclass(frozen=True)
 class FitInputs(Inputs[T]):
-    """Real images, the target, the reference target of a remote one, images that were bought before, and
-    found copies."""
+    """What must fit the target.
+
+    Attributes:
+        real: real images.
+        target: the target.
+        reference: the reference target of a remote one.
+        bought: images that were bought before.
+        found: copies that were found.
+        trained_on: the images that the target was trained on, if they are other ones than `real` and it can
+            be asked for classes.
+        domains: the images of the domain of each attack that `learns_domain`.
+    """
 
     real: T
     target: T
     reference: T | None = None
     bought: T | None = None
     found: tuple[T, ...] = ()
+    trained_on: T | None = None
+    domains: tuple[T, ...] = ()
 
 
 class DirectionSettings(StepSettings):

@@ -8,18 +8,18 @@ from ganguard.architectures.networks import build_networks
 from ganguard.attacks.protocol import require_attackable
 from ganguard.audit.plan.ground_work import FitInputs, FitSettings
 from ganguard.audit.steps.call import Digests, Kind, StepCall
+from ganguard.audit.steps.fit_classes import require_classes, require_model_classes
 from ganguard.audit.steps.guess import rehearse_guess
 from ganguard.audit.steps.preflight import ASKS_ATTACKS
-from ganguard.audit.steps.real import Real, load_real
+from ganguard.audit.steps.real import load_real
 from ganguard.audit.steps.target_files import IDENTITY_TELLS, OPENS, open_target, read_target
 from ganguard.base.errors import DataError, TargetError
 from ganguard.base.images import colours_of, has_opacity, shape_of
-from ganguard.base.settings import shortened
 from ganguard.defences.tools import tools_for
 from ganguard.targets.ask import require_askable
 from ganguard.targets.conditions import conditions_of
 from ganguard.targets.images import BoughtImages
-from ganguard.targets.protocol import BlackBoxTarget, WhiteBoxTarget
+from ganguard.targets.protocol import BlackBoxTarget
 
 
 def run_fit(call: StepCall[FitSettings, FitInputs[Path]]) -> Digests:
@@ -34,22 +34,19 @@ def run_fit(call: StepCall[FitSettings, FitInputs[Path]]) -> Digests:
             f"{_settings(target.image_shape, wanted)} of the real data."
         )
     if call.inputs.reference:
-        shape = open_target(call.inputs.reference, call.compute).image_shape
+        reference = open_target(call.inputs.reference, call.compute)
+        shape, advice = reference.image_shape, "Name the generator that it serves."
         if shape != target.image_shape:
-            raise TargetError(
-                f"reference makes images {shape} (C, H, W), the target {wanted}. Name the generator that it "
-                "serves."
-            )
+            raise TargetError(f"reference makes images {shape} (C, H, W), the target {wanted}. {advice}")
+        require_model_classes("reference", reference, target, call.settings.ask, advice)
     if call.inputs.bought:
         _require_bought(call, call.inputs.bought, target)
     for found in call.inputs.found:
         _require_found(call, found, target)
     require_askable(target, call.settings.ask)
-    _require_shown(real, target)
     for attack in call.settings.attacks:
         require_attackable(target, attack)
-        if attack.needs().discriminator:
-            _require_scored(real, target)
+    require_classes(call, real.classes, target)
     _require_guesses(call, target)
     return {"result": ""}
 
@@ -64,30 +61,6 @@ def _settings(wanted: tuple[int, int, int], found: tuple[int, int, int]) -> str:
         != has_opacity(found[0]),
     }
     return " and ".join(setting for setting, differs in said.items() if differs)
-
-
-def _require_shown(real: Real, target: BlackBoxTarget) -> None:
-    """Raise DataError if the real images have classes, and lack one that the target can be asked for."""
-    known = conditions_of(target)
-    if known is None or known.kind == "prompts" or not real.classes:
-        return
-    if missing := [name for name in known.names if name not in set(real.classes)]:
-        more = f", nor of {len(missing) - 1} other classes" if len(missing) > 1 else ""
-        raise DataError(
-            f"real: has no images of class {shortened(missing[0])}{more}, which the target can be asked for. "
-            f"Its classes: {shortened(', '.join(real.classes))}. Name the target's classes as those of the "
-            "real images, in the target's order."
-        )
-
-
-def _require_scored(real: Real, target: BlackBoxTarget) -> None:
-    """Raise DataError if the target's D scores an image as one of a class, and the real images have none."""
-    conditional = isinstance(target, WhiteBoxTarget) and getattr(target.discriminator, "conditional", False)
-    if conditional and not real.classes:
-        raise DataError(
-            "real: has no classes, and the target's discriminator scores an image as one of a class. Put "
-            "every image into the subfolder of its class, or leave the white-box attack out."
-        )
 
 
 def _require_bought(
@@ -113,8 +86,8 @@ def _require_bought(
 
 
 def _require_found(call: StepCall[FitSettings, FitInputs[Path]], found: Path, target: BlackBoxTarget) -> None:
-    """Raise InputError if a found copy makes images of another shape than the target's, or is a set of fewer
-    images than are measured."""
+    """Raise InputError if a found copy makes images of another shape than the target's, or has other classes,
+    or is a set of fewer images than are measured."""
     copy, name, wanted = open_target(found, call.compute), read_target(found).description, call.settings.drawn
     if copy.image_shape != target.image_shape:
         raise TargetError(
@@ -122,6 +95,9 @@ def _require_found(call: StepCall[FitSettings, FitInputs[Path]], found: Path, ta
             f"{copy.image_shape}. Give a copy of this target, or set `size`, `channels` and `alpha` of its "
             "images."
         )
+    require_model_classes(
+        f"found copy {name}: it", copy, target, call.settings.ask, "Give a copy of this target."
+    )
     if isinstance(copy, BoughtImages) and copy.count < wanted:
         raise DataError(
             f"found copy {name}: {wanted:,} images are measured, two sets of `samples`, none twice; it has "
@@ -149,6 +125,7 @@ FIT = Kind(
         "ganguard.metrics.features",
         "ganguard.audit.steps.guess",
         "ganguard.audit.steps.fit",
+        "ganguard.audit.steps.fit_classes",
     ),
     not_followed=IDENTITY_TELLS,
 )
