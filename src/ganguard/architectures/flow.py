@@ -98,11 +98,11 @@ class UNet(nn.Module):
             self.embedding = nn.Embedding(classes, told)
         self.from_image = nn.Conv2d(channels, width, 3, padding=1)
         below = [width, *widths[:-1]]
-        self.down = nn.ModuleList(Block(*pair, told) for pair in zip(below, widths, strict=True))
-        self.middle = Block(widths[-1], widths[-1], told)
+        self.down = nn.ModuleList(TimedBlock(*pair, told) for pair in zip(below, widths, strict=True))
+        self.middle = TimedBlock(widths[-1], widths[-1], told)
         above = [widths[-1], *reversed(widths[1:])]
         self.up = nn.ModuleList(
-            Block(inputs + outputs, outputs, told)
+            TimedBlock(inputs + outputs, outputs, told)
             for inputs, outputs in zip(above, reversed(widths), strict=True)
         )
         self.norm = _group_norm(width)
@@ -125,7 +125,7 @@ class UNet(nn.Module):
         return self.to_image(F.silu(self.norm(h)))
 
 
-class Block(nn.Module):
+class TimedBlock(nn.Module):
     """x (N, inputs, H, W), told (N, told) -> (N, outputs, H, W): a residual block that begins as its
     shortcut."""
 

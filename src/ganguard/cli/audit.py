@@ -22,8 +22,7 @@ def audit(
             metavar="SPEC|PRESET",
             help="A YAML file, or a preset: `digits` (fidelity), `digits-accuracy` (the adversary knows real "
             "images, or D too; a good target and one stopped early, side by side) or `digits-defences`, each "
-            "with five seeds as `…-full`, and so is `digits-conditional` (asked for a digit); `digits-flow` "
-            "(copies without a discriminator), "
+            "with five seeds as `…-full`, and so is `digits-conditional` (asked for a digit); `digits-flow`, "
             "`digits-transfer`, `digits-averaging`, `digits-private`, `patches-utility`; `pairs` (three "
             "targets and three substitutes, side by side). An unknown name lists all presets.",
             show_default=False,

@@ -10,12 +10,15 @@ from ganguard.architectures.drawing import Drawing
 from ganguard.architectures.networks import GAN, Flowing, Networks, build_networks
 from ganguard.base.image_rows import Images
 from ganguard.base.images import shape_of
+from ganguard.base.labels import Labels
 from ganguard.base.seeds import seeded_weights, torch_generator
 from ganguard.training.batches import share_out
 from ganguard.training.device import as_pass, placed
+from ganguard.training.differential_privacy import Guarantee
 from ganguard.training.ema import EMA
 from ganguard.training.flow import FlowTraining
 from ganguard.training.growth import Growth
+from ganguard.training.guess import Guess
 from ganguard.training.initial_weights import RANDOM_WEIGHTS, InitialWeights
 from ganguard.training.losses import LOSSES, AdversarialLoss
 from ganguard.training.penalties import PathLength
@@ -69,6 +72,15 @@ def set_up(
         return _flow(networks, settings, common)
     gan, loss = GAN(networks.generator, networks.discriminator), LOSSES[complete.loss]
     return _gan(gan, loss, settings, initial_weights, common)
+
+
+def tell(training: Training, labels: Labels | None, guess: Guess | None, guarantee: Guarantee | None) -> None:
+    """Tell a training what is known of its images, and what must not be learnt from them."""
+    training.labels = labels.numbers if labels else None
+    if isinstance(training, GANTraining):
+        training.guess = guess
+        if guarantee:
+            training.make_private(guarantee)
 
 
 def _gan(

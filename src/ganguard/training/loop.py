@@ -19,7 +19,7 @@ from ganguard.base.image_rows import Images
 from ganguard.base.images import shape_of
 from ganguard.base.labels import Labels
 from ganguard.base.progress import Progress, silent
-from ganguard.training.assembling import Training, set_up
+from ganguard.training.assembling import Training, set_up, tell
 from ganguard.training.course import Course
 from ganguard.training.diverging import diverged
 from ganguard.training.early_stopping import Best, Watch
@@ -32,7 +32,6 @@ from ganguard.training.reporting import Journal, Reports
 from ganguard.training.requirements import require_trainable
 from ganguard.training.settings import TrainingSettings
 from ganguard.training.state import load_state, save_state
-from ganguard.training.update import GANTraining
 
 REPORT_EVERY = 50  # steps between progress reports, and between looks at the loss
 
@@ -101,11 +100,7 @@ def train_generator(  # noqa: PLR0913 - most of them have defaults
         training = set_up(images, settings, seed, fabric, initial_weights)
         processes = training.processes
         processes.require_same((identity.images, identity.labels), "images or labels" if labels else "images")
-        training.labels = labels.numbers if labels else None
-        if isinstance(training, GANTraining):
-            training.guess = guess
-            if identity.guarantee:
-                training.make_private(identity.guarantee)
+        tell(training, labels, guess, identity.guarantee)
         state, parts = directory / "training.safetensors", processes.told(identity.parts)
         course = goes_on(training, settings, state, parts, compute, devices)
         provenance = identity.provenance | course.said()

@@ -11,6 +11,8 @@ from ganguard.base.settings import NonNegative, Positive
 from ganguard.targets.ask import UNIFORM, Ask
 from ganguard.training.settings import TrainingSettings
 
+STREAM = "independent"  # honest models' seeds are derived under this name, so they equal no copy's
+
 
 class IndependentSettings(StepSettings):
     """Train an honest model.

@@ -6,9 +6,10 @@ from ganguard.audit.steps.eyesight import EYESIGHT
 from ganguard.audit.steps.features import FEATURES
 from ganguard.audit.steps.fit import FIT
 from ganguard.audit.steps.found import FOUND
-from ganguard.audit.steps.independent import INDEPENDENT, MEASURE_INDEPENDENT
+from ganguard.audit.steps.independent import INDEPENDENT
 from ganguard.audit.steps.known import KNOWN
 from ganguard.audit.steps.measure import MEASURE
+from ganguard.audit.steps.measure_independent import MEASURE_INDEPENDENT
 from ganguard.audit.steps.preflight import READY
 from ganguard.audit.steps.purchase import PURCHASE
 from ganguard.audit.steps.real import REAL

@@ -99,7 +99,6 @@ json.dump({"names": sorted(before), **changed}, sys.stdout)
 WITH_KNOWN = {"substitute with known", "substitute with known, guess"}
 WITH_GUESS = {"substitute with guess", "substitute with known, guess"}
 SUBSTITUTES = {"substitute", *WITH_KNOWN, *WITH_GUESS}
-INDEPENDENT = {"independent", "measure_independent"}
 MEASURING = {
     "measure_independent",
     "yardsticks",
@@ -176,7 +175,8 @@ ROOMS = {
     "audit/plan/independent_work.py": set(),
     "audit/steps/purchase.py": BUYING | SUBSTITUTES,
     "audit/steps/measure.py": {"measure"},
-    "audit/steps/independent.py": INDEPENDENT,
+    "audit/steps/independent.py": {"independent"},
+    "audit/steps/measure_independent.py": {"measure_independent"},
     "audit/engine/execute.py": set(),
     "audit/outcome/assemble.py": set(),
     "cli/audit.py": set(),
