@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
+from ganguard.architectures.checkpoint import save_checkpoint
+from ganguard.architectures.networks import build_networks, parse_architecture
 from ganguard.audit.check import pace
 from ganguard.base.codecs import decode_image
 from ganguard.base.errors import StepError
@@ -38,6 +40,7 @@ def narrow():
 ATTACK = {"kind": "fidelity", "architecture": {"kind": "dcgan", "width": 4}, "query_budget": [10, 30]}
 PUBLISHED = {"kind": "sngan", "width_factor": 1}
 SMALL = {"steps": 2, "batch_size": 8}
+CONDITIONAL = {"kind": "sngan", "width": 4, "latent_dim": 4, "classes": 10}
 
 
 @pytest.fixture(autouse=True)
@@ -220,3 +223,62 @@ def test_a_machine_that_fails_is_no_bad_input(
     code, out, _ = cli("check", "mine.yaml")
     assert code == 1
     assert "✗ target: the gateway gave up." in out
+
+
+def test_the_conditional_audit_that_comes_with_ganguard_can_begin(cli: Cli) -> None:
+    code, out, err = cli("check", "digits-conditional")
+    assert (code, "Traceback" in err) == (0, False), out + err
+    assert "an untrained one stood in" in out
+    assert "The audit can begin." in out
+
+
+@pytest.mark.parametrize("kind", ["acgan", "biggan", "flow", "sngan", "stylegan2"])
+def test_a_conditional_target_that_is_to_be_trained_is_stood_in_for(
+    cli: Cli, write: Callable[..., None], kind: str
+) -> None:
+    latent = {} if kind == "flow" else {"latent_dim": 4}
+    architecture = {"kind": kind, "width": 4, "classes": 10, **latent}
+    trained = {"dataset": "digits", "architecture": architecture, **SMALL}
+    write(target={"train": trained}, attacks=[{**ATTACK, **SMALL, "architecture": {**architecture}}])
+    code, out, err = cli("check", "mine.yaml")
+    assert code == 0, out + err
+    assert "an untrained one stood in" in out
+
+
+def test_a_target_of_other_classes_than_its_images_is_found_before_it_is_trained(
+    cli: Cli, write: Callable[..., None]
+) -> None:
+    trained = {"dataset": "digits", "architecture": {**CONDITIONAL, "classes": 9}, **SMALL}
+    write(target={"train": trained})
+    code, out, _ = cli("check", "mine.yaml")
+    assert code == 2
+    assert "✗ target: sngan has 9 classes, and the images have 10. Set classes: 10." in out
+
+
+@pytest.mark.parametrize("domain", [None, "digits"])
+def test_conditional_attacks_on_a_conditional_checkpoint_are_timed(
+    cli: Cli, write: Callable[..., None], tmp_path: Path, domain: str | None
+) -> None:
+    architecture = parse_architecture(CONDITIONAL)
+    networks = build_networks(architecture, (1, 8, 8))
+    names = tuple(str(digit) for digit in range(10))
+    save_checkpoint(tmp_path / "asked", networks, architecture, (1, 8, 8), {}, class_names=names)
+    attack = {**ATTACK, **SMALL, "architecture": CONDITIONAL}
+    if domain:
+        attack |= {"kind": "transfer", "domain": domain, "domain_images": 10}
+    write(target={"checkpoint": "asked"}, attacks=[attack])
+    code, out, err = cli("check", "mine.yaml")
+    assert code == 0, out + err
+    assert "timing sngan" in err
+    assert "Time: about " in out
+
+
+def test_a_flow_has_no_discriminator_and_can_be_checked(cli: Cli, write: Callable[..., None]) -> None:
+    flow = {"kind": "flow", "width": 4}
+    write(
+        target={"train": {"dataset": "digits", "architecture": flow, **SMALL}},
+        attacks=[{**ATTACK, **SMALL, "architecture": {**flow}}],
+    )
+    code, out, err = cli("check", "mine.yaml")
+    assert code == 0, out + err
+    assert "The audit can begin." in out

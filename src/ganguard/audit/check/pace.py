@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganguard.architectures.networks import GeneratorNetwork, Growing
+from ganguard.architectures.networks import GeneratorNetwork, Growing, classes_of
 from ganguard.base.cache import content_key
 from ganguard.base.compute import Compute, limit_threads
 from ganguard.base.image_rows import ImageRows
@@ -73,6 +73,7 @@ def _timed(
     with limit_threads(compute.threads):
         fabric = launched(device.type, how.precision, ONE_DEVICE)
         training = set_up(ImageRows(images, torch.arange(len(images))), how, 0, fabric, RANDOM_WEIGHTS)
+        training.labels = _made_up(len(images), classes_of(how.architecture))
         privacy = how.differential_privacy if isinstance(how, PrivateTraining) else None
         if privacy and isinstance(training, GANTraining):
             share = min(1.0, batch_size / len(images))  # noise of any strength costs the same
@@ -81,6 +82,11 @@ def _timed(
         training.step(typical[0][0])  # the first one also chooses kernels and takes memory
         step = _mean_of(typical, training.step, compute)
         return step, _making(training.published().generator, compute)
+
+
+def _made_up(count: int, classes: int) -> Tensor | None:
+    """Return a class for each of `count` images, (count,) int64; None without classes. Any cost the same."""
+    return torch.arange(count) % classes if classes else None
 
 
 def _typical_steps(training: Training, settings: TrainingSettings) -> Iterator[tuple[int, float]]:
@@ -116,10 +122,12 @@ def _mean_of(typical: list[tuple[int, float]], step: Callable[[int], object], co
 
 def _making(generator: GeneratorNetwork, compute: Compute) -> float:
     """Return the seconds in which G makes one image, in the micro-batches that targets run in."""
-    z = torch.randn(MICRO_BATCH, generator.latent_dim, device=compute.torch_device())
+    device = compute.torch_device()
+    z, y = torch.randn(MICRO_BATCH, generator.latent_dim), _made_up(MICRO_BATCH, generator.classes)
+    asked = [part.to(device) for part in (z, y) if part is not None]
     generator.eval()
     with torch.inference_mode():
-        return _seconds(lambda: to_uint8(generator(z)), compute) / MICRO_BATCH
+        return _seconds(lambda: to_uint8(generator(*asked)), compute) / MICRO_BATCH
 
 
 def embedding_pace(network: FeatureNetwork, images: Tensor, compute: Compute) -> tuple[float, int]:

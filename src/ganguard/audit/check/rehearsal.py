@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 from typing import cast
 
 from ganguard.architectures.checkpoint import save_checkpoint
-from ganguard.architectures.networks import build_networks
+from ganguard.architectures.networks import build_networks, classes_of
 from ganguard.audit.check.opening import Opened
 from ganguard.audit.plan.ground_work import TrainTargetSettings
 from ganguard.audit.plan.parts import Plan
@@ -18,9 +18,16 @@ from ganguard.audit.steps.target_files import TargetFile, trained_here, write_ta
 from ganguard.base.compute import Compute, limit_threads
 from ganguard.base.progress import silent
 from ganguard.base.seeds import seeded_weights
+from ganguard.training.classes import require_as_many
 
 
-def rehearse(plan: Plan, opened: Opened, image_shape: tuple[int, int, int], compute: Compute) -> None:
+def rehearse(
+    plan: Plan,
+    opened: Opened,
+    image_shape: tuple[int, int, int],
+    classes: tuple[str, ...],
+    compute: Compute,
+) -> None:
     """Add what does not fit the target of a plan, once it is trained, to the problems of `opened`.
 
     Defences that move codes along a direction which is still to be fitted are left out. Nothing is kept.
@@ -29,12 +36,13 @@ def rehearse(plan: Plan, opened: Opened, image_shape: tuple[int, int, int], comp
         plan: the plan, which trains its target.
         opened: what opened; the real images did.
         image_shape: (C, H, W) of the images that the target is trained on.
+        classes: names of their classes; empty if they have none.
         compute: device type and threads.
     """
     with TemporaryDirectory() as audit, limit_threads(compute.threads):
         stand_in = Path(audit) / "steps" / "target"
         before = len(opened.problems)
-        opened.attempt("target", lambda: _write_untrained(plan, stand_in, image_shape, compute))
+        opened.attempt("target", lambda: _write_untrained(plan, stand_in, image_shape, classes, compute))
         if len(opened.problems) > before:
             return
         for step in [plan.ground.fit, *(defended.target for defended in plan.ground.defended)]:
@@ -45,13 +53,22 @@ def rehearse(plan: Plan, opened: Opened, image_shape: tuple[int, int, int], comp
 
 
 def _write_untrained(
-    plan: Plan, directory: Path, image_shape: tuple[int, int, int], compute: Compute
+    plan: Plan,
+    directory: Path,
+    image_shape: tuple[int, int, int],
+    classes: tuple[str, ...],
+    compute: Compute,
 ) -> None:
     """Write what the step that trains the target would, with random weights."""
-    architecture = cast(TrainTargetSettings, plan.ground.target.settings).training.architecture
+    training = cast(TrainTargetSettings, plan.ground.target.settings).training
+    architecture = training.architecture
+    require_as_many(training, len(classes))
     with seeded_weights(0):
         networks = build_networks(architecture, image_shape)
-    save_checkpoint(directory / "checkpoint", networks, architecture, image_shape, {})
+    names = classes if classes_of(architecture) else None
+    save_checkpoint(
+        directory / "checkpoint", networks, architecture, image_shape, {}, class_names=names
+    )
     write_target(directory, TargetFile(description="untrained"), trained_here(directory).load(compute))
 
 

@@ -146,8 +146,8 @@ def _examine(
 
     if found.to_train:
         trained_on = opened.done.get(plan.ground.trained_on.name)
-        shape = shape_of(load_real(trained_on.directory).images if trained_on else real.images)
-        rehearse(plan, opened, shape, spec.compute)
+        learnt = load_real(trained_on.directory) if trained_on else real
+        rehearse(plan, opened, shape_of(learnt.images), learnt.classes, spec.compute)
     elif plan.ground.measured_target.name in opened.done:
         opened.attempt("target", look)
     shown = some(real.images, real.train, SHOWN)

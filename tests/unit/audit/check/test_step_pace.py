@@ -53,6 +53,14 @@ def test_each_architecture_has_a_pace(kind: str, compute: Compute) -> None:
     assert image > 0
 
 
+@pytest.mark.parametrize("kind", ["acgan", "biggan", "flow", "sngan", "stylegan2"])
+def test_each_conditional_architecture_has_a_pace(kind: str, compute: Compute) -> None:
+    settings = training(architecture={"kind": kind, "width": 4, "classes": 3}, n_dis=None, steps=100)
+    step, image = pace_of(settings, noise((1, 8, 8)), compute)
+    assert step > 0
+    assert image > 0
+
+
 def test_a_private_training_has_a_pace(compute: Compute) -> None:
     private = {"differential_privacy": {"epsilon": 10}}
     architecture = {"kind": "dcgan", "width": 4, "discriminator_norm": "group"}
