@@ -66,9 +66,7 @@ def _write_untrained(
     with seeded_weights(0):
         networks = build_networks(architecture, image_shape)
     names = classes if classes_of(architecture) else None
-    save_checkpoint(
-        directory / "checkpoint", networks, architecture, image_shape, {}, class_names=names
-    )
+    save_checkpoint(directory / "checkpoint", networks, architecture, image_shape, {}, class_names=names)
     write_target(directory, TargetFile(description="untrained"), trained_here(directory).load(compute))
 
 
