@@ -4,6 +4,8 @@ The wrapper has the capabilities of the target inside, and no others. D is hande
 not metered.
 """
 
+from functools import partial
+
 from torch import Tensor
 
 from ganguard.queries.ledger import Ledger
@@ -54,19 +56,23 @@ class MeteredTarget:
             raise ValueError(f"indices must be a range of step 1 from 0 up that is not empty; got {indices}")
         if conditions is not None:
             require_conditions(conditions, self.conditions, len(indices))
-        reservation = self._reserve(sample_words(seed, indices, conditions), len(indices), conditions)
-        with charged_to(self._once_more):
+        names = names_of(self.conditions, conditions) or []
+        reservation = self._reserve(sample_words(seed, indices, conditions), len(indices), names)
+        with charged_to(partial(self._once_more, by_condition=conditions is not None)):
             images = sample(self._inner, indices, seed=seed, conditions=conditions)
         return self._delivered(images, reservation, len(indices))
 
-    def _once_more(self, request: str, images: int) -> None:
-        """Reserve the images of a request that is sent again, and may be charged again."""
-        self._reserve(request, images)
+    def _once_more(self, request: str, images: int, condition: str | None, *, by_condition: bool) -> None:
+        """Reserve the images of a request that is sent again, and may be charged again.
 
-    def _reserve(self, request: str, images: int, conditions: Tensor | None = None) -> str:
+        by_condition: whether the images that it was sent for are counted by condition.
+        """
+        self._reserve(request, images, [condition] * images if by_condition and condition is not None else [])
+
+    def _reserve(self, request: str, images: int, names: list[str]) -> str:
+        """Reserve images and return the reservation; `names` are what each is asked for, if it is counted."""
         reservation = reservation_id(self.identity, self._account, request)
-        names = names_of(self.conditions, conditions)
-        self._ledger.reserve(reservation, self._account, images, request, of_conditions(names or ()))
+        self._ledger.reserve(reservation, self._account, images, request, of_conditions(names))
         return reservation
 
     def _delivered(self, images: Tensor, reservation: str, count: int) -> Tensor:
@@ -93,7 +99,8 @@ class MeteredLatentTarget(MeteredTarget):
         if conditions is not None:
             require_conditions(conditions, self.conditions, len(latents))
         request = f"generate latents={request_digest(latents, conditions)}"
-        reservation = self._reserve(request, len(latents), conditions)
+        names = names_of(self.conditions, conditions) or []
+        reservation = self._reserve(request, len(latents), names)
         return self._delivered(generate(self._latent, latents, conditions), reservation, len(latents))
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-Charge = Callable[[str, int], None]
+Charge = Callable[[str, int, str | None], None]
 
 AGAIN = "again "  # what the words of such a reservation begin with
 _METER: ContextVar[Charge | None] = ContextVar("meter of repeated requests", default=None)
@@ -17,8 +17,8 @@ _METER: ContextVar[Charge | None] = ContextVar("meter of repeated requests", def
 
 @contextmanager
 def charged_to(charge: Charge) -> Generator[None]:
-    """Have `charge` count every request that is sent again in the body. It is given words that say which, and
-    how many images it may buy again."""
+    """Have `charge` count every request that is sent again in the body. It is given words that say which, how
+    many images it may buy again, and the condition of all of them; None if they were asked for none."""
     token = _METER.set(charge)
     try:
         yield
@@ -26,11 +26,11 @@ def charged_to(charge: Charge) -> Generator[None]:
         _METER.reset(token)
 
 
-def charge_again(words: str, images: int) -> None:
+def charge_again(words: str, images: int, condition: str | None) -> None:
     """Count the images of a request before it is sent again, if there is a meter. Raises BudgetError if it
     cannot pay."""
     if (charge := _METER.get()) is not None:
-        charge(f"{AGAIN}{words}", images)
+        charge(f"{AGAIN}{words}", images, condition)
 
 
 def allowed_beside(target: object) -> int:

@@ -1,14 +1,15 @@
 """Prompts of an API as conditions: what is asked for with which, and what is kept of it."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from api_jobs import of_jobs
-from api_server import ImageApi, as_many_as_asked, charged_and_lost, several
+from api_server import ImageApi, as_many_as_asked, charged_and_lost, good, several
 from api_targets import http, openai, opened
 
-from ganguard.base.errors import SpecError, TargetError
+from ganguard.base.errors import BudgetError, SpecError, TargetError
 from ganguard.queries.harvest import harvest
 from ganguard.queries.ledger import Ledger
 from ganguard.queries.metered_target import meter
@@ -50,6 +51,23 @@ def test_an_answer_is_kept_by_its_prompt(api: ImageApi, tmp_path: Path) -> None:
     ids = [request.json()["id"] for request in api.asked]
     assert len(set(ids)) == 5
     assert len({request.json()["seed"] for request in api.asked}) == 3  # of the image, whatever it shows
+
+
+def test_what_is_asked_for_again_counts_for_its_prompt(api: ImageApi, tmp_path: Path) -> None:
+    api.script += [good, charged_and_lost]
+    target = opened(http(api, tmp_path, EACH, prompts=PROMPTS))
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        ledger.open_account("us", 10)
+        metered: Any = meter(target, ledger, "us")
+        metered.sample(range(4), seed=0, conditions=torch.tensor([0, 2, 2, 0]))
+        assert {of.condition: of.reserved for of in ledger.conditions()} == {"a cat": 2, "an owl": 3}
+        assert ledger.balance("us").reserved == api.made == 5
+        assert ledger.check({"us": {target.identity}}).problems == ()
+        ledger.open_condition("us", "a dog", 1)
+        api.script += [charged_and_lost]
+        with pytest.raises(BudgetError, match="images of 'a dog'"):
+            metered.sample(range(4, 5), seed=0, conditions=torch.tensor([1]))
+        assert ledger.balance("us").reserved == api.made == 6
 
 
 def test_if_nobody_asks_prompts_come_in_turn_as_they_always_did(api: ImageApi, tmp_path: Path) -> None:

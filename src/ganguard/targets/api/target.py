@@ -258,8 +258,9 @@ class ApiTarget:
             return
         prompt = f" prompt={asked.apart}" if asked.apart else ""
         words = f"{self._api.asked()[:16]} seed={asked.seed} index={run.start}{prompt} sending={lost + 1}"
+        shown = self._api.prompts[asked.prompt] if self._api.prompts else None
         try:
-            charge_again(words, min(lost, len(run)))
+            charge_again(words, min(lost, len(run)), shown)
         except BudgetError as problem:
             raise BudgetError(
                 f"{self._client.name}: no answer came of the request for {_named(run)}, which may have been "
