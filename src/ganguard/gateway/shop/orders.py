@@ -26,7 +26,7 @@ from ganguard.gateway.shop.provenance import Provenance
 from ganguard.queries.ledger import Ledger, Purchase
 from ganguard.queries.ledger_conditions import ConditionBudgetError
 from ganguard.queries.reservation import of_conditions
-from ganguard.targets.ask import asked_of
+from ganguard.targets.ask import UNIFORM, asked_of
 from ganguard.targets.conditions import conditions_of, generate, names_of, sample
 from ganguard.targets.protocol import BlackBoxTarget, LatentTarget, require_answer
 
@@ -181,11 +181,18 @@ class OrderProcessor:
     def conditions(self, order: Order, target: BlackBoxTarget) -> Tensor | None:
         """Return what each image of an order is asked for, (count,); None if the target takes no conditions.
 
-        If the client did not say, each condition is asked for equally often, as it is at home with the seed.
+        If the client did not say, each condition is asked for equally often: with a seed of the client's as
+        at home, in turn if the target is asked so. Without one they are drawn by the gateway's own seed,
+        since the images of each order begin at 0.
         """
-        if order.asked.numbers is not None or conditions_of(target) is None:
+        known = conditions_of(target)
+        if order.asked.numbers is not None or known is None:
             return order.asked.numbers
-        return asked_of(target, None, order.indices, seed=self._seed(order, target))
+        seed = self._seed(order, target)
+        if order.seed is None:
+            drawn = known.model_copy(update={"in_turn": False})
+            return UNIFORM.draw(drawn, order.indices, seed=seed)
+        return asked_of(target, None, order.indices, seed=seed)
 
     def _one_of(self, order: Order, names: list[str]) -> str | None:
         """Return the condition of one image of an order, which cannot be predicted without the secret: the

@@ -82,6 +82,28 @@ def test_all_are_asked_for_equally_often_if_nobody_says(conditional: Start, plai
     assert us.counts() == (20 + 20 + 21, 20 + 20 + 21)
 
 
+@pytest.mark.parametrize("together", [1, 4])
+def test_one_image_at_a_time_is_of_any_condition_however_the_target_is_asked_at_home(
+    conditional: Start, together: int
+) -> None:
+    """Each order's images begin at 0, and prompts that come in turn begin with the first."""
+    us = conditional()
+    inner = us.service.batching.inner
+    inner.conditions = KNOWN.model_copy(update={"in_turn": True, "together": together})
+    key = us.key()
+    answers = {f"k{n}": us.buy(key, f"k{n}", count=1).content for n in range(40)}
+    codes = [us.buy(key, f"c{n}", latents=CODES[:1]) for n in range(20)]
+    assert {answer.status_code for answer in codes} == {200}
+    found = {of.condition: of.delivered for of in us.service.ledger.conditions("us")}
+    assert sum(found.values()) == 60
+    assert min(found[name] for name in NAMES) > 3
+    assert all(us.buy(key, name, count=1).content == body for name, body in answers.items())
+    assert us.counts() == (60, 60)
+    at_home = [NAMES[index // together % 3] for index in range(2, 11)]  # with a seed of the client's
+    seen = bought(us, key, 9, count=9, seed=7, start=2)
+    assert torch.equal(seen, bought(us, key, 9, seed=7, start=2, condition=at_home))
+
+
 @pytest.mark.parametrize("noise", [True, False])
 def test_defences_stand_before_every_condition(conditional: Start, plain: Any, noise: bool) -> None:
     defences = [{"kind": "gaussian_noise", "std": 0.3}] if noise else "none"
