@@ -158,7 +158,8 @@ class Ledger:
                 f"images must be 0 or more; got {min(purchase.images for purchase in purchases)}"
             )
         with self._database.transaction(_words(purchases)) as connection:
-            if any(purchase.conditions for purchase in purchases):
+            conditional = any(purchase.conditions for purchase in purchases)
+            if conditional and not self._database.has_conditions(connection):
                 prepare_conditions(connection)
             return in_account_order(
                 purchases, lambda purchase: purchase.account, partial(reserve, connection)
@@ -193,10 +194,11 @@ class Ledger:
         """
         with self._database.transaction("record a delivery") as connection:
             made = [(id_, read_reservation(connection, id_), request) for id_, request in deliveries]
+            conditions = self._database.has_conditions(connection)
             return in_account_order(
                 made,
                 lambda found: found[1].account if found[1] else "",
-                lambda found: commit(connection, *found),
+                lambda found: commit(connection, *found, conditions=conditions),
             )
 
     def release(self, reservation: str, request: str | None = None) -> None:
@@ -211,7 +213,9 @@ class Ledger:
             request: the request that it was made with; None accepts any.
         """
         with self._database.transaction("release a reservation") as connection:
-            release(connection, reservation, request)
+            made = read_reservation(connection, reservation)
+            conditions = self._database.has_conditions(connection)
+            release(connection, reservation, made, request, conditions=conditions)
 
     def balance(self, account: str) -> Balance:
         """Return what an account may buy and has bought. Raises BudgetError if there is no such account."""

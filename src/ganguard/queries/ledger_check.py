@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Table, select
 
-from ganguard.queries.ledger_conditions import counts_in
+from ganguard.queries.ledger_conditions import noted_in
 from ganguard.queries.ledger_database import Damaged
 from ganguard.queries.ledger_tables import (
     ACCOUNTS,
@@ -104,9 +104,9 @@ def _problems_of_sums(account: Row[Any], reserved: int, delivered: int) -> Itera
 def _problems_of_conditions(connection: Connection, accounts: Set[str]) -> Iterator[str]:
     """Yield what is wrong between the conditions that reservations stand for and their sums by account."""
     reservations = {row.id: row for row in _rows(connection, RESERVATIONS)}
-    reserved, delivered = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
+    reserved, delivered, asked = (Counter[tuple[str, str]]() for _ in range(3))
     for row in _rows(connection, RESERVED_CONDITIONS):
-        counts, made = counts_in(row.images), reservations.get(row.reservation)
+        (counts, request), made = noted_in(row.images), reservations.get(row.reservation)
         if made is None:
             yield f"conditions are noted of the reservation {row.reservation!r}, which does not exist"
             continue
@@ -115,17 +115,19 @@ def _problems_of_conditions(connection: Connection, accounts: Set[str]) -> Itera
             yield f"{named} counts {made.images} images, and {images} by condition"
         found = {(made.account, condition): count for condition, count in counts.items()}
         reserved.update(found)
-        delivered.update(found if made.state == "delivered" else {})
+        if made.state == "delivered":
+            delivered.update(found)
+            asked[made.account, request or ""] += request is not None
     rows = {(row.account, row.condition): row for row in _rows(connection, CONDITIONS)}
     for account, condition in reserved.keys() - rows.keys():
         yield f"images of {condition!r} are not counted for account {account!r}"
     for key, row in rows.items():
         if row.account not in accounts:
             yield f"images of {row.condition!r} are of the account {row.account!r}, which does not exist"
-        yield from _problems_of_condition(row, reserved[key], delivered[key])
+        yield from _problems_of_condition(row, reserved[key], delivered[key], asked[key])
 
 
-def _problems_of_condition(row: Row[Any], reserved: int, delivered: int) -> Iterator[str]:
+def _problems_of_condition(row: Row[Any], reserved: int, delivered: int, asked: int) -> Iterator[str]:
     """Yield what is wrong between the row of a condition and the sums of its account's reservations."""
     of = f"images of {row.condition!r} of account {row.account!r}"
     if row.budget is not None and reserved > row.budget:
@@ -135,6 +137,8 @@ def _problems_of_condition(row: Row[Any], reserved: int, delivered: int) -> Iter
             f"{of} count {row.reserved} as reserved, {row.delivered} as delivered; its reservations sum to "
             f"{reserved} and {delivered}"
         )
+    if row.requests < asked:  # more were counted when a request counted with its reservation
+        yield f"{of} count {row.requests} requests; {asked} of its reservations were delivered"
 
 
 def _problems_of(reservation: Row[Any], targets: Set[str]) -> Iterator[str]:

@@ -6,9 +6,9 @@ conditions has none, and one that was written before there were conditions opens
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -34,7 +34,8 @@ class ConditionBalance:
         budget: images of it that the account may buy in all; None if only the account's budget bounds them.
         reserved: images that it has spent, delivered or not.
         delivered: images that it has got.
-        requests: requests of which an image drawn at random was asked for it, if a gateway sold them.
+        requests: delivered requests of which an image drawn at random was asked for it, if a gateway sold
+            them.
     """
 
     account: str
@@ -86,8 +87,22 @@ _COUNT = (
     .values(
         reserved=CONDITIONS.c.reserved + bindparam("more"),
         delivered=CONDITIONS.c.delivered + bindparam("sent"),
+        requests=CONDITIONS.c.requests + bindparam("asked"),
     )
 )
+
+
+class Noted(NamedTuple):
+    """What a reservation stands for by condition.
+
+    Attributes:
+        images: images of each condition.
+        request: the condition that it counts as a request for, once it is delivered; None if nobody counts
+            requests, or if it was counted when it was reserved, as it was once.
+    """
+
+    images: dict[str, int]
+    request: str | None = None
 
 
 def ledger_name(condition: str) -> str:
@@ -134,35 +149,37 @@ def require_within_budgets(connection: Connection, account: str, wanted: Sequenc
 def reserve_conditions(
     connection: Connection, account: str, reservation: str, wanted: Sequence[OfCondition]
 ) -> None:
-    """Count images of conditions as spent, and note which of them a reservation stands for."""
+    """Count images of conditions as spent, and note which of them a reservation stands for.
+
+    A request for one of them counts when it is delivered: what is given back tells nothing of an account.
+    """
     counts = {ledger_name(each.condition): each.images for each in wanted}
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     statement = dialect.insert(CONDITIONS)
-    total = {name: CONDITIONS.c[name] + statement.excluded[name] for name in ("reserved", "requests")}
-    drawn = {ledger_name(each.condition) for each in wanted if each.drawn}
-    rows = [
-        {"account": account, "condition": name, "reserved": images, "requests": int(name in drawn)}
-        for name, images in counts.items()
-    ]
+    total = {"reserved": CONDITIONS.c.reserved + statement.excluded.reserved}
+    rows = [{"account": account, "condition": name, "reserved": images} for name, images in counts.items()]
     connection.execute(
         statement.on_conflict_do_update(index_elements=CONDITIONS.primary_key, set_=total), rows
     )
-    row = {"reservation": reservation, "images": json.dumps(counts, ensure_ascii=False)}
+    drawn = [ledger_name(each.condition) for each in wanted if each.drawn]
+    noted = [counts, *drawn] if drawn else counts
+    row = {"reservation": reservation, "images": json.dumps(noted, ensure_ascii=False)}
     connection.execute(insert(RESERVED_CONDITIONS).values(row))
 
 
 def deliver_conditions(connection: Connection, account: str, reservation: str) -> None:
-    """Count the images of conditions that a reservation stands for as delivered."""
-    if has_conditions(connection):
-        _count(connection, account, _counts_of(connection, reservation), delivered=1)
+    """Count the images of conditions that a reservation stands for as delivered, and its request.
+
+    The tables of conditions are there.
+    """
+    _count(connection, account, _noted_of(connection, reservation), delivered=1)
 
 
 def release_conditions(connection: Connection, account: str, reservation: str) -> None:
-    """Give back the images of conditions that a reservation stands for."""
-    if has_conditions(connection):
-        _count(connection, account, _counts_of(connection, reservation), reserved=-1)
-        gone = RESERVED_CONDITIONS.c.reservation == reservation
-        connection.execute(delete(RESERVED_CONDITIONS).where(gone))
+    """Give back the images of conditions that a reservation stands for. The tables of conditions are
+    there."""
+    _count(connection, account, _noted_of(connection, reservation), reserved=-1)
+    connection.execute(delete(RESERVED_CONDITIONS).where(RESERVED_CONDITIONS.c.reservation == reservation))
 
 
 def set_budget(connection: Connection, account: str, condition: str, budget: int | None) -> None:
@@ -181,33 +198,43 @@ def set_budget(connection: Connection, account: str, condition: str, budget: int
     connection.execute(update(CONDITIONS).where(_ONE).values(budget=budget), {"of": account, "name": name})
 
 
-def counts_in(images: str) -> dict[str, int]:
-    """Return the images by condition that a reservation's row says. Raises Damaged if it says none."""
+def noted_in(images: str) -> Noted:
+    """Return what a reservation's row says: images by condition and, behind them in a list, the condition of
+    its request. Raises Damaged if it says none."""
     try:
         found: Any = json.loads(images)
     except ValueError:
         found = None
-    if not isinstance(found, dict) or not all(
-        type(count) is int and count > 0 for count in cast(dict[Any, Any], found).values()
+    counts, request = found if isinstance(found, list) and len(cast(list[Any], found)) == 2 else (found, None)
+    if (
+        not isinstance(counts, dict)
+        or not all(type(count) is int and count > 0 for count in cast(dict[Any, Any], counts).values())
+        or (counts is not found and not (isinstance(request, str) and request in counts))
     ):
         raise Damaged(f"images in {RESERVED_CONDITIONS.name} reads {images!r}")
-    return cast(dict[str, int], found)
+    return Noted(cast(dict[str, int], counts), request)
 
 
-def _counts_of(connection: Connection, reservation: str) -> dict[str, int]:
-    """Return the images by condition that a reservation stands for; none without conditions."""
+def _noted_of(connection: Connection, reservation: str) -> Noted:
+    """Return what a reservation stands for by condition; nothing without conditions."""
     said = connection.execute(_COUNTS, {"reservation": reservation}).scalar()
-    return {} if said is None else counts_in(said)
+    return Noted({}) if said is None else noted_in(said)
 
 
 def _count(
-    connection: Connection, account: str, counts: Mapping[str, int], *, reserved: int = 0, delivered: int = 0
+    connection: Connection, account: str, noted: Noted, *, reserved: int = 0, delivered: int = 0
 ) -> None:
-    """Add multiples of images by condition to the sums of an account."""
-    if counts:
+    """Add multiples of images by condition to the sums of an account; a request counts with its delivery."""
+    if noted.images:
         rows = [
-            {"of": account, "name": name, "more": reserved * images, "sent": delivered * images}
-            for name, images in counts.items()
+            {
+                "of": account,
+                "name": name,
+                "more": reserved * images,
+                "sent": delivered * images,
+                "asked": delivered * (name == noted.request),
+            }
+            for name, images in noted.images.items()
         ]
         connection.execute(_COUNT, rows)
 

@@ -24,7 +24,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from ganguard.base.errors import BudgetError, GanguardError, StepError
-from ganguard.queries.ledger_tables import prepare_tables
+from ganguard.queries.ledger_tables import has_conditions, prepare_tables
 
 BUSY_MS = 60_000  # how long a transaction waits for others before it gives up
 _CONNECT_SECONDS = 10  # for reaching PostgreSQL, at most
@@ -66,6 +66,15 @@ class Database:
         weakref.finalize(self, self._engine.dispose)
         with self.transaction("open the ledger") as connection:
             prepare_tables(connection, self.name)
+        self._has_conditions = False
+
+    def has_conditions(self, connection: Connection) -> bool:
+        """Return whether the ledger had the tables of conditions when a transaction on it began.
+
+        They are there for good: once they were seen, nobody asks again.
+        """
+        self._has_conditions = self._has_conditions or has_conditions(connection)
+        return self._has_conditions
 
     def close(self) -> None:
         """Close every connection."""

@@ -189,7 +189,14 @@ def _require_same(wanted: Purchase, made: Reserved | None) -> None:
     )
 
 
-def commit(connection: Connection, reservation: str, made: Reserved | None, request: str | None) -> bool:
+def commit(
+    connection: Connection,
+    reservation: str,
+    made: Reserved | None,
+    request: str | None,
+    *,
+    conditions: bool,
+) -> bool:
     """Record that images were delivered; return False if that was recorded before.
 
     Raises BudgetError if there is no such reservation, ReservationError if it is one of another request.
@@ -199,18 +206,27 @@ def commit(connection: Connection, reservation: str, made: Reserved | None, requ
         reservation: id of the reservation.
         made: what it was read to stand for.
         request: the words that it was made with; None accepts any.
+        conditions: whether the ledger has the tables of conditions, asked after `made` was read.
     """
     wanted = "delivered. Reserve its images first"
     now = _change(connection, _DELIVER, reservation, made, request, wanted)
     if now:
         _count(connection, now.account, delivered=now.images)
-        deliver_conditions(connection, now.account, reservation)
+        if conditions:
+            deliver_conditions(connection, now.account, reservation)
     return now is not None
 
 
-def release(connection: Connection, reservation: str, request: str | None) -> None:
-    """Remove a reservation that was not delivered. See `Ledger.release` for what it raises."""
-    made = read_reservation(connection, reservation)
+def release(
+    connection: Connection,
+    reservation: str,
+    made: Reserved | None,
+    request: str | None,
+    *,
+    conditions: bool,
+) -> None:
+    """Remove a reservation that was not delivered. See `Ledger.release` for what it raises, and `commit` for
+    the arguments."""
     wanted = "released. Nothing is spent on it"
     removed = _change(connection, _RELEASE, reservation, made, request, wanted)
     if removed is None:
@@ -218,7 +234,8 @@ def release(connection: Connection, reservation: str, request: str | None) -> No
             f"reservation {reservation!r} was delivered, so it stays spent. Raise the budget to buy more."
         )
     _count(connection, removed.account, reserved=-removed.images)
-    release_conditions(connection, removed.account, reservation)
+    if conditions:
+        release_conditions(connection, removed.account, reservation)
 
 
 def _change(

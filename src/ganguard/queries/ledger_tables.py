@@ -56,14 +56,16 @@ CONDITIONS = Table(
     # The sums over the account's reservations.
     Column("reserved", _IMAGES, nullable=False, server_default="0"),
     Column("delivered", _IMAGES, nullable=False, server_default="0"),
-    # Requests of which an image that was drawn at random was asked for this condition; a gateway counts them.
+    # Delivered requests of which an image that was drawn at random was asked for this condition; a gateway
+    # counts them.
     Column("requests", _IMAGES, nullable=False, server_default="0"),
 )
 RESERVED_CONDITIONS = Table(
     "ledger_reserved_conditions",
     _CONDITIONS_METADATA,
     Column("reservation", String, primary_key=True),
-    Column("images", String, nullable=False),  # JSON: images by condition
+    # JSON: images by condition; of a gateway's, a list of these and of the condition that is its request's.
+    Column("images", String, nullable=False),
 )
 _FOUND = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
 _BESIDE = (CONDITIONS, RESERVED_CONDITIONS)
@@ -111,7 +113,7 @@ def prepare_conditions(connection: Connection) -> None:
 
 def has_conditions(connection: Connection) -> bool:
     """Return whether the ledger has the tables of conditions."""
-    if connection.dialect.name == "sqlite":  # every delivery asks: SQLAlchemy takes several times as long
+    if connection.dialect.name == "sqlite":  # deliveries ask: SQLAlchemy takes several times as long
         return connection.exec_driver_sql(_FOUND, (RESERVED_CONDITIONS.name,)).first() is not None
     return connection.dialect.has_table(connection, RESERVED_CONDITIONS.name)
 

@@ -255,5 +255,5 @@ def test_what_was_read_before_the_account_was_locked_counts_for_nothing(
         ledger.reserve("a", "us", *anew)
     before = ledger.balance("us")
     with ledger._database.transaction("deliver") as connection, pytest.raises(BudgetError):
-        commit(connection, "a", stale, None)
+        commit(connection, "a", stale, None, conditions=False)
     assert ledger.balance("us") == before

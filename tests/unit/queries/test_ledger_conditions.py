@@ -208,6 +208,10 @@ def _run(ledger: Ledger, statement: str) -> None:
             "and 1",
         ),
         (
+            "UPDATE ledger_conditions SET requests = 0 WHERE condition = 'cat'",
+            "images of 'cat' of account 'us' count 0 requests; 1 of its reservations were delivered",
+        ),
+        (
             "DELETE FROM ledger_conditions WHERE condition = 'dog'",
             "images of 'dog' are not counted for account 'us'",
         ),
@@ -226,14 +230,24 @@ def _run(ledger: Ledger, statement: str) -> None:
     ],
 )
 def test_what_is_wrong_among_conditions_is_found(ledger: Ledger, statement: str, problem: str) -> None:
-    ledger.reserve("a", "us", 3, "first", of_conditions(["cat", "dog", "cat"]))
+    ledger.reserve("a", "us", 3, "first", of_conditions(["cat", "dog", "cat"], drawn="cat"))
     ledger.commit("a")
     assert ledger.check({}).problems == ()
     _run(ledger, statement)
     assert problem in ledger.check({}).problems
 
 
-@pytest.mark.parametrize("images", ["", "[]", '{"cat": -2}', '{"cat": "2"}', '{"cat": true}'])
+NO_CONDITIONS = ["", "[]", '{"cat": -2}', '{"cat": "2"}', '{"cat": true}']
+NO_REQUESTS = [
+    '[{"cat": 3}]',
+    '[{"cat": 3}, "dog"]',
+    '[{"cat": 3}, ["cat"]]',
+    '[{"cat": 3}, null]',
+    '["cat", 3]',
+]
+
+
+@pytest.mark.parametrize("images", [*NO_CONDITIONS, *NO_REQUESTS])
 def test_conditions_that_are_none_are_damage(ledger: Ledger, images: str) -> None:
     ledger.reserve("a", "us", 3, "first", of_conditions(["cat"] * 3))
     _run(ledger, f"UPDATE ledger_reserved_conditions SET images = '{images}'")

@@ -1,15 +1,17 @@
 """Accounts that ask for one class, or one prompt, far more often than accounts do: a thief after one class.
 
 Images of a request are no independent draws: customers ask for sixty-four cats, then for sixty-four dogs. So
-each request counts once, for the condition of one of its images, drawn at random. An account's share of its
+each request counts once, for the condition of one of its images, drawn at random. It counts when its images
+are delivered: what is given back is neither held against an account, nor hides what it got. So counts only
+grow. An account's share of its
 commonest condition is compared with what is usual: all conditions equally often or, if that is more, the
 median over accounts of the same share. A customer may exceed it by ODDS_TIMES in odds.
 
-If each request of a customer asks for a condition with at most that probability, whatever the others ask for,
-the number of requests for it is at most binomial. The limit is that of an exact binomial test. It leaves room
-for every condition, and for every time that it is looked at: such a customer ever exceeds it with probability
-EVER at most. (This is a union bound. The n-th request has the part EVER FEWEST / (n (n + 1)) of it.
-From FEWEST on, these sum to EVER.)
+If each delivered request of a customer asks for a condition with at most that probability, whatever the
+others ask for, the number of requests for it is at most binomial. The limit is that of an exact binomial
+test. It leaves room for every condition, and for every time that it is looked at: such a customer ever
+exceeds it with probability EVER at most. (This is a union bound. The n-th request has the part
+EVER FEWEST / (n (n + 1)) of it. From FEWEST on, these sum to EVER.)
 """
 
 import time
@@ -25,7 +27,7 @@ from ganguard.gateway.watch.rates import SHARE
 from ganguard.gateway.watch.signs import FEWEST_ACCOUNTS, ONE, Sign
 from ganguard.gateway.watch.standing import StandingSigns
 from ganguard.queries.ledger_database import Database
-from ganguard.queries.ledger_tables import CONDITIONS, has_conditions
+from ganguard.queries.ledger_tables import CONDITIONS
 
 ODDS_TIMES = 4.0  # the odds of one condition that honest customers may reach, as a multiple of the usual ones
 FEWEST = 16  # requests; with fewer, nothing is a sign
@@ -109,7 +111,7 @@ class OneCondition:
         if (begun := time.monotonic()) < self._next:
             return []
         with self._database.reading("read what accounts ask for") as connection:
-            rows = connection.execute(_SUMS).all() if has_conditions(connection) else []
+            rows = connection.execute(_SUMS).all() if self._database.has_conditions(connection) else []
         self._found = {account: Commonest(int(requests), int(most)) for account, requests, most in rows}
         self._usual = usual_share(list(self._found.values()), self._conditions)
         self._next = begun + (time.monotonic() - begun) / SHARE

@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
+from ganguard.gateway.refusals import ProblemError
+from ganguard.gateway.shop.asked import Asked
+from ganguard.gateway.shop.order import order_of
 from ganguard.gateway.watch.by_condition import MOST_NAMED, OTHERS
 from ganguard.gateway.watch.one_condition import (
     EVER,
@@ -77,6 +80,7 @@ def ask(us: Any, account: str, names: list[str], times: int, each: int = 64) -> 
         name = names[n % len(names)]
         asked = of_conditions([name] * each, {}, name)
         us.service.ledger.reserve(f"{account} {n}", account, each, f"{n}", asked)
+        us.service.ledger.commit(f"{account} {n}")
 
 
 def test_requests_count_once_for_what_they_ask_for(conditional: Start) -> None:
@@ -99,6 +103,31 @@ def test_a_mixed_request_counts_for_an_image_that_nobody_can_choose(conditional:
     found = {of.condition: of.requests for of in us.service.ledger.conditions("us")}
     assert 0 < found["dog"] < 25 < found["cat"] + 5
     assert sum(found.values()) == 40
+
+
+def test_what_was_given_back_was_no_request(conditional: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A balanced order that fails again and again is no sign, and one whose client is gone hides nothing."""
+    us = conditional()
+    key, service = us.key(), us.service
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError("no memory")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(service.batching.inner, "generate", fail)
+        for _ in range(FEWEST + 4):
+            assert us.buy(key, "k", condition=["cat", "dog", 'great "owl"']).status_code == 503
+    (listed,) = service.keys.listed()
+    for n in range(FEWEST + 4):
+        asked = Asked(count=1, condition="dog")
+        order = order_of(listed, asked, f"gone {n}", service.batching.inner, 64)
+        with pytest.raises(ProblemError):
+            service.sales.sell(order, "default", lambda images: b"", lambda: True)
+    assert {of.requests for of in service.ledger.conditions("us")} == {0}
+    assert us.buy(key, "k", condition=["cat", "dog", 'great "owl"']).status_code == 200
+    assert us.buy(key, "k", condition=["cat", "dog", 'great "owl"']).status_code == 200
+    assert sum(of.requests for of in service.ledger.conditions("us")) == 1
+    assert service.ledger.check({}).problems == ()
 
 
 def test_the_asker_of_one_class_is_told_once_and_shown(
