@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ganguard.base.errors import BudgetError
@@ -92,6 +92,33 @@ _COUNT = (
 )
 
 
+_MOST = (
+    select(CONDITIONS)
+    .where(CONDITIONS.c.account == bindparam("of"), CONDITIONS.c.reserved > 0)
+    .order_by(CONDITIONS.c.reserved.desc(), CONDITIONS.c.condition)
+    .limit(bindparam("most"))
+)
+_SUMS = (
+    select(CONDITIONS.c.account, func.count(), func.sum(CONDITIONS.c.reserved))
+    .where(CONDITIONS.c.reserved > 0)
+    .group_by(CONDITIONS.c.account)
+)
+
+
+class MostBought(NamedTuple):
+    """What an account bought most.
+
+    Attributes:
+        most: the conditions that it bought most of, most first.
+        conditions: how many it bought of in all.
+        images: of all of them.
+    """
+
+    most: list[ConditionBalance]
+    conditions: int
+    images: int
+
+
 class Noted(NamedTuple):
     """What a reservation stands for by condition.
 
@@ -126,6 +153,17 @@ def read_conditions(connection: Connection, accounts: Sequence[str] | None = Non
         asked = asked.where(CONDITIONS.c.account.in_(accounts))
     found = [_checked(row) for row in connection.execute(asked)]
     return sorted(found, key=lambda of: (of.account, of.condition))
+
+
+def read_most_bought(connection: Connection, accounts: Sequence[str], most: int) -> dict[str, MostBought]:
+    """Return what each account bought most, of those that bought of any condition: `most` rows of each are
+    read. The tables of conditions are there."""
+    found = dict[str, MostBought]()
+    sums = _SUMS.where(CONDITIONS.c.account.in_(accounts))
+    for account, conditions, images in connection.execute(sums).all():
+        rows = connection.execute(_MOST, {"of": account, "most": most})
+        found[account] = MostBought([_checked(row) for row in rows], int(conditions), int(images))
+    return found
 
 
 def require_within_budgets(connection: Connection, account: str, wanted: Sequence[OfCondition]) -> None:

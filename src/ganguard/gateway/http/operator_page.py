@@ -18,7 +18,7 @@ from ganguard.gateway.shop.keys import Key
 from ganguard.gateway.shop.service import Service
 from ganguard.gateway.spec import DEFAULT_CLASS
 from ganguard.gateway.watch.accounts import AccountPage, account_page, keys_in_force
-from ganguard.gateway.watch.by_condition import MOST_SHOWN, BoughtOf
+from ganguard.gateway.watch.by_condition import Bought
 from ganguard.gateway.watch.hours import DAY, HOUR, KEPT, by_hour, hour_now
 from ganguard.gateway.watch.raised_signs import RaisedSign, raised_of
 from ganguard.gateway.watch.risk import Risk
@@ -47,7 +47,7 @@ class AccountRow:
         bars: the bars of its chart (see `bars`).
         recent: images that it asked for in the last day.
         crossings: the risk thresholds that it has reached.
-        conditions: what it bought of each class or prompt, most first.
+        conditions: what it bought of each class or prompt; None if nothing is known.
     """
 
     name: str
@@ -60,7 +60,7 @@ class AccountRow:
     bars: list[tuple[float, float, float, float]]
     recent: int
     crossings: list[Crossing]
-    conditions: list[BoughtOf]
+    conditions: Bought | None
 
     @property
     def share(self) -> float:
@@ -110,7 +110,6 @@ def render(service: Service, samples: Sequence[Sample], number: int = 1, wanted:
         inside=service.admission.inside,
         p50=service.telemetry.quantile(0.5),
         p99=service.telemetry.quantile(0.99),
-        shown=MOST_SHOWN,
         hours=KEPT,
         width=_WIDTH,
         height=_HEIGHT,
@@ -149,7 +148,7 @@ def account_rows(service: Service, page: AccountPage) -> list[AccountRow]:
             bars(spent, hour_now()),
             sum(images for hour, images in spent if hour > hour_now() - DAY // HOUR),
             crossings.get(account, []),
-            of_conditions.get(account, []),
+            of_conditions.get(account),
         )
 
     return [row(account, *images) for account, images in page.bought.items()]

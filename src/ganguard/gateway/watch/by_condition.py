@@ -1,5 +1,6 @@
 """What is watched of each condition of a target: images, risk by class of image, who asks for one alone."""
 
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,10 +11,11 @@ from ganguard.base.settings import one_line
 from ganguard.defences.protocol import chain_label
 from ganguard.gateway.spec import GatewaySpec
 from ganguard.gateway.watch.one_condition import OneCondition
+from ganguard.gateway.watch.rates import SHARE
 from ganguard.gateway.watch.risk import Audited, Estimate, estimate
-from ganguard.queries.ledger_conditions import ledger_name, read_conditions
+from ganguard.queries.ledger_conditions import MostBought, ledger_name, read_most_bought
 from ganguard.queries.ledger_database import Database
-from ganguard.queries.ledger_tables import CONDITIONS, has_conditions
+from ganguard.queries.ledger_tables import CONDITIONS
 from ganguard.targets.conditions import LONGEST_SAID, Conditions
 
 MOST_NAMED = 20  # conditions that a metric names
@@ -40,6 +42,21 @@ class BoughtOf:
     risk: Estimate | None
 
 
+@dataclass(frozen=True)
+class Bought:
+    """What an account bought by condition, as the page shows it.
+
+    Attributes:
+        most: the conditions that it bought most of, most first.
+        others: how many others it bought of.
+        images: of these others.
+    """
+
+    most: list[BoughtOf]
+    others: int
+    images: int
+
+
 class ByCondition:
     """The conditions of a gateway's target. Methods raise what the ledger raises.
 
@@ -58,15 +75,26 @@ class ByCondition:
     ) -> None:
         self._spec, self._audited, self._database = spec, audited, database
         self._names = {ledger_name(name): name for name in conditions.names}
+        self._totals = list[tuple[str, int]]()
+        self._next = 0.0  # the monotonic time from which they may be read again
         self.signs = OneCondition(database, len(conditions))
 
     def totals(self) -> list[tuple[str, int]]:
         """Return the images of all accounts by condition, for the MOST_NAMED that most were bought of; the
-        others together, if there are any."""
+        others together, if there are any.
+
+        If they take long to read, they are not read every time.
+        """
+        if (begun := time.monotonic()) >= self._next:
+            self._totals = self._read_totals()
+            self._next = begun + (time.monotonic() - begun) / SHARE
+        return self._totals
+
+    def _read_totals(self) -> list[tuple[str, int]]:
         images = func.sum(CONDITIONS.c.reserved).label("images")
         asked = select(CONDITIONS.c.condition, images).group_by(CONDITIONS.c.condition)
         with self._database.reading(_READ) as connection:
-            if not has_conditions(connection):
+            if not self._database.has_conditions(connection):
                 return []
             most = asked.order_by(images.desc(), CONDITIONS.c.condition).limit(MOST_NAMED)
             named = [(str(name), int(count)) for name, count in connection.execute(most)]
@@ -77,22 +105,26 @@ class ByCondition:
             shown[one_line(name, LONGEST_SAID)] += count
         return list(shown.items())
 
-    def bought(self, accounts: Sequence[str], class_of: dict[str, str]) -> dict[str, list[BoughtOf]]:
-        """Return what each account bought, of each condition, most first.
+    def bought(self, accounts: Sequence[str], class_of: dict[str, str]) -> dict[str, Bought]:
+        """Return what each account bought by condition, of those that bought any.
 
         class_of: the class of each account.
         """
-        found: defaultdict[str, list[BoughtOf]] = defaultdict(list)
         with self._database.reading(_READ) as connection:
-            rows = read_conditions(connection, accounts)
-        for row in rows:
-            if row.reserved:
-                name = self._names.get(row.condition, row.condition)
-                budgets = self._spec.class_of(class_of[row.account]).budgets
-                budget = budgets.get(name) if row.budget is None else row.budget
-                risk = self.risk(name, row.reserved, class_of[row.account])
-                found[row.account].append(BoughtOf(one_line(name, LONGEST_SAID), row.reserved, budget, risk))
-        return {account: sorted(of, key=lambda each: -each.images) for account, of in found.items()}
+            if not self._database.has_conditions(connection):
+                return {}
+            found = read_most_bought(connection, accounts, MOST_SHOWN)
+        return {account: self._shown(of, class_of[account]) for account, of in found.items()}
+
+    def _shown(self, of: MostBought, class_: str) -> Bought:
+        """Return what an account of a class bought, as the page shows it."""
+        budgets, most = self._spec.class_of(class_).budgets, list[BoughtOf]()
+        for row in of.most:
+            name = self._names.get(row.condition, row.condition)
+            budget = budgets.get(name) if row.budget is None else row.budget
+            risk = self.risk(name, row.reserved, class_)
+            most.append(BoughtOf(one_line(name, LONGEST_SAID), row.reserved, budget, risk))
+        return Bought(most, of.conditions - len(most), of.images - sum(each.images for each in most))
 
     def risk(self, name: str, images: int, class_: str) -> Estimate | None:
         """Estimate how near a copy could come within a condition, from so many images of it.

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from scipy.stats import binom
 from ganguard.gateway.refusals import ProblemError
 from ganguard.gateway.shop.asked import Asked
 from ganguard.gateway.shop.order import order_of
-from ganguard.gateway.watch.by_condition import MOST_NAMED, OTHERS
+from ganguard.gateway.watch.by_condition import MOST_NAMED, MOST_SHOWN, OTHERS
 from ganguard.gateway.watch.one_condition import (
     EVER,
     FEWEST,
@@ -170,7 +171,8 @@ def test_a_gateway_without_conditions_has_none_of_it(gateway: Start) -> None:
     assert "ganguard_images_bought" not in text
 
 
-def test_metrics_and_page_name_few_conditions(conditional: Start) -> None:
+def test_metrics_and_page_name_few_conditions(conditional: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ganguard.gateway.watch.by_condition.SHARE", float("inf"))
     us = conditional()
     operator = us.key("operator", 0, Scopes(admin=True))
     us.service.ledger.ensure_account("us", 10**6)
@@ -185,6 +187,49 @@ def test_metrics_and_page_name_few_conditions(conditional: Start) -> None:
     assert "<dt>c095" in page
     assert "<dt>c094" not in page
     assert "<dt>95 others</dt><dd>4,560</dd>" in page
+
+
+def test_of_what_an_account_bought_few_rows_are_read(conditional: Start) -> None:
+    us = conditional()
+    watched, rows = us.service.watch.by_condition, list[Any]()
+    assert watched.bought(["us"], {"us": "default"}) == {}
+    for account, names in (("us", 40), ("few", 2), ("none", 0)):
+        us.service.ledger.ensure_account(account, 10**6)
+        asked = [f"c{n:03}" for n in range(names) for _ in range(n + 1)]
+        us.service.ledger.reserve(account, account, len(asked), account, of_conditions(asked))
+    us.service.ledger.open_condition("few", "never bought", 7)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ganguard.queries.ledger_conditions._checked", lambda row: rows.append(row) or row)
+        found = watched.bought(["us", "few", "none"], dict.fromkeys(["us", "few", "none"], "default"))
+    assert [(of.name, of.images) for of in found["us"].most] == [
+        (f"c{n:03}", n + 1) for n in range(39, 34, -1)
+    ]
+    assert (found["us"].others, found["us"].images) == (35, 35 * 36 // 2)
+    assert [(of.name, of.images) for of in found["few"].most] == [("c001", 2), ("c000", 1)]
+    assert (found["few"].others, found["few"].images, "none" in found) == (0, 0, False)
+    assert len(rows) == MOST_SHOWN + 2
+
+
+def test_totals_that_take_long_are_not_read_every_time(
+    conditional: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    us = conditional()
+    watched, now = us.service.watch.by_condition, [1e9]
+    clock = SimpleNamespace(monotonic=lambda: now[0])
+    monkeypatch.setattr("ganguard.gateway.watch.by_condition.time", clock)
+
+    def read() -> list[tuple[str, int]]:
+        now[0] += 3.0
+        return [(f"at {now[0] - 1e9:g}", 1)]
+
+    monkeypatch.setattr(watched, "_read_totals", read)
+    monkeypatch.setattr(us.service.watch, "by_condition", None)  # nobody else asks meanwhile
+    watched._next = 0.0
+    assert watched.totals() == [("at 3", 1)]
+    now[0] += 56.0
+    assert watched.totals() == [("at 3", 1)]
+    now[0] += 1.5
+    assert watched.totals() == [("at 63.5", 1)]
 
 
 def distance(condition: str | None, budget: int, value: float, **other: Any) -> dict[str, Any]:
