@@ -1,5 +1,6 @@
 """Prompts of a target: a list of them, or a text file with one a line."""
 
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from ganguard.base.settings import LONGEST_NAME, TooLarge, absolute, one_line, r
 from ganguard.base.text_files import decoded
 from ganguard.targets.conditions import MOST_CONDITIONS
 
+_END = re.compile("\r?\n")  # of a line
 LARGEST_PROMPTS = 16 << 20  # bytes of a file of prompts
 
 
@@ -30,7 +32,8 @@ def texts_of(prompts: str | tuple[str, ...]) -> tuple[str, ...]:
         _require_conditions(prompts, "prompts")
         return prompts
     try:
-        lines = decoded(read_bounded(Path(prompts), LARGEST_PROMPTS)).splitlines()
+        # Not splitlines: a prompt may hold U+0085, U+2028 or a form feed, where that would cut it in two.
+        lines = _END.split(decoded(read_bounded(Path(prompts), LARGEST_PROMPTS)))
     except (OSError, TooLarge, ValueError) as problem:
         raise TargetError(f"{prompts}: no text that can be read ({one_line(problem, 120)}).") from None
     if not (found := tuple(line.strip() for line in lines if line.strip())):
@@ -47,6 +50,8 @@ def _require_conditions(found: tuple[str, ...], where: str) -> None:
         raise TargetError(
             f"{where}: must hold each prompt once; {shortened(twice[0])} is there twice. Take one out."
         )
+    if torn := [prompt for prompt in found if "\0" in prompt]:
+        raise TargetError(f"{where}: a prompt must be text; {shortened(torn[0])} holds the character NUL.")
     if long := [prompt for prompt in found if len(prompt) > LONGEST_NAME]:
         raise TargetError(
             f"{where}: a prompt must have at most {LONGEST_NAME:,} characters; {shortened(long[0])} has "

@@ -10,6 +10,7 @@ from api_targets import http, openai, opened
 
 from ganguard.base.errors import SpecError, TargetError
 from ganguard.targets.load import fingerprint, parse_target
+from ganguard.targets.prompts import texts_of
 
 
 def test_openai_is_asked_as_its_clients_ask(
@@ -78,6 +79,17 @@ def test_prompts_come_from_a_file(api: ImageApi, tmp_path: Path) -> None:
     file.write_text("\n \n")
     with pytest.raises(TargetError, match=r"prompts.txt: must hold a prompt a line"):
         opened(value)
+
+
+def test_a_prompt_ends_with_its_line_alone(api: ImageApi, tmp_path: Path) -> None:
+    """Other characters at which Python cuts lines are part of a prompt."""
+    file, prompts = tmp_path / "prompts.txt", ["a\x85b", "a\u2028b", "a\x0cb", "a\x0bb", "a\x1cb", "a\rb"]
+    file.write_bytes("\r\n".join(prompts).encode())
+    assert texts_of(str(file)) == tuple(prompts)
+    file.write_bytes(b"a cat\na\0dog\n")
+    with pytest.raises(TargetError, match=r"a prompt must be text; .* holds the character NUL") as refused:
+        texts_of(str(file))
+    assert "\n" not in str(refused.value)
 
 
 def test_a_key_that_is_not_set_is_refused_before_anything_is_sent(api: ImageApi, tmp_path: Path) -> None:
