@@ -128,21 +128,27 @@ def set_budget(
     spec: SpecArgument,
     account: Account,
     budget: Annotated[
-        int,
+        int | None,
         typer.Option(min=0, max=LARGEST, help="Images that the account may buy in all.", show_default=False),
-    ],
+    ] = None,
     condition: Annotated[
         str | None,
         typer.Option(help="Set the budget of this class or prompt alone, by its name.", show_default=False),
     ] = None,
+    no_budget: Annotated[
+        bool,
+        typer.Option("--no-budget", help="Take away the budget that --condition was given before."),
+    ] = False,
 ) -> None:
     """Set how many images an account may buy in all: at least as many as it has bought.
 
     With `--condition`, images of one class or prompt, within the whole budget; it holds instead of the one in
-    the spec. The name is not checked here: the target is not opened.
+    the spec. The name is not checked here: the target is not opened. `--no-budget` takes it away again; that
+    in the spec then holds, if there is one.
 
     Example: `ganguard keys set-budget gateway.yaml --account alice --budget 2000`
     """
+    _require_one_budget(budget, condition, no_budget)
     opened = _opened(spec)
     from ganguard.queries.ledger import Ledger
 
@@ -151,18 +157,35 @@ def set_budget(
         if condition is not None:
             _set_condition(ledger, account, condition, budget)
             return
-        ledger.open_account(account, budget)
+        ledger.open_account(account, budget or 0)
         balance = ledger.balance(account)
     typer.echo(f"Account {account!r} has bought {balance.reserved:,} of {balance.budget:,} images.")
 
 
-def _set_condition(ledger: "Ledger", account: str, condition: str, budget: int) -> None:
+def _require_one_budget(budget: int | None, condition: str | None, no_budget: bool) -> None:
+    """Raise SpecError unless the options say what the budget of what becomes."""
+    from ganguard.base.errors import SpecError
+
+    if condition == "":
+        raise SpecError("--condition must be the name of a class or prompt; got an empty one. Give its name.")
+    if (budget is None) != no_budget:
+        raise SpecError("set-budget takes one of --budget and --no-budget. Give one of them.")
+    if no_budget and condition is None:
+        raise SpecError("--no-budget goes with --condition: an account always has a budget. Give --budget.")
+
+
+def _set_condition(ledger: "Ledger", account: str, condition: str, budget: int | None) -> None:
     from ganguard.queries.ledger_conditions import ledger_name
 
     ledger.open_condition(account, condition, budget)
     name = ledger_name(condition)
-    spent = next(of.reserved for of in ledger.conditions(account) if of.condition == name)
-    typer.echo(f"Account {account!r} has bought {spent:,} of {budget:,} images of {name!r}.")
+    spent = next((of.reserved for of in ledger.conditions(account) if of.condition == name), 0)
+    if budget is None:
+        typer.echo(
+            f"Account {account!r} has bought {spent:,} images of {name!r}, and has no budget of its own."
+        )
+    else:
+        typer.echo(f"Account {account!r} has bought {spent:,} of {budget:,} images of {name!r}.")
 
 
 def require_gateway() -> None:

@@ -102,7 +102,7 @@ class Ledger:
 
     def open_condition(self, account: str, condition: str, budget: int | None) -> None:
         """Let `account` buy `budget` images of one condition in all, within its whole budget; None takes that
-        bound away.
+        bound away, and changes nothing if there is none.
 
         Raises BudgetError if there is no such account, if it has bought more of the condition, or if the
         budget is below 0.
@@ -110,7 +110,11 @@ class Ledger:
         if budget is not None:
             _require_budget(account, budget)
         with self._database.transaction(f"set a budget of account {account!r}") as connection:
-            prepare_conditions(connection)
+            if budget is not None:
+                prepare_conditions(connection)
+            elif not self._database.has_conditions(connection):
+                read_balance(connection, account)
+                return
             read_balance(connection, account, locked=True)
             set_budget(connection, account, condition, budget)
 

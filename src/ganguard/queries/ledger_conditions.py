@@ -226,7 +226,8 @@ def set_budget(connection: Connection, account: str, condition: str, budget: int
     The account's row is locked already.
     """
     name = ledger_name(condition)
-    add(connection, CONDITIONS, {"account": account, "condition": name})
+    if budget is not None:
+        add(connection, CONDITIONS, {"account": account, "condition": name})
     row = _row_of(connection, account, name)
     if row is not None and budget is not None and budget < row.reserved:
         raise BudgetError(

@@ -11,7 +11,7 @@ import yaml
 from typer.testing import CliRunner
 
 from ganguard.base.errors import BudgetError, SpecError
-from ganguard.base.settings import parse
+from ganguard.base.settings import parse, read_yaml
 from ganguard.cli.main import app
 from ganguard.gateway.spec import AccountClass
 from ganguard.queries.ledger_conditions import ConditionBalance, said_of_conditions
@@ -114,6 +114,9 @@ def test_a_budget_is_a_number_of_images(budgets: Any) -> None:
 def test_names_that_yaml_reads_as_numbers_are_names() -> None:
     found = parse(AccountClass, yaml.safe_load("budgets: {3: 100}"), "spec")
     assert found.budgets == {"3": 100}
+    lost: Any = read_yaml("budgets: {03: 100}", "spec")
+    with pytest.raises(SpecError, match="YAML reads '03' here as 3"):
+        parse(AccountClass, lost, "spec")
 
 
 def test_the_owner_gives_an_account_a_budget_of_its_own(
@@ -140,6 +143,46 @@ def test_the_owner_gives_an_account_a_budget_of_its_own(
     (account,) = json.loads(run("list", str(spec)).output)["accounts"]
     assert account["conditions"] == {"cat": {"budget": 7, "reserved": 6, "delivered": 6}}
     assert account["reserved"] == 6
+
+
+def test_the_owner_takes_such_a_budget_away(
+    conditional: Start, conditional_generator: Path, tmp_path: Path
+) -> None:
+    us = conditional()
+    key = us.key()
+    spec = tmp_path / "gateway.yaml"
+    said = {"target": {"checkpoint": str(conditional_generator)}, "directory": str(tmp_path / "state")}
+    spec.write_text(yaml.safe_dump(said))
+
+    def run(*words: str) -> Any:
+        return CliRunner().invoke(app, ["keys", "set-budget", str(spec), "--account", "us", *words])
+
+    of_cats = ("--condition", "cat")
+    assert run(*of_cats, "--no-budget").output.endswith("images of 'cat', and has no budget of its own.\n")
+    assert us.service.ledger.conditions() == []
+    assert run(*of_cats, "--budget", "2").exit_code == 0
+    assert us.buy(key, count=3, condition="cat").status_code == 402
+    assert us.buy(key, count=2, condition="cat").status_code == 200
+    taken = run(*of_cats, "--no-budget")
+    assert taken.output == "Account 'us' has bought 2 images of 'cat', and has no budget of its own.\n"
+    assert us.buy(key, count=3, condition="cat").status_code == 200
+    assert of(us) == {"cat": (5, 5)}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--condition", "", "--budget", "5"], "--condition must be the name of a class or prompt"),
+        (["--condition", "cat"], "takes one of --budget and --no-budget"),
+        ([], "takes one of --budget and --no-budget"),
+        (["--condition", "cat", "--budget", "5", "--no-budget"], "takes one of --budget and --no-budget"),
+        (["--no-budget"], "--no-budget goes with --condition"),
+    ],
+)
+def test_what_is_no_budget_is_refused(words: list[str], said: str) -> None:
+    refused = CliRunner().invoke(app, ["keys", "set-budget", "gateway.yaml", "--account", "us", *words])
+    assert isinstance(refused.exception, SpecError)
+    assert said in str(refused.exception)
 
 
 def test_a_harvest_says_what_it_bought_of_each_class(conditional_generator: Path, tmp_path: Path) -> None:
