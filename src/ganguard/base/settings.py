@@ -261,6 +261,18 @@ def _known_keys(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
     return f"{hint} Known: {', '.join(sorted(fields))}"
 
 
+class Respelt(int):
+    """A whole number that YAML reads from a text which is not its own: 007, 1_000, 0x1F, 1:30.
+
+    It is the number that it is, wherever numbers are wanted; where a name is wanted, the text is lost.
+
+    Attributes:
+        text: the number as it was written.
+    """
+
+    text: str = ""
+
+
 class _PlainLoader(yaml.SafeLoader):
     """A safe YAML loader. It also refuses aliases (which can expand without bound), duplicate keys, deep
     nesting and long values."""
@@ -287,12 +299,23 @@ class _PlainLoader(yaml.SafeLoader):
             raise yaml.YAMLError("a value holds the character NUL or half of a surrogate pair")
         return value
 
+    def construct_yaml_int(self, node: Any) -> int:
+        found = int(super().construct_yaml_int(node))
+        if found.bit_length() <= LONGEST_VALUE and str(found) == node.value:
+            return found
+        respelt = Respelt(found)
+        respelt.text = node.value
+        return respelt
+
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
         seen: set[str] = set()
         for key, _ in node.value:
             if isinstance(key.value, str) and (key.value in seen or seen.add(key.value)):
                 raise yaml.YAMLError(f"key {shortened(key.value)} occurs twice")
         return super().construct_mapping(node, deep)
+
+
+_PlainLoader.add_constructor("tag:yaml.org,2002:int", _PlainLoader.construct_yaml_int)
 
 
 def read_yaml(text: str, name: str) -> object:

@@ -41,6 +41,7 @@ def attack_settings(
         values["ask"] = ask
     if domain is not None:
         values["domain"] = domain.model_dump(mode="json")
+    _require_said_once(changes, {"architecture": architecture, "ask": ask, "domain": domain})
     changed = apply_changes(values | default_architecture(values, changes), changes)
     try:
         return parse_attack(changed)
@@ -50,6 +51,17 @@ def attack_settings(
         raise SpecError(
             f"{kind}: the copy is moved to another domain. Give --domain, a data set's name or a folder."
         ) from None
+
+
+def _require_said_once(changes: list[str], options: dict[str, object]) -> None:
+    """Raise SpecError if --set gives a whole setting that an option gives, too."""
+    from ganguard.base.errors import SpecError
+
+    for name, value in options.items():
+        if value is not None and any(change.partition("=")[0] == name for change in changes):
+            raise SpecError(
+                f"--{name} and --set {name} are both given, and one of them holds. Leave one out."
+            )
 
 
 def _lacks_domain(values: dict[str, Any]) -> bool:

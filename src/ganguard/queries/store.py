@@ -26,7 +26,7 @@ from ganguard.base.codecs import encode_png, images_a_task
 from ganguard.base.errors import DataError
 from ganguard.base.settings import NonNegative, Positive, Sparse, read_record
 from ganguard.data.parquet import SHARD_NAME, read_parquet, read_texts, shard_name
-from ganguard.targets.ask import Ask, AskField
+from ganguard.targets.ask import Ask
 from ganguard.targets.protocol import Codes
 
 DESCRIPTION = "store.json"
@@ -41,7 +41,7 @@ class StoreDescription(Sparse):
     seed: NonNegative
     codes: Codes
     queries_an_image: Positive = 1
-    ask: AskField | None = None
+    ask: Ask | None = None
 
 
 @dataclass(frozen=True)

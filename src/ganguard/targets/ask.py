@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, cast
 
 import torch
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 from torch import Tensor
 
 from ganguard.base.cache import content_key
-from ganguard.base.errors import TargetError
+from ganguard.base.errors import SpecError, TargetError
 from ganguard.base.seeds import uniform
-from ganguard.base.settings import Float, Name, Positive, Settings, Sparse, parse, shortened
+from ganguard.base.settings import Float, Name, Positive, Sparse, explain, one_line, shortened
 from ganguard.targets.conditions import Conditions, as_name, conditions_of, require_conditions
 
 ADD_UP = 1e-6  # how far proportions may be from 1 in all
@@ -164,27 +164,27 @@ def ask_of(value: object) -> Ask:
     if isinstance(value, list | tuple):
         return Ask.model_validate({"only": value})
     if isinstance(value, Mapping):
-        shares = cast(Mapping[Any, Any], value)
-        if shares.keys() <= Ask.model_fields.keys():
-            return Ask.model_validate(dict(shares))
-        return Ask.model_validate({"proportions": shares})
+        said = cast(Mapping[Any, Any], value)
+        # A class may be called like a field, whose values are no numbers, but for a pilot beside its judge.
+        shares = all(isinstance(share, int | float) for share in said.values())
+        if said and said.keys() <= Ask.model_fields.keys() and not shares:
+            return Ask.model_validate(dict(said))
+        if said:
+            return Ask.model_validate({"proportions": said})
     raise ValueError(
         "must be uniform, spread, a list of conditions, or a mapping of conditions to shares; got "
         f"{shortened(value)}"
     )
 
 
-AskField = Annotated[Ask, BeforeValidator(ask_of)]
-"""`ask:` in a spec."""
-
-
-class _Given(Settings):
-    ask: AskField
-
-
 def parse_ask(value: object, where: str) -> Ask:
     """Return a way to ask, from what `ask_of` takes. Raises SpecError, in one line, if it is none."""
-    return parse(_Given, {"ask": value}, where).ask
+    try:
+        return ask_of(value)
+    except ValidationError as problem:
+        raise SpecError(explain(problem, Ask, where)) from None
+    except ValueError as problem:
+        raise SpecError(f"{where}: {one_line(problem)}.") from None
 
 
 def asked_of(

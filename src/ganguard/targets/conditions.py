@@ -4,7 +4,7 @@ A target that is not conditional has no `conditions`, and nothing here concerns 
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import cached_property
 from typing import Annotated, Any, Literal, Protocol, cast, runtime_checkable
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ganguard.base.cache import tensor_digest
 from ganguard.base.errors import SpecError, TargetError, unknown_name
-from ganguard.base.settings import Name, NonNegative, Positive, Settings, one_line, shortened
+from ganguard.base.settings import Name, NonNegative, Positive, Respelt, Settings, one_line, shortened
 from ganguard.targets.protocol import BlackBoxTarget, LatentTarget
 
 MOST_CONDITIONS = 100_000
@@ -93,8 +93,13 @@ class Conditions(Settings):
 def as_name(value: object) -> object:
     """Return the name of a condition, which YAML reads as a number if it looks like one.
 
-    Raises ValueError if YAML reads it as something whose spelling is lost: yes, 2.50, a date.
+    Raises ValueError if YAML reads it as something whose spelling is lost: yes, 2.50, 007, a date.
     """
+    if isinstance(value, Respelt):
+        read = shortened(int(value))
+        raise ValueError(
+            f"names are texts; YAML reads {shortened(value.text)} here as {read}. Put that name in quotes"
+        )
     if isinstance(value, bool | float | date):
         raise ValueError(f"names are texts; YAML reads one here as {value}. Put that name in quotes")
     return str(value) if isinstance(value, int) else value
@@ -108,7 +113,20 @@ def _named(value: object) -> object:
         return {"names": [str(number) for number in range(value)]}
     if isinstance(value, list | tuple):
         return {"names": [as_name(name) for name in cast(list[Any], value)]}
-    return value
+    if value is None or isinstance(value, Conditions) or _as_dumped(value):
+        return value
+    raise ValueError(f"must be a number or a list of names; got {shortened(value)}")
+
+
+def _as_dumped(value: object) -> bool:
+    """Return whether a value is what settings say of classes when they are dumped. All else that Conditions
+    hold is the target's to know."""
+    if not isinstance(value, Mapping):
+        return False
+    said, names = cast(Mapping[Any, Any], value), cast(Mapping[Any, Any], value).get("names")
+    fields = Conditions.model_fields
+    usual = all(said.get(name) == field.default for name, field in fields.items() if name != "names")
+    return said.keys() == fields.keys() and usual and isinstance(names, list | tuple)
 
 
 Classes = Annotated[Conditions | None, BeforeValidator(_named)]

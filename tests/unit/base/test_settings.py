@@ -1,10 +1,11 @@
+import json
 from typing import Literal
 
 import pytest
 from pydantic import ValidationError
 
 from ganguard.base.errors import SpecError
-from ganguard.base.settings import NonNegative, Positive, Settings, apply_changes, parse, read_yaml
+from ganguard.base.settings import NonNegative, Positive, Respelt, Settings, apply_changes, parse, read_yaml
 
 
 class Inner(Settings):
@@ -141,6 +142,15 @@ def test_a_change_that_leads_nowhere_is_repeated(change: str) -> None:
     with pytest.raises(SpecError, match=r"^--set ") as caught:
         apply_changes(SPEC, [change])
     assert change in str(caught.value)
+
+
+def test_a_number_may_be_written_in_any_way_where_a_number_is_wanted() -> None:
+    found = read_yaml("[7, -7, 007, 1_000, 0x1F, +5, 1:30]", "spec")
+    assert found == [7, -7, 7, 1000, 31, 5, 90]
+    assert isinstance(found, list)
+    assert [type(number) for number in found] == [int, int, *[Respelt] * 5]
+    assert [number.text for number in found[2:]] == ["007", "1_000", "0x1F", "+5", "1:30"]
+    assert json.dumps(found) == "[7, -7, 7, 1000, 31, 5, 90]"
 
 
 def test_yaml_that_is_none_names_the_file_in_one_line() -> None:

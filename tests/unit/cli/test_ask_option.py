@@ -60,6 +60,8 @@ def test_a_harvest_asks_for_what_it_is_told(cli: Cli, gan: Path, tmp_path: Path)
         (["--ask", "{cat: 0.9}"], "must add up to 1; they add up to 0.9"),
         (["--ask", "cat", "--ask", "cat"], "each once"),
         (["--ask", "{cat: "], "not YAML"),
+        (["--ask", "{}"], "must be uniform, spread, a list of conditions"),
+        (["--ask", "[007]"], "YAML reads '007' here as 7. Put that name in quotes"),
     ],
 )
 def test_what_cannot_be_asked_is_refused_before_anything_is_bought(
@@ -71,6 +73,29 @@ def test_what_cannot_be_asked_is_refused_before_anything_is_bought(
         (line,) = err.strip().splitlines()
         assert said in line
         assert not (tmp_path / verb[0] / "ledger.sqlite").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        (["--ask", "cat", "--set", "ask=[dog]"], "ask"),
+        (["--architecture", "sngan", "--set", "architecture=dcgan"], "architecture"),
+        (["--domain", "digits", "--set", "domain=digits"], "domain"),
+    ],
+)
+def test_what_is_said_twice_is_refused(cli: Cli, gan: Path, options: list[str], name: str) -> None:
+    code, _, err = cli("attack", "fidelity", str(gan), "--out", "copy", *options)
+    said = f"--{name} and --set {name} are both given, and one of them holds. Leave one out."
+    assert (code, err.strip()) == (2, f"error: {said}")
+
+
+def test_a_part_of_what_an_option_says_may_be_set(cli: Cli, gan: Path) -> None:
+    code, _, err = cli(
+        *("attack", "fidelity", str(gan), "--out", "copy", "--ask", "{judge: spread}"),
+        *("--set", "ask.pilot=cat"),
+    )
+    assert code == 2
+    assert "ask.pilot" in err
 
 
 def test_a_target_without_conditions_is_asked_for_none(

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-import yaml
 from pydantic import ValidationError
 
 from ganguard.base.errors import SpecError, TargetError
-from ganguard.targets.ask import UNIFORM, Ask, ask_of, asked_of, require_askable
+from ganguard.base.settings import read_yaml
+from ganguard.targets.ask import UNIFORM, Ask, ask_of, asked_of, parse_ask, require_askable
 from ganguard.targets.conditions import Conditions, conditions_words, with_conditions
 
 THREE = Conditions(names=("cat", "dog", "owl"))
@@ -58,6 +58,8 @@ def test_classes_that_yaml_reads_as_numbers_are_texts() -> None:
         ({"cat": 1.2, "dog": -0.2}, "less than or equal to 1"),
         ([], "one or more conditions"),
         (["cat", "cat"], "each once"),
+        ({}, "must be uniform"),
+        ({"pilot": 100}, "less than or equal to 1"),
         (7, "must be uniform"),
         ("often", "must be uniform"),
     ],
@@ -67,12 +69,42 @@ def test_what_is_no_way_to_ask_is_refused(asked: object, said: str) -> None:
         ask_of(asked)
 
 
-@pytest.mark.parametrize("name", ["yes", "2.50", "2026-11-30"])
+def test_classes_may_be_called_like_the_parts_of_a_way_to_ask() -> None:
+    known = Conditions(names=("only", "pilot", "judge", "proportions"))
+    for name in known.names:
+        drawn = ask_of({name: 1.0}).draw(known, range(9), seed=0)
+        assert known.said(drawn) == [name] * 9
+    assert ask_of({"judge": 0.5, "pilot": 0.5}).judge is None
+    assert ask_of({"judge": "spread", "pilot": 50}) == Ask(judge="spread", pilot=50)
+    for asked in ("spread", ["pilot"], {"only": 0.5, "cat": 0.5}):
+        ask = ask_of(asked)
+        assert ask_of(ask.model_dump(mode="json")) == ask
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"cat": 0.7}, "--ask.proportions: must add up to 1; they add up to 0.7."),
+        (
+            {},
+            "--ask: must be uniform, spread, a list of conditions, or a mapping of conditions to shares; got",
+        ),
+        ([], "--ask.only: must list one or more conditions, each once"),
+    ],
+)
+def test_what_is_no_way_to_ask_is_said_once_and_in_one_line(asked: object, said: str) -> None:
+    with pytest.raises(SpecError) as refused:
+        parse_ask(asked, "--ask")
+    assert str(refused.value).startswith(said)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["yes", "2.50", "2026-11-30", "007", "1_000", "0x1F", "1:30", "+5"])
 @pytest.mark.parametrize("among", ["[{}, cat]", "{{{}: 0.5, cat: 0.5}}"])
 def test_names_whose_spelling_yaml_loses_are_refused(name: str, among: str) -> None:
-    with pytest.raises(ValidationError, match=r"YAML reads one here as .*Put that name in quotes"):
-        ask_of(yaml.safe_load(among.format(name)))
-    asked = ask_of(yaml.safe_load(among.format(f'"{name}"')))
+    with pytest.raises(ValidationError, match=r"YAML reads .* here as .*Put that name in quotes"):
+        ask_of(read_yaml(among.format(name), "spec"))
+    asked = ask_of(read_yaml(among.format(f'"{name}"'), "spec"))
     assert asked.draw(Conditions(names=(name, "cat")), range(10), seed=0).unique().tolist() == [0, 1]
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from ganguard.base.compute import Compute
 from ganguard.base.errors import SpecError, TargetError
+from ganguard.base.settings import read_yaml
 from ganguard.targets.conditions import Conditions
 from ganguard.targets.foreign.code import ForeignCode
 from ganguard.targets.foreign.conditional import spread, takes_labels
@@ -73,6 +75,45 @@ def test_classes_that_are_counted_from_the_batch_are_found(compute: Compute) -> 
     """one_hot without num_classes has as many columns as the batch's last class."""
     with pytest.raises(TargetError, match="one_hot of classes without num_classes"):
         _target(G(lambda table, y: nn.functional.one_hot(y).float() @ table), compute)
+
+
+def _classes(text: str) -> Any:
+    said = f"{{python: 'factory:make', latent_dim: 3, classes: {text}}}"
+    return parse_target(read_yaml(said, "spec"))
+
+
+@pytest.mark.parametrize("text", ["3", "0x3", "[cat, dog, '007']", "[7, 8]", "null"])
+def test_classes_are_a_number_or_names_and_what_is_written_of_them_can_be_read(text: str) -> None:
+    settings = _classes(text)
+    assert parse_target(settings.model_dump(mode="json")) == settings
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("true", "must be a number or a list of names; got True"),
+        ("ab", "must be a number or a list of names; got 'ab'"),
+        ("3.0", "must be a number or a list of names; got 3.0"),
+        ("{names: [cat, dog]}", "must be a number or a list of names"),
+        ("{names: [cat, dog], in_turn: true}", "must be a number or a list of names"),
+        (
+            "{kind: classes, names: [a, b], in_turn: true, together: 1, given: null}",
+            "must be a number or a list",
+        ),
+        ("{kind: classes, names: [a, b], in_turn: false, together: 2, given: null}", "must be a number or a"),
+        ("{kind: classes, names: [a, b], in_turn: false, together: 1, given: [0]}", "must be a number or a"),
+        ("{kind: prompts, names: [a, b], in_turn: false, together: 1, given: null}", "must be a number or a"),
+        ("0", "must be 1 to 100,000, or a list of names; got 0"),
+        ("[01, 02]", "YAML reads '01' here as 1. Put that name in quotes"),
+        ("[1_000]", "YAML reads '1_000' here as 1000. Put that name in quotes"),
+        (f"[0x{'f' * 400}]", "Put that name in quotes"),
+    ],
+)
+def test_what_are_no_classes_is_refused_in_one_line(text: str, said: str) -> None:
+    with pytest.raises(SpecError) as refused:
+        _classes(text)
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)
 
 
 @pytest.mark.parametrize("known", [9, 5, 1])

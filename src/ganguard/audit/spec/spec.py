@@ -7,6 +7,8 @@ from pydantic import (
     BeforeValidator,
     Field,
     SerializeAsAny,
+    SerializerFunctionWrapHandler,
+    field_serializer,
     field_validator,
     model_validator,
 )
@@ -114,6 +116,14 @@ class Spec(ChosenFeatures):
     compute: Compute = Compute()
     price: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     for_gpu: bool = False
+
+    @field_serializer("ask", mode="wrap")
+    def _ask_said(self, ask: object, handler: SerializerFunctionWrapHandler) -> object:
+        return handler(ask) or (None if ask is None else "uniform")  # what is written must be readable
+
+    @field_serializer("attacks", mode="wrap")
+    def _attacks_said(self, attacks: object, handler: SerializerFunctionWrapHandler) -> list[dict[str, Any]]:
+        return [each | ({"ask": "uniform"} if each.get("ask") == {} else {}) for each in handler(attacks)]
 
     @field_validator("seeds")
     @classmethod

@@ -115,3 +115,23 @@ def test_a_pretrained_network_is_chosen_when_a_spec_is_read_and_stays(
     assert again.features == spec.features
     assert again.features_chosen == kind
     assert spec_with(features="random_network").features_chosen == ""
+
+
+@pytest.mark.parametrize("ask", [None, "uniform", "spread", ["cat"], {"cat": 0.7, "dog": 0.3}])
+def test_a_way_to_ask_that_is_written_can_be_read(ask: object) -> None:
+    attack = {"kind": "fidelity", "architecture": "sngan", "query_budget": 5, "ask": ask}
+    spec = spec_with(attacks=[attack], ask="uniform" if ask == "spread" else ask)
+    written = spec.model_dump(mode="json")
+    assert parse(Spec, written, "spec") == spec
+    if ask == "uniform":
+        assert (written["ask"], written["attacks"][0]["ask"]) == ("uniform", "uniform")
+    else:
+        assert ("ask" in written, "ask" in written["attacks"][0]) == (ask is not None,) * 2
+    assert ("ask" in spec.attacks[0].said()) == (ask is not None)
+
+
+def test_an_empty_way_to_ask_is_refused() -> None:
+    attack = {"kind": "fidelity", "architecture": "sngan", "query_budget": 5, "ask": {}}
+    for changes in ({"ask": {}}, {"attacks": [attack]}):
+        with pytest.raises(SpecError, match="ask: must be uniform, spread, a list of conditions"):
+            spec_with(**changes)
