@@ -149,8 +149,15 @@ def _ended() -> Generator[Callable[[], bool]]:
 
 
 def _order(service: Service, asked: Asked, key: Key, idempotency_key: str | None) -> Order:
-    """Return a request's order, under a random idempotency key if it has none. Raises ProblemError."""
+    """Return a request's order, under a random idempotency key if it has none. Raises ProblemError.
+
+    One under a key of the client's may ask for what is not known: its reservation, if any, is still to be
+    found.
+    """
     if idempotency_key is not None and not re.fullmatch(_PRINTABLE, idempotency_key):
         raise ProblemError(422, f"Idempotency-Key: must be 1 to {LONGEST_KEY} printable ASCII characters.")
     target = service.batching.inner
-    return order_of(key, asked, idempotency_key or secrets.token_hex(16), target, service.most_of(key))
+    order = order_of(key, asked, idempotency_key or secrets.token_hex(16), target, service.most_of(key))
+    if order.asked.misfit and idempotency_key is None:
+        raise order.asked.misfit
+    return order

@@ -21,10 +21,13 @@ class AskedConditions:
         numbers: of each image, (count,) int64; None if the client asked for none.
         words: the end of the words of its request, which says them by name; "" if it asked for none. So the
             same request stays the same if a new target numbers its conditions otherwise.
+        misfit: the refusal of what this target cannot be asked for; None if it can. The order may have fitted
+            the target that was served when its images were reserved.
     """
 
     numbers: Tensor | None = None
     words: str = ""
+    misfit: ProblemError | None = None
 
 
 NOT_ASKED = AskedConditions()
@@ -38,24 +41,25 @@ def conditions_asked(said: str | list[str] | None, count: int, known: Conditions
         count: number of images.
         known: what the target can be asked for; None if it takes no conditions.
 
-    Raises ProblemError (422) if the target takes none, if one is unknown, or if there are not as many as
-    images.
+    If the target takes none, or one is unknown, that is the misfit (422) of what is returned. Raises
+    ProblemError (422) if there are not as many as images.
     """
     if said is None:
         return NOT_ASKED
-    if known is None:
-        raise ProblemError(422, "condition: this target has no classes and no prompts. Leave it out.")
     if isinstance(said, list) and len(said) != count:
         raise ProblemError(
             422, f"condition: must be one name, or a name for each of {count} images; got {len(said)} names."
         )
     names = said if isinstance(said, list) else [said]
+    words = _words(said if isinstance(said, list) else [said] * count)
+    if known is None:
+        refusal = "condition: this target has no classes and no prompts. Leave it out."
+        return AskedConditions(None, words, ProblemError(422, refusal))
     try:
         numbers = known.numbers(names)
     except SpecError as problem:
-        raise ProblemError(422, f"condition: {problem}") from None
-    each = numbers if isinstance(said, list) else numbers.expand(count).clone()
-    return AskedConditions(each, _words(known.said(each)))
+        return AskedConditions(None, words, ProblemError(422, f"condition: {problem}"))
+    return AskedConditions(numbers if isinstance(said, list) else numbers.expand(count).clone(), words)
 
 
 def condition_exhausted(refusal: ConditionBudgetError) -> ProblemError:

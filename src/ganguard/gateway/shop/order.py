@@ -68,8 +68,8 @@ def order_of(key: Key, asked: Asked, idempotency_key: str, target: BlackBoxTarge
         target: the target, without defences.
         most: the most images that a request under this key may ask for.
 
-    Raises ProblemError: 403 if the key's scopes do not allow it, 422 if it does not fit the target or
-    contradicts itself.
+    Conditions that the target does not know are the order's misfit. Raises ProblemError: 403 if the key's
+    scopes do not allow it, 422 if its codes do not fit the target, or if it contradicts itself.
     """
     if asked.latents is not None and not key.scopes.send_latents:
         raise ProblemError(403, "this key may not send latents. Leave them out, or use a key that may.")

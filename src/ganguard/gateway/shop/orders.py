@@ -56,9 +56,13 @@ class OrderProcessor:
         """Reserve an order's images.
 
         Returns what was reserved, and whether it was reserved only now. Raises ProblemError: 402 if the
-        budget, or that of a condition, does not suffice, 422 if the idempotency key belongs to another
-        request, 409 if the images were reserved under another provenance. Raises whatever the ledger raises.
+        budget, or that of a condition, does not suffice, 422 if the order does not fit the target, or if the
+        idempotency key belongs to another request, 409 if the images were reserved under another provenance.
+        Raises whatever the ledger raises.
         """
+        if order.asked.misfit:
+            self._require_redeemable(order, offer.provenance, self._ledger.request_of(order.reservation))
+            raise order.asked.misfit
         recorded = f"{order.words()}{_BY}{offer.provenance.words()}"
         asked_for = self.conditions(order, offer.target)
         names = names_of(conditions_of(offer.target), asked_for) or []
@@ -85,8 +89,13 @@ class OrderProcessor:
                 left=(balance.budget, balance.reserved, left),
             ) from None
 
-    def _require_redeemable(self, order: Order, now: Provenance, held: str) -> None:
-        """Raise ProblemError unless the ledger's record `held` is of the same request and the same bytes."""
+    def _require_redeemable(self, order: Order, now: Provenance, held: str | None) -> None:
+        """Raise ProblemError unless the ledger's record `held` is of the same request and the same bytes.
+
+        held: None if nothing is reserved.
+        """
+        if held is None:
+            return
         asked, _, provenance = held.partition(_BY)
         if asked != order.words():
             raise ProblemError(

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from ganguard.architectures.checkpoint import load_checkpoint, save_checkpoint
 from ganguard.base.errors import StepError
 from ganguard.defences.direction_files import save_direction
 from ganguard.defences.semantic_directions import Direction
@@ -177,3 +178,54 @@ def test_words_of_a_provenance_tell_its_parts_apart() -> None:
     assert Provenance(*parts).changes(words) == []
     assert Provenance("cpu", *parts[1:]).changes(words) == ["the machine"]
     assert len(Provenance(*parts).changes("")) == 5
+
+
+RENAMED = ("cat", "hound", 'great "owl"')
+
+
+@pytest.fixture
+def renamed(conditional_generator: Path, tmp_path: Path) -> str:
+    """The conditional generator, whose dogs are called hounds."""
+    loaded = load_checkpoint(conditional_generator)
+    said = loaded.description
+    there = tmp_path / "renamed"
+    return str(
+        save_checkpoint(there, loaded.networks, said.architecture, said.image_shape, {}, class_names=RENAMED)
+    )
+
+
+@pytest.mark.parametrize("delivered", [True, False])
+@pytest.mark.parametrize(
+    "body",
+    [{"count": 2, "condition": "dog"}, {"condition": ["cat", "dog"]}, {"count": 2, "condition": "cat"}],
+)
+def test_a_class_that_was_renamed_is_another_target(
+    conditional: Start, gateway: Start, renamed: str, body: dict[str, Any], delivered: bool
+) -> None:
+    """Its old name is not refused before the reservation was found: images that were not sent come back."""
+    us = conditional()
+    key = us.key()
+    assert us.buy(key, "k", **body).status_code == 200
+    if not delivered:
+        _undelivered(us)
+    them = gateway(target={"checkpoint": renamed})
+    again = them.buy(key, "k", count=1, condition="cat")
+    assert (again.status_code, again.json()["type"]) == (422, "urn:ganguard:problem:key-conflict")
+    said = refused(them.buy(key, "k", **body), "target")
+    assert ("were given back" in said) is not delivered
+    assert them.counts() == ((2, 2) if delivered else (0, 0))
+    assert them.service.ledger.check({}).problems == ()
+    if "dog" in body["condition"]:
+        for idempotency in (None, "k2", *([] if delivered else ["k"])):
+            unknown = them.buy(key, idempotency, **body)
+            assert unknown.status_code == 422
+            assert "unknown class 'dog'" in unknown.json()["detail"]
+
+
+def _undelivered(us: Any) -> None:
+    """Leave the images of the gateway reserved, as a crash before they were sent does."""
+    with us.service.database.transaction("crash") as connection:
+        connection.exec_driver_sql("UPDATE reservations SET state = 'reserved'")
+        connection.exec_driver_sql("UPDATE accounts SET delivered = 0")
+        if us.service.watch.by_condition:
+            connection.exec_driver_sql("UPDATE ledger_conditions SET delivered = 0, requests = 0")
