@@ -230,5 +230,5 @@ def test_what_ganguard_did_not_write_is_bad_input(
     assert (code, out) == (2, "")
     assert err == (
         "error: other: not a directory that ganguard wrote. Give the --out of an audit, a harvest, an "
-        "attack or a training.\n"
+        "attack or a training, or the directory of a gateway.\n"
     )

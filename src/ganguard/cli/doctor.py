@@ -11,7 +11,8 @@ def doctor(
         Path,
         typer.Argument(
             metavar="DIR",
-            help="The `--out` of an audit, of several audits, of a harvest, an attack or a training.",
+            help="The `--out` of an audit, of several audits, of a harvest, an attack or a training; or the "
+            "`directory` of a gateway.",
             show_default=False,
         ),
     ],
@@ -19,8 +20,8 @@ def doctor(
     """Check everything in a directory, and say what is wrong there and what to do.
 
     Checks every file against the digest that was recorded when it was written: results, steps, checkpoints
-    and bought images. Checks the ledger against itself, the bought images and the results. Nothing is changed
-    or removed.
+    and bought images. Checks the ledger against itself, the bought images and the results; that of a gateway,
+    which should not be selling meanwhile, against itself alone. Nothing is changed or removed.
 
     Prints a line for each finding: `ok`, `note` (little or nothing to do) or `wrong`. The exit code is 0 if
     nothing is wrong, 1 if something is, and 2 if ganguard did not write DIR.

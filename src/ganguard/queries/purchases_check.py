@@ -41,21 +41,40 @@ def check_ledger(
     targets = {
         store.account: {each.target for each in stores if each.account == store.account} for store in stores
     }
+    if (ledger := _read(path, targets, found)) is not None:
+        _compare(ledger, stores, path, found)
+    return ledger
+
+
+def check_sold(path: Path, found: Findings) -> None:
+    """Check the file of a gateway's ledger, which stays as it is, against itself: what was sold lies nowhere.
+
+    path: the file.
+    """
+    if (ledger := _read(path, {}, found)) is not None:
+        _compare(ledger, {}, path, found, sold=True)
+
+
+def _read(path: Path, targets: Mapping[str, set[str]], found: Findings) -> LedgerCheck | None:
+    """Return what a ledger records; None if it cannot be read, which is a finding."""
     with tempfile.TemporaryDirectory() as folder:  # opening a ledger in its place writes beside it
         try:
             with Ledger(copy_ledger(path, Path(folder))) as opened:
-                ledger = opened.check(targets)
+                return opened.check(targets)
         except (GanguardError, OSError) as problem:
             reason = str(problem).replace(f"{Path(folder) / path.name}: ", "")
             what = f"not a ledger that can be read ({one_line(reason, LONGEST_REASON).rstrip('.')})"
             found.add("wrong", what, path, BRING_BACK)
             return None
-    _compare(ledger, stores, path, found)
-    return ledger
 
 
-def _compare(ledger: LedgerCheck, stores: Mapping[Store, int], path: Path, found: Findings) -> None:
-    """Find what is wrong in a ledger, what is paid and not stored, and what is stored and not paid."""
+def _compare(
+    ledger: LedgerCheck, stores: Mapping[Store, int], path: Path, found: Findings, *, sold: bool = False
+) -> None:
+    """Find what is wrong in a ledger, what is paid and not stored, and what is stored and not paid.
+
+    sold: whether the images went to others, who alone may store them.
+    """
     for account in ledger.budgets:
         again = ledger.again[account]
         paid = ledger.reserved[account] - again
@@ -64,7 +83,7 @@ def _compare(ledger: LedgerCheck, stores: Mapping[Store, int], path: Path, found
         if again:
             what = f"account {account!r} sent {again} requests again, since no answer had come"
             found.add("note", what, path, "The API may have charged each, so each is counted.")
-        if paid > here:
+        if paid > here and not sold:
             what = f"account {account!r} has bought {paid} images, of which {here} are stored here"
             found.add("note", what, path, f"The others are {COUNTS_ONCE}")
     bought = sum(ledger.reserved[account] for account in ledger.budgets)

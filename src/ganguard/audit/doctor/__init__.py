@@ -7,7 +7,13 @@ from pathlib import Path
 
 from ganguard.architectures.checkpoint import DESCRIPTION as CHECKPOINT
 from ganguard.audit.doctor.outputs import check_outputs, check_owner, check_together
-from ganguard.audit.doctor.purchases import check_audit_purchases, check_purchases, stores_in
+from ganguard.audit.doctor.purchases import (
+    LEDGER,
+    check_audit_purchases,
+    check_gateway,
+    check_purchases,
+    stores_in,
+)
 from ganguard.audit.doctor.steps import (
     STATE,
     check_checkpoint,
@@ -30,7 +36,8 @@ OF_OTHERS: list[Check] = [check_training, check_purchases, check_leftovers]
 
 
 def examine(directory: Path) -> list[Finding]:
-    """Look at all that an audit, several audits side by side, an attack, a harvest or a training wrote.
+    """Look at all that an audit, several audits side by side, an attack, a harvest, a training or a gateway
+    wrote.
 
     A damaged file is a finding, never an error. Raises DataError if none of these wrote the directory.
     """
@@ -38,7 +45,7 @@ def examine(directory: Path) -> list[Finding]:
     if not checks:
         raise DataError(
             f"{directory}: not a directory that ganguard wrote. Give the --out of an audit, a harvest, an "
-            "attack or a training."
+            "attack or a training, or the directory of a gateway."
         )
     found = Findings()
     for check, path in checks:
@@ -60,6 +67,8 @@ def _checks_of(directory: Path) -> list[tuple[Check, Path]]:
     checks += [(check_checkpoint, path) for path in checkpoints]
     if (together or below) and not own:
         checks.append((partial(check_leftovers, below=False), directory))
+    if not own and not together and not below and (directory / LEDGER).exists():
+        checks.append((check_gateway, directory))
     checks += [(_examine_also, audit) for audit in below]
     return [*checks, (check_together, directory)] if together or below else checks
 

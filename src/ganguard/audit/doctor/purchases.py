@@ -9,10 +9,12 @@ from ganguard.audit.outcome.accounts import accounts_of
 from ganguard.audit.steps.purchase import auditor_account
 from ganguard.base.findings import Findings
 from ganguard.queries.ledger import LedgerCheck
-from ganguard.queries.purchases_check import BRING_BACK, check_ledger
+from ganguard.queries.purchases_check import BRING_BACK, check_ledger, check_sold
 from ganguard.queries.store import DESCRIPTION, Store
 from ganguard.queries.store_check import check_store
 from ganguard.results.records import AuditResults
+
+LEDGER = "ledger.sqlite"
 
 
 def stores_in(directory: Path) -> list[Path]:
@@ -26,7 +28,7 @@ def check_purchases(directory: Path, found: Findings) -> None:
     stores = dict[Store, int]()
     for path in stores_in(directory):
         stores |= check_store(path, found)
-    check_ledger(directory / "ledger.sqlite", stores, found, required=False)
+    check_ledger(directory / LEDGER, stores, found, required=False)
 
 
 def check_audit_purchases(directory: Path, found: Findings) -> None:
@@ -34,10 +36,15 @@ def check_audit_purchases(directory: Path, found: Findings) -> None:
     stores = dict[Store, int]()
     for path in stores_in(directory):
         stores |= check_store(path, found, _named_by_audit)
-    ledger = check_ledger(directory / "ledger.sqlite", stores, found, required=True)
+    ledger = check_ledger(directory / LEDGER, stores, found, required=True)
     results = results_in(directory)
     if ledger is not None and results is not None:
         _check_accounts(results, ledger, stores, directory, found)
+
+
+def check_gateway(directory: Path, found: Findings) -> None:
+    """Check the ledger of what a gateway sold."""
+    check_sold(directory / LEDGER, found)
 
 
 def _named_by_audit(store: Store) -> bool:
@@ -58,7 +65,7 @@ def _check_accounts(
         bought = f"the results say that {record.account!r} bought {record.bought} images"
         what = f"{bought}, and the ledger says {counted}"
         if counted < record.bought:
-            found.add("wrong", what, directory / "ledger.sqlite", BRING_BACK)
+            found.add("wrong", what, directory / LEDGER, BRING_BACK)
         elif counted > record.bought:
             run = "If a run bought more since and did not end, run the same command again"
             found.add("note", what, directory / "results.json", f"{run}: the results are written again.")
