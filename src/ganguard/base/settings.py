@@ -262,13 +262,8 @@ def _known_keys(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
 
 
 class Respelt(int):
-    """A whole number that YAML reads from a text which is not its own: 007, 1_000, 0x1F, 1:30.
-
-    It is the number that it is, wherever numbers are wanted; where a name is wanted, the text is lost.
-
-    Attributes:
-        text: the number as it was written.
-    """
+    """A whole number that YAML reads from another `text`, such as 007, 1_000, 0x1F or 1:30: a number where
+    one is wanted, and no name."""
 
     text: str = ""
 
@@ -301,11 +296,9 @@ class _PlainLoader(yaml.SafeLoader):
 
     def construct_yaml_int(self, node: Any) -> int:
         found = int(super().construct_yaml_int(node))
-        if found.bit_length() <= LONGEST_VALUE and str(found) == node.value:
-            return found
         respelt = Respelt(found)
         respelt.text = node.value
-        return respelt
+        return found if found.bit_length() <= LONGEST_VALUE and str(found) == node.value else respelt
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
         seen: set[str] = set()
