@@ -32,6 +32,9 @@ def _texts(value: object) -> object:
 class Ask(Sparse):
     """Which conditions are asked for, and how often. Without any, all of them equally often.
 
+    In which order they are named does not matter: they are kept in the order of their names, so that the same
+    conditions are the same way to ask.
+
     Attributes:
         only: the names of some conditions, which are asked for equally often.
         proportions: the share of each condition that is asked for; they add up to 1.
@@ -51,7 +54,7 @@ class Ask(Sparse):
     def _some(cls, only: tuple[str, ...] | None) -> tuple[str, ...] | None:
         if only is not None and (not only or len(set(only)) < len(only)):
             raise ValueError("must list one or more conditions, each once")
-        return only
+        return None if only is None else tuple(sorted(only))
 
     @field_validator("proportions")
     @classmethod
@@ -64,7 +67,7 @@ class Ask(Sparse):
             raise ValueError("must name each condition once")
         if abs((total := math.fsum(share for _, share in proportions)) - 1) > ADD_UP:
             raise ValueError(f"must add up to 1; they add up to {total:.6g}")
-        return proportions
+        return tuple(sorted(proportions))
 
     @model_validator(mode="after")
     def _one_of_both(self) -> "Ask":

@@ -45,6 +45,26 @@ def test_equal_proportions_are_the_same_as_uniform() -> None:
     assert torch.equal(equal.draw(THREE, range(500), seed=1), UNIFORM.draw(THREE, range(500), seed=1))
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [(["owl", "cat"], ["cat", "owl"]), ({"owl": 0.25, "cat": 0.75}, {"cat": 0.75, "owl": 0.25})],
+)
+def test_the_order_in_which_conditions_are_named_makes_no_other_way_to_ask(
+    one: object, other: object
+) -> None:
+    asks = ask_of(one), ask_of(other)
+    assert asks[0] == asks[1] and len(set(asks)) == 1
+    assert len({ask.digest() for ask in asks}) == len({ask.label() for ask in asks}) == 1
+    assert torch.equal(*(ask.draw(THREE, range(100), seed=0) for ask in asks))
+    assert ask_of(asks[0].model_dump(mode="json")) == asks[0]
+
+
+def test_what_was_drawn_for_a_list_stays_what_it_was() -> None:
+    """It follows from the shares, by the order of the target's own conditions."""
+    drawn = ask_of(["owl", "cat"]).draw(THREE, range(12), seed=0)
+    assert drawn.tolist() == [2, 2, 0, 0, 2, 2, 2, 0, 0, 2, 0, 0]
+
+
 def test_classes_that_yaml_reads_as_numbers_are_texts() -> None:
     digits = Conditions(names=tuple("0123456789"))
     assert set(ask_of([8, 9]).draw(digits, range(100), seed=0).tolist()) == {8, 9}
