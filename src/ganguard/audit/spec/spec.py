@@ -153,6 +153,19 @@ class Spec(ChosenFeatures):
         return ask
 
     @model_validator(mode="after")
+    def _buys_beyond_the_pilot(self) -> "Spec":
+        price = max(scenario.price for scenario in self.scenarios())
+        for copy in self.trained_copies():
+            ask, images = self.asks(copy), copy.needs().purchase // price
+            if ask.judge is not None and 0 < images <= ask.pilot:
+                raise ValueError(
+                    f"ask: {ask.judge} asks uniformly for its first {ask.pilot:,} images, and query_budget "
+                    f"of {copy.query_budget:,} pays for {images:,}. Raise it, or set ask: "
+                    f"{{judge: {ask.judge}, pilot: {max(1, images // 2)}}}"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _reference_fits(self) -> "Spec":
         if self.reference and (not self.remote() or self.reference.remote):
             raise ValueError(

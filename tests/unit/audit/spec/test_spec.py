@@ -86,6 +86,28 @@ def test_a_mistake_gets_one_line(changes: dict[str, object], said: str) -> None:
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("ask", "budget", "pilot"),
+    [("spread", 200, 100), ({"judge": "spread", "pilot": 50}, [50, 500], 25)],
+)
+def test_a_judge_that_would_see_no_more_than_its_pilot_is_refused(
+    ask: object, budget: object, pilot: int
+) -> None:
+    attack = {"kind": "fidelity", "architecture": "sngan", "query_budget": budget, "ask": ask}
+    with pytest.raises(SpecError, match=rf"Raise it, or set ask: {{judge: spread, pilot: {pilot}}}"):
+        spec_with(attacks=[attack])
+    enough = spec_with(attacks=[{**attack, "query_budget": 201}])
+    assert enough.asks(enough.attacks[0]).judge == "spread"
+    averaging = {
+        "codes": "client",
+        "defences": ["none", {"kind": "gaussian_noise", "std": 0.1}],
+        "adversaries": ["naive", {"kind": "averaging", "copies": 4}],
+    }
+    with pytest.raises(SpecError, match="query_budget of 204 pays for 51"):
+        asked = {"judge": "spread", "pilot": 51}
+        spec_with(attacks=[{**attack, "query_budget": 204, "ask": asked}], **averaging)
+
+
 def test_a_misspelt_key_is_named_before_the_one_it_was_meant_to_be() -> None:
     misspelt = {"rael" if key == "real" else key: value for key, value in SMALL.items()}
     with pytest.raises(SpecError, match=r"spec\.rael: unknown key\. Did you mean 'real'\?"):
