@@ -40,7 +40,7 @@ class Card:
 def cards(
     results: AuditResults, best: dict[int, tuple[str, Summary]], floor: Summary | None
 ) -> tuple[Card, ...]:
-    """Return a card for each budget's closest copy, one for the largest purchase, one for each honest model.
+    """Return a card for each budget's closest copy, one for the largest purchases, one for each honest model.
 
     Args:
         results: what was found.
@@ -78,10 +78,15 @@ def _copy(results: AuditResults, budget: int, attack: str, summary: Summary, flo
 
 
 def _purchase(results: AuditResults, floor: Summary | None) -> list[Card]:
-    """Return the card of the bought images of the largest budget: the risk that needs no training at all."""
+    """Return the card of the bought images of the largest budget, one for each way in which they were asked
+    for: the risk that needs no training at all."""
     bought = replays(results)
-    summary = summarise_copies(bought[max(bought)]) if bought else None
-    return [_card(f"the {images(max(bought))} themselves", summary, floor)] if summary else []
+    largest = {purchase.ask: purchase for purchase in bought}  # budgets ascend
+    return [
+        _card(f"the {images(each.query_budget)} themselves{each.asked}", summary, floor)
+        for each in largest.values()
+        if (summary := summarise_copies(bought[each]))
+    ]
 
 
 def _card(heading: str, summary: Summary, floor: Summary | None, attack: str = "", closer: str = "") -> Card:

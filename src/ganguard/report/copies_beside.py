@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ganguard.report.findings import budgets, labels, of_copy, replays
+from ganguard.report.findings import budgets, labels, of_copy, purchase_of, replays
 from ganguard.report.independent import CLOSER
 from ganguard.report.numbers import DASH, interval, number, whole
 from ganguard.report.tables import Group, Row, cell
@@ -45,7 +45,12 @@ def copies_beside(results: AuditResults) -> CopiesBeside:
             whose = Whose(attack=label, query_budget=budget)
             weak = f" ({FAILED})" if whose in failed else ""
             found = comparison(results, whose)
-            cells = (cell(copies), cell(bought.get(budget, [])), cell(honest), *_compared(found))
+            cells = (
+                cell(copies),
+                cell(bought.get(purchase_of(results, label, budget), [])),
+                cell(honest),
+                *_compared(found),
+            )
             rows.append(Row(f"{whole(budget)}{weak}", cells))
         groups.append(Group(label, tuple(rows)))
     return CopiesBeside(COLUMNS, tuple(group for group in groups if group.rows))

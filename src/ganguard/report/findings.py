@@ -1,7 +1,7 @@
 """The parts of the results that words, pictures and tables share: copies by budget, and the yardsticks."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ganguard.results.measures import CONSISTENCY, DISTANCE
 from ganguard.results.records import Against, AuditResults, Measurement, Subject
@@ -36,6 +36,20 @@ class Yardstick:
     against: Against
     label: str
     short: str
+
+
+@dataclass(frozen=True)
+class Bought:
+    """Bought images without a defence, of every seed.
+
+    Attributes:
+        ask: as in Measurement.
+        asked: how they were asked for, as the end of their name; empty if all were asked for alike.
+    """
+
+    query_budget: int
+    ask: str | None = None
+    asked: str = field(default="", compare=False)
 
 
 TWO_DRAWS = Yardstick("target", "target", "two draws of the target", "two draws")
@@ -138,17 +152,42 @@ def copies(results: AuditResults) -> list[CopyDistances]:
 
 def replays(
     results: AuditResults, metric: str = DISTANCE, against: Against = "target"
-) -> dict[int, list[Measurement]]:
-    """Return one number of the bought images themselves, by budget, ascending.
+) -> dict[Bought, list[Measurement]]:
+    """Return one number of the bought images themselves, by purchase: by budget, ascending, and in the order
+    of the attacks that ask so.
 
     Against the purchase it is of fresh images of the target.
     """
-    found: dict[int, list[Measurement]] = {}
+    found: dict[Bought, list[Measurement]] = {}
+    words = asks_of_purchases(results)
     subject: Subject = "target" if against == "purchase" else "purchase"
     for m in results.select(subject=subject, metric=metric, against=against):
         if m.query_budget is not None:
-            found.setdefault(m.query_budget, []).append(m)
-    return dict(sorted(found.items()))
+            asked = f", asked {words[m.ask]}" if len(words) > 1 else ""
+            found.setdefault(Bought(m.query_budget, m.ask, asked), []).append(m)
+    order = list(words)
+    return dict(sorted(found.items(), key=lambda each: (each[0].query_budget, order.index(each[0].ask))))
+
+
+def asks_of_purchases(results: AuditResults) -> dict[str | None, str]:
+    """Return how bought images were asked for, in words, by the `ask` of their numbers. They are in the order
+    of the attacks."""
+    asked = {m.ask: None for m in results.measurements if "purchase" in (m.subject, m.against)}
+    records = [attack.ask for attack in results.attacks if attack.ask]
+    words = {None: "uniformly"} | {record.of_purchase: record.label for record in records}
+    order = [ask for ask in dict.fromkeys(record.of_purchase for record in records) if ask in asked]
+    every = [*order, *(ask for ask in asked if ask not in order)]
+    said = [words.get(ask, str(ask)) for ask in every]
+    return {
+        ask: f"{word} ({ask})" if said.count(word) > 1 else word
+        for ask, word in zip(every, said, strict=True)
+    }
+
+
+def purchase_of(results: AuditResults, attack: str, budget: int) -> Bought:
+    """Return what the copies of an attack were trained on at one budget."""
+    ask = next((record.ask for record in results.attacks if record.label == attack), None)
+    return Bought(budget, ask.of_purchase if ask else None)
 
 
 def others(

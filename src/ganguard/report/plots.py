@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import cycle, pairwise
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -17,6 +17,7 @@ from ganguard.report.findings import (
     TWO_DRAWS,
     CopyDistances,
     Yardstick,
+    asks_of_purchases,
     copies,
     labels,
     replays,
@@ -35,6 +36,12 @@ MARKERS = (  # matplotlib's name of a marker, and the same shape as an SVG path 
     ("^", "M0,-4.4L4.4,4.4H-4.4z"),
     ("D", "M0,-5L5,0L0,5L-5,0z"),
     ("v", "M0,4.4L4.4,-4.4H-4.4z"),
+)
+REPLAY_MARKERS = (  # of bought images: matplotlib's name, the word for it, and an SVG path of lines
+    ("X", "crosses", "M-4,-4L4,4M-4,4L4,-4"),
+    ("P", "plus signs", "M-4,0H4M0,-4V4"),
+    ("*", "stars", "M0,-4V4M-3.5,-2L3.5,2M-3.5,2L3.5,-2"),
+    ("|", "bars", "M0,-5V5"),
 )
 WIDE = Shape("wide", (660, 340), (0.075, 0.14, 0.60, 0.785), 10.0)
 NARROW = Shape("narrow", (300, 350), (0.155, 0.135, 0.54, 0.785), 11.0)
@@ -55,12 +62,28 @@ class LegendKey:
 
 
 @dataclass(frozen=True)
+class ReplayKey:
+    """How the line of bought images is drawn.
+
+    Attributes:
+        drawn: in words.
+        asked: how the images were asked for, if not all alike; else empty.
+        marker: as an SVG path of lines.
+    """
+
+    drawn: str
+    asked: str
+    marker: str
+
+
+@dataclass(frozen=True)
 class Legend:
     """What the picture holds.
 
     Attributes:
         keys: of the attacks.
-        fidelity, accuracy, yardsticks, replay, honest: whether it has lines of that kind.
+        fidelity, accuracy, yardsticks, honest: whether it has lines of that kind.
+        replay: the lines of the bought images.
         zero_left_out: whether a distance of 0 had to be left out.
     """
 
@@ -68,7 +91,7 @@ class Legend:
     fidelity: bool
     accuracy: bool
     yardsticks: bool
-    replay: bool
+    replay: tuple[ReplayKey, ...]
     honest: bool
     zero_left_out: bool
 
@@ -89,7 +112,7 @@ def legend(results: AuditResults) -> Legend:
         fidelity=any(_positive(copy.fidelity) for copy in found),
         accuracy=any(_positive(copy.accuracy) for copy in found),
         yardsticks=bool(_rulers(results)),
-        replay=bool(_replay(results)),
+        replay=_replay_keys(results),
         honest=bool(floor_lines(results)),
         zero_left_out=any(m.value <= 0 for m in results.select(metric=DISTANCE)),
     )
@@ -104,36 +127,49 @@ def quality_picture(results: AuditResults, shape: Shape, title: str, description
     if not _drawn(results):
         return ""
     drawn, rulers, replay = _drawn(results), _rulers(results), _replay(results)
-    bands = floor_bands(results)
+    bands, of_replay = floor_bands(results), [mean for line in replay.values() for mean in line.values()]
 
     def paint(axes: Axes) -> None:
         of_bands = [end for band in bands for end in band]
-        _frame(axes, found, [*(value for _, value in rulers), *replay.values(), *of_bands], shape)
+        _frame(axes, found, [*(value for _, value in rulers), *of_replay, *of_bands], shape)
         for i, label in enumerate(drawn):
             _curves(axes, [copy for copy in found if copy.attack == label], i, len(drawn))
         _draw_rulers(axes, rulers, shape, axis_marks(results))
         for least, greatest in bands:
             axes.axhspan(least, greatest, color=MUTED, alpha=0.18, linewidth=0, zorder=1)
-        axes.plot(
-            list(replay),
-            list(replay.values()),
-            color=MUTED,
-            linewidth=1.4,
-            linestyle=(0, (5, 1.5, 1, 1.5)),
-            marker="X",  # with one budget there is no line
-            markersize=7,
-            zorder=2,
-        )
+        for i, line in enumerate(replay.values()):
+            axes.plot(
+                list(line),
+                list(line.values()),
+                color=MUTED,
+                linewidth=1.4,
+                linestyle=(0, (5, 1.5, 1, 1.5)),
+                marker=REPLAY_MARKERS[i % len(REPLAY_MARKERS)][0],  # with one budget there is no line
+                markersize=7,
+                zorder=2,
+            )
 
     return draw(shape, title, description, paint)
 
 
-def _replay(results: AuditResults) -> dict[int, float]:
-    """Return the mean distance of the bought images themselves to the target, by budget."""
-    means = {
-        budget: summary.mean for budget, found in replays(results).items() if (summary := summarise(found))
-    }
-    return {budget: mean for budget, mean in means.items() if mean > 0}
+def _replay_keys(results: AuditResults) -> tuple[ReplayKey, ...]:
+    """Return how the line of the bought images is drawn, one for each way in which they were asked for."""
+    drawn = list(_replay(results))
+    return tuple(
+        ReplayKey(f"{said}, dash-dotted", f", asked {words}" if len(drawn) > 1 else "", path)
+        for words, (_, said, path) in zip(drawn, cycle(REPLAY_MARKERS), strict=False)
+    )
+
+
+def _replay(results: AuditResults) -> dict[str, dict[int, float]]:
+    """Return the mean distance of the bought images themselves to the target, by budget, for each way in
+    which they were asked for, by its words."""
+    found: dict[str, dict[int, float]] = {}
+    words = asks_of_purchases(results)
+    for purchase, measured in replays(results).items():
+        if (summary := summarise(measured)) and summary.mean > 0:
+            found.setdefault(words[purchase.ask], {})[purchase.query_budget] = summary.mean
+    return found
 
 
 def _drawn(results: AuditResults) -> list[str]:

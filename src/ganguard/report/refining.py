@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ganguard.report.findings import labels
+from ganguard.report.findings import labels, purchase_of
 from ganguard.report.grids import Gallery, Grid
 from ganguard.report.numbers import DASH, counted, listed, number, whole
 from ganguard.report.refining_plots import Plot, refining_plots
@@ -180,7 +180,10 @@ def _distances(
         "metric": DISTANCE,
         "against": "reference",
     }
-    whose |= {} if subject == "purchase" else {"attack": records[0].attack}
+    if subject == "purchase":
+        whose |= {"ask": purchase_of(results, records[0].attack, records[0].query_budget).ask}
+    else:
+        whose |= {"attack": records[0].attack}
     found = results.select(subject=subject, **whose)
     by_seed = {record.seed: summarise(m for m in found if m.seed == record.seed) for record in records}
     return {seed: summary.mean for seed, summary in by_seed.items() if summary}

@@ -113,9 +113,10 @@ def _copies(results: AuditResults, label: str, against: Against, wanted: Sequenc
 
 def _replays(results: AuditResults, against: Against, wanted: Sequence[Measure]) -> Iterable[Row]:
     """Yield a row for each purchase."""
-    by_budget = {m.name: replays(results, m.name, against) for m in wanted}
-    for budget in by_budget[wanted[0].name] if wanted else ():
-        yield _row(whole(budget), {name: found.get(budget, []) for name, found in by_budget.items()}, wanted)
+    bought = {m.name: replays(results, m.name, against) for m in wanted}
+    for purchase in bought[wanted[0].name] if wanted else ():
+        heading = whole(purchase.query_budget) + purchase.asked
+        yield _row(heading, {name: found.get(purchase, []) for name, found in bought.items()}, wanted)
 
 
 def _others(results: AuditResults, against: Against, wanted: Sequence[Measure]) -> Iterable[Group]:
@@ -197,10 +198,13 @@ def distance_table(results: AuditResults) -> tuple[tuple[str, ...], tuple[Group,
     bought = {against: replays(results, DISTANCE, against) for against in beside}
     purchases = [
         Row(
-            "bought images",
-            (whole(budget), *(cell(bought[each].get(budget, []), PRINTED_DECIMALS) for each in beside)),
+            f"bought images{each.asked}",
+            (
+                whole(each.query_budget),
+                *(cell(bought[against].get(each, []), PRINTED_DECIMALS) for against in beside),
+            ),
         )
-        for budget in bought["target"]
+        for each in bought["target"]
     ]
     models = {against: honest(results, against) for against in beside}
     honest_rows = [

@@ -24,6 +24,7 @@ from ganguard.base.settings import (
     read_record,
     shortened,
 )
+from ganguard.results.direction_record import DirectionRecord
 from ganguard.results.environment import Environment
 from ganguard.results.eyesight import Rung
 from ganguard.results.feature_record import FeatureRecord
@@ -88,6 +89,8 @@ class Measurement(Sparse, Whose):
             set.
         condition: the class or prompt whose images alone the number is of; None for a number of all images,
             and then left out.
+        ask: of bought images, and of fresh ones beside them, how they were asked for: the digest of an
+            attack's AskRecord. None, and then left out, if uniformly, and for all other images.
         spread: standard error of the value, for so many images of these generators; None if it was not
             measured.
         images: how many images were measured.
@@ -100,11 +103,12 @@ class Measurement(Sparse, Whose):
     metric: str
     against: Against
     condition: Name | None = None
+    ask: str | None = None
     value: Annotated[float, Field(json_schema_extra={"minimum": -GREATEST, "maximum": GREATEST})]
     spread: Annotated[float, Field(ge=0, le=GREATEST)] | None = None
     images: Positive
     compared: NonNegative
-    unsaid: ClassVar[frozenset[str]] = frozenset({"condition"})
+    unsaid: ClassVar[frozenset[str]] = frozenset({"condition", "ask"})
 
     @model_validator(mode="after")
     def _in_range(self) -> "Measurement":
@@ -122,8 +126,10 @@ class AttackRecord(Sparse):
     Attributes:
         label: unique in the results ("fidelity sngan").
         knows: what its adversary has beside the images that it buys; nothing for fidelity extraction.
-        ask: how its adversary asks for conditions; None, and then left out, if the target takes none.
-        labels: whether its copies learn conditions, and can be asked for one; left out like `ask`.
+        ask: how its adversary asks for conditions; None, and then left out, if the target takes none, or if
+            the attack buys nothing.
+        labels: whether its copies learn conditions, and can be asked for one; None, and then left out, if the
+            target takes none, or if only images of the copy are known.
     """
 
     label: str
@@ -172,25 +178,6 @@ class DefenceRecord(Settings):
     kinds: tuple[str, ...]
     settings: tuple[Plain, ...]
     identity: str
-
-
-class DirectionRecord(Settings):
-    """A semantic direction that was fitted to the target.
-
-    Attributes:
-        samples: codes that it was fitted to.
-        held_out_accuracy: of the plane that it is normal to, for codes of both ends that the SVM did not see.
-        rest_accuracy: the same for all codes between the ends.
-        spearman: rank correlation of the attribute with how far fresh codes are moved along the direction.
-        monotone: share of codes whose attribute only grows.
-    """
-
-    attribute: str
-    samples: Positive
-    held_out_accuracy: Annotated[float, Field(ge=0, le=1)]
-    rest_accuracy: Annotated[float, Field(ge=0, le=1)]
-    spearman: Annotated[float, Field(ge=-1, le=1)]
-    monotone: Annotated[float, Field(ge=0, le=1)]
 
 
 class AccountRecord(Sparse):

@@ -13,7 +13,8 @@ from ganguard.base.cache import atomic_path
 def write_rows(rows: Sequence[Mapping[str, Any]], whence: Mapping[str, str], path: Path) -> None:
     """Write measurements, each with the direction that is better, atomically.
 
-    The column `condition` is left out if no number is of one condition.
+    The column `condition` is left out if no number is of one condition, and `ask` if none is of images that
+    were asked for otherwise than uniformly.
 
     Args:
         rows: the measurements.
@@ -24,9 +25,10 @@ def write_rows(rows: Sequence[Mapping[str, Any]], whence: Mapping[str, str], pat
     Raises OSError if they cannot be written.
     """
     table = pa.Table.from_pylist([dict(row) for row in rows], schema=_ROWS)
-    if any(row.get("condition") is not None for row in rows):
-        condition = pa.array([row.get("condition") for row in rows], pa.string())
-        table = table.add_column(table.column_names.index("value"), "condition", condition)
+    for name in ("condition", "ask"):
+        if any(row.get(name) is not None for row in rows):
+            column = pa.array([row.get(name) for row in rows], pa.string())
+            table = table.add_column(table.column_names.index("value"), name, column)
     for name, text in whence.items():
         once = pa.DictionaryArray.from_arrays(pa.array([0] * len(table), pa.int32()), pa.array([text]))
         table = table.append_column(name, once)

@@ -4,7 +4,11 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from ganguard.base.cache import content_key
 from ganguard.base.settings import Name, Positive, Settings, Sparse
+
+UNIFORM = content_key(ask={})[:8]
+"""The digest of asking for all conditions equally often."""
 
 
 class ConditionsRecord(Settings):
@@ -19,16 +23,25 @@ class ConditionsRecord(Settings):
     names: Annotated[tuple[Name, ...], Field(min_length=1)]
 
 
-class AskRecord(Settings):
+class AskRecord(Sparse):
     """How a conditional target is asked: which conditions, and how often.
 
     Attributes:
         label: in print ("uniformly", "only 3, 7").
         digest: another text for another way to ask.
+        names: the conditions that are asked for, in the order of the target's; empty, and then left out, if
+            none is left out.
     """
 
     label: str
     digest: str
+    names: tuple[Name, ...] = ()
+    unsaid: ClassVar[frozenset[str]] = frozenset({"names"})
+
+    @property
+    def of_purchase(self) -> str | None:
+        """What numbers of images that were bought so have as their `ask`."""
+        return None if self.digest == UNIFORM else self.digest
 
 
 class TargetRecord(Sparse):

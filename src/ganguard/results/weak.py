@@ -11,7 +11,7 @@ them does, it has learnt those instead, and does not fail.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ganguard.results.independent import TIMES, honest_distances, honest_record, learnt_real, mean
@@ -59,16 +59,17 @@ def weak_adversaries(
         independent: say which honest models belong to an attack.
     """
     distances = [m for m in measurements if m.metric == DISTANCE and m.seed is not None]
-    bought = _grouped(m for m in distances if (m.subject, m.against) == ("purchase", "target"))
+    known = {attack.label: attack for attack in attacks}
+    purchases = _Purchases(distances, known)
     copies = {
         against: _grouped(m for m in distances if (m.subject, m.against) == ("substitute", against))
         for against in ("target", "reference")
     }
-    knows = {attack.label: attack.knows for attack in attacks}
+    knows = {label: attack.knows for label, attack in known.items()}
     adversaries: dict[Whose, list[Whose]] = {}
     for whose in copies["target"]:
         held = knows.get(str(whose.attack), ())
-        if not {"a copy", "another domain"} & set(held) and _purchase(whose, bought):
+        if not {"a copy", "another domain"} & set(held) and purchases.of(whose):
             adversaries.setdefault(whose.model_copy(update={"seed": None}), []).append(whose)
     found: list[WeakAdversary] = []
     for adversary, each in adversaries.items():
@@ -78,7 +79,7 @@ def weak_adversaries(
         excuse = honest if is_floor else None
         to_real = _honest(distances, record, "reference") if is_floor else None
         holds_real = "real images" in knows.get(str(adversary.attack), ())
-        pairs = [(copies["target"][whose], _purchase(whose, bought)) for whose in each]
+        pairs = [(copies["target"][whose], purchases.of(whose)) for whose in each]
         failed = 0
         for whose, (copy, purchase) in zip(each, pairs, strict=True):
             is_near_real = (
@@ -137,10 +138,23 @@ def _grouped(measurements: Iterable[Measurement]) -> dict[Whose, list[Measuremen
     return found
 
 
-def _purchase(copy: Whose, bought: dict[Whose, list[Measurement]]) -> list[Measurement]:
-    """Return the distances of what a copy was trained on: its adversary's own purchase, or the shared one."""
-    own = copy.model_copy(update={"attack": None})
-    return bought.get(own) or bought.get(own.model_copy(update={"adversary": None}), [])
+class _Purchases:
+    """The distances of bought images to the target, by who bought them and how they were asked for."""
+
+    def __init__(self, distances: Iterable[Measurement], attacks: Mapping[str, AttackRecord]) -> None:
+        self._attacks = attacks
+        self._found: dict[tuple[Whose, str | None], list[Measurement]] = {}
+        for m in distances:
+            if (m.subject, m.against) == ("purchase", "target"):
+                self._found.setdefault((m.whose, m.ask), []).append(m)
+
+    def of(self, copy: Whose) -> list[Measurement]:
+        """Return those of what a copy was trained on: its adversary's own purchase, or the shared one."""
+        attack = self._attacks.get(str(copy.attack))
+        asked = attack.ask.of_purchase if attack and attack.ask else None
+        own = copy.model_copy(update={"attack": None})
+        shared = own.model_copy(update={"adversary": None})
+        return self._found.get((own, asked)) or self._found.get((shared, asked), [])
 
 
 def _honest(

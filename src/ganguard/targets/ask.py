@@ -110,6 +110,12 @@ class Ask(Sparse):
             found[conditions.numbers(self.only) if self.only is not None else slice(None)] = 1
         return found / found.sum()
 
+    def names(self, conditions: Conditions) -> tuple[str, ...]:
+        """Return the conditions that are asked for at all. Raises SpecError if one that it names is
+        unknown."""
+        shares = self.shares(conditions).tolist()
+        return tuple(name for name, share in zip(conditions.names, shares, strict=True) if share > 0)
+
     def draw(
         self, conditions: Conditions, indices: range, *, seed: int, shares: Tensor | None = None
     ) -> Tensor:

@@ -211,7 +211,10 @@ def test_r8_is_judged_by_fidelity_and_r3_leaves_out_attacks_that_differ_in_label
         for attack, value in (("with", 1), ("without", 3), ("rare", 4))
         for seed in range(5)
     ]
-    uniform, rare = AskRecord(label="uniformly", digest="1"), AskRecord(label="only 3", digest="2")
+    uniform, rare = (
+        AskRecord(label="uniformly", digest="1"),
+        AskRecord(label="only 3", digest="2", names=("3",)),
+    )
     said = {"with": (uniform, True), "without": (uniform, False), "rare": (rare, False)}
     records = [
         attacks(label)[0].model_copy(update={"ask": ask, "labels": labels})
@@ -233,7 +236,7 @@ def test_what_is_of_conditions_is_left_out_of_other_results(
     said = json.loads((tmp_path / "results.json").read_text())
     keys = {key for part in ("measurements", "attacks", "accounts") for row in said[part] for key in row}
     assert not {"condition", "ask", "labels"} & keys and "conditions" not in said["target"]
-    assert "condition" not in pandas.read_parquet(tmp_path / "results.parquet").columns
+    assert not {"condition", "ask"} & set(pandas.read_parquet(tmp_path / "results.parquet").columns)
 
 
 def test_results_of_before_are_written_as_they_were(tmp_path: Path) -> None:
@@ -251,7 +254,11 @@ def test_what_is_of_one_condition_says_of_which(tmp_path: Path, tiny_results: Au
     (attack,) = tiny_results.attacks
     changed = tiny_results.model_copy(
         update={
-            "measurements": (first.model_copy(update={"condition": "3"}), *others),
+            "measurements": (
+                first.model_copy(update={"condition": "3"}),
+                *others,
+                first.model_copy(update={"subject": "purchase", "attack": None, "ask": "2"}),
+            ),
             "target": target,
             "attacks": (attack.model_copy(update={"ask": ask, "labels": False}),),
         }
@@ -261,6 +268,8 @@ def test_what_is_of_one_condition_says_of_which(tmp_path: Path, tiny_results: Au
     jsonschema.validate(json.loads((tmp_path / "results.json").read_text()), json.loads(SCHEMA.read_text()))
     column = pandas.read_parquet(tmp_path / "results.parquet")["condition"]
     assert column[0] == "3" and column[1:].isna().all()
+    asked = pandas.read_parquet(tmp_path / "results.parquet")["ask"]
+    assert asked.iloc[-1] == "2" and asked[:-1].isna().all()
 
 
 def test_parquet_holds_a_row_for_each_number(tmp_path: Path, tiny_results: AuditResults) -> None:

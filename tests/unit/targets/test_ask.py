@@ -6,6 +6,7 @@ from pydantic import ValidationError
 
 from ganguard.base.errors import SpecError, TargetError
 from ganguard.base.settings import read_yaml
+from ganguard.results import target_record
 from ganguard.targets.ask import UNIFORM, Ask, ask_of, asked_of, parse_ask, require_askable
 from ganguard.targets.conditions import Conditions, conditions_words, with_conditions
 
@@ -57,6 +58,10 @@ def test_the_order_in_which_conditions_are_named_makes_no_other_way_to_ask(
     assert len({ask.digest() for ask in asks}) == len({ask.label() for ask in asks}) == 1
     assert torch.equal(*(ask.draw(THREE, range(100), seed=0) for ask in asks))
     assert ask_of(asks[0].model_dump(mode="json")) == asks[0]
+
+
+def test_results_know_the_digest_of_asking_uniformly() -> None:
+    assert UNIFORM.digest() == target_record.UNIFORM
 
 
 def test_what_was_drawn_for_a_list_stays_what_it_was() -> None:

@@ -14,15 +14,17 @@ from ganguard.base.errors import DataError
 from ganguard.base.settings import read_record
 from ganguard.comparison.embedding import FeatureDescription
 from ganguard.metrics.features.pretrained import CHOICES
+from ganguard.results.direction_record import DirectionRecord
 from ganguard.results.independent_record import IndependentRecord
 from ganguard.results.records import (
     AttackRecord,
     DefenceRecord,
-    DirectionRecord,
     FeatureRecord,
     TargetRecord,
 )
 from ganguard.results.target_record import AskRecord, ConditionsRecord
+from ganguard.targets.ask import Ask
+from ganguard.targets.conditions import Conditions
 
 
 def target_record(spec: Spec, plan: Plan, done: dict[str, Done]) -> TargetRecord:
@@ -65,17 +67,26 @@ def attack_records(spec: Spec, target: TargetRecord) -> Iterator[AttackRecord]:
     """Yield the record of each attack, at all its budgets. target: the record of what they attack."""
     for label, by_budget in spec.labelled_attacks():
         first = by_budget[0]
-        ask = spec.asks(first)
+        needs = first.needs()
         yield AttackRecord(
             label=label,
             kind=first.kind,
             architecture=first.architecture.kind,
-            knows=first.needs().knows(),
+            knows=needs.knows(),
             query_budgets=tuple(settings.query_budget for settings in by_budget),
             settings=first.model_dump(mode="json", exclude={"query_budget", "kind"}),
-            ask=AskRecord(label=ask.label(), digest=ask.digest()) if target.conditions else None,
-            labels=classes_of(first.architecture) > 0 if target.conditions else None,
+            ask=_ask(spec.asks(first), target) if needs.purchase else None,
+            labels=classes_of(first.architecture) > 0 if target.conditions and not needs.found else None,
         )
+
+
+def _ask(ask: Ask, target: TargetRecord) -> AskRecord | None:
+    """Return how an adversary asks a target; None if the target takes no conditions."""
+    if (known := target.conditions) is None:
+        return None
+    names = ask.names(Conditions(kind=known.kind, names=known.names))
+    some = names if len(names) < len(known.names) else ()
+    return AskRecord(label=ask.label(), digest=ask.digest(), names=some)
 
 
 def independent_records(plan: Plan, train: int) -> list[IndependentRecord]:

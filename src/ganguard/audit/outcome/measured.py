@@ -28,7 +28,8 @@ from ganguard.results.weak import failed_attacks, weak_adversaries
 def measurements_of(plan: Plan, done: dict[str, Done]) -> Iterator[Measurement]:
     """Yield every measurement, marked with what its step did not know.
 
-    A step knows neither the defence that stands before a target, nor whose copy it measures.
+    A step knows neither the defence that stands before a target, nor whose copy it measures, nor how bought
+    images were asked for.
     """
     for step, known in _measuring_steps(plan):
         if step.name in done:
@@ -41,8 +42,9 @@ def _measuring_steps(plan: Plan) -> Iterator[tuple[Step, dict[str, str | int | N
     ground = plan.ground
     yield ground.yardsticks, {}
     for purchase in plan.purchases:
-        buyer = purchase.scenario
-        yield purchase.replay, {"defence": buyer.defence, "adversary": buyer.who}
+        buyer, ask = purchase.scenario, purchase.ask
+        asked = None if ask.is_uniform else ask.digest()
+        yield purchase.replay, {"defence": buyer.defence, "adversary": buyer.who, "ask": asked}
     for model in plan.honest:
         yield model.measure, {"recipe": model.label, "seed": model.seed}
     for step in (*plan.known, *(domain.floors for domain in ground.domains)):

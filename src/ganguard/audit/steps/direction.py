@@ -11,7 +11,7 @@ from ganguard.base.settings import read_record
 from ganguard.comparison.directions import effect_on, fit_for, save_strip
 from ganguard.comparison.embedding import class_probabilities, load_embedding
 from ganguard.defences.direction_files import save_direction
-from ganguard.results.records import DirectionRecord
+from ganguard.results.direction_record import DirectionRecord
 from ganguard.targets.protocol import LatentTarget
 
 _FILE = "effect.json"
@@ -72,7 +72,7 @@ DIRECTION = Kind(
         "ganguard.metrics.piqe",
         "ganguard.comparison.directions",
         "ganguard.comparison.embedding",
-        "ganguard.results.records",
+        "ganguard.results.direction_record",
         "ganguard.audit.steps.direction",
     ),
     not_followed=IDENTITY_TELLS,
