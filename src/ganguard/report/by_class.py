@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from ganguard.report.conditions import named, short, without_mean
 from ganguard.report.findings import (
     TARGET_TO_REAL,
     TWO_DRAWS,
@@ -17,7 +18,7 @@ from ganguard.report.findings import (
 from ganguard.report.grids import Gallery, GridRow
 from ganguard.report.independent import honest_columns
 from ganguard.report.lists import ratio
-from ganguard.report.numbers import DASH, counted, listed
+from ganguard.report.numbers import counted, listed
 from ganguard.report.tables import Group, Row, cell
 from ganguard.results.measures import CONSISTENCY, MEASURES, WITHIN
 from ganguard.results.records import (
@@ -31,7 +32,6 @@ from ganguard.results.records import (
 )
 
 MOST_ROWS = 30  # conditions that a table shows; a data set may have a thousand
-LONGEST = 60  # characters of a name; a prompt may have more
 SIDES: tuple[tuple[Against, str, tuple[Yardstick, ...]], ...] = (
     ("target", "from the target's images of the same {one}", (TWO_DRAWS,)),
     ("reference", "from real images of the same {one}", (TWO_SPLITS, TARGET_TO_REAL)),
@@ -85,6 +85,8 @@ def by_class_section(results: AuditResults, gallery: Gallery) -> ByClass:
         remarks=(
             f"This model is asked for one of {every} with each image.",
             *_labels(results),
+            *_never_bought(results).values(),
+            *without_mean(results),
             *(_of_r8(verdict) for verdict in results.verdicts if verdict.relation == "R8"),
         ),
         asks=tuple(_asks(attack) for attack in results.attacks),
@@ -103,9 +105,10 @@ def class_remarks(results: AuditResults) -> list[str]:
     """Return what a classifier sees in the images that were asked for, a sentence for each attack."""
     own = consistency(results)
     beside = f"; in the target's, in {own.mean:.1%}" if own else ""
+    never = _never_bought(results)
     return [
         f"{label}, {counted(budget, 'bought image')}: in {seen.mean:.1%} of the copies' images a classifier "
-        f"sees the class that was asked for{beside}."
+        f"sees the class that was asked for{beside}.{' ' if label in never else ''}{never.get(label, '')}"
         for label in labels(results)
         for budget in budgets(results, label)[-1:]
         if (seen := consistency(results, label, budget))
@@ -117,7 +120,7 @@ def conditions_in_words(results: AuditResults) -> str:
     conditions = results.target.conditions
     if conditions is None:
         return ""
-    shown = [_short(name) for name in conditions.names[:12]]
+    shown = [short(name) for name in conditions.names[:12]]
     more = ", …" if len(conditions.names) > len(shown) else ""
     return f"{counted(len(conditions.names), *_CONDITION[conditions.kind])}: {', '.join(shown)}{more}"
 
@@ -126,19 +129,45 @@ _CONDITION = {"classes": ("class", "classes"), "prompts": ("prompt", "prompts")}
 
 
 def _asks(attack: AttackRecord) -> Row:
-    learns = {True: "yes", False: "no", None: DASH}[attack.labels]
-    return Row(attack.label, (learns, attack.ask.label if attack.ask else DASH))
+    learns = {True: "yes", False: "no", None: "not known"}[attack.labels]
+    return Row(attack.label, (learns, attack.ask.label if attack.ask else "buys nothing"))
 
 
 def _labels(results: AuditResults) -> list[str]:
     """Return which copies have numbers by condition, and why the others have none."""
-    without = [attack.label for attack in results.attacks if attack.labels is False]
-    if not without:
-        return []
-    return [
-        f"Copies of {listed(without)} learn no labels and cannot be asked for one, so nothing is said of "
-        f"their images by {word_of(results)}. Of their coverage a classifier judges, as of all others."
-    ]
+    found, one = {label for label, _ in _with_labels(results)}, word_of(results)
+    without = [attack for attack in results.attacks if attack.label not in found]
+    unlearnt = [attack.label for attack in without if attack.labels is False]
+    unknown = [attack.label for attack in without if attack.labels is None]
+    covered = "Of their coverage a classifier judges, as of all others."
+    said: list[str] = []
+    if unlearnt:
+        said.append(
+            f"Copies of {listed(unlearnt)} learn no labels and cannot be asked for one, so nothing is said "
+            f"of their images by {one}. {covered}"
+        )
+    if unknown:
+        said.append(
+            f"What each image of {listed(unknown)} was asked for is not known, so nothing is said of them by "
+            f"{one}. {covered}"
+        )
+    return said
+
+
+def _never_bought(results: AuditResults) -> dict[str, str]:
+    """Return, for each attack whose copies are measured on conditions that it never bought, a sentence that
+    names these."""
+    found = {label for label, _ in _with_labels(results)}
+    said: dict[str, str] = {}
+    for attack in results.attacks:
+        bought = attack.ask.names if attack.ask else ()
+        never = [name for name in results.target.asked if name not in bought] if bought else []
+        if never and attack.label in found:
+            said[attack.label] = (
+                f"{attack.label[:1].upper()}{attack.label[1:]} never bought an image of {named(never)}; its "
+                "copies are asked for these too when they are measured."
+            )
+    return said
 
 
 def _of_r8(verdict: Verdict) -> str:
@@ -225,7 +254,7 @@ def _table(
     known = [name for name in conditions.names if any(name in column for column in columns.values())]
     rows = [
         Row(
-            _short(name) if name else "all",
+            short(name) if name else "all",
             tuple(cell(of.get(name, ()), decimals) for of in columns.values()),
         )
         for name in (None, *known[:MOST_ROWS])
@@ -243,7 +272,7 @@ def _pictures(results: AuditResults, gallery: Gallery) -> GridRow | None:
     shown = sorted((p for p in results.pictures if p.rows), key=lambda p: order.get(p.subject, 2))
     if not shown:
         return None
-    rows = ", ".join(_short(name) for name in shown[0].rows)
+    rows = ", ".join(short(name) for name in shown[0].rows)
     return GridRow(f"Rows, from the top: {rows}", tuple(gallery.grid(p, *_caption(p)) for p in shown))
 
 
@@ -251,7 +280,3 @@ def _caption(picture: Picture) -> tuple[str, str]:
     if picture.attack is None or picture.query_budget is None:
         return picture.subject.capitalize(), ""
     return f"Copy from {counted(picture.query_budget, 'image')}", picture.attack
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"

@@ -172,7 +172,8 @@ def replays(
 def asks_of_purchases(results: AuditResults) -> dict[str | None, str]:
     """Return how bought images were asked for, in words, by the `ask` of their numbers. They are in the order
     of the attacks."""
-    asked = {m.ask: None for m in results.measurements if "purchase" in (m.subject, m.against)}
+    of_bought = [*results.select(subject="purchase"), *results.select(subject="target", against="purchase")]
+    asked = dict.fromkeys(m.ask for m in of_bought)
     records = [attack.ask for attack in results.attacks if attack.ask]
     words = {None: "uniformly"} | {record.of_purchase: record.label for record in records}
     order = [ask for ask in dict.fromkeys(record.of_purchase for record in records) if ask in asked]

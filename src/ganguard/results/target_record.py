@@ -54,6 +54,8 @@ class TargetRecord(Sparse):
         reference: identity of the reference; None without one.
         bought: identity of the images that were bought before, of all adversaries; None if they bought.
         conditions: what it can be asked for; None, and then left out, if it takes no conditions.
+        ask: how the auditor asks, and copies are asked when they are measured; None, and then left out, if
+            uniformly or if it takes no conditions.
         notes: remarks on the target's images and weights from when it was opened.
     """
 
@@ -66,4 +68,12 @@ class TargetRecord(Sparse):
     bought: str | None = None
     notes: tuple[str, ...] = ()
     conditions: ConditionsRecord | None = None
-    unsaid: ClassVar[frozenset[str]] = frozenset({"conditions"})
+    ask: AskRecord | None = None
+    unsaid: ClassVar[frozenset[str]] = frozenset({"conditions", "ask"})
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The conditions that the auditor asks for; empty if it takes none."""
+        if self.ask and self.ask.names:
+            return self.ask.names
+        return self.conditions.names if self.conditions else ()

@@ -117,9 +117,11 @@ def test_ways_to_ask_that_are_called_alike_are_told_apart() -> None:
 
 def test_one_way_to_ask_is_not_named() -> None:
     plain = asked(make_results(seeds=2), dict.fromkeys(ASKS, ASKS[OWLS]))
-    results = plain.model_copy(
-        update={"measurements": (*plain.measurements, *(m for m in bought() if m.ask))}
+    copy = bought_images(0.1, 0, 1000).model_copy(
+        update={"subject": "substitute", "attack": ALL, "against": "purchase"}
     )
+    owls = [m for m in bought() if m.ask]
+    results = plain.model_copy(update={"measurements": (*plain.measurements, copy, *owls)})
     groups = {group.heading: group for group in measure_table(results, "target").groups}
     assert [row.heading for row in groups["the bought images themselves"].rows] == ["1,000", "5,000"]
     assert [key.asked for key in legend(results).replay] == [""]

@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 from report_samples import EMPTY_CELLS, draw_grids, make_pictures, make_results, page
 
-from ganguard.report.by_class import MOST_ROWS, by_class_section, class_remarks, conditions_in_words
+from ganguard.report.by_class import (
+    MOST_ROWS,
+    ByClass,
+    by_class_section,
+    class_remarks,
+    conditions_in_words,
+)
+from ganguard.report.conditions import without_mean
 from ganguard.report.grids import grid_rows, open_gallery
 from ganguard.report.in_front import relations_note
 from ganguard.report.tables import measure_table
@@ -15,7 +22,7 @@ from ganguard.report.words import headline
 from ganguard.results.independent_record import IndependentRecord
 from ganguard.results.measures import CONSISTENCY, WITHIN
 from ganguard.results.records import AttackRecord, AuditResults, Measurement, Picture, Verdict
-from ganguard.results.target_record import AskRecord, ConditionsRecord
+from ganguard.results.target_record import UNIFORM, AskRecord, ConditionsRecord
 
 WITH, WITHOUT = "fidelity sngan", "fidelity dcgan"  # labels of copies that learn classes, and of others
 NAMES = ("cat", "dog", "eel")
@@ -54,7 +61,8 @@ def conditional(
 ) -> AuditResults:
     plain = make_results(seeds=seeds, draws=1)
     conditions = ConditionsRecord.model_validate({"kind": kind, "names": names})
-    uniform, rare = AskRecord(label="uniformly", digest="1"), AskRecord(label="only eel", digest="2")
+    uniform = AskRecord(label="uniformly", digest=UNIFORM)
+    rare = AskRecord(label="only eel", digest="2", names=("eel",))
     said: dict[str, tuple[AskRecord, bool]] = {WITH: (uniform, True), WITHOUT: (rare, False)}
     attacks = tuple(
         AttackRecord.model_validate({**vars(attack), "ask": ask, "labels": learns})
@@ -124,6 +132,87 @@ def test_the_section_says_how_each_attack_asks_and_which_copies_learn_no_labels(
     ]
     assert found.remarks[0] == "This model is asked for one of 3 classes with each image."
     assert found.remarks[1].startswith(f"Copies of {WITHOUT} learn no labels")
+
+
+def changed(results: AuditResults, label: str, **changes: Any) -> AuditResults:
+    """The same results with another record of one attack."""
+    attacks = tuple(a.model_copy(update=changes) if a.label == label else a for a in results.attacks)
+    return results.model_copy(update={"attacks": attacks})
+
+
+def section(results: AuditResults, directory: Path) -> ByClass:
+    draw_grids(results, directory)
+    return by_class_section(results, open_gallery(results, directory))
+
+
+def test_a_found_copy_with_numbers_of_classes_is_not_said_to_learn_none(tmp_path: Path) -> None:
+    """A given model that can be asked has numbers of classes, whether or not anybody knows how it learnt."""
+    results = changed(conditional(), WITH, ask=None, labels=None)
+    found = section(results, tmp_path)
+    assert [(row.heading, *row.cells) for row in found.asks] == [
+        (WITH, "not known", "buys nothing"),
+        (WITHOUT, "no", "only eel"),
+    ]
+    assert not any(WITH in remark for remark in found.remarks)
+    assert found.tables[0].columns[-1] == f"{WITH}, 5,000 images"
+
+
+def test_of_found_images_nobody_knows_what_they_were_asked_for(tmp_path: Path) -> None:
+    results = changed(conditional(), WITHOUT, ask=None, labels=None)
+    said = section(results, tmp_path).remarks
+    assert said[1].startswith(f"What each image of {WITHOUT} was asked for is not known, so nothing is said")
+    assert not any("learn no labels" in remark for remark in said)
+
+
+def test_classes_that_a_copy_never_bought_are_named_beside_its_numbers(tmp_path: Path) -> None:
+    ask = AskRecord(label="only eel", digest="2", names=("eel",))
+    results = changed(conditional(), WITH, ask=ask)
+    said = (
+        "Fidelity sngan never bought an image of cat and dog; its copies are asked for these too when they "
+        "are measured."
+    )
+    assert said in section(results, tmp_path).remarks
+    (beside,) = class_remarks(results)
+    assert beside.endswith(f"in the target's, in 90.0%. {said}")
+    asked = results.target.model_copy(update={"ask": AskRecord(label="", digest="3", names=("dog", "eel"))})
+    (beside,) = class_remarks(results.model_copy(update={"target": asked}))
+    assert "never bought an image of dog; its" in beside
+    assert "never bought" not in " ".join(class_remarks(conditional()))
+
+
+def test_a_class_that_is_short_is_named_where_it_leaves_no_mean(tmp_path: Path) -> None:
+    every = conditional()
+    whole = every.model_copy(
+        update={"measurements": tuple(m for m in every.measurements if m.query_budget in (None, 5000))}
+    )
+    assert without_mean(whole) == []
+
+    def is_kept(m: Measurement) -> bool:
+        of_one_copy = m.metric == WITHIN and m.against == "target" and m.seed == 1
+        return not (of_one_copy and m.condition in (None, "dog"))
+
+    results = whole.model_copy(update={"measurements": tuple(filter(is_kept, whole.measurements))})
+    (said,) = without_mean(results)
+    assert said == (
+        "Within classes, 1 of 3 comparisons with images of the target have no mean: a set holds fewer than "
+        "two images of dog. Measure more images a set (`samples`; now 1,000)."
+    )
+    assert said in section(results, tmp_path).remarks
+
+
+def test_very_many_classes_without_a_mean_leave_a_reason_where_no_table_can_be(tmp_path: Path) -> None:
+    conditions = ConditionsRecord(kind="classes", names=tuple(f"class {k}" for k in range(150)))
+    whole = conditional(pictures=())
+    whole = whole.model_copy(update={"target": whole.target.model_copy(update={"conditions": conditions})})
+    results = whole.model_copy(
+        update={"measurements": tuple(m for m in whole.measurements if m.metric != WITHIN)}
+    )
+    (said,) = without_mean(results)
+    assert "a set holds fewer than two images of some of 150 classes" in said
+    found = section(results, tmp_path)
+    assert said in found.remarks and [table.heading for table in found.tables] == [
+        "Is the class seen that was asked for?"
+    ]
 
 
 def test_pictures_by_class_stand_side_by_side_and_nowhere_else(tmp_path: Path) -> None:

@@ -29,7 +29,8 @@ from ganguard.targets.conditions import Conditions
 
 def target_record(spec: Spec, plan: Plan, done: dict[str, Done]) -> TargetRecord:
     """Return the record of the target, as it was when it was opened. Raises DataError if that is damaged."""
-    target = read_target(done[plan.ground.target.name].directory)
+    target, ask = read_target(done[plan.ground.target.name].directory), spec.asks(None)
+    conditions = _conditions(target)
     reference, bought = plan.ground.reference, plan.ground.bought
     if target.image_shape is None:
         raise DataError("target.json does not say how large the target's images are. Run the audit again.")
@@ -42,7 +43,8 @@ def target_record(spec: Spec, plan: Plan, done: dict[str, Done]) -> TargetRecord
         reference=read_target(done[reference.name].directory).identity if reference else None,
         bought=read_target(done[bought.name].directory).identity if bought else None,
         notes=target.notes,
-        conditions=_conditions(target),
+        conditions=conditions,
+        ask=None if ask.is_uniform else _ask(ask, conditions),
     )
 
 
@@ -75,14 +77,14 @@ def attack_records(spec: Spec, target: TargetRecord) -> Iterator[AttackRecord]:
             knows=needs.knows(),
             query_budgets=tuple(settings.query_budget for settings in by_budget),
             settings=first.model_dump(mode="json", exclude={"query_budget", "kind"}),
-            ask=_ask(spec.asks(first), target) if needs.purchase else None,
+            ask=_ask(spec.asks(first), target.conditions) if needs.purchase else None,
             labels=classes_of(first.architecture) > 0 if target.conditions and not needs.found else None,
         )
 
 
-def _ask(ask: Ask, target: TargetRecord) -> AskRecord | None:
-    """Return how an adversary asks a target; None if the target takes no conditions."""
-    if (known := target.conditions) is None:
+def _ask(ask: Ask, known: ConditionsRecord | None) -> AskRecord | None:
+    """Return how a target is asked; None if it takes no conditions."""
+    if known is None:
         return None
     names = ask.names(Conditions(kind=known.kind, names=known.names))
     some = names if len(names) < len(known.names) else ()
