@@ -1,10 +1,12 @@
 """The classes, or prompts, of a set of images."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from ganguard.base.cache import content_key, tensor_digest
 
 NO_CLASS = -1  # the number of an image whose class does not count
 
@@ -48,3 +50,11 @@ class Labels:
         name."""
         numbers = self.numbered(names)
         return None if (numbers == NO_CLASS).any() else Labels(numbers, names)
+
+
+def labelled_digest(tensors: Mapping[str, Tensor], **names: Sequence[str]) -> str:
+    """Return the digest of tensors, and of the names that numbers in them stand for; without any names, that
+    of the tensors alone."""
+    told = {name: list(of) for name, of in names.items() if of}
+    digest = tensor_digest(tensors)
+    return content_key(tensors=digest, **told) if told else digest

@@ -9,7 +9,7 @@ from ganguard.audit.steps.call import Digests, Kind, StepCall
 from ganguard.audit.steps.drawn import Drawn, drawn
 from ganguard.audit.steps.substitute_files import write_queries
 from ganguard.audit.steps.target_files import IDENTITY_TELLS, OPENS, open_target
-from ganguard.base.cache import tensor_digest
+from ganguard.base.labels import labelled_digest
 from ganguard.base.seeds import derived_seed, torch_generator
 from ganguard.queries.store import Store
 from ganguard.targets.ask import Ask
@@ -27,13 +27,16 @@ def run_found(call: StepCall[FoundSettings, FoundInputs[Path]]) -> Digests:
     ask = call.settings.ask if conditions_of(copy) else None
     store = Store(call.directory, copy.identity, "found", _SEED, ask=ask)
     store.create()
+    asked: list[str] = []
     for start in range(0, count, _AT_ONCE):
         indices = range(start, min(start + _AT_ONCE, count))
         found = _drawn(copy, indices, call.settings.ask)
-        store.write(start, found.images, None, found.labels and found.labels.said())
+        said = found.labels.said() if found.labels else None
+        store.write(start, found.images, None, said)
+        asked += said or []
         call.progress(indices.stop, count, "drawing")
     write_queries(call.directory, 0)
-    return {"result": tensor_digest({"images": store.read(count)})}
+    return {"result": labelled_digest({"images": store.read(count)}, asked=asked)}
 
 
 def _drawn(copy: BlackBoxTarget, indices: range, ask: Ask) -> Drawn:

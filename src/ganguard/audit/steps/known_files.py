@@ -6,8 +6,8 @@ from pathlib import Path
 from safetensors.torch import load_file
 from torch import Tensor
 
-from ganguard.base.cache import tensor_digest, write_json, write_tensors
-from ganguard.base.labels import Labels
+from ganguard.base.cache import write_json, write_tensors
+from ganguard.base.labels import Labels, labelled_digest
 
 _FILE, _CLASSES = "known.safetensors", "classes.json"
 
@@ -19,7 +19,7 @@ def write_known(directory: Path, own: Tensor, judged: Tensor, labels: Labels | N
         tensors["labels"] = labels.numbers
         write_json(directory / _CLASSES, labels.names)
     write_tensors(directory / _FILE, tensors)
-    return tensor_digest(tensors)
+    return labelled_digest(tensors, classes=labels.names if labels else ())
 
 
 def read_known(directory: Path) -> tuple[Tensor, Tensor]:

@@ -11,7 +11,8 @@ from ganguard.audit.steps.call import Digests, Kind, StepCall
 from ganguard.audit.steps.drawn import Drawn
 from ganguard.audit.steps.purchase_files import is_bought, store_directory, write_purchase
 from ganguard.audit.steps.target_files import IDENTITY_TELLS, OPENS, open_target
-from ganguard.base.cache import content_key, tensor_digest
+from ganguard.base.cache import content_key
+from ganguard.base.labels import labelled_digest
 from ganguard.base.seeds import derived_seed
 from ganguard.queries.averaged_target import average
 from ganguard.queries.bought_before import bought_before
@@ -37,7 +38,11 @@ def run_purchase(call: StepCall[PurchaseSettings, PurchaseInputs[Path]]) -> Dige
     images = harvest(target, store, most // price, call.progress)
     _say_repeated(call, images)
     write_purchase(call.directory, store.account, len(images))
-    return {str(budget): tensor_digest({"images": images[: budget // price]}) for budget in settings.budgets}
+    asked = store.read_conditions(len(images)) if store.ask else []
+    return {
+        str(budget): labelled_digest({"images": images[: budget // price]}, asked=asked[: budget // price])
+        for budget in settings.budgets
+    }
 
 
 def price_of(averaging: Averaging | None) -> int:

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from ganguard.audit.plan.ground_work import NoInputs, RealSettings
 from ganguard.audit.steps.call import Digests, Kind, StepCall
-from ganguard.base.cache import tensor_digest, write_json, write_tensors
+from ganguard.base.cache import write_json, write_tensors
 from ganguard.base.grids import TILES, save_grid
-from ganguard.base.labels import Labels
+from ganguard.base.labels import Labels, labelled_digest
 from ganguard.base.settings import NonNegative, Settings, read_json
 from ganguard.data.dataset import Skipped, load_dataset
 from ganguard.data.splits import split
@@ -71,7 +71,7 @@ def run_real(call: StepCall[RealSettings, NoInputs[Path]]) -> Digests:
         made_rgb=real.made_rgb,
         decided=real.decided,
     )
-    return {"result": tensor_digest(tensors)}
+    return {"result": labelled_digest(tensors, classes=() if real.labels is None else real.classes)}
 
 
 def load_real(directory: Path) -> Real:
