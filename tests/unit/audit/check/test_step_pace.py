@@ -61,6 +61,12 @@ def test_each_conditional_architecture_has_a_pace(kind: str, compute: Compute) -
     assert image > 0
 
 
+@pytest.mark.parametrize("kind", ["acgan", "biggan", "sngan", "stylegan2"])
+def test_a_training_of_classes_has_a_pace(kind: str, compute: Compute) -> None:
+    settings = training(architecture={"kind": kind, "width": 4, "latent_dim": 8, "classes": 3}, steps=100)
+    assert min(pace_of(settings, noise((1, 8, 8)), compute)) > 0
+
+
 def test_a_private_training_has_a_pace(compute: Compute) -> None:
     private = {"differential_privacy": {"epsilon": 10}}
     architecture = {"kind": "dcgan", "width": 4, "discriminator_norm": "group"}
