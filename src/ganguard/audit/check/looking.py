@@ -7,6 +7,7 @@ from pathlib import Path
 from torch import Tensor
 
 from ganguard.audit.check import looks
+from ganguard.audit.check.by_class import few_of_a_class
 from ganguard.audit.check.opening import Opened
 from ganguard.audit.check.speeds import untrained
 from ganguard.audit.plan.parts import Plan
@@ -24,6 +25,7 @@ from ganguard.comparison.embedding import Embedding, load_embedding
 from ganguard.metrics.features.network import FeatureNetwork, FeatureSettings, parse_features
 from ganguard.queries.repeated import said_of_repeated
 from ganguard.queries.store import shards_of
+from ganguard.targets.conditions import conditions_of
 from ganguard.targets.protocol import BlackBoxTarget, notes_of
 
 
@@ -84,6 +86,8 @@ class Looking:
         step = self.plan.ground.measured_target
         target, seed = self._open(), derived_seed(0, "auditor")
         self.opened.remarks += notes_of(target)
+        ask = self.spec.asks(None)
+        self.opened.remarks += few_of_a_class(conditions_of(target), ask, self.spec.samples)
         say(f"drawing {count:,} images")
         if buys(self.spec, self.plan):
             began, wanted = looks.now(), min(count, self.spec.samples)
@@ -101,7 +105,7 @@ class Looking:
             self.opened.remarks.append(said)
         shown = looks.some(self.real.images, self.real.train, looks.SHOWN)
         own, theirs = looks.Pixels.of(images), looks.Pixels.of(shown)
-        asks = looks.asks(target, self.spec.asks(None))
+        asks = looks.asks(target, ask)
         found = Look(images, shown, bought, seconds, own, theirs, impure, asked=asks)
         if remark := looks.narrow(own, theirs):
             self.opened.remarks.append(remark)
