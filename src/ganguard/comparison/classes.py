@@ -28,8 +28,8 @@ def compare_within_classes(
 ) -> list[Measurement]:
     """Return the Fréchet distance between images of each class, and its mean over the classes.
 
-    A class of which a set has fewer than two images has no distance, and then there is no mean either. Of
-    more classes than MOST_RECORDED, there is the mean alone.
+    A class of which a set has fewer than two images has no distance, and then there is no mean either: it
+    would look better than it is. Of more classes than MOST_RECORDED, there is the mean alone.
 
     Args:
         subject: which images are measured.

@@ -9,9 +9,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from ganguard.base.cache import tensor_digest, write_json, write_tensors
+from ganguard.base.cache import write_json, write_tensors
 from ganguard.base.grids import BETWEEN, save_rows
-from ganguard.base.labels import NO_CLASS, Labels
+from ganguard.base.labels import NO_CLASS, Labels, labelled_digest
 from ganguard.comparison.classes import (
     compare_coverage,
     compare_within_classes,
@@ -55,12 +55,14 @@ class ClassYardsticks:
 
     Attributes:
         names: what the target can be asked for.
+        asked: those of them that the auditor asks for.
         classifier: names of the classes that the audit's classifier knows; () without one.
         draws: the auditor's draws of the target.
         reference: the reference split of the real images.
     """
 
     names: tuple[str, ...]
+    asked: tuple[str, ...]
     classifier: tuple[str, ...]
     draws: tuple[Seen, ...]
     reference: Seen
@@ -80,18 +82,17 @@ class ClassYardsticks:
     def distances(
         self, subject: Subject, found: Seen, against: Seen, name: Against, draw: int
     ) -> list[Measurement]:
-        """Return the Fréchet distances within classes; none if the classes of a set are not known."""
-        if found.classes is None or against.classes is None or (against.classes == NO_CLASS).all():
+        """Return the Fréchet distances within the classes that are asked for; none if the classes of a set
+        are not known."""
+        if found.classes is None or against.classes is None:
+            return []
+        mine, theirs = (
+            Labels(classes, self.names).numbered(self.asked) for classes in (found.classes, against.classes)
+        )
+        if (theirs == NO_CLASS).all():
             return []
         return compare_within_classes(
-            subject,
-            found.features,
-            found.classes,
-            against.features,
-            against.classes,
-            self.names,
-            name,
-            draw,
+            subject, found.features, mine, against.features, theirs, self.asked, name, draw
         )
 
     def judged(self, subject: Subject, found: Seen) -> list[Measurement]:
@@ -121,8 +122,9 @@ class ClassYardsticks:
             parts = {"classes": seen.classes, "probabilities": seen.probabilities}
             tensors |= {f"{name}/{part}": value for part, value in parts.items() if value is not None}
         write_tensors(directory / _FILE, tensors)
-        write_json(directory / _NAMES, {"names": self.names, "classifier": self.classifier})
-        return tensor_digest(tensors)
+        said = {"names": self.names, "asked": self.asked, "classifier": self.classifier}
+        write_json(directory / _NAMES, said)
+        return labelled_digest(tensors, **said)
 
 
 def read_class_yardsticks(directory: Path, features: Sequence[Tensor]) -> ClassYardsticks | None:
@@ -137,7 +139,8 @@ def read_class_yardsticks(directory: Path, features: Sequence[Tensor]) -> ClassY
         Seen(rows, tensors.get(f"{name}/classes"), tensors.get(f"{name}/probabilities"))
         for name, rows in zip(_SETS, features, strict=True)
     )
-    return ClassYardsticks(tuple(said["names"]), tuple(said["classifier"]), (first, second), reference)
+    names, asked, classifier = (tuple(said[part]) for part in ("names", "asked", "classifier"))
+    return ClassYardsticks(names, asked, classifier, (first, second), reference)
 
 
 def save_by_class(

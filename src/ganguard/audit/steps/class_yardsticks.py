@@ -10,6 +10,7 @@ from ganguard.audit.steps.drawn import Drawn
 from ganguard.audit.steps.real import Real
 from ganguard.comparison.embedding import Embedding
 from ganguard.results.records import Measurement
+from ganguard.targets.ask import Ask
 from ganguard.targets.conditions import conditions_of
 from ganguard.targets.protocol import BlackBoxTarget
 
@@ -22,6 +23,7 @@ def measure_by_class(
     features: Sequence[Tensor],
     real: Real,
     everything: Tensor,
+    ask: Ask,
 ) -> tuple[list[Measurement], str]:
     """Return the numbers by class of a conditional target and of the real images, and a digest of what copies
     are compared with, which is written to `directory`. Another target has neither: [] and "".
@@ -34,10 +36,11 @@ def measure_by_class(
         features: (N, D) of both draws and of the reference split.
         real: the real images.
         everything: features (M, D) of all of them.
+        ask: how the auditor asks.
     """
     if (known := conditions_of(target)) is None:
         return [], ""
-    classes = _yardsticks(embed, known.names, draws, features, real)
+    classes = _yardsticks(embed, known.names, ask.names(known), draws, features, real)
     save_by_class(*draws[0], classes.names, directory)
     measurements = _of_target(classes)
     if labels := real.labels_of(real.train):
@@ -48,7 +51,12 @@ def measure_by_class(
 
 
 def _yardsticks(
-    embed: Embedding, names: tuple[str, ...], draws: Sequence[Drawn], features: Sequence[Tensor], real: Real
+    embed: Embedding,
+    names: tuple[str, ...],
+    asked: tuple[str, ...],
+    draws: Sequence[Drawn],
+    features: Sequence[Tensor],
+    real: Real,
 ) -> ClassYardsticks:
     # A network of other classes than the real images' says nothing of theirs.
     told = embed.probabilities if embed.settings.learns_labels else lambda images: None
@@ -58,7 +66,7 @@ def _yardsticks(
         Seen.of(names, rows, draw.labels, told(draw.images))
         for draw, rows in zip(draws, features, strict=False)
     )
-    return ClassYardsticks(names, real.classes, (first, second), reference)
+    return ClassYardsticks(names, asked, real.classes, (first, second), reference)
 
 
 def _of_target(classes: ClassYardsticks) -> list[Measurement]:

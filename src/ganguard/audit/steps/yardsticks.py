@@ -90,7 +90,9 @@ def run_yardsticks(call: StepCall[YardsticksSettings, YardsticksInputs[Path]]) -
         *by_itself("noise", noise_images(range(NIQE_IMAGES)), None, natural),
     ]
     points = [first.points, second.points, reference.points]
-    of_classes, by_class = measure_by_class(call.directory, embed, target, bought, points, real, everything)
+    of_classes, by_class = measure_by_class(
+        call.directory, embed, target, bought, points, real, everything, call.settings.ask
+    )
     measurements += of_classes
     digest = yardsticks.write(call.directory)
     said = write_measurements(call.directory, measurements)
