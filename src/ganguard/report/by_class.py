@@ -85,7 +85,7 @@ def by_class_section(results: AuditResults, gallery: Gallery) -> ByClass:
         remarks=(
             f"This model is asked for one of {every} with each image.",
             *_labels(results),
-            *_never_bought(results).values(),
+            *(f"{_capital(label)} {never}" for label, never in _never_bought(results).items()),
             *without_mean(results),
             *(_of_r8(verdict) for verdict in results.verdicts if verdict.relation == "R8"),
         ),
@@ -108,7 +108,7 @@ def class_remarks(results: AuditResults) -> list[str]:
     never = _never_bought(results)
     return [
         f"{label}, {counted(budget, 'bought image')}: in {seen.mean:.1%} of the copies' images a classifier "
-        f"sees the class that was asked for{beside}.{' ' if label in never else ''}{never.get(label, '')}"
+        f"sees the class that was asked for{beside}.{f' This attack {never[label]}' if label in never else ''}"
         for label in labels(results)
         for budget in budgets(results, label)[-1:]
         if (seen := consistency(results, label, budget))
@@ -155,8 +155,8 @@ def _labels(results: AuditResults) -> list[str]:
 
 
 def _never_bought(results: AuditResults) -> dict[str, str]:
-    """Return, for each attack whose copies are measured on conditions that it never bought, a sentence that
-    names these."""
+    """Return, for each attack whose copies are measured on conditions that it never bought, a sentence
+    without its subject that names these."""
     found = {label for label, _ in _with_labels(results)}
     said: dict[str, str] = {}
     for attack in results.attacks:
@@ -164,10 +164,14 @@ def _never_bought(results: AuditResults) -> dict[str, str]:
         never = [name for name in results.target.asked if name not in bought] if bought else []
         if never and attack.label in found:
             said[attack.label] = (
-                f"{attack.label[:1].upper()}{attack.label[1:]} never bought an image of {named(never)}; its "
-                "copies are asked for these too when they are measured."
+                f"never bought an image of {named(never)}; its copies are asked for these too when they are "
+                "measured."
             )
     return said
+
+
+def _capital(label: str) -> str:
+    return f"{label[:1].upper()}{label[1:]}"
 
 
 def _of_r8(verdict: Verdict) -> str:

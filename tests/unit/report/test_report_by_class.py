@@ -167,13 +167,10 @@ def test_of_found_images_nobody_knows_what_they_were_asked_for(tmp_path: Path) -
 def test_classes_that_a_copy_never_bought_are_named_beside_its_numbers(tmp_path: Path) -> None:
     ask = AskRecord(label="only eel", digest="2", names=("eel",))
     results = changed(conditional(), WITH, ask=ask)
-    said = (
-        "Fidelity sngan never bought an image of cat and dog; its copies are asked for these too when they "
-        "are measured."
-    )
-    assert said in section(results, tmp_path).remarks
+    said = "never bought an image of cat and dog; its copies are asked for these too when they are measured."
+    assert f"Fidelity sngan {said}" in section(results, tmp_path).remarks
     (beside,) = class_remarks(results)
-    assert beside.endswith(f"in the target's, in 90.0%. {said}")
+    assert beside.endswith(f"in the target's, in 90.0%. This attack {said}")
     asked = results.target.model_copy(update={"ask": AskRecord(label="", digest="3", names=("dog", "eel"))})
     (beside,) = class_remarks(results.model_copy(update={"target": asked}))
     assert "never bought an image of dog; its" in beside
