@@ -108,7 +108,7 @@ def class_remarks(results: AuditResults) -> list[str]:
     never = _never_bought(results)
     return [
         f"{label}, {counted(budget, 'bought image')}: in {seen.mean:.1%} of the copies' images a classifier "
-        f"sees the class that was asked for{beside}.{f' This attack {never[label]}' if label in never else ''}"
+        f"sees the class that was asked for{beside}.{_too(never.get(label))}"
         for label in labels(results)
         for budget in budgets(results, label)[-1:]
         if (seen := consistency(results, label, budget))
@@ -168,6 +168,10 @@ def _never_bought(results: AuditResults) -> dict[str, str]:
                 "measured."
             )
     return said
+
+
+def _too(never: str | None) -> str:
+    return f" This attack {never}" if never else ""
 
 
 def _capital(label: str) -> str:

@@ -45,10 +45,11 @@ def _why(results: AuditResults, against: Against) -> str:
     names = [name for name in asked if any(name not in found for found in lacking)]
     which = named(names) if names and all(lacking) else f"some of {whole(len(asked))} {known.kind}"
     drawn = whole(max(m.images for m in results.select(against=against)))
+    of = f"{whole(len(lacking))} of {counted(len(compared), 'comparison')} with {_IMAGES[against]}"
+    has = "has" if len(lacking) == 1 else "have"
     return (
-        f"Within {known.kind}, {whole(len(lacking))} of {counted(len(compared), 'comparison')} with "
-        f"{_IMAGES[against]} have no mean: a set holds fewer than two images of {which}. Measure more "
-        f"images a set (`samples`; now {drawn})."
+        f"Within {known.kind}, {of} {has} no mean: a set holds fewer than two images of {which}. Measure "
+        f"more images a set (`samples`; now {drawn})."
     )
 
 

@@ -44,10 +44,10 @@ def copies_beside(results: AuditResults) -> CopiesBeside:
                 continue
             whose = Whose(attack=label, query_budget=budget)
             weak = f" ({FAILED})" if whose in failed else ""
-            found = comparison(results, whose)
+            found, own = comparison(results, whose), purchase_of(results, label, budget)
             cells = (
                 cell(copies),
-                cell(bought.get(purchase_of(results, label, budget), [])),
+                cell(bought.get(own, []) if own else []),
                 cell(honest),
                 *_compared(found),
             )

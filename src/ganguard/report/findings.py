@@ -185,9 +185,12 @@ def asks_of_purchases(results: AuditResults) -> dict[str | None, str]:
     }
 
 
-def purchase_of(results: AuditResults, attack: str, budget: int) -> Bought:
-    """Return what the copies of an attack were trained on at one budget."""
+def purchase_of(results: AuditResults, attack: str, budget: int) -> Bought | None:
+    """Return what the copies of an attack were trained on at one budget; None if a conditional target was
+    asked for nothing."""
     ask = next((record.ask for record in results.attacks if record.label == attack), None)
+    if ask is None and results.target.conditions:
+        return None
     return Bought(budget, ask.of_purchase if ask else None)
 
 

@@ -181,7 +181,8 @@ def _distances(
         "against": "reference",
     }
     if subject == "purchase":
-        whose |= {"ask": purchase_of(results, records[0].attack, records[0].query_budget).ask}
+        bought = purchase_of(results, records[0].attack, records[0].query_budget)
+        whose |= {"ask": bought.ask if bought else None}
     else:
         whose |= {"attack": records[0].attack}
     found = results.select(subject=subject, **whose)

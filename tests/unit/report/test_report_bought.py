@@ -93,6 +93,15 @@ def test_each_copy_stands_beside_what_it_was_trained_on(results: AuditResults) -
     assert [row.cells[1] for row in groups[OWLS]] == ["–", "69.0 ± 0.0", "69.0 ± 0.0"]
 
 
+def test_a_copy_that_bought_nothing_stands_beside_no_purchase(results: AuditResults) -> None:
+    found = tuple(a.model_copy(update={"ask": None} if a.label == ALL else {}) for a in results.attacks)
+    groups = {
+        group.heading: group.rows
+        for group in copies_beside(results.model_copy(update={"attacks": found})).groups
+    }
+    assert [row.cells[1] for row in groups[ALL]] == ["–"] * 3
+
+
 def test_cards_and_the_picture_tell_them_apart(results: AuditResults, tmp_path: Path) -> None:
     shown = [(card.budget, card.distance) for card in headline(results).cards if "themselves" in card.budget]
     assert shown == [

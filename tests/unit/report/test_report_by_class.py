@@ -191,7 +191,7 @@ def test_a_class_that_is_short_is_named_where_it_leaves_no_mean(tmp_path: Path) 
     results = whole.model_copy(update={"measurements": tuple(filter(is_kept, whole.measurements))})
     (said,) = without_mean(results)
     assert said == (
-        "Within classes, 1 of 3 comparisons with images of the target have no mean: a set holds fewer than "
+        "Within classes, 1 of 3 comparisons with images of the target has no mean: a set holds fewer than "
         "two images of dog. Measure more images a set (`samples`; now 1,000)."
     )
     assert said in section(results, tmp_path).remarks
