@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ganguard.report.conditions import named, short, without_mean
+from ganguard.report import conditions as of_conditions
 from ganguard.report.findings import (
     TARGET_TO_REAL,
     TWO_DRAWS,
@@ -86,7 +86,7 @@ def by_class_section(results: AuditResults, gallery: Gallery) -> ByClass:
             f"This model is asked for one of {every} with each image.",
             *_labels(results),
             *(f"{_capital(label)} {never}" for label, never in _never_bought(results).items()),
-            *without_mean(results),
+            *of_conditions.without_mean(results),
             *(_of_r8(verdict) for verdict in results.verdicts if verdict.relation == "R8"),
         ),
         asks=tuple(_asks(attack) for attack in results.attacks),
@@ -120,7 +120,7 @@ def conditions_in_words(results: AuditResults) -> str:
     conditions = results.target.conditions
     if conditions is None:
         return ""
-    shown = [short(name) for name in conditions.names[:12]]
+    shown = [of_conditions.short(name) for name in conditions.names[:12]]
     more = ", …" if len(conditions.names) > len(shown) else ""
     return f"{counted(len(conditions.names), *_CONDITION[conditions.kind])}: {', '.join(shown)}{more}"
 
@@ -164,8 +164,8 @@ def _never_bought(results: AuditResults) -> dict[str, str]:
         never = [name for name in results.target.asked if name not in bought] if bought else []
         if never and attack.label in found:
             said[attack.label] = (
-                f"never bought an image of {named(never)}; its copies are asked for these too when they are "
-                "measured."
+                f"never bought an image of {of_conditions.named(never)}; its copies are asked for these too "
+                "when they are measured."
             )
     return said
 
@@ -262,7 +262,7 @@ def _table(
     known = [name for name in conditions.names if any(name in column for column in columns.values())]
     rows = [
         Row(
-            short(name) if name else "all",
+            of_conditions.short(name) if name else "all",
             tuple(cell(of.get(name, ()), decimals) for of in columns.values()),
         )
         for name in (None, *known[:MOST_ROWS])
@@ -280,7 +280,7 @@ def _pictures(results: AuditResults, gallery: Gallery) -> GridRow | None:
     shown = sorted((p for p in results.pictures if p.rows), key=lambda p: order.get(p.subject, 2))
     if not shown:
         return None
-    rows = ", ".join(short(name) for name in shown[0].rows)
+    rows = ", ".join(of_conditions.short(name) for name in shown[0].rows)
     return GridRow(f"Rows, from the top: {rows}", tuple(gallery.grid(p, *_caption(p)) for p in shown))
 
 

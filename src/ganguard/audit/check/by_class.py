@@ -4,6 +4,11 @@ from itertools import count
 
 from torch import Tensor
 
+from ganguard.architectures.networks import classes_of
+from ganguard.audit.plan.ground_work import TrainTargetSettings
+from ganguard.audit.plan.parts import Plan
+from ganguard.audit.spec.spec import Spec
+from ganguard.audit.steps.real import Real
 from ganguard.targets.ask import Ask
 from ganguard.targets.conditions import Conditions
 
@@ -33,6 +38,14 @@ def few_of_a_class(known: Conditions | None, ask: Ask, samples: int) -> list[str
         f"samples: {samples:,} is few for {len(ask.names(known)):,} {known.kind}: {often}, a set holds fewer "
         f"than two images of some {one}, and then intra_fd has no mean. Set samples to {enough:,} or more."
     ]
+
+
+def few_of_what_is_learnt(spec: Spec, plan: Plan, real: Real) -> list[str]:
+    """Return the same of a target that is still to be trained on real images."""
+    training = plan.ground.target.settings
+    learns = isinstance(training, TrainTargetSettings) and classes_of(training.training.architecture) > 0
+    known = Conditions(names=real.classes) if learns and real.classes else None
+    return few_of_a_class(known, spec.asks(None), spec.samples)
 
 
 def chance_of_few(known: Conditions, ask: Ask, samples: int) -> float:

@@ -4,8 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ganguard.architectures.networks import classes_of
-from ganguard.audit.check.by_class import few_of_a_class
+from ganguard.audit.check.by_class import few_of_what_is_learnt
 from ganguard.audit.check.estimate import Cost, estimate
 from ganguard.audit.check.looking import Look, Looking, buys
 from ganguard.audit.check.looks import SHOWN, peak_memory, save_picture, some
@@ -25,7 +24,6 @@ from ganguard.audit.steps.real import Real, load_real
 from ganguard.base.cache import remove_temporaries
 from ganguard.base.images import shape_of
 from ganguard.base.locks import alone
-from ganguard.targets.conditions import Conditions
 
 
 @dataclass
@@ -151,15 +149,8 @@ def _examine(
         trained_on = opened.done.get(plan.ground.trained_on.name)
         learnt = load_real(trained_on.directory) if trained_on else real
         rehearse(plan, opened, shape_of(learnt.images), learnt.classes, spec.compute)
-        opened.remarks += few_of_a_class(_to_be_learnt(plan, learnt), spec.asks(None), spec.samples)
+        opened.remarks += few_of_what_is_learnt(spec, plan, learnt)
     elif plan.ground.measured_target.name in opened.done:
         opened.attempt("target", look)
     shown = some(real.images, real.train, SHOWN)
     found.picture = save_picture(found.look.images if found.look else None, shown, directory)
-
-
-def _to_be_learnt(plan: Plan, real: Real) -> Conditions | None:
-    """Return what a target that is trained on real images can be asked for; None if it learns no classes."""
-    training = plan.ground.target.settings
-    learns = isinstance(training, TrainTargetSettings) and classes_of(training.training.architecture) > 0
-    return Conditions(names=real.classes) if learns and real.classes else None
