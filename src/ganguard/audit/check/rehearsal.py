@@ -14,20 +14,16 @@ from ganguard.audit.plan.parts import Plan
 from ganguard.audit.plan.step import Step
 from ganguard.audit.steps.call import StepCall
 from ganguard.audit.steps.kinds import KINDS
+from ganguard.audit.steps.real import Real
 from ganguard.audit.steps.target_files import TargetFile, trained_here, write_target
 from ganguard.base.compute import Compute, limit_threads
+from ganguard.base.images import shape_of
 from ganguard.base.progress import silent
 from ganguard.base.seeds import seeded_weights
 from ganguard.training.classes import require_as_many
 
 
-def rehearse(
-    plan: Plan,
-    opened: Opened,
-    image_shape: tuple[int, int, int],
-    classes: tuple[str, ...],
-    compute: Compute,
-) -> None:
+def rehearse(plan: Plan, opened: Opened, real: Real, compute: Compute) -> None:
     """Add what does not fit the target of a plan, once it is trained, to the problems of `opened`.
 
     Defences that move codes along a direction which is still to be fitted are left out. Nothing is kept.
@@ -35,14 +31,13 @@ def rehearse(
     Args:
         plan: the plan, which trains its target.
         opened: what opened; the real images did.
-        image_shape: (C, H, W) of the images that the target is trained on.
-        classes: names of their classes; empty if they have none.
+        real: the images that the target is trained on.
         compute: device type and threads.
     """
     with TemporaryDirectory() as audit, limit_threads(compute.threads):
         stand_in = Path(audit) / "steps" / "target"
         before = len(opened.problems)
-        opened.attempt("target", lambda: _write_untrained(plan, stand_in, image_shape, classes, compute))
+        opened.attempt("target", lambda: _write_untrained(plan, stand_in, real, compute))
         if len(opened.problems) > before:
             return
         for step in [plan.ground.fit, *(defended.target for defended in plan.ground.defended)]:
@@ -52,20 +47,14 @@ def rehearse(
                 opened.attempt(step.name, partial(_try, step, there, Path(audit), compute))
 
 
-def _write_untrained(
-    plan: Plan,
-    directory: Path,
-    image_shape: tuple[int, int, int],
-    classes: tuple[str, ...],
-    compute: Compute,
-) -> None:
+def _write_untrained(plan: Plan, directory: Path, real: Real, compute: Compute) -> None:
     """Write what the step that trains the target would, with random weights."""
     training = cast(TrainTargetSettings, plan.ground.target.settings).training
     architecture = training.architecture
-    require_as_many(training, len(classes))
+    require_as_many(training, len(real.classes))
+    image_shape, names = shape_of(real.images), real.classes if classes_of(architecture) else None
     with seeded_weights(0):
         networks = build_networks(architecture, image_shape)
-    names = classes if classes_of(architecture) else None
     save_checkpoint(directory / "checkpoint", networks, architecture, image_shape, {}, class_names=names)
     write_target(directory, TargetFile(description="untrained"), trained_here(directory).load(compute))
 

@@ -22,7 +22,6 @@ from ganguard.audit.plan.plan import make_plan
 from ganguard.audit.spec.spec import Spec
 from ganguard.audit.steps.real import Real, load_real
 from ganguard.base.cache import remove_temporaries
-from ganguard.base.images import shape_of
 from ganguard.base.locks import alone
 
 
@@ -148,7 +147,7 @@ def _examine(
     if found.to_train:
         trained_on = opened.done.get(plan.ground.trained_on.name)
         learnt = load_real(trained_on.directory) if trained_on else real
-        rehearse(plan, opened, shape_of(learnt.images), learnt.classes, spec.compute)
+        rehearse(plan, opened, learnt, spec.compute)
         opened.remarks += few_of_what_is_learnt(spec, plan, learnt)
     elif plan.ground.measured_target.name in opened.done:
         opened.attempt("target", look)
