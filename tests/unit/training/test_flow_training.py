@@ -1,6 +1,6 @@
 """The training of a rectified flow: one step by hand, what it learns, kills, and what it refuses."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -161,6 +161,34 @@ def test_a_judge_chooses_the_state_that_is_published(tmp_path: Path) -> None:
     path = train(tmp_path, settings(), watch=watch)
     assert best_step(tmp_path) == 2
     assert load_checkpoint(path).networks.discriminator is None
+
+
+class Notes:
+    """A journal that keeps the losses."""
+
+    def __init__(self) -> None:
+        self.noted: list[tuple[int, dict[str, float]]] = []
+
+    def begins(self, step: int) -> None:
+        pass
+
+    def losses(self, step: int, losses: Mapping[str, float], *, images_per_second: float) -> None:
+        assert images_per_second > 0
+        self.noted.append((step, dict(losses)))
+
+    def judged(self, step: int, score: float) -> None:
+        pass
+
+    def samples(self, step: int, images: Tensor) -> None:
+        assert images.shape == (64, 1, 8, 8)
+
+
+def test_a_journal_gets_the_loss_of_the_velocity(tmp_path: Path) -> None:
+    notes = Notes()
+    train(tmp_path, settings(), journal=notes)
+    ((step, losses),) = notes.noted
+    assert (step, losses.keys()) == (4, {"velocity"})
+    assert losses["velocity"] > 0
 
 
 def test_it_goes_on_from_a_checkpoint_of_its_own(tmp_path: Path) -> None:
