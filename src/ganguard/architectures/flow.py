@@ -45,7 +45,7 @@ class Flow(ConditionalSettings):
 
     kind: Literal["flow"] = "flow"
     width: Positive = 32
-    solver_steps: Annotated[Positive, Field(le=1000)] = 12
+    solver_steps: Annotated[Positive, Field(le=1000)] = 8
 
     recipe: ClassVar[Recipe] = Recipe(loss=None, learning_rate=1e-3, betas=(0.9, 0.999), n_dis=1)
 

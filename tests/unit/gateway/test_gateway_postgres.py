@@ -158,6 +158,7 @@ def test_two_gateways_share_budgets_and_signs_of_classes(
     assert one.counts() == (50, 50)
     for n in range(150):
         one.service.ledger.reserve(f"{n}", "us", 0, f"{n}", of_conditions(["cat"], {}, "cat"))
+        one.service.ledger.commit(f"{n}")
     one.service.ledger.open_condition("us", "cat", 300)
     found = {of.condition: (of.reserved, of.delivered) for of in other.service.ledger.conditions("us")}
     assert found["dog"] == (25, 25)

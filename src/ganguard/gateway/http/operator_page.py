@@ -18,7 +18,7 @@ from ganguard.gateway.shop.keys import Key
 from ganguard.gateway.shop.service import Service
 from ganguard.gateway.spec import DEFAULT_CLASS
 from ganguard.gateway.watch.accounts import AccountPage, account_page, keys_in_force
-from ganguard.gateway.watch.by_condition import Bought
+from ganguard.gateway.watch.by_condition import ConditionsBought
 from ganguard.gateway.watch.hours import DAY, HOUR, KEPT, by_hour, hour_now
 from ganguard.gateway.watch.raised_signs import RaisedSign, raised_of
 from ganguard.gateway.watch.risk import Risk
@@ -60,7 +60,7 @@ class AccountRow:
     bars: list[tuple[float, float, float, float]]
     recent: int
     crossings: list[Crossing]
-    conditions: Bought | None
+    conditions: ConditionsBought | None
 
     @property
     def share(self) -> float:

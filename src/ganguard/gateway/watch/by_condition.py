@@ -43,7 +43,7 @@ class BoughtOf:
 
 
 @dataclass(frozen=True)
-class Bought:
+class ConditionsBought:
     """What an account bought by condition, as the page shows it.
 
     Attributes:
@@ -105,7 +105,7 @@ class ByCondition:
             shown[one_line(name, LONGEST_SAID)] += count
         return list(shown.items())
 
-    def bought(self, accounts: Sequence[str], class_of: dict[str, str]) -> dict[str, Bought]:
+    def bought(self, accounts: Sequence[str], class_of: dict[str, str]) -> dict[str, ConditionsBought]:
         """Return what each account bought by condition, of those that bought any.
 
         class_of: the class of each account.
@@ -116,7 +116,7 @@ class ByCondition:
             found = read_most_bought(connection, accounts, MOST_SHOWN)
         return {account: self._shown(of, class_of[account]) for account, of in found.items()}
 
-    def _shown(self, of: MostBought, class_: str) -> Bought:
+    def _shown(self, of: MostBought, class_: str) -> ConditionsBought:
         """Return what an account of a class bought, as the page shows it."""
         budgets, most = self._spec.class_of(class_).budgets, list[BoughtOf]()
         for row in of.most:
@@ -124,7 +124,9 @@ class ByCondition:
             budget = budgets.get(name) if row.budget is None else row.budget
             risk = self.risk(name, row.reserved, class_)
             most.append(BoughtOf(one_line(name, LONGEST_SAID), row.reserved, budget, risk))
-        return Bought(most, of.conditions - len(most), of.images - sum(each.images for each in most))
+        return ConditionsBought(
+            most, of.conditions - len(most), of.images - sum(each.images for each in most)
+        )
 
     def risk(self, name: str, images: int, class_: str) -> Estimate | None:
         """Estimate how near a copy could come within a condition, from so many images of it.

@@ -141,7 +141,7 @@ def test_a_pretrained_network_is_chosen_when_a_spec_is_read_and_stays(
 
 @pytest.mark.parametrize("ask", [None, "uniform", "spread", ["cat"], {"cat": 0.7, "dog": 0.3}])
 def test_a_way_to_ask_that_is_written_can_be_read(ask: object) -> None:
-    attack = {"kind": "fidelity", "architecture": "sngan", "query_budget": 5, "ask": ask}
+    attack = {"kind": "fidelity", "architecture": "sngan", "query_budget": 500, "ask": ask}
     spec = spec_with(attacks=[attack], ask="uniform" if ask == "spread" else ask)
     written = spec.model_dump(mode="json")
     assert parse(Spec, written, "spec") == spec
