@@ -44,13 +44,19 @@ def attack_settings(
     _require_said_once(changes, {"architecture": architecture, "ask": ask, "domain": domain})
     changed = apply_changes(values | default_architecture(values, changes), changes)
     try:
-        return parse_attack(changed)
+        settings = parse_attack(changed)
     except SpecError:
         if not _lacks_domain(changed):
             raise
         raise SpecError(
             f"{kind}: the copy is moved to another domain. Give --domain, a data set's name or a folder."
         ) from None
+    if settings.ask is not None:
+        try:
+            settings.ask.require_beyond_pilot(settings.needs().purchase, settings.query_budget)
+        except ValueError as problem:
+            raise SpecError(f"{problem}.") from None
+    return settings
 
 
 def _require_said_once(changes: list[str], options: dict[str, object]) -> None:

@@ -116,6 +116,18 @@ class Ask(Sparse):
         shares = self.shares(conditions).tolist()
         return tuple(name for name, share in zip(conditions.names, shares, strict=True) if share > 0)
 
+    def require_beyond_pilot(self, images: int, budget: int) -> None:
+        """Raise ValueError if a judge sees no image beyond its pilot, and so asks uniformly.
+
+        images: what a query budget of `budget` pays for; 0 if nothing is bought.
+        """
+        if self.judge is not None and 0 < images <= self.pilot:
+            raise ValueError(
+                f"ask: {self.judge} asks uniformly for its first {self.pilot:,} images, and query_budget of "
+                f"{budget:,} pays for {images:,}. Raise it, or set ask: {{judge: {self.judge}, pilot: "
+                f"{max(1, images // 2)}}}"
+            )
+
     def draw(
         self, conditions: Conditions, indices: range, *, seed: int, shares: Tensor | None = None
     ) -> Tensor:

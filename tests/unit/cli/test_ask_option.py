@@ -139,3 +139,18 @@ def test_a_check_says_what_the_target_can_be_asked_for(
     code, shown, err = cli("check", str(tmp_path / "mine.yaml"), "--out", str(tmp_path / "audit"))
     assert code == 0, shown + err
     assert "Can be asked for 3 classes: '0', '1', '2'; the audit asks only 2." in " ".join(shown.split())
+
+
+def test_an_attack_whose_judge_would_see_no_image_beyond_its_pilot_is_refused(
+    cli: Cli, gan: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    code, _, err = cli(
+        "attack", "fidelity", str(gan), "--query-budget", "60", "--ask", "spread", "--out", str(out)
+    )
+    assert code == 2
+    assert (
+        "spread asks uniformly for its first 200 images, and query_budget of 60 pays for 60. Raise it" in err
+    )
+    assert len(err.splitlines()) == 1
+    assert not out.exists()

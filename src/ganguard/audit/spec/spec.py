@@ -156,13 +156,7 @@ class Spec(ChosenFeatures):
     def _buys_beyond_the_pilot(self) -> "Spec":
         price = max(scenario.price for scenario in self.scenarios())
         for copy in self.trained_copies():
-            ask, images = self.asks(copy), copy.needs().purchase // price
-            if ask.judge is not None and 0 < images <= ask.pilot:
-                raise ValueError(
-                    f"ask: {ask.judge} asks uniformly for its first {ask.pilot:,} images, and query_budget "
-                    f"of {copy.query_budget:,} pays for {images:,}. Raise it, or set ask: "
-                    f"{{judge: {ask.judge}, pilot: {max(1, images // 2)}}}"
-                )
+            self.asks(copy).require_beyond_pilot(copy.needs().purchase // price, copy.query_budget)
         return self
 
     @model_validator(mode="after")
