@@ -61,8 +61,8 @@ def test_any_shape_is_audited_from_end_to_end(
     name = f"any_shape_{channels}"
     _write_factory(tmp_path / f"{name}.py", channels, height, width)
     _write_images(tmp_path / "real", 100, channels, height, width)
-    training = {"steps": 2, "batch_size": 8, "n_dis": 1}
-    sizes = {"width": 4, "latent_dim": 5}
+    training = {"steps": 2, "batch_size": 8}
+    of_gans = {"latent_dim": 5}, {"n_dis": 1}
     kinds = sorted(ARCHITECTURES.builtin) if channels == 4 else ["pggan"]
     spec = {
         "target": {"python": f"{name}:make"},
@@ -70,14 +70,22 @@ def test_any_shape_is_audited_from_end_to_end(
         "features": "random_network",
         "attacks": [
             *(
-                {"kind": "fidelity", "architecture": {"kind": kind, **sizes}, "query_budget": 30, **training}
+                {
+                    "kind": "fidelity",
+                    "architecture": {"kind": kind, "width": 4, **codes},
+                    "query_budget": 30,
+                    **training,
+                    **how,
+                }
                 for kind in kinds
+                for codes, how in [({}, {}) if kind == "flow" else of_gans]
             ),
             {
                 "kind": "accuracy_white_box",
-                "architecture": {"kind": "dcgan", **sizes},
+                "architecture": {"kind": "dcgan", "width": 4, "latent_dim": 5},
                 "query_budget": 30,
                 "real_fraction": 0.9,
+                "n_dis": 1,
                 **training,
             },
         ],
