@@ -10,6 +10,7 @@ from typing import Any
 PAUSE = 60.0  # seconds in which a line is written once
 MOST_LINES = 100  # different lines in that time
 _OUT_OF_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_LISTENS_AGAIN = "_start_serving"  # asyncio's callback, by which its message names it
 
 
 class Seldom(logging.Filter):
@@ -62,5 +63,7 @@ def _told(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     problem = context.get("exception")
     if isinstance(problem, OSError) and problem.errno in _OUT_OF_DESCRIPTORS:
         PROVOKED.error("no connection can be accepted (%s). Raise the limit on open files.", problem.strerror)
+    elif isinstance(problem, ValueError) and _LISTENS_AGAIN in str(context.get("message")):
+        pass  # asyncio does so a second after it had no descriptors, though the gateway may have ended
     else:
         loop.default_exception_handler(context)

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import logging
+import socket
 import sys
 
 import pytest
@@ -71,3 +72,22 @@ def test_a_server_without_descriptors_says_so_in_one_line(
     first, second = caplog.records
     assert "Too many open files" in first.getMessage() and first.exc_info is None
     assert second.exc_info
+
+
+def test_listening_again_after_the_end_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    """A second after it had no descriptors, asyncio listens again, at a socket that may be closed by then."""
+
+    async def ends() -> None:
+        loop = asyncio.get_running_loop()
+        quiet(loop)
+        closed = socket.socket()
+        closed.close()
+        loop.call_soon(loop._start_serving, asyncio.Protocol, closed)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownArgumentType]
+        await asyncio.sleep(0)
+        loop.call_soon(lambda: int("another fault"))
+        await asyncio.sleep(0)
+
+    asyncio.run(ends())
+    assert ["another fault" in (record.exc_text or str(record.exc_info)) for record in caplog.records] == [
+        True
+    ]
