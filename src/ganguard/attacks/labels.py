@@ -107,8 +107,8 @@ def told_of(
 
 
 def _names(knowledge: Knowledge) -> list[str]:
-    """Return the classes that the adversary's real images show, each once."""
-    return list(dict.fromkeys(knowledge.real_labels.said())) if knowledge.real_labels else []
+    """Return the classes that the adversary's real images show."""
+    return knowledge.real_labels.occurring() if knowledge.real_labels else []
 
 
 def _told_as(known: tuple[str, ...], knowledge: Knowledge, images: Tensor) -> Labels:

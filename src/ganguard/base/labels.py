@@ -45,6 +45,11 @@ class Labels:
         known = [places.get(name, NO_CLASS) for name in self.names]
         return torch.tensor([*known, NO_CLASS], dtype=torch.int64)[self.numbers]
 
+    def occurring(self) -> list[str]:
+        """Return the names of the classes that have an image, in the order of their numbers."""
+        there = set(self.numbers.tolist())
+        return [name for place, name in enumerate(self.names) if place in there]
+
     def told(self, names: tuple[str, ...]) -> "Labels | None":
         """Return the same classes, numbered as `names` has them; None if an image's class has no such
         name."""

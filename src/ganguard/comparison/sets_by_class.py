@@ -72,7 +72,7 @@ def _classes(images: ImageSet, side: str) -> Labels:
 
 def _same_names(a: Labels, b: Labels) -> list[str]:
     """Return the classes that both sets have images of. Raises MetricError if only one has images of some."""
-    occurring = _occurring(a), _occurring(b)
+    occurring = a.occurring(), b.occurring()
     for side, here, there in (("A", *occurring), ("B", *reversed(occurring))):
         if alone := [name for name in here if name not in set(there)]:
             other = "B" if side == "A" else "A"
@@ -81,8 +81,3 @@ def _same_names(a: Labels, b: Labels) -> list[str]:
                 f"{other} has no image of it. Classes of {other}: {shortened(', '.join(there))}."
             )
     return occurring[0]
-
-
-def _occurring(classes: Labels) -> list[str]:
-    there = set(classes.numbers.tolist())
-    return [name for place, name in enumerate(classes.names) if place in there]

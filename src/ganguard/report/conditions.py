@@ -42,7 +42,8 @@ def _why(results: AuditResults, against: Against) -> str:
     if not lacking:
         return ""
     asked = results.target.asked
-    names = [name for name in asked if any(name not in found for found in lacking)]
+    everywhere = set[str | None].intersection(*lacking)
+    names = [name for name in asked if name not in everywhere]
     which = named(names) if names and all(lacking) else f"some of {whole(len(asked))} {known.kind}"
     drawn = whole(max(m.images for m in results.select(against=against)))
     of = f"{whole(len(lacking))} of {counted(len(compared), 'comparison')} with {_IMAGES[against]}"

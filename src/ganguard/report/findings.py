@@ -176,7 +176,8 @@ def asks_of_purchases(results: AuditResults) -> dict[str | None, str]:
     asked = dict.fromkeys(m.ask for m in of_bought)
     records = [attack.ask for attack in results.attacks if attack.ask]
     words = {None: "uniformly"} | {record.of_purchase: record.label for record in records}
-    order = [ask for ask in dict.fromkeys(record.of_purchase for record in records) if ask in asked]
+    of_attacks = dict.fromkeys(record.of_purchase for record in records)
+    order = [ask for ask in of_attacks if ask in asked]
     every = [*order, *(ask for ask in asked if ask not in order)]
     said = [words.get(ask, str(ask)) for ask in every]
     return {

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import cycle, pairwise
+from itertools import chain, cycle, pairwise
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -127,7 +127,8 @@ def quality_picture(results: AuditResults, shape: Shape, title: str, description
     if not _drawn(results):
         return ""
     drawn, rulers, replay = _drawn(results), _rulers(results), _replay(results)
-    bands, of_replay = floor_bands(results), [mean for line in replay.values() for mean in line.values()]
+    bands = floor_bands(results)
+    of_replay = list(chain.from_iterable(line.values() for line in replay.values()))
 
     def paint(axes: Axes) -> None:
         of_bands = [end for band in bands for end in band]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import nn
 
 from ganguard.architectures.networks import build_networks
 from ganguard.audit.check.pace import recipe_key
@@ -198,5 +199,5 @@ def _weights(training: TrainingSettings, image_shape: tuple[int, int, int]) -> f
             networks = build_networks(training.architecture, image_shape)
     except SpecError:  # the check names it
         return 0.0
-    named = networks.named().values()
-    return sum(_FLOAT * weight.numel() for network in named for weight in network.parameters())
+    every = nn.ModuleList(networks.named().values())
+    return _FLOAT * sum(weight.numel() for weight in every.parameters())
