@@ -1,6 +1,5 @@
 """What is watched of each condition of a target: images, risk by class of image, who asks for one alone."""
 
-import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from ganguard.base.settings import one_line
 from ganguard.defences.protocol import chain_label
 from ganguard.gateway.spec import GatewaySpec
 from ganguard.gateway.watch.one_condition import OneCondition
-from ganguard.gateway.watch.rates import SHARE
+from ganguard.gateway.watch.paced import Paced
 from ganguard.gateway.watch.risk import Audited, Estimate, estimate
 from ganguard.queries.ledger_conditions import MostBought, ledger_name, read_most_bought
 from ganguard.queries.ledger_database import Database
@@ -76,7 +75,7 @@ class ByCondition:
         self._spec, self._audited, self._database = spec, audited, database
         self._names = {ledger_name(name): name for name in conditions.names}
         self._totals = list[tuple[str, int]]()
-        self._next = 0.0  # the monotonic time from which they may be read again
+        self._pace = Paced()  # of reading them
         self.signs = OneCondition(database, len(conditions))
 
     def totals(self) -> list[tuple[str, int]]:
@@ -85,9 +84,9 @@ class ByCondition:
 
         If they take long to read, they are not read every time.
         """
-        if (begun := time.monotonic()) >= self._next:
-            self._totals = self._read_totals()
-            self._next = begun + (time.monotonic() - begun) / SHARE
+        if self._pace.due():
+            with self._pace.reading():
+                self._totals = self._read_totals()
         return self._totals
 
     def _read_totals(self) -> list[tuple[str, int]]:

@@ -14,7 +14,6 @@ exceeds it with probability EVER at most. (This is a union bound. The n-th reque
 EVER FEWEST / (n (n + 1)) of it. From FEWEST on, these sum to EVER.)
 """
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -23,7 +22,7 @@ from statistics import median
 from scipy.stats import binom
 from sqlalchemy import func, select
 
-from ganguard.gateway.watch.rates import SHARE
+from ganguard.gateway.watch.paced import Paced
 from ganguard.gateway.watch.signs import FEWEST_ACCOUNTS, ONE, Sign
 from ganguard.gateway.watch.standing import StandingSigns
 from ganguard.queries.ledger_database import Database
@@ -94,7 +93,7 @@ class OneCondition:
     def __init__(self, database: Database, conditions: int) -> None:
         self._database, self._conditions = database, conditions
         self._found, self._usual = dict[str, Commonest](), 1.0
-        self._next = 0.0  # the monotonic time from which the sums may be read again
+        self._pace = Paced()
         self._standing = StandingSigns(database, ONE)
 
     def sign(self, account: str) -> Sign | None:
@@ -108,13 +107,13 @@ class OneCondition:
 
         If that takes long to read, it is not read every time.
         """
-        if (begun := time.monotonic()) < self._next:
+        if not self._pace.due():
             return []
-        with self._database.reading("read what accounts ask for") as connection:
-            rows = connection.execute(_SUMS).all() if self._database.has_conditions(connection) else []
-        self._found = {account: Commonest(int(requests), int(most)) for account, requests, most in rows}
-        self._usual = usual_share(list(self._found.values()), self._conditions)
-        self._next = begun + (time.monotonic() - begun) / SHARE
+        with self._pace.reading():
+            with self._database.reading("read what accounts ask for") as connection:
+                rows = connection.execute(_SUMS).all() if self._database.has_conditions(connection) else []
+            self._found = {account: Commonest(int(requests), int(most)) for account, requests, most in rows}
+            self._usual = usual_share(list(self._found.values()), self._conditions)
         beyond = [
             account
             for account, of in self._found.items()

@@ -1,13 +1,10 @@
 """How much accounts asked for in a day, compared with each other: the one sign that is not of codes."""
 
-import time
-
 from ganguard.gateway.watch.hours import today
+from ganguard.gateway.watch.paced import Paced
 from ganguard.gateway.watch.signs import RATE, TIMES_THE_MEDIAN, Sign, rate_sign, usual_rate
 from ganguard.gateway.watch.standing import StandingSigns
 from ganguard.queries.ledger_database import Database
-
-SHARE = 0.05  # of the time that reading the day's sums may take
 
 
 class AccountRates:
@@ -18,7 +15,7 @@ class AccountRates:
 
     def __init__(self, database: Database) -> None:
         self._database, self._today, self._usual = database, dict[str, int](), None
-        self._next = 0.0  # the monotonic time from which the sums may be read again
+        self._pace = Paced()
         self._standing = StandingSigns(database, RATE)
 
     def sign(self, account: str) -> Sign:
@@ -30,11 +27,11 @@ class AccountRates:
 
         If the sums take long to read, they are not read every time.
         """
-        if (begun := time.monotonic()) < self._next:
+        if not self._pace.due():
             return []
-        self._today = today(self._database)
-        self._usual = usual_rate(list(self._today.values()))
-        self._next = begun + (time.monotonic() - begun) / SHARE
+        with self._pace.reading():
+            self._today = today(self._database)
+            self._usual = usual_rate(list(self._today.values()))
         limit = None if self._usual is None else TIMES_THE_MEDIAN * self._usual
         beyond = [] if limit is None else [a for a, images in self._today.items() if images > limit]
         return self._standing.record({account: self.sign(account) for account in beyond})

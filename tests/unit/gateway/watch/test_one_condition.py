@@ -172,7 +172,7 @@ def test_a_gateway_without_conditions_has_none_of_it(gateway: Start) -> None:
 
 
 def test_metrics_and_page_name_few_conditions(conditional: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ganguard.gateway.watch.by_condition.SHARE", float("inf"))
+    monkeypatch.setattr("ganguard.gateway.watch.paced.SHARE", float("inf"))
     us = conditional()
     operator = us.key("operator", 0, Scopes(admin=True))
     us.service.ledger.ensure_account("us", 10**6)
@@ -216,7 +216,7 @@ def test_totals_that_take_long_are_not_read_every_time(
     us = conditional()
     watched, now = us.service.watch.by_condition, [1e9]
     clock = SimpleNamespace(monotonic=lambda: now[0])
-    monkeypatch.setattr("ganguard.gateway.watch.by_condition.time", clock)
+    monkeypatch.setattr("ganguard.gateway.watch.paced.time", clock)
 
     def read() -> list[tuple[str, int]]:
         now[0] += 3.0
@@ -224,7 +224,7 @@ def test_totals_that_take_long_are_not_read_every_time(
 
     monkeypatch.setattr(watched, "_read_totals", read)
     monkeypatch.setattr(us.service.watch, "by_condition", None)  # nobody else asks meanwhile
-    watched._next = 0.0
+    watched._pace._next = 0.0
     assert watched.totals() == [("at 3", 1)]
     now[0] += 56.0
     assert watched.totals() == [("at 3", 1)]
