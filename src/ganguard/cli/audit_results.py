@@ -89,14 +89,15 @@ def _behind_defences(results: AuditResults) -> Table:
         "attack",
         "users: to real images",
         "naive copy: to the target",
-        "closest copy",
+        "closest",
         "closest adversary",
     ):
         table.add_column(column, justify="right")
     for attack in results.attacks:
         for label in (None, *(defence.label for defence in results.defences)):
             users = utility_distance(results.measurements, label)
-            copies = protection(results.measurements, attack.label, max(attack.query_budgets), label)
+            most, ask = max(attack.query_budgets), attack.purchase_ask
+            copies = protection(results.measurements, attack.label, most, label, ask=ask)
             naive, closest = (
                 f"{sum(d.values()) / len(d):.3f}" if d else "–" for d in (copies.naive, copies.closest)
             )

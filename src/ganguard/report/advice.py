@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from ganguard.report.defended_points import DefencePoint
 from ganguard.report.numbers import interval, listed, number
 from ganguard.results.intervals import t_interval
-from ganguard.results.protection import NAIVE
+from ganguard.results.protection import NAIVE, REPLAY
 from ganguard.results.verdicts import log_ratios
 
 STATED = 1.5
@@ -160,12 +160,12 @@ def _illusion(points: Sequence[DefencePoint]) -> str:
     both = [
         p
         for p in points
-        if p.family and p.copies.naive and p.copies.closest_adversary != NAIVE and p.closest > 0
+        if p.family and p.copies.naive and p.copies.closest_adversary not in (NAIVE, REPLAY) and p.closest > 0
     ]
     worst = max(both, key=lambda p: p.naive / p.closest, default=None)
     if worst is None:
         return ""
-    others = {p.copies.closest_adversary for p in points if p.family} - {None, NAIVE}
+    others = {p.copies.closest_adversary for p in points if p.family} - {None, NAIVE, REPLAY}
     seen = f"The adversaries that know of the defence ({listed(sorted(map(str, others)))})"
     return (
         f"Against an adversary that does not know of it, {worst.label} seems to keep copies at FD "

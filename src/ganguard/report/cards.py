@@ -1,8 +1,12 @@
-"""The cards at the head of the report: the closest copy at each budget, and what it is read by."""
+"""The cards at the head of the report: how near one comes at each budget, and what that is read by.
+
+Handing the bought images out again needs no training. Where that is closer than every trained copy, the card
+says so.
+"""
 
 from dataclasses import dataclass, replace
 
-from ganguard.report.findings import consistency, replays
+from ganguard.report.findings import closest, consistency, handed_out, replays
 from ganguard.report.independent import CLOSER, NEVER_SAW, closer_word, floors
 from ganguard.report.numbers import DASH, counted, interval, number
 from ganguard.report.weak import FAILED, weak_headline
@@ -22,6 +26,8 @@ class Card:
         budget: the heading.
         attack: label of the attack that made the copy; empty for other cards.
         ratio: of its distance to that of two draws of the target.
+        without: that the bought images, handed out again, are closer than the copy, and where the copy is;
+            empty if they are not, and for other cards.
         closer: whether the copy is closer than a model that never saw the target, or that such a model did
             not learn; empty for other cards.
         seen: in how many images of the copy the class is seen that was asked for; empty for other cards, and
@@ -35,6 +41,7 @@ class Card:
     ratio: str
     closer: str = ""
     seen: str = ""
+    without: str = ""
 
 
 def cards(
@@ -44,12 +51,16 @@ def cards(
 
     Args:
         results: what was found.
-        best: for each budget the attack with the closest copy, and its distance.
+        best: for each budget the attack with the closest trained copy, and its distance.
         floor: distance of two draws of the target; None if it was not measured.
     """
     if not best:
         return ()
-    copies = [_copy(results, budget, attack, summary, floor) for budget, (attack, summary) in best.items()]
+    handed = closest(handed_out(results), "target")
+    copies = [
+        _copy(results, budget, attack, summary, floor, handed.get(budget))
+        for budget, (attack, summary) in best.items()
+    ]
     honest = [
         _card(
             f"{NEVER_SAW} ({each.record.label})",
@@ -59,7 +70,8 @@ def cards(
         )
         for each in floors(results)
     ]
-    return (*copies, *_purchase(results, floor), *honest)
+    shown = {budget for budget, card in zip(best, copies, strict=True) if card.without}
+    return (*copies, *_purchase(results, floor, shown), *honest)
 
 
 def images(budget: int) -> str:
@@ -67,25 +79,36 @@ def images(budget: int) -> str:
     return counted(budget, "bought image")
 
 
-def _copy(results: AuditResults, budget: int, attack: str, summary: Summary, floor: Summary | None) -> Card:
+def _copy(
+    results: AuditResults,
+    budget: int,
+    attack: str,
+    summary: Summary,
+    floor: Summary | None,
+    handed: tuple[str, Summary] | None,
+) -> Card:
     closer = closer_word(results, Whose(attack=attack, query_budget=budget))
     said = f"{CLOSER}: {'not measured' if closer == DASH else closer}"
     if weak_headline(results, attack, budget):
         said = f"{FAILED}; {said}"
-    card = _card(images(budget), summary, floor, attack, said)
+    nearest, without = summary, ""
+    if handed and handed[1].mean < summary.mean:
+        nearest = handed[1]
+        without = f"the {handed[0]}; the closest trained copy is at FD {number(summary.mean)}"
+    card = replace(_card(images(budget), nearest, floor, attack, said), without=without)
     seen = consistency(results, attack, budget)
     return replace(card, seen=f"shows the class that was asked for: {seen.mean:.1%}") if seen else card
 
 
-def _purchase(results: AuditResults, floor: Summary | None) -> list[Card]:
+def _purchase(results: AuditResults, floor: Summary | None, shown: set[int]) -> list[Card]:
     """Return the card of the bought images of the largest budget, one for each way in which they were asked
-    for: the risk that needs no training at all."""
+    for: the risk that needs no training at all. Those of the budgets `shown` are on the copy's card."""
     bought = replays(results)
     largest = {purchase.ask: purchase for purchase in bought}  # budgets ascend
     return [
         _card(f"the {images(each.query_budget)} themselves{each.asked}", summary, floor)
         for each in largest.values()
-        if (summary := summarise_copies(bought[each]))
+        if each.query_budget not in shown and (summary := summarise_copies(bought[each]))
     ]
 
 

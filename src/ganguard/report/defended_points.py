@@ -4,8 +4,9 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from ganguard.report.findings import purchase_of
 from ganguard.results.protection import Protection, protection, utility_distance
-from ganguard.results.records import AuditResults, DefenceRecord
+from ganguard.results.records import Against, AuditResults, DefenceRecord
 from ganguard.results.verdicts import Distances
 from ganguard.results.weak import weak_in
 from ganguard.results.whose import Whose
@@ -25,7 +26,7 @@ class DefencePoint:
         copies: distances of copies to the undefended target.
         dominated: whether another defence costs users no more and keeps copies at least as far away, or none
             keeps them as far away.
-        failed: whether its closest adversary did not learn what it bought, so that nothing is concluded.
+        failed: whether the closest adversary that trains did not learn what it bought, so that nothing is concluded.
     """
 
     defence: str | None
@@ -52,6 +53,15 @@ class DefencePoint:
         return mean_of(self.copies.closest)
 
 
+def protection_of(
+    results: AuditResults, attack: str, budget: int, defence: str | None, against: Against = "target"
+) -> Protection:
+    """Return how near an attack comes with one budget behind a defence, or without one."""
+    bought = purchase_of(results, attack, budget)
+    ask = bought.ask if bought else None
+    return protection(results.measurements, attack, budget, defence, against, ask)
+
+
 def points_of(results: AuditResults, attack: str, budget: int) -> tuple[DefencePoint, ...]:
     """Return the point without a defence, and one for each defence of which both sides were measured."""
     without = utility_distance(results.measurements, None)
@@ -60,9 +70,9 @@ def points_of(results: AuditResults, attack: str, budget: int) -> tuple[DefenceP
     for record in (None, *results.defences):
         label, family = (record.label, _family(record, results.defences)) if record else (None, "")
         users = utility_distance(results.measurements, label)
-        copies = protection(results.measurements, attack, budget, label)
+        copies = protection_of(results, attack, budget, label)
         if users and without and without.value > 0 and copies.closest:
-            who = copies.closest_adversary
+            who = copies.trained_by
             whose = Whose(attack=attack, query_budget=budget, defence=label, adversary=who)
             loss, failed = users.value / without.value, whose in weak
             found.append(DefencePoint(label, family, users.value, loss, copies, failed=failed))

@@ -4,14 +4,22 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ganguard.report.defended_copies import CopiesTable, copies_table
-from ganguard.report.defended_points import UNDEFENDED, DefencePoint, by_family, families, mean_of, points_of
+from ganguard.report.defended_points import (
+    UNDEFENDED,
+    DefencePoint,
+    by_family,
+    families,
+    mean_of,
+    points_of,
+    protection_of,
+)
 from ganguard.report.grids import Gallery, Grid
 from ganguard.report.in_front import on_defences
 from ganguard.report.numbers import DASH, counted, interval, number
 from ganguard.report.tables import Group, Row
 from ganguard.report.weak import FAILED, fairly_tried
 from ganguard.results.measures import DISTANCE, MEASURES
-from ganguard.results.protection import NAIVE, defended_attacks, protection
+from ganguard.results.protection import NAIVE, defended_attacks
 from ganguard.results.records import Against, AuditResults
 from ganguard.results.verdicts import Distances
 
@@ -37,7 +45,7 @@ COLUMNS = (
     "times undefended",
     *(MEASURES[metric].heading for metric, _ in USERS),
     "naive copy: FD",
-    "closest copy: FD",
+    "closest: FD",
     "closest adversary",
     "closest to real: FD",
 )
@@ -178,7 +186,7 @@ def _row(results: AuditResults, point: DefencePoint, attack: str, budget: int) -
         _spread(point.copies.naive),
         _spread(point.copies.closest),
         adversary if defence else DASH,
-        _spread(protection(results.measurements, attack, budget, defence, "reference").closest),
+        _spread(protection_of(results, attack, budget, defence, "reference").closest),
     )
     said = f"its adversary {FAILED}" if point.failed else "dominated" if point.dominated else ""
     return Row(f"{point.label} ({said})" if said else point.label, cells)

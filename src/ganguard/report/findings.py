@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ganguard.results.measures import CONSISTENCY, DISTANCE
+from ganguard.results.protection import REPLAY
 from ganguard.results.records import Against, AuditResults, Measurement, Subject
 from ganguard.results.summaries import Summary, summarise, summarise_copies
 
@@ -189,10 +190,10 @@ def asks_of_purchases(results: AuditResults) -> dict[str | None, str]:
 def purchase_of(results: AuditResults, attack: str, budget: int) -> Bought | None:
     """Return what the copies of an attack were trained on at one budget; None if a conditional target was
     asked for nothing."""
-    ask = next((record.ask for record in results.attacks if record.label == attack), None)
-    if ask is None and results.target.conditions:
+    record = next((record for record in results.attacks if record.label == attack), None)
+    if results.target.conditions and (record is None or record.ask is None):
         return None
-    return Bought(budget, ask.of_purchase if ask else None)
+    return Bought(budget, record.purchase_ask if record else None)
 
 
 def others(
@@ -217,6 +218,23 @@ def honest(results: AuditResults, against: Against) -> dict[str, dict[str, list[
 def yardstick(results: AuditResults, wanted: Yardstick) -> Summary | None:
     """Return the Fréchet distance of a yardstick; None if it was not measured."""
     return summarise(of_yardstick(results, wanted))
+
+
+def handed_out(results: AuditResults) -> list[CopyDistances]:
+    """Return the distances of bought images without a defence, as of copies: an adversary may hand them out
+    again, and needs no training. Only budgets at which there are copies count."""
+    paid = {budget for label in labels(results) for budget in budgets(results, label)}
+    to_real = replays(results, against="reference")
+    return [
+        CopyDistances(
+            attack=f"{REPLAY}{each.asked}",
+            query_budget=each.query_budget,
+            fidelity=summarise_copies(m for m in found if m.defence is None),
+            accuracy=summarise_copies(m for m in to_real.get(each, []) if m.defence is None),
+        )
+        for each, found in replays(results).items()
+        if each.query_budget in paid
+    ]
 
 
 def closest(found: Sequence[CopyDistances], against: Against) -> dict[int, tuple[str, Summary]]:

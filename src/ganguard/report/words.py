@@ -14,6 +14,7 @@ from ganguard.report.findings import (
     CopyDistances,
     closest,
     copies,
+    handed_out,
     seeds,
     yardstick,
 )
@@ -148,7 +149,19 @@ def _lead(results: AuditResults, best: dict[int, tuple[str, Summary]], floor: Su
     return (
         f"With {images(budget)}, a copy comes within a Fréchet distance (FD) of {number(summary.mean)} of "
         f"this model{apart}. {beside_headline(results, attack, budget)}"
+        f"{_without_training(results, budget, summary)}"
     )
+
+
+def _without_training(results: AuditResults, budget: int, copy: Summary) -> str:
+    """Return that bought images, handed out again, are closer than the closest copy; empty if they are not.
+
+    copy: distance of that copy.
+    """
+    _, handed = closest(handed_out(results), "target").get(budget, ("", None))
+    if handed is None or handed.mean >= copy.mean:
+        return ""
+    return f" Handed out again, without any training, the bought images are closer: FD {number(handed.mean)}."
 
 
 def _gain(best: dict[int, tuple[str, Summary]]) -> str:

@@ -1,8 +1,9 @@
 """What a defence does to both sides: to honest users, and to adversaries that copy the target through it.
 
 Protection is measured against the undefended target: a copy that learns the defence's artefacts has learnt
-nothing of value. It is the distance of the closest copy that any adversary of the audit made, by the least
-mean over seeds.
+nothing of value. It is the distance of the closest that any adversary of the audit came, by the least mean
+over seeds: with a copy that it trained, or with the bought images themselves, handed out again. No training
+is needed for the latter.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,11 +11,12 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from ganguard.results.measures import DISTANCE
-from ganguard.results.records import Against, DefenceRecord, Measurement, Verdict
+from ganguard.results.records import Against, AttackRecord, DefenceRecord, Measurement, Verdict
 from ganguard.results.verdicts import Distances, below_one, differs_from_one, unless
 from ganguard.results.weak import WeakAdversary, why_withheld
 
 NAIVE = "naive"
+REPLAY = "bought images handed out again"
 COMPARABLE = 1.25
 """Two defences leave honest users about as much if their distances to real images differ by no more than this
 factor."""
@@ -26,13 +28,16 @@ class Protection:
 
     Attributes:
         naive: of the naive adversary's copies, by seed.
-        closest: of the closest adversary's copies, by seed.
-        closest_adversary: label of that adversary; None without a defence, or if nothing was measured.
+        closest: of the closest adversary's copies, or of the bought images if these are closer, by seed.
+        closest_adversary: label of that adversary, or of bought images that are closer, which begins with
+            REPLAY; None for copies made without a defence, or if nothing was measured.
+        trained_by: label of the adversary whose trained copies are closest; None as before.
     """
 
     naive: Distances
     closest: Distances
     closest_adversary: str | None
+    trained_by: str | None
 
 
 def protection(
@@ -41,22 +46,41 @@ def protection(
     budget: int,
     defence: str | None,
     against: Against = "target",
+    ask: str | None = None,
 ) -> Protection:
-    """Return the Fréchet distances of the copies that an attack made with one budget.
+    """Return the Fréchet distances of the copies that an attack made with one budget, and of its purchase.
 
-    They are of copies made behind `defence`, or without any if it is None. Draws are averaged.
+    They are of copies made behind `defence`, or without any if it is None. Draws are averaged. The bought
+    images count if there are copies of that budget.
+
+    Args:
+        ask: how the attack asks, as in Measurement.
     """
-    found: dict[str | None, dict[int, list[float]]] = {}
+    copies: dict[str | None, dict[int, list[float]]] = {}
+    bought: dict[str | None, dict[int, list[float]]] = {}
     for m in measurements:
-        whose = (m.subject, m.attack, m.query_budget, m.defence, m.against, m.metric)
-        if whose == ("substitute", attack, budget, defence, against, DISTANCE) and m.seed is not None:
-            found.setdefault(m.adversary, {}).setdefault(m.seed, []).append(m.value)
-    by_adversary = {
-        who: {seed: _mean(draws) for seed, draws in seeds.items()} for who, seeds in found.items()
-    }
-    best = min(by_adversary, key=lambda who: _mean(by_adversary[who].values()), default=None)
-    naive = by_adversary.get(NAIVE if defence else None, {})
-    return Protection(naive, by_adversary.get(best, {}), best)
+        if (m.query_budget, m.defence, m.against, m.metric) != (budget, defence, against, DISTANCE):
+            continue
+        if m.seed is not None and (m.subject, m.attack) == ("substitute", attack):
+            copies.setdefault(m.adversary, {}).setdefault(m.seed, []).append(m.value)
+        if m.seed is not None and (m.subject, m.ask) == ("purchase", ask):
+            bought.setdefault(m.adversary, {}).setdefault(m.seed, []).append(m.value)
+    trained = {who: _over_draws(seeds) for who, seeds in copies.items()}
+    best = min(trained, key=lambda who: _mean(trained[who].values()), default=None)
+    handed_out = {replay_label(who): _over_draws(seeds) for who, seeds in bought.items() if trained}
+    every = trained | handed_out
+    closest = min(every, key=lambda who: _mean(every[who].values()), default=None)
+    naive = trained.get(NAIVE if defence else None, {})
+    return Protection(naive, every.get(closest, {}), closest, best)
+
+
+def replay_label(adversary: str | None) -> str:
+    """Return the label of bought images that are handed out again. adversary: by whom; None for any."""
+    return f"{REPLAY} ({adversary})" if adversary else REPLAY
+
+
+def _over_draws(seeds: dict[int, list[float]]) -> dict[int, float]:
+    return {seed: _mean(draws) for seed, draws in seeds.items()}
 
 
 def utility_distance(measurements: Iterable[Measurement], defence: str | None) -> Measurement | None:
@@ -74,21 +98,25 @@ def protection_verdicts(
     measurements: list[Measurement],
     defences: list[DefenceRecord],
     weak: Sequence[WeakAdversary] = (),
+    attacks: Iterable[AttackRecord] = (),
 ) -> list[Verdict]:
     """Return the verdicts on R7: defences differ, each has its own curve of copy quality against utility.
 
     They say whether each defence keeps copies further away than no defence does, whoever attacks; and, of two
     kinds that leave honest users about as much, whether one keeps copies further away than the other.
 
-    They are withheld if the closest adversary on either side is among `weak`: it did not learn what it
-    bought, so that its distance says nothing about a defence.
+    They are withheld if the closest adversary that trains, on either side, is among `weak`: it did not learn
+    what it bought, so that nothing is known of one that does. attacks: say how each asks.
     """
     found: list[Verdict] = []
+    asks = {record.label: record.purchase_ask for record in attacks}
     for attack, budget in defended_attacks(measurements).items():
         labels = (None, *(d.label for d in defences))
-        every = {label: protection(measurements, attack, budget, label) for label in labels}
+        every = {
+            label: protection(measurements, attack, budget, label, ask=asks.get(attack)) for label in labels
+        }
         excuses = {
-            label: why_withheld(weak, attack, budget, label, found.closest_adversary)
+            label: why_withheld(weak, attack, budget, label, found.trained_by)
             for label, found in every.items()
         }
         none, behind = every[None].closest, {d.label: every[d.label].closest for d in defences}

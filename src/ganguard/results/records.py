@@ -142,6 +142,11 @@ class AttackRecord(Sparse):
     labels: bool | None = None
     unsaid: ClassVar[frozenset[str]] = frozenset({"ask", "labels"})
 
+    @property
+    def purchase_ask(self) -> str | None:
+        """What numbers of the images that its adversary bought have as their `ask`."""
+        return self.ask.of_purchase if self.ask else None
+
 
 class Verdict(Settings):
     """Whether a relation that the paper reports holds here.

@@ -19,6 +19,7 @@ from ganguard.report.defending import Defended, defending_section
 from ganguard.report.findings import closest, copies
 from ganguard.report.grids import Gallery
 from ganguard.report.independent import CLOSER, OFF, UNLEARNT, beside_defences, remarks
+from ganguard.report.numbers import number
 from ganguard.report.plots import NARROW, WIDE, legend, quality_picture
 from ganguard.report.tables import distance_table, measure_table
 from ganguard.report.weak import RULE, SAID
@@ -106,11 +107,28 @@ def test_what_it_was_trained_on_is_said() -> None:
     assert "without one query, is at FD 2.00 (1.90 to 2.10 over 3 seeds)" in said
 
 
-def test_the_purchase_has_a_card_and_a_marker_with_one_budget_too() -> None:
+def with_bought(distance: float) -> AuditResults:
+    """A copy of one image, and the image itself."""
     whole = minimal()
-    bought = whole.model_copy(
-        update={"measurements": (*whole.measurements, *(bought_images(0.3, seed, 1) for seed in range(2)))}
+    images = tuple(bought_images(distance, seed, 1) for seed in range(2))
+    return whole.model_copy(update={"measurements": (*whole.measurements, *images)})
+
+
+def test_bought_images_that_are_closer_than_the_copy_count_and_are_named() -> None:
+    copy = copies(minimal())[0].fidelity
+    assert copy
+    said = headline(with_bought(copy.mean / 2))
+    (card,) = said.cards
+    assert (card.budget, card.distance) == ("1 bought image", number(copy.mean / 2))
+    assert card.without == (
+        f"the bought images handed out again; the closest trained copy is at FD {number(copy.mean)}"
     )
+    assert f"without any training, the bought images are closer: FD {number(copy.mean / 2)}." in said.lead
+    assert "without any training" not in headline(with_bought(2 * copy.mean)).lead
+
+
+def test_the_purchase_has_a_card_and_a_marker_with_one_budget_too() -> None:
+    whole, bought = minimal(), with_bought(3e6)
     assert [card.budget for card in headline(bought).cards] == [
         "1 bought image",
         "the 1 bought image themselves",

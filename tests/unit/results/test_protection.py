@@ -4,6 +4,7 @@ import math
 
 import pytest
 from defence_samples import copy_of, defence, users_of
+from honest_samples import bought_images
 
 from ganguard.results.protection import protection, protection_verdicts, utility_distance
 from ganguard.results.records import Measurement
@@ -24,6 +25,25 @@ def test_the_closest_adversary_is_the_one_with_the_least_mean() -> None:
     found = protection(measured, ATTACK, BUDGET, "noise")
     assert found.naive == {0: 20.0, 1: 30.0}
     assert (found.closest_adversary, found.closest) == ("through it", {0: 6.0, 1: 4.0})
+
+
+def test_bought_images_count_if_they_are_closer_than_every_copy() -> None:
+    measured = _copies("noise", {"naive": [20.0, 30.0], "through it": [6.0, 4.0]})
+    own = [bought_images(3.0, seed, BUDGET, "noise", "averaging 8") for seed in range(2)]
+    of_others = [bought_images(0.1, 0, BUDGET), bought_images(0.1, 0, 200, "noise")]
+    far = [bought_images(9.0, seed, BUDGET, "noise") for seed in range(2)]
+    found = protection([*measured, *of_others, *far], ATTACK, BUDGET, "noise")
+    assert (found.closest_adversary, found.trained_by) == ("through it", "through it")
+    found = protection([*measured, *of_others, *far, *own], ATTACK, BUDGET, "noise")
+    assert (found.closest_adversary, found.trained_by) == (
+        "bought images handed out again (averaging 8)",
+        "through it",
+    )
+    assert found.closest == {0: 3.0, 1: 3.0}
+    asked = [m.model_copy(update={"ask": "other"}) for m in own]
+    assert protection([*measured, *asked], ATTACK, BUDGET, "noise").closest == {0: 6.0, 1: 4.0}
+    assert protection([*measured, *asked], ATTACK, BUDGET, "noise", ask="other").closest == {0: 3.0, 1: 3.0}
+    assert not protection(own, ATTACK, BUDGET, "noise").closest  # no copy of this attack was made
 
 
 def test_draws_are_averaged_and_other_copies_left_out() -> None:

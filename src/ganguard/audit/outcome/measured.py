@@ -101,5 +101,5 @@ def verdicts_on(
         undefended, attacks, improvements(spec.labelled_attacks(), spec.ask), failed_attacks(weak)
     )
     if not spec.remote() or spec.reference:
-        found += protection_verdicts(measurements, defences, weak)
+        found += protection_verdicts(measurements, defences, weak, attacks)
     return corrected(found)

@@ -4,6 +4,8 @@ The estimate is read off an audit's results.json, which holds the distances of c
 budgets. Distances between audited budgets are interpolated on logarithmic axes. Outside them the nearest
 measurement is a bound: a copy from fewer images than the smallest budget is taken to be no nearer, and one
 from more images than the largest budget to be no farther.
+
+The bought images themselves count as a copy: handing them out again needs no training.
 """
 
 import math
@@ -44,6 +46,7 @@ class _Measurement(Whose):
     metric: str
     against: str
     condition: str | None = None
+    ask: str | None = None
     value: Annotated[float, Field(ge=-GREATEST, le=GREATEST)]
     spread: Annotated[float, Field(ge=0, le=GREATEST)] | None = None
 
@@ -161,9 +164,9 @@ class Audited:
         found = read_record(path, _Results, DataError)
         self.name, self._path = found.name, path
         self._generators = {found.target.identity, found.target.reference} - {"", None}
-        self._copies = [m for m in found.measurements if _of_a_copy(m, DISTANCE) and m.condition is None]
+        self._copies = [m for m in found.measurements if _to_target(m, DISTANCE) and m.condition is None]
         self._within = _by_condition(found)
-        if not self._copies:
+        if not any(m.subject == "substitute" for m in self._copies):
             raise DataError(
                 f"{path}: no copy was measured against its target. Give the results of an audit with attacks."
             )
@@ -200,9 +203,10 @@ class Audited:
         return _closest(_behind(rows, defence)[0]) if rows else ()
 
 
-def _of_a_copy(m: _Measurement, metric: str) -> bool:
-    to_target = m.subject == "substitute" and m.metric == metric and m.against == "target"
-    return to_target and m.query_budget is not None
+def _to_target(m: _Measurement, metric: str) -> bool:
+    """Return whether a number is how far a copy, or bought images, are from the target."""
+    of_adversary = m.subject in ("substitute", "purchase") and m.query_budget is not None
+    return of_adversary and m.metric == metric and m.against == "target"
 
 
 def _behind(copies: list[_Measurement], defence: str) -> tuple[list[_Measurement], str | None]:
@@ -227,7 +231,7 @@ def _by_condition(found: _Results) -> dict[str, list[_Measurement]]:
     }
     within: defaultdict[str, list[_Measurement]] = defaultdict(list)
     for m in found.measurements:
-        if m.condition is not None and m.attack in uniform and _of_a_copy(m, WITHIN):
+        if m.condition is not None and m.attack in uniform and _to_target(m, WITHIN):
             images = max(1, (m.query_budget or 0) // len(conditions.names))
             within[m.condition].append(m.model_copy(update={"query_budget": images}))
     return dict(within)
@@ -236,13 +240,13 @@ def _by_condition(found: _Results) -> dict[str, list[_Measurement]]:
 def _closest(rows: list[_Measurement]) -> Curve:
     """Return the closest copy at each budget, by ascending budget.
 
-    Copies are grouped by attack and adversary, and compared by their mean over seeds. A copy from a smaller
-    purchase counts if it is closer.
+    Copies are grouped by attack and adversary, bought images by how they were asked for, and compared by
+    their mean over seeds. A copy from a smaller purchase counts if it is closer.
     """
-    copies: defaultdict[int, defaultdict[tuple[str | None, str | None], list[_Measurement]]]
+    copies: defaultdict[int, defaultdict[tuple[str | None, ...], list[_Measurement]]]
     copies = defaultdict(lambda: defaultdict(list))
     for m in rows:
-        copies[m.query_budget or 0][m.attack, m.adversary].append(m)
+        copies[m.query_budget or 0][m.subject, m.attack, m.adversary, m.ask].append(m)
     points = [
         min((_point(budget, c) for c in copies[budget].values()), key=lambda p: p.distance)
         for budget in sorted(copies)

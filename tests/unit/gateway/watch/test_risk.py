@@ -70,6 +70,15 @@ def test_between_budgets_distances_lie_on_a_line_of_logarithms(results: Any) -> 
     assert str(middle).startswith("≈ 4 (")
 
 
+def test_bought_images_handed_out_again_count_as_a_copy(results: Any) -> None:
+    bought = {"subject": "purchase", "attack": None}
+    rows = [copy(100, 8.0), copy(1000, 2.0), copy(100, 4.0, **bought), copy(1000, 3.0, **bought)]
+    found = Audited(results(*rows))
+    assert [point.distance for point in found.curves("none").naive] == pytest.approx([4.0, 2.0])
+    with pytest.raises(DataError, match="no copy was measured"):
+        Audited(results(copy(100, 4.0, **bought)))
+
+
 def test_outside_the_budgets_there_is_a_bound(results: Any) -> None:
     curve = Audited(results(copy(100, 8.0), copy(10_000, 2.0))).curves("none").naive
     assert (estimate(curve, 5).distance, estimate(curve, 5).where) == (curve[0].distance, "below")
@@ -114,7 +123,7 @@ def test_a_defence_has_curves_of_its_own_or_none(results: Any) -> None:
         copy(100, 3.0),
         copy(100, 6.0, defence="jpeg 30", adversary="naive"),
         copy(100, 4.0, defence="jpeg 30", adversary="through it"),
-        copy(100, 0.1, subject="purchase"),
+        copy(100, 0.1, subject="refined"),
         copy(100, 0.1, against="reference"),
     ]
     audited = Audited(results(*rows))
