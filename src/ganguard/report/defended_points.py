@@ -26,7 +26,8 @@ class DefencePoint:
         copies: distances of copies to the undefended target.
         dominated: whether another defence costs users no more and keeps copies at least as far away, or none
             keeps them as far away.
-        failed: whether the closest adversary that trains did not learn what it bought, so that nothing is concluded.
+        failed: whether the closest adversary that trains did not learn what it bought, so that nothing is
+            concluded.
     """
 
     defence: str | None
