@@ -46,9 +46,9 @@ class ContinuedCopySettings(AttackSettings):
             copy=begun.path if begun else None,
         )
 
-    def from_scratch(self) -> TrainingSettings | None:
-        """Return how the copy is stolen; None if it exists already: how it was trained is not known."""
-        return super().from_scratch() if self.substitute is None else None
+    def from_scratch(self) -> tuple[TrainingSettings, ...]:
+        """Return how the copy is stolen; nothing if it exists already: how it was trained is not known."""
+        return super().from_scratch() if self.substitute is None else ()
 
     def trains_through(self) -> bool:
         """Return whether a copy is stolen first, and its training can pass through a guessed defence."""

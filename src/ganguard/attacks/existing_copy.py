@@ -55,9 +55,9 @@ class ExistingCopySettings(AttackSettings):
         """Return the copy. Nothing is bought."""
         return Needs(copy=self.substitute.path)
 
-    def from_scratch(self) -> TrainingSettings | None:
-        """Return None: how the copy was trained is not known."""
-        return None
+    def from_scratch(self) -> tuple[TrainingSettings, ...]:
+        """Return nothing: how the copy was trained is not known."""
+        return ()
 
 
 def run(

@@ -76,9 +76,9 @@ class FoundCopySettings(AttackSettings):
         """Return the copy. Nothing is bought."""
         return Needs(found=self.substitute)
 
-    def from_scratch(self) -> TrainingSettings | None:
-        """Return None: how the copy was trained is not known."""
-        return None
+    def from_scratch(self) -> tuple[TrainingSettings, ...]:
+        """Return nothing: how the copy was trained is not known."""
+        return ()
 
     def training_steps(self, *, copy_at_hand: bool) -> int:
         """Return 0: nothing is trained."""

@@ -77,6 +77,7 @@ class Needs:
             it.
         copy: checkpoint of a copy, or of another model, that exists already and is trained on, or None.
         found: a copy that was found, as a target of any kind, or None.
+        judging: whether its adversary judges copies by images of the purchase that it holds out.
     """
 
     purchase: int = 0
@@ -86,6 +87,7 @@ class Needs:
     stolen: "AttackSettings | None" = None
     copy: Path | None = None
     found: TargetSettings | None = None
+    judging: bool = False
 
     def knows(self) -> tuple[Knows, ...]:
         """Return what the adversary has beside the images that it buys."""
@@ -147,16 +149,22 @@ class AttackSettings(TrainingSettings):
         """
         return self.steps
 
-    def from_scratch(self) -> TrainingSettings | None:
-        """Return how this attack trains a copy from random weights, whatever it is trained on.
+    def trainings(self) -> tuple[TrainingSettings, ...]:
+        """Return every recipe that a run trains by."""
+        return (self,)
 
-        An honest model is trained alike. None if the attack trains none: its copy exists already, begins with
+    def from_scratch(self) -> tuple[TrainingSettings, ...]:
+        """Return how this attack trains a copy from random weights, whatever it is trained on: one recipe, or
+        several of which it takes the best.
+
+        Honest models are trained alike. Empty if the attack trains none: its copy exists already, begins with
         given weights (which may be a copy's), or is moved to other images. What a copy learns from real
         images after that is no part of it.
         """
         if self.beginning:
-            return None
-        return TrainingSettings.model_validate(self.model_dump(include=set(TrainingSettings.model_fields)))
+            return ()
+        own = self.model_dump(include=set(TrainingSettings.model_fields))
+        return (TrainingSettings.model_validate(own),)
 
     def trains_through(self) -> bool:
         """Return whether the attack can put a guessed defence into the training on its purchase."""
@@ -169,6 +177,10 @@ class AttackSettings(TrainingSettings):
     def require_buildable(self, image_shape: tuple[int, int, int]) -> None:
         """Raise SpecError if the substitute's architecture cannot make images (C, H, W)."""
         require_buildable(self.architecture, image_shape)
+
+    def fewest_images(self) -> int:
+        """Return how many images a run needs at least."""
+        return 1
 
     def require_known(self, own: int) -> None:
         """Raise SpecError, before anything is bought, if `own` real images to train with are too few."""
@@ -192,6 +204,8 @@ class Knowledge:
         domain_images: images (n, C, H, W) uint8 of another domain, which the copy is moved to.
         domain_labels: their classes.
         stolen: checkpoint of the copy that the attack would steal first; None lets it steal one.
+        judge_by: function from bought images (N, C, H, W) uint8, and the rows (h,) of those that are held
+            out, to a judge by the latter and its digest. All of them give features their scale.
         guessed_defence: the defence that the adversary believes bought images pass through. Only attacks
             that `trains_through` use it.
     """
@@ -202,6 +216,7 @@ class Knowledge:
     domain_images: Tensor | None = None
     stolen: Path | None = None
     guessed_defence: Guess | None = None
+    judge_by: Callable[[Tensor, Tensor], tuple[Callable[[Tensor], float], str]] | None = None
     real_labels: Labels | None = None
     domain_labels: Labels | None = None
 

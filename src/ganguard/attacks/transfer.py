@@ -77,9 +77,9 @@ class TransferSettings(ContinuedCopySettings):
         needs = super().needs() if self.method != "scratch" else Needs()
         return replace(needs, domain=Domain(self.domain, self.domain_images))
 
-    def from_scratch(self) -> TrainingSettings | None:
-        """Return None: the copy is of another domain, and is not measured against the target."""
-        return None
+    def from_scratch(self) -> tuple[TrainingSettings, ...]:
+        """Return nothing: the copy is of another domain, and is not measured against the target."""
+        return ()
 
     def training_steps(self, *, copy_at_hand: bool) -> int:
         """Return the steps on the domain's images."""

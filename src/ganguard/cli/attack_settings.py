@@ -103,7 +103,7 @@ def attack_knowledge(
     from dataclasses import replace
 
     from ganguard.attacks.protocol import Knowledge
-    from ganguard.audit.steps.known import knowledge_of
+    from ganguard.audit.steps.known import judging, knowledge_of
     from ganguard.base.errors import SpecError
     from ganguard.cli.options import load_and_say
     from ganguard.data.splits import split
@@ -120,4 +120,6 @@ def attack_knowledge(
         images = load_and_say(needs.domain.dataset)
         rows = needs.domain.chosen(split(images).train, seed=seed)
         known = replace(known, domain_images=images.images[rows], domain_labels=images.labels_of(rows))
+    if needs.judging:
+        known = replace(known, judge_by=judging(features, compute))
     return known

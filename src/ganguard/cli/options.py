@@ -162,7 +162,9 @@ def ask_of_options(texts: list[str] | None, target: "BlackBoxTarget") -> "Ask | 
 
 def default_architecture(values: dict[str, Any], changes: list[str]) -> dict[str, Any]:
     """Return a training's architecture if its values name none: none, too, if they or the changes name a
-    checkpoint to begin with, whose architecture it then has."""
+    checkpoint to begin with, whose architecture it then has, or if it has recipes that name their own."""
+    if values.get("kind") == "strongest":
+        return {}
     begins = "beginning" in values or any(change.startswith("beginning") for change in changes)
     return {} if "architecture" in values or begins else {"architecture": "sngan"}
 

@@ -35,7 +35,7 @@ def copies_beside(results: AuditResults) -> CopiesBeside:
     bought, failed = replays(results), [weak.whose for weak in weak_in(results)]
     groups: list[Group] = []
     for label in labels(results):
-        record = honest_record(results.independent, label)
+        record = honest_record(results.independent, label, results.measurements)
         honest = results.select(recipe=record.label, metric=DISTANCE, against="target") if record else []
         rows: list[Row] = []
         for budget in budgets(results, label):

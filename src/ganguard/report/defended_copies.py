@@ -61,7 +61,7 @@ def copies_table(results: AuditResults, attack: str) -> CopiesTable:
         return Group(defence or UNDEFENDED, tuple(rows))
 
     groups = [group(label) for label in (None, *(d.label for d in results.defences))]
-    record = honest_record(results.independent, attack)
+    record = honest_record(results.independent, attack, results.measurements)
     if record:
         honest = results.select(recipe=record.label, metric=DISTANCE)
         cells = [cell(m for m in honest if m.against == against) for against, _ in AGAINST]

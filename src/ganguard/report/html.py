@@ -16,6 +16,7 @@ from ganguard.report.frontier import frontier, frontier_keys
 from ganguard.report.grids import grid_rows, open_gallery
 from ganguard.report.in_front import relations_note, with_defences
 from ganguard.report.pages import template
+from ganguard.report.panel import panel_section
 from ganguard.report.refining import DIAGNOSTICS, refining_section
 from ganguard.report.relations import relations
 from ganguard.report.target_check import target_check
@@ -67,6 +68,7 @@ def render(results: AuditResults, directory: Path) -> str:
         by_class=by_condition,
         refining=refining_section(results, gallery),
         diagnostics=DIAGNOSTICS,
+        panel=panel_section(whole_results),
         measured=[(against, tables.measure_table(results, against)) for against in get_args(Against)],
         headings=words.HEADINGS,
         explained=[m for m in MEASURES.values() if results.select(metric=m.name)],

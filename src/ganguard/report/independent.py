@@ -85,7 +85,7 @@ def closer_word(results: AuditResults, copy: Whose) -> str:
 
 def beside_headline(results: AuditResults, attack: str, budget: int) -> str:
     """Return a sentence that sets the headline's copy beside an honest model, or says that there is none."""
-    record = honest_record(results.independent, attack)
+    record = honest_record(results.independent, attack, results.measurements)
     found = comparison(results, Whose(attack=attack, query_budget=budget))
     if record is None or found is None:
         return why_missing(results, attack)
@@ -116,7 +116,7 @@ def why_missing(results: AuditResults, attack: str) -> str:
     """Return why an attack's copies have no honest model beside them."""
     if is_off(results):
         return OFF
-    record = honest_record(results.independent, attack)
+    record = honest_record(results.independent, attack, results.measurements)
     if record is not None:
         return (
             f"No model of the recipe of {attack} that never saw this one was measured: its training failed. "
@@ -133,7 +133,7 @@ def beside_defences(results: AuditResults, attack: str, budget: int) -> tuple[st
 
     Nothing is said to protect a target if it is not known how near one comes without it.
     """
-    record = honest_record(results.independent, attack)
+    record = honest_record(results.independent, attack, results.measurements)
     found = comparison(results, Whose(attack=attack, query_budget=budget))
     if record is None or found is None:
         return why_missing(results, attack), False
@@ -174,7 +174,9 @@ def remarks(results: AuditResults) -> list[str]:
     lacking = [record.label for record in results.attacks if record.label not in measured]
     if is_off(results):
         return [*found, OFF]
-    given = [label for label in lacking if honest_record(results.independent, label) is None]
+    given = [
+        label for label in lacking if honest_record(results.independent, label, results.measurements) is None
+    ]
     if len(given) > 1:
         found.append(
             "These attacks train no copy from scratch (it was given, or is moved to other images), so no "

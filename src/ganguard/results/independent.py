@@ -39,13 +39,27 @@ class Comparison:
     high: float | None = None
 
 
-def honest_record(records: Iterable[IndependentRecord], attack: str) -> IndependentRecord | None:
+def honest_record(
+    records: Iterable[IndependentRecord], attack: str, measurements: Sequence[Measurement]
+) -> IndependentRecord | None:
     """Return the honest models that an attack's copies are compared with, or None if it has none.
 
-    Of several, they are those that were trained on the most real images.
+    Of several, they are those that were trained on the most real images. An attack that takes the best of
+    several recipes has honest models of each: of those that learnt the real images, the nearest to the target
+    counts.
     """
     found = [record for record in records if attack in record.attacks]
-    return max(found, key=lambda record: record.share, default=None)
+    most = max((record.share for record in found), default=1.0)
+    of_most = [record for record in found if record.share == most]
+    if len(of_most) < 2:
+        return next(iter(of_most), None)
+
+    def far(record: IndependentRecord) -> tuple[bool, float]:
+        distances = honest_distances(measurements, record.label).values()
+        is_far = not learnt_real(measurements, record.label)
+        return is_far, mean(list(distances)) if distances else math.inf
+
+    return min(of_most, key=far)
 
 
 def honest_distances(
@@ -87,7 +101,7 @@ def comparison(results: AuditResults, copy: Whose) -> Comparison | None:
 
     copy: which copies; its seed does not matter.
     """
-    record = honest_record(results.independent, str(copy.attack))
+    record = honest_record(results.independent, str(copy.attack), results.measurements)
     honest = honest_distances(results.measurements, record.label) if record else {}
     if record is None or not honest:
         return None

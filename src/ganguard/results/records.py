@@ -30,6 +30,7 @@ from ganguard.results.eyesight import Rung
 from ganguard.results.feature_record import FeatureRecord
 from ganguard.results.independent_record import IndependentRecord
 from ganguard.results.measures import MEASURES
+from ganguard.results.panels import PanelRecord
 from ganguard.results.refinements import RefinementRecord
 from ganguard.results.rows import write_rows
 from ganguard.results.skipped import SkippedRecord
@@ -291,6 +292,7 @@ class AuditResults(Settings):
     eyesight: Rows[Rung] = ()
     failures: Rows[FailureRecord] = ()
     refinements: Rows[RefinementRecord] = ()
+    panels: Rows[PanelRecord] = ()
     verdicts: Rows[Verdict]
     accounts: Rows[AccountRecord]
     used: Rows[UseRecord]
@@ -314,7 +316,7 @@ class AuditResults(Settings):
         """Return the same results without all that belongs to defences."""
         every = {
             name: getattr(self, name)
-            for name in ("measurements", "failures", "refinements", "used", "pictures")
+            for name in ("measurements", "failures", "refinements", "panels", "used", "pictures")
         }
         kept = {name: tuple(row for row in rows if row.defence is None) for name, rows in every.items()}
         return self.model_copy(update={**kept, "defences": (), "adversaries": ()})

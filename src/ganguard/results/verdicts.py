@@ -50,8 +50,9 @@ def verdicts(
     """Return the verdicts on R1 to R6 and R8.
 
     R1 (more queries, better fidelity), R2 (fidelity below accuracy) and R3 (the architecture matters) concern
-    the attacks whose adversary has nothing but the images that it buys. R3 compares those that ask alike, and
-    of which both or none learn the classes of images. R8 (labels help the copy) is ours, not the paper's.
+    the attacks whose adversary has nothing but the images that it buys. R3 compares those of one kind that
+    ask alike, and of which both or none learn the classes of images. R8 (labels help the copy) is ours, not
+    the paper's.
 
     Args:
         measurements: of copies made without a defence.
@@ -62,7 +63,9 @@ def verdicts(
             withheld.
     """
     excuses = failed or {}
-    unknowing = {attack.label: (attack.ask, attack.labels) for attack in attacks if not attack.knows}
+    unknowing = {
+        attack.label: (attack.kind, attack.ask, attack.labels) for attack in attacks if not attack.knows
+    }
     copies = (m.attack for m in measurements if m.subject == "substitute")
     labels = [label for label in dict.fromkeys(copies) if label in unknowing]
     splits = ("train", "reference", DISTANCE)

@@ -73,7 +73,7 @@ def weak_adversaries(
             adversaries.setdefault(whose.model_copy(update={"seed": None}), []).append(whose)
     found: list[WeakAdversary] = []
     for adversary, each in adversaries.items():
-        record = honest_record(independent, str(adversary.attack))
+        record = honest_record(independent, str(adversary.attack), measurements)
         honest = _honest(distances, record, "target")
         is_floor = record is not None and learnt_real(measurements, record.label)
         excuse = honest if is_floor else None

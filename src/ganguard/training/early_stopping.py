@@ -15,8 +15,9 @@ from ganguard.architectures.networks import GeneratorNetwork, made_by
 from ganguard.base.cache import content_key, write_json
 from ganguard.base.errors import CheckpointError, StepError
 from ganguard.base.images import to_uint8
-from ganguard.base.seeds import normal
+from ganguard.base.seeds import normal, torch_generator
 from ganguard.base.settings import read_json
+from ganguard.training.guess import Guess
 
 JUDGED = "judged.json"
 BEST = "best"
@@ -35,16 +36,20 @@ class Watch:
         every: steps of G between two looks. The first look is before any step, the last one after all steps.
         count: images of a look, from the same codes each time.
         judged_by: tells judges apart; the scores of two judges are not compared.
+        guess: what the judge's own images have passed through, as far as the adversary knows. Those of a copy
+            pass through it too before they are judged.
     """
 
     judge: Judge
     every: int
     count: int = 2000
     judged_by: str = ""
+    guess: Guess | None = None
 
     def digest(self) -> str:
         """Return a hash for the identity of a training."""
-        return content_key(every=self.every, count=self.count, judged_by=self.judged_by)
+        guessed = {"guess": self.guess.digest} if self.guess else {}
+        return content_key(every=self.every, count=self.count, judged_by=self.judged_by, **guessed)
 
 
 class Best:
@@ -109,7 +114,7 @@ class Best:
         return score
 
     def _seen(self, G: GeneratorNetwork) -> Tensor:
-        return images_of(G, self._seed, "judged", self._watch.count, self._asked)
+        return images_of(G, self._seed, "judged", self._watch.count, self._asked, self._watch.guess)
 
 
 def in_proportion(labels: Tensor, count: int) -> Tensor:
@@ -118,26 +123,46 @@ def in_proportion(labels: Tensor, count: int) -> Tensor:
 
 
 @torch.inference_mode()
-def images_of(G: GeneratorNetwork, seed: int, stream: str, count: int, y: Tensor | None = None) -> Tensor:
+def images_of(
+    G: GeneratorNetwork,
+    seed: int,
+    stream: str,
+    count: int,
+    y: Tensor | None = None,
+    guess: Guess | None = None,
+) -> Tensor:
     """Return G's images (count, C, H, W) uint8 of the codes of a stream.
 
-    y: (count,) int64, the classes to ask a conditional G for; None asks for each in turn.
+    Args:
+        y: (count,) int64, the classes to ask a conditional G for; None asks for each in turn.
+        guess: a defence that changes codes and images.
     """
     z, device = normal(seed, stream, range(count), G.latent_dim), next(G.parameters()).device
+    drawn = torch_generator(seed, stream, "guess")
+    if guess and guess.codes:
+        z = guess.codes(z, drawn)
     if G.classes and y is None:
         y = torch.arange(count) % G.classes
     parts = [slice(start, start + BATCH) for start in range(0, count, BATCH)]
     made = (made_by(G, z[part].to(device), None if y is None else y[part].to(device)) for part in parts)
+    if guess and guess.images:
+        made = (guess.images(images, drawn) for images in made)
     return torch.cat([to_uint8(images).cpu() for images in made])
 
 
 def best_step(directory: Path) -> int:
     """Return the step that the judge liked best, the first of several. Raises CheckpointError if no look was
     taken."""
+    return best_look(directory)[0]
+
+
+def best_look(directory: Path) -> tuple[int, float]:
+    """Return the step that the judge liked best, the first of several, and its score. Raises CheckpointError
+    as `best_step` does."""
     looks = _read(directory / JUDGED)
     if not looks:
         raise CheckpointError(f"{directory / JUDGED}: no training was judged here. Train with a judge.")
-    return min(looks, key=lambda look: look[1])[0]
+    return min(looks, key=lambda look: look[1])
 
 
 def _read(path: Path) -> list[tuple[int, float]]:

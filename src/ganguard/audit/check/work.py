@@ -99,7 +99,7 @@ def _substitute(step: Step, _: int) -> Work:
     settings = cast(bought.SubstituteSettings, step.settings)
     inputs = cast("bought.SubstituteInputs[Any]", step.inputs)
     attack = settings.attack
-    there = attack.needs().copy is not None and attack.from_scratch() is None and not attack.needs().domain
+    there = attack.needs().copy is not None and not attack.from_scratch() and not attack.needs().domain
     steps = 0 if there else attack.training_steps(copy_at_hand=inputs.stolen is not None)
     return Work(training=attack, steps=steps)
 

@@ -73,7 +73,7 @@ def attack_records(spec: Spec, target: TargetRecord) -> Iterator[AttackRecord]:
         yield AttackRecord(
             label=label,
             kind=first.kind,
-            architecture=first.architecture.kind,
+            architecture=", ".join(dict.fromkeys(each.architecture.kind for each in first.trainings())),
             knows=needs.knows(),
             query_budgets=tuple(settings.query_budget for settings in by_budget),
             settings=first.model_dump(mode="json", exclude={"query_budget", "kind"}),

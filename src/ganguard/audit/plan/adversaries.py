@@ -98,6 +98,7 @@ def train_step(
         averaging=scenario.averaging,
         guess=scenario.believed,
         ask=spec.asks(copy.settings),
+        judged_with=work.JUDGED_WITH if needs.judging else "",
     )
     steps = copy.settings.training_steps(copy_at_hand=stolen is not None)
     cost = float(steps) * copy.settings.batch_size

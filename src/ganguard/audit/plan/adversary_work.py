@@ -12,9 +12,12 @@ from ganguard.audit.spec.adversaries import Averaging
 from ganguard.base.plugins import PluginTable
 from ganguard.base.settings import NonNegative, Positive
 from ganguard.defences.protocol import Defence
+from ganguard.metrics.features.network import FeatureSettings, parse_features
 from ganguard.targets.ask import UNIFORM, Ask
 from ganguard.targets.protocol import Codes
 
+JUDGED_WITH = "random_network"
+"""What an adversary judges copies with that has nothing but its purchase: anybody can make this network."""
 COPY_DRAWS = 2  # sets of a copy's images that are measured
 
 
@@ -95,16 +98,25 @@ class SubstituteSettings(BuyerSettings):
         attack: settings of the attack.
         fingerprint: digest of the files that the attack names; None if it names none.
         guess: the defences that the adversary believes in; empty if it is naive.
+        judged_with: the feature network by which the adversary judges copies by its purchase; empty if it
+            judges none.
     """
 
     kind: ClassVar[str] = "substitute"
     attack: SerializeAsAny[AttackSettings]
     fingerprint: str | None
     guess: tuple[SerializeAsAny[Defence], ...] = ()
+    judged_with: str = ""
 
     def said(self) -> Mapping[str, object]:
         """Return the settings, without how often the training saves its state."""
-        return {**self.model_dump(mode="json", exclude={"attack"}), "attack": self.attack.said()}
+        judged = set() if self.judged_with else {"judged_with"}
+        said = self.model_dump(mode="json", exclude={"attack", *judged})
+        return {**said, "attack": self.attack.said()}
+
+    def networks(self) -> tuple[FeatureSettings, ...]:
+        """Return the network that copies are judged with."""
+        return (parse_features(self.judged_with),) if self.judged_with else ()
 
     def defences(self) -> tuple[Defence, ...]:
         """Return the guessed defences."""

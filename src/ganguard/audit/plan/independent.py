@@ -42,12 +42,10 @@ def _recipes(spec: Spec) -> list[tuple[TrainingSettings, tuple[str, ...]]]:
     """Return every recipe that trains a copy from scratch, and the labels of the attacks that follow it."""
     found: dict[str, tuple[TrainingSettings, tuple[str, ...]]] = {}
     for label, by_budget in spec.labelled_attacks():
-        training = by_budget[0].from_scratch()
-        if training is None:
-            continue
-        said = canonical_json(training.recipe() | training.completed().model_dump(mode="json"))
-        first, attacks = found.get(said, (training, ()))
-        found[said] = first, (*attacks, label)
+        for training in by_budget[0].from_scratch():
+            said = canonical_json(training.recipe() | training.completed().model_dump(mode="json"))
+            first, attacks = found.get(said, (training, ()))
+            found[said] = first, (*attacks, label)
     return list(found.values())
 
 

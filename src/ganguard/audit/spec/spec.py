@@ -35,15 +35,28 @@ SWEPT = ("query_budget", "real_fraction", "domain_images", "method")
 """Settings of an attack that may be lists of values."""
 
 
+STRONGEST = "strongest"
+BUDGETS = (200, 1000, 5000)
+"""The query budgets of an audit that names no attack."""
+
+
 def _attacks(value: object) -> list[AttackSettings]:
-    """Return the settings of each attack, and of each combination of swept values."""
+    """Return the settings of each attack, and of each combination of swept values. The word `strongest`
+    stands for the panel of recipes at the usual budgets."""
+    if value == STRONGEST:
+        value = [STRONGEST]
     if not isinstance(value, list | tuple):
-        raise SpecError("attacks must be a list of attacks; it may be empty if there are defences.")
+        raise SpecError(
+            "attacks must be a list of attacks, or the word `strongest`; it may be empty if there are "
+            "defences."
+        )
     found: list[AttackSettings] = []
     for number, item in enumerate(cast(list[Any], value)):
         if isinstance(item, AttackSettings):
             found.append(item)
             continue
+        if item == STRONGEST:
+            item = {"kind": STRONGEST, "query_budget": list(BUDGETS)}
         if not isinstance(item, Mapping):
             raise SpecError(f"attacks.{number} must be a mapping with `kind`; got {item!r}.")
         found += [_attack(number, values) for values in swept(item, f"attacks.{number}", SWEPT)]
@@ -78,7 +91,8 @@ class Spec(ChosenFeatures):
             no way of their own.
         purchase: `{images: …}`, images that were bought before: every adversary holds these, each once and in
             their order, and buys nothing. None lets adversaries buy.
-        attacks: each trains one substitute for each seed, defence and adversary. There may be none if only
+        attacks: each trains one substitute for each seed, defence and adversary. Left out, or as the word
+            "strongest", it is the panel of recipes at 200, 1,000 and 5,000 queries. There may be none if only
             the utility of defences is asked for. If query_budget, real_fraction, domain_images or method is a
             list, each of its values makes an attack of its own.
         defences: each entry is "none", a defence, or a list of defences that are applied one after the other.
@@ -106,7 +120,9 @@ class Spec(ChosenFeatures):
     codes: Codes = "provider"
     ask: AttackAsk = None
     purchase: PurchaseField = None
-    attacks: Annotated[tuple[SerializeAsAny[AttackSettings], ...], BeforeValidator(_attacks)]
+    attacks: Annotated[
+        tuple[SerializeAsAny[AttackSettings], ...], BeforeValidator(_attacks), Field(validate_default=True)
+    ] = cast(tuple[AttackSettings, ...], STRONGEST)
     defences: ChainsField = ((),)
     adversaries: AdversariesField = (Naive(),)
     seeds: tuple[NonNegative, ...] = (0,)
@@ -223,13 +239,14 @@ class Spec(ChosenFeatures):
         if averaging and self.codes != "client":
             raise ValueError("adversaries: averaging sends codes again and again. Set codes: client")
         most = max((a.copies for a in averaging), default=1)
-        bought = [settings.needs().purchase for settings in self.attacks]
-        least = min(filter(None, bought), default=most)
-        if least < most:
-            raise ValueError(
-                f"query_budget of {least} does not pay for one image of {most} copies. Set it to at least "
-                f"{most}"
-            )
+        for settings in self.attacks:
+            paid, images = settings.needs().purchase, settings.fewest_images()
+            if paid and paid < most * images:
+                what = "one image" if images == 1 else f"the {images} images that {settings.label()} needs"
+                raise ValueError(
+                    f"query_budget of {paid} does not pay for {what} of {most} copies. Set it to at least "
+                    f"{most * images}"
+                )
         return self
 
     @model_validator(mode="after")

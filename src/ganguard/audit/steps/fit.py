@@ -109,7 +109,8 @@ def _require_guesses(call: StepCall[FitSettings, FitInputs[Path]], target: Black
     """Raise InputError if a guess does not fit the target's images, or the codes of a substitute."""
     through = [attack for attack in call.settings.attacks if attack.trains_through()]
     with torch.device("meta"):
-        networks = [build_networks(attack.architecture, target.image_shape) for attack in through]
+        recipes = [recipe for attack in through for recipe in attack.trainings()]
+        networks = [build_networks(recipe.architecture, target.image_shape) for recipe in recipes]
     tools = tools_for(target.image_shape[0], call.compute)
     for latent_dim in sorted({found.generator.latent_dim for found in networks}):
         for guess in call.settings.guesses:

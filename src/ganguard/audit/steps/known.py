@@ -97,6 +97,29 @@ def knowledge_of(
     return Knowledge(own, judge, _judged_by(network, said, judged), real_labels=labels)
 
 
+def judging(features: str, compute: Compute) -> Callable[[Tensor, Tensor], tuple[Judge, str]]:
+    """Return the maker of a judge for an adversary that has nothing but its purchase.
+
+    It judges by the images of the purchase that it holds out. All bought images give the network a scale, if
+    it has none.
+
+    Args:
+        features: the network to compare by, named as for `ganguard measure`.
+        compute: device type and threads.
+
+    Raises InputError, as the judge is made, if there is no such network.
+    """
+
+    def make(bought: Tensor, held_out: Tensor) -> tuple[Judge, str]:
+        _, network, given = network_of(features, bought.shape[1], compute)
+        scale = given or Standardisation.fit(extract(network, bought, compute), "the purchase")
+        judge = judge_by(lambda images: scale(extract(network, images, compute)), bought[held_out])
+        said = {"scale/mean": given.mean, "scale/std": given.std} if given else {"bought": bought}
+        return judge, _judged_by(network, said, bought[held_out])
+
+    return make
+
+
 def judge_by(embed: Callable[[Tensor], Tensor], held_out: Tensor) -> Judge:
     """Return a judge that measures the kernel distance to real images (M, C, H, W) uint8.
 

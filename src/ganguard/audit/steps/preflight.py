@@ -118,6 +118,7 @@ ASKS_ATTACKS = (
     "ganguard.queries.harvest",
     "ganguard.queries.judged_ask",
     "ganguard.queries.store",
+    "ganguard.results.panels",
     "ganguard.training",
     "ganguard.audit.steps.real",
 )

@@ -12,7 +12,7 @@ from ganguard.attacks.subsampling.refinement_files import KEPT
 from ganguard.audit.plan.adversary_work import SubstituteInputs, SubstituteSettings
 from ganguard.audit.steps.call import Digests, Kind, StepCall
 from ganguard.audit.steps.guess import guess_of
-from ganguard.audit.steps.known import knowledge
+from ganguard.audit.steps.known import judging, knowledge
 from ganguard.audit.steps.purchase import open_to_adversary, price_of
 from ganguard.audit.steps.real import load_real
 from ganguard.audit.steps.substitute_files import write_queries
@@ -53,6 +53,8 @@ def _knowledge(
     known = Knowledge()
     if inputs.known and inputs.features:
         known = knowledge(inputs.known, inputs.features, call.compute)
+    if settings.judged_with:
+        known = replace(known, judge_by=judging(settings.judged_with, call.compute))
     if settings.guess:
         tools = tools_for(target.image_shape[0], call.compute)
         known = replace(known, guessed_defence=guess_of(settings.guess, tools))
@@ -74,6 +76,15 @@ def _remove_trainings(directory: Path, checkpoint: Path) -> None:
     (directory / "training.safetensors").unlink(missing_ok=True)
 
 
+_JUDGES = (
+    "ganguard.comparison.embedding",
+    "ganguard.metrics.arrays",
+    "ganguard.metrics.features",
+    "ganguard.metrics.cubic_kernel",
+    "ganguard.metrics.kernel",
+    "ganguard.audit.steps.known",
+)
+
 SUBSTITUTE = Kind(
     run_substitute,
     code=(
@@ -86,6 +97,7 @@ SUBSTITUTE = Kind(
         "ganguard.queries.harvest",
         "ganguard.queries.judged_ask",
         "ganguard.queries.store",
+        "ganguard.results.panels",
         "ganguard.targets.protocol",
         "ganguard.training",
         "ganguard.audit.steps.purchase",
@@ -94,16 +106,9 @@ SUBSTITUTE = Kind(
         "ganguard.audit.steps.substitute_files",
     ),
     code_with={
-        # An adversary that holds real images has a judge, and that measures.
-        "known": (
-            "ganguard.comparison.embedding",
-            "ganguard.metrics.arrays",
-            "ganguard.metrics.features",
-            "ganguard.metrics.cubic_kernel",
-            "ganguard.metrics.kernel",
-            "ganguard.audit.steps.known",
-            "ganguard.audit.steps.known_files",
-        ),
+        # An adversary that holds real images, or judges by its purchase, has a judge, and that measures.
+        "known": (*_JUDGES, "ganguard.audit.steps.known_files"),
+        "judged_with": _JUDGES,
         "guess": (
             "ganguard.defences",
             "ganguard.metrics.features",

@@ -141,7 +141,7 @@ def _copies(
     whose = Whose(attack=attack, query_budget=budget)
     of_copy = {"subject": "substitute", "attack": attack, "query_budget": budget, "defence": None}
     distances = {"metric": DISTANCE, "against": against}
-    record = honest_record(results.independent, attack)
+    record = honest_record(results.independent, attack, results.measurements)
     found = comparison(results, whose)
     return Copies(
         attack=attack,
