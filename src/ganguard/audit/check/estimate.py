@@ -126,9 +126,10 @@ def _left(
 
 def _seconds(work: Work, speeds: Speeds) -> dict[str, float | None]:
     """Return the seconds of each part of a step's work; None for a part whose speed is not known."""
-    pace = speeds.trainings.get(recipe_key(work.training)) if work.training else None
+    paces = [(speeds.trainings.get(recipe_key(recipe)), steps) for recipe, steps in work.trainings]
+    pace = paces[0][0] if paces else None
     counted: list[tuple[str, int, float | None]] = [
-        ("training", work.steps, pace.step if pace else None),
+        *(("training", steps, pace and pace.step) for pace, steps in paces),
         ("training", work.classified, speeds.classifying),
         ("copies' images", work.made, pace.image if pace else None),
         ("target's images", work.drawn, speeds.drawing),
@@ -138,7 +139,8 @@ def _seconds(work: Work, speeds: Speeds) -> dict[str, float | None]:
     found: dict[str, float | None] = {}
     for part, count, each in counted:
         if count:
-            found[part] = None if each is None else (found.get(part) or 0.0) + count * each
+            before = found.get(part, 0.0)
+            found[part] = None if each is None or before is None else before + count * each
     return found
 
 

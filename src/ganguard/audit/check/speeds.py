@@ -99,7 +99,7 @@ def with_trainings(
     say: is told what is being measured.
     """
     found = dict(speeds.trainings)
-    for training in [work.training for work in works if work.training]:
+    for training in [training for work in works for training, _ in work.trainings]:
         key = recipe_key(training)
         if key not in found:
             say(f"timing {training.architecture.kind}")

@@ -24,6 +24,7 @@ class Work:
     Attributes:
         training: the recipe of the GAN that it trains, or whose images it measures; None if there is none.
         steps: updates of that G.
+        beside: further recipes that it trains by, and the updates of each.
         made: images that this G makes.
         drawn: images that the audited target makes.
         classified: updates of a classifier.
@@ -33,11 +34,17 @@ class Work:
 
     training: TrainingSettings | None = None
     steps: int = 0
+    beside: tuple[tuple[TrainingSettings, int], ...] = ()
     made: int = 0
     drawn: int = 0
     classified: int = 0
     embedded: int = 0
     compared: int = 0
+
+    @property
+    def trainings(self) -> tuple[tuple[TrainingSettings, int], ...]:
+        """Every recipe that it trains by, or whose images it measures, and the updates of each."""
+        return (*([(self.training, self.steps)] if self.training else []), *self.beside)
 
 
 def work_of(step: Step, real_images: int) -> Work:
@@ -100,6 +107,11 @@ def _substitute(step: Step, _: int) -> Work:
     inputs = cast("bought.SubstituteInputs[Any]", step.inputs)
     attack = settings.attack
     there = attack.needs().copy is not None and not attack.from_scratch() and not attack.needs().domain
+    recipes = attack.trainings()
+    if len(recipes) > 1:  # each is tried, and one of them trains again: the longest, at most
+        again = max(recipes, key=lambda recipe: recipe.steps)
+        beside = tuple((recipe, recipe.steps) for recipe in (*recipes[1:], again))
+        return Work(training=recipes[0], steps=recipes[0].steps, beside=beside)
     steps = 0 if there else attack.training_steps(copy_at_hand=inputs.stolen is not None)
     return Work(training=attack, steps=steps)
 

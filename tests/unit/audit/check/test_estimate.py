@@ -18,6 +18,7 @@ from ganguard.audit.plan.step import Input, Step
 from ganguard.audit.spec.reading import presets, read_spec
 from ganguard.audit.spec.spec import Spec
 from ganguard.base.settings import parse
+from ganguard.training.settings import TrainingSettings
 
 
 def spec_of(**values: Any) -> Spec:
@@ -29,7 +30,7 @@ def speeds_of(spec: Spec, *, step: float = 1.0, **values: Any) -> Speeds:
     nothing: dict[str, Any] = {"drawing": 0, "embedding": 0, "classifying": 0, "comparing": 0}
     works = [work_of(each, 0) for each in make_plan(spec).steps]
     pace = TrainingSpeed(step=step, image=0)
-    paces = {recipe_key(work.training): pace for work in works if work.training}
+    paces = {recipe_key(training): pace for work in works for training, _ in work.trainings}
     fixed: dict[str, Any] = {"device": "cpu", "threads": 1, "image_shape": (1, 8, 8), "real_images": 1797}
     return Speeds.model_validate({**fixed, "trainings": paces, **nothing, **values})
 
@@ -41,6 +42,23 @@ def estimated(spec: Spec, done: Collection[str] = (), processes: int = 1, **valu
 def test_every_training_counts_with_all_its_steps() -> None:
     """10 of the target, and 2500 of each of two copies and of the honest model."""
     assert estimated(spec_of()).parts["training"] == 10 + 3 * 2500
+
+
+def test_every_recipe_of_a_panel_counts_and_the_longest_twice() -> None:
+    """A copy by each recipe, one on the whole purchase, and an honest model of each recipe."""
+    recipes = [{"architecture": "sngan", "steps": 30}, {"architecture": "flow", "steps": 50}]
+    attack = {"kind": "strongest", "query_budget": 100, "recipes": recipes}
+    assert estimated(spec_of(attacks=[attack])).parts["training"] == 10 + (30 + 50 + 50) + (30 + 50)
+    attack["recipes"] = [*recipes, {"architecture": "dcgan", "steps": 7}]
+    spec = spec_of(attacks=[attack])
+    unknown = speeds_of(spec)
+    kept = {key: pace for key, pace in unknown.trainings.items() if key != recipe_key(flow_of(spec))}
+    found = estimate(spec, make_plan(spec), (), unknown.model_copy(update={"trainings": kept}), [], 1)
+    assert found.unknown == ("training", "copies' images")
+
+
+def flow_of(spec: Spec) -> TrainingSettings:
+    return spec.attacks[0].trainings()[1]
 
 
 def test_what_is_done_costs_nothing() -> None:
