@@ -70,9 +70,23 @@ def test_what_gives_no_interval_is_undecided_however_far_apart(
 def test_of_several_honest_models_the_one_with_most_real_images_counts() -> None:
     half, whole = record_of("sngan, 50 %", ["a", "b"], 0.5), record_of("sngan", ["a", "b"])
     other = record_of("dcgan", ["c"])
-    assert honest_record([half, whole, other], "a") == whole
-    assert honest_record([half, other], "b") == half
-    assert honest_record([half, other], "moved") is None
+    assert honest_record([half, whole, other], "a", []) == whole
+    assert honest_record([half, other], "b", []) == half
+    assert honest_record([half, other], "moved", []) is None
+
+
+def test_of_several_recipes_the_nearest_that_learnt_the_real_images_counts() -> None:
+    flow, sngan, broken = (record_of(kind, ["strongest"]) for kind in ("flow", "sngan", "broken"))
+    half = record_of("flow, 50 %", ["strongest"], 0.5)
+    every = [flow, sngan, broken, half]
+    far = {"flow": 0.5, "sngan": 0.3, "broken": 0.1, "flow, 50 %": 0.01}
+    measured = [honest_model(value, 0, recipe) for recipe, value in far.items()]
+    assert honest_record(every, "strongest", measured) == broken
+    to_real = [honest_model(9.0 if recipe == "broken" else 1.0, 0, recipe, "reference") for recipe in far]
+    target = honest_model(1.0, 0, "").model_copy(update={"subject": "target", "recipe": None})
+    of_target = target.model_copy(update={"against": "reference", "seed": None})
+    assert honest_record(every, "strongest", [*measured, *to_real, of_target]) == sngan
+    assert honest_record([flow, sngan], "strongest", measured[:1]) == flow  # the other's training failed
 
 
 def test_draws_of_an_honest_model_are_averaged_within_its_seed() -> None:
