@@ -1,15 +1,18 @@
 """What every data set must do."""
 
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import datasets
 import lmdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from cifar_files import write_cifar
 from idx_files import write_idx
 from PIL import Image
 
@@ -21,6 +24,17 @@ from ganguard.data.splits import split
 
 def _digits(folder: Path) -> dict[str, object]:
     return {"kind": "digits"}
+
+
+def _cifar(folder: Path) -> dict[str, object]:
+    return {"kind": "cifar", "path": str(write_cifar(folder / "cifar", count=8))}
+
+
+def _fashion_mnist(folder: Path) -> dict[str, object]:
+    images = np.random.default_rng(0).integers(0, 256, (30, 28, 28), dtype=np.uint8)
+    write_idx(folder / "train-images-idx3-ubyte", images)
+    write_idx(folder / "train-labels-idx1-ubyte", np.arange(30, dtype=np.uint8) % 10)
+    return {"kind": "fashion_mnist", "path": str(folder), "pool": 2}
 
 
 def _idx(folder: Path) -> dict[str, object]:
@@ -84,12 +98,28 @@ def _parquet(folder: Path) -> dict[str, object]:
     return {"kind": "parquet", "path": str(folder / "faces.parquet"), "size": 8, "label_column": "label"}
 
 
+def _hub(folder: Path) -> dict[str, object]:
+    """The Parquet file, in a folder that the library `datasets` reads as it reads the hub; it is the current
+    one, since a path is no name."""
+    held = folder / "faces-of-a-hub" / "data"
+    held.mkdir(parents=True, exist_ok=True)
+    shutil.move(str(_parquet(folder)["path"]), held / "train-0.parquet")
+    features = datasets.Features({"image": datasets.Image(), "label": datasets.Value("string")})
+    datasets.Dataset.from_parquet(str(held / "train-0.parquet"), features=features).to_parquet(
+        held / "train-0.parquet"
+    )
+    return {"kind": "hub", "name": "faces-of-a-hub", "size": 8, "label_column": "label"}
+
+
 def _photo_patches(folder: Path) -> dict[str, object]:
     return {"kind": "photo_patches", "count": 45, "size": 16}
 
 
 SOURCES: dict[str, Callable[[Path], dict[str, object]]] = {
+    "cifar": _cifar,
     "digits": _digits,
+    "fashion_mnist": _fashion_mnist,
+    "hub": _hub,
     "idx": _idx,
     "image_folder": _image_folder,
     "image_zip": _image_zip,
@@ -98,11 +128,17 @@ SOURCES: dict[str, Callable[[Path], dict[str, object]]] = {
     "photo_patches": _photo_patches,
 }
 
-FORMATS = ("image_folder", "image_zip", "lsun_lmdb", "parquet")
+FORMATS = ("hub", "image_folder", "image_zip", "lsun_lmdb", "parquet")
 
 
 def test_every_data_set_is_under_contract() -> None:
     assert set(SOURCES) == set(DATASETS.builtin)
+
+
+@pytest.fixture(autouse=True)
+def _in_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
 
 
 @pytest.fixture(params=SOURCES)

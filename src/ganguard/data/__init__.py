@@ -6,7 +6,10 @@ DATASETS = PluginTable(
     "data set",
     "ganguard.datasets",
     {
+        "cifar": "ganguard.data.cifar:Cifar",
         "digits": "ganguard.data.digits:Digits",
+        "fashion_mnist": "ganguard.data.fashion_mnist:FashionMnist",
+        "hub": "ganguard.data.hub_images:HubImages",
         "idx": "ganguard.data.idx:IdxImages",
         "image_folder": "ganguard.data.image_folder:ImageFolder",
         "image_zip": "ganguard.data.image_zip:ImageZip",

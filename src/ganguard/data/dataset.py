@@ -1,19 +1,20 @@
 """The data set interface: frozen settings that can load their images."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Protocol, cast
+from typing import Annotated, ClassVar, Protocol, cast
 
-from pydantic import BeforeValidator, SerializeAsAny
+from pydantic import BeforeValidator, Field, SerializeAsAny
 from torch import Tensor
 
 from ganguard.base.cache import tensor_digest
 from ganguard.base.errors import SpecError
 from ganguard.base.labels import Labels
 from ganguard.base.progress import Progress, silent
-from ganguard.base.settings import Settings, shortened
+from ganguard.base.settings import MOST_SIDE, Positive, Sparse, shortened
 from ganguard.data import DATASETS
+from ganguard.data.pooling import pooled, pooled_shape
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,8 @@ class RealImages:
         classes: names of the classes, in the order of the labels.
         groups: (N,) int64, numbered from 0. Images of one group, such as crops of one photograph, are not
             independent and go to the same split. None if every image is a group of its own.
+        held_out: (N,) bool, the images that are the reference split, if the data set decides that itself;
+            None if it is chosen by a hash.
         indices: (N,) int64, the images' numbers in the larger data set that they were chosen from, whose
             split they keep. None if they are all of it.
         skipped: bad images of the data set that are not among these; None if there were none.
@@ -58,6 +61,7 @@ class RealImages:
     labels: Tensor | None
     classes: tuple[str, ...]
     groups: Tensor | None = None
+    held_out: Tensor | None = None
     indices: Tensor | None = None
     skipped: Skipped | None = None
     names: tuple[str, ...] | None = None
@@ -70,15 +74,33 @@ class RealImages:
         return None if self.labels is None else Labels(self.labels[rows], self.classes)
 
     def digest(self) -> str:
-        """Return the SHA-256 of the images, labels and groups."""
+        """Return the SHA-256 of the images, labels and groups, and of which are held out."""
         parts = {"images": self.images, "labels": self.labels, "groups": self.groups}
+        parts |= {"held_out": self.held_out}
         return tensor_digest({name: part for name, part in parts.items() if part is not None})
 
 
-class DatasetSettings(Settings):
-    """Base of a data set's settings; `kind` is its name in the table."""
+class DatasetSettings(Sparse):
+    """Base of a data set's settings; `kind` is its name in the table.
 
+    Attributes:
+        pool: the mean of each square of so many pixels a side is one pixel of what is loaded. 1 leaves images
+            as they are. Their sides must be multiples of it.
+    """
+
+    unsaid: ClassVar[frozenset[str]] = frozenset({"pool"})
     kind: str
+    pool: Annotated[Positive, Field(le=MOST_SIDE)] = 1
+
+    def own_shape(self) -> tuple[int, int, int] | None:
+        """Return (C, H, W) of the images before they are pooled, if that can be told without reading one."""
+        return None
+
+    def image_shape(self) -> tuple[int, int, int] | None:
+        """Return (C, H, W) of the images, if that can be told without reading one. Raises DataError if `pool`
+        does not divide its sides."""
+        own = self.own_shape()
+        return None if own is None else pooled_shape(own, self.pool, self.kind)
 
 
 class Dataset(Protocol):
@@ -128,5 +150,11 @@ def fingerprint(settings: DatasetSettings) -> str:
 
 
 def load_dataset(settings: DatasetSettings, progress: Progress = silent) -> RealImages:
-    """Read the images that `settings` describe. Raises DataError."""
-    return cast(Dataset, settings).load(progress)
+    """Read the images that `settings` describe, and pool them. Raises DataError."""
+    settings.image_shape()  # what cannot be pooled is refused before it is read, where it can be told
+    real = cast(Dataset, settings).load(progress)
+    return (
+        real
+        if settings.pool == 1
+        else replace(real, images=pooled(real.images, settings.pool, settings.kind))
+    )

@@ -34,6 +34,10 @@ class Digits(DatasetSettings):
             raise ValueError(f"must be distinct digits, ascending; got {list(classes)}")
         return classes
 
+    def own_shape(self) -> tuple[int, int, int]:
+        """Return (1, size, size)."""
+        return 1, self.size, self.size
+
     def fingerprint(self) -> str:
         """Return a constant: the digits never change."""
         return "digits"

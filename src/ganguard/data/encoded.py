@@ -20,16 +20,17 @@ from pydantic import field_validator
 from torch import Tensor
 
 from ganguard.base.cache import code_version, content_key
-from ganguard.base.codecs import Orient, images_a_task, too_little_memory
+from ganguard.base.codecs import images_a_task, too_little_memory
 from ganguard.base.compute import cores
 from ganguard.base.errors import DataError
 from ganguard.base.images import has_opacity, in_channels
 from ganguard.base.progress import Progress
 from ganguard.base.settings import absolute
-from ganguard.data.crops import Crop, Size, prepare
-from ganguard.data.dataset import DatasetSettings, RealImages
+from ganguard.data.crops import prepare
+from ganguard.data.dataset import RealImages
 from ganguard.data.image_cache import cached_images, keep_images, worth_keeping
-from ganguard.data.opacity import Alpha, decode_with, shows
+from ganguard.data.opacity import decode_with, shows
+from ganguard.data.pictures import Pictures
 from ganguard.data.room import room
 from ganguard.data.skips import Skips
 
@@ -42,42 +43,23 @@ UNREAD = frozenset({".heic", ".heif", ".jp2", ".jxl"})
 AHEAD = 4  # tasks per thread that are handed out before their results are taken; it bounds the memory in use
 
 
-class EncodedImages(DatasetSettings):
-    """Base of the settings of all formats of image files.
+class EncodedImages(Pictures):
+    """Base of the settings of image files at a path.
 
     Attributes:
         path: the file or folder that holds the images, kept as an absolute path.
-        size: side in pixels, at most 8192, or WIDTHxHEIGHT. Each image is cropped to a square, or to those
-            proportions, and resized to it (Lanczos, antialiased). None takes the images as they are; then
-            they must all have one size.
-        channels: 1 makes all images grey, 3 makes them RGB. None decides by the whole set: it is RGB if the
-            file of any image has colour, and grey otherwise.
-        alpha: what becomes of transparency. "keep" makes opacity the last channel, of which there are 2 or 4
-            then; "white" and "black" put each image before that background; "drop" leaves transparency out,
-            so that what lies under it shows. None drops it, but keeps what a harvest holds.
-        crop: the part of each image that is taken, see `ganguard.data.crops`.
-        orient: "exif" turns and mirrors each image as its EXIF data say before it is cropped; "none" takes
-            the pixels as they are stored.
-        on_bad_image: what to do about an image that cannot be read. "fail" refuses the data set; "skip"
-            leaves the image out, and reports say so.
     """
 
     path: str
-    size: Size | None = None
-    channels: Literal[1, 3] | None = None
-    alpha: Alpha | None = None
-    crop: Crop = "centre"
-    orient: Orient = "none"
-    on_bad_image: Literal["fail", "skip"] = "fail"
 
     @field_validator("path")
     @classmethod
     def _absolute(cls, path: str) -> str:
         return absolute(path)
 
-    def keeps_opacity(self) -> bool:
-        """Return whether opacity is kept as a channel."""
-        return self.alpha == "keep"
+    def place(self) -> str:
+        """Return the path."""
+        return self.path
 
 
 @dataclass(frozen=True)
@@ -115,11 +97,11 @@ class Found:
 Opens = Callable[[], AbstractContextManager[Found]]
 
 
-def load_encoded(settings: EncodedImages, fingerprint: str, opens: Opens, progress: Progress) -> RealImages:
+def load_encoded(settings: Pictures, fingerprint: str, opens: Opens, progress: Progress) -> RealImages:
     """Return the images that `opens` finds, from the cache if they were decoded before. Raises DataError."""
     key = content_key(
         files=fingerprint,
-        settings=settings.model_dump(mode="json"),
+        settings=settings.model_dump(mode="json", exclude={"pool"}),  # it comes after decoding
         pillow=PIL.__version__,
         code=code_version("ganguard.data", "ganguard.base.codecs", "ganguard.base.images"),
     )
@@ -143,14 +125,16 @@ class _ColourAfterGrey(Exception):
 
 
 def _decode(
-    settings: EncodedImages, found: Found, key: str, progress: Progress, channels: Literal[1, 3] | None
+    settings: Pictures, found: Found, key: str, progress: Progress, channels: Literal[1, 3] | None
 ) -> RealImages:
     skips, labels, names = Skips(settings.on_bad_image), list[int | str | None](), list[str | None]()
     made_rgb = see_through = 0
     decoded = decoded_images(settings, found.images, skips, channels)
     first = next(decoded, None)
     if first is None:
-        raise DataError(f"{settings.path}: none of its {skips.count:,} images can be read. {skips.reason()}")
+        raise DataError(
+            f"{settings.place()}: none of its {skips.count:,} images can be read. {skips.reason()}"
+        )
     shape = tuple(first[1].shape)
 
     def images() -> Iterator[Tensor]:
@@ -177,8 +161,8 @@ def _decode(
         )
 
     if worth_keeping(found.count, shape):
-        return keep_images(key, shape, images(), described, settings.path)
-    held, pixels = 0, room(found.count, shape, settings.path)
+        return keep_images(key, shape, images(), described, settings.place())
+    held, pixels = 0, room(found.count, shape, settings.place())
     for image in images():
         pixels[held] = image
         held += 1
@@ -203,7 +187,7 @@ Decoded = tuple[Encoded, Tensor, Was]
 
 
 def decoded_images(
-    settings: EncodedImages, images: Iterable[Encoded], skips: Skips, channels: Literal[1, 3] | None
+    settings: Pictures, images: Iterable[Encoded], skips: Skips, channels: Literal[1, 3] | None
 ) -> Iterator[Decoded]:
     """Yield each good image, in order, decoded by as many threads as there are cores.
 
@@ -286,7 +270,7 @@ def _ahead(
 
 
 def _pixels(
-    encoded: Encoded, settings: EncodedImages, kept: bool, channels: Literal[1, 3] | None
+    encoded: Encoded, settings: Pictures, kept: bool, channels: Literal[1, 3] | None
 ) -> _Pixels | DataError:
     """Return the pixels of an image after cropping and resizing, and what its file was; or what is wrong
     with the image.

@@ -54,6 +54,10 @@ class IdxImages(DatasetSettings):
     def _absolute(cls, path: str | None) -> str | None:
         return None if path is None else absolute(path)
 
+    def own_shape(self) -> tuple[int, int, int] | None:
+        """Return (1, H, W) if there is a size; None otherwise."""
+        return None if self.size is None else (1, *sides(self.size))
+
     def fingerprint(self) -> str:
         """Return a text that changes with the files' paths, sizes or times of change. Raises DataError if one
         is absent."""

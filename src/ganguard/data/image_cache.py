@@ -13,7 +13,6 @@ import hashlib
 import json
 import math
 import mmap
-import os
 import shutil
 import sys
 import tempfile
@@ -27,9 +26,10 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ganguard.base.cache import TEMPORARY, cache_directory, file_digest, publish_directory
+from ganguard.base.cache import TEMPORARY, file_digest, publish_directory
 from ganguard.base.errors import DataError
 from ganguard.base.settings import Positive, Settings, read_record
+from ganguard.data.cache_place import cache_place
 from ganguard.data.dataset import RealImages, Skipped
 
 SMALLEST_KEPT = 32 << 20  # bytes; a smaller set is decoded in a second or two, and fits any memory
@@ -63,14 +63,6 @@ class Entry(Settings):
     made_rgb: Annotated[int, Field(ge=0)]
     decided: tuple[str, ...]
     checked: str
-
-
-def cache_place() -> Path | None:
-    """Return the directory of the entries, or None if none are kept."""
-    said = os.environ.get("GANGUARD_IMAGE_CACHE")
-    if said == "off":
-        return None
-    return Path(said) if said else cache_directory() / "images"
 
 
 def worth_keeping(count: int, shape: tuple[int, ...]) -> bool:

@@ -9,7 +9,7 @@ retina; sklearn adds a pagoda and a flower. All are in the public domain but the
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import PIL
@@ -42,6 +42,8 @@ PHOTOGRAPHS = {
 """The files of the photographs by their package."""
 
 SHORTEST_SIDE = 300  # pixels of the smallest photograph, the cat
+SHORTEST_HALF = 225  # pixels of the shorter side of its halves
+HELD_OUT = 0.3  # share of the crops that come from the halves that are held out
 
 
 class PhotoPatches(DatasetSettings):
@@ -54,6 +56,10 @@ class PhotoPatches(DatasetSettings):
     labels: a classifier of the photographs it was trained on could say nothing about the others. Crops of one
     photograph overlap, and crops of its black parts may be equal.
 
+    With `split: halves`, each photograph is cut in two across its longer side. Seven of ten crops come from
+    one half and are trained on; the others come from the other half, and are the reference. Then both splits
+    show the same scenes, and no crop shares a pixel with one of the other split.
+
     Attributes:
         size: side of a crop in pixels, 8 to 300.
         count: crops in all. A smaller count gives the first crops of a larger one.
@@ -61,22 +67,31 @@ class PhotoPatches(DatasetSettings):
             square), so a crop shows size x downscale pixels of the original, at most 300. 1 shows texture, 4
             shows objects.
         seed: decides the places.
+        split: "photographs" holds out whole photographs, "halves" a half of each.
     """
 
+    unsaid: ClassVar[frozenset[str]] = DatasetSettings.unsaid | {"split"}
     kind: Literal["photo_patches"] = "photo_patches"
     size: Annotated[Positive, Field(ge=8)] = 32
     count: Positive = 5_000
     downscale: Positive = 4
     seed: NonNegative = 0
+    split: Literal["photographs", "halves"] = "photographs"
 
     @model_validator(mode="after")
     def _fits(self) -> "PhotoPatches":
-        if (side := self.size * self.downscale) > SHORTEST_SIDE:
+        halved = self.split == "halves"
+        most, what = (SHORTEST_HALF, "half the width") if halved else (SHORTEST_SIDE, "the height")
+        if (side := self.size * self.downscale) > most:
             raise ValueError(
-                f"size x downscale must be at most {SHORTEST_SIDE}, the height of the smallest photograph; "
+                f"size x downscale must be at most {most}, {what} of the smallest photograph; "
                 f"got {self.size} x {self.downscale} = {side}"
             )
         return self
+
+    def own_shape(self) -> tuple[int, int, int]:
+        """Return (3, size, size)."""
+        return 3, self.size, self.size
 
     def fingerprint(self) -> str:
         """Return a text that changes with the settings, the photographs' files, and the version of Pillow,
@@ -91,28 +106,40 @@ class PhotoPatches(DatasetSettings):
         """
         files = _files()
         photographs = [_smaller(decode_image(file, str(file), 3), self.downscale) for file in files]
-        self._require_places(photographs)
+        parts = photographs if self.split == "photographs" else _halves(photographs)
+        groups, held_out = self._groups(parts, len(files))
         images = room_for(self.count, (3, self.size, self.size), self.kind)
         done = 0
-        for number, photograph in enumerate(photographs):
-            crops = self._crops(photograph, files[number].name, len(images[number :: len(files)]))
-            images[number :: len(files)] = crops
-            done += len(crops)
+        for group, part in enumerate(parts):
+            rows = (groups == group).nonzero()[:, 0]
+            name = files[group % len(files)].name + ("/held out" if group >= len(files) else "")
+            images[rows] = self._crops(part, name, len(rows))
+            done += len(rows)
             progress(done, self.count, "cropping")
-        return RealImages(images, None, (), torch.arange(self.count) % len(files))
+        return RealImages(images, None, (), groups, held_out)
 
-    def _require_places(self, photographs: list[Tensor]) -> None:
-        fewest = min(
-            (height - self.size + 1) * (width - self.size + 1)
-            for _, height, width in (p.shape for p in photographs)
+    def _groups(self, parts: list[Tensor], photographs: int) -> tuple[Tensor, Tensor | None]:
+        """Return the part that each crop is taken from, (count,), and which crops are held out, or None.
+
+        Raises DataError if some part has fewer places than crops.
+        """
+        shares = [1.0] if self.split == "photographs" else [1 - HELD_OUT, HELD_OUT]
+        places = [(p.shape[1] - self.size + 1) * (p.shape[2] - self.size + 1) for p in parts]
+        most = (
+            int(min(count / shares[part // photographs] for part, count in enumerate(places))) * photographs
         )
-        most = fewest * len(photographs)
-        if self.count > most:
-            raise DataError(
-                f"{self.kind}: {self.count:,} crops were asked for, but at {self.size}x{self.size} pixels "
-                f"and downscale {self.downscale} there are places for {most:,}. Lower count, size or "
-                "downscale."
-            )
+        if self.count <= most:  # so that no more numbers than that are held
+            numbers = torch.arange(self.count)
+            if self.split == "photographs":
+                return numbers % photographs, None
+            held_out = (numbers // photographs) % 10 % 3 == 2  # 3 in 10 of each photograph
+            groups = numbers % photographs + photographs * held_out
+            if not (groups.bincount(minlength=len(parts)) > torch.tensor(places)).any():
+                return groups, held_out
+        raise DataError(
+            f"{self.kind}: {self.count:,} crops were asked for, but at {self.size}x{self.size} pixels and "
+            f"downscale {self.downscale} there are places for {most:,}. Lower count, size or downscale."
+        )
 
     def _crops(self, photograph: Tensor, name: str, count: int) -> Tensor:
         """Return `count` crops (count, 3, size, size) of a photograph (3, H, W), at places in an order drawn
@@ -123,6 +150,22 @@ class PhotoPatches(DatasetSettings):
         order = uniform(self.seed, f"photo_patches/{name}", range(rows * columns), 1)[:, 0]
         places = torch.from_numpy(np.argsort(order, kind="stable")[:count])
         return windows[:, places // columns, places % columns].transpose(0, 1)
+
+
+def _halves(photographs: list[Tensor]) -> list[Tensor]:
+    """Return the halves of photographs (3, H, W) that are trained on, and after them those that are held out.
+
+    Each is cut across its longer side. Left and upper halves are held out of every second one, or skies would
+    lie in one split.
+    """
+    trained, held_out = list[Tensor](), list[Tensor]()
+    for number, photograph in enumerate(photographs):
+        along = 1 if photograph.shape[1] > photograph.shape[2] else 2
+        middle = photograph.shape[along] // 2
+        halves = photograph.narrow(along, 0, middle), photograph.narrow(along, middle, middle)
+        trained.append(halves[number % 2])
+        held_out.append(halves[1 - number % 2])
+    return trained + held_out
 
 
 def _files() -> list[Path]:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ganguard.base.errors import DataError
 from ganguard.base.images import room_for
-from ganguard.data.image_cache import cache_place
+from ganguard.data.cache_place import cache_place
 
 MEMORY = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 MOST_HELD = MEMORY // 4

@@ -2,7 +2,7 @@
 
 The split is stratified by class, or made of whole groups if the images come in groups. It is chosen by a hash
 of the index (or of the group's number) alone, so the reference set never varies with seeds, budgets, or what
-the adversary holds.
+the adversary holds. A data set may also decide itself what is held out.
 """
 
 import math
@@ -37,12 +37,24 @@ class Splits:
 
 def split(real: RealImages) -> Splits:
     """Split 70 % of each class to `train` and the rest to `reference`; of data in groups, about 70 % of all
-    images, in whole groups.
+    images, in whole groups. What the data set itself holds out is `reference`.
 
     Raises DataError if either part would be empty: there must be two images of one class, or two groups.
     """
-    in_train = _by_class(real) if real.groups is None else _by_group(real.groups.numpy())
+    if real.held_out is not None:
+        in_train = _but(real.held_out.numpy())
+    else:
+        in_train = _by_class(real) if real.groups is None else _by_group(real.groups.numpy())
     return Splits(torch.from_numpy(np.flatnonzero(in_train)), torch.from_numpy(np.flatnonzero(~in_train)))
+
+
+def _but(held_out: np.ndarray) -> np.ndarray:
+    """Return which images go to `train`, (N,) bool."""
+    if held_out.all() or not held_out.any():
+        raise DataError(
+            f"{_images(len(held_out))}, of which {held_out.sum():,} are held out, cannot be split. Take more."
+        )
+    return ~held_out
 
 
 def _by_class(real: RealImages) -> np.ndarray:

@@ -107,12 +107,53 @@ def test_the_photographs_that_grade_do_not_depend_on_settings(patches: RealImage
     )
 
 
+def test_halves_hold_out_three_tenths_of_each_photograph() -> None:
+    real = PhotoPatches(split="halves", count=205, size=16).load()
+    parts = split(real)
+    assert real.groups is not None and sorted(real.groups.unique().tolist()) == list(range(20))
+    assert set((real.groups[parts.train] % 10).tolist()) == set((real.groups[parts.reference] % 10).tolist())
+    assert abs(len(parts.reference) - 0.3 * 205) < 5
+    fewer = PhotoPatches(split="halves", count=100, size=16).load()
+    assert torch.equal(real.images[:100], fewer.images)
+    assert torch.equal(real.groups[:100], fewer.groups)
+
+
+def test_no_crop_of_one_half_holds_a_pixel_of_the_other() -> None:
+    parts = photo_patches._halves([torch.arange(60).view(1, 6, 10), torch.arange(70).view(1, 10, 7)])
+    assert [tuple(part.shape) for part in parts] == [(1, 6, 5), (1, 5, 7)] * 2
+    for number in range(2):
+        assert not set(parts[number].flatten().tolist()) & set(parts[2 + number].flatten().tolist())
+    real = PhotoPatches(split="halves", count=30, size=16, downscale=2).load()
+    motorcycle = _pixels(5, 2)  # wider than high; of every second photograph the right half is trained on
+    for number, trained in ((5, True), (15, True), (25, False)):
+        wanted = real.images[number].permute(1, 2, 0).numpy()
+        windows = np.lib.stride_tricks.sliding_window_view(motorcycle, (16, 16), axis=(0, 1))
+        corners = np.argwhere(np.abs(windows[..., 0, 0] - wanted[0, 0]).max(2) <= 0.5)
+        found = [x for y, x in corners if np.abs(windows[y, x].transpose(1, 2, 0) - wanted).max() <= 0.5]
+        assert any(x >= 185 if trained else x <= 185 - 16 for x in found)
+
+
+def test_halves_with_too_few_places_or_crops_are_refused() -> None:
+    with pytest.raises(SpecError, match="must be at most 225, half the width of the smallest photograph"):
+        parse_dataset({"kind": "photo_patches", "split": "halves", "size": 64})
+    with pytest.raises(DataError, match="there are places for 280"):
+        PhotoPatches(split="halves", size=56, count=281).load()
+    with pytest.raises(DataError, match=r"20 real images, of which 0 are held out, cannot be split"):
+        split(PhotoPatches(split="halves", count=20).load())
+
+
+def test_without_halves_settings_are_written_as_before() -> None:
+    assert PhotoPatches().model_dump().keys() == {"kind", "size", "count", "downscale", "seed"}
+
+
 def test_there_are_no_labels(patches: RealImages) -> None:
     assert (patches.labels, patches.classes) == (None, ())
 
 
-@pytest.mark.parametrize("change", [{"size": 64}, {"count": 4999}, {"downscale": 3}, {"seed": 1}])
-def test_the_fingerprint_sees_every_setting(change: dict[str, int]) -> None:
+@pytest.mark.parametrize(
+    "change", [{"size": 64}, {"count": 4999}, {"downscale": 3}, {"seed": 1}, {"split": "halves"}]
+)
+def test_the_fingerprint_sees_every_setting(change: dict[str, object]) -> None:
     assert fingerprint(PhotoPatches(**change)) != fingerprint(PhotoPatches())
 
 

@@ -22,8 +22,6 @@ from ganguard.audit.spec.spec import Spec
 from ganguard.audit.spec.target import TrainTarget
 from ganguard.audit.steps.real import count_real
 from ganguard.audit.steps.target_files import read_target
-from ganguard.data.crops import sides
-from ganguard.data.dataset import DatasetSettings
 from ganguard.metrics.features.network import FeatureSettings
 
 
@@ -91,17 +89,7 @@ def _shape(spec: Spec, plan: Plan, done: dict[str, Done]) -> tuple[int, int, int
     target = plan.ground.target.name
     if target in done and (shape := read_target(done[target].directory).image_shape):
         return shape
-    return _said_shape(spec.real)
-
-
-def _said_shape(dataset: DatasetSettings) -> tuple[int, int, int] | None:
-    """Return the shape that a data set's settings say. Channels that they leave open are taken for three."""
-    size = getattr(dataset, "size", None)
-    if size is None:
-        return None
-    grey = dataset.kind in ("digits", "idx")
-    channels = 1 if grey else getattr(dataset, "channels", None) or 3
-    return channels + (getattr(dataset, "alpha", None) == "keep"), *sides(size)
+    return spec.real.image_shape()
 
 
 def _needs_no_file(features: FeatureSettings) -> bool:

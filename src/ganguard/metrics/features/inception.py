@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from ganguard.base.cache import cache_directory, file_digest
 from ganguard.base.compute import Compute
+from ganguard.base.download import download
 from ganguard.base.errors import CheckpointError, MetricError
 from ganguard.base.settings import absolute, one_line
-from ganguard.metrics.features.download import download
 from ganguard.metrics.features.network import FeatureNetwork, FeatureSettings, Sha256, extract, require_same
 from ganguard.metrics.features.preprocessing import with_channels
 from ganguard.metrics.features.torchscript import load_readable, run_program

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from ganguard.base.cache import TEMPORARY, cache_directory, file_digest
 from ganguard.base.compute import Compute
+from ganguard.base.download import download
 from ganguard.base.errors import CheckpointError
 from ganguard.metrics.features import inception as inception_module
-from ganguard.metrics.features.download import download
 from ganguard.metrics.features.inception import NAME, SHA256, Inception
 from ganguard.metrics.features.network import extract
 
