@@ -20,6 +20,7 @@ OF_MIMICRY = {
     "sngan-celeba-128": (128, 2, "none", "12.93 +- 0.04"),
     "sngan-lsun-128": (128, 2, "linear", "25.87 +- 0.03"),
 }
+OF_FASHION_FULL = ("fashion-full-0", "fashion-full-1")
 
 
 def test_every_preset_parses_and_says_what_it_is() -> None:
@@ -40,15 +41,65 @@ def test_every_preset_parses_and_says_what_it_is() -> None:
         f"{name}-{target}" for name in ("pairs", "pairs-64") for target in ("pggan", "sngan", "stylegan2")
     ]
     pairs = ["pairs", "pairs-64", *of_pairs]
+    fashion = ["fashion", "fashion-accuracy", "fashion-defences", "fashion-full", *OF_FASHION_FULL]
+    others += [*fashion, "accuracy-64", "cifar", "defences-64", "faces", "lsun-church"]
     assert set(presets()) == {"digits", *accuracy, *conditional, *defences, *others, *published, *pairs}
     for name, text in presets().items():
         assert text.startswith("# ")
         if (listed := audits_listed(name)[1]) or name in ("pairs", "pairs-64", *accuracy[:3]):
-            assert set(listed) < {*of_pairs, *accuracy[3:]}
+            assert set(listed) < {*of_pairs, *accuracy[3:], *OF_FASHION_FULL}
             continue
         parsed_name, spec = read_spec(name, [])
         assert parsed_name == name
-        assert isinstance(spec.target, TrainTarget) is (name not in ("patches-utility", "digits-http"))
+        assert isinstance(spec.target, TrainTarget) is (
+            name not in ("patches-utility", "digits-http", "faces")
+        )
+
+
+def test_fashion_has_two_adversaries_at_three_budgets_and_names_data_that_a_user_can_have() -> None:
+    _, spec = read_spec("fashion", ["real.path=mine", "target.train.dataset.path=mine"])
+    assert isinstance(spec.target, TrainTarget) and spec.target.dataset == spec.real
+    assert spec.real.image_shape() == (1, 14, 14) and spec.seeds == (0,)
+    assert spec.independent == Independent()
+    found = [(attack.architecture.kind, attack.query_budget) for attack in spec.attacks]
+    assert found == [(kind, budget) for kind in ("sngan", "flow") for budget in (1000, 5000, 20000)]
+    for name in ("fashion-defences", "fashion-accuracy"):
+        other = read_spec(name, [])[1]
+        assert (other.target, other.real, other.seeds) == (
+            read_spec("fashion", [])[1].target,
+            other.real,
+            (0,),
+        )
+
+
+def test_fashion_in_full_has_two_targets_that_differ_in_their_seed() -> None:
+    one, other = (read_spec(name, [])[1] for name in OF_FASHION_FULL)
+    assert audits_listed("fashion-full")[1] == list(OF_FASHION_FULL)
+    assert isinstance(one.target, TrainTarget) and isinstance(other.target, TrainTarget)
+    assert (one.target.seed, other.target.seed) == (0, 1) and one.seeds == (0, 1, 2, 3, 4)
+    assert one.real.image_shape() == (1, 28, 28)
+    same = other.target.model_copy(update={"seed": 0})
+    assert other.model_copy(update={"target": same}) == one
+
+
+@pytest.mark.parametrize("name", ["cifar", "lsun-church", "accuracy-64", "defences-64"])
+def test_plans_at_published_sizes_are_trained_as_the_presets_that_they_name(name: str) -> None:
+    like = "sngan-cifar-32" if name == "cifar" else "sngan-celeba-64"
+    spec, published = read_spec(name, [])[1], read_spec(like, [])[1]
+    assert spec.for_gpu and "no result of it is published here" in " ".join(presets()[name].split("\n# "))
+    assert isinstance(spec.target, TrainTarget) and isinstance(published.target, TrainTarget)
+    assert spec.target.training() == published.target.training()
+    assert spec.target.dataset == spec.real and spec.real.image_shape() == published.real.image_shape()
+    assert spec.attacks[0].model_dump(include={"architecture", "steps", "batch_size", "ema_decay"}) == (
+        published.attacks[0].model_dump(include={"architecture", "steps", "batch_size", "ema_decay"})
+    )
+
+
+def test_the_face_gan_is_nobodys_here_and_has_no_honest_floor() -> None:
+    _, spec = read_spec("faces", [])
+    assert spec.independent == "off" and spec.features.kind == "efficientnet_lite0"
+    assert spec.target.model_dump()["python"] == "ganguard.targets.published_faces:make"
+    assert "that floor is withheld" in presets()["faces"]
 
 
 @pytest.mark.parametrize("name", ["pggan-celeba-64", "sngan-celeba-64", "stylegan2-64"])
