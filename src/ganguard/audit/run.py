@@ -20,7 +20,7 @@ from ganguard.audit.plan.parts import Plan
 from ganguard.audit.plan.plan import make_plan
 from ganguard.audit.spec.spec import Spec
 from ganguard.base.cache import code_version, content_key, remove_temporaries
-from ganguard.base.errors import DataError, StepError
+from ganguard.base.errors import DataError, SpecError, StepError
 from ganguard.base.locks import alone
 from ganguard.report import write_report
 from ganguard.results.records import AuditResults, read_results, write_results
@@ -54,6 +54,8 @@ def audit(
             or holds other files.
         StepError: no copy could be measured.
     """
+    if spec.target_seeds:
+        raise SpecError("target_seeds makes several audits: run them with `audit.several.run_several`.")
     plan = make_plan(spec)
     processes = processes or default_processes(spec.compute)
     directory.mkdir(parents=True, exist_ok=True)

@@ -73,9 +73,10 @@ def audit(
     changes = with_device(changes, device) + ([f"even_if=[{','.join(even_if)}]"] if even_if else [])
     name, listed = audits_listed(spec)
     directory = out or Path("audits") / name
-    if listed:
-        return audit_several(name, listed, changes, directory, dry_run=dry_run, processes=processes)
-    name, parsed = read_spec(spec, changes)
+    parsed = None if listed else read_spec(spec, changes)[1]
+    if parsed is None or parsed.target_seeds:
+        each = listed or [spec]
+        return audit_several(name, each, changes, directory, dry_run=dry_run, processes=processes)
     if dry_run:
         print_plan(parsed, directory, processes)
         return

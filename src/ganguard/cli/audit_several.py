@@ -1,4 +1,5 @@
-"""`ganguard audit` of a spec that lists audits: run each, and lay them side by side on one page."""
+"""`ganguard audit` of a spec that lists audits or target seeds: run each, and lay them side by side on one
+page."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,22 +20,22 @@ def audit_several(
 
     Args:
         name: name of the spec that lists them.
-        listed: their presets or spec files.
+        listed: their presets or spec files; one that has `target_seeds` stands for an audit of each target.
         changes: settings to change in each, as "key=value".
         directory: where each gets a directory of its own, and the common page is written.
         dry_run: print the plans, and do nothing.
         processes: steps that run at once; None for one for each core.
     """
-    from ganguard.audit.several import require_comparable, run_several
+    from ganguard.audit.several import planned_audits, require_comparable, run_several
     from ganguard.audit.spec.reading import read_spec, source_of
 
     sources = [(source_of(each), *read_spec(each, changes)) for each in listed]
     specs = {each: (source, spec) for source, each, spec in sources}
     if dry_run:
         require_comparable(name, specs)
-        for each, (_, spec) in specs.items():
+        for each, audit in planned_audits(specs).items():
             typer.echo(f"{each}:")
-            print_plan(spec, directory / each, processes)
+            print_plan(audit.spec, directory / each, processes)
         return
     from ganguard.cli.display import display
 
@@ -51,7 +52,7 @@ def _print_table(together: "SideBySide", directory: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from ganguard.report.beside import WORDS, columns, failed, rows, warnings
+    from ganguard.report.beside import WORDS, columns, failed, placebo_groups, rows, warnings
     from ganguard.report.weak import SAID
 
     words = WORDS[together.question]
@@ -69,6 +70,9 @@ def _print_table(together: "SideBySide", directory: Path) -> None:
     shown.print(
         f"Fréchet distance of copies to {words.to}, from {together.query_budget:,} images; lower is closer"
     )
+    for group in placebo_groups(together):
+        for found in group.rows:
+            table.add_row(found.heading, *found.cells)
     shown.print(table)
     for verdict in together.verdicts:
         shown.print(f"{verdict.relation} {verdict.statement}: {verdict.outcome} ({verdict.reason}).")

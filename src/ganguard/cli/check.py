@@ -58,6 +58,7 @@ def check(
 
     Example: `ganguard check mine.yaml`
     """
+    from ganguard.audit.several import planned_audits
     from ganguard.audit.spec.reading import audits_listed, read_spec, source_of
     from ganguard.cli.options import with_device
 
@@ -67,10 +68,14 @@ def check(
     codes = {0}
     for each in listed or [spec]:
         named, parsed = read_spec(each, changes)
-        if listed:
+        audits = planned_audits({named: (source_of(each), parsed)})
+        if parsed.target_seeds:  # the trainings of all are alike
+            typer.echo(f"{named}: {len(audits)} targets, of which the first is checked.")
+        elif listed:
             typer.echo(f"{each}:")
-        there = directory / each if listed else directory
-        found = _checked(named, parsed, there, images, processes, source_of(each))
+        first, planned = next(iter(audits.items()))
+        there = directory / first if listed or parsed.target_seeds else directory
+        found = _checked(first, planned.spec, there, images, processes, planned.source)
         _print(found, parsed)
         if found.opened.problems:
             codes.add(2 if found.opened.bad_input else 1)

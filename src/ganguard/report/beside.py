@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from ganguard.report.independent import CLOSER
 from ganguard.report.lists import ratio
-from ganguard.report.numbers import DASH, whole, with_spread
+from ganguard.report.numbers import DASH, number, whole, with_spread
 from ganguard.report.pages import template
 from ganguard.report.tables import Group, Row
 from ganguard.report.target_check import warning_of
@@ -62,7 +62,20 @@ WORDS: dict[Question, Words] = {
         single_note="Ratios of accuracy distances: geometric mean over paired seeds, each with its own "
         "interval of 95 %.",
     ),
+    "targets": Words(
+        title="What holds of every target of this kind?",
+        head="target",
+        by="attacks",
+        to="their target (fidelity)",
+        of="every relation, over targets",
+        whole="Ratios: geometric mean over targets, each of which gives the geometric mean over its seeds. "
+        "Intervals are over targets, and corrected for the comparisons of their relation (Holm 1979).",
+        single="",
+        single_note="",
+    ),
 }
+PLACEBO = "two targets that differ only in their seed"
+"""Heading of the floor row."""
 
 
 def render_beside(found: SideBySide) -> str:
@@ -72,7 +85,7 @@ def render_beside(found: SideBySide) -> str:
         words=WORDS[found.question],
         budget=whole(found.query_budget),
         columns=columns(found),
-        groups=[Group("", tuple(rows(found)))],
+        groups=[Group("", tuple(rows(found))), *placebo_groups(found)],
         ratio=ratio,
         warnings=warnings(found),
         failed=failed(found),
@@ -99,7 +112,7 @@ def failed(found: SideBySide) -> list[str]:
 def honest_columns(found: SideBySide) -> tuple[str, ...]:
     """Return the columns of the table of copies beside honest models."""
     distances = ("copy: FD", "never saw it: FD")
-    return (*distances, CLOSER) if found.question == "architectures" else distances
+    return distances if found.question == "accuracy" else (*distances, CLOSER)
 
 
 def honest_groups(found: SideBySide) -> list[Group]:
@@ -138,11 +151,40 @@ def columns(found: SideBySide) -> tuple[str, ...]:
 
 def rows(found: SideBySide) -> list[Row]:
     """Return the rows of the table."""
-    if found.question == "architectures":
+    if found.question != "accuracy":
         return [_row_of_audit(line) for line in found.lines]
     copies = zip(*(line.copies for line in found.lines), strict=True)
     of_attacks = [Row(each[0].attack, tuple(_cell(copy.distance) for copy in each)) for each in copies]
     return [*of_attacks, Row("the target itself", tuple(_cell(line.to_real) for line in found.lines))]
+
+
+def placebo_groups(found: SideBySide) -> list[Group]:
+    """Return the floor row: how far targets of one spec are apart, spec by spec. None without such targets.
+
+    The number stands under each attack: a copy that is no nearer to its target than another target of its
+    kind is has taken nothing but the kind.
+    """
+    if found.question == "accuracy" or not found.placebos:
+        return []
+    specs = {line.audit: line.of for line in found.lines}
+    apart: dict[str, list[float]] = {}
+    for placebo in found.placebos:
+        apart.setdefault(specs[placebo.one], []).append(placebo.distance)
+    several = len({line.of for line in found.lines}) > 1
+    rows = tuple(
+        Row(
+            f"{PLACEBO}, of {of}" if several else PLACEBO,
+            (*(_spread_of(distances) for _ in found.attacks), DASH, DASH),
+        )
+        for of, distances in apart.items()
+    )
+    return [Group("floor", rows)]
+
+
+def _spread_of(distances: list[float]) -> str:
+    """Return the mean of distances, and the least and the greatest of several."""
+    mean = number(sum(distances) / len(distances))
+    return mean if len(distances) == 1 else f"{mean} ({number(min(distances))} to {number(max(distances))})"
 
 
 def _row_of_audit(line: Line) -> Row:

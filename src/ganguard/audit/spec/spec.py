@@ -102,6 +102,8 @@ class Spec(ChosenFeatures):
             through_defence}` trains through a guess of the defence; `{kind: averaging}` asks for every image
             several times. If a setting is a list, each of its values makes an adversary of its own.
         seeds: each reseeds the purchase and the substitutes, and trains honest models of its own.
+        target_seeds: each trains a target of its own, in the place of `target.train.seed`, and runs the whole
+            audit against it. Intervals are then over targets, and speak of all targets of this kind.
         independent: whether honest models are trained on the real images without a query, and on which
             shares of them: on, off, or {shares: [1, 0.5]}. Without them no copy is called close.
         samples: images in each measured set.
@@ -113,7 +115,7 @@ class Spec(ChosenFeatures):
         for_gpu: whether the trainings are sized for a GPU. `audit` and `check` say so if there is none.
     """
 
-    unsaid: ClassVar[frozenset[str]] = frozenset({"ask"})
+    unsaid: ClassVar[frozenset[str]] = frozenset({"ask", "target_seeds"})
     target: TargetField
     reference: ReferenceField = None
     real: DatasetField
@@ -126,6 +128,7 @@ class Spec(ChosenFeatures):
     defences: ChainsField = ((),)
     adversaries: AdversariesField = (Naive(),)
     seeds: tuple[NonNegative, ...] = (0,)
+    target_seeds: tuple[NonNegative, ...] = ()
     independent: IndependentField = Independent()
     samples: Annotated[Positive, Field(ge=6)] = 5000
     even_if: Words[Literal["target_broken"]] = ()
@@ -147,6 +150,21 @@ class Spec(ChosenFeatures):
         if not seeds or len(set(seeds)) < len(seeds):
             raise ValueError(f"must be one or more distinct whole numbers; got {list(seeds)}")
         return seeds
+
+    @model_validator(mode="after")
+    def _several_targets(self) -> "Spec":
+        wanted = self.target_seeds
+        if wanted and (len(wanted) < 2 or len(set(wanted)) < len(wanted)):
+            raise ValueError(
+                f"target_seeds must be two or more distinct whole numbers; got {list(wanted)}. Set "
+                "target.train.seed for one target"
+            )
+        if wanted and not isinstance(self.target, TrainTarget):
+            raise ValueError(
+                "target_seeds trains targets, and this one exists already. Set target: {train: …}, or leave "
+                "target_seeds out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _distinct_attacks(self) -> "Spec":
@@ -262,6 +280,18 @@ class Spec(ChosenFeatures):
     def remote(self) -> bool:
         """Return whether the target is reached over a network."""
         return not isinstance(self.target, TrainTarget) and self.target.remote
+
+    def of_targets(self) -> "dict[int, Spec]":
+        """Return the spec of each target's audit by the seed of the target; none without `target_seeds`."""
+        if not isinstance(self.target, TrainTarget):
+            return {}
+        trained = self.target
+        return {
+            seed: self.model_copy(
+                update={"target": trained.model_copy(update={"seed": seed}), "target_seeds": ()}
+            )
+            for seed in self.target_seeds
+        }
 
     def scenarios(self) -> list[Scenario]:
         """Return the undefended target first, then every defence with every adversary."""

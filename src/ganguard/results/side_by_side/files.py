@@ -5,7 +5,7 @@ from pathlib import Path
 from ganguard.base.errors import DataError
 from ganguard.base.settings import read_record, shortened
 from ganguard.results.records import read_results
-from ganguard.results.side_by_side import SideBySide, side_by_side
+from ganguard.results.side_by_side import OfTarget, SideBySide, side_by_side
 
 FILE = "side-by-side.json"
 
@@ -32,5 +32,13 @@ def together_again(directory: Path) -> SideBySide:
     """
     before = read_together(directory)
     return side_by_side(
-        before.name, {line.audit: read_results(directory / line.audit) for line in before.lines}
+        before.name,
+        {line.audit: read_results(directory / line.audit) for line in before.lines},
+        targets={
+            line.audit: OfTarget(line.of, line.target_seed)
+            for line in before.lines
+            if line.target_seed is not None
+        },
+        pairs=before.pairs,
+        placebos=before.placebos,
     )

@@ -2,19 +2,20 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from ganguard.base.errors import SpecError
-from ganguard.base.settings import Positive, Settings
+from ganguard.base.settings import NonNegative, Number, Positive, Settings
 from ganguard.results.independent import Closer, comparison, honest_record
 from ganguard.results.measures import DISTANCE
+from ganguard.results.over_targets import Pair
 from ganguard.results.records import Against, AuditResults, Knows, Verdict
 from ganguard.results.soundness import State, soundness
 from ganguard.results.summaries import Summary, summarise, summarise_copies
 from ganguard.results.weak import failed_attacks, weak_in
 from ganguard.results.whose import Whose
 
-Question = Literal["architectures", "accuracy"]
+Question = Literal["architectures", "accuracy", "targets"]
 ELSEWHERE: frozenset[Knows] = frozenset({"another domain", "a copy"})
 """An adversary that has one of these made copies of other images, or none of its own."""
 Planned = Mapping[str, tuple[Collection[Knows], Iterable[int]]]
@@ -58,6 +59,8 @@ class Line(Settings):
         copies: of each attack that is compared.
         state: whether its target is sound.
         reason: what speaks against the target; empty if nothing.
+        of: name of the spec whose `target_seeds` the target is of; empty if it is the spec's only one.
+        target_seed: its seed among these; None for an only target.
     """
 
     audit: str
@@ -67,17 +70,42 @@ class Line(Settings):
     copies: tuple[Copies, ...]
     state: State = "sound"
     reason: str = ""
+    of: str = ""
+    target_seed: NonNegative | None = None
+
+
+class Placebo(Settings):
+    """Two targets that differ in nothing but their seed, and how far they are apart.
+
+    Attributes:
+        one, other: names of their audits.
+        distance: Fréchet distance of their images: the mean over two pairs of draws.
+    """
+
+    one: str
+    other: str
+    distance: Number
+
+
+class OfTarget(NamedTuple):
+    """An audit's place among those of one spec: the spec's name, and the seed of the target."""
+
+    of: str
+    seed: int
 
 
 class SideBySide(Settings):
     """What several audits found together.
 
     Attributes:
-        question: "architectures" (R3; distances of copies are to their target) or "accuracy" (R4 and R5; to
-            real images).
+        question: "architectures" (R3; distances of copies are to their target), "accuracy" (R4 and R5; to
+            real images) or "targets" (every relation, over targets that differ only in their seed).
         query_budget: of the copies.
         verdicts: on each question as a whole.
         ratios: one by one.
+        unit: what the intervals of verdicts are over: seeds of purchase and copy, or targets.
+        pairs: attacks that R4 to R6 and R8 compare over targets.
+        placebos: targets that differ only in their seed, pair by pair.
     """
 
     format: Literal[1] = 1
@@ -88,6 +116,9 @@ class SideBySide(Settings):
     lines: tuple[Line, ...]
     verdicts: tuple[Verdict, ...]
     ratios: tuple[Verdict, ...]
+    unit: Literal["seeds", "targets"] = "seeds"
+    pairs: tuple[Pair, ...] = ()
+    placebos: tuple[Placebo, ...] = ()
 
 
 def shared_by(name: str, planned: Sequence[Planned]) -> Shared:
@@ -111,6 +142,23 @@ def shared_by(name: str, planned: Sequence[Planned]) -> Shared:
     raise SpecError(
         f"{name}: its audits must have two attacks or more in common, and a query budget of all of these."
     )
+
+
+def shared_by_targets(name: str, planned: Sequence[Planned]) -> Shared:
+    """Return what audits of one spec, whose targets differ only in their seed, compare.
+
+    That is the largest budget that most of their attacks have, and the attacks that have it. Raises SpecError
+    if no attack makes copies of the target.
+    """
+    budgets: dict[int, list[str]] = {}
+    for label, (knows, of_attack) in planned[0].items():
+        if not set(knows) & ELSEWHERE:
+            for budget in of_attack:
+                budgets.setdefault(budget, []).append(label)
+    if not budgets:
+        raise SpecError(f"{name}: target_seeds compares copies of targets, and no attack makes any.")
+    budget = max(budgets, key=lambda each: (len(budgets[each]), each))
+    return Shared("targets", tuple(budgets[budget]), budget)
 
 
 def lines_of(found: Mapping[str, AuditResults], shared: Shared, against: Against) -> tuple[Line, ...]:
