@@ -103,7 +103,7 @@ def attack_knowledge(
     from dataclasses import replace
 
     from ganguard.attacks.protocol import Knowledge
-    from ganguard.audit.steps.known import judging, knowledge_of
+    from ganguard.audit.steps.knowledge import judging, knowledge_of
     from ganguard.base.errors import SpecError
     from ganguard.cli.options import load_and_say
     from ganguard.data.splits import split

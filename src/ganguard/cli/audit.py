@@ -72,13 +72,12 @@ def audit(
     spec = _quick_form(spec) if quick else spec
     changes = with_device(changes, device) + ([f"even_if=[{','.join(even_if)}]"] if even_if else [])
     name, listed = audits_listed(spec)
-    directory = out or Path("audits") / name
+    there = out or Path("audits") / name
     parsed = None if listed else read_spec(spec, changes)[1]
     if parsed is None or parsed.target_seeds:
-        each = listed or [spec]
-        return audit_several(name, each, changes, directory, dry_run=dry_run, processes=processes)
+        return audit_several(name, listed or [spec], changes, there, dry_run=dry_run, processes=processes)
     if dry_run:
-        print_plan(parsed, directory, processes)
+        print_plan(parsed, there, processes)
         return
     from ganguard.audit.run import audit as run_audit
     from ganguard.cli.audit_results import print_results
@@ -86,9 +85,9 @@ def audit(
 
     with display() as shown:
         heard, source = saying_first(gpu_line(parsed), shown), source_of(spec)
-        results = run_audit(name, parsed, directory, processes=processes, listener=heard, source=source)
+        results = run_audit(name, parsed, there, processes=processes, listener=heard, source=source)
     _say_cached(shown)
-    print_results(results, directory)
+    print_results(results, there)
     require_all(results.failures)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from ganguard.audit.plan import adversary_work as work
 from ganguard.audit.plan.parts import Copy, Ground, PurchasePlan, SubstitutePlan
 from ganguard.audit.plan.step import WAITED_FOR, Input, Step
+from ganguard.audit.spec.judge import pinned_judge
 from ganguard.audit.spec.scenarios import Scenario
 from ganguard.audit.spec.spec import Spec
 from ganguard.targets.ask import Ask, asked_for
@@ -48,11 +49,11 @@ def purchase_plan(
     return PurchasePlan(buyer, seed, queries, bought, replay, ask)
 
 
-def known_step(ground: Ground, fraction: float, seed: int) -> Step:
+def known_step(spec: Spec, ground: Ground, fraction: float, seed: int) -> Step:
     """Return the step that chooses a share (`fraction`) of the real images for the adversary of a seed."""
     return Step(
         f"known real images, {100 * fraction:.10g} %, seed {seed}",
-        work.KnownSettings(real_fraction=fraction, seed=seed),
+        work.KnownSettings(real_fraction=fraction, seed=seed, judge=pinned_judge(spec.judge_features)),
         work.KnownInputs(Input(ground.trained_on), Input(ground.features), Input(ground.yardsticks)),
         cost=WAITED_FOR,
     )
@@ -85,7 +86,7 @@ def train_step(
         target=Input(ground.target_in(scenario)),
         purchase=Input(bought.purchase, str(needs.purchase)) if bought else None,
         known=real_images,
-        features=Input(ground.features) if real_images else None,  # for the adversary's judge
+        features=Input(ground.features) if real_images and spec.judge_features == "audit" else None,
         domain_images=Input(ground.domain_of(needs.domain.dataset).real) if needs.domain else None,
         stolen=Input(stolen) if stolen else None,
         bought=ground.bought_before if bought else None,

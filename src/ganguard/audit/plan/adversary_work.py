@@ -9,24 +9,35 @@ from pydantic import SerializeAsAny
 from ganguard.attacks.protocol import AttackSettings
 from ganguard.audit.plan.step import Inputs, StepSettings, T
 from ganguard.audit.spec.adversaries import Averaging
+from ganguard.audit.spec.judge import JudgeField
 from ganguard.base.plugins import PluginTable
-from ganguard.base.settings import NonNegative, Positive
+from ganguard.base.settings import NonNegative, Positive, read_yaml
 from ganguard.defences.protocol import Defence
 from ganguard.metrics.features.network import FeatureSettings, parse_features
 from ganguard.targets.ask import UNIFORM, Ask
 from ganguard.targets.protocol import Codes
 
-JUDGED_WITH = "random_network"
-"""What an adversary judges copies with that has nothing but its purchase: anybody can make this network."""
+JUDGED_WITH = "{kind: random_network, seed: 2}"
+"""What an adversary judges copies with that has nothing but its purchase: anybody can make this network, and no
+grader has its weights."""
 COPY_DRAWS = 2  # sets of a copy's images that are measured
 
 
 class KnownSettings(StepSettings):
-    """Choose the real images that an adversary holds."""
+    """Choose the real images that an adversary holds.
+
+    Attributes:
+        judge: the network of its judge: "own", "audit", or a network's settings.
+    """
 
     kind: ClassVar[str] = "known"
     real_fraction: float
     seed: NonNegative
+    judge: JudgeField = "own"
+
+    def networks(self) -> tuple[FeatureSettings, ...]:
+        """Return the network of the judge."""
+        return () if isinstance(self.judge, str) else (self.judge,)
 
 
 @dataclass(frozen=True)
@@ -116,7 +127,7 @@ class SubstituteSettings(BuyerSettings):
 
     def networks(self) -> tuple[FeatureSettings, ...]:
         """Return the network that copies are judged with."""
-        return (parse_features(self.judged_with),) if self.judged_with else ()
+        return (parse_features(read_yaml(self.judged_with, "judged_with")),) if self.judged_with else ()
 
     def defences(self) -> tuple[Defence, ...]:
         """Return the guessed defences."""

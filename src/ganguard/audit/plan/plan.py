@@ -44,7 +44,7 @@ def make_plan(spec: Spec) -> Plan:
     bought = _purchases(spec, ground)
     fractions = {copy.needs().real_fraction for copy in spec.trained_copies()} - {None}
     known = {
-        (fraction, seed): known_step(ground, fraction, seed)
+        (fraction, seed): known_step(spec, ground, fraction, seed)
         for fraction, seed in product(sorted(filter(None, fractions)), spec.seeds)
     }
     copies = _Copies(spec, ground, bought, known)

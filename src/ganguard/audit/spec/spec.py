@@ -1,7 +1,7 @@
 """The spec of an audit: what is audited, by which attacks, behind which defences, and how it is measured."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import (
     BeforeValidator,
@@ -107,6 +107,9 @@ class Spec(ChosenFeatures):
         independent: whether honest models are trained on the real images without a query, and on which
             shares of them: on, off, or {shares: [1, 0.5]}. Without them no copy is called close.
         samples: images in each measured set.
+        judge_features: the network by which an adversary that holds real images judges its own work. "own":
+            a small classifier trained on these images, or a random network if they have no classes; it is
+            never the one that grades. "audit" is the one that grades; or a network as in `features`.
         even_if: findings that would stop the audit, and shall not, as a word or a list. "target_broken": the
             target is no nearer to real images than noise is, or covers none of them.
         compute: device, and threads of each process.
@@ -115,7 +118,7 @@ class Spec(ChosenFeatures):
         for_gpu: whether the trainings are sized for a GPU. `audit` and `check` say so if there is none.
     """
 
-    unsaid: ClassVar[frozenset[str]] = frozenset({"ask", "target_seeds"})
+    unsaid = ChosenFeatures.unsaid | {"ask", "target_seeds"}
     target: TargetField
     reference: ReferenceField = None
     real: DatasetField

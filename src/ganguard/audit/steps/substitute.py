@@ -12,7 +12,7 @@ from ganguard.attacks.subsampling.refinement_files import KEPT
 from ganguard.audit.plan.adversary_work import SubstituteInputs, SubstituteSettings
 from ganguard.audit.steps.call import Digests, Kind, StepCall
 from ganguard.audit.steps.guess import guess_of
-from ganguard.audit.steps.known import judging, knowledge
+from ganguard.audit.steps.knowledge import judging, knowledge
 from ganguard.audit.steps.purchase import open_to_adversary, price_of
 from ganguard.audit.steps.real import load_real
 from ganguard.audit.steps.substitute_files import write_queries
@@ -51,7 +51,7 @@ def _knowledge(
     """Return what the adversary knows beyond the API. target: the target as it meets it."""
     inputs, settings = call.inputs, call.settings
     known = Knowledge()
-    if inputs.known and inputs.features:
+    if inputs.known:
         known = knowledge(inputs.known, inputs.features, call.compute)
     if settings.judged_with:
         known = replace(known, judge_by=judging(settings.judged_with, call.compute))
@@ -82,7 +82,7 @@ _JUDGES = (
     "ganguard.metrics.features",
     "ganguard.metrics.cubic_kernel",
     "ganguard.metrics.kernel",
-    "ganguard.audit.steps.known",
+    "ganguard.audit.steps.knowledge",
 )
 
 SUBSTITUTE = Kind(
@@ -107,7 +107,7 @@ SUBSTITUTE = Kind(
     ),
     code_with={
         # An adversary that holds real images, or judges by its purchase, has a judge, and that measures.
-        "known": (*_JUDGES, "ganguard.audit.steps.known_files"),
+        "known": (*_JUDGES, "ganguard.audit.steps.judge", "ganguard.audit.steps.known_files"),
         "judged_with": _JUDGES,
         "guess": (
             "ganguard.defences",

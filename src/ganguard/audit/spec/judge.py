@@ -1,0 +1,25 @@
+"""What a spec says of the network by which an adversary's own judge compares images."""
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, SerializeAsAny
+
+from ganguard.metrics.features.network import FeatureSettings, parse_features, pinned
+
+Judge = FeatureSettings | Literal["own", "audit"]
+
+
+def _judge(value: object) -> Judge:
+    if value == "own":
+        return "own"
+    return "audit" if value == "audit" else parse_features(value)
+
+
+JudgeField = Annotated[SerializeAsAny[FeatureSettings] | Literal["own", "audit"], BeforeValidator(_judge)]
+"""A field that names the network: "own" is made from the adversary's real images alone, "audit" is the
+grader's."""
+
+
+def pinned_judge(judge: Judge) -> Judge:
+    """Return the network with the digest of the files that it names, if it names any."""
+    return judge if isinstance(judge, str) else pinned(judge)

@@ -1,0 +1,84 @@
+"""The feature network of an adversary's own judge, made from nothing but the real images that it holds.
+
+It is another network than the one that grades: a judge that saw what the grader sees would choose what the
+grader likes.
+"""
+
+from pathlib import Path
+
+from torch import Tensor
+
+from ganguard.base.cache import tensor_digest, write_json, write_tensors
+from ganguard.base.compute import Compute
+from ganguard.base.errors import MetricError
+from ganguard.base.images import colours_of
+from ganguard.base.labels import Labels
+from ganguard.base.seeds import derived_seed, seeded_weights
+from ganguard.comparison.embedding import Embedding, FeatureDescription, load_embedding
+from ganguard.metrics.features.classifier import WEIGHTS, Classifier
+from ganguard.metrics.features.network import FeatureSettings, Standardisation, extract, load_features
+from ganguard.metrics.features.random_network import RandomNetwork
+from ganguard.training.supervised import train_classifier
+
+_FOLDER = "judge"
+WITHOUT_CLASSES = RandomNetwork(seed=2)
+"""Of a judge whose images have no classes. Neither the grader's random weights nor those that adversarial
+noise misleads by default have this seed."""
+
+
+def write_judge(
+    settings: FeatureSettings | None,
+    directory: Path,
+    own: Tensor,
+    everything: Tensor,
+    labels: Labels | None,
+    compute: Compute,
+    *,
+    seed: int,
+) -> str:
+    """Make the network below the directory of a known step, and return a digest of its weights.
+
+    Args:
+        settings: the network; None takes a small classifier, or a random network if there are no classes.
+        directory: of the step.
+        own: the real images (m, C, H, W) uint8 that the adversary trains with.
+        everything: all that it holds, which give the features their scale.
+        labels: the classes of `own`; None without any.
+        compute: device type and threads.
+        seed: of the adversary.
+
+    Raises MetricError if a classifier is wanted, and there are no two classes to learn.
+    """
+    learnt = labels.of(labels.numbers >= 0) if labels is not None else None
+    has_classes = learnt is not None and len(learnt.numbers.unique()) > 1
+    chosen = settings or (Classifier(width=24, dimensions=48, steps=300) if has_classes else WITHOUT_CLASSES)
+    there = directory / _FOLDER
+    there.mkdir(exist_ok=True)
+    if isinstance(chosen, Classifier):
+        if labels is None or learnt is None or not has_classes:
+            raise MetricError(
+                "judge_features: classifier learns the classes of the adversary's real images, and there are "
+                "fewer than two. Leave judge_features out, or set random_network."
+            )
+        with seeded_weights(derived_seed(seed, "judge")):
+            network = chosen.untrained(colours_of(own.shape[1]), len(learnt.names))
+        rows = own[labels.numbers >= 0]
+        trained = derived_seed(seed, "judge")
+        train_classifier(network, rows, learnt.numbers, steps=chosen.steps, seed=trained, compute=compute)
+        write_tensors(there / WEIGHTS, network.cpu().state_dict())
+    network = load_features(chosen, there, own.shape[1])
+    scale = Standardisation.fit(extract(network, everything, compute), "the adversary's own set")
+    write_tensors(there / "scale.safetensors", {"mean": scale.mean, "std": scale.std})
+    said = FeatureDescription(
+        settings=chosen.model_dump(mode="json"),
+        channels=colours_of(own.shape[1]),
+        dimensions=len(scale.mean),
+        held_out_accuracy=None,
+    )
+    write_json(there / "features.json", said.model_dump(mode="json"))
+    return tensor_digest({**network.state_dict(), "scale/mean": scale.mean, "scale/std": scale.std})
+
+
+def read_judge(known: Path, compute: Compute) -> Embedding:
+    """Return the network that a known step wrote."""
+    return load_embedding(known / _FOLDER, compute)
