@@ -20,6 +20,7 @@ from ganguard.targets.conditions import Conditions
 # the defence always has an effect.
 STRENGTHS: dict[str, tuple[str, list[Any]]] = {
     "adversarial_noise": ("budget", [0, 8, 32]),
+    "carlini_wagner": ("distance", [0, 0.1, 0.4]),
     "gaussian_filter": ("sigma", [0, 0.6, 1.5]),
     "gaussian_noise": ("std", [0, 0.1, 0.4]),
     "jpeg": ("quality", [None, 80, 10]),

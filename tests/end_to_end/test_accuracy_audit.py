@@ -9,6 +9,7 @@ from doctored import NETWORK, run
 
 from ganguard.attacks.subsampling import metropolis_hastings
 from ganguard.base.errors import DataError, TargetError
+from ganguard.report.tables import distance_table
 from ganguard.results.records import AuditResults, read_results
 
 REAL = {**NETWORK, "query_budget": 60, "real_fraction": 0.05, "real_steps": 4, "judge_every": 2}
@@ -51,6 +52,23 @@ def test_each_attack_is_measured_under_each_seed(results: AuditResults) -> None:
 def test_all_attacks_of_a_seed_share_one_purchase(results: AuditResults) -> None:
     assert [a.bought for a in results.accounts if a.role == "adversary"] == [60, 60]
     assert {use.used for use in results.used} == {60}
+
+
+def test_accuracy_is_measured_to_held_out_images_and_to_those_of_the_training(results: AuditResults) -> None:
+    both = [results.select(metric="frechet_distance", against=split) for split in ("reference", "train")]
+    held_out, trained = (
+        {(m.subject, m.attack, m.seed, m.draw, m.recipe): m for m in found} for found in both
+    )
+    copies = {"target", "noise", "substitute", "independent", "purchase", "refined", "plain"}
+    assert {subject for subject, *_ in trained} == copies
+    assert trained.keys() == {key for key in held_out if key[0] in copies}
+    assert {m.compared for m in trained.values()} == {results.real_images["train"]}
+    assert {m.compared for m in held_out.values() if m.subject == "target"} == {
+        results.real_images["reference"]
+    }
+    columns, groups = distance_table(results)
+    place = columns.index("to training images")
+    assert all(row.cells[place] for group in groups for row in group.rows)
 
 
 def test_what_just_keeping_the_real_images_gives_is_shown(results: AuditResults) -> None:

@@ -91,6 +91,7 @@ def test_a_purchase_is_stored_and_read_back_bit_for_bit(
         {"kind": "median_filter", "size": 3},
         {"kind": "gaussian_noise", "std": 0.1},
         {"kind": "adversarial_noise", "budget": 8, "steps": 2},
+        {"kind": "carlini_wagner", "distance": 0.5, "steps": 4, "searches": 1},
     ],
     ids=lambda defence: defence["kind"],
 )

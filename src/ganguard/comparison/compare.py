@@ -29,7 +29,7 @@ from ganguard.metrics import Balls, NiqeModel, fit_niqe, frechet_distance, has_t
 from ganguard.metrics.ndb_jsd import Bins, different_rows
 from ganguard.metrics.niqe import SMALLEST_BLOCK, niqe_block
 from ganguard.results.measure import Of
-from ganguard.results.measures import DISTANCE, Measure
+from ganguard.results.measures import DISTANCE, MEASURES, Measure
 from ganguard.results.records import Against, Measurement, Subject
 
 NEIGHBOURS = 5  # k of precision, recall, density and coverage
@@ -80,6 +80,15 @@ def frechet_record(subject: Subject, x: Tensor, y: Tensor, name: Against, draw: 
     """Return the Fréchet distance alone, without a spread: one of many that have a spread together."""
     value = Value(frechet_distance(x, y), None)
     return _records(subject, {DISTANCE: value}, name, len(x), len(y), draw)[0]
+
+
+def compare_with_train(subject: Subject, measured: Tensor, train: Tensor, draw: int = 0) -> Measurement:
+    """Return the Fréchet distance of features (N, D) to those (M, D) of the real train split, with spread.
+
+    It is the paper's accuracy, the distance to p_r. A model that remembers training images looks near by it.
+    """
+    value = of_features(MEASURES[DISTANCE], measured, train)
+    return _records(subject, {DISTANCE: value}, "train", len(measured), len(train), draw)[0]
 
 
 def halvings(pool: Tensor, count: int) -> list[Measurement]:

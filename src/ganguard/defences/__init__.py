@@ -7,6 +7,7 @@ DEFENCES = PluginTable(
     "ganguard.defences",
     {
         "adversarial_noise": "ganguard.defences.output_adversarial_noise:AdversarialNoise",
+        "carlini_wagner": "ganguard.defences.output_carlini_wagner:CarliniWagner",
         "gaussian_filter": "ganguard.defences.output_filter:GaussianFilter",
         "gaussian_noise": "ganguard.defences.output_noise:GaussianNoise",
         "jpeg": "ganguard.defences.output_jpeg:Jpeg",

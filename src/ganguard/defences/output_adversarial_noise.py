@@ -6,31 +6,23 @@ describe three ways to keep pixels in range. Optimising over tanh, their choice,
 white pixels, of which digits are full; so the first way, projection, is used here.
 """
 
-from collections.abc import Callable
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 import torch
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 from torch import Tensor
 
-from ganguard.base.errors import SpecError
-from ganguard.base.images import to_float
-from ganguard.base.settings import LONGEST_VALUE, Float, Plain, Positive, one_line
-from ganguard.defences.protocol import OutputDefence, Tools
+from ganguard.base.settings import Float, Positive
+from ganguard.defences.misleading import BYTE, MisleadingNoise, Network, searched
+from ganguard.defences.protocol import Tools
 from ganguard.defences.streams import Streams
-from ganguard.targets.batching import MICRO_BATCH, in_micro_batches
 
-BYTE = 1 / 127.5  # one step of a byte on the scale of [-1, 1]
 STEPS = 20
 OVERSHOOT = 2.5  # length of a gradient step, in units of budget / steps (Madry et al. 2018)
-# Micro-batches of larger images hold fewer of them, since even a request of one image is filled up to one.
-PIXELS_AT_ONCE = MICRO_BATCH * 64 * 64
 _NOTHING = 1e-12
 
-Network = Callable[[Tensor], Tensor]
 
-
-class AdversarialNoise(OutputDefence):
+class AdversarialNoise(MisleadingNoise):
     """Perturb images so that a feature network sees others.
 
     Attributes:
@@ -39,55 +31,26 @@ class AdversarialNoise(OutputDefence):
             bytes, so that the budget always holds.
         norm: how the size is measured.
         steps: steps of the optimisation.
-        network: the feature network that is misled: its name, or a mapping as in `features`. A network by
-            which the audit also measures would flatter the defence; the default differs from those.
     """
 
     kind: Literal["adversarial_noise"] = "adversarial_noise"
     budget: Annotated[Float, Field(ge=0, le=255)]
     norm: Literal["linf", "l2"] = "linf"
     steps: Positive = STEPS
-    network: Annotated[Plain, BeforeValidator(lambda v: {"kind": v} if isinstance(v, str) else v)] = Field(
-        default={"kind": "random_network", "seed": 1}, validate_default=True
-    )
 
     def label(self) -> str:
         """Return the kind, the budget, and the settings that differ from the defaults."""
-        kind = str(self.network.get("kind"))
-        against = "" if kind == "random_network" else f", against {kind}"
         steps = "" if self.steps == STEPS else f", {self.steps} steps"
-        return f"adversarial noise {self.budget:g}" + (" L2" if self.norm == "l2" else "") + steps + against
+        return (
+            f"adversarial noise {self.budget:g}"
+            + (" L2" if self.norm == "l2" else "")
+            + steps
+            + self.against()
+        )
 
     def scaled(self, factor: float) -> Self:
         """Return the defence with `factor` times the budget."""
         return self.model_copy(update={"budget": min(255.0, self.budget * factor)})
-
-    def require(self, image_shape: tuple[int, int, int], tools: Tools) -> None:
-        """Raise InputError if the feature network cannot be made, or cannot see images (C, H, W)."""
-        network = self._network(tools)
-        try:
-            network(torch.zeros(1, *image_shape))
-        except (RuntimeError, ValueError) as problem:  # torch raises the first, other libraries the second
-            channels, height, width = image_shape
-            raise SpecError(
-                f"adversarial_noise: network: {self.network.get('kind')} cannot see images of "
-                f"{height}x{width} pixels and {channels} channels ({one_line(problem, LONGEST_VALUE)}). "
-                "Choose another network."
-            ) from None
-
-    def version(self, tools: Tools) -> dict[str, Any]:
-        """Return the version of the defence and of the feature network."""
-        return super().version(tools) | {
-            "network": tools.version_of(self.network) if tools.version_of else None
-        }
-
-    def _network(self, tools: Tools) -> Network:
-        if tools.network_of is None:
-            raise SpecError(
-                "adversarial_noise needs a feature network, but was given no means of making one: pass "
-                "Tools(network_of=...)."
-            )
-        return tools.network_of(self.network)
 
     def change(self, images: Tensor, streams: Streams, tools: Tools) -> Tensor:
         """Return images (N, C, H, W) uint8, each with a perturbation of its own.
@@ -96,23 +59,10 @@ class AdversarialNoise(OutputDefence):
         """
         if len(images) == 0 or self.budget == 0 or (self.norm == "linf" and self.budget < 1):
             return images  # there are none, or no byte may change
-        network = self._network(tools)
+        network = self.network_by(tools)
         search = self._linf if self.norm == "linf" else self._l2
-
-        def perturb(rows: Tensor) -> Tensor:
-            with torch.inference_mode(False), torch.enable_grad():
-                clean, begin = (part.clone() for part in rows.chunk(2, 1))
-                return search(network, clean, begin)
-
-        at_once = max(1, min(MICRO_BATCH, PIXELS_AT_ONCE // images[0, 0].numel()))
-        changed = torch.empty_like(images)
-        for first in range(0, len(images), at_once):  # floats of all images would take much memory
-            part = slice(first, first + at_once)
-            start = streams[part].uniform(images[0].numel()).float().mul_(2).sub_(1).view(images[part].shape)
-            rows = torch.cat([to_float(images[part]), start], 1)
-            found = in_micro_batches(perturb, rows, torch.device("cpu"), at_once)
-            changed[part] = (images[part] + (found / BYTE).trunc_()).clamp_(0, 255).to(torch.uint8)
-        return changed
+        found = searched(images, streams, lambda clean, begin: search(network, clean, begin))
+        return (images + (found / BYTE).trunc_()).clamp_(0, 255).to(torch.uint8)
 
     def _linf(self, network: Network, x: Tensor, start: Tensor) -> Tensor:
         """Return noise optimised along the gradient's signs, from a random start in the box."""

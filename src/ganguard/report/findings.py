@@ -55,6 +55,8 @@ class Bought:
 
 TWO_DRAWS = Yardstick("target", "target", "two draws of the target", "two draws")
 TARGET_TO_REAL = Yardstick("target", "reference", "target to real images", "target–real")
+TARGET_TO_TRAIN = Yardstick("target", "train", "target to training images", "target–train")
+NOISE_TO_TRAIN = Yardstick("noise", "train", "noise to training images", "noise")
 REAL_HALVES = Yardstick("real", "reference", "two halves of the real images", "real halves")
 TWO_SPLITS = Yardstick("train", "reference", "train split to reference split", "two splits")
 NOISE_TO_TARGET = Yardstick("noise", "target", "noise to target", "noise")
@@ -66,10 +68,12 @@ DOMAIN_HALVES = Yardstick("real", "domain", "two halves of its images", "its hal
 YARDSTICKS = (
     TWO_DRAWS,
     TARGET_TO_REAL,
+    TARGET_TO_TRAIN,
     REAL_HALVES,
     TWO_SPLITS,
     NOISE_TO_TARGET,
     NOISE_TO_REAL,
+    NOISE_TO_TRAIN,
     TARGET_ALONE,
     REAL_ALONE,
     DOMAIN_SPLITS,

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from ganguard.report.findings import (
     NOISE_TO_REAL,
     NOISE_TO_TARGET,
+    NOISE_TO_TRAIN,
     TARGET_TO_REAL,
+    TARGET_TO_TRAIN,
     TWO_DRAWS,
     YARDSTICKS,
     budgets_planned,
@@ -182,11 +184,13 @@ def spread_of_yardsticks(results: AuditResults) -> str:
 def distance_table(results: AuditResults) -> tuple[tuple[str, ...], tuple[Group, ...]]:
     """Return the Fréchet distance of every copy, of the bought images, of yardsticks and of honest models.
 
-    It is from the target, from real images, and from those of another domain if copies were moved to one. The
+    It is from the target, from held-out real images, from those of the train split (the paper's p_r) and, if
+    copies were moved to one, from those of another domain. The
     last column says whether a copy is closer than a model that never saw the target.
     """
     moved: tuple[Against, ...] = ("domain",) if results.select(against="domain") else ()
-    beside: tuple[Against, ...] = ("target", "reference", *moved)
+    trained: tuple[Against, ...] = ("train",) if results.select(against="train") else ()
+    beside: tuple[Against, ...] = ("target", "reference", *trained, *moved)
     copies: list[Row] = []
     for attack in results.attacks:
         for budget in attack.query_budgets:
@@ -217,11 +221,16 @@ def distance_table(results: AuditResults) -> tuple[tuple[str, ...], tuple[Group,
     yardsticks = [
         Row(name, ("", *(cell(of_yardstick(results, ruler), PRINTED_DECIMALS) for ruler in rulers)))
         for name, rulers in (
-            ("the target itself", (TWO_DRAWS, TARGET_TO_REAL)),
-            ("noise images", (NOISE_TO_TARGET, NOISE_TO_REAL)),
+            ("the target itself", (TWO_DRAWS, TARGET_TO_REAL, TARGET_TO_TRAIN)[: 2 + len(trained)]),
+            ("noise images", (NOISE_TO_TARGET, NOISE_TO_REAL, NOISE_TO_TRAIN)[: 2 + len(trained)]),
         )
     ]
     headings = ("queries", "fidelity: to the target", "accuracy: to real images")
-    columns = (*headings, *(("to the other domain",) if moved else ()), CLOSER)
+    columns = (
+        *headings,
+        *(("to training images",) if trained else ()),
+        *(("to the other domain",) if moved else ()),
+        CLOSER,
+    )
     groups = (copies, purchases, [*honest_rows, *yardsticks])
     return columns, tuple(Group("", tuple(rows)) for rows in groups)

@@ -33,6 +33,11 @@ HEADINGS: dict[Against, tuple[str, str]] = {
         "Each set of images against the reference split of the real images, and the two halves against "
         "each other",
     ),
+    "train": (
+        "Accuracy: distance to the real training images (the paper's p_r)",
+        "Each set of images against the train split of the real images, which targets and honest models "
+        "learn from: what remembers them looks near",
+    ),
     "domain": (
         "Transfer: distance to the other domain's held-out real images",
         "Each set of images against the reference split of the domain that copies were moved to",

@@ -51,7 +51,7 @@ Subject = Literal[
     "noise",
 ]
 Depicted = Literal[Subject, "kept", "dropped", "direction"]
-Against = Literal["target", "reference", "domain", "purchase", "known", "undefended", "nothing"]
+Against = Literal["target", "reference", "train", "domain", "purchase", "known", "undefended", "nothing"]
 Knows = Literal["real images", "discriminator", "another domain", "a copy"]
 Role = Literal["auditor", "adversary"]
 Outcome = Literal["holds", "fails", "undecided"]
@@ -84,6 +84,8 @@ class Measurement(Sparse, Whose):
         metric: a name in MEASURES. Fréchet distance against the target is fidelity, against the reference
             split accuracy. A distance whose bias was removed (Fréchet infinity, kernel) may lie below 0.
         against: what they were compared with. "target" is the undefended target, even behind a defence.
+            "train": the train split of the real images, the paper's p_r: accuracy, but favouring what
+            remembers them.
             "domain": the reference split of the domain that a copy was moved to. "purchase": the bought
             images that the copy was trained on. "known": the real images that its adversary trained it on.
             "undefended": the image of the same code that no defence changed. "nothing": the number is of one

@@ -20,6 +20,7 @@ Distances = dict[int, float]  # by seed
 _DISTANCES: dict[Against, str] = {
     "target": "fidelity distance",
     "reference": "accuracy distance",
+    "train": "accuracy distance (to training images)",
     "domain": "distance to the other domain",
 }
 

@@ -15,6 +15,7 @@ from ganguard.base.errors import SpecError
 from ganguard.base.images import to_float
 from ganguard.defences import output_jpeg
 from ganguard.defences.output_adversarial_noise import AdversarialNoise
+from ganguard.defences.output_carlini_wagner import CarliniWagner
 from ganguard.defences.output_filter import GaussianFilter, MedianFilter
 from ganguard.defences.output_jpeg import Jpeg
 from ganguard.defences.output_noise import GaussianNoise
@@ -223,3 +224,33 @@ def test_subsampling_may_be_written_as_a_number() -> None:
     assert parse_defence({"kind": "jpeg", "quality": 50, "subsampling": 422}).subsampling == "422"  # type: ignore[attr-defined]
     with pytest.raises(SpecError, match="subsampling: input should be '444'"):
         parse_defence({"kind": "jpeg", "quality": 50, "subsampling": 421})
+
+
+def _pixels(images: Tensor) -> Tensor:
+    return images.flatten(1)
+
+
+def test_carlini_wagner_finds_the_least_noise_where_it_is_known() -> None:
+    """If features are pixels, moving them by a share of their length takes noise of just that length."""
+    images = (torch.rand(6, 1, 12, 12, generator=torch.Generator().manual_seed(3)) * 255).to(torch.uint8)
+    clean = to_float(images)
+    for distance in (0.2, 0.5):
+        defence = CarliniWagner(distance=distance, steps=60, searches=5)
+        changed = to_float(defence.change(images, _streams(6), Tools(lambda _: _pixels)))
+        length = (changed - clean).flatten(1).norm(dim=1) / clean.flatten(1).norm(dim=1)
+        assert ((length / distance - 1).abs() < 0.1).all(), length
+
+
+def test_carlini_wagner_takes_less_noise_than_gradient_steps_of_a_fixed_budget() -> None:
+    """Both move the features about as far; the one that minimises needs the smaller perturbation."""
+    network = load_features(parse_features("random_network"), Path(), 1)
+    images = (torch.rand(8, 1, 8, 8, generator=torch.Generator().manual_seed(4)) * 255).to(torch.uint8)
+    tools, clean = Tools(lambda _: network.features), network.features(to_float(images))
+    sizes, moves = [], []
+    for defence in (CarliniWagner(distance=0.5, steps=60), AdversarialNoise(budget=24, norm="linf")):
+        changed = defence.change(images, _streams(8), tools)
+        sizes.append((changed.double() - images.double()).square().mean())
+        moves.append((network.features(to_float(changed)) - clean).norm(dim=1) / clean.norm(dim=1))
+    per_size = [move.mean() / size.sqrt() for move, size in zip(moves, sizes, strict=True)]
+    assert per_size[0] > per_size[1]
+    assert (moves[0] > 0.45).all()

@@ -18,8 +18,8 @@ from ganguard.targets.ask import UNIFORM, Ask
 from ganguard.targets.protocol import Codes
 
 JUDGED_WITH = "{kind: random_network, seed: 2}"
-"""What an adversary judges copies with that has nothing but its purchase: anybody can make this network, and no
-grader has its weights."""
+"""What an adversary judges copies with that has nothing but its purchase: anybody can make this network, and
+no grader has its weights."""
 COPY_DRAWS = 2  # sets of a copy's images that are measured
 
 

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, PlainSerializer
 from ganguard.base.cache import canonical_json
 from ganguard.base.errors import SpecError
 from ganguard.defences.input_semantic_interpolation import SemanticInterpolation
-from ganguard.defences.output_adversarial_noise import AdversarialNoise
+from ganguard.defences.misleading import MisleadingNoise
 from ganguard.defences.protocol import Defence, chain_label, parse_chain
 from ganguard.metrics.features.network import parse_features, pinned
 
@@ -30,12 +30,12 @@ def settled(chain: Chain) -> Chain:
     """
 
     def settle(defence: Defence) -> Defence:
-        if not isinstance(defence, AdversarialNoise):
+        if not isinstance(defence, MisleadingNoise):
             return defence
         network = pinned(parse_features(defence.network))
         if network.learns_labels:
             raise SpecError(
-                f"adversarial_noise: network: {network.kind} must be trained first. "
+                f"{defence.kind}: network: {network.kind} must be trained first. "
                 "Name one that needs no training."
             )
         return defence.model_copy(update={"network": network.model_dump(mode="json")})

@@ -23,6 +23,7 @@ from ganguard.comparison.compare import (
     by_itself,
     compare,
     compare_pixels,
+    compare_with_train,
     compare_with_training,
 )
 from ganguard.comparison.embedding import Embedding
@@ -53,6 +54,7 @@ def run_measure(call: Call) -> Digests:
         beside = partial(compare, "substitute", balls, draw=draw, published=published)
         measurements += beside(yardsticks.draws[draw], "target")
         measurements += beside(yardsticks.reference, "reference")
+        measurements.append(compare_with_train("substitute", balls.points, yardsticks.train, draw))
         if classes:
             seen = Seen.of(classes.names, balls.points, labels, probabilities)
             measurements += classes.compare("substitute", seen, draw)
@@ -72,7 +74,7 @@ def run_measure(call: Call) -> Digests:
                 save_by_class(images, labels, classes.names, call.directory)
         call.progress(draw + 1, DRAWS, "measuring")
     if bought is not None:
-        measurements += compare_refined(inputs.substitute, bought, yardsticks.reference)
+        measurements += compare_refined(inputs.substitute, bought, yardsticks)
     return {"result": content_key(measurements=write_measurements(call.directory, measurements))}
 
 
@@ -97,7 +99,7 @@ def _beside_training(
     return found
 
 
-def compare_refined(substitute: Path, bought: Tensor, reference: Balls) -> list[Measurement]:
+def compare_refined(substitute: Path, bought: Tensor, yardsticks: Yardsticks) -> list[Measurement]:
     """Measure whether refining brought the purchase closer to the reference split.
 
     The refined set is measured, and beside it the set that Algorithm 1, as the paper states it, would have
@@ -106,7 +108,7 @@ def compare_refined(substitute: Path, bought: Tensor, reference: Balls) -> list[
     Args:
         substitute: directory of its step.
         bought: features (N, D) of the purchase.
-        reference: features of the reference split.
+        yardsticks: what it is compared with.
     """
     if not (substitute / KEPT).is_file():
         return []
@@ -116,7 +118,8 @@ def compare_refined(substitute: Path, bought: Tensor, reference: Balls) -> list[
         rows = kept.get("kept" if subject == "refined" else "plain")
         if rows is not None and len(rows) > NEIGHBOURS:
             balls = Balls.around(bought[rows], k=NEIGHBOURS)
-            found += compare(subject, balls, reference, "reference")
+            found += compare(subject, balls, yardsticks.reference, "reference")
+            found.append(compare_with_train(subject, balls.points, yardsticks.train))
     return found
 
 

@@ -12,7 +12,7 @@ from ganguard.audit.steps.measurements import DRAWS, MEASURES, write_measurement
 from ganguard.audit.steps.purchase_files import open_purchase
 from ganguard.audit.steps.yardstick_files import Yardsticks
 from ganguard.base.cache import content_key, tensor_digest, write_tensors
-from ganguard.comparison.compare import NEIGHBOURS, compare, compare_with_training
+from ganguard.comparison.compare import NEIGHBOURS, compare, compare_with_train, compare_with_training
 from ganguard.comparison.embedding import load_embedding
 from ganguard.metrics import Balls
 from ganguard.results.records import Measurement
@@ -58,6 +58,7 @@ def _measure(bought: Tensor, yardsticks: Yardsticks) -> list[Measurement]:
         return found
     balls = Balls.around(bought, k=NEIGHBOURS)
     found += compare("purchase", balls, yardsticks.reference, "reference")
+    found.append(compare_with_train("purchase", bought, yardsticks.train))
     for draw in range(DRAWS):
         found += compare("purchase", balls, yardsticks.draws[draw], "target", draw)
     return found

@@ -14,6 +14,7 @@ from ganguard.metrics.ndb_jsd import Bins
 _FILE, _NATURAL = "balls.safetensors", "niqe.safetensors"
 _DRAWS = ("target/0", "target/1")
 _REFERENCE = "reference"
+_TRAIN = "train/points"
 
 
 @dataclass(frozen=True)
@@ -24,11 +25,13 @@ class Yardsticks:
         draws: features of each of the auditor's draws of the target, with their neighbourhoods.
         reference: features of the reference split of the real images, with their neighbourhoods.
         bins: bins of the first draw's pixels; None if it has too few images, or too many equal ones.
+        train: features (M, D) of the train split of the real images.
         natural: the NIQE model of the real images; None if it cannot be fitted to them.
     """
 
     draws: tuple[Balls, Balls]
     reference: Balls
+    train: Tensor
     bins: Bins | None
     natural: NiqeModel | None
 
@@ -36,7 +39,7 @@ class Yardsticks:
         """Write them, and return a digest of all but the NIQE model, which the real images determine."""
         if self.natural is not None:
             self.natural.save(directory / _NATURAL)
-        tensors = _tensors(_REFERENCE, self.reference)
+        tensors = _tensors(_REFERENCE, self.reference) | {_TRAIN: self.train}
         for name, balls in zip(_DRAWS, self.draws, strict=True):
             tensors |= _tensors(name, balls)
         if self.bins is not None:
@@ -56,7 +59,8 @@ class Yardsticks:
             name.removeprefix("bins/"): part for name, part in tensors.items() if name.startswith("bins/")
         }
         natural = NiqeModel.load(directory / _NATURAL) if (directory / _NATURAL).is_file() else None
-        return Yardsticks((first, second), reference, Bins(**bins) if bins else None, natural)
+        train = tensors[_TRAIN]
+        return Yardsticks((first, second), reference, train, Bins(**bins) if bins else None, natural)
 
 
 def _tensors(name: str, balls: Balls) -> dict[str, Tensor]:

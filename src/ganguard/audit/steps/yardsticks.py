@@ -24,6 +24,7 @@ from ganguard.comparison.compare import (
     by_itself,
     compare,
     compare_pixels,
+    compare_with_train,
     halvings,
     in_no_order,
     natural_model,
@@ -65,7 +66,11 @@ def run_yardsticks(call: StepCall[YardsticksSettings, YardsticksInputs[Path]]) -
         )
     )
     yardsticks = Yardsticks(
-        (first, second), reference, pixel_bins(draws[0]), natural_model(real.images[real.train])
+        (first, second),
+        reference,
+        train.points,
+        pixel_bins(draws[0]),
+        natural_model(real.images[real.train]),
     )
     bins, natural = yardsticks.bins, yardsticks.natural
     compared = partial(compare, published=published)
@@ -75,6 +80,11 @@ def run_yardsticks(call: StepCall[YardsticksSettings, YardsticksInputs[Path]]) -
         *halvings(torch.cat([first.points, second.points]), HALVINGS),
         *compared("target", first, reference, "reference", 0),
         *compared("target", second, reference, "reference", 1),
+        *(
+            compare_with_train("target", one_draw.points, train.points, draw)
+            for draw, one_draw in enumerate((first, second))
+        ),
+        compare_with_train("noise", noise.points, train.points),
         *compared("real", half, other_half, "reference"),
         *compared("train", train, reference, "reference"),
         *compared("noise", noise, first, "target"),
