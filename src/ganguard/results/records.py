@@ -274,9 +274,10 @@ class Picture(Sparse, Whose):
         return file
 
 
-class AuditResults(Settings):
+class AuditResults(Sparse):
     """Everything that an audit found."""
 
+    unsaid: ClassVar[frozenset[str]] = frozenset({"panels"})
     format: Literal[1] = 1
     name: str
     spec: Plain

@@ -133,7 +133,7 @@ def test_its_adversary_has_a_model_and_no_honest_model_is_like_it(begun: dict[st
     settings = parse_attack({"kind": "fidelity", "query_budget": 9, "beginning": begun})
     assert settings.needs().knows() == ("a copy",)
     assert settings.fingerprint() is not None
-    assert settings.from_scratch() is None
+    assert settings.from_scratch() == ()
 
 
 def test_a_beginning_that_does_not_fit_is_refused_before_anything_is_bought(begun: dict[str, str]) -> None:
