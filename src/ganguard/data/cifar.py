@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, cast
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -34,7 +34,7 @@ MOST = 1 << 28  # bytes of a file; the largest has 154 million
 
 
 @dataclass(frozen=True)
-class Layout:
+class CifarLayout:
     """How a set is published.
 
     Attributes:
@@ -55,7 +55,7 @@ class Layout:
 
 
 LAYOUTS = {
-    "cifar10": Layout(
+    "cifar10": CifarLayout(
         "cifar-10-binary.tar.gz",
         "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
         170_052_171,
@@ -63,7 +63,7 @@ LAYOUTS = {
         ("test_batch.bin",),
         {"fine": (10, "batches.meta.txt")},
     ),
-    "cifar100": Layout(
+    "cifar100": CifarLayout(
         "cifar-100-binary.tar.gz",
         "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",
         168_513_733,
@@ -134,7 +134,7 @@ class Cifar(DatasetSettings):
             ]
             names = _names_of(read(LAYOUTS[self.set].labels[self.labels][1]))
         images = room(sum(map(len, records)), self.own_shape(), self._place())
-        pixels = cast("np.ndarray", images.view(-1, PIXELS).numpy())  # the same memory
+        pixels = images.view(-1, PIXELS).numpy()  # the same memory
         np.concatenate([found[:, len(columns) :] for found in records], out=pixels)
         numbers = np.concatenate([found[:, columns.index(self.labels)] for found in records])
         progress(len(images), len(images), self.set)

@@ -121,5 +121,6 @@ SUBSTITUTE = Kind(
         "ganguard.audit.steps.purchase:open_to_adversary": "both its purchase and the target are inputs",
         "ganguard.data.dataset:parse_dataset": "another step reads the images of a domain",
         "ganguard.data.encoded:EncodedImages": "another step reads the images of a domain",
+        "ganguard.data.pooling:pooled_shape": "another step reads the images of a domain",
     },
 )

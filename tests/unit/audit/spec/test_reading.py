@@ -52,7 +52,7 @@ def test_an_unknown_preset_names_the_nearest() -> None:
     with pytest.raises(
         SpecError,
         match=r"unknown preset 'digit'; did you mean 'digits'\? "
-        r"Known: digits, .*digits-full, .*digits-transfer",
+        r"Known: .*, digits, .*digits-full, .*digits-transfer",
     ):
         read_spec("digit", [])
 
