@@ -54,6 +54,8 @@ def _kind_of_folder(path: Path) -> str:
         )
     if holds("results.json") and holds("report.html"):
         raise SpecError(f"{name}: the directory of an audit, whose pictures are no set of images.")
+    if holds("data_batch_1.bin"):
+        raise SpecError(f"{name}: holds CIFAR's batches. Give {{kind: cifar, path: {name}}}.")
     found = held(path).kind
     if found != "lsun_lmdb" and holds(f"*{_IDX}*"):
         raise SpecError(f"{name}: holds idx files. Name the one with the images, such as {_first_idx(path)}.")

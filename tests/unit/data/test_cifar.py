@@ -50,6 +50,12 @@ def test_coarse_labels_and_names_that_are_not_there(tmp_path: Path) -> None:
         parse_dataset({"kind": "cifar", "labels": "coarse"})
 
 
+def test_a_path_to_batches_says_how_to_name_them(tmp_path: Path) -> None:
+    path = str(write_cifar(tmp_path / "batches"))
+    with pytest.raises(SpecError, match=r"holds CIFAR's batches\. Give \{kind: cifar, path: .*batches\}"):
+        parse_dataset(path)
+
+
 def test_what_is_wrong_is_named(tmp_path: Path) -> None:
     path = write_cifar(tmp_path / "batches")
     cut = path / "data_batch_3.bin"
