@@ -19,13 +19,8 @@ from ganguard.attacks.protocol import Attack, Knowledge, Needs, Relation, Substi
 from ganguard.attacks.real_images import RealImagesSettings, require_real, train_with_real
 from ganguard.attacks.subsampling.density_ratio import RATIOS
 from ganguard.attacks.subsampling.refinement_files import kept_before, write_refinement
-from ganguard.attacks.subsampling.refining import (
-    Refining,
-    Shown,
-    refine,
-    require_readable,
-    scores_of,
-)
+from ganguard.attacks.subsampling.refining import Shown, refine, require_readable, scores_of
+from ganguard.attacks.subsampling.refining_settings import Refining
 from ganguard.base.cache import content_key, tensor_digest
 from ganguard.base.compute import use_threads
 from ganguard.base.plugins import PluginTable
@@ -51,11 +46,14 @@ class WhiteBoxSettings(RealImagesSettings):
     start_discriminator: Literal["random", "target"] = "random"
 
     def label(self) -> str:
-        """Return the name, which also says if D begins as the target's.
+        """Return the name, which also says if subsampling is the paper's, and if D begins as the target's.
 
-        Subsampling is then not the only difference to other attacks.
+        With the latter, subsampling is not the only difference to other attacks.
         """
-        return super().label() + (", D from the target" if self.start_discriminator == "target" else "")
+        letter = ", Algorithm 1 to the letter" if self.refining.algorithm == "paper" else ""
+        return (
+            super().label() + letter + (", D from the target" if self.start_discriminator == "target" else "")
+        )
 
     def needs(self) -> Needs:
         """Return the purchase, the real images and D."""

@@ -149,10 +149,10 @@ def _nearer(results: AuditResults, records: Sequence[RefinementRecord]) -> str:
 
 
 def _plain(results: AuditResults, records: Sequence[RefinementRecord]) -> str:
-    """Return how near to real images Algorithm 1 as it stands would get."""
+    """Return how near to real images Algorithm 1 would get untempered."""
     found = _distances(results, records, "plain")
     stuck = sum(record.plain.tried is None for record in records)
-    who = f"{ALGORITHM_1} as it stands (logistic ratio, power 1)"
+    who = f"{ALGORITHM_1} untempered (logistic ratio, fitted to half of X_r, power 1)"
     said = f"{who} would keep images at FD {_mean(found, sorted(found))}." if found else ""
     if stuck:
         said += (

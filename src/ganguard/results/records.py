@@ -73,7 +73,7 @@ class Measurement(Sparse, Whose):
         "noise": uniform noise, which says what bad looks like.
         "purchase": the bought images themselves, which say what a copy that only replays them would measure.
         "refined": the bought images that a white-box attack kept.
-        "plain": the bought images that Algorithm 1 as it stands would have kept.
+        "plain": the bought images that Algorithm 1 would have kept untempered.
         "known": the real images that the adversary holds.
         "defended": the target's images behind a defence, as honest users get them.
 

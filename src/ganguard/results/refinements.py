@@ -73,7 +73,7 @@ class Tried(Settings):
 
 
 class PlainRecord(RatioRecord):
-    """Algorithm 1 as it stands: the logistic ratio to the power 1.
+    """Algorithm 1 untempered: the logistic ratio, fitted to half of X_r, to the power 1.
 
     Attributes:
         tried: what it gave; None if its chains were stuck.

@@ -79,7 +79,8 @@ class JudgedRatio:
         reads: the output of D that it reads.
         log_ratio: the fitted ratio.
         diagnosis: how it did on the held-out images.
-        held_out: the rows of the held-out real images, sorted int64.
+        held_out: the rows of the real images that chains begin at, sorted int64: those held out of the fit, or
+            all if it left out none.
     """
 
     kind: str
@@ -94,8 +95,13 @@ def reads_of(kind: str) -> Reads:
     return cast(RatioKind, RATIOS.load(kind)).reads
 
 
-def fit_density_ratio(kind: str, real: Tensor, fake: Tensor, *, seed: int) -> JudgedRatio:
+def fit_density_ratio(
+    kind: str, real: Tensor, fake: Tensor, *, seed: int, to_all: bool = False
+) -> JudgedRatio:
     """Fit a ratio to a random half of the rows real (m, F) and fake (n, F), and judge it on the other halves.
+
+    to_all: return the ratio fitted to all rows. Its diagnosis is still that of the half, since nothing is
+        left to judge it on, and all real rows count as held out.
 
     Raises SpecError for an unknown kind, for fewer than 4 rows of either, for rows of different widths, and
     for NaN or infinity.
@@ -107,6 +113,10 @@ def fit_density_ratio(kind: str, real: Tensor, fake: Tensor, *, seed: int) -> Ju
     fit_fake, held_fake = _halves(len(fake), generator)
     log_ratio = entry.fit(real[fit_real], fake[fit_fake], seed=seed)
     diagnosis = diagnose(log_ratio(real[held_real]), log_ratio(fake[held_fake]))
+    if to_all:
+        return JudgedRatio(
+            kind, entry.reads, entry.fit(real, fake, seed=seed), diagnosis, torch.arange(len(real))
+        )
     return JudgedRatio(kind, entry.reads, log_ratio, diagnosis, held_real.sort().values)
 
 

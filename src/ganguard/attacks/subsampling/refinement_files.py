@@ -10,7 +10,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ganguard.attacks.subsampling.refining import PLAIN, Refinement
+from ganguard.attacks.subsampling.refining import Refinement
+from ganguard.attacks.subsampling.refining_settings import PLAIN
 from ganguard.base.cache import write_json, write_tensors
 from ganguard.base.codecs import read_tensors
 from ganguard.base.errors import CheckpointError

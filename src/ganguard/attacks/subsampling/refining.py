@@ -8,87 +8,21 @@ nothing is bought twice. Tempering raises the ratio to a power in [0, 1], which 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
-from pydantic import AfterValidator, Field, model_validator
 from torch import Tensor
 
-from ganguard.attacks.subsampling.density_ratio import FEWEST, JudgedRatio, Reads, fit_density_ratio, reads_of
+from ganguard.attacks.subsampling.density_ratio import JudgedRatio, Reads, fit_density_ratio, reads_of
 from ganguard.attacks.subsampling.metropolis_hastings import (
     Chains,
     ChainsStuck,
-    NeverMoved,
     metropolis_hastings,
 )
 from ganguard.attacks.subsampling.proposals import Pool, Stream
+from ganguard.attacks.subsampling.refining_settings import PLAIN, Refining
 from ganguard.base.errors import SpecError, StepError, TargetError
-from ganguard.base.settings import Positive, Settings
 from ganguard.targets.protocol import Discriminator
-
-PLAIN = "logistic"  # the ratio of Algorithm 1
-FEWEST_JUDGED = 2  # images that a judge's distance needs
-
-
-def _known_ratio(kind: str) -> str:
-    reads_of(kind)
-    return kind
-
-
-class Refining(Settings):
-    """How a purchase is refined.
-
-    Attributes:
-        ratio: name of the density ratio.
-        steps: K, proposals for each chain.
-        proposals: "pool" lets chains walk among all bought images. "stream" offers each image once, so that
-            each chain takes K queries.
-        count: N, images to keep; None keeps as many as were bought. A stream requires a number.
-        never_moved: what happens to a chain that never left its real image. None means "discard" in a pool,
-            and "restart" in a stream, which has no further chains to run.
-        powers: powers of the ratio, in [0, 1], among which the judge chooses.
-        judged: images of each refined set that the judge sees.
-    """
-
-    ratio: Annotated[str, AfterValidator(_known_ratio)] = "feature_head"
-    steps: Positive = 640
-    proposals: Literal["pool", "stream"] = "pool"
-    count: Annotated[int, Field(ge=FEWEST_JUDGED)] | None = None
-    never_moved: NeverMoved | None = None
-    powers: Annotated[tuple[Annotated[float, Field(ge=0, le=1)], ...], Field(min_length=1)] = (
-        0.0,
-        0.25,
-        0.5,
-        0.75,
-        1.0,
-    )
-    judged: Annotated[int, Field(ge=FEWEST_JUDGED)] = 2000
-
-    @model_validator(mode="after")
-    def _counted(self) -> "Refining":
-        if self.proposals == "stream" and self.count is None:
-            raise ValueError("proposals: stream needs count, the number of images to keep")
-        return self
-
-    def require_budget(self, bought: int, own: int) -> None:
-        """Raise SpecError if `bought` images are too few to refine.
-
-        A pool needs as many as are kept. A stream needs `own` to fit the density ratio to, one for each real
-        image, and K more for each image kept.
-        """
-        count = self.count or 0
-        if self.proposals == "stream":
-            needed = own + self.steps * count
-            why = (
-                f"{count:,} images of {self.steps:,} proposals each, after {own:,} images that the ratio is "
-                "fitted to"
-            )
-        elif count >= FEWEST:
-            needed, why = count, f"refining.count, {count:,}"
-        else:
-            needed, why = FEWEST, "a density ratio"
-        if bought < needed:
-            raise SpecError(f"query_budget must be at least {needed:,} for {why}; got {bought:,}.")
 
 
 class Shown(NamedTuple):
@@ -135,9 +69,9 @@ class Refinement:
         log_ratios: (N,), of the bought images.
         tried: the refined sets, by ascending power.
         stuck: powers at which the chains never left their real images, with the reason.
-        plain_ratio: the ratio of Algorithm 1.
-        plain: the set that Algorithm 1 unchanged (logistic ratio, power 1) chooses, for comparison; None if
-            its chains were stuck.
+        plain_ratio: the logistic ratio, fitted to half of the real images.
+        plain: the set that Algorithm 1 chooses untempered (logistic ratio, power 1), for comparison; None if
+            its chains were stuck. The paper's own algorithm differs from it: see `Refining.algorithm`.
     """
 
     ratio: JudgedRatio
@@ -170,7 +104,7 @@ def refine(
 ) -> Refinement:
     """Refine a purchase by Algorithm 1 of Hu & Pang, tempered.
 
-    Chains begin at real images that the ratio was not fitted to.
+    Chains begin at real images that the ratio was not fitted to; in the paper's own algorithm, at any.
 
     Args:
         images: the bought images, (N, C, H, W) uint8.
@@ -205,7 +139,8 @@ def refine(
             )
         return Refined(power, kept, score, chains)
 
-    ratio, plain_ratio = rows.fit(settings.ratio, fitted, seed), rows.fit(PLAIN, len(real), seed)
+    ratio = rows.fit(settings.ratio, fitted, seed, to_all=settings.algorithm == "paper")
+    plain_ratio = rows.fit(PLAIN, len(real), seed)
     tried, stuck = _tried(lambda power: walk(ratio, power), sorted(set(settings.powers)))
     if not tried:
         raise StepError(next(iter(stuck.values())))
@@ -266,10 +201,10 @@ class _Rows:
         self._D, self._sets, self._shown = D, (images, real), shown
         self._read: dict[Reads, tuple[Tensor, Tensor]] = {}
 
-    def fit(self, kind: str, fakes: int, seed: int) -> JudgedRatio:
-        """Fit a ratio to the first `fakes` bought images and all real ones."""
+    def fit(self, kind: str, fakes: int, seed: int, *, to_all: bool = False) -> JudgedRatio:
+        """Fit a ratio to half of the first `fakes` bought images and of the real ones, or to all of them."""
         of_images, of_real = self._of(reads_of(kind))
-        return fit_density_ratio(kind, of_real, of_images[:fakes], seed=seed)
+        return fit_density_ratio(kind, of_real, of_images[:fakes], seed=seed, to_all=to_all)
 
     def log_ratios(self, ratio: JudgedRatio) -> tuple[Tensor, Tensor]:
         """Return log r of all bought images, and of all real ones."""

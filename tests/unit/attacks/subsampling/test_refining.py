@@ -9,12 +9,15 @@ from accuracy_samples import KNOWLEDGE, BrightnessD, WhiteBox, attack, bright, j
 
 from ganguard.attacks.protocol import parse_attack
 from ganguard.attacks.subsampling import refining as module
+from ganguard.attacks.subsampling.calibration import logistic_regression
 from ganguard.attacks.subsampling.density_ratio import fit_density_ratio
 from ganguard.attacks.subsampling.proposals import Stream
 from ganguard.attacks.subsampling.refinement_files import KEPT, REFINEMENT
-from ganguard.attacks.subsampling.refining import Refining, refine
+from ganguard.attacks.subsampling.refining import refine
+from ganguard.attacks.subsampling.refining_settings import Refining
 from ganguard.base.codecs import read_tensors
 from ganguard.base.errors import CheckpointError, SpecError, StepError, TargetError
+from ganguard.base.seeds import torch_generator
 
 STREAM = {"proposals": "stream", "steps": 10, "count": 15, "ratio": "logistic"}
 
@@ -189,3 +192,69 @@ def test_more_images_than_were_bought_cannot_be_kept() -> None:
         refine(bright(50), bright(9), BrightnessD(), Refining(count=51), judge, seed=0)
     with pytest.raises(SpecError, match="at least 4 real images; got 3"):
         refine(bright(50), bright(3), BrightnessD(), Refining(), judge, seed=0)
+
+
+def _algorithm_1(scores: torch.Tensor, real: torch.Tensor, count: int, steps: int, seed: int) -> list[int]:
+    """Algorithm 1 of Hu & Pang as its lines say, one chain and one image at a time.
+
+    scores: D's of the fresh images of G, in the order in which they come; real: of X_r.
+    """
+    m = len(real)
+    C = logistic_regression(real[:, None], scores[:m, None])
+    odds_real, odds = C(real[:, None]).exp(), C(scores[:, None]).exp()
+    generator = torch_generator(seed, "metropolis_hastings")
+    starts = torch.randint(m, (count,), generator=generator)
+    u = [torch.rand(count, generator=generator, dtype=torch.float64) for _ in range(steps)]
+    kept: list[int] = []
+    for chain in range(count):
+        here, stands_on = odds_real[starts[chain]], None
+        for k in range(steps):
+            fresh = m + k * count + chain
+            if u[k][chain] <= min(1.0, (odds[fresh] / here).item()):
+                here, stands_on = odds[fresh], fresh
+        if stands_on is not None:
+            kept.append(stands_on)
+    return kept
+
+
+def test_the_papers_algorithm_is_the_one_that_its_lines_say() -> None:
+    images, real = WhiteBox().sample(range(30 + 40 * 12), seed=0), bright(30)
+    settings = Refining.model_validate({"algorithm": "paper", "count": 20, "steps": 12})
+    found = refine(images, real, BrightnessD(), settings, judge, seed=5)
+    scores, of_real = (BrightnessD().scores(rows).double() for rows in (images, real))
+    twin = _algorithm_1(scores, of_real, 20, 12, 5)
+    assert len(twin) > 0
+    assert found.kept[: len(twin)].tolist() == twin
+    assert [tried.power for tried in found.tried] == [1.0]
+    assert len(found.kept) == 20 == len(found.kept.unique())
+    assert found.kept.min() >= 30
+
+
+def test_what_the_papers_algorithm_decides_cannot_be_set_otherwise() -> None:
+    for name, value in {
+        "ratio": "beta",
+        "powers": [0.5],
+        "proposals": "pool",
+        "never_moved": "restart",
+    }.items():
+        with pytest.raises(ValueError, match=f"algorithm: paper has {name}"):
+            Refining.model_validate({"algorithm": "paper", "count": 20, name: value})
+    paper = Refining.model_validate({"algorithm": "paper", "count": 20})
+    assert Refining.model_validate(paper.model_dump(mode="json")) == paper
+    assert "algorithm" not in Refining().model_dump(mode="json")
+    with pytest.raises(ValueError, match="needs count"):
+        Refining.model_validate({"algorithm": "paper"})
+
+
+def test_the_papers_algorithm_runs_as_an_attack_and_is_named(tmp_path: Path) -> None:
+    refining = {"algorithm": "paper", "count": 6, "steps": 4}
+    target = WhiteBox()
+    assert (
+        attack(target, tmp_path, kind="accuracy_white_box", query_budget=120, refining=refining).queries
+        == 120
+    )
+    settings = parse_attack(
+        {"kind": "accuracy_white_box", "architecture": "sngan", "query_budget": 120, "real_fraction": 0.5}
+        | {"refining": refining}
+    )
+    assert settings.label().endswith("Algorithm 1 to the letter")
