@@ -12,6 +12,8 @@ from ganguard.base.image_rows import Images
 from ganguard.base.images import shape_of
 from ganguard.base.labels import Labels
 from ganguard.base.seeds import seeded_weights, torch_generator
+from ganguard.training.adaptive import Adaptive, AdaptiveAugmentation
+from ganguard.training.augment import Augmentation, diffaugmented
 from ganguard.training.batches import share_out
 from ganguard.training.device import as_pass, placed
 from ganguard.training.differential_privacy import Guarantee
@@ -21,7 +23,7 @@ from ganguard.training.growth import Growth
 from ganguard.training.guess import Guess
 from ganguard.training.initial_weights import RANDOM_WEIGHTS, InitialWeights
 from ganguard.training.losses import LOSSES, AdversarialLoss
-from ganguard.training.penalties import PathLength
+from ganguard.training.penalties import LeCam, PathLength
 from ganguard.training.processes import Processes
 from ganguard.training.settings import CompleteTraining, TrainingSettings
 from ganguard.training.update import GANTraining
@@ -109,12 +111,20 @@ def _gan(
             "G": _adam(list(G.parameters()), complete, complete.generator_pace),
         },
         loss=loss,
-        augmented=settings.augment == "diffaugment",
+        augmentation=_augmentation(settings, device),
         trained=trained,
         growth=Growth([G, D, common["ema"].module] if grows else [], settings.steps),
         path_length=PathLength().to(device) if complete.path_length_weight else None,
+        lecam=LeCam(settings.lecam_weight).to(device) if settings.lecam_weight else None,
         **common,
     )
+
+
+def _augmentation(settings: TrainingSettings, device: torch.device) -> Augmentation | None:
+    """Return what changes the images that D sees, or None."""
+    if isinstance(settings.augment, Adaptive):
+        return AdaptiveAugmentation(settings.augment).to(device)
+    return diffaugmented if settings.augment == "diffaugment" else None
 
 
 def _flow(networks: Networks, settings: TrainingSettings, common: dict[str, Any]) -> FlowTraining:

@@ -7,15 +7,28 @@ These are the paper's three changes, in its order and strength: colour, translat
 side, and a square cutout of half the side.
 """
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ganguard.base.images import has_opacity
 
+Uniform = Callable[..., Tensor]
+"""Draws numbers of a shape, given as arguments, for each of N images: (N, …), uniform in [0, 1)."""
+
+Augmentation = Callable[[Tensor, Uniform], Tensor]
+"""Changes images (N, C, H, W) float in [-1, 1] at random, as gradients flow through it."""
+
 SHIFTED = 1 / 8  # largest translation, as a share of the side
 CUT = 1 / 2  # side of the cutout, as a share of the side
 NUMBERS = 7  # random numbers for each image
+
+
+def diffaugmented(images: Tensor, uniform: Uniform) -> Tensor:
+    """Change images (N, C, H, W) float in [-1, 1] by numbers that `uniform` draws."""
+    return diffaugment(images, uniform(NUMBERS))
 
 
 def diffaugment(images: Tensor, random: Tensor) -> Tensor:

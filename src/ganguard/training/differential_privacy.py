@@ -62,10 +62,11 @@ class PrivateTraining(TrainingSettings):
             raise ValueError(
                 f"differential_privacy: {why}. Set architecture: {{kind: dcgan, discriminator_norm: group}}"
             )
-        if self.completed().penalty != "none" or self.completed().drift or self.augment != "none":
+        regularised = self.completed().penalty != "none" or self.completed().drift or self.lecam_weight
+        if regularised or self.augment != "none":
             raise ValueError(
-                "differential_privacy: penalty, drift and augment show D the images in ways that the bound "
-                "does not count. Leave them out"
+                "differential_privacy: penalty, drift, lecam_weight and augment show D the images in ways "
+                "that the bound does not count. Leave them out"
             )
         if self.precision != "32-true" or self.compile:
             raise ValueError(

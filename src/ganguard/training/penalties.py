@@ -13,6 +13,7 @@ from ganguard.architectures.karras_layers import EqualisedEmbedding
 from ganguard.architectures.networks import DiscriminatorNetwork, StyleBased, gradient_factor, made_by
 
 PATH_DECAY = 0.01  # how fast the running mean of path lengths follows (Karras et al. 2020, appendix B)
+ANCHOR_DECAY = 0.01  # how fast the anchors of D's scores follow (Tseng et al. 2021, section 4.1)
 
 
 def gradient_penalty(
@@ -103,3 +104,40 @@ class PathLength(nn.Module):
         with torch.no_grad():
             self.mean.lerp_(everywhere(lengths.mean()), PATH_DECAY)
         return (lengths - self.mean).square().mean()
+
+
+class LeCam(nn.Module):
+    """E[(D(x) - a_G)²] + E[(D(G(z)) - a_x)²], a regulariser of D for few images (Tseng et al. 2021, equation
+    8).
+
+    It keeps D's scores of either kind of image near what the other kind has been getting, so that D is never
+    sure of the few images that it trains on. The anchors a_x and a_G are moving averages of D's scores of
+    real and of generated images, and part of a training's state; while they are young, they are plain means.
+
+    Args:
+        weight: of the regulariser in D's loss.
+    """
+
+    anchors: Tensor
+    updates: Tensor
+
+    def __init__(self, weight: float) -> None:
+        super().__init__()
+        self.weight = weight
+        self.register_buffer("anchors", torch.zeros(2))
+        self.register_buffer("updates", torch.zeros(()))
+
+    def forward(
+        self, real: Tensor, fake: Tensor, everywhere: Callable[[Tensor], Tensor] = lambda x: x
+    ) -> Tensor:
+        """Move the anchors towards the means of D's scores (N,) of real and generated images, and return the
+        regulariser times its weight, ().
+
+        everywhere: turns the means of this process's images into the means over all processes.
+        """
+        with torch.no_grad():
+            means = everywhere(torch.stack([real.mean(), fake.mean()]))
+            self.updates += 1
+            self.anchors.lerp_(means, self.updates.reciprocal().clamp(min=ANCHOR_DECAY))
+        of_real, of_fake = self.anchors
+        return self.weight * ((real - of_fake).square().mean() + (fake - of_real).square().mean())

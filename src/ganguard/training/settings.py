@@ -1,11 +1,13 @@
 """The settings of a training. What they leave open comes from the recipe of the architecture's paper."""
 
-from typing import Annotated, Any, ClassVar, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self, cast
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from ganguard.architectures.networks import ArchitectureField, has_discriminator, recipe_of
-from ganguard.base.settings import Positive, Sparse
+from ganguard.base.settings import Positive, Sparse, parse, shortened
+from ganguard.training.adaptive import Adaptive
 from ganguard.training.beginning import Beginning, with_its_architecture
 from ganguard.training.device import Precision
 from ganguard.training.losses import LossName
@@ -17,6 +19,7 @@ USUAL_WEIGHT: dict[Penalty | None, float] = {"none": 0.0, "gradient": 10.0, "r1"
 penalties (Gulrajani et al. 2017; Mescheder et al. 2018)."""
 
 _HOW = frozenset({"precision", "compile", "channels_last"})  # how a training is computed, not what
+_WITHOUT = frozenset({"beginning", "lecam_weight"})  # at their defaults, which leave them out
 _WITHOUT_EFFECT = frozenset({"generator_pace", "orthogonal_weight"})  # at the values of most recipes
 _OF_GANS = (
     "loss",
@@ -30,6 +33,20 @@ _OF_GANS = (
     "generator_pace",
     "orthogonal_weight",
 )
+
+
+def _augment(value: object) -> object:
+    """Return ADA's settings if a value names them. Raises ValueError if it names no augmentation, SpecError
+    if it does so with wrong settings."""
+    if value in ("none", "diffaugment") or isinstance(value, Adaptive):
+        return value
+    said = {"kind": value} if isinstance(value, str) else value
+    if isinstance(said, Mapping) and said.get("kind") == "ada":  # pyright: ignore[reportUnknownMemberType]
+        return parse(Adaptive, cast(Mapping[str, Any], said), "augment")
+    raise ValueError(f"must be none, diffaugment, ada, or a mapping {{kind: ada, …}}; got {shortened(value)}")
+
+
+AugmentField = Annotated[Literal["none", "diffaugment"] | Adaptive, BeforeValidator(_augment)]
 
 
 class TrainingSettings(Sparse):
@@ -58,8 +75,10 @@ class TrainingSettings(Sparse):
         grow: whether to train an architecture that can grow resolution by resolution. With False it is
             trained whole, like every other architecture, and like every training that begins from given
             weights.
+        lecam_weight: weight of LeCam's regulariser of D, for few images; 0 leaves it out.
         augment: "diffaugment" changes everything that D sees at random, so that it cannot memorise a few
-            images.
+            images. "ada", or a mapping with that kind, does so as often as D's sureness asks for; see
+            `Adaptive`.
         learning_rate_decay: "linear" lowers the learning rate to 0 over all steps; "none" keeps it.
         ema_decay: decay per step of the average of G's weights, which is what is published; 0 publishes the
             last weights.
@@ -70,7 +89,7 @@ class TrainingSettings(Sparse):
             does by default.
     """
 
-    unsaid: ClassVar[frozenset[str]] = _HOW | _WITHOUT_EFFECT | {"beginning"}
+    unsaid: ClassVar[frozenset[str]] = _HOW | _WITHOUT_EFFECT | _WITHOUT
     architecture: ArchitectureField
     steps: Positive = 2500
     batch_size: Positive = 64
@@ -87,7 +106,8 @@ class TrainingSettings(Sparse):
     generator_pace: Annotated[float, Field(gt=0, le=1e3)] | None = None
     orthogonal_weight: Annotated[float, Field(ge=0, le=1e6)] | None = None
     grow: bool = True
-    augment: Literal["none", "diffaugment"] = "none"
+    lecam_weight: Annotated[float, Field(ge=0, le=1e6)] = 0.0
+    augment: AugmentField = "none"
     learning_rate_decay: Decay | None = None
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.999
     checkpoint_every: Positive = 500
@@ -157,6 +177,11 @@ class TrainingSettings(Sparse):
                 "path_length_every has nothing to act on: path_length_weight: 0 leaves the penalty out. Set "
                 "one of them only"
             )
+        if isinstance(self.augment, Adaptive) and complete.loss == "wasserstein":
+            raise ValueError(
+                "augment: ada reads the signs of D's scores, and those of a Wasserstein D mean nothing. Set "
+                "loss: hinge or non_saturating, or augment: diffaugment"
+            )
         if self.compile and kind == "pggan" and self.grow:
             raise ValueError(
                 "compile: a GAN that grows changes with every step, and would be compiled each time. Set "
@@ -172,7 +197,8 @@ class TrainingSettings(Sparse):
     def _of_gans(self) -> list[str]:
         """Return the fields set that only the training of a GAN has."""
         said = [name for name in _OF_GANS if getattr(self, name) is not None]
-        return said if self.augment == "none" else [*said, "augment"]
+        said += ["augment"] if self.augment != "none" else []
+        return [*said, "lecam_weight"] if self.lecam_weight else said
 
 
 class CompleteTraining(Sparse):

@@ -14,14 +14,15 @@ from ganguard.architectures.networks import GAN, Classifying, Networks, made_by
 from ganguard.base.image_rows import Images
 from ganguard.base.images import to_float
 from ganguard.base.seeds import derived_seed
-from ganguard.training.augment import NUMBERS, diffaugment
+from ganguard.training.adaptive import AdaptiveAugmentation
+from ganguard.training.augment import Augmentation
 from ganguard.training.device import Pass, batch
 from ganguard.training.differential_privacy import Guarantee, PrivateUpdates
 from ganguard.training.ema import EMA
 from ganguard.training.growth import Growth
 from ganguard.training.guess import Guess
 from ganguard.training.losses import AdversarialLoss
-from ganguard.training.penalties import PathLength, gradient_penalty, orthogonality, r1
+from ganguard.training.penalties import LeCam, PathLength, gradient_penalty, orthogonality, r1
 from ganguard.training.processes import Processes
 from ganguard.training.settings import CompleteTraining
 
@@ -63,13 +64,14 @@ class GANTraining:
         complete: the settings that a recipe may fill, all set.
         images: (N, C, H, W) uint8, wherever `device.placed` left them.
         batch_size: images of all processes together.
-        augmented: whether DiffAugment changes what D sees.
+        augmentation: changes what D sees at random, or None.
         trained: the parameters of D that are not frozen.
         growth: the growth of the networks.
         generator: the source of the training's random numbers.
         fabric: the devices.
         processes: the processes of the training.
         path_length: StyleGAN2's penalty on G, or None.
+        lecam: LeCam's regulariser of D, or None.
         guess: the adversary's guessed defence, or None.
         private: differentially private updates of D, or None.
         labels: (N,) int64, the class of each image; None without classes. Generated images are asked for in
@@ -86,21 +88,23 @@ class GANTraining:
     complete: CompleteTraining
     images: Images
     batch_size: int
-    augmented: bool
+    augmentation: Augmentation | None
     trained: list[nn.Parameter]
     growth: Growth
     generator: torch.Generator
     fabric: "Fabric"
     processes: Processes
     path_length: PathLength | None = None
+    lecam: LeCam | None = None
     guess: Guess | None = None
     private: PrivateUpdates | None = None
     labels: Tensor | None = None
 
     def modules(self) -> dict[str, nn.Module]:
         """Return what a saved state holds, by name."""
-        path_length = {"path_length": self.path_length} if self.path_length else {}
-        return {**self.networks.named(), "ema": self.ema.module, **path_length}
+        parts = {"path_length": self.path_length, "lecam": self.lecam, "augmentation": self.augmentation}
+        kept = {name: part for name, part in parts.items() if isinstance(part, nn.Module)}
+        return {**self.networks.named(), "ema": self.ema.module, **kept}
 
     def step(self, step: int) -> Tensor:
         """Do n_dis updates of D and one of G. Return D's last loss and G's, (2,), of this process's
@@ -151,7 +155,7 @@ class GANTraining:
         images = self.growth.seen(to_float(batch(self.images, rows, self.fabric.device)))
         y = None if self.labels is None else self.labels[rows].to(images.device)
         real, fake = self._shown(Batch(images, y)), self._shown(made)
-        loss = self._discriminator_loss(real, fake)
+        loss = self._discriminator_loss(real, fake, update)
         if self.complete.penalty != "none" and update % self.complete.penalty_every == 0:
             # Lazy regularisation: a penalty taken every k updates weighs k times as much.
             weight = self.complete.penalty_weight * self.complete.penalty_every
@@ -159,7 +163,7 @@ class GANTraining:
         self._descend("D", loss)
         return loss
 
-    def _discriminator_loss(self, real: Batch, fake: Batch) -> Tensor:
+    def _discriminator_loss(self, real: Batch, fake: Batch, update: int) -> Tensor:
         if self.networks.discriminator.independent_rows:
             both = self._judged(real.beside(fake))
             scores_real, scores_fake = both.scores.chunk(2)
@@ -169,6 +173,10 @@ class GANTraining:
             scores_real, scores_fake = of_real.scores, of_fake.scores
             of_classes = of_real.of_classes + of_fake.of_classes
         loss = self.loss.discriminator(scores_real, scores_fake) + of_classes
+        if self.lecam:
+            loss = loss + self.lecam(scores_real, scores_fake, self.processes.mean)
+        if isinstance(self.augmentation, AdaptiveAugmentation):
+            self.augmentation.note(scores_real, update, self.batch_size, self.processes.mean)
         return loss + self.complete.drift * scores_real.square().mean() if self.complete.drift else loss
 
     def _judged(self, shown: Batch) -> Judged:
@@ -220,9 +228,9 @@ class GANTraining:
 
     def _shown(self, made: Batch) -> Batch:
         """Return a batch as D sees it."""
-        if not self.augmented:
+        if self.augmentation is None:
             return made
-        return Batch(diffaugment(made.images, self._uniform(NUMBERS)), made.y)
+        return Batch(self.augmentation(made.images, self._uniform), made.y)
 
     def _uniform(self, *shape: int) -> Tensor:
         """Draw numbers of the given shape for each image of a batch, uniform in [0, 1)."""

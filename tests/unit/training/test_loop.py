@@ -157,6 +157,11 @@ def test_without_decay_the_last_weights_are_published(tmp_path: Path, train: Tra
         ("stylegan2", {"penalty_every": 4, "path_length_every": 3}),
         ("dcgan", {"penalty": "r1", "drift": 0.1}),
         ("sngan", {"loss": "wasserstein", "penalty": "gradient", "n_dis": 2}),
+        (
+            "dcgan",
+            {"augment": {"kind": "ada", "images": 900, "start": 0.3, "changes": ["rotation", "noise"]}},
+        ),
+        ("dcgan", {"lecam_weight": 0.3}),
     ],
 )
 def test_penalties_growth_and_changes_go_on_to_the_same_bits(
@@ -180,6 +185,8 @@ def test_penalties_growth_and_changes_go_on_to_the_same_bits(
         ("dcgan", {}, {"penalty": "r1"}),
         ("dcgan", {}, {"drift": 1.0}),
         ("dcgan", {}, {"augment": "diffaugment"}),
+        ("dcgan", {}, {"augment": {"kind": "ada", "start": 0.5}}),
+        ("dcgan", {}, {"lecam_weight": 0.1}),
         ("pggan", {}, {"grow": False}),
         ("pggan", {}, {"penalty_weight": 1.0}),
         ("pggan", {}, {"penalty_every": 2}),

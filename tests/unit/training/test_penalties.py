@@ -11,7 +11,15 @@ from ganguard.architectures.networks import DiscriminatorNetwork
 from ganguard.architectures.sizes import Canvas
 from ganguard.architectures.spectral_norm import spectral_norm
 from ganguard.architectures.stylegan2 import StyleGAN2
-from ganguard.training.penalties import PATH_DECAY, PathLength, gradient_penalty, orthogonality, r1
+from ganguard.training.penalties import (
+    ANCHOR_DECAY,
+    PATH_DECAY,
+    LeCam,
+    PathLength,
+    gradient_penalty,
+    orthogonality,
+    r1,
+)
 
 
 class LinearD(DiscriminatorNetwork):
@@ -186,3 +194,29 @@ def test_shared_embeddings_of_classes_are_left_out() -> None:
         orthogonality(G).backward()
         assert [name for name, p in G.named_parameters() if "embedding" in name and p.grad is not None] == []
         assert any(p.grad is not None for p in G.parameters())
+
+
+def test_lecam_pulls_each_kind_of_score_to_the_other_s_anchor() -> None:
+    lecam = LeCam(0.5)
+    real, fake = torch.tensor([1.0, 3.0]), torch.tensor([-1.0, 0.0])
+    found = lecam(real, fake)  # anchors begin as the first means, 2 and -0.5
+    assert lecam.anchors.tolist() == [2.0, -0.5]
+    assert found.item() == pytest.approx(0.5 * ((1.5**2 + 3.5**2) / 2 + (3**2 + 2**2) / 2))
+
+
+def test_lecam_s_anchors_are_plain_means_at_first_and_moving_averages_later() -> None:
+    lecam, scores = LeCam(1.0), _random(300)
+    slow = 0.0
+    for count, score in enumerate(scores, 1):
+        lecam(score[None], -score[None])
+        slow += max(1 / count, ANCHOR_DECAY) * (score.item() - slow)
+        if count == 50:
+            assert lecam.anchors[0].item() == pytest.approx(scores[:50].mean().item(), abs=1e-5)
+    assert lecam.anchors.tolist() == pytest.approx([slow, -slow], abs=1e-5)
+
+
+def test_lecam_s_anchors_are_constants_of_the_gradient() -> None:
+    real, fake = torch.tensor([2.0], requires_grad=True), torch.tensor([1.0], requires_grad=True)
+    LeCam(1.0)(real, fake).backward()
+    assert real.grad is not None and fake.grad is not None
+    assert (real.grad.item(), fake.grad.item()) == (2.0, -2.0)  # 2 (2 - 1) and 2 (1 - 2)

@@ -57,6 +57,20 @@ def test_more_steps_without_a_schedule_give_the_bits_of_one_go(tmp_path: Path, f
     assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
 
 
+def test_what_follows_d_goes_on_where_it_was(tmp_path: Path) -> None:
+    """After six updates of D, ADA has gathered half of the signs that it next moves p by."""
+    ada = {"kind": "ada", "images": 320, "start": 0.5}
+    how = {"learning_rate_decay": "none", "augment": ada, "lecam_weight": 0.3}
+    whole = train(tmp_path / "whole", steps=9, **how)
+    train(tmp_path / "on", steps=6, **how)
+    halfway = load_file(tmp_path / "on" / "training.safetensors")
+    assert abs(halfway["augmentation/p"].item() - 0.5) == pytest.approx(0.1)
+    assert halfway["lecam/updates"].item() == 6 and halfway["lecam/anchors"].abs().min() > 0
+    assert digest(train(tmp_path / "on", steps=9, **how)) == digest(whole)
+    states = [load_file(tmp_path / place / "training.safetensors") for place in ("whole", "on")]
+    assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
+
+
 def test_more_steps_follow_the_new_schedule_and_the_checkpoint_says_so(tmp_path: Path) -> None:
     """The learning rate of step 4 of 8 is half of the first, whereas a training of 4 ended near 0."""
     short = train(tmp_path, steps=4, ema_decay=0)
