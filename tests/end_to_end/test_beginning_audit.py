@@ -42,7 +42,8 @@ def test_a_target_and_a_copy_go_on_from_a_checkpoint(
 def test_a_copy_from_few_images_begins_with_a_generator_of_other_images(
     tmp_path: Path, cli: Callable[..., tuple[int, str, str]]
 ) -> None:
-    """The public generator knows nothing of the target: it stands beside its copy as a given copy."""
+    """The public generator knows nothing of the target: it stands beside its copy as a given copy. A third
+    adversary sorts what it bought."""
     bright = np.random.default_rng(0).integers(128, 256, (60, 8, 8), dtype=np.uint8)
     (tmp_path / "bright").mkdir()
     for number, image in enumerate(bright):
@@ -66,16 +67,28 @@ def test_a_copy_from_few_images_begins_with_a_generator_of_other_images(
         "target": {"train": {"dataset": "digits", "architecture": dcgan, "steps": 60, "learning_rate": 2e-3}},
         "real": "digits",
         "features": "random_network",
-        "attacks": [{**copy, **few, "ema_decay": 0.9}, {"substitute": public, "query_budget": 30}],
+        "attacks": [
+            {**copy, **few, "ema_decay": 0.9},
+            {"substitute": public, "query_budget": 30},
+            {
+                **copy,
+                "kind": "sorted_fidelity",
+                "beginning": None,
+                "architecture": dcgan,
+                "real_fraction": 0.5,
+            },
+        ],
         "samples": 100,
         "even_if": "target_broken",
     }
     results = audit(
         "few", parse(Spec, spec, "spec"), tmp_path / "audit", processes=1, listener=lambda event: None
     )
-    assert [attack.knows for attack in results.attacks] == [("a copy",), ("a copy",)]
-    assert results.independent == ()
-    begun, given = (
+    assert [attack.knows for attack in results.attacks] == [("a copy",), ("a copy",), ("real images",)]
+    assert [record.attacks for record in results.independent] == [
+        ("sorted fidelity dcgan, sorts by 50 % real",)
+    ]
+    begun, given, _ = (
         min(
             m.value
             for m in results.measurements

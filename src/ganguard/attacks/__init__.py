@@ -11,6 +11,7 @@ ATTACKS = PluginTable(
         "fidelity": "ganguard.attacks.fidelity:FIDELITY",
         "found": "ganguard.attacks.found_copy:FOUND_COPY",
         "given": "ganguard.attacks.existing_copy:EXISTING_COPY",
+        "sorted_fidelity": "ganguard.attacks.sorted_fidelity:SORTED_FIDELITY",
         "strongest": "ganguard.attacks.strongest:STRONGEST",
         "transfer": "ganguard.attacks.transfer:TRANSFER",
     },

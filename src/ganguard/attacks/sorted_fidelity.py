@@ -1,0 +1,132 @@
+"""Fidelity extraction from few images, by an adversary that sorts them into classes before it trains.
+
+Few images show the target's classes in shares that are off by chance, and that chance is the largest part of
+what a copy of 200 digits lacks. Most generators make their classes about equally often, so the adversary
+moves the shares of its purchase some of the way towards equal ones, and trains on that.
+
+It sorts by the nearest of labelled real images that it holds, in place of a person who looks at each image.
+"""
+
+from dataclasses import replace
+from typing import Annotated, Literal, Self
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor
+
+from ganguard.architectures.networks import classes_of, has_discriminator
+from ganguard.attacks.protocol import Attack, AttackSettings, Knowledge, Needs, Substitute, Workspace
+from ganguard.attacks.real_images import require_real
+from ganguard.base.errors import DataError
+from ganguard.base.labels import Labels
+from ganguard.queries.harvest import harvest
+from ganguard.targets.protocol import BlackBoxTarget
+from ganguard.training.loop import train_generator
+
+VOTES = 3  # nearest real images that say an image's class
+REPEATED = 20  # times that an image of mean weight is trained on
+
+
+class SortedSettings(AttackSettings):
+    """Settings: `query_budget` images are bought, sorted, and trained on in evener shares.
+
+    Attributes:
+        real_fraction: share, in (0, 1], of the target's labelled training images that the adversary sorts by.
+        evenness: how far the shares of the classes are moved from those of the purchase, 0, to equal ones, 1.
+    """
+
+    kind: Literal["sorted_fidelity"] = "sorted_fidelity"
+    real_fraction: Annotated[float, Field(gt=0, le=1)] = 0.1
+    evenness: Annotated[float, Field(ge=0, le=1)] = 0.5
+
+    def label(self) -> str:
+        """Return the name, with the share of real images that it sorts by."""
+        return f"{super().label()}, sorts by {100 * self.real_fraction:g} % real"
+
+    def needs(self) -> Needs:
+        """Return the purchase and the real images."""
+        return replace(super().needs(), real_fraction=self.real_fraction)
+
+    def trains_through(self) -> bool:
+        """Return whether a D looks at the images: all that it trains on were bought."""
+        return has_discriminator(self.architecture)
+
+    @model_validator(mode="after")
+    def _has_no_classes(self) -> Self:
+        if classes_of(self.architecture):
+            raise ValueError(
+                "architecture: a copy with classes learns what was asked for, and needs no sorting. Leave "
+                "`classes` out, or set kind: fidelity"
+            )
+        return self
+
+
+def run(
+    target: BlackBoxTarget,
+    settings: SortedSettings,
+    knowledge: Knowledge,
+    workspace: Workspace,
+    *,
+    seed: int,
+) -> Substitute:
+    """Buy `query_budget` images, sort them, and train a substitute on them in evener shares.
+
+    Before an image is bought, raises SpecError if the adversary has no real images, DataError if these have
+    another shape or no classes, and BudgetError if the account cannot pay.
+    """
+    X_r, _ = require_real(knowledge, target.image_shape)
+    labels = _known_classes(knowledge, X_r)
+    images = harvest(target, workspace.store, settings.query_budget, workspace.progress)
+    rows = evened(classes_by_nearest(images, X_r, labels.numbers), settings.evenness)
+    checkpoint = train_generator(
+        images[rows],
+        settings,
+        workspace.directory,
+        seed=seed,
+        compute=workspace.compute,
+        progress=workspace.progress,
+        guess=knowledge.guessed_defence,
+    )
+    return Substitute(checkpoint, settings.query_budget)
+
+
+def _known_classes(knowledge: Knowledge, X_r: Tensor) -> Labels:
+    labels = knowledge.real_labels
+    if labels is None or len(labels.numbers) != len(X_r):
+        raise DataError(
+            f"real: each of the {len(X_r):,} real images needs a class to sort by. Give real images with "
+            "classes, or set kind: fidelity."
+        )
+    return labels
+
+
+def classes_by_nearest(images: Tensor, known: Tensor, classes: Tensor) -> Tensor:
+    """Return the class (N,) int64 that most of the three nearest known images have, by pixels; of as many
+    votes, the smallest class.
+
+    Args:
+        images: (N, C, H, W) uint8.
+        known: (M, C, H, W) uint8.
+        classes: (M,) int64, of the known images.
+    """
+    apart = torch.cdist(images.flatten(1).float(), known.flatten(1).float())
+    nearest = apart.topk(min(VOTES, len(known)), largest=False).indices
+    votes = torch.zeros(len(images), int(classes.max()) + 1)
+    return votes.scatter_add_(1, classes[nearest], torch.ones(nearest.shape)).argmax(1)
+
+
+def evened(classes: Tensor, evenness: float) -> Tensor:
+    """Return which images to train on, as often as each counts: about 20 times, more of rare classes and less
+    of frequent ones, but at least once.
+
+    The share of a class is (1 - evenness) of its share among `classes` (N,) and evenness / K, of the K
+    classes that occur, up to rounding.
+    """
+    counts = classes.bincount()
+    shares = counts.double() / len(classes)
+    wanted = (1 - evenness) * shares + evenness / (counts > 0).sum()
+    times = (REPEATED * wanted / shares.clamp(min=1e-12)).round().clamp(min=1).long()
+    return torch.arange(len(classes)).repeat_interleave(times[classes])
+
+
+SORTED_FIDELITY = Attack(SortedSettings, run)

@@ -1,0 +1,115 @@
+"""Sorted fidelity extraction: how it sorts, in what shares it trains, and what it refuses."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from ganguard.architectures.checkpoint import load_checkpoint
+from ganguard.attacks.protocol import Knowledge, Needs, Workspace, parse_attack, run_attack
+from ganguard.attacks.sorted_fidelity import classes_by_nearest, evened
+from ganguard.base.compute import Compute
+from ganguard.base.errors import DataError, SpecError
+from ganguard.base.images import to_uint8
+from ganguard.base.labels import Labels
+from ganguard.base.seeds import normal
+from ganguard.queries.store import Store
+
+TINY = {
+    "kind": "sorted_fidelity",
+    "architecture": {"kind": "dcgan", "width": 4, "latent_dim": 4},
+    "query_budget": 20,
+    "steps": 4,
+    "batch_size": 8,
+}
+KNOWN = torch.stack(
+    [torch.full((1, 8, 8), level, dtype=torch.uint8) for level in (20, 30, 40, 200, 210, 220)]
+)
+CLASSES = Labels(torch.tensor([0, 0, 0, 1, 1, 1]), ("dark", "light"))
+
+
+class MostlyDark:
+    """A black box of flat images, of which one in ten is light."""
+
+    identity = "mostly dark"
+    image_shape = (1, 8, 8)
+    asked = 0
+
+    def sample(self, indices: range, *, seed: int) -> Tensor:
+        self.asked += len(indices)
+        levels = torch.tensor([210 if index % 10 == 0 else 30 for index in indices], dtype=torch.uint8)
+        return levels.view(-1, 1, 1, 1).expand(-1, *self.image_shape).contiguous()
+
+
+def attack(target: MostlyDark, directory: Path, knowledge: Knowledge, **changes: object) -> Path:
+    workspace = Workspace(directory, Store(directory / "store", target.identity, "adversary", 3), Compute())
+    return run_attack(target, parse_attack({**TINY, **changes}), knowledge, workspace, seed=0).checkpoint
+
+
+def test_most_of_the_three_nearest_say_the_class() -> None:
+    images = torch.stack([torch.full((1, 8, 8), level, dtype=torch.uint8) for level in (0, 100, 140, 255)])
+    assert classes_by_nearest(images, KNOWN, CLASSES.numbers).tolist() == [0, 0, 1, 1]
+    assert classes_by_nearest(images, KNOWN[3:4], CLASSES.numbers[3:4]).tolist() == [1] * 4
+
+
+@pytest.mark.parametrize(("evenness", "rare"), [(0.0, 0.1), (0.5, 0.3), (1.0, 0.5)])
+def test_shares_are_moved_towards_equal_ones(evenness: float, rare: float) -> None:
+    classes = torch.tensor([0] * 90 + [2] * 10)  # nothing is of class 1
+    rows = evened(classes, evenness)
+    assert (classes[rows] == 2).double().mean().item() == pytest.approx(rare, abs=0.01)
+    assert set(rows.tolist()) == set(range(100))
+    assert len(set(Counter(rows.tolist()).values())) == (1 if evenness == 0 else 2)
+
+
+def test_every_image_is_trained_on_however_frequent_its_class() -> None:
+    classes = torch.cat([torch.zeros(5000, dtype=torch.long), torch.arange(1, 200)])
+    assert len(evened(classes, 1.0).unique()) == 5199
+
+
+def test_a_copy_makes_more_of_what_was_rare(tmp_path: Path) -> None:
+    """The target makes one light image in ten. A copy that is evened out ends up lighter."""
+    long = {"steps": 100, "learning_rate": 4e-3, "ema_decay": 0.9}
+    known, lightness = Knowledge(KNOWN, lambda images: 0.0, real_labels=CLASSES), list[float]()
+    for evenness in (0.0, 1.0):
+        made = attack(MostlyDark(), tmp_path / str(evenness), known, evenness=evenness, **long)
+        with torch.inference_mode():
+            images = load_checkpoint(made).networks.generator(normal(1, "latents", range(100), 4))
+        lightness.append(to_uint8(images).float().mean().item())
+    assert lightness[1] > lightness[0] + 20
+
+
+def test_what_it_needs_and_how_it_is_called() -> None:
+    settings = parse_attack({**TINY, "real_fraction": 0.25})
+    assert settings.needs() == Needs(purchase=20, real_fraction=0.25)
+    assert settings.needs().knows() == ("real images",)
+    assert settings.label() == "sorted fidelity dcgan, sorts by 25 % real"
+    assert settings.trains_through()
+    assert not parse_attack({**TINY, "architecture": "flow"}).trains_through()
+
+
+@pytest.mark.parametrize(
+    ("knowledge", "error", "said"),
+    [
+        (Knowledge(), SpecError, "needs real images"),
+        (
+            Knowledge(KNOWN, lambda images: 0.0),
+            DataError,
+            "each of the 6 real images needs a class to sort by",
+        ),
+        (Knowledge(KNOWN[:, :, :4], lambda images: 0.0, real_labels=CLASSES), DataError, "real ones are"),
+    ],
+)
+def test_what_it_lacks_is_said_before_anything_is_bought(
+    tmp_path: Path, knowledge: Knowledge, error: type[Exception], said: str
+) -> None:
+    target = MostlyDark()
+    with pytest.raises(error, match=said):
+        attack(target, tmp_path, knowledge)
+    assert target.asked == 0
+
+
+def test_a_copy_with_classes_is_refused() -> None:
+    with pytest.raises(SpecError, match="needs no sorting"):
+        parse_attack({**TINY, "architecture": {"kind": "sngan", "classes": 2}})
