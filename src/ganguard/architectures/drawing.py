@@ -1,8 +1,11 @@
 """Networks that draw random numbers of their own in training mode: noise, mixed styles, dropout."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Protocol, runtime_checkable
 
 import torch
+from torch import nn
 
 
 @runtime_checkable
@@ -23,3 +26,16 @@ def source_on(device: torch.device, random: torch.Generator | None) -> torch.Gen
         return random
     seed = int(torch.randint(2**62, (), generator=random))
     return torch.Generator(device).manual_seed(seed)
+
+
+@contextmanager
+def undrawn(network: nn.Module) -> Generator[None]:
+    """Let a network draw nothing for a while, even in training mode."""
+    if not isinstance(network, Drawing):
+        yield
+        return
+    random, network.random = network.random, None
+    try:
+        yield
+    finally:
+        network.random = random

@@ -8,6 +8,7 @@ ATTACKS = PluginTable(
     {
         "accuracy_partial_black_box": "ganguard.attacks.accuracy_partial_black_box:PARTIAL_BLACK_BOX",
         "accuracy_white_box": "ganguard.attacks.accuracy_white_box:WHITE_BOX",
+        "distillation": "ganguard.attacks.distillation:DISTILLATION",
         "fidelity": "ganguard.attacks.fidelity:FIDELITY",
         "found": "ganguard.attacks.found_copy:FOUND_COPY",
         "given": "ganguard.attacks.existing_copy:EXISTING_COPY",

@@ -78,6 +78,7 @@ class Needs:
         copy: checkpoint of a copy, or of another model, that exists already and is trained on, or None.
         found: a copy that was found, as a target of any kind, or None.
         judging: whether its adversary judges copies by images of the purchase that it holds out.
+        codes: whether it learns from the codes that its purchase was made from, which it must send itself.
     """
 
     purchase: int = 0
@@ -88,6 +89,7 @@ class Needs:
     copy: Path | None = None
     found: TargetSettings | None = None
     judging: bool = False
+    codes: bool = False
 
     def knows(self) -> tuple[Knows, ...]:
         """Return what the adversary has beside the images that it buys."""

@@ -22,8 +22,8 @@ Kind = Annotated[
     str,
     typer.Argument(
         metavar="ATTACK",
-        help="`fidelity`, `strongest`, `accuracy_partial_black_box`, `accuracy_white_box` or `transfer`, or "
-        "an attack of another package.",
+        help="`fidelity`, `strongest`, `distillation`, `accuracy_partial_black_box`, `accuracy_white_box` or "
+        "`transfer`, or an attack of another package.",
         show_default=False,
     ),
 ]
@@ -116,7 +116,8 @@ def attack(
         if purchase:
             ledger.ensure_account("adversary", purchase + allowed_beside(opened))
         asks = ask_to_store(opened, settings.ask)
-        store = Store(out / "purchase", opened.identity, "adversary", seed, ask=asks)
+        codes = "client" if settings.needs().codes else "provider"
+        store = Store(out / "purchase", opened.identity, "adversary", seed, codes, ask=asks)
         workspace = Workspace(out, store, compute, progress)
         metered = meter(opened, ledger, "adversary")
         substitute = run_attack(metered, settings, known, workspace, seed=seed)

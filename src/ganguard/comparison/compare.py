@@ -179,6 +179,22 @@ def compare_pairs(subject: Subject, measured: Tensor, undefended: Tensor) -> lis
     return _records(subject, values, "undefended", len(measured), len(undefended), 0)
 
 
+def compare_codes(
+    subject: Subject, measured: tuple[Tensor, Tensor], target: tuple[Tensor, Tensor]
+) -> list[Measurement]:
+    """Return how far images are from the target's images of the same codes, pair by pair.
+
+    Args:
+        measured: images (N, C, H, W) uint8, and their features (N, D).
+        target: those of the target.
+    """
+    pixels, features = zip(measured, target, strict=True)
+    scores = {m.name: function_of(m.function)(*pixels) for m in audited("codes")}
+    scores |= {m.name: function_of(m.function)(*features) for m in audited("code features")}
+    values = {name: of_scores(found) for name, found in scores.items()}
+    return _records(subject, values, "code", len(pixels[0]), len(pixels[1]), 0)
+
+
 def natural_model(images: Tensor) -> NiqeModel | None:
     """Return the NIQE model of real images (N, C, H, W) uint8; None if they are too small, few or flat."""
     block_size = niqe_block(images.shape)

@@ -88,15 +88,37 @@ def has_column(file: Path, column: str) -> bool:
 def read_texts(file: Path, column: str) -> list[str]:
     """Return a column of texts. Raises DataError if there is none, or it holds anything but texts."""
     with opened_parquet(file) as opened:
-        if column not in opened.schema_arrow.names:
-            raise DataError(
-                f"{file}: has no column {column}. Its columns: {columns_of(opened.schema_arrow)}."
-            )
-        _require_compression(opened, file)
-        found = opened.read([column]).column(column).to_pylist()
+        found = _read_column(opened, file, column).to_pylist()
     if not all(isinstance(text, str) for text in found):
         raise DataError(f"{file}: its column {column} must hold texts.")
     return found
+
+
+def read_vectors(file: Path, column: str) -> Tensor:
+    """Return a column of equally long lists of numbers, (N, D) float32.
+
+    Raises DataError if there is none, or it holds anything else.
+    """
+    with opened_parquet(file) as opened:
+        found = _read_column(opened, file, column)
+        if (
+            found.null_count
+            or not pa.types.is_list(found.type)
+            or not pa.types.is_float32(found.type.value_type)
+        ):
+            raise DataError(f"{file}: its column {column} must hold lists of float32 numbers.")
+        numbers = found.combine_chunks().flatten()
+        if not len(found) or numbers.null_count or len(numbers) != len(found) * len(found[0]):
+            raise DataError(f"{file}: the lists of its column {column} must be equally long.")
+        return torch.tensor(numbers.to_numpy(zero_copy_only=False)).view(len(found), -1)
+
+
+def _read_column(opened: pq.ParquetFile, file: Path, column: str) -> pa.ChunkedArray:
+    """Return a column. Raises DataError if there is none."""
+    if column not in opened.schema_arrow.names:
+        raise DataError(f"{file}: has no column {column}. Its columns: {columns_of(opened.schema_arrow)}.")
+    _require_compression(opened, file)
+    return opened.read([column]).column(column)
 
 
 def stream_parquet(file: Path, count: int) -> Generator[Tensor]:

@@ -1,4 +1,4 @@
-"""How alike paired images are: peak signal-to-noise ratio, and structural similarity.
+"""How alike paired images are: peak signal-to-noise ratio, structural similarity, and plain differences.
 
 Structural similarity: Wang et al. 2004, "Image quality assessment: from error visibility to structural
 similarity", IEEE TIP 13(4).
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ganguard.base.errors import MetricError
-from ganguard.metrics.arrays import Pixels, as_images
+from ganguard.metrics.arrays import Features, Pixels, as_features, as_images, require_same_width
 from ganguard.metrics.piqe import chunks, gaussian_weights, weighted_sum
 
 PEAK = 255.0
@@ -49,6 +49,38 @@ def ssim(a: Pixels, b: Pixels) -> Tensor:
         b: (N, C, H, W) uint8.
     """
     return _pair_by_pair(_ssim, a, b)
+
+
+def mean_absolute_difference(a: Pixels, b: Pixels) -> Tensor:
+    """Return the mean of |x - y| over the pixels and channels of each pair of images, (N,) float64.
+
+    Pixels count in [-1, 1], so that it lies in [0, 2]; 0 for equal images.
+
+    Raises MetricError unless both are images of the same shape, with at least one pixel.
+
+    Args:
+        a: (N, C, H, W) uint8.
+        b: (N, C, H, W) uint8.
+    """
+    return _pair_by_pair(lambda x, y: (x - y).abs().mean((1, 2, 3)) * (2 / PEAK), a, b)
+
+
+def feature_difference(a: Features, b: Features) -> Tensor:
+    """Return the root of the mean over dimensions of (a - b)² for each pair of rows, (N,) float64.
+
+    Raises MetricError unless both are features of the same shape.
+
+    Args:
+        a: (N, D).
+        b: (N, D).
+    """
+    x, y = as_features(a, "a", 1), as_features(b, "b", 1)
+    require_same_width(x, y)
+    if len(x) != len(y):
+        raise MetricError(
+            f"a and b must be pairs of features; got {len(x)} and {len(y)}. Give as many of both."
+        )
+    return (x - y).square().mean(1).sqrt()
 
 
 def _pair_by_pair(measure: Callable[[Tensor, Tensor], Tensor], a: Pixels, b: Pixels) -> Tensor:

@@ -19,13 +19,14 @@ from typing import ClassVar, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
 from torch import Tensor
 
 from ganguard.base.cache import write_bytes, write_json
 from ganguard.base.codecs import encode_png, images_a_task
 from ganguard.base.errors import DataError
 from ganguard.base.settings import NonNegative, Positive, Sparse, read_record
-from ganguard.data.parquet import SHARD_NAME, read_parquet, read_texts, shard_name
+from ganguard.data.parquet import SHARD_NAME, read_parquet, read_texts, read_vectors, shard_name
 from ganguard.targets.ask import Ask
 from ganguard.targets.protocol import Codes
 
@@ -170,6 +171,18 @@ class Store:
             raise DataError(
                 f"{self.directory}: its shards name fewer conditions than they hold images. Choose another "
                 "directory."
+            )
+        return found[:count]
+
+    def read_codes(self, count: int) -> Tensor:
+        """Return the codes of the first `count` images, (count, latent_dim) float32.
+
+        Raises DataError if there are fewer, or if a shard is damaged or holds no codes.
+        """
+        found = torch.cat([read_vectors(file, "latent") for file in self._files(count)])
+        if len(found) < count:
+            raise DataError(
+                f"{self.directory}: its shards hold fewer codes than images. Choose another directory."
             )
         return found[:count]
 

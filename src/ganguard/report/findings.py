@@ -65,6 +65,7 @@ TARGET_ALONE = Yardstick("target", "nothing", "the target", "target")
 REAL_ALONE = Yardstick("real", "nothing", "real images (reference split)", "real")
 DOMAIN_SPLITS = Yardstick("train", "domain", "its train split to its reference split", "two splits")
 DOMAIN_HALVES = Yardstick("real", "domain", "two halves of its images", "its halves")
+OTHER_CODES = Yardstick("target", "code", "two images of the target, of unrelated codes", "other codes")
 YARDSTICKS = (
     TWO_DRAWS,
     TARGET_TO_REAL,
@@ -78,6 +79,7 @@ YARDSTICKS = (
     REAL_ALONE,
     DOMAIN_SPLITS,
     DOMAIN_HALVES,
+    OTHER_CODES,
 )
 
 

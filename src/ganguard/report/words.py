@@ -53,6 +53,11 @@ HEADINGS: dict[Against, tuple[str, str]] = {
         "ones",
     ),
     "undefended": ("Images behind a defence, beside those of the same codes without it", "Pair by pair"),
+    "code": (
+        "Functional fidelity: the copy's image of a code beside the target's",
+        "Each copy beside the target, code by code, on codes that no adversary sent. A copy that learnt from "
+        "images alone gives what unrelated codes give, however small its Fréchet distance",
+    ),
     "nothing": (
         "Each set by itself",
         "Each set of images, compared with no other",

@@ -9,11 +9,13 @@ from ganguard.results.measure import Direction as Direction
 from ganguard.results.measure import Measure as Measure
 from ganguard.results.measure import Of as Of
 from ganguard.results.measure import Spread as Spread
+from ganguard.results.measures_of_codes import OF_CODES
 
 DISTANCE, UNSCALED_DISTANCE = "frechet_distance", "frechet_distance_unscaled"
 """The number that copies are compared by: fidelity against the target, accuracy against real images."""
 WITHIN, CONSISTENCY, COVERAGE = "intra_fd", "class_consistency", "class_coverage"
 """The numbers of conditional generators."""
+_MORE: tuple[Of, ...] = ("held-out images", "codes", "code features")  # than two sets of images
 _FEATURE_UNIT = "squared standard deviations of features"
 
 
@@ -280,6 +282,7 @@ _TABLE = (
         help="Peak signal-to-noise ratio of the pairs of images that differ.",
         decimals=3,
     ),
+    *OF_CODES,
     Measure(
         name=WITHIN,
         title="Fréchet distance within classes",
@@ -324,4 +327,4 @@ MEASURES: dict[str, Measure] = {measure.name: measure for measure in _TABLE}
 
 def of_two_sets() -> list[Measure]:
     """Return the numbers that two sets of images are enough for: those of `ganguard measure`."""
-    return [measure for measure in MEASURES.values() if measure.of != "held-out images"]
+    return [measure for measure in MEASURES.values() if measure.of not in _MORE]

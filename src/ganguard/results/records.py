@@ -51,7 +51,9 @@ Subject = Literal[
     "noise",
 ]
 Depicted = Literal[Subject, "kept", "dropped", "direction"]
-Against = Literal["target", "reference", "train", "domain", "purchase", "known", "undefended", "nothing"]
+Against = Literal[
+    "target", "reference", "train", "domain", "purchase", "known", "undefended", "code", "nothing"
+]
 Knows = Literal["real images", "discriminator", "another domain", "a copy"]
 Role = Literal["auditor", "adversary"]
 Outcome = Literal["holds", "fails", "undecided"]
@@ -88,7 +90,8 @@ class Measurement(Sparse, Whose):
             remembers them.
             "domain": the reference split of the domain that a copy was moved to. "purchase": the bought
             images that the copy was trained on. "known": the real images that its adversary trained it on.
-            "undefended": the image of the same code that no defence changed. "nothing": the number is of one
+            "undefended": the image of the same code that no defence changed. "code": the target's image of
+            the same code; of the subject "target", its images of other codes. "nothing": the number is of one
             set.
         condition: the class or prompt whose images alone the number is of; None for a number of all images,
             and then left out.

@@ -1,11 +1,13 @@
 """The parts of a training, put together: networks on their device, optimisers, the average of G, growth."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 from torch.optim import Adam, Optimizer
 
+from ganguard.architectures.checkpoint import save_checkpoint
 from ganguard.architectures.drawing import Drawing
 from ganguard.architectures.networks import GAN, Flowing, Networks, build_networks
 from ganguard.base.image_rows import Images
@@ -23,6 +25,7 @@ from ganguard.training.growth import Growth
 from ganguard.training.guess import Guess
 from ganguard.training.initial_weights import RANDOM_WEIGHTS, InitialWeights
 from ganguard.training.losses import LOSSES, AdversarialLoss
+from ganguard.training.pairs import CodePairs
 from ganguard.training.penalties import LeCam, PathLength
 from ganguard.training.processes import Processes
 from ganguard.training.settings import CompleteTraining, TrainingSettings
@@ -76,13 +79,37 @@ def set_up(
     return _gan(gan, loss, settings, initial_weights, common)
 
 
-def tell(training: Training, labels: Labels | None, guess: Guess | None, guarantee: Guarantee | None) -> None:
+def tell(
+    training: Training,
+    labels: Labels | None,
+    guess: Guess | None,
+    guarantee: Guarantee | None,
+    pairs: CodePairs | None,
+) -> None:
     """Tell a training what is known of its images, and what must not be learnt from them."""
     training.labels = labels.numbers if labels else None
     if isinstance(training, GANTraining):
-        training.guess = guess
+        training.guess, training.pairs = guess, pairs
         if guarantee:
             training.make_private(guarantee)
+
+
+def publish_training(
+    training: Training,
+    place: Path,
+    settings: TrainingSettings,
+    provenance: dict[str, Any],
+    labels: Labels | None,
+) -> Path:
+    """Write the checkpoint of a training as far as it has come, and return its directory, `place`.
+
+    Args:
+        provenance: JSON values that say where it comes from.
+        labels: the classes of the images; None without classes.
+    """
+    networks, shape = training.published(), shape_of(training.images)
+    names = labels.names if labels else None
+    return save_checkpoint(place, networks, settings.architecture, shape, provenance, class_names=names)
 
 
 def _gan(

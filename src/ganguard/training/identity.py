@@ -11,6 +11,7 @@ from ganguard.training.differential_privacy import Guarantee, PrivateTraining, g
 from ganguard.training.early_stopping import Watch
 from ganguard.training.guess import Guess
 from ganguard.training.initial_weights import RANDOM_WEIGHTS, InitialWeights
+from ganguard.training.pairs import CodePairs
 from ganguard.training.processes import Devices
 from ganguard.training.settings import TrainingSettings
 
@@ -35,7 +36,7 @@ class TrainingIdentity:
     guarantee: Guarantee | None
 
 
-def identify(
+def identify(  # noqa: PLR0913 - those of `train_generator`
     images: Images,
     settings: TrainingSettings,
     *,
@@ -45,6 +46,7 @@ def identify(
     watch: Watch | None,
     guess: Guess | None,
     labels: Labels | None = None,
+    pairs: CodePairs | None = None,
 ) -> TrainingIdentity:
     """Return the identity of a training, which has the arguments of `train_generator`.
 
@@ -62,9 +64,11 @@ def identify(
     parts |= {"labels": known, "names": [*labels.names]} if labels else {}
     parts |= {"judge": watch.digest()} if watch else {}
     parts |= {"guess": guess.digest} if guess else {}
+    parts |= {"pairs": pairs.identity()} if pairs else {}
     parts |= {"differential_privacy": guarantee.said()} if guarantee else {}
     provenance = {"training": recipe, "seed": seed, "images": len(images), **_several(devices)}
     provenance |= {"beginning": parts["beginning"]} if settings.beginning else {}
+    provenance |= {"pairs": pairs.said()} if pairs else {}
     if guarantee:
         provenance["differential_privacy"] = guarantee.said()
         if settings.beginning:

@@ -12,14 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganguard.architectures.checkpoint import save_checkpoint
 from ganguard.base.cache import copy_directory
 from ganguard.base.compute import Compute, use_threads
 from ganguard.base.image_rows import Images
-from ganguard.base.images import shape_of
 from ganguard.base.labels import Labels
 from ganguard.base.progress import Progress, silent
-from ganguard.training.assembling import Training, set_up, tell
+from ganguard.training.assembling import Training, publish_training, set_up, tell
 from ganguard.training.course import Course
 from ganguard.training.diverging import diverged
 from ganguard.training.early_stopping import Best, Watch
@@ -27,6 +25,7 @@ from ganguard.training.going_on import goes_on
 from ganguard.training.guess import Guess
 from ganguard.training.identity import identify
 from ganguard.training.initial_weights import RANDOM_WEIGHTS, InitialWeights
+from ganguard.training.pairs import CodePairs
 from ganguard.training.processes import ONE_DEVICE, Devices, launched
 from ganguard.training.reporting import Journal, Reports
 from ganguard.training.requirements import require_trainable
@@ -50,6 +49,7 @@ def train_generator(  # noqa: PLR0913 - most of them have defaults
     guess: Guess | None = None,
     journal: Journal | None = None,
     labels: Labels | None = None,
+    pairs: CodePairs | None = None,
 ) -> Path:
     """Train a generator and write its checkpoint to `directory`/checkpoint, which is returned.
 
@@ -75,15 +75,16 @@ def train_generator(  # noqa: PLR0913 - most of them have defaults
         journal: receives losses, scores and samples. No result depends on it.
         labels: the class of each image. An architecture with `classes` needs them, and no other
             takes them.
+        pairs: the code of each image, if G is to learn them too; it needs a D.
 
     Raises:
         CheckpointError: the state in `directory` belongs to another training, or has come further than
             `steps`.
         StepError: a loss is not finite.
-        SpecError: `initial_weights` have another architecture or other classes, `labels` do not fit, or
-            several devices cannot train this.
+        SpecError: `initial_weights` have another architecture or other classes, `labels` or `pairs` do
+            not fit, or several devices cannot train this.
     """
-    require_trainable(images, settings, devices, guess, labels, initial_weights)
+    require_trainable(images, settings, devices, guess, labels, initial_weights, pairs)
     initial_weights = initial_weights.after(settings.beginning)
     identity = identify(
         images,
@@ -94,23 +95,20 @@ def train_generator(  # noqa: PLR0913 - most of them have defaults
         watch=watch,
         guess=guess,
         labels=labels,
+        pairs=pairs,
     )
     fabric = launched(compute.torch_device().type, settings.precision, devices)
     with use_threads(compute.threads):
         training = set_up(images, settings, seed, fabric, initial_weights)
         processes = training.processes
         processes.require_same((identity.images, identity.labels), "images or labels" if labels else "images")
-        tell(training, labels, guess, identity.guarantee)
+        tell(training, labels, guess, identity.guarantee, pairs)
         state, parts = directory / "training.safetensors", processes.told(identity.parts)
         course = goes_on(training, settings, state, parts, compute, devices)
         provenance = identity.provenance | course.said()
 
         def publish(place: Path) -> Path:
-            networks, shape = training.published(), shape_of(images)
-            names = labels.names if labels else None
-            return save_checkpoint(
-                place, networks, settings.architecture, shape, provenance, class_names=names
-            )
+            return publish_training(training, place, settings, provenance, labels)
 
         best = Best(watch, directory, course.begun, settings.steps, seed, training.labels) if watch else None
 

@@ -9,6 +9,7 @@ from ganguard.training.batches import require_shareable
 from ganguard.training.classes import require_classes, require_same_order
 from ganguard.training.guess import Guess
 from ganguard.training.initial_weights import InitialWeights, require_beginning
+from ganguard.training.pairs import CodePairs, require_pairs
 from ganguard.training.processes import Devices
 from ganguard.training.settings import TrainingSettings
 
@@ -20,6 +21,7 @@ def require_trainable(
     guess: Guess | None,
     labels: Labels | None,
     initial_weights: InitialWeights,
+    pairs: CodePairs | None = None,
 ) -> None:
     """Raise SpecError unless a training with the arguments of `train_generator` can begin.
 
@@ -32,6 +34,7 @@ def require_trainable(
         )
     require_shareable(settings, devices, guess)
     require_classes(settings, labels, len(images))
+    require_pairs(pairs, images, settings)
     require_beginning(settings, shape_of(images), "the network to train")
     _require_same_classes(settings, initial_weights, labels)
 

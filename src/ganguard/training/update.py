@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ganguard.architectures.drawing import Drawing
+from ganguard.architectures.drawing import Drawing, undrawn
 from ganguard.architectures.networks import GAN, Classifying, Networks, made_by
 from ganguard.base.image_rows import Images
 from ganguard.base.images import to_float
@@ -22,6 +22,7 @@ from ganguard.training.ema import EMA
 from ganguard.training.growth import Growth
 from ganguard.training.guess import Guess
 from ganguard.training.losses import AdversarialLoss
+from ganguard.training.pairs import CodePairs
 from ganguard.training.penalties import LeCam, PathLength, gradient_penalty, orthogonality, r1
 from ganguard.training.processes import Processes
 from ganguard.training.settings import CompleteTraining
@@ -76,6 +77,7 @@ class GANTraining:
         private: differentially private updates of D, or None.
         labels: (N,) int64, the class of each image; None without classes. Generated images are asked for in
             the proportions of these.
+        pairs: the codes of the images, which G learns too, or None.
     """
 
     losses: ClassVar[tuple[str, ...]] = ("D", "G")
@@ -99,6 +101,7 @@ class GANTraining:
     guess: Guess | None = None
     private: PrivateUpdates | None = None
     labels: Tensor | None = None
+    pairs: CodePairs | None = None
 
     def modules(self) -> dict[str, nn.Module]:
         """Return what a saved state holds, by name."""
@@ -128,6 +131,8 @@ class GANTraining:
             loss_g = loss_g + weight * self._path_length(self.path_length, fake.images.shape[1:])
         if self.complete.orthogonal_weight:
             loss_g = loss_g + self.complete.orthogonal_weight * orthogonality(self.networks.generator)
+        if self.pairs:
+            loss_g = loss_g + self._paired(self.pairs)
         self._descend("G", loss_g)
         self.ema.update(step)
         return torch.stack([loss_d.detach(), loss_g.detach()])
@@ -218,9 +223,28 @@ class GANTraining:
     def _fake(self) -> Batch:
         """Generate a batch of images, as they would come back from the target if the guess were right."""
         z = torch.randn(self.batch_size, self.networks.generator.latent_dim, generator=self.generator)
-        if self.guess and self.guess.codes:
-            z = self.guess.codes(z, self.generator)
-        y = self._asked()
+        z = self._arriving(z)
+        return self._returned(z, self._asked())
+
+    def _paired(self, pairs: CodePairs) -> Tensor:
+        """Return how far G is from the training images, by their own codes. G draws nothing meanwhile: a
+        style that is mixed with another one is that of no code."""
+        rows = torch.randint(len(self.images), (self.batch_size,), generator=self.generator)
+        own, device, z = self.processes.own(rows), self.fabric.device, self._arriving(pairs.codes[rows])
+        y = None if self.labels is None else self.labels[own].to(device)
+        with undrawn(self.networks.generator):
+            made = self._returned(z, y)
+        return pairs.loss(made.images, self.growth.seen(to_float(batch(self.images, own, device))))
+
+    def _arriving(self, z: Tensor) -> Tensor:
+        """Return the codes of a whole batch as they would reach the target's G if the guess were right."""
+        return self.guess.codes(z, self.generator) if self.guess and self.guess.codes else z
+
+    def _returned(self, z: Tensor, y: Tensor | None) -> Batch:
+        """Return this process's images of a whole batch's codes (N, latent_dim), as they would come back.
+
+        y: the classes of this process's images, or None.
+        """
         with self.fabric.autocast():
             fake = made_by(self.G, self.processes.own(z).to(self.fabric.device), y).float()
         changed = self.guess.images(fake, self.generator) if self.guess and self.guess.images else fake

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from ganguard.base.errors import MetricError
-from ganguard.metrics.similarity import psnr, ssim
+from ganguard.metrics.similarity import feature_difference, mean_absolute_difference, psnr, ssim
 
 SAME = 1e-12  # float64, added up in another order
 
@@ -60,6 +60,22 @@ def test_equal_images_have_no_noise_and_are_fully_similar() -> None:
     a = torch.cat([_images(3, 1, 16, 16), torch.zeros(1, 1, 16, 16, dtype=torch.uint8)])
     assert psnr(a, a).tolist() == [math.inf] * 4
     assert ssim(a, a).tolist() == [1.0] * 4
+
+
+def test_differences_of_known_size() -> None:
+    a = torch.zeros(2, 1, 2, 2, dtype=torch.uint8)
+    b = torch.tensor([[0, 0, 0, 255], [51, 51, 51, 51]], dtype=torch.uint8).view(2, 1, 2, 2)
+    assert mean_absolute_difference(a, b).tolist() == pytest.approx([0.5, 0.4], rel=SAME)
+    assert mean_absolute_difference(a, 255 - a).tolist() == [2.0, 2.0]
+    x, y = torch.zeros(3, 2), torch.tensor([[3.0, 4.0], [0.0, 0.0], [-1.0, 1.0]])
+    assert feature_difference(x, y).tolist() == pytest.approx([12.5**0.5, 0, 1], rel=SAME)
+
+
+def test_features_of_other_numbers_or_widths_are_no_pairs() -> None:
+    with pytest.raises(MetricError, match="pairs of features; got 3 and 2"):
+        feature_difference(torch.zeros(3, 2), torch.zeros(2, 2))
+    with pytest.raises(MetricError):
+        feature_difference(torch.zeros(3, 2), torch.zeros(3, 4))
 
 
 def test_a_negative_is_dissimilar() -> None:

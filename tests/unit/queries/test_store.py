@@ -2,11 +2,13 @@ import hashlib
 import re
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
 
 from ganguard.base.errors import DataError
+from ganguard.data.parquet import read_vectors
 from ganguard.queries.store import Store, shards_of
 
 
@@ -56,6 +58,38 @@ def test_codes_are_kept_where_the_client_sent_them(tmp_path: Path) -> None:
     assert table.column_names == ["index", "seed", "image", "latent"]
     assert str(table.schema.field("latent").type) == "list<element: float>"
     assert torch.equal(torch.tensor(table["latent"].to_pylist()), codes)
+
+
+def test_codes_are_read_back_as_they_were_sent(tmp_path: Path) -> None:
+    store, codes = _store(tmp_path, codes="client"), torch.randn(5, 3)
+    store.write(2, _images(2, 5), codes[2:])
+    store.write(0, _images(0, 2), codes[:2])
+    assert torch.equal(store.read_codes(5), codes)
+    assert torch.equal(store.read_codes(3), codes[:3])
+    assert store.read_codes(4).dtype == torch.float32
+
+
+def test_a_store_without_codes_says_so(tmp_path: Path) -> None:
+    store = _store(tmp_path)
+    store.write(0, _images(0, 2), None)
+    with pytest.raises(DataError, match=r"has no column latent\. Its columns: index, seed, image"):
+        store.read_codes(2)
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        (pa.array([1.0, 2.0], pa.float32()), "must hold lists of float32"),
+        (pa.array([[1.0], None], pa.list_(pa.float32())), "must hold lists of float32"),
+        (pa.array([[1.0], [2.0, 3.0]], pa.list_(pa.float32())), "must be equally long"),
+        (pa.array([[1.0, 2.0], [None, 3.0]], pa.list_(pa.float32())), "must be equally long"),
+    ],
+)
+def test_a_column_that_holds_no_codes_is_refused(tmp_path: Path, cells: pa.Array, said: str) -> None:
+    file = tmp_path / "some.parquet"
+    pq.write_table(pa.table({"latent": cells}), file, compression="none")
+    with pytest.raises(DataError, match=said):
+        read_vectors(file, "latent")
 
 
 def test_the_largest_seed_fits(tmp_path: Path) -> None:

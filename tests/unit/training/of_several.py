@@ -17,9 +17,11 @@ from ganguard.base.cache import tensor_digest
 from ganguard.base.compute import Compute
 from ganguard.base.errors import GanguardError
 from ganguard.base.labels import Labels
+from ganguard.base.seeds import normal
 from ganguard.training.early_stopping import Watch
 from ganguard.training.flow import FlowTraining
 from ganguard.training.loop import train_generator
+from ganguard.training.pairs import CodePairs
 from ganguard.training.processes import Devices
 from ganguard.training.settings import TrainingSettings
 from ganguard.training.update import GANTraining
@@ -33,6 +35,10 @@ TRAININGS: dict[str, dict[str, Any]] = {
     "normal": {"architecture": {"kind": "stylegan2"}, "path_length_every": 2, "penalty_every": 3},
     "classes": {"architecture": {"kind": "stylegan2", "classes": 3}, "path_length_every": 2},
     "flow": {"architecture": {"kind": "flow", "classes": 3, "width": 16}},
+    "pairs": {"architecture": "pggan", "grow": False},
+}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "pairs": {"pairs": CodePairs(normal(3, "codes", range(20), 4), 9.0, "l1")}
 }
 LABELS = Labels(torch.arange(20) % 3, ("a", "b", "c"))
 
@@ -105,7 +111,7 @@ def main(directory: Path) -> None:
     said: dict[str, Any] = {"weights": {}, "progress": []}
     for name in TRAININGS:
         said["weights"][name] = _weights_of(
-            lambda name=name: train(directory / name, settings(name), devices=TWO)
+            lambda name=name: train(directory / name, settings(name), devices=TWO, **OPTIONS.get(name, {}))
         )
     _killed(directory / "cut", settings("grown"))
     train(

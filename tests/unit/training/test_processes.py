@@ -58,10 +58,12 @@ def together(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[
 Together = tuple[Path, list[dict[str, Any]]]
 
 
-@pytest.mark.parametrize("name", ["grown", "whole", "flow"])
+@pytest.mark.parametrize("name", ["grown", "whole", "flow", "pairs"])
 def test_two_processes_train_what_one_trains(together: Together, tmp_path: Path, name: str) -> None:
-    alone = of_several.train(tmp_path, of_several.settings(name))
-    started = of_several.train(tmp_path / "start", of_several.settings(name, steps=1, learning_rate=1e-9))
+    options = of_several.OPTIONS.get(name, {})
+    alone = of_several.train(tmp_path, of_several.settings(name), **options)
+    brief = of_several.settings(name, steps=1, learning_rate=1e-9)
+    started = of_several.train(tmp_path / "start", brief, **options)
     for file in FILES[:1] if name == "flow" else FILES:
         one, two, start = (
             load_file(path / file) for path in (alone, together[0] / name / "checkpoint", started)

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from ganguard.audit.plan import adversary_work as bought
+from ganguard.audit.plan import code_work as codes
 from ganguard.audit.plan import ground_work as ground
 from ganguard.audit.plan import independent_work as honest
 from ganguard.audit.plan.step import Step, StepSettings
+from ganguard.audit.steps.codes import MOST_CODES
 from ganguard.audit.steps.eyesight import MOST_IMAGES
 from ganguard.audit.steps.measurements import DRAWS
 from ganguard.audit.steps.yardsticks import HALVINGS
@@ -129,17 +131,28 @@ def _measure(step: Step, _: int) -> Work:
     return Work(training=copy, made=images if copy else 0, embedded=images, compared=2 * DRAWS)
 
 
+def _codes(step: Step, _: int) -> Work:
+    return Work(embedded=min(cast(codes.CodesSettings, step.settings).samples, MOST_CODES))
+
+
+def _measure_codes(step: Step, _: int) -> Work:
+    copy = work_of(cast("codes.MeasureCodesInputs[Any]", step.inputs).substitute.step, 0).training
+    return Work(training=copy, made=MOST_CODES, embedded=MOST_CODES)
+
+
 _WORK: dict[type[StepSettings], Callable[[Step, int], Work]] = {
     ground.TrainTargetSettings: _target,
     ground.FeaturesSettings: _features,
     ground.DirectionSettings: _direction,
     ground.YardsticksSettings: _yardsticks,
     ground.EyesightSettings: _eyesight,
+    codes.CodesSettings: _codes,
     ground.UtilitySettings: _utility,
     bought.PurchaseSettings: _purchase,
     bought.ReplaySettings: _replay,
     bought.SubstituteSettings: _substitute,
     bought.MeasureSettings: _measure,
+    codes.MeasureCodesSettings: _measure_codes,
     bought.MeasureTransferSettings: _measure,
     honest.IndependentSettings: _independent,
     honest.MeasureIndependentSettings: _measure,

@@ -37,6 +37,7 @@ LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "pillow", "simplejpeg", 
 CHANGES_NO_RESULT = {
     "ganguard": "tells the version, and files repeat it",
     "ganguard.audit.plan.adversary_work": "holds a step's settings, which are part of its key as they are",
+    "ganguard.audit.plan.code_work": "holds a step's settings, which are part of its key as they are",
     "ganguard.audit.plan.ground_work": "holds a step's settings, which are part of its key as they are",
     "ganguard.audit.plan.independent_work": "holds a step's settings, which are part of its key as they are",
     "ganguard.audit.plan.step": "holds a step's settings, which are part of its key as they are",

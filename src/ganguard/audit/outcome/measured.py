@@ -40,7 +40,7 @@ def measurements_of(plan: Plan, done: dict[str, Done]) -> Iterator[Measurement]:
 def _measuring_steps(plan: Plan) -> Iterator[tuple[Step, dict[str, str | int | None]]]:
     """Yield the steps that measure, in the order of results.json, and what the plan knows of each."""
     ground = plan.ground
-    yield ground.yardsticks, {}
+    yield from ((step, {}) for step in (ground.yardsticks, ground.codes) if step)
     for purchase in plan.purchases:
         buyer, ask = purchase.scenario, purchase.ask
         asked = None if ask.is_uniform else ask.digest()
@@ -52,7 +52,8 @@ def _measuring_steps(plan: Plan) -> Iterator[tuple[Step, dict[str, str | int | N
     for defended in ground.defended:
         yield defended.utility, {"defence": defended.scenario.defence}
     for substitute in plan.substitutes:
-        yield substitute.measure, substitute.copy.whose().model_dump()
+        whose = substitute.copy.whose().model_dump()
+        yield from ((step, whose) for step in (substitute.measure, substitute.measure_codes) if step)
 
 
 def use_records(plan: Plan, done: dict[str, Done]) -> Iterator[UseRecord]:
@@ -68,6 +69,11 @@ def failure_records(plan: Plan, execution: Execution) -> Iterator[FailureRecord]
     wanted = [(plan_of.measure, plan_of.copy.whose().model_dump()) for plan_of in plan.substitutes]
     wanted += [(each.utility, {"defence": each.scenario.defence}) for each in plan.ground.defended]
     wanted += [(each.measure, {"recipe": each.label, "seed": each.seed}) for each in plan.honest]
+    wanted += [
+        (plan_of.measure_codes, plan_of.copy.whose().model_dump())
+        for plan_of in plan.substitutes
+        if plan_of.measure_codes and plan_of.measure.name in execution.done
+    ]
     for step, of in wanted:
         failed = None if step.name in execution.done else _cause(step, execution)
         if failed:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from ganguard.audit.plan import adversary_work as work
+from ganguard.audit.plan.codes import measure_codes_step
 from ganguard.audit.plan.parts import Copy, Ground, PurchasePlan, SubstitutePlan
 from ganguard.audit.plan.step import WAITED_FOR, Input, Step
 from ganguard.audit.spec.judge import pinned_judge
@@ -151,7 +152,7 @@ def substitute_plan(
             known=_known_to(copy, known),
         )
     measure = Step(f"measure {copy.name}", settings, inputs, cost=WAITED_FOR)
-    return SubstitutePlan(copy, train, measure, bought)
+    return SubstitutePlan(copy, train, measure, bought, measure_codes_step(ground, copy, train))
 
 
 def _known_to(copy: Copy, known: Known) -> Input | None:

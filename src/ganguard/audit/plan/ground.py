@@ -7,6 +7,7 @@ from ganguard.architectures.networks import classes_of
 from ganguard.attacks.protocol import AttackSettings, learns_domain
 from ganguard.audit.plan import ground_work as work
 from ganguard.audit.plan.adversary_work import COPY_DRAWS
+from ganguard.audit.plan.codes import codes_step
 from ganguard.audit.plan.defended import defended_plan, defended_target, direction_plans
 from ganguard.audit.plan.parts import DomainPlan, Ground
 from ganguard.audit.plan.step import WAITED_FOR, Input, Step
@@ -70,11 +71,8 @@ def lay_ground(spec: Spec) -> Ground:
         features=features,
         yardsticks=yardsticks,
         sound=sound,
-        eyesight=Step(
-            "eyesight",
-            work.EyesightSettings(samples=spec.samples, ask=spec.asks(None)),
-            work.EyesightInputs(Input(measured), Input(features), Input(yardsticks)),
-        ),
+        eyesight=_eyesight_step(spec, measured, features, yardsticks),
+        codes=codes_step(spec, measured, features, yardsticks),
         domains=tuple(
             DomainPlan(data, images, _floors_step(name, images, features, ready))
             for name, data, images in zip(names, datasets, domain_images, strict=True)
@@ -97,6 +95,12 @@ def _trained_on(spec: Spec, real: Step) -> Step:
     if isinstance(spec.target, TrainTarget) and spec.target.dataset != spec.real:
         return _real_step("training data", spec.target.dataset)
     return real
+
+
+def _eyesight_step(spec: Spec, target: Step, features: Step, yardsticks: Step) -> Step:
+    settings = work.EyesightSettings(samples=spec.samples, ask=spec.asks(None))
+    inputs = work.EyesightInputs(Input(target), Input(features), Input(yardsticks))
+    return Step("eyesight", settings, inputs)
 
 
 def _domain_datasets(spec: Spec) -> list[DatasetSettings]:

@@ -68,6 +68,7 @@ class Ground:
         yardsticks: measures everything that copies are compared with.
         sound: refuses a broken target, before anything is bought from it or trained for an adversary.
         eyesight: measures what the feature network sees.
+        codes: keeps codes and the target's images of them, or None if no copy could know codes.
         domains: other domains that copies are moved to.
         directions: semantic directions, fitted for defences that move codes along them.
         defended: the target behind each chain of defences.
@@ -85,6 +86,7 @@ class Ground:
     yardsticks: Step
     sound: Step
     eyesight: Step
+    codes: Step | None
     domains: tuple[DomainPlan, ...]
     directions: tuple[DirectionPlan, ...]
     defended: tuple[DefendedPlan, ...]
@@ -184,12 +186,14 @@ class SubstitutePlan:
         train: the step that trains it.
         measure: the step that measures it.
         bought: the purchase that it is trained on; None if it buys nothing.
+        measure_codes: the step that measures it code by code; None if none does.
     """
 
     copy: Copy
     train: Step
     measure: Step
     bought: PurchasePlan | None
+    measure_codes: Step | None = None
 
 
 @dataclass(frozen=True)

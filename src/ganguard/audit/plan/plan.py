@@ -3,7 +3,7 @@
     real ─► ready ─► target ─► fit ─► yardsticks ─► sound ─► purchase ─► substitute ─► measure
     real ─► features ───────────────► yardsticks             purchase ─► replay ─────► measure
     target ─► direction ─► defended target ─► utility, beside the undefended; purchase ─► ... again
-    yardsticks ─► eyesight of the features
+    yardsticks ─► eyesight of the features; codes, if some copy knows any; substitute ─► measure codes
     another domain's real images ─► domain     substitute ─► transferred substitute ─► measure
     real ─► independent ─► measure
 
@@ -78,6 +78,7 @@ def _ground_steps(ground: Ground) -> list[Step]:
         ground.yardsticks,
         ground.sound,
         ground.eyesight,
+        *([ground.codes] if ground.codes else []),
         *(direction.step for direction in ground.directions),
     ]
 
@@ -145,7 +146,7 @@ class _Copies:
         stolen = copy.settings.needs().stolen
         train = self._train(copy, self._copy_to_continue(copy, stolen) if stolen else None)
         plan = substitute_plan(self._spec, self._ground, copy, train, self._purchase_of(copy), self._known)
-        self.steps.append(plan.measure)
+        self.steps += [step for step in (plan.measure, plan.measure_codes) if step]
         return plan
 
     def _copy_to_continue(self, copy: Copy, stolen: AttackSettings) -> Step:

@@ -271,6 +271,18 @@ class Spec(ChosenFeatures):
         return self
 
     @model_validator(mode="after")
+    def _codes_at_hand(self) -> "Spec":
+        learning = next((attack.label() for attack in self.attacks if attack.needs().codes), None)
+        if learning and self.codes != "client":
+            raise ValueError(f"{learning} learns from the codes that it sends. Set codes: client")
+        if learning and any(isinstance(adversary, Averaging) for adversary in self.adversaries):
+            raise ValueError(
+                f"adversaries: an average is of no single code, and {learning} learns from codes. Leave one "
+                "of the two out"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _scorable(self) -> "Spec":
         for attribute in attributes(self.defences):
             require_attribute(attribute)

@@ -53,6 +53,7 @@ EYESIGHT = Kind(
         "ganguard.metrics",
         "ganguard.results.measure",
         "ganguard.results.measures",
+        "ganguard.results.measures_of_codes",
         "ganguard.results.eyesight",
         "ganguard.audit.steps.drawn",
         "ganguard.audit.steps.yardstick_files",

@@ -1,6 +1,7 @@
 """Every kind of step, by name."""
 
 from ganguard.audit.steps.call import Kind
+from ganguard.audit.steps.codes import CODES, MEASURE_CODES
 from ganguard.audit.steps.direction import DIRECTION
 from ganguard.audit.steps.eyesight import EYESIGHT
 from ganguard.audit.steps.features import FEATURES
@@ -34,6 +35,7 @@ KINDS: dict[str, Kind] = {
     "yardsticks": YARDSTICKS,
     "sound": SOUND,
     "eyesight": EYESIGHT,
+    "codes": CODES,
     "independent": INDEPENDENT,
     "measure_independent": MEASURE_INDEPENDENT,
     "known": KNOWN,
@@ -42,6 +44,7 @@ KINDS: dict[str, Kind] = {
     "substitute": SUBSTITUTE,
     "found": FOUND,
     "measure": MEASURE,
+    "measure_codes": MEASURE_CODES,
     "domain": DOMAIN,
     "measure_transfer": MEASURE_TRANSFER,
 }

@@ -17,6 +17,7 @@ MEASURES = (
     "ganguard.metrics",
     "ganguard.results.measure",
     "ganguard.results.measures",
+    "ganguard.results.measures_of_codes",
     "ganguard.results.records",
     "ganguard.results.whose",
     "ganguard.audit.steps.measurements",

@@ -102,10 +102,15 @@ def buy_for_auditor(
 ) -> Drawn:
     """Buy one of the auditor's own draws from a target, with images (samples, C, H, W) uint8."""
     account = auditor_account(target.identity, draw, ask)
-    directory, seed = store_directory(call.audit, account), derived_seed(draw, "auditor")
+    directory, seed = store_directory(call.audit, account), auditor_seed(draw)
     store = Store(directory, target.identity, account, seed, ask=ask_to_store(target, ask))
     images = harvest(_metered(call.audit, store, target, samples), store, samples, call.progress)
     return Drawn.of_names(images, store.read_conditions(samples) if store.ask else None)
+
+
+def auditor_seed(draw: int) -> int:
+    """Return the seed of one of the auditor's draws, which no adversary's purchase has."""
+    return derived_seed(draw, "auditor")
 
 
 def buy_draws(

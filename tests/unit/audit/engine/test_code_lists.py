@@ -22,6 +22,7 @@ ROOT = Path(ganguard.__file__).parent
 RECORDS = frozenset(
     {
         "ganguard.audit.plan.adversary_work",
+        "ganguard.audit.plan.code_work",
         "ganguard.audit.plan.ground_work",
         "ganguard.audit.plan.independent_work",
         "ganguard.audit.plan.step",

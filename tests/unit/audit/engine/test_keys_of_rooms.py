@@ -22,8 +22,10 @@ SPEC: dict[str, Any] = {
     "target": {"train": {"dataset": "digits", "architecture": "sngan", "steps": 10}},
     "real": "digits",
     "features": "random_network",
+    "codes": "client",
     "attacks": [
         {"kind": "fidelity", **GAN},
+        {"kind": "distillation", **GAN},
         {"kind": "accuracy_white_box", **GAN},
         {"kind": "transfer", **GAN, "domain": {"kind": "digits", "size": 8}},
     ],
@@ -109,9 +111,11 @@ MEASURING = {
     "measure",
     "domain",
     "measure_transfer",
+    "codes",
+    "measure_codes",
 }
-MEASURED_COPIES = {"measure", "measure_independent", "measure_transfer"}
-BUYING = {"purchase", "yardsticks", "eyesight", "utility"}
+MEASURED_COPIES = {"measure", "measure_independent", "measure_transfer", "measure_codes"}
+BUYING = {"purchase", "yardsticks", "eyesight", "utility", "codes"}
 OPENING = {"open_target", "defend", "direction", "fit", *BUYING}
 ASKING = {"ready", "fit"}
 TRAINING = {"train_target", "independent"}
@@ -144,6 +148,7 @@ ROOMS = {
     "training/losses.py": {*ASKING, *TRAINING, *SUBSTITUTES},
     "training/pace.py": set(),
     "attacks/fidelity.py": {*ASKING, *SUBSTITUTES},
+    "training/pairs.py": {*ASKING, *TRAINING, *SUBSTITUTES},
     "attacks/subsampling/metropolis_hastings.py": {*ASKING, *SUBSTITUTES},
     "metrics/frechet.py": MEASURING,
     "metrics/kernel.py": MEASURING | WITH_KNOWN,
@@ -172,9 +177,11 @@ ROOMS = {
     "gateway/watch/risk.py": set(),
     "audit/spec/spec.py": set(),
     "audit/plan/adversary_work.py": set(),
+    "audit/plan/code_work.py": set(),
     "audit/plan/ground_work.py": set(),
     "audit/plan/independent_work.py": set(),
     "audit/steps/purchase.py": BUYING | SUBSTITUTES,
+    "audit/steps/codes.py": {"codes", "measure_codes"},
     "audit/steps/measure.py": {"measure"},
     "audit/steps/independent.py": {"independent"},
     "audit/steps/measure_independent.py": {"measure_independent"},

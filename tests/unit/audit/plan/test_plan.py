@@ -7,7 +7,7 @@ from ganguard.attacks.fidelity import FidelitySettings
 from ganguard.attacks.protocol import Needs
 from ganguard.attacks.transfer import TransferSettings
 from ganguard.audit.engine.cache import Done, step_key
-from ganguard.audit.plan import adversary_work, ground_work, independent_work
+from ganguard.audit.plan import adversary_work, code_work, ground_work, independent_work
 from ganguard.audit.plan.parts import Plan
 from ganguard.audit.plan.plan import make_plan
 from ganguard.audit.plan.step import Step, StepSettings
@@ -56,7 +56,7 @@ def test_steps_come_after_what_they_need() -> None:
 
 
 def test_every_kind_of_step_has_settings_a_function_and_says_its_code() -> None:
-    rooms = (ground_work, adversary_work, independent_work)
+    rooms = (ground_work, adversary_work, code_work, independent_work)
     named = [found for room in rooms for found in vars(room).values()]
     settings = [found for found in named if isinstance(found, type)]
     kinds = [kind.kind for kind in settings if issubclass(kind, StepSettings) and "kind" in vars(kind)]
@@ -226,3 +226,18 @@ def test_a_stolen_copy_may_need_a_domain_of_its_own() -> None:
     stolen = plan.substitutes[0].train.inputs.by_role()["stolen"].step
     assert stolen.inputs.by_role()["domain_images"].step is domain.real
     assert domain.real in plan.steps
+
+
+def test_where_an_adversary_learns_from_codes_every_copy_of_the_target_is_measured_by_them() -> None:
+    by_codes = {"kind": "distillation", "architecture": "sngan", "query_budget": 20}
+    moved = {"kind": "transfer", "architecture": "sngan", "query_budget": 20, "domain": "digits"}
+    plan = plan_of(attacks=[ATTACK, by_codes, moved], codes="client", seeds=[0])
+    measured = [copy.copy.label for copy in plan.substitutes if copy.measure_codes]
+    assert measured == ["fidelity sngan", "fidelity sngan", "distillation sngan"]
+    assert plan.ground.codes in plan.steps
+    without, beside = plan_of(codes="client"), keys_of(plan_of(attacks=[ATTACK, by_codes], codes="client"))
+    assert without.ground.codes is None
+    assert not any(copy.measure_codes for copy in without.substitutes)
+    # Those that look at all attacks aside, the steps are those of an audit without codes.
+    same = {name: key for name, key in keys_of(without).items() if name not in ("ready", "fit")}
+    assert same.items() <= beside.items()

@@ -29,6 +29,7 @@ def test_every_preset_parses_and_says_what_it_is() -> None:
     defences = ["digits-averaging", "digits-defences", "digits-defences-full", "digits-defences-quick"]
     conditional = ["digits-conditional", "digits-conditional-full"]
     others = [
+        "digits-distillation",
         "digits-flow",
         "digits-full",
         "digits-http",

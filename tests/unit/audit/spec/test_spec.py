@@ -8,6 +8,8 @@ from ganguard.base.errors import SpecError
 from ganguard.base.settings import parse
 from ganguard.metrics.features import pretrained
 
+BY_CODES = {"kind": "distillation", "architecture": "sngan", "query_budget": 20}
+
 
 def spec_with(**changes: object) -> Spec:
     return parse(Spec, {**SMALL, **changes}, "spec")
@@ -70,6 +72,19 @@ def test_a_spec_survives_json() -> None:
             "unknown feature network 'inseption'; did you mean 'inception'? Known: classifier, clip",
         ),
         ({"codes": "mine"}, "'provider' or 'client'"),
+        (
+            {"attacks": [BY_CODES]},
+            "distillation sngan learns from the codes that it sends. Set codes: client",
+        ),
+        (
+            {
+                "attacks": [BY_CODES],
+                "codes": "client",
+                "defences": ["none", {"kind": "gaussian_noise", "std": 0.1}],
+                "adversaries": ["naive", {"kind": "averaging", "copies": 4}],
+            },
+            "adversaries: an average is of no single code, and distillation sngan learns from codes",
+        ),
         ({"samples": 0}, "greater than 0"),
         ({"target": {"checkpont": "x"}}, "unknown target 'checkpont'; did you mean 'checkpoint'?"),
         (
