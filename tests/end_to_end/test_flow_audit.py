@@ -78,12 +78,14 @@ def test_no_white_box_is_bought_for_against_a_target_without_a_discriminator(tmp
             assert ledger.accounts() == []
 
 
-def test_no_flow_is_trained_through_a_defence() -> None:
-    said = {
-        **SPEC,
-        "attacks": [COPY],
-        "defences": ["none", {"kind": "jpeg", "quality": 30}],
-        "adversaries": [{"kind": "through_defence"}],
-    }
-    with pytest.raises(InputError, match="fidelity flow cannot train through a defence"):
-        parse(Spec, said, "spec")
+@pytest.mark.slow
+def test_a_flow_trains_through_defences_of_codes_and_of_images(tmp_path: Path) -> None:
+    """It has no D that could look through them. Each adversary has a copy of its own, of one purchase."""
+    noise, moves = {"kind": "gaussian_noise", "std": 0.4}, {"kind": "linear_interpolation", "weight": 0.5}
+    changes = {"defences": [noise, [moves, noise]], "adversaries": ["naive", "through_defence"]}
+    held = {**COPY, "held_out": 0.1, "held_out_every": 3}
+    results = run(tmp_path, attacks=[held], seeds=[0], **changes)
+    assert results.failures == ()
+    found = results.select(subject="substitute", metric="frechet_distance", against="target", draw=0)
+    assert len({(m.defence, m.adversary) for m in found}) == len({m.value for m in found}) == 5
+    assert {account.bought for account in results.accounts if account.role == "adversary"} == {200}

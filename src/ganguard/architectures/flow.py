@@ -68,13 +68,14 @@ class FlowGenerator(GeneratorNetwork):
         self.network = UNet(channels, canvas.doublings + 1, width, classes)
 
     def velocity(self, x: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
-        """Return the velocity (N, C, H, W) of points x at times t (N,) in [0, 1], of classes y (N,)."""
+        """Return the velocity (N, C, H, W) of points x at times t, (N,) or (1,) for all,
+        in [0, 1], of classes y (N,)."""
         require_labels(y, self.classes)
         return self.canvas.cropped(self.network(self.canvas.framed(x), t, y))
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         x, h = z.view(-1, *self.shape), 1 / self.solver_steps
-        begun = torch.zeros_like(x[:, 0, 0, 0])
+        begun = x.new_zeros(1)  # one time for all images
         for step in range(self.solver_steps):
             t = begun + step * h
             v = self.velocity(x, t, y)
@@ -85,11 +86,12 @@ class FlowGenerator(GeneratorNetwork):
 
 
 class UNet(nn.Module):
-    """x (N, C, H, W), t (N,), with classes also y (N,) -> the velocity (N, C, H, W)."""
+    """x (N, C, H, W), t (N,) or (1,) for all, with classes also y (N,) -> the velocity (N, C, H, W)."""
 
     def __init__(self, channels: int, levels: int, width: int, classes: int) -> None:
         super().__init__()
         widths = [width * min(2**level, WIDEST) for level in range(levels)]
+        above, below = [width, *widths[:-1]], [*widths[1:], widths[-1]]
         told = 4 * width
         self.time = nn.Sequential(
             nn.Linear(2 * FREQUENCIES, told), nn.SiLU(), nn.Linear(told, told), nn.SiLU()
@@ -97,14 +99,14 @@ class UNet(nn.Module):
         if classes:
             self.embedding = nn.Embedding(classes, told)
         self.from_image = nn.Conv2d(channels, width, 3, padding=1)
-        below = [width, *widths[:-1]]
-        self.down = nn.ModuleList(TimedBlock(*pair, told) for pair in zip(below, widths, strict=True))
-        self.middle = TimedBlock(widths[-1], widths[-1], told)
-        above = [widths[-1], *reversed(widths[1:])]
+        self.down = nn.ModuleList(TimedBlock(*pair) for pair in zip(above, widths, strict=True))
+        self.middle = TimedBlock(widths[-1], widths[-1])
         self.up = nn.ModuleList(
-            TimedBlock(inputs + outputs, outputs, told)
-            for inputs, outputs in zip(above, reversed(widths), strict=True)
+            TimedBlock(inputs + outputs, outputs)
+            for inputs, outputs in zip(reversed(below), reversed(widths), strict=True)
         )
+        self.sizes = [2 * block.outputs for block in self.modules() if isinstance(block, TimedBlock)]
+        self.scales_and_shifts = nn.Linear(told, sum(self.sizes))  # one product instead of many small ones
         self.norm = _group_norm(width)
         self.to_image = _zero(nn.Conv2d(width, channels, 3, padding=1))
 
@@ -114,31 +116,32 @@ class UNet(nn.Module):
         told = self.time(torch.cat([angles.sin(), angles.cos()], 1))
         if y is not None:
             told = told + self.embedding(y)
+        scales = iter(self.scales_and_shifts(told)[:, :, None, None].split(self.sizes, 1))
         h = self.from_image(x)
         passed: list[Tensor] = []
         for level, block in enumerate(self.down):
-            h = block(pooled(h, min(level, 1)), told)
+            h = block(pooled(h, min(level, 1)), next(scales))
             passed.append(h)
-        h = self.middle(h, told)
+        h = self.middle(h, next(scales))
         for level, block in enumerate(self.up):
-            h = block(torch.cat([enlarged(h, min(level, 1)), passed.pop()], 1), told)
+            h = block(torch.cat([enlarged(h, min(level, 1)), passed.pop()], 1), next(scales))
         return self.to_image(F.silu(self.norm(h)))
 
 
 class TimedBlock(nn.Module):
-    """x (N, inputs, H, W), told (N, told) -> (N, outputs, H, W): a residual block that begins as its
-    shortcut."""
+    """x (N, inputs, H, W), scale and shift (N or 1, 2 · outputs, 1, 1) -> (N, outputs, H, W): a residual
+    block that begins as its shortcut."""
 
-    def __init__(self, inputs: int, outputs: int, told: int) -> None:
+    def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
+        self.outputs = outputs
         self.norm1, self.conv1 = _group_norm(inputs), nn.Conv2d(inputs, outputs, 3, padding=1)
         self.norm2 = nn.GroupNorm(math.gcd(GROUPS, outputs), outputs, affine=False)
         self.conv2 = _zero(nn.Conv2d(outputs, outputs, 3, padding=1))
-        self.scale_and_shift = nn.Linear(told, 2 * outputs)
         self.shortcut = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
 
-    def forward(self, x: Tensor, told: Tensor) -> Tensor:
-        scale, shift = self.scale_and_shift(told)[:, :, None, None].chunk(2, 1)
+    def forward(self, x: Tensor, scale_and_shift: Tensor) -> Tensor:
+        scale, shift = scale_and_shift.chunk(2, 1)
         h = self.conv1(F.silu(self.norm1(x)))
         h = torch.addcmul(shift, self.norm2(h), 1 + scale)
         return self.shortcut(x) + self.conv2(F.silu(h))

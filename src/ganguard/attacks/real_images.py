@@ -7,13 +7,12 @@ a tiny X_r would simply be learnt by heart.
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal, cast
+from typing import Annotated, Literal, Self, cast
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
-from ganguard.architectures.networks import has_discriminator
 from ganguard.attacks.protocol import AttackSettings, Knowledge, Needs, Workspace
 from ganguard.base.cache import copy_directory, copy_file
 from ganguard.base.errors import DataError, SpecError
@@ -47,6 +46,15 @@ class RealImagesSettings(AttackSettings):
     real_share: Annotated[float, Field(gt=0, lt=1)] = 0.5
     judge_every: Positive = 100
 
+    @model_validator(mode="after")
+    def _one_judge(self) -> Self:
+        if self.held_out is not None and self.schedule == "mix":
+            raise ValueError(
+                "held_out chooses a step of the training, and so does the judge of schedule: mix. Leave "
+                "held_out out"
+            )
+        return self
+
     def label(self) -> str:
         """Return the name, with the share of real images that is known, and whether they are mixed in."""
         mixed_in = " mixed in" if self.schedule == "mix" else ""
@@ -61,8 +69,8 @@ class RealImagesSettings(AttackSettings):
         return self.steps + self.real_steps
 
     def trains_through(self) -> bool:
-        """Return whether a D looks at bought images apart from real ones, which pass through no defence."""
-        return self.schedule == "fine_tune" and has_discriminator(self.architecture)
+        """Return whether bought images are trained on apart from real ones, which pass through no defence."""
+        return self.schedule == "fine_tune"
 
 
 def require_real(knowledge: Knowledge, image_shape: tuple[int, int, int]) -> tuple[Tensor, Judge]:

@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from ganguard.architectures import ARCHITECTURES
-from ganguard.architectures.networks import classes_of, has_discriminator, require_buildable
+from ganguard.architectures.networks import classes_of, require_buildable
 from ganguard.attacks import ATTACKS
 from ganguard.attacks.labels import bought_labels
 from ganguard.attacks.protocol import Attack, AttackSettings, Knowledge, Needs, Substitute, Workspace
@@ -57,14 +57,14 @@ class StrongestSettings(AttackSettings):
 
     Attributes:
         recipes: each as the settings of a training; at least two.
-        held_out: share of the purchase, in (0, 0.5], that the judge compares copies with.
+        validation: share of the purchase, in (0, 0.5], that is held out, and that the judge compares with.
         looks: how often the judge looks at the copy during one training, at equal intervals.
         architecture: of the first recipe; it is not said.
     """
 
     kind: Literal["strongest"] = "strongest"
     recipes: Annotated[tuple[TrainingSettings, ...], Field(min_length=2)] = PANEL
-    held_out: Annotated[float, Field(gt=0, le=0.5)] = 0.2
+    validation: Annotated[float, Field(gt=0, le=0.5)] = 0.2
     looks: Positive = 5
     unsaid: ClassVar[frozenset[str]] = AttackSettings.unsaid | set(TrainingSettings.model_fields)
 
@@ -94,13 +94,17 @@ class StrongestSettings(AttackSettings):
                 "recipes: `beginning` is no setting of a recipe here. Name that training as a fidelity "
                 "attack of its own, beside this one"
             )
+        if any(recipe.held_out for recipe in self.recipes):
+            raise ValueError(
+                "recipes: `held_out` is no setting of a recipe here: `validation` holds images out"
+            )
         said = [recipe.recipe() for recipe in self.recipes]
         if any(recipe in said[:i] for i, recipe in enumerate(said)):
             raise ValueError("recipes: one of them is listed twice. Remove one")
         if self.query_budget < (least := self.fewest_images()):
             raise ValueError(
                 f"query_budget must be at least {least}, of which {FEWEST_HELD_OUT} images are held out; "
-                f"got {self.query_budget}. Raise it, or `held_out`"
+                f"got {self.query_budget}. Raise it, or `validation`"
             )
         return self
 
@@ -121,7 +125,7 @@ class StrongestSettings(AttackSettings):
 
     def fewest_images(self) -> int:
         """Return how many images the share to hold out must be taken of."""
-        return math.ceil(FEWEST_HELD_OUT / self.held_out)
+        return math.ceil(FEWEST_HELD_OUT / self.validation)
 
     def needs(self) -> Needs:
         """Return the purchase, and a judge of copies made of images of it."""
@@ -141,9 +145,8 @@ class StrongestSettings(AttackSettings):
         return self.recipes
 
     def trains_through(self) -> bool:
-        """Return whether some recipe has a D that looks at the images; the others train on them as they
-        are."""
-        return any(has_discriminator(recipe.architecture) for recipe in self.recipes)
+        """Return True: all that it trains on was bought."""
+        return True
 
     def plugins(self) -> list[tuple[PluginTable, str]]:
         """Return the attack, and the architecture of each recipe."""
@@ -167,7 +170,7 @@ def run(
     """Buy `query_budget` images, try every recipe on a part of them, and train by the best on all.
 
     Args:
-        knowledge: the maker of a judge is used, and a guessed defence by recipes with a D.
+        knowledge: the maker of a judge is used, and a guessed defence.
         seed: seed of all trainings, and of which images are held out.
 
     Raises:
@@ -178,12 +181,11 @@ def run(
         raise SpecError("strongest: the adversary has no features to judge copies by. Give it `judge_by`.")
     images = harvest(target, workspace.store, settings.query_budget, workspace.progress)
     labels = bought_labels(settings, target, workspace.store, settings.query_budget)
-    kept, held = hold_out(len(images), settings.held_out, seed=seed)
+    kept, held = hold_out(len(images), settings.validation, seed=seed)
     judge, judged_by = knowledge.judge_by(images, held)
 
     def train(number: int, rows: Tensor, place: Path, steps: int, watch: Watch | None = None) -> float:
         recipe = settings.recipes[number]
-        guess = knowledge.guessed_defence if has_discriminator(recipe.architecture) else None
         return _seconds_of(
             place,
             lambda: train_generator(
@@ -194,7 +196,7 @@ def run(
                 compute=workspace.compute,
                 progress=workspace.progress,
                 watch=watch,
-                guess=guess,
+                guess=knowledge.guessed_defence,
                 labels=labels and labels.of(rows),
             ),
         )

@@ -147,7 +147,7 @@ def train(
                 labels=labels,
             )
     if first:
-        _say(checkpoint, out, watched=watch is not None)
+        _say(checkpoint, out, watched=watch is not None or settings.held_out is not None)
 
 
 def _say(checkpoint: Path, out: Path, *, watched: bool) -> None:

@@ -4,12 +4,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
-from torch.optim import Adam, Optimizer
 
 from ganguard.architectures.checkpoint import save_checkpoint
 from ganguard.architectures.drawing import Drawing
-from ganguard.architectures.networks import GAN, Flowing, Networks, build_networks
+from ganguard.architectures.networks import GAN, Networks, build_networks
 from ganguard.base.image_rows import Images
 from ganguard.base.images import shape_of
 from ganguard.base.labels import Labels
@@ -26,9 +24,11 @@ from ganguard.training.guess import Guess
 from ganguard.training.initial_weights import RANDOM_WEIGHTS, InitialWeights
 from ganguard.training.losses import LOSSES, AdversarialLoss
 from ganguard.training.pairs import CodePairs
+from ganguard.training.parts import adam, place, velocity_of
 from ganguard.training.penalties import LeCam, PathLength
 from ganguard.training.processes import Processes
-from ganguard.training.settings import CompleteTraining, TrainingSettings
+from ganguard.training.restoring import restorer_of
+from ganguard.training.settings import TrainingSettings
 from ganguard.training.update import GANTraining
 
 if TYPE_CHECKING:
@@ -38,7 +38,12 @@ Training = GANTraining | FlowTraining
 
 
 def set_up(
-    images: Images, settings: TrainingSettings, seed: int, fabric: "Fabric", initial_weights: InitialWeights
+    images: Images,
+    settings: TrainingSettings,
+    seed: int,
+    fabric: "Fabric",
+    initial_weights: InitialWeights,
+    guess: Guess | None = None,
 ) -> Training:
     """Return a training that is ready to begin.
 
@@ -48,6 +53,7 @@ def set_up(
         seed: seed of the weights and of all random numbers.
         fabric: the devices.
         initial_weights: the weights to begin with; they decide which parameters are frozen.
+        guess: the defence that the images have passed through, as far as an adversary knows.
     """
     with seeded_weights(seed):
         networks = build_networks(settings.architecture, shape_of(images))
@@ -57,10 +63,7 @@ def set_up(
     if processes.count > 1:
         share_out(networks, settings, processes=processes.count, device_type=fabric.device.type)
     for module in networks.named().values():
-        fabric.to_device(module.train())
-        if settings.channels_last:
-            # 1.2 to 1.3 times faster on CPU.
-            module.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        place(module, settings, fabric)
     common: dict[str, Any] = {
         "ema": EMA(networks.generator, settings.ema_decay, warm_up=not initial_weights.of_generator()),
         "complete": complete,
@@ -74,7 +77,7 @@ def set_up(
         if isinstance(module, Drawing):
             module.random = generator if processes.count == 1 else torch.Generator()
     if networks.discriminator is None or complete.loss is None:
-        return _flow(networks, settings, common)
+        return _flow(networks, settings, common, guess, seed)
     gan, loss = GAN(networks.generator, networks.discriminator), LOSSES[complete.loss]
     return _gan(gan, loss, settings, initial_weights, common)
 
@@ -134,8 +137,8 @@ def _gan(
         G=as_pass(G, device, compiled=settings.compile),
         D=as_pass(D, device, compiled=settings.compile),
         optimizers={
-            "D": _adam(trained, complete),
-            "G": _adam(list(G.parameters()), complete, complete.generator_pace),
+            "D": adam(trained, complete),
+            "G": adam(list(G.parameters()), complete, complete.generator_pace),
         },
         loss=loss,
         augmentation=_augmentation(settings, device),
@@ -154,22 +157,24 @@ def _augmentation(settings: TrainingSettings, device: torch.device) -> Augmentat
     return diffaugmented if settings.augment == "diffaugment" else None
 
 
-def _flow(networks: Networks, settings: TrainingSettings, common: dict[str, Any]) -> FlowTraining:
+def _flow(
+    networks: Networks, settings: TrainingSettings, common: dict[str, Any], guess: Guess | None, seed: int
+) -> FlowTraining:
     """Return the training of a G without D that lies on its device with its initial weights.
 
     common: what every training has.
     """
-    G = networks.generator
-    if not isinstance(G, Flowing):
-        raise TypeError(f"{settings.architecture.kind} has neither a D nor a velocity to train")
+    G, optimizers = networks.generator, {"G": adam([*networks.generator.parameters()], common["complete"])}
+    restorer = None
+    if guess and guess.images:
+        restorer = restorer_of(guess.images, settings, shape_of(common["images"]), seed, common["fabric"])
+        optimizers["R"] = restorer.optimizer
     return FlowTraining(
         networks=networks,
-        velocity=as_pass(G.velocity, common["fabric"].device, compiled=settings.compile),
-        optimizers={"G": _adam(list(G.parameters()), settings.completed())},
+        velocity=velocity_of(G, settings, common["fabric"]),
+        optimizers=optimizers,
         growth=Growth([], settings.steps),
+        moved=guess.codes if guess else None,
+        restorer=restorer,
         **common,
     )
-
-
-def _adam(parameters: list[nn.Parameter], complete: CompleteTraining, pace: float = 1.0) -> Optimizer:
-    return Adam(parameters, lr=pace * complete.learning_rate, betas=complete.betas, fused=True)

@@ -1,6 +1,7 @@
-"""Early stopping: a judge looks at G's images at intervals, and the G that it liked best is published.
+"""Early stopping: a score is taken of G at intervals, and the G that scored least is published.
 
-An adversary with few real images would otherwise memorise them, and could not tell when.
+The score is a judge's of G's images, or a flow's loss on images that it does not learn from (`held_out.py`).
+An adversary with few images would otherwise memorise them, and could not tell when.
 """
 
 import json
@@ -28,6 +29,19 @@ Judge = Callable[[Tensor], float]
 
 
 @dataclass(frozen=True)
+class Looks:
+    """When a training's G is looked at, and how it is scored.
+
+    Attributes:
+        score: of G; lower is better.
+        every: steps of G between two looks. The first look is before any step, the last one after all steps.
+    """
+
+    score: Callable[[GeneratorNetwork], float]
+    every: int
+
+
+@dataclass(frozen=True)
 class Watch:
     """When a judge looks, and at what.
 
@@ -51,33 +65,36 @@ class Watch:
         guessed = {"guess": self.guess.digest} if self.guess else {}
         return content_key(every=self.every, count=self.count, judged_by=self.judged_by, **guessed)
 
+    def looks(self, seed: int, labels: Tensor | None) -> Looks:
+        """Return the judge's looks at a training.
+
+        Args:
+            seed: seed of the codes.
+            labels: (N,) int64, the classes of the images to train on. The judge sees images in their
+                proportions; None without classes.
+        """
+        asked = None if labels is None else in_proportion(labels, self.count)
+
+        def seen(G: GeneratorNetwork) -> Tensor:
+            return images_of(G, seed, "judged", self.count, asked, self.guess)
+
+        return Looks(lambda G: self.judge(seen(G)), self.every)
+
 
 class Best:
     """The looks at one training, kept in `directory`/judged.json, and its best state so far, in
     `directory`/best.
 
     Args:
-        watch: when the judge looks.
+        looks: when a look is due, and what it sees.
         directory: where the looks and the best state are kept.
         begin: the step, of `steps`, at which the training goes on. Looks that a killed run took after it are
             taken again; all of them, if no state was saved.
         steps: steps of G in the whole training.
-        seed: seed of the codes.
-        labels: (N,) int64, the classes of the images to train on. The judge sees images in their proportions;
-            None without classes.
     """
 
-    def __init__(
-        self,
-        watch: Watch,
-        directory: Path,
-        begin: int,
-        steps: int,
-        seed: int,
-        labels: Tensor | None = None,
-    ) -> None:
-        self._watch, self._directory, self._steps, self._seed = watch, directory, steps, seed
-        self._asked = None if labels is None else in_proportion(labels, watch.count)
+    def __init__(self, looks: Looks, directory: Path, begin: int, steps: int) -> None:
+        self._how, self._directory, self._steps = looks, directory, steps
         self.looks = [(step, score) for step, score in _read(directory / JUDGED) if 0 < begin >= step]
 
     @property
@@ -87,34 +104,31 @@ class Best:
 
     def due(self, step: int) -> bool:
         """Return whether there is a look after `step`."""
-        return step % self._watch.every == 0 or step == self._steps
+        return step % self._how.every == 0 or step == self._steps
 
     def look(self, step: int, G: GeneratorNetwork, publish: Callable[[Path], object]) -> float | None:
-        """Judge G, (N, latent_dim) -> images, as it is after `step`, and publish it to `checkpoint` if it is
+        """Score G, (N, latent_dim) -> images, as it is after `step`, and publish it to `checkpoint` if it is
         the best so far. Of several equally good states the first stays.
 
         Returns:
-            The judge's score, or None if no look is due, or it was taken before.
+            The score, or None if no look is due, or it was taken before.
 
         Raises:
             StepError: the score is not finite.
         """
         if not self.due(step) or step in dict(self.looks):
             return None
-        score = float(self._watch.judge(self._seen(G)))
+        score = float(self._how.score(G))
         if not abs(score) < float("inf"):
             raise StepError(
-                f"the judge of a training gave {score} at step {step}. Check the generated images and the "
-                "judge's real ones."
+                f"the judge of a training gave {score} at step {step}. Check the generated images and those "
+                "that they are judged by."
             )
         if all(score < seen for _, seen in self.looks):
             publish(self.checkpoint)
         self.looks.append((step, score))
         write_json(self._directory / JUDGED, self.looks)
         return score
-
-    def _seen(self, G: GeneratorNetwork) -> Tensor:
-        return images_of(G, self._seed, "judged", self._watch.count, self._asked, self._watch.guess)
 
 
 def in_proportion(labels: Tensor, count: int) -> Tensor:
@@ -151,7 +165,7 @@ def images_of(
 
 
 def best_step(directory: Path) -> int:
-    """Return the step that the judge liked best, the first of several. Raises CheckpointError if no look was
+    """Return the step that scored best, the first of several. Raises CheckpointError if no look was
     taken."""
     return best_look(directory)[0]
 

@@ -1,13 +1,9 @@
-"""One step of a rectified flow's training: the velocity learns, and the average of its weights follows.
-
-The loss is that of Liu et al. 2023, equation 1, and of Lipman et al. 2023, section 3.
-"""
+"""One step of a rectified flow's training: the velocity learns, and the average of its weights follows."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -17,8 +13,11 @@ from ganguard.base.images import to_float
 from ganguard.training.device import Pass, batch
 from ganguard.training.ema import EMA
 from ganguard.training.growth import Growth
+from ganguard.training.guess import Change
 from ganguard.training.processes import Processes
+from ganguard.training.restoring import Restorer
 from ganguard.training.settings import CompleteTraining
+from ganguard.training.velocity_loss import velocity_loss
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -33,7 +32,7 @@ class FlowTraining:
         networks: G alone.
         velocity: G's velocity, or its compiled form.
         ema: the average of G's weights.
-        optimizers: that of "G".
+        optimizers: that of "G", and that of the restorer, "R", if there is one.
         complete: the settings that a recipe may fill, all set.
         images: (N, C, H, W) uint8, wherever `device.placed` left them.
         batch_size: images of all processes together.
@@ -42,6 +41,8 @@ class FlowTraining:
         fabric: the devices.
         processes: the processes of the training.
         labels: (N,) int64, the class of each image; None without classes.
+        moved: what the adversary's guessed defence does to codes, or None.
+        restorer: undoes what it does to images, or None.
     """
 
     losses: ClassVar[tuple[str, ...]] = ("velocity",)
@@ -57,10 +58,13 @@ class FlowTraining:
     fabric: "Fabric"
     processes: Processes
     labels: Tensor | None = None
+    moved: Change | None = None
+    restorer: Restorer | None = None
 
     def modules(self) -> dict[str, nn.Module]:
         """Return what a saved state holds, by name."""
-        return {**self.networks.named(), "ema": self.ema.module}
+        restorer = self.restorer.modules() if self.restorer else {}
+        return {**self.networks.named(), "ema": self.ema.module, **restorer}
 
     def step(self, step: int) -> Tensor:
         """Do an update of G. Return its loss, (1,), of this process's images.
@@ -72,13 +76,13 @@ class FlowTraining:
             torch.randint(len(self.images), (self.batch_size,), generator=self.generator)
         )
         t = self._normal().sigmoid()
-        z = self._normal(*self.images.shape[1:])
+        z = self._codes().view(-1, *self.images.shape[1:])
         x = to_float(batch(self.images, rows, device))
         y = None if self.labels is None else self.labels[rows].to(device)
-        between = torch.lerp(z, x, t[:, None, None, None])
+        if self.restorer:
+            x = self.restorer.step(x, y, self.generator, step)
         with self.fabric.autocast():
-            found = self._velocity(between, t, y).float()
-        loss = F.mse_loss(found, x - z)
+            loss = velocity_loss(self.velocity, x, z, t, y)
         self.optimizers["G"].zero_grad(set_to_none=True)
         self.fabric.backward(loss)
         self.processes.average_gradients(self.optimizers["G"])
@@ -90,10 +94,14 @@ class FlowTraining:
         """Return the networks that a checkpoint holds: the average of G."""
         return Networks(self.ema.module, None)  # pyright: ignore[reportArgumentType]
 
-    def _velocity(self, x: Tensor, t: Tensor, y: Tensor | None) -> Tensor:
-        return self.velocity(x, t) if y is None else self.velocity(x, t, y)
+    def _codes(self) -> Tensor:
+        """Draw codes (N, C·H·W), as they would reach G behind the guessed defence."""
+        z = torch.randn(self.batch_size, self.networks.generator.latent_dim, generator=self.generator)
+        if self.moved:
+            z = self.moved(z, self.generator)
+        return self.processes.own(z).to(self.fabric.device)
 
-    def _normal(self, *shape: int) -> Tensor:
-        """Draw numbers of the given shape for each image of a batch, from N(0, 1)."""
-        numbers = torch.randn(self.batch_size, *shape, generator=self.generator)
+    def _normal(self) -> Tensor:
+        """Draw a number for each image of a batch, from N(0, 1)."""
+        numbers = torch.randn(self.batch_size, generator=self.generator)
         return self.processes.own(numbers).to(self.fabric.device)

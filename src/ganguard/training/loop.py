@@ -20,9 +20,10 @@ from ganguard.base.progress import Progress, silent
 from ganguard.training.assembling import Training, publish_training, set_up, tell
 from ganguard.training.course import Course
 from ganguard.training.diverging import diverged
-from ganguard.training.early_stopping import Best, Watch
+from ganguard.training.early_stopping import Watch
 from ganguard.training.going_on import goes_on
 from ganguard.training.guess import Guess
+from ganguard.training.held_out import hold_out
 from ganguard.training.identity import identify
 from ganguard.training.initial_weights import RANDOM_WEIGHTS, InitialWeights
 from ganguard.training.pairs import CodePairs
@@ -69,9 +70,9 @@ def train_generator(  # noqa: PLR0913 - most of them have defaults
         initial_weights: the weights to begin with. If there is no checkpoint among them, the settings may
             name one.
         watch: a judge. The best G of all its looks is published, with the D of that step; without a judge,
-            the last G is published.
+            the last G is published, or what `held_out` images chose.
         guess: the defence that `images` have passed through, as far as the adversary knows. D looks through
-            it, so that a flow can have none.
+            it; a flow, which has no D, learns to undo it.
         journal: receives losses, scores and samples. No result depends on it.
         labels: the class of each image. An architecture with `classes` needs them, and no other
             takes them.
@@ -84,8 +85,9 @@ def train_generator(  # noqa: PLR0913 - most of them have defaults
         SpecError: `initial_weights` have another architecture or other classes, `labels` or `pairs` do
             not fit, or several devices cannot train this.
     """
-    require_trainable(images, settings, devices, guess, labels, initial_weights, pairs)
+    require_trainable(images, settings, devices, guess, labels, initial_weights, watch, pairs)
     initial_weights = initial_weights.after(settings.beginning)
+    divided = hold_out(images, labels, settings, seed=seed)
     identity = identify(
         images,
         settings,
@@ -99,10 +101,10 @@ def train_generator(  # noqa: PLR0913 - most of them have defaults
     )
     fabric = launched(compute.torch_device().type, settings.precision, devices)
     with use_threads(compute.threads):
-        training = set_up(images, settings, seed, fabric, initial_weights)
+        training = set_up(divided.images, settings, seed, fabric, initial_weights, guess)
         processes = training.processes
         processes.require_same((identity.images, identity.labels), "images or labels" if labels else "images")
-        tell(training, labels, guess, identity.guarantee, pairs)
+        tell(training, divided.labels, guess, identity.guarantee, pairs)
         state, parts = directory / "training.safetensors", processes.told(identity.parts)
         course = goes_on(training, settings, state, parts, compute, devices)
         provenance = identity.provenance | course.said()
@@ -110,7 +112,7 @@ def train_generator(  # noqa: PLR0913 - most of them have defaults
         def publish(place: Path) -> Path:
             return publish_training(training, place, settings, provenance, labels)
 
-        best = Best(watch, directory, course.begun, settings.steps, seed, training.labels) if watch else None
+        best = divided.best(training, watch, directory, course.begun, settings.steps, seed)
 
         def look(step: int) -> None:
             if best and best.due(step):

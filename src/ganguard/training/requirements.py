@@ -1,12 +1,12 @@
 """What must hold before a training begins."""
 
-from ganguard.architectures.networks import has_discriminator
 from ganguard.base.errors import SpecError
 from ganguard.base.image_rows import Images
 from ganguard.base.images import shape_of
 from ganguard.base.labels import Labels
 from ganguard.training.batches import require_shareable
 from ganguard.training.classes import require_classes, require_same_order
+from ganguard.training.early_stopping import Watch
 from ganguard.training.guess import Guess
 from ganguard.training.initial_weights import InitialWeights, require_beginning
 from ganguard.training.pairs import CodePairs, require_pairs
@@ -21,16 +21,17 @@ def require_trainable(
     guess: Guess | None,
     labels: Labels | None,
     initial_weights: InitialWeights,
+    watch: Watch | None,
     pairs: CodePairs | None = None,
 ) -> None:
     """Raise SpecError unless a training with the arguments of `train_generator` can begin.
 
     Raises CheckpointError if the checkpoint that it begins with cannot be read.
     """
-    if guess is not None and not has_discriminator(settings.architecture):
+    if watch is not None and settings.held_out is not None:
         raise SpecError(
-            f"{settings.architecture.kind} has no D that could look through a guessed defence. Train another "
-            "architecture through it, or leave the guess out."
+            "held_out: this training has a judge already, which chooses the step that is published. Leave "
+            "one of them out."
         )
     require_shareable(settings, devices, guess)
     require_classes(settings, labels, len(images))

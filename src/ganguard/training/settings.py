@@ -21,6 +21,7 @@ penalties (Gulrajani et al. 2017; Mescheder et al. 2018)."""
 _HOW = frozenset({"precision", "compile", "channels_last"})  # how a training is computed, not what
 _WITHOUT = frozenset({"beginning", "lecam_weight"})  # at their defaults, which leave them out
 _WITHOUT_EFFECT = frozenset({"generator_pace", "orthogonal_weight"})  # at the values of most recipes
+_OF_FLOWS = frozenset({"held_out", "held_out_every"})
 _OF_GANS = (
     "loss",
     "n_dis",
@@ -82,6 +83,9 @@ class TrainingSettings(Sparse):
         learning_rate_decay: "linear" lowers the learning rate to 0 over all steps; "none" keeps it.
         ema_decay: decay per step of the average of G's weights, which is what is published; 0 publishes the
             last weights.
+        held_out: share, in (0, 1), of the images that a flow does not learn from. The G with the least loss
+            on them is published; None learns from all, and publishes the last G.
+        held_out_every: steps between two looks at that loss; None takes 100.
         checkpoint_every: steps between saved states, from which a killed training continues.
         precision: "32-true" or "bf16-mixed", see `device.py`.
         compile: whether G and D are compiled by torch.compile.
@@ -89,7 +93,7 @@ class TrainingSettings(Sparse):
             does by default.
     """
 
-    unsaid: ClassVar[frozenset[str]] = _HOW | _WITHOUT_EFFECT | _WITHOUT
+    unsaid: ClassVar[frozenset[str]] = _HOW | _WITHOUT_EFFECT | _OF_FLOWS | _WITHOUT
     architecture: ArchitectureField
     steps: Positive = 2500
     batch_size: Positive = 64
@@ -110,6 +114,8 @@ class TrainingSettings(Sparse):
     augment: AugmentField = "none"
     learning_rate_decay: Decay | None = None
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    held_out: Annotated[float, Field(gt=0, lt=1)] | None = None
+    held_out_every: Positive | None = None
     checkpoint_every: Positive = 500
     precision: Precision = "32-true"
     compile: bool = False
@@ -135,6 +141,8 @@ class TrainingSettings(Sparse):
             "learning_rate": learning_rate or self.learning_rate,
             "ema_decay": self.ema_decay if ema_decay is None else ema_decay,
             "beginning": None,
+            "held_out": None,  # of the first training's images
+            "held_out_every": None,
         }
         return self.model_copy(update=changed)
 
@@ -149,6 +157,18 @@ class TrainingSettings(Sparse):
     @classmethod
     def _as_it_begins(cls, values: Any) -> Any:
         return with_its_architecture(values)
+
+    @model_validator(mode="after")
+    def _can_hold_out(self) -> Self:
+        """Raise ValueError if images are to be held out whose loss says nothing, or a look sees none."""
+        if self.held_out is not None and has_discriminator(self.architecture):
+            raise ValueError(
+                "held_out belongs to the training of a flow: the losses of a GAN do not say how good its G "
+                "is. Leave it out"
+            )
+        if self.held_out_every and self.held_out is None:
+            raise ValueError("held_out_every needs held_out, the share of images to look at. Set it too")
+        return self
 
     @model_validator(mode="after")
     def _does_something(self) -> Self:

@@ -67,7 +67,7 @@ def test_times_are_those_of_the_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[float] = []
 
     def velocity(x: Tensor, t: Tensor) -> Tensor:
-        assert t.shape == (len(x),)
+        assert t.shape == (1,)  # of all images
         seen.extend(t.unique().tolist())
         return x
 
@@ -81,12 +81,19 @@ def test_a_new_network_stands_still() -> None:
     assert torch.equal(G(z), z.view(3, 2, 8, 12))
 
 
+def test_one_time_for_all_is_that_time_for_each() -> None:
+    G = generator()
+    torch.nn.init.normal_(G.network.to_image.weight, generator=torch.Generator().manual_seed(0))
+    x = codes(G).view(3, 2, 8, 12)
+    assert torch.allclose(G.velocity(x, torch.tensor([0.3])), G.velocity(x, torch.full((3,), 0.3)), atol=1e-6)
+
+
 def test_its_codes_are_as_large_as_its_images() -> None:
     assert generator((3, 9, 14)).latent_dim == 3 * 9 * 14
 
 
 def test_the_size_of_the_network() -> None:
-    """Two levels of 8x8 images: what the trial of 101 thousand parameters had."""
+    """Two levels of 8x8 images."""
     found = {
         width: sum(p.numel() for p in generator((1, 8, 8), width=width).parameters()) for width in (16, 32)
     }

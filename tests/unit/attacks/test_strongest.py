@@ -126,7 +126,7 @@ def test_settings_are_read_back_as_they_are_written() -> None:
     settings = parse_attack(TINY)
     said = settings.model_dump(mode="json")
     assert parse_attack(said) == settings
-    assert said.keys() == {"kind", "query_budget", "recipes", "held_out", "looks"}
+    assert said.keys() == {"kind", "query_budget", "recipes", "validation", "looks"}
     assert settings.label() == "strongest"
     assert [recipe.architecture.kind for recipe in settings.from_scratch()] == ["flow", "sngan"]
     assert settings.training_steps(copy_at_hand=False) == 6 + 4 + 6
@@ -145,9 +145,10 @@ def test_settings_are_read_back_as_they_are_written() -> None:
         ({"recipes": [FLOW, {"steps": 3}]}, "recipes.1.architecture: this key is required"),
         ({"recipes": "sngan"}, "recipes: input should be a list"),
         ({"recipes": [FLOW, {**SNGAN, "architecture": {"kind": "sngan", "classes": 3}}]}, "same `classes`"),
+        ({"recipes": [SNGAN, {**FLOW, "held_out": 0.1}]}, "`held_out` is no setting of a recipe here"),
         ({"query_budget": 49}, "query_budget must be at least 50, of which 10 images are held out; got 49"),
-        ({"held_out": 0.6}, "held_out: input should be less than or equal to 0.5"),
-        ({"held_out": 0}, "held_out: input should be greater than 0"),
+        ({"validation": 0.6}, "validation: input should be less than or equal to 0.5"),
+        ({"validation": 0}, "validation: input should be greater than 0"),
         ({"looks": 0}, "looks: input should be greater than 0"),
     ],
 )
