@@ -101,6 +101,9 @@ def train(
     With `--watch-every N` the Fréchet distance to the other 30 % is measured every N steps and written to
     `OUT/judged.json`; the checkpoint is that of the smallest distance.
 
+    With `--set held_out=0.1` a flow keeps a tenth of the images from its training, and the checkpoint is that
+    of its smallest loss on them.
+
     With `--tensorboard DIR` losses, that distance, the pace and grids of samples are written there during the
     training; see them with `tensorboard --logdir DIR` (`pip install 'ganguard[tensorboard]'`).
 
@@ -124,7 +127,8 @@ def train(
     compute = parse(Compute, {"device": device, "threads": threads}, "compute")
     spread = parse(Devices, {"devices": devices, "nodes": nodes}, "train")
     first = spread.is_first()
-    board = TensorBoard(tensorboard) if tensorboard and first else None
+    scored = "loss on held-out images" if settings.held_out else "FD to held-out images"
+    board = TensorBoard(tensorboard, judged=scored) if tensorboard and first else None
     with (
         progress_of(f"train {settings.architecture.kind}") if first else nullcontext(silent) as progress,
         closing(board) if board else nullcontext(),

@@ -14,11 +14,16 @@ if TYPE_CHECKING:
 
 
 class TensorBoard:
-    """A `reporting.Journal` in a directory of its own. Raises SpecError if TensorBoard is not installed."""
+    """A `reporting.Journal` in a directory of its own. Raises SpecError if TensorBoard is not installed.
 
-    def __init__(self, directory: Path) -> None:
+    Args:
+        directory: where TensorBoard finds it.
+        judged: what the score is by which the published step is chosen, as TensorBoard shows it.
+    """
+
+    def __init__(self, directory: Path, *, judged: str = "FD to held-out images") -> None:
         require_tensorboard()
-        self._directory = directory
+        self._directory, self._judged = directory, judged
         self._writer: SummaryWriter | None = None
 
     def begins(self, step: int) -> None:
@@ -33,7 +38,7 @@ class TensorBoard:
         self._write.add_scalar("pace/images per second", images_per_second, step)
 
     def judged(self, step: int, score: float) -> None:
-        self._write.add_scalar("FD to held-out images", score, step)
+        self._write.add_scalar(self._judged, score, step)
 
     def samples(self, step: int, images: Tensor) -> None:
         self._write.add_images("samples", composed(images), step)
