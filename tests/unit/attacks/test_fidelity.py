@@ -63,6 +63,6 @@ def test_a_budget_that_the_account_cannot_pay_buys_nothing(tmp_path: Path) -> No
 def test_an_unknown_attack_names_the_known_ones() -> None:
     with pytest.raises(
         SpecError,
-        match=r"'fidelty'; did you mean 'fidelity'\? Known: .*, found, given, strongest, transfer$",
+        match=r"'fidelty'; did you mean 'fidelity'\? Known: .*, found, given, .*strongest, transfer$",
     ):
         parse_attack({"kind": "fidelty"})
