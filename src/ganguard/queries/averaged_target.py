@@ -3,6 +3,9 @@
 This needs a target that takes codes. Noise that is drawn again for each request averages out; so does noise
 that follows from the code, if the code is moved a little each time. Each image of such a target costs several
 queries; the meter inside counts them all.
+
+If the codes of one image are a request of their own, equal codes also undo a defence that mixes the codes of
+a request: every one of them is mixed with itself.
 """
 
 import torch
@@ -26,10 +29,12 @@ class AveragedTarget:
         copies: how many images are averaged.
         moved: by how much a code is moved for each of them, by normal noise whose standard deviation is this
             multiple of an entry's own under the prior; 0 asks for the same code every time.
+        apart: whether the codes of one image are a request of their own, or those of several are sent
+            together.
     """
 
-    def __init__(self, inner: LatentTarget, copies: int, moved: float) -> None:
-        self._inner, self._copies = inner, copies
+    def __init__(self, inner: LatentTarget, copies: int, moved: float, apart: bool = False) -> None:
+        self._inner, self._copies, self._apart = inner, copies, apart
         self._moved = moved and moved * prior_of(inner).moments(inner.latent_dim)[1]
         self.identity = inner.identity
         self.image_shape = inner.image_shape
@@ -42,7 +47,7 @@ class AveragedTarget:
         All copies of a code are asked for with its condition; all conditions equally often if none are given.
         """
         conditions = given_or_drawn(self, conditions, indices, seed=seed)
-        at_once = max(1, AT_ONCE // self._copies)
+        at_once = 1 if self._apart else max(1, AT_ONCE // self._copies)
         parts = [slice(i, i + at_once) for i in range(0, len(indices), at_once)]
         asked = [None if conditions is None else conditions[part] for part in parts]
         return torch.cat([self._means(indices[part], seed, y) for part, y in zip(parts, asked, strict=True)])
@@ -62,12 +67,14 @@ class AveragedTarget:
 class AveragedWhiteBoxTarget(AveragedTarget):
     """An AveragedTarget whose D is handed over."""
 
-    def __init__(self, inner: LatentTarget, discriminator: Discriminator, copies: int, moved: float) -> None:
-        super().__init__(inner, copies, moved)
+    def __init__(
+        self, inner: LatentTarget, discriminator: Discriminator, copies: int, moved: float, apart: bool
+    ) -> None:
+        super().__init__(inner, copies, moved, apart)
         self.discriminator = discriminator
 
 
-def average(target: BlackBoxTarget, copies: int, moved: float) -> AveragedTarget:
+def average(target: BlackBoxTarget, copies: int, moved: float, apart: bool = False) -> AveragedTarget:
     """Return a metered target wrapped so that each image is the mean of `copies` images.
 
     Raises TargetError if the target takes no codes.
@@ -76,11 +83,12 @@ def average(target: BlackBoxTarget, copies: int, moved: float) -> AveragedTarget
         target: the metered target.
         copies: how many images are averaged.
         moved: by how much their codes differ, in standard deviations of an entry under the target's prior.
+        apart: whether the codes of one image are a request of their own.
     """
     if not isinstance(target, LatentTarget):
         raise TargetError(
             "averaging asks for the same codes again, and this target takes no codes. Leave averaging out."
         )
     if isinstance(target, WhiteBoxTarget):
-        return AveragedWhiteBoxTarget(target, target.discriminator, copies, moved)
-    return AveragedTarget(target, copies, moved)
+        return AveragedWhiteBoxTarget(target, target.discriminator, copies, moved, apart)
+    return AveragedTarget(target, copies, moved, apart)

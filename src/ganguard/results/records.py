@@ -32,6 +32,7 @@ from ganguard.results.independent_record import IndependentRecord
 from ganguard.results.measures import MEASURES
 from ganguard.results.panels import PanelRecord
 from ganguard.results.refinements import RefinementRecord
+from ganguard.results.rework_record import ReworkRecord
 from ganguard.results.rows import write_rows
 from ganguard.results.skipped import SkippedRecord
 from ganguard.results.target_record import AskRecord, TargetRecord
@@ -198,7 +199,8 @@ class AccountRecord(Sparse):
         role: "auditor" for the auditor's own draws, "adversary" for a purchase.
         seed: of the purchase; None for the auditor.
         defence: label of the defence that they were bought behind; None without one.
-        adversary: label of an adversary that averages; None for adversaries that buy every image once.
+        adversary: label of an adversary that makes an image of several queries; None for those whose every
+            query is one.
         bought: images, with those of requests that were sent again.
         again: how many of them are of such requests: no answer had come, and an API that is not idempotent
             may have charged them.
@@ -280,7 +282,7 @@ class Picture(Sparse, Whose):
 class AuditResults(Sparse):
     """Everything that an audit found."""
 
-    unsaid: ClassVar[frozenset[str]] = frozenset({"panels"})
+    unsaid: ClassVar[frozenset[str]] = frozenset({"panels", "reworked"})
     format: Literal[1] = 1
     name: str
     spec: Plain
@@ -299,6 +301,7 @@ class AuditResults(Sparse):
     failures: Rows[FailureRecord] = ()
     refinements: Rows[RefinementRecord] = ()
     panels: Rows[PanelRecord] = ()
+    reworked: Rows[ReworkRecord] = ()
     verdicts: Rows[Verdict]
     accounts: Rows[AccountRecord]
     used: Rows[UseRecord]
@@ -325,7 +328,7 @@ class AuditResults(Sparse):
             for name in ("measurements", "failures", "refinements", "panels", "used", "pictures")
         }
         kept = {name: tuple(row for row in rows if row.defence is None) for name, rows in every.items()}
-        return self.model_copy(update={**kept, "defences": (), "adversaries": ()})
+        return self.model_copy(update={**kept, "defences": (), "adversaries": (), "reworked": ()})
 
 
 def write_results(results: AuditResults, directory: Path) -> None:

@@ -13,7 +13,7 @@ from ganguard.architectures.networks import build_networks
 from ganguard.audit.check.pace import recipe_key
 from ganguard.audit.check.speeds import Speeds
 from ganguard.audit.check.work import Work, work_of
-from ganguard.audit.plan.adversary_work import PurchaseSettings, ReplaySettings
+from ganguard.audit.plan.adversary_work import PurchaseSettings, ReplaySettings, ReworkSettings
 from ganguard.audit.plan.ground_work import RealSettings, UtilitySettings, YardsticksSettings
 from ganguard.audit.plan.parts import Plan, PurchasePlan
 from ganguard.audit.plan.step import Step
@@ -186,6 +186,7 @@ def disk(plan: Plan, speeds: Speeds, samples: int) -> float:
         YardsticksSettings: lambda _: DRAWS * samples * pixels + _SETS * samples * speeds.dimensions * _FLOAT,
         UtilitySettings: lambda _: samples * pixels,
         PurchaseSettings: lambda step: max(step.settings.budgets) * pixels,
+        ReworkSettings: lambda step: step.settings.images * pixels,
         ReplaySettings: lambda step: max(step.settings.budgets) * speeds.dimensions * _FLOAT,
     }
     kept = sum(each[type(step.settings)](step) for step in plan.steps if type(step.settings) in each)

@@ -41,7 +41,7 @@ CHANGES_NO_RESULT = {
     "ganguard.audit.plan.ground_work": "holds a step's settings, which are part of its key as they are",
     "ganguard.audit.plan.independent_work": "holds a step's settings, which are part of its key as they are",
     "ganguard.audit.plan.step": "holds a step's settings, which are part of its key as they are",
-    "ganguard.audit.spec.adversaries": "holds settings of a step too; no image depends on their labels",
+    "ganguard.audit.spec.adversary": "holds settings of a step, which are part of its key as they are",
     "ganguard.audit.spec.judge": "holds a setting of a step, which is part of its key as it is",
     "ganguard.audit.steps.call": "hands settings and places to a step",
     "ganguard.base.errors": "names and words of errors; the code that raises one is counted",

@@ -7,7 +7,8 @@ from ganguard.audit.engine.cache import Done
 from ganguard.audit.plan.parts import Plan
 from ganguard.audit.plan.plan import AUDITOR_DRAWS
 from ganguard.audit.plan.step import Step
-from ganguard.audit.spec.adversaries import Averaging, adversary_labels, parse_adversaries
+from ganguard.audit.spec.adversaries import adversary_labels, parse_adversaries
+from ganguard.audit.spec.adversary import Asking
 from ganguard.audit.spec.scenarios import UNDEFENDED, Scenario
 from ganguard.audit.spec.spec import Spec
 from ganguard.audit.steps.purchase import ANY_SEED, adversary_account, auditor_account
@@ -47,7 +48,7 @@ def account_records(
                 seed, whom = (
                     (ANY_SEED, _identity(ground.bought, done)) if ground.bought else (purchase.seed, target)
                 )
-                account = adversary_account(whom, seed, spec.codes, buyer.averaging, purchase.ask)
+                account = adversary_account(whom, seed, spec.codes, buyer.asking, purchase.ask)
                 found = _record(
                     "adversary", buyer, purchase.seed, reserved[account], again[account], purchase.ask
                 )
@@ -98,15 +99,15 @@ def accounts_of(record: AccountRecord, results: AuditResults) -> set[str]:
         if target.bought:
             return {adversary_account(target.bought, ANY_SEED, target.codes, ask=ask)}
         identity = behind.get(record.defence or "", target.identity)
-        averaging = _averaging(record.adversary, results) if record.adversary else None
-        return {adversary_account(identity, record.seed or 0, target.codes, averaging, ask)}
+        asking = _asking(record.adversary, results) if record.adversary else None
+        return {adversary_account(identity, record.seed or 0, target.codes, asking, ask)}
     drawn_from = target.reference or target.identity
     identity = behind.get(record.defence, target.identity) if record.defence else drawn_from
     return {auditor_account(identity, draw, ask) for draw in range(AUDITOR_DRAWS)}
 
 
-def _averaging(label: str, results: AuditResults) -> Averaging | None:
-    """Return the adversary of that label in the spec of the results, if it averages."""
+def _asking(label: str, results: AuditResults) -> Asking | None:
+    """Return how the adversary of that label in the spec of the results makes images of several queries."""
     adversaries = parse_adversaries(results.spec["adversaries"])
     found = dict(zip(adversary_labels(adversaries), adversaries, strict=True)).get(label)
-    return found if isinstance(found, Averaging) else None
+    return found.asking() if found else None

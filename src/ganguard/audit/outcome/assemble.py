@@ -14,7 +14,13 @@ from ganguard.audit.outcome.audited import (
 )
 from ganguard.audit.outcome.copies import copy_checkpoints, pictures
 from ganguard.audit.outcome.environment import environment
-from ganguard.audit.outcome.measured import failure_records, measurements_of, use_records, verdicts_on
+from ganguard.audit.outcome.measured import (
+    failure_records,
+    measurements_of,
+    rework_records,
+    use_records,
+    verdicts_on,
+)
 from ganguard.audit.outcome.panels import panel_records
 from ganguard.audit.outcome.refinements import refinement_records
 from ganguard.audit.plan.parts import Plan
@@ -67,6 +73,7 @@ def assemble(
         failures=tuple(failure_records(plan, execution)),
         refinements=tuple(refinement_records(plan, done)),
         panels=tuple(panel_records(plan, done)),
+        reworked=tuple(rework_records(plan, done)),
         verdicts=tuple(verdicts_on(spec, measurements, attacks, defences, honest)),
         accounts=tuple(account_records(plan, audit, done, spec)),
         used=tuple(use_records(plan, done)),

@@ -9,6 +9,7 @@ from ganguard.audit.plan.parts import Plan
 from ganguard.audit.plan.step import Step
 from ganguard.audit.spec.spec import Spec
 from ganguard.audit.steps.measurements import read_measurements
+from ganguard.audit.steps.rework_files import read_rework
 from ganguard.audit.steps.substitute_files import queries_of
 from ganguard.results.holm import corrected
 from ganguard.results.independent_record import IndependentRecord
@@ -21,6 +22,7 @@ from ganguard.results.records import (
     UseRecord,
     Verdict,
 )
+from ganguard.results.rework_record import ReworkRecord
 from ganguard.results.verdicts import verdicts
 from ganguard.results.weak import failed_attacks, weak_adversaries
 
@@ -41,10 +43,11 @@ def _measuring_steps(plan: Plan) -> Iterator[tuple[Step, dict[str, str | int | N
     """Yield the steps that measure, in the order of results.json, and what the plan knows of each."""
     ground = plan.ground
     yield from ((step, {}) for step in (ground.yardsticks, ground.codes) if step)
-    for purchase in plan.purchases:
+    for purchase in (*plan.purchases, *plan.reworked):
         buyer, ask = purchase.scenario, purchase.ask
         asked = None if ask.is_uniform else ask.digest()
-        yield purchase.replay, {"defence": buyer.defence, "adversary": buyer.who, "ask": asked}
+        for who in (buyer.who, *purchase.also):
+            yield purchase.replay, {"defence": buyer.defence, "adversary": who, "ask": asked}
     for model in plan.honest:
         yield model.measure, {"recipe": model.label, "seed": model.seed}
     for step in (*plan.known, *(domain.floors for domain in ground.domains)):
@@ -62,6 +65,16 @@ def use_records(plan: Plan, done: dict[str, Done]) -> Iterator[UseRecord]:
         if substitute.train.name in done:
             used = queries_of(done[substitute.train.name].directory)
             yield UseRecord.model_validate({**substitute.copy.whose().model_dump(), "used": used})
+
+
+def rework_records(plan: Plan, done: dict[str, Done]) -> Iterator[ReworkRecord]:
+    """Yield what adversaries made of their purchases. Raises DataError if a file of theirs is damaged."""
+    for bought in plan.reworked:
+        if bought.rework and bought.rework.name in done:
+            found = read_rework(done[bought.rework.name].directory)
+            whose = {"adversary": bought.scenario.who, "defence": bought.scenario.defence}
+            paid = {"seed": bought.seed, "query_budget": bought.queries}
+            yield ReworkRecord.model_validate({**whose, **paid, **found.model_dump()})
 
 
 def failure_records(plan: Plan, execution: Execution) -> Iterator[FailureRecord]:

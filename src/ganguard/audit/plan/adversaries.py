@@ -6,9 +6,11 @@ from ganguard.audit.plan import adversary_work as work
 from ganguard.audit.plan.codes import measure_codes_step
 from ganguard.audit.plan.parts import Copy, Ground, PurchasePlan, SubstitutePlan
 from ganguard.audit.plan.step import WAITED_FOR, Input, Step
+from ganguard.audit.spec.adversary import Rework
 from ganguard.audit.spec.judge import pinned_judge
 from ganguard.audit.spec.scenarios import Scenario
 from ganguard.audit.spec.spec import Spec
+from ganguard.comparison.directions import needs_classifier
 from ganguard.targets.ask import Ask, asked_for
 from ganguard.targets.load import TargetSettings
 
@@ -31,7 +33,7 @@ def purchase_plan(
     """
     whose = f"seed {seed}{buyer}{asked_for(ask)}"
     settings = work.PurchaseSettings(
-        codes=spec.codes, seed=seed, budgets=tuple(budgets), averaging=buyer.averaging, ask=ask
+        codes=spec.codes, seed=seed, budgets=tuple(budgets), asking=buyer.asking, ask=ask
     )
     bought = Step(
         f"purchase, {whose}",
@@ -48,6 +50,32 @@ def purchase_plan(
     # Only whole images are bought: the rest of a budget, which pays for no further one, is not spent.
     queries = budgets[-1] // buyer.price * buyer.price
     return PurchasePlan(buyer, seed, queries, bought, replay, ask)
+
+
+def reworked_plan(ground: Ground, bought: PurchasePlan, rework: Rework, copy: Copy) -> PurchasePlan:
+    """Return the plan of what the adversary of a copy makes of its purchase, and trains on.
+
+    Args:
+        ground: the steps that run before.
+        bought: the purchase.
+        rework: what it makes of it.
+        copy: a copy of this adversary. Copies of the same budget, seed and ask share the result.
+    """
+    paid, scenario = copy.settings.needs().purchase, copy.scenario
+    whose = f"{paid:,} queries, seed {copy.seed}{scenario}{asked_for(bought.ask)}"
+    settings = work.ReworkSettings(
+        seed=copy.seed, images=paid // scenario.price, shifts=rework.shifts, denoiser=rework.denoiser
+    )
+    purchase = Input(bought.purchase, str(paid))
+    scored = any(needs_classifier(shift.attribute) for shift in rework.shifts)
+    inputs = work.ReworkInputs(purchase, Input(ground.features) if scored else None)
+    made = Step(f"rework, {whose}", settings, inputs, cost=WAITED_FOR)
+    replay = Step(
+        f"replay, {whose}",
+        work.ReplaySettings(seed=copy.seed, budgets=(paid,), price=scenario.price),
+        work.ReplayInputs(purchase, Input(ground.features), Input(ground.yardsticks), Input(made)),
+    )
+    return PurchasePlan(scenario, copy.seed, paid, bought.purchase, replay, bought.ask, made)
 
 
 def known_step(spec: Spec, ground: Ground, fraction: float, seed: int) -> Step:
@@ -86,6 +114,7 @@ def train_step(
     inputs = work.SubstituteInputs(
         target=Input(ground.target_in(scenario)),
         purchase=Input(bought.purchase, str(needs.purchase)) if bought else None,
+        reworked=Input(bought.rework) if bought and bought.rework else None,
         known=real_images,
         features=Input(ground.features) if real_images and spec.judge_features == "audit" else None,
         domain_images=Input(ground.domain_of(needs.domain.dataset).real) if needs.domain else None,
@@ -97,7 +126,7 @@ def train_step(
         fingerprint=copy.settings.fingerprint(),
         codes=spec.codes,
         seed=copy.seed,
-        averaging=scenario.averaging,
+        asking=scenario.asking,
         guess=scenario.believed,
         ask=spec.asks(copy.settings),
         judged_with=work.JUDGED_WITH if needs.judging else "",

@@ -7,8 +7,9 @@ from typing import ClassVar
 from pydantic import SerializeAsAny
 
 from ganguard.attacks.protocol import AttackSettings
+from ganguard.attacks.reweighting import Shift
 from ganguard.audit.plan.step import Inputs, StepSettings, T
-from ganguard.audit.spec.adversaries import Averaging
+from ganguard.audit.spec.adversary import Asking
 from ganguard.audit.spec.judge import JudgeField
 from ganguard.base.plugins import PluginTable
 from ganguard.base.settings import NonNegative, Positive, read_yaml
@@ -16,6 +17,7 @@ from ganguard.defences.protocol import Defence
 from ganguard.metrics.features.network import FeatureSettings, parse_features
 from ganguard.targets.ask import UNIFORM, Ask
 from ganguard.targets.protocol import Codes
+from ganguard.training.denoiser import DenoiserSettings
 
 JUDGED_WITH = "{kind: random_network, seed: 2}"
 """What an adversary judges copies with that has nothing but its purchase: anybody can make this network, and
@@ -55,13 +57,13 @@ class BuyerSettings(StepSettings):
     Attributes:
         codes: who draws the latent codes.
         seed: seed of the purchase, which also seeds a substitute.
-        averaging: how several queries make one image; None if each query is an image.
+        asking: how several queries make one image; None if each query is an image.
         ask: how a conditional target is asked.
     """
 
     codes: Codes
     seed: NonNegative
-    averaging: Averaging | None = None
+    asking: Asking | None = None
     ask: Ask = UNIFORM
 
 
@@ -95,11 +97,38 @@ class ReplaySettings(StepSettings):
 
 @dataclass(frozen=True)
 class ReplayInputs(Inputs[T]):
-    """The purchase, and the feature network and yardsticks to measure with."""
+    """The purchase, the feature network and yardsticks to measure with, and what an adversary made of the
+    purchase, which is measured in its place."""
 
     purchase: T
     features: T
     yardsticks: T
+    reworked: T | None = None
+
+
+class ReworkSettings(StepSettings):
+    """Make other images of a purchase, as an adversary trains on them.
+
+    Attributes:
+        seed: of the purchase.
+        images: how many it holds, and how many are made.
+        shifts: movements of codes that are undone by resampling; empty if none.
+        denoiser: how a denoiser is learnt from the purchase; None if none is.
+    """
+
+    kind: ClassVar[str] = "rework"
+    seed: NonNegative
+    images: Positive
+    shifts: tuple[Shift, ...] = ()
+    denoiser: DenoiserSettings | None = None
+
+
+@dataclass(frozen=True)
+class ReworkInputs(Inputs[T]):
+    """The purchase, and the feature network if an attribute needs its classes."""
+
+    purchase: T
+    features: T | None = None
 
 
 class SubstituteSettings(BuyerSettings):
@@ -145,6 +174,7 @@ class SubstituteInputs(Inputs[T]):
     Attributes:
         bought: the images that it bought before.
         stolen: the copy that it continues.
+        reworked: what it made of its purchase, and trains on in its place.
     """
 
     target: T
@@ -154,6 +184,7 @@ class SubstituteInputs(Inputs[T]):
     domain_images: T | None = None
     stolen: T | None = None
     bought: T | None = None
+    reworked: T | None = None
 
 
 class FoundSettings(StepSettings):

@@ -125,8 +125,11 @@ class PurchasePlan:
         seed: the seed of the purchase.
         queries: how many queries it pays for.
         purchase: the step that buys.
-        replay: the step that measures the bought images.
+        replay: the step that measures the bought images, or what was made of them.
         ask: how it asks a conditional target.
+        rework: the step that makes other images of them to train on; None if the adversary takes them as they
+            are.
+        also: labels of other adversaries that ask alike, and share it.
     """
 
     scenario: Scenario
@@ -135,6 +138,8 @@ class PurchasePlan:
     purchase: Step
     replay: Step
     ask: Ask = UNIFORM
+    rework: Step | None = None
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -231,6 +236,7 @@ class Plan:
         substitutes: the copies.
         auditor: how many images the auditor buys.
         honest: the models that never saw an answer of the target.
+        reworked: purchases of which adversaries made other images, one for each budget.
     """
 
     steps: tuple[Step, ...]
@@ -240,6 +246,7 @@ class Plan:
     substitutes: tuple[SubstitutePlan, ...]
     auditor: int
     honest: tuple[HonestPlan, ...] = ()
+    reworked: tuple[PurchasePlan, ...] = ()
 
     def paid(self) -> tuple[PurchasePlan, ...]:
         """Return the purchases that are paid for by accounts of their own: images that were bought before are

@@ -3,6 +3,7 @@
     real ─► ready ─► target ─► fit ─► yardsticks ─► sound ─► purchase ─► substitute ─► measure
     real ─► features ───────────────► yardsticks             purchase ─► replay ─────► measure
     target ─► direction ─► defended target ─► utility, beside the undefended; purchase ─► ... again
+    purchase ─► rework ─► substitute; rework ─► replay
     yardsticks ─► eyesight of the features; codes, if some copy knows any; substitute ─► measure codes
     another domain's real images ─► domain     substitute ─► transferred substitute ─► measure
     real ─► independent ─► measure
@@ -21,6 +22,7 @@ from ganguard.audit.plan.adversaries import (
     Known,
     known_step,
     purchase_plan,
+    reworked_plan,
     substitute_plan,
     train_step,
 )
@@ -28,6 +30,7 @@ from ganguard.audit.plan.ground import lay_ground
 from ganguard.audit.plan.independent import honest_plans
 from ganguard.audit.plan.parts import Copy, Ground, Plan, PurchasePlan, Recipe, SubstitutePlan
 from ganguard.audit.plan.step import Step
+from ganguard.audit.spec.adversary import Rework
 from ganguard.audit.spec.scenarios import Scenario
 from ganguard.audit.spec.spec import Spec
 from ganguard.targets.ask import Ask
@@ -35,7 +38,7 @@ from ganguard.targets.ask import Ask
 AUDITOR_DRAWS = 2  # sets of the target's images that the auditor measures with
 
 Bought = dict[tuple[str | None, str | None, Ask, int], PurchasePlan]
-"""(label of the defence, label of an averaging adversary, how it asks, seed) -> the purchase."""
+"""(label of the defence, label of who buys if queries are no images, how it asks, seed) -> the purchase."""
 
 
 def make_plan(spec: Spec) -> Plan:
@@ -59,7 +62,16 @@ def make_plan(spec: Spec) -> Plan:
         *(step for model in honest for step in (model.train, model.measure)),
         *copies.steps,
     )
-    return Plan(steps, ground, purchases, tuple(known.values()), substitutes, draws * spec.samples, honest)
+    return Plan(
+        steps,
+        ground,
+        purchases,
+        tuple(known.values()),
+        substitutes,
+        draws * spec.samples,
+        honest,
+        tuple(copies.reworked.values()),
+    )
 
 
 def _ground_steps(ground: Ground) -> list[Step]:
@@ -102,15 +114,28 @@ def _purchases(spec: Spec, ground: Ground) -> Bought:
     for copy in spec.trained_copies():
         if paid := copy.needs().purchase:
             budgets.setdefault(spec.asks(copy), set()).add(paid)
-    buyers = {_buyer(scenario): scenario.bought for scenario in spec.scenarios()}
+    buyers = {_buyer(scenario): scenario.bought for scenario in reversed(spec.scenarios())}
     return {
-        (*buyer, ask, seed): purchase_plan(spec, ground, sorted(paid), seed, scenario, ask)
-        for (buyer, scenario), (ask, paid), seed in product(buyers.items(), budgets.items(), spec.seeds)
+        (*buyer, ask, seed): replace(
+            purchase_plan(spec, ground, sorted(paid), seed, scenario, ask), also=_alike(spec, scenario)
+        )
+        for (buyer, scenario), (ask, paid), seed in product(
+            reversed(buyers.items()), budgets.items(), spec.seeds
+        )
     }
 
 
 def _buyer(scenario: Scenario) -> tuple[str | None, str | None]:
-    return scenario.bought.defence, scenario.bought.who
+    return scenario.defence, scenario.buyer
+
+
+def _alike(spec: Spec, buyer: Scenario) -> tuple[str, ...]:
+    """Return the labels of adversaries that share the purchase of one which makes images of several queries,
+    beside its own."""
+    if buyer.buyer is None:
+        return ()
+    sharing = [scenario for scenario in spec.scenarios() if _buyer(scenario) == _buyer(buyer)]
+    return tuple(str(scenario.who) for scenario in sharing if scenario.who != buyer.who)
 
 
 class _Copies:
@@ -121,6 +146,7 @@ class _Copies:
         self._trained: dict[Recipe, Step] = {}
         self._made_for_others = 0
         self.steps: list[Step] = []
+        self.reworked: dict[tuple[str | None, str | None, Ask, int, int], PurchasePlan] = {}
 
     def plan(self) -> tuple[SubstitutePlan, ...]:
         """Return the plan of every copy. A copy that continues another one comes after it."""
@@ -168,4 +194,15 @@ class _Copies:
     def _purchase_of(self, copy: Copy) -> PurchasePlan | None:
         if not copy.settings.needs().purchase:
             return None
-        return self._bought[(*_buyer(copy.scenario), self._spec.asks(copy.settings), copy.seed)]
+        ask = self._spec.asks(copy.settings)
+        bought = self._bought[(*_buyer(copy.scenario), ask, copy.seed)]
+        rework = copy.scenario.rework
+        return self._reworked_of(copy, bought, rework, ask) if rework else bought
+
+    def _reworked_of(self, copy: Copy, bought: PurchasePlan, rework: Rework, ask: Ask) -> PurchasePlan:
+        scenario = copy.scenario
+        key = scenario.defence, scenario.who, ask, copy.seed, copy.settings.needs().purchase
+        if key not in self.reworked:
+            self.reworked[key] = plan = reworked_plan(self._ground, bought, rework, copy)
+            self.steps += [step for step in (plan.rework, plan.replay) if step]
+        return self.reworked[key]

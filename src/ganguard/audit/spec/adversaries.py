@@ -1,18 +1,23 @@
 """Adversaries of a defended target, and what each knows of the defence."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal, Self, cast
 
-from pydantic import BeforeValidator, Field, SerializeAsAny
+from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 
+from ganguard.audit.spec.adversary import Adversary, Asking
 from ganguard.audit.spec.chains import Chain, guessed_chain, swept
+from ganguard.audit.spec.defeating import CodePairs, Denoising, Reweighting
 from ganguard.audit.spec.labels import numbered
 from ganguard.base.errors import SpecError, unknown_name
-from ganguard.base.settings import Float, Positive, Settings, parse
+from ganguard.base.settings import Float, Positive, parse
+from ganguard.defences.output_noise import GaussianNoise
 from ganguard.defences.protocol import Defence, chain_label
 
+MOST_SIMULATED = 256  # answers of which a training simulates the mean
 
-class Naive(Settings):
+
+class Naive(Adversary):
     """An adversary that trains on the images that it gets, as if there were no defence."""
 
     kind: Literal["naive"] = "naive"
@@ -21,12 +26,8 @@ class Naive(Settings):
         """Return its name in results and reports."""
         return "naive"
 
-    def believes(self, chain: Chain) -> Chain:
-        """Return the defences that it puts into its training: none."""
-        return ()
 
-
-class ThroughDefence(Settings):
+class ThroughDefence(Adversary):
     """An adversary that knows which defence there is, and puts its guess of it into its own training.
 
     Attributes:
@@ -52,7 +53,7 @@ class ThroughDefence(Settings):
         return tuple(defence.scaled(self.scale) for defence in guessed)
 
 
-class Averaging(Settings):
+class Averaging(Adversary):
     """An adversary that sends codes, asks for each image several times, and trains on the means.
 
     It pays for every query, so that its budget buys fewer images.
@@ -61,29 +62,55 @@ class Averaging(Settings):
         copies: how many queries make one image.
         moved: how far the codes of one image differ, in standard deviations of the prior; 0 sends the
             same code each time.
+        residual: whether it trains through what averaging leaves of Gaussian noise: about 1 / √copies of
+            noise that is fresh for each query, all of the noise that follows from the code.
     """
 
     kind: Literal["averaging"] = "averaging"
     copies: Annotated[Positive, Field(ge=2, le=10_000)] = 8
     moved: Annotated[Float, Field(ge=0, le=10)] = 0.05
+    residual: bool = False
 
     def label(self) -> str:
         """Return its name in results and reports."""
-        return f"averaging {self.copies}" + (f", codes moved by {self.moved:g}" if self.moved else "")
+        moved = f", codes moved by {self.moved:g}" if self.moved else ""
+        return f"averaging {self.copies}{moved}" + (", through the residual" if self.residual else "")
+
+    @model_validator(mode="after")
+    def _simulated(self) -> Self:
+        if self.residual and self.copies > MOST_SIMULATED:
+            raise ValueError(
+                f"residual simulates every answer in the training, at most {MOST_SIMULATED}; got copies "
+                f"{self.copies:,}. Set residual: false"
+            )
+        return self
 
     def believes(self, chain: Chain) -> Chain:
-        """Return the defences that it puts into its training: none, once it has averaged."""
-        return ()
+        """Return the defences whose residual it puts into its training.
+
+        The law of the residual is known behind chains of defences of images with Gaussian noise. It is not if
+        codes are moved: the mean is then one of different images.
+        """
+        noisy = any(isinstance(defence, GaussianNoise) for defence in chain)
+        known = noisy and all(defence.side == "output" for defence in chain)
+        return chain if self.residual and known else ()
+
+    def asking(self) -> Asking:
+        """Return that each image is a mean."""
+        return Asking(copies=self.copies, moved=self.moved)
 
 
-Adversary = Naive | ThroughDefence | Averaging
 NAIVE = Naive()
 ADVERSARIES: dict[str, type[Adversary]] = {
     "naive": Naive,
     "through_defence": ThroughDefence,
     "averaging": Averaging,
+    "code_pairs": CodePairs,
+    "reweighting": Reweighting,
+    "denoising": Denoising,
 }
-_SWEPT = ("scale", "copies", "moved")  # settings of an adversary that may be lists of values
+_SWEPT = ("scale", "copies", "moved", "residual", "attribute", "steps", "width")
+"""Settings of an adversary that may be lists of values."""
 
 
 def parse_adversaries(value: object) -> tuple[Adversary, ...]:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from ganguard.audit.spec.adversaries import Adversary, Averaging, adversary_labels
+from ganguard.audit.spec.adversaries import adversary_labels
+from ganguard.audit.spec.adversary import Adversary, Asking, Rework
 from ganguard.audit.spec.chains import Chain
 from ganguard.audit.spec.labels import numbered
 from ganguard.defences.protocol import chain_label
@@ -20,12 +21,15 @@ class Scenario:
             then the same.
         chain: the defences, one after the other.
         adversary: the adversary, or None if it does not matter who attacks.
+        buyer: label of the first adversary that asks like this one, if several queries make an image; None
+            if each query is one. Adversaries that ask alike share their purchase.
     """
 
     defence: str | None = None
     who: str | None = None
     chain: Chain = ()
     adversary: Adversary | None = None
+    buyer: str | None = None
 
     @property
     def believed(self) -> Chain:
@@ -33,19 +37,25 @@ class Scenario:
         return self.adversary.believes(self.chain) if self.adversary else ()
 
     @property
-    def averaging(self) -> Averaging | None:
-        """The adversary, if it makes each image from several queries."""
-        return self.adversary if isinstance(self.adversary, Averaging) else None
+    def asking(self) -> Asking | None:
+        """How the adversary makes each image from several queries, if it does."""
+        return self.adversary.asking() if self.adversary else None
+
+    @property
+    def rework(self) -> Rework | None:
+        """What the adversary does with its purchase before it trains, if anything."""
+        return self.adversary.rework(self.chain) if self.adversary else None
 
     @property
     def price(self) -> int:
         """Number of queries that an image to train on costs."""
-        return self.averaging.copies if self.averaging else 1
+        return self.asking.copies if self.asking else 1
 
     @property
     def bought(self) -> "Scenario":
         """The part that a purchase depends on. Adversaries that ask alike share their purchase."""
-        return self if self.averaging else Scenario(self.defence, None, self.chain)
+        adversary = self.adversary if self.asking else None
+        return Scenario(self.defence, self.buyer, self.chain, adversary, self.buyer)
 
     def __str__(self) -> str:
         """Return the end of a step's name: the defence, and the adversary."""
@@ -63,8 +73,19 @@ def defended(chains: Sequence[Chain]) -> list[Scenario]:
 
 
 def scenarios(chains: Sequence[Chain], adversaries: Sequence[Adversary]) -> list[Scenario]:
-    """Return every chain with every adversary, the undefended target first."""
-    who = list(zip(adversary_labels(adversaries), adversaries, strict=True))
-    behind = defended(chains)
-    faced = product(behind, who)
-    return [UNDEFENDED] + [Scenario(s.defence, label, s.chain, adversary) for s, (label, adversary) in faced]
+    """Return every chain with every adversary that does not skip it, the undefended target first."""
+    labels = adversary_labels(adversaries)
+    buyers: dict[Asking, str] = {}
+    for label, adversary in zip(labels, adversaries, strict=True):
+        if asking := adversary.asking():
+            buyers.setdefault(asking, label)
+    who = [
+        (label, adversary, buyers.get(asking) if (asking := adversary.asking()) else None)
+        for label, adversary in zip(labels, adversaries, strict=True)
+    ]
+    faced = [
+        Scenario(behind.defence, label, behind.chain, adversary, buyer)
+        for behind, (label, adversary, buyer) in product(defended(chains), who)
+        if not (adversary.skips and adversary.misfit(behind.chain))
+    ]
+    return [UNDEFENDED, *faced]

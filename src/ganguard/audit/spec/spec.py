@@ -14,7 +14,8 @@ from pydantic import (
 )
 
 from ganguard.attacks.protocol import AttackAsk, AttackSettings, parse_attack
-from ganguard.audit.spec.adversaries import AdversariesField, Averaging, Naive
+from ganguard.audit.spec.adversaries import AdversariesField, Naive
+from ganguard.audit.spec.applying import require_applicable, require_payable
 from ganguard.audit.spec.bought import PurchaseField
 from ganguard.audit.spec.chains import ChainsField, attributes, swept
 from ganguard.audit.spec.chosen import ChosenFeatures
@@ -100,7 +101,9 @@ class Spec(ChosenFeatures):
             always among them.
         adversaries: each attacks every defended target: "naive" trains on the images that it gets; `{kind:
             through_defence}` trains through a guess of the defence; `{kind: averaging}` asks for every image
-            several times. If a setting is a list, each of its values makes an adversary of its own.
+            several times. Others undo one kind of defence: `{kind: code_pairs}` linear interpolation, `{kind:
+            reweighting}` semantic interpolation, `{kind: denoising}` Gaussian noise. If a setting is a list,
+            each of its values makes an adversary of its own.
         seeds: each reseeds the purchase and the substitutes, and trains honest models of its own.
         target_seeds: each trains a target of its own, in the place of `target.train.seed`, and runs the whole
             audit against it. Intervals are then over targets, and speak of all targets of this kind.
@@ -255,19 +258,10 @@ class Spec(ChosenFeatures):
         return self
 
     @model_validator(mode="after")
-    def _averageable(self) -> "Spec":
-        averaging = [a for a in self.adversaries if isinstance(a, Averaging)]
-        if averaging and self.codes != "client":
-            raise ValueError("adversaries: averaging sends codes again and again. Set codes: client")
-        most = max((a.copies for a in averaging), default=1)
-        for settings in self.attacks:
-            paid, images = settings.needs().purchase, settings.fewest_images()
-            if paid and paid < most * images:
-                what = "one image" if images == 1 else f"the {images} images that {settings.label()} needs"
-                raise ValueError(
-                    f"query_budget of {paid} does not pay for {what} of {most} copies. Set it to at least "
-                    f"{most * images}"
-                )
+    def _adversaries_apply(self) -> "Spec":
+        bought = [paid for settings in self.attacks if (paid := settings.needs().purchase)]
+        require_payable(self.adversaries, self.codes, self.attacks)
+        require_applicable(self.adversaries, self.defences, bought)
         return self
 
     @model_validator(mode="after")
@@ -275,7 +269,7 @@ class Spec(ChosenFeatures):
         learning = next((attack.label() for attack in self.attacks if attack.needs().codes), None)
         if learning and self.codes != "client":
             raise ValueError(f"{learning} learns from the codes that it sends. Set codes: client")
-        if learning and any(isinstance(adversary, Averaging) for adversary in self.adversaries):
+        if learning and any(adversary.asking() for adversary in self.adversaries):
             raise ValueError(
                 f"adversaries: an average is of no single code, and {learning} learns from codes. Leave one "
                 "of the two out"

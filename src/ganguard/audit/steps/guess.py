@@ -1,10 +1,12 @@
 """The guessed defence that an adversary puts into its own training."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from ganguard.audit.spec.adversary import Asking
 from ganguard.base.cache import content_key
 from ganguard.base.errors import InputError, SpecError
 from ganguard.base.settings import one_line
@@ -13,7 +15,7 @@ from ganguard.defences.streams import Streams
 from ganguard.training.guess import Guess
 
 
-def guess_of(chain: Sequence[Defence], tools: Tools) -> Guess:
+def guess_of(chain: Sequence[Defence], tools: Tools, asking: Asking | None = None) -> Guess:
     """Return the guess of an adversary that believes that `chain` stands before the target.
 
     It knows the defences, and draws their random numbers itself. A batch of its training is one request.
@@ -21,6 +23,8 @@ def guess_of(chain: Sequence[Defence], tools: Tools) -> Guess:
     Args:
         chain: the defences that it believes in.
         tools: what these may need: feature networks.
+        asking: how it averages several answers for each image that it buys: its own images then pass through
+            the defences as often, and the mean is what D sees. None if it does not.
     """
     moves = [(place, d) for place, d in enumerate(chain) if isinstance(d, InputDefence)]
     changes = [(place, d) for place, d in enumerate(chain) if isinstance(d, OutputDefence)]
@@ -37,17 +41,51 @@ def guess_of(chain: Sequence[Defence], tools: Tools) -> Guess:
             latents = guessed
         return latents
 
-    def images(floats: Tensor, generator: torch.Generator) -> Tensor:
-        streams = Streams.drawn(len(floats), generator)
-        for place, defence in changes:
-            floats = through(defence, floats, streams.named(str(place)), tools)
-        return floats
+    answers = _Answers(tuple(changes), tools)
 
+    def images(floats: Tensor, generator: torch.Generator) -> Tensor:
+        return answers.mean(floats, generator, asking) if asking else answers.one(floats, generator)
+
+    said = {"guess": [defence.said() for defence in chain]}
     return Guess(
-        content_key(guess=[defence.said() for defence in chain]),
+        content_key(**said, **({"asking": asking.model_dump(mode="json")} if asking else {})),
         codes if moves else None,
         images if changes else None,
     )
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """What comes back of float images (N, C, H, W) in [-1, 1] through defences of images.
+
+    changes: the defences, each with its place in the chain.
+    """
+
+    changes: tuple[tuple[int, OutputDefence], ...]
+    tools: Tools
+
+    def one(self, floats: Tensor, generator: torch.Generator) -> Tensor:
+        """Return an answer for each image."""
+        streams = Streams.drawn(len(floats), generator)
+        return self._answer(floats, streams, streams)
+
+    def mean(self, floats: Tensor, generator: torch.Generator, asking: Asking) -> Tensor:
+        """Return the mean of several answers for each image, as the adversary asks.
+
+        Random numbers that follow from the code are the same in all of them, unless the codes differ.
+        """
+        of_code = Streams.drawn(len(floats), generator)
+        total = torch.zeros_like(floats)
+        for _ in range(asking.copies):
+            of_query = Streams.drawn(len(floats), generator)
+            total = total + self._answer(floats, of_query if asking.moved else of_code, of_query)
+        return total / asking.copies
+
+    def _answer(self, floats: Tensor, of_code: Streams, of_query: Streams) -> Tensor:
+        for place, defence in self.changes:
+            streams = of_code if defence.randomness == "per_code" else of_query
+            floats = through(defence, floats, streams.named(str(place)), self.tools)
+        return floats
 
 
 def rehearse_guess(

@@ -15,6 +15,7 @@ from ganguard.audit.steps.preflight import READY
 from ganguard.audit.steps.purchase import PURCHASE
 from ganguard.audit.steps.real import REAL
 from ganguard.audit.steps.replay import REPLAY
+from ganguard.audit.steps.rework import REWORK
 from ganguard.audit.steps.sound import SOUND
 from ganguard.audit.steps.substitute import SUBSTITUTE
 from ganguard.audit.steps.target import DEFEND, OPEN_TARGET, TRAIN_TARGET
@@ -40,6 +41,7 @@ KINDS: dict[str, Kind] = {
     "measure_independent": MEASURE_INDEPENDENT,
     "known": KNOWN,
     "purchase": PURCHASE,
+    "rework": REWORK,
     "replay": REPLAY,
     "substitute": SUBSTITUTE,
     "found": FOUND,

@@ -106,7 +106,7 @@ def _require_known(attack: AttackSettings, own: int, price: int) -> None:
         if price == 1:
             raise
         raise SpecError(
-            f"adversaries: averaging asks {price:,} times for an image, so that "
+            f"adversaries: one asks {price:,} times for an image, so that "
             f"query_budget {attack.query_budget:,} buys {images:,}: {problem}"
         ) from None
 

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from ganguard.audit.plan.adversary_work import BuyerSettings, PurchaseInputs, PurchaseSettings
-from ganguard.audit.spec.adversaries import Averaging
+from ganguard.audit.spec.adversary import Asking
 from ganguard.audit.steps.call import Digests, Kind, StepCall
 from ganguard.audit.steps.drawn import Drawn
 from ganguard.audit.steps.purchase_files import is_bought, store_directory, write_purchase
@@ -33,7 +33,7 @@ def run_purchase(call: StepCall[PurchaseSettings, PurchaseInputs[Path]]) -> Dige
     """Buy the images of the largest budget. Those of a smaller budget are the first of them."""
     settings = call.settings
     most = max(settings.budgets)
-    price = price_of(settings.averaging)
+    price = price_of(settings.asking)
     target, store = open_to_adversary(call, settings, most)
     images = harvest(target, store, most // price, call.progress)
     _say_repeated(call, images)
@@ -45,12 +45,12 @@ def run_purchase(call: StepCall[PurchaseSettings, PurchaseInputs[Path]]) -> Dige
     }
 
 
-def price_of(averaging: Averaging | None) -> int:
+def price_of(asking: Asking | None) -> int:
     """Return how many queries an image costs.
 
-    averaging: how several queries make one image; None if each query is an image.
+    asking: how several queries make one image; None if each query is an image.
     """
-    return averaging.copies if averaging else 1
+    return asking.copies if asking else 1
 
 
 class Buys(Protocol):
@@ -76,13 +76,13 @@ def open_to_adversary(
         buyer: its settings.
         most: queries that the account may spend.
     """
-    seed, averaging, ask, audit = buyer.seed, buyer.averaging, buyer.ask, call.audit
+    seed, asking, ask, audit = buyer.seed, buyer.asking, buyer.ask, call.audit
     target = open_target(call.inputs.target, call.compute, adversary_client(seed))
     if call.inputs.bought:
         target, seed = bought_before(target, open_target(call.inputs.bought, call.compute)), ANY_SEED
-    account = adversary_account(target.identity, seed, buyer.codes, averaging, ask)
+    account = adversary_account(target.identity, seed, buyer.codes, asking, ask)
     # An average is made of several codes, so that no code belongs to it: the store keeps none.
-    drawn_by = "provider" if averaging else buyer.codes
+    drawn_by = "provider" if asking else buyer.codes
     directory, purchase = store_directory(audit, account), derived_seed(seed, "purchase")
     store = Store(
         directory,
@@ -90,11 +90,13 @@ def open_to_adversary(
         account,
         purchase,
         drawn_by,
-        price_of(averaging),
+        price_of(asking),
         ask_to_store(target, ask),
     )
     metered = _metered(audit, store, target, most)
-    return (average(metered, averaging.copies, averaging.moved) if averaging else metered), store
+    if asking is None:
+        return metered, store
+    return average(metered, asking.copies, asking.moved, asking.apart), store
 
 
 def buy_for_auditor(
@@ -142,16 +144,17 @@ def adversary_client(seed: int) -> str:
 
 
 def adversary_account(
-    identity: str, seed: int, codes: Codes, averaging: Averaging | None = None, ask: Ask | None = None
+    identity: str, seed: int, codes: Codes, asking: Asking | None = None, ask: Ask | None = None
 ) -> str:
     """Return the account of an adversary that buys from the target of that identity.
 
     Args:
-        averaging: the adversary, if it averages: it has an account of its own.
+        asking: how several queries make one image: each way has an account of its own.
         ask: how it asks a conditional target. Each way has an account of its own.
     """
-    apart = f"-averaging-{averaging.copies}-{averaging.moved!r}" if averaging else ""
-    return f"{_short(identity)}-adversary-{seed}-{codes}{apart}{_asks(ask)}"
+    several = f"-averaging-{asking.copies}-{asking.moved!r}" if asking else ""
+    apart = "-apart" if asking and asking.apart else ""
+    return f"{_short(identity)}-adversary-{seed}-{codes}{several}{apart}{_asks(ask)}"
 
 
 def auditor_account(identity: str, draw: int, ask: Ask | None = None) -> str:

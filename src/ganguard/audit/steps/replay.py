@@ -10,6 +10,7 @@ from ganguard.audit.plan.adversary_work import ReplayInputs, ReplaySettings
 from ganguard.audit.steps.call import Digests, Kind, StepCall
 from ganguard.audit.steps.measurements import DRAWS, MEASURES, write_measurements
 from ganguard.audit.steps.purchase_files import open_purchase
+from ganguard.audit.steps.rework_files import open_reworked
 from ganguard.audit.steps.yardstick_files import Yardsticks
 from ganguard.base.cache import content_key, tensor_digest, write_tensors
 from ganguard.comparison.compare import NEIGHBOURS, compare, compare_with_train, compare_with_training
@@ -22,14 +23,18 @@ _FILE = "bought.safetensors"
 
 
 def run_replay(call: StepCall[ReplaySettings, ReplayInputs[Path]]) -> Digests:
-    """Measure the bought images of each budget, and how near fresh images of the target come to them.
+    """Measure the bought images of each budget, or what an adversary made of them, and how near fresh images
+    of the target come to them.
 
     A copy that only replays its purchase would have the former values, one that remembers nothing the latter.
     """
     settings = call.settings
     embed = load_embedding(call.inputs.features, call.compute)
     yardsticks = Yardsticks.read(call.inputs.yardsticks)
-    images = open_purchase(call.inputs.purchase, call.audit).read(max(settings.budgets) // settings.price)
+    store = open_purchase(call.inputs.purchase, call.audit)
+    if call.inputs.reworked:
+        store = open_reworked(call.inputs.reworked)
+    images = store.read(max(settings.budgets) // settings.price)
     features, probabilities = embed(images), embed.probabilities(images)
     measurements: list[Measurement] = []
     for budget in settings.budgets:
@@ -92,4 +97,5 @@ REPLAY = Kind(
         "ganguard.audit.steps.yardstick_files",
         "ganguard.audit.steps.replay",
     ),
+    code_with={"reworked": ("ganguard.audit.steps.rework_files",)},
 )

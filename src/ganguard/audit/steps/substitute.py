@@ -15,6 +15,7 @@ from ganguard.audit.steps.guess import guess_of
 from ganguard.audit.steps.knowledge import judging, knowledge
 from ganguard.audit.steps.purchase import open_to_adversary, price_of
 from ganguard.audit.steps.real import load_real
+from ganguard.audit.steps.rework_files import copy_reworked
 from ganguard.audit.steps.substitute_files import write_queries
 from ganguard.audit.steps.target_files import OPENS_CHECKPOINT
 from ganguard.base.cache import content_key, file_digest
@@ -25,16 +26,20 @@ from ganguard.targets.protocol import BlackBoxTarget
 
 
 def run_substitute(call: StepCall[SubstituteSettings, SubstituteInputs[Path]]) -> Digests:
-    """Run the attack. Its images are already in the store; those that were lost are asked for again."""
-    said, price = call.settings, price_of(call.settings.averaging)
+    """Run the attack. Its images are already in the store; those that were lost are asked for again.
+
+    If the adversary made other images of its purchase, the attack finds these in its store instead.
+    """
+    said, price = call.settings, price_of(call.settings.asking)
     # The attack knows of images only; at a price, its budget pays for fewer.
     settings = said.attack.model_copy(update={"query_budget": said.attack.query_budget // price})
     most = said.attack.needs().purchase
     target, store = open_to_adversary(call, said, most)
+    if call.inputs.reworked:
+        store = copy_reworked(call.inputs.reworked, call.directory / "reworked")
     workspace = Workspace(call.directory, store, call.compute, call.progress)
     known = _knowledge(call, target)
     substitute = run_attack(target, settings, known, workspace, seed=derived_seed(said.seed, "substitute"))
-    _remove_trainings(call.directory, substitute.checkpoint)
     write_queries(call.directory, price * substitute.queries)
     digests = read_description(substitute.checkpoint).model_dump(mode="json", include={"digests"})
     if (call.directory / KEPT).is_file():
@@ -42,6 +47,7 @@ def run_substitute(call: StepCall[SubstituteSettings, SubstituteInputs[Path]]) -
         digests["kept"] = file_digest(call.directory / KEPT)
         kept = load_file(call.directory / KEPT)["kept"]
         save_kept_and_dropped(store.read(settings.query_budget), kept, call.directory)
+    _remove_trainings(call.directory, substitute.checkpoint)
     return {"result": content_key(**digests)}
 
 
@@ -57,7 +63,7 @@ def _knowledge(
         known = replace(known, judge_by=judging(settings.judged_with, call.compute))
     if settings.guess:
         tools = tools_for(target.image_shape[0], call.compute)
-        known = replace(known, guessed_defence=guess_of(settings.guess, tools))
+        known = replace(known, guessed_defence=guess_of(settings.guess, tools, settings.asking))
     domain = settings.attack.needs().domain
     if domain and inputs.domain_images:
         images = load_real(inputs.domain_images)
@@ -69,7 +75,7 @@ def _knowledge(
 
 
 def _remove_trainings(directory: Path, checkpoint: Path) -> None:
-    """Remove everything that trainings left, except the substitute's checkpoint."""
+    """Remove everything that trainings left, and what they read, except the substitute's checkpoint."""
     for folder in filter(Path.is_dir, directory.iterdir()):
         if folder != checkpoint:
             shutil.rmtree(folder)
@@ -110,6 +116,7 @@ SUBSTITUTE = Kind(
         # An adversary that holds real images, or judges by its purchase, has a judge, and that measures.
         "known": (*_JUDGES, "ganguard.audit.steps.judge", "ganguard.audit.steps.known_files"),
         "judged_with": _JUDGES,
+        "reworked": ("ganguard.audit.steps.rework_files",),
         "guess": (
             "ganguard.defences",
             "ganguard.metrics.features",

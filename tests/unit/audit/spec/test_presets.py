@@ -27,6 +27,7 @@ def test_every_preset_parses_and_says_what_it_is() -> None:
     of = ["digits-accuracy", "digits-accuracy-good", "digits-accuracy-early"]
     accuracy = [f"{name}{form}" for name in of for form in ("", "-full", "-quick")]
     defences = ["digits-averaging", "digits-defences", "digits-defences-full", "digits-defences-quick"]
+    defences += ["digits-reweighting"]
     conditional = ["digits-conditional", "digits-conditional-full"]
     others = [
         "digits-distillation",

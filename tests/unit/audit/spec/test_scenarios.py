@@ -63,7 +63,7 @@ def test_adversaries_whose_labels_read_alike_have_accounts_of_their_own() -> Non
     )
     label = "averaging 2, codes moved by 0.1"
     assert adversary_labels(spec.adversaries) == (label, f"{label} #2")
-    averaging = [scenario.averaging for scenario in spec.scenarios()]
+    averaging = [scenario.asking for scenario in spec.scenarios()]
     accounts = [adversary_account("target", 0, "client", each) for each in averaging]
     assert len(set(accounts)) == len(accounts) == 3
 

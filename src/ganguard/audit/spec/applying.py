@@ -1,0 +1,70 @@
+"""Refuse adversaries that cannot do what they are for, before anything is trained or bought."""
+
+from collections.abc import Sequence
+
+from ganguard.attacks.protocol import AttackSettings
+from ganguard.audit.spec.adversary import Adversary
+from ganguard.audit.spec.chains import Chain
+from ganguard.audit.spec.defeating import FEWEST_EFFECTIVE, Reweighting
+from ganguard.defences.protocol import chain_label
+from ganguard.targets.protocol import Codes
+from ganguard.training.denoiser import FEWEST
+
+
+def require_payable(
+    adversaries: Sequence[Adversary], codes: Codes, attacks: Sequence[AttackSettings]
+) -> None:
+    """Raise ValueError if an adversary must send codes and may not, or cannot pay for the images of an
+    attack.
+
+    codes: who draws codes.
+    """
+    asking = [(adversary.kind, said) for adversary in adversaries if (said := adversary.asking())]
+    if asking and codes != "client":
+        raise ValueError(f"adversaries: {asking[0][0]} sends codes again and again. Set codes: client")
+    most = max((said.copies for _, said in asking), default=1)
+    for attack in attacks:
+        paid, images = attack.needs().purchase, attack.fewest_images()
+        if paid and paid < most * images:
+            what = "one image" if images == 1 else f"the {images} images that {attack.label()} needs"
+            raise ValueError(
+                f"query_budget of {paid} does not pay for {what} of {most} copies. Set it to at least "
+                f"{most * images}"
+            )
+
+
+def require_applicable(
+    adversaries: Sequence[Adversary], chains: Sequence[Chain], bought: Sequence[int]
+) -> None:
+    """Raise ValueError if an adversary can do nothing behind a chain of defences and does not skip it, or if
+    no adversary is left there."""
+    for chain in filter(None, chains):
+        fitting = [adversary for adversary in adversaries if not adversary.misfit(chain)]
+        for adversary in adversaries:
+            if not adversary.skips and (why := adversary.misfit(chain)):
+                raise ValueError(
+                    f"adversaries: {adversary.kind} can do nothing behind {chain_label(chain)}: {why}. Leave "
+                    "one of them out, or set elsewhere: skip"
+                )
+        if not fitting:
+            raise ValueError(
+                f"adversaries: all of them skip {chain_label(chain)}. Add naive, or leave the defence out"
+            )
+        for adversary in fitting:
+            _require_enough(adversary, chain, min(bought, default=None))
+
+
+def _require_enough(adversary: Adversary, chain: Chain, least: int | None) -> None:
+    """Raise ValueError if the smallest purchase, of `least` images, is too small for what comes of it."""
+    rework = adversary.rework(chain)
+    if least is None or rework is None:
+        return
+    if rework.denoiser and least < FEWEST:
+        raise ValueError(
+            f"query_budget of {least} is too small to learn a denoiser from. Set {FEWEST} or more"
+        )
+    if isinstance(adversary, Reweighting) and (left := adversary.leaves(chain, least)) < FEWEST_EFFECTIVE:
+        raise ValueError(
+            f"adversaries: codes behind {chain_label(chain)} are moved so far that reweighting leaves "
+            f"{least:,} images worth {left:.2g}. Set a larger query_budget, or leave one of them out"
+        )
