@@ -101,6 +101,28 @@ def test_a_denoiser_makes_as_many_images_as_were_bought(tmp_path: Path) -> None:
     assert wrong(tmp_path / "audit") == notes(tmp_path / "audit") == []
 
 
+def test_codes_that_were_asked_twice_teach_a_denoiser(tmp_path: Path) -> None:
+    twice = {**DENOISING, "method": "noise2noise"}
+    run(tmp_path / "audit", defences=[FRESH], adversaries=["naive", twice], codes="client")
+    results = read_results(tmp_path / "audit")
+    label, who = "gaussian noise 0.3, afresh each request", "denoising, codes asked twice, 20 steps, width 4"
+    assert copies(results) == {(None, None), (label, "naive"), (label, who)}
+    paid = [(a.adversary, a.bought) for a in results.accounts if a.role == "adversary" and a.defence]
+    assert paid == [(None, 40), (who, 40)]
+    (record,) = results.reworked
+    assert (record.adversary, record.images, record.distinct) == (who, 40, 20)
+    target = CheckpointTarget(checkpoint=str(tmp_path / "audit" / "checkpoints" / "target")).load(Compute())
+    clean = to_float(target.sample(range(20), seed=derived_seed(0, "purchase")))
+    answers = to_float(bought_by(tmp_path / "audit", "-again-2").read(40))
+    one, other = answers[::2], answers[1::2]
+    assert not torch.equal(one, other)
+    assert ((one + other) / 2 - clean).square().mean() < (one - clean).square().mean()
+    (step,) = done(tmp_path / "audit", "rework")
+    made = open_reworked(step).read(40)
+    assert torch.equal(made[::2], made[1::2])
+    assert wrong(tmp_path / "audit") == notes(tmp_path / "audit") == []
+
+
 def test_equal_codes_bring_the_undefended_images_back_at_two_queries_each(tmp_path: Path) -> None:
     run(
         tmp_path / "audit",

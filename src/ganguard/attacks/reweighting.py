@@ -75,9 +75,10 @@ def resample(weights: Tensor, *, seed: int) -> Resampled:
 
 
 def effective_size(weights: Tensor) -> float:
-    """Return the number of equally weighted images that tell as much as those with these weights (N,)."""
-    weights = weights.double()
-    return (weights.sum().square() / weights.square().sum()).item()
+    """Return the number of equally weighted images that tell as much as those with these weights (N,): 0 if
+    all weights are 0."""
+    weights = weights.double() / weights.max()
+    return (weights.sum().square() / weights.square().sum()).nan_to_num().item()
 
 
 def weights_of(images: Tensor, scored: Sequence[tuple[Score, Shift]], groups: Tensor | None = None) -> Tensor:

@@ -16,6 +16,7 @@ from ganguard.report.defended_points import (
 from ganguard.report.grids import Gallery, Grid
 from ganguard.report.in_front import on_defences
 from ganguard.report.numbers import DASH, counted, interval, number
+from ganguard.report.reworked import REWORKED_COLUMNS, reworked_table
 from ganguard.report.tables import Group, Row
 from ganguard.report.weak import FAILED, fairly_tried
 from ganguard.results.measures import DISTANCE, MEASURES
@@ -81,6 +82,7 @@ class DefendingSection:
         directions: what moving codes along each fitted direction does.
         utility, utility_columns: what honest users get, if nobody attacks.
         losses: headings of the columns of `Defended.at_equal_loss`.
+        reworked, reworked_columns: what adversaries made of their purchases before they trained.
     """
 
     attacks: tuple[Defended, ...]
@@ -89,6 +91,8 @@ class DefendingSection:
     utility: tuple[Group, ...] = ()
     utility_columns: tuple[str, ...] = ()
     losses: tuple[str, ...] = tuple(f"at most {loss:g} times" for loss in LOSSES)
+    reworked: tuple[Group, ...] = ()
+    reworked_columns: tuple[str, ...] = REWORKED_COLUMNS
 
 
 def defending_section(results: AuditResults, gallery: Gallery) -> DefendingSection:
@@ -102,7 +106,14 @@ def defending_section(results: AuditResults, gallery: Gallery) -> DefendingSecti
     met = defended_attacks(results.measurements)
     attacks = tuple(_defended(results, attack, budget) for attack, budget in met.items())
     columns, utility = ((), ()) if attacks or not results.defences else utility_table(results)
-    return DefendingSection(attacks, strips, tuple(_directions(results, gallery)), utility, columns)
+    return DefendingSection(
+        attacks,
+        strips,
+        tuple(_directions(results, gallery)),
+        utility,
+        columns,
+        reworked=reworked_table(results),
+    )
 
 
 def utility_table(results: AuditResults) -> tuple[tuple[str, ...], tuple[Group, ...]]:

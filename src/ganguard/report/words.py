@@ -261,6 +261,6 @@ def _of_defences(results: AuditResults, adaptive: list[str]) -> str:
             "come nearer."
         )
     return (
-        "Defences were tried against adversaries that know the kind of defence and guess its strength "
-        f"({listed(adaptive)}). Another way around a defence may come nearer."
+        "Defences were tried against adversaries that know the kind of defence, and its strength or a guess "
+        f"of it ({listed(adaptive)}). Another way around a defence may come nearer."
     )

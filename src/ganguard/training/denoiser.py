@@ -4,9 +4,12 @@ Noise2Self (Batson & Royer 2019): the network predicts pixels that it does not s
 noise of a pixel is independent of that of others and has mean 0, its loss against the noisy pixels is that
 against the clean ones, plus the noise's variance. So the loss on held-out noisy images chooses the weights.
 
-A hidden pixel has a noisy value, too. If the strength of the noise is known, the network also predicts how
-far it may err, and both are weighed against each other (Laine et al. 2019, equation 4): the normal law of a
-pixel given those around it is the prior, and the noisy value the evidence.
+Noise2Noise (Lehtinen et al. 2018): of two noisy answers for one image, the network predicts one from the
+other, and sees all of it. Its loss, too, is that against the clean image, plus the noise's variance.
+
+With Noise2Self, a hidden pixel has a noisy value, too. If the strength of the noise is known, the network
+also predicts how far it may err, and both are weighed against each other (Laine et al. 2019, equation 4): the
+normal law of a pixel given those around it is the prior, and the noisy value the evidence.
 
 Noise that is clamped to the range of a pixel has a mean other than 0 near black and white, and less variance.
 The network then finds the mean of what the noise makes of a pixel, which grows with the pixel; this is undone
@@ -14,7 +17,8 @@ in the end.
 """
 
 from dataclasses import dataclass
-from typing import Annotated
+from types import EllipsisType
+from typing import Annotated, Protocol
 
 import numpy as np
 import torch
@@ -39,6 +43,11 @@ SLOPE = 0.1
 AT_ONCE = 256  # images
 LOG_VARIANCE = (-12.0, 2.0)  # least and greatest that is predicted
 _LEVELS = np.linspace(-1.0, 1.0, 1025)
+
+
+Piece = tuple[EllipsisType, slice, slice]
+"""Which rows and columns of images."""
+WHOLE: Piece = (..., slice(None), slice(None))
 
 
 class DenoiserSettings(Settings):
@@ -66,8 +75,8 @@ class Denoised:
 
     Attributes:
         images: (N, C, H, W) uint8.
-        error: mean squared error, on the scale of [-1, 1], with which it predicts hidden pixels of held-out
-            images; it holds the variance of their noise.
+        error: mean squared error, on the scale of [-1, 1], with which it predicts what it does not see of
+            held-out images: hidden pixels, or the other answer. It holds the variance of their noise.
     """
 
     images: Tensor
@@ -75,8 +84,8 @@ class Denoised:
 
 
 class Denoiser(nn.Module):
-    """Images (N, C, H, W) float32 with hidden pixels, of any H and W -> the mean of each pixel, and the
-    logarithm of the variance of what it may be, both (N, C, H, W)."""
+    """Images (N, C, H, W) float32 with hidden pixels or with noise, of any H and W -> the mean of each pixel,
+    and the logarithm of the variance of what it may be, both (N, C, H, W)."""
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
@@ -97,6 +106,7 @@ def denoise(
     *,
     seed: int,
     compute: Compute,
+    others: Tensor | None = None,
     progress: Progress = silent,
 ) -> Denoised:
     """Learn a denoiser from noisy images, and return them without noise.
@@ -106,16 +116,22 @@ def denoise(
         settings: how it is learnt.
         seed: of its weights and its training.
         compute: device type and threads.
+        others: second answers for the same images, with noise of their own, (N, C, H, W) uint8. The denoiser
+            is then learnt by Noise2Noise, and an image is the mean of what it makes of both. None learns it
+            by Noise2Self.
         progress: told how many of `steps` are done.
 
     Raises StepError if there are fewer images, or if the loss is not finite.
     """
     if len(images) < FEWEST:
         raise StepError(f"a denoiser is learnt from {FEWEST} images or more; got {len(images)}.")
-    noisy, law = to_float(images).to(compute.torch_device()), NoiseLaw(settings.noise)
+    device, law = compute.torch_device(), NoiseLaw(settings.noise)
+    noisy = to_float(images).to(device)
+    task = _Hiding(noisy, law) if others is None else _Paired(noisy, to_float(others).to(device))
     with use_threads(compute.threads):
-        network, error = _learnt(noisy, settings, law, seed, progress)
-        clean = torch.cat([_cleaned(network, part, law) for part in noisy.split(AT_ONCE)])
+        network, error = _learnt(task, settings, seed, progress)
+        parts = torch.arange(len(noisy), device=device).split(AT_ONCE)
+        clean = torch.cat([task.cleaned(network, rows) for rows in parts])
     return Denoised(to_uint8(law.unclamped(clean.cpu())), error)
 
 
@@ -139,11 +155,92 @@ class NoiseLaw:
         return torch.from_numpy(np.interp(means.double().numpy(), self._means, _LEVELS)).to(means)
 
 
-def _learnt(
-    noisy: Tensor, settings: DenoiserSettings, law: NoiseLaw, seed: int, progress: Progress
-) -> tuple[Denoiser, float]:
+class _Task(Protocol):
+    """What a denoiser learns to predict from what."""
+
+    @property
+    def noisy(self) -> Tensor:
+        """The noisy images, (N, C, H, W) in [-1, 1]."""
+        ...
+
+    def losses(
+        self, network: Denoiser, rows: Tensor, phases: Tensor, piece: Piece = WHOLE
+    ) -> tuple[Tensor, Tensor]:
+        """Return the loss on some images, and the mean squared error of what is predicted unseen.
+
+        Args:
+            network: the denoiser.
+            rows: (n,), the images.
+            phases: (n,), which pixels of each are hidden, if any are.
+            piece: what part of each image.
+        """
+        ...
+
+    def cleaned(self, network: Denoiser, rows: Tensor) -> Tensor:
+        """Return some images (n, C, H, W) without noise, as means of noisy values."""
+        ...
+
+
+@dataclass(frozen=True)
+class _Hiding:
+    """Noise2Self: predict hidden pixels from all others.
+
+    The loss is the squared error, or the negative log-likelihood of the noisy values if the noise is known.
+    """
+
+    noisy: Tensor
+    law: NoiseLaw
+
+    def losses(
+        self, network: Denoiser, rows: Tensor, phases: Tensor, piece: Piece = WHOLE
+    ) -> tuple[Tensor, Tensor]:
+        noisy = self.noisy[rows][piece]
+        hidden = hidden_pixels(phases, noisy)
+        mean, log_variance = network(filled(noisy, hidden))
+        squared = (mean - noisy).square()
+        losses = squared
+        if self.law.known:
+            variance = log_variance.exp() + self.law.variance(mean)
+            losses = (squared / variance + variance.log()) / 2
+        count = (hidden.sum() * noisy.shape[1]).clamp(min=1)
+        return (losses * hidden).sum() / count, (squared * hidden).sum() / count
+
+    @torch.no_grad()
+    def cleaned(self, network: Denoiser, rows: Tensor) -> Tensor:
+        noisy = self.noisy[rows]
+        clean = torch.zeros_like(noisy)
+        for phase in range(GRID * GRID):
+            hidden = hidden_pixels(torch.full((1,), phase, device=noisy.device), noisy)
+            mean, log_variance = network(filled(noisy, hidden))
+            if self.law.known:
+                variance = log_variance.exp()
+                mean = mean + variance / (variance + self.law.variance(mean)) * (noisy - mean)
+            clean += mean * hidden
+        return clean
+
+
+@dataclass(frozen=True)
+class _Paired:
+    """Noise2Noise: predict each of two answers from the other."""
+
+    noisy: Tensor
+    others: Tensor
+
+    def losses(
+        self, network: Denoiser, rows: Tensor, phases: Tensor, piece: Piece = WHOLE
+    ) -> tuple[Tensor, Tensor]:
+        one, other = self.noisy[rows][piece], self.others[rows][piece]
+        loss = ((network(one)[0] - other).square().mean() + (network(other)[0] - one).square().mean()) / 2
+        return loss, loss
+
+    @torch.no_grad()
+    def cleaned(self, network: Denoiser, rows: Tensor) -> Tensor:
+        return (network(self.noisy[rows])[0] + network(self.others[rows])[0]) / 2
+
+
+def _learnt(task: _Task, settings: DenoiserSettings, seed: int, progress: Progress) -> tuple[Denoiser, float]:
     """Return the network with the weights that were best on held-out images, and their squared error."""
-    generator = torch_generator(seed, "denoiser")
+    generator, noisy = torch_generator(seed, "denoiser"), task.noisy
     with seeded_weights(seed):
         network = Denoiser(noisy.shape[1], settings.width).to(noisy.device)
     mixed = torch.randperm(len(noisy), generator=generator).to(noisy.device)
@@ -154,13 +251,13 @@ def _learnt(
     for step in range(1, settings.steps + 1):
         rows = torch.randint(len(own), (settings.batch_size,), generator=generator).to(noisy.device)
         phases = torch.randint(GRID * GRID, (settings.batch_size,), generator=generator).to(noisy.device)
-        loss, _ = _losses(network, _cropped(noisy[own[rows]], generator), phases, law)
+        loss, _ = task.losses(network, own[rows], phases, _piece(noisy, generator))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         schedule.step()
         if step % max(1, settings.steps // LOOKS) == 0 or step == settings.steps:
-            found, squared = _held_out(network, noisy[held_out], law)
+            found, squared = _held_out(task, network, held_out)
             if found < least:
                 best = {name: value.clone() for name, value in network.state_dict().items()}
                 least, error = found, squared
@@ -171,54 +268,22 @@ def _learnt(
     return network.eval(), error
 
 
-def _cropped(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Return the same piece of every image, of at most CROP pixels a side."""
+def _piece(images: Tensor, generator: torch.Generator) -> Piece:
+    """Return where a piece of an image lies, of at most CROP pixels a side."""
     top, left = (
         int(torch.randint(max(1, side - CROP + 1), (1,), generator=generator)) for side in images.shape[2:]
     )
-    return images[..., top : top + CROP, left : left + CROP]
-
-
-def _losses(network: Denoiser, noisy: Tensor, phases: Tensor, law: NoiseLaw) -> tuple[Tensor, Tensor]:
-    """Return the loss at hidden pixels, and the mean squared error there.
-
-    The loss is that error, or the negative log-likelihood of the noisy values if the noise is known.
-    """
-    hidden = hidden_pixels(phases, noisy)
-    mean, log_variance = network(filled(noisy, hidden))
-    squared = (mean - noisy).square()
-    losses = squared
-    if law.known:
-        variance = log_variance.exp() + law.variance(mean)
-        losses = (squared / variance + variance.log()) / 2
-    count = (hidden.sum() * noisy.shape[1]).clamp(min=1)
-    return (losses * hidden).sum() / count, (squared * hidden).sum() / count
+    return (..., slice(top, top + CROP), slice(left, left + CROP))
 
 
 @torch.no_grad()
-def _held_out(network: Denoiser, noisy: Tensor, law: NoiseLaw) -> tuple[float, float]:
+def _held_out(task: _Task, network: Denoiser, rows: Tensor) -> tuple[float, float]:
     """Return both losses on held-out images, of which each hides other pixels than the one before."""
-    phases = torch.arange(len(noisy), device=noisy.device) % (GRID * GRID)
-    parts = zip(noisy.split(AT_ONCE), phases.split(AT_ONCE), strict=True)
-    found = [(len(part), _losses(network, part, own, law)) for part, own in parts]
-    loss, squared = (
-        sum(count * each[which].item() for count, each in found) / len(noisy) for which in (0, 1)
-    )
+    phases = torch.arange(len(rows), device=rows.device) % (GRID * GRID)
+    parts = zip(rows.split(AT_ONCE), phases.split(AT_ONCE), strict=True)
+    found = [(len(part), task.losses(network, part, own)) for part, own in parts]
+    loss, squared = (sum(count * each[which].item() for count, each in found) / len(rows) for which in (0, 1))
     return loss, squared
-
-
-@torch.no_grad()
-def _cleaned(network: Denoiser, noisy: Tensor, law: NoiseLaw) -> Tensor:
-    """Return the mean of what each pixel may be, given those around it and, if the noise is known, itself."""
-    clean = torch.zeros_like(noisy)
-    for phase in range(GRID * GRID):
-        hidden = hidden_pixels(torch.full((1,), phase, device=noisy.device), noisy)
-        mean, log_variance = network(filled(noisy, hidden))
-        if law.known:
-            variance = log_variance.exp()
-            mean = mean + variance / (variance + law.variance(mean)) * (noisy - mean)
-        clean += mean * hidden
-    return clean
 
 
 def hidden_pixels(phases: Tensor, images: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ from ganguard.defences.defended_target import REQUEST, DefendedTarget, defend
 from ganguard.defences.protocol import Defence, OutputDefence, Tools, chain_label, parse_chain, parse_defence
 from ganguard.defences.streams import Streams
 from ganguard.defences.version import source_version
+from ganguard.queries.averaged_target import average
 from ganguard.queries.ledger import Ledger
 from ganguard.queries.metered_target import meter
 from ganguard.targets.checkpoint import CheckpointTarget
@@ -210,6 +211,16 @@ def test_averaging_a_code_gains_nothing_unless_noise_is_fresh(gan: LatentTarget)
         mean = shielded.generate(z.expand(200, -1).contiguous()).float().mean(0)
         errors[randomness] = (mean - clean[0]).square().mean().sqrt().item()
     assert errors["per_request"] < errors["per_code"] / 5
+
+
+@pytest.mark.parametrize("copies", [2, 5])
+def test_equal_codes_in_a_request_of_their_own_undo_linear_interpolation(
+    gan: LatentTarget, copies: int
+) -> None:
+    shielded = _shielded(gan, {"kind": "linear_interpolation"})
+    clean = gan.sample(range(7), seed=3)
+    assert torch.equal(average(shielded, copies, 0.0, apart=True).sample(range(7), seed=3), clean)
+    assert not torch.equal(average(shielded, copies, 0.0).sample(range(7), seed=3), clean)
 
 
 def test_clients_meet_other_noise(gan: LatentTarget) -> None:

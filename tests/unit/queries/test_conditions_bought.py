@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ganguard.base.errors import BudgetError, DataError, TargetError
+from ganguard.queries.asked_again import ask_again
 from ganguard.queries.averaged_target import average
 from ganguard.queries.harvest import harvest
 from ganguard.queries.ledger import Ledger
@@ -129,6 +130,12 @@ def test_all_copies_of_an_average_are_of_one_condition(ledger: Ledger) -> None:
     assert torch.equal(images, inner.sample(range(4), seed=1, conditions=asked))
     assert torch.equal(averaged.sample(range(4), seed=1), inner.sample(range(4), seed=1))
     assert averaged.conditions == inner.conditions
+
+
+def test_a_target_with_conditions_is_not_asked_for_a_code_again(ledger: Ledger) -> None:
+    """What an image is asked for is drawn for itself, and two answers would be of two classes."""
+    with pytest.raises(TargetError, match="is drawn by itself"):
+        ask_again(meter(Painted(), ledger, "us"), 2)
 
 
 def test_without_conditions_everything_is_as_before(

@@ -23,7 +23,7 @@ from ganguard.training.denoiser import (
 
 NOISE = 0.3
 COMPUTE = Compute(device="cpu")
-BRIEF = DenoiserSettings(steps=150, width=8, batch_size=32)
+BRIEF = DenoiserSettings(steps=150, width=8, batch_size=32, learning_rate=6e-3)
 
 
 def waves(count: int, height: int = 8, width: int = 12) -> torch.Tensor:
@@ -34,8 +34,8 @@ def waves(count: int, height: int = 8, width: int = 12) -> torch.Tensor:
     return 0.7 * torch.sin(a * x + b * y + 3 * phase)[:, None]
 
 
-def noisy(clean: torch.Tensor) -> torch.Tensor:
-    return to_uint8(clean + NOISE * torch.randn(clean.shape, generator=torch_generator(1, "noise")))
+def noisy(clean: torch.Tensor, seed: int = 1) -> torch.Tensor:
+    return to_uint8(clean + NOISE * torch.randn(clean.shape, generator=torch_generator(seed, "noise")))
 
 
 def error(images: torch.Tensor, clean: torch.Tensor) -> float:
@@ -50,6 +50,16 @@ def test_less_noise_is_left_of_a_known_signal(known: float) -> None:
     assert found.images.shape == bought.shape
     assert found.images.dtype == torch.uint8
     assert error(found.images, clean) < 0.6 * error(bought, clean)
+    assert found.error > error(found.images, clean)
+
+
+def test_two_answers_teach_more_than_their_mean() -> None:
+    clean = waves(300)
+    one, other = noisy(clean), noisy(clean, seed=2)
+    settings = BRIEF.model_copy(update={"noise": NOISE})
+    found = denoise(one, settings, seed=0, compute=COMPUTE, others=other)
+    mean = to_uint8((to_float(one) + to_float(other)) / 2)
+    assert error(found.images, clean) < 0.7 * error(mean, clean)
     assert found.error > error(found.images, clean)
 
 

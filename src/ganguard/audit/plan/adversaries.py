@@ -64,7 +64,11 @@ def reworked_plan(ground: Ground, bought: PurchasePlan, rework: Rework, copy: Co
     paid, scenario = copy.settings.needs().purchase, copy.scenario
     whose = f"{paid:,} queries, seed {copy.seed}{scenario}{asked_for(bought.ask)}"
     settings = work.ReworkSettings(
-        seed=copy.seed, images=paid // scenario.price, shifts=rework.shifts, denoiser=rework.denoiser
+        seed=copy.seed,
+        images=paid // scenario.price,
+        shifts=rework.shifts,
+        denoiser=rework.denoiser,
+        paired=rework.paired,
     )
     purchase = Input(bought.purchase, str(paid))
     scored = any(needs_classifier(shift.attribute) for shift in rework.shifts)

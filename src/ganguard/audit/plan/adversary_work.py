@@ -57,7 +57,7 @@ class BuyerSettings(StepSettings):
     Attributes:
         codes: who draws the latent codes.
         seed: seed of the purchase, which also seeds a substitute.
-        asking: how several queries make one image; None if each query is an image.
+        asking: how codes are asked for several times; None if each is once.
         ask: how a conditional target is asked.
     """
 
@@ -114,6 +114,7 @@ class ReworkSettings(StepSettings):
         images: how many it holds, and how many are made.
         shifts: movements of codes that are undone by resampling; empty if none.
         denoiser: how a denoiser is learnt from the purchase; None if none is.
+        paired: whether each two images in succession are answers for one code.
     """
 
     kind: ClassVar[str] = "rework"
@@ -121,6 +122,7 @@ class ReworkSettings(StepSettings):
     images: Positive
     shifts: tuple[Shift, ...] = ()
     denoiser: DenoiserSettings | None = None
+    paired: bool = False
 
 
 @dataclass(frozen=True)

@@ -176,6 +176,7 @@ def _fit_step(
         bought=max((copy.needs().purchase for copy in spec.trained_copies()), default=0) if bought else 0,
         drawn=COPY_DRAWS * spec.samples if found else 0,
         ask=spec.ask,
+        again=any(scenario.asking and scenario.asking.kept == "each" for scenario in spec.scenarios()),
         honest=spec.independent != "off"
         and any(attack.from_scratch() and classes_of(attack.architecture) for attack in attacks),
     )

@@ -142,6 +142,7 @@ class FitSettings(StepSettings):
         drawn: how many images of each found copy are wanted.
         ask: how the audit asks a conditional target; None if the spec does not say it.
         honest: whether honest models learn the classes of the real images.
+        again: whether an adversary sends every code several times, and keeps each answer.
     """
 
     kind: ClassVar[str] = "fit"
@@ -152,14 +153,16 @@ class FitSettings(StepSettings):
     drawn: NonNegative = 0
     ask: Ask | None = None
     honest: bool = False
+    again: bool = False
 
     def said(self) -> Mapping[str, object]:
         """Return the settings, without how often trainings save their state.
 
-        `honest` is left out unless it is set: the keys of audits without classes are those of before.
+        `honest` and `again` are left out unless they are set: the keys of other audits are those of before.
         """
+        left_out = {key for key in ("honest", "again") if not getattr(self, key)}
         said = _said_with_attacks(self, self.attacks)
-        return said if self.honest else {key: value for key, value in said.items() if key != "honest"}
+        return {key: value for key, value in said.items() if key not in left_out}
 
     def defences(self) -> tuple[Defence, ...]:
         """Return all guessed defences."""

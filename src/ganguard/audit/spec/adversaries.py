@@ -109,7 +109,7 @@ ADVERSARIES: dict[str, type[Adversary]] = {
     "reweighting": Reweighting,
     "denoising": Denoising,
 }
-_SWEPT = ("scale", "copies", "moved", "residual", "attribute", "steps", "width")
+_SWEPT = ("scale", "copies", "moved", "residual", "attribute", "method", "steps", "width")
 """Settings of an adversary that may be lists of values."""
 
 

@@ -13,17 +13,24 @@ Elsewhere = Literal["refuse", "skip"]
 
 
 class Asking(Settings):
-    """How several queries make one image.
+    """How a code is asked for several times.
 
     Attributes:
-        copies: how many queries do.
-        moved: how far their codes differ, in standard deviations of the prior; 0 sends the same code.
+        copies: how many times.
+        moved: how far the codes differ, in standard deviations of the prior; 0 sends the same code.
         apart: whether the codes of one image are a request of their own.
+        kept: whether the "mean" of the answers is the image, or "each" of them is one.
     """
 
     copies: Annotated[Positive, Field(ge=2)]
     moved: Annotated[Float, Field(ge=0)] = 0.0
     apart: bool = False
+    kept: Literal["mean", "each"] = "mean"
+
+    @property
+    def price(self) -> int:
+        """Number of queries that an image costs."""
+        return self.copies if self.kept == "mean" else 1
 
 
 class Rework(Settings):
@@ -32,10 +39,12 @@ class Rework(Settings):
     Attributes:
         shifts: resample them, to undo that codes were moved along directions; empty if not.
         denoiser: clean them by a denoiser that is learnt from them; None if not.
+        paired: whether each two images in succession are answers for one code.
     """
 
     shifts: tuple[Shift, ...] = ()
     denoiser: DenoiserSettings | None = None
+    paired: bool = False
 
 
 class Adversary(Settings):
@@ -61,7 +70,7 @@ class Adversary(Settings):
         return ()
 
     def asking(self) -> Asking | None:
-        """Return how several queries make one image; None if each query is an image."""
+        """Return how codes are asked for several times; None if each is once."""
         return None
 
     def rework(self, chain: Chain) -> Rework | None:

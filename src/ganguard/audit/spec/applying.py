@@ -31,6 +31,13 @@ def require_payable(
                 f"query_budget of {paid} does not pay for {what} of {most} copies. Set it to at least "
                 f"{most * images}"
             )
+    for kind, said in asking:
+        bought = [paid for attack in attacks if (paid := attack.needs().purchase)]
+        if said.kept == "each" and (odd := [paid for paid in bought if paid % said.copies]):
+            raise ValueError(
+                f"adversaries: {kind} sends every code {said.copies} times, so that query_budget must be a "
+                f"multiple of {said.copies}; got {odd[0]}"
+            )
 
 
 def require_applicable(
@@ -59,9 +66,10 @@ def _require_enough(adversary: Adversary, chain: Chain, least: int | None) -> No
     rework = adversary.rework(chain)
     if least is None or rework is None:
         return
-    if rework.denoiser and least < FEWEST:
+    fewest = 2 * FEWEST if rework.paired else FEWEST
+    if rework.denoiser and least < fewest:
         raise ValueError(
-            f"query_budget of {least} is too small to learn a denoiser from. Set {FEWEST} or more"
+            f"query_budget of {least} is too small to learn a denoiser from. Set {fewest} or more"
         )
     if isinstance(adversary, Reweighting) and (left := adversary.leaves(chain, least)) < FEWEST_EFFECTIVE:
         raise ValueError(

@@ -17,7 +17,7 @@ from ganguard.defences.output_noise import GaussianNoise
 from ganguard.training.denoiser import DenoiserSettings
 
 SAME = "same"
-FEWEST_EFFECTIVE = 2.0  # images that a resampled purchase must be worth
+FEWEST_EFFECTIVE = 10.0  # images that a resampled purchase must be worth
 
 
 class Defeating(Adversary):
@@ -133,10 +133,13 @@ class Reweighting(Defeating):
 
 
 class Denoising(Defeating):
-    """An adversary that learns a denoiser from its purchase alone (Noise2Self), and trains on what it makes
-    of the purchase.
+    """An adversary that learns a denoiser from its purchase alone, and trains on what it makes of the
+    purchase.
 
     Attributes:
+        method: "noise2self" hides pixels, and predicts them from others. "noise2noise" sends every code
+            twice, and predicts one answer from the other: half as many codes, and only if each query meets
+            fresh noise.
         steps: updates of the denoiser.
         width: channels of its layers.
         scale: how many times as strong as it is it believes the noise to be, when it undoes its clamping to
@@ -144,6 +147,7 @@ class Denoising(Defeating):
     """
 
     kind: Literal["denoising"] = "denoising"
+    method: Literal["noise2self", "noise2noise"] = "noise2self"
     steps: Positive = DenoiserSettings().steps
     width: Annotated[Positive, Field(le=1024)] = DenoiserSettings().width
     scale: Annotated[Float, Field(gt=0, le=100)] = 1.0
@@ -151,7 +155,8 @@ class Denoising(Defeating):
     def label(self) -> str:
         """Return its name in results and reports, with the settings that differ from the defaults."""
         usual = Denoising()
-        said = [f"{self.steps:,} steps"] if self.steps != usual.steps else []
+        said = ["codes asked twice"] if self.method == "noise2noise" else []
+        said += [f"{self.steps:,} steps"] if self.steps != usual.steps else []
         said += [f"width {self.width}"] if self.width != usual.width else []
         said += [f"noise guessed {self.scale:g} times as strong"] if self.scale != 1 else []
         return ", ".join(["denoising", *said])
@@ -160,10 +165,19 @@ class Denoising(Defeating):
         """Return why it can do nothing: the noise of a pixel is not independent of that of others."""
         if not chain or not isinstance(chain[-1], GaussianNoise):
             return "a denoiser needs noise of each pixel by itself: gaussian_noise, and nothing after it"
+        if self.method == "noise2noise" and any(defence.side == "input" for defence in chain):
+            return "codes are moved, so that two answers for a code are of two images"
+        if self.method == "noise2noise" and chain[-1].randomness != "per_request":
+            return "the noise follows from the code, so that two answers for a code are equal"
         return ""
+
+    def asking(self) -> Asking | None:
+        """Return that every code is sent twice, if it is."""
+        return Asking(copies=2, kept="each") if self.method == "noise2noise" else None
 
     def rework(self, chain: Chain) -> Rework:
         """Return that the purchase is cleaned."""
         last = chain[-1]
         noise = last.scaled(self.scale).std if isinstance(last, GaussianNoise) else 0.0
-        return Rework(denoiser=DenoiserSettings(steps=self.steps, width=self.width, noise=noise))
+        settings = DenoiserSettings(steps=self.steps, width=self.width, noise=noise)
+        return Rework(denoiser=settings, paired=self.method == "noise2noise")

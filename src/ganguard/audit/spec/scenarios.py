@@ -21,8 +21,8 @@ class Scenario:
             then the same.
         chain: the defences, one after the other.
         adversary: the adversary, or None if it does not matter who attacks.
-        buyer: label of the first adversary that asks like this one, if several queries make an image; None
-            if each query is one. Adversaries that ask alike share their purchase.
+        buyer: label of the first adversary that asks like this one, if it asks for codes several times.
+            Adversaries that ask alike share their purchase.
     """
 
     defence: str | None = None
@@ -38,7 +38,7 @@ class Scenario:
 
     @property
     def asking(self) -> Asking | None:
-        """How the adversary makes each image from several queries, if it does."""
+        """How the adversary asks for codes several times, if it does."""
         return self.adversary.asking() if self.adversary else None
 
     @property
@@ -49,7 +49,7 @@ class Scenario:
     @property
     def price(self) -> int:
         """Number of queries that an image to train on costs."""
-        return self.asking.copies if self.asking else 1
+        return self.asking.price if self.asking else 1
 
     @property
     def bought(self) -> "Scenario":

@@ -16,6 +16,7 @@ from ganguard.audit.steps.target_files import IDENTITY_TELLS, OPENS, open_target
 from ganguard.base.errors import DataError, TargetError
 from ganguard.base.images import colours_of, has_opacity, shape_of
 from ganguard.defences.tools import tools_for
+from ganguard.queries.asked_again import require_codes_alone
 from ganguard.targets.ask import require_askable
 from ganguard.targets.conditions import conditions_of
 from ganguard.targets.images import BoughtImages
@@ -44,6 +45,8 @@ def run_fit(call: StepCall[FitSettings, FitInputs[Path]]) -> Digests:
     for found in call.inputs.found:
         _require_found(call, found, target)
     require_askable(target, call.settings.ask)
+    if call.settings.again:
+        require_codes_alone(target)
     for attack in call.settings.attacks:
         require_attackable(target, attack)
     require_classes(call, real.classes, target)
@@ -124,6 +127,7 @@ FIT = Kind(
         *ASKS_ATTACKS,
         "ganguard.defences",
         "ganguard.metrics.features",
+        "ganguard.queries.asked_again",
         "ganguard.audit.steps.guess",
         "ganguard.audit.steps.fit",
         "ganguard.audit.steps.fit_classes",

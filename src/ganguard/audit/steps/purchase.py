@@ -14,6 +14,7 @@ from ganguard.audit.steps.target_files import IDENTITY_TELLS, OPENS, open_target
 from ganguard.base.cache import content_key
 from ganguard.base.labels import labelled_digest
 from ganguard.base.seeds import derived_seed
+from ganguard.queries.asked_again import ask_again
 from ganguard.queries.averaged_target import average
 from ganguard.queries.bought_before import bought_before
 from ganguard.queries.harvest import harvest
@@ -48,9 +49,9 @@ def run_purchase(call: StepCall[PurchaseSettings, PurchaseInputs[Path]]) -> Dige
 def price_of(asking: Asking | None) -> int:
     """Return how many queries an image costs.
 
-    asking: how several queries make one image; None if each query is an image.
+    asking: how codes are asked for several times; None if each is once.
     """
-    return asking.copies if asking else 1
+    return asking.copies if asking and asking.kept == "mean" else 1
 
 
 class Buys(Protocol):
@@ -81,7 +82,7 @@ def open_to_adversary(
     if call.inputs.bought:
         target, seed = bought_before(target, open_target(call.inputs.bought, call.compute)), ANY_SEED
     account = adversary_account(target.identity, seed, buyer.codes, asking, ask)
-    # An average is made of several codes, so that no code belongs to it: the store keeps none.
+    # An average may be made of several codes, and what is asked again has its code: the store keeps none.
     drawn_by = "provider" if asking else buyer.codes
     directory, purchase = store_directory(audit, account), derived_seed(seed, "purchase")
     store = Store(
@@ -96,6 +97,8 @@ def open_to_adversary(
     metered = _metered(audit, store, target, most)
     if asking is None:
         return metered, store
+    if asking.kept == "each":
+        return ask_again(metered, asking.copies), store
     return average(metered, asking.copies, asking.moved, asking.apart), store
 
 
@@ -149,17 +152,23 @@ def adversary_account(
     """Return the account of an adversary that buys from the target of that identity.
 
     Args:
-        asking: how several queries make one image: each way has an account of its own.
+        asking: how it asks for codes several times: each way has an account of its own.
         ask: how it asks a conditional target. Each way has an account of its own.
     """
-    several = f"-averaging-{asking.copies}-{asking.moved!r}" if asking else ""
-    apart = "-apart" if asking and asking.apart else ""
-    return f"{_short(identity)}-adversary-{seed}-{codes}{several}{apart}{_asks(ask)}"
+    return f"{_short(identity)}-adversary-{seed}-{codes}{_several(asking)}{_asks(ask)}"
 
 
 def auditor_account(identity: str, draw: int, ask: Ask | None = None) -> str:
     """Return the account of the auditor for one draw from the target of that identity."""
     return f"{_short(identity)}-auditor-{draw}{_asks(ask)}"
+
+
+def _several(asking: Asking | None) -> str:
+    if asking is None:
+        return ""
+    if asking.kept == "each":
+        return f"-again-{asking.copies}"
+    return f"-averaging-{asking.copies}-{asking.moved!r}" + ("-apart" if asking.apart else "")
 
 
 def _asks(ask: Ask | None) -> str:
@@ -188,7 +197,12 @@ NOT_FOLLOWED = {
 """Where the walk ends for steps that buy."""
 PURCHASE = Kind(
     run_purchase,
-    code=(*BUYS, "ganguard.queries.averaged_target", "ganguard.queries.bought_before"),
+    code=(
+        *BUYS,
+        "ganguard.queries.asked_again",
+        "ganguard.queries.averaged_target",
+        "ganguard.queries.bought_before",
+    ),
     not_followed=NOT_FOLLOWED,
     is_whole=is_bought,
 )

@@ -64,10 +64,15 @@ def _score(call: Call, shift: Shift) -> Score:
 
 
 def _denoised(call: Call, images: Tensor, settings: DenoiserSettings) -> tuple[Tensor, ReworkFile]:
-    """Return the images without noise, and what is to be said of them."""
-    seed = derived_seed(call.settings.seed, "rework")
-    found = denoise(images, settings, seed=seed, compute=call.compute, progress=call.progress)
-    return found.images, ReworkFile(images=len(images), distinct=len(images), error=found.error)
+    """Return the images without noise, and what is to be said of them.
+
+    Of two answers for one code, one image is made, and stands for both.
+    """
+    seed, copies = derived_seed(call.settings.seed, "rework"), 2 if call.settings.paired else 1
+    one, others = images[::copies], images[1::2] if call.settings.paired else None
+    found = denoise(one, settings, seed=seed, compute=call.compute, others=others, progress=call.progress)
+    made = found.images.repeat_interleave(copies, 0)
+    return made, ReworkFile(images=len(made), distinct=len(one), error=found.error)
 
 
 def _write(store: Store, images: Tensor, asked: list[str] | None) -> None:

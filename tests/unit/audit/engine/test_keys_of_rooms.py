@@ -34,7 +34,7 @@ SPEC: dict[str, Any] = {
         {"kind": "semantic_interpolation", "attribute": "slant", "amount": 1},
         {"kind": "jpeg", "quality": 20},
     ],
-    "adversaries": ["naive", "through_defence"],
+    "adversaries": ["naive", "through_defence", {"kind": "reweighting", "elsewhere": "skip"}],
 }
 CHAINS = [
     {"kind": "jpeg", "quality": 20},
@@ -120,7 +120,7 @@ OPENING = {"open_target", "defend", "direction", "fit", *BUYING}
 ASKING = {"ready", "fit"}
 TRAINING = {"train_target", "independent"}
 IDENTITIES = {"identity behind jpeg", "identity behind adversarial_noise"}
-EVERY_STEP = {"real", "features", *TRAINING, *OPENING, *MEASURING, *ASKING, *SUBSTITUTES}
+EVERY_STEP = {"real", "features", "rework", *TRAINING, *OPENING, *MEASURING, *ASKING, *SUBSTITUTES}
 ROOMS = {
     "base/seeds.py": EVERY_STEP | IDENTITIES,
     "base/settings.py": EVERY_STEP | {"sound"},
@@ -147,8 +147,10 @@ ROOMS = {
     },
     "training/losses.py": {*ASKING, *TRAINING, *SUBSTITUTES},
     "training/pace.py": set(),
+    "training/denoiser.py": {*ASKING, *TRAINING, *SUBSTITUTES},
     "attacks/fidelity.py": {*ASKING, *SUBSTITUTES},
     "training/pairs.py": {*ASKING, *TRAINING, *SUBSTITUTES},
+    "attacks/reweighting.py": {"rework", *ASKING, *SUBSTITUTES},
     "attacks/subsampling/metropolis_hastings.py": {*ASKING, *SUBSTITUTES},
     "metrics/frechet.py": MEASURING,
     "metrics/kernel.py": MEASURING | WITH_KNOWN,
@@ -157,6 +159,7 @@ ROOMS = {
         "fit",
         "direction",
         "defend",
+        "rework",
         *MEASURING,
         *WITH_KNOWN,
         *WITH_GUESS,
